@@ -1,0 +1,57 @@
+# `make demo` and `make test` need nothing but this clone: they make .venv and install into it first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo format type check test test-fast build bench clean
+
+help:  ## show these lines
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(INSTALLED)  ## make .venv and install everything into it, at the versions of constraints.txt
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "error: Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is $$($(PYTHON) --version): make PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) (downloads some hundred MB the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: setup  ## collect, train, evaluate, report: everything once, into runs/demo
+	$(BIN)/embodied demo
+
+format: setup  ## format the code and mend what can be mended
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+type: setup  ## both type checkers
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+check: setup  ## lint, formatting, types, layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+test: setup  ## the whole suite
+	$(BIN)/pytest -n $(WORKERS)
+
+test-fast: setup  ## without the slow tests
+	$(BIN)/pytest -n $(WORKERS) -m "not slow"
+
+build: setup  ## wheel and sdist into dist/, each tried away from this checkout
+	rm -rf build dist
+	$(BIN)/python -m build --quiet --no-isolation --sdist --wheel
+	$(BIN)/python .ci/try_distributions.py dist
+
+bench: setup  ## measure speed
+	$(BIN)/embodied bench
+
+clean:  ## remove what was built, not .venv and not runs
+	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,62 @@
+"""The command `embodied`: finds the verb's module, imports only that one, and turns expected errors into one line."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from embodied import __version__
+from embodied.errors import EmbodiedError, unknown
+
+VERBS = {
+    "doctor": "check this machine: versions, CPU, GPU, rendering, where files go",
+    "list": "tasks, robots, control modes and policies there are",
+    "view": "look at a task: pictures, a video, or a window",
+    "collect": "record demonstrations into a dataset",
+    "train": "train a policy on a dataset",
+    "eval": "measure a policy's success over seeds and conditions, with intervals",
+    "bench": "measure the speed of simulation, rendering and policies",
+    "demo": "everything once: collect, train, evaluate, report",
+}
+INTERRUPTED = 130  # what shells use for a process that Ctrl-C ended
+
+
+def build_parser(verb: str | None) -> argparse.ArgumentParser:
+    """The whole command's parser, with the arguments of one verb; its module in `embodied.cli` offers
+
+    `HELP` (a sentence or two), `EXAMPLE` (command lines), `add_arguments(parser)` and `run(args) -> exit status`.
+    """
+    parser = argparse.ArgumentParser(
+        prog="embodied",
+        description="A simulated training ground for robots. `embodied VERB --help` tells more and shows an example.",
+    )
+    parser.add_argument("--version", action="version", version=f"embodied {__version__}")
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    for name, summary in VERBS.items():
+        sub = verbs.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
+        if name == verb:
+            module = importlib.import_module(f"embodied.cli.{name}")
+            sub.description = module.HELP
+            sub.epilog = f"example:\n  {module.EXAMPLE}"
+            sub.set_defaults(run=module.run)
+            module.add_arguments(sub)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb. Exit status: its own, 2 for an expected error, 130 after Ctrl-C."""
+    words = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    verb = words[0] if not words[0].startswith("-") else None
+    try:
+        if verb is not None and verb not in VERBS:
+            raise unknown("verb", verb, VERBS)
+        args = build_parser(verb).parse_args(words)
+        return int(args.run(args))
+    except EmbodiedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as stop:
+        print(f"\ninterrupted. {stop or 'What was finished is kept; nothing is left half-written.'}", file=sys.stderr)
+        return INTERRUPTED

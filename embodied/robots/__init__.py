@@ -1,0 +1,1 @@
+"""Embodiments: models built from published figures, and the actions each one offers."""

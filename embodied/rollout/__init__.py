@@ -1,0 +1,1 @@
+"""The one loop that runs a policy in a batch of worlds, and its hooks."""

@@ -1,0 +1,1 @@
+"""The training ground: props, scenes, tasks and their variations; the Gymnasium classes."""

@@ -1,0 +1,1 @@
+"""Planners, controllers, the dual system that joins them, and training."""
