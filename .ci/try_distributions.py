@@ -1,4 +1,4 @@
-"""Try each wheel and sdist in a folder away from the checkout: all modules import, nothing is missing, the command runs.
+"""Try each wheel and sdist away from the checkout: all modules import, nothing is missing, the command runs.
 
 The dependencies are those of the environment that runs this, so nothing is downloaded.
 """
@@ -13,7 +13,12 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = {"embodied": "embodied", "envs": "embodied/envs", "policies": "embodied/policies", "datasets": "embodied/datasets"}
+FOLDERS = {
+    "embodied": "embodied",
+    "envs": "embodied/envs",
+    "policies": "embodied/policies",
+    "datasets": "embodied/datasets",
+}
 IMPORT_ALL = """
 import importlib, pathlib, sys
 site = pathlib.Path(sys.argv[1])
@@ -29,9 +34,8 @@ def tracked_files() -> set[str]:
     listing = subprocess.run(["git", "ls-files", *FOLDERS], cwd=ROOT, check=True, capture_output=True, text=True)
     files = set()
     for line in listing.stdout.splitlines():
-        top, _, rest = line.partition("/")
         if not (ROOT / line).is_symlink():
-            files.add(f"{FOLDERS[top]}/{rest}")
+            files.add(FOLDERS[line.partition("/")[0]] + line)
     return files
 
 
@@ -39,9 +43,8 @@ def try_wheel(wheel: Path, folder: Path) -> None:
     """Install the wheel alone into a new environment, let it see our dependencies, and use it from elsewhere."""
     venv.create(folder / "venv", with_pip=False)
     python = folder / "venv" / "bin" / "python"
-    site = Path(subprocess.run(
-        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], check=True, capture_output=True, text=True
-    ).stdout.strip())
+    ask = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    site = Path(subprocess.run(ask, check=True, capture_output=True, text=True).stdout.strip())
     pip = [sys.executable, "-m", "pip", "--python", str(python), "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "install", "--no-deps", "--no-index", str(wheel)], check=True)
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
@@ -50,22 +53,23 @@ def try_wheel(wheel: Path, folder: Path) -> None:
         sys.exit(f"error: {wheel.name} lacks {sorted(missing)}")
     subprocess.run([python, "-I", "-c", IMPORT_ALL, str(site)], check=True, cwd=folder)
     subprocess.run([python.parent / "embodied", "list", "--json"], check=True, cwd=folder, stdout=subprocess.DEVNULL)
-    print(f"ok: {wheel.name}")
+
+
+def wheel_of(distribution: Path, folder: Path) -> Path:
+    """The wheel itself, or the one that an sdist builds."""
+    if distribution.suffix == ".whl":
+        return distribution
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-index"]
+    subprocess.run([*build, "--no-build-isolation", "-w", str(folder), str(distribution)], check=True)
+    return next(folder.glob("*.whl"))
 
 
 def main(dist: Path) -> None:
-    """Try the wheel, and the wheel that the sdist builds."""
-    for number, file in enumerate(sorted(dist.resolve().iterdir())):
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            wheel = file
-            if file.name.endswith(".tar.gz"):
-                build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-                subprocess.run([*build, "--no-index", "-w", str(folder), str(file)], check=True)
-                wheel = next(folder.glob("*.whl"))
-                print(f"built from {file.name}:")
-            try_wheel(wheel, folder)
-        print(f"tried {number + 1} of the distributions")
+    """Try everything in a folder."""
+    for distribution in sorted(dist.resolve().iterdir()):
+        with tempfile.TemporaryDirectory() as folder:
+            try_wheel(wheel_of(distribution, Path(folder)), Path(folder))
+        print(f"{distribution.name} works away from the checkout")
 
 
 main(Path(sys.argv[1]))

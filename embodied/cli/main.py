@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -24,9 +25,10 @@ INTERRUPTED = 130  # what shells use for a process that Ctrl-C ended
 
 
 def build_parser(verb: str | None) -> argparse.ArgumentParser:
-    """The whole command's parser, with the arguments of one verb; its module in `embodied.cli` offers
+    """The whole command's parser, with the arguments of one verb.
 
-    `HELP` (a sentence or two), `EXAMPLE` (command lines), `add_arguments(parser)` and `run(args) -> exit status`.
+    The verb's module in `embodied.cli` offers `HELP` (a sentence or two), `EXAMPLE` (command lines),
+    `add_arguments(parser)` and `run(args) -> exit status`. A `KeyboardInterrupt` may carry a hint on how to go on.
     """
     parser = argparse.ArgumentParser(
         prog="embodied",
@@ -57,6 +59,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except EmbodiedError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except (AttributeError, ImportError, RuntimeError) as error:
+        setting = os.environ.get("MUJOCO_GL")
+        if not setting or "mujoco" in sys.modules:
+            raise
+        # MuJoCo loads the backend that this names when it is imported, and its own error hides the cause.
+        print(f"error: MuJoCo cannot be imported with MUJOCO_GL={setting} ({error}): unset it", file=sys.stderr)
+        return 2
     except KeyboardInterrupt as stop:
-        print(f"\ninterrupted. {stop or 'What was finished is kept; nothing is left half-written.'}", file=sys.stderr)
+        hint = str(stop) or "What was finished is kept; nothing is left half-written."
+        print(f"\ninterrupted. {hint}", file=sys.stderr)
         return INTERRUPTED

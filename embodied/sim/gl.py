@@ -7,7 +7,6 @@ machines that cannot render, and one clear error says what is missing where came
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import functools
 import importlib
 import os
@@ -23,9 +22,12 @@ PACKAGES = "libegl1 libgl1-mesa-dri"  # Debian's and Ubuntu's names; together th
 SOFTWARE_PACKAGE = "libosmesa6"
 SWITCHED_OFF = ("disable", "disabled", "off", "false", "0")
 AUTOMATIC = ("", "enable", "enabled", "on", "true", "1")
+OSMESA_NAMES = ("libOSMesa.so.8", "libOSMesa.so.6", "libOSMesa.so")
 EGL_PLATFORM_DEVICE_EXT = 0x313F
 _TEST_SCENE = """<mujoco><visual><headlight ambient="1 1 1"/></visual><worldbody>
 <geom type="box" size="1 1 1" rgba="1 0 0 1"/><camera name="above" pos="0 0 3"/></worldbody></mujoco>"""
+
+_CHILD = "from embodied.sim.gl import render_test_frame; render_test_frame()"
 
 
 class RenderingError(EmbodiedError):
@@ -47,7 +49,7 @@ def ensure_gl() -> str:
         return "cgl" if sys.platform == "darwin" else "wgl"  # MuJoCo's own default is right there
     if _egl_works():
         return _use("egl")
-    if ctypes.util.find_library("OSMesa"):
+    if any(_loads(name) for name in OSMESA_NAMES):
         return _use("osmesa")
     raise RenderingError(_advice("neither EGL nor OSMesa is to be found"))
 
@@ -64,7 +66,7 @@ def probe_rendering(timeout_s: float = 60) -> str:
         for backend in ("egl", "osmesa"):
             if not _failure_in_child(backend, timeout_s):
                 raise RenderingError(f"rendering fails ({failure}), but works with the setting MUJOCO_GL={backend}")
-    raise RenderingError(_advice(failure))
+    raise RenderingError(failure if PACKAGES in failure else _advice(failure))
 
 
 def render_test_frame() -> np.ndarray:  # (16, 16, 3) uint8
@@ -104,6 +106,14 @@ def _egl_works() -> bool:
     return any(display and egl.eglInitialize(pointer(display), None, None) for display in displays)
 
 
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
 def _use(backend: str) -> str:
     """Do what MUJOCO_GL does at import, now: `mujoco.Renderer` looks its context class up in this module."""
     context = importlib.import_module("mujoco.rendering.classic.gl_context")
@@ -118,17 +128,15 @@ def _failure_in_child(backend: str | None, timeout_s: float) -> str:
     """The last line of what a child process says that renders with this backend; empty if it succeeds."""
     environment = dict(os.environ) | ({"MUJOCO_GL": backend} if backend else {})
     environment.pop("PYOPENGL_PLATFORM", None)  # set by MuJoCo in this process; not the user's wish
-    command = [sys.executable, "-c", "from embodied.sim.gl import render_test_frame; render_test_frame()"]
+    command = [sys.executable, "-c", _CHILD]
     try:
-        child = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False
-        )
+        child = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False)
     except subprocess.TimeoutExpired:
-        return f"no picture within {timeout_s:.0f} s"
+        return f"no picture within {timeout_s:g} s"
     if child.returncode == 0:
         return ""
     lines = child.stderr.strip().splitlines()
-    return lines[-1] if lines else f"the process ended with {child.returncode}"
+    return lines[-1].removeprefix(f"{__name__}.RenderingError: ") if lines else f"it ended with {child.returncode}"
 
 
 def _advice(reason: str) -> str:

@@ -1,0 +1,80 @@
+"""`embodied list`: what there is to choose from."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from embodied.envs.registry import get_robot, get_task, robot_names, task_names
+from embodied.errors import unknown
+from embodied.robots.robot import CONTROL_MODES
+
+HELP = "List the tasks, robots, control modes and policies there are: the names that all other verbs take."
+EXAMPLE = "embodied list tasks --json"
+MODES = {
+    "joint": "joint angles to go to, at most as fast as the joints may",
+    "joint_delta": "joint velocities",
+    "ee_delta": "velocity and turning rate of the gripper, in the world's frame",
+}
+POLICIES = {
+    "expert": "scripted planner and skill controller, sees the privileged state",
+    "random": "uniform actions",
+    "FOLDER": "a run that `embodied train` wrote",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this verb's arguments."""
+    parser.add_argument("kind", nargs="?", help="tasks, robots, control_modes or policies (default: all)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one kind of things, or all."""
+    found = catalogue()
+    if args.kind is not None:
+        if args.kind not in found:
+            raise unknown("kind", args.kind, found)
+        found = {args.kind: found[args.kind]}
+    print(json.dumps(found, indent=2) if args.json else as_text(found))
+    return 0
+
+
+def catalogue() -> dict[str, list[dict[str, Any]]]:
+    """Kind -> its members, each with a name, a summary and what else one chooses by."""
+    return {
+        "tasks": [describe_task(name) for name in task_names()],
+        "robots": [describe_robot(name) for name in robot_names()],
+        "control_modes": [{"name": mode, "summary": MODES[mode]} for mode in CONTROL_MODES],
+        "policies": [{"name": name, "summary": summary} for name, summary in POLICIES.items()],
+    }
+
+
+def describe_task(name: str) -> dict[str, Any]:
+    """One task."""
+    task = get_task(name)
+    return {
+        "name": task.env_id,
+        "summary": task.summary,
+        "robots": list(task.robots),
+        "cameras": list(task.cameras),
+        "horizon_s": task.horizon_s,
+    }
+
+
+def describe_robot(name: str) -> dict[str, Any]:
+    """One robot, with the labels of its action elements in each control mode."""
+    robot = get_robot(name)
+    actions = {mode: list(robot.interface(mode).labels) for mode in CONTROL_MODES}
+    return {"name": name, "summary": f"{len(robot.joints)} joints", "cameras": list(robot.cameras), "actions": actions}
+
+
+def as_text(found: dict[str, list[dict[str, Any]]]) -> str:
+    """A paragraph per kind, a line per member."""
+    width = max(len(member["name"]) for members in found.values() for member in members)
+    paragraphs = []
+    for kind, members in found.items():
+        lines = [f"  {member['name']:<{width}}  {member['summary']}" for member in members]
+        paragraphs.append("\n".join([kind.replace("_", " "), *lines]))
+    return "\n\n".join(paragraphs)

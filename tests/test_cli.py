@@ -1,0 +1,174 @@
+"""The command's frame: help, wrong names, interruptions, and how quickly it answers."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from packaging.requirements import Requirement
+
+from embodied.cli import doctor, main
+from embodied.errors import EmbodiedError, unknown
+
+COMMAND = Path(sys.executable).parent / "embodied"
+
+
+def seconds_for(*words: str) -> tuple[float, str]:
+    """The best of three, as other work may share the machine."""
+    best, output = float("inf"), ""
+    for _ in range(3):
+        start = time.perf_counter()
+        output = subprocess.run([COMMAND, *words], check=True, capture_output=True, text=True).stdout
+        best = min(best, time.perf_counter() - start)
+    return best, output
+
+
+def verb_that(monkeypatch: pytest.MonkeyPatch, run: object) -> None:
+    """Put a made-up verb `work` in place of a module of `embodied.cli`."""
+    module = SimpleNamespace(HELP="does work", EXAMPLE="embodied work", add_arguments=lambda parser: None, run=run)
+    monkeypatch.setitem(sys.modules, "embodied.cli.work", module)
+    monkeypatch.setitem(main.VERBS, "work", "work")
+
+
+def test_unknown_says_what_is_near_and_what_there_is() -> None:
+    text = str(unknown("task", "ToteTransfr", ["ToteTransfer", "Reach"]))
+    assert text == "unknown task 'ToteTransfr'. Did you mean 'ToteTransfer'? Available: Reach, ToteTransfer"
+    assert str(unknown("task", "zzz", [])) == "unknown task 'zzz'. Available: none"
+
+
+@pytest.mark.parametrize("verb", main.VERBS)
+def test_each_verb_shows_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    module = importlib.import_module(f"embodied.cli.{verb}")
+    with pytest.raises(SystemExit) as stop:
+        main.main([verb, "--help"])
+    assert stop.value.code == 0
+    assert f"example:\n  embodied {verb}" in capsys.readouterr().out
+    assert module.__doc__
+
+
+@pytest.mark.parametrize("verb", main.VERBS)
+def test_each_example_parses(verb: str) -> None:
+    module = importlib.import_module(f"embodied.cli.{verb}")
+    for line in module.EXAMPLE.splitlines():
+        words = line.split("#")[0].split()
+        assert words[0] == "embodied"
+        assert main.build_parser(verb).parse_args(words[1:]).run is module.run
+
+
+def test_no_words_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main.main([])
+    assert stop.value.code == 0
+    assert "usage: embodied" in capsys.readouterr().out
+
+
+def test_wrong_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["colect"]) == 2
+    assert capsys.readouterr().err.startswith("error: unknown verb 'colect'. Did you mean 'collect'? Available: bench,")
+
+
+def test_expected_error_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(args: argparse.Namespace) -> int:
+        raise EmbodiedError("no such thing")
+
+    verb_that(monkeypatch, run)
+    assert main.main(["work"]) == 2
+    assert capsys.readouterr().err == "error: no such thing\n"
+
+
+def test_unexpected_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(args: argparse.Namespace) -> int:
+        return 1 // 0
+
+    verb_that(monkeypatch, run)
+    with pytest.raises(ZeroDivisionError):
+        main.main(["work"])
+
+
+def test_a_setting_that_breaks_mujoco_is_named() -> None:
+    settings = os.environ | {"MUJOCO_GL": "nonsense"}
+    child = subprocess.run([COMMAND, "list"], env=settings, capture_output=True, text=True, check=False)
+    assert child.returncode == 2
+    assert child.stderr.startswith("error: MuJoCo cannot be imported with MUJOCO_GL=nonsense")
+    assert child.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("hint", "said"), [((), "What was finished is kept"), (("Go on with --resume.",), "Go on")])
+def test_interruption(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], hint: tuple[str, ...], said: str
+) -> None:
+    def run(args: argparse.Namespace) -> int:
+        raise KeyboardInterrupt(*hint)
+
+    verb_that(monkeypatch, run)
+    assert main.main(["work"]) == 130
+    assert f"interrupted. {said}" in capsys.readouterr().err
+
+
+def test_list_is_quick_and_complete() -> None:
+    seconds, output = seconds_for("list", "--json")
+    found = json.loads(output)
+    assert seconds < 1.5
+    assert "embodied/ToteTransfer-v0" in [task["name"] for task in found["tasks"]]
+    assert "arm" in [robot["name"] for robot in found["robots"]]
+    assert [mode["name"] for mode in found["control_modes"]] == ["joint", "joint_delta", "ee_delta"]
+    assert all(len(robot["actions"]["joint"]) > 1 for robot in found["robots"])
+
+
+def test_help_is_quick() -> None:
+    seconds, output = seconds_for("--help")
+    assert seconds < 1.5
+    assert all(f"\n    {verb}" in output for verb in main.VERBS)
+
+
+def test_list_wrong_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["list", "task"]) == 2
+    assert "Did you mean 'tasks'?" in capsys.readouterr().err
+
+
+def test_list_one_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["list", "robots"]) == 0
+    output = capsys.readouterr().out
+    assert output.startswith("robots\n  arm ")
+    assert "policies" not in output
+
+
+def test_doctor(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    status = main.main(["doctor", "--json", "--out", str(tmp_path / "not" / "yet" / "there")])
+    report = json.loads(capsys.readouterr().out)
+    checks = {check["name"]: check for check in report["checks"]}
+    assert {"python", "mujoco", "torch", "cpu", "gpu", "rendering", "output"} <= set(checks)
+    assert status == (0 if report["ok"] else 1)
+    assert report["ok"] == all(check["ok"] for check in report["checks"])
+    assert checks["mujoco"]["detail"].startswith("3.17.")
+    assert not (tmp_path / "not").exists()
+
+
+def test_doctor_finds_a_wrong_or_missing_package() -> None:
+    wrong, missing = doctor.check_package(Requirement("numpy<1")), doctor.check_package(Requirement("nosuchpackage"))
+    assert not wrong.ok
+    assert "<1 is needed" in wrong.detail
+    assert not missing.ok
+    assert "pip install 'nosuchpackage'" in missing.detail
+
+
+def test_doctor_without_rendering(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> str:
+        raise doctor.RenderingError("install libegl1")
+
+    monkeypatch.setattr(doctor, "probe_rendering", fail)
+    assert main.main(["doctor"]) == 1
+    assert "FAIL  rendering          install libegl1" in capsys.readouterr().out
+
+
+def test_doctor_with_a_file_for_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert not doctor.check_folder(tmp_path / "file").ok

@@ -1,0 +1,111 @@
+"""Rendering is tried for real, and a machine that cannot render is told what to install."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from embodied.sim import gl
+
+CHOOSE = "from embodied.sim.gl import ensure_gl; print(ensure_gl())"
+
+
+def child(code: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    clean = {k: v for k, v in os.environ.items() if k not in ("MUJOCO_GL", "PYOPENGL_PLATFORM")}
+    return subprocess.run(
+        [sys.executable, "-c", code], env=clean | settings, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def fresh_choice(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    monkeypatch.setattr(gl, "ensure_gl", gl.ensure_gl.__wrapped__)  # without the cache
+    monkeypatch.setattr(sys, "platform", "linux")
+    return monkeypatch
+
+
+def test_this_machine_renders() -> None:
+    assert gl.probe_rendering() in {"egl", "osmesa", "cgl", "wgl"}
+
+
+def test_a_frame_after_mujoco_was_imported_without_a_choice() -> None:
+    code = "import mujoco, sys; assert 'OpenGL' not in sys.modules; from embodied.sim import gl; gl.render_test_frame()"
+    assert child(code).returncode == 0
+
+
+def test_users_choice_is_left_alone(fresh_choice: pytest.MonkeyPatch) -> None:
+    fresh_choice.setenv("MUJOCO_GL", "GLFW")
+    assert gl.ensure_gl() == "glfw"
+
+
+@pytest.mark.parametrize("word", ["off", "0", "Disabled"])
+def test_switched_off(fresh_choice: pytest.MonkeyPatch, word: str) -> None:
+    fresh_choice.setenv("MUJOCO_GL", word)
+    with pytest.raises(gl.RenderingError, match=r"switched off by MUJOCO_GL=.*unset it"):
+        gl.ensure_gl()
+
+
+def test_osmesa_is_second(fresh_choice: pytest.MonkeyPatch) -> None:
+    used: list[str] = []
+    fresh_choice.setattr(gl, "_egl_works", lambda: False)
+    fresh_choice.setattr(gl, "_loads", lambda name: name == "libOSMesa.so.6")
+    fresh_choice.setattr(gl, "_use", lambda backend: used.append(backend) or backend)
+    assert gl.ensure_gl() == "osmesa"
+    assert used == ["osmesa"]
+
+
+def test_a_machine_without_gl_names_the_packages(fresh_choice: pytest.MonkeyPatch) -> None:
+    fresh_choice.setattr(gl, "_egl_works", lambda: False)
+    fresh_choice.setattr(gl, "_loads", lambda name: False)
+    with pytest.raises(gl.RenderingError, match="apt-get install libegl1 libgl1-mesa-dri .*libosmesa6"):
+        gl.ensure_gl()
+
+
+def test_without_libraries(fresh_choice: pytest.MonkeyPatch) -> None:
+    def refuse(name: str) -> None:
+        raise OSError(name)
+
+    assert gl._loads("libc.so.6")
+    fresh_choice.setattr(gl.ctypes, "CDLL", refuse)
+    assert not gl._egl_works()
+    assert not gl._loads("libc.so.6")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="EGL is Linux's")
+def test_egl_without_a_device(tmp_path: Path) -> None:
+    """Vendors that are listed in an empty folder: libEGL is there, its drivers are not."""
+    result = child(CHOOSE, __EGL_VENDOR_LIBRARY_DIRS=str(tmp_path))
+    if any(gl._loads(name) for name in gl.OSMESA_NAMES):
+        assert result.stdout.strip() == "osmesa"
+    else:
+        assert "RenderingError: cameras cannot render on this machine" in result.stderr
+
+
+def test_probe_survives_a_crash(fresh_choice: pytest.MonkeyPatch) -> None:
+    """The child dies of each backend; the parent lives and says what to install."""
+    fresh_choice.setattr(gl, "_CHILD", "import os; os.abort()")
+    with pytest.raises(gl.RenderingError, match="it ended with -6.*apt-get install"):
+        gl.probe_rendering()
+
+
+def test_probe_has_a_time_limit(fresh_choice: pytest.MonkeyPatch) -> None:
+    fresh_choice.setattr(gl, "_CHILD", "import time; time.sleep(60)")
+    with pytest.raises(gl.RenderingError, match="no picture within 0.2 s"):
+        gl.probe_rendering(timeout_s=0.2)
+
+
+def test_probe_names_the_setting_that_works(fresh_choice: pytest.MonkeyPatch) -> None:
+    fresh_choice.setattr(gl, "_CHILD", "import os, sys; sys.exit(os.environ.get('MUJOCO_GL') != 'osmesa')")
+    with pytest.raises(gl.RenderingError, match="works with the setting MUJOCO_GL=osmesa"):
+        gl.probe_rendering()
+
+
+def test_a_black_picture_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gl, "_TEST_SCENE", gl._TEST_SCENE.replace('rgba="1 0 0 1"', 'rgba="0 0 0 1"'))
+    with pytest.raises(gl.RenderingError, match="a red box came out as the colour"):
+        gl.render_test_frame()
