@@ -86,6 +86,12 @@ def test_egl_without_a_device(tmp_path: Path) -> None:
         assert "RenderingError: cameras cannot render on this machine" in result.stderr
 
 
+@pytest.mark.skipif("DISPLAY" in os.environ, reason="GLFW works where there is a display")
+def test_a_backend_that_makes_no_context() -> None:
+    result = child("from embodied.sim.gl import render_test_frame; render_test_frame()", MUJOCO_GL="glfw")
+    assert "RenderingError: cameras cannot render on this machine: glfw makes no context." in result.stderr
+
+
 def test_probe_survives_a_crash(fresh_choice: pytest.MonkeyPatch) -> None:
     """The child dies of each backend; the parent lives and says what to install."""
     fresh_choice.setattr(gl, "_CHILD", "import os; os.abort()")
@@ -101,7 +107,7 @@ def test_probe_has_a_time_limit(fresh_choice: pytest.MonkeyPatch) -> None:
 
 def test_probe_names_the_setting_that_works(fresh_choice: pytest.MonkeyPatch) -> None:
     fresh_choice.setattr(gl, "_CHILD", "import os, sys; sys.exit(os.environ.get('MUJOCO_GL') != 'osmesa')")
-    with pytest.raises(gl.RenderingError, match="works with the setting MUJOCO_GL=osmesa"):
+    with pytest.raises(gl.RenderingError, match="it works with the setting MUJOCO_GL=osmesa"):
         gl.probe_rendering()
 
 

@@ -20,6 +20,10 @@ from embodied.errors import EmbodiedError
 
 PACKAGES = "libegl1 libgl1-mesa-dri"  # Debian's and Ubuntu's names; together they render without a GPU or a display
 SOFTWARE_PACKAGE = "libosmesa6"
+ADVICE = (
+    ". On Debian or Ubuntu install what renders without a GPU and without a display:"
+    f" sudo apt-get install {PACKAGES}   (or {SOFTWARE_PACKAGE})"
+)
 SWITCHED_OFF = ("disable", "disabled", "off", "false", "0")
 AUTOMATIC = ("", "enable", "enabled", "on", "true", "1")
 OSMESA_NAMES = ("libOSMesa.so.8", "libOSMesa.so.6", "libOSMesa.so")
@@ -54,6 +58,15 @@ def ensure_gl() -> str:
     raise RenderingError(_advice("neither EGL nor OSMesa is to be found"))
 
 
+def make_renderer(model: mujoco.MjModel, height: int, width: int) -> mujoco.Renderer:
+    """MuJoCo's own renderer. Raises `RenderingError` where no context can be made."""
+    backend = ensure_gl()
+    try:
+        return mujoco.Renderer(model, height, width)
+    except (mujoco.FatalError, ImportError, RuntimeError) as error:
+        raise RenderingError(_advice(f"{backend} makes no context")) from error
+
+
 def probe_rendering(timeout_s: float = 60) -> str:
     """Render a picture for real, in a child process that may crash, and return the name of the backend that did it.
 
@@ -65,17 +78,16 @@ def probe_rendering(timeout_s: float = 60) -> str:
     if sys.platform == "linux":
         for backend in ("egl", "osmesa"):
             if not _failure_in_child(backend, timeout_s):
-                raise RenderingError(f"rendering fails ({failure}), but works with the setting MUJOCO_GL={backend}")
-    raise RenderingError(failure if PACKAGES in failure else _advice(failure))
+                raise RenderingError(f"{failure.removesuffix(ADVICE)}; it works with the setting MUJOCO_GL={backend}")
+    raise RenderingError(failure if failure.endswith(ADVICE) else _advice(failure))
 
 
 def render_test_frame() -> np.ndarray:  # (16, 16, 3) uint8
     """A picture of a red box that fills the frame; raises `RenderingError` if that is not what comes out."""
-    ensure_gl()
     model = mujoco.MjModel.from_xml_string(_TEST_SCENE)
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
-    renderer = mujoco.Renderer(model, 16, 16)
+    renderer = make_renderer(model, 16, 16)
     try:
         renderer.update_scene(data, "above")
         frame = renderer.render()
@@ -140,7 +152,4 @@ def _failure_in_child(backend: str | None, timeout_s: float) -> str:
 
 
 def _advice(reason: str) -> str:
-    return (
-        f"cameras cannot render on this machine: {reason}. On Debian or Ubuntu install what renders without a GPU and"
-        f" without a display: sudo apt-get install {PACKAGES}   (or {SOFTWARE_PACKAGE})"
-    )
+    return f"cameras cannot render on this machine: {reason}{ADVICE}"
