@@ -65,6 +65,21 @@ class ActionInterface:
 
 
 @dataclass(frozen=True)
+class Layout:
+    """Names of the parts of a flat vector, in order."""
+
+    parts: tuple[tuple[str, int], ...]  # (name, width)
+
+    @property
+    def size(self) -> int:
+        return sum(width for _, width in self.parts)
+
+    def slices(self) -> dict[str, slice]:
+        ends = np.cumsum([width for _, width in self.parts])
+        return {name: slice(int(end) - width, int(end)) for (name, width), end in zip(self.parts, ends, strict=True)}
+
+
+@dataclass(frozen=True)
 class Observation:
     """What N worlds show a policy now. A policy that is not privileged gets an `environment_state` of width 0."""
 

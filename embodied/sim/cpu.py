@@ -1,0 +1,90 @@
+"""Worlds on the CPU: `mujoco.batch.Batch`, a C++ thread pool over one compiled model."""
+
+from __future__ import annotations
+
+import logging
+
+import mujoco
+import numpy as np
+from mujoco.batch import Batch
+
+from embodied.sim.engine import FAULTS
+
+_WARNING_FAULTS = {
+    mujoco.mjtWarning.mjWARN_INERTIA: "singular_inertia",
+    mujoco.mjtWarning.mjWARN_CONTACTFULL: "contacts_overflowed",
+    mujoco.mjtWarning.mjWARN_CNSTRFULL: "constraints_overflowed",
+    mujoco.mjtWarning.mjWARN_BADCTRL: "action_not_finite",
+    mujoco.mjtWarning.mjWARN_BADQACC: "diverged",
+    mujoco.mjtWarning.mjWARN_BADQVEL: "diverged",
+    mujoco.mjtWarning.mjWARN_BADQPOS: "diverged",
+}  # later rows win where several occurred
+
+
+def _log_warning(message: str) -> None:
+    """MuJoCo's own handler writes MUJOCO_LOG.TXT into the user's folder; faults are reported per world instead."""
+    logging.getLogger("mujoco").debug(message)
+
+
+class CpuEngine:
+    """N worlds on the CPU, bit-identical at any number of threads."""
+
+    xp = np
+
+    def __init__(self, model: mujoco.MjModel, num_worlds: int, num_threads: int = 0) -> None:
+        mujoco.set_mju_user_warning(_log_warning)
+        self.model, self.num_worlds = model, num_worlds
+        self._batch = Batch(model, num_worlds, num_threads, persistent=True)
+        self._varied: dict[str, np.ndarray] = {}
+        self._fault_of = np.zeros(int(mujoco.mjtWarning.mjNWARNING), dtype=np.int64)
+        self._fault_order = [int(kind) for kind in _WARNING_FAULTS]
+        for kind, name in _WARNING_FAULTS.items():
+            self._fault_of[int(kind)] = FAULTS.index(name)
+        self._view_model: mujoco.MjModel | None = None
+        self._view_data: mujoco.MjData | None = None
+
+    def view(self, field: str) -> np.ndarray:
+        return self._batch.bind(field)
+
+    def vary(self, field: str) -> np.ndarray:
+        if field not in self._varied:
+            self._varied[field] = self._batch.expand(field)
+        return self._varied[field]
+
+    def varied(self) -> dict[str, np.ndarray]:
+        return dict(self._varied)
+
+    def reset(self, ids: np.ndarray) -> None:
+        self._batch.reset(ids, stage=int(mujoco.mjtStage.mjSTAGE_NONE))
+
+    def refresh(self, ids: np.ndarray) -> None:
+        if self._varied:
+            self._batch.set_const(ids)
+        self._batch.forward(ids, stage=int(mujoco.mjtStage.mjSTAGE_VEL))
+
+    def step(self, nstep: int) -> None:
+        self._batch.step(nstep=nstep, stage=int(mujoco.mjtStage.mjSTAGE_VEL))
+
+    def faults(self) -> np.ndarray:
+        counts = self._batch.warning[:, :, 1]  # (N, kinds)
+        result = np.zeros(self.num_worlds, dtype=np.int64)
+        if counts.any():
+            for kind in self._fault_order:
+                result = np.where(counts[:, kind] > 0, self._fault_of[kind], result)
+        return result
+
+    def state(self) -> np.ndarray:
+        return self._batch.state
+
+    def world_model(self, world: int) -> mujoco.MjModel:
+        if self._view_model is None:
+            self._view_model = self._batch.get_model(world)
+        return self._batch.get_model(world, self._view_model)
+
+    def world_data(self, world: int) -> mujoco.MjData:
+        if self._view_data is None:
+            self._view_data = mujoco.MjData(self.model)
+        return self._batch.get_data(world, self._view_data)
+
+    def close(self) -> None:
+        self._view_model = self._view_data = None

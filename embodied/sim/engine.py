@@ -1,0 +1,51 @@
+"""The one interface to a simulator: N worlds of one compiled model, every array (N, ...)."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import mujoco
+
+from embodied.core import Array
+
+FAULTS = ("", "action_not_finite", "diverged", "contacts_overflowed", "constraints_overflowed", "singular_inertia")
+
+
+class Engine(Protocol):
+    """What task code, robots and recorders ask of a simulator."""
+
+    model: mujoco.MjModel
+    num_worlds: int
+    xp: Any  # the array namespace of its arrays
+
+    def view(self, field: str) -> Array:
+        """Live (N, ...) array of an MjData field: state fields are writable, derived ones are not."""
+
+    def vary(self, field: str) -> Array:
+        """Live, writable (N, ...) array of an MjModel field that worlds may differ in."""
+
+    def varied(self) -> dict[str, Array]:
+        """All the model fields that `vary` was asked for."""
+
+    def reset(self, ids: Array) -> None:
+        """State of worlds `ids` to the model's defaults, warnings cleared, nothing computed yet."""
+
+    def refresh(self, ids: Array) -> None:
+        """Derived constants and fields of worlds `ids` after writes to their model or state."""
+
+    def step(self, nstep: int) -> None:
+        """All worlds on by `nstep` ticks; position and velocity fields and sensors are current afterwards."""
+
+    def faults(self) -> Array:
+        """(N,) int: index into FAULTS of what broke each world since its reset, 0 where nothing did."""
+
+    def state(self) -> Array:
+        """Live (N, S) array: the whole integration state, from which a world continues bit for bit."""
+
+    def world_model(self, world: int) -> mujoco.MjModel:
+        """The model of one world, with its varied fields, for rendering."""
+
+    def world_data(self, world: int) -> mujoco.MjData:
+        """A copy of the data of one world."""
+
+    def close(self) -> None: ...

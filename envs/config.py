@@ -1,0 +1,55 @@
+"""The arguments behind `gym.make`, checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from embodied.core import PHYSICS_HZ
+from embodied.envs.variation import LEVELS, SPLITS
+from embodied.errors import EmbodiedError, unknown
+from embodied.robots.robot import CONTROL_MODES
+
+OBSERVATIONS = ("state", "pixels", "both")
+ENGINES = ("cpu",)
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    """A task's worlds: what is in them, how they are driven and what they show.
+
+    Raises EmbodiedError, naming what exists, for unknown names and for rates that do not divide the physics rate.
+    """
+
+    task: str
+    robot: str | None = None  # None: the task's first
+    obs: str = "state"
+    control_mode: str = "joint_delta"
+    control_hz: int = 20
+    cameras: tuple[str, ...] | None = None  # None: the task's, where `obs` shows pixels
+    image_size: int = 96
+    camera_hz: float | None = None  # None: a frame at each control step
+    level: str = "L2"
+    split: str = "train"
+    factors: Mapping[str, Any] = field(default_factory=dict)  # variable of the task's table -> fixed value
+    engine: str = "cpu"
+    num_threads: int = 0  # 0: all
+    terminate_on_success: bool = False
+
+    def __post_init__(self) -> None:
+        for kind, name, available in (
+            ("obs", self.obs, OBSERVATIONS),
+            ("control_mode", self.control_mode, CONTROL_MODES),
+            ("level", self.level, LEVELS),
+            ("split", self.split, SPLITS),
+            ("engine", self.engine, ENGINES),
+        ):
+            if name not in available:
+                raise unknown(kind, name, available)
+        if self.control_hz <= 0 or PHYSICS_HZ % self.control_hz:
+            raise EmbodiedError(f"control_hz {self.control_hz} must divide the physics rate of {PHYSICS_HZ} Hz")
+        if self.camera_hz is not None and not 0 < self.camera_hz <= PHYSICS_HZ:
+            raise EmbodiedError(f"camera_hz {self.camera_hz} must be above 0 and at most {PHYSICS_HZ}")
+        if not 16 <= self.image_size <= 512:
+            raise EmbodiedError(f"image_size {self.image_size} must be from 16 to 512")

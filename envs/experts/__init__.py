@@ -1,0 +1,1 @@
+"""Privileged planners, one a task: they name the next skill and its goal."""

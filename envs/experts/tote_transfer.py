@@ -1,0 +1,141 @@
+"""The privileged planner of ToteTransfer: names the next skill from the present state alone, so it recovers by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from array_api_compat import array_namespace
+
+from embodied.core import SKILLS, Array, Controller, Layout, Observation, Payload, Planner
+from embodied.envs.props.tote import ToteSize
+from embodied.envs.skills.goal_servo import GoalServo
+from embodied.robots.robot import Robot
+from embodied.rotations import quat_from_yaw, quat_multiply
+
+GRASP_DEPTH_M = 0.022  # pads' middle below the rim
+HOVER_M = 0.10  # above the grasp before going down
+CARRY_Z_W = 1.03  # of the TCP, so that a held tote clears the upper row
+CLEAR_M = 0.06  # above the rim after letting go
+NEAR_M, ON_M = 0.020, 0.014  # horizontal error to go down, and to close
+REACH_Y_W = (-0.50, 0.56)  # of the grasp point, where the arm can follow
+WAIT_M = 0.06  # how far beyond the hover the arm waits for a tote to come
+PLACE_TOLERANCE_M = 0.010
+TURN_RAD = 0.8  # about the robot's column, that one carry goal covers
+CARRY_RADIUS_M = (0.48, 0.62)  # from the column on the way
+
+
+class ToteTransferPlanner:
+    """Where the hand should go next, for n worlds at a time, from privileged state. Remembers nothing."""
+
+    latent_size = 0
+
+    def __init__(self, agent_layout: Layout, state_layout: Layout) -> None:
+        self._agent, self._state = agent_layout.slices(), state_layout.slices()
+
+    def reset(self, ids: Array, seeds: Sequence[int]) -> None:
+        """Nothing is remembered."""
+
+    def plan(self, observation: Observation, ids: Array) -> Payload:
+        xp = array_namespace(observation.agent_pos)
+        agent = {name: observation.agent_pos[:, part] for name, part in self._agent.items()}
+        state = {name: observation.environment_state[:, part] for name, part in self._state.items()}
+        grip, yaw = _grip_point(xp, state["tote_pos_w"], state["tote_rot6d"])
+        facts = _facts(xp, agent, state, grip)
+        subtask, pos, moving = _choose(xp, agent, state, grip, facts)
+        held = facts["held"]
+        turn = quat_from_yaw(xp.where(held, xp.zeros_like(yaw), yaw))
+        down = xp.broadcast_to(xp.asarray([0.0, 1.0, 0.0, 0.0]), turn.shape)
+        closing = (subtask == SKILLS.index("grasp")) & facts["on"] | held & (subtask != SKILLS.index("release"))
+        return Payload(
+            subtask=subtask,
+            goal_pos_w=pos,
+            goal_quat_wxyz=quat_multiply(turn, down),
+            goal_vel_w=xp.where(moving[:, None], state["tote_vel_w"], xp.zeros_like(pos)),
+            gripper=xp.where(closing, -1.0, 1.0),
+            completion=_completion(xp, subtask),
+            latent=xp.zeros((pos.shape[0], 0)),
+        )
+
+
+def _grip_point(xp, tote_pos: Array, rot6d: Array) -> tuple[Array, Array]:
+    """Point (n, 3) on the wall that will face the robot in the rack, and the tote's yaw (n,)."""
+    size, across = ToteSize(), rot6d[:, 3:]
+    up = xp.asarray([0.0, 0.0, 1.0]) * (size.height - GRASP_DEPTH_M)
+    return tote_pos - across * (size.width / 2) + up, xp.atan2(rot6d[:, 1], rot6d[:, 0])
+
+
+def _facts(xp, agent: dict[str, Array], state: dict[str, Array], grip: Array) -> dict[str, Array]:
+    """What the planner decides on, (n,) bool each."""
+    tcp, width = agent["tcp_pos_w"], agent["gripper_width"][:, 0]
+    error = tcp - grip
+    across = xp.sqrt(error[:, 1] ** 2 + (0.4 * error[:, 0]) ** 2)  # along the wall there is more room
+    offset = state["tote_pos_w"] - state["slot_pos_w"]
+    inside = (xp.abs(offset[:, 0]) < 0.06) & (xp.abs(offset[:, 1]) < 0.03)
+    return {
+        "held": (width > 0.002) & (width < 0.012) & (across < 0.025) & (xp.abs(error[:, 2]) < 0.03),
+        "near": across < NEAR_M,
+        "on": (across < ON_M) & (xp.abs(error[:, 2]) < 0.012),
+        "standing": inside & (xp.abs(offset[:, 2]) < 0.012),
+        "above": xp.sqrt(xp.sum((offset[:, :2]) ** 2, axis=1)) < PLACE_TOLERANCE_M,
+        "lowering": inside & (offset[:, 2] < 0.09),
+        "low": tcp[:, 2] < CARRY_Z_W - 0.03,
+    }
+
+
+def _choose(
+    xp, agent: dict[str, Array], state: dict[str, Array], grip: Array, facts: dict[str, Array]
+) -> tuple[Array, Array, Array]:
+    """Skill (n,), goal position (n, 3), and whether the goal rides on the belt (n,)."""
+    tcp, slot, tote = agent["tcp_pos_w"], state["slot_pos_w"], state["tote_pos_w"]
+    in_hand = tcp - tote  # where the hand holds the tote
+    at_carry_z = xp.stack(
+        [xp.zeros_like(tcp[:, 0]), xp.zeros_like(tcp[:, 0]), xp.full_like(tcp[:, 2], CARRY_Z_W)], axis=1
+    )
+    flat = xp.asarray([1.0, 1.0, 0.0])
+    waiting_y = xp.clip(grip[:, 1], *REACH_Y_W)
+    hover = xp.stack([grip[:, 0], waiting_y, grip[:, 2] + HOVER_M], axis=1)
+    over_slot = _around(xp, tcp, slot + in_hand) * flat + at_carry_z
+    reachable = (grip[:, 1] > REACH_Y_W[0]) & (grip[:, 1] < REACH_Y_W[1])
+    held, standing = facts["held"], facts["standing"]
+    riding = ~held & ~standing & reachable
+    rows = [  # the later wins
+        ("reach", ~held, hover),
+        ("grasp", riding & facts["near"], grip),
+        ("lift", held & facts["low"], tcp * flat + at_carry_z),
+        ("carry", held & ~facts["low"], over_slot),
+        (
+            "place",
+            held & (facts["above"] | facts["lowering"]) & (tote[:, 1] > 0.3),
+            slot + in_hand - 0.004 * (1 - flat),
+        ),
+        ("release", held & standing, tcp),
+        ("retreat", ~held & standing, xp.stack([tcp[:, 0], tcp[:, 1], grip[:, 2] + GRASP_DEPTH_M + CLEAR_M], axis=1)),
+    ]
+    subtask = xp.full(tcp.shape[:1], SKILLS.index("reach"), dtype=xp.int64)
+    pos = hover
+    for skill, when, goal in rows:
+        subtask = xp.where(when, SKILLS.index(skill), subtask)
+        pos = xp.where(when[:, None], goal, pos)
+    return subtask, pos, riding
+
+
+def _around(xp, tcp: Array, goal: Array) -> Array:
+    """The next point (n, 3) on the way to `goal` that keeps clear of the robot's own column at the origin."""
+    angle, goal_angle = xp.atan2(tcp[:, 1], tcp[:, 0]), xp.atan2(goal[:, 1], goal[:, 0])
+    turn = xp.atan2(xp.sin(goal_angle - angle), xp.cos(goal_angle - angle))
+    radius, goal_radius = (xp.sqrt(p[:, 0] ** 2 + p[:, 1] ** 2) for p in (tcp, goal))
+    between = xp.clip((radius + goal_radius) / 2, *CARRY_RADIUS_M)
+    next_angle = angle + xp.clip(turn, -TURN_RAD, TURN_RAD)
+    point = xp.stack([between * xp.cos(next_angle), between * xp.sin(next_angle), goal[:, 2]], axis=1)
+    return xp.where((xp.abs(turn) > TURN_RAD)[:, None], point, goal)
+
+
+def _completion(xp, subtask: Array) -> Array:
+    order = ("reach", "grasp", "lift", "carry", "place", "release", "retreat")
+    share = [order.index(skill) / (len(order) - 1) if skill in order else 0.0 for skill in SKILLS]
+    return xp.asarray(share)[subtask]
+
+
+def tote_transfer_expert(agent_layout: Layout, state_layout: Layout, robot: Robot) -> tuple[Planner, Controller]:
+    """The two halves of the expert: this planner and the goal servo."""
+    return ToteTransferPlanner(agent_layout, state_layout), GoalServo(agent_layout, robot)

@@ -1,0 +1,1 @@
+"""Layouts of props: places of work."""

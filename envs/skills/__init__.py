@@ -1,0 +1,1 @@
+"""Controllers that execute a planner's skills from proprioception and a goal."""

@@ -1,0 +1,65 @@
+"""What a task is: a scene, starts, and a judgement of the worlds' states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import mujoco
+
+from embodied.core import Array, Controller, Layout, Planner
+from embodied.envs.variation import Variable, Variation
+from embodied.robots.robot import Robot
+from embodied.sim.engine import Engine
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The judgement of N worlds."""
+
+    reward: Array  # (N,) in [0, 1]
+    success: Array  # (N,) bool, now
+    progress: Array  # (N,) in [0, 1], by stages
+    lost: Array  # (N,) bool, nothing can be saved any more
+
+
+class Task(Protocol):
+    """A task bound to an engine: N episodes at once."""
+
+    state_layout: Layout
+
+    def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
+        """Draws an episode and writes it to the engine; returns what was drawn, JSON-able, with `instruction`."""
+
+    def parameters(self) -> Mapping[str, Array]:
+        """Live (N, ...) arrays of what the engine's state does not hold: goals and events to come."""
+
+    def before_step(self, tick: Array) -> None:
+        """Things that change within an episode, by each world's clock (N,)."""
+
+    def state(self) -> Array:
+        """(N, E) privileged state, as `state_layout` names it."""
+
+    def judge(self) -> Outcome:
+        """Success, progress and reward of the present state."""
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """A task before it is bound: what the registry holds."""
+
+    name: str
+    summary: str
+    robots: tuple[str, ...]
+    cameras: tuple[str, ...]
+    horizon_s: float
+    table: tuple[Variable, ...]
+    build: Callable[[Robot], mujoco.MjSpec]
+    bind: Callable[[Engine, Robot], Task]
+    expert: Callable[[Layout, Layout, Robot], tuple[Planner, Controller]]  # of agent and state layouts
+    beauty_camera: str = "overview"
+
+    @property
+    def env_id(self) -> str:
+        return f"embodied/{self.name}-v0"

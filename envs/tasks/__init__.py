@@ -1,0 +1,1 @@
+"""Tasks: starts, success, progress and reward over a scene."""

@@ -1,0 +1,111 @@
+"""Variation as a table: what differs between episodes, how much at each level, and what is kept for testing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from embodied.errors import unknown
+
+FACTORS = ("objects", "layout", "instruction", "light", "camera", "robot", "dynamics", "sensor")
+LEVELS = ("L1", "L2", "L3", "L4")
+SPLITS = ("train", *FACTORS, "all")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Numbers drawn evenly between two ends."""
+
+    low: float
+    high: float
+
+    def draw(self, rng: np.random.Generator) -> float:
+        return float(rng.uniform(self.low, self.high))
+
+    def __str__(self) -> str:
+        return f"{self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some values, each as likely as the others."""
+
+    values: tuple[Any, ...]
+
+    def draw(self, rng: np.random.Generator) -> Any:
+        return self.values[int(rng.integers(len(self.values)))]
+
+    def __str__(self) -> str:
+        return ", ".join(str(value) for value in self.values)
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One row of a task's table.
+
+    `start` is what L1 draws (a single value where L1 holds it fixed), `narrow` L2, `train` L3 and L4; `held_out` is
+    disjoint from all three and is drawn instead where the split names the variable's factor.
+    """
+
+    name: str
+    factor: str
+    unit: str
+    start: Interval | Choice
+    narrow: Interval | Choice
+    train: Interval | Choice
+    held_out: Interval | Choice
+
+    def range(self, level: str, split: str) -> Interval | Choice:
+        """Where the variable is drawn from at a level and split."""
+        if split in (self.factor, "all"):
+            return self.held_out
+        return {"L1": self.start, "L2": self.narrow}.get(level, self.train)
+
+
+def fixed(value: Any) -> Choice:
+    """A range of one value."""
+    return Choice((value,))
+
+
+class Variation:
+    """Draws a task's variables for one episode; each has a random stream of its own, so rows can be added."""
+
+    def __init__(
+        self, table: Sequence[Variable], level: str, split: str, overrides: Mapping[str, Any] | None = None
+    ) -> None:
+        if level not in LEVELS:
+            raise unknown("level", level, LEVELS)
+        if split not in SPLITS:
+            raise unknown("split", split, SPLITS)
+        names = [variable.name for variable in table]
+        for name in overrides or {}:
+            if name not in names:
+                raise unknown("factor variable", name, names)
+        self.level, self.split = level, split
+        self._ranges = {variable.name: variable.range(level, split) for variable in table}
+        self._ranges.update({name: fixed(value) for name, value in (overrides or {}).items()})
+        self._order = {name: k for k, name in enumerate(names)}
+
+    def stream(self, seed: int, name: str) -> np.random.Generator:
+        """The random stream of one variable in one episode."""
+        return np.random.default_rng(np.random.SeedSequence((seed, self._order[name])))
+
+    def draw(self, seed: int, name: str) -> Any:
+        """One value of a variable."""
+        return self._ranges[name].draw(self.stream(seed, name))
+
+    def draws(self, seed: int, name: str, count: int) -> list[Any]:
+        """`count` independent values of a variable."""
+        rng = self.stream(seed, name)
+        return [self._ranges[name].draw(rng) for _ in range(count)]
+
+
+def markdown_table(table: Sequence[Variable]) -> str:
+    """The table as documentation."""
+    rows = ["| variable | factor | unit | L1 | L2 | L3, L4 | held out |", "|---|---|---|---|---|---|---|"]
+    for v in table:
+        rows.append(f"| {v.name} | {v.factor} | {v.unit} | {v.start} | {v.narrow} | {v.train} | {v.held_out} |")
+    return "\n".join(rows)
