@@ -13,12 +13,7 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = {
-    "embodied": "embodied",
-    "envs": "embodied/envs",
-    "policies": "embodied/policies",
-    "datasets": "embodied/datasets",
-}
+FOLDERS = {"embodied": "", "envs": "embodied/", "policies": "embodied/", "datasets": "embodied/"}  # -> where it lands
 IMPORT_ALL = """
 import importlib, pathlib, sys
 site = pathlib.Path(sys.argv[1])
@@ -72,4 +67,7 @@ def main(dist: Path) -> None:
         print(f"{distribution.name} works away from the checkout")
 
 
-main(Path(sys.argv[1]))
+try:
+    main(Path(sys.argv[1]))
+except subprocess.CalledProcessError as failure:
+    sys.exit(f"error: {failure.cmd[0]} ended with {failure.returncode}: see above")
