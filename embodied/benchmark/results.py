@@ -1,0 +1,164 @@
+"""What an evaluation found: one cell per condition, each with its episodes, and what follows from them."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from embodied.benchmark.statistics import Comparison, Median, Rate, compare_paired, median, wilson
+from embodied.errors import EmbodiedError
+from embodied.rollout.rollout import EpisodeResult
+
+
+class ResultsError(EmbodiedError):
+    """A results file, or an evaluation to be added to it, is not what it must be."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """All that decides what a cell measures; two cells with equal conditions are the same measurement."""
+
+    policy: str
+    level: str
+    split: str = "train"
+    first_seed: int = 0
+    num_episodes: int = 100
+    control_mode: str = "joint_delta"
+    control_hz: int = 20
+    planner_hz: float | None = None  # None: this policy has no planner, and the fields below mean nothing
+    compute_ms: float = 0.0  # mean delays of the planner's answer
+    transport_ms: float = 0.0
+    latency: str = "constant"  # how the delays are distributed
+    drop_rate: float = 0.0  # share of plans that never arrive
+    mailbox: str = "latest"
+
+    @property
+    def delay_ms(self) -> float:
+        return self.compute_ms + self.transport_ms
+
+    @property
+    def seeds(self) -> range:
+        return range(self.first_seed, self.first_seed + self.num_episodes)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The episodes of one condition, in the order of its seeds. `label` is the policy's name for people.
+
+    Raises:
+        ResultsError: there are no episodes, or their seeds are not the condition's.
+    """
+
+    condition: Condition
+    label: str
+    wall_s: float
+    episodes: tuple[EpisodeResult, ...]
+
+    def __post_init__(self) -> None:
+        wanted, found = list(self.condition.seeds), [episode.seed for episode in self.episodes]
+        if not found or found != wanted:
+            raise ResultsError(
+                f"the cell of policy '{self.condition.policy}' must hold the seeds {self.condition.first_seed} to "
+                f"{self.condition.seeds.stop - 1} in order, but holds {len(found)} episodes, seeds {found[:5]}, ..."
+            )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a cell comes to. Times are simulated seconds, except `wall_s`."""
+
+    success_once: Rate
+    success_at_end: Rate
+    progress_mean: float  # of the furthest progress; an episode whose progress is not a number counts as 0
+    time_to_success_s: Median | None  # of the episodes that succeeded once; None when none did
+    plan_age_mean_s: float | None
+    faults: dict[str, int]
+    simulated_s: float
+    wall_s: float
+    real_time_factor: float
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where results come from. `metadata` is what the worlds say of themselves."""
+
+    task: str
+    robot: str
+    created: str  # ISO 8601, UTC
+    command: str
+    rates: Mapping[str, float | None]  # name with unit -> value, e.g. camera_hz
+    versions: Mapping[str, str]
+    host: Mapping[str, str | int]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Results:
+    """An evaluation: cells in the order they were measured."""
+
+    provenance: Provenance
+    cells: tuple[Cell, ...] = ()
+
+    def find(self, condition: Condition) -> Cell | None:
+        """The finished cell of this condition, if there is one: what `--resume` need not do again."""
+        return next((cell for cell in self.cells if cell.condition == condition), None)
+
+    def with_cell(self, cell: Cell) -> Results:
+        """These results and one cell more.
+
+        Raises:
+            ResultsError: a cell of the same condition is there already.
+        """
+        if self.find(cell.condition):
+            raise ResultsError(f"the results hold a cell of this condition already: {cell.condition}")
+        return replace(self, cells=(*self.cells, cell))
+
+
+Metric = Callable[[EpisodeResult], bool]
+
+
+def success_at_end(episode: EpisodeResult) -> bool:
+    """The stricter metric, and the one that headlines and comparisons use."""
+    return episode.success_at_end
+
+
+def success_once(episode: EpisodeResult) -> bool:
+    """Whether the task was ever done, even if it was undone later."""
+    return episode.success_once
+
+
+def rate(cell: Cell, metric: Metric = success_at_end) -> Rate:
+    """The share of a cell's episodes for which the metric holds."""
+    return wilson(sum(metric(episode) for episode in cell.episodes), len(cell.episodes))
+
+
+def summarize(cell: Cell) -> Summary:
+    """The figures that tables and files give for a cell."""
+    episodes = cell.episodes
+    ages = [e.mean_plan_age_s for e in episodes if e.mean_plan_age_s is not None]
+    simulated_s = sum(e.duration_s for e in episodes)
+    return Summary(
+        success_once=rate(cell, success_once),
+        success_at_end=rate(cell),
+        progress_mean=sum(e.progress_max for e in episodes if math.isfinite(e.progress_max)) / len(episodes),
+        time_to_success_s=median([e.time_to_success_s for e in episodes if e.time_to_success_s is not None]),
+        plan_age_mean_s=sum(ages) / len(ages) if ages else None,
+        faults=dict(sorted(Counter(e.fault for e in episodes if e.fault).items())),
+        simulated_s=simulated_s,
+        wall_s=cell.wall_s,
+        real_time_factor=simulated_s / cell.wall_s if cell.wall_s > 0 else 0.0,
+    )
+
+
+def compare(first: Cell, second: Cell, metric: Metric = success_at_end) -> Comparison | None:
+    """Both cells on the seeds they share; None when they share none, or differ in where the episodes start."""
+    if (first.condition.level, first.condition.split) != (second.condition.level, second.condition.split):
+        return None
+    others = {episode.seed: episode for episode in second.episodes}
+    shared = [(metric(e), metric(others[e.seed])) for e in first.episodes if e.seed in others]
+    if not shared:
+        return None
+    return compare_paired([a for a, _ in shared], [b for _, b in shared])

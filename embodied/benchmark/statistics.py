@@ -1,0 +1,153 @@
+"""Rates with intervals, paired comparisons and medians: the only statistics a result or a report may use.
+
+Every interval is at `CONFIDENCE` unless told otherwise; rates and differences are shares (0.9, not 90).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+RESAMPLES = 2000  # of a bootstrap
+BOOTSTRAP_SEED = 20_260  # fixed, so that the same episodes always give the same interval
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share of episodes with its Wilson interval."""
+
+    successes: int
+    episodes: int
+    low: float
+    high: float
+
+    @property
+    def value(self) -> float:
+        return self.successes / self.episodes
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two policies on the same starts. `difference` = first rate - second rate, with its interval."""
+
+    both: int
+    only_first: int
+    only_second: int
+    neither: int
+    difference: float
+    low: float
+    high: float
+    p_value: float
+
+    @property
+    def episodes(self) -> int:
+        return self.both + self.only_first + self.only_second + self.neither
+
+
+@dataclass(frozen=True)
+class Median:
+    """Quartiles of a sample and an interval of its median; without spread to estimate it from, `low` is None."""
+
+    median: float
+    lower_quartile: float
+    upper_quartile: float
+    low: float | None
+    high: float | None
+
+
+def wilson(successes: int, episodes: int, confidence: float = CONFIDENCE) -> Rate:
+    """The rate with its Wilson score interval (Wilson 1927), sound at 0% and 100% and for small samples.
+
+    Raises:
+        ValueError: no episodes, or successes outside [0, episodes].
+    """
+    if episodes < 1:
+        raise ValueError(f"a rate needs at least one episode, got {episodes}")
+    if not 0 <= successes <= episodes:
+        raise ValueError(f"successes must lie in [0, {episodes}], got {successes}")
+    interval = stats.binomtest(int(successes), int(episodes)).proportion_ci(confidence, method="wilson")
+    value = successes / episodes  # the clamp only removes rounding: at 0% and 100% the limit is the rate itself
+    return Rate(int(successes), int(episodes), float(min(interval.low, value)), float(max(interval.high, value)))
+
+
+def compare_paired(
+    first: Sequence[bool] | np.ndarray, second: Sequence[bool] | np.ndarray, confidence: float = CONFIDENCE
+) -> Comparison:
+    """Outcomes of two policies, element i of both from the same start.
+
+    The p-value is the exact McNemar test: given that the policies disagree, each is as likely to be the one that
+    succeeds. The interval is method 10 of Newcombe, Statistics in Medicine 17 (1998) 2635-2650.
+
+    Raises:
+        ValueError: the sequences are empty or differ in length.
+    """
+    a, b = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
+    if a.shape != b.shape or a.ndim != 1 or not a.size:
+        raise ValueError(f"paired outcomes must be two equal, non-empty rows, got shapes {a.shape} and {b.shape}")
+    both, only_a, only_b = (int(x.sum()) for x in (a & b, a & ~b, ~a & b))
+    neither = a.size - both - only_a - only_b
+    low, high = _newcombe_paired(both, only_a, only_b, neither, confidence)
+    discordant = only_a + only_b
+    p_value = float(stats.binomtest(only_a, discordant, 0.5).pvalue) if discordant else 1.0
+    return Comparison(both, only_a, only_b, neither, (only_a - only_b) / a.size, low, high, p_value)
+
+
+def _newcombe_paired(both: int, only_a: int, only_b: int, neither: int, confidence: float) -> tuple[float, float]:
+    episodes = both + only_a + only_b + neither
+    a, b = wilson(both + only_a, episodes, confidence), wilson(both + only_b, episodes, confidence)
+    phi = _correlation(both, only_a, only_b, neither)
+    difference = a.value - b.value
+
+    def reach(towards_a: float, towards_b: float) -> float:
+        squared = towards_a**2 - 2 * phi * towards_a * towards_b + towards_b**2
+        return math.sqrt(max(squared, 0.0))
+
+    low = difference - reach(a.value - a.low, b.high - b.value)
+    high = difference + reach(a.high - a.value, b.value - b.low)
+    return max(low, -1.0), min(high, 1.0)
+
+
+def _correlation(both: int, only_a: int, only_b: int, neither: int) -> float:
+    """Newcombe's phi: the correlation of the pairs, a positive one pulled towards 0 by a continuity correction."""
+    margins = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
+    if not margins:
+        return 0.0
+    numerator: float = both * neither - only_a * only_b
+    if numerator > 0:
+        numerator = max(numerator - (both + only_a + only_b + neither) / 2, 0.0)
+    return numerator / math.sqrt(margins)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values adjusted for being a family of tests (Holm 1979), in the order given."""
+    adjusted = [0.0] * len(p_values)
+    running = 0.0
+    for rank, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        running = max(running, (len(p_values) - rank) * p_values[i])
+        adjusted[i] = min(running, 1.0)
+    return adjusted
+
+
+def median(values: Sequence[float] | np.ndarray, confidence: float = CONFIDENCE) -> Median | None:
+    """Quartiles and a percentile-bootstrap interval of the median; None for an empty sample."""
+    sample = np.asarray(values, dtype=np.float64)
+    if not sample.size:
+        return None
+    lower, middle, upper = (float(x) for x in np.quantile(sample, (0.25, 0.5, 0.75)))
+    if sample.size < 2:
+        return Median(middle, lower, upper, None, None)
+    interval = stats.bootstrap(
+        (sample,),
+        np.median,
+        n_resamples=RESAMPLES,
+        confidence_level=confidence,
+        method="percentile",
+        rng=np.random.default_rng(BOOTSTRAP_SEED),
+    ).confidence_interval
+    low, high = max(interval.low, sample.min()), min(interval.high, sample.max())  # the resamples' own rounding
+    return Median(middle, lower, upper, float(min(low, middle)), float(max(high, middle)))

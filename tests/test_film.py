@@ -1,0 +1,226 @@
+"""Film: the right moments of the right episodes, in files that decode to what was put in."""
+
+import io
+from types import SimpleNamespace
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from embodied.core import PHYSICS_HZ, Observation
+from embodied.errors import EmbodiedError
+from embodied.rollout.film import FAILURE, OUTLINE, SUCCESS, Clip, Film, Grid, Shot, encode_jpeg, grid_video, write_mp4
+from embodied.rollout.rollout import EpisodeResult
+
+SHOT = Shot("front", "Trained", size=(48, 64), fps=20)
+
+
+def result(index: int, success: bool = True, at_end: bool | None = None, time_s: float | None = 1.0) -> EpisodeResult:
+    return EpisodeResult(
+        index=index,
+        seed=index,
+        instruction="put the red tote into slot 2, then wait for the next one to come along the belt",
+        success_once=success,
+        success_at_end=success if at_end is None else at_end,
+        progress_max=1.0,
+        progress_end=1.0,
+        time_to_success_s=time_s if success else None,
+        duration_s=2.0,
+        fault="",
+        reward_sum=0.0,
+        variation={},
+        mean_plan_age_s=None,
+    )
+
+
+def clip(num_frames: int, shade: int = 120, shot: Shot = SHOT, **outcome) -> Clip:
+    frame = encode_jpeg(np.full((*shot.size, 3), shade, np.uint8))
+    return Clip(shot, result(0, **outcome), (frame,) * num_frames)
+
+
+def decode(source) -> list[np.ndarray]:
+    with av.open(source) as container:
+        assert container.streams.video[0].codec_context.pix_fmt == "yuv420p"
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+class ClockWorlds:
+    """Worlds whose picture is a shade of grey that tells the tick, so that a frame says when it was taken."""
+
+    def __init__(self, ticks_per_step: int) -> None:
+        self.ticks_per_step = ticks_per_step
+        self.tick = np.zeros(3, dtype=np.int64)
+        self.rendered = 0
+
+    def render(self, world: int, camera: str, size: tuple[int, int]) -> np.ndarray:
+        assert camera == SHOT.camera
+        self.rendered += 1
+        return np.full((*size, 3), self.tick[world] // 10, np.uint8)
+
+    def observation(self) -> Observation:
+        return Observation(self.tick.copy(), np.zeros((3, 1)), np.zeros((3, 0)), ("", "", ""))
+
+    def step(self, film: Film, active=(True, True, True), fault=(0, 0, 0)) -> None:
+        before = self.observation()
+        self.tick += self.ticks_per_step
+        outcome = SimpleNamespace(fault=np.array(fault))
+        film.on_step(self, SimpleNamespace(before=before, result=outcome, active=np.array(active)))
+
+
+def start(film: Film, worlds: ClockWorlds, ids: list[int], episodes: list[int]) -> None:
+    worlds.tick[ids] = 0
+    film.on_start(worlds, np.array(ids), np.array(episodes), worlds.observation())
+
+
+def ticks(film_clip: Clip) -> list[int]:
+    return [round(film_clip.frame(k).mean()) * 10 for k in range(len(film_clip.frames))]
+
+
+@pytest.mark.parametrize("ticks_per_step", [2, 20, 40, 50])
+def test_film_is_at_constant_rate_of_simulated_time(ticks_per_step):
+    worlds, film = ClockWorlds(ticks_per_step), Film(SHOT, [0])
+    start(film, worlds, [0, 1, 2], [0, 1, 2])
+    for _ in range(800 // ticks_per_step):
+        worlds.step(film)
+    film.on_end(worlds, 0, result(0))
+    (made,) = film.clips
+    due = [k * PHYSICS_HZ // SHOT.fps for k in range(41)]
+    assert len(made.frames) == len(due)
+    late = np.array(ticks(made)) - due
+    assert late.min() >= -10  # the shade counts tens of ticks
+    assert late.max() <= ticks_per_step + 10
+    assert worlds.rendered <= 41  # nothing is rendered that is not shown
+
+
+def test_film_keeps_only_the_chosen_episodes():
+    worlds, film = ClockWorlds(20), Film(SHOT, [1, 4])
+    start(film, worlds, [0, 1, 2], [0, 1, 2])
+    for _ in range(10):
+        worlds.step(film)
+    film.on_end(worlds, 0, result(0))
+    film.on_end(worlds, 1, result(1))
+    start(film, worlds, [0, 1], [4, 3])
+    for _ in range(3):
+        worlds.step(film)
+    film.on_end(worlds, 1, result(3))
+    assert [(c.result.index, len(c.frames)) for c in film.clips] == [(1, 11)]
+    film.on_end(worlds, 0, result(4))
+    assert [(c.result.index, len(c.frames)) for c in film.clips] == [(1, 11), (4, 4)]
+    assert ticks(film.clips[1]) == [0, 20, 40, 60]
+
+
+def test_faulty_world_is_not_rendered():
+    worlds, film = ClockWorlds(20), Film(SHOT, [0, 1])
+    start(film, worlds, [0, 1], [0, 1])
+    worlds.step(film)
+    rendered = worlds.rendered
+    worlds.step(film, fault=(3, 0, 0))
+    assert worlds.rendered == rendered + 1
+    worlds.step(film, active=(False, True, True))
+    film.on_end(worlds, 0, result(0, success=False))
+    film.on_end(worlds, 1, result(1))
+    assert ticks(film.clips[0]) == [0, 20, 20]
+    assert ticks(film.clips[1]) == [0, 20, 40, 60]
+
+
+def gradient(height: int, width: int, k: int) -> np.ndarray:
+    rows, columns = np.mgrid[0:height, 0:width]
+    return (
+        np.stack([rows * 2 + k, columns * 2, np.full_like(rows, 40 * (k % 5))], axis=-1).clip(0, 255).astype(np.uint8)
+    )
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(16, 65), st.integers(16, 65), st.integers(1, 30), st.sampled_from([5, 20, 30]))
+def test_mp4_decodes_to_the_same_frames(height, width, count, fps):
+    buffer = io.BytesIO()
+    frames = [gradient(height, width, k) for k in range(count)]
+    assert write_mp4(buffer, iter(frames), fps, crf=10) == count
+    buffer.seek(0)
+    decoded = decode(buffer)
+    assert len(decoded) == count
+    assert decoded[0].shape == (height + height % 2, width + width % 2, 3)
+    error = np.abs(decoded[-1][:height, :width].astype(int) - frames[-1])
+    assert error.mean() < 12
+    buffer.seek(0)
+    with av.open(buffer) as container:
+        assert container.streams.video[0].average_rate == fps
+
+
+def test_colours_survive():
+    buffer = io.BytesIO()
+    colour = np.array([200, 60, 30], np.uint8)
+    write_mp4(buffer, [np.broadcast_to(colour, (64, 64, 3))] * 3, 10, crf=10)
+    buffer.seek(0)
+    with av.open(buffer) as container:
+        picture = next(container.decode(video=0))
+        assert picture.colorspace == 1  # BT.709
+        shown = picture.reformat(format="rgb24", src_colorspace="ITU709").to_ndarray()
+    assert np.abs(shown.reshape(-1, 3).mean(axis=0) - colour).max() < 4
+
+
+def test_mp4_file_appears_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "film.mp4"
+
+    def broken():
+        yield gradient(32, 32, 0)
+        raise RuntimeError("the renderer died")
+
+    with pytest.raises(RuntimeError, match="renderer died"):
+        write_mp4(target, broken(), 20)
+    assert list(tmp_path.iterdir()) == []
+    write_mp4(target, [gradient(32, 32, k) for k in range(5)], 20)
+    assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
+    assert len(decode(str(target))) == 5
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        ([], "at least one frame"),
+        ([np.zeros((32, 32, 3))], "frame 0 is float64"),
+        ([np.zeros((32, 32), np.uint8)], r"frame 0 is uint8 \(32, 32\)"),
+        (
+            [np.zeros((32, 32, 3), np.uint8), np.zeros((32, 34, 3), np.uint8)],
+            r"frame 1 .* expected uint8 \(32, 32, 3\)",
+        ),
+    ],
+)
+def test_mp4_refuses_what_is_no_film(frames, message):
+    with pytest.raises(EmbodiedError, match=message):
+        write_mp4(io.BytesIO(), frames, 20)
+
+
+def test_outcome_shows_once_it_is_known():
+    succeeds = clip(41, time_s=1.0)
+    assert [succeeds.outcome(k) for k in (0, 19, 20, 40, 90)] == [None, None, True, True, True]
+    fails = clip(41, success=False)
+    assert [fails.outcome(k) for k in (0, 39, 40, 90)] == [None, None, False, False]
+    loses_it = clip(41, at_end=False)
+    assert [loses_it.outcome(k) for k in (19, 20, 40)] == [None, True, False]
+
+
+def test_grid_holds_the_last_frame_and_outlines_the_outcome():
+    clips = (clip(41, shade=90), clip(21, success=False), clip(30))
+    grid = Grid(clips, columns=2)
+    assert grid.shape[0] % 2 == grid.shape[1] % 2 == 0
+    video = grid_video(clips, columns=2)
+    decoded = decode(io.BytesIO(video.mp4))
+    assert decoded[0].shape == (video.height, video.width, 3) == (*grid.shape, 3)
+    assert len(decoded) / SHOT.fps == video.duration_s > 41 / SHOT.fps
+    corners = {(6, 6): SUCCESS, (6, 6 + 64 + 6): FAILURE}
+    first, last = grid.frame(0), grid.frame(100)
+    for (row, column), colour in corners.items():
+        inside = (row + OUTLINE // 2, column + OUTLINE // 2)
+        assert tuple(last[inside]) == colour
+        assert tuple(first[inside]) != colour
+    assert abs(int(last[6 + 24, 6 + 32, 0]) - 90) <= 2
+
+
+def test_grid_refuses_unlike_clips():
+    with pytest.raises(EmbodiedError, match="one size and rate"):
+        Grid((clip(2), clip(2, shot=Shot("front", "Trained", size=(48, 64), fps=10))), 2)
+    with pytest.raises(EmbodiedError, match="one size and rate"):
+        Grid((), 2)

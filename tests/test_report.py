@@ -1,0 +1,313 @@
+"""The report: complete, honest in its axes, and alone in its file."""
+
+import base64
+import io
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embodied.benchmark import views
+from embodied.benchmark.plots import HEIGHT, Series, line_chart, linear_axis, points_axis, success_axis, value_axis
+from embodied.benchmark.report import DatasetFacts, Exhibit, Report, render_report, write_report
+from embodied.benchmark.results import Cell, Condition, Provenance, Results, ResultsError
+from embodied.rollout.film import Clip, Shot, encode_jpeg, grid_video
+from embodied.rollout.rollout import EpisodeResult
+
+HOSTILE = '<script>alert("x")</script>'
+
+
+def episode(seed: int, success: bool) -> EpisodeResult:
+    return EpisodeResult(
+        index=seed,
+        seed=seed,
+        instruction="put the red tote into slot 2",
+        success_once=success,
+        success_at_end=success,
+        progress_max=1.0 if success else 0.5,
+        progress_end=1.0 if success else 0.5,
+        time_to_success_s=4.0 if success else None,
+        duration_s=5.0,
+        fault="",
+        reward_sum=0.0,
+        variation={},
+        mean_plan_age_s=0.1,
+    )
+
+
+def cell(
+    policy: str, successes: int, num: int = 40, level: str = "L1", delay: float = 0, hz: float | None = 8.0
+) -> Cell:
+    condition = Condition(policy, level, num_episodes=num, planner_hz=hz, compute_ms=delay)
+    return Cell(condition, policy.title(), 10.0, tuple(episode(k, k < successes) for k in range(num)))
+
+
+def results(*cells: Cell, **provenance) -> Results:
+    origin = Provenance(
+        task="embodied/ToteTransfer-v0",
+        robot="arm",
+        created="2026-11-22T00:00:00+00:00",
+        command="embodied demo",
+        rates={"control_hz": 200.0, "planner_hz": 8.0, "camera_hz": None},
+        versions={"mujoco": "3.17.0"},
+        host={"system": "Linux", "cores": 2},
+    )
+    return Results(replace(origin, **provenance), cells)
+
+
+FULL = results(
+    cell("expert", 39),
+    cell("trained", 33),
+    cell("random", 0, hz=None),
+    cell("expert", 38, level="L2"),
+    cell("trained", 31, level="L2"),
+    cell("expert", 30, level="L2", delay=250.0),
+    cell("trained", 17, level="L2", delay=250.0),
+)
+
+
+class Page(HTMLParser):
+    """The tags of a page, its text, and the rows of its tables by the id of their section."""
+
+    VOID = ("meta", "br", "link", "img", "input", "hr", "line", "circle", "polygon", "polyline", "path")
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text, self.open, self.section = "", [], ""
+        self.rows: dict[str, list[list[str]]] = {}
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+        self.section = dict(attrs).get("id") or "" if tag == "section" else self.section
+        if tag == "tr":
+            self.rows.setdefault(self.section, []).append([])
+        if tag in ("td", "th"):
+            self.rows[self.section][-1].append("")
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+        if {"td", "th"} & set(self.open):
+            self.rows[self.section][-1][-1] += " ".join(data.split())
+
+    def find(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def video():
+    shot = Shot("front", "Trained", size=(32, 48), fps=10)
+    frame = encode_jpeg(np.full((32, 48, 3), 100, np.uint8))
+    return grid_video([Clip(shot, episode(k, k == 0), (frame,) * 8) for k in range(2)])
+
+
+@pytest.fixture(scope="module")
+def full_page(video):
+    history = [
+        {"step": 100 * k, "train_loss": 1 / (k + 1), "valid_loss": 1.2 / (k + 1), "seconds": k} for k in range(9)
+    ]
+    report = Report(
+        FULL,
+        summary="An arm moves totes.",
+        history=history,
+        exhibits=(Exhibit("Successes", "Four of them", video), Exhibit("Failures", "", video)),
+        dataset=DatasetFacts(200, 190, 0.5, 18_000, 250_000_000),
+        stages={"Collect": 150.0, "Train": 280.0},
+    )
+    return render_report(report)
+
+
+def test_every_cell_is_in_the_table(full_page):
+    rows = Page(full_page).rows["cells"][1:]
+    found = [(row[0], row[1], row[2], row[3], row[7]) for row in rows]
+    assert found == [
+        ("Expert", "L1", "8 Hz, no delay", "98%", "40"),
+        ("Trained", "L1", "8 Hz, no delay", "82%", "40"),
+        ("Random", "L1", "no planner", "0%", "40"),
+        ("Expert", "L2", "8 Hz, no delay", "95%", "40"),
+        ("Trained", "L2", "8 Hz, no delay", "78%", "40"),
+        ("Expert", "L2", "8 Hz, 250 ms late", "75%", "40"),
+        ("Trained", "L2", "8 Hz, 250 ms late", "42%", "40"),
+    ]
+
+
+def test_report_is_alone(full_page):
+    page = Page(full_page)
+    assert page.open == []
+    assert not re.search(r"https?:|//[a-z]+\.|@import|url\(|<script|<link|<iframe", full_page)
+    sources = [value for _, attrs in page.tags for key, value in attrs.items() if key in ("src", "href", "poster")]
+    assert sources
+    assert all(source.startswith("data:") for source in sources)
+
+
+def test_videos_are_whole_and_quiet(full_page, video):
+    videos = Page(full_page).find("video")
+    assert len(videos) == 2
+    for attrs in videos:
+        assert {"controls", "muted", "loop"} <= set(attrs)
+        data = base64.b64decode(attrs["src"].removeprefix("data:video/mp4;base64,"))
+        with av.open(io.BytesIO(data)) as container:
+            assert sum(1 for _ in container.decode(video=0)) == round(video.duration_s * 10)
+
+
+def test_bars_are_drawn_to_scale(full_page):
+    page = Page(full_page)
+    widths = [float(a["style"].removeprefix("width:").rstrip("%")) for a in page.find("i") if "style" in a]
+    expected = [100 * k / 40 for k in (39, 33, 0, 38, 31)]
+    assert widths[:5] == pytest.approx(expected, abs=0.01)
+
+
+def test_sections_without_content_are_left_out():
+    html = render_report(Report(results(cell("trained", 30))))
+    page = Page(html)
+    for absent in ("film", "training", "paired"):
+        assert f'id="{absent}"' not in html
+    assert "delay, L" not in page.text
+    assert [row[0] for row in page.rows["cells"]][1:] == ["Trained"]
+
+
+def test_empty_results_are_refused():
+    with pytest.raises(ResultsError, match="at least one cell"):
+        render_report(Report(results()))
+
+
+def test_words_from_outside_are_only_words():
+    hostile = replace(cell("trained", 3), label=HOSTILE)
+    made = results(hostile, task=HOSTILE, command=HOSTILE, metadata={"note": HOSTILE, "split": "train"})
+    page = Page(render_report(Report(made, summary=HOSTILE, stages={HOSTILE: 1.0})))
+    assert page.find("script") == []
+    assert page.text.count(HOSTILE) >= 5
+
+
+def test_report_is_written_whole(tmp_path):
+    path = tmp_path / "report.html"
+    write_report(path, Report(FULL))
+    assert path.read_text(encoding="utf-8") == render_report(Report(FULL))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_headline_states_rate_interval_and_episodes():
+    assert views.headline(FULL) == (
+        "Trained succeeds in 82% of episodes at L1 (95% interval 68–91%, 40 episodes) "  # noqa: RUF001
+        "and 78% at L2 (95% interval 62–88%, 40 episodes)."  # noqa: RUF001
+    )
+    late = results(cell("trained", 20, delay=100.0), cell("random", 0, hz=None))
+    assert views.headline(late, "absent").endswith("40 episodes, planner 100 ms late).")
+
+
+def test_scene_shows_each_policy_at_its_smallest_delay():
+    scenes = views.scenes(FULL)
+    assert [scene.title for scene in scenes] == ["L1", "L2"]
+    assert [(c.condition.policy, c.condition.delay_ms) for c in scenes[1].cells] == [("expert", 0.0), ("trained", 0.0)]
+
+
+def test_curves_hold_what_differs_in_delay_only():
+    other_rate = replace(cell("trained", 5, level="L2", delay=100.0))
+    other_rate = replace(other_rate, condition=replace(other_rate.condition, planner_hz=4.0))
+    (sweep,) = views.sweeps(FULL.with_cell(other_rate))
+    assert [[c.condition.delay_ms for c in curve.cells] for curve in sweep.curves] == [[0.0, 250.0], [0.0, 250.0]]
+    assert views.delay_sentence(sweep.curves[1]).startswith(
+        "Trained goes from 78% at 0 ms to 42% at 250 ms, a change of −35 points"  # noqa: RUF001
+    )
+
+
+def test_pairings_are_of_like_with_like_and_adjusted():
+    found = views.pairings(FULL)
+    names = [(p.first.condition.policy, p.second.condition.policy, p.first.condition.delay_ms) for p in found]
+    assert names == [
+        ("expert", "trained", 0.0),
+        ("expert", "random", 0.0),
+        ("trained", "random", 0.0),
+        ("expert", "trained", 0.0),
+        ("expert", "expert", 250.0),
+        ("trained", "trained", 250.0),
+    ]
+    assert all(p.adjusted_p >= p.comparison.p_value for p in found)
+    assert max(p.adjusted_p / p.comparison.p_value for p in found) == pytest.approx(len(found))
+
+
+def test_colours_follow_the_policy():
+    assert views.colours(FULL, "trained") == {"trained": 0, "expert": 1, "random": views.PALETTE_SIZE}
+
+
+@given(st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_percent_never_claims_all_or_nothing_falsely(counts):
+    successes, episodes = counts
+    text = views.percent(successes / episodes, episodes)
+    if 0 < successes < episodes:
+        assert text not in ("0%", "0.0%", "100%", "100.0%")
+        assert float(text.strip("<>%")) == pytest.approx(100 * successes / episodes, abs=1)
+    else:
+        assert float(text.rstrip("%")) == 100 * successes / episodes
+
+
+def places(svg: str) -> list[tuple[float, float]]:
+    points = re.search(r'polyline class="line" points="([^"]*)"', svg).group(1)
+    return [tuple(map(float, pair.split(","))) for pair in points.split()]
+
+
+def test_success_axis_is_whole_and_linear():
+    series = Series(((0, 0.9), (100, 0.95), (500, 1.0)), 0, ((0.8, 1.0), (0.9, 1.0), (0.9, 1.0)))
+    svg = line_chart([series], points_axis("Delay (ms)", [0, 100, 500]), success_axis(), "test")
+    ticks = {label: float(y) for y, label in re.findall(r'class="tick end" x="[\d.]+" y="([\d.]+)">(\d+%)', svg)}
+    assert list(ticks) == ["0%", "25%", "50%", "75%", "100%"]
+    drawn = places(svg)
+    for (_, y), (_, share) in zip(drawn, series.points, strict=True):
+        expected = ticks["0%"] + share * (ticks["100%"] - ticks["0%"])
+        assert y + 4.5 == pytest.approx(expected, abs=0.11)
+    assert (drawn[1][0] - drawn[0][0]) / (drawn[2][0] - drawn[0][0]) == pytest.approx(0.2, abs=0.01)
+    assert "Delay (ms)" in svg
+    assert "Success" in svg
+
+
+@given(st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=30))
+def test_value_axis_holds_all_values_with_few_ticks(values):
+    axis = value_axis("Loss", values)
+    assert axis.low <= min(values)
+    assert axis.high >= max(values)
+    assert 2 <= len(axis.ticks) <= 16
+    assert axis.log == (max(values) / min(values) > 20)
+    assert axis.log or axis.low == 0
+    svg = line_chart([Series(tuple(enumerate(values)), 0)], linear_axis("Step", 0, 30), axis, "test")
+    assert all(-1 <= y <= HEIGHT for _, y in places(svg))
+
+
+@given(st.floats(-1e5, 1e5), st.floats(1e-3, 1e6))
+def test_linear_axis_has_round_even_ticks(low, span):
+    axis = linear_axis("x", low, low + span)
+    values = [value for value, _ in axis.ticks]
+    steps = np.diff(values)
+    assert axis.low <= low + 1e-6 * span
+    assert axis.high >= low + span * (1 - 1e-6)
+    assert steps == pytest.approx(steps[0], rel=1e-6)
+    assert 3 <= len(values) <= 12
+
+
+def test_history_with_gaps_and_without_validation(video):
+    history = [{"epoch": k, "train_loss": float("nan") if k == 2 else 2.0 - k / 10, "note": "x"} for k in range(5)]
+    html = render_report(Report(results(cell("trained", 3)), history=history))
+    svg = re.search(r'<svg class="chart".*?</svg>', html, re.S).group(0)
+    assert len(places(svg)) == 4
+    assert "Training epoch" in svg
+    assert "nan" not in svg
+
+
+def test_metadata_is_readable_json_in_the_page():
+    metadata = {"model_hash": "abc", "factors": {"belt": [0.03, 0.1], "words": ["<b>", "&"]}}
+    text = Page(render_report(Report(results(cell("trained", 3), metadata=metadata)))).text
+    found, _ = json.JSONDecoder().raw_decode(text[text.index('{\n  "model_hash"') :])
+    assert found == metadata

@@ -1,0 +1,233 @@
+"""Results: what follows from episodes, and a file that is whole whatever happens."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from embodied.benchmark.provenance import collect_provenance
+from embodied.benchmark.results import Cell, Condition, Provenance, Results, ResultsError, compare, rate, summarize
+from embodied.benchmark.results_file import read_results, resume_results, write_results
+from embodied.rollout.rollout import EpisodeResult
+
+PROVENANCE = Provenance(
+    task="embodied/ToteTransfer-v0",
+    robot="arm",
+    created="2026-11-22T00:00:00+00:00",
+    command="embodied eval",
+    rates={"control_hz": 200.0, "camera_hz": None},
+    versions={"mujoco": "3.17.0"},
+    host={"cores": 2},
+    metadata={"split": "train", "factors": {"objects": [1, 2]}},
+)
+
+
+def episode(seed: int, success: bool = True, **changes) -> EpisodeResult:
+    result = EpisodeResult(
+        index=seed,
+        seed=seed,
+        instruction="put the red tote into slot 2",
+        success_once=success,
+        success_at_end=success,
+        progress_max=1.0 if success else 0.25,
+        progress_end=1.0 if success else 0.0,
+        time_to_success_s=4.0 + seed if success else None,
+        duration_s=5.0 + seed,
+        fault="",
+        reward_sum=12.5,
+        variation={"belt_speed": 0.05, "colours": ["red", "blue"]},
+        mean_plan_age_s=0.1,
+    )
+    return replace(result, **changes)
+
+
+def cell(outcomes: str, policy: str = "trained", first_seed: int = 0, **condition) -> Cell:
+    """A cell with one episode per letter: `+` succeeded, `-` failed."""
+    episodes = tuple(episode(first_seed + i, letter == "+") for i, letter in enumerate(outcomes))
+    what = Condition(policy, "L1", first_seed=first_seed, num_episodes=len(outcomes), **condition)
+    return Cell(what, policy.title(), 10.0, episodes)
+
+
+def test_summary_of_known_episodes():
+    episodes = (
+        episode(0),
+        replace(episode(1), success_at_end=False, mean_plan_age_s=0.3),
+        episode(2, success=False, fault="diverged", progress_max=math.nan, mean_plan_age_s=None),
+        episode(3, success=False, fault="nan_action", mean_plan_age_s=None),
+    )
+    summary = summarize(Cell(Condition("trained", "L1", num_episodes=4), "Trained", 13.0, episodes))
+    assert (summary.success_once.successes, summary.success_at_end.successes) == (2, 1)
+    assert summary.success_once.episodes == 4
+    assert summary.progress_mean == pytest.approx((1 + 1 + 0 + 0.25) / 4)
+    assert summary.time_to_success_s.median == 4.5
+    assert summary.plan_age_mean_s == pytest.approx(0.2)
+    assert summary.faults == {"diverged": 1, "nan_action": 1}
+    assert summary.real_time_factor == pytest.approx((5 + 6 + 7 + 8) / 13)
+
+
+def test_nothing_succeeded():
+    summary = summarize(cell("---"))
+    assert summary.time_to_success_s is None
+    assert summary.success_once.value == 0
+
+
+def test_cell_must_hold_the_seeds_it_says():
+    good = cell("+-+", first_seed=5)
+    for episodes in ((), good.episodes[:2], good.episodes[::-1]):
+        with pytest.raises(ResultsError, match="seeds 5 to 7"):
+            replace(good, episodes=episodes)
+
+
+def test_condition_is_measured_once():
+    results = Results(PROVENANCE).with_cell(cell("+-"))
+    assert results.find(Condition("trained", "L1", num_episodes=2)) == cell("+-")
+    assert results.find(Condition("trained", "L1", num_episodes=3)) is None
+    assert results.find(Condition("trained", "L1", num_episodes=2, compute_ms=100.0)) is None
+    with pytest.raises(ResultsError, match="already"):
+        results.with_cell(cell("++"))
+
+
+def test_comparison_uses_the_shared_seeds_only():
+    comparison = compare(cell("++--+", first_seed=0), cell("-+-", policy="random", first_seed=1))
+    assert comparison.episodes == 3  # seeds 1, 2, 3: first + - -, second - + -
+    assert (comparison.both, comparison.only_first, comparison.only_second, comparison.neither) == (0, 1, 1, 1)
+    assert compare(cell("++"), cell("++", first_seed=10)) is None
+    assert compare(cell("++"), cell("++", split="all")) is None
+
+
+def test_round_trip(tmp_path):
+    results = Results(PROVENANCE).with_cell(cell("+-+")).with_cell(cell("--", policy="random", planner_hz=8.0))
+    write_results(tmp_path / "results.json", results)
+    assert read_results(tmp_path / "results.json") == results
+    assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_file_is_plain_json_and_says_what_follows(tmp_path):
+    path = tmp_path / "results.json"
+    numpy_row = episode(0, reward_sum=np.float64(math.inf), variation={"mass": np.arange(2.0), "n": np.int64(3)})
+    numpy_row = replace(numpy_row, success_once=np.True_, progress_end=math.nan)
+    write_results(path, Results(PROVENANCE).with_cell(replace(cell("+"), episodes=(numpy_row,))))
+    content = json.loads(path.read_text(), parse_constant=pytest.fail)
+    row, summary = content["cells"][0]["episodes"][0], content["cells"][0]["summary"]
+    assert row["reward_sum"] is None
+    assert row["variation"] == {"mass": [0.0, 1.0], "n": 3}
+    assert summary["success_once"] == {"successes": 1, "episodes": 1, **_limits(rate(cell("+"))), "rate": 1.0}
+    read = read_results(path).cells[0].episodes[0]
+    assert read.success_once is True
+    assert math.isnan(read.reward_sum)
+    assert math.isnan(read.progress_end)
+
+
+def _limits(of):
+    return {"low": of.low, "high": of.high}
+
+
+def test_resume_finds_what_is_there(tmp_path):
+    path = tmp_path / "results.json"
+    assert resume_results(path, PROVENANCE) == Results(PROVENANCE)
+    results = Results(PROVENANCE).with_cell(cell("+-+"))
+    write_results(path, results)
+    assert resume_results(path, replace(PROVENANCE, created="later", command="embodied eval --resume")) == results
+    for change in ({"robot": "dual_arm"}, {"versions": {"mujoco": "3.18.0"}}):
+        with pytest.raises(ResultsError, match=f"cannot be resumed: its {next(iter(change))}"):
+            resume_results(path, replace(PROVENANCE, **change))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda c: c.update(schema_version=2), "schema version 2; this version reads 1"),
+        (lambda c: c.update(format="other"), "is no results file"),
+        (lambda c: c.pop("provenance"), "'provenance' of the file is 'missing'"),
+        (lambda c: c["cells"][0].pop("label"), r"'label' of cells\[0\]"),
+        (lambda c: c["cells"][0]["condition"].pop("level"), r"cells\[0\].condition must have the fields"),
+        (lambda c: c["cells"][0]["episodes"][1].update(success_once="yes"), r"episodes\[1\].success_once is 'yes'"),
+        (lambda c: c["cells"][0]["episodes"].pop(), "must hold the seeds 0 to 2"),
+        (lambda c: c["cells"].append(3), r"cells\[1\] is a int"),
+    ],
+)
+def test_damage_is_named(tmp_path, damage, message):
+    path = tmp_path / "results.json"
+    write_results(path, Results(PROVENANCE).with_cell(cell("+-+")))
+    content = json.loads(path.read_text())
+    damage(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(ResultsError, match=message) as caught:
+        read_results(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [(b'{"format": ', "not JSON"), (b"\xff\xfe", "not JSON"), (b"[]", "holds a list"), (b'{"a": NaN}', "NaN")],
+)
+def test_what_is_no_results_file(tmp_path, text, message):
+    path = tmp_path / "results.json"
+    path.write_bytes(text)
+    with pytest.raises(ResultsError, match=message):
+        read_results(path)
+
+
+def test_folder_or_nothing_is_refused(tmp_path):
+    with pytest.raises(ResultsError, match="a folder"):
+        read_results(tmp_path)
+    with pytest.raises(ResultsError, match="missing"):
+        read_results(tmp_path / "results.json")
+
+
+def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "results.json"
+    results = Results(PROVENANCE).with_cell(cell("+-+"))
+    write_results(path, results)
+
+    def full_disk(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        write_results(path, results.with_cell(cell("-", policy="random")))
+    assert read_results(path) == results
+    assert [entry.name for entry in tmp_path.iterdir()] == ["results.json"]
+
+
+KILLED = """
+import sys
+sys.path[:0] = {path!r}
+from pathlib import Path
+from embodied.benchmark.results import Results
+from embodied.benchmark.results_file import read_results, write_results
+file = Path(sys.argv[1])
+results = read_results(file)
+first = results.cells[0]
+from dataclasses import replace
+for i in range(10_000):
+    condition = replace(first.condition, policy=f"policy {{i}}")
+    results = results.with_cell(replace(first, condition=condition))
+    write_results(file, results)
+    print(i, flush=True)
+"""
+
+
+@pytest.mark.parametrize("cells", [1, 7])
+def test_kill_loses_no_whole_cell(tmp_path, cells):
+    path = tmp_path / "results.json"
+    write_results(path, Results(PROVENANCE).with_cell(cell("+-" * 50)))
+    command = [sys.executable, "-c", KILLED.format(path=sys.path), str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for _ in range(cells):
+            process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+    assert len(read_results(path).cells) >= 1 + cells  # the first, and each one that was reported as written
+
+
+def test_provenance_of_this_process():
+    found = collect_provenance({"task": "t", "robot": "r"}, {"control_hz": 20}, ["/home/someone/bin/embodied", "eval"])
+    assert (found.task, found.robot, found.command) == ("t", "r", "embodied eval")
+    assert found.versions["numpy"] == np.__version__
+    assert found.host["cores"] >= 1
