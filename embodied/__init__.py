@@ -15,3 +15,7 @@ for _folder in ("envs", "policies", "datasets"):
             " made without symbolic links (a zip archive, or git on Windows). Clone it where links work"
             " (`git clone -c core.symlinks=true`), or install the wheel: pip install embodied-ground"
         )
+
+from embodied.envs.register import register_tasks  # noqa: E402 (only now is it sure to be there)
+
+register_tasks()

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import mujoco
 
 from embodied.core import Array, Controller, Layout, Planner
+from embodied.envs.registry import task_id
 from embodied.envs.variation import Variable, Variation
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
@@ -62,4 +63,4 @@ class TaskSpec:
 
     @property
     def env_id(self) -> str:
-        return f"embodied/{self.name}-v0"
+        return task_id(self.name)
