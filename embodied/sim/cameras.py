@@ -52,11 +52,9 @@ class Camera:
         if camera not in self._names:
             raise unknown("camera", camera, self._names)
         model = self._engine.world_model(world)
-        if self._renderer is None:
-            self._renderer = self._make(model)
-        data = self._engine.world_data(world)
-        self._renderer.update_scene(data, camera)
-        return self._renderer
+        renderer = self._renderer = self._renderer or self._make(model)
+        renderer.update_scene(self._engine.world_data(world), camera)
+        return renderer
 
     def _make(self, model: mujoco.MjModel) -> mujoco.Renderer:
         ensure_gl()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -29,7 +30,7 @@ def _log_warning(message: str) -> None:
 class CpuEngine:
     """N worlds on the CPU, bit-identical at any number of threads."""
 
-    xp = np
+    xp: Any = np
 
     def __init__(self, model: mujoco.MjModel, num_worlds: int, num_threads: int = 0) -> None:
         mujoco.set_mju_user_warning(_log_warning)
