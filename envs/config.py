@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from embodied.core import PHYSICS_HZ
 from embodied.envs.variation import LEVELS, SPLITS
 from embodied.errors import EmbodiedError, unknown
-from embodied.robots.robot import CONTROL_MODES
+from embodied.robots.robot import CONTROL_MODES, Robot
 
 OBSERVATIONS = ("state", "pixels", "both")
 ENGINES = ("cpu",)
@@ -23,7 +23,7 @@ class EnvConfig:
     """
 
     task: str
-    robot: str | None = None  # None: the task's first
+    robot: str | Robot | None = None  # None: the task's first
     obs: str = "state"
     control_mode: str = "joint_delta"
     control_hz: int = 20
@@ -36,6 +36,15 @@ class EnvConfig:
     engine: str = "cpu"
     num_threads: int = 0  # 0: all
     terminate_on_success: bool = False
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> EnvConfig:
+        """From what a user gave by name; raises EmbodiedError for a name that is no field."""
+        names = [f.name for f in fields(cls)]
+        for name in arguments:
+            if name not in names:
+                raise unknown("argument", name, names)
+        return cls(**arguments)
 
     def __post_init__(self) -> None:
         for kind, name, available in (
@@ -51,5 +60,9 @@ class EnvConfig:
             raise EmbodiedError(f"control_hz {self.control_hz} must divide the physics rate of {PHYSICS_HZ} Hz")
         if self.camera_hz is not None and not 0 < self.camera_hz <= PHYSICS_HZ:
             raise EmbodiedError(f"camera_hz {self.camera_hz} must be above 0 and at most {PHYSICS_HZ}")
+        if isinstance(self.cameras, str):
+            raise EmbodiedError(f"cameras {self.cameras!r} must be a tuple of names")
+        if self.obs != "state" and self.cameras is not None and not len(self.cameras):
+            raise EmbodiedError(f"obs {self.obs!r} shows pixels: cameras must name at least one")
         if not 16 <= self.image_size <= 512:
             raise EmbodiedError(f"image_size {self.image_size} must be from 16 to 512")

@@ -19,6 +19,7 @@ from embodied.envs.registry import get_robot, get_task
 from embodied.envs.variation import Variation
 from embodied.errors import EmbodiedError, unknown
 from embodied.robots.control import ArmControl
+from embodied.robots.robot import Robot
 from embodied.sim.cameras import Camera, CameraFeed
 from embodied.sim.cpu import CpuEngine
 from embodied.sim.engine import FAULTS
@@ -59,9 +60,7 @@ class Worlds:
     def __init__(self, config: EnvConfig, num_worlds: int = 1) -> None:
         self.config, self.num_worlds = config, num_worlds
         self.spec = get_task(config.task)
-        self.robot = get_robot(config.robot or self.spec.robots[0])
-        if self.robot.name not in self.spec.robots:
-            raise unknown(f"robot for task {self.spec.name}", self.robot.name, self.spec.robots)
+        self.robot = self._choose_robot(config.robot)
         self.model = self.spec.build(self.robot).compile()
         self.engine = CpuEngine(self.model, num_worlds, config.num_threads)
         self.task = self.spec.bind(self.engine, self.robot)
@@ -83,6 +82,30 @@ class Worlds:
         self._seeds = np.zeros(num_worlds, np.int64)
         self._pixel_sigma = np.zeros(num_worlds)
         self._drawn: list[dict[str, Any]] = [{} for _ in range(num_worlds)]
+
+    def _choose_robot(self, robot: str | Robot | None) -> Robot:
+        """The task's first, the one of a name that the task knows, or a robot of the caller's own."""
+        if isinstance(robot, Robot):
+            return robot
+        name = get_robot(robot or self.spec.robots[0]).name
+        if name not in self.spec.robots:
+            raise unknown(f"robot for task {self.spec.name}", name, self.spec.robots)
+        return get_robot(name)
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Names of the cameras that `observe` shows."""
+        return self._feed.cameras
+
+    @property
+    def instructions(self) -> tuple[str, ...]:
+        """The N sentences that say what to do."""
+        return tuple(drawn.get("instruction", "") for drawn in self._drawn)
+
+    @property
+    def max_steps(self) -> int:
+        """Control steps until an episode is truncated."""
+        return -(-self._horizon // self.ticks_per_step)
 
     def _camera_names(self) -> tuple[str, ...]:
         names = self.config.cameras
@@ -124,9 +147,9 @@ class Worlds:
             tick=self._tick.copy(),
             agent_pos=_finite(self.proprioception.read()),
             environment_state=_finite(state),
-            instruction=tuple(drawn.get("instruction", "") for drawn in self._drawn),
+            instruction=self.instructions,
             pixels=pixels,
-            pixels_tick=taken if self._feed.cameras else None,
+            pixels_tick=taken if self.cameras else None,
         )
 
     def step(self, actions: Array) -> StepResult:
@@ -221,6 +244,10 @@ class Worlds:
         state[world] = start.state
         self._begin(ids)
 
+    def variation_of(self, world: int) -> dict[str, Any]:
+        """What was drawn for the present episode of one world, JSON-able."""
+        return dict(self._drawn[world])
+
     def render(self, world: int, camera: str, size: tuple[int, int] = (480, 640)) -> np.ndarray:
         """(H, W, 3) uint8, for people: shadows and smooth edges."""
         if size not in self._portraits:
@@ -233,7 +260,7 @@ class Worlds:
             "env_id": self.spec.env_id,
             "task": self.spec.name,
             "robot": self.robot.name,
-            "config": {**asdict(self.config), "cameras": list(self._feed.cameras)},
+            "config": {**asdict(self.config), "robot": self.robot.name, "cameras": list(self.cameras)},
             "physics_hz": PHYSICS_HZ,
             "horizon_s": self.spec.horizon_s,
             "model_hash": model_hash(self.model),
