@@ -1,0 +1,78 @@
+"""A window on one world, for a person at a screen: MuJoCo's own viewer."""
+
+from __future__ import annotations
+
+import copy
+import operator
+import os
+import sys
+import warnings
+from typing import Any
+
+import mujoco
+
+from embodied.errors import EmbodiedError
+from embodied.sim.engine import Engine
+
+ADVICE = "use render_mode='rgb_array' for pictures, or `embodied view` for a video"
+
+
+class Window:
+    """Shows a world of an engine until the user closes it; the person may turn the view, not the world.
+
+    Raises EmbodiedError where there is no display.
+    """
+
+    def __init__(self, engine: Engine, world: int = 0) -> None:
+        _check_display()
+        self._engine, self._world = engine, world
+        self._model = copy.copy(engine.world_model(world))  # the viewer's thread draws these while worlds move on
+        self._data = mujoco.MjData(self._model)
+        self._handle = _open(self._model, self._data)
+
+    def show(self) -> None:
+        """Draws the present state."""
+        if not self._handle.is_running():
+            return
+        with self._handle.lock():
+            for field, values in self._engine.varied().items():
+                operator.attrgetter(field)(self._model)[:] = values[self._world]
+            mujoco.mj_copyData(self._data, self._model, self._engine.world_data(self._world))
+        self._handle.sync()
+
+    def close(self) -> None:
+        """Closes the window if it is still open."""
+        self._handle.close()
+
+
+def has_display() -> bool:
+    """Whether there seems to be a screen to open a window on."""
+    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _open(model: mujoco.MjModel, data: mujoco.MjData) -> Any:
+    from mujoco import viewer
+
+    return viewer.launch_passive(model, data, show_left_ui=False, show_right_ui=False)
+
+
+def _check_display() -> None:
+    """Tries what the viewer needs in this thread: in its own it would fail silently, and the caller wait for ever."""
+    if not has_display():
+        raise EmbodiedError(f"a window needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set: {ADVICE}")
+    import glfw
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # glfw says by a warning what the error below says
+        works = glfw.init() and _opens_hidden_window(glfw)
+    if not works:
+        raise EmbodiedError(f"no window can be opened on the display {os.environ.get('DISPLAY', '')!r}: {ADVICE}")
+
+
+def _opens_hidden_window(glfw: Any) -> bool:
+    glfw.window_hint(glfw.VISIBLE, False)
+    trial = glfw.create_window(16, 16, "", None, None)
+    glfw.default_window_hints()
+    if trial:
+        glfw.destroy_window(trial)
+    return bool(trial)
