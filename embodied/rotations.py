@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from array_api_compat import array_namespace
-
+from embodied.arrays import array_namespace
 from embodied.core import Array
 
 
@@ -75,3 +74,30 @@ def quat_from_yaw(yaw: Array) -> Array:
     xp = array_namespace(yaw)
     zero = xp.zeros_like(yaw)
     return xp.stack([xp.cos(yaw / 2), zero, zero, xp.sin(yaw / 2)], axis=-1)
+
+
+def quat_from_rot6d(rot6d: Array) -> Array:
+    """The nearest rotation to two columns (..., 6), by Gram-Schmidt, as a quaternion with w >= 0."""
+    xp = array_namespace(rot6d)
+    x = _unit(rot6d[..., :3])
+    y = rot6d[..., 3:] - xp.sum(x * rot6d[..., 3:], axis=-1, keepdims=True) * x
+    y = _unit(y)
+    z = cross(x, y)
+    m00, m11, m22 = x[..., 0], y[..., 1], z[..., 2]
+    # each magnitude from the diagonal (1 + 4 combinations are 4 q_i^2), each sign from the off-diagonal differences
+    w = xp.sqrt(xp.clip(1 + m00 + m11 + m22, 0.0, None)) / 2
+    i = xp.sqrt(xp.clip(1 + m00 - m11 - m22, 0.0, None)) / 2
+    j = xp.sqrt(xp.clip(1 - m00 + m11 - m22, 0.0, None)) / 2
+    k = xp.sqrt(xp.clip(1 - m00 - m11 + m22, 0.0, None)) / 2
+    by_w = xp.stack([4 * w * w, y[..., 2] - z[..., 1], z[..., 0] - x[..., 2], x[..., 1] - y[..., 0]], axis=-1)
+    by_i = xp.stack([(y[..., 2] - z[..., 1]), 4 * i * i, x[..., 1] + y[..., 0], x[..., 2] + z[..., 0]], axis=-1)
+    by_j = xp.stack([(z[..., 0] - x[..., 2]), x[..., 1] + y[..., 0], 4 * j * j, y[..., 2] + z[..., 1]], axis=-1)
+    by_k = xp.stack([(x[..., 1] - y[..., 0]), x[..., 2] + z[..., 0], y[..., 2] + z[..., 1], 4 * k * k], axis=-1)
+    largest = xp.argmax(xp.stack([w, i, j, k], axis=-1), axis=-1)[..., None]
+    quat = xp.where(largest == 0, by_w, xp.where(largest == 1, by_i, xp.where(largest == 2, by_j, by_k)))
+    return _unit(xp.where(quat[..., :1] < 0, -quat, quat))
+
+
+def _unit(vector: Array) -> Array:
+    xp = array_namespace(vector)
+    return vector / xp.sqrt(xp.clip(xp.sum(vector * vector, axis=-1, keepdims=True), 1e-18, None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -51,10 +52,10 @@ class CommonFactors:
         for field in ("actuator_gainprm", "actuator_biasprm"):
             engine.vary(field)
 
-    def start(self, world: int, seed: int, variation: Variation) -> tuple[dict[str, float | list[float]], SensorNoise]:
+    def start(self, world: int, seed: int, variation: Variation) -> tuple[dict[str, Any], SensorNoise]:
         """Draws and writes the shared factors of one episode; returns what was drawn."""
         joints = len(self._robot.joints)
-        drawn: dict[str, float | list[float]] = {
+        drawn: dict[str, Any] = {
             name: variation.draw(seed, name)
             for name in (
                 "brightness",
@@ -75,9 +76,9 @@ class CommonFactors:
         home = np.asarray(self._robot.home) + np.asarray(drawn["joint_start"])
         self._engine.view("qpos")[world, self._qpos] = home
         self._engine.view("qpos")[world, self._fingers] = self._robot.gripper_width_m / len(self._fingers)
-        return drawn, SensorNoise(np.asarray(drawn["encoder_bias"]), float(drawn["pixel_noise"]))  # type: ignore[arg-type]
+        return drawn, SensorNoise(np.asarray(drawn["encoder_bias"]), float(drawn["pixel_noise"]))
 
-    def _light(self, world: int, drawn: dict) -> None:
+    def _light(self, world: int, drawn: dict[str, Any]) -> None:
         model, vary = self._engine.model, self._engine.vary
         vary("light_diffuse")[world, self._lamp] = model.light_diffuse[self._lamp] * drawn["brightness"]
         tilt = np.array([np.sin(drawn["lamp_tilt"]), 0, 0])
@@ -86,12 +87,12 @@ class CommonFactors:
         shade = model.geom_rgba[self._floor] * np.array([*[drawn["floor_shade"]] * 3, 1])
         vary("geom_rgba")[world, self._floor] = np.clip(shade, 0, 1)
 
-    def _views(self, world: int, drawn: dict) -> None:
+    def _views(self, world: int, drawn: dict[str, Any]) -> None:
         model, vary, ids = self._engine.model, self._engine.vary, self._cameras
         vary("cam_pos")[world, ids] = model.cam_pos[ids] + np.asarray(drawn["camera_shift"])
         vary("cam_fovy")[world, ids] = model.cam_fovy[ids] + drawn["camera_fovy"]
 
-    def _dynamics(self, world: int, drawn: dict) -> None:
+    def _dynamics(self, world: int, drawn: dict[str, Any]) -> None:
         model, vary, servos, gain = self._engine.model, self._engine.vary, self._servos, drawn["servo_gain"]
         vary("actuator_gainprm")[world, servos, 0] = model.actuator_gainprm[servos, 0] * gain
         vary("actuator_biasprm")[world, servos, 1] = model.actuator_biasprm[servos, 1] * gain

@@ -16,7 +16,10 @@ class Engine(Protocol):
 
     model: mujoco.MjModel
     num_worlds: int
-    xp: Any  # the array namespace of its arrays
+
+    @property
+    def xp(self) -> Any:
+        """The array namespace of its arrays."""
 
     def view(self, field: str) -> Array:
         """Live (N, ...) array of an MjData field: state fields are writable, derived ones are not."""

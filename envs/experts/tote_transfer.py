@@ -1,11 +1,11 @@
-"""The privileged planner of ToteTransfer: names the next skill from the present state alone, so it recovers by itself."""
+"""The privileged planner of ToteTransfer: names the next skill from the present state alone, so it recovers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from array_api_compat import array_namespace
-
+from embodied.arrays import array_namespace
 from embodied.core import SKILLS, Array, Controller, Layout, Observation, Payload, Planner
 from embodied.envs.props.tote import ToteSize
 from embodied.envs.skills.goal_servo import GoalServo
@@ -57,14 +57,14 @@ class ToteTransferPlanner:
         )
 
 
-def _grip_point(xp, tote_pos: Array, rot6d: Array) -> tuple[Array, Array]:
+def _grip_point(xp: Any, tote_pos: Array, rot6d: Array) -> tuple[Array, Array]:
     """Point (n, 3) on the wall that will face the robot in the rack, and the tote's yaw (n,)."""
     size, across = ToteSize(), rot6d[:, 3:]
     up = xp.asarray([0.0, 0.0, 1.0]) * (size.height - GRASP_DEPTH_M)
     return tote_pos - across * (size.width / 2) + up, xp.atan2(rot6d[:, 1], rot6d[:, 0])
 
 
-def _facts(xp, agent: dict[str, Array], state: dict[str, Array], grip: Array) -> dict[str, Array]:
+def _facts(xp: Any, agent: dict[str, Array], state: dict[str, Array], grip: Array) -> dict[str, Array]:
     """What the planner decides on, (n,) bool each."""
     tcp, width = agent["tcp_pos_w"], agent["gripper_width"][:, 0]
     error = tcp - grip
@@ -83,7 +83,7 @@ def _facts(xp, agent: dict[str, Array], state: dict[str, Array], grip: Array) ->
 
 
 def _choose(
-    xp, agent: dict[str, Array], state: dict[str, Array], grip: Array, facts: dict[str, Array]
+    xp: Any, agent: dict[str, Array], state: dict[str, Array], grip: Array, facts: dict[str, Array]
 ) -> tuple[Array, Array, Array]:
     """Skill (n,), goal position (n, 3), and whether the goal rides on the belt (n,)."""
     tcp, slot, tote = agent["tcp_pos_w"], state["slot_pos_w"], state["tote_pos_w"]
@@ -119,7 +119,7 @@ def _choose(
     return subtask, pos, riding
 
 
-def _around(xp, tcp: Array, goal: Array) -> Array:
+def _around(xp: Any, tcp: Array, goal: Array) -> Array:
     """The next point (n, 3) on the way to `goal` that keeps clear of the robot's own column at the origin."""
     angle, goal_angle = xp.atan2(tcp[:, 1], tcp[:, 0]), xp.atan2(goal[:, 1], goal[:, 0])
     turn = xp.atan2(xp.sin(goal_angle - angle), xp.cos(goal_angle - angle))
@@ -130,7 +130,7 @@ def _around(xp, tcp: Array, goal: Array) -> Array:
     return xp.where((xp.abs(turn) > TURN_RAD)[:, None], point, goal)
 
 
-def _completion(xp, subtask: Array) -> Array:
+def _completion(xp: Any, subtask: Array) -> Array:
     order = ("reach", "grasp", "lift", "carry", "place", "release", "retreat")
     share = [order.index(skill) / (len(order) - 1) if skill in order else 0.0 for skill in SKILLS]
     return xp.asarray(share)[subtask]

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (a table reads best as one row a line)
 """What varies in ToteTransfer, and the sentences that name the work."""
 
 from __future__ import annotations

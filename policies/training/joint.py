@@ -1,0 +1,237 @@
+"""Joint training of planner and controller, end to end, with a random age of every plan."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from embodied.datasets.reader import Dataset
+from embodied.policies.training.samples import Samples, load_samples
+from embodied.policies.vla.network import DualSystemNet, NetConfig, Thought
+from embodied.policies.vla.run_folder import RunFolder, RunInfo
+from embodied.policies.vla.text import Vocabulary
+
+GOAL_UNIT_M = 0.05  # a goal error of so much weighs as much as a wrong subtask
+SPEED_UNIT_M_S = 0.05
+CHUNK_BETA = 0.05  # below it action errors are squared
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train. The time limit is the wall clock's; the schedule follows it, so that every run cools down."""
+
+    minutes: float = 5.0
+    batch_size: int = 96  # plans
+    ages_per_plan: int = 6  # moments after each plan at which the controller is trained
+    max_age_s: float = 0.8
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 1e-3
+    seed: int = 0
+    cameras: tuple[str, ...] = ("overview",)
+    jitter: float = 0.06  # of brightness and contrast
+    max_steps: int | None = None  # instead of the time limit, for a result that does not depend on the machine
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The parts of the loss, each a mean over the batch."""
+
+    action: Tensor
+    goal: Tensor
+    rotation: Tensor
+    speed: Tensor
+    subtask: Tensor
+    gripper: Tensor
+    completion: Tensor
+
+    def total(self) -> Tensor:
+        aside = self.rotation + self.speed + 0.5 * self.subtask + self.gripper + self.completion
+        return 4 * self.action + self.goal + 0.3 * aside
+
+
+def train(
+    datasets: Sequence[Path],
+    run: Path,
+    config: TrainConfig,
+    on_step: Callable[[dict[str, Any]], None] | None = None,
+    resume: bool = False,
+) -> RunInfo:
+    """Trains on masks `train` of some datasets and writes a run folder.
+
+    `on_step` is told of the share done and the losses, about once a second. With `resume` an unfinished run goes on
+    from its last checkpoint. Raises EmbodiedError for datasets that do not fit together or lack pictures or plans.
+    """
+    torch.manual_seed(config.seed)
+    metadata = _common_metadata(datasets)
+    folder = RunFolder(run)
+    data, held_out = _load(datasets, config)
+    net = DualSystemNet(_net_config(data, metadata, config))
+    net.fit_scales(data.agent_pos[data.step], data.goal_pos_w, data.goal_vel_w)
+    info = RunInfo.of(net.config, metadata, datasets)
+    trainer = _Trainer(net, data, held_out, config)
+    if resume and folder.has_checkpoint():
+        trainer.restore(folder)
+    for row in trainer.run():
+        folder.save(net, info, trainer.history, trainer.progress())
+        if on_step is not None:
+            on_step(row)
+    folder.save(net, info, trainer.history, None)
+    return info
+
+
+def _common_metadata(datasets: Sequence[Path]) -> dict[str, Any]:
+    headers = []
+    for path in datasets:
+        with Dataset(path) as dataset:
+            headers.append({**dataset.header.metadata, "planner_hz": dataset.header.planner_hz})
+    for path, header in zip(datasets, headers, strict=True):
+        for key in ("task", "robot", "action_interface", "agent_layout"):
+            if header[key] != headers[0][key]:
+                raise ValueError(f"{path} differs from {datasets[0]} in {key}")
+    return headers[0]
+
+
+def _load(datasets: Sequence[Path], config: TrainConfig) -> tuple[Samples, Samples]:
+    history_s = NetConfig.history_s
+    return tuple(load_samples(datasets, mask, config.cameras, history_s) for mask in ("train", "valid"))  # type: ignore[return-value]
+
+
+def _net_config(data: Samples, metadata: dict[str, Any], config: TrainConfig) -> NetConfig:
+    return NetConfig(
+        words=Vocabulary.of(data.sentences).words,
+        agent_parts=tuple((name, width) for name, width in metadata["agent_layout"]),
+        cameras=config.cameras,
+        action_size=data.action.shape[1],
+        image_size=data.frames.shape[2],
+    )
+
+
+class _Trainer:
+    """The optimiser's state over a run that may be cut and resumed."""
+
+    def __init__(self, net: DualSystemNet, data: Samples, held_out: Samples, config: TrainConfig) -> None:
+        self.net, self.data, self.held_out, self.config = net, data, held_out, config
+        self.tokens = net.config.vocabulary.encode(data.sentences)
+        self.held_out_tokens = net.config.vocabulary.encode(held_out.sentences)
+        self.optimizer = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.history: list[dict[str, float]] = []
+        self.step, self.seconds = 0, 0.0
+
+    def progress(self) -> dict[str, Any]:
+        """What a checkpoint needs besides the weights."""
+        return {"optimizer": self.optimizer.state_dict(), "step": self.step, "seconds": self.seconds}
+
+    def restore(self, folder: RunFolder) -> None:
+        """Continues from a checkpoint."""
+        stored = folder.load_checkpoint(self.net)
+        self.optimizer.load_state_dict(stored["optimizer"])
+        self.step, self.seconds, self.history = int(stored["step"]), float(stored["seconds"]), stored["history"]
+        self.generator.manual_seed(self.config.seed + self.step)
+
+    def share(self) -> float:
+        """How much of the run is done, in [0, 1]."""
+        limit = self.config.max_steps
+        done = self.step / limit if limit is not None else self.seconds / (60 * self.config.minutes)
+        return min(1.0, done)
+
+    def run(self) -> Iterator[dict[str, Any]]:
+        """Trains until the end; yields a row of figures now and then."""
+        self.net.train()
+        start, last_row, sums = time.monotonic() - self.seconds, 0.0, []
+        while self.share() < 1:
+            self._set_rate()
+            loss = self._step()
+            sums.append(loss)
+            self.step += 1
+            self.seconds = time.monotonic() - start
+            if self.share() >= 1 or self.share() >= last_row + 0.02:
+                last_row = self.share()
+                row = {"step": self.step, "seconds": self.seconds, "share": self.share(), **self.validate()}
+                row["train_loss"] = sum(sums) / len(sums)
+                sums = []
+                self.history.append(row)
+                yield row
+
+    def _set_rate(self) -> None:
+        """A short warm-up, then a cosine to a hundredth."""
+        share = self.share()
+        factor = min(1.0, share / 0.03 + 0.02) * (0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * factor
+
+    def _step(self) -> float:
+        rows = torch.randint(len(self.data), (self.config.batch_size,), generator=self.generator)
+        thought = self._think(self.data, self.tokens, rows, self.config.jitter)
+        loss = _label_loss(self.data, rows, thought, self._action_loss(self.data, rows, thought)).total()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimizer.step()
+        return float(loss.detach())
+
+    def _think(self, data: Samples, tokens: Tensor, rows: Tensor, jitter: float) -> Thought:
+        images = torch.stack([data.frames[data.then[rows]], data.frames[data.now[rows]]], dim=2)
+        if jitter:
+            images = _jitter(images, jitter, self.generator)
+        return self.net.planner(images, tokens[data.sentence[rows]], data.agent_pos[data.step[rows]])
+
+    def _action_loss(self, data: Samples, rows: Tensor, thought: Thought) -> Tensor:
+        """What the controller makes of the plan at random ages, against what the expert did then."""
+        count, chunk = self.config.ages_per_plan, self.net.config.chunk
+        ages = torch.rand((len(rows), count), generator=self.generator) * self.config.max_age_s
+        hz = data.control_hz
+        step = torch.minimum(data.step[rows, None] + (ages * hz).long(), data.last_step[rows, None])
+        age_s = (step - data.step[rows, None]) / hz
+        steps = torch.minimum(step[..., None] + torch.arange(chunk), data.last_step[rows, None, None])
+        latent = thought.latent[:, None].expand(-1, count, -1).flatten(0, 1)
+        predicted = self.net.controller(data.agent_pos[step].flatten(0, 1), latent, age_s.flatten())
+        return functional.smooth_l1_loss(predicted, data.action[steps].flatten(0, 1), beta=CHUNK_BETA)
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Figures on the held-out episodes: loss, goal error and share of subtasks right."""
+        self.net.eval()
+        data = self.held_out
+        rows = torch.arange(0, len(data), max(1, len(data) // 384))
+        thought = self._think(data, self.held_out_tokens, rows, jitter=0)
+        loss = _label_loss(data, rows, thought, self._action_loss(data, rows, thought))
+        distance = torch.linalg.norm(thought.goal_pos_w - data.goal_pos_w[rows], dim=1)
+        right = (thought.subtask_logits.argmax(dim=1) == data.subtask[rows]).float().mean()
+        self.net.train()
+        return {
+            "valid_loss": float(loss.total()),
+            "valid_action_loss": float(loss.action),
+            "goal_error_mm": 1000 * float(distance.median()),
+            "goal_error_p90_mm": 1000 * float(distance.quantile(0.9)),
+            "subtask_accuracy": float(right),
+        }
+
+
+def _label_loss(data: Samples, rows: Tensor, thought: Thought, action: Tensor) -> Loss:
+    huber = functional.smooth_l1_loss
+    return Loss(
+        action=action,
+        goal=huber(thought.goal_pos_w / GOAL_UNIT_M, data.goal_pos_w[rows] / GOAL_UNIT_M, beta=0.2),
+        rotation=huber(thought.goal_rot6d, data.goal_rot6d[rows], beta=0.1),
+        speed=huber(thought.goal_vel_w / SPEED_UNIT_M_S, data.goal_vel_w[rows] / SPEED_UNIT_M_S, beta=0.2),
+        subtask=functional.cross_entropy(thought.subtask_logits, data.subtask[rows]),
+        gripper=huber(thought.gripper, data.gripper[rows], beta=0.2),
+        completion=huber(thought.completion, data.completion[rows], beta=0.1),
+    )
+
+
+def _jitter(images: Tensor, size: float, generator: torch.Generator) -> Tensor:
+    """One brightness and contrast a sample, the same for its pictures; uint8 to uint8."""
+    shape = (len(images), 1, 1, 1, 1, 1)
+    gain = 1 + size * (2 * torch.rand(shape, generator=generator) - 1)
+    shift = 255 * size * (2 * torch.rand(shape, generator=generator) - 1)
+    return (images.float() * gain + shift).clamp(0, 255).to(torch.uint8)

@@ -1,0 +1,97 @@
+"""Demonstrations in memory, as training needs them: for each plan its pictures and labels, and what followed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from embodied.core import PHYSICS_HZ
+from embodied.datasets.reader import Dataset
+from embodied.datasets.schema import IMAGE_SUFFIX, DatasetError, Episode
+from embodied.rotations import quat_to_rot6d
+
+
+@dataclass(frozen=True)
+class Samples:
+    """k plans out of all episodes of a set; control-rate rows of all episodes lie one after the other (T in all)."""
+
+    frames: Tensor  # (F, cameras, H, W, 3) uint8
+    now: Tensor  # (k,) row of `frames` at the plan's time
+    then: Tensor  # (k,) row of `frames` a while before
+    sentence: Tensor  # (k,) row of `sentences`
+    step: Tensor  # (k,) row of the control-rate streams at the plan's time
+    last_step: Tensor  # (k,) last such row of the plan's episode
+    subtask: Tensor  # (k,) int64
+    goal_pos_w: Tensor  # (k, 3)
+    goal_rot6d: Tensor  # (k, 6)
+    goal_vel_w: Tensor  # (k, 3)
+    gripper: Tensor  # (k,)
+    completion: Tensor  # (k,)
+    agent_pos: Tensor  # (T, P)
+    action: Tensor  # (T, A)
+    sentences: tuple[str, ...]
+    control_hz: float
+
+    def __len__(self) -> int:
+        return len(self.now)
+
+
+_LABELS = ("subtask", "goal_pos_w", "goal_rot6d", "goal_vel_w", "gripper", "completion")
+
+
+def load_samples(paths: Sequence[Path], mask: str, cameras: Sequence[str], history_s: float) -> Samples:
+    """Reads the episodes of a mask from some datasets.
+
+    Raises DatasetError where a set lacks plans or a camera's pictures, or the mask is empty.
+    """
+    parts: dict[str, list[np.ndarray]] = {
+        f.name: [] for f in fields(Samples) if f.name not in ("sentences", "control_hz")
+    }
+    sentences: dict[str, int] = {}
+    frames = steps = 0
+    for path in paths:
+        with Dataset(path) as dataset:
+            control_hz = float(dataset.header.metadata["config"]["control_hz"])
+            for number in tqdm(dataset.mask(mask), desc=f"read {path.name} ({mask})", leave=False, disable=None):
+                episode = dataset.episode(number)
+                rows = _episode_rows(path, episode, cameras, history_s)
+                rows["now"], rows["then"] = rows["now"] + frames, rows["then"] + frames
+                rows["step"], rows["last_step"] = rows["step"] + steps, rows["last_step"] + steps
+                said = sentences.setdefault(episode.meta.instruction, len(sentences))
+                rows["sentence"] = np.full(len(rows["now"]), said)
+                frames, steps = frames + len(rows["frames"]), steps + len(rows["action"])
+                for name, values in rows.items():
+                    parts[name].append(values)
+    if not parts["now"]:
+        raise DatasetError(f"no plans to learn from in mask {mask!r} of {', '.join(str(path) for path in paths)}")
+    joined = {name: torch.from_numpy(np.concatenate(values)) for name, values in parts.items()}
+    return Samples(**joined, sentences=tuple(sentences), control_hz=control_hz)
+
+
+def _episode_rows(path: Path, episode: Episode, cameras: Sequence[str], history_s: float) -> dict[str, np.ndarray]:
+    missing = [name for name in cameras if f"{name}{IMAGE_SUFFIX}" not in episode.obs]
+    if missing or not episode.plans:
+        lacks = f"pictures of cameras {missing}" if missing else "plans"
+        raise DatasetError(f"{path} has no {lacks}; it holds {sorted(episode.obs)}: collect it with them")
+    taken = episode.image_tick if episode.image_tick is not None else episode.frame_tick
+    agent, action, plans = episode.streams["agent_pos"], episode.streams["action"], episode.plans
+    tick = plans["tick_frame"]
+    step = np.searchsorted(agent.tick, tick, side="right") - 1
+    labels = {name: plans[name] for name in _LABELS if name != "goal_rot6d"}
+    labels["goal_rot6d"] = quat_to_rot6d(plans["goal_quat_wxyz"])
+    return {
+        "frames": np.stack([episode.obs[f"{name}{IMAGE_SUFFIX}"] for name in cameras], axis=1),
+        "now": np.maximum(np.searchsorted(taken, tick, side="right") - 1, 0),
+        "then": np.maximum(np.searchsorted(taken, tick - history_s * PHYSICS_HZ, side="right") - 1, 0),
+        "step": step,
+        "last_step": np.full(len(step), len(action.tick) - 1),
+        "agent_pos": agent.value.astype(np.float32),
+        "action": action.value.astype(np.float32),
+        **{name: value if name == "subtask" else value.astype(np.float32) for name, value in labels.items()},
+    }

@@ -1,0 +1,1 @@
+"""The reference dual system that learns from pictures, an instruction and proprioception."""

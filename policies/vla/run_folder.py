@@ -1,0 +1,148 @@
+"""A trained policy on disk: weights as safetensors, everything else as JSON; nothing in it is executed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from embodied.core import PolicySpec
+from embodied.errors import EmbodiedError
+from embodied.policies.dual_system import DualSystem, DualSystemConfig
+from embodied.policies.vla.agents import ChunkController, VLAPlanner
+from embodied.policies.vla.network import DualSystemNet, NetConfig
+
+SCHEMA_VERSION = 1
+WEIGHTS, INFO, HISTORY = "policy.safetensors", "policy.json", "history.json"
+CHECKPOINT, CHECKPOINT_INFO = "checkpoint.safetensors", "checkpoint.json"
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What must be known to use a run: what it was trained for and on."""
+
+    task: str
+    robot: str
+    spec: PolicySpec
+    net: NetConfig
+    planner_hz: float
+    datasets: tuple[str, ...]
+    metadata: dict[str, Any]
+
+    @classmethod
+    def of(cls, net: NetConfig, metadata: dict[str, Any], datasets: Sequence[Path]) -> RunInfo:
+        """For networks trained on datasets with this metadata."""
+        config = metadata["config"]
+        spec = PolicySpec(
+            control_mode=config["control_mode"],
+            control_hz=config["control_hz"],
+            cameras=net.cameras,
+            camera_hz=config["camera_hz"],
+            image_size=net.image_size,
+        )
+        planner_hz = float(metadata.get("planner_hz") or 8.0)
+        names = tuple(str(path) for path in datasets)
+        return cls(metadata["task"], metadata["robot"], spec, net, planner_hz, names, metadata)
+
+    def to_json(self) -> dict[str, Any]:
+        stored = {**asdict(self), "schema_version": SCHEMA_VERSION, "net": self.net.to_json()}
+        return {**stored, "versions": {name: version(name) for name in ("embodied-ground", "torch")}}
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> RunInfo:
+        spec = PolicySpec(**{**stored["spec"], "cameras": tuple(stored["spec"]["cameras"])})
+        net = NetConfig.from_json(stored["net"])
+        names = tuple(stored["datasets"])
+        return cls(stored["task"], stored["robot"], spec, net, stored["planner_hz"], names, stored["metadata"])
+
+
+class RunFolder:
+    """Reads and writes the files of a run; each is replaced whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def has_checkpoint(self) -> bool:
+        return (self.path / CHECKPOINT_INFO).exists()
+
+    def save(
+        self, net: DualSystemNet, info: RunInfo, history: list[dict[str, float]], progress: dict[str, Any] | None
+    ) -> None:
+        """Writes weights, info and history; with `progress` (an optimiser's state) a checkpoint, else removes it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._tensors(WEIGHTS, net.state_dict())
+        self._json(INFO, info.to_json())
+        self._json(HISTORY, history)
+        if progress is None:
+            for name in (CHECKPOINT, CHECKPOINT_INFO):
+                (self.path / name).unlink(missing_ok=True)
+            return
+        state, groups = progress["optimizer"]["state"], progress["optimizer"]["param_groups"]
+        self._tensors(CHECKPOINT, {f"{k}/{name}": value for k, row in state.items() for name, value in row.items()})
+        self._json(CHECKPOINT_INFO, {"step": progress["step"], "seconds": progress["seconds"], "groups": groups})
+
+    def load_checkpoint(self, net: DualSystemNet) -> dict[str, Any]:
+        """Puts the weights into `net`; returns optimiser state, step, seconds and history."""
+        net.load_state_dict(load_file(self.path / WEIGHTS))
+        stored = json.loads((self.path / CHECKPOINT_INFO).read_text())
+        tensors = load_file(self.path / CHECKPOINT)
+        state: dict[int, dict[str, Any]] = {}
+        for key, value in tensors.items():
+            number, name = key.split("/")
+            state.setdefault(int(number), {})[name] = value
+        history = json.loads((self.path / HISTORY).read_text())
+        optimizer = {"state": state, "param_groups": stored["groups"]}
+        return {"optimizer": optimizer, "step": stored["step"], "seconds": stored["seconds"], "history": history}
+
+    def _tensors(self, name: str, tensors: dict[str, torch.Tensor]) -> None:
+        temporary = self.path / f".{name}.tmp"
+        save_file({key: value.contiguous() for key, value in tensors.items()}, temporary)
+        os.replace(temporary, self.path / name)
+
+    def _json(self, name: str, value: Any) -> None:
+        temporary = self.path / f".{name}.tmp"
+        temporary.write_text(json.dumps(value, indent=1, allow_nan=False))
+        os.replace(temporary, self.path / name)
+
+
+def read_run(path: Path) -> RunInfo:
+    """What a run folder says of itself.
+
+    Raises EmbodiedError where it is no run folder, or one of another version.
+    """
+    file = path / INFO
+    if not file.is_file():
+        raise EmbodiedError(f"{path} is not a run folder: no {INFO} in it. `embodied train` makes one.")
+    try:
+        stored = json.loads(file.read_text())
+    except json.JSONDecodeError as error:
+        raise EmbodiedError(f"{file} is not JSON: {error}") from error
+    if stored.get("schema_version") != SCHEMA_VERSION:
+        raise EmbodiedError(
+            f"{file} has schema version {stored.get('schema_version')}; this package reads {SCHEMA_VERSION}"
+        )
+    return RunInfo.from_json(stored)
+
+
+def load_net(path: Path) -> DualSystemNet:
+    """The networks of a run folder, ready to infer."""
+    net = DualSystemNet(read_run(path).net)
+    try:
+        net.load_state_dict(load_file(path / WEIGHTS))
+    except Exception as error:
+        raise EmbodiedError(f"the weights {path / WEIGHTS} do not fit {INFO}: {error}") from error
+    return net.eval()
+
+
+def load_policy(path: Path, dual: DualSystemConfig | None = None) -> DualSystem:
+    """The dual system of a run folder, with other timing where `dual` says so."""
+    info, net = read_run(path), load_net(path)
+    config = dual or DualSystemConfig(planner_hz=info.planner_hz)
+    return DualSystem(VLAPlanner(net), ChunkController(net, info.spec), config, spec=info.spec)
