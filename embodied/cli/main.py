@@ -28,7 +28,8 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
     """The whole command's parser, with the arguments of one verb.
 
     The verb's module in `embodied.cli` offers `HELP` (a sentence or two), `EXAMPLE` (command lines),
-    `add_arguments(parser)` and `run(args) -> exit status`. A `KeyboardInterrupt` may carry a hint on how to go on.
+    `add_arguments(parser)` and `run(args) -> exit status`; `args.words` is what was typed. A `KeyboardInterrupt` may
+    carry a hint on how to go on.
     """
     parser = argparse.ArgumentParser(
         prog="embodied",
@@ -55,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if verb is not None and verb not in VERBS:
             raise unknown("verb", verb, VERBS)
         args = build_parser(verb).parse_args(words)
+        args.words = words
         return int(args.run(args))
     except EmbodiedError as error:
         print(f"error: {error}", file=sys.stderr)
