@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from embodied.arrays import columns
 from embodied.core import Array, Layout
 from embodied.robots.robot import Robot
-from embodied.rotations import quat_to_rot6d
-from embodied.sim.engine import Engine
+from embodied.sim.engine import ROT6D_OF_XMAT, Engine
 
 
 class Proprioception:
@@ -14,11 +14,10 @@ class Proprioception:
     def __init__(self, engine: Engine, robot: Robot) -> None:
         model, joints = engine.model, len(robot.joints)
         self._engine = engine
-        self._qpos = [int(model.joint(name).qposadr[0]) for name in robot.joints]
-        self._qvel = [int(model.joint(name).dofadr[0]) for name in robot.joints]
+        self._qpos = columns([model.joint(name).qposadr[0] for name in robot.joints])
+        self._qvel = columns([model.joint(name).dofadr[0] for name in robot.joints])
         self._fingers = [int(model.joint(name).qposadr[0]) for name in robot.gripper_joints]
         self._site = model.site(robot.tcp_site).id
-        self._quat = int(model.sensor("tcp_quat_w").adr[0])
         self.bias = engine.xp.zeros((engine.num_worlds, joints))  # (N, J) rad
         self.layout = Layout(
             (("joint_pos", joints), ("joint_vel", joints), ("gripper_width", 1), ("tcp_pos_w", 3), ("tcp_rot6d", 6))
@@ -27,7 +26,8 @@ class Proprioception:
     def read(self) -> Array:
         """(N, P) in rad, rad/s and m, as `layout` names it."""
         view, xp = self._engine.view, self._engine.xp
-        qpos, quat = view("qpos"), view("sensordata")[:, self._quat : self._quat + 4]
-        width = xp.sum(qpos[:, self._fingers], axis=1, keepdims=True)
+        qpos = view("qpos")
+        width = sum(qpos[:, finger, None] for finger in self._fingers)
         parts = [qpos[:, self._qpos] + self.bias, view("qvel")[:, self._qvel], width]
-        return xp.concat([*parts, view("site_xpos")[:, self._site], quat_to_rot6d(quat)], axis=1)
+        tcp_rot6d = view("site_xmat")[:, self._site][:, ROT6D_OF_XMAT]
+        return xp.concat([*parts, view("site_xpos")[:, self._site], tcp_rot6d], axis=1)

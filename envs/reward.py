@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from array_api_compat import array_namespace
-
+from embodied.arrays import array_namespace
 from embodied.core import Array
 
 
@@ -13,5 +12,6 @@ def tolerance(value: Array, bound: float, margin: float) -> Array:
     The long tail is a Gaussian, so that far starts still feel a slope. `margin` must be positive.
     """
     xp = array_namespace(value)
-    excess = xp.clip(xp.abs(value) - bound, 0.0, None) / margin
+    beyond = xp.abs(value) - bound
+    excess = (beyond + xp.abs(beyond)) / (2 * margin)  # the positive part, in fewer and cheaper calls than `clip`
     return xp.exp(-2.302585 * excess * excess)

@@ -81,7 +81,8 @@ def _box(limit: np.ndarray) -> spaces.Box:
 
 
 def _bounded(values: np.ndarray, limit: np.ndarray) -> np.ndarray:
-    return np.minimum(np.maximum(values, -limit), limit).astype(np.float32)
+    bounded: np.ndarray = np.minimum(np.maximum(values, -limit), limit)
+    return bounded.astype(np.float32)
 
 
 def _age_s(seen: Observation) -> np.ndarray:

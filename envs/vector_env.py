@@ -161,7 +161,8 @@ def _autoreset(mode: AutoresetMode | str) -> AutoresetMode:
 def _info(success: np.ndarray, progress: np.ndarray, fault: np.ndarray) -> dict[str, Any]:
     """Gymnasium's form for vectors: each key (N,) with a mask (N,) of the worlds that have it, here all."""
     columns = {"is_success": success, "progress": progress, "fault": _FAULT_NAMES[fault]}
-    return {**columns, **{f"_{name}": np.ones(len(success), bool) for name in columns}}
+    masks = np.ones((len(columns), len(success)), bool)
+    return {**columns, **{f"_{name}": mask for name, mask in zip(columns, masks, strict=True)}}
 
 
 def _only(info: dict[str, Any], among: np.ndarray) -> dict[str, Any]:

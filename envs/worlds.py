@@ -67,6 +67,7 @@ class Worlds:
         self.variation = Variation(self.spec.table, config.level, config.split, config.factors)
         self.control = ArmControl(self.robot, self.engine, config.control_mode, config.control_hz)
         self.interface, self.joint_interface = self.control.interface, self.control.joint_interface
+        self._action_shape = (num_worlds, len(self.interface.labels))
         self.ticks_per_step = PHYSICS_HZ // config.control_hz
         self.proprioception = Proprioception(self.engine, self.robot)
         self.agent_layout: Layout = self.proprioception.layout
@@ -81,6 +82,7 @@ class Worlds:
         self._fault = np.zeros(num_worlds, np.int64)
         self._seeds = np.zeros(num_worlds, np.int64)
         self._pixel_sigma = np.zeros(num_worlds)
+        self._start_states = self.engine.state().copy()  # (N, S)
         self._drawn: list[dict[str, Any]] = [{} for _ in range(num_worlds)]
 
     def _choose_robot(self, robot: str | Robot | None) -> Robot:
@@ -135,6 +137,7 @@ class Worlds:
     def _begin(self, ids: np.ndarray) -> None:
         self.engine.refresh(ids)
         self.control.reset(ids)
+        self._start_states[ids] = self.engine.state()[ids]
         self._feed.reset(ids)
         self._tick[ids] = self._succeeded_for[ids] = self._fault[ids] = 0
 
@@ -159,9 +162,9 @@ class Worlds:
         """
         actions = self._checked(actions)
         bad = ~np.isfinite(actions).all(axis=1)
-        actions = np.where(bad[:, None], 0.0, np.clip(actions, -1.0, 1.0))
+        actions = np.where(bad[:, None], 0.0, actions)
         self.task.before_step(self._tick)
-        self.control.apply(actions)
+        self.control.apply(np.minimum(np.maximum(actions, -1.0), 1.0))
         self.engine.step(self.ticks_per_step)
         self._tick += self.ticks_per_step
         self._note_faults(bad)
@@ -169,28 +172,30 @@ class Worlds:
 
     def _checked(self, actions: Array) -> np.ndarray:
         actions = np.asarray(actions, dtype=np.float64)
-        wanted = (self.num_worlds, len(self.interface.low))
-        if actions.shape != wanted:
-            names = ", ".join(self.interface.labels)
-            raise EmbodiedError(f"actions of shape {actions.shape}, expected {wanted}: one row a world with ({names})")
+        if actions.shape != self._action_shape:
+            shapes = f"actions of shape {actions.shape}, expected {self._action_shape}"
+            raise EmbodiedError(f"{shapes}: one row a world with ({', '.join(self.interface.labels)})")
         return actions
 
     def _note_faults(self, bad: np.ndarray) -> None:
-        """Keeps the first fault of each world, and sets broken ones to rest so that they cost nothing."""
+        """Keeps the first fault of each world, and puts broken ones back to their start, where all is finite."""
         found = np.where(bad, FAULTS.index("action_not_finite"), self.engine.faults())
-        new = (self._fault == 0) & (found != 0)
-        if new.any():
-            self._fault = np.where(new, found, self._fault)
-            broken = np.flatnonzero(new)
+        if found.any():
+            broken = np.flatnonzero(found)
+            self._fault = np.where(self._fault == 0, found, self._fault)
             self.engine.reset(broken)
+            self.engine.state()[broken] = self._start_states[broken]
             self.engine.refresh(broken)
+            self.control.reset(broken)
 
     def _result(self) -> StepResult:
         outcome, faulty = self.task.judge(), self._fault != 0
         now = outcome.success & ~faulty
-        self._succeeded_for = np.where(now, self._succeeded_for + self.ticks_per_step, 0)
+        self._succeeded_for = (self._succeeded_for + self.ticks_per_step) * now
         success = self._succeeded_for >= self._hold
-        ended = (success if self.config.terminate_on_success else False) | outcome.lost | faulty
+        ended = outcome.lost | faulty
+        if self.config.terminate_on_success:
+            ended |= success
         return StepResult(
             reward=np.where(faulty, 0.0, outcome.reward),
             success=success,

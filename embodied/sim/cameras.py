@@ -98,8 +98,10 @@ class CameraFeed:
 
         Frame k is due at the first tick at or after k / camera_hz, computed from k so that nothing drifts.
         """
+        if not self.cameras:
+            return
         due = np.flatnonzero(tick >= self._due)
-        if not self.cameras or not len(due):
+        if not len(due):
             return
         self._frames = {
             name: frames.copy() for name, frames in self._frames.items()

@@ -36,6 +36,7 @@ class CpuEngine:
         mujoco.set_mju_user_warning(_log_warning)
         self.model, self.num_worlds = model, num_worlds
         self._batch = Batch(model, num_worlds, num_threads, persistent=True)
+        self._views: dict[str, np.ndarray] = {}
         self._varied: dict[str, np.ndarray] = {}
         self._fault_of = np.zeros(int(mujoco.mjtWarning.mjNWARNING), dtype=np.int64)
         self._fault_order = [int(kind) for kind in _WARNING_FAULTS]
@@ -45,7 +46,9 @@ class CpuEngine:
         self._view_data: mujoco.MjData | None = None
 
     def view(self, field: str) -> np.ndarray:
-        return self._batch.bind(field)
+        if field not in self._views:
+            self._views[field] = self._batch.bind(field)
+        return self._views[field]
 
     def vary(self, field: str) -> np.ndarray:
         if field not in self._varied:

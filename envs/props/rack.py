@@ -81,6 +81,6 @@ class Rack:
         nominal = np.array([self._size.x, self._size.y_near, 0.0])
         self._engine.vary("body_pos")[world, self._body] = nominal + np.array([*offset_m, 0.0])
 
-    def slots_w(self) -> Array:
-        """(N, 4, 3) middle of each slot's floor in the world frame, m."""
-        return self._engine.vary("body_pos")[:, self._body, None, :] + self._centres[None]
+    def slot_w(self, slot: Array) -> Array:
+        """(N, 3) middle of the floor of each world's `slot` (N,) in the world frame, m."""
+        return self._engine.vary("body_pos")[:, self._body] + self._centres[slot]

@@ -76,6 +76,7 @@ class Totes:
     def __init__(self, engine: Engine, names: tuple[str, ...]) -> None:
         self._engine, model, xp = engine, engine.model, engine.xp
         self._bodies = [model.body(name).id for name in names]
+        self._body_ids, self._rows = xp.asarray(self._bodies), xp.arange(engine.num_worlds)
         self._geoms = [self._geom_ids(model, name) for name in names]
         qpos = [int(model.joint(name).qposadr[0]) for name in names]
         qvel = [int(model.joint(name).dofadr[0]) for name in names]
@@ -90,13 +91,15 @@ class Totes:
     def _geom_ids(model: mujoco.MjModel, name: str) -> list[int]:
         return [i for i in range(model.ngeom) if model.geom(i).name.startswith(f"{name}_")]
 
-    def pose(self) -> Array:
-        """(N, K, 7) position of the underside's middle in the world frame, m, and quaternion wxyz."""
-        return self._engine.view("qpos")[:, self._qpos]
+    def positions_w(self, totes: Array) -> Array:
+        """(N, k, 3) middles of the undersides of each world's `totes` (N, k), m."""
+        return self._engine.view("xpos")[self._rows[:, None], self._body_ids[totes]]
 
-    def velocity(self) -> Array:
-        """(N, K, 6) linear velocity in the world frame, m/s, and angular in the tote's own, rad/s."""
-        return self._engine.view("qvel")[:, self._qvel]
+    def one(self, tote: Array) -> tuple[Array, Array, Array]:
+        """Of each world's `tote` (N,): position (N, 3) m, rotation matrix row by row (N, 9), velocity (N, 3) m/s."""
+        view, bodies, rows = self._engine.view, self._body_ids[tote], self._rows
+        velocity = view("qvel")[rows[:, None], self._qvel[tote, :3]]
+        return view("xpos")[rows, bodies], view("xmat")[rows, bodies], velocity
 
     def place(self, world: int, tote: int, pos_w: np.ndarray, yaw: float) -> None:
         """Sets one tote upright somewhere, at rest."""

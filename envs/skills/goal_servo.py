@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from array_api_compat import array_namespace
-
+from embodied.arrays import array_namespace
 from embodied.core import SKILLS, Array, Layout, Observation, Payload, PolicySpec
 from embodied.robots.robot import Robot
 from embodied.rotations import cross, quat_to_rot6d

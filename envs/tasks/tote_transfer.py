@@ -17,10 +17,10 @@ from embodied.envs.task import Outcome, TaskSpec
 from embodied.envs.tasks.tote_transfer_table import COLOURS, TABLE
 from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
-from embodied.rotations import quat_rotate, quat_to_rot6d
-from embodied.sim.engine import Engine
+from embodied.sim.engine import ROT6D_OF_XMAT, Engine
 
 GRASP_DEPTH_M = 0.02  # of the pads' middle below the rim
+TOTE = ToteSize()
 PARKED_W = (0.0, 0.0, -1.0)
 ORDER = ("first", "second", "third")  # along the belt, the one ahead first
 UPRIGHT_COS = float(np.cos(np.deg2rad(8)))
@@ -41,7 +41,9 @@ class ToteTransfer:
         self._totes, self._rack, self._belt = Totes(engine, TOTES), Rack(engine, RACK), Belt(engine)
         self._tcp = engine.model.site(robot.tcp_site).id
         self._fingers = [int(engine.model.joint(name).qposadr[0]) for name in robot.gripper_joints]
-        self._rows = xp.arange(n)
+        self._grip = xp.asarray([[0.0, -TOTE.width / 2, TOTE.height - GRASP_DEPTH_M]])  # in the tote's frame, m
+        self._grip_weight = xp.asarray([0.75, 1.0, 1.0])
+        self._others = xp.asarray([[(k + 1) % len(TOTES), (k + 2) % len(TOTES)] for k in range(len(TOTES))])
         self._goal = {
             "tote": xp.zeros(n, dtype=xp.int64),
             "slot": xp.zeros(n, dtype=xp.int64),
@@ -112,54 +114,48 @@ class ToteTransfer:
         xp, goal = self._engine.xp, self._goal
         self._belt.set_speed(xp.where(tick >= goal["event_tick"], goal["speed_after"], self._belt.speed()))
 
-    def _named(self) -> tuple[Array, Array]:
-        """Pose (N, 7) and velocity (N, 6) of the named tote."""
-        return self._totes.pose()[self._rows, self._goal["tote"]], self._totes.velocity()[
-            self._rows, self._goal["tote"]
-        ]
-
     def _slot_pos_w(self) -> Array:
-        return self._rack.slots_w()[self._rows, self._goal["slot"]]
+        return self._rack.slot_w(self._goal["slot"])
 
     def state(self) -> Array:
-        xp, n = self._engine.xp, self._engine.num_worlds
-        pose, velocity = self._named()
-        every = self._totes.pose()[:, :, :3]  # (N, 3, 3)
-        others = xp.stack([self._goal["tote"] + 1, self._goal["tote"] + 2], axis=1) % len(TOTES)
-        other_pos = every[self._rows[:, None], others].reshape(n, 6)
-        parts = [pose[:, :3], quat_to_rot6d(pose[:, 3:]), velocity[:, :3], self._goal["size"]]
-        return xp.concat([*parts, self._slot_pos_w(), other_pos, self._belt.speed()[:, None]], axis=1)
+        xp = self._engine.xp
+        pos, rotation, velocity = self._totes.one(self._goal["tote"])
+        others = xp.reshape(self._totes.positions_w(self._others[self._goal["tote"]]), (-1, 6))
+        parts = [pos, rotation[:, ROT6D_OF_XMAT], velocity, self._goal["size"], self._slot_pos_w(), others]
+        return xp.concat([*parts, self._belt.speed()[:, None]], axis=1)
 
     def judge(self) -> Outcome:
         xp = self._engine.xp
-        pose, velocity = self._named()
-        offset = pose[:, :3] - self._slot_pos_w()
-        horizontal = xp.sqrt(offset[:, 0] ** 2 + offset[:, 1] ** 2)
-        upright = quat_to_rot6d(pose[:, 3:])
-        tilt_cos = upright[:, 0] * upright[:, 4] - upright[:, 1] * upright[:, 3]
-        width = xp.sum(self._engine.view("qpos")[:, self._fingers], axis=1)
-        tcp = self._engine.view("site_xpos")[:, self._tcp]
-        held = (width > 0.002) & (width < 0.012) & (self._grasp_error(pose, tcp) < 0.03)
-        standing = (xp.abs(offset[:, 2]) < 0.012) & (tilt_cos > UPRIGHT_COS)
-        inside = (xp.abs(offset[:, 0]) < RACK.slot_x / 2 - 0.11) & (xp.abs(offset[:, 1]) < 0.03)
-        success = inside & standing & ~held & (xp.sum(velocity[:, :3] ** 2, axis=1) < 0.02**2)
-        stages = self._stages(pose, tcp, held | (inside & standing), horizontal, success)
-        lost = (pose[:, 2] < 0.45) | ((pose[:, 1] > BELT.y_end - 0.25) & (pose[:, 0] > 0.35))
-        return Outcome(xp.where(success, 1.0, stages), success, xp.where(success, 1.0, stages), lost & ~success)
+        pos, rotation, velocity = self._totes.one(self._goal["tote"])
+        offset = pos - self._slot_pos_w()
+        grasp_error = self._grasp_error(pos, rotation)
+        width = sum(self._engine.view("qpos")[:, finger] for finger in self._fingers)
+        held = (width > 0.002) & (width < 0.012) & (grasp_error < 0.03)
+        distance = xp.abs(offset)
+        standing = (distance[:, 2] < 0.012) & (rotation[:, 8] > UPRIGHT_COS)
+        inside = (distance[:, 0] < RACK.slot_x / 2 - 0.11) & (distance[:, 1] < 0.03)
+        set_down = inside & standing
+        success = set_down & ~held & (xp.vecdot(velocity, velocity) < 0.02**2)
+        horizontal = xp.sqrt(xp.vecdot(offset[:, :2], offset[:, :2]))
+        progress = xp.where(success, 1.0, self._stages(pos, grasp_error, held | set_down, horizontal))
+        lost = (pos[:, 2] < 0.45) | ((pos[:, 1] > BELT.y_end - 0.25) & (pos[:, 0] > 0.35))
+        return Outcome(reward=progress, success=success, progress=progress, lost=lost)
 
-    def _grasp_error(self, pose: Array, tcp: Array) -> Array:
-        xp, size = self._engine.xp, ToteSize()
-        local = xp.asarray([[0.0, -size.width / 2, size.height - GRASP_DEPTH_M]])
-        grip = pose[:, :3] + quat_rotate(pose[:, 3:], xp.broadcast_to(local, pose[:, :3].shape))
-        return xp.sqrt(xp.sum((tcp - grip) ** 2, axis=1) - ((tcp - grip)[:, 0] * 0.5) ** 2)
-
-    def _stages(self, pose: Array, tcp: Array, held: Array, horizontal: Array, success: Array) -> Array:
-        """Reach, hold, lift, carry: a quarter of the way each, 1 only on success."""
+    def _grasp_error(self, pos: Array, rotation: Array) -> Array:
+        """(N,) m from the TCP to where the wall is gripped; along the wall there is more room."""
         xp = self._engine.xp
-        reach = tolerance(self._grasp_error(pose, tcp), 0.02, 0.4)
-        lift = xp.clip((pose[:, 2] - BELT.top_z) / 0.15, 0.0, 1.0)
+        grip = pos + xp.vecdot(xp.reshape(rotation, (-1, 3, 3)), self._grip)
+        error = self._engine.view("site_xpos")[:, self._tcp] - grip
+        return xp.sqrt(xp.vecdot(error * self._grip_weight, error))
+
+    def _stages(self, pos: Array, grasp_error: Array, held: Array, horizontal: Array) -> Array:
+        """Reach, hold, lift, carry: 1 only on success."""
+        xp = self._engine.xp
+        reach = tolerance(grasp_error, 0.02, 0.4)
+        lift = (pos[:, 2] - BELT.top_z) / 0.15
         carry = tolerance(horizontal, 0.02, 0.5)
-        return xp.where(held, 0.35 + 0.15 * xp.maximum(lift, carry) + 0.4 * carry, 0.25 * reach)
+        best = xp.maximum(xp.where(lift > 1.0, 1.0, lift), carry)  # carry is at least 0
+        return xp.where(held, 0.35 + 0.15 * best + 0.4 * carry, 0.25 * reach)
 
 
 TOTE_TRANSFER = TaskSpec(

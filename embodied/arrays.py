@@ -1,0 +1,26 @@
+"""Two small things that keep array code quick where it is called many times a control step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from embodied.core import Array
+
+
+def array_namespace(*arrays: Array) -> Any:
+    """The namespace of what `arrays` are, as array_api_compat finds it, but at once for numpy: 0.1 us, not 5."""
+    if type(arrays[0]) is np.ndarray:
+        return np
+    return array_api_compat.array_namespace(*arrays)
+
+
+def columns(ids: Sequence[int]) -> slice | list[int]:
+    """An index for adjacent columns as a slice, which numpy follows without a copy, else the list itself."""
+    ids = [int(i) for i in ids]
+    adjacent = all(after == before + 1 for before, after in pairwise(ids))
+    return slice(ids[0], ids[-1] + 1) if adjacent else ids
