@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import av
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embodied.benchmark import views
@@ -178,6 +178,8 @@ def test_sections_without_content_are_left_out():
         assert f'id="{absent}"' not in html
     assert "delay, L" not in page.text
     assert [row[0] for row in page.rows["cells"]][1:] == ["Trained"]
+    alone = render_report(Report(results(cell("trained", 30), cell("expert", 39))))
+    assert "p is McNemar's exact test, the only one made here." in Page(alone).text
 
 
 def test_empty_results_are_refused():
@@ -240,10 +242,17 @@ def test_pairings_are_of_like_with_like_and_adjusted():
     assert max(p.adjusted_p / p.comparison.p_value for p in found) == pytest.approx(len(found))
 
 
+def test_films_show_the_first_seeds_of_each_outcome():
+    trained = FULL.cells[1]
+    assert views.seeds_to_film(trained, succeeded=True, count=3) == [0, 1, 2]
+    assert views.seeds_to_film(trained, succeeded=False) == [33, 34, 35, 36]
+
+
 def test_colours_follow_the_policy():
     assert views.colours(FULL, "trained") == {"trained": 0, "expert": 1, "random": views.PALETTE_SIZE}
 
 
+@settings(deadline=None)
 @given(st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_percent_never_claims_all_or_nothing_falsely(counts):
     successes, episodes = counts
@@ -274,6 +283,7 @@ def test_success_axis_is_whole_and_linear():
     assert "Success" in svg
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=30))
 def test_value_axis_holds_all_values_with_few_ticks(values):
     axis = value_axis("Loss", values)
@@ -286,6 +296,7 @@ def test_value_axis_holds_all_values_with_few_ticks(values):
     assert all(-1 <= y <= HEIGHT for _, y in places(svg))
 
 
+@settings(deadline=None)
 @given(st.floats(-1e5, 1e5), st.floats(1e-3, 1e6))
 def test_linear_axis_has_round_even_ticks(low, span):
     axis = linear_axis("x", low, low + span)

@@ -134,9 +134,11 @@ def test_resume_finds_what_is_there(tmp_path):
     results = Results(PROVENANCE).with_cell(cell("+-+"))
     write_results(path, results)
     assert resume_results(path, replace(PROVENANCE, created="later", command="embodied eval --resume")) == results
-    for change in ({"robot": "dual_arm"}, {"versions": {"mujoco": "3.18.0"}}):
-        with pytest.raises(ResultsError, match=f"cannot be resumed: its {next(iter(change))}"):
-            resume_results(path, replace(PROVENANCE, **change))
+    changes = {"robot": "dual_arm", "versions": {"mujoco": "3.18.0"}, "metadata": {"model_hash": "other"}}
+    for change in changes.items():
+        name = "model_hash" if change[0] == "metadata" else change[0]
+        with pytest.raises(ResultsError, match=f"cannot be resumed: its {name}"):
+            resume_results(path, replace(PROVENANCE, **dict([change])))
 
 
 @pytest.mark.parametrize(
@@ -227,7 +229,8 @@ def test_kill_loses_no_whole_cell(tmp_path, cells):
 
 
 def test_provenance_of_this_process():
-    found = collect_provenance({"task": "t", "robot": "r"}, {"control_hz": 20}, ["/home/someone/bin/embodied", "eval"])
-    assert (found.task, found.robot, found.command) == ("t", "r", "embodied eval")
+    metadata = {"task": "T", "env_id": "embodied/T-v0", "robot": "r"}
+    found = collect_provenance(metadata, {"control_hz": 20}, ["/home/someone/bin/embodied", "eval"])
+    assert (found.task, found.robot, found.command) == ("embodied/T-v0", "r", "embodied eval")
     assert found.versions["numpy"] == np.__version__
     assert found.host["cores"] >= 1

@@ -35,6 +35,7 @@ def test_wilson_known_values(successes, episodes, low, high):
     assert rate.value == successes / episodes
 
 
+@settings(deadline=None)
 @given(COUNTS)
 def test_wilson_holds_the_rate_and_stays_a_share(counts):
     successes, episodes = counts
@@ -43,6 +44,7 @@ def test_wilson_holds_the_rate_and_stays_a_share(counts):
     assert rate.low < rate.high
 
 
+@settings(deadline=None)
 @given(COUNTS)
 def test_wilson_mirrors(counts):
     successes, episodes = counts
@@ -50,6 +52,7 @@ def test_wilson_mirrors(counts):
     assert (rate.low, rate.high) == pytest.approx((1 - mirror.high, 1 - mirror.low), abs=1e-12)
 
 
+@settings(deadline=None)
 @given(COUNTS, st.integers(2, 6))
 def test_wilson_narrows_with_more_episodes(counts, times):
     successes, episodes = counts
@@ -83,6 +86,7 @@ def test_mcnemar_is_exact():
     assert compare_paired(*pairs(7, 0, 0, 3)).p_value == 1.0
 
 
+@settings(deadline=None)
 @given(OUTCOMES)
 def test_paired_comparison_is_antisymmetric(outcomes):
     first, second = (np.array(column, dtype=bool) for column in zip(*outcomes, strict=True))
@@ -106,6 +110,7 @@ def test_holm_known_values():
     assert holm([]) == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), max_size=12))
 def test_holm_only_raises_p_values(p_values):
     adjusted = holm(p_values)
@@ -120,7 +125,7 @@ def test_median_of_few():
     assert (same.median, same.low, same.high) == (3.0, 3.0, 3.0)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.floats(0, 100), min_size=2, max_size=60))
 def test_median_lies_within_its_interval_and_repeats(values):
     result = median(values)

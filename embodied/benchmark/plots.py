@@ -52,7 +52,7 @@ def linear_axis(title: str, low: float, high: float) -> Axis:
     step = next(m * magnitude for m in (1, 2, 2.5, 5, 10) if m * magnitude >= raw * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     ticks = tuple((k * step, _number(k * step)) for k in range(first, last + 1))
-    return Axis(title, ticks[0][0], ticks[-1][0], ticks)
+    return Axis(title, min(low, ticks[0][0]), max(high, ticks[-1][0]), ticks)  # a tick's rounding must hide no point
 
 
 def log_axis(title: str, low: float, high: float) -> Axis:

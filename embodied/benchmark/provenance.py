@@ -23,12 +23,12 @@ def collect_provenance(
     """Everything about this process and machine that a reader of its results needs.
 
     Args:
-        metadata: of the worlds (`Worlds.metadata()`); gives task and robot.
+        metadata: of the worlds (`Worlds.metadata()`); gives `robot` and the task, by its `env_id` if it has one.
         rates: name with unit -> value, e.g. `{"control_hz": 200, "planner_hz": 8, "camera_hz": None}`.
         argv: the command; this process's own unless given.
     """
     return Provenance(
-        task=str(metadata["task"]),
+        task=str(metadata.get("env_id") or metadata["task"]),
         robot=str(metadata["robot"]),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=shlex.join(_without_folder(sys.argv if argv is None else argv)),

@@ -78,16 +78,28 @@ def resume_results(path: Path, provenance: Provenance) -> Results:
     """The results to go on with: those in the file if there is one, else none yet.
 
     Raises:
-        ResultsError: the file is of another task, robot or package version, so its cells are no part of this run.
+        ResultsError: the file is of another task, robot, model or package version: its cells are no part of this run.
     """
     if not path.exists():
         return Results(provenance)
     results = read_results(path)
-    for name in ("task", "robot", "versions"):
-        found, wanted = getattr(results.provenance, name), getattr(provenance, name)
-        if found != wanted:
-            raise ResultsError(f"{path} cannot be resumed: its {name} is {found!r}, this run's is {wanted!r}")
+    found, wanted = _setup(results.provenance), _setup(provenance)
+    for name in wanted:
+        if found[name] != wanted[name]:
+            raise ResultsError(
+                f"{path} cannot be resumed: its {name} is {found[name]!r}, this run's is {wanted[name]!r}"
+            )
     return results
+
+
+def _setup(provenance: Provenance) -> dict[str, Any]:
+    """What must be the same for cells to stand side by side."""
+    return {
+        "task": provenance.task,
+        "robot": provenance.robot,
+        "versions": dict(provenance.versions),
+        "model_hash": provenance.metadata.get("model_hash"),
+    }
 
 
 def _read_json(path: Path) -> dict[str, Any]:

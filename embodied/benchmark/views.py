@@ -122,6 +122,11 @@ def pairings(results: Results) -> list[Pairing]:
     return [Pairing(a, b, c, p) for (a, b, c), p in zip(found, adjusted, strict=True)]
 
 
+def seeds_to_film(cell: Cell, succeeded: bool, count: int = 4) -> list[int]:
+    """The first seeds of a cell that ended well, or badly: to be run again under a film hook, with the same outcome."""
+    return [episode.seed for episode in cell.episodes if episode.success_at_end == succeeded][:count]
+
+
 def colours(results: Results, subject: str) -> dict[str, int]:
     """A colour index for each policy, the same in all plots: 0 for the subject, the last one for the uninformed."""
     policies = list(dict.fromkeys(cell.condition.policy for cell in results.cells))
