@@ -45,6 +45,7 @@ class ArmControl:
         self._target = xp.zeros((engine.num_worlds, len(robot.joints) + 1))  # (N, J + 1) rad, m
         self._ee_pos_w = xp.zeros((engine.num_worlds, 3))
         self._ee_quat_wxyz = xp.zeros((engine.num_worlds, 4))
+        self._damping = DAMPING**2 * xp.eye(6)
         self._gains = self._physical_gains(xp)
 
     @property
@@ -106,9 +107,9 @@ class ArmControl:
         xp = self._engine.xp
         jacobian = self._jacobian()  # (N, 6, J)
         transposed = xp.permute_dims(jacobian, (0, 2, 1))
-        gram = jacobian @ transposed + DAMPING**2 * xp.eye(6)
+        gram = jacobian @ transposed + self._damping
         posture = POSTURE_GAIN * (self._home - joints)
-        rest = error - (jacobian @ posture[:, :, None])[:, :, 0]
+        rest = error - xp.vecdot(jacobian, posture[:, None, :])
         solved = xp.linalg.solve(gram, rest[:, :, None])
         return posture + (transposed @ solved)[:, :, 0]
 
@@ -133,5 +134,5 @@ def _clip(xp: Any, value: Array, low: Array, high: Array) -> Array:
 
 
 def _limit_norm(xp: Any, vector: Array, limit: float) -> Array:
-    norm = xp.sqrt(xp.sum(vector * vector, axis=-1, keepdims=True))
-    return vector * (limit / xp.maximum(norm, xp.asarray(limit)))
+    norm = xp.sqrt(xp.vecdot(vector, vector))[..., None]
+    return vector * (limit / xp.maximum(norm, xp.full_like(norm, limit)))
