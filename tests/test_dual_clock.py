@@ -5,11 +5,13 @@ from math import ceil
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embodied.errors import EmbodiedError
 from embodied.policies.clock import Clock
+
+unhurried = settings(deadline=None)  # machines may be busy
 
 ODD_RATES = st.fractions(Fraction(1, 2), 400, max_denominator=1000)
 RATES = st.one_of(st.integers(1, 400).map(Fraction), ODD_RATES)
@@ -32,11 +34,13 @@ def test_events_fall_on_the_ticks_computed_by_hand(rate_hz: float, ticks: list[i
     np.testing.assert_array_equal(clock.tick(np.arange(len(ticks))), ticks)
 
 
+@unhurried
 @given(rate=RATES, event=st.integers(0, 10**9))
 def test_an_event_is_at_the_first_tick_at_or_after_its_exact_time(rate: Fraction, event: int) -> None:
     assert Clock(float(rate)).tick(event) == ceil(Fraction(event * 400) / rate)
 
 
+@unhurried
 @given(rate=RATES, tick=st.integers(0, 10**9))
 def test_event_and_next_tick_agree_with_tick(rate: Fraction, tick: int) -> None:
     clock = Clock(float(rate))
@@ -47,6 +51,7 @@ def test_event_and_next_tick_agree_with_tick(rate: Fraction, tick: int) -> None:
     assert clock.next_tick(np.array([tick]))[0] == clock.next_tick(tick)
 
 
+@unhurried
 @given(rate=RATES)
 def test_the_period_never_falls_behind_the_rate(rate: Fraction) -> None:
     clock = Clock(float(rate))

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from embodied.core import Observation
 from embodied.policies.limits import HoldAction, ReferenceLimits
+
+unhurried = settings(deadline=None)  # machines may be busy
 
 STEP = 0.1
 GO, STOP = np.array([False, False]), np.array([True, True])
@@ -31,6 +33,7 @@ def run(made: ReferenceLimits, action: np.ndarray, stop: np.ndarray, steps: int)
 unit = st.floats(-1, 1, width=32)
 
 
+@unhurried
 @given(arrays(np.float32, (20, 2, 3), elements=unit), arrays(bool, (20, 2)))
 def test_no_element_but_the_gripper_ever_jumps(actions: np.ndarray, stops: np.ndarray) -> None:
     made, last = limits(), np.zeros((2, 3), np.float32)
