@@ -7,6 +7,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium import spaces
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
@@ -27,6 +28,8 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
     World i of reset(seed=s) is the world of GroundEnv's reset(seed=s + i), its later episodes included. Autoreset is
     SAME_STEP, with `final_obs` and `final_info`, or DISABLED, with reset(options={"reset_mask": (N,) bool}).
     """
+
+    single_observation_space: spaces.Dict
 
     def __init__(
         self,
