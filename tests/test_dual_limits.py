@@ -79,6 +79,14 @@ def test_an_absolute_mode_holds_the_pose_at_the_start_of_the_stop() -> None:
     assert (sagging[-1][:, 2] == np.float32(0.8)).all()  # the gripper as commanded, not as measured
 
 
+def test_each_world_holds_the_pose_of_its_own_stop() -> None:
+    made = limits(lambda observation: observation.agent_pos)
+    for step in range(20):  # world 1 stops ten steps after world 0; the measured pose changes all the time
+        stop = np.array([True, step >= 10])
+        held = made.apply(np.ones((2, 3)), stop, observed(np.full((2, 3), 0.01 * step)))
+    np.testing.assert_allclose(held[:, 0], [0.0, 0.1], atol=1e-6)
+
+
 def test_what_is_not_finite_passes_through_and_harms_nothing_else() -> None:
     clean, made = limits(), limits()
     good, bad = np.full((2, 3), 0.3), np.full((2, 3), 0.3)
