@@ -8,6 +8,7 @@ from typing import Any
 
 from embodied.envs.registry import get_robot, get_task, robot_names, task_names
 from embodied.errors import unknown
+from embodied.policies.catalog import BUILT_IN
 from embodied.robots.robot import CONTROL_MODES
 
 HELP = "List the tasks, robots, control modes and policies there are: the names that all other verbs take."
@@ -17,11 +18,7 @@ MODES = {
     "joint_delta": "joint velocities",
     "ee_delta": "velocity and turning rate of the gripper, in the world's frame",
 }
-POLICIES = {
-    "expert": "scripted planner and skill controller, sees the privileged state",
-    "random": "uniform actions",
-    "FOLDER": "a run that `embodied train` wrote",
-}
+POLICIES = {**BUILT_IN, "FOLDER": "a run that `embodied train` wrote"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

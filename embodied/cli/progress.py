@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
 
 from tqdm import tqdm
 
@@ -78,3 +80,35 @@ def stages(quiet: bool) -> Stage:
             progress.close()
 
     return stage
+
+
+class TrainingProgress:
+    """Shows how far a training has come: call it with each row of its figures."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet, self._last_line = quiet, time.monotonic()
+        terminal = sys.stderr.isatty() and not quiet
+        style = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+        self._bar = tqdm(total=1.0, desc="train", disable=not terminal, dynamic_ncols=True, bar_format=style)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+    def __call__(self, row: Mapping[str, Any]) -> None:
+        self._bar.set_postfix_str(figures(row), refresh=False)
+        self._bar.update(row["share"] - self._bar.n)
+        overdue = time.monotonic() - self._last_line > LINE_EVERY_S
+        if self._bar.disable and not self._quiet and overdue:
+            self._last_line = time.monotonic()
+            print(f"train: {row['share']:.0%}, {figures(row)}", file=sys.stderr)
+
+
+def figures(row: Mapping[str, Any]) -> str:
+    """A row of training figures in words."""
+    hidden = ("share", "seconds")
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in row.items() if name not in hidden)

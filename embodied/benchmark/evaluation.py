@@ -1,0 +1,163 @@
+"""Policies through the same seeds under chosen conditions, cell by cell, into a results file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+from embodied.benchmark.results import Cell, Condition, Provenance, Results
+from embodied.benchmark.results_file import resume_results, write_results
+from embodied.policies.catalog import Player, env_config, planner_hz, policy_spec
+from embodied.policies.dual_system import DualSystemConfig
+from embodied.policies.latency import Constant, PlanLatency
+from embodied.policies.mailbox import MailboxMode
+from embodied.rollout.film import Clip, Film, Shot
+from embodied.rollout.rollout import EpisodeResult
+from embodied.rollout.shards import Report, Stage, Workers
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How often plans are made and how they travel. Compute blocks the planner, transport does not."""
+
+    planner_hz: float | None = None  # None: the policy's own
+    transport_ms: float = 0.0
+    compute_ms: float = 0.0
+    drop: float = 0.0
+    mailbox: MailboxMode = "latest"
+
+    def dual(self, own_hz: float) -> DualSystemConfig:
+        """The same as a dual system takes it."""
+        latency = PlanLatency(compute=Constant(self.compute_ms), downlink=Constant(self.transport_ms))
+        hz = self.planner_hz or own_hz
+        return DualSystemConfig(planner_hz=hz, latency=latency, drop=self.drop, mailbox=self.mailbox)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where policies are measured."""
+
+    task: str
+    split: str = "train"
+    robot: str | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One cell that is to be measured."""
+
+    player: Player
+    condition: Condition
+    label: str  # the policy's name for people
+
+    @property
+    def title(self) -> str:
+        late = f", {self.condition.delay_ms:g} ms late" if self.condition.planner_hz else ""
+        return f"{self.label} {self.condition.level}{late}"
+
+
+@dataclass(frozen=True)
+class Playing:
+    """The work of one process: episodes of a player."""
+
+    player: Player
+
+    def __call__(self, seeds: Sequence[int], report: Report) -> list[EpisodeResult]:
+        return self.player.play(seeds, on_result=report)
+
+
+@dataclass(frozen=True)
+class Filming:
+    """The same, filmed: a clip a seed."""
+
+    player: Player
+    shot: Shot
+
+    def __call__(self, seeds: Sequence[int], report: Report) -> list[Clip]:
+        film = Film(self.shot, range(len(seeds)))
+        self.player.play(seeds, [film], report)
+        return film.clips
+
+
+def plan_trials(
+    sources: Mapping[str, str],
+    place: Place,
+    levels: Sequence[str],
+    timings: Sequence[Timing],
+    seeds: range,
+    num_envs: int = 16,
+) -> list[Trial]:
+    """Every policy (name -> source) at every level with every timing; one that does not plan once a level.
+
+    Raises:
+        EmbodiedError: a name that does not exist, or a run of another task.
+    """
+    trials = []
+    for (name, source), level in product(sources.items(), levels):
+        spec = policy_spec(source, place.task, place.robot)
+        config = env_config(spec, place.task, level, place.split, place.robot)
+        player = Player(source, config, num_envs=num_envs)
+        condition = Condition(
+            policy=name,
+            level=level,
+            split=place.split,
+            first_seed=seeds.start,
+            num_episodes=len(seeds),
+            control_mode=spec.control_mode,
+            control_hz=spec.control_hz,
+        )
+        own_hz = planner_hz(source)
+        if own_hz is None:
+            trials.append(Trial(player, condition, Path(name).name))
+        else:
+            trials += [_timed(player, condition, timing, own_hz) for timing in timings]
+    return trials
+
+
+def _timed(player: Player, condition: Condition, timing: Timing, own_hz: float) -> Trial:
+    dual = timing.dual(own_hz)
+    timed = replace(
+        condition,
+        planner_hz=dual.planner_hz,
+        compute_ms=timing.compute_ms,
+        transport_ms=timing.transport_ms,
+        drop_rate=dual.drop,
+        mailbox=dual.mailbox,
+    )
+    return Trial(replace(player, dual=dual), timed, Path(condition.policy).name)
+
+
+def evaluate(path: Path, provenance: Provenance, trials: Sequence[Trial], workers: Workers, stage: Stage) -> Results:
+    """Measures the cells that are not yet in the file at `path`, which is whole after each of them.
+
+    Raises:
+        ResultsError: the file holds results of something else.
+        EmbodiedError: what the worlds or a process refuse.
+    """
+    results = resume_results(path, provenance)
+    for trial in trials:
+        if results.find(trial.condition) is None:
+            results = results.with_cell(measure(trial, workers, stage))
+            write_results(path, results)
+    return results
+
+
+def measure(trial: Trial, workers: Workers, stage: Stage) -> Cell:
+    """One cell."""
+    seeds = trial.condition.seeds
+    begun = time.monotonic()
+    with stage(trial.title, len(seeds)) as report:
+        episodes = workers.run(Playing(trial.player), seeds, report)
+    ordered = tuple(
+        replace(episode, index=k) for k, episode in enumerate(episodes)
+    )  # their places were those in a part
+    return Cell(trial.condition, trial.label, time.monotonic() - begun, ordered)
+
+
+def film(trial: Trial, seeds: Sequence[int], shot: Shot, workers: Workers, stage: Stage) -> list[Clip]:
+    """Episodes of a cell once more, filmed: their outcome is the same."""
+    with stage(f"film {trial.title}", len(seeds)) as report:
+        return workers.run(Filming(trial.player, shot), seeds, report)

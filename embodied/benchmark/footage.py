@@ -1,0 +1,43 @@
+"""Film of what was measured: the first episodes that ended well beside the first that did not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain, zip_longest
+
+from embodied.benchmark.evaluation import Trial, film
+from embodied.benchmark.report import Exhibit
+from embodied.benchmark.results import Results
+from embodied.benchmark.views import scenes, seeds_to_film
+from embodied.envs.registry import get_task
+from embodied.rollout.film import Shot, grid_video
+from embodied.rollout.shards import Stage, Workers
+
+FPS = 10  # of simulated time; rendering is most of the work
+
+
+def gentlest(results: Results, trials: Sequence[Trial]) -> list[Trial]:
+    """The trial of each policy at each level that had the smallest delay."""
+    chosen = [cell.condition for scene in scenes(results) for cell in scene.cells]
+    return [trial for trial in trials if trial.condition in chosen]
+
+
+def footage(results: Results, trials: Sequence[Trial], count: int, workers: Workers, stage: Stage) -> list[Exhibit]:
+    """A video of each trial: up to `count` successes on the left, and as many failures on the right."""
+    return [_exhibit(results, trial, count, workers, stage) for trial in trials] if count else []
+
+
+def _exhibit(results: Results, trial: Trial, count: int, workers: Workers, stage: Stage) -> Exhibit:
+    cell = results.find(trial.condition)
+    assert cell is not None
+    good, bad = (seeds_to_film(cell, succeeded, count) for succeeded in (True, False))
+    shot = Shot(get_task(trial.player.config.task).beauty_camera, trial.label, fps=FPS)
+    clips = film(trial, [*good, *bad], shot, workers, stage)
+    pairs = zip_longest(clips[: len(good)], clips[len(good) :])
+    beside = [clip for clip in chain.from_iterable(pairs) if clip is not None]
+    caption = f"The first {_count(good, 'success', 'successes')} and {_count(bad, 'failure', 'failures')} by seed."
+    return Exhibit(trial.title, caption, grid_video(beside))
+
+
+def _count(seeds: Sequence[int], one: str, many: str) -> str:
+    return f"{len(seeds) or 'no'} {one if len(seeds) == 1 else many}"

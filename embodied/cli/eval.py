@@ -1,0 +1,151 @@
+"""`embodied eval`: how often policies succeed, with intervals, and what delay does to them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from itertools import product
+from pathlib import Path
+
+from embodied.benchmark import footage, views
+from embodied.benchmark.evaluation import Place, Timing, Trial, evaluate, plan_trials
+from embodied.benchmark.provenance import collect_provenance
+from embodied.benchmark.report import Report, write_report
+from embodied.benchmark.results import Provenance, Results, summarize
+from embodied.cli import arguments
+from embodied.cli.output import claim_folder
+from embodied.cli.progress import stages
+from embodied.envs.registry import get_task
+from embodied.envs.worlds import Worlds
+from embodied.policies.mailbox import MAILBOX_MODES
+from embodied.rollout.shards import Stage, Workers
+
+HELP = """Measure how often policies succeed, over many seeds, with 95% intervals. Every policy meets every delay, on
+the same starts; writes results.json (cell after cell) and report.html.
+
+--delay-ms is simulated as transport: a plan arrives so much later, but plans follow each other at the planner's rate
+all the same. --compute-ms keeps the planner busy: the next plan begins only after the last one is done."""
+EXAMPLE = """embodied eval ToteTransfer --policy expert random --episodes 50 -o runs/eval
+  embodied eval ToteTransfer --policy runs/totes --level L2 --delay-ms 0 100 250 500 -o runs/delays"""
+RESULTS, REPORT = "results.json", "report.html"
+TRANSPORT = (
+    "Planner delay is simulated as transport: plans arrive later, but follow each other at the planner's rate all the"
+    " same."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this verb's arguments."""
+    arguments.add_scene(parser)
+    parser.add_argument(
+        "--policy", nargs="+", required=True, help="expert, random, hold, or folders that `embodied train` wrote"
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="for results and report")
+    parser.add_argument("--episodes", type=int, default=100, help="in each cell (default: 100)")
+    parser.add_argument("--seed", type=int, default=10_000, help="of the first episode (default: 10000)")
+    parser.add_argument("--level", nargs="+", default=["L1"], help="how much varies: L1 to L4 (default: L1)")
+    parser.add_argument("--planner-hz", type=float, help="plans a second (default: 8, or what a run was trained at)")
+    parser.add_argument("--delay-ms", type=float, nargs="+", default=[0.0], metavar="MS", help="transport of a plan")
+    parser.add_argument("--compute-ms", type=float, default=0.0, metavar="MS", help="computation of a plan")
+    parser.add_argument("--drop", type=float, nargs="+", default=[0.0], metavar="SHARE", help="of plans that get lost")
+    parser.add_argument("--mailbox", choices=MAILBOX_MODES, default="latest", help="how plans are read")
+    parser.add_argument("--videos", type=int, default=0, metavar="N", help="film N successes and N failures of each")
+    arguments.add_speed(parser)
+    arguments.add_existing(parser)
+    arguments.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure what is missing, write both files, say what came out."""
+    trials = trials_of(args)
+    provenance = provenance_of(trials, ["embodied", *args.words])
+    claim_folder(args.output, (RESULTS, REPORT), args.resume, args.overwrite)
+    stage = stages(args.json)
+    try:
+        with Workers(arguments.workers(args, args.episodes)) as workers:
+            results = evaluate(args.output / RESULTS, provenance, trials, workers, stage)
+            write_report(args.output / REPORT, report_of(args, results, trials, workers, stage))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(arguments.resume_hint(args.words)) from None
+    print(as_json(args.output) if args.json else as_text(results, args.output))
+    return 0
+
+
+def trials_of(args: argparse.Namespace) -> list[Trial]:
+    """The cells asked for."""
+    seeds = arguments.seeds(args)
+    timings = [
+        Timing(args.planner_hz, delay_ms, args.compute_ms, drop, args.mailbox)
+        for drop, delay_ms in product(dict.fromkeys(args.drop), dict.fromkeys(args.delay_ms))
+    ]
+    place = Place(args.task, args.split, args.robot)
+    policies, levels = {name: name for name in args.policy}, list(dict.fromkeys(args.level))
+    return plan_trials(policies, place, levels, timings, seeds, args.num_envs)
+
+
+def provenance_of(trials: list[Trial], command: list[str]) -> Provenance:
+    """Where the results come from; rates are those of the first policy."""
+    worlds = Worlds(trials[0].player.config)
+    try:
+        first = trials[0].condition
+        rates = {
+            "planner_hz": first.planner_hz,
+            "control_hz": first.control_hz,
+            "camera_hz": trials[0].player.config.camera_hz,
+        }
+        return collect_provenance(worlds.metadata(), rates, command)
+    finally:
+        worlds.close()
+
+
+def report_of(
+    args: argparse.Namespace, results: Results, trials: list[Trial], workers: Workers, stage: Stage
+) -> Report:
+    """What the report shows."""
+    summary = f"{get_task(args.task).summary.capitalize()}. {TRANSPORT}"
+    films = footage.footage(results, footage.gentlest(results, trials), args.videos, workers, stage)
+    return Report(results, subject=views.subject_of(results, ""), summary=summary, exhibits=films)
+
+
+def as_json(folder: Path) -> str:
+    """The results file without the episodes."""
+    content = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    for cell in content["cells"]:
+        del cell["episodes"]
+    return json.dumps({"results": str(folder / RESULTS), "report": str(folder / REPORT), **content}, indent=2)
+
+
+def as_text(results: Results, folder: Path) -> str:
+    """A table of the cells, the comparisons on equal starts, and where the files are."""
+    rows = [("policy", "level", "planner", "late", "lost", "success at end", "once", "time", "speed"), *_rows(results)]
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    lines = ["  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    for pairing in views.pairings(results):
+        a, b = pairing.first, pairing.second
+        same = a.label == b.label
+        names = (f"{c.label} {c.condition.delay_ms:g} ms late" if same else c.label for c in (a, b))
+        found = views.points(pairing.comparison)
+        lines.append(f"{' against '.join(names)}, {a.condition.level}: {found}, p = {pairing.adjusted_p:.2g}")
+    return "\n".join([*lines, f"{folder / RESULTS}, {folder / REPORT}"])
+
+
+def _rows(results: Results) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for cell in results.cells:
+        what, found = cell.condition, summarize(cell)
+        plans = what.planner_hz is not None
+        end, once = found.success_at_end, found.success_once
+        rows.append(
+            (
+                cell.label,
+                what.level if what.split == "train" else f"{what.level} {what.split}",
+                f"{what.planner_hz:g} Hz" if plans else "none",
+                f"{what.delay_ms:g} ms" if plans else "",
+                f"{what.drop_rate:.0%}" if plans else "",
+                f"{views.percent(end.value, end.episodes)} ({views.interval(end)})",
+                views.percent(once.value, once.episodes),
+                f"{found.time_to_success_s.median:.1f} s" if found.time_to_success_s else "",
+                f"{found.real_time_factor:.0f} x",
+            )
+        )
+    return rows

@@ -1,0 +1,97 @@
+"""`embodied train`: a policy from demonstrations."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from embodied.cli import arguments
+from embodied.cli.output import claim_folder
+from embodied.cli.progress import TrainingProgress, figures
+from embodied.datasets.reader import Dataset
+from embodied.errors import EmbodiedError
+
+HELP = """Train the reference dual system on datasets that `embodied collect` wrote: a planner that sees pictures and
+reads the instruction, and a controller that follows it, both at once. Writes a folder that `embodied eval` takes."""
+EXAMPLE = "embodied train totes.hdf5 -o runs/totes --minutes 5"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this verb's arguments."""
+    parser.add_argument("datasets", nargs="+", type=Path, metavar="DATASET", help="files to learn from")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="for the policy")
+    parser.add_argument("--minutes", type=float, default=5.0, help="how long (default: 5)")
+    parser.add_argument("--steps", type=int, help="so many steps instead, for a result that does not depend on speed")
+    parser.add_argument("--camera", nargs="+", metavar="NAME", help="cameras to learn from (default: all recorded)")
+    parser.add_argument("--seed", type=int, default=0, help="default: 0")
+    arguments.add_existing(parser)
+    arguments.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, and say what came out."""
+    if args.minutes <= 0 or (args.steps is not None and args.steps < 1):
+        raise EmbodiedError(f"--minutes {args.minutes:g} and --steps {args.steps} must be above 0")
+    cameras = tuple(args.camera or recorded_cameras(args.datasets))  # what is no dataset shows before anything is made
+    claim_folder(args.output, run_files(), args.resume, args.overwrite)
+    lesson = Lesson(tuple(args.datasets), cameras, args.minutes, args.steps, args.seed)
+    try:
+        learn(lesson, args.output, args.resume, args.json)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(arguments.resume_hint(args.words)) from None
+    last = read_history(args.output)[-1]
+    print(json.dumps({"run": str(args.output), **last}) if args.json else f"{args.output}: {figures(last)}")
+    return 0
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is learned from, and for how long."""
+
+    datasets: tuple[Path, ...]
+    cameras: tuple[str, ...]
+    minutes: float
+    steps: int | None = None  # instead of the minutes
+    seed: int = 0
+
+
+def learn(lesson: Lesson, run: Path, resume: bool, quiet: bool) -> None:
+    """Trains into a run folder; with `resume` goes on with what is unfinished, and leaves alone what is finished."""
+    from embodied.policies.training.joint import TrainConfig, train
+    from embodied.policies.vla.run_folder import INFO, RunFolder
+
+    if resume and (run / INFO).exists() and not RunFolder(run).has_checkpoint():
+        return
+    config = TrainConfig(minutes=lesson.minutes, seed=lesson.seed, cameras=lesson.cameras, max_steps=lesson.steps)
+    with TrainingProgress(quiet) as progress:
+        train(lesson.datasets, run, config, progress, resume)
+
+
+def run_files() -> tuple[str, ...]:
+    """Names of all files of a run folder."""
+    from embodied.policies.vla import run_folder
+
+    return (
+        *(run_folder.WEIGHTS, run_folder.INFO, run_folder.HISTORY),
+        run_folder.CHECKPOINT,
+        run_folder.CHECKPOINT_INFO,
+    )
+
+
+def read_history(run: Path) -> list[dict[str, float]]:
+    """The rows of figures that a training left, in its order."""
+    from embodied.policies.vla.run_folder import HISTORY
+
+    rows: list[dict[str, float]] = json.loads((run / HISTORY).read_text(encoding="utf-8"))
+    return rows
+
+
+def recorded_cameras(datasets: list[Path]) -> list[str]:
+    """The cameras of the first dataset. Raises DatasetError for any path that is no dataset."""
+    cameras = []
+    for path in datasets:
+        with Dataset(path) as dataset:
+            cameras.append(list(dataset.header.metadata["config"]["cameras"]))
+    return cameras[0]

@@ -1,0 +1,122 @@
+"""`embodied view`: look at a policy at work, in a window or in a video."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tqdm import tqdm
+
+from embodied.benchmark.evaluation import Place, Timing, plan_trials
+from embodied.cli import arguments
+from embodied.core import PHYSICS_HZ, Observation
+from embodied.envs.registry import get_task
+from embodied.errors import EmbodiedError
+from embodied.policies.catalog import Player
+from embodied.rollout.film import Film, Grid, Shot, write_mp4
+from embodied.rollout.rollout import EpisodeResult, Step
+from embodied.sim.window import Window, has_display
+
+if TYPE_CHECKING:
+    from embodied.envs.worlds import Worlds
+
+HELP = "Look at a policy at work: in a window at real time where there is a screen, else in a video."
+EXAMPLE = """embodied view ToteTransfer --level L2
+  embodied view ToteTransfer --policy random --episodes 4 -o random.mp4"""
+WINDOW_HZ = 50
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this verb's arguments."""
+    arguments.add_scene(parser)
+    parser.add_argument("--policy", default="expert", help="expert, random, hold, or a run folder (default: expert)")
+    parser.add_argument("--level", default="L2", help="how much varies: L1 to L4 (default: L2)")
+    parser.add_argument("--seed", type=int, default=0, help="of the first episode (default: 0)")
+    parser.add_argument("--episodes", type=int, default=1, help="default: 1")
+    parser.add_argument("--delay-ms", type=float, default=0.0, metavar="MS", help="how late plans arrive (default: 0)")
+    parser.add_argument("--camera", help="of the video (default: the task's)")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="make a video (default: runs/view/TASK.mp4)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show the episodes, or film them."""
+    seeds = arguments.seeds(args)
+    place = Place(args.task, args.split, args.robot)
+    trial = plan_trials({args.policy: args.policy}, place, [args.level], [Timing(transport_ms=args.delay_ms)], seeds)[0]
+    if args.output is None and has_display():
+        results = replace(trial.player, num_envs=1).play(seeds, [Live()])
+    else:
+        task = get_task(args.task)
+        path = args.output or Path("runs") / "view" / f"{task.name}.mp4"
+        if args.output is not None and path.exists():
+            raise EmbodiedError(f"{path} exists: choose another name")
+        results = record(path, trial.player, Shot(args.camera or task.beauty_camera, trial.label, (480, 640)), seeds)
+        print(path)
+    for result in results:
+        print(describe(result))
+    return 0
+
+
+def describe(result: EpisodeResult) -> str:
+    """One line about an episode."""
+    success = "success" if result.success_at_end else f"no success{f' ({result.fault})' if result.fault else ''}"
+    return f"seed {result.seed}: {success} after {result.duration_s:.1f} s, '{result.instruction}'"
+
+
+def record(path: Path, player: Player, shot: Shot, seeds: Sequence[int]) -> list[EpisodeResult]:
+    """Films episodes, all of them at once."""
+    film = Film(shot, range(len(seeds)))
+    with tqdm(unit="s", desc="simulated", disable=None, file=sys.stderr, dynamic_ncols=True) as bar:
+        results = player.play(seeds, [film, Progress(bar)])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    grid = Grid(tuple(film.clips), columns=math.ceil(math.sqrt(len(seeds))))
+    write_mp4(path, grid.frames(), grid.fps)
+    return results
+
+
+@dataclass
+class Progress:
+    """A rollout hook that moves a bar by the time that the slowest world has simulated."""
+
+    bar: tqdm
+
+    def on_start(self, worlds: Worlds, ids: np.ndarray, indices: np.ndarray, observation: Observation) -> None:
+        """Nothing has been simulated yet."""
+
+    def on_step(self, worlds: Worlds, step: Step) -> None:
+        self.bar.update(worlds.ticks_per_step / PHYSICS_HZ)
+
+    def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
+        """The bar goes on with the next."""
+
+
+@dataclass
+class Live:
+    """A rollout hook that shows world 0 in a window at real time."""
+
+    window: Window | None = None
+    began: dict[str, float] = field(default_factory=dict)
+    shown: int = 0  # pictures of this episode
+
+    def on_start(self, worlds: Worlds, ids: np.ndarray, indices: np.ndarray, observation: Observation) -> None:
+        if self.window is None:
+            self.window = Window(worlds.engine)
+        self.began["s"], self.shown = time.monotonic(), 0
+        print(observation.instruction[0])
+
+    def on_step(self, worlds: Worlds, step: Step) -> None:
+        now_s = (int(step.before.tick[0]) + worlds.ticks_per_step) / PHYSICS_HZ
+        if now_s * WINDOW_HZ >= self.shown and self.window is not None:
+            self.shown += 1
+            time.sleep(max(0.0, self.began["s"] + now_s - time.monotonic()))
+            self.window.show()
+
+    def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
+        """The window stays for the next episode."""
