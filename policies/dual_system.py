@@ -27,7 +27,7 @@ from embodied.core import (
     seconds_to_ticks,
 )
 from embodied.errors import EmbodiedError, unknown
-from embodied.policies.channel import Channel, Freeze
+from embodied.policies.channel import NEVER, Channel, Freeze
 from embodied.policies.clock import Clock
 from embodied.policies.latency import PlanLatency
 from embodied.policies.limits import HoldAction, ReferenceLimits
@@ -86,14 +86,11 @@ class DualSystem:
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
         """Episodes start in worlds `ids`, each with the random numbers of its own seed.
 
-        Raises ValueError when the number of worlds has changed and not all of them are reset.
+        With another number of worlds than before all is forgotten. A world that never started has no plans and stops.
         """
         ids = np.asarray(ids, np.int64)
-        num = len(observation.tick)
-        if num != len(self._free):
-            if len(ids) != num:
-                raise ValueError(f"{num} worlds instead of {len(self._free)}: reset all of them, not only {len(ids)}")
-            self._allocate(num)
+        if len(observation.tick) != len(self._free):
+            self._allocate(len(observation.tick))
         self.planner.reset(ids, seeds)
         self.controller.reset(ids, seeds)
         self._channel.reset(ids, seeds)
@@ -142,7 +139,8 @@ class DualSystem:
         self._mailbox = Mailbox(num_worlds, c.mailbox, self._clock.period_ticks, self.planner.latent_size)
         max_step = c.max_action_step / self.spec.control_hz
         self._limits = ReferenceLimits(num_worlds, max_step, c.grippers, self._hold_action)
-        self._next, self._next_capture, self._free = np.zeros((3, num_worlds), np.int64)  # ticks; free = planner idle
+        self._mailbox.reset(np.arange(num_worlds), np.full(num_worlds, -self._stale_ticks - 1))
+        self._next, self._next_capture, self._free = np.full((3, num_worlds), NEVER)  # ticks; free = planner idle
         self._captures, self._started, self._age_ticks, self._age_steps = np.zeros((4, num_worlds), np.int64)
 
     def _run_events(self, observation: Observation, now: np.ndarray) -> None:

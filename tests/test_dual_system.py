@@ -565,6 +565,29 @@ def test_a_world_does_the_same_alone_and_among_sixteen(config: DualSystemConfig,
         np.testing.assert_equal(vars(alone), vars(among))  # to the last bit; nan equals nan
 
 
+def test_worlds_that_never_start_stop_and_are_not_planned_for() -> None:
+    planner, controller, worlds = FakePlanner(), FakeController(), FakeWorlds(4, 2)
+    system = DualSystem(planner, controller)
+    system.reset(np.array([1, 3]), worlds.observe(), [7, 8])
+    actions = []
+    for _ in range(200):
+        actions.append(system.act(worlds.observe()))
+        worlds.advance(actions[-1])
+    np.testing.assert_array_equal(np.array(actions)[:, [0, 2]], np.tile([0, 0, 1], (200, 2, 1)))
+    assert {tuple(ids) for ids, _ in planner.calls} == {(1, 3)}
+    assert np.abs(actions[-1][[1, 3], 0]).min() > 0.1
+    assert np.isnan(system.mean_plan_age_s(0))
+
+
+def test_another_number_of_worlds_begins_anew() -> None:
+    system = DualSystem(FakePlanner(), FakeController())
+    for num in (3, 1, 5):
+        worlds = FakeWorlds(num, 2)
+        system.reset(np.arange(num), worlds.observe(), range(num))
+        assert system.act(worlds.observe()).shape == (num, 3)
+        assert [len(plan.world) for plan in system.take_plans()] == [num]
+
+
 def test_the_same_seed_gives_the_same_delays_and_another_seed_others() -> None:
     config = DualSystemConfig(latency=PlanLatency(LogNormal(80, 0.5)), drop=0.2)
     first, again, other = (drive(config, seeds=(seed,)).times() for seed in (5, 5, 6))
@@ -607,14 +630,6 @@ def test_worlds_reset_without_the_policy_are_noticed() -> None:
     run, worlds = drive(DualSystemConfig(), seconds=1), FakeWorlds(1, 2)
     with pytest.raises(ValueError, match="world 0 went back"):
         run.system.act(worlds.observe())
-
-
-def test_another_number_of_worlds_needs_a_reset_of_all() -> None:
-    system, worlds = DualSystem(FakePlanner(), FakeController()), FakeWorlds(3, 2)
-    with pytest.raises(ValueError, match="3 worlds instead of 0"):
-        system.reset(np.array([1]), worlds.observe(), [0])
-    system.reset(np.arange(3), worlds.observe(), [0, 1, 2])
-    assert system.act(worlds.observe()).shape == (3, 3)
 
 
 def test_a_planner_that_forgets_worlds_is_an_error() -> None:
