@@ -1,4 +1,4 @@
-"""Two small things that keep array code quick where it is called many times a control step."""
+"""Small things that keep array code quick, and its bits the same for one world as for many."""
 
 from __future__ import annotations
 
@@ -24,3 +24,15 @@ def columns(ids: Sequence[int]) -> slice | list[int]:
     ids = [int(i) for i in ids]
     adjacent = all(after == before + 1 for before, after in pairwise(ids))
     return slice(ids[0], ids[-1] + 1) if adjacent else ids
+
+
+def dot(a: Array, b: Array) -> Array:
+    """Sum over the last, short axis of a * b, always in the same order.
+
+    `vecdot` and `sum` choose theirs by memory layout, so that a world's bits would depend on how many there are.
+    """
+    terms = a * b
+    result = terms[..., 0]
+    for k in range(1, terms.shape[-1]):
+        result = result + terms[..., k]
+    return result

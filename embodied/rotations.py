@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from embodied.arrays import array_namespace
+from embodied.arrays import array_namespace, dot
 from embodied.core import Array
 
 # Row i of the matrix that multiplies by a quaternion from the left: which of its elements, and with what sign.
@@ -18,7 +18,7 @@ def quat_multiply(a: Array, b: Array) -> Array:
     """Hamilton product: first rotate by b, then by a."""
     xp = array_namespace(a, b)
     left = a[..., _LEFT] * xp.asarray(_LEFT_SIGN, dtype=a.dtype, device=a.device)  # (..., 4, 4)
-    return xp.vecdot(left, b[..., None, :])
+    return dot(left, b[..., None, :])
 
 
 def quat_conjugate(quat: Array) -> Array:
@@ -44,7 +44,7 @@ def cross(a: Array, b: Array) -> Array:
 def quat_from_rotvec(rotvec: Array) -> Array:
     """Rotation vector (..., 3) in rad to quaternion."""
     xp = array_namespace(rotvec)
-    angle = xp.sqrt(xp.vecdot(rotvec, rotvec) + _TINY)[..., None]
+    angle = xp.sqrt(dot(rotvec, rotvec) + _TINY)[..., None]
     return xp.concat([xp.cos(angle / 2), rotvec * (xp.sin(angle / 2) / angle)], axis=-1)
 
 
@@ -53,7 +53,7 @@ def quat_to_rotvec(quat: Array) -> Array:
     xp = array_namespace(quat)
     quat = xp.where(quat[..., :1] < 0, -quat, quat)
     axis = quat[..., 1:]
-    norm = xp.sqrt(xp.vecdot(axis, axis) + _TINY)[..., None]
+    norm = xp.sqrt(dot(axis, axis) + _TINY)[..., None]
     return axis * (2 * xp.atan2(norm, quat[..., :1]) / norm)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from embodied.arrays import columns
+from embodied.arrays import columns, dot
 from embodied.core import Array
 from embodied.robots.robot import Robot
 from embodied.rotations import cross, quat_conjugate, quat_from_rotvec, quat_multiply, quat_to_rotvec
@@ -109,7 +109,7 @@ class ArmControl:
         transposed = xp.permute_dims(jacobian, (0, 2, 1))
         gram = jacobian @ transposed + self._damping
         posture = POSTURE_GAIN * (self._home - joints)
-        rest = error - xp.vecdot(jacobian, posture[:, None, :])
+        rest = error - dot(jacobian, posture[:, None, :])
         solved = xp.linalg.solve(gram, rest[:, :, None])
         return posture + (transposed @ solved)[:, :, 0]
 
@@ -134,5 +134,5 @@ def _clip(xp: Any, value: Array, low: Array, high: Array) -> Array:
 
 
 def _limit_norm(xp: Any, vector: Array, limit: float) -> Array:
-    norm = xp.sqrt(xp.vecdot(vector, vector))[..., None]
+    norm = xp.sqrt(dot(vector, vector))[..., None]
     return vector * (limit / xp.maximum(norm, xp.full_like(norm, limit)))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from embodied.arrays import dot
 from embodied.core import PHYSICS_HZ, Array, Layout
 from embodied.envs.experts.tote_transfer import tote_transfer_expert
 from embodied.envs.props.belt import Belt
@@ -135,8 +136,8 @@ class ToteTransfer:
         standing = (distance[:, 2] < 0.012) & (rotation[:, 8] > UPRIGHT_COS)
         inside = (distance[:, 0] < RACK.slot_x / 2 - 0.11) & (distance[:, 1] < 0.03)
         set_down = inside & standing
-        success = set_down & ~held & (xp.vecdot(velocity, velocity) < 0.02**2)
-        horizontal = xp.sqrt(xp.vecdot(offset[:, :2], offset[:, :2]))
+        success = set_down & ~held & (dot(velocity, velocity) < 0.02**2)
+        horizontal = xp.sqrt(dot(offset[:, :2], offset[:, :2]))
         progress = xp.where(success, 1.0, self._stages(pos, grasp_error, held | set_down, horizontal))
         lost = (pos[:, 2] < 0.45) | ((pos[:, 1] > BELT.y_end - 0.25) & (pos[:, 0] > 0.35))
         return Outcome(reward=progress, success=success, progress=progress, lost=lost)
@@ -144,9 +145,9 @@ class ToteTransfer:
     def _grasp_error(self, pos: Array, rotation: Array) -> Array:
         """(N,) m from the TCP to where the wall is gripped; along the wall there is more room."""
         xp = self._engine.xp
-        grip = pos + xp.vecdot(xp.reshape(rotation, (-1, 3, 3)), self._grip)
+        grip = pos + dot(xp.reshape(rotation, (-1, 3, 3)), self._grip)
         error = self._engine.view("site_xpos")[:, self._tcp] - grip
-        return xp.sqrt(xp.vecdot(error * self._grip_weight, error))
+        return xp.sqrt(dot(error * self._grip_weight, error))
 
     def _stages(self, pos: Array, grasp_error: Array, held: Array, horizontal: Array) -> Array:
         """Reach, hold, lift, carry: 1 only on success."""
