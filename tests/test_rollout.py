@@ -1,0 +1,211 @@
+"""The rollout loop: order, hooks, when episodes end, and that none depends on its neighbours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from embodied.core import PHYSICS_HZ, Observation, Payload, Plan, PolicySpec
+from embodied.envs.config import EnvConfig
+from embodied.envs.worlds import StepResult, Worlds
+from embodied.errors import EmbodiedError
+from embodied.policies.simple import RandomPolicy
+from embodied.rollout.rollout import EpisodeResult, Step, rollout
+
+CONTROL_HZ = 20
+TICKS = PHYSICS_HZ // CONTROL_HZ
+
+
+@dataclass(frozen=True)
+class Script:
+    """What happens in an episode: control steps counted from 1."""
+
+    lost_at: int = 10**6
+    success_from: int = 10**6
+    success_until: int = 10**6
+    horizon: int = 100
+
+
+class ScriptedWorlds:
+    """Worlds in which each seed's episode goes by its script. The reward of a step is its number."""
+
+    ticks_per_step = TICKS
+    config = SimpleNamespace(control_mode="joint_delta", control_hz=CONTROL_HZ)
+
+    def __init__(self, scripts: dict[int, Script], num_worlds: int) -> None:
+        self.scripts, self.num_worlds = scripts, num_worlds
+        self.seed, self.step_number = np.full(num_worlds, -1), np.zeros(num_worlds, np.int64)
+
+    def reset(self, ids: np.ndarray, seeds: list[int]) -> None:
+        self.seed[ids], self.step_number[ids] = seeds, 0
+
+    def observe(self, privileged: bool) -> Observation:
+        assert not privileged
+        none = np.zeros((self.num_worlds, 0))
+        return Observation(self.step_number * TICKS, none, none, tuple(f"seed {s}" for s in self.seed))
+
+    def step(self, actions: np.ndarray) -> StepResult:
+        self.step_number += 1
+        now = self.step_number
+        script = [self.scripts.get(seed, Script()) for seed in self.seed.tolist()]
+        success = np.array([s.success_from <= k < s.success_until for s, k in zip(script, now, strict=True)])
+        lost = np.array([k >= s.lost_at for s, k in zip(script, now, strict=True)])
+        late = np.array([k >= s.horizon for s, k in zip(script, now, strict=True)]) & ~lost
+        progress = 1.0 / now
+        fault = np.where(lost, 1, 0)
+        return StepResult(now.astype(float), success, success, progress, lost, late, fault, np.zeros((len(now), 1)))
+
+    def variation_of(self, world: int) -> dict[str, Any]:
+        return {"seed": int(self.seed[world])}
+
+
+class Still:
+    """A policy that does nothing; it remembers what it was told to forget."""
+
+    spec = PolicySpec()
+
+    def __init__(self) -> None:
+        self.resets: list[tuple[int, int]] = []
+
+    def reset(self, ids: np.ndarray, observation: Observation, seeds: list[int]) -> None:
+        assert (observation.tick[ids] == 0).all()
+        self.resets += zip(ids.tolist(), seeds, strict=True)
+
+    def act(self, observation: Observation) -> np.ndarray:
+        return np.zeros((len(observation.tick), 2))
+
+
+@dataclass
+class Watch:
+    """Checks what hooks are promised, and keeps each episode's events."""
+
+    running: dict[int, int] = field(default_factory=dict)  # world -> episode
+    steps: dict[int, list[int]] = field(default_factory=dict)  # episode -> ticks seen
+    ended: list[int] = field(default_factory=list)
+    plans: list[Plan] = field(default_factory=list)
+
+    def on_start(self, worlds: Worlds, ids: np.ndarray, indices: np.ndarray, observation: Observation) -> None:
+        assert (observation.tick[ids] == 0).all()
+        for world, index in zip(ids.tolist(), indices.tolist(), strict=True):
+            assert world not in self.running
+            self.running[world], self.steps[index] = index, []
+
+    def on_step(self, worlds: Worlds, step: Step) -> None:
+        assert step.active.nonzero()[0].tolist() == sorted(self.running)
+        assert step.action.dtype == np.float32
+        for world, index in self.running.items():
+            self.steps[index].append(int(step.before.tick[world]))
+        self.plans += step.plans
+
+    def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
+        assert self.running.pop(world) == result.index
+        assert worlds.seed[world] == result.seed
+        self.ended.append(result.index)
+
+
+SCRIPTS = {
+    5: Script(lost_at=40),
+    6: Script(lost_at=3),
+    7: Script(success_from=7),
+    8: Script(success_from=4, success_until=9),
+    9: Script(horizon=30),
+    10: Script(lost_at=1),
+}
+
+
+def run(num_worlds: int, *hooks: Watch, policy: Any = None) -> list[EpisodeResult]:
+    worlds: Any = ScriptedWorlds(SCRIPTS, num_worlds)
+    return rollout(worlds, policy or Still(), list(SCRIPTS), hooks)
+
+
+def test_results_come_in_the_order_of_the_seeds() -> None:
+    watch = Watch()
+    told: list[int] = []
+    worlds: Any = ScriptedWorlds(SCRIPTS, 3)
+    results = rollout(worlds, Still(), list(SCRIPTS), [watch], lambda result: told.append(result.index))
+    assert [r.seed for r in results] == list(SCRIPTS)
+    assert [r.index for r in results] == list(range(len(SCRIPTS)))
+    assert told == watch.ended != sorted(watch.ended)  # but they end in another order
+
+
+@pytest.mark.parametrize("num_worlds", [1, 2, 4, 6, 9])
+def test_an_episode_does_not_depend_on_the_number_of_worlds(num_worlds: int) -> None:
+    assert run(num_worlds) == run(3)
+
+
+def test_hooks_see_every_step_of_every_episode_once() -> None:
+    watch, policy = Watch(), Still()
+    results = run(2, watch, policy=policy)
+    assert not watch.running
+    assert sorted(watch.ended) == list(range(len(SCRIPTS)))
+    for result in results:
+        assert watch.steps[result.index] == list(range(0, round(result.duration_s * PHYSICS_HZ), TICKS))
+    assert sorted(seed for _, seed in policy.resets) == list(SCRIPTS)
+
+
+def test_how_episodes_end() -> None:
+    lost, _, lasting, passing, late, at_once = run(6)
+    assert (lost.duration_s, lost.fault, lost.success_once) == (40 / CONTROL_HZ, "action_not_finite", False)
+    assert lasting.time_to_success_s == 7 / CONTROL_HZ
+    assert lasting.duration_s == 7 / CONTROL_HZ + 1.0
+    assert (lasting.success_once, lasting.success_at_end) == (True, True)
+    assert (passing.success_once, passing.success_at_end) == (True, False)
+    assert passing.time_to_success_s == 4 / CONTROL_HZ
+    assert (late.duration_s, late.success_once, late.time_to_success_s) == (30 / CONTROL_HZ, False, None)
+    assert (at_once.duration_s, at_once.reward_sum) == (1 / CONTROL_HZ, 1.0)
+    assert (late.progress_max, late.progress_end, late.reward_sum) == (1.0, 1 / 30, 30 * 31 / 2)
+    assert late.variation == {"seed": 9}
+    assert late.instruction == "seed 9"
+    assert late.mean_plan_age_s is None
+
+
+def test_plans_reach_the_hooks_and_their_age_the_result() -> None:
+    class Planning(Still):
+        def take_plans(self) -> list[Plan]:
+            zeros = np.zeros(1, np.int64)
+            return [Plan(zeros, zeros, zeros, zeros, zeros, zeros, Payload.empty(1))]
+
+        def mean_plan_age_s(self, world: int) -> float:
+            return 0.25 if world == 0 else float("nan")
+
+    watch = Watch()
+    results = run(2, watch, policy=Planning())
+    assert len(watch.plans) > 10
+    assert {r.mean_plan_age_s for r in results} == {0.25, None}
+
+
+def test_worlds_driven_otherwise_than_the_policy_asks() -> None:
+    policy = Still()
+    policy.spec = PolicySpec(control_mode="ee_delta", control_hz=200)
+    with pytest.raises(EmbodiedError, match=r"'ee_delta' at 200 Hz, the worlds take 'joint_delta' at 20 Hz"):
+        run(2, policy=policy)
+
+
+def test_real_worlds_do_not_depend_on_their_neighbours() -> None:
+    class Breaking(RandomPolicy):
+        """Random, until it gives NaN at a step that depends on the seed: episodes are short and end apart."""
+
+        def reset(self, ids: np.ndarray, observation: Observation, seeds: list[int]) -> None:
+            super().reset(ids, observation, seeds)
+            self.broken_at = getattr(self, "broken_at", {})
+            self.broken_at.update(dict(zip(ids.tolist(), (TICKS * (5 + 3 * (s % 4)) for s in seeds), strict=True)))
+
+        def act(self, observation: Observation) -> np.ndarray:
+            action = super().act(observation)
+            limit = np.array([self.broken_at[i] for i in range(len(action))])
+            action[observation.tick >= limit] = np.nan
+            return action
+
+    def play(num_worlds: int) -> list[EpisodeResult]:
+        worlds = Worlds(EnvConfig("ToteTransfer", level="L3", num_threads=1), num_worlds)
+        return rollout(worlds, Breaking(len(worlds.interface.low)), [3, 4, 5, 6, 7])
+
+    alone, together = play(1), play(5)
+    assert alone == together == play(2)
+    assert {result.fault for result in alone} == {"action_not_finite"}
+    assert len({result.duration_s for result in alone}) > 2
+    assert len({result.reward_sum for result in alone}) == 5
