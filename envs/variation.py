@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -71,7 +72,7 @@ def fixed(value: Any) -> Choice:
 
 
 class Variation:
-    """Draws a task's variables for one episode; each has a random stream of its own, so rows can be added."""
+    """Draws a task's variables for one episode; each has a random stream of its own name, so rows can be added."""
 
     def __init__(
         self, table: Sequence[Variable], level: str, split: str, overrides: Mapping[str, Any] | None = None
@@ -87,11 +88,11 @@ class Variation:
         self.level, self.split = level, split
         self._ranges = {variable.name: variable.range(level, split) for variable in table}
         self._ranges.update({name: fixed(value) for name, value in (overrides or {}).items()})
-        self._order = {name: k for k, name in enumerate(names)}
+        self._keys = {name: crc32(name.encode()) for name in names}
 
     def stream(self, seed: int, name: str) -> np.random.Generator:
         """The random stream of one variable in one episode."""
-        return np.random.default_rng(np.random.SeedSequence((seed, self._order[name])))
+        return np.random.default_rng(np.random.SeedSequence((seed, self._keys[name])))
 
     def draw(self, seed: int, name: str) -> Any:
         """One value of a variable."""

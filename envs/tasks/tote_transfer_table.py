@@ -47,7 +47,7 @@ TABLE = (
     ),
     Variable("mass", "objects", "kg", fixed(0.5), fixed(0.5), Interval(0.40, 0.60), Interval(0.25, 0.40)),
     Variable("first_y", "layout", "m", Interval(0.10, 0.30), Interval(-0.05, 0.12), Interval(-0.10, 0.12), Interval(-0.20, -0.10)),
-    Variable("gap", "layout", "m", Interval(0.09, 0.16), Interval(0.09, 0.12), Interval(0.085, 0.14), Interval(0.14, 0.18)),
+    Variable("gap", "layout", "m", Interval(0.09, 0.14), Interval(0.09, 0.12), Interval(0.085, 0.14), Interval(0.14, 0.18)),
     Variable("offset_x", "layout", "m", Interval(-0.015, 0.015), Interval(-0.02, 0.02), Interval(-0.025, 0.025), Interval(0.025, 0.03)),
     Variable("yaw", "layout", "rad", Interval(-0.08, 0.08), Interval(-0.08, 0.08), Interval(-0.12, 0.12), Interval(0.12, 0.16)),
     Variable("rack_x", "layout", "m", fixed(0.0), Interval(-0.015, 0.015), Interval(-0.03, 0.03), Interval(0.03, 0.05)),
