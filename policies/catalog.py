@@ -108,6 +108,8 @@ class Player:
     def __post_init__(self) -> None:
         if self.num_envs < 1:
             raise EmbodiedError(f"the number of worlds at once must be at least 1, not {self.num_envs}")
+        if not 0 <= self.noise <= 1:
+            raise EmbodiedError(f"the action noise must be from 0 to 1, as actions are from -1 to 1, not {self.noise}")
 
     def play(
         self,

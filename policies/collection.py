@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from embodied.datasets.recorder import Recorder
 from embodied.datasets.schema import Header
+from embodied.datasets.storage import parts_folder
 from embodied.datasets.writer import EpisodeWriter, Mode
 from embodied.envs.worlds import Worlds
 from embodied.policies.catalog import Player
@@ -52,7 +54,12 @@ def collect(
     """
     writer = EpisodeWriter(recording.path, recording.header, mode)
     missing = [seed for seed in seeds if seed not in writer.seeds]
-    with stage(f"collect {recording.player.config.level}", len(missing)) as report:
-        results = workers.run(recording, missing, report)
+    try:
+        with stage(f"collect {recording.player.config.level}", len(missing)) as report:
+            results = workers.run(recording, missing, report)
+    except BaseException:
+        with contextlib.suppress(OSError):  # it holds episodes
+            parts_folder(recording.path).rmdir()
+        raise
     writer.close()
     return results

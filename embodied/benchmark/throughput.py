@@ -27,7 +27,7 @@ from embodied.policies.dual_system import DualSystemConfig
 REPEATS = 7
 CONTROL_HZ = 20  # of environments as reinforcement learning drives them
 STEPS = {1: 100, 16: 30, 64: 12}  # worlds -> environment steps in each repeat
-RECORDED_WORLDS = 16
+RECORDINGS, RECORDED_WORLDS = 3, 16
 STILL_S = 1.0  # until everything is at rest
 
 
@@ -132,7 +132,7 @@ def recording(config: EnvConfig, episodes: int) -> Iterator[Figure]:
     camera = replace(plain, obs="both", cameras=get_task(config.task).cameras[:1], camera_hz=10)
     for what, recorded, wanted in (("without cameras", plain, ">= 40"), ("with one camera", camera, ">= 15")):
         player = Player("expert", recorded, DualSystemConfig(mailbox="predictive"), RECORDED_WORLDS)
-        speeds = [_record(player, range(k * episodes, (k + 1) * episodes)) for k in range(3)]
+        speeds = [_record(player, range(k * episodes, (k + 1) * episodes)) for k in range(RECORDINGS)]
         yield Figure.of(f"recording of {RECORDED_WORLDS} worlds {what}, one process", "x real time", speeds, wanted)
 
 

@@ -1,0 +1,349 @@
+"""The verbs that do the work, in small: what they write, what they refuse, and that no figure depends on who works."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from embodied.benchmark import throughput
+from embodied.benchmark.results_file import read_results
+from embodied.cli import demo, main
+from embodied.datasets.reader import Dataset
+from embodied.datasets.storage import part_files
+from embodied.envs.worlds import Worlds
+
+COMMAND = Path(sys.executable).parent / "embodied"
+TASK = "ToteTransfer"
+FIRST = 13  # seed 14 is one of those kept for validation, so three episodes are enough to train on
+QUICKLY = ("--workers", "1", "--num-envs", "4")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_threads() -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LP_NUM_THREADS", "1")  # software rendering: else each process takes all cores
+        yield
+
+
+def embodied(*words: object) -> int:
+    return main.main([str(word) for word in words])
+
+
+def collect(path: Path, *words: object, episodes: int = 3) -> int:
+    return embodied(
+        *("collect", TASK, "-o", path, "--level", "L1", "--seed", FIRST, "--episodes", episodes, *(words or QUICKLY))
+    )
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    capsys.readouterr()
+    assert embodied(*words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    return error
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three episodes without pictures."""
+    path = tmp_path_factory.mktemp("plain") / "plain.hdf5"
+    assert collect(path, "--no-cameras", *QUICKLY) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with pictures, and disturbed."""
+    path = tmp_path_factory.mktemp("pictures") / "pictures.hdf5"
+    assert collect(path, "--record-hz", 8, "--image-size", 96, "--noise", 0.05, *QUICKLY) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(pictures: Path) -> Path:
+    run = pictures.parent / "trained"
+    assert embodied("train", pictures, "-o", run, "--steps", 2) == 0
+    return run
+
+
+def test_collect_says_what_is_there(plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Dataset(plain) as dataset:
+        assert [episode.seed for episode in dataset.episodes] == [13, 14, 15]
+        assert all(episode.success for episode in dataset.episodes)
+        assert dataset.header.planner_hz == 8
+        assert not [key for key in dataset.keys(0) if key.endswith("_image")]
+    assert collect(tmp_path / "x.hdf5", "--no-cameras", "--json", *QUICKLY, episodes=1) == 0
+    output = capsys.readouterr()
+    said = json.loads(output.out)
+    assert (said["episodes"], said["successes"], said["success"]["rate"]) == (1, 1, 1.0)
+    assert said["speed"] > 0
+    assert output.err == ""
+
+
+def test_collect_records_pictures(pictures: Path) -> None:
+    with Dataset(pictures) as dataset:
+        frames = dataset.read(0, "obs/overview_image")
+        assert frames.shape == (dataset.episodes[0].num_samples, 96, 96, 3)
+        assert frames.std() > 10
+        assert dataset.header.policy == "expert, action noise 0.05"
+        assert dataset.header.metadata["config"]["camera_hz"] == dataset.header.record_hz == 8
+
+
+@pytest.mark.parametrize("shares", [("--workers", 1, "--num-envs", 1), ("--workers", 2, "--num-envs", 16)])
+def test_a_dataset_does_not_depend_on_who_collects_it(plain: Path, tmp_path: Path, shares: tuple[object, ...]) -> None:
+    assert collect(tmp_path / "again.hdf5", "--no-cameras", *shares) == 0
+    assert (tmp_path / "again.hdf5").read_bytes() == plain.read_bytes()
+
+
+def test_collect_refuses_resumes_and_overwrites(
+    plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "some.hdf5"
+    words = ("collect", TASK, "-o", path, "--level", "L1", "--seed", FIRST, "--no-cameras", *QUICKLY)
+    assert embodied(*words, "--episodes", 1) == 0
+    assert f"{path} exists" in refused(capsys, *words, "--episodes", 3)
+    assert "differ in ['config']" in refused(capsys, *words, "--resume", "--level", "L2")
+    assert embodied(*words, "--episodes", 3, "--resume") == 0
+    assert path.read_bytes() == plain.read_bytes()
+    assert embodied(*words, "--episodes", 1, "--overwrite") == 0
+    with Dataset(path) as dataset:
+        assert len(dataset) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("collect", "ToteTransfr"), "unknown task 'ToteTransfr'. Did you mean 'ToteTransfer'? Available:"),
+        (("collect", TASK, "--robot", "leg"), "unknown robot 'leg'. Available: arm"),
+        (("collect", TASK, "--camera", "font"), "unknown camera 'font'. Available: hall, overview, wrist"),
+        (("collect", TASK, "--level", "L5"), "unknown level 'L5'"),
+        (("collect", TASK, "--split", "test"), "unknown split 'test'"),
+        (("collect", TASK, "--record-hz", 300), "--record-hz must be from 1 to the control rate of 200, not 300"),
+        (("collect", TASK, "--planner-hz", 0), "a rate must be above 0"),
+        (("collect", TASK, "--episodes", 0), "--episodes must be at least 1"),
+        (("collect", TASK, "--seed", -1), "--seed must be at least 0"),
+        (("collect", TASK, "--workers", 0), "the number of workers must be at least 1"),
+        (("collect", TASK, "--num-envs", 0), "the number of worlds at once must be at least 1"),
+        (("collect", TASK, "--noise", 2), "the action noise must be from 0 to 1"),
+        (("eval", "Totes", "--policy", "expert"), "unknown task 'Totes'"),
+        (("eval", TASK, "--policy", "expret"), "unknown policy 'expret'. Did you mean 'expert'? Available: expert"),
+        (("eval", TASK, "--policy", "expert", "--level", "L0"), "unknown level 'L0'"),
+        (("eval", TASK, "--policy", "expert", "--drop", 2), "drop is a probability"),
+        (("eval", TASK, "--policy", "expert", "--delay-ms", -1), "must be finite and at least 0"),
+        (("eval", TASK, "--policy", "."), "is not a run folder"),
+        (("train", "nowhere.hdf5"), "no dataset at nowhere.hdf5"),
+        (("train", "."), "is a folder; a dataset is one HDF5 file"),
+    ],
+)
+def test_wrong_words(
+    words: tuple[object, ...],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert said in refused(capsys, *words, "-o", "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_keeps_what_is_whole_and_says_how_to_go_on(plain: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cut.hdf5"
+    words = ["collect", TASK, "-o", str(path), "--level", "L1", "--seed", str(FIRST), "--no-cameras"]
+    words += ["--workers", "2", "--num-envs", "1", "--episodes"]
+    child = subprocess.Popen([COMMAND, *words, "60"], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        waited_until = time.monotonic() + 60
+        while not part_files(path) and time.monotonic() < waited_until:
+            time.sleep(0.02)
+        os.killpg(child.pid, signal.SIGINT)  # to all its processes, as a terminal does
+        _, error = child.communicate(timeout=20)
+    finally:
+        child.kill()
+    assert child.returncode == 130
+    assert "Traceback" not in error
+    assert f"Go on with: embodied collect {TASK} -o {path}" in error
+    assert error.rstrip().endswith("--episodes 60 --resume")
+    with Dataset(path) as whole:
+        assert 1 <= len(whole) < 60
+        assert all(len(whole.episode(i).actions) == whole.episodes[i].num_samples for i in range(len(whole)))
+    for part in part_files(path):
+        if int(part.stem.removeprefix("seed_")) >= FIRST + 3:  # of the other process: these are not asked for below
+            part.unlink()
+    assert embodied(*words, "3", "--resume") == 0
+    assert path.read_bytes() == plain.read_bytes()
+
+
+def episodes_of(folder: Path) -> list[Any]:
+    return [cell.episodes for cell in read_results(folder / "results.json").cells]
+
+
+def test_results_do_not_depend_on_who_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("eval", TASK, "--policy", "expert", "random", "--delay-ms", 0, 300, "--drop", 0.2, "--episodes", 2)
+    assert embodied(*words, "-o", tmp_path / "one", "--workers", 1, "--num-envs", 1) == 0
+    assert embodied(*words, "-o", tmp_path / "two", "--workers", 2, "--num-envs", 16) == 0
+    first, second = episodes_of(tmp_path / "one"), episodes_of(tmp_path / "two")
+    assert len(first) == 3  # random actions know no delay
+    assert first == second
+    assert [episode.index for episode in second[0]] == [0, 1]
+    late = [cell[0].mean_plan_age_s for cell in first[:2]]
+    assert late[1] == pytest.approx(late[0] + 0.3, abs=0.1)
+    table = capsys.readouterr().out
+    assert "expert against random, L1: +100 points (95% interval" in table
+    assert "expert 300 ms late against expert 0 ms late" in table
+
+
+def test_eval_goes_on_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "eval"
+    words = ("eval", TASK, "--episodes", 1, "-o", folder, *QUICKLY)
+    assert embodied(*words, "--policy", "hold", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["cells"][0]["summary"]["success_at_end"]["rate"] == 0
+    assert Path(said["report"]).read_text().startswith("<!doctype html>")
+    assert "exists" in refused(capsys, *words, "--policy", "hold", "random")
+    before = read_results(folder / "results.json").cells[0]
+
+    def stop(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Worlds, "step", stop)
+        assert embodied(*words, "--policy", "hold", "random", "--resume") == 130
+    assert f"embodied eval {TASK} --episodes 1 -o {folder}" in capsys.readouterr().err
+    assert read_results(folder / "results.json").cells == (before,)
+    assert embodied(*words, "--policy", "hold", "random", "--resume") == 0
+    after = read_results(folder / "results.json").cells
+    assert [cell.condition.policy for cell in after] == ["hold", "random"]
+    assert after[0] == before
+    assert embodied(*words, "--policy", "random", "--overwrite") == 0
+    assert len(read_results(folder / "results.json").cells) == 1
+
+
+def test_a_trained_policy_can_be_evaluated(trained: Path, tmp_path: Path) -> None:
+    assert embodied("eval", TASK, "--policy", trained, "--episodes", 1, "-o", tmp_path / "eval", *QUICKLY) == 0
+    cell = read_results(tmp_path / "eval" / "results.json").cells[0]
+    assert (cell.label, cell.condition.planner_hz) == ("trained", 8)
+
+
+def test_train_refuses_and_resumes(trained: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("train", pictures, "-o", trained, "--steps", 2)
+    assert f"{trained} exists" in refused(capsys, *words)
+    weights = (trained / "policy.safetensors").read_bytes()
+    assert embodied(*words, "--resume", "--json") == 0  # it is finished
+    assert json.loads(capsys.readouterr().out)["step"] == 2
+    assert (trained / "policy.safetensors").read_bytes() == weights
+
+
+def test_train_needs_pictures(plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    error = refused(capsys, "train", plain, "-o", tmp_path / "run", "--steps", 1, "--camera", "overview")
+    assert "no pictures of cameras ['overview']" in error
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("task", "Elsewhere", "was trained for task Elsewhere, not ToteTransfer"),
+        ("robot", "leg", "was trained for robot leg, not arm"),
+        (
+            "agent_layout",
+            [["joint_pos", 6]],
+            'was trained for proprioception [["joint_pos", 6]], not [["joint_pos", 7]',
+        ),
+    ],
+)
+def test_a_run_of_something_else(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], field: str, value: object, said: str
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    info = json.loads((trained / "policy.json").read_text())
+    (info if field in info else info["metadata"])[field] = value
+    (run / "policy.json").write_text(json.dumps(info))
+    assert said in refused(capsys, "eval", TASK, "--policy", run, "-o", tmp_path / "eval")
+    assert not (tmp_path / "eval").exists()
+
+
+@pytest.fixture
+def blank(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures for people cost seconds; other tests look at real ones."""
+    grey = {(h, w): np.full((h, w, 3), 128, np.uint8) for h, w in ((240, 320), (480, 640))}
+    monkeypatch.setattr(Worlds, "render", lambda self, world, camera, size: grey[size])
+
+
+def test_view_makes_a_video(
+    blank: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for display in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(display, raising=False)
+    words = ("view", TASK, "--policy", "hold", "--level", "L1")
+    assert embodied(*words) == 0
+    assert embodied(*words) == 0  # it is only to be looked at
+    assert "runs/view/ToteTransfer.mp4\nseed 0: no success after 20.0 s, " in capsys.readouterr().out
+    with av.open("runs/view/ToteTransfer.mp4") as video:
+        assert video.duration / av.time_base == pytest.approx(21.5, abs=0.2)
+    assert "exists" in refused(capsys, *words, "-o", "runs/view/ToteTransfer.mp4")
+
+
+def test_bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(throughput, "REPEATS", 1)
+    monkeypatch.setattr(throughput, "RECORDINGS", 1)
+    monkeypatch.setattr(throughput, "STEPS", {1: 2, 16: 2, 64: 2})
+    assert embodied("bench", "--episodes", 1, "--json") == 0
+    figures = {figure["name"]: figure for figure in json.loads(capsys.readouterr().out)["figures"]}
+    assert figures["contacts at rest"]["median"] <= 30
+    assert figures["env.step over physics at 20 Hz, 64 worlds"]["median"] > 1
+    assert all(figure["median"] > 0 for figure in figures.values())
+
+
+@pytest.mark.slow
+def test_demo(blank: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "demo"
+    words = ("demo", "--quick", "-o", folder, *QUICKLY)
+    monkeypatch.setattr(demo, "learn", interrupted)
+    assert embodied(*words) == 130
+    assert f"Go on with: embodied demo --quick -o {folder}" in capsys.readouterr().err
+    monkeypatch.undo()
+    monkeypatch.setattr(Worlds, "render", lambda self, world, camera, size: np.zeros((*size, 3), np.uint8))
+    collected = (folder / "demonstrations-L1.hdf5").stat().st_mtime_ns
+    assert embodied(*words, "--resume") == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"{folder}/report.html: trained succeeds in ")
+    assert (folder / "demonstrations-L1.hdf5").stat().st_mtime_ns == collected
+    cells = read_results(folder / "results.json").cells
+    assert [cell.label for cell in cells] == ["expert", "trained", "random", "expert", "expert", "trained", "trained"]
+    report = (folder / "report.html").read_text()
+    assert "QUICK DEMO" in report
+    assert report.count("<video") == 2
+    assert set(json.loads((folder / "demo.json").read_text())["stages"]) == {"collect", "train", "evaluate", "film"}
+
+
+def interrupted(*args: object, **kwargs: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_demo_replaces_only_a_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "precious").write_text("")
+    assert "exists and is no earlier demo" in refused(capsys, "demo", "-o", tmp_path)
+    folder = tmp_path / "new"
+    demo.claim(folder, quick=True, resume=False)
+    (folder / "policy").mkdir()
+    (folder / "results.json").write_text("")
+    (folder / "notes").write_text("")
+    demo.claim(folder, quick=True, resume=True)
+    assert (folder / "results.json").exists()
+    assert "go on with it likewise" in refused(capsys, "demo", "-o", folder, "--resume")
+    demo.claim(folder, quick=False, resume=False)
+    assert sorted(path.name for path in folder.iterdir()) == ["demo.json", "notes"]
