@@ -1,0 +1,341 @@
+"""The Gymnasium environment of one world."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from typing import Any
+
+import gymnasium
+import mujoco
+import numpy as np
+import pytest
+
+import embodied
+from embodied.envs.env import GroundEnv
+from embodied.envs.register import register_tasks
+from embodied.envs.registry import get_robot, get_task, task_names
+from embodied.errors import EmbodiedError
+from embodied.sim import window as window_module
+from embodied.sim.engine import FAULTS
+from tests.ground import config, opened, random_actions, shorten_horizon
+
+ID = "embodied/ToteTransfer-v0"
+
+
+def make(**settings: Any) -> GroundEnv:
+    return gymnasium.make(ID, **{"num_threads": 1, **settings}).unwrapped
+
+
+@pytest.fixture(scope="module")
+def ground() -> GroundEnv:
+    return make()
+
+
+def test_every_task_is_registered_without_a_time_limit() -> None:
+    for name in task_names():
+        spec = gymnasium.spec(get_task(name).env_id)
+        assert spec.max_episode_steps is None
+        assert isinstance(spec.entry_point, str)
+        assert isinstance(spec.vector_entry_point, str)
+
+
+def test_registering_again_does_no_harm() -> None:
+    before = dict(gymnasium.registry)
+    register_tasks()  # a warning would be an error here
+    assert gymnasium.registry == before
+
+
+def test_ids_are_known_without_loading_the_simulator() -> None:
+    code = f"import sys, embodied, gymnasium; assert {ID!r} in gymnasium.registry; print('mujoco' in sys.modules)"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert child.stdout.strip() == "False"
+    assert embodied.__version__
+
+
+def test_what_it_shows(ground: GroundEnv) -> None:
+    shown, info = ground.reset(seed=1)
+    assert list(shown) == ["agent_pos", "environment_state"]
+    assert [part.dtype for part in shown.values()] == [np.float32] * 2
+    assert info == {"is_success": False, "progress": pytest.approx(info["progress"]), "fault": ""}
+    shown, reward, terminated, truncated, info = ground.step(ground.action_space.sample())
+    assert [type(x) for x in (reward, terminated, truncated)] == [float, bool, bool]
+    assert [type(x) for x in info.values()] == [bool, float, str]
+    assert ground.observation_space.contains(shown)
+
+
+def test_bounds_are_finite_and_actions_normalised(ground: GroundEnv) -> None:
+    for box in ground.observation_space.spaces.values():
+        assert np.isfinite([box.low, box.high]).all()
+    assert (ground.action_space.low == -1).all()
+    assert (ground.action_space.high == 1).all()
+    assert ground.action_space.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("obs", "keys"),
+    [
+        ("state", ["agent_pos", "environment_state"]),
+        ("pixels", ["agent_pos", "pixels", "pixels_age"]),
+        ("both", ["agent_pos", "environment_state", "pixels", "pixels_age"]),
+    ],
+)
+def test_obs_chooses_what_is_shown(obs: str, keys: list[str]) -> None:
+    env = make(obs=obs, image_size=32, cameras=None if obs != "both" else ("wrist", "overview"))
+    shown, _ = env.reset(seed=0)
+    assert list(shown) == keys
+    if obs == "both":
+        assert list(shown["pixels"]) == ["wrist", "overview"]
+    for frame in shown.get("pixels", {}).values():
+        assert frame.shape == (32, 32, 3)
+        assert frame.dtype == np.uint8
+    env.close()
+
+
+def test_a_held_frame_is_shown_with_its_age() -> None:
+    env = make(obs="pixels", image_size=32, camera_hz=8)  # control steps of 20 ticks, a frame each 50
+    shown, _ = env.reset(seed=0)
+    frames, ages = [shown["pixels"]["overview"]], [float(shown["pixels_age"][0])]
+    for action in random_actions(env.worlds, 6)[:, 0]:
+        shown = env.step(action)[0]
+        assert env.observation_space.contains(shown)
+        frames.append(shown["pixels"]["overview"])
+        ages.append(float(shown["pixels_age"][0]))
+    assert ages == pytest.approx(
+        [0, 0.05, 0.1, 0, 0.05, 0, 0.05]
+    )  # due at ticks 0, 50, 100
+    assert (frames[0] == frames[2]).all()
+    assert not np.shares_memory(frames[0], frames[2])
+    assert (frames[2] != frames[3]).any()
+    env.close()
+
+
+def test_what_lerobot_asks_for(ground: GroundEnv) -> None:
+    ground.reset(seed=0)
+    assert ground.task == "ToteTransfer"
+    assert ground._max_episode_steps == 400
+    assert "tote" in ground.task_description
+    assert ground.task_description == ground.worlds.variation_of(0)["instruction"]
+
+
+def test_model_and_data_are_of_this_world() -> None:
+    env = make(level="L3")
+    env.reset(seed=4)
+    for action in random_actions(env.worlds, 5)[:, 0]:
+        env.step(action)
+    model, data = env.model, env.data
+    assert isinstance(model, mujoco.MjModel)
+    assert (data.qpos == env.worlds.engine.view("qpos")[0]).all()
+    assert data.time == pytest.approx(5 / 20)
+    assert (model.geom_size == env.worlds.engine.vary("geom_size")[0]).all()
+    before = env.worlds.checksum()
+    data.qpos[:] = 0
+    assert env.worlds.checksum() == before
+
+
+def test_the_same_seed_is_the_same_episode(ground: GroundEnv) -> None:
+    first, again, other = (ground.reset(seed=seed)[0] for seed in (7, 7, 8))
+    assert all((first[key] == again[key]).all() for key in first)
+    assert (first["environment_state"] != other["environment_state"]).any()
+
+
+def test_later_episodes_follow_from_the_first_seed(ground: GroundEnv) -> None:
+    ground.reset(seed=7)
+    second, third = (ground.reset()[0]["environment_state"] for _ in range(2))
+    ground.reset(seed=7)
+    assert (second == ground.reset()[0]["environment_state"]).all()
+    assert (second != third).any()
+
+
+def test_unseeded_environments_differ() -> None:
+    states = [make().reset()[0]["environment_state"] for _ in range(2)]
+    assert (states[0] != states[1]).any()
+
+
+def test_it_truncates_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    shorten_horizon(monkeypatch, 0.3)
+    env = gymnasium.make(ID, num_threads=1)
+    env.reset(seed=0)
+    ends = [env.step(opened(env.unwrapped.worlds)[0])[2:4] for _ in range(6)]
+    assert env.unwrapped._max_episode_steps == 6
+    assert ends == [(False, False)] * 5 + [(False, True)]
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_success_is_held_half_a_second_and_ends_the_episode_only_if_asked(ends: bool) -> None:
+    """The named tote is put where it belongs, and left alone."""
+    env = make(level="L1", factors={"slot": 2}, terminate_on_success=ends)
+    env.reset(seed=0)
+    put_into_slot(env)
+    rows = []
+    for _ in range(20):
+        _, reward, terminated, truncated, info = env.step(opened(env.worlds)[0])
+        rows.append((info["is_success"], terminated, truncated))
+        if info["is_success"]:
+            assert reward == info["progress"] == 1.0
+    held = [success for success, _, _ in rows]
+    first = held.index(True)
+    assert 10 <= first + 1 <= 14  # 0.5 s of 20 Hz after it has settled
+    assert all(held[first:])
+    assert [terminated for _, terminated, _ in rows][first] == ends
+    assert not any(truncated for _, _, truncated in rows)
+
+
+def put_into_slot(env: GroundEnv) -> None:
+    worlds = env.worlds
+    state = {name: worlds.task.state()[0, part] for name, part in worlds.state_layout.slices().items()}
+    named = int(np.argmin([np.abs(env.data.body(f"tote_{k}").xpos - state["tote_pos_w"]).sum() for k in range(3)]))
+    joint = worlds.model.joint(f"tote_{named}")
+    pose = [*(state["slot_pos_w"] + [0, 0, 0.002]), 1, 0, 0, 0]
+    worlds.engine.view("qpos")[0, joint.qposadr[0] : joint.qposadr[0] + 7] = pose
+    worlds.engine.refresh(np.array([0]))
+
+
+def test_a_tote_out_of_reach_is_the_end() -> None:
+    env = make(level="L1")
+    env.reset(seed=0)
+    for k in range(3):
+        env.worlds.engine.view("qpos")[0, env.worlds.model.joint(f"tote_{k}").qposadr[0] + 2] = 0.2
+    env.worlds.engine.refresh(np.array([0]))
+    _, _, terminated, truncated, info = env.step(opened(env.worlds)[0])
+    assert (terminated, truncated) == (True, False)
+    assert info["fault"] == ""
+    assert info["is_success"] is False
+
+
+def test_a_bad_action_ends_the_episode_by_name() -> None:
+    env = make()
+    env.reset(seed=0)
+    action = opened(env.worlds)[0]
+    action[2] = np.inf
+    shown, reward, terminated, _, info = env.step(action)
+    assert (terminated, info["fault"], info["is_success"], reward) == (True, "action_not_finite", False, 0.0)
+    assert info["fault"] in FAULTS
+    assert env.observation_space.contains(shown)
+    env.reset(seed=0)
+    assert env.step(opened(env.worlds)[0])[4]["fault"] == ""
+
+
+@pytest.mark.parametrize("shape", [(), (7,), (1, 8), (9,)])
+def test_an_action_of_another_shape_is_refused(ground: GroundEnv, shape: tuple[int, ...]) -> None:
+    ground.reset(seed=0)
+    with pytest.raises(EmbodiedError, match=r"actions of shape .*, expected \(1, 8\).*arm.joint1.*gripper.width"):
+        ground.step(np.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"robot": "leg"}, "unknown robot 'leg'.*arm"),
+        ({"obs": "touch"}, "unknown obs 'touch'.*both, pixels, state"),
+        ({"control_mode": "torque"}, "unknown control_mode 'torque'.*ee_delta, joint, joint_delta"),
+        ({"control_hz": 30}, "control_hz 30 must divide .* 400 Hz"),
+        ({"control_hz": 0}, "control_hz 0 must divide"),
+        ({"cameras": ("front",), "obs": "pixels"}, "unknown camera 'front'.*overview.*wrist"),
+        ({"cameras": "wrist", "obs": "pixels"}, "cameras 'wrist' must be a tuple"),
+        ({"cameras": (), "obs": "pixels"}, "must name at least one"),
+        ({"camera_hz": 0}, "camera_hz 0 must be above 0"),
+        ({"image_size": 5}, "image_size 5 must be from 16 to 512"),
+        ({"level": "L9"}, "unknown level 'L9'.*L1, L2, L3, L4"),
+        ({"split": "test"}, "unknown split 'test'.*all"),
+        ({"factors": {"tote": 2}}, "unknown factor variable 'tote'. Did you mean 'totes'?"),
+        ({"engine": "gpu"}, "unknown engine 'gpu'.*cpu"),
+        ({"render_mode": "ansi"}, "unknown render_mode 'ansi'.*human, rgb_array"),
+        ({"colour": "red"}, "unknown argument 'colour'.*control_mode"),
+    ],
+)
+def test_bad_arguments_say_what_there_is(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(EmbodiedError, match=message):
+        make(**settings)
+
+
+def test_an_unknown_task_names_those_there_are() -> None:
+    with pytest.raises(EmbodiedError, match="unknown task 'ToteTransfr'. Did you mean 'ToteTransfer'"):
+        GroundEnv(config(task="ToteTransfr"))
+
+
+def test_a_robot_may_be_given_itself() -> None:
+    env = make(robot=get_robot("arm"))
+    assert env.worlds.metadata()["config"]["robot"] == "arm"
+
+
+def test_reset_options_are_refused(ground: GroundEnv) -> None:
+    ground.reset(options={})
+    with pytest.raises(EmbodiedError, match="unknown reset option 'level'"):
+        ground.reset(options={"level": "L1"})
+
+
+def test_pictures_for_people() -> None:
+    env = make(render_mode="rgb_array")
+    env.reset(seed=0)
+    picture = env.render()
+    assert picture.shape == (480, 640, 3)
+    assert picture.std() > 20
+    env.close()
+    env.close()
+
+
+def test_render_without_a_mode_says_how(ground: GroundEnv) -> None:
+    with pytest.warns(UserWarning, match="render_mode='rgb_array'"):
+        assert ground.render() is None
+
+
+@pytest.fixture
+def no_display(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+def test_a_window_needs_a_display(no_display: pytest.MonkeyPatch) -> None:
+    with pytest.raises(EmbodiedError, match="a window needs a display.*rgb_array"):
+        make(render_mode="human")
+    assert make().metadata["render_modes"] == ["rgb_array"]
+    no_display.setenv("DISPLAY", ":0")
+    assert make().metadata["render_modes"] == ["human", "rgb_array"]
+
+
+def test_a_display_that_is_none_is_named(no_display: pytest.MonkeyPatch) -> None:
+    no_display.setenv("DISPLAY", ":4711")  # the viewer's own thread would die, and leave us waiting
+    with pytest.raises(EmbodiedError, match="no window can be opened on the display ':4711'"):
+        make(render_mode="human")
+
+
+class FakeViewer:
+    """Stands for MuJoCo's window: notes what it was asked to draw."""
+
+    def __init__(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
+        self.model, self.data, self.times, self.open = model, data, [], True
+
+    def is_running(self) -> bool:
+        return self.open
+
+    def lock(self) -> Any:
+        return contextlib.nullcontext()
+
+    def sync(self) -> None:
+        self.times.append(self.data.time)
+
+    def close(self) -> None:
+        self.open = False
+
+
+def test_a_window_follows_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window_module, "_check_display", lambda: None)
+    monkeypatch.setattr(window_module, "_open", FakeViewer)
+    env = make(render_mode="human", level="L3")
+    viewer = env._window._handle
+    env.reset(seed=0)
+    first = viewer.model.geom_size.copy()
+    for action in random_actions(env.worlds, 3)[:, 0]:
+        env.step(action)
+    assert viewer.times == pytest.approx([0, 0.05, 0.10, 0.15])
+    assert (viewer.data.qpos == env.data.qpos).all()
+    env.reset(seed=1)
+    assert (viewer.model.geom_size != first).any()
+    viewer.open = False  # the user closes it: the world goes on
+    env.step(opened(env.worlds)[0])
+    assert len(viewer.times) == 5
+    env.close()
