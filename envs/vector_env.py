@@ -155,10 +155,11 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
 
 
 def _autoreset(mode: AutoresetMode | str) -> AutoresetMode:
-    for known in AUTORESET_MODES:
-        if mode in (known, known.value):
-            return known
-    raise unknown("autoreset_mode", str(mode), [known.value for known in AUTORESET_MODES])
+    name = mode.value if isinstance(mode, AutoresetMode) else mode
+    known = {known.value: known for known in AUTORESET_MODES}
+    if name not in known:
+        raise unknown("autoreset_mode", name, known)
+    return known[name]
 
 
 def _info(success: np.ndarray, progress: np.ndarray, fault: np.ndarray) -> dict[str, Any]:
