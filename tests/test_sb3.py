@@ -1,0 +1,121 @@
+"""Stable-Baselines3 takes the batch of worlds for one of its own vector environments."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
+
+from embodied.envs.env import GroundEnv
+from embodied.envs.sb3 import SB3VecEnv, flat
+from embodied.errors import EmbodiedError
+from tests.ground import config, opened, random_actions, shorten_horizon
+
+ID = "embodied/ToteTransfer-v0"
+
+
+def make(num_envs: int = 2, **settings: Any) -> SB3VecEnv:
+    return SB3VecEnv(gymnasium.make_vec(ID, num_envs=num_envs, **{"num_threads": 1, **settings}))
+
+
+def single(**settings: Any) -> Callable[[], GroundEnv]:
+    return lambda: GroundEnv(config(**settings))
+
+
+def test_nothing_else_loads_it() -> None:
+    code = "import sys, embodied.envs.vector_env; print('stable_baselines3' in sys.modules or 'torch' in sys.modules)"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert child.stdout.strip() == "False"
+
+
+def test_it_equals_stable_baselines_own_vector(monkeypatch: pytest.MonkeyPatch) -> None:
+    shorten_horizon(monkeypatch, 0.3)
+    ours, theirs = make(), DummyVecEnv([single(), single()])
+    for env in (ours, theirs):
+        env.seed(5)
+    assert_same(ours.reset(), theirs.reset())
+    assert ours.reset_infos == theirs.reset_infos
+    actions = random_actions(ours.env.worlds, 9)
+    actions[2, 1, 0] = np.nan
+    for action in actions:
+        for mine, other in zip(ours.step(action), theirs.step(action), strict=True):
+            assert_same(mine, other)
+    assert ours.reset_infos == theirs.reset_infos
+
+
+def assert_same(a: Any, b: Any) -> None:
+    if isinstance(a, list):
+        for x, y in zip(a, b, strict=True):
+            assert_same(x, y)
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_same(a[key], b[key])
+    else:
+        assert np.array_equal(a, b)
+        assert getattr(a, "dtype", None) == getattr(b, "dtype", None)
+
+
+def test_infos_tell_how_an_episode_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    shorten_horizon(monkeypatch, 0.1)
+    env = make()
+    env.reset()
+    still = opened(env.env.worlds)
+    env.step(still)
+    bad = still.copy()
+    bad[1, 0] = np.nan
+    shown, reward, done, infos = env.step(bad)
+    assert reward.dtype == np.float32
+    assert done.tolist() == [True, True]
+    assert [info["TimeLimit.truncated"] for info in infos] == [True, False]
+    assert [info["fault"] for info in infos] == ["", "action_not_finite"]
+    assert [info["is_success"] for info in infos] == [False, False]
+    for i, info in enumerate(infos):
+        assert env.observation_space.contains(info["terminal_observation"])
+        assert (info["terminal_observation"]["environment_state"] != shown["environment_state"][i]).any()
+
+
+def test_pixels_are_one_level_deep() -> None:
+    env = make(1, obs="pixels", image_size=40, cameras=("wrist", "overview"), render_mode="rgb_array")
+    shown = env.reset()
+    assert list(shown) == ["agent_pos", "pixels/wrist", "pixels/overview", "pixels_age"]
+    assert {key: part[0] in env.observation_space[key] for key, part in shown.items()} == dict.fromkeys(shown, True)
+    assert env.render().shape == (480, 640, 3)
+    env.close()
+    assert flat({"a": {"b": {"c": 1}}, "d": 2}) == {"a/b/c": 1, "d": 2}
+
+
+def test_attributes_are_those_of_all_worlds() -> None:
+    env = make(3)
+    env.reset()
+    assert env.get_attr("task_description", [2]) == [env.env.task_description[2]]
+    assert env.get_attr("render_mode") == [None] * 3
+    assert not env.has_attr("colour")
+    assert env.env_is_wrapped(gymnasium.Wrapper) == [False] * 3
+    for refused in (lambda: env.set_attr("x", 1), lambda: env.env_method("reset")):
+        with pytest.raises(EmbodiedError, match="worlds of a batch have no"):
+            refused()
+
+
+def test_it_needs_the_same_step_autoreset() -> None:
+    with pytest.raises(EmbodiedError, match="autoreset_mode Disabled: Stable-Baselines3 needs SameStep"):
+        make(autoreset_mode="Disabled")
+
+
+@pytest.mark.slow
+def test_ppo_learns_on_state_and_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs, without a warning, through episode ends, and logs success."""
+    shorten_horizon(monkeypatch, 0.4)
+    env = VecMonitor(make(obs="both", image_size=40, level="L1"))
+    model = PPO("MultiInputPolicy", env, n_steps=16, batch_size=16, n_epochs=1, device="cpu")
+    model.learn(64)
+    assert len(model.ep_info_buffer) == 8
+    assert list(model.ep_success_buffer) == [False] * 8
+    env.close()
