@@ -54,7 +54,8 @@ def policy_spec(source: str, task: str, robot: str | None = None) -> PolicySpec:
         Worlds(EnvConfig(task, robot=robot))  # so that a wrong name shows here
         return PolicySpec()
     run = _read_run(source)
-    _check_run(source, run, Worlds(EnvConfig(task, robot=robot, control_mode=run.spec.control_mode)))
+    worlds = Worlds(EnvConfig(task, robot=robot, control_mode=run.spec.control_mode))
+    make_policy(source, worlds)  # so that wrong weights show here, before anything is measured
     return run.spec
 
 

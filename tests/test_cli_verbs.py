@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -17,9 +19,11 @@ import pytest
 
 from embodied.benchmark import throughput
 from embodied.benchmark.results_file import read_results
-from embodied.cli import demo, main
+from embodied.cli import demo, main, view
 from embodied.datasets.reader import Dataset
 from embodied.datasets.storage import part_files
+from embodied.envs import worlds
+from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
 
 COMMAND = Path(sys.executable).parent / "embodied"
@@ -232,10 +236,19 @@ def test_eval_goes_on_where_it_stopped(
     assert len(read_results(folder / "results.json").cells) == 1
 
 
-def test_a_trained_policy_can_be_evaluated(trained: Path, tmp_path: Path) -> None:
-    assert embodied("eval", TASK, "--policy", trained, "--episodes", 1, "-o", tmp_path / "eval", *QUICKLY) == 0
-    cell = read_results(tmp_path / "eval" / "results.json").cells[0]
-    assert (cell.label, cell.condition.planner_hz) == ("trained", 8)
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Episodes of 3 s, of policies that would need 20 s to fail; in this process only."""
+    monkeypatch.setattr(worlds, "get_task", lambda name: replace(get_task(name), horizon_s=3.0))
+
+
+def test_a_trained_policy_can_be_evaluated(short: None, trained: Path, tmp_path: Path) -> None:
+    words = ("eval", TASK, "--policy", trained, "--episodes", 3, "--level", "L2", "--workers", 1)
+    assert embodied(*words, "-o", tmp_path / "one", "--num-envs", 1) == 0
+    assert embodied(*words, "-o", tmp_path / "three", "--num-envs", 3) == 0
+    assert episodes_of(tmp_path / "one") == episodes_of(tmp_path / "three")
+    cell = read_results(tmp_path / "one" / "results.json").cells[0]
+    assert (cell.label, cell.condition.planner_hz, cell.episodes[0].duration_s) == ("trained", 8, 3.0)
 
 
 def test_train_refuses_and_resumes(trained: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -284,7 +297,7 @@ def blank(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_view_makes_a_video(
-    blank: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    blank: None, short: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for display in ("DISPLAY", "WAYLAND_DISPLAY"):
@@ -292,10 +305,24 @@ def test_view_makes_a_video(
     words = ("view", TASK, "--policy", "hold", "--level", "L1")
     assert embodied(*words) == 0
     assert embodied(*words) == 0  # it is only to be looked at
-    assert "runs/view/ToteTransfer.mp4\nseed 0: no success after 20.0 s, " in capsys.readouterr().out
+    assert "runs/view/ToteTransfer.mp4\nseed 0: no success after 3.0 s, " in capsys.readouterr().out
     with av.open("runs/view/ToteTransfer.mp4") as video:
-        assert video.duration / av.time_base == pytest.approx(21.5, abs=0.2)
+        assert video.duration / av.time_base == pytest.approx(4.5, abs=0.2)
     assert "exists" in refused(capsys, *words, "-o", "runs/view/ToteTransfer.mp4")
+
+
+def test_view_in_a_window(short: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    shown: list[float] = []
+    slept: list[float] = []
+    window = SimpleNamespace(show=lambda: shown.append(sum(slept)))
+    monkeypatch.setattr(view, "has_display", lambda: True)
+    monkeypatch.setattr(view, "Window", lambda engine: window)
+    monkeypatch.setattr(view.time, "sleep", slept.append)
+    monkeypatch.setattr(view.time, "monotonic", lambda: sum(slept))
+    assert embodied("view", TASK, "--policy", "expert", "--level", "L1", "--episodes", 2) == 0
+    assert len(shown) == pytest.approx(2 * 3.0 * view.WINDOW_HZ, abs=2)
+    assert shown[-1] == pytest.approx(2 * 3.0, abs=0.1)  # at real time
+    assert "seed 1: no success after 3.0 s" in capsys.readouterr().out
 
 
 def test_bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -313,11 +340,13 @@ def test_bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
 def test_demo(blank: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "demo"
     words = ("demo", "--quick", "-o", folder, *QUICKLY)
-    monkeypatch.setattr(demo, "learn", interrupted)
-    assert embodied(*words) == 130
+    monkeypatch.setattr(
+        worlds, "get_task", lambda name: replace(get_task(name), horizon_s=9.0)
+    )  # enough for the expert
+    with monkeypatch.context() as patch:
+        patch.setattr(demo, "learn", interrupted)
+        assert embodied(*words) == 130
     assert f"Go on with: embodied demo --quick -o {folder}" in capsys.readouterr().err
-    monkeypatch.undo()
-    monkeypatch.setattr(Worlds, "render", lambda self, world, camera, size: np.zeros((*size, 3), np.uint8))
     collected = (folder / "demonstrations-L1.hdf5").stat().st_mtime_ns
     assert embodied(*words, "--resume") == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith(f"{folder}/report.html: trained succeeds in ")
