@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -189,7 +190,7 @@ def test_real_worlds_do_not_depend_on_their_neighbours() -> None:
     class Breaking(RandomPolicy):
         """Random, until it gives NaN at a step that depends on the seed: episodes are short and end apart."""
 
-        def reset(self, ids: np.ndarray, observation: Observation, seeds: list[int]) -> None:
+        def reset(self, ids: np.ndarray, observation: Observation, seeds: Sequence[int]) -> None:
             super().reset(ids, observation, seeds)
             self.broken_at = getattr(self, "broken_at", {})
             self.broken_at.update(dict(zip(ids.tolist(), (TICKS * (5 + 3 * (s % 4)) for s in seeds), strict=True)))
