@@ -272,6 +272,7 @@ class Worlds:
             "versions": {name: version(name) for name in ("embodied-ground", "mujoco", "gymnasium", "numpy")},
             "action_interface": asdict(self.interface),
             "joint_interface": asdict(self.joint_interface),
+            "camera_poses": fixed_camera_poses(self.model),
             "agent_layout": self.agent_layout.parts,
             "state_layout": self.state_layout.parts,
         }
@@ -283,6 +284,15 @@ class Worlds:
             camera.close()
         self._portraits.clear()
         self.engine.close()
+
+
+def fixed_camera_poses(model: mujoco.MjModel) -> dict[str, dict[str, Any]]:
+    """Nominal pose and vertical field of view of the cameras that stand still; x right, y up, looking along -z."""
+    poses = {}
+    for i in np.flatnonzero(model.cam_bodyid == 0).tolist():
+        pos_w, mat_w = model.cam_pos[i].tolist(), model.cam_mat0[i].reshape(-1).tolist()
+        poses[model.camera(i).name] = {"pos_w": pos_w, "mat_w": mat_w, "fovy_deg": float(model.cam_fovy[i])}
+    return poses
 
 
 def model_hash(model: mujoco.MjModel) -> str:

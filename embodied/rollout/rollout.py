@@ -27,6 +27,7 @@ class Step:
     result: StepResult
     active: Array  # (N,) bool, worlds in which an episode runs
     plans: list[Plan]  # that became known since the step before
+    intended: Array | None = None  # (N, A) float32, what a disturbed policy wanted; None where that is the action
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,15 @@ class PlanSource(Protocol):
 
     def mean_plan_age_s(self, world: int) -> float:
         """Mean age of the plan in use over the episode so far."""
+
+
+@runtime_checkable
+class Disturbed(Protocol):
+    """A policy whose actions are not quite what it wanted."""
+
+    @property
+    def intended(self) -> Array:
+        """(N, A) what it wanted at the last `act`."""
 
 
 class _Tally:
@@ -131,8 +141,9 @@ def rollout(
         action = np.asarray(policy.act(observation), np.float32)
         result = worlds.step(action)
         plans = policy.take_plans() if isinstance(policy, PlanSource) else []
+        intended = policy.intended if isinstance(policy, Disturbed) else None
         for hook in hooks:
-            hook.on_step(worlds, Step(observation, action, result, tally.active, plans))
+            hook.on_step(worlds, Step(observation, action, result, tally.active, plans, intended))
         tally.add(result, worlds.ticks_per_step)
         over = np.flatnonzero(tally.over(result))
         for world in over.tolist():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,8 +34,9 @@ class Samples:
     goal_vel_w: Tensor  # (k, 3)
     gripper: Tensor  # (k,)
     completion: Tensor  # (k,)
+    goal_view: Tensor  # (k, cameras, 2) row and column of the goal in each picture, in [-1, 1]; nan where it is not seen
     agent_pos: Tensor  # (T, P)
-    action: Tensor  # (T, A)
+    action: Tensor  # (T, A) as the expert intended it
     sentences: tuple[str, ...]
     control_hz: float
 
@@ -58,9 +60,11 @@ def load_samples(paths: Sequence[Path], mask: str, cameras: Sequence[str], histo
     for path in paths:
         with Dataset(path) as dataset:
             control_hz = float(dataset.header.metadata["config"]["control_hz"])
+            poses = dataset.header.metadata.get("camera_poses", {})
             for number in tqdm(dataset.mask(mask), desc=f"read {path.name} ({mask})", leave=False, disable=None):
                 episode = dataset.episode(number)
                 rows = _episode_rows(path, episode, cameras, history_s)
+                rows["goal_view"] = _goal_view(rows["goal_pos_w"], [poses.get(name) for name in cameras])
                 rows["now"], rows["then"] = rows["now"] + frames, rows["then"] + frames
                 rows["step"], rows["last_step"] = rows["step"] + steps, rows["last_step"] + steps
                 said = sentences.setdefault(episode.meta.instruction, len(sentences))
@@ -80,7 +84,7 @@ def _episode_rows(path: Path, episode: Episode, cameras: Sequence[str], history_
         lacks = f"pictures of cameras {missing}" if missing else "plans"
         raise DatasetError(f"{path} has no {lacks}; it holds {sorted(episode.obs)}: collect it with them")
     taken = episode.image_tick if episode.image_tick is not None else episode.frame_tick
-    agent, action, plans = episode.streams["agent_pos"], episode.streams["action"], episode.plans
+    agent, action, plans = episode.streams["agent_pos"], episode.streams["intended"], episode.plans
     tick = plans["tick_frame"]
     step = np.searchsorted(agent.tick, tick, side="right") - 1
     labels = {name: plans[name] for name in _LABELS if name != "goal_rot6d"}
@@ -95,3 +99,16 @@ def _episode_rows(path: Path, episode: Episode, cameras: Sequence[str], history_
         "action": action.value.astype(np.float32),
         **{name: value if name == "subtask" else value.astype(np.float32) for name, value in labels.items()},
     }
+
+
+def _goal_view(goal_pos_w: np.ndarray, poses: Sequence[dict[str, Any] | None]) -> np.ndarray:
+    """(k, cameras, 2) float32: where goals (k, 3) lie in the pictures of fixed cameras, nan where they are not seen."""
+    view = np.full((len(goal_pos_w), len(poses), 2), np.nan, np.float32)
+    for number, pose in enumerate(poses):
+        if pose is None:  # a camera that moves
+            continue
+        local = (goal_pos_w - np.asarray(pose["pos_w"])) @ np.asarray(pose["mat_w"]).reshape(3, 3)  # x right, y up
+        reach = -local[:, 2] * np.tan(np.deg2rad(pose["fovy_deg"]) / 2)
+        seen = np.stack([-local[:, 1], local[:, 0]], axis=1) / np.where(reach > 0, reach, np.nan)[:, None]
+        view[:, number] = np.where((np.abs(seen) < 1).all(axis=1, keepdims=True), seen, np.nan)
+    return view

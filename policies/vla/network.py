@@ -13,6 +13,7 @@ from embodied.policies.vla.text import Vocabulary, WordBag
 from embodied.policies.vla.vision import FilmConv
 
 GOAL_OFFSET_M = (0.3, 0.03)  # the scales at which the controller sees how far it is from the goal
+WIDTH_M = (0.02, 0.004)
 ROTATION = 6
 
 
@@ -61,6 +62,7 @@ class Thought:
     goal_vel_w: Tensor  # (n, 3) m/s
     gripper: Tensor  # (n,) in [-1, 1]
     completion: Tensor  # (n,) in [0, 1]
+    gaze: Tensor  # (n, cameras, cells) log-probability of where in each picture the goal lies
 
 
 class Scale(nn.Module):
@@ -85,6 +87,11 @@ class Scale(nn.Module):
         return values * self.std + self.mean
 
 
+def fine_width(width: Tensor) -> Tensor:
+    """A gripper's width (n, 1) at two fine scales (n, 2): nothing, a thin wall and a thick one told apart."""
+    return torch.cat([torch.tanh(width / scale) for scale in WIDTH_M], dim=1)
+
+
 class PlannerNet(nn.Module):
     """System 2: pictures now and a while ago, instruction and proprioception to a latent.
 
@@ -97,7 +104,8 @@ class PlannerNet(nn.Module):
         self.text = WordBag(config.vocabulary, config.text_width)
         self.vision = FilmConv(6, config.text_width)
         self.agent_scale, self.goal_scale, self.speed_scale = Scale(config.agent_layout.size), Scale(3), Scale(3)
-        seen = self.vision.size * len(config.cameras) + config.text_width + config.agent_layout.size
+        self._width = config.agent_layout.slices()["gripper_width"]
+        seen = self.vision.size * len(config.cameras) + config.text_width + config.agent_layout.size + len(WIDTH_M)
         self.trunk = nn.Sequential(
             nn.Linear(seen, config.hidden), nn.LayerNorm(config.hidden), nn.SiLU(),
             nn.Linear(config.hidden, config.hidden), nn.SiLU(),
@@ -106,13 +114,21 @@ class PlannerNet(nn.Module):
         self.heads = nn.Linear(config.hidden, sum(self.sizes))
         self.latent_size = sum(self.sizes)
 
-    def forward(self, images: Tensor, tokens: Tensor, agent_pos: Tensor) -> Thought:
-        """`images` (n, cameras, 2, H, W, 3) uint8, then and now; `tokens` (n, T); `agent_pos` (n, P)."""
+    def forward(self, images: Tensor, tokens: Tensor, agent_pos: Tensor, light: Tensor | None = None) -> Thought:
+        """`images` (n, cameras, 2, H, W, 3) uint8, then and now; `tokens` (n, T); `agent_pos` (n, P).
+
+        `light` (n, 2): factor and shift of the pixels in [-1, 1], to train with.
+        """
         text = self.text(tokens)
         n, cameras, _, height, width, _ = images.shape
-        flat = images.permute(0, 1, 2, 5, 3, 4).reshape(n * cameras, 6, height, width).float() / 255
-        seen = self.vision(flat, text.repeat_interleave(cameras, dim=0)).reshape(n, -1)
-        hidden = self.trunk(torch.cat([seen, text, self.agent_scale(agent_pos)], dim=1))
+        flat = images.permute(0, 1, 2, 5, 3, 4).reshape(n * cameras, 6, height, width).float() / 127.5 - 1
+        if light is not None:
+            gain, shift = light.repeat_interleave(cameras, dim=0)[:, :, None, None, None].unbind(dim=1)
+            flat = flat * gain + shift
+        features, gaze = self.vision(flat, text.repeat_interleave(cameras, dim=0))
+        seen = features.reshape(n, -1)
+        felt = [self.agent_scale(agent_pos), fine_width(agent_pos[:, self._width])]
+        hidden = self.trunk(torch.cat([seen, text, *felt], dim=1))
         goal, rotation, speed, gripper, completion, subtask, free = self.heads(hidden).split(self.sizes, dim=1)
         parts = [goal, rotation, speed, gripper.tanh(), completion.sigmoid(), subtask.softmax(dim=1), free.tanh()]
         return Thought(
@@ -123,6 +139,7 @@ class PlannerNet(nn.Module):
             goal_vel_w=self.speed_scale.inverse(speed),
             gripper=gripper.tanh()[:, 0],
             completion=completion.sigmoid()[:, 0],
+            gaze=gaze.reshape(n, cameras, -1),
         )
 
 
@@ -139,7 +156,8 @@ class ControllerNet(nn.Module):
         slices = config.agent_layout.slices()
         self._pos, self._rot = slices["tcp_pos_w"], slices["tcp_rot6d"]
         self._shape = (config.chunk, config.action_size)
-        inputs = config.agent_layout.size + latent_size + 3 * len(GOAL_OFFSET_M) + ROTATION + 2
+        self._width = slices["gripper_width"]
+        inputs = config.agent_layout.size + len(WIDTH_M) + latent_size + 3 * len(GOAL_OFFSET_M) + ROTATION + 2
         self.layers = nn.Sequential(
             nn.Linear(inputs, config.hidden), nn.LayerNorm(config.hidden), nn.SiLU(),
             nn.Linear(config.hidden, config.hidden), nn.SiLU(),
@@ -155,7 +173,8 @@ class ControllerNet(nn.Module):
         offsets = [torch.tanh(offset / scale) for scale in GOAL_OFFSET_M]
         turn = latent[:, 3 : 3 + ROTATION] - agent_pos[:, self._rot]
         ages = torch.stack([age_s, torch.exp(-4 * age_s)], dim=1)
-        inputs = [self.agent_scale(agent_pos), latent, *offsets, turn, ages]
+        felt = [self.agent_scale(agent_pos), fine_width(agent_pos[:, self._width])]
+        inputs = [*felt, latent, *offsets, turn, ages]
         return self.layers(torch.cat(inputs, dim=1)).reshape(-1, *self._shape)
 
 

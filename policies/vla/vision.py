@@ -8,14 +8,14 @@ from torch.nn import functional
 
 
 class FilmConv(nn.Module):
-    """Convolutions whose channels the instruction scales and shifts (FiLM, Perez et al. 2018), then spatial softmax.
+    """Convolutions whose channels the instruction scales and shifts (FiLM, Perez et al. 2018), read out twice.
 
-    The softmax (Levine et al. 2016) gives for each channel the mean place of its activity: sub-pixel positions from a
-    coarse map, which is what a goal is regressed from. A bigger backbone takes the same place: (n, C, H, W) and
-    (n, text width) to (n, `size`).
+    Spatial softmax (Levine et al. 2016) gives for each channel the mean place of its activity: sub-pixel positions
+    from a coarse map. Attention whose queries are made from the instruction gives the place, and the look, of what is
+    named. A bigger backbone takes the same place: (n, C, H, W) and (n, text width) to (n, `size`).
     """
 
-    def __init__(self, channels: int, text_width: int, widths: tuple[int, int, int] = (32, 48, 32)) -> None:
+    def __init__(self, channels: int, text_width: int, widths: tuple[int, int, int] = (32, 32, 32), heads: int = 8) -> None:
         super().__init__()
         first, middle, last = widths
         self.patches = nn.Conv2d(channels + 2, first, 4, stride=4)
@@ -25,21 +25,38 @@ class FilmConv(nn.Module):
         self.film = nn.ModuleList(nn.Linear(text_width, 2 * middle) for _ in self.convolutions)
         self.last = nn.Conv2d(middle, last, 1)
         self.sharpness = nn.Parameter(torch.zeros(last))
-        self.size = 3 * last
+        self.keys = nn.Conv2d(first + middle, last, 1)
+        self.queries = nn.Linear(text_width, heads * last)
+        self.values = nn.Conv2d(first + middle, last // 2, 1)
+        self.size = 3 * last + heads * (2 + last // 2)
 
-    def forward(self, images: Tensor, text: Tensor) -> Tensor:  # (n, C, H, W) in [0, 1], (n, text width)
+    def forward(self, images: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, C, H, W) in [-1, 1] and (n, text width) to features (n, size) and where the first head looks (n, cells).
+
+        The latter are log-probabilities over a grid of H / 4 x W / 4 cells.
+        """
         n, _, height, width = images.shape
         x = torch.cat([images, _coordinates(height, width, images).expand(n, -1, -1, -1)], dim=1)
-        x = functional.relu(self.patches(x))  # (n, first, H / 4, W / 4)
+        near = x = functional.relu(self.patches(x))  # (n, first, H / 4, W / 4)
         for convolution, film in zip(self.convolutions, self.film, strict=True):
             x = functional.relu(_modulate(convolution(x), film(text)))
-        x = self.last(x)
-        flat = x.flatten(2)  # (n, last, H W / 16)
-        attention = (flat * self.sharpness.exp()[:, None]).softmax(dim=2)
-        places = _coordinates(x.shape[2], x.shape[3], x).flatten(2)  # (1, 2, H W / 16)
-        points = attention @ places[0].T  # (n, last, 2)
-        strength = torch.amax(flat, dim=2)
-        return torch.cat([points.flatten(1), functional.silu(strength)], dim=1)
+        places = _coordinates(x.shape[2], x.shape[3], x)[0].flatten(1).T  # (cells, 2)
+        named, look = self._named(torch.cat([near, x], dim=1), text, places)
+        return torch.cat([self._points(x, places), named], dim=1), look
+
+    def _points(self, x: Tensor, places: Tensor) -> Tensor:
+        """Mean place and strength of each channel, (n, 3 last)."""
+        flat = self.last(x).flatten(2)  # (n, last, cells)
+        points = (flat * self.sharpness.exp()[:, None]).softmax(dim=2) @ places
+        return torch.cat([points.flatten(1), functional.silu(flat.amax(dim=2))], dim=1)
+
+    def _named(self, x: Tensor, text: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Place and look of what the instruction attends to, (n, heads (2 + last / 2)); and the first head's gaze."""
+        keys, values = self.keys(x).flatten(2), self.values(x).flatten(2)  # (n, d, cells), (n, d / 2, cells)
+        queries = self.queries(text).unflatten(1, (-1, keys.shape[1]))  # (n, heads, d)
+        gaze = (queries @ keys / keys.shape[1] ** 0.5).log_softmax(dim=2)
+        attention = gaze.exp()
+        return torch.cat([attention @ places, attention @ values.transpose(1, 2)], dim=2).flatten(1), gaze[:, 0]
 
 
 def _coordinates(height: int, width: int, like: Tensor) -> Tensor:
