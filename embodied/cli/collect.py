@@ -100,5 +100,5 @@ def print_summary(path: Path, speed: float, wall_s: float, as_json: bool) -> Non
         f"{path}: {facts.episodes} episodes, {facts.hours:.2f} h, {facts.frames} frames, "
         f"{facts.size_bytes / 1e6:.1f} MB\n"
         f"success {percent(found.value, found.episodes)} (95% interval {interval(found)})\n"
-        f"{wall_s:.0f} s, {speed:.0f} x real time"
+        + (f"{wall_s:.0f} s, {speed:.0f} x real time" if speed else "it was complete: nothing to do")
     )
