@@ -19,6 +19,7 @@ from embodied.rollout.rollout import PlanSource
 CALM_S = 1.2  # mean time between two shoves
 SHOVE_S = (0.15, 0.6)  # how long one lasts
 GRASP_SHARE = 0.2  # of the shoves, in which an open gripper closes on whatever is there
+CLOSING_S = 0.4  # longer then: till the gripper is shut, so that an empty grasp is seen, and mended
 SHOVES = 128  # drawn for an episode
 _STREAM = 7  # of random numbers, apart from those of the channel and of random policies
 
@@ -76,10 +77,11 @@ class NoisyPolicy:
             self._push, self._closes = np.zeros((num, SHOVES, size)), np.zeros((num, SHOVES), bool)
         for world, seed in self._seeds.items():
             rng = episode_generator(seed, _STREAM)
-            calm, lasts = rng.exponential(CALM_S, SHOVES), rng.uniform(*SHOVE_S, SHOVES)
+            closes = rng.random(SHOVES) < GRASP_SHARE
+            calm, lasts = rng.exponential(CALM_S, SHOVES), rng.uniform(*SHOVE_S, SHOVES) + CLOSING_S * closes
             end = np.cumsum(calm + lasts)
             self._start[world], self._end[world] = (end - lasts) * PHYSICS_HZ, end * PHYSICS_HZ
             self._push[world] = self._sigma * rng.standard_normal((SHOVES, size))
             self._push[world, :, self._gripper] = 0
-            self._closes[world] = rng.random(SHOVES) < GRASP_SHARE
+            self._closes[world] = closes
         self._seeds.clear()
