@@ -1,0 +1,85 @@
+"""Disturbed actions: how much, how long, for whom."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from embodied.core import PHYSICS_HZ, Observation, PolicySpec
+from embodied.errors import EmbodiedError
+from embodied.policies.noise import NoisyPolicy
+from embodied.policies.simple import ZeroPolicy
+
+HZ, SIZE = 200, 3
+TICKS = PHYSICS_HZ // HZ
+
+
+def observed(ticks: list[int]) -> Observation:
+    num = len(ticks)
+    return Observation(np.array(ticks), np.zeros((num, 0)), np.zeros((num, 0)), ("",) * num)
+
+
+class Holding(ZeroPolicy):
+    """No motion, the gripper held open or closed."""
+
+    def __init__(self, grip: float) -> None:
+        super().__init__(SIZE, PolicySpec(control_hz=HZ))
+        self._grip = grip
+
+    def act(self, observation: Observation) -> np.ndarray:
+        action = super().act(observation)
+        action[:, -1] = self._grip
+        return action
+
+
+def actions(
+    seeds: list[int], steps: int, sigma: float = 0.1, grip: float = 1.0, restart: tuple[int, int] = (-1, 0)
+) -> np.ndarray:
+    """(steps, N, A); `restart` is a step before which a world's episode begins anew."""
+    policy = NoisyPolicy(Holding(grip), sigma)
+    ticks = [0] * len(seeds)
+    policy.reset(np.arange(len(seeds)), observed(ticks), seeds)
+    rows = []
+    for step in range(steps):
+        if step == restart[0]:
+            ticks[restart[1]] = 0
+            policy.reset(np.array([restart[1]]), observed(ticks), [seeds[restart[1]]])
+        rows.append(policy.act(observed(ticks)))
+        assert (policy.intended == [0, 0, np.float32(grip)]).all()
+        ticks = [tick + TICKS for tick in ticks]
+    return np.array(rows)
+
+
+def test_how_much_and_how_often() -> None:
+    moved = actions(list(range(30)), 2000)[..., :-1]
+    disturbed = moved[moved != 0]
+    assert 0.1 < disturbed.size / moved.size < 0.9
+    assert disturbed.std() == pytest.approx(0.1, rel=0.15)
+    assert abs(disturbed.mean()) < 0.02
+
+
+def test_what_is_held_is_not_dropped() -> None:
+    assert (actions([0, 1, 2], 1000, grip=-1.0)[..., -1] == -1).all()
+    opened = actions([0, 1, 2], 1000, grip=1.0)[..., -1]
+    assert set(np.unique(opened)) <= {-1.0, 1.0}
+    assert (opened == 1).mean() > 0.8
+
+
+def test_actions_stay_in_bounds() -> None:
+    assert np.abs(actions([1, 2], 1000, sigma=1.0)).max() == 1.0
+
+
+def test_an_episode_depends_on_its_seed_alone() -> None:
+    together = actions([5, 6, 7], 600)
+    for world, seed in enumerate((5, 6, 7)):
+        assert (actions([seed], 600)[:, 0] == together[:, world]).all()
+    assert (together[:, 0] != together[:, 1]).any()
+    later = actions([5, 6, 7], 900, restart=(300, 1))
+    assert (later[300:, 1] == together[:, 1]).all()
+    assert (later[:600, [0, 2]] == together[:, [0, 2]]).all()
+
+
+@pytest.mark.parametrize("sigma", [-0.1, 1.5, float("nan")])
+def test_wrong_sigma(sigma: float) -> None:
+    with pytest.raises(EmbodiedError, match="from 0 to 1"):
+        NoisyPolicy(ZeroPolicy(SIZE), sigma)
