@@ -22,6 +22,7 @@ from embodied.sim.engine import ROT6D_OF_XMAT, Engine
 
 GRASP_DEPTH_M = 0.02  # of the pads' middle below the rim
 TOTE = ToteSize()
+RAIL_GAP_M = 0.002
 PARKED_W = (0.0, 0.0, -1.0)
 ORDER = ("first", "second", "third")  # along the belt, the one ahead first
 UPRIGHT_COS = float(np.cos(np.deg2rad(8)))
@@ -64,6 +65,8 @@ class ToteTransfer:
         count = drawn["totes"]
         for name in ("length", "yaw", "offset_x"):
             drawn[name] = variation.draws(seed, name, count)
+        places = zip(drawn["offset_x"], drawn["length"], drawn["yaw"], strict=True)
+        drawn["offset_x"] = [_between_rails(*place) for place in places]
         drawn["colour"] = self._colours(variation.draws(seed, "colour", 16), count, drawn["same_colour"])
         target = drawn["target"] % count
         self._place(world, drawn)
@@ -157,6 +160,13 @@ class ToteTransfer:
         carry = tolerance(horizontal, 0.02, 0.5)
         best = xp.maximum(xp.where(lift > 1.0, 1.0, lift), carry)  # carry is at least 0
         return xp.where(held, 0.35 + 0.15 * best + 0.4 * carry, 0.25 * reach)
+
+
+def _between_rails(offset_m: float, length_m: float, yaw: float) -> float:
+    """The offset from the belt's middle, as far as a tote that is long or askew leaves room for it."""
+    half_m = (length_m * np.cos(yaw) + TOTE.width * np.sin(abs(yaw))) / 2
+    room_m = BELT.width / 2 - half_m - RAIL_GAP_M
+    return float(np.clip(offset_m, -room_m, room_m))
 
 
 TOTE_TRANSFER = TaskSpec(

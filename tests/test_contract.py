@@ -1,0 +1,345 @@
+"""What every registered task keeps to, with each of its robots, in each control mode."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, cast
+
+import array_api_compat.torch as xp_torch
+import gymnasium
+import mujoco
+import numpy as np
+import pytest
+import torch
+from gymnasium.utils.env_checker import check_env
+from stable_baselines3.common.env_checker import check_env as check_env_sb3
+
+from embodied.envs.registry import get_task, task_names
+from embodied.envs.variation import LEVELS, SPLITS
+from embodied.envs.worlds import StepResult, Worlds
+from embodied.errors import EmbodiedError
+from embodied.robots.control import ArmControl
+from embodied.sim.engine import FAULTS, Engine
+from tests.ground import CASES, config, random_actions, started
+
+# Observation elements that do not change by design, at a level and all below it.
+CONSTANT = {
+    "ToteTransfer": {
+        "L3": {"tote_size.1"},  # all totes have one width, that of the gripper's approach
+        "L1": {"tote_size.0", "belt_speed.0"},
+    }
+}
+RESTING_M = 1e-3  # how deep things may sink into each other at a start
+every_case = pytest.mark.parametrize(("task", "robot", "mode"), CASES)
+every_task = pytest.mark.parametrize("task", task_names())
+
+
+def settings(task: str, robot: str, mode: str) -> dict[str, Any]:
+    return {"task": task, "robot": robot, "control_mode": mode}
+
+
+def make(task: str, robot: str, mode: str, **more: Any) -> gymnasium.Env[Any, Any]:
+    return gymnasium.make(get_task(task).env_id, robot=robot, control_mode=mode, num_threads=1, **more)
+
+
+def trace(worlds: Worlds, actions: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+    """All that N worlds give out, step by step, each part (N, ...)."""
+    rows = []
+    for action in actions:
+        result, seen = worlds.step(action), worlds.observe()
+        parts = (*vars(result).values(), seen.agent_pos, seen.environment_state, worlds.integration_state())
+        rows.append(parts)
+    return rows
+
+
+def assert_same(a: list[tuple[np.ndarray, ...]], b: list[tuple[np.ndarray, ...]], ids: Any = slice(None)) -> None:
+    """Bit for bit, for the worlds `ids` of both."""
+    for step, (row_a, row_b) in enumerate(zip(a, b, strict=True)):
+        for k, (x, y) in enumerate(zip(row_a, row_b, strict=True)):
+            assert x[ids].tobytes() == y[ids].tobytes(), f"step {step}, part {k}"
+
+
+@every_case
+def test_gymnasiums_checker(task: str, robot: str, mode: str) -> None:
+    env = make(task, robot, mode)
+    check_env(env.unwrapped, skip_render_check=True)  # a warning would be an error
+    env.close()
+
+
+@every_task
+@pytest.mark.parametrize("obs", ["pixels", "both"])
+def test_gymnasiums_checker_with_pixels_and_pictures(task: str, obs: str) -> None:
+    for camera_hz in (None, 8):
+        env = gymnasium.make(get_task(task).env_id, obs=obs, camera_hz=camera_hz, image_size=32, num_threads=1)
+        check_env(env.unwrapped, skip_render_check=camera_hz is not None)
+        env.close()
+
+
+@every_case
+def test_stable_baselines_checker(task: str, robot: str, mode: str) -> None:
+    check_env_sb3(make(task, robot, mode).unwrapped, skip_render_check=True)
+
+
+@every_case
+def test_the_same_seed_and_actions_give_the_same_bits(task: str, robot: str, mode: str) -> None:
+    first, again = (started(4, **settings(task, robot, mode), level="L4") for _ in range(2))
+    actions = random_actions(first, 30)
+    one = trace(first, actions)
+    assert_same(one, trace(again, actions))
+    first.reset(np.arange(4), range(4))  # and in worlds that were used before
+    assert_same(one, trace(first, actions))
+
+
+@every_case
+def test_a_world_alone_is_the_world_among_sixteen(task: str, robot: str, mode: str) -> None:
+    many = started(16, **settings(task, robot, mode), level="L3")
+    alone = started(1, 9, **settings(task, robot, mode), level="L3")
+    actions = random_actions(many, 40)
+    for among, single in zip(trace(many, actions), trace(alone, actions[:, 9:10]), strict=True):
+        for k, (x, y) in enumerate(zip(among, single, strict=True)):
+            assert x[9].tobytes() == y[0].tobytes(), f"part {k}"
+
+
+@every_case
+def test_two_threads_give_the_bits_of_one(task: str, robot: str, mode: str) -> None:
+    one, two = (started(8, **settings(task, robot, mode), num_threads=n) for n in (1, 2))
+    actions = random_actions(one, 30)
+    assert_same(trace(one, actions), trace(two, actions))
+
+
+@every_case
+def test_observations_are_finite_and_within_their_bounds(task: str, robot: str, mode: str) -> None:
+    env = make(task, robot, mode, level="L3")
+    space = cast(gymnasium.spaces.Dict, env.observation_space)
+    shown, _ = env.reset(seed=0)
+    rng = np.random.default_rng(0)
+    for k in range(100):
+        assert space.contains(shown)
+        shown, reward, *_, info = env.step(rng.choice([-1, 1], env.action_space.shape).astype(np.float32))
+        assert 0 <= reward <= 1
+        assert 0 <= info["progress"] <= 1
+        if k % 40 == 39:
+            shown, _ = env.reset()
+    raw = env.unwrapped.worlds.observe()
+    assert (np.abs(raw.agent_pos) <= space["agent_pos"].high + 1e-6).all()  # clipping is for broken worlds only
+    assert (np.abs(raw.environment_state) <= space["environment_state"].high + 1e-6).all()
+
+
+@every_task
+@pytest.mark.parametrize("level", ["L1", "L3"])
+def test_no_observed_element_is_constant(task: str, level: str) -> None:
+    """Over 2,000 random steps in several episodes: what never changes is a dead sensor."""
+    worlds = started(10, task=task, level=level, control_mode="joint")
+    seen = []
+    for episode in range(4):
+        worlds.reset(np.arange(10), range(10 * episode, 10 * episode + 10))
+        for action in random_actions(worlds, 50, episode):
+            worlds.step(action)
+            observation = worlds.observe()
+            seen.append(np.concatenate([observation.agent_pos, observation.environment_state], axis=1))
+    values = np.concatenate(seen)
+    assert len(values) == 2000
+    names = [
+        f"{name}.{k}"
+        for layout in (worlds.agent_layout, worlds.state_layout)
+        for name, width in layout.parts
+        for k in range(width)
+    ]
+    constant = {name for name, spread in zip(names, np.ptp(values, axis=0), strict=True) if spread == 0}
+    assert constant == set().union(*(found for at, found in CONSTANT[task].items() if level <= at))
+
+
+@every_task
+def test_consecutive_resets_differ(task: str) -> None:
+    env = make(task, get_task(task).robots[0], "joint_delta", level="L1")
+    states = [env.reset(seed=0)[0], env.reset()[0], env.reset()[0]]
+    for one, other in pairwise(states):
+        assert all((one[key] != other[key]).any() for key in ("agent_pos", "environment_state"))
+
+
+@every_task
+def test_a_reset_forgets_the_episode_before(task: str) -> None:
+    """What was done, drawn, broken or timed."""
+    used, fresh = started(2, 50, task=task, level="L4"), started(2, 3, task=task, level="L4")
+    actions = random_actions(used, 60)
+    actions[-1, 1] = np.nan
+    trace(used, actions)
+    used.reset(np.arange(2), range(3, 5))
+    seen, expected = used.observe(), fresh.observe()
+    assert seen.agent_pos.tobytes() == expected.agent_pos.tobytes()
+    assert seen.environment_state.tobytes() == expected.environment_state.tobytes()
+    assert seen.instruction == expected.instruction
+    assert_same(trace(used, actions[:20]), trace(fresh, actions[:20]))
+
+
+@every_case
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_bad_action_ends_only_its_world(task: str, robot: str, mode: str, value: float) -> None:
+    clean, hurt = (started(4, **settings(task, robot, mode)) for _ in range(2))
+    actions = random_actions(clean, 12)
+    bad = actions.copy()
+    bad[5, 2, 1] = value
+    expected, found = trace(clean, actions), trace(hurt, bad)
+    assert_same(expected, found, [0, 1, 3])
+    results = [StepResult(*row[: len(StepResult.__dataclass_fields__)]) for row in found]
+    assert [FAULTS[int(r.fault[2])] for r in results] == [""] * 5 + ["action_not_finite"] * 7
+    assert [bool(r.terminated[2]) for r in results] == [False] * 5 + [True] * 7
+    assert all(r.reward[2] == 0 and not r.success[2] for r in results[5:])
+    assert all(np.isfinite(part).all() for row in found for part in row)
+
+
+@every_task
+@pytest.mark.parametrize(("field", "value"), [("qvel", 1e12), ("qpos", np.nan), ("qpos", 1e15)])
+def test_a_diverging_world_is_flagged_and_leaves_no_log(
+    task: str, field: str, value: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    clean, hurt = (started(3, task=task) for _ in range(2))
+    actions = random_actions(clean, 8)
+    expected, found = trace(clean, actions[:3]), trace(hurt, actions[:3])
+    hurt.engine.view(field)[1, 0] = value
+    expected += trace(clean, actions[3:])
+    found += trace(hurt, actions[3:])
+    assert_same(expected, found, [0, 2])
+    results = [StepResult(*row[: len(StepResult.__dataclass_fields__)]) for row in found[3:]]
+    assert {FAULTS[int(r.fault[1])] for r in results} == {"diverged"}
+    assert all(r.terminated.tolist() == [False, True, False] for r in results)
+    assert all(np.isfinite(part).all() for row in found for part in row)
+    assert list(tmp_path.iterdir()) == []
+
+
+@every_task
+def test_a_world_that_broke_costs_no_more_than_the_others(task: str) -> None:
+    """It goes on from its start, where nothing overlaps."""
+    worlds = started(2, task=task, level="L1")
+    hurt = random_actions(worlds, 1)[0]
+    hurt[1] = np.nan
+    worlds.step(hurt)
+    worlds.step(np.zeros_like(hurt))
+    assert abs(worlds.engine.world_data(1).ncon - worlds.engine.world_data(0).ncon) < 20
+
+
+@every_case
+def test_actions_of_another_shape_are_refused_by_name(task: str, robot: str, mode: str) -> None:
+    worlds = started(2, **settings(task, robot, mode))
+    before = worlds.checksum()
+    size = len(worlds.interface.low)
+    for shape in ((size,), (1, size), (2, size + 1), (2, size, 1)):
+        with pytest.raises(EmbodiedError) as caught:
+            worlds.step(np.zeros(shape))
+        assert all(text in str(caught.value) for text in (str(shape), str((2, size)), *worlds.interface.labels))
+    assert (worlds.checksum() == before).all()
+
+
+@every_task
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_level_and_split_starts_clear_of_collisions_and_unsolved(task: str, level: str, split: str) -> None:
+    worlds = started(8, 1000, task=task, level=level, split=split)
+    outcome = worlds.task.judge()
+    assert not outcome.success.any()
+    assert not outcome.lost.any()
+    for world in range(8):
+        data, model = worlds.engine.world_data(world), worlds.engine.world_model(world)
+        mujoco.mj_forward(model, data)
+        for contact in data.contact[: data.ncon]:
+            bodies = [model.body(model.geom_bodyid[geom]).name for geom in contact.geom]
+            assert contact.dist > -RESTING_M, f"seed {1000 + world}: {bodies} overlap by {-contact.dist * 1000:.1f} mm"
+    still = np.zeros((8, len(worlds.interface.low)))
+    assert not any(worlds.step(still).terminated.any() for _ in range(5))
+    assert np.isfinite(worlds.integration_state()).all()
+
+
+@every_case
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_recorded_start_and_its_actions_give_the_same_bits(task: str, robot: str, mode: str, level: str) -> None:
+    """In new worlds, of another number, in another place, which had another episode before."""
+    first = started(3, 20, **settings(task, robot, mode), level=level)
+    start = first.episode_start(2)
+    actions = random_actions(first, 50)
+    again = started(2, 90, **settings(task, robot, mode), level=level)
+    again.step(actions[0, :2])
+    again.restore(1, start)
+    assert again.instructions[1] == first.instructions[2]
+    assert again.observe().agent_pos[1].tobytes() == first.observe().agent_pos[2].tobytes()
+    for action in actions:
+        mine, theirs = first.step(action), again.step(action[[0, 2]])
+        assert first.checksum()[2] == again.checksum()[1]
+        assert mine.reward[2] == theirs.reward[1]
+    assert first.observe().environment_state[2].tobytes() == again.observe().environment_state[1].tobytes()
+
+
+@every_task
+def test_a_start_of_another_model_is_refused(task: str) -> None:
+    worlds = started(1, task=task)
+    start = worlds.episode_start(0)
+    short = type(start)(start.seed, start.state[:-1], start.fields)
+    with pytest.raises(EmbodiedError, match="recorded state has .* numbers, this model"):
+        worlds.restore(0, short)
+
+
+class TorchView:
+    """The same worlds as torch tensors, as a GPU engine will give them."""
+
+    xp = xp_torch
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self.model, self.num_worlds = engine, engine.model, engine.num_worlds
+
+    def view(self, field: str) -> torch.Tensor:
+        values = self._engine.view(field)
+        return torch.from_numpy(values) if values.flags.writeable else torch.tensor(values)
+
+    def vary(self, field: str) -> torch.Tensor:
+        return torch.from_numpy(self._engine.vary(field))
+
+
+@pytest.fixture
+def double_precision() -> Any:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+@every_task
+@pytest.mark.usefixtures("double_precision")
+def test_judgement_and_state_run_on_torch(task: str) -> None:
+    worlds = started(6, task=task, level="L4")
+    for action in random_actions(worlds, 60):
+        worlds.step(action)
+    on_torch = worlds.spec.bind(TorchView(worlds.engine), worlds.robot)
+    for name, values in worlds.task.parameters().items():
+        on_torch.parameters()[name][...] = torch.from_numpy(values)
+    np.testing.assert_allclose(on_torch.state().numpy(), worlds.task.state(), rtol=1e-12, atol=1e-15)
+    for name, values in vars(worlds.task.judge()).items():
+        found = getattr(on_torch.judge(), name)
+        assert isinstance(found, torch.Tensor), name
+        np.testing.assert_allclose(found.numpy(), values, rtol=1e-9)
+    tick = np.arange(6) * 300
+    worlds.task.before_step(tick)
+    expected = {name: values.copy() for name, values in worlds.engine.varied().items()}
+    on_torch.before_step(torch.from_numpy(tick))
+    assert all((values == expected[name]).all() for name, values in worlds.engine.varied().items())
+
+
+@every_case
+@pytest.mark.usefixtures("double_precision")
+def test_control_runs_on_torch(task: str, robot: str, mode: str) -> None:
+    worlds = started(6, **settings(task, robot, mode))
+    on_torch = ArmControl(worlds.robot, TorchView(worlds.engine), mode, worlds.config.control_hz)
+    on_torch.reset(torch.arange(6))
+    for action in random_actions(worlds, 10).astype(np.float64):
+        on_torch.apply(torch.from_numpy(action))
+        worlds.control.apply(action)
+        np.testing.assert_allclose(on_torch.joint_target.numpy(), worlds.control.joint_target, rtol=1e-9, atol=1e-12)
+        worlds.engine.step(20)
+
+
+def test_a_config_is_the_key_to_its_worlds() -> None:
+    """Metadata say enough to build the same worlds again."""
+    worlds = Worlds(config(level="L3", split="light", control_mode="ee_delta", factors={"mass": 0.5}), 1)
+    saved = worlds.metadata()["config"]
+    again = Worlds(config(**{**saved, "cameras": None}), 1)
+    assert again.metadata() == worlds.metadata()
