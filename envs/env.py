@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium
 import mujoco
 import numpy as np
+from gymnasium import spaces
 
 from embodied.envs.config import EnvConfig
 from embodied.envs.spaces import Shown, action_space, row
@@ -26,6 +27,8 @@ class GroundEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
     (bool), `progress` (float in [0, 1]) and `fault` (its name, or empty).
     Raises EmbodiedError for unknown names and for actions of another shape.
     """
+
+    observation_space: spaces.Dict
 
     def __init__(self, config: EnvConfig, render_mode: str | None = None) -> None:
         if render_mode is not None and render_mode not in RENDER_MODES:

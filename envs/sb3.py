@@ -23,6 +23,8 @@ class SB3VecEnv(VecEnv):
     Wrap it in SB3's VecMonitor for its logs.
     """
 
+    observation_space: spaces.Dict
+
     def __init__(self, env: GroundVectorEnv) -> None:
         if env.autoreset_mode != AutoresetMode.SAME_STEP:
             raise EmbodiedError(f"autoreset_mode {env.autoreset_mode.value}: Stable-Baselines3 needs SameStep")

@@ -29,6 +29,7 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
     SAME_STEP, with `final_obs` and `final_info`, or DISABLED, with reset(options={"reset_mask": (N,) bool}).
     """
 
+    observation_space: spaces.Dict
     single_observation_space: spaces.Dict
 
     def __init__(
@@ -49,7 +50,8 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
         self.worlds = Worlds(config, num_envs)
         self._shown = Shown(self.worlds)
         self.single_observation_space, self.single_action_space = self._shown.space, action_space(self.worlds)
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        parts = self.single_observation_space.items()
+        self.observation_space = spaces.Dict({name: batch_space(part, num_envs) for name, part in parts})
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._generators = [seeding.np_random()[0] for _ in range(num_envs)]  # of each world's episodes' seeds
         self._ended = np.zeros(num_envs, bool)

@@ -79,7 +79,7 @@ def test_infos_tell_how_an_episode_ended(monkeypatch: pytest.MonkeyPatch) -> Non
     assert [info["is_success"] for info in infos] == [False, False]
     for i, info in enumerate(infos):
         assert env.observation_space.contains(info["terminal_observation"])
-        assert (info["terminal_observation"]["environment_state"] != shown["environment_state"][i]).any()
+        assert (info["terminal_observation"]["environment_state"] != flat(shown)["environment_state"][i]).any()
 
 
 def test_pixels_are_one_level_deep() -> None:
