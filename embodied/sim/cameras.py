@@ -10,8 +10,9 @@ import numpy as np
 from embodied.core import PHYSICS_HZ
 from embodied.errors import unknown
 from embodied.sim.engine import Engine
-from embodied.sim.gl import ensure_gl
+from embodied.sim.gl import make_renderer
 
+DECOR_GROUP = 4  # of geoms that only pictures for people show
 _PLAIN_FLAGS = (
     mujoco.mjtRndFlag.mjRND_SHADOW,
     mujoco.mjtRndFlag.mjRND_REFLECTION,
@@ -26,6 +27,8 @@ class Camera:
     def __init__(self, engine: Engine, height: int, width: int, beauty: bool = False) -> None:
         self._engine, self._size, self._beauty = engine, (height, width), beauty
         self._renderer: mujoco.Renderer | None = None
+        self._shown = mujoco.MjvOption()
+        self._shown.geomgroup[DECOR_GROUP] = beauty
         self._names = [engine.model.camera(i).name for i in range(engine.model.ncam)]
 
     def rgb(self, world: int, camera: str) -> np.ndarray:
@@ -53,16 +56,15 @@ class Camera:
             raise unknown("camera", camera, self._names)
         model = self._engine.world_model(world)
         renderer = self._renderer = self._renderer or self._make(model)
-        renderer.update_scene(self._engine.world_data(world), camera)
+        renderer.update_scene(self._engine.world_data(world), camera, self._shown)
         return renderer
 
     def _make(self, model: mujoco.MjModel) -> mujoco.Renderer:
-        ensure_gl()
         plain = model.vis.quality
         kept = (plain.shadowsize, plain.offsamples, plain.numslices, plain.numstacks)
         if self._beauty:  # the context reads these once, when it is made
-            plain.shadowsize, plain.offsamples, plain.numslices, plain.numstacks = 4096, 8, 32, 16
-        renderer = mujoco.Renderer(model, *self._size)
+            plain.shadowsize, plain.offsamples, plain.numslices, plain.numstacks = 2048, 4, 24, 12
+        renderer = make_renderer(model, *self._size)
         plain.shadowsize, plain.offsamples, plain.numslices, plain.numstacks = kept
         if not self._beauty:
             for flag in _PLAIN_FLAGS:

@@ -34,7 +34,7 @@ class Samples:
     goal_vel_w: Tensor  # (k, 3)
     gripper: Tensor  # (k,)
     completion: Tensor  # (k,)
-    goal_view: Tensor  # (k, cameras, 2) row and column of the goal in each picture, in [-1, 1]; nan where it is not seen
+    goal_view: Tensor  # (k, cameras, 2) row and column of the goal in each picture, in [-1, 1]; nan where unseen
     agent_pos: Tensor  # (T, P)
     action: Tensor  # (T, A) as the expert intended it
     sentences: tuple[str, ...]

@@ -15,7 +15,9 @@ class FilmConv(nn.Module):
     named. A bigger backbone takes the same place: (n, C, H, W) and (n, text width) to (n, `size`).
     """
 
-    def __init__(self, channels: int, text_width: int, widths: tuple[int, int, int] = (32, 32, 32), heads: int = 8) -> None:
+    def __init__(
+        self, channels: int, text_width: int, widths: tuple[int, int, int] = (32, 32, 32), heads: int = 8
+    ) -> None:
         super().__init__()
         first, middle, last = widths
         self.patches = nn.Conv2d(channels + 2, first, 4, stride=4)

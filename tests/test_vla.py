@@ -1,0 +1,172 @@
+"""The reference dual system: its words, its memory, its fixed batches, its files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from embodied.core import Observation, Payload, PolicySpec
+from embodied.errors import EmbodiedError
+from embodied.policies.training.joint import _gaze_loss
+from embodied.policies.training.samples import _goal_view
+from embodied.policies.vla.agents import BATCH, ChunkController, VLAPlanner, padded
+from embodied.policies.vla.network import DualSystemNet, NetConfig
+from embodied.policies.vla.run_folder import INFO, WEIGHTS, RunFolder, RunInfo, load_net, load_policy, read_run
+from embodied.policies.vla.text import PADDING, UNKNOWN, Vocabulary
+
+AGENT = (("joint_pos", 7), ("joint_vel", 7), ("gripper_width", 1), ("tcp_pos_w", 3), ("tcp_rot6d", 6))
+SIDE = 32
+
+
+@pytest.fixture(scope="module")
+def net() -> DualSystemNet:
+    torch.manual_seed(0)
+    return DualSystemNet(NetConfig(("belt", "red", "tote"), AGENT, ("front",), action_size=7, image_size=SIDE)).eval()
+
+
+def observed(rows: int, tick: int, seed: int = 0) -> Observation:
+    rng = np.random.default_rng(seed)
+    return Observation(
+        tick=np.full(rows, tick),
+        agent_pos=rng.normal(size=(rows, 24)),
+        environment_state=np.zeros((rows, 0)),
+        instruction=("Take the red tote.",) * rows,
+        pixels={"front": rng.integers(0, 256, (rows, SIDE, SIDE, 3), dtype=np.uint8)},
+        pixels_tick=np.full(rows, tick),
+    )
+
+
+def test_words_are_known_unknown_or_padding() -> None:
+    vocabulary = Vocabulary.of(["Take the RED tote.", "the tote"])
+    tokens = vocabulary.encode(["red, tote!", "purple tote"])
+    assert vocabulary.words == ("red", "take", "the", "tote")
+    assert tokens[0, :3].tolist() == [2, 5, PADDING]
+    assert tokens[1, 0] == UNKNOWN
+
+
+def test_a_long_sentence_is_cut() -> None:
+    assert Vocabulary(("a",), length=3).encode(["a a a a a"]).tolist() == [[2, 2, 2]]
+
+
+@pytest.mark.parametrize("rows", [1, 5, BATCH, BATCH + 3])
+def test_inference_runs_in_one_batch_size_and_returns_every_row(rows: int) -> None:
+    seen: list[int] = []
+
+    def run(ids: np.ndarray) -> list[torch.Tensor]:
+        seen.append(len(ids))
+        return [torch.from_numpy(ids)]
+
+    assert padded(rows, run)[0].tolist() == list(range(rows))
+    assert set(seen) == {BATCH}
+
+
+def test_a_plan_does_not_depend_on_the_neighbours(net: DualSystemNet) -> None:
+    together = VLAPlanner(net)
+    together.reset(np.arange(20), range(20))
+    many = together.plan(observed(20, 0), np.arange(20))
+    for world in (0, 7, 19):
+        alone = VLAPlanner(net)
+        alone.reset(np.array([0]), [0])
+        one = alone.plan(observed(20, 0).rows(np.array([world])), np.array([0]))
+        assert np.array_equal(one.latent[0], many.latent[world])
+        assert np.array_equal(one.goal_pos_w[0], many.goal_pos_w[world])
+
+
+def test_payload_is_well_formed(net: DualSystemNet) -> None:
+    planner = VLAPlanner(net)
+    planner.reset(np.arange(3), range(3))
+    payload = planner.plan(observed(3, 0), np.arange(3))
+    assert payload.latent.shape == (3, planner.latent_size)
+    assert np.allclose(np.linalg.norm(payload.goal_quat_wxyz, axis=1), 1)
+    assert ((payload.completion >= 0) & (payload.completion <= 1)).all()
+    assert (np.abs(payload.gripper) <= 1).all()
+
+
+def test_the_planner_remembers_the_picture_of_half_a_second_ago(net: DualSystemNet) -> None:
+    planner = VLAPlanner(net)
+    planner.reset(np.array([0]), [0])
+    pictures = {tick: np.full((1, SIDE, SIDE, 3), tick % 251, np.uint8) for tick in range(0, 500, 50)}
+    for tick, picture in pictures.items():
+        then = planner._then(0, tick, picture)
+        assert (then == pictures[max(0, tick - 200)]).all()
+    planner.reset(np.array([0]), [1])
+    assert (planner._then(0, 0, pictures[450]) == pictures[450]).all()
+
+
+def test_what_is_privileged_does_not_reach_a_trained_policy(net: DualSystemNet) -> None:
+    planner = VLAPlanner(net)
+    planner.reset(np.arange(2), range(2))
+    clean = planner.plan(observed(2, 0), np.arange(2))
+    planner.reset(np.arange(2), range(2))
+    told = planner.plan(replace(observed(2, 0), environment_state=np.full((2, 5), 9.0)), np.arange(2))
+    assert np.array_equal(clean.latent, told.latent)
+
+
+def test_a_chunk_is_executed_before_the_next(net: DualSystemNet) -> None:
+    controller = ChunkController(net, PolicySpec(control_mode="ee_delta", control_hz=200))
+    controller.reset(np.arange(2), [0, 1])
+    payload = Payload.empty(2, net.planner.latent_size)
+    asked: list[int] = []
+    predict = controller._predict
+    controller._predict = lambda *args: (asked.append(len(args[0])), predict(*args))[1]  # type: ignore[method-assign,func-returns-value]
+    for step in range(11):
+        if step == 7:
+            controller.reset(np.array([1]), [5])
+        action = controller.act(observed(2, 2 * step, seed=step), payload, np.zeros(2))
+        assert action.shape == (2, 7)
+        assert (np.abs(action) <= 1).all()
+    assert asked == [2, 2, 1, 1]  # steps 0, 5, world 1 at 7, world 0 at 10
+
+
+def test_the_goal_in_view() -> None:
+    straight_down = {"pos_w": [0, 0, 2.0], "mat_w": np.eye(3).ravel().tolist(), "fovy_deg": 90.0}
+    view = _goal_view(np.array([[0, 0, 0], [1.0, 0, 0], [0, 1.0, 0], [9, 0, 0], [0, 0, 3.0]]), [straight_down, None])
+    assert np.allclose(view[:3, 0], [[0, 0], [0, 0.5], [-0.5, 0]])  # row down, column right
+    assert np.isnan(view[3:, 0]).all()  # beside the picture, behind the camera
+    assert np.isnan(view[:, 1]).all()
+
+
+def test_the_gaze_loss_wants_the_goals_cell() -> None:
+    side = 4
+    view = torch.tensor([[[-0.75, 0.25]]])  # middle of row 0, column 2
+    gaze = torch.full((1, 1, side * side), -20.0)
+    gaze[0, 0, 2] = 0.0
+    assert _gaze_loss(gaze, view) < 1e-6
+    assert _gaze_loss(gaze.roll(1, dims=2), view) > 10
+    assert _gaze_loss(gaze, torch.full((1, 1, 2), torch.nan)) == 0
+
+
+def run_info(net: DualSystemNet) -> RunInfo:
+    config = {"control_mode": "ee_delta", "control_hz": 200, "camera_hz": 8}
+    return RunInfo.of(net.config, {"task": "T", "robot": "arm", "config": config, "planner_hz": 8.0}, [Path("a.hdf5")])
+
+
+def test_a_run_folder_gives_back_what_was_saved(net: DualSystemNet, tmp_path: Path) -> None:
+    RunFolder(tmp_path).save(net, run_info(net), [{"step": 1}], None)
+    loaded = load_net(tmp_path)
+    assert read_run(tmp_path) == run_info(net)
+    for name, value in net.state_dict().items():
+        assert torch.equal(value, loaded.state_dict()[name])
+    assert load_policy(tmp_path).config.planner_hz == 8.0
+
+
+def test_what_is_no_run_folder_is_named(net: DualSystemNet, tmp_path: Path) -> None:
+    with pytest.raises(EmbodiedError, match="not a run folder"):
+        read_run(tmp_path)
+    RunFolder(tmp_path).save(net, run_info(net), [], None)
+    weights = (tmp_path / WEIGHTS).read_bytes()
+    (tmp_path / WEIGHTS).write_bytes(weights[: len(weights) // 2])
+    with pytest.raises(EmbodiedError, match="do not fit"):
+        load_net(tmp_path)
+    stored = json.loads((tmp_path / INFO).read_text())
+    (tmp_path / INFO).write_text(json.dumps({**stored, "schema_version": 99}))
+    with pytest.raises(EmbodiedError, match="schema version 99"):
+        read_run(tmp_path)
+    (tmp_path / INFO).write_text("{")
+    with pytest.raises(EmbodiedError, match="not JSON"):
+        read_run(tmp_path)
