@@ -79,7 +79,8 @@ def trials_of(args: argparse.Namespace) -> list[Trial]:
         for drop, delay_ms in product(dict.fromkeys(args.drop), dict.fromkeys(args.delay_ms))
     ]
     place = Place(args.task, args.split, args.robot)
-    policies, levels = {name: name for name in args.policy}, list(dict.fromkeys(args.level))
+    names = [str(Path(name)) for name in args.policy]  # a folder is the same with a slash at its end
+    policies, levels = {name: name for name in names}, list(dict.fromkeys(args.level))
     return plan_trials(policies, place, levels, timings, seeds, args.num_envs)
 
 
