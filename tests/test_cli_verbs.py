@@ -17,7 +17,7 @@ import av
 import numpy as np
 import pytest
 
-from embodied.benchmark import throughput
+from embodied.benchmark import footage, throughput
 from embodied.benchmark.results_file import read_results
 from embodied.cli import demo, main, view
 from embodied.datasets.reader import Dataset
@@ -376,3 +376,15 @@ def test_demo_replaces_only_a_demo(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "go on with it likewise" in refused(capsys, "demo", "-o", folder, "--resume")
     demo.claim(folder, quick=False, resume=False)
     assert sorted(path.name for path in folder.iterdir()) == ["demo.json", "notes"]
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "said"),
+    [
+        ([3, 4], [7], "The first seeds that succeeded 3, 4 and that failed 7."),
+        ([3], [], "The first seeds that succeeded 3. None of 50 failed."),
+        ([], [7], "The first seeds that failed 7. None of 50 succeeded."),
+    ],
+)
+def test_what_a_film_shows(good: list[int], bad: list[int], said: str) -> None:
+    assert footage._caption(good, bad, 50) == said

@@ -35,9 +35,11 @@ def _exhibit(results: Results, trial: Trial, count: int, workers: Workers, stage
     clips = film(trial, [*good, *bad], shot, workers, stage)
     pairs = zip_longest(clips[: len(good)], clips[len(good) :])
     beside = [clip for clip in chain.from_iterable(pairs) if clip is not None]
-    caption = f"The first {_count(good, 'success', 'successes')} and {_count(bad, 'failure', 'failures')} by seed."
-    return Exhibit(trial.title, caption, grid_video(beside))
+    return Exhibit(trial.title, _caption(good, bad, len(cell.episodes)), grid_video(beside))
 
 
-def _count(seeds: Sequence[int], one: str, many: str) -> str:
-    return f"{len(seeds) or 'no'} {one if len(seeds) == 1 else many}"
+def _caption(good: Sequence[int], bad: Sequence[int], episodes: int) -> str:
+    """Which seeds are shown, and why these."""
+    parts = [f"{what} {', '.join(map(str, seeds))}" for what, seeds in (("succeeded", good), ("failed", bad)) if seeds]
+    missing = f" None of {episodes} {'failed' if good else 'succeeded'}." if not (good and bad) else ""
+    return f"The first seeds that {' and that '.join(parts)}.{missing}"
