@@ -101,6 +101,10 @@ class Totes:
         velocity = view("qvel")[rows[:, None], self._qvel[tote, :3]]
         return view("xpos")[rows, bodies], view("xmat")[rows, bodies], velocity
 
+    def push(self, tote: Array, force_n: Array) -> None:
+        """Pushes each world's `tote` (N,) with a horizontal force (N, 2) in N until told otherwise."""
+        self._engine.view("xfrc_applied")[self._rows, self._body_ids[tote], :2] = force_n
+
     def place(self, world: int, tote: int, pos_w: np.ndarray, yaw: float) -> None:
         """Sets one tote upright somewhere, at rest."""
         pose = np.array([*pos_w, np.cos(yaw / 2), 0, 0, np.sin(yaw / 2)])

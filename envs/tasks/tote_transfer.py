@@ -20,6 +20,9 @@ from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
 from embodied.sim.engine import ROT6D_OF_XMAT, Engine
 
+PUSH_TICKS = 80
+PUSH_M_S2 = (9.5, 12.0)  # force for its mass; the belt's friction holds 7.8 of it, so the tote slides 5 to 15 cm
+EVENT_STREAM = 0x4C34  # of random numbers, apart from those of the table's variables
 GRASP_DEPTH_M = 0.02  # of the pads' middle below the rim
 TOTE = ToteSize()
 RAIL_GAP_M = 0.002
@@ -52,6 +55,7 @@ class ToteTransfer:
             "size": xp.zeros((n, 2)),  # length, width of the named tote, m
             "present": xp.zeros((n, len(TOTES))),
             "speed_after": xp.zeros(n),  # of the belt from event_tick on, m/s
+            "push": xp.zeros((n, 2)),  # N along x and y on the named tote from event_tick on
             "event_tick": xp.zeros(n, dtype=xp.int64),
         }
 
@@ -106,17 +110,23 @@ class ToteTransfer:
                 self._totes.paint(world, k, COLOURS[drawn["colour"][k]])
 
     def _schedule(self, world: int, seed: int, variation: Variation, drawn: dict[str, Any]) -> None:
-        """At L4 the belt changes its speed once, between 1 and 4 s after the start."""
-        rng = variation.stream(seed, "belt_speed")
-        rng.uniform()  # the speed's own draw
-        after = float(rng.uniform(0.0, 0.15)) if variation.level == "L4" else drawn["belt_speed"]
-        drawn["belt_speed_after"], drawn["event_s"] = after, float(rng.uniform(1.0, 4.0))
-        self._goal["speed_after"][world] = after
-        self._goal["event_tick"][world] = int(drawn["event_s"] * PHYSICS_HZ)
+        """At L4 one thing happens, 1 to 4 s after the start: the belt changes its speed, or the named tote is pushed."""
+        rng, goal = np.random.default_rng((seed, EVENT_STREAM)), self._goal
+        speed, push, pushed = drawn["belt_speed"], (0.0, 0.0), bool(rng.random() < 0.5)
+        if variation.level == "L4":
+            angle, force = rng.uniform(-np.pi, np.pi), drawn["mass"] * rng.uniform(*PUSH_M_S2)
+            push = (float(force * np.cos(angle)), float(force * np.sin(angle))) if pushed else push
+            speed = speed if pushed else float(rng.uniform(0.0, 0.15))
+        drawn["belt_speed_after"], drawn["push_n"], drawn["event_s"] = speed, push, float(rng.uniform(1.0, 4.0))
+        goal["speed_after"][world], goal["push"][world] = speed, push
+        goal["event_tick"][world] = int(drawn["event_s"] * PHYSICS_HZ)
 
     def before_step(self, tick: Array) -> None:
         xp, goal = self._engine.xp, self._goal
-        self._belt.set_speed(xp.where(tick >= goal["event_tick"], goal["speed_after"], self._belt.speed()))
+        due = tick >= goal["event_tick"]
+        self._belt.set_speed(xp.where(due, goal["speed_after"], self._belt.speed()))
+        pushing = due & (tick < goal["event_tick"] + PUSH_TICKS)
+        self._totes.push(goal["tote"], xp.where(pushing[:, None], goal["push"], 0.0))
 
     def _slot_pos_w(self) -> Array:
         return self._rack.slot_w(self._goal["slot"])
