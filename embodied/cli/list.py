@@ -7,12 +7,13 @@ import json
 from typing import Any
 
 from embodied.envs.registry import get_robot, get_task, robot_names, task_names
+from embodied.envs.variation import markdown_table
 from embodied.errors import unknown
 from embodied.policies.catalog import BUILT_IN
 from embodied.robots.robot import CONTROL_MODES
 
 HELP = "List the tasks, robots, control modes and policies there are: the names that all other verbs take."
-EXAMPLE = "embodied list tasks --json"
+EXAMPLE = "embodied list tasks --json\nembodied list --factors ToteTransfer"
 MODES = {
     "joint": "joint angles to go to, at most as fast as the joints may",
     "joint_delta": "joint velocities",
@@ -24,11 +25,17 @@ POLICIES = {**BUILT_IN, "FOLDER": "a run that `embodied train` wrote"}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     parser.add_argument("kind", nargs="?", help="tasks, robots, control_modes or policies (default: all)")
+    parser.add_argument("--factors", metavar="TASK", help="what varies in a task, by how much at each level")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print one kind of things, or all."""
+    if args.factors is not None:
+        table = get_task(args.factors).table
+        rows = [{key: str(value) for key, value in vars(variable).items()} for variable in table]
+        print(json.dumps(rows, indent=2) if args.json else markdown_table(table))
+        return 0
     found = catalogue()
     if args.kind is not None:
         if args.kind not in found:
