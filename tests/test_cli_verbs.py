@@ -349,7 +349,7 @@ def test_demo(blank: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert f"Go on with: embodied demo --quick -o {folder}" in capsys.readouterr().err
     collected = (folder / "demonstrations-L1.hdf5").stat().st_mtime_ns
     assert embodied(*words, "--resume") == 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith(f"{folder}/report.html: trained succeeds in ")
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"{folder}/report.html: The trained policy succeeds in ")
     assert (folder / "demonstrations-L1.hdf5").stat().st_mtime_ns == collected
     cells = read_results(folder / "results.json").cells
     assert [cell.label for cell in cells] == ["expert", "trained", "random", "expert", "expert", "trained", "trained"]

@@ -204,7 +204,7 @@ def test_report_is_written_whole(tmp_path):
 
 def test_headline_states_rate_interval_and_episodes():
     assert views.headline(FULL) == (
-        "Trained succeeds in 82% of episodes at L1 (95% interval 68–91%, 40 episodes) "  # noqa: RUF001
+        "The Trained policy succeeds in 82% of episodes at L1 (95% interval 68–91%, 40 episodes) "  # noqa: RUF001
         "and 78% at L2 (95% interval 62–88%, 40 episodes)."  # noqa: RUF001
     )
     late = results(cell("trained", 20, delay=100.0), cell("random", 0, hz=None))

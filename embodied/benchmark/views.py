@@ -218,7 +218,7 @@ def headline(results: Results, subject: str = "trained") -> str:
     """One sentence: what the subject scored in each scene, e.g. for the last line of a command."""
     found = scores(results, subject_of(results, subject))
     parts = [f"{s.share}{'' if i else ' of episodes'} at {s.scene.title} ({s.basis})" for i, s in enumerate(found)]
-    return f"{found[0].cell.label} succeeds in {_listed(parts)}."
+    return f"The {found[0].cell.label} policy succeeds in {_listed(parts)}."
 
 
 def _listed(parts: Sequence[str]) -> str:
