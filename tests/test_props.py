@@ -170,7 +170,7 @@ def test_a_tote_set_into_a_slot_stays_there_and_counts(slot: int) -> None:
     centre = worlds.task.state()[0, worlds.state_layout.slices()["slot_pos_w"]]
     named = int(worlds.task.parameters()["tote"][0])
     at = worlds.model.joint(TOTES[named]).qposadr[0]
-    worlds.engine.view("qpos")[0, at : at + 7] = [*(centre + [0.004, -0.004, 0.02]), 1, 0, 0, 0]
+    worlds.engine.view("qpos")[0, at : at + 7] = [*(centre + np.array([0.004, -0.004, 0.02])), 1, 0, 0, 0]
     worlds.engine.refresh(np.array([0]))
     run(worlds, 1.5)
     rest = worlds.engine.view("qpos")[0, at : at + 3]
