@@ -102,9 +102,7 @@ def test_a_held_frame_is_shown_with_its_age() -> None:
         assert env.observation_space.contains(shown)
         frames.append(shown["pixels"]["overview"])
         ages.append(float(shown["pixels_age"][0]))
-    assert ages == pytest.approx(
-        [0, 0.05, 0.1, 0, 0.05, 0, 0.05]
-    )  # due at ticks 0, 50, 100
+    assert ages == pytest.approx([0, 0.05, 0.1, 0, 0.05, 0, 0.05])  # due at ticks 0, 50, 100
     assert (frames[0] == frames[2]).all()
     assert not np.shares_memory(frames[0], frames[2])
     assert (frames[2] != frames[3]).any()
