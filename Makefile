@@ -40,10 +40,10 @@ check: setup  ## lint, formatting, types, layers
 	$(BIN)/lint-imports
 
 test: setup  ## the whole suite
-	$(BIN)/pytest -n $(WORKERS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS)
 
 test-fast: setup  ## without the slow tests
-	$(BIN)/pytest -n $(WORKERS) -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -m "not slow"
 
 build: setup  ## wheel and sdist into dist/, each tried away from this checkout
 	rm -rf build dist

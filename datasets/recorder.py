@@ -66,7 +66,7 @@ class Recorder:
         self._due = np.zeros(0, bool)  # (N,) whether the coming step begins with a frame
         self._states = np.zeros((0, 0))  # (N, D) before the coming step, where a frame is due
 
-    def on_start(self, worlds: Worlds, ids: np.ndarray, episode_index: np.ndarray, observation: Observation) -> None:
+    def on_start(self, worlds: Worlds, ids: np.ndarray, indices: np.ndarray, observation: Observation) -> None:
         if worlds.ticks_per_step * self._record_hz > PHYSICS_HZ:
             control_hz = PHYSICS_HZ // worlds.ticks_per_step
             raise DatasetError(f"record_hz {self._record_hz} is above the control rate of {control_hz} Hz")

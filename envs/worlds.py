@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -23,6 +22,7 @@ from embodied.robots.robot import Robot
 from embodied.sim.cameras import Camera, CameraFeed
 from embodied.sim.cpu import CpuEngine
 from embodied.sim.engine import FAULTS
+from embodied.sim.model_facts import fixed_camera_poses, model_hash
 
 SUCCESS_HOLD_S = 0.5
 
@@ -284,22 +284,6 @@ class Worlds:
             camera.close()
         self._portraits.clear()
         self.engine.close()
-
-
-def fixed_camera_poses(model: mujoco.MjModel) -> dict[str, dict[str, Any]]:
-    """Nominal pose and vertical field of view of the cameras that stand still; x right, y up, looking along -z."""
-    poses = {}
-    for i in np.flatnonzero(model.cam_bodyid == 0).tolist():
-        pos_w, mat_w = model.cam_pos[i].tolist(), model.cam_mat0[i].reshape(-1).tolist()
-        poses[model.camera(i).name] = {"pos_w": pos_w, "mat_w": mat_w, "fovy_deg": float(model.cam_fovy[i])}
-    return poses
-
-
-def model_hash(model: mujoco.MjModel) -> str:
-    """SHA-256 of the compiled model."""
-    buffer = np.zeros(mujoco.mj_sizeModel(model), np.uint8)
-    mujoco.mj_saveModel(model, None, buffer)
-    return hashlib.sha256(buffer.tobytes()).hexdigest()
 
 
 def _finite(values: np.ndarray) -> np.ndarray:

@@ -314,7 +314,7 @@ def test_view_makes_a_video(
 def test_view_in_a_window(short: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     shown: list[float] = []
     slept: list[float] = []
-    window = SimpleNamespace(show=lambda: shown.append(sum(slept)))
+    window = SimpleNamespace(is_open=True, show=lambda: shown.append(sum(slept)))
     monkeypatch.setattr(view, "has_display", lambda: True)
     monkeypatch.setattr(view, "Window", lambda engine: window)
     monkeypatch.setattr(view.time, "sleep", slept.append)

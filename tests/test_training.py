@@ -33,7 +33,7 @@ def make_samples(seed: int) -> Samples:
     episode = torch.arange(EPISODES).repeat_interleave(PLANS)
     zeros = torch.zeros(EPISODES * PLANS)
     return Samples(
-        frames=frames, now=episode, then=episode, sentence=torch.zeros_like(episode), step=step,
+        frames=frames, now=episode, then=episode, sentence=torch.zeros_like(episode), step=step, frame_step=step,
         last_step=(episode + 1) * STEPS - 1, subtask=torch.zeros_like(episode), goal_pos_w=goal_pos,
         goal_rot6d=torch.zeros(len(zeros), 6), goal_vel_w=torch.zeros(len(zeros), 3), gripper=zeros, completion=zeros,
         goal_view=goal_pos[:, None, :2], agent_pos=agent, action=torch.cat([toward, torch.zeros(len(agent), 4)], 1),

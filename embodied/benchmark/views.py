@@ -15,7 +15,7 @@ LEVELS = {
     "L4": "every factor varies, and things change within the episode",
 }
 PALETTE_SIZE = 5  # colours of policies; the next one is kept for policies that know nothing
-UNINFORMED = ("random", "zero")
+UNINFORMED = ("random", "hold", "zero")
 
 
 @dataclass(frozen=True)

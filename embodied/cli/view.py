@@ -116,6 +116,8 @@ class Live:
         if now_s * WINDOW_HZ >= self.shown and self.window is not None:
             self.shown += 1
             time.sleep(max(0.0, self.began["s"] + now_s - time.monotonic()))
+            if not self.window.is_open:
+                raise KeyboardInterrupt("The window was closed.")
             self.window.show()
 
     def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:

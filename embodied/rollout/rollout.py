@@ -67,7 +67,7 @@ class PlanSource(Protocol):
     """A policy that makes plans and tells of them."""
 
     def take_plans(self) -> list[Plan]:
-        """Plans that arrived or were dropped since the last call."""
+        """Plans begun since the last call, each once, with the times at which they will have been done and arrived."""
 
     def mean_plan_age_s(self, world: int) -> float:
         """Mean age of the plan in use over the episode so far."""
@@ -128,6 +128,8 @@ def rollout(
     waiting = iter(enumerate(seeds))
     tally = _Tally(worlds.num_worlds)
     results: dict[int, EpisodeResult] = {}
+    planner = policy if isinstance(policy, PlanSource) else None  # asked once: protocols are slow to check
+    disturbed = policy if isinstance(policy, Disturbed) else None
     clock = 0
     while len(results) < len(seeds):
         on_grid = clock % START_GRID_TICKS < worlds.ticks_per_step
@@ -140,8 +142,8 @@ def rollout(
                 hook.on_start(worlds, started, tally.index[started], observation)
         action = np.asarray(policy.act(observation), np.float32)
         result = worlds.step(action)
-        plans = policy.take_plans() if isinstance(policy, PlanSource) else []
-        intended = policy.intended if isinstance(policy, Disturbed) else None
+        plans = planner.take_plans() if planner is not None else []
+        intended = disturbed.intended if disturbed is not None else None
         for hook in hooks:
             hook.on_step(worlds, Step(observation, action, result, tally.active, plans, intended))
         tally.add(result, worlds.ticks_per_step)
@@ -191,7 +193,7 @@ def _outcome(
         index=index,
         seed=int(seeds[index]),
         instruction=seen.instruction[world],
-        success_once=succeeded >= 0,
+        success_once=succeeded >= 0 and not result.fault[world],
         success_at_end=bool(result.success[world]),
         progress_max=float(tally.progress[world]),
         progress_end=float(result.progress[world]),

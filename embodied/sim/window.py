@@ -40,6 +40,11 @@ class Window:
             mujoco.mj_copyData(self._data, self._model, self._engine.world_data(self._world))
         self._handle.sync()
 
+    @property
+    def is_open(self) -> bool:
+        """False once the user has closed it."""
+        return bool(self._handle.is_running())
+
     def close(self) -> None:
         """Closes the window if it is still open."""
         self._handle.close()

@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from embodied.core import SKILLS
 from embodied.datasets.reader import Dataset
-from embodied.policies.training.samples import Samples, load_samples
+from embodied.errors import EmbodiedError
+from embodied.policies.training.samples import Samples, load_samples, training_episodes
 from embodied.policies.vla.network import DualSystemNet, NetConfig, Thought
 from embodied.policies.vla.run_folder import RunFolder, RunInfo
 from embodied.policies.vla.text import Vocabulary
@@ -101,13 +102,14 @@ def _common_metadata(datasets: Sequence[Path]) -> dict[str, Any]:
     for path, header in zip(datasets, headers, strict=True):
         for key in ("task", "robot", "action_interface", "agent_layout"):
             if header[key] != headers[0][key]:
-                raise ValueError(f"{path} differs from {datasets[0]} in {key}")
+                raise EmbodiedError(f"{path} differs from {datasets[0]} in {key}: {header[key]}, not {headers[0][key]}")
     return headers[0]
 
 
 def _load(datasets: Sequence[Path], config: TrainConfig) -> tuple[Samples, Samples]:
     history_s = NetConfig.history_s
-    return tuple(load_samples(datasets, mask, config.cameras, history_s) for mask in ("train", "valid"))  # type: ignore[return-value]
+    train_part, valid_part = training_episodes(datasets)
+    return tuple(load_samples(part, config.cameras, history_s) for part in (train_part, valid_part))  # type: ignore[return-value]
 
 
 def _net_config(data: Samples, metadata: dict[str, Any], config: TrainConfig) -> NetConfig:
@@ -201,7 +203,7 @@ class _Trainer:
         ages = torch.rand((len(rows), count), generator=self.generator) * self.config.max_age_s
         hz = data.control_hz
         step = torch.minimum(data.step[rows, None] + (ages * hz).long(), data.last_step[rows, None])
-        age_s = (step - data.step[rows, None]) / hz
+        age_s = (step - data.frame_step[rows, None]) / hz
         steps = torch.minimum(step[..., None] + torch.arange(chunk), data.last_step[rows, None, None])
         latent = thought.latent[:, None].expand(-1, count, -1).flatten(0, 1)
         predicted = self.net.controller(data.agent_pos[step].flatten(0, 1), latent, age_s.flatten())

@@ -27,6 +27,7 @@ class Samples:
     then: Tensor  # (k,) row of `frames` a while before
     sentence: Tensor  # (k,) row of `sentences`
     step: Tensor  # (k,) row of the control-rate streams at the plan's time
+    frame_step: Tensor  # (k,) the same when the plan's picture was taken: its age counts from there
     last_step: Tensor  # (k,) last such row of the plan's episode
     subtask: Tensor  # (k,) int64
     goal_pos_w: Tensor  # (k, 3)
@@ -47,33 +48,54 @@ class Samples:
 _LABELS = ("subtask", "goal_pos_w", "goal_rot6d", "goal_vel_w", "gripper", "completion")
 
 
-def load_samples(paths: Sequence[Path], mask: str, cameras: Sequence[str], history_s: float) -> Samples:
-    """Reads the episodes of a mask from some datasets.
+Part = list[tuple[Path, list[int]]]  # numbers of episodes in each dataset
 
-    Raises DatasetError where a set lacks plans or a camera's pictures, or the mask is empty.
+
+def training_episodes(paths: Sequence[Path]) -> tuple[Part, Part]:
+    """Episodes to learn from and, of their own masks, episodes to validate on.
+
+    Where a small set has none of the latter, one in ten of the former is kept apart. Raises DatasetError for fewer
+    than two demonstrations.
     """
+    masks: dict[str, Part] = {"train": [], "valid": []}
+    for path in paths:
+        with Dataset(path) as dataset:
+            for name, part in masks.items():
+                part.append((path, list(dataset.mask(name))))
+    learn, valid = masks["train"], masks["valid"]
+    if not any(numbers for _, numbers in valid):
+        path, numbers = max(learn, key=lambda entry: len(entry[1]))
+        kept = max(1, len(numbers) // 10)
+        valid.append((path, numbers[-kept:]))
+        del numbers[-kept:]
+    if not any(numbers for _, numbers in learn):
+        raise DatasetError(f"too few successful episodes to learn from in {', '.join(map(str, paths))}")
+    return learn, valid
+
+
+def load_samples(part: Part, cameras: Sequence[str], history_s: float) -> Samples:
+    """Reads episodes. Raises DatasetError where a set lacks plans or a camera's pictures."""
     parts: dict[str, list[np.ndarray]] = {
         f.name: [] for f in fields(Samples) if f.name not in ("sentences", "control_hz")
     }
     sentences: dict[str, int] = {}
     frames = steps = 0
-    for path in paths:
+    for path, numbers in part:
         with Dataset(path) as dataset:
             control_hz = float(dataset.header.metadata["config"]["control_hz"])
             poses = dataset.header.metadata.get("camera_poses", {})
-            for number in tqdm(dataset.mask(mask), desc=f"read {path.name} ({mask})", leave=False, disable=None):
+            for number in tqdm(numbers, desc=f"read {path.name}", leave=False, disable=None):
                 episode = dataset.episode(number)
                 rows = _episode_rows(path, episode, cameras, history_s)
                 rows["goal_view"] = _goal_view(rows["goal_pos_w"], [poses.get(name) for name in cameras])
                 rows["now"], rows["then"] = rows["now"] + frames, rows["then"] + frames
-                rows["step"], rows["last_step"] = rows["step"] + steps, rows["last_step"] + steps
+                for name in ("step", "frame_step", "last_step"):
+                    rows[name] = rows[name] + steps
                 said = sentences.setdefault(episode.meta.instruction, len(sentences))
                 rows["sentence"] = np.full(len(rows["now"]), said)
                 frames, steps = frames + len(rows["frames"]), steps + len(rows["action"])
                 for name, values in rows.items():
                     parts[name].append(values)
-    if not parts["now"]:
-        raise DatasetError(f"no plans to learn from in mask {mask!r} of {', '.join(str(path) for path in paths)}")
     joined = {name: torch.from_numpy(np.concatenate(values)) for name, values in parts.items()}
     return Samples(**joined, sentences=tuple(sentences), control_hz=control_hz)
 
@@ -87,13 +109,15 @@ def _episode_rows(path: Path, episode: Episode, cameras: Sequence[str], history_
     agent, action, plans = episode.streams["agent_pos"], episode.streams["intended"], episode.plans
     tick = plans["tick_frame"]
     step = np.searchsorted(agent.tick, tick, side="right") - 1
+    now = np.maximum(np.searchsorted(taken, tick, side="right") - 1, 0)
     labels = {name: plans[name] for name in _LABELS if name != "goal_rot6d"}
     labels["goal_rot6d"] = quat_to_rot6d(plans["goal_quat_wxyz"])
     return {
         "frames": np.stack([episode.obs[f"{name}{IMAGE_SUFFIX}"] for name in cameras], axis=1),
-        "now": np.maximum(np.searchsorted(taken, tick, side="right") - 1, 0),
+        "now": now,
         "then": np.maximum(np.searchsorted(taken, tick - history_s * PHYSICS_HZ, side="right") - 1, 0),
         "step": step,
+        "frame_step": np.searchsorted(agent.tick, taken[now], side="right") - 1,
         "last_step": np.full(len(step), len(action.tick) - 1),
         "agent_pos": agent.value.astype(np.float32),
         "action": action.value.astype(np.float32),

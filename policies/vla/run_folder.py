@@ -137,7 +137,7 @@ def load_net(path: Path) -> DualSystemNet:
     try:
         net.load_state_dict(load_file(path / WEIGHTS))
     except Exception as error:
-        raise EmbodiedError(f"the weights {path / WEIGHTS} do not fit {INFO}: {error}") from error
+        raise EmbodiedError(f"the weights {path / WEIGHTS} do not fit {INFO}: {str(error).splitlines()[0]}") from error
     return net.eval()
 
 
