@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import Any
 
-import mujoco
 import numpy as np
 
 from embodied.core import PHYSICS_HZ, Array, Layout, Observation, seconds_to_ticks

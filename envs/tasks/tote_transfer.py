@@ -110,7 +110,7 @@ class ToteTransfer:
                 self._totes.paint(world, k, COLOURS[drawn["colour"][k]])
 
     def _schedule(self, world: int, seed: int, variation: Variation, drawn: dict[str, Any]) -> None:
-        """At L4 one thing happens, 1 to 4 s after the start: the belt changes its speed, or the named tote is pushed."""
+        """At L4 one thing happens 1 to 4 s after the start: the belt changes its speed, or the named tote is pushed."""
         rng, goal = np.random.default_rng((seed, EVENT_STREAM)), self._goal
         speed, push, pushed = drawn["belt_speed"], (0.0, 0.0), bool(rng.random() < 0.5)
         if variation.level == "L4":
