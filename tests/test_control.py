@@ -45,6 +45,10 @@ def test_the_interface_says_what_numbers_mean(mode: str) -> None:
     np.testing.assert_allclose(interface.to_physical(-np.ones(len(interface.low))), interface.low)
 
 
+def test_the_leads_are_those_of_the_design() -> None:
+    assert (JOINT_LEAD_RAD, EE_LEAD_M) == (0.1, 0.03)
+
+
 def test_an_unknown_mode_names_those_there_are() -> None:
     with pytest.raises(ValueError, match=r"'torque' not found.*joint_delta"):
         ARM.interface("torque")

@@ -81,6 +81,7 @@ def test_an_absolute_mode_holds_the_pose_at_the_start_of_the_stop() -> None:
 
 def test_each_world_holds_the_pose_of_its_own_stop() -> None:
     made = limits(lambda observation: observation.agent_pos)
+    held = np.zeros((2, 3))
     for step in range(20):  # world 1 stops ten steps after world 0; the measured pose changes all the time
         stop = np.array([True, step >= 10])
         held = made.apply(np.ones((2, 3)), stop, observed(np.full((2, 3), 0.01 * step)))

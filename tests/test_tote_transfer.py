@@ -27,9 +27,9 @@ def test_at_l4_one_thing_happens_in_each_episode(changing: Worlds) -> None:
     changing.reset(np.arange(N), list(range(N)))
     drawn = [changing.variation_of(world) for world in range(N)]
     slots = changing.state_layout.slices()
-    rest = np.zeros((N, 8))
+    rest, state = np.zeros((N, 8)), changing.observe().environment_state
     moved = np.zeros(N)  # how far each named tote went across the belt
-    start = changing.observe().environment_state[:, slots["tote_pos_w"]][:, 0]
+    start = state[:, slots["tote_pos_w"]][:, 0]
     for _ in range(int(4.2 * 20)):
         changing.step(rest)
         state = changing.observe().environment_state

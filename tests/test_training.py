@@ -60,14 +60,16 @@ def test_training_learns_what_the_picture_shows() -> None:
 
 def test_the_same_seed_trains_the_same_weights() -> None:
     first, second = make_trainer(), make_trainer()
-    list(first.run()), list(second.run())
+    for trainer in (first, second):
+        list(trainer.run())
     for name, value in first.net.state_dict().items():
         assert torch.equal(value, second.net.state_dict()[name]), name
 
 
 def test_another_seed_trains_others() -> None:
     first, second = make_trainer(), make_trainer(replace(CONFIG, seed=1))
-    list(first.run()), list(second.run())
+    for trainer in (first, second):
+        list(trainer.run())
     assert not torch.equal(first.net.planner.heads.weight, second.net.planner.heads.weight)
 
 

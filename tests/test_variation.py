@@ -172,3 +172,12 @@ def test_the_documented_table_is_the_tasks() -> None:
     page = (Path(__file__).parent.parent / "docs" / "tasks.md").read_text(encoding="utf-8")
     for name in task_names():
         assert markdown_table(get_task(name).table) in page, f"docs/tasks.md: embodied list --factors {name}"
+
+
+def test_encoder_bias_is_felt_and_changes_nothing_else() -> None:
+    true, biased = (started(1, level="L1", factors={"encoder_bias": bias}) for bias in (0.0, 0.01))
+    felt = biased.observe().agent_pos - true.observe().agent_pos
+    joints = biased.agent_layout.slices()["joint_pos"]
+    np.testing.assert_allclose(felt[:, joints], 0.01)
+    assert (np.delete(felt, range(7)[joints], axis=1) == 0).all()
+    assert (true.checksum() == biased.checksum()).all()
