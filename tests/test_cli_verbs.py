@@ -162,11 +162,22 @@ def test_wrong_words(
     assert list(tmp_path.iterdir()) == []
 
 
+def _heed_sigint() -> None:
+    """A suite that itself runs in the background hands down a deaf ear for Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_keeps_what_is_whole_and_says_how_to_go_on(plain: Path, tmp_path: Path) -> None:
     path = tmp_path / "cut.hdf5"
     words = ["collect", TASK, "-o", str(path), "--level", "L1", "--seed", str(FIRST), "--no-cameras"]
     words += ["--workers", "2", "--num-envs", "1", "--episodes"]
-    child = subprocess.Popen([COMMAND, *words, "60"], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    child = subprocess.Popen(
+        [COMMAND, *words, "60"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=_heed_sigint,  # noqa: PLW1509  (no threads of ours run here)
+    )
     try:
         waited_until = time.monotonic() + 60
         while not part_files(path) and time.monotonic() < waited_until:

@@ -109,6 +109,8 @@ def test_without_cameras_and_privilege_nothing_is_made_up() -> None:
 class Disturbed(FakePolicy):
     """Is pushed aside from what it wants."""
 
+    intended = np.zeros((0, 0), np.float32)
+
     def act(self, observation: Observation) -> np.ndarray:
         self.intended = super().act(observation).astype(np.float32)
         return self.intended / 2
