@@ -29,7 +29,7 @@ from embodied.policies.dual_system import DualSystemConfig
 from embodied.rollout.shards import Workers
 
 HELP = """Everything once, in one folder: collect demonstrations, train a policy on them, evaluate it beside the expert
-and beside random actions, and report. About a quarter of an hour on two cores. An earlier demo is replaced."""
+and beside random actions, and report. An earlier demo is replaced."""
 EXAMPLE = "embodied demo"
 MARK, POLICY = "demo.json", "policy"
 TASK = "ToteTransfer"
