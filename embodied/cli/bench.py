@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     parser.add_argument("task", nargs="?", default="ToteTransfer", metavar="TASK", help="default: ToteTransfer")
     parser.add_argument("--robot", help="default: the task's first")
-    parser.add_argument("--episodes", type=int, default=32, help="recorded in each repeat (default: 32)")
+    parser.add_argument("--episodes", type=int, default=64, help="recorded in each repeat (default: 64)")
     arguments.add_json(parser)
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import mujoco
 
 from embodied.core import Array
-from embodied.envs.props.shapes import add_box, paint_box, paint_cylinder
+from embodied.envs.props.paint import Paint
+from embodied.envs.props.shapes import add_box
 from embodied.sim.engine import Engine
 
 FRAME = (0.20, 0.28, 0.36, 1.0)
@@ -35,18 +36,20 @@ def add_belt(spec: mujoco.MjSpec, size: BeltSize) -> None:
     surface = add_box(world, (size.x, y, size.top_z - 0.02), (half_width, half_length, 0.02), (0, 0, 0, 0), SURFACE)
     surface.surfacevel = [0, 0.05, 0, 0, 0, 0]
     surface.friction, surface.group = [0.8, 0.005, 0.0001], 3
-    paint_box(world, (size.x, y, size.top_z - 0.05), (half_width, half_length, 0.01), BED)
+    paint = Paint(spec, world, "belt_paint")
+    paint.box((size.x, y, size.top_z - 0.05), (half_width, half_length, 0.01), BED)
     rollers = int((size.y_end - size.y_start) / size.roller_pitch)
     for k in range(rollers):
         at = size.y_start + (k + 0.5) * size.roller_pitch
         ends = (size.x - half_width, at, size.top_z - 0.022, size.x + half_width, at, size.top_z - 0.022)
-        paint_cylinder(world, ends, 0.022, ROLLER)
+        paint.cylinder(ends, 0.022, ROLLER)
     for side in (-1, 1):
         rail_x = size.x + side * (half_width + 0.015)
         add_box(world, (rail_x, y, size.top_z - 0.02), (0.015, half_length, 0.045), FRAME)
         for at in (size.y_start + 0.15, size.y_end - 0.15):
             leg_z = (size.top_z - 0.06) / 2
-            paint_box(world, (rail_x, at, leg_z), (0.02, 0.03, leg_z), FRAME)
+            paint.box((rail_x, at, leg_z), (0.02, 0.03, leg_z), FRAME)
+    paint.add()
     stop = (size.x, size.y_end - 0.01, size.top_z + 0.04)
     add_box(world, stop, (half_width, 0.01, 0.04), (0.93, 0.70, 0.13, 1))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mujoco
 
-from embodied.envs.props.shapes import decorate, paint_box, paint_cylinder
+from embodied.envs.props.paint import Paint
 
 FLOOR = (0.58, 0.59, 0.58)
 MARKING = (0.93, 0.70, 0.13, 1.0)
@@ -18,44 +18,48 @@ def add_hall(spec: mujoco.MjSpec) -> None:
     floor = world.add_geom(name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[6, 6, 0.1])
     floor.rgba = [*FLOOR, 1.0]
     area = ((0, -1.15, 1.1, 0.03), (0, 1.25, 1.1, 0.03), (-1.1, 0.05, 0.03, 1.2), (1.1, 0.05, 0.03, 1.2))
+    markings = Paint(spec, world, "hall_marking")
     for x, y, half_x, half_y in area:
-        paint_box(world, (x, y, 0.001), (half_x, half_y, 0.001), MARKING)
+        markings.box((x, y, 0.001), (half_x, half_y, 0.001), MARKING)
+    markings.add()
     spec.visual.headlight.ambient, spec.visual.headlight.diffuse = [0.35] * 3, [0.25] * 3
     spec.visual.headlight.specular = [0.05] * 3
     lamp = world.add_light(name="lamp", pos=[0.6, -0.6, 3.5], dir=[-0.1, 0.2, -1])
     lamp.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
     lamp.diffuse, lamp.specular, lamp.castshadow = [0.55] * 3, [0.1] * 3, True
-    _add_walls(world)
-    _add_fence(world)
-    _add_pallet(world)
+    decor = Paint(spec, world, "hall_decor", decor=True)
+    _paint_walls(decor)
+    _paint_fence(decor)
+    _paint_pallet(decor)
+    decor.add()
 
 
-def _add_walls(world: mujoco.MjsBody) -> None:
+def _paint_walls(decor: Paint) -> None:
     """Two walls with a painted plinth and columns, behind and at the left of the robot."""
     for x, y, half_x, half_y in ((-3.2, 0.4, 0.05, 4.4), (0.8, 3.4, 4.0, 0.05)):
-        decorate(paint_box(world, (x, y, 1.9), (half_x, half_y, 1.9), WALL))
-        decorate(paint_box(world, (x, y, 0.45), (half_x + 0.01, half_y + 0.01, 0.45), STRIPE))
-        decorate(paint_box(world, (x, y, 0.92), (half_x + 0.015, half_y + 0.015, 0.02), MARKING))
+        decor.box((x, y, 1.9), (half_x, half_y, 1.9), WALL)
+        decor.box((x, y, 0.45), (half_x + 0.01, half_y + 0.01, 0.45), STRIPE)
+        decor.box((x, y, 0.92), (half_x + 0.015, half_y + 0.015, 0.02), MARKING)
     for x, y in ((-3.1, -1.6), (-3.1, 1.2), (-0.6, 3.3), (2.2, 3.3)):
-        decorate(paint_box(world, (x, y, 1.9), (0.10, 0.10, 1.9), COLUMN))
+        decor.box((x, y, 1.9), (0.10, 0.10, 1.9), COLUMN)
 
 
-def _add_fence(world: mujoco.MjsBody) -> None:
+def _paint_fence(decor: Paint) -> None:
     """A low guard rail behind the station."""
     posts = [(-1.55, y) for y in (-1.2, 0.0, 1.2)] + [(x, 1.75) for x in (-1.55, -0.35, 0.85)]
     for x, y in posts:
-        decorate(paint_box(world, (x, y, 0.30), (0.04, 0.04, 0.30), FENCE))
+        decor.box((x, y, 0.30), (0.04, 0.04, 0.30), FENCE)
     for z in (0.25, 0.50):
-        decorate(paint_cylinder(world, (-1.55, -1.2, z, -1.55, 1.75, z), 0.03, FENCE))
-        decorate(paint_cylinder(world, (-1.55, 1.75, z, 0.85, 1.75, z), 0.03, FENCE))
+        decor.cylinder((-1.55, -1.2, z, -1.55, 1.75, z), 0.03, FENCE)
+        decor.cylinder((-1.55, 1.75, z, 0.85, 1.75, z), 0.03, FENCE)
 
 
-def _add_pallet(world: mujoco.MjsBody) -> None:
+def _paint_pallet(decor: Paint) -> None:
     """A pallet of stacked totes that wait, beyond the rail."""
     for y in (2.05, 2.45, 2.85):
-        decorate(paint_box(world, (-1.9, y, 0.05), (0.60, 0.06, 0.05), WOOD))
-    decorate(paint_box(world, (-1.9, 2.45, 0.12), (0.60, 0.50, 0.02), WOOD))
+        decor.box((-1.9, y, 0.05), (0.60, 0.06, 0.05), WOOD)
+    decor.box((-1.9, 2.45, 0.12), (0.60, 0.50, 0.02), WOOD)
     shades = ((0.12, 0.30, 0.72, 1), (0.45, 0.47, 0.50, 1), (0.13, 0.52, 0.22, 1))
     for k in range(9):
         x, y, z = -2.25 + 0.35 * (k % 3), 2.25 + 0.4 * (k // 3 % 2), 0.21 + 0.145 * (k // 6)
-        decorate(paint_box(world, (x, y, z), (0.16, 0.18, 0.07), shades[k % 3]))
+        decor.box((x, y, z), (0.16, 0.18, 0.07), shades[k % 3])

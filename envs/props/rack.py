@@ -8,7 +8,8 @@ import mujoco
 import numpy as np
 
 from embodied.core import Array
-from embodied.envs.props.shapes import add_box, paint_box
+from embodied.envs.props.paint import Paint
+from embodied.envs.props.shapes import add_box
 from embodied.sim.engine import Engine
 
 SLOTS = ("lower left", "lower right", "upper left", "upper right")  # as the robot sees them, facing the rack
@@ -40,6 +41,7 @@ class RackSize:
 def add_rack(spec: mujoco.MjSpec, size: RackSize) -> None:
     """Adds the rack as a body `rack` that a world may shift."""
     rack = spec.worldbody.add_body(name="rack", pos=[size.x, size.y_near, 0])
+    paint = Paint(spec, rack, "rack_paint")
     half_x = size.slot_x + 0.008
     for row, top in enumerate((size.lower_z, size.upper_z)):
         y = size.slot_y * (row + 0.5)
@@ -50,22 +52,21 @@ def add_rack(spec: mujoco.MjSpec, size: RackSize) -> None:
             lip_y = y + edge * (size.slot_y / 2 - 0.004)
             add_box(rack, (0, lip_y, top + size.lip / 2), (half_x, 0.004, size.lip / 2), STEEL)
         for x in (-half_x, half_x):
-            paint_box(rack, (x, y + size.slot_y / 2 - 0.02, top / 2), (0.018, 0.018, top / 2), STEEL)
-            paint_box(rack, (x, y - size.slot_y / 2 + 0.02, top / 2), (0.018, 0.018, top / 2), STEEL)
+            paint.box((x, y + size.slot_y / 2 - 0.02, top / 2), (0.018, 0.018, top / 2), STEEL)
+            paint.box((x, y - size.slot_y / 2 + 0.02, top / 2), (0.018, 0.018, top / 2), STEEL)
         for z in (0.15, top - 0.035):
-            paint_box(rack, (0, y - size.slot_y / 2 + 0.02, z), (half_x, 0.012, 0.02), STEEL)
-    _paint_labels(rack, size)
+            paint.box((0, y - size.slot_y / 2 + 0.02, z), (half_x, 0.012, 0.02), STEEL)
+    _paint_labels(paint, size)
+    paint.add()
 
 
-def _paint_labels(rack: mujoco.MjsBody, size: RackSize) -> None:
+def _paint_labels(paint: Paint, size: RackSize) -> None:
     """One plate a slot on the row's front edge, with one to four marks."""
     for k, (x, y, z) in enumerate(size.slot_centres()):
         front = y - size.slot_y / 2 - 0.001
-        paint_box(rack, (x, front, z - 0.03), (0.07, 0.003, 0.022), (0.96, 0.96, 0.94, 1))
+        paint.box((x, front, z - 0.03), (0.07, 0.003, 0.022), (0.96, 0.96, 0.94, 1))
         for mark in range(k + 1):
-            paint_box(
-                rack, (x + 0.025 * (mark - k / 2), front - 0.002, z - 0.03), (0.006, 0.003, 0.014), (0.1, 0.1, 0.1, 1)
-            )
+            paint.box((x + 0.025 * (mark - k / 2), front - 0.002, z - 0.03), (0.006, 0.003, 0.014), (0.1, 0.1, 0.1, 1))
 
 
 class Rack:
