@@ -94,6 +94,10 @@ class EpisodeMeta:
     fault: str = ""
     time_to_success_s: float | None = None
     mean_plan_age_s: float | None = None
+    peak_contact_force_n: float | None = None  # None in files of before these were kept
+    collisions: int | None = None
+    min_joint_margin_rad: float | None = None
+    dropped: int | None = None
     variation: Mapping[str, Any] = field(default_factory=dict)
     num_samples: int = 0  # frames; stays the last field, since it is written last: without it a demo is not whole
 

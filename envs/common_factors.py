@@ -21,6 +21,10 @@ COMMON = (
         *("joint_start", "robot", "rad"),
         *(Interval(-0.06, 0.06), Interval(-0.08, 0.08), Interval(-0.10, 0.10), Interval(0.10, 0.14)),
     ),
+    Variable(
+        *("base_start", "robot", "m, rad"),
+        *(Interval(-0.05, 0.05), Interval(-0.10, 0.10), Interval(-0.15, 0.15), Interval(0.15, 0.20)),
+    ),
     Variable("servo_gain", "dynamics", "x", fixed(1.0), fixed(1.0), Interval(0.85, 1.15), Interval(0.7, 0.85)),
     Variable("pad_friction", "dynamics", "x", fixed(1.0), fixed(1.0), Interval(0.85, 1.2), Interval(0.75, 0.85)),
     Variable("encoder_bias", "sensor", "rad", fixed(0.0), fixed(0.0), Interval(-0.002, 0.002), Interval(0.002, 0.004)),
@@ -32,20 +36,23 @@ COMMON = (
 class SensorNoise:
     """What is added to one world's observations."""
 
-    encoder_bias_rad: np.ndarray  # (J,)
+    encoder_bias: np.ndarray  # (J,) rad, of base and torso m
     pixel_sigma: float
 
 
 class CommonFactors:
     """Applies the shared factors to one world at a time, before its episode starts."""
 
-    def __init__(self, engine: Engine, robot: Robot, cameras: tuple[str, ...]) -> None:
+    def __init__(
+        self, engine: Engine, robot: Robot, cameras: tuple[str, ...], base_start: tuple[float, float, float]
+    ) -> None:
         self._engine, self._robot, model = engine, robot, engine.model
+        self._body_start = np.array([*base_start[: len(robot.base_joints)], *robot.torso_home])
         self._cameras = [model.camera(name).id for name in cameras if name not in robot.cameras]
         self._lamp, self._floor = model.light("lamp").id, model.geom("floor").id
         self._servos = [model.actuator(name).id for name in robot.joints]
         self._pads = [i for i in range(model.ngeom) if "pad" in model.geom(i).name]
-        self._qpos = [int(model.joint(name).qposadr[0]) for name in robot.joints]
+        self._qpos = [int(model.joint(name).qposadr[0]) for name in robot.all_joints]
         self._fingers = [int(model.joint(name).qposadr[0]) for name in robot.gripper_joints]
         for field in ("light_diffuse", "light_dir", "geom_rgba", "cam_pos", "cam_fovy", "geom_friction"):
             engine.vary(field)
@@ -73,10 +80,15 @@ class CommonFactors:
         self._light(world, drawn)
         self._views(world, drawn)
         self._dynamics(world, drawn)
+        body = self._body_start.copy()
+        if self._robot.drives:
+            drawn["base_start"] = variation.draws(seed, "base_start", len(self._robot.base_joints))
+            body[: len(self._robot.base_joints)] += drawn["base_start"]
         home = np.asarray(self._robot.home) + np.asarray(drawn["joint_start"])
-        self._engine.view("qpos")[world, self._qpos] = home
+        self._engine.view("qpos")[world, self._qpos] = np.concatenate([body, home])
         self._engine.view("qpos")[world, self._fingers] = self._robot.gripper_width_m / len(self._fingers)
-        return drawn, SensorNoise(np.asarray(drawn["encoder_bias"]), float(drawn["pixel_noise"]))
+        bias = np.concatenate([np.zeros_like(body), drawn["encoder_bias"]])  # a base knows where it is
+        return drawn, SensorNoise(bias, float(drawn["pixel_noise"]))
 
     def _light(self, world: int, drawn: dict[str, Any]) -> None:
         model, vary = self._engine.model, self._engine.vary

@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 from embodied.envs.config import EnvConfig
 from embodied.envs.spaces import Shown, action_space, row
-from embodied.envs.worlds import Worlds
+from embodied.envs.worlds import StepResult, Worlds
 from embodied.errors import unknown
 from embodied.sim.engine import FAULTS
 from embodied.sim.window import Window, has_display
@@ -24,7 +24,7 @@ class GroundEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
 
     Success is a state held for 0.5 s; it ends the episode only with `terminate_on_success`. `terminated`: nothing can
     be saved any more, or a fault. The episode truncates itself at the task's horizon. Every info has `is_success`
-    (bool), `progress` (float in [0, 1]) and `fault` (its name, or empty).
+    (bool), `progress` (float in [0, 1]) and `fault` (its name, or empty); that of a step `Safety`'s signals, too.
     Raises EmbodiedError for unknown names and for actions of another shape.
     """
 
@@ -86,10 +86,20 @@ class GroundEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
             "is_success": bool(done.success[0]),
             "progress": float(done.progress[0]),
             "fault": FAULTS[int(done.fault[0])],
+            **self._safety(done),
         }
         self._show()
         ended = bool(done.terminated[0]), bool(done.truncated[0])
         return row(self._shown.now(), 0), float(done.reward[0]), *ended, info
+
+    def _safety(self, done: StepResult) -> dict[str, Any]:
+        felt = self.worlds.safety(self.worlds.ticks_per_step)
+        return {
+            "contact_force_n": float(felt.contact_force_n[0]),
+            "collision": bool(felt.collision[0]),
+            "joint_margin_rad": float(felt.joint_margin_rad[0]),
+            "dropped": int(done.dropped[0]),
+        }
 
     def render(self) -> np.ndarray | None:
         """(480, 640, 3) uint8 from the task's camera for people; None where a window shows it."""

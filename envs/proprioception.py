@@ -1,4 +1,4 @@
-"""What an arm feels of itself."""
+"""What a robot feels of itself."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from embodied.sim.engine import ROT6D_OF_XMAT, Engine
 
 
 class Proprioception:
-    """Joint angles (with each world's encoder bias) and speeds, gripper width, and the tool centre point's pose."""
+    """Joint positions (with each world's encoder bias) and speeds, of base, torso and arm; gripper width, and the tool
+    centre point's pose. A base's joints are where the mount stands in the world: x, y in m and yaw in rad."""
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
-        model, joints = engine.model, len(robot.joints)
+        model, joints = engine.model, len(robot.all_joints)
         self._engine = engine
-        self._qpos = columns([model.joint(name).qposadr[0] for name in robot.joints])
-        self._qvel = columns([model.joint(name).dofadr[0] for name in robot.joints])
+        self._qpos = columns([model.joint(name).qposadr[0] for name in robot.all_joints])
+        self._qvel = columns([model.joint(name).dofadr[0] for name in robot.all_joints])
         self._fingers = [int(model.joint(name).qposadr[0]) for name in robot.gripper_joints]
         self._site = model.site(robot.tcp_site).id
-        self.bias = engine.xp.zeros((engine.num_worlds, joints))  # (N, J) rad
+        self.bias = engine.xp.zeros((engine.num_worlds, joints))  # (N, J) rad or m
         self.layout = Layout(
             (("joint_pos", joints), ("joint_vel", joints), ("gripper_width", 1), ("tcp_pos_w", 3), ("tcp_rot6d", 6))
         )

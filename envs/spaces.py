@@ -16,7 +16,7 @@ LIMITS = (
     ("_rot6d", 1.0),
     ("_pos_w", 10.0),  # m; parked things are 1 m below the floor
     ("_vel_w", 20.0),  # m/s
-    ("joint_pos", 2 * np.pi),
+    ("joint_pos", 2 * np.pi),  # and m, of a base
     ("joint_vel", 50.0),  # rad/s
     ("_width", 1.0),
     ("_size", 10.0),

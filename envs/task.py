@@ -23,6 +23,7 @@ class Outcome:
     success: Array  # (N,) bool, now
     progress: Array  # (N,) in [0, 1], by stages
     lost: Array  # (N,) bool, nothing can be saved any more
+    dropped: Array = 0  # (N,) int, things that lie where they should not, e.g. on the floor
 
 
 class Task(Protocol):
@@ -60,6 +61,8 @@ class TaskSpec:
     bind: Callable[[Engine, Robot], Task]
     expert: Callable[[Layout, Layout, Robot], tuple[Planner, Controller]]  # of agent and state layouts
     beauty_camera: str = "overview"
+    base_start: tuple[float, float, float] = (-0.6, -0.35, 0.0)  # x, y in m and yaw in rad of a robot that drives
+    driving_s: float = 5.0  # that its horizon is longer by
 
     @property
     def env_id(self) -> str:

@@ -120,15 +120,21 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
             raise EmbodiedError(f"the episodes of worlds {ended} are over: reset them with the option reset_mask")
         done = self.worlds.step(actions)
         over, shown = done.terminated | done.truncated, self._shown.now()
-        info = _info(done.success, done.progress, done.fault)
+        felt = self._safety(done)
+        info = {**_info(done.success, done.progress, done.fault), **felt}
         if over.any() and self.autoreset_mode == AutoresetMode.SAME_STEP:
-            shown, info = self._restart(over, shown, done)
+            shown, info = self._restart(over, shown, done, felt)
         elif over.any():
             self._ended = over
         return shown, done.reward, done.terminated, done.truncated, info
 
+    def _safety(self, done: StepResult) -> dict[str, Any]:
+        felt = self.worlds.safety(self.worlds.ticks_per_step)
+        columns = {**vars(felt), "dropped": done.dropped}
+        return {**columns, **{f"_{name}": np.ones(self.num_envs, bool) for name in columns}}
+
     def _restart(
-        self, over: np.ndarray, shown: dict[str, Any], done: StepResult
+        self, over: np.ndarray, shown: dict[str, Any], done: StepResult, felt: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """New episodes in the worlds `over`; what their last ones showed goes into the info."""
         ids = np.flatnonzero(over)
@@ -138,7 +144,7 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
         self._start(ids, [None] * self.num_envs)
         progress = done.progress.copy()
         progress[over] = self.worlds.task.judge().progress[over]
-        info = _info(done.success & ~over, progress, done.fault * ~over)
+        info = {**_info(done.success & ~over, progress, done.fault * ~over), **felt}
         info["final_obs"], info["_final_obs"] = final_obs, over.copy()
         last = _info(done.success.copy(), done.progress.copy(), done.fault)
         info["final_info"], info["_final_info"] = _only(last, over), over.copy()

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import Any
 
+import mujoco
 import numpy as np
 
 from embodied.core import PHYSICS_HZ, Array, Layout, Observation, seconds_to_ticks
@@ -14,9 +15,10 @@ from embodied.envs.common_factors import CommonFactors, SensorNoise
 from embodied.envs.config import EnvConfig
 from embodied.envs.proprioception import Proprioception
 from embodied.envs.registry import get_robot, get_task
+from embodied.envs.safety import Safety, SafetySignals, add_safety_sensors
 from embodied.envs.variation import Variation
 from embodied.errors import EmbodiedError, unknown
-from embodied.robots.control import ArmControl
+from embodied.robots.control import RobotControl
 from embodied.robots.robot import Robot
 from embodied.sim.cameras import Camera, CameraFeed
 from embodied.sim.cpu import CpuEngine
@@ -38,6 +40,7 @@ class StepResult:
     truncated: Array  # (N,) bool: past the task's horizon
     fault: Array  # (N,) int, index into FAULTS
     joint_target: Array  # (N, J + 1) rad and m, what the action was resolved to
+    dropped: Array  # (N,) int, things that lie where they should not
 
 
 @dataclass(frozen=True)
@@ -60,21 +63,23 @@ class Worlds:
         self.config, self.num_worlds = config, num_worlds
         self.spec = get_task(config.task)
         self.robot = self._choose_robot(config.robot)
-        self.model = self.spec.build(self.robot).compile()
+        self.model = self._compile()
         self.engine = CpuEngine(self.model, num_worlds, config.num_threads)
         self.task = self.spec.bind(self.engine, self.robot)
         self.variation = Variation(self.spec.table, config.level, config.split, config.factors)
-        self.control = ArmControl(self.robot, self.engine, config.control_mode, config.control_hz)
+        self.control = RobotControl(self.robot, self.engine, config.control_mode, config.control_hz)
         self.interface, self.joint_interface = self.control.interface, self.control.joint_interface
         self._action_shape = (num_worlds, len(self.interface.labels))
         self.ticks_per_step = PHYSICS_HZ // config.control_hz
         self.proprioception = Proprioception(self.engine, self.robot)
+        self._safety = SafetySignals(self.engine, self.robot)
         self.agent_layout: Layout = self.proprioception.layout
         self.state_layout: Layout = self.task.state_layout
-        self._common = CommonFactors(self.engine, self.robot, self.spec.cameras)
+        self._common = CommonFactors(self.engine, self.robot, self.spec.cameras, self.spec.base_start)
         self._feed = CameraFeed(self.engine, self._camera_names(), config.image_size, config.camera_hz)
         self._portraits: dict[tuple[int, int], Camera] = {}
-        self._horizon = seconds_to_ticks(self.spec.horizon_s)
+        self.horizon_s = self.spec.horizon_s + (self.spec.driving_s if self.robot.drives else 0.0)
+        self._horizon = seconds_to_ticks(self.horizon_s)
         self._hold = seconds_to_ticks(SUCCESS_HOLD_S)
         self._tick = np.zeros(num_worlds, np.int64)
         self._succeeded_for = np.zeros(num_worlds, np.int64)  # (N,) ticks that success has held
@@ -92,6 +97,11 @@ class Worlds:
         if name not in self.spec.robots:
             raise unknown(f"robot for task {self.spec.name}", name, self.spec.robots)
         return get_robot(name)
+
+    def _compile(self) -> mujoco.MjModel:
+        spec = self.spec.build(self.robot)
+        add_safety_sensors(spec, self.robot)
+        return spec.compile()
 
     @property
     def cameras(self) -> tuple[str, ...]:
@@ -130,7 +140,7 @@ class Worlds:
 
     def _remember(self, world: int, seed: int, drawn: dict[str, Any], noise: SensorNoise) -> None:
         self._seeds[world], self._drawn[world] = seed, drawn
-        self.proprioception.bias[world] = noise.encoder_bias_rad
+        self.proprioception.bias[world] = noise.encoder_bias
         self._pixel_sigma[world] = noise.pixel_sigma
 
     def _begin(self, ids: np.ndarray) -> None:
@@ -204,7 +214,12 @@ class Worlds:
             truncated=(self._tick >= self._horizon) & ~ended,
             fault=self._fault.copy(),
             joint_target=self.control.joint_target.copy(),
+            dropped=outcome.dropped + np.zeros(self.num_worlds, np.int64),
         )
+
+    def safety(self, ticks: int) -> Safety:
+        """Forces of the last `ticks` physics steps, at most 20, and joint margins; of worlds that are not faulty."""
+        return self._safety.read(ticks)
 
     def integration_state(self) -> np.ndarray:
         """(N, S) float64: a copy of the states from which worlds continue bit for bit."""
@@ -266,7 +281,7 @@ class Worlds:
             "robot": self.robot.name,
             "config": {**asdict(self.config), "robot": self.robot.name, "cameras": list(self.cameras)},
             "physics_hz": PHYSICS_HZ,
-            "horizon_s": self.spec.horizon_s,
+            "horizon_s": self.horizon_s,
             "model_hash": model_hash(self.model),
             "versions": {name: version(name) for name in ("embodied-ground", "mujoco", "gymnasium", "numpy")},
             "action_interface": asdict(self.interface),

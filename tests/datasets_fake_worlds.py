@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from embodied.core import PHYSICS_HZ, ActionGroup, ActionInterface, Observation, Payload, Plan, PolicySpec
+from embodied.envs.safety import Safety
 from embodied.envs.worlds import EpisodeStart, StepResult, Worlds
 from tests.datasets_fakes import IMAGE, JOINTS, METADATA
 
@@ -52,7 +53,12 @@ class FakeWorlds:
         over = np.array([self._tick[i] >= self.ticks_per_step * self._length(i) for i in range(self.num_worlds)])
         none = np.zeros(self.num_worlds, bool)
         share = self._seed + self._tick / 1e4
-        return StepResult(share, none, none, share, none, over, np.zeros(self.num_worlds, int), self._x.copy())
+        zeros = np.zeros(self.num_worlds, int)
+        return StepResult(share, none, none, share, none, over, zeros, self._x.copy(), zeros)
+
+    def safety(self, ticks: int) -> Safety:
+        """A force that names the seed and the tick."""
+        return Safety(self._seed + self._tick / 1e4, self._tick % 40 == 0, np.ones(self.num_worlds))
 
     def _length(self, world: int) -> int:
         return self._lengths.get(int(self._seed[world]), 10**9)

@@ -61,7 +61,8 @@ def test_what_it_shows(ground: GroundEnv) -> None:
     assert info == {"is_success": False, "progress": pytest.approx(info["progress"]), "fault": ""}
     shown, reward, terminated, truncated, info = ground.step(ground.action_space.sample())
     assert [type(x) for x in (reward, terminated, truncated)] == [float, bool, bool]
-    assert [type(x) for x in info.values()] == [bool, float, str]
+    assert [type(x) for x in info.values()] == [bool, float, str, float, bool, float, int]
+    assert list(info)[3:] == ["contact_force_n", "collision", "joint_margin_rad", "dropped"]
     assert ground.observation_space.contains(shown)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from embodied.core import PHYSICS_HZ, Observation, Payload, Plan, PolicySpec
 from embodied.envs.config import EnvConfig
+from embodied.envs.safety import Safety
 from embodied.envs.worlds import StepResult, Worlds
 from embodied.errors import EmbodiedError
 from embodied.policies.simple import RandomPolicy
@@ -29,6 +30,7 @@ class Script:
     success_from: int = 10**6
     success_until: int = 10**6
     horizon: int = 100
+    touches: tuple[int, ...] = ()
 
 
 class ScriptedWorlds:
@@ -58,7 +60,15 @@ class ScriptedWorlds:
         late = np.array([k >= s.horizon for s, k in zip(script, now, strict=True)]) & ~lost
         progress = 1.0 / now
         fault = np.where(lost, 1, 0)
-        return StepResult(now.astype(float), success, success, progress, lost, late, fault, np.zeros((len(now), 1)))
+        target, reward = np.zeros((len(now), 1)), now.astype(float)
+        return StepResult(reward, success, success, progress, lost, late, fault, target, 2 * lost)
+
+    def safety(self, ticks: int) -> Safety:
+        """A force of as many newtons as steps, and a margin that shrinks."""
+        touching = [
+            k in self.scripts.get(s, Script()).touches for s, k in zip(self.seed, self.step_number, strict=True)
+        ]
+        return Safety(self.step_number.astype(float), np.array(touching), 1.0 / (1 + self.step_number))
 
     def variation_of(self, world: int) -> dict[str, Any]:
         return {"seed": int(self.seed[world])}
@@ -210,3 +220,14 @@ def test_real_worlds_do_not_depend_on_their_neighbours() -> None:
     assert {result.fault for result in alone} == {"action_not_finite"}
     assert len({result.duration_s for result in alone}) > 2
     assert len({result.reward_sum for result in alone}) == 5
+
+
+def test_what_was_felt_is_that_of_the_episode_alone() -> None:
+    """In worlds that had another before, and at its last step too."""
+    scripts = {0: Script(horizon=30), 1: Script(horizon=7, touches=(2, 3, 5)), 2: Script(lost_at=4)}
+    for num in (1, 2):
+        long, short, lost = rollout(ScriptedWorlds(scripts, num), Still(), [0, 1, 2])
+        assert [r.peak_contact_force_n for r in (long, short, lost)] == [30, 7, 4]
+        assert [r.collisions for r in (long, short, lost)] == [0, 2, 0]
+        assert short.min_joint_margin_rad == 1 / 8
+        assert [r.dropped for r in (long, short, lost)] == [0, 0, 2]

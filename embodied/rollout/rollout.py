@@ -11,6 +11,7 @@ import numpy as np
 from embodied.core import PHYSICS_HZ, Array, Observation, Plan, Policy, seconds_to_ticks
 from embodied.envs.worlds import StepResult, Worlds
 from embodied.errors import EmbodiedError
+from embodied.sim.contact_force import WINDOW_TICKS
 from embodied.sim.engine import FAULTS
 
 START_GRID_TICKS = 50  # episodes start on a common grid, so that planners at 8 Hz are due together and run as one batch
@@ -47,6 +48,10 @@ class EpisodeResult:
     reward_sum: float
     variation: dict[str, Any] = field(default_factory=dict)
     mean_plan_age_s: float | None = None
+    peak_contact_force_n: float = 0.0  # of every physics step
+    collisions: int = 0  # times at which the robot began to touch what is fixed to the world
+    min_joint_margin_rad: float = 0.0
+    dropped: int = 0  # at most, at one time
 
 
 class Hook(Protocol):
@@ -89,6 +94,9 @@ class _Tally:
         self.index = np.full(num, -1)
         self.reward, self.progress = np.zeros(num), np.zeros(num)
         self.tick, self.success_tick = np.zeros(num, np.int64), np.full(num, -1)
+        self.force, self.margin = np.zeros(num), np.full(num, np.inf)
+        self.touching, self.collisions = np.zeros(num, bool), np.zeros(num, np.int64)
+        self.dropped = np.zeros(num, np.int64)
 
     @property
     def active(self) -> np.ndarray:
@@ -98,6 +106,8 @@ class _Tally:
         self.index[ids] = indices
         self.reward[ids] = self.progress[ids] = self.tick[ids] = 0
         self.success_tick[ids] = -1
+        self.force[ids] = self.collisions[ids] = self.dropped[ids] = self.touching[ids] = 0
+        self.margin[ids] = np.inf
 
     def add(self, result: StepResult, ticks: int) -> None:
         self.tick += ticks
@@ -105,6 +115,18 @@ class _Tally:
         self.progress = np.maximum(self.progress, result.progress)
         first = result.success & (self.success_tick < 0)
         self.success_tick = np.where(first, self.tick, self.success_tick)
+        self.dropped = np.maximum(self.dropped, result.dropped)
+
+    def feel(self, worlds: Worlds, ending: np.ndarray) -> None:
+        """Notes the safety signals, by each episode's own clock, once in the time that they cover, and at its end."""
+        due = (self.tick % WINDOW_TICKS < worlds.ticks_per_step) | ending
+        if not due.any():
+            return
+        felt = worlds.safety(WINDOW_TICKS)
+        self.force = np.where(due, np.maximum(self.force, felt.contact_force_n), self.force)
+        self.margin = np.where(due, np.minimum(self.margin, felt.joint_margin_rad), self.margin)
+        self.collisions += due & felt.collision & ~self.touching
+        self.touching = np.where(due, felt.collision, self.touching)
 
     def over(self, result: StepResult) -> np.ndarray:
         settled = (self.success_tick >= 0) & (self.tick >= self.success_tick + seconds_to_ticks(AFTER_SUCCESS_S))
@@ -147,7 +169,9 @@ def rollout(
         for hook in hooks:
             hook.on_step(worlds, Step(observation, action, result, tally.active, plans, intended))
         tally.add(result, worlds.ticks_per_step)
-        over = np.flatnonzero(tally.over(result))
+        ending = tally.over(result)
+        tally.feel(worlds, ending)
+        over = np.flatnonzero(ending)
         for world in over.tolist():
             outcome = _outcome(worlds, policy, tally, result, world, observation, seeds)
             results[outcome.index] = outcome
@@ -203,6 +227,10 @@ def _outcome(
         reward_sum=float(tally.reward[world]),
         variation=worlds.variation_of(world),
         mean_plan_age_s=_plan_age_s(policy, world),
+        peak_contact_force_n=float(tally.force[world]),
+        collisions=int(tally.collisions[world]),
+        min_joint_margin_rad=float(min(tally.margin[world], 2 * np.pi)),
+        dropped=int(tally.dropped[world]),
     )
 
 

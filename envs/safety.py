@@ -1,0 +1,48 @@
+"""How gently a robot works: the signals by which one would stop a real one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mujoco
+
+from embodied.arrays import columns
+from embodied.core import Array
+from embodied.robots.robot import Robot
+from embodied.sim.contact_force import ContactForce, add_contact_sensor
+from embodied.sim.engine import Engine
+
+ANY, SCENERY = "robot_contact", "robot_collision"  # sensors
+COLLISION_N = 1.0  # that counts
+
+
+@dataclass(frozen=True)
+class Safety:
+    """The signals of N worlds, of the last 50 ms."""
+
+    contact_force_n: Array  # (N,) strongest single contact of the robot, with what it holds too, at every physics step
+    collision: Array  # (N,) bool, it touched what is fixed to the world
+    joint_margin_rad: Array  # (N,) of the arm's joint that is nearest to an end of its range, now
+
+
+def add_safety_sensors(spec: mujoco.MjSpec, robot: Robot) -> None:
+    """Adds what `SafetySignals` reads."""
+    add_contact_sensor(spec, ANY, robot.root_body)
+    add_contact_sensor(spec, SCENERY, robot.root_body, "world")
+
+
+class SafetySignals:
+    """Reads the signals of N worlds."""
+
+    def __init__(self, engine: Engine, robot: Robot) -> None:
+        self._engine, xp = engine, engine.xp
+        self._any, self._scenery = ContactForce(engine, ANY), ContactForce(engine, SCENERY)
+        self._arm = columns([engine.model.joint(name).qposadr[0] for name in robot.joints])
+        low, high = zip(*robot.joint_range, strict=True)
+        self._low, self._high = xp.asarray(low), xp.asarray(high)
+
+    def read(self, ticks: int) -> Safety:
+        """Of the last `ticks` physics steps, at most 20."""
+        xp, angles = self._engine.xp, self._engine.view("qpos")[:, self._arm]
+        margin = xp.min(xp.minimum(angles - self._low, self._high - angles), axis=1)
+        return Safety(self._any.peak_n(ticks), self._scenery.peak_n(ticks) > COLLISION_N, margin)

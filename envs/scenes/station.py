@@ -1,0 +1,22 @@
+"""What every scene begins with: the robot in its place, the physics, the hall around it."""
+
+from __future__ import annotations
+
+import mujoco
+
+from embodied.envs.props.hall import add_hall
+from embodied.robots.robot import Robot
+from embodied.sim.physics import apply_defaults
+
+
+def start_station(name: str, robot: Robot) -> mujoco.MjSpec:
+    """A spec named `name` with the robot, its mount over the world's origin looking along +x, in an empty hall."""
+    spec = robot.build()
+    spec.modelname = name
+    for key in spec.keys:  # the robot's alone: a scene's starts are the task's to write
+        spec.delete(key)
+    if not robot.drives:  # a base's joints are where it stands in the world
+        spec.body(robot.root_body).pos = list(robot.mount_pos_w)
+    apply_defaults(spec)
+    add_hall(spec)
+    return spec
