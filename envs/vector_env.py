@@ -144,9 +144,10 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
         self._start(ids, [None] * self.num_envs)
         progress = done.progress.copy()
         progress[over] = self.worlds.task.judge().progress[over]
-        info = {**_info(done.success & ~over, progress, done.fault * ~over), **felt}
+        others = _only({name: values.copy() for name, values in felt.items()}, ~over)
+        info = {**_info(done.success & ~over, progress, done.fault * ~over), **others}
         info["final_obs"], info["_final_obs"] = final_obs, over.copy()
-        last = _info(done.success.copy(), done.progress.copy(), done.fault)
+        last = {**_info(done.success.copy(), done.progress.copy(), done.fault), **felt}
         info["final_info"], info["_final_info"] = _only(last, over), over.copy()
         return self._shown.now(), info
 
