@@ -8,6 +8,8 @@ from embodied.core import PHYSICS_HZ
 
 TIMESTEP_S = 1 / PHYSICS_HZ
 PAD_SOLREF = (2 * TIMESTEP_S, 1.0)  # the stiffest contact that two steps resolve: for grasping pads
+FRICTION_SOLIMP = (0.9999, 0.9999, 0.001, 0.5, 2.0)  # as hard as MuJoCo lets a constraint be
+FRICTION_ARMATURE, FRICTION_DAMPING = 0.05, 0.5  # kg m2 and N m s/rad, of a slide kg and N s/m
 
 
 def apply_defaults(spec: mujoco.MjSpec) -> None:
@@ -27,3 +29,15 @@ def apply_defaults(spec: mujoco.MjSpec) -> None:
     quality.shadowsize, quality.offsamples = 0, 0  # 70 times faster frames on a software GL
     quality.numslices, quality.numstacks = 10, 4
     spec.visual.global_.offwidth, spec.visual.global_.offheight = 1280, 960
+
+
+def stiff_friction(joint: mujoco.MjsJoint, torque_n_m: float) -> None:
+    """Dry friction that holds a hinge (N m) or a slide (N) where it is left: a valve, a drawer.
+
+    MuJoCo's own `frictionloss` creeps: nine tenths of its torque turns a light valve by 540 degrees in 10 s, here by
+    0.003. It takes some armature and damping, which the joint feels when it moves.
+    """
+    joint.frictionloss = torque_n_m
+    joint.armature = FRICTION_ARMATURE
+    joint.damping = [FRICTION_DAMPING, 0.0, 0.0]
+    joint.solimp_friction, joint.solref_friction = FRICTION_SOLIMP, PAD_SOLREF
