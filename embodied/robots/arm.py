@@ -8,10 +8,12 @@ Hand, 80 mm stroke and 70 N; it is twice as fast as the real one (0.1 m/s), and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import mujoco
 import numpy as np
 
-from embodied.robots.arm_visual import add_visuals
+from embodied.robots.arm_visual import SHELLS, STAND, add_materials, dress
 from embodied.robots.robot import Robot
 from embodied.sim.physics import PAD_SOLREF
 
@@ -108,15 +110,15 @@ CAPSULES = {  # body -> (from, to, radius) in m, in the body's frame
     "link6": (((0, 0, -0.085), (0, 0, 0.01), 0.05),),
     "link7": (((0, 0, -0.05), (0, 0, 0.06), 0.045),),
 }
+STAND_BOX = ((-0.02, 0, -0.36), (0.085, 0.085, 0.36))  # centre, half sizes in m
 BOXES = (  # body, centre, half sizes in m, in the body's frame
-    ("stand", (-0.02, 0, -0.36), (0.085, 0.085, 0.36)),
     ("hand", (0, 0, 0.030), (0.032, 0.102, 0.036)),
     ("hand", (0.052, 0, 0.036), (0.020, 0.045, 0.012)),  # camera
     ("finger_left", (0, 0.016, 0.015), (0.0105, 0.010, 0.010)),
     ("finger_right", (0, 0.016, 0.015), (0.0105, 0.010, 0.010)),
 )
-# MuJoCo does not filter a child of a body fixed to the world; the shapes of links 1 and 3 overlap at the shoulder.
-EXCLUDED_PAIRS = (("stand", "link1"), ("link0", "link1"), ("link1", "link3"), ("finger_left", "finger_right"))
+# The shapes of links 1 and 3 overlap at the shoulder.
+EXCLUDED_PAIRS = (("link0", "link1"), ("link1", "link3"), ("finger_left", "finger_right"))
 
 
 def build_arm() -> mujoco.MjSpec:
@@ -124,25 +126,41 @@ def build_arm() -> mujoco.MjSpec:
     spec = mujoco.MjSpec()
     spec.compiler.degree = False
     spec.modelname = "arm"
-    _add_links(spec)
-    _add_hand(spec, spec.body("link7"))
-    for name, (mass, center, inertia) in INERTIAS.items():
-        body = spec.body(name)
-        body.mass, body.ipos, body.fullinertia, body.explicitinertial = mass, center, inertia, True
-        body.gravcomp = 1
-    add_visuals(spec)
-    _add_collision(spec)
-    _add_actuators(spec)
-    _add_sensors(spec)
+    stand = spec.worldbody.add_body(name="stand", mass=40, inertia=(4, 4, 1), explicitinertial=True)
+    add_materials(spec)
+    dress(spec, STAND)
+    add_solid_box(stand, *STAND_BOX)
+    # MuJoCo does not filter a child of a body fixed to the world.
+    spec.add_exclude(name="stand_link1", bodyname1="stand", bodyname2="link1")
+    add_arm(spec, stand)
     home = (*HOME, FINGER_TRAVEL_M, FINGER_TRAVEL_M)
     spec.add_key(name="home", qpos=home, ctrl=(*HOME, 2 * FINGER_TRAVEL_M))
     return spec
 
 
-def _add_links(spec: mujoco.MjSpec) -> None:
-    stand = spec.worldbody.add_body(name="stand", mass=40, inertia=(4, 4, 1), explicitinertial=True)
-    stand.add_body(name="link0")
-    body = stand
+def add_arm(spec: mujoco.MjSpec, mount: mujoco.MjsBody) -> None:
+    """Bolts arm and gripper, with servos and sensors, on a body: the base plate's centre is that body's origin, and the
+    arm looks along its x. The materials of `add_materials` must be there."""
+    _add_links(mount)
+    _add_hand(spec, spec.body("link7"))
+    for name, (mass, center, inertia) in INERTIAS.items():
+        body = spec.body(name)
+        body.mass, body.ipos, body.fullinertia, body.explicitinertial = mass, center, inertia, True
+        body.gravcomp = 1
+    dress(spec, SHELLS)
+    _add_collision(spec)
+    _add_actuators(spec)
+    _add_sensors(spec)
+
+
+def add_solid_box(body: mujoco.MjsBody, pos: Sequence[float], half_size: Sequence[float]) -> None:
+    """A massless box that collides and is not shown; m."""
+    body.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, pos=pos, size=half_size, group=3, mass=0)
+
+
+def _add_links(mount: mujoco.MjsBody) -> None:
+    mount.add_body(name="link0")
+    body = mount
     for i, ((a, d, alpha), limits) in enumerate(zip(DH, JOINT_RANGES, strict=True), start=1):
         pos = (a, -d * np.sin(alpha), d * np.cos(alpha))
         body = body.add_body(name=f"link{i}", pos=pos, quat=(np.cos(alpha / 2), np.sin(alpha / 2), 0, 0))
@@ -177,17 +195,16 @@ def _add_hand(spec: mujoco.MjSpec, link7: mujoco.MjsBody) -> None:
 
 
 def _add_collision(spec: mujoco.MjSpec) -> None:
-    capsule, box = mujoco.mjtGeom.mjGEOM_CAPSULE, mujoco.mjtGeom.mjGEOM_BOX
     for body, capsules in CAPSULES.items():
         for start, end, radius in capsules:
             shape = {"fromto": (*start, *end), "size": (radius, 0, 0)}
-            spec.body(body).add_geom(type=capsule, group=3, mass=0, **shape)
-    for body, pos, size in BOXES:
-        spec.body(body).add_geom(type=box, pos=pos, size=size, group=3, mass=0)
+            spec.body(body).add_geom(type=mujoco.mjtGeom.mjGEOM_CAPSULE, group=3, mass=0, **shape)
+    for body, pos, half_size in BOXES:
+        add_solid_box(spec.body(body), pos, half_size)
     for name in ("finger_left", "finger_right"):
         spec.body(name).add_geom(
             name=f"{name}_pad",
-            type=box,
+            type=mujoco.mjtGeom.mjGEOM_BOX,
             pos=(0, PAD_HALF_M[1], TCP_M - FINGER_M),
             size=PAD_HALF_M,
             material="arm_pad",

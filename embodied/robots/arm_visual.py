@@ -3,6 +3,8 @@ in its link's own frame; proportions after the silhouette of the Franka Research
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import mujoco
 
 from embodied.robots.shells import Loft, add_shell
@@ -29,7 +31,8 @@ def _drum(axis: str, start: float, end: float, u: float = 0.0, v: float = 0.0, r
     return Loft(axis, ((start, u, v, radius), *((end - t, u, v, share * radius) for t, share in dome)), smooth=1)
 
 
-SHELLS: dict[str, dict[str, tuple[Loft, ...]]] = {  # body -> material -> parts
+Shells = Mapping[str, Mapping[str, tuple[Loft, ...]]]  # body -> material -> parts
+STAND: Shells = {
     "stand": {
         "arm_paint": (
             Loft("z", ((-0.70, -0.02, 0, 0.085), (-0.03, -0.02, 0, 0.085)), power=6, smooth=0, sides=24),
@@ -37,6 +40,24 @@ SHELLS: dict[str, dict[str, tuple[Loft, ...]]] = {  # body -> material -> parts
         ),
         "arm_dark": (Loft("z", ((-0.03, -0.03, 0, 0.145, 0.125), (0, -0.03, 0, 0.145, 0.125)), 8, 0, 24),),
     },
+}
+FINGER: Mapping[str, tuple[Loft, ...]] = {
+    "arm_grey": (
+        Loft(
+            "z",
+            (
+                (0.000, 0, 0.0170, 0.0105, 0.0100),
+                (0.017, 0, 0.0180, 0.0105, 0.0095),
+                (0.030, 0, 0.0130, 0.0100, 0.0060),
+                (0.062, 0, 0.0110, 0.0095, 0.0050),
+                (0.0655, 0, 0.0090, 0.0085, 0.0040),
+            ),
+            power=5,
+            smooth=1,
+        ),
+    ),
+}
+SHELLS: Shells = {
     "link0": {
         "arm_white": (
             Loft(
@@ -186,29 +207,19 @@ SHELLS: dict[str, dict[str, tuple[Loft, ...]]] = {  # body -> material -> parts
         "arm_dark": (Loft("x", ((0.050, 0, 0.036, 0.045, 0.012), (0.072, 0, 0.036, 0.045, 0.012)), 6, 0),),  # camera
         "arm_grey": (Loft("z", ((0.060, 0, 0, 0.0075, 0.086), (0.0672, 0, 0, 0.0075, 0.086)), 8, 0),),
     },
-}
-FINGER: dict[str, tuple[Loft, ...]] = {
-    "arm_grey": (
-        Loft(
-            "z",
-            (
-                (0.000, 0, 0.0170, 0.0105, 0.0100),
-                (0.017, 0, 0.0180, 0.0105, 0.0095),
-                (0.030, 0, 0.0130, 0.0100, 0.0060),
-                (0.062, 0, 0.0110, 0.0095, 0.0050),
-                (0.0655, 0, 0.0090, 0.0085, 0.0040),
-            ),
-            power=5,
-            smooth=1,
-        ),
-    ),
+    "finger_left": FINGER,
+    "finger_right": FINGER,
 }
 
 
-def add_visuals(spec: mujoco.MjSpec) -> None:
-    """Adds the materials and dresses the bodies of `SHELLS` and the two fingers, which must exist."""
+def add_materials(spec: mujoco.MjSpec) -> None:
+    """Adds the materials that the shells are made of."""
     for name, (rgb, specular, shininess, emission) in MATERIALS.items():
         spec.add_material(name=name, rgba=(*rgb, 1), specular=specular, shininess=shininess, emission=emission)
-    for body, shells in {**SHELLS, "finger_left": FINGER, "finger_right": FINGER}.items():
+
+
+def dress(spec: mujoco.MjSpec, bodies: Shells) -> None:
+    """Dresses bodies, which must exist, in shells: one mesh a body and material."""
+    for body, shells in bodies.items():
         for material, lofts in shells.items():
             add_shell(spec, spec.body(body), f"{body}_{material.removeprefix('arm_')}", lofts, material)
