@@ -32,7 +32,7 @@ class ActionGroup:
 
     name: str
     labels: tuple[str, ...]
-    unit: str
+    unit: str  # one for all, or one for each, with commas between
     frame: str
     low: tuple[float, ...]
     high: tuple[float, ...]
@@ -56,6 +56,21 @@ class ActionInterface:
     @property
     def labels(self) -> tuple[str, ...]:
         return tuple(f"{group.name}.{label}" for group in self.groups for label in group.labels)
+
+    def rows(self) -> list[tuple[str, str, str, float, float]]:
+        """Of each element: label, unit, frame, and what -1 and 1 stand for."""
+        found = []
+        for group in self.groups:
+            units = group.unit.split(", ")
+            units = units if len(units) == len(group.labels) else [group.unit] * len(group.labels)
+            for label, unit, low, high in zip(group.labels, units, group.low, group.high, strict=True):
+                found.append((f"{group.name}.{label}", unit, group.frame, low, high))
+        return found
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> ActionInterface:
+        """From what `dataclasses.asdict` made of one, as files have it."""
+        return cls(stored["mode"], tuple(ActionGroup(**group) for group in stored["groups"]))
 
     def to_physical(self, action: Array) -> Array:  # (..., A) -> (..., A)
         return (self.high + self.low) / 2 + (self.high - self.low) / 2 * action

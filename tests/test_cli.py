@@ -141,6 +141,17 @@ def test_list_one_kind(capsys: pytest.CaptureFixture[str]) -> None:
     assert "policies" not in output
 
 
+def test_what_actions_mean(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main.main(["list", "--actions", "arm", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert len(rows) == 8 + 8 + 7
+    assert {"mode": "ee_delta", "element": "arm.wz", "unit": "rad/s", "frame": "mount", "at -1": -2, "at 1": 2} in rows
+    for wrong, said in (("leg", "robot, dataset or run folder 'leg'"), (str(tmp_path / "a.hdf5"), "no dataset at")):
+        assert main.main(["list", "--actions", wrong]) == 2
+        assert said in capsys.readouterr().err
+    assert main.main(["list", "--actions", str(tmp_path)]) == 2
+
+
 def test_doctor(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     status = main.main(["doctor", "--json", "--out", str(tmp_path / "not" / "yet" / "there")])
     report = json.loads(capsys.readouterr().out)

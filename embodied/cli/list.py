@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
+from embodied.core import ActionInterface
 from embodied.envs.registry import get_robot, get_task, robot_names, task_names
 from embodied.envs.variation import markdown_table
 from embodied.errors import unknown
 from embodied.policies.catalog import BUILT_IN
-from embodied.robots.robot import CONTROL_MODES
+from embodied.robots.robot import CONTROL_MODES, Robot
 
 HELP = "List the tasks, robots, control modes and policies there are: the names that all other verbs take."
-EXAMPLE = "embodied list tasks --json\nembodied list --factors ToteTransfer"
+EXAMPLE = "embodied list tasks --json\nembodied list --factors ToteTransfer\nembodied list --actions arm"
 MODES = {
-    "joint": "joint angles to go to, at most as fast as the joints may",
+    "joint": "joint positions to go to, at most as fast as the joints may",
     "joint_delta": "joint velocities",
-    "ee_delta": "velocity and turning rate of the gripper, in the world's frame",
+    "ee_delta": "velocity and turning rate of the gripper, along the axes of the arm's mount",
 }
+ACTION_COLUMNS = ("mode", "element", "unit", "frame", "at -1", "at 1")
 POLICIES = {**BUILT_IN, "FOLDER": "a run that `embodied train` wrote"}
 
 
@@ -26,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     parser.add_argument("kind", nargs="?", help="tasks, robots, control_modes or policies (default: all)")
     parser.add_argument("--factors", metavar="TASK", help="what varies in a task, by how much at each level")
+    parser.add_argument(
+        "--actions", metavar="WHAT", help="what each number of an action means: a robot, dataset or run"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -36,6 +42,11 @@ def run(args: argparse.Namespace) -> int:
         rows = [{key: str(value) for key, value in vars(variable).items()} for variable in table]
         print(json.dumps(rows, indent=2) if args.json else markdown_table(table))
         return 0
+    if args.actions is not None:
+        meanings = [(interface.mode, *row) for interface in interfaces(args.actions) for row in interface.rows()]
+        rows = [dict(zip(ACTION_COLUMNS, row, strict=True)) for row in meanings]
+        print(json.dumps(rows, indent=2) if args.json else actions_table(rows))
+        return 0
     found = catalogue()
     if args.kind is not None:
         if args.kind not in found:
@@ -43,6 +54,33 @@ def run(args: argparse.Namespace) -> int:
         found = {args.kind: found[args.kind]}
     print(json.dumps(found, indent=2) if args.json else as_text(found))
     return 0
+
+
+def interfaces(what: str) -> list[ActionInterface]:
+    """The action interfaces of a robot (one a control mode), of a dataset, or of what was trained.
+
+    Raises EmbodiedError for what is none of these.
+    """
+    if what in robot_names():
+        return [get_robot(what).interface(mode) for mode in CONTROL_MODES]
+    path = Path(what)
+    if path.is_dir():
+        from embodied.policies.vla.run_folder import read_run
+
+        return [ActionInterface.of(read_run(path).metadata["action_interface"])]
+    if path.suffix not in (".hdf5", ".h5"):
+        raise unknown("robot, dataset or run folder", what, robot_names())
+    from embodied.datasets.schema import open_file, read_header
+
+    with open_file(path) as file:
+        return [ActionInterface.of(read_header(file).metadata["action_interface"])]
+
+
+def actions_table(rows: list[dict[str, Any]]) -> str:
+    """A line an element."""
+    cells = [ACTION_COLUMNS, *([f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()] for row in rows)]
+    widths = [max(len(row[k]) for row in cells) for k in range(len(ACTION_COLUMNS))]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in cells)
 
 
 def catalogue() -> dict[str, list[dict[str, Any]]]:
@@ -71,7 +109,12 @@ def describe_robot(name: str) -> dict[str, Any]:
     """One robot, with the labels of its action elements in each control mode."""
     robot = get_robot(name)
     actions = {mode: list(robot.interface(mode).labels) for mode in CONTROL_MODES}
-    return {"name": name, "summary": f"{len(robot.joints)} joints", "cameras": list(robot.cameras), "actions": actions}
+    return {"name": name, "summary": _summary(robot), "cameras": list(robot.cameras), "actions": actions}
+
+
+def _summary(robot: Robot) -> str:
+    arm = f"{len(robot.joints)} joints and a gripper"
+    return f"omnidirectional base, lift, {arm}" if robot.drives else f"{arm}, on a stand"
 
 
 def as_text(found: dict[str, list[dict[str, Any]]]) -> str:

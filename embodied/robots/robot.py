@@ -79,7 +79,9 @@ class Robot:
         if mode == "joint_delta":
             return _speeds("arm", self.joints, "rad/s", "joint", self.joint_speed)
         speed = (self.ee_speed_m_s,) * 3 + (self.ee_speed_rad_s,) * 3
-        return _speeds("arm", ("vx", "vy", "vz", "wx", "wy", "wz"), "m/s, rad/s", "mount", speed)
+        return _speeds(
+            "arm", ("vx", "vy", "vz", "wx", "wy", "wz"), ", ".join(["m/s"] * 3 + ["rad/s"] * 3), "mount", speed
+        )
 
 
 def _positions(name: str, labels: tuple[str, ...], unit: str, frame: str, ranges: Ranges) -> ActionGroup:
