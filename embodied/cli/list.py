@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.actions is not None:
         meanings = [(interface.mode, *row) for interface in interfaces(args.actions) for row in interface.rows()]
-        rows = [dict(zip(ACTION_COLUMNS, row, strict=True)) for row in meanings]
+        rows = [_row(*meaning) for meaning in meanings]
         print(json.dumps(rows, indent=2) if args.json else actions_table(rows))
         return 0
     found = catalogue()
@@ -74,6 +74,10 @@ def interfaces(what: str) -> list[ActionInterface]:
 
     with open_file(path) as file:
         return [ActionInterface.of(read_header(file).metadata["action_interface"])]
+
+
+def _row(*cells: Any) -> dict[str, Any]:
+    return dict(zip(ACTION_COLUMNS, cells, strict=True))
 
 
 def actions_table(rows: list[dict[str, Any]]) -> str:
