@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from embodied.core import PHYSICS_HZ
-from embodied.envs.registry import get_task, task_names
+from embodied.envs.registry import get_robot, get_task
 from embodied.envs.tasks.tote_transfer_table import COLOURS
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.sim import cameras
 from embodied.sim.cameras import Camera, CameraFeed
-from tests.ground import opened, random_actions, started
+from tests.ground import PAIRS, opened, random_actions, started
 
 SIZE = 48
 
@@ -37,11 +37,13 @@ def geoms_of(worlds: Worlds, prefix: str) -> list[int]:
     return [i for i in range(worlds.model.ngeom) if worlds.model.geom(i).name.startswith(prefix)]
 
 
-@pytest.mark.parametrize("task", task_names())
-def test_training_frames_are_not_blank(task: str) -> None:
-    made = started(2, task=task, obs="pixels", image_size=SIZE)
+@pytest.mark.parametrize(("task", "robot"), PAIRS)
+def test_training_frames_are_not_blank(task: str, robot: str) -> None:
+    """Those of the task's cameras and of the robot's own."""
+    cameras = tuple(dict.fromkeys((*get_task(task).cameras, *get_robot(robot).cameras)))
+    made = started(2, task=task, robot=robot, obs="pixels", image_size=SIZE, cameras=cameras)
     pixels = made.observe().pixels
-    assert tuple(pixels) == get_task(task).cameras
+    assert tuple(pixels) == cameras
     for frames in pixels.values():
         assert frames.shape == (2, SIZE, SIZE, 3)
         assert frames.dtype == np.uint8
