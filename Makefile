@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo format type check test test-fast build bench clean
+.PHONY: help setup demo format type check test test-fast build bench docs gallery clean
 
 help:  ## show these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,6 +52,12 @@ build: setup  ## wheel and sdist into dist/, each tried away from this checkout
 
 bench: setup  ## measure speed
 	$(BIN)/embodied bench
+
+docs: setup  ## bring the tables of docs/tasks.md up to date
+	$(BIN)/python -m embodied.benchmark.task_page docs/tasks.md
+
+gallery: setup  ## film every task and robot into docs/images
+	$(BIN)/embodied gallery
 
 clean:  ## remove what was built, not .venv and not runs
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -166,12 +165,6 @@ def test_each_factor_reaches_the_world(factor: str) -> None:
     assert trained != held_out
     if factor != "sensor":  # whose noise is in the observation, not in the world
         assert without_record(trained) != without_record(held_out)
-
-
-def test_the_documented_table_is_the_tasks() -> None:
-    page = (Path(__file__).parent.parent / "docs" / "tasks.md").read_text(encoding="utf-8")
-    for name in task_names():
-        assert markdown_table(get_task(name).table) in page, f"docs/tasks.md: embodied list --factors {name}"
 
 
 def test_encoder_bias_is_felt_and_changes_nothing_else() -> None:
