@@ -18,7 +18,10 @@ if TYPE_CHECKING:  # they import MuJoCo
     from embodied.robots.robot import Robot
 
 TASKS = {"ToteTransfer": "embodied.envs.tasks.tote_transfer:TOTE_TRANSFER"}
-ROBOTS = {"arm": "embodied.robots.arm:ARM"}
+ROBOTS = {
+    "arm": "embodied.robots.arm:ARM",
+    "wheeled_arm": "embodied.robots.wheeled_arm:WHEELED_ARM",
+}
 
 
 def task_names() -> tuple[str, ...]:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 import mujoco
 
-from embodied.robots.shells import Loft, add_shell
+from embodied.robots.shells import Loft, Shape, add_shell
 
-MATERIALS = {  # name -> (rgb, specular, shininess, emission)
+Materials = Mapping[str, tuple[tuple[float, float, float], float, float, float]]
+MATERIALS: Materials = {  # name -> (rgb, specular, shininess, emission)
     "arm_white": ((0.93, 0.93, 0.92), 0.45, 0.6, 0.0),
     "arm_grey": ((0.62, 0.64, 0.66), 0.4, 0.5, 0.0),
     "arm_dark": ((0.17, 0.18, 0.20), 0.3, 0.4, 0.0),
@@ -20,18 +21,19 @@ MATERIALS = {  # name -> (rgb, specular, shininess, emission)
 }
 
 
-def _ring(axis: str, t: float, u: float = 0.0, v: float = 0.0, radius: float = 0.0558, half: float = 0.003) -> Loft:
+def ring(axis: str, t: float, u: float = 0.0, v: float = 0.0, radius: float = 0.0558, half: float = 0.003) -> Loft:
+    """A seam or a lens: a flat disc or band."""
     return Loft(axis, ((t - half, u, v, radius), (t + half, u, v, radius)), smooth=0)
 
 
-def _drum(axis: str, start: float, end: float, u: float = 0.0, v: float = 0.0, radius: float = 0.055) -> Loft:
+def drum(axis: str, start: float, end: float, u: float = 0.0, v: float = 0.0, radius: float = 0.055) -> Loft:
     """A joint's housing: a cylinder, flat at `start` and domed at `end`."""
     step = 0.004 if end > start else -0.004
     dome = ((5 * step, 1.0), (step, 0.92), (0.0, 0.55))  # (before the end, share of the radius)
     return Loft(axis, ((start, u, v, radius), *((end - t, u, v, share * radius) for t, share in dome)), smooth=1)
 
 
-Shells = Mapping[str, Mapping[str, tuple[Loft, ...]]]  # body -> material -> parts
+Shells = Mapping[str, Mapping[str, tuple[Shape, ...]]]  # body -> material -> parts
 STAND: Shells = {
     "stand": {
         "arm_paint": (
@@ -73,7 +75,7 @@ SHELLS: Shells = {
                 sides=24,
             ),
         ),
-        "arm_light": (_ring("z", 0.1345, radius=0.0565, half=0.0035),),
+        "arm_light": (ring("z", 0.1345, radius=0.0565, half=0.0035),),
     },
     "link1": {
         "arm_white": (
@@ -88,9 +90,9 @@ SHELLS: Shells = {
                     (0.000, 0, -0.064, 0.050, 0.050),
                 ),
             ),
-            _drum("y", -0.002, -0.129),
+            drum("y", -0.002, -0.129),
         ),
-        "arm_dark": (_ring("z", -0.193), _ring("y", -0.1285, radius=0.036, half=0.0012)),
+        "arm_dark": (ring("z", -0.193), ring("y", -0.1285, radius=0.036, half=0.0012)),
     },
     "link2": {
         "arm_white": (
@@ -105,9 +107,9 @@ SHELLS: Shells = {
                     (0.000, 0.064, 0, 0.050, 0.050),
                 ),
             ),
-            _drum("z", 0.002, 0.129),
+            drum("z", 0.002, 0.129),
         ),
-        "arm_dark": (_ring("z", 0.0), _ring("z", 0.1285, radius=0.036, half=0.0012)),
+        "arm_dark": (ring("z", 0.0), ring("z", 0.1285, radius=0.036, half=0.0012)),
     },
     "link3": {
         "arm_white": (
@@ -121,9 +123,9 @@ SHELLS: Shells = {
                     (0.000, 0.0825, 0.056, 0.050, 0.050),
                 ),
             ),
-            _drum("y", 0.002, 0.111, 0.0, 0.0825),
+            drum("y", 0.002, 0.111, 0.0, 0.0825),
         ),
-        "arm_dark": (_ring("z", -0.122), _ring("y", 0.1105, 0.0, 0.0825, radius=0.036, half=0.0012)),
+        "arm_dark": (ring("z", -0.122), ring("y", 0.1105, 0.0, 0.0825, radius=0.036, half=0.0012)),
     },
     "link4": {
         "arm_white": (
@@ -137,9 +139,9 @@ SHELLS: Shells = {
                     (0.000, 0.056, 0.0000, 0.050, 0.050),
                 ),
             ),
-            _drum("z", 0.002, 0.111),
+            drum("z", 0.002, 0.111),
         ),
-        "arm_dark": (_ring("z", 0.0), _ring("z", 0.1105, radius=0.036, half=0.0012)),
+        "arm_dark": (ring("z", 0.0), ring("z", 0.1105, radius=0.036, half=0.0012)),
     },
     "link5": {
         "arm_white": (
@@ -155,21 +157,21 @@ SHELLS: Shells = {
                     (0.000, 0, 0.0875, 0.046, 0.036),
                 ),
             ),
-            _drum("y", 0.047, 0.129, radius=0.052),
+            drum("y", 0.047, 0.129, radius=0.052),
         ),
-        "arm_dark": (_ring("z", -0.260), _ring("y", 0.1285, radius=0.034, half=0.0012)),
+        "arm_dark": (ring("z", -0.260), ring("y", 0.1285, radius=0.034, half=0.0012)),
     },
     "link6": {
         "arm_white": (
-            _drum("z", -0.042, 0.056, radius=0.050),
-            _drum("y", -0.050, 0.082, 0.0, 0.088, radius=0.045),
+            drum("z", -0.042, 0.056, radius=0.050),
+            drum("y", -0.050, 0.082, 0.0, 0.088, radius=0.045),
             Loft("x", ((0, 0, 0.004, 0.049, 0.044), (0.05, 0.012, 0, 0.044, 0.040), (0.088, 0.018, 0, 0.044, 0.042))),
         ),
-        "arm_dark": (_ring("z", -0.0445, radius=0.0505), _ring("z", 0.0555, radius=0.032, half=0.0012)),
+        "arm_dark": (ring("z", -0.0445, radius=0.0505), ring("z", 0.0555, radius=0.032, half=0.0012)),
     },
     "link7": {
         "arm_white": (Loft("z", ((0.056, 0, 0, 0.045), (0.088, 0, 0, 0.045)), smooth=0),),
-        "arm_dark": (_ring("z", 0.0535, radius=0.0456),),
+        "arm_dark": (ring("z", 0.0535, radius=0.0456),),
         "arm_black": (Loft("z", ((0.088, 0, 0, 0.0435), (0.100, 0, 0, 0.0435), (0.107, 0, 0, 0.032)), smooth=1),),
     },
     "hand": {
@@ -202,7 +204,7 @@ SHELLS: Shells = {
                 sides=24,
             ),
             Loft("x", ((0.030, 0, 0.038, 0.020, 0.011), (0.052, 0, 0.038, 0.020, 0.011)), 6, 0),  # camera bracket
-            _ring("z", 0.0485, 0.061, 0.0, 0.008, 0.001),  # lens
+            ring("z", 0.0485, 0.061, 0.0, 0.008, 0.001),  # lens
         ),
         "arm_dark": (Loft("x", ((0.050, 0, 0.036, 0.045, 0.012), (0.072, 0, 0.036, 0.045, 0.012)), 6, 0),),  # camera
         "arm_grey": (Loft("z", ((0.060, 0, 0, 0.0075, 0.086), (0.0672, 0, 0, 0.0075, 0.086)), 8, 0),),
@@ -212,14 +214,14 @@ SHELLS: Shells = {
 }
 
 
-def add_materials(spec: mujoco.MjSpec) -> None:
-    """Adds the materials that the shells are made of."""
-    for name, (rgb, specular, shininess, emission) in MATERIALS.items():
+def add_materials(spec: mujoco.MjSpec, more: Materials | None = None) -> None:
+    """Adds the materials that the arm's shells are made of, and more."""
+    for name, (rgb, specular, shininess, emission) in {**MATERIALS, **(more or {})}.items():
         spec.add_material(name=name, rgba=(*rgb, 1), specular=specular, shininess=shininess, emission=emission)
 
 
 def dress(spec: mujoco.MjSpec, bodies: Shells) -> None:
     """Dresses bodies, which must exist, in shells: one mesh a body and material."""
     for body, shells in bodies.items():
-        for material, lofts in shells.items():
-            add_shell(spec, spec.body(body), f"{body}_{material.removeprefix('arm_')}", lofts, material)
+        for material, shapes in shells.items():
+            add_shell(spec, spec.body(body), f"{body}_{material.removeprefix('arm_')}", shapes, material)

@@ -64,6 +64,25 @@ class Loft:
         return np.concatenate([wall, bottom, top])
 
 
+@dataclass(frozen=True)
+class Turned:
+    """A loft that was made around the origin, turned and moved to `pos`, in m."""
+
+    loft: Loft
+    pos: tuple[float, ...]
+    quat_wxyz: tuple[float, ...]
+
+    def mesh(self) -> tuple[np.ndarray, np.ndarray]:
+        """Vertices (n, 3) and outward faces (m, 3)."""
+        vertices, faces = self.loft.mesh()
+        matrix = np.zeros(9)
+        mujoco.mju_quat2Mat(matrix, np.asarray(self.quat_wxyz, float))
+        return vertices @ matrix.reshape(3, 3).T + np.asarray(self.pos), faces
+
+
+Shape = Loft | Turned
+
+
 def _cut_corners(points: np.ndarray) -> np.ndarray:
     """One round of Chaikin's corner cutting (towards a quadratic B-spline) that keeps both ends: (k, d) -> (2k, d)."""
     cut = np.stack([0.75 * points[:-1] + 0.25 * points[1:], 0.25 * points[:-1] + 0.75 * points[1:]], 1)
@@ -71,10 +90,10 @@ def _cut_corners(points: np.ndarray) -> np.ndarray:
 
 
 def add_shell(
-    spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, lofts: Sequence[Loft], material: str
+    spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, shapes: Sequence[Shape], material: str
 ) -> mujoco.MjsGeom:
-    """Adds the union of `lofts` to `body` as one visual geom (group 2, no collision, no mass) and one mesh `name`."""
-    parts = [loft.mesh() for loft in lofts]
+    """Adds the union of `shapes` to `body` as one visual geom (group 2, no collision, no mass) and one mesh `name`."""
+    parts = [shape.mesh() for shape in shapes]
     offsets = np.cumsum([0, *(len(vertices) for vertices, _ in parts)])
     spec.add_mesh(
         name=name,
