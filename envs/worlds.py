@@ -145,7 +145,7 @@ class Worlds:
 
     def _begin(self, ids: np.ndarray) -> None:
         self.engine.refresh(ids)
-        self.control.reset(ids)
+        self.control.reset(np.isin(np.arange(self.num_worlds), ids))
         self._start_states[ids] = self.engine.state()[ids]
         self._feed.reset(ids)
         self._tick[ids] = self._succeeded_for[ids] = self._fault[ids] = 0
@@ -195,7 +195,7 @@ class Worlds:
             self.engine.reset(broken)
             self.engine.state()[broken] = self._start_states[broken]
             self.engine.refresh(broken)
-            self.control.reset(broken)
+            self.control.reset(found != 0)
 
     def _result(self) -> StepResult:
         outcome, faulty = self.task.judge(), self._fault != 0

@@ -379,7 +379,7 @@ def test_judgement_and_state_run_on_torch(task: str) -> None:
 def test_control_runs_on_torch(task: str, robot: str, mode: str) -> None:
     worlds = started(6, **settings(task, robot, mode))
     on_torch = RobotControl(worlds.robot, TorchView(worlds.engine), mode, worlds.config.control_hz)
-    on_torch.reset(torch.arange(6))
+    on_torch.reset(torch.ones(6, dtype=torch.bool))
     for action in random_actions(worlds, 10).astype(np.float64):
         on_torch.apply(torch.from_numpy(action))
         worlds.control.apply(action)

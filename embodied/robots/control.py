@@ -50,12 +50,12 @@ class RobotControl:
         """(N, J) measured joint positions: base, torso, arm; rad or m."""
         return self._engine.view("qpos")[:, self._qpos_ids]
 
-    def reset(self, ids: Array) -> None:
-        """Targets of worlds `ids` to where their joints are; the gripper's to open."""
-        joints = self.joints()
-        self._target[ids, :-1] = joints[ids]
-        self._target[ids, -1] = self._robot.gripper_width_m
-        self._end_effector.reset(ids)
+    def reset(self, which: Array) -> None:
+        """Targets of the worlds `which` (N,) bool to where their joints are; the gripper's to open."""
+        xp, rows, joints = self._engine.xp, which[:, None], self.joints()
+        opened = xp.full_like(joints[:, :1], self._robot.gripper_width_m)
+        self._target[...] = xp.where(rows, xp.concat([joints, opened], axis=1), self._target)
+        self._end_effector.reset(which)
         self._engine.view("ctrl")[:, self._ctrl_ids] = self._target
 
     def apply(self, action: Array) -> None:
@@ -63,7 +63,7 @@ class RobotControl:
         xp = self._engine.xp
         joints = self._resolve(action[:, :-1])
         width = (action[:, -1:] + 1) / 2 * self._robot.gripper_width_m
-        self._target = clip(xp, xp.concat([joints, width], axis=1), self._low, self._high)
+        self._target[...] = clip(xp, xp.concat([joints, width], axis=1), self._low, self._high)
         self._engine.view("ctrl")[:, self._ctrl_ids] = self._target
 
     def _joint(self, action: Array) -> Array:

@@ -34,10 +34,11 @@ class EndEffector:
         self._pos = xp.zeros((engine.num_worlds, 3))  # of the target, in the mount's frame
         self._quat_wxyz = xp.zeros((engine.num_worlds, 4))
 
-    def reset(self, ids: Array) -> None:
-        """The targets of worlds `ids` to where their tool centre points are."""
-        pos, quat = self._measured()
-        self._pos[ids], self._quat_wxyz[ids] = pos[ids], quat[ids]
+    def reset(self, which: Array) -> None:
+        """The targets of the worlds `which` (N,) bool to where their tool centre points are."""
+        xp, rows, (pos, quat) = self._engine.xp, which[:, None], self._measured()
+        self._pos[...] = xp.where(rows, pos, self._pos)
+        self._quat_wxyz[...] = xp.where(rows, quat, self._quat_wxyz)
 
     def follow(self, action: Array, joints: Array) -> Array:
         """Joint angles (N, J) that bring the arm, now at `joints` (N, J), to the target moved by `action` (N, 6)."""
@@ -46,8 +47,8 @@ class EndEffector:
         lead_m = _limit_norm(xp, self._pos + step[:, :3] - pos, EE_LEAD_M)
         wanted = quat_multiply(quat_from_rotvec(step[:, 3:]), self._quat_wxyz)
         lead_rad = _limit_norm(xp, quat_to_rotvec(quat_multiply(wanted, quat_conjugate(quat))), EE_LEAD_RAD)
-        self._pos = pos + lead_m
-        self._quat_wxyz = quat_multiply(quat_from_rotvec(lead_rad), quat)
+        self._pos[...] = pos + lead_m  # in place: a captured graph goes on with the same memory
+        self._quat_wxyz[...] = quat_multiply(quat_from_rotvec(lead_rad), quat)
         if self._rides:
             mount = self._engine.view("xquat")[:, self._mount]
             lead_m, lead_rad = quat_rotate(mount, lead_m), quat_rotate(mount, lead_rad)
