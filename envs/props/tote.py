@@ -82,9 +82,7 @@ class Totes:
         qvel = [int(model.joint(name).dofadr[0]) for name in names]
         self._qpos = xp.asarray([[a + k for k in range(7)] for a in qpos])  # (K, 7)
         self._qvel = xp.asarray([[a + k for k in range(6)] for a in qvel])  # (K, 6)
-        for field in ("geom_pos", "geom_size", "geom_rgba", "geom_contype", "geom_conaffinity"):
-            engine.vary(field)
-        for field in ("body_mass", "body_inertia", "body_ipos", "body_gravcomp"):
+        for field in ("geom_pos", "geom_size", "geom_rgba", "body_mass", "body_inertia", "body_ipos", "body_gravcomp"):
             engine.vary(field)
 
     @staticmethod
@@ -127,8 +125,7 @@ class Totes:
         self._engine.vary("geom_rgba")[world, self._geoms[tote]] = rgba
 
     def show(self, world: int, tote: int, present: bool) -> None:
-        """Takes part in the world, or hangs where it is: weightless, untouchable and invisible."""
-        vary, geoms, solids = self._engine.vary, self._geoms[tote], self._geoms[tote][: len(SOLIDS)]
-        vary("geom_contype")[world, solids] = vary("geom_conaffinity")[world, solids] = int(present)
+        """Takes part in the world, or hangs where it is: weightless and invisible."""
+        vary, geoms = self._engine.vary, self._geoms[tote]
         vary("geom_rgba")[world, geoms, 3] = float(present)
         vary("body_gravcomp")[world, self._bodies[tote]] = ALMOST_NO_GRAVCOMP if present else 1.0

@@ -10,6 +10,7 @@ from embodied.arrays import dot
 from embodied.core import PHYSICS_HZ, Array, Layout
 from embodied.envs.experts.tote_transfer import tote_transfer_expert
 from embodied.envs.props.belt import Belt
+from embodied.envs.props.parking import parked_w
 from embodied.envs.props.rack import SLOTS, Rack
 from embodied.envs.props.tote import Totes, ToteSize
 from embodied.envs.reward import tolerance
@@ -26,7 +27,6 @@ EVENT_STREAM = 0x4C34  # of random numbers, apart from those of the table's vari
 GRASP_DEPTH_M = 0.02  # of the pads' middle below the rim
 TOTE = ToteSize()
 RAIL_GAP_M = 0.002
-PARKED_W = (0.0, 0.0, -1.0)
 ORDER = ("first", "second", "third")  # along the belt, the one ahead first
 UPRIGHT_COS = float(np.cos(np.deg2rad(8)))
 
@@ -102,7 +102,7 @@ class ToteTransfer:
         for k in range(len(TOTES)):
             present = k < drawn["totes"]
             y = drawn["first_y"] - k * (size.width + drawn["gap"])
-            pos_w = (BELT.x + drawn["offset_x"][k], y, BELT.top_z + 0.0005) if present else PARKED_W
+            pos_w = (BELT.x + drawn["offset_x"][k], y, BELT.top_z + 0.0005) if present else parked_w(k)
             self._totes.place(world, k, np.array(pos_w), drawn["yaw"][k] if present else 0.0)
             self._totes.show(world, k, present)
             if present:
