@@ -52,13 +52,18 @@ class Figure:
 
 def measure_all(task: str, robot: str | None, episodes: int) -> Iterator[Figure]:
     """Every figure, as soon as it is there. `episodes` are recorded in each repeat of the recording."""
-    config = EnvConfig(task, robot=robot, control_mode="joint", control_hz=CONTROL_HZ, level="L1", num_threads=1)
+    config = bench_config(task, robot)
     yield from physics(config)
     for num in STEPS:
         yield from stepping(config, num)
     yield frames(config)
     yield from recording(config, episodes)
     yield from deciding(config)
+
+
+def bench_config(task: str, robot: str | None) -> EnvConfig:
+    """Worlds as all figures but those of recording and deciding take them."""
+    return EnvConfig(task, robot=robot, control_mode="joint", control_hz=CONTROL_HZ, level="L1", num_threads=1)
 
 
 def physics(config: EnvConfig) -> Iterator[Figure]:
@@ -87,6 +92,7 @@ def stepping(config: EnvConfig, num: int) -> Iterator[Figure]:
     env_id = get_task(config.task).env_id
     env: Any = gymnasium.make(env_id, **arguments) if num == 1 else gymnasium.make_vec(env_id, num, **arguments)
     worlds: Worlds = env.unwrapped.worlds
+    env.reset(seed=0)
     action = rest_action(worlds)[0] if num == 1 else rest_action(worlds)
     engine = _Stopwatch(worlds.engine.step)
     worlds.engine.step = engine  # type: ignore[method-assign]
@@ -171,9 +177,9 @@ def _decide(worlds: Worlds) -> list[float]:
 
 
 def rest_action(worlds: Worlds) -> np.ndarray:
-    """(N, A) joint targets that keep the robots at home, the gripper open."""
-    home = np.array([*worlds.robot.home, worlds.robot.gripper_width_m])
-    return np.tile(worlds.interface.to_normalized(home), (worlds.num_worlds, 1)).astype(np.float32)
+    """(N, A) joint targets that keep the robots where they start, the gripper open; after a reset."""
+    action: np.ndarray = worlds.interface.to_normalized(worlds.control.joint_target).astype(np.float32)
+    return action
 
 
 class _Stopwatch:
