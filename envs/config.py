@@ -12,7 +12,8 @@ from embodied.errors import EmbodiedError, unknown
 from embodied.robots.robot import CONTROL_MODES, Robot
 
 OBSERVATIONS = ("state", "pixels", "both")
-ENGINES = ("cpu",)
+ENGINES = ("cpu", "warp")
+DEVICES = ("cuda", "cpu")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class EnvConfig:
     split: str = "train"
     factors: Mapping[str, Any] = field(default_factory=dict)  # variable of the task's table -> fixed value
     engine: str = "cpu"
+    device: str = "cuda"  # of the engine "warp"; "cpu" to try it where there is no GPU
     num_threads: int = 0  # 0: all
     terminate_on_success: bool = False
 
@@ -53,6 +55,7 @@ class EnvConfig:
             ("level", self.level, LEVELS),
             ("split", self.split, SPLITS),
             ("engine", self.engine, ENGINES),
+            ("device", self.device, DEVICES),
         ):
             if name not in available:
                 raise unknown(kind, name, available)

@@ -192,6 +192,13 @@ def make_vector_env(
     render_mode: str | None = None,
     autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
     **arguments: Any,
-) -> GroundVectorEnv:
-    """The entry point of `gymnasium.make_vec`; `arguments` are EnvConfig's."""
-    return GroundVectorEnv(EnvConfig.of({"task": task, **arguments}), num_envs, render_mode, autoreset_mode)
+) -> VectorEnv[Any, Any, Any]:
+    """The entry point of `gymnasium.make_vec`; `arguments` are EnvConfig's. With engine "warp", tensors on a GPU."""
+    config = EnvConfig.of({"task": task, **arguments})
+    if config.engine == "cpu":
+        return GroundVectorEnv(config, num_envs, render_mode, autoreset_mode)
+    if render_mode is not None or _autoreset(autoreset_mode) != AutoresetMode.SAME_STEP:
+        raise EmbodiedError("the engine 'warp' renders nothing and resets in the same step")
+    from embodied.envs.device_env import DeviceVectorEnv
+
+    return DeviceVectorEnv(config, num_envs)

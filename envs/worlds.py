@@ -60,6 +60,8 @@ class Worlds:
     """
 
     def __init__(self, config: EnvConfig, num_worlds: int = 1) -> None:
+        if config.engine != "cpu":
+            raise EmbodiedError(f"the engine {config.engine!r} runs many worlds at once: use gymnasium.make_vec")
         self.config, self.num_worlds = config, num_worlds
         self.spec = get_task(config.task)
         self.robot = self._choose_robot(config.robot)

@@ -1,0 +1,150 @@
+"""N worlds on a GPU: reset, observed and stepped without asking the device anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+
+from embodied.core import PHYSICS_HZ, seconds_to_ticks
+from embodied.envs.config import EnvConfig
+from embodied.envs.proprioception import Proprioception
+from embodied.envs.starts import StartBank, draw_starts, most_at_once
+from embodied.envs.worlds import SUCCESS_HOLD_S, Worlds
+from embodied.robots.control import RobotControl
+from embodied.sim.engine import FAULTS
+from embodied.sim.warp import Buffers, WarpEngine
+
+PROBED = 32  # worlds of which the contacts are counted
+
+
+@dataclass(frozen=True)
+class DeviceStep:
+    """What one control step did; worlds that ended have already begun anew."""
+
+    agent_pos: torch.Tensor  # (N, P)
+    environment_state: torch.Tensor  # (N, E)
+    final_agent_pos: torch.Tensor  # (N, P), of before new episodes began
+    final_environment_state: torch.Tensor  # (N, E)
+    reward: torch.Tensor  # (N,) in [0, 1]
+    success: torch.Tensor  # (N,) bool, held for 0.5 s
+    progress: torch.Tensor  # (N,)
+    terminated: torch.Tensor  # (N,) bool
+    truncated: torch.Tensor  # (N,) bool
+    fault: torch.Tensor  # (N,) int64, index into FAULTS
+
+
+class DeviceWorlds:
+    """The same task as `Worlds`, as torch tensors on the device of the engine `warp`.
+
+    Starts come from a bank of `num_starts`, drawn on the host from consecutive seeds; world i begins with start i and
+    takes every N-th further on. Raises EmbodiedError as `WarpEngine` does.
+    """
+
+    def __init__(
+        self, config: EnvConfig, num_worlds: int, num_starts: int, device: str = "cuda", seed: int = 0
+    ) -> None:
+        host = Worlds(replace(config, engine="cpu", obs="state"), num_starts)
+        bank = draw_starts(host, seed)
+        buffers = Buffers.of(*most_at_once(Worlds(host.config, min(PROBED, num_starts))))
+        begin = torch.arange(num_worlds) % num_starts
+        fields = {name: values[begin.numpy()] for name, values in bank.fields.items()}
+        self.config, self.num_worlds, self.robot, self.spec = host.config, num_worlds, host.robot, host.spec
+        self.engine = WarpEngine(host.model, num_worlds, buffers, fields, device)
+        self.device = torch.device(self.engine.device)
+        self.instructions = bank.instructions
+        with self.device:
+            self._bank = _Bank(bank, self.engine)
+            self.task = self.spec.bind(self.engine, self.robot)
+            self.control = RobotControl(self.robot, self.engine, config.control_mode, config.control_hz)
+            self.proprioception = Proprioception(self.engine, self.robot)
+            self.start_index = begin.to(self.device)  # (N,) of the present episodes
+            self._tick, self._held = (torch.zeros(num_worlds, dtype=torch.int64) for _ in range(2))
+        self.ticks_per_step = PHYSICS_HZ // config.control_hz
+        self._horizon, self._hold = seconds_to_ticks(host.horizon_s), seconds_to_ticks(SUCCESS_HOLD_S)
+        self.interface, self.agent_layout, self.state_layout = host.interface, host.agent_layout, host.state_layout
+
+    def reset(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """New episodes everywhere: `agent_pos` (N, P) and `environment_state` (N, E)."""
+        with self.device:
+            self._begin(torch.ones(self.num_worlds, dtype=torch.bool))
+            return self.observe()
+
+    def observe(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Proprioception (N, P) and privileged state (N, E)."""
+        return _finite(self.proprioception.read()), _finite(self.task.state())
+
+    def step(self, actions: torch.Tensor) -> DeviceStep:
+        """One control step of all worlds. A world given NaN or inf is flagged and begins anew; so does a broken one."""
+        with self.device:
+            bad = ~torch.isfinite(actions).all(1)
+            self.task.before_step(self._tick)
+            self.control.apply(torch.where(bad[:, None], 0.0, actions.to(torch.float32)).clamp(-1, 1))
+            self.engine.step(self.ticks_per_step)
+            self._tick += self.ticks_per_step
+            fault = torch.where(bad, FAULTS.index("action_not_finite"), self.engine.faults())
+            return self._finish(fault)
+
+    def _finish(self, fault: torch.Tensor) -> DeviceStep:
+        outcome, sound = self.task.judge(), fault == 0
+        self._held[...] = (self._held + self.ticks_per_step) * (outcome.success & sound)
+        success = self._held >= self._hold
+        terminated = outcome.lost | ~sound | (success & self.config.terminate_on_success)
+        truncated = (self._tick >= self._horizon) & ~terminated
+        last = self.observe()
+        reward, progress = (torch.where(sound, value, 0.0) for value in (outcome.reward, outcome.progress))
+        self._begin(terminated | truncated)
+        return DeviceStep(*self.observe(), *last, reward, success, progress, terminated, truncated, fault)
+
+    def _begin(self, which: torch.Tensor) -> None:
+        """New episodes in the worlds `which` (N,) bool."""
+        index = (self.start_index + self.num_worlds * (self._tick > 0)) % len(self.instructions)
+        self.start_index[...] = torch.where(which, index, self.start_index)
+        self._bank.load(which, self.start_index, self.task.parameters(), self.proprioception)
+        self.engine.forget_faults(which)
+        self._tick[...] = torch.where(which, 0, self._tick)
+        self._held[...] = torch.where(which, 0, self._held)
+        self.engine.refresh()
+        self.control.reset(which)
+
+
+class _Bank:
+    """The starts in the device's memory."""
+
+    def __init__(self, bank: StartBank, engine: WarpEngine) -> None:
+        self._engine = engine
+        varied = engine.varied()
+        self._state = {name: _as(values, engine.view(name)) for name, values in bank.state.items()}
+        self._fields = {name: _as(values, varied[name]) for name, values in bank.fields.items()}
+        self._parameters = {name: torch.as_tensor(values) for name, values in bank.parameters.items()}
+        self._bias = torch.as_tensor(bank.encoder_bias, dtype=torch.float32)
+
+    def load(
+        self,
+        which: torch.Tensor,
+        index: torch.Tensor,
+        parameters: Mapping[str, torch.Tensor],
+        proprioception: Proprioception,
+    ) -> None:
+        """Writes start `index` (N,) into the worlds `which` (N,) bool."""
+        varied = self._engine.varied()
+        for name, rows in self._state.items():
+            _put(self._engine.view(name), which, rows[index])
+        for name, rows in self._fields.items():
+            _put(varied[name], which, rows[index])
+        for name, rows in self._parameters.items():
+            _put(parameters[name], which, rows[index].to(parameters[name].dtype))
+        _put(proprioception.bias, which, self._bias[index])
+
+
+def _as(values: object, like: torch.Tensor) -> torch.Tensor:
+    return torch.as_tensor(values, dtype=like.dtype)
+
+
+def _put(target: torch.Tensor, which: torch.Tensor, values: torch.Tensor) -> None:
+    target[...] = torch.where(which.view(-1, *[1] * (target.ndim - 1)), values, target)
+
+
+def _finite(values: torch.Tensor) -> torch.Tensor:
+    return torch.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)

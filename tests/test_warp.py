@@ -1,0 +1,117 @@
+"""The engine `warp` on Warp's CPU device: the same tasks, the same numbers. Its kernels compile for a minute, once."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+import warp
+
+from embodied.envs.config import EnvConfig
+from embodied.envs.device_worlds import DeviceWorlds
+from embodied.envs.worlds import Worlds
+from embodied.errors import EmbodiedError
+from embodied.sim import warp as engine_module
+from embodied.sim.engine import FAULTS
+from tests.ground import PAIRS, TOTE_TRANSFER, random_actions
+
+ON_CPU = {"engine": "warp", "device": "cpu"}
+TIGHT = 2e-4  # of m and rad, over a second of motion without a touch: single precision
+slow = pytest.mark.slow
+
+
+def device_worlds(num: int, **settings: Any) -> DeviceWorlds:
+    return DeviceWorlds(EnvConfig(**{"task": TOTE_TRANSFER, **ON_CPU, **settings}), num, num, "cpu")
+
+
+@slow
+@pytest.mark.parametrize(("task", "robot"), PAIRS)
+@pytest.mark.parametrize("mode", ["ee_delta"])
+def test_it_moves_as_the_cpu_engine_does(task: str, robot: str, mode: str) -> None:
+    """Same starts, same actions: observations, rewards and ends agree."""
+    settings = {"task": task, "robot": robot, "control_mode": mode, "level": "L3"}
+    on_device, on_cpu = device_worlds(2, **settings), Worlds(EnvConfig(**settings, num_threads=1), 2)
+    agent_pos, state = on_device.reset()
+    on_cpu.reset(np.arange(2), range(2))
+    seen = on_cpu.observe()
+    np.testing.assert_allclose(agent_pos, seen.agent_pos, atol=1e-5)
+    np.testing.assert_allclose(state, seen.environment_state, atol=1e-5)
+    for action in random_actions(on_cpu, 20) * 0.3:
+        expected, found = on_cpu.step(action), on_device.step(torch.as_tensor(action))
+        seen = on_cpu.observe()
+        speeds = np.abs(seen.agent_pos - found.final_agent_pos.numpy())
+        assert speeds.max() < 50 * TIGHT
+        positions = on_cpu.agent_layout.slices()["tcp_pos_w"]
+        np.testing.assert_allclose(found.final_agent_pos[:, positions], seen.agent_pos[:, positions], atol=TIGHT)
+        np.testing.assert_allclose(found.final_environment_state, seen.environment_state, atol=50 * TIGHT)
+        np.testing.assert_allclose(found.reward, expected.reward, atol=50 * TIGHT)
+        assert (found.terminated.numpy() == expected.terminated).all()
+        assert not found.fault.any()
+
+
+@slow
+def test_worlds_that_end_begin_anew_and_the_others_go_on() -> None:
+    worlds = device_worlds(3, level="L3", control_mode="ee_delta")
+    clean = device_worlds(3, level="L3", control_mode="ee_delta")
+    worlds.reset()
+    clean.reset()
+    actions = torch.zeros((3, 7))
+    actions[:, 0] = 0.5
+    for step in range(6):
+        bad = actions.clone()
+        bad[1, 2] = torch.nan if step == 3 else 0.0
+        found, expected = worlds.step(bad), clean.step(actions)
+        for name in ("agent_pos", "environment_state", "reward", "progress"):
+            a, b = getattr(found, name), getattr(expected, name)
+            assert torch.equal(a[[0, 2]], b[[0, 2]]), (step, name)
+        if step == 3:
+            assert found.fault.tolist() == [0, FAULTS.index("action_not_finite"), 0]
+            assert found.terminated.tolist() == [False, True, False]
+            assert (found.agent_pos[1] != found.final_agent_pos[1]).any()
+    assert worlds.start_index.tolist() == [0, 1, 2]  # as many starts as worlds: each has its own again
+    assert (worlds._tick == torch.tensor([120, 40, 120])).all()
+
+
+@slow
+def test_as_a_vector_environment_of_tensors() -> None:
+    env = gymnasium.make_vec(f"embodied/{TOTE_TRANSFER}-v0", num_envs=2, level="L1", **ON_CPU)
+    shown, _ = env.reset(seed=0)
+    assert {name: tuple(values.shape) for name, values in shown.items()} == {
+        name: space.shape for name, space in env.observation_space.items()
+    }
+    shown, reward, terminated, truncated, info = env.step(torch.zeros((2, 8)))
+    assert all(isinstance(values, torch.Tensor) for values in (*shown.values(), reward, terminated, truncated))
+    assert set(info) == {"is_success", "progress", "fault", "final_obs", "_final_obs"}
+    with pytest.raises(EmbodiedError, match="expected"):
+        env.step(torch.zeros(3))
+    env.close()
+
+
+@pytest.mark.skipif(warp.is_cuda_available(), reason="there is a GPU")
+def test_without_a_gpu_it_says_so() -> None:
+    with pytest.raises(EmbodiedError, match="no CUDA device"):
+        gymnasium.make_vec(f"embodied/{TOTE_TRANSFER}-v0", num_envs=2, engine="warp")
+
+
+def test_what_it_cannot_do_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    env_id = f"embodied/{TOTE_TRANSFER}-v0"
+    with pytest.raises(EmbodiedError, match="use gymnasium.make_vec"):
+        gymnasium.make(env_id, **ON_CPU)
+    with pytest.raises(EmbodiedError, match="obs 'state'"):
+        gymnasium.make_vec(env_id, num_envs=2, obs="pixels", **ON_CPU)
+    with pytest.raises(EmbodiedError, match="renders nothing"):
+        gymnasium.make_vec(env_id, num_envs=2, render_mode="rgb_array", **ON_CPU)
+    with pytest.raises(EmbodiedError, match="device 'tpu'"):
+        gymnasium.make_vec(env_id, num_envs=2, engine="warp", device="tpu")
+
+    def missing(name: str) -> Any:
+        raise ImportError(name)
+
+    monkeypatch.setattr(engine_module, "importlib", type("", (), {"import_module": staticmethod(missing)}))
+    with pytest.raises(EmbodiedError, match=r"pip install 'embodied-ground\[gpu\]'"):
+        gymnasium.make_vec(env_id, num_envs=2, **ON_CPU)
+    assert importlib.import_module("warp") is warp
