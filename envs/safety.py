@@ -25,10 +25,11 @@ class Safety:
     joint_margin_rad: Array  # (N,) of the arm's joint that is nearest to an end of its range, now
 
 
-def add_safety_sensors(spec: mujoco.MjSpec, robot: Robot) -> None:
-    """Adds what `SafetySignals` reads."""
+def with_safety_sensors(spec: mujoco.MjSpec, robot: Robot) -> mujoco.MjSpec:
+    """The spec itself, with what `SafetySignals` reads."""
     add_contact_sensor(spec, ANY, robot.root_body)
     add_contact_sensor(spec, SCENERY, robot.root_body, "world")
+    return spec
 
 
 class SafetySignals:

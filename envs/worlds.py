@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from typing import Any
 
-import mujoco
 import numpy as np
 
 from embodied.core import PHYSICS_HZ, Array, Layout, Observation, seconds_to_ticks
@@ -15,7 +13,7 @@ from embodied.envs.common_factors import CommonFactors, SensorNoise
 from embodied.envs.config import EnvConfig
 from embodied.envs.proprioception import Proprioception
 from embodied.envs.registry import get_robot, get_task
-from embodied.envs.safety import Safety, SafetySignals, add_safety_sensors
+from embodied.envs.safety import Safety, SafetySignals, with_safety_sensors
 from embodied.envs.variation import Variation
 from embodied.errors import EmbodiedError, unknown
 from embodied.robots.control import RobotControl
@@ -23,7 +21,7 @@ from embodied.robots.robot import Robot
 from embodied.sim.cameras import Camera, CameraFeed
 from embodied.sim.cpu import CpuEngine
 from embodied.sim.engine import FAULTS
-from embodied.sim.model_facts import fixed_camera_poses, model_hash
+from embodied.sim.model_facts import model_facts
 
 SUCCESS_HOLD_S = 0.5
 
@@ -65,7 +63,7 @@ class Worlds:
         self.config, self.num_worlds = config, num_worlds
         self.spec = get_task(config.task)
         self.robot = self._choose_robot(config.robot)
-        self.model = self._compile()
+        self.model = with_safety_sensors(self.spec.build(self.robot), self.robot).compile()
         self.engine = CpuEngine(self.model, num_worlds, config.num_threads)
         self.task = self.spec.bind(self.engine, self.robot)
         self.variation = Variation(self.spec.table, config.level, config.split, config.factors)
@@ -99,11 +97,6 @@ class Worlds:
         if name not in self.spec.robots:
             raise unknown(f"robot for task {self.spec.name}", name, self.spec.robots)
         return get_robot(name)
-
-    def _compile(self) -> mujoco.MjModel:
-        spec = self.spec.build(self.robot)
-        add_safety_sensors(spec, self.robot)
-        return spec.compile()
 
     @property
     def cameras(self) -> tuple[str, ...]:
@@ -277,20 +270,19 @@ class Worlds:
 
     def metadata(self) -> dict[str, Any]:
         """What a file made from these worlds must say to be understood, JSON-able."""
+        robot = {"robot": self.robot.name, "cameras": list(self.cameras)}
         return {
             "env_id": self.spec.env_id,
             "task": self.spec.name,
             "robot": self.robot.name,
-            "config": {**asdict(self.config), "robot": self.robot.name, "cameras": list(self.cameras)},
+            "config": {**asdict(self.config), **robot},
             "physics_hz": PHYSICS_HZ,
             "horizon_s": self.horizon_s,
-            "model_hash": model_hash(self.model),
-            "versions": {name: version(name) for name in ("embodied-ground", "mujoco", "gymnasium", "numpy")},
             "action_interface": asdict(self.interface),
             "joint_interface": asdict(self.joint_interface),
-            "camera_poses": fixed_camera_poses(self.model),
             "agent_layout": self.agent_layout.parts,
             "state_layout": self.state_layout.parts,
+            **model_facts(self.model),
         }
 
     def close(self) -> None:

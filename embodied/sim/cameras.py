@@ -9,7 +9,7 @@ import numpy as np
 
 from embodied.core import PHYSICS_HZ
 from embodied.errors import unknown
-from embodied.sim.engine import Engine
+from embodied.sim.engine import HostEngine
 from embodied.sim.gl import make_renderer
 
 DECOR_GROUP = 4  # of geoms that only pictures for people show
@@ -24,7 +24,7 @@ _PLAIN_FLAGS = (
 class Camera:
     """Renders any world of an engine at one size; the GL context is made at the first frame."""
 
-    def __init__(self, engine: Engine, height: int, width: int, beauty: bool = False) -> None:
+    def __init__(self, engine: HostEngine, height: int, width: int, beauty: bool = False) -> None:
         self._engine, self._size, self._beauty = engine, (height, width), beauty
         self._renderer: mujoco.Renderer | None = None
         self._shown = mujoco.MjvOption()
@@ -83,7 +83,7 @@ class Camera:
 class CameraFeed:
     """The newest frame of some cameras in N worlds, each taken at its own rate by the world's clock."""
 
-    def __init__(self, engine: Engine, cameras: tuple[str, ...], image_size: int, camera_hz: float | None) -> None:
+    def __init__(self, engine: HostEngine, cameras: tuple[str, ...], image_size: int, camera_hz: float | None) -> None:
         self._camera = Camera(engine, image_size, image_size)
         self.cameras, self._hz, n = cameras, camera_hz, engine.num_worlds
         self._frames = {name: np.zeros((n, image_size, image_size, 3), np.uint8) for name in cameras}

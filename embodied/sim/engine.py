@@ -1,4 +1,4 @@
-"""The one interface to a simulator: N worlds of one compiled model, every array (N, ...)."""
+"""The one interface to simulators: N worlds of one compiled model, every array (N, ...)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROT6D_OF_XMAT = [0, 3, 6, 1, 4, 7]  # the first two columns of a rotation matrix
 
 
 class Engine(Protocol):
-    """What task code, robots and recorders ask of a simulator."""
+    """What tasks and robots ask of a simulator, on a host or a device."""
 
     model: mujoco.MjModel
     num_worlds: int
@@ -31,17 +31,23 @@ class Engine(Protocol):
     def varied(self) -> dict[str, Array]:
         """All the model fields that `vary` was asked for."""
 
-    def reset(self, ids: Array) -> None:
-        """State of worlds `ids` to the model's defaults, warnings cleared, nothing computed yet."""
-
-    def refresh(self, ids: Array) -> None:
-        """Derived constants and fields of worlds `ids` after writes to their model or state."""
-
     def step(self, nstep: int) -> None:
         """All worlds on by `nstep` ticks; position and velocity fields and sensors are current afterwards."""
 
     def faults(self) -> Array:
         """(N,) int: index into FAULTS of what broke each world since its reset, 0 where nothing did."""
+
+    def close(self) -> None: ...
+
+
+class HostEngine(Engine, Protocol):
+    """A simulator whose worlds can be looked at and begun anew one by one."""
+
+    def reset(self, ids: Array) -> None:
+        """State of worlds `ids` to the model's defaults, warnings cleared, nothing computed yet."""
+
+    def refresh(self, ids: Array) -> None:
+        """Derived constants and fields of worlds `ids` after writes to their model or state."""
 
     def state(self) -> Array:
         """Live (N, S) array: the whole integration state, from which a world continues bit for bit."""
@@ -51,5 +57,3 @@ class Engine(Protocol):
 
     def world_data(self, world: int) -> mujoco.MjData:
         """A copy of the data of one world."""
-
-    def close(self) -> None: ...

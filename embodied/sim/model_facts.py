@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from importlib.metadata import version
 from typing import Any
 
 import mujoco
 import numpy as np
+
+
+def model_facts(model: mujoco.MjModel) -> dict[str, Any]:
+    """Hash, versions of what made it, and cameras; JSON-able."""
+    return {
+        "model_hash": model_hash(model),
+        "versions": {name: version(name) for name in ("embodied-ground", "mujoco", "gymnasium", "numpy")},
+        "camera_poses": fixed_camera_poses(model),
+    }
 
 
 def fixed_camera_poses(model: mujoco.MjModel) -> dict[str, dict[str, Any]]:

@@ -53,7 +53,7 @@ class WarpEngine:
         self._warp, self._mjw = _load("warp"), _load("mujoco_warp")
         self.device = _device(self._warp, device)
         self.model, self.num_worlds = _without_autoreset(model), num_worlds
-        self.xp = importlib.import_module("array_api_compat.torch")
+        self.xp: Any = importlib.import_module("array_api_compat.torch")
         self._views: dict[str, torch.Tensor] = {}
         self._varied: dict[str, torch.Tensor] = {}
         with self._warp.ScopedDevice(self.device):

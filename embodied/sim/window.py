@@ -12,7 +12,7 @@ from typing import Any
 import mujoco
 
 from embodied.errors import EmbodiedError
-from embodied.sim.engine import Engine
+from embodied.sim.engine import HostEngine
 
 ADVICE = "use render_mode='rgb_array' for pictures, or `embodied view` for a video"
 
@@ -23,7 +23,7 @@ class Window:
     Raises EmbodiedError where there is no display.
     """
 
-    def __init__(self, engine: Engine, world: int = 0) -> None:
+    def __init__(self, engine: HostEngine, world: int = 0) -> None:
         _check_display()
         self._engine, self._world = engine, world
         self._model = copy.copy(engine.world_model(world))  # the viewer's thread draws these while worlds move on
