@@ -7,6 +7,7 @@ import pytest
 
 from embodied.envs.config import EnvConfig
 from embodied.envs.tasks.tote_transfer import ToteTransfer
+from embodied.envs.tasks.tote_transfer_start import name_of
 from embodied.envs.worlds import Worlds
 
 N = 24
@@ -18,9 +19,9 @@ def changing() -> Worlds:
 
 
 def test_colours_name_one_tote() -> None:
-    assert ToteTransfer._name(["red", "blue"], 1) == "blue"
-    assert ToteTransfer._name(["red", "red", "blue"], 1) == "second red"
-    assert ToteTransfer._name(["red", "blue", "red"], 0) == "first red"
+    assert name_of(["red", "blue"], 1) == "blue"
+    assert name_of(["red", "red", "blue"], 1) == "second red"
+    assert name_of(["red", "blue", "red"], 0) == "first red"
 
 
 def test_at_l4_one_thing_happens_in_each_episode(changing: Worlds) -> None:

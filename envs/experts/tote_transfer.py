@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from embodied.arrays import array_namespace
+from embodied.arrays import array_namespace, dot
 from embodied.core import SKILLS, Array, Controller, Layout, Observation, Payload, Planner
 from embodied.envs.props.tote import ToteSize
+from embodied.envs.scenes.tote_station import Station, station_of
+from embodied.envs.skills.driving import STAND, Driving
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.robots.robot import Robot
 from embodied.rotations import quat_from_yaw, quat_multiply
@@ -22,6 +24,7 @@ WAIT_M = 0.06  # how far beyond the hover the arm waits for a tote to come
 PLACE_TOLERANCE_M = 0.010
 TURN_RAD = 0.8  # about the robot's column, that one carry goal covers
 CARRY_RADIUS_M = (0.48, 0.62)  # from the column on the way
+AT_RACK_M = 0.9  # horizontally from the named slot
 
 
 class ToteTransferPlanner:
@@ -29,16 +32,37 @@ class ToteTransferPlanner:
 
     latent_size = 0
 
-    def __init__(self, agent_layout: Layout, state_layout: Layout) -> None:
-        self._agent, self._state = agent_layout.slices(), state_layout.slices()
+    def __init__(self, agent_layout: Layout, state_layout: Layout, station: Station) -> None:
+        self._agent, self._state, self._station = agent_layout.slices(), state_layout.slices(), station
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
         """Nothing is remembered."""
 
-    def plan(self, observation: Observation, ids: Array) -> Payload:
-        xp = array_namespace(observation.agent_pos)
+    def stand(self, observation: Observation, payload: Payload) -> Array:
+        """(n, 4) where the mount of a robot that drives belongs: x, y, z in m and yaw in rad."""
+        xp, (x, y) = array_namespace(observation.agent_pos), self._station.rack_origin_w
+        at_rack = self._for_rack(xp, *self._parts(observation))
+        return xp.where(at_rack[:, None], xp.asarray([x, y, STAND[2], self._station.facing]), xp.asarray([*STAND]))
+
+    def _parts(self, observation: Observation) -> tuple[dict[str, Array], dict[str, Array]]:
         agent = {name: observation.agent_pos[:, part] for name, part in self._agent.items()}
-        state = {name: observation.environment_state[:, part] for name, part in self._state.items()}
+        return agent, {name: observation.environment_state[:, part] for name, part in self._state.items()}
+
+    @staticmethod
+    def _for_rack(xp: Any, agent: dict[str, Array], state: dict[str, Array]) -> Array:
+        """(n,) bool, whether the next thing to do is at the rack: the tote is there, or in the hand and lifted."""
+        facts = _facts(xp, agent, state, _grip_point(xp, state["tote_pos_w"], state["tote_rot6d"])[0])
+        away = (state["tote_pos_w"] - state["slot_pos_w"])[:, :2]
+        return (dot(away, away) < AT_RACK_M**2) | facts["held"] & ~facts["low"]
+
+    def plan(self, observation: Observation, ids: Array) -> Payload:
+        """All is planned as seen from where the robot stands: the world's origin, and that of the rack."""
+        xp = array_namespace(observation.agent_pos)
+        agent, state = self._parts(observation)
+        x, y = self._station.rack_origin_w
+        origin = xp.where(self._for_rack(xp, agent, state)[:, None], xp.asarray([x, y, 0.0]), xp.zeros(3))
+        agent = {**agent, "tcp_pos_w": agent["tcp_pos_w"] - origin}
+        state = {**state, **{name: state[name] - origin for name in ("tote_pos_w", "slot_pos_w")}}
         grip, yaw = _grip_point(xp, state["tote_pos_w"], state["tote_rot6d"])
         facts = _facts(xp, agent, state, grip)
         subtask, pos, moving = _choose(xp, agent, state, grip, facts)
@@ -48,7 +72,7 @@ class ToteTransferPlanner:
         closing = (subtask == SKILLS.index("grasp")) & facts["on"] | held & (subtask != SKILLS.index("release"))
         return Payload(
             subtask=subtask,
-            goal_pos_w=pos,
+            goal_pos_w=pos + origin,
             goal_quat_wxyz=quat_multiply(turn, down),
             goal_vel_w=xp.where(moving[:, None], state["tote_vel_w"], xp.zeros_like(pos)),
             gripper=xp.where(closing, -1.0, 1.0),
@@ -137,5 +161,6 @@ def _completion(xp: Any, subtask: Array) -> Array:
 
 
 def tote_transfer_expert(agent_layout: Layout, state_layout: Layout, robot: Robot) -> tuple[Planner, Controller]:
-    """The two halves of the expert: this planner and the goal servo."""
-    return ToteTransferPlanner(agent_layout, state_layout), GoalServo(agent_layout, robot)
+    """The two halves of the expert: this planner, driving first where the robot can, and the goal servo."""
+    planner = ToteTransferPlanner(agent_layout, state_layout, station_of(robot))
+    return Driving(planner, agent_layout, robot, planner.stand), GoalServo(agent_layout, robot)

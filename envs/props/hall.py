@@ -12,8 +12,9 @@ WALL, STRIPE, COLUMN = (0.86, 0.87, 0.86, 1.0), (0.20, 0.34, 0.46, 1.0), (0.70, 
 FENCE, WOOD = (0.93, 0.70, 0.13, 1.0), (0.66, 0.52, 0.34, 1.0)
 
 
-def add_hall(spec: mujoco.MjSpec) -> None:
-    """Adds a floor, a marked work area and a lamp, and around them what makes it a place, for people's pictures."""
+def add_hall(spec: mujoco.MjSpec, fenced: bool = True) -> None:
+    """Adds a floor, a marked work area and a lamp, and around them what makes it a place, for people's pictures: with a
+    guard rail behind the station, or with room to drive there."""
     world = spec.worldbody
     floor = world.add_geom(name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[6, 6, 0.1])
     floor.rgba = [*FLOOR, 1.0]
@@ -29,7 +30,8 @@ def add_hall(spec: mujoco.MjSpec) -> None:
     lamp.diffuse, lamp.specular, lamp.castshadow = [0.55] * 3, [0.1] * 3, True
     decor = Paint(spec, world, "hall_decor", decor=True)
     _paint_walls(decor)
-    _paint_fence(decor)
+    if fenced:
+        _paint_fence(decor)
     _paint_pallet(decor)
     decor.add()
 

@@ -9,8 +9,9 @@ from embodied.robots.robot import Robot
 from embodied.sim.physics import apply_defaults
 
 
-def start_station(name: str, robot: Robot) -> mujoco.MjSpec:
-    """A spec named `name` with the robot, its mount over the world's origin looking along +x, in an empty hall."""
+def start_station(name: str, robot: Robot, fenced: bool = True) -> mujoco.MjSpec:
+    """A spec named `name` with the robot, its mount over the world's origin looking along +x, in an empty hall, with or
+    without a guard rail behind it."""
     spec = robot.build()
     spec.modelname = name
     for key in spec.keys:  # the robot's alone: a scene's starts are the task's to write
@@ -18,5 +19,5 @@ def start_station(name: str, robot: Robot) -> mujoco.MjSpec:
     if not robot.drives:  # a base's joints are where it stands in the world
         spec.body(robot.root_body).pos = list(robot.mount_pos_w)
     apply_defaults(spec)
-    add_hall(spec)
+    add_hall(spec, fenced)
     return spec

@@ -1,21 +1,55 @@
-"""Where empty totes come back: a roller belt in front of the robot, a rack at its left."""
+"""Where empty totes come back: a roller belt before the robot; a rack at its left, or 3 m away for one that drives."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import mujoco
+import numpy as np
 
 from embodied.envs.props.belt import BeltSize, add_belt
-from embodied.envs.props.hall import add_hall
+from embodied.envs.props.paint import Paint
 from embodied.envs.props.rack import RackSize, add_rack
 from embodied.envs.props.tote import add_tote
+from embodied.envs.scenes.station import start_station
 from embodied.envs.scenes.views import add_view
 from embodied.robots.robot import Robot
-from embodied.sim.physics import apply_defaults
 
-BELT = BeltSize()
-RACK = RackSize()
 TOTES = ("tote_0", "tote_1", "tote_2")
 CAMERA = "overview"
+LANE = (0.93, 0.70, 0.13, 1.0)
+
+
+@dataclass(frozen=True)
+class Station:
+    """Where things are: the belt, the rack, and the place from which the rack is filled."""
+
+    belt: BeltSize = field(default_factory=BeltSize)
+    rack: RackSize = field(default_factory=RackSize)
+    rack_origin_w: tuple[float, float] = (0.0, 0.0)  # m: from here the rack looks as from the world's origin at home
+    facing: float = 0.0  # rad, yaw with which a robot that drives stands there
+    later_s: float = 0.0  # totes and events come this much later, so that a robot that drives is there
+    reach_m: float = 0.4  # from the grasp, and
+    carry_m: float = 0.5  # from the slot: distances from which getting nearer counts
+
+
+FIXED = Station()
+BELT, RACK = FIXED.belt, FIXED.rack
+ROAMING_X, ROAMING_Y = -0.6, 2.2
+ROAMING = Station(
+    belt=BeltSize(y_start=-1.75),
+    rack=RackSize(x=RACK.x + ROAMING_X, y_near=RACK.y_near + ROAMING_Y),
+    rack_origin_w=(ROAMING_X, ROAMING_Y),
+    facing=np.pi / 2,
+    later_s=2.0,
+    reach_m=1.5,
+    carry_m=3.0,
+)
+
+
+def station_of(robot: Robot) -> Station:
+    """The layout that suits a robot: a fixed one reaches both belt and rack."""
+    return ROAMING if robot.drives else FIXED
 
 
 def build_tote_station(robot: Robot) -> mujoco.MjSpec:
@@ -23,17 +57,27 @@ def build_tote_station(robot: Robot) -> mujoco.MjSpec:
 
     Camera `overview` sees belt, rack and hand, for policies; `hall` is the view for people.
     """
-    spec = robot.build()
-    spec.modelname = "tote_station"
-    for key in spec.keys:  # the robot's alone: a scene's starts are the task's to write
-        spec.delete(key)
-    spec.body(robot.root_body).pos = list(robot.mount_pos_w)
-    apply_defaults(spec)
-    add_hall(spec)
-    add_belt(spec, BELT)
-    add_rack(spec, RACK)
+    station = station_of(robot)
+    spec = start_station("tote_station", robot, fenced=not robot.drives)
+    add_belt(spec, station.belt)
+    add_rack(spec, station.rack)
     for name in TOTES:
         add_tote(spec, name, (0.2, 0.4, 0.7, 1.0))
-    add_view(spec, CAMERA, (1.28, 0.04, 2.05), (0.27, 0.06, 0.70), 50)
-    add_view(spec, "hall", (2.3, -1.5, 2.1), (0.15, 0.12, 0.72), 38)
+    if robot.drives:
+        _paint_lane(spec)
+        add_view(spec, CAMERA, (2.3, 0.4, 2.6), (-0.3, 0.85, 0.5), 67)
+        add_view(spec, "hall", (2.5, -2.4, 2.6), (-0.33, 0.9, 0.6), 44)
+    else:
+        add_view(spec, CAMERA, (1.28, 0.04, 2.05), (0.27, 0.06, 0.70), 50)
+        add_view(spec, "hall", (2.3, -1.5, 2.1), (0.15, 0.12, 0.72), 38)
     return spec
+
+
+def _paint_lane(spec: mujoco.MjSpec) -> None:
+    """Marks on the floor where the robot stands at the rack."""
+    lane = Paint(spec, spec.worldbody, "lane", decor=True)
+    x, y = ROAMING.rack_origin_w
+    for side in (-0.5, 0.5):
+        lane.box((x + side, y - 0.2, 0.001), (0.03, 0.55, 0.001), LANE)
+    lane.box((x, y - 0.75, 0.001), (0.53, 0.03, 0.001), LANE)
+    lane.add()
