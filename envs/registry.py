@@ -17,7 +17,11 @@ if TYPE_CHECKING:  # they import MuJoCo
     from embodied.envs.task import TaskSpec
     from embodied.robots.robot import Robot
 
-TASKS = {"ToteTransfer": "embodied.envs.tasks.tote_transfer:TOTE_TRANSFER"}
+TASKS = {
+    "ToteTransfer": "embodied.envs.tasks.tote_transfer:TOTE_TRANSFER",
+    "ValveTurn": "embodied.envs.tasks.valve_turn:VALVE_TURN",
+    "PanelReset": "embodied.envs.tasks.panel_reset:PANEL_RESET",
+}
 ROBOTS = {
     "arm": "embodied.robots.arm:ARM",
     "wheeled_arm": "embodied.robots.wheeled_arm:WHEELED_ARM",

@@ -16,6 +16,7 @@ from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_env_sb3
 
 from embodied.envs.registry import get_task, task_names
+from embodied.envs.tasks.panel_reset_table import HELD_OUT_PLACES
 from embodied.envs.variation import LEVELS, SPLITS
 from embodied.envs.worlds import StepResult, Worlds
 from embodied.errors import EmbodiedError
@@ -30,7 +31,9 @@ CONSTANT = {
     "ToteTransfer": {
         "L3": {"tote_size.1"},  # all totes have one width, that of the gripper's approach
         "L1": {"tote_size.0", "belt_speed.0"},
-    }
+    },
+    "ValveTurn": {"L1": {"valve_pos_w.0", "valve_pos_w.2", *(f"other_valves_pos_w.{k}" for k in (0, 2, 3, 5))}},
+    "PanelReset": {"L1": {*(f"panel_pos_w.{k}" for k in range(3)), *(f"lamps.{k}" for k in HELD_OUT_PLACES)}},
 }
 BROAD = ("train", "all")  # splits
 RESTING_M = 1e-3  # how deep things may sink into each other at a start

@@ -16,9 +16,9 @@ Rgb = tuple[float, float, float]
 PIXELS_PER_M, LONGEST_PIXELS = 1600, 512
 OVERSAMPLED = 3  # text is drawn this much larger and shrunk, so that its edges are smooth
 PLATE_M = 0.001  # how far a plate's front stands before what it hangs on
-EMISSION = 0.3  # share of its colour that a plate shows unlit: upright ones get little of a hall's light
+EMISSION = 0.2  # share of its colour that a plate shows unlit: upright ones get little of a hall's light
 MARGIN = 0.12  # of the plate's height, free around the text
-INK, PAPER = (0.08, 0.09, 0.10), (0.96, 0.96, 0.94)
+INK, PAPER = (0.08, 0.09, 0.10), (0.93, 0.93, 0.91)
 # A plate's own x is to its right, y up, and z is where it faces. wxyz quaternions that hang it up:
 FACING_MINUS_X = (0.5, 0.5, -0.5, -0.5)  # on a wall, for who looks along +x
 FACING_MINUS_Y = (np.sqrt(0.5), np.sqrt(0.5), 0.0, 0.0)  # for who looks along +y

@@ -1,0 +1,103 @@
+"""The privileged planner of PanelReset: goes before the lit lamp's button, presses, backs off. Remembers nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from embodied.arrays import array_namespace, dot
+from embodied.core import SKILLS, Array, Controller, Layout, Observation, Payload, Planner
+from embodied.envs.props.panel import BUTTON_TOP_M, lamp_of_button
+from embodied.envs.scenes.inspection_room import PANEL_CONSOLE
+from embodied.envs.skills.driving import Driving
+from embodied.envs.skills.goal_servo import GoalServo
+from embodied.robots.robot import Robot
+from embodied.rotations import cross, quat_multiply, quat_to_rot6d
+
+HAND_IN_FACE = (0.0, np.sqrt(0.5), np.sqrt(0.5), 0.0)  # wxyz: the hand reaches into the face, its camera's side up
+TIP_M = 0.020  # of the closed fingers beyond the TCP
+STANDOFF_M, CLEAR_M = 0.045, 0.030  # of the tip before a button, and from where it may go to another
+DEPTH_M = 0.0068  # that the tip presses a button: past the click, not onto the stop
+OVER_M = 0.006
+ALIGNED_COS = float(np.cos(0.10))
+
+
+def tip_w(tcp_w: Array, rot6d: Array) -> Array:
+    """(n, 3) the closed fingers' tip of a hand with the TCP at `tcp_w` and axes `rot6d` (n, 6)."""
+    return tcp_w + TIP_M * cross(rot6d[:, :3], rot6d[:, 3:])
+
+
+class PanelResetPlanner:
+    """Where the hand should go next, for n worlds at a time, from privileged state. Remembers nothing."""
+
+    latent_size = 0
+
+    def __init__(self, agent_layout: Layout, state_layout: Layout) -> None:
+        self._agent, self._state = agent_layout.slices(), state_layout.slices()
+
+    def reset(self, ids: Array, seeds: Sequence[int]) -> None:
+        """Nothing is remembered."""
+
+    def plan(self, observation: Observation, ids: Array) -> Payload:
+        xp = array_namespace(observation.agent_pos)
+        agent = {name: observation.agent_pos[:, part] for name, part in self._agent.items()}
+        state = {name: observation.environment_state[:, part] for name, part in self._state.items()}
+        quat = _hand_quat(xp, agent["tcp_pos_w"].shape[0])
+        subtask, tip = _choose(xp, agent, state, quat_to_rot6d(quat))
+        outwards = xp.asarray(PANEL_CONSOLE.axes()[:, 2])
+        goal = tip + TIP_M * outwards
+        return Payload(
+            subtask=subtask,
+            goal_pos_w=goal,
+            goal_quat_wxyz=quat,
+            goal_vel_w=xp.zeros_like(goal),
+            gripper=xp.full(subtask.shape, -1.0),
+            completion=_completion(xp, subtask),
+            latent=xp.zeros((goal.shape[0], 0)),
+        )
+
+
+def _hand_quat(xp: Any, count: int) -> Array:
+    """(n, 4) of a hand that reaches straight into the face."""
+    face, hand = (xp.broadcast_to(xp.asarray(quat), (count, 4)) for quat in (PANEL_CONSOLE.quat(), HAND_IN_FACE))
+    return quat_multiply(face, hand)
+
+
+def _choose(xp: Any, agent: dict[str, Array], state: dict[str, Array], wanted: Array) -> tuple[Array, Array]:
+    """Skill (n,) and where the fingers' tip should be (n, 3)."""
+    right, up, outwards = (xp.asarray(axis) for axis in PANEL_CONSOLE.axes().T)
+    rot6d, on_face = agent["tcp_rot6d"], state["button_pos_w"] - state["panel_pos_w"]
+    lamp = lamp_of_button(xp, xp.stack([dot(on_face, right), dot(on_face, up)], axis=1))
+    lit = state["lamps"][xp.arange(lamp.shape[0]), lamp] > 0.75
+    top = state["button_pos_w"] + (BUTTON_TOP_M - dot(on_face, outwards))[:, None] * outwards  # when it is up
+    offset = tip_w(agent["tcp_pos_w"], rot6d) - top
+    out = dot(offset, outwards)
+    beside = offset - out[:, None] * outwards
+    over = xp.sqrt(dot(beside, beside)) < OVER_M
+    aligned = (dot(rot6d[:, :3], wanted[:, :3]) > ALIGNED_COS) & (dot(rot6d[:, 3:], wanted[:, 3:]) > ALIGNED_COS)
+    before, straight_out = top + STANDOFF_M * outwards, top + beside + STANDOFF_M * outwards
+    rows = [  # the later wins
+        ("reach", lit, before),
+        ("retreat", ~lit, before),
+        ("retreat", (out < CLEAR_M) & ~over, straight_out),
+        ("press", lit & over & aligned, top - DEPTH_M * outwards),
+    ]
+    subtask = xp.full(out.shape, SKILLS.index("reach"), dtype=xp.int64)
+    tip = before
+    for skill, when, pos in rows:
+        subtask = xp.where(when, SKILLS.index(skill), subtask)
+        tip = xp.where(when[:, None], pos, tip)
+    return subtask, tip
+
+
+def _completion(xp: Any, subtask: Array) -> Array:
+    order = ("reach", "press", "retreat")
+    share = [order.index(skill) / (len(order) - 1) if skill in order else 0.0 for skill in SKILLS]
+    return xp.asarray(share)[subtask]
+
+
+def panel_reset_expert(agent_layout: Layout, state_layout: Layout, robot: Robot) -> tuple[Planner, Controller]:
+    """The two halves of the expert: this planner and the goal servo."""
+    return Driving(PanelResetPlanner(agent_layout, state_layout), agent_layout, robot), GoalServo(agent_layout, robot)

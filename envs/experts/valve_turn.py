@@ -1,0 +1,123 @@
+"""The privileged planner of ValveTurn: takes the handle across, turns it, lets go; from the present state alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from embodied.arrays import array_namespace, dot
+from embodied.core import SKILLS, Array, Controller, Layout, Observation, Payload, Planner
+from embodied.envs.props.valve import GRASP_RADIUS_M, UP_RAD
+from embodied.envs.scenes.inspection_room import VALVE_CONSOLE
+from embodied.envs.skills.driving import Driving
+from embodied.envs.skills.goal_servo import GoalServo
+from embodied.robots.robot import Robot
+from embodied.rotations import quat_from_yaw, quat_multiply, quat_to_rot6d
+
+HAND_IN_FACE = (0.0, np.sqrt(0.5), np.sqrt(0.5), 0.0)  # wxyz: the hand reaches into the face, its camera's side up
+STANDOFF_M = 0.085  # before the handle
+ON_M, OVER_M = 0.006, 0.010  # errors to close, and to go in
+ALIGNED_COS = float(np.cos(0.10))
+AHEAD_RAD = 0.25  # how far the goal runs before the handle
+RIGHT_RAD, DONE_RAD = np.deg2rad(1.2), np.deg2rad(3.5)  # to let go, and to stay away
+AJAR = 0.25  # of the gripper: open by 50 mm, so that the fingers fit between hub and rim
+HELD_M, FREE_M = 0.019, 0.030  # widths below which a handle is held, and above which the fingers are clear of it
+
+
+def grasp_point_w(xp: Any, hub_w: Array, angle: Array, is_wheel: Array) -> Array:
+    """(n, 3) where a hand takes the handle whose middle is `hub_w` (n, 3) and that stands at `angle` (n,) rad."""
+    right, up, _ = (xp.asarray(axis) for axis in VALVE_CONSOLE.axes().T)
+    turn = angle - UP_RAD
+    radius = xp.where(is_wheel > 0.5, GRASP_RADIUS_M["wheel"], GRASP_RADIUS_M["lever"])
+    return hub_w + (radius * xp.cos(turn))[:, None] * up - (radius * xp.sin(turn))[:, None] * right
+
+
+class ValveTurnPlanner:
+    """Where the hand should go next, for n worlds at a time, from privileged state. Remembers nothing."""
+
+    latent_size = 0
+
+    def __init__(self, agent_layout: Layout, state_layout: Layout) -> None:
+        self._agent, self._state = agent_layout.slices(), state_layout.slices()
+
+    def reset(self, ids: Array, seeds: Sequence[int]) -> None:
+        """Nothing is remembered."""
+
+    def plan(self, observation: Observation, ids: Array) -> Payload:
+        xp = array_namespace(observation.agent_pos)
+        agent = {name: observation.agent_pos[:, part] for name, part in self._agent.items()}
+        state = {name: observation.environment_state[:, part] for name, part in self._state.items()}
+        angle, target = state["valve_angle"][:, 0], state["target_angle"][:, 0]
+        hub, is_wheel = state["valve_pos_w"], state["valve_is_wheel"][:, 0]
+        facts = _facts(xp, agent, grasp_point_w(xp, hub, angle, is_wheel), angle)
+        error = xp.abs(target - angle)
+        turning = facts["held"] & (error > RIGHT_RAD)
+        ahead = xp.where(turning, angle + xp.clip(target - angle, -AHEAD_RAD, AHEAD_RAD), angle)
+        grasp = grasp_point_w(xp, hub, ahead, is_wheel)
+        subtask, goal = _choose(xp, agent["tcp_pos_w"], grasp, facts, error)
+        closing = turning | (subtask == SKILLS.index("grasp")) & facts["on"]
+        return Payload(
+            subtask=subtask,
+            goal_pos_w=goal,
+            goal_quat_wxyz=_hand_quat(xp, ahead),
+            goal_vel_w=xp.zeros_like(goal),
+            gripper=xp.where(closing, -1.0, AJAR),
+            completion=_completion(xp, subtask),
+            latent=xp.zeros((goal.shape[0], 0)),
+        )
+
+
+def _hand_quat(xp: Any, angle: Array) -> Array:
+    """(n, 4) of a hand that reaches straight in and opens across a handle at `angle` (n,) rad."""
+    shape = (angle.shape[0], 4)
+    face, hand = (xp.broadcast_to(xp.asarray(quat), shape) for quat in (VALVE_CONSOLE.quat(), HAND_IN_FACE))
+    return quat_multiply(quat_multiply(face, quat_from_yaw(angle - UP_RAD)), hand)
+
+
+def _facts(xp: Any, agent: dict[str, Array], grasp: Array, angle: Array) -> dict[str, Array]:
+    """What the planner decides on, (n,) each: bools, and `out`, m from the handle towards the robot."""
+    wanted, rot6d, width = quat_to_rot6d(_hand_quat(xp, angle)), agent["tcp_rot6d"], agent["gripper_width"][:, 0]
+    error = agent["tcp_pos_w"] - grasp
+    out = dot(error, xp.asarray(VALVE_CONSOLE.axes()[:, 2]))
+    along, across = dot(error, wanted[:, :3]), dot(error, wanted[:, 3:])
+    alike = (dot(rot6d[:, :3], wanted[:, :3]) > ALIGNED_COS) & (dot(rot6d[:, 3:], wanted[:, 3:]) > ALIGNED_COS)
+    beside = xp.maximum(xp.abs(along), xp.abs(across))
+    return {
+        "over": (beside < OVER_M) & alike,
+        "on": (beside < ON_M) & (xp.abs(out) < ON_M) & alike,
+        "held": (width < HELD_M) & (xp.abs(out) < 0.02) & (xp.abs(across) < 0.012) & (xp.abs(along) < 0.025),
+        "near": (beside < 0.04) & (out < 0.05),
+        "clear": width > FREE_M,
+    }
+
+
+def _choose(xp: Any, tcp: Array, grasp: Array, facts: dict[str, Array], error: Array) -> tuple[Array, Array]:
+    """Skill (n,) and goal position (n, 3)."""
+    before = grasp + STANDOFF_M * xp.asarray(VALVE_CONSOLE.axes()[:, 2])
+    held, done = facts["held"], error < DONE_RAD
+    rows = [  # the later wins
+        ("reach", ~held & ~done, before),
+        ("grasp", ~held & ~done & facts["over"], grasp),
+        ("turn", held & (error > RIGHT_RAD), grasp),
+        ("retreat", ~held & done, before),
+        ("release", facts["near"] & ~facts["clear"] & done & ~(held & (error > RIGHT_RAD)), tcp),
+    ]
+    subtask = xp.full(tcp.shape[:1], SKILLS.index("reach"), dtype=xp.int64)
+    goal = before
+    for skill, when, pos in rows:
+        subtask = xp.where(when, SKILLS.index(skill), subtask)
+        goal = xp.where(when[:, None], pos, goal)
+    return subtask, goal
+
+
+def _completion(xp: Any, subtask: Array) -> Array:
+    order = ("reach", "grasp", "turn", "release", "retreat")
+    share = [order.index(skill) / (len(order) - 1) if skill in order else 0.0 for skill in SKILLS]
+    return xp.asarray(share)[subtask]
+
+
+def valve_turn_expert(agent_layout: Layout, state_layout: Layout, robot: Robot) -> tuple[Planner, Controller]:
+    """The two halves of the expert: this planner and the goal servo."""
+    return Driving(ValveTurnPlanner(agent_layout, state_layout), agent_layout, robot), GoalServo(agent_layout, robot)

@@ -1,0 +1,128 @@
+"""A pump room: a console with valves or with a fault panel in front of the robot, pipes and pumps behind."""
+
+from __future__ import annotations
+
+import mujoco
+
+from embodied.envs.props.console import ConsoleSize, add_console
+from embodied.envs.props.hall import COLUMN, MARKING, STRIPE, WALL
+from embodied.envs.props.paint import Paint
+from embodied.envs.props.panel import add_panel
+from embodied.envs.props.sign import FACING_MINUS_X, SignStyle, add_sign
+from embodied.envs.props.valve import add_dial, add_valve
+from embodied.envs.scenes.station import start_station
+from embodied.envs.scenes.views import add_view
+from embodied.robots.robot import Robot
+from embodied.sim.cameras import DECOR_GROUP
+
+VALVE_CONSOLE = ConsoleSize(width=0.86, height=0.34)
+PANEL_CONSOLE = ConsoleSize()
+VALVES = ("valve_0", "valve_1", "valve_2")
+KIND_OF_VALVE = ("lever", "wheel", "lever")
+CAMERA, ROOM_VIEW = "overview", "room"
+WALL_X = 1.75
+PIPE, PUMP, DARK = (0.55, 0.60, 0.62, 1.0), (0.13, 0.36, 0.52, 1.0), (0.16, 0.17, 0.18, 1.0)
+WATER, OIL, CABINET = (0.16, 0.42, 0.30, 1.0), (0.52, 0.40, 0.22, 1.0), (0.74, 0.76, 0.76, 1.0)
+
+
+def build_valve_station(robot: Robot) -> mujoco.MjSpec:
+    """The room with three valves (absent ones are parked), each with its scale.
+
+    Camera `overview` sees the console from above, for policies; `room` is the view for people.
+    """
+    spec = start_station("valve_station", robot)
+    console = add_console(spec, VALVE_CONSOLE)
+    add_dial(spec)
+    for name, kind in zip(VALVES, KIND_OF_VALVE, strict=True):
+        add_valve(spec, console, name, kind)
+    _add_room(spec)
+    add_view(spec, CAMERA, (0.30, 0.18, 2.02), (0.665, 0.0, 0.92), 37)
+    return spec
+
+
+def build_panel_station(robot: Robot) -> mujoco.MjSpec:
+    """The room with a fault panel of twelve lamps; cameras as `build_valve_station` has them."""
+    spec = start_station("panel_station", robot)
+    add_panel(spec, add_console(spec, PANEL_CONSOLE))
+    _add_room(spec)
+    add_view(spec, CAMERA, (0.36, 0.16, 1.92), (0.685, 0.0, 0.93), 32)
+    return spec
+
+
+def _add_room(spec: mujoco.MjSpec) -> None:
+    """What makes it a pump room, for people's pictures, and a second lamp from behind the robot."""
+    fill = spec.worldbody.add_light(name="fill", pos=[-1.5, -0.8, 2.5], dir=[0.8, 0.35, -0.5])
+    fill.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
+    fill.diffuse, fill.specular, fill.castshadow = [0.14] * 3, [0.05] * 3, False
+    decor = Paint(spec, spec.worldbody, "room_decor", decor=True)
+    _paint_wall(decor)
+    _paint_pipes(decor)
+    for y in (-1.45, 1.45):
+        _paint_pump(decor, y)
+    decor.add()
+    _add_notices(spec)
+    add_view(spec, ROOM_VIEW, (-0.95, -1.35, 1.75), (0.42, 0.02, 0.90), 42)
+
+
+def _paint_wall(decor: Paint) -> None:
+    """The wall that the robot faces, in the hall's colours, and a switch cabinet at its left end."""
+    decor.box((WALL_X + 0.05, 0.0, 1.9), (0.05, 3.4, 1.9), WALL)
+    decor.box((WALL_X + 0.05, 0.0, 0.45), (0.06, 3.4, 0.45), STRIPE)
+    decor.box((WALL_X + 0.05, 0.0, 0.92), (0.065, 3.4, 0.02), MARKING)
+    for y in (-2.3, 2.45):
+        decor.box((WALL_X, y, 1.9), (0.10, 0.10, 1.9), COLUMN)
+    decor.box((WALL_X - 0.10, 0.78, 1.55), (0.10, 0.28, 0.36), CABINET)
+    decor.box((WALL_X - 0.205, 0.58, 1.55), (0.008, 0.012, 0.05), DARK)
+
+
+def _paint_pipes(decor: Paint) -> None:
+    """Two mains along the wall with flanges, drops to the pumps and to the console."""
+    for z, radius, colour in ((2.45, 0.085, WATER), (2.18, 0.06, OIL)):
+        x = WALL_X - 0.16
+        decor.cylinder((x, -3.3, z, x, 3.3, z), radius, colour)
+        for y in (-2.6, -0.95, 0.35, 1.9):
+            decor.cylinder((x, y - 0.02, z, x, y + 0.02, z), radius + 0.03, PIPE)
+            decor.box((WALL_X - 0.05, y + 0.2, z), (0.06, 0.02, radius + 0.02), DARK)
+    for y in (-1.45, 1.45):
+        _paint_drop(decor, (WALL_X - 0.16, y), (0.55, 2.45), 0.055, WATER)
+    for y in (-0.34, -0.18):
+        _paint_drop(decor, (WALL_X - 0.16, y), (0.0, 2.18), 0.035, PIPE)
+
+
+def _paint_drop(
+    decor: Paint, xy: tuple[float, float], z: tuple[float, float], radius: float, colour: tuple[float, ...]
+) -> None:
+    decor.cylinder((*xy, z[0], *xy, z[1]), radius, colour)
+    for share in (0.25, 0.7):
+        at = z[0] + share * (z[1] - z[0])
+        decor.cylinder((*xy, at - 0.015, *xy, at + 0.015), radius + 0.025, PIPE)
+
+
+def _paint_pump(decor: Paint, y: float) -> None:
+    """A pump and its motor on a plinth, the shaft along y."""
+    x, z = WALL_X - 0.30, 0.42
+    decor.box((x, y, 0.09), (0.24, 0.52, 0.09), (0.66, 0.67, 0.66, 1.0))
+    decor.box((x, y, 0.20), (0.18, 0.46, 0.03), DARK)
+    decor.cylinder((x, y - 0.02, z, x, y + 0.12, z), 0.20, PUMP)
+    decor.cylinder((x, y + 0.12, z, x, y + 0.20, z), 0.09, PIPE)
+    decor.cylinder((x, y - 0.44, z, x, y - 0.08, z), 0.13, PUMP)
+    for k in range(6):
+        at = y - 0.42 + 0.06 * k
+        decor.cylinder((x, at, z, x, at + 0.018, z), 0.145, DARK)
+
+
+def _add_notices(spec: mujoco.MjSpec) -> None:
+    """What the room's walls say."""
+    white, yellow, blue = (0.97, 0.97, 0.96), (0.96, 0.78, 0.08), (0.10, 0.30, 0.62)
+    notices = (
+        ("room", "PUMP ROOM 2", (WALL_X - 0.01, -0.75, 1.72), SignStyle((0.62, 0.16), white, blue, True)),
+        (
+            "caution",
+            "CAUTION\nHOT PIPES",
+            (WALL_X - 0.01, -1.95, 1.45),
+            SignStyle((0.34, 0.20), (0, 0, 0), yellow, True),
+        ),
+        ("volts", "DANGER\n400 V", (WALL_X - 0.21, 0.80, 1.62), SignStyle((0.20, 0.13), (0, 0, 0), yellow, True)),
+    )
+    for name, text, pos, style in notices:
+        add_sign(spec, spec.worldbody, f"notice_{name}", text, pos, style, FACING_MINUS_X).group = DECOR_GROUP
