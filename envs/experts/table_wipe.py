@@ -1,0 +1,175 @@
+"""The privileged planner of TableWipe: takes the pad, strokes over what is left of the nearest named stain until all
+are gone, and lays the pad back on its mat. It names the next skill from the present state alone, so it recovers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from embodied.arrays import array_namespace, dot
+from embodied.core import SKILLS, Array, Controller, Layout, Observation, Payload, Planner
+from embodied.envs.props.pad import GRIP_Z_M, HALF_M, HELD_WIDTH_M
+from embodied.envs.skills.driving import Driving
+from embodied.envs.skills.goal_servo import GoalServo
+from embodied.robots.robot import Robot
+from embodied.rotations import quat_from_yaw, quat_multiply
+
+HOVER_M = 0.10  # of the hand above the grip before going down
+NEAR_M, ON_M = 0.012, 0.008  # horizontal error to go down, and to close
+PRESS_M = 0.007  # of the foam: 10 N
+CLEAR_M = 0.05  # of the pad above the table on its way
+LOW_M, TOUCHING_M = 0.025, 0.004  # below this it is lifted before it travels; below that it strokes
+BEYOND_M = 0.022  # the outermost cells' middles, a stroke goes
+LANE_M = 2 * HALF_M[0] - 0.024  # width that one stroke cleans for sure
+SLOW_M_S = 0.03
+STILL_M_S = 0.1  # a pad that slides faster is not reached for
+AT_M = 0.012  # how near the end of a stroke counts as there, and to lower the pad
+ASTRAY_M = 0.035  # off the lane or the stroke: lifted
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """A lane along y over what is left of a stain, for n worlds, m."""
+
+    lane_x: Array  # (n,)
+    low_y: Array  # (n,) its ends
+    high_y: Array  # (n,)
+    any: Array  # (n,) bool, whether there is anything left to wipe
+
+
+class TableWipePlanner:
+    """Where the hand should go next, for n worlds at a time, from privileged state. Remembers nothing."""
+
+    latent_size = 0
+
+    def __init__(self, agent_layout: Layout, state_layout: Layout) -> None:
+        self._agent, self._state = agent_layout.slices(), state_layout.slices()
+
+    def reset(self, ids: Array, seeds: Sequence[int]) -> None:
+        """Nothing is remembered."""
+
+    def plan(self, observation: Observation, ids: Array) -> Payload:
+        xp = array_namespace(observation.agent_pos)
+        agent = {name: observation.agent_pos[:, part] for name, part in self._agent.items()}
+        state = {name: observation.environment_state[:, part] for name, part in self._state.items()}
+        stroke, yaw = _stroke(xp, state), _handle_yaw(xp, state["pad_rot6d"])
+        facts = _facts(xp, agent, state, stroke)
+        subtask, pos = _choose(xp, agent, state, stroke, facts)
+        turn = quat_from_yaw(xp.where(facts["held"], 0.0, yaw))
+        down = xp.broadcast_to(xp.asarray([0.0, 1.0, 0.0, 0.0]), turn.shape)
+        open_hand = (subtask == SKILLS.index("release")) | ~(facts["held"] | facts["on"]) | facts["put_back"]
+        return Payload(
+            subtask=subtask,
+            goal_pos_w=pos,
+            goal_quat_wxyz=quat_multiply(turn, down),
+            goal_vel_w=xp.zeros_like(pos),
+            gripper=xp.where(open_hand, 1.0, -1.0),
+            completion=_completion(xp, state),
+            latent=xp.zeros((pos.shape[0], 0)),
+        )
+
+
+def _handle_yaw(xp: Any, rot6d: Array) -> Array:
+    """(n,) rad of the handle about the vertical, in (-pi/2, pi/2]: both ways round are the same to the hand."""
+    cos, sin = rot6d[:, 0], rot6d[:, 1]
+    return xp.atan2(xp.where(cos < 0, -sin, sin), xp.abs(cos))
+
+
+def _stroke(xp: Any, state: dict[str, Array]) -> Stroke:
+    """Over the nearest of the stains that are named and not clean."""
+    pad, stains = state["pad_pos_w"], state["dirt_named"].shape[1]
+    low, high = (xp.reshape(state[f"dirt_{end}_pos_w"], (-1, stains, 2)) for end in ("low", "high"))
+    wanted = (state["dirt_named"] > 0) & (state["dirt_cm2"] > 0)
+    away = (low + high) / 2 - pad[:, None, :2]
+    nearest = xp.argmin(xp.where(wanted, dot(away, away), 99.0), axis=1)
+    chosen = xp.where((xp.arange(stains) == nearest[:, None])[..., None], 1.0, 0.0)  # (n, S, 1)
+    low, high = (sum(chosen[:, k] * corner[:, k] for k in range(stains)) for corner in (low, high))  # (n, 2)
+    room = xp.maximum(high[:, 0] - low[:, 0] - LANE_M, xp.zeros_like(low[:, 0])) / 2
+    middle_x = (low[:, 0] + high[:, 0]) / 2  # of one lane, or of the nearer of two
+    lane_x = xp.minimum(xp.maximum(pad[:, 0], middle_x - room), middle_x + room)
+    return Stroke(lane_x, low[:, 1] - BEYOND_M, high[:, 1] + BEYOND_M, xp.any(wanted, axis=1))
+
+
+def _facts(xp: Any, agent: dict[str, Array], state: dict[str, Array], stroke: Stroke) -> dict[str, Array]:
+    """What the planner decides on, (n,) bool each."""
+    width, pad = agent["gripper_width"][:, 0], state["pad_pos_w"]
+    error, speed = agent["tcp_pos_w"] - pad, state["pad_vel_w"]
+    across, up = xp.sqrt(dot(error[:, :2], error[:, :2])), xp.abs(error[:, 2] - GRIP_Z_M)
+    height = pad[:, 2] - state["table_z"][:, 0]
+    off_lane = xp.abs(pad[:, 0] - stroke.lane_x)
+    off_ends = xp.maximum(stroke.low_y - pad[:, 1], pad[:, 1] - stroke.high_y)
+    off_mat = xp.maximum(xp.abs(pad[:, 0] - state["mat_pos_w"][:, 0]), xp.abs(pad[:, 1] - state["mat_pos_w"][:, 1]))
+    held = (width > HELD_WIDTH_M[0]) & (width < HELD_WIDTH_M[1]) & (across < 0.02) & (up < 0.02)
+    over = (off_lane < ASTRAY_M) & (off_ends < ASTRAY_M)
+    return {
+        "held": held,
+        "near": (across < NEAR_M) & (dot(speed, speed) < STILL_M_S**2),
+        "on": (across < ON_M) & (up < 0.012),
+        "low": height < LOW_M,
+        "touching": height < TOUCHING_M,
+        "above": (off_lane < AT_M) & (off_ends < AT_M),
+        "over": over & stroke.any,
+        "home": ~stroke.any & (off_mat < AT_M),
+        "put_back": ~stroke.any & (off_mat < 2 * AT_M) & (height < TOUCHING_M),
+    }
+
+
+def _choose(
+    xp: Any, agent: dict[str, Array], state: dict[str, Array], stroke: Stroke, facts: dict[str, Array]
+) -> tuple[Array, Array]:
+    """Skill (n,) and goal position (n, 3) of the hand."""
+    tcp, pad, table_z = agent["tcp_pos_w"], state["pad_pos_w"], state["table_z"][:, 0]
+    grip = _at(xp, pad, pad[:, 2] + GRIP_Z_M)
+    entry = xp.stack([stroke.lane_x, xp.minimum(xp.maximum(pad[:, 1], stroke.low_y), stroke.high_y)], axis=1)
+    onward = xp.stack([stroke.lane_x, _onward_y(xp, state, stroke)], axis=1)
+    target = xp.where(stroke.any[:, None], entry, state["mat_pos_w"])
+    pressed_z, clear_z = table_z - PRESS_M, table_z + CLEAR_M
+    held, low, over, any_left = facts["held"], facts["low"], facts["over"], stroke.any
+
+    def in_hand(goal: Array) -> Array:
+        """Where the hand must be for the pad to be at `goal`."""
+        return goal + tcp - pad
+
+    rows = [  # the later wins
+        ("reach", ~held, _at(xp, grip, grip[:, 2] + HOVER_M)),
+        ("grasp", ~held & facts["near"], grip),
+        ("lift", held & low, in_hand(_at(xp, pad, clear_z))),
+        ("carry", held & ~low, in_hand(_at(xp, target, clear_z))),
+        ("place", held & any_left & (facts["above"] | (low & over)), in_hand(_at(xp, entry, pressed_z))),
+        ("wipe", held & any_left & facts["touching"] & over, in_hand(_at(xp, onward, pressed_z))),
+        ("place", held & facts["home"], in_hand(_at(xp, target, table_z - 0.002))),
+        ("release", held & facts["put_back"], tcp),
+        ("retreat", ~held & facts["put_back"], _at(xp, tcp, table_z + GRIP_Z_M + HOVER_M)),
+    ]
+    subtask = xp.full(tcp.shape[:1], SKILLS.index("reach"), dtype=xp.int64)
+    pos = grip
+    for skill, when, goal in rows:
+        subtask = xp.where(when, SKILLS.index(skill), subtask)
+        pos = xp.where(when[:, None], goal, pos)
+    return subtask, pos
+
+
+def _at(xp: Any, point: Array, z: Array) -> Array:
+    """The x and y of `point` (n, 2 or 3) at heights `z` (n,)."""
+    return xp.stack([point[:, 0], point[:, 1], z], axis=1)
+
+
+def _onward_y(xp: Any, state: dict[str, Array], stroke: Stroke) -> Array:
+    """(n,) the end of the stroke that the pad moves towards; the farther one when it stands, or is at an end."""
+    y, speed, low, high = state["pad_pos_w"][:, 1], state["pad_vel_w"][:, 1], stroke.low_y, stroke.high_y
+    farther = xp.where(y - low > high - y, low, high)
+    end = xp.where((speed > SLOW_M_S) & (y < high - AT_M), high, farther)
+    return xp.where((speed < -SLOW_M_S) & (y > low + AT_M), low, end)
+
+
+def _completion(xp: Any, state: dict[str, Array]) -> Array:
+    """(n,) the less is left of what is named, the more."""
+    left = xp.sum(state["dirt_named"] * state["dirt_cm2"], axis=1)
+    return 1 / (1 + 0.1 * left)
+
+
+def table_wipe_expert(agent_layout: Layout, state_layout: Layout, robot: Robot) -> tuple[Planner, Controller]:
+    """The two halves of the expert: this planner and the goal servo."""
+    planner = TableWipePlanner(agent_layout, state_layout)
+    return Driving(planner, agent_layout, robot), GoalServo(agent_layout, robot)

@@ -1,0 +1,210 @@
+"""What TableWipe says and does: which stains are named, what wipes them, what spoils an episode, what happens at L4."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from embodied.envs.props.pad import Pad
+from embodied.envs.props.stains import CELLS, STAINS
+from embodied.envs.tasks.table_wipe import FORCE_LIMIT_N, TableWipe
+from embodied.envs.tasks.table_wipe_start import choose_kinds, named_by
+from embodied.envs.tasks.table_wipe_table import KINDS, REQUESTS
+from embodied.envs.worlds import StepResult, Worlds
+from embodied.policies.catalog import make_policy
+from embodied.rollout.rollout import rollout
+from tests.ground import config, opened, started
+
+N = 24
+S = len(STAINS)
+
+
+def wipe_worlds(num: int = 1, first_seed: int = 0, **settings: object) -> Worlds:
+    return started(num, first_seed, task="TableWipe", **settings)
+
+
+def part(worlds: Worlds, name: str) -> np.ndarray:
+    return worlds.task.state()[:, worlds.state_layout.slices()[name]]
+
+
+def wipe(worlds: Worlds, stain: int, press_n: float = 8.0) -> StepResult:
+    """Rubs a pad that no hand holds to and fro over one stain of world 0."""
+    task = worlds.task
+    assert isinstance(task, TableWipe)
+    pad, view = Pad(worlds.engine), worlds.engine.view
+    body, joint = worlds.model.body("cloth").id, worlds.model.joint("cloth")
+    cells = task.parameters()["cell_pos_w"][0, stain]
+    middle, z = (cells.min(axis=0) + cells.max(axis=0)) / 2, part(worlds, "table_z")[0, 0]
+    pad.place(0, (*middle, z), 0.0)
+    view("qvel")[0, joint.dofadr[0] : joint.dofadr[0] + 6] = 0
+    task.parameters()["pad_xy_w"][0] = middle  # it was set there, not dragged
+    worlds.engine.refresh(np.array([0]))
+    for k in range(120):
+        view("xfrc_applied")[0, body, 2] = -press_n
+        view("qvel")[0, joint.dofadr[0] + 1] = 0.6 if (k + 2) // 4 % 2 else -0.6
+        result = worlds.step(opened(worlds))
+    view("xfrc_applied")[0, body, 2] = 0
+    return result
+
+
+def test_a_request_names_the_stains_it_means() -> None:
+    kinds = ["coffee", "ketchup", "coffee"]
+    assert named_by("all", "coffee", kinds) == [True] * 3
+    assert named_by("one", "coffee", kinds) == [True, False, True]
+    assert named_by("but", "coffee", kinds) == [False, True, False]
+    assert choose_kinds(["coffee", "coffee", "mustard", "coffee"], 3) == ["coffee", "mustard", "mustard"]
+    assert choose_kinds(["coffee"] * 4, 2) == ["coffee", "coffee"]
+
+
+def test_sentences_fit_what_is_on_the_table() -> None:
+    worlds, seen = wipe_worlds(N, level="L3"), set()
+    for world in range(N):
+        drawn = worlds.variation_of(world)
+        mentioned = [kind for kind in KINDS if kind in drawn["instruction"]]
+        seen.add(drawn["request"])
+        kinds, named = drawn["kind"][: drawn["stains"]], drawn["named"][: drawn["stains"]]
+        assert any(named)
+        assert bool(mentioned) == (drawn["request"] != "all")
+        for kind, wanted in zip(kinds, named, strict=True):
+            expected = {"all": True, "one": kind in mentioned, "but": kind not in mentioned}[drawn["request"]]
+            assert wanted == expected
+    assert seen == set(REQUESTS)
+
+
+def test_stains_are_apart_and_dirty_where_they_should_be() -> None:
+    worlds = wipe_worlds(N, level="L3")
+    goal = worlds.task.parameters()
+    for world in range(N):
+        dirty = np.flatnonzero(goal["left"][world].any(axis=1))
+        assert len(dirty) == worlds.variation_of(world)["stains"]
+        for a in dirty:
+            for b in dirty[dirty > a]:
+                gaps = np.linalg.norm(goal["cell_pos_w"][world, a, :, None] - goal["cell_pos_w"][world, b], axis=-1)
+                assert gaps.min() > 0.06
+    areas, named = part(worlds, "dirt_cm2"), part(worlds, "dirt_named")
+    assert ((areas > 0) | (named == 0)).all()
+    assert areas.max() < 100
+    low, high = part(worlds, "dirt_low_pos_w"), part(worlds, "dirt_high_pos_w")
+    assert (high >= low).all()
+    assert (high - low).max() < 0.12
+
+
+def test_rubbing_the_named_stain_is_a_success_and_the_picture_shows_it() -> None:
+    worlds = wipe_worlds(1, level="L1", factors={"request": "one", "target": 0})
+    stain = worlds.variation_of(0)["blob"][0]
+    ids = [worlds.model.geom(f"{STAINS[stain]}_{k}").id for k in range(CELLS)]
+    assert (worlds.engine.vary("geom_rgba")[0, ids, 3] == 1).all()
+    result = wipe(worlds, stain)
+    assert result.success[0]
+    assert result.progress[0] == 1
+    assert (worlds.engine.vary("geom_rgba")[0, ids, 3] == 0).all()
+    assert part(worlds, "dirt_cm2")[0, stain] == 0
+
+
+def test_a_pad_that_only_lies_wipes_nothing() -> None:
+    worlds = wipe_worlds(1, level="L1")
+    before = part(worlds, "dirt_cm2").copy()
+    wipe(worlds, worlds.variation_of(0)["blob"][0], press_n=0.0)
+    assert (part(worlds, "dirt_cm2") == before).all()
+
+
+def test_wiping_what_should_stay_loses() -> None:
+    worlds = wipe_worlds(1, level="L1", factors={"request": "one", "target": 0})
+    result = wipe(worlds, worlds.variation_of(0)["blob"][1])
+    assert result.terminated[0]
+    assert not result.success[0]
+
+
+def test_pressing_too_hard_loses_even_for_a_moment() -> None:
+    worlds = wipe_worlds(2, level="L1")
+    body = worlds.model.body("cloth").id
+    for force_n in (FORCE_LIMIT_N - 12, 2 * FORCE_LIMIT_N):
+        worlds.engine.view("xfrc_applied")[0, body, 2] = -force_n
+        worlds.engine.step(8)  # 20 ms
+        worlds.engine.view("xfrc_applied")[0, body, 2] = 0
+        results = [worlds.step(opened(worlds)) for _ in range(30)]
+        assert results[-1].terminated.tolist() == [force_n > FORCE_LIMIT_N, False]
+    assert part(worlds, "pad_force")[0, 1] > FORCE_LIMIT_N  # latched
+    assert part(worlds, "pad_force")[0, 0] < 5
+
+
+def test_a_pad_on_the_floor_is_dropped_and_lost() -> None:
+    worlds = wipe_worlds(2, level="L1")
+    worlds.engine.view("qpos")[1, worlds.model.joint("cloth").qposadr[0] + 1] -= 0.5
+    worlds.engine.refresh(np.arange(2))
+    results = [worlds.step(opened(worlds)) for _ in range(20)]
+    assert results[-1].dropped.tolist() == [0, 1]
+    assert results[-1].terminated.tolist() == [False, True]
+
+
+@pytest.mark.parametrize("level", ["L1", "L3"])
+def test_below_l4_nothing_happens(level: str) -> None:
+    worlds = wipe_worlds(4, level=level)
+    before, pad = part(worlds, "dirt_cm2").copy(), part(worlds, "pad_pos_w").copy()
+    for _ in range(170):
+        worlds.step(opened(worlds))
+    assert (part(worlds, "dirt_cm2") == before).all()
+    assert np.abs(part(worlds, "pad_pos_w") - pad).max() < 1e-3
+
+
+def test_at_l4_the_pad_is_shoved_or_more_is_spilled() -> None:
+    worlds = wipe_worlds(N, level="L4")
+    drawn = [worlds.variation_of(world) for world in range(N)]
+    stains, pad = (part(worlds, "dirt_cm2") > 0).sum(axis=1), part(worlds, "pad_pos_w").copy()
+    for _ in range(170):
+        worlds.step(opened(worlds))
+    spilled = (part(worlds, "dirt_cm2") > 0).sum(axis=1) - stains
+    moved = np.linalg.norm((part(worlds, "pad_pos_w") - pad)[:, :2], axis=1)
+    shoved = np.array([any(row["push_n"]) for row in drawn])
+    assert (spilled == [row["spilled"] for row in drawn]).all()
+    assert (shoved | (spilled > 0)).all()
+    assert 4 < shoved.sum() < N
+    assert 4 < spilled.sum() < N
+    assert (moved[shoved] > 0.025).all()
+    assert (moved < 0.25).all()
+    assert (moved[~shoved] < 1e-3).all()
+    named = part(worlds, "dirt_named").sum(axis=1) - [sum(row["named"][: row["stains"]]) for row in drawn]
+    assert (named == spilled).all()  # what is spilled is of a kind that was to be wiped
+
+
+def test_a_spill_waits_no_longer_than_until_half_the_work_is_done() -> None:
+    worlds = wipe_worlds(1, 3, level="L4", factors={"request": "one", "target": 0})
+    seed = next(s for s in range(40) if _spills(worlds, s))
+    worlds.reset(np.arange(1), [seed])
+    result = wipe(worlds, worlds.variation_of(0)["blob"][0])
+    assert not result.success[0]
+    assert 0.3 < result.progress[0] < 1
+    assert part(worlds, "dirt_named").sum() == 1
+
+
+def _spills(worlds: Worlds, seed: int) -> bool:
+    worlds.reset(np.arange(1), [seed])
+    drawn = worlds.variation_of(0)
+    return drawn["spilled"] and drawn["kind"].count(drawn["kind"][0]) == 2 and drawn["event_s"][1] > 6
+
+
+def test_the_scene_at_rest_is_cheap() -> None:
+    worlds = wipe_worlds(2, level="L3")
+    for _ in range(20):
+        worlds.step(opened(worlds))
+    assert max(worlds.engine.world_data(world).ncon for world in range(2)) <= 12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("robot", ["arm", "wheeled_arm"])
+def test_the_expert_wipes_gently_and_steadily(robot: str) -> None:
+    """Every stroke's force lies between what wipes and half of what spoils."""
+    worlds = Worlds(config(task="TableWipe", robot=robot, level="L3", control_mode="ee_delta", control_hz=200), 8)
+    felt: list[np.ndarray] = []
+
+    class Felt:
+        def on_start(self, *_: object) -> None: ...
+
+        def on_step(self, *_: object) -> None:
+            felt.append(part(worlds, "pad_force")[:, 1].copy())
+
+        def on_end(self, *_: object) -> None: ...
+
+    results = rollout(worlds, make_policy("expert", worlds), list(range(500, 508)), [Felt()])
+    assert all(result.success_at_end for result in results)
+    assert 8 < np.max(felt) < 20
