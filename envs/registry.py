@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # they import MuJoCo
 
 TASKS = {
     "ToteTransfer": "embodied.envs.tasks.tote_transfer:TOTE_TRANSFER",
+    "TableWipe": "embodied.envs.tasks.table_wipe:TABLE_WIPE",
     "ValveTurn": "embodied.envs.tasks.valve_turn:VALVE_TURN",
     "PanelReset": "embodied.envs.tasks.panel_reset:PANEL_RESET",
 }

@@ -32,6 +32,7 @@ CONSTANT = {
         "L3": {"tote_size.1"},  # all totes have one width, that of the gripper's approach
         "L1": {"tote_size.0", "belt_speed.0"},
     },
+    "TableWipe": {"L1": {"table_z.0"}},
     "ValveTurn": {"L1": {"valve_pos_w.0", "valve_pos_w.2", *(f"other_valves_pos_w.{k}" for k in (0, 2, 3, 5))}},
     "PanelReset": {"L1": {*(f"panel_pos_w.{k}" for k in range(3)), *(f"lamps.{k}" for k in HELD_OUT_PLACES)}},
 }
