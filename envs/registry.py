@@ -22,6 +22,7 @@ TASKS = {
     "TableWipe": "embodied.envs.tasks.table_wipe:TABLE_WIPE",
     "ValveTurn": "embodied.envs.tasks.valve_turn:VALVE_TURN",
     "PanelReset": "embodied.envs.tasks.panel_reset:PANEL_RESET",
+    "DrawerTidy": "embodied.envs.tasks.drawer_tidy:DRAWER_TIDY",
 }
 ROBOTS = {
     "arm": "embodied.robots.arm:ARM",

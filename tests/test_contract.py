@@ -35,6 +35,7 @@ CONSTANT = {
     "TableWipe": {"L1": {"table_z.0"}},
     "ValveTurn": {"L1": {"valve_pos_w.0", "valve_pos_w.2", *(f"other_valves_pos_w.{k}" for k in (0, 2, 3, 5))}},
     "PanelReset": {"L1": {*(f"panel_pos_w.{k}" for k in range(3)), *(f"lamps.{k}" for k in HELD_OUT_PLACES)}},
+    "DrawerTidy": {"L3": {"drawer_pos_w.2"}},  # the counter's height
 }
 BROAD = ("train", "all")  # splits
 RESTING_M = 1e-3  # how deep things may sink into each other at a start
