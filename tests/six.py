@@ -1,0 +1,73 @@
+"""A small 6-joint arm as users bring them: an MJCF file of simple shapes, in degrees, with its own floor and motors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+MJCF = """
+<mujoco model="six">
+  <compiler angle="degree" autolimits="true"/>
+  <default>
+    <geom density="1500"/>
+    <joint axis="0 1 0" range="-170 170"/>
+  </default>
+  <worldbody>
+    <light name="lamp" pos="0 0 3"/>
+    <geom name="floor" type="plane" size="2 2 0.1"/>
+    <body name="base">
+      <geom type="cylinder" size="0.07 0.05" pos="0 0 0.05"/>
+      <body name="shoulder" pos="0 0 0.15">
+        <joint name="pan" axis="0 0 1"/>
+        <geom type="cylinder" size="0.06 0.045"/>
+        <body name="upper">
+          <joint name="lift" range="-110 110"/>
+          <geom type="capsule" fromto="0 0 0.06 0 0 0.42" size="0.05"/>
+          <body name="fore" pos="0 0 0.42">
+            <joint name="elbow"/>
+            <geom type="capsule" fromto="0 0 0.06 0 0 0.40" size="0.04"/>
+            <body name="wrist1" pos="0 0 0.40">
+              <joint name="wrist1"/>
+              <geom type="capsule" fromto="0 -0.03 0 0 0.03 0" size="0.035"/>
+              <body name="wrist2" pos="0 0 0.09">
+                <joint name="wrist2" axis="1 0 0" range="-120 120"/>
+                <geom type="capsule" fromto="-0.02 0 0 0.02 0 0" size="0.033"/>
+                <body name="hand" pos="0 0 0.09">
+                  <joint name="wrist3" axis="0 0 1"/>
+                  <geom type="box" size="0.025 0.09 0.03" pos="0 0 0.02"/>
+                  <site name="tool" pos="0 0 0.15" euler="0 0 180"/>
+                  <camera name="eye" pos="0.07 0 0.03" xyaxes="0 1 0 -1 0 -0.3" fovy="70"/>
+                  <body name="left" pos="0 0 0.05">
+                    <joint name="left" type="slide" axis="0 1 0" range="0 0.045"/>
+                    <geom name="left_tip" type="box" size="0.01 0.006 0.035" pos="0 0.006 0.085"/>
+                  </body>
+                  <body name="right" pos="0 0 0.05">
+                    <joint name="right" type="slide" axis="0 -1 0" range="0 0.045"/>
+                    <geom name="right_tip" type="box" size="0.01 0.006 0.035" pos="0 -0.006 0.085"/>
+                  </body>
+                </body>
+              </body>
+            </body>
+          </body>
+        </body>
+      </body>
+    </body>
+  </worldbody>
+  <actuator>
+    <motor name="pan_motor" joint="pan" gear="100" ctrlrange="-1 1"/>
+    <position name="lift_servo" joint="lift" kp="9000" kv="300" forcerange="-150 150"/>
+  </actuator>
+  <sensor>
+    <actuatorfrc actuator="pan_motor"/>
+  </sensor>
+  <keyframe>
+    <key name="zero"/>
+  </keyframe>
+</mujoco>
+"""
+
+
+def write_six(folder: Path, toml: str, mjcf: str = MJCF) -> Path:
+    """Both files in a folder; returns the description's place."""
+    (folder / "six.xml").write_text(mjcf)
+    (folder / "six.toml").write_text(toml)
+    return folder / "six.toml"
