@@ -7,24 +7,22 @@ from typing import Any
 
 from embodied.arrays import array_namespace, dot
 from embodied.core import SKILLS, Array, Controller, Layout, Observation, Payload, Planner
-from embodied.envs.props.tote import ToteSize
-from embodied.envs.scenes.tote_station import Station, station_of
+from embodied.envs.experts.tote_transfer_facts import CARRY_Z_W, GRASP_DEPTH_M, grip_point, read_facts
+from embodied.envs.scenes.tote_station import station_of
 from embodied.envs.skills.driving import STAND, Driving
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.robots.robot import Robot
 from embodied.rotations import quat_from_yaw, quat_multiply
 
-GRASP_DEPTH_M = 0.022  # pads' middle below the rim
 HOVER_M = 0.10  # above the grasp before going down
-CARRY_Z_W = 1.03  # of the TCP, so that a held tote clears the upper row
 CLEAR_M = 0.06  # above the rim after letting go
-NEAR_M, ON_M = 0.020, 0.014  # horizontal error to go down, and to close
 REACH_Y_W = (-0.50, 0.56)  # of the grasp point, where the arm can follow
 WAIT_M = 0.06  # how far beyond the hover the arm waits for a tote to come
-PLACE_TOLERANCE_M = 0.010
 TURN_RAD = 0.8  # about the robot's column, that one carry goal covers
 CARRY_RADIUS_M = (0.48, 0.62)  # from the column on the way
 AT_RACK_M = 0.9  # horizontally from the named slot
+STUCK_M_S = 0.02  # a tote that is slower
+UPSTREAM_Y_M = -0.35  # of its grasp point then, from the robot
 
 
 class ToteTransferPlanner:
@@ -32,39 +30,47 @@ class ToteTransferPlanner:
 
     latent_size = 0
 
-    def __init__(self, agent_layout: Layout, state_layout: Layout, station: Station) -> None:
-        self._agent, self._state, self._station = agent_layout.slices(), state_layout.slices(), station
+    def __init__(self, agent_layout: Layout, state_layout: Layout, robot: Robot) -> None:
+        self._agent, self._state = agent_layout.slices(), state_layout.slices()
+        self._station, self._drives = station_of(robot), robot.drives
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
         """Nothing is remembered."""
 
     def stand(self, observation: Observation, payload: Payload) -> Array:
         """(n, 4) where the mount of a robot that drives belongs: x, y, z in m and yaw in rad."""
-        xp, (x, y) = array_namespace(observation.agent_pos), self._station.rack_origin_w
-        at_rack = self._for_rack(xp, *self._parts(observation))
-        return xp.where(at_rack[:, None], xp.asarray([x, y, STAND[2], self._station.facing]), xp.asarray([*STAND]))
+        xp = array_namespace(observation.agent_pos)
+        at_rack, origin = self._where(xp, *self._parts(observation))
+        height = xp.full_like(origin[:, :1], STAND[2])
+        return xp.concat([origin[:, :2], height, xp.where(at_rack, self._station.facing, 0.0)[:, None]], axis=1)
 
     def _parts(self, observation: Observation) -> tuple[dict[str, Array], dict[str, Array]]:
         agent = {name: observation.agent_pos[:, part] for name, part in self._agent.items()}
         return agent, {name: observation.environment_state[:, part] for name, part in self._state.items()}
 
-    @staticmethod
-    def _for_rack(xp: Any, agent: dict[str, Array], state: dict[str, Array]) -> Array:
-        """(n,) bool, whether the next thing to do is at the rack: the tote is there, or in the hand and lifted."""
-        facts = _facts(xp, agent, state, _grip_point(xp, state["tote_pos_w"], state["tote_rot6d"])[0])
-        away = (state["tote_pos_w"] - state["slot_pos_w"])[:, :2]
-        return (dot(away, away) < AT_RACK_M**2) | facts["held"] & ~facts["low"]
+    def _where(self, xp: Any, agent: dict[str, Array], state: dict[str, Array]) -> tuple[Array, Array]:
+        """(n,) whether the next thing to do is at the rack: the tote is there, or in the hand and lifted; (n, 3) m, the
+        floor below the mount of a robot that stands as it should for that: at the rack, at the belt, or further up
+        the belt where a tote out of reach hardly comes nearer. A fixed robot stands at the world's origin."""
+        grip = grip_point(xp, state["tote_pos_w"], state["tote_rot6d"])[0]
+        facts = read_facts(xp, agent, state, grip)
+        away, y = (state["tote_pos_w"] - state["slot_pos_w"])[:, :2], grip[:, 1]
+        at_rack = (dot(away, away) < AT_RACK_M**2) | facts["held"] & ~facts["low"]
+        stuck = (y < REACH_Y_W[0]) & (facts["held"] | (xp.abs(state["tote_vel_w"][:, 1]) < STUCK_M_S))
+        along = xp.where(stuck & self._drives, y - UPSTREAM_Y_M, 0.0)
+        rack_x, rack_y = self._station.rack_origin_w
+        x, y = xp.where(at_rack, rack_x, 0.0), xp.where(at_rack, rack_y, along)
+        return at_rack, xp.stack([x, y, xp.zeros_like(x)], axis=1)
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
-        """All is planned as seen from where the robot stands: the world's origin, and that of the rack."""
+        """All is planned as seen from where the robot should stand."""
         xp = array_namespace(observation.agent_pos)
         agent, state = self._parts(observation)
-        x, y = self._station.rack_origin_w
-        origin = xp.where(self._for_rack(xp, agent, state)[:, None], xp.asarray([x, y, 0.0]), xp.zeros(3))
+        origin = self._where(xp, agent, state)[1]
         agent = {**agent, "tcp_pos_w": agent["tcp_pos_w"] - origin}
         state = {**state, **{name: state[name] - origin for name in ("tote_pos_w", "slot_pos_w")}}
-        grip, yaw = _grip_point(xp, state["tote_pos_w"], state["tote_rot6d"])
-        facts = _facts(xp, agent, state, grip)
+        grip, yaw = grip_point(xp, state["tote_pos_w"], state["tote_rot6d"])
+        facts = read_facts(xp, agent, state, grip)
         subtask, pos, moving = _choose(xp, agent, state, grip, facts)
         held = facts["held"]
         turn = quat_from_yaw(xp.where(held, xp.zeros_like(yaw), yaw))
@@ -79,31 +85,6 @@ class ToteTransferPlanner:
             completion=_completion(xp, subtask),
             latent=xp.zeros((pos.shape[0], 0)),
         )
-
-
-def _grip_point(xp: Any, tote_pos: Array, rot6d: Array) -> tuple[Array, Array]:
-    """Point (n, 3) on the wall that will face the robot in the rack, and the tote's yaw (n,)."""
-    size, across = ToteSize(), rot6d[:, 3:]
-    up = xp.asarray([0.0, 0.0, 1.0]) * (size.height - GRASP_DEPTH_M)
-    return tote_pos - across * (size.width / 2) + up, xp.atan2(rot6d[:, 1], rot6d[:, 0])
-
-
-def _facts(xp: Any, agent: dict[str, Array], state: dict[str, Array], grip: Array) -> dict[str, Array]:
-    """What the planner decides on, (n,) bool each."""
-    tcp, width = agent["tcp_pos_w"], agent["gripper_width"][:, 0]
-    error = tcp - grip
-    across = xp.sqrt(error[:, 1] ** 2 + (0.4 * error[:, 0]) ** 2)  # along the wall there is more room
-    offset = state["tote_pos_w"] - state["slot_pos_w"]
-    inside = (xp.abs(offset[:, 0]) < 0.06) & (xp.abs(offset[:, 1]) < 0.03)
-    return {
-        "held": (width > 0.002) & (width < 0.012) & (across < 0.025) & (xp.abs(error[:, 2]) < 0.03),
-        "near": across < NEAR_M,
-        "on": (across < ON_M) & (xp.abs(error[:, 2]) < 0.012),
-        "standing": inside & (xp.abs(offset[:, 2]) < 0.012),
-        "above": xp.sqrt(xp.sum((offset[:, :2]) ** 2, axis=1)) < PLACE_TOLERANCE_M,
-        "lowering": inside & (offset[:, 2] < 0.09),
-        "low": tcp[:, 2] < CARRY_Z_W - 0.03,
-    }
 
 
 def _choose(
@@ -162,5 +143,5 @@ def _completion(xp: Any, subtask: Array) -> Array:
 
 def tote_transfer_expert(agent_layout: Layout, state_layout: Layout, robot: Robot) -> tuple[Planner, Controller]:
     """The two halves of the expert: this planner, driving first where the robot can, and the goal servo."""
-    planner = ToteTransferPlanner(agent_layout, state_layout, station_of(robot))
+    planner = ToteTransferPlanner(agent_layout, state_layout, robot)
     return Driving(planner, agent_layout, robot, planner.stand), GoalServo(agent_layout, robot)
