@@ -38,6 +38,8 @@ class EnvConfig:
     device: str = "cuda"  # of the engine "warp"; "cpu" to try it where there is no GPU
     num_threads: int = 0  # 0: all
     terminate_on_success: bool = False
+    goal_progress: float = 1.0  # below 1, success is so much progress: a stage of the task
+    horizon_s: float | None = None  # None: the task's
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> EnvConfig:
@@ -67,5 +69,9 @@ class EnvConfig:
             raise EmbodiedError(f"cameras {self.cameras!r} must be a tuple of names")
         if self.obs != "state" and self.cameras is not None and not len(self.cameras):
             raise EmbodiedError(f"obs {self.obs!r} shows pixels: cameras must name at least one")
+        if not 0 < self.goal_progress <= 1:
+            raise EmbodiedError(f"goal_progress {self.goal_progress} must be above 0 and at most 1")
+        if self.horizon_s is not None and not self.horizon_s > 0:
+            raise EmbodiedError(f"horizon_s {self.horizon_s} must be above 0")
         if not 16 <= self.image_size <= 512:
             raise EmbodiedError(f"image_size {self.image_size} must be from 16 to 512")

@@ -63,6 +63,7 @@ class DeviceWorlds:
             self._tick, self._held = (torch.zeros(num_worlds, dtype=torch.int64) for _ in range(2))
         self.ticks_per_step = PHYSICS_HZ // config.control_hz
         self._horizon, self._hold = seconds_to_ticks(host.horizon_s), seconds_to_ticks(SUCCESS_HOLD_S)
+        self._goal = config.goal_progress if config.goal_progress < 1 else float("inf")
         self.interface, self.agent_layout, self.state_layout = host.interface, host.agent_layout, host.state_layout
 
     def reset(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -88,7 +89,9 @@ class DeviceWorlds:
 
     def _finish(self, fault: torch.Tensor) -> DeviceStep:
         outcome, sound = self.task.judge(), fault == 0
-        self._held[...] = (self._held + self.ticks_per_step) * (outcome.success & sound)
+        self._held[...] = (self._held + self.ticks_per_step) * (
+            (outcome.success | (outcome.progress >= self._goal)) & sound
+        )
         success = self._held >= self._hold
         terminated = outcome.lost | ~sound | (success & self.config.terminate_on_success)
         truncated = (self._tick >= self._horizon) & ~terminated

@@ -11,6 +11,7 @@ import mujoco
 from embodied.core import Array, Controller, Layout, Planner
 from embodied.envs.registry import task_id
 from embodied.envs.variation import Variable, Variation
+from embodied.errors import unknown
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
@@ -48,6 +49,15 @@ class Task(Protocol):
 
 
 @dataclass(frozen=True)
+class TaskStage:
+    """A part of a task that can be learned by itself."""
+
+    name: str
+    goal_progress: float  # at which it is reached
+    horizon_s: float
+
+
+@dataclass(frozen=True)
 class TaskSpec:
     """A task before it is bound: what the registry holds."""
 
@@ -61,8 +71,20 @@ class TaskSpec:
     bind: Callable[[Engine, Robot], Task]
     expert: Callable[[Layout, Layout, Robot], tuple[Planner, Controller]]  # of agent and state layouts
     beauty_camera: str = "overview"
+    stages: tuple[TaskStage, ...] = ()
     base_start: tuple[float, float, float] = (-0.6, -0.35, 0.0)  # x, y in m and yaw in rad of a robot that drives
     driving_s: float = 5.0  # that its horizon is longer by
+
+    def horizon_for(self, robot: Robot) -> float:
+        """Seconds that an episode may take."""
+        return self.horizon_s + (self.driving_s if robot.drives else 0.0)
+
+    def stage(self, name: str) -> TaskStage:
+        """The stage of a name. Raises EmbodiedError where there is none."""
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        raise unknown(f"stage of {self.name}", name, [stage.name for stage in self.stages])
 
     @property
     def env_id(self) -> str:

@@ -78,9 +78,10 @@ class Worlds:
         self._common = CommonFactors(self.engine, self.robot, self.spec.cameras, self.spec.base_start)
         self._feed = CameraFeed(self.engine, self._camera_names(), config.image_size, config.camera_hz)
         self._portraits: dict[tuple[int, int], Camera] = {}
-        self.horizon_s = self.spec.horizon_s + (self.spec.driving_s if self.robot.drives else 0.0)
+        self.horizon_s = config.horizon_s or self.spec.horizon_for(self.robot)
         self._horizon = seconds_to_ticks(self.horizon_s)
         self._hold = seconds_to_ticks(SUCCESS_HOLD_S)
+        self._goal = config.goal_progress if config.goal_progress < 1 else np.inf
         self._tick = np.zeros(num_worlds, np.int64)
         self._succeeded_for = np.zeros(num_worlds, np.int64)  # (N,) ticks that success has held
         self._fault = np.zeros(num_worlds, np.int64)
@@ -194,7 +195,7 @@ class Worlds:
 
     def _result(self) -> StepResult:
         outcome, faulty = self.task.judge(), self._fault != 0
-        now = outcome.success & ~faulty
+        now = (outcome.success | (outcome.progress >= self._goal)) & ~faulty
         self._succeeded_for = (self._succeeded_for + self.ticks_per_step) * now
         success = self._succeeded_for >= self._hold
         ended = outcome.lost | faulty

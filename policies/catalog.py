@@ -20,6 +20,7 @@ from embodied.policies.simple import HoldPolicy, RandomPolicy
 from embodied.rollout.rollout import EpisodeResult, Hook, rollout
 
 if TYPE_CHECKING:
+    from embodied.policies.rl.run_folder import ActorInfo
     from embodied.policies.vla.run_folder import RunInfo
 
 BUILT_IN = {
@@ -90,10 +91,12 @@ def make_policy(source: str, worlds: Worlds, dual: DualSystemConfig | None = Non
         return RandomPolicy(len(worlds.interface.low))
     if source == "hold":
         return HoldPolicy(_at_rest(len(worlds.interface.low)))
-    _check_run(source, _read_run(source), worlds)
+    run = _read_run(source)
+    _check_run(source, run, worlds)
+    from embodied.policies.rl.run_folder import ActorInfo, load_actor
     from embodied.policies.vla.run_folder import load_policy
 
-    return load_policy(Path(source), dual)
+    return load_actor(Path(source), run) if isinstance(run, ActorInfo) else load_policy(Path(source), dual)
 
 
 @dataclass(frozen=True)
@@ -145,16 +148,18 @@ def _at_rest(action_size: int) -> Callable[[Observation], np.ndarray]:
     return hold_action
 
 
-def _read_run(source: str) -> RunInfo:
-    from embodied.policies.vla.run_folder import INFO, read_run
+def _read_run(source: str) -> RunInfo | ActorInfo:
+    from embodied.policies.rl.run_folder import KIND, read_actor_info
+    from embodied.policies.vla.run_folder import INFO, RunInfo, read_json
 
     if not Path(source).exists():
         runs = [str(path.parent) for path in Path("runs").glob(f"*/{INFO}")]
         raise unknown("policy", source, [*BUILT_IN, *runs])
-    return read_run(Path(source))
+    stored = read_json(Path(source))
+    return read_actor_info(stored) if stored.get("kind") == KIND else RunInfo.from_json(stored)
 
 
-def _check_run(source: str, run: RunInfo, worlds: Worlds) -> None:
+def _check_run(source: str, run: RunInfo | ActorInfo, worlds: Worlds) -> None:
     now = json.loads(json.dumps(worlds.metadata()))
     for what, trained_for, given in (
         ("task", run.task, now["task"]),

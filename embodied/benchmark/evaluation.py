@@ -10,6 +10,9 @@ from pathlib import Path
 
 from embodied.benchmark.results import Cell, Condition, Provenance, Results
 from embodied.benchmark.results_file import resume_results, write_results
+from embodied.core import PolicySpec
+from embodied.envs.config import EnvConfig
+from embodied.envs.registry import get_task
 from embodied.policies.catalog import Player, env_config, planner_hz, policy_spec
 from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.latency import Constant, PlanLatency
@@ -43,6 +46,15 @@ class Place:
     task: str
     split: str = "train"
     robot: str | None = None
+    stage: str = ""  # of the task; empty: the whole task
+
+    def config(self, spec: PolicySpec, level: str) -> EnvConfig:
+        """Worlds there as a policy needs them. Raises EmbodiedError for what does not exist."""
+        config = env_config(spec, self.task, level, self.split, self.robot)
+        if not self.stage:
+            return config
+        stage = get_task(self.task).stage(self.stage)
+        return replace(config, goal_progress=stage.goal_progress, horizon_s=stage.horizon_s)
 
 
 @dataclass(frozen=True)
@@ -98,8 +110,7 @@ def plan_trials(
     trials = []
     for (name, source), level in product(sources.items(), levels):
         spec = policy_spec(source, place.task, place.robot)
-        config = env_config(spec, place.task, level, place.split, place.robot)
-        player = Player(source, config, num_envs=num_envs)
+        player = Player(source, place.config(spec, level), num_envs=num_envs)
         condition = Condition(
             policy=name,
             level=level,
@@ -108,6 +119,7 @@ def plan_trials(
             num_episodes=len(seeds),
             control_mode=spec.control_mode,
             control_hz=spec.control_hz,
+            stage=place.stage,
         )
         own_hz = planner_hz(source)
         if own_hz is None:

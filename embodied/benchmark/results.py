@@ -34,6 +34,7 @@ class Condition:
     latency: str = "constant"  # how the delays are distributed
     drop_rate: float = 0.0  # share of plans that never arrive
     mailbox: str = "latest"
+    stage: str = ""  # of the task; empty: the whole task
 
     @property
     def delay_ms(self) -> float:

@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--episodes", type=int, default=100, help="in each cell (default: 100)")
     parser.add_argument("--seed", type=int, default=10_000, help="of the first episode (default: 10000)")
     parser.add_argument("--level", nargs="+", default=["L1"], help="how much varies: L1 to L4 (default: L1)")
+    parser.add_argument("--stage", default="", help="success is to reach this stage of the task, e.g. reach")
     parser.add_argument("--planner-hz", type=float, help="plans a second (default: 8, or what a run was trained at)")
     parser.add_argument("--delay-ms", type=float, nargs="+", default=[0.0], metavar="MS", help="transport of a plan")
     parser.add_argument("--compute-ms", type=float, default=0.0, metavar="MS", help="computation of a plan")
@@ -78,7 +79,7 @@ def trials_of(args: argparse.Namespace) -> list[Trial]:
         Timing(args.planner_hz, delay_ms, args.compute_ms, drop, args.mailbox)
         for drop, delay_ms in product(dict.fromkeys(args.drop), dict.fromkeys(args.delay_ms))
     ]
-    place = Place(args.task, args.split, args.robot)
+    place = Place(args.task, args.split, args.robot, args.stage)
     names = [str(Path(name)) for name in args.policy]  # a folder is the same with a slash at its end
     policies, levels = {name: name for name in names}, list(dict.fromkeys(args.level))
     return plan_trials(policies, place, levels, timings, seeds, args.num_envs)

@@ -65,9 +65,9 @@ def interfaces(what: str) -> list[ActionInterface]:
         return [get_robot(what).interface(mode) for mode in CONTROL_MODES]
     path = Path(what)
     if path.is_dir():
-        from embodied.policies.vla.run_folder import read_run
+        from embodied.policies.vla.run_folder import read_json
 
-        return [ActionInterface.of(read_run(path).metadata["action_interface"])]
+        return [ActionInterface.of(read_json(path)["metadata"]["action_interface"])]
     if path.suffix not in (".hdf5", ".h5"):
         raise unknown("robot, dataset or run folder", what, robot_names())
     from embodied.datasets.schema import open_file, read_header
@@ -106,6 +106,7 @@ def describe_task(name: str) -> dict[str, Any]:
         "robots": list(task.robots),
         "cameras": list(task.cameras),
         "horizon_s": task.horizon_s,
+        "stages": [stage.name for stage in task.stages],
     }
 
 

@@ -14,7 +14,7 @@ from embodied.envs.props.rack import Rack
 from embodied.envs.props.tote import Totes, ToteSize
 from embodied.envs.reward import tolerance
 from embodied.envs.scenes.tote_station import CAMERA, TOTES, build_tote_station, station_of
-from embodied.envs.task import Outcome, TaskSpec
+from embodied.envs.task import Outcome, TaskSpec, TaskStage
 from embodied.envs.tasks.tote_transfer_start import PUSH_TICKS, TOTE, draw_start, event_tick, pose_of, target_of
 from embodied.envs.tasks.tote_transfer_table import COLOURS, TABLE
 from embodied.envs.variation import Variation
@@ -145,6 +145,7 @@ TOTE_TRANSFER = TaskSpec(
     bind=ToteTransfer,
     expert=tote_transfer_expert,
     beauty_camera="hall",
+    stages=(TaskStage("reach", 0.2475, 5.0), TaskStage("lift", 0.495, 8.0)),
     base_start=(-0.75, -0.35, 0.0),
     driving_s=10.0,
 )

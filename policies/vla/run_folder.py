@@ -112,8 +112,8 @@ class RunFolder:
         os.replace(temporary, self.path / name)
 
 
-def read_run(path: Path) -> RunInfo:
-    """What a run folder says of itself.
+def read_json(path: Path) -> dict[str, Any]:
+    """What a run folder says of itself, of whatever kind it is.
 
     Raises EmbodiedError where it is no run folder, or one of another version.
     """
@@ -121,14 +121,19 @@ def read_run(path: Path) -> RunInfo:
     if not file.is_file():
         raise EmbodiedError(f"{path} is not a run folder: no {INFO} in it. `embodied train` makes one.")
     try:
-        stored = json.loads(file.read_text())
+        stored: dict[str, Any] = json.loads(file.read_text())
     except json.JSONDecodeError as error:
         raise EmbodiedError(f"{file} is not JSON: {error}") from error
     if stored.get("schema_version") != SCHEMA_VERSION:
         raise EmbodiedError(
             f"{file} has schema version {stored.get('schema_version')}; this package reads {SCHEMA_VERSION}"
         )
-    return RunInfo.from_json(stored)
+    return stored
+
+
+def read_run(path: Path) -> RunInfo:
+    """What the run folder of a dual system says. Raises EmbodiedError as `read_json`."""
+    return RunInfo.from_json(read_json(path))
 
 
 def load_net(path: Path) -> DualSystemNet:

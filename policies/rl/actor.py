@@ -1,0 +1,73 @@
+"""A policy that reinforcement learning found: a plain network from what the worlds show to an action."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from embodied.core import Array, Observation, PolicySpec
+
+BATCH = 16  # worlds at a time: results must not depend on how many there are
+CLIP = 5.0  # of scaled observations
+
+
+@dataclass(frozen=True)
+class ActorConfig:
+    """Widths of the network and how its output becomes an action in [-1, 1]."""
+
+    inputs: int
+    hidden: tuple[int, ...]
+    actions: int
+    activation: str = "relu"  # or tanh
+    squash: str = "tanh"  # or clip
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> ActorConfig:
+        return cls(**{**stored, "hidden": tuple(stored["hidden"])})
+
+
+class Actor(nn.Module):
+    """Observations (n, P + E) -> actions (n, A). The scale of the observations is part of it."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: ActorConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = [config.inputs, *config.hidden, config.actions]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.register_buffer("mean", torch.zeros(config.inputs))
+        self.register_buffer("std", torch.ones(config.inputs))
+
+    def forward(self, observation: Tensor) -> Tensor:
+        x = ((observation - self.mean) / self.std).clamp(-CLIP, CLIP)
+        bend = torch.relu if self.config.activation == "relu" else torch.tanh
+        for layer in self.layers[:-1]:
+            x = bend(layer(x))
+        x = self.layers[-1](x)
+        return torch.tanh(x) if self.config.squash == "tanh" else x.clamp(-1, 1)
+
+
+class ActorPolicy:
+    """An actor as a policy: it sees the privileged state, and remembers nothing."""
+
+    def __init__(self, actor: Actor, spec: PolicySpec) -> None:
+        self.spec, self._actor = spec, actor.eval()
+
+    def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
+        """There is nothing to forget."""
+
+    def act(self, observation: Observation) -> np.ndarray:
+        rows = np.concatenate([observation.agent_pos, observation.environment_state], axis=1).astype(np.float32)
+        padded = np.zeros((-(-len(rows) // BATCH) * BATCH, rows.shape[1]), np.float32)
+        padded[: len(rows)] = rows
+        with torch.inference_mode():
+            parts = [self._actor(torch.from_numpy(padded[k : k + BATCH])).numpy() for k in range(0, len(padded), BATCH)]
+        return np.concatenate(parts)[: len(rows)]
