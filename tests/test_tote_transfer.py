@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from embodied.envs.config import EnvConfig
+from embodied.envs.registry import get_robot
+from embodied.envs.scenes.tote_station import FIXED, station_of
 from embodied.envs.tasks.tote_transfer import ToteTransfer
 from embodied.envs.tasks.tote_transfer_start import name_of
 from embodied.envs.worlds import Worlds
+from embodied.policies.catalog import make_policy
+from embodied.rollout.rollout import EpisodeResult, Step, rollout
+from tests.ground import config, started
 
 N = 24
 
@@ -72,3 +79,66 @@ def test_a_tote_put_into_its_slot_is_a_success_once_it_has_stood_there() -> None
     assert held.index(True) in range(9, 13)  # 0.5 s at 20 Hz
     assert results[-1].progress[0] == 1
     assert not any(result.success[1] for result in results)
+
+
+def test_a_fixed_robot_reaches_all_and_a_driving_one_finds_the_rack_3_m_away() -> None:
+    arm, wheeled = get_robot("arm"), get_robot("wheeled_arm")
+    near, far = station_of(arm), station_of(wheeled)
+    assert near == FIXED
+    belt = np.array([far.belt.x, 0.0])
+    assert (
+        2.8 < np.linalg.norm(belt - far.rack.slot_centres()[:, :2].mean(axis=0) - [far.rack.x, far.rack.y_near]) < 3.3
+    )
+    seen = np.array([far.rack.x, far.rack.y_near]) - far.rack_origin_w
+    np.testing.assert_allclose(seen, [near.rack.x, near.rack.y_near], atol=1e-12)
+    assert (far.belt.x, far.belt.top_z, far.belt.y_end) == (near.belt.x, near.belt.top_z, near.belt.y_end)
+
+
+class Driven:
+    """A hook that notes where the base of one robot was."""
+
+    def __init__(self) -> None:
+        self.y: list[float] = []
+
+    def on_start(self, worlds: Worlds, *_: Any) -> None: ...
+
+    def on_step(self, worlds: Worlds, step: Step) -> None:
+        self.y.append(float(step.before.agent_pos[0, 1]))
+
+    def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None: ...
+
+
+@pytest.mark.parametrize("seed", [10042, 10043])  # in the first, the belt stops before the tote is in reach
+def test_the_wheeled_expert_brings_the_tote_to_the_far_rack(seed: int) -> None:
+    worlds = Worlds(config(robot="wheeled_arm", level="L4", control_mode="ee_delta", control_hz=200), 1)
+    driven = Driven()
+    (result,) = rollout(worlds, make_policy("expert", worlds), [seed], [driven])
+    assert result.success_once
+    assert result.collisions == 0
+    assert max(driven.y) > 2.0
+    assert (min(driven.y[600:]) < -0.1) == (seed == 10042), "up the belt to where the tote got stuck"
+
+
+def test_only_what_rides_to_the_belts_end_is_lost_and_what_fell_is_counted() -> None:
+    worlds = started(3, 7, robot="wheeled_arm", level="L2")
+    task = worlds.task
+    assert isinstance(task, ToteTransfer)
+    target, other = (int(k) for k in (task.parameters()["tote"][1], 1 - task.parameters()["tote"][2] % 2))
+    belt = station_of(worlds.robot).belt
+    task._totes.place(0, int(task.parameters()["tote"][0]), np.array([belt.x, 0.85, belt.top_z]), 0.0)
+    task._totes.place(1, target, np.array([belt.x, 0.85, belt.top_z + 0.2]), 0.0)  # in the hand, above the belt's end
+    task._totes.place(2, other, np.array([1.5, 0.0, 0.0]), 0.0)
+    worlds.engine.refresh(np.arange(3))
+    outcome = task.judge()
+    assert outcome.lost.tolist() == [True, False, False]
+    assert outcome.dropped.tolist() == [0, 0, 1]
+
+
+def test_a_robot_that_drives_feels_the_way_from_afar() -> None:
+    worlds = started(1, 11, robot="wheeled_arm", level="L2")
+    task = worlds.task
+    assert isinstance(task, ToteTransfer)
+    assert task.judge().reward[0] > 0.01
+    at = (task._stages(np.zeros((1, 3)), np.ones(1), np.ones(1, bool), np.array([d]))[0] for d in (2.5, 1.5, 0.5))
+    far, nearer, near = at
+    assert near > nearer + 0.05 > far + 0.1
