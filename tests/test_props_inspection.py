@@ -6,8 +6,33 @@ import mujoco
 import numpy as np
 import pytest
 
+from embodied.core import PHYSICS_HZ
 from embodied.envs.props import sign
+from embodied.envs.props.button import PRESSED_M, RELEASED_M, SPRING_N_M, TRAVEL_M, Buttons
+from embodied.envs.props.console import ConsoleSize, add_console
+from embodied.envs.props.panel import (
+    BUTTON_BELOW_M,
+    BUTTON_TOP_M,
+    BUTTONS,
+    LAMPS,
+    NAMES,
+    Panel,
+    add_panel,
+    lamp_of_button,
+    middle_m,
+)
 from embodied.envs.props.sign import Signs, SignStyle, add_sign, add_text, draw_text
+from embodied.envs.props.valve import (
+    DIAL_M,
+    DIAL_MIDDLE_M,
+    KINDS,
+    SCALE_RAD,
+    TICKS_M,
+    Valves,
+    add_dial,
+    add_valve,
+    dial_picture,
+)
 from embodied.sim.cameras import Camera
 from embodied.sim.cpu import CpuEngine
 from embodied.sim.physics import apply_defaults, stiff_friction
@@ -85,3 +110,134 @@ def test_stiff_friction_holds_below_its_force_and_gives_way_above(kind: mujoco.m
         moved.append(data.qpos[0])
     assert abs(moved[0]) < 2e-4
     assert moved[1] > 1.0
+
+
+def on_console(*names: str) -> CpuEngine:
+    """One world with a console that carries a fault panel, or valves of the named kinds."""
+    spec = empty_spec()
+    face = add_console(spec, ConsoleSize())
+    if not names:
+        add_panel(spec, face)
+    else:
+        add_dial(spec)
+        for k, kind in enumerate(names):
+            add_valve(spec, face, f"valve_{k}", kind)
+    engine = CpuEngine(spec.compile(), 1, 1)
+    engine.refresh(np.arange(1))
+    return engine
+
+
+def run(engine: CpuEngine, seconds: float) -> None:
+    engine.step(int(seconds * PHYSICS_HZ))
+
+
+def test_a_button_clicks_below_its_stop_and_springs_back() -> None:
+    engine = on_console()
+    buttons, model = Buttons(engine, BUTTONS), engine.model
+    dofs, up = model.joint(BUTTONS[5]).dofadr[0], np.zeros((1, len(BUTTONS)), bool)
+    assert np.abs(buttons.travel()).max() < 1e-6
+    engine.view("qfrc_applied")[0, dofs] = 0.8 * PRESSED_M * SPRING_N_M
+    run(engine, 0.5)
+    assert not buttons.down(up).any()
+    engine.view("qfrc_applied")[0, dofs] = 1.2 * PRESSED_M * SPRING_N_M
+    run(engine, 0.5)
+    assert np.flatnonzero(buttons.down(up)).tolist() == [5]
+    engine.view("qfrc_applied")[0, dofs] = 30.0
+    run(engine, 0.5)
+    assert buttons.travel()[0, 5] == pytest.approx(TRAVEL_M, abs=1e-3)
+    assert engine.world_data(0).ncon == 0
+    engine.view("qfrc_applied")[0, dofs] = 0.0
+    run(engine, 0.3)
+    assert np.abs(buttons.travel()).max() < 1e-4
+
+
+def test_a_button_comes_up_later_than_it_went_down() -> None:
+    engine = on_console()
+    buttons, model = Buttons(engine, BUTTONS), engine.model
+    up, held = np.zeros((1, len(BUTTONS)), bool), np.ones((1, len(BUTTONS)), bool)
+    engine.view("qpos")[0, model.joint(BUTTONS[0]).qposadr[0]] = (PRESSED_M + RELEASED_M) / 2
+    assert not buttons.down(up)[0, 0]
+    assert buttons.down(held)[0].tolist() == [True] + [False] * 11
+
+
+def test_the_top_of_a_button_sinks_into_the_face() -> None:
+    engine = on_console()
+    buttons, size = Buttons(engine, BUTTONS), ConsoleSize()
+    before = buttons.tops_w(np.array([7]))
+    engine.view("qpos")[0, engine.model.joint(BUTTONS[7]).qposadr[0]] = 0.004
+    engine.refresh(np.arange(1))
+    np.testing.assert_allclose(buttons.tops_w(np.array([7])) - before, [-0.004 * size.axes()[:, 2]], atol=1e-12)
+    face = (before[0] - [size.x, 0, size.z]) @ size.axes()
+    np.testing.assert_allclose(face[2], BUTTON_TOP_M, atol=1e-12)
+
+
+def test_lamps_have_their_buttons_below_them() -> None:
+    places = np.array([middle_m(row, column) for row in range(3) for column in range(4)])
+    below = places - [0, BUTTON_BELOW_M]
+    assert lamp_of_button(np, below + np.array([0.02, -0.02])).tolist() == list(range(12))
+    model = on_console().model
+    for k in range(12):
+        np.testing.assert_allclose(model.body(BUTTONS[k]).pos[:2], below[k])
+        assert model.geom(LAMPS[k]).pos[0] == model.body(BUTTONS[k]).pos[0]
+        assert model.geom(LAMPS[k]).pos[1] > model.body(BUTTONS[k]).pos[1] + 0.03
+
+
+def test_a_panel_at_rest_costs_no_constraints() -> None:
+    engine = on_console()
+    run(engine, 0.2)
+    assert engine.world_data(0).nefc == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_valve_stays_where_it_is_left_and_stops_at_its_ends(kind: str) -> None:
+    engine = on_console(kind)
+    valves = Valves(engine, ("valve_0",))
+    valves.place(0, 0, (0.0, 0.0), 0.7)
+    engine.refresh(np.arange(1))
+    run(engine, 5.0)
+    assert valves.angles()[0, 0] == pytest.approx(0.7, abs=1e-4)
+    for torque, end in ((3.0, SCALE_RAD), (-3.0, 0.0)):
+        valves.push(np.array([0]), np.array([torque]))
+        run(engine, 2.0)
+        valves.push(np.array([0]), np.array([0.0]))
+        run(engine, 0.5)
+        assert abs(valves.angles()[0, 0] - end) < np.deg2rad(6)
+        assert engine.world_data(0).ncon == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_handle_points_at_the_tick_of_its_angle(kind: str) -> None:
+    engine = on_console(kind)
+    valves, size = Valves(engine, ("valve_0",)), ConsoleSize()
+    image, dark = dial_picture(), []
+    for degrees in (0, 30, 60, 90, 120, 15.0 + 2.5, 72.5, 112.5):
+        valves.place(0, 0, (0.0, 0.0), float(np.deg2rad(degrees)))
+        engine.refresh(np.arange(1))
+        pointing = size.axes().T @ engine.view("xmat")[0, engine.model.body("valve_0_handle").id].reshape(3, 3)[:, 1]
+        at = (pointing[:2] * np.mean(TICKS_M) + [0, -DIAL_MIDDLE_M]) / DIAL_M + 0.5  # of the plate, from its lower left
+        row, column = int((1 - at[1]) * image.height), int(at[0] * image.width)
+        dark.append(float(np.asarray(image.convert("L"))[row, column]) < 110)
+    assert dark == [True] * 5 + [False] * 3
+
+
+def test_a_parked_valve_is_out_of_sight() -> None:
+    engine = on_console("lever", "wheel")
+    valves = Valves(engine, ("valve_0", "valve_1"))
+    valves.park(0, 1)
+    engine.refresh(np.arange(1))
+    hubs = valves.hubs_w(np.array([[0, 1]]))[0]
+    assert hubs[0, 2] < 1.1
+    assert 5 < hubs[1, 2] < 10
+
+
+def test_lamps_are_seen_in_their_colours_and_names_beside_their_rows() -> None:
+    engine = on_console()
+    panel = Panel(engine)
+    panel.show_one(0, np.array([0, 1, 2] * 4))
+    panel.name_rows(0, ["power", "heating", "pumps"])
+    model = engine.world_model(0)
+    seen = [tuple(np.round(model.geom(name).rgba, 3)) for name in LAMPS[:3]]
+    assert len(set(seen)) == 3
+    assert seen[2][0] > 8 * seen[2][1]  # red
+    names = [model.material(model.geom(name).matid[0]).name for name in NAMES]
+    assert names == ["row_power", "row_heating", "row_pumps"]

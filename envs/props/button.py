@@ -9,6 +9,7 @@ import mujoco
 from embodied.core import Array
 from embodied.envs.props.shapes import Vector
 from embodied.sim.engine import Engine
+from embodied.sim.physics import PAD_SOLREF
 
 RADIUS_M, HEIGHT_M = 0.017, 0.014  # of the cap, over the face
 TRAVEL_M = 0.008  # to its stop
@@ -24,6 +25,7 @@ def add_button(face: mujoco.MjsBody, name: str, pos: Vector, rgba: tuple[float, 
     body = face.add_body(name=name, pos=list(pos), gravcomp=1, **inertia)
     joint = body.add_joint(name=name, type=mujoco.mjtJoint.mjJNT_SLIDE, axis=(0, 0, -1))
     joint.range, joint.limited = (-0.001, TRAVEL_M), True
+    joint.solref_limit, joint.solimp_limit = PAD_SOLREF, (0.99, 0.99, 0.001, 0.5, 2.0)
     joint.stiffness, joint.damping, joint.armature = [SPRING_N_M, 0, 0], [DAMPING_N_S_M, 0, 0], ARMATURE_KG
     cap = body.add_geom(name=name, type=mujoco.mjtGeom.mjGEOM_CYLINDER, size=(RADIUS_M, HEIGHT_M / 2, 0), mass=0)
     cap.pos, cap.rgba = [0, 0, HEIGHT_M / 2], list(rgba)

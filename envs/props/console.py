@@ -49,7 +49,7 @@ class ConsoleSize:
 def add_console(spec: mujoco.MjSpec, size: ConsoleSize) -> mujoco.MjsBody:
     """Adds the body `console`, which worlds may shift: its frame lies in the face, x right, y up, z outwards."""
     console = spec.worldbody.add_body(name="console", pos=[size.x, 0, size.z], quat=size.quat())
-    add_box(console, (0, 0, -0.01), (size.width / 2, size.height / 2, 0.01), FACE, "console_face")
+    face = add_box(console, (0, 0, -0.01), (size.width / 2, size.height / 2, 0.01), FACE, "console_face")
     cabinet = console.add_body(name="console_cabinet", quat=size.quat() * (1, -1, -1, -1))  # upright, like the world
     profile = _profile(size)
     _add_prism(spec, cabinet, "console_cheeks", profile, (size.width / 2, size.width / 2 + SIDE_M), FRAME)
@@ -58,7 +58,9 @@ def add_console(spec: mujoco.MjSpec, size: ConsoleSize) -> mujoco.MjsBody:
     low, high = inner[2:].min(axis=0), inner[2:].max(axis=0)
     solid = (low[0] + 0.02 + high[0]) / 2, 0.0, (low[1] + inner[0, 1]) / 2
     half = ((high[0] - low[0] - 0.02) / 2, size.width / 2, (inner[0, 1] - low[1]) / 2)
-    add_box(cabinet, solid, half, (0, 0, 0, 0), "console_solid").group = 3
+    inside = add_box(cabinet, solid, half, (0, 0, 0, 0), "console_solid")
+    inside.group = 3
+    face.contype = inside.contype = 0  # what is mounted on it passes through, the robot does not
     _paint_trim(spec, cabinet, size, profile)
     return console
 

@@ -33,7 +33,12 @@ PARKED = (0.0, 3.0, 6.0)  # in the console's face: high overhead
 
 
 def add_dial(spec: mujoco.MjSpec) -> None:
-    """Adds the scale's picture, which all valves of a scene show, as material `valve_dial`."""
+    """Adds the scale, which all valves of a scene show, as material `valve_dial`."""
+    add_picture(spec, "valve_dial", dial_picture())
+
+
+def dial_picture() -> Image.Image:
+    """The scale: ticks every 5 degrees, numbers every 30."""
     scale = pixels_per_m(DIAL_M) * OVERSAMPLED
     width, height = (round(scale * side) for side in DIAL_M)
     image = Image.new("RGB", (width, height), bytes_of(PAPER))
@@ -53,7 +58,7 @@ def add_dial(spec: mujoco.MjSpec) -> None:
             place = axis + outwards * NUMBERS_M
             draw.text((place[0], place[1]), str(degrees), ink, font, "mm", stroke_width=scale * 0.0008)
     size = (width // OVERSAMPLED, height // OVERSAMPLED)
-    add_picture(spec, "valve_dial", image.resize(size, Image.Resampling.BOX))
+    return image.resize(size, Image.Resampling.BOX)
 
 
 def add_valve(spec: mujoco.MjSpec, face: mujoco.MjsBody, name: str, kind: str) -> None:

@@ -12,7 +12,9 @@ from embodied.envs.variation import Variation
 
 FULL_DEG, QUARTER_DEG = 120.0, 90.0
 APART_DEG = 20.0  # of start and target at least
-PUSH_N_M = (0.9, 1.3)  # beyond the friction: a valve that nobody holds turns by 20 to 35 degrees
+LATE_SHARE = 0.4
+PUSH_N_M = (0.9, 1.3)  # beyond the friction
+PUSHED_DEG = (20.0, 55.0)  # how far a valve that nobody holds may turn by that
 EARLY_S, LATE_S = (0.5, 1.5), (0.25, 0.45)  # when the push comes: after the start, or after the valve stands right
 NEVER = 1 << 40  # a tick
 EVENT_STREAM = 0x4C34  # of random numbers, apart from those of the table's variables
@@ -75,8 +77,18 @@ def _colours(drawn: list[str], count: int, same: bool) -> list[str]:
 def _draw_push(drawn: dict[str, Any], seed: int, level: str) -> None:
     """At L4 a surge turns the named valve once: soon after the start, or soon after it first stands right."""
     rng = np.random.default_rng((seed, EVENT_STREAM))
-    late = bool(rng.random() < 0.5)
+    early_way = _way_off(drawn["start_angle"][place_of(drawn)], drawn["target_angle"])
+    late = bool(rng.random() < LATE_SHARE) or not early_way
     drawn["push_late"], drawn["event_s"] = late, float(rng.uniform(*(LATE_S if late else EARLY_S)))
     torque = drawn["friction"] + float(rng.uniform(*PUSH_N_M)) if level == "L4" else 0.0
-    at_deg = drawn["target_angle"] if late else drawn["start_angle"][place_of(drawn)]
-    drawn["push_n_m"] = torque if at_deg < FULL_DEG / 2 else -torque  # where there is room to turn
+    late_way = 1 if drawn["target_angle"] < FULL_DEG / 2 else -1  # where there is room to turn
+    drawn["push_n_m"] = torque * (late_way if late else early_way)
+
+
+def _way_off(start_deg: float, target_deg: float) -> int:
+    """1 or -1: which way a push at the start does not bring the valve near its target; 0 if neither."""
+    away = 1 if start_deg > target_deg else -1
+    room_deg = FULL_DEG - start_deg if away > 0 else start_deg
+    if room_deg > PUSHED_DEG[0]:
+        return away
+    return -away if abs(target_deg - start_deg) > PUSHED_DEG[1] else 0

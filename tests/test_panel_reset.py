@@ -1,0 +1,141 @@
+"""What PanelReset says and does: which fault is meant, presses, events, success."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from embodied.envs.props.button import TRAVEL_M
+from embodied.envs.props.panel import BUTTONS, COLUMNS, DARK, FAULT, LAMPS, LIGHTS
+from embodied.envs.worlds import StepResult, Worlds
+from embodied.sim.cameras import Camera
+from tests.ground import opened, started
+
+TASK = "PanelReset"
+N = 16
+
+
+def fault(worlds: Worlds, world: int = 0) -> int:
+    return int(worlds.task.parameters()["fault"][world])
+
+
+def hold(worlds: Worlds, buttons: dict[int, int], seconds: float) -> StepResult:
+    """The robots rest; in some worlds a button is held down by hand: world -> button."""
+    for _ in range(int(seconds * worlds.config.control_hz)):
+        for world, button in buttons.items():
+            worlds.engine.view("qpos")[world, worlds.model.joint(BUTTONS[button]).qposadr[0]] = TRAVEL_M
+        result = worlds.step(opened(worlds))
+    return result
+
+
+def press(worlds: Worlds, buttons: dict[int, int]) -> StepResult:
+    hold(worlds, buttons, 0.15)
+    return hold(worlds, {}, 0.15)
+
+
+def shown(worlds: Worlds, world: int) -> list[int]:
+    """What each lamp of a world's model shows."""
+    model = worlds.engine.world_model(world)
+    rgba = [model.geom(name).rgba for name in LAMPS]
+    return [int(np.argmin([np.abs(colour - light).sum() for light in np.array(LIGHTS)])) for colour in rgba]
+
+
+@pytest.mark.parametrize("split", ["train", "all"])
+@pytest.mark.parametrize("level", ["L1", "L2", "L3"])
+def test_the_sentence_means_one_fault(level: str, split: str) -> None:
+    worlds, by_row = started(N, task=TASK, level=level, split=split), 0
+    for world, sentence in enumerate(worlds.instructions):
+        drawn = worlds.variation_of(world)
+        lit = [k for k in range(12) if drawn["lights"][k] == FAULT]
+        assert shown(worlds, world) == drawn["lights"]
+        named = [row for row, system in enumerate(drawn["systems"]) if system in sentence]
+        if "{row}" in drawn["sentence"]:
+            by_row += 1
+            lit = [k for k in lit if [k // COLUMNS] == named]
+        assert lit == [fault(worlds, world)], sentence
+    assert (by_row > 0) == (level != "L1" or split == "all")
+
+
+def test_the_right_button_puts_its_lamp_out_and_counts_once_it_is_up() -> None:
+    worlds = started(2, task=TASK, level="L1")
+    hold(worlds, {0: fault(worlds)}, 0.2)
+    assert shown(worlds, 0)[fault(worlds)] == DARK
+    assert not hold(worlds, {0: fault(worlds)}, 0.8).success_now[0]
+    assert not hold(worlds, {}, 0.3).success[0]
+    result = hold(worlds, {}, 0.5)
+    assert result.success.tolist() == [True, False]
+    assert result.progress[0] == 1
+    assert shown(worlds, 1)[fault(worlds, 1)] == FAULT
+
+
+def test_any_other_button_loses() -> None:
+    worlds = started(12, task=TASK, level="L3", factors={"place": 6})
+    result = press(worlds, {world: world for world in range(12)})
+    assert result.terminated.tolist() == [world != 6 for world in range(12)]
+    assert not result.success_now[np.arange(12) != 6].any()
+    assert (result.reward[np.arange(12) != 6] == 0).all()
+
+
+def test_a_light_touch_is_no_press() -> None:
+    worlds = started(1, task=TASK, level="L1")
+    qpos = worlds.model.joint(BUTTONS[0]).qposadr[0]
+    for _ in range(20):
+        worlds.engine.view("qpos")[0, qpos] = 0.003
+        result = worlds.step(opened(worlds))
+    assert not result.terminated[0]
+
+
+def test_at_l4_the_fault_moves_or_another_one_comes() -> None:
+    worlds = started(2 * N, task=TASK, level="L4")
+    drawn = [worlds.variation_of(world) for world in range(2 * N)]
+    before = [fault(worlds, world) for world in range(2 * N)]
+    hold(worlds, {}, 1.6)
+    kinds = [row["event"] for row in drawn]
+    again = {world for world, kind in enumerate(kinds) if kind == "again"}
+    assert 5 < len(again) < 2 * N - 5
+    now = {world: fault(worlds, world) for world in range(2 * N)}
+    for world, lamp in now.items():
+        assert (lamp == before[world]) == (world in again)
+        assert shown(worlds, world)[lamp] == FAULT
+        assert world in again or shown(worlds, world)[before[world]] == DARK
+        if drawn[world]["decoys"]:
+            assert lamp // COLUMNS == before[world] // COLUMNS
+    result = press(worlds, now)
+    assert result.success_now.tolist() == [world not in again for world in now]
+    hold(worlds, {}, 1.2)
+    assert all(shown(worlds, world)[fault(worlds, world)] == FAULT for world in again)
+    result = press(worlds, {world: fault(worlds, world) for world in again})
+    assert result.success_now.all()
+    assert not result.terminated.any()
+
+
+def test_below_l4_nothing_happens() -> None:
+    worlds = started(N, task=TASK, level="L3")
+    before = [shown(worlds, world) for world in range(N)]
+    assert not hold(worlds, {}, 2.5).success_now.any()
+    assert [shown(worlds, world) for world in range(N)] == before
+
+
+def test_a_lamp_stays_dark_while_its_button_is_held() -> None:
+    worlds = started(8, task=TASK, level="L4", factors={"sentence": "Reset the fault that the panel shows."})
+    again = [world for world in range(8) if worlds.variation_of(world)["event"] == "again"]
+    world = again[0]
+    worlds.task.parameters()["next"][world] = fault(worlds, world)
+    hold(worlds, {world: fault(worlds, world)}, 2.0)
+    assert shown(worlds, world)[fault(worlds, world)] == DARK
+    hold(worlds, {}, 0.3)
+    assert shown(worlds, world)[fault(worlds, world)] == FAULT
+
+
+def test_the_cameras_frame_shows_which_lamp_is_lit() -> None:
+    """At 96 x 96, against the frame in which it is out."""
+    worlds = started(4, task=TASK, level="L2", factors={"warnings": 1, "decoys": 0})
+    camera = Camera(worlds.engine, 96, 96)
+    lit = [camera.rgb(world, "overview").astype(int) for world in range(4)]
+    press(worlds, {world: fault(worlds, world) for world in range(4)})
+    for world, before in enumerate(lit):
+        red = (before[..., 0] > 150) & (before[..., 1] < 90) & (before[..., 2] < 90)
+        after = camera.rgb(world, "overview").astype(int)
+        assert 6 <= red.sum() <= 60
+        assert (after[red][:, 0] < 120).all()
+    camera.close()

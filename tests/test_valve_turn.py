@@ -1,0 +1,173 @@
+"""What ValveTurn says and does: orders, names, surges, success."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embodied.envs.tasks.valve_turn import ANGLE_RAD, ValveTurn
+from embodied.envs.tasks.valve_turn_start import APART_DEG, name_of, start_and_target
+from embodied.envs.tasks.valve_turn_table import HELD_OUT_SENTENCES, ORDER_OF, TRAIN_SENTENCES
+from embodied.envs.worlds import Worlds
+from embodied.policies.catalog import make_policy
+from embodied.rollout.rollout import EpisodeResult, Step, rollout
+from tests.ground import config, opened, started
+
+TASK = "ValveTurn"
+N = 16
+orders = st.sampled_from(sorted(TRAIN_SENTENCES))
+angles = st.floats(0, 120)
+
+
+def named(worlds: Worlds) -> np.ndarray:  # (N,)
+    return worlds.task.parameters()["valve"]
+
+
+def angles_of(worlds: Worlds) -> np.ndarray:  # (N, K)
+    assert isinstance(worlds.task, ValveTurn)
+    return worlds.task._valves.angles().copy()
+
+
+def turn_to(worlds: Worlds, world: int, valve: int, angle: float) -> None:
+    joint = worlds.model.joint(f"valve_{valve}_handle")
+    worlds.engine.view("qpos")[world, joint.qposadr[0]] = angle
+    worlds.engine.refresh(np.array([world]))
+
+
+def rest(worlds: Worlds, seconds: float) -> Any:
+    action = opened(worlds)
+    results = [worlds.step(action) for _ in range(int(seconds * worlds.config.control_hz))]
+    return results[-1]
+
+
+@given(order=orders, drawn=angles, asked=angles)
+def test_starts_and_targets_are_on_the_scale_and_apart(order: str, drawn: float, asked: float) -> None:
+    start, target = start_and_target(order, drawn, asked)
+    assert 0 <= start <= 120
+    assert 0 <= target <= 120
+    assert abs(target - start) >= APART_DEG - 1e-9
+    if order in ("more", "less"):
+        assert target - start == pytest.approx(90 if order == "more" else -90)
+    if order == "turn":
+        assert target == asked
+
+
+@given(drawn=st.lists(angles, min_size=2, max_size=2, unique=True))
+def test_different_draws_give_different_starts(drawn: list[float]) -> None:
+    starts = [start_and_target("turn", value, 60.0)[0] for value in drawn]
+    assert (starts[0] < starts[1]) == (drawn[0] < drawn[1]) or starts[0] == pytest.approx(starts[1])
+
+
+def test_a_name_fits_one_valve_only() -> None:
+    assert name_of(["red", "blue"], 1, "colour") == "blue"
+    assert name_of(["red", "red", "blue"], 1, "colour") == "middle red"
+    assert name_of(["red", "red"], 1, "colour") == "right red"
+    assert name_of(["red", "blue"], 0, "place") == "left"
+
+
+def test_every_order_is_said_in_train_and_in_held_out_words() -> None:
+    assert set(TRAIN_SENTENCES) == set(HELD_OUT_SENTENCES)
+    assert len(ORDER_OF) == sum(
+        len(texts) for table in (TRAIN_SENTENCES, HELD_OUT_SENTENCES) for texts in table.values()
+    )
+    for text, order in ORDER_OF.items():
+        assert ("{angle}" in text) == (order == "turn"), text
+
+
+@pytest.mark.parametrize("split", ["train", "instruction"])
+def test_instructions_say_what_is_asked(split: str) -> None:
+    worlds = started(N, task=TASK, level="L3", split=split)
+    for world, sentence in enumerate(worlds.instructions):
+        drawn = worlds.variation_of(world)
+        colour = drawn["colour"][drawn["target"] % drawn["valves"]]
+        assert colour in sentence or any(place in sentence for place in ("left", "middle", "right"))
+        if "{angle}" in drawn["sentence"]:
+            assert str(drawn["target_angle"]).removesuffix(".0") in sentence
+
+
+def test_valves_stay_and_below_l4_nothing_happens() -> None:
+    for level in ("L1", "L3"):
+        worlds = started(4, task=TASK, level=level)
+        before = angles_of(worlds)
+        assert not rest(worlds, 2.5).success.any()
+        np.testing.assert_allclose(angles_of(worlds), before, atol=1e-3)
+
+
+def test_the_named_valve_at_its_angle_is_a_success_once_it_has_stayed() -> None:
+    worlds = started(2, task=TASK, level="L1")
+    target = worlds.task.parameters()["target"]
+    turn_to(worlds, 0, int(named(worlds)[0]), target[0] + 0.8 * ANGLE_RAD)
+    assert not rest(worlds, 0.3).success[0]
+    result = rest(worlds, 0.4)
+    assert result.success.tolist() == [True, False]
+    assert result.progress[0] == 1
+    turn_to(worlds, 0, int(named(worlds)[0]), target[0] + 1.2 * ANGLE_RAD)
+    assert not rest(worlds, 0.1).success_now[0]
+
+
+def test_another_valve_that_was_moved_must_be_put_back() -> None:
+    worlds = started(1, task=TASK, level="L1")
+    valve = int(named(worlds)[0])
+    other = (valve + 1) % 3
+    before = angles_of(worlds)[0, other]
+    turn_to(worlds, 0, valve, worlds.task.parameters()["target"][0])
+    turn_to(worlds, 0, other, before + np.deg2rad(12) * (1 if before < 1 else -1))
+    result = rest(worlds, 0.7)
+    assert not result.success_now[0]
+    assert not result.terminated[0]
+    turn_to(worlds, 0, other, before + np.deg2rad(2))
+    assert rest(worlds, 0.7).success[0]
+
+
+def test_at_l4_a_surge_turns_the_named_valve_alone() -> None:
+    worlds = started(N, task=TASK, level="L4")
+    late = np.array([worlds.variation_of(world)["push_late"] for world in range(N)])
+    assert 2 < late.sum() < N - 2
+    before = angles_of(worlds)
+    rest(worlds, 2.5)
+    moved = np.abs(angles_of(worlds) - before)
+    own = moved[np.arange(N), named(worlds)]
+    assert not worlds.task.judge().success.any()
+    assert (own[~late] > np.deg2rad(12)).all()
+    assert (own[late] < 1e-3).all()
+    moved[np.arange(N), named(worlds)] = 0
+    assert moved.max() < 1e-3
+    target = worlds.task.parameters()["target"]
+    for world in np.flatnonzero(late):  # the others' comes once they stand right, before that counts
+        turn_to(worlds, world, int(named(worlds)[world]), target[world])
+    assert not rest(worlds, 1.0).success[late].any()
+    away = np.abs(angles_of(worlds)[np.arange(N), named(worlds)] - target)
+    assert (away[late] > np.deg2rad(12)).all()
+
+
+class Others:
+    """A hook that keeps how far valves were moved that were not named."""
+
+    moved = 0.0
+
+    def on_start(self, worlds: Worlds, *_: Any) -> None: ...
+
+    def on_step(self, worlds: Worlds, step: Step) -> None:
+        moved = np.abs(angles_of(worlds) - worlds.task.parameters()["start"])
+        moved[np.arange(worlds.num_worlds), named(worlds)] = 0
+        self.moved = max(self.moved, moved.max())
+
+    def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None: ...
+
+
+@pytest.mark.parametrize("kind", ["lever", "wheel"])
+def test_the_expert_turns_by_the_whole_scale_and_touches_no_other(kind: str) -> None:
+    """In both directions, at the outer places too."""
+    at = {"lever": 0, "wheel": 1}[kind]
+    sentence = ("Turn the {valve} valve to {angle} degrees.",)
+    for angle, start in ((120, 0.0), (0, 120.0)):
+        drawn = {"target": at, "angle": angle, "start_angle": start, "sentence": sentence[0], "friction": 1.2}
+        worlds = Worlds(config(task=TASK, level="L3", control_mode="ee_delta", control_hz=200, factors=drawn), 2)
+        others = Others()
+        results = rollout(worlds, make_policy("expert", worlds), [1, 2], [others])
+        assert all(result.success_at_end for result in results)
+        assert others.moved < np.deg2rad(0.5)
