@@ -35,7 +35,7 @@ def test_a_new_task_gets_a_section() -> None:
     assert "robots `arm`, `rover`" in page
     assert "| mass | objects | kg | 1.0 | 0.9 to 1.1 | 0.5 to 1.5 | 1.5 to 2 |" in page
     assert "| wish | instruction |  | 1 below | 2 below | 2 below | 1 below |" in page
-    assert "- Turn it. (the ones of L1)\n- Give it a turn.\n\nheld out:\n\n- It wants turning.\n" in page
+    assert "- Turn it. (L1)\n- Give it a turn.\n\nheld out:\n\n- It wants turning.\n" in page
     assert page.count("| brightness |") == 1  # what all tasks share is there once
 
 

@@ -54,7 +54,7 @@ def _variation(table: Sequence[Variable]) -> str:
 
 
 def _is_worded(row: Variable) -> bool:
-    return any(" " in str(value) for value in _values(row.train))
+    return row.factor == "instruction" and any(" " in str(value) for value in _values(row.train))
 
 
 def _counted(row: Variable) -> Variable:
@@ -65,7 +65,7 @@ def _counted(row: Variable) -> Variable:
 
 def _sentences(row: Variable) -> str:
     plain = set(_values(row.start))
-    trained = [f"- {value}{' (the ones of L1)' if value in plain else ''}" for value in _values(row.train)]
+    trained = [f"- {value}{' (L1)' if value in plain else ''}" for value in _values(row.train)]
     held_out = [f"- {value}" for value in _values(row.held_out)]
     return "\n".join([f"`{row.name}`, in training:", "", *trained, "", "held out:", "", *held_out])
 
