@@ -21,6 +21,7 @@ TIP_M = 0.020  # of the closed fingers beyond the TCP
 STANDOFF_M, CLEAR_M = 0.045, 0.030  # of the tip before a button, and from where it may go to another
 DEPTH_M = 0.0068  # that the tip presses a button: past the click, not onto the stop
 OVER_M = 0.006
+ASIDE_W, DOWN = (0.43, -0.24, 1.0), (0.0, 1.0, 0.0, 0.0)  # pose in which the hand hides nothing of the panel
 ALIGNED_COS = float(np.cos(0.10))
 
 
@@ -47,11 +48,12 @@ class PanelResetPlanner:
         quat = _hand_quat(xp, agent["tcp_pos_w"].shape[0])
         subtask, tip = _choose(xp, agent, state, quat_to_rot6d(quat))
         outwards = xp.asarray(PANEL_CONSOLE.axes()[:, 2])
-        goal = tip + TIP_M * outwards
+        aside = (subtask == SKILLS.index("look_at"))[:, None]
+        goal = xp.where(aside, xp.asarray(ASIDE_W), tip + TIP_M * outwards)
         return Payload(
             subtask=subtask,
             goal_pos_w=goal,
-            goal_quat_wxyz=quat,
+            goal_quat_wxyz=xp.where(aside, xp.asarray(DOWN), quat),
             goal_vel_w=xp.zeros_like(goal),
             gripper=xp.full(subtask.shape, -1.0),
             completion=_completion(xp, subtask),
@@ -66,7 +68,7 @@ def _hand_quat(xp: Any, count: int) -> Array:
 
 
 def _choose(xp: Any, agent: dict[str, Array], state: dict[str, Array], wanted: Array) -> tuple[Array, Array]:
-    """Skill (n,) and where the fingers' tip should be (n, 3)."""
+    """Skill (n,) and where the fingers' tip should be (n, 3), but for looking."""
     right, up, outwards = (xp.asarray(axis) for axis in PANEL_CONSOLE.axes().T)
     rot6d, on_face = agent["tcp_rot6d"], state["button_pos_w"] - state["panel_pos_w"]
     lamp = lamp_of_button(xp, xp.stack([dot(on_face, right), dot(on_face, up)], axis=1))
@@ -81,6 +83,7 @@ def _choose(xp: Any, agent: dict[str, Array], state: dict[str, Array], wanted: A
     rows = [  # the later wins
         ("reach", lit, before),
         ("retreat", ~lit, before),
+        ("look_at", ~lit & (out > CLEAR_M), before),
         ("retreat", (out < CLEAR_M) & ~over, straight_out),
         ("press", lit & over & aligned, top - DEPTH_M * outwards),
     ]
@@ -93,7 +96,7 @@ def _choose(xp: Any, agent: dict[str, Array], state: dict[str, Array], wanted: A
 
 
 def _completion(xp: Any, subtask: Array) -> Array:
-    order = ("reach", "press", "retreat")
+    order = ("reach", "press", "retreat", "look_at")
     share = [order.index(skill) / (len(order) - 1) if skill in order else 0.0 for skill in SKILLS]
     return xp.asarray(share)[subtask]
 

@@ -20,7 +20,8 @@ HAND_IN_FACE = (0.0, np.sqrt(0.5), np.sqrt(0.5), 0.0)  # wxyz: the hand reaches 
 STANDOFF_M = 0.085  # before the handle
 ON_M, OVER_M = 0.006, 0.010  # errors to close, and to go in
 ALIGNED_COS = float(np.cos(0.10))
-AHEAD_RAD = 0.25  # how far the goal runs before the handle
+AHEAD_RAD = 0.15  # how far the goal runs before the handle
+ASIDE_W, DOWN = (0.43, -0.24, 1.0), (0.0, 1.0, 0.0, 0.0)  # pose in which the hand hides no valve
 RIGHT_RAD, DONE_RAD = np.deg2rad(1.2), np.deg2rad(3.5)  # to let go, and to stay away
 AJAR = 0.25  # of the gripper: open by 50 mm, so that the fingers fit between hub and rim
 HELD_M, FREE_M = 0.019, 0.030  # widths below which a handle is held, and above which the fingers are clear of it
@@ -57,11 +58,12 @@ class ValveTurnPlanner:
         ahead = xp.where(turning, angle + xp.clip(target - angle, -AHEAD_RAD, AHEAD_RAD), angle)
         grasp = grasp_point_w(xp, hub, ahead, is_wheel)
         subtask, goal = _choose(xp, agent["tcp_pos_w"], grasp, facts, error)
+        aside = (subtask == SKILLS.index("look_at"))[:, None]
         closing = turning | (subtask == SKILLS.index("grasp")) & facts["on"]
         return Payload(
             subtask=subtask,
             goal_pos_w=goal,
-            goal_quat_wxyz=_hand_quat(xp, ahead),
+            goal_quat_wxyz=xp.where(aside, xp.asarray(DOWN), _hand_quat(xp, ahead)),
             goal_vel_w=xp.zeros_like(goal),
             gripper=xp.where(closing, -1.0, AJAR),
             completion=_completion(xp, subtask),
@@ -102,6 +104,7 @@ def _choose(xp: Any, tcp: Array, grasp: Array, facts: dict[str, Array], error: A
         ("grasp", ~held & ~done & facts["over"], grasp),
         ("turn", held & (error > RIGHT_RAD), grasp),
         ("retreat", ~held & done, before),
+        ("look_at", ~held & done & ~facts["near"], xp.broadcast_to(xp.asarray(ASIDE_W), before.shape)),
         ("release", facts["near"] & ~facts["clear"] & done & ~(held & (error > RIGHT_RAD)), tcp),
     ]
     subtask = xp.full(tcp.shape[:1], SKILLS.index("reach"), dtype=xp.int64)
@@ -113,7 +116,7 @@ def _choose(xp: Any, tcp: Array, grasp: Array, facts: dict[str, Array], error: A
 
 
 def _completion(xp: Any, subtask: Array) -> Array:
-    order = ("reach", "grasp", "turn", "release", "retreat")
+    order = ("reach", "grasp", "turn", "release", "retreat", "look_at")
     share = [order.index(skill) / (len(order) - 1) if skill in order else 0.0 for skill in SKILLS]
     return xp.asarray(share)[subtask]
 

@@ -13,8 +13,8 @@ from embodied.envs.props.shapes import VISUAL_GROUP, add_box
 from embodied.sim.engine import Engine
 
 FRAME = (0.20, 0.28, 0.36, 1.0)
-FACE = (0.78, 0.80, 0.80, 1.0)
-CABINET = (0.62, 0.65, 0.67, 1.0)
+FACE = (0.66, 0.69, 0.70, 1.0)
+CABINET = (0.58, 0.61, 0.63, 1.0)
 ACCENT = (0.93, 0.70, 0.13, 1.0)
 SIDE_M = 0.02  # thickness of the cabinet's cheeks, which stand over the face
 

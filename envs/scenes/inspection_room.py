@@ -21,6 +21,7 @@ VALVES = ("valve_0", "valve_1", "valve_2")
 KIND_OF_VALVE = ("lever", "wheel", "lever")
 CAMERA, ROOM_VIEW = "overview", "room"
 WALL_X = 1.75
+EXTENT_M, NEAR_M = 8.0, 0.015  # of the room; what is nearer to a camera is not drawn: the wrist's gets close to lamps
 PIPE, PUMP, DARK = (0.55, 0.60, 0.62, 1.0), (0.13, 0.36, 0.52, 1.0), (0.16, 0.17, 0.18, 1.0)
 WATER, OIL, CABINET = (0.16, 0.42, 0.30, 1.0), (0.52, 0.40, 0.22, 1.0), (0.74, 0.76, 0.76, 1.0)
 
@@ -45,7 +46,7 @@ def build_panel_station(robot: Robot) -> mujoco.MjSpec:
     spec = start_station("panel_station", robot)
     add_panel(spec, add_console(spec, PANEL_CONSOLE))
     _add_room(spec)
-    add_view(spec, CAMERA, (0.36, 0.16, 1.92), (0.685, 0.0, 0.93), 32)
+    add_view(spec, CAMERA, (0.36, 0.16, 1.92), (0.68, 0.015, 0.925), 35)
     return spec
 
 
@@ -54,6 +55,8 @@ def _add_room(spec: mujoco.MjSpec) -> None:
     fill = spec.worldbody.add_light(name="fill", pos=[-1.5, -0.8, 2.5], dir=[0.8, 0.35, -0.5])
     fill.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
     fill.diffuse, fill.specular, fill.castshadow = [0.14] * 3, [0.05] * 3, False
+    spec.visual.map.znear = NEAR_M / EXTENT_M
+    spec.stat.extent = EXTENT_M
     decor = Paint(spec, spec.worldbody, "room_decor", decor=True)
     _paint_wall(decor)
     _paint_pipes(decor)
@@ -61,7 +64,7 @@ def _add_room(spec: mujoco.MjSpec) -> None:
         _paint_pump(decor, y)
     decor.add()
     _add_notices(spec)
-    add_view(spec, ROOM_VIEW, (-0.95, -1.35, 1.75), (0.42, 0.02, 0.90), 42)
+    add_view(spec, ROOM_VIEW, (-1.05, -1.85, 1.85), (0.62, 0.05, 0.98), 44)
 
 
 def _paint_wall(decor: Paint) -> None:
@@ -71,22 +74,22 @@ def _paint_wall(decor: Paint) -> None:
     decor.box((WALL_X + 0.05, 0.0, 0.92), (0.065, 3.4, 0.02), MARKING)
     for y in (-2.3, 2.45):
         decor.box((WALL_X, y, 1.9), (0.10, 0.10, 1.9), COLUMN)
-    decor.box((WALL_X - 0.10, 0.78, 1.55), (0.10, 0.28, 0.36), CABINET)
-    decor.box((WALL_X - 0.205, 0.58, 1.55), (0.008, 0.012, 0.05), DARK)
+    decor.box((WALL_X - 0.10, 0.78, 1.36), (0.10, 0.28, 0.36), CABINET)
+    decor.box((WALL_X - 0.205, 0.58, 1.36), (0.008, 0.012, 0.05), DARK)
 
 
 def _paint_pipes(decor: Paint) -> None:
     """Two mains along the wall with flanges, drops to the pumps and to the console."""
-    for z, radius, colour in ((2.45, 0.085, WATER), (2.18, 0.06, OIL)):
+    for z, radius, colour in ((2.12, 0.085, WATER), (1.90, 0.06, OIL)):
         x = WALL_X - 0.16
         decor.cylinder((x, -3.3, z, x, 3.3, z), radius, colour)
         for y in (-2.6, -0.95, 0.35, 1.9):
             decor.cylinder((x, y - 0.02, z, x, y + 0.02, z), radius + 0.03, PIPE)
             decor.box((WALL_X - 0.05, y + 0.2, z), (0.06, 0.02, radius + 0.02), DARK)
     for y in (-1.45, 1.45):
-        _paint_drop(decor, (WALL_X - 0.16, y), (0.55, 2.45), 0.055, WATER)
+        _paint_drop(decor, (WALL_X - 0.16, y), (0.55, 2.12), 0.055, WATER)
     for y in (-0.34, -0.18):
-        _paint_drop(decor, (WALL_X - 0.16, y), (0.0, 2.18), 0.035, PIPE)
+        _paint_drop(decor, (WALL_X - 0.16, y), (0.0, 1.90), 0.035, PIPE)
 
 
 def _paint_drop(
@@ -115,14 +118,14 @@ def _add_notices(spec: mujoco.MjSpec) -> None:
     """What the room's walls say."""
     white, yellow, blue = (0.97, 0.97, 0.96), (0.96, 0.78, 0.08), (0.10, 0.30, 0.62)
     notices = (
-        ("room", "PUMP ROOM 2", (WALL_X - 0.01, -0.75, 1.72), SignStyle((0.62, 0.16), white, blue, True)),
+        ("room", "PUMP ROOM 2", (WALL_X - 0.01, -0.80, 1.62), SignStyle((0.62, 0.16), white, blue, True)),
         (
             "caution",
             "CAUTION\nHOT PIPES",
-            (WALL_X - 0.01, -1.95, 1.45),
+            (WALL_X - 0.01, -2.0, 1.40),
             SignStyle((0.34, 0.20), (0, 0, 0), yellow, True),
         ),
-        ("volts", "DANGER\n400 V", (WALL_X - 0.21, 0.80, 1.62), SignStyle((0.20, 0.13), (0, 0, 0), yellow, True)),
+        ("volts", "DANGER\n400 V", (WALL_X - 0.21, 0.80, 1.43), SignStyle((0.20, 0.13), (0, 0, 0), yellow, True)),
     )
     for name, text, pos, style in notices:
         add_sign(spec, spec.worldbody, f"notice_{name}", text, pos, style, FACING_MINUS_X).group = DECOR_GROUP
