@@ -14,8 +14,9 @@ from embodied.sim.engine import Engine
 THINGS = {"cup_0": "cup", "cup_1": "cup", "tin": "tin", "sponge": "sponge", "carton": "carton"}  # body -> kind
 ROUND = ("cup", "tin")
 FRICTION = (0.5, 0.005, 0.0001)
-WHITE, STEEL, TEA = (0.96, 0.95, 0.92), (0.74, 0.75, 0.77), (0.33, 0.20, 0.11)
-FOOT_M = 0.004  # half height of the square foot of what is round: it stands on four corners, still and cheap
+WHITE, STEEL = (0.96, 0.95, 0.92), (0.74, 0.75, 0.77)
+FOOT_M = 0.004  # half height of the unseen square foot of what is round: it stands on four corners, still and cheap
+COLLISION_GROUP = 3  # of geoms that are felt and not seen
 LIFT_M = 0.001  # of the round part above the foot's underside
 ALMOST_NO_GRAVCOMP = 1e-12  # not 0: models of other counts of compensated bodies don't mix
 
@@ -56,7 +57,7 @@ def _parts(kind: str, size: ThingSize) -> list[Part]:
         rings = [("cylinder", (0, 0, side * (z - 0.003)), (x + 0.0012, 0.003, 0)) for side in (-1, 1)]
         return [body, foot, ("cylinder", (0, 0, 0), (x + 0.0006, 0.68 * z, 0)), *rings]
     if kind == "sponge":
-        return [("box", (0, 0, 0), (x, y, z)), ("box", (0, 0, 0.78 * z), (x + 0.0006, y + 0.0006, 0.24 * z))]
+        return [("box", (0, 0, 0), (x, y, z)), ("box", (0, 0, -0.77 * z), (x + 0.0006, y + 0.0006, 0.22 * z))]
     label = ("box", (0, 0, 0.10 * z), (0.62 * x, y + 0.0006, 0.50 * z))
     return [("box", (0, 0, 0), (x, y, z)), label, ("box", (0, 0, z), (x, 0.12 * y, 0.0008))]
 
@@ -66,7 +67,7 @@ def _colours(kind: str, rgb: tuple[float, float, float]) -> list[tuple[float, ..
     own = np.asarray(rgb)
     light, dark = tuple(0.55 * own + 0.45), tuple(0.55 * own)
     return {
-        "cup": [rgb, rgb, WHITE, TEA, light],
+        "cup": [rgb, rgb, light, dark, light],
         "tin": [STEEL, STEEL, rgb, STEEL, STEEL],
         "sponge": [rgb, dark],
         "carton": [rgb, WHITE, WHITE],
@@ -99,6 +100,8 @@ def add_thing(spec: mujoco.MjSpec, name: str) -> None:
         geom.name, geom.friction = f"{name}_part_{k}", list(FRICTION)
         if shape == "cylinder":
             geom.type = mujoco.mjtGeom.mjGEOM_CYLINDER
+        elif solid and kind in ROUND:  # its foot
+            geom.group = COLLISION_GROUP
 
 
 class Things:

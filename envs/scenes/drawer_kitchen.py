@@ -34,8 +34,8 @@ def build_drawer_kitchen(robot: Robot) -> mujoco.MjSpec:
     _add_side_counter(spec, DRAWERS_SIZE)
     for name in THING_NAMES:
         add_thing(spec, name)
-    add_view(spec, CAMERA, (1.00, 0.10, 1.90), (0.29, 0.13, 0.71), 41)
-    add_view(spec, BEAUTY, (-1.00, -1.45, 1.80), (0.40, 0.17, 0.80), 40)
+    add_view(spec, CAMERA, (1.00, 0.08, 1.90), (0.29, 0.10, 0.71), 43)
+    add_view(spec, BEAUTY, (-1.08, -1.92, 1.98), (0.32, 0.16, 0.84), 40)
     return spec
 
 

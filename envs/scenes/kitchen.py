@@ -104,25 +104,25 @@ def _paint_plant(decor: Paint, pos: Vector) -> None:
 
 def _paint_shelf(decor: Paint) -> None:
     """Two boards on the wall at the left, with jars, bowls and books."""
-    low_x, high_x, depth = -0.35, 0.75, 0.20
+    low_x, high_x, depth = -0.45, 1.29, 0.20
     for z in (1.52, 1.88):
         _span(decor, (low_x, LEFT_Y - depth, z), (high_x, LEFT_Y, z + 0.025), OAK)
-        for x in (low_x + 0.1, high_x - 0.1):
+        for x in (low_x + 0.1, high_x - 0.15):
             _span(decor, (x - 0.01, LEFT_Y - depth * 0.8, z - 0.10), (x + 0.01, LEFT_Y, z), STEEL)
     y = LEFT_Y - depth / 2
     contents = ((0.78, 0.55, 0.20, 1), (0.55, 0.27, 0.18, 1), (0.85, 0.80, 0.66, 1), (0.42, 0.52, 0.30, 1))
     for k, colour in enumerate(contents):
-        x = low_x + 0.14 + 0.13 * k
+        x = low_x + 0.45 + 0.13 * k
         decor.cylinder((x, y, 1.545, x, y, 1.545 + 0.14), 0.045, colour)
         decor.cylinder((x, y, 1.685, x, y, 1.705), 0.047, STEEL)
     for k in range(4):  # bowls, one in another
         z = 1.545 + 0.022 * k
-        decor.cylinder((0.50, y, z, 0.50, y, z + 0.018), 0.075 - 0.004 * (k % 2), WHITE)
+        decor.cylinder((0.85, y, z, 0.85, y, z + 0.018), 0.075 - 0.004 * (k % 2), WHITE)
     books = ((0.62, 0.20, 0.18, 1), (0.20, 0.34, 0.46, 1), (0.93, 0.70, 0.13, 1), (0.36, 0.55, 0.56, 1))
     for k, colour in enumerate(books):
-        x = low_x + 0.10 + 0.045 * k
+        x = low_x + 0.40 + 0.045 * k
         _span(decor, (x, LEFT_Y - 0.17, 1.905), (x + 0.038, LEFT_Y - 0.02, 2.10 + 0.02 * (k % 3)), colour)
-    _paint_plant(decor, (0.45, y, 1.905))
+    _paint_plant(decor, (0.80, y, 1.905))
 
 
 def _paint_fridge(decor: Paint) -> None:

@@ -16,7 +16,7 @@ from embodied.envs.tasks.drawer_tidy_table import TABLE
 from embodied.envs.variation import Variation
 
 ROW_X, ROW_Y, PITCH_M = -0.04, 0.535, 0.125  # of the things on the counter, in a row along x with four places, m
-SHOVE_S, SHOVE_M_S2 = 0.2, (6.4, 8.4)  # of a thing; friction holds 4.9 of it, so it slides 4 to 12 cm
+SHOVE_S, SHOVE_M_S2 = 0.2, (6.4, 7.8)  # of a thing; friction holds 4.9 of it, so it slides 4 to 10 cm
 SHUT_S, SHUT_M_S = 0.1, (0.45, 0.8)  # of an open drawer, which then goes on for 4 cm or all the way
 EVENT_STREAM = 0x4C34  # of random numbers, apart from those of the table's variables
 SEVERAL = ("order", "colour", "handle", "offset_x", "offset_y", "yaw", "ajar", "target")  # variables drawn many times
@@ -87,7 +87,7 @@ def _instruction(drawn: dict[str, Any]) -> str:
 def _event(seed: int, level: str, drawn: dict[str, Any]) -> dict[str, Any]:
     """At L4 one thing happens: the first named thing is shoved, or the drawer, some time after it was opened, shut."""
     rng, happens = np.random.default_rng((seed, EVENT_STREAM)), level == "L4"
-    shoved, angle = rng.random() < 0.5, rng.uniform(0.0, 0.5)  # away from the counter's edge
+    shoved, angle = rng.random() < 0.5, rng.uniform(0.7, 1.3)  # away from the counter's edge
     shove_n = drawn["mass"] * rng.uniform(*SHOVE_M_S2) * np.array([np.cos(angle), np.sin(angle)])
     shove_n[0] *= 1.0 if drawn["row"].index(drawn["targets"][0]) < drawn["things"] / 2 else -1.0  # stays within reach
     shut_n = MASS_KG * rng.uniform(*SHUT_M_S) / SHUT_S + drawn["drawer_friction"]

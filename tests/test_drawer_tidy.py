@@ -1,0 +1,222 @@
+"""What DrawerTidy says and does: names, events, what counts as tidied, and how its expert mends what happens."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from embodied.core import SKILLS
+from embodied.envs.props.drawer import DRAWERS, Drawers
+from embodied.envs.props.things import SIZES, THINGS, Things
+from embodied.envs.scenes.drawer_kitchen import DRAWERS_SIZE
+from embodied.envs.tasks.drawer_tidy import CLOSED_M, OPEN_M
+from embodied.envs.tasks.drawer_tidy_start import NAMES, draw_start, pose_of
+from embodied.envs.tasks.drawer_tidy_table import TABLE
+from embodied.envs.variation import Variation
+from embodied.envs.worlds import StepResult, Worlds
+from embodied.policies.catalog import make_policy
+from embodied.rollout.rollout import rollout
+from tests.ground import config, opened, started
+
+SHUT = (0.0, 0.0, 0.0)
+TWO = {"named": 2, "things": 3}
+
+
+def tidy_worlds(num: int = 1, first_seed: int = 0, **settings: object) -> Worlds:
+    return started(num, first_seed, task="DrawerTidy", **settings)
+
+
+def part(worlds: Worlds, name: str) -> np.ndarray:
+    return worlds.task.state()[:, worlds.state_layout.slices()[name]]
+
+
+def set_openings(worlds: Worlds, openings_m: tuple[float, ...]) -> None:
+    """Of world 0, whose things in drawers must be put there afterwards."""
+    Drawers(worlds.engine, DRAWERS_SIZE).set(0, np.array(openings_m), 4.0)
+    worlds.engine.refresh(np.array([0]))
+
+
+def put_into(worlds: Worlds, drawer: int, thing: int, aside_m: float = 0.05) -> None:
+    """Sets a thing of world 0 onto the floor of one of its drawers."""
+    n = worlds.num_worlds
+    frame = Drawers(worlds.engine, DRAWERS_SIZE).frame_w(np.full(n, drawer))[0]
+    half_z = SIZES[THINGS[NAMES[thing]]].z / 2
+    Things(worlds.engine, NAMES).place(0, thing, frame + np.array([0.09, aside_m, half_z + 0.001]), 0.0)
+    worlds.engine.refresh(np.array([0]))
+
+
+def wait(worlds: Worlds, steps: int = 15) -> StepResult:
+    for _ in range(steps):
+        result = worlds.step(opened(worlds))
+    return result
+
+
+def with_two_named() -> tuple[Worlds, int, list[int], int]:
+    """A world at L1, its named drawer and things, and a thing that is not named."""
+    worlds = tidy_worlds(level="L1", factors=TWO)
+    drawn = worlds.variation_of(0)
+    (other,) = set(drawn["row"]) - set(drawn["targets"])
+    return worlds, drawn["drawer"], drawn["targets"], other
+
+
+def test_instructions_name_the_drawer_and_things_that_are_there_and_no_two_alike() -> None:
+    variation = Variation(TABLE, "L3", "train")
+    for seed in range(300):
+        drawn = draw_start(seed, variation)
+        text, names = drawn["instruction"], [f"{drawn['colours'][k]} {THINGS[NAMES[k]]}" for k in range(len(NAMES))]
+        there = [names[k] for k in drawn["row"]]
+        assert len(set(there)) == len(there)
+        assert len(set(drawn["handles"])) == len(DRAWERS)
+        assert [name for name in there if name in text] == [names[k] for k in drawn["row"] if k in drawn["targets"]]
+        assert len(set(drawn["targets"])) == drawn["named"]
+        by_place, by_handle = (f"the {DRAWERS[drawn['drawer']]} drawer", f"{drawn['handles'][drawn['drawer']]} handle")
+        assert (by_place in text) == (drawn["named_by"] == "place")
+        assert (by_handle in text) == (drawn["named_by"] == "handle")
+
+
+@pytest.mark.parametrize("split", ["train", "all"])
+def test_things_stand_apart_and_within_reach(split: str) -> None:
+    variation = Variation(TABLE, "L3", split)
+    for seed in range(200):
+        drawn = draw_start(seed, variation)
+        at = np.array([pose_of(drawn, k)[0][:2] for k in drawn["row"]])
+        gaps = np.linalg.norm(at[:, None] - at[None], axis=-1) + np.eye(len(at))
+        assert gaps.min() > 0.095
+        assert np.linalg.norm(at, axis=1).max() < 0.75
+        assert at[:, 1].min() > 0.44 + 0.03
+
+
+def test_named_things_in_the_named_drawer_are_a_success_once_it_is_shut() -> None:
+    worlds, drawer, targets, _ = with_two_named()
+    set_openings(worlds, tuple(0.2 * (k == drawer) for k in range(3)))
+    for k, thing in enumerate(targets):
+        put_into(worlds, drawer, thing, 0.05 - 0.1 * k)
+    open_still = wait(worlds)
+    assert not open_still.success[0]
+    assert 0.75 < open_still.progress[0] < 0.9
+    set_openings(worlds, SHUT)
+    for k, thing in enumerate(targets):
+        put_into(worlds, drawer, thing, 0.05 - 0.1 * k)
+    result = wait(worlds)
+    assert result.success[0]
+    assert result.progress[0] == 1
+
+
+@pytest.mark.parametrize("wrong", ["one thing", "another drawer", "one thing too many", "another drawer left open"])
+def test_what_is_not_as_it_was_asked_for_is_no_success(wrong: str) -> None:
+    worlds, drawer, targets, other = with_two_named()
+    elsewhere = (drawer + 1) % 3
+    set_openings(
+        worlds, tuple(2 * CLOSED_M * (k == elsewhere and wrong == "another drawer left open") for k in range(3))
+    )
+    put_into(worlds, elsewhere if wrong == "another drawer" else drawer, targets[0])
+    if wrong != "one thing":
+        put_into(worlds, drawer, targets[1], -0.05)
+    if wrong == "one thing too many":
+        put_into(worlds, drawer, other, 0.0)
+    now = worlds.task.judge()
+    assert not now.success[0]
+    assert now.progress[0] < 1
+
+
+def test_a_named_thing_on_the_floor_loses_and_any_that_fell_are_counted() -> None:
+    for named in (True, False):
+        worlds = tidy_worlds(2, level="L1")
+        drawn = worlds.variation_of(1)
+        thing = next(k for k in drawn["row"] if (k in drawn["targets"]) == named)
+        Things(worlds.engine, NAMES).place(1, thing, np.array([0.3, -0.8, 0.1]), 0.0)
+        worlds.engine.refresh(np.arange(2))
+        result = wait(worlds, 5)
+        assert result.dropped.tolist() == [0, 1]
+        assert result.terminated.tolist() == [False, named]
+
+
+def test_progress_rises_along_the_way() -> None:
+    worlds, drawer, targets, _ = with_two_named()
+    seen = [worlds.task.judge().progress[0]]
+    for opening in (0.08, OPEN_M):
+        set_openings(worlds, tuple(opening * (k == drawer) for k in range(3)))
+        seen.append(worlds.task.judge().progress[0])
+    for k, thing in enumerate(targets):
+        put_into(worlds, drawer, thing, 0.05 - 0.1 * k)
+        seen.append(worlds.task.judge().progress[0])
+    assert (np.diff(seen) > 0.05).all()
+    assert seen[-1] < 1
+
+
+def test_at_l4_one_thing_happens_in_each_episode_and_below_nothing() -> None:
+    shoved, shut = [], []
+    for seed in range(200):
+        drawn = draw_start(seed, Variation(TABLE, "L4", "train"))
+        shoved.append(np.hypot(*drawn["shove_n"]) > 0)
+        shut.append(drawn["shut_n"] > 0)
+        calm = draw_start(seed, Variation(TABLE, "L3", "train"))
+        assert (calm["shove_n"], calm["shut_n"]) == ([0.0, 0.0], 0.0)
+        assert drawn["shove_n"][1] >= 0  # not over the counter's edge
+    assert (np.array(shoved) ^ np.array(shut)).all()
+    assert 60 < sum(shoved) < 140
+
+
+def test_a_shove_moves_the_named_thing_and_leaves_it_on_the_counter() -> None:
+    worlds = tidy_worlds(16, level="L4")
+    drawn = [worlds.variation_of(world) for world in range(16)]
+    before = part(worlds, "target_pos_w")[:, :3].copy()
+    wait(worlds, 20 * 5)
+    after = part(worlds, "target_pos_w")[:, :3]
+    moved = np.hypot(*(after - before)[:, :2].T)
+    shoved = np.array([np.hypot(*row["shove_n"]) > 0 for row in drawn])
+    assert 2 < shoved.sum() < 14
+    assert (moved[shoved] > 0.02).all()
+    assert (moved[~shoved] < 0.001).all()
+    assert (after[:, 2] > DRAWERS_SIZE.top_z).all()
+
+
+def test_a_drawer_is_pushed_shut_only_after_it_was_opened() -> None:
+    worlds = tidy_worlds(8, level="L4")
+    goal = worlds.task.parameters()
+    shut = np.array([worlds.variation_of(world)["shut_n"] > 0 for world in range(8)])
+    wait(worlds, 20)
+    assert (goal["shut_tick"] == -1).all()
+    rows, named = np.arange(8), goal["drawer"]
+    qpos = np.array([worlds.model.joint(f"drawer_{name}").qposadr[0] for name in DRAWERS])[named]
+    worlds.engine.view("qpos")[rows, qpos] = 0.2
+    worlds.engine.refresh(rows)
+    wait(worlds, 20 * 7)
+    opening = part(worlds, "opening")[:, 0]
+    assert 1 < shut.sum() < 8
+    assert (opening[shut] < 0.175).all()
+    np.testing.assert_allclose(opening[~shut], 0.2, atol=2e-3)
+
+
+@pytest.mark.parametrize("robot", ["arm", "wheeled_arm"])
+def test_the_expert_tidies_up_whatever_happens(robot: str) -> None:
+    worlds = Worlds(config(task="DrawerTidy", robot=robot, level="L4", control_mode="ee_delta", control_hz=200), 8)
+    results = rollout(worlds, make_policy("expert", worlds), range(8))
+    assert sum(result.success_once for result in results) >= 7
+
+
+def test_the_expert_opens_a_drawer_again_that_is_shut_under_its_hand() -> None:
+    """It sets what it holds back onto the counter first: nothing is in the way of its hand then."""
+    worlds = tidy_worlds(level="L1", control_mode="ee_delta")
+    planner, controller = worlds.spec.expert(worlds.agent_layout, worlds.state_layout, worlds.robot)
+    row, skills, pushed = np.arange(1), [], False
+    for _ in range(45 * 20):
+        observation = worlds.observe()
+        plan = planner.plan(observation, row)
+        skills.append(SKILLS[int(plan.subtask[0])])
+        if skills[-1] == "carry" and not pushed:
+            set_openings(worlds, SHUT)
+            pushed = True
+        if worlds.step(controller.act(observation, plan, np.zeros(1))).success[0]:
+            break
+    assert pushed
+    told = [skill for k, skill in enumerate(skills) if k == 0 or skill != skills[k - 1]]
+    after = told[told.index("carry") :]
+    assert [skill for skill in after if skill in ("release", "open", "push")][:4] == [
+        "release",
+        "open",
+        "release",
+        "release",
+    ]
+    assert after.count("open") == 1
+    assert worlds.task.judge().success[0]
