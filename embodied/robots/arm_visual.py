@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import mujoco
 
-from embodied.robots.shells import Loft, Shape, add_shell
+from embodied.robots.shells import VISUAL_GROUP, Loft, Shape, add_shell
 
 Materials = Mapping[str, tuple[tuple[float, float, float], float, float, float]]
 MATERIALS: Materials = {  # name -> (rgb, specular, shininess, emission)
@@ -220,8 +220,9 @@ def add_materials(spec: mujoco.MjSpec, more: Materials | None = None) -> None:
         spec.add_material(name=name, rgba=(*rgb, 1), specular=specular, shininess=shininess, emission=emission)
 
 
-def dress(spec: mujoco.MjSpec, bodies: Shells) -> None:
+def dress(spec: mujoco.MjSpec, bodies: Shells, group: int = VISUAL_GROUP) -> None:
     """Dresses bodies, which must exist, in shells: one mesh a body and material."""
     for body, shells in bodies.items():
         for material, shapes in shells.items():
-            add_shell(spec, spec.body(body), f"{body}_{material.removeprefix('arm_')}", shapes, material)
+            shell = add_shell(spec, spec.body(body), f"{body}_{material.removeprefix('arm_')}", shapes, material)
+            shell.group = group

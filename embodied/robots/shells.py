@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+VISUAL_GROUP = 2
 AXES = {"x": (1, 2, 0), "y": (2, 0, 1), "z": (0, 1, 2)}  # sweep axis -> (u, v, axis), a right-handed triple
 
 
@@ -92,7 +93,7 @@ def _cut_corners(points: np.ndarray) -> np.ndarray:
 def add_shell(
     spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, shapes: Sequence[Shape], material: str
 ) -> mujoco.MjsGeom:
-    """Adds the union of `shapes` to `body` as one visual geom (group 2, no collision, no mass) and one mesh `name`."""
+    """Adds the union of `shapes` to `body` as one visual geom (no collision, no mass) and one mesh `name`."""
     parts = [shape.mesh() for shape in shapes]
     offsets = np.cumsum([0, *(len(vertices) for vertices, _ in parts)])
     spec.add_mesh(
@@ -108,6 +109,6 @@ def add_shell(
         material=material,
         contype=0,
         conaffinity=0,
-        group=2,
+        group=VISUAL_GROUP,
         mass=0,
     )

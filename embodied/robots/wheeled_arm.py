@@ -27,6 +27,7 @@ from embodied.robots.arm import (
 from embodied.robots.arm_visual import add_materials, dress
 from embodied.robots.robot import Robot
 from embodied.robots.wheeled_arm_visual import (
+    DECOR,
     EYES_M,
     FACE_M,
     HEAD_POS,
@@ -39,6 +40,7 @@ from embodied.robots.wheeled_arm_visual import (
     on_head,
     quat_of_axes,
 )
+from embodied.sim.cameras import DECOR_GROUP
 
 MOUNT_LOW_M = 0.55  # height of the mount with the lift down
 LIFT_STROKE_M = 0.40
@@ -92,6 +94,7 @@ def build_wheeled_arm() -> mujoco.MjSpec:
     lift = _add_bodies(spec)
     add_materials(spec, MATERIALS)
     dress(spec, SHELLS)
+    dress(spec, DECOR, DECOR_GROUP)
     _add_collision(spec)
     eye, face = on_head(-EYES_M, 0.0, FACE_M + 0.006), quat_of_axes(head_axes())
     lift.add_camera(name="head", pos=eye, quat=face, fovy=HEAD_FOVY_DEG)

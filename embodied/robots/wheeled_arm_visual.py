@@ -25,7 +25,8 @@ EYES_M = 0.075  # to either side of the head's middle; the left one is the camer
 FACE_M = 0.046  # before the head's middle
 MATERIALS: Materials = {  # beside those of the arm: name -> (rgb, specular, shininess, emission)
     "arm_red": ((0.80, 0.08, 0.06), 0.4, 0.5, 0.0),
-    "arm_tyre": ((0.14, 0.14, 0.15), 0.05, 0.1, 0.0),
+    "arm_tyre": ((0.10, 0.10, 0.11), 0.05, 0.1, 0.0),
+    "arm_rubber": ((0.16, 0.16, 0.17), 0.05, 0.1, 0.0),
 }
 
 
@@ -59,13 +60,19 @@ def _bumper(sign: int) -> Loft:
     half_x, half_y = 0.029, HALF_WIDTH - 0.004
     x = MIDDLE_X + sign * (HALF_LENGTH - half_x)
     low = ((0.045, x, 0.0, half_x - 0.012, half_y - 0.012), (0.058, x, 0.0, half_x - 0.003, half_y - 0.003))
-    return Loft("z", (*low, (0.115, x, 0.0, half_x, half_y), (0.150, x, 0.0, half_x, half_y)), 6, 1, 20)
+    return Loft("z", (*low, (0.115, x, 0.0, half_x, half_y), (0.150, x, 0.0, half_x, half_y)), 6, 0, 20)
 
 
 def _hub(x: float, y: float) -> Loft:
     side, half = float(np.sign(y)), WHEEL_HALF_WIDTH
     rows = ((-half, 0.050), (half - 0.004, 0.050), (half, 0.045), (half - 0.006, 0.030), (half + 0.004, 0.022))
-    return Loft("y", tuple((y + side * t, WHEEL_RADIUS, x, radius) for t, radius in rows), smooth=0, sides=20)
+    return Loft("y", tuple((y + side * t, WHEEL_RADIUS, x, radius) for t, radius in rows), smooth=0, sides=16)
+
+
+def _tyre(x: float, y: float) -> Loft:
+    """What is seen of a wheel's rollers from afar."""
+    half = WHEEL_HALF_WIDTH - 0.006
+    return Loft("y", tuple((y + t, WHEEL_RADIUS, x, WHEEL_RADIUS - 0.005) for t in (-half, half)), smooth=0, sides=16)
 
 
 def _rollers(x: float, y: float) -> tuple[Turned, ...]:
@@ -84,7 +91,9 @@ def _on_face(rows: tuple[tuple[float, ...], ...], right: float = 0.0, up: float 
     """A part of the head: (metres ahead of its middle, half width, half height) one after the other."""
     sections = tuple((ahead, 0.0, 0.0, wide, high) for ahead, wide, high in rows)
     axes = head_axes() @ np.diag([1.0, -1.0, -1.0])  # the loft's z ahead
-    return Turned(Loft("z", sections, power, 1, 24), on_head(right, up, 0.0), quat_of_axes(axes))
+    return Turned(
+        Loft("z", sections, power, 1 if len(rows) > 2 else 0, 20), on_head(right, up, 0.0), quat_of_axes(axes)
+    )
 
 
 def _disc(ahead: float, radius: float, right: float) -> Turned:
@@ -131,10 +140,10 @@ BASE: dict[str, tuple[Shape, ...]] = {
                 (0.490, -0.02, 0, 0.104, 0.099),
                 (0.500, -0.02, 0, 0.098, 0.093),
             ),
-            *(5, 1, 28),
+            *(5, 1, 20),
         ),
     ),
-    "arm_tyre": tuple(roller for x, y in WHEELS for roller in _rollers(x, y)),
+    "arm_tyre": tuple(_tyre(x, y) for x, y in WHEELS),
     "arm_light": (_slab((0.2885, 0.2955), (0.0008, 0.0008)),),
     "arm_red": (Loft("z", ((DECK_Z + 0.02, -0.34, -0.17, 0.018), (DECK_Z + 0.04, -0.34, -0.17, 0.018)), smooth=1),),
 }
@@ -172,8 +181,7 @@ LIFT: dict[str, tuple[Shape, ...]] = {
                 (0.695, MAST[0] + 0.095, MAST[1] + 0.035, 0.040, 0.034),
                 (0.735, MAST[0] + 0.145, MAST[1] + 0.055, 0.046, 0.036),
             ),
-            power=2.6,
-            smooth=2,
+            *(2.6, 1, 16),
         ),
         _on_face(
             ((-0.058, 0.075, 0.030), (-0.044, 0.115, 0.048), (0.0, 0.135, 0.056), (0.044, 0.132, 0.054)), power=3.2
@@ -187,3 +195,4 @@ LIFT: dict[str, tuple[Shape, ...]] = {
     "arm_light": (_on_face(((0.030, 0.030, 0.0035), (0.0475, 0.030, 0.0035)), 0.0, -0.033, 4),),
 }
 SHELLS: Shells = {"base": BASE, "lift": LIFT}
+DECOR: Shells = {"base": {"arm_rubber": tuple(roller for x, y in WHEELS for roller in _rollers(x, y))}}

@@ -96,15 +96,14 @@ class ToteTransfer:
     def judge(self) -> Outcome:
         xp, rack = self._engine.xp, self._station.rack
         pos, rotation, velocity = self._totes.one(self._goal["tote"])
-        offset = pos - self._rack.slot_w(self._goal["slot"])
+        distance = xp.abs(pos - self._rack.slot_w(self._goal["slot"]))
         grasp_error = self._grasp_error(pos, rotation)
         width = sum(self._engine.view("qpos")[:, finger] for finger in self._fingers)
         held = (width > 0.002) & (width < 0.012) & (grasp_error < 0.03)
-        distance = xp.abs(offset)
         inside = (distance[:, 0] < rack.slot_x / 2 - 0.11) & (distance[:, 1] < 0.03)
         set_down = inside & (distance[:, 2] < 0.012) & (rotation[:, 8] > UPRIGHT_COS)
         success = set_down & ~held & (dot(velocity, velocity) < 0.02**2)
-        horizontal = xp.sqrt(dot(offset[:, :2], offset[:, :2]))
+        horizontal = xp.sqrt(dot(distance[:, :2], distance[:, :2]))
         progress = xp.where(success, 1.0, self._stages(pos, grasp_error, held | set_down, horizontal))
         lost, dropped = self._losses(pos)
         return Outcome(reward=progress, success=success, progress=progress, lost=lost, dropped=dropped)
