@@ -65,7 +65,7 @@ def build_tote_station(robot: Robot) -> mujoco.MjSpec:
         add_tote(spec, name, (0.2, 0.4, 0.7, 1.0))
     if robot.drives:
         _paint_lane(spec)
-        add_view(spec, CAMERA, (2.3, 0.4, 2.6), (-0.3, 0.85, 0.5), 67)
+        add_view(spec, CAMERA, (2.3, 0.4, 2.6), (-0.3, 0.76, 0.5), 72)
         add_view(spec, "hall", (2.5, -2.4, 2.6), (-0.33, 0.9, 0.6), 44)
     else:
         add_view(spec, CAMERA, (1.28, 0.04, 2.05), (0.27, 0.06, 0.70), 50)
