@@ -23,6 +23,7 @@ TASKS = {
     "ValveTurn": "embodied.envs.tasks.valve_turn:VALVE_TURN",
     "PanelReset": "embodied.envs.tasks.panel_reset:PANEL_RESET",
     "DrawerTidy": "embodied.envs.tasks.drawer_tidy:DRAWER_TIDY",
+    "ParcelSort": "embodied.envs.tasks.parcel_sort:PARCEL_SORT",
 }
 ROBOTS = {
     "arm": "embodied.robots.arm:ARM",

@@ -36,6 +36,15 @@ CONSTANT = {
     "ValveTurn": {"L1": {"valve_pos_w.0", "valve_pos_w.2", *(f"other_valves_pos_w.{k}" for k in (0, 2, 3, 5))}},
     "PanelReset": {"L1": {*(f"panel_pos_w.{k}" for k in range(3)), *(f"lamps.{k}" for k in HELD_OUT_PLACES)}},
     "DrawerTidy": {"L3": {"drawer_pos_w.2"}},  # the counter's height
+    "ParcelSort": {
+        "L3": {f"parcel_scanned.{k}" for k in range(3)},  # no random motion gets a parcel under the scanner
+        "L1": {  # parcels of one size on a belt at rest, no third one, scanner and bins where they belong
+            *("belt_speed.0", "parcel_wanted.2", "scanner_xy_w.0", "scanner_xy_w.1"),
+            *("parcel_bin_xy_w.4", "parcel_bin_xy_w.5", *(f"parcel_size.{k}" for k in range(9))),
+            *(f"{name}.{k}" for name in ("parcel_pos_w", "parcel_vel_w", "label_w") for k in (6, 7, 8)),
+            *(f"parcel_rot6d.{k}" for k in range(12, 18)),
+        },
+    },
 }
 BROAD = ("train", "all")  # splits
 RESTING_M = 1e-3  # how deep things may sink into each other at a start

@@ -1,4 +1,4 @@
-"""A straight roller belt: drawn with rollers, carried by one box whose surface moves."""
+"""A straight belt: drawn with rollers or as a rubber band, carried by one box whose surface moves."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from embodied.sim.engine import Engine
 FRAME = (0.20, 0.28, 0.36, 1.0)
 ROLLER = (0.72, 0.74, 0.76, 1.0)
 BED = (0.16, 0.17, 0.18, 1.0)
+RUBBER = (0.15, 0.24, 0.22, 1.0)
 SURFACE = "belt_surface"
 
 
@@ -27,6 +28,7 @@ class BeltSize:
     top_z: float = 0.70
     width: float = 0.36
     roller_pitch: float = 0.10
+    rubber: bool = False  # a band over the rollers, for goods too small for their pitch
 
 
 def add_belt(spec: mujoco.MjSpec, size: BeltSize) -> None:
@@ -38,11 +40,11 @@ def add_belt(spec: mujoco.MjSpec, size: BeltSize) -> None:
     surface.friction, surface.group = [0.8, 0.005, 0.0001], 3
     paint = Paint(spec, world, "belt_paint")
     paint.box((size.x, y, size.top_z - 0.05), (half_width, half_length, 0.01), BED)
-    rollers = int((size.y_end - size.y_start) / size.roller_pitch)
-    for k in range(rollers):
-        at = size.y_start + (k + 0.5) * size.roller_pitch
+    for at in _rollers(size):
         ends = (size.x - half_width, at, size.top_z - 0.022, size.x + half_width, at, size.top_z - 0.022)
         paint.cylinder(ends, 0.022, ROLLER)
+    if size.rubber:
+        paint.box((size.x, y, size.top_z - 0.0105), (half_width, half_length - 0.03, 0.010), RUBBER)
     for side in (-1, 1):
         rail_x = size.x + side * (half_width + 0.015)
         add_box(world, (rail_x, y, size.top_z - 0.02), (0.015, half_length, 0.045), FRAME)
@@ -54,12 +56,26 @@ def add_belt(spec: mujoco.MjSpec, size: BeltSize) -> None:
     add_box(world, stop, (half_width, 0.01, 0.04), (0.93, 0.70, 0.13, 1))
 
 
+def _rollers(size: BeltSize) -> list[float]:
+    """Where rollers are along y: all along, or under a band only at its ends."""
+    if size.rubber:
+        return [size.y_start + 0.022, size.y_end - 0.022]
+    return [
+        size.y_start + (k + 0.5) * size.roller_pitch
+        for k in range(int((size.y_end - size.y_start) / size.roller_pitch))
+    ]
+
+
 class Belt:
     """The belt's speed in N worlds."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self.geom = engine, engine.model.geom(SURFACE).id
         engine.vary("geom_surfacevel")
+
+    def start(self, world: int, speed_m_s: float) -> None:
+        """The speed with which one world begins."""
+        self._engine.vary("geom_surfacevel")[world, self.geom, 1] = speed_m_s
 
     def speed(self) -> Array:
         """(N,) m/s along +y."""

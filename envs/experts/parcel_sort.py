@@ -1,0 +1,169 @@
+"""The privileged planner of ParcelSort: names the next skill from the present state alone, so it recovers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from embodied.arrays import array_namespace, dot
+from embodied.core import SKILLS, Array, Controller, Layout, Observation, Payload, Planner
+from embodied.envs.experts.parcel_grip import OFF_MIDDLE_M, Grip, Hand, Parcels, quat_of
+from embodied.envs.experts.parcel_scene import REACH_Y_W, Scene, look, within_reach
+from embodied.envs.scenes.parcel_station import BIN, SCANNER
+from embodied.envs.skills.driving import Driving
+from embodied.envs.skills.goal_servo import GoalServo
+from embodied.robots.robot import Robot
+
+HOVER_M = 0.09  # before the grip, against the approach
+BACK_M = 0.12  # from a parcel that is to be read
+NEAR_M, ON_M = 0.016, 0.009  # beside the approach to go in, and from the grip to close
+ALIGNED_COS, ON_COS = 0.985, 0.994
+LAG_S = 0.06  # by which the arm is behind a goal that moves
+PRESS_M = 0.003  # goals of setting down lie below the plate by this much
+OVER_M = 0.05  # a parcel's underside over the plate on the way
+INTO_BIN_M = 0.07  # its underside over the bin's floor when it is let go
+PLACE_M, FAR_M = 0.010, 0.12  # horizontal errors: to go down to the plate; to stay high above things
+OPEN_M = 0.074
+CLEAR_Z_W = 0.87  # of the TCP, empty, to go sideways
+WAIT_Y_W = -0.36  # where it waits for them
+REST_W = (0.46, -0.15, 0.95)
+TURN_RAD = 0.9  # about the robot's column, that one goal covers
+RADIUS_M = (0.42, 0.50)  # from the column on the way
+Rows = list[tuple[str, Array, Array, Any]]  # skill, where it applies (n,), its goal (n, 3), fingers closed; later wins
+
+
+class ParcelSortPlanner:
+    """Where the hand should go next, for n worlds at a time, from privileged state. Remembers nothing."""
+
+    latent_size = 0
+
+    def __init__(self, agent_layout: Layout, state_layout: Layout) -> None:
+        self._agent, self._state = agent_layout.slices(), state_layout.slices()
+
+    def reset(self, ids: Array, seeds: Sequence[int]) -> None:
+        """Nothing is remembered."""
+
+    def plan(self, observation: Observation, ids: Array) -> Payload:
+        xp = array_namespace(observation.agent_pos)
+        agent = {name: observation.agent_pos[:, part] for name, part in self._agent.items()}
+        state = {name: observation.environment_state[:, part] for name, part in self._state.items()}
+        plate_xy = state["scanner_xy_w"]
+        plate_w = xp.concat([plate_xy, xp.full_like(plate_xy[:, :1], SCANNER.top_z)], axis=1)
+        scene = look(xp, Hand.of(agent), Parcels.of(state), plate_w)
+        posture = scene.posture()
+        rides = ~scene.held & ~scene.idle & ~scene.on_plate & within_reach(scene.parcel)
+        rows = _empty_handed(scene, posture, rides) + _to_the_plate(scene, posture) + _to_the_bin(scene, posture)
+        subtask, pos = xp.full(rides.shape, SKILLS.index("reach"), dtype=xp.int64), scene.hand.pos_w
+        closed = xp.zeros_like(rides)
+        for skill, when, goal, fingers_closed in rows:
+            subtask = xp.where(when, SKILLS.index(skill), subtask)
+            pos, closed = xp.where(when[:, None], goal, pos), xp.where(when, fingers_closed, closed)
+        return Payload(
+            subtask=subtask,
+            goal_pos_w=pos,
+            goal_quat_wxyz=quat_of(posture.x, posture.z),
+            goal_vel_w=xp.where(rides[:, None], scene.parcel.vel_w * xp.asarray([1.0, 1.0, 0.0]), 0.0),
+            gripper=xp.where(closed, -1.0, 1.0),
+            completion=scene.done,
+            latent=xp.zeros((pos.shape[0], 0)),
+        )
+
+
+def _empty_handed(scene: Scene, posture: Grip, rides: Array) -> Rows:
+    """To the next parcel, and back from one that is to be read."""
+    xp, hand, parcel = scene.xp, scene.hand, scene.parcel
+    free = ~scene.held & ~scene.idle
+    grip = posture.pos_w + xp.where(rides[:, None], LAG_S * parcel.vel_w, 0.0)
+    coming = free & ~scene.on_plate & (grip[:, 1] < REACH_Y_W[0])
+    hover = grip - HOVER_M * posture.z
+    hover = xp.where(coming[:, None], _with(xp, hover, 1, WAIT_Y_W), hover)
+    hover = xp.where(scene.idle[:, None], xp.asarray(REST_W), hover)
+    away = hover - hand.pos_w
+    far = dot(away[:, :2], away[:, :2]) > FAR_M**2
+    over = _with(xp, _around(xp, hand.pos_w, hover), 2, xp.maximum(hover[:, 2], xp.full_like(hover[:, 2], CLEAR_Z_W)))
+    error = hand.pos_w - posture.pos_w
+    beside, aligned = error - posture.z * dot(error, posture.z)[:, None], posture.align(hand)
+    near = (dot(beside, beside) < NEAR_M**2) & (aligned > ALIGNED_COS) & (dot(error, posture.z) > -0.16)
+    on = (dot(error, error) < ON_M**2) & (aligned > ON_COS)
+    read = free & scene.on_plate & parcel.label_up() & ~parcel.scanned
+    back = grip - BACK_M * hand.z
+    return [
+        ("reach", ~scene.held, xp.where(far[:, None], over, hover), False),
+        ("grasp", free & near & ~coming, grip, on),
+        (
+            "retreat",
+            ~scene.held & far & (hand.pos_w[:, 2] < CLEAR_Z_W - 0.02),
+            _with(xp, hand.pos_w, 2, CLEAR_Z_W + 0.03),
+            False,
+        ),
+        ("retreat", read, back, False),
+        ("release", read & (hand.width < OPEN_M), hand.pos_w, False),
+    ]
+
+
+def _to_the_plate(scene: Scene, posture: Grip) -> Rows:
+    """With a parcel that is not yet read: lift, carry and turn, set down, let go."""
+    xp, hand, parcel, turned = scene.xp, scene.hand, scene.parcel, scene.turned()
+    mine = scene.held & ~parcel.scanned
+    bottom, offset = parcel.bottom_z(), hand.pos_w - parcel.pos_w
+    below = xp.where(turned, parcel.size[:, 0] / 2 + OFF_MIDDLE_M, hand.pos_w[:, 2] - bottom)
+    carry_z = scene.plate_w[:, 2] + OVER_M + below
+    over = _with(xp, scene.plate_w + offset, 2, carry_z)
+    to_plate = parcel.pos_w - scene.plate_w
+    distance = xp.sqrt(dot(to_plate[:, :2], to_plate[:, :2]))
+    above = ((distance < PLACE_M) & (posture.align(hand) > ON_COS)) | (
+        (distance < 0.03) & (bottom < scene.plate_w[:, 2] + 0.03)
+    )
+    down = _with(xp, over, 2, hand.pos_w[:, 2] - (bottom - scene.plate_w[:, 2]) - PRESS_M)
+    lies = (distance < 0.06) & (xp.abs(bottom - scene.plate_w[:, 2]) < 0.004)
+    return [
+        ("carry", mine, _around(xp, hand.pos_w, over), True),
+        ("lift", mine & scene.low(), _with(xp, hand.pos_w, 2, carry_z), True),
+        ("place", mine & above, down, True),
+        ("release", mine & lies, hand.pos_w, False),
+    ]
+
+
+def _to_the_bin(scene: Scene, posture: Grip) -> Rows:
+    """With a parcel that has been read: lift, carry, lower into the bin, let go."""
+    xp, hand, parcel = scene.xp, scene.hand, scene.parcel
+    mine = scene.held & parcel.scanned
+    bottom, offset = parcel.bottom_z(), hand.pos_w - parcel.pos_w
+    below = hand.pos_w[:, 2] - bottom
+    over = _with(xp, scene.slot_w + offset, 2, scene.plate_w[:, 2] + OVER_M + below)
+    to_slot = parcel.pos_w - scene.slot_w
+    distance = xp.sqrt(dot(to_slot[:, :2], to_slot[:, :2]))
+    low = (bottom < scene.plate_w[:, 2] + 0.02) & (distance > 0.10)
+    drop_z = xp.maximum(scene.slot_w[:, 2] + INTO_BIN_M + below, scene.slot_w[:, 2] + BIN.height + 0.01)
+    above = (distance < 0.03) & (posture.align(hand) > 0.9)
+    return [
+        ("carry", mine, _around(xp, hand.pos_w, over), True),
+        ("turn", mine & (hand.z[:, 2] > -0.7), _with(xp, hand.pos_w, 2, over[:, 2]), True),  # the arm first unwinds
+        ("lift", mine & low, _with(xp, hand.pos_w, 2, over[:, 2]), True),
+        ("place", mine & above, _with(xp, over, 2, drop_z), True),
+        ("release", mine & above & (hand.pos_w[:, 2] < drop_z + 0.012), hand.pos_w, False),
+    ]
+
+
+def _with(xp: Any, points: Array, axis: int, value: Any) -> Array:
+    """`points` (n, 3) with one coordinate replaced."""
+    columns = [points[:, k] for k in range(3)]
+    columns[axis] = value + xp.zeros_like(columns[axis])
+    return xp.stack(columns, axis=1)
+
+
+def _around(xp: Any, tcp: Array, goal: Array) -> Array:
+    """The next point (n, 3) on the way to `goal` that keeps clear of the robot's own column at the origin."""
+    angle, goal_angle = xp.atan2(tcp[:, 1], tcp[:, 0]), xp.atan2(goal[:, 1], goal[:, 0])
+    turn = xp.atan2(xp.sin(goal_angle - angle), xp.cos(goal_angle - angle))
+    radius, goal_radius = (xp.sqrt(p[:, 0] ** 2 + p[:, 1] ** 2) for p in (tcp, goal))
+    between = xp.clip((radius + goal_radius) / 2, *RADIUS_M)
+    next_angle = angle + xp.clip(turn, -TURN_RAD, TURN_RAD)
+    point = xp.stack([between * xp.cos(next_angle), between * xp.sin(next_angle), goal[:, 2]], axis=1)
+    return xp.where((xp.abs(turn) > TURN_RAD)[:, None], point, goal)
+
+
+def parcel_sort_expert(agent_layout: Layout, state_layout: Layout, robot: Robot) -> tuple[Planner, Controller]:
+    """The two halves of the expert: this planner, which drives up first where the robot can, and the goal servo."""
+    planner = ParcelSortPlanner(agent_layout, state_layout)
+    return Driving(planner, agent_layout, robot), GoalServo(agent_layout, robot)

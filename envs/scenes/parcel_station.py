@@ -1,0 +1,46 @@
+"""Where parcels are sorted: a belt in front of the robot, a label scanner and three bins at its left."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+
+from embodied.envs.props.belt import BeltSize, add_belt
+from embodied.envs.props.bin import BinPlace, BinSize, add_bin
+from embodied.envs.props.parcel import add_parcel
+from embodied.envs.props.scanner import ScannerPlace, add_scanner
+from embodied.envs.scenes.station import start_station
+from embodied.envs.scenes.views import add_view
+from embodied.robots.robot import Robot
+
+BELT = BeltSize(x=0.52, y_start=-3.85, y_end=0.85, width=0.26, rubber=True)
+PARCELS = ("parcel_0", "parcel_1", "parcel_2")
+BIN = BinSize()
+CAMERA = "overview"
+
+
+def _around(radius_m: float, angle_deg: float) -> tuple[float, float, float]:
+    """x, y and the yaw away from the robot's column at a place around it."""
+    angle = float(np.deg2rad(angle_deg))
+    return radius_m * float(np.cos(angle)), radius_m * float(np.sin(angle)), angle
+
+
+SCANNER = ScannerPlace(*_around(0.53, 57)[:2], yaw=float(np.deg2rad(78)))
+BINS = tuple(BinPlace(f"bin_{k}", *_around(0.60, angle)) for k, angle in enumerate((81, 99, 117)))
+
+
+def build_parcel_station(robot: Robot) -> mujoco.MjSpec:
+    """The station with `robot` mounted and three parcels (absent ones are parked).
+
+    Camera `overview` sees belt, scanner, bins and hand, for policies; `line` is the view for people.
+    """
+    spec = start_station("parcel_station", robot)
+    add_belt(spec, BELT)
+    add_scanner(spec, SCANNER)
+    for place in BINS:
+        add_bin(spec, place, BIN)
+    for name in PARCELS:
+        add_parcel(spec, name)
+    add_view(spec, CAMERA, (1.20, 0.44, 1.70), (0.19, 0.12, 0.70), 50)
+    add_view(spec, "line", (2.0, 1.5, 2.0), (0.15, 0.12, 0.72), 38)
+    return spec
