@@ -118,7 +118,7 @@ def _add_notices(spec: mujoco.MjSpec) -> None:
     """What the room's walls say."""
     white, yellow, blue = (0.97, 0.97, 0.96), (0.96, 0.78, 0.08), (0.10, 0.30, 0.62)
     notices = (
-        ("room", "PUMP ROOM 2", (WALL_X - 0.01, -0.80, 1.62), SignStyle((0.62, 0.16), white, blue, True)),
+        ("room", "PUMP ROOM 2", (WALL_X - 0.01, 0.13, 1.58), SignStyle((0.52, 0.14), white, blue, True)),
         (
             "caution",
             "CAUTION\nHOT PIPES",

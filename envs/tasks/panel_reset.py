@@ -39,7 +39,7 @@ class PanelReset:
             "meant": xp.zeros((n, COUNT), dtype=xp.int64),  # 1 for buttons that were right to press so far
             "down": xp.zeros((n, COUNT), dtype=xp.int64),
             "resets": xp.zeros(n, dtype=xp.int64),
-            "needed": xp.zeros(n, dtype=xp.int64),
+            "needed": xp.ones(n, dtype=xp.int64),
             "wrong": xp.zeros(n, dtype=xp.int64),  # other buttons that were pressed
             "next": xp.zeros(n, dtype=xp.int64),  # the lamp that lights at next_tick
             "next_tick": xp.zeros(n, dtype=xp.int64),

@@ -52,7 +52,7 @@ class ValveTurn:
         self._rows = xp.arange(n)[:, None]
         self._goal = {
             "valve": xp.zeros(n, dtype=xp.int64),
-            "target": xp.zeros(n),  # rad on the scale
+            "target": xp.ones(n),  # rad on the scale
             "start": xp.zeros((n, count)),  # rad, of all
             "push": xp.zeros(n),  # N m on the named valve from event_tick on
             "event_tick": xp.zeros(n, dtype=xp.int64),
