@@ -88,7 +88,7 @@ def _paint_pipes(decor: Paint) -> None:
             decor.box((WALL_X - 0.05, y + 0.2, z), (0.06, 0.02, radius + 0.02), DARK)
     for y in (-1.45, 1.45):
         _paint_drop(decor, (WALL_X - 0.16, y), (0.55, 2.12), 0.055, WATER)
-    for y in (-0.34, -0.18):
+    for y in (-0.66, -0.50):
         _paint_drop(decor, (WALL_X - 0.16, y), (0.0, 1.90), 0.035, PIPE)
 
 
