@@ -12,7 +12,7 @@ from embodied.envs.props.stains import CELLS, STAINS, cell_areas
 
 S = len(STAINS)
 FAR_M = 9.0  # beyond any cell
-NOTHING_M2 = 1e-9
+NOTHING_M2 = 1e-12  # on a table without stains of a sort all are spared, and none is wiped
 
 
 class Dirt:
@@ -73,8 +73,9 @@ class Dirt:
         """(N,) of the area of the stains with `named` (N, S) 1 the share that is wiped; of the others', with 0, the
         share that is still there."""
         left, ever = self.areas()
+        wiped = dot(named, ever - left) / (dot(named, ever) + NOTHING_M2)
         spared = (dot(1 - named, left) + NOTHING_M2) / (dot(1 - named, ever) + NOTHING_M2)
-        return 1 - dot(named, left) / dot(named, ever), spared
+        return wiped, spared
 
     def boxes_w(self) -> tuple[Array, Array]:
         """Corners (N, S, 2) of the smallest upright box around the middles of each stain's cells that are not clean

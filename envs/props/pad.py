@@ -30,6 +30,7 @@ FOAM_N_M, FOAM_N_S_M, FOAM_M = 1500.0, 12.0, 0.016  # stiffness, damping, and de
 PLATE_KG, SOLE_KG = 0.14, 0.08
 PLATE_COM_Z_M, SOLE_COM_Z_M = 0.038, 0.012
 SAG_M = PLATE_KG * 9.81 / FOAM_N_M  # of the foam under the plate's weight
+SINK_M = 0.00018  # of the feet into the table at rest
 CLOTH_RGB, SEAM_RGB = (0.24, 0.52, 0.74), (0.95, 0.95, 0.93)
 
 
@@ -167,7 +168,7 @@ class Pad:
         """Sets one world's pad down at rest, the foam squeezed by the plate's weight; `pos_w` is on the table."""
         x, y, z = pos_w
         qpos = self._engine.view("qpos")
-        qpos[world, self._qpos : self._qpos + 7] = (x, y, z - SAG_M, np.cos(yaw / 2), 0, 0, np.sin(yaw / 2))
+        qpos[world, self._qpos : self._qpos + 7] = (x, y, z - SAG_M - SINK_M, np.cos(yaw / 2), 0, 0, np.sin(yaw / 2))
         qpos[world, self._squeeze] = SAG_M
 
     def place_mat(self, world: int, pos: Vector, yaw: float) -> None:

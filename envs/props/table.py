@@ -31,8 +31,9 @@ class TableSize:
 
 
 def add_table(spec: mujoco.MjSpec, size: TableSize) -> mujoco.MjsBody:
-    """Adds the table as a body of its own, its frame in the middle of the top's upper face."""
-    table = spec.worldbody.add_body(name=TABLE, pos=[size.x, size.y, size.top_z])
+    """Adds the table as a body of its own, its frame in the middle of the top's upper face. Worlds may differ in its
+    height: a mocap body can be set where a state says, which a GPU engine does not do for a merely fixed one."""
+    table = spec.worldbody.add_body(name=TABLE, pos=[size.x, size.y, size.top_z], mocap=True)
     half_x, half_y, half_z = size.depth / 2, size.width / 2, size.thickness / 2
     top = add_box(table, (0, 0, -half_z), (half_x, half_y, half_z), (0.70, 0.61, 0.48, 1.0), TOP)
     top.friction = [0.5, 0.005, 0.0001]
@@ -54,14 +55,13 @@ class Table:
 
     def __init__(self, engine: Engine, size: TableSize) -> None:
         self._engine, self._size, model = engine, size, engine.model
-        self._body, self._top = model.body(TABLE).id, model.geom(TOP).id
-        engine.vary("body_pos")
+        self._mocap, self._top = int(model.body(TABLE).mocapid[0]), model.geom(TOP).id
         engine.vary("geom_rgba")
 
     def raise_by(self, world: int, height_m: float) -> None:
         """Sets one world's table so much higher than nominal; its legs go into the floor or end above it."""
         size = self._size
-        self._engine.vary("body_pos")[world, self._body] = (size.x, size.y, size.top_z + height_m)
+        self._engine.view("mocap_pos")[world, self._mocap] = (size.x, size.y, size.top_z + height_m)
 
     def paint(self, world: int, rgb: Vector) -> None:
         """Colours the top of one world's table."""
@@ -69,4 +69,4 @@ class Table:
 
     def top_z_w(self) -> Array:
         """(N,) height of the upper face, m."""
-        return self._engine.vary("body_pos")[:, self._body, 2]
+        return self._engine.view("mocap_pos")[:, self._mocap, 2]

@@ -16,7 +16,7 @@ EVENT_STREAM = 0x57495045  # of random numbers, apart from those of the table's 
 S = len(STAINS)
 MANY = {"kind": 8, "blob": 8, "place": 12, "offset": 2 * S, "turn": S, "small": S, "pad_offset": 2}  # draws of each
 PUSH_N = (1.5, 1.8)  # slides the pad 8 to 14 cm
-PUSH_ANGLE = (0.5, np.pi - 0.5)  # rad from x: towards the middle of the table, where the arm can follow
+PUSH_ANGLE = (0.7, 2.0)  # rad from x: towards the middle of the table, where the arm can follow
 
 
 def draw_start(seed: int, variation: Variation) -> dict[str, Any]:
