@@ -1,0 +1,241 @@
+"""What ParcelSort says and does: names, reading, bins, losses, events."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from embodied.envs.config import EnvConfig
+from embodied.envs.scenes.parcel_station import BELT, BIN, PARCELS, SCANNER
+from embodied.envs.tasks.parcel_sort import PASSED_Y_W, ParcelSort
+from embodied.envs.tasks.parcel_sort_start import AT_LEAST_M, draw_start
+from embodied.envs.tasks.parcel_sort_table import COLOURS, TABLE, TRAIN_SENTENCES
+from embodied.envs.variation import LEVELS, SPLITS, Variation
+from embodied.envs.worlds import Worlds
+from embodied.policies.catalog import env_config, make_policy, policy_spec
+from embodied.rollout.rollout import rollout
+from tests.ground import opened, started
+
+LEVEL = (1.0, 0.0, 0.0, 0.0)
+ON_END = (np.sqrt(0.5), 0.0, -np.sqrt(0.5), 0.0)  # the parcel's x, with a label on an end, points up
+
+
+def begun(num: int = 1, **factors: object) -> Worlds:
+    """Nominal worlds with two parcels on a belt at rest."""
+    return started(num, task="ParcelSort", level="L1", factors=factors)
+
+
+def put(worlds: Worlds, parcel: int, pos_w: np.ndarray, quat: tuple[float, ...] = LEVEL, world: int = 0) -> None:
+    """A parcel's middle at `pos_w`, at rest."""
+    joint = worlds.model.joint(PARCELS[parcel])
+    worlds.engine.view("qpos")[world, joint.qposadr[0] : joint.qposadr[0] + 7] = [*pos_w, *quat]
+    worlds.engine.view("qvel")[world, joint.dofadr[0] : joint.dofadr[0] + 6] = 0
+    worlds.engine.refresh(np.arange(worlds.num_worlds))
+
+
+def run(worlds: Worlds, seconds: float) -> None:
+    for _ in range(round(seconds * worlds.config.control_hz)):
+        worlds.step(opened(worlds))
+
+
+def on_plate(worlds: Worlds, half_height: float = 0.025) -> np.ndarray:
+    xy = worlds.task.state()[0, worlds.state_layout.slices()["scanner_xy_w"]]
+    return np.array([*xy, SCANNER.top_z + half_height + 0.0005])
+
+
+def in_bin(worlds: Worlds, parcel: int) -> np.ndarray:
+    """The middle of the parcel when it lies in its own bin."""
+    xy = worlds.task.state()[0, worlds.state_layout.slices()["parcel_bin_xy_w"]].reshape(-1, 2)[parcel]
+    return np.array([*xy, BIN.floor_z + 0.03])
+
+
+def parameter(worlds: Worlds, name: str) -> np.ndarray:
+    return worlds.task.parameters()[name][0]
+
+
+def wanted_of(worlds: Worlds) -> int:
+    return int(np.flatnonzero(parameter(worlds, "wanted"))[0])
+
+
+@pytest.mark.parametrize("split", ["train", "instruction", "objects"])
+def test_the_sentence_tells_which_parcels_are_wanted(split: str) -> None:
+    """Whoever sees the parcels' colours and reads the sentence knows what to do, and needs both."""
+    variation, partly = Variation(TABLE, "L3", split), 0
+    for seed in range(80):
+        drawn = draw_start(seed, variation, 0.0)
+        said = [colour for colour in COLOURS if f" {colour}" in drawn["instruction"].replace(",", " ")]
+        left = "{others}" in drawn["sentence"] and "{named}" not in drawn["sentence"]
+        for colour, wanted in zip(drawn["parcel_bin"], drawn["wanted"], strict=True):
+            name = drawn["colour"][colour]
+            if "{others}" in drawn["sentence"] and "{named}" in drawn["sentence"]:
+                assert name in said  # both lists are there; the first is the wanted one
+            else:
+                assert wanted == ((name in said) != left), drawn["instruction"]
+        assert any(drawn["wanted"])
+        assert len(set(drawn["colour"])) == 3
+        partly += not all(drawn["wanted"])
+    assert 20 < partly < 70
+
+
+def test_all_forms_of_the_sentence_are_drawn() -> None:
+    variation = Variation(TABLE, "L2", "train")
+    assert {draw_start(seed, variation, 0.0)["sentence"] for seed in range(80)} == set(TRAIN_SENTENCES)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("later_s", [0.0, 3.0])
+def test_parcels_begin_on_the_belt_and_come_one_after_the_other(level: str, later_s: float) -> None:
+    for split in SPLITS:
+        variation = Variation(TABLE, level, split)
+        for seed in range(25):
+            drawn = draw_start(seed, variation, later_s)
+            fastest = max(drawn["belt_speed"], drawn["belt_speed_after"])
+            gaps = -np.diff(drawn["y"])
+            assert (gaps >= AT_LEAST_M - 1e-9).all()
+            assert (gaps >= fastest * np.array(drawn["gap_s"][1:]) - 1e-9).all()
+            assert min(drawn["y"]) > BELT.y_start + 0.07
+            assert max(drawn["y"]) < 0.3
+
+
+def test_a_label_on_top_is_read_once_the_parcel_has_lain_still() -> None:
+    worlds = begun()
+    parcel = wanted_of(worlds)
+    lamp = worlds.model.geom("scanner_lamp").id
+    put(worlds, parcel, on_plate(worlds))
+    run(worlds, 0.1)
+    assert parameter(worlds, "scanned")[parcel] == 0
+    dark = worlds.engine.vary("geom_rgba")[0, lamp].copy()
+    run(worlds, 0.3)
+    assert parameter(worlds, "scanned")[parcel] == 1
+    assert parameter(worlds, "scanned").sum() == 1
+    green = worlds.engine.vary("geom_rgba")[0, lamp].copy()
+    assert green[1] > 0.8
+    assert dark[1] < 0.2
+    put(worlds, parcel, in_bin(worlds, parcel))  # what was read stays read, and the lamp goes out
+    run(worlds, 0.2)
+    assert parameter(worlds, "scanned")[parcel] == 1
+    assert (worlds.engine.vary("geom_rgba")[0, lamp] == dark).all()
+
+
+def test_a_label_on_an_end_is_read_only_when_the_parcel_stands_on_the_other() -> None:
+    worlds = begun(label="end")
+    parcel = wanted_of(worlds)
+    put(worlds, parcel, on_plate(worlds))
+    run(worlds, 0.6)
+    assert parameter(worlds, "scanned")[parcel] == 0
+    put(worlds, parcel, on_plate(worlds, half_height=0.05), ON_END)
+    run(worlds, 0.6)
+    assert parameter(worlds, "scanned")[parcel] == 1
+
+
+def test_what_moves_or_lies_elsewhere_is_not_read() -> None:
+    worlds = begun()
+    parcel = wanted_of(worlds)
+    for _ in range(12):  # again and again in the air
+        put(worlds, parcel, on_plate(worlds, half_height=0.045))
+        run(worlds, 0.05)
+    assert parameter(worlds, "scanned")[parcel] == 0
+    put(worlds, parcel, np.array([BELT.x, 0.0, BELT.top_z + 0.026]))
+    run(worlds, 0.6)
+    assert parameter(worlds, "scanned")[parcel] == 0
+
+
+@pytest.mark.parametrize(("below_m", "hidden"), [(0.05, True), (0.09, False)])
+def test_a_hand_near_the_label_hides_it(below_m: float, hidden: bool) -> None:
+    worlds = begun()
+    parcel, task = wanted_of(worlds), worlds.task
+    assert isinstance(task, ParcelSort)
+    label = worlds.engine.view("site_xpos")[0, worlds.model.site("tcp").id] - [0, 0, below_m]
+    worlds.engine.vary("body_pos")[0, worlds.model.body("scanner").id] = label - [0, 0, 0.05]  # under the hand
+    put(worlds, parcel, label - [0, 0, 0.0245])
+    assert task._facts.readable()[0, parcel] == (not hidden)
+
+
+def test_right_is_read_in_the_bin_of_its_colour_and_let_go() -> None:
+    worlds = begun()
+    wanted = np.flatnonzero(parameter(worlds, "wanted"))
+    for parcel in wanted.tolist():
+        put(worlds, parcel, in_bin(worlds, parcel))
+    run(worlds, 0.3)
+    assert not worlds.task.judge().success[0]  # nothing was read
+    worlds.task.parameters()["scanned"][0] = 1
+    outcome = worlds.task.judge()
+    assert outcome.success[0]
+    assert outcome.progress[0] == 1
+    first = int(wanted[0])
+    worlds.task.parameters()["bin"][0, first] = (parameter(worlds, "bin")[first] + 1) % 3  # now it lies in a wrong one
+    outcome = worlds.task.judge()
+    assert not outcome.success[0]
+    assert outcome.progress[0] < 1
+
+
+def test_parcels_of_other_colours_are_to_stay_on_the_belt() -> None:
+    worlds = begun(named=(0,), parcel_bin=1)  # one of the two is made a wanted one
+    wanted, other = wanted_of(worlds), 1 - wanted_of(worlds)
+    assert parameter(worlds, "wanted").sum() == 1
+    put(worlds, wanted, in_bin(worlds, wanted))
+    worlds.task.parameters()["scanned"][0, wanted] = 1
+    run(worlds, 0.3)
+    assert worlds.task.judge().success[0]
+    put(worlds, other, in_bin(worlds, other))
+    worlds.task.parameters()["scanned"][0] = 1
+    outcome = worlds.task.judge()
+    assert not outcome.success[0]
+    assert outcome.progress[0] == 0  # as many wrong as right
+
+
+@pytest.mark.parametrize("fallen", [False, True])
+def test_lost_is_a_parcel_on_the_floor_or_past_the_arm(fallen: bool) -> None:
+    worlds = begun()
+    parcel = wanted_of(worlds)
+    assert not worlds.task.judge().lost[0]
+    pos = np.array([0.9, -0.6, 0.03]) if fallen else np.array([BELT.x, PASSED_Y_W + 0.01, BELT.top_z + 0.026])
+    put(worlds, parcel, pos)
+    outcome = worlds.task.judge()
+    assert outcome.lost[0]
+    assert outcome.dropped[0] == int(fallen)
+    worlds.task.parameters()["wanted"][0, parcel] = 0
+    assert worlds.task.judge().lost[0] == fallen  # others may ride to the belt's end
+
+
+def test_at_l4_the_belt_changes_its_speed_or_a_wanted_parcel_is_pushed() -> None:
+    num = 24
+    worlds = Worlds(EnvConfig("ParcelSort", level="L4", num_threads=1), num)
+    worlds.reset(np.arange(num), range(num))
+    drawn = [worlds.variation_of(world) for world in range(num)]
+    pushed = np.array([max(map(abs, row["push_n"])) > 0 for row in drawn])
+    changed = np.array([row["belt_speed_after"] != row["belt_speed"] for row in drawn])
+    assert (pushed ^ changed).all()
+    assert 4 < pushed.sum() < num - 4
+    assert all(row["wanted"][row["pushed"]] for row in drawn)
+    slots = worlds.state_layout.slices()
+    start = worlds.task.state()[:, slots["parcel_pos_w"]].reshape(num, -1, 3)
+    ridden = np.zeros(num)
+    for _ in range(int(4.3 * worlds.config.control_hz)):
+        ridden += worlds.task.state()[:, slots["belt_speed"]][:, 0] / worlds.config.control_hz
+        worlds.step(opened(worlds))
+    moved = (worlds.task.state()[:, slots["parcel_pos_w"]].reshape(num, -1, 3) - start)[:, :, 1] - ridden[:, None]
+    slid = np.array([abs(moved[world, row["pushed"]]) for world, row in enumerate(drawn)])
+    assert (slid[pushed] > 0.008).all()
+    assert (slid[~pushed] < 0.008).all()
+    speeds = worlds.task.state()[:, slots["belt_speed"]][:, 0]
+    np.testing.assert_allclose(speeds, [row["belt_speed_after"] for row in drawn])
+
+
+@pytest.mark.parametrize("level", ["L1", "L2", "L3"])
+def test_below_l4_nothing_happens(level: str) -> None:
+    for seed in range(20):
+        drawn = draw_start(seed, Variation(TABLE, level, "train"), 0.0)
+        assert drawn["belt_speed_after"] == drawn["belt_speed"]
+        assert drawn["push_n"] == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("robot", ["arm", "wheeled_arm"])
+def test_the_expert_turns_parcels_whose_label_is_on_an_end(robot: str) -> None:
+    spec = policy_spec("expert", "ParcelSort", robot)
+    config = env_config(spec, "ParcelSort", "L2", "train", robot)
+    factors = {"label": "end", "parcels": 2}
+    worlds = Worlds(EnvConfig(**{**vars(config), "factors": factors}), 4)
+    results = rollout(worlds, make_policy("expert", worlds), [7, 8, 9, 10])
+    assert all(result.success_at_end for result in results)
+    assert all(result.dropped == 0 for result in results)
