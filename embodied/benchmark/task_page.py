@@ -54,7 +54,7 @@ def _variation(table: Sequence[Variable]) -> str:
 
 
 def _is_worded(row: Variable) -> bool:
-    return row.factor == "instruction" and any(" " in str(value) for value in _values(row.train))
+    return row.factor == "instruction" and any(isinstance(v, str) and " " in v for v in _values(row.train))
 
 
 def _counted(row: Variable) -> Variable:
