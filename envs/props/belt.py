@@ -14,8 +14,9 @@ from embodied.sim.engine import Engine
 FRAME = (0.20, 0.28, 0.36, 1.0)
 ROLLER = (0.72, 0.74, 0.76, 1.0)
 BED = (0.16, 0.17, 0.18, 1.0)
-RUBBER = (0.15, 0.24, 0.22, 1.0)
+RUBBER = (0.30, 0.33, 0.36, 1.0)
 SURFACE = "belt_surface"
+LEGS_APART_M = 2.0  # about
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def add_belt(spec: mujoco.MjSpec, size: BeltSize) -> None:
     for side in (-1, 1):
         rail_x = size.x + side * (half_width + 0.015)
         add_box(world, (rail_x, y, size.top_z - 0.02), (0.015, half_length, 0.045), FRAME)
-        for at in (size.y_start + 0.15, size.y_end - 0.15):
+        for at in _legs(size):
             leg_z = (size.top_z - 0.06) / 2
             paint.box((rail_x, at, leg_z), (0.02, 0.03, leg_z), FRAME)
     paint.add()
@@ -64,6 +65,13 @@ def _rollers(size: BeltSize) -> list[float]:
         size.y_start + (k + 0.5) * size.roller_pitch
         for k in range(int((size.y_end - size.y_start) / size.roller_pitch))
     ]
+
+
+def _legs(size: BeltSize) -> list[float]:
+    """Where pairs of legs are along y."""
+    first, last = size.y_start + 0.15, size.y_end - 0.15
+    fields = max(1, round((last - first) / LEGS_APART_M))
+    return [first + k * (last - first) / fields for k in range(fields)] + [last]
 
 
 class Belt:

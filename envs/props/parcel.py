@@ -15,6 +15,7 @@ from embodied.sim.engine import Engine
 CARDBOARD, TAPE, PAPER = (0.74, 0.57, 0.37), (0.88, 0.78, 0.58), (0.96, 0.96, 0.94)
 LABEL_M = 0.0006  # half the thickness of what is stuck on
 ALMOST_NO_GRAVCOMP = 1e-12  # not 0: MuJoCo counts the bodies that have any, and models of other counts don't mix
+EMISSION = 0.4  # share of its colour that a label shows unlit: ends get little of a hall's light
 FACES = ("top", "end")  # where the label may be: towards the parcel's z, or its x
 PARTS = ("body", "tape", "label", "code")  # geoms; only the first can be touched
 
@@ -43,12 +44,12 @@ def _boxes(size: ParcelSize, face: str) -> tuple[np.ndarray, np.ndarray]:
         pos += [(0, 0, 0), (0, 0, z), (-0.45 * x, 0, z + LABEL_M)]
         half += [
             (x + LABEL_M / 2, 0.15 * y, z + LABEL_M / 2),
-            (0.8 * x, 0.8 * y, LABEL_M),
+            (0.85 * x, 0.85 * y, LABEL_M),
             (0.12 * x, 0.6 * y, LABEL_M),
         ]
     else:
-        pos += [(0, 0, 0), (x, 0, 0), (x + LABEL_M, 0, -0.5 * z)]
-        half += [(x - 0.001, 0.15 * y, z + LABEL_M / 2), (LABEL_M, 0.88 * y, 0.88 * z), (LABEL_M, 0.6 * y, 0.12 * z)]
+        pos += [(0, 0, 0), (x, 0, 0), (x + LABEL_M, 0, -0.6 * z)]
+        half += [(x - 0.001, 0.15 * y, z + LABEL_M / 2), (LABEL_M, 0.94 * y, 0.94 * z), (LABEL_M, 0.5 * y, 0.10 * z)]
     return np.array(pos), np.array(half)
 
 
@@ -64,6 +65,8 @@ def add_parcel(spec: mujoco.MjSpec, name: str) -> None:
     colours = (TAPE, (0.8, 0.1, 0.1), PAPER)
     for k, (part, rgb) in enumerate(zip(PARTS[1:], colours, strict=True), start=1):
         paint_box(body, pos[k], half[k], (*rgb, 1.0)).name = f"{name}_{part}"
+    spec.add_material(name=f"{name}_label", emission=EMISSION)
+    spec.geom(f"{name}_label").material = f"{name}_label"
 
 
 class Parcels:

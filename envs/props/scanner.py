@@ -15,6 +15,7 @@ from embodied.sim.engine import Engine
 STEEL, ACCENT, GLASS = (0.20, 0.28, 0.36, 1.0), (0.93, 0.70, 0.13, 1.0), (0.10, 0.13, 0.15, 1.0)
 CASE, LENS = (0.86, 0.87, 0.88, 1.0), (0.05, 0.05, 0.06, 1.0)
 WAITING, READ = (0.35, 0.08, 0.06, 1.0), (0.15, 0.95, 0.30, 1.0)  # colours of the lamp
+EMISSION = 0.5  # share of its colour that a lamp shows whatever light falls on it
 NAME = "scanner"
 PLATE_M = 0.012  # thickness
 HEAD_M = (0.20, 0.30)  # of the head: behind the plate's middle, and above its top
@@ -52,9 +53,14 @@ def add_scanner(spec: mujoco.MjSpec, place: ScannerPlace) -> None:
     paint.box((0.07, 0, -place.top_z + 0.012), (0.16, 0.10, 0.012), STEEL)
     paint.box((back - 0.022, 0, up - 0.019), (0.010, 0.018, 0.003), LENS)
     paint.add()
-    paint_box(body, (back, 0, up + 0.033), (0.022, 0.022, 0.015), WAITING).name = f"{NAME}_lamp"
-    beam = paint_box(body, (0, 0, 0.0006), (half - 0.012, 0.003, 0.0006), WAITING)
-    beam.name = f"{NAME}_beam"
+    spec.add_material(name=f"{NAME}_lamp", emission=EMISSION)
+    lights = (
+        ("lamp", (back, 0, up + 0.038), (0.028, 0.028, 0.020)),
+        ("beam", (0, 0, 0.0006), (half - 0.012, 0.007, 0.0006)),
+    )
+    for name, pos, size in lights:
+        light = paint_box(body, pos, size, WAITING)
+        light.name, light.material = f"{NAME}_{name}", f"{NAME}_lamp"
 
 
 class Scanner:

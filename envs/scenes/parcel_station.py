@@ -41,6 +41,6 @@ def build_parcel_station(robot: Robot) -> mujoco.MjSpec:
         add_bin(spec, place, BIN)
     for name in PARCELS:
         add_parcel(spec, name)
-    add_view(spec, CAMERA, (1.20, 0.44, 1.70), (0.19, 0.12, 0.70), 50)
-    add_view(spec, "line", (2.0, 1.5, 2.0), (0.15, 0.12, 0.72), 38)
+    add_view(spec, CAMERA, (1.24, 0.40, 1.74), (0.24, 0.115, 0.69), 56)
+    add_view(spec, "line", (2.25, 0.80, 1.80), (0.10, 0.14, 0.74), 38)
     return spec

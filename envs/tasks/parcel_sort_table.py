@@ -7,16 +7,16 @@ from embodied.envs.common_factors import COMMON
 from embodied.envs.variation import Choice, Interval, Variable, fixed
 
 COLOURS = {
-    "red": (0.80, 0.10, 0.09),
+    "red": (0.85, 0.10, 0.08),
     "blue": (0.10, 0.28, 0.80),
-    "green": (0.08, 0.55, 0.20),
+    "green": (0.08, 0.62, 0.20),
     "yellow": (0.97, 0.80, 0.10),
-    "black": (0.07, 0.07, 0.08),
+    "pink": (0.98, 0.45, 0.70),
     "orange": (0.95, 0.42, 0.05),
     "purple": (0.48, 0.14, 0.66),
     "turquoise": (0.05, 0.65, 0.68),
 }
-TRAIN_COLOURS, HELD_OUT_COLOURS = ("red", "blue", "green", "yellow", "black"), ("orange", "purple", "turquoise")
+TRAIN_COLOURS, HELD_OUT_COLOURS = ("red", "blue", "green", "yellow", "pink"), ("orange", "purple", "turquoise")
 
 # {named} parcels are to be sorted, those of the bins' other colours, {others}, are to be left; {either} is {named} with "or"
 PLAIN = ("Sort the {named} parcels: scan each one label up, then put it into the bin of its colour.",)
