@@ -57,9 +57,10 @@ class Driving:
     def _away(mount: Array, stand: Array) -> Array:
         """(n,) bool, whether the mount is not yet where it belongs."""
         xp = array_namespace(mount)
-        error = xp.abs(mount - stand)
-        over_floor = xp.maximum(error[:, 0], error[:, 1])
-        return (over_floor > ARRIVED[0]) | (error[:, 2] > ARRIVED[1]) | (error[:, 3] > ARRIVED[2])
+        error = mount - stand
+        turn = xp.atan2(xp.sin(error[:, 3]), xp.cos(error[:, 3]))
+        over_floor = xp.maximum(xp.abs(error[:, 0]), xp.abs(error[:, 1]))
+        return (over_floor > ARRIVED[0]) | (xp.abs(error[:, 2]) > ARRIVED[1]) | (xp.abs(turn) > ARRIVED[2])
 
 
 def _at_the_origin(observation: Observation, payload: Payload) -> Array:
