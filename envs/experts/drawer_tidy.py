@@ -166,7 +166,7 @@ class Step:
 
 def _choose(xp: Any, scene: Scene) -> Step:
     """The last step whose time it is."""
-    grasp = top_grasp(scene.pos, scene.rot6d, scene.size, scene.is_round, scene.others)
+    grasp = top_grasp(scene.pos, scene.rot6d, scene.size, scene.is_round, scene.others, SIZE.top_z)
     chosen = _rest(xp, scene)
     for step in (_pick(xp, scene, grasp), *_work_drawer(xp, scene), _bring(xp, scene, grasp)):
         rows = step.when[:, None]

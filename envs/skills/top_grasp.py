@@ -14,8 +14,13 @@ PALM_M = 0.032  # above it: the most that a thing may rise between the fingers
 WIDEST_M = 0.072  # that goes between them
 ROUND_YAWS = (0.0, 0.45, -0.45, 0.9, 1.4)  # tried for what stands and is round, the liked ones first
 YAW_RANGE = (-0.8, 2.34)  # of the hand, rad: half a turn that the wrist reaches wherever the thing lies
+TURN_COST = 0.004  # m of room that a rad of the hand's turn is worth
 FINGER_M = 0.013  # from a pad's face to the middle of its finger
 ROOM_M = 0.075  # from a finger's middle to a neighbour's: more is not better
+NEIGHBOUR_M = 0.033  # half of how wide neighbours are
+OVERHANGS = ((0.102, -0.032, 0.032, 0.035), (0.045, 0.032, 0.072, 0.052))  # of palm and camera: half of their width
+# along the opening, from where to where across it, their height above the tool centre point; m
+LEAST_GRIP_M = 0.008  # of the pads on the thing
 
 
 @dataclass(frozen=True)
@@ -29,8 +34,9 @@ class TopGrasp:
     top_z: Array  # (n,)
 
 
-def top_grasp(pos_w: Array, rot6d: Array, size: Array, is_round: Array, others_w: Array) -> TopGrasp:
-    """For things with their middles at `pos_w` (n, 3), of `size` (n, 3), where `others_w` (n, K, 3) are in the way.
+def top_grasp(pos_w: Array, rot6d: Array, size: Array, is_round: Array, others_w: Array, table_z_w: float) -> TopGrasp:
+    """For things with their middles at `pos_w` (n, 3), of `size` (n, 3), where `others_w` (n, K, 3) are in the way,
+    which stand on a table.
 
     What is round (n,) has its axis along its own z.
     """
@@ -45,12 +51,16 @@ def top_grasp(pos_w: Array, rot6d: Array, size: Array, is_round: Array, others_w
     yaw = xp.where(standing[:, None], free, xp.where(lying[:, None], roll, yaw))
     span = xp.where(is_round[:, None], size[:, :1], span)
     rows = xp.arange(pos_w.shape[0])
-    best = xp.argmax(_score(xp, pos_w, yaw, span, others_w), axis=1)
     height = xp.where(lying, size[:, 0], xp.where(standing, size[:, 2], size[rows, upright]))
     bottom, top = pos_w[:, 2] - height / 2, pos_w[:, 2] + height / 2
-    z = xp.maximum(bottom + FINGER_TIP_M + 0.006, top - PALM_M)
+    lowest = xp.maximum(bottom + FINGER_TIP_M + 0.006, top - PALM_M)[:, None]
+    raised = xp.maximum(_above_neighbours(xp, pos_w, yaw, others_w, table_z_w), lowest)  # (n, 5)
+    highest = (top + FINGER_TIP_M - LEAST_GRIP_M)[:, None]
+    refused = xp.where(span > WIDEST_M, 2.0, xp.where(raised > highest, 1.0, 0.0))
+    score = _room(xp, pos_w, yaw, span, others_w) - (raised - lowest) - TURN_COST * xp.abs(yaw) - refused
+    best = xp.argmax(score, axis=1)
     return TopGrasp(
-        pos_w=xp.stack([pos_w[:, 0], pos_w[:, 1], z], axis=1),
+        pos_w=xp.stack([pos_w[:, 0], pos_w[:, 1], xp.minimum(raised, highest)[rows, best]], axis=1),
         yaw=yaw[rows, best],
         span=span[rows, best],
         bottom_z=bottom,
@@ -77,12 +87,26 @@ def _hand_yaw(xp: Any, x: Array, y: Array) -> Array:
     return yaw - half_turn * xp.floor(yaw / half_turn) + YAW_RANGE[0]
 
 
-def _score(xp: Any, pos_w: Array, yaw: Array, span: Array, others_w: Array) -> Array:
-    """(n, 5) room for the fingers, then the less turn the better; what is too wide comes last."""
+def _room(xp: Any, pos_w: Array, yaw: Array, span: Array, others_w: Array) -> Array:
+    """(n, 5) m from the fingers to the nearest neighbour's middle."""
     aside = xp.stack([xp.sin(yaw), -xp.cos(yaw)], axis=2) * (span / 2 + FINGER_M)[:, :, None]  # (n, 5, 2)
     room = xp.full_like(yaw, ROOM_M)
     for side in (-1.0, 1.0):
         finger = pos_w[:, None, :2] + side * aside
         gap = finger[:, :, None, :] - others_w[:, None, :, :2]  # (n, 5, K, 2)
         room = xp.minimum(room, xp.min(xp.sqrt(dot(gap, gap)), axis=2))
-    return room - 0.004 * xp.abs(yaw) - xp.where(span > WIDEST_M, 1.0, 0.0)
+    return room
+
+
+def _above_neighbours(xp: Any, pos_w: Array, yaw: Array, others_w: Array, table_z_w: float) -> Array:
+    """(n, 5) least height of the tool centre point at which palm and camera are above what they reach over."""
+    away = (others_w - pos_w[:, None, :])[:, None, :, :2]  # (n, 1, K, 2)
+    sin, cos = xp.sin(yaw)[:, :, None], xp.cos(yaw)[:, :, None]
+    along = xp.abs(away[..., 0] * sin - away[..., 1] * cos)  # (n, 5, K), of the opening
+    across = away[..., 0] * cos + away[..., 1] * sin
+    top = 2 * others_w[:, None, :, 2] - table_z_w  # of what stands on the table
+    least = xp.zeros_like(yaw)
+    for half, start, end, height in OVERHANGS:
+        below = (along < half + NEIGHBOUR_M) & (across > start - NEIGHBOUR_M) & (across < end + NEIGHBOUR_M)
+        least = xp.maximum(least, xp.max(xp.where(below, top - height, 0.0), axis=2))
+    return least

@@ -87,7 +87,7 @@ def _instruction(drawn: dict[str, Any]) -> str:
 def _event(seed: int, level: str, drawn: dict[str, Any]) -> dict[str, Any]:
     """At L4 one thing happens: the first named thing is shoved, or the drawer, some time after it was opened, shut."""
     rng, happens = np.random.default_rng((seed, EVENT_STREAM)), level == "L4"
-    shoved, angle = rng.random() < 0.5, rng.uniform(0.7, 1.3)  # away from the counter's edge
+    shoved, angle = rng.random() < 0.5, rng.uniform(0.8, 1.5)  # away from the counter's edge
     shove_n = drawn["mass"] * rng.uniform(*SHOVE_M_S2) * np.array([np.cos(angle), np.sin(angle)])
     shove_n[0] *= 1.0 if drawn["row"].index(drawn["targets"][0]) < drawn["things"] / 2 else -1.0  # stays within reach
     shut_n = MASS_KG * rng.uniform(*SHUT_M_S) / SHUT_S + drawn["drawer_friction"]
