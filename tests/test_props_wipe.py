@@ -120,12 +120,12 @@ def test_a_push_slides_the_pad_as_far_as_friction_lets_it(bench: Bench) -> None:
 @settings(max_examples=20)
 def test_under_is_the_cloths_rectangle(bench: Bench, x: float, y: float, yaw: float) -> None:
     bench.lay(x, y, yaw)
-    points = np.random.default_rng(0).uniform(-0.2, 0.2, (2, 3, 40, 2)) + MIDDLE_W[:2]
+    points = np.random.default_rng(0).uniform(-0.2, 0.2, (2, 3, 40, 2)) + MIDDLE_W[:2]  # (N, s, k, 2)
     turn = np.array([(np.cos(yaw), -np.sin(yaw)), (np.sin(yaw), np.cos(yaw))])
     local = (points - MIDDLE_W[:2] - (x, y)) @ turn
     expected = (np.abs(local) < HALF_M).all(axis=-1)
     clear = (np.abs(np.abs(local) - HALF_M) > 1e-6).all(axis=-1)
-    assert (bench.pad.under(points) == expected)[clear].all()
+    assert (bench.pad.under(np.moveaxis(points, -1, 1)) == expected)[clear].all()
     grip = bench.pad.grip_w()[0] - bench.pad.pose()[0][0]
     np.testing.assert_allclose(grip, (0, 0, GRIP_Z_M), atol=1e-9)
 
@@ -183,13 +183,16 @@ def test_cells_fade_as_they_are_wiped_and_vanish_when_clean(bench: Bench) -> Non
     np.testing.assert_allclose(rgba[:CELLS, :3], [[0.1, 0.2, 0.3]] * CELLS)
 
 
+NAMED = (True, False, True)  # of the first three stains
+
+
 def laid() -> Dirt:
     """Two worlds, stains 0 and 1 dirty, stain 2 to be spilled, 10 cm of rubbing a cell."""
     dirt = Dirt(xp, 2)
     for world in range(2):
         dirt.clear(world)
-        for stain in range(3):
-            dirt.lay(world, stain, cell_middles()[stain] + (0.2 * stain, 0), 0.1)
+        for stain, named in enumerate(NAMED):
+            dirt.lay(world, stain, cell_middles()[stain] + (0.2 * stain, 0), 0.1, named)
         dirt.dirty(world, 0, CELLS)
         dirt.dirty(world, 1, SMALL_CELLS)
         dirt.spill_later(world, 2, CELLS)
@@ -210,33 +213,35 @@ def test_rubbing_takes_dirt_off_under_the_cloth_alone() -> None:
     assert (left[1, 0] == 1).all()
     dirt.update(under, np.array([0.2, 0.2]), never)  # more than there was
     assert (dirt.left().reshape(2, len(STAINS), CELLS)[0, 0, :3] == 0).all()
-    low, high = dirt.boxes_w()
-    rest = dirt.books["cell_pos_w"][0, 0, 3:]
-    np.testing.assert_allclose([low[0, 0], high[0, 0]], [rest.min(axis=0), rest.max(axis=0)])
+    low, high = (dirt.books[corner][0] for corner in ("low_xy_w", "high_xy_w"))
+    rest = dirt.books["cell_xy_w"][0, :, 0, 3:]
+    np.testing.assert_allclose([low[:, 0], high[:, 0]], [rest.min(axis=1), rest.max(axis=1)])
     assert (low[:, 2:] == 0).all()  # of stains that are not there
 
 
 def test_shares_weigh_cells_by_their_area() -> None:
-    dirt, under, named = laid(), nowhere(), np.array([[1.0, 0, 1, 0]] * 2)
+    dirt, under, areas = laid(), nowhere(), cell_areas()
+    np.testing.assert_allclose(dirt.books["left_m2"][0], [areas[0].sum(), areas[1, :SMALL_CELLS].sum(), 0, 0])
+    assert (dirt.books["wiped"] == 0).all()
     under[0, 0, :1] = under[1, 1, :1] = True
     dirt.update(under, np.array([0.1, 0.1]), np.zeros(2, bool))
-    wiped, spared = dirt.shares(named)
-    areas = cell_areas()
-    np.testing.assert_allclose(wiped, [areas[0, 0] / areas[0].sum(), 0])
-    np.testing.assert_allclose(spared, [1, 1 - areas[1, 0] / areas[1, :SMALL_CELLS].sum()], rtol=1e-5)
-    everything, nothing_else = dirt.shares(np.ones((2, 4)))
-    assert (everything > 0).all()
-    assert (nothing_else == 1).all()
+    np.testing.assert_allclose(dirt.books["wiped"], [areas[0, 0] / areas[0].sum(), 0], atol=1e-9)
+    np.testing.assert_allclose(dirt.books["spared"], [1, 1 - areas[1, 0] / areas[1, :SMALL_CELLS].sum()])
 
 
 def test_a_spill_comes_once_when_it_is_time() -> None:
-    dirt, named = laid(), np.array([[1.0, 0, 1, 0]] * 2)
-    under = nowhere()
+    dirt, under, areas = laid(), nowhere(), cell_areas()
     under[:, 0] = under[:, 2] = True
     dirt.update(under, np.full(2, 0.1), np.zeros(2, bool))
-    np.testing.assert_allclose(dirt.shares(named)[0], 1)
+    np.testing.assert_allclose(dirt.books["wiped"], 1)
     dirt.update(under, np.zeros(2), np.array([True, False]))
-    areas = cell_areas()
-    np.testing.assert_allclose(dirt.shares(named)[0], [areas[0].sum() / areas[[0, 2]].sum(), 1])
+    np.testing.assert_allclose(dirt.books["wiped"], [areas[0].sum() / areas[[0, 2]].sum(), 1])
     dirt.update(under, np.full(2, 0.1), np.array([True, False]))  # wiped again, it does not come back
-    np.testing.assert_allclose(dirt.shares(named)[0], 1)
+    np.testing.assert_allclose(dirt.books["wiped"], 1)
+
+
+def test_clean_tables_have_nothing_to_spoil() -> None:
+    dirt = Dirt(xp, 1)
+    dirt.update(nowhere()[:1], np.ones(1), np.ones(1, bool))
+    assert dirt.books["wiped"][0] == 0
+    assert dirt.books["spared"][0] == 1

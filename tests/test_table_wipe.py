@@ -33,8 +33,8 @@ def wipe(worlds: Worlds, stain: int, press_n: float = 8.0) -> StepResult:
     assert isinstance(task, TableWipe)
     pad, view = Pad(worlds.engine), worlds.engine.view
     body, joint = worlds.model.body("cloth").id, worlds.model.joint("cloth")
-    cells = task.parameters()["cell_pos_w"][0, stain]
-    middle, z = (cells.min(axis=0) + cells.max(axis=0)) / 2, part(worlds, "table_z")[0, 0]
+    cells = task.parameters()["cell_xy_w"][0, :, stain]
+    middle, z = (cells.min(axis=1) + cells.max(axis=1)) / 2, part(worlds, "table_z")[0, 0]
     pad.place(0, (*middle, z), 0.0)
     view("qvel")[0, joint.dofadr[0] : joint.dofadr[0] + 6] = 0
     task.parameters()["pad_xy_w"][0] = middle  # it was set there, not dragged
@@ -79,12 +79,13 @@ def test_stains_are_apart_and_dirty_where_they_should_be() -> None:
         assert len(dirty) == worlds.variation_of(world)["stains"]
         for a in dirty:
             for b in dirty[dirty > a]:
-                gaps = np.linalg.norm(goal["cell_pos_w"][world, a, :, None] - goal["cell_pos_w"][world, b], axis=-1)
+                one, other = goal["cell_xy_w"][world, :, a], goal["cell_xy_w"][world, :, b]
+                gaps = np.linalg.norm(one[:, :, None] - other[:, None], axis=0)
                 assert gaps.min() > 0.06
     areas, named = part(worlds, "dirt_cm2"), part(worlds, "dirt_named")
     assert ((areas > 0) | (named == 0)).all()
     assert areas.max() < 100
-    low, high = part(worlds, "dirt_low_pos_w"), part(worlds, "dirt_high_pos_w")
+    low, high = part(worlds, "dirt_low_xy_w"), part(worlds, "dirt_high_xy_w")
     assert (high >= low).all()
     assert (high - low).max() < 0.12
 

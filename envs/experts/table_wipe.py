@@ -79,12 +79,12 @@ def _handle_yaw(xp: Any, rot6d: Array) -> Array:
 def _stroke(xp: Any, state: dict[str, Array]) -> Stroke:
     """Over the nearest of the stains that are named and not clean."""
     pad, stains = state["pad_pos_w"], state["dirt_named"].shape[1]
-    low, high = (xp.reshape(state[f"dirt_{end}_pos_w"], (-1, stains, 2)) for end in ("low", "high"))
+    low, high = (xp.reshape(state[f"dirt_{end}_xy_w"], (-1, 2, stains)) for end in ("low", "high"))
     wanted = (state["dirt_named"] > 0) & (state["dirt_cm2"] > 0)
-    away = (low + high) / 2 - pad[:, None, :2]
-    nearest = xp.argmin(xp.where(wanted, dot(away, away), 99.0), axis=1)
-    chosen = xp.where((xp.arange(stains) == nearest[:, None])[..., None], 1.0, 0.0)  # (n, S, 1)
-    low, high = (sum(chosen[:, k] * corner[:, k] for k in range(stains)) for corner in (low, high))  # (n, 2)
+    away = (low + high) / 2 - pad[:, :2, None]
+    distance2 = xp.where(wanted, away[:, 0] * away[:, 0] + away[:, 1] * away[:, 1], 99.0)
+    chosen = xp.where(xp.arange(stains) == xp.argmin(distance2, axis=1)[:, None], 1.0, 0.0)[:, None]  # (n, 1, S)
+    low, high = dot(low, chosen), dot(high, chosen)  # (n, 2)
     room = xp.maximum(high[:, 0] - low[:, 0] - LANE_M, xp.zeros_like(low[:, 0])) / 2
     middle_x = (low[:, 0] + high[:, 0]) / 2  # of one lane, or of the nearer of two
     lane_x = xp.minimum(xp.maximum(pad[:, 0], middle_x - room), middle_x + room)

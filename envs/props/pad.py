@@ -6,12 +6,9 @@ arm that presses a rigid block would go from no force to too much within a milli
 
 from __future__ import annotations
 
-from typing import Any
-
 import mujoco
 import numpy as np
 
-from embodied.arrays import dot
 from embodied.core import Array
 from embodied.envs.props.shapes import VISUAL_GROUP, Vector, add_box
 from embodied.envs.props.table import TABLE
@@ -145,12 +142,12 @@ class Pad:
         """(N,) strongest force between pad and table at any physics step of the last 50 ms."""
         return self._force.peak_n()
 
-    def under(self, points_w: Array) -> Array:
-        """(N, s, k) bool, which of the points (N, s, k, 2) in the world lie under the cloth."""
-        xp: Any = self._engine.xp
-        pos, rotation, _ = self.pose()
-        offset = points_w - pos[:, None, None, :2]
-        along, across = (dot(offset, rotation[:, None, None, k : k + 2]) for k in (0, 3))
+    def under(self, xy_w: Array) -> Array:
+        """(N, s, k) bool, which of the points (N, 2, s, k) in the world lie under the cloth."""
+        xp, view = self._engine.xp, self._engine.view
+        pos, rotation = view("xpos")[:, self._body, None, None], view("xmat")[:, self._body, None, None]
+        x, y = xy_w[:, 0] - pos[..., 0], xy_w[:, 1] - pos[..., 1]
+        along, across = (x * rotation[..., k] + y * rotation[..., 3 + k] for k in (0, 1))
         return (xp.abs(along) < HALF_M[0]) & (xp.abs(across) < HALF_M[1])
 
     def mat_w(self) -> Array:

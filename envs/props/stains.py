@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from embodied.arrays import columns
 from embodied.core import Array
 from embodied.envs.props.shapes import VISUAL_GROUP, Vector
 from embodied.sim.engine import Engine
 
-RINGS = ((0.0, 0.36, 1), (0.36, 0.68, 4), (0.68, 1.0, 6))  # of a blob: from, to (share of its radius), cells
+RINGS = ((0.0, 0.36, 2), (0.36, 0.68, 4), (0.68, 1.0, 6))  # of a blob: from, to (share of its radius), cells
 CELLS = sum(cells for *_, cells in RINGS)
 SMALL_CELLS = RINGS[0][2] + RINGS[1][2]  # a small stain is the inner rings alone
 STEPS = 24  # around a blob
@@ -101,6 +102,7 @@ class Stains:
         self._engine, model = engine, engine.model
         self._bodies = [model.body(name).id for name in STAINS]
         self._geoms = [model.geom(f"{name}_{k}").id for name in STAINS for k in range(CELLS)]
+        self._columns = columns(self._geoms)
         self._middles = cell_middles()
         for field in ("body_pos", "body_quat", "geom_rgba"):
             engine.vary(field)
@@ -121,4 +123,4 @@ class Stains:
         """Draws what is left (N, S * C), in [0, 1], of all cells."""
         xp, rgba = self._engine.xp, self._engine.vary("geom_rgba")
         alpha = xp.where(left > 0, FAINT + (FRESH - FAINT) * left, 0.0)
-        rgba[:, self._geoms, 3] = xp.astype(alpha, rgba.dtype)
+        rgba[:, self._columns, 3] = xp.astype(alpha, rgba.dtype)

@@ -28,7 +28,7 @@ WIPED, SPARED = 0.95, 0.90  # share of the named stains' area that must go, and 
 PUSH_TICKS = 80
 ALOOF_M = 0.15  # nobody shoves a pad that the hand is nearer to
 SPILL_AT = 0.4  # share wiped, if it is not time before
-MOST_N = 100.0  # that the state shows
+MOST_N = 100.0  # that is told from more
 TABLE_XY = np.array([TABLE.x, TABLE.y])
 S = len(STAINS)
 
@@ -39,7 +39,7 @@ class TableWipe:
     state_layout = Layout(
         (
             ("pad_pos_w", 3), ("pad_rot6d", 6), ("pad_vel_w", 3), ("pad_force", 2), ("table_z", 1), ("mat_pos_w", 2),
-            ("dirt_cm2", S), ("dirt_named", S), ("dirt_low_pos_w", 2 * S), ("dirt_high_pos_w", 2 * S),
+            ("dirt_cm2", S), ("dirt_named", S), ("dirt_low_xy_w", 2 * S), ("dirt_high_xy_w", 2 * S),
         )
     )  # fmt: skip
 
@@ -50,7 +50,6 @@ class TableWipe:
         self._fingers = [int(engine.model.joint(name).qposadr[0]) for name in robot.gripper_joints]
         self._goal = {
             **self._dirt.books,
-            "named": xp.zeros((n, S)),  # 1 for stains to wipe, 0 for those to spare
             "pad_xy_w": xp.zeros((n, 2)),  # at the last control step
             "peak_n": xp.zeros(n),  # strongest force of the pad on the table so far
             "push": xp.zeros((n, 2)),  # N on the pad for a while from push_tick on
@@ -64,7 +63,7 @@ class TableWipe:
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
         drawn, goal = draw_start(seed, variation), self._goal
         self._dirt.clear(world)
-        goal["named"][world], goal["peak_n"][world], goal["push"][world] = 0.0, 0.0, drawn["push_n"]
+        goal["peak_n"][world], goal["push"][world] = 0.0, drawn["push_n"]
         goal["push_tick"][world], goal["spill_tick"][world] = (int(s * PHYSICS_HZ) for s in drawn["event_s"])
         for k in range(len(drawn["kind"])):
             self._lay_stain(world, k, drawn)
@@ -84,8 +83,8 @@ class TableWipe:
         at = PLACES_XY[drawn["place"][k]] + drawn["offset"][2 * k : 2 * k + 2] - TABLE_XY
         cells_w = self._stains.place(world, blob, at, drawn["turn"][k]) + TABLE_XY
         self._stains.paint(world, blob, rgb)
-        self._dirt.lay(world, blob, cells_w, rub_m * drawn["stickiness"])
-        self._goal["named"][world, blob], size = drawn["named"][k], SMALL_CELLS if drawn["small"][k] else CELLS
+        self._dirt.lay(world, blob, cells_w, rub_m * drawn["stickiness"], drawn["named"][k])
+        size = SMALL_CELLS if drawn["small"][k] else CELLS
         if k < drawn["stains"]:
             self._dirt.dirty(world, blob, size)
         elif drawn["spilled"]:
@@ -95,33 +94,33 @@ class TableWipe:
         xp, goal, pad = self._engine.xp, self._goal, self._pad
         pushing = (tick >= goal["push_tick"]) & (tick < goal["push_tick"] + PUSH_TICKS) & (self._reach_m() > ALOOF_M)
         pad.push(xp.where(pushing[:, None], goal["push"], 0.0))
-        force, xy = pad.force_n(), pad.pose()[0][:, :2]
+        force, xy = self._force_n(), pad.pose()[0][:, :2]
         way = xy - goal["pad_xy_w"]
         rubbed = xp.where(force > RUBBING_N, xp.sqrt(dot(way, way)), 0.0)
-        spilling = (tick >= goal["spill_tick"]) | (self._dirt.shares(goal["named"])[0] > SPILL_AT)
-        self._stains.show(self._dirt.update(pad.under(goal["cell_pos_w"]), rubbed, spilling))
+        spilling = (tick >= goal["spill_tick"]) | (goal["wiped"] > SPILL_AT)
+        self._stains.show(self._dirt.update(pad.under(goal["cell_xy_w"]), rubbed, spilling))
         goal["pad_xy_w"][...], goal["peak_n"][...] = xy, xp.maximum(goal["peak_n"], force)
 
     def state(self) -> Array:
-        xp, pad = self._engine.xp, self._pad
-        force = xp.stack([pad.force_n(), self._peak_n()], axis=1)
-        left = self._dirt.areas()[0]
-        named = xp.where(left > 0, self._goal["named"], 0.0)
-        boxes = [xp.reshape(corner, (-1, 2 * S)) for corner in self._dirt.boxes_w()]
-        felt = [xp.where(force < MOST_N, force, MOST_N), self._table.top_z_w()[:, None]]
-        return xp.concat([*pad.pose(), *felt, pad.mat_w(), 1e4 * left, named, *boxes], axis=1)
+        xp, pad, goal, force = self._engine.xp, self._pad, self._goal, self._force_n()
+        felt = xp.stack([force, xp.maximum(goal["peak_n"], force), self._table.top_z_w()], axis=1)
+        named = xp.where(goal["left_m2"] > 0, goal["named"], 0.0)
+        boxes = [xp.reshape(goal[corner], (-1, 2 * S)) for corner in ("low_xy_w", "high_xy_w")]
+        return xp.concat([*pad.pose(), felt, pad.mat_w(), 1e4 * goal["left_m2"], named, *boxes], axis=1)
 
     def judge(self) -> Outcome:
-        xp, (wiped, spared) = self._engine.xp, self._dirt.shares(self._goal["named"])
-        gentle, pos_w = self._peak_n() <= FORCE_LIMIT_N, self._pad.pose()[0]
+        xp, goal, pos_w = self._engine.xp, self._goal, self._pad.pose()[0]
+        gentle = xp.maximum(goal["peak_n"], self._force_n()) <= FORCE_LIMIT_N
         fallen = pos_w[:, 2] < TABLE.top_z - 0.1
-        success = (wiped >= WIPED) & (spared >= SPARED) & gentle & ~fallen
-        progress = xp.where(success, 1.0, self._hand() + 0.65 * wiped * spared)
-        lost, dropped = ~gentle | (spared < SPARED) | fallen, xp.astype(fallen, xp.int64)
-        return Outcome(progress, success, progress, lost, dropped)
+        spoilt = ~gentle | (goal["spared"] < SPARED) | fallen
+        success = (goal["wiped"] >= WIPED) & ~spoilt
+        progress = xp.where(success, 1.0, self._hand() + 0.65 * goal["wiped"] * goal["spared"])
+        return Outcome(progress, success, progress, spoilt, dropped=xp.astype(fallen, xp.int64))
 
-    def _peak_n(self) -> Array:
-        return self._engine.xp.maximum(self._goal["peak_n"], self._pad.force_n())
+    def _force_n(self) -> Array:
+        """(N,) of the pad on the table, as far as it matters."""
+        force = self._pad.force_n()
+        return self._engine.xp.where(force < MOST_N, force, MOST_N)
 
     def _reach_m(self) -> Array:
         """(N,) from the hand to the middle of the handle."""
