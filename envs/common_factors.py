@@ -81,9 +81,9 @@ class CommonFactors:
         self._views(world, drawn)
         self._dynamics(world, drawn)
         body = self._body_start.copy()
-        if self._robot.drives:
-            drawn["base_start"] = variation.draws(seed, "base_start", len(self._robot.base_joints))
-            body[: len(self._robot.base_joints)] += drawn["base_start"]
+        drawn["base_start"] = variation.draws(seed, "base_start", 3)  # of use to robots that drive
+        driven = len(self._robot.base_joints)
+        body[:driven] += drawn["base_start"][:driven]
         home = np.asarray(self._robot.home) + np.asarray(drawn["joint_start"])
         self._engine.view("qpos")[world, self._qpos] = np.concatenate([body, home])
         self._engine.view("qpos")[world, self._fingers] = self._robot.gripper_width_m / len(self._fingers)

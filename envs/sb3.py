@@ -93,8 +93,7 @@ def flat(parts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_world(info: dict[str, Any], world: int) -> dict[str, Any]:
-    return {
-        "is_success": bool(info["is_success"][world]),
-        "progress": float(info["progress"][world]),
-        "fault": info["fault"][world],
-    }
+    """What Gymnasium's infos for vectors say of one world, as a single environment would say it."""
+    names = [name for name in info if not name.startswith(("_", "final_")) and info[f"_{name}"][world]]
+    values = {name: info[name][world] for name in names}
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()}

@@ -15,6 +15,8 @@ from embodied.errors import unknown
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
+OWN_CAMERAS = ("wrist", "head")  # names of cameras on robots
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -74,6 +76,10 @@ class TaskSpec:
     stages: tuple[TaskStage, ...] = ()
     base_start: tuple[float, float, float] = (-0.6, -0.35, 0.0)  # x, y in m and yaw in rad of a robot that drives
     driving_s: float = 5.0  # that its horizon is longer by
+
+    def cameras_for(self, robot: Robot) -> tuple[str, ...]:
+        """The task's cameras, without those of robots' own that this one lacks."""
+        return tuple(name for name in self.cameras if name not in OWN_CAMERAS or name in robot.cameras)
 
     def horizon_for(self, robot: Robot) -> float:
         """Seconds that an episode may take."""

@@ -63,6 +63,7 @@ class Worlds:
         self.config, self.num_worlds = config, num_worlds
         self.spec = get_task(config.task)
         self.robot = self._choose_robot(config.robot)
+        self._task_cameras = self.spec.cameras_for(self.robot)
         self.model = with_safety_sensors(self.spec.build(self.robot), self.robot).compile()
         self.engine = CpuEngine(self.model, num_worlds, config.num_threads)
         self.task = self.spec.bind(self.engine, self.robot)
@@ -75,7 +76,7 @@ class Worlds:
         self._safety = SafetySignals(self.engine, self.robot)
         self.agent_layout: Layout = self.proprioception.layout
         self.state_layout: Layout = self.task.state_layout
-        self._common = CommonFactors(self.engine, self.robot, self.spec.cameras, self.spec.base_start)
+        self._common = CommonFactors(self.engine, self.robot, self._task_cameras, self.spec.base_start)
         self._feed = CameraFeed(self.engine, self._camera_names(), config.image_size, config.camera_hz)
         self._portraits: dict[tuple[int, int], Camera] = {}
         self.horizon_s = config.horizon_s or self.spec.horizon_for(self.robot)
@@ -117,7 +118,7 @@ class Worlds:
     def _camera_names(self) -> tuple[str, ...]:
         names = self.config.cameras
         if names is None:
-            names = self.spec.cameras if self.config.obs != "state" else ()
+            names = self._task_cameras if self.config.obs != "state" else ()
         available = [self.model.camera(i).name for i in range(self.model.ncam)]
         for name in names:
             if name not in available:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from embodied.envs.config import EnvConfig
 from embodied.envs.scenes.parcel_station import BELT, BIN, PARCELS, SCANNER
 from embodied.envs.tasks.parcel_sort import PASSED_Y_W, ParcelSort
+from embodied.envs.tasks.parcel_sort_rate import units_per_hour
 from embodied.envs.tasks.parcel_sort_start import AT_LEAST_M, draw_start
 from embodied.envs.tasks.parcel_sort_table import COLOURS, TABLE, TRAIN_SENTENCES
 from embodied.envs.variation import LEVELS, SPLITS, Variation
@@ -239,3 +242,9 @@ def test_the_expert_turns_parcels_whose_label_is_on_an_end(robot: str) -> None:
     results = rollout(worlds, make_policy("expert", worlds), [7, 8, 9, 10])
     assert all(result.success_at_end for result in results)
     assert all(result.dropped == 0 for result in results)
+    assert 200 < units_per_hour(results) < 1200
+    failed = replace(results[0], time_to_success_s=None, duration_s=3600.0)
+    done = replace(results[0], time_to_success_s=36.0, variation={"wanted": [True, False, True]})
+    assert units_per_hour([done]) == pytest.approx(200)
+    assert units_per_hour([done, failed]) == pytest.approx(2 / 1.01)
+    assert units_per_hour([]) == 0

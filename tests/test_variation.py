@@ -29,6 +29,14 @@ WITHOUT_HELD_OUT = {  # variables whose every value must be seen in training: co
     "ToteTransfer": {"totes", "same_colour", "target", "slot"},
     "TableWipe": {"stains", "blob", "small", "place", "request", "target"},
     "DrawerTidy": {"things", "order", "named", "named_by", "target", "drawer"},
+    "ValveTurn": {"valves", "same_colour", "start_angle", "named_by", "target"},
+    "PanelReset": {"decoys"},
+    "ParcelSort": {"parcels", "label", "parcel_bin", "named"},
+}
+CUT = {  # variables of which the episode records what it uses of the drawn value: as many as there are things
+    "ValveTurn": {"order"},
+    "PanelReset": {"decoys", "systems"},
+    "ParcelSort": {"named"},
 }
 TABLE = (
     Variable("mass", "objects", "kg", fixed(1.0), Interval(0.9, 1.1), Interval(0.5, 1.5), Interval(1.5, 2.0)),
@@ -137,7 +145,8 @@ def test_what_worlds_draw_is_json_and_in_range(task: str, level: str) -> None:
         drawn = json.loads(json.dumps(worlds.variation_of(world)))
         assert set(ranges) <= set(drawn)
         assert drawn["instruction"] == worlds.instructions[world]
-        for name, allowed in ranges.items():
+        for name in ranges.keys() - CUT.get(task, set()):
+            allowed = ranges[name]
             values = drawn[name] if isinstance(drawn[name], list) else [drawn[name]]
             assert all(within(value, allowed) for value in values)
 

@@ -57,7 +57,7 @@ def top_grasp(pos_w: Array, rot6d: Array, size: Array, is_round: Array, others_w
     raised = xp.maximum(_above_neighbours(xp, pos_w, yaw, others_w, table_z_w), lowest)  # (n, 5)
     highest = (top + FINGER_TIP_M - LEAST_GRIP_M)[:, None]
     refused = xp.where(span > WIDEST_M, 2.0, xp.where(raised > highest, 1.0, 0.0))
-    score = _room(xp, pos_w, yaw, span, others_w) - (raised - lowest) - TURN_COST * xp.abs(yaw) - refused
+    score = _room(xp, pos_w, yaw, span, others_w) - span - (raised - lowest) - TURN_COST * xp.abs(yaw) - refused
     best = xp.argmax(score, axis=1)
     return TopGrasp(
         pos_w=xp.stack([pos_w[:, 0], pos_w[:, 1], xp.minimum(raised, highest)[rows, best]], axis=1),
@@ -88,7 +88,7 @@ def _hand_yaw(xp: Any, x: Array, y: Array) -> Array:
 
 
 def _room(xp: Any, pos_w: Array, yaw: Array, span: Array, others_w: Array) -> Array:
-    """(n, 5) m from the fingers to the nearest neighbour's middle."""
+    """(n, 5) m from the fingers to the nearest neighbour's middle, as far as more is better."""
     aside = xp.stack([xp.sin(yaw), -xp.cos(yaw)], axis=2) * (span / 2 + FINGER_M)[:, :, None]  # (n, 5, 2)
     room = xp.full_like(yaw, ROOM_M)
     for side in (-1.0, 1.0):
