@@ -20,7 +20,7 @@ from embodied.envs.registry import get_task, task_names
 from embodied.errors import EmbodiedError
 from tests.ground import TOTE_TRANSFER, shorten_horizon
 
-SUBJECT = Subject("Turn", "arm", "abc", {"mujoco": "3.17.0"})
+SUBJECT = Subject("Turn", "arm", "code", "abc", {"mujoco": "3.17.0"})
 OTHER = replace(SUBJECT, robot="rover")
 SUCCESS = Success(SUBJECT, "L2", 100, wilson(48, 50), (4.0, 5.04, 6.0), (103, 149), {"diverged": 1}, 33.3)
 COST = Cost(SUBJECT, 21.26, 8, 91.4, 420.0)
@@ -54,6 +54,7 @@ def test_questions_come_with_the_costs_first() -> None:
         replace(ASKED, seeds=range(50)),
         replace(ASKED, subject=OTHER),
         replace(ASKED, subject=replace(SUBJECT, model_hash="xyz")),
+        replace(ASKED, subject=replace(SUBJECT, code_hash="edited")),
         replace(ASKED, subject=replace(SUBJECT, versions={"mujoco": "3.18.0"})),
         Question(OTHER),
     ],

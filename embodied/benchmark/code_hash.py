@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 
-def code_hash(modules: Iterable[str]) -> str:
-    """SHA-256 of modules and of all that they import from their own top packages, also through others.
+def code_hash(modules: Iterable[str], without: Collection[str] = ()) -> str:
+    """SHA-256 of modules and of all but some that they import from their own top packages, also through others.
 
     What is imported only when needed, or for types alone, does not count; nor do comments, docstrings and layout.
     """
@@ -20,7 +20,8 @@ def code_hash(modules: Iterable[str]) -> str:
     while waiting:
         name = waiting.pop()
         seen.add(name)
-        waiting |= {found for found in _imports(name) if found.partition(".")[0] in packages} - seen
+        found = {found for found in _imports(name) if found.partition(".")[0] in packages}
+        waiting |= found - seen - set(without)
     meanings = "\n".join(f"{name} {_meaning(name)}" for name in sorted(seen))
     return hashlib.sha256(meanings.encode()).hexdigest()
 

@@ -5,18 +5,23 @@ A survey is a set of findings, each of which can be made apart from the others, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
+from embodied.benchmark.code_hash import code_hash
 from embodied.benchmark.evaluation import Place, Timing, Trial, measure, plan_trials
 from embodied.benchmark.results import Cell, summarize
 from embodied.benchmark.statistics import Rate
 from embodied.benchmark.throughput import bench_config, frames, physics, stepping
+from embodied.envs import registry
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_task
 from embodied.envs.variation import LEVELS
 from embodied.envs.worlds import Worlds
 from embodied.errors import unknown
+from embodied.policies import catalog
+from embodied.rollout import rollout
 from embodied.rollout.shards import Stage, Workers
 
 SURVEYED_WORLDS = 16  # whose speed is given
@@ -29,6 +34,7 @@ class Subject:
 
     task: str
     robot: str
+    code_hash: str
     model_hash: str
     versions: dict[str, str]
 
@@ -36,9 +42,11 @@ class Subject:
     def now(cls, task: str, robot: str) -> Subject:
         """As they are."""
         worlds = Worlds(EnvConfig(task, robot=robot))
-        facts = worlds.metadata()
+        facts, spec = worlds.metadata(), worlds.spec
         worlds.close()
-        return cls(task, robot, facts["model_hash"], facts["versions"])
+        made_of = (_module(part) for part in (spec.build, spec.bind, spec.expert, worlds.robot.build))
+        code = code_hash((*made_of, rollout.__name__, catalog.__name__), without=(registry.__name__,))
+        return cls(task, robot, code, facts["model_hash"], facts["versions"])
 
     @property
     def pair(self) -> Pair:
@@ -113,6 +121,12 @@ class Survey:
     def with_answer(self, question: Question, finding: Success | Cost) -> Survey:
         """With the finding, in place of an older one."""
         return replace(self, findings=(*self.without([question]).findings, finding))
+
+
+def _module(part: Callable[..., object]) -> str:
+    """Where a function or class is written, also one that some arguments are already given to."""
+    whole = part.func if isinstance(part, partial) else part
+    return whole.__module__
 
 
 def choose_pairs(tasks: Sequence[str], robots: Sequence[str] | None) -> list[Pair]:

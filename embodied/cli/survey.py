@@ -32,8 +32,8 @@ from embodied.rollout.shards import Workers
 HELP = """Measure the training ground: how often each task's expert succeeds with each robot at each level, with 95%
 intervals, and what each task costs. Writes a page of tables, and beside it a JSON file that has the failed seeds too.
 
-Each figure is kept as soon as it is there. --resume measures what is missing, or was measured on another model or
-version; --overwrite measures what is asked anew, and keeps what is not asked."""
+Each figure is kept as soon as it is there. --resume measures what is missing, or was measured with other code or
+versions; --overwrite measures what is asked anew, and keeps what is not asked."""
 EXAMPLE = """embodied survey
   embodied survey --task ToteTransfer --level L4 --episodes 50 --no-costs -o runs/survey.md"""
 LEVELS = ("L2", "L3", "L4")
