@@ -193,7 +193,7 @@ def _pick(xp: Any, scene: Scene, grasp: TopGrasp) -> Step:
     error = scene.tcp - grasp.pos_w
     on = ready & (dot(error[:, :2], error[:, :2]) < ON_M**2) & (xp.abs(error[:, 2]) < ON_M)
     low = scene.tcp[:, 2] < CLEAR_Z_W - LOW_M
-    wide = xp.where(low & ~ready, scene.width + EASE_M, WIDTH_M)  # it may come up from between things
+    wide = xp.where(low & ~ready, scene.width + EASE_M, grasp.opening)  # it may come up from between things
     skill = xp.where(ready, SKILLS.index("grasp"), xp.where(low, SKILLS.index("retreat"), SKILLS.index("reach")))
     return Step(~scene.held & ~scene.all_in, skill, pos, yaw, xp.where(on, 0.0, wide))
 

@@ -89,8 +89,10 @@ class Bins:
         self._shells = [model.geom(f"{place.name}_shell_0").id for place in places]
         self._nominal = np.array([(place.x, place.y, size.floor_z) for place in places])  # (B, 3)
         yaw = np.array([place.yaw for place in places])
-        self._along = xp.asarray(np.stack([np.cos(yaw), np.sin(yaw)], axis=1))  # (B, 2)
-        self._across = xp.asarray(np.stack([-np.sin(yaw), np.cos(yaw)], axis=1))
+        cos, sin = np.cos(yaw), np.sin(yaw)
+        self._of_x = xp.asarray(np.stack([cos, -sin], axis=1))  # (B, 2) of the bins' own axes, the world's x and y
+        self._of_y = xp.asarray(np.stack([sin, cos], axis=1))
+        self._half = xp.asarray([size.depth / 2, size.width / 2])
         for field in ("body_pos", "geom_rgba"):
             engine.vary(field)
 
@@ -110,7 +112,6 @@ class Bins:
         """(N, P, B) bool, whether points (N, P, 3) lie between the walls of each bin, below its rim."""
         xp, size = self._engine.xp, self._size
         offset = points_w[:, :, None, :] - self.floors_w()[:, None, :, :]  # (N, P, B, 3)
-        x, y, z = offset[..., 0], offset[..., 1], offset[..., 2]
-        depth = xp.abs(x * self._along[:, 0] + y * self._along[:, 1])
-        width = xp.abs(x * self._across[:, 0] + y * self._across[:, 1])
-        return (depth < size.depth / 2) & (width < size.width / 2) & (z > -0.005) & (z < size.height)
+        own = xp.abs(offset[..., :1] * self._of_x + offset[..., 1:2] * self._of_y)  # (N, P, B, 2)
+        beside, z = own < self._half, offset[..., 2]
+        return beside[..., 0] & beside[..., 1] & (z > -0.005) & (z < size.height)

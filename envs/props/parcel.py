@@ -79,7 +79,7 @@ class Parcels:
         self._geoms = [[model.geom(f"{name}_{part}").id for part in PARTS] for name in names]
         self._qpos = [int(model.joint(name).qposadr[0]) for name in names]
         qvel = [int(model.joint(name).dofadr[0]) for name in names]
-        self._qvel = [[a + k for k in range(3)] for a in qvel]  # (K, 3)
+        self._qvel = xp.asarray([[a + k for k in range(3)] for a in qvel])  # (K, 3)
         self._rows, self._body_ids = xp.arange(engine.num_worlds), xp.asarray(self._bodies)
         for field in ("geom_pos", "geom_size", "geom_rgba", "body_mass", "body_inertia", "body_gravcomp"):
             engine.vary(field)
@@ -95,8 +95,7 @@ class Parcels:
 
     def velocities_w(self) -> Array:
         """(N, K, 3) m/s."""
-        qvel = self._engine.view("qvel")
-        return self._engine.xp.stack([qvel[:, ids] for ids in self._qvel], axis=1)
+        return self._engine.view("qvel")[:, self._qvel]
 
     def push(self, parcel: Array, force_n: Array) -> None:
         """Pushes each world's `parcel` (N,) with a horizontal force (N, 2) in N until told otherwise."""

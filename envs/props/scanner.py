@@ -70,8 +70,8 @@ class Scanner:
         self._engine, self._place, model, xp = engine, place, engine.model, engine.xp
         self._body = model.body(NAME).id
         self._lamp, self._beam = model.geom(f"{NAME}_lamp").id, model.geom(f"{NAME}_beam").id
-        self._along = xp.asarray([np.cos(place.yaw), np.sin(place.yaw)])
-        self._across = xp.asarray([-np.sin(place.yaw), np.cos(place.yaw)])
+        cos, sin = float(np.cos(place.yaw)), float(np.sin(place.yaw))
+        self._of_x, self._of_y = xp.asarray([cos, -sin]), xp.asarray([sin, cos])  # of its own axes, the world's x and y
         self._waiting, self._read = xp.asarray(WAITING), xp.asarray(READ)
         for field in ("body_pos", "geom_rgba"):
             engine.vary(field)
@@ -88,9 +88,8 @@ class Scanner:
     def over(self, points_w: Array) -> Array:
         """(N, P) bool, whether points (N, P, 3) are above the plate."""
         xp, offset = self._engine.xp, points_w - self.plate_w()[:, None, :]
-        along = offset[..., 0] * self._along[0] + offset[..., 1] * self._along[1]
-        across = offset[..., 0] * self._across[0] + offset[..., 1] * self._across[1]
-        return (xp.abs(along) < self._place.half) & (xp.abs(across) < self._place.half)
+        own = xp.abs(offset[..., :1] * self._of_x + offset[..., 1:2] * self._of_y)  # (N, P, 2)
+        return xp.maximum(own[..., 0], own[..., 1]) < self._place.half
 
     def darken(self, world: int) -> None:
         """The lamp of one world as if nothing had been read."""

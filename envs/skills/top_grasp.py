@@ -20,6 +20,7 @@ ROOM_M = 0.075  # from a finger's middle to a neighbour's: more is not better
 NEIGHBOUR_M = 0.033  # half of how wide neighbours are
 OVERHANGS = ((0.102, -0.032, 0.032, 0.035), (0.045, 0.032, 0.072, 0.052))  # of palm and camera: half of their width
 # along the opening, from where to where across it, their height above the tool centre point; m
+OPEN_M, SLACK_M, AMPLE_M = 0.080, 0.024, 0.065  # between open fingers; more than the span where there is less room
 LEAST_GRIP_M = 0.008  # of the pads on the thing
 
 
@@ -30,6 +31,7 @@ class TopGrasp:
     pos_w: Array  # (n, 3) of the tool centre point
     yaw: Array  # (n,) of the hand, rad
     span: Array  # (n,) m between the pads
+    opening: Array  # (n,) m to come down with: wide, or little more than the span where neighbours are near
     bottom_z: Array  # (n,) of the thing
     top_z: Array  # (n,)
 
@@ -57,12 +59,14 @@ def top_grasp(pos_w: Array, rot6d: Array, size: Array, is_round: Array, others_w
     raised = xp.maximum(_above_neighbours(xp, pos_w, yaw, others_w, table_z_w), lowest)  # (n, 5)
     highest = (top + FINGER_TIP_M - LEAST_GRIP_M)[:, None]
     refused = xp.where(span > WIDEST_M, 2.0, xp.where(raised > highest, 1.0, 0.0))
-    score = _room(xp, pos_w, yaw, span, others_w) - span - (raised - lowest) - TURN_COST * xp.abs(yaw) - refused
+    room = _room(xp, pos_w, yaw, span, others_w)
+    score = room - span - (raised - lowest) - TURN_COST * xp.abs(yaw) - refused
     best = xp.argmax(score, axis=1)
     return TopGrasp(
         pos_w=xp.stack([pos_w[:, 0], pos_w[:, 1], xp.minimum(raised, highest)[rows, best]], axis=1),
         yaw=yaw[rows, best],
         span=span[rows, best],
+        opening=xp.where(room < AMPLE_M, xp.minimum(span + SLACK_M, xp.full_like(span, OPEN_M)), OPEN_M)[rows, best],
         bottom_z=bottom,
         top_z=top,
     )

@@ -115,9 +115,10 @@ class ParcelSort:
         taken = present & ~wanted & (~on_belt | held)  # though it was to be left
         fallen = present & (pos[..., 2] < FLOOR_Z_W)
         passed = wanted & on_belt & (pos[..., 1] > PASSED_Y_W)
-        share = xp.where(wanted, xp.where(right, 1.0, facts.stage()), 0.0) - xp.where(taken, 1.0, 0.0)
+        share = xp.where(wanted, xp.where(right, 1.0, facts.stage(held)), 0.0) - xp.where(taken, 1.0, 0.0)
         ones = xp.ones_like(share)
-        progress = xp.clip(dot(share, ones) / xp.maximum(dot(goal["wanted"], ones), ones[:, 0]), 0.0, 1.0)
+        mean = dot(share, ones) / xp.maximum(dot(goal["wanted"], ones), ones[:, 0])
+        progress = (mean + xp.abs(mean)) / 2  # no less than 0
         success = xp.all(right | ~wanted, axis=1) & ~xp.any(taken, axis=1)
         dropped = xp.astype(dot(xp.where(fallen, 1.0, 0.0), ones), xp.int64)
         lost = xp.any(fallen | passed, axis=1)

@@ -20,7 +20,7 @@ LABEL_UP_COS = float(np.cos(np.deg2rad(12)))
 STILL_M_S, CLEAR_M = 0.03, 0.07  # of a parcel; of the hand, from the label that it must not hide
 FLAT_M = 0.006  # between a parcel's underside and the plate
 OPEN_M, AROUND_M = 0.074, 0.005  # width of a gripper that holds nothing; how far around a parcel it may still be held
-REACH_M, BRING_M = 0.5, 0.6  # from where the reward begins to feel a way
+NEAR_M, FAR_M = 0.06, 0.5  # where the reward of a way is all of it; how much further a tenth
 
 
 class Facts:
@@ -76,21 +76,17 @@ class Facts:
         own_axes = xp.permute_dims(self.parcels.rotations(), (0, 1, 3, 2))  # rows are the parcels' axes
         inside = xp.abs(dot(own_axes, self._to_hand()[:, :, None, :])) < self._goal["size"] / 2 + AROUND_M
         width = sum(self._engine.view("qpos")[:, finger] for finger in self._fingers)
-        return xp.all(inside, axis=2) & (width[:, None] < OPEN_M)
+        return inside[..., 0] & inside[..., 1] & inside[..., 2] & (width[:, None] < OPEN_M)
 
     def on_belt(self) -> Array:
         """(N, K) bool, over the belt, not beside or below it."""
         xp, pos = self._engine.xp, self.parcels.positions_w()
         return (xp.abs(pos[..., 0] - BELT.x) < BELT.width / 2) & (pos[..., 2] > BELT.top_z)
 
-    def stage(self) -> Array:
+    def stage(self, held: Array) -> Array:
         """(N, K) below 1 of a parcel on its way: reach, hold, bring to the plate, read, bring to the bin."""
-        xp, pos, held = self._engine.xp, self.parcels.positions_w(), self.held()
-        ways = (self._to_hand(), self.scanner.plate_w()[:, None, :] - pos, self.bin_w() - pos)
-        reach, plate, near_bin = (
-            tolerance(xp.sqrt(dot(way, way)), 0.06, margin)
-            for way, margin in zip(ways, (REACH_M, REACH_M, BRING_M), strict=True)
-        )
+        xp, pos = self._engine.xp, self.parcels.positions_w()
+        ways = xp.stack([self._to_hand(), self.scanner.plate_w()[:, None, :] - pos, self.bin_w() - pos])
+        reach, plate, near_bin = tolerance(xp.sqrt(dot(ways, ways)), NEAR_M, FAR_M)  # (3, N, K)
         first = 0.1 * reach + 0.2 * xp.where(held | (pos[..., 2] > SCANNER.top_z), plate, 0.0)
-        then = 0.45 + 0.35 * near_bin
-        return xp.where(self._goal["scanned"] > 0, then, first) + xp.where(held, 0.1, 0.0)
+        return xp.where(self._goal["scanned"] > 0, 0.45 + 0.35 * near_bin, first) + xp.where(held, 0.1, 0.0)

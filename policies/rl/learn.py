@@ -182,7 +182,7 @@ def _algorithm(config: LearnConfig, vectors: StateVectors) -> BaseAlgorithm:
     common: dict[str, Any] = {"policy": "MlpPolicy", "env": vectors, "seed": config.seed, "device": "auto"}
     if config.algorithm == "ppo":
         nets = {"net_arch": list(HIDDEN), "activation_fn": torch.nn.Tanh}
-        batch = {"n_steps": 64, "batch_size": 16 * config.num_envs}
+        batch: dict[str, Any] = {"n_steps": 64, "batch_size": 16 * config.num_envs}
         return PPO(**common, **batch, gamma=0.98, ent_coef=0.001, policy_kwargs=nets)
     off: dict[str, Any] = {
         "learning_starts": 2000,
