@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 from collections.abc import Collection, Iterable, Iterator
 from functools import cache
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 
@@ -28,14 +29,20 @@ def code_hash(modules: Iterable[str], without: Collection[str] = ()) -> str:
 
 @cache
 def _source(name: str) -> str | None:
-    """A module's text; None for a name that is no Python module."""
-    try:
-        spec = importlib.util.find_spec(name)
-    except ModuleNotFoundError:  # its parent is no package, so it is something in a module
-        return None
+    """A module's text; None for a name that is no Python module. Runs nothing but the packages' own files."""
+    spec = _spec(name)
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None
     return Path(spec.origin).read_text(encoding="utf-8")
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    package = name.rpartition(".")[0]
+    if package:
+        parent = _spec(package)
+        if parent is None or parent.submodule_search_locations is None:  # `name` is something in a module
+            return None
+    return importlib.util.find_spec(name)
 
 
 @cache
