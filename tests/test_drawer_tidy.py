@@ -46,9 +46,9 @@ def put_into(worlds: Worlds, drawer: int, thing: int, aside_m: float = 0.05) -> 
 
 
 def wait(worlds: Worlds, steps: int = 15) -> StepResult:
-    for _ in range(steps):
-        result = worlds.step(opened(worlds))
-    return result
+    for _ in range(steps - 1):
+        worlds.step(opened(worlds))
+    return worlds.step(opened(worlds))
 
 
 def with_two_named() -> tuple[Worlds, int, list[int], int]:

@@ -21,11 +21,13 @@ def fault(worlds: Worlds, world: int = 0) -> int:
 
 def hold(worlds: Worlds, buttons: dict[int, int], seconds: float) -> StepResult:
     """The robots rest; in some worlds a button is held down by hand: world -> button."""
-    for _ in range(int(seconds * worlds.config.control_hz)):
+
+    def step() -> StepResult:
         for world, button in buttons.items():
             worlds.engine.view("qpos")[world, worlds.model.joint(BUTTONS[button]).qposadr[0]] = TRAVEL_M
-        result = worlds.step(opened(worlds))
-    return result
+        return worlds.step(opened(worlds))
+
+    return [step() for _ in range(int(seconds * worlds.config.control_hz))][-1]
 
 
 def press(worlds: Worlds, buttons: dict[int, int]) -> StepResult:
@@ -81,8 +83,7 @@ def test_a_light_touch_is_no_press() -> None:
     qpos = worlds.model.joint(BUTTONS[0]).qposadr[0]
     for _ in range(20):
         worlds.engine.view("qpos")[0, qpos] = 0.003
-        result = worlds.step(opened(worlds))
-    assert not result.terminated[0]
+        assert not worlds.step(opened(worlds)).terminated[0]
 
 
 def test_at_l4_the_fault_moves_or_another_one_comes() -> None:
