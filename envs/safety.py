@@ -37,7 +37,7 @@ class SafetySignals:
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
         self._engine, xp = engine, engine.xp
-        self._any, self._scenery = ContactForce(engine, ANY), ContactForce(engine, SCENERY)
+        self._force = ContactForce(engine, ANY, SCENERY)
         self._arm = columns([engine.model.joint(name).qposadr[0] for name in robot.joints])
         low, high = zip(*robot.joint_range, strict=True)
         self._low, self._high = xp.asarray(low), xp.asarray(high)
@@ -46,4 +46,5 @@ class SafetySignals:
         """Of the last `ticks` physics steps, at most 20."""
         xp, angles = self._engine.xp, self._engine.view("qpos")[:, self._arm]
         margin = xp.min(xp.minimum(angles - self._low, self._high - angles), axis=1)
-        return Safety(self._any.peak_n(ticks), self._scenery.peak_n(ticks) > COLLISION_N, margin)
+        peaks = self._force.peaks_n(ticks)
+        return Safety(peaks[:, 0], peaks[:, 1] > COLLISION_N, margin)

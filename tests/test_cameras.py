@@ -40,7 +40,7 @@ def geoms_of(worlds: Worlds, prefix: str) -> list[int]:
 @pytest.mark.parametrize(("task", "robot"), PAIRS)
 def test_training_frames_are_not_blank(task: str, robot: str) -> None:
     """Those of the task's cameras and of the robot's own."""
-    cameras = tuple(dict.fromkeys((*get_task(task).cameras, *get_robot(robot).cameras)))
+    cameras = tuple(dict.fromkeys((*get_task(task).cameras_for(get_robot(robot)), *get_robot(robot).cameras)))
     made = started(2, task=task, robot=robot, obs="pixels", image_size=SIZE, cameras=cameras)
     pixels = made.observe().pixels
     assert tuple(pixels) == cameras

@@ -14,7 +14,7 @@ from embodied.benchmark.views import interval, percent
 from embodied.cli import arguments
 from embodied.cli.progress import stages
 from embodied.datasets.writer import Mode
-from embodied.envs.registry import get_task
+from embodied.envs.registry import get_robot, get_task
 from embodied.errors import EmbodiedError
 from embodied.policies.catalog import PLANNER_HZ, Player, env_config, policy_spec
 from embodied.policies.collection import Recording, collect, collection_header
@@ -70,8 +70,9 @@ def run(args: argparse.Namespace) -> int:
 
 def recording_of(args: argparse.Namespace) -> Recording:
     """What is to be recorded. Raises EmbodiedError for what does not exist."""
-    cameras = () if args.no_cameras else tuple(args.camera or get_task(args.task).cameras)
-    spec = policy_spec("expert", args.task, args.robot)
+    task, spec = get_task(args.task), policy_spec("expert", args.task, args.robot)
+    known = task.cameras_for(get_robot(args.robot or task.robots[0]))
+    cameras = () if args.no_cameras else tuple(args.camera or known)
     if not 1 <= args.record_hz <= spec.control_hz:
         raise EmbodiedError(
             f"--record-hz must be from 1 to the control rate of {spec.control_hz}, not {args.record_hz}"

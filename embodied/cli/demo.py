@@ -21,7 +21,7 @@ from embodied.cli import arguments
 from embodied.cli.eval import REPORT, RESULTS, TRANSPORT, provenance_of
 from embodied.cli.progress import stages
 from embodied.cli.train import Lesson, learn, read_history
-from embodied.envs.registry import get_task
+from embodied.envs.registry import get_robot, get_task
 from embodied.errors import EmbodiedError
 from embodied.policies.catalog import PLANNER_HZ, Player, env_config, policy_spec
 from embodied.policies.collection import Recording, collect, collection_header
@@ -128,7 +128,8 @@ class Demo:
 
     @property
     def _cameras(self) -> tuple[str, ...]:
-        return get_task(TASK).cameras
+        task = get_task(TASK)
+        return task.cameras_for(get_robot(task.robots[0]))
 
     def _collect(self, workers: Workers) -> None:
         spec = policy_spec("expert", TASK)

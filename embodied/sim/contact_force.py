@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import mujoco
 
+from embodied.arrays import dot
 from embodied.core import PHYSICS_HZ, Array
+from embodied.errors import EmbodiedError
 from embodied.sim.engine import Engine
 
 WINDOW_TICKS = 20  # that are remembered, in the state: 50 ms
 _FORCE = 1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE)
 _STRONGEST = 2  # of a contact sensor's ways to choose among contacts
+_TIMES = slice(2, 2 + WINDOW_TICKS)  # of a sensor's history: MuJoCo's own notes come first, then times, then values
+_VALUES = slice(2 + WINDOW_TICKS, 2 + 4 * WINDOW_TICKS)
+_HISTORY_SIZE = _VALUES.stop
 
 
 def add_contact_sensor(spec: mujoco.MjSpec, name: str, subtree: str, other: str = "") -> None:
@@ -23,21 +28,19 @@ def add_contact_sensor(spec: mujoco.MjSpec, name: str, subtree: str, other: str 
 
 
 class ContactForce:
-    """What such a sensor felt in N worlds."""
+    """What such sensors felt in N worlds; several must have been added one right after the other."""
 
-    def __init__(self, engine: Engine, name: str) -> None:
-        self._engine, sensor = engine, engine.model.sensor(name).id
-        start = (
-            int(engine.model.sensor_historyadr[sensor]) + 2
-        )  # MuJoCo's own notes come first, then times, then values
-        self._times = slice(start, start + WINDOW_TICKS)
-        self._values = slice(start + WINDOW_TICKS, start + 4 * WINDOW_TICKS)
+    def __init__(self, engine: Engine, *names: str) -> None:
+        self._engine, self._count = engine, len(names)
+        starts = [int(engine.model.sensor_historyadr[engine.model.sensor(name).id]) for name in names]
+        if any(start != starts[0] + k * _HISTORY_SIZE for k, start in enumerate(starts)):
+            raise EmbodiedError(f"the histories of the contact sensors {', '.join(names)} must lie side by side")
+        self._all = slice(starts[0], starts[0] + self._count * _HISTORY_SIZE)
 
-    def peak_n(self, ticks: int = WINDOW_TICKS) -> Array:
-        """(N,) N, the largest force of the last `ticks` physics steps, at most 50 ms."""
+    def peaks_n(self, ticks: int = WINDOW_TICKS) -> Array:
+        """(N, K) N, the largest force at each sensor in the last `ticks` physics steps, at most 50 ms."""
         view, xp = self._engine.view, self._engine.xp
-        history = view("history")
-        force = xp.reshape(history[:, self._values], (-1, WINDOW_TICKS, 3))
-        size = force[..., 0] * force[..., 0] + force[..., 1] * force[..., 1] + force[..., 2] * force[..., 2]
-        recent = history[:, self._times] > (view("time") - (ticks + 0.5) / PHYSICS_HZ)[:, None]
-        return xp.sqrt(xp.max(xp.where(recent, size, 0.0), axis=1))
+        history = xp.reshape(view("history")[:, self._all], (-1, self._count, _HISTORY_SIZE))
+        force = xp.reshape(history[..., _VALUES], (-1, self._count, WINDOW_TICKS, 3))
+        recent = history[..., _TIMES] > (view("time") - (ticks + 0.5) / PHYSICS_HZ)[:, None, None]
+        return xp.sqrt(xp.max(xp.where(recent, dot(force, force), 0.0), axis=-1))

@@ -9,6 +9,7 @@ from embodied.core import PHYSICS_HZ
 TIMESTEP_S = 1 / PHYSICS_HZ
 PAD_SOLREF = (2 * TIMESTEP_S, 1.0)  # the stiffest contact that two steps resolve: for grasping pads
 FRICTION_SOLIMP = (0.9999, 0.9999, 0.001, 0.5, 2.0)  # as hard as MuJoCo lets a constraint be
+EXTENT_M, NEAR_M = 8.0, 0.015  # of a scene; what is nearer to a camera is not drawn: the wrist's gets close to things
 FRICTION_ARMATURE, FRICTION_DAMPING = 0.05, 0.5  # kg m2 and N m s/rad, of a slide kg and N s/m
 
 
@@ -28,6 +29,7 @@ def apply_defaults(spec: mujoco.MjSpec) -> None:
     quality = spec.visual.quality
     quality.shadowsize, quality.offsamples = 0, 0  # 70 times faster frames on a software GL
     quality.numslices, quality.numstacks = 10, 4
+    spec.stat.extent, spec.visual.map.znear = EXTENT_M, NEAR_M / EXTENT_M
     spec.visual.global_.offwidth, spec.visual.global_.offheight = 1280, 960
 
 

@@ -140,7 +140,7 @@ class Pad:
 
     def force_n(self) -> Array:
         """(N,) strongest force between pad and table at any physics step of the last 50 ms."""
-        return self._force.peak_n()
+        return self._force.peaks_n()[:, 0]
 
     def under(self, xy_w: Array) -> Array:
         """(N, s, k) bool, which of the points (N, 2, s, k) in the world lie under the cloth."""

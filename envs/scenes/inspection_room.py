@@ -21,7 +21,6 @@ VALVES = ("valve_0", "valve_1", "valve_2")
 KIND_OF_VALVE = ("lever", "wheel", "lever")
 CAMERA, ROOM_VIEW = "overview", "room"
 WALL_X = 1.75
-EXTENT_M, NEAR_M = 8.0, 0.015  # of the room; what is nearer to a camera is not drawn: the wrist's gets close to lamps
 PIPE, PUMP, DARK = (0.55, 0.60, 0.62, 1.0), (0.13, 0.36, 0.52, 1.0), (0.16, 0.17, 0.18, 1.0)
 WATER, OIL, CABINET = (0.16, 0.42, 0.30, 1.0), (0.52, 0.40, 0.22, 1.0), (0.74, 0.76, 0.76, 1.0)
 
@@ -55,8 +54,6 @@ def _add_room(spec: mujoco.MjSpec) -> None:
     fill = spec.worldbody.add_light(name="fill", pos=[-1.5, -0.8, 2.5], dir=[0.8, 0.35, -0.5])
     fill.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
     fill.diffuse, fill.specular, fill.castshadow = [0.14] * 3, [0.05] * 3, False
-    spec.visual.map.znear = NEAR_M / EXTENT_M
-    spec.stat.extent = EXTENT_M
     decor = Paint(spec, spec.worldbody, "room_decor", decor=True)
     _paint_wall(decor)
     _paint_pipes(decor)
