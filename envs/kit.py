@@ -1,7 +1,7 @@
 """What a task is written with, in one place to import from; each name's own module says what it does."""
 
 from embodied.arrays import dot
-from embodied.core import Array, Controller, Layout, Planner
+from embodied.core import Array, Controller, Layout, Payload, Planner
 from embodied.envs.common_factors import COMMON
 from embodied.envs.props.free_body import FreeBody, add_free_box
 from embodied.envs.props.shapes import add_box
@@ -12,6 +12,7 @@ from embodied.envs.scenes.views import add_view
 from embodied.envs.skills.driving import Driving
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.skills.pick_and_place import pick_and_place
+from embodied.envs.skills.scripted import Parts, ScriptedPlanner, around_column, latest, pointing_down, say, share_of
 from embodied.envs.task import Outcome, Task, TaskSpec
 from embodied.envs.variation import Choice, Interval, Variable, Variation, fixed
 from embodied.robots.robot import Robot
@@ -29,8 +30,11 @@ __all__ = [
     "Interval",
     "Layout",
     "Outcome",
+    "Parts",
+    "Payload",
     "Planner",
     "Robot",
+    "ScriptedPlanner",
     "TableSize",
     "Task",
     "TaskSpec",
@@ -40,9 +44,14 @@ __all__ = [
     "add_free_box",
     "add_table",
     "add_view",
+    "around_column",
     "dot",
     "fixed",
+    "latest",
     "pick_and_place",
+    "pointing_down",
+    "say",
+    "share_of",
     "start_station",
     "tolerance",
 ]

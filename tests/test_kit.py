@@ -12,12 +12,14 @@ from embodied.core import SKILLS, Layout, Observation
 from embodied.envs import kit
 from embodied.envs.props.free_body import FreeBody, add_free_box
 from embodied.envs.skills.pick_and_place import PickAndPlace
+from embodied.envs.skills.scripted import ScriptedPlanner
 from embodied.sim.cpu import CpuEngine
 
 SIZE = (0.04, 0.05, 0.06)
 AGENT = Layout((("gripper_width", 1), ("tcp_pos_w", 3), ("tcp_rot6d", 6)))
 STATE = Layout((("box_pos_w", 3), ("box_rot6d", 6), ("spot_pos_w", 3)))
 BOX, SPOT = np.array([0.5, -0.2, 0.73]), np.array([0.45, 0.15, 0.70])
+PLANNER = ScriptedPlanner(AGENT, STATE, PickAndPlace("box", "spot", SIZE).decide)
 ON_SPOT = np.array([0.45, 0.15, 0.70 + SIZE[2] / 2])
 
 
@@ -78,9 +80,7 @@ def seen(tcp: np.ndarray, box: np.ndarray, width: float, yaw: float = 0.0) -> Ob
     ],
 )
 def test_the_planner_says_what_the_state_asks_for(skill, tcp, box, width, goal, gripper) -> None:
-    payload = PickAndPlace(AGENT, STATE, "box", "spot", SIZE).plan(
-        seen(np.array(tcp), np.array(box), width), np.arange(1)
-    )
+    payload = PLANNER.plan(seen(np.array(tcp), np.array(box), width), np.arange(1))
     assert SKILLS[payload.subtask[0]] == skill
     np.testing.assert_allclose(payload.goal_pos_w[0], goal, atol=1e-9)
     assert payload.gripper[0] == gripper
@@ -89,17 +89,16 @@ def test_the_planner_says_what_the_state_asks_for(skill, tcp, box, width, goal, 
 
 @pytest.mark.parametrize(("yaw", "turned"), [(0.3, 0.3), (1.4, 1.4 - np.pi / 2), (-2.0, -2.0 + np.pi / 2)])
 def test_the_hand_turns_as_little_as_it_must(yaw: float, turned: float) -> None:
-    payload = PickAndPlace(AGENT, STATE, "box", "spot", SIZE).plan(seen(np.zeros(3), BOX, 0.08, yaw), np.arange(1))
+    payload = PLANNER.plan(seen(np.zeros(3), BOX, 0.08, yaw), np.arange(1))
     half = turned / 2  # a turn about z of the quaternion (0, 1, 0, 0) that points down
     np.testing.assert_allclose(payload.goal_quat_wxyz[0], (0, np.cos(half), np.sin(half), 0), atol=1e-12)
 
 
 def test_the_planner_runs_on_torch() -> None:
-    planner = PickAndPlace(AGENT, STATE, "box", "spot", SIZE)
     one = seen(above(BOX, 0.05, 0.005), BOX, 0.08, 0.4)
     tick, agent, state = (torch.from_numpy(x) for x in (one.tick, one.agent_pos, one.environment_state))
-    payload = planner.plan(Observation(tick, agent, state, ("",)), torch.arange(1))
-    expected = planner.plan(one, np.arange(1))
+    payload = PLANNER.plan(Observation(tick, agent, state, ("",)), torch.arange(1))
+    expected = PLANNER.plan(one, np.arange(1))
     assert isinstance(payload.goal_pos_w, xp_torch.Tensor)
     for name, value in vars(expected).items():
         np.testing.assert_allclose(getattr(payload, name).numpy(), value, rtol=1e-6, atol=1e-7)

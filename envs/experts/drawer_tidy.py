@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from embodied.arrays import array_namespace, dot
-from embodied.core import SKILLS, Array, Controller, Layout, Observation, Payload, Planner
+from embodied.arrays import dot
+from embodied.core import SKILLS, Array, Controller, Layout, Payload, Planner
 from embodied.envs.props.drawer import DrawersSize
 from embodied.envs.skills.driving import Driving
 from embodied.envs.skills.goal_servo import GoalServo
+from embodied.envs.skills.scripted import Parts, ScriptedPlanner, around_column, pointing_down, say
 from embodied.envs.skills.top_grasp import PALM_M, TopGrasp, top_grasp
 from embodied.robots.robot import Robot
-from embodied.rotations import quat_from_yaw, quat_multiply
 
 SIZE = DrawersSize()
 HANDLE_UP_M = 0.007  # of the grip above the handle's middle, so that the palm clears the worktop
@@ -60,36 +59,15 @@ class Scene:
         return self.done > 0.75
 
 
-class DrawerTidyPlanner:
-    """Where the hand should go next, for n worlds at a time, from privileged state. Remembers nothing."""
-
-    latent_size = 0
-
-    def __init__(self, agent_layout: Layout, state_layout: Layout) -> None:
-        self._agent, self._state = agent_layout.slices(), state_layout.slices()
-
-    def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        """Nothing is remembered."""
-
-    def plan(self, observation: Observation, ids: Array) -> Payload:
-        xp = array_namespace(observation.agent_pos)
-        agent = {name: observation.agent_pos[:, part] for name, part in self._agent.items()}
-        state = {name: observation.environment_state[:, part] for name, part in self._state.items()}
-        scene = _read(xp, agent, state)
-        step = _choose(xp, scene)
-        down = xp.broadcast_to(xp.asarray([0.0, 1.0, 0.0, 0.0]), (step.pos.shape[0], 4))
-        return Payload(
-            subtask=step.skill,
-            goal_pos_w=step.pos,
-            goal_quat_wxyz=quat_multiply(quat_from_yaw(step.yaw), down),
-            goal_vel_w=xp.zeros_like(step.pos),
-            gripper=xp.clip(step.width / WIDTH_M, 0.0, 1.0) * 2 - 1,
-            completion=_completion(xp, scene),
-            latent=xp.zeros((step.pos.shape[0], 0)),
-        )
+def decide(xp: Any, agent: Parts, state: Parts) -> Payload:
+    """Where the hand should go next."""
+    scene = _read(xp, agent, state)
+    step = _choose(xp, scene)
+    gripper = xp.clip(step.width / WIDTH_M, 0.0, 1.0) * 2 - 1
+    return say(step.skill, step.pos, pointing_down(xp, step.yaw), gripper, _completion(xp, scene))
 
 
-def _read(xp: Any, agent: dict[str, Array], state: dict[str, Array]) -> Scene:
+def _read(xp: Any, agent: Parts, state: Parts) -> Scene:
     """With the thing in question: the one in the hand, else that of those not yet in the drawer which is lower."""
     hand = {"tcp": agent["tcp_pos_w"], "hand_rot6d": agent["tcp_rot6d"], "width": agent["gripper_width"][:, 0]}
     parts, inside, held, tops = [], [], [], []
@@ -269,24 +247,13 @@ def _way(xp: Any, scene: Scene, goal: Array, yaw: Array, clear_z: Array) -> tupl
     ready = (dot(gap, gap) < NEAR_M**2) & (xp.cos(now - yaw) > ALIGNED_COS)
     low = tcp[:, 2] < clear_z - LOW_M
     up = xp.stack([tcp[:, 0], tcp[:, 1], clear_z], axis=1)
-    aside = _around(xp, tcp, goal)
+    aside = around_column(xp, tcp, goal, RADIUS_M, TURN_RAD)
     over = xp.stack([aside[:, 0], aside[:, 1], clear_z], axis=1)
     pos = xp.where(ready[:, None], goal, xp.where(low[:, None], up, over))
     return pos, xp.where(low & ~ready, now, yaw), ready
 
 
-def _around(xp: Any, tcp: Array, goal: Array) -> Array:
-    """(n, 2) the next point on the way that keeps clear of the robot's own column at the origin."""
-    angle, goal_angle = xp.atan2(tcp[:, 1], tcp[:, 0]), xp.atan2(goal[:, 1], goal[:, 0])
-    turn = xp.atan2(xp.sin(goal_angle - angle), xp.cos(goal_angle - angle))
-    radius, goal_radius = (xp.sqrt(dot(p[:, :2], p[:, :2])) for p in (tcp, goal))
-    between = xp.clip((radius + goal_radius) / 2, *RADIUS_M)
-    next_angle = angle + xp.clip(turn, -TURN_RAD, TURN_RAD)
-    point = xp.stack([between * xp.cos(next_angle), between * xp.sin(next_angle)], axis=1)
-    return xp.where((xp.abs(turn) > TURN_RAD)[:, None], point, goal[:, :2])
-
-
 def drawer_tidy_expert(agent_layout: Layout, state_layout: Layout, robot: Robot) -> tuple[Planner, Controller]:
     """The two halves of the expert: this planner, which drives up first where it can, and the goal servo."""
-    planner = DrawerTidyPlanner(agent_layout, state_layout)
+    planner = ScriptedPlanner(agent_layout, state_layout, decide)
     return Driving(planner, agent_layout, robot), GoalServo(agent_layout, robot)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from embodied.arrays import array_namespace, dot
-from embodied.core import SKILLS, Array, Controller, Layout, Observation, Payload, Planner
+from embodied.arrays import dot
+from embodied.core import SKILLS, Array, Controller, Layout, Payload, Planner
 from embodied.envs.props.panel import BUTTON_TOP_M, lamp_of_button
 from embodied.envs.scenes.inspection_room import PANEL_CONSOLE
 from embodied.envs.skills.driving import Driving
 from embodied.envs.skills.goal_servo import GoalServo
+from embodied.envs.skills.scripted import Parts, ScriptedPlanner, latest, say, share_of
 from embodied.robots.robot import Robot
 from embodied.rotations import cross, quat_multiply, quat_to_rot6d
 
@@ -23,6 +23,7 @@ DEPTH_M = 0.0068  # that the tip presses a button: past the click, not onto the 
 OVER_M = 0.006
 ASIDE_W, DOWN = (0.43, -0.24, 1.0), (0.0, 1.0, 0.0, 0.0)  # pose in which the hand hides nothing of the panel
 ALIGNED_COS = float(np.cos(0.10))
+ORDER = ("reach", "press", "retreat", "look_at")
 
 
 def tip_w(tcp_w: Array, rot6d: Array) -> Array:
@@ -30,35 +31,15 @@ def tip_w(tcp_w: Array, rot6d: Array) -> Array:
     return tcp_w + TIP_M * cross(rot6d[:, :3], rot6d[:, 3:])
 
 
-class PanelResetPlanner:
-    """Where the hand should go next, for n worlds at a time, from privileged state. Remembers nothing."""
-
-    latent_size = 0
-
-    def __init__(self, agent_layout: Layout, state_layout: Layout) -> None:
-        self._agent, self._state = agent_layout.slices(), state_layout.slices()
-
-    def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        """Nothing is remembered."""
-
-    def plan(self, observation: Observation, ids: Array) -> Payload:
-        xp = array_namespace(observation.agent_pos)
-        agent = {name: observation.agent_pos[:, part] for name, part in self._agent.items()}
-        state = {name: observation.environment_state[:, part] for name, part in self._state.items()}
-        quat = _hand_quat(xp, agent["tcp_pos_w"].shape[0])
-        subtask, tip = _choose(xp, agent, state, quat_to_rot6d(quat))
-        outwards = xp.asarray(PANEL_CONSOLE.axes()[:, 2])
-        aside = (subtask == SKILLS.index("look_at"))[:, None]
-        goal = xp.where(aside, xp.asarray(ASIDE_W), tip + TIP_M * outwards)
-        return Payload(
-            subtask=subtask,
-            goal_pos_w=goal,
-            goal_quat_wxyz=xp.where(aside, xp.asarray(DOWN), quat),
-            goal_vel_w=xp.zeros_like(goal),
-            gripper=xp.full(subtask.shape, -1.0),
-            completion=_completion(xp, subtask),
-            latent=xp.zeros((goal.shape[0], 0)),
-        )
+def decide(xp: Any, agent: Parts, state: Parts) -> Payload:
+    """Where the hand should go next."""
+    quat = _hand_quat(xp, agent["tcp_pos_w"].shape[0])
+    skill, tip = _choose(xp, agent, state, quat_to_rot6d(quat))
+    outwards = xp.asarray(PANEL_CONSOLE.axes()[:, 2])
+    aside = (skill == SKILLS.index("look_at"))[:, None]
+    goal = xp.where(aside, xp.asarray(ASIDE_W), tip + TIP_M * outwards)
+    wanted = xp.where(aside, xp.asarray(DOWN), quat)
+    return say(skill, goal, wanted, xp.full(skill.shape, -1.0), share_of(xp, ORDER, skill))
 
 
 def _hand_quat(xp: Any, count: int) -> Array:
@@ -67,7 +48,7 @@ def _hand_quat(xp: Any, count: int) -> Array:
     return quat_multiply(face, hand)
 
 
-def _choose(xp: Any, agent: dict[str, Array], state: dict[str, Array], wanted: Array) -> tuple[Array, Array]:
+def _choose(xp: Any, agent: Parts, state: Parts, wanted: Array) -> tuple[Array, Array]:
     """Skill (n,) and where the fingers' tip should be (n, 3), but for looking."""
     right, up, outwards = (xp.asarray(axis) for axis in PANEL_CONSOLE.axes().T)
     rot6d, on_face = agent["tcp_rot6d"], state["button_pos_w"] - state["panel_pos_w"]
@@ -87,20 +68,10 @@ def _choose(xp: Any, agent: dict[str, Array], state: dict[str, Array], wanted: A
         ("retreat", (out < CLEAR_M) & ~over, straight_out),
         ("press", lit & over & aligned, top - DEPTH_M * outwards),
     ]
-    subtask = xp.full(out.shape, SKILLS.index("reach"), dtype=xp.int64)
-    tip = before
-    for skill, when, pos in rows:
-        subtask = xp.where(when, SKILLS.index(skill), subtask)
-        tip = xp.where(when[:, None], pos, tip)
-    return subtask, tip
-
-
-def _completion(xp: Any, subtask: Array) -> Array:
-    order = ("reach", "press", "retreat", "look_at")
-    share = [order.index(skill) / (len(order) - 1) if skill in order else 0.0 for skill in SKILLS]
-    return xp.asarray(share)[subtask]
+    return latest(xp, rows, before)
 
 
 def panel_reset_expert(agent_layout: Layout, state_layout: Layout, robot: Robot) -> tuple[Planner, Controller]:
     """The two halves of the expert: this planner and the goal servo."""
-    return Driving(PanelResetPlanner(agent_layout, state_layout), agent_layout, robot), GoalServo(agent_layout, robot)
+    planner = ScriptedPlanner(agent_layout, state_layout, decide)
+    return Driving(planner, agent_layout, robot), GoalServo(agent_layout, robot)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from embodied.arrays import array_namespace, dot
-from embodied.core import SKILLS, Array, Controller, Layout, Observation, Payload, Planner
+from embodied.arrays import dot
+from embodied.core import Array, Controller, Layout, Payload, Planner
 from embodied.envs.experts.parcel_grip import OFF_MIDDLE_M, Grip, Hand, Parcels, quat_of
 from embodied.envs.experts.parcel_scene import REACH_Y_W, Scene, look, within_reach
 from embodied.envs.scenes.parcel_station import BIN, SCANNER
 from embodied.envs.skills.driving import Driving
 from embodied.envs.skills.goal_servo import GoalServo
+from embodied.envs.skills.scripted import Parts, ScriptedPlanner, around_column, latest, say
 from embodied.robots.robot import Robot
 
 HOVER_M = 0.09  # before the grip, against the approach
@@ -32,41 +32,21 @@ RADIUS_M = (0.42, 0.50)  # from the column on the way
 Rows = list[tuple[str, Array, Array, Any]]  # skill, where it applies (n,), its goal (n, 3), fingers closed; later wins
 
 
-class ParcelSortPlanner:
-    """Where the hand should go next, for n worlds at a time, from privileged state. Remembers nothing."""
-
-    latent_size = 0
-
-    def __init__(self, agent_layout: Layout, state_layout: Layout) -> None:
-        self._agent, self._state = agent_layout.slices(), state_layout.slices()
-
-    def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        """Nothing is remembered."""
-
-    def plan(self, observation: Observation, ids: Array) -> Payload:
-        xp = array_namespace(observation.agent_pos)
-        agent = {name: observation.agent_pos[:, part] for name, part in self._agent.items()}
-        state = {name: observation.environment_state[:, part] for name, part in self._state.items()}
-        plate_xy = state["scanner_xy_w"]
-        plate_w = xp.concat([plate_xy, xp.full_like(plate_xy[:, :1], SCANNER.top_z)], axis=1)
-        scene = look(xp, Hand.of(agent), Parcels.of(state), plate_w)
-        posture = scene.posture()
-        rides = ~scene.held & ~scene.idle & ~scene.on_plate & within_reach(scene.parcel)
-        rows = _empty_handed(scene, posture, rides) + _to_the_plate(scene, posture) + _to_the_bin(scene, posture)
-        subtask, pos = xp.full(rides.shape, SKILLS.index("reach"), dtype=xp.int64), scene.hand.pos_w
-        closed = xp.zeros_like(rides)
-        for skill, when, goal, fingers_closed in rows:
-            subtask = xp.where(when, SKILLS.index(skill), subtask)
-            pos, closed = xp.where(when[:, None], goal, pos), xp.where(when, fingers_closed, closed)
-        return Payload(
-            subtask=subtask,
-            goal_pos_w=pos,
-            goal_quat_wxyz=quat_of(posture.x, posture.z),
-            goal_vel_w=xp.where(rides[:, None], scene.parcel.vel_w * xp.asarray([1.0, 1.0, 0.0]), 0.0),
-            gripper=xp.where(closed, -1.0, 1.0),
-            completion=scene.done,
-            latent=xp.zeros((pos.shape[0], 0)),
-        )
+def decide(xp: Any, agent: Parts, state: Parts) -> Payload:
+    """Where the hand should go next."""
+    plate_xy = state["scanner_xy_w"]
+    plate_w = xp.concat([plate_xy, xp.full_like(plate_xy[:, :1], SCANNER.top_z)], axis=1)
+    scene = look(xp, Hand.of(agent), Parcels.of(state), plate_w)
+    posture = scene.posture()
+    rides = ~scene.held & ~scene.idle & ~scene.on_plate & within_reach(scene.parcel)
+    rows = _empty_handed(scene, posture, rides) + _to_the_plate(scene, posture) + _to_the_bin(scene, posture)
+    skill, pos = latest(xp, [row[:3] for row in rows], scene.hand.pos_w)
+    closed = xp.zeros_like(rides)
+    for _, due, _, fingers_closed in rows:
+        closed = xp.where(due, fingers_closed, closed)
+    velocity = xp.where(rides[:, None], scene.parcel.vel_w * xp.asarray([1.0, 1.0, 0.0]), 0.0)
+    gripper = xp.where(closed, -1.0, 1.0)
+    return say(skill, pos, quat_of(posture.x, posture.z), gripper, scene.done, velocity)
 
 
 def _empty_handed(scene: Scene, posture: Grip, rides: Array) -> Rows:
@@ -80,7 +60,8 @@ def _empty_handed(scene: Scene, posture: Grip, rides: Array) -> Rows:
     hover = xp.where(scene.idle[:, None], xp.asarray(REST_W), hover)
     away = hover - hand.pos_w
     far = dot(away[:, :2], away[:, :2]) > FAR_M**2
-    over = _with(xp, _around(xp, hand.pos_w, hover), 2, xp.maximum(hover[:, 2], xp.full_like(hover[:, 2], CLEAR_Z_W)))
+    aside = around_column(xp, hand.pos_w, hover, RADIUS_M, TURN_RAD)
+    over = _with(xp, aside, 2, xp.maximum(hover[:, 2], xp.full_like(hover[:, 2], CLEAR_Z_W)))
     error = hand.pos_w - posture.pos_w
     beside, aligned = error - posture.z * dot(error, posture.z)[:, None], posture.align(hand)
     near = (dot(beside, beside) < NEAR_M**2) & (aligned > ALIGNED_COS) & (dot(error, posture.z) > -0.16)
@@ -117,7 +98,7 @@ def _to_the_plate(scene: Scene, posture: Grip) -> Rows:
     down = _with(xp, over, 2, hand.pos_w[:, 2] - (bottom - scene.plate_w[:, 2]) - PRESS_M)
     lies = (distance < 0.06) & (xp.abs(bottom - scene.plate_w[:, 2]) < 0.004)
     return [
-        ("carry", mine, _around(xp, hand.pos_w, over), True),
+        ("carry", mine, around_column(xp, hand.pos_w, over, RADIUS_M, TURN_RAD), True),
         ("lift", mine & scene.low(), _with(xp, hand.pos_w, 2, carry_z), True),
         ("place", mine & above, down, True),
         ("release", mine & lies, hand.pos_w, False),
@@ -137,7 +118,7 @@ def _to_the_bin(scene: Scene, posture: Grip) -> Rows:
     drop_z = xp.maximum(scene.slot_w[:, 2] + INTO_BIN_M + below, scene.slot_w[:, 2] + BIN.height + 0.01)
     above = (distance < 0.03) & (posture.align(hand) > 0.9)
     return [
-        ("carry", mine, _around(xp, hand.pos_w, over), True),
+        ("carry", mine, around_column(xp, hand.pos_w, over, RADIUS_M, TURN_RAD), True),
         ("turn", mine & (hand.z[:, 2] > -0.7), _with(xp, hand.pos_w, 2, over[:, 2]), True),  # the arm first unwinds
         ("lift", mine & low, _with(xp, hand.pos_w, 2, over[:, 2]), True),
         ("place", mine & above, _with(xp, over, 2, drop_z), True),
@@ -152,18 +133,7 @@ def _with(xp: Any, points: Array, axis: int, value: Any) -> Array:
     return xp.stack(columns, axis=1)
 
 
-def _around(xp: Any, tcp: Array, goal: Array) -> Array:
-    """The next point (n, 3) on the way to `goal` that keeps clear of the robot's own column at the origin."""
-    angle, goal_angle = xp.atan2(tcp[:, 1], tcp[:, 0]), xp.atan2(goal[:, 1], goal[:, 0])
-    turn = xp.atan2(xp.sin(goal_angle - angle), xp.cos(goal_angle - angle))
-    radius, goal_radius = (xp.sqrt(p[:, 0] ** 2 + p[:, 1] ** 2) for p in (tcp, goal))
-    between = xp.clip((radius + goal_radius) / 2, *RADIUS_M)
-    next_angle = angle + xp.clip(turn, -TURN_RAD, TURN_RAD)
-    point = xp.stack([between * xp.cos(next_angle), between * xp.sin(next_angle), goal[:, 2]], axis=1)
-    return xp.where((xp.abs(turn) > TURN_RAD)[:, None], point, goal)
-
-
 def parcel_sort_expert(agent_layout: Layout, state_layout: Layout, robot: Robot) -> tuple[Planner, Controller]:
     """The two halves of the expert: this planner, which drives up first where the robot can, and the goal servo."""
-    planner = ParcelSortPlanner(agent_layout, state_layout)
+    planner = ScriptedPlanner(agent_layout, state_layout, decide)
     return Driving(planner, agent_layout, robot), GoalServo(agent_layout, robot)

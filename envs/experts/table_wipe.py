@@ -3,17 +3,16 @@ are gone, and lays the pad back on its mat. It names the next skill from the pre
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from embodied.arrays import array_namespace, dot
-from embodied.core import SKILLS, Array, Controller, Layout, Observation, Payload, Planner
+from embodied.arrays import dot
+from embodied.core import SKILLS, Array, Controller, Layout, Payload, Planner
 from embodied.envs.props.pad import GRIP_Z_M, HALF_M, HELD_WIDTH_M
 from embodied.envs.skills.driving import Driving
 from embodied.envs.skills.goal_servo import GoalServo
+from embodied.envs.skills.scripted import Parts, ScriptedPlanner, latest, pointing_down, say
 from embodied.robots.robot import Robot
-from embodied.rotations import quat_from_yaw, quat_multiply
 
 HOVER_M = 0.10  # of the hand above the grip before going down
 NEAR_M, ON_M = 0.012, 0.008  # horizontal error to go down, and to close
@@ -38,36 +37,14 @@ class Stroke:
     any: Array  # (n,) bool, whether there is anything left to wipe
 
 
-class TableWipePlanner:
-    """Where the hand should go next, for n worlds at a time, from privileged state. Remembers nothing."""
-
-    latent_size = 0
-
-    def __init__(self, agent_layout: Layout, state_layout: Layout) -> None:
-        self._agent, self._state = agent_layout.slices(), state_layout.slices()
-
-    def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        """Nothing is remembered."""
-
-    def plan(self, observation: Observation, ids: Array) -> Payload:
-        xp = array_namespace(observation.agent_pos)
-        agent = {name: observation.agent_pos[:, part] for name, part in self._agent.items()}
-        state = {name: observation.environment_state[:, part] for name, part in self._state.items()}
-        stroke, yaw = _stroke(xp, state), _handle_yaw(xp, state["pad_rot6d"])
-        facts = _facts(xp, agent, state, stroke)
-        subtask, pos = _choose(xp, agent, state, stroke, facts)
-        turn = quat_from_yaw(xp.where(facts["held"], 0.0, yaw))
-        down = xp.broadcast_to(xp.asarray([0.0, 1.0, 0.0, 0.0]), turn.shape)
-        open_hand = (subtask == SKILLS.index("release")) | ~(facts["held"] | facts["on"]) | facts["put_back"]
-        return Payload(
-            subtask=subtask,
-            goal_pos_w=pos,
-            goal_quat_wxyz=quat_multiply(turn, down),
-            goal_vel_w=xp.zeros_like(pos),
-            gripper=xp.where(open_hand, 1.0, -1.0),
-            completion=_completion(xp, state),
-            latent=xp.zeros((pos.shape[0], 0)),
-        )
+def decide(xp: Any, agent: Parts, state: Parts) -> Payload:
+    """Where the hand should go next."""
+    stroke, yaw = _stroke(xp, state), _handle_yaw(xp, state["pad_rot6d"])
+    facts = _facts(xp, agent, state, stroke)
+    skill, pos = _choose(xp, agent, state, stroke, facts)
+    quat = pointing_down(xp, xp.where(facts["held"], 0.0, yaw))
+    opened = (skill == SKILLS.index("release")) | ~(facts["held"] | facts["on"]) | facts["put_back"]
+    return say(skill, pos, quat, xp.where(opened, 1.0, -1.0), _completion(xp, state))
 
 
 def _handle_yaw(xp: Any, rot6d: Array) -> Array:
@@ -76,7 +53,7 @@ def _handle_yaw(xp: Any, rot6d: Array) -> Array:
     return xp.atan2(xp.where(cos < 0, -sin, sin), xp.abs(cos))
 
 
-def _stroke(xp: Any, state: dict[str, Array]) -> Stroke:
+def _stroke(xp: Any, state: Parts) -> Stroke:
     """Over the nearest of the stains that are named and not clean."""
     pad, stains = state["pad_pos_w"], state["dirt_named"].shape[1]
     low, high = (xp.reshape(state[f"dirt_{end}_xy_w"], (-1, 2, stains)) for end in ("low", "high"))
@@ -91,7 +68,7 @@ def _stroke(xp: Any, state: dict[str, Array]) -> Stroke:
     return Stroke(lane_x, low[:, 1] - BEYOND_M, high[:, 1] + BEYOND_M, xp.any(wanted, axis=1))
 
 
-def _facts(xp: Any, agent: dict[str, Array], state: dict[str, Array], stroke: Stroke) -> dict[str, Array]:
+def _facts(xp: Any, agent: Parts, state: Parts, stroke: Stroke) -> dict[str, Array]:
     """What the planner decides on, (n,) bool each."""
     width, pad = agent["gripper_width"][:, 0], state["pad_pos_w"]
     error, speed = agent["tcp_pos_w"] - pad, state["pad_vel_w"]
@@ -115,9 +92,7 @@ def _facts(xp: Any, agent: dict[str, Array], state: dict[str, Array], stroke: St
     }
 
 
-def _choose(
-    xp: Any, agent: dict[str, Array], state: dict[str, Array], stroke: Stroke, facts: dict[str, Array]
-) -> tuple[Array, Array]:
+def _choose(xp: Any, agent: Parts, state: Parts, stroke: Stroke, facts: dict[str, Array]) -> tuple[Array, Array]:
     """Skill (n,) and goal position (n, 3) of the hand."""
     tcp, pad, table_z = agent["tcp_pos_w"], state["pad_pos_w"], state["table_z"][:, 0]
     grip = _at(xp, pad, pad[:, 2] + GRIP_Z_M)
@@ -142,12 +117,7 @@ def _choose(
         ("release", held & facts["put_back"], tcp),
         ("retreat", ~held & facts["put_back"], _at(xp, tcp, table_z + GRIP_Z_M + HOVER_M)),
     ]
-    subtask = xp.full(tcp.shape[:1], SKILLS.index("reach"), dtype=xp.int64)
-    pos = grip
-    for skill, when, goal in rows:
-        subtask = xp.where(when, SKILLS.index(skill), subtask)
-        pos = xp.where(when[:, None], goal, pos)
-    return subtask, pos
+    return latest(xp, rows, grip)
 
 
 def _at(xp: Any, point: Array, z: Array) -> Array:
@@ -155,7 +125,7 @@ def _at(xp: Any, point: Array, z: Array) -> Array:
     return xp.stack([point[:, 0], point[:, 1], z], axis=1)
 
 
-def _onward_y(xp: Any, state: dict[str, Array], stroke: Stroke) -> Array:
+def _onward_y(xp: Any, state: Parts, stroke: Stroke) -> Array:
     """(n,) the end of the stroke that the pad moves towards; the farther one when it stands, or is at an end."""
     y, speed, low, high = state["pad_pos_w"][:, 1], state["pad_vel_w"][:, 1], stroke.low_y, stroke.high_y
     farther = xp.where(y - low > high - y, low, high)
@@ -163,7 +133,7 @@ def _onward_y(xp: Any, state: dict[str, Array], stroke: Stroke) -> Array:
     return xp.where((speed < -SLOW_M_S) & (y > low + AT_M), low, end)
 
 
-def _completion(xp: Any, state: dict[str, Array]) -> Array:
+def _completion(xp: Any, state: Parts) -> Array:
     """(n,) the less is left of what is named, the more."""
     left = xp.sum(state["dirt_named"] * state["dirt_cm2"], axis=1)
     return 1 / (1 + 0.1 * left)
@@ -171,5 +141,5 @@ def _completion(xp: Any, state: dict[str, Array]) -> Array:
 
 def table_wipe_expert(agent_layout: Layout, state_layout: Layout, robot: Robot) -> tuple[Planner, Controller]:
     """The two halves of the expert: this planner and the goal servo."""
-    planner = TableWipePlanner(agent_layout, state_layout)
+    planner = ScriptedPlanner(agent_layout, state_layout, decide)
     return Driving(planner, agent_layout, robot), GoalServo(agent_layout, robot)

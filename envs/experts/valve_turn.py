@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from embodied.arrays import array_namespace, dot
-from embodied.core import SKILLS, Array, Controller, Layout, Observation, Payload, Planner
+from embodied.arrays import dot
+from embodied.core import SKILLS, Array, Controller, Layout, Payload, Planner
 from embodied.envs.props.valve import GRASP_RADIUS_M, UP_RAD
 from embodied.envs.scenes.inspection_room import VALVE_CONSOLE
 from embodied.envs.skills.driving import Driving
 from embodied.envs.skills.goal_servo import GoalServo
+from embodied.envs.skills.scripted import Parts, ScriptedPlanner, latest, say, share_of
 from embodied.robots.robot import Robot
 from embodied.rotations import quat_from_yaw, quat_multiply, quat_to_rot6d
 
@@ -24,6 +24,7 @@ AHEAD_RAD = 0.15  # how far the goal runs before the handle
 ASIDE_W, DOWN = (0.43, -0.24, 1.0), (0.0, 1.0, 0.0, 0.0)  # pose in which the hand hides no valve
 RIGHT_RAD, DONE_RAD = np.deg2rad(1.2), np.deg2rad(3.5)  # to let go, and to stay away
 AJAR = 0.25  # of the gripper: open by 50 mm, so that the fingers fit between hub and rim
+ORDER = ("reach", "grasp", "turn", "release", "retreat", "look_at")
 HELD_M, FREE_M = 0.019, 0.030  # widths below which a handle is held, and above which the fingers are clear of it
 
 
@@ -35,40 +36,19 @@ def grasp_point_w(xp: Any, hub_w: Array, angle: Array, is_wheel: Array) -> Array
     return hub_w + (radius * xp.cos(turn))[:, None] * up - (radius * xp.sin(turn))[:, None] * right
 
 
-class ValveTurnPlanner:
-    """Where the hand should go next, for n worlds at a time, from privileged state. Remembers nothing."""
-
-    latent_size = 0
-
-    def __init__(self, agent_layout: Layout, state_layout: Layout) -> None:
-        self._agent, self._state = agent_layout.slices(), state_layout.slices()
-
-    def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        """Nothing is remembered."""
-
-    def plan(self, observation: Observation, ids: Array) -> Payload:
-        xp = array_namespace(observation.agent_pos)
-        agent = {name: observation.agent_pos[:, part] for name, part in self._agent.items()}
-        state = {name: observation.environment_state[:, part] for name, part in self._state.items()}
-        angle, target = state["valve_angle"][:, 0], state["target_angle"][:, 0]
-        hub, is_wheel = state["valve_pos_w"], state["valve_is_wheel"][:, 0]
-        facts = _facts(xp, agent, grasp_point_w(xp, hub, angle, is_wheel), angle)
-        error = xp.abs(target - angle)
-        turning = facts["held"] & (error > RIGHT_RAD)
-        ahead = xp.where(turning, angle + xp.clip(target - angle, -AHEAD_RAD, AHEAD_RAD), angle)
-        grasp = grasp_point_w(xp, hub, ahead, is_wheel)
-        subtask, goal = _choose(xp, agent["tcp_pos_w"], grasp, facts, error)
-        aside = (subtask == SKILLS.index("look_at"))[:, None]
-        closing = turning | (subtask == SKILLS.index("grasp")) & facts["on"]
-        return Payload(
-            subtask=subtask,
-            goal_pos_w=goal,
-            goal_quat_wxyz=xp.where(aside, xp.asarray(DOWN), _hand_quat(xp, ahead)),
-            goal_vel_w=xp.zeros_like(goal),
-            gripper=xp.where(closing, -1.0, AJAR),
-            completion=_completion(xp, subtask),
-            latent=xp.zeros((goal.shape[0], 0)),
-        )
+def decide(xp: Any, agent: Parts, state: Parts) -> Payload:
+    """Where the hand should go next."""
+    angle, target = state["valve_angle"][:, 0], state["target_angle"][:, 0]
+    hub, is_wheel = state["valve_pos_w"], state["valve_is_wheel"][:, 0]
+    facts = _facts(xp, agent, grasp_point_w(xp, hub, angle, is_wheel), angle)
+    error = xp.abs(target - angle)
+    turning = facts["held"] & (error > RIGHT_RAD)
+    ahead = xp.where(turning, angle + xp.clip(target - angle, -AHEAD_RAD, AHEAD_RAD), angle)
+    skill, goal = _choose(xp, agent["tcp_pos_w"], grasp_point_w(xp, hub, ahead, is_wheel), facts, error)
+    aside = (skill == SKILLS.index("look_at"))[:, None]
+    closing = turning | (skill == SKILLS.index("grasp")) & facts["on"]
+    quat = xp.where(aside, xp.asarray(DOWN), _hand_quat(xp, ahead))
+    return say(skill, goal, quat, xp.where(closing, -1.0, AJAR), share_of(xp, ORDER, skill))
 
 
 def _hand_quat(xp: Any, angle: Array) -> Array:
@@ -78,7 +58,7 @@ def _hand_quat(xp: Any, angle: Array) -> Array:
     return quat_multiply(quat_multiply(face, quat_from_yaw(angle - UP_RAD)), hand)
 
 
-def _facts(xp: Any, agent: dict[str, Array], grasp: Array, angle: Array) -> dict[str, Array]:
+def _facts(xp: Any, agent: Parts, grasp: Array, angle: Array) -> dict[str, Array]:
     """What the planner decides on, (n,) each: bools, and `out`, m from the handle towards the robot."""
     wanted, rot6d, width = quat_to_rot6d(_hand_quat(xp, angle)), agent["tcp_rot6d"], agent["gripper_width"][:, 0]
     error = agent["tcp_pos_w"] - grasp
@@ -107,20 +87,10 @@ def _choose(xp: Any, tcp: Array, grasp: Array, facts: dict[str, Array], error: A
         ("look_at", ~held & done & ~facts["near"], xp.broadcast_to(xp.asarray(ASIDE_W), before.shape)),
         ("release", facts["near"] & ~facts["clear"] & done & ~(held & (error > RIGHT_RAD)), tcp),
     ]
-    subtask = xp.full(tcp.shape[:1], SKILLS.index("reach"), dtype=xp.int64)
-    goal = before
-    for skill, when, pos in rows:
-        subtask = xp.where(when, SKILLS.index(skill), subtask)
-        goal = xp.where(when[:, None], pos, goal)
-    return subtask, goal
-
-
-def _completion(xp: Any, subtask: Array) -> Array:
-    order = ("reach", "grasp", "turn", "release", "retreat", "look_at")
-    share = [order.index(skill) / (len(order) - 1) if skill in order else 0.0 for skill in SKILLS]
-    return xp.asarray(share)[subtask]
+    return latest(xp, rows, before)
 
 
 def valve_turn_expert(agent_layout: Layout, state_layout: Layout, robot: Robot) -> tuple[Planner, Controller]:
     """The two halves of the expert: this planner and the goal servo."""
-    return Driving(ValveTurnPlanner(agent_layout, state_layout), agent_layout, robot), GoalServo(agent_layout, robot)
+    planner = ScriptedPlanner(agent_layout, state_layout, decide)
+    return Driving(planner, agent_layout, robot), GoalServo(agent_layout, robot)

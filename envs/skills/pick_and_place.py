@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from embodied.arrays import array_namespace, dot
-from embodied.core import SKILLS, Array, Controller, Layout, Observation, Payload, Planner
+from embodied.arrays import dot
+from embodied.core import SKILLS, Array, Controller, Layout, Payload, Planner
 from embodied.envs.skills.driving import Driving
 from embodied.envs.skills.goal_servo import GoalServo
+from embodied.envs.skills.scripted import Parts, ScriptedPlanner, latest, pointing_down, say, share_of
 from embodied.robots.robot import Robot
-from embodied.rotations import quat_from_yaw, quat_multiply
 
 HOVER_M = 0.10  # of the tool centre point above the box, before it goes down and on the way
 NEAR_M, ON_M = 0.012, 0.008  # from where to go down, to close, to set down
@@ -27,48 +26,28 @@ def pick_and_place(
 
     The box `thing` of `size` (3,) in m, its frame in its middle, is set upright with its underside on the point `goal`.
     """
-    planner = PickAndPlace(agent_layout, state_layout, thing, goal, size)
+    planner = ScriptedPlanner(agent_layout, state_layout, PickAndPlace(thing, goal, size).decide)
     return Driving(planner, agent_layout, robot), GoalServo(agent_layout, robot)
 
 
 class PickAndPlace:
-    """Says the next skill and its goal for n worlds, from their present state alone."""
+    """The expert's decisions about the box `thing` of `size` (3,) m, and its place `goal`."""
 
-    latent_size = 0
+    def __init__(self, thing: str, goal: str, size: tuple[float, float, float]) -> None:
+        self._thing, self._goal, self._size = thing, goal, size
 
-    def __init__(
-        self, agent_layout: Layout, state_layout: Layout, thing: str, goal: str, size: tuple[float, float, float]
-    ) -> None:
-        agent, state = agent_layout.slices(), state_layout.slices()
-        self._tcp, self._width = agent["tcp_pos_w"], agent["gripper_width"]
-        self._box, self._rot, self._goal = state[f"{thing}_pos_w"], state[f"{thing}_rot6d"], state[f"{goal}_pos_w"]
-        self._size = size
-
-    def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        """Nothing is remembered."""
-
-    def plan(self, observation: Observation, ids: Array) -> Payload:
-        agent, state = observation.agent_pos, observation.environment_state
-        xp = array_namespace(agent)
+    def decide(self, xp: Any, agent: Parts, state: Parts) -> Payload:
+        """Where the hand should go next."""
         up = xp.asarray([0.0, 0.0, 1.0])
-        tcp, box = agent[:, self._tcp], state[:, self._box]
-        place = state[:, self._goal] + up * (self._size[2] / 2)  # of the box's middle
-        facts = self._facts(xp, tcp, box, place, agent[:, self._width][:, 0])
-        subtask, pos = _choose(xp, tcp, box, place, facts)
-        held, letting_go = facts["held"], subtask == SKILLS.index("release")
-        closing = (subtask == SKILLS.index("grasp")) & facts["on"] | held & ~letting_go
-        yaw = xp.where(held, 0.0, _quarter_yaw(xp, state[:, self._rot]))
-        turn = quat_from_yaw(yaw)
-        down = xp.broadcast_to(xp.asarray([0.0, 1.0, 0.0, 0.0]), turn.shape)
-        return Payload(
-            subtask=subtask,
-            goal_pos_w=pos,
-            goal_quat_wxyz=quat_multiply(turn, down),
-            goal_vel_w=xp.zeros_like(pos),
-            gripper=xp.where(closing, -1.0, 1.0),
-            completion=xp.asarray([ORDER.index(s) / (len(ORDER) - 1) if s in ORDER else 0.0 for s in SKILLS])[subtask],
-            latent=xp.zeros((pos.shape[0], 0)),
-        )
+        tcp, box = agent["tcp_pos_w"], state[f"{self._thing}_pos_w"]
+        place = state[f"{self._goal}_pos_w"] + up * (self._size[2] / 2)  # of the box's middle
+        facts = self._facts(xp, tcp, box, place, agent["gripper_width"][:, 0])
+        skill, pos = _choose(xp, tcp, box, place, facts)
+        held, letting_go = facts["held"], skill == SKILLS.index("release")
+        closing = (skill == SKILLS.index("grasp")) & facts["on"] | held & ~letting_go
+        yaw = xp.where(held, 0.0, _quarter_yaw(xp, state[f"{self._thing}_rot6d"]))
+        gripper = xp.where(closing, -1.0, 1.0)
+        return say(skill, pos, pointing_down(xp, yaw), gripper, share_of(xp, ORDER, skill))
 
     def _facts(self, xp: Any, tcp: Array, box: Array, place: Array, width: Array) -> dict[str, Array]:
         """What is decided on, (n,) bool each."""
@@ -99,11 +78,7 @@ def _choose(xp: Any, tcp: Array, box: Array, place: Array, facts: dict[str, Arra
         ("release", held & facts["over"] & facts["set"], tcp),
         ("retreat", placed, tcp * flat + high + up),
     ]
-    subtask, pos = xp.full(tcp.shape[:1], SKILLS.index("reach"), dtype=xp.int64), box + up
-    for skill, when, goal in rows:
-        subtask = xp.where(when, SKILLS.index(skill), subtask)
-        pos = xp.where(when[:, None], goal, pos)
-    return subtask, pos
+    return latest(xp, rows, box + up)
 
 
 def _quarter_yaw(xp: Any, rot6d: Array) -> Array:
