@@ -183,3 +183,12 @@ def test_doctor_without_rendering(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 def test_doctor_with_a_file_for_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert not doctor.check_folder(tmp_path / "file").ok
+
+
+def test_a_reader_that_has_seen_enough_gets_no_traceback() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "embodied", "list", "--json"]
+    child = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert (child.returncode, child.stderr) == (1, "")

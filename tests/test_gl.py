@@ -38,6 +38,15 @@ def test_a_frame_after_mujoco_was_imported_without_a_choice() -> None:
     assert child(code).returncode == 0
 
 
+def test_triton_is_loaded_before_mesa(tmp_path: Path) -> None:
+    """The other order ends in a segmentation fault: two LLVMs. A stand-in tells whether Mesa's was there first."""
+    (tmp_path / "triton.py").write_text("print('LLVM' in open('/proc/self/maps').read())", encoding="utf-8")
+    code = "from embodied.sim import gl; gl.render_test_frame(); import triton"
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    done = child(code, PYTHONPATH=path)
+    assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
+
+
 def test_users_choice_is_left_alone(fresh_choice: pytest.MonkeyPatch) -> None:
     fresh_choice.setenv("MUJOCO_GL", "GLFW")
     assert gl.ensure_gl() == "glfw"

@@ -59,10 +59,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise unknown("verb", verb, VERBS)
         args = build_parser(verb).parse_args(words)
         args.words = words
-        return int(args.run(args))
+        status = int(args.run(args))
+        sys.stdout.flush()  # here, where a reader that has gone can be told from a failure
+        return status
     except EmbodiedError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        if not _reader_is_gone():
+            raise
+        return 1
     except (AttributeError, ImportError, RuntimeError) as error:
         setting = os.environ.get("MUJOCO_GL")
         if not setting or "mujoco" in sys.modules:
@@ -74,3 +80,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         hint = str(stop) or "What was finished is kept; nothing is left half-written."
         print(f"\ninterrupted. {hint}", file=sys.stderr)
         return INTERRUPTED
+
+
+def _reader_is_gone() -> bool:
+    """Whether nobody reads what we print, such as `head` that has seen enough; then nothing more is printed."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -47,6 +48,7 @@ def ensure_gl() -> str:
     chosen = os.environ.get("MUJOCO_GL", "").lower().strip()
     if chosen in SWITCHED_OFF:
         raise RenderingError(f"rendering is switched off by MUJOCO_GL={chosen}: unset it to use cameras")
+    load_triton_first()
     if chosen not in AUTOMATIC:
         return chosen  # MuJoCo took it when it was imported
     if sys.platform != "linux":
@@ -56,6 +58,16 @@ def ensure_gl() -> str:
     if any(_loads(name) for name in OSMESA_NAMES):
         return _use("osmesa")
     raise RenderingError(_advice("neither EGL nor OSMesa is to be found"))
+
+
+def load_triton_first() -> None:
+    """Load Triton, where it is installed, before Mesa: to be called before the first use of OpenGL.
+
+    Both bring an LLVM of their own. If Mesa's is there first, Triton's calls go to it, and the process dies with a
+    segmentation fault, as late as when an optimizer of PyTorch's CUDA build is made. The other way round both work.
+    """
+    if importlib.util.find_spec("triton") is not None:
+        importlib.import_module("triton")
 
 
 def make_renderer(model: mujoco.MjModel, height: int, width: int) -> mujoco.Renderer:

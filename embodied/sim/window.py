@@ -13,6 +13,7 @@ import mujoco
 
 from embodied.errors import EmbodiedError
 from embodied.sim.engine import HostEngine
+from embodied.sim.gl import load_triton_first
 
 ADVICE = "use render_mode='rgb_array' for pictures, or `embodied view` for a video"
 
@@ -67,6 +68,7 @@ def _check_display() -> None:
         raise EmbodiedError(f"a window needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set: {ADVICE}")
     import glfw
 
+    load_triton_first()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # glfw says by a warning what the error below says
         works = glfw.init() and _opens_hidden_window(glfw)
