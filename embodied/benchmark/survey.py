@@ -20,7 +20,7 @@ from embodied.envs.registry import get_task
 from embodied.envs.variation import LEVELS
 from embodied.envs.worlds import Worlds
 from embodied.errors import unknown
-from embodied.policies import catalog
+from embodied.policies import dual_system
 from embodied.rollout import rollout
 from embodied.rollout.shards import Stage, Workers
 
@@ -45,7 +45,7 @@ class Subject:
         facts, spec = worlds.metadata(), worlds.spec
         worlds.close()
         made_of = (_module(part) for part in (spec.build, spec.bind, spec.expert, worlds.robot.build))
-        code = code_hash((*made_of, rollout.__name__, catalog.__name__), without=(registry.__name__,))
+        code = code_hash((*made_of, rollout.__name__, dual_system.__name__), without=(registry.__name__,))
         return cls(task, robot, code, facts["model_hash"], facts["versions"])
 
     @property
