@@ -11,6 +11,7 @@ import warp as wp
 
 from embodied.errors import unknown
 from embodied.sim.warp import WarpEngine
+from embodied.sim.warp_textures import filtered, unbleached
 
 if TYPE_CHECKING:
     import torch
@@ -56,12 +57,12 @@ class WarpCameras:
 
         After the first call nothing is allocated and the host waits for nothing, so that it can be captured.
         """
-        model, data = self._engine.device_structs()
+        _, data = self._engine.device_structs()
         with wp.ScopedDevice(self._engine.device):
             if self._context is None:
                 self._make()
-            mjw.refit_bvh(model, data, self._context)
-            mjw.render(model, data, self._context)
+            mjw.refit_bvh(self._model, data, self._context)
+            mjw.render(self._model, data, self._context)
             wp.launch(_unpack, dim=self._rgb.shape[:2], inputs=[self._context.rgb_data], outputs=[self._rgb])
             if not self._rgb_only:
                 wp.launch(_far_where_nothing, dim=self._rgb.shape[:2], inputs=[self._context.depth_data, self._far_m])
@@ -85,8 +86,9 @@ class WarpCameras:
 
     def _make(self) -> None:
         model, (height, width) = self._engine.model, self._size
+        self._model = unbleached(model, self._engine.device_structs()[0])
         self._context = mjw.create_render_context(
-            model,
+            filtered(model, min(self._size)),
             self._engine.num_worlds,
             cam_res=(width, height),
             render_rgb=True,
