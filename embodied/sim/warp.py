@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import importlib
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,10 @@ class WarpEngine:
 
     def varied(self) -> dict[str, Array]:
         return dict(self._varied)
+
+    def working(self) -> AbstractContextManager[Any]:
+        """Within it Warp works on the engine's device."""
+        return self._warp.ScopedDevice(self.device)
 
     def device_structs(self) -> tuple[Any, Any]:
         """mujoco_warp's own model and data, for what else runs on the device."""

@@ -1,4 +1,4 @@
-"""Makes the ray tracer of the engine `warp` show textures as OpenGL does, which filters them and clamps the light first."""
+"""Textures in pictures of the engine `warp`, as OpenGL has them: filtered, and with the light clamped before."""
 
 from __future__ import annotations
 
