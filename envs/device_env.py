@@ -68,7 +68,7 @@ class DeviceVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
 
     def _shown(self, agent_pos: torch.Tensor, environment_state: torch.Tensor, final: bool = False) -> Tensors:
         values = {"agent_pos": agent_pos, "environment_state": environment_state}
-        shown: Tensors = {name: values[name].clamp(-bound, bound) for name, bound in self._bounds.items()}
+        shown: Tensors = {name: values[name].float().clamp(-bound, bound) for name, bound in self._bounds.items()}
         feed = self.worlds.feed
         if feed is not None:
             frames, age_s = (feed.final(), feed.final_age_s) if final else (feed.newest(), feed.age_s)

@@ -61,7 +61,9 @@ class HostVectorEnv(VectorWrapper[dict[str, Any], np.ndarray, dict[str, Any], to
 
 def _on_host(parts: dict[str, Any]) -> dict[str, Any]:
     """Arrays of their own: on the CPU a tensor's would share its memory."""
-    return {name: _on_host(part) if isinstance(part, dict) else np.array(part.cpu()) for name, part in parts.items()}
+    return {
+        name: _on_host(part) if isinstance(part, dict) else part.cpu().numpy().copy() for name, part in parts.items()
+    }
 
 
 def _of_worlds(columns: dict[str, np.ndarray], which: np.ndarray) -> dict[str, Any]:

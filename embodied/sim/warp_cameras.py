@@ -50,13 +50,12 @@ class WarpCameras:
         After the first call it allocates nothing and the host waits for nothing, so that it can be captured.
         """
         with self._engine.working():
-            if self._context is None:
-                self._make()
-            self._mjw.refit_bvh(self._model, self._data, self._context)
-            self._mjw.render(self._model, self._data, self._context)
-            wp.launch(unpack, dim=self._rgb.shape[:2], inputs=[self._context.rgb_data], outputs=[self._rgb])
+            context = self._context = self._context or self._make()
+            self._mjw.refit_bvh(self._model, self._data, context)
+            self._mjw.render(self._model, self._data, context)
+            wp.launch(unpack, dim=self._rgb.shape[:2], inputs=[context.rgb_data], outputs=[self._rgb])
             if self._geometry:
-                wp.launch(far_where_nothing, dim=self._rgb.shape[:2], inputs=[self._context.depth_data, self._far_m])
+                wp.launch(far_where_nothing, dim=self._rgb.shape[:2], inputs=[context.depth_data, self._far_m])
 
     @property
     def frames(self) -> torch.Tensor:
@@ -81,11 +80,11 @@ class WarpCameras:
         begin = self.cameras.index(camera) * count
         return pixels[:, begin : begin + count].view(len(pixels), *self._size, *pixels.shape[2:])
 
-    def _make(self) -> None:
+    def _make(self) -> Any:
         model, (height, width) = self._engine.model, self._size
         device_model, self._data = self._engine.device_structs()
         self._model = unbleached(model, device_model)
-        self._context = self._mjw.create_render_context(
+        context = self._mjw.create_render_context(
             filtered(model, min(self._size)),
             self._engine.num_worlds,
             cam_res=(width, height),
@@ -99,5 +98,6 @@ class WarpCameras:
         self._far_m = float(model.vis.map.zfar * model.stat.extent)
         self._rgb = wp.zeros((self._engine.num_worlds, self.pixels, 3), dtype=wp.uint8)
         self._frames: torch.Tensor = wp.to_torch(self._rgb)
-        self._depth: torch.Tensor = wp.to_torch(self._context.depth_data)
-        self._segmentation: torch.Tensor = wp.to_torch(self._context.seg_data)
+        self._depth: torch.Tensor = wp.to_torch(context.depth_data)
+        self._segmentation: torch.Tensor = wp.to_torch(context.seg_data)
+        return context

@@ -1,7 +1,7 @@
 """Kernels of the engine `warp`'s pictures. They are in Warp's language, not Python's."""
 # mypy: ignore-errors
 # pyright: reportIndexIssue=false, reportArgumentType=false, reportOperatorIssue=false, reportCallIssue=false
-# pyright: reportGeneralTypeIssues=false, reportAttributeAccessIssue=false
+# pyright: reportGeneralTypeIssues=false, reportAssignmentType=false
 
 import warp as wp
 
