@@ -12,7 +12,6 @@ from gymnasium.vector.utils import batch_space
 
 from embodied.envs.config import EnvConfig
 from embodied.envs.device_worlds import DeviceStep, DeviceWorlds
-from embodied.envs.spaces import limits
 from embodied.errors import EmbodiedError, unknown
 from embodied.sim.engine import FAULTS
 
@@ -21,30 +20,30 @@ MOST_STARTS = 4096
 
 
 class DeviceVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
-    """What `gymnasium.make_vec(..., engine="warp")` gives: state observations, autoreset in the same step.
+    """What `gymnasium.make_vec(..., engine="warp")` gives: observations like the CPU's, autoreset in the same step.
 
     `infos` has `is_success`, `progress`, `fault` (an index into `embodied.sim.engine.FAULTS`) and `final_obs`, a row a
-    world. For numpy arrays wrap it in Gymnasium's `ArrayConversion`. The seed chooses the bank of starts once, when the
-    environment is made. Raises EmbodiedError for what only the CPU engine does.
+    world. For numpy arrays wrap it in Gymnasium's `ArrayConversion`, or in `HostVectorEnv`, whose infos are like the
+    CPU's. The seed chooses the bank of starts once, when the environment is made.
+    Pixels are rendered on the device in each step, with the variation's noise; with a `camera_hz` worlds show the
+    frame that is due by their clock. `WarpCameras` says what looks different.
+    Raises EmbodiedError for what only the CPU engine does.
     """
 
     observation_space: spaces.Dict
     single_observation_space: spaces.Dict
 
     def __init__(self, config: EnvConfig, num_envs: int = 1) -> None:
-        if config.obs != "state":
-            raise EmbodiedError(f"the engine 'warp' shows obs 'state' so far, not {config.obs!r}")
         self.num_envs, self.render_mode = num_envs, None
         self.metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
         self.worlds = DeviceWorlds(config, num_envs, min(num_envs, MOST_STARTS), config.device)
-        layouts = {"agent_pos": self.worlds.agent_layout, "environment_state": self.worlds.state_layout}
-        bounds = {name: limits(layout) for name, layout in layouts.items()}
-        self.single_observation_space = spaces.Dict({name: spaces.Box(-b, b) for name, b in bounds.items()})
+        self.single_observation_space = self.worlds.space
         self.single_action_space = spaces.Box(-1.0, 1.0, (len(self.worlds.interface.low),))
         parts = self.single_observation_space.items()
         self.observation_space = spaces.Dict({name: batch_space(part, num_envs) for name, part in parts})
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._bounds = {name: torch.as_tensor(b, device=self.worlds.device) for name, b in bounds.items()}
+        boxes = {name: part for name, part in parts if isinstance(part, spaces.Box) and name != "pixels_age"}
+        self._bounds = {name: torch.as_tensor(box.high, device=self.worlds.device) for name, box in boxes.items()}
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -63,13 +62,19 @@ class DeviceVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         return shown, done.reward, done.terminated, done.truncated, self._info(done)
 
     def _info(self, done: DeviceStep) -> Tensors:
-        final = self._shown(done.final_agent_pos, done.final_environment_state)
+        final = self._shown(done.final_agent_pos, done.final_environment_state, final=True)
         named = {"is_success": done.success, "progress": done.progress, "fault": done.fault, "final_obs": final}
         return {**named, "_final_obs": done.terminated | done.truncated}
 
-    def _shown(self, agent_pos: torch.Tensor, environment_state: torch.Tensor) -> Tensors:
-        shown = {"agent_pos": agent_pos, "environment_state": environment_state}
-        return {name: values.clamp(-self._bounds[name], self._bounds[name]) for name, values in shown.items()}
+    def _shown(self, agent_pos: torch.Tensor, environment_state: torch.Tensor, final: bool = False) -> Tensors:
+        values = {"agent_pos": agent_pos, "environment_state": environment_state}
+        shown: Tensors = {name: values[name].float().clamp(-bound, bound) for name, bound in self._bounds.items()}
+        feed = self.worlds.feed
+        if feed is not None:
+            frames, age_s = (feed.final(), feed.final_age_s) if final else (feed.newest(), feed.age_s)
+            shown["pixels"] = {name: frame.clone() for name, frame in frames.items()}
+            shown["pixels_age"] = age_s.clone()
+        return shown
 
     @staticmethod
     def fault_name(index: int) -> str:

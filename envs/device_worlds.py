@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from embodied.core import PHYSICS_HZ, seconds_to_ticks
 from embodied.envs.config import EnvConfig
 from embodied.envs.proprioception import Proprioception
+from embodied.envs.spaces import Shown
 from embodied.envs.starts import StartBank, draw_starts, most_at_once
 from embodied.envs.worlds import SUCCESS_HOLD_S, Worlds
 from embodied.robots.control import RobotControl
 from embodied.sim.engine import FAULTS
 from embodied.sim.warp import Buffers, WarpEngine
+
+if TYPE_CHECKING:
+    from embodied.sim.warp_feed import WarpFeed
 
 PROBED = 32  # worlds of which the contacts are counted
 
@@ -45,7 +51,7 @@ class DeviceWorlds:
     def __init__(
         self, config: EnvConfig, num_worlds: int, num_starts: int, device: str = "cuda", seed: int = 0
     ) -> None:
-        host = Worlds(replace(config, engine="cpu", obs="state"), num_starts)
+        host = Worlds(replace(config, engine="cpu"), num_starts)
         bank = draw_starts(host, seed)
         buffers = Buffers.of(*most_at_once(Worlds(host.config, min(PROBED, num_starts))))
         begin = torch.arange(num_worlds) % num_starts
@@ -65,12 +71,24 @@ class DeviceWorlds:
         self._horizon, self._hold = seconds_to_ticks(host.horizon_s), seconds_to_ticks(SUCCESS_HOLD_S)
         self._goal = config.goal_progress if config.goal_progress < 1 else float("inf")
         self.interface, self.agent_layout, self.state_layout = host.interface, host.agent_layout, host.state_layout
+        self.space, self.feed = Shown(host).space, _feed(host, self.engine) if config.obs != "state" else None
 
     def reset(self) -> tuple[torch.Tensor, torch.Tensor]:
         """New episodes everywhere: `agent_pos` (N, P) and `environment_state` (N, E)."""
         with self.device:
+            if self.feed is not None and not self.feed.learned:
+                self._show_starts(self.feed)
             self._begin(torch.ones(self.num_worlds, dtype=torch.bool))
             return self.observe()
+
+    def _show_starts(self, feed: WarpFeed) -> None:
+        """Puts worlds at every start of the bank, as many at a time as there are worlds, for their first frames."""
+        begin = self.start_index.clone()
+        for first in range(0, len(self.instructions), self.num_worlds):
+            self.start_index[...] = (begin + first) % len(self.instructions)
+            self._begin(torch.ones(self.num_worlds, dtype=torch.bool))
+            feed.learn(self.start_index)
+        self.start_index[...] = begin
 
     def observe(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Proprioception (N, P) and privileged state (N, E)."""
@@ -96,6 +114,8 @@ class DeviceWorlds:
         terminated = outcome.lost | ~sound | (success & self.config.terminate_on_success)
         truncated = (self._tick >= self._horizon) & ~terminated
         last = self.observe()
+        if self.feed is not None:
+            self.feed.take(self._tick)
         reward, progress = (torch.where(sound, value, 0.0) for value in (outcome.reward, outcome.progress))
         self._begin(terminated | truncated)
         return DeviceStep(*self.observe(), *last, reward, success, progress, terminated, truncated, fault)
@@ -110,6 +130,17 @@ class DeviceWorlds:
         self._held[...] = torch.where(which, 0, self._held)
         self.engine.refresh()
         self.control.reset(which)
+        if self.feed is not None:
+            self.feed.begin(which, self.start_index)
+
+
+def _feed(host: Worlds, engine: WarpEngine) -> WarpFeed:
+    from embodied.sim.warp_cameras import WarpCameras  # which needs Warp at once
+    from embodied.sim.warp_feed import WarpFeed
+
+    size = host.config.image_size
+    sigma = np.array([host.variation_of(i).get("pixel_noise", 0.0) for i in range(host.num_worlds)])
+    return WarpFeed(engine, WarpCameras(engine, host.cameras, size, size), sigma, host.config.camera_hz)
 
 
 class _Bank:

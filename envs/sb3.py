@@ -10,6 +10,8 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.vec_env import VecEnv
 
+from embodied.envs.device_env import DeviceVectorEnv
+from embodied.envs.device_numpy import HostVectorEnv
 from embodied.envs.vector_env import GroundVectorEnv
 from embodied.errors import EmbodiedError
 
@@ -17,7 +19,7 @@ PER_WORLD = ("task_description",)  # attributes of the environment that have a v
 
 
 class SB3VecEnv(VecEnv):
-    """`SB3VecEnv(gymnasium.make_vec("embodied/ToteTransfer-v0", num_envs=16))`.
+    """`SB3VecEnv(gymnasium.make_vec("embodied/ToteTransfer-v0", num_envs=16))`, of either engine.
 
     Observations are one level deep: `pixels` becomes `pixels/<camera>` (torch allows no dot in a module's name).
     Wrap it in SB3's VecMonitor for its logs.
@@ -25,10 +27,11 @@ class SB3VecEnv(VecEnv):
 
     observation_space: spaces.Dict
 
-    def __init__(self, env: GroundVectorEnv) -> None:
-        if env.autoreset_mode != AutoresetMode.SAME_STEP:
-            raise EmbodiedError(f"autoreset_mode {env.autoreset_mode.value}: Stable-Baselines3 needs SameStep")
-        self.env = env
+    def __init__(self, env: GroundVectorEnv | DeviceVectorEnv) -> None:
+        mode = env.metadata["autoreset_mode"]
+        if mode != AutoresetMode.SAME_STEP:
+            raise EmbodiedError(f"autoreset_mode {mode.value}: Stable-Baselines3 needs SameStep")
+        self.env: Any = HostVectorEnv(env) if isinstance(env, DeviceVectorEnv) else env
         self._actions = np.zeros(env.action_space.shape or (), np.float32)
         space = spaces.Dict(flat(env.single_observation_space))
         super().__init__(env.num_envs, space, env.single_action_space)

@@ -52,3 +52,8 @@ def opened(worlds: Worlds) -> np.ndarray:  # (N, A)
 def shorten_horizon(monkeypatch: pytest.MonkeyPatch, horizon_s: float) -> None:
     """Tasks of worlds made from now on end after `horizon_s`."""
     monkeypatch.setattr(worlds_module, "get_task", lambda name: replace(get_task(name), horizon_s=horizon_s))
+
+
+def image_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean absolute difference, in grey levels."""
+    return float(np.abs(a.astype(float) - b).mean())

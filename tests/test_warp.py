@@ -101,8 +101,6 @@ def test_what_it_cannot_do_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -
     env_id = f"embodied/{TOTE_TRANSFER}-v0"
     with pytest.raises(EmbodiedError, match="use gymnasium.make_vec"):
         gymnasium.make(env_id, **ON_CPU)
-    with pytest.raises(EmbodiedError, match="obs 'state'"):
-        gymnasium.make_vec(env_id, num_envs=2, obs="pixels", **ON_CPU)
     with pytest.raises(EmbodiedError, match="renders nothing"):
         gymnasium.make_vec(env_id, num_envs=2, render_mode="rgb_array", **ON_CPU)
     with pytest.raises(EmbodiedError, match="device 'tpu'"):

@@ -8,7 +8,8 @@ from __future__ import annotations
 import copy
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import mujoco
@@ -61,6 +62,8 @@ class WarpEngine:
             self._data = self._mjw.make_data(
                 self.model, nworld=num_worlds, nconmax=buffers.contacts, njmax=buffers.constraints
             )
+        # mujoco_warp leaves geoms that are fixed to the world where the one compiled model has them
+        self._unwelded = replace(self._model, body_weldid=self._warp.full_like(self._model.body_weldid, 1))
         self._model.opt.warn_overflow = 0  # counted by world instead
         self._overflow = self._tensor(self._data.overflow)
         stages = self.model.sensor_needstage
@@ -108,9 +111,18 @@ class WarpEngine:
     def varied(self) -> dict[str, Array]:
         return dict(self._varied)
 
+    def working(self) -> AbstractContextManager[Any]:
+        """Within it Warp works on the engine's device."""
+        return self._warp.ScopedDevice(self.device)
+
+    def device_structs(self) -> tuple[Any, Any]:
+        """mujoco_warp's own model and data, for what else runs on the device."""
+        return self._model, self._data
+
     def refresh(self) -> None:
-        """Position and velocity fields and sensors of all worlds, after writes to their state."""
+        """Position and velocity fields and sensors of all worlds, after writes to their model or state."""
         with self._warp.ScopedDevice(self.device):
+            self._mjw.kinematics(self._unwelded, self._data)
             self._mjw.step1(self._model, self._data)
 
     def step(self, nstep: int) -> None:

@@ -1,0 +1,45 @@
+"""Kernels of the engine `warp`'s pictures. They are in Warp's language, not Python's."""
+# mypy: ignore-errors
+# pyright: reportIndexIssue=false, reportArgumentType=false, reportOperatorIssue=false, reportCallIssue=false
+# pyright: reportGeneralTypeIssues=false, reportAssignmentType=false
+
+import warp as wp
+
+
+@wp.kernel(enable_backward=False)
+def unpack(packed: wp.array2d[wp.uint32], rgb: wp.array3d[wp.uint8]):
+    """Pixels 0xAARRGGBB (N, P) to bytes (N, P, 3)."""
+    world, pixel = wp.tid()
+    colour = packed[world, pixel]
+    for channel in range(3):
+        rgb[world, pixel, channel] = wp.uint8((colour >> wp.uint32(16 - 8 * channel)) & wp.uint32(255))
+
+
+@wp.kernel(enable_backward=False)
+def far_where_nothing(depth: wp.array2d[float], far_m: float):
+    """The ray tracer's 0 m of what it does not hit, to the far plane's distance."""
+    world, pixel = wp.tid()
+    if depth[world, pixel] == 0.0:
+        depth[world, pixel] = far_m
+
+
+@wp.kernel(enable_backward=False)
+def show_due(
+    now: wp.array[bool],
+    source: wp.array3d[wp.uint8],
+    row: wp.array[wp.int64],
+    sigma: wp.array[float],
+    seed: wp.array[wp.int64],
+    shown: wp.array3d[wp.uint8],
+):
+    """Of the worlds `now`: their rows of `source` into `shown` (N, P, 3), with noise of `sigma` (N,) grey levels."""
+    world, pixel = wp.tid()
+    if not now[world]:
+        return
+    random = wp.rand_init(int(seed[world]), pixel)
+    for channel in range(3):
+        value = source[int(row[world]), pixel, channel]
+        if sigma[world] > 0.0:
+            noisy = wp.rint(float(value) + sigma[world] * wp.randn(random))
+            value = wp.uint8(int(wp.clamp(noisy, 0.0, 255.0)))
+        shown[world, pixel, channel] = value
