@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import select
 import sys
 from collections.abc import Sequence
 
@@ -84,9 +85,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _reader_is_gone() -> bool:
     """Whether nobody reads what we print, such as `head` that has seen enough; then nothing more is printed."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
+    watch = select.poll()
+    watch.register(sys.stdout.fileno(), 0)
+    gone = any(event & select.POLLERR for _, event in watch.poll(0))
+    if gone:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+    return gone
