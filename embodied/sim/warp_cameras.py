@@ -21,9 +21,9 @@ SHOWN_GROUPS = [0, 1, 2]  # of geoms, as MuJoCo shows them; decor lies in anothe
 class WarpCameras:
     """Renders chosen cameras of all worlds at one size, their RGB and where asked for what lies behind each pixel.
 
-    They show what `Camera` shows on the CPU, world by world, with these differences: nothing is cut away before the near
-    plane, what is partly transparent is drawn opaque, sites, tendons and skins are not drawn, highlights are those of
-    each pixel and not of the nearest corners, and brightness is rounded down.
+    They show what `Camera` shows on the CPU, world by world, with these differences: nothing is cut away in front of
+    the near plane, what is partly transparent is drawn opaque, sites, tendons and skins are not drawn, highlights are
+    those of each pixel and not of the nearest corners, and brightness is rounded down.
 
     The context is made, and kernels compiled, at the first frame. Raises EmbodiedError for a camera that the model does
     not have.
