@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 
 from embodied.core import PHYSICS_HZ, seconds_to_ticks
 from embodied.envs.config import EnvConfig
+from embodied.envs.device_graph import CudaGraphs, StepGraph
 from embodied.envs.proprioception import Proprioception
 from embodied.envs.starts import StartBank, draw_starts, most_at_once
 from embodied.envs.worlds import SUCCESS_HOLD_S, Worlds
 from embodied.robots.control import RobotControl
 from embodied.sim.engine import FAULTS
 from embodied.sim.warp import Buffers, WarpEngine
+from embodied.sim.warp_device import naming_lack_of_memory
 
 PROBED = 32  # worlds of which the contacts are counted
 
@@ -54,7 +56,7 @@ class DeviceWorlds:
         self.engine = WarpEngine(host.model, num_worlds, buffers, fields, device)
         self.device = torch.device(self.engine.device)
         self.instructions = bank.instructions
-        with self.device:
+        with self.device, naming_lack_of_memory(num_worlds, self.engine.bytes_a_world):
             self._bank = _Bank(bank, self.engine)
             self.task = self.spec.bind(self.engine, self.robot)
             self.control = RobotControl(self.robot, self.engine, config.control_mode, config.control_hz)
@@ -65,6 +67,8 @@ class DeviceWorlds:
         self._horizon, self._hold = seconds_to_ticks(host.horizon_s), seconds_to_ticks(SUCCESS_HOLD_S)
         self._goal = config.goal_progress if config.goal_progress < 1 else float("inf")
         self.interface, self.agent_layout, self.state_layout = host.interface, host.agent_layout, host.state_layout
+        recorder = CudaGraphs(self.engine.streams, self.device) if self.device.type == "cuda" else None
+        self._graph = StepGraph(self._step, (num_worlds, len(self.interface.low)), self.device, recorder)
 
     def reset(self) -> tuple[torch.Tensor, torch.Tensor]:
         """New episodes everywhere: `agent_pos` (N, P) and `environment_state` (N, E)."""
@@ -77,15 +81,27 @@ class DeviceWorlds:
         return _finite(self.proprioception.read()), _finite(self.task.state())
 
     def step(self, actions: torch.Tensor) -> DeviceStep:
-        """One control step of all worlds. A world given NaN or inf is flagged and begins anew; so does a broken one."""
-        with self.device:
-            bad = ~torch.isfinite(actions).all(1)
-            self.task.before_step(self._tick)
-            self.control.apply(torch.where(bad[:, None], 0.0, actions.to(torch.float32)).clamp(-1, 1))
-            self.engine.step(self.ticks_per_step)
-            self._tick += self.ticks_per_step
-            fault = torch.where(bad, FAULTS.index("action_not_finite"), self.engine.faults())
-            return self._finish(fault)
+        """One control step of all worlds. A world given NaN or inf is flagged and begins anew; so does a broken one.
+
+        On a GPU the second call captures a CUDA graph, which later ones launch. The tensors are the caller's own.
+        """
+        with naming_lack_of_memory(self.num_worlds, self.engine.bytes_a_world):
+            return DeviceStep(*self._graph(actions))
+
+    @property
+    def captured(self) -> bool:
+        """Whether steps are launches of a CUDA graph by now."""
+        return self._graph.captured
+
+    def _step(self, actions: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The fields of a DeviceStep. It is captured: nothing is asked of the device, and state is written in place."""
+        bad = ~torch.isfinite(actions).all(1)
+        self.task.before_step(self._tick)
+        self.control.apply(torch.where(bad[:, None], 0.0, actions).clamp(-1, 1))
+        self.engine.step(self.ticks_per_step)
+        self._tick += self.ticks_per_step
+        done = self._finish(torch.where(bad, FAULTS.index("action_not_finite"), self.engine.faults()))
+        return tuple(getattr(done, field.name) for field in fields(done))
 
     def _finish(self, fault: torch.Tensor) -> DeviceStep:
         outcome, sound = self.task.judge(), fault == 0
