@@ -63,6 +63,8 @@ class DeviceWorlds:
             self.proprioception = Proprioception(self.engine, self.robot)
             self.start_index = begin.to(self.device)  # (N,) of the present episodes
             self._tick, self._held = (torch.zeros(num_worlds, dtype=torch.int64) for _ in range(2))
+            self._kinds = torch.arange(len(FAULTS))
+            self._fault_counts = torch.zeros_like(self._kinds)  # episodes that each fault has ended
         self.ticks_per_step = PHYSICS_HZ // config.control_hz
         self._horizon, self._hold = seconds_to_ticks(host.horizon_s), seconds_to_ticks(SUCCESS_HOLD_S)
         self._goal = config.goal_progress if config.goal_progress < 1 else float("inf")
@@ -93,6 +95,11 @@ class DeviceWorlds:
         """Whether steps are launches of a CUDA graph by now."""
         return self._graph.captured
 
+    def fault_counts(self) -> dict[str, int]:
+        """How many episodes each fault has ended so far, by its name; waits for the device."""
+        counts = zip(FAULTS, self._fault_counts.tolist(), strict=True)
+        return {name: count for name, count in counts if name and count}
+
     def _step(self, actions: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The fields of a DeviceStep. It is captured: nothing is asked of the device, and state is written in place."""
         bad = ~torch.isfinite(actions).all(1)
@@ -113,6 +120,7 @@ class DeviceWorlds:
         truncated = (self._tick >= self._horizon) & ~terminated
         last = self.observe()
         reward, progress = (torch.where(sound, value, 0.0) for value in (outcome.reward, outcome.progress))
+        self._fault_counts += (fault[:, None] == self._kinds).sum(0)
         self._begin(terminated | truncated)
         return DeviceStep(*self.observe(), *last, reward, success, progress, terminated, truncated, fault)
 

@@ -145,6 +145,12 @@ class WarpEngine:
                 self._mjw.step1(self._model, self._data)
             sensors.index_copy_(1, self._late_ids, self._late)
 
+    def bare_step(self, nstep: int) -> None:
+        """What mujoco_warp's own `step` does, `nstep` times: the measure of ours."""
+        with self.streams.follow():
+            for _ in range(nstep):
+                self._mjw.step(self._model, self._data)
+
     def faults(self) -> Array:
         """(N,) int64, index into FAULTS; nothing is asked of the device.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -18,16 +20,25 @@ LOG_ERROR = 40  # of Warp's levels
 def choose_device(warp: Any, name: str) -> str:
     """Warp's name of the device "cuda" or "cpu". Raises EmbodiedError that says why a GPU cannot be used."""
     warp.config.log_level = LOG_ERROR  # it tells of each kernel that it loads
+    if name == "cuda" and not has_driver():  # before Warp complains in its own words
+        raise EmbodiedError(f"no CUDA device: the engine 'warp' needs an NVIDIA GPU and its driver; {TRY_WITHOUT}")
     warp.init()
     if name != "cuda":
         return name
     if not warp.is_cuda_available():
-        raise EmbodiedError(
-            f"no CUDA device for the engine 'warp': it needs an NVIDIA GPU and its driver; {TRY_WITHOUT}"
-        )
+        raise EmbodiedError(f"no CUDA device: there is a driver, but no NVIDIA GPU that it offers; {TRY_WITHOUT}")
     _check_driver(warp.get_cuda_driver_version())
     _check_torch()
     return "cuda:0"
+
+
+def has_driver() -> bool:
+    """Whether an NVIDIA driver is installed."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def _check_driver(found: tuple[int, int] | None) -> None:
