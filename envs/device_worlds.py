@@ -11,7 +11,7 @@ from embodied.core import PHYSICS_HZ, seconds_to_ticks
 from embodied.envs.config import EnvConfig
 from embodied.envs.device_graph import CudaGraphs, StepGraph
 from embodied.envs.proprioception import Proprioception
-from embodied.envs.starts import StartBank, draw_starts, most_at_once
+from embodied.envs.starts import StartBank, draw_starts, peak_of
 from embodied.envs.worlds import SUCCESS_HOLD_S, Worlds
 from embodied.robots.control import RobotControl
 from embodied.sim.engine import FAULTS
@@ -49,7 +49,8 @@ class DeviceWorlds:
     ) -> None:
         host = Worlds(replace(config, engine="cpu", obs="state"), num_starts)
         bank = draw_starts(host, seed)
-        buffers = Buffers.of(*most_at_once(Worlds(host.config, min(PROBED, num_starts))))
+        peak = peak_of(Worlds(host.config, min(PROBED, num_starts)), seed)
+        buffers = Buffers.of(num_worlds, peak.mean_contacts, peak.contacts, peak.constraints)
         begin = torch.arange(num_worlds) % num_starts
         fields = {name: values[begin.numpy()] for name, values in bank.fields.items()}
         self.config, self.num_worlds, self.robot, self.spec = host.config, num_worlds, host.robot, host.spec

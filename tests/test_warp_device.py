@@ -15,12 +15,13 @@ import warp
 from embodied.envs import device_worlds as device_worlds_module
 from embodied.envs.config import EnvConfig
 from embodied.envs.device_worlds import DeviceWorlds
+from embodied.envs.starts import peak_of
 from embodied.errors import EmbodiedError
 from embodied.sim import warp_device
 from embodied.sim.engine import FAULTS
 from embodied.sim.warp import Buffers, WarpEngine
 from embodied.sim.warp_device import check_memory, choose_device, naming_lack_of_memory
-from tests.ground import TOTE_TRANSFER
+from tests.ground import TOTE_TRANSFER, started
 
 BOX = """<mujoco><option timestep="0.0025"/><worldbody><geom type="plane" size="1 1 0.1"/>
   <body pos="0 0 {z}"><freejoint/><geom type="box" size=".1 .1 .1"/></body></worldbody></mujoco>"""
@@ -84,9 +85,14 @@ def test_memory_that_runs_out_later_is_named(said: str) -> None:
 
 def test_the_memory_of_a_world_is_measured() -> None:
     model = mujoco.MjModel.from_xml_string(BOX.format(z=1))
-    small, large = (WarpEngine(model, 2, Buffers(contacts, 64), {}, "cpu").bytes_a_world for contacts in (8, 16))
+    small, large = (WarpEngine(model, 2, Buffers(2 * contacts, 64), {}, "cpu").bytes_a_world for contacts in (8, 16))
     assert small > warp.types.type_size_in_bytes(warp.float32) * (model.nq + model.nv)
     assert large - small > 8 * 4 * (3 + 9)  # a contact's place and frame
+
+
+def test_buffers_have_room_for_all_worlds_on_average_and_for_any_one_at_its_worst() -> None:
+    assert Buffers.of(1, 10.0, 200, 600) == Buffers(1.5 * 200 + 32, 1.5 * 600 + 128)
+    assert Buffers.of(1000, 10.0, 200, 600) == Buffers(1000 * (1.5 * 10 + 32), 1.5 * 600 + 128)
 
 
 def test_what_the_engine_cannot_do_is_said_by_mujoco_warp() -> None:
@@ -101,7 +107,7 @@ def test_a_buffer_that_overflows_is_named_and_the_other_worlds_go_on() -> None:
     model = mujoco.MjModel.from_xml_string(BOX.format(z=0.09))
     lying = np.array([0, 0, 0.09, 1, 0, 0, 0], np.float32)
     names = {}
-    for fault, buffers in (("constraints", Buffers(64, 4)), ("contacts", Buffers(1, 64)), ("", Buffers(64, 64))):
+    for fault, buffers in (("constraints", Buffers(128, 4)), ("contacts", Buffers(2, 64)), ("", Buffers(128, 64))):
         engine = WarpEngine(model, 2, buffers, {}, "cpu")
         engine.view("qpos")[:] = torch.as_tensor(lying)
         engine.view("qpos")[1, 2] = 5.0  # in the air
@@ -132,3 +138,10 @@ def test_faults_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert worlds.fault_counts() == {"action_not_finite": 3, "diverged": 1}
     worlds.step(torch.zeros_like(actions))
     assert sum(worlds.fault_counts().values()) == 4
+
+
+def test_contacts_are_counted_in_worlds_as_they_begin_and_move() -> None:
+    """In a world that was never begun all things lie in one heap."""
+    peak = peak_of(started(4, level="L3"))
+    assert 4 <= peak.mean_contacts <= peak.contacts < 80
+    assert peak.contacts < peak.constraints < 300

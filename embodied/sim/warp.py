@@ -26,7 +26,7 @@ STATE = (
     *("time", "qpos", "qvel", "act", "history", "qacc_warmstart", "ctrl", "qfrc_applied", "xfrc_applied"),
     *("mocap_pos", "mocap_quat"),
 )  # fields from which a world continues; what the CPU's integration state has, too
-HEADROOM = 2.0  # buffers over what was measured
+HEADROOM = 1.5  # buffers over what was measured
 SPARE_CONTACTS, ROWS = 32, 4  # more, for a grasp that was not seen; constraint rows of a contact
 _OVERFLOWS = {
     "contacts_overflowed": ("BROADPHASE", "NARROWPHASE"),
@@ -36,16 +36,16 @@ _OVERFLOWS = {
 
 @dataclass(frozen=True)
 class Buffers:
-    """How many contacts and constraint rows a world may have at once."""
+    """Room for contacts of all worlds together, and for constraint rows of each."""
 
     contacts: int
     constraints: int
 
     @classmethod
-    def of(cls, most_contacts: int, most_constraints: int) -> Buffers:
-        """From the most that was seen, with headroom."""
-        spare = SPARE_CONTACTS
-        return cls(int(HEADROOM * most_contacts) + spare, int(HEADROOM * most_constraints) + ROWS * spare)
+    def of(cls, num_worlds: int, mean_contacts: float, most_contacts: int, most_constraints: int) -> Buffers:
+        """From the most that was seen, on average over worlds and in any one of them, with headroom."""
+        contacts = HEADROOM * max(num_worlds * mean_contacts, most_contacts) + num_worlds * SPARE_CONTACTS
+        return cls(int(contacts), int(HEADROOM * most_constraints) + ROWS * SPARE_CONTACTS)
 
 
 class WarpEngine:
@@ -79,13 +79,16 @@ class WarpEngine:
         self._late = self._torch().zeros((num_worlds, len(late)), device=self.device)
 
     def _make_data(self, num_worlds: int, buffers: Buffers) -> Any:
-        return self._mjw.make_data(self.model, nworld=num_worlds, nconmax=buffers.contacts, njmax=buffers.constraints)
+        return self._mjw.make_data(self.model, nworld=num_worlds, naconmax=buffers.contacts, njmax=buffers.constraints)
 
     def _bytes_a_world(self, buffers: Buffers) -> int:
-        """What two worlds take more than one, in the host's memory."""
+        """Of what is allocated for good: what two worlds take more than one, in the host's memory."""
+        share = -(-buffers.contacts // self.num_worlds)
         with self._warp.ScopedDevice("cpu"):
-            one, two = (bytes_of(self._warp, self._make_data(num, buffers)) for num in (1, 2))
-        return two - one
+            sizes = [
+                bytes_of(self._warp, self._make_data(num, Buffers(num * share, buffers.constraints))) for num in (1, 2)
+            ]
+        return sizes[1] - sizes[0]
 
     def _check_memory(self) -> None:
         if self.device != "cpu":
