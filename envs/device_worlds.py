@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,13 +11,15 @@ import torch
 
 from embodied.core import PHYSICS_HZ, seconds_to_ticks
 from embodied.envs.config import EnvConfig
+from embodied.envs.device_graph import CudaGraphs, StepGraph
 from embodied.envs.proprioception import Proprioception
 from embodied.envs.spaces import Shown
-from embodied.envs.starts import StartBank, draw_starts, most_at_once
+from embodied.envs.starts import StartBank, draw_starts, peak_of
 from embodied.envs.worlds import SUCCESS_HOLD_S, Worlds
 from embodied.robots.control import RobotControl
 from embodied.sim.engine import FAULTS
 from embodied.sim.warp import Buffers, WarpEngine
+from embodied.sim.warp_device import naming_lack_of_memory
 
 if TYPE_CHECKING:
     from embodied.sim.warp_feed import WarpFeed
@@ -53,25 +55,30 @@ class DeviceWorlds:
     ) -> None:
         host = Worlds(replace(config, engine="cpu"), num_starts)
         bank = draw_starts(host, seed)
-        buffers = Buffers.of(*most_at_once(Worlds(host.config, min(PROBED, num_starts))))
+        peak = peak_of(Worlds(host.config, min(PROBED, num_starts)), seed)
+        buffers = Buffers.of(num_worlds, peak.mean_contacts, peak.contacts, peak.constraints)
         begin = torch.arange(num_worlds) % num_starts
         fields = {name: values[begin.numpy()] for name, values in bank.fields.items()}
         self.config, self.num_worlds, self.robot, self.spec = host.config, num_worlds, host.robot, host.spec
         self.engine = WarpEngine(host.model, num_worlds, buffers, fields, device)
         self.device = torch.device(self.engine.device)
         self.instructions = bank.instructions
-        with self.device:
+        with self.device, naming_lack_of_memory(num_worlds, self.engine.bytes_a_world):
             self._bank = _Bank(bank, self.engine)
             self.task = self.spec.bind(self.engine, self.robot)
             self.control = RobotControl(self.robot, self.engine, config.control_mode, config.control_hz)
             self.proprioception = Proprioception(self.engine, self.robot)
             self.start_index = begin.to(self.device)  # (N,) of the present episodes
             self._tick, self._held = (torch.zeros(num_worlds, dtype=torch.int64) for _ in range(2))
+            self._kinds = torch.arange(len(FAULTS))
+            self._fault_counts = torch.zeros_like(self._kinds)  # episodes that each fault has ended
         self.ticks_per_step = PHYSICS_HZ // config.control_hz
         self._horizon, self._hold = seconds_to_ticks(host.horizon_s), seconds_to_ticks(SUCCESS_HOLD_S)
         self._goal = config.goal_progress if config.goal_progress < 1 else float("inf")
         self.interface, self.agent_layout, self.state_layout = host.interface, host.agent_layout, host.state_layout
         self.space, self.feed = Shown(host).space, _feed(host, self.engine) if config.obs != "state" else None
+        recorder = CudaGraphs(self.engine.streams, self.device) if self.device.type == "cuda" else None
+        self._graph = StepGraph(self._step, (num_worlds, len(self.interface.low)), self.device, recorder)
 
     def reset(self) -> tuple[torch.Tensor, torch.Tensor]:
         """New episodes everywhere: `agent_pos` (N, P) and `environment_state` (N, E)."""
@@ -95,15 +102,32 @@ class DeviceWorlds:
         return _finite(self.proprioception.read()), _finite(self.task.state())
 
     def step(self, actions: torch.Tensor) -> DeviceStep:
-        """One control step of all worlds. A world given NaN or inf is flagged and begins anew; so does a broken one."""
-        with self.device:
-            bad = ~torch.isfinite(actions).all(1)
-            self.task.before_step(self._tick)
-            self.control.apply(torch.where(bad[:, None], 0.0, actions.to(torch.float32)).clamp(-1, 1))
-            self.engine.step(self.ticks_per_step)
-            self._tick += self.ticks_per_step
-            fault = torch.where(bad, FAULTS.index("action_not_finite"), self.engine.faults())
-            return self._finish(fault)
+        """One control step of all worlds. A world given NaN or inf is flagged and begins anew; so does a broken one.
+
+        On a GPU the second call captures a CUDA graph, which later ones launch. The tensors are the caller's own.
+        """
+        with naming_lack_of_memory(self.num_worlds, self.engine.bytes_a_world):
+            return DeviceStep(*self._graph(actions))
+
+    @property
+    def captured(self) -> bool:
+        """Whether steps are launches of a CUDA graph by now."""
+        return self._graph.captured
+
+    def fault_counts(self) -> dict[str, int]:
+        """How many episodes each fault has ended so far, by its name; waits for the device."""
+        counts = zip(FAULTS, self._fault_counts.tolist(), strict=True)
+        return {name: count for name, count in counts if name and count}
+
+    def _step(self, actions: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The fields of a DeviceStep. It is captured: nothing is asked of the device, and state is written in place."""
+        bad = ~torch.isfinite(actions).all(1)
+        self.task.before_step(self._tick)
+        self.control.apply(torch.where(bad[:, None], 0.0, actions).clamp(-1, 1))
+        self.engine.step(self.ticks_per_step)
+        self._tick += self.ticks_per_step
+        done = self._finish(torch.where(bad, FAULTS.index("action_not_finite"), self.engine.faults()))
+        return tuple(getattr(done, field.name) for field in fields(done))
 
     def _finish(self, fault: torch.Tensor) -> DeviceStep:
         outcome, sound = self.task.judge(), fault == 0
@@ -117,6 +141,7 @@ class DeviceWorlds:
         if self.feed is not None:
             self.feed.take(self._tick)
         reward, progress = (torch.where(sound, value, 0.0) for value in (outcome.reward, outcome.progress))
+        self._fault_counts += (fault[:, None] == self._kinds).sum(0)
         self._begin(terminated | truncated)
         return DeviceStep(*self.observe(), *last, reward, success, progress, terminated, truncated, fault)
 

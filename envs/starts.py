@@ -17,7 +17,7 @@ STATE = (
     *("time", "qpos", "qvel", "act", "history", "qacc_warmstart", "ctrl", "qfrc_applied", "xfrc_applied"),
     *("mocap_pos", "mocap_quat"),
 )
-PROBE_S = 1.5  # of random actions, to see how many contacts there are
+PROBE_S, HOLD_S = 3.0, 0.25  # of random actions, to see how many contacts there are
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,26 @@ def _differing(worlds: Worlds) -> dict[str, np.ndarray]:
     return fields | {name: values for name, values in stacked.items() if (values != values[:1]).any()}
 
 
-def most_at_once(worlds: Worlds, seed: int = 0) -> tuple[int, int]:
-    """The most contacts and constraint rows that any world had under random actions."""
-    rng, steps = np.random.default_rng(seed), int(PROBE_S * worlds.config.control_hz)
-    most = np.zeros(2, np.int64)
-    for _ in range(steps):
-        worlds.step(rng.uniform(-1, 1, (worlds.num_worlds, len(worlds.interface.low))))
-        for world in range(worlds.num_worlds):
+@dataclass(frozen=True)
+class Peak:
+    """The most contacts and constraint rows that worlds had under random actions."""
+
+    mean_contacts: float  # of all worlds at one time
+    contacts: int  # of any world
+    constraints: int  # of any world
+
+
+def peak_of(worlds: Worlds, first_seed: int = 0) -> Peak:
+    """Begins episodes, drives the worlds with random actions, each held for a while, and counts."""
+    num, hz = worlds.num_worlds, worlds.config.control_hz
+    rng, counts = np.random.default_rng(first_seed), np.zeros((int(PROBE_S * hz), num, 2), np.int64)
+    worlds.reset(np.arange(num), range(first_seed, first_seed + num))
+    for step, now in enumerate(counts):
+        if step % int(np.ceil(HOLD_S * hz)) == 0:
+            action = rng.uniform(-1, 1, (num, len(worlds.interface.low)))
+        worlds.step(action)
+        for world in range(num):
             data = worlds.engine.world_data(world)
-            most = np.maximum(most, (data.ncon, data.nefc))
-    return int(most[0]), int(most[1])
+            now[world] = data.ncon, data.nefc
+    contacts, constraints = counts.max(axis=(0, 1)).tolist()
+    return Peak(float(counts[..., 0].mean(axis=1).max()), contacts, constraints)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -14,20 +16,34 @@ from embodied.cli import arguments
 from embodied.errors import EmbodiedError
 
 HELP = """Measure the speed of physics, environments, cameras, recording and policies: medians, with quartiles. Ratios
-within one run can be compared between machines; times cannot."""
-EXAMPLE = "embodied bench ToteTransfer"
+within one run can be compared between machines; times cannot. `embodied bench gpu` measures a GPU instead: worlds of
+every task as environments, beside the bare physics of the same worlds."""
+EXAMPLE = """embodied bench ToteTransfer
+  embodied bench gpu -o docs/gpu.md
+  embodied bench gpu --task ToteTransfer --num-envs 8192"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
-    parser.add_argument("task", nargs="?", default="ToteTransfer", metavar="TASK", help="default: ToteTransfer")
+    parser.add_argument(
+        "task", nargs="?", default="ToteTransfer", metavar="TASK", help="or `gpu` (default: ToteTransfer)"
+    )
     parser.add_argument("--robot", help="default: the task's first")
     parser.add_argument("--episodes", type=int, default=64, help="recorded in each repeat (default: 64)")
+    gpu = parser.add_argument_group("of `embodied bench gpu`")
+    gpu.add_argument("--task", nargs="+", metavar="TASK", dest="tasks", help="default: all")
+    gpu.add_argument("--num-envs", nargs="+", type=int, help="worlds (default: 1024 4096 8192)")
+    gpu.add_argument("--device", default="cuda", help="cuda, or cpu to try it in few worlds (default: cuda)")
+    gpu.add_argument("--repeats", type=int, default=7, help="turns that are timed (default: 7)")
+    gpu.add_argument("--steps", type=int, default=50, help="control steps in each turn (default: 50)")
+    gpu.add_argument("-o", "--output", type=Path, metavar="FILE", help="a page of tables, and JSON beside it")
     arguments.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print each figure."""
+    if args.task == "gpu":
+        return int(importlib.import_module("embodied.cli.bench_gpu").run(args))
     if args.episodes < 1:
         raise EmbodiedError(f"--episodes must be at least 1, not {args.episodes}")
     bar = tqdm(measure_all(args.task, args.robot, args.episodes), unit="figure", disable=args.json or None)

@@ -20,6 +20,7 @@ VERBS = {
     "train": "train a policy on a dataset",
     "eval": "measure a policy's success over seeds and conditions, with intervals",
     "survey": "measure every task: its expert's success with each robot, and what it costs",
+    "parity": "compare the engines cpu and warp, task by task",
     "gallery": "film every task and robot: a picture, a loop, clips",
     "bench": "measure the speed of simulation, rendering and policies",
     "demo": "everything once: collect, train, evaluate, report",

@@ -18,6 +18,7 @@ import numpy as np
 from embodied.core import Array
 from embodied.errors import EmbodiedError
 from embodied.sim.engine import FAULTS
+from embodied.sim.warp_device import Streams, bytes_of, check_memory, choose_device, naming_lack_of_memory
 
 if TYPE_CHECKING:
     import torch
@@ -26,20 +27,26 @@ STATE = (
     *("time", "qpos", "qvel", "act", "history", "qacc_warmstart", "ctrl", "qfrc_applied", "xfrc_applied"),
     *("mocap_pos", "mocap_quat"),
 )  # fields from which a world continues; what the CPU's integration state has, too
-HEADROOM = 2.0  # buffers over what was measured
+HEADROOM = 1.5  # buffers over what was measured
+SPARE_CONTACTS, ROWS = 32, 4  # more, for a grasp that was not seen; constraint rows of a contact
+_OVERFLOWS = {
+    "contacts_overflowed": ("BROADPHASE", "NARROWPHASE"),
+    "constraints_overflowed": ("NEFC", "NJMAX_NNZ"),
+}  # fault -> bits of mujoco_warp's; that the solver used all its iterations is none
 
 
 @dataclass(frozen=True)
 class Buffers:
-    """How many contacts and constraint rows a world may have at once."""
+    """Room for contacts of all worlds together, and for constraint rows of each."""
 
     contacts: int
     constraints: int
 
     @classmethod
-    def of(cls, most_contacts: int, most_constraints: int) -> Buffers:
-        """From the most that was seen, with headroom."""
-        return cls(int(HEADROOM * most_contacts) + 16, int(HEADROOM * most_constraints) + 32)
+    def of(cls, num_worlds: int, mean_contacts: float, most_contacts: int, most_constraints: int) -> Buffers:
+        """From the most that was seen, on average over worlds and in any one of them, with headroom."""
+        contacts = HEADROOM * max(num_worlds * mean_contacts, most_contacts) + num_worlds * SPARE_CONTACTS
+        return cls(int(contacts), int(HEADROOM * most_constraints) + ROWS * SPARE_CONTACTS)
 
 
 class WarpEngine:
@@ -51,28 +58,45 @@ class WarpEngine:
     def __init__(
         self, model: mujoco.MjModel, num_worlds: int, buffers: Buffers, differing: Mapping[str, np.ndarray], device: str
     ) -> None:
-        self._warp, self._mjw = _load("warp"), _load("mujoco_warp")
-        self.device = _device(self._warp, device)
+        self._warp = _load("warp")
+        self.device = choose_device(self._warp, device)
+        self._mjw = _load("mujoco_warp")
+        self.streams = Streams(self._warp, self.device)
         self.model, self.num_worlds = _without_autoreset(model), num_worlds
         self.xp: Any = importlib.import_module("array_api_compat.torch")
         self._views: dict[str, torch.Tensor] = {}
         self._varied: dict[str, torch.Tensor] = {}
-        with self._warp.ScopedDevice(self.device):
+        self.bytes_a_world = self._bytes_a_world(buffers)
+        self._check_memory()
+        with self.streams.follow(), naming_lack_of_memory(num_worlds, self.bytes_a_world):
             self._model = self._put_model(differing)
-            self._data = self._mjw.make_data(
-                self.model, nworld=num_worlds, nconmax=buffers.contacts, njmax=buffers.constraints
-            )
-        # mujoco_warp leaves geoms that are fixed to the world where the one compiled model has them
-        self._unwelded = replace(self._model, body_weldid=self._warp.full_like(self._model.body_weldid, 1))
+            self._data = self._make_data(num_worlds, buffers)
+            # mujoco_warp leaves geoms that are fixed to the world where the one compiled model has them
+            self._unwelded = replace(self._model, body_weldid=self._warp.full_like(self._model.body_weldid, 1))
         self._model.opt.warn_overflow = 0  # counted by world instead
         self._overflow = self._tensor(self._data.overflow)
-        stages = self.model.sensor_needstage
-        late = [
-            range(int(adr), int(adr + dim))
-            for adr, dim, stage in zip(self.model.sensor_adr, self.model.sensor_dim, stages, strict=True)
-            if stage == mujoco.mjtStage.mjSTAGE_ACC
-        ]
-        self._late_sensors = [k for columns in late for k in columns]
+        bits = self._mjw.OverflowType
+        self._overflow_bits = {fault: sum(bits[name] for name in names) for fault, names in _OVERFLOWS.items()}
+        late = _late_sensors(self.model)
+        self._late_ids = self._torch().tensor(late, dtype=self._torch().int64, device=self.device)
+        self._late = self._torch().zeros((num_worlds, len(late)), device=self.device)
+
+    def _make_data(self, num_worlds: int, buffers: Buffers) -> Any:
+        return self._mjw.make_data(self.model, nworld=num_worlds, naconmax=buffers.contacts, njmax=buffers.constraints)
+
+    def _bytes_a_world(self, buffers: Buffers) -> int:
+        """Of what is allocated for good: what two worlds take more than one, in the host's memory."""
+        share = -(-buffers.contacts // self.num_worlds)
+        with self._warp.ScopedDevice("cpu"):
+            sizes = [
+                bytes_of(self._warp, self._make_data(num, Buffers(num * share, buffers.constraints))) for num in (1, 2)
+            ]
+        return sizes[1] - sizes[0]
+
+    def _check_memory(self) -> None:
+        if self.device != "cpu":
+            free_bytes, _ = self._torch().cuda.mem_get_info(self.device)
+            check_memory(self.num_worlds, self.bytes_a_world, free_bytes)
 
     def _put_model(self, differing: Mapping[str, np.ndarray]) -> Any:
         known = {name: values for name, values in differing.items() if values.shape[0] == self.num_worlds}
@@ -112,8 +136,8 @@ class WarpEngine:
         return dict(self._varied)
 
     def working(self) -> AbstractContextManager[Any]:
-        """Within it Warp works on the engine's device."""
-        return self._warp.ScopedDevice(self.device)
+        """Within it Warp works on the engine's device, on torch's stream."""
+        return self.streams.follow()
 
     def device_structs(self) -> tuple[Any, Any]:
         """mujoco_warp's own model and data, for what else runs on the device."""
@@ -121,27 +145,39 @@ class WarpEngine:
 
     def refresh(self) -> None:
         """Position and velocity fields and sensors of all worlds, after writes to their model or state."""
-        with self._warp.ScopedDevice(self.device):
+        with self.streams.follow():
             self._mjw.kinematics(self._unwelded, self._data)
             self._mjw.step1(self._model, self._data)
 
     def step(self, nstep: int) -> None:
         """All worlds on by `nstep` ticks. Needs position and velocity fields that are current, and leaves them so."""
-        sensors = self.view("sensordata")
-        with self._warp.ScopedDevice(self.device):
-            for _ in range(nstep):
+        torch, sensors = self._torch(), self.view("sensordata")
+        with self.streams.follow():
+            for k in range(nstep):
                 self._mjw.step2(self._model, self._data)
-                late = sensors[:, self._late_sensors]  # the next call clears them
+                if k == nstep - 1:  # the next call clears them
+                    torch.index_select(sensors, 1, self._late_ids, out=self._late)
                 self._mjw.step1(self._model, self._data)
-                sensors[:, self._late_sensors] = late
+            sensors.index_copy_(1, self._late_ids, self._late)
+
+    def bare_step(self, nstep: int) -> None:
+        """What mujoco_warp's own `step` does, `nstep` times: the measure of ours."""
+        with self.streams.follow():
+            for _ in range(nstep):
+                self._mjw.step(self._model, self._data)
 
     def faults(self) -> Array:
-        """(N,) int64, index into FAULTS; nothing is asked of the device."""
+        """(N,) int64, index into FAULTS; nothing is asked of the device.
+
+        Contacts lie in one buffer for all worlds: where it overflows, nobody knows whose are missing.
+        """
         torch = self._torch()
+        found = torch.zeros_like(self._overflow, dtype=torch.int64)
+        for fault, bits in self._overflow_bits.items():
+            found = torch.where((self._overflow & bits) != 0, FAULTS.index(fault), found)
         finite = torch.isfinite(self.view("qpos")).all(1) & torch.isfinite(self.view("qvel")).all(1)
         calm = (self.view("qvel").abs() < 1e6).all(1)
-        overflowed = torch.where(self._overflow != 0, FAULTS.index("contacts_overflowed"), 0)
-        return torch.where(finite & calm, overflowed, FAULTS.index("diverged"))
+        return torch.where(finite & calm, found, FAULTS.index("diverged"))
 
     def forget_faults(self, worlds: Array) -> None:
         """Of worlds (N,) bool, which start anew."""
@@ -158,14 +194,11 @@ def _load(name: str) -> Any:
         raise EmbodiedError(f"the engine 'warp' needs {name}: pip install 'embodied-ground[gpu]'") from error
 
 
-def _device(warp: Any, name: str) -> str:
-    warp.config.quiet = True
-    warp.init()
-    if name == "cuda" and not warp.is_cuda_available():
-        raise EmbodiedError(
-            "no CUDA device for the engine 'warp': a driver and an NVIDIA GPU, or device 'cpu' to try it"
-        )
-    return "cuda:0" if name == "cuda" else name
+def _late_sensors(model: mujoco.MjModel) -> list[int]:
+    """Columns of `sensordata` that need accelerations, which `step1` clears."""
+    sensors = zip(model.sensor_adr, model.sensor_dim, model.sensor_needstage, strict=True)
+    late = [range(int(adr), int(adr + dim)) for adr, dim, stage in sensors if stage == mujoco.mjtStage.mjSTAGE_ACC]
+    return [column for columns in late for column in columns]
 
 
 def _without_autoreset(model: mujoco.MjModel) -> mujoco.MjModel:

@@ -1,0 +1,163 @@
+"""How fast a GPU simulates: worlds of a task as environments, beside the bare physics of the same worlds.
+
+Both are timed in turns within one run, so that the ratio holds whatever else the machine does.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import gymnasium
+import torch
+
+from embodied.benchmark.provenance import host_facts
+from embodied.benchmark.statistics import Median, median
+from embodied.core import PHYSICS_HZ
+from embodied.envs.device_graph import CudaGraphs, StepGraph
+from embodied.envs.registry import get_task
+from embodied.errors import EmbodiedError
+
+NUM_ENVS = (1024, 4096, 8192)
+CONTROL_HZ = 20  # as reinforcement learning drives them
+WARM_UP = 3  # control steps: the first compiles, the second is captured, the third is launched
+ACTIONS = 16  # drawn beforehand, taken in turns
+PACKAGES = ("mujoco", "mujoco-warp", "warp-lang", "torch")
+
+
+@dataclass(frozen=True)
+class Speed:
+    """One task and robot in so many worlds; speeds in physics steps of one world a second, over all worlds."""
+
+    task: str
+    robot: str
+    num_worlds: int
+    device: str
+    env: Median  # step, observation, reward and reset
+    bare: Median  # mujoco_warp's own step, captured, of the same model and worlds
+    ratio: Median  # of the two in each turn
+    captured: bool  # the environment's step was one CUDA graph
+    bytes_a_world: int
+    faults: dict[str, int] = field(default_factory=dict)  # episodes that broke during the measurement
+
+    @property
+    def real_time_factor(self) -> float:
+        """Simulated seconds of all worlds in a second."""
+        return self.env.median / PHYSICS_HZ
+
+    @property
+    def robot_hours_a_day(self) -> float:
+        """Hours of one robot's work that one device simulates in a day."""
+        return 24 * self.real_time_factor
+
+    @property
+    def cell(self) -> tuple[str, str, int, str]:
+        """What was measured, whatever came of it."""
+        return self.task, self.robot, self.num_worlds, self.device
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure."""
+
+    repeats: int = 7  # turns
+    steps: int = 50  # control steps in each
+
+
+def measure_speeds(
+    tasks: Sequence[str], num_envs: Sequence[int], device: str, on_refusal: Callable[[str], None], effort: Effort
+) -> Iterator[Speed]:
+    """Each task with its first robot in each number of worlds; `on_refusal` is told why one was left out."""
+    for name in tasks:
+        for num in num_envs:
+            try:
+                yield measure_speed(name, get_task(name).robots[0], num, device, effort)
+            except EmbodiedError as error:
+                if device == "cuda" and not torch.cuda.is_available():
+                    raise
+                on_refusal(f"{name}, {num} worlds: {error}")
+
+
+def measure_speed(task: str, robot: str, num: int, device: str, effort: Effort) -> Speed:
+    """Environments and bare physics in turns, each on the states that the environments reached."""
+    arguments: dict[str, Any] = {"robot": robot, "control_hz": CONTROL_HZ, "engine": "warp", "device": device}
+    env: Any = gymnasium.make_vec(get_task(task).env_id, num, **arguments)
+    worlds = env.unwrapped.worlds
+    bare, actions = _bare(worlds), _actions(env.action_space.shape, worlds.device)
+    speeds: dict[str, list[float]] = {"env": [], "bare": []}
+    env.reset()
+    for k in range(WARM_UP):
+        env.step(actions[k])
+        bare(actions[k])
+    steps = num * effort.steps * worlds.ticks_per_step
+    for _ in range(effort.repeats):
+        env.reset()
+        for name, work in (("env", env.step), ("bare", bare)):
+            speeds[name].append(steps / _seconds(work, actions, effort.steps, worlds.device))
+    ratios = [a / b for a, b in zip(speeds["env"], speeds["bare"], strict=True)]
+    found = Speed(
+        task=task,
+        robot=robot,
+        num_worlds=num,
+        device=device_name(worlds.device),
+        env=_median(speeds["env"]),
+        bare=_median(speeds["bare"]),
+        ratio=_median(ratios),
+        captured=worlds.captured,
+        bytes_a_world=worlds.engine.bytes_a_world,
+        faults=worlds.fault_counts(),
+    )
+    env.close()
+    return found
+
+
+def device_name(device: torch.device) -> str:
+    """For people."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "Warp's CPU device"
+
+
+def machine_facts(device: str) -> dict[str, str | int]:
+    """The host, its driver, and the packages that do the work."""
+    facts = {**host_facts(), "python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    return {**facts, "CUDA": str(torch.version.cuda)} if device == "cuda" else facts
+
+
+def _bare(worlds: Any) -> StepGraph:
+    """Mujoco_warp's own step of the same worlds, as often as a control step has it, as a graph of the same kind."""
+    recorder = CudaGraphs(worlds.engine.streams, worlds.device) if worlds.device.type == "cuda" else None
+
+    def step(_: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        worlds.engine.bare_step(worlds.ticks_per_step)
+        return ()
+
+    return StepGraph(step, (worlds.num_worlds, len(worlds.interface.low)), worlds.device, recorder)
+
+
+def _actions(shape: tuple[int, ...], device: torch.device) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [(2 * torch.rand(shape, generator=generator) - 1).to(device) for _ in range(ACTIONS)]
+
+
+def _seconds(work: Callable[[torch.Tensor], object], actions: Sequence[torch.Tensor], steps: int, device: Any) -> float:
+    """Of so many calls, from a device at rest until it has done them."""
+    _settle(device)
+    begun = time.perf_counter()
+    for k in range(steps):
+        work(actions[k % len(actions)])
+    _settle(device)
+    return time.perf_counter() - begun
+
+
+def _settle(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _median(values: Sequence[float]) -> Median:
+    found = median(values)
+    assert found is not None
+    return found

@@ -1,0 +1,126 @@
+"""A step of worlds on a GPU as one CUDA graph, which is launched instead of some thousand kernels."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Protocol
+
+import torch
+
+from embodied.envs.device_constants import DeviceConstants
+from embodied.sim.warp_device import Streams
+
+Tensors = tuple[torch.Tensor, ...]
+Work = Callable[[], Tensors]
+
+
+class Recorder(Protocol):
+    """What turns work on a device into something that can be launched again."""
+
+    def warm_up(self, work: Work) -> Tensors:
+        """Does the work once, so that all it needs but once is there."""
+
+    def capture(self, work: Work) -> tuple[Callable[[], None], Tensors]:
+        """Records the work without doing it: what launches it, and the tensors in which its results will lie."""
+
+
+class StepGraph:
+    """A function from one tensor to several that lives on a device: done once, then captured, then only launched.
+
+    It must be the same work each time: no Python that depends on a tensor's values, and state only written in place.
+    Without a `recorder`, which is where there is no CUDA, it is done anew each time, by the same code.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[torch.Tensor], Tensors],
+        shape: tuple[int, ...],
+        device: torch.device,
+        recorder: Recorder | None,
+    ) -> None:
+        self._function, self._device, self._recorder = function, device, recorder
+        self._input = torch.zeros(shape, device=device)
+        self._constants = DeviceConstants(device)
+        self._launch: Callable[[], None] | None = None
+        self._outputs: Tensors = ()
+        self._warm = False
+
+    @property
+    def captured(self) -> bool:
+        """Whether calls are launches of a graph by now."""
+        return self._launch is not None
+
+    def __call__(self, values: torch.Tensor) -> Tensors:
+        """The function of `values`: tensors of the caller's own."""
+        self._input.copy_(values)
+        if self._recorder is not None and self._warm and self._launch is None:
+            self._capture(self._recorder)
+        if self._launch is not None:
+            self._launch()
+        else:
+            self._outputs = self._recorder.warm_up(self._work) if self._recorder is not None else self._work()
+            self._warm = True
+        return tuple(output.clone() for output in self._outputs)
+
+    def _work(self) -> Tensors:
+        with self._constants, self._device:
+            return self._function(self._input)
+
+    def _capture(self, recorder: Recorder) -> None:
+        self._constants.sealed = True
+        try:
+            self._launch, self._outputs = recorder.capture(self._work)
+        except RuntimeError as error:  # nothing was done yet, and all can still be done
+            warnings.warn(f"no CUDA graph of the step, which is now slow: {error}", RuntimeWarning, stacklevel=3)
+            self._recorder = None
+        finally:
+            self._constants.sealed = False
+
+
+class CudaGraphs:
+    """Records on a stream beside the caller's; torch's tensors within lie in a pool of their own.
+
+    Warp owns the capture: the solver's loops (`capture_while`) pause it, which changes the number by which torch's own
+    `torch.cuda.graph` knows which allocations are its. Here they are told by their thread instead.
+    """
+
+    def __init__(self, streams: Streams, device: torch.device) -> None:
+        self._streams, self._device = streams, device
+        self._stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._pool = torch.cuda.MemPool()
+
+    def warm_up(self, work: Work) -> Tensors:
+        with self._beside():
+            return work()
+
+    def capture(self, work: Work) -> tuple[Callable[[], None], Tensors]:
+        own_pool = torch.cuda.use_mem_pool(self._pool, self._device)
+        with self._beside(), _without_garbage_collection(), own_pool, self._streams.capture() as capture:
+            outputs = work()
+        return partial(self._streams.launch, capture.graph), outputs
+
+    @contextmanager
+    def _beside(self) -> Iterator[None]:
+        """Torch's current stream is ours, after all that the caller's has to do and before what it will."""
+        callers = torch.cuda.current_stream(self._device)
+        self._stream.wait_stream(callers)
+        with torch.cuda.stream(self._stream):
+            yield
+        callers.wait_stream(self._stream)
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """What is thrown away during a capture would be freed within it."""
+    gc.collect()
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

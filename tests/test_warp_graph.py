@@ -1,0 +1,264 @@
+"""A step on a device as a CUDA graph: what may not be in it, and when it is captured. Only some of it needs a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import array_api_compat.torch
+import mujoco
+import numpy as np
+import pytest
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from embodied.core import Array
+from embodied.envs import device_worlds as device_worlds_module
+from embodied.envs.config import EnvConfig
+from embodied.envs.device_constants import DeviceConstants, solve_definite
+from embodied.envs.device_graph import StepGraph, Tensors, Work
+from embodied.envs.device_worlds import DeviceWorlds
+from embodied.robots.robot import CONTROL_MODES
+from embodied.sim.warp import Buffers
+from tests.ground import PAIRS, TOTE_TRANSFER
+
+CPU = torch.device("cpu")
+cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+class Still:
+    """An engine in whose worlds nothing happens."""
+
+    def __init__(
+        self, model: mujoco.MjModel, num_worlds: int, buffers: Buffers, differing: dict[str, np.ndarray], device: str
+    ) -> None:
+        self.model, self.num_worlds, self.device, self.bytes_a_world = model, num_worlds, device, 0
+        self.xp: Any = array_api_compat.torch
+        self._data = mujoco.MjData(model)
+        self._varied = {name: torch.as_tensor(values, dtype=torch.float32) for name, values in differing.items()}
+        self._views: dict[str, torch.Tensor] = {}
+        self._faults = torch.zeros(num_worlds, dtype=torch.int64)
+
+    def view(self, field: str) -> Array:
+        if field not in self._views:
+            shape = np.shape(getattr(self._data, field))
+            self._views[field] = torch.zeros((self.num_worlds, *shape), device=self._faults.device)
+        return self._views[field]
+
+    def vary(self, field: str) -> Array:
+        return self._varied[field]
+
+    def varied(self) -> dict[str, Array]:
+        return self._varied
+
+    def refresh(self) -> None:
+        pass
+
+    def step(self, nstep: int) -> None:
+        pass
+
+    def faults(self) -> Array:
+        return self._faults
+
+    def forget_faults(self, worlds: Array) -> None:
+        pass
+
+
+def take_away(thing: Any, known: dict[int, tuple[Any, Any]]) -> Any:
+    """`thing` with all its tensors on torch's `meta` device: nothing of them can be read, as within a capture."""
+    if id(thing) in known:
+        return known[id(thing)][1]
+    known[id(thing)] = thing, thing
+    if isinstance(thing, torch.Tensor | torch.device):
+        known[id(thing)] = thing, thing.to("meta") if isinstance(thing, torch.Tensor) else torch.device("meta")
+    elif isinstance(thing, tuple | list):
+        known[id(thing)] = thing, type(thing)([take_away(part, known) for part in thing])
+    elif isinstance(thing, dict):
+        thing.update({name: take_away(part, known) for name, part in thing.items()})
+    elif type(thing).__module__.startswith(("embodied", "tests")):
+        for name, part in vars(thing).items():
+            object.__setattr__(thing, name, take_away(part, known))
+    return known[id(thing)][1]
+
+
+class NothingFromTheHost(TorchFunctionMode):
+    """Fails where the host's lists, arrays or numbers become tensors."""
+
+    asking = (torch.Tensor.item, torch.Tensor.tolist, torch.Tensor.cpu, torch.Tensor.numpy, torch.Tensor.__array__)
+    making = (torch.asarray, torch.as_tensor, torch.tensor, torch.from_numpy)
+    indexing = (torch.Tensor.__getitem__, torch.Tensor.__setitem__)
+
+    def __torch_function__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
+        assert func not in self.asking, f"{func} asks the device"
+        assert func not in self.making or isinstance(args[0], torch.Tensor), f"{func} of {args[0]} copies to the device"
+        if func in self.indexing:
+            parts = args[1] if isinstance(args[1], tuple) else (args[1],)
+            assert not any(isinstance(p, list | np.ndarray) for p in parts), f"{parts} is copied to the device"
+        return func(*args, **(kwargs or {}))
+
+
+class NothingOfTheHost(TorchDispatchMode):
+    """Fails where an operation waits for the device, or mixes its tensors with the host's."""
+
+    waits = ("_local_scalar_dense", "nonzero", "_linalg_check_errors", "lift_fresh", "masked_select", "unique", "equal")
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        assert name not in self.waits, f"{func} waits for the device"
+        devices = {leaf.device.type for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)}
+        assert devices <= {"meta"}, f"{func} of tensors on {devices}"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[..., DeviceWorlds]:
+    monkeypatch.setattr(device_worlds_module, "WarpEngine", Still)
+
+    def make(task: str, robot: str, mode: str) -> DeviceWorlds:
+        config = EnvConfig(task, robot=robot, control_mode=mode, level="L4", engine="warp", device="cpu")
+        worlds: DeviceWorlds = take_away(DeviceWorlds(config, 2, 2, "cpu"), {})
+        return worlds
+
+    return make
+
+
+@pytest.mark.parametrize(("task", "robot"), PAIRS)
+def test_a_step_asks_nothing_of_the_device_and_copies_nothing_to_it(
+    elsewhere: Callable[..., DeviceWorlds], task: str, robot: str
+) -> None:
+    for mode in CONTROL_MODES if task == TOTE_TRANSFER else ("ee_delta",):
+        worlds = elsewhere(task, robot, mode)
+        actions = torch.zeros((2, len(worlds.interface.low)), device="meta")
+        worlds.reset()
+        worlds.step(actions)  # where constants are copied, once
+        with NothingFromTheHost(), NothingOfTheHost():
+            done = worlds.step(actions)
+        assert done.agent_pos.device.type == "meta"
+
+
+def test_what_may_not_be_in_a_step_is_found() -> None:
+    x = torch.zeros((2, 3), device="meta")
+    for offence in (
+        lambda: x[:, [0, 2]],
+        lambda: torch.asarray([1.0, 2.0], device=x.device),
+        lambda: x[:, np.array([0, 2])],
+        lambda: torch.linalg.solve(x[:, :2], x[:, :1]),
+        lambda: x * torch.ones(3),
+    ):
+        with pytest.raises(AssertionError), NothingFromTheHost(), NothingOfTheHost():
+            offence()
+
+
+def test_constants_are_copied_once_and_are_what_torch_makes_of_them() -> None:
+    x = torch.arange(12.0).reshape(3, 4)
+    table = np.array([[0, 2], [1, 3]])
+    with DeviceConstants(CPU) as constants:
+        for _ in range(2):
+            assert torch.equal(x[:, [0, 2]], x[:, 0::2])
+            assert x[..., table].shape == (3, 2, 2)
+            assert torch.asarray([1.0, 2.0]).dtype is torch.float32
+            assert torch.asarray([1, 2]).dtype is torch.int64
+            assert torch.asarray([1, 2], dtype=torch.float64).dtype is torch.float64
+            assert torch.asarray(np.zeros(2)).dtype is torch.float64
+            x[:, [1, 3]] = 7.0
+        constants.sealed = True
+        assert x[:, [1, 3]].eq(7).all()
+        with pytest.raises(RuntimeError, match="captured step"):
+            x[:, [0, 3]]
+
+
+def test_definite_systems_are_solved() -> None:
+    generator = torch.Generator().manual_seed(0)
+    half = torch.randn((50, 6, 7), generator=generator)
+    matrix, right = half @ half.mT + 0.01 * torch.eye(6), torch.randn((50, 6, 2), generator=generator)
+    expected = torch.linalg.solve(matrix.double(), right.double())
+    found = solve_definite(matrix.double(), right.double())
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+    with DeviceConstants(CPU):
+        torch.testing.assert_close(torch.linalg.solve(matrix.double(), right.double()), expected)
+
+
+class Notes:
+    """A recorder that notes what it is asked, and whose launches do the work into the captured tensors."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def warm_up(self, work: Work) -> Tensors:
+        self.asked.append("warm up")
+        return work()
+
+    def capture(self, work: Work) -> tuple[Callable[[], None], Tensors]:
+        self.asked.append("capture")
+        outputs = tuple(torch.zeros(2) for _ in range(2))
+
+        def launch() -> None:
+            self.asked.append("launch")
+            for kept, new in zip(outputs, work(), strict=True):
+                kept.copy_(new)
+
+        return launch, outputs
+
+
+def test_a_step_is_warmed_up_then_captured_then_launched() -> None:
+    recorder, total = Notes(), torch.zeros(2)
+
+    def step(values: torch.Tensor) -> Tensors:
+        total.add_(values)
+        return total, values[[0, 1]]
+
+    graph = StepGraph(step, (2,), CPU, recorder)
+    shown = [graph(torch.full((2,), float(k))) for k in range(1, 5)]
+    assert recorder.asked == ["warm up", "capture", "launch", "launch", "launch"]
+    assert graph.captured
+    assert [sums.tolist() for sums, _ in shown] == [[1, 1], [3, 3], [6, 6], [10, 10]]  # of the caller's own
+    assert [last.tolist() for _, last in shown] == [[1, 1], [2, 2], [3, 3], [4, 4]]
+
+
+def test_where_a_step_cannot_be_captured_it_goes_on_and_says_so() -> None:
+    class Failing(Notes):
+        def capture(self, work: Work) -> tuple[Callable[[], None], Tensors]:
+            raise RuntimeError("operation not permitted when stream is capturing")
+
+    graph = StepGraph(lambda values: (values + 1,), (2,), CPU, Failing())
+    graph(torch.zeros(2))
+    with pytest.warns(RuntimeWarning, match="slow: operation not permitted"):
+        assert graph(torch.ones(2))[0].tolist() == [2, 2]
+    assert not graph.captured
+    assert graph(torch.zeros(2))[0].tolist() == [1, 1]
+
+
+@cuda
+@pytest.mark.slow
+@pytest.mark.parametrize(("task", "robot"), PAIRS)
+def test_a_captured_step_is_the_step(task: str, robot: str) -> None:
+    """Both are the same work on the same device: what differs is the order of sums in the physics."""
+    config = EnvConfig(task, robot=robot, control_mode="ee_delta", level="L3", engine="warp")
+    captured, plain = (DeviceWorlds(config, 16, 16) for _ in range(2))
+    plain._graph._recorder = None
+    actions = torch.rand((20, 16, len(captured.interface.low)), generator=torch.Generator().manual_seed(0)) - 0.5
+    captured.reset()
+    plain.reset()
+    for action in actions * 0.3:
+        found, expected = captured.step(action.cuda()), plain.step(action.cuda())
+        torch.testing.assert_close(found.final_agent_pos, expected.final_agent_pos, atol=1e-3, rtol=0)
+        assert torch.equal(found.terminated, expected.terminated)
+    assert captured.captured
+    assert not plain.captured
+
+
+@cuda
+@pytest.mark.slow
+def test_launching_waits_for_nothing() -> None:
+    worlds = DeviceWorlds(EnvConfig(TOTE_TRANSFER, engine="warp"), 16, 16)
+    worlds.reset()
+    actions = torch.zeros((16, len(worlds.interface.low)), device="cuda")
+    for _ in range(3):
+        worlds.step(actions)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        worlds.step(actions)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
