@@ -5,6 +5,7 @@ Both are timed in turns within one run, so that the ratio holds whatever else th
 
 from __future__ import annotations
 
+import gc
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +26,7 @@ from embodied.errors import EmbodiedError
 NUM_ENVS = (1024, 4096, 8192)
 CONTROL_HZ = 20  # as reinforcement learning drives them
 WARM_UP = 3  # control steps: the first compiles, the second is captured, the third is launched
-ACTIONS = 16  # drawn beforehand, taken in turns
+HELD = 5  # control steps that a random action is held for
 PACKAGES = ("mujoco", "mujoco-warp", "warp-lang", "torch")
 
 
@@ -74,6 +75,7 @@ def measure_speeds(
     """Each task with its first robot in each number of worlds; `on_refusal` is told why one was left out."""
     for name in tasks:
         for num in num_envs:
+            _release(device)
             try:
                 yield measure_speed(name, get_task(name).robots[0], num, device, effort)
             except EmbodiedError as error:
@@ -83,21 +85,20 @@ def measure_speeds(
 
 
 def measure_speed(task: str, robot: str, num: int, device: str, effort: Effort) -> Speed:
-    """Environments and bare physics in turns, each on the states that the environments reached."""
+    """Environments and bare physics in turns, from like starts and with the same actuator targets."""
     arguments: dict[str, Any] = {"robot": robot, "control_hz": CONTROL_HZ, "engine": "warp", "device": device}
     env: Any = gymnasium.make_vec(get_task(task).env_id, num, **arguments)
     worlds = env.unwrapped.worlds
-    bare, actions = _bare(worlds), _actions(env.action_space.shape, worlds.device)
+    actions = _actions(env.action_space.shape, effort.steps + WARM_UP, worlds.device)
+    targets, bare = _targets(env, actions), _bare(worlds)
+    for values in targets[:WARM_UP]:
+        bare(values)
     speeds: dict[str, list[float]] = {"env": [], "bare": []}
-    env.reset()
-    for k in range(WARM_UP):
-        env.step(actions[k])
-        bare(actions[k])
-    steps = num * effort.steps * worlds.ticks_per_step
     for _ in range(effort.repeats):
-        env.reset()
-        for name, work in (("env", env.step), ("bare", bare)):
-            speeds[name].append(steps / _seconds(work, actions, effort.steps, worlds.device))
+        for name, work, given in (("env", env.step, actions), ("bare", bare, targets)):
+            env.reset()
+            seconds = _seconds(work, given[: effort.steps], worlds.device)
+            speeds[name].append(num * effort.steps * worlds.ticks_per_step / seconds)
     ratios = [a / b for a, b in zip(speeds["env"], speeds["bare"], strict=True)]
     found = Speed(
         task=task,
@@ -126,30 +127,54 @@ def machine_facts(device: str) -> dict[str, str | int]:
     return {**facts, "CUDA": str(torch.version.cuda)} if device == "cuda" else facts
 
 
-def _bare(worlds: Any) -> StepGraph:
-    """Mujoco_warp's own step of the same worlds, as often as a control step has it, as a graph of the same kind."""
-    recorder = CudaGraphs(worlds.engine.streams, worlds.device) if worlds.device.type == "cuda" else None
+def _targets(env: Any, actions: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """What the environments make of the actions: each control step's actuator targets (N, U)."""
+    env.reset()
+    found = []
+    for action in actions:
+        env.step(action)
+        found.append(env.unwrapped.worlds.engine.view("ctrl").clone())
+    return found
 
-    def step(_: torch.Tensor) -> tuple[torch.Tensor, ...]:
+
+def _bare(worlds: Any) -> StepGraph:
+    """Mujoco_warp's own step of the same worlds, as often as a control step has it, as a graph of the same kind.
+
+    It is given actuator targets: worlds in which nothing moves are quicker to solve.
+    """
+    recorder = CudaGraphs(worlds.engine.streams, worlds.device) if worlds.device.type == "cuda" else None
+    targets = worlds.engine.view("ctrl")
+
+    def step(values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        targets[...] = values
         worlds.engine.bare_step(worlds.ticks_per_step)
         return ()
 
-    return StepGraph(step, (worlds.num_worlds, len(worlds.interface.low)), worlds.device, recorder)
+    return StepGraph(step, tuple(targets.shape), worlds.device, recorder)
 
 
-def _actions(shape: tuple[int, ...], device: torch.device) -> list[torch.Tensor]:
+def _actions(shape: tuple[int, ...], count: int, device: torch.device) -> list[torch.Tensor]:
+    """Random ones, each held for a few steps so that they lead somewhere."""
     generator = torch.Generator().manual_seed(0)
-    return [(2 * torch.rand(shape, generator=generator) - 1).to(device) for _ in range(ACTIONS)]
+    drawn = [(2 * torch.rand(shape, generator=generator) - 1).to(device) for _ in range(-(-count // HELD))]
+    return [drawn[k // HELD] for k in range(count)]
 
 
-def _seconds(work: Callable[[torch.Tensor], object], actions: Sequence[torch.Tensor], steps: int, device: Any) -> float:
-    """Of so many calls, from a device at rest until it has done them."""
+def _seconds(work: Callable[[torch.Tensor], object], given: Sequence[torch.Tensor], device: torch.device) -> float:
+    """Of a call with each, from a device at rest until it has done them."""
     _settle(device)
     begun = time.perf_counter()
-    for k in range(steps):
-        work(actions[k % len(actions)])
+    for values in given:
+        work(values)
     _settle(device)
     return time.perf_counter() - begun
+
+
+def _release(device: str) -> None:
+    """The memory of worlds that are gone: they and their graph know each other, so only a collection frees them."""
+    gc.collect()
+    if device == "cuda" and torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _settle(device: torch.device) -> None:

@@ -29,9 +29,9 @@ Written by this command, on a machine with an NVIDIA GPU: do not edit. A cell th
 SPEEDS = f"""## Worlds
 
 Random actions at 20 Hz. `env`: step, observation, reward and reset of all worlds; `bare`: mujoco_warp's own step of the
-same worlds in a CUDA graph; both in millions of physics steps of one world ({1e3 / PHYSICS_HZ:g} ms) a second, in
-turns within one run: medians, with quartiles in brackets. Real time: simulated seconds of all worlds in a second. Robot
-hours: of work that one GPU simulates in a day."""
+same worlds with the same actuator targets, in a CUDA graph; both in millions of physics steps of one world
+({1e3 / PHYSICS_HZ:g} ms) a second, in turns within one run: medians, with quartiles in brackets. Real time: simulated
+seconds of all worlds in a second. Robot hours: of work that one GPU simulates in a day."""
 CAMERAS = f"""## Cameras
 
 World-frames of {CAMERA_SIZE}x{CAMERA_SIZE} pixels a second."""
