@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from embodied.benchmark.gpu import Effort, Speed, measure_speeds
+from embodied.benchmark.gpu_cameras import Pictures
 from embodied.benchmark.gpu_page import GpuBook, gpu_page, read_book, speed_line, write_book
 from embodied.benchmark.statistics import Median
 from embodied.cli.main import main
@@ -30,6 +31,7 @@ SPEED = Speed(
     bytes_a_world=1000,
     faults={"diverged": 2},
 )
+PICTURES = Pictures(TOTE_TRANSFER, 1024, "A GPU", Median(6.0e4, 5.9e4, 6.1e4, None, None))
 
 
 def test_what_a_speed_means() -> None:
@@ -44,12 +46,15 @@ def test_a_page_keeps_what_other_gpus_measured(tmp_path: Path) -> None:
     book = GpuBook().with_speed(SPEED, {"cores": 8}).with_speed(replace(SPEED, device="Another"), {"cores": 16})
     book = book.with_speed(replace(SPEED, robot="arm", bytes_a_world=7), {"cores": 9})  # the same cell again
     assert [(s.device, s.bytes_a_world) for s in book.speeds] == [("Another", 1000), ("A GPU", 7)]
+    book = book.with_pictures(PICTURES, {"cores": 9})
     write_book(tmp_path / "gpu.json", book)
     assert read_book(tmp_path / "gpu.json") == book
     page = gpu_page(book, [TOTE_TRANSFER, "Unmeasured"])
     cells = "| 4 (3.9 to 4.1) | 5 (4.9 to 5.1) | 80.0% (79.0% to 81.0%) | 10,000 | 240,000 | A GPU | 2 diverged |"
     assert cells in page
     assert {line for line in page.splitlines() if line.startswith("- ")} == {"- A GPU: cores 9", "- Another: cores 16"}
+    assert f"| {TOTE_TRANSFER} | 1,024 | 60,000 (59,000 to 61,000) | A GPU |" in page
+    assert "| Unmeasured |  |  |  |" in page
     assert "| Unmeasured |  | 8,192 |  |  |  |  |  |  |  |" in page
     (tmp_path / "gpu.json").write_text("{}")
     with pytest.raises(EmbodiedError, match="no speeds that this version reads"):
@@ -82,7 +87,9 @@ def test_it_measures_what_a_gpu_would_be_measured_by(tmp_path: Path, capsys: pyt
     page = tmp_path / "gpu.md"
     words = ["--task", TOTE_TRANSFER, "--num-envs", "2", "--device", "cpu", "--repeats", "2", "--steps", "1"]
     assert main(["bench", "gpu", *words, "--json", "-o", str(page)]) == 0
-    (speed,) = json.loads(capsys.readouterr().out)["speeds"]
+    found = json.loads(capsys.readouterr().out)
+    (speed,), (pictures,) = found["speeds"], found["pictures"]
+    assert 0 < pictures["frames"]["lower_quartile"] <= pictures["frames"]["median"]
     assert speed["env"]["median"] > 0
     assert 0.2 < speed["ratio"]["median"] < 1.2
     assert (speed["captured"], speed["faults"]) == (False, {})

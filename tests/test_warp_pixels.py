@@ -12,9 +12,7 @@ from gymnasium.wrappers.vector import ArrayConversion
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecMonitor
 
-from embodied.benchmark.gpu_cameras import gpu_frames
 from embodied.core import PHYSICS_HZ
-from embodied.envs.config import EnvConfig
 from embodied.envs.device_env import DeviceVectorEnv
 from embodied.envs.device_worlds import DeviceWorlds
 from embodied.envs.sb3 import SB3VecEnv, flat
@@ -162,10 +160,3 @@ def test_stable_baselines_takes_it_and_learns() -> None:
     model.learn(32)
     assert len(model.ep_success_buffer) == 4
     env.close()
-
-
-def test_frames_per_second_are_measured() -> None:
-    figure = gpu_frames(EnvConfig(TOTE_TRANSFER, level="L1", **ON_CPU), num_worlds=2, repeats=2, renders=2)
-    assert figure.name == "frames at 64x64, 2 worlds on cpu"
-    assert 0 < figure.lower_quartile <= figure.median <= figure.upper_quartile
-    assert figure.wanted == ""  # a bound holds for 1,024 worlds alone

@@ -105,9 +105,9 @@ def measure_speed(task: str, robot: str, num: int, device: str, effort: Effort) 
         robot=robot,
         num_worlds=num,
         device=device_name(worlds.device),
-        env=_median(speeds["env"]),
-        bare=_median(speeds["bare"]),
-        ratio=_median(ratios),
+        env=median_of(speeds["env"]),
+        bare=median_of(speeds["bare"]),
+        ratio=median_of(ratios),
         captured=worlds.captured,
         bytes_a_world=worlds.engine.bytes_a_world,
         faults=worlds.fault_counts(),
@@ -162,11 +162,11 @@ def _actions(shape: tuple[int, ...], count: int, device: torch.device) -> list[t
 
 def _seconds(work: Callable[[torch.Tensor], object], given: Sequence[torch.Tensor], device: torch.device) -> float:
     """Of a call with each, from a device at rest until it has done them."""
-    _settle(device)
+    settle(device)
     begun = time.perf_counter()
     for values in given:
         work(values)
-    _settle(device)
+    settle(device)
     return time.perf_counter() - begun
 
 
@@ -177,12 +177,14 @@ def _release(device: str) -> None:
         torch.cuda.empty_cache()
 
 
-def _settle(device: torch.device) -> None:
+def settle(device: torch.device) -> None:
+    """Waits until the device has done all its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
-def _median(values: Sequence[float]) -> Median:
+def median_of(values: Sequence[float]) -> Median:
+    """Of at least one value."""
     found = median(values)
     assert found is not None
     return found

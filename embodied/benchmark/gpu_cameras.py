@@ -3,51 +3,69 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 
-from embodied.benchmark.throughput import REPEATS, Figure
+from embodied.benchmark.gpu import Effort, device_name, median_of, settle
+from embodied.benchmark.statistics import Median
 from embodied.envs.config import EnvConfig
 from embodied.envs.device_worlds import DeviceWorlds
 from embodied.envs.registry import get_task
+from embodied.errors import EmbodiedError
 
 IMAGE_SIZE = 64
-RENDERS = 10  # in each repeat
-WANTED = {1024: ">= 50000"}  # number of worlds -> frames a second
 MOST_STARTS = 64  # of which the worlds begin
 LATE = 1 << 30  # ticks: when each world's next frame is due
 
 
-def gpu_frames(config: EnvConfig, num_worlds: int, repeats: int = REPEATS, renders: int = RENDERS) -> Figure:
-    """World-frames per second of the first of the task's cameras at 64x64: what a step adds where pixels are shown.
+@dataclass(frozen=True)
+class Pictures:
+    """One task in so many worlds."""
 
-    Worlds move between repeats, not between the renders of one. Raises EmbodiedError as `DeviceWorlds` does.
+    task: str
+    num_worlds: int
+    device: str
+    frames: Median  # of one world, of 64x64 pixels, a second, over all worlds
+
+    @property
+    def cell(self) -> tuple[str, int, str]:
+        """What was measured, whatever came of it."""
+        return self.task, self.num_worlds, self.device
+
+
+def measure_all_pictures(
+    tasks: Sequence[str], num: int, device: str, on_refusal: Callable[[str], None], effort: Effort
+) -> Iterator[Pictures]:
+    """Each task in so many worlds; `on_refusal` is told why one was left out."""
+    for name in tasks:
+        try:
+            yield measure_pictures(name, num, device, effort)
+        except EmbodiedError as error:
+            on_refusal(f"{name}, pictures of {num} worlds: {error}")
+
+
+def measure_pictures(task: str, num: int, device: str, effort: Effort) -> Pictures:
+    """Of the task's first camera: what a step adds where pixels are shown.
+
+    Worlds move between turns, not between the pictures of one. Raises EmbodiedError as `DeviceWorlds` does.
     """
-    shown = replace(config, engine="warp", obs="pixels", image_size=IMAGE_SIZE)
-    worlds = DeviceWorlds(_one_camera(shown), num_worlds, min(num_worlds, MOST_STARTS), config.device)
+    camera = get_task(task).cameras[:1]
+    config = EnvConfig(task, engine="warp", device=device, obs="pixels", image_size=IMAGE_SIZE, cameras=camera)
+    worlds = DeviceWorlds(config, num, min(num, MOST_STARTS), device)
     worlds.reset()
-    feed, tick = worlds.feed, torch.full((num_worlds,), LATE, dtype=torch.int64, device=worlds.device)
+    feed, tick = worlds.feed, torch.full((num,), LATE, dtype=torch.int64, device=worlds.device)
     assert feed is not None  # as `obs` asks for it
-    still = torch.zeros((num_worlds, len(worlds.interface.low)), device=worlds.device)
+    still = torch.zeros((num, len(worlds.interface.low)), device=worlds.device)
     rates = []
-    for _ in range(repeats):
+    for _ in range(effort.repeats):
         worlds.step(still)
-        _wait(worlds.device)
+        settle(worlds.device)
         begun = time.perf_counter()
-        for _ in range(renders):
+        for _ in range(effort.steps):
             feed.take(tick.add_(1))
-        _wait(worlds.device)
-        rates.append(num_worlds * renders / (time.perf_counter() - begun))
+        settle(worlds.device)
+        rates.append(num * effort.steps / (time.perf_counter() - begun))
     worlds.engine.close()
-    what = f"frames at {IMAGE_SIZE}x{IMAGE_SIZE}, {num_worlds} worlds on {worlds.device}"
-    return Figure.of(what, "world-frames a second", rates, WANTED.get(num_worlds, ""))
-
-
-def _one_camera(config: EnvConfig) -> EnvConfig:
-    return replace(config, cameras=(config.cameras or get_task(config.task).cameras)[:1])
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    return Pictures(task, num, device_name(worlds.device), median_of(rates))

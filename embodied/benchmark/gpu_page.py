@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from embodied.benchmark.gpu import NUM_ENVS, Speed
+from embodied.benchmark.gpu_cameras import IMAGE_SIZE, Pictures
 from embodied.benchmark.results_file import replace_text
 from embodied.benchmark.statistics import Median
 from embodied.core import PHYSICS_HZ
@@ -16,7 +17,6 @@ from embodied.errors import EmbodiedError
 
 FORMAT, SCHEMA_VERSION = "embodied-gpu", 1
 COMMAND = "embodied bench gpu -o docs/gpu.md"
-CAMERA_SIZE = 64
 TITLE = """# The ground on a GPU
 
 Written by this command, on a machine with an NVIDIA GPU: do not edit. A cell that is empty was not measured.
@@ -34,7 +34,8 @@ same worlds with the same actuator targets, in a CUDA graph; both in millions of
 seconds of all worlds in a second. Robot hours: of work that one GPU simulates in a day."""
 CAMERAS = f"""## Cameras
 
-World-frames of {CAMERA_SIZE}x{CAMERA_SIZE} pixels a second."""
+World-frames a second, of {IMAGE_SIZE}x{IMAGE_SIZE} pixels, from each task's first camera: medians, with quartiles in
+brackets."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class GpuBook:
     """All speeds so far, and the machines that they are of."""
 
     speeds: tuple[Speed, ...] = ()
+    pictures: tuple[Pictures, ...] = ()
     machines: dict[str, dict[str, str | int]] = field(default_factory=dict)  # device -> what it was in
 
     def with_speed(self, speed: Speed, machine: Mapping[str, str | int]) -> GpuBook:
@@ -49,11 +51,18 @@ class GpuBook:
         kept = tuple(known for known in self.speeds if known.cell != speed.cell)
         return replace(self, speeds=(*kept, speed), machines={**self.machines, speed.device: dict(machine)})
 
+    def with_pictures(self, pictures: Pictures, machine: Mapping[str, str | int]) -> GpuBook:
+        """Likewise."""
+        kept = tuple(known for known in self.pictures if known.cell != pictures.cell)
+        return replace(self, pictures=(*kept, pictures), machines={**self.machines, pictures.device: dict(machine)})
+
 
 def write_book(path: Path, book: GpuBook) -> None:
     """Replaces the file in one step."""
     speeds = [asdict(speed) for speed in book.speeds]
-    content = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "machines": book.machines, "speeds": speeds}
+    pictures = [asdict(some) for some in book.pictures]
+    head = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "machines": book.machines}
+    content = {**head, "speeds": speeds, "pictures": pictures}
     replace_text(path, json.dumps(content, indent=1) + "\n")
 
 
@@ -63,7 +72,8 @@ def read_book(path: Path) -> GpuBook:
         content = json.loads(path.read_text(encoding="utf-8"))
         if (content["format"], content["schema_version"]) != (FORMAT, SCHEMA_VERSION):
             raise ValueError(f"its format is {content['format']!r} {content['schema_version']!r}")
-        return GpuBook(tuple(_speed(row) for row in content["speeds"]), content["machines"])
+        pictures = tuple(Pictures(**{**row, "frames": Median(**row["frames"])}) for row in content["pictures"])
+        return GpuBook(tuple(_speed(row) for row in content["speeds"]), pictures, content["machines"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EmbodiedError(f"{path} holds no speeds that this version reads: {error!r}") from error
 
@@ -78,10 +88,7 @@ def gpu_page(book: GpuBook, tasks: Sequence[str]) -> str:
     parts = [TITLE.format(command=COMMAND, machine="\n".join(machines) or "No GPU was at hand so far.")]
     head = ["task", "robot", "worlds", "env", "bare", "env / bare", "x real time", "robot hours a day", "GPU"]
     parts += [SPEEDS, _table([*head, "faults"], _speed_rows(book, tasks))]
-    parts += [
-        CAMERAS,
-        _table(["task", "worlds", "world-frames a second", "GPU"], [[task, "", "", ""] for task in tasks]),
-    ]
+    parts += [CAMERAS, _table(["task", "worlds", "world-frames a second", "GPU"], _picture_rows(book, tasks))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -95,6 +102,12 @@ def speed_line(speed: Speed) -> str:
     )
 
 
+def picture_line(some: Pictures) -> str:
+    """A rate of pictures in words."""
+    size = f"{IMAGE_SIZE}x{IMAGE_SIZE}"
+    return f"{some.task}, {some.num_worlds} worlds on {some.device}: {_whole(some.frames)} frames of {size} a second"
+
+
 def _speed_rows(book: GpuBook, tasks: Sequence[str]) -> list[list[str]]:
     rows = []
     for task in tasks:
@@ -102,6 +115,18 @@ def _speed_rows(book: GpuBook, tasks: Sequence[str]) -> list[list[str]]:
         rows += [_row(speed) for speed in found]
         rows += [] if found else [[task, "", f"{num:,}", *[""] * 7] for num in NUM_ENVS]
     return rows
+
+
+def _picture_rows(book: GpuBook, tasks: Sequence[str]) -> list[list[str]]:
+    rows = []
+    for task in tasks:
+        found = sorted((p for p in book.pictures if p.task == task), key=lambda p: (p.device, p.num_worlds))
+        rows += [[task, f"{p.num_worlds:,}", _whole(p.frames), p.device] for p in found] or [[task, "", "", ""]]
+    return rows
+
+
+def _whole(of: Median) -> str:
+    return f"{of.median:,.0f} ({of.lower_quartile:,.0f} to {of.upper_quartile:,.0f})"
 
 
 def _row(speed: Speed) -> list[str]:

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from embodied.benchmark.gpu import NUM_ENVS, Effort, machine_facts, measure_speeds
-from embodied.benchmark.gpu_page import GpuBook, gpu_page, read_book, speed_line, write_book
+from embodied.benchmark.gpu_cameras import measure_all_pictures
+from embodied.benchmark.gpu_page import GpuBook, gpu_page, picture_line, read_book, speed_line, write_book
 from embodied.benchmark.results_file import replace_text
 from embodied.envs.config import DEVICES
 from embodied.envs.registry import get_task, task_names
@@ -17,23 +18,32 @@ from embodied.errors import EmbodiedError, unknown
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, and print each speed as soon as it is there."""
+    """Measure, and print each figure as soon as it is there."""
     tasks = [get_task(name).name for name in args.tasks or task_names()]
     num_envs = args.num_envs or NUM_ENVS
     _check(args)
-    book, facts, speeds = _known(args.output), machine_facts(args.device), []
-    effort = Effort(args.repeats, args.steps)
+    effort, facts = Effort(args.repeats, args.steps), machine_facts(args.device)
+    book, speeds, pictures = _known(args.output), [], []
     for speed in measure_speeds(tasks, num_envs, args.device, _refused, effort):
         speeds.append(speed)
-        if not args.json:
-            print(speed_line(speed), flush=True)
         book = book.with_speed(speed, facts)
-        if args.output is not None:
-            write_book(args.output.with_suffix(".json"), book)
-            replace_text(args.output, gpu_page(book, task_names()))
+        _tell(args, speed_line(speed), book)
+    for some in measure_all_pictures(tasks, min(num_envs), args.device, _refused, effort):
+        pictures.append(some)
+        book = book.with_pictures(some, facts)
+        _tell(args, picture_line(some), book)
     if args.json:
-        print(json.dumps({"machine": facts, "speeds": [asdict(speed) for speed in speeds]}, indent=2))
-    return 0 if speeds else 2
+        figures = {"speeds": [asdict(speed) for speed in speeds], "pictures": [asdict(some) for some in pictures]}
+        print(json.dumps({"machine": facts, **figures}, indent=2))
+    return 0 if speeds or pictures else 2
+
+
+def _tell(args: argparse.Namespace, line: str, book: GpuBook) -> None:
+    if not args.json:
+        print(line, flush=True)
+    if args.output is not None:
+        write_book(args.output.with_suffix(".json"), book)
+        replace_text(args.output, gpu_page(book, task_names()))
 
 
 def _check(args: argparse.Namespace) -> None:
