@@ -47,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
 
 def learn_from_datasets(args: argparse.Namespace) -> None:
     """Imitation. Ctrl-C leaves what can be gone on with."""
+    if args.base or args.video or args.stage or args.engine != "cpu":
+        raise EmbodiedError("--base, --video, --stage and --engine go with --algo")
     datasets = [Path(name) for name in args.source]
     cameras = tuple(args.camera or recorded_cameras(datasets))  # what is no dataset shows before anything is made
     claim_folder(args.output, run_files(), args.resume, args.overwrite)

@@ -27,7 +27,9 @@ def teacher_of(worlds: Worlds) -> Teacher:
     planner, controller = worlds.spec.expert(worlds.agent_layout, worlds.state_layout, worlds.robot)
     mode, everyone = controller.spec.control_mode, np.arange(worlds.num_worlds)
     if mode != worlds.config.control_mode:
-        raise EmbodiedError(f"the expert drives in {mode!r}, not {worlds.config.control_mode!r}: learn without it")
+        raise EmbodiedError(
+            f"the expert drives in {mode!r}, not {worlds.config.control_mode!r}: learn without it (--demos 0)"
+        )
 
     def act() -> np.ndarray:
         seen = worlds.observe()
@@ -71,5 +73,7 @@ def demonstrate(vectors: VecEnv, act: Teacher, like: MixedReplay, episodes: int)
         if len(ends) >= episodes:
             break
     if not any(ends):
-        raise EmbodiedError(f"the expert did not succeed in {MOST_STEPS} steps: learn without demonstrations")
+        raise EmbodiedError(
+            f"the expert did not succeed in {MOST_STEPS} steps: learn without demonstrations (--demos 0)"
+        )
     return replay

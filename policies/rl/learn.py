@@ -29,12 +29,14 @@ DISCOUNT = {"sac": 0.96, "td3": 0.96, "ppo": 0.98}
 LOOKAHEAD = 3  # steps that a return of an off-policy learner sums up
 MEMORY = 300_000  # steps
 RANDOM_STEPS = {True: 500, False: 2000}  # at first, with demonstrations and without
-WINDOW = 100  # episodes that a figure is the mean of
+LEARNING_RATE = {"sac": 5e-4, "td3": 5e-4, "ppo": 3e-4}
+COOLING = 0.9  # of the learning rate, lost by the end
+WINDOW = 200  # episodes that a figure is the mean of
 Progress = Callable[[dict[str, float]], None]
 
 
 class _Watch(BaseCallback):
-    """Counts successes, reports now and then, and stops when time is up or the task is learned."""
+    """Counts successes, cools down, reports now and then, and stops when time is up or the task is learned."""
 
     def __init__(self, config: LearnConfig, report: Progress) -> None:
         super().__init__()
@@ -50,18 +52,19 @@ class _Watch(BaseCallback):
         self._done = self._done[-WINDOW:]
         seconds = time.monotonic() - self._begun
         learned = len(self._done) == WINDOW and self._share() >= self._config.stop_at
-        late = self._config.share(seconds, self.num_timesteps) >= 1
-        if learned or late or seconds - self._told > 5:
+        share = self._config.share(seconds, self.num_timesteps)
+        rate = LEARNING_RATE[self._config.algorithm] * (1 - COOLING * share)
+        self.model.lr_schedule = lambda _: rate
+        if learned or share >= 1 or seconds - self._told > 5:
             self._told = seconds
-            self._tell(seconds)
-        return not (learned or late)
+            self._tell(seconds, share)
+        return not (learned or share >= 1)
 
     def _share(self) -> float:
         return float(np.mean([success for success, _ in self._done])) if self._done else 0.0
 
-    def _tell(self, seconds: float) -> None:
+    def _tell(self, seconds: float, share: float) -> None:
         progress = float(np.mean([p for _, p in self._done])) if self._done else 0.0
-        share = self._config.share(seconds, self.num_timesteps)
         row = {"share": share, "seconds": round(seconds, 1), "steps": float(self.num_timesteps)}
         self.history.append({**row, "success": self._share(), "progress": round(progress, 4)})
         self._report(self.history[-1])
@@ -79,7 +82,7 @@ class Learned:
 
 
 def learn(config: LearnConfig, report: Progress) -> Learned:
-    """Trains until the time is up or 98 of 100 episodes in a row succeed.
+    """Trains until the time is up or 98% of the last 200 episodes succeeded.
 
     Raises EmbodiedError for an unknown task, robot, stage or base.
     """
@@ -129,11 +132,11 @@ def _algorithm(config: LearnConfig, vectors: StateVectors) -> Any:
     name = config.algorithm
     nets: dict[str, Any] = {"net_arch": list(HIDDEN[name])}
     common: dict[str, Any] = {"policy": "MlpPolicy", "env": vectors, "seed": config.seed, "device": "auto"}
-    common |= {"gamma": DISCOUNT[name], "policy_kwargs": nets}
+    common |= {"gamma": DISCOUNT[name], "policy_kwargs": nets, "learning_rate": LEARNING_RATE[name]}
     if name == "ppo":
         nets["activation_fn"] = torch.nn.Tanh
         return PPO(**common, n_steps=64, batch_size=16 * config.num_envs, ent_coef=0.001)
-    common |= {"learning_starts": RANDOM_STEPS[config.demonstrations > 0], "batch_size": 256, "learning_rate": 5e-4}
+    common |= {"learning_starts": RANDOM_STEPS[config.demonstrations > 0], "batch_size": 256}
     common |= {"train_freq": 1, "gradient_steps": 8, "buffer_size": MEMORY, "replay_buffer_class": MixedReplay}
     common |= {"replay_buffer_kwargs": {"n_steps": LOOKAHEAD, "gamma": DISCOUNT[name]}}
     if name == "sac":
