@@ -113,6 +113,20 @@ def test_half_of_what_is_seen_again_was_demonstrated() -> None:
         demonstrate(made, lambda: np.ones((2, 7), np.float32), memory, 1)
 
 
+@pytest.mark.slow
+def test_the_same_seed_learns_the_same() -> None:
+    def learned(seed: int) -> dict[str, torch.Tensor]:
+        found = LearnConfig(TOTE_TRANSFER, stage="reach", num_envs=2, max_steps=540, demonstrations=1, seed=seed)
+        result = learn_module.learn(found, lambda row: None)
+        assert result.history[-1]["share"] == 1
+        assert result.metadata["learning"]["demonstrations"] == 1
+        return result.actor.state_dict()
+
+    first, second, other = learned(0), learned(0), learned(1)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["layers.0.weight"], other["layers.0.weight"])
+
+
 @pytest.mark.parametrize("num", [1, 3, 17])
 def test_an_actor_does_not_depend_on_how_many_worlds_there_are(num: int) -> None:
     torch.manual_seed(0)
