@@ -93,10 +93,16 @@ def make_policy(source: str, worlds: Worlds, dual: DualSystemConfig | None = Non
         return HoldPolicy(_at_rest(len(worlds.interface.low)))
     run = _read_run(source)
     _check_run(source, run, worlds)
-    from embodied.policies.rl.run_folder import ActorInfo, load_actor
+    from embodied.policies.rl.residual import ResidualPolicy
+    from embodied.policies.rl.run_folder import ActorInfo, base_source, load_actor
     from embodied.policies.vla.run_folder import load_policy
 
-    return load_actor(Path(source), run) if isinstance(run, ActorInfo) else load_policy(Path(source), dual)
+    if not isinstance(run, ActorInfo):
+        return load_policy(Path(source), dual)
+    actor = load_actor(Path(source), run)
+    if run.residual is None:
+        return actor
+    return ResidualPolicy(make_policy(base_source(Path(source), run.residual), worlds, dual), actor, run.residual)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -14,24 +13,28 @@ from embodied.cli import main
 from embodied.core import PolicySpec
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_task
-from embodied.envs.sb3 import SB3VecEnv
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.policies.catalog import make_policy, planner_hz, policy_spec
 from embodied.policies.rl import learn as learn_module
 from embodied.policies.rl.actor import Actor, ActorConfig, ActorPolicy
-from embodied.policies.rl.learn import ALGORITHMS, LearnConfig, StateVectors
+from embodied.policies.rl.config import ALGORITHMS, LearnConfig
+from embodied.policies.rl.demonstrations import demonstrate, teacher_of
+from embodied.policies.rl.trial_worlds import TrialWorlds
+from embodied.policies.rl.vectors import StateVectors
 from embodied.rollout.rollout import rollout
-from tests.ground import TOTE_TRANSFER, started
+from tests.ground import TOTE_TRANSFER, config, started
 
-SETTINGS = {"num_threads": 1, "level": "L1", "control_mode": "ee_delta", "terminate_on_success": True}
+REACH = get_task(TOTE_TRANSFER).stage("reach")
+
+
+def trial_worlds(num: int = 2, **settings: Any) -> TrialWorlds:
+    return TrialWorlds(Worlds(config(**{"level": "L1", "control_mode": "ee_delta", **settings}), num))
 
 
 @pytest.fixture
 def vectors() -> Any:
-    env: Any = gymnasium.make_vec(get_task(TOTE_TRANSFER).env_id, num_envs=2, **SETTINGS)
-    env.reset(seed=0)
-    made = StateVectors(SB3VecEnv(env))
+    made = StateVectors(trial_worlds())
     made.measure_scale(0)
     yield made
     made.close()
@@ -50,12 +53,78 @@ def test_the_actor_acts_as_the_algorithm_does(vectors: StateVectors, algorithm: 
     assert np.abs(found).max() > 1e-3
 
 
-def test_rewards_are_below_zero_until_success(vectors: StateVectors) -> None:
-    vectors.reset()
-    shown, reward, *_ = vectors.step(np.zeros((2, 7), np.float32))
-    assert shown.shape == (2, len(vectors.mean))
+class Told(TrialWorlds):
+    """Worlds that say of a step what they are told to."""
+
+    def step_wait(self) -> Any:
+        infos = [
+            {"is_success": False, "progress": 0.1, "TimeLimit.truncated": False, "terminal_observation": self.shown(0)},
+            {"is_success": True, "progress": 0.5, "TimeLimit.truncated": False, "terminal_observation": self.shown(1)},
+            {"is_success": False, "progress": 0.2, "TimeLimit.truncated": True, "terminal_observation": self.shown(2)},
+            {"is_success": False, "progress": 0.3, "TimeLimit.truncated": False},
+        ]
+        reward, over = np.array([0.1, 0.6, 0.25, 0.0], np.float32), np.array([True, True, True, False])
+        return self._next(np.zeros(0, np.int64)), reward, over, infos
+
+    def shown(self, world: int) -> dict[str, np.ndarray]:
+        return {name: values[world] for name, values in self._next(np.zeros(0, np.int64)).items()}
+
+
+def test_rewards_lead_to_success() -> None:
+    """0 is to be done; losing costs as much as earning nothing for ever, being late does not."""
+    told = Told(Worlds(config(level="L1", control_mode="ee_delta"), 4))
+    made = StateVectors(told, goal=0.5, discount=0.9)
+    made.reset()
+    shown, reward, *_ = made.step(np.zeros((4, 7), np.float32))
+    assert shown.shape == (4, len(made.mean))
     assert (np.abs(np.asarray(shown)) <= 5).all()
-    assert ((reward >= -1) & (reward <= 0)).all()
+    np.testing.assert_allclose(reward, [-10, 0, -0.6, -1], rtol=1e-5)
+
+
+def test_episodes_end_a_second_after_success() -> None:
+    trial = trial_worlds(goal_progress=0.001, horizon_s=3.0)
+    trial.reset()
+    ends: list[Any] = [trial.step(np.zeros((2, 7), np.float32)) for _ in range(31)]
+    assert [bool(over.any()) for _, _, over, _ in ends].index(True) == 29  # success holds for 0.5 s, and lasts for 1 s
+    (info, _) = ends[29][3]
+    assert info["is_success"]
+    assert not info["TimeLimit.truncated"]
+    assert info["terminal_observation"]["agent_pos"].shape == ends[0][0]["agent_pos"][0].shape
+
+
+def test_half_of_what_is_seen_again_was_demonstrated() -> None:
+    stage: dict[str, Any] = {"goal_progress": REACH.goal_progress, "horizon_s": REACH.horizon_s}
+    trial = trial_worlds(**stage)
+    made, teacher = StateVectors(trial, REACH.goal_progress), teacher_of(trial.worlds)
+    made.measure_scale(0, teacher)
+    algorithm = learn_module._algorithm(LearnConfig(TOTE_TRANSFER, num_envs=2, demonstrations=3), made)
+    memory = algorithm.replay_buffer
+    memory.prior = demonstrate(made, teacher, memory, 3)
+    seen = memory.prior.rewards[: memory.prior.pos]
+    assert seen.max() > -0.02
+    assert memory.prior.dones[: memory.prior.pos].sum() >= 3
+    for _ in range(5):  # of its own: rewards that cannot be taken for others
+        zeros = np.zeros((2, len(made.mean)), np.float32)
+        memory.add(zeros, zeros, np.zeros((2, 7), np.float32), np.full(2, 9.0), np.zeros(2, bool), [{}, {}])
+    batch = memory.sample(64)
+    assert (batch.rewards > 1).sum() == 32
+    assert batch.observations.shape == (64, len(made.mean))
+    with pytest.raises(EmbodiedError, match="did not succeed"):
+        demonstrate(made, lambda: np.ones((2, 7), np.float32), memory, 1)
+
+
+@pytest.mark.slow
+def test_the_same_seed_learns_the_same() -> None:
+    def learned(seed: int) -> dict[str, torch.Tensor]:
+        found = LearnConfig(TOTE_TRANSFER, stage="reach", num_envs=2, max_steps=540, demonstrations=1, seed=seed)
+        result = learn_module.learn(found, lambda row: None)
+        assert result.history[-1]["share"] == 1
+        assert result.metadata["learning"]["demonstrations"] == 1
+        return result.actor.state_dict()
+
+    first, second, other = learned(0), learned(0), learned(1)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["layers.0.weight"], other["layers.0.weight"])
 
 
 @pytest.mark.parametrize("num", [1, 3, 17])
@@ -86,7 +155,7 @@ def test_a_stage_is_success_earlier_in_the_task() -> None:
 
 def test_train_by_trial_and_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, words = tmp_path / "reach", ["train", TOTE_TRANSFER, "--algo", "ppo", "--stage", "reach", "--num-envs", "2"]
-    assert main.main([*words, "-o", str(run), "--minutes", "0.05", "--json"]) == 0
+    assert main.main([*words, "-o", str(run), "--steps", "300", "--json"]) == 0
     assert planner_hz(str(run)) is None
     spec = policy_spec(str(run), TOTE_TRANSFER)
     assert (spec.control_mode, spec.control_hz, spec.privileged) == ("ee_delta", 20, True)
@@ -110,6 +179,9 @@ def test_train_by_trial_and_evaluate(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["ToteTransfer", "--algo", "sac", "--stage", "rech"], "Did you mean 'reach'"),
         (["ToteTransfer", "--algo", "sac", "--robot", "leg"], "robot 'leg'"),
         (["ToteTransfer", "another", "--algo", "sac"], "give one task's name"),
+        (["ToteTransfer", "--algo", "sac", "--resume"], "from the start"),
+        (["ToteTransfer", "--algo", "ppo", "--demos", "8"], "sac and td3 learn from demonstrations"),
+        (["ToteTransfer", "--algo", "sac", "--num-envs", "0"], "must be above 0"),
     ],
 )
 def test_wrong_names(words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,18 +7,19 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from embodied.cli import arguments
+from embodied.cli import arguments, train_by_trial
 from embodied.cli.output import claim_folder
 from embodied.cli.progress import TrainingProgress, figures
 from embodied.datasets.reader import Dataset
 from embodied.errors import EmbodiedError
 
-ALGORITHMS = ("sac", "td3", "ppo")
 HELP = """Train the reference dual system on datasets that `embodied collect` wrote: a planner that sees pictures and
 reads the instruction, and a controller that follows it, both at once. Or, with --algo, let a network that sees the
 privileged state find out by trial what a task rewards. Writes a folder that `embodied eval` takes."""
 EXAMPLE = """embodied train totes.hdf5 -o runs/totes --minutes 5
-  embodied train ToteTransfer --algo sac --stage reach -o runs/reach --minutes 5"""
+  embodied train ToteTransfer --algo sac --stage reach -o runs/reach --minutes 5
+  embodied train ToteTransfer --algo ppo --engine warp --stage lift -o runs/lift --minutes 5
+  embodied train ToteTransfer --algo sac --base runs/totes --residual 0.2 -o runs/better --minutes 20"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,12 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, help="so many steps instead, for a result that does not depend on speed")
     parser.add_argument("--camera", nargs="+", metavar="NAME", help="cameras to learn from (default: all recorded)")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
-    trial = parser.add_argument_group("reinforcement learning")
-    trial.add_argument("--algo", choices=ALGORITHMS, help="of Stable-Baselines3")
-    trial.add_argument("--stage", default="", help="of the task, e.g. reach (default: the whole task)")
-    trial.add_argument("--robot", help="default: the task's first")
-    trial.add_argument("--level", default="L1", help="how much varies: L1 to L4 (default: L1)")
-    trial.add_argument("--num-envs", type=int, default=16, help="worlds at once (default: 16)")
+    train_by_trial.add_arguments(parser)
     arguments.add_existing(parser)
     arguments.add_json(parser)
 
@@ -43,8 +39,16 @@ def run(args: argparse.Namespace) -> int:
     """Train, and say what came out."""
     if args.minutes <= 0 or (args.steps is not None and args.steps < 1):
         raise EmbodiedError(f"--minutes {args.minutes:g} and --steps {args.steps} must be above 0")
-    if args.algo:
-        return learn_by_trial(args)
+    (train_by_trial.learn_by_trial if args.algo else learn_from_datasets)(args)
+    last = read_history(args.output)[-1]
+    print(json.dumps({"run": str(args.output), **last}) if args.json else f"{args.output}: {figures(last)}")
+    return 0
+
+
+def learn_from_datasets(args: argparse.Namespace) -> None:
+    """Imitation. Ctrl-C leaves what can be gone on with."""
+    if args.base or args.video or args.stage or args.engine != "cpu":
+        raise EmbodiedError("--base, --video, --stage and --engine go with --algo")
     datasets = [Path(name) for name in args.source]
     cameras = tuple(args.camera or recorded_cameras(datasets))  # what is no dataset shows before anything is made
     claim_folder(args.output, run_files(), args.resume, args.overwrite)
@@ -53,32 +57,6 @@ def run(args: argparse.Namespace) -> int:
         learn(lesson, args.output, args.resume, args.json)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(arguments.resume_hint(args.words)) from None
-    last = read_history(args.output)[-1]
-    print(json.dumps({"run": str(args.output), **last}) if args.json else f"{args.output}: {figures(last)}")
-    return 0
-
-
-def learn_by_trial(args: argparse.Namespace) -> int:
-    """Reinforcement learning, until the time is up or the task is learned. Ctrl-C leaves nothing behind."""
-    from embodied.policies.rl.learn import LearnConfig, learn
-    from embodied.policies.rl.run_folder import ActorInfo, save_actor
-
-    if len(args.source) != 1 or args.resume:
-        raise EmbodiedError("--algo learns one task, from the start: give one task's name, and no --resume")
-    task = args.source[0]
-    config = LearnConfig(
-        task, args.robot, args.algo, args.stage, args.level, args.minutes, args.num_envs, seed=args.seed
-    )
-    config.env_config()  # what does not exist shows before anything is made
-    claim_folder(args.output, run_files(), False, args.overwrite)
-    with TrainingProgress(args.json) as progress:
-        learned = learn(config, progress)
-    robot, name = learned.metadata["robot"], learned.metadata["task"]
-    info = ActorInfo(name, robot, learned.spec, learned.actor.config, config.algorithm, config.stage, learned.metadata)
-    save_actor(args.output, learned.actor, info, learned.history)
-    last = learned.history[-1]
-    print(json.dumps({"run": str(args.output), **last}) if args.json else f"{args.output}: {figures(last)}")
-    return 0
 
 
 @dataclass(frozen=True)

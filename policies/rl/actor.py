@@ -15,6 +15,7 @@ from embodied.core import Array, Observation, PolicySpec
 
 BATCH = 16  # worlds at a time: results must not depend on how many there are
 CLIP = 5.0  # of scaled observations
+BENDS = {"relu": torch.relu, "tanh": torch.tanh, "elu": nn.functional.elu}
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class ActorConfig:
     inputs: int
     hidden: tuple[int, ...]
     actions: int
-    activation: str = "relu"  # or tanh
+    activation: str = "relu"  # or tanh, elu
     squash: str = "tanh"  # or clip
 
     @classmethod
@@ -48,7 +49,7 @@ class Actor(nn.Module):
 
     def forward(self, observation: Tensor) -> Tensor:
         x = ((observation - self.mean) / self.std).clamp(-CLIP, CLIP)
-        bend = torch.relu if self.config.activation == "relu" else torch.tanh
+        bend = BENDS[self.config.activation]
         for layer in self.layers[:-1]:
             x = bend(layer(x))
         x = self.layers[-1](x)

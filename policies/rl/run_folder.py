@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import asdict, dataclass
+import shutil
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from embodied.core import PolicySpec
 from embodied.errors import EmbodiedError
 from embodied.policies.rl.actor import Actor, ActorConfig, ActorPolicy
-from embodied.policies.vla.run_folder import HISTORY, INFO, SCHEMA_VERSION, WEIGHTS
+from embodied.policies.rl.residual import BASE_FOLDER, Residual
+from embodied.policies.training.checkpoint import write_json, write_tensors
+from embodied.policies.vla.run_folder import CHECKPOINT, HISTORY, INFO, SCHEMA_VERSION, WEIGHTS
+
+if TYPE_CHECKING:
+    from embodied.policies.rl.config import LearnConfig
+    from embodied.policies.rl.learn import Learned
 
 KIND = "actor"
+FILES = (
+    *(WEIGHTS, INFO, HISTORY, CHECKPOINT),
+    *(f"{BASE_FOLDER}/{name}" for name in (WEIGHTS, INFO, HISTORY)),
+)  # that a new training replaces
 
 
 @dataclass(frozen=True)
@@ -30,32 +39,54 @@ class ActorInfo:
     algorithm: str
     stage: str
     metadata: dict[str, Any]
+    residual: Residual | None = None  # what it corrects; None: it acts by itself
 
     @property
-    def planner_hz(self) -> None:
-        """It does not plan."""
-        return None
+    def planner_hz(self) -> float | None:
+        """None where nothing plans."""
+        return self.residual.planner_hz if self.residual else None
+
+
+def save_learned(folder: Path, learned: Learned, config: LearnConfig) -> None:
+    """Writes the run folder of what was learned, and a copy of the run that it corrects into it."""
+    metadata, residual = learned.metadata, learned.residual
+    if residual is not None and Path(residual.base).is_dir():
+        copy_run(Path(residual.base), folder / BASE_FOLDER)
+        residual = replace(residual, base=BASE_FOLDER)
+    what = (metadata["task"], metadata["robot"], learned.spec, learned.actor.config, config.algorithm, config.stage)
+    save_actor(folder, learned.actor, ActorInfo(*what, metadata, residual), learned.history)
+
+
+def copy_run(source: Path, target: Path) -> None:
+    """The files of a run that its policy needs; of a run that corrects another, that one's too."""
+    target.mkdir(parents=True, exist_ok=True)
+    for name in (WEIGHTS, INFO, HISTORY):
+        shutil.copyfile(source / name, target / name)
+    if (source / BASE_FOLDER).is_dir():
+        copy_run(source / BASE_FOLDER, target / BASE_FOLDER)
 
 
 def save_actor(folder: Path, actor: Actor, info: ActorInfo, history: list[dict[str, float]]) -> None:
     """Writes a run folder; each file is replaced whole, the one that makes it a run last."""
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{WEIGHTS}.tmp"
-    save_file({name: value.contiguous() for name, value in actor.state_dict().items()}, temporary)
-    os.replace(temporary, folder / WEIGHTS)
+    write_tensors(folder / WEIGHTS, actor.state_dict())
     versions = {name: version(name) for name in ("embodied-ground", "torch", "stable-baselines3")}
     stored = {**asdict(info), "kind": KIND, "schema_version": SCHEMA_VERSION, "versions": versions}
-    for name, value in ((HISTORY, history), (INFO, stored)):
-        temporary = folder / f".{name}.tmp"
-        temporary.write_text(json.dumps(value, indent=1, allow_nan=False), encoding="utf-8")
-        os.replace(temporary, folder / name)
+    write_json(folder / HISTORY, history)
+    write_json(folder / INFO, stored)
 
 
 def read_actor_info(stored: dict[str, Any]) -> ActorInfo:
     """From the JSON of a run folder."""
     spec = PolicySpec(**{**stored["spec"], "cameras": tuple(stored["spec"]["cameras"])})
     rest = {name: stored[name] for name in ("task", "robot", "algorithm", "stage", "metadata")}
-    return ActorInfo(spec=spec, net=ActorConfig.from_json(stored["net"]), **rest)
+    residual = Residual(**stored["residual"]) if stored.get("residual") else None
+    return ActorInfo(spec=spec, net=ActorConfig.from_json(stored["net"]), residual=residual, **rest)
+
+
+def base_source(folder: Path, residual: Residual) -> str:
+    """What the catalog knows the base of a run folder by."""
+    return str(folder / BASE_FOLDER) if residual.base == BASE_FOLDER else residual.base
 
 
 def load_actor(folder: Path, info: ActorInfo) -> ActorPolicy:

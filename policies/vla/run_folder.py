@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from embodied.core import PolicySpec
 from embodied.errors import EmbodiedError
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
+from embodied.policies.training.checkpoint import optimizer_state, optimizer_tensors, write_json, write_tensors
 from embodied.policies.vla.agents import ChunkController, VLAPlanner
 from embodied.policies.vla.network import DualSystemNet, NetConfig
 
@@ -77,39 +76,25 @@ class RunFolder:
     ) -> None:
         """Writes weights, info and history; with `progress` (an optimiser's state) a checkpoint, else removes it."""
         self.path.mkdir(parents=True, exist_ok=True)
-        self._tensors(WEIGHTS, net.state_dict())
-        self._json(INFO, info.to_json())
-        self._json(HISTORY, history)
+        write_tensors(self.path / WEIGHTS, net.state_dict())
+        write_json(self.path / INFO, info.to_json())
+        write_json(self.path / HISTORY, history)
         if progress is None:
             for name in (CHECKPOINT, CHECKPOINT_INFO):
                 (self.path / name).unlink(missing_ok=True)
             return
-        state, groups = progress["optimizer"]["state"], progress["optimizer"]["param_groups"]
-        self._tensors(CHECKPOINT, {f"{k}/{name}": value for k, row in state.items() for name, value in row.items()})
-        self._json(CHECKPOINT_INFO, {"step": progress["step"], "seconds": progress["seconds"], "groups": groups})
+        write_tensors(self.path / CHECKPOINT, optimizer_tensors(progress["optimizer"]))
+        groups = progress["optimizer"]["param_groups"]
+        stored = {"step": progress["step"], "seconds": progress["seconds"], "groups": groups}
+        write_json(self.path / CHECKPOINT_INFO, stored)
 
     def load_checkpoint(self, net: DualSystemNet) -> dict[str, Any]:
         """Puts the weights into `net`; returns optimiser state, step, seconds and history."""
         net.load_state_dict(load_file(self.path / WEIGHTS))
         stored = json.loads((self.path / CHECKPOINT_INFO).read_text())
-        tensors = load_file(self.path / CHECKPOINT)
-        state: dict[int, dict[str, Any]] = {}
-        for key, value in tensors.items():
-            number, name = key.split("/")
-            state.setdefault(int(number), {})[name] = value
         history = json.loads((self.path / HISTORY).read_text())
-        optimizer = {"state": state, "param_groups": stored["groups"]}
+        optimizer = optimizer_state(load_file(self.path / CHECKPOINT), stored["groups"])
         return {"optimizer": optimizer, "step": stored["step"], "seconds": stored["seconds"], "history": history}
-
-    def _tensors(self, name: str, tensors: dict[str, torch.Tensor]) -> None:
-        temporary = self.path / f".{name}.tmp"
-        save_file({key: value.contiguous() for key, value in tensors.items()}, temporary)
-        os.replace(temporary, self.path / name)
-
-    def _json(self, name: str, value: Any) -> None:
-        temporary = self.path / f".{name}.tmp"
-        temporary.write_text(json.dumps(value, indent=1, allow_nan=False))
-        os.replace(temporary, self.path / name)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -1,0 +1,176 @@
+"""PPO in worlds whose arrays are torch tensors: rsl_rl's algorithm and storage, in a loop that can stop and go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from rsl_rl.algorithms import PPO
+from rsl_rl.models import MLPModel
+from rsl_rl.modules import GaussianDistribution
+from rsl_rl.storage import RolloutStorage
+from tensordict import TensorDict
+from torch import Tensor, nn
+
+from embodied.policies.rl.actor import CLIP, Actor, ActorConfig
+from embodied.policies.rl.config import NOT_THERE
+from embodied.policies.training.checkpoint import optimizer_state, optimizer_tensors
+
+Shown = Mapping[str, Tensor]  # "agent_pos" (N, P) and "environment_state" (N, E)
+
+
+@dataclass(frozen=True)
+class PpoConfig:
+    """How PPO learns. A leg is what lies between two checkpoints."""
+
+    goal: float = 1.0  # reward at which the task, or its stage, is done
+    seed: int = 0
+    hidden: tuple[int, ...] = (256, 128, 64)
+    steps: int = 24  # of each world between two updates
+    updates_per_leg: int = 50
+    epochs: int = 5
+    batches: int = 4
+    learning_rate: float = 1e-3  # at first; it follows the policy's change afterwards
+    discount: float = 0.98
+    entropy: float = 0.003
+    first_deviation: float = 0.6  # of actions
+
+
+class _Model(MLPModel):  # type: ignore[misc]  # rsl_rl has no types
+    """rsl_rl's network; what it sees is scaled and clipped as an `Actor` does it."""
+
+    def get_latent(self, obs: TensorDict, masks: Tensor | None = None, hidden_state: Any = None) -> Tensor:
+        return super().get_latent(obs, masks, hidden_state).clamp(-CLIP, CLIP)
+
+
+class PpoTrainer:
+    """Learns in `env`, a Gymnasium vector environment of torch tensors that begins new episodes by itself.
+
+    Each leg begins with new episodes and random numbers of its own, whether or not the run was cut in between: going
+    on from a checkpoint is the same, bit for bit, as never having stopped.
+    """
+
+    def __init__(self, env: Any, config: PpoConfig) -> None:
+        self.env, self.config = env, config
+        torch.manual_seed(config.seed)
+        self._state = _vector(env.reset()[0])
+        self.device = self._state.device
+        self.ppo = _ppo(self._state, env.single_action_space.shape[0], config)
+        self.updates = 0
+        n = self._state.batch_size[0]
+        self.success, self.progress, self._best = torch.zeros((3, n), device=self.device)  # of last and this episode
+        self.earned = torch.zeros((), device=self.device)  # mean of the last steps
+
+    @property
+    def steps(self) -> int:
+        """Of all worlds, so far."""
+        return self.updates * self.config.steps * self._state.batch_size[0]
+
+    def update(self) -> dict[str, float]:
+        """Acts for some steps and learns from them; returns figures."""
+        if self.between_legs:
+            torch.manual_seed(self.config.seed + self.updates)
+            self._state = _vector(self.env.reset()[0])
+            self._best.zero_()
+        with torch.no_grad():
+            self.earned = torch.stack([self._step() for _ in range(self.config.steps)]).mean()
+            self.ppo.compute_returns(self._state)
+        losses = self.ppo.update()
+        self.updates += 1
+        return {**self._figures(), "value_loss": losses["value"], "entropy": losses["entropy"]}
+
+    @property
+    def between_legs(self) -> bool:
+        """Whether this is a moment for a checkpoint."""
+        return self.updates % self.config.updates_per_leg == 0
+
+    def _step(self) -> Tensor:
+        action = self.ppo.act(self._state)
+        shown, reward, terminated, truncated, info = self.env.step(action)
+        self._state, ended = _vector(shown), terminated | truncated
+        earned = self._earned(reward, terminated & ~info["is_success"])
+        self.ppo.process_env_step(self._state, earned, ended, {"time_outs": truncated.float()})
+        self._best = torch.maximum(self._best, info["progress"].float())
+        self.success = torch.where(ended, info["is_success"].float(), self.success)
+        self.progress = torch.where(ended, self._best, self.progress)
+        self._best = torch.where(ended, 0.0, self._best)
+        return earned.mean()
+
+    def _earned(self, reward: Tensor, lost: Tensor) -> Tensor:
+        """(N,) so scaled that returns are in [-1, 0]. 0 is to be done; losing is as bad as earning nothing for ever."""
+        near = (1 - NOT_THERE) * (reward.float() / self.config.goal - 1) - NOT_THERE
+        short = torch.where(reward < self.config.goal, near, 0.0)
+        return torch.where(lost, -1.0, short * (1 - self.config.discount))
+
+    def _figures(self) -> dict[str, float]:
+        shares = torch.stack([self.success.mean(), self.progress.mean(), self.earned]).tolist()  # asks the device once
+        named = dict(zip(("success", "progress", "reward"), shares, strict=True))
+        return {"steps": float(self.steps), **named, "learning_rate": self.ppo.learning_rate}
+
+    def actor(self) -> Actor:
+        """What was learned, without its noise."""
+        model, layers = self.ppo.actor, [layer for layer in self.ppo.actor.mlp if isinstance(layer, nn.Linear)]
+        sizes = layers[0].in_features, self.config.hidden, layers[-1].out_features
+        actor = Actor(ActorConfig(*sizes, activation="elu", squash="clip"))
+        for mine, learned in zip(actor.layers, layers, strict=True):
+            mine.load_state_dict({name: value.cpu() for name, value in learned.state_dict().items()})
+        actor.mean.copy_(model.obs_normalizer.mean)
+        actor.std.copy_(model.obs_normalizer.std + model.obs_normalizer.eps)
+        return actor
+
+    def checkpoint(self) -> dict[str, Tensor]:
+        """All that a later trainer needs to go on."""
+        parts = {
+            "actor": self.ppo.actor.state_dict(),
+            "critic": self.ppo.critic.state_dict(),
+            "optimizer": optimizer_tensors(self.ppo.optimizer.state_dict()),
+            "trainer": {"success": self.success, "progress": self.progress, **self._numbers()},
+        }
+        return {f"{part}.{name}": value for part, tensors in parts.items() for name, value in tensors.items()}
+
+    def _numbers(self) -> dict[str, Tensor]:
+        rate = torch.tensor(self.ppo.learning_rate, dtype=torch.float64)
+        return {"updates": torch.tensor(self.updates), "learning_rate": rate}
+
+    def restore(self, stored: Mapping[str, Tensor]) -> None:
+        """Goes on from a checkpoint. Raises RuntimeError or KeyError where it is of another network."""
+        parts: dict[str, dict[str, Tensor]] = {}
+        for key, value in stored.items():
+            part, name = key.split(".", 1)
+            parts.setdefault(part, {})[name] = value
+        self.ppo.actor.load_state_dict(parts["actor"])
+        self.ppo.critic.load_state_dict(parts["critic"])
+        groups = self.ppo.optimizer.state_dict()["param_groups"]
+        self.ppo.learning_rate = groups[0]["lr"] = float(parts["trainer"]["learning_rate"])
+        self.ppo.optimizer.load_state_dict(optimizer_state(parts["optimizer"], groups))
+        self.updates = int(parts["trainer"]["updates"])
+        self.success, self.progress = (parts["trainer"][name].to(self.device) for name in ("success", "progress"))
+
+
+def _vector(shown: Shown) -> TensorDict:
+    """A copy, since the environment may write its next observation into the same memory."""
+    state = torch.cat([shown["agent_pos"], shown["environment_state"]], dim=1).float()
+    return TensorDict({"state": state}, batch_size=[len(state)], device=state.device)
+
+
+def _ppo(state: TensorDict, actions: int, config: PpoConfig) -> PPO:
+    groups = {"actor": ["state"], "critic": ["state"]}
+    shape: dict[str, Any] = {"hidden_dims": config.hidden, "activation": "elu", "obs_normalization": True}
+    noise = {"class_name": GaussianDistribution, "init_std": config.first_deviation, "std_type": "log"}
+    actor = _Model(state, groups, "actor", actions, distribution_cfg=noise, **shape)
+    critic = _Model(state, groups, "critic", 1, **shape)
+    device = str(state.device)
+    storage = RolloutStorage("rl", state.batch_size[0], config.steps, state, [actions], device)
+    return PPO(
+        actor,
+        critic,
+        storage,
+        num_learning_epochs=config.epochs,
+        num_mini_batches=config.batches,
+        gamma=config.discount,
+        entropy_coef=config.entropy,
+        learning_rate=config.learning_rate,
+        device=device,
+    )

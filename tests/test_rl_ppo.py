@@ -1,0 +1,163 @@
+"""PPO on tensors: it learns, it goes on where it stopped, and what it learned is an actor like any other."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("rsl_rl")
+
+from embodied.cli import main
+from embodied.errors import EmbodiedError
+from embodied.policies.rl import learn_on_device
+from embodied.policies.rl.config import LearnConfig
+from embodied.policies.rl.ppo import PpoConfig, PpoTrainer
+from tests.ground import TOTE_TRANSFER
+
+N, HORIZON, NEAR = 64, 20, 0.1
+SMALL = PpoConfig(hidden=(32,), updates_per_leg=4, steps=16)
+
+
+class Points:
+    """N points in a plane that are to be driven to the origin, as torch tensors; it tells them where they are."""
+
+    single_action_space = SimpleNamespace(shape=(2,))
+
+    def __init__(self) -> None:
+        self.pos, self.age = torch.zeros(N, 2), torch.zeros(N, dtype=torch.int64)
+        self._rng = torch.Generator()
+
+    def reset(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        self._rng.manual_seed(0)
+        self._begin(torch.ones(N, dtype=torch.bool))
+        return self._shown(), {}
+
+    def step(self, action: torch.Tensor) -> tuple[Any, torch.Tensor, torch.Tensor, torch.Tensor, dict[str, Any]]:
+        self.pos += 0.2 * action.clamp(-1, 1)
+        self.age += 1
+        reward = (1 - self.pos.norm(dim=1) / 3).clamp(0, 1)
+        success, lost = self.pos.norm(dim=1) < NEAR, self.pos.norm(dim=1) > 2.5
+        truncated = (self.age >= HORIZON) & ~success & ~lost
+        self._begin(success | lost | truncated)
+        return self._shown(), reward, success | lost, truncated, {"is_success": success, "progress": reward}
+
+    def close(self) -> None:
+        """There is nothing to free."""
+
+    def _begin(self, which: torch.Tensor) -> None:
+        start = 2 * torch.rand(N, 2, generator=self._rng) - 1
+        self.pos = torch.where(which[:, None], start, self.pos)
+        self.age = torch.where(which, 0, self.age)
+
+    def _shown(self) -> dict[str, torch.Tensor]:
+        return {"agent_pos": self.pos, "environment_state": torch.zeros(N, 1)}
+
+
+def trained(updates: int, trainer: PpoTrainer | None = None) -> tuple[PpoTrainer, list[dict[str, float]]]:
+    trainer = trainer or PpoTrainer(Points(), SMALL)
+    return trainer, [trainer.update() for _ in range(updates)]
+
+
+def test_it_learns() -> None:
+    trainer, rows = trained(60)
+    assert rows[0]["success"] < 0.3
+    assert rows[-1]["success"] > 0.9
+    assert rows[-1]["reward"] > rows[0]["reward"]
+    assert rows[-1]["steps"] == trainer.steps == 60 * SMALL.steps * N
+
+
+def test_going_on_is_the_same_as_not_stopping() -> None:
+    whole, _ = trained(8)
+    half, _ = trained(4)
+    assert half.between_legs
+    stored = {name: value.clone() for name, value in half.checkpoint().items()}
+    again = PpoTrainer(Points(), SMALL)
+    again.restore(stored)
+    trained(4, again)
+    for name, value in whole.checkpoint().items():
+        assert value.numpy().tobytes() == again.checkpoint()[name].numpy().tobytes(), name
+    assert not torch.equal(whole.checkpoint()["actor.mlp.0.weight"], stored["actor.mlp.0.weight"])
+
+
+def test_the_actor_acts_as_the_algorithm_does() -> None:
+    trainer, _ = trained(2)
+    raw = torch.from_numpy(np.random.default_rng(0).normal(0, 3, (40, 3)).astype(np.float32))  # some are clipped
+    with torch.no_grad():
+        expected = trainer.ppo.actor({"state": raw}).clamp(-1, 1)
+        np.testing.assert_allclose(trainer.actor()(raw), expected, atol=1e-6)
+    assert expected.abs().max() > 1e-3
+
+
+def test_losing_costs_more_than_going_on_without_success() -> None:
+    trainer = PpoTrainer(Points(), PpoConfig(goal=0.5, hidden=(4,), discount=0.9))
+    reward, lost = torch.tensor([0.0, 0.25, 0.5, 0.9, 0.0]), torch.tensor([False, False, False, False, True])
+    np.testing.assert_allclose(trainer._earned(reward, lost), [-0.1, -0.06, 0, 0, -1], atol=1e-7)
+
+
+WORDS = ["train", TOTE_TRANSFER, "--algo", "ppo", "--engine", "warp", "--stage", "reach"]
+
+
+@pytest.mark.slow
+def test_train_on_the_device_and_evaluate_on_the_cpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, words = tmp_path / "run", [*WORDS, "--device", "cpu", "--num-envs", "4", "--steps", "192"]
+    assert main.main([*words, "-o", str(run)]) == 0
+    rows = json.loads((run / "history.json").read_text())
+    assert (rows[-1]["share"], rows[-1]["steps"]) == (1.0, 192.0)
+    assert {"seconds", "success", "progress", "reward", "value_loss"} < set(rows[-1])
+    assert not (run / "checkpoint.safetensors").exists()
+    command = ["eval", TOTE_TRANSFER, "--policy", str(run), "--stage", "reach", "--episodes", "2", "--workers", "1"]
+    assert main.main([*command, "-o", str(tmp_path / "eval")]) == 0
+    weights = (run / "policy.safetensors").read_bytes()
+    assert main.main([*words, "-o", str(run), "--resume"]) == 0  # it is finished
+    assert (run / "policy.safetensors").read_bytes() == weights
+    capsys.readouterr()
+    assert main.main([*words, "-o", str(run), "--resume", "--stage", "lift"]) == 2
+    assert "was trained with stage 'reach', not 'lift'" in capsys.readouterr().err
+
+
+def test_a_run_that_was_cut_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C after a checkpoint, then --resume: the same weights as those of a run that nothing stopped."""
+    monkeypatch.setattr(learn_on_device, "_trainer", lambda config: PpoTrainer(Points(), SMALL))
+    config = LearnConfig(TOTE_TRANSFER, algorithm="ppo", engine="warp", num_envs=N, max_steps=8 * SMALL.steps * N)
+    rows: list[dict[str, float]] = []
+    learn_on_device.learn_on_device(config, tmp_path / "whole", rows.append)
+
+    def interrupt(row: dict[str, float]) -> None:
+        if row["steps"] > 5 * SMALL.steps * N:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(learn_on_device, "ROW_EVERY_S", -1.0)
+    with pytest.raises(KeyboardInterrupt):
+        learn_on_device.learn_on_device(config, tmp_path / "cut", interrupt)
+    assert (tmp_path / "cut" / "checkpoint.safetensors").exists()
+    learn_on_device.learn_on_device(config, tmp_path / "cut", rows.append, resume=True)
+    whole, cut = ((tmp_path / name / "policy.safetensors").read_bytes() for name in ("whole", "cut"))
+    assert whole == cut
+    steps = [row["steps"] for row in json.loads((tmp_path / "cut" / "history.json").read_text())]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == 8 * SMALL.steps * N
+    (tmp_path / "cut" / "checkpoint.safetensors").write_bytes(b"nothing")
+    with pytest.raises(EmbodiedError, match="does not fit"):
+        learn_on_device.learn_on_device(config, tmp_path / "cut", rows.append, resume=True)
+
+
+def test_what_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def said(words: list[str]) -> str:
+        assert main.main([*words, "-o", str(tmp_path / "run")]) == 2
+        return capsys.readouterr().err
+
+    assert "sac learns on the engine 'cpu'" in said([*WORDS, "--algo", "sac"])
+    assert "must be above 0" in said([*WORDS, "--num-envs", "0"])
+    if not torch.cuda.is_available():
+        assert "no CUDA device" in said([*WORDS, "--num-envs", "2"])
+    monkeypatch.setitem(sys.modules, "rsl_rl.algorithms", None)
+    monkeypatch.delitem(sys.modules, "embodied.policies.rl.ppo")
+    assert "pip install 'embodied-ground[rl]'" in said([*WORDS, "--num-envs", "2"])
+    assert not list(tmp_path.glob("run/*"))

@@ -1,0 +1,155 @@
+"""Residual reinforcement learning: another policy's action, and a learned part that is added to it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from embodied.cli import main
+from embodied.core import Observation, PolicySpec
+from embodied.envs.registry import get_task
+from embodied.envs.worlds import Worlds
+from embodied.policies.catalog import make_policy, planner_hz, policy_spec
+from embodied.policies.rl.actor import Actor, ActorConfig, ActorPolicy
+from embodied.policies.rl.residual import Residual, ResidualPolicy, corrected, corrections_hz
+from embodied.policies.rl.trial_worlds import Base, TrialWorlds
+from embodied.rollout.rollout import rollout
+from tests.ground import TOTE_TRANSFER, config
+
+REACH = get_task(TOTE_TRANSFER).stage("reach")
+
+
+class Biased:
+    """The expert with a fault: it always pushes to the side."""
+
+    def __init__(self, worlds: Worlds, push: float) -> None:
+        self._policy, self._push = make_policy("expert", worlds), push
+        self.spec = self._policy.spec
+
+    def reset(self, ids: Any, observation: Observation, seeds: Any) -> None:
+        self._policy.reset(ids, observation, seeds)
+
+    def act(self, observation: Observation) -> np.ndarray:
+        action = np.array(self._policy.act(observation), np.float32)
+        action[:, 0] -= self._push
+        return action
+
+
+def reaching(num: int) -> Worlds:
+    spec = policy_spec("expert", TOTE_TRANSFER)
+    return Worlds(
+        config(
+            control_mode=spec.control_mode,
+            control_hz=spec.control_hz,
+            level="L1",
+            goal_progress=REACH.goal_progress,
+            horizon_s=2.5,
+        ),
+        num,
+    )
+
+
+def constant(worlds: Worlds, action: np.ndarray) -> ActorPolicy:
+    """A correction that is always the same."""
+    inputs = worlds.agent_layout.size + worlds.state_layout.size + len(action)
+    actor = Actor(ActorConfig(inputs, (), len(action), squash="clip"))
+    zeros = torch.zeros((len(action), inputs))
+    actor.layers[0].load_state_dict({"weight": zeros, "bias": torch.from_numpy(action)})
+    return ActorPolicy(actor, PolicySpec())
+
+
+def with_correction(worlds: Worlds, base: Any, action: np.ndarray, scale: float = 0.5) -> ResidualPolicy:
+    return ResidualPolicy(base, constant(worlds, action), Residual("expert", scale, 20, 8.0))
+
+
+def test_no_correction_is_the_base_to_the_last_bit() -> None:
+    worlds = reaching(3)
+    alone = rollout(worlds, make_policy("expert", worlds), range(5))
+    policy = with_correction(worlds, make_policy("expert", worlds), np.zeros(7, np.float32))
+    assert policy.spec.privileged
+    assert rollout(worlds, policy, range(5)) == alone
+
+
+def test_a_correction_mends_a_fault() -> None:
+    worlds, back = reaching(4), np.zeros(7, np.float32)
+    faulty = rollout(worlds, Biased(worlds, 0.5), range(4))
+    back[0] = 1
+    mended = rollout(worlds, with_correction(worlds, Biased(worlds, 0.5), back), range(4))
+    assert not any(result.success_at_end for result in faulty)
+    assert all(result.success_at_end for result in mended)
+
+
+def test_corrections_are_held_and_kept_in_bounds() -> None:
+    assert (corrections_hz(200), corrections_hz(20), corrections_hz(50)) == (20, 20, 50)
+    wanted, correction = np.array([[0.9, -0.0, 0.3]], np.float32), np.array([[1.0, 0.0, -1.0]], np.float32)
+    np.testing.assert_allclose(corrected(wanted, correction, 0.2), [[1.0, 0.0, 0.1]], atol=1e-7)
+    assert np.signbit(corrected(wanted, correction, 0.2)[0, 1])
+
+
+@pytest.mark.parametrize("num", [1, 3])
+def test_trial_worlds_play_what_the_policy_plays(num: int) -> None:
+    """What is learned in is what is evaluated: same episode, same sum of rewards."""
+    worlds, push = reaching(num), np.array([0.3, 0, 0, 0, 0, 0, 0], np.float32)
+    trial = TrialWorlds(worlds, Base(make_policy("expert", worlds), Residual("expert", 0.5, 20, 8.0)), seed=3)
+    seeds = np.random.default_rng(3).integers(2**62, size=num).tolist()
+    trial.reset()
+    ends: dict[int, dict[str, Any]] = {}
+    for _ in range(60):
+        _, _, over, infos = trial.step(np.tile(push, (num, 1)))
+        ends |= {world: infos[world] for world in np.flatnonzero(over).tolist() if world not in ends}
+    policy = with_correction(worlds, make_policy("expert", worlds), push)
+    for world, result in enumerate(rollout(worlds, policy, seeds)):
+        assert ends[world]["is_success"] == result.success_at_end
+        assert ends[world]["progress"] == pytest.approx(result.progress_end, abs=1e-3)
+
+
+def test_the_learner_sees_what_the_base_wants() -> None:
+    worlds = reaching(2)
+    trial = TrialWorlds(worlds, Base(make_policy("expert", worlds), Residual("expert", 0.5, 20, 8.0)))
+    shown = trial.reset()
+    assert set(shown) == {"agent_pos", "environment_state", "base_action"}
+    assert np.abs(shown["base_action"]).max() > 0.1
+    assert trial.spec == replace(policy_spec("expert", TOTE_TRANSFER), privileged=True)
+
+
+def test_train_a_correction_and_evaluate_it(tmp_path: Path) -> None:
+    run, twice = tmp_path / "run", tmp_path / "twice"
+    words = ["train", TOTE_TRANSFER, "--algo", "sac", "--stage", "reach", "--num-envs", "2", "--steps", "40", "--json"]
+    assert main.main([*words, "--base", "expert", "--residual", "0.1", "-o", str(run)]) == 0
+    assert planner_hz(str(run)) == planner_hz("expert")
+    assert main.main([*words, "--base", str(run), "-o", str(twice)]) == 0
+    for file in run.iterdir():  # what is corrected has been copied
+        file.unlink()
+    stored = json.loads((twice / "policy.json").read_text())
+    assert stored["residual"]["base"] == "base"
+    assert (stored["residual"]["scale"], stored["residual"]["hz"]) == (0.2, 20)
+    spec = policy_spec(str(twice), TOTE_TRANSFER)
+    assert (spec.control_hz, spec.privileged) == (200, True)
+    output = tmp_path / "eval"
+    command = ["eval", TOTE_TRANSFER, "--policy", str(twice), "--stage", "reach", "--episodes", "2", "--workers", "1"]
+    assert main.main([*command, "--delay-ms", "100", "-o", str(output)]) == 0
+    (cell,) = json.loads((output / "results.json").read_text())["cells"]
+    assert cell["episodes"][0]["mean_plan_age_s"] > 0.1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--algo", "sac", "--base", "exprt"], "Did you mean 'expert'"),
+        (["--algo", "sac", "--base", "expert", "--residual", "0"], "above 0 and at most 1"),
+        (["--algo", "sac", "--base", "expert", "--demos", "3"], "without a base"),
+        (["--algo", "ppo", "--engine", "warp", "--base", "expert"], "leave out the engine"),
+    ],
+)
+def test_what_does_not_go_together(
+    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(["train", TOTE_TRANSFER, *words, "-o", str(tmp_path / "run")]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
