@@ -12,6 +12,7 @@ import torch
 from stable_baselines3 import PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.noise import NormalActionNoise
 
 from embodied.core import PolicySpec
@@ -99,6 +100,7 @@ def learn(config: LearnConfig, report: Progress) -> Learned:
             memory = algorithm.replay_buffer
             memory.prior = demonstrate(vectors, teacher, memory, config.demonstrations)
         watch = _Watch(config, report)
+        algorithm.set_logger(Logger(folder=None, output_formats=[]))  # its own would leave a folder in /tmp
         algorithm.learn(total_timesteps=10**9, callback=watch)
         metadata = {**worlds.metadata(), "learning": asdict(config)}
         residual = trial.base.residual if trial.base else None
