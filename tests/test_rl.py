@@ -78,7 +78,7 @@ def test_rewards_lead_to_success() -> None:
     shown, reward, *_ = made.step(np.zeros((4, 7), np.float32))
     assert shown.shape == (4, len(made.mean))
     assert (np.abs(np.asarray(shown)) <= 5).all()
-    np.testing.assert_allclose(reward, [-10, 0, -0.5, -1], rtol=1e-5)
+    np.testing.assert_allclose(reward, [-10, 0, -0.6, -1], rtol=1e-5)
 
 
 def test_episodes_end_a_second_after_success() -> None:

@@ -98,7 +98,7 @@ def test_the_actor_acts_as_the_algorithm_does() -> None:
 def test_losing_costs_more_than_going_on_without_success() -> None:
     trainer = PpoTrainer(Points(), PpoConfig(goal=0.5, hidden=(4,), discount=0.9))
     reward, lost = torch.tensor([0.0, 0.25, 0.5, 0.9, 0.0]), torch.tensor([False, False, False, False, True])
-    np.testing.assert_allclose(trainer._earned(reward, lost), [-0.1, -0.05, 0, 0, -1], atol=1e-7)
+    np.testing.assert_allclose(trainer._earned(reward, lost), [-0.1, -0.06, 0, 0, -1], atol=1e-7)
 
 
 WORDS = ["train", TOTE_TRANSFER, "--algo", "ppo", "--engine", "warp", "--stage", "reach"]

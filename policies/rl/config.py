@@ -11,6 +11,7 @@ from embodied.policies.catalog import policy_spec
 
 ALGORITHMS = ("sac", "td3", "ppo")
 FROM_MEMORY = ("sac", "td3")  # those that learn from what was done earlier, or by others
+NOT_THERE = 0.2  # what a step costs before the goal, however near it is; at 0 reach is learned slowly, at 0.5 lift
 CPU_WORLDS, WARP_WORLDS = 16, 4096  # at once, unless told otherwise
 
 

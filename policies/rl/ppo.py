@@ -15,6 +15,7 @@ from tensordict import TensorDict
 from torch import Tensor, nn
 
 from embodied.policies.rl.actor import CLIP, Actor, ActorConfig
+from embodied.policies.rl.config import NOT_THERE
 from embodied.policies.training.checkpoint import optimizer_state, optimizer_tensors
 
 Shown = Mapping[str, Tensor]  # "agent_pos" (N, P) and "environment_state" (N, E)
@@ -99,7 +100,8 @@ class PpoTrainer:
 
     def _earned(self, reward: Tensor, lost: Tensor) -> Tensor:
         """(N,) so scaled that returns are in [-1, 0]. 0 is to be done; losing is as bad as earning nothing for ever."""
-        short = (reward.float() / self.config.goal).clamp(max=1) - 1
+        near = (1 - NOT_THERE) * (reward.float() / self.config.goal - 1) - NOT_THERE
+        short = torch.where(reward < self.config.goal, near, 0.0)
         return torch.where(lost, -1.0, short * (1 - self.config.discount))
 
     def _figures(self) -> dict[str, float]:

@@ -9,6 +9,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
 from embodied.policies.rl.actor import CLIP
+from embodied.policies.rl.config import NOT_THERE
 from embodied.policies.rl.demonstrations import Teacher
 
 SCALING_STEPS = 60  # from which the scale of the observations is taken
@@ -55,7 +56,8 @@ class StateVectors(VecEnvWrapper):
                 last = {name: values[None] for name, values in info["terminal_observation"].items()}
                 info["terminal_observation"] = self._scaled(self._flat(last))[0]
         saved = [info["is_success"] or info["TimeLimit.truncated"] for info in infos]
-        earned = np.where(over & ~np.array(saved), self.loss, np.minimum(reward / self.goal, 1) - 1)
+        short = np.where(reward < self.goal, (1 - NOT_THERE) * (reward / self.goal - 1) - NOT_THERE, 0.0)
+        earned = np.where(over & ~np.array(saved), self.loss, short)
         return self._scaled(self._flat(shown)), earned.astype(np.float32), over, infos
 
     def _flat(self, shown: Any) -> np.ndarray:
