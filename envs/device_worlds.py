@@ -18,7 +18,7 @@ from embodied.envs.starts import StartBank, draw_starts, peak_of
 from embodied.envs.worlds import SUCCESS_HOLD_S, Worlds
 from embodied.robots.control import RobotControl
 from embodied.sim.engine import FAULTS
-from embodied.sim.warp import Buffers, WarpEngine
+from embodied.sim.warp import Buffers, WarpEngine, usable_device
 from embodied.sim.warp_device import naming_lack_of_memory
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class DeviceWorlds:
     def __init__(
         self, config: EnvConfig, num_worlds: int, num_starts: int, device: str = "cuda", seed: int = 0
     ) -> None:
+        usable_device(device)  # drawing the starts takes a while: what cannot be shows before
         host = Worlds(replace(config, engine="cpu"), num_starts)
         bank = draw_starts(host, seed)
         peak = peak_of(Worlds(host.config, min(PROBED, num_starts)), seed)

@@ -159,5 +159,5 @@ def test_what_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
         assert "no CUDA device" in said([*WORDS, "--num-envs", "2"])
     monkeypatch.setitem(sys.modules, "rsl_rl.algorithms", None)
     monkeypatch.delitem(sys.modules, "embodied.policies.rl.ppo")
-    assert "pip install 'embodied-ground[rl]'" in said([*WORDS, "--num-envs", "2"])
+    assert "pip install 'embodied-ground[rl]'" in said([*WORDS, "--num-envs", "2", "--device", "cpu"])
     assert not list(tmp_path.glob("run/*"))

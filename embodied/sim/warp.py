@@ -58,8 +58,8 @@ class WarpEngine:
     def __init__(
         self, model: mujoco.MjModel, num_worlds: int, buffers: Buffers, differing: Mapping[str, np.ndarray], device: str
     ) -> None:
+        self.device = usable_device(device)
         self._warp = _load("warp")
-        self.device = choose_device(self._warp, device)
         self._mjw = _load("mujoco_warp")
         self.streams = Streams(self._warp, self.device)
         self.model, self.num_worlds = _without_autoreset(model), num_worlds
@@ -185,6 +185,11 @@ class WarpEngine:
 
     def close(self) -> None:
         self._views.clear()
+
+
+def usable_device(name: str) -> str:
+    """Warp's name of the device "cuda" or "cpu". Raises EmbodiedError that says why it cannot be used."""
+    return choose_device(_load("warp"), name)
 
 
 def _load(name: str) -> Any:

@@ -8,6 +8,7 @@ from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_robot, get_task
 from embodied.errors import EmbodiedError, unknown
 from embodied.policies.catalog import policy_spec
+from embodied.sim.warp import usable_device
 
 ALGORITHMS = ("sac", "td3", "ppo")
 FROM_MEMORY = ("sac", "td3")  # those that learn from what was done earlier, or by others
@@ -53,8 +54,11 @@ class LearnConfig:
             raise EmbodiedError(f"the residual must be above 0 and at most 1, not {self.residual}")
 
     def check_names(self) -> None:
-        """Raises EmbodiedError for a task, robot, stage, level or base that does not exist, or of another task."""
+        """Raises EmbodiedError for a task, robot, stage, level or base that does not exist, or of another task; and for
+        a device that cannot be used."""
         self.env_config()
+        if self.engine == "warp":
+            usable_device(self.device)
         if self.base:
             policy_spec(self.base, self.task, self.robot)
 
