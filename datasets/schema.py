@@ -178,6 +178,9 @@ def open_file(path: Path) -> H5:
     try:
         file: H5 = h5py.File(path, "r", locking=False)
     except OSError as error:
+        if "locking flag" in str(error):
+            again = f"close it, or open it as h5py.File({path.name!r}, locking=False)"
+            raise DatasetError(f"{path} is already open in this process with file locking: {again}") from error
         raise DatasetError(f"{path} is truncated or damaged and cannot be opened: {error}") from error
     try:
         _check_version(file, path)

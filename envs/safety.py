@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import mujoco
@@ -12,7 +13,7 @@ from embodied.robots.robot import Robot
 from embodied.sim.contact_force import ContactForce, add_contact_sensor
 from embodied.sim.engine import Engine
 
-ANY, SCENERY = "robot_contact", "robot_collision"  # sensors
+ANY, SCENERY = "robot_contact", "robot_collision"  # sensors; of the second, one for each body of the scenery
 COLLISION_N = 1.0  # that counts
 
 
@@ -28,8 +29,19 @@ class Safety:
 def with_safety_sensors(spec: mujoco.MjSpec, robot: Robot) -> mujoco.MjSpec:
     """The spec itself, with what `SafetySignals` reads."""
     add_contact_sensor(spec, ANY, robot.root_body)
-    add_contact_sensor(spec, SCENERY, robot.root_body, "world")
+    for k, body in enumerate(_scenery(spec.worldbody, robot)):
+        body.name = body.name or f"scenery_{k}"
+        add_contact_sensor(spec, f"{SCENERY}_{k}", robot.root_body, body.name)
     return spec
+
+
+def _scenery(body: mujoco.MjsBody, robot: Robot) -> Iterator[mujoco.MjsBody]:
+    """Of this body and those below it that no joint moves, without the robot's: what can be touched."""
+    if any(geom.contype or geom.conaffinity for geom in body.geoms):
+        yield body
+    for child in body.bodies:
+        if child.name != robot.root_body and not child.joints:
+            yield from _scenery(child, robot)
 
 
 class SafetySignals:
@@ -37,7 +49,8 @@ class SafetySignals:
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
         self._engine, xp = engine, engine.xp
-        self._force = ContactForce(engine, ANY, SCENERY)
+        names = [engine.model.sensor(k).name for k in range(engine.model.nsensor)]
+        self._force = ContactForce(engine, ANY, *(name for name in names if name.startswith(f"{SCENERY}_")))
         self._arm = columns([engine.model.joint(name).qposadr[0] for name in robot.joints])
         low, high = zip(*robot.joint_range, strict=True)
         self._low, self._high = xp.asarray(low), xp.asarray(high)
@@ -47,4 +60,4 @@ class SafetySignals:
         xp, angles = self._engine.xp, self._engine.view("qpos")[:, self._arm]
         margin = xp.min(xp.minimum(angles - self._low, self._high - angles), axis=1)
         peaks = self._force.peaks_n(ticks)
-        return Safety(peaks[:, 0], peaks[:, 1] > COLLISION_N, margin)
+        return Safety(peaks[:, 0], xp.max(peaks[:, 1:], axis=1) > COLLISION_N, margin)

@@ -9,7 +9,7 @@ from zlib import crc32
 
 import numpy as np
 
-from embodied.errors import unknown
+from embodied.errors import EmbodiedError, unknown
 
 FACTORS = ("objects", "layout", "instruction", "light", "camera", "robot", "dynamics", "sensor")
 LEVELS = ("L1", "L2", "L3", "L4")
@@ -59,6 +59,22 @@ class Variable:
     train: Interval | Choice
     held_out: Interval | Choice
 
+    def whole(self) -> Interval | Choice:
+        """All that any level or split draws from; between intervals too."""
+        parts = (self.start, self.narrow, self.train, self.held_out)
+        if not any(isinstance(part, Interval) for part in parts):
+            return Choice(tuple(dict.fromkeys(v for part in parts if isinstance(part, Choice) for v in part.values)))
+        ends = [(p.low, p.high) if isinstance(p, Interval) else (min(p.values), max(p.values)) for p in parts]
+        return Interval(min(low for low, _ in ends), max(high for _, high in ends))
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value is among them."""
+        whole = self.whole()
+        if isinstance(whole, Choice):
+            wanted = tuple(value) if isinstance(value, list) else value  # as JSON has it
+            return any(isinstance(wanted, type(known)) and wanted == known for known in whole.values)
+        return isinstance(value, int | float) and whole.low <= value <= whole.high
+
     def range(self, level: str, split: str) -> Interval | Choice:
         """Where the variable is drawn from at a level and split."""
         if split in (self.factor, "all"):
@@ -82,9 +98,7 @@ class Variation:
         if split not in SPLITS:
             raise unknown("split", split, SPLITS)
         names = [variable.name for variable in table]
-        for name in overrides or {}:
-            if name not in names:
-                raise unknown("factor variable", name, names)
+        _check_overrides(table, overrides or {})
         self.level, self.split = level, split
         self._ranges = {variable.name: variable.range(level, split) for variable in table}
         self._ranges.update({name: fixed(value) for name, value in (overrides or {}).items()})
@@ -102,6 +116,21 @@ class Variation:
         """`count` independent values of a variable."""
         rng = self.stream(seed, name)
         return [self._ranges[name].draw(rng) for _ in range(count)]
+
+
+def _check_overrides(table: Sequence[Variable], overrides: Mapping[str, Any]) -> None:
+    """Raises EmbodiedError for variables that do not exist and for values that the table holds nowhere."""
+    if not isinstance(overrides, Mapping):
+        raise EmbodiedError(f"factors must map variables to values, such as {{'{table[0].name}': ...}}: {overrides!r}")
+    known = {variable.name: variable for variable in table}
+    for name, value in overrides.items():
+        if name in FACTORS:
+            held = ", ".join(variable.name for variable in table if variable.factor == name)
+            raise EmbodiedError(f"{name!r} is a factor: give values to its variables, of which there are {held}")
+        if name not in known:
+            raise unknown("factor variable", name, known)
+        if not known[name].holds(value):
+            raise EmbodiedError(f"{name} cannot be {value!r}: it is {known[name].whole()}, training or held out")
 
 
 def markdown_table(table: Sequence[Variable]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -41,6 +42,16 @@ def planner_hz(source: str) -> float | None:
     if source in BUILT_IN:
         return PLANNER_HZ if has_planner(source) else None
     return _read_run(source).planner_hz
+
+
+def weights_hash(source: str) -> str:
+    """SHA-256 of all weights in a run folder, a base's too; empty for a policy that was not trained."""
+    if source in BUILT_IN:
+        return ""
+    digest = hashlib.sha256()
+    for path in sorted(Path(source).rglob("*.safetensors")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def policy_spec(source: str, task: str, robot: str | None = None) -> PolicySpec:

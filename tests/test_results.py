@@ -128,6 +128,13 @@ def _limits(of):
     return {"low": of.low, "high": of.high}
 
 
+def test_what_was_trained_anew_is_measured_anew() -> None:
+    results = Results(PROVENANCE, (cell("+-", weights="old"), cell("++-", weights="old"), cell("+", policy="random")))
+    again = cell("+-", weights="new").condition
+    assert [c.condition.num_episodes for c in results.without_outdated(again).cells] == [3, 1]
+    assert results.without_outdated(results.cells[0].condition) == results
+
+
 def test_resume_finds_what_is_there(tmp_path):
     path = tmp_path / "results.json"
     assert resume_results(path, PROVENANCE) == Results(PROVENANCE)
@@ -144,7 +151,7 @@ def test_resume_finds_what_is_there(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda c: c.update(schema_version=2), "schema version 2; this version reads 1"),
+        (lambda c: c.update(schema_version=3), "schema version 3; this version reads 2"),
         (lambda c: c.update(format="other"), "is no results file"),
         (lambda c: c.pop("provenance"), "'provenance' of the file is 'missing'"),
         (lambda c: c["cells"][0].pop("label"), r"'label' of cells\[0\]"),

@@ -9,7 +9,7 @@ import pytest
 from embodied.core import PHYSICS_HZ
 from embodied.envs.worlds import Worlds
 from embodied.sim.contact_force import WINDOW_TICKS
-from tests.ground import opened, started
+from tests.ground import PAIRS, opened, started
 
 
 def pressed_on_the_belt(hz: int, steps: int) -> Worlds:
@@ -61,6 +61,15 @@ def test_touching_the_belt_is_a_collision_and_standing_by_is_none() -> None:
     worlds = pressed_on_the_belt(200, 100)
     felt = worlds.safety(WINDOW_TICKS)
     assert felt.collision.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("task", sorted({task for task, _ in PAIRS}))
+def test_driving_into_what_stands_there_is_a_collision(task: str) -> None:
+    """Also into furniture whose place varies, which is a body of its own."""
+    worlds = started(1, task=task, robot="wheeled_arm", control_mode="joint_delta")
+    ahead = opened(worlds)
+    ahead[0, 0] = 1
+    assert any(worlds.step(ahead) and worlds.safety(WINDOW_TICKS).collision[0] for _ in range(80))
 
 
 def test_a_reset_forgets_the_forces() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,8 +121,8 @@ def test_seeds_differ_and_fill_the_range() -> None:
 
 
 def test_overrides_fix_a_variable_whatever_the_split() -> None:
-    variation = Variation(TABLE, "L4", "all", {"mass": 7.0})
-    assert [variation.draw(seed, "mass") for seed in range(3)] == [7.0] * 3
+    variation = Variation(TABLE, "L4", "all", {"mass": 0.5})
+    assert [variation.draw(seed, "mass") for seed in range(3)] == [0.5] * 3
 
 
 @pytest.mark.parametrize(
@@ -179,9 +181,34 @@ def test_each_factor_reaches_the_world(factor: str) -> None:
 
 
 def test_encoder_bias_is_felt_and_changes_nothing_else() -> None:
-    true, biased = (started(1, level="L1", factors={"encoder_bias": bias}) for bias in (0.0, 0.01))
+    true, biased = (started(1, level="L1", factors={"encoder_bias": bias}) for bias in (0.0, 0.004))
     felt = biased.observe().agent_pos - true.observe().agent_pos
     joints = biased.agent_layout.slices()["joint_pos"]
-    np.testing.assert_allclose(felt[:, joints], 0.01)
+    np.testing.assert_allclose(felt[:, joints], 0.004)
     assert (np.delete(felt, range(7)[joints], axis=1) == 0).all()
     assert (true.checksum() == biased.checksum()).all()
+
+
+@pytest.mark.parametrize(
+    ("factors", "said"),
+    [
+        ({"mass": -1}, "mass cannot be -1: it is 0.25 to 0.6"),
+        ({"mass": float("nan")}, "mass cannot be nan"),
+        (
+            {"colour": "chartreuse"},
+            "colour cannot be 'chartreuse': it is red, blue, green, yellow",
+        ),
+        ({"slot": 9}, "slot cannot be 9: it is 0, 1, 2, 3"),
+        ({"light": 1}, "'light' is a factor: give values to its variables, of which there are brightness"),
+        ("light", "factors must map variables to values"),
+    ],
+)
+def test_values_that_the_table_holds_nowhere_are_refused(factors: Any, said: str) -> None:
+    with pytest.raises(EmbodiedError, match=re.escape(said)):
+        started(1, factors=factors)
+
+
+def test_held_out_values_and_those_between_may_be_given() -> None:
+    drawn = started(1, level="L1", factors={"mass": 0.3, "colour": "orange"}).variation_of(0)
+    assert drawn["mass"] == 0.3
+    assert set(drawn["colour"]) == {"orange"}

@@ -13,7 +13,7 @@ from embodied.benchmark.results_file import resume_results, write_results
 from embodied.core import PolicySpec
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_task
-from embodied.policies.catalog import Player, env_config, planner_hz, policy_spec
+from embodied.policies.catalog import Player, env_config, planner_hz, policy_spec, weights_hash
 from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.latency import Constant, PlanLatency
 from embodied.policies.mailbox import MailboxMode
@@ -120,6 +120,7 @@ def plan_trials(
             control_mode=spec.control_mode,
             control_hz=spec.control_hz,
             stage=place.stage,
+            weights=weights_hash(source),
         )
         own_hz = planner_hz(source)
         if own_hz is None:
@@ -151,6 +152,7 @@ def evaluate(path: Path, provenance: Provenance, trials: Sequence[Trial], worker
     """
     results = resume_results(path, provenance)
     for trial in trials:
+        results = results.without_outdated(trial.condition)
         if results.find(trial.condition) is None:
             results = results.with_cell(measure(trial, workers, stage))
             write_results(path, results)

@@ -35,10 +35,16 @@ class Condition:
     drop_rate: float = 0.0  # share of plans that never arrive
     mailbox: str = "latest"
     stage: str = ""  # of the task; empty: the whole task
+    weights: str = ""  # SHA-256 of what was trained; empty where nothing was
 
     @property
     def delay_ms(self) -> float:
         return self.compute_ms + self.transport_ms
+
+    @property
+    def but_weights(self) -> Condition:
+        """The same, whatever was learned."""
+        return replace(self, weights="")
 
     @property
     def seeds(self) -> range:
@@ -106,6 +112,11 @@ class Results:
     def find(self, condition: Condition) -> Cell | None:
         """The finished cell of this condition, if there is one: what `--resume` need not do again."""
         return next((cell for cell in self.cells if cell.condition == condition), None)
+
+    def without_outdated(self, condition: Condition) -> Results:
+        """Without cells that differ from this condition in nothing but the weights: of a policy trained anew since."""
+        kept = [c for c in self.cells if c.condition == condition or c.condition.but_weights != condition.but_weights]
+        return replace(self, cells=tuple(kept))
 
     def with_cell(self, cell: Cell) -> Results:
         """These results and one cell more.

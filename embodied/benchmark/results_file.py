@@ -23,7 +23,7 @@ from embodied.benchmark.statistics import Rate
 from embodied.rollout.rollout import EpisodeResult
 
 FORMAT = "embodied-results"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 T = TypeVar("T")
 
 

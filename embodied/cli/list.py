@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(rows, indent=2) if args.json else markdown_table(table))
         return 0
     if args.actions is not None:
-        meanings = [(interface.mode, *row) for interface in interfaces(args.actions) for row in interface.rows()]
+        meanings = [(name, *row) for name, interface in interfaces(args.actions).items() for row in interface.rows()]
         rows = [_row(*meaning) for meaning in meanings]
         print(json.dumps(rows, indent=2) if args.json else actions_table(rows))
         return 0
@@ -56,24 +56,28 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def interfaces(what: str) -> list[ActionInterface]:
-    """The action interfaces of a robot (one a control mode), of a dataset, or of what was trained.
+def interfaces(what: str) -> dict[str, ActionInterface]:
+    """The action interfaces of a robot (by control mode), of a dataset (by the array that holds such actions), or of
+    what was trained.
 
     Raises EmbodiedError for what is none of these.
     """
     if what in robot_names():
-        return [get_robot(what).interface(mode) for mode in CONTROL_MODES]
+        return {mode: get_robot(what).interface(mode) for mode in CONTROL_MODES}
     path = Path(what)
     if path.is_dir():
         from embodied.policies.vla.run_folder import read_json
 
-        return [ActionInterface.of(read_json(path)["metadata"]["action_interface"])]
+        learned = ActionInterface.of(read_json(path)["metadata"]["action_interface"])
+        return {learned.mode: learned}
     if path.suffix not in (".hdf5", ".h5"):
         raise unknown("robot, dataset or run folder", what, robot_names())
     from embodied.datasets.schema import open_file, read_header
 
     with open_file(path) as file:
-        return [ActionInterface.of(read_header(file).metadata["action_interface"])]
+        metadata = read_header(file).metadata
+    frames, steps = (ActionInterface.of(metadata[name]) for name in ("joint_interface", "action_interface"))
+    return {f"actions ({frames.mode})": frames, f"streams/action ({steps.mode})": steps}
 
 
 def _row(*cells: Any) -> dict[str, Any]:

@@ -102,9 +102,11 @@ def read_history(run: Path) -> list[dict[str, float]]:
 
 
 def recorded_cameras(datasets: list[Path]) -> list[str]:
-    """The cameras of the first dataset. Raises DatasetError for any path that is no dataset."""
+    """The cameras of the first dataset. Raises EmbodiedError for a path that is no dataset, and where it has none."""
     cameras = []
     for path in datasets:
         with Dataset(path) as dataset:
             cameras.append(list(dataset.header.metadata["config"]["cameras"]))
+    if not cameras[0]:
+        raise EmbodiedError(f"{datasets[0]} has no pictures to learn from: collect it with cameras")
     return cameras[0]
