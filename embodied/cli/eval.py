@@ -119,7 +119,10 @@ def as_json(folder: Path) -> str:
 
 def as_text(results: Results, folder: Path) -> str:
     """A table of the cells, the comparisons on equal starts, and where the files are."""
-    rows = [("policy", "level", "planner", "late", "lost", "success at end", "once", "time", "speed"), *_rows(results)]
+    rows = [
+        ("policy", "level", "planner", "late", "lost", "episodes", "success at end", "once", "time", "speed"),
+        *_rows(results),
+    ]
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     lines = ["  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     for pairing in views.pairings(results):
@@ -127,7 +130,7 @@ def as_text(results: Results, folder: Path) -> str:
         same = a.label == b.label
         names = (f"{c.label} {c.condition.delay_ms:g} ms late" if same else c.label for c in (a, b))
         found = views.points(pairing.comparison)
-        lines.append(f"{' against '.join(names)}, {a.condition.level}: {found}, p = {pairing.adjusted_p:.2g}")
+        lines.append(f"{' against '.join(names)}, {a.condition.level}: {found}, p = {pairing.adjusted_p:.2g} (Holm)")
     return "\n".join([*lines, f"{folder / RESULTS}, {folder / REPORT}"])
 
 
@@ -144,6 +147,7 @@ def _rows(results: Results) -> list[tuple[str, ...]]:
                 f"{what.planner_hz:g} Hz" if plans else "none",
                 f"{what.delay_ms:g} ms" if plans else "",
                 f"{what.drop_rate:.0%}" if plans else "",
+                f"{len(cell.episodes)}",
                 f"{views.percent(end.value, end.episodes)} ({views.interval(end)})",
                 views.percent(once.value, once.episodes),
                 f"{found.time_to_success_s.median:.1f} s" if found.time_to_success_s else "",

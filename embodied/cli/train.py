@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, and say what came out."""
-    if args.minutes <= 0 or (args.steps is not None and args.steps < 1):
+    if not args.minutes > 0 or (args.steps is not None and args.steps < 1):
         raise EmbodiedError(f"--minutes {args.minutes:g} and --steps {args.steps} must be above 0")
     (train_by_trial.learn_by_trial if args.algo else learn_from_datasets)(args)
     last = read_history(args.output)[-1]

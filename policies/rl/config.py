@@ -40,7 +40,7 @@ class LearnConfig:
     def __post_init__(self) -> None:
         if self.algorithm not in ALGORITHMS:
             raise unknown("algorithm", self.algorithm, ALGORITHMS)
-        if self.minutes <= 0 or self.num_envs < 1 or (self.max_steps is not None and self.max_steps < 1):
+        if not self.minutes > 0 or self.num_envs < 1 or (self.max_steps is not None and self.max_steps < 1):
             raise EmbodiedError(
                 f"minutes {self.minutes:g}, num_envs {self.num_envs} and steps {self.max_steps} must be above 0"
             )
