@@ -85,7 +85,7 @@ class Worlds:
         self._goal = config.goal_progress if config.goal_progress < 1 else np.inf
         self._tick = np.zeros(num_worlds, np.int64)
         self._succeeded_for = np.zeros(num_worlds, np.int64)  # (N,) ticks that success has held
-        self._fault = np.zeros(num_worlds, np.int64)
+        self._fault, self._none = np.zeros(num_worlds, np.int64), np.zeros(num_worlds, bool)
         self._seeds = np.zeros(num_worlds, np.int64)
         self._pixel_sigma = np.zeros(num_worlds)
         self._start_states = self.engine.state().copy()  # (N, S)
@@ -154,8 +154,8 @@ class Worlds:
         state = self.task.state() if privileged else np.zeros((self.num_worlds, 0))
         return Observation(
             tick=self._tick.copy(),
-            agent_pos=_finite(self.proprioception.read()),
-            environment_state=_finite(state),
+            agent_pos=self.proprioception.read(),
+            environment_state=state,
             instruction=self.instructions,
             pixels=pixels,
             pixels_tick=taken if self.cameras else None,
@@ -167,8 +167,10 @@ class Worlds:
         Raises EmbodiedError for actions of another shape than (N, A).
         """
         actions = self._checked(actions)
-        bad = ~np.isfinite(actions).all(axis=1)
-        actions = np.where(bad[:, None], 0.0, actions)
+        bad = self._none
+        if not np.isfinite(actions).all():
+            bad = ~np.isfinite(actions).all(axis=1)
+            actions = np.where(bad[:, None], 0.0, actions)
         self.task.before_step(self._tick)
         self.control.apply(np.minimum(np.maximum(actions, -1.0), 1.0))
         self.engine.step(self.ticks_per_step)
@@ -195,18 +197,18 @@ class Worlds:
             self.control.reset(found != 0)
 
     def _result(self) -> StepResult:
-        outcome, faulty = self.task.judge(), self._fault != 0
-        now = (outcome.success | (outcome.progress >= self._goal)) & ~faulty
+        outcome, sound = self.task.judge(), self._fault == 0
+        now = (outcome.success | (outcome.progress >= self._goal)) & sound
         self._succeeded_for = (self._succeeded_for + self.ticks_per_step) * now
         success = self._succeeded_for >= self._hold
-        ended = outcome.lost | faulty
+        ended = outcome.lost | ~sound
         if self.config.terminate_on_success:
             ended |= success
         return StepResult(
-            reward=np.where(faulty, 0.0, outcome.reward),
+            reward=outcome.reward * sound,
             success=success,
             success_now=now,
-            progress=np.where(faulty, 0.0, outcome.progress),
+            progress=outcome.progress * sound,
             terminated=ended,
             truncated=(self._tick >= self._horizon) & ~ended,
             fault=self._fault.copy(),
@@ -294,7 +296,3 @@ class Worlds:
             camera.close()
         self._portraits.clear()
         self.engine.close()
-
-
-def _finite(values: np.ndarray) -> np.ndarray:
-    return values if np.isfinite(values).all() else np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)

@@ -42,5 +42,8 @@ class ContactForce:
         view, xp = self._engine.view, self._engine.xp
         history = xp.reshape(view("history")[:, self._all], (-1, self._count, _HISTORY_SIZE))
         force = xp.reshape(history[..., _VALUES], (-1, self._count, WINDOW_TICKS, 3))
-        recent = history[..., _TIMES] > (view("time") - (ticks + 0.5) / PHYSICS_HZ)[:, None, None]
-        return xp.sqrt(xp.max(xp.where(recent, dot(force, force), 0.0), axis=-1))
+        squares = dot(force, force)  # (N, K, WINDOW_TICKS)
+        if ticks < WINDOW_TICKS:
+            recent = history[..., _TIMES] > (view("time") - (ticks + 0.5) / PHYSICS_HZ)[:, None, None]
+            squares = xp.where(recent, squares, 0.0)
+        return xp.sqrt(xp.max(squares, axis=-1))

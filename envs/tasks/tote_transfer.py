@@ -99,11 +99,12 @@ class ToteTransfer:
         distance = xp.abs(pos - self._rack.slot_w(self._goal["slot"]))
         grasp_error = self._grasp_error(pos, rotation)
         width = sum(self._engine.view("qpos")[:, finger] for finger in self._fingers)
-        held = (width > 0.002) & (width < 0.012) & (grasp_error < 0.03)
-        inside = (distance[:, 0] < rack.slot_x / 2 - 0.11) & (distance[:, 1] < 0.03)
-        set_down = inside & (distance[:, 2] < 0.012) & (rotation[:, 8] > UPRIGHT_COS)
+        held = (xp.abs(width - 0.007) < 0.005) & (grasp_error < 0.03)
+        x, y, z = distance[:, 0], distance[:, 1], distance[:, 2]
+        inside = (x < rack.slot_x / 2 - 0.11) & (y < 0.03)
+        set_down = inside & (z < 0.012) & (rotation[:, 8] > UPRIGHT_COS)
         success = set_down & ~held & (dot(velocity, velocity) < 0.02**2)
-        horizontal = xp.sqrt(dot(distance[:, :2], distance[:, :2]))
+        horizontal = xp.sqrt(x * x + y * y)
         progress = xp.where(success, 1.0, self._stages(pos, grasp_error, held | set_down, horizontal))
         lost, dropped = self._losses(pos)
         return Outcome(reward=progress, success=success, progress=progress, lost=lost, dropped=dropped)
@@ -114,7 +115,7 @@ class ToteTransfer:
         riding = (pos[:, 0] > belt.x - belt.width / 2) & (pos[:, 2] < belt.top_z + TIPPED_M)
         fallen = (self._totes.positions_w(self._all)[..., 2] < FALLEN_Z_W) & (self._goal["present"] > 0)  # (N, K)
         lost = (pos[:, 2] < FALLEN_Z_W) | (riding & (pos[:, 1] > belt.y_end - 0.25))
-        return lost, xp.sum(xp.astype(fallen, xp.int64), axis=1)
+        return lost, xp.sum(fallen, axis=1, dtype=xp.int64)
 
     def _grasp_error(self, pos: Array, rotation: Array) -> Array:
         """(N,) m from the TCP to where the wall is gripped; along the wall there is more room."""
