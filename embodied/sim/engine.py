@@ -10,7 +10,7 @@ import numpy as np
 from embodied.core import Array
 
 FAULTS = ("", "action_not_finite", "diverged", "contacts_overflowed", "constraints_overflowed", "singular_inertia")
-ROT6D_OF_XMAT: np.ndarray = np.array([0, 3, 6, 1, 4, 7])  # the first two columns of a rotation matrix that MuJoCo gives row by row
+ROT6D_OF_XMAT: np.ndarray = np.array([0, 3, 6, 1, 4, 7])  # first two columns of a rotation matrix given row by row
 
 
 class Engine(Protocol):
