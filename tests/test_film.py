@@ -8,10 +8,23 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import ImageFont
 
 from embodied.core import PHYSICS_HZ, Observation
 from embodied.errors import EmbodiedError
-from embodied.rollout.film import FAILURE, OUTLINE, SUCCESS, Clip, Film, Grid, Shot, encode_jpeg, grid_video, write_mp4
+from embodied.rollout.film import (
+    FAILURE,
+    OUTLINE,
+    SUCCESS,
+    Clip,
+    Film,
+    Grid,
+    Shot,
+    encode_jpeg,
+    grid_video,
+    two_lines,
+    write_mp4,
+)
 from embodied.rollout.rollout import EpisodeResult
 
 SHOT = Shot("front", "Trained", size=(48, 64), fps=20)
@@ -224,3 +237,16 @@ def test_grid_refuses_unlike_clips():
         Grid((clip(2), clip(2, shot=Shot("front", "Trained", size=(48, 64), fps=10))), 2)
     with pytest.raises(EmbodiedError, match="one size and rate"):
         Grid((), 2)
+
+
+@given(st.lists(st.text("abcdefgh", min_size=1, max_size=12), max_size=20))
+def test_a_caption_loses_no_word_that_fits_into_two_lines(words):
+    font, room_px = ImageFont.load_default(12), 150
+    first, second = two_lines(" ".join(words), font, room_px)
+    assert max(font.getlength(line) for line in (first, second)) <= room_px
+    shown = f"{first} {second}".split()
+    if shown and shown[-1].endswith("…"):
+        assert font.getlength(" ".join(words)) > room_px  # it did need more than one line
+        assert words[: len(shown) - 1] == shown[:-1]
+    else:
+        assert shown == words

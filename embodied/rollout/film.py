@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 JPEG_QUALITY = 92
 HOLD_S = 1.5  # how long a grid shows its last picture before it starts again
-BAR, GAP, OUTLINE = 48, 6, 4  # px: a tile's caption bar, the space around tiles, the outline that tells the outcome
+BAR, GAP, OUTLINE = 62, 6, 4  # px: a tile's caption bar, the space around tiles, the outline that tells the outcome
 BACKGROUND, BAR_COLOUR, TEXT, FAINT = (13, 17, 23), (27, 33, 42), (240, 243, 246), (157, 167, 179)
 SUCCESS, FAILURE = (0, 158, 115), (213, 94, 0)  # told apart by colour-blind people too
 
@@ -259,8 +259,17 @@ class Grid:
         room = width - 20 - title.getlength(right) - 10
         draw.text((10, height - BAR + 5), shorten(clip.shot.label, title, room), TEXT, title)
         draw.text((width - 10, height - BAR + 5), right, TEXT, title, anchor="ra")
-        draw.text((10, height - BAR + 25), shorten(clip.result.instruction, small, width - 20), FAINT, small)
+        instruction = "\n".join(two_lines(clip.result.instruction, small, width - 20))
+        draw.multiline_text((10, height - BAR + 25), instruction, FAINT, small, spacing=3)
         return tile
+
+
+def two_lines(text: str, font: Any, room_px: float) -> tuple[str, str]:
+    """The text broken between words where the first line is full; the second is shortened where it must be."""
+    words = text.split()
+    fits = [k for k in range(1, len(words) + 1) if font.getlength(" ".join(words[:k])) <= room_px]
+    first = fits[-1] if fits else 1
+    return shorten(" ".join(words[:first]), font, room_px), shorten(" ".join(words[first:]), font, room_px)
 
 
 def shorten(text: str, font: Any, room_px: float) -> str:
