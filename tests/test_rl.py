@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
+from stable_baselines3.common.logger import Logger
 
 from embodied.cli import main
 from embodied.core import PolicySpec
@@ -20,8 +24,10 @@ from embodied.policies.rl import learn as learn_module
 from embodied.policies.rl.actor import Actor, ActorConfig, ActorPolicy
 from embodied.policies.rl.config import ALGORITHMS, LearnConfig
 from embodied.policies.rl.demonstrations import demonstrate, teacher_of
+from embodied.policies.rl.sb3_checkpoint import learner_tensors, restore_learner
 from embodied.policies.rl.trial_worlds import TrialWorlds
 from embodied.policies.rl.vectors import StateVectors
+from embodied.policies.vla.run_folder import CHECKPOINT, HISTORY, WEIGHTS, read_json
 from embodied.rollout.rollout import rollout
 from tests.ground import TOTE_TRANSFER, config, started
 
@@ -113,18 +119,93 @@ def test_half_of_what_is_seen_again_was_demonstrated() -> None:
         demonstrate(made, lambda: np.ones((2, 7), np.float32), memory, 1)
 
 
-@pytest.mark.slow
-def test_the_same_seed_learns_the_same() -> None:
-    def learned(seed: int) -> dict[str, torch.Tensor]:
-        found = LearnConfig(TOTE_TRANSFER, stage="reach", num_envs=2, max_steps=540, demonstrations=1, seed=seed)
-        result = learn_module.learn(found, lambda row: None)
-        assert result.history[-1]["share"] == 1
-        assert result.metadata["learning"]["demonstrations"] == 1
-        return result.actor.state_dict()
+def shortly(**settings: Any) -> LearnConfig:
+    return LearnConfig(TOTE_TRANSFER, **{"stage": "reach", "num_envs": 2, "max_steps": 540, **settings})
 
-    first, second, other = learned(0), learned(0), learned(1)
+
+@pytest.mark.slow
+def test_the_same_seed_learns_the_same(tmp_path: Path) -> None:
+    def learned(seed: int, name: str) -> dict[str, torch.Tensor]:
+        learn_module.learn(shortly(demonstrations=1, seed=seed), tmp_path / name, lambda row: None)
+        assert json.loads((tmp_path / name / HISTORY).read_text())[-1]["share"] == 1
+        assert read_json(tmp_path / name)["metadata"]["learning"]["demonstrations"] == 1
+        return load_file(tmp_path / name / WEIGHTS)
+
+    first, second, other = learned(0, "first"), learned(0, "second"), learned(1, "other")
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(first["layers.0.weight"], other["layers.0.weight"])
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_learner_goes_on_from_its_tensors(algorithm: str) -> None:
+    """Two that have the same tensors learn the same from then on; one that began anew would not."""
+
+    def made(seed: int) -> Any:
+        vectors = StateVectors(trial_worlds(goal_progress=REACH.goal_progress, horizon_s=1.0))
+        learner = learn_module._algorithm(LearnConfig(TOTE_TRANSFER, algorithm=algorithm, num_envs=2), vectors)
+        learner.learning_starts, learner.gradient_steps = 40, 1
+        learner.set_logger(Logger(folder=None, output_formats=[]))
+        vectors.measure_scale(seed)
+        return learner
+
+    def goes_on(learner: Any) -> dict[str, torch.Tensor]:
+        learner.env.venv.draw_from(7)
+        learner._last_obs = None  # new episodes, as at the beginning of a sitting
+        learner.set_random_seed(7)
+        learner.learn(total_timesteps=140, reset_num_timesteps=False)
+        return learner_tensors(learner)
+
+    first, second = made(0), made(0)
+    first.learn(total_timesteps=140)
+    stored = {name: value.clone() for name, value in learner_tensors(first).items()}
+    restore_learner(second, stored)
+    assert second.num_timesteps == first.num_timesteps >= 140
+    after, again, anew = goes_on(first), goes_on(second), goes_on(made(0))
+    assert after.keys() == again.keys()
+    assert all(torch.equal(after[name], again[name]) for name in after)
+    assert any(not torch.equal(after[name], anew[name]) for name in after if name.startswith("policy:"))
+
+
+def test_interrupted_training_keeps_the_policy_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", TOTE_TRANSFER, "--algo", "sac", "--stage", "reach", "--num-envs", "2", "--demos", "1"]
+    words += ["--steps", "600", "-o", str(tmp_path / "run")]
+    monkeypatch.setattr(learn_module, "TELL_EVERY_S", 0.0)
+    plain = learn_module._Watch._on_step
+
+    def interrupted(watch: Any) -> bool:
+        if watch.num_timesteps >= 200:
+            raise KeyboardInterrupt
+        return plain(watch)
+
+    monkeypatch.setattr(learn_module._Watch, "_on_step", interrupted)
+    assert main.main(words) == 130
+    assert "--resume" in capsys.readouterr().err
+    assert policy_spec(str(tmp_path / "run"), TOTE_TRANSFER).privileged
+    assert (tmp_path / "run" / CHECKPOINT).exists()
+    monkeypatch.setattr(learn_module._Watch, "_on_step", plain)
+    assert main.main([*words, "--resume", "--seed", "5"]) == 2
+    assert "trained with seed 0, not 5" in capsys.readouterr().err
+    assert main.main([*words, "--resume"]) == 0
+    rows = json.loads((tmp_path / "run" / HISTORY).read_text())
+    steps = [row["steps"] for row in rows]
+    assert steps == sorted(steps)
+    assert steps[-1] == 600
+    assert {198, 202} <= set(steps)  # it was interrupted in the step to 200
+    assert [row["seconds"] for row in rows] == sorted(row["seconds"] for row in rows)
+    assert not (tmp_path / "run" / CHECKPOINT).exists()
+    assert main.main([*words, "--resume"]) == 0  # finished: left alone
+    assert json.loads((tmp_path / "run" / HISTORY).read_text()) == rows
 
 
 @pytest.mark.parametrize("num", [1, 3, 17])
@@ -179,7 +260,6 @@ def test_train_by_trial_and_evaluate(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["ToteTransfer", "--algo", "sac", "--stage", "rech"], "Did you mean 'reach'"),
         (["ToteTransfer", "--algo", "sac", "--robot", "leg"], "robot 'leg'"),
         (["ToteTransfer", "another", "--algo", "sac"], "give one task's name"),
-        (["ToteTransfer", "--algo", "sac", "--resume"], "from the start"),
         (["ToteTransfer", "--algo", "ppo", "--demos", "8"], "sac and td3 learn from demonstrations"),
         (["ToteTransfer", "--algo", "sac", "--num-envs", "0"], "must be above 0"),
     ],

@@ -17,7 +17,12 @@ from embodied.errors import EmbodiedError
 from embodied.rollout.film import Shot
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from embodied.policies.rl.config import LearnConfig
+    from embodied.policies.rl.learn import Progress
+
+    Learner = Callable[[LearnConfig, Path, Progress, bool], None]
 
 ALGORITHMS = ("sac", "td3", "ppo")
 NUM_ENVS = {"cpu": 16, "warp": 4096}
@@ -51,10 +56,7 @@ def learn_by_trial(args: argparse.Namespace) -> None:
     """Learns into the run folder until the time is up or the task is learned."""
     config = config_of(args)
     config.check_names()  # before anything is made
-    if config.engine == "warp":
-        on_device(config, args)
-    else:
-        on_cpu(config, args)
+    train_into(args.output, config, args)
     if args.video:
         film(args.output, config)
 
@@ -84,32 +86,30 @@ def config_of(args: argparse.Namespace) -> LearnConfig:
     )
 
 
-def on_device(config: LearnConfig, args: argparse.Namespace) -> None:
-    """On the engine warp. Ctrl-C leaves what can be gone on with."""
-    from embodied.policies.rl.learn_on_device import check_same, learn_on_device
-    from embodied.policies.rl.run_folder import FILES
+def train_into(run: Path, config: LearnConfig, args: argparse.Namespace) -> None:
+    """Ctrl-C leaves what can be gone on with."""
+    from embodied.policies.rl.run_folder import FILES, check_same
 
     if args.resume:
-        check_same(config, args.output)
-    claim_folder(args.output, FILES, args.resume, args.overwrite)
+        check_same(config, run)
+    claim_folder(run, FILES, args.resume, args.overwrite)
+    learn = learner(config)
     try:
         with TrainingProgress(args.json) as progress:
-            learn_on_device(config, args.output, progress, args.resume)
+            learn(config, run, progress, args.resume)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(arguments.resume_hint(args.words)) from None
 
 
-def on_cpu(config: LearnConfig, args: argparse.Namespace) -> None:
-    """On the engine cpu. Ctrl-C leaves nothing behind."""
-    from embodied.policies.rl.learn import learn
-    from embodied.policies.rl.run_folder import FILES, save_learned
+def learner(config: LearnConfig) -> Learner:
+    """The one of the engine. Each needs libraries that the other can do without."""
+    if config.engine == "warp":
+        from embodied.policies.rl.learn_on_device import learn_on_device
 
-    if args.resume:
-        raise EmbodiedError("--resume goes on with --engine warp only: on the engine cpu, --algo learns from the start")
-    claim_folder(args.output, FILES, False, args.overwrite)
-    with TrainingProgress(args.json) as progress:
-        learned = learn(config, progress)
-    save_learned(args.output, learned, config)
+        return learn_on_device
+    from embodied.policies.rl.learn import learn
+
+    return learn
 
 
 def film(run: Path, config: LearnConfig) -> None:

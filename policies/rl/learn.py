@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from stable_baselines3 import PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
@@ -17,13 +20,18 @@ from stable_baselines3.common.noise import NormalActionNoise
 
 from embodied.core import PolicySpec
 from embodied.envs.worlds import Worlds
+from embodied.errors import EmbodiedError
 from embodied.policies.catalog import env_config, make_policy, planner_hz, policy_spec
 from embodied.policies.rl.actor import Actor, ActorConfig
 from embodied.policies.rl.config import LearnConfig
 from embodied.policies.rl.demonstrations import MixedReplay, demonstrate, teacher_of
 from embodied.policies.rl.residual import Residual, corrections_hz
+from embodied.policies.rl.run_folder import check_same, save_learned, what_is_learned
+from embodied.policies.rl.sb3_checkpoint import learner_tensors, restore_learner
 from embodied.policies.rl.trial_worlds import Base, TrialWorlds
 from embodied.policies.rl.vectors import StateVectors
+from embodied.policies.training.checkpoint import write_tensors
+from embodied.policies.vla.run_folder import CHECKPOINT, HISTORY, INFO
 
 HIDDEN = {"sac": (128, 128), "td3": (128, 128), "ppo": (256, 256)}  # on a CPU updates cost more than worlds do
 DISCOUNT = {"sac": 0.96, "td3": 0.96, "ppo": 0.98}
@@ -33,33 +41,37 @@ RANDOM_STEPS = {True: 500, False: 2000}  # at first, with demonstrations and wit
 LEARNING_RATE = {"sac": 5e-4, "td3": 5e-4, "ppo": 3e-4}
 COOLING = 0.9  # of the learning rate, lost by the end
 WINDOW = 200  # episodes that a figure is the mean of
+TELL_EVERY_S, KEEP_EVERY_S = 5.0, 60.0
 Progress = Callable[[dict[str, float]], None]
 
 
 class _Watch(BaseCallback):
-    """Counts successes, cools down, reports now and then, and stops when time is up or the task is learned."""
+    """Counts successes, cools down, reports and keeps now and then, and stops when time is up or the task learned."""
 
-    def __init__(self, config: LearnConfig, report: Progress) -> None:
+    def __init__(self, sitting: _Sitting, report: Progress) -> None:
         super().__init__()
-        self._config, self._report = config, report
-        self._begun, self._told = time.monotonic(), 0.0
+        self._sitting, self._config, self._report = sitting, sitting.config, report
+        self._begun, self._told, self._kept = time.monotonic(), 0.0, 0.0
         self._done: list[tuple[bool, float]] = []  # success and greatest progress of the last episodes
-        self.history: list[dict[str, float]] = []
 
     def _on_step(self) -> bool:
         for info, over in zip(self.locals["infos"], self.locals["dones"], strict=True):
             if over:
                 self._done.append((bool(info["is_success"]), float(info["progress"])))
         self._done = self._done[-WINDOW:]
-        seconds = time.monotonic() - self._begun
+        now = time.monotonic() - self._begun
         learned = len(self._done) == WINDOW and self._share() >= self._config.stop_at
-        share = self._config.share(seconds, self.num_timesteps)
+        share = self._config.share(self._sitting.before_s + now, self.num_timesteps)
         rate = LEARNING_RATE[self._config.algorithm] * (1 - COOLING * share)
         self.model.lr_schedule = lambda _: rate
-        if learned or share >= 1 or seconds - self._told > 5:
-            self._told = seconds
-            self._tell(seconds, share)
-        return not (learned or share >= 1)
+        going = not (learned or share >= 1)
+        if not going or now - self._told > TELL_EVERY_S:
+            self._told = now
+            self._tell(self._sitting.before_s + now, share)
+        if going and now - self._kept > KEEP_EVERY_S:
+            self._kept = now
+            self._sitting.keep()
+        return going
 
     def _share(self) -> float:
         return float(np.mean([success for success, _ in self._done])) if self._done else 0.0
@@ -67,8 +79,57 @@ class _Watch(BaseCallback):
     def _tell(self, seconds: float, share: float) -> None:
         progress = float(np.mean([p for _, p in self._done])) if self._done else 0.0
         row = {"share": share, "seconds": round(seconds, 1), "steps": float(self.num_timesteps)}
-        self.history.append({**row, "success": self._share(), "progress": round(progress, 4)})
-        self._report(self.history[-1])
+        self._sitting.history.append({**row, "success": self._share(), "progress": round(progress, 4)})
+        self._report(self._sitting.history[-1])
+
+
+class _Sitting:
+    """A learner, its worlds, its folder and what it has told so far."""
+
+    def __init__(self, config: LearnConfig, run: Path, algorithm: Any, vectors: StateVectors, trial: TrialWorlds):
+        self.config, self.run, self.history, self.before_s = config, run, list[dict[str, float]](), 0.0
+        self._algorithm, self._vectors, self._trial = algorithm, vectors, trial
+
+    def go_on(self, report: Progress) -> None:
+        """Learns to the end. What was learned so far is kept once a minute, and where it is interrupted."""
+        watch = _Watch(self, report)
+        begun_before = self._algorithm.num_timesteps > 0
+        try:
+            self._algorithm.learn(total_timesteps=10**9, callback=watch, reset_num_timesteps=not begun_before)
+        except KeyboardInterrupt:
+            self.keep()
+            raise
+        self._save()
+        (self.run / CHECKPOINT).unlink(missing_ok=True)
+
+    def keep(self) -> None:
+        """The policy so far, and all that it takes to go on."""
+        self._save()
+        write_tensors(self.run / CHECKPOINT, learner_tensors(self._algorithm))
+
+    def _save(self) -> None:
+        residual = self._trial.base.residual if self._trial.base else None
+        metadata = {**self._trial.worlds.metadata(), "learning": what_is_learned(self.config)}
+        actor = _actor(self._algorithm, self._vectors)
+        save_learned(self.run, Learned(actor, self._trial.spec, metadata, self.history, residual), self.config)
+
+    def restore(self) -> None:
+        """Goes on from the last checkpoint, with other starts and noise than at first.
+
+        Raises EmbodiedError where it does not fit.
+        """
+        if not (self.run / CHECKPOINT).exists():
+            return
+        try:
+            restore_learner(self._algorithm, load_file(self.run / CHECKPOINT))
+        except Exception as error:
+            text = str(error).splitlines()[0]
+            raise EmbodiedError(f"the checkpoint {self.run / CHECKPOINT} does not fit: {text}") from error
+        self.history = json.loads((self.run / HISTORY).read_text(encoding="utf-8"))
+        self.before_s = self.history[-1]["seconds"] if self.history else 0.0
+        seed = self.config.seed + self._algorithm.num_timesteps
+        self._algorithm.set_random_seed(seed)
+        self._trial.draw_from(seed)
 
 
 @dataclass(frozen=True)
@@ -82,32 +143,40 @@ class Learned:
     residual: Residual | None = None  # what it corrects
 
 
-def learn(config: LearnConfig, report: Progress) -> Learned:
-    """Trains until the time is up or 98% of the last 200 episodes succeeded.
+def learn(config: LearnConfig, run: Path, report: Progress, resume: bool = False) -> None:
+    """Trains into a run folder until the time is up or 98% of the last 200 episodes succeeded.
 
-    Raises EmbodiedError for an unknown task, robot, stage or base.
+    With `resume` an unfinished run goes on from its last checkpoint, and a finished one is left alone. Raises
+    EmbodiedError for an unknown task, robot, stage or base, and where `run` is of another training.
     """
+    if resume:
+        check_same(config, run)
+        if (run / INFO).exists() and not (run / CHECKPOINT).exists():
+            return
     trial = corrected_worlds(config) if config.base else TrialWorlds(own_worlds(config), seed=config.seed)
-    worlds = trial.worlds
-    vectors = StateVectors(trial, worlds.config.goal_progress, DISCOUNT[config.algorithm])
+    vectors = StateVectors(trial, trial.worlds.config.goal_progress, DISCOUNT[config.algorithm])
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # two that wait for each other are ten times slower where other work goes on
     try:
-        teacher = teacher_of(worlds) if config.demonstrations else None
-        vectors.measure_scale(config.seed, teacher)
-        algorithm = _algorithm(config, vectors)
-        if teacher is not None:
-            memory = algorithm.replay_buffer
-            memory.prior = demonstrate(vectors, teacher, memory, config.demonstrations)
-        watch = _Watch(config, report)
-        algorithm.set_logger(Logger(folder=None, output_formats=[]))  # its own would leave a folder in /tmp
-        algorithm.learn(total_timesteps=10**9, callback=watch)
-        metadata = {**worlds.metadata(), "learning": asdict(config)}
-        residual = trial.base.residual if trial.base else None
-        return Learned(_actor(algorithm, vectors), trial.spec, metadata, watch.history, residual)
+        sitting = _Sitting(config, run, _learner(config, vectors, trial.worlds), vectors, trial)
+        if resume:
+            sitting.restore()
+        sitting.go_on(report)
     finally:
         torch.set_num_threads(threads)
         vectors.close()
+
+
+def _learner(config: LearnConfig, vectors: StateVectors, worlds: Worlds) -> Any:
+    """The algorithm before its first step, with the expert's episodes in its memory where it is to have them."""
+    teacher = teacher_of(worlds) if config.demonstrations else None
+    vectors.measure_scale(config.seed, teacher)
+    algorithm = _algorithm(config, vectors)
+    if teacher is not None:
+        memory = algorithm.replay_buffer
+        memory.prior = demonstrate(vectors, teacher, memory, config.demonstrations)
+    algorithm.set_logger(Logger(folder=None, output_formats=[]))  # its own would leave a folder in /tmp
+    return algorithm
 
 
 def own_worlds(config: LearnConfig) -> Worlds:

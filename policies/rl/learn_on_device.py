@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +17,14 @@ from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.policies.rl.config import LearnConfig
 from embodied.policies.rl.learn import Progress
-from embodied.policies.rl.run_folder import KIND, ActorInfo, save_actor
+from embodied.policies.rl.run_folder import ActorInfo, check_same, save_actor, what_is_learned
 from embodied.policies.training.checkpoint import write_tensors
-from embodied.policies.vla.run_folder import CHECKPOINT, HISTORY, INFO, read_json
+from embodied.policies.vla.run_folder import CHECKPOINT, HISTORY, INFO
 
 if TYPE_CHECKING:
     from embodied.policies.rl.ppo import PpoTrainer
 
 ROW_EVERY_S = 5.0
-SAME = ("task", "robot", "algorithm", "stage", "level", "num_envs", "seed")  # in a run that is gone on with
 
 
 def learn_on_device(config: LearnConfig, run: Path, report: Progress, resume: bool = False) -> None:
@@ -44,24 +43,6 @@ def learn_on_device(config: LearnConfig, run: Path, report: Progress, resume: bo
         _Run(config, run, trainer, resume).go_on(report)
     finally:
         trainer.env.close()
-
-
-def check_same(config: LearnConfig, run: Path) -> None:
-    """Raises EmbodiedError where a run folder is of another training than `config` says."""
-    if not (run / INFO).exists():
-        return
-    stored = read_json(run)
-    before = stored["metadata"].get("learning", {}) if stored.get("kind") == KIND else {}
-    now = _what(config)
-    for name in SAME:
-        if before.get(name) != now[name]:
-            raise EmbodiedError(f"{run} was trained with {name} {before.get(name)!r}, not {now[name]!r}")
-
-
-def _what(config: LearnConfig) -> dict[str, Any]:
-    """The training in words that can be compared."""
-    task = get_task(config.task)
-    return {**asdict(config), "task": task.name, "robot": config.robot or task.robots[0]}
 
 
 def _trainer(config: LearnConfig) -> PpoTrainer:
@@ -125,7 +106,7 @@ class _Run:
         config = self.config
         worlds = Worlds(replace(config.env_config(), engine="cpu"))
         try:
-            metadata = {**worlds.metadata(), "learning": _what(config)}
+            metadata = {**worlds.metadata(), "learning": what_is_learned(config)}
         finally:
             worlds.close()
         spec = PolicySpec(worlds.config.control_mode, worlds.config.control_hz, privileged=True)

@@ -11,17 +11,22 @@ from typing import TYPE_CHECKING, Any
 from safetensors.torch import load_file
 
 from embodied.core import PolicySpec
+from embodied.envs.registry import get_task
 from embodied.errors import EmbodiedError
 from embodied.policies.rl.actor import Actor, ActorConfig, ActorPolicy
 from embodied.policies.rl.residual import BASE_FOLDER, Residual
 from embodied.policies.training.checkpoint import write_json, write_tensors
-from embodied.policies.vla.run_folder import CHECKPOINT, HISTORY, INFO, SCHEMA_VERSION, WEIGHTS
+from embodied.policies.vla.run_folder import CHECKPOINT, HISTORY, INFO, SCHEMA_VERSION, WEIGHTS, read_json
 
 if TYPE_CHECKING:
     from embodied.policies.rl.config import LearnConfig
     from embodied.policies.rl.learn import Learned
 
 KIND = "actor"
+SAME = (
+    *("task", "robot", "algorithm", "stage", "level", "num_envs", "seed", "engine"),
+    *("demonstrations", "base", "residual"),
+)  # in a run that is gone on with
 FILES = (
     *(WEIGHTS, INFO, HISTORY, CHECKPOINT),
     *(f"{BASE_FOLDER}/{name}" for name in (WEIGHTS, INFO, HISTORY)),
@@ -55,6 +60,24 @@ def save_learned(folder: Path, learned: Learned, config: LearnConfig) -> None:
         residual = replace(residual, base=BASE_FOLDER)
     what = (metadata["task"], metadata["robot"], learned.spec, learned.actor.config, config.algorithm, config.stage)
     save_actor(folder, learned.actor, ActorInfo(*what, metadata, residual), learned.history)
+
+
+def check_same(config: LearnConfig, run: Path) -> None:
+    """Raises EmbodiedError where a run folder is of another training than `config` says."""
+    if not (run / INFO).exists():
+        return
+    stored = read_json(run)
+    before = stored["metadata"].get("learning", {}) if stored.get("kind") == KIND else {}
+    now = what_is_learned(config)
+    for name in SAME:
+        if before.get(name) != now[name]:
+            raise EmbodiedError(f"{run} was trained with {name} {before.get(name)!r}, not {now[name]!r}")
+
+
+def what_is_learned(config: LearnConfig) -> dict[str, Any]:
+    """The training in words that can be compared."""
+    task = get_task(config.task)
+    return {**asdict(config), "task": task.name, "robot": config.robot or task.robots[0]}
 
 
 def copy_run(source: Path, target: Path) -> None:

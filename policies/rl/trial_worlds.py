@@ -56,6 +56,10 @@ class TrialWorlds(VecEnv):
         alone = PolicySpec(config.control_mode, config.control_hz)
         return replace(self.base.policy.spec if self.base else alone, privileged=True)
 
+    def draw_from(self, seed: int) -> None:
+        """Takes later episodes' starts from another seed."""
+        self._rng = np.random.default_rng(seed)
+
     def reset(self) -> Any:
         """New episodes in all worlds."""
         return self._next(np.arange(self.num_envs))
