@@ -14,7 +14,7 @@ from embodied.core import PHYSICS_HZ, Observation
 from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
 from embodied.policies.catalog import Player, env_config, policy_spec
-from embodied.rollout.film import BACKGROUND, BAR_COLOUR, FAINT, TEXT, Clip, Film, Shot, shorten
+from embodied.rollout.film import BACKGROUND, BAR_COLOUR, FAINT, TEXT, Clip, Film, Shot, shorten, two_lines
 from embodied.rollout.rollout import EpisodeResult, Step
 from embodied.rollout.shards import Report
 
@@ -122,7 +122,7 @@ class Sheet:
 
     @property
     def tile(self) -> tuple[int, int]:  # (H, W), with caption
-        return self.picture[0] + 52, self.picture[1]
+        return self.picture[0] + 66, self.picture[1]
 
     def draw(self, frames: Sequence[np.ndarray], captions: Sequence[Caption]) -> Image.Image:
         """`frames` of any size, one caption each."""
@@ -142,7 +142,7 @@ class Sheet:
         top, room = self.picture[0] + 6, width - 30 - small.getlength(note)
         draw.text((10, top), shorten(title, large, room), TEXT, large)
         draw.text((width - 10, top + 3), note, FAINT, small, anchor="ra")
-        draw.text((10, top + 23), shorten(words, small, width - 20), FAINT, small)
+        draw.multiline_text((10, top + 23), "\n".join(two_lines(words, small, width - 20)), FAINT, small, spacing=3)
         return tile
 
 
