@@ -8,6 +8,7 @@ import gymnasium
 import mujoco
 import numpy as np
 from gymnasium import spaces
+from gymnasium.error import ResetNeeded
 
 from embodied.envs.config import EnvConfig
 from embodied.envs.spaces import Shown, action_space, row
@@ -25,7 +26,8 @@ class GroundEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
     Success is a state held for 0.5 s; it ends the episode only with `terminate_on_success`. `terminated`: nothing can
     be saved any more, or a fault. The episode truncates itself at the task's horizon. Every info has `is_success`
     (bool), `progress` (float in [0, 1]) and `fault` (its name, or empty); that of a step `Safety`'s signals, too.
-    Raises EmbodiedError for unknown names and for actions of another shape.
+    Raises EmbodiedError for unknown names and for actions of another shape, gymnasium's ResetNeeded before the first
+    reset and after close.
     """
 
     observation_space: spaces.Dict
@@ -36,7 +38,7 @@ class GroundEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
         modes = RENDER_MODES if has_display() else RENDER_MODES[1:]
         self.metadata = {"render_modes": list(modes), "render_fps": config.control_hz}
         self.render_mode = render_mode
-        self.worlds = Worlds(config)
+        self.worlds, self._begun = Worlds(config), False
         self._shown = Shown(self.worlds)
         self._window: Window | None = None
         self.observation_space, self.action_space = self._shown.space, action_space(self.worlds)
@@ -75,12 +77,14 @@ class GroundEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
         for name in options or {}:
             raise unknown("reset option", name, ())
         self.worlds.reset([0], [int(self.np_random.integers(2**63)) if seed is None else seed])
+        self._begun = True
         progress = float(self.worlds.task.judge().progress[0])
         self._show()
         return row(self._shown.now(), 0), {"is_success": False, "progress": progress, "fault": ""}
 
     def step(self, action: np.ndarray) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """One control step; an action that is not finite ends the episode with the fault `action_not_finite`."""
+        self._check_begun()
         done = self.worlds.step(np.asarray(action)[None])
         info = {
             "is_success": bool(done.success[0]),
@@ -103,6 +107,7 @@ class GroundEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
 
     def render(self) -> np.ndarray | None:
         """(480, 640, 3) uint8 from the task's camera for people; None where a window shows it."""
+        self._check_begun()
         if self.render_mode == "rgb_array":
             return self.worlds.render(0, self.worlds.spec.beauty_camera)
         if self.render_mode is None:
@@ -112,10 +117,15 @@ class GroundEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
 
     def close(self) -> None:
         """Closes the window and frees GL contexts. May be called twice."""
+        self._begun = False
         if self._window is not None:
             self._window.close()
             self._window = None
         self.worlds.close()
+
+    def _check_begun(self) -> None:
+        if not self._begun:
+            raise ResetNeeded("no episode has begun, or the environment was closed: call reset() first")
 
     def _show(self) -> None:
         if self._window is not None:

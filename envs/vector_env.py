@@ -54,7 +54,7 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
         self.observation_space = spaces.Dict({name: batch_space(part, num_envs) for name, part in parts})
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._generators = [seeding.np_random()[0] for _ in range(num_envs)]  # of each world's episodes' seeds
-        self._ended = np.zeros(num_envs, bool)
+        self._ended = np.ones(num_envs, bool)  # none has begun
 
     @property
     def task(self) -> str:
@@ -69,6 +69,21 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
     @property
     def _max_episode_steps(self) -> int:
         return self.worlds.max_steps
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """An attribute of each world, as Gymnasium's own vectors give it."""
+        value = getattr(self, name)
+        return value if name == "task_description" else (value,) * self.num_envs
+
+    def call(self, name: str) -> tuple[Any, ...]:
+        """Likewise; of methods, `render` alone. Raises EmbodiedError for others: the worlds are one batch."""
+        if name == "render":
+            return self.render() or ()
+        if callable(getattr(self, name)):
+            raise EmbodiedError(
+                f"cannot call {name!r} of single worlds: they are one batch; attributes and 'render' can"
+            )
+        return self.get_attr(name)
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -117,7 +132,7 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
         """One control step of all worlds. Worlds that ended start anew (SAME_STEP), or must be reset (DISABLED)."""
         if self._ended.any():
             ended = np.flatnonzero(self._ended).tolist()
-            raise EmbodiedError(f"the episodes of worlds {ended} are over: reset them with the option reset_mask")
+            raise EmbodiedError(f"worlds {ended} have no episode, or theirs is over: reset them (option reset_mask)")
         done = self.worlds.step(actions)
         over, shown = done.terminated | done.truncated, self._shown.now()
         felt = self._safety(done)
@@ -160,15 +175,18 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
 
     def close_extras(self, **kwargs: Any) -> None:
         """Frees GL contexts."""
+        self._ended[:] = True
         self.worlds.close()
 
 
 def _autoreset(mode: AutoresetMode | str) -> AutoresetMode:
-    name = mode.value if isinstance(mode, AutoresetMode) else mode
+    """By value ("SameStep") or by name ("SAME_STEP")."""
     known = {known.value: known for known in AUTORESET_MODES}
-    if name not in known:
-        raise unknown("autoreset_mode", name, known)
-    return known[name]
+    named = {**known, **{known.name: known for known in AUTORESET_MODES}}
+    name = mode.value if isinstance(mode, AutoresetMode) else mode
+    if name not in named:
+        raise unknown("autoreset_mode", str(name), known)
+    return named[name]
 
 
 def _info(success: np.ndarray, progress: np.ndarray, fault: np.ndarray) -> dict[str, Any]:
@@ -195,6 +213,8 @@ def make_vector_env(
 ) -> VectorEnv[Any, Any, Any]:
     """The entry point of `gymnasium.make_vec`; `arguments` are EnvConfig's. With engine "warp", tensors on a GPU."""
     config = EnvConfig.of({"task": task, **arguments})
+    if num_envs < 1:
+        raise EmbodiedError(f"num_envs {num_envs} must be at least 1")
     if config.engine == "cpu":
         return GroundVectorEnv(config, num_envs, render_mode, autoreset_mode)
     if render_mode is not None or _autoreset(autoreset_mode) != AutoresetMode.SAME_STEP:

@@ -11,6 +11,7 @@ import gymnasium
 import mujoco
 import numpy as np
 import pytest
+from gymnasium.error import ResetNeeded
 
 import embodied
 from embodied.envs.env import GroundEnv
@@ -338,3 +339,18 @@ def test_a_window_follows_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
     env.step(opened(env.worlds)[0])
     assert len(viewer.times) == 5
     env.close()
+
+
+def test_nothing_happens_before_reset_and_after_close() -> None:
+    env = GroundEnv(config())
+    action = env.action_space.sample()
+    for _ in range(2):
+        with pytest.raises(ResetNeeded):
+            env.step(action)
+        with pytest.raises(ResetNeeded):
+            env.render()
+        env.reset(seed=0)
+        env.step(action)
+        env.close()
+    with pytest.raises(EmbodiedError, match="seed"):
+        env.reset(seed=2**63)

@@ -112,7 +112,7 @@ def test_autoreset_disabled_waits_for_the_mask(monkeypatch: pytest.MonkeyPatch) 
     shown, _, terminated, _, info = env.step(action)
     assert terminated.tolist() == [False, True, False]
     assert "final_obs" not in info
-    with pytest.raises(EmbodiedError, match=r"episodes of worlds \[1\] are over.*reset_mask"):
+    with pytest.raises(EmbodiedError, match=r"worlds \[1\].*over.*reset_mask"):
         env.step(opened(env.worlds))
     again, info = env.reset(seed=100, options={"reset_mask": terminated})
     assert info["_progress"].tolist() == [False, True, False]
@@ -190,3 +190,28 @@ def test_gymnasiums_vector_wrappers_work() -> None:
     action[0, 0] = np.nan
     info = env.step(action)[4]
     assert info["episode"]["l"].tolist() == [2, 0]
+
+
+@pytest.mark.parametrize("mode", ["Disabled", "DISABLED", AutoresetMode.DISABLED])
+def test_autoreset_modes_go_by_value_and_by_name(mode: Any) -> None:
+    assert make(1, autoreset_mode=mode).metadata["autoreset_mode"] is AutoresetMode.DISABLED
+
+
+def test_worlds_say_what_a_vector_of_single_environments_would() -> None:
+    env = make(2, render_mode="rgb_array")
+    with pytest.raises(EmbodiedError, match=r"worlds \[0, 1\] have no episode"):
+        env.step(env.action_space.sample())
+    env.reset(seed=3)
+    assert env.call("task_description") == env.get_attr("task_description") == env.task_description
+    assert env.call("_max_episode_steps") == (400, 400)
+    assert len(env.call("render")) == 2
+    with pytest.raises(EmbodiedError, match="cannot call 'step'"):
+        env.call("step")
+    env.close()
+
+
+def test_wrong_numbers_are_refused() -> None:
+    with pytest.raises(EmbodiedError, match="num_envs 0"):
+        make(0)
+    with pytest.raises(EmbodiedError, match="seed 1180591620717411303424"):
+        make(2).reset(seed=2**70)
