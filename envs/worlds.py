@@ -85,8 +85,8 @@ class Worlds:
         self._goal = config.goal_progress if config.goal_progress < 1 else np.inf
         self._tick = np.zeros(num_worlds, np.int64)
         self._succeeded_for = np.zeros(num_worlds, np.int64)  # (N,) ticks that success has held
-        self._fault, self._none = np.zeros(num_worlds, np.int64), np.zeros(num_worlds, bool)
-        self._seeds = np.zeros(num_worlds, np.int64)
+        self._fault, self._seeds = np.zeros((2, num_worlds), np.int64)
+        self._none = np.zeros(num_worlds, bool)
         self._pixel_sigma = np.zeros(num_worlds)
         self._start_states = self.engine.state().copy()  # (N, S)
         self._drawn: list[dict[str, Any]] = [{} for _ in range(num_worlds)]
@@ -126,11 +126,10 @@ class Worlds:
         return tuple(names)
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        """Starts new episodes in worlds `ids` (n,), one seed each, from 0 to 2**63 - 1; raises EmbodiedError for others."""
+        """Starts new episodes in worlds `ids` (n,), one seed each. Raises EmbodiedError for seeds not in [0, 2**63)."""
         ids = np.asarray(ids)
-        for seed in seeds:
-            if not 0 <= seed < 2**63:
-                raise EmbodiedError(f"seed {seed} must be from 0 to 2**63 - 1")
+        for seed in (seed for seed in seeds if not 0 <= seed < 2**63):
+            raise EmbodiedError(f"seed {seed} must be from 0 to 2**63 - 1")
         self.engine.reset(ids)
         for world, seed in zip(ids.tolist(), seeds, strict=True):
             drawn, noise = self._common.start(world, int(seed), self.variation)
