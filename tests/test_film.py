@@ -13,6 +13,7 @@ from PIL import ImageFont
 from embodied.core import PHYSICS_HZ, Observation
 from embodied.errors import EmbodiedError
 from embodied.rollout.film import (
+    BAR,
     FAILURE,
     OUTLINE,
     SUCCESS,
@@ -229,7 +230,7 @@ def test_grid_holds_the_last_frame_and_outlines_the_outcome():
         inside = (row + OUTLINE // 2, column + OUTLINE // 2)
         assert tuple(last[inside]) == colour
         assert tuple(first[inside]) != colour
-    assert abs(int(last[6 + 24, 6 + 32, 0]) - 90) <= 2
+    assert abs(int(last[6 + BAR + 24, 6 + 32, 0]) - 90) <= 2
 
 
 def test_grid_refuses_unlike_clips():

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 JPEG_QUALITY = 92
 HOLD_S = 1.5  # how long a grid shows its last picture before it starts again
-BAR, GAP, OUTLINE = 62, 6, 4  # px: a tile's caption bar, the space around tiles, the outline that tells the outcome
+BAR = 62  # px, a tile's caption; above the picture, for players cover what is at the bottom
+GAP, OUTLINE = 6, 4  # px: the space around tiles, the outline that tells the outcome
 BACKGROUND, BAR_COLOUR, TEXT, FAINT = (13, 17, 23), (27, 33, 42), (240, 243, 246), (157, 167, 179)
 SUCCESS, FAILURE = (0, 158, 115), (213, 94, 0)  # told apart by colour-blind people too
 
@@ -249,7 +250,7 @@ class Grid:
     def _tile(self, clip: Clip, k: int) -> Image.Image:
         height, width = self.tile
         tile = Image.new("RGB", (width, height), BAR_COLOUR)
-        tile.paste(Image.fromarray(clip.frame(k)), (0, 0))
+        tile.paste(Image.fromarray(clip.frame(k)), (0, BAR))
         draw = ImageDraw.Draw(tile)
         outcome = clip.outcome(k)
         if outcome is not None:
@@ -257,10 +258,10 @@ class Grid:
         title, small = self._fonts
         right = clip.status(k)
         room = width - 20 - title.getlength(right) - 10
-        draw.text((10, height - BAR + 5), shorten(clip.shot.label, title, room), TEXT, title)
-        draw.text((width - 10, height - BAR + 5), right, TEXT, title, anchor="ra")
+        draw.text((10, 7), shorten(clip.shot.label, title, room), TEXT, title)
+        draw.text((width - 10, 7), right, TEXT, title, anchor="ra")
         instruction = "\n".join(two_lines(clip.result.instruction, small, width - 20))
-        draw.multiline_text((10, height - BAR + 25), instruction, FAINT, small, spacing=3)
+        draw.multiline_text((10, 27), instruction, FAINT, small, spacing=3)
         return tile
 
 
