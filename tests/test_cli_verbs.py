@@ -206,6 +206,7 @@ def episodes_of(folder: Path) -> list[Any]:
 
 def test_results_do_not_depend_on_who_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("eval", TASK, "--policy", "expert", "random", "--delay-ms", 0, 300, "--drop", 0.2, "--episodes", 2)
+    words += ("--level", "L1")
     assert embodied(*words, "-o", tmp_path / "one", "--workers", 1, "--num-envs", 1) == 0
     assert embodied(*words, "-o", tmp_path / "two", "--workers", 2, "--num-envs", 16) == 0
     first, second = episodes_of(tmp_path / "one"), episodes_of(tmp_path / "two")

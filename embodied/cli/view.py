@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from embodied.benchmark.evaluation import Place, Timing, plan_trials
 from embodied.cli import arguments
+from embodied.cli.terms import LEVEL, terms_of
 from embodied.core import PHYSICS_HZ, Observation
 from embodied.envs.registry import get_task
 from embodied.errors import EmbodiedError
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     arguments.add_scene(parser)
     parser.add_argument("--policy", default="expert", help="expert, random, hold, or a run folder (default: expert)")
-    parser.add_argument("--level", default="L2", help="how much varies: L1 to L4 (default: L2)")
+    parser.add_argument("--level", help=f"how much varies: L1 to L4 (default: {LEVEL}, or what a run by trial learned)")
     parser.add_argument("--seed", type=int, default=0, help="of the first episode (default: 0)")
     parser.add_argument("--episodes", type=int, default=1, help="default: 1")
     parser.add_argument("--delay-ms", type=float, default=0.0, metavar="MS", help="how late plans arrive (default: 0)")
@@ -48,8 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Show the episodes, or film them."""
     seeds = arguments.seeds(args)
-    place = Place(args.task, args.split, args.robot)
-    trial = plan_trials({args.policy: args.policy}, place, [args.level], [Timing(transport_ms=args.delay_ms)], seeds)[0]
+    terms = terms_of([args.policy], None, None if args.level is None else [args.level])
+    if terms.note:
+        print(f"shown {terms.note}", file=sys.stderr)
+    place, timing = Place(args.task, args.split, args.robot, terms.stage), Timing(transport_ms=args.delay_ms)
+    trial = plan_trials({args.policy: args.policy}, place, terms.levels, [timing], seeds)[0]
     if args.output is None and has_display():
         results = replace(trial.player, num_envs=1).play(seeds, [Live()])
     else:
