@@ -164,11 +164,12 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
 
 
 def _autoreset(mode: AutoresetMode | str) -> AutoresetMode:
-    name = mode.value if isinstance(mode, AutoresetMode) else mode
-    known = {known.value: known for known in AUTORESET_MODES}
-    if name not in known:
-        raise unknown("autoreset_mode", name, known)
-    return known[name]
+    """By Gymnasium's value or name of the mode, in any case: SameStep and SAME_STEP are the same."""
+    wanted = str(mode.value if isinstance(mode, AutoresetMode) else mode)
+    for known in AUTORESET_MODES:
+        if wanted.casefold() in (known.value.casefold(), known.name.casefold()):
+            return known
+    raise unknown("autoreset_mode", wanted, [known.value for known in AUTORESET_MODES])
 
 
 def _info(success: np.ndarray, progress: np.ndarray, fault: np.ndarray) -> dict[str, Any]:

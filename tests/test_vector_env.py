@@ -103,6 +103,11 @@ def test_final_info_tells_of_the_fault_and_the_next_episode_is_clean() -> None:
     assert not env.step(opened(env.worlds))[2].any()
 
 
+@pytest.mark.parametrize("name", ["DISABLED", "disabled", AutoresetMode.DISABLED])
+def test_autoreset_by_value_or_name_in_any_case(name: Any) -> None:
+    assert make(1, autoreset_mode=name).metadata["autoreset_mode"] is AutoresetMode.DISABLED
+
+
 def test_autoreset_disabled_waits_for_the_mask(monkeypatch: pytest.MonkeyPatch) -> None:
     env = make(autoreset_mode="Disabled")
     assert env.metadata["autoreset_mode"] is AutoresetMode.DISABLED
