@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from embodied.envs.config import EnvConfig
+from embodied.envs.seeds import checked_seed
 from embodied.envs.spaces import Shown, action_space, row
 from embodied.envs.worlds import StepResult, Worlds
 from embodied.errors import unknown
@@ -71,10 +72,11 @@ class GroundEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """A new episode: the one of `seed`, or the next of this environment's own sequence."""
-        super().reset(seed=seed)
+        given = None if seed is None else checked_seed(seed)
+        super().reset(seed=given)
         for name in options or {}:
             raise unknown("reset option", name, ())
-        self.worlds.reset([0], [int(self.np_random.integers(2**63)) if seed is None else seed])
+        self.worlds.reset([0], [int(self.np_random.integers(2**63)) if given is None else given])
         progress = float(self.worlds.task.judge().progress[0])
         self._show()
         return row(self._shown.now(), 0), {"is_success": False, "progress": progress, "fault": ""}

@@ -13,6 +13,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from embodied.envs.config import EnvConfig
+from embodied.envs.seeds import checked_seed
 from embodied.envs.spaces import Shown, action_space, row
 from embodied.envs.worlds import StepResult, Worlds
 from embodied.errors import EmbodiedError, unknown
@@ -75,7 +76,7 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """New episodes in all worlds, or in those of the option `reset_mask`."""
         if isinstance(seed, int | np.integer):
-            super().reset(seed=int(seed))
+            super().reset(seed=checked_seed(seed))
         ids = np.flatnonzero(self._reset_mask(options))
         self._start(ids, self._given_seeds(seed))
         return self._shown.now(), self._reset_info(ids)
@@ -91,10 +92,12 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
 
     def _given_seeds(self, seed: int | Sequence[int | None] | None) -> Sequence[int | None]:
         if seed is None or isinstance(seed, int | np.integer):
-            return [None if seed is None else int(seed) + i for i in range(self.num_envs)]
+            return [None if seed is None else checked_seed(int(seed) + i) for i in range(self.num_envs)]
+        if not isinstance(seed, Sequence | np.ndarray):
+            raise EmbodiedError(f"seed {seed!r} must be a number, a sequence of one a world, or None")
         if len(seed) != self.num_envs:
             raise EmbodiedError(f"{len(seed)} seeds for {self.num_envs} worlds")
-        return seed
+        return [None if one is None else checked_seed(one) for one in seed]
 
     def _start(self, ids: np.ndarray, given: Sequence[int | None]) -> None:
         """New episodes in worlds `ids`, each of its given seed or of the next of its own sequence."""
@@ -196,6 +199,8 @@ def make_vector_env(
 ) -> VectorEnv[Any, Any, Any]:
     """The entry point of `gymnasium.make_vec`; `arguments` are EnvConfig's. With engine "warp", tensors on a GPU."""
     config = EnvConfig.of({"task": task, **arguments})
+    if not isinstance(num_envs, int | np.integer) or num_envs < 1:
+        raise EmbodiedError(f"num_envs must be a whole number of at least 1, not {num_envs!r}")
     if config.engine == "cpu":
         return GroundVectorEnv(config, num_envs, render_mode, autoreset_mode)
     if render_mode is not None or _autoreset(autoreset_mode) != AutoresetMode.SAME_STEP:

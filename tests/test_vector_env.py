@@ -135,6 +135,18 @@ def test_a_wrong_mask_is_refused(mask: Any) -> None:
         make().reset(options={"reset_mask": mask})
 
 
+@pytest.mark.parametrize("seed", [-1, 2**63 - 2, 2**70, [0, 1, -1], ["a"] * 3, {1, 2, 3}, 1.5])
+def test_a_seed_that_is_none_is_refused(seed: Any) -> None:
+    with pytest.raises(EmbodiedError, match="seed"):
+        make().reset(seed=seed)
+
+
+@pytest.mark.parametrize("num_envs", [0, -1, 2.5, "a"])
+def test_a_number_of_worlds_that_is_none_is_refused(num_envs: Any) -> None:
+    with pytest.raises(EmbodiedError, match="num_envs must be a whole number of at least 1, not "):
+        make(num_envs)
+
+
 def test_unknown_words_say_what_there_is() -> None:
     with pytest.raises(EmbodiedError, match="unknown reset option 'mask'.*reset_mask"):
         make().reset(options={"mask": np.ones(3, bool)})
