@@ -13,6 +13,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from embodied.envs.config import EnvConfig
+from embodied.envs.env import CLOSED
 from embodied.envs.seeds import checked_seed
 from embodied.envs.spaces import Shown, action_space, row
 from embodied.envs.worlds import StepResult, Worlds
@@ -55,7 +56,8 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
         self.observation_space = spaces.Dict({name: batch_space(part, num_envs) for name, part in parts})
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._generators = [seeding.np_random()[0] for _ in range(num_envs)]  # of each world's episodes' seeds
-        self._ended = np.zeros(num_envs, bool)
+        self._ended = np.ones(num_envs, bool)
+        self._has_begun = False
 
     @property
     def task(self) -> str:
@@ -75,6 +77,8 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """New episodes in all worlds, or in those of the option `reset_mask`."""
+        if self.closed:
+            raise EmbodiedError(CLOSED)
         if isinstance(seed, int | np.integer):
             super().reset(seed=checked_seed(seed))
         ids = np.flatnonzero(self._reset_mask(options))
@@ -108,7 +112,7 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
                 self._generators[world] = seeding.np_random(seed)[0]
             seeds.append(int(self._generators[world].integers(2**63)) if seed is None else seed)
         self.worlds.reset(ids, seeds)
-        self._ended[ids] = False
+        self._ended[ids], self._has_begun = False, True
 
     def _reset_info(self, ids: np.ndarray) -> dict[str, Any]:
         none = np.zeros(self.num_envs, np.int64)
@@ -118,9 +122,12 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
 
     def step(self, actions: np.ndarray) -> tuple[dict[str, Any], np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """One control step of all worlds. Worlds that ended start anew (SAME_STEP), or must be reset (DISABLED)."""
+        self._require_episodes()
         if self._ended.any():
             ended = np.flatnonzero(self._ended).tolist()
-            raise EmbodiedError(f"the episodes of worlds {ended} are over: reset them with the option reset_mask")
+            raise EmbodiedError(
+                f"the episodes of worlds {ended} are over, or have not begun: reset them with the option reset_mask"
+            )
         done = self.worlds.step(actions)
         over, shown = done.terminated | done.truncated, self._shown.now()
         felt = self._safety(done)
@@ -130,6 +137,10 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
         elif over.any():
             self._ended = over
         return shown, done.reward, done.terminated, done.truncated, info
+
+    def _require_episodes(self) -> None:
+        if self.closed or not self._has_begun:
+            raise EmbodiedError(CLOSED if self.closed else "no episode has begun: call reset first")
 
     def _safety(self, done: StepResult) -> dict[str, Any]:
         felt = self.worlds.safety(self.worlds.ticks_per_step)
@@ -159,6 +170,7 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
         if self.render_mode is None:
             gymnasium.logger.warn("render() needs a render_mode: gymnasium.make_vec(..., render_mode='rgb_array')")
             return None
+        self._require_episodes()
         return tuple(self.worlds.render(i, self.worlds.spec.beauty_camera) for i in range(self.num_envs))
 
     def close_extras(self, **kwargs: Any) -> None:

@@ -276,6 +276,20 @@ def test_a_robot_may_be_given_itself() -> None:
     assert env.worlds.metadata()["config"]["robot"] == "arm"
 
 
+def test_nothing_is_answered_without_an_episode() -> None:
+    env = make(render_mode="rgb_array")
+    still = opened(env.worlds)[0]
+    for ask in (lambda: env.step(still), env.render):
+        with pytest.raises(EmbodiedError, match="no episode has begun: call reset first"):
+            ask()
+    env.reset(seed=0)
+    env.step(still)
+    env.close()
+    for ask in (lambda: env.step(still), env.render, env.reset):
+        with pytest.raises(EmbodiedError, match="closed: make a new one"):
+            ask()
+
+
 def test_reset_options_are_refused(ground: GroundEnv) -> None:
     ground.reset(options={})
     with pytest.raises(EmbodiedError, match="unknown reset option 'level'"):

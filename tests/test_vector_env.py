@@ -199,6 +199,23 @@ def test_pictures_of_all_worlds() -> None:
         assert make(1).render() is None
 
 
+def test_nothing_is_answered_without_episodes() -> None:
+    env = make(2, render_mode="rgb_array", autoreset_mode="Disabled")
+    still = opened(env.worlds)
+    for ask in (lambda: env.step(still), env.render):
+        with pytest.raises(EmbodiedError, match="no episode has begun: call reset first"):
+            ask()
+    env.reset(options={"reset_mask": np.array([True, False])})
+    with pytest.raises(EmbodiedError, match=r"worlds \[1\] are over, or have not begun"):
+        env.step(still)
+    env.reset()
+    env.step(still)
+    env.close()
+    for ask in (lambda: env.step(still), env.render, env.reset):
+        with pytest.raises(EmbodiedError, match="closed: make a new one"):
+            ask()
+
+
 def test_gymnasiums_vector_wrappers_work() -> None:
     env = gymnasium.wrappers.vector.RecordEpisodeStatistics(make(2))
     env.reset(seed=0)
