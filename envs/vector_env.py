@@ -21,6 +21,7 @@ from embodied.errors import EmbodiedError, unknown
 from embodied.sim.engine import FAULTS
 
 AUTORESET_MODES = (AutoresetMode.SAME_STEP, AutoresetMode.DISABLED)
+PER_WORLD = ("task_description",)  # attributes that have a value for each world
 _FAULT_NAMES: np.ndarray = np.array(FAULTS, dtype=object)
 
 
@@ -68,6 +69,17 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
     def task_description(self) -> tuple[str, ...]:
         """The N episodes' instructions."""
         return self.worlds.instructions
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """An attribute of each of the N worlds, e.g. its `task_description`."""
+        value = getattr(self, name)
+        if callable(value):
+            raise EmbodiedError(f"{name!r} is done by all worlds at once: call {name} itself")
+        return tuple(value) if name in PER_WORLD else (value,) * self.num_envs
+
+    def call(self, name: str) -> tuple[Any, ...]:
+        """The same: what Gymnasium's SyncVectorEnv answers for an attribute."""
+        return self.get_attr(name)
 
     @property
     def _max_episode_steps(self) -> int:

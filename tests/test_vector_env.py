@@ -199,6 +199,21 @@ def test_pictures_of_all_worlds() -> None:
         assert make(1).render() is None
 
 
+def test_attributes_of_each_world_as_gymnasiums_own_vector_gives_them() -> None:
+    theirs = gymnasium.make_vec(ID, num_envs=2, vectorization_mode="sync", vector_kwargs={}, num_threads=1)
+    ours = make(2)
+    for env in (ours, theirs):
+        env.reset(seed=3)
+    for name in ("task", "task_description", "_max_episode_steps"):
+        assert ours.get_attr(name) == ours.call(name) == theirs.get_attr(name) == theirs.call(name)
+    assert len(set(ours.get_attr("task_description"))) == 2
+    assert gymnasium.make(ID).get_wrapper_attr("task") == "ToteTransfer"
+    with pytest.raises(EmbodiedError, match="'render' is done by all worlds at once"):
+        ours.call("render")
+    with pytest.raises(AttributeError):
+        ours.get_attr("colour")
+
+
 def test_nothing_is_answered_without_episodes() -> None:
     env = make(2, render_mode="rgb_array", autoreset_mode="Disabled")
     still = opened(env.worlds)
