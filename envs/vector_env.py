@@ -199,6 +199,11 @@ def _autoreset(mode: AutoresetMode | str) -> AutoresetMode:
     raise unknown("autoreset_mode", wanted, [known.value for known in AUTORESET_MODES])
 
 
+def _check_count(num_envs: Any) -> None:
+    if not isinstance(num_envs, int | np.integer) or num_envs < 1:
+        raise EmbodiedError(f"num_envs must be a whole number of at least 1, not {num_envs!r}")
+
+
 def _info(success: np.ndarray, progress: np.ndarray, fault: np.ndarray) -> dict[str, Any]:
     """Gymnasium's form for vectors: each key (N,) with a mask (N,) of the worlds that have it, here all."""
     columns = {"is_success": success, "progress": progress, "fault": _FAULT_NAMES[fault]}
@@ -223,8 +228,7 @@ def make_vector_env(
 ) -> VectorEnv[Any, Any, Any]:
     """The entry point of `gymnasium.make_vec`; `arguments` are EnvConfig's. With engine "warp", tensors on a GPU."""
     config = EnvConfig.of({"task": task, **arguments})
-    if not isinstance(num_envs, int | np.integer) or num_envs < 1:
-        raise EmbodiedError(f"num_envs must be a whole number of at least 1, not {num_envs!r}")
+    _check_count(num_envs)
     if config.engine == "cpu":
         return GroundVectorEnv(config, num_envs, render_mode, autoreset_mode)
     if render_mode is not None or _autoreset(autoreset_mode) != AutoresetMode.SAME_STEP:
