@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from numbers import Integral, Real
+from types import NoneType
 from typing import Any
+
+import numpy as np
 
 from embodied.core import PHYSICS_HZ
 from embodied.envs.variation import LEVELS, SPLITS
@@ -14,13 +19,24 @@ from embodied.robots.robot import CONTROL_MODES, Robot
 OBSERVATIONS = ("state", "pixels", "both")
 ENGINES = ("cpu", "warp")
 DEVICES = ("cuda", "cpu")
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    **dict.fromkeys(("task", "obs", "control_mode", "level", "split", "engine", "device"), ((str,), "a name")),
+    "robot": ((str, Robot, NoneType), "a name, a Robot or None"),
+    **dict.fromkeys(("control_hz", "image_size", "num_threads"), ((Integral,), "a whole number")),
+    **dict.fromkeys(("camera_hz", "horizon_s"), ((Real, NoneType), "a number or None")),
+    "goal_progress": ((Real,), "a number"),
+    "cameras": ((tuple, list, NoneType), "a tuple of names, or None"),
+    "factors": ((Mapping,), "a mapping of variables to values"),
+    "terminate_on_success": ((bool, np.bool_), "True or False"),
+}  # what each argument may be, and what people call that
 
 
 @dataclass(frozen=True)
 class EnvConfig:
     """A task's worlds: what is in them, how they are driven and what they show.
 
-    Raises EmbodiedError, naming what exists, for unknown names and for rates that do not divide the physics rate.
+    Raises EmbodiedError, naming what exists, for unknown names, for arguments of another type, and for rates that do
+    not divide the physics rate.
     """
 
     task: str
@@ -51,6 +67,14 @@ class EnvConfig:
         return cls(**arguments)
 
     def __post_init__(self) -> None:
+        self._check_kinds()
+        self._check_cameras()
+        self._check_numbers()
+
+    def _check_kinds(self) -> None:
+        for argument, (kinds, called) in _KINDS.items():
+            if not isinstance(getattr(self, argument), kinds):
+                raise EmbodiedError(f"{argument} must be {called}, not {getattr(self, argument)!r}")
         for kind, name, available in (
             ("obs", self.obs, OBSERVATIONS),
             ("control_mode", self.control_mode, CONTROL_MODES),
@@ -61,17 +85,23 @@ class EnvConfig:
         ):
             if name not in available:
                 raise unknown(kind, name, available)
-        if self.control_hz <= 0 or PHYSICS_HZ % self.control_hz:
-            raise EmbodiedError(f"control_hz {self.control_hz} must divide the physics rate of {PHYSICS_HZ} Hz")
+
+    def _check_cameras(self) -> None:
         if self.camera_hz is not None and not 0 < self.camera_hz <= PHYSICS_HZ:
             raise EmbodiedError(f"camera_hz {self.camera_hz} must be above 0 and at most {PHYSICS_HZ}")
-        if isinstance(self.cameras, str):
-            raise EmbodiedError(f"cameras {self.cameras!r} must be a tuple of names")
+        if not all(isinstance(name, str) for name in self.cameras or ()):
+            raise EmbodiedError(f"cameras must be a tuple of names, not {self.cameras!r}")
         if self.obs != "state" and self.cameras is not None and not len(self.cameras):
             raise EmbodiedError(f"obs {self.obs!r} shows pixels: cameras must name at least one")
-        if not 0 < self.goal_progress <= 1:
-            raise EmbodiedError(f"goal_progress {self.goal_progress} must be above 0 and at most 1")
-        if self.horizon_s is not None and not self.horizon_s > 0:
-            raise EmbodiedError(f"horizon_s {self.horizon_s} must be above 0")
         if not 16 <= self.image_size <= 512:
             raise EmbodiedError(f"image_size {self.image_size} must be from 16 to 512")
+
+    def _check_numbers(self) -> None:
+        if self.control_hz <= 0 or PHYSICS_HZ % self.control_hz:
+            raise EmbodiedError(f"control_hz {self.control_hz} must divide the physics rate of {PHYSICS_HZ} Hz")
+        if not 0 < self.goal_progress <= 1:
+            raise EmbodiedError(f"goal_progress {self.goal_progress} must be above 0 and at most 1")
+        if self.horizon_s is not None and not 0 < self.horizon_s < math.inf:
+            raise EmbodiedError(f"horizon_s {self.horizon_s} must be above 0, and finite")
+        if self.num_threads < 0:
+            raise EmbodiedError(f"num_threads {self.num_threads} must be at least 0 (0: all)")

@@ -8,16 +8,17 @@ import gymnasium
 import mujoco
 import numpy as np
 from gymnasium import spaces
-from gymnasium.error import ResetNeeded
 
 from embodied.envs.config import EnvConfig
+from embodied.envs.seeds import checked_seed
 from embodied.envs.spaces import Shown, action_space, row
 from embodied.envs.worlds import StepResult, Worlds
-from embodied.errors import unknown
+from embodied.errors import EmbodiedError, unknown
 from embodied.sim.engine import FAULTS
 from embodied.sim.window import Window, has_display
 
 RENDER_MODES = ("human", "rgb_array")
+CLOSED = "this environment is closed: make a new one"
 
 
 class GroundEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
@@ -26,8 +27,8 @@ class GroundEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
     Success is a state held for 0.5 s; it ends the episode only with `terminate_on_success`. `terminated`: nothing can
     be saved any more, or a fault. The episode truncates itself at the task's horizon. Every info has `is_success`
     (bool), `progress` (float in [0, 1]) and `fault` (its name, or empty); that of a step `Safety`'s signals, too.
-    Raises EmbodiedError for unknown names and for actions of another shape, gymnasium's ResetNeeded before the first
-    reset and after close.
+    Raises EmbodiedError for unknown names, for actions of another shape, for a step before the first reset, and for
+    anything after `close`.
     """
 
     observation_space: spaces.Dict
@@ -38,9 +39,10 @@ class GroundEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
         modes = RENDER_MODES if has_display() else RENDER_MODES[1:]
         self.metadata = {"render_modes": list(modes), "render_fps": config.control_hz}
         self.render_mode = render_mode
-        self.worlds, self._begun = Worlds(config), False
+        self.worlds = Worlds(config)
         self._shown = Shown(self.worlds)
         self._window: Window | None = None
+        self._no_episode = "no episode has begun: call reset first"  # why there is none; empty while there is
         self.observation_space, self.action_space = self._shown.space, action_space(self.worlds)
         if render_mode == "human":
             self._window = Window(self.worlds.engine)
@@ -73,18 +75,22 @@ class GroundEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """A new episode: the one of `seed`, or the next of this environment's own sequence."""
-        super().reset(seed=seed)
+        if self._no_episode == CLOSED:
+            raise EmbodiedError(CLOSED)
+        given = None if seed is None else checked_seed(seed)
+        super().reset(seed=given)
         for name in options or {}:
             raise unknown("reset option", name, ())
-        self.worlds.reset([0], [int(self.np_random.integers(2**63)) if seed is None else seed])
-        self._begun = True
+        self.worlds.reset([0], [int(self.np_random.integers(2**63)) if given is None else given])
+        self._no_episode = ""
         progress = float(self.worlds.task.judge().progress[0])
         self._show()
         return row(self._shown.now(), 0), {"is_success": False, "progress": progress, "fault": ""}
 
     def step(self, action: np.ndarray) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """One control step; an action that is not finite ends the episode with the fault `action_not_finite`."""
-        self._check_begun()
+        if self._no_episode:
+            raise EmbodiedError(self._no_episode)
         done = self.worlds.step(np.asarray(action)[None])
         info = {
             "is_success": bool(done.success[0]),
@@ -107,25 +113,23 @@ class GroundEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
 
     def render(self) -> np.ndarray | None:
         """(480, 640, 3) uint8 from the task's camera for people; None where a window shows it."""
-        self._check_begun()
-        if self.render_mode == "rgb_array":
-            return self.worlds.render(0, self.worlds.spec.beauty_camera)
         if self.render_mode is None:
             gymnasium.logger.warn("render() needs a render_mode: gymnasium.make(..., render_mode='rgb_array')")
+            return None
+        if self._no_episode:
+            raise EmbodiedError(self._no_episode)
+        if self.render_mode == "rgb_array":
+            return self.worlds.render(0, self.worlds.spec.beauty_camera)
         self._show()
         return None
 
     def close(self) -> None:
         """Closes the window and frees GL contexts. May be called twice."""
-        self._begun = False
         if self._window is not None:
             self._window.close()
             self._window = None
+        self._no_episode = CLOSED
         self.worlds.close()
-
-    def _check_begun(self) -> None:
-        if not self._begun:
-            raise ResetNeeded("no episode has begun, or the environment was closed: call reset() first")
 
     def _show(self) -> None:
         if self._window is not None:

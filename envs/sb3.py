@@ -12,10 +12,8 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from embodied.envs.device_env import DeviceVectorEnv
 from embodied.envs.device_numpy import HostVectorEnv
-from embodied.envs.vector_env import GroundVectorEnv
+from embodied.envs.vector_env import PER_WORLD, GroundVectorEnv
 from embodied.errors import EmbodiedError
-
-PER_WORLD = ("task_description",)  # attributes of the environment that have a value for each world
 
 
 class SB3VecEnv(VecEnv):

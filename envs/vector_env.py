@@ -13,12 +13,15 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from embodied.envs.config import EnvConfig
+from embodied.envs.env import CLOSED
+from embodied.envs.seeds import checked_seed
 from embodied.envs.spaces import Shown, action_space, row
 from embodied.envs.worlds import StepResult, Worlds
 from embodied.errors import EmbodiedError, unknown
 from embodied.sim.engine import FAULTS
 
 AUTORESET_MODES = (AutoresetMode.SAME_STEP, AutoresetMode.DISABLED)
+PER_WORLD = ("task_description",)  # attributes that have a value for each world
 _FAULT_NAMES: np.ndarray = np.array(FAULTS, dtype=object)
 
 
@@ -54,7 +57,8 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
         self.observation_space = spaces.Dict({name: batch_space(part, num_envs) for name, part in parts})
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._generators = [seeding.np_random()[0] for _ in range(num_envs)]  # of each world's episodes' seeds
-        self._ended = np.ones(num_envs, bool)  # none has begun
+        self._ended = np.ones(num_envs, bool)
+        self._has_begun = False
 
     @property
     def task(self) -> str:
@@ -66,31 +70,29 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
         """The N episodes' instructions."""
         return self.worlds.instructions
 
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """An attribute of each of the N worlds, e.g. its `task_description`."""
+        value = getattr(self, name)
+        if callable(value):
+            raise EmbodiedError(f"{name!r} is done by all worlds at once: call {name} itself")
+        return tuple(value) if name in PER_WORLD else (value,) * self.num_envs
+
+    def call(self, name: str) -> tuple[Any, ...]:
+        """The same: what Gymnasium's SyncVectorEnv answers for an attribute."""
+        return self.get_attr(name)
+
     @property
     def _max_episode_steps(self) -> int:
         return self.worlds.max_steps
-
-    def get_attr(self, name: str) -> tuple[Any, ...]:
-        """An attribute of each world, as Gymnasium's own vectors give it."""
-        value = getattr(self, name)
-        return value if name == "task_description" else (value,) * self.num_envs
-
-    def call(self, name: str) -> tuple[Any, ...]:
-        """Likewise; of methods, `render` alone. Raises EmbodiedError for others: the worlds are one batch."""
-        if name == "render":
-            return self.render() or ()
-        if callable(getattr(self, name)):
-            raise EmbodiedError(
-                f"cannot call {name!r} of single worlds: they are one batch; attributes and 'render' can"
-            )
-        return self.get_attr(name)
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """New episodes in all worlds, or in those of the option `reset_mask`."""
+        if self.closed:
+            raise EmbodiedError(CLOSED)
         if isinstance(seed, int | np.integer):
-            super().reset(seed=int(seed))
+            super().reset(seed=checked_seed(seed))
         ids = np.flatnonzero(self._reset_mask(options))
         self._start(ids, self._given_seeds(seed))
         return self._shown.now(), self._reset_info(ids)
@@ -106,10 +108,12 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
 
     def _given_seeds(self, seed: int | Sequence[int | None] | None) -> Sequence[int | None]:
         if seed is None or isinstance(seed, int | np.integer):
-            return [None if seed is None else int(seed) + i for i in range(self.num_envs)]
+            return [None if seed is None else checked_seed(int(seed) + i) for i in range(self.num_envs)]
+        if not isinstance(seed, Sequence | np.ndarray):
+            raise EmbodiedError(f"seed {seed!r} must be a number, a sequence of one a world, or None")
         if len(seed) != self.num_envs:
             raise EmbodiedError(f"{len(seed)} seeds for {self.num_envs} worlds")
-        return seed
+        return [None if one is None else checked_seed(one) for one in seed]
 
     def _start(self, ids: np.ndarray, given: Sequence[int | None]) -> None:
         """New episodes in worlds `ids`, each of its given seed or of the next of its own sequence."""
@@ -120,7 +124,7 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
                 self._generators[world] = seeding.np_random(seed)[0]
             seeds.append(int(self._generators[world].integers(2**63)) if seed is None else seed)
         self.worlds.reset(ids, seeds)
-        self._ended[ids] = False
+        self._ended[ids], self._has_begun = False, True
 
     def _reset_info(self, ids: np.ndarray) -> dict[str, Any]:
         none = np.zeros(self.num_envs, np.int64)
@@ -130,9 +134,12 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
 
     def step(self, actions: np.ndarray) -> tuple[dict[str, Any], np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """One control step of all worlds. Worlds that ended start anew (SAME_STEP), or must be reset (DISABLED)."""
+        self._require_episodes()
         if self._ended.any():
             ended = np.flatnonzero(self._ended).tolist()
-            raise EmbodiedError(f"worlds {ended} have no episode, or theirs is over: reset them (option reset_mask)")
+            raise EmbodiedError(
+                f"the episodes of worlds {ended} are over, or have not begun: reset them with the option reset_mask"
+            )
         done = self.worlds.step(actions)
         over, shown = done.terminated | done.truncated, self._shown.now()
         felt = self._safety(done)
@@ -142,6 +149,10 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
         elif over.any():
             self._ended = over
         return shown, done.reward, done.terminated, done.truncated, info
+
+    def _require_episodes(self) -> None:
+        if self.closed or not self._has_begun:
+            raise EmbodiedError(CLOSED if self.closed else "no episode has begun: call reset first")
 
     def _safety(self, done: StepResult) -> dict[str, Any]:
         felt = self.worlds.safety(self.worlds.ticks_per_step)
@@ -171,22 +182,26 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
         if self.render_mode is None:
             gymnasium.logger.warn("render() needs a render_mode: gymnasium.make_vec(..., render_mode='rgb_array')")
             return None
+        self._require_episodes()
         return tuple(self.worlds.render(i, self.worlds.spec.beauty_camera) for i in range(self.num_envs))
 
     def close_extras(self, **kwargs: Any) -> None:
         """Frees GL contexts."""
-        self._ended[:] = True
         self.worlds.close()
 
 
 def _autoreset(mode: AutoresetMode | str) -> AutoresetMode:
-    """By value ("SameStep") or by name ("SAME_STEP")."""
-    known = {known.value: known for known in AUTORESET_MODES}
-    named = {**known, **{known.name: known for known in AUTORESET_MODES}}
-    name = mode.value if isinstance(mode, AutoresetMode) else mode
-    if name not in named:
-        raise unknown("autoreset_mode", str(name), known)
-    return named[name]
+    """By Gymnasium's value or name of the mode, in any case: SameStep and SAME_STEP are the same."""
+    wanted = str(mode.value if isinstance(mode, AutoresetMode) else mode)
+    for known in AUTORESET_MODES:
+        if wanted.casefold() in (known.value.casefold(), known.name.casefold()):
+            return known
+    raise unknown("autoreset_mode", wanted, [known.value for known in AUTORESET_MODES])
+
+
+def _check_count(num_envs: Any) -> None:
+    if not isinstance(num_envs, int | np.integer) or num_envs < 1:
+        raise EmbodiedError(f"num_envs must be a whole number of at least 1, not {num_envs!r}")
 
 
 def _info(success: np.ndarray, progress: np.ndarray, fault: np.ndarray) -> dict[str, Any]:
@@ -213,8 +228,7 @@ def make_vector_env(
 ) -> VectorEnv[Any, Any, Any]:
     """The entry point of `gymnasium.make_vec`; `arguments` are EnvConfig's. With engine "warp", tensors on a GPU."""
     config = EnvConfig.of({"task": task, **arguments})
-    if num_envs < 1:
-        raise EmbodiedError(f"num_envs {num_envs} must be at least 1")
+    _check_count(num_envs)
     if config.engine == "cpu":
         return GroundVectorEnv(config, num_envs, render_mode, autoreset_mode)
     if render_mode is not None or _autoreset(autoreset_mode) != AutoresetMode.SAME_STEP:

@@ -44,6 +44,16 @@ def planner_hz(source: str) -> float | None:
     return _read_run(source).planner_hz
 
 
+def learned_by_trial(source: str) -> tuple[str, str] | None:
+    """Stage (empty: the whole task) and level that a run by trial learned; None for any other policy."""
+    if source in BUILT_IN:
+        return None
+    run = _read_run(source)
+    from embodied.policies.rl.run_folder import ActorInfo
+
+    return (run.stage, run.metadata["config"]["level"]) if isinstance(run, ActorInfo) else None
+
+
 def weights_hash(source: str) -> str:
     """SHA-256 of all weights in a run folder, a base's too; empty for a policy that was not trained."""
     if source in BUILT_IN:

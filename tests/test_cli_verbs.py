@@ -162,6 +162,27 @@ def test_wrong_words(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("collect", TASK),
+        ("eval", TASK, "--policy", "hold"),
+        ("view", TASK),
+        ("train", TASK, "--algo", "ppo"),
+        ("demo",),
+        ("gallery",),
+        ("survey",),
+        ("parity", "--device", "cpu"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_places_that_cannot_be_written_to(words: tuple[object, ...], tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "file").write_text("")
+    for place in ("/proc/out.mp4", tmp_path / "file" / "out.mp4", tmp_path / f"{'x' * 300}.mp4"):
+        assert f"nothing can be written to {place}" in refused(capsys, *words, "-o", place)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def _heed_sigint() -> None:
     """A suite that itself runs in the background hands down a deaf ear for Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -206,6 +227,7 @@ def episodes_of(folder: Path) -> list[Any]:
 
 def test_results_do_not_depend_on_who_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("eval", TASK, "--policy", "expert", "random", "--delay-ms", 0, 300, "--drop", 0.2, "--episodes", 2)
+    words += ("--level", "L1")
     assert embodied(*words, "-o", tmp_path / "one", "--workers", 1, "--num-envs", 1) == 0
     assert embodied(*words, "-o", tmp_path / "two", "--workers", 2, "--num-envs", 16) == 0
     first, second = episodes_of(tmp_path / "one"), episodes_of(tmp_path / "two")
@@ -320,6 +342,8 @@ def test_view_makes_a_video(
     with av.open("runs/view/ToteTransfer.mp4") as video:
         assert video.duration / av.time_base == pytest.approx(4.5, abs=0.2)
     assert "exists" in refused(capsys, *words, "-o", "runs/view/ToteTransfer.mp4")
+    for name in ("picture.png", "loop.gif", "video"):
+        assert f"{name} must end in .mp4" in refused(capsys, *words, "-o", name)
 
 
 def test_view_in_a_window(short: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -99,6 +99,13 @@ def test_stable_baselines_checker(task: str, robot: str, mode: str) -> None:
     check_env_sb3(make(task, robot, mode).unwrapped, skip_render_check=True)
 
 
+def test_stable_baselines_checker_finds_nothing_but_that_pixels_are_nested() -> None:
+    env = gymnasium.make(f"embodied/{task_names()[0]}-v0", obs="both", image_size=40, num_threads=1)
+    with pytest.warns(UserWarning, match="Nested observation spaces"):  # another one would be an error
+        check_env_sb3(env.unwrapped, skip_render_check=True)
+    env.close()
+
+
 @every_case
 def test_the_same_seed_and_actions_give_the_same_bits(task: str, robot: str, mode: str) -> None:
     first, again = (started(4, **settings(task, robot, mode), level="L4") for _ in range(2))

@@ -11,7 +11,6 @@ import gymnasium
 import mujoco
 import numpy as np
 import pytest
-from gymnasium.error import ResetNeeded
 
 import embodied
 from embodied.envs.env import GroundEnv
@@ -148,6 +147,12 @@ def test_later_episodes_follow_from_the_first_seed(ground: GroundEnv) -> None:
     assert (second != third).any()
 
 
+@pytest.mark.parametrize("seed", [-1, 2**63, 2**70, 1.5, "a"])
+def test_a_seed_that_is_none_is_refused(ground: GroundEnv, seed: Any) -> None:
+    with pytest.raises(EmbodiedError, match=r"a seed must be a whole number from 0 to 2\*\*63 - 1, not "):
+        ground.reset(seed=seed)
+
+
 def test_unseeded_environments_differ() -> None:
     states = [make().reset()[0]["environment_state"] for _ in range(2)]
     assert (states[0] != states[1]).any()
@@ -233,8 +238,19 @@ def test_an_action_of_another_shape_is_refused(ground: GroundEnv, shape: tuple[i
         ({"control_hz": 30}, "control_hz 30 must divide .* 400 Hz"),
         ({"control_hz": 0}, "control_hz 0 must divide"),
         ({"cameras": ("front",), "obs": "pixels"}, "unknown camera 'front'.*overview.*wrist"),
-        ({"cameras": "wrist", "obs": "pixels"}, "cameras 'wrist' must be a tuple"),
+        ({"cameras": "wrist", "obs": "pixels"}, "cameras must be a tuple of names, or None, not 'wrist'"),
         ({"cameras": (), "obs": "pixels"}, "must name at least one"),
+        ({"cameras": (3,), "obs": "pixels"}, r"cameras must be a tuple of names, not \(3,\)"),
+        ({"image_size": "big"}, "image_size must be a whole number, not 'big'"),
+        ({"control_hz": "x"}, "control_hz must be a whole number, not 'x'"),
+        ({"control_hz": 20.0}, "control_hz must be a whole number, not 20.0"),
+        ({"camera_hz": "x"}, "camera_hz must be a number or None, not 'x'"),
+        ({"level": 3}, "level must be a name, not 3"),
+        ({"robot": 3}, "robot must be a name, a Robot or None, not 3"),
+        ({"factors": 3}, "factors must be a mapping of variables to values, not 3"),
+        ({"terminate_on_success": "no"}, "terminate_on_success must be True or False, not 'no'"),
+        ({"num_threads": -1}, "num_threads -1 must be at least 0"),
+        ({"horizon_s": float("inf")}, "horizon_s inf must be above 0, and finite"),
         ({"camera_hz": 0}, "camera_hz 0 must be above 0"),
         ({"image_size": 5}, "image_size 5 must be from 16 to 512"),
         ({"level": "L9"}, "unknown level 'L9'.*L1, L2, L3, L4"),
@@ -258,6 +274,20 @@ def test_an_unknown_task_names_those_there_are() -> None:
 def test_a_robot_may_be_given_itself() -> None:
     env = make(robot=get_robot("arm"))
     assert env.worlds.metadata()["config"]["robot"] == "arm"
+
+
+def test_nothing_is_answered_without_an_episode() -> None:
+    env = make(render_mode="rgb_array")
+    still = opened(env.worlds)[0]
+    for ask in (lambda: env.step(still), env.render):
+        with pytest.raises(EmbodiedError, match="no episode has begun: call reset first"):
+            ask()
+    env.reset(seed=0)
+    env.step(still)
+    env.close()
+    for ask in (lambda: env.step(still), env.render, env.reset):
+        with pytest.raises(EmbodiedError, match="closed: make a new one"):
+            ask()
 
 
 def test_reset_options_are_refused(ground: GroundEnv) -> None:
@@ -339,18 +369,3 @@ def test_a_window_follows_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
     env.step(opened(env.worlds)[0])
     assert len(viewer.times) == 5
     env.close()
-
-
-def test_nothing_happens_before_reset_and_after_close() -> None:
-    env = GroundEnv(config())
-    action = env.action_space.sample()
-    for _ in range(2):
-        with pytest.raises(ResetNeeded):
-            env.step(action)
-        with pytest.raises(ResetNeeded):
-            env.render()
-        env.reset(seed=0)
-        env.step(action)
-        env.close()
-    with pytest.raises(EmbodiedError, match="seed"):
-        env.reset(seed=2**63)

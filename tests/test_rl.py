@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ import torch
 from safetensors.torch import load_file
 from stable_baselines3.common.logger import Logger
 
+from embodied.benchmark.results_file import read_results
 from embodied.cli import main
+from embodied.cli.terms import Terms, terms_of
 from embodied.core import PolicySpec
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_task
@@ -244,9 +247,24 @@ def test_train_by_trial_and_evaluate(tmp_path: Path, capsys: pytest.CaptureFixtu
     results = rollout(worlds, make_policy(str(run), worlds), [1, 2])
     assert [result.duration_s for result in results] == [1.0, 1.0]
     output = tmp_path / "eval"
-    command = ["eval", TOTE_TRANSFER, "--policy", str(run), "--stage", "reach", "--episodes", "2", "-o", str(output)]
+    command = ["eval", TOTE_TRANSFER, "--policy", str(run), "--episodes", "2", "--workers", "1", "-o", str(output)]
+    capsys.readouterr()
     assert main.main(command) == 0
-    assert (output / "report.html").exists()
+    told = capsys.readouterr()
+    assert told.err.startswith(f"measured at stage reach and level L1, as {run} learned it")
+    assert "Success here is to reach the stage reach of the task." in told.out
+    assert "reach the stage reach" in (output / "report.html").read_text()
+    condition = read_results(output / "results.json").cells[0].condition
+    assert (condition.stage, condition.level) == ("reach", "L1")
+    assert terms_of(["expert", str(run)], "", ["L3"]) == Terms("", ("L3",), "")
+    assert terms_of(["expert", "random"], None, None) == Terms("", ("L2",), "")
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    stored = json.loads((other / "policy.json").read_text())
+    (other / "policy.json").write_text(json.dumps({**stored, "stage": ""}))
+    with pytest.raises(EmbodiedError, match=r"different stages .*reach: reach, .*other: the whole task.*--stage"):
+        terms_of([str(run), str(other)], None, None)
+    assert terms_of([str(run), str(other)], "lift", None).levels == ("L1",)
     (run / "policy.safetensors").write_bytes(b"nothing")
     capsys.readouterr()
     assert main.main([*command, "--overwrite"]) == 2

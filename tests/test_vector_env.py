@@ -103,6 +103,11 @@ def test_final_info_tells_of_the_fault_and_the_next_episode_is_clean() -> None:
     assert not env.step(opened(env.worlds))[2].any()
 
 
+@pytest.mark.parametrize("name", ["DISABLED", "disabled", AutoresetMode.DISABLED])
+def test_autoreset_by_value_or_name_in_any_case(name: Any) -> None:
+    assert make(1, autoreset_mode=name).metadata["autoreset_mode"] is AutoresetMode.DISABLED
+
+
 def test_autoreset_disabled_waits_for_the_mask(monkeypatch: pytest.MonkeyPatch) -> None:
     env = make(autoreset_mode="Disabled")
     assert env.metadata["autoreset_mode"] is AutoresetMode.DISABLED
@@ -128,6 +133,18 @@ def test_autoreset_disabled_waits_for_the_mask(monkeypatch: pytest.MonkeyPatch) 
 def test_a_wrong_mask_is_refused(mask: Any) -> None:
     with pytest.raises(EmbodiedError, match=r"reset_mask must be a bool array of shape \(3,\)"):
         make().reset(options={"reset_mask": mask})
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63 - 2, 2**70, [0, 1, -1], ["a"] * 3, {1, 2, 3}, 1.5])
+def test_a_seed_that_is_none_is_refused(seed: Any) -> None:
+    with pytest.raises(EmbodiedError, match="seed"):
+        make().reset(seed=seed)
+
+
+@pytest.mark.parametrize("num_envs", [0, -1, 2.5, "a"])
+def test_a_number_of_worlds_that_is_none_is_refused(num_envs: Any) -> None:
+    with pytest.raises(EmbodiedError, match="num_envs must be a whole number of at least 1, not "):
+        make(num_envs)
 
 
 def test_unknown_words_say_what_there_is() -> None:
@@ -182,6 +199,38 @@ def test_pictures_of_all_worlds() -> None:
         assert make(1).render() is None
 
 
+def test_attributes_of_each_world_as_gymnasiums_own_vector_gives_them() -> None:
+    theirs = gymnasium.make_vec(ID, num_envs=2, vectorization_mode="sync", vector_kwargs={}, num_threads=1)
+    ours = make(2)
+    for env in (ours, theirs):
+        env.reset(seed=3)
+    for name in ("task", "task_description", "_max_episode_steps"):
+        assert ours.get_attr(name) == ours.call(name) == theirs.get_attr(name) == theirs.call(name)
+    assert len(set(ours.get_attr("task_description"))) == 2
+    assert gymnasium.make(ID).get_wrapper_attr("task") == "ToteTransfer"
+    with pytest.raises(EmbodiedError, match="'render' is done by all worlds at once"):
+        ours.call("render")
+    with pytest.raises(AttributeError):
+        ours.get_attr("colour")
+
+
+def test_nothing_is_answered_without_episodes() -> None:
+    env = make(2, render_mode="rgb_array", autoreset_mode="Disabled")
+    still = opened(env.worlds)
+    for ask in (lambda: env.step(still), env.render):
+        with pytest.raises(EmbodiedError, match="no episode has begun: call reset first"):
+            ask()
+    env.reset(options={"reset_mask": np.array([True, False])})
+    with pytest.raises(EmbodiedError, match=r"worlds \[1\] are over, or have not begun"):
+        env.step(still)
+    env.reset()
+    env.step(still)
+    env.close()
+    for ask in (lambda: env.step(still), env.render, env.reset):
+        with pytest.raises(EmbodiedError, match="closed: make a new one"):
+            ask()
+
+
 def test_gymnasiums_vector_wrappers_work() -> None:
     env = gymnasium.wrappers.vector.RecordEpisodeStatistics(make(2))
     env.reset(seed=0)
@@ -190,28 +239,3 @@ def test_gymnasiums_vector_wrappers_work() -> None:
     action[0, 0] = np.nan
     info = env.step(action)[4]
     assert info["episode"]["l"].tolist() == [2, 0]
-
-
-@pytest.mark.parametrize("mode", ["Disabled", "DISABLED", AutoresetMode.DISABLED])
-def test_autoreset_modes_go_by_value_and_by_name(mode: Any) -> None:
-    assert make(1, autoreset_mode=mode).metadata["autoreset_mode"] is AutoresetMode.DISABLED
-
-
-def test_worlds_say_what_a_vector_of_single_environments_would() -> None:
-    env = make(2, render_mode="rgb_array")
-    with pytest.raises(EmbodiedError, match=r"worlds \[0, 1\] have no episode"):
-        env.step(env.action_space.sample())
-    env.reset(seed=3)
-    assert env.call("task_description") == env.get_attr("task_description") == env.task_description
-    assert env.call("_max_episode_steps") == (400, 400)
-    assert len(env.call("render")) == 2
-    with pytest.raises(EmbodiedError, match="cannot call 'step'"):
-        env.call("step")
-    env.close()
-
-
-def test_wrong_numbers_are_refused() -> None:
-    with pytest.raises(EmbodiedError, match="num_envs 0"):
-        make(0)
-    with pytest.raises(EmbodiedError, match="seed 1180591620717411303424"):
-        make(2).reset(seed=2**70)

@@ -12,6 +12,7 @@ from embodied.benchmark.gpu import NUM_ENVS, Effort, machine_facts, measure_spee
 from embodied.benchmark.gpu_cameras import measure_all_pictures
 from embodied.benchmark.gpu_page import GpuBook, gpu_page, picture_line, read_book, speed_line, write_book
 from embodied.benchmark.results_file import replace_text
+from embodied.cli.output import require_writable
 from embodied.envs.config import DEVICES
 from embodied.envs.registry import get_task, task_names
 from embodied.errors import EmbodiedError, unknown
@@ -52,7 +53,10 @@ def _check(args: argparse.Namespace) -> None:
     for name, values in (("--num-envs", args.num_envs), ("--repeats", [args.repeats]), ("--steps", [args.steps])):
         if min(values or [1]) < 1:
             raise EmbodiedError(f"{name} must be at least 1, not {min(values)}")
-    if args.output is not None and args.output.suffix == ".json":
+    if args.output is None:
+        return
+    require_writable(args.output)
+    if args.output.suffix == ".json":
         raise EmbodiedError(f"{args.output} must not end in .json: the page is for people, its figures lie beside it")
 
 

@@ -12,6 +12,7 @@ from embodied.benchmark.dataset_facts import dataset_facts
 from embodied.benchmark.statistics import wilson
 from embodied.benchmark.views import interval, percent
 from embodied.cli import arguments
+from embodied.cli.output import require_writable
 from embodied.cli.progress import stages
 from embodied.datasets.writer import Mode
 from embodied.envs.registry import get_robot, get_task
@@ -55,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Collect, and say what is there now."""
     seeds = arguments.seeds(args)
+    require_writable(args.output)
     recording = recording_of(args)
     mode: Mode = "resume" if args.resume else "overwrite" if args.overwrite else "new"
     begun = time.monotonic()

@@ -19,6 +19,7 @@ from embodied.benchmark.results import Results
 from embodied.benchmark.results_file import replace_text
 from embodied.cli import arguments
 from embodied.cli.eval import REPORT, RESULTS, TRANSPORT, provenance_of
+from embodied.cli.output import require_writable
 from embodied.cli.progress import stages
 from embodied.cli.train import Lesson, learn, read_history
 from embodied.envs.registry import get_robot, get_task
@@ -83,8 +84,9 @@ def claim(folder: Path, quick: bool, resume: bool) -> None:
     """Makes the folder ready: new, or emptied of an earlier demo, or as it was left.
 
     Raises:
-        EmbodiedError: it holds something that is no demo, or nothing to go on with, or a demo of another size.
+        EmbodiedError: it cannot be written to, or holds something that is no demo, or a demo of another size.
     """
+    require_writable(folder)
     mark = folder / MARK
     if folder.exists() and not mark.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise EmbodiedError(f"{folder} exists and is no earlier demo, so it will not be replaced: choose another -o")

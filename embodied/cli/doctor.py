@@ -8,7 +8,6 @@ import json
 import os
 import platform
 import shutil
-import tempfile
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from embodied import __version__
+from embodied.cli.output import hindrance
 from embodied.sim.gl import RenderingError, probe_rendering
 
 HELP = "Check this machine: versions, CPU, GPU, rendering (a real picture, in a child process), the output folder."
@@ -99,11 +99,8 @@ def check_rendering() -> Check:
 
 def check_folder(folder: Path) -> Check:
     """Whether files can be made in `folder`, or in the nearest parent that exists."""
+    if reason := hindrance(folder):
+        return Check("output", False, f"nothing can be written to {folder}: {reason}")
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    try:
-        with tempfile.TemporaryFile(dir=existing) as probe:
-            probe.write(b"x")
-    except OSError as error:
-        return Check("output", False, f"cannot write to {existing}: {error.strerror}")
     free_gb = shutil.disk_usage(existing).free / 1e9
     return Check("output", True, f"{folder} can be written, {free_gb:.0f} GB free")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from itertools import product
 from pathlib import Path
 
@@ -15,17 +16,19 @@ from embodied.benchmark.results import Provenance, Results, summarize
 from embodied.cli import arguments
 from embodied.cli.output import claim_folder
 from embodied.cli.progress import stages
+from embodied.cli.terms import LEVEL, Terms, terms_of
 from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
 from embodied.policies.mailbox import MAILBOX_MODES
 from embodied.rollout.shards import Stage, Workers
 
 HELP = """Measure how often policies succeed, over many seeds, with 95% intervals. Every policy meets every delay, on
-the same starts; writes results.json (cell after cell) and report.html.
+the same starts; writes results.json (cell after cell) and report.html. A run that `embodied train --algo` wrote is
+measured at the stage and level that it learned, unless --stage or --level say otherwise.
 
 --delay-ms is simulated as transport: a plan arrives so much later, but plans follow each other at the planner's rate
 all the same. --compute-ms keeps the planner busy: the next plan begins only after the last one is done."""
-EXAMPLE = """embodied eval ToteTransfer --policy expert random --episodes 50 -o runs/eval
+EXAMPLE = """embodied eval ToteTransfer --policy expert random --level L1 --episodes 50 -o runs/eval
   embodied eval ToteTransfer --policy runs/totes --level L2 --delay-ms 0 100 250 500 -o runs/delays"""
 RESULTS, REPORT = "results.json", "report.html"
 TRANSPORT = (
@@ -43,8 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="for results and report")
     parser.add_argument("--episodes", type=int, default=100, help="in each cell (default: 100)")
     parser.add_argument("--seed", type=int, default=10_000, help="of the first episode (default: 10000)")
-    parser.add_argument("--level", nargs="+", default=["L1"], help="how much varies: L1 to L4 (default: L1)")
-    parser.add_argument("--stage", default="", help="success is to reach this stage of the task, e.g. reach")
+    parser.add_argument("--level", nargs="+", help=f"how much varies: L1 to L4 (default: {LEVEL}, or a run's own)")
+    parser.add_argument(
+        "--stage",
+        help="success is to reach this stage of the task, e.g. reach; '' for all (default: a run's own)",
+    )
     parser.add_argument("--planner-hz", type=float, help="plans a second (default: 8, or what a run was trained at)")
     parser.add_argument("--delay-ms", type=float, nargs="+", default=[0.0], metavar="MS", help="transport of a plan")
     parser.add_argument("--compute-ms", type=float, default=0.0, metavar="MS", help="computation of a plan")
@@ -58,7 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure what is missing, write both files, say what came out."""
-    trials = trials_of(args)
+    terms = terms_of(policies_of(args), args.stage, args.level)
+    trials = trials_of(args, terms)
+    if terms.note and not args.json:
+        print(f"measured {terms.note}: --stage and --level choose otherwise", file=sys.stderr)
     provenance = provenance_of(trials, ["embodied", *args.words])
     claim_folder(args.output, (RESULTS, REPORT), args.resume, args.overwrite)
     stage = stages(args.json)
@@ -72,17 +81,21 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def trials_of(args: argparse.Namespace) -> list[Trial]:
+def policies_of(args: argparse.Namespace) -> list[str]:
+    """Their names: a folder is the same with a slash at its end."""
+    return [str(Path(name)) for name in args.policy]
+
+
+def trials_of(args: argparse.Namespace, terms: Terms) -> list[Trial]:
     """The cells asked for."""
     seeds = arguments.seeds(args)
     timings = [
         Timing(args.planner_hz, delay_ms, args.compute_ms, drop, args.mailbox)
         for drop, delay_ms in product(dict.fromkeys(args.drop), dict.fromkeys(args.delay_ms))
     ]
-    place = Place(args.task, args.split, args.robot, args.stage)
-    names = [str(Path(name)) for name in args.policy]  # a folder is the same with a slash at its end
-    policies, levels = {name: name for name in names}, list(dict.fromkeys(args.level))
-    return plan_trials(policies, place, levels, timings, seeds, args.num_envs)
+    place = Place(args.task, args.split, args.robot, terms.stage)
+    policies = {name: name for name in policies_of(args)}
+    return plan_trials(policies, place, terms.levels, timings, seeds, args.num_envs)
 
 
 def provenance_of(trials: list[Trial], command: list[str]) -> Provenance:
@@ -104,9 +117,15 @@ def report_of(
     args: argparse.Namespace, results: Results, trials: list[Trial], workers: Workers, stage: Stage
 ) -> Report:
     """What the report shows."""
-    summary = f"{get_task(args.task).summary.capitalize()}. {TRANSPORT}"
+    summary = f"{get_task(args.task).summary.capitalize()}. {staged(results)}{TRANSPORT}"
     films = footage.footage(results, footage.gentlest(results, trials), args.videos, workers, stage)
     return Report(results, subject=views.subject_of(results, ""), summary=summary, exhibits=films)
+
+
+def staged(results: Results) -> str:
+    """A sentence that says which stages of the task count as success; empty where only the whole task does."""
+    found = dict.fromkeys(cell.condition.stage for cell in results.cells if cell.condition.stage)
+    return f"Success here is to reach the stage {' or '.join(found)} of the task. " if found else ""
 
 
 def as_json(folder: Path) -> str:
@@ -131,6 +150,8 @@ def as_text(results: Results, folder: Path) -> str:
         names = (f"{c.label} {c.condition.delay_ms:g} ms late" if same else c.label for c in (a, b))
         found = views.points(pairing.comparison)
         lines.append(f"{' against '.join(names)}, {a.condition.level}: {found}, p = {pairing.adjusted_p:.2g} (Holm)")
+    if staged(results):
+        lines.append(staged(results).rstrip())
     return "\n".join([*lines, f"{folder / RESULTS}, {folder / REPORT}"])
 
 

@@ -21,6 +21,7 @@ from embodied.benchmark.gallery import (
 )
 from embodied.benchmark.survey import choose_pairs
 from embodied.cli import arguments
+from embodied.cli.output import require_writable
 from embodied.envs.registry import task_names
 from embodied.rollout.film import write_mp4
 from embodied.rollout.shards import Workers
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Film, then write all files."""
+    require_writable(args.output)
     pairs = choose_pairs(args.task or task_names(), args.robot)
     first_seeds = range(args.seed, args.seed + CANDIDATES * len(pairs), CANDIDATES)  # no two films of the same start
     sittings = tuple(Sitting(*pair, args.level, seed) for pair, seed in zip(pairs, first_seeds, strict=True))

@@ -15,7 +15,7 @@ from embodied.errors import EmbodiedError, unknown
 VERBS = {
     "doctor": "check this machine: versions, CPU, GPU, rendering, where files go",
     "list": "tasks, robots, control modes and policies there are",
-    "view": "look at a task: pictures, a video, or a window",
+    "view": "look at a policy at work, in a window or a video",
     "collect": "record demonstrations into a dataset",
     "train": "train a policy on a dataset",
     "eval": "measure a policy's success over seeds and conditions, with intervals",

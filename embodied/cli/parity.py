@@ -17,6 +17,7 @@ from embodied.benchmark.provenance import host_facts
 from embodied.benchmark.results_file import replace_text
 from embodied.benchmark.survey import choose_pairs
 from embodied.cli import arguments
+from embodied.cli.output import require_writable
 from embodied.envs.config import DEVICES
 from embodied.envs.registry import task_names
 from embodied.envs.variation import LEVELS
@@ -63,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
+    require_writable(args.output)
     if args.output.suffix == ".json":
         raise EmbodiedError(f"{args.output} must not end in .json: the page is for people, its figures lie beside it")
     for kind, name, available in (("level", args.level, LEVELS), ("device", args.device, DEVICES)):

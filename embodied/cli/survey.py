@@ -24,6 +24,7 @@ from embodied.benchmark.survey import (
 from embodied.benchmark.survey_file import read_survey, write_survey
 from embodied.benchmark.survey_page import survey_page
 from embodied.cli import arguments
+from embodied.cli.output import require_writable
 from embodied.cli.progress import stages
 from embodied.envs.registry import task_names
 from embodied.errors import EmbodiedError
@@ -60,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
     book = args.output.with_suffix(".json")
     if args.output == book:
         raise EmbodiedError(f"{args.output} must not end in .json: the page is for people, its figures lie beside it")
+    require_writable(args.output)
     pairs, seeds = choose_pairs(args.task or task_names(), args.robot), arguments.seeds(args)
     questions = plan_questions(pairs, list(dict.fromkeys(args.level)), seeds, not args.no_costs)
     survey = _known(book, questions, args)

@@ -16,6 +16,8 @@ from tqdm import tqdm
 
 from embodied.benchmark.evaluation import Place, Timing, plan_trials
 from embodied.cli import arguments
+from embodied.cli.output import require_writable
+from embodied.cli.terms import LEVEL, terms_of
 from embodied.core import PHYSICS_HZ, Observation
 from embodied.envs.registry import get_task
 from embodied.errors import EmbodiedError
@@ -37,31 +39,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     arguments.add_scene(parser)
     parser.add_argument("--policy", default="expert", help="expert, random, hold, or a run folder (default: expert)")
-    parser.add_argument("--level", default="L2", help="how much varies: L1 to L4 (default: L2)")
+    parser.add_argument("--level", help=f"how much varies: L1 to L4 (default: {LEVEL}, or what a run by trial learned)")
     parser.add_argument("--seed", type=int, default=0, help="of the first episode (default: 0)")
     parser.add_argument("--episodes", type=int, default=1, help="default: 1")
     parser.add_argument("--delay-ms", type=float, default=0.0, metavar="MS", help="how late plans arrive (default: 0)")
     parser.add_argument("--camera", help="of the video (default: the task's)")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="make a video (default: runs/view/TASK.mp4)")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="an .mp4 (default: runs/view/TASK.mp4)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Show the episodes, or film them."""
-    seeds = arguments.seeds(args)
-    place = Place(args.task, args.split, args.robot)
-    trial = plan_trials({args.policy: args.policy}, place, [args.level], [Timing(transport_ms=args.delay_ms)], seeds)[0]
-    if args.output is None and has_display():
+    seeds, path = arguments.seeds(args), video_path(args)
+    terms = terms_of([args.policy], None, None if args.level is None else [args.level])
+    if terms.note:
+        print(f"shown {terms.note}", file=sys.stderr)
+    place, timing = Place(args.task, args.split, args.robot, terms.stage), Timing(transport_ms=args.delay_ms)
+    trial = plan_trials({args.policy: args.policy}, place, terms.levels, [timing], seeds)[0]
+    if path is None:
         results = replace(trial.player, num_envs=1).play(seeds, [Live()])
     else:
-        task = get_task(args.task)
-        path = args.output or Path("runs") / "view" / f"{task.name}.mp4"
-        if args.output is not None and path.exists():
-            raise EmbodiedError(f"{path} exists: choose another name")
-        results = record(path, trial.player, Shot(args.camera or task.beauty_camera, trial.label, (480, 640)), seeds)
+        shot = Shot(args.camera or get_task(args.task).beauty_camera, trial.label, (480, 640))
+        results = record(path, trial.player, shot, seeds)
         print(path)
     for result in results:
         print(describe(result))
     return 0
+
+
+def video_path(args: argparse.Namespace) -> Path | None:
+    """Where the video goes; None for a window. Raises EmbodiedError where there can be none."""
+    if args.output is None and has_display():
+        return None
+    path: Path = args.output or Path("runs") / "view" / f"{get_task(args.task).name}.mp4"
+    if path.suffix.lower() != ".mp4":
+        raise EmbodiedError(f"{path} must end in .mp4: a video is the one kind of file that this makes")
+    require_writable(path)
+    if args.output is not None and path.exists():
+        raise EmbodiedError(f"{path} exists: choose another name")
+    return path
 
 
 def describe(result: EpisodeResult) -> str:
