@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from embodied.benchmark import footage, throughput
+from embodied.benchmark.results import Condition
 from embodied.benchmark.results_file import read_results
 from embodied.cli import demo, main, view
 from embodied.datasets.reader import Dataset
@@ -449,3 +450,14 @@ def test_demo_replaces_only_a_demo(tmp_path: Path, capsys: pytest.CaptureFixture
 )
 def test_what_a_film_shows(good: list[int], bad: list[int], said: str) -> None:
     assert footage._caption(good, bad, 50) == said
+
+
+def test_a_film_says_under_which_condition_it_was_made() -> None:
+    shown = Condition("expert", "L2", planner_hz=8, transport_ms=500, drop_rate=0.2)
+    others = [replace(shown, transport_ms=ms) for ms in (0, 250, 100)]
+    elsewhere = [replace(shown, level="L1", transport_ms=40), replace(shown, policy="trained", transport_ms=60)]
+    said = "Plans are 500 ms late, 20% of them lost"
+    assert footage._shown(shown, [*others, *elsewhere]) == f"{said}; measured but not filmed: 0, 100, 250 ms."
+    assert footage._shown(shown, others[:1]) == f"{said}; measured but not filmed: 0 ms."
+    assert footage._shown(shown, elsewhere) == f"{said}."
+    assert footage._shown(replace(shown, planner_hz=None), others) == ""
