@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from embodied.datasets.merge import Source, default_masks, scan
-from embodied.datasets.schema import H5, Episode, EpisodeMeta, Header, open_file, read_header
+from embodied.datasets.schema import H5, DatasetError, Episode, EpisodeMeta, Header, open_file, read_header
 from embodied.datasets.storage import part_files, read_episode
 from embodied.errors import unknown
 
@@ -51,6 +51,11 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self._sources)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether its collection has not been closed: it runs still, or was interrupted."""
+        return bool(part_files(self.path))
 
     @cached_property
     def header(self) -> Header:
@@ -122,3 +127,16 @@ class Dataset:
             self.close()
             self._file, self._owner = open_file(path), os.getpid()
         return self._file
+
+
+def require_distinct(paths: Sequence[Path]) -> None:
+    """Raises DatasetError where two of the datasets hold the same episode: the seed of one collection."""
+    first: dict[tuple[str, str, int], int] = {}
+    for number, path in enumerate(paths):
+        with Dataset(path) as dataset:
+            collection = (dataset.header.metadata_json, dataset.header.policy)
+            for episode in dataset.episodes:
+                twin = first.setdefault((*collection, episode.seed), number)
+                if twin != number:
+                    where = f"{path} is given twice" if paths[twin] == path else f"{paths[twin]} and {path} overlap"
+                    raise DatasetError(f"{where}: both hold seed {episode.seed} of the same collection")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,13 +19,16 @@ import numpy as np
 import pytest
 
 from embodied.benchmark import footage, throughput
+from embodied.benchmark.results import Condition
 from embodied.benchmark.results_file import read_results
 from embodied.cli import demo, main, view
 from embodied.datasets.reader import Dataset
+from embodied.datasets.schema import DatasetError
 from embodied.datasets.storage import part_files
 from embodied.envs import worlds
 from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
+from embodied.policies.training import joint
 
 COMMAND = Path(sys.executable).parent / "embodied"
 TASK = "ToteTransfer"
@@ -293,6 +297,29 @@ def test_train_refuses_and_resumes(trained: Path, pictures: Path, capsys: pytest
     assert (trained / "policy.safetensors").read_bytes() == weights
 
 
+def test_train_refuses_the_same_episodes_twice(pictures: Path, tmp_path: Path, capsys: Any) -> None:
+    words = ("-o", tmp_path / "run", "--steps", 1)
+    assert f"{pictures} is given twice: both hold seed 13" in refused(capsys, "train", pictures, pictures, *words)
+    copy = tmp_path / "copy.hdf5"
+    shutil.copyfile(pictures, copy)
+    assert f"{pictures} and {copy} overlap: both hold seed 13" in refused(capsys, "train", pictures, copy, *words)
+    with pytest.raises(DatasetError, match="given twice"):
+        joint.train([pictures, pictures], tmp_path / "run", joint.TrainConfig())
+    assert not (tmp_path / "run").exists()
+
+
+def test_train_says_that_a_collection_is_unfinished(tmp_path: Path, capsys: Any) -> None:
+    parts = tmp_path / "cut.hdf5.parts"
+    parts.mkdir()
+    for seed in (13, 14, 15):
+        one = tmp_path / "one.hdf5"
+        assert collect(one, "--record-hz", 8, "--overwrite", "--seed", seed, *QUICKLY, episodes=1) == 0
+        one.rename(parts / f"seed_{seed}.hdf5")
+    assert embodied("train", tmp_path / "cut.hdf5", "-o", tmp_path / "run", "--steps", 1) == 0
+    said = f"{tmp_path / 'cut.hdf5'}: its collection is unfinished, learning from the 3 episodes that are whole"
+    assert said in capsys.readouterr().err
+
+
 def test_train_needs_pictures(plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     error = refused(capsys, "train", plain, "-o", tmp_path / "run", "--steps", 1, "--camera", "overview")
     assert "no pictures of cameras ['overview']" in error
@@ -423,3 +450,14 @@ def test_demo_replaces_only_a_demo(tmp_path: Path, capsys: pytest.CaptureFixture
 )
 def test_what_a_film_shows(good: list[int], bad: list[int], said: str) -> None:
     assert footage._caption(good, bad, 50) == said
+
+
+def test_a_film_says_under_which_condition_it_was_made() -> None:
+    shown = Condition("expert", "L2", planner_hz=8, transport_ms=500, drop_rate=0.2)
+    others = [replace(shown, transport_ms=ms) for ms in (0, 250, 100)]
+    elsewhere = [replace(shown, level="L1", transport_ms=40), replace(shown, policy="trained", transport_ms=60)]
+    said = "Plans are 500 ms late, 20% of them lost"
+    assert footage._shown(shown, [*others, *elsewhere]) == f"{said}; measured but not filmed: 0, 100, 250 ms."
+    assert footage._shown(shown, others[:1]) == f"{said}; measured but not filmed: 0 ms."
+    assert footage._shown(shown, elsewhere) == f"{said}."
+    assert footage._shown(replace(shown, planner_hz=None), others) == ""

@@ -7,7 +7,7 @@ from itertools import chain, zip_longest
 
 from embodied.benchmark.evaluation import Trial, film
 from embodied.benchmark.report import Exhibit
-from embodied.benchmark.results import Results
+from embodied.benchmark.results import Condition, Results
 from embodied.benchmark.views import scenes, seeds_to_film
 from embodied.envs.registry import get_task
 from embodied.rollout.film import Shot, grid_video
@@ -24,10 +24,14 @@ def gentlest(results: Results, trials: Sequence[Trial]) -> list[Trial]:
 
 def footage(results: Results, trials: Sequence[Trial], count: int, workers: Workers, stage: Stage) -> list[Exhibit]:
     """A video of each trial: up to `count` successes on the left, and as many failures on the right."""
-    return [_exhibit(results, trial, count, workers, stage) for trial in trials] if count else []
+    filmed = [trial.condition for trial in trials]
+    unseen = [cell.condition for cell in results.cells if cell.condition not in filmed]
+    return [_exhibit(results, trial, count, unseen, workers, stage) for trial in trials] if count else []
 
 
-def _exhibit(results: Results, trial: Trial, count: int, workers: Workers, stage: Stage) -> Exhibit:
+def _exhibit(
+    results: Results, trial: Trial, count: int, unseen: Sequence[Condition], workers: Workers, stage: Stage
+) -> Exhibit:
     cell = results.find(trial.condition)
     assert cell is not None
     good, bad = (seeds_to_film(cell, succeeded, count) for succeeded in (True, False))
@@ -35,7 +39,19 @@ def _exhibit(results: Results, trial: Trial, count: int, workers: Workers, stage
     clips = film(trial, [*good, *bad], shot, workers, stage)
     pairs = zip_longest(clips[: len(good)], clips[len(good) :])
     beside = [clip for clip in chain.from_iterable(pairs) if clip is not None]
-    return Exhibit(trial.title, _caption(good, bad, len(cell.episodes)), grid_video(beside))
+    caption = f"{_shown(trial.condition, unseen)} {_caption(good, bad, len(cell.episodes))}"
+    return Exhibit(trial.title, caption.lstrip(), grid_video(beside))
+
+
+def _shown(what: Condition, unseen: Sequence[Condition]) -> str:
+    """Of a policy that plans, under which of its conditions it is seen here."""
+    if what.planner_hz is None:
+        return ""
+    lost = f", {what.drop_rate:.0%} of them lost" if what.drop_rate else ""
+    scene = (what.policy, what.level, what.split)
+    others = sorted({c.delay_ms for c in unseen if (c.policy, c.level, c.split) == scene} - {what.delay_ms})
+    not_shown = f"; measured but not filmed: {', '.join(f'{ms:g}' for ms in others)} ms" if others else ""
+    return f"Plans are {what.delay_ms:g} ms late{lost}{not_shown}."
 
 
 def _caption(good: Sequence[int], bad: Sequence[int], episodes: int) -> str:

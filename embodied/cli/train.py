@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from embodied.cli import arguments, train_by_trial
 from embodied.cli.output import claim_folder
 from embodied.cli.progress import TrainingProgress, figures
-from embodied.datasets.reader import Dataset
+from embodied.datasets.reader import Dataset, require_distinct
 from embodied.errors import EmbodiedError
 
 HELP = """Train the reference dual system on datasets that `embodied collect` wrote: a planner that sees pictures and
@@ -51,6 +52,8 @@ def learn_from_datasets(args: argparse.Namespace) -> None:
         raise EmbodiedError("--base, --video, --stage and --engine go with --algo")
     datasets = [Path(name) for name in args.source]
     cameras = tuple(args.camera or recorded_cameras(datasets))  # what is no dataset shows before anything is made
+    require_distinct(datasets)
+    tell_of_unfinished(datasets)
     claim_folder(args.output, run_files(), args.resume, args.overwrite)
     lesson = Lesson(tuple(datasets), cameras, args.minutes, args.steps, args.seed)
     try:
@@ -99,6 +102,16 @@ def read_history(run: Path) -> list[dict[str, float]]:
 
     rows: list[dict[str, float]] = json.loads((run / HISTORY).read_text(encoding="utf-8"))
     return rows
+
+
+def tell_of_unfinished(datasets: list[Path]) -> None:
+    """Says which datasets may yet get more episodes, and how."""
+    for path in datasets:
+        dataset = Dataset(path)
+        if dataset.is_unfinished:
+            there = f"learning from the {len(dataset)} episodes that are whole"
+            go_on = "the same `embodied collect` with --resume goes on with it"
+            print(f"{path}: its collection is unfinished, {there}; {go_on}", file=sys.stderr)
 
 
 def recorded_cameras(datasets: list[Path]) -> list[str]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from embodied.core import SKILLS
-from embodied.datasets.reader import Dataset
+from embodied.datasets.reader import Dataset, require_distinct
 from embodied.errors import EmbodiedError
 from embodied.policies.training.samples import Samples, load_samples, training_episodes
 from embodied.policies.vla.network import DualSystemNet, NetConfig, Thought
@@ -74,10 +74,12 @@ def train(
     """Trains on masks `train` of some datasets and writes a run folder.
 
     `on_step` is told of the share done and the losses, about once a second. With `resume` an unfinished run goes on
-    from its last checkpoint. Raises EmbodiedError for datasets that do not fit together or lack pictures or plans.
+    from its last checkpoint. Raises EmbodiedError for datasets that do not fit together, hold the same episodes, or
+    lack pictures or plans.
     """
     torch.manual_seed(config.seed)
     metadata = _common_metadata(datasets)
+    require_distinct(datasets)
     folder = RunFolder(run)
     data, held_out = _load(datasets, config)
     net = DualSystemNet(_net_config(data, metadata, config))
