@@ -12,6 +12,7 @@ from gymnasium.vector.utils import batch_space
 
 from embodied.envs.config import EnvConfig
 from embodied.envs.device_worlds import DeviceStep, DeviceWorlds
+from embodied.envs.env import CLOSED, NOT_BEGUN
 from embodied.errors import EmbodiedError, unknown
 from embodied.sim.engine import FAULTS
 
@@ -34,7 +35,7 @@ class DeviceVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
     single_observation_space: spaces.Dict
 
     def __init__(self, config: EnvConfig, num_envs: int = 1) -> None:
-        self.num_envs, self.render_mode = num_envs, None
+        self.num_envs, self.render_mode, self._has_begun = num_envs, None, False
         self.metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
         self.worlds = DeviceWorlds(config, num_envs, min(num_envs, MOST_STARTS), config.device)
         self.single_observation_space = self.worlds.space
@@ -49,12 +50,17 @@ class DeviceVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Tensors, Tensors]:
         """New episodes in all worlds."""
+        if self.closed:
+            raise EmbodiedError(CLOSED)
         for name in options or {}:
             raise unknown("reset option", name, ())
+        self._has_begun = True
         return self._shown(*self.worlds.reset()), {}
 
     def step(self, actions: torch.Tensor) -> tuple[Tensors, torch.Tensor, torch.Tensor, torch.Tensor, Tensors]:
         """One control step of all worlds; those that ended start anew."""
+        if self.closed or not self._has_begun:
+            raise EmbodiedError(CLOSED if self.closed else NOT_BEGUN)
         if tuple(actions.shape) != self.action_space.shape:
             raise EmbodiedError(f"actions of shape {tuple(actions.shape)}, expected {self.action_space.shape}")
         done = self.worlds.step(actions)

@@ -18,6 +18,7 @@ from embodied.sim.engine import FAULTS
 from embodied.sim.window import Window, has_display
 
 RENDER_MODES = ("human", "rgb_array")
+NOT_BEGUN = "no episode has begun: call reset first"
 CLOSED = "this environment is closed: make a new one"
 
 
@@ -42,7 +43,7 @@ class GroundEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
         self.worlds = Worlds(config)
         self._shown = Shown(self.worlds)
         self._window: Window | None = None
-        self._no_episode = "no episode has begun: call reset first"  # why there is none; empty while there is
+        self._no_episode = NOT_BEGUN  # why there is none; empty while there is
         self.observation_space, self.action_space = self._shown.space, action_space(self.worlds)
         if render_mode == "human":
             self._window = Window(self.worlds.engine)

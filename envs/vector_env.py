@@ -13,7 +13,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from embodied.envs.config import EnvConfig
-from embodied.envs.env import CLOSED
+from embodied.envs.env import CLOSED, NOT_BEGUN
 from embodied.envs.seeds import checked_seed
 from embodied.envs.spaces import Shown, action_space, row
 from embodied.envs.worlds import StepResult, Worlds
@@ -152,7 +152,7 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
 
     def _require_episodes(self) -> None:
         if self.closed or not self._has_begun:
-            raise EmbodiedError(CLOSED if self.closed else "no episode has begun: call reset first")
+            raise EmbodiedError(CLOSED if self.closed else NOT_BEGUN)
 
     def _safety(self, done: StepResult) -> dict[str, Any]:
         felt = self.worlds.safety(self.worlds.ticks_per_step)

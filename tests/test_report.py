@@ -214,6 +214,11 @@ def test_headline_states_rate_interval_and_episodes():
 def test_scene_shows_each_policy_at_its_smallest_delay():
     scenes = views.scenes(FULL)
     assert [scene.title for scene in scenes] == ["L1", "L2"]
+    reached = cell("trained", 39)
+    reached = replace(reached, condition=replace(reached.condition, stage="reach", split="objects"))
+    staged = results(cell("expert", 39), reached)
+    assert [scene.title for scene in views.scenes(staged)] == ["L1", "L1, held out: objects, stage reach"]
+    assert not views.pairings(staged)
     assert [(c.condition.policy, c.condition.delay_ms) for c in scenes[1].cells] == [("expert", 0.0), ("trained", 0.0)]
 
 

@@ -252,8 +252,8 @@ def test_train_by_trial_and_evaluate(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main.main(command) == 0
     told = capsys.readouterr()
     assert told.err.startswith(f"measured at stage reach and level L1, as {run} learned it")
-    assert "Success here is to reach the stage reach of the task." in told.out
-    assert "reach the stage reach" in (output / "report.html").read_text()
+    assert "reach   L1 reach  none" in told.out
+    assert "L1, stage reach" in (output / "report.html").read_text()
     condition = read_results(output / "results.json").cells[0].condition
     assert (condition.stage, condition.level) == ("reach", "L1")
     assert terms_of(["expert", str(run)], "", ["L3"]) == Terms("", ("L3",), "")

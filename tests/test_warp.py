@@ -79,6 +79,8 @@ def test_worlds_that_end_begin_anew_and_the_others_go_on() -> None:
 @slow
 def test_as_a_vector_environment_of_tensors() -> None:
     env = gymnasium.make_vec(f"embodied/{TOTE_TRANSFER}-v0", num_envs=2, level="L1", **ON_CPU)
+    with pytest.raises(EmbodiedError, match="no episode has begun"):
+        env.step(torch.zeros(2, 8))
     shown, _ = env.reset(seed=0)
     assert {name: tuple(values.shape) for name, values in shown.items()} == {
         name: space.shape for name, space in env.observation_space.items()

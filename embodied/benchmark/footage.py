@@ -8,7 +8,7 @@ from itertools import chain, zip_longest
 from embodied.benchmark.evaluation import Trial, film
 from embodied.benchmark.report import Exhibit
 from embodied.benchmark.results import Condition, Results
-from embodied.benchmark.views import scenes, seeds_to_film
+from embodied.benchmark.views import place_of, scenes, seeds_to_film
 from embodied.envs.registry import get_task
 from embodied.rollout.film import Shot, grid_video
 from embodied.rollout.shards import Stage, Workers
@@ -48,8 +48,9 @@ def _shown(what: Condition, unseen: Sequence[Condition]) -> str:
     if what.planner_hz is None:
         return ""
     lost = f", {what.drop_rate:.0%} of them lost" if what.drop_rate else ""
-    scene = (what.policy, what.level, what.split)
-    others = sorted({c.delay_ms for c in unseen if (c.policy, c.level, c.split) == scene} - {what.delay_ms})
+    others = sorted(
+        {c.delay_ms for c in unseen if c.policy == what.policy and place_of(c) == place_of(what)} - {what.delay_ms}
+    )
     not_shown = f"; measured but not filmed: {', '.join(f'{ms:g}' for ms in others)} ms" if others else ""
     return f"Plans are {what.delay_ms:g} ms late{lost}{not_shown}."
 

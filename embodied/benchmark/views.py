@@ -20,15 +20,17 @@ UNINFORMED = ("random", "hold", "zero")
 
 @dataclass(frozen=True)
 class Scene:
-    """Cells of one level and split, one per policy: that of the smallest delay and fewest drops."""
+    """Cells of one level, split and stage, one per policy: that of the smallest delay and fewest drops."""
 
     level: str
     split: str
+    stage: str  # of the task, which counts as success; empty: the whole task
     cells: tuple[Cell, ...]
 
     @property
     def title(self) -> str:
-        return self.level if self.split == "train" else f"{self.level}, held out: {self.split}"
+        split = [] if self.split == "train" else [f"held out: {self.split}"]
+        return ", ".join([self.level, *split, *([f"stage {self.stage}"] if self.stage else [])])
 
     @property
     def meaning(self) -> str:
@@ -52,15 +54,16 @@ class Curve:
 
 @dataclass(frozen=True)
 class Sweep:
-    """The curves of one level and split."""
+    """The curves of one level, split and stage."""
 
     level: str
     split: str
+    stage: str
     curves: tuple[Curve, ...]
 
     @property
     def title(self) -> str:
-        return Scene(self.level, self.split, ()).title
+        return Scene(self.level, self.split, self.stage, ()).title
 
 
 @dataclass(frozen=True)
@@ -74,16 +77,22 @@ class Pairing:
 
 
 def scenes(results: Results) -> list[Scene]:
-    """Levels and splits in the order of their names, the training split first."""
-    found = sorted({(c.condition.split != "train", c.condition.level, c.condition.split) for c in results.cells})
-    return [Scene(level, split, _gentlest(results, level, split)) for _, level, split in found]
+    """Levels, splits and stages in the order of their names, the training split first."""
+    found = {place_of(cell.condition) for cell in results.cells}
+    ordered = sorted(found, key=lambda place: (place[1] != "train", place))
+    return [Scene(*place, _gentlest(results, place)) for place in ordered]
 
 
-def _gentlest(results: Results, level: str, split: str) -> tuple[Cell, ...]:
+def place_of(condition: Condition) -> tuple[str, str, str]:
+    """Level, split and stage: what must be the same for cells to be compared."""
+    return condition.level, condition.split, condition.stage
+
+
+def _gentlest(results: Results, place: tuple[str, str, str]) -> tuple[Cell, ...]:
     chosen: dict[str, Cell] = {}
     for cell in results.cells:
         what = cell.condition
-        if (what.level, what.split) != (level, split):
+        if place_of(what) != place:
             continue
         known = chosen.get(what.policy)
         if known is None or _hardship(what) < _hardship(known.condition):
@@ -96,18 +105,18 @@ def _hardship(condition: Condition) -> tuple[float, float]:
 
 
 def sweeps(results: Results) -> list[Sweep]:
-    """All curves over the planner's delay, by level and split."""
+    """All curves over the planner's delay, by level, split and stage."""
     groups: dict[Condition, list[Cell]] = {}
     for cell in results.cells:
         if cell.condition.planner_hz is not None:
             alike = replace(cell.condition, compute_ms=0.0, transport_ms=0.0)
             groups.setdefault(alike, []).append(cell)
-    by_scene: dict[tuple[str, str], list[Curve]] = {}
+    by_scene: dict[tuple[str, str, str], list[Curve]] = {}
     for alike, cells in groups.items():
         if len({cell.condition.delay_ms for cell in cells}) > 1:
             curve = Curve(tuple(sorted(cells, key=lambda cell: cell.condition.delay_ms)))
-            by_scene.setdefault((alike.level, alike.split), []).append(curve)
-    return [Sweep(level, split, tuple(curves)) for (level, split), curves in by_scene.items()]
+            by_scene.setdefault(place_of(alike), []).append(curve)
+    return [Sweep(*place, tuple(curves)) for place, curves in by_scene.items()]
 
 
 def pairings(results: Results) -> list[Pairing]:

@@ -6,6 +6,7 @@ import argparse
 import shlex
 from collections.abc import Sequence
 
+from embodied.envs.seeds import LIMIT
 from embodied.errors import EmbodiedError
 from embodied.rollout.shards import default_workers
 
@@ -46,9 +47,14 @@ def seeds(args: argparse.Namespace) -> range:
     """The seeds of the episodes asked for. Raises EmbodiedError where there are none, or negative ones."""
     if args.episodes < 1:
         raise EmbodiedError(f"--episodes must be at least 1, not {args.episodes}")
-    if args.seed < 0:
-        raise EmbodiedError(f"--seed must be at least 0, not {args.seed}")
+    check_seed(args.seed, args.episodes)
     return range(args.seed, args.seed + args.episodes)
+
+
+def check_seed(first: int, count: int = 1) -> None:
+    """Raises EmbodiedError unless there are so many seeds from the first one on."""
+    if not 0 <= first <= LIMIT - count:
+        raise EmbodiedError(f"--seed must be at least 0 and below 2**63, with all its episodes, not {first}")
 
 
 def resume_hint(words: Sequence[str]) -> str:

@@ -117,15 +117,9 @@ def report_of(
     args: argparse.Namespace, results: Results, trials: list[Trial], workers: Workers, stage: Stage
 ) -> Report:
     """What the report shows."""
-    summary = f"{get_task(args.task).summary.capitalize()}. {staged(results)}{TRANSPORT}"
+    summary = f"{get_task(args.task).summary.capitalize()}. {TRANSPORT}"
     films = footage.footage(results, footage.gentlest(results, trials), args.videos, workers, stage)
     return Report(results, subject=views.subject_of(results, ""), summary=summary, exhibits=films)
-
-
-def staged(results: Results) -> str:
-    """A sentence that says which stages of the task count as success; empty where only the whole task does."""
-    found = dict.fromkeys(cell.condition.stage for cell in results.cells if cell.condition.stage)
-    return f"Success here is to reach the stage {' or '.join(found)} of the task. " if found else ""
 
 
 def as_json(folder: Path) -> str:
@@ -150,8 +144,6 @@ def as_text(results: Results, folder: Path) -> str:
         names = (f"{c.label} {c.condition.delay_ms:g} ms late" if same else c.label for c in (a, b))
         found = views.points(pairing.comparison)
         lines.append(f"{' against '.join(names)}, {a.condition.level}: {found}, p = {pairing.adjusted_p:.2g} (Holm)")
-    if staged(results):
-        lines.append(staged(results).rstrip())
     return "\n".join([*lines, f"{folder / RESULTS}, {folder / REPORT}"])
 
 
@@ -164,7 +156,7 @@ def _rows(results: Results) -> list[tuple[str, ...]]:
         rows.append(
             (
                 cell.label,
-                what.level if what.split == "train" else f"{what.level} {what.split}",
+                " ".join([what.level, *([what.split] if what.split != "train" else []), what.stage]).rstrip(),
                 f"{what.planner_hz:g} Hz" if plans else "none",
                 f"{what.delay_ms:g} ms" if plans else "",
                 f"{what.drop_rate:.0%}" if plans else "",

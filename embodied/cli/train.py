@@ -12,6 +12,7 @@ from embodied.cli import arguments, train_by_trial
 from embodied.cli.output import claim_folder
 from embodied.cli.progress import TrainingProgress, figures
 from embodied.datasets.reader import Dataset, require_distinct
+from embodied.envs.registry import task_names
 from embodied.errors import EmbodiedError
 
 HELP = """Train the reference dual system on datasets that `embodied collect` wrote: a planner that sees pictures and
@@ -40,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """Train, and say what came out."""
     if not args.minutes > 0 or (args.steps is not None and args.steps < 1):
         raise EmbodiedError(f"--minutes {args.minutes:g} and --steps {args.steps} must be above 0")
+    arguments.check_seed(args.seed)
     (train_by_trial.learn_by_trial if args.algo else learn_from_datasets)(args)
     last = read_history(args.output)[-1]
     print(json.dumps({"run": str(args.output), **last}) if args.json else f"{args.output}: {figures(last)}")
@@ -50,6 +52,9 @@ def learn_from_datasets(args: argparse.Namespace) -> None:
     """Imitation. Ctrl-C leaves what can be gone on with."""
     if args.base or args.video or args.stage or args.engine != "cpu":
         raise EmbodiedError("--base, --video, --stage and --engine go with --algo")
+    for name in args.source:
+        if name in task_names():
+            raise EmbodiedError(f"{name} is a task: --algo learns one by trial; else name datasets, such as totes.hdf5")
     datasets = [Path(name) for name in args.source]
     cameras = tuple(args.camera or recorded_cameras(datasets))  # what is no dataset shows before anything is made
     require_distinct(datasets)
