@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +20,7 @@ from embodied.errors import EmbodiedError
 from embodied.sim import warp_device
 from embodied.sim.engine import FAULTS
 from embodied.sim.warp import Buffers, WarpEngine
-from embodied.sim.warp_device import check_memory, choose_device, naming_lack_of_memory
+from embodied.sim.warp_device import Streams, check_memory, choose_device, naming_lack_of_memory
 from tests.ground import TOTE_TRANSFER, started
 
 BOX = """<mujoco><option timestep="0.0025"/><worldbody><geom type="plane" size="1 1 0.1"/>
@@ -66,6 +66,25 @@ def test_a_torch_that_cannot_use_the_gpu_is_named(driver: None, monkeypatch: pyt
     monkeypatch.setattr(torch, "zeros", refused)
     with pytest.raises(EmbodiedError, match=r"cannot use the GPU that Warp sees: The NVIDIA driver .* 12040\)\.$"):
         choose_device(warp_with((12, 4)), "cuda")
+
+
+@dataclass(frozen=True)
+class TorchStream:
+    cuda_stream: int
+
+
+class StreamsOfWarp:
+    def stream_from_torch(self, stream: TorchStream) -> list[int]:
+        return [stream.cuda_stream]
+
+
+def test_a_stream_that_torch_gives_out_again_is_the_one_that_warp_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Warp forgets a stream as soon as any of its objects of it is thrown away, as with the worlds of before."""
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: TorchStream(7))
+    warp_ = StreamsOfWarp()
+    assert Streams(warp_, "cuda:0").current() is Streams(warp_, "cuda:0").current()
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: TorchStream(8))
+    assert Streams(warp_, "cuda:0").current() == [8]
 
 
 def test_too_little_memory_says_how_many_worlds_fit() -> None:

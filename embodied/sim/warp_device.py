@@ -7,6 +7,7 @@ import dataclasses
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from typing import Any
 
 from embodied.errors import EmbodiedError
@@ -68,16 +69,12 @@ class Streams:
 
     def __init__(self, warp: Any, device: str) -> None:
         self._warp, self._device = warp, device
-        self._known: dict[int, Any] = {}  # captures are known by Warp's stream object: one for each of torch's
 
     def current(self) -> Any:
         """Warp's stream that is torch's current one."""
         import torch
 
-        theirs = torch.cuda.current_stream(self._device)
-        if theirs.cuda_stream not in self._known:
-            self._known[theirs.cuda_stream] = self._warp.stream_from_torch(theirs)
-        return self._known[theirs.cuda_stream]
+        return _warps_stream(self._warp, torch.cuda.current_stream(self._device))
 
     def follow(self) -> AbstractContextManager[Any]:
         """Within it Warp works on the device, and where that is a GPU on torch's current stream."""
@@ -95,6 +92,15 @@ class Streams:
     def launch(self, graph: Any) -> None:
         """What was captured, on torch's current stream."""
         self._warp.capture_launch(graph, stream=self.current())
+
+
+@cache
+def _warps_stream(warp: Any, stream: Any) -> Any:
+    """Warp's one object of a stream of torch's: it knows captures by it, and forgets the stream when it is gone.
+
+    It is never gone, since torch gives the same 32 streams out again and again.
+    """
+    return warp.stream_from_torch(stream)
 
 
 def bytes_of(warp: Any, data: Any) -> int:
