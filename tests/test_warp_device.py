@@ -32,12 +32,14 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warp_device, "has_driver", lambda: True)
 
 
-def warp_with(version: tuple[int, int] | None) -> Any:
+def warp_with(driver: tuple[int, int] | None, built_for: tuple[int, int] | None = (12, 9)) -> Any:
+    """It sees a device where the driver is new enough, as Warp itself does."""
     return SimpleNamespace(
         config=SimpleNamespace(),
         init=lambda: None,
-        is_cuda_available=lambda: True,
-        get_cuda_driver_version=lambda: version,
+        is_cuda_available=lambda: bool(driver and built_for and driver >= (built_for[0], 0)),
+        get_cuda_driver_version=lambda: driver,
+        get_cuda_toolkit_version=lambda: built_for,
     )
 
 
@@ -50,6 +52,15 @@ def test_no_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_old_driver_is_named(driver: None) -> None:
     with pytest.raises(EmbodiedError, match=r"driver is for CUDA 12\.2, the engine 'warp' needs CUDA 12\.4 or newer"):
         choose_device(warp_with((12, 2)), "cuda")
+    with pytest.raises(EmbodiedError, match=r"driver is for CUDA 12\.8, the engine 'warp' needs CUDA 13\.0 or newer"):
+        choose_device(warp_with((12, 8), built_for=(13, 4)), "cuda")
+
+
+def test_a_driver_without_a_gpu_and_a_warp_without_cuda_are_named(driver: None) -> None:
+    with pytest.raises(EmbodiedError, match="no CUDA device: there is a driver, but no NVIDIA GPU"):
+        choose_device(warp_with(None), "cuda")
+    with pytest.raises(EmbodiedError, match="this build of Warp has no CUDA"):
+        choose_device(warp_with((13, 0), built_for=None), "cuda")
 
 
 def test_a_torch_without_cuda_is_named(driver: None, monkeypatch: pytest.MonkeyPatch) -> None:

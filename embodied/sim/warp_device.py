@@ -26,9 +26,9 @@ def choose_device(warp: Any, name: str) -> str:
     warp.init()
     if name != "cuda":
         return name
+    _check_driver(warp.get_cuda_driver_version(), warp.get_cuda_toolkit_version())
     if not warp.is_cuda_available():
         raise EmbodiedError(f"no CUDA device: there is a driver, but no NVIDIA GPU that it offers; {TRY_WITHOUT}")
-    _check_driver(warp.get_cuda_driver_version())
     _check_torch()
     return "cuda:0"
 
@@ -42,11 +42,18 @@ def has_driver() -> bool:
     return True
 
 
-def _check_driver(found: tuple[int, int] | None) -> None:
-    if found is None or found < LEAST_CUDA:
-        version = "an unknown version" if found is None else f"CUDA {found[0]}.{found[1]}"
-        wanted = f"CUDA {LEAST_CUDA[0]}.{LEAST_CUDA[1]}"
-        raise EmbodiedError(f"the NVIDIA driver is for {version}, the engine 'warp' needs {wanted} or newer: update it")
+def _check_driver(found: tuple[int, int] | None, built_for: tuple[int, int] | None) -> None:
+    """Before Warp is asked for devices: with a driver for an older CUDA than it is built for it sees none."""
+    if found is None:  # as where a driver lies without a GPU
+        return
+    if built_for is None:
+        raise EmbodiedError(f"this build of Warp has no CUDA: install warp-lang from PyPI; {TRY_WITHOUT}")
+    least = max(LEAST_CUDA, (built_for[0], 0))
+    if found < least:
+        raise EmbodiedError(
+            f"the NVIDIA driver is for CUDA {found[0]}.{found[1]}, the engine 'warp' needs CUDA {least[0]}.{least[1]} "
+            f"or newer: update it, or install a Warp that is built for CUDA {found[0]}"
+        )
 
 
 def _check_torch() -> None:
