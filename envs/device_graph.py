@@ -57,13 +57,14 @@ class StepGraph:
     def __call__(self, values: torch.Tensor) -> Tensors:
         """The function of `values`: tensors of the caller's own."""
         self._input.copy_(values)
-        if self._recorder is not None and self._warm and self._launch is None:
-            self._capture(self._recorder)
         if self._launch is not None:
             self._launch()
+        elif self._recorder is None:
+            self._outputs = self._work()
+        elif not self._warm:
+            self._outputs, self._warm = self._recorder.warm_up(self._work), True
         else:
-            self._outputs = self._recorder.warm_up(self._work) if self._recorder is not None else self._work()
-            self._warm = True
+            self._capture(self._recorder)
         return tuple(output.clone() for output in self._outputs)
 
     def _work(self) -> Tensors:
@@ -71,14 +72,20 @@ class StepGraph:
             return self._function(self._input)
 
     def _capture(self, recorder: Recorder) -> None:
+        """Records the work and launches it; where that fails it is only done, now and from then on."""
         self._constants.sealed = True
         try:
-            self._launch, self._outputs = recorder.capture(self._work)
-        except RuntimeError as error:  # nothing was done yet, and all can still be done
+            launch, outputs = recorder.capture(self._work)
+            launch()  # makes the graph ready, for which memory may lack
+        except Exception as error:  # nothing was done yet, and all can still be done; Warp raises its barest kind, too
             warnings.warn(f"no CUDA graph of the step, which is now slow: {error}", RuntimeWarning, stacklevel=3)
             self._recorder = None
+        else:
+            self._launch, self._outputs = launch, outputs
         finally:
             self._constants.sealed = False
+        if self._launch is None:
+            self._outputs = self._work()
 
 
 class CudaGraphs:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 import torch
 
 from embodied.benchmark.gpu import Effort, Speed, measure_speeds
-from embodied.benchmark.gpu_cameras import Pictures
+from embodied.benchmark.gpu_cameras import Pictures, measure_all_pictures
 from embodied.benchmark.gpu_page import GpuBook, gpu_page, read_book, speed_line, write_book
 from embodied.benchmark.statistics import Median
 from embodied.cli.main import main
@@ -107,3 +109,24 @@ def test_what_does_not_fit_is_left_out_and_the_rest_measured(monkeypatch: pytest
     found = list(measure_speeds([TOTE_TRANSFER], [1024, 8192, 4096], "cpu", refused.append, Effort()))
     assert [speed.num_worlds for speed in found] == [1024, 4096]
     assert refused == ["ToteTransfer, 8192 worlds: 8192 worlds need 8.2 GB of the GPU's memory"]
+
+
+def test_the_worlds_of_one_task_are_gone_before_pictures_are_taken_of_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    class InACircle:
+        def __init__(self) -> None:
+            self.itself = self
+
+    left: list[weakref.ref[InACircle]] = []
+
+    def measured(task: str, num: int, device: str, effort: Effort) -> Pictures:
+        assert not any(reference() for reference in left)
+        left.append(weakref.ref(InACircle()))
+        return PICTURES
+
+    monkeypatch.setattr("embodied.benchmark.gpu_cameras.measure_pictures", measured)
+    gc.disable()
+    try:
+        list(measure_all_pictures([TOTE_TRANSFER] * 2, 8, "cpu", lambda reason: None, Effort()))
+    finally:
+        gc.enable()
+    assert len(left) == 2

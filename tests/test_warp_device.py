@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +20,7 @@ from embodied.errors import EmbodiedError
 from embodied.sim import warp_device
 from embodied.sim.engine import FAULTS
 from embodied.sim.warp import Buffers, WarpEngine
-from embodied.sim.warp_device import check_memory, choose_device, naming_lack_of_memory
+from embodied.sim.warp_device import Streams, check_memory, choose_device, naming_lack_of_memory
 from tests.ground import TOTE_TRANSFER, started
 
 BOX = """<mujoco><option timestep="0.0025"/><worldbody><geom type="plane" size="1 1 0.1"/>
@@ -32,12 +32,14 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warp_device, "has_driver", lambda: True)
 
 
-def warp_with(version: tuple[int, int] | None) -> Any:
+def warp_with(driver: tuple[int, int] | None, built_for: tuple[int, int] | None = (12, 9)) -> Any:
+    """It sees a device where the driver is new enough, as Warp itself does."""
     return SimpleNamespace(
         config=SimpleNamespace(),
         init=lambda: None,
-        is_cuda_available=lambda: True,
-        get_cuda_driver_version=lambda: version,
+        is_cuda_available=lambda: bool(driver and built_for and driver >= (built_for[0], 0)),
+        get_cuda_driver_version=lambda: driver,
+        get_cuda_toolkit_version=lambda: built_for,
     )
 
 
@@ -50,6 +52,15 @@ def test_no_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_old_driver_is_named(driver: None) -> None:
     with pytest.raises(EmbodiedError, match=r"driver is for CUDA 12\.2, the engine 'warp' needs CUDA 12\.4 or newer"):
         choose_device(warp_with((12, 2)), "cuda")
+    with pytest.raises(EmbodiedError, match=r"driver is for CUDA 12\.8, the engine 'warp' needs CUDA 13\.0 or newer"):
+        choose_device(warp_with((12, 8), built_for=(13, 4)), "cuda")
+
+
+def test_a_driver_without_a_gpu_and_a_warp_without_cuda_are_named(driver: None) -> None:
+    with pytest.raises(EmbodiedError, match="no CUDA device: there is a driver, but no NVIDIA GPU"):
+        choose_device(warp_with(None), "cuda")
+    with pytest.raises(EmbodiedError, match="this build of Warp has no CUDA"):
+        choose_device(warp_with((13, 0), built_for=None), "cuda")
 
 
 def test_a_torch_without_cuda_is_named(driver: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,6 +77,25 @@ def test_a_torch_that_cannot_use_the_gpu_is_named(driver: None, monkeypatch: pyt
     monkeypatch.setattr(torch, "zeros", refused)
     with pytest.raises(EmbodiedError, match=r"cannot use the GPU that Warp sees: The NVIDIA driver .* 12040\)\.$"):
         choose_device(warp_with((12, 4)), "cuda")
+
+
+@dataclass(frozen=True)
+class TorchStream:
+    cuda_stream: int
+
+
+class StreamsOfWarp:
+    def stream_from_torch(self, stream: TorchStream) -> list[int]:
+        return [stream.cuda_stream]
+
+
+def test_a_stream_that_torch_gives_out_again_is_the_one_that_warp_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Warp forgets a stream as soon as any of its objects of it is thrown away, as with the worlds of before."""
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: TorchStream(7))
+    warp_ = StreamsOfWarp()
+    assert Streams(warp_, "cuda:0").current() is Streams(warp_, "cuda:0").current()
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: TorchStream(8))
+    assert Streams(warp_, "cuda:0").current() == [8]
 
 
 def test_too_little_memory_says_how_many_worlds_fit() -> None:

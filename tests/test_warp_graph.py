@@ -217,14 +217,26 @@ def test_a_step_is_warmed_up_then_captured_then_launched() -> None:
     assert [last.tolist() for _, last in shown] == [[1, 1], [2, 2], [3, 3], [4, 4]]
 
 
-def test_where_a_step_cannot_be_captured_it_goes_on_and_says_so() -> None:
-    class Failing(Notes):
-        def capture(self, work: Work) -> tuple[Callable[[], None], Tensors]:
-            raise RuntimeError("operation not permitted when stream is capturing")
+class NoCapture(Notes):
+    def capture(self, work: Work) -> tuple[Callable[[], None], Tensors]:
+        raise Exception("operation not permitted when stream is capturing")
 
-    graph = StepGraph(lambda values: (values + 1,), (2,), CPU, Failing())
+
+class NoLaunch(Notes):
+    def capture(self, work: Work) -> tuple[Callable[[], None], Tensors]:
+        def launch() -> None:
+            raise RuntimeError("Graph creation error: out of memory")
+
+        return launch, (torch.zeros(2),)
+
+
+@pytest.mark.parametrize(
+    ("recorder", "said"), [(NoCapture(), "operation not permitted"), (NoLaunch(), "Graph creation error")]
+)
+def test_where_a_step_cannot_be_captured_it_goes_on_and_says_so(recorder: Notes, said: str) -> None:
+    graph = StepGraph(lambda values: (values + 1,), (2,), CPU, recorder)
     graph(torch.zeros(2))
-    with pytest.warns(RuntimeWarning, match="slow: operation not permitted"):
+    with pytest.warns(RuntimeWarning, match=f"slow: {said}"):
         assert graph(torch.ones(2))[0].tolist() == [2, 2]
     assert not graph.captured
     assert graph(torch.zeros(2))[0].tolist() == [1, 1]

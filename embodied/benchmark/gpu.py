@@ -75,7 +75,7 @@ def measure_speeds(
     """Each task with its first robot in each number of worlds; `on_refusal` is told why one was left out."""
     for name in tasks:
         for num in num_envs:
-            _release(device)
+            release(device)
             try:
                 yield measure_speed(name, get_task(name).robots[0], num, device, effort)
             except EmbodiedError as error:
@@ -170,7 +170,7 @@ def _seconds(work: Callable[[torch.Tensor], object], given: Sequence[torch.Tenso
     return time.perf_counter() - begun
 
 
-def _release(device: str) -> None:
+def release(device: str) -> None:
     """The memory of worlds that are gone: they and their graph know each other, so only a collection frees them."""
     gc.collect()
     if device == "cuda" and torch.cuda.is_available():

@@ -7,6 +7,7 @@ import dataclasses
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from typing import Any
 
 from embodied.errors import EmbodiedError
@@ -25,9 +26,9 @@ def choose_device(warp: Any, name: str) -> str:
     warp.init()
     if name != "cuda":
         return name
+    _check_driver(warp.get_cuda_driver_version(), warp.get_cuda_toolkit_version())
     if not warp.is_cuda_available():
         raise EmbodiedError(f"no CUDA device: there is a driver, but no NVIDIA GPU that it offers; {TRY_WITHOUT}")
-    _check_driver(warp.get_cuda_driver_version())
     _check_torch()
     return "cuda:0"
 
@@ -41,11 +42,18 @@ def has_driver() -> bool:
     return True
 
 
-def _check_driver(found: tuple[int, int] | None) -> None:
-    if found is None or found < LEAST_CUDA:
-        version = "an unknown version" if found is None else f"CUDA {found[0]}.{found[1]}"
-        wanted = f"CUDA {LEAST_CUDA[0]}.{LEAST_CUDA[1]}"
-        raise EmbodiedError(f"the NVIDIA driver is for {version}, the engine 'warp' needs {wanted} or newer: update it")
+def _check_driver(found: tuple[int, int] | None, built_for: tuple[int, int] | None) -> None:
+    """Before Warp is asked for devices: with a driver for an older CUDA than it is built for it sees none."""
+    if found is None:  # as where a driver lies without a GPU
+        return
+    if built_for is None:
+        raise EmbodiedError(f"this build of Warp has no CUDA: install warp-lang from PyPI; {TRY_WITHOUT}")
+    least = max(LEAST_CUDA, (built_for[0], 0))
+    if found < least:
+        raise EmbodiedError(
+            f"the NVIDIA driver is for CUDA {found[0]}.{found[1]}, the engine 'warp' needs CUDA {least[0]}.{least[1]} "
+            f"or newer: update it, or install a Warp that is built for CUDA {found[0]}"
+        )
 
 
 def _check_torch() -> None:
@@ -68,16 +76,12 @@ class Streams:
 
     def __init__(self, warp: Any, device: str) -> None:
         self._warp, self._device = warp, device
-        self._known: dict[int, Any] = {}  # captures are known by Warp's stream object: one for each of torch's
 
     def current(self) -> Any:
         """Warp's stream that is torch's current one."""
         import torch
 
-        theirs = torch.cuda.current_stream(self._device)
-        if theirs.cuda_stream not in self._known:
-            self._known[theirs.cuda_stream] = self._warp.stream_from_torch(theirs)
-        return self._known[theirs.cuda_stream]
+        return _warps_stream(self._warp, torch.cuda.current_stream(self._device))
 
     def follow(self) -> AbstractContextManager[Any]:
         """Within it Warp works on the device, and where that is a GPU on torch's current stream."""
@@ -95,6 +99,15 @@ class Streams:
     def launch(self, graph: Any) -> None:
         """What was captured, on torch's current stream."""
         self._warp.capture_launch(graph, stream=self.current())
+
+
+@cache
+def _warps_stream(warp: Any, stream: Any) -> Any:
+    """Warp's one object of a stream of torch's: it knows captures by it, and forgets the stream when it is gone.
+
+    It is never gone, since torch gives the same 32 streams out again and again.
+    """
+    return warp.stream_from_torch(stream)
 
 
 def bytes_of(warp: Any, data: Any) -> int:

@@ -16,12 +16,12 @@ from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.policies.rl.config import LearnConfig
-from embodied.policies.rl.learn import Progress
 from embodied.policies.rl.run_folder import ActorInfo, check_same, save_actor, what_is_learned
 from embodied.policies.training.checkpoint import write_tensors
 from embodied.policies.vla.run_folder import CHECKPOINT, HISTORY, INFO
 
 if TYPE_CHECKING:
+    from embodied.policies.rl.learn import Progress
     from embodied.policies.rl.ppo import PpoTrainer
 
 ROW_EVERY_S = 5.0
