@@ -144,20 +144,28 @@ def demo_names(file: H5) -> list[str]:
 
 
 def read_header(file: H5) -> Header:
-    """What is said of all episodes of an open dataset."""
+    """What is said of all episodes of an open dataset. Raises DatasetError where that is damaged."""
     attrs = file["meta"].attrs
     planner_hz = float(attrs["planner_hz"]) if "planner_hz" in attrs else None
-    return Header(json.loads(attrs["metadata"]), str(attrs["policy"]), int(attrs["record_hz"]), planner_hz)
+    try:
+        return Header(json.loads(attrs["metadata"]), str(attrs["policy"]), int(attrs["record_hz"]), planner_hz)
+    except (KeyError, ValueError) as error:
+        raise DatasetError(f"{file.filename} is damaged: what it says of itself cannot be read ({error})") from error
 
 
 def read_meta(demo: H5) -> EpisodeMeta:
-    """What is said of one whole demo."""
+    """What is said of one whole demo. Raises DatasetError where that is damaged."""
     values: dict[str, Any] = {}
     for f in fields(EpisodeMeta):
         if f.name in demo.attrs:
             stored = demo.attrs[f.name]
             values[f.name] = stored.item() if isinstance(stored, np.generic) else stored
-    return EpisodeMeta(**{**values, "variation": json.loads(values["variation"])})
+    try:
+        return EpisodeMeta(**{**values, "variation": json.loads(values["variation"])})
+    except (KeyError, TypeError, ValueError) as error:
+        raise DatasetError(
+            f"{demo.file.filename} is damaged: {demo.name} lacks what is said of it ({error})"
+        ) from error
 
 
 def open_file(path: Path) -> H5:
@@ -190,8 +198,23 @@ def open_file(path: Path) -> H5:
     return file
 
 
+def may_be_dataset(path: Path) -> bool:
+    """Whether a file is a dataset of ours, of whatever version, or too damaged to tell."""
+    if not h5py.is_hdf5(path):
+        return False
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            return _is_ours(file)
+    except OSError:
+        return True
+
+
+def _is_ours(file: H5) -> bool:
+    return "meta" in file and "schema_version" in file["meta"].attrs and "data" in file
+
+
 def _check_version(file: H5, path: Path) -> None:
-    if "meta" not in file or "schema_version" not in file["meta"].attrs or "data" not in file:
+    if not _is_ours(file):
         raise DatasetError(f"{path} is an HDF5 file but not a dataset of ours (no /meta with schema_version); "
                            f"it holds {sorted(file)}")  # fmt: skip
     version = file["meta"].attrs["schema_version"]

@@ -32,7 +32,7 @@ ACTION_TOLERANCE = 1e-6  # rounding of a target at its limit; anything beyond is
 
 def parts_folder(path: Path) -> Path:
     """Where the episodes of a dataset lie while it is collected."""
-    return path.with_name(path.name + ".parts")
+    return path.parent / f"{path.name}.parts"
 
 
 def part_files(path: Path) -> list[Path]:

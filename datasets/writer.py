@@ -12,10 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, get_args
 
-import h5py
-
 from embodied.datasets.merge import common_header, join, require_same, scan
-from embodied.datasets.schema import DatasetError, Episode, Header
+from embodied.datasets.schema import DatasetError, Episode, Header, may_be_dataset
 from embodied.datasets.storage import part_files, parts_folder, replacing, write_episode
 
 Mode = Literal["new", "resume", "overwrite", "join"]
@@ -35,6 +33,8 @@ class EpisodeWriter:
     def __init__(self, path: Path, header: Header, mode: Mode = "new") -> None:
         if mode not in get_args(Mode):
             raise DatasetError(f"unknown mode {mode!r}; modes are {get_args(Mode)}")
+        if path.is_dir():
+            raise DatasetError(f"{path} is a folder; a dataset is one HDF5 file")
         self.path, self.header, self._mode = path, header, mode
         self._parts = parts_folder(path)
         {"new": self._begin, "overwrite": self._clear, "resume": self._continue, "join": self._take_part}[mode]()
@@ -91,8 +91,8 @@ class EpisodeWriter:
         self._parts.mkdir(parents=True)
 
     def _clear(self) -> None:
-        if self.path.exists() and not (self.path.is_file() and h5py.is_hdf5(self.path)):
-            raise DatasetError(f"{self.path} is not a dataset: it will not be overwritten")
+        if self.path.exists() and not may_be_dataset(self.path):
+            raise DatasetError(f"{self.path} is not a dataset of ours: it will not be overwritten")
         if self._parts.exists():
             shutil.rmtree(self._parts)
         self.path.unlink(missing_ok=True)

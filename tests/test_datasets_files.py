@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -138,10 +139,25 @@ def test_overwrite_begins_anew_but_only_over_datasets(path: Path) -> None:
     assert [meta.seed for meta in Dataset(path).episodes] == [3]
     notes = path.with_name("notes.txt")
     notes.write_text("mine")
-    for target in (notes, path.parent):
+    theirs = path.with_name("theirs.hdf5")
+    with hdf5(theirs, "w") as file:
+        file["data/demo_0/actions"] = np.zeros(3)
+    before = digest(theirs)
+    for target in (notes, theirs):
         with pytest.raises(DatasetError, match="will not be overwritten"):
             EpisodeWriter(target, header(), "overwrite")
-    assert notes.read_text() == "mine"
+    assert (notes.read_text(), digest(theirs)) == ("mine", before)
+    path.write_bytes(path.read_bytes()[:-1])  # too damaged to tell whose it was
+    with EpisodeWriter(path, header(), "overwrite") as episodes:
+        episodes.write(episode(4))
+    assert [meta.seed for meta in Dataset(path).episodes] == [4]
+
+
+@pytest.mark.parametrize("mode", ["new", "resume", "overwrite"])
+def test_a_folder_is_no_output(tmp_path: Path, mode: Literal["new", "resume", "overwrite"]) -> None:
+    for folder in (tmp_path, Path(".")):
+        with pytest.raises(DatasetError, match="is a folder; a dataset is one HDF5 file"):
+            EpisodeWriter(folder, header(), mode)
 
 
 def test_resume_goes_on_where_it_stopped(path: Path, tmp_path: Path) -> None:
@@ -276,6 +292,27 @@ def test_a_truncated_file_is_refused_wherever_it_is_cut(path: Path, tmp_path: Pa
         cut.write_bytes(whole[:size])
         with pytest.raises(DatasetError, match="truncated or damaged" if size >= 8 else "not an HDF5 file"):
             len(Dataset(cut))
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "value"),
+    [
+        ("meta", "metadata", None),
+        ("meta", "metadata", "{"),
+        ("meta", "record_hz", "ten"),
+        ("data/demo_3", "seed", None),
+        ("data/demo_3", "variation", None),
+        ("data/demo_3", "variation", "{"),
+    ],
+)
+def test_damage_is_named(path: Path, group: str, name: str, value: str | None) -> None:
+    with hdf5(path, "r+") as file:
+        del file[group].attrs[name]
+        if value is not None:
+            file[group].attrs[name] = value
+    dataset = Dataset(path)
+    with pytest.raises(DatasetError, match=f"{path} is damaged: "):
+        (dataset.header, dataset.episodes)  # noqa: B018
 
 
 def test_a_demo_that_is_not_whole_is_not_seen(path: Path) -> None:
