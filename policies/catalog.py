@@ -183,7 +183,10 @@ def _read_run(source: str) -> RunInfo | ActorInfo:
         runs = [str(path.parent) for path in Path("runs").glob(f"*/{INFO}")]
         raise unknown("policy", source, [*BUILT_IN, *runs])
     stored = read_json(Path(source))
-    return read_actor_info(stored) if stored.get("kind") == KIND else RunInfo.from_json(stored)
+    try:
+        return read_actor_info(stored) if stored.get("kind") == KIND else RunInfo.from_json(stored)
+    except (KeyError, TypeError, ValueError) as error:
+        raise EmbodiedError(f"{Path(source) / INFO} is damaged: {type(error).__name__} {error}") from error
 
 
 def _check_run(source: str, run: RunInfo | ActorInfo, worlds: Worlds) -> None:

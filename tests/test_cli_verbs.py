@@ -352,6 +352,22 @@ def test_a_run_of_something_else(
     assert not (tmp_path / "eval").exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "holds a list"),
+        ('{"schema_version": 0}', "has schema version 0"),
+        ('{"schema_version": 1}', "is damaged: KeyError 'spec'"),
+        ('{"schema_version": 1, "kind": "actor", "spec": []}', "is damaged: TypeError"),
+    ],
+)
+def test_a_damaged_run(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str) -> None:
+    (tmp_path / "policy.json").write_text(text)
+    error = refused(capsys, "eval", TASK, "--policy", tmp_path, "-o", tmp_path / "eval")
+    assert f"{tmp_path / 'policy.json'} {said}" in error
+
+
 @pytest.fixture
 def blank(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures for people cost seconds; other tests look at real ones."""

@@ -106,9 +106,11 @@ def read_json(path: Path) -> dict[str, Any]:
     if not file.is_file():
         raise EmbodiedError(f"{path} is not a run folder: no {INFO} in it. `embodied train` makes one.")
     try:
-        stored: dict[str, Any] = json.loads(file.read_text())
-    except json.JSONDecodeError as error:
+        stored: Any = json.loads(file.read_text())
+    except ValueError as error:  # covers JSON and UTF-8 errors
         raise EmbodiedError(f"{file} is not JSON: {error}") from error
+    if not isinstance(stored, dict):
+        raise EmbodiedError(f"{file} holds a {type(stored).__name__}, not what a run says of itself")
     if stored.get("schema_version") != SCHEMA_VERSION:
         raise EmbodiedError(
             f"{file} has schema version {stored.get('schema_version')}; this package reads {SCHEMA_VERSION}"
