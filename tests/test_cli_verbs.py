@@ -325,7 +325,8 @@ def test_train_says_that_a_collection_is_unfinished(tmp_path: Path, capsys: Any)
 
 def test_train_needs_pictures(plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     error = refused(capsys, "train", plain, "-o", tmp_path / "run", "--steps", 1, "--camera", "overview")
-    assert "no pictures of cameras ['overview']" in error
+    assert "no pictures of cameras ['overview'], but of []" in error
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

@@ -247,14 +247,27 @@ def test_train_by_trial_and_evaluate(tmp_path: Path, capsys: pytest.CaptureFixtu
     results = rollout(worlds, make_policy(str(run), worlds), [1, 2])
     assert [result.duration_s for result in results] == [1.0, 1.0]
     output = tmp_path / "eval"
-    command = ["eval", TOTE_TRANSFER, "--policy", str(run), "--episodes", "2", "--workers", "1", "-o", str(output)]
+    command = [
+        "eval",
+        TOTE_TRANSFER,
+        "--policy",
+        "hold",
+        str(run),
+        "--episodes",
+        "2",
+        "--workers",
+        "1",
+        "-o",
+        str(output),
+    ]
     capsys.readouterr()
     assert main.main(command) == 0
     told = capsys.readouterr()
     assert told.err.startswith(f"measured at stage reach and level L1, as {run} learned it")
     assert "reach   L1 reach  none" in told.out
+    assert "The reach policy succeeds in" in (output / "report.html").read_text()
     assert "L1, stage reach" in (output / "report.html").read_text()
-    condition = read_results(output / "results.json").cells[0].condition
+    condition = read_results(output / "results.json").cells[1].condition
     assert (condition.stage, condition.level) == ("reach", "L1")
     assert terms_of(["expert", str(run)], "", ["L3"]) == Terms("", ("L3",), "")
     assert terms_of(["expert", "random"], None, None) == Terms("", ("L2",), "")

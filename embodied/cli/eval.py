@@ -19,6 +19,7 @@ from embodied.cli.progress import stages
 from embodied.cli.terms import LEVEL, Terms, terms_of
 from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
+from embodied.policies.catalog import BUILT_IN
 from embodied.policies.mailbox import MAILBOX_MODES
 from embodied.rollout.shards import Stage, Workers
 
@@ -119,7 +120,9 @@ def report_of(
     """What the report shows."""
     summary = f"{get_task(args.task).summary.capitalize()}. {TRANSPORT}"
     films = footage.footage(results, footage.gentlest(results, trials), args.videos, workers, stage)
-    return Report(results, subject=views.subject_of(results, ""), summary=summary, exhibits=films)
+    trained = [name for name in policies_of(args) if name not in BUILT_IN]
+    subject = views.subject_of(results, next(iter(trained), ""))
+    return Report(results, subject=subject, summary=summary, exhibits=films)
 
 
 def as_json(folder: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def learn_from_datasets(args: argparse.Namespace) -> None:
         if name in task_names():
             raise EmbodiedError(f"{name} is a task: --algo learns one by trial; else name datasets, such as totes.hdf5")
     datasets = [Path(name) for name in args.source]
-    cameras = tuple(args.camera or recorded_cameras(datasets))  # what is no dataset shows before anything is made
+    cameras = chosen_cameras(datasets, args.camera or ())  # what is no dataset shows before anything is made
     require_distinct(datasets)
     tell_of_unfinished(datasets)
     claim_folder(args.output, run_files(), args.resume, args.overwrite)
@@ -119,12 +120,20 @@ def tell_of_unfinished(datasets: list[Path]) -> None:
             print(f"{path}: its collection is unfinished, {there}; {go_on}", file=sys.stderr)
 
 
-def recorded_cameras(datasets: list[Path]) -> list[str]:
-    """The cameras of the first dataset. Raises EmbodiedError for a path that is no dataset, and where it has none."""
-    cameras = []
+def chosen_cameras(datasets: list[Path], wanted: Sequence[str]) -> tuple[str, ...]:
+    """The wanted cameras, or all of the first dataset.
+
+    Raises EmbodiedError for a path that is no dataset, and for a dataset that has no pictures of theirs.
+    """
+    recorded = []
     for path in datasets:
         with Dataset(path) as dataset:
-            cameras.append(list(dataset.header.metadata["config"]["cameras"]))
-    if not cameras[0]:
+            recorded.append(list(dataset.header.metadata["config"]["cameras"]))
+    chosen = tuple(wanted or recorded[0])
+    if not chosen:
         raise EmbodiedError(f"{datasets[0]} has no pictures to learn from: collect it with cameras")
-    return cameras[0]
+    for path, there in zip(datasets, recorded, strict=True):
+        missing = [name for name in chosen if name not in there]
+        if missing:
+            raise EmbodiedError(f"{path} has no pictures of cameras {missing}, but of {there}: collect it with them")
+    return chosen
