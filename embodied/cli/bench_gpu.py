@@ -15,6 +15,7 @@ from embodied.benchmark.results_file import replace_text
 from embodied.envs.config import DEVICES
 from embodied.envs.registry import get_task, task_names
 from embodied.errors import EmbodiedError, unknown
+from embodied.sim.warp import usable_device
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,6 +55,7 @@ def _check(args: argparse.Namespace) -> None:
             raise EmbodiedError(f"{name} must be at least 1, not {min(values)}")
     if args.output is not None and args.output.suffix == ".json":
         raise EmbodiedError(f"{args.output} must not end in .json: the page is for people, its figures lie beside it")
+    usable_device(args.device)
 
 
 def _known(page: Path | None) -> GpuBook:
