@@ -6,12 +6,14 @@ import gc
 import json
 import weakref
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from embodied.benchmark.gpu import Effort, Speed, measure_speeds
+from embodied.benchmark.gpu import Effort, Speed, machine_facts, measure_speeds
 from embodied.benchmark.gpu_cameras import Pictures, measure_all_pictures
 from embodied.benchmark.gpu_page import GpuBook, gpu_page, read_book, speed_line, write_book
 from embodied.benchmark.statistics import Median
@@ -71,6 +73,22 @@ def test_the_page_in_docs_is_what_its_figures_say() -> None:
 def test_without_a_gpu_it_says_so_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "gpu", "--task", TOTE_TRANSFER]) == 2
     assert capsys.readouterr().err.startswith("error: no CUDA device")
+
+
+def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def missing(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("embodied.benchmark.gpu.version", missing)
+    monkeypatch.setattr("embodied.sim.warp.importlib", SimpleNamespace(import_module=missing))
+    assert main(["bench", "gpu", "--device", "cpu"]) == 2
+    assert "needs warp: pip install 'embodied-ground[gpu]'" in capsys.readouterr().err
+
+
+def test_a_page_tells_of_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warp.get_cuda_driver_version", lambda: (13, 0))
+    assert machine_facts("cuda")["driver"] == "for CUDA 13.0"
+    assert "driver" not in machine_facts("cpu")
 
 
 def test_bad_words_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ Both are timed in turns within one run, so that the ratio holds whatever else th
 from __future__ import annotations
 
 import gc
+import importlib
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -122,9 +123,13 @@ def device_name(device: torch.device) -> str:
 
 
 def machine_facts(device: str) -> dict[str, str | int]:
-    """The host, its driver, and the packages that do the work."""
-    facts = {**host_facts(), "python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-    return {**facts, "CUDA": str(torch.version.cuda)} if device == "cuda" else facts
+    """The host, the packages that do the work and, once Warp has found a GPU, torch's CUDA and the driver."""
+    versions = {name: version(name) for name in PACKAGES}
+    facts: dict[str, str | int] = {**host_facts(), "python": platform.python_version(), **versions}
+    if device == "cuda":
+        driver = importlib.import_module("warp").get_cuda_driver_version()
+        facts |= {"CUDA": str(torch.version.cuda), "driver": "for CUDA {}.{}".format(*driver)}
+    return facts
 
 
 def _targets(env: Any, actions: Sequence[torch.Tensor]) -> list[torch.Tensor]:

@@ -16,6 +16,7 @@ from embodied.cli.output import require_writable
 from embodied.envs.config import DEVICES
 from embodied.envs.registry import get_task, task_names
 from embodied.errors import EmbodiedError, unknown
+from embodied.sim.warp import usable_device
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,6 +59,7 @@ def _check(args: argparse.Namespace) -> None:
     require_writable(args.output)
     if args.output.suffix == ".json":
         raise EmbodiedError(f"{args.output} must not end in .json: the page is for people, its figures lie beside it")
+    usable_device(args.device)
 
 
 def _known(page: Path | None) -> GpuBook:
