@@ -151,6 +151,8 @@ def test_collect_refuses_resumes_and_overwrites(
         (("eval", TASK, "--policy", "expret"), "unknown policy 'expret'. Did you mean 'expert'? Available: expert"),
         (("eval", TASK, "--policy", "expert", "--level", "L0"), "unknown level 'L0'"),
         (("eval", TASK, "--policy", "expert", "--drop", 2), "drop is a probability"),
+        (("eval", TASK, "--policy", "expert", "--planner-hz", 0), "a rate must be above 0"),
+        (("eval", TASK, "--policy", "hold", "--videos", -1), "--videos must be at least 0"),
         (("eval", TASK, "--policy", "expert", "--delay-ms", -1), "must be finite and at least 0"),
         (("eval", TASK, "--policy", "."), "is not a run folder"),
         (("train", "nowhere.hdf5"), "no dataset at nowhere.hdf5"),
