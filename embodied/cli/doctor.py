@@ -99,7 +99,7 @@ def check_rendering() -> Check:
 
 def check_folder(folder: Path) -> Check:
     """Whether files can be made in `folder`, or in the nearest parent that exists."""
-    if reason := hindrance(folder):
+    if reason := "it is a file" if folder.is_file() else hindrance(folder):
         return Check("output", False, f"nothing can be written to {folder}: {reason}")
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     free_gb = shutil.disk_usage(existing).free / 1e9
