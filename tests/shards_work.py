@@ -1,5 +1,6 @@
 """Work for the tests of shards: what is sent to another process must be importable there."""
 
+import errno
 import os
 import signal
 import time
@@ -38,6 +39,8 @@ class FailAt:
             os._exit(3)
         if self.way == "refused":
             raise EmbodiedError("no such camera")
+        if self.way == "full":
+            raise OSError(errno.ENOSPC, "five lines of text")
         raise ZeroDivisionError("one over nothing")
 
 

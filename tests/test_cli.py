@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import json
 import os
@@ -82,6 +83,25 @@ def test_expected_error_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     verb_that(monkeypatch, run)
     assert main.main(["work"]) == 2
     assert capsys.readouterr().err == "error: no such thing\n"
+
+
+def test_a_full_disk_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """What the machine refuses is one line; a file that the code looks for in vain is a fault of its own."""
+    errors = [OSError(errno.ENOSPC, "five lines of text"), PermissionError(errno.EACCES, "", "/proc/x")]
+
+    def run(args: argparse.Namespace) -> int:
+        if errors:
+            raise errors.pop(0)
+        return len((tmp_path / "nothing").read_bytes())
+
+    verb_that(monkeypatch, run)
+    for said in ("No space left on device", "Permission denied: /proc/x"):
+        assert main.main(["work"]) == 2
+        assert capsys.readouterr().err == f"error: {said}. What was finished is kept.\n"
+    with pytest.raises(FileNotFoundError):
+        main.main(["work"])
 
 
 def test_unexpected_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

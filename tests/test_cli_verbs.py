@@ -151,9 +151,13 @@ def test_collect_refuses_resumes_and_overwrites(
         (("eval", TASK, "--policy", "expret"), "unknown policy 'expret'. Did you mean 'expert'? Available: expert"),
         (("eval", TASK, "--policy", "expert", "--level", "L0"), "unknown level 'L0'"),
         (("eval", TASK, "--policy", "expert", "--drop", 2), "drop is a probability"),
+        (("eval", TASK, "--policy", "expert", "--planner-hz", 0), "a rate must be above 0"),
+        (("eval", TASK, "--policy", "hold", "--videos", -1), "--videos must be at least 0"),
         (("eval", TASK, "--policy", "expert", "--delay-ms", -1), "must be finite and at least 0"),
         (("eval", TASK, "--policy", "."), "is not a run folder"),
         (("train", "nowhere.hdf5"), "no dataset at nowhere.hdf5"),
+        (("train", "a.hdf5", "--level", "L2", "--num-envs", 2), "only with --algo: --level, --num-envs ("),
+        (("train", "a.hdf5", "--engine", "warp"), "only with --algo: --engine ("),
         (("train", "."), "is a folder; a dataset is one HDF5 file"),
     ],
 )
@@ -298,6 +302,19 @@ def test_train_refuses_and_resumes(trained: Path, pictures: Path, capsys: pytest
     assert embodied(*words, "--resume", "--json") == 0  # it is finished
     assert json.loads(capsys.readouterr().out)["step"] == 2
     assert (trained / "policy.safetensors").read_bytes() == weights
+    assert embodied(*words, "--resume") == 0
+    assert f"{trained} is finished: left as it is" in capsys.readouterr().err
+
+
+def test_train_resumes_only_what_it_began(
+    trained: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other.hdf5").write_bytes(pictures.read_bytes())
+    said = refused(capsys, "train", tmp_path / "other.hdf5", "-o", trained, "--steps", 2, "--resume")
+    assert "was trained with datasets pictures.hdf5, not other.hdf5" in said
+    (tmp_path / "policy.json").write_text('{"schema_version": 1, "kind": "actor"}')
+    said = refused(capsys, "train", pictures, "-o", tmp_path, "--steps", 2, "--resume")
+    assert f"{tmp_path} was not trained on datasets" in said
 
 
 def test_train_refuses_the_same_episodes_twice(pictures: Path, tmp_path: Path, capsys: Any) -> None:

@@ -79,6 +79,7 @@ def test_no_seeds_is_no_work(two: Workers) -> None:
         ("killed", EmbodiedError, r"seeds 9 to 21 died \(SIGKILL; if memory ran out"),
         ("exit", EmbodiedError, r"seeds 9 to 21 died \(exit status 3\)"),
         ("refused", EmbodiedError, "^no such camera$"),
+        ("full", EmbodiedError, "^No space left on device$"),
         ("bug", RuntimeError, r"(?s)seeds 9 to 21 failed.*Traceback.*in _fail.*one over nothing"),
     ],
 )

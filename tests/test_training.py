@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from embodied.policies.training import joint
+from embodied.policies.training.checkpoint import write_json, write_tensors
 from embodied.policies.training.joint import TrainConfig, _Trainer
 from embodied.policies.training.samples import Samples
 from embodied.policies.vla.network import DualSystemNet, NetConfig
@@ -92,6 +94,21 @@ def test_training_goes_on_where_it_was_cut(tmp_path: Path) -> None:
     assert resumed.step == CONFIG.max_steps
     folder.save(resumed.net, info, resumed.history, None)
     assert not folder.has_checkpoint()
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_json(tmp_path / "run.json", [1])
+
+    def full(self: Path, content: bytes) -> None:
+        self.touch()
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    for write, name in ((write_json, "run.json"), (write_tensors, "net.safetensors")):
+        with pytest.raises(OSError, match="no space"):
+            write(tmp_path / name, {})  # type: ignore[operator]
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+    assert (tmp_path / "run.json").read_text() == "[\n 1\n]"
 
 
 def test_skills_that_look_are_drawn_more_often() -> None:

@@ -35,7 +35,7 @@ class Timing:
     def dual(self, own_hz: float) -> DualSystemConfig:
         """The same as a dual system takes it."""
         latency = PlanLatency(compute=Constant(self.compute_ms), downlink=Constant(self.transport_ms))
-        hz = self.planner_hz or own_hz
+        hz = own_hz if self.planner_hz is None else self.planner_hz
         return DualSystemConfig(planner_hz=hz, latency=latency, drop=self.drop, mailbox=self.mailbox)
 
 

@@ -19,6 +19,7 @@ from embodied.cli.progress import stages
 from embodied.cli.terms import LEVEL, Terms, terms_of
 from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
+from embodied.errors import EmbodiedError
 from embodied.policies.catalog import BUILT_IN
 from embodied.policies.mailbox import MAILBOX_MODES
 from embodied.rollout.shards import Stage, Workers
@@ -88,8 +89,10 @@ def policies_of(args: argparse.Namespace) -> list[str]:
 
 
 def trials_of(args: argparse.Namespace, terms: Terms) -> list[Trial]:
-    """The cells asked for."""
+    """The cells asked for. Raises EmbodiedError for what does not exist."""
     seeds = arguments.seeds(args)
+    if args.videos < 0:
+        raise EmbodiedError(f"--videos must be at least 0, not {args.videos}")
     timings = [
         Timing(args.planner_hz, delay_ms, args.compute_ms, drop, args.mailbox)
         for drop, delay_ms in product(dict.fromkeys(args.drop), dict.fromkeys(args.delay_ms))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from embodied import __version__
 from embodied.errors import EmbodiedError, unknown
+from embodied.machine import refusal
 
 VERBS = {
     "doctor": "check this machine: versions, CPU, GPU, rendering, where files go",
@@ -71,6 +72,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not _reader_is_gone():
             raise
         return 1
+    except OSError as error:
+        if not (reason := refusal(error)):
+            raise
+        print(f"error: {reason}. What was finished is kept.", file=sys.stderr)
+        return 2
     except (AttributeError, ImportError, RuntimeError) as error:
         setting = os.environ.get("MUJOCO_GL")
         if not setting or "mujoco" in sys.modules:

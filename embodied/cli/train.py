@@ -51,21 +51,29 @@ def run(args: argparse.Namespace) -> int:
 
 def learn_from_datasets(args: argparse.Namespace) -> None:
     """Imitation. Ctrl-C leaves what can be gone on with."""
-    if args.base or args.video or args.stage or args.engine != "cpu":
-        raise EmbodiedError("--base, --video, --stage and --engine go with --algo")
-    for name in args.source:
-        if name in task_names():
-            raise EmbodiedError(f"{name} is a task: --algo learns one by trial; else name datasets, such as totes.hdf5")
+    _refuse_what_goes_with_algo(args)
     datasets = [Path(name) for name in args.source]
     cameras = chosen_cameras(datasets, args.camera or ())  # what is no dataset shows before anything is made
     require_distinct(datasets)
     tell_of_unfinished(datasets)
-    claim_folder(args.output, run_files(), args.resume, args.overwrite)
     lesson = Lesson(tuple(datasets), cameras, args.minutes, args.steps, args.seed)
+    if args.resume:
+        check_same(lesson, args.output)
+    claim_folder(args.output, run_files(), args.resume, args.overwrite)
     try:
         learn(lesson, args.output, args.resume, args.json)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(arguments.resume_hint(args.words)) from None
+
+
+def _refuse_what_goes_with_algo(args: argparse.Namespace) -> None:
+    for name in args.source:
+        if name in task_names():
+            raise EmbodiedError(f"{name} is a task: --algo learns one by trial; else name datasets, such as totes.hdf5")
+    told = [name for name in ("base", "demos", "level", "num_envs", "robot", "stage", "video") if getattr(args, name)]
+    if told or args.engine != "cpu":
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in told or ["engine"])
+        raise EmbodiedError(f"only with --algo: {names} (datasets say by themselves what was recorded)")
 
 
 @dataclass(frozen=True)
@@ -85,10 +93,29 @@ def learn(lesson: Lesson, run: Path, resume: bool, quiet: bool) -> None:
     from embodied.policies.vla.run_folder import INFO, RunFolder
 
     if resume and (run / INFO).exists() and not RunFolder(run).has_checkpoint():
+        if not quiet:
+            print(f"{run} is finished: left as it is", file=sys.stderr)
         return
     config = TrainConfig(minutes=lesson.minutes, seed=lesson.seed, cameras=lesson.cameras, max_steps=lesson.steps)
     with TrainingProgress(quiet) as progress:
         train(lesson.datasets, run, config, progress, resume)
+
+
+def check_same(lesson: Lesson, run: Path) -> None:
+    """Raises EmbodiedError where a run folder is of another training than this lesson."""
+    from embodied.policies.vla.run_folder import INFO, read_json
+
+    if not (run / INFO).exists():
+        return
+    stored = read_json(run)
+    if "datasets" not in stored:
+        raise EmbodiedError(f"{run} was not trained on datasets: choose another name after -o")
+    for what, before, now in (
+        ("datasets", [Path(name).name for name in stored["datasets"]], [path.name for path in lesson.datasets]),
+        ("cameras", stored["net"]["cameras"], list(lesson.cameras)),
+    ):
+        if before != now:
+            raise EmbodiedError(f"{run} was trained with {what} {', '.join(before)}, not {', '.join(now)}")
 
 
 def run_files() -> tuple[str, ...]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Learner = Callable[[LearnConfig, Path, Progress, bool], None]
 
 ALGORITHMS = ("sac", "td3", "ppo")
+LEVEL = "L1"
 NUM_ENVS = {"cpu": 16, "warp": 4096}
 DEMONSTRATIONS = 64
 VIDEO, FILMED = "policy.mp4", 4  # episodes
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     trial.add_argument("--algo", choices=ALGORITHMS, help="of Stable-Baselines3; with --engine warp of rsl_rl")
     trial.add_argument("--stage", default="", help="of the task, e.g. reach (default: the whole task)")
     trial.add_argument("--robot", help="default: the task's first")
-    trial.add_argument("--level", default="L1", help="how much varies: L1 to L4 (default: L1)")
+    trial.add_argument("--level", help=f"how much varies: L1 to L4 (default: {LEVEL})")
     trial.add_argument("--engine", choices=ENGINES, default="cpu", help="warp: on a GPU, by ppo (default: cpu)")
     trial.add_argument("--device", choices=DEVICES, default="cuda", help="of the engine warp (default: cuda)")
     trial.add_argument("--num-envs", type=int, help="worlds at once (default: 16, or 4096 on the engine warp)")
@@ -73,7 +74,7 @@ def config_of(args: argparse.Namespace) -> LearnConfig:
         args.robot,
         args.algo,
         args.stage,
-        args.level,
+        args.level or LEVEL,
         args.minutes,
         args.steps,
         num_envs=NUM_ENVS[args.engine] if args.num_envs is None else args.num_envs,

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from embodied.errors import EmbodiedError
+from embodied.machine import refusal
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 STOP_WAIT_S = 5.0
@@ -166,8 +167,9 @@ def _do(pipe: Connection) -> tuple[str, Any]:
         raise
     except EmbodiedError as error:
         return "refused", str(error)
-    except Exception:
-        return "failed", traceback.format_exc()
+    except Exception as error:
+        reason = refusal(error) if isinstance(error, OSError) else ""
+        return ("refused", reason) if reason else ("failed", traceback.format_exc())
 
 
 def _named(part: Sequence[int]) -> str:

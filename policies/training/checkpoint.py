@@ -14,17 +14,22 @@ from torch import Tensor
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """As safetensors, wherever the tensors are."""
-    temporary = path.with_name(f".{path.name}.tmp")
     content = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    temporary.write_bytes(save(content))  # `save_file` would let its owner alone read it
-    os.replace(temporary, path)
+    _replace(path, save(content))  # `save_file` would let its owner alone read it
 
 
 def write_json(path: Path, value: Any) -> None:
     """Raises ValueError for numbers that are not finite."""
+    _replace(path, json.dumps(value, indent=1, allow_nan=False).encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(value, indent=1, allow_nan=False), encoding="utf-8")
-    os.replace(temporary, path)
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def optimizer_tensors(stored: Mapping[str, Any]) -> dict[str, Tensor]:
