@@ -17,8 +17,11 @@ from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
 from embodied.policies.catalog import make_policy, planner_hz, policy_spec
 from embodied.policies.rl.actor import Actor, ActorConfig, ActorPolicy
+from embodied.policies.rl.config import ALGORITHMS, FROM_MEMORY, LearnConfig
+from embodied.policies.rl.learn import _learner, corrected_worlds
 from embodied.policies.rl.residual import Residual, ResidualPolicy, corrected, corrections_hz
 from embodied.policies.rl.trial_worlds import Base, TrialWorlds
+from embodied.policies.rl.vectors import StateVectors
 from embodied.rollout.rollout import rollout
 from tests.ground import TOTE_TRANSFER, config
 
@@ -118,9 +121,37 @@ def test_the_learner_sees_what_the_base_wants() -> None:
     assert trial.spec == replace(policy_spec("expert", TOTE_TRANSFER), privileged=True)
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_correction_begins_as_none(algorithm: str) -> None:
+    settings = {"algorithm": algorithm, "num_envs": 2, "stage": "reach", "base": "expert", "level": "L1"}
+    found = LearnConfig(TOTE_TRANSFER, **settings, demonstrations=1 if algorithm in FROM_MEMORY else 0)
+    trial = corrected_worlds(found)
+    vectors = StateVectors(trial, trial.worlds.config.goal_progress)
+    learner = _learner(found, vectors, trial.worlds)
+    shown = vectors.reset()
+    assert not learner.predict(shown, deterministic=True)[0].any()
+    if algorithm in FROM_MEMORY:
+        prior = learner.replay_buffer.prior
+        assert not prior.actions[: prior.pos].any()
+        assert prior.dones[: prior.pos].any()
+
+
+def test_a_base_is_corrected_with_plans_as_late_as_told() -> None:
+    ages = []
+    for delay_ms in (0.0, 200.0):
+        found = LearnConfig(TOTE_TRANSFER, num_envs=1, base="expert", level="L1", delay_ms=delay_ms)
+        trial = corrected_worlds(found)
+        trial.reset()
+        for _ in range(20):
+            trial.step(np.zeros((1, trial.action_space.shape[0]), np.float32))
+        ages.append(trial.base.policy.mean_plan_age_s(0))
+    assert ages[1] - ages[0] == pytest.approx(0.2, abs=0.02)
+
+
 def test_train_a_correction_and_evaluate_it(tmp_path: Path) -> None:
     run, twice = tmp_path / "run", tmp_path / "twice"
     words = ["train", TOTE_TRANSFER, "--algo", "sac", "--stage", "reach", "--num-envs", "2", "--steps", "40", "--json"]
+    words += ["--demos", "1"]
     assert main.main([*words, "--base", "expert", "--residual", "0.1", "-o", str(run)]) == 0
     assert planner_hz(str(run)) == planner_hz("expert")
     assert main.main([*words, "--base", str(run), "-o", str(twice)]) == 0
@@ -143,7 +174,9 @@ def test_train_a_correction_and_evaluate_it(tmp_path: Path) -> None:
     [
         (["--algo", "sac", "--base", "exprt"], "Did you mean 'expert'"),
         (["--algo", "sac", "--base", "expert", "--residual", "0"], "above 0 and at most 1"),
-        (["--algo", "sac", "--base", "expert", "--demos", "3"], "without a base"),
+        (["--algo", "ppo", "--base", "expert", "--demos", "3"], "ppo does not"),
+        (["--algo", "sac", "--delay-ms", "100"], "of the plans of a base"),
+        (["--algo", "sac", "--base", "expert", "--delay-ms", "-1"], "at least 0"),
         (["--algo", "ppo", "--engine", "warp", "--base", "expert"], "leave out the engine"),
     ],
 )

@@ -70,7 +70,11 @@ def _refuse_what_goes_with_algo(args: argparse.Namespace) -> None:
     for name in args.source:
         if name in task_names():
             raise EmbodiedError(f"{name} is a task: --algo learns one by trial; else name datasets, such as totes.hdf5")
-    told = [name for name in ("base", "demos", "level", "num_envs", "robot", "stage", "video") if getattr(args, name)]
+    told = [
+        name
+        for name in ("base", "delay_ms", "demos", "level", "num_envs", "robot", "stage", "video")
+        if getattr(args, name)
+    ]
     if told or args.engine != "cpu":
         names = ", ".join(f"--{name.replace('_', '-')}" for name in told or ["engine"])
         raise EmbodiedError(f"only with --algo: {names} (datasets say by themselves what was recorded)")

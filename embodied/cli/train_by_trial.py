@@ -45,11 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--demos",
         type=int,
         metavar="N",
-        help=f"so many episodes of the expert's are half of what sac and td3 learn from (default: {DEMONSTRATIONS}; 0: "
-        "from trial alone)",
+        help="half of what sac and td3 learn from are so many episodes of the expert's, or of the base's alone "
+        f"(default: {DEMONSTRATIONS}; 0: from trial alone)",
     )
     trial.add_argument("--base", metavar="POLICY", help="correct this policy: expert, or a run folder")
     trial.add_argument("--residual", type=float, default=0.2, metavar="S", help="largest correction (default: 0.2)")
+    trial.add_argument(
+        "--delay-ms", type=float, default=0.0, metavar="MS", help="the base's plans are late by so much (default: 0)"
+    )
     trial.add_argument("--video", action="store_true", help=f"film what was learned: {VIDEO} in the folder")
 
 
@@ -68,7 +71,7 @@ def config_of(args: argparse.Namespace) -> LearnConfig:
 
     if len(args.source) != 1:
         raise EmbodiedError(f"--algo learns one task: give one task's name, not {' '.join(args.source)}")
-    demonstrated = args.algo in FROM_MEMORY and not args.base and args.engine == "cpu"
+    demonstrated = args.algo in FROM_MEMORY and args.engine == "cpu"
     return LearnConfig(
         args.source[0],
         args.robot,
@@ -84,6 +87,7 @@ def config_of(args: argparse.Namespace) -> LearnConfig:
         demonstrations=(DEMONSTRATIONS if demonstrated else 0) if args.demos is None else args.demos,
         base=args.base or "",
         residual=args.residual,
+        delay_ms=args.delay_ms,
     )
 
 

@@ -33,9 +33,10 @@ class LearnConfig:
     stop_at: float = 0.98  # share of the last episodes that succeeded, at which it is learned
     engine: str = "cpu"
     device: str = "cuda"  # of the engine "warp"
-    demonstrations: int = 0  # episodes of the expert's that are seen again beside its own
+    demonstrations: int = 0  # episodes of the expert's, or of the base's alone, that are seen again beside its own
     base: str = ""  # a policy that is corrected, as the catalog knows it
     residual: float = 0.2  # the largest correction
+    delay_ms: float = 0.0  # by which the base's plans are late
 
     def __post_init__(self) -> None:
         if self.algorithm not in ALGORITHMS:
@@ -48,8 +49,12 @@ class LearnConfig:
             raise EmbodiedError(f"the engine 'warp' learns by ppo so far; {self.algorithm} learns on the engine 'cpu'")
         if self.engine == "warp" and self.base:
             raise EmbodiedError("a policy is corrected on the engine 'cpu' so far: leave out the engine 'warp'")
-        if self.demonstrations and (self.algorithm not in FROM_MEMORY or self.base):
-            raise EmbodiedError(f"{' and '.join(FROM_MEMORY)} learn from demonstrations, and without a base")
+        if self.demonstrations and self.algorithm not in FROM_MEMORY:
+            raise EmbodiedError(f"{' and '.join(FROM_MEMORY)} learn from demonstrations; {self.algorithm} does not")
+        if self.delay_ms and not self.base:
+            raise EmbodiedError("delay_ms is of the plans of a base: what learns by trial alone has none")
+        if not 0 <= self.delay_ms < float("inf"):
+            raise EmbodiedError(f"delay_ms must be at least 0, not {self.delay_ms:g}")
         if not 0 < self.residual <= 1:
             raise EmbodiedError(f"the residual must be above 0 and at most 1, not {self.residual}")
 

@@ -38,6 +38,11 @@ def teacher_of(worlds: Worlds) -> Teacher:
     return act
 
 
+def uncorrected(vectors: VecEnv) -> Teacher:
+    """A base that is left alone."""
+    return lambda: np.zeros((vectors.num_envs, *(vectors.action_space.shape or ())), np.float32)
+
+
 class MixedReplay(NStepReplayBuffer):
     """One's own experience; half of each batch comes from `prior`, where there is one."""
 

@@ -22,9 +22,11 @@ from embodied.core import PolicySpec
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.policies.catalog import env_config, make_policy, planner_hz, policy_spec
+from embodied.policies.dual_system import DualSystemConfig
+from embodied.policies.latency import Constant, PlanLatency
 from embodied.policies.rl.actor import Actor, ActorConfig
 from embodied.policies.rl.config import LearnConfig
-from embodied.policies.rl.demonstrations import MixedReplay, demonstrate, teacher_of
+from embodied.policies.rl.demonstrations import MixedReplay, Teacher, demonstrate, teacher_of, uncorrected
 from embodied.policies.rl.residual import Residual, corrections_hz
 from embodied.policies.rl.run_folder import check_same, save_learned, what_is_learned
 from embodied.policies.rl.sb3_checkpoint import learner_tensors, restore_learner
@@ -168,15 +170,29 @@ def learn(config: LearnConfig, run: Path, report: Progress, resume: bool = False
 
 
 def _learner(config: LearnConfig, vectors: StateVectors, worlds: Worlds) -> Any:
-    """The algorithm before its first step, with the expert's episodes in its memory where it is to have them."""
-    teacher = teacher_of(worlds) if config.demonstrations else None
+    """The algorithm before its first step, with others' episodes in its memory where it is to have them."""
+    teacher: Teacher | None = None
+    if config.demonstrations:
+        teacher = uncorrected(vectors) if config.base else teacher_of(worlds)
     vectors.measure_scale(config.seed, teacher)
     algorithm = _algorithm(config, vectors)
+    if config.base:
+        correct_nothing(algorithm)
     if teacher is not None:
         memory = algorithm.replay_buffer
         memory.prior = demonstrate(vectors, teacher, memory, config.demonstrations)
     algorithm.set_logger(Logger(folder=None, output_formats=[]))  # its own would leave a folder in /tmp
     return algorithm
+
+
+def correct_nothing(algorithm: Any) -> None:
+    """Makes the actor's first actions 0, so that a base is no worse at first than it was."""
+    actor = algorithm.policy.action_net if isinstance(algorithm, PPO) else algorithm.policy.actor.mu
+    last = [layer for layer in actor.modules() if isinstance(layer, torch.nn.Linear)][-1]
+    torch.nn.init.zeros_(last.weight)
+    torch.nn.init.zeros_(last.bias)
+    if isinstance(algorithm, TD3):
+        algorithm.policy.actor_target.load_state_dict(algorithm.policy.actor.state_dict())
 
 
 def own_worlds(config: LearnConfig) -> Worlds:
@@ -196,7 +212,9 @@ def corrected_worlds(config: LearnConfig) -> TrialWorlds:
         config.num_envs,
     )
     residual = Residual(config.base, config.residual, corrections_hz(spec.control_hz), planner_hz(config.base))
-    return TrialWorlds(worlds, Base(make_policy(config.base, worlds), residual), config.seed)
+    latency = PlanLatency(downlink=Constant(config.delay_ms))
+    dual = DualSystemConfig(residual.planner_hz, latency) if residual.planner_hz else None
+    return TrialWorlds(worlds, Base(make_policy(config.base, worlds, dual), residual), config.seed)
 
 
 def _algorithm(config: LearnConfig, vectors: StateVectors) -> Any:

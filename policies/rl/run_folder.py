@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 KIND = "actor"
 SAME = (
     *("task", "robot", "algorithm", "stage", "level", "num_envs", "seed", "engine"),
-    *("demonstrations", "base", "residual"),
+    *("demonstrations", "base", "residual", "delay_ms"),
 )  # in a run that is gone on with
 FILES = (
     *(WEIGHTS, INFO, HISTORY, CHECKPOINT),
