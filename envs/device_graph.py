@@ -57,11 +57,9 @@ class StepGraph:
     def __call__(self, values: torch.Tensor) -> Tensors:
         """The function of `values`: tensors of the caller's own."""
         self._input.copy_(values)
-        if self._recorder is not None and self._warm and self._launch is None:
-            self._capture(self._recorder)
         if self._launch is not None:
             self._launch()
-        else:
+        elif self._recorder is None or not self._warm or not self._captured_by(self._recorder):
             self._outputs = self._recorder.warm_up(self._work) if self._recorder is not None else self._work()
             self._warm = True
         return tuple(output.clone() for output in self._outputs)
@@ -70,15 +68,20 @@ class StepGraph:
         with self._constants, self._device:
             return self._function(self._input)
 
-    def _capture(self, recorder: Recorder) -> None:
+    def _captured_by(self, recorder: Recorder) -> bool:
+        """Captures and launches for the first time, which is when the graph is built; False where either fails."""
         self._constants.sealed = True
         try:
-            self._launch, self._outputs = recorder.capture(self._work)
-        except RuntimeError as error:  # nothing was done yet, and all can still be done
+            launch, outputs = recorder.capture(self._work)
+            launch()
+        except Exception as error:  # Warp's base class; nothing was done yet, and all can still be done
             warnings.warn(f"no CUDA graph of the step, which is now slow: {error}", RuntimeWarning, stacklevel=3)
             self._recorder = None
+            return False
         finally:
             self._constants.sealed = False
+        self._launch, self._outputs = launch, outputs
+        return True
 
 
 class CudaGraphs:

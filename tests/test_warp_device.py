@@ -20,7 +20,7 @@ from embodied.errors import EmbodiedError
 from embodied.sim import warp_device
 from embodied.sim.engine import FAULTS
 from embodied.sim.warp import Buffers, WarpEngine
-from embodied.sim.warp_device import check_memory, choose_device, naming_lack_of_memory
+from embodied.sim.warp_device import Streams, check_memory, choose_device, naming_lack_of_memory
 from tests.ground import TOTE_TRANSFER, started
 
 BOX = """<mujoco><option timestep="0.0025"/><worldbody><geom type="plane" size="1 1 0.1"/>
@@ -66,6 +66,20 @@ def test_a_torch_that_cannot_use_the_gpu_is_named(driver: None, monkeypatch: pyt
     monkeypatch.setattr(torch, "zeros", refused)
     with pytest.raises(EmbodiedError, match=r"cannot use the GPU that Warp sees: The NVIDIA driver .* 12040\)\.$"):
         choose_device(warp_with((12, 4)), "cuda")
+
+
+def test_a_capture_is_of_torchs_stream_and_bears_what_is_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: SimpleNamespace(cuda_stream=7))
+    seen: list[dict[str, Any]] = []
+    fake = SimpleNamespace(
+        CaptureMode=warp.CaptureMode,
+        stream_from_torch=lambda stream: [stream.cuda_stream],
+        ScopedCapture=lambda **arguments: seen.append(arguments),
+    )
+    streams = Streams(fake, "cuda:0")
+    streams.capture()
+    assert seen == [{"stream": [7], "capture_mode": warp.CaptureMode.RELAXED}]
+    assert seen[0]["stream"] is streams.current()  # Warp knows a capture by the object
 
 
 def test_too_little_memory_says_how_many_worlds_fit() -> None:

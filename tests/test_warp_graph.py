@@ -218,16 +218,25 @@ def test_a_step_is_warmed_up_then_captured_then_launched() -> None:
 
 
 def test_where_a_step_cannot_be_captured_it_goes_on_and_says_so() -> None:
-    class Failing(Notes):
-        def capture(self, work: Work) -> tuple[Callable[[], None], Tensors]:
-            raise RuntimeError("operation not permitted when stream is capturing")
+    def fail() -> None:
+        raise RuntimeError("operation not permitted when stream is capturing")
 
-    graph = StepGraph(lambda values: (values + 1,), (2,), CPU, Failing())
-    graph(torch.zeros(2))
-    with pytest.warns(RuntimeWarning, match="slow: operation not permitted"):
-        assert graph(torch.ones(2))[0].tolist() == [2, 2]
-    assert not graph.captured
-    assert graph(torch.zeros(2))[0].tolist() == [1, 1]
+    class Unrecordable(Notes):
+        def capture(self, work: Work) -> tuple[Callable[[], None], Tensors]:
+            fail()
+            return super().capture(work)
+
+    class Unbuildable(Notes):  # Warp builds a graph when it is first launched
+        def capture(self, work: Work) -> tuple[Callable[[], None], Tensors]:
+            return fail, super().capture(work)[1]
+
+    for recorder in (Unrecordable(), Unbuildable()):
+        graph = StepGraph(lambda values: (values + 1,), (2,), CPU, recorder)
+        graph(torch.zeros(2))
+        with pytest.warns(RuntimeWarning, match="slow: operation not permitted"):
+            assert graph(torch.ones(2))[0].tolist() == [2, 2]
+        assert not graph.captured
+        assert graph(torch.zeros(2))[0].tolist() == [1, 1]
 
 
 @cuda
