@@ -75,7 +75,7 @@ def measure_speeds(
     """Each task with its first robot in each number of worlds; `on_refusal` is told why one was left out."""
     for name in tasks:
         for num in num_envs:
-            _release(device)
+            release(device)
             try:
                 yield measure_speed(name, get_task(name).robots[0], num, device, effort)
             except EmbodiedError as error:
@@ -170,10 +170,14 @@ def _seconds(work: Callable[[torch.Tensor], object], given: Sequence[torch.Tenso
     return time.perf_counter() - begun
 
 
-def _release(device: str) -> None:
-    """The memory of worlds that are gone: they and their graph know each other, so only a collection frees them."""
+def release(device: str) -> None:
+    """The memory of worlds that are gone: they and their graph know each other, so only a collection frees them.
+
+    Warp gives back what it freed when the device is waited for.
+    """
     gc.collect()
     if device == "cuda" and torch.cuda.is_available():
+        torch.cuda.synchronize()
         torch.cuda.empty_cache()
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from embodied.benchmark.gpu import Effort, device_name, median_of, settle
+from embodied.benchmark.gpu import Effort, device_name, median_of, release, settle
 from embodied.benchmark.statistics import Median
 from embodied.envs.config import EnvConfig
 from embodied.envs.device_worlds import DeviceWorlds
@@ -40,6 +40,7 @@ def measure_all_pictures(
 ) -> Iterator[Pictures]:
     """Each task in so many worlds; `on_refusal` is told why one was left out."""
     for name in tasks:
+        release(device)
         try:
             yield measure_pictures(name, num, device, effort)
         except EmbodiedError as error:
