@@ -32,12 +32,14 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warp_device, "has_driver", lambda: True)
 
 
-def warp_with(version: tuple[int, int] | None) -> Any:
+def warp_with(driver: tuple[int, int] | None, toolkit: tuple[int, int] = (12, 9)) -> Any:
+    """As it is of a machine with a GPU: under a driver of an older major version it sees none."""
     return SimpleNamespace(
         config=SimpleNamespace(),
         init=lambda: None,
-        is_cuda_available=lambda: True,
-        get_cuda_driver_version=lambda: version,
+        is_cuda_available=lambda: driver is not None and driver[0] >= toolkit[0],
+        get_cuda_driver_version=lambda: driver,
+        get_cuda_toolkit_version=lambda: toolkit,
     )
 
 
@@ -50,6 +52,13 @@ def test_no_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_old_driver_is_named(driver: None) -> None:
     with pytest.raises(EmbodiedError, match=r"driver is for CUDA 12\.2, the engine 'warp' needs CUDA 12\.4 or newer"):
         choose_device(warp_with((12, 2)), "cuda")
+    with pytest.raises(EmbodiedError, match=r"driver is for CUDA 12\.8, the engine 'warp' needs CUDA 13\.0 or newer"):
+        choose_device(warp_with((12, 8), toolkit=(13, 4)), "cuda")
+
+
+def test_a_driver_without_a_gpu_is_named(driver: None) -> None:
+    with pytest.raises(EmbodiedError, match="there is a driver, but no NVIDIA GPU"):
+        choose_device(warp_with(None), "cuda")
 
 
 def test_a_torch_without_cuda_is_named(driver: None, monkeypatch: pytest.MonkeyPatch) -> None:

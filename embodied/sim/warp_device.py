@@ -25,9 +25,11 @@ def choose_device(warp: Any, name: str) -> str:
     warp.init()
     if name != "cuda":
         return name
+    driver = warp.get_cuda_driver_version()
+    if driver is not None:  # first, since under an old one Warp sees no GPU
+        _check_driver(driver, warp.get_cuda_toolkit_version())
     if not warp.is_cuda_available():
         raise EmbodiedError(f"no CUDA device: there is a driver, but no NVIDIA GPU that it offers; {TRY_WITHOUT}")
-    _check_driver(warp.get_cuda_driver_version())
     _check_torch()
     return "cuda:0"
 
@@ -41,11 +43,13 @@ def has_driver() -> bool:
     return True
 
 
-def _check_driver(found: tuple[int, int] | None) -> None:
-    if found is None or found < LEAST_CUDA:
-        version = "an unknown version" if found is None else f"CUDA {found[0]}.{found[1]}"
-        wanted = f"CUDA {LEAST_CUDA[0]}.{LEAST_CUDA[1]}"
-        raise EmbodiedError(f"the NVIDIA driver is for {version}, the engine 'warp' needs {wanted} or newer: update it")
+def _check_driver(found: tuple[int, int], toolkit: tuple[int, int]) -> None:
+    needed = max(LEAST_CUDA, (toolkit[0], 0))  # Warp runs on drivers of the major version that it was built with
+    if found < needed:
+        raise EmbodiedError(
+            f"the NVIDIA driver is for CUDA {found[0]}.{found[1]}, the engine 'warp' needs CUDA "
+            f"{needed[0]}.{needed[1]} or newer: update it"
+        )
 
 
 def _check_torch() -> None:
