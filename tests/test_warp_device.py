@@ -98,6 +98,20 @@ def test_a_stream_that_torch_gives_out_again_is_the_one_that_warp_knows(monkeypa
     assert Streams(warp_, "cuda:0").current() == [8]
 
 
+def test_a_capture_is_of_torchs_stream_and_bears_what_is_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: SimpleNamespace(cuda_stream=7))
+    seen: list[dict[str, Any]] = []
+    fake = SimpleNamespace(
+        CaptureMode=warp.CaptureMode,
+        stream_from_torch=lambda stream: [stream.cuda_stream],
+        ScopedCapture=lambda **arguments: seen.append(arguments),
+    )
+    streams = Streams(fake, "cuda:0")
+    streams.capture()
+    assert seen == [{"stream": [7], "capture_mode": warp.CaptureMode.RELAXED}]
+    assert seen[0]["stream"] is streams.current()  # Warp knows a capture by the object
+
+
 def test_too_little_memory_says_how_many_worlds_fit() -> None:
     check_memory(1000, 1_000_000, 1_000_000_000)
     with pytest.raises(EmbodiedError, match=r"8192 worlds need 8\.2 GB .* 4\.0 GB are free: 4000 worlds fit"):

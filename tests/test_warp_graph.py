@@ -138,6 +138,42 @@ def test_a_step_asks_nothing_of_the_device_and_copies_nothing_to_it(
         assert done.agent_pos.device.type == "meta"
 
 
+def tensors_of(thing: Any, name: str, known: dict[int, Any]) -> dict[str, torch.Tensor]:
+    """What `thing` and its parts hold, by where they hold it; not a graph's inputs and outputs."""
+    if id(thing) in known or isinstance(thing, StepGraph):
+        return {}
+    known[id(thing)] = thing
+    if isinstance(thing, torch.Tensor):
+        return {name: thing}
+    parts: dict[Any, Any] = {}
+    if isinstance(thing, tuple | list):
+        parts = dict(enumerate(thing))
+    elif isinstance(thing, dict):
+        parts = thing
+    elif type(thing).__module__.startswith(("embodied", "tests")) and hasattr(thing, "__dict__"):
+        parts = vars(thing)
+    return {
+        place: found for key, part in parts.items() for place, found in tensors_of(part, f"{name}.{key}", known).items()
+    }
+
+
+@pytest.mark.parametrize(("task", "robot"), PAIRS)
+def test_a_step_writes_its_state_where_it_was(monkeypatch: pytest.MonkeyPatch, task: str, robot: str) -> None:
+    """A graph reads and writes the memory that it was captured with, whatever Python's names mean by then."""
+    monkeypatch.setattr(device_worlds_module, "WarpEngine", Still)
+    for mode in CONTROL_MODES if task == TOTE_TRANSFER else ("ee_delta",):
+        config = EnvConfig(task, robot=robot, control_mode=mode, level="L4", engine="warp", device="cpu")
+        worlds = DeviceWorlds(config, 2, 2, "cpu")
+        worlds.reset()
+        actions = torch.zeros((2, len(worlds.interface.low)))
+        worlds.step(actions)
+        before = tensors_of(worlds, "worlds", {})
+        worlds.step(actions)
+        after = tensors_of(worlds, "worlds", {})
+        assert len(before) > 20
+        assert [name for name in before | after if before.get(name) is not after.get(name)] == [], mode
+
+
 def test_what_may_not_be_in_a_step_is_found() -> None:
     x = torch.zeros((2, 3), device="meta")
     for offence in (

@@ -176,9 +176,13 @@ def _seconds(work: Callable[[torch.Tensor], object], given: Sequence[torch.Tenso
 
 
 def release(device: str) -> None:
-    """The memory of worlds that are gone: they and their graph know each other, so only a collection frees them."""
+    """The memory of worlds that are gone: they and their graph know each other, so only a collection frees them.
+
+    Warp gives back what it freed when the device is waited for.
+    """
     gc.collect()
     if device == "cuda" and torch.cuda.is_available():
+        torch.cuda.synchronize()
         torch.cuda.empty_cache()
 
 

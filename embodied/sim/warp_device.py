@@ -92,8 +92,12 @@ class Streams:
         return context
 
     def capture(self) -> AbstractContextManager[Any]:
-        """Within it work on torch's current stream, which must not be the default one, becomes its `graph`, undone."""
-        capture: AbstractContextManager[Any] = self._warp.ScopedCapture(stream=self.current())
+        """Within it work on torch's current stream, which must not be the default one, becomes its `graph`, undone.
+
+        Calls that are no work, as by which CUDA loads a kernel late or torch gets memory, do not break it.
+        """
+        relaxed = self._warp.CaptureMode.RELAXED
+        capture: AbstractContextManager[Any] = self._warp.ScopedCapture(stream=self.current(), capture_mode=relaxed)
         return capture
 
     def launch(self, graph: Any) -> None:
