@@ -85,6 +85,9 @@ class TorchStream:
 
 
 class StreamsOfWarp:
+    CaptureMode: Any = None
+    ScopedCapture: Any = None
+
     def stream_from_torch(self, stream: TorchStream) -> list[int]:
         return [stream.cuda_stream]
 
@@ -99,16 +102,13 @@ def test_a_stream_that_torch_gives_out_again_is_the_one_that_warp_knows(monkeypa
 
 
 def test_a_capture_is_of_torchs_stream_and_bears_what_is_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: SimpleNamespace(cuda_stream=7))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: TorchStream(9))
     seen: list[dict[str, Any]] = []
-    fake = SimpleNamespace(
-        CaptureMode=warp.CaptureMode,
-        stream_from_torch=lambda stream: [stream.cuda_stream],
-        ScopedCapture=lambda **arguments: seen.append(arguments),
-    )
+    fake = StreamsOfWarp()
+    fake.CaptureMode, fake.ScopedCapture = warp.CaptureMode, lambda **arguments: seen.append(arguments)
     streams = Streams(fake, "cuda:0")
     streams.capture()
-    assert seen == [{"stream": [7], "capture_mode": warp.CaptureMode.RELAXED}]
+    assert seen == [{"stream": [9], "capture_mode": warp.CaptureMode.RELAXED}]
     assert seen[0]["stream"] is streams.current()  # Warp knows a capture by the object
 
 

@@ -24,6 +24,8 @@ def run(args: argparse.Namespace) -> int:
     tasks = [get_task(name).name for name in args.tasks or task_names()]
     num_envs = args.num_envs or NUM_ENVS
     _check(args)
+    if args.device == "cuda":
+        print("the first run on a GPU compiles kernels, for some minutes", file=sys.stderr)
     effort, facts = Effort(args.repeats, args.steps), machine_facts(args.device)
     book, speeds, pictures = _known(args.output), [], []
     for speed in measure_speeds(tasks, num_envs, args.device, _refused, effort):
@@ -54,10 +56,9 @@ def _check(args: argparse.Namespace) -> None:
     for name, values in (("--num-envs", args.num_envs), ("--repeats", [args.repeats]), ("--steps", [args.steps])):
         if min(values or [1]) < 1:
             raise EmbodiedError(f"{name} must be at least 1, not {min(values)}")
-    if args.output is None:
-        return
-    require_writable(args.output)
-    if args.output.suffix == ".json":
+    if args.output is not None:
+        require_writable(args.output)
+    if args.output is not None and args.output.suffix == ".json":
         raise EmbodiedError(f"{args.output} must not end in .json: the page is for people, its figures lie beside it")
     usable_device(args.device)
 
