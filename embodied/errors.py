@@ -13,7 +13,7 @@ class EmbodiedError(Exception):
 def unknown(kind: str, name: str, available: Iterable[str]) -> EmbodiedError:
     """The error for a `name` that is not among `available`, with the nearest ones first."""
     names = sorted(available)
-    near = difflib.get_close_matches(name, names, n=1)
+    near = difflib.get_close_matches(str(name), names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     listing = ", ".join(names) or "none"
     return EmbodiedError(f"unknown {kind} {name!r}.{hint} Available: {listing}")

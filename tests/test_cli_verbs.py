@@ -328,6 +328,13 @@ def test_train_refuses_the_same_episodes_twice(pictures: Path, tmp_path: Path, c
     assert not (tmp_path / "run").exists()
 
 
+def test_train_refuses_datasets_that_do_not_fit_together(pictures: Path, tmp_path: Path, capsys: Any) -> None:
+    small = tmp_path / "small.hdf5"
+    assert collect(small, "--record-hz", 8, "--image-size", 48, "--seed", 40, *QUICKLY) == 0
+    said = refused(capsys, "train", pictures, small, "-o", tmp_path / "run", "--steps", 1)
+    assert f"{small} differs from {pictures} in image_size: 48, not 96" in said
+
+
 def test_train_says_that_a_collection_is_unfinished(tmp_path: Path, capsys: Any) -> None:
     parts = tmp_path / "cut.hdf5.parts"
     parts.mkdir()

@@ -100,9 +100,11 @@ def _common_metadata(datasets: Sequence[Path]) -> dict[str, Any]:
     headers = []
     for path in datasets:
         with Dataset(path) as dataset:
-            headers.append({**dataset.header.metadata, "planner_hz": dataset.header.planner_hz})
+            recorded = dataset.header.metadata
+            config = {name: recorded["config"][name] for name in ("control_hz", "image_size")}
+            headers.append({**recorded, **config, "planner_hz": dataset.header.planner_hz})
     for path, header in zip(datasets, headers, strict=True):
-        for key in ("task", "robot", "action_interface", "agent_layout"):
+        for key in ("task", "robot", "action_interface", "agent_layout", "control_hz", "image_size"):
             if header[key] != headers[0][key]:
                 raise EmbodiedError(f"{path} differs from {datasets[0]} in {key}: {header[key]}, not {headers[0][key]}")
     return headers[0]
