@@ -34,8 +34,8 @@ class Points:
         self.pos, self.age = torch.zeros(N, 2), torch.zeros(N, dtype=torch.int64)
         self._rng = torch.Generator()
 
-    def reset(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-        self._rng.manual_seed(0)
+    def reset(self, seed: int) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        self._rng.manual_seed(seed)
         self._begin(torch.ones(N, dtype=torch.bool))
         return self._shown(), {}
 

@@ -55,7 +55,7 @@ class PpoTrainer:
     def __init__(self, env: Any, config: PpoConfig) -> None:
         self.env, self.config = env, config
         torch.manual_seed(config.seed)
-        self._state = _vector(env.reset()[0])
+        self._state = _vector(env.reset(seed=0)[0])
         self.device = self._state.device
         self.ppo = _ppo(self._state, env.single_action_space.shape[0], config)
         self.updates = 0
@@ -72,7 +72,7 @@ class PpoTrainer:
         """Acts for some steps and learns from them; returns figures."""
         if self.between_legs:
             torch.manual_seed(self.config.seed + self.updates)
-            self._state = _vector(self.env.reset()[0])
+            self._state = _vector(self.env.reset(seed=self.steps)[0])
             self._best.zero_()
         with torch.no_grad():
             self.earned = torch.stack([self._step() for _ in range(self.config.steps)]).mean()
