@@ -22,7 +22,7 @@ from embodied.policies.rl.ppo import PpoConfig, PpoTrainer
 from tests.ground import TOTE_TRANSFER
 
 N, HORIZON, NEAR = 64, 20, 0.1
-SMALL = PpoConfig(hidden=(32,), updates_per_leg=4, steps=16)
+SMALL = PpoConfig(hidden=(32,), leg=64, steps=16, samples=1)
 
 
 class Points:
@@ -105,7 +105,10 @@ WORDS = ["train", TOTE_TRANSFER, "--algo", "ppo", "--engine", "warp", "--stage",
 
 
 @pytest.mark.slow
-def test_train_on_the_device_and_evaluate_on_the_cpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_train_on_the_device_and_evaluate_on_the_cpu(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PpoConfig, "steps_of", lambda config, worlds: 24)  # as of many worlds: it would take a minute
     run, words = tmp_path / "run", [*WORDS, "--device", "cpu", "--num-envs", "4", "--steps", "192"]
     assert main.main([*words, "-o", str(run)]) == 0
     rows = json.loads((run / "history.json").read_text())
