@@ -73,6 +73,17 @@ def test_it_learns() -> None:
     assert rows[-1]["steps"] == trainer.steps == 60 * SMALL.steps * N
 
 
+def test_few_worlds_act_longer_between_two_updates() -> None:
+    trainer = PpoTrainer(Points(), PpoConfig(hidden=(4,), steps=24, samples=4096, leg=1200))
+    assert trainer.steps_each == 64  # of 64 worlds
+    assert trainer.config.steps_of(4096) == 24
+    trainer.update()
+    assert trainer.steps == 4096
+    assert not trainer.between_legs
+    trainer.updates = 1200 // 64
+    assert trainer.between_legs
+
+
 def test_going_on_is_the_same_as_not_stopping() -> None:
     whole, _ = trained(8)
     half, _ = trained(4)
