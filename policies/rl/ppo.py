@@ -19,6 +19,8 @@ from embodied.policies.rl.actor import CLIP, Actor, ActorConfig
 from embodied.policies.rl.config import NOT_THERE
 from embodied.policies.training.checkpoint import optimizer_state, optimizer_tensors
 
+QUIET = 8  # one world in so many acts without noise, to show what was learned so far; from it nothing is learned
+COUNTED = 64  # of those worlds' last episodes, at least, figures are the means
 Shown = Mapping[str, Tensor]  # "agent_pos" (N, P) and "environment_state" (N, E)
 
 
@@ -58,7 +60,7 @@ class PpoTrainer:
     """Learns in `env`, a Gymnasium vector environment of torch tensors that begins new episodes by itself.
 
     Each leg begins with new episodes and random numbers of its own, whether or not the run was cut in between: going
-    on from a checkpoint is the same, bit for bit, as never having stopped.
+    on from a checkpoint is the same, bit for bit, as never having stopped. At least two worlds are needed.
     """
 
     def __init__(self, env: Any, config: PpoConfig) -> None:
@@ -68,9 +70,12 @@ class PpoTrainer:
         self.device = self._state.device
         n = self._state.batch_size[0]
         self.steps_each = config.steps_of(n)  # of each world between two updates
-        self.ppo = _ppo(self._state, env.single_action_space.shape[0], self.steps_each, config)
+        self.quiet = max(1, n // QUIET)  # the first worlds
+        self.ppo = _ppo(self._state[self.quiet :], env.single_action_space.shape[0], self.steps_each, config)
         self.updates = 0
-        self.success, self.progress, self._best = torch.zeros((3, n), device=self.device)  # of last and this episode
+        last = math.ceil(COUNTED / self.quiet)
+        self.success, self.progress = torch.zeros((2, self.quiet, last), device=self.device)  # newest first
+        self._best = torch.zeros(self.quiet, device=self.device)  # progress of this episode
         self.earned = torch.zeros((), device=self.device)  # mean of the last steps
 
     @property
@@ -86,7 +91,7 @@ class PpoTrainer:
             self._best.zero_()
         with torch.no_grad():
             self.earned = torch.stack([self._step() for _ in range(self.steps_each)]).mean()
-            self.ppo.compute_returns(self._state)
+            self.ppo.compute_returns(self._state[self.quiet :])
         losses = self.ppo.update()
         self.updates += 1
         return {**self._figures(), "value_loss": losses["value"], "entropy": losses["entropy"]}
@@ -97,16 +102,21 @@ class PpoTrainer:
         return self.updates % max(1, self.config.leg // self.steps_each) == 0
 
     def _step(self) -> Tensor:
-        action = self.ppo.act(self._state)
+        quiet, noisy = slice(None, self.quiet), slice(self.quiet, None)
+        action = torch.cat([self.ppo.actor(self._state[quiet]), self.ppo.act(self._state[noisy])])
         shown, reward, terminated, truncated, info = self.env.step(action)
         self._state, ended = _vector(shown), terminated | truncated
-        earned = self._earned(reward, terminated & ~info["is_success"])
-        self.ppo.process_env_step(self._state, earned, ended, {"time_outs": truncated.float()})
-        self._best = torch.maximum(self._best, info["progress"].float())
-        self.success = torch.where(ended, info["is_success"].float(), self.success)
-        self.progress = torch.where(ended, self._best, self.progress)
-        self._best = torch.where(ended, 0.0, self._best)
+        earned = self._earned(reward, terminated & ~info["is_success"])[noisy]
+        self.ppo.process_env_step(self._state[noisy], earned, ended[noisy], {"time_outs": truncated[noisy].float()})
+        self._count(info["is_success"][quiet].float(), info["progress"][quiet].float(), ended[quiet])
         return earned.mean()
+
+    def _count(self, success: Tensor, progress: Tensor, ended: Tensor) -> None:
+        """Keeps how episodes of the quiet worlds (Q,) ended."""
+        self._best = torch.maximum(self._best, progress)
+        for last, new in ((self.success, success), (self.progress, self._best)):
+            last[...] = torch.where(ended[:, None], torch.cat([new[:, None], last[:, :-1]], dim=1), last)
+        self._best = torch.where(ended, 0.0, self._best)
 
     def _earned(self, reward: Tensor, lost: Tensor) -> Tensor:
         """(N,) so scaled that returns are in [-1, 0]. 0 is to be done; losing is as bad as earning nothing for ever."""
