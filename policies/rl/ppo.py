@@ -155,7 +155,7 @@ class PpoTrainer:
         return {"updates": torch.tensor(self.updates), "learning_rate": rate}
 
     def restore(self, stored: Mapping[str, Tensor]) -> None:
-        """Goes on from a checkpoint. Raises RuntimeError or KeyError where it is of another network."""
+        """Goes on from a checkpoint. Raises RuntimeError or KeyError where it is of another network or other worlds."""
         parts: dict[str, dict[str, Tensor]] = {}
         for key, value in stored.items():
             part, name = key.split(".", 1)
@@ -166,7 +166,8 @@ class PpoTrainer:
         self.ppo.learning_rate = groups[0]["lr"] = float(parts["trainer"]["learning_rate"])
         self.ppo.optimizer.load_state_dict(optimizer_state(parts["optimizer"], groups))
         self.updates = int(parts["trainer"]["updates"])
-        self.success, self.progress = (parts["trainer"][name].to(self.device) for name in ("success", "progress"))
+        self.success.copy_(parts["trainer"]["success"])
+        self.progress.copy_(parts["trainer"]["progress"])
 
 
 def _vector(shown: Shown) -> TensorDict:
