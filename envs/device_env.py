@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -17,7 +18,7 @@ from embodied.errors import EmbodiedError, unknown
 from embodied.sim.engine import FAULTS
 
 Tensors = dict[str, Any]
-MOST_STARTS = 4096
+LEAST_STARTS, MOST_STARTS = 1024, 4096  # in the bank; where there are pictures, at least one a world
 
 
 class DeviceVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
@@ -25,7 +26,7 @@ class DeviceVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
 
     `infos` has `is_success`, `progress`, `fault` (an index into `embodied.sim.engine.FAULTS`) and `final_obs`, a row a
     world. For numpy arrays wrap it in Gymnasium's `ArrayConversion`, or in `HostVectorEnv`, whose infos are like the
-    CPU's. The seed chooses the bank of starts once, when the environment is made.
+    CPU's. World i of reset(seed=s) begins with the start of seed s + i, counted round the bank's.
     Pixels are rendered on the device in each step, with the variation's noise; with a `camera_hz` worlds show the
     frame that is due by their clock. `WarpCameras` says what looks different.
     Raises EmbodiedError for what only the CPU engine does.
@@ -37,7 +38,8 @@ class DeviceVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
     def __init__(self, config: EnvConfig, num_envs: int = 1) -> None:
         self.num_envs, self.render_mode, self._has_begun = num_envs, None, False
         self.metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
-        self.worlds = DeviceWorlds(config, num_envs, min(num_envs, MOST_STARTS), config.device)
+        starts = num_envs if config.obs != "state" else max(num_envs, LEAST_STARTS)  # a picture of each is kept
+        self.worlds = DeviceWorlds(config, num_envs, min(starts, MOST_STARTS), config.device)
         self.single_observation_space = self.worlds.space
         self.single_action_space = spaces.Box(-1.0, 1.0, (len(self.worlds.interface.low),))
         parts = self.single_observation_space.items()
@@ -49,13 +51,22 @@ class DeviceVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Tensors, Tensors]:
-        """New episodes in all worlds."""
+        """New episodes in all worlds, those that are next or, with a seed, those of that seed."""
         if self.closed:
             raise EmbodiedError(CLOSED)
         for name in options or {}:
             raise unknown("reset option", name, ())
         self._has_begun = True
-        return self._shown(*self.worlds.reset()), {}
+        return self._shown(*self.worlds.reset(self._starts(seed))), {}
+
+    def _starts(self, seed: int | Sequence[int | None] | None) -> list[int] | None:
+        """(N,) of the bank, or None for those that are next."""
+        if isinstance(seed, int | np.integer):
+            return [int(seed) + world for world in range(self.num_envs)]
+        given = [int(one) for one in seed or () if one is not None]
+        if given and len(given) != self.num_envs:
+            raise EmbodiedError(f"{len(given)} seeds for {self.num_envs} worlds")
+        return given or None
 
     def step(self, actions: torch.Tensor) -> tuple[Tensors, torch.Tensor, torch.Tensor, torch.Tensor, Tensors]:
         """One control step of all worlds; those that ended start anew."""

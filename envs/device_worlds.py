@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
@@ -81,11 +81,17 @@ class DeviceWorlds:
         recorder = CudaGraphs(self.engine.streams, self.device) if self.device.type == "cuda" else None
         self._graph = StepGraph(self._step, (num_worlds, len(self.interface.low)), self.device, recorder)
 
-    def reset(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """New episodes everywhere: `agent_pos` (N, P) and `environment_state` (N, E)."""
+    def reset(self, starts: Sequence[int] | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """New episodes everywhere: `agent_pos` (N, P) and `environment_state` (N, E).
+
+        Worlds go on to their next starts, or begin with `starts` (N,), counted round the bank.
+        """
         with self.device:
             if self.feed is not None and not self.feed.learned:
                 self._show_starts(self.feed)
+            if starts is not None:
+                self.start_index[...] = torch.tensor([start % len(self.instructions) for start in starts])
+                self._tick.zero_()  # so that these are not taken for starts that were used
             self._begin(torch.ones(self.num_worlds, dtype=torch.bool))
             return self.observe()
 

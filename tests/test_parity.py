@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from embodied.benchmark import parity as module
-from embodied.benchmark.parity import Motion, Parity, Query, Work, measure_motion, measure_work
+from embodied.benchmark.parity import Motion, Parity, Performer, Query, Work, measure_motion, measure_work
 from embodied.benchmark.parity_page import parity_page, read_parity, write_parity
 from embodied.benchmark.statistics import wilson
 from embodied.benchmark.survey import Subject, choose_pairs
@@ -53,10 +53,28 @@ def test_what_is_measured_is_not_missing() -> None:
     assert parity.without(queries[:1]).findings == (WORK,)
 
 
+def test_each_policy_has_findings_of_its_own() -> None:
+    first, retrained = Performer("runs/x", "reach", "weights"), Performer("runs/x", "reach", "others")
+    of_expert, of_run = Query(SUBJECT, "L2", STARTS), Query(SUBJECT, "L2", STARTS, first)
+    parity = Parity().with_answer(of_expert, WORK)
+    assert parity.missing([of_run]) == [of_run]
+    parity = parity.with_answer(of_run, replace(WORK, performer=first))
+    assert len(parity.findings) == 2
+    again = replace(of_run, performer=retrained)
+    assert parity.missing([of_expert, of_run, again]) == [again]
+    assert parity.with_answer(again, replace(WORK, performer=retrained)).missing([of_expert, of_run]) == [of_run]
+
+
 def test_outcomes_are_compared_by_start() -> None:
     compared = WORK.comparison()
     assert (compared.both, compared.only_first, compared.only_second, compared.neither) == (57, 3, 1, 3)
     assert compared.p_value == pytest.approx(0.625)
+
+
+def test_what_sees_pictures_cannot_be_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "policy_spec", lambda *args: PolicySpec(cameras=("overview",)))
+    with pytest.raises(EmbodiedError, match="runs/x sees pictures"):
+        Performer("runs/x").worlds(SUBJECT.pair, "L1")
 
 
 def test_the_page_and_the_file(tmp_path: Path) -> None:
@@ -67,6 +85,14 @@ def test_the_page_and_the_file(tmp_path: Path) -> None:
     assert "| ToteTransfer | arm | 0.0010 | 0.0020 | 3e-07 | A GPU |" in page
     assert "| L2 | 64 | 94% (85–98%) | 91% (81–96%) | 3 | 1 | 0.62 | 0.980, 0.960 | 1 diverged | A GPU |" in page  # noqa: RUF001
     assert "| Unmeasured | arm |  |  |  |  |" in page
+    assert "runs/x" not in page
+    trained = replace(WORK, performer=Performer("runs/x", "reach", "weights"))
+    parity = replace(parity, findings=(*parity.findings, trained))
+    write_parity(tmp_path / "parity.json", parity)
+    assert read_parity(tmp_path / "parity.json") == parity
+    more = parity_page(parity, [SUBJECT.pair, ("Unmeasured", "arm")], "parity.json")
+    assert more.startswith(page)
+    assert "| ToteTransfer | arm | runs/x | reach | L2 | 64 | 94%" in more
     (tmp_path / "parity.json").write_text("[]")
     with pytest.raises(EmbodiedError, match="no comparison that this version reads"):
         read_parity(tmp_path / "parity.json")
@@ -134,7 +160,8 @@ def test_the_command_goes_on_where_it_was(
 
     def work(query: Query, device: str, on_step: object) -> Work:
         asked.append(query.level)
-        return replace(WORK, subject=query.subject, first_seed=0, on_cpu=wilson(2, 2), on_warp=wilson(2, 2))
+        found = replace(WORK, subject=query.subject, first_seed=0, on_cpu=wilson(2, 2), on_warp=wilson(2, 2))
+        return replace(found, performer=query.performer)
 
     def motion(query: Query, device: str) -> Motion:
         asked.append(query.level)
@@ -151,7 +178,10 @@ def test_the_command_goes_on_where_it_was(
     assert asked == [None, "L2"]
     assert main([*words, "--starts", "2", "--overwrite"]) == 0
     assert asked == [None, "L2", None, "L2"]
-    for bad in (["--level", "L9"], ["--device", "tpu"], ["--starts", "-1"], ["-o", "x.json"]):
+    assert main([*words, "--starts", "2", "--resume", "--policy", "random", "--stage", "reach"]) == 0
+    assert asked == [None, "L2", None, "L2", "L2"]  # of a policy its work alone
+    bad_policies = (["--policy", "runs/none"], ["--stage", "none"])
+    for bad in (*bad_policies, ["--level", "L9"], ["--device", "tpu"], ["--starts", "-1"], ["-o", "x.json"]):
         assert main([*words, *bad]) == 2
 
 
@@ -161,12 +191,12 @@ def test_the_engines_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     (found,) = (measure_motion(Query(SUBJECT), "cpu") for _ in range(1))
     assert 0 < found.tcp_m < 2e-4
     assert 0 < found.joint < 2e-3
-    config = module.env_config
+    worlds = Performer.worlds
 
     def short(*args: object) -> object:
-        return replace(config(*args), horizon_s=0.2)  # type: ignore[arg-type]
+        return replace(worlds(*args), horizon_s=0.2)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "env_config", short)
+    monkeypatch.setattr(Performer, "worlds", short)
     work = measure_work(Query(SUBJECT, "L2", range(2)), "cpu")
     assert (work.on_cpu.successes, work.on_warp.successes, work.faults) == (0, 0, {})
     assert work.progress_warp == pytest.approx(work.progress_cpu, abs=1e-3)

@@ -22,7 +22,7 @@ from embodied.policies.rl.ppo import PpoConfig, PpoTrainer
 from tests.ground import TOTE_TRANSFER
 
 N, HORIZON, NEAR = 64, 20, 0.1
-SMALL = PpoConfig(hidden=(32,), updates_per_leg=4, steps=16)
+SMALL = PpoConfig(hidden=(32,), leg=64, steps=16, samples=1)
 
 
 class Points:
@@ -34,8 +34,8 @@ class Points:
         self.pos, self.age = torch.zeros(N, 2), torch.zeros(N, dtype=torch.int64)
         self._rng = torch.Generator()
 
-    def reset(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-        self._rng.manual_seed(0)
+    def reset(self, seed: int) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        self._rng.manual_seed(seed)
         self._begin(torch.ones(N, dtype=torch.bool))
         return self._shown(), {}
 
@@ -73,6 +73,42 @@ def test_it_learns() -> None:
     assert rows[-1]["steps"] == trainer.steps == 60 * SMALL.steps * N
 
 
+def test_figures_are_of_worlds_without_noise_that_teach_nothing() -> None:
+    trainer = PpoTrainer(Points(), SMALL)
+    assert trainer.quiet == N // 8
+    acted: list[torch.Tensor] = []
+    step = trainer.env.step
+    trainer.env.step = lambda action: (acted.append(action), step(action))[1]
+    before = trainer._state
+    trainer.update()
+    fresh = PpoTrainer(Points(), SMALL)  # the same network, which has learned nothing yet
+    with torch.no_grad():
+        expected = fresh.ppo.actor(before)
+    torch.testing.assert_close(acted[0][: trainer.quiet], expected[: trainer.quiet])
+    assert (acted[0] - expected)[trainer.quiet :].abs().min() > 0
+    assert trainer.ppo.storage.observations.batch_size[1] == N - trainer.quiet
+    won, lost = torch.ones(8), torch.zeros(8)
+    some = torch.arange(8) < 4
+    trainer.success.zero_()
+    trainer._count(won, won, some)
+    trainer._count(lost, lost, ~some)
+    assert trainer.success.sum(1).tolist() == [1.0] * 4 + [0.0] * 4
+    for _ in range(8):
+        trainer._count(won, won, ~some)
+    assert trainer.success.sum(1).tolist() == [1.0] * 4 + [8.0] * 4
+
+
+def test_few_worlds_act_longer_between_two_updates() -> None:
+    trainer = PpoTrainer(Points(), PpoConfig(hidden=(4,), steps=24, samples=4096, leg=1200))
+    assert trainer.steps_each == 64  # of 64 worlds
+    assert trainer.config.steps_of(4096) == 24
+    trainer.update()
+    assert trainer.steps == 4096
+    assert not trainer.between_legs
+    trainer.updates = 1200 // 64
+    assert trainer.between_legs
+
+
 def test_going_on_is_the_same_as_not_stopping() -> None:
     whole, _ = trained(8)
     half, _ = trained(4)
@@ -105,7 +141,10 @@ WORDS = ["train", TOTE_TRANSFER, "--algo", "ppo", "--engine", "warp", "--stage",
 
 
 @pytest.mark.slow
-def test_train_on_the_device_and_evaluate_on_the_cpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_train_on_the_device_and_evaluate_on_the_cpu(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PpoConfig, "steps_of", lambda config, worlds: 24)  # as of many worlds: it would take a minute
     run, words = tmp_path / "run", [*WORDS, "--device", "cpu", "--num-envs", "4", "--steps", "192"]
     assert main.main([*words, "-o", str(run)]) == 0
     rows = json.loads((run / "history.json").read_text())
@@ -155,6 +194,7 @@ def test_what_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
 
     assert "sac learns on the engine 'cpu'" in said([*WORDS, "--algo", "sac"])
     assert "must be above 0" in said([*WORDS, "--num-envs", "0"])
+    assert "at least 2 worlds" in said([*WORDS, "--num-envs", "1"])
     if not torch.cuda.is_available():
         assert "no CUDA device" in said([*WORDS, "--num-envs", "2"])
     monkeypatch.setitem(sys.modules, "rsl_rl.algorithms", None)

@@ -81,13 +81,25 @@ def test_as_a_vector_environment_of_tensors() -> None:
     env = gymnasium.make_vec(f"embodied/{TOTE_TRANSFER}-v0", num_envs=2, level="L1", **ON_CPU)
     with pytest.raises(EmbodiedError, match="no episode has begun"):
         env.step(torch.zeros(2, 8))
-    shown, _ = env.reset(seed=0)
-    assert {name: tuple(values.shape) for name, values in shown.items()} == {
+    first, _ = env.reset(seed=0)
+    assert {name: tuple(values.shape) for name, values in first.items()} == {
         name: space.shape for name, space in env.observation_space.items()
     }
     shown, reward, terminated, truncated, info = env.step(torch.zeros((2, 8)))
     assert all(isinstance(values, torch.Tensor) for values in (*shown.values(), reward, terminated, truncated))
     assert set(info) == {"is_success", "progress", "fault", "final_obs", "_final_obs"}
+    again, _ = env.reset(seed=1)
+    assert torch.equal(again["agent_pos"][0], first["agent_pos"][1])  # the start of seed 1
+    assert not torch.equal(again["agent_pos"], first["agent_pos"])
+    env.step(torch.zeros((2, 8)))
+    following, _ = env.reset()  # after seeds 1 and 2 those two worlds further on
+    third, _ = env.reset(seed=3)
+    assert torch.equal(following["agent_pos"], third["agent_pos"])
+    assert not torch.equal(following["agent_pos"], again["agent_pos"])
+    swapped, _ = env.reset(seed=[1, 0])
+    assert torch.equal(swapped["agent_pos"], first["agent_pos"].flip(0))
+    with pytest.raises(EmbodiedError, match="3 seeds for 2 worlds"):
+        env.reset(seed=[0, 1, 2])
     with pytest.raises(EmbodiedError, match="expected"):
         env.step(torch.zeros(3))
     env.close()

@@ -1,7 +1,8 @@
 """Whether both engines simulate the same: motion without a touch number by number, work by how it ends.
 
-Motion: the same starts and small actions for a second. Work: the same expert over the same starts on both; contacts
-multiply the last bit of single precision, so that single episodes differ, and only their statistics can agree.
+Motion: the same starts and small actions for a second. Work: the same policy, an expert or a trained one, over the same
+starts on both; contacts multiply the last bit of single precision, so that single episodes differ, and only their
+statistics can agree.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ import numpy as np
 import torch
 
 from embodied.benchmark.code_hash import code_hash
+from embodied.benchmark.evaluation import Place
 from embodied.benchmark.statistics import Comparison, Rate, compare_paired, wilson
 from embodied.benchmark.survey import Pair, Subject
 from embodied.envs import device_worlds
 from embodied.envs.config import EnvConfig
 from embodied.envs.device_worlds import DeviceWorlds
 from embodied.envs.worlds import Worlds
-from embodied.policies.catalog import Player, env_config, make_policy, policy_spec
+from embodied.errors import EmbodiedError
+from embodied.policies.catalog import Player, make_policy, policy_spec, weights_hash
 from embodied.rollout import on_device
 from embodied.rollout.on_device import play_on_device
 
@@ -41,8 +44,34 @@ class Motion:
 
 
 @dataclass(frozen=True)
+class Performer:
+    """Who works, and how far."""
+
+    policy: str = "expert"  # as the catalog knows it
+    stage: str = ""  # of the task; empty: the whole task
+    weights: str = ""  # SHA-256; empty for a policy that was not trained
+
+    @classmethod
+    def of(cls, policy: str, stage: str = "") -> Performer:
+        """As it is now."""
+        return cls(policy, stage, weights_hash(policy))
+
+    def worlds(self, pair: Pair, level: str) -> EnvConfig:
+        """What it works in. Raises EmbodiedError for a policy that does not exist, is of another task or sees pictures,
+        and for a stage that does not exist."""
+        task, robot = pair
+        spec = policy_spec(self.policy, task, robot)
+        if spec.cameras:
+            raise EmbodiedError(f"{self.policy} sees pictures: the engines are compared by what sees the state alone")
+        return Place(task, robot=robot, stage=self.stage).config(spec, level)
+
+
+EXPERT = Performer()
+
+
+@dataclass(frozen=True)
 class Work:
-    """The same expert over the same starts on both engines."""
+    """The same policy over the same starts on both engines."""
 
     subject: Subject
     device: str
@@ -55,6 +84,7 @@ class Work:
     only_cpu: tuple[int, ...]  # seeds that succeed on one engine alone
     only_warp: tuple[int, ...]
     faults: dict[str, int] = field(default_factory=dict)  # on the engine `warp`
+    performer: Performer = EXPERT
 
     def comparison(self) -> Comparison:
         """Paired by start."""
@@ -72,18 +102,21 @@ class Query:
     subject: Subject
     level: str | None = None
     seeds: range = range(0)
+    performer: Performer = EXPERT
 
     def is_answered_by(self, finding: Motion | Work) -> bool:
         """Whether this is the same measurement of the same thing, on whatever device."""
         if finding.subject != self.subject or isinstance(finding, Motion):
             return finding.subject == self.subject and self.level is None
         seeds = range(finding.first_seed, finding.first_seed + finding.on_cpu.episodes)
-        return (finding.level, seeds) == (self.level, self.seeds)
+        return (finding.level, seeds, finding.performer) == (self.level, self.seeds, self.performer)
 
     def is_about(self, finding: Motion | Work) -> bool:
         """Whether an answer would take this finding's place."""
-        level = finding.level if isinstance(finding, Work) else None
-        return (finding.subject.pair, level) == (self.subject.pair, self.level)
+        if isinstance(finding, Motion) or self.level is None:
+            return isinstance(finding, Motion) and self.level is None and finding.subject.pair == self.subject.pair
+        theirs, own = ((who.policy, who.stage) for who in (finding.performer, self.performer))
+        return (finding.subject.pair, finding.level, theirs) == (self.subject.pair, self.level, own)
 
 
 @dataclass(frozen=True)
@@ -108,13 +141,13 @@ class Parity:
         return replace(self, findings=(*self.without([query]).findings, finding))
 
 
-def plan_queries(pairs: Sequence[Pair], level: str, seeds: range) -> list[Query]:
-    """Motion of every pair, then its work where there are seeds."""
+def plan_queries(pairs: Sequence[Pair], level: str, seeds: range, performer: Performer = EXPERT) -> list[Query]:
+    """Motion of every pair, then the expert's work where there are seeds; of another policy its work alone."""
     own = code_hash((device_worlds.__name__, on_device.__name__))
     subjects = [Subject.now(*pair) for pair in pairs]
     subjects = [replace(subject, code_hash=f"{subject.code_hash}+{own}") for subject in subjects]
-    motions = [Query(subject) for subject in subjects]
-    return [*motions, *(Query(subject, level, seeds) for subject in subjects if seeds)]
+    motions = [Query(subject) for subject in subjects if performer == EXPERT]
+    return [*motions, *(Query(subject, level, seeds, performer) for subject in subjects if seeds)]
 
 
 def device_name(device: str) -> str:
@@ -144,13 +177,12 @@ def measure_motion(query: Query, device: str) -> Motion:
 
 
 def measure_work(query: Query, device: str, on_step: OnStep | None = None) -> Work:
-    """Runs the expert on both engines, on each over all starts."""
-    task, robot = query.subject.pair
-    num, first = len(query.seeds), query.seeds.start
-    config = env_config(policy_spec("expert", task, robot), task, query.level or "L2", "train", robot)
-    on_cpu = Player("expert", config, num_envs=min(num, 16)).play(query.seeds)
+    """Runs the performer on both engines, on each over all starts."""
+    policy, num, first = query.performer.policy, len(query.seeds), query.seeds.start
+    config = query.performer.worlds(query.subject.pair, query.level or "L2")
+    on_cpu = Player(policy, config, num_envs=min(num, 16)).play(query.seeds)
     worlds = DeviceWorlds(replace(config, engine="warp", device=device), num, num, device, first)
-    on_warp = play_on_device(worlds, make_policy("expert", Worlds(config)), first, on_step)
+    on_warp = play_on_device(worlds, make_policy(policy, Worlds(config)), first, on_step)
     pairs = [(a.success_at_end, b.success_at_end) for a, b in zip(on_cpu, on_warp, strict=True)]
     return Work(
         subject=query.subject,
@@ -164,4 +196,5 @@ def measure_work(query: Query, device: str, on_step: OnStep | None = None) -> Wo
         only_cpu=tuple(seed for seed, (a, b) in zip(query.seeds, pairs, strict=True) if a and not b),
         only_warp=tuple(seed for seed, (a, b) in zip(query.seeds, pairs, strict=True) if b and not a),
         faults=dict(Counter(episode.fault for episode in on_warp if episode.fault)),
+        performer=query.performer,
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from embodied.benchmark import views
-from embodied.benchmark.parity import MOTION_S, Motion, Parity, Work
+from embodied.benchmark.parity import EXPERT, MOTION_S, Motion, Parity, Performer, Work
 from embodied.benchmark.results_file import replace_text
 from embodied.benchmark.statistics import Rate
 from embodied.benchmark.survey import Pair, Subject
@@ -29,6 +29,10 @@ WORK = """## Work with contacts
 The same expert over the same starts on both engines: success at the end with its 95% Wilson interval, how many starts
 end well on one engine alone, the exact McNemar test of that, and mean progress at the end. Rounding decides single
 contacts, so that single episodes may differ; the rates may not."""
+OTHERS = """## Other policies
+
+The same of other policies, up to a stage of the task where one is named."""
+WORK_HEAD = ("level", "starts", "cpu", "warp", "only cpu", "only warp", "p", "progress", "faults", "device")
 
 
 def write_parity(path: Path, parity: Parity) -> None:
@@ -60,18 +64,23 @@ def read_parity(path: Path) -> Parity:
 def _work(row: Mapping[str, Any]) -> Work:
     rates = {name: Rate(**row[name]) for name in ("on_cpu", "on_warp")}
     seeds = {name: tuple(row[name]) for name in ("only_cpu", "only_warp")}
-    return Work(**{**row, "subject": Subject(**row["subject"]), **rates, **seeds})
+    performer = Performer(**row.get("performer", {}))  # earlier versions compared by experts alone
+    return Work(**{**row, "subject": Subject(**row["subject"]), **rates, **seeds, "performer": performer})
 
 
 def parity_page(parity: Parity, pairs: Sequence[Pair], json_name: str) -> str:
     """The page, with a line for each of `pairs`."""
     motions = {f.subject.pair: f for f in parity.findings if isinstance(f, Motion)}
-    works = {f.subject.pair: f for f in parity.findings if isinstance(f, Work)}
+    works = [f for f in parity.findings if isinstance(f, Work)]
+    experts = {f.subject.pair: f for f in works if f.performer == EXPERT}
+    others = [f for f in works if f.performer != EXPERT]
     parts = [TITLE.format(json=f"`{json_name}`"), _origin(parity)]
     head = ["task", "robot", "tool, mm", "joints, mrad or mm", "reward", "device"]
     parts += [MOTION, _table(head, [[*pair, *_motion(motions.get(pair))] for pair in pairs])]
-    head = ["task", "robot", "level", "starts", "cpu", "warp", "only cpu", "only warp", "p", "progress", "faults"]
-    parts += [WORK, _table([*head, "device"], [[*pair, *_row(works.get(pair))] for pair in pairs])]
+    parts += [WORK, _table(["task", "robot", *WORK_HEAD], [[*pair, *_row(experts.get(pair))] for pair in pairs])]
+    if others:
+        rows = [[*f.subject.pair, f.performer.policy, f.performer.stage or "whole task", *_row(f)] for f in others]
+        parts += [OTHERS, _table(["task", "robot", "policy", "stage", *WORK_HEAD], rows)]
     return "\n\n".join(parts) + "\n"
 
 

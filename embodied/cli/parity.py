@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from embodied.benchmark.parity import Motion, Parity, Query, Work, measure_motion, measure_work, plan_queries
+from embodied.benchmark.parity import Motion, Parity, Performer, Query, Work, measure_motion, measure_work, plan_queries
 from embodied.benchmark.parity_page import parity_page, read_parity, write_parity
 from embodied.benchmark.provenance import host_facts
 from embodied.benchmark.results_file import replace_text
@@ -24,21 +24,24 @@ from embodied.envs.variation import LEVELS
 from embodied.errors import EmbodiedError, unknown
 
 HELP = """Compare the engines `cpu` and `warp` for every task and robot: how far they drift apart in a second of motion
-without a touch, and how often the expert succeeds over the same starts on each. Writes a page of tables, and beside it
-a JSON file that has the seeds whose outcomes differ.
+without a touch, and how often the expert, or with --policy a trained policy, succeeds over the same starts on each.
+Writes a page of tables, and beside it a JSON file that has the seeds whose outcomes differ.
 
 Each figure is kept as soon as it is there. --resume measures what is missing, or was measured with other code or
 versions; --overwrite measures what is asked anew, and keeps what is not asked."""
 EXAMPLE = """embodied parity
-  embodied parity --device cpu --task ToteTransfer --robot arm --starts 16 -o runs/parity.md"""
+  embodied parity --device cpu --task ToteTransfer --robot arm --starts 16 -o runs/parity.md
+  embodied parity --task ToteTransfer --robot arm --policy runs/lift --stage lift --level L1 -o runs/parity.md"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     parser.add_argument("--task", nargs="+", metavar="TASK", help="default: all")
     parser.add_argument("--robot", nargs="+", metavar="ROBOT", help="default: all that each task knows")
-    parser.add_argument("--level", default="L2", help="of the expert's starts (default: L2)")
-    parser.add_argument("--starts", type=int, default=64, help="of the expert; 0: motion only (default: 64)")
+    parser.add_argument("--policy", default="expert", help="that works on both: a run folder, ... (default: expert)")
+    parser.add_argument("--stage", default="", help="of the task, e.g. reach (default: the whole task)")
+    parser.add_argument("--level", default="L2", help="of the policy's starts (default: L2)")
+    parser.add_argument("--starts", type=int, default=64, help="of the policy; 0: motion only (default: 64)")
     parser.add_argument("--seed", type=int, default=20_000, help="of the first start (default: 20000)")
     parser.add_argument("--device", default="cuda", help="cuda, or cpu to try it without a GPU, slowly (default: cuda)")
     parser.add_argument(
@@ -53,7 +56,10 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     book = args.output.with_suffix(".json")
     pairs = choose_pairs(args.task or task_names(), args.robot)
-    queries = plan_queries(pairs, args.level, range(args.seed, args.seed + args.starts))
+    performer = Performer.of(str(Path(args.policy)), args.stage)
+    for pair in pairs:  # what cannot be played shows before anything is measured
+        performer.worlds(pair, args.level)
+    queries = plan_queries(pairs, args.level, range(args.seed, args.seed + args.starts), performer)
     parity = _known(book, queries, args)
     try:
         _measure(parity, queries, args)

@@ -47,6 +47,8 @@ class LearnConfig:
             )
         if self.engine == "warp" and self.algorithm != "ppo":
             raise EmbodiedError(f"the engine 'warp' learns by ppo so far; {self.algorithm} learns on the engine 'cpu'")
+        if self.engine == "warp" and self.num_envs < 2:
+            raise EmbodiedError("the engine 'warp' learns in at least 2 worlds: one of them shows what was learned")
         if self.engine == "warp" and self.base:
             raise EmbodiedError("a policy is corrected on the engine 'cpu' so far: leave out the engine 'warp'")
         if self.demonstrations and self.algorithm not in FROM_MEMORY:

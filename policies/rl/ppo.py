@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,24 +19,34 @@ from embodied.policies.rl.actor import CLIP, Actor, ActorConfig
 from embodied.policies.rl.config import NOT_THERE
 from embodied.policies.training.checkpoint import optimizer_state, optimizer_tensors
 
+QUIET = 8  # one world in so many acts without noise, to show what was learned so far; from it nothing is learned
+COUNTED = 64  # of those worlds' last episodes, at least, figures are the means
 Shown = Mapping[str, Tensor]  # "agent_pos" (N, P) and "environment_state" (N, E)
 
 
 @dataclass(frozen=True)
 class PpoConfig:
-    """How PPO learns. A leg is what lies between two checkpoints."""
+    """How PPO learns. A leg is what lies between two checkpoints.
+
+    Chosen by single runs of `reach` with 64 worlds, which differ much from each other; not tried with thousands yet.
+    """
 
     goal: float = 1.0  # reward at which the task, or its stage, is done
     seed: int = 0
     hidden: tuple[int, ...] = (256, 128, 64)
-    steps: int = 24  # of each world between two updates
-    updates_per_leg: int = 50
+    steps: int = 24  # of each world between two updates, and more where the worlds are few:
+    samples: int = 4096  # of all worlds between two updates, at least; from fewer the gradient is mostly noise
+    leg: int = 1200  # steps of each world, at most
     epochs: int = 5
     batches: int = 4
     learning_rate: float = 1e-3  # at first; it follows the policy's change afterwards
-    discount: float = 0.98
-    entropy: float = 0.003
-    first_deviation: float = 0.6  # of actions
+    kl: float = 0.03  # by which an update is to change the policy
+    discount: float = 0.95
+    first_deviation: float = 1.0  # of actions
+
+    def steps_of(self, worlds: int) -> int:
+        """Of each of so many worlds between two updates."""
+        return max(self.steps, math.ceil(self.samples / worlds))
 
 
 class _Model(MLPModel):  # type: ignore[misc]  # rsl_rl has no types
@@ -49,34 +60,38 @@ class PpoTrainer:
     """Learns in `env`, a Gymnasium vector environment of torch tensors that begins new episodes by itself.
 
     Each leg begins with new episodes and random numbers of its own, whether or not the run was cut in between: going
-    on from a checkpoint is the same, bit for bit, as never having stopped.
+    on from a checkpoint is the same, bit for bit, as never having stopped. At least two worlds are needed.
     """
 
     def __init__(self, env: Any, config: PpoConfig) -> None:
         self.env, self.config = env, config
         torch.manual_seed(config.seed)
-        self._state = _vector(env.reset()[0])
+        self._state = _vector(env.reset(seed=0)[0])
         self.device = self._state.device
-        self.ppo = _ppo(self._state, env.single_action_space.shape[0], config)
-        self.updates = 0
         n = self._state.batch_size[0]
-        self.success, self.progress, self._best = torch.zeros((3, n), device=self.device)  # of last and this episode
+        self.steps_each = config.steps_of(n)  # of each world between two updates
+        self.quiet = max(1, n // QUIET)  # the first worlds
+        self.ppo = _ppo(self._state[self.quiet :], env.single_action_space.shape[0], self.steps_each, config)
+        self.updates = 0
+        last = math.ceil(COUNTED / self.quiet)
+        self.success, self.progress = torch.zeros((2, self.quiet, last), device=self.device)  # newest first
+        self._best = torch.zeros(self.quiet, device=self.device)  # progress of this episode
         self.earned = torch.zeros((), device=self.device)  # mean of the last steps
 
     @property
     def steps(self) -> int:
         """Of all worlds, so far."""
-        return self.updates * self.config.steps * self._state.batch_size[0]
+        return self.updates * self.steps_each * self._state.batch_size[0]
 
     def update(self) -> dict[str, float]:
         """Acts for some steps and learns from them; returns figures."""
         if self.between_legs:
             torch.manual_seed(self.config.seed + self.updates)
-            self._state = _vector(self.env.reset()[0])
+            self._state = _vector(self.env.reset(seed=self.steps)[0])
             self._best.zero_()
         with torch.no_grad():
-            self.earned = torch.stack([self._step() for _ in range(self.config.steps)]).mean()
-            self.ppo.compute_returns(self._state)
+            self.earned = torch.stack([self._step() for _ in range(self.steps_each)]).mean()
+            self.ppo.compute_returns(self._state[self.quiet :])
         losses = self.ppo.update()
         self.updates += 1
         return {**self._figures(), "value_loss": losses["value"], "entropy": losses["entropy"]}
@@ -84,19 +99,24 @@ class PpoTrainer:
     @property
     def between_legs(self) -> bool:
         """Whether this is a moment for a checkpoint."""
-        return self.updates % self.config.updates_per_leg == 0
+        return self.updates % max(1, self.config.leg // self.steps_each) == 0
 
     def _step(self) -> Tensor:
-        action = self.ppo.act(self._state)
+        quiet, noisy = slice(None, self.quiet), slice(self.quiet, None)
+        action = torch.cat([self.ppo.actor(self._state[quiet]), self.ppo.act(self._state[noisy])])
         shown, reward, terminated, truncated, info = self.env.step(action)
         self._state, ended = _vector(shown), terminated | truncated
-        earned = self._earned(reward, terminated & ~info["is_success"])
-        self.ppo.process_env_step(self._state, earned, ended, {"time_outs": truncated.float()})
-        self._best = torch.maximum(self._best, info["progress"].float())
-        self.success = torch.where(ended, info["is_success"].float(), self.success)
-        self.progress = torch.where(ended, self._best, self.progress)
-        self._best = torch.where(ended, 0.0, self._best)
+        earned = self._earned(reward, terminated & ~info["is_success"])[noisy]
+        self.ppo.process_env_step(self._state[noisy], earned, ended[noisy], {"time_outs": truncated[noisy].float()})
+        self._count(info["is_success"][quiet].float(), info["progress"][quiet].float(), ended[quiet])
         return earned.mean()
+
+    def _count(self, success: Tensor, progress: Tensor, ended: Tensor) -> None:
+        """Keeps how episodes of the quiet worlds (Q,) ended."""
+        self._best = torch.maximum(self._best, progress)
+        for last, new in ((self.success, success), (self.progress, self._best)):
+            last[...] = torch.where(ended[:, None], torch.cat([new[:, None], last[:, :-1]], dim=1), last)
+        self._best = torch.where(ended, 0.0, self._best)
 
     def _earned(self, reward: Tensor, lost: Tensor) -> Tensor:
         """(N,) so scaled that returns are in [-1, 0]. 0 is to be done; losing is as bad as earning nothing for ever."""
@@ -135,7 +155,7 @@ class PpoTrainer:
         return {"updates": torch.tensor(self.updates), "learning_rate": rate}
 
     def restore(self, stored: Mapping[str, Tensor]) -> None:
-        """Goes on from a checkpoint. Raises RuntimeError or KeyError where it is of another network."""
+        """Goes on from a checkpoint. Raises RuntimeError or KeyError where it is of another network or other worlds."""
         parts: dict[str, dict[str, Tensor]] = {}
         for key, value in stored.items():
             part, name = key.split(".", 1)
@@ -146,7 +166,8 @@ class PpoTrainer:
         self.ppo.learning_rate = groups[0]["lr"] = float(parts["trainer"]["learning_rate"])
         self.ppo.optimizer.load_state_dict(optimizer_state(parts["optimizer"], groups))
         self.updates = int(parts["trainer"]["updates"])
-        self.success, self.progress = (parts["trainer"][name].to(self.device) for name in ("success", "progress"))
+        self.success.copy_(parts["trainer"]["success"])
+        self.progress.copy_(parts["trainer"]["progress"])
 
 
 def _vector(shown: Shown) -> TensorDict:
@@ -155,14 +176,14 @@ def _vector(shown: Shown) -> TensorDict:
     return TensorDict({"state": state}, batch_size=[len(state)], device=state.device)
 
 
-def _ppo(state: TensorDict, actions: int, config: PpoConfig) -> PPO:
+def _ppo(state: TensorDict, actions: int, steps: int, config: PpoConfig) -> PPO:
     groups = {"actor": ["state"], "critic": ["state"]}
     shape: dict[str, Any] = {"hidden_dims": config.hidden, "activation": "elu", "obs_normalization": True}
     noise = {"class_name": GaussianDistribution, "init_std": config.first_deviation, "std_type": "log"}
     actor = _Model(state, groups, "actor", actions, distribution_cfg=noise, **shape)
     critic = _Model(state, groups, "critic", 1, **shape)
     device = str(state.device)
-    storage = RolloutStorage("rl", state.batch_size[0], config.steps, state, [actions], device)
+    storage = RolloutStorage("rl", state.batch_size[0], steps, state, [actions], device)
     return PPO(
         actor,
         critic,
@@ -170,7 +191,8 @@ def _ppo(state: TensorDict, actions: int, config: PpoConfig) -> PPO:
         num_learning_epochs=config.epochs,
         num_mini_batches=config.batches,
         gamma=config.discount,
-        entropy_coef=config.entropy,
+        entropy_coef=0.0,
         learning_rate=config.learning_rate,
+        desired_kl=config.kl,
         device=device,
     )
