@@ -26,9 +26,8 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     **dict.fromkeys(("camera_hz", "horizon_s"), ((Real, NoneType), "a number or None")),
     "goal_progress": ((Real,), "a number"),
     "cameras": ((tuple, list, NoneType), "a tuple of names, or None"),
-    "factors": ((Mapping,), "a mapping of variables to values"),
     "terminate_on_success": ((bool, np.bool_), "True or False"),
-}  # what each argument may be, and what people call that
+}  # what each argument may be, and what people call that; `Variation` checks the factors
 
 
 @dataclass(frozen=True)

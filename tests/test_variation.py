@@ -200,7 +200,7 @@ def test_encoder_bias_is_felt_and_changes_nothing_else() -> None:
         ),
         ({"slot": 9}, "slot cannot be 9: it is 0, 1, 2, 3"),
         ({"light": 1}, "'light' is a factor: give values to its variables, of which there are brightness"),
-        ("light", "factors must be a mapping of variables to values"),
+        ("light", "factors must map variables to values"),
     ],
 )
 def test_values_that_the_table_holds_nowhere_are_refused(factors: Any, said: str) -> None:
