@@ -1,6 +1,8 @@
-"""Episodes to and from HDF5 groups. Default file format, no times: the same episodes give the same bytes.
+"""Episodes to and from HDF5 groups. Default file format, no times: the same episodes
+give the same bytes.
 
-Low-dimensional arrays are contiguous; images have one frame per chunk and gzip-1, so that a random frame is one read.
+Low-dimensional arrays are contiguous; images have one frame per chunk and gzip-1, so
+that a random frame is one read.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ from embodied.datasets.schema import (
     to_json,
 )
 
-ACTION_TOLERANCE = 1e-6  # rounding of a target at its limit; anything beyond is a mistake
+# rounding of a target at its limit; anything beyond is a mistake
+ACTION_TOLERANCE = 1e-6
 
 
 def parts_folder(path: Path) -> Path:
@@ -37,7 +40,10 @@ def parts_folder(path: Path) -> Path:
 
 def part_files(path: Path) -> list[Path]:
     """The whole episodes of an unfinished collection, by seed."""
-    return sorted(parts_folder(path).glob("seed_*.hdf5"), key=lambda part: int(part.stem.removeprefix("seed_")))
+    return sorted(
+        parts_folder(path).glob("seed_*.hdf5"),
+        key=lambda part: int(part.stem.removeprefix("seed_")),
+    )
 
 
 def create_file(path: Path, header: Header) -> H5:
@@ -58,7 +64,9 @@ def create_file(path: Path, header: Header) -> H5:
 
 @contextmanager
 def replacing(path: Path, header: Header, folder: Path) -> Iterator[H5]:
-    """A new file, made in `folder`; it appears at `path`, whole and on the disk, when the block is left, or never."""
+    """A new file, made in `folder`; it appears at `path`, whole and on the disk, when
+    the block is left, or never.
+    """
     temporary = folder / f"{path.name}.writing.{os.getpid()}"
     try:
         with create_file(temporary, header) as file:
@@ -80,7 +88,9 @@ def sync(path: Path) -> None:
 
 
 def write_masks(file: H5, masks: Mapping[str, Iterable[int]]) -> None:
-    """Write robomimic's filter keys: for each mask the byte strings of its demos' names."""
+    """Write robomimic's filter keys: for each mask the byte strings of its demos'
+    names.
+    """
     for name, numbers in masks.items():
         names = [f"demo_{number}".encode() for number in numbers]
         width = max(map(len, names), default=1)
@@ -91,13 +101,16 @@ def write_episode(data: H5, name: str, episode: Episode) -> None:
     """Write an episode as the group `name` of `/data`, its `num_samples` last.
 
     Raises:
-        DatasetError: arrays of different lengths, no frame, or an action outside [-1, 1].
+        DatasetError: arrays of different lengths, no frame, or an action outside [-1,
+            1].
     """
     _check_lengths(episode)
     demo = data.create_group(name)
     for key, value in episode.obs.items():
         _write_array(demo, f"obs/{key}", value)
-    demo["actions"] = in_bounds(episode.actions, episode.frame_tick, "actions").astype(np.float32)
+    demo["actions"] = in_bounds(episode.actions, episode.frame_tick, "actions").astype(
+        np.float32
+    )
     demo["rewards"] = episode.rewards
     dones = np.zeros(len(episode.actions), np.uint8)
     dones[-1] = 1
@@ -120,17 +133,26 @@ def write_episode(data: H5, name: str, episode: Episode) -> None:
 
 def read_episode(demo: H5, images: bool = True) -> Episode:
     """The inverse of `write_episode`; without images where they are not asked for."""
-    streams = {key: Stream(group["t"][()], group["value"][()]) for key, group in demo["streams"].items()}
+    streams = {
+        key: Stream(group["t"][()], group["value"][()])
+        for key, group in demo["streams"].items()
+    }
     return Episode(
         meta=read_meta(demo),
-        obs={key: d[()] for key, d in demo["obs"].items() if images or not key.endswith(IMAGE_SUFFIX)},
+        obs={
+            key: d[()]
+            for key, d in demo["obs"].items()
+            if images or not key.endswith(IMAGE_SUFFIX)
+        },
         actions=demo["actions"][()],
         rewards=demo["rewards"][()],
         states=demo["states"][()],
         frame_tick=demo["frame_tick"][()],
         image_tick=demo["image_tick"][()] if "image_tick" in demo else None,
         streams=streams,
-        plans={key: d[()] for key, d in demo["plans"].items()} if "plans" in demo else {},
+        plans={key: d[()] for key, d in demo["plans"].items()}
+        if "plans" in demo
+        else {},
         start_state=demo["start/state"][()],
         start_fields=_read_tree(demo["start/fields"]),
     )
@@ -151,7 +173,8 @@ def in_bounds(actions: np.ndarray, tick: np.ndarray, what: str) -> np.ndarray:
     """The actions, clipped by no more than rounding.
 
     Raises:
-        DatasetError: a value is not a number, or outside [-1, 1] by more than `ACTION_TOLERANCE`.
+        DatasetError: a value is not a number, or outside [-1, 1] by more than
+            `ACTION_TOLERANCE`.
     """
     wrong = np.argwhere(~(np.abs(actions) <= 1 + ACTION_TOLERANCE))
     if len(wrong):
@@ -169,12 +192,22 @@ def _checked_stream(key: str, stream: Stream, meta: EpisodeMeta) -> np.ndarray:
     if not meta.fault:
         return in_bounds(value, stream.tick, "streams/action")
     finite = np.isfinite(value)  # a fault's own cause is kept as it was
-    return np.where(finite, in_bounds(np.where(finite, value, 0), stream.tick, "streams/action"), value)
+    return np.where(
+        finite,
+        in_bounds(np.where(finite, value, 0), stream.tick, "streams/action"),
+        value,
+    )
 
 
 def _write_array(demo: H5, key: str, value: np.ndarray) -> None:
     if key.endswith(IMAGE_SUFFIX):
-        demo.create_dataset(key, data=value, chunks=(1, *value.shape[1:]), compression="gzip", compression_opts=1)
+        demo.create_dataset(
+            key,
+            data=value,
+            chunks=(1, *value.shape[1:]),
+            compression="gzip",
+            compression_opts=1,
+        )
     else:
         demo[key] = value
 
@@ -191,10 +224,17 @@ def _check_lengths(episode: Episode) -> None:
     if frames < 1:
         raise DatasetError(f"the episode of seed {episode.meta.seed} has no frame")
     rows = {f"obs/{key}": len(value) for key, value in episode.obs.items()}
-    rows |= {key: len(getattr(episode, key)) for key in ("actions", "rewards", "states", "frame_tick")}
+    rows |= {
+        key: len(getattr(episode, key))
+        for key in ("actions", "rewards", "states", "frame_tick")
+    }
     wrong = {key: count for key, count in rows.items() if count != frames}
     if wrong:
-        raise DatasetError(f"the episode of seed {episode.meta.seed} has {frames} frames, but rows: {wrong}")
+        raise DatasetError(
+            f"the episode of seed {episode.meta.seed} has {frames} frames, but rows: {wrong}"
+        )
     for key, stream in episode.streams.items():
         if len(stream.tick) != len(stream.value) or np.any(np.diff(stream.tick) <= 0):
-            raise DatasetError(f"stream {key} of seed {episode.meta.seed}: ticks don't rise, or don't match the values")
+            raise DatasetError(
+                f"stream {key} of seed {episode.meta.seed}: ticks don't rise, or don't match the values"
+            )

@@ -1,6 +1,7 @@
 """Embodied: a simulated training ground for robots.
 
-Importing this package loads neither torch nor a graphics library: both wait until they are first needed.
+Importing this package loads neither torch nor a graphics library: both wait until they
+are first needed.
 """
 
 from importlib.metadata import version

@@ -1,4 +1,6 @@
-"""Small things that keep array code quick, and its bits the same for one world as for many."""
+"""Small things that keep array code quick, and its bits the same for one world as for
+many.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,18 @@ from embodied.core import Array
 
 
 def array_namespace(*arrays: Array) -> Any:
-    """The namespace of what `arrays` are, as array_api_compat finds it, but at once for numpy: 0.1 us, not 5."""
+    """The namespace of what `arrays` are, as array_api_compat finds it, but at once for
+    numpy: 0.1 us, not 5.
+    """
     if type(arrays[0]) is np.ndarray:
         return np
     return array_api_compat.array_namespace(*arrays)
 
 
 def columns(ids: Sequence[int]) -> slice | list[int]:
-    """An index for adjacent columns as a slice, which numpy follows without a copy, else the list itself."""
+    """An index for adjacent columns as a slice, which numpy follows without a copy,
+    else the list itself.
+    """
     ids = [int(i) for i in ids]
     adjacent = all(after == before + 1 for before, after in pairwise(ids))
     return slice(ids[0], ids[-1] + 1) if adjacent else ids
@@ -29,7 +35,8 @@ def columns(ids: Sequence[int]) -> slice | list[int]:
 def dot(a: Array, b: Array) -> Array:
     """Sum over the last, short axis of a * b, always in the same order.
 
-    `vecdot` and `sum` choose theirs by memory layout, so that a world's bits would depend on how many there are.
+    `vecdot` and `sum` choose theirs by memory layout, so that a world's bits would
+    depend on how many there are.
     """
     terms = a * b
     result = terms[..., 0]

@@ -1,7 +1,9 @@
-"""The words that every layer shares: plain data and protocols over arrays, no simulator, no files, no torch.
+"""The words that every layer shares: plain data and protocols over arrays, no
+simulator, no files, no torch.
 
-Shapes: N worlds (n when a subset), A action size, P proprioception size, E privileged state size, L latent size.
-Time is an integer count of physics ticks since the world's reset (`PHYSICS_HZ` a second), so no clock drifts.
+Shapes: N worlds (n when a subset), A action size, P proprioception size, E privileged
+state size, L latent size. Time is an integer count of physics ticks since the world's
+reset (`PHYSICS_HZ` a second), so no clock drifts.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ def seconds_to_ticks(seconds: float) -> int:
 
 @dataclass(frozen=True)
 class ActionGroup:
-    """Some adjacent action elements with one meaning, e.g. the arm's seven joint velocities."""
+    """Some adjacent action elements with one meaning, e.g. the arm's seven joint
+    velocities.
+    """
 
     name: str
     labels: tuple[str, ...]
@@ -40,7 +44,9 @@ class ActionGroup:
 
 @dataclass(frozen=True)
 class ActionInterface:
-    """What each number of an action means. Actions are in [-1, 1]; physical = offset + scale * action."""
+    """What each number of an action means. Actions are in [-1, 1]; physical = offset +
+    scale * action.
+    """
 
     mode: str
     groups: tuple[ActionGroup, ...]
@@ -55,22 +61,32 @@ class ActionInterface:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return tuple(f"{group.name}.{label}" for group in self.groups for label in group.labels)
+        return tuple(
+            f"{group.name}.{label}" for group in self.groups for label in group.labels
+        )
 
     def rows(self) -> list[tuple[str, str, str, float, float]]:
         """Of each element: label, unit, frame, and what -1 and 1 stand for."""
         found = []
         for group in self.groups:
             units = group.unit.split(", ")
-            units = units if len(units) == len(group.labels) else [group.unit] * len(group.labels)
-            for label, unit, low, high in zip(group.labels, units, group.low, group.high, strict=True):
+            units = (
+                units
+                if len(units) == len(group.labels)
+                else [group.unit] * len(group.labels)
+            )
+            for label, unit, low, high in zip(
+                group.labels, units, group.low, group.high, strict=True
+            ):
                 found.append((f"{group.name}.{label}", unit, group.frame, low, high))
         return found
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> ActionInterface:
         """From what `dataclasses.asdict` made of one, as files have it."""
-        return cls(stored["mode"], tuple(ActionGroup(**group) for group in stored["groups"]))
+        return cls(
+            stored["mode"], tuple(ActionGroup(**group) for group in stored["groups"])
+        )
 
     def to_physical(self, action: Array) -> Array:  # (..., A) -> (..., A)
         return (self.high + self.low) / 2 + (self.high - self.low) / 2 * action
@@ -91,19 +107,26 @@ class Layout:
 
     def slices(self) -> dict[str, slice]:
         ends = np.cumsum([width for _, width in self.parts])
-        return {name: slice(int(end) - width, int(end)) for (name, width), end in zip(self.parts, ends, strict=True)}
+        return {
+            name: slice(int(end) - width, int(end))
+            for (name, width), end in zip(self.parts, ends, strict=True)
+        }
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What N worlds show a policy now. A policy that is not privileged gets an `environment_state` of width 0."""
+    """What N worlds show a policy now. A policy that is not privileged gets an
+    `environment_state` of width 0.
+    """
 
     tick: Array  # (N,) int64
     agent_pos: Array  # (N, P) proprioception
     environment_state: Array  # (N, E) privileged
     instruction: tuple[str, ...]  # N sentences
-    pixels: Mapping[str, Array] = field(default_factory=dict)  # camera -> (N, H, W, 3) uint8
-    pixels_tick: Array = None  # (N,) int64, when the newest frame was taken; None without cameras
+    # camera -> (N, H, W, 3) uint8
+    pixels: Mapping[str, Array] = field(default_factory=dict)
+    # (N,) int64, when the newest frame was taken; None without cameras
+    pixels_tick: Array = None
 
     def rows(self, ids: Array) -> Observation:
         """The same observation for some worlds only."""
@@ -119,12 +142,15 @@ class Observation:
 
 @dataclass(frozen=True)
 class Payload:
-    """What a planner says, a row per world. Goals are end-effector poses in the world frame, true at `tick_frame`."""
+    """What a planner says, a row per world. Goals are end-effector poses in the world
+    frame, true at `tick_frame`.
+    """
 
     subtask: Array  # (n,) int64, index into SKILLS
     goal_pos_w: Array  # (n, 3) m
     goal_quat_wxyz: Array  # (n, 4)
-    goal_vel_w: Array  # (n, 3) m/s of the goal itself (a tote on a belt); 0 where unknown
+    # (n, 3) m/s of the goal itself (a tote on a belt); 0 where unknown
+    goal_vel_w: Array
     gripper: Array  # (n,) in [-1, 1]: -1 closed, 1 open
     completion: Array  # (n,) share of the task done, in [0, 1]
     latent: Array  # (n, L), L may be 0
@@ -145,18 +171,31 @@ class Payload:
         """`num` rows of zeros, the gripper open and the orientation the identity."""
         quat = np.zeros((num, 4))
         quat[:, 0] = 1
-        zeros3, zeros = np.zeros((num, 3)), np.zeros(num)
+        zeros3 = np.zeros((num, 3))
+        zeros = np.zeros(num)
         subtask = np.full(num, SKILLS.index("stop"), dtype=np.int64)
-        return cls(subtask, zeros3, quat, zeros3.copy(), np.ones(num), zeros, np.zeros((num, latent_size), np.float32))
+        return cls(
+            subtask,
+            zeros3,
+            quat,
+            zeros3.copy(),
+            np.ones(num),
+            zeros,
+            np.zeros((num, latent_size), np.float32),
+        )
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Payloads with their times, all in ticks of the world's own clock; -1 = not yet, or never (dropped)."""
+    """Payloads with their times, all in ticks of the world's own clock; -1 = not yet,
+    or never (dropped).
+    """
 
     world: Array  # (n,) int64
     seq: Array  # (n,) int64, counts the plans of an episode from 0
-    tick_frame: Array  # (n,) int64, capture of the oldest image used (the observation's tick where there is none)
+    # (n,) int64, capture of the oldest image used (the observation's tick where there
+    # is none)
+    tick_frame: Array
     tick_start: Array  # (n,) int64, the planner began
     tick_done: Array  # (n,) int64, it had computed the plan
     tick_arrived: Array  # (n,) int64, the controller could read it
@@ -188,7 +227,9 @@ class Planner(Protocol):
 
 
 class Controller(Protocol):
-    """System 1: sees live observations at every control step, and the newest plan with its age."""
+    """System 1: sees live observations at every control step, and the newest plan with
+    its age.
+    """
 
     spec: PolicySpec
 
@@ -204,7 +245,9 @@ class Policy(Protocol):
     spec: PolicySpec
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
-        """Episodes start in worlds `ids`; the observation has all N rows, `seeds` one per id."""
+        """Episodes start in worlds `ids`; the observation has all N rows, `seeds` one
+        per id.
+        """
 
     def act(self, observation: Observation) -> Array:
         """Actions (N, A) in [-1, 1] for all N worlds."""

@@ -1,1 +1,3 @@
-"""The training ground: props, scenes, tasks and their variations; the Gymnasium classes."""
+"""The training ground: props, scenes, tasks and their variations; the Gymnasium
+classes.
+"""

@@ -20,9 +20,14 @@ OBSERVATIONS = ("state", "pixels", "both")
 ENGINES = ("cpu", "warp")
 DEVICES = ("cuda", "cpu")
 _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
-    **dict.fromkeys(("task", "obs", "control_mode", "level", "split", "engine", "device"), ((str,), "a name")),
+    **dict.fromkeys(
+        ("task", "obs", "control_mode", "level", "split", "engine", "device"),
+        ((str,), "a name"),
+    ),
     "robot": ((str, Robot, NoneType), "a name, a Robot or None"),
-    **dict.fromkeys(("control_hz", "image_size", "num_threads"), ((Integral,), "a whole number")),
+    **dict.fromkeys(
+        ("control_hz", "image_size", "num_threads"), ((Integral,), "a whole number")
+    ),
     **dict.fromkeys(("camera_hz", "horizon_s"), ((Real, NoneType), "a number or None")),
     "goal_progress": ((Real,), "a number"),
     "cameras": ((tuple, list, NoneType), "a tuple of names, or None"),
@@ -34,8 +39,8 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
 class EnvConfig:
     """A task's worlds: what is in them, how they are driven and what they show.
 
-    Raises EmbodiedError, naming what exists, for unknown names, for arguments of another type, and for rates that do
-    not divide the physics rate.
+    Raises EmbodiedError, naming what exists, for unknown names, for arguments of
+    another type, and for rates that do not divide the physics rate.
     """
 
     task: str
@@ -48,17 +53,21 @@ class EnvConfig:
     camera_hz: float | None = None  # None: a frame at each control step
     level: str = "L2"
     split: str = "train"
-    factors: Mapping[str, Any] = field(default_factory=dict)  # variable of the task's table -> fixed value
+    # variable of the task's table -> fixed value
+    factors: Mapping[str, Any] = field(default_factory=dict)
     engine: str = "cpu"
     device: str = "cuda"  # of the engine "warp"; "cpu" to try it where there is no GPU
     num_threads: int = 0  # 0: all
     terminate_on_success: bool = False
-    goal_progress: float = 1.0  # below 1, success is so much progress: a stage of the task
+    # below 1, success is so much progress: a stage of the task
+    goal_progress: float = 1.0
     horizon_s: float | None = None  # None: the task's
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> EnvConfig:
-        """From what a user gave by name; raises EmbodiedError for a name that is no field."""
+        """From what a user gave by name; raises EmbodiedError for a name that is no
+        field.
+        """
         names = [f.name for f in fields(cls)]
         for name in arguments:
             if name not in names:
@@ -73,7 +82,9 @@ class EnvConfig:
     def _check_kinds(self) -> None:
         for argument, (kinds, called) in _KINDS.items():
             if not isinstance(getattr(self, argument), kinds):
-                raise EmbodiedError(f"{argument} must be {called}, not {getattr(self, argument)!r}")
+                raise EmbodiedError(
+                    f"{argument} must be {called}, not {getattr(self, argument)!r}"
+                )
         for kind, name, available in (
             ("obs", self.obs, OBSERVATIONS),
             ("control_mode", self.control_mode, CONTROL_MODES),
@@ -87,20 +98,34 @@ class EnvConfig:
 
     def _check_cameras(self) -> None:
         if self.camera_hz is not None and not 0 < self.camera_hz <= PHYSICS_HZ:
-            raise EmbodiedError(f"camera_hz {self.camera_hz} must be above 0 and at most {PHYSICS_HZ}")
+            raise EmbodiedError(
+                f"camera_hz {self.camera_hz} must be above 0 and at most {PHYSICS_HZ}"
+            )
         if not all(isinstance(name, str) for name in self.cameras or ()):
-            raise EmbodiedError(f"cameras must be a tuple of names, not {self.cameras!r}")
+            raise EmbodiedError(
+                f"cameras must be a tuple of names, not {self.cameras!r}"
+            )
         if self.obs != "state" and self.cameras is not None and not len(self.cameras):
-            raise EmbodiedError(f"obs {self.obs!r} shows pixels: cameras must name at least one")
+            raise EmbodiedError(
+                f"obs {self.obs!r} shows pixels: cameras must name at least one"
+            )
         if not 16 <= self.image_size <= 512:
             raise EmbodiedError(f"image_size {self.image_size} must be from 16 to 512")
 
     def _check_numbers(self) -> None:
         if self.control_hz <= 0 or PHYSICS_HZ % self.control_hz:
-            raise EmbodiedError(f"control_hz {self.control_hz} must divide the physics rate of {PHYSICS_HZ} Hz")
+            raise EmbodiedError(
+                f"control_hz {self.control_hz} must divide the physics rate of {PHYSICS_HZ} Hz"
+            )
         if not 0 < self.goal_progress <= 1:
-            raise EmbodiedError(f"goal_progress {self.goal_progress} must be above 0 and at most 1")
+            raise EmbodiedError(
+                f"goal_progress {self.goal_progress} must be above 0 and at most 1"
+            )
         if self.horizon_s is not None and not 0 < self.horizon_s < math.inf:
-            raise EmbodiedError(f"horizon_s {self.horizon_s} must be above 0, and finite")
+            raise EmbodiedError(
+                f"horizon_s {self.horizon_s} must be above 0, and finite"
+            )
         if self.num_threads < 0:
-            raise EmbodiedError(f"num_threads {self.num_threads} must be at least 0 (0: all)")
+            raise EmbodiedError(
+                f"num_threads {self.num_threads} must be at least 0 (0: all)"
+            )

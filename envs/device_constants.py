@@ -1,7 +1,9 @@
-"""What task code gives torch from the host (lists as indices, tables of numbers), kept on the device.
+"""What task code gives torch from the host (lists as indices, tables of numbers), kept
+on the device.
 
-`x[:, [0, 3]]` or `xp.asarray([1.0, 2.0])` copies from the host each time, which waits for the device and cannot be
-captured in a CUDA graph. Within `DeviceConstants` the copy is made once.
+`x[:, [0, 3]]` or `xp.asarray([1.0, 2.0])` copies from the host each time, which waits
+for the device and cannot be captured in a CUDA graph. Within `DeviceConstants` the copy
+is made once.
 """
 
 from __future__ import annotations
@@ -14,24 +16,32 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 _INDEXING = (torch.Tensor.__getitem__, torch.Tensor.__setitem__)
-_MAKING = (torch.asarray, torch.tensor)  # not `as_tensor`, by which Warp makes views of live arrays
+# not `as_tensor`, by which Warp makes views of live arrays
+_MAKING = (torch.asarray, torch.tensor)
 _NUMBERS = (bool, int, float, np.generic, np.ndarray)
 
 
 class DeviceConstants(TorchFunctionMode):
-    """While it is entered, constants of the host are taken from the device, where each is copied once.
+    """While it is entered, constants of the host are taken from the device, where each
+    is copied once.
 
-    The same values give the same tensor each time: nothing may write into it. A constant that first turns up while
-    `sealed` is an error, for there the copy could not be made.
+    The same values give the same tensor each time: nothing may write into it. A
+    constant that first turns up while `sealed` is an error, for there the copy could
+    not be made.
     """
 
     def __init__(self, device: torch.device) -> None:
         super().__init__()
-        self.device, self.sealed = device, False
+        self.device = device
+        self.sealed = False
         self._kept: dict[tuple[Any, ...], torch.Tensor] = {}
 
     def __torch_function__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+        self,
+        func: Any,
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
         if func in _INDEXING:
@@ -45,25 +55,37 @@ class DeviceConstants(TorchFunctionMode):
     def _index(self, index: Any) -> Any:
         if isinstance(index, tuple):
             return tuple(self._index(part) for part in index)
-        return self._constant(index, None) if isinstance(index, list | np.ndarray) and _of_host(index) else index
+        return (
+            self._constant(index, None)
+            if isinstance(index, list | np.ndarray) and _of_host(index)
+            else index
+        )
 
     def _constant(self, values: Any, dtype: torch.dtype | None) -> torch.Tensor:
         host = np.asarray(values)
-        if dtype is None and isinstance(values, float | list | tuple) and host.dtype == np.float64:
+        if (
+            dtype is None
+            and isinstance(values, float | list | tuple)
+            and host.dtype == np.float64
+        ):
             dtype = torch.get_default_dtype()  # as torch has it of Python's own numbers
         key = (host.tobytes(), host.shape, host.dtype.str, dtype)
         if key not in self._kept:
             if self.sealed:
-                raise RuntimeError(f"{values!r} would have to be copied from the host within a captured step")
+                raise RuntimeError(
+                    f"{values!r} would have to be copied from the host within a captured step"
+                )
             with torch._C.DisableTorchFunction():
                 self._kept[key] = torch.tensor(host, dtype=dtype, device=self.device)
         return self._kept[key]
 
 
 def solve_definite(matrix: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Solutions (N, K, M) of symmetric positive definite systems (N, K, K) with right sides (N, K, M).
+    """Solutions (N, K, M) of symmetric positive definite systems (N, K, K) with right
+    sides (N, K, M).
 
-    By elimination without pivots, which such systems don't need; `torch.linalg.solve` asks the device how it went.
+    By elimination without pivots, which such systems don't need; `torch.linalg.solve`
+    asks the device how it went.
     """
     size = matrix.shape[-1]
     rows = torch.cat([matrix, right], dim=-1)  # (N, K, K + M)

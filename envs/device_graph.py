@@ -1,4 +1,6 @@
-"""A step of worlds on a GPU as one CUDA graph, which is launched instead of some thousand kernels."""
+"""A step of worlds on a GPU as one CUDA graph, which is launched instead of some
+thousand kernels.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +27,18 @@ class Recorder(Protocol):
         """Does the work once, so that all it needs but once is there."""
 
     def capture(self, work: Work) -> tuple[Callable[[], None], Tensors]:
-        """Records the work without doing it: what launches it, and the tensors in which its results will lie."""
+        """Records the work without doing it: what launches it, and the tensors in which
+        its results will lie.
+        """
 
 
 class StepGraph:
-    """A function from one tensor to several that lives on a device: done once, then captured, then only launched.
+    """A function from one tensor to several that lives on a device: done once, then
+    captured, then only launched.
 
-    It must be the same work each time: no Python that depends on a tensor's values, and state only written in place.
-    Without a `recorder`, which is where there is no CUDA, it is done anew each time, by the same code.
+    It must be the same work each time: no Python that depends on a tensor's values, and
+    state only written in place. Without a `recorder`, which is where there is no CUDA,
+    it is done anew each time, by the same code.
     """
 
     def __init__(
@@ -42,7 +48,9 @@ class StepGraph:
         device: torch.device,
         recorder: Recorder | None,
     ) -> None:
-        self._function, self._device, self._recorder = function, device, recorder
+        self._function = function
+        self._device = device
+        self._recorder = recorder
         self._input = torch.zeros(shape, device=device)
         self._constants = DeviceConstants(device)
         self._launch: Callable[[], None] | None = None
@@ -62,7 +70,8 @@ class StepGraph:
         elif self._recorder is None:
             self._outputs = self._work()
         elif not self._warm:
-            self._outputs, self._warm = self._recorder.warm_up(self._work), True
+            self._outputs = self._recorder.warm_up(self._work)
+            self._warm = True
         else:
             self._capture(self._recorder)
         return tuple(output.clone() for output in self._outputs)
@@ -72,16 +81,25 @@ class StepGraph:
             return self._function(self._input)
 
     def _capture(self, recorder: Recorder) -> None:
-        """Records the work and launches it; where that fails it is only done, now and from then on."""
+        """Records the work and launches it; where that fails it is only done, now and
+        from then on.
+        """
         self._constants.sealed = True
         try:
             launch, outputs = recorder.capture(self._work)
             launch()  # makes the graph ready, for which memory may lack
-        except Exception as error:  # nothing was done yet, and all can still be done; Warp raises its barest kind, too
-            warnings.warn(f"no CUDA graph of the step, which is now slow: {error}", RuntimeWarning, stacklevel=3)
+        # nothing was done yet, and all can still be done; Warp raises its barest kind,
+        # too
+        except Exception as error:
+            warnings.warn(
+                f"no CUDA graph of the step, which is now slow: {error}",
+                RuntimeWarning,
+                stacklevel=3,
+            )
             self._recorder = None
         else:
-            self._launch, self._outputs = launch, outputs
+            self._launch = launch
+            self._outputs = outputs
         finally:
             self._constants.sealed = False
         if self._launch is None:
@@ -89,14 +107,17 @@ class StepGraph:
 
 
 class CudaGraphs:
-    """Records on a stream beside the caller's; torch's tensors within lie in a pool of their own.
+    """Records on a stream beside the caller's; torch's tensors within lie in a pool of
+    their own.
 
-    Warp owns the capture: the solver's loops (`capture_while`) pause it, which changes the number by which torch's own
-    `torch.cuda.graph` knows which allocations are its. Here they are told by their thread instead.
+    Warp owns the capture: the solver's loops (`capture_while`) pause it, which changes
+    the number by which torch's own `torch.cuda.graph` knows which allocations are its.
+    Here they are told by their thread instead.
     """
 
     def __init__(self, streams: Streams, device: torch.device) -> None:
-        self._streams, self._device = streams, device
+        self._streams = streams
+        self._device = device
         self._stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._pool = torch.cuda.MemPool()
 
@@ -106,13 +127,20 @@ class CudaGraphs:
 
     def capture(self, work: Work) -> tuple[Callable[[], None], Tensors]:
         own_pool = torch.cuda.use_mem_pool(self._pool, self._device)
-        with self._beside(), _without_garbage_collection(), own_pool, self._streams.capture() as capture:
+        with (
+            self._beside(),
+            _without_garbage_collection(),
+            own_pool,
+            self._streams.capture() as capture,
+        ):
             outputs = work()
         return partial(self._streams.launch, capture.graph), outputs
 
     @contextmanager
     def _beside(self) -> Iterator[None]:
-        """Torch's current stream is ours, after all that the caller's has to do and before what it will."""
+        """Torch's current stream is ours, after all that the caller's has to do and
+        before what it will.
+        """
         callers = torch.cuda.current_stream(self._device)
         self._stream.wait_stream(callers)
         with torch.cuda.stream(self._stream):

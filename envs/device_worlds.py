@@ -46,57 +46,92 @@ class DeviceStep:
 class DeviceWorlds:
     """The same task as `Worlds`, as torch tensors on the device of the engine `warp`.
 
-    Starts come from a bank of `num_starts`, drawn on the host from consecutive seeds; world i begins with start i and
-    takes every N-th further on. Raises EmbodiedError as `WarpEngine` does.
+    Starts come from a bank of `num_starts`, drawn on the host from consecutive seeds;
+    world i begins with start i and takes every N-th further on. Raises EmbodiedError as
+    `WarpEngine` does.
     """
 
     def __init__(
-        self, config: EnvConfig, num_worlds: int, num_starts: int, device: str = "cuda", seed: int = 0
+        self,
+        config: EnvConfig,
+        num_worlds: int,
+        num_starts: int,
+        device: str = "cuda",
+        seed: int = 0,
     ) -> None:
-        usable_device(device)  # drawing the starts takes a while: what cannot be shows before
+        # drawing the starts takes a while: what cannot be shows before
+        usable_device(device)
         host = Worlds(replace(config, engine="cpu"), num_starts)
         bank = draw_starts(host, seed)
         peak = peak_of(Worlds(host.config, min(PROBED, num_starts)), seed)
-        buffers = Buffers.of(num_worlds, peak.mean_contacts, peak.contacts, peak.constraints)
+        buffers = Buffers.of(
+            num_worlds, peak.mean_contacts, peak.contacts, peak.constraints
+        )
         begin = torch.arange(num_worlds) % num_starts
         fields = {name: values[begin.numpy()] for name, values in bank.fields.items()}
-        self.config, self.num_worlds, self.robot, self.spec = host.config, num_worlds, host.robot, host.spec
+        self.config = host.config
+        self.num_worlds = num_worlds
+        self.robot = host.robot
+        self.spec = host.spec
         self.engine = WarpEngine(host.model, num_worlds, buffers, fields, device)
         self.device = torch.device(self.engine.device)
         self.instructions = bank.instructions
         with self.device, naming_lack_of_memory(num_worlds, self.engine.bytes_a_world):
             self._bank = _Bank(bank, self.engine)
             self.task = self.spec.bind(self.engine, self.robot)
-            self.control = RobotControl(self.robot, self.engine, config.control_mode, config.control_hz)
+            self.control = RobotControl(
+                self.robot, self.engine, config.control_mode, config.control_hz
+            )
             self.proprioception = Proprioception(self.engine, self.robot)
             self.start_index = begin.to(self.device)  # (N,) of the present episodes
-            self._tick, self._held = (torch.zeros(num_worlds, dtype=torch.int64) for _ in range(2))
+            self._tick, self._held = (
+                torch.zeros(num_worlds, dtype=torch.int64) for _ in range(2)
+            )
             self._kinds = torch.arange(len(FAULTS))
-            self._fault_counts = torch.zeros_like(self._kinds)  # episodes that each fault has ended
+            # episodes that each fault has ended
+            self._fault_counts = torch.zeros_like(self._kinds)
         self.ticks_per_step = PHYSICS_HZ // config.control_hz
-        self._horizon, self._hold = seconds_to_ticks(host.horizon_s), seconds_to_ticks(SUCCESS_HOLD_S)
+        self._horizon = seconds_to_ticks(host.horizon_s)
+        self._hold = seconds_to_ticks(SUCCESS_HOLD_S)
         self._goal = config.goal_progress if config.goal_progress < 1 else float("inf")
-        self.interface, self.agent_layout, self.state_layout = host.interface, host.agent_layout, host.state_layout
-        self.space, self.feed = Shown(host).space, _feed(host, self.engine) if config.obs != "state" else None
-        recorder = CudaGraphs(self.engine.streams, self.device) if self.device.type == "cuda" else None
-        self._graph = StepGraph(self._step, (num_worlds, len(self.interface.low)), self.device, recorder)
+        self.interface = host.interface
+        self.agent_layout = host.agent_layout
+        self.state_layout = host.state_layout
+        self.space = Shown(host).space
+        self.feed = _feed(host, self.engine) if config.obs != "state" else None
+        recorder = (
+            CudaGraphs(self.engine.streams, self.device)
+            if self.device.type == "cuda"
+            else None
+        )
+        self._graph = StepGraph(
+            self._step, (num_worlds, len(self.interface.low)), self.device, recorder
+        )
 
-    def reset(self, starts: Sequence[int] | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    def reset(
+        self, starts: Sequence[int] | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """New episodes everywhere: `agent_pos` (N, P) and `environment_state` (N, E).
 
-        Worlds go on to their next starts, or begin with `starts` (N,), counted round the bank.
+        Worlds go on to their next starts, or begin with `starts` (N,), counted round
+        the bank.
         """
         with self.device:
             if self.feed is not None and not self.feed.learned:
                 self._show_starts(self.feed)
             if starts is not None:
-                self.start_index[...] = torch.tensor([start % len(self.instructions) for start in starts])
-                self._tick.zero_()  # so that these are not taken for starts that were used
+                self.start_index[...] = torch.tensor(
+                    [start % len(self.instructions) for start in starts]
+                )
+                # so that these are not taken for starts that were used
+                self._tick.zero_()
             self._begin(torch.ones(self.num_worlds, dtype=torch.bool))
             return self.observe()
 
     def _show_starts(self, feed: WarpFeed) -> None:
-        """Puts worlds at every start of the bank, as many at a time as there are worlds, for their first frames."""
+        """Puts worlds at every start of the bank, as many at a time as there are
+        worlds, for their first frames.
+        """
         begin = self.start_index.clone()
         for first in range(0, len(self.instructions), self.num_worlds):
             self.start_index[...] = (begin + first) % len(self.instructions)
@@ -109,9 +144,11 @@ class DeviceWorlds:
         return _finite(self.proprioception.read()), _finite(self.task.state())
 
     def step(self, actions: torch.Tensor) -> DeviceStep:
-        """One control step of all worlds. A world given NaN or inf is flagged and begins anew; so does a broken one.
+        """One control step of all worlds. A world given NaN or inf is flagged and
+        begins anew; so does a broken one.
 
-        On a GPU the second call captures a CUDA graph, which later ones launch. The tensors are the caller's own.
+        On a GPU the second call captures a CUDA graph, which later ones launch. The
+        tensors are the caller's own.
         """
         with naming_lack_of_memory(self.num_worlds, self.engine.bytes_a_world):
             return DeviceStep(*self._graph(actions))
@@ -122,41 +159,66 @@ class DeviceWorlds:
         return self._graph.captured
 
     def fault_counts(self) -> dict[str, int]:
-        """How many episodes each fault has ended so far, by its name; waits for the device."""
+        """How many episodes each fault has ended so far, by its name; waits for the
+        device.
+        """
         counts = zip(FAULTS, self._fault_counts.tolist(), strict=True)
         return {name: count for name, count in counts if name and count}
 
     def _step(self, actions: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """The fields of a DeviceStep. It is captured: nothing is asked of the device, and state is written in place."""
+        """The fields of a DeviceStep. It is captured: nothing is asked of the device,
+        and state is written in place.
+        """
         bad = ~torch.isfinite(actions).all(1)
         self.task.before_step(self._tick)
         self.control.apply(torch.where(bad[:, None], 0.0, actions).clamp(-1, 1))
         self.engine.step(self.ticks_per_step)
         self._tick += self.ticks_per_step
-        done = self._finish(torch.where(bad, FAULTS.index("action_not_finite"), self.engine.faults()))
+        done = self._finish(
+            torch.where(bad, FAULTS.index("action_not_finite"), self.engine.faults())
+        )
         return tuple(getattr(done, field.name) for field in fields(done))
 
     def _finish(self, fault: torch.Tensor) -> DeviceStep:
-        outcome, sound = self.task.judge(), fault == 0
+        outcome = self.task.judge()
+        sound = fault == 0
         self._held[...] = (self._held + self.ticks_per_step) * (
             (outcome.success | (outcome.progress >= self._goal)) & sound
         )
         success = self._held >= self._hold
-        terminated = outcome.lost | ~sound | (success & self.config.terminate_on_success)
+        terminated = (
+            outcome.lost | ~sound | (success & self.config.terminate_on_success)
+        )
         truncated = (self._tick >= self._horizon) & ~terminated
         last = self.observe()
         if self.feed is not None:
             self.feed.take(self._tick)
-        reward, progress = (torch.where(sound, value, 0.0) for value in (outcome.reward, outcome.progress))
+        reward, progress = (
+            torch.where(sound, value, 0.0)
+            for value in (outcome.reward, outcome.progress)
+        )
         self._fault_counts += (fault[:, None] == self._kinds).sum(0)
         self._begin(terminated | truncated)
-        return DeviceStep(*self.observe(), *last, reward, success, progress, terminated, truncated, fault)
+        return DeviceStep(
+            *self.observe(),
+            *last,
+            reward,
+            success,
+            progress,
+            terminated,
+            truncated,
+            fault,
+        )
 
     def _begin(self, which: torch.Tensor) -> None:
         """New episodes in the worlds `which` (N,) bool."""
-        index = (self.start_index + self.num_worlds * (self._tick > 0)) % len(self.instructions)
+        index = (self.start_index + self.num_worlds * (self._tick > 0)) % len(
+            self.instructions
+        )
         self.start_index[...] = torch.where(which, index, self.start_index)
-        self._bank.load(which, self.start_index, self.task.parameters(), self.proprioception)
+        self._bank.load(
+            which, self.start_index, self.task.parameters(), self.proprioception
+        )
         self.engine.forget_faults(which)
         self._tick[...] = torch.where(which, 0, self._tick)
         self._held[...] = torch.where(which, 0, self._held)
@@ -171,8 +233,15 @@ def _feed(host: Worlds, engine: WarpEngine) -> WarpFeed:
     from embodied.sim.warp_feed import WarpFeed
 
     size = host.config.image_size
-    sigma = np.array([host.variation_of(i).get("pixel_noise", 0.0) for i in range(host.num_worlds)])
-    return WarpFeed(engine, WarpCameras(engine, host.cameras, size, size), sigma, host.config.camera_hz)
+    sigma = np.array(
+        [host.variation_of(i).get("pixel_noise", 0.0) for i in range(host.num_worlds)]
+    )
+    return WarpFeed(
+        engine,
+        WarpCameras(engine, host.cameras, size, size),
+        sigma,
+        host.config.camera_hz,
+    )
 
 
 class _Bank:
@@ -181,9 +250,15 @@ class _Bank:
     def __init__(self, bank: StartBank, engine: WarpEngine) -> None:
         self._engine = engine
         varied = engine.varied()
-        self._state = {name: _as(values, engine.view(name)) for name, values in bank.state.items()}
-        self._fields = {name: _as(values, varied[name]) for name, values in bank.fields.items()}
-        self._parameters = {name: torch.as_tensor(values) for name, values in bank.parameters.items()}
+        self._state = {
+            name: _as(values, engine.view(name)) for name, values in bank.state.items()
+        }
+        self._fields = {
+            name: _as(values, varied[name]) for name, values in bank.fields.items()
+        }
+        self._parameters = {
+            name: torch.as_tensor(values) for name, values in bank.parameters.items()
+        }
         self._bias = torch.as_tensor(bank.encoder_bias, dtype=torch.float32)
 
     def load(

@@ -23,13 +23,15 @@ CLOSED = "this environment is closed: make a new one"
 
 
 class GroundEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
-    """A task as `gymnasium.make` gives it. Observations: `embodied.envs.spaces.Shown`; actions (A,) in [-1, 1].
+    """A task as `gymnasium.make` gives it. Observations: `embodied.envs.spaces.Shown`;
+    actions (A,) in [-1, 1].
 
-    Success is a state held for 0.5 s; it ends the episode only with `terminate_on_success`. `terminated`: nothing can
-    be saved any more, or a fault. The episode truncates itself at the task's horizon. Every info has `is_success`
-    (bool), `progress` (float in [0, 1]) and `fault` (its name, or empty); that of a step `Safety`'s signals, too.
-    Raises EmbodiedError for unknown names, for actions of another shape, for a step before the first reset, and for
-    anything after `close`.
+    Success is a state held for 0.5 s; it ends the episode only with
+    `terminate_on_success`. `terminated`: nothing can be saved any more, or a fault. The
+    episode truncates itself at the task's horizon. Every info has `is_success` (bool),
+    `progress` (float in [0, 1]) and `fault` (its name, or empty); that of a step
+    `Safety`'s signals, too. Raises EmbodiedError for unknown names, for actions of
+    another shape, for a step before the first reset, and for anything after `close`.
     """
 
     observation_space: spaces.Dict
@@ -44,7 +46,8 @@ class GroundEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
         self._shown = Shown(self.worlds)
         self._window: Window | None = None
         self._no_episode = NOT_BEGUN  # why there is none; empty while there is
-        self.observation_space, self.action_space = self._shown.space, action_space(self.worlds)
+        self.observation_space = self._shown.space
+        self.action_space = action_space(self.worlds)
         if render_mode == "human":
             self._window = Window(self.worlds.engine)
 
@@ -64,7 +67,9 @@ class GroundEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
 
     @property
     def model(self) -> mujoco.MjModel:
-        """The episode's model. A view that later calls refresh: copy what is to be kept."""
+        """The episode's model. A view that later calls refresh: copy what is to be
+        kept.
+        """
         return self.worlds.engine.world_model(0)
 
     @property
@@ -75,21 +80,33 @@ class GroundEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """A new episode: the one of `seed`, or the next of this environment's own sequence."""
+        """A new episode: the one of `seed`, or the next of this environment's own
+        sequence.
+        """
         if self._no_episode == CLOSED:
             raise EmbodiedError(CLOSED)
         given = None if seed is None else checked_seed(seed)
         super().reset(seed=given)
         for name in options or {}:
             raise unknown("reset option", name, ())
-        self.worlds.reset([0], [int(self.np_random.integers(2**63)) if given is None else given])
+        self.worlds.reset(
+            [0], [int(self.np_random.integers(2**63)) if given is None else given]
+        )
         self._no_episode = ""
         progress = float(self.worlds.task.judge().progress[0])
         self._show()
-        return row(self._shown.now(), 0), {"is_success": False, "progress": progress, "fault": ""}
+        return row(self._shown.now(), 0), {
+            "is_success": False,
+            "progress": progress,
+            "fault": "",
+        }
 
-    def step(self, action: np.ndarray) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
-        """One control step; an action that is not finite ends the episode with the fault `action_not_finite`."""
+    def step(
+        self, action: np.ndarray
+    ) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        """One control step; an action that is not finite ends the episode with the
+        fault `action_not_finite`.
+        """
         if self._no_episode:
             raise EmbodiedError(self._no_episode)
         done = self.worlds.step(np.asarray(action)[None])
@@ -113,9 +130,13 @@ class GroundEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
         }
 
     def render(self) -> np.ndarray | None:
-        """(480, 640, 3) uint8 from the task's camera for people; None where a window shows it."""
+        """(480, 640, 3) uint8 from the task's camera for people; None where a window
+        shows it.
+        """
         if self.render_mode is None:
-            gymnasium.logger.warn("render() needs a render_mode: gymnasium.make(..., render_mode='rgb_array')")
+            gymnasium.logger.warn(
+                "render() needs a render_mode: gymnasium.make(..., render_mode='rgb_array')"
+            )
             return None
         if self._no_episode:
             raise EmbodiedError(self._no_episode)

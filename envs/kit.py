@@ -1,4 +1,6 @@
-"""What a task is written with, in one place to import from; each name's own module says what it does."""
+"""What a task is written with, in one place to import from; each name's own module says
+what it does.
+"""
 
 from embodied.arrays import dot
 from embodied.core import Array, Controller, Layout, Payload, Planner
@@ -12,7 +14,15 @@ from embodied.envs.scenes.views import add_view
 from embodied.envs.skills.driving import Driving
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.skills.pick_and_place import pick_and_place
-from embodied.envs.skills.scripted import Parts, ScriptedPlanner, around_column, latest, pointing_down, say, share_of
+from embodied.envs.skills.scripted import (
+    Parts,
+    ScriptedPlanner,
+    around_column,
+    latest,
+    pointing_down,
+    say,
+    share_of,
+)
 from embodied.envs.task import Outcome, Task, TaskSpec
 from embodied.envs.variation import Choice, Interval, Variable, Variation, fixed
 from embodied.robots.robot import Robot

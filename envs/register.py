@@ -8,7 +8,9 @@ from embodied.envs.registry import task_id, task_names
 
 
 def register_tasks() -> None:
-    """Registers every task that is not yet: `gymnasium.make("embodied/<Task>-v0")`. Episodes truncate themselves."""
+    """Registers every task that is not yet: `gymnasium.make("embodied/<Task>-v0")`.
+    Episodes truncate themselves.
+    """
     for name in task_names():
         if task_id(name) not in gymnasium.registry:
             gymnasium.register(

@@ -1,6 +1,8 @@
-"""Names to tasks and robots, loaded when first asked for: to know the names costs nothing.
+"""Names to tasks and robots, loaded when first asked for: to know the names costs
+nothing.
 
-Outside packages join through the entry points `embodied.tasks` and `embodied.robots`, named like what they hold.
+Outside packages join through the entry points `embodied.tasks` and `embodied.robots`,
+named like what they hold.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ def task_id(name: str) -> str:
 
 
 def get_task(name: str) -> TaskSpec:
-    """The task of a name such as `ToteTransfer` or an id such as `embodied/ToteTransfer-v0`."""
+    """The task of a name such as `ToteTransfer` or an id such as
+    `embodied/ToteTransfer-v0`.
+    """
     short = name.removeprefix("embodied/").removesuffix("-v0")
     if short not in task_names():
         raise unknown("task", name, task_names())
@@ -79,5 +83,7 @@ def _load(group: str, name: str) -> Any:
     place = _places(group)[name]
     item = resolve_name(place)
     if item.name != name:
-        raise EmbodiedError(f"{group}: {place} is registered as {name!r}, but its name is {item.name!r}")
+        raise EmbodiedError(
+            f"{group}: {place} is registered as {name!r}, but its name is {item.name!r}"
+        )
     return item

@@ -13,7 +13,9 @@ from embodied.robots.robot import Robot
 from embodied.sim.contact_force import ContactForce, add_contact_sensor
 from embodied.sim.engine import Engine
 
-ANY, SCENERY = "robot_contact", "robot_collision"  # sensors; of the second, one for each body of the scenery
+# sensors; of the second, one for each body of the scenery
+ANY = "robot_contact"
+SCENERY = "robot_collision"
 COLLISION_N = 1.0  # that counts
 
 
@@ -21,9 +23,12 @@ COLLISION_N = 1.0  # that counts
 class Safety:
     """The signals of N worlds, of the last 50 ms."""
 
-    contact_force_n: Array  # (N,) strongest single contact of the robot, with what it holds too, at every physics step
+    # (N,) strongest single contact of the robot, with what it holds too, at every
+    # physics step
+    contact_force_n: Array
     collision: Array  # (N,) bool, it touched what is fixed to the world
-    joint_margin_rad: Array  # (N,) of the arm's joint that is nearest to an end of its range, now
+    # (N,) of the arm's joint that is nearest to an end of its range, now
+    joint_margin_rad: Array
 
 
 def with_safety_sensors(spec: mujoco.MjSpec, robot: Robot) -> mujoco.MjSpec:
@@ -36,7 +41,9 @@ def with_safety_sensors(spec: mujoco.MjSpec, robot: Robot) -> mujoco.MjSpec:
 
 
 def _scenery(body: mujoco.MjsBody, robot: Robot) -> Iterator[mujoco.MjsBody]:
-    """Of this body and those below it that no joint moves, without the robot's: what can be touched."""
+    """Of this body and those below it that no joint moves, without the robot's: what
+    can be touched.
+    """
     if any(geom.contype or geom.conaffinity for geom in body.geoms):
         yield body
     for child in body.bodies:
@@ -48,16 +55,23 @@ class SafetySignals:
     """Reads the signals of N worlds."""
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
-        self._engine, xp = engine, engine.xp
+        self._engine = engine
+        xp = engine.xp
         names = [engine.model.sensor(k).name for k in range(engine.model.nsensor)]
-        self._force = ContactForce(engine, ANY, *(name for name in names if name.startswith(f"{SCENERY}_")))
-        self._arm = columns([engine.model.joint(name).qposadr[0] for name in robot.joints])
+        self._force = ContactForce(
+            engine, ANY, *(name for name in names if name.startswith(f"{SCENERY}_"))
+        )
+        self._arm = columns(
+            [engine.model.joint(name).qposadr[0] for name in robot.joints]
+        )
         low, high = zip(*robot.joint_range, strict=True)
-        self._low, self._high = xp.asarray(low), xp.asarray(high)
+        self._low = xp.asarray(low)
+        self._high = xp.asarray(high)
 
     def read(self, ticks: int) -> Safety:
         """Of the last `ticks` physics steps, at most 20."""
-        xp, angles = self._engine.xp, self._engine.view("qpos")[:, self._arm]
+        xp = self._engine.xp
+        angles = self._engine.view("qpos")[:, self._arm]
         margin = xp.min(xp.minimum(angles - self._low, self._high - angles), axis=1)
         peaks = self._force.peaks_n(ticks)
         return Safety(peaks[:, 0], xp.max(peaks[:, 1:], axis=1) > COLLISION_N, margin)

@@ -10,8 +10,8 @@ from gymnasium import spaces
 from embodied.core import PHYSICS_HZ, Layout, Observation
 from embodied.envs.worlds import Worlds
 
-# How far the numbers of a layout's part can get, by the end of its name (the first that fits). What a bad
-# simulation might show beyond is clipped.
+# How far the numbers of a layout's part can get, by the end of its name (the first that
+# fits). What a bad simulation might show beyond is clipped.
 LIMITS = (
     ("_rot6d", 1.0),
     ("_pos_w", 10.0),  # m; parked things are 1 m below the floor
@@ -32,7 +32,10 @@ def action_space(worlds: Worlds) -> spaces.Box:
 
 def limits(layout: Layout) -> np.ndarray:
     """(size,) float32 bound of each element's absolute value."""
-    by_part = [next((x for end, x in LIMITS if name.endswith(end)), OTHER_LIMIT) for name, _ in layout.parts]
+    by_part = [
+        next((x for end, x in LIMITS if name.endswith(end)), OTHER_LIMIT)
+        for name, _ in layout.parts
+    ]
     return np.repeat(by_part, [width for _, width in layout.parts]).astype(np.float32)
 
 
@@ -48,32 +51,48 @@ class Shown:
 
     def __init__(self, worlds: Worlds) -> None:
         config = worlds.config
-        self._worlds, self._state, self._pixels = worlds, config.obs != "pixels", config.obs != "state"
-        self._agent_limit, self._state_limit = limits(worlds.agent_layout), limits(worlds.state_layout)
+        self._worlds = worlds
+        self._state = config.obs != "pixels"
+        self._pixels = config.obs != "state"
+        self._agent_limit = limits(worlds.agent_layout)
+        self._state_limit = limits(worlds.state_layout)
         parts: dict[str, spaces.Space[Any]] = {"agent_pos": _box(self._agent_limit)}
         if self._state:
             parts["environment_state"] = _box(self._state_limit)
         if self._pixels:
             shape = (config.image_size, config.image_size, 3)
-            parts["pixels"] = spaces.Dict({name: spaces.Box(0, 255, shape, np.uint8) for name in worlds.cameras})
-            parts["pixels_age"] = spaces.Box(0.0, _oldest_frame_s(worlds), (1,), np.float32)
+            parts["pixels"] = spaces.Dict(
+                {name: spaces.Box(0, 255, shape, np.uint8) for name in worlds.cameras}
+            )
+            parts["pixels_age"] = spaces.Box(
+                0.0, _oldest_frame_s(worlds), (1,), np.float32
+            )
         self.space = spaces.Dict(parts)
 
     def now(self) -> dict[str, Any]:
         """Fresh arrays with a first axis of N; cameras whose frame is due are rendered."""
         seen = self._worlds.observe(privileged=self._state)
-        shown: dict[str, Any] = {"agent_pos": _bounded(seen.agent_pos, self._agent_limit)}
+        shown: dict[str, Any] = {
+            "agent_pos": _bounded(seen.agent_pos, self._agent_limit)
+        }
         if self._state:
-            shown["environment_state"] = _bounded(seen.environment_state, self._state_limit)
+            shown["environment_state"] = _bounded(
+                seen.environment_state, self._state_limit
+            )
         if self._pixels:
-            shown["pixels"] = {camera: frames.copy() for camera, frames in seen.pixels.items()}
+            shown["pixels"] = {
+                camera: frames.copy() for camera, frames in seen.pixels.items()
+            }
             shown["pixels_age"] = _age_s(seen)[:, None]
         return shown
 
 
 def row(shown: dict[str, Any], world: int) -> dict[str, Any]:
     """What one world shows: views of the batch's arrays."""
-    return {key: row(part, world) if isinstance(part, dict) else part[world] for key, part in shown.items()}
+    return {
+        key: row(part, world) if isinstance(part, dict) else part[world]
+        for key, part in shown.items()
+    }
 
 
 def _box(limit: np.ndarray) -> spaces.Box:

@@ -1,4 +1,6 @@
-"""Starts of episodes, drawn on the host once: what worlds on a device begin their episodes from."""
+"""Starts of episodes, drawn on the host once: what worlds on a device begin their
+episodes from.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +10,43 @@ import numpy as np
 
 from embodied.envs.worlds import Worlds
 
-# Model fields that MuJoCo derives from those that tasks vary; worlds differ in them, too.
+# Model fields that MuJoCo derives from those that tasks vary; worlds differ in them,
+# too.
 DERIVED = (
-    *("body_subtreemass", "body_invweight0", "dof_invweight0", "geom_rbound", "geom_aabb"),
-    *("tendon_length0", "tendon_invweight0", "actuator_acc0", "cam_pos0", "cam_poscom0", "light_dir0", "light_poscom0"),
+    *(
+        "body_subtreemass",
+        "body_invweight0",
+        "dof_invweight0",
+        "geom_rbound",
+        "geom_aabb",
+    ),
+    *(
+        "tendon_length0",
+        "tendon_invweight0",
+        "actuator_acc0",
+        "cam_pos0",
+        "cam_poscom0",
+        "light_dir0",
+        "light_poscom0",
+    ),
 )
 STATE = (
-    *("time", "qpos", "qvel", "act", "history", "qacc_warmstart", "ctrl", "qfrc_applied", "xfrc_applied"),
+    *(
+        "time",
+        "qpos",
+        "qvel",
+        "act",
+        "history",
+        "qacc_warmstart",
+        "ctrl",
+        "qfrc_applied",
+        "xfrc_applied",
+    ),
     *("mocap_pos", "mocap_quat"),
 )
-PROBE_S, HOLD_S = 3.0, 0.25  # of random actions, to see how many contacts there are
+# of random actions, to see how many contacts there are
+PROBE_S = 3.0
+HOLD_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -42,7 +71,9 @@ def draw_starts(worlds: Worlds, first_seed: int) -> StartBank:
     return StartBank(
         state={name: np.array(view(name)) for name in STATE if view(name).size},
         fields=_differing(worlds),
-        parameters={name: np.array(values) for name, values in worlds.task.parameters().items()},
+        parameters={
+            name: np.array(values) for name, values in worlds.task.parameters().items()
+        },
         encoder_bias=worlds.proprioception.bias.copy(),
         instructions=worlds.instructions,
     )
@@ -50,13 +81,17 @@ def draw_starts(worlds: Worlds, first_seed: int) -> StartBank:
 
 def _differing(worlds: Worlds) -> dict[str, np.ndarray]:
     fields = {name: np.array(values) for name, values in worlds.engine.varied().items()}
-    derived: dict[str, list[np.ndarray]] = {name: [] for name in DERIVED if name not in fields}
+    derived: dict[str, list[np.ndarray]] = {
+        name: [] for name in DERIVED if name not in fields
+    }
     for world in range(worlds.num_worlds):
         model = worlds.engine.world_model(world)
         for name, rows in derived.items():
             rows.append(np.array(getattr(model, name)))
     stacked = {name: np.stack(rows) for name, rows in derived.items()}
-    return fields | {name: values for name, values in stacked.items() if (values != values[:1]).any()}
+    return fields | {
+        name: values for name, values in stacked.items() if (values != values[:1]).any()
+    }
 
 
 @dataclass(frozen=True)
@@ -69,9 +104,13 @@ class Peak:
 
 
 def peak_of(worlds: Worlds, first_seed: int = 0) -> Peak:
-    """Begins episodes, drives the worlds with random actions, each held for a while, and counts."""
-    num, hz = worlds.num_worlds, worlds.config.control_hz
-    rng, counts = np.random.default_rng(first_seed), np.zeros((int(PROBE_S * hz), num, 2), np.int64)
+    """Begins episodes, drives the worlds with random actions, each held for a while,
+    and counts.
+    """
+    num = worlds.num_worlds
+    hz = worlds.config.control_hz
+    rng = np.random.default_rng(first_seed)
+    counts = np.zeros((int(PROBE_S * hz), num, 2), np.int64)
     worlds.reset(np.arange(num), range(first_seed, first_seed + num))
     for step, now in enumerate(counts):
         if step % int(np.ceil(HOLD_S * hz)) == 0:

@@ -26,7 +26,8 @@ class Outcome:
     success: Array  # (N,) bool, now
     progress: Array  # (N,) in [0, 1], by stages
     lost: Array  # (N,) bool, nothing can be saved any more
-    dropped: Array = 0  # (N,) int, things that lie where they should not, e.g. on the floor
+    # (N,) int, things that lie where they should not, e.g. on the floor
+    dropped: Array = 0
 
 
 class Task(Protocol):
@@ -35,10 +36,14 @@ class Task(Protocol):
     state_layout: Layout
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
-        """Draws an episode and writes it to the engine; returns what was drawn, JSON-able, with `instruction`."""
+        """Draws an episode and writes it to the engine; returns what was drawn,
+        JSON-able, with `instruction`.
+        """
 
     def parameters(self) -> Mapping[str, Array]:
-        """Live (N, ...) arrays of what the engine's state does not hold: goals and events to come."""
+        """Live (N, ...) arrays of what the engine's state does not hold: goals and
+        events to come.
+        """
 
     def before_step(self, tick: Array) -> None:
         """Things that change within an episode, by each world's clock (N,)."""
@@ -71,15 +76,21 @@ class TaskSpec:
     table: tuple[Variable, ...]
     build: Callable[[Robot], mujoco.MjSpec]
     bind: Callable[[Engine, Robot], Task]
-    expert: Callable[[Layout, Layout, Robot], tuple[Planner, Controller]]  # of agent and state layouts
+    # of agent and state layouts
+    expert: Callable[[Layout, Layout, Robot], tuple[Planner, Controller]]
     beauty_camera: str = "overview"
     stages: tuple[TaskStage, ...] = ()
-    base_start: tuple[float, float, float] = (-0.6, -0.35, 0.0)  # x, y in m and yaw in rad of a robot that drives
+    # x, y in m and yaw in rad of a robot that drives
+    base_start: tuple[float, float, float] = (-0.6, -0.35, 0.0)
     driving_s: float = 5.0  # that its horizon is longer by
 
     def cameras_for(self, robot: Robot) -> tuple[str, ...]:
         """The task's cameras, without those of robots' own that this one lacks."""
-        return tuple(name for name in self.cameras if name not in OWN_CAMERAS or name in robot.cameras)
+        return tuple(
+            name
+            for name in self.cameras
+            if name not in OWN_CAMERAS or name in robot.cameras
+        )
 
     def horizon_for(self, robot: Robot) -> float:
         """Seconds that an episode may take."""
@@ -90,7 +101,9 @@ class TaskSpec:
         for stage in self.stages:
             if stage.name == name:
                 return stage
-        raise unknown(f"stage of {self.name}", name, [stage.name for stage in self.stages])
+        raise unknown(
+            f"stage of {self.name}", name, [stage.name for stage in self.stages]
+        )
 
     @property
     def env_id(self) -> str:

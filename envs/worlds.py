@@ -47,44 +47,61 @@ class EpisodeStart:
 
     seed: int
     state: np.ndarray  # (S,) float64, the integration state
-    fields: dict[str, np.ndarray]  # varied model fields, and the task's parameters under `task/`
+    # varied model fields, and the task's parameters under `task/`
+    fields: dict[str, np.ndarray]
     variation: dict[str, Any] = field(default_factory=dict)
 
 
 class Worlds:
-    """A batch of worlds that are reset, observed and stepped together; each has its own clock.
+    """A batch of worlds that are reset, observed and stepped together; each has its own
+    clock.
 
     Raises EmbodiedError for unknown names and for a robot that the task does not suit.
     """
 
     def __init__(self, config: EnvConfig, num_worlds: int = 1) -> None:
         if config.engine != "cpu":
-            raise EmbodiedError(f"the engine {config.engine!r} runs many worlds at once: use gymnasium.make_vec")
-        self.config, self.num_worlds = config, num_worlds
+            raise EmbodiedError(
+                f"the engine {config.engine!r} runs many worlds at once: use gymnasium.make_vec"
+            )
+        self.config = config
+        self.num_worlds = num_worlds
         self.spec = get_task(config.task)
         self.robot = self._choose_robot(config.robot)
         self._task_cameras = self.spec.cameras_for(self.robot)
-        self.model = with_safety_sensors(self.spec.build(self.robot), self.robot).compile()
+        self.model = with_safety_sensors(
+            self.spec.build(self.robot), self.robot
+        ).compile()
         self.engine = CpuEngine(self.model, num_worlds, config.num_threads)
         self.task = self.spec.bind(self.engine, self.robot)
-        self.variation = Variation(self.spec.table, config.level, config.split, config.factors)
-        self.control = RobotControl(self.robot, self.engine, config.control_mode, config.control_hz)
-        self.interface, self.joint_interface = self.control.interface, self.control.joint_interface
+        self.variation = Variation(
+            self.spec.table, config.level, config.split, config.factors
+        )
+        self.control = RobotControl(
+            self.robot, self.engine, config.control_mode, config.control_hz
+        )
+        self.interface = self.control.interface
+        self.joint_interface = self.control.joint_interface
         self._action_shape = (num_worlds, len(self.interface.labels))
         self.ticks_per_step = PHYSICS_HZ // config.control_hz
         self.proprioception = Proprioception(self.engine, self.robot)
         self._safety = SafetySignals(self.engine, self.robot)
         self.agent_layout: Layout = self.proprioception.layout
         self.state_layout: Layout = self.task.state_layout
-        self._common = CommonFactors(self.engine, self.robot, self._task_cameras, self.spec.base_start)
-        self._feed = CameraFeed(self.engine, self._camera_names(), config.image_size, config.camera_hz)
+        self._common = CommonFactors(
+            self.engine, self.robot, self._task_cameras, self.spec.base_start
+        )
+        self._feed = CameraFeed(
+            self.engine, self._camera_names(), config.image_size, config.camera_hz
+        )
         self._portraits: dict[tuple[int, int], Camera] = {}
         self.horizon_s = config.horizon_s or self.spec.horizon_for(self.robot)
         self._horizon = seconds_to_ticks(self.horizon_s)
         self._hold = seconds_to_ticks(SUCCESS_HOLD_S)
         self._goal = config.goal_progress if config.goal_progress < 1 else np.inf
         self._tick = np.zeros(num_worlds, np.int64)
-        self._succeeded_for = np.zeros(num_worlds, np.int64)  # (N,) ticks that success has held
+        # (N,) ticks that success has held
+        self._succeeded_for = np.zeros(num_worlds, np.int64)
         self._fault, self._seeds = np.zeros((2, num_worlds), np.int64)
         self._none = np.zeros(num_worlds, bool)
         self._pixel_sigma = np.zeros(num_worlds)
@@ -92,7 +109,9 @@ class Worlds:
         self._drawn: list[dict[str, Any]] = [{} for _ in range(num_worlds)]
 
     def _choose_robot(self, robot: str | Robot | None) -> Robot:
-        """The task's first, the one of a name that the task knows, or a robot of the caller's own."""
+        """The task's first, the one of a name that the task knows, or a robot of the
+        caller's own.
+        """
         if isinstance(robot, Robot):
             return robot
         name = get_robot(robot or self.spec.robots[0]).name
@@ -135,8 +154,11 @@ class Worlds:
             self._remember(world, int(seed), drawn, noise)
         self._begin(ids)
 
-    def _remember(self, world: int, seed: int, drawn: dict[str, Any], noise: SensorNoise) -> None:
-        self._seeds[world], self._drawn[world] = seed, drawn
+    def _remember(
+        self, world: int, seed: int, drawn: dict[str, Any], noise: SensorNoise
+    ) -> None:
+        self._seeds[world] = seed
+        self._drawn[world] = drawn
         self.proprioception.bias[world] = noise.encoder_bias
         self._pixel_sigma[world] = noise.pixel_sigma
 
@@ -162,7 +184,8 @@ class Worlds:
         )
 
     def step(self, actions: Array) -> StepResult:
-        """One control step of all worlds. A world given NaN or inf holds still and is flagged; the others don't notice.
+        """One control step of all worlds. A world given NaN or inf holds still and is
+        flagged; the others don't notice.
 
         Raises EmbodiedError for actions of another shape than (N, A).
         """
@@ -182,11 +205,15 @@ class Worlds:
         actions = np.asarray(actions, dtype=np.float64)
         if actions.shape != self._action_shape:
             shapes = f"actions of shape {actions.shape}, expected {self._action_shape}"
-            raise EmbodiedError(f"{shapes}: one row a world with ({', '.join(self.interface.labels)})")
+            raise EmbodiedError(
+                f"{shapes}: one row a world with ({', '.join(self.interface.labels)})"
+            )
         return actions
 
     def _note_faults(self, bad: np.ndarray) -> None:
-        """Keeps the first fault of each world, and puts broken ones back to their start, where all is finite."""
+        """Keeps the first fault of each world, and puts broken ones back to their
+        start, where all is finite.
+        """
         found = np.where(bad, FAULTS.index("action_not_finite"), self.engine.faults())
         if found.any():
             broken = np.flatnonzero(found)
@@ -197,7 +224,8 @@ class Worlds:
             self.control.reset(found != 0)
 
     def _result(self) -> StepResult:
-        outcome, sound = self.task.judge(), self._fault == 0
+        outcome = self.task.judge()
+        sound = self._fault == 0
         now = (outcome.success | (outcome.progress >= self._goal)) & sound
         self._succeeded_for = (self._succeeded_for + self.ticks_per_step) * now
         success = self._succeeded_for >= self._hold
@@ -217,7 +245,9 @@ class Worlds:
         )
 
     def safety(self, ticks: int) -> Safety:
-        """Forces of the last `ticks` physics steps, at most 20, and joint margins; of worlds that are not faulty."""
+        """Forces of the last `ticks` physics steps, at most 20, and joint margins; of
+        worlds that are not faulty.
+        """
         return self._safety.read(ticks)
 
     def integration_state(self) -> np.ndarray:
@@ -227,29 +257,46 @@ class Worlds:
     def physics_state(self) -> np.ndarray:
         """(N, 1 + nq + nv) float64: time, positions, velocities."""
         view = self.engine.view
-        return np.concatenate([view("time")[:, None], view("qpos"), view("qvel")], axis=1)
+        return np.concatenate(
+            [view("time")[:, None], view("qpos"), view("qvel")], axis=1
+        )
 
     def checksum(self) -> np.ndarray:
         """(N,) uint64 of positions and velocities, equal only where all their bits are."""
         words = np.ascontiguousarray(self.physics_state()[:, 1:]).view(np.uint64)
-        weights = np.arange(1, 2 * words.shape[1], 2, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        weights = np.arange(1, 2 * words.shape[1], 2, dtype=np.uint64) * np.uint64(
+            0x9E3779B97F4A7C15
+        )
         return (words * weights).sum(axis=1, dtype=np.uint64)
 
     def episode_start(self, world: int) -> EpisodeStart:
         """The start of a world's episode; to be asked right after its reset."""
-        fields = {name: values[world].copy() for name, values in self.engine.varied().items()}
-        fields |= {f"task/{name}": values[world].copy() for name, values in self.task.parameters().items()}
+        fields = {
+            name: values[world].copy() for name, values in self.engine.varied().items()
+        }
+        fields |= {
+            f"task/{name}": values[world].copy()
+            for name, values in self.task.parameters().items()
+        }
         fields["sensor/encoder_bias"] = self.proprioception.bias[world].copy()
-        return EpisodeStart(int(self._seeds[world]), self.engine.state()[world].copy(), fields, self._drawn[world])
+        return EpisodeStart(
+            int(self._seeds[world]),
+            self.engine.state()[world].copy(),
+            fields,
+            self._drawn[world],
+        )
 
     def restore(self, world: int, start: EpisodeStart) -> None:
         """Begins a recorded episode again.
 
         Raises EmbodiedError where the recording's fields or state don't fit this model.
         """
-        ids, state = np.array([world]), self.engine.state()
+        ids = np.array([world])
+        state = self.engine.state()
         if start.state.shape != state[world].shape:
-            raise EmbodiedError(f"recorded state has {start.state.shape[0]} numbers, this model {state.shape[1]}")
+            raise EmbodiedError(
+                f"recorded state has {start.state.shape[0]} numbers, this model {state.shape[1]}"
+            )
         self.engine.reset(ids)
         parameters = self.task.parameters()
         for name, value in start.fields.items():
@@ -257,7 +304,10 @@ class Worlds:
                 parameters[name.removeprefix("task/")][world] = value
             elif name != "sensor/encoder_bias":
                 self.engine.vary(name)[world] = value
-        noise = SensorNoise(start.fields["sensor/encoder_bias"], float(start.variation.get("pixel_noise", 0.0)))
+        noise = SensorNoise(
+            start.fields["sensor/encoder_bias"],
+            float(start.variation.get("pixel_noise", 0.0)),
+        )
         self._remember(world, start.seed, start.variation, noise)
         state[world] = start.state
         self._begin(ids)
@@ -266,7 +316,9 @@ class Worlds:
         """What was drawn for the present episode of one world, JSON-able."""
         return dict(self._drawn[world])
 
-    def render(self, world: int, camera: str, size: tuple[int, int] = (480, 640)) -> np.ndarray:
+    def render(
+        self, world: int, camera: str, size: tuple[int, int] = (480, 640)
+    ) -> np.ndarray:
         """(H, W, 3) uint8, for people: shadows and smooth edges."""
         if size not in self._portraits:
             self._portraits[size] = Camera(self.engine, *size, beauty=True)

@@ -38,24 +38,34 @@ def has_planner(source: str) -> bool:
 
 
 def planner_hz(source: str) -> float | None:
-    """The rate at which a policy plans unless told otherwise; None where it does not plan."""
+    """The rate at which a policy plans unless told otherwise; None where it does not
+    plan.
+    """
     if source in BUILT_IN:
         return PLANNER_HZ if has_planner(source) else None
     return _read_run(source).planner_hz
 
 
 def learned_by_trial(source: str) -> tuple[str, str] | None:
-    """Stage (empty: the whole task) and level that a run by trial learned; None for any other policy."""
+    """Stage (empty: the whole task) and level that a run by trial learned; None for any
+    other policy.
+    """
     if source in BUILT_IN:
         return None
     run = _read_run(source)
     from embodied.policies.rl.run_folder import ActorInfo
 
-    return (run.stage, run.metadata["config"]["level"]) if isinstance(run, ActorInfo) else None
+    return (
+        (run.stage, run.metadata["config"]["level"])
+        if isinstance(run, ActorInfo)
+        else None
+    )
 
 
 def weights_hash(source: str) -> str:
-    """SHA-256 of all weights in a run folder, a base's too; empty for a policy that was not trained."""
+    """SHA-256 of all weights in a run folder, a base's too; empty for a policy that was
+    not trained.
+    """
     if source in BUILT_IN:
         return ""
     digest = hashlib.sha256()
@@ -68,7 +78,8 @@ def policy_spec(source: str, task: str, robot: str | None = None) -> PolicySpec:
     """What a policy needs of the worlds it acts in.
 
     Raises:
-        EmbodiedError: no such policy (lists what exists), or a run of another task or robot.
+        EmbodiedError: no such policy (lists what exists), or a run of another task or
+            robot.
     """
     if source == "expert":
         return _expert(Worlds(EnvConfig(task, robot=robot)), DualSystemConfig()).spec
@@ -77,11 +88,14 @@ def policy_spec(source: str, task: str, robot: str | None = None) -> PolicySpec:
         return PolicySpec()
     run = _read_run(source)
     worlds = Worlds(EnvConfig(task, robot=robot, control_mode=run.spec.control_mode))
-    make_policy(source, worlds)  # so that wrong weights show here, before anything is measured
+    # so that wrong weights show here, before anything is measured
+    make_policy(source, worlds)
     return run.spec
 
 
-def env_config(spec: PolicySpec, task: str, level: str, split: str, robot: str | None = None) -> EnvConfig:
+def env_config(
+    spec: PolicySpec, task: str, level: str, split: str, robot: str | None = None
+) -> EnvConfig:
     """Worlds as a policy needs them, on one thread."""
     return EnvConfig(
         task=task,
@@ -98,13 +112,17 @@ def env_config(spec: PolicySpec, task: str, level: str, split: str, robot: str |
     )
 
 
-def make_policy(source: str, worlds: Worlds, dual: DualSystemConfig | None = None) -> Policy:
-    """A policy for these worlds: `expert`, `random`, `hold`, or the path of a run folder.
+def make_policy(
+    source: str, worlds: Worlds, dual: DualSystemConfig | None = None
+) -> Policy:
+    """A policy for these worlds: `expert`, `random`, `hold`, or the path of a run
+    folder.
 
     `dual` says when plans are made and how they travel; without it there is no delay.
 
     Raises:
-        EmbodiedError: no such policy (lists what exists), or a run of another task, robot or observation.
+        EmbodiedError: no such policy (lists what exists), or a run of another task,
+            robot or observation.
     """
     if source == "expert":
         return _expert(worlds, dual or DualSystemConfig(planner_hz=PLANNER_HZ))
@@ -123,7 +141,11 @@ def make_policy(source: str, worlds: Worlds, dual: DualSystemConfig | None = Non
     actor = load_actor(Path(source), run)
     if run.residual is None:
         return actor
-    return ResidualPolicy(make_policy(base_source(Path(source), run.residual), worlds, dual), actor, run.residual)
+    return ResidualPolicy(
+        make_policy(base_source(Path(source), run.residual), worlds, dual),
+        actor,
+        run.residual,
+    )
 
 
 @dataclass(frozen=True)
@@ -138,9 +160,13 @@ class Player:
 
     def __post_init__(self) -> None:
         if self.num_envs < 1:
-            raise EmbodiedError(f"the number of worlds at once must be at least 1, not {self.num_envs}")
+            raise EmbodiedError(
+                f"the number of worlds at once must be at least 1, not {self.num_envs}"
+            )
         if not 0 <= self.noise <= 1:
-            raise EmbodiedError(f"the action noise must be from 0 to 1, as actions are from -1 to 1, not {self.noise}")
+            raise EmbodiedError(
+                f"the action noise must be from 0 to 1, as actions are from -1 to 1, not {self.noise}"
+            )
 
     def play(
         self,
@@ -160,8 +186,12 @@ class Player:
 
 
 def _expert(worlds: Worlds, dual: DualSystemConfig) -> DualSystem:
-    planner, controller = worlds.spec.expert(worlds.agent_layout, worlds.state_layout, worlds.robot)
-    return DualSystem(planner, controller, dual, spec=replace(controller.spec, privileged=True))
+    planner, controller = worlds.spec.expert(
+        worlds.agent_layout, worlds.state_layout, worlds.robot
+    )
+    return DualSystem(
+        planner, controller, dual, spec=replace(controller.spec, privileged=True)
+    )
 
 
 def _at_rest(action_size: int) -> Callable[[Observation], np.ndarray]:
@@ -184,9 +214,15 @@ def _read_run(source: str) -> RunInfo | ActorInfo:
         raise unknown("policy", source, [*BUILT_IN, *runs])
     stored = read_json(Path(source))
     try:
-        return read_actor_info(stored) if stored.get("kind") == KIND else RunInfo.from_json(stored)
+        return (
+            read_actor_info(stored)
+            if stored.get("kind") == KIND
+            else RunInfo.from_json(stored)
+        )
     except (KeyError, TypeError, ValueError) as error:
-        raise EmbodiedError(f"{Path(source) / INFO} is damaged: {type(error).__name__} {error}") from error
+        raise EmbodiedError(
+            f"{Path(source) / INFO} is damaged: {type(error).__name__} {error}"
+        ) from error
 
 
 def _check_run(source: str, run: RunInfo | ActorInfo, worlds: Worlds) -> None:
@@ -198,7 +234,9 @@ def _check_run(source: str, run: RunInfo | ActorInfo, worlds: Worlds) -> None:
         ("actions", run.metadata["action_interface"], now["action_interface"]),
     ):
         if trained_for != given:
-            raise EmbodiedError(f"run {source} was trained for {what} {_brief(trained_for)}, not {_brief(given)}")
+            raise EmbodiedError(
+                f"run {source} was trained for {what} {_brief(trained_for)}, not {_brief(given)}"
+            )
 
 
 def _brief(value: object) -> str:

@@ -27,26 +27,42 @@ class Recording:
 
     def __call__(self, seeds: Sequence[int], report: Report) -> list[EpisodeResult]:
         with EpisodeWriter(self.path, self.header, "join") as writer:
-            return self.player.play(seeds, [Recorder(writer, self.header.record_hz)], report)
+            return self.player.play(
+                seeds, [Recorder(writer, self.header.record_hz)], report
+            )
 
 
 def collection_header(player: Player, record_hz: int) -> Header:
     """What is true of every episode that this player is recorded in."""
     worlds = Worlds(player.config)
     try:
-        name = f"{player.source}, action noise {player.noise:g}" if player.noise else player.source
-        return Header(worlds.metadata(), name, record_hz, player.dual.planner_hz if player.dual else None)
+        name = (
+            f"{player.source}, action noise {player.noise:g}"
+            if player.noise
+            else player.source
+        )
+        return Header(
+            worlds.metadata(),
+            name,
+            record_hz,
+            player.dual.planner_hz if player.dual else None,
+        )
     finally:
         worlds.close()
 
 
 def collect(
-    recording: Recording, seeds: Sequence[int], mode: Mode, workers: Workers, stage: Stage
+    recording: Recording,
+    seeds: Sequence[int],
+    mode: Mode,
+    workers: Workers,
+    stage: Stage,
 ) -> list[EpisodeResult]:
-    """Records an episode for each seed that is not yet there; failures too, labelled. Returns what came of these.
+    """Records an episode for each seed that is not yet there; failures too, labelled.
+    Returns what came of these.
 
-    When something stops it, the episodes that are whole stay, and mode `resume` goes on with the others; the file is
-    the same in the end.
+    When something stops it, the episodes that are whole stay, and mode `resume` goes on
+    with the others; the file is the same in the end.
 
     Raises:
         DatasetError: something is at the path that `mode` does not allow for.

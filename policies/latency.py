@@ -1,7 +1,7 @@
 """Where a plan's time goes: sources of latency, and presets of machines and networks.
 
-A source is sampled once per world and episode, from a generator of that episode's seed alone: neither the number of
-worlds nor their order changes what a world sees.
+A source is sampled once per world and episode, from a generator of that episode's seed
+alone: neither the number of worlds nor their order changes what a world sees.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import numpy as np
 from embodied.core import PHYSICS_HZ, Array
 from embodied.errors import EmbodiedError, unknown
 
-DRAWS = 1024  # random values drawn for a world's episode; used again from the start after so many plans
+# random values drawn for a world's episode; used again from the start after so many
+# plans
+DRAWS = 1024
 
 
 def episode_generator(seed: int, stream: int) -> np.random.Generator:
@@ -46,7 +48,9 @@ class Constant:
 
 @dataclass(frozen=True)
 class LogNormal:
-    """Delays whose logarithm is normal: `median_ms * exp(sigma * normal)`. Messages may overtake each other."""
+    """Delays whose logarithm is normal: `median_ms * exp(sigma * normal)`. Messages may
+    overtake each other.
+    """
 
     median_ms: float
     sigma: float
@@ -61,24 +65,33 @@ class LogNormal:
 
 @dataclass(frozen=True)
 class Trace:
-    """Measured delays in their order, in ms, from a random place of the recording on and round again."""
+    """Measured delays in their order, in ms, from a random place of the recording on
+    and round again.
+    """
 
     ms: Sequence[float]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "ms", tuple(float(x) for x in self.ms))  # hashable, and no one else's array
+        # hashable, and no one else's array
+        object.__setattr__(self, "ms", tuple(float(x) for x in self.ms))
         if not self.ms:
-            raise EmbodiedError("a latency trace needs at least one delay in ms, this one is empty")
+            raise EmbodiedError(
+                "a latency trace needs at least one delay in ms, this one is empty"
+            )
         for value in self.ms:
             _check(value, "a delay of a latency trace in ms")
 
     def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        return np.take(self.ms, rng.integers(len(self.ms)) + np.arange(count), mode="wrap")
+        return np.take(
+            self.ms, rng.integers(len(self.ms)) + np.arange(count), mode="wrap"
+        )
 
 
 @dataclass(frozen=True)
 class PlanLatency:
-    """The delays of one plan. Compute blocks the planner, transport does not: messages on their way may be many."""
+    """The delays of one plan. Compute blocks the planner, transport does not: messages
+    on their way may be many.
+    """
 
     compute: Latency = field(default_factory=Constant)
     uplink: Latency = field(default_factory=Constant)  # observation to planner
@@ -90,17 +103,24 @@ class DelayTable:
     """The delays of N worlds, in ticks: a row per world, drawn when its episode starts."""
 
     def __init__(self, source: Latency, stream: int, num_worlds: int) -> None:
-        self._source, self._stream = source, stream
-        self._always = int(_ticks(np.array(source.ms))) if isinstance(source, Constant) else None
+        self._source = source
+        self._stream = stream
+        self._always = (
+            int(_ticks(np.array(source.ms))) if isinstance(source, Constant) else None
+        )
         self._ticks = np.zeros((num_worlds, DRAWS), np.int64)
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
         if self._always is None:
             for i, seed in zip(ids, seeds, strict=True):
-                self._ticks[i] = _ticks(self._source.sample(episode_generator(seed, self._stream), DRAWS))
+                self._ticks[i] = _ticks(
+                    self._source.sample(episode_generator(seed, self._stream), DRAWS)
+                )
 
     def ticks(self, ids: Array, count: Array) -> Array:
-        """The delay of each world's message number `count`: (n,), (n,) -> (n,), or one number for all."""
+        """The delay of each world's message number `count`: (n,), (n,) -> (n,), or one
+        number for all.
+        """
         return self._ticks[ids, count % DRAWS] if self._always is None else self._always
 
 
@@ -124,10 +144,16 @@ PRESETS: Mapping[str, PlanLatency] = MappingProxyType(
         "workstation": PlanLatency(Constant(31.06), source=_VLA_PERF),
         # Jetson Thor on the robot: 53 ms, all of it compute
         "jetson_thor": PlanLatency(Constant(52.57), source=_VLA_PERF),
-        # B100 behind 4G: 73 ms, of which 3 compute; an image takes longer up than an action chunk down
-        "b100_4g": PlanLatency(Constant(3.18), Constant(44.82), Constant(25.0), _VLA_PERF),
-        # B100 in a distant data centre (100 ms one way) behind 4G: 273 ms, of which 3 compute
-        "slow_cloud_4g": PlanLatency(Constant(3.18), Constant(145.19), Constant(125.0), _VLA_PERF),
+        # B100 behind 4G: 73 ms, of which 3 compute; an image takes longer up than an
+        # action chunk down
+        "b100_4g": PlanLatency(
+            Constant(3.18), Constant(44.82), Constant(25.0), _VLA_PERF
+        ),
+        # B100 in a distant data centre (100 ms one way) behind 4G: 273 ms, of which 3
+        # compute
+        "slow_cloud_4g": PlanLatency(
+            Constant(3.18), Constant(145.19), Constant(125.0), _VLA_PERF
+        ),
     }
 )
 

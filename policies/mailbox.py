@@ -1,4 +1,6 @@
-"""What either side reads of the messages sent to it: the planner's inbox and the controller's mailbox."""
+"""What either side reads of the messages sent to it: the planner's inbox and the
+controller's mailbox.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ MAILBOX_MODES: tuple[str, ...] = get_args(MailboxMode)
 
 
 class Inbox:
-    """Observations on their way to the planners of N worlds; a planner takes the newest, older ones are lost to it."""
+    """Observations on their way to the planners of N worlds; a planner takes the
+    newest, older ones are lost to it.
+    """
 
     def __init__(self, num_worlds: int) -> None:
         self._transit = Transit(num_worlds)
@@ -26,10 +30,19 @@ class Inbox:
 
     @property
     def next_arrival(self) -> np.ndarray:
-        """When the first observation that is not taken yet arrives, (N,) ticks; NEVER where there is none."""
+        """When the first observation that is not taken yet arrives, (N,) ticks; NEVER
+        where there is none.
+        """
         return self._transit.next_arrival
 
-    def put(self, ids: Array, arrives: Array, number: Array, tick_frame: Array, rows: Observation) -> None:
+    def put(
+        self,
+        ids: Array,
+        arrives: Array,
+        number: Array,
+        tick_frame: Array,
+        rows: Observation,
+    ) -> None:
         """Send the observation's n rows to the planners of n worlds."""
         message = {
             "tick_frame": tick_frame,
@@ -44,14 +57,20 @@ class Inbox:
         self._transit.put(ids, arrives, number, message)
 
     def take(self, ids: Array, tick: Array) -> tuple[Observation, np.ndarray]:
-        """The newest observations that arrived by a tick, n rows, and their `tick_frame` (n,)."""
+        """The newest observations that arrived by a tick, n rows, and their
+        `tick_frame` (n,).
+        """
         _, message = self._transit.take_newest(ids, tick)
         observation = Observation(
             tick=message["tick"],
             agent_pos=message["agent_pos"],
             environment_state=message["environment_state"],
             instruction=tuple(message["instruction"]),
-            pixels={k.removeprefix("pixels/"): v for k, v in message.items() if k.startswith("pixels/")},
+            pixels={
+                k.removeprefix("pixels/"): v
+                for k, v in message.items()
+                if k.startswith("pixels/")
+            },
             pixels_tick=message.get("pixels_tick"),
         )
         return observation, message["tick_frame"]
@@ -60,15 +79,19 @@ class Inbox:
 class Mailbox:
     """Plans on their way to N controllers, and the one that each of them sees.
 
-    latest: the newest plan (by seq) that arrived; an older one that comes late is ignored.
-    fifo: every plan in the order of arrival, each for at least one planner period.
-    predictive: latest, with the goal moved on by its own velocity for as long as the plan is old.
+    latest: the newest plan (by seq) that arrived; an older one that comes late is
+    ignored. fifo: every plan in the order of arrival, each for at least one planner
+    period. predictive: latest, with the goal moved on by its own velocity for as long
+    as the plan is old.
     """
 
-    def __init__(self, num_worlds: int, mode: str, period_ticks: int, latent_size: int) -> None:
+    def __init__(
+        self, num_worlds: int, mode: str, period_ticks: int, latent_size: int
+    ) -> None:
         if mode not in MAILBOX_MODES:
             raise unknown("mailbox mode", mode, MAILBOX_MODES)
-        self._mode, self._period = mode, period_ticks
+        self._mode = mode
+        self._period = period_ticks
         self._transit = Transit(num_worlds)
         self._payload = Payload.empty(num_worlds, latent_size)
         self._shown_since = np.zeros(num_worlds, np.int64)
@@ -78,12 +101,17 @@ class Mailbox:
     def reset(self, ids: Array, tick_frame: Array) -> None:
         """Forget all plans of some worlds; `tick_frame` dates their empty payload."""
         self._transit.clear(ids)
-        self._payload = self._payload.with_rows(ids, Payload.empty(len(ids), self._payload.latent.shape[1]))
+        self._payload = self._payload.with_rows(
+            ids, Payload.empty(len(ids), self._payload.latent.shape[1])
+        )
         self._shown_since[ids] = -self._period
-        self.seq[ids], self.tick_frame[ids] = -1, tick_frame
+        self.seq[ids] = -1
+        self.tick_frame[ids] = tick_frame
 
     def post(self, plan: Plan, now: Array) -> None:
-        """Send plans, newer than all before, to the n worlds that they are for; `now` (n,)."""
+        """Send plans, newer than all before, to the n worlds that they are for; `now`
+        (n,).
+        """
         message = {"tick_frame": plan.tick_frame, **vars(plan.payload)}
         if self._mode != "fifo" and (plan.tick_arrived <= now).all():
             self._transit.clear(plan.world)  # nothing that may still come is as new
@@ -94,7 +122,11 @@ class Mailbox:
     def next_tick(self) -> np.ndarray:
         """When the plan seen may change next, (N,)."""
         arrival = self._transit.next_arrival
-        return np.maximum(arrival, self._shown_since + self._period) if self._mode == "fifo" else arrival
+        return (
+            np.maximum(arrival, self._shown_since + self._period)
+            if self._mode == "fifo"
+            else arrival
+        )
 
     def deliver(self, now: Array) -> None:
         """Show what is due by `now` (N,)."""
@@ -113,6 +145,9 @@ class Mailbox:
         return replace(self._payload, goal_pos_w=moved)
 
     def _show(self, ids: Array, seq: Array, message: dict[str, np.ndarray]) -> None:
-        self.seq[ids], self.tick_frame[ids] = seq, message.pop("tick_frame")
+        self.seq[ids] = seq
+        self.tick_frame[ids] = message.pop("tick_frame")
         plans = Payload(**message)
-        self._payload = plans if len(ids) == len(self.seq) else self._payload.with_rows(ids, plans)
+        self._payload = (
+            plans if len(ids) == len(self.seq) else self._payload.with_rows(ids, plans)
+        )

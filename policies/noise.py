@@ -1,8 +1,10 @@
-"""Demonstrations that know how to recover: now and then the expert is shoved off its way.
+"""Demonstrations that know how to recover: now and then the expert is shoved off its
+way.
 
-A learner that only ever sees clean demonstrations takes the hand's own place for the goal's, since the two agree in
-them, and never sees how to come back from its own errors (Laskey et al., DART: Noise Injection for Robust Imitation
-Learning, CoRL 2017). Shoves come and go instead of trembling all the time, so that precise work still succeeds.
+A learner that only ever sees clean demonstrations takes the hand's own place for the
+goal's, since the two agree in them, and never sees how to come back from its own errors
+(Laskey et al., DART: Noise Injection for Robust Imitation Learning, CoRL 2017). Shoves
+come and go instead of trembling all the time, so that precise work still succeeds.
 """
 
 from __future__ import annotations
@@ -19,24 +21,33 @@ from embodied.rollout.rollout import PlanSource
 CALM_S = 1.2  # mean time between two shoves
 SHOVE_S = (0.15, 0.6)  # how long one lasts
 GRASP_SHARE = 0.2  # of the shoves, in which an open gripper closes on whatever is there
-CLOSING_S = 0.4  # longer then: till the gripper is shut, so that an empty grasp is seen, and mended
+# longer then: till the gripper is shut, so that an empty grasp is seen, and mended
+CLOSING_S = 0.4
 SHOVES = 128  # drawn for an episode
 _STREAM = 7  # of random numbers, apart from those of the channel and of random policies
 
 
 class NoisyPolicy:
-    """A policy that is shoved: for a moment a constant of standard deviation `sigma` is added to its action.
+    """A policy that is shoved: for a moment a constant of standard deviation `sigma` is
+    added to its action.
 
-    The shoves of an episode depend on its seed alone. `gripper`: the action element that closes in some shoves, where
-    it was open, and is else left as it is, so that nothing held is dropped.
+    The shoves of an episode depend on its seed alone. `gripper`: the action element
+    that closes in some shoves, where it was open, and is else left as it is, so that
+    nothing held is dropped.
     """
 
     def __init__(self, policy: Policy, sigma: float, gripper: int = -1) -> None:
         if not 0 <= sigma <= 1:
-            raise EmbodiedError(f"the action noise must be from 0 to 1, as actions are from -1 to 1, not {sigma}")
-        self.spec, self._policy, self._sigma, self._gripper = policy.spec, policy, sigma, gripper
+            raise EmbodiedError(
+                f"the action noise must be from 0 to 1, as actions are from -1 to 1, not {sigma}"
+            )
+        self.spec = policy.spec
+        self._policy = policy
+        self._sigma = sigma
+        self._gripper = gripper
         self._start = self._end = np.zeros((0, SHOVES), np.int64)  # (N, shoves) ticks
-        self._seeds: dict[int, int] = {}  # by world, of those whose shoves are still to be drawn
+        # by world, of those whose shoves are still to be drawn
+        self._seeds: dict[int, int] = {}
         self._push = np.zeros((0, SHOVES, 0))  # (N, shoves, A)
         self._closes = np.zeros((0, SHOVES), bool)
         self._intended = np.zeros((0, 0), np.float32)
@@ -55,7 +66,8 @@ class NoisyPolicy:
         if self._seeds:
             self._draw()
         tick = np.asarray(observation.tick)[:, None]
-        now = (tick >= self._start) & (tick < self._end)  # (N, shoves), at most one each
+        # (N, shoves), at most one each
+        now = (tick >= self._start) & (tick < self._end)
         push = np.einsum("ns,nsa->na", now, self._push)
         action = np.clip(self._intended + push, -1, 1).astype(np.float32)
         grip = self._intended[:, self._gripper]
@@ -67,20 +79,27 @@ class NoisyPolicy:
         return self._policy.take_plans() if isinstance(self._policy, PlanSource) else []
 
     def mean_plan_age_s(self, world: int) -> float:
-        return self._policy.mean_plan_age_s(world) if isinstance(self._policy, PlanSource) else float("nan")
+        return (
+            self._policy.mean_plan_age_s(world)
+            if isinstance(self._policy, PlanSource)
+            else float("nan")
+        )
 
     def _draw(self) -> None:
         """The shoves of the episodes that have begun since the last action."""
         num, size = self._intended.shape
         if len(self._start) != num:
             self._start, self._end = np.zeros((2, num, SHOVES), np.int64)
-            self._push, self._closes = np.zeros((num, SHOVES, size)), np.zeros((num, SHOVES), bool)
+            self._push = np.zeros((num, SHOVES, size))
+            self._closes = np.zeros((num, SHOVES), bool)
         for world, seed in self._seeds.items():
             rng = episode_generator(seed, _STREAM)
             closes = rng.random(SHOVES) < GRASP_SHARE
-            calm, lasts = rng.exponential(CALM_S, SHOVES), rng.uniform(*SHOVE_S, SHOVES) + CLOSING_S * closes
+            calm = rng.exponential(CALM_S, SHOVES)
+            lasts = rng.uniform(*SHOVE_S, SHOVES) + CLOSING_S * closes
             end = np.cumsum(calm + lasts)
-            self._start[world], self._end[world] = (end - lasts) * PHYSICS_HZ, end * PHYSICS_HZ
+            self._start[world] = (end - lasts) * PHYSICS_HZ
+            self._end[world] = end * PHYSICS_HZ
             self._push[world] = self._sigma * rng.standard_normal((SHOVES, size))
             self._push[world, :, self._gripper] = 0
             self._closes[world] = closes

@@ -14,7 +14,9 @@ _STREAM = 6  # of random numbers, apart from those of the channel
 
 
 class RandomPolicy:
-    """Uniform actions in [-1, 1], a new one at each step; an episode's actions depend on its seed alone."""
+    """Uniform actions in [-1, 1], a new one at each step; an episode's actions depend
+    on its seed alone.
+    """
 
     def __init__(self, action_size: int, spec: PolicySpec | None = None) -> None:
         self.spec = spec or PolicySpec()
@@ -22,7 +24,12 @@ class RandomPolicy:
         self._generators: dict[int, np.random.Generator] = {}  # by world
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
-        self._generators.update({int(i): episode_generator(s, _STREAM) for i, s in zip(ids, seeds, strict=True)})
+        self._generators.update(
+            {
+                int(i): episode_generator(s, _STREAM)
+                for i, s in zip(ids, seeds, strict=True)
+            }
+        )
 
     def act(self, observation: Observation) -> np.ndarray:
         worlds = range(len(observation.tick))
@@ -31,7 +38,9 @@ class RandomPolicy:
 
 
 class ZeroPolicy:
-    """Does nothing: all zeros, which is rest in modes that command velocities or changes."""
+    """Does nothing: all zeros, which is rest in modes that command velocities or
+    changes.
+    """
 
     def __init__(self, action_size: int, spec: PolicySpec | None = None) -> None:
         self.spec = spec or PolicySpec()
@@ -45,7 +54,9 @@ class ZeroPolicy:
 
 
 class HoldPolicy:
-    """Stays where the episode began, in any control mode: repeats what `hold_action` gave for its first observation."""
+    """Stays where the episode began, in any control mode: repeats what `hold_action`
+    gave for its first observation.
+    """
 
     def __init__(self, hold_action: HoldAction, spec: PolicySpec | None = None) -> None:
         self.spec = spec or PolicySpec()

@@ -26,7 +26,13 @@ IMAGE = (8, 8, 3)
 METADATA: dict[str, Any] = {
     "env_id": "embodied/Fake-v0",
     "task": "Fake",
-    "config": {"task": "Fake", "level": "L1", "control_hz": 50, "num_threads": 2, "cameras": ["front"]},
+    "config": {
+        "task": "Fake",
+        "level": "L1",
+        "control_hz": 50,
+        "num_threads": 2,
+        "cameras": ["front"],
+    },
     "physics_hz": PHYSICS_HZ,
     "model_hash": "abc",
     "versions": {"embodied-ground": "0.1.0", "mujoco": "3.17.0"},
@@ -43,16 +49,37 @@ def header(policy: str = "expert", **metadata: Any) -> Header:
     return Header({**METADATA, **metadata}, policy, record_hz=10, planner_hz=8.0)
 
 
-def episode(seed: int, frames: int = 3, success: bool = True, images: bool = True) -> Episode:
+def episode(
+    seed: int, frames: int = 3, success: bool = True, images: bool = True
+) -> Episode:
     """An episode whose content follows from its arguments alone."""
-    rng, steps = np.random.default_rng(seed), 5 * frames
-    shapes = {"action": (JOINTS,), "intended": (JOINTS,), "agent_pos": (4,), "joint_target": (JOINTS,)}
-    values = {k: rng.uniform(-1, 1, (steps, *shapes.get(k, ()))).astype(t) for k, t in STEP_STREAMS.items()}
+    rng = np.random.default_rng(seed)
+    steps = 5 * frames
+    shapes = {
+        "action": (JOINTS,),
+        "intended": (JOINTS,),
+        "agent_pos": (4,),
+        "joint_target": (JOINTS,),
+    }
+    values = {
+        k: rng.uniform(-1, 1, (steps, *shapes.get(k, ()))).astype(t)
+        for k, t in STEP_STREAMS.items()
+    }
     values["checksum"] = rng.integers(0, 2**64, steps, np.uint64)
     obs: dict[str, np.ndarray] = {"agent_pos": rng.random((frames, 4), np.float32)}
     if images:
         obs["front_image"] = rng.integers(0, 256, (frames, *IMAGE), np.uint8)
-    meta = EpisodeMeta(seed, f"take tote {seed}", success, success, 1.0, 0.5, 2.5, steps / 50, num_samples=frames)
+    meta = EpisodeMeta(
+        seed,
+        f"take tote {seed}",
+        success,
+        success,
+        1.0,
+        0.5,
+        2.5,
+        steps / 50,
+        num_samples=frames,
+    )
     return Episode(
         meta=meta,
         obs=obs,
@@ -61,8 +88,12 @@ def episode(seed: int, frames: int = 3, success: bool = True, images: bool = Tru
         states=rng.random((frames, 5)),
         frame_tick=np.arange(frames) * 40,
         image_tick=np.arange(frames) * 40 if images else None,
-        streams={k: Stream(np.arange(steps) * 8 + 8 * (k not in STREAMS_BEFORE), v) for k, v in values.items()},
-        plans={k: rng.random((2, 3)) for k in PLAN_PAYLOAD} | {k: np.arange(2) for k in PLAN_TIMES},
+        streams={
+            k: Stream(np.arange(steps) * 8 + 8 * (k not in STREAMS_BEFORE), v)
+            for k, v in values.items()
+        },
+        plans={k: rng.random((2, 3)) for k in PLAN_PAYLOAD}
+        | {k: np.arange(2) for k in PLAN_TIMES},
         start_state=rng.random(7),
         start_fields={"geom_size": rng.random((2, 3)), "task/goal": rng.random(3)},
     )
@@ -86,7 +117,17 @@ def _flat(episode: Episode) -> dict[str, np.ndarray]:
         if isinstance(value, np.ndarray):
             flat[name] = value
         elif isinstance(value, Mapping):
-            flat |= {f"{name}/{k}": v for k, v in value.items() if not isinstance(v, Stream)}
-            flat |= {f"{name}/{k}/tick": v.tick for k, v in value.items() if isinstance(v, Stream)}
-            flat |= {f"{name}/{k}/value": v.value for k, v in value.items() if isinstance(v, Stream)}
+            flat |= {
+                f"{name}/{k}": v for k, v in value.items() if not isinstance(v, Stream)
+            }
+            flat |= {
+                f"{name}/{k}/tick": v.tick
+                for k, v in value.items()
+                if isinstance(v, Stream)
+            }
+            flat |= {
+                f"{name}/{k}/value": v.value
+                for k, v in value.items()
+                if isinstance(v, Stream)
+            }
     return dict(sorted(flat.items()))

@@ -35,10 +35,13 @@ def started(num: int = 1, first_seed: int = 0, **settings: Any) -> Worlds:
     return worlds
 
 
-def random_actions(worlds: Worlds, steps: int, seed: int = 0) -> np.ndarray:  # (steps, N, A)
+# (steps, N, A)
+def random_actions(worlds: Worlds, steps: int, seed: int = 0) -> np.ndarray:
     """Uniform ones, held for some steps each so that they lead somewhere."""
     rng = np.random.default_rng(seed)
-    drawn = rng.uniform(-1, 1, (-(-steps // 5), worlds.num_worlds, len(worlds.interface.low)))
+    drawn = rng.uniform(
+        -1, 1, (-(-steps // 5), worlds.num_worlds, len(worlds.interface.low))
+    )
     return np.repeat(drawn, 5, axis=0)[:steps].astype(np.float32)
 
 
@@ -51,7 +54,11 @@ def opened(worlds: Worlds) -> np.ndarray:  # (N, A)
 
 def shorten_horizon(monkeypatch: pytest.MonkeyPatch, horizon_s: float) -> None:
     """Tasks of worlds made from now on end after `horizon_s`."""
-    monkeypatch.setattr(worlds_module, "get_task", lambda name: replace(get_task(name), horizon_s=horizon_s))
+    monkeypatch.setattr(
+        worlds_module,
+        "get_task",
+        lambda name: replace(get_task(name), horizon_s=horizon_s),
+    )
 
 
 def image_distance(a: np.ndarray, b: np.ndarray) -> float:

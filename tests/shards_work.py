@@ -1,4 +1,6 @@
-"""Work for the tests of shards: what is sent to another process must be importable there."""
+"""Work for the tests of shards: what is sent to another process must be importable
+there.
+"""
 
 import errno
 import os
@@ -12,7 +14,9 @@ from embodied.rollout.shards import Report
 
 
 def describe(seeds: Sequence[int], report: Report) -> list[tuple[int, str | None]]:
-    """Each seed with the number of threads that this process computes with; reports (seed, process id)."""
+    """Each seed with the number of threads that this process computes with; reports
+    (seed, process id).
+    """
     for seed in seeds:
         report((seed, os.getpid()))
     return [(seed, os.environ.get("OMP_NUM_THREADS")) for seed in seeds]

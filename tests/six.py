@@ -1,4 +1,6 @@
-"""A small 6-joint arm as users bring them: an MJCF file of simple shapes, in degrees, with its own floor and motors."""
+"""A small 6-joint arm as users bring them: an MJCF file of simple shapes, in degrees,
+with its own floor and motors.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Frames show the world they are of, when they are due, and stay as they were given out."""
+"""Frames show the world they are of, when they are due, and stay as they were given
+out.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ SIZE = 48
 
 @pytest.fixture(scope="module")
 def worlds() -> Any:
-    made = started(2, level="L1", obs="both", image_size=SIZE, cameras=("overview", "wrist"))
+    made = started(
+        2, level="L1", obs="both", image_size=SIZE, cameras=("overview", "wrist")
+    )
     yield made
     made.close()
 
@@ -34,14 +38,24 @@ def camera(worlds: Worlds) -> Any:
 
 
 def geoms_of(worlds: Worlds, prefix: str) -> list[int]:
-    return [i for i in range(worlds.model.ngeom) if worlds.model.geom(i).name.startswith(prefix)]
+    return [
+        i
+        for i in range(worlds.model.ngeom)
+        if worlds.model.geom(i).name.startswith(prefix)
+    ]
 
 
 @pytest.mark.parametrize(("task", "robot"), PAIRS)
 def test_training_frames_are_not_blank(task: str, robot: str) -> None:
     """Those of the task's cameras and of the robot's own."""
-    cameras = tuple(dict.fromkeys((*get_task(task).cameras_for(get_robot(robot)), *get_robot(robot).cameras)))
-    made = started(2, task=task, robot=robot, obs="pixels", image_size=SIZE, cameras=cameras)
+    cameras = tuple(
+        dict.fromkeys(
+            (*get_task(task).cameras_for(get_robot(robot)), *get_robot(robot).cameras)
+        )
+    )
+    made = started(
+        2, task=task, robot=robot, obs="pixels", image_size=SIZE, cameras=cameras
+    )
     pixels = made.observe().pixels
     assert tuple(pixels) == cameras
     for frames in pixels.values():
@@ -58,8 +72,11 @@ def test_every_camera_sees_something(camera: Camera, name: str) -> None:
     assert camera.rgb(0, name).std() > 15
 
 
-def test_depth_and_segmentation_are_of_one_scene(camera: Camera, worlds: Worlds) -> None:
-    depth, segmentation = camera.depth(0, "overview"), camera.segmentation(0, "overview")
+def test_depth_and_segmentation_are_of_one_scene(
+    camera: Camera, worlds: Worlds
+) -> None:
+    depth = camera.depth(0, "overview")
+    segmentation = camera.segmentation(0, "overview")
     assert depth.shape == (60, 80)
     assert segmentation.shape == (60, 80, 2)
     assert (depth > 0).all()
@@ -73,27 +90,44 @@ def test_depth_and_segmentation_are_of_one_scene(camera: Camera, worlds: Worlds)
 
 def test_depth_is_in_metres(camera: Camera, worlds: Worlds) -> None:
     """The floor's farthest seen point against the camera's own geometry."""
-    data, model = worlds.engine.world_data(0), worlds.model
-    eye, frame = data.camera("overview").xpos.copy(), data.camera("overview").xmat.reshape(3, 3).copy()
-    depth, segmentation = camera.depth(0, "overview"), camera.segmentation(0, "overview")
+    data = worlds.engine.world_data(0)
+    model = worlds.model
+    eye = data.camera("overview").xpos.copy()
+    frame = data.camera("overview").xmat.reshape(3, 3).copy()
+    depth = camera.depth(0, "overview")
+    segmentation = camera.segmentation(0, "overview")
     tan = np.tan(np.deg2rad(model.camera("overview").fovy[0]) / 2)
     rows, columns = np.nonzero(segmentation[..., 0] == model.geom("floor").id)
     for row, column in list(zip(rows, columns, strict=True))[::40]:
-        ray = np.array([(column + 0.5 - 40) / 30 * tan, (30 - row - 0.5) / 30 * tan, -1.0])
+        ray = np.array(
+            [(column + 0.5 - 40) / 30 * tan, (30 - row - 0.5) / 30 * tan, -1.0]
+        )
         point = eye + frame @ ray * depth[row, column]
         assert point[2] == pytest.approx(0, abs=0.02)
 
 
 def test_colours_and_words_agree() -> None:
-    """The named tote has the colour that the instruction says, seen from above the belt."""
+    """The named tote has the colour that the instruction says, seen from above the
+    belt.
+    """
     made = started(6, level="L1")
     look = Camera(made.engine, 120, 120)
     for world in range(6):
         named = int(made.task.parameters()["tote"][world])
-        word = next(colour for colour in COLOURS if f" {colour} tote" in made.instructions[world])
-        seen = np.isin(look.segmentation(world, "overview")[..., 0], geoms_of(made, f"tote_{named}_"))
+        word = next(
+            colour
+            for colour in COLOURS
+            if f" {colour} tote" in made.instructions[world]
+        )
+        seen = np.isin(
+            look.segmentation(world, "overview")[..., 0],
+            geoms_of(made, f"tote_{named}_"),
+        )
         mean = look.rgb(world, "overview")[seen].mean(axis=0)
-        hue = {colour: np.linalg.norm(mean / mean.sum() - np.array(rgb) / sum(rgb)) for colour, rgb in COLOURS.items()}
+        hue = {
+            colour: np.linalg.norm(mean / mean.sum() - np.array(rgb) / sum(rgb))
+            for colour, rgb in COLOURS.items()
+        }
         nearest = sorted(hue, key=lambda colour: hue[colour])[:2]
         assert word in nearest, f"{word} looks like {nearest}"
     look.close()
@@ -103,26 +137,40 @@ def test_worlds_look_different_and_each_as_itself(worlds: Worlds) -> None:
     pixels = worlds.observe().pixels
     for frames in pixels.values():
         assert (frames[0] != frames[1]).mean() > 0.005
-    alone = started(1, 1, level="L1", obs="both", image_size=SIZE, cameras=("overview", "wrist"))
+    alone = started(
+        1, 1, level="L1", obs="both", image_size=SIZE, cameras=("overview", "wrist")
+    )
     assert (alone.observe().pixels["overview"][0] == pixels["overview"][1]).all()
     alone.close()
 
 
 @pytest.mark.parametrize(
-    "factor", ["brightness", "lamp_tilt", "floor_shade", "camera_shift", "camera_fovy", "pixel_noise"]
+    "factor",
+    [
+        "brightness",
+        "lamp_tilt",
+        "floor_shade",
+        "camera_shift",
+        "camera_fovy",
+        "pixel_noise",
+    ],
 )
 def test_each_visible_variable_is_seen(factor: str) -> None:
     variable = next(row for row in get_task("ToteTransfer").table if row.name == factor)
     frames = []
     for value in (variable.start.values[0], variable.held_out.high):
-        made = started(1, level="L1", obs="pixels", image_size=SIZE, factors={factor: value})
+        made = started(
+            1, level="L1", obs="pixels", image_size=SIZE, factors={factor: value}
+        )
         frames.append(made.observe().pixels["overview"][0].astype(int))
         made.close()
     assert np.abs(frames[0] - frames[1]).mean() > 0.5
 
 
 def test_pixel_noise_repeats_with_the_seed_and_differs_between_frames() -> None:
-    made = started(2, level="L1", obs="pixels", image_size=SIZE, factors={"pixel_noise": 5.0})
+    made = started(
+        2, level="L1", obs="pixels", image_size=SIZE, factors={"pixel_noise": 5.0}
+    )
 
     def frames() -> list[np.ndarray]:
         made.reset(np.arange(2), [3, 3])
@@ -132,23 +180,31 @@ def test_pixel_noise_repeats_with_the_seed_and_differs_between_frames() -> None:
             made.step(opened(made))
         return shown
 
-    first, again = frames(), frames()
+    first = frames()
+    again = frames()
     assert all((a == b).all() for a, b in zip(first, again, strict=True))
     assert (first[0][0] == first[0][1]).all()  # the same seed in both worlds
     difference = first[1] - first[2]
-    assert 4 < difference.std() < 9  # two draws of 5 levels, where nothing but noise has changed
+    # two draws of 5 levels, where nothing but noise has changed
+    assert 4 < difference.std() < 9
     made.close()
 
 
 @pytest.fixture
 def blind(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> Worlds:
     """Worlds whose cameras render nothing, for tests of when they would."""
-    monkeypatch.setattr(cameras.Camera, "rgb", lambda self, world, camera: np.zeros((16, 16, 3), np.uint8))
+    monkeypatch.setattr(
+        cameras.Camera,
+        "rgb",
+        lambda self, world, camera: np.zeros((16, 16, 3), np.uint8),
+    )
     return worlds
 
 
 def taken(worlds: Worlds, hz: float | None, step: int, steps: int) -> list[int]:
-    """Ticks at which world 0's frames are taken, with control steps of `step` ticks; world 1 began a step later."""
+    """Ticks at which world 0's frames are taken, with control steps of `step` ticks;
+    world 1 began a step later.
+    """
     feed = CameraFeed(worlds.engine, ("overview",), 16, hz)
     ticks = []
     for k in range(steps):
@@ -162,7 +218,9 @@ def taken(worlds: Worlds, hz: float | None, step: int, steps: int) -> list[int]:
 
 
 @pytest.mark.parametrize("hz", [7, 8, 9, 10, 30])
-def test_frame_k_is_taken_at_the_first_tick_at_or_after_its_time(blind: Worlds, hz: int) -> None:
+def test_frame_k_is_taken_at_the_first_tick_at_or_after_its_time(
+    blind: Worlds, hz: int
+) -> None:
     """Exactly, over a hundred seconds: nothing drifts."""
     seconds = 100
     found = taken(blind, hz, 1, seconds * PHYSICS_HZ)
@@ -171,15 +229,22 @@ def test_frame_k_is_taken_at_the_first_tick_at_or_after_its_time(blind: Worlds, 
 
 @pytest.mark.parametrize("step", [2, 20])
 @pytest.mark.parametrize("hz", [7, 8, 9, 10])
-def test_with_slower_control_frames_wait_for_the_next_step(blind: Worlds, hz: int, step: int) -> None:
+def test_with_slower_control_frames_wait_for_the_next_step(
+    blind: Worlds, hz: int, step: int
+) -> None:
     found = taken(blind, hz, step, 100 * PHYSICS_HZ // step)
     due = [-(-k * PHYSICS_HZ // hz) for k in range(100 * hz)]
-    assert found == [-(-tick // step) * step for tick in due if -(-tick // step) * step < 100 * PHYSICS_HZ]
+    assert found == [
+        -(-tick // step) * step
+        for tick in due
+        if -(-tick // step) * step < 100 * PHYSICS_HZ
+    ]
 
 
 def test_without_a_rate_each_step_has_its_frame(blind: Worlds) -> None:
     assert taken(blind, None, 20, 50) == list(range(0, 1000, 20))
-    assert taken(blind, 30, 20, 50) == list(range(0, 1000, 20))  # faster than control: one each step
+    # faster than control: one each step
+    assert taken(blind, 30, 20, 50) == list(range(0, 1000, 20))
 
 
 def test_worlds_have_their_own_clocks(worlds: Worlds) -> None:
@@ -206,13 +271,18 @@ def test_frames_given_out_never_change() -> None:
         copies.append(kept[-1].pixels["overview"].copy())
     made.reset(np.array([0]), [9])
     made.observe()
-    assert all((seen.pixels["overview"] == copy).all() for seen, copy in zip(kept, copies, strict=True))
+    assert all(
+        (seen.pixels["overview"] == copy).all()
+        for seen, copy in zip(kept, copies, strict=True)
+    )
     assert (copies[0] != copies[-1]).any()
     made.close()
 
 
 def test_unknown_cameras_are_named(worlds: Worlds) -> None:
-    with pytest.raises(EmbodiedError, match="unknown camera 'front'.*hall, overview, wrist"):
+    with pytest.raises(
+        EmbodiedError, match="unknown camera 'front'.*hall, overview, wrist"
+    ):
         worlds.render(0, "front")
 
 

@@ -24,29 +24,42 @@ COMMAND = Path(sys.executable).parent / "embodied"
 
 def seconds_for(*words: str) -> tuple[float, str]:
     """The best of three, as other work may share the machine."""
-    best, output = float("inf"), ""
+    best = float("inf")
+    output = ""
     for _ in range(3):
         start = time.perf_counter()
-        output = subprocess.run([COMMAND, *words], check=True, capture_output=True, text=True).stdout
+        output = subprocess.run(
+            [COMMAND, *words], check=True, capture_output=True, text=True
+        ).stdout
         best = min(best, time.perf_counter() - start)
     return best, output
 
 
 def verb_that(monkeypatch: pytest.MonkeyPatch, run: object) -> None:
     """Put a made-up verb `work` in place of a module of `embodied.cli`."""
-    module = SimpleNamespace(HELP="does work", EXAMPLE="embodied work", add_arguments=lambda parser: None, run=run)
+    module = SimpleNamespace(
+        HELP="does work",
+        EXAMPLE="embodied work",
+        add_arguments=lambda parser: None,
+        run=run,
+    )
     monkeypatch.setitem(sys.modules, "embodied.cli.work", module)
     monkeypatch.setitem(main.VERBS, "work", "work")
 
 
 def test_unknown_says_what_is_near_and_what_there_is() -> None:
     text = str(unknown("task", "ToteTransfr", ["ToteTransfer", "Reach"]))
-    assert text == "unknown task 'ToteTransfr'. Did you mean 'ToteTransfer'? Available: Reach, ToteTransfer"
+    assert (
+        text
+        == "unknown task 'ToteTransfr'. Did you mean 'ToteTransfer'? Available: Reach, ToteTransfer"
+    )
     assert str(unknown("task", "zzz", [])) == "unknown task 'zzz'. Available: none"
 
 
 @pytest.mark.parametrize("verb", main.VERBS)
-def test_each_verb_shows_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_verb_shows_an_example(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     module = importlib.import_module(f"embodied.cli.{verb}")
     with pytest.raises(SystemExit) as stop:
         main.main([verb, "--help"])
@@ -73,10 +86,14 @@ def test_no_words_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_wrong_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["colect"]) == 2
-    assert capsys.readouterr().err.startswith("error: unknown verb 'colect'. Did you mean 'collect'? Available: bench,")
+    assert capsys.readouterr().err.startswith(
+        "error: unknown verb 'colect'. Did you mean 'collect'? Available: bench,"
+    )
 
 
-def test_expected_error_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_expected_error_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def run(args: argparse.Namespace) -> int:
         raise EmbodiedError("no such thing")
 
@@ -88,8 +105,13 @@ def test_expected_error_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 def test_a_full_disk_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """What the machine refuses is one line; a file that the code looks for in vain is a fault of its own."""
-    errors = [OSError(errno.ENOSPC, "five lines of text"), PermissionError(errno.EACCES, "", "/proc/x")]
+    """What the machine refuses is one line; a file that the code looks for in vain is a
+    fault of its own.
+    """
+    errors = [
+        OSError(errno.ENOSPC, "five lines of text"),
+        PermissionError(errno.EACCES, "", "/proc/x"),
+    ]
 
     def run(args: argparse.Namespace) -> int:
         if errors:
@@ -115,15 +137,25 @@ def test_unexpected_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_setting_that_breaks_mujoco_is_named() -> None:
     settings = os.environ | {"MUJOCO_GL": "nonsense"}
-    child = subprocess.run([COMMAND, "list"], env=settings, capture_output=True, text=True, check=False)
+    child = subprocess.run(
+        [COMMAND, "list"], env=settings, capture_output=True, text=True, check=False
+    )
     assert child.returncode == 2
-    assert child.stderr.startswith("error: MuJoCo cannot be imported with MUJOCO_GL=nonsense")
+    assert child.stderr.startswith(
+        "error: MuJoCo cannot be imported with MUJOCO_GL=nonsense"
+    )
     assert child.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize(("hint", "said"), [((), "What was finished is kept"), (("Go on with --resume.",), "Go on")])
+@pytest.mark.parametrize(
+    ("hint", "said"),
+    [((), "What was finished is kept"), (("Go on with --resume.",), "Go on")],
+)
 def test_interruption(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], hint: tuple[str, ...], said: str
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    hint: tuple[str, ...],
+    said: str,
 ) -> None:
     def run(args: argparse.Namespace) -> int:
         raise KeyboardInterrupt(*hint)
@@ -139,7 +171,11 @@ def test_list_is_quick_and_complete() -> None:
     assert seconds < 1.5
     assert "embodied/ToteTransfer-v0" in [task["name"] for task in found["tasks"]]
     assert "arm" in [robot["name"] for robot in found["robots"]]
-    assert [mode["name"] for mode in found["control_modes"]] == ["joint", "joint_delta", "ee_delta"]
+    assert [mode["name"] for mode in found["control_modes"]] == [
+        "joint",
+        "joint_delta",
+        "ee_delta",
+    ]
     assert all(len(robot["actions"]["joint"]) > 1 for robot in found["robots"])
 
 
@@ -165,18 +201,32 @@ def test_what_actions_mean(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     assert main.main(["list", "--actions", "arm", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert len(rows) == 8 + 8 + 7
-    assert {"mode": "ee_delta", "element": "arm.wz", "unit": "rad/s", "frame": "mount", "at -1": -2, "at 1": 2} in rows
-    for wrong, said in (("leg", "robot, dataset or run folder 'leg'"), (str(tmp_path / "a.hdf5"), "no dataset at")):
+    assert {
+        "mode": "ee_delta",
+        "element": "arm.wz",
+        "unit": "rad/s",
+        "frame": "mount",
+        "at -1": -2,
+        "at 1": 2,
+    } in rows
+    for wrong, said in (
+        ("leg", "robot, dataset or run folder 'leg'"),
+        (str(tmp_path / "a.hdf5"), "no dataset at"),
+    ):
         assert main.main(["list", "--actions", wrong]) == 2
         assert said in capsys.readouterr().err
     assert main.main(["list", "--actions", str(tmp_path)]) == 2
 
 
 def test_doctor(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    status = main.main(["doctor", "--json", "--out", str(tmp_path / "not" / "yet" / "there")])
+    status = main.main(
+        ["doctor", "--json", "--out", str(tmp_path / "not" / "yet" / "there")]
+    )
     report = json.loads(capsys.readouterr().out)
     checks = {check["name"]: check for check in report["checks"]}
-    assert {"python", "mujoco", "torch", "cpu", "gpu", "rendering", "output"} <= set(checks)
+    assert {"python", "mujoco", "torch", "cpu", "gpu", "rendering", "output"} <= set(
+        checks
+    )
     assert status == (0 if report["ok"] else 1)
     assert report["ok"] == all(check["ok"] for check in report["checks"])
     assert checks["mujoco"]["detail"].startswith("3.17.")
@@ -184,14 +234,17 @@ def test_doctor(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
 
 
 def test_doctor_finds_a_wrong_or_missing_package() -> None:
-    wrong, missing = doctor.check_package(Requirement("numpy<1")), doctor.check_package(Requirement("nosuchpackage"))
+    wrong = doctor.check_package(Requirement("numpy<1"))
+    missing = doctor.check_package(Requirement("nosuchpackage"))
     assert not wrong.ok
     assert "<1 is needed" in wrong.detail
     assert not missing.ok
     assert "pip install 'nosuchpackage'" in missing.detail
 
 
-def test_doctor_without_rendering(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_without_rendering(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def fail() -> str:
         raise doctor.RenderingError("install libegl1")
 
@@ -209,6 +262,8 @@ def test_a_reader_that_has_seen_enough_gets_no_traceback() -> None:
     read, write = os.pipe()
     os.close(read)
     command = [sys.executable, "-m", "embodied", "list", "--json"]
-    child = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    child = subprocess.run(
+        command, stdout=write, stderr=subprocess.PIPE, text=True, check=False
+    )
     os.close(write)
     assert (child.returncode, child.stderr) == (1, "")

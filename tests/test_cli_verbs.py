@@ -1,4 +1,6 @@
-"""The verbs that do the work, in small: what they write, what they refuse, and that no figure depends on who works."""
+"""The verbs that do the work, in small: what they write, what they refuse, and that no
+figure depends on who works.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +34,16 @@ from embodied.policies.training import joint
 
 COMMAND = Path(sys.executable).parent / "embodied"
 TASK = "ToteTransfer"
-FIRST = 13  # seed 14 is one of those kept for validation, so three episodes are enough to train on
+# seed 14 is one of those kept for validation, so three episodes are enough to train on
+FIRST = 13
 QUICKLY = ("--workers", "1", "--num-envs", "4")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def few_threads() -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LP_NUM_THREADS", "1")  # software rendering: else each process takes all cores
+        # software rendering: else each process takes all cores
+        patch.setenv("LP_NUM_THREADS", "1")
         yield
 
 
@@ -49,7 +53,19 @@ def embodied(*words: object) -> int:
 
 def collect(path: Path, *words: object, episodes: int = 3) -> int:
     return embodied(
-        *("collect", TASK, "-o", path, "--level", "L1", "--seed", FIRST, "--episodes", episodes, *(words or QUICKLY))
+        *(
+            "collect",
+            TASK,
+            "-o",
+            path,
+            "--level",
+            "L1",
+            "--seed",
+            FIRST,
+            "--episodes",
+            episodes,
+            *(words or QUICKLY),
+        )
     )
 
 
@@ -74,7 +90,10 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with pictures, and disturbed."""
     path = tmp_path_factory.mktemp("pictures") / "pictures.hdf5"
-    assert collect(path, "--record-hz", 8, "--image-size", 96, "--noise", 0.05, *QUICKLY) == 0
+    assert (
+        collect(path, "--record-hz", 8, "--image-size", 96, "--noise", 0.05, *QUICKLY)
+        == 0
+    )
     return path
 
 
@@ -85,13 +104,18 @@ def trained(pictures: Path) -> Path:
     return run
 
 
-def test_collect_says_what_is_there(plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_collect_says_what_is_there(
+    plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with Dataset(plain) as dataset:
         assert [episode.seed for episode in dataset.episodes] == [13, 14, 15]
         assert all(episode.success for episode in dataset.episodes)
         assert dataset.header.planner_hz == 8
         assert not [key for key in dataset.keys(0) if key.endswith("_image")]
-    assert collect(tmp_path / "x.hdf5", "--no-cameras", "--json", *QUICKLY, episodes=1) == 0
+    assert (
+        collect(tmp_path / "x.hdf5", "--no-cameras", "--json", *QUICKLY, episodes=1)
+        == 0
+    )
     output = capsys.readouterr()
     said = json.loads(output.out)
     assert (said["episodes"], said["successes"], said["success"]["rate"]) == (1, 1, 1.0)
@@ -105,11 +129,19 @@ def test_collect_records_pictures(pictures: Path) -> None:
         assert frames.shape == (dataset.episodes[0].num_samples, 96, 96, 3)
         assert frames.std() > 10
         assert dataset.header.policy == "expert, action noise 0.05"
-        assert dataset.header.metadata["config"]["camera_hz"] == dataset.header.record_hz == 8
+        assert (
+            dataset.header.metadata["config"]["camera_hz"]
+            == dataset.header.record_hz
+            == 8
+        )
 
 
-@pytest.mark.parametrize("shares", [("--workers", 1, "--num-envs", 1), ("--workers", 2, "--num-envs", 16)])
-def test_a_dataset_does_not_depend_on_who_collects_it(plain: Path, tmp_path: Path, shares: tuple[object, ...]) -> None:
+@pytest.mark.parametrize(
+    "shares", [("--workers", 1, "--num-envs", 1), ("--workers", 2, "--num-envs", 16)]
+)
+def test_a_dataset_does_not_depend_on_who_collects_it(
+    plain: Path, tmp_path: Path, shares: tuple[object, ...]
+) -> None:
     assert collect(tmp_path / "again.hdf5", "--no-cameras", *shares) == 0
     assert (tmp_path / "again.hdf5").read_bytes() == plain.read_bytes()
 
@@ -118,10 +150,23 @@ def test_collect_refuses_resumes_and_overwrites(
     plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "some.hdf5"
-    words = ("collect", TASK, "-o", path, "--level", "L1", "--seed", FIRST, "--no-cameras", *QUICKLY)
+    words = (
+        "collect",
+        TASK,
+        "-o",
+        path,
+        "--level",
+        "L1",
+        "--seed",
+        FIRST,
+        "--no-cameras",
+        *QUICKLY,
+    )
     assert embodied(*words, "--episodes", 1) == 0
     assert f"{path} exists" in refused(capsys, *words, "--episodes", 3)
-    assert "differ in ['config']" in refused(capsys, *words, "--resume", "--level", "L2")
+    assert "differ in ['config']" in refused(
+        capsys, *words, "--resume", "--level", "L2"
+    )
     assert embodied(*words, "--episodes", 3, "--resume") == 0
     assert path.read_bytes() == plain.read_bytes()
     assert embodied(*words, "--episodes", 1, "--overwrite") == 0
@@ -132,31 +177,61 @@ def test_collect_refuses_resumes_and_overwrites(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("collect", "ToteTransfr"), "unknown task 'ToteTransfr'. Did you mean 'ToteTransfer'? Available:"),
+        (
+            ("collect", "ToteTransfr"),
+            "unknown task 'ToteTransfr'. Did you mean 'ToteTransfer'? Available:",
+        ),
         (("collect", TASK, "--robot", "leg"), "unknown robot 'leg'. Available: arm"),
-        (("collect", TASK, "--camera", "font"), "unknown camera 'font'. Available: hall, overview, wrist"),
+        (
+            ("collect", TASK, "--camera", "font"),
+            "unknown camera 'font'. Available: hall, overview, wrist",
+        ),
         (("collect", TASK, "--level", "L5"), "unknown level 'L5'"),
         (("collect", TASK, "--split", "test"), "unknown split 'test'"),
-        (("collect", TASK, "--record-hz", 300), "--record-hz must be from 1 to the control rate of 200, not 300"),
+        (
+            ("collect", TASK, "--record-hz", 300),
+            "--record-hz must be from 1 to the control rate of 200, not 300",
+        ),
         (("collect", TASK, "--planner-hz", 0), "a rate must be above 0"),
         (("collect", TASK, "--episodes", 0), "--episodes must be at least 1"),
         (("collect", TASK, "--seed", -1), "--seed must be at least 0"),
-        (("collect", TASK, "--seed", 2**63 - 1), "--seed must be at least 0 and below 2**63"),
+        (
+            ("collect", TASK, "--seed", 2**63 - 1),
+            "--seed must be at least 0 and below 2**63",
+        ),
         (("train", TASK), "ToteTransfer is a task: --algo learns one by trial"),
         (("train", "nowhere.hdf5", "--seed", -1), "--seed must be at least 0"),
         (("collect", TASK, "--workers", 0), "the number of workers must be at least 1"),
-        (("collect", TASK, "--num-envs", 0), "the number of worlds at once must be at least 1"),
+        (
+            ("collect", TASK, "--num-envs", 0),
+            "the number of worlds at once must be at least 1",
+        ),
         (("collect", TASK, "--noise", 2), "the action noise must be from 0 to 1"),
         (("eval", "Totes", "--policy", "expert"), "unknown task 'Totes'"),
-        (("eval", TASK, "--policy", "expret"), "unknown policy 'expret'. Did you mean 'expert'? Available: expert"),
+        (
+            ("eval", TASK, "--policy", "expret"),
+            "unknown policy 'expret'. Did you mean 'expert'? Available: expert",
+        ),
         (("eval", TASK, "--policy", "expert", "--level", "L0"), "unknown level 'L0'"),
         (("eval", TASK, "--policy", "expert", "--drop", 2), "drop is a probability"),
-        (("eval", TASK, "--policy", "expert", "--planner-hz", 0), "a rate must be above 0"),
-        (("eval", TASK, "--policy", "hold", "--videos", -1), "--videos must be at least 0"),
-        (("eval", TASK, "--policy", "expert", "--delay-ms", -1), "must be finite and at least 0"),
+        (
+            ("eval", TASK, "--policy", "expert", "--planner-hz", 0),
+            "a rate must be above 0",
+        ),
+        (
+            ("eval", TASK, "--policy", "hold", "--videos", -1),
+            "--videos must be at least 0",
+        ),
+        (
+            ("eval", TASK, "--policy", "expert", "--delay-ms", -1),
+            "must be finite and at least 0",
+        ),
         (("eval", TASK, "--policy", "."), "is not a run folder"),
         (("train", "nowhere.hdf5"), "no dataset at nowhere.hdf5"),
-        (("train", "a.hdf5", "--level", "L2", "--num-envs", 2), "only with --algo: --level, --num-envs ("),
+        (
+            ("train", "a.hdf5", "--level", "L2", "--num-envs", 2),
+            "only with --algo: --level, --num-envs (",
+        ),
         (("train", "a.hdf5", "--engine", "warp"), "only with --algo: --engine ("),
         (("train", "."), "is a folder; a dataset is one HDF5 file"),
     ],
@@ -187,10 +262,18 @@ def test_wrong_words(
     ],
     ids=lambda words: words[0],
 )
-def test_places_that_cannot_be_written_to(words: tuple[object, ...], tmp_path: Path, capsys: Any) -> None:
+def test_places_that_cannot_be_written_to(
+    words: tuple[object, ...], tmp_path: Path, capsys: Any
+) -> None:
     (tmp_path / "file").write_text("")
-    for place in ("/proc/out.mp4", tmp_path / "file" / "out.mp4", tmp_path / f"{'x' * 300}.mp4"):
-        assert f"nothing can be written to {place}" in refused(capsys, *words, "-o", place)
+    for place in (
+        "/proc/out.mp4",
+        tmp_path / "file" / "out.mp4",
+        tmp_path / f"{'x' * 300}.mp4",
+    ):
+        assert f"nothing can be written to {place}" in refused(
+            capsys, *words, "-o", place
+        )
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -199,9 +282,21 @@ def _heed_sigint() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def test_ctrl_c_keeps_what_is_whole_and_says_how_to_go_on(plain: Path, tmp_path: Path) -> None:
+def test_ctrl_c_keeps_what_is_whole_and_says_how_to_go_on(
+    plain: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "cut.hdf5"
-    words = ["collect", TASK, "-o", str(path), "--level", "L1", "--seed", str(FIRST), "--no-cameras"]
+    words = [
+        "collect",
+        TASK,
+        "-o",
+        str(path),
+        "--level",
+        "L1",
+        "--seed",
+        str(FIRST),
+        "--no-cameras",
+    ]
     words += ["--workers", "2", "--num-envs", "1", "--episodes"]
     child = subprocess.Popen(
         [COMMAND, *words, "60"],
@@ -224,9 +319,13 @@ def test_ctrl_c_keeps_what_is_whole_and_says_how_to_go_on(plain: Path, tmp_path:
     assert error.rstrip().endswith("--episodes 60 --resume")
     with Dataset(path) as whole:
         assert 1 <= len(whole) < 60
-        assert all(len(whole.episode(i).actions) == whole.episodes[i].num_samples for i in range(len(whole)))
+        assert all(
+            len(whole.episode(i).actions) == whole.episodes[i].num_samples
+            for i in range(len(whole))
+        )
     for part in part_files(path):
-        if int(part.stem.removeprefix("seed_")) >= FIRST + 3:  # of the other process: these are not asked for below
+        # of the other process: these are not asked for below
+        if int(part.stem.removeprefix("seed_")) >= FIRST + 3:
             part.unlink()
     assert embodied(*words, "3", "--resume") == 0
     assert path.read_bytes() == plain.read_bytes()
@@ -236,12 +335,32 @@ def episodes_of(folder: Path) -> list[Any]:
     return [cell.episodes for cell in read_results(folder / "results.json").cells]
 
 
-def test_results_do_not_depend_on_who_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ("eval", TASK, "--policy", "expert", "random", "--delay-ms", 0, 300, "--drop", 0.2, "--episodes", 2)
+def test_results_do_not_depend_on_who_measures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (
+        "eval",
+        TASK,
+        "--policy",
+        "expert",
+        "random",
+        "--delay-ms",
+        0,
+        300,
+        "--drop",
+        0.2,
+        "--episodes",
+        2,
+    )
     words += ("--level", "L1")
-    assert embodied(*words, "-o", tmp_path / "one", "--workers", 1, "--num-envs", 1) == 0
-    assert embodied(*words, "-o", tmp_path / "two", "--workers", 2, "--num-envs", 16) == 0
-    first, second = episodes_of(tmp_path / "one"), episodes_of(tmp_path / "two")
+    assert (
+        embodied(*words, "-o", tmp_path / "one", "--workers", 1, "--num-envs", 1) == 0
+    )
+    assert (
+        embodied(*words, "-o", tmp_path / "two", "--workers", 2, "--num-envs", 16) == 0
+    )
+    first = episodes_of(tmp_path / "one")
+    second = episodes_of(tmp_path / "two")
     assert len(first) == 3  # random actions know no delay
     assert first == second
     assert [episode.index for episode in second[0]] == [0, 1]
@@ -283,19 +402,40 @@ def test_eval_goes_on_where_it_stopped(
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Episodes of 3 s, of policies that would need 20 s to fail; in this process only."""
-    monkeypatch.setattr(worlds, "get_task", lambda name: replace(get_task(name), horizon_s=3.0))
+    monkeypatch.setattr(
+        worlds, "get_task", lambda name: replace(get_task(name), horizon_s=3.0)
+    )
 
 
-def test_a_trained_policy_can_be_evaluated(short: None, trained: Path, tmp_path: Path) -> None:
-    words = ("eval", TASK, "--policy", trained, "--episodes", 3, "--level", "L2", "--workers", 1)
+def test_a_trained_policy_can_be_evaluated(
+    short: None, trained: Path, tmp_path: Path
+) -> None:
+    words = (
+        "eval",
+        TASK,
+        "--policy",
+        trained,
+        "--episodes",
+        3,
+        "--level",
+        "L2",
+        "--workers",
+        1,
+    )
     assert embodied(*words, "-o", tmp_path / "one", "--num-envs", 1) == 0
     assert embodied(*words, "-o", tmp_path / "three", "--num-envs", 3) == 0
     assert episodes_of(tmp_path / "one") == episodes_of(tmp_path / "three")
     cell = read_results(tmp_path / "one" / "results.json").cells[0]
-    assert (cell.label, cell.condition.planner_hz, cell.episodes[0].duration_s) == ("trained", 8, 3.0)
+    assert (cell.label, cell.condition.planner_hz, cell.episodes[0].duration_s) == (
+        "trained",
+        8,
+        3.0,
+    )
 
 
-def test_train_refuses_and_resumes(trained: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_train_refuses_and_resumes(
+    trained: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ("train", pictures, "-o", trained, "--steps", 2)
     assert f"{trained} exists" in refused(capsys, *words)
     weights = (trained / "policy.safetensors").read_bytes()
@@ -310,45 +450,96 @@ def test_train_resumes_only_what_it_began(
     trained: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "other.hdf5").write_bytes(pictures.read_bytes())
-    said = refused(capsys, "train", tmp_path / "other.hdf5", "-o", trained, "--steps", 2, "--resume")
+    said = refused(
+        capsys,
+        "train",
+        tmp_path / "other.hdf5",
+        "-o",
+        trained,
+        "--steps",
+        2,
+        "--resume",
+    )
     assert "was trained with datasets pictures.hdf5, not other.hdf5" in said
     (tmp_path / "policy.json").write_text('{"schema_version": 1, "kind": "actor"}')
     said = refused(capsys, "train", pictures, "-o", tmp_path, "--steps", 2, "--resume")
     assert f"{tmp_path} was not trained on datasets" in said
 
 
-def test_train_refuses_the_same_episodes_twice(pictures: Path, tmp_path: Path, capsys: Any) -> None:
+def test_train_refuses_the_same_episodes_twice(
+    pictures: Path, tmp_path: Path, capsys: Any
+) -> None:
     words = ("-o", tmp_path / "run", "--steps", 1)
-    assert f"{pictures} is given twice: both hold seed 13" in refused(capsys, "train", pictures, pictures, *words)
+    assert f"{pictures} is given twice: both hold seed 13" in refused(
+        capsys, "train", pictures, pictures, *words
+    )
     copy = tmp_path / "copy.hdf5"
     shutil.copyfile(pictures, copy)
-    assert f"{pictures} and {copy} overlap: both hold seed 13" in refused(capsys, "train", pictures, copy, *words)
+    assert f"{pictures} and {copy} overlap: both hold seed 13" in refused(
+        capsys, "train", pictures, copy, *words
+    )
     with pytest.raises(DatasetError, match="given twice"):
         joint.train([pictures, pictures], tmp_path / "run", joint.TrainConfig())
     assert not (tmp_path / "run").exists()
 
 
-def test_train_refuses_datasets_that_do_not_fit_together(pictures: Path, tmp_path: Path, capsys: Any) -> None:
+def test_train_refuses_datasets_that_do_not_fit_together(
+    pictures: Path, tmp_path: Path, capsys: Any
+) -> None:
     small = tmp_path / "small.hdf5"
-    assert collect(small, "--record-hz", 8, "--image-size", 48, "--seed", 40, *QUICKLY) == 0
-    said = refused(capsys, "train", pictures, small, "-o", tmp_path / "run", "--steps", 1)
+    assert (
+        collect(small, "--record-hz", 8, "--image-size", 48, "--seed", 40, *QUICKLY)
+        == 0
+    )
+    said = refused(
+        capsys, "train", pictures, small, "-o", tmp_path / "run", "--steps", 1
+    )
     assert f"{small} differs from {pictures} in image_size: 48, not 96" in said
 
 
-def test_train_says_that_a_collection_is_unfinished(tmp_path: Path, capsys: Any) -> None:
+def test_train_says_that_a_collection_is_unfinished(
+    tmp_path: Path, capsys: Any
+) -> None:
     parts = tmp_path / "cut.hdf5.parts"
     parts.mkdir()
     for seed in (13, 14, 15):
         one = tmp_path / "one.hdf5"
-        assert collect(one, "--record-hz", 8, "--overwrite", "--seed", seed, *QUICKLY, episodes=1) == 0
+        assert (
+            collect(
+                one,
+                "--record-hz",
+                8,
+                "--overwrite",
+                "--seed",
+                seed,
+                *QUICKLY,
+                episodes=1,
+            )
+            == 0
+        )
         one.rename(parts / f"seed_{seed}.hdf5")
-    assert embodied("train", tmp_path / "cut.hdf5", "-o", tmp_path / "run", "--steps", 1) == 0
+    assert (
+        embodied("train", tmp_path / "cut.hdf5", "-o", tmp_path / "run", "--steps", 1)
+        == 0
+    )
     said = f"{tmp_path / 'cut.hdf5'}: its collection is unfinished, learning from the 3 episodes that are whole"
     assert said in capsys.readouterr().err
 
 
-def test_train_needs_pictures(plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    error = refused(capsys, "train", plain, "-o", tmp_path / "run", "--steps", 1, "--camera", "overview")
+def test_train_needs_pictures(
+    plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = refused(
+        capsys,
+        "train",
+        plain,
+        "-o",
+        tmp_path / "run",
+        "--steps",
+        1,
+        "--camera",
+        "overview",
+    )
     assert "no pictures of cameras ['overview'], but of []" in error
     assert not (tmp_path / "run").exists()
 
@@ -366,14 +557,21 @@ def test_train_needs_pictures(plain: Path, tmp_path: Path, capsys: pytest.Captur
     ],
 )
 def test_a_run_of_something_else(
-    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], field: str, value: object, said: str
+    trained: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    field: str,
+    value: object,
+    said: str,
 ) -> None:
     run = tmp_path / "run"
     run.mkdir()
     info = json.loads((trained / "policy.json").read_text())
     (info if field in info else info["metadata"])[field] = value
     (run / "policy.json").write_text(json.dumps(info))
-    assert said in refused(capsys, "eval", TASK, "--policy", run, "-o", tmp_path / "eval")
+    assert said in refused(
+        capsys, "eval", TASK, "--policy", run, "-o", tmp_path / "eval"
+    )
     assert not (tmp_path / "eval").exists()
 
 
@@ -387,7 +585,9 @@ def test_a_run_of_something_else(
         ('{"schema_version": 1, "kind": "actor", "spec": []}', "is damaged: TypeError"),
     ],
 )
-def test_a_damaged_run(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str) -> None:
+def test_a_damaged_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
     (tmp_path / "policy.json").write_text(text)
     error = refused(capsys, "eval", TASK, "--policy", tmp_path, "-o", tmp_path / "eval")
     assert f"{tmp_path / 'policy.json'} {said}" in error
@@ -396,12 +596,18 @@ def test_a_damaged_run(tmp_path: Path, capsys: pytest.CaptureFixture[str], text:
 @pytest.fixture
 def blank(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures for people cost seconds; other tests look at real ones."""
-    grey = {(h, w): np.full((h, w, 3), 128, np.uint8) for h, w in ((240, 320), (480, 640))}
+    grey = {
+        (h, w): np.full((h, w, 3), 128, np.uint8) for h, w in ((240, 320), (480, 640))
+    }
     monkeypatch.setattr(Worlds, "render", lambda self, world, camera, size: grey[size])
 
 
 def test_view_makes_a_video(
-    blank: None, short: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    blank: None,
+    short: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for display in ("DISPLAY", "WAYLAND_DISPLAY"):
@@ -409,7 +615,10 @@ def test_view_makes_a_video(
     words = ("view", TASK, "--policy", "hold", "--level", "L1")
     assert embodied(*words) == 0
     assert embodied(*words) == 0  # it is only to be looked at
-    assert "runs/view/ToteTransfer.mp4\nseed 0: no success after 3.0 s, " in capsys.readouterr().out
+    assert (
+        "runs/view/ToteTransfer.mp4\nseed 0: no success after 3.0 s, "
+        in capsys.readouterr().out
+    )
     with av.open("runs/view/ToteTransfer.mp4") as video:
         assert video.duration / av.time_base == pytest.approx(4.5, abs=0.2)
     assert "exists" in refused(capsys, *words, "-o", "runs/view/ToteTransfer.mp4")
@@ -417,7 +626,9 @@ def test_view_makes_a_video(
         assert f"{name} must end in .mp4" in refused(capsys, *words, "-o", name)
 
 
-def test_view_in_a_window(short: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_view_in_a_window(
+    short: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     shown: list[float] = []
     slept: list[float] = []
     window = SimpleNamespace(is_open=True, show=lambda: shown.append(sum(slept)))
@@ -425,25 +636,38 @@ def test_view_in_a_window(short: None, monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.setattr(view, "Window", lambda engine: window)
     monkeypatch.setattr(view.time, "sleep", slept.append)
     monkeypatch.setattr(view.time, "monotonic", lambda: sum(slept))
-    assert embodied("view", TASK, "--policy", "expert", "--level", "L1", "--episodes", 2) == 0
+    assert (
+        embodied("view", TASK, "--policy", "expert", "--level", "L1", "--episodes", 2)
+        == 0
+    )
     assert len(shown) == pytest.approx(2 * 3.0 * view.WINDOW_HZ, abs=2)
     assert shown[-1] == pytest.approx(2 * 3.0, abs=0.1)  # at real time
     assert "seed 1: no success after 3.0 s" in capsys.readouterr().out
 
 
-def test_bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bench(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(throughput, "REPEATS", 1)
     monkeypatch.setattr(throughput, "RECORDINGS", 1)
     monkeypatch.setattr(throughput, "STEPS", {1: 2, 16: 2, 64: 2})
     assert embodied("bench", "--episodes", 1, "--json") == 0
-    figures = {figure["name"]: figure for figure in json.loads(capsys.readouterr().out)["figures"]}
+    figures = {
+        figure["name"]: figure
+        for figure in json.loads(capsys.readouterr().out)["figures"]
+    }
     assert figures["contacts at rest"]["median"] <= 30
     assert figures["env.step over physics at 20 Hz, 64 worlds"]["median"] > 1
     assert all(figure["median"] > 0 for figure in figures.values())
 
 
 @pytest.mark.slow
-def test_demo(blank: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo(
+    blank: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     folder = tmp_path / "demo"
     words = ("demo", "--quick", "-o", folder, *QUICKLY)
     monkeypatch.setattr(
@@ -455,21 +679,40 @@ def test_demo(blank: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert f"Go on with: embodied demo --quick -o {folder}" in capsys.readouterr().err
     collected = (folder / "demonstrations-L1.hdf5").stat().st_mtime_ns
     assert embodied(*words, "--resume") == 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith(f"{folder}/report.html: The trained policy succeeds in ")
+    assert (
+        capsys.readouterr()
+        .out.splitlines()[-1]
+        .startswith(f"{folder}/report.html: The trained policy succeeds in ")
+    )
     assert (folder / "demonstrations-L1.hdf5").stat().st_mtime_ns == collected
     cells = read_results(folder / "results.json").cells
-    assert [cell.label for cell in cells] == ["expert", "trained", "random", "expert", "expert", "trained", "trained"]
+    assert [cell.label for cell in cells] == [
+        "expert",
+        "trained",
+        "random",
+        "expert",
+        "expert",
+        "trained",
+        "trained",
+    ]
     report = (folder / "report.html").read_text()
     assert "QUICK DEMO" in report
     assert report.count("<video") == 2
-    assert set(json.loads((folder / "demo.json").read_text())["stages"]) == {"collect", "train", "evaluate", "film"}
+    assert set(json.loads((folder / "demo.json").read_text())["stages"]) == {
+        "collect",
+        "train",
+        "evaluate",
+        "film",
+    }
 
 
 def interrupted(*args: object, **kwargs: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_demo_replaces_only_a_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo_replaces_only_a_demo(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "precious").write_text("")
     assert "exists and is no earlier demo" in refused(capsys, "demo", "-o", tmp_path)
     folder = tmp_path / "new"
@@ -499,9 +742,17 @@ def test_what_a_film_shows(good: list[int], bad: list[int], said: str) -> None:
 def test_a_film_says_under_which_condition_it_was_made() -> None:
     shown = Condition("expert", "L2", planner_hz=8, transport_ms=500, drop_rate=0.2)
     others = [replace(shown, transport_ms=ms) for ms in (0, 250, 100)]
-    elsewhere = [replace(shown, level="L1", transport_ms=40), replace(shown, policy="trained", transport_ms=60)]
+    elsewhere = [
+        replace(shown, level="L1", transport_ms=40),
+        replace(shown, policy="trained", transport_ms=60),
+    ]
     said = "Plans are 500 ms late, 20% of them lost"
-    assert footage._shown(shown, [*others, *elsewhere]) == f"{said}; measured but not filmed: 0, 100, 250 ms."
-    assert footage._shown(shown, others[:1]) == f"{said}; measured but not filmed: 0 ms."
+    assert (
+        footage._shown(shown, [*others, *elsewhere])
+        == f"{said}; measured but not filmed: 0, 100, 250 ms."
+    )
+    assert (
+        footage._shown(shown, others[:1]) == f"{said}; measured but not filmed: 0 ms."
+    )
     assert footage._shown(shown, elsewhere) == f"{said}."
     assert footage._shown(replace(shown, planner_hz=None), others) == ""

@@ -56,7 +56,9 @@ def hashed(**settings: object) -> str:
         ("other", "X = 5\n", False),
     ],
 )
-def test_what_changes_the_hash(plant: Path, name: str, text: str, changes: bool) -> None:
+def test_what_changes_the_hash(
+    plant: Path, name: str, text: str, changes: bool
+) -> None:
     before = hashed()
     (plant / f"{name}.py").write_text(text)
     assert (hashed() != before) == changes
@@ -69,6 +71,8 @@ def test_some_modules_may_be_left_out(plant: Path) -> None:
 
 
 def test_tasks_and_robots_differ() -> None:
-    arm, wheeled = (Subject.now(TOTE_TRANSFER, robot) for robot in ("arm", "wheeled_arm"))
+    arm, wheeled = (
+        Subject.now(TOTE_TRANSFER, robot) for robot in ("arm", "wheeled_arm")
+    )
     assert arm.code_hash != wheeled.code_hash
     assert arm == Subject.now(TOTE_TRANSFER, "arm")

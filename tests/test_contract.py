@@ -29,19 +29,42 @@ from tests.ground import CASES, PAIRS, config, random_actions, started
 # Observation elements that do not change by design, at a level and all below it.
 CONSTANT = {
     "ToteTransfer": {
-        "L3": {"tote_size.1"},  # all totes have one width, that of the gripper's approach
+        # all totes have one width, that of the gripper's approach
+        "L3": {"tote_size.1"},
         "L1": {"tote_size.0", "belt_speed.0"},
     },
     "TableWipe": {"L1": {"table_z.0"}},
-    "ValveTurn": {"L1": {"valve_pos_w.0", "valve_pos_w.2", *(f"other_valves_pos_w.{k}" for k in (0, 2, 3, 5))}},
-    "PanelReset": {"L1": {*(f"panel_pos_w.{k}" for k in range(3)), *(f"lamps.{k}" for k in HELD_OUT_PLACES)}},
+    "ValveTurn": {
+        "L1": {
+            "valve_pos_w.0",
+            "valve_pos_w.2",
+            *(f"other_valves_pos_w.{k}" for k in (0, 2, 3, 5)),
+        }
+    },
+    "PanelReset": {
+        "L1": {
+            *(f"panel_pos_w.{k}" for k in range(3)),
+            *(f"lamps.{k}" for k in HELD_OUT_PLACES),
+        }
+    },
     "DrawerTidy": {"L3": {"drawer_pos_w.2"}},  # the counter's height
     "ParcelSort": {
-        "L3": {f"parcel_scanned.{k}" for k in range(3)},  # no random motion gets a parcel under the scanner
-        "L1": {  # parcels of one size on a belt at rest, no third one, scanner and bins where they belong
+        # no random motion gets a parcel under the scanner
+        "L3": {f"parcel_scanned.{k}" for k in range(3)},
+        # parcels of one size on a belt at rest, no third one, scanner and bins where
+        # they belong
+        "L1": {
             *("belt_speed.0", "parcel_wanted.2", "scanner_xy_w.0", "scanner_xy_w.1"),
-            *("parcel_bin_xy_w.4", "parcel_bin_xy_w.5", *(f"parcel_size.{k}" for k in range(9))),
-            *(f"{name}.{k}" for name in ("parcel_pos_w", "parcel_vel_w", "label_w") for k in (6, 7, 8)),
+            *(
+                "parcel_bin_xy_w.4",
+                "parcel_bin_xy_w.5",
+                *(f"parcel_size.{k}" for k in range(9)),
+            ),
+            *(
+                f"{name}.{k}"
+                for name in ("parcel_pos_w", "parcel_vel_w", "label_w")
+                for k in (6, 7, 8)
+            ),
             *(f"parcel_rot6d.{k}" for k in range(12, 18)),
         },
     },
@@ -58,20 +81,32 @@ def settings(task: str, robot: str, mode: str) -> dict[str, Any]:
 
 
 def make(task: str, robot: str, mode: str, **more: Any) -> gymnasium.Env[Any, Any]:
-    return gymnasium.make(get_task(task).env_id, robot=robot, control_mode=mode, num_threads=1, **more)
+    return gymnasium.make(
+        get_task(task).env_id, robot=robot, control_mode=mode, num_threads=1, **more
+    )
 
 
 def trace(worlds: Worlds, actions: np.ndarray) -> list[tuple[np.ndarray, ...]]:
     """All that N worlds give out, step by step, each part (N, ...)."""
     rows = []
     for action in actions:
-        result, seen = worlds.step(action), worlds.observe()
-        parts = (*vars(result).values(), seen.agent_pos, seen.environment_state, worlds.integration_state())
+        result = worlds.step(action)
+        seen = worlds.observe()
+        parts = (
+            *vars(result).values(),
+            seen.agent_pos,
+            seen.environment_state,
+            worlds.integration_state(),
+        )
         rows.append(parts)
     return rows
 
 
-def assert_same(a: list[tuple[np.ndarray, ...]], b: list[tuple[np.ndarray, ...]], ids: Any = slice(None)) -> None:
+def assert_same(
+    a: list[tuple[np.ndarray, ...]],
+    b: list[tuple[np.ndarray, ...]],
+    ids: Any = slice(None),
+) -> None:
     """Bit for bit, for the worlds `ids` of both."""
     for step, (row_a, row_b) in enumerate(zip(a, b, strict=True)):
         for k, (x, y) in enumerate(zip(row_a, row_b, strict=True)):
@@ -89,7 +124,13 @@ def test_gymnasiums_checker(task: str, robot: str, mode: str) -> None:
 @pytest.mark.parametrize("obs", ["pixels", "both"])
 def test_gymnasiums_checker_with_pixels_and_pictures(task: str, obs: str) -> None:
     for camera_hz in (None, 8):
-        env = gymnasium.make(get_task(task).env_id, obs=obs, camera_hz=camera_hz, image_size=32, num_threads=1)
+        env = gymnasium.make(
+            get_task(task).env_id,
+            obs=obs,
+            camera_hz=camera_hz,
+            image_size=32,
+            num_threads=1,
+        )
         check_env(env.unwrapped, skip_render_check=camera_hz is not None)
         env.close()
 
@@ -100,15 +141,22 @@ def test_stable_baselines_checker(task: str, robot: str, mode: str) -> None:
 
 
 def test_stable_baselines_checker_finds_nothing_but_that_pixels_are_nested() -> None:
-    env = gymnasium.make(f"embodied/{task_names()[0]}-v0", obs="both", image_size=40, num_threads=1)
-    with pytest.warns(UserWarning, match="Nested observation spaces"):  # another one would be an error
+    env = gymnasium.make(
+        f"embodied/{task_names()[0]}-v0", obs="both", image_size=40, num_threads=1
+    )
+    # another one would be an error
+    with pytest.warns(UserWarning, match="Nested observation spaces"):
         check_env_sb3(env.unwrapped, skip_render_check=True)
     env.close()
 
 
 @every_case
-def test_the_same_seed_and_actions_give_the_same_bits(task: str, robot: str, mode: str) -> None:
-    first, again = (started(4, **settings(task, robot, mode), level="L4") for _ in range(2))
+def test_the_same_seed_and_actions_give_the_same_bits(
+    task: str, robot: str, mode: str
+) -> None:
+    first, again = (
+        started(4, **settings(task, robot, mode), level="L4") for _ in range(2)
+    )
     actions = random_actions(first, 30)
     one = trace(first, actions)
     assert_same(one, trace(again, actions))
@@ -117,38 +165,51 @@ def test_the_same_seed_and_actions_give_the_same_bits(task: str, robot: str, mod
 
 
 @every_case
-def test_a_world_alone_is_the_world_among_sixteen(task: str, robot: str, mode: str) -> None:
+def test_a_world_alone_is_the_world_among_sixteen(
+    task: str, robot: str, mode: str
+) -> None:
     many = started(16, **settings(task, robot, mode), level="L3")
     alone = started(1, 9, **settings(task, robot, mode), level="L3")
     actions = random_actions(many, 40)
-    for among, single in zip(trace(many, actions), trace(alone, actions[:, 9:10]), strict=True):
+    for among, single in zip(
+        trace(many, actions), trace(alone, actions[:, 9:10]), strict=True
+    ):
         for k, (x, y) in enumerate(zip(among, single, strict=True)):
             assert x[9].tobytes() == y[0].tobytes(), f"part {k}"
 
 
 @every_case
 def test_two_threads_give_the_bits_of_one(task: str, robot: str, mode: str) -> None:
-    one, two = (started(8, **settings(task, robot, mode), num_threads=n) for n in (1, 2))
+    one, two = (
+        started(8, **settings(task, robot, mode), num_threads=n) for n in (1, 2)
+    )
     actions = random_actions(one, 30)
     assert_same(trace(one, actions), trace(two, actions))
 
 
 @every_case
-def test_observations_are_finite_and_within_their_bounds(task: str, robot: str, mode: str) -> None:
+def test_observations_are_finite_and_within_their_bounds(
+    task: str, robot: str, mode: str
+) -> None:
     env = make(task, robot, mode, level="L3")
     space = cast(gymnasium.spaces.Dict, env.observation_space)
     shown, _ = env.reset(seed=0)
     rng = np.random.default_rng(0)
     for k in range(100):
         assert space.contains(shown)
-        shown, reward, *_, info = env.step(rng.choice([-1, 1], env.action_space.shape).astype(np.float32))
+        shown, reward, *_, info = env.step(
+            rng.choice([-1, 1], env.action_space.shape).astype(np.float32)
+        )
         assert 0 <= reward <= 1
         assert 0 <= info["progress"] <= 1
         if k % 40 == 39:
             shown, _ = env.reset()
     raw = env.unwrapped.worlds.observe()
-    assert (np.abs(raw.agent_pos) <= space["agent_pos"].high + 1e-6).all()  # clipping is for broken worlds only
-    assert (np.abs(raw.environment_state) <= space["environment_state"].high + 1e-6).all()
+    # clipping is for broken worlds only
+    assert (np.abs(raw.agent_pos) <= space["agent_pos"].high + 1e-6).all()
+    assert (
+        np.abs(raw.environment_state) <= space["environment_state"].high + 1e-6
+    ).all()
 
 
 @every_pair
@@ -162,7 +223,11 @@ def test_no_observed_element_is_constant(task: str, robot: str, level: str) -> N
         for action in random_actions(worlds, 50, episode):
             worlds.step(action)
             observation = worlds.observe()
-            seen.append(np.concatenate([observation.agent_pos, observation.environment_state], axis=1))
+            seen.append(
+                np.concatenate(
+                    [observation.agent_pos, observation.environment_state], axis=1
+                )
+            )
     values = np.concatenate(seen)
     assert len(values) == 2000
     names = [
@@ -171,8 +236,14 @@ def test_no_observed_element_is_constant(task: str, robot: str, level: str) -> N
         for name, width in layout.parts
         for k in range(width)
     ]
-    constant = {name for name, spread in zip(names, np.ptp(values, axis=0), strict=True) if spread == 0}
-    assert constant == set().union(*(found for at, found in CONSTANT[task].items() if level <= at))
+    constant = {
+        name
+        for name, spread in zip(names, np.ptp(values, axis=0), strict=True)
+        if spread == 0
+    }
+    assert constant == set().union(
+        *(found for at, found in CONSTANT[task].items() if level <= at)
+    )
 
 
 @every_task
@@ -180,18 +251,22 @@ def test_consecutive_resets_differ(task: str) -> None:
     env = make(task, get_task(task).robots[0], "joint_delta", level="L1")
     states = [env.reset(seed=0)[0], env.reset()[0], env.reset()[0]]
     for one, other in pairwise(states):
-        assert all((one[key] != other[key]).any() for key in ("agent_pos", "environment_state"))
+        assert all(
+            (one[key] != other[key]).any() for key in ("agent_pos", "environment_state")
+        )
 
 
 @every_task
 def test_a_reset_forgets_the_episode_before(task: str) -> None:
     """What was done, drawn, broken or timed."""
-    used, fresh = started(2, 50, task=task, level="L4"), started(2, 3, task=task, level="L4")
+    used = started(2, 50, task=task, level="L4")
+    fresh = started(2, 3, task=task, level="L4")
     actions = random_actions(used, 60)
     actions[-1, 1] = np.nan
     trace(used, actions)
     used.reset(np.arange(2), range(3, 5))
-    seen, expected = used.observe(), fresh.observe()
+    seen = used.observe()
+    expected = fresh.observe()
     assert seen.agent_pos.tobytes() == expected.agent_pos.tobytes()
     assert seen.environment_state.tobytes() == expected.environment_state.tobytes()
     assert seen.instruction == expected.instruction
@@ -200,34 +275,46 @@ def test_a_reset_forgets_the_episode_before(task: str) -> None:
 
 @every_case
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_a_bad_action_ends_only_its_world(task: str, robot: str, mode: str, value: float) -> None:
+def test_a_bad_action_ends_only_its_world(
+    task: str, robot: str, mode: str, value: float
+) -> None:
     clean, hurt = (started(4, **settings(task, robot, mode)) for _ in range(2))
     actions = random_actions(clean, 12)
     bad = actions.copy()
     bad[5, 2, 1] = value
-    expected, found = trace(clean, actions), trace(hurt, bad)
+    expected = trace(clean, actions)
+    found = trace(hurt, bad)
     assert_same(expected, found, [0, 1, 3])
-    results = [StepResult(*row[: len(StepResult.__dataclass_fields__)]) for row in found]
-    assert [FAULTS[int(r.fault[2])] for r in results] == [""] * 5 + ["action_not_finite"] * 7
+    results = [
+        StepResult(*row[: len(StepResult.__dataclass_fields__)]) for row in found
+    ]
+    assert [FAULTS[int(r.fault[2])] for r in results] == [""] * 5 + [
+        "action_not_finite"
+    ] * 7
     assert [bool(r.terminated[2]) for r in results] == [False] * 5 + [True] * 7
     assert all(r.reward[2] == 0 and not r.success[2] for r in results[5:])
     assert all(np.isfinite(part).all() for row in found for part in row)
 
 
 @every_task
-@pytest.mark.parametrize(("field", "value"), [("qvel", 1e12), ("qpos", np.nan), ("qpos", 1e15)])
+@pytest.mark.parametrize(
+    ("field", "value"), [("qvel", 1e12), ("qpos", np.nan), ("qpos", 1e15)]
+)
 def test_a_diverging_world_is_flagged_and_leaves_no_log(
     task: str, field: str, value: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     clean, hurt = (started(3, task=task) for _ in range(2))
     actions = random_actions(clean, 8)
-    expected, found = trace(clean, actions[:3]), trace(hurt, actions[:3])
+    expected = trace(clean, actions[:3])
+    found = trace(hurt, actions[:3])
     hurt.engine.view(field)[1, 0] = value
     expected += trace(clean, actions[3:])
     found += trace(hurt, actions[3:])
     assert_same(expected, found, [0, 2])
-    results = [StepResult(*row[: len(StepResult.__dataclass_fields__)]) for row in found[3:]]
+    results = [
+        StepResult(*row[: len(StepResult.__dataclass_fields__)]) for row in found[3:]
+    ]
     assert {FAULTS[int(r.fault[1])] for r in results} == {"diverged"}
     assert all(r.terminated.tolist() == [False, True, False] for r in results)
     assert all(np.isfinite(part).all() for row in found for part in row)
@@ -246,20 +333,31 @@ def test_a_world_that_broke_costs_no_more_than_the_others(task: str) -> None:
 
 
 @every_case
-def test_actions_of_another_shape_are_refused_by_name(task: str, robot: str, mode: str) -> None:
+def test_actions_of_another_shape_are_refused_by_name(
+    task: str, robot: str, mode: str
+) -> None:
     worlds = started(2, **settings(task, robot, mode))
     before = worlds.checksum()
     size = len(worlds.interface.low)
     for shape in ((size,), (1, size), (2, size + 1), (2, size, 1)):
         with pytest.raises(EmbodiedError) as caught:
             worlds.step(np.zeros(shape))
-        assert all(text in str(caught.value) for text in (str(shape), str((2, size)), *worlds.interface.labels))
+        assert all(
+            text in str(caught.value)
+            for text in (str(shape), str((2, size)), *worlds.interface.labels)
+        )
     assert (worlds.checksum() == before).all()
 
 
 @every_pair
 @pytest.mark.parametrize(
-    ("level", "split"), [(level, split) for split in SPLITS for level in LEVELS if level == "L3" or split in BROAD]
+    ("level", "split"),
+    [
+        (level, split)
+        for split in SPLITS
+        for level in LEVELS
+        if level == "L3" or split in BROAD
+    ],
 )
 def test_every_level_and_split_starts_clear_of_collisions_and_unsolved(
     task: str, robot: str, level: str, split: str
@@ -269,11 +367,14 @@ def test_every_level_and_split_starts_clear_of_collisions_and_unsolved(
     assert not outcome.success.any()
     assert not outcome.lost.any()
     for world in range(8):
-        data, model = worlds.engine.world_data(world), worlds.engine.world_model(world)
+        data = worlds.engine.world_data(world)
+        model = worlds.engine.world_model(world)
         mujoco.mj_forward(model, data)
         for contact in data.contact[: data.ncon]:
             bodies = [model.body(model.geom_bodyid[geom]).name for geom in contact.geom]
-            assert contact.dist > -RESTING_M, f"seed {1000 + world}: {bodies} overlap by {-contact.dist * 1000:.1f} mm"
+            assert contact.dist > -RESTING_M, (
+                f"seed {1000 + world}: {bodies} overlap by {-contact.dist * 1000:.1f} mm"
+            )
     still = np.zeros((8, len(worlds.interface.low)))
     assert not any(worlds.step(still).terminated.any() for _ in range(5))
     assert np.isfinite(worlds.integration_state()).all()
@@ -281,8 +382,12 @@ def test_every_level_and_split_starts_clear_of_collisions_and_unsolved(
 
 @every_case
 @pytest.mark.parametrize("level", LEVELS)
-def test_a_recorded_start_and_its_actions_give_the_same_bits(task: str, robot: str, mode: str, level: str) -> None:
-    """In new worlds, of another number, in another place, which had another episode before."""
+def test_a_recorded_start_and_its_actions_give_the_same_bits(
+    task: str, robot: str, mode: str, level: str
+) -> None:
+    """In new worlds, of another number, in another place, which had another episode
+    before.
+    """
     first = started(3, 20, **settings(task, robot, mode), level=level)
     start = first.episode_start(2)
     actions = random_actions(first, 50)
@@ -290,43 +395,74 @@ def test_a_recorded_start_and_its_actions_give_the_same_bits(task: str, robot: s
     again.step(actions[0, :2])
     again.restore(1, start)
     assert again.instructions[1] == first.instructions[2]
-    assert again.observe().agent_pos[1].tobytes() == first.observe().agent_pos[2].tobytes()
+    assert (
+        again.observe().agent_pos[1].tobytes() == first.observe().agent_pos[2].tobytes()
+    )
     for action in actions:
-        mine, theirs = first.step(action), again.step(action[[0, 2]])
+        mine = first.step(action)
+        theirs = again.step(action[[0, 2]])
         assert first.checksum()[2] == again.checksum()[1]
         assert mine.reward[2] == theirs.reward[1]
-    assert first.observe().environment_state[2].tobytes() == again.observe().environment_state[1].tobytes()
+    assert (
+        first.observe().environment_state[2].tobytes()
+        == again.observe().environment_state[1].tobytes()
+    )
 
 
 class Seen:
-    """A hook that keeps the worlds' whole states and what was judged of them, several times a second."""
+    """A hook that keeps the worlds' whole states and what was judged of them, several
+    times a second.
+    """
 
     def __init__(self) -> None:
-        self.states: list[tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]] = []
+        self.states: list[
+            tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]
+        ] = []
         self.judged: list[tuple[np.ndarray, np.ndarray]] = []
 
     def on_start(self, worlds: Worlds, *_: Any) -> None: ...
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
-        if step.active.all() and int(step.before.tick[0]) % 80 == 0 and not step.result.fault.any():
-            parameters = {name: values.copy() for name, values in worlds.task.parameters().items()}
-            varied = {name: values.copy() for name, values in worlds.engine.varied().items()}
+        if (
+            step.active.all()
+            and int(step.before.tick[0]) % 80 == 0
+            and not step.result.fault.any()
+        ):
+            parameters = {
+                name: values.copy() for name, values in worlds.task.parameters().items()
+            }
+            varied = {
+                name: values.copy() for name, values in worlds.engine.varied().items()
+            }
             self.states.append((worlds.integration_state(), varied, parameters))
-            self.judged.append((step.result.success_now.copy(), step.result.progress.copy()))
+            self.judged.append(
+                (step.result.success_now.copy(), step.result.progress.copy())
+            )
 
     def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None: ...
 
 
 @every_pair
-def test_what_was_judged_is_judged_again_of_the_recorded_state(task: str, robot: str) -> None:
-    """The expert's way to success, frame by frame, in new worlds; and the expert does succeed."""
-    settings = config(task=task, robot=robot, control_mode="ee_delta", control_hz=200, level="L2")
-    worlds, seen = Worlds(settings, 2), Seen()
+def test_what_was_judged_is_judged_again_of_the_recorded_state(
+    task: str, robot: str
+) -> None:
+    """The expert's way to success, frame by frame, in new worlds; and the expert does
+    succeed.
+    """
+    settings = config(
+        task=task, robot=robot, control_mode="ee_delta", control_hz=200, level="L2"
+    )
+    worlds = Worlds(settings, 2)
+    seen = Seen()
     results = rollout(worlds, make_policy("expert", worlds), [3, 4], [seen])
-    assert all(result.success_at_end for result in results), [result.progress_max for result in results]
+    assert all(result.success_at_end for result in results), [
+        result.progress_max for result in results
+    ]
     again = Worlds(settings, 2)
     again.reset(np.arange(2), [8, 9])
-    for (state, varied, parameters), (success, progress) in zip(seen.states, seen.judged, strict=True):
+    for (state, varied, parameters), (success, progress) in zip(
+        seen.states, seen.judged, strict=True
+    ):
         for name, values in varied.items():
             again.engine.vary(name)[...] = values
         for name, values in parameters.items():
@@ -344,7 +480,9 @@ def test_a_start_of_another_model_is_refused(task: str) -> None:
     worlds = started(1, task=task)
     start = worlds.episode_start(0)
     short = type(start)(start.seed, start.state[:-1], start.fields)
-    with pytest.raises(EmbodiedError, match="recorded state has .* numbers, this model"):
+    with pytest.raises(
+        EmbodiedError, match="recorded state has .* numbers, this model"
+    ):
         worlds.restore(0, short)
 
 
@@ -354,11 +492,15 @@ class TorchView:
     xp = xp_torch
 
     def __init__(self, engine: Engine) -> None:
-        self._engine, self.model, self.num_worlds = engine, engine.model, engine.num_worlds
+        self._engine = engine
+        self.model = engine.model
+        self.num_worlds = engine.num_worlds
 
     def view(self, field: str) -> torch.Tensor:
         values = self._engine.view(field)
-        return torch.from_numpy(values) if values.flags.writeable else torch.tensor(values)
+        return (
+            torch.from_numpy(values) if values.flags.writeable else torch.tensor(values)
+        )
 
     def vary(self, field: str) -> torch.Tensor:
         return torch.from_numpy(self._engine.vary(field))
@@ -381,7 +523,9 @@ def test_judgement_and_state_run_on_torch(task: str) -> None:
     on_torch = worlds.spec.bind(TorchView(worlds.engine), worlds.robot)
     for name, values in worlds.task.parameters().items():
         on_torch.parameters()[name][...] = torch.from_numpy(values)
-    np.testing.assert_allclose(on_torch.state().numpy(), worlds.task.state(), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(
+        on_torch.state().numpy(), worlds.task.state(), rtol=1e-12, atol=1e-15
+    )
     for name, values in vars(worlds.task.judge()).items():
         found = getattr(on_torch.judge(), name)
         if name == "dropped" and isinstance(found, int):
@@ -392,25 +536,40 @@ def test_judgement_and_state_run_on_torch(task: str) -> None:
     worlds.task.before_step(tick)
     expected = {name: values.copy() for name, values in worlds.engine.varied().items()}
     on_torch.before_step(torch.from_numpy(tick))
-    assert all((values == expected[name]).all() for name, values in worlds.engine.varied().items())
+    assert all(
+        (values == expected[name]).all()
+        for name, values in worlds.engine.varied().items()
+    )
 
 
 @every_case
 @pytest.mark.usefixtures("double_precision")
 def test_control_runs_on_torch(task: str, robot: str, mode: str) -> None:
     worlds = started(6, **settings(task, robot, mode))
-    on_torch = RobotControl(worlds.robot, TorchView(worlds.engine), mode, worlds.config.control_hz)
+    on_torch = RobotControl(
+        worlds.robot, TorchView(worlds.engine), mode, worlds.config.control_hz
+    )
     on_torch.reset(torch.ones(6, dtype=torch.bool))
     for action in random_actions(worlds, 10).astype(np.float64):
         on_torch.apply(torch.from_numpy(action))
         worlds.control.apply(action)
-        np.testing.assert_allclose(on_torch.joint_target.numpy(), worlds.control.joint_target, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(
+            on_torch.joint_target.numpy(),
+            worlds.control.joint_target,
+            rtol=1e-9,
+            atol=1e-12,
+        )
         worlds.engine.step(20)
 
 
 def test_a_config_is_the_key_to_its_worlds() -> None:
     """Metadata say enough to build the same worlds again."""
-    worlds = Worlds(config(level="L3", split="light", control_mode="ee_delta", factors={"mass": 0.5}), 1)
+    worlds = Worlds(
+        config(
+            level="L3", split="light", control_mode="ee_delta", factors={"mass": 0.5}
+        ),
+        1,
+    )
     saved = worlds.metadata()["config"]
     again = Worlds(config(**{**saved, "cameras": None}), 1)
     assert again.metadata() == worlds.metadata()

@@ -20,14 +20,17 @@ RATES = pytest.mark.parametrize("hz", [20, 200])
 
 
 def at_home(mode: str, hz: int = 20, num: int = 1) -> Worlds:
-    return started(num, level="L1", control_mode=mode, control_hz=hz, factors={"joint_start": 0.0})
+    return started(
+        num, level="L1", control_mode=mode, control_hz=hz, factors={"joint_start": 0.0}
+    )
 
 
 def tcp_pos_w(worlds: Worlds) -> np.ndarray:  # (3,) of world 0
     return worlds.engine.view("site_xpos")[0, worlds.model.site(ARM.tcp_site).id].copy()
 
 
-def tcp_of(worlds: Worlds, joints: np.ndarray) -> np.ndarray:  # (3,) where the arm would have its TCP
+# (3,) where the arm would have its TCP
+def tcp_of(worlds: Worlds, joints: np.ndarray) -> np.ndarray:
     data = mujoco.MjData(worlds.model)
     for name, angle in zip(ARM.joints, joints, strict=True):
         data.joint(name).qpos = angle
@@ -41,9 +44,15 @@ def test_the_interface_says_what_numbers_mean(mode: str) -> None:
     assert interface.mode == mode
     assert len(interface.low) == len(interface.labels)
     values = np.random.default_rng(0).uniform(-1, 1, (5, len(interface.low)))
-    np.testing.assert_allclose(interface.to_normalized(interface.to_physical(values)), values, atol=1e-12)
-    np.testing.assert_allclose(interface.to_physical(np.ones(len(interface.low))), interface.high)
-    np.testing.assert_allclose(interface.to_physical(-np.ones(len(interface.low))), interface.low)
+    np.testing.assert_allclose(
+        interface.to_normalized(interface.to_physical(values)), values, atol=1e-12
+    )
+    np.testing.assert_allclose(
+        interface.to_physical(np.ones(len(interface.low))), interface.high
+    )
+    np.testing.assert_allclose(
+        interface.to_physical(-np.ones(len(interface.low))), interface.low
+    )
 
 
 def test_the_leads_are_those_of_the_design() -> None:
@@ -68,7 +77,8 @@ def test_targets_stay_in_range_and_within_the_joints_speed(mode: str, hz: int) -
         target = worlds.step(action).joint_target[:, :-1]
         assert ((target >= low) & (target <= high)).all()
         moved = np.abs(target - before) <= step_limit + 1e-12
-        led = np.abs(target - measured) <= JOINT_LEAD_RAD + 1e-12  # the lead limit may pull a target back faster
+        # the lead limit may pull a target back faster
+        led = np.abs(target - measured) <= JOINT_LEAD_RAD + 1e-12
         assert (moved if mode != "joint_delta" else led).all()
         before = target
 
@@ -97,14 +107,20 @@ def test_joint_delta_is_a_speed(hz: int) -> None:
     for _ in range(int(0.4 * hz)):
         worlds.step(action)
     expected = action[0, :7] * np.array(ARM.joint_speed) * 0.4
-    np.testing.assert_allclose(worlds.control.joint_target[0, :7] - start, expected, rtol=1e-6)
-    lag_s = (start + expected - worlds.control.joints()[0]) / (action[0, :7] * np.array(ARM.joint_speed))
+    np.testing.assert_allclose(
+        worlds.control.joint_target[0, :7] - start, expected, rtol=1e-6
+    )
+    lag_s = (start + expected - worlds.control.joints()[0]) / (
+        action[0, :7] * np.array(ARM.joint_speed)
+    )
     assert (np.abs(lag_s) < 0.05).all()
 
 
 @RATES
 def test_a_blocked_arm_is_not_wound_up(hz: int) -> None:
-    """Pressed down on the belt, it lets go at once when told to go up, and its targets stay near."""
+    """Pressed down on the belt, it lets go at once when told to go up, and its targets
+    stay near.
+    """
     for mode in ("ee_delta", "joint_delta"):
         worlds = at_home(mode, hz)
         action = opened(worlds)
@@ -121,46 +137,70 @@ def test_a_blocked_arm_is_not_wound_up(hz: int) -> None:
 
 @RATES
 def test_the_virtual_target_stays_within_three_centimetres(hz: int) -> None:
-    """Seen in the joint targets, by forward kinematics of their own; the arm is given wild commands and a wall."""
+    """Seen in the joint targets, by forward kinematics of their own; the arm is given
+    wild commands and a wall.
+    """
     worlds = at_home("ee_delta", hz)
     farthest = 0.0
-    rng, held = np.random.default_rng(1), hz // 4
+    rng = np.random.default_rng(1)
+    held = hz // 4
     wild = rng.choice([-1.0, 1.0], (12, 1, 7)) * [1, 1, 1, 0, 0, 0, 1]
     for action in np.repeat(wild, held, axis=0):
         before = tcp_pos_w(worlds)
         target = worlds.step(action).joint_target[0, :-1]
         farthest = max(farthest, float(np.linalg.norm(tcp_of(worlds, target) - before)))
-    assert EE_LEAD_M / 2 < farthest < EE_LEAD_M * 1.35  # damped least squares and posture add a little
+    # damped least squares and posture add a little
+    assert EE_LEAD_M / 2 < farthest < EE_LEAD_M * 1.35
 
 
 @RATES
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_a_straight_line_at_half_speed_is_followed_within_five_millimetres(axis: int, sign: int, hz: int) -> None:
-    worlds, duration_s = at_home("ee_delta", hz), 0.4
-    action, start = opened(worlds), tcp_pos_w(worlds)
+def test_a_straight_line_at_half_speed_is_followed_within_five_millimetres(
+    axis: int, sign: int, hz: int
+) -> None:
+    worlds = at_home("ee_delta", hz)
+    duration_s = 0.4
+    action = opened(worlds)
+    start = tcp_pos_w(worlds)
     action[0, axis] = sign * HALF
     way = []
     for _ in range(int(duration_s * hz)):
         worlds.step(action)
         way.append(tcp_pos_w(worlds) - start)
     assert np.abs(np.delete(way, axis, axis=1)).max() < 0.005
-    assert sign * way[-1][axis] == pytest.approx(HALF * ARM.ee_speed_m_s * duration_s, abs=0.012)  # 30 ms late
-    upright = worlds.engine.view("site_xmat")[0, worlds.model.site(ARM.tcp_site).id].reshape(3, 3)
+    # 30 ms late
+    assert sign * way[-1][axis] == pytest.approx(
+        HALF * ARM.ee_speed_m_s * duration_s, abs=0.012
+    )
+    upright = worlds.engine.view("site_xmat")[
+        0, worlds.model.site(ARM.tcp_site).id
+    ].reshape(3, 3)
     assert upright[2, 2] < -np.cos(0.02)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_turning_leaves_the_tool_in_its_place(axis: int) -> None:
-    worlds, duration_s = at_home("ee_delta", 200), 0.25
-    action, start = opened(worlds), tcp_pos_w(worlds)
+    worlds = at_home("ee_delta", 200)
+    duration_s = 0.25
+    action = opened(worlds)
+    start = tcp_pos_w(worlds)
     frame = worlds.engine.view("site_xmat")[0, 0].reshape(3, 3).copy()
     action[0, 3 + axis] = HALF
     for _ in range(int(duration_s * 200)):
         worlds.step(action)
         assert np.linalg.norm(tcp_pos_w(worlds) - start) < 0.006
     turned = worlds.engine.view("site_xmat")[0, 0].reshape(3, 3) @ frame.T
-    rotvec = np.array([turned[2, 1] - turned[1, 2], turned[0, 2] - turned[2, 0], turned[1, 0] - turned[0, 1]]) / 2
+    rotvec = (
+        np.array(
+            [
+                turned[2, 1] - turned[1, 2],
+                turned[0, 2] - turned[2, 0],
+                turned[1, 0] - turned[0, 1],
+            ]
+        )
+        / 2
+    )
     expected = np.zeros(3)
     expected[axis] = np.sin(HALF * ARM.ee_speed_rad_s * duration_s)
     np.testing.assert_allclose(rotvec, expected, atol=0.05)
@@ -172,7 +212,8 @@ def test_the_gripper_is_a_width_with_a_limited_force(mode: str) -> None:
     action = opened(worlds)
     if mode == "joint":
         action[0, :-1] = worlds.interface.to_normalized(np.array([*ARM.home, 0.0]))[:-1]
-    width, force = worlds.agent_layout.slices()["gripper_width"], worlds.model.sensor("gripper_force").adr[0]
+    width = worlds.agent_layout.slices()["gripper_width"]
+    force = worlds.model.sensor("gripper_force").adr[0]
 
     def settle(command: float, seconds: float) -> tuple[float, np.ndarray]:
         action[0, -1] = command
@@ -216,4 +257,6 @@ def test_dot_adds_in_one_order_whatever_the_layout() -> None:
     expected = dot(a, b)
     np.testing.assert_allclose(expected, np.sum(a * b, axis=-1), rtol=1e-12)
     assert (dot(np.asfortranarray(a), b) == expected).all()
-    assert (np.array([dot(a[i : i + 1], b[i : i + 1])[0] for i in range(64)]) == expected).all()
+    assert (
+        np.array([dot(a[i : i + 1], b[i : i + 1])[0] for i in range(64)]) == expected
+    ).all()

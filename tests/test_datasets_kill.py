@@ -1,4 +1,6 @@
-"""Killing a collection at any moment: every episode that was acknowledged is there, whole, and it can go on."""
+"""Killing a collection at any moment: every episode that was acknowledged is there,
+whole, and it can go on.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from embodied.datasets.writer import EpisodeWriter
 from tests.datasets_fakes import episode, header, same
 
 ROOT = Path(__file__).parent.parent
-EPISODES, TRIALS = 12, 10
+EPISODES = 12
+TRIALS = 10
 COLLECT = f"""
 import sys
 from pathlib import Path
@@ -55,15 +58,21 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, float]:
 
 
 @pytest.mark.parametrize("trial", range(TRIALS))
-def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path, clean: tuple[bytes, float], trial: int) -> None:
-    path, (whole_file, takes_s) = tmp_path / "set.hdf5", clean
-    said = run_and_kill(path, 1.4 * takes_s * (trial + 0.5) / TRIALS)  # some fall into the joining
+def test_a_kill_loses_nothing_that_was_acknowledged(
+    tmp_path: Path, clean: tuple[bytes, float], trial: int
+) -> None:
+    path = tmp_path / "set.hdf5"
+    (whole_file, takes_s) = clean
+    # some fall into the joining
+    said = run_and_kill(path, 1.4 * takes_s * (trial + 0.5) / TRIALS)
     acknowledged = [int(word) for word in said if word != "closed"]
     if acknowledged:
         with Dataset(path) as dataset:
             seeds = [meta.seed for meta in dataset.episodes]
             assert set(acknowledged) <= set(seeds) <= {*acknowledged, len(acknowledged)}
-            assert all(same(dataset.episode(i), episode(seed)) for i, seed in enumerate(seeds))
+            assert all(
+                same(dataset.episode(i), episode(seed)) for i, seed in enumerate(seeds)
+            )
     with EpisodeWriter(path, header(), "resume") as episodes:
         for seed in sorted(set(range(EPISODES)) - episodes.seeds):
             episodes.write(episode(seed))

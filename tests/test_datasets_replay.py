@@ -1,4 +1,6 @@
-"""Replay: recorded episodes come out the same, bit for bit, and what is not the same is named."""
+"""Replay: recorded episodes come out the same, bit for bit, and what is not the same is
+named.
+"""
 
 from __future__ import annotations
 
@@ -24,31 +26,52 @@ def make(num_worlds: int) -> MakeWorlds:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     with EpisodeWriter(tmp_path / "set.hdf5", header()) as episodes:
-        rollout(fake_worlds(LENGTHS, num_worlds=2), FakePolicy(4), list(LENGTHS), [Recorder(episodes)])
+        rollout(
+            fake_worlds(LENGTHS, num_worlds=2),
+            FakePolicy(4),
+            list(LENGTHS),
+            [Recorder(episodes)],
+        )
     return tmp_path / "set.hdf5"
 
 
 @pytest.mark.parametrize("num_worlds", [1, 2, 5, 8])
 def test_replays_are_identical(path: Path, num_worlds: int) -> None:
     reports = replay(path, make(num_worlds))
-    assert [(r.number, r.seed, r.steps) for r in reports] == [(i, s, LENGTHS[s]) for i, s in enumerate(LENGTHS)]
+    assert [(r.number, r.seed, r.steps) for r in reports] == [
+        (i, s, LENGTHS[s]) for i, s in enumerate(LENGTHS)
+    ]
     assert all(report.identical and report.differences == () for report in reports)
 
 
 @pytest.mark.parametrize("num_worlds", [1, 3])
-def test_a_tampered_action_is_found_and_its_tick_named(path: Path, num_worlds: int) -> None:
+def test_a_tampered_action_is_found_and_its_tick_named(
+    path: Path, num_worlds: int
+) -> None:
     with hdf5(path, "r+") as file:
         action = file["data/demo_2/streams/action/value"]
         action[11, 1] = np.nextafter(action[11, 1], np.float32(2))
     reports = replay(path, make(num_worlds))
-    assert [report.first_mismatch_tick for report in reports] == [None, None, (11 + 1) * 8, None, None]
+    assert [report.first_mismatch_tick for report in reports] == [
+        None,
+        None,
+        (11 + 1) * 8,
+        None,
+        None,
+    ]
     assert [report.identical for report in reports] == [True, True, False, True, True]
 
 
 def test_a_tampered_start_is_found(path: Path) -> None:
     with hdf5(path, "r+") as file:
         file["data/demo_1/start/fields/task/drag"][()] *= 1 + 1e-12
-    assert [report.first_mismatch_tick for report in replay(path, make(2))] == [None, 8, None, None, None]
+    assert [report.first_mismatch_tick for report in replay(path, make(2))] == [
+        None,
+        8,
+        None,
+        None,
+        None,
+    ]
 
 
 def test_only_the_episodes_asked_for_are_run(path: Path) -> None:

@@ -17,9 +17,24 @@ from tests.datasets_fake_worlds import FakePolicy, fake_worlds
 from tests.datasets_fakes import header
 
 LENGTHS = dict.fromkeys(range(12), 20)
-REQUIREMENTS = ("robomimic==0.3.0", "psutil", "termcolor", "tensorboardX", "imageio", "six")
-UNREACHABLE = ("No matching distribution", "Could not find a version", "Connection", "timed out", "Temporary failure")
-TORCHVISION = {  # it has no CPU build beside our torch; robomimic's models import these names, its loader uses none
+REQUIREMENTS = (
+    "robomimic==0.3.0",
+    "psutil",
+    "termcolor",
+    "tensorboardX",
+    "imageio",
+    "six",
+)
+UNREACHABLE = (
+    "No matching distribution",
+    "Could not find a version",
+    "Connection",
+    "timed out",
+    "Temporary failure",
+)
+# it has no CPU build beside our torch; robomimic's models import these names, its
+# loader uses none
+TORCHVISION = {
     "torchvision/__init__.py": "",
     "torchvision/models.py": "",
     "torchvision/transforms/__init__.py": "Compose = Lambda = None",
@@ -59,16 +74,44 @@ def robomimic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     python = folder / "bin" / "python"
     query = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    packages = Path(subprocess.run([python, "-c", query], check=True, capture_output=True, text=True).stdout.strip())
+    packages = Path(
+        subprocess.run(
+            [python, "-c", query], check=True, capture_output=True, text=True
+        ).stdout.strip()
+    )
     (packages / "present.pth").write_text(sysconfig.get_path("purelib"))
     for name, text in TORCHVISION.items():
         (packages / name).parent.mkdir(exist_ok=True)
         (packages / name).write_text(text)
-    pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
-    options = ["--quiet", "--no-deps", "--no-build-isolation", "--retries", "1", "--timeout", "10"]
-    installed = subprocess.run([*pip, "install", *options, *REQUIREMENTS], capture_output=True, text=True, check=False)
-    if installed.returncode and any(reason in installed.stderr for reason in UNREACHABLE):
-        pytest.skip(f"pip cannot reach robomimic: {installed.stderr.strip().splitlines()[-1]}")
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "--disable-pip-version-check",
+    ]
+    options = [
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--retries",
+        "1",
+        "--timeout",
+        "10",
+    ]
+    installed = subprocess.run(
+        [*pip, "install", *options, *REQUIREMENTS],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if installed.returncode and any(
+        reason in installed.stderr for reason in UNREACHABLE
+    ):
+        pytest.skip(
+            f"pip cannot reach robomimic: {installed.stderr.strip().splitlines()[-1]}"
+        )
     assert installed.returncode == 0, installed.stderr
     return python
 
@@ -77,7 +120,12 @@ def robomimic(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("data") / "set.hdf5"
     with EpisodeWriter(path, header()) as episodes:
-        rollout(fake_worlds(LENGTHS, num_worlds=4), FakePolicy(3), list(LENGTHS), [Recorder(episodes)])
+        rollout(
+            fake_worlds(LENGTHS, num_worlds=4),
+            FakePolicy(3),
+            list(LENGTHS),
+            [Recorder(episodes)],
+        )
     return path
 
 
@@ -90,14 +138,22 @@ def run(*command: str | Path) -> str:
 @pytest.mark.slow
 def test_robomimic_loads_a_file_of_ours(robomimic: Path, path: Path) -> None:
     printed = run(robomimic, "-c", LOAD, path)
-    found = json.loads(next(line for line in printed.splitlines() if line.startswith("FOUND ")).removeprefix("FOUND "))
+    found = json.loads(
+        next(
+            line for line in printed.splitlines() if line.startswith("FOUND ")
+        ).removeprefix("FOUND ")
+    )
     assert found["env"]["env_name"] == "embodied/Fake-v0"
     assert found["shapes"] == {"agent_pos": [5], "front_image": [3, 8, 8]}
     assert {found[f"{cache}/None"][1] for cache in ("all", "low_dim", None)} == {12 * 4}
 
 
 @pytest.mark.slow
-def test_robomimics_info_script_finds_nothing_wrong(robomimic: Path, path: Path) -> None:
-    printed = run(robomimic, "-m", "robomimic.scripts.get_dataset_info", "--dataset", path)
+def test_robomimics_info_script_finds_nothing_wrong(
+    robomimic: Path, path: Path
+) -> None:
+    printed = run(
+        robomimic, "-m", "robomimic.scripts.get_dataset_info", "--dataset", path
+    )
     assert "total trajectories: 12" in printed
     assert "filter key failure with 12 demos" in printed

@@ -1,4 +1,6 @@
-"""docs/your_first_task.md works as it is written: its files, found by their entry point, and its commands."""
+"""docs/your_first_task.md works as it is written: its files, found by their entry
+point, and its commands.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +19,23 @@ from embodied.benchmark.results_file import read_results
 from embodied.benchmark.survey_file import read_survey
 from embodied.datasets.reader import Dataset
 
-PAGE = (Path(__file__).parent.parent / "docs" / "your_first_task.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parent.parent / "docs" / "your_first_task.md").read_text(
+    encoding="utf-8"
+)
 MOST_LINES = 75  # of code: without blank ones and comments
 RUN = "import json, sys; from embodied.cli.main import main; sys.exit(max(main(w) for w in json.loads(sys.argv[1])))"
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE)
+    return re.findall(
+        rf"^```{language}\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE
+    )
 
 
 def task_module() -> str:
-    return "\n\n".join(block for block in blocks("python") if not block.startswith("# try_it.py"))
+    return "\n\n".join(
+        block for block in blocks("python") if not block.startswith("# try_it.py")
+    )
 
 
 def commands() -> list[list[str]]:
@@ -44,13 +52,18 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page's files, with what `pip install` makes of the entry points."""
     folder = tmp_path_factory.mktemp("my-tasks")
     (folder / "my_tasks.py").write_text(task_module())
-    (folder / "try_it.py").write_text(next(block for block in blocks("python") if block.startswith("# try_it.py")))
+    (folder / "try_it.py").write_text(
+        next(block for block in blocks("python") if block.startswith("# try_it.py"))
+    )
     (project,) = (tomllib.loads(block)["project"] for block in blocks("toml"))
     info = folder / "my_tasks-0.1.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    )
     groups = (
-        f"[{group}]\n" + "".join(f"{name} = {place}\n" for name, place in entries.items())
+        f"[{group}]\n"
+        + "".join(f"{name} = {place}\n" for name, place in entries.items())
         for group, entries in project["entry-points"].items()
     )
     (info / "entry_points.txt").write_text("\n".join(groups))
@@ -61,14 +74,23 @@ def in_package(folder: Path, *words: str) -> str:
     """What a fresh interpreter prints, for which the package is installed."""
     environment = os.environ | {"PYTHONPATH": str(folder), "LP_NUM_THREADS": "1"}
     child = subprocess.run(
-        [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert child.returncode == 0, child.stderr
     return child.stdout
 
 
 def test_a_task_is_short() -> None:
-    lines = [line for line in task_module().splitlines() if line.strip() and not line.strip().startswith("#")]
+    lines = [
+        line
+        for line in task_module().splitlines()
+        if line.strip() and not line.strip().startswith("#")
+    ]
     assert len(lines) <= MOST_LINES
     assert max(map(len, lines)) <= 120
 
@@ -92,4 +114,5 @@ def test_every_command_of_the_page_works(package: Path) -> None:
     found = {(cell.label, cell.condition.level): rate(cell).value for cell in cells}
     assert found == {("expert", "L2"): 1, ("expert", "L4"): 1}
     survey = read_survey(package / "runs" / "survey.json")
-    assert [finding.failed_seeds for finding in survey.findings] == [(), ()]  # of both robots
+    # of both robots
+    assert [finding.failed_seeds for finding in survey.findings] == [(), ()]

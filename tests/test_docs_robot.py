@@ -1,4 +1,6 @@
-"""docs/your_robot.md: one's own arm stands in every scene and obeys every control mode; errors name what is wrong."""
+"""docs/your_robot.md: one's own arm stands in every scene and obeys every control mode;
+errors name what is wrong.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,20 @@ from embodied.envs.registry import get_task, task_names
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.robots.describe import load_robot
-from embodied.robots.description import Description, Gripper, Mount, Tcp, read_description
+from embodied.robots.description import (
+    Description,
+    Gripper,
+    Mount,
+    Tcp,
+    read_description,
+)
 from embodied.robots.robot import CONTROL_MODES, Robot
 from tests.ground import config
 from tests.six import MJCF, write_six
 
-PAGE = (Path(__file__).parent.parent / "docs" / "your_robot.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parent.parent / "docs" / "your_robot.md").read_text(
+    encoding="utf-8"
+)
 (TOML,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE)
 CODE = re.findall(r"^```python\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE)
 
@@ -70,7 +80,10 @@ def test_experts_drive_an_arm_they_never_saw(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_code(tmp_path, CODE, monkeypatch)
-    assert len(re.findall(r"^\d True \d", capsys.readouterr().out, flags=re.MULTILINE)) >= 2
+    assert (
+        len(re.findall(r"^\d True \d", capsys.readouterr().out, flags=re.MULTILINE))
+        >= 2
+    )
 
 
 def test_the_page_names_every_key() -> None:
@@ -82,29 +95,47 @@ def test_the_page_names_every_key() -> None:
 @pytest.mark.parametrize("task", task_names())
 def test_it_stands_in_every_scene(six: Robot, task: str) -> None:
     worlds = at_work(six, task)
-    data, model = worlds.engine.world_data(0), worlds.engine.world_model(0)
+    data = worlds.engine.world_data(0)
+    model = worlds.engine.world_model(0)
     mujoco.mj_forward(model, data)
-    own = {model.body(i).name for i in range(model.nbody) if model.body(i).name.startswith("six_")}
+    own = {
+        model.body(i).name
+        for i in range(model.nbody)
+        if model.body(i).name.startswith("six_")
+    }
     deep = [c for c in data.contact[: data.ncon] if c.dist < -1e-3]
-    touching = [{model.body(model.geom_bodyid[g]).name for g in contact.geom} for contact in deep]
+    touching = [
+        {model.body(model.geom_bodyid[g]).name for g in contact.geom}
+        for contact in deep
+    ]
     assert [pair for pair in touching if pair & own] == []
     assert len(get_task(task).cameras) > 0
 
 
 def test_it_is_what_the_file_says(six: Robot) -> None:
     model = six.build().compile()
-    assert six.joint_range[1] == pytest.approx(np.deg2rad([-110, 110]))  # the file is in degrees
+    # the file is in degrees
+    assert six.joint_range[1] == pytest.approx(np.deg2rad([-110, 110]))
     assert six.gripper_width_m == pytest.approx(0.09)
     assert model.nkey == 1
     assert model.nlight == 0
-    assert not any(model.geom(i).type == mujoco.mjtGeom.mjGEOM_PLANE for i in range(model.ngeom))
-    limits = {model.actuator(i).name: model.actuator_forcerange[i, 1] for i in range(model.nu)}
-    unlimited = dict.fromkeys(("six_elbow", "six_wrist1", "six_wrist2", "six_wrist3"), 0)
-    assert limits == {"six_pan": 100, "six_lift": 150, "gripper": 70} | unlimited  # a motor's gear, a servo's range
+    assert not any(
+        model.geom(i).type == mujoco.mjtGeom.mjGEOM_PLANE for i in range(model.ngeom)
+    )
+    limits = {
+        model.actuator(i).name: model.actuator_forcerange[i, 1] for i in range(model.nu)
+    }
+    unlimited = dict.fromkeys(
+        ("six_elbow", "six_wrist1", "six_wrist2", "six_wrist3"), 0
+    )
+    # a motor's gear, a servo's range
+    assert limits == {"six_pan": 100, "six_lift": 150, "gripper": 70} | unlimited
     data = mujoco.MjData(model)
     mujoco.mj_resetDataKeyframe(model, data, 0)
     mujoco.mj_forward(model, data)
-    np.testing.assert_allclose(data.site("six_tool").xmat.reshape(3, 3), np.diag([1, -1, -1]), atol=1e-4)
+    np.testing.assert_allclose(
+        data.site("six_tool").xmat.reshape(3, 3), np.diag([1, -1, -1]), atol=1e-4
+    )
 
 
 def test_processes_can_be_handed_it(six: Robot) -> None:
@@ -137,19 +168,22 @@ def test_joint_mode_goes_to_the_angles(six: Robot) -> None:
 
 def test_joint_delta_mode_turns_at_the_speeds(six: Robot) -> None:
     worlds = at_work(six, control_mode="joint_delta")
-    action, before = still(worlds), worlds.control.joints().copy()
+    action = still(worlds)
+    before = worlds.control.joints().copy()
     action[0, [0, 5]] = 0.4, -0.4
     for _ in range(20):
         worlds.step(action)
     turned = worlds.control.joints()[0] - before[0]
-    assert turned[[0, 5]] == pytest.approx([0.4 * 2.5, -0.4 * 4.0], abs=0.15)  # rad in 1 s, less what it lags
+    # rad in 1 s, less what it lags
+    assert turned[[0, 5]] == pytest.approx([0.4 * 2.5, -0.4 * 4.0], abs=0.15)
     assert np.abs(turned[1:5]).max() < 0.02
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_ee_delta_mode_moves_the_hand_along_the_axes(six: Robot, axis: int) -> None:
     worlds = at_work(six, control_mode="ee_delta", control_hz=200)
-    action, (start, turned) = still(worlds), tcp(worlds)
+    action = still(worlds)
+    (start, turned) = tcp(worlds)
     action[0, axis] = 0.25
     for _ in range(100):
         worlds.step(action)
@@ -162,19 +196,23 @@ def test_ee_delta_mode_moves_the_hand_along_the_axes(six: Robot, axis: int) -> N
 
 def test_ee_delta_mode_turns_the_hand_on_the_spot(six: Robot) -> None:
     worlds = at_work(six, control_mode="ee_delta", control_hz=200)
-    action, (start, _) = still(worlds), tcp(worlds)
+    action = still(worlds)
+    (start, _) = tcp(worlds)
     action[0, 5] = 0.25
     for _ in range(200):
         worlds.step(action)
     moved, rotation = tcp(worlds)
     assert np.linalg.norm(moved - start) < 0.01
     x_axis = rotation.reshape(3, 3)[:, 0]
-    assert np.arctan2(x_axis[1], x_axis[0]) == pytest.approx(0.25 * six.ee_speed_rad_s, abs=0.1)
+    assert np.arctan2(x_axis[1], x_axis[0]) == pytest.approx(
+        0.25 * six.ee_speed_rad_s, abs=0.1
+    )
 
 
 def test_the_gripper_closes_at_its_speed(six: Robot) -> None:
     worlds = at_work(six)
-    action, width = still(worlds), worlds.agent_layout.slices()["gripper_width"]
+    action = still(worlds)
+    width = worlds.agent_layout.slices()["gripper_width"]
     action[0, -1] = -1
     widths = []
     for _ in range(20):
@@ -188,8 +226,12 @@ def test_a_mount_may_stand_elsewhere_and_be_turned(tmp_path: Path) -> None:
     mount = '[mount]\nbody = "base"\npos_w = [0.1, -0.2, 0.5]\nyaw_deg = 90\nstand = false\n'
     robot = load_robot(write_six(tmp_path, f"{TOML}\n{mount}"))
     place, _ = tcp(at_work(robot, factors={"joint_start": 0.0}))
-    home, _ = tcp(at_work(load_robot(write_six(tmp_path, TOML)), factors={"joint_start": 0.0}))
-    np.testing.assert_allclose(place, (0.1 - home[1], -0.2 + home[0], home[2] - 0.22), atol=1e-3)
+    home, _ = tcp(
+        at_work(load_robot(write_six(tmp_path, TOML)), factors={"joint_start": 0.0})
+    )
+    np.testing.assert_allclose(
+        place, (0.1 - home[1], -0.2 + home[0], home[2] - 0.22), atol=1e-3
+    )
 
 
 def test_the_files_own_servos_may_stay(tmp_path: Path) -> None:
@@ -198,40 +240,92 @@ def test_the_files_own_servos_may_stay(tmp_path: Path) -> None:
         for joint in ("elbow", "wrist1", "wrist2", "wrist3", "pan")
     )
     mjcf = MJCF.replace("</actuator>", f"{own}</actuator>")
-    model = load_robot(write_six(tmp_path, f'servos = "file"\n{TOML}', mjcf)).build().compile()
+    model = (
+        load_robot(write_six(tmp_path, f'servos = "file"\n{TOML}', mjcf))
+        .build()
+        .compile()
+    )
     assert model.nu == 7
     assert model.actuator("six_lift").gainprm[0] == 9000
     assert model.actuator("six_pan").gainprm[0] == 5000  # the motor is gone
-    with pytest.raises(EmbodiedError, match=r"position servo .* of joint 'pan'. Available: lift"):
+    with pytest.raises(
+        EmbodiedError, match=r"position servo .* of joint 'pan'. Available: lift"
+    ):
         load_robot(write_six(tmp_path, f'servos = "file"\n{TOML}'))
 
 
 def test_the_tool_may_be_a_place_on_a_body(tmp_path: Path, six: Robot) -> None:
-    toml = TOML.replace('site = "tool"', 'body = "hand"\npos = [0, 0, 0.15]\nquat_wxyz = [0, 0, 0, 1]')
+    toml = TOML.replace(
+        'site = "tool"', 'body = "hand"\npos = [0, 0, 0.15]\nquat_wxyz = [0, 0, 0, 1]'
+    )
     model = load_robot(write_six(tmp_path, toml)).build().compile()
-    np.testing.assert_allclose(model.site("six_tcp").pos, six.build().compile().site("six_tool").pos)
+    np.testing.assert_allclose(
+        model.site("six_tcp").pos, six.build().compile().site("six_tool").pos
+    )
 
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('mjcf = "six.xml"', 'mjcf = "seven.xml"', "the MJCF file .*seven.xml does not compile"),
+        (
+            'mjcf = "six.xml"',
+            'mjcf = "seven.xml"',
+            "the MJCF file .*seven.xml does not compile",
+        ),
         ("speeds = ", "spedes = ", "unknown key 'spedes'. Did you mean 'speeds'"),
         ('joints = ["left", "right"]', "", "it lacks gripper.joints"),
-        ('"lift", ', '"lfit", ', r"unknown joint \(joints\) 'lfit'. Did you mean 'lift'\? Available: elbow, left"),
-        ('["left_tip",', '["left_top",', r"unknown geom \(gripper.pads\) 'left_top'.*left_tip"),
-        ('site = "tool"', 'site = "tol"', r"unknown site \(tcp.site\) 'tol'. Did you mean 'tool'"),
+        (
+            '"lift", ',
+            '"lfit", ',
+            r"unknown joint \(joints\) 'lfit'. Did you mean 'lift'\? Available: elbow, left",
+        ),
+        (
+            '["left_tip",',
+            '["left_top",',
+            r"unknown geom \(gripper.pads\) 'left_top'.*left_tip",
+        ),
+        (
+            'site = "tool"',
+            'site = "tol"',
+            r"unknown site \(tcp.site\) 'tol'. Did you mean 'tool'",
+        ),
         ('site = "tool"', "", "either a site, or a body"),
-        ("home = [0.0, ", "home = [", "home has 5 numbers, expected 6, one for each of pan, lift"),
-        ("home = [0.0, 0.0", "home = [0.0, 2.5", "home of six_lift is 2.5, outside of its range -1.92 to 1.92"),
-        ("home = [0.0, 0.0, 1.4", "home = [0.0, 0.0, 2.96", "at home six_.* and six_.* overlap by .* mm: exclude"),
-        ("2.5, 2.5, 2.5", '2.5, "2.5", 2.5', r"speeds\[1\] is '2.5', expected a number"),
-        ('name = "six"', 'name = "six"\nservos = "none"', "unknown kind of servos 'none'"),
-        ("[tcp]", '[mount]\nbody = "bas"\n[tcp]', r"unknown body to mount \(mount.body\) 'bas'"),
+        (
+            "home = [0.0, ",
+            "home = [",
+            "home has 5 numbers, expected 6, one for each of pan, lift",
+        ),
+        (
+            "home = [0.0, 0.0",
+            "home = [0.0, 2.5",
+            "home of six_lift is 2.5, outside of its range -1.92 to 1.92",
+        ),
+        (
+            "home = [0.0, 0.0, 1.4",
+            "home = [0.0, 0.0, 2.96",
+            "at home six_.* and six_.* overlap by .* mm: exclude",
+        ),
+        (
+            "2.5, 2.5, 2.5",
+            '2.5, "2.5", 2.5',
+            r"speeds\[1\] is '2.5', expected a number",
+        ),
+        (
+            'name = "six"',
+            'name = "six"\nservos = "none"',
+            "unknown kind of servos 'none'",
+        ),
+        (
+            "[tcp]",
+            '[mount]\nbody = "bas"\n[tcp]',
+            r"unknown body to mount \(mount.body\) 'bas'",
+        ),
         ('name = "six"', "name = ", "no description can be read"),
     ],
 )
-def test_errors_in_a_description_name_what_is_wrong(old: str, new: str, said: str, tmp_path: Path) -> None:
+def test_errors_in_a_description_name_what_is_wrong(
+    old: str, new: str, said: str, tmp_path: Path
+) -> None:
     assert old in TOML
     path = write_six(tmp_path, TOML.replace(old, new))
     with pytest.raises(EmbodiedError, match=f"six.toml: .*{said}"):
@@ -241,39 +335,63 @@ def test_errors_in_a_description_name_what_is_wrong(old: str, new: str, said: st
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('<body name="base">', '<body name="base"><freejoint name="loose"/>', "joint 'loose' is free"),
+        (
+            '<body name="base">',
+            '<body name="base"><freejoint name="loose"/>',
+            "joint 'loose' is free",
+        ),
         (
             '<joint name="lift" range="-110 110"/>',
             '<joint name="lift" range="0 0" limited="false"/>',
             "joint 'lift' has no range",
         ),
-        ('axis="0 1 0" range="0 0.045"', 'axis="0 1 0" range="-0.045 0"', "finger 'six_left' must slide from 0"),
+        (
+            'axis="0 1 0" range="0 0.045"',
+            'axis="0 1 0" range="-0.045 0"',
+            "finger 'six_left' must slide from 0",
+        ),
         ("<compiler", "<compile", "does not compile"),
     ],
 )
-def test_errors_in_a_model_name_what_is_wrong(old: str, new: str, said: str, tmp_path: Path) -> None:
+def test_errors_in_a_model_name_what_is_wrong(
+    old: str, new: str, said: str, tmp_path: Path
+) -> None:
     assert old in MJCF
     with pytest.raises(EmbodiedError, match=said):
         load_robot(write_six(tmp_path, TOML, MJCF.replace(old, new)))
 
 
-def test_meshes_are_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_meshes_are_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "shapes").mkdir()
-    corners = "v 0 0 0\nv .1 0 0\nv 0 .1 0\nv 0 0 .1\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"
+    corners = (
+        "v 0 0 0\nv .1 0 0\nv 0 .1 0\nv 0 0 .1\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"
+    )
     (tmp_path / "shapes" / "wedge.obj").write_text(corners)
     mjcf = MJCF.replace("<compiler ", '<compiler meshdir="shapes" ').replace(
         "<worldbody>", '<asset><mesh name="wedge" file="wedge.obj"/></asset><worldbody>'
     )
-    mjcf = mjcf.replace('<body name="hand"', '<geom type="mesh" mesh="wedge" contype="0"/><body name="hand"')
+    mjcf = mjcf.replace(
+        '<body name="hand"',
+        '<geom type="mesh" mesh="wedge" contype="0"/><body name="hand"',
+    )
     path = write_six(tmp_path, TOML, mjcf)
     monkeypatch.chdir("/")
-    assert at_work(load_robot(path)).model.nmesh > at_work(load_robot(write_six(tmp_path, TOML))).model.nmesh
+    assert (
+        at_work(load_robot(path)).model.nmesh
+        > at_work(load_robot(write_six(tmp_path, TOML))).model.nmesh
+    )
 
 
 def test_a_description_that_is_not_there() -> None:
-    with pytest.raises(EmbodiedError, match=r"nowhere.toml: no description can be read"):
+    with pytest.raises(
+        EmbodiedError, match=r"nowhere.toml: no description can be read"
+    ):
         load_robot("nowhere.toml")
 
 
 def test_descriptions_find_their_model_from_anywhere(tmp_path: Path) -> None:
-    assert read_description(write_six(tmp_path, TOML)).mjcf == str((tmp_path / "six.xml").resolve())
+    assert read_description(write_six(tmp_path, TOML)).mjcf == str(
+        (tmp_path / "six.xml").resolve()
+    )

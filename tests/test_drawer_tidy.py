@@ -1,4 +1,6 @@
-"""What DrawerTidy says and does: names, events, what counts as tidied, and how its expert mends what happens."""
+"""What DrawerTidy says and does: names, events, what counts as tidied, and how its
+expert mends what happens.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def put_into(worlds: Worlds, drawer: int, thing: int, aside_m: float = 0.05) -> 
     n = worlds.num_worlds
     frame = Drawers(worlds.engine, DRAWERS_SIZE).frame_w(np.full(n, drawer))[0]
     half_z = SIZES[THINGS[NAMES[thing]]].z / 2
-    Things(worlds.engine, NAMES).place(0, thing, frame + np.array([0.09, aside_m, half_z + 0.001]), 0.0)
+    Things(worlds.engine, NAMES).place(
+        0, thing, frame + np.array([0.09, aside_m, half_z + 0.001]), 0.0
+    )
     worlds.engine.refresh(np.array([0]))
 
 
@@ -59,17 +63,23 @@ def with_two_named() -> tuple[Worlds, int, list[int], int]:
     return worlds, drawn["drawer"], drawn["targets"], other
 
 
-def test_instructions_name_the_drawer_and_things_that_are_there_and_no_two_alike() -> None:
+def test_instructions_name_the_drawer_and_things_that_are_there_and_no_two_alike() -> (
+    None
+):
     variation = Variation(TABLE, "L3", "train")
     for seed in range(300):
         drawn = draw_start(seed, variation)
-        text, names = drawn["instruction"], [f"{drawn['colours'][k]} {THINGS[NAMES[k]]}" for k in range(len(NAMES))]
+        text = drawn["instruction"]
+        names = [f"{drawn['colours'][k]} {THINGS[NAMES[k]]}" for k in range(len(NAMES))]
         there = [names[k] for k in drawn["row"]]
         assert len(set(there)) == len(there)
         assert len(set(drawn["handles"])) == len(DRAWERS)
-        assert [name for name in there if name in text] == [names[k] for k in drawn["row"] if k in drawn["targets"]]
+        assert [name for name in there if name in text] == [
+            names[k] for k in drawn["row"] if k in drawn["targets"]
+        ]
         assert len(set(drawn["targets"])) == drawn["named"]
-        by_place, by_handle = (f"the {DRAWERS[drawn['drawer']]} drawer", f"{drawn['handles'][drawn['drawer']]} handle")
+        by_place = f"the {DRAWERS[drawn['drawer']]} drawer"
+        by_handle = f"{drawn['handles'][drawn['drawer']]} handle"
         assert (by_place in text) == (drawn["named_by"] == "place")
         assert (by_handle in text) == (drawn["named_by"] == "handle")
 
@@ -102,12 +112,19 @@ def test_named_things_in_the_named_drawer_are_a_success_once_it_is_shut() -> Non
     assert result.progress[0] == 1
 
 
-@pytest.mark.parametrize("wrong", ["one thing", "another drawer", "one thing too many", "another drawer left open"])
+@pytest.mark.parametrize(
+    "wrong",
+    ["one thing", "another drawer", "one thing too many", "another drawer left open"],
+)
 def test_what_is_not_as_it_was_asked_for_is_no_success(wrong: str) -> None:
     worlds, drawer, targets, other = with_two_named()
     elsewhere = (drawer + 1) % 3
     set_openings(
-        worlds, tuple(2 * CLOSED_M * (k == elsewhere and wrong == "another drawer left open") for k in range(3))
+        worlds,
+        tuple(
+            2 * CLOSED_M * (k == elsewhere and wrong == "another drawer left open")
+            for k in range(3)
+        ),
     )
     put_into(worlds, elsewhere if wrong == "another drawer" else drawer, targets[0])
     if wrong != "one thing":
@@ -145,7 +162,8 @@ def test_progress_rises_along_the_way() -> None:
 
 
 def test_at_l4_one_thing_happens_in_each_episode_and_below_nothing() -> None:
-    shoved, shut = [], []
+    shoved = []
+    shut = []
     for seed in range(200):
         drawn = draw_start(seed, Variation(TABLE, "L4", "train"))
         shoved.append(np.hypot(*drawn["shove_n"]) > 0)
@@ -177,8 +195,11 @@ def test_a_drawer_is_pushed_shut_only_after_it_was_opened() -> None:
     shut = np.array([worlds.variation_of(world)["shut_n"] > 0 for world in range(8)])
     wait(worlds, 20)
     assert (goal["shut_tick"] == -1).all()
-    rows, named = np.arange(8), goal["drawer"]
-    qpos = np.array([worlds.model.joint(f"drawer_{name}").qposadr[0] for name in DRAWERS])[named]
+    rows = np.arange(8)
+    named = goal["drawer"]
+    qpos = np.array(
+        [worlds.model.joint(f"drawer_{name}").qposadr[0] for name in DRAWERS]
+    )[named]
     worlds.engine.view("qpos")[rows, qpos] = 0.2
     worlds.engine.refresh(rows)
     wait(worlds, 20 * 7)
@@ -190,16 +211,31 @@ def test_a_drawer_is_pushed_shut_only_after_it_was_opened() -> None:
 
 @pytest.mark.parametrize("robot", ["arm", "wheeled_arm"])
 def test_the_expert_tidies_up_whatever_happens(robot: str) -> None:
-    worlds = Worlds(config(task="DrawerTidy", robot=robot, level="L4", control_mode="ee_delta", control_hz=200), 8)
+    worlds = Worlds(
+        config(
+            task="DrawerTidy",
+            robot=robot,
+            level="L4",
+            control_mode="ee_delta",
+            control_hz=200,
+        ),
+        8,
+    )
     results = rollout(worlds, make_policy("expert", worlds), range(8))
     assert sum(result.success_once for result in results) >= 7
 
 
 def test_the_expert_opens_a_drawer_again_that_is_shut_under_its_hand() -> None:
-    """It sets what it holds back onto the counter first: nothing is in the way of its hand then."""
+    """It sets what it holds back onto the counter first: nothing is in the way of its
+    hand then.
+    """
     worlds = tidy_worlds(level="L1", control_mode="ee_delta")
-    planner, controller = worlds.spec.expert(worlds.agent_layout, worlds.state_layout, worlds.robot)
-    row, skills, pushed = np.arange(1), [], False
+    planner, controller = worlds.spec.expert(
+        worlds.agent_layout, worlds.state_layout, worlds.robot
+    )
+    row = np.arange(1)
+    skills = []
+    pushed = False
     for _ in range(45 * 20):
         observation = worlds.observe()
         plan = planner.plan(observation, row)

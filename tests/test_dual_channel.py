@@ -19,8 +19,11 @@ def channel(freeze: Freeze, compute_ms: float = 0, seed: int = 0) -> Channel:
 
 
 def frozen_ticks(made: Channel, until: int) -> np.ndarray:
-    """By the definition of awake_at: a tick is frozen when the first tick awake is a later one."""
-    return made.awake_at(np.arange(until)) != np.arange(until)  # the one world's freezes against many ticks
+    """By the definition of awake_at: a tick is frozen when the first tick awake is a
+    later one.
+    """
+    # the one world's freezes against many ticks
+    return made.awake_at(np.arange(until)) != np.arange(until)
 
 
 def test_one_freeze_at_its_time() -> None:
@@ -28,19 +31,25 @@ def test_one_freeze_at_its_time() -> None:
     np.testing.assert_array_equal(frozen.nonzero()[0], np.arange(400, 600))
 
 
-@pytest.mark.parametrize("freeze", [Freeze(), Freeze(duration_s=0.5), Freeze(start_s=1), Freeze(rate_hz=1)])
+@pytest.mark.parametrize(
+    "freeze", [Freeze(), Freeze(duration_s=0.5), Freeze(start_s=1), Freeze(rate_hz=1)]
+)
 def test_no_freeze_without_a_duration_and_a_time(freeze: Freeze) -> None:
     assert not frozen_ticks(channel(freeze), 2000).any()
 
 
 def test_random_freezes_come_at_their_rate_of_the_time_awake() -> None:
     freeze = Freeze(duration_s=0.1, rate_hz=2)
-    begun, awake = 0, 0
+    begun = 0
+    awake = 0
     for seed in range(30):
         frozen = frozen_ticks(channel(freeze, seed=seed), 2000)
         begun += int((np.diff(frozen.astype(int)) == 1).sum())
         awake += int((~frozen).sum())
-        assert set(np.diff(np.flatnonzero(np.diff(frozen.astype(int)) != 0))[::2]) <= {40}  # each 40 ticks long
+        # each 40 ticks long
+        assert set(np.diff(np.flatnonzero(np.diff(frozen.astype(int)) != 0))[::2]) <= {
+            40
+        }
     assert begun / (awake / 400) == pytest.approx(2, rel=0.2)
 
 
@@ -51,7 +60,9 @@ def test_random_freezes_come_at_their_rate_of_the_time_awake() -> None:
     rate_hz=st.sampled_from([0.0, 1.0, 20.0, 400.0]),
     seed=st.integers(0, 5),
 )
-def test_computing_pauses_while_frozen(start: int, compute: int, rate_hz: float, seed: int) -> None:
+def test_computing_pauses_while_frozen(
+    start: int, compute: int, rate_hz: float, seed: int
+) -> None:
     freeze = Freeze(0.1, rate_hz=rate_hz) if rate_hz else Freeze(0.5, start_s=0.7)
     made = channel(freeze, compute * 2.5, seed)
     start = int(made.awake_at(np.array([start]))[0])
@@ -84,21 +95,38 @@ def test_losses_have_their_probability_and_their_own_seed() -> None:
     assert not np.array_equal(*lost)
 
 
-messages = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 60), st.integers(0, 30)), max_size=40)
+messages = st.lists(
+    st.tuples(st.integers(0, 1), st.integers(0, 60), st.integers(0, 30)), max_size=40
+)
 
 
 @unhurried
 @given(messages)
-def test_transit_gives_the_newest_that_arrived_and_forgets_older_ones(sent: list[tuple[int, int, int]]) -> None:
-    """Against lists: each message of (world, delay, ticks until the next look) is sent, then the world is looked at."""
-    transit, waiting, numbers, now = Transit(2, slots=1), [[], []], [0, 0], 0
+def test_transit_gives_the_newest_that_arrived_and_forgets_older_ones(
+    sent: list[tuple[int, int, int]],
+) -> None:
+    """Against lists: each message of (world, delay, ticks until the next look) is sent,
+    then the world is looked at.
+    """
+    transit = Transit(2, slots=1)
+    waiting = [[], []]
+    numbers = [0, 0]
+    now = 0
     for world, delay, pause in sent:
-        ids, number = np.array([world]), numbers[world]
-        transit.put(ids, np.array([now + delay]), np.array([number]), {"twice": np.array([[2 * number, now]])})
+        ids = np.array([world])
+        number = numbers[world]
+        transit.put(
+            ids,
+            np.array([now + delay]),
+            np.array([number]),
+            {"twice": np.array([[2 * number, now]])},
+        )
         waiting[world].append((number, now + delay, now))
         numbers[world] += 1
         now += pause
-        assert transit.next_arrival[world] == min((m[1] for m in waiting[world]), default=NEVER)
+        assert transit.next_arrival[world] == min(
+            (m[1] for m in waiting[world]), default=NEVER
+        )
         arrived = [m for m in waiting[world] if m[1] <= now]
         if arrived:
             newest = max(arrived)

@@ -28,7 +28,9 @@ RATES = st.one_of(st.integers(1, 400).map(Fraction), ODD_RATES)
         (2.5, [0, 160, 320]),
     ],
 )
-def test_events_fall_on_the_ticks_computed_by_hand(rate_hz: float, ticks: list[int]) -> None:
+def test_events_fall_on_the_ticks_computed_by_hand(
+    rate_hz: float, ticks: list[int]
+) -> None:
     clock = Clock(rate_hz)
     assert [clock.tick(k) for k in range(len(ticks))] == ticks
     np.testing.assert_array_equal(clock.tick(np.arange(len(ticks))), ticks)
@@ -36,7 +38,9 @@ def test_events_fall_on_the_ticks_computed_by_hand(rate_hz: float, ticks: list[i
 
 @unhurried
 @given(rate=RATES, event=st.integers(0, 10**9))
-def test_an_event_is_at_the_first_tick_at_or_after_its_exact_time(rate: Fraction, event: int) -> None:
+def test_an_event_is_at_the_first_tick_at_or_after_its_exact_time(
+    rate: Fraction, event: int
+) -> None:
     assert Clock(float(rate)).tick(event) == ceil(Fraction(event * 400) / rate)
 
 

@@ -24,7 +24,9 @@ def delays(source: Latency, seed: int = 0, count: int = DRAWS) -> np.ndarray:
     return np.broadcast_to(table.ticks(np.full(count, 1), np.arange(count)), count)
 
 
-@pytest.mark.parametrize(("ms", "ticks"), [(0, 0), (2.5, 1), (2.6, 2), (100, 40), (31.06, 13), (0.001, 1)])
+@pytest.mark.parametrize(
+    ("ms", "ticks"), [(0, 0), (2.5, 1), (2.6, 2), (100, 40), (31.06, 13), (0.001, 1)]
+)
 def test_a_delay_is_rounded_up_to_whole_ticks(ms: float, ticks: int) -> None:
     assert set(delays(Constant(ms))) == {ticks}
     assert set(delays(Trace([ms, ms]))) == {ticks}  # drawn from a table, the same
@@ -42,19 +44,26 @@ def test_a_trace_is_cycled_in_its_order_from_a_random_place() -> None:
     for seed in range(40):
         got = delays(Trace(recorded), seed, count=12)
         start = int(np.argmax(recorded * 0.4 == got[0]))
-        np.testing.assert_array_equal(got, np.roll(recorded * 0.4, -start)[np.arange(12) % 5])
+        np.testing.assert_array_equal(
+            got, np.roll(recorded * 0.4, -start)[np.arange(12) % 5]
+        )
         starts.add(start)
     assert starts == set(range(5))
 
 
 def test_a_world_draws_from_its_seed_alone_and_each_stream_differs() -> None:
     source = LogNormal(100, 0.5)
-    table, alone = DelayTable(source, 2, 3), DelayTable(source, 2, 1)
+    table = DelayTable(source, 2, 3)
+    alone = DelayTable(source, 2, 1)
     table.reset(np.array([2, 0]), [7, 8])
     alone.reset(np.array([0]), [7])
     count = np.arange(50)
-    np.testing.assert_array_equal(table.ticks(np.full(50, 2), count), alone.ticks(np.zeros(50, int), count))
-    assert not np.array_equal(table.ticks(np.full(50, 2), count), table.ticks(np.zeros(50, int), count))
+    np.testing.assert_array_equal(
+        table.ticks(np.full(50, 2), count), alone.ticks(np.zeros(50, int), count)
+    )
+    assert not np.array_equal(
+        table.ticks(np.full(50, 2), count), table.ticks(np.zeros(50, int), count)
+    )
     assert episode_generator(7, 1).random() != episode_generator(7, 2).random()
 
 
@@ -76,17 +85,27 @@ def test_impossible_latencies_are_refused_by_name(build, match: str) -> None:  #
 
 @pytest.mark.parametrize(
     ("name", "total_ms"),
-    [("none", 0), ("workstation", 31), ("jetson_thor", 53), ("b100_4g", 73), ("slow_cloud_4g", 273)],
+    [
+        ("none", 0),
+        ("workstation", 31),
+        ("jetson_thor", 53),
+        ("b100_4g", 73),
+        ("slow_cloud_4g", 273),
+    ],
 )
 def test_presets_add_up_to_the_published_totals(name: str, total_ms: int) -> None:
     preset = latency_preset(name)
     parts = [preset.compute, preset.uplink, preset.downlink]
-    assert round(sum(part.ms for part in parts if isinstance(part, Constant))) == total_ms
+    assert (
+        round(sum(part.ms for part in parts if isinstance(part, Constant))) == total_ms
+    )
     assert bool(preset.source) == (name != "none")
 
 
 def test_an_unknown_preset_is_answered_with_the_names_there_are() -> None:
-    with pytest.raises(EmbodiedError, match=r"'slow_cloud'.*slow_cloud_4g.*workstation"):
+    with pytest.raises(
+        EmbodiedError, match=r"'slow_cloud'.*slow_cloud_4g.*workstation"
+    ):
         latency_preset("slow_cloud")
     with pytest.raises(TypeError):
         PRESETS["mine"] = PlanLatency()  # type: ignore[index]

@@ -1,4 +1,6 @@
-"""The dual system with a fake planner and a fake controller, against hand-made and slow but obvious timelines."""
+"""The dual system with a fake planner and a fake controller, against hand-made and slow
+but obvious timelines.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from embodied.policies.mailbox import MailboxMode
 
 
 class FakePlanner:
-    """Says what it saw: the goal is at (tick, x, 0) and moves at (1, 2, 3) m/s; completion counts the plans so far."""
+    """Says what it saw: the goal is at (tick, x, 0) and moves at (1, 2, 3) m/s;
+    completion counts the plans so far.
+    """
 
     latent_size = 2
 
@@ -34,13 +38,26 @@ class FakePlanner:
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
         self.calls.append((ids, observation))
-        n, said = len(ids), [len(text) for text in observation.instruction]
-        goal = np.stack([observation.tick, observation.agent_pos[:, 0], np.zeros(n)], axis=1).astype(float)
+        n = len(ids)
+        said = [len(text) for text in observation.instruction]
+        goal = np.stack(
+            [observation.tick, observation.agent_pos[:, 0], np.zeros(n)], axis=1
+        ).astype(float)
         self.made[ids] += 1
-        latent = np.stack([observation.environment_state[:, 0], said], axis=1).astype(np.float32)
+        latent = np.stack([observation.environment_state[:, 0], said], axis=1).astype(
+            np.float32
+        )
         quat = np.tile([1.0, 0, 0, 0], (n, 1))
         velocity = np.tile([1.0, 2.0, 3.0], (n, 1))
-        return Payload(np.zeros(n, np.int64), goal, quat, velocity, -np.ones(n), self.made[ids], latent)
+        return Payload(
+            np.zeros(n, np.int64),
+            goal,
+            quat,
+            velocity,
+            -np.ones(n),
+            self.made[ids],
+            latent,
+        )
 
 
 class FakeController:
@@ -66,13 +83,19 @@ class FakeController:
 
     @property
     def seen(self) -> np.ndarray:
-        """(steps, N): the tick of the observation that the plan shown was made from; 0 without a plan."""
-        return np.array([payload.goal_pos_w[:, 0] for payload in self.payloads]).astype(int)
+        """(steps, N): the tick of the observation that the plan shown was made from; 0
+        without a plan.
+        """
+        return np.array([payload.goal_pos_w[:, 0] for payload in self.payloads]).astype(
+            int
+        )
 
     @property
     def shown(self) -> np.ndarray:
         """(steps, N): the seq of the plan shown, -1 without."""
-        return np.array([payload.completion - 1 for payload in self.payloads]).astype(int)
+        return np.array([payload.completion - 1 for payload in self.payloads]).astype(
+            int
+        )
 
 
 @dataclass
@@ -86,7 +109,8 @@ class FakeWorlds:
     x: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
-        self.tick, self.x = np.zeros(self.num, np.int64), np.zeros(self.num)
+        self.tick = np.zeros(self.num, np.int64)
+        self.x = np.zeros(self.num)
 
     def observe(self) -> Observation:
         frame = self.tick // 40 * 40  # a 10 Hz camera
@@ -95,14 +119,19 @@ class FakeWorlds:
             agent_pos=self.x[:, None].copy(),
             environment_state=np.sin(self.tick)[:, None],
             instruction=tuple("x" * (int(tick) % 7) for tick in self.tick),
-            pixels={"front": np.tile(frame[:, None, None, None] % 251, (1, 2, 2, 3)).astype(np.uint8)}
+            pixels={
+                "front": np.tile(frame[:, None, None, None] % 251, (1, 2, 2, 3)).astype(
+                    np.uint8
+                )
+            }
             if self.camera
             else {},
             pixels_tick=frame if self.camera else None,
         )
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        self.tick[ids], self.x[ids] = 0, np.array(seeds) % 10
+        self.tick[ids] = 0
+        self.x[ids] = np.array(seeds) % 10
 
     def advance(self, action: np.ndarray) -> None:
         self.x = self.x + 0.01 * np.nan_to_num(action[:, 0]).astype(float)
@@ -119,7 +148,9 @@ class Run:
     ticks: np.ndarray  # (steps,)
 
     def times(self, world: int = 0) -> np.ndarray:
-        """(plans, 5): seq, tick_frame, tick_start, tick_done, tick_arrived of a world's plans."""
+        """(plans, 5): seq, tick_frame, tick_start, tick_done, tick_arrived of a world's
+        plans.
+        """
         names = ("seq", "tick_frame", "tick_start", "tick_done", "tick_arrived")
         rows = [[getattr(p, n)[p.world == world] for n in names] for p in self.plans]
         return np.concatenate([np.array(row).T for row in rows]).astype(int)
@@ -132,12 +163,16 @@ def drive(  # one episode in each world, all from tick 0
     seeds: Sequence[int] = (0,),
     camera: bool = False,
 ) -> Run:
-    planner, controller = FakePlanner(), FakeController(control_hz, ("front",) if camera else ())
-    system, worlds = DualSystem(planner, controller, config), FakeWorlds(len(seeds), 400 // control_hz, camera)
+    planner = FakePlanner()
+    controller = FakeController(control_hz, ("front",) if camera else ())
+    system = DualSystem(planner, controller, config)
+    worlds = FakeWorlds(len(seeds), 400 // control_hz, camera)
     ids = np.arange(len(seeds))
     worlds.reset(ids, seeds)
     system.reset(ids, worlds.observe(), seeds)
-    actions, plans, ticks = [], [], []
+    actions = []
+    plans = []
+    ticks = []
     for _ in range(int(seconds * control_hz)):
         ticks.append(int(worlds.tick[0]))
         actions.append(system.act(worlds.observe()))
@@ -150,12 +185,15 @@ def delays(up_ms: float = 0, compute_ms: float = 0, down_ms: float = 0) -> PlanL
     return PlanLatency(Constant(compute_ms), Constant(up_ms), Constant(down_ms))
 
 
-# When plans are made -------------------------------------------------------------------------------------------------
+# When plans are made
+# -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("rate_hz", [7, 8, 9, 30])
 @pytest.mark.parametrize("control_hz", [400, 200, 50])
-def test_plans_are_made_at_the_first_control_step_at_or_after_their_exact_time(rate_hz: int, control_hz: int) -> None:
+def test_plans_are_made_at_the_first_control_step_at_or_after_their_exact_time(
+    rate_hz: int, control_hz: int
+) -> None:
     run = drive(DualSystemConfig(planner_hz=rate_hz), seconds=10, control_hz=control_hz)
     exact = [Fraction(400 * k, rate_hz) for k in range(10 * rate_hz)]
     step = 400 // control_hz
@@ -175,26 +213,36 @@ def test_a_planner_faster_than_the_controller_plans_once_a_step() -> None:
 def test_without_latency_the_plan_of_an_observation_is_usable_at_once() -> None:
     run = drive(DualSystemConfig(planner_hz=8))
     np.testing.assert_array_equal(run.controller.seen[:, 0], run.ticks // 50 * 50)
-    np.testing.assert_array_equal(run.controller.ages_s, (run.ticks % 50)[:, None] / 400)
+    np.testing.assert_array_equal(
+        run.controller.ages_s, (run.ticks % 50)[:, None] / 400
+    )
 
 
 def test_age_is_latency_plus_phase() -> None:
-    run = drive(DualSystemConfig(planner_hz=8, latency=delays(20, 60, 20)))  # 8 + 24 + 8 = 40 ticks, period 50
+    # 8 + 24 + 8 = 40 ticks, period 50
+    run = drive(DualSystemConfig(planner_hz=8, latency=delays(20, 60, 20)))
     ticks = run.ticks[run.ticks >= 40]
-    frame = (ticks - 40) // 50 * 50  # of the newest plan whose arrival, 40 later, is past
+    # of the newest plan whose arrival, 40 later, is past
+    frame = (ticks - 40) // 50 * 50
     ages_s = np.array(run.controller.ages_s)[run.ticks >= 40, 0]
     np.testing.assert_array_equal(ages_s, (ticks - frame) / 400)
     assert ages_s.min() == 40 / 400
     assert ages_s.max() == 88 / 400  # one control step before the next plan
     assert run.system.mean_plan_age_s(0) == pytest.approx(ages_s.mean(), rel=1e-12)
-    np.testing.assert_array_equal(run.times()[:3], [[0, 0, 8, 32, 40], [1, 50, 58, 82, 90], [2, 100, 108, 132, 140]])
+    np.testing.assert_array_equal(
+        run.times()[:3],
+        [[0, 0, 8, 32, 40], [1, 50, 58, 82, 90], [2, 100, 108, 132, 140]],
+    )
 
 
 def test_compute_longer_than_the_period_blocks_the_planner() -> None:
-    run = drive(DualSystemConfig(planner_hz=8, latency=delays(compute_ms=275)))  # 110 ticks
+    # 110 ticks
+    run = drive(DualSystemConfig(planner_hz=8, latency=delays(compute_ms=275)))
     times = run.times()
-    np.testing.assert_array_equal(times[:4, 2], [0, 110, 220, 330])  # back to back: 3.6 Hz
-    np.testing.assert_array_equal(times[:4, 1], [0, 100, 200, 300])  # each from the newest observation by then
+    # back to back: 3.6 Hz
+    np.testing.assert_array_equal(times[:4, 2], [0, 110, 220, 330])
+    # each from the newest observation by then
+    np.testing.assert_array_equal(times[:4, 1], [0, 100, 200, 300])
     np.testing.assert_array_equal(times[:4, 3], [110, 220, 330, 440])
     assert [int(o.tick[0]) for _, o in run.planner.calls[:4]] == [0, 100, 200, 300]
 
@@ -207,12 +255,17 @@ def test_transport_longer_than_the_period_does_not_block() -> None:
     np.testing.assert_array_equal(times[:, 4] - times[:, 3], 400)
     assert (run.controller.shown[run.ticks < 600] == -1).all()
     np.testing.assert_array_equal(
-        run.controller.seen[run.ticks >= 600, 0], (run.ticks[run.ticks >= 600] - 600) // 50 * 50
+        run.controller.seen[run.ticks >= 600, 0],
+        (run.ticks[run.ticks >= 600] - 600) // 50 * 50,
     )
 
 
 def test_the_planner_sees_all_of_the_observation_as_it_was() -> None:
-    run = drive(DualSystemConfig(planner_hz=9, latency=delays(110, 90, 10)), camera=True, seeds=(3, 4))
+    run = drive(
+        DualSystemConfig(planner_hz=9, latency=delays(110, 90, 10)),
+        camera=True,
+        seeds=(3, 4),
+    )
     worlds = FakeWorlds(2, 2, camera=True)
     worlds.reset(np.arange(2), (3, 4))
     history = []
@@ -230,26 +283,38 @@ def test_the_planner_sees_all_of_the_observation_as_it_was() -> None:
 
 
 def test_with_cameras_a_plan_is_as_old_as_its_image() -> None:
-    run = drive(DualSystemConfig(planner_hz=8, latency=delays(compute_ms=50)), camera=True)
+    run = drive(
+        DualSystemConfig(planner_hz=8, latency=delays(compute_ms=50)), camera=True
+    )
     times = run.times()
     captured = np.arange(len(times)) * 50
-    np.testing.assert_array_equal(times[:, 1], captured // 40 * 40)  # the 10 Hz camera's newest frame
+    # the 10 Hz camera's newest frame
+    np.testing.assert_array_equal(times[:, 1], captured // 40 * 40)
     np.testing.assert_array_equal(times[:, 2], captured)
     frame = times[run.controller.shown[run.ticks >= 20, 0], 1]
-    np.testing.assert_array_equal(np.array(run.controller.ages_s)[run.ticks >= 20, 0], (run.ticks[10:] - frame) / 400)
+    np.testing.assert_array_equal(
+        np.array(run.controller.ages_s)[run.ticks >= 20, 0],
+        (run.ticks[10:] - frame) / 400,
+    )
 
 
 def test_worlds_that_are_due_are_planned_in_one_call() -> None:
-    run = drive(DualSystemConfig(planner_hz=8, latency=delays(50, 50, 50)), seeds=range(16))
+    run = drive(
+        DualSystemConfig(planner_hz=8, latency=delays(50, 50, 50)), seeds=range(16)
+    )
     assert [len(ids) for ids, _ in run.planner.calls] == [16] * 32
     assert len(run.plans) == 32
 
 
-# What may go wrong ---------------------------------------------------------------------------------------------------
+# What may go wrong
+# ---------------------------------------------------------------------------------------------------
 
 
 def test_dropped_plans_are_told_of_and_never_seen() -> None:
-    run = drive(DualSystemConfig(planner_hz=30, drop=0.4, latency=delays(down_ms=20)), seconds=20)
+    run = drive(
+        DualSystemConfig(planner_hz=30, drop=0.4, latency=delays(down_ms=20)),
+        seconds=20,
+    )
     times = run.times()
     lost = set(times[times[:, 4] == -1, 0])
     assert 0.3 < len(lost) / len(times) < 0.5
@@ -268,33 +333,51 @@ def test_when_every_plan_is_lost_the_body_never_moves() -> None:
 
 def test_a_frozen_planner_neither_starts_nor_finishes() -> None:
     freeze = Freeze(duration_s=0.5, start_s=1.1)  # ticks 440 to 640
-    run = drive(DualSystemConfig(planner_hz=8, freeze=freeze, latency=delays(compute_ms=100)))  # 40 ticks
+    # 40 ticks
+    run = drive(
+        DualSystemConfig(planner_hz=8, freeze=freeze, latency=delays(compute_ms=100))
+    )
     times = run.times()
-    np.testing.assert_array_equal(times[7:10, 1:4], [[350, 350, 390], [400, 400, 440], [600, 640, 680]])
-    longer = drive(DualSystemConfig(planner_hz=8, freeze=freeze, latency=delays(compute_ms=102.5))).times()
-    np.testing.assert_array_equal(longer[8:10, 1:4], [[400, 400, 641], [600, 641, 682]])  # one tick left to do
+    np.testing.assert_array_equal(
+        times[7:10, 1:4], [[350, 350, 390], [400, 400, 440], [600, 640, 680]]
+    )
+    longer = drive(
+        DualSystemConfig(planner_hz=8, freeze=freeze, latency=delays(compute_ms=102.5))
+    ).times()
+    # one tick left to do
+    np.testing.assert_array_equal(longer[8:10, 1:4], [[400, 400, 641], [600, 641, 682]])
 
 
 def test_a_stale_plan_stops_the_body_in_time_and_a_fresh_one_sets_it_going() -> None:
-    config = DualSystemConfig(freeze=Freeze(duration_s=2, start_s=1), stale_after_s=0.5, max_action_step=10)
+    config = DualSystemConfig(
+        freeze=Freeze(duration_s=2, start_s=1), stale_after_s=0.5, max_action_step=10
+    )
     run = drive(config, seconds=5)
     last = run.times()[run.times()[:, 1] < 400, 1].max()
     speed = np.abs(run.actions[:, 0, :2]).max(axis=1)
     stale = last + 200  # 0.5 s after the last frame
     moving = speed[(run.ticks > 100) & (run.ticks <= stale)]
     assert moving.min() > 0.2
-    stopped = (run.ticks > stale + 0.1 * 400) & (run.ticks < 1200)  # |action| <= 1 at 10 per s: 0.1 s of ramp
+    # |action| <= 1 at 10 per s: 0.1 s of ramp
+    stopped = (run.ticks > stale + 0.1 * 400) & (run.ticks < 1200)
     assert stopped.sum() > 200
     np.testing.assert_array_equal(run.actions[stopped, 0, :2], 0)
-    np.testing.assert_array_equal(run.actions[run.ticks < 1200, 0, 2], -1)  # the gripper holds on
+    # the gripper holds on
+    np.testing.assert_array_equal(run.actions[run.ticks < 1200, 0, 2], -1)
     assert speed[run.ticks > 1200 + 80].min() > 0.2
     assert np.abs(np.diff(run.actions[:, 0, :2], axis=0)).max() <= 10 / 200 + 1e-6
 
 
 def test_an_absolute_mode_stops_at_its_hold_action() -> None:
-    controller, worlds = FakeController(), FakeWorlds(1, 2)
+    controller = FakeController()
+    worlds = FakeWorlds(1, 2)
     hold = np.float32([[0.25, -0.5, 0.75]])
-    system = DualSystem(FakePlanner(), controller, DualSystemConfig(drop=1), hold_action=lambda observation: hold)
+    system = DualSystem(
+        FakePlanner(),
+        controller,
+        DualSystemConfig(drop=1),
+        hold_action=lambda observation: hold,
+    )
     system.reset(np.arange(1), worlds.observe(), [0])
     for _ in range(5):
         np.testing.assert_array_equal(system.act(worlds.observe()), hold)
@@ -304,7 +387,8 @@ def test_nan_passes_through_and_the_other_worlds_do_not_notice() -> None:
     config = DualSystemConfig(latency=delays(10, 20, 10))
 
     def actions(poisoned: bool) -> np.ndarray:
-        controller, worlds = FakeController(), FakeWorlds(3, 2)
+        controller = FakeController()
+        worlds = FakeWorlds(3, 2)
         system = DualSystem(FakePlanner(), controller, config)
         worlds.reset(np.arange(3), [0, 1, 2])
         system.reset(np.arange(3), worlds.observe(), [0, 1, 2])
@@ -316,32 +400,48 @@ def test_nan_passes_through_and_the_other_worlds_do_not_notice() -> None:
             worlds.advance(rows[-1])
         return np.array(rows)
 
-    clean, bad = actions(False), actions(True)
+    clean = actions(False)
+    bad = actions(True)
     np.testing.assert_array_equal(bad[:, [0, 2]], clean[:, [0, 2]])
     np.testing.assert_array_equal(bad[:100, 1], clean[:100, 1])
     assert np.isnan(bad[100:, 1]).all()
 
 
-# The mailbox ---------------------------------------------------------------------------------------------------------
+# The mailbox
+# ---------------------------------------------------------------------------------------------------------
 
 
 def test_predictive_moves_the_goal_on_by_its_own_velocity() -> None:
     latency = delays(50, 50, 50)
     still = drive(DualSystemConfig(latency=latency))
     moved = drive(DualSystemConfig(latency=latency, mailbox="predictive"))
-    assert (np.array(moved.controller.ages_s) == np.array(still.controller.ages_s)).all()
+    assert (
+        np.array(moved.controller.ages_s) == np.array(still.controller.ages_s)
+    ).all()
     planned = 0
-    for a, b, age in zip(still.controller.payloads, moved.controller.payloads, still.controller.ages_s, strict=True):
+    for a, b, age in zip(
+        still.controller.payloads,
+        moved.controller.payloads,
+        still.controller.ages_s,
+        strict=True,
+    ):
         has_plan = b.subtask[0] != SKILLS.index("stop")
         planned += has_plan
         gain = np.array([1.0, 2.0, 3.0]) * age[0] * has_plan
-        np.testing.assert_allclose((b.goal_pos_w - a.goal_pos_w)[0, [0, 2]], gain[[0, 2]], atol=1e-9)
+        np.testing.assert_allclose(
+            (b.goal_pos_w - a.goal_pos_w)[0, [0, 2]], gain[[0, 2]], atol=1e-9
+        )
     assert planned > 700
 
 
 @pytest.mark.parametrize("downlink", [LogNormal(100, 1.0), Trace([300, 0, 0, 500, 0])])
-def test_latest_never_goes_back_though_plans_overtake_each_other(downlink: Latency) -> None:
-    run = drive(DualSystemConfig(planner_hz=30, latency=PlanLatency(downlink=downlink)), seconds=20)
+def test_latest_never_goes_back_though_plans_overtake_each_other(
+    downlink: Latency,
+) -> None:
+    run = drive(
+        DualSystemConfig(planner_hz=30, latency=PlanLatency(downlink=downlink)),
+        seconds=20,
+    )
     arrived = run.times()[:, 4]
     assert (np.diff(arrived) < 0).sum() > 50  # they do overtake
     shown = run.controller.shown[:, 0]
@@ -352,26 +452,36 @@ def test_latest_never_goes_back_though_plans_overtake_each_other(downlink: Laten
 
 def test_fifo_shows_all_in_order_of_arrival_each_for_a_period() -> None:
     jitter = PlanLatency(downlink=LogNormal(100, 1.0))
-    run = drive(DualSystemConfig(planner_hz=7, latency=jitter, mailbox="fifo"), seconds=20)
+    run = drive(
+        DualSystemConfig(planner_hz=7, latency=jitter, mailbox="fifo"), seconds=20
+    )
     arrived = run.times()[:, 4]
     assert (np.diff(arrived) < 0).any()
     shown = run.controller.shown[:, 0]
     changes = np.flatnonzero(np.diff(shown) != 0) + 1
     order = shown[changes]
-    np.testing.assert_array_equal(order, np.lexsort((np.arange(len(arrived)), arrived))[: len(order)])
+    np.testing.assert_array_equal(
+        order, np.lexsort((np.arange(len(arrived)), arrived))[: len(order)]
+    )
     assert len(order) > 120
-    assert np.diff(run.ticks[changes]).min() >= 57 - 1  # 400 / 7 = 57.1; seen at control steps only
+    # 400 / 7 = 57.1; seen at control steps only
+    assert np.diff(run.ticks[changes]).min() >= 57 - 1
 
 
 def test_fifo_keeps_up_with_a_rate_that_is_no_whole_number_of_ticks() -> None:
-    run = drive(DualSystemConfig(planner_hz=7, mailbox="fifo", latency=delays(down_ms=50)), seconds=30)
+    run = drive(
+        DualSystemConfig(planner_hz=7, mailbox="fifo", latency=delays(down_ms=50)),
+        seconds=30,
+    )
     assert run.controller.ages_s[-1][0] <= 0.05 + 1 / 7 + 0.01
 
 
 @pytest.mark.parametrize("mode", ["latest", "fifo", "predictive"])
 def test_a_new_episode_begins_with_an_empty_mailbox(mode: MailboxMode) -> None:
     config = DualSystemConfig(planner_hz=1, mailbox=mode, latency=delays(down_ms=600))
-    run, worlds = drive(config, seconds=2.1), FakeWorlds(1, 2)  # one plan shown, one on its way
+    # one plan shown, one on its way
+    run = drive(config, seconds=2.1)
+    worlds = FakeWorlds(1, 2)
     run.system.reset(np.array([0]), worlds.observe(), [0])
     for _ in range(150):
         worlds.advance(run.system.act(worlds.observe()))
@@ -379,22 +489,33 @@ def test_a_new_episode_begins_with_an_empty_mailbox(mode: MailboxMode) -> None:
     np.testing.assert_array_equal(shown, np.where(np.arange(150) * 2 < 240, -1, 0))
 
 
-# Against a slow but obvious timeline ---------------------------------------------------------------------------------
+# Against a slow but obvious timeline
+# ---------------------------------------------------------------------------------
 
 
 class SlowTimeline:
-    """One world, tick by tick, in plain lists: `rows` of (seq, frame, start, done, arrived), and the seq `shown`."""
+    """One world, tick by tick, in plain lists: `rows` of (seq, frame, start, done,
+    arrived), and the seq `shown`.
+    """
 
     def __init__(self, config: DualSystemConfig, seed: int, step: int) -> None:
-        self.config, self.step, self.tick = config, step, -1
-        self.channel = Channel(1, config.latency, config.drop, Freeze())  # freezes are simulated here
+        self.config = config
+        self.step = step
+        self.tick = -1
+        # freezes are simulated here
+        self.channel = Channel(1, config.latency, config.drop, Freeze())
         self.freezes = Channel(1, PlanLatency(), 0, config.freeze)
         for channel in (self.channel, self.freezes):
             channel.reset(np.array([0]), [seed])
-        self.period = Fraction(400) / Fraction(config.planner_hz).limit_denominator(1000)
+        self.period = Fraction(400) / Fraction(config.planner_hz).limit_denominator(
+            1000
+        )
         self.event = self.number = self.work = 0
-        self.busy, self.showing, self.since = False, -1, -(10**6)
-        self.on_way: list[tuple[int, int, int]] = []  # observations: (number, frame, arrival)
+        self.busy = False
+        self.showing = -1
+        self.since = -(10**6)
+        # observations: (number, frame, arrival)
+        self.on_way: list[tuple[int, int, int]] = []
         self.posted: list[tuple[int, int]] = []  # plans: (arrival, seq)
         self.rows: list[list[int]] = []
         self.shown: list[int] = []  # at each control step
@@ -406,7 +527,11 @@ class SlowTimeline:
             if self.tick % self.step == 0 and self.event * self.period <= self.tick:
                 self.capture()
             self.finish()
-            while not self.busy and not frozen and any(o[2] <= self.tick for o in self.on_way):
+            while (
+                not self.busy
+                and not frozen
+                and any(o[2] <= self.tick for o in self.on_way)
+            ):
                 self.start()
                 self.finish()
             self.work -= self.busy and not frozen
@@ -415,7 +540,13 @@ class SlowTimeline:
                 self.shown.append(self.showing)
 
     def capture(self) -> None:
-        self.on_way.append((self.number, self.tick, self.ask(self.channel.received, self.tick, self.number)))
+        self.on_way.append(
+            (
+                self.number,
+                self.tick,
+                self.ask(self.channel.received, self.tick, self.number),
+            )
+        )
         self.number += 1
         while self.event * self.period <= self.tick:
             self.event += 1
@@ -423,7 +554,8 @@ class SlowTimeline:
     def start(self) -> None:
         newest = max(o for o in self.on_way if o[2] <= self.tick)
         self.on_way = [o for o in self.on_way if o[0] > newest[0]]
-        self.busy, self.work = True, self.ask(self.channel.done, 0, len(self.rows))
+        self.busy = True
+        self.work = self.ask(self.channel.done, 0, len(self.rows))
         self.rows.append([len(self.rows), newest[1], self.tick, -2, -2])
 
     def finish(self) -> None:
@@ -439,24 +571,33 @@ class SlowTimeline:
         if self.config.mailbox != "fifo":
             self.showing = max([self.showing, *(seq for _, seq in ready)])
         elif ready and self.tick - self.since >= int(self.period):
-            self.showing, self.since = ready[0][1], self.tick
+            self.showing = ready[0][1]
+            self.since = self.tick
             self.posted.remove(ready[0])
 
     @staticmethod
     def ask(method: Callable[..., Array], tick: int, count: int) -> int:
-        return int(np.broadcast_to(method(np.array([0]), np.array([tick]), np.array([count])), 1)[0])
+        return int(
+            np.broadcast_to(
+                method(np.array([0]), np.array([tick]), np.array([count])), 1
+            )[0]
+        )
 
 
 milliseconds = st.sampled_from([0.0, 2.5, 20.0, 61.0, 125.0, 300.0, 700.0])
 sources: st.SearchStrategy[Latency] = st.one_of(
     milliseconds.map(Constant),
     st.lists(milliseconds, min_size=1, max_size=6).map(Trace),
-    st.builds(LogNormal, st.sampled_from([10.0, 100.0, 300.0]), st.sampled_from([0.2, 0.8])),
+    st.builds(
+        LogNormal, st.sampled_from([10.0, 100.0, 300.0]), st.sampled_from([0.2, 0.8])
+    ),
 )
 freezes = st.one_of(
     st.just(Freeze()),
     st.builds(Freeze, st.sampled_from([0.1, 0.6]), st.sampled_from([0.0, 0.4, 0.71])),
-    st.builds(Freeze, st.sampled_from([0.0025, 0.1]), st.none(), st.sampled_from([1.0, 5.0])),
+    st.builds(
+        Freeze, st.sampled_from([0.0025, 0.1]), st.none(), st.sampled_from([1.0, 5.0])
+    ),
 )
 configs = st.builds(
     DualSystemConfig,
@@ -467,11 +608,17 @@ configs = st.builds(
     mailbox=st.sampled_from(["latest", "fifo", "predictive"]),
     stale_after_s=st.sampled_from([0.2, 1.5]),
 )
-slowly = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+slowly = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 @slowly
-@given(config=configs, seed=st.integers(0, 99), control_hz=st.sampled_from([400, 200, 50, 20]))
+@given(
+    config=configs,
+    seed=st.integers(0, 99),
+    control_hz=st.sampled_from([400, 200, 50, 20]),
+)
 def test_every_event_is_where_a_tick_by_tick_simulation_has_it(
     config: DualSystemConfig, seed: int, control_hz: int
 ) -> None:
@@ -491,9 +638,13 @@ def test_every_event_is_where_a_tick_by_tick_simulation_has_it(
 
 @slowly
 @given(config=configs, seed=st.integers(0, 99))
-def test_every_plan_started_is_told_of_once_with_its_times_in_order(config: DualSystemConfig, seed: int) -> None:
+def test_every_plan_started_is_told_of_once_with_its_times_in_order(
+    config: DualSystemConfig, seed: int
+) -> None:
     run = drive(config, seconds=3, seeds=(seed, seed + 1))
-    assert sum(len(ids) for ids, _ in run.planner.calls) == sum(len(p.world) for p in run.plans)
+    assert sum(len(ids) for ids, _ in run.planner.calls) == sum(
+        len(p.world) for p in run.plans
+    )
     assert run.system.take_plans() == []
     for world in range(2):
         times = run.times(world) if run.plans else np.zeros((0, 5), int)
@@ -503,42 +654,57 @@ def test_every_plan_started_is_told_of_once_with_its_times_in_order(config: Dual
         assert (start <= done).all()
         assert ((arrived == -1) | (done <= arrived)).all()
         assert (start[1:] >= done[:-1]).all()  # one at a time
-        assert (np.diff(frame) > 0).all()  # never an older observation after a newer one
+        # never an older observation after a newer one
+        assert (np.diff(frame) > 0).all()
 
 
-# Independence --------------------------------------------------------------------------------------------------------
+# Independence
+# --------------------------------------------------------------------------------------------------------
 
 
 @dataclass
 class Episode:
     seed: int
     steps: int
-    seen: list[tuple[float, ...]] = field(default_factory=list)  # action, age and goal at each step
+    # action, age and goal at each step
+    seen: list[tuple[float, ...]] = field(default_factory=list)
     plans: list[tuple[int, ...]] = field(default_factory=list)
     mean_age_s: float = 0.0
 
 
 def play(config: DualSystemConfig, queues: list[list[Episode]]) -> None:
     """Each world plays its episodes one after the other; resets fall where they fall."""
-    controller, worlds = FakeController(), FakeWorlds(len(queues), 2)
+    controller = FakeController()
+    worlds = FakeWorlds(len(queues), 2)
     system = DualSystem(FakePlanner(), controller, config)
     queues = [list(queue) for queue in queues]
     running: dict[int, Episode] = {}
     while fresh_or_running(system, worlds, queues, running):
         action = system.act(worlds.observe())
         for plan in system.take_plans():
-            times = (plan.world, plan.seq, plan.tick_frame, plan.tick_start, plan.tick_done, plan.tick_arrived)
+            times = (
+                plan.world,
+                plan.seq,
+                plan.tick_frame,
+                plan.tick_start,
+                plan.tick_done,
+                plan.tick_arrived,
+            )
             for world, *row in np.array(times).T.tolist():
                 if world in running:
                     running[world].plans.append(tuple(row))
         for i, episode in running.items():
-            goal, age_s = controller.payloads[-1].goal_pos_w[i], controller.ages_s[-1][i]
+            goal = controller.payloads[-1].goal_pos_w[i]
+            age_s = controller.ages_s[-1][i]
             episode.seen.append((*action[i].tolist(), float(age_s), *goal.tolist()))
         worlds.advance(action)
 
 
 def fresh_or_running(
-    system: DualSystem, worlds: FakeWorlds, queues: list[list[Episode]], running: dict[int, Episode]
+    system: DualSystem,
+    worlds: FakeWorlds,
+    queues: list[list[Episode]],
+    running: dict[int, Episode],
 ) -> bool:
     for i, episode in list(running.items()):
         if len(episode.seen) == episode.steps:
@@ -554,7 +720,9 @@ def fresh_or_running(
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(config=configs, data=st.data())
-def test_a_world_does_the_same_alone_and_among_sixteen(config: DualSystemConfig, data: st.DataObject) -> None:
+def test_a_world_does_the_same_alone_and_among_sixteen(
+    config: DualSystemConfig, data: st.DataObject
+) -> None:
     lengths = data.draw(st.lists(st.integers(1, 150), min_size=16, max_size=32))
     together = [Episode(seed, steps) for seed, steps in enumerate(lengths)]
     play(config, [together[i::16] for i in range(16)])
@@ -562,18 +730,23 @@ def test_a_world_does_the_same_alone_and_among_sixteen(config: DualSystemConfig,
         alone = Episode(among.seed, among.steps)
         play(config, [[alone]])
         assert len(alone.seen) == among.steps
-        np.testing.assert_equal(vars(alone), vars(among))  # to the last bit; nan equals nan
+        # to the last bit; nan equals nan
+        np.testing.assert_equal(vars(alone), vars(among))
 
 
 def test_worlds_that_never_start_stop_and_are_not_planned_for() -> None:
-    planner, controller, worlds = FakePlanner(), FakeController(), FakeWorlds(4, 2)
+    planner = FakePlanner()
+    controller = FakeController()
+    worlds = FakeWorlds(4, 2)
     system = DualSystem(planner, controller)
     system.reset(np.array([1, 3]), worlds.observe(), [7, 8])
     actions = []
     for _ in range(200):
         actions.append(system.act(worlds.observe()))
         worlds.advance(actions[-1])
-    np.testing.assert_array_equal(np.array(actions)[:, [0, 2]], np.tile([0, 0, 1], (200, 2, 1)))
+    np.testing.assert_array_equal(
+        np.array(actions)[:, [0, 2]], np.tile([0, 0, 1], (200, 2, 1))
+    )
     assert {tuple(ids) for ids, _ in planner.calls} == {(1, 3)}
     assert np.abs(actions[-1][[1, 3], 0]).min() > 0.1
     assert np.isnan(system.mean_plan_age_s(0))
@@ -596,7 +769,8 @@ def test_the_same_seed_gives_the_same_delays_and_another_seed_others() -> None:
 
 
 def test_planner_and_controller_are_reset_with_the_seeds_of_their_worlds() -> None:
-    controller, worlds = FakeController(), FakeWorlds(3, 2)
+    controller = FakeController()
+    worlds = FakeWorlds(3, 2)
     system = DualSystem(FakePlanner(), controller)
     system.reset(np.arange(3), worlds.observe(), [7, 8, 9])
     system.reset([2, 0], worlds.observe(), [10, 11])
@@ -613,8 +787,11 @@ def test_what_a_planner_does_to_its_arrays_later_changes_no_plan() -> None:
                 getattr(self.kept, name)[:] = value
             return self.kept
 
-    controller, worlds = FakeController(), FakeWorlds(1, 2)
-    system = DualSystem(Reusing(), controller, DualSystemConfig(latency=delays(down_ms=200)))
+    controller = FakeController()
+    worlds = FakeWorlds(1, 2)
+    system = DualSystem(
+        Reusing(), controller, DualSystemConfig(latency=delays(down_ms=200))
+    )
     system.reset(np.arange(1), worlds.observe(), [0])
     for _ in range(400):
         worlds.advance(system.act(worlds.observe()))
@@ -623,11 +800,13 @@ def test_what_a_planner_does_to_its_arrays_later_changes_no_plan() -> None:
     assert controller.seen[-1, 0] == 700  # arrived at 780
 
 
-# Wrong use -----------------------------------------------------------------------------------------------------------
+# Wrong use
+# -----------------------------------------------------------------------------------------------------------
 
 
 def test_worlds_reset_without_the_policy_are_noticed() -> None:
-    run, worlds = drive(DualSystemConfig(), seconds=1), FakeWorlds(1, 2)
+    run = drive(DualSystemConfig(), seconds=1)
+    worlds = FakeWorlds(1, 2)
     with pytest.raises(ValueError, match="world 0 went back"):
         run.system.act(worlds.observe())
 
@@ -637,14 +816,16 @@ def test_a_planner_that_forgets_worlds_is_an_error() -> None:
         def plan(self, observation: Observation, ids: Array) -> Payload:
             return super().plan(observation.rows(np.array([0])), ids[:1])
 
-    system, worlds = DualSystem(Lazy(), FakeController()), FakeWorlds(2, 2)
+    system = DualSystem(Lazy(), FakeController())
+    worlds = FakeWorlds(2, 2)
     system.reset(np.arange(2), worlds.observe(), [0, 1])
     with pytest.raises(ValueError, match="1 plans for 2 worlds"):
         system.act(worlds.observe())
 
 
 def test_cameras_without_the_time_of_their_frame_are_an_error() -> None:
-    system, worlds = DualSystem(FakePlanner(), FakeController(cameras=("front",))), FakeWorlds(1, 2)
+    system = DualSystem(FakePlanner(), FakeController(cameras=("front",)))
+    worlds = FakeWorlds(1, 2)
     system.reset(np.arange(1), worlds.observe(), [0])
     with pytest.raises(ValueError, match="pixels_tick"):
         system.act(worlds.observe())
@@ -662,6 +843,8 @@ def test_cameras_without_the_time_of_their_frame_are_an_error() -> None:
         ({"max_action_step": float("inf")}, "max_action_step"),
     ],
 )
-def test_a_config_that_makes_no_sense_is_refused(values: dict[str, float], match: str) -> None:
+def test_a_config_that_makes_no_sense_is_refused(
+    values: dict[str, float], match: str
+) -> None:
     with pytest.raises(EmbodiedError, match=match):
         DualSystemConfig(**values)  # type: ignore[arg-type]

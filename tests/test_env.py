@@ -49,7 +49,9 @@ def test_registering_again_does_no_harm() -> None:
 
 def test_ids_are_known_without_loading_the_simulator() -> None:
     code = f"import sys, embodied, gymnasium; assert {ID!r} in gymnasium.registry; print('mujoco' in sys.modules)"
-    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    child = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert child.stdout.strip() == "False"
     assert embodied.__version__
 
@@ -58,11 +60,30 @@ def test_what_it_shows(ground: GroundEnv) -> None:
     shown, info = ground.reset(seed=1)
     assert list(shown) == ["agent_pos", "environment_state"]
     assert [part.dtype for part in shown.values()] == [np.float32] * 2
-    assert info == {"is_success": False, "progress": pytest.approx(info["progress"]), "fault": ""}
-    shown, reward, terminated, truncated, info = ground.step(ground.action_space.sample())
+    assert info == {
+        "is_success": False,
+        "progress": pytest.approx(info["progress"]),
+        "fault": "",
+    }
+    shown, reward, terminated, truncated, info = ground.step(
+        ground.action_space.sample()
+    )
     assert [type(x) for x in (reward, terminated, truncated)] == [float, bool, bool]
-    assert [type(x) for x in info.values()] == [bool, float, str, float, bool, float, int]
-    assert list(info)[3:] == ["contact_force_n", "collision", "joint_margin_rad", "dropped"]
+    assert [type(x) for x in info.values()] == [
+        bool,
+        float,
+        str,
+        float,
+        bool,
+        float,
+        int,
+    ]
+    assert list(info)[3:] == [
+        "contact_force_n",
+        "collision",
+        "joint_margin_rad",
+        "dropped",
+    ]
     assert ground.observation_space.contains(shown)
 
 
@@ -83,7 +104,9 @@ def test_bounds_are_finite_and_actions_normalised(ground: GroundEnv) -> None:
     ],
 )
 def test_obs_chooses_what_is_shown(obs: str, keys: list[str]) -> None:
-    env = make(obs=obs, image_size=32, cameras=None if obs != "both" else ("wrist", "overview"))
+    env = make(
+        obs=obs, image_size=32, cameras=None if obs != "both" else ("wrist", "overview")
+    )
     shown, _ = env.reset(seed=0)
     assert list(shown) == keys
     if obs == "both":
@@ -95,15 +118,18 @@ def test_obs_chooses_what_is_shown(obs: str, keys: list[str]) -> None:
 
 
 def test_a_held_frame_is_shown_with_its_age() -> None:
-    env = make(obs="pixels", image_size=32, camera_hz=8)  # control steps of 20 ticks, a frame each 50
+    # control steps of 20 ticks, a frame each 50
+    env = make(obs="pixels", image_size=32, camera_hz=8)
     shown, _ = env.reset(seed=0)
-    frames, ages = [shown["pixels"]["overview"]], [float(shown["pixels_age"][0])]
+    frames = [shown["pixels"]["overview"]]
+    ages = [float(shown["pixels_age"][0])]
     for action in random_actions(env.worlds, 6)[:, 0]:
         shown = env.step(action)[0]
         assert env.observation_space.contains(shown)
         frames.append(shown["pixels"]["overview"])
         ages.append(float(shown["pixels_age"][0]))
-    assert ages == pytest.approx([0, 0.05, 0.1, 0, 0.05, 0, 0.05])  # due at ticks 0, 50, 100
+    # due at ticks 0, 50, 100
+    assert ages == pytest.approx([0, 0.05, 0.1, 0, 0.05, 0, 0.05])
     assert (frames[0] == frames[2]).all()
     assert not np.shares_memory(frames[0], frames[2])
     assert (frames[2] != frames[3]).any()
@@ -123,7 +149,8 @@ def test_model_and_data_are_of_this_world() -> None:
     env.reset(seed=4)
     for action in random_actions(env.worlds, 5)[:, 0]:
         env.step(action)
-    model, data = env.model, env.data
+    model = env.model
+    data = env.data
     assert isinstance(model, mujoco.MjModel)
     assert (data.qpos == env.worlds.engine.view("qpos")[0]).all()
     assert data.time == pytest.approx(5 / 20)
@@ -149,7 +176,10 @@ def test_later_episodes_follow_from_the_first_seed(ground: GroundEnv) -> None:
 
 @pytest.mark.parametrize("seed", [-1, 2**63, 2**70, 1.5, "a"])
 def test_a_seed_that_is_none_is_refused(ground: GroundEnv, seed: Any) -> None:
-    with pytest.raises(EmbodiedError, match=r"a seed must be a whole number from 0 to 2\*\*63 - 1, not "):
+    with pytest.raises(
+        EmbodiedError,
+        match=r"a seed must be a whole number from 0 to 2\*\*63 - 1, not ",
+    ):
         ground.reset(seed=seed)
 
 
@@ -168,7 +198,9 @@ def test_it_truncates_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("ends", [False, True])
-def test_success_is_held_half_a_second_and_ends_the_episode_only_if_asked(ends: bool) -> None:
+def test_success_is_held_half_a_second_and_ends_the_episode_only_if_asked(
+    ends: bool,
+) -> None:
     """The named tote is put where it belongs, and left alone."""
     env = make(level="L1", factors={"slot": 2}, terminate_on_success=ends)
     env.reset(seed=0)
@@ -189,8 +221,18 @@ def test_success_is_held_half_a_second_and_ends_the_episode_only_if_asked(ends: 
 
 def put_into_slot(env: GroundEnv) -> None:
     worlds = env.worlds
-    state = {name: worlds.task.state()[0, part] for name, part in worlds.state_layout.slices().items()}
-    named = int(np.argmin([np.abs(env.data.body(f"tote_{k}").xpos - state["tote_pos_w"]).sum() for k in range(3)]))
+    state = {
+        name: worlds.task.state()[0, part]
+        for name, part in worlds.state_layout.slices().items()
+    }
+    named = int(
+        np.argmin(
+            [
+                np.abs(env.data.body(f"tote_{k}").xpos - state["tote_pos_w"]).sum()
+                for k in range(3)
+            ]
+        )
+    )
     joint = worlds.model.joint(f"tote_{named}")
     pose = [*(state["slot_pos_w"] + [0, 0, 0.002]), 1, 0, 0, 0]
     worlds.engine.view("qpos")[0, joint.qposadr[0] : joint.qposadr[0] + 7] = pose
@@ -201,7 +243,9 @@ def test_a_tote_out_of_reach_is_the_end() -> None:
     env = make(level="L1")
     env.reset(seed=0)
     for k in range(3):
-        env.worlds.engine.view("qpos")[0, env.worlds.model.joint(f"tote_{k}").qposadr[0] + 2] = 0.2
+        env.worlds.engine.view("qpos")[
+            0, env.worlds.model.joint(f"tote_{k}").qposadr[0] + 2
+        ] = 0.2
     env.worlds.engine.refresh(np.array([0]))
     _, _, terminated, truncated, info = env.step(opened(env.worlds)[0])
     assert (terminated, truncated) == (True, False)
@@ -215,7 +259,12 @@ def test_a_bad_action_ends_the_episode_by_name() -> None:
     action = opened(env.worlds)[0]
     action[2] = np.inf
     shown, reward, terminated, _, info = env.step(action)
-    assert (terminated, info["fault"], info["is_success"], reward) == (True, "action_not_finite", False, 0.0)
+    assert (terminated, info["fault"], info["is_success"], reward) == (
+        True,
+        "action_not_finite",
+        False,
+        0.0,
+    )
     assert info["fault"] in FAULTS
     assert env.observation_space.contains(shown)
     env.reset(seed=0)
@@ -223,9 +272,14 @@ def test_a_bad_action_ends_the_episode_by_name() -> None:
 
 
 @pytest.mark.parametrize("shape", [(), (7,), (1, 8), (9,)])
-def test_an_action_of_another_shape_is_refused(ground: GroundEnv, shape: tuple[int, ...]) -> None:
+def test_an_action_of_another_shape_is_refused(
+    ground: GroundEnv, shape: tuple[int, ...]
+) -> None:
     ground.reset(seed=0)
-    with pytest.raises(EmbodiedError, match=r"actions of shape .*, expected \(1, 8\).*arm.joint1.*gripper.width"):
+    with pytest.raises(
+        EmbodiedError,
+        match=r"actions of shape .*, expected \(1, 8\).*arm.joint1.*gripper.width",
+    ):
         ground.step(np.zeros(shape))
 
 
@@ -234,13 +288,25 @@ def test_an_action_of_another_shape_is_refused(ground: GroundEnv, shape: tuple[i
     [
         ({"robot": "leg"}, "unknown robot 'leg'.*arm"),
         ({"obs": "touch"}, "unknown obs 'touch'.*both, pixels, state"),
-        ({"control_mode": "torque"}, "unknown control_mode 'torque'.*ee_delta, joint, joint_delta"),
+        (
+            {"control_mode": "torque"},
+            "unknown control_mode 'torque'.*ee_delta, joint, joint_delta",
+        ),
         ({"control_hz": 30}, "control_hz 30 must divide .* 400 Hz"),
         ({"control_hz": 0}, "control_hz 0 must divide"),
-        ({"cameras": ("front",), "obs": "pixels"}, "unknown camera 'front'.*overview.*wrist"),
-        ({"cameras": "wrist", "obs": "pixels"}, "cameras must be a tuple of names, or None, not 'wrist'"),
+        (
+            {"cameras": ("front",), "obs": "pixels"},
+            "unknown camera 'front'.*overview.*wrist",
+        ),
+        (
+            {"cameras": "wrist", "obs": "pixels"},
+            "cameras must be a tuple of names, or None, not 'wrist'",
+        ),
         ({"cameras": (), "obs": "pixels"}, "must name at least one"),
-        ({"cameras": (3,), "obs": "pixels"}, r"cameras must be a tuple of names, not \(3,\)"),
+        (
+            {"cameras": (3,), "obs": "pixels"},
+            r"cameras must be a tuple of names, not \(3,\)",
+        ),
         ({"image_size": "big"}, "image_size must be a whole number, not 'big'"),
         ({"control_hz": "x"}, "control_hz must be a whole number, not 'x'"),
         ({"control_hz": 20.0}, "control_hz must be a whole number, not 20.0"),
@@ -248,26 +314,36 @@ def test_an_action_of_another_shape_is_refused(ground: GroundEnv, shape: tuple[i
         ({"level": 3}, "level must be a name, not 3"),
         ({"robot": 3}, "robot must be a name, a Robot or None, not 3"),
         ({"factors": 3}, "factors must map variables to values, such as"),
-        ({"terminate_on_success": "no"}, "terminate_on_success must be True or False, not 'no'"),
+        (
+            {"terminate_on_success": "no"},
+            "terminate_on_success must be True or False, not 'no'",
+        ),
         ({"num_threads": -1}, "num_threads -1 must be at least 0"),
         ({"horizon_s": float("inf")}, "horizon_s inf must be above 0, and finite"),
         ({"camera_hz": 0}, "camera_hz 0 must be above 0"),
         ({"image_size": 5}, "image_size 5 must be from 16 to 512"),
         ({"level": "L9"}, "unknown level 'L9'.*L1, L2, L3, L4"),
         ({"split": "test"}, "unknown split 'test'.*all"),
-        ({"factors": {"tote": 2}}, "unknown factor variable 'tote'. Did you mean 'totes'?"),
+        (
+            {"factors": {"tote": 2}},
+            "unknown factor variable 'tote'. Did you mean 'totes'?",
+        ),
         ({"engine": "gpu"}, "unknown engine 'gpu'.*cpu"),
         ({"render_mode": "ansi"}, "unknown render_mode 'ansi'.*human, rgb_array"),
         ({"colour": "red"}, "unknown argument 'colour'.*control_mode"),
     ],
 )
-def test_bad_arguments_say_what_there_is(settings: dict[str, Any], message: str) -> None:
+def test_bad_arguments_say_what_there_is(
+    settings: dict[str, Any], message: str
+) -> None:
     with pytest.raises(EmbodiedError, match=message):
         make(**settings)
 
 
 def test_an_unknown_task_names_those_there_are() -> None:
-    with pytest.raises(EmbodiedError, match="unknown task 'ToteTransfr'. Did you mean 'ToteTransfer'"):
+    with pytest.raises(
+        EmbodiedError, match="unknown task 'ToteTransfr'. Did you mean 'ToteTransfer'"
+    ):
         GroundEnv(config(task="ToteTransfr"))
 
 
@@ -280,7 +356,9 @@ def test_nothing_is_answered_without_an_episode() -> None:
     env = make(render_mode="rgb_array")
     still = opened(env.worlds)[0]
     for ask in (lambda: env.step(still), env.render):
-        with pytest.raises(EmbodiedError, match="no episode has begun: call reset first"):
+        with pytest.raises(
+            EmbodiedError, match="no episode has begun: call reset first"
+        ):
             ask()
     env.reset(seed=0)
     env.step(still)
@@ -328,8 +406,11 @@ def test_a_window_needs_a_display(no_display: pytest.MonkeyPatch) -> None:
 
 
 def test_a_display_that_is_none_is_named(no_display: pytest.MonkeyPatch) -> None:
-    no_display.setenv("DISPLAY", ":4711")  # the viewer's own thread would die, and leave us waiting
-    with pytest.raises(EmbodiedError, match="no window can be opened on the display ':4711'"):
+    # the viewer's own thread would die, and leave us waiting
+    no_display.setenv("DISPLAY", ":4711")
+    with pytest.raises(
+        EmbodiedError, match="no window can be opened on the display ':4711'"
+    ):
         make(render_mode="human")
 
 
@@ -337,7 +418,10 @@ class FakeViewer:
     """Stands for MuJoCo's window: notes what it was asked to draw."""
 
     def __init__(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
-        self.model, self.data, self.times, self.open = model, data, [], True
+        self.model = model
+        self.data = data
+        self.times = []
+        self.open = True
 
     def is_running(self) -> bool:
         return self.open

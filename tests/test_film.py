@@ -1,4 +1,6 @@
-"""Film: the right moments of the right episodes, in files that decode to what was put in."""
+"""Film: the right moments of the right episodes, in files that decode to what was put
+in.
+"""
 
 import io
 from types import SimpleNamespace
@@ -31,7 +33,12 @@ from embodied.rollout.rollout import EpisodeResult
 SHOT = Shot("front", "Trained", size=(48, 64), fps=20)
 
 
-def result(index: int, success: bool = True, at_end: bool | None = None, time_s: float | None = 1.0) -> EpisodeResult:
+def result(
+    index: int,
+    success: bool = True,
+    at_end: bool | None = None,
+    time_s: float | None = 1.0,
+) -> EpisodeResult:
     return EpisodeResult(
         index=index,
         seed=index,
@@ -61,7 +68,9 @@ def decode(source) -> list[np.ndarray]:
 
 
 class ClockWorlds:
-    """Worlds whose picture is a shade of grey that tells the tick, so that a frame says when it was taken."""
+    """Worlds whose picture is a shade of grey that tells the tick, so that a frame says
+    when it was taken.
+    """
 
     def __init__(self, ticks_per_step: int) -> None:
         self.ticks_per_step = ticks_per_step
@@ -74,13 +83,18 @@ class ClockWorlds:
         return np.full((*size, 3), self.tick[world] // 10, np.uint8)
 
     def observation(self) -> Observation:
-        return Observation(self.tick.copy(), np.zeros((3, 1)), np.zeros((3, 0)), ("", "", ""))
+        return Observation(
+            self.tick.copy(), np.zeros((3, 1)), np.zeros((3, 0)), ("", "", "")
+        )
 
     def step(self, film: Film, active=(True, True, True), fault=(0, 0, 0)) -> None:
         before = self.observation()
         self.tick += self.ticks_per_step
         outcome = SimpleNamespace(fault=np.array(fault))
-        film.on_step(self, SimpleNamespace(before=before, result=outcome, active=np.array(active)))
+        film.on_step(
+            self,
+            SimpleNamespace(before=before, result=outcome, active=np.array(active)),
+        )
 
 
 def start(film: Film, worlds: ClockWorlds, ids: list[int], episodes: list[int]) -> None:
@@ -94,7 +108,8 @@ def ticks(film_clip: Clip) -> list[int]:
 
 @pytest.mark.parametrize("ticks_per_step", [2, 20, 40, 50])
 def test_film_is_at_constant_rate_of_simulated_time(ticks_per_step):
-    worlds, film = ClockWorlds(ticks_per_step), Film(SHOT, [0])
+    worlds = ClockWorlds(ticks_per_step)
+    film = Film(SHOT, [0])
     start(film, worlds, [0, 1, 2], [0, 1, 2])
     for _ in range(800 // ticks_per_step):
         worlds.step(film)
@@ -109,7 +124,8 @@ def test_film_is_at_constant_rate_of_simulated_time(ticks_per_step):
 
 
 def test_film_keeps_only_the_chosen_episodes():
-    worlds, film = ClockWorlds(20), Film(SHOT, [1, 4])
+    worlds = ClockWorlds(20)
+    film = Film(SHOT, [1, 4])
     start(film, worlds, [0, 1, 2], [0, 1, 2])
     for _ in range(10):
         worlds.step(film)
@@ -126,7 +142,8 @@ def test_film_keeps_only_the_chosen_episodes():
 
 
 def test_faulty_world_is_not_rendered():
-    worlds, film = ClockWorlds(20), Film(SHOT, [0, 1])
+    worlds = ClockWorlds(20)
+    film = Film(SHOT, [0, 1])
     start(film, worlds, [0, 1], [0, 1])
     worlds.step(film)
     rendered = worlds.rendered
@@ -142,12 +159,19 @@ def test_faulty_world_is_not_rendered():
 def gradient(height: int, width: int, k: int) -> np.ndarray:
     rows, columns = np.mgrid[0:height, 0:width]
     return (
-        np.stack([rows * 2 + k, columns * 2, np.full_like(rows, 40 * (k % 5))], axis=-1).clip(0, 255).astype(np.uint8)
+        np.stack([rows * 2 + k, columns * 2, np.full_like(rows, 40 * (k % 5))], axis=-1)
+        .clip(0, 255)
+        .astype(np.uint8)
     )
 
 
 @settings(max_examples=12, deadline=None)
-@given(st.integers(16, 65), st.integers(16, 65), st.integers(1, 30), st.sampled_from([5, 20, 30]))
+@given(
+    st.integers(16, 65),
+    st.integers(16, 65),
+    st.integers(1, 30),
+    st.sampled_from([5, 20, 30]),
+)
 def test_mp4_decodes_to_the_same_frames(height, width, count, fps):
     buffer = io.BytesIO()
     frames = [gradient(height, width, k) for k in range(count)]
@@ -209,7 +233,13 @@ def test_mp4_refuses_what_is_no_film(frames, message):
 
 def test_outcome_shows_once_it_is_known():
     succeeds = clip(41, time_s=1.0)
-    assert [succeeds.outcome(k) for k in (0, 19, 20, 40, 90)] == [None, None, True, True, True]
+    assert [succeeds.outcome(k) for k in (0, 19, 20, 40, 90)] == [
+        None,
+        None,
+        True,
+        True,
+        True,
+    ]
     fails = clip(41, success=False)
     assert [fails.outcome(k) for k in (0, 39, 40, 90)] == [None, None, False, False]
     loses_it = clip(41, at_end=False)
@@ -225,7 +255,8 @@ def test_grid_holds_the_last_frame_and_outlines_the_outcome():
     assert decoded[0].shape == (video.height, video.width, 3) == (*grid.shape, 3)
     assert len(decoded) / SHOT.fps == video.duration_s > 41 / SHOT.fps
     corners = {(6, 6): SUCCESS, (6, 6 + 64 + 6): FAILURE}
-    first, last = grid.frame(0), grid.frame(100)
+    first = grid.frame(0)
+    last = grid.frame(100)
     for (row, column), colour in corners.items():
         inside = (row + OUTLINE // 2, column + OUTLINE // 2)
         assert tuple(last[inside]) == colour
@@ -235,19 +266,23 @@ def test_grid_holds_the_last_frame_and_outlines_the_outcome():
 
 def test_grid_refuses_unlike_clips():
     with pytest.raises(EmbodiedError, match="one size and rate"):
-        Grid((clip(2), clip(2, shot=Shot("front", "Trained", size=(48, 64), fps=10))), 2)
+        Grid(
+            (clip(2), clip(2, shot=Shot("front", "Trained", size=(48, 64), fps=10))), 2
+        )
     with pytest.raises(EmbodiedError, match="one size and rate"):
         Grid((), 2)
 
 
 @given(st.lists(st.text("abcdefgh", min_size=1, max_size=12), max_size=20))
 def test_a_caption_loses_no_word_that_fits_into_two_lines(words):
-    font, room_px = ImageFont.load_default(12), 150
+    font = ImageFont.load_default(12)
+    room_px = 150
     first, second = two_lines(" ".join(words), font, room_px)
     assert max(font.getlength(line) for line in (first, second)) <= room_px
     shown = f"{first} {second}".split()
     if shown and shown[-1].endswith("…"):
-        assert font.getlength(" ".join(words)) > room_px  # it did need more than one line
+        # it did need more than one line
+        assert font.getlength(" ".join(words)) > room_px
         assert words[: len(shown) - 1] == shown[:-1]
     else:
         assert shown == words

@@ -1,4 +1,6 @@
-"""The gallery: moments in which something happens, sheets and loops of the right size, for every task and robot."""
+"""The gallery: moments in which something happens, sheets and loops of the right size,
+for every task and robot.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,15 @@ import pytest
 from PIL import Image
 
 from embodied.benchmark import gallery
-from embodied.benchmark.gallery import ProgressTrace, Sheet, Shooting, Sitting, Take, one_a_task, write_png
+from embodied.benchmark.gallery import (
+    ProgressTrace,
+    Sheet,
+    Shooting,
+    Sitting,
+    Take,
+    one_a_task,
+    write_png,
+)
 from embodied.cli import main
 from embodied.envs.registry import get_task, task_names
 from tests.ground import TOTE_TRANSFER, shorten_horizon
@@ -21,14 +31,23 @@ from tests.test_film import clip
 def take(task: str = TOTE_TRANSFER, robot: str = "arm") -> Take:
     """Five frames that grow lighter."""
     frames = tuple(clip(1, shade).frames[0] for shade in (40, 80, 120, 160, 200))
-    return Take(Sitting(task, robot, "L2", 0), replace(clip(1), frames=frames), moment=2)
+    return Take(
+        Sitting(task, robot, "L2", 0), replace(clip(1), frames=frames), moment=2
+    )
 
 
 @pytest.mark.parametrize(
     ("values", "moment"),
-    [([0, 0.1, 0.3, 0.7, 0.5, 1.0], 3), ([0, 0.2, 0.5, 0.1], 2), ([0, 0, 0], 0), ([0, 0, 1, 1], 2)],
+    [
+        ([0, 0.1, 0.3, 0.7, 0.5, 1.0], 3),
+        ([0, 0.2, 0.5, 0.1], 2),
+        ([0, 0, 0], 0),
+        ([0, 0, 1, 1], 2),
+    ],
 )
-def test_the_moment_is_when_most_of_the_work_has_begun(values: list[float], moment: int) -> None:
+def test_the_moment_is_when_most_of_the_work_has_begun(
+    values: list[float], moment: int
+) -> None:
     assert ProgressTrace(10, values).moment == moment
 
 
@@ -48,19 +67,27 @@ def test_a_sheet_has_room_for_every_picture() -> None:
 
 
 def test_a_loop_shows_each_task_once_and_the_robots_in_turn() -> None:
-    takes = [take(task, robot) for task in ("A", "B", "C") for robot in ("arm", "rover")]
+    takes = [
+        take(task, robot) for task in ("A", "B", "C") for robot in ("arm", "rover")
+    ]
     shown = [(t.sitting.task, t.sitting.robot) for t in one_a_task(takes)]
     assert shown == [("A", "arm"), ("B", "rover"), ("C", "arm")]
 
 
 def test_a_large_sheet_is_written_with_fewer_colours(tmp_path: Path) -> None:
-    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8))
+    noise = Image.fromarray(
+        np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
+    )
     write_png(tmp_path / "small.png", noise, limit_bytes=1_000_000)
     write_png(tmp_path / "large.png", noise, limit_bytes=30_000)
     for name, mode in (("small.png", "RGB"), ("large.png", "P")):
         with Image.open(tmp_path / name) as image:
             assert image.mode == mode
-    assert (tmp_path / "large.png").stat().st_size < 30_000 < (tmp_path / "small.png").stat().st_size
+    assert (
+        (tmp_path / "large.png").stat().st_size
+        < 30_000
+        < (tmp_path / "small.png").stat().st_size
+    )
 
 
 def test_shooting_films_from_start_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +100,8 @@ def test_shooting_films_from_start_to_end(monkeypatch: pytest.MonkeyPatch) -> No
     assert told == [sitting]
     assert made.clip.result.seed in (3, 4)
     assert len(made.clip.frames) == 1 + 1.5 * gallery.FILM_FPS
-    assert 0 < made.moment < len(made.clip.frames)  # the hand has come nearer: not the start
+    # the hand has come nearer: not the start
+    assert 0 < made.moment < len(made.clip.frames)
     assert (made.at(0.0) == made.clip.frame(0)).all()
     assert (made.at(1.0) != made.at(0.0)).any()
 
@@ -81,9 +109,15 @@ def test_shooting_films_from_start_to_end(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_command_writes_every_task_and_robot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(gallery, "shoot", lambda sitting: take(sitting.task, sitting.robot))
-    assert main.main(["gallery", "-o", str(tmp_path / "pictures"), "--workers", "1"]) == 0
-    names = [f"{task}_{robot}" for task in task_names() for robot in get_task(task).robots]
+    monkeypatch.setattr(
+        gallery, "shoot", lambda sitting: take(sitting.task, sitting.robot)
+    )
+    assert (
+        main.main(["gallery", "-o", str(tmp_path / "pictures"), "--workers", "1"]) == 0
+    )
+    names = [
+        f"{task}_{robot}" for task in task_names() for robot in get_task(task).robots
+    ]
     found = sorted(path.stem for path in (tmp_path / "pictures" / "clips").iterdir())
     assert found == sorted(names)
     with av.open(tmp_path / "pictures" / "clips" / f"{names[0]}.mp4") as container:
@@ -98,8 +132,17 @@ def test_the_command_writes_every_task_and_robot(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"), [(("--task", "Nothing"), "unknown task"), (("--robot", "leg"), "unknown robot for these tasks")]
+    ("words", "said"),
+    [
+        (("--task", "Nothing"), "unknown task"),
+        (("--robot", "leg"), "unknown robot for these tasks"),
+    ],
 )
-def test_wrong_words(words: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_words(
+    words: tuple[str, ...],
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main.main(["gallery", "-o", str(tmp_path), *words]) == 2
     assert said in capsys.readouterr().err

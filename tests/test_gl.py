@@ -1,4 +1,6 @@
-"""Rendering is tried for real, and a machine that cannot render is told what to install."""
+"""Rendering is tried for real, and a machine that cannot render is told what to
+install.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,17 @@ CHOOSE = "from embodied.sim.gl import ensure_gl; print(ensure_gl())"
 
 
 def child(code: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    clean = {k: v for k, v in os.environ.items() if k not in ("MUJOCO_GL", "PYOPENGL_PLATFORM")}
+    clean = {
+        k: v
+        for k, v in os.environ.items()
+        if k not in ("MUJOCO_GL", "PYOPENGL_PLATFORM")
+    }
     return subprocess.run(
-        [sys.executable, "-c", code], env=clean | settings, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        env=clean | settings,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -39,8 +49,12 @@ def test_a_frame_after_mujoco_was_imported_without_a_choice() -> None:
 
 
 def test_triton_is_loaded_before_mesa(tmp_path: Path) -> None:
-    """The other order ends in a segmentation fault: two LLVMs. A stand-in tells whether Mesa's was there first."""
-    (tmp_path / "triton.py").write_text("print('LLVM' in open('/proc/self/maps').read())", encoding="utf-8")
+    """The other order ends in a segmentation fault: two LLVMs. A stand-in tells whether
+    Mesa's was there first.
+    """
+    (tmp_path / "triton.py").write_text(
+        "print('LLVM' in open('/proc/self/maps').read())", encoding="utf-8"
+    )
     code = "from embodied.sim import gl; gl.render_test_frame(); import triton"
     path = os.pathsep.join([str(tmp_path), *sys.path])
     done = child(code, PYTHONPATH=path)
@@ -55,7 +69,9 @@ def test_users_choice_is_left_alone(fresh_choice: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("word", ["off", "0", "Disabled"])
 def test_switched_off(fresh_choice: pytest.MonkeyPatch, word: str) -> None:
     fresh_choice.setenv("MUJOCO_GL", word)
-    with pytest.raises(gl.RenderingError, match=r"switched off by MUJOCO_GL=.*unset it"):
+    with pytest.raises(
+        gl.RenderingError, match=r"switched off by MUJOCO_GL=.*unset it"
+    ):
         gl.ensure_gl()
 
 
@@ -68,10 +84,14 @@ def test_osmesa_is_second(fresh_choice: pytest.MonkeyPatch) -> None:
     assert used == ["osmesa"]
 
 
-def test_a_machine_without_gl_names_the_packages(fresh_choice: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_gl_names_the_packages(
+    fresh_choice: pytest.MonkeyPatch,
+) -> None:
     fresh_choice.setattr(gl, "_egl_works", lambda: False)
     fresh_choice.setattr(gl, "_loads", lambda name: False)
-    with pytest.raises(gl.RenderingError, match="apt-get install libegl1 libgl1-mesa-dri .*libosmesa6"):
+    with pytest.raises(
+        gl.RenderingError, match="apt-get install libegl1 libgl1-mesa-dri .*libosmesa6"
+    ):
         gl.ensure_gl()
 
 
@@ -95,10 +115,18 @@ def test_egl_without_a_device(tmp_path: Path) -> None:
         assert "RenderingError: cameras cannot render on this machine" in result.stderr
 
 
-@pytest.mark.skipif("DISPLAY" in os.environ, reason="GLFW works where there is a display")
+@pytest.mark.skipif(
+    "DISPLAY" in os.environ, reason="GLFW works where there is a display"
+)
 def test_a_backend_that_makes_no_context() -> None:
-    result = child("from embodied.sim.gl import render_test_frame; render_test_frame()", MUJOCO_GL="glfw")
-    assert "RenderingError: cameras cannot render on this machine: glfw makes no context." in result.stderr
+    result = child(
+        "from embodied.sim.gl import render_test_frame; render_test_frame()",
+        MUJOCO_GL="glfw",
+    )
+    assert (
+        "RenderingError: cameras cannot render on this machine: glfw makes no context."
+        in result.stderr
+    )
 
 
 def test_probe_survives_a_crash(fresh_choice: pytest.MonkeyPatch) -> None:
@@ -115,12 +143,20 @@ def test_probe_has_a_time_limit(fresh_choice: pytest.MonkeyPatch) -> None:
 
 
 def test_probe_names_the_setting_that_works(fresh_choice: pytest.MonkeyPatch) -> None:
-    fresh_choice.setattr(gl, "_CHILD", "import os, sys; sys.exit(os.environ.get('MUJOCO_GL') != 'osmesa')")
-    with pytest.raises(gl.RenderingError, match="it works with the setting MUJOCO_GL=osmesa"):
+    fresh_choice.setattr(
+        gl,
+        "_CHILD",
+        "import os, sys; sys.exit(os.environ.get('MUJOCO_GL') != 'osmesa')",
+    )
+    with pytest.raises(
+        gl.RenderingError, match="it works with the setting MUJOCO_GL=osmesa"
+    ):
         gl.probe_rendering()
 
 
 def test_a_black_picture_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gl, "_TEST_SCENE", gl._TEST_SCENE.replace('rgba="1 0 0 1"', 'rgba="0 0 0 1"'))
+    monkeypatch.setattr(
+        gl, "_TEST_SCENE", gl._TEST_SCENE.replace('rgba="1 0 0 1"', 'rgba="0 0 0 1"')
+    )
     with pytest.raises(gl.RenderingError, match="a red box came out as the colour"):
         gl.render_test_frame()

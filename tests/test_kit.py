@@ -1,4 +1,6 @@
-"""What outside tasks are written with: a free box, and the planner that takes it and sets it down."""
+"""What outside tasks are written with: a free box, and the planner that takes it and
+sets it down.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from embodied.sim.cpu import CpuEngine
 SIZE = (0.04, 0.05, 0.06)
 AGENT = Layout((("gripper_width", 1), ("tcp_pos_w", 3), ("tcp_rot6d", 6)))
 STATE = Layout((("box_pos_w", 3), ("box_rot6d", 6), ("spot_pos_w", 3)))
-BOX, SPOT = np.array([0.5, -0.2, 0.73]), np.array([0.45, 0.15, 0.70])
+BOX = np.array([0.5, -0.2, 0.73])
+SPOT = np.array([0.45, 0.15, 0.70])
 PLANNER = ScriptedPlanner(AGENT, STATE, PickAndPlace("box", "spot", SIZE).decide)
 ON_SPOT = np.array([0.45, 0.15, 0.70 + SIZE[2] / 2])
 
@@ -51,7 +54,11 @@ def test_a_free_box_is_where_it_was_put_and_falls() -> None:
     box.place(1, (0.1, 0.2, 0.5), yaw=0.3)
     engine.refresh(np.arange(2))
     np.testing.assert_allclose(box.pos_w()[1], (0.1, 0.2, 0.5))
-    np.testing.assert_allclose(box.rot6d()[1], (np.cos(0.3), np.sin(0.3), 0, -np.sin(0.3), np.cos(0.3), 0), atol=1e-12)
+    np.testing.assert_allclose(
+        box.rot6d()[1],
+        (np.cos(0.3), np.sin(0.3), 0, -np.sin(0.3), np.cos(0.3), 0),
+        atol=1e-12,
+    )
     engine.step(5)
     assert box.vel_w()[1, 2] < 0
     engine.step(2000)
@@ -59,9 +66,13 @@ def test_a_free_box_is_where_it_was_put_and_falls() -> None:
     np.testing.assert_allclose(box.vel_w()[1], 0, atol=1e-3)
 
 
-def seen(tcp: np.ndarray, box: np.ndarray, width: float, yaw: float = 0.0) -> Observation:
+def seen(
+    tcp: np.ndarray, box: np.ndarray, width: float, yaw: float = 0.0
+) -> Observation:
     agent = np.concatenate([[width], tcp, [1, 0, 0, 0, -1, 0]])
-    state = np.concatenate([box, [np.cos(yaw), np.sin(yaw), 0, -np.sin(yaw), np.cos(yaw), 0], SPOT])
+    state = np.concatenate(
+        [box, [np.cos(yaw), np.sin(yaw), 0, -np.sin(yaw), np.cos(yaw), 0], SPOT]
+    )
     return Observation(np.zeros(1, np.int64), agent[None], state[None], ("",))
 
 
@@ -71,15 +82,32 @@ def seen(tcp: np.ndarray, box: np.ndarray, width: float, yaw: float = 0.0) -> Ob
         ("reach", (0.4, 0.0, 1.0), BOX, 0.08, above(BOX, 0.1), 1),
         ("grasp", above(BOX, 0.05, 0.005), BOX, 0.08, BOX, 1),
         ("grasp", above(BOX, 0.004, 0.002), BOX, 0.08, BOX, -1),
-        ("lift", above(BOX, 0.003), BOX, 0.05, (0.5, -0.2, ON_SPOT[2] + 0.1 + 0.003), -1),
+        (
+            "lift",
+            above(BOX, 0.003),
+            BOX,
+            0.05,
+            (0.5, -0.2, ON_SPOT[2] + 0.1 + 0.003),
+            -1,
+        ),
         ("carry", (0.5, -0.2, 0.83), (0.5, -0.2, 0.83), 0.05, above(ON_SPOT, 0.1), -1),
         ("place", above(ON_SPOT, 0.08), above(ON_SPOT, 0.08), 0.05, ON_SPOT, -1),
-        ("release", above(ON_SPOT, 0.002), above(ON_SPOT, 0.002), 0.05, above(ON_SPOT, 0.002), 1),
+        (
+            "release",
+            above(ON_SPOT, 0.002),
+            above(ON_SPOT, 0.002),
+            0.05,
+            above(ON_SPOT, 0.002),
+            1,
+        ),
         ("retreat", ON_SPOT, ON_SPOT, 0.07, (*SPOT[:2], ON_SPOT[2] + 0.2), 1),
-        ("reach", (0.4, 0.0, 1.0), BOX, 0.05, above(BOX, 0.1), 1),  # a gripper half closed far away holds nothing
+        # a gripper half closed far away holds nothing
+        ("reach", (0.4, 0.0, 1.0), BOX, 0.05, above(BOX, 0.1), 1),
     ],
 )
-def test_the_planner_says_what_the_state_asks_for(skill, tcp, box, width, goal, gripper) -> None:
+def test_the_planner_says_what_the_state_asks_for(
+    skill, tcp, box, width, goal, gripper
+) -> None:
     payload = PLANNER.plan(seen(np.array(tcp), np.array(box), width), np.arange(1))
     assert SKILLS[payload.subtask[0]] == skill
     np.testing.assert_allclose(payload.goal_pos_w[0], goal, atol=1e-9)
@@ -87,23 +115,33 @@ def test_the_planner_says_what_the_state_asks_for(skill, tcp, box, width, goal, 
     assert 0 <= payload.completion[0] <= 1
 
 
-@pytest.mark.parametrize(("yaw", "turned"), [(0.3, 0.3), (1.4, 1.4 - np.pi / 2), (-2.0, -2.0 + np.pi / 2)])
+@pytest.mark.parametrize(
+    ("yaw", "turned"), [(0.3, 0.3), (1.4, 1.4 - np.pi / 2), (-2.0, -2.0 + np.pi / 2)]
+)
 def test_the_hand_turns_as_little_as_it_must(yaw: float, turned: float) -> None:
     payload = PLANNER.plan(seen(np.zeros(3), BOX, 0.08, yaw), np.arange(1))
     half = turned / 2  # a turn about z of the quaternion (0, 1, 0, 0) that points down
-    np.testing.assert_allclose(payload.goal_quat_wxyz[0], (0, np.cos(half), np.sin(half), 0), atol=1e-12)
+    np.testing.assert_allclose(
+        payload.goal_quat_wxyz[0], (0, np.cos(half), np.sin(half), 0), atol=1e-12
+    )
 
 
 def test_the_planner_runs_on_torch() -> None:
     one = seen(above(BOX, 0.05, 0.005), BOX, 0.08, 0.4)
-    tick, agent, state = (torch.from_numpy(x) for x in (one.tick, one.agent_pos, one.environment_state))
+    tick, agent, state = (
+        torch.from_numpy(x) for x in (one.tick, one.agent_pos, one.environment_state)
+    )
     payload = PLANNER.plan(Observation(tick, agent, state, ("",)), torch.arange(1))
     expected = PLANNER.plan(one, np.arange(1))
     assert isinstance(payload.goal_pos_w, xp_torch.Tensor)
     for name, value in vars(expected).items():
-        np.testing.assert_allclose(getattr(payload, name).numpy(), value, rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(
+            getattr(payload, name).numpy(), value, rtol=1e-6, atol=1e-7
+        )
 
 
 def test_the_kit_has_what_it_says() -> None:
     assert all(hasattr(kit, name) for name in kit.__all__)
-    assert sorted(kit.__all__) == sorted(name for name in vars(kit) if not name.startswith("_"))
+    assert sorted(kit.__all__) == sorted(
+        name for name in vars(kit) if not name.startswith("_")
+    )

@@ -10,13 +10,16 @@ from embodied.errors import EmbodiedError
 from embodied.policies.noise import NoisyPolicy
 from embodied.policies.simple import ZeroPolicy
 
-HZ, SIZE = 200, 3
+HZ = 200
+SIZE = 3
 TICKS = PHYSICS_HZ // HZ
 
 
 def observed(ticks: list[int]) -> Observation:
     num = len(ticks)
-    return Observation(np.array(ticks), np.zeros((num, 0)), np.zeros((num, 0)), ("",) * num)
+    return Observation(
+        np.array(ticks), np.zeros((num, 0)), np.zeros((num, 0)), ("",) * num
+    )
 
 
 class Holding(ZeroPolicy):
@@ -33,7 +36,11 @@ class Holding(ZeroPolicy):
 
 
 def actions(
-    seeds: list[int], steps: int, sigma: float = 0.1, grip: float = 1.0, restart: tuple[int, int] = (-1, 0)
+    seeds: list[int],
+    steps: int,
+    sigma: float = 0.1,
+    grip: float = 1.0,
+    restart: tuple[int, int] = (-1, 0),
 ) -> np.ndarray:
     """(steps, N, A); `restart` is a step before which a world's episode begins anew."""
     policy = NoisyPolicy(Holding(grip), sigma)

@@ -24,7 +24,9 @@ def hold(worlds: Worlds, buttons: dict[int, int], seconds: float) -> StepResult:
 
     def step() -> StepResult:
         for world, button in buttons.items():
-            worlds.engine.view("qpos")[world, worlds.model.joint(BUTTONS[button]).qposadr[0]] = TRAVEL_M
+            worlds.engine.view("qpos")[
+                world, worlds.model.joint(BUTTONS[button]).qposadr[0]
+            ] = TRAVEL_M
         return worlds.step(opened(worlds))
 
     return [step() for _ in range(int(seconds * worlds.config.control_hz))][-1]
@@ -39,18 +41,24 @@ def shown(worlds: Worlds, world: int) -> list[int]:
     """What each lamp of a world's model shows."""
     model = worlds.engine.world_model(world)
     rgba = [model.geom(name).rgba for name in LAMPS]
-    return [int(np.argmin([np.abs(colour - light).sum() for light in np.array(LIGHTS)])) for colour in rgba]
+    return [
+        int(np.argmin([np.abs(colour - light).sum() for light in np.array(LIGHTS)]))
+        for colour in rgba
+    ]
 
 
 @pytest.mark.parametrize("split", ["train", "all"])
 @pytest.mark.parametrize("level", ["L1", "L2", "L3"])
 def test_the_sentence_means_one_fault(level: str, split: str) -> None:
-    worlds, by_row = started(N, task=TASK, level=level, split=split), 0
+    worlds = started(N, task=TASK, level=level, split=split)
+    by_row = 0
     for world, sentence in enumerate(worlds.instructions):
         drawn = worlds.variation_of(world)
         lit = [k for k in range(12) if drawn["lights"][k] == FAULT]
         assert shown(worlds, world) == drawn["lights"]
-        named = [row for row, system in enumerate(drawn["systems"]) if system in sentence]
+        named = [
+            row for row, system in enumerate(drawn["systems"]) if system in sentence
+        ]
         if "{row}" in drawn["sentence"]:
             by_row += 1
             lit = [k for k in lit if [k // COLUMNS] == named]
@@ -118,8 +126,15 @@ def test_below_l4_nothing_happens() -> None:
 
 
 def test_a_lamp_stays_dark_while_its_button_is_held() -> None:
-    worlds = started(8, task=TASK, level="L4", factors={"sentence": "Reset the fault that the panel shows."})
-    again = [world for world in range(8) if worlds.variation_of(world)["event"] == "again"]
+    worlds = started(
+        8,
+        task=TASK,
+        level="L4",
+        factors={"sentence": "Reset the fault that the panel shows."},
+    )
+    again = [
+        world for world in range(8) if worlds.variation_of(world)["event"] == "again"
+    ]
     world = again[0]
     worlds.task.parameters()["next"][world] = fault(worlds, world)
     hold(worlds, {world: fault(worlds, world)}, 2.0)

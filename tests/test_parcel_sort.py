@@ -20,7 +20,8 @@ from embodied.rollout.rollout import rollout
 from tests.ground import opened, started
 
 LEVEL = (1.0, 0.0, 0.0, 0.0)
-ON_END = (np.sqrt(0.5), 0.0, -np.sqrt(0.5), 0.0)  # the parcel's x, with a label on an end, points up
+# the parcel's x, with a label on an end, points up
+ON_END = (np.sqrt(0.5), 0.0, -np.sqrt(0.5), 0.0)
 
 
 def begun(num: int = 1, **factors: object) -> Worlds:
@@ -28,10 +29,19 @@ def begun(num: int = 1, **factors: object) -> Worlds:
     return started(num, task="ParcelSort", level="L1", factors=factors)
 
 
-def put(worlds: Worlds, parcel: int, pos_w: np.ndarray, quat: tuple[float, ...] = LEVEL, world: int = 0) -> None:
+def put(
+    worlds: Worlds,
+    parcel: int,
+    pos_w: np.ndarray,
+    quat: tuple[float, ...] = LEVEL,
+    world: int = 0,
+) -> None:
     """A parcel's middle at `pos_w`, at rest."""
     joint = worlds.model.joint(PARCELS[parcel])
-    worlds.engine.view("qpos")[world, joint.qposadr[0] : joint.qposadr[0] + 7] = [*pos_w, *quat]
+    worlds.engine.view("qpos")[world, joint.qposadr[0] : joint.qposadr[0] + 7] = [
+        *pos_w,
+        *quat,
+    ]
     worlds.engine.view("qvel")[world, joint.dofadr[0] : joint.dofadr[0] + 6] = 0
     worlds.engine.refresh(np.arange(worlds.num_worlds))
 
@@ -48,7 +58,9 @@ def on_plate(worlds: Worlds, half_height: float = 0.025) -> np.ndarray:
 
 def in_bin(worlds: Worlds, parcel: int) -> np.ndarray:
     """The middle of the parcel when it lies in its own bin."""
-    xy = worlds.task.state()[0, worlds.state_layout.slices()["parcel_bin_xy_w"]].reshape(-1, 2)[parcel]
+    xy = worlds.task.state()[
+        0, worlds.state_layout.slices()["parcel_bin_xy_w"]
+    ].reshape(-1, 2)[parcel]
     return np.array([*xy, BIN.floor_z + 0.03])
 
 
@@ -62,11 +74,18 @@ def wanted_of(worlds: Worlds) -> int:
 
 @pytest.mark.parametrize("split", ["train", "instruction", "objects"])
 def test_the_sentence_tells_which_parcels_are_wanted(split: str) -> None:
-    """Whoever sees the parcels' colours and reads the sentence knows what to do, and needs both."""
-    variation, partly = Variation(TABLE, "L3", split), 0
+    """Whoever sees the parcels' colours and reads the sentence knows what to do, and
+    needs both.
+    """
+    variation = Variation(TABLE, "L3", split)
+    partly = 0
     for seed in range(80):
         drawn = draw_start(seed, variation, 0.0)
-        said = [colour for colour in COLOURS if f" {colour}" in drawn["instruction"].replace(",", " ")]
+        said = [
+            colour
+            for colour in COLOURS
+            if f" {colour}" in drawn["instruction"].replace(",", " ")
+        ]
         left = "{others}" in drawn["sentence"] and "{named}" not in drawn["sentence"]
         for colour, wanted in zip(drawn["parcel_bin"], drawn["wanted"], strict=True):
             name = drawn["colour"][colour]
@@ -82,12 +101,16 @@ def test_the_sentence_tells_which_parcels_are_wanted(split: str) -> None:
 
 def test_all_forms_of_the_sentence_are_drawn() -> None:
     variation = Variation(TABLE, "L2", "train")
-    assert {draw_start(seed, variation, 0.0)["sentence"] for seed in range(80)} == set(TRAIN_SENTENCES)
+    assert {draw_start(seed, variation, 0.0)["sentence"] for seed in range(80)} == set(
+        TRAIN_SENTENCES
+    )
 
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("later_s", [0.0, 3.0])
-def test_parcels_begin_on_the_belt_and_come_one_after_the_other(level: str, later_s: float) -> None:
+def test_parcels_begin_on_the_belt_and_come_one_after_the_other(
+    level: str, later_s: float
+) -> None:
     for split in SPLITS:
         variation = Variation(TABLE, level, split)
         for seed in range(25):
@@ -114,7 +137,8 @@ def test_a_label_on_top_is_read_once_the_parcel_has_lain_still() -> None:
     green = worlds.engine.vary("geom_rgba")[0, lamp].copy()
     assert green[1] > 0.8
     assert dark[1] < 0.2
-    put(worlds, parcel, in_bin(worlds, parcel))  # what was read stays read, and the lamp goes out
+    # what was read stays read, and the lamp goes out
+    put(worlds, parcel, in_bin(worlds, parcel))
     run(worlds, 0.2)
     assert parameter(worlds, "scanned")[parcel] == 1
     assert (worlds.engine.vary("geom_rgba")[0, lamp] == dark).all()
@@ -146,10 +170,20 @@ def test_what_moves_or_lies_elsewhere_is_not_read() -> None:
 @pytest.mark.parametrize(("below_m", "hidden"), [(0.05, True), (0.09, False)])
 def test_a_hand_near_the_label_hides_it(below_m: float, hidden: bool) -> None:
     worlds = begun()
-    parcel, task = wanted_of(worlds), worlds.task
+    parcel = wanted_of(worlds)
+    task = worlds.task
     assert isinstance(task, ParcelSort)
-    label = worlds.engine.view("site_xpos")[0, worlds.model.site("tcp").id] - [0, 0, below_m]
-    worlds.engine.vary("body_pos")[0, worlds.model.body("scanner").id] = label - [0, 0, 0.05]  # under the hand
+    label = worlds.engine.view("site_xpos")[0, worlds.model.site("tcp").id] - [
+        0,
+        0,
+        below_m,
+    ]
+    # under the hand
+    worlds.engine.vary("body_pos")[0, worlds.model.body("scanner").id] = label - [
+        0,
+        0,
+        0.05,
+    ]
     put(worlds, parcel, label - [0, 0, 0.0245])
     assert task._facts.readable()[0, parcel] == (not hidden)
 
@@ -166,7 +200,10 @@ def test_right_is_read_in_the_bin_of_its_colour_and_let_go() -> None:
     assert outcome.success[0]
     assert outcome.progress[0] == 1
     first = int(wanted[0])
-    worlds.task.parameters()["bin"][0, first] = (parameter(worlds, "bin")[first] + 1) % 3  # now it lies in a wrong one
+    # now it lies in a wrong one
+    worlds.task.parameters()["bin"][0, first] = (
+        parameter(worlds, "bin")[first] + 1
+    ) % 3
     outcome = worlds.task.judge()
     assert not outcome.success[0]
     assert outcome.progress[0] < 1
@@ -174,7 +211,8 @@ def test_right_is_read_in_the_bin_of_its_colour_and_let_go() -> None:
 
 def test_parcels_of_other_colours_are_to_stay_on_the_belt() -> None:
     worlds = begun(named=(0,), parcel_bin=1)  # one of the two is made a wanted one
-    wanted, other = wanted_of(worlds), 1 - wanted_of(worlds)
+    wanted = wanted_of(worlds)
+    other = 1 - wanted_of(worlds)
     assert parameter(worlds, "wanted").sum() == 1
     put(worlds, wanted, in_bin(worlds, wanted))
     worlds.task.parameters()["scanned"][0, wanted] = 1
@@ -192,7 +230,11 @@ def test_lost_is_a_parcel_on_the_floor_or_past_the_arm(fallen: bool) -> None:
     worlds = begun()
     parcel = wanted_of(worlds)
     assert not worlds.task.judge().lost[0]
-    pos = np.array([0.9, -0.6, 0.03]) if fallen else np.array([BELT.x, PASSED_Y_W + 0.01, BELT.top_z + 0.026])
+    pos = (
+        np.array([0.9, -0.6, 0.03])
+        if fallen
+        else np.array([BELT.x, PASSED_Y_W + 0.01, BELT.top_z + 0.026])
+    )
     put(worlds, parcel, pos)
     outcome = worlds.task.judge()
     assert outcome.lost[0]
@@ -215,10 +257,16 @@ def test_at_l4_the_belt_changes_its_speed_or_a_wanted_parcel_is_pushed() -> None
     start = worlds.task.state()[:, slots["parcel_pos_w"]].reshape(num, -1, 3)
     ridden = np.zeros(num)
     for _ in range(int(4.3 * worlds.config.control_hz)):
-        ridden += worlds.task.state()[:, slots["belt_speed"]][:, 0] / worlds.config.control_hz
+        ridden += (
+            worlds.task.state()[:, slots["belt_speed"]][:, 0] / worlds.config.control_hz
+        )
         worlds.step(opened(worlds))
-    moved = (worlds.task.state()[:, slots["parcel_pos_w"]].reshape(num, -1, 3) - start)[:, :, 1] - ridden[:, None]
-    slid = np.array([abs(moved[world, row["pushed"]]) for world, row in enumerate(drawn)])
+    moved = (worlds.task.state()[:, slots["parcel_pos_w"]].reshape(num, -1, 3) - start)[
+        :, :, 1
+    ] - ridden[:, None]
+    slid = np.array(
+        [abs(moved[world, row["pushed"]]) for world, row in enumerate(drawn)]
+    )
     assert (slid[pushed] > 0.008).all()
     assert (slid[~pushed] < 0.008).all()
     speeds = worlds.task.state()[:, slots["belt_speed"]][:, 0]
@@ -244,7 +292,9 @@ def test_the_expert_turns_parcels_whose_label_is_on_an_end(robot: str) -> None:
     assert all(result.dropped == 0 for result in results)
     assert 200 < units_per_hour(results) < 1200
     failed = replace(results[0], time_to_success_s=None, duration_s=3600.0)
-    done = replace(results[0], time_to_success_s=36.0, variation={"wanted": [True, False, True]})
+    done = replace(
+        results[0], time_to_success_s=36.0, variation={"wanted": [True, False, True]}
+    )
     assert units_per_hour([done]) == pytest.approx(200)
     assert units_per_hour([done, failed]) == pytest.approx(2 / 1.01)
     assert units_per_hour([]) == 0

@@ -1,4 +1,6 @@
-"""Props keep to physics whatever their size: an independent computation agrees with what worlds are told."""
+"""Props keep to physics whatever their size: an independent computation agrees with
+what worlds are told.
+"""
 
 from __future__ import annotations
 
@@ -40,32 +42,45 @@ class Alone:
 def alone() -> Alone:
     spec = mujoco.MjSpec()
     apply_defaults(spec)
-    spec.worldbody.add_geom(name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[2, 2, 0.1])
+    spec.worldbody.add_geom(
+        name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[2, 2, 0.1]
+    )
     add_tote(spec, "tote", (1, 0, 0, 1))
     engine = CpuEngine(spec.compile(), 2, 1)
     return Alone(engine, Totes(engine, ("tote",)))
 
 
 def by_sampling(model: mujoco.MjModel, mass: float) -> tuple[np.ndarray, np.ndarray]:
-    """Centre of mass and inertia about it of the solids' union of volumes, from a fine grid of points in each box."""
-    points, weights = [], []
+    """Centre of mass and inertia about it of the solids' union of volumes, from a fine
+    grid of points in each box.
+    """
+    points = []
+    weights = []
     unit = (np.arange(24) + 0.5) / 12 - 1
-    grid = np.stack(np.meshgrid(unit, unit, unit, indexing="ij"), axis=-1).reshape(-1, 3)
+    grid = np.stack(np.meshgrid(unit, unit, unit, indexing="ij"), axis=-1).reshape(
+        -1, 3
+    )
     for solid in SOLIDS:
         geom = model.geom(f"tote_{solid}")
         points.append(geom.pos + grid * geom.size)
         weights.append(np.full(len(grid), np.prod(geom.size) / len(grid)))
-    at, weight = np.concatenate(points), np.concatenate(weights)
+    at = np.concatenate(points)
+    weight = np.concatenate(weights)
     weight *= mass / weight.sum()
     centre = weight @ at / mass
     r = at - centre
-    inertia = np.diag(weight @ np.sum(r * r, axis=1) * np.ones(3)) - (weight[:, None] * r).T @ r
+    inertia = (
+        np.diag(weight @ np.sum(r * r, axis=1) * np.ones(3))
+        - (weight[:, None] * r).T @ r
+    )
     return centre, inertia
 
 
 @settings(max_examples=15)
 @given(size=sizes)
-def test_a_resized_tote_has_the_mass_and_inertia_of_its_boxes(alone: Alone, size: ToteSize) -> None:
+def test_a_resized_tote_has_the_mass_and_inertia_of_its_boxes(
+    alone: Alone, size: ToteSize
+) -> None:
     alone.totes.resize(1, 0, size)
     alone.engine.refresh(np.array([1]))
     model = alone.engine.world_model(1)
@@ -73,20 +88,28 @@ def test_a_resized_tote_has_the_mass_and_inertia_of_its_boxes(alone: Alone, size
     centre, inertia = by_sampling(model, size.mass)
     assert body.mass[0] == pytest.approx(size.mass)
     np.testing.assert_allclose(body.ipos, centre, atol=1e-6)
-    np.testing.assert_allclose(np.diag(body.inertia), inertia, atol=0.004 * np.trace(inertia))
+    np.testing.assert_allclose(
+        np.diag(body.inertia), inertia, atol=0.004 * np.trace(inertia)
+    )
     assert model.body_subtreemass[body.id] == pytest.approx(size.mass)
 
 
 @given(size=sizes)
-def test_a_resized_tote_holds_together_and_is_as_large_as_said(alone: Alone, size: ToteSize) -> None:
+def test_a_resized_tote_holds_together_and_is_as_large_as_said(
+    alone: Alone, size: ToteSize
+) -> None:
     alone.totes.resize(1, 0, size)
-    geom_pos, geom_size = (alone.engine.vary(name)[1] for name in ("geom_pos", "geom_size"))
+    geom_pos, geom_size = (
+        alone.engine.vary(name)[1] for name in ("geom_pos", "geom_size")
+    )
     ids = [alone.engine.model.geom(f"tote_{solid}").id for solid in SOLIDS]
-    low, high = (geom_pos - geom_size)[ids], (geom_pos + geom_size)[ids]
+    low = (geom_pos - geom_size)[ids]
+    high = (geom_pos + geom_size)[ids]
     outer = np.max(high, axis=0) - np.min(low, axis=0)
     np.testing.assert_allclose(outer, [size.length, size.width, size.height], rtol=1e-9)
     base = 0
-    for wall in range(1, len(ids)):  # walls stand around the base, touching it, their undersides above the base's
+    # walls stand around the base, touching it, their undersides above the base's
+    for wall in range(1, len(ids)):
         gap = np.maximum(low[wall] - high[base], low[base] - high[wall]).max()
         assert abs(gap) < 1e-9 or gap < 0
         assert low[wall][2] > low[base][2] + 1e-3
@@ -102,9 +125,19 @@ def test_the_other_world_keeps_its_tote(alone: Alone) -> None:
 def test_the_nominal_tote_is_as_compiled(alone: Alone) -> None:
     alone.totes.resize(1, 0, ToteSize())
     alone.engine.refresh(np.array([1]))
-    varied, compiled = alone.engine.world_model(1), alone.engine.model
-    for field in ("geom_pos", "geom_size", "body_mass", "body_inertia", "body_ipos", "geom_rbound"):
-        np.testing.assert_allclose(getattr(varied, field), getattr(compiled, field), atol=1e-12, err_msg=field)
+    varied = alone.engine.world_model(1)
+    compiled = alone.engine.model
+    for field in (
+        "geom_pos",
+        "geom_size",
+        "body_mass",
+        "body_inertia",
+        "body_ipos",
+        "geom_rbound",
+    ):
+        np.testing.assert_allclose(
+            getattr(varied, field), getattr(compiled, field), atol=1e-12, err_msg=field
+        )
 
 
 def test_a_shown_tote_falls_and_a_hidden_one_hangs(alone: Alone) -> None:
@@ -120,7 +153,8 @@ def test_a_shown_tote_falls_and_a_hidden_one_hangs(alone: Alone) -> None:
     assert fallen[0] == pytest.approx(9.81 * 0.1**2 / 2, rel=0.03)
     assert fallen[1] == pytest.approx(0, abs=1e-9)
     alone.engine.step(400)
-    assert alone.engine.view("qpos")[0, 2] == pytest.approx(0, abs=1e-3)  # it lies on the floor
+    # it lies on the floor
+    assert alone.engine.view("qpos")[0, 2] == pytest.approx(0, abs=1e-3)
     assert alone.engine.world_data(0).ncon <= 8
     assert alone.engine.world_data(1).ncon == 0
 
@@ -135,7 +169,9 @@ def test_the_belt_carries_totes_at_its_speed(speed: float) -> None:
     run(worlds, 2.0)
     travelled = worlds.engine.view("qpos")[:, y] - before
     np.testing.assert_allclose(travelled[present], 2.0 * speed, rtol=0.02)
-    assert (worlds.task.state()[:, worlds.state_layout.slices()["belt_speed"]] == speed).all()
+    assert (
+        worlds.task.state()[:, worlds.state_layout.slices()["belt_speed"]] == speed
+    ).all()
 
 
 def test_a_belt_at_rest_moves_nothing() -> None:
@@ -156,7 +192,9 @@ def test_at_level_four_the_belt_changes_its_speed_once_at_the_drawn_time() -> No
         for world in range(4):
             changed = step * 20 >= int(drawn[world]["event_s"] * 400)
             expected = drawn[world]["belt_speed_after" if changed else "belt_speed"]
-            assert worlds.engine.vary("geom_surfacevel")[world, surface, 1] == pytest.approx(expected)
+            assert worlds.engine.vary("geom_surfacevel")[
+                world, surface, 1
+            ] == pytest.approx(expected)
 
 
 def run(worlds: Worlds, seconds: float) -> None:
@@ -170,7 +208,13 @@ def test_a_tote_set_into_a_slot_stays_there_and_counts(slot: int) -> None:
     centre = worlds.task.state()[0, worlds.state_layout.slices()["slot_pos_w"]]
     named = int(worlds.task.parameters()["tote"][0])
     at = worlds.model.joint(TOTES[named]).qposadr[0]
-    worlds.engine.view("qpos")[0, at : at + 7] = [*(centre + np.array([0.004, -0.004, 0.02])), 1, 0, 0, 0]
+    worlds.engine.view("qpos")[0, at : at + 7] = [
+        *(centre + np.array([0.004, -0.004, 0.02])),
+        1,
+        0,
+        0,
+        0,
+    ]
     worlds.engine.refresh(np.array([0]))
     run(worlds, 1.5)
     rest = worlds.engine.view("qpos")[0, at : at + 3]
@@ -196,9 +240,17 @@ def test_a_shifted_rack_takes_its_slots_along() -> None:
     rack.shift(1, np.array([0.03, -0.02]))
     worlds.engine.refresh(np.arange(2))
     for k in range(4):
-        np.testing.assert_allclose(rack.slot_w(np.array([k, k])) - before[k], [[0, 0, 0], [0.03, -0.02, 0]], atol=1e-12)
+        np.testing.assert_allclose(
+            rack.slot_w(np.array([k, k])) - before[k],
+            [[0, 0, 0], [0.03, -0.02, 0]],
+            atol=1e-12,
+        )
     body = worlds.model.body("rack").id
-    np.testing.assert_allclose(np.diff(worlds.engine.view("xpos")[:, body], axis=0)[0], [0.03, -0.02, 0], atol=1e-12)
+    np.testing.assert_allclose(
+        np.diff(worlds.engine.view("xpos")[:, body], axis=0)[0],
+        [0.03, -0.02, 0],
+        atol=1e-12,
+    )
 
 
 def test_the_scene_at_rest_is_cheap() -> None:

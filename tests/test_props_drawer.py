@@ -1,4 +1,6 @@
-"""Drawers and household things keep to physics, whatever a world's sizes and friction are."""
+"""Drawers and household things keep to physics, whatever a world's sizes and friction
+are.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embodied.envs.props.drawer import DRAWERS, HANDLE_HALF_M, Drawers, DrawersSize, add_drawers
+from embodied.envs.props.drawer import (
+    DRAWERS,
+    HANDLE_HALF_M,
+    Drawers,
+    DrawersSize,
+    add_drawers,
+)
 from embodied.envs.props.things import SIZES, THINGS, Things, ThingSize, add_thing
 from embodied.sim.cpu import CpuEngine
 from embodied.sim.physics import apply_defaults
 
 NAMES = tuple(THINGS)
 SIZE = DrawersSize()
-sizes = st.builds(ThingSize, x=st.floats(0.05, 0.1), y=st.floats(0.05, 0.07), z=st.floats(0.04, 0.1))
+sizes = st.builds(
+    ThingSize, x=st.floats(0.05, 0.1), y=st.floats(0.05, 0.07), z=st.floats(0.04, 0.1)
+)
 factors = st.floats(0.85, 1.12)
 
 
@@ -31,21 +41,27 @@ class Bench:
     things: Things
 
     def renew(self) -> None:
-        """Both worlds from the start: all drawers shut, things of nominal size in a row on the floor."""
+        """Both worlds from the start: all drawers shut, things of nominal size in a row
+        on the floor.
+        """
         self.engine.reset(np.arange(2))
         for world in range(2):
             self.drawers.set(world, np.zeros(3), 4.0)
             for k, name in enumerate(NAMES):
                 size = SIZES[THINGS[name]]
                 self.things.resize(world, k, size)
-                self.things.place(world, k, np.array([-0.2 * k, 1.0, size.z / 2]), 0.3 * k)
+                self.things.place(
+                    world, k, np.array([-0.2 * k, 1.0, size.z / 2]), 0.3 * k
+                )
                 self.things.show(world, k, present=True)
         self.engine.refresh(np.arange(2))
 
     def of(self, field: str, name: str) -> np.ndarray:
         """(2,) position or speed of a drawer's joint."""
         joint = self.engine.model.joint(f"drawer_{name}")
-        return self.engine.view(field)[:, int(joint.qposadr[0] if field == "qpos" else joint.dofadr[0])]
+        return self.engine.view(field)[
+            :, int(joint.qposadr[0] if field == "qpos" else joint.dofadr[0])
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +69,9 @@ def built() -> Bench:
     spec = mujoco.MjSpec()
     spec.compiler.degree = False
     apply_defaults(spec)
-    floor = spec.worldbody.add_geom(name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[2, 2, 0.1])
+    floor = spec.worldbody.add_geom(
+        name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[2, 2, 0.1]
+    )
     floor.friction = [0.5, 0.005, 0.0001]
     add_drawers(spec, spec.worldbody.add_body(name="chest"), SIZE)
     for name in NAMES:
@@ -75,20 +93,27 @@ def test_a_drawer_left_open_stays_where_it_is(bench: Bench) -> None:
     bench.engine.refresh(np.arange(2))
     bench.drawers.push(np.array([0, 1]), np.array([3.0, -3.0]))
     bench.engine.step(400 * 5)
-    np.testing.assert_allclose(bench.drawers.openings(), [[0.05, 0.10, 0.20]] * 2, atol=5e-4)
+    np.testing.assert_allclose(
+        bench.drawers.openings(), [[0.05, 0.10, 0.20]] * 2, atol=5e-4
+    )
     bench.drawers.push(np.array([0, 1]), np.zeros(2))
 
 
 @pytest.mark.parametrize("friction_n", [3.0, 5.0])
-def test_a_moving_drawer_stops_as_friction_says(bench: Bench, friction_n: float) -> None:
+def test_a_moving_drawer_stops_as_friction_says(
+    bench: Bench, friction_n: float
+) -> None:
     bench.drawers.set(0, np.array([0.0, 0.01, 0.0]), friction_n)
     bench.engine.refresh(np.arange(2))
-    speed, mass = 0.5, bench.engine.model.body("drawer_middle").mass[0] + 0.05  # its armature
+    # its armature
+    speed = 0.5
+    mass = bench.engine.model.body("drawer_middle").mass[0] + 0.05
     bench.of("qvel", "middle")[0] = speed
     bench.engine.step(400)
     travelled = bench.drawers.openings()[0, 1] - 0.01
     assert travelled == pytest.approx(mass * speed**2 / (2 * friction_n), rel=0.08)
-    assert bench.drawers.openings()[1, 1] == pytest.approx(0.0, abs=1e-4)  # the other world's stayed
+    # the other world's stayed
+    assert bench.drawers.openings()[1, 1] == pytest.approx(0.0, abs=1e-4)
 
 
 def test_a_drawer_stops_at_both_ends(bench: Bench) -> None:
@@ -97,7 +122,8 @@ def test_a_drawer_stops_at_both_ends(bench: Bench) -> None:
     bench.of("qvel", "left")[:] = [0.8, -0.8]
     bench.engine.step(400)
     openings = bench.drawers.openings()[:, 0]
-    np.testing.assert_allclose(openings, [SIZE.travel, 0.0], atol=0.01)  # it hardly springs back
+    # it hardly springs back
+    np.testing.assert_allclose(openings, [SIZE.travel, 0.0], atol=0.01)
     bench.drawers.push(np.array([0, 0]), np.array([-30.0, 30.0]))
     bench.engine.step(400)
     openings = bench.drawers.openings()[:, 0]
@@ -105,8 +131,11 @@ def test_a_drawer_stops_at_both_ends(bench: Bench) -> None:
     bench.drawers.push(np.array([0, 0]), np.zeros(2))
 
 
-def test_drawers_stand_where_their_names_say_and_do_not_touch_each_other(bench: Bench) -> None:
-    assert list(SIZE.y) == sorted(SIZE.y, reverse=True)  # from the left of who looks along +x
+def test_drawers_stand_where_their_names_say_and_do_not_touch_each_other(
+    bench: Bench,
+) -> None:
+    # from the left of who looks along +x
+    assert list(SIZE.y) == sorted(SIZE.y, reverse=True)
     for k, y in enumerate(SIZE.y):
         at = bench.drawers.frame_w(np.array([k, k]))
         np.testing.assert_allclose(at, [[SIZE.x, y, SIZE.floor_z]] * 2, atol=1e-9)
@@ -114,11 +143,17 @@ def test_drawers_stand_where_their_names_say_and_do_not_touch_each_other(bench: 
     bench.engine.refresh(np.arange(2))
     data = bench.engine.world_data(0)
     mujoco.mj_forward(bench.engine.world_model(0), data)
-    touching = {bench.engine.model.body(bench.engine.model.geom_bodyid[g]).name for c in data.contact for g in c.geom}
+    touching = {
+        bench.engine.model.body(bench.engine.model.geom_bodyid[g]).name
+        for c in data.contact
+        for g in c.geom
+    }
     assert not any(name.startswith("drawer") for name in touching)
 
 
-def test_a_handle_fits_between_open_fingers_and_stands_clear_of_the_front(bench: Bench) -> None:
+def test_a_handle_fits_between_open_fingers_and_stands_clear_of_the_front(
+    bench: Bench,
+) -> None:
     model = bench.engine.model
     for name in DRAWERS:
         handle = model.geom(f"handle_{name}")
@@ -133,13 +168,17 @@ def test_a_shifted_chest_takes_its_drawers_along(bench: Bench) -> None:
     bench.drawers.shift(1, np.array([0.02, -0.03]))
     bench.engine.refresh(np.arange(2))
     moved = bench.drawers.frame_w(np.array([2, 2])) - before
-    np.testing.assert_allclose(moved, np.array([[0.0, 0, 0], [0.02, -0.03, 0]]), atol=1e-12)
+    np.testing.assert_allclose(
+        moved, np.array([[0.0, 0, 0], [0.02, -0.03, 0]]), atol=1e-12
+    )
     bench.drawers.shift(1, np.zeros(2))
 
 
 def test_a_thing_rides_in_its_drawer_and_only_there(bench: Bench) -> None:
     cup = NAMES.index("cup_0")
-    inside = np.array([SIZE.x - 0.2 + 0.09, SIZE.y[0], SIZE.floor_z + SIZES["cup"].z / 2])
+    inside = np.array(
+        [SIZE.x - 0.2 + 0.09, SIZE.y[0], SIZE.floor_z + SIZES["cup"].z / 2]
+    )
     for world in range(2):
         bench.drawers.set(world, np.array([0.2, 0.2, 0.2]), 4.0)
         bench.things.place(world, cup, inside, 0.0)
@@ -170,7 +209,9 @@ def test_things_at_rest_stand_still_on_four_corners(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_thing_that_is_shoved_slides_and_does_not_topple(bench: Bench, name: str) -> None:
+def test_a_thing_that_is_shoved_slides_and_does_not_topple(
+    bench: Bench, name: str
+) -> None:
     """The slimmest that worlds draw, shoved as hard as they do."""
     k = NAMES.index(name)
     size = SIZES[THINGS[name]].scaled(girth=0.92, height=1.06, mass=0.2)
@@ -179,7 +220,9 @@ def test_a_thing_that_is_shoved_slides_and_does_not_topple(bench: Bench, name: s
     bench.engine.refresh(np.arange(2))
     bench.engine.step(40)
     start = bench.things.positions_w()[0, k].copy()
-    bench.things.push(np.array([k, k]), np.array([[0.2 * 7.8 * 0.88, 0.2 * 7.8 * 0.48], [0, 0]]))
+    bench.things.push(
+        np.array([k, k]), np.array([[0.2 * 7.8 * 0.88, 0.2 * 7.8 * 0.48], [0, 0]])
+    )
     bench.engine.step(80)
     bench.things.push(np.array([k, k]), np.zeros((2, 2)))
     bench.engine.step(400)
@@ -189,11 +232,14 @@ def test_a_thing_that_is_shoved_slides_and_does_not_topple(bench: Bench, name: s
 
 
 @settings(max_examples=20)
-@given(name=st.sampled_from(NAMES), girth=factors, height=factors, mass=st.floats(0.1, 0.5))
+@given(
+    name=st.sampled_from(NAMES), girth=factors, height=factors, mass=st.floats(0.1, 0.5)
+)
 def test_a_resized_thing_is_as_large_and_as_heavy_as_said(
     built: Bench, name: str, girth: float, height: float, mass: float
 ) -> None:
-    k, size = NAMES.index(name), SIZES[THINGS[name]].scaled(girth, height, mass)
+    k = NAMES.index(name)
+    size = SIZES[THINGS[name]].scaled(girth, height, mass)
     built.things.resize(1, k, size)
     built.engine.refresh(np.array([1]))
     model = built.engine.world_model(1)
@@ -203,7 +249,10 @@ def test_a_resized_thing_is_as_large_and_as_heavy_as_said(
     half_z = solid.size[1] if is_round else solid.size[2]
     assert 2 * solid.size[0] == pytest.approx(size.x)
     assert solid.pos[2] + half_z == pytest.approx(size.z / 2)  # its top
-    lowest = min(g.pos[2] - (g.size[1] if g.type[0] == 5 else g.size[2]) for g in solids(model, name))
+    lowest = min(
+        g.pos[2] - (g.size[1] if g.type[0] == 5 else g.size[2])
+        for g in solids(model, name)
+    )
     assert lowest == pytest.approx(-size.z / 2)
     inertia = np.sort(model.body(name).inertia)
     np.testing.assert_allclose(inertia, np.sort(by_sampling(size, is_round)), rtol=0.02)
@@ -231,7 +280,11 @@ def test_what_takes_no_part_hangs_unseen(bench: Bench) -> None:
     bench.engine.step(400)
     assert bench.things.positions_w()[0, 0, 2] == pytest.approx(3.0, abs=1e-6)
     model = bench.engine.world_model(0)
-    assert all(model.geom(i).rgba[3] == 0 for i in range(model.ngeom) if model.geom(i).name.startswith(f"{NAMES[0]}_"))
+    assert all(
+        model.geom(i).rgba[3] == 0
+        for i in range(model.ngeom)
+        if model.geom(i).name.startswith(f"{NAMES[0]}_")
+    )
 
 
 def test_paint_changes_a_thing_in_one_world(bench: Bench) -> None:
@@ -240,6 +293,10 @@ def test_paint_changes_a_thing_in_one_world(bench: Bench) -> None:
         bench.things.paint(1, k, (0.8, 0.2, 0.3))
     rgba = bench.engine.vary("geom_rgba")
     for name in NAMES:
-        geoms = [i for i in range(bench.engine.model.ngeom) if bench.engine.model.geom(i).name.startswith(f"{name}_")]
+        geoms = [
+            i
+            for i in range(bench.engine.model.ngeom)
+            if bench.engine.model.geom(i).name.startswith(f"{name}_")
+        ]
         assert any(np.allclose(rgba[0, i, :3], (0.1, 0.2, 0.3)) for i in geoms)
         assert not any(np.allclose(rgba[1, i, :3], (0.1, 0.2, 0.3)) for i in geoms)

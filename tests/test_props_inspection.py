@@ -8,7 +8,13 @@ import pytest
 
 from embodied.core import PHYSICS_HZ
 from embodied.envs.props import sign
-from embodied.envs.props.button import PRESSED_M, RELEASED_M, SPRING_N_M, TRAVEL_M, Buttons
+from embodied.envs.props.button import (
+    PRESSED_M,
+    RELEASED_M,
+    SPRING_N_M,
+    TRAVEL_M,
+    Buttons,
+)
 from embodied.envs.props.console import ConsoleSize, add_console
 from embodied.envs.props.panel import (
     BUTTON_BELOW_M,
@@ -44,7 +50,8 @@ def empty_spec() -> mujoco.MjSpec:
     spec = mujoco.MjSpec()
     spec.compiler.degree = False
     apply_defaults(spec)
-    spec.visual.headlight.ambient, spec.visual.headlight.diffuse = [1.0] * 3, [0.0] * 3
+    spec.visual.headlight.ambient = [1.0] * 3
+    spec.visual.headlight.diffuse = [0.0] * 3
     return spec
 
 
@@ -58,30 +65,46 @@ def empty_spec() -> mujoco.MjSpec:
         (sign.FACING_UP, (0, -1, 0), (0, 0, 1)),
     ],
 )
-def test_a_plate_faces_where_its_name_says(quat: np.ndarray, right: np.ndarray, facing: np.ndarray) -> None:
+def test_a_plate_faces_where_its_name_says(
+    quat: np.ndarray, right: np.ndarray, facing: np.ndarray
+) -> None:
     matrix = np.zeros(9)
     mujoco.mju_quat2Mat(matrix, np.asarray(quat, float))
     np.testing.assert_allclose(matrix.reshape(3, 3)[:, 0], right, atol=1e-12)
     np.testing.assert_allclose(matrix.reshape(3, 3)[:, 2], facing, atol=1e-12)
 
 
-@pytest.mark.parametrize("text", ["I", "COOLING", "Pump\nroom 7", "a long line of words that must become small"])
+@pytest.mark.parametrize(
+    "text",
+    ["I", "COOLING", "Pump\nroom 7", "a long line of words that must become small"],
+)
 def test_text_fills_its_plate_and_stays_inside(text: str) -> None:
     image = np.asarray(draw_text(text, STYLE).convert("L"))
     rows, columns = np.nonzero(image < 128)
     height, width = image.shape
     assert width / height == pytest.approx(0.2 / 0.06, rel=0.05)
-    free = (rows.min(), height - 1 - rows.max(), columns.min(), width - 1 - columns.max())
+    free = (
+        rows.min(),
+        height - 1 - rows.max(),
+        columns.min(),
+        width - 1 - columns.max(),
+    )
     assert min(free) >= 0.06 * height
-    assert min(rows.max() - rows.min(), 999) > 0.6 * height or columns.max() - columns.min() > 0.8 * width
+    assert (
+        min(rows.max() - rows.min(), 999) > 0.6 * height
+        or columns.max() - columns.min() > 0.8 * width
+    )
 
 
-def test_a_camera_sees_the_text_the_right_way_round_and_the_one_that_was_written() -> None:
+def test_a_camera_sees_the_text_the_right_way_round_and_the_one_that_was_written() -> (
+    None
+):
     spec = empty_spec()
     add_sign(spec, spec.worldbody, "plate", "FL", (1, 0, 0), STYLE)
     add_text(spec, "other", "J", STYLE)
     fovy = 2 * np.degrees(np.arctan(0.03 / 0.999))
-    spec.worldbody.add_camera(name="front", quat=(0.5, 0.5, -0.5, -0.5), fovy=fovy)  # at the origin, looking along +x
+    # at the origin, looking along +x
+    spec.worldbody.add_camera(name="front", quat=(0.5, 0.5, -0.5, -0.5), fovy=fovy)
     engine = CpuEngine(spec.compile(), 2, 1)
     signs = Signs(engine, ("plate",), ("plate", "other"))
     signs.write(1, [1])
@@ -90,18 +113,26 @@ def test_a_camera_sees_the_text_the_right_way_round_and_the_one_that_was_written
     seen = [camera.rgb(world, "front").mean(axis=2) for world in range(2)]
     camera.close()
     for found, text in zip(seen, ("FL", "J"), strict=True):
-        expected = np.asarray(draw_text(text, STYLE).convert("L").resize((200, 60)), float)
+        expected = np.asarray(
+            draw_text(text, STYLE).convert("L").resize((200, 60)), float
+        )
         assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.95
         assert np.ptp(found) > 180  # crisp
 
 
-@pytest.mark.parametrize("kind", [mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE])
-def test_stiff_friction_holds_below_its_force_and_gives_way_above(kind: mujoco.mjtJoint) -> None:
+@pytest.mark.parametrize(
+    "kind", [mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE]
+)
+def test_stiff_friction_holds_below_its_force_and_gives_way_above(
+    kind: mujoco.mjtJoint,
+) -> None:
     moved = []
     for share in (0.9, 1.2):
         spec = empty_spec()
         spec.option.gravity = [0, 0, 0]
-        body = spec.worldbody.add_body(mass=0.3, inertia=[1e-3] * 3, explicitinertial=True)
+        body = spec.worldbody.add_body(
+            mass=0.3, inertia=[1e-3] * 3, explicitinertial=True
+        )
         stiff_friction(body.add_joint(type=kind, axis=[1, 0, 0]), 1.5)
         model = spec.compile()
         data = mujoco.MjData(model)
@@ -113,7 +144,9 @@ def test_stiff_friction_holds_below_its_force_and_gives_way_above(kind: mujoco.m
 
 
 def on_console(*names: str) -> CpuEngine:
-    """One world with a console that carries a fault panel, or valves of the named kinds."""
+    """One world with a console that carries a fault panel, or valves of the named
+    kinds.
+    """
     spec = empty_spec()
     face = add_console(spec, ConsoleSize())
     if not names:
@@ -133,8 +166,10 @@ def run(engine: CpuEngine, seconds: float) -> None:
 
 def test_a_button_clicks_below_its_stop_and_springs_back() -> None:
     engine = on_console()
-    buttons, model = Buttons(engine, BUTTONS), engine.model
-    dofs, up = model.joint(BUTTONS[5]).dofadr[0], np.zeros((1, len(BUTTONS)), bool)
+    buttons = Buttons(engine, BUTTONS)
+    model = engine.model
+    dofs = model.joint(BUTTONS[5]).dofadr[0]
+    up = np.zeros((1, len(BUTTONS)), bool)
     assert np.abs(buttons.travel()).max() < 1e-6
     engine.view("qfrc_applied")[0, dofs] = 0.8 * PRESSED_M * SPRING_N_M
     run(engine, 0.5)
@@ -153,28 +188,39 @@ def test_a_button_clicks_below_its_stop_and_springs_back() -> None:
 
 def test_a_button_comes_up_later_than_it_went_down() -> None:
     engine = on_console()
-    buttons, model = Buttons(engine, BUTTONS), engine.model
-    up, held = np.zeros((1, len(BUTTONS)), bool), np.ones((1, len(BUTTONS)), bool)
-    engine.view("qpos")[0, model.joint(BUTTONS[0]).qposadr[0]] = (PRESSED_M + RELEASED_M) / 2
+    buttons = Buttons(engine, BUTTONS)
+    model = engine.model
+    up = np.zeros((1, len(BUTTONS)), bool)
+    held = np.ones((1, len(BUTTONS)), bool)
+    engine.view("qpos")[0, model.joint(BUTTONS[0]).qposadr[0]] = (
+        PRESSED_M + RELEASED_M
+    ) / 2
     assert not buttons.down(up)[0, 0]
     assert buttons.down(held)[0].tolist() == [True] + [False] * 11
 
 
 def test_the_top_of_a_button_sinks_into_the_face() -> None:
     engine = on_console()
-    buttons, size = Buttons(engine, BUTTONS), ConsoleSize()
+    buttons = Buttons(engine, BUTTONS)
+    size = ConsoleSize()
     before = buttons.tops_w(np.array([7]))
     engine.view("qpos")[0, engine.model.joint(BUTTONS[7]).qposadr[0]] = 0.004
     engine.refresh(np.arange(1))
-    np.testing.assert_allclose(buttons.tops_w(np.array([7])) - before, [-0.004 * size.axes()[:, 2]], atol=1e-12)
+    np.testing.assert_allclose(
+        buttons.tops_w(np.array([7])) - before, [-0.004 * size.axes()[:, 2]], atol=1e-12
+    )
     face = (before[0] - [size.x, 0, size.z]) @ size.axes()
     np.testing.assert_allclose(face[2], BUTTON_TOP_M, atol=1e-12)
 
 
 def test_lamps_have_their_buttons_below_them() -> None:
-    places = np.array([middle_m(row, column) for row in range(3) for column in range(4)])
+    places = np.array(
+        [middle_m(row, column) for row in range(3) for column in range(4)]
+    )
     below = places - [0, BUTTON_BELOW_M]
-    assert lamp_of_button(np, below + np.array([0.02, -0.02])).tolist() == list(range(12))
+    assert lamp_of_button(np, below + np.array([0.02, -0.02])).tolist() == list(
+        range(12)
+    )
     model = on_console().model
     for k in range(12):
         np.testing.assert_allclose(model.body(BUTTONS[k]).pos[:2], below[k])
@@ -208,14 +254,23 @@ def test_a_valve_stays_where_it_is_left_and_stops_at_its_ends(kind: str) -> None
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_handle_points_at_the_tick_of_its_angle(kind: str) -> None:
     engine = on_console(kind)
-    valves, size = Valves(engine, ("valve_0",)), ConsoleSize()
-    image, dark = dial_picture(), []
+    valves = Valves(engine, ("valve_0",))
+    size = ConsoleSize()
+    image = dial_picture()
+    dark = []
     for degrees in (0, 30, 60, 90, 120, 15.0 + 2.5, 72.5, 112.5):
         valves.place(0, 0, (0.0, 0.0), float(np.deg2rad(degrees)))
         engine.refresh(np.arange(1))
-        pointing = size.axes().T @ engine.view("xmat")[0, engine.model.body("valve_0_handle").id].reshape(3, 3)[:, 1]
-        at = (pointing[:2] * np.mean(TICKS_M) + [0, -DIAL_MIDDLE_M]) / DIAL_M + 0.5  # of the plate, from its lower left
-        row, column = int((1 - at[1]) * image.height), int(at[0] * image.width)
+        pointing = (
+            size.axes().T
+            @ engine.view("xmat")[0, engine.model.body("valve_0_handle").id].reshape(
+                3, 3
+            )[:, 1]
+        )
+        # of the plate, from its lower left
+        at = (pointing[:2] * np.mean(TICKS_M) + [0, -DIAL_MIDDLE_M]) / DIAL_M + 0.5
+        row = int((1 - at[1]) * image.height)
+        column = int(at[0] * image.width)
         dark.append(float(np.asarray(image.convert("L"))[row, column]) < 110)
     assert dark == [True] * 5 + [False] * 3
 

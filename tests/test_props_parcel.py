@@ -1,4 +1,6 @@
-"""Parcels, bins and scanner, each alone: an independent computation agrees with what worlds are told."""
+"""Parcels, bins and scanner, each alone: an independent computation agrees with what
+worlds are told.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,13 @@ from hypothesis import strategies as st
 from embodied.envs.props.belt import RUBBER, BeltSize, add_belt
 from embodied.envs.props.bin import BinPlace, Bins, BinSize, add_bin
 from embodied.envs.props.parcel import FACES, Parcels, ParcelSize, add_parcel
-from embodied.envs.props.scanner import READ, WAITING, Scanner, ScannerPlace, add_scanner
+from embodied.envs.props.scanner import (
+    READ,
+    WAITING,
+    Scanner,
+    ScannerPlace,
+    add_scanner,
+)
 from embodied.sim.cpu import CpuEngine
 from embodied.sim.physics import apply_defaults
 
@@ -43,14 +51,21 @@ class Alone:
 def alone() -> Alone:
     spec = mujoco.MjSpec()
     apply_defaults(spec)
-    spec.worldbody.add_geom(name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[2, 2, 0.1])
+    spec.worldbody.add_geom(
+        name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[2, 2, 0.1]
+    )
     for name in ("one", "two"):
         add_parcel(spec, name)
     for place in PLACES:
         add_bin(spec, place, BIN)
     add_scanner(spec, PLATE)
     engine = CpuEngine(spec.compile(), 2, 1)
-    return Alone(engine, Parcels(engine, ("one", "two")), Bins(engine, PLACES, BIN), Scanner(engine, PLATE))
+    return Alone(
+        engine,
+        Parcels(engine, ("one", "two")),
+        Bins(engine, PLACES, BIN),
+        Scanner(engine, PLATE),
+    )
 
 
 def begin(alone: Alone) -> None:
@@ -69,13 +84,17 @@ def begin(alone: Alone) -> None:
 
 @settings(max_examples=20)
 @given(size=sizes, face=st.sampled_from(FACES))
-def test_a_resized_parcel_weighs_and_turns_as_a_full_box(alone: Alone, size: ParcelSize, face: str) -> None:
+def test_a_resized_parcel_weighs_and_turns_as_a_full_box(
+    alone: Alone, size: ParcelSize, face: str
+) -> None:
     alone.parcels.resize(1, 0, size, face)
     alone.engine.refresh(np.array([1]))
     told = alone.engine.world_model(1)
     spec = mujoco.MjSpec()
     half = (size.length / 2, size.width / 2, size.height / 2)
-    spec.worldbody.add_body(name="b").add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=half, mass=size.mass)
+    spec.worldbody.add_body(name="b").add_geom(
+        type=mujoco.mjtGeom.mjGEOM_BOX, size=half, mass=size.mass
+    )
     computed = spec.compile()
     body = told.body("one")
     assert body.mass[0] == pytest.approx(size.mass)
@@ -87,28 +106,50 @@ def test_a_resized_parcel_weighs_and_turns_as_a_full_box(alone: Alone, size: Par
 
 
 @given(size=sizes, face=st.sampled_from(FACES))
-def test_what_sticks_on_a_parcel_lies_on_its_outside(alone: Alone, size: ParcelSize, face: str) -> None:
-    """The label on the face that was said, no larger than it, the code on top of the label."""
+def test_what_sticks_on_a_parcel_lies_on_its_outside(
+    alone: Alone, size: ParcelSize, face: str
+) -> None:
+    """The label on the face that was said, no larger than it, the code on top of the
+    label.
+    """
     alone.parcels.resize(1, 0, size, face)
-    model, pos, half = alone.engine.model, alone.engine.vary("geom_pos")[1], alone.engine.vary("geom_size")[1]
-    body, label, code = (model.geom(f"one_{part}").id for part in ("body", "label", "code"))
+    model = alone.engine.model
+    pos = alone.engine.vary("geom_pos")[1]
+    half = alone.engine.vary("geom_size")[1]
+    body, label, code = (
+        model.geom(f"one_{part}").id for part in ("body", "label", "code")
+    )
     axis = {"top": 2, "end": 0}[face]
     others = [k for k in range(3) if k != axis]
     assert pos[label][axis] == pytest.approx(half[body][axis])
     assert (half[label][others] < half[body][others]).all()
-    assert (half[label][others] > 0.7 * half[body][others]).all()  # large enough to be seen
+    # large enough to be seen
+    assert (half[label][others] > 0.7 * half[body][others]).all()
     assert (pos[code] + half[code])[axis] > (pos[label] + half[label])[axis]
-    assert (np.abs(pos[code]) + half[code] <= np.abs(pos[label]) + half[label] + 1e-9)[others].all()
-    assert all(model.geom(f"one_{part}").contype == 0 for part in ("tape", "label", "code"))
+    assert (np.abs(pos[code]) + half[code] <= np.abs(pos[label]) + half[label] + 1e-9)[
+        others
+    ].all()
+    assert all(
+        model.geom(f"one_{part}").contype == 0 for part in ("tape", "label", "code")
+    )
 
 
 def test_the_other_world_keeps_its_parcel(alone: Alone) -> None:
     begin(alone)
-    before = {field: alone.engine.vary(field)[0].copy() for field in ("geom_size", "geom_rgba", "body_mass")}
+    before = {
+        field: alone.engine.vary(field)[0].copy()
+        for field in ("geom_size", "geom_rgba", "body_mass")
+    }
     alone.parcels.resize(1, 0, ParcelSize(length=0.13, mass=0.4), "end")
     alone.parcels.paint(1, 0, (0.1, 0.2, 0.9), 0.8)
-    assert all((alone.engine.vary(field)[0] == values).all() for field, values in before.items())
-    assert all((alone.engine.vary(field)[1] != values).any() for field, values in before.items())
+    assert all(
+        (alone.engine.vary(field)[0] == values).all()
+        for field, values in before.items()
+    )
+    assert all(
+        (alone.engine.vary(field)[1] != values).any()
+        for field, values in before.items()
+    )
 
 
 def test_a_shown_parcel_falls_and_a_hidden_one_hangs_unseen(alone: Alone) -> None:
@@ -120,7 +161,10 @@ def test_a_shown_parcel_falls_and_a_hidden_one_hangs_unseen(alone: Alone) -> Non
     assert fallen[0, 0] == pytest.approx(9.81 * 0.1**2 / 2, rel=0.03)
     assert fallen[0, 1] == pytest.approx(0, abs=1e-9)
     assert fallen[1, 1] == pytest.approx(fallen[0, 0])
-    geoms = [alone.engine.model.geom(f"two_{part}").id for part in ("body", "tape", "label", "code")]
+    geoms = [
+        alone.engine.model.geom(f"two_{part}").id
+        for part in ("body", "tape", "label", "code")
+    ]
     assert (alone.engine.vary("geom_rgba")[0, geoms, 3] == 0).all()
 
 
@@ -130,23 +174,45 @@ def test_parcels_tell_where_they_are(alone: Alone) -> None:
     alone.engine.refresh(np.arange(2))
     alone.parcels.push(np.array([1, 0]), np.array([[0.5, 0.0], [0.0, 0.0]]))
     alone.engine.step(4)
-    np.testing.assert_allclose(alone.parcels.positions_w()[0, 1], [0.3, -1.0, 0.8], atol=1e-3)
-    np.testing.assert_allclose(alone.parcels.rotations()[0, 1], [[0, -1, 0], [1, 0, 0], [0, 0, 1]], atol=1e-6)
+    np.testing.assert_allclose(
+        alone.parcels.positions_w()[0, 1], [0.3, -1.0, 0.8], atol=1e-3
+    )
+    np.testing.assert_allclose(
+        alone.parcels.rotations()[0, 1], [[0, -1, 0], [1, 0, 0], [0, 0, 1]], atol=1e-6
+    )
     push_m_s = 0.5 / ParcelSize().mass * 0.01
-    np.testing.assert_allclose(alone.parcels.velocities_w()[0, 1], [push_m_s, 0, -9.81 * 0.01], rtol=0.02, atol=1e-9)
+    np.testing.assert_allclose(
+        alone.parcels.velocities_w()[0, 1],
+        [push_m_s, 0, -9.81 * 0.01],
+        rtol=0.02,
+        atol=1e-9,
+    )
     assert alone.parcels.velocities_w()[1, 0, 0] == 0
 
 
-@given(depth=st.floats(-0.2, 0.2), width=st.floats(-0.12, 0.12), z=st.floats(-0.05, 0.2), which=st.integers(0, 1))
+@given(
+    depth=st.floats(-0.2, 0.2),
+    width=st.floats(-0.12, 0.12),
+    z=st.floats(-0.05, 0.2),
+    which=st.integers(0, 1),
+)
 def test_a_bin_contains_what_is_between_its_walls(
     alone: Alone, depth: float, width: float, z: float, which: int
 ) -> None:
     alone.bins.shift(0, np.array([0.03, -0.01]))
     place = PLACES[which]
-    along, across = (np.array([np.cos(place.yaw + turn), np.sin(place.yaw + turn)]) for turn in (0, np.pi / 2))
+    along, across = (
+        np.array([np.cos(place.yaw + turn), np.sin(place.yaw + turn)])
+        for turn in (0, np.pi / 2)
+    )
     xy = np.array([place.x + 0.03, place.y - 0.01]) + depth * along + width * across
     inside = alone.bins.contain(np.tile([[*xy, BIN.floor_z + z]], (2, 1, 1)))[0, 0]
-    margins = (BIN.depth / 2 - abs(depth), BIN.width / 2 - abs(width), z + 0.005, BIN.height - z)
+    margins = (
+        BIN.depth / 2 - abs(depth),
+        BIN.width / 2 - abs(width),
+        z + 0.005,
+        BIN.height - z,
+    )
     if min(map(abs, margins)) > 1e-6:
         assert inside[which] == (min(margins) > 0)
     assert not inside[1 - which]
@@ -155,29 +221,49 @@ def test_a_bin_contains_what_is_between_its_walls(
 def test_a_parcel_dropped_into_a_bin_stays_there(alone: Alone) -> None:
     begin(alone)
     for k, place in enumerate(PLACES):
-        alone.parcels.place(0, k, np.array([place.x, place.y, BIN.rim_z + 0.05]), place.yaw)
+        alone.parcels.place(
+            0, k, np.array([place.x, place.y, BIN.rim_z + 0.05]), place.yaw
+        )
         alone.parcels.place(
             1, k, np.array([place.x, place.y, BIN.rim_z + 0.05]), place.yaw + 0.9
         )  # its length too wide
     alone.engine.refresh(np.arange(2))
     alone.engine.step(600)
-    assert alone.bins.contain(alone.parcels.positions_w())[0].tolist() == [[True, False], [False, True]]
+    assert alone.bins.contain(alone.parcels.positions_w())[0].tolist() == [
+        [True, False],
+        [False, True],
+    ]
     assert np.abs(alone.parcels.velocities_w()).max() < 0.02
-    np.testing.assert_allclose(alone.parcels.positions_w()[0, :, 2], BIN.floor_z + ParcelSize().height / 2, atol=1e-3)
+    np.testing.assert_allclose(
+        alone.parcels.positions_w()[0, :, 2],
+        BIN.floor_z + ParcelSize().height / 2,
+        atol=1e-3,
+    )
 
 
 def test_a_scanner_knows_what_is_over_its_plate_and_holds_it(alone: Alone) -> None:
     begin(alone)
     for world in range(2):
         alone.scanner.shift(world, np.array([0.02 * world, 0.01]))
-        alone.parcels.place(world, 0, np.array([PLATE.x, PLATE.y + 0.01, PLATE.top_z + 0.03]), PLATE.yaw)
+        alone.parcels.place(
+            world, 0, np.array([PLATE.x, PLATE.y + 0.01, PLATE.top_z + 0.03]), PLATE.yaw
+        )
     alone.engine.refresh(np.arange(2))
     alone.engine.step(200)
-    np.testing.assert_allclose(alone.scanner.plate_w(), [[-0.5, 0.21, PLATE.top_z], [-0.48, 0.21, PLATE.top_z]])
-    assert alone.scanner.over(alone.parcels.positions_w()).tolist() == [[True, False], [True, False]]
-    assert alone.parcels.positions_w()[0, 0, 2] == pytest.approx(PLATE.top_z + 0.025, abs=1e-3)
+    np.testing.assert_allclose(
+        alone.scanner.plate_w(), [[-0.5, 0.21, PLATE.top_z], [-0.48, 0.21, PLATE.top_z]]
+    )
+    assert alone.scanner.over(alone.parcels.positions_w()).tolist() == [
+        [True, False],
+        [True, False],
+    ]
+    assert alone.parcels.positions_w()[0, 0, 2] == pytest.approx(
+        PLATE.top_z + 0.025, abs=1e-3
+    )
     corner = np.array([np.cos(PLATE.yaw), np.sin(PLATE.yaw)]) * PLATE.half
-    points = np.array([[[-0.5 + s * corner[0], 0.21 + s * corner[1], 1.0] for s in (0.98, 1.02)]] * 2)
+    points = np.array(
+        [[[-0.5 + s * corner[0], 0.21 + s * corner[1], 1.0] for s in (0.98, 1.02)]] * 2
+    )
     assert alone.scanner.over(points)[0].tolist() == [True, False]
 
 
@@ -194,7 +280,9 @@ def test_the_scanners_lamp_tells_each_world_its_own(alone: Alone) -> None:
 def test_bins_are_painted_each_in_its_colour(alone: Alone) -> None:
     alone.bins.paint(1, [(1.0, 0.0, 0.0), (0.0, 0.0, 1.0)])
     shells = [alone.engine.model.geom(f"{place.name}_shell_0").id for place in PLACES]
-    np.testing.assert_allclose(alone.engine.vary("geom_rgba")[1, shells], [[1, 0, 0, 1], [0, 0, 1, 1]])
+    np.testing.assert_allclose(
+        alone.engine.vary("geom_rgba")[1, shells], [[1, 0, 0, 1], [0, 0, 1, 1]]
+    )
 
 
 def test_a_belt_of_rubber_carries_like_one_of_rollers() -> None:
@@ -206,7 +294,10 @@ def test_a_belt_of_rubber_carries_like_one_of_rollers() -> None:
         models.append(spec.compile())
     rollers, band = models
     assert (rollers.nbody, rollers.ncam) == (band.nbody, band.ncam)
-    solids = [{tuple(m.geom_size[i]) for i in range(m.ngeom) if m.geom_contype[i]} for m in models]
+    solids = [
+        {tuple(m.geom_size[i]) for i in range(m.ngeom) if m.geom_contype[i]}
+        for m in models
+    ]
     assert solids[0] == solids[1]
     assert np.isclose(band.geom_rgba, RUBBER).all(axis=1).sum() == 1
     assert not np.isclose(rollers.geom_rgba, RUBBER).all(axis=1).any()

@@ -1,4 +1,6 @@
-"""Table, pad, stains and dirt, each by itself: forces, areas and fading agree with independent computations."""
+"""Table, pad, stains and dirt, each by itself: forces, areas and fading agree with
+independent computations.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embodied.envs.props.dirt import Dirt
-from embodied.envs.props.pad import FOAM_N_M, GRIP_Z_M, HALF_M, PLATE_KG, SOLE_KG, Pad, add_mat, add_pad
+from embodied.envs.props.pad import (
+    FOAM_N_M,
+    GRIP_Z_M,
+    HALF_M,
+    PLATE_KG,
+    SOLE_KG,
+    Pad,
+    add_mat,
+    add_pad,
+)
 from embodied.envs.props.stains import (
     BLOBS,
     CELLS,
@@ -50,7 +61,9 @@ class Bench:
         self.engine.refresh(np.arange(2))
 
     def press(self, force_n: float, seconds: float = 1.0) -> None:
-        self.engine.view("xfrc_applied")[:, self.engine.model.body("cloth").id, 2] = -force_n
+        self.engine.view("xfrc_applied")[
+            :, self.engine.model.body("cloth").id, 2
+        ] = -force_n
         self.engine.step(int(400 * seconds))
 
 
@@ -77,12 +90,18 @@ def test_a_pad_that_lies_stays_where_it_was_put_on_four_points(bench: Bench) -> 
 
 
 @pytest.mark.parametrize("force_n", [2.0, 6.0, 12.0])
-def test_the_table_feels_what_presses_and_the_foam_gives_way_by_its_stiffness(bench: Bench, force_n: float) -> None:
+def test_the_table_feels_what_presses_and_the_foam_gives_way_by_its_stiffness(
+    bench: Bench, force_n: float
+) -> None:
     bench.lay()
     bench.press(force_n)
     np.testing.assert_allclose(bench.pad.force_n(), WEIGHT_N + force_n, rtol=0.01)
-    squeezed = bench.engine.view("qpos")[:, bench.engine.model.joint("cloth_sole").qposadr[0]]
-    np.testing.assert_allclose(squeezed, (PLATE_KG * 9.81 + force_n) / FOAM_N_M, rtol=0.02)
+    squeezed = bench.engine.view("qpos")[
+        :, bench.engine.model.joint("cloth_sole").qposadr[0]
+    ]
+    np.testing.assert_allclose(
+        squeezed, (PLATE_KG * 9.81 + force_n) / FOAM_N_M, rtol=0.02
+    )
 
 
 def test_a_blow_is_felt_though_it_is_over(bench: Bench) -> None:
@@ -106,21 +125,26 @@ def test_a_push_slides_the_pad_as_far_as_friction_lets_it(bench: Bench) -> None:
         bench.pad.push(np.zeros((2, 2)))
         bench.engine.step(400)
         moved = bench.pad.pose()[0][:, 0] - TABLE.x
-        net, mass = 1.65 - friction * WEIGHT_N, PLATE_KG + SOLE_KG
+        net = 1.65 - friction * WEIGHT_N
+        mass = PLATE_KG + SOLE_KG
         speed = net / mass * 0.2
         expected = speed * 0.2 / 2 + speed**2 / (2 * friction * 9.81)
         assert moved[0] == pytest.approx(expected, rel=0.1)
         assert abs(moved[1]) < 1e-4
-        assert bench.pad.pose()[1][0, 0] == pytest.approx(1, abs=0.01)  # it did not tip over or turn
+        # it did not tip over or turn
+        assert bench.pad.pose()[1][0, 0] == pytest.approx(1, abs=0.01)
         slid.append(moved[0])
     assert slid[0] > slid[1]
 
 
 @given(x=st.floats(-0.1, 0.1), y=st.floats(-0.1, 0.1), yaw=st.floats(-3, 3))
 @settings(max_examples=20)
-def test_under_is_the_cloths_rectangle(bench: Bench, x: float, y: float, yaw: float) -> None:
+def test_under_is_the_cloths_rectangle(
+    bench: Bench, x: float, y: float, yaw: float
+) -> None:
     bench.lay(x, y, yaw)
-    points = np.random.default_rng(0).uniform(-0.2, 0.2, (2, 3, 40, 2)) + MIDDLE_W[:2]  # (N, s, k, 2)
+    # (N, s, k, 2)
+    points = np.random.default_rng(0).uniform(-0.2, 0.2, (2, 3, 40, 2)) + MIDDLE_W[:2]
     turn = np.array([(np.cos(yaw), -np.sin(yaw)), (np.sin(yaw), np.cos(yaw))])
     local = (points - MIDDLE_W[:2] - (x, y)) @ turn
     expected = (np.abs(local) < HALF_M).all(axis=-1)
@@ -136,11 +160,16 @@ def test_a_raised_table_takes_its_mat_and_stains_along(bench: Bench) -> None:
     bench.pad.place_mat(1, (0.1, -0.2), 0.3)
     bench.stains.place(1, 0, (0.05, 0.1), 0.0)
     bench.engine.refresh(np.arange(2))
-    model, view = bench.engine.model, bench.engine.view
+    model = bench.engine.model
+    view = bench.engine.view
     assert bench.table.top_z_w()[1] == pytest.approx(TABLE.top_z + 0.02)
-    np.testing.assert_allclose(bench.pad.mat_w()[1], MIDDLE_W[:2] + np.array([0.1, -0.2]))
+    np.testing.assert_allclose(
+        bench.pad.mat_w()[1], MIDDLE_W[:2] + np.array([0.1, -0.2])
+    )
     stain = view("xpos")[1, model.body(STAINS[0]).id]
-    np.testing.assert_allclose(stain, MIDDLE_W + np.array([0.05, 0.1, 0.02]), atol=1e-12)
+    np.testing.assert_allclose(
+        stain, MIDDLE_W + np.array([0.05, 0.1, 0.02]), atol=1e-12
+    )
     top = view("geom_xpos")[1, model.geom(TOP).id, 2] + model.geom(TOP).size[2]
     assert top == pytest.approx(TABLE.top_z + 0.02)
 
@@ -149,8 +178,11 @@ def test_cells_fill_their_blobs_without_overlap() -> None:
     angle = (np.arange(20_000) + 0.5) * 2 * np.pi / 20_000
     for blob, areas, middles in zip(BLOBS, cell_areas(), cell_middles(), strict=True):
         outline = np.mean(blob.outline(angle) ** 2) * np.pi
-        assert areas.sum() == pytest.approx(outline, rel=0.05)  # of a polygon of 24 corners
-        assert areas[:SMALL_CELLS].sum() == pytest.approx(0.68**2 * areas.sum(), rel=1e-6)
+        # of a polygon of 24 corners
+        assert areas.sum() == pytest.approx(outline, rel=0.05)
+        assert areas[:SMALL_CELLS].sum() == pytest.approx(
+            0.68**2 * areas.sum(), rel=1e-6
+        )
         assert areas.min() > 0.5 * areas.max() / 2
         gaps = np.linalg.norm(middles[:, None] - middles[None], axis=-1) + np.eye(CELLS)
         assert gaps.min() > 0.01
@@ -160,15 +192,22 @@ def test_a_stains_cells_are_drawn_where_they_are_said_to_be(bench: Bench) -> Non
     bench.lay()
     cells = bench.stains.place(0, 2, (0.03, -0.07), 1.1)
     bench.engine.refresh(np.arange(2))
-    model, data = bench.engine.world_model(0), bench.engine.world_data(0)
+    model = bench.engine.world_model(0)
+    data = bench.engine.world_data(0)
     mujoco.mj_kinematics(model, data)
     for k in range(CELLS):
         geom = model.geom(f"{STAINS[2]}_{k}")
         mesh = model.mesh(int(geom.dataid[0]))
         corners = model.mesh_vert[mesh.vertadr[0] : mesh.vertadr[0] + mesh.vertnum[0]]
-        drawn = data.geom_xpos[geom.id] + corners @ data.geom_xmat[geom.id].reshape(3, 3).T - MIDDLE_W
+        drawn = (
+            data.geom_xpos[geom.id]
+            + corners @ data.geom_xmat[geom.id].reshape(3, 3).T
+            - MIDDLE_W
+        )
         assert 0 < drawn[:, 2].min() <= drawn[:, 2].max() < 0.001
-        inside = (drawn[:, :2].min(axis=0) < cells[k]) & (cells[k] < drawn[:, :2].max(axis=0))
+        inside = (drawn[:, :2].min(axis=0) < cells[k]) & (
+            cells[k] < drawn[:, :2].max(axis=0)
+        )
         assert inside.all()
 
 
@@ -176,7 +215,11 @@ def test_cells_fade_as_they_are_wiped_and_vanish_when_clean(bench: Bench) -> Non
     left = np.linspace(0, 1, len(STAINS) * CELLS) * np.ones((2, 1))
     bench.stains.paint(1, 0, (0.1, 0.2, 0.3))
     bench.stains.show(left)
-    ids = [bench.engine.model.geom(f"{name}_{k}").id for name in STAINS for k in range(CELLS)]
+    ids = [
+        bench.engine.model.geom(f"{name}_{k}").id
+        for name in STAINS
+        for k in range(CELLS)
+    ]
     rgba = bench.engine.vary("geom_rgba")[1, ids]
     assert rgba[0, 3] == 0
     assert (np.diff(rgba[:, 3]) > 0).all()
@@ -204,7 +247,9 @@ def nowhere() -> np.ndarray:
 
 
 def test_rubbing_takes_dirt_off_under_the_cloth_alone() -> None:
-    dirt, under, never = laid(), nowhere(), np.zeros(2, bool)
+    dirt = laid()
+    under = nowhere()
+    never = np.zeros(2, bool)
     under[0, 0, :3] = True
     dirt.update(under, np.array([0.04, 0.04]), never)
     left = dirt.left().reshape(2, len(STAINS), CELLS)
@@ -215,28 +260,43 @@ def test_rubbing_takes_dirt_off_under_the_cloth_alone() -> None:
     assert (dirt.left().reshape(2, len(STAINS), CELLS)[0, 0, :3] == 0).all()
     low, high = (dirt.books[corner][0] for corner in ("low_xy_w", "high_xy_w"))
     rest = dirt.books["cell_xy_w"][0, :, 0, 3:]
-    np.testing.assert_allclose([low[:, 0], high[:, 0]], [rest.min(axis=1), rest.max(axis=1)])
+    np.testing.assert_allclose(
+        [low[:, 0], high[:, 0]], [rest.min(axis=1), rest.max(axis=1)]
+    )
     assert (low[:, 2:] == 0).all()  # of stains that are not there
 
 
 def test_shares_weigh_cells_by_their_area() -> None:
-    dirt, under, areas = laid(), nowhere(), cell_areas()
-    np.testing.assert_allclose(dirt.books["left_m2"][0], [areas[0].sum(), areas[1, :SMALL_CELLS].sum(), 0, 0])
+    dirt = laid()
+    under = nowhere()
+    areas = cell_areas()
+    np.testing.assert_allclose(
+        dirt.books["left_m2"][0], [areas[0].sum(), areas[1, :SMALL_CELLS].sum(), 0, 0]
+    )
     assert (dirt.books["wiped"] == 0).all()
     under[0, 0, :1] = under[1, 1, :1] = True
     dirt.update(under, np.array([0.1, 0.1]), np.zeros(2, bool))
-    np.testing.assert_allclose(dirt.books["wiped"], [areas[0, 0] / areas[0].sum(), 0], atol=1e-9)
-    np.testing.assert_allclose(dirt.books["spared"], [1, 1 - areas[1, 0] / areas[1, :SMALL_CELLS].sum()])
+    np.testing.assert_allclose(
+        dirt.books["wiped"], [areas[0, 0] / areas[0].sum(), 0], atol=1e-9
+    )
+    np.testing.assert_allclose(
+        dirt.books["spared"], [1, 1 - areas[1, 0] / areas[1, :SMALL_CELLS].sum()]
+    )
 
 
 def test_a_spill_comes_once_when_it_is_time() -> None:
-    dirt, under, areas = laid(), nowhere(), cell_areas()
+    dirt = laid()
+    under = nowhere()
+    areas = cell_areas()
     under[:, 0] = under[:, 2] = True
     dirt.update(under, np.full(2, 0.1), np.zeros(2, bool))
     np.testing.assert_allclose(dirt.books["wiped"], 1)
     dirt.update(under, np.zeros(2), np.array([True, False]))
-    np.testing.assert_allclose(dirt.books["wiped"], [areas[0].sum() / areas[[0, 2]].sum(), 1])
-    dirt.update(under, np.full(2, 0.1), np.array([True, False]))  # wiped again, it does not come back
+    np.testing.assert_allclose(
+        dirt.books["wiped"], [areas[0].sum() / areas[[0, 2]].sum(), 1]
+    )
+    # wiped again, it does not come back
+    dirt.update(under, np.full(2, 0.1), np.array([True, False]))
     np.testing.assert_allclose(dirt.books["wiped"], 1)
 
 

@@ -14,9 +14,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embodied.benchmark import views
-from embodied.benchmark.plots import HEIGHT, Series, line_chart, linear_axis, points_axis, success_axis, value_axis
-from embodied.benchmark.report import DatasetFacts, Exhibit, Report, render_report, write_report
-from embodied.benchmark.results import Cell, Condition, Provenance, Results, ResultsError
+from embodied.benchmark.plots import (
+    HEIGHT,
+    Series,
+    line_chart,
+    linear_axis,
+    points_axis,
+    success_axis,
+    value_axis,
+)
+from embodied.benchmark.report import (
+    DatasetFacts,
+    Exhibit,
+    Report,
+    render_report,
+    write_report,
+)
+from embodied.benchmark.results import (
+    Cell,
+    Condition,
+    Provenance,
+    Results,
+    ResultsError,
+)
 from embodied.rollout.film import Clip, Shot, encode_jpeg, grid_video
 from embodied.rollout.rollout import EpisodeResult
 
@@ -42,10 +62,22 @@ def episode(seed: int, success: bool) -> EpisodeResult:
 
 
 def cell(
-    policy: str, successes: int, num: int = 40, level: str = "L1", delay: float = 0, hz: float | None = 8.0
+    policy: str,
+    successes: int,
+    num: int = 40,
+    level: str = "L1",
+    delay: float = 0,
+    hz: float | None = 8.0,
 ) -> Cell:
-    condition = Condition(policy, level, num_episodes=num, planner_hz=hz, compute_ms=delay)
-    return Cell(condition, policy.title(), 10.0, tuple(episode(k, k < successes) for k in range(num)))
+    condition = Condition(
+        policy, level, num_episodes=num, planner_hz=hz, compute_ms=delay
+    )
+    return Cell(
+        condition,
+        policy.title(),
+        10.0,
+        tuple(episode(k, k < successes) for k in range(num)),
+    )
 
 
 def results(*cells: Cell, **provenance) -> Results:
@@ -73,14 +105,30 @@ FULL = results(
 
 
 class Page(HTMLParser):
-    """The tags of a page, its text, and the rows of its tables by the id of their section."""
+    """The tags of a page, its text, and the rows of its tables by the id of their
+    section.
+    """
 
-    VOID = ("meta", "br", "link", "img", "input", "hr", "line", "circle", "polygon", "polyline", "path")
+    VOID = (
+        "meta",
+        "br",
+        "link",
+        "img",
+        "input",
+        "hr",
+        "line",
+        "circle",
+        "polygon",
+        "polyline",
+        "path",
+    )
 
     def __init__(self, html: str) -> None:
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text, self.open, self.section = "", [], ""
+        self.text = ""
+        self.open = []
+        self.section = ""
         self.rows: dict[str, list[list[str]]] = {}
         self.feed(html)
         self.close()
@@ -118,13 +166,22 @@ def video():
 @pytest.fixture(scope="module")
 def full_page(video):
     history = [
-        {"step": 100 * k, "train_loss": 1 / (k + 1), "valid_loss": 1.2 / (k + 1), "seconds": k} for k in range(9)
+        {
+            "step": 100 * k,
+            "train_loss": 1 / (k + 1),
+            "valid_loss": 1.2 / (k + 1),
+            "seconds": k,
+        }
+        for k in range(9)
     ]
     report = Report(
         FULL,
         summary="An arm moves totes.",
         history=history,
-        exhibits=(Exhibit("Successes", "Four of them", video), Exhibit("Failures", "", video)),
+        exhibits=(
+            Exhibit("Successes", "Four of them", video),
+            Exhibit("Failures", "", video),
+        ),
         dataset=DatasetFacts(200, 190, 0.5, 18_000, 250_000_000),
         stages={"Collect": 150.0, "Train": 280.0},
     )
@@ -148,8 +205,15 @@ def test_every_cell_is_in_the_table(full_page):
 def test_report_is_alone(full_page):
     page = Page(full_page)
     assert page.open == []
-    assert not re.search(r"https?:|//[a-z]+\.|@import|url\(|<script|<link|<iframe", full_page)
-    sources = [value for _, attrs in page.tags for key, value in attrs.items() if key in ("src", "href", "poster")]
+    assert not re.search(
+        r"https?:|//[a-z]+\.|@import|url\(|<script|<link|<iframe", full_page
+    )
+    sources = [
+        value
+        for _, attrs in page.tags
+        for key, value in attrs.items()
+        if key in ("src", "href", "poster")
+    ]
     assert sources
     assert all(source.startswith("data:") for source in sources)
 
@@ -161,12 +225,18 @@ def test_videos_are_whole_and_quiet(full_page, video):
         assert {"controls", "muted", "loop"} <= set(attrs)
         data = base64.b64decode(attrs["src"].removeprefix("data:video/mp4;base64,"))
         with av.open(io.BytesIO(data)) as container:
-            assert sum(1 for _ in container.decode(video=0)) == round(video.duration_s * 10)
+            assert sum(1 for _ in container.decode(video=0)) == round(
+                video.duration_s * 10
+            )
 
 
 def test_bars_are_drawn_to_scale(full_page):
     page = Page(full_page)
-    widths = [float(a["style"].removeprefix("width:").rstrip("%")) for a in page.find("i") if "style" in a]
+    widths = [
+        float(a["style"].removeprefix("width:").rstrip("%"))
+        for a in page.find("i")
+        if "style" in a
+    ]
     expected = [100 * k / 40 for k in (39, 33, 0, 38, 31)]
     assert widths[:5] == pytest.approx(expected, abs=0.01)
 
@@ -189,7 +259,12 @@ def test_empty_results_are_refused():
 
 def test_words_from_outside_are_only_words():
     hostile = replace(cell("trained", 3), label=HOSTILE)
-    made = results(hostile, task=HOSTILE, command=HOSTILE, metadata={"note": HOSTILE, "split": "train"})
+    made = results(
+        hostile,
+        task=HOSTILE,
+        command=HOSTILE,
+        metadata={"note": HOSTILE, "split": "train"},
+    )
     page = Page(render_report(Report(made, summary=HOSTILE, stages={HOSTILE: 1.0})))
     assert page.find("script") == []
     assert page.text.count(HOSTILE) >= 5
@@ -215,18 +290,31 @@ def test_scene_shows_each_policy_at_its_smallest_delay():
     scenes = views.scenes(FULL)
     assert [scene.title for scene in scenes] == ["L1", "L2"]
     reached = cell("trained", 39)
-    reached = replace(reached, condition=replace(reached.condition, stage="reach", split="objects"))
+    reached = replace(
+        reached, condition=replace(reached.condition, stage="reach", split="objects")
+    )
     staged = results(cell("expert", 39), reached)
-    assert [scene.title for scene in views.scenes(staged)] == ["L1", "L1, held out: objects, stage reach"]
+    assert [scene.title for scene in views.scenes(staged)] == [
+        "L1",
+        "L1, held out: objects, stage reach",
+    ]
     assert not views.pairings(staged)
-    assert [(c.condition.policy, c.condition.delay_ms) for c in scenes[1].cells] == [("expert", 0.0), ("trained", 0.0)]
+    assert [(c.condition.policy, c.condition.delay_ms) for c in scenes[1].cells] == [
+        ("expert", 0.0),
+        ("trained", 0.0),
+    ]
 
 
 def test_curves_hold_what_differs_in_delay_only():
     other_rate = replace(cell("trained", 5, level="L2", delay=100.0))
-    other_rate = replace(other_rate, condition=replace(other_rate.condition, planner_hz=4.0))
+    other_rate = replace(
+        other_rate, condition=replace(other_rate.condition, planner_hz=4.0)
+    )
     (sweep,) = views.sweeps(FULL.with_cell(other_rate))
-    assert [[c.condition.delay_ms for c in curve.cells] for curve in sweep.curves] == [[0.0, 250.0], [0.0, 250.0]]
+    assert [[c.condition.delay_ms for c in curve.cells] for curve in sweep.curves] == [
+        [0.0, 250.0],
+        [0.0, 250.0],
+    ]
     assert views.delay_sentence(sweep.curves[1]).startswith(
         "Trained goes from 78% at 0 ms to 42% at 250 ms, a change of −35 points"  # noqa: RUF001
     )
@@ -234,7 +322,14 @@ def test_curves_hold_what_differs_in_delay_only():
 
 def test_pairings_are_of_like_with_like_and_adjusted():
     found = views.pairings(FULL)
-    names = [(p.first.condition.policy, p.second.condition.policy, p.first.condition.delay_ms) for p in found]
+    names = [
+        (
+            p.first.condition.policy,
+            p.second.condition.policy,
+            p.first.condition.delay_ms,
+        )
+        for p in found
+    ]
     assert names == [
         ("expert", "trained", 0.0),
         ("expert", "random", 0.0),
@@ -244,7 +339,9 @@ def test_pairings_are_of_like_with_like_and_adjusted():
         ("trained", "trained", 250.0),
     ]
     assert all(p.adjusted_p >= p.comparison.p_value for p in found)
-    assert max(p.adjusted_p / p.comparison.p_value for p in found) == pytest.approx(len(found))
+    assert max(p.adjusted_p / p.comparison.p_value for p in found) == pytest.approx(
+        len(found)
+    )
 
 
 def test_films_show_the_first_seeds_of_each_outcome():
@@ -254,7 +351,11 @@ def test_films_show_the_first_seeds_of_each_outcome():
 
 
 def test_colours_follow_the_policy():
-    assert views.colours(FULL, "trained") == {"trained": 0, "expert": 1, "random": views.PALETTE_SIZE}
+    assert views.colours(FULL, "trained") == {
+        "trained": 0,
+        "expert": 1,
+        "random": views.PALETTE_SIZE,
+    }
 
 
 @settings(deadline=None)
@@ -264,7 +365,9 @@ def test_percent_never_claims_all_or_nothing_falsely(counts):
     text = views.percent(successes / episodes, episodes)
     if 0 < successes < episodes:
         assert text not in ("0%", "0.0%", "100%", "100.0%")
-        assert float(text.strip("<>%")) == pytest.approx(100 * successes / episodes, abs=1)
+        assert float(text.strip("<>%")) == pytest.approx(
+            100 * successes / episodes, abs=1
+        )
     else:
         assert float(text.rstrip("%")) == 100 * successes / episodes
 
@@ -275,15 +378,26 @@ def places(svg: str) -> list[tuple[float, float]]:
 
 
 def test_success_axis_is_whole_and_linear():
-    series = Series(((0, 0.9), (100, 0.95), (500, 1.0)), 0, ((0.8, 1.0), (0.9, 1.0), (0.9, 1.0)))
-    svg = line_chart([series], points_axis("Delay (ms)", [0, 100, 500]), success_axis(), "test")
-    ticks = {label: float(y) for y, label in re.findall(r'class="tick end" x="[\d.]+" y="([\d.]+)">(\d+%)', svg)}
+    series = Series(
+        ((0, 0.9), (100, 0.95), (500, 1.0)), 0, ((0.8, 1.0), (0.9, 1.0), (0.9, 1.0))
+    )
+    svg = line_chart(
+        [series], points_axis("Delay (ms)", [0, 100, 500]), success_axis(), "test"
+    )
+    ticks = {
+        label: float(y)
+        for y, label in re.findall(
+            r'class="tick end" x="[\d.]+" y="([\d.]+)">(\d+%)', svg
+        )
+    }
     assert list(ticks) == ["0%", "25%", "50%", "75%", "100%"]
     drawn = places(svg)
     for (_, y), (_, share) in zip(drawn, series.points, strict=True):
         expected = ticks["0%"] + share * (ticks["100%"] - ticks["0%"])
         assert y + 4.5 == pytest.approx(expected, abs=0.11)
-    assert (drawn[1][0] - drawn[0][0]) / (drawn[2][0] - drawn[0][0]) == pytest.approx(0.2, abs=0.01)
+    assert (drawn[1][0] - drawn[0][0]) / (drawn[2][0] - drawn[0][0]) == pytest.approx(
+        0.2, abs=0.01
+    )
     assert "Delay (ms)" in svg
     assert "Success" in svg
 
@@ -297,7 +411,9 @@ def test_value_axis_holds_all_values_with_few_ticks(values):
     assert 2 <= len(axis.ticks) <= 16
     assert axis.log == (max(values) / min(values) > 20)
     assert axis.log or axis.low == 0
-    svg = line_chart([Series(tuple(enumerate(values)), 0)], linear_axis("Step", 0, 30), axis, "test")
+    svg = line_chart(
+        [Series(tuple(enumerate(values)), 0)], linear_axis("Step", 0, 30), axis, "test"
+    )
     assert all(-1 <= y <= HEIGHT for _, y in places(svg))
 
 
@@ -314,7 +430,14 @@ def test_linear_axis_has_round_even_ticks(low, span):
 
 
 def test_history_with_gaps_and_without_validation(video):
-    history = [{"epoch": k, "train_loss": float("nan") if k == 2 else 2.0 - k / 10, "note": "x"} for k in range(5)]
+    history = [
+        {
+            "epoch": k,
+            "train_loss": float("nan") if k == 2 else 2.0 - k / 10,
+            "note": "x",
+        }
+        for k in range(5)
+    ]
     html = render_report(Report(results(cell("trained", 3)), history=history))
     svg = re.search(r'<svg class="chart".*?</svg>', html, re.S).group(0)
     assert len(places(svg)) == 4
@@ -323,7 +446,12 @@ def test_history_with_gaps_and_without_validation(video):
 
 
 def test_metadata_is_readable_json_in_the_page():
-    metadata = {"model_hash": "abc", "factors": {"belt": [0.03, 0.1], "words": ["<b>", "&"]}}
-    text = Page(render_report(Report(results(cell("trained", 3), metadata=metadata)))).text
+    metadata = {
+        "model_hash": "abc",
+        "factors": {"belt": [0.03, 0.1], "words": ["<b>", "&"]},
+    }
+    text = Page(
+        render_report(Report(results(cell("trained", 3), metadata=metadata)))
+    ).text
     found, _ = json.JSONDecoder().raw_decode(text[text.index('{\n  "model_hash"') :])
     assert found == metadata

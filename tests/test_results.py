@@ -12,7 +12,16 @@ import numpy as np
 import pytest
 
 from embodied.benchmark.provenance import collect_provenance
-from embodied.benchmark.results import Cell, Condition, Provenance, Results, ResultsError, compare, rate, summarize
+from embodied.benchmark.results import (
+    Cell,
+    Condition,
+    Provenance,
+    Results,
+    ResultsError,
+    compare,
+    rate,
+    summarize,
+)
 from embodied.benchmark.results_file import read_results, resume_results, write_results
 from embodied.rollout.rollout import EpisodeResult
 
@@ -47,10 +56,16 @@ def episode(seed: int, success: bool = True, **changes) -> EpisodeResult:
     return replace(result, **changes)
 
 
-def cell(outcomes: str, policy: str = "trained", first_seed: int = 0, **condition) -> Cell:
+def cell(
+    outcomes: str, policy: str = "trained", first_seed: int = 0, **condition
+) -> Cell:
     """A cell with one episode per letter: `+` succeeded, `-` failed."""
-    episodes = tuple(episode(first_seed + i, letter == "+") for i, letter in enumerate(outcomes))
-    what = Condition(policy, "L1", first_seed=first_seed, num_episodes=len(outcomes), **condition)
+    episodes = tuple(
+        episode(first_seed + i, letter == "+") for i, letter in enumerate(outcomes)
+    )
+    what = Condition(
+        policy, "L1", first_seed=first_seed, num_episodes=len(outcomes), **condition
+    )
     return Cell(what, policy.title(), 10.0, episodes)
 
 
@@ -58,10 +73,18 @@ def test_summary_of_known_episodes():
     episodes = (
         episode(0),
         replace(episode(1), success_at_end=False, mean_plan_age_s=0.3),
-        episode(2, success=False, fault="diverged", progress_max=math.nan, mean_plan_age_s=None),
+        episode(
+            2,
+            success=False,
+            fault="diverged",
+            progress_max=math.nan,
+            mean_plan_age_s=None,
+        ),
         episode(3, success=False, fault="nan_action", mean_plan_age_s=None),
     )
-    summary = summarize(Cell(Condition("trained", "L1", num_episodes=4), "Trained", 13.0, episodes))
+    summary = summarize(
+        Cell(Condition("trained", "L1", num_episodes=4), "Trained", 13.0, episodes)
+    )
     assert (summary.success_once.successes, summary.success_at_end.successes) == (2, 1)
     assert summary.success_once.episodes == 4
     assert summary.progress_mean == pytest.approx((1 + 1 + 0 + 0.25) / 4)
@@ -88,21 +111,35 @@ def test_condition_is_measured_once():
     results = Results(PROVENANCE).with_cell(cell("+-"))
     assert results.find(Condition("trained", "L1", num_episodes=2)) == cell("+-")
     assert results.find(Condition("trained", "L1", num_episodes=3)) is None
-    assert results.find(Condition("trained", "L1", num_episodes=2, compute_ms=100.0)) is None
+    assert (
+        results.find(Condition("trained", "L1", num_episodes=2, compute_ms=100.0))
+        is None
+    )
     with pytest.raises(ResultsError, match="already"):
         results.with_cell(cell("++"))
 
 
 def test_comparison_uses_the_shared_seeds_only():
-    comparison = compare(cell("++--+", first_seed=0), cell("-+-", policy="random", first_seed=1))
+    comparison = compare(
+        cell("++--+", first_seed=0), cell("-+-", policy="random", first_seed=1)
+    )
     assert comparison.episodes == 3  # seeds 1, 2, 3: first + - -, second - + -
-    assert (comparison.both, comparison.only_first, comparison.only_second, comparison.neither) == (0, 1, 1, 1)
+    assert (
+        comparison.both,
+        comparison.only_first,
+        comparison.only_second,
+        comparison.neither,
+    ) == (0, 1, 1, 1)
     assert compare(cell("++"), cell("++", first_seed=10)) is None
     assert compare(cell("++"), cell("++", split="all")) is None
 
 
 def test_round_trip(tmp_path):
-    results = Results(PROVENANCE).with_cell(cell("+-+")).with_cell(cell("--", policy="random", planner_hz=8.0))
+    results = (
+        Results(PROVENANCE)
+        .with_cell(cell("+-+"))
+        .with_cell(cell("--", policy="random", planner_hz=8.0))
+    )
     write_results(tmp_path / "results.json", results)
     assert read_results(tmp_path / "results.json") == results
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
@@ -110,14 +147,26 @@ def test_round_trip(tmp_path):
 
 def test_file_is_plain_json_and_says_what_follows(tmp_path):
     path = tmp_path / "results.json"
-    numpy_row = episode(0, reward_sum=np.float64(math.inf), variation={"mass": np.arange(2.0), "n": np.int64(3)})
+    numpy_row = episode(
+        0,
+        reward_sum=np.float64(math.inf),
+        variation={"mass": np.arange(2.0), "n": np.int64(3)},
+    )
     numpy_row = replace(numpy_row, success_once=np.True_, progress_end=math.nan)
-    write_results(path, Results(PROVENANCE).with_cell(replace(cell("+"), episodes=(numpy_row,))))
+    write_results(
+        path, Results(PROVENANCE).with_cell(replace(cell("+"), episodes=(numpy_row,)))
+    )
     content = json.loads(path.read_text(), parse_constant=pytest.fail)
-    row, summary = content["cells"][0]["episodes"][0], content["cells"][0]["summary"]
+    row = content["cells"][0]["episodes"][0]
+    summary = content["cells"][0]["summary"]
     assert row["reward_sum"] is None
     assert row["variation"] == {"mass": [0.0, 1.0], "n": 3}
-    assert summary["success_once"] == {"successes": 1, "episodes": 1, **_limits(rate(cell("+"))), "rate": 1.0}
+    assert summary["success_once"] == {
+        "successes": 1,
+        "episodes": 1,
+        **_limits(rate(cell("+"))),
+        "rate": 1.0,
+    }
     read = read_results(path).cells[0].episodes[0]
     assert read.success_once is True
     assert math.isnan(read.reward_sum)
@@ -129,9 +178,18 @@ def _limits(of):
 
 
 def test_what_was_trained_anew_is_measured_anew() -> None:
-    results = Results(PROVENANCE, (cell("+-", weights="old"), cell("++-", weights="old"), cell("+", policy="random")))
+    results = Results(
+        PROVENANCE,
+        (
+            cell("+-", weights="old"),
+            cell("++-", weights="old"),
+            cell("+", policy="random"),
+        ),
+    )
     again = cell("+-", weights="new").condition
-    assert [c.condition.num_episodes for c in results.without_outdated(again).cells] == [3, 1]
+    assert [
+        c.condition.num_episodes for c in results.without_outdated(again).cells
+    ] == [3, 1]
     assert results.without_outdated(results.cells[0].condition) == results
 
 
@@ -140,8 +198,17 @@ def test_resume_finds_what_is_there(tmp_path):
     assert resume_results(path, PROVENANCE) == Results(PROVENANCE)
     results = Results(PROVENANCE).with_cell(cell("+-+"))
     write_results(path, results)
-    assert resume_results(path, replace(PROVENANCE, created="later", command="embodied eval --resume")) == results
-    changes = {"robot": "dual_arm", "versions": {"mujoco": "3.18.0"}, "metadata": {"model_hash": "other"}}
+    assert (
+        resume_results(
+            path, replace(PROVENANCE, created="later", command="embodied eval --resume")
+        )
+        == results
+    )
+    changes = {
+        "robot": "dual_arm",
+        "versions": {"mujoco": "3.18.0"},
+        "metadata": {"model_hash": "other"},
+    }
     for change in changes.items():
         name = "model_hash" if change[0] == "metadata" else change[0]
         with pytest.raises(ResultsError, match=f"cannot be resumed: its {name}"):
@@ -151,12 +218,21 @@ def test_resume_finds_what_is_there(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda c: c.update(schema_version=3), "schema version 3; this version reads 2"),
+        (
+            lambda c: c.update(schema_version=3),
+            "schema version 3; this version reads 2",
+        ),
         (lambda c: c.update(format="other"), "is no results file"),
         (lambda c: c.pop("provenance"), "'provenance' of the file is 'missing'"),
         (lambda c: c["cells"][0].pop("label"), r"'label' of cells\[0\]"),
-        (lambda c: c["cells"][0]["condition"].pop("level"), r"cells\[0\].condition must have the fields"),
-        (lambda c: c["cells"][0]["episodes"][1].update(success_once="yes"), r"episodes\[1\].success_once is 'yes'"),
+        (
+            lambda c: c["cells"][0]["condition"].pop("level"),
+            r"cells\[0\].condition must have the fields",
+        ),
+        (
+            lambda c: c["cells"][0]["episodes"][1].update(success_once="yes"),
+            r"episodes\[1\].success_once is 'yes'",
+        ),
         (lambda c: c["cells"][0]["episodes"].pop(), "must hold the seeds 0 to 2"),
         (lambda c: c["cells"].append(3), r"cells\[1\] is a int"),
     ],
@@ -174,7 +250,12 @@ def test_damage_is_named(tmp_path, damage, message):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [(b'{"format": ', "not JSON"), (b"\xff\xfe", "not JSON"), (b"[]", "holds a list"), (b'{"a": NaN}', "NaN")],
+    [
+        (b'{"format": ', "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[]", "holds a list"),
+        (b'{"a": NaN}', "NaN"),
+    ],
 )
 def test_what_is_no_results_file(tmp_path, text, message):
     path = tmp_path / "results.json"
@@ -232,12 +313,19 @@ def test_kill_loses_no_whole_cell(tmp_path, cells):
         for _ in range(cells):
             process.stdout.readline()
         process.send_signal(signal.SIGKILL)
-    assert len(read_results(path).cells) >= 1 + cells  # the first, and each one that was reported as written
+    # the first, and each one that was reported as written
+    assert len(read_results(path).cells) >= 1 + cells
 
 
 def test_provenance_of_this_process():
     metadata = {"task": "T", "env_id": "embodied/T-v0", "robot": "r"}
-    found = collect_provenance(metadata, {"control_hz": 20}, ["/home/someone/bin/embodied", "eval"])
-    assert (found.task, found.robot, found.command) == ("embodied/T-v0", "r", "embodied eval")
+    found = collect_provenance(
+        metadata, {"control_hz": 20}, ["/home/someone/bin/embodied", "eval"]
+    )
+    assert (found.task, found.robot, found.command) == (
+        "embodied/T-v0",
+        "r",
+        "embodied eval",
+    )
     assert found.versions["numpy"] == np.__version__
     assert found.host["cores"] >= 1

@@ -1,4 +1,6 @@
-"""Reinforcement learning: what is learned leaves Stable-Baselines3 as it was, and is a policy like any other."""
+"""Reinforcement learning: what is learned leaves Stable-Baselines3 as it was, and is a
+policy like any other.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ REACH = get_task(TOTE_TRANSFER).stage("reach")
 
 
 def trial_worlds(num: int = 2, **settings: Any) -> TrialWorlds:
-    return TrialWorlds(Worlds(config(**{"level": "L1", "control_mode": "ee_delta", **settings}), num))
+    return TrialWorlds(
+        Worlds(config(**{"level": "L1", "control_mode": "ee_delta", **settings}), num)
+    )
 
 
 @pytest.fixture
@@ -50,11 +54,17 @@ def vectors() -> Any:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_the_actor_acts_as_the_algorithm_does(vectors: StateVectors, algorithm: str) -> None:
-    made = learn_module._algorithm(LearnConfig(TOTE_TRANSFER, algorithm=algorithm, num_envs=2), vectors)
+def test_the_actor_acts_as_the_algorithm_does(
+    vectors: StateVectors, algorithm: str
+) -> None:
+    made = learn_module._algorithm(
+        LearnConfig(TOTE_TRANSFER, algorithm=algorithm, num_envs=2), vectors
+    )
     actor = learn_module._actor(made, vectors)
     rng = np.random.default_rng(0)
-    raw = vectors.mean + vectors.std * rng.uniform(-7, 7, (20, len(vectors.mean))).astype(np.float32)
+    raw = vectors.mean + vectors.std * rng.uniform(
+        -7, 7, (20, len(vectors.mean))
+    ).astype(np.float32)
     expected, _ = made.predict(vectors._scaled(raw), deterministic=True)
     with torch.inference_mode():
         found = actor(torch.from_numpy(raw)).numpy()
@@ -67,20 +77,41 @@ class Told(TrialWorlds):
 
     def step_wait(self) -> Any:
         infos = [
-            {"is_success": False, "progress": 0.1, "TimeLimit.truncated": False, "terminal_observation": self.shown(0)},
-            {"is_success": True, "progress": 0.5, "TimeLimit.truncated": False, "terminal_observation": self.shown(1)},
-            {"is_success": False, "progress": 0.2, "TimeLimit.truncated": True, "terminal_observation": self.shown(2)},
+            {
+                "is_success": False,
+                "progress": 0.1,
+                "TimeLimit.truncated": False,
+                "terminal_observation": self.shown(0),
+            },
+            {
+                "is_success": True,
+                "progress": 0.5,
+                "TimeLimit.truncated": False,
+                "terminal_observation": self.shown(1),
+            },
+            {
+                "is_success": False,
+                "progress": 0.2,
+                "TimeLimit.truncated": True,
+                "terminal_observation": self.shown(2),
+            },
             {"is_success": False, "progress": 0.3, "TimeLimit.truncated": False},
         ]
-        reward, over = np.array([0.1, 0.6, 0.25, 0.0], np.float32), np.array([True, True, True, False])
+        reward = np.array([0.1, 0.6, 0.25, 0.0], np.float32)
+        over = np.array([True, True, True, False])
         return self._next(np.zeros(0, np.int64)), reward, over, infos
 
     def shown(self, world: int) -> dict[str, np.ndarray]:
-        return {name: values[world] for name, values in self._next(np.zeros(0, np.int64)).items()}
+        return {
+            name: values[world]
+            for name, values in self._next(np.zeros(0, np.int64)).items()
+        }
 
 
 def test_rewards_lead_to_success() -> None:
-    """0 is to be done; losing costs as much as earning nothing for ever, being late does not."""
+    """0 is to be done; losing costs as much as earning nothing for ever, being late
+    does not.
+    """
     told = Told(Worlds(config(level="L1", control_mode="ee_delta"), 4))
     made = StateVectors(told, goal=0.5, discount=0.9)
     made.reset()
@@ -94,19 +125,29 @@ def test_episodes_end_a_second_after_success() -> None:
     trial = trial_worlds(goal_progress=0.001, horizon_s=3.0)
     trial.reset()
     ends: list[Any] = [trial.step(np.zeros((2, 7), np.float32)) for _ in range(31)]
-    assert [bool(over.any()) for _, _, over, _ in ends].index(True) == 29  # success holds for 0.5 s, and lasts for 1 s
+    # success holds for 0.5 s, and lasts for 1 s
+    assert [bool(over.any()) for _, _, over, _ in ends].index(True) == 29
     (info, _) = ends[29][3]
     assert info["is_success"]
     assert not info["TimeLimit.truncated"]
-    assert info["terminal_observation"]["agent_pos"].shape == ends[0][0]["agent_pos"][0].shape
+    assert (
+        info["terminal_observation"]["agent_pos"].shape
+        == ends[0][0]["agent_pos"][0].shape
+    )
 
 
 def test_half_of_what_is_seen_again_was_demonstrated() -> None:
-    stage: dict[str, Any] = {"goal_progress": REACH.goal_progress, "horizon_s": REACH.horizon_s}
+    stage: dict[str, Any] = {
+        "goal_progress": REACH.goal_progress,
+        "horizon_s": REACH.horizon_s,
+    }
     trial = trial_worlds(**stage)
-    made, teacher = StateVectors(trial, REACH.goal_progress), teacher_of(trial.worlds)
+    made = StateVectors(trial, REACH.goal_progress)
+    teacher = teacher_of(trial.worlds)
     made.measure_scale(0, teacher)
-    algorithm = learn_module._algorithm(LearnConfig(TOTE_TRANSFER, num_envs=2, demonstrations=3), made)
+    algorithm = learn_module._algorithm(
+        LearnConfig(TOTE_TRANSFER, num_envs=2, demonstrations=3), made
+    )
     memory = algorithm.replay_buffer
     memory.prior = demonstrate(made, teacher, memory, 3)
     seen = memory.prior.rewards[: memory.prior.pos]
@@ -114,7 +155,14 @@ def test_half_of_what_is_seen_again_was_demonstrated() -> None:
     assert memory.prior.dones[: memory.prior.pos].sum() >= 3
     for _ in range(5):  # of its own: rewards that cannot be taken for others
         zeros = np.zeros((2, len(made.mean)), np.float32)
-        memory.add(zeros, zeros, np.zeros((2, 7), np.float32), np.full(2, 9.0), np.zeros(2, bool), [{}, {}])
+        memory.add(
+            zeros,
+            zeros,
+            np.zeros((2, 7), np.float32),
+            np.full(2, 9.0),
+            np.zeros(2, bool),
+            [{}, {}],
+        )
     batch = memory.sample(64)
     assert (batch.rewards > 1).sum() == 32
     assert batch.observations.shape == (64, len(made.mean))
@@ -123,18 +171,24 @@ def test_half_of_what_is_seen_again_was_demonstrated() -> None:
 
 
 def shortly(**settings: Any) -> LearnConfig:
-    return LearnConfig(TOTE_TRANSFER, **{"stage": "reach", "num_envs": 2, "max_steps": 540, **settings})
+    return LearnConfig(
+        TOTE_TRANSFER, **{"stage": "reach", "num_envs": 2, "max_steps": 540, **settings}
+    )
 
 
 @pytest.mark.slow
 def test_the_same_seed_learns_the_same(tmp_path: Path) -> None:
     def learned(seed: int, name: str) -> dict[str, torch.Tensor]:
-        learn_module.learn(shortly(demonstrations=1, seed=seed), tmp_path / name, lambda row: None)
+        learn_module.learn(
+            shortly(demonstrations=1, seed=seed), tmp_path / name, lambda row: None
+        )
         assert json.loads((tmp_path / name / HISTORY).read_text())[-1]["share"] == 1
         assert read_json(tmp_path / name)["metadata"]["learning"]["demonstrations"] == 1
         return load_file(tmp_path / name / WEIGHTS)
 
-    first, second, other = learned(0, "first"), learned(0, "second"), learned(1, "other")
+    first = learned(0, "first")
+    second = learned(0, "second")
+    other = learned(1, "other")
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(first["layers.0.weight"], other["layers.0.weight"])
 
@@ -150,12 +204,19 @@ def one_thread() -> Iterator[None]:
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_learner_goes_on_from_its_tensors(algorithm: str) -> None:
-    """Two that have the same tensors learn the same from then on; one that began anew would not."""
+    """Two that have the same tensors learn the same from then on; one that began anew
+    would not.
+    """
 
     def made(seed: int) -> Any:
-        vectors = StateVectors(trial_worlds(goal_progress=REACH.goal_progress, horizon_s=1.0))
-        learner = learn_module._algorithm(LearnConfig(TOTE_TRANSFER, algorithm=algorithm, num_envs=2), vectors)
-        learner.learning_starts, learner.gradient_steps = 40, 1
+        vectors = StateVectors(
+            trial_worlds(goal_progress=REACH.goal_progress, horizon_s=1.0)
+        )
+        learner = learn_module._algorithm(
+            LearnConfig(TOTE_TRANSFER, algorithm=algorithm, num_envs=2), vectors
+        )
+        learner.learning_starts = 40
+        learner.gradient_steps = 1
         learner.set_logger(Logger(folder=None, output_formats=[]))
         vectors.measure_scale(seed)
         return learner
@@ -167,21 +228,39 @@ def test_a_learner_goes_on_from_its_tensors(algorithm: str) -> None:
         learner.learn(total_timesteps=140, reset_num_timesteps=False)
         return learner_tensors(learner)
 
-    first, second = made(0), made(0)
+    first = made(0)
+    second = made(0)
     first.learn(total_timesteps=140)
     stored = {name: value.clone() for name, value in learner_tensors(first).items()}
     restore_learner(second, stored)
     assert second.num_timesteps == first.num_timesteps >= 140
-    after, again, anew = goes_on(first), goes_on(second), goes_on(made(0))
+    after = goes_on(first)
+    again = goes_on(second)
+    anew = goes_on(made(0))
     assert after.keys() == again.keys()
     assert all(torch.equal(after[name], again[name]) for name in after)
-    assert any(not torch.equal(after[name], anew[name]) for name in after if name.startswith("policy:"))
+    assert any(
+        not torch.equal(after[name], anew[name])
+        for name in after
+        if name.startswith("policy:")
+    )
 
 
 def test_interrupted_training_keeps_the_policy_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["train", TOTE_TRANSFER, "--algo", "sac", "--stage", "reach", "--num-envs", "2", "--demos", "1"]
+    words = [
+        "train",
+        TOTE_TRANSFER,
+        "--algo",
+        "sac",
+        "--stage",
+        "reach",
+        "--num-envs",
+        "2",
+        "--demos",
+        "1",
+    ]
     words += ["--steps", "600", "-o", str(tmp_path / "run")]
     monkeypatch.setattr(learn_module, "TELL_EVERY_S", 0.0)
     plain = learn_module._Watch._on_step
@@ -215,18 +294,31 @@ def test_interrupted_training_keeps_the_policy_and_goes_on(
 def test_an_actor_does_not_depend_on_how_many_worlds_there_are(num: int) -> None:
     torch.manual_seed(0)
     worlds = started(num, control_mode="ee_delta")
-    policy = ActorPolicy(Actor(ActorConfig(worlds.agent_layout.size + worlds.state_layout.size, (8,), 7)), PolicySpec())
+    policy = ActorPolicy(
+        Actor(
+            ActorConfig(worlds.agent_layout.size + worlds.state_layout.size, (8,), 7)
+        ),
+        PolicySpec(),
+    )
     action = policy.act(worlds.observe())
     assert action.shape == (num, 7)
     torch.manual_seed(0)
     alone = started(1, control_mode="ee_delta")
-    again = ActorPolicy(Actor(ActorConfig(alone.agent_layout.size + alone.state_layout.size, (8,), 7)), PolicySpec())
+    again = ActorPolicy(
+        Actor(ActorConfig(alone.agent_layout.size + alone.state_layout.size, (8,), 7)),
+        PolicySpec(),
+    )
     assert again.act(alone.observe())[0].tobytes() == action[0].tobytes()
 
 
 def test_a_stage_is_success_earlier_in_the_task() -> None:
     stage = get_task(TOTE_TRANSFER).stage("reach")
-    worlds = Worlds(EnvConfig(TOTE_TRANSFER, goal_progress=0.001, horizon_s=2.0, num_threads=1, level="L1"), 1)
+    worlds = Worlds(
+        EnvConfig(
+            TOTE_TRANSFER, goal_progress=0.001, horizon_s=2.0, num_threads=1, level="L1"
+        ),
+        1,
+    )
     worlds.reset(np.array([0]), [0])
     assert worlds.max_steps == 40
     results = [worlds.step(np.zeros((1, 8))) for _ in range(12)]
@@ -237,13 +329,32 @@ def test_a_stage_is_success_earlier_in_the_task() -> None:
             EnvConfig(TOTE_TRANSFER, **wrong)
 
 
-def test_train_by_trial_and_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run, words = tmp_path / "reach", ["train", TOTE_TRANSFER, "--algo", "ppo", "--stage", "reach", "--num-envs", "2"]
+def test_train_by_trial_and_evaluate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "reach"
+    words = [
+        "train",
+        TOTE_TRANSFER,
+        "--algo",
+        "ppo",
+        "--stage",
+        "reach",
+        "--num-envs",
+        "2",
+    ]
     assert main.main([*words, "-o", str(run), "--steps", "300", "--json"]) == 0
     assert planner_hz(str(run)) is None
     spec = policy_spec(str(run), TOTE_TRANSFER)
-    assert (spec.control_mode, spec.control_hz, spec.privileged) == ("ee_delta", 20, True)
-    worlds = Worlds(EnvConfig(TOTE_TRANSFER, control_mode="ee_delta", horizon_s=1.0, num_threads=1), 2)
+    assert (spec.control_mode, spec.control_hz, spec.privileged) == (
+        "ee_delta",
+        20,
+        True,
+    )
+    worlds = Worlds(
+        EnvConfig(TOTE_TRANSFER, control_mode="ee_delta", horizon_s=1.0, num_threads=1),
+        2,
+    )
     results = rollout(worlds, make_policy(str(run), worlds), [1, 2])
     assert [result.duration_s for result in results] == [1.0, 1.0]
     output = tmp_path / "eval"
@@ -263,7 +374,9 @@ def test_train_by_trial_and_evaluate(tmp_path: Path, capsys: pytest.CaptureFixtu
     capsys.readouterr()
     assert main.main(command) == 0
     told = capsys.readouterr()
-    assert told.err.startswith(f"measured at stage reach and level L1, as {run} learned it")
+    assert told.err.startswith(
+        f"measured at stage reach and level L1, as {run} learned it"
+    )
     assert "reach   L1 reach  none" in told.out
     assert "The reach policy succeeds in" in (output / "report.html").read_text()
     assert "L1, stage reach" in (output / "report.html").read_text()
@@ -275,7 +388,10 @@ def test_train_by_trial_and_evaluate(tmp_path: Path, capsys: pytest.CaptureFixtu
     shutil.copytree(run, other)
     stored = json.loads((other / "policy.json").read_text())
     (other / "policy.json").write_text(json.dumps({**stored, "stage": ""}))
-    with pytest.raises(EmbodiedError, match=r"different stages .*reach: reach, .*other: the whole task.*--stage"):
+    with pytest.raises(
+        EmbodiedError,
+        match=r"different stages .*reach: reach, .*other: the whole task.*--stage",
+    ):
         terms_of([str(run), str(other)], None, None)
     assert terms_of([str(run), str(other)], "lift", None).levels == ("L1",)
     (run / "policy.safetensors").write_bytes(b"nothing")
@@ -291,11 +407,16 @@ def test_train_by_trial_and_evaluate(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["ToteTransfer", "--algo", "sac", "--stage", "rech"], "Did you mean 'reach'"),
         (["ToteTransfer", "--algo", "sac", "--robot", "leg"], "robot 'leg'"),
         (["ToteTransfer", "another", "--algo", "sac"], "give one task's name"),
-        (["ToteTransfer", "--algo", "ppo", "--demos", "8"], "sac and td3 learn from demonstrations"),
+        (
+            ["ToteTransfer", "--algo", "ppo", "--demos", "8"],
+            "sac and td3 learn from demonstrations",
+        ),
         (["ToteTransfer", "--algo", "sac", "--num-envs", "0"], "must be above 0"),
     ],
 )
-def test_wrong_names(words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_names(
+    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main.main(["train", *words, "-o", str(tmp_path / "run")]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

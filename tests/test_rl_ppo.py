@@ -1,4 +1,6 @@
-"""PPO on tensors: it learns, it goes on where it stopped, and what it learned is an actor like any other."""
+"""PPO on tensors: it learns, it goes on where it stopped, and what it learned is an
+actor like any other.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +23,22 @@ from embodied.policies.rl.config import LearnConfig
 from embodied.policies.rl.ppo import PpoConfig, PpoTrainer
 from tests.ground import TOTE_TRANSFER
 
-N, HORIZON, NEAR = 64, 20, 0.1
+N = 64
+HORIZON = 20
+NEAR = 0.1
 SMALL = PpoConfig(hidden=(32,), leg=64, steps=16, samples=1)
 
 
 class Points:
-    """N points in a plane that are to be driven to the origin, as torch tensors; it tells them where they are."""
+    """N points in a plane that are to be driven to the origin, as torch tensors; it
+    tells them where they are.
+    """
 
     single_action_space = SimpleNamespace(shape=(2,))
 
     def __init__(self) -> None:
-        self.pos, self.age = torch.zeros(N, 2), torch.zeros(N, dtype=torch.int64)
+        self.pos = torch.zeros(N, 2)
+        self.age = torch.zeros(N, dtype=torch.int64)
         self._rng = torch.Generator()
 
     def reset(self, seed: int) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -39,14 +46,23 @@ class Points:
         self._begin(torch.ones(N, dtype=torch.bool))
         return self._shown(), {}
 
-    def step(self, action: torch.Tensor) -> tuple[Any, torch.Tensor, torch.Tensor, torch.Tensor, dict[str, Any]]:
+    def step(
+        self, action: torch.Tensor
+    ) -> tuple[Any, torch.Tensor, torch.Tensor, torch.Tensor, dict[str, Any]]:
         self.pos += 0.2 * action.clamp(-1, 1)
         self.age += 1
         reward = (1 - self.pos.norm(dim=1) / 3).clamp(0, 1)
-        success, lost = self.pos.norm(dim=1) < NEAR, self.pos.norm(dim=1) > 2.5
+        success = self.pos.norm(dim=1) < NEAR
+        lost = self.pos.norm(dim=1) > 2.5
         truncated = (self.age >= HORIZON) & ~success & ~lost
         self._begin(success | lost | truncated)
-        return self._shown(), reward, success | lost, truncated, {"is_success": success, "progress": reward}
+        return (
+            self._shown(),
+            reward,
+            success | lost,
+            truncated,
+            {"is_success": success, "progress": reward},
+        )
 
     def close(self) -> None:
         """There is nothing to free."""
@@ -60,7 +76,9 @@ class Points:
         return {"agent_pos": self.pos, "environment_state": torch.zeros(N, 1)}
 
 
-def trained(updates: int, trainer: PpoTrainer | None = None) -> tuple[PpoTrainer, list[dict[str, float]]]:
+def trained(
+    updates: int, trainer: PpoTrainer | None = None
+) -> tuple[PpoTrainer, list[dict[str, float]]]:
     trainer = trainer or PpoTrainer(Points(), SMALL)
     return trainer, [trainer.update() for _ in range(updates)]
 
@@ -81,13 +99,15 @@ def test_figures_are_of_worlds_without_noise_that_teach_nothing() -> None:
     trainer.env.step = lambda action: (acted.append(action), step(action))[1]
     before = trainer._state
     trainer.update()
-    fresh = PpoTrainer(Points(), SMALL)  # the same network, which has learned nothing yet
+    # the same network, which has learned nothing yet
+    fresh = PpoTrainer(Points(), SMALL)
     with torch.no_grad():
         expected = fresh.ppo.actor(before)
     torch.testing.assert_close(acted[0][: trainer.quiet], expected[: trainer.quiet])
     assert (acted[0] - expected)[trainer.quiet :].abs().min() > 0
     assert trainer.ppo.storage.observations.batch_size[1] == N - trainer.quiet
-    won, lost = torch.ones(8), torch.zeros(8)
+    won = torch.ones(8)
+    lost = torch.zeros(8)
     some = torch.arange(8) < 4
     trainer.success.zero_()
     trainer._count(won, won, some)
@@ -99,7 +119,9 @@ def test_figures_are_of_worlds_without_noise_that_teach_nothing() -> None:
 
 
 def test_few_worlds_act_longer_between_two_updates() -> None:
-    trainer = PpoTrainer(Points(), PpoConfig(hidden=(4,), steps=24, samples=4096, leg=1200))
+    trainer = PpoTrainer(
+        Points(), PpoConfig(hidden=(4,), steps=24, samples=4096, leg=1200)
+    )
     assert trainer.steps_each == 64  # of 64 worlds
     assert trainer.config.steps_of(4096) == 24
     trainer.update()
@@ -118,13 +140,20 @@ def test_going_on_is_the_same_as_not_stopping() -> None:
     again.restore(stored)
     trained(4, again)
     for name, value in whole.checkpoint().items():
-        assert value.numpy().tobytes() == again.checkpoint()[name].numpy().tobytes(), name
-    assert not torch.equal(whole.checkpoint()["actor.mlp.0.weight"], stored["actor.mlp.0.weight"])
+        assert value.numpy().tobytes() == again.checkpoint()[name].numpy().tobytes(), (
+            name
+        )
+    assert not torch.equal(
+        whole.checkpoint()["actor.mlp.0.weight"], stored["actor.mlp.0.weight"]
+    )
 
 
 def test_the_actor_acts_as_the_algorithm_does() -> None:
     trainer, _ = trained(2)
-    raw = torch.from_numpy(np.random.default_rng(0).normal(0, 3, (40, 3)).astype(np.float32))  # some are clipped
+    # some are clipped
+    raw = torch.from_numpy(
+        np.random.default_rng(0).normal(0, 3, (40, 3)).astype(np.float32)
+    )
     with torch.no_grad():
         expected = trainer.ppo.actor({"state": raw}).clamp(-1, 1)
         np.testing.assert_allclose(trainer.actor()(raw), expected, atol=1e-6)
@@ -133,25 +162,50 @@ def test_the_actor_acts_as_the_algorithm_does() -> None:
 
 def test_losing_costs_more_than_going_on_without_success() -> None:
     trainer = PpoTrainer(Points(), PpoConfig(goal=0.5, hidden=(4,), discount=0.9))
-    reward, lost = torch.tensor([0.0, 0.25, 0.5, 0.9, 0.0]), torch.tensor([False, False, False, False, True])
-    np.testing.assert_allclose(trainer._earned(reward, lost), [-0.1, -0.06, 0, 0, -1], atol=1e-7)
+    reward = torch.tensor([0.0, 0.25, 0.5, 0.9, 0.0])
+    lost = torch.tensor([False, False, False, False, True])
+    np.testing.assert_allclose(
+        trainer._earned(reward, lost), [-0.1, -0.06, 0, 0, -1], atol=1e-7
+    )
 
 
-WORDS = ["train", TOTE_TRANSFER, "--algo", "ppo", "--engine", "warp", "--stage", "reach"]
+WORDS = [
+    "train",
+    TOTE_TRANSFER,
+    "--algo",
+    "ppo",
+    "--engine",
+    "warp",
+    "--stage",
+    "reach",
+]
 
 
 @pytest.mark.slow
 def test_train_on_the_device_and_evaluate_on_the_cpu(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(PpoConfig, "steps_of", lambda config, worlds: 24)  # as of many worlds: it would take a minute
-    run, words = tmp_path / "run", [*WORDS, "--device", "cpu", "--num-envs", "4", "--steps", "192"]
+    # as of many worlds: it would take a minute
+    monkeypatch.setattr(PpoConfig, "steps_of", lambda config, worlds: 24)
+    run = tmp_path / "run"
+    words = [*WORDS, "--device", "cpu", "--num-envs", "4", "--steps", "192"]
     assert main.main([*words, "-o", str(run)]) == 0
     rows = json.loads((run / "history.json").read_text())
     assert (rows[-1]["share"], rows[-1]["steps"]) == (1.0, 192.0)
     assert {"seconds", "success", "progress", "reward", "value_loss"} < set(rows[-1])
     assert not (run / "checkpoint.safetensors").exists()
-    command = ["eval", TOTE_TRANSFER, "--policy", str(run), "--stage", "reach", "--episodes", "2", "--workers", "1"]
+    command = [
+        "eval",
+        TOTE_TRANSFER,
+        "--policy",
+        str(run),
+        "--stage",
+        "reach",
+        "--episodes",
+        "2",
+        "--workers",
+        "1",
+    ]
     assert main.main([*command, "-o", str(tmp_path / "eval")]) == 0
     weights = (run / "policy.safetensors").read_bytes()
     assert main.main([*words, "-o", str(run), "--resume"]) == 0  # it is finished
@@ -161,10 +215,22 @@ def test_train_on_the_device_and_evaluate_on_the_cpu(
     assert "was trained with stage 'reach', not 'lift'" in capsys.readouterr().err
 
 
-def test_a_run_that_was_cut_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C after a checkpoint, then --resume: the same weights as those of a run that nothing stopped."""
-    monkeypatch.setattr(learn_on_device, "_trainer", lambda config: PpoTrainer(Points(), SMALL))
-    config = LearnConfig(TOTE_TRANSFER, algorithm="ppo", engine="warp", num_envs=N, max_steps=8 * SMALL.steps * N)
+def test_a_run_that_was_cut_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C after a checkpoint, then --resume: the same weights as those of a run that
+    nothing stopped.
+    """
+    monkeypatch.setattr(
+        learn_on_device, "_trainer", lambda config: PpoTrainer(Points(), SMALL)
+    )
+    config = LearnConfig(
+        TOTE_TRANSFER,
+        algorithm="ppo",
+        engine="warp",
+        num_envs=N,
+        max_steps=8 * SMALL.steps * N,
+    )
     rows: list[dict[str, float]] = []
     learn_on_device.learn_on_device(config, tmp_path / "whole", rows.append)
 
@@ -177,17 +243,27 @@ def test_a_run_that_was_cut_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         learn_on_device.learn_on_device(config, tmp_path / "cut", interrupt)
     assert (tmp_path / "cut" / "checkpoint.safetensors").exists()
     learn_on_device.learn_on_device(config, tmp_path / "cut", rows.append, resume=True)
-    whole, cut = ((tmp_path / name / "policy.safetensors").read_bytes() for name in ("whole", "cut"))
+    whole, cut = (
+        (tmp_path / name / "policy.safetensors").read_bytes()
+        for name in ("whole", "cut")
+    )
     assert whole == cut
-    steps = [row["steps"] for row in json.loads((tmp_path / "cut" / "history.json").read_text())]
+    steps = [
+        row["steps"]
+        for row in json.loads((tmp_path / "cut" / "history.json").read_text())
+    ]
     assert steps == sorted(set(steps))
     assert steps[-1] == 8 * SMALL.steps * N
     (tmp_path / "cut" / "checkpoint.safetensors").write_bytes(b"nothing")
     with pytest.raises(EmbodiedError, match="does not fit"):
-        learn_on_device.learn_on_device(config, tmp_path / "cut", rows.append, resume=True)
+        learn_on_device.learn_on_device(
+            config, tmp_path / "cut", rows.append, resume=True
+        )
 
 
-def test_what_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def said(words: list[str]) -> str:
         assert main.main([*words, "-o", str(tmp_path / "run")]) == 2
         return capsys.readouterr().err
@@ -199,5 +275,7 @@ def test_what_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
         assert "no CUDA device" in said([*WORDS, "--num-envs", "2"])
     monkeypatch.setitem(sys.modules, "rsl_rl.algorithms", None)
     monkeypatch.delitem(sys.modules, "embodied.policies.rl.ppo")
-    assert "pip install 'embodied-ground[rl]'" in said([*WORDS, "--num-envs", "2", "--device", "cpu"])
+    assert "pip install 'embodied-ground[rl]'" in said(
+        [*WORDS, "--num-envs", "2", "--device", "cpu"]
+    )
     assert not list(tmp_path.glob("run/*"))

@@ -1,4 +1,6 @@
-"""Residual reinforcement learning: another policy's action, and a learned part that is added to it."""
+"""Residual reinforcement learning: another policy's action, and a learned part that is
+added to it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,12 @@ from embodied.policies.catalog import make_policy, planner_hz, policy_spec
 from embodied.policies.rl.actor import Actor, ActorConfig, ActorPolicy
 from embodied.policies.rl.config import ALGORITHMS, FROM_MEMORY, LearnConfig
 from embodied.policies.rl.learn import _learner, corrected_worlds
-from embodied.policies.rl.residual import Residual, ResidualPolicy, corrected, corrections_hz
+from embodied.policies.rl.residual import (
+    Residual,
+    ResidualPolicy,
+    corrected,
+    corrections_hz,
+)
 from embodied.policies.rl.trial_worlds import Base, TrialWorlds
 from embodied.policies.rl.vectors import StateVectors
 from embodied.rollout.rollout import rollout
@@ -32,7 +39,8 @@ class Biased:
     """The expert with a fault: it always pushes to the side."""
 
     def __init__(self, worlds: Worlds, push: float) -> None:
-        self._policy, self._push = make_policy("expert", worlds), push
+        self._policy = make_policy("expert", worlds)
+        self._push = push
         self.spec = self._policy.spec
 
     def reset(self, ids: Any, observation: Observation, seeds: Any) -> None:
@@ -67,45 +75,66 @@ def constant(worlds: Worlds, action: np.ndarray) -> ActorPolicy:
     return ActorPolicy(actor, PolicySpec())
 
 
-def with_correction(worlds: Worlds, base: Any, action: np.ndarray, scale: float = 0.5) -> ResidualPolicy:
-    return ResidualPolicy(base, constant(worlds, action), Residual("expert", scale, 20, 8.0))
+def with_correction(
+    worlds: Worlds, base: Any, action: np.ndarray, scale: float = 0.5
+) -> ResidualPolicy:
+    return ResidualPolicy(
+        base, constant(worlds, action), Residual("expert", scale, 20, 8.0)
+    )
 
 
 def test_no_correction_is_the_base_to_the_last_bit() -> None:
     worlds = reaching(3)
     alone = rollout(worlds, make_policy("expert", worlds), range(5))
-    policy = with_correction(worlds, make_policy("expert", worlds), np.zeros(7, np.float32))
+    policy = with_correction(
+        worlds, make_policy("expert", worlds), np.zeros(7, np.float32)
+    )
     assert policy.spec.privileged
     assert rollout(worlds, policy, range(5)) == alone
 
 
 def test_a_correction_mends_a_fault() -> None:
-    worlds, back = reaching(4), np.zeros(7, np.float32)
+    worlds = reaching(4)
+    back = np.zeros(7, np.float32)
     faulty = rollout(worlds, Biased(worlds, 0.5), range(4))
     back[0] = 1
-    mended = rollout(worlds, with_correction(worlds, Biased(worlds, 0.5), back), range(4))
+    mended = rollout(
+        worlds, with_correction(worlds, Biased(worlds, 0.5), back), range(4)
+    )
     assert not any(result.success_at_end for result in faulty)
     assert all(result.success_at_end for result in mended)
 
 
 def test_corrections_are_held_and_kept_in_bounds() -> None:
     assert (corrections_hz(200), corrections_hz(20), corrections_hz(50)) == (20, 20, 50)
-    wanted, correction = np.array([[0.9, -0.0, 0.3]], np.float32), np.array([[1.0, 0.0, -1.0]], np.float32)
-    np.testing.assert_allclose(corrected(wanted, correction, 0.2), [[1.0, 0.0, 0.1]], atol=1e-7)
+    wanted = np.array([[0.9, -0.0, 0.3]], np.float32)
+    correction = np.array([[1.0, 0.0, -1.0]], np.float32)
+    np.testing.assert_allclose(
+        corrected(wanted, correction, 0.2), [[1.0, 0.0, 0.1]], atol=1e-7
+    )
     assert np.signbit(corrected(wanted, correction, 0.2)[0, 1])
 
 
 @pytest.mark.parametrize("num", [1, 3])
 def test_trial_worlds_play_what_the_policy_plays(num: int) -> None:
     """What is learned in is what is evaluated: same episode, same sum of rewards."""
-    worlds, push = reaching(num), np.array([0.3, 0, 0, 0, 0, 0, 0], np.float32)
-    trial = TrialWorlds(worlds, Base(make_policy("expert", worlds), Residual("expert", 0.5, 20, 8.0)), seed=3)
+    worlds = reaching(num)
+    push = np.array([0.3, 0, 0, 0, 0, 0, 0], np.float32)
+    trial = TrialWorlds(
+        worlds,
+        Base(make_policy("expert", worlds), Residual("expert", 0.5, 20, 8.0)),
+        seed=3,
+    )
     seeds = np.random.default_rng(3).integers(2**62, size=num).tolist()
     trial.reset()
     ends: dict[int, dict[str, Any]] = {}
     for _ in range(60):
         _, _, over, infos = trial.step(np.tile(push, (num, 1)))
-        ends |= {world: infos[world] for world in np.flatnonzero(over).tolist() if world not in ends}
+        ends |= {
+            world: infos[world]
+            for world in np.flatnonzero(over).tolist()
+            if world not in ends
+        }
     policy = with_correction(worlds, make_policy("expert", worlds), push)
     for world, result in enumerate(rollout(worlds, policy, seeds)):
         assert ends[world]["is_success"] == result.success_at_end
@@ -114,7 +143,9 @@ def test_trial_worlds_play_what_the_policy_plays(num: int) -> None:
 
 def test_the_learner_sees_what_the_base_wants() -> None:
     worlds = reaching(2)
-    trial = TrialWorlds(worlds, Base(make_policy("expert", worlds), Residual("expert", 0.5, 20, 8.0)))
+    trial = TrialWorlds(
+        worlds, Base(make_policy("expert", worlds), Residual("expert", 0.5, 20, 8.0))
+    )
     shown = trial.reset()
     assert set(shown) == {"agent_pos", "environment_state", "base_action"}
     assert np.abs(shown["base_action"]).max() > 0.1
@@ -123,8 +154,16 @@ def test_the_learner_sees_what_the_base_wants() -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_correction_begins_as_none(algorithm: str) -> None:
-    settings = {"algorithm": algorithm, "num_envs": 2, "stage": "reach", "base": "expert", "level": "L1"}
-    found = LearnConfig(TOTE_TRANSFER, **settings, demonstrations=1 if algorithm in FROM_MEMORY else 0)
+    settings = {
+        "algorithm": algorithm,
+        "num_envs": 2,
+        "stage": "reach",
+        "base": "expert",
+        "level": "L1",
+    }
+    found = LearnConfig(
+        TOTE_TRANSFER, **settings, demonstrations=1 if algorithm in FROM_MEMORY else 0
+    )
     trial = corrected_worlds(found)
     vectors = StateVectors(trial, trial.worlds.config.goal_progress)
     learner = _learner(found, vectors, trial.worlds)
@@ -139,7 +178,9 @@ def test_a_correction_begins_as_none(algorithm: str) -> None:
 def test_a_base_is_corrected_with_plans_as_late_as_told() -> None:
     ages = []
     for delay_ms in (0.0, 200.0):
-        found = LearnConfig(TOTE_TRANSFER, num_envs=1, base="expert", level="L1", delay_ms=delay_ms)
+        found = LearnConfig(
+            TOTE_TRANSFER, num_envs=1, base="expert", level="L1", delay_ms=delay_ms
+        )
         trial = corrected_worlds(found)
         trial.reset()
         for _ in range(20):
@@ -149,10 +190,26 @@ def test_a_base_is_corrected_with_plans_as_late_as_told() -> None:
 
 
 def test_train_a_correction_and_evaluate_it(tmp_path: Path) -> None:
-    run, twice = tmp_path / "run", tmp_path / "twice"
-    words = ["train", TOTE_TRANSFER, "--algo", "sac", "--stage", "reach", "--num-envs", "2", "--steps", "40", "--json"]
+    run = tmp_path / "run"
+    twice = tmp_path / "twice"
+    words = [
+        "train",
+        TOTE_TRANSFER,
+        "--algo",
+        "sac",
+        "--stage",
+        "reach",
+        "--num-envs",
+        "2",
+        "--steps",
+        "40",
+        "--json",
+    ]
     words += ["--demos", "1"]
-    assert main.main([*words, "--base", "expert", "--residual", "0.1", "-o", str(run)]) == 0
+    assert (
+        main.main([*words, "--base", "expert", "--residual", "0.1", "-o", str(run)])
+        == 0
+    )
     assert planner_hz(str(run)) == planner_hz("expert")
     assert main.main([*words, "--base", str(run), "-o", str(twice)]) == 0
     for file in run.iterdir():  # what is corrected has been copied
@@ -163,7 +220,18 @@ def test_train_a_correction_and_evaluate_it(tmp_path: Path) -> None:
     spec = policy_spec(str(twice), TOTE_TRANSFER)
     assert (spec.control_hz, spec.privileged) == (200, True)
     output = tmp_path / "eval"
-    command = ["eval", TOTE_TRANSFER, "--policy", str(twice), "--stage", "reach", "--episodes", "2", "--workers", "1"]
+    command = [
+        "eval",
+        TOTE_TRANSFER,
+        "--policy",
+        str(twice),
+        "--stage",
+        "reach",
+        "--episodes",
+        "2",
+        "--workers",
+        "1",
+    ]
     assert main.main([*command, "--delay-ms", "100", "-o", str(output)]) == 0
     (cell,) = json.loads((output / "results.json").read_text())["cells"]
     assert cell["episodes"][0]["mean_plan_age_s"] > 0.1
@@ -173,11 +241,17 @@ def test_train_a_correction_and_evaluate_it(tmp_path: Path) -> None:
     ("words", "said"),
     [
         (["--algo", "sac", "--base", "exprt"], "Did you mean 'expert'"),
-        (["--algo", "sac", "--base", "expert", "--residual", "0"], "above 0 and at most 1"),
+        (
+            ["--algo", "sac", "--base", "expert", "--residual", "0"],
+            "above 0 and at most 1",
+        ),
         (["--algo", "ppo", "--base", "expert", "--demos", "3"], "ppo does not"),
         (["--algo", "sac", "--delay-ms", "100"], "of the plans of a base"),
         (["--algo", "sac", "--base", "expert", "--delay-ms", "-1"], "at least 0"),
-        (["--algo", "ppo", "--engine", "warp", "--base", "expert"], "leave out the engine"),
+        (
+            ["--algo", "ppo", "--engine", "warp", "--base", "expert"],
+            "leave out the engine",
+        ),
     ],
 )
 def test_what_does_not_go_together(

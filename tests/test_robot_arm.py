@@ -49,13 +49,24 @@ def _at_home(model: mujoco.MjModel) -> mujoco.MjData:
 
 
 def _published_tcp(joints: np.ndarray) -> np.ndarray:
-    """Forward kinematics (4, 4) of the datasheet: modified DH rows (a, d, alpha), flange, hand at -45 degrees, tcp."""
+    """Forward kinematics (4, 4) of the datasheet: modified DH rows (a, d, alpha),
+    flange, hand at -45 degrees, tcp.
+    """
     half = np.pi / 2
     rows = [(0, 0.333, 0), (0, 0, -half), (0, 0.316, half), (0.0825, 0, half)]
-    rows += [(-0.0825, 0.384, -half), (0, 0, half), (0.088, 0, half), (0, 0.107, 0), (0, 0.1034, 0)]
+    rows += [
+        (-0.0825, 0.384, -half),
+        (0, 0, half),
+        (0.088, 0, half),
+        (0, 0.107, 0),
+        (0, 0.1034, 0),
+    ]
     pose = np.eye(4)
     for (a, d, alpha), theta in zip(rows, [*joints, -np.pi / 4, 0], strict=True):
-        ct, st, ca, sa = np.cos(theta), np.sin(theta), np.cos(alpha), np.sin(alpha)
+        ct = np.cos(theta)
+        st = np.sin(theta)
+        ca = np.cos(alpha)
+        sa = np.sin(alpha)
         pose = pose @ [
             [ct, -st, 0, a],
             [st * ca, ct * ca, -sa, -d * sa],
@@ -66,13 +77,17 @@ def _published_tcp(joints: np.ndarray) -> np.ndarray:
 
 
 def _contact_pairs(model: mujoco.MjModel, data: mujoco.MjData) -> set[tuple[str, str]]:
-    names = [[model.body(model.geom_bodyid[geom]).name for geom in pair] for pair in data.contact.geom]
+    names = [
+        [model.body(model.geom_bodyid[geom]).name for geom in pair]
+        for pair in data.contact.geom
+    ]
     return {(min(pair), max(pair)) for pair in names}
 
 
 def _forces_on(model: mujoco.MjModel, data: mujoco.MjData, body: str) -> np.ndarray:
     """(2,) normal force in N that the left and the right pad exert on a body."""
-    result, force = np.zeros(2), np.zeros(6)
+    result = np.zeros(2)
+    force = np.zeros(6)
     for i, pair in enumerate(data.contact.geom):
         bodies = [model.body(model.geom_bodyid[geom]).name for geom in pair]
         if body in bodies:
@@ -89,33 +104,52 @@ def test_every_name_that_the_interface_promises_exists(model: mujoco.MjModel) ->
     assert model.site(ARM.tcp_site).id >= 0
     assert [model.cam(i).name for i in range(model.ncam)] == list(ARM.cameras)
     assert model.body_parentid[model.body("stand").id] == 0
-    sensors = {model.sensor(i).name: int(model.sensor(i).dim[0]) for i in range(model.nsensor)}
-    assert sensors == {"tcp_pos_w": 3, "tcp_quat_w": 4, "tcp_linvel_w": 3, "tcp_angvel_w": 3, "gripper_force": 1}
+    sensors = {
+        model.sensor(i).name: int(model.sensor(i).dim[0]) for i in range(model.nsensor)
+    }
+    assert sensors == {
+        "tcp_pos_w": 3,
+        "tcp_quat_w": 4,
+        "tcp_linvel_w": 3,
+        "tcp_angvel_w": 3,
+        "gripper_force": 1,
+    }
 
 
 def test_limits_are_the_published_ones(model: mujoco.MjModel) -> None:
     degrees = np.degrees(model.jnt_range[:7])
-    np.testing.assert_allclose(degrees[[0, 3, 5]], [[-157.2, 157.2], [-174.3, -8.7], [31.2, 258.8]], atol=0.05)
+    np.testing.assert_allclose(
+        degrees[[0, 3, 5]], [[-157.2, 157.2], [-174.3, -8.7], [31.2, 258.8]], atol=0.05
+    )
     np.testing.assert_array_equal(model.jnt_range[:7], JOINT_RANGES)
     np.testing.assert_array_equal(model.actuator_ctrlrange[:7], JOINT_RANGES)
-    np.testing.assert_array_equal(model.actuator_forcerange[:7, 1], [87, 87, 87, 87, 12, 12, 12])
+    np.testing.assert_array_equal(
+        model.actuator_forcerange[:7, 1], [87, 87, 87, 87, 12, 12, 12]
+    )
     np.testing.assert_array_equal(-model.actuator_forcerange[:7, 0], TORQUE_LIMITS)
-    np.testing.assert_array_equal(JOINT_SPEED_LIMITS, [2.62, 2.62, 2.62, 2.62, 5.26, 4.18, 5.26])
+    np.testing.assert_array_equal(
+        JOINT_SPEED_LIMITS, [2.62, 2.62, 2.62, 2.62, 5.26, 4.18, 5.26]
+    )
     np.testing.assert_array_equal(model.actuator_ctrlrange[7], [0, 0.08])
     np.testing.assert_array_equal(ARM.joint_range, JOINT_RANGES)
 
 
 def test_masses_come_from_the_published_inertias_alone(model: mujoco.MjModel) -> None:
     arm = model.body_subtreemass[model.body("link1").id]
-    assert arm == pytest.approx(sum(mass for name, (mass, *_) in INERTIAS.items() if name != "link0"))
+    assert arm == pytest.approx(
+        sum(mass for name, (mass, *_) in INERTIAS.items() if name != "link0")
+    )
     for name, (_, center, (xx, yy, zz, *_)) in INERTIAS.items():
         body = model.body(name)
         np.testing.assert_allclose(body.ipos, center, atol=1e-12)
-        assert body.inertia.sum() == pytest.approx(xx + yy + zz, rel=1e-6)  # the trace does not depend on the axes
+        # the trace does not depend on the axes
+        assert body.inertia.sum() == pytest.approx(xx + yy + zz, rel=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_kinematics_equal_the_datasheets(model: mujoco.MjModel, data: mujoco.MjData, seed: int) -> None:
+def test_kinematics_equal_the_datasheets(
+    model: mujoco.MjModel, data: mujoco.MjData, seed: int
+) -> None:
     data.qpos[:7] = np.random.default_rng(seed).uniform(*JOINT_RANGES.T)
     mujoco.mj_forward(model, data)
     expected = _published_tcp(data.qpos[:7])
@@ -126,14 +160,18 @@ def test_kinematics_equal_the_datasheets(model: mujoco.MjModel, data: mujoco.MjD
 
 def test_home_is_ready_above_the_table(data: mujoco.MjData) -> None:
     np.testing.assert_allclose(data.site("tcp").xpos, [0.45, 0, 0.25], atol=1e-4)
-    np.testing.assert_allclose(data.site("tcp").xmat.reshape(3, 3)[:, 2], [0, 0, -1], atol=1e-4)
+    np.testing.assert_allclose(
+        data.site("tcp").xmat.reshape(3, 3)[:, 2], [0, 0, -1], atol=1e-4
+    )
     assert data.body("link4").xpos[2] > 0.5  # elbow up
     margin = np.minimum(HOME - JOINT_RANGES[:, 0], JOINT_RANGES[:, 1] - HOME)
     assert (margin > 0.3).all()
     np.testing.assert_array_equal(data.qpos[:7], HOME)
 
 
-def test_tcp_frame_and_sensors_agree_with_the_fingers(model: mujoco.MjModel, data: mujoco.MjData) -> None:
+def test_tcp_frame_and_sensors_agree_with_the_fingers(
+    model: mujoco.MjModel, data: mujoco.MjData
+) -> None:
     pads = [data.geom(f"finger_{side}_pad").xpos for side in ("left", "right")]
     tcp = data.site("tcp")
     np.testing.assert_allclose((pads[0] + pads[1]) / 2, tcp.xpos, atol=1e-9)
@@ -142,7 +180,9 @@ def test_tcp_frame_and_sensors_agree_with_the_fingers(model: mujoco.MjModel, dat
     np.testing.assert_allclose(data.sensor("tcp_pos_w").data, tcp.xpos, atol=1e-12)
     data.qvel[0] = 1.0  # about the vertical axis of the base
     mujoco.mj_forward(model, data)
-    np.testing.assert_allclose(data.sensor("tcp_linvel_w").data, np.cross([0, 0, 1], tcp.xpos), atol=1e-9)
+    np.testing.assert_allclose(
+        data.sensor("tcp_linvel_w").data, np.cross([0, 0, 1], tcp.xpos), atol=1e-9
+    )
     np.testing.assert_allclose(data.sensor("tcp_angvel_w").data, [0, 0, 1], atol=1e-9)
 
 
@@ -152,20 +192,38 @@ def test_wrist_camera_sees_the_finger_tips_and_what_is_below(
 ) -> None:
     data.qpos[7:] = opening_m
     mujoco.mj_forward(model, data)
-    camera, tan = data.cam("wrist"), np.tan(np.radians(model.cam("wrist").fovy[0]) / 2)
+    camera = data.cam("wrist")
+    tan = np.tan(np.radians(model.cam("wrist").fovy[0]) / 2)
     axes = camera.xmat.reshape(3, 3)
     tips = [data.geom(f"finger_{side}_pad") for side in ("left", "right")]
     points = [tip.xpos + tip.xmat.reshape(3, 3) @ [0, 0, 0.02] for tip in tips]
-    points += [data.site("tcp").xpos + np.array([x, y, -0.2]) for x in (-0.05, 0.12) for y in (-0.12, 0.12)]
+    points += [
+        data.site("tcp").xpos + np.array([x, y, -0.2])
+        for x in (-0.05, 0.12)
+        for y in (-0.12, 0.12)
+    ]
     for x, y, z in (np.array(points) - camera.xpos) @ axes:
         assert z < 0
         assert max(abs(x), abs(y)) < -z * tan
-    grid, geom = np.linspace(-tan, tan, 25), np.zeros(1, np.int32)
-    own, hits = {model.body(name).id for name in ("link7", "hand", "finger_left", "finger_right")}, 0
+    grid = np.linspace(-tan, tan, 25)
+    geom = np.zeros(1, np.int32)
+    own = {
+        model.body(name).id for name in ("link7", "hand", "finger_left", "finger_right")
+    }
+    hits = 0
     for x in grid:
         for y in grid:
             ray = axes @ [x, y, -1]
-            mujoco.mj_ray(model, data, camera.xpos, ray, np.array([0, 0, 1, 0, 0, 0], np.uint8), 1, -1, geom)
+            mujoco.mj_ray(
+                model,
+                data,
+                camera.xpos,
+                ray,
+                np.array([0, 0, 1, 0, 0, 0], np.uint8),
+                1,
+                -1,
+                geom,
+            )
             hits += geom[0] >= 0 and model.geom_bodyid[geom[0]] in own
     assert 0.03 < hits / 25**2 < 0.2, "the fingers are seen, and hide little"
 
@@ -176,7 +234,8 @@ def test_holds_home_without_droop(model: mujoco.MjModel, data: mujoco.MjData) ->
     assert np.linalg.norm(data.site("tcp").xpos - start) < 1e-6
     data.xfrc_applied[model.body("hand").id, 2] = -50
     mujoco.mj_step(model, data, HZ)
-    assert 5e-4 < np.linalg.norm(data.site("tcp").xpos - start) < 3e-3  # gives way under 50 N, a little
+    # gives way under 50 N, a little
+    assert 5e-4 < np.linalg.norm(data.site("tcp").xpos - start) < 3e-3
     data.xfrc_applied[:] = 0
     mujoco.mj_step(model, data, HZ)
     assert np.linalg.norm(data.site("tcp").xpos - start) < 1e-4
@@ -187,7 +246,9 @@ def test_holds_home_without_droop(model: mujoco.MjModel, data: mujoco.MjData) ->
 def test_follows_a_ramp_of_half_the_speed_limit(
     model: mujoco.MjModel, data: mujoco.MjData, joint: int, lead_s: float
 ) -> None:
-    """A plain target is followed LAG_S late; one that leads by LAG_S is followed to 1.3 physics steps."""
+    """A plain target is followed LAG_S late; one that leads by LAG_S is followed to 1.3
+    physics steps.
+    """
     speed = 0.5 * JOINT_SPEED_LIMITS[joint] * (-1 if joint == 5 else 1)
     errors = []
     for tick in range(1, int(0.6 * HZ) + 1):
@@ -202,7 +263,8 @@ def test_follows_a_ramp_of_half_the_speed_limit(
         mujoco.mj_step(model, data)
         overshoot.append((data.qpos[joint] - stop) * np.sign(speed))
     assert abs(overshoot[-1]) < 1e-3
-    assert lead_s or max(overshoot) < 2e-3  # the lead is taken away at once here: then it brakes late
+    # the lead is taken away at once here: then it brakes late
+    assert lead_s or max(overshoot) < 2e-3
 
 
 def test_gripper_is_one_width_that_closes_and_opens_in_under_half_a_second(
@@ -215,7 +277,9 @@ def test_gripper_is_one_width_that_closes_and_opens_in_under_half_a_second(
             mujoco.mj_step(model, data)
             assert abs(data.qvel[7:].sum()) < 0.21
             assert abs(fingers[0] - fingers[1]) < 1e-4
-        assert 0.03 < fingers.sum() < 0.05, "it closes at a steady speed and does not slam"
+        assert 0.03 < fingers.sum() < 0.05, (
+            "it closes at a steady speed and does not slam"
+        )
         assert data.sensor("gripper_force").data[0] == sign * GRIPPER_FORCE_N
         mujoco.mj_step(model, data, int(0.3 * HZ))
         assert abs(fingers.sum() - target) < 1e-3
@@ -240,7 +304,9 @@ def test_closing_force_saturates_at_70_n_without_chatter(width_m: float) -> None
 
 
 def test_a_thin_wall_is_held_without_slip() -> None:
-    """A 0.6 kg plate, 4 mm thick and gripped 5 cm off its centre of mass, is lifted and held for a second each."""
+    """A 0.6 kg plate, 4 mm thick and gripped 5 cm off its centre of mass, is lifted and
+    held for a second each.
+    """
     spec = _spec()
     plate = spec.worldbody.add_body(name="plate", pos=(0.48, 0, 0.21))
     plate.add_freejoint()
@@ -248,7 +314,8 @@ def test_a_thin_wall_is_held_without_slip() -> None:
     spec.delete(spec.key("home"))  # it has no entry for the plate
     model = spec.compile()
     data = mujoco.MjData(model)
-    data.qpos[:9], data.ctrl[:] = (*HOME, 0.003, 0.003), (*HOME, 0)
+    data.qpos[:9] = (*HOME, 0.003, 0.003)
+    data.ctrl[:] = (*HOME, 0)
     data.qpos[9:12] = plate.pos
     model.opt.gravity[:] = 0  # until it is held
     mujoco.mj_step(model, data, HZ // 4)
@@ -260,7 +327,10 @@ def test_a_thin_wall_is_held_without_slip() -> None:
         mujoco.mj_step(model, data)
     assert data.body("plate").xpos[2] > 0.24, "it was lifted"
     np.testing.assert_allclose(_in_tcp(data, "plate"), held, atol=1.5e-3)
-    assert _contact_pairs(model, data) >= {("finger_left", "plate"), ("finger_right", "plate")}
+    assert _contact_pairs(model, data) >= {
+        ("finger_left", "plate"),
+        ("finger_right", "plate"),
+    }
 
 
 def _in_tcp(data: mujoco.MjData, body: str) -> np.ndarray:
@@ -268,10 +338,16 @@ def _in_tcp(data: mujoco.MjData, body: str) -> np.ndarray:
     return tcp.xmat.reshape(3, 3).T @ (data.body(body).xpos - tcp.xpos)
 
 
-def test_does_not_touch_itself_in_its_workspace(model: mujoco.MjModel, data: mujoco.MjData) -> None:
-    """Joints within +-(1.2, .6, .6, .5, .6, .6, 1.2) rad of home, the tcp at least 0.3 m from the axis of the base."""
+def test_does_not_touch_itself_in_its_workspace(
+    model: mujoco.MjModel, data: mujoco.MjData
+) -> None:
+    """Joints within +-(1.2, .6, .6, .5, .6, .6, 1.2) rad of home, the tcp at least 0.3
+    m from the axis of the base.
+    """
     assert data.ncon == 0, "at home"
-    rng, box, checked = np.random.default_rng(0), np.array([1.2, 0.6, 0.6, 0.5, 0.6, 0.6, 1.2]), 0
+    rng = np.random.default_rng(0)
+    box = np.array([1.2, 0.6, 0.6, 0.5, 0.6, 0.6, 1.2])
+    checked = 0
     while checked < 200:
         data.qpos[:7] = np.clip(HOME + rng.uniform(-box, box), *JOINT_RANGES.T)
         data.qpos[7:] = rng.uniform(0, 0.04)
@@ -281,13 +357,19 @@ def test_does_not_touch_itself_in_its_workspace(model: mujoco.MjModel, data: muj
             assert not _contact_pairs(model, data), data.qpos
 
 
-def test_still_collides_with_its_stand_where_it_really_would(model: mujoco.MjModel, data: mujoco.MjData) -> None:
+def test_still_collides_with_its_stand_where_it_really_would(
+    model: mujoco.MjModel, data: mujoco.MjData
+) -> None:
     data.qpos[:7] = (0, 1.2, 0, -2.9, 0, 2.6, 0.785)  # folded down onto the pedestal
     mujoco.mj_forward(model, data)
-    assert any({"stand", "link0", "link1"} & set(pair) for pair in _contact_pairs(model, data))
+    assert any(
+        {"stand", "link0", "link1"} & set(pair) for pair in _contact_pairs(model, data)
+    )
 
 
-def test_random_targets_keep_everything_finite_and_within_limits(model: mujoco.MjModel, data: mujoco.MjData) -> None:
+def test_random_targets_keep_everything_finite_and_within_limits(
+    model: mujoco.MjModel, data: mujoco.MjData
+) -> None:
     rng = np.random.default_rng(3)
     for step in range(2000):
         if step % 20 == 0:  # a 20 Hz policy that wants anything at all
@@ -305,28 +387,44 @@ def test_geoms_are_few_and_looks_do_not_touch_physics(model: mujoco.MjModel) -> 
     assert collides.sum() <= 16
     assert (model.geom_group == 2).sum() <= 45
     pads = [model.geom(f"finger_{side}_pad").id for side in ("left", "right")]
-    assert set(np.flatnonzero(collides & (model.geom_group == 2))) == set(pads), "only the pads are both"
+    assert set(np.flatnonzero(collides & (model.geom_group == 2))) == set(pads), (
+        "only the pads are both"
+    )
     assert set(np.unique(model.geom_group)) == {2, 3}
     for pad in pads:
         np.testing.assert_allclose(model.geom_size[pad], [0.011, 0.004, 0.020])
         np.testing.assert_allclose(model.geom_solref[pad], [0.005, 1])
-        assert (model.geom_priority[pad], model.geom_condim[pad], model.geom_friction[pad, 0]) == (1, 3, 1.2)
+        assert (
+            model.geom_priority[pad],
+            model.geom_condim[pad],
+            model.geom_friction[pad, 0],
+        ) == (1, 3, 1.2)
     assert model.nmeshface < 10_000, "software rendering pays per triangle"
 
 
 def _tangent_lofts() -> Iterator[Callable[[], Loft]]:
     for axis in "xyz":
         for sign in (1, -1):
-            yield lambda axis=axis, sign=sign: Loft(axis, ((0, 0, 0, 0.05), (sign * 0.2, 0.03, -0.02, 0.04, 0.06)), 3.0)
+            yield lambda axis=axis, sign=sign: Loft(
+                axis, ((0, 0, 0, 0.05), (sign * 0.2, 0.03, -0.02, 0.04, 0.06)), 3.0
+            )
 
 
 @pytest.mark.parametrize("make", list(_tangent_lofts()))
 def test_lofts_are_closed_and_face_outwards(make: Callable[[], Loft]) -> None:
     vertices, faces = make().mesh()
     _, index = np.unique(vertices.round(9), axis=0, return_inverse=True)
-    directed = [(face[i], face[(i + 1) % 3]) for face in index.reshape(-1)[faces] for i in range(3)]
+    directed = [
+        (face[i], face[(i + 1) % 3])
+        for face in index.reshape(-1)[faces]
+        for i in range(3)
+    ]
     assert len(set(directed)) == len(directed)
-    assert {(b, a) for a, b in directed} == set(directed), "each edge has a face on both sides"
+    assert {(b, a) for a, b in directed} == set(directed), (
+        "each edge has a face on both sides"
+    )
     corners = vertices[faces]
-    volume = np.einsum("ij,ij->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6
+    volume = (
+        np.einsum("ij,ij->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6
+    )
     assert volume > 0.8 * np.pi * 0.04 * 0.04 * 0.2

@@ -1,4 +1,6 @@
-"""The wheeled arm's published figures, its drive and lift, its shapes, and what its head sees."""
+"""The wheeled arm's published figures, its drive and lift, its shapes, and what its
+head sees.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +9,20 @@ import numpy as np
 import pytest
 
 from embodied.robots.arm import ARM, HOME, build_arm
-from embodied.robots.wheeled_arm import LIFT_HOME_M, MOUNT_LOW_M, SERVOS, WHEELED_ARM, build_wheeled_arm
+from embodied.robots.wheeled_arm import (
+    LIFT_HOME_M,
+    MOUNT_LOW_M,
+    SERVOS,
+    WHEELED_ARM,
+    build_wheeled_arm,
+)
 from embodied.sim.physics import apply_defaults
 
 HZ = 400
 BODY = (*WHEELED_ARM.base_joints, *WHEELED_ARM.torso_joints)
-SPEED = dict(zip(BODY, (*WHEELED_ARM.base_speed, *WHEELED_ARM.torso_speed), strict=True))
+SPEED = dict(
+    zip(BODY, (*WHEELED_ARM.base_speed, *WHEELED_ARM.torso_speed), strict=True)
+)
 ARM_QPOS = slice(4, 11)
 
 
@@ -32,21 +42,37 @@ def data(model: mujoco.MjModel) -> mujoco.MjData:
 
 
 def _touching(model: mujoco.MjModel, data: mujoco.MjData) -> set[tuple[str, ...]]:
-    return {tuple(model.body(model.geom_bodyid[geom]).name for geom in pair) for pair in data.contact.geom}
+    return {
+        tuple(model.body(model.geom_bodyid[geom]).name for geom in pair)
+        for pair in data.contact.geom
+    }
 
 
 def test_every_name_that_the_robot_promises_exists(model: mujoco.MjModel) -> None:
-    assert [model.actuator(i).name for i in range(model.nu)] == [*WHEELED_ARM.all_joints, "gripper"]
-    assert [model.joint(i).name for i in range(model.njnt)][:11] == list(WHEELED_ARM.all_joints)
+    assert [model.actuator(i).name for i in range(model.nu)] == [
+        *WHEELED_ARM.all_joints,
+        "gripper",
+    ]
+    assert [model.joint(i).name for i in range(model.njnt)][:11] == list(
+        WHEELED_ARM.all_joints
+    )
     assert model.key(0).name == "home"
-    assert sorted(model.cam(i).name for i in range(model.ncam)) == sorted(WHEELED_ARM.cameras)
+    assert sorted(model.cam(i).name for i in range(model.ncam)) == sorted(
+        WHEELED_ARM.cameras
+    )
     assert model.body(WHEELED_ARM.mount_body).parentid[0] == model.body("lift").id
     assert model.body_parentid[model.body(WHEELED_ARM.root_body).id] == 0
     np.testing.assert_array_equal(model.body(WHEELED_ARM.root_body).pos, 0)
 
 
-def test_ranges_and_limits_are_those_that_the_interface_states(model: mujoco.MjModel) -> None:
-    ranges = (*WHEELED_ARM.base_range, *WHEELED_ARM.torso_range, *WHEELED_ARM.joint_range)
+def test_ranges_and_limits_are_those_that_the_interface_states(
+    model: mujoco.MjModel,
+) -> None:
+    ranges = (
+        *WHEELED_ARM.base_range,
+        *WHEELED_ARM.torso_range,
+        *WHEELED_ARM.joint_range,
+    )
     np.testing.assert_array_equal(model.jnt_range[:11], ranges)
     np.testing.assert_array_equal(model.actuator_ctrlrange[:11], ranges)
     assert WHEELED_ARM.base_speed == pytest.approx((1.0, 1.0, 2.0944), abs=1e-4)
@@ -56,7 +82,9 @@ def test_ranges_and_limits_are_those_that_the_interface_states(model: mujoco.MjM
     assert ARM.mount_pos_w[2] == pytest.approx(MOUNT_LOW_M + LIFT_HOME_M)
 
 
-def test_masses_are_the_published_ones_and_an_estimate_for_the_mast(model: mujoco.MjModel) -> None:
+def test_masses_are_the_published_ones_and_an_estimate_for_the_mast(
+    model: mujoco.MjModel,
+) -> None:
     assert model.body("base").mass[0] == pytest.approx(88.954 + 2 * (11.5 + 0.5) + 14.0)
     assert model.body("lift").mass[0] == pytest.approx(6.932 + 1.0 + 2.5)
     moments = model.body("base").inertia
@@ -65,28 +93,54 @@ def test_masses_are_the_published_ones_and_an_estimate_for_the_mast(model: mujoc
     assert moments.sum() - moments.max() > moments.max()
 
 
-def test_it_carries_the_very_arm_that_stands_on_a_stand(model: mujoco.MjModel, data: mujoco.MjData) -> None:
+def test_it_carries_the_very_arm_that_stands_on_a_stand(
+    model: mujoco.MjModel, data: mujoco.MjData
+) -> None:
     spec = build_arm()
     apply_defaults(spec)
     fixed = spec.compile()
-    first, own = fixed.body("link0").id, model.body("link0").id
-    for field in ("body_mass", "body_inertia", "body_ipos", "body_pos", "body_quat", "body_gravcomp"):
-        np.testing.assert_array_equal(getattr(fixed, field)[first:], getattr(model, field)[own:], err_msg=field)
+    first = fixed.body("link0").id
+    own = model.body("link0").id
+    for field in (
+        "body_mass",
+        "body_inertia",
+        "body_ipos",
+        "body_pos",
+        "body_quat",
+        "body_gravcomp",
+    ):
+        np.testing.assert_array_equal(
+            getattr(fixed, field)[first:], getattr(model, field)[own:], err_msg=field
+        )
     for field in ("dof_armature", "dof_damping", "jnt_range"):
-        np.testing.assert_array_equal(getattr(fixed, field), getattr(model, field)[4:], err_msg=field)
+        np.testing.assert_array_equal(
+            getattr(fixed, field), getattr(model, field)[4:], err_msg=field
+        )
     for field in ("actuator_gainprm", "actuator_biasprm", "actuator_forcerange"):
-        np.testing.assert_array_equal(getattr(fixed, field), getattr(model, field)[4:], err_msg=field)
-    np.testing.assert_allclose(data.site("tcp").xpos, np.array([0.45, 0, 0.25]) + ARM.mount_pos_w, atol=1e-4)
+        np.testing.assert_array_equal(
+            getattr(fixed, field), getattr(model, field)[4:], err_msg=field
+        )
+    np.testing.assert_allclose(
+        data.site("tcp").xpos, np.array([0.45, 0, 0.25]) + ARM.mount_pos_w, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_mount_is_where_base_and_lift_say(model: mujoco.MjModel, data: mujoco.MjData, seed: int) -> None:
-    x, y, yaw, lift = np.random.default_rng(seed).uniform([-3, -3, -4, 0], [3, 3, 4, 0.4])
+def test_the_mount_is_where_base_and_lift_say(
+    model: mujoco.MjModel, data: mujoco.MjData, seed: int
+) -> None:
+    x, y, yaw, lift = np.random.default_rng(seed).uniform(
+        [-3, -3, -4, 0], [3, 3, 4, 0.4]
+    )
     data.qpos[:4] = x, y, yaw, lift
     mujoco.mj_forward(model, data)
     mount = data.body("link0")
-    np.testing.assert_allclose(mount.xpos, [x, y, WHEELED_ARM.mount_pos_w[2] + lift], atol=1e-12)
-    np.testing.assert_allclose(mount.xmat.reshape(3, 3)[:, 0], [np.cos(yaw), np.sin(yaw), 0], atol=1e-12)
+    np.testing.assert_allclose(
+        mount.xpos, [x, y, WHEELED_ARM.mount_pos_w[2] + lift], atol=1e-12
+    )
+    np.testing.assert_allclose(
+        mount.xmat.reshape(3, 3)[:, 0], [np.cos(yaw), np.sin(yaw), 0], atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("joint", BODY)
@@ -94,13 +148,17 @@ def test_follows_a_ramp_of_full_speed_with_a_constant_lag(
     model: mujoco.MjModel, data: mujoco.MjData, joint: str
 ) -> None:
     """And stops, when the target does so from full speed, at most 3 cm too far."""
-    servo, at = model.actuator(joint).id, int(model.joint(joint).qposadr[0])
-    start, late_s = float(data.qpos[at]), []
+    servo = model.actuator(joint).id
+    at = int(model.joint(joint).qposadr[0])
+    start = float(data.qpos[at])
+    late_s = []
     for tick in range(1, HZ + 1):
         data.ctrl[servo] = start + SPEED[joint] * tick / HZ
         mujoco.mj_step(model, data)
         late_s.append((data.ctrl[servo] - data.qpos[at]) / SPEED[joint])
-    np.testing.assert_allclose(late_s[HZ // 2 :], SERVOS[joint][1], atol=0.003 if joint == "lift" else 0.025)
+    np.testing.assert_allclose(
+        late_s[HZ // 2 :], SERVOS[joint][1], atol=0.003 if joint == "lift" else 0.025
+    )
     np.testing.assert_allclose(late_s[-HZ // 10 :], SERVOS[joint][1], atol=0.004)
     beyond = []
     for _ in range(HZ):
@@ -110,10 +168,16 @@ def test_follows_a_ramp_of_full_speed_with_a_constant_lag(
     assert abs(beyond[-1]) < 1e-3
 
 
-def test_stands_still_while_the_arm_swings(model: mujoco.MjModel, data: mujoco.MjData) -> None:
+def test_stands_still_while_the_arm_swings(
+    model: mujoco.MjModel, data: mujoco.MjData
+) -> None:
     """At the joints' full speeds, to and fro, far out."""
-    rng, target, goal = np.random.default_rng(0), HOME.copy(), HOME
-    step, start, moved = np.array(WHEELED_ARM.joint_speed) / HZ, data.qpos[:4].copy(), np.zeros(4)
+    rng = np.random.default_rng(0)
+    target = HOME.copy()
+    goal = HOME
+    step = np.array(WHEELED_ARM.joint_speed) / HZ
+    start = data.qpos[:4].copy()
+    moved = np.zeros(4)
     for tick in range(6 * HZ):
         if tick % 200 == 0:
             goal = HOME + rng.uniform(-1, 1, 7) * (1.2, 0.6, 0.6, 0.5, 0.6, 0.6, 1.2)
@@ -125,7 +189,9 @@ def test_stands_still_while_the_arm_swings(model: mujoco.MjModel, data: mujoco.M
     assert moved.max() > 1e-4, "it does feel it"
 
 
-def test_holds_its_height_under_load(model: mujoco.MjModel, data: mujoco.MjData) -> None:
+def test_holds_its_height_under_load(
+    model: mujoco.MjModel, data: mujoco.MjData
+) -> None:
     mujoco.mj_step(model, data, HZ)
     assert abs(data.qpos[3] - LIFT_HOME_M) < 1e-6
     data.xfrc_applied[model.body("hand").id, 2] = -50
@@ -133,37 +199,54 @@ def test_holds_its_height_under_load(model: mujoco.MjModel, data: mujoco.MjData)
     assert 1e-5 < LIFT_HOME_M - data.qpos[3] < 5e-4
 
 
-def test_footprint_leaves_room_at_a_belt(model: mujoco.MjModel, data: mujoco.MjData) -> None:
-    """What is on the base itself, seen or touched, reaches 0.30 m ahead of the mount's axis and 0.46 m behind it."""
-    base, points = model.body("base").id, []
+def test_footprint_leaves_room_at_a_belt(
+    model: mujoco.MjModel, data: mujoco.MjData
+) -> None:
+    """What is on the base itself, seen or touched, reaches 0.30 m ahead of the mount's
+    axis and 0.46 m behind it.
+    """
+    base = model.body("base").id
+    points = []
     for geom in np.flatnonzero(model.geom_bodyid == base):
-        pos, mat = data.geom_xpos[geom], data.geom_xmat[geom].reshape(3, 3)
+        pos = data.geom_xpos[geom]
+        mat = data.geom_xmat[geom].reshape(3, 3)
         if model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_MESH:
             mesh = model.geom_dataid[geom]
-            first, count = model.mesh_vertadr[mesh], model.mesh_vertnum[mesh]
+            first = model.mesh_vertadr[mesh]
+            count = model.mesh_vertnum[mesh]
             points.append(model.mesh_vert[first : first + count] @ mat.T + pos)
         else:
             corners = np.stack(np.meshgrid(*[(-1, 1)] * 3), axis=-1).reshape(-1, 3)
             points.append(corners * model.geom_size[geom] @ mat.T + pos)
-    low, high = np.concatenate(points).min(axis=0), np.concatenate(points).max(axis=0)
+    low = np.concatenate(points).min(axis=0)
+    high = np.concatenate(points).max(axis=0)
     assert high[0] <= 0.30
     assert low[0] >= -0.46
     assert max(-low[1], high[1]) <= 0.27
     assert -0.001 < low[2] < 0.003, "its wheels stand on the floor"
     solid = (model.geom_bodyid == base) & (model.geom_contype != 0)
-    assert (data.geom_xpos[solid, 2] - model.geom_size[solid, 2]).min() > 0.03, "which nothing solid touches"
+    assert (data.geom_xpos[solid, 2] - model.geom_size[solid, 2]).min() > 0.03, (
+        "which nothing solid touches"
+    )
 
 
 @pytest.mark.parametrize("lift_m", [0.0, LIFT_HOME_M, 0.4])
-def test_does_not_touch_itself_where_it_works(model: mujoco.MjModel, data: mujoco.MjData, lift_m: float) -> None:
-    """As the arm alone: joints within +-(1.2, .6, .3, .5, .6, .6, 1.2) rad of home, the hand in front, no higher than
-    0.75 m above the mount."""
+def test_does_not_touch_itself_where_it_works(
+    model: mujoco.MjModel, data: mujoco.MjData, lift_m: float
+) -> None:
+    """As the arm alone: joints within +-(1.2, .6, .3, .5, .6, .6, 1.2) rad of home, the
+    hand in front, no higher than 0.75 m above the mount.
+    """
     data.qpos[3] = lift_m
     mujoco.mj_forward(model, data)
     assert not _touching(model, data), "at home"
-    rng, box, checked = np.random.default_rng(0), np.array([1.2, 0.6, 0.3, 0.5, 0.6, 0.6, 1.2]), 0
+    rng = np.random.default_rng(0)
+    box = np.array([1.2, 0.6, 0.3, 0.5, 0.6, 0.6, 1.2])
+    checked = 0
     while checked < 200:
-        data.qpos[ARM_QPOS] = np.clip(HOME + rng.uniform(-box, box), *np.array(WHEELED_ARM.joint_range).T)
+        data.qpos[ARM_QPOS] = np.clip(
+            HOME + rng.uniform(-box, box), *np.array(WHEELED_ARM.joint_range).T
+        )
         mujoco.mj_forward(model, data)
         x, y, z = data.site("tcp").xpos - data.body("link0").xpos
         if np.hypot(x, y) > 0.3 and x > 0.1 and z < 0.75:
@@ -171,7 +254,9 @@ def test_does_not_touch_itself_where_it_works(model: mujoco.MjModel, data: mujoc
             assert not _touching(model, data), data.qpos
 
 
-def test_its_arm_would_collide_with_head_and_housing(model: mujoco.MjModel, data: mujoco.MjData) -> None:
+def test_its_arm_would_collide_with_head_and_housing(
+    model: mujoco.MjModel, data: mujoco.MjData
+) -> None:
     found = set()
     for turn in np.linspace(-2.7, 2.7, 40):
         for shoulder, elbow in ((0.9, -2.9), (-0.3, -1.2), (1.7, -2.0)):
@@ -182,25 +267,42 @@ def test_its_arm_would_collide_with_head_and_housing(model: mujoco.MjModel, data
 
 
 @pytest.mark.parametrize("lift_m", [0.0, LIFT_HOME_M, 0.4])
-def test_head_sees_the_hand_and_what_lies_before_it(model: mujoco.MjModel, data: mujoco.MjData, lift_m: float) -> None:
+def test_head_sees_the_hand_and_what_lies_before_it(
+    model: mujoco.MjModel, data: mujoco.MjData, lift_m: float
+) -> None:
     data.qpos[3] = lift_m
     mujoco.mj_forward(model, data)
-    camera, tan = data.cam("head"), np.tan(np.radians(model.cam("head").fovy[0]) / 2)
-    axes, mount = camera.xmat.reshape(3, 3), data.body("link0").xpos
+    camera = data.cam("head")
+    tan = np.tan(np.radians(model.cam("head").fovy[0]) / 2)
+    axes = camera.xmat.reshape(3, 3)
+    mount = data.body("link0").xpos
     assert axes[2, 1] > 0.5, "upright"
     tips = [data.geom(f"finger_{side}_pad").xpos for side in ("left", "right")]
-    floor = [mount + np.array([x, y, 0.02]) for x in (0.40, 0.65) for y in (-0.3, 0.0, 0.3)]
-    for x, y, z in (np.array([*tips, *floor, data.site("tcp").xpos]) - camera.xpos) @ axes:
+    floor = [
+        mount + np.array([x, y, 0.02]) for x in (0.40, 0.65) for y in (-0.3, 0.0, 0.3)
+    ]
+    for x, y, z in (
+        np.array([*tips, *floor, data.site("tcp").xpos]) - camera.xpos
+    ) @ axes:
         assert z < 0
         assert max(abs(x), abs(y)) < -z * tan
     seen = [_is_seen(model, data, point) for point in floor]
     assert np.mean(seen) > 0.8
-    grid, geom, shown = np.linspace(-tan, tan, 61), np.zeros(1, np.int32), []
+    grid = np.linspace(-tan, tan, 61)
+    geom = np.zeros(1, np.int32)
+    shown = []
     for x in grid:
         for y in grid:
-            mujoco.mj_ray(model, data, camera.xpos, axes @ [x, y, -1], _VISUAL, 1, -1, geom)
-            shown.append(model.body(model.geom_bodyid[geom[0]]).name if geom[0] >= 0 else "")
-    share = {name: np.mean([body.startswith(name) for body in shown]) for name in ("link", "hand", "finger")}
+            mujoco.mj_ray(
+                model, data, camera.xpos, axes @ [x, y, -1], _VISUAL, 1, -1, geom
+            )
+            shown.append(
+                model.body(model.geom_bodyid[geom[0]]).name if geom[0] >= 0 else ""
+            )
+    share = {
+        name: np.mean([body.startswith(name) for body in shown])
+        for name in ("link", "hand", "finger")
+    }
     assert share["finger"] > 0.0008, share
     assert share["hand"] > 0.01, share
     assert share["link"] < 0.45, share
@@ -211,11 +313,15 @@ _VISUAL = np.array([0, 0, 1, 0, 0, 0], np.uint8)
 
 def _is_seen(model: mujoco.MjModel, data: mujoco.MjData, point: np.ndarray) -> bool:
     way = point - data.cam("head").xpos
-    far = mujoco.mj_ray(model, data, data.cam("head").xpos, way, _VISUAL, 1, -1, np.zeros(1, np.int32))
+    far = mujoco.mj_ray(
+        model, data, data.cam("head").xpos, way, _VISUAL, 1, -1, np.zeros(1, np.int32)
+    )
     return bool(far < 0 or far > 1)
 
 
-def test_random_targets_keep_everything_finite_and_within_limits(model: mujoco.MjModel, data: mujoco.MjData) -> None:
+def test_random_targets_keep_everything_finite_and_within_limits(
+    model: mujoco.MjModel, data: mujoco.MjData
+) -> None:
     rng = np.random.default_rng(3)
     for step in range(2000):
         if step % 20 == 0:
@@ -229,6 +335,10 @@ def test_geoms_are_few_and_looks_do_not_touch_physics(model: mujoco.MjModel) -> 
     collides = (model.geom_contype | model.geom_conaffinity) != 0
     assert collides.sum() <= 22
     assert (model.geom_group == 2).sum() <= 45
-    assert set(np.unique(model.geom_group)) == {2, 3, 4}, "4 is for people's pictures only"
+    assert set(np.unique(model.geom_group)) == {2, 3, 4}, (
+        "4 is for people's pictures only"
+    )
     shown = np.flatnonzero((model.geom_group == 2) & (model.geom_dataid >= 0))
-    assert model.mesh_facenum[model.geom_dataid[shown]].sum() < 14_000, "software rendering pays per triangle"
+    assert model.mesh_facenum[model.geom_dataid[shown]].sum() < 14_000, (
+        "software rendering pays per triangle"
+    )

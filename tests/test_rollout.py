@@ -1,4 +1,6 @@
-"""The rollout loop: order, hooks, when episodes end, and that none depends on its neighbours."""
+"""The rollout loop: order, hooks, when episodes end, and that none depends on its
+neighbours.
+"""
 
 from __future__ import annotations
 
@@ -34,41 +36,63 @@ class Script:
 
 
 class ScriptedWorlds:
-    """Worlds in which each seed's episode goes by its script. The reward of a step is its number."""
+    """Worlds in which each seed's episode goes by its script. The reward of a step is
+    its number.
+    """
 
     ticks_per_step = TICKS
     config = SimpleNamespace(control_mode="joint_delta", control_hz=CONTROL_HZ)
 
     def __init__(self, scripts: dict[int, Script], num_worlds: int) -> None:
-        self.scripts, self.num_worlds = scripts, num_worlds
-        self.seed, self.step_number = np.full(num_worlds, -1), np.zeros(num_worlds, np.int64)
+        self.scripts = scripts
+        self.num_worlds = num_worlds
+        self.seed = np.full(num_worlds, -1)
+        self.step_number = np.zeros(num_worlds, np.int64)
 
     def reset(self, ids: np.ndarray, seeds: list[int]) -> None:
-        self.seed[ids], self.step_number[ids] = seeds, 0
+        self.seed[ids] = seeds
+        self.step_number[ids] = 0
 
     def observe(self, privileged: bool) -> Observation:
         assert not privileged
         none = np.zeros((self.num_worlds, 0))
-        return Observation(self.step_number * TICKS, none, none, tuple(f"seed {s}" for s in self.seed))
+        return Observation(
+            self.step_number * TICKS, none, none, tuple(f"seed {s}" for s in self.seed)
+        )
 
     def step(self, actions: np.ndarray) -> StepResult:
         self.step_number += 1
         now = self.step_number
         script = [self.scripts.get(seed, Script()) for seed in self.seed.tolist()]
-        success = np.array([s.success_from <= k < s.success_until for s, k in zip(script, now, strict=True)])
+        success = np.array(
+            [
+                s.success_from <= k < s.success_until
+                for s, k in zip(script, now, strict=True)
+            ]
+        )
         lost = np.array([k >= s.lost_at for s, k in zip(script, now, strict=True)])
-        late = np.array([k >= s.horizon for s, k in zip(script, now, strict=True)]) & ~lost
+        late = (
+            np.array([k >= s.horizon for s, k in zip(script, now, strict=True)]) & ~lost
+        )
         progress = 1.0 / now
         fault = np.where(lost, 1, 0)
-        target, reward = np.zeros((len(now), 1)), now.astype(float)
-        return StepResult(reward, success, success, progress, lost, late, fault, target, 2 * lost)
+        target = np.zeros((len(now), 1))
+        reward = now.astype(float)
+        return StepResult(
+            reward, success, success, progress, lost, late, fault, target, 2 * lost
+        )
 
     def safety(self, ticks: int) -> Safety:
         """A force of as many newtons as steps, and a margin that shrinks."""
         touching = [
-            k in self.scripts.get(s, Script()).touches for s, k in zip(self.seed, self.step_number, strict=True)
+            k in self.scripts.get(s, Script()).touches
+            for s, k in zip(self.seed, self.step_number, strict=True)
         ]
-        return Safety(self.step_number.astype(float), np.array(touching), 1.0 / (1 + self.step_number))
+        return Safety(
+            self.step_number.astype(float),
+            np.array(touching),
+            1.0 / (1 + self.step_number),
+        )
 
     def variation_of(self, world: int) -> dict[str, Any]:
         return {"seed": int(self.seed[world])}
@@ -82,7 +106,9 @@ class Still:
     def __init__(self) -> None:
         self.resets: list[tuple[int, int]] = []
 
-    def reset(self, ids: np.ndarray, observation: Observation, seeds: list[int]) -> None:
+    def reset(
+        self, ids: np.ndarray, observation: Observation, seeds: list[int]
+    ) -> None:
         assert (observation.tick[ids] == 0).all()
         self.resets += zip(ids.tolist(), seeds, strict=True)
 
@@ -99,11 +125,18 @@ class Watch:
     ended: list[int] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
 
-    def on_start(self, worlds: Worlds, ids: np.ndarray, indices: np.ndarray, observation: Observation) -> None:
+    def on_start(
+        self,
+        worlds: Worlds,
+        ids: np.ndarray,
+        indices: np.ndarray,
+        observation: Observation,
+    ) -> None:
         assert (observation.tick[ids] == 0).all()
         for world, index in zip(ids.tolist(), indices.tolist(), strict=True):
             assert world not in self.running
-            self.running[world], self.steps[index] = index, []
+            self.running[world] = index
+            self.steps[index] = []
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
         assert step.active.nonzero()[0].tolist() == sorted(self.running)
@@ -137,7 +170,13 @@ def test_results_come_in_the_order_of_the_seeds() -> None:
     watch = Watch()
     told: list[int] = []
     worlds: Any = ScriptedWorlds(SCRIPTS, 3)
-    results = rollout(worlds, Still(), list(SCRIPTS), [watch], lambda result: told.append(result.index))
+    results = rollout(
+        worlds,
+        Still(),
+        list(SCRIPTS),
+        [watch],
+        lambda result: told.append(result.index),
+    )
     assert [r.seed for r in results] == list(SCRIPTS)
     assert [r.index for r in results] == list(range(len(SCRIPTS)))
     assert told == watch.ended != sorted(watch.ended)  # but they end in another order
@@ -149,26 +188,41 @@ def test_an_episode_does_not_depend_on_the_number_of_worlds(num_worlds: int) -> 
 
 
 def test_hooks_see_every_step_of_every_episode_once() -> None:
-    watch, policy = Watch(), Still()
+    watch = Watch()
+    policy = Still()
     results = run(2, watch, policy=policy)
     assert not watch.running
     assert sorted(watch.ended) == list(range(len(SCRIPTS)))
     for result in results:
-        assert watch.steps[result.index] == list(range(0, round(result.duration_s * PHYSICS_HZ), TICKS))
+        assert watch.steps[result.index] == list(
+            range(0, round(result.duration_s * PHYSICS_HZ), TICKS)
+        )
     assert sorted(seed for _, seed in policy.resets) == list(SCRIPTS)
 
 
 def test_how_episodes_end() -> None:
     lost, _, lasting, passing, late, at_once = run(6)
-    assert (lost.duration_s, lost.fault, lost.success_once) == (40 / CONTROL_HZ, "action_not_finite", False)
+    assert (lost.duration_s, lost.fault, lost.success_once) == (
+        40 / CONTROL_HZ,
+        "action_not_finite",
+        False,
+    )
     assert lasting.time_to_success_s == 7 / CONTROL_HZ
     assert lasting.duration_s == 7 / CONTROL_HZ + 1.0
     assert (lasting.success_once, lasting.success_at_end) == (True, True)
     assert (passing.success_once, passing.success_at_end) == (True, False)
     assert passing.time_to_success_s == 4 / CONTROL_HZ
-    assert (late.duration_s, late.success_once, late.time_to_success_s) == (30 / CONTROL_HZ, False, None)
+    assert (late.duration_s, late.success_once, late.time_to_success_s) == (
+        30 / CONTROL_HZ,
+        False,
+        None,
+    )
     assert (at_once.duration_s, at_once.reward_sum) == (1 / CONTROL_HZ, 1.0)
-    assert (late.progress_max, late.progress_end, late.reward_sum) == (1.0, 1 / 30, 30 * 31 / 2)
+    assert (late.progress_max, late.progress_end, late.reward_sum) == (
+        1.0,
+        1 / 30,
+        30 * 31 / 2,
+    )
     assert late.variation == {"seed": 9}
     assert late.instruction == "seed 9"
     assert late.mean_plan_age_s is None
@@ -192,18 +246,33 @@ def test_plans_reach_the_hooks_and_their_age_the_result() -> None:
 def test_worlds_driven_otherwise_than_the_policy_asks() -> None:
     policy = Still()
     policy.spec = PolicySpec(control_mode="ee_delta", control_hz=200)
-    with pytest.raises(EmbodiedError, match=r"'ee_delta' at 200 Hz, the worlds take 'joint_delta' at 20 Hz"):
+    with pytest.raises(
+        EmbodiedError,
+        match=r"'ee_delta' at 200 Hz, the worlds take 'joint_delta' at 20 Hz",
+    ):
         run(2, policy=policy)
 
 
 def test_real_worlds_do_not_depend_on_their_neighbours() -> None:
     class Breaking(RandomPolicy):
-        """Random, until it gives NaN at a step that depends on the seed: episodes are short and end apart."""
+        """Random, until it gives NaN at a step that depends on the seed: episodes are
+        short and end apart.
+        """
 
-        def reset(self, ids: np.ndarray, observation: Observation, seeds: Sequence[int]) -> None:
+        def reset(
+            self, ids: np.ndarray, observation: Observation, seeds: Sequence[int]
+        ) -> None:
             super().reset(ids, observation, seeds)
             self.broken_at = getattr(self, "broken_at", {})
-            self.broken_at.update(dict(zip(ids.tolist(), (TICKS * (5 + 3 * (s % 4)) for s in seeds), strict=True)))
+            self.broken_at.update(
+                dict(
+                    zip(
+                        ids.tolist(),
+                        (TICKS * (5 + 3 * (s % 4)) for s in seeds),
+                        strict=True,
+                    )
+                )
+            )
 
         def act(self, observation: Observation) -> np.ndarray:
             action = super().act(observation)
@@ -212,10 +281,13 @@ def test_real_worlds_do_not_depend_on_their_neighbours() -> None:
             return action
 
     def play(num_worlds: int) -> list[EpisodeResult]:
-        worlds = Worlds(EnvConfig("ToteTransfer", level="L3", num_threads=1), num_worlds)
+        worlds = Worlds(
+            EnvConfig("ToteTransfer", level="L3", num_threads=1), num_worlds
+        )
         return rollout(worlds, Breaking(len(worlds.interface.low)), [3, 4, 5, 6, 7])
 
-    alone, together = play(1), play(5)
+    alone = play(1)
+    together = play(5)
     assert alone == together == play(2)
     assert {result.fault for result in alone} == {"action_not_finite"}
     assert len({result.duration_s for result in alone}) > 2
@@ -224,7 +296,11 @@ def test_real_worlds_do_not_depend_on_their_neighbours() -> None:
 
 def test_what_was_felt_is_that_of_the_episode_alone() -> None:
     """In worlds that had another before, and at its last step too."""
-    scripts = {0: Script(horizon=30), 1: Script(horizon=7, touches=(2, 3, 5)), 2: Script(lost_at=4)}
+    scripts = {
+        0: Script(horizon=30),
+        1: Script(horizon=7, touches=(2, 3, 5)),
+        2: Script(lost_at=4),
+    }
     for num in (1, 2):
         long, short, lost = rollout(ScriptedWorlds(scripts, num), Still(), [0, 1, 2])
         assert [r.peak_contact_force_n for r in (long, short, lost)] == [30, 7, 4]

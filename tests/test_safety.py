@@ -1,4 +1,6 @@
-"""Forces are those of every physics step, and what counts as a collision is what is fixed to the world."""
+"""Forces are those of every physics step, and what counts as a collision is what is
+fixed to the world.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,16 @@ from tests.ground import PAIRS, opened, started
 def pressed_on_the_belt(hz: int, steps: int) -> Worlds:
     """The hand comes down beside the totes."""
     worlds = started(
-        2, level="L1", control_mode="ee_delta", control_hz=hz, factors={"first_y": 0.3, "joint_start": 0.0}
+        2,
+        level="L1",
+        control_mode="ee_delta",
+        control_hz=hz,
+        factors={"first_y": 0.3, "joint_start": 0.0},
     )
-    aside, down = opened(worlds), opened(worlds)
-    aside[0, 1], down[0, 2] = -1, -1
+    aside = opened(worlds)
+    down = opened(worlds)
+    aside[0, 1] = -1
+    down[0, 2] = -1
     for k in range(hz + steps):
         worlds.step(aside if k < hz else down)
     return worlds
@@ -26,9 +34,13 @@ def pressed_on_the_belt(hz: int, steps: int) -> Worlds:
 
 def strongest_of_each_step(worlds: Worlds, world: int, ticks: int) -> np.ndarray:
     """(ticks,) N, by stepping a copy of one world."""
-    model, data = worlds.engine.world_model(world), worlds.engine.world_data(world)
-    robot = {i for i in range(model.nbody) if model.body_rootid[i] == model.body("stand").id}
-    forces, wrench = [], np.zeros(6)
+    model = worlds.engine.world_model(world)
+    data = worlds.engine.world_data(world)
+    robot = {
+        i for i in range(model.nbody) if model.body_rootid[i] == model.body("stand").id
+    }
+    forces = []
+    wrench = np.zeros(6)
     for _ in range(ticks):
         mujoco.mj_step(model, data)
         peak = 0.0
@@ -52,7 +64,9 @@ def test_the_peak_is_that_of_all_physics_steps() -> None:
         felt = worlds.safety(WINDOW_TICKS)
         found.append(expected.max())
         assert felt.contact_force_n[0] == pytest.approx(expected.max(), rel=1e-6)
-        assert worlds.safety(4).contact_force_n[0] == pytest.approx(expected[-4:].max(), rel=1e-6)
+        assert worlds.safety(4).contact_force_n[0] == pytest.approx(
+            expected[-4:].max(), rel=1e-6
+        )
         assert felt.contact_force_n[1] == 0
     assert max(found) > 20
 
@@ -69,7 +83,10 @@ def test_driving_into_what_stands_there_is_a_collision(task: str) -> None:
     worlds = started(1, task=task, robot="wheeled_arm", control_mode="joint_delta")
     ahead = opened(worlds)
     ahead[0, 0] = 1
-    assert any(worlds.step(ahead) and worlds.safety(WINDOW_TICKS).collision[0] for _ in range(80))
+    assert any(
+        worlds.step(ahead) and worlds.safety(WINDOW_TICKS).collision[0]
+        for _ in range(80)
+    )
 
 
 def test_a_reset_forgets_the_forces() -> None:

@@ -22,7 +22,9 @@ ID = "embodied/ToteTransfer-v0"
 
 
 def make(num_envs: int = 2, **settings: Any) -> SB3VecEnv:
-    return SB3VecEnv(gymnasium.make_vec(ID, num_envs=num_envs, **{"num_threads": 1, **settings}))
+    return SB3VecEnv(
+        gymnasium.make_vec(ID, num_envs=num_envs, **{"num_threads": 1, **settings})
+    )
 
 
 def single(**settings: Any) -> Callable[[], GroundEnv]:
@@ -31,13 +33,16 @@ def single(**settings: Any) -> Callable[[], GroundEnv]:
 
 def test_nothing_else_loads_it() -> None:
     code = "import sys, embodied.envs.vector_env; print('stable_baselines3' in sys.modules or 'torch' in sys.modules)"
-    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    child = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert child.stdout.strip() == "False"
 
 
 def test_it_equals_stable_baselines_own_vector(monkeypatch: pytest.MonkeyPatch) -> None:
     shorten_horizon(monkeypatch, 0.3)
-    ours, theirs = make(), DummyVecEnv([single(), single()])
+    ours = make()
+    theirs = DummyVecEnv([single(), single()])
     for env in (ours, theirs):
         env.seed(5)
     assert_same(ours.reset(), theirs.reset())
@@ -79,14 +84,25 @@ def test_infos_tell_how_an_episode_ended(monkeypatch: pytest.MonkeyPatch) -> Non
     assert [info["is_success"] for info in infos] == [False, False]
     for i, info in enumerate(infos):
         assert env.observation_space.contains(info["terminal_observation"])
-        assert (info["terminal_observation"]["environment_state"] != flat(shown)["environment_state"][i]).any()
+        assert (
+            info["terminal_observation"]["environment_state"]
+            != flat(shown)["environment_state"][i]
+        ).any()
 
 
 def test_pixels_are_one_level_deep() -> None:
-    env = make(1, obs="pixels", image_size=40, cameras=("wrist", "overview"), render_mode="rgb_array")
+    env = make(
+        1,
+        obs="pixels",
+        image_size=40,
+        cameras=("wrist", "overview"),
+        render_mode="rgb_array",
+    )
     shown = env.reset()
     assert list(shown) == ["agent_pos", "pixels/wrist", "pixels/overview", "pixels_age"]
-    assert {key: part[0] in env.observation_space[key] for key, part in shown.items()} == dict.fromkeys(shown, True)
+    assert {
+        key: part[0] in env.observation_space[key] for key, part in shown.items()
+    } == dict.fromkeys(shown, True)
     assert env.render().shape == (480, 640, 3)
     env.close()
     assert flat({"a": {"b": {"c": 1}}, "d": 2}) == {"a/b/c": 1, "d": 2}
@@ -105,7 +121,9 @@ def test_attributes_are_those_of_all_worlds() -> None:
 
 
 def test_it_needs_the_same_step_autoreset() -> None:
-    with pytest.raises(EmbodiedError, match="autoreset_mode Disabled: Stable-Baselines3 needs SameStep"):
+    with pytest.raises(
+        EmbodiedError, match="autoreset_mode Disabled: Stable-Baselines3 needs SameStep"
+    ):
         make(autoreset_mode="Disabled")
 
 
@@ -114,7 +132,9 @@ def test_ppo_learns_on_state_and_pixels(monkeypatch: pytest.MonkeyPatch) -> None
     """It runs, without a warning, through episode ends, and logs success."""
     shorten_horizon(monkeypatch, 0.4)
     env = VecMonitor(make(obs="both", image_size=40, level="L1"))
-    model = PPO("MultiInputPolicy", env, n_steps=16, batch_size=16, n_epochs=1, device="cpu")
+    model = PPO(
+        "MultiInputPolicy", env, n_steps=16, batch_size=16, n_epochs=1, device="cpu"
+    )
     model.learn(64)
     assert len(model.ep_info_buffer) == 8
     assert list(model.ep_success_buffer) == [False] * 8

@@ -1,4 +1,6 @@
-"""Sharing out seeds: order, equality with one process, and what happens when a process goes wrong."""
+"""Sharing out seeds: order, equality with one process, and what happens when a process
+goes wrong.
+"""
 
 import os
 import time
@@ -80,10 +82,16 @@ def test_no_seeds_is_no_work(two: Workers) -> None:
         ("exit", EmbodiedError, r"seeds 9 to 21 died \(exit status 3\)"),
         ("refused", EmbodiedError, "^no such camera$"),
         ("full", EmbodiedError, "^No space left on device$"),
-        ("bug", RuntimeError, r"(?s)seeds 9 to 21 failed.*Traceback.*in _fail.*one over nothing"),
+        (
+            "bug",
+            RuntimeError,
+            r"(?s)seeds 9 to 21 failed.*Traceback.*in _fail.*one over nothing",
+        ),
     ],
 )
-def test_a_failing_process_is_reported_and_the_next_job_runs(way: str, kind: type[Exception], said: str) -> None:
+def test_a_failing_process_is_reported_and_the_next_job_runs(
+    way: str, kind: type[Exception], said: str
+) -> None:
     with Workers(2) as workers:
         begun = time.monotonic()
         with pytest.raises(kind, match=said):

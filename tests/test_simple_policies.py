@@ -8,11 +8,20 @@ from embodied.policies.simple import HoldPolicy, RandomPolicy, ZeroPolicy
 
 
 def observed(num: int, value: float = 0.0) -> Observation:
-    return Observation(np.zeros(num, np.int64), np.full((num, 3), value), np.zeros((num, 0)), ("",) * num)
+    return Observation(
+        np.zeros(num, np.int64),
+        np.full((num, 3), value),
+        np.zeros((num, 0)),
+        ("",) * num,
+    )
 
 
-def random_actions(seeds: list[int], steps: int, reset_after: dict[int, tuple[int, int]] | None = None) -> np.ndarray:
-    """(steps, N, 4); `reset_after` gives worlds a new seed before a step: step -> (world, seed)."""
+def random_actions(
+    seeds: list[int], steps: int, reset_after: dict[int, tuple[int, int]] | None = None
+) -> np.ndarray:
+    """(steps, N, 4); `reset_after` gives worlds a new seed before a step: step ->
+    (world, seed).
+    """
     policy = RandomPolicy(4)
     policy.reset(np.arange(len(seeds)), observed(len(seeds)), seeds)
     rows = []
@@ -36,7 +45,8 @@ def test_random_actions_fill_the_range_and_change_each_step() -> None:
 def test_a_random_episode_depends_on_its_seed_alone() -> None:
     alone = random_actions([11], 20)[:, 0]
     among = random_actions([3, 11, 5], 30, reset_after={10: (2, 11), 4: (0, 9)})
-    np.testing.assert_array_equal(among[:20, 1], alone)  # another place, other worlds reset meanwhile
+    # another place, other worlds reset meanwhile
+    np.testing.assert_array_equal(among[:20, 1], alone)
     np.testing.assert_array_equal(among[10:, 2], alone)  # another moment
     assert not np.array_equal(among[:20, 0], alone)
 
@@ -53,7 +63,9 @@ def test_hold_repeats_the_action_of_each_world_s_first_observation() -> None:
     policy.reset(np.arange(2), observed(2, 0.5), [0, 1])
     policy.act(observed(2, 0.9))[:] = 7  # the caller's own array
     policy.reset(np.array([1]), observed(2, 0.7), [2])
-    np.testing.assert_array_equal(policy.act(observed(2, 0.1)), np.float32([[0.5] * 3, [0.7] * 3]))
+    np.testing.assert_array_equal(
+        policy.act(observed(2, 0.1)), np.float32([[0.5] * 3, [0.7] * 3])
+    )
 
 
 def test_hold_needs_a_reset() -> None:

@@ -1,4 +1,6 @@
-"""Intervals and tests against published worked examples, and the properties they must have."""
+"""Intervals and tests against published worked examples, and the properties they must
+have.
+"""
 
 import math
 
@@ -13,8 +15,15 @@ COUNTS = st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.j
 OUTCOMES = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
 
 
-def pairs(both: int, only_first: int, only_second: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
-    rows = [(1, 1)] * both + [(1, 0)] * only_first + [(0, 1)] * only_second + [(0, 0)] * neither
+def pairs(
+    both: int, only_first: int, only_second: int, neither: int
+) -> tuple[np.ndarray, np.ndarray]:
+    rows = (
+        [(1, 1)] * both
+        + [(1, 0)] * only_first
+        + [(0, 1)] * only_second
+        + [(0, 0)] * neither
+    )
     table = np.array(rows, dtype=bool)
     return table[:, 0], table[:, 1]
 
@@ -25,7 +34,8 @@ def pairs(both: int, only_first: int, only_second: int, neither: int) -> tuple[n
         (0, 10, 0.0, 0.27753),
         (8, 10, 0.49016, 0.94331),
         (10, 10, 0.72247, 1.0),
-        (81, 263, 0.25525, 0.36621),  # the worked example of Newcombe, Statistics in Medicine 17 (1998) 857
+        # the worked example of Newcombe, Statistics in Medicine 17 (1998) 857
+        (81, 263, 0.25525, 0.36621),
         (0, 20, 0.0, 0.16113),  # same source
     ],
 )
@@ -48,15 +58,19 @@ def test_wilson_holds_the_rate_and_stays_a_share(counts):
 @given(COUNTS)
 def test_wilson_mirrors(counts):
     successes, episodes = counts
-    rate, mirror = wilson(successes, episodes), wilson(episodes - successes, episodes)
-    assert (rate.low, rate.high) == pytest.approx((1 - mirror.high, 1 - mirror.low), abs=1e-12)
+    rate = wilson(successes, episodes)
+    mirror = wilson(episodes - successes, episodes)
+    assert (rate.low, rate.high) == pytest.approx(
+        (1 - mirror.high, 1 - mirror.low), abs=1e-12
+    )
 
 
 @settings(deadline=None)
 @given(COUNTS, st.integers(2, 6))
 def test_wilson_narrows_with_more_episodes(counts, times):
     successes, episodes = counts
-    one, many = wilson(successes, episodes), wilson(successes * times, episodes * times)
+    one = wilson(successes, episodes)
+    many = wilson(successes * times, episodes * times)
     assert many.high - many.low < one.high - one.low
 
 
@@ -69,9 +83,12 @@ def test_wilson_refuses_what_is_no_rate(successes, episodes):
 @pytest.mark.parametrize(
     ("table", "low", "high"),
     [
-        ((14, 5, 0, 22), 0.011, 0.226),  # Altman et al., Statistics with Confidence (2000), page 52
-        ((36, 12, 2, 0), 0.0569, 0.3404),  # Newcombe, Statistics in Medicine 17 (1998) 2635
-        ((1, 1, 7, 12), -0.507, -0.026),  # Fagerland et al., Analysis of Contingency Tables (2017), chapter 8
+        # Altman et al., Statistics with Confidence (2000), page 52
+        ((14, 5, 0, 22), 0.011, 0.226),
+        # Newcombe, Statistics in Medicine 17 (1998) 2635
+        ((36, 12, 2, 0), 0.0569, 0.3404),
+        # Fagerland et al., Analysis of Contingency Tables (2017), chapter 8
+        ((1, 1, 7, 12), -0.507, -0.026),
     ],
 )
 def test_paired_interval_known_values(table, low, high):
@@ -89,11 +106,16 @@ def test_mcnemar_is_exact():
 @settings(deadline=None)
 @given(OUTCOMES)
 def test_paired_comparison_is_antisymmetric(outcomes):
-    first, second = (np.array(column, dtype=bool) for column in zip(*outcomes, strict=True))
-    forward, backward = compare_paired(first, second), compare_paired(second, first)
+    first, second = (
+        np.array(column, dtype=bool) for column in zip(*outcomes, strict=True)
+    )
+    forward = compare_paired(first, second)
+    backward = compare_paired(second, first)
     assert forward.p_value == pytest.approx(backward.p_value, rel=1e-12)
     assert forward.difference == -backward.difference
-    assert (forward.low, forward.high) == pytest.approx((-backward.high, -backward.low), abs=1e-12)
+    assert (forward.low, forward.high) == pytest.approx(
+        (-backward.high, -backward.low), abs=1e-12
+    )
     assert -1 <= forward.low <= forward.difference <= forward.high <= 1
     assert forward.difference == pytest.approx(first.mean() - second.mean())
 
@@ -114,7 +136,9 @@ def test_holm_known_values():
 @given(st.lists(st.floats(0, 1), max_size=12))
 def test_holm_only_raises_p_values(p_values):
     adjusted = holm(p_values)
-    assert all(before <= after <= 1 for before, after in zip(p_values, adjusted, strict=True))
+    assert all(
+        before <= after <= 1 for before, after in zip(p_values, adjusted, strict=True)
+    )
 
 
 def test_median_of_few():
@@ -136,5 +160,8 @@ def test_median_lies_within_its_interval_and_repeats(values):
 
 def test_median_interval_covers_the_truth_as_often_as_it_says():
     rng = np.random.default_rng(0)
-    covered = [(r := median(rng.exponential(size=40))).low <= np.log(2) <= r.high for _ in range(120)]
+    covered = [
+        (r := median(rng.exponential(size=40))).low <= np.log(2) <= r.high
+        for _ in range(120)
+    ]
     assert 0.88 <= np.mean(covered) <= 1.0

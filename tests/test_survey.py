@@ -1,4 +1,6 @@
-"""The survey: what it asks, that it goes on where it stopped, and that its page says what its file holds."""
+"""The survey: what it asks, that it goes on where it stopped, and that its page says
+what its file holds.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,15 @@ import pytest
 from embodied.benchmark import survey as survey_module
 from embodied.benchmark import throughput
 from embodied.benchmark.statistics import wilson
-from embodied.benchmark.survey import Cost, Question, Subject, Success, Survey, choose_pairs, plan_questions
+from embodied.benchmark.survey import (
+    Cost,
+    Question,
+    Subject,
+    Success,
+    Survey,
+    choose_pairs,
+    plan_questions,
+)
 from embodied.benchmark.survey_file import read_survey, write_survey
 from embodied.benchmark.survey_page import survey_page
 from embodied.cli import main
@@ -22,15 +32,30 @@ from tests.ground import TOTE_TRANSFER, shorten_horizon
 
 SUBJECT = Subject("Turn", "arm", "code", "abc", {"mujoco": "3.17.0"})
 OTHER = replace(SUBJECT, robot="rover")
-SUCCESS = Success(SUBJECT, "L2", 100, wilson(48, 50), (4.0, 5.04, 6.0), (103, 149), {"diverged": 1}, 33.3)
+SUCCESS = Success(
+    SUBJECT,
+    "L2",
+    100,
+    wilson(48, 50),
+    (4.0, 5.04, 6.0),
+    (103, 149),
+    {"diverged": 1},
+    33.3,
+)
 COST = Cost(SUBJECT, 21.26, 8, 91.4, 420.0)
-SURVEY = Survey((("2026-11-24", "embodied survey"),), {"cores": 2, "processor": "P", "system": "S"}, (COST, SUCCESS))
+SURVEY = Survey(
+    (("2026-11-24", "embodied survey"),),
+    {"cores": 2, "processor": "P", "system": "S"},
+    (COST, SUCCESS),
+)
 ASKED = Question(SUBJECT, "L2", range(100, 150))
 
 
 def test_every_task_and_robot_is_asked_about() -> None:
     pairs = choose_pairs(task_names(), None)
-    assert pairs == [(task, robot) for task in task_names() for robot in get_task(task).robots]
+    assert pairs == [
+        (task, robot) for task in task_names() for robot in get_task(task).robots
+    ]
     assert choose_pairs([TOTE_TRANSFER], ["arm"]) == [(TOTE_TRANSFER, "arm")]
     with pytest.raises(EmbodiedError, match="unknown robot for these tasks 'leg'.*arm"):
         choose_pairs([TOTE_TRANSFER], ["leg"])
@@ -39,7 +64,11 @@ def test_every_task_and_robot_is_asked_about() -> None:
 def test_questions_come_with_the_costs_first() -> None:
     pair = (TOTE_TRANSFER, "arm")
     asked = plan_questions([pair], ["L2", "L4"], range(5, 9))
-    assert [(q.subject.pair, q.level) for q in asked] == [(pair, None), (pair, "L2"), (pair, "L4")]
+    assert [(q.subject.pair, q.level) for q in asked] == [
+        (pair, None),
+        (pair, "L2"),
+        (pair, "L4"),
+    ]
     assert len(asked[0].subject.model_hash) == 64
     assert asked[0].subject.versions["mujoco"].startswith("3.17.")
     with pytest.raises(EmbodiedError, match="unknown level 'L5'"):
@@ -59,7 +88,9 @@ def test_questions_come_with_the_costs_first() -> None:
         Question(OTHER),
     ],
 )
-def test_only_the_same_measurement_of_the_same_thing_is_an_answer(question: Question) -> None:
+def test_only_the_same_measurement_of_the_same_thing_is_an_answer(
+    question: Question,
+) -> None:
     assert SURVEY.missing([question]) == [question]
     assert SURVEY.missing([ASKED, Question(SUBJECT)]) == []
 
@@ -68,7 +99,9 @@ def test_an_answer_takes_the_place_of_the_older_one() -> None:
     newer = replace(SUCCESS, subject=replace(SUBJECT, model_hash="xyz"))
     question = replace(ASKED, subject=newer.subject)
     assert SURVEY.with_answer(question, newer).findings == (COST, newer)
-    assert SURVEY.with_answer(replace(ASKED, level="L3"), replace(SUCCESS, level="L3")).findings[:2] == (COST, SUCCESS)
+    assert SURVEY.with_answer(
+        replace(ASKED, level="L3"), replace(SUCCESS, level="L3")
+    ).findings[:2] == (COST, SUCCESS)
     assert SURVEY.without([Question(SUBJECT)]).findings == (SUCCESS,)
 
 
@@ -77,16 +110,29 @@ def test_a_survey_survives_its_file(tmp_path: Path) -> None:
     whole = replace(SURVEY, findings=(SUCCESS, nothing, COST))
     write_survey(tmp_path / "x.json", whole)
     assert read_survey(tmp_path / "x.json") == whole
-    assert json.loads((tmp_path / "x.json").read_text())["successes"][0]["failed_seeds"] == [103, 149]
-    for text in ("", "[]", "{}", json.dumps({"format": "embodied-survey", "schema_version": 0})):
+    assert json.loads((tmp_path / "x.json").read_text())["successes"][0][
+        "failed_seeds"
+    ] == [103, 149]
+    for text in (
+        "",
+        "[]",
+        "{}",
+        json.dumps({"format": "embodied-survey", "schema_version": 0}),
+    ):
         (tmp_path / "bad.json").write_text(text)
-        with pytest.raises(EmbodiedError, match=r"bad\.json is no survey that this version reads"):
+        with pytest.raises(
+            EmbodiedError, match=r"bad\.json is no survey that this version reads"
+        ):
             read_survey(tmp_path / "bad.json")
 
 
 def test_the_page_says_what_the_survey_holds() -> None:
     rover = replace(SUCCESS, subject=OTHER, level="L4", quartiles_s=None)
-    page = survey_page(replace(SURVEY, findings=(COST, rover, SUCCESS)), [SUBJECT.pair, OTHER.pair], "ground.json")
+    page = survey_page(
+        replace(SURVEY, findings=(COST, rover, SUCCESS)),
+        [SUBJECT.pair, OTHER.pair],
+        "ground.json",
+    )
     assert "| task | robot | L2 | L4 | time, s |" in page
     assert "| Turn | arm | 96% (87–99%) |  | 5.0 (4.0 to 6.0) |" in page  # noqa: RUF001
     assert "| Turn | rover |  | 96% (87–99%) |  |" in page  # noqa: RUF001
@@ -99,7 +145,9 @@ def test_the_page_says_what_the_survey_holds() -> None:
 
 def test_cells_of_different_sizes_say_theirs() -> None:
     longer = replace(SUCCESS, level="L3", rate=wilson(200, 200))
-    page = survey_page(replace(SURVEY, findings=(SUCCESS, longer)), [SUBJECT.pair], "x.json")
+    page = survey_page(
+        replace(SURVEY, findings=(SUCCESS, longer)), [SUBJECT.pair], "x.json"
+    )
     assert "96% (87–99%) of 50 | 100.0% (98.1–100.0%) of 200" in page  # noqa: RUF001
     assert "What each task costs" not in page
 
@@ -118,7 +166,18 @@ def test_a_survey_goes_on_where_it_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = tmp_path / "pages" / "ground.md"
-    words = ["survey", "--task", TOTE_TRANSFER, "--robot", "arm", "--level", "L1", "L2", "--episodes", "2"]
+    words = [
+        "survey",
+        "--task",
+        TOTE_TRANSFER,
+        "--robot",
+        "arm",
+        "--level",
+        "L1",
+        "L2",
+        "--episodes",
+        "2",
+    ]
     words += ["--workers", "1", "-o", str(page)]
     with monkeypatch.context() as patch:
         patch.setattr(verb, "measure_success", interrupted)
@@ -161,10 +220,20 @@ def test_costs_are_those_of_the_bench(monkeypatch: pytest.MonkeyPatch) -> None:
     def figure(name: str, value: float) -> throughput.Figure:
         return throughput.Figure(name, "", value, value, value)
 
-    monkeypatch.setattr(survey_module, "physics", lambda config: iter([figure("step", 20.0), figure("contacts", 7.0)]))
     monkeypatch.setattr(
-        survey_module, "stepping", lambda config, num: iter([figure("a", 1), figure("b", 2), figure("c", 90 + num)])
+        survey_module,
+        "physics",
+        lambda config: iter([figure("step", 20.0), figure("contacts", 7.0)]),
+    )
+    monkeypatch.setattr(
+        survey_module,
+        "stepping",
+        lambda config, num: iter(
+            [figure("a", 1), figure("b", 2), figure("c", 90 + num)]
+        ),
     )
     monkeypatch.setattr(survey_module, "frames", lambda config: figure("frames", 400.0))
     subject = Subject.now(TOTE_TRANSFER, "arm")
-    assert survey_module.measure_cost(Question(subject)) == Cost(subject, 20.0, 7, 106.0, 400.0)
+    assert survey_module.measure_cost(Question(subject)) == Cost(
+        subject, 20.0, 7, 106.0, 400.0
+    )

@@ -1,4 +1,6 @@
-"""What TableWipe says and does: which stains are named, what wipes them, what spoils an episode, what happens at L4."""
+"""What TableWipe says and does: which stains are named, what wipes them, what spoils an
+episode, what happens at L4.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +33,13 @@ def wipe(worlds: Worlds, stain: int, press_n: float = 8.0) -> StepResult:
     """Rubs a pad that no hand holds to and fro over one stain of world 0."""
     task = worlds.task
     assert isinstance(task, TableWipe)
-    pad, view = Pad(worlds.engine), worlds.engine.view
-    body, joint = worlds.model.body("cloth").id, worlds.model.joint("cloth")
+    pad = Pad(worlds.engine)
+    view = worlds.engine.view
+    body = worlds.model.body("cloth").id
+    joint = worlds.model.joint("cloth")
     cells = task.parameters()["cell_xy_w"][0, :, stain]
-    middle, z = (cells.min(axis=1) + cells.max(axis=1)) / 2, part(worlds, "table_z")[0, 0]
+    middle = (cells.min(axis=1) + cells.max(axis=1)) / 2
+    z = part(worlds, "table_z")[0, 0]
     pad.place(0, (*middle, z), 0.0)
     view("qvel")[0, joint.dofadr[0] : joint.dofadr[0] + 6] = 0
     task.parameters()["pad_xy_w"][0] = middle  # it was set there, not dragged
@@ -55,21 +60,31 @@ def test_a_request_names_the_stains_it_means() -> None:
     assert named_by("all", "coffee", kinds) == [True] * 3
     assert named_by("one", "coffee", kinds) == [True, False, True]
     assert named_by("but", "coffee", kinds) == [False, True, False]
-    assert choose_kinds(["coffee", "coffee", "mustard", "coffee"], 3) == ["coffee", "mustard", "mustard"]
+    assert choose_kinds(["coffee", "coffee", "mustard", "coffee"], 3) == [
+        "coffee",
+        "mustard",
+        "mustard",
+    ]
     assert choose_kinds(["coffee"] * 4, 2) == ["coffee", "coffee"]
 
 
 def test_sentences_fit_what_is_on_the_table() -> None:
-    worlds, seen = wipe_worlds(N, level="L3"), set()
+    worlds = wipe_worlds(N, level="L3")
+    seen = set()
     for world in range(N):
         drawn = worlds.variation_of(world)
         mentioned = [kind for kind in KINDS if kind in drawn["instruction"]]
         seen.add(drawn["request"])
-        kinds, named = drawn["kind"][: drawn["stains"]], drawn["named"][: drawn["stains"]]
+        kinds = drawn["kind"][: drawn["stains"]]
+        named = drawn["named"][: drawn["stains"]]
         assert any(named)
         assert bool(mentioned) == (drawn["request"] != "all")
         for kind, wanted in zip(kinds, named, strict=True):
-            expected = {"all": True, "one": kind in mentioned, "but": kind not in mentioned}[drawn["request"]]
+            expected = {
+                "all": True,
+                "one": kind in mentioned,
+                "but": kind not in mentioned,
+            }[drawn["request"]]
             assert wanted == expected
     assert seen == set(REQUESTS)
 
@@ -82,13 +97,16 @@ def test_stains_are_apart_and_dirty_where_they_should_be() -> None:
         assert len(dirty) == worlds.variation_of(world)["stains"]
         for a in dirty:
             for b in dirty[dirty > a]:
-                one, other = goal["cell_xy_w"][world, :, a], goal["cell_xy_w"][world, :, b]
+                one = goal["cell_xy_w"][world, :, a]
+                other = goal["cell_xy_w"][world, :, b]
                 gaps = np.linalg.norm(one[:, :, None] - other[:, None], axis=0)
                 assert gaps.min() > 0.06
-    areas, named = part(worlds, "dirt_cm2"), part(worlds, "dirt_named")
+    areas = part(worlds, "dirt_cm2")
+    named = part(worlds, "dirt_named")
     assert ((areas > 0) | (named == 0)).all()
     assert areas.max() < 100
-    low, high = part(worlds, "dirt_low_xy_w"), part(worlds, "dirt_high_xy_w")
+    low = part(worlds, "dirt_low_xy_w")
+    high = part(worlds, "dirt_high_xy_w")
     assert (high >= low).all()
     assert (high - low).max() < 0.12
 
@@ -144,7 +162,8 @@ def test_a_pad_on_the_floor_is_dropped_and_lost() -> None:
 @pytest.mark.parametrize("level", ["L1", "L3"])
 def test_below_l4_nothing_happens(level: str) -> None:
     worlds = wipe_worlds(4, level=level)
-    before, pad = part(worlds, "dirt_cm2").copy(), part(worlds, "pad_pos_w").copy()
+    before = part(worlds, "dirt_cm2").copy()
+    pad = part(worlds, "pad_pos_w").copy()
     for _ in range(170):
         worlds.step(opened(worlds))
     assert (part(worlds, "dirt_cm2") == before).all()
@@ -154,7 +173,8 @@ def test_below_l4_nothing_happens(level: str) -> None:
 def test_at_l4_the_pad_is_shoved_or_more_is_spilled() -> None:
     worlds = wipe_worlds(N, level="L4")
     drawn = [worlds.variation_of(world) for world in range(N)]
-    stains, pad = (part(worlds, "dirt_cm2") > 0).sum(axis=1), part(worlds, "pad_pos_w").copy()
+    stains = (part(worlds, "dirt_cm2") > 0).sum(axis=1)
+    pad = part(worlds, "pad_pos_w").copy()
     for _ in range(170):
         worlds.step(opened(worlds))
     spilled = (part(worlds, "dirt_cm2") > 0).sum(axis=1) - stains
@@ -167,7 +187,9 @@ def test_at_l4_the_pad_is_shoved_or_more_is_spilled() -> None:
     assert (moved[shoved] > 0.025).all()
     assert (moved < 0.25).all()
     assert (moved[~shoved] < 1e-3).all()
-    named = part(worlds, "dirt_named").sum(axis=1) - [sum(row["named"][: row["stains"]]) for row in drawn]
+    named = part(worlds, "dirt_named").sum(axis=1) - [
+        sum(row["named"][: row["stains"]]) for row in drawn
+    ]
     assert (named == spilled).all()  # what is spilled is of a kind that was to be wiped
 
 
@@ -184,7 +206,11 @@ def test_a_spill_waits_no_longer_than_until_half_the_work_is_done() -> None:
 def _spills(worlds: Worlds, seed: int) -> bool:
     worlds.reset(np.arange(1), [seed])
     drawn = worlds.variation_of(0)
-    return drawn["spilled"] and drawn["kind"].count(drawn["kind"][0]) == 2 and drawn["event_s"][1] > 6
+    return (
+        drawn["spilled"]
+        and drawn["kind"].count(drawn["kind"][0]) == 2
+        and drawn["event_s"][1] > 6
+    )
 
 
 def test_the_scene_at_rest_is_cheap() -> None:
@@ -198,7 +224,16 @@ def test_the_scene_at_rest_is_cheap() -> None:
 @pytest.mark.parametrize("robot", ["arm", "wheeled_arm"])
 def test_the_expert_wipes_gently_and_steadily(robot: str) -> None:
     """Every stroke's force lies between what wipes and half of what spoils."""
-    worlds = Worlds(config(task="TableWipe", robot=robot, level="L3", control_mode="ee_delta", control_hz=200), 8)
+    worlds = Worlds(
+        config(
+            task="TableWipe",
+            robot=robot,
+            level="L3",
+            control_mode="ee_delta",
+            control_hz=200,
+        ),
+        8,
+    )
     felt: list[np.ndarray] = []
 
     class Felt:
@@ -209,6 +244,8 @@ def test_the_expert_wipes_gently_and_steadily(robot: str) -> None:
 
         def on_end(self, *_: object) -> None: ...
 
-    results = rollout(worlds, make_policy("expert", worlds), list(range(500, 508)), [Felt()])
+    results = rollout(
+        worlds, make_policy("expert", worlds), list(range(500, 508)), [Felt()]
+    )
     assert all(result.success_at_end for result in results)
     assert 8 < np.max(felt) < 20

@@ -1,4 +1,6 @@
-"""docs/tasks.md: its tables are the tasks' own, and what people wrote beside them stays."""
+"""docs/tasks.md: its tables are the tasks' own, and what people wrote beside them
+stays.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,32 @@ from embodied.envs.variation import Choice, Interval, Variable, fixed
 PAGE = Path(__file__).parent.parent / "docs" / "tasks.md"
 TASKS = [get_task(name) for name in task_names()]
 ROWS = (
-    Variable("mass", "objects", "kg", fixed(1.0), Interval(0.9, 1.1), Interval(0.5, 1.5), Interval(1.5, 2.0)),
+    Variable(
+        "mass",
+        "objects",
+        "kg",
+        fixed(1.0),
+        Interval(0.9, 1.1),
+        Interval(0.5, 1.5),
+        Interval(1.5, 2.0),
+    ),
     Variable(
         *("wish", "instruction", ""),
-        *(fixed("Turn it."), Choice(("Turn it.", "Give it a turn.")), Choice(("Turn it.", "Give it a turn."))),
+        *(
+            fixed("Turn it."),
+            Choice(("Turn it.", "Give it a turn.")),
+            Choice(("Turn it.", "Give it a turn.")),
+        ),
         fixed("It wants turning."),
     ),
 )
-NEW = replace(TASKS[0], name="ValveTest", summary="turn the valve", table=ROWS, robots=("arm", "rover"))
+NEW = replace(
+    TASKS[0],
+    name="ValveTest",
+    summary="turn the valve",
+    table=ROWS,
+    robots=("arm", "rover"),
+)
 
 
 def test_the_page_is_up_to_date() -> None:
@@ -35,14 +55,26 @@ def test_a_new_task_gets_a_section() -> None:
     assert "robots `arm`, `rover`" in page
     assert "| mass | objects | kg | 1.0 | 0.9 to 1.1 | 0.5 to 1.5 | 1.5 to 2 |" in page
     assert "| wish | instruction |  | 1 below | 2 below | 2 below | 1 below |" in page
-    assert "- Turn it. (L1)\n- Give it a turn.\n\nheld out:\n\n- It wants turning.\n" in page
+    assert (
+        "- Turn it. (L1)\n- Give it a turn.\n\nheld out:\n\n- It wants turning.\n"
+        in page
+    )
     assert page.count("| brightness |") == 1  # what all tasks share is there once
 
 
 def test_written_words_stay_and_tables_follow() -> None:
-    page = update_page("# Tasks\n", [NEW]).replace("Turn the valve.", "A page of prose with \\1 in it.")
-    changed = update_page(page, [replace(NEW, table=(replace(ROWS[0], unit="g"), ROWS[1]))])
+    page = update_page("# Tasks\n", [NEW]).replace(
+        "Turn the valve.", "A page of prose with \\1 in it."
+    )
+    changed = update_page(
+        page, [replace(NEW, table=(replace(ROWS[0], unit="g"), ROWS[1]))]
+    )
     assert "A page of prose with \\1 in it." in changed
     assert "| mass | objects | g |" in changed
     assert "| mass | objects | kg |" not in changed
-    assert update_page(changed, [replace(NEW, table=(replace(ROWS[0], unit="g"), ROWS[1]))]) == changed
+    assert (
+        update_page(
+            changed, [replace(NEW, table=(replace(ROWS[0], unit="g"), ROWS[1]))]
+        )
+        == changed
+    )

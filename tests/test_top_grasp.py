@@ -1,4 +1,6 @@
-"""Grasps from above: across what fits between the fingers, clear of neighbours, whichever way a thing lies."""
+"""Grasps from above: across what fits between the fingers, clear of neighbours,
+whichever way a thing lies.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +9,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embodied.envs.skills.top_grasp import FINGER_TIP_M, WIDEST_M, YAW_RANGE, TopGrasp, top_grasp
+from embodied.envs.skills.top_grasp import (
+    FINGER_TIP_M,
+    WIDEST_M,
+    YAW_RANGE,
+    TopGrasp,
+    top_grasp,
+)
 from embodied.rotations import quat_from_rotvec, quat_multiply, quat_to_rot6d
 
 TABLE_Z = 0.7
-BOX, CUP = (0.09, 0.05, 0.04), (0.06, 0.06, 0.085)
+BOX = (0.09, 0.05, 0.04)
+CUP = (0.06, 0.06, 0.085)
 FAR = np.full((1, 1, 3), 9.0)
 
 
 def grasp(
-    size: tuple[float, ...], rotvec: tuple[float, ...] = (0, 0, 0), others: np.ndarray = FAR, is_round: bool = False
+    size: tuple[float, ...],
+    rotvec: tuple[float, ...] = (0, 0, 0),
+    others: np.ndarray = FAR,
+    is_round: bool = False,
 ) -> TopGrasp:
     """Of one thing over (0.3, 0.4), resting on the table."""
     rot6d = quat_to_rot6d(quat_from_rotvec(np.array([rotvec], float)))
     third = np.cross(rot6d[0, :3], rot6d[0, 3:])
     height = np.abs(np.array([rot6d[0, 2], rot6d[0, 5], third[2]])) @ np.array(size)
     pos = np.array([[0.3, 0.4, TABLE_Z + height / 2]])
-    return top_grasp(pos, rot6d, np.array([size]), np.array([is_round]), others, TABLE_Z)
+    return top_grasp(
+        pos, rot6d, np.array([size]), np.array([is_round]), others, TABLE_Z
+    )
 
 
 def opening(found: TopGrasp) -> np.ndarray:
@@ -32,46 +46,68 @@ def opening(found: TopGrasp) -> np.ndarray:
 
 
 @given(yaw=st.floats(-3.1, 3.1))
-def test_a_box_is_taken_across_its_short_side_whichever_way_it_points(yaw: float) -> None:
+def test_a_box_is_taken_across_its_short_side_whichever_way_it_points(
+    yaw: float,
+) -> None:
     found = grasp(BOX, (0, 0, yaw))
     assert found.span[0] == BOX[1]
     assert abs(opening(found) @ np.array([np.cos(yaw), np.sin(yaw)])) < 1e-9
     assert YAW_RANGE[0] <= found.yaw[0] <= YAW_RANGE[1]
-    np.testing.assert_allclose([found.bottom_z[0], found.top_z[0]], [TABLE_Z, TABLE_Z + BOX[2]])
+    np.testing.assert_allclose(
+        [found.bottom_z[0], found.top_z[0]], [TABLE_Z, TABLE_Z + BOX[2]]
+    )
     assert found.bottom_z[0] + FINGER_TIP_M < found.pos_w[0, 2] < found.top_z[0]
 
 
 @pytest.mark.parametrize("rotvec", [(0, np.pi / 2, 0), (np.pi / 2, 0, 0)])
-def test_a_box_on_its_side_is_taken_across_what_then_fits(rotvec: tuple[float, ...]) -> None:
+def test_a_box_on_its_side_is_taken_across_what_then_fits(
+    rotvec: tuple[float, ...],
+) -> None:
     found = grasp(BOX, rotvec)
     assert found.span[0] <= WIDEST_M
     assert found.bottom_z[0] == pytest.approx(TABLE_Z)
 
 
 @given(yaw=st.floats(-3.1, 3.1), roll=st.floats(-3.1, 3.1))
-def test_a_lying_cylinder_is_taken_at_right_angles_to_its_axis(yaw: float, roll: float) -> None:
-    tipped = quat_multiply(quat_from_rotvec(np.array([0, 0, yaw])), quat_from_rotvec(np.array([0, np.pi / 2, 0])))
-    rot6d = quat_to_rot6d(quat_multiply(tipped, quat_from_rotvec(np.array([0, 0, roll]))))[None]
+def test_a_lying_cylinder_is_taken_at_right_angles_to_its_axis(
+    yaw: float, roll: float
+) -> None:
+    tipped = quat_multiply(
+        quat_from_rotvec(np.array([0, 0, yaw])),
+        quat_from_rotvec(np.array([0, np.pi / 2, 0])),
+    )
+    rot6d = quat_to_rot6d(
+        quat_multiply(tipped, quat_from_rotvec(np.array([0, 0, roll])))
+    )[None]
     pos = np.array([[0.3, 0.4, TABLE_Z + CUP[0] / 2]])
     found = top_grasp(pos, rot6d, np.array([CUP]), np.array([True]), FAR, TABLE_Z)
     assert found.span[0] == CUP[0]
     assert abs(opening(found) @ np.array([np.cos(yaw), np.sin(yaw)])) < 1e-9
-    np.testing.assert_allclose([found.bottom_z[0], found.top_z[0]], [TABLE_Z, TABLE_Z + CUP[0]])
+    np.testing.assert_allclose(
+        [found.bottom_z[0], found.top_z[0]], [TABLE_Z, TABLE_Z + CUP[0]]
+    )
 
 
-def test_fingers_keep_from_a_neighbour_where_a_thing_may_be_taken_from_any_side() -> None:
+def test_fingers_keep_from_a_neighbour_where_a_thing_may_be_taken_from_any_side() -> (
+    None
+):
     for angle in np.linspace(0, np.pi, 9):
         away = np.array([np.cos(angle), np.sin(angle)])
-        beside = np.array([[[0.3 + 0.075 * away[0], 0.4 + 0.075 * away[1], TABLE_Z + 0.04]]])
+        beside = np.array(
+            [[[0.3 + 0.075 * away[0], 0.4 + 0.075 * away[1], TABLE_Z + 0.04]]]
+        )
         found = grasp(CUP, others=beside, is_round=True)
         assert abs(opening(found) @ away) < 0.75
     assert grasp(CUP, is_round=True).yaw[0] == 0  # without one there is no need to turn
 
 
 def test_the_palm_stays_above_a_tall_neighbour_under_it() -> None:
-    tall = np.array([[[0.3, 0.3, TABLE_Z + 0.045]]])  # under the palm of a hand that opens along y
-    alone, beside = grasp(BOX), grasp(BOX, others=tall)
+    # under the palm of a hand that opens along y
+    tall = np.array([[[0.3, 0.3, TABLE_Z + 0.045]]])
+    alone = grasp(BOX)
+    beside = grasp(BOX, others=tall)
     assert beside.pos_w[0, 2] > alone.pos_w[0, 2] + 0.01
-    assert beside.pos_w[0, 2] - FINGER_TIP_M < beside.top_z[0] - 0.005  # the pads still reach it
+    # the pads still reach it
+    assert beside.pos_w[0, 2] - FINGER_TIP_M < beside.top_z[0] - 0.005
     aside = np.array([[[0.42, 0.4, TABLE_Z + 0.045]]])
     assert grasp(BOX, others=aside).pos_w[0, 2] == alone.pos_w[0, 2]

@@ -35,7 +35,8 @@ def test_at_l4_one_thing_happens_in_each_episode(changing: Worlds) -> None:
     changing.reset(np.arange(N), list(range(N)))
     drawn = [changing.variation_of(world) for world in range(N)]
     slots = changing.state_layout.slices()
-    rest, state = np.zeros((N, 8)), changing.observe().environment_state
+    rest = np.zeros((N, 8))
+    state = changing.observe().environment_state
     moved = np.zeros(N)  # how far each named tote went across the belt
     start = state[:, slots["tote_pos_w"]][:, 0]
     for _ in range(int(4.2 * 20)):
@@ -48,7 +49,9 @@ def test_at_l4_one_thing_happens_in_each_episode(changing: Worlds) -> None:
     assert (pushed ^ changed).all()
     assert 4 < pushed.sum() < N - 4
     assert np.allclose(speed, [row["belt_speed_after"] for row in drawn])
-    across = np.array([abs(row["push_n"][0]) > 0.7 * max(map(abs, row["push_n"])) for row in drawn])
+    across = np.array(
+        [abs(row["push_n"][0]) > 0.7 * max(map(abs, row["push_n"])) for row in drawn]
+    )
     assert (moved[across & pushed] > 0.01).all()  # where the rails let it
     assert (moved[~pushed] < 0.005).all()
 
@@ -66,7 +69,8 @@ def test_below_l4_nothing_happens(level: str) -> None:
 def test_a_tote_put_into_its_slot_is_a_success_once_it_has_stood_there() -> None:
     worlds = Worlds(EnvConfig("ToteTransfer", level="L1", num_threads=1), 2)
     worlds.reset(np.arange(2), [5, 6])
-    state, slots = worlds.observe().environment_state, worlds.state_layout.slices()
+    state = worlds.observe().environment_state
+    slots = worlds.state_layout.slices()
     task = worlds.task
     assert isinstance(task, ToteTransfer)
     target = int(task.parameters()["tote"][0])
@@ -82,16 +86,28 @@ def test_a_tote_put_into_its_slot_is_a_success_once_it_has_stood_there() -> None
 
 
 def test_a_fixed_robot_reaches_all_and_a_driving_one_finds_the_rack_3_m_away() -> None:
-    arm, wheeled = get_robot("arm"), get_robot("wheeled_arm")
-    near, far = station_of(arm), station_of(wheeled)
+    arm = get_robot("arm")
+    wheeled = get_robot("wheeled_arm")
+    near = station_of(arm)
+    far = station_of(wheeled)
     assert near == FIXED
     belt = np.array([far.belt.x, 0.0])
     assert (
-        2.8 < np.linalg.norm(belt - far.rack.slot_centres()[:, :2].mean(axis=0) - [far.rack.x, far.rack.y_near]) < 3.3
+        2.8
+        < np.linalg.norm(
+            belt
+            - far.rack.slot_centres()[:, :2].mean(axis=0)
+            - [far.rack.x, far.rack.y_near]
+        )
+        < 3.3
     )
     seen = np.array([far.rack.x, far.rack.y_near]) - far.rack_origin_w
     np.testing.assert_allclose(seen, [near.rack.x, near.rack.y_near], atol=1e-12)
-    assert (far.belt.x, far.belt.top_z, far.belt.y_end) == (near.belt.x, near.belt.top_z, near.belt.y_end)
+    assert (far.belt.x, far.belt.top_z, far.belt.y_end) == (
+        near.belt.x,
+        near.belt.top_z,
+        near.belt.y_end,
+    )
 
 
 class Driven:
@@ -108,25 +124,39 @@ class Driven:
     def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None: ...
 
 
-@pytest.mark.parametrize("seed", [10042, 10043])  # in the first, the belt stops before the tote is in reach
+# in the first, the belt stops before the tote is in reach
+@pytest.mark.parametrize("seed", [10042, 10043])
 def test_the_wheeled_expert_brings_the_tote_to_the_far_rack(seed: int) -> None:
-    worlds = Worlds(config(robot="wheeled_arm", level="L4", control_mode="ee_delta", control_hz=200), 1)
+    worlds = Worlds(
+        config(
+            robot="wheeled_arm", level="L4", control_mode="ee_delta", control_hz=200
+        ),
+        1,
+    )
     driven = Driven()
     (result,) = rollout(worlds, make_policy("expert", worlds), [seed], [driven])
     assert result.success_once
     assert result.collisions == 0
     assert max(driven.y) > 2.0
-    assert (min(driven.y[600:]) < -0.1) == (seed == 10042), "up the belt to where the tote got stuck"
+    assert (min(driven.y[600:]) < -0.1) == (seed == 10042), (
+        "up the belt to where the tote got stuck"
+    )
 
 
 def test_only_what_rides_to_the_belts_end_is_lost_and_what_fell_is_counted() -> None:
     worlds = started(3, 7, robot="wheeled_arm", level="L2")
     task = worlds.task
     assert isinstance(task, ToteTransfer)
-    target, other = (int(k) for k in (task.parameters()["tote"][1], 1 - task.parameters()["tote"][2] % 2))
+    target, other = (
+        int(k)
+        for k in (task.parameters()["tote"][1], 1 - task.parameters()["tote"][2] % 2)
+    )
     belt = station_of(worlds.robot).belt
-    task._totes.place(0, int(task.parameters()["tote"][0]), np.array([belt.x, 0.85, belt.top_z]), 0.0)
-    task._totes.place(1, target, np.array([belt.x, 0.85, belt.top_z + 0.2]), 0.0)  # in the hand, above the belt's end
+    task._totes.place(
+        0, int(task.parameters()["tote"][0]), np.array([belt.x, 0.85, belt.top_z]), 0.0
+    )
+    # in the hand, above the belt's end
+    task._totes.place(1, target, np.array([belt.x, 0.85, belt.top_z + 0.2]), 0.0)
     task._totes.place(2, other, np.array([1.5, 0.0, 0.0]), 0.0)
     worlds.engine.refresh(np.arange(3))
     outcome = task.judge()
@@ -139,6 +169,9 @@ def test_a_robot_that_drives_feels_the_way_from_afar() -> None:
     task = worlds.task
     assert isinstance(task, ToteTransfer)
     assert task.judge().reward[0] > 0.01
-    at = (task._stages(np.zeros((1, 3)), np.ones(1), np.ones(1, bool), np.array([d]))[0] for d in (2.5, 1.5, 0.5))
+    at = (
+        task._stages(np.zeros((1, 3)), np.ones(1), np.ones(1, bool), np.array([d]))[0]
+        for d in (2.5, 1.5, 0.5)
+    )
     far, nearer, near = at
     assert near > nearer + 0.05 > far + 0.1

@@ -1,4 +1,6 @@
-"""Joint training on made-up demonstrations: it learns, repeats itself, and goes on after a cut."""
+"""Joint training on made-up demonstrations: it learns, repeats itself, and goes on
+after a cut.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +18,33 @@ from embodied.policies.training.samples import Samples
 from embodied.policies.vla.network import DualSystemNet, NetConfig
 from embodied.policies.vla.run_folder import RunFolder, RunInfo
 
-AGENT = (("joint_pos", 7), ("joint_vel", 7), ("gripper_width", 1), ("tcp_pos_w", 3), ("tcp_rot6d", 6))
-SIDE, EPISODES, STEPS, PLANS = 32, 64, 12, 6
+AGENT = (
+    ("joint_pos", 7),
+    ("joint_vel", 7),
+    ("gripper_width", 1),
+    ("tcp_pos_w", 3),
+    ("tcp_rot6d", 6),
+)
+SIDE = 32
+EPISODES = 64
+STEPS = 12
+PLANS = 6
 CONFIG = TrainConfig(batch_size=16, max_steps=40, cameras=("front",))
 
 
 def make_samples(seed: int) -> Samples:
-    """A white square whose place in the picture is the goal; the action points from the hand to it."""
+    """A white square whose place in the picture is the goal; the action points from the
+    hand to it.
+    """
     generator = torch.Generator().manual_seed(seed)
     goal = torch.rand((EPISODES, 2), generator=generator) * 1.4 - 0.7  # row, column
     frames = torch.zeros((EPISODES, 1, SIDE, SIDE, 3), dtype=torch.uint8)
     for k, (row, column) in enumerate(((goal + 1) / 2 * SIDE).long().tolist()):
         frames[k, 0, row - 2 : row + 3, column - 2 : column + 3] = 255
     agent = torch.randn((EPISODES * STEPS, 24), generator=generator) * 0.3
-    goal_pos = torch.cat([goal, torch.zeros(EPISODES, 1)], dim=1).repeat_interleave(PLANS, dim=0)
+    goal_pos = torch.cat([goal, torch.zeros(EPISODES, 1)], dim=1).repeat_interleave(
+        PLANS, dim=0
+    )
     step = torch.arange(EPISODES * PLANS) * (STEPS // PLANS)
     toward = goal_pos.repeat_interleave(STEPS // PLANS, dim=0) - agent[:, 15:18]
     episode = torch.arange(EPISODES).repeat_interleave(PLANS)
@@ -46,7 +61,9 @@ def make_samples(seed: int) -> Samples:
 def make_trainer(config: TrainConfig = CONFIG) -> _Trainer:
     torch.manual_seed(0)
     data = make_samples(1)
-    net = DualSystemNet(NetConfig(("go", "there"), AGENT, ("front",), action_size=7, image_size=SIDE))
+    net = DualSystemNet(
+        NetConfig(("go", "there"), AGENT, ("front",), action_size=7, image_size=SIDE)
+    )
     net.fit_scales(data.agent_pos[data.step], data.goal_pos_w, data.goal_vel_w)
     return _Trainer(net, data, make_samples(2), config)
 
@@ -61,7 +78,8 @@ def test_training_learns_what_the_picture_shows() -> None:
 
 
 def test_the_same_seed_trains_the_same_weights() -> None:
-    first, second = make_trainer(), make_trainer()
+    first = make_trainer()
+    second = make_trainer()
     for trainer in (first, second):
         list(trainer.run())
     for name, value in first.net.state_dict().items():
@@ -69,16 +87,21 @@ def test_the_same_seed_trains_the_same_weights() -> None:
 
 
 def test_another_seed_trains_others() -> None:
-    first, second = make_trainer(), make_trainer(replace(CONFIG, seed=1))
+    first = make_trainer()
+    second = make_trainer(replace(CONFIG, seed=1))
     for trainer in (first, second):
         list(trainer.run())
-    assert not torch.equal(first.net.planner.heads.weight, second.net.planner.heads.weight)
+    assert not torch.equal(
+        first.net.planner.heads.weight, second.net.planner.heads.weight
+    )
 
 
 def test_training_goes_on_where_it_was_cut(tmp_path: Path) -> None:
     trainer = make_trainer()
     config = {"control_mode": "ee_delta", "control_hz": 200, "camera_hz": 8}
-    info = RunInfo.of(trainer.net.config, {"task": "T", "robot": "arm", "config": config}, [])
+    info = RunInfo.of(
+        trainer.net.config, {"task": "T", "robot": "arm", "config": config}, []
+    )
     folder = RunFolder(tmp_path)
     for row in trainer.run():
         folder.save(trainer.net, info, trainer.history, trainer.progress())
@@ -96,7 +119,9 @@ def test_training_goes_on_where_it_was_cut(tmp_path: Path) -> None:
     assert not folder.has_checkpoint()
 
 
-def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_fails_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_json(tmp_path / "run.json", [1])
 
     def full(self: Path, content: bytes) -> None:
@@ -114,10 +139,15 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
 def test_skills_that_look_are_drawn_more_often() -> None:
     data = make_samples(1)
     half = len(data) // 2
-    reach, lift = joint.SKILLS.index("reach"), joint.SKILLS.index("lift")
-    mixed = replace(data, subtask=torch.tensor([reach] * half + [lift] * (len(data) - half)))
+    reach = joint.SKILLS.index("reach")
+    lift = joint.SKILLS.index("lift")
+    mixed = replace(
+        data, subtask=torch.tensor([reach] * half + [lift] * (len(data) - half))
+    )
     weights = joint._weights(mixed)
-    assert weights[0] / weights[-1] == pytest.approx(joint.SKILL_WEIGHT["reach"], rel=0.1)
+    assert weights[0] / weights[-1] == pytest.approx(
+        joint.SKILL_WEIGHT["reach"], rel=0.1
+    )
 
 
 def test_only_the_planner_feels_its_hand_roughly() -> None:

@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 
 from embodied.envs.tasks.valve_turn import ANGLE_RAD, ValveTurn
 from embodied.envs.tasks.valve_turn_start import APART_DEG, name_of, start_and_target
-from embodied.envs.tasks.valve_turn_table import HELD_OUT_SENTENCES, ORDER_OF, TRAIN_SENTENCES
+from embodied.envs.tasks.valve_turn_table import (
+    HELD_OUT_SENTENCES,
+    ORDER_OF,
+    TRAIN_SENTENCES,
+)
 from embodied.envs.worlds import Worlds
 from embodied.policies.catalog import make_policy
 from embodied.rollout.rollout import EpisodeResult, Step, rollout
@@ -40,12 +44,16 @@ def turn_to(worlds: Worlds, world: int, valve: int, angle: float) -> None:
 
 def rest(worlds: Worlds, seconds: float) -> Any:
     action = opened(worlds)
-    results = [worlds.step(action) for _ in range(int(seconds * worlds.config.control_hz))]
+    results = [
+        worlds.step(action) for _ in range(int(seconds * worlds.config.control_hz))
+    ]
     return results[-1]
 
 
 @given(order=orders, drawn=angles, asked=angles)
-def test_starts_and_targets_are_on_the_scale_and_apart(order: str, drawn: float, asked: float) -> None:
+def test_starts_and_targets_are_on_the_scale_and_apart(
+    order: str, drawn: float, asked: float
+) -> None:
     start, target = start_and_target(order, drawn, asked)
     assert 0 <= start <= 120
     assert 0 <= target <= 120
@@ -59,7 +67,9 @@ def test_starts_and_targets_are_on_the_scale_and_apart(order: str, drawn: float,
 @given(drawn=st.lists(angles, min_size=2, max_size=2, unique=True))
 def test_different_draws_give_different_starts(drawn: list[float]) -> None:
     starts = [start_and_target("turn", value, 60.0)[0] for value in drawn]
-    assert (starts[0] < starts[1]) == (drawn[0] < drawn[1]) or starts[0] == pytest.approx(starts[1])
+    assert (starts[0] < starts[1]) == (drawn[0] < drawn[1]) or starts[
+        0
+    ] == pytest.approx(starts[1])
 
 
 def test_a_name_fits_one_valve_only() -> None:
@@ -72,7 +82,9 @@ def test_a_name_fits_one_valve_only() -> None:
 def test_every_order_is_said_in_train_and_in_held_out_words() -> None:
     assert set(TRAIN_SENTENCES) == set(HELD_OUT_SENTENCES)
     assert len(ORDER_OF) == sum(
-        len(texts) for table in (TRAIN_SENTENCES, HELD_OUT_SENTENCES) for texts in table.values()
+        len(texts)
+        for table in (TRAIN_SENTENCES, HELD_OUT_SENTENCES)
+        for texts in table.values()
     )
     for text, order in ORDER_OF.items():
         assert ("{angle}" in text) == (order == "turn"), text
@@ -84,7 +96,9 @@ def test_instructions_say_what_is_asked(split: str) -> None:
     for world, sentence in enumerate(worlds.instructions):
         drawn = worlds.variation_of(world)
         colour = drawn["colour"][drawn["target"] % drawn["valves"]]
-        assert colour in sentence or any(place in sentence for place in ("left", "middle", "right"))
+        assert colour in sentence or any(
+            place in sentence for place in ("left", "middle", "right")
+        )
         if "{angle}" in drawn["sentence"]:
             assert str(drawn["target_angle"]).removesuffix(".0") in sentence
 
@@ -137,7 +151,8 @@ def test_at_l4_a_surge_turns_the_named_valve_alone() -> None:
     moved[np.arange(N), named(worlds)] = 0
     assert moved.max() < 1e-3
     target = worlds.task.parameters()["target"]
-    for world in np.flatnonzero(late):  # the others' comes once they stand right, before that counts
+    # the others' comes once they stand right, before that counts
+    for world in np.flatnonzero(late):
         turn_to(worlds, world, int(named(worlds)[world]), target[world])
     assert not rest(worlds, 1.0).success[late].any()
     away = np.abs(angles_of(worlds)[np.arange(N), named(worlds)] - target)
@@ -165,8 +180,23 @@ def test_the_expert_turns_by_the_whole_scale_and_touches_no_other(kind: str) -> 
     at = {"lever": 0, "wheel": 1}[kind]
     sentence = ("Turn the {valve} valve to {angle} degrees.",)
     for angle, start in ((120, 0.0), (0, 120.0)):
-        drawn = {"target": at, "angle": angle, "start_angle": start, "sentence": sentence[0], "friction": 1.2}
-        worlds = Worlds(config(task=TASK, level="L3", control_mode="ee_delta", control_hz=200, factors=drawn), 2)
+        drawn = {
+            "target": at,
+            "angle": angle,
+            "start_angle": start,
+            "sentence": sentence[0],
+            "friction": 1.2,
+        }
+        worlds = Worlds(
+            config(
+                task=TASK,
+                level="L3",
+                control_mode="ee_delta",
+                control_hz=200,
+                factors=drawn,
+            ),
+            2,
+        )
         others = Others()
         results = rollout(worlds, make_policy("expert", worlds), [1, 2], [others])
         assert all(result.success_at_end for result in results)

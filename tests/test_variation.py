@@ -1,4 +1,6 @@
-"""What differs between episodes: every draw is repeatable, in range, and held-out parts are never trained on."""
+"""What differs between episodes: every draw is repeatable, in range, and held-out parts
+are never trained on.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ from embodied.envs.variation import (
 from embodied.errors import EmbodiedError
 from tests.ground import started
 
-WITHOUT_HELD_OUT = {  # variables whose every value must be seen in training: counts, and what the words refer to
+# variables whose every value must be seen in training: counts, and what the words refer
+# to
+WITHOUT_HELD_OUT = {
     "ToteTransfer": {"totes", "same_colour", "target", "slot"},
     "TableWipe": {"stains", "blob", "small", "place", "request", "target"},
     "DrawerTidy": {"things", "order", "named", "named_by", "target", "drawer"},
@@ -35,17 +39,41 @@ WITHOUT_HELD_OUT = {  # variables whose every value must be seen in training: co
     "PanelReset": {"decoys"},
     "ParcelSort": {"parcels", "label", "parcel_bin", "named"},
 }
-CUT = {  # variables of which the episode records what it uses of the drawn value: as many as there are things
+# variables of which the episode records what it uses of the drawn value: as many as
+# there are things
+CUT = {
     "ValveTurn": {"order"},
     "PanelReset": {"decoys", "systems"},
     "ParcelSort": {"named"},
 }
 TABLE = (
-    Variable("mass", "objects", "kg", fixed(1.0), Interval(0.9, 1.1), Interval(0.5, 1.5), Interval(1.5, 2.0)),
     Variable(
-        "colour", "objects", "", Choice(("red",)), Choice(("red", "blue")), Choice(("red", "blue")), fixed("pink")
+        "mass",
+        "objects",
+        "kg",
+        fixed(1.0),
+        Interval(0.9, 1.1),
+        Interval(0.5, 1.5),
+        Interval(1.5, 2.0),
     ),
-    Variable("shift", "layout", "m", fixed(0.0), Interval(-0.1, 0.1), Interval(-0.2, 0.2), Interval(0.2, 0.3)),
+    Variable(
+        "colour",
+        "objects",
+        "",
+        Choice(("red",)),
+        Choice(("red", "blue")),
+        Choice(("red", "blue")),
+        fixed("pink"),
+    ),
+    Variable(
+        "shift",
+        "layout",
+        "m",
+        fixed(0.0),
+        Interval(-0.1, 0.1),
+        Interval(-0.2, 0.2),
+        Interval(0.2, 0.3),
+    ),
 )
 ROWS = [(name, row) for name in task_names() for row in get_task(name).table]
 seeds = st.integers(0, 2**63 - 1)
@@ -62,11 +90,19 @@ def overlap(a: Interval | Choice, b: Interval | Choice) -> bool:
 
 
 def within(value: object, allowed: Interval | Choice) -> bool:
-    return allowed.low <= value <= allowed.high if isinstance(allowed, Interval) else value in allowed.values
+    return (
+        allowed.low <= value <= allowed.high
+        if isinstance(allowed, Interval)
+        else value in allowed.values
+    )
 
 
-@pytest.mark.parametrize(("task", "row"), ROWS, ids=lambda x: x if isinstance(x, str) else x.name)
-def test_held_out_parts_are_disjoint_from_all_that_is_trained_on(task: str, row: Variable) -> None:
+@pytest.mark.parametrize(
+    ("task", "row"), ROWS, ids=lambda x: x if isinstance(x, str) else x.name
+)
+def test_held_out_parts_are_disjoint_from_all_that_is_trained_on(
+    task: str, row: Variable
+) -> None:
     trained = (row.start, row.narrow, row.train)
     disjoint = not any(overlap(row.held_out, part) for part in trained)
     assert disjoint != (row.name in WITHOUT_HELD_OUT[task])
@@ -103,12 +139,19 @@ def test_a_new_row_changes_no_other_draw(seed: int) -> None:
     new = replace(TABLE[0], name="new")
     wider = Variation((new, *TABLE), "L3", "train")
     for row in TABLE:
-        assert wider.draw(seed, row.name) == Variation(TABLE, "L3", "train").draw(seed, row.name)
+        assert wider.draw(seed, row.name) == Variation(TABLE, "L3", "train").draw(
+            seed, row.name
+        )
 
 
 def test_rows_are_independent() -> None:
     variation = Variation((TABLE[0], replace(TABLE[0], name="other")), "L3", "train")
-    drawn = np.array([[variation.draw(seed, name) for name in ("mass", "other")] for seed in range(300)])
+    drawn = np.array(
+        [
+            [variation.draw(seed, name) for name in ("mass", "other")]
+            for seed in range(300)
+        ]
+    )
     assert abs(np.corrcoef(drawn.T)[0, 1]) < 0.2
 
 
@@ -133,7 +176,9 @@ def test_overrides_fix_a_variable_whatever_the_split() -> None:
         ("L1", "train", {"wheels": 4}, "unknown factor variable 'wheels'.*mass"),
     ],
 )
-def test_unknown_names_say_what_there_is(level: str, split: str, overrides: dict[str, int], message: str) -> None:
+def test_unknown_names_say_what_there_is(
+    level: str, split: str, overrides: dict[str, int], message: str
+) -> None:
     with pytest.raises(EmbodiedError, match=message):
         Variation(TABLE, level, split, overrides)
 
@@ -155,7 +200,11 @@ def test_what_worlds_draw_is_json_and_in_range(task: str, level: str) -> None:
 
 def test_l1_differs_in_the_start_alone() -> None:
     worlds = started(8, level="L1")
-    varied = {name for name, values in worlds.engine.varied().items() if (values != values[0]).any()}
+    varied = {
+        name
+        for name, values in worlds.engine.varied().items()
+        if (values != values[0]).any()
+    }
     assert varied == {"geom_rgba"}  # the totes' colours
     assert (np.ptp(worlds.engine.view("qpos"), axis=0) > 0).any()
 
@@ -168,12 +217,17 @@ def test_each_factor_reaches_the_world(factor: str) -> None:
         worlds = started(1, 5, level="L3", split=split)
         start = worlds.episode_start(0)
         arrays = [start.state, *start.fields.values()]
-        return [*(array.tobytes() for array in arrays), worlds.instructions[0].encode(), repr(start.variation).encode()]
+        return [
+            *(array.tobytes() for array in arrays),
+            worlds.instructions[0].encode(),
+            repr(start.variation).encode(),
+        ]
 
     def without_record(parts: list[bytes]) -> list[bytes]:
         return parts[:-1]
 
-    trained, held_out = world("train"), world(factor)
+    trained = world("train")
+    held_out = world(factor)
     assert trained == world("train")
     assert trained != held_out
     if factor != "sensor":  # whose noise is in the observation, not in the world
@@ -181,7 +235,9 @@ def test_each_factor_reaches_the_world(factor: str) -> None:
 
 
 def test_encoder_bias_is_felt_and_changes_nothing_else() -> None:
-    true, biased = (started(1, level="L1", factors={"encoder_bias": bias}) for bias in (0.0, 0.004))
+    true, biased = (
+        started(1, level="L1", factors={"encoder_bias": bias}) for bias in (0.0, 0.004)
+    )
     felt = biased.observe().agent_pos - true.observe().agent_pos
     joints = biased.agent_layout.slices()["joint_pos"]
     np.testing.assert_allclose(felt[:, joints], 0.004)
@@ -199,16 +255,23 @@ def test_encoder_bias_is_felt_and_changes_nothing_else() -> None:
             "colour cannot be 'chartreuse': it is red, blue, green, yellow",
         ),
         ({"slot": 9}, "slot cannot be 9: it is 0, 1, 2, 3"),
-        ({"light": 1}, "'light' is a factor: give values to its variables, of which there are brightness"),
+        (
+            {"light": 1},
+            "'light' is a factor: give values to its variables, of which there are brightness",
+        ),
         ("light", "factors must map variables to values"),
     ],
 )
-def test_values_that_the_table_holds_nowhere_are_refused(factors: Any, said: str) -> None:
+def test_values_that_the_table_holds_nowhere_are_refused(
+    factors: Any, said: str
+) -> None:
     with pytest.raises(EmbodiedError, match=re.escape(said)):
         started(1, factors=factors)
 
 
 def test_held_out_values_and_those_between_may_be_given() -> None:
-    drawn = started(1, level="L1", factors={"mass": 0.3, "colour": "orange"}).variation_of(0)
+    drawn = started(
+        1, level="L1", factors={"mass": 0.3, "colour": "orange"}
+    ).variation_of(0)
     assert drawn["mass"] == 0.3
     assert set(drawn["colour"]) == {"orange"}

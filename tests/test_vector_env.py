@@ -1,4 +1,6 @@
-"""The native vector environment is what Gymnasium makes of single environments, world by world."""
+"""The native vector environment is what Gymnasium makes of single environments, world
+by world.
+"""
 
 from __future__ import annotations
 
@@ -49,18 +51,31 @@ def test_spaces_and_metadata() -> None:
 
 
 @pytest.mark.parametrize("obs", ["state", "both"])
-def test_it_equals_gymnasiums_own_vector_of_single_environments(monkeypatch: pytest.MonkeyPatch, obs: str) -> None:
-    """Observations, rewards, ends, infos with masks, and what comes after the autoreset; with one bad action."""
+def test_it_equals_gymnasiums_own_vector_of_single_environments(
+    monkeypatch: pytest.MonkeyPatch, obs: str
+) -> None:
+    """Observations, rewards, ends, infos with masks, and what comes after the
+    autoreset; with one bad action.
+    """
     shorten_horizon(monkeypatch, 0.3)
-    settings = {"obs": obs, "image_size": 32, "num_threads": 1, "level": "L3", "camera_hz": 8.0}
+    settings = {
+        "obs": obs,
+        "image_size": 32,
+        "num_threads": 1,
+        "level": "L3",
+        "camera_hz": 8.0,
+    }
     native = gymnasium.make_vec(ID, num_envs=3, **settings)
     kwargs = {"autoreset_mode": AutoresetMode.SAME_STEP}
-    single = gymnasium.make_vec(ID, num_envs=3, vectorization_mode="sync", vector_kwargs=kwargs, **settings)
+    single = gymnasium.make_vec(
+        ID, num_envs=3, vectorization_mode="sync", vector_kwargs=kwargs, **settings
+    )
     same(native.reset(seed=11), single.reset(seed=11))
     actions = random_actions(native.worlds, 15)
     actions[3, 1, 4] = np.nan  # so that the worlds are reset at different steps
     for action in actions:
-        ours, theirs = native.step(action), single.step(action)
+        ours = native.step(action)
+        theirs = single.step(action)
         same(ours, theirs)
     assert native.worlds.instructions == single.get_attr("task_description")
     native.close()
@@ -68,7 +83,9 @@ def test_it_equals_gymnasiums_own_vector_of_single_environments(monkeypatch: pyt
 
 
 def test_later_episodes_do_not_depend_on_the_number_of_worlds() -> None:
-    few, many, alone = make(2), make(5), GroundEnv(config())
+    few = make(2)
+    many = make(5)
+    alone = GroundEnv(config())
     for env in (few, many):
         env.reset(seed=3)
     alone.reset(seed=4)
@@ -105,7 +122,10 @@ def test_final_info_tells_of_the_fault_and_the_next_episode_is_clean() -> None:
 
 @pytest.mark.parametrize("name", ["DISABLED", "disabled", AutoresetMode.DISABLED])
 def test_autoreset_by_value_or_name_in_any_case(name: Any) -> None:
-    assert make(1, autoreset_mode=name).metadata["autoreset_mode"] is AutoresetMode.DISABLED
+    assert (
+        make(1, autoreset_mode=name).metadata["autoreset_mode"]
+        is AutoresetMode.DISABLED
+    )
 
 
 def test_autoreset_disabled_waits_for_the_mask(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,21 +141,29 @@ def test_autoreset_disabled_waits_for_the_mask(monkeypatch: pytest.MonkeyPatch) 
         env.step(opened(env.worlds))
     again, info = env.reset(seed=100, options={"reset_mask": terminated})
     assert info["_progress"].tolist() == [False, True, False]
-    assert (again["environment_state"][[0, 2]] == shown["environment_state"][[0, 2]]).all()
+    assert (
+        again["environment_state"][[0, 2]] == shown["environment_state"][[0, 2]]
+    ).all()
     fresh = make().reset(seed=100)[0]["environment_state"]
     assert (again["environment_state"][1] == fresh[1]).all()
     env.step(opened(env.worlds))
 
 
 @pytest.mark.parametrize(
-    "mask", [[True, False, False], np.array([1, 0, 0]), np.array([True]), np.zeros(3, bool)], ids=repr
+    "mask",
+    [[True, False, False], np.array([1, 0, 0]), np.array([True]), np.zeros(3, bool)],
+    ids=repr,
 )
 def test_a_wrong_mask_is_refused(mask: Any) -> None:
-    with pytest.raises(EmbodiedError, match=r"reset_mask must be a bool array of shape \(3,\)"):
+    with pytest.raises(
+        EmbodiedError, match=r"reset_mask must be a bool array of shape \(3,\)"
+    ):
         make().reset(options={"reset_mask": mask})
 
 
-@pytest.mark.parametrize("seed", [-1, 2**63 - 2, 2**70, [0, 1, -1], ["a"] * 3, {1, 2, 3}, 1.5])
+@pytest.mark.parametrize(
+    "seed", [-1, 2**63 - 2, 2**70, [0, 1, -1], ["a"] * 3, {1, 2, 3}, 1.5]
+)
 def test_a_seed_that_is_none_is_refused(seed: Any) -> None:
     with pytest.raises(EmbodiedError, match="seed"):
         make().reset(seed=seed)
@@ -143,16 +171,23 @@ def test_a_seed_that_is_none_is_refused(seed: Any) -> None:
 
 @pytest.mark.parametrize("num_envs", [0, -1, 2.5, "a"])
 def test_a_number_of_worlds_that_is_none_is_refused(num_envs: Any) -> None:
-    with pytest.raises(EmbodiedError, match="num_envs must be a whole number of at least 1, not "):
+    with pytest.raises(
+        EmbodiedError, match="num_envs must be a whole number of at least 1, not "
+    ):
         make(num_envs)
 
 
 def test_unknown_words_say_what_there_is() -> None:
     with pytest.raises(EmbodiedError, match="unknown reset option 'mask'.*reset_mask"):
         make().reset(options={"mask": np.ones(3, bool)})
-    with pytest.raises(EmbodiedError, match="unknown autoreset_mode .*NextStep.*Disabled, SameStep"):
+    with pytest.raises(
+        EmbodiedError, match="unknown autoreset_mode .*NextStep.*Disabled, SameStep"
+    ):
         make(autoreset_mode=AutoresetMode.NEXT_STEP)
-    with pytest.raises(EmbodiedError, match="unknown render_mode of a vector environment 'human'.*rgb_array"):
+    with pytest.raises(
+        EmbodiedError,
+        match="unknown render_mode of a vector environment 'human'.*rgb_array",
+    ):
         make(render_mode="human")
     with pytest.raises(EmbodiedError, match="unknown argument 'colour'"):
         make(colour="red")
@@ -162,7 +197,9 @@ def test_unknown_words_say_what_there_is() -> None:
 def test_actions_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
     env = make()
     env.reset(seed=0)
-    with pytest.raises(EmbodiedError, match=r"expected \(3, 8\): one row a world with \(arm.joint1"):
+    with pytest.raises(
+        EmbodiedError, match=r"expected \(3, 8\): one row a world with \(arm.joint1"
+    ):
         env.step(np.zeros(shape))
 
 
@@ -175,7 +212,9 @@ def test_nothing_given_out_is_written_to_later() -> None:
         copies.append(repr_of(kept[-1]))
     assert [repr_of(x) for x in kept] == copies
     frames = [shown["pixels"]["overview"] for shown, *_ in kept]
-    assert not any(np.shares_memory(a, b) for i, a in enumerate(frames) for b in frames[:i])
+    assert not any(
+        np.shares_memory(a, b) for i, a in enumerate(frames) for b in frames[:i]
+    )
     env.close()
 
 
@@ -184,7 +223,11 @@ def repr_of(value: Any) -> Any:
         return {key: repr_of(part) for key, part in value.items()}
     if isinstance(value, tuple):
         return tuple(repr_of(part) for part in value)
-    return value.tobytes() if isinstance(value, np.ndarray) and value.dtype != object else repr(value)
+    return (
+        value.tobytes()
+        if isinstance(value, np.ndarray) and value.dtype != object
+        else repr(value)
+    )
 
 
 def test_pictures_of_all_worlds() -> None:
@@ -200,12 +243,19 @@ def test_pictures_of_all_worlds() -> None:
 
 
 def test_attributes_of_each_world_as_gymnasiums_own_vector_gives_them() -> None:
-    theirs = gymnasium.make_vec(ID, num_envs=2, vectorization_mode="sync", vector_kwargs={}, num_threads=1)
+    theirs = gymnasium.make_vec(
+        ID, num_envs=2, vectorization_mode="sync", vector_kwargs={}, num_threads=1
+    )
     ours = make(2)
     for env in (ours, theirs):
         env.reset(seed=3)
     for name in ("task", "task_description", "_max_episode_steps"):
-        assert ours.get_attr(name) == ours.call(name) == theirs.get_attr(name) == theirs.call(name)
+        assert (
+            ours.get_attr(name)
+            == ours.call(name)
+            == theirs.get_attr(name)
+            == theirs.call(name)
+        )
     assert len(set(ours.get_attr("task_description"))) == 2
     assert gymnasium.make(ID).get_wrapper_attr("task") == "ToteTransfer"
     with pytest.raises(EmbodiedError, match="'render' is done by all worlds at once"):
@@ -218,10 +268,14 @@ def test_nothing_is_answered_without_episodes() -> None:
     env = make(2, render_mode="rgb_array", autoreset_mode="Disabled")
     still = opened(env.worlds)
     for ask in (lambda: env.step(still), env.render):
-        with pytest.raises(EmbodiedError, match="no episode has begun: call reset first"):
+        with pytest.raises(
+            EmbodiedError, match="no episode has begun: call reset first"
+        ):
             ask()
     env.reset(options={"reset_mask": np.array([True, False])})
-    with pytest.raises(EmbodiedError, match=r"worlds \[1\] are over, or have not begun"):
+    with pytest.raises(
+        EmbodiedError, match=r"worlds \[1\] are over, or have not begun"
+    ):
         env.step(still)
     env.reset()
     env.step(still)

@@ -16,17 +16,35 @@ from embodied.policies.training.joint import _gaze_loss
 from embodied.policies.training.samples import _goal_view
 from embodied.policies.vla.agents import BATCH, ChunkController, VLAPlanner, padded
 from embodied.policies.vla.network import DualSystemNet, NetConfig
-from embodied.policies.vla.run_folder import INFO, WEIGHTS, RunFolder, RunInfo, load_net, load_policy, read_run
+from embodied.policies.vla.run_folder import (
+    INFO,
+    WEIGHTS,
+    RunFolder,
+    RunInfo,
+    load_net,
+    load_policy,
+    read_run,
+)
 from embodied.policies.vla.text import PADDING, UNKNOWN, Vocabulary
 
-AGENT = (("joint_pos", 7), ("joint_vel", 7), ("gripper_width", 1), ("tcp_pos_w", 3), ("tcp_rot6d", 6))
+AGENT = (
+    ("joint_pos", 7),
+    ("joint_vel", 7),
+    ("gripper_width", 1),
+    ("tcp_pos_w", 3),
+    ("tcp_rot6d", 6),
+)
 SIDE = 32
 
 
 @pytest.fixture(scope="module")
 def net() -> DualSystemNet:
     torch.manual_seed(0)
-    return DualSystemNet(NetConfig(("belt", "red", "tote"), AGENT, ("front",), action_size=7, image_size=SIDE)).eval()
+    return DualSystemNet(
+        NetConfig(
+            ("belt", "red", "tote"), AGENT, ("front",), action_size=7, image_size=SIDE
+        )
+    ).eval()
 
 
 def observed(rows: int, tick: int, seed: int = 0) -> Observation:
@@ -87,10 +105,15 @@ def test_payload_is_well_formed(net: DualSystemNet) -> None:
     assert (np.abs(payload.gripper) <= 1).all()
 
 
-def test_the_planner_remembers_the_picture_of_half_a_second_ago(net: DualSystemNet) -> None:
+def test_the_planner_remembers_the_picture_of_half_a_second_ago(
+    net: DualSystemNet,
+) -> None:
     planner = VLAPlanner(net)
     planner.reset(np.array([0]), [0])
-    pictures = {tick: np.full((1, SIDE, SIDE, 3), tick % 251, np.uint8) for tick in range(0, 500, 50)}
+    pictures = {
+        tick: np.full((1, SIDE, SIDE, 3), tick % 251, np.uint8)
+        for tick in range(0, 500, 50)
+    }
     for tick, picture in pictures.items():
         then = planner._then(0, tick, picture)
         assert (then == pictures[max(0, tick - 200)]).all()
@@ -103,12 +126,16 @@ def test_what_is_privileged_does_not_reach_a_trained_policy(net: DualSystemNet) 
     planner.reset(np.arange(2), range(2))
     clean = planner.plan(observed(2, 0), np.arange(2))
     planner.reset(np.arange(2), range(2))
-    told = planner.plan(replace(observed(2, 0), environment_state=np.full((2, 5), 9.0)), np.arange(2))
+    told = planner.plan(
+        replace(observed(2, 0), environment_state=np.full((2, 5), 9.0)), np.arange(2)
+    )
     assert np.array_equal(clean.latent, told.latent)
 
 
 def test_a_chunk_is_executed_before_the_next(net: DualSystemNet) -> None:
-    controller = ChunkController(net, PolicySpec(control_mode="ee_delta", control_hz=200))
+    controller = ChunkController(
+        net, PolicySpec(control_mode="ee_delta", control_hz=200)
+    )
     controller.reset(np.arange(2), [0, 1])
     payload = Payload.empty(2, net.planner.latent_size)
     asked: list[int] = []
@@ -124,9 +151,17 @@ def test_a_chunk_is_executed_before_the_next(net: DualSystemNet) -> None:
 
 
 def test_the_goal_in_view() -> None:
-    straight_down = {"pos_w": [0, 0, 2.0], "mat_w": np.eye(3).ravel().tolist(), "fovy_deg": 90.0}
-    view = _goal_view(np.array([[0, 0, 0], [1.0, 0, 0], [0, 1.0, 0], [9, 0, 0], [0, 0, 3.0]]), [straight_down, None])
-    assert np.allclose(view[:3, 0], [[0, 0], [0, 0.5], [-0.5, 0]])  # row down, column right
+    straight_down = {
+        "pos_w": [0, 0, 2.0],
+        "mat_w": np.eye(3).ravel().tolist(),
+        "fovy_deg": 90.0,
+    }
+    view = _goal_view(
+        np.array([[0, 0, 0], [1.0, 0, 0], [0, 1.0, 0], [9, 0, 0], [0, 0, 3.0]]),
+        [straight_down, None],
+    )
+    # row down, column right
+    assert np.allclose(view[:3, 0], [[0, 0], [0, 0.5], [-0.5, 0]])
     assert np.isnan(view[3:, 0]).all()  # beside the picture, behind the camera
     assert np.isnan(view[:, 1]).all()
 
@@ -143,10 +178,16 @@ def test_the_gaze_loss_wants_the_goals_cell() -> None:
 
 def run_info(net: DualSystemNet) -> RunInfo:
     config = {"control_mode": "ee_delta", "control_hz": 200, "camera_hz": 8}
-    return RunInfo.of(net.config, {"task": "T", "robot": "arm", "config": config, "planner_hz": 8.0}, [Path("a.hdf5")])
+    return RunInfo.of(
+        net.config,
+        {"task": "T", "robot": "arm", "config": config, "planner_hz": 8.0},
+        [Path("a.hdf5")],
+    )
 
 
-def test_a_run_folder_gives_back_what_was_saved(net: DualSystemNet, tmp_path: Path) -> None:
+def test_a_run_folder_gives_back_what_was_saved(
+    net: DualSystemNet, tmp_path: Path
+) -> None:
     RunFolder(tmp_path).save(net, run_info(net), [{"step": 1}], None)
     loaded = load_net(tmp_path)
     assert read_run(tmp_path) == run_info(net)

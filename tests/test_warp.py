@@ -1,4 +1,6 @@
-"""The engine `warp` on Warp's CPU device: the same tasks, the same numbers. Its kernels compile for a minute, once."""
+"""The engine `warp` on Warp's CPU device: the same tasks, the same numbers. Its kernels
+compile for a minute, once.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ slow = pytest.mark.slow
 
 
 def device_worlds(num: int, **settings: Any) -> DeviceWorlds:
-    return DeviceWorlds(EnvConfig(**{"task": TOTE_TRANSFER, **ON_CPU, **settings}), num, num, "cpu")
+    return DeviceWorlds(
+        EnvConfig(**{"task": TOTE_TRANSFER, **ON_CPU, **settings}), num, num, "cpu"
+    )
 
 
 @slow
@@ -34,20 +38,28 @@ def device_worlds(num: int, **settings: Any) -> DeviceWorlds:
 def test_it_moves_as_the_cpu_engine_does(task: str, robot: str, mode: str) -> None:
     """Same starts, same actions: observations, rewards and ends agree."""
     settings = {"task": task, "robot": robot, "control_mode": mode, "level": "L3"}
-    on_device, on_cpu = device_worlds(2, **settings), Worlds(EnvConfig(**settings, num_threads=1), 2)
+    on_device = device_worlds(2, **settings)
+    on_cpu = Worlds(EnvConfig(**settings, num_threads=1), 2)
     agent_pos, state = on_device.reset()
     on_cpu.reset(np.arange(2), range(2))
     seen = on_cpu.observe()
     np.testing.assert_allclose(agent_pos, seen.agent_pos, atol=1e-5)
     np.testing.assert_allclose(state, seen.environment_state, atol=1e-5)
     for action in random_actions(on_cpu, 20) * 0.3:
-        expected, found = on_cpu.step(action), on_device.step(torch.as_tensor(action))
+        expected = on_cpu.step(action)
+        found = on_device.step(torch.as_tensor(action))
         seen = on_cpu.observe()
         speeds = np.abs(seen.agent_pos - found.final_agent_pos.numpy())
         assert speeds.max() < 50 * TIGHT
         positions = on_cpu.agent_layout.slices()["tcp_pos_w"]
-        np.testing.assert_allclose(found.final_agent_pos[:, positions], seen.agent_pos[:, positions], atol=TIGHT)
-        np.testing.assert_allclose(found.final_environment_state, seen.environment_state, atol=50 * TIGHT)
+        np.testing.assert_allclose(
+            found.final_agent_pos[:, positions],
+            seen.agent_pos[:, positions],
+            atol=TIGHT,
+        )
+        np.testing.assert_allclose(
+            found.final_environment_state, seen.environment_state, atol=50 * TIGHT
+        )
         np.testing.assert_allclose(found.reward, expected.reward, atol=50 * TIGHT)
         assert (found.terminated.numpy() == expected.terminated).all()
         assert not found.fault.any()
@@ -64,21 +76,26 @@ def test_worlds_that_end_begin_anew_and_the_others_go_on() -> None:
     for step in range(6):
         bad = actions.clone()
         bad[1, 2] = torch.nan if step == 3 else 0.0
-        found, expected = worlds.step(bad), clean.step(actions)
+        found = worlds.step(bad)
+        expected = clean.step(actions)
         for name in ("agent_pos", "environment_state", "reward", "progress"):
-            a, b = getattr(found, name), getattr(expected, name)
+            a = getattr(found, name)
+            b = getattr(expected, name)
             assert torch.equal(a[[0, 2]], b[[0, 2]]), (step, name)
         if step == 3:
             assert found.fault.tolist() == [0, FAULTS.index("action_not_finite"), 0]
             assert found.terminated.tolist() == [False, True, False]
             assert (found.agent_pos[1] != found.final_agent_pos[1]).any()
-    assert worlds.start_index.tolist() == [0, 1, 2]  # as many starts as worlds: each has its own again
+    # as many starts as worlds: each has its own again
+    assert worlds.start_index.tolist() == [0, 1, 2]
     assert (worlds._tick == torch.tensor([120, 40, 120])).all()
 
 
 @slow
 def test_as_a_vector_environment_of_tensors() -> None:
-    env = gymnasium.make_vec(f"embodied/{TOTE_TRANSFER}-v0", num_envs=2, level="L1", **ON_CPU)
+    env = gymnasium.make_vec(
+        f"embodied/{TOTE_TRANSFER}-v0", num_envs=2, level="L1", **ON_CPU
+    )
     with pytest.raises(EmbodiedError, match="no episode has begun"):
         env.step(torch.zeros(2, 8))
     first, _ = env.reset(seed=0)
@@ -86,10 +103,14 @@ def test_as_a_vector_environment_of_tensors() -> None:
         name: space.shape for name, space in env.observation_space.items()
     }
     shown, reward, terminated, truncated, info = env.step(torch.zeros((2, 8)))
-    assert all(isinstance(values, torch.Tensor) for values in (*shown.values(), reward, terminated, truncated))
+    assert all(
+        isinstance(values, torch.Tensor)
+        for values in (*shown.values(), reward, terminated, truncated)
+    )
     assert set(info) == {"is_success", "progress", "fault", "final_obs", "_final_obs"}
     again, _ = env.reset(seed=1)
-    assert torch.equal(again["agent_pos"][0], first["agent_pos"][1])  # the start of seed 1
+    # the start of seed 1
+    assert torch.equal(again["agent_pos"][0], first["agent_pos"][1])
     assert not torch.equal(again["agent_pos"], first["agent_pos"])
     env.step(torch.zeros((2, 8)))
     following, _ = env.reset()  # after seeds 1 and 2 those two worlds further on
@@ -123,7 +144,11 @@ def test_what_it_cannot_do_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -
     def missing(name: str) -> Any:
         raise ImportError(name)
 
-    monkeypatch.setattr(engine_module, "importlib", type("", (), {"import_module": staticmethod(missing)}))
+    monkeypatch.setattr(
+        engine_module,
+        "importlib",
+        type("", (), {"import_module": staticmethod(missing)}),
+    )
     with pytest.raises(EmbodiedError, match=r"pip install 'embodied-ground\[gpu\]'"):
         gymnasium.make_vec(env_id, num_envs=2, **ON_CPU)
     assert importlib.import_module("warp") is warp

@@ -1,4 +1,6 @@
-"""Cameras of the engine `warp`, on Warp's CPU device: the views that the CPU's cameras have, world by world."""
+"""Cameras of the engine `warp`, on Warp's CPU device: the views that the CPU's cameras
+have, world by world.
+"""
 
 from __future__ import annotations
 
@@ -37,15 +39,24 @@ class Both:
 
     @property
     def views(self) -> list[tuple[int, str]]:
-        return [(world, name) for world in range(self.host.num_worlds) for name in self.ours.cameras]
+        return [
+            (world, name)
+            for world in range(self.host.num_worlds)
+            for name in self.ours.cameras
+        ]
 
     def far_enough(self, world: int, name: str) -> np.ndarray:
         """(H, W) of pixels that the CPU's near plane does not cut."""
         model = self.host.model
-        return self.ours.depth(name)[world].numpy() > model.vis.map.znear * model.stat.extent
+        return (
+            self.ours.depth(name)[world].numpy()
+            > model.vis.map.znear * model.stat.extent
+        )
 
 
-def both(task: str, robot: str, num: int = 2, height: int = SIZE, width: int = SIZE) -> Both:
+def both(
+    task: str, robot: str, num: int = 2, height: int = SIZE, width: int = SIZE
+) -> Both:
     settings = {"task": task, "robot": robot, "level": "L3"}
     host = started(num, **settings)
     device = DeviceWorlds(config(**settings, **ON_CPU), num, num, "cpu")
@@ -65,16 +76,29 @@ def tote() -> Iterator[Both]:
 
 @pytest.mark.parametrize(("task", "robot"), CASES)
 def test_they_show_what_the_cpu_shows(task: str, robot: str) -> None:
-    """Closer by far than upside down, mirrored, shifted, in other colours, of another camera or another world."""
+    """Closer by far than upside down, mirrored, shifted, in other colours, of another
+    camera or another world.
+    """
     pair = both(task, robot)
     theirs = {view: pair.theirs.rgb(*view) for view in pair.views}
     for (world, name), expected in theirs.items():
-        found, seen = pair.ours.rgb(name)[world].numpy(), pair.far_enough(world, name)
+        found = pair.ours.rgb(name)[world].numpy()
+        seen = pair.far_enough(world, name)
         apart = image_distance(found[seen], expected[seen])
-        wrong = [expected[::-1], expected[:, ::-1], np.roll(expected, 4, 0), np.roll(expected, 4, 1)]
-        wrong += [expected[..., ::-1], *(other for view, other in theirs.items() if view != (world, name))]
+        wrong = [
+            expected[::-1],
+            expected[:, ::-1],
+            np.roll(expected, 4, 0),
+            np.roll(expected, 4, 1),
+        ]
+        wrong += [
+            expected[..., ::-1],
+            *(other for view, other in theirs.items() if view != (world, name)),
+        ]
         assert apart < 4, (world, name)
-        assert apart < 0.4 * min(image_distance(found[seen], other[seen]) for other in wrong), (world, name)
+        assert apart < 0.4 * min(
+            image_distance(found[seen], other[seen]) for other in wrong
+        ), (world, name)
     pair.theirs.close()
 
 
@@ -83,12 +107,18 @@ def test_things_depth_and_segmentation_are_the_cpus(task: str, robot: str) -> No
     pair = both(task, robot)
     for world in range(2):
         data = pair.host.engine.world_data(world)
-        np.testing.assert_allclose(pair.device.engine.view("geom_xpos")[world], data.geom_xpos, atol=1e-4)
+        np.testing.assert_allclose(
+            pair.device.engine.view("geom_xpos")[world], data.geom_xpos, atol=1e-4
+        )
     for world, name in pair.views:
         seen = pair.far_enough(world, name)
-        depth, expected = pair.ours.depth(name)[world].numpy(), pair.theirs.depth(world, name)
-        assert (np.abs(depth - expected) < 0.005 + 0.005 * expected)[seen].mean() > 0.99, (world, name)
-        objects, expected = pair.ours.segmentation(name)[world].numpy(), pair.theirs.segmentation(world, name)
+        depth = pair.ours.depth(name)[world].numpy()
+        expected = pair.theirs.depth(world, name)
+        assert (np.abs(depth - expected) < 0.005 + 0.005 * expected)[
+            seen
+        ].mean() > 0.99, (world, name)
+        objects = pair.ours.segmentation(name)[world].numpy()
+        expected = pair.theirs.segmentation(world, name)
         assert (objects == expected).all(axis=-1)[seen].mean() > 0.98, (world, name)
         geoms = objects[objects[..., 0] >= 0][:, 0]
         assert not (pair.host.model.geom_group[geoms] == DECOR_GROUP).any()
@@ -100,8 +130,12 @@ def test_frames_are_of_the_size_that_was_asked_for(tote: Both) -> None:
     assert tote.ours.rgb("hall").dtype == torch.uint8
     assert tote.ours.depth("hall").shape == (2, 48, 64)
     assert tote.ours.segmentation("hall").shape == (2, 48, 64, 2)
-    assert image_distance(tote.ours.rgb("hall")[1].numpy(), tote.theirs.rgb(1, "hall")) < 2
-    with pytest.raises(EmbodiedError, match="unknown camera 'front'.*hall, overview, wrist"):
+    assert (
+        image_distance(tote.ours.rgb("hall")[1].numpy(), tote.theirs.rgb(1, "hall")) < 2
+    )
+    with pytest.raises(
+        EmbodiedError, match="unknown camera 'front'.*hall, overview, wrist"
+    ):
         WarpCameras(tote.device.engine, ("front",), 16, 16)
 
 
@@ -126,11 +160,16 @@ def _zoom(model: Any, vary: Callable[[str], Any]) -> None:
 
 
 @pytest.mark.parametrize("change", [_colour, _hide, _light, _shift, _zoom])
-def test_what_a_world_differs_in_is_seen_in_it_alone(tote: Both, change: Callable[..., None]) -> None:
+def test_what_a_world_differs_in_is_seen_in_it_alone(
+    tote: Both, change: Callable[..., None]
+) -> None:
     """And it looks as on the CPU when the same is done there."""
     before = tote.ours.rgb("hall").clone()
     kept = [
-        {name: np.asarray(values).copy() for name, values in worlds.engine.varied().items()}
+        {
+            name: np.asarray(values).copy()
+            for name, values in worlds.engine.varied().items()
+        }
         for worlds in (tote.host, tote.device)
     ]
     for worlds in (tote.host, tote.device):
@@ -153,13 +192,15 @@ def test_what_a_world_differs_in_is_seen_in_it_alone(tote: Both, change: Callabl
 
 def test_rendering_can_be_captured(tote: Both) -> None:
     """A graph that was captured once shows the worlds as they are when it is launched."""
-    engine, before = tote.device.engine, tote.ours.rgb("hall").clone()
+    engine = tote.device.engine
+    before = tote.ours.rgb("hall").clone()
     with warp.ScopedCapture(device="cpu") as captured:
         tote.ours.render()
     engine.view("qpos")[:, 3] += 0.3
     engine.refresh()
     warp.capture_launch(captured.graph)
-    launched, depth_m = tote.ours.rgb("hall").clone(), tote.ours.depth("hall").clone()
+    launched = tote.ours.rgb("hall").clone()
+    depth_m = tote.ours.depth("hall").clone()
     tote.ours.render()
     assert torch.equal(launched, tote.ours.rgb("hall"))
     assert torch.equal(depth_m, tote.ours.depth("hall"))

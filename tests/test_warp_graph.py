@@ -1,4 +1,6 @@
-"""A step on a device as a CUDA graph: what may not be in it, and when it is captured. Only some of it needs a GPU."""
+"""A step on a device as a CUDA graph: what may not be in it, and when it is captured.
+Only some of it needs a GPU.
+"""
 
 from __future__ import annotations
 
@@ -32,19 +34,32 @@ class Still:
     """An engine in whose worlds nothing happens."""
 
     def __init__(
-        self, model: mujoco.MjModel, num_worlds: int, buffers: Buffers, differing: dict[str, np.ndarray], device: str
+        self,
+        model: mujoco.MjModel,
+        num_worlds: int,
+        buffers: Buffers,
+        differing: dict[str, np.ndarray],
+        device: str,
     ) -> None:
-        self.model, self.num_worlds, self.device, self.bytes_a_world = model, num_worlds, device, 0
+        self.model = model
+        self.num_worlds = num_worlds
+        self.device = device
+        self.bytes_a_world = 0
         self.xp: Any = array_api_compat.torch
         self._data = mujoco.MjData(model)
-        self._varied = {name: torch.as_tensor(values, dtype=torch.float32) for name, values in differing.items()}
+        self._varied = {
+            name: torch.as_tensor(values, dtype=torch.float32)
+            for name, values in differing.items()
+        }
         self._views: dict[str, torch.Tensor] = {}
         self._faults = torch.zeros(num_worlds, dtype=torch.int64)
 
     def view(self, field: str) -> Array:
         if field not in self._views:
             shape = np.shape(getattr(self._data, field))
-            self._views[field] = torch.zeros((self.num_worlds, *shape), device=self._faults.device)
+            self._views[field] = torch.zeros(
+                (self.num_worlds, *shape), device=self._faults.device
+            )
         return self._views[field]
 
     def vary(self, field: str) -> Array:
@@ -67,14 +82,24 @@ class Still:
 
 
 def take_away(thing: Any, known: dict[int, tuple[Any, Any]]) -> Any:
-    """`thing` with all its tensors on torch's `meta` device: nothing of them can be read, as within a capture."""
+    """`thing` with all its tensors on torch's `meta` device: nothing of them can be
+    read, as within a capture.
+    """
     if id(thing) in known:
         return known[id(thing)][1]
     known[id(thing)] = thing, thing
     if isinstance(thing, torch.Tensor | torch.device):
-        known[id(thing)] = thing, thing.to("meta") if isinstance(thing, torch.Tensor) else torch.device("meta")
+        known[id(thing)] = (
+            thing,
+            thing.to("meta")
+            if isinstance(thing, torch.Tensor)
+            else torch.device("meta"),
+        )
     elif isinstance(thing, tuple | list):
-        known[id(thing)] = thing, type(thing)([take_away(part, known) for part in thing])
+        known[id(thing)] = (
+            thing,
+            type(thing)([take_away(part, known) for part in thing]),
+        )
     elif isinstance(thing, dict):
         thing.update({name: take_away(part, known) for name, part in thing.items()})
     elif type(thing).__module__.startswith(("embodied", "tests")):
@@ -86,28 +111,56 @@ def take_away(thing: Any, known: dict[int, tuple[Any, Any]]) -> Any:
 class NothingFromTheHost(TorchFunctionMode):
     """Fails where the host's lists, arrays or numbers become tensors."""
 
-    asking = (torch.Tensor.item, torch.Tensor.tolist, torch.Tensor.cpu, torch.Tensor.numpy, torch.Tensor.__array__)
+    asking = (
+        torch.Tensor.item,
+        torch.Tensor.tolist,
+        torch.Tensor.cpu,
+        torch.Tensor.numpy,
+        torch.Tensor.__array__,
+    )
     making = (torch.asarray, torch.as_tensor, torch.tensor, torch.from_numpy)
     indexing = (torch.Tensor.__getitem__, torch.Tensor.__setitem__)
 
-    def __torch_function__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
+    ) -> Any:
         assert func not in self.asking, f"{func} asks the device"
-        assert func not in self.making or isinstance(args[0], torch.Tensor), f"{func} of {args[0]} copies to the device"
+        assert func not in self.making or isinstance(args[0], torch.Tensor), (
+            f"{func} of {args[0]} copies to the device"
+        )
         if func in self.indexing:
             parts = args[1] if isinstance(args[1], tuple) else (args[1],)
-            assert not any(isinstance(p, list | np.ndarray) for p in parts), f"{parts} is copied to the device"
+            assert not any(isinstance(p, list | np.ndarray) for p in parts), (
+                f"{parts} is copied to the device"
+            )
         return func(*args, **(kwargs or {}))
 
 
 class NothingOfTheHost(TorchDispatchMode):
-    """Fails where an operation waits for the device, or mixes its tensors with the host's."""
+    """Fails where an operation waits for the device, or mixes its tensors with the
+    host's.
+    """
 
-    waits = ("_local_scalar_dense", "nonzero", "_linalg_check_errors", "lift_fresh", "masked_select", "unique", "equal")
+    waits = (
+        "_local_scalar_dense",
+        "nonzero",
+        "_linalg_check_errors",
+        "lift_fresh",
+        "masked_select",
+        "unique",
+        "equal",
+    )
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
+    ) -> Any:
         name = func.overloadpacket.__name__
         assert name not in self.waits, f"{func} waits for the device"
-        devices = {leaf.device.type for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)}
+        devices = {
+            leaf.device.type
+            for leaf in tree_leaves((args, kwargs))
+            if isinstance(leaf, torch.Tensor)
+        }
         assert devices <= {"meta"}, f"{func} of tensors on {devices}"
         return func(*args, **(kwargs or {}))
 
@@ -117,7 +170,14 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[..., DeviceWorlds]:
     monkeypatch.setattr(device_worlds_module, "WarpEngine", Still)
 
     def make(task: str, robot: str, mode: str) -> DeviceWorlds:
-        config = EnvConfig(task, robot=robot, control_mode=mode, level="L4", engine="warp", device="cpu")
+        config = EnvConfig(
+            task,
+            robot=robot,
+            control_mode=mode,
+            level="L4",
+            engine="warp",
+            device="cpu",
+        )
         worlds: DeviceWorlds = take_away(DeviceWorlds(config, 2, 2, "cpu"), {})
         return worlds
 
@@ -139,7 +199,9 @@ def test_a_step_asks_nothing_of_the_device_and_copies_nothing_to_it(
 
 
 def tensors_of(thing: Any, name: str, known: dict[int, Any]) -> dict[str, torch.Tensor]:
-    """What `thing` and its parts hold, by where they hold it; not a graph's inputs and outputs."""
+    """What `thing` and its parts hold, by where they hold it; not a graph's inputs and
+    outputs.
+    """
     if id(thing) in known or isinstance(thing, StepGraph):
         return {}
     known[id(thing)] = thing
@@ -150,19 +212,34 @@ def tensors_of(thing: Any, name: str, known: dict[int, Any]) -> dict[str, torch.
         parts = dict(enumerate(thing))
     elif isinstance(thing, dict):
         parts = thing
-    elif type(thing).__module__.startswith(("embodied", "tests")) and hasattr(thing, "__dict__"):
+    elif type(thing).__module__.startswith(("embodied", "tests")) and hasattr(
+        thing, "__dict__"
+    ):
         parts = vars(thing)
     return {
-        place: found for key, part in parts.items() for place, found in tensors_of(part, f"{name}.{key}", known).items()
+        place: found
+        for key, part in parts.items()
+        for place, found in tensors_of(part, f"{name}.{key}", known).items()
     }
 
 
 @pytest.mark.parametrize(("task", "robot"), PAIRS)
-def test_a_step_writes_its_state_where_it_was(monkeypatch: pytest.MonkeyPatch, task: str, robot: str) -> None:
-    """A graph reads and writes the memory that it was captured with, whatever Python's names mean by then."""
+def test_a_step_writes_its_state_where_it_was(
+    monkeypatch: pytest.MonkeyPatch, task: str, robot: str
+) -> None:
+    """A graph reads and writes the memory that it was captured with, whatever Python's
+    names mean by then.
+    """
     monkeypatch.setattr(device_worlds_module, "WarpEngine", Still)
     for mode in CONTROL_MODES if task == TOTE_TRANSFER else ("ee_delta",):
-        config = EnvConfig(task, robot=robot, control_mode=mode, level="L4", engine="warp", device="cpu")
+        config = EnvConfig(
+            task,
+            robot=robot,
+            control_mode=mode,
+            level="L4",
+            engine="warp",
+            device="cpu",
+        )
         worlds = DeviceWorlds(config, 2, 2, "cpu")
         worlds.reset()
         actions = torch.zeros((2, len(worlds.interface.low)))
@@ -171,7 +248,9 @@ def test_a_step_writes_its_state_where_it_was(monkeypatch: pytest.MonkeyPatch, t
         worlds.step(actions)
         after = tensors_of(worlds, "worlds", {})
         assert len(before) > 20
-        assert [name for name in before | after if before.get(name) is not after.get(name)] == [], mode
+        assert [
+            name for name in before | after if before.get(name) is not after.get(name)
+        ] == [], mode
 
 
 def test_what_may_not_be_in_a_step_is_found() -> None:
@@ -208,16 +287,21 @@ def test_constants_are_copied_once_and_are_what_torch_makes_of_them() -> None:
 def test_definite_systems_are_solved() -> None:
     generator = torch.Generator().manual_seed(0)
     half = torch.randn((50, 6, 7), generator=generator)
-    matrix, right = half @ half.mT + 0.01 * torch.eye(6), torch.randn((50, 6, 2), generator=generator)
+    matrix = half @ half.mT + 0.01 * torch.eye(6)
+    right = torch.randn((50, 6, 2), generator=generator)
     expected = torch.linalg.solve(matrix.double(), right.double())
     found = solve_definite(matrix.double(), right.double())
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
     with DeviceConstants(CPU):
-        torch.testing.assert_close(torch.linalg.solve(matrix.double(), right.double()), expected)
+        torch.testing.assert_close(
+            torch.linalg.solve(matrix.double(), right.double()), expected
+        )
 
 
 class Notes:
-    """A recorder that notes what it is asked, and whose launches do the work into the captured tensors."""
+    """A recorder that notes what it is asked, and whose launches do the work into the
+    captured tensors.
+    """
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -239,7 +323,8 @@ class Notes:
 
 
 def test_a_step_is_warmed_up_then_captured_then_launched() -> None:
-    recorder, total = Notes(), torch.zeros(2)
+    recorder = Notes()
+    total = torch.zeros(2)
 
     def step(values: torch.Tensor) -> Tensors:
         total.add_(values)
@@ -249,7 +334,8 @@ def test_a_step_is_warmed_up_then_captured_then_launched() -> None:
     shown = [graph(torch.full((2,), float(k))) for k in range(1, 5)]
     assert recorder.asked == ["warm up", "capture", "launch", "launch", "launch"]
     assert graph.captured
-    assert [sums.tolist() for sums, _ in shown] == [[1, 1], [3, 3], [6, 6], [10, 10]]  # of the caller's own
+    # of the caller's own
+    assert [sums.tolist() for sums, _ in shown] == [[1, 1], [3, 3], [6, 6], [10, 10]]
     assert [last.tolist() for _, last in shown] == [[1, 1], [2, 2], [3, 3], [4, 4]]
 
 
@@ -267,9 +353,12 @@ class NoLaunch(Notes):
 
 
 @pytest.mark.parametrize(
-    ("recorder", "said"), [(NoCapture(), "operation not permitted"), (NoLaunch(), "Graph creation error")]
+    ("recorder", "said"),
+    [(NoCapture(), "operation not permitted"), (NoLaunch(), "Graph creation error")],
 )
-def test_where_a_step_cannot_be_captured_it_goes_on_and_says_so(recorder: Notes, said: str) -> None:
+def test_where_a_step_cannot_be_captured_it_goes_on_and_says_so(
+    recorder: Notes, said: str
+) -> None:
     graph = StepGraph(lambda values: (values + 1,), (2,), CPU, recorder)
     graph(torch.zeros(2))
     with pytest.warns(RuntimeWarning, match=f"slow: {said}"):
@@ -282,16 +371,29 @@ def test_where_a_step_cannot_be_captured_it_goes_on_and_says_so(recorder: Notes,
 @pytest.mark.slow
 @pytest.mark.parametrize(("task", "robot"), PAIRS)
 def test_a_captured_step_is_the_step(task: str, robot: str) -> None:
-    """Both are the same work on the same device: what differs is the order of sums in the physics."""
-    config = EnvConfig(task, robot=robot, control_mode="ee_delta", level="L3", engine="warp")
+    """Both are the same work on the same device: what differs is the order of sums in
+    the physics.
+    """
+    config = EnvConfig(
+        task, robot=robot, control_mode="ee_delta", level="L3", engine="warp"
+    )
     captured, plain = (DeviceWorlds(config, 16, 16) for _ in range(2))
     plain._graph._recorder = None
-    actions = torch.rand((20, 16, len(captured.interface.low)), generator=torch.Generator().manual_seed(0)) - 0.5
+    actions = (
+        torch.rand(
+            (20, 16, len(captured.interface.low)),
+            generator=torch.Generator().manual_seed(0),
+        )
+        - 0.5
+    )
     captured.reset()
     plain.reset()
     for action in actions * 0.3:
-        found, expected = captured.step(action.cuda()), plain.step(action.cuda())
-        torch.testing.assert_close(found.final_agent_pos, expected.final_agent_pos, atol=1e-3, rtol=0)
+        found = captured.step(action.cuda())
+        expected = plain.step(action.cuda())
+        torch.testing.assert_close(
+            found.final_agent_pos, expected.final_agent_pos, atol=1e-3, rtol=0
+        )
         assert torch.equal(found.terminated, expected.terminated)
     assert captured.captured
     assert not plain.captured

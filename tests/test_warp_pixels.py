@@ -1,4 +1,6 @@
-"""Environments of the engine `warp` that show pixels, on Warp's CPU device: in tensors, in numpy arrays and for SB3."""
+"""Environments of the engine `warp` that show pixels, on Warp's CPU device: in tensors,
+in numpy arrays and for SB3.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ ON_CPU = {"engine": "warp", "device": "cpu"}
 
 def device_env(num_envs: int = 2, **settings: Any) -> DeviceVectorEnv:
     given = {"obs": "pixels", "image_size": 32, "level": "L1", **ON_CPU, **settings}
-    env: Any = gymnasium.make_vec(f"embodied/{TOTE_TRANSFER}-v0", num_envs=num_envs, **given)
+    env: Any = gymnasium.make_vec(
+        f"embodied/{TOTE_TRANSFER}-v0", num_envs=num_envs, **given
+    )
     return env
 
 
@@ -35,19 +39,39 @@ def still(env: DeviceVectorEnv) -> torch.Tensor:
 
 @pytest.mark.parametrize("obs", ["pixels", "both"])
 def test_spaces_and_observations_are_the_cpus(obs: str) -> None:
-    settings: dict[str, Any] = {"obs": obs, "cameras": ("wrist", "overview"), "camera_hz": 8}
+    settings: dict[str, Any] = {
+        "obs": obs,
+        "cameras": ("wrist", "overview"),
+        "camera_hz": 8,
+    }
     env = device_env(**settings)
-    theirs = gymnasium.make_vec(f"embodied/{TOTE_TRANSFER}-v0", num_envs=2, image_size=32, level="L1", **settings)
+    theirs = gymnasium.make_vec(
+        f"embodied/{TOTE_TRANSFER}-v0",
+        num_envs=2,
+        image_size=32,
+        level="L1",
+        **settings,
+    )
     assert env.observation_space == theirs.observation_space
-    shown, (expected, _) = env.reset()[0], theirs.reset(seed=0)
+    shown = env.reset()[0]
+    (expected, _) = theirs.reset(seed=0)
     for _ in range(6):
         assert list(flat(shown)) == list(flat(expected))
         in_numpy = {name: part.numpy() for name, part in flat(shown).items()}
         for name, part in flat(expected).items():
-            assert (in_numpy[name].shape, in_numpy[name].dtype) == (part.shape, part.dtype)
-        np.testing.assert_allclose(shown["pixels_age"], expected["pixels_age"], atol=1e-6)
-        assert image_distance(in_numpy["pixels/overview"], expected["pixels"]["overview"]) < 2
-        shown, (expected, *_) = env.step(still(env))[0], theirs.step(np.zeros(theirs.action_space.shape or ()))
+            assert (in_numpy[name].shape, in_numpy[name].dtype) == (
+                part.shape,
+                part.dtype,
+            )
+        np.testing.assert_allclose(
+            shown["pixels_age"], expected["pixels_age"], atol=1e-6
+        )
+        assert (
+            image_distance(in_numpy["pixels/overview"], expected["pixels"]["overview"])
+            < 2
+        )
+        shown = env.step(still(env))[0]
+        (expected, *_) = theirs.step(np.zeros(theirs.action_space.shape or ()))
     env.close()
     theirs.close()
 
@@ -55,20 +79,26 @@ def test_spaces_and_observations_are_the_cpus(obs: str) -> None:
 def test_frames_wait_until_they_are_due_in_each_world() -> None:
     env = device_env(camera_hz=8)
     env.reset()
-    ages, frames = [], []
+    ages = []
+    frames = []
     for step in range(9):
         actions = torch.full_like(still(env), 0.5)
         actions[1, 0] = torch.nan if step == 3 else 0.5  # world 1 begins anew
         shown, *_, info = env.step(actions)
-        ages.append([round(float(age) * PHYSICS_HZ) for age in shown["pixels_age"][:, 0]])
+        ages.append(
+            [round(float(age) * PHYSICS_HZ) for age in shown["pixels_age"][:, 0]]
+        )
         frames.append(shown["pixels"]["overview"])
         if step == 3:
             assert info["_final_obs"].tolist() == [False, True]
             assert info["final_obs"]["pixels_age"][1] > 0
-    assert [row[0] for row in ages] == [20, 40, 0, 20, 0, 20, 40, 0, 20]  # frames are due at 0, 50, 100, 150 ticks
+    # frames are due at 0, 50, 100, 150 ticks
+    assert [row[0] for row in ages] == [20, 40, 0, 20, 0, 20, 40, 0, 20]
     assert [row[1] for row in ages] == [20, 40, 0, 0, 20, 40, 0, 20, 0]
     for before, after, age in zip(frames, frames[1:], ages[1:], strict=False):
-        assert [bool((before[w] != after[w]).any()) for w in range(2)] == [age[w] == 0 for w in range(2)]
+        assert [bool((before[w] != after[w]).any()) for w in range(2)] == [
+            age[w] == 0 for w in range(2)
+        ]
     env.close()
 
 
@@ -80,7 +110,8 @@ def test_an_episode_ends_with_its_last_frame_and_begins_with_its_starts() -> Non
         env.step(torch.full_like(still(env), 0.5))
     shown, *_, truncated, info = env.step(torch.full_like(still(env), 0.5))
     assert truncated.all()
-    last, again = info["final_obs"]["pixels"]["overview"], shown["pixels"]["overview"]
+    last = info["final_obs"]["pixels"]["overview"]
+    again = shown["pixels"]["overview"]
     assert torch.equal(again, first)  # as many starts as worlds: each has its own again
     assert (last != again).flatten(1).any(1).all()
     feed = env.worlds.feed
@@ -91,7 +122,9 @@ def test_an_episode_ends_with_its_last_frame_and_begins_with_its_starts() -> Non
 
 
 def test_starts_are_all_known_where_there_are_fewer_worlds() -> None:
-    worlds = DeviceWorlds(config(obs="pixels", image_size=32, level="L3", **ON_CPU), 2, 5, "cpu")
+    worlds = DeviceWorlds(
+        config(obs="pixels", image_size=32, level="L3", **ON_CPU), 2, 5, "cpu"
+    )
     worlds.reset()
     assert worlds.start_index.tolist() == [0, 1]
     feed = worlds.feed
@@ -102,7 +135,13 @@ def test_starts_are_all_known_where_there_are_fewer_worlds() -> None:
         feed.cameras.render()
         sigma = float(feed._sigma_of[start])
         assert (
-            abs(image_distance(feed.newest()["overview"].numpy(), feed.cameras.rgb("overview").numpy()) - 0.8 * sigma)
+            abs(
+                image_distance(
+                    feed.newest()["overview"].numpy(),
+                    feed.cameras.rgb("overview").numpy(),
+                )
+                - 0.8 * sigma
+            )
             < 0.3
         )
 
@@ -112,7 +151,12 @@ def test_noise_has_its_size_and_repeats_with_the_start() -> None:
     for sigma in (0.0, 5.0, 5.0):
         env = device_env(factors={"pixel_noise": sigma})
         begun = env.reset()[0]["pixels"]["overview"]
-        shown.append((begun.numpy().astype(int), env.step(still(env))[0]["pixels"]["overview"].numpy().astype(int)))
+        shown.append(
+            (
+                begun.numpy().astype(int),
+                env.step(still(env))[0]["pixels"]["overview"].numpy().astype(int),
+            )
+        )
         env.close()
     clean, noisy, again = shown
     assert (noisy[0] == again[0]).all()
@@ -123,7 +167,12 @@ def test_noise_has_its_size_and_repeats_with_the_start() -> None:
     assert 4.5 < difference.std() < 5.5
     assert 6 < (noisy[0] - noisy[1])[unclipped].std() < 8  # another draw in each frame
     assert (
-        np.abs(np.corrcoef(noisy[0][0].ravel() - clean[0][0].ravel(), noisy[0][1].ravel() - clean[0][1].ravel())[0, 1])
+        np.abs(
+            np.corrcoef(
+                noisy[0][0].ravel() - clean[0][0].ravel(),
+                noisy[0][1].ravel() - clean[0][1].ravel(),
+            )[0, 1]
+        )
         < 0.1
     )
 
@@ -146,17 +195,31 @@ def test_stable_baselines_takes_it_and_learns() -> None:
     for _ in range(7):
         _, _, done, infos = env.step(actions)
         assert not done.any()
-        assert infos[0].keys() == {"is_success", "progress", "fault", "TimeLimit.truncated"}
+        assert infos[0].keys() == {
+            "is_success",
+            "progress",
+            "fault",
+            "TimeLimit.truncated",
+        }
     actions[0, 0] = np.nan
     shown, reward, done, infos = env.step(actions)
     assert reward.dtype == np.float32
     assert done.tolist() == [True, True]
     assert [info["fault"] for info in infos] == ["action_not_finite", ""]
     assert [info["TimeLimit.truncated"] for info in infos] == [False, True]
-    assert all(env.observation_space.contains(info["terminal_observation"]) for info in infos)
+    assert all(
+        env.observation_space.contains(info["terminal_observation"]) for info in infos
+    )
     assert all(part[0] in env.observation_space[name] for name, part in shown.items())
     monitored = VecMonitor(env)
-    model = PPO("MultiInputPolicy", monitored, n_steps=16, batch_size=16, n_epochs=1, device="cpu")
+    model = PPO(
+        "MultiInputPolicy",
+        monitored,
+        n_steps=16,
+        batch_size=16,
+        n_epochs=1,
+        device="cpu",
+    )
     model.learn(32)
     assert len(model.ep_success_buffer) == 4
     env.close()

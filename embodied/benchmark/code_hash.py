@@ -1,4 +1,6 @@
-"""What code a figure was measured with: a hash that any change of meaning changes, and no comment does."""
+"""What code a figure was measured with: a hash that any change of meaning changes, and
+no comment does.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +14,21 @@ from pathlib import Path
 
 
 def code_hash(modules: Iterable[str], without: Collection[str] = ()) -> str:
-    """SHA-256 of modules and of all but some that they import from their own top packages, also through others.
+    """SHA-256 of modules and of all but some that they import from their own top
+    packages, also through others.
 
-    What is imported only when needed, or for types alone, does not count; nor do comments, docstrings and layout.
+    What is imported only when needed, or for types alone, does not count; nor do
+    comments, docstrings and layout.
     """
-    waiting, seen = set(modules), set[str]()
+    waiting = set(modules)
+    seen = set[str]()
     packages = {name.partition(".")[0] for name in waiting}
     while waiting:
         name = waiting.pop()
         seen.add(name)
-        found = {found for found in _imports(name) if found.partition(".")[0] in packages}
+        found = {
+            found for found in _imports(name) if found.partition(".")[0] in packages
+        }
         waiting |= found - seen - set(without)
     meanings = "\n".join(f"{name} {_meaning(name)}" for name in sorted(seen))
     return hashlib.sha256(meanings.encode()).hexdigest()
@@ -29,7 +36,9 @@ def code_hash(modules: Iterable[str], without: Collection[str] = ()) -> str:
 
 @cache
 def _source(name: str) -> str | None:
-    """A module's text; None for a name that is no Python module. Runs nothing but the packages' own files."""
+    """A module's text; None for a name that is no Python module. Runs nothing but the
+    packages' own files.
+    """
     spec = _spec(name)
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None
@@ -40,7 +49,8 @@ def _spec(name: str) -> ModuleSpec | None:
     package = name.rpartition(".")[0]
     if package:
         parent = _spec(package)
-        if parent is None or parent.submodule_search_locations is None:  # `name` is something in a module
+        # `name` is something in a module
+        if parent is None or parent.submodule_search_locations is None:
             return None
     return importlib.util.find_spec(name)
 
@@ -63,7 +73,12 @@ def _is_docstring(node: ast.AST) -> bool:
 def _imports(name: str) -> frozenset[str]:
     """Modules that one imports when it is loaded itself."""
     tree = ast.parse(_source(name) or "")
-    return frozenset(found for node in tree.body for found in _named(node) if _source(found) is not None)
+    return frozenset(
+        found
+        for node in tree.body
+        for found in _named(node)
+        if _source(found) is not None
+    )
 
 
 def _named(node: ast.stmt) -> Iterator[str]:

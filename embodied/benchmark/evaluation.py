@@ -1,4 +1,6 @@
-"""Policies through the same seeds under chosen conditions, cell by cell, into a results file."""
+"""Policies through the same seeds under chosen conditions, cell by cell, into a results
+file.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,13 @@ from embodied.benchmark.results_file import resume_results, write_results
 from embodied.core import PolicySpec
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_task
-from embodied.policies.catalog import Player, env_config, planner_hz, policy_spec, weights_hash
+from embodied.policies.catalog import (
+    Player,
+    env_config,
+    planner_hz,
+    policy_spec,
+    weights_hash,
+)
 from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.latency import Constant, PlanLatency
 from embodied.policies.mailbox import MailboxMode
@@ -24,7 +32,9 @@ from embodied.rollout.shards import Report, Stage, Workers
 
 @dataclass(frozen=True)
 class Timing:
-    """How often plans are made and how they travel. Compute blocks the planner, transport does not."""
+    """How often plans are made and how they travel. Compute blocks the planner,
+    transport does not.
+    """
 
     planner_hz: float | None = None  # None: the policy's own
     transport_ms: float = 0.0
@@ -34,9 +44,13 @@ class Timing:
 
     def dual(self, own_hz: float) -> DualSystemConfig:
         """The same as a dual system takes it."""
-        latency = PlanLatency(compute=Constant(self.compute_ms), downlink=Constant(self.transport_ms))
+        latency = PlanLatency(
+            compute=Constant(self.compute_ms), downlink=Constant(self.transport_ms)
+        )
         hz = own_hz if self.planner_hz is None else self.planner_hz
-        return DualSystemConfig(planner_hz=hz, latency=latency, drop=self.drop, mailbox=self.mailbox)
+        return DualSystemConfig(
+            planner_hz=hz, latency=latency, drop=self.drop, mailbox=self.mailbox
+        )
 
 
 @dataclass(frozen=True)
@@ -49,12 +63,16 @@ class Place:
     stage: str = ""  # of the task; empty: the whole task
 
     def config(self, spec: PolicySpec, level: str) -> EnvConfig:
-        """Worlds there as a policy needs them. Raises EmbodiedError for what does not exist."""
+        """Worlds there as a policy needs them. Raises EmbodiedError for what does not
+        exist.
+        """
         config = env_config(spec, self.task, level, self.split, self.robot)
         if not self.stage:
             return config
         stage = get_task(self.task).stage(self.stage)
-        return replace(config, goal_progress=stage.goal_progress, horizon_s=stage.horizon_s)
+        return replace(
+            config, goal_progress=stage.goal_progress, horizon_s=stage.horizon_s
+        )
 
 
 @dataclass(frozen=True)
@@ -67,7 +85,11 @@ class Trial:
 
     @property
     def title(self) -> str:
-        late = f", {self.condition.delay_ms:g} ms late" if self.condition.planner_hz else ""
+        late = (
+            f", {self.condition.delay_ms:g} ms late"
+            if self.condition.planner_hz
+            else ""
+        )
         return f"{self.label} {self.condition.level}{late}"
 
 
@@ -102,7 +124,8 @@ def plan_trials(
     seeds: range,
     num_envs: int = 16,
 ) -> list[Trial]:
-    """Every policy (name -> source) at every level with every timing; one that does not plan once a level.
+    """Every policy (name -> source) at every level with every timing; one that does not
+    plan once a level.
 
     Raises:
         EmbodiedError: a name that does not exist, or a run of another task.
@@ -130,7 +153,9 @@ def plan_trials(
     return trials
 
 
-def _timed(player: Player, condition: Condition, timing: Timing, own_hz: float) -> Trial:
+def _timed(
+    player: Player, condition: Condition, timing: Timing, own_hz: float
+) -> Trial:
     dual = timing.dual(own_hz)
     timed = replace(
         condition,
@@ -143,8 +168,15 @@ def _timed(player: Player, condition: Condition, timing: Timing, own_hz: float) 
     return Trial(replace(player, dual=dual), timed, Path(condition.policy).name)
 
 
-def evaluate(path: Path, provenance: Provenance, trials: Sequence[Trial], workers: Workers, stage: Stage) -> Results:
-    """Measures the cells that are not yet in the file at `path`, which is whole after each of them.
+def evaluate(
+    path: Path,
+    provenance: Provenance,
+    trials: Sequence[Trial],
+    workers: Workers,
+    stage: Stage,
+) -> Results:
+    """Measures the cells that are not yet in the file at `path`, which is whole after
+    each of them.
 
     Raises:
         ResultsError: the file holds results of something else.
@@ -171,7 +203,9 @@ def measure(trial: Trial, workers: Workers, stage: Stage) -> Cell:
     return Cell(trial.condition, trial.label, time.monotonic() - begun, ordered)
 
 
-def film(trial: Trial, seeds: Sequence[int], shot: Shot, workers: Workers, stage: Stage) -> list[Clip]:
+def film(
+    trial: Trial, seeds: Sequence[int], shot: Shot, workers: Workers, stage: Stage
+) -> list[Clip]:
     """Episodes of a cell once more, filmed: their outcome is the same."""
     with stage(f"film {trial.title}", len(seeds)) as report:
         return workers.run(Filming(trial.player, shot), seeds, report)

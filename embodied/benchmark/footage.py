@@ -1,4 +1,6 @@
-"""Film of what was measured: the first episodes that ended well beside the first that did not."""
+"""Film of what was measured: the first episodes that ended well beside the first that
+did not.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +24,32 @@ def gentlest(results: Results, trials: Sequence[Trial]) -> list[Trial]:
     return [trial for trial in trials if trial.condition in chosen]
 
 
-def footage(results: Results, trials: Sequence[Trial], count: int, workers: Workers, stage: Stage) -> list[Exhibit]:
-    """A video of each trial: up to `count` successes on the left, and as many failures on the right."""
+def footage(
+    results: Results,
+    trials: Sequence[Trial],
+    count: int,
+    workers: Workers,
+    stage: Stage,
+) -> list[Exhibit]:
+    """A video of each trial: up to `count` successes on the left, and as many failures
+    on the right.
+    """
     filmed = [trial.condition for trial in trials]
     unseen = [cell.condition for cell in results.cells if cell.condition not in filmed]
-    return [_exhibit(results, trial, count, unseen, workers, stage) for trial in trials] if count else []
+    return (
+        [_exhibit(results, trial, count, unseen, workers, stage) for trial in trials]
+        if count
+        else []
+    )
 
 
 def _exhibit(
-    results: Results, trial: Trial, count: int, unseen: Sequence[Condition], workers: Workers, stage: Stage
+    results: Results,
+    trial: Trial,
+    count: int,
+    unseen: Sequence[Condition],
+    workers: Workers,
+    stage: Stage,
 ) -> Exhibit:
     cell = results.find(trial.condition)
     assert cell is not None
@@ -39,7 +58,9 @@ def _exhibit(
     clips = film(trial, [*good, *bad], shot, workers, stage)
     pairs = zip_longest(clips[: len(good)], clips[len(good) :])
     beside = [clip for clip in chain.from_iterable(pairs) if clip is not None]
-    caption = f"{_shown(trial.condition, unseen)} {_caption(good, bad, len(cell.episodes))}"
+    caption = (
+        f"{_shown(trial.condition, unseen)} {_caption(good, bad, len(cell.episodes))}"
+    )
     return Exhibit(trial.title, caption.lstrip(), grid_video(beside))
 
 
@@ -49,14 +70,31 @@ def _shown(what: Condition, unseen: Sequence[Condition]) -> str:
         return ""
     lost = f", {what.drop_rate:.0%} of them lost" if what.drop_rate else ""
     others = sorted(
-        {c.delay_ms for c in unseen if c.policy == what.policy and place_of(c) == place_of(what)} - {what.delay_ms}
+        {
+            c.delay_ms
+            for c in unseen
+            if c.policy == what.policy and place_of(c) == place_of(what)
+        }
+        - {what.delay_ms}
     )
-    not_shown = f"; measured but not filmed: {', '.join(f'{ms:g}' for ms in others)} ms" if others else ""
+    not_shown = (
+        f"; measured but not filmed: {', '.join(f'{ms:g}' for ms in others)} ms"
+        if others
+        else ""
+    )
     return f"Plans are {what.delay_ms:g} ms late{lost}{not_shown}."
 
 
 def _caption(good: Sequence[int], bad: Sequence[int], episodes: int) -> str:
     """Which seeds are shown, and why these."""
-    parts = [f"{what} {', '.join(map(str, seeds))}" for what, seeds in (("succeeded", good), ("failed", bad)) if seeds]
-    missing = f" None of {episodes} {'failed' if good else 'succeeded'}." if not (good and bad) else ""
+    parts = [
+        f"{what} {', '.join(map(str, seeds))}"
+        for what, seeds in (("succeeded", good), ("failed", bad))
+        if seeds
+    ]
+    missing = (
+        f" None of {episodes} {'failed' if good else 'succeeded'}."
+        if not (good and bad)
+        else ""
+    )
     return f"The first seeds that {' and that '.join(parts)}.{missing}"

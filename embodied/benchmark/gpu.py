@@ -1,6 +1,8 @@
-"""How fast a GPU simulates: worlds of a task as environments, beside the bare physics of the same worlds.
+"""How fast a GPU simulates: worlds of a task as environments, beside the bare physics
+of the same worlds.
 
-Both are timed in turns within one run, so that the ratio holds whatever else the machine does.
+Both are timed in turns within one run, so that the ratio holds whatever else the
+machine does.
 """
 
 from __future__ import annotations
@@ -26,14 +28,17 @@ from embodied.errors import EmbodiedError
 
 NUM_ENVS = (1024, 4096, 8192)
 CONTROL_HZ = 20  # as reinforcement learning drives them
-WARM_UP = 3  # control steps: the first compiles, the second is captured, the third is launched
+# control steps: the first compiles, the second is captured, the third is launched
+WARM_UP = 3
 HELD = 5  # control steps that a random action is held for
 PACKAGES = ("mujoco", "mujoco-warp", "warp-lang", "torch")
 
 
 @dataclass(frozen=True)
 class Speed:
-    """One task and robot in so many worlds; speeds in physics steps of one world a second, over all worlds."""
+    """One task and robot in so many worlds; speeds in physics steps of one world a
+    second, over all worlds.
+    """
 
     task: str
     robot: str
@@ -44,7 +49,8 @@ class Speed:
     ratio: Median  # of the two in each turn
     captured: bool  # the environment's step was one CUDA graph
     bytes_a_world: int
-    faults: dict[str, int] = field(default_factory=dict)  # episodes that broke during the measurement
+    # episodes that broke during the measurement
+    faults: dict[str, int] = field(default_factory=dict)
 
     @property
     def real_time_factor(self) -> float:
@@ -71,9 +77,15 @@ class Effort:
 
 
 def measure_speeds(
-    tasks: Sequence[str], num_envs: Sequence[int], device: str, on_refusal: Callable[[str], None], effort: Effort
+    tasks: Sequence[str],
+    num_envs: Sequence[int],
+    device: str,
+    on_refusal: Callable[[str], None],
+    effort: Effort,
 ) -> Iterator[Speed]:
-    """Each task with its first robot in each number of worlds; `on_refusal` is told why one was left out."""
+    """Each task with its first robot in each number of worlds; `on_refusal` is told why
+    one was left out.
+    """
     for name in tasks:
         for num in num_envs:
             release(device)
@@ -85,13 +97,23 @@ def measure_speeds(
                 on_refusal(f"{name}, {num} worlds: {error}")
 
 
-def measure_speed(task: str, robot: str, num: int, device: str, effort: Effort) -> Speed:
-    """Environments and bare physics in turns, from like starts and with the same actuator targets."""
-    arguments: dict[str, Any] = {"robot": robot, "control_hz": CONTROL_HZ, "engine": "warp", "device": device}
+def measure_speed(
+    task: str, robot: str, num: int, device: str, effort: Effort
+) -> Speed:
+    """Environments and bare physics in turns, from like starts and with the same
+    actuator targets.
+    """
+    arguments: dict[str, Any] = {
+        "robot": robot,
+        "control_hz": CONTROL_HZ,
+        "engine": "warp",
+        "device": device,
+    }
     env: Any = gymnasium.make_vec(get_task(task).env_id, num, **arguments)
     worlds = env.unwrapped.worlds
     actions = _actions(env.action_space.shape, effort.steps + WARM_UP, worlds.device)
-    targets, bare = _targets(env, actions), _bare(worlds)
+    targets = _targets(env, actions)
+    bare = _bare(worlds)
     for values in targets[:WARM_UP]:
         bare(values)
     speeds: dict[str, list[float]] = {"env": [], "bare": []}
@@ -119,21 +141,36 @@ def measure_speed(task: str, robot: str, num: int, device: str, effort: Effort) 
 
 def device_name(device: torch.device) -> str:
     """For people."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "Warp's CPU device"
+    return (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else "Warp's CPU device"
+    )
 
 
 def machine_facts(device: str) -> dict[str, str | int]:
-    """The host, the packages that do the work and, once Warp has found a GPU, torch's CUDA and the driver."""
+    """The host, the packages that do the work and, once Warp has found a GPU, torch's
+    CUDA and the driver.
+    """
     versions = {name: version(name) for name in PACKAGES}
-    facts: dict[str, str | int] = {**host_facts(), "python": platform.python_version(), **versions}
+    facts: dict[str, str | int] = {
+        **host_facts(),
+        "python": platform.python_version(),
+        **versions,
+    }
     if device == "cuda":
         driver = importlib.import_module("warp").get_cuda_driver_version()
-        facts |= {"CUDA": str(torch.version.cuda), "driver": "for CUDA {}.{}".format(*driver)}
+        facts |= {
+            "CUDA": str(torch.version.cuda),
+            "driver": "for CUDA {}.{}".format(*driver),
+        }
     return facts
 
 
 def _targets(env: Any, actions: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """What the environments make of the actions: each control step's actuator targets (N, U)."""
+    """What the environments make of the actions: each control step's actuator targets
+    (N, U).
+    """
     env.reset()
     found = []
     for action in actions:
@@ -143,11 +180,16 @@ def _targets(env: Any, actions: Sequence[torch.Tensor]) -> list[torch.Tensor]:
 
 
 def _bare(worlds: Any) -> StepGraph:
-    """Mujoco_warp's own step of the same worlds, as often as a control step has it, as a graph of the same kind.
+    """Mujoco_warp's own step of the same worlds, as often as a control step has it, as
+    a graph of the same kind.
 
     It is given actuator targets: worlds in which nothing moves are quicker to solve.
     """
-    recorder = CudaGraphs(worlds.engine.streams, worlds.device) if worlds.device.type == "cuda" else None
+    recorder = (
+        CudaGraphs(worlds.engine.streams, worlds.device)
+        if worlds.device.type == "cuda"
+        else None
+    )
     targets = worlds.engine.view("ctrl")
 
     def step(values: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -158,14 +200,23 @@ def _bare(worlds: Any) -> StepGraph:
     return StepGraph(step, tuple(targets.shape), worlds.device, recorder)
 
 
-def _actions(shape: tuple[int, ...], count: int, device: torch.device) -> list[torch.Tensor]:
+def _actions(
+    shape: tuple[int, ...], count: int, device: torch.device
+) -> list[torch.Tensor]:
     """Random ones, each held for a few steps so that they lead somewhere."""
     generator = torch.Generator().manual_seed(0)
-    drawn = [(2 * torch.rand(shape, generator=generator) - 1).to(device) for _ in range(-(-count // HELD))]
+    drawn = [
+        (2 * torch.rand(shape, generator=generator) - 1).to(device)
+        for _ in range(-(-count // HELD))
+    ]
     return [drawn[k // HELD] for k in range(count)]
 
 
-def _seconds(work: Callable[[torch.Tensor], object], given: Sequence[torch.Tensor], device: torch.device) -> float:
+def _seconds(
+    work: Callable[[torch.Tensor], object],
+    given: Sequence[torch.Tensor],
+    device: torch.device,
+) -> float:
     """Of a call with each, from a device at rest until it has done them."""
     settle(device)
     begun = time.perf_counter()
@@ -176,7 +227,8 @@ def _seconds(work: Callable[[torch.Tensor], object], given: Sequence[torch.Tenso
 
 
 def release(device: str) -> None:
-    """The memory of worlds that are gone: they and their graph know each other, so only a collection frees them.
+    """The memory of worlds that are gone: they and their graph know each other, so only
+    a collection frees them.
 
     Warp gives back what it freed when the device is waited for.
     """

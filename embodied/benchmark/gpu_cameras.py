@@ -36,7 +36,11 @@ class Pictures:
 
 
 def measure_all_pictures(
-    tasks: Sequence[str], num: int, device: str, on_refusal: Callable[[str], None], effort: Effort
+    tasks: Sequence[str],
+    num: int,
+    device: str,
+    on_refusal: Callable[[str], None],
+    effort: Effort,
 ) -> Iterator[Pictures]:
     """Each task in so many worlds; `on_refusal` is told why one was left out."""
     for name in tasks:
@@ -50,13 +54,22 @@ def measure_all_pictures(
 def measure_pictures(task: str, num: int, device: str, effort: Effort) -> Pictures:
     """Of the task's first camera: what a step adds where pixels are shown.
 
-    Worlds move between turns, not between the pictures of one. Raises EmbodiedError as `DeviceWorlds` does.
+    Worlds move between turns, not between the pictures of one. Raises EmbodiedError as
+    `DeviceWorlds` does.
     """
     camera = get_task(task).cameras[:1]
-    config = EnvConfig(task, engine="warp", device=device, obs="pixels", image_size=IMAGE_SIZE, cameras=camera)
+    config = EnvConfig(
+        task,
+        engine="warp",
+        device=device,
+        obs="pixels",
+        image_size=IMAGE_SIZE,
+        cameras=camera,
+    )
     worlds = DeviceWorlds(config, num, min(num, MOST_STARTS), device)
     worlds.reset()
-    feed, tick = worlds.feed, torch.full((num,), LATE, dtype=torch.int64, device=worlds.device)
+    feed = worlds.feed
+    tick = torch.full((num,), LATE, dtype=torch.int64, device=worlds.device)
     assert feed is not None  # as `obs` asks for it
     still = torch.zeros((num, len(worlds.interface.low)), device=worlds.device)
     rates = []

@@ -15,7 +15,8 @@ from embodied.benchmark.statistics import Median
 from embodied.core import PHYSICS_HZ
 from embodied.errors import EmbodiedError
 
-FORMAT, SCHEMA_VERSION = "embodied-gpu", 1
+FORMAT = "embodied-gpu"
+SCHEMA_VERSION = 1
 COMMAND = "embodied bench gpu -o docs/gpu.md"
 TITLE = """# The ground on a GPU
 
@@ -44,24 +45,39 @@ class GpuBook:
 
     speeds: tuple[Speed, ...] = ()
     pictures: tuple[Pictures, ...] = ()
-    machines: dict[str, dict[str, str | int]] = field(default_factory=dict)  # device -> what it was in
+    # device -> what it was in
+    machines: dict[str, dict[str, str | int]] = field(default_factory=dict)
 
     def with_speed(self, speed: Speed, machine: Mapping[str, str | int]) -> GpuBook:
         """With one more, in place of an older one of the same."""
         kept = tuple(known for known in self.speeds if known.cell != speed.cell)
-        return replace(self, speeds=(*kept, speed), machines={**self.machines, speed.device: dict(machine)})
+        return replace(
+            self,
+            speeds=(*kept, speed),
+            machines={**self.machines, speed.device: dict(machine)},
+        )
 
-    def with_pictures(self, pictures: Pictures, machine: Mapping[str, str | int]) -> GpuBook:
+    def with_pictures(
+        self, pictures: Pictures, machine: Mapping[str, str | int]
+    ) -> GpuBook:
         """Likewise."""
         kept = tuple(known for known in self.pictures if known.cell != pictures.cell)
-        return replace(self, pictures=(*kept, pictures), machines={**self.machines, pictures.device: dict(machine)})
+        return replace(
+            self,
+            pictures=(*kept, pictures),
+            machines={**self.machines, pictures.device: dict(machine)},
+        )
 
 
 def write_book(path: Path, book: GpuBook) -> None:
     """Replaces the file in one step."""
     speeds = [asdict(speed) for speed in book.speeds]
     pictures = [asdict(some) for some in book.pictures]
-    head = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "machines": book.machines}
+    head = {
+        "format": FORMAT,
+        "schema_version": SCHEMA_VERSION,
+        "machines": book.machines,
+    }
     content = {**head, "speeds": speeds, "pictures": pictures}
     replace_text(path, json.dumps(content, indent=1) + "\n")
 
@@ -71,24 +87,59 @@ def read_book(path: Path) -> GpuBook:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if (content["format"], content["schema_version"]) != (FORMAT, SCHEMA_VERSION):
-            raise ValueError(f"its format is {content['format']!r} {content['schema_version']!r}")
-        pictures = tuple(Pictures(**{**row, "frames": Median(**row["frames"])}) for row in content["pictures"])
-        return GpuBook(tuple(_speed(row) for row in content["speeds"]), pictures, content["machines"])
+            raise ValueError(
+                f"its format is {content['format']!r} {content['schema_version']!r}"
+            )
+        pictures = tuple(
+            Pictures(**{**row, "frames": Median(**row["frames"])})
+            for row in content["pictures"]
+        )
+        return GpuBook(
+            tuple(_speed(row) for row in content["speeds"]),
+            pictures,
+            content["machines"],
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EmbodiedError(f"{path} holds no speeds that this version reads: {error!r}") from error
+        raise EmbodiedError(
+            f"{path} holds no speeds that this version reads: {error!r}"
+        ) from error
 
 
 def _speed(row: Mapping[str, Any]) -> Speed:
-    return Speed(**{**row, **{name: Median(**row[name]) for name in ("env", "bare", "ratio")}})
+    return Speed(
+        **{**row, **{name: Median(**row[name]) for name in ("env", "bare", "ratio")}}
+    )
 
 
 def gpu_page(book: GpuBook, tasks: Sequence[str]) -> str:
     """The page, with lines for each of `tasks` on each device that was measured."""
-    machines = [f"- {device}: {_facts(facts)}" for device, facts in book.machines.items()]
-    parts = [TITLE.format(command=COMMAND, machine="\n".join(machines) or "No GPU was at hand so far.")]
-    head = ["task", "robot", "worlds", "env", "bare", "env / bare", "x real time", "robot hours a day", "GPU"]
+    machines = [
+        f"- {device}: {_facts(facts)}" for device, facts in book.machines.items()
+    ]
+    parts = [
+        TITLE.format(
+            command=COMMAND, machine="\n".join(machines) or "No GPU was at hand so far."
+        )
+    ]
+    head = [
+        "task",
+        "robot",
+        "worlds",
+        "env",
+        "bare",
+        "env / bare",
+        "x real time",
+        "robot hours a day",
+        "GPU",
+    ]
     parts += [SPEEDS, _table([*head, "faults"], _speed_rows(book, tasks))]
-    parts += [CAMERAS, _table(["task", "worlds", "world-frames a second", "GPU"], _picture_rows(book, tasks))]
+    parts += [
+        CAMERAS,
+        _table(
+            ["task", "worlds", "world-frames a second", "GPU"],
+            _picture_rows(book, tasks),
+        ),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -111,7 +162,10 @@ def picture_line(some: Pictures) -> str:
 def _speed_rows(book: GpuBook, tasks: Sequence[str]) -> list[list[str]]:
     rows = []
     for task in tasks:
-        found = sorted((s for s in book.speeds if s.task == task), key=lambda s: (s.device, s.num_worlds))
+        found = sorted(
+            (s for s in book.speeds if s.task == task),
+            key=lambda s: (s.device, s.num_worlds),
+        )
         rows += [_row(speed) for speed in found]
         rows += [] if found else [[task, "", f"{num:,}", *[""] * 7] for num in NUM_ENVS]
     return rows
@@ -120,8 +174,13 @@ def _speed_rows(book: GpuBook, tasks: Sequence[str]) -> list[list[str]]:
 def _picture_rows(book: GpuBook, tasks: Sequence[str]) -> list[list[str]]:
     rows = []
     for task in tasks:
-        found = sorted((p for p in book.pictures if p.task == task), key=lambda p: (p.device, p.num_worlds))
-        rows += [[task, f"{p.num_worlds:,}", _whole(p.frames), p.device] for p in found] or [[task, "", "", ""]]
+        found = sorted(
+            (p for p in book.pictures if p.task == task),
+            key=lambda p: (p.device, p.num_worlds),
+        )
+        rows += [
+            [task, f"{p.num_worlds:,}", _whole(p.frames), p.device] for p in found
+        ] or [[task, "", "", ""]]
     return rows
 
 
@@ -132,12 +191,23 @@ def _whole(of: Median) -> str:
 def _row(speed: Speed) -> list[str]:
     what = [speed.task, speed.robot, f"{speed.num_worlds:,}"]
     rates = [_millions(speed.env), _millions(speed.bare), _share(speed.ratio)]
-    faults = ", ".join(f"{count} {name}" for name, count in speed.faults.items()) or "none"
-    return [*what, *rates, f"{speed.real_time_factor:,.0f}", f"{speed.robot_hours_a_day:,.0f}", speed.device, faults]
+    faults = (
+        ", ".join(f"{count} {name}" for name, count in speed.faults.items()) or "none"
+    )
+    return [
+        *what,
+        *rates,
+        f"{speed.real_time_factor:,.0f}",
+        f"{speed.robot_hours_a_day:,.0f}",
+        speed.device,
+        faults,
+    ]
 
 
 def _millions(of: Median) -> str:
-    middle, lower, upper = (value / 1e6 for value in (of.median, of.lower_quartile, of.upper_quartile))
+    middle, lower, upper = (
+        value / 1e6 for value in (of.median, of.lower_quartile, of.upper_quartile)
+    )
     return f"{middle:.3g} ({lower:.3g} to {upper:.3g})"
 
 

@@ -18,14 +18,17 @@ PACKAGES = ("embodied-ground", "mujoco", "numpy", "torch")
 
 
 def collect_provenance(
-    metadata: Mapping[str, Any], rates: Mapping[str, float | None], argv: Sequence[str] | None = None
+    metadata: Mapping[str, Any],
+    rates: Mapping[str, float | None],
+    argv: Sequence[str] | None = None,
 ) -> Provenance:
     """Everything about this process and machine that a reader of its results needs.
 
     Args:
-        metadata: of the worlds (`Worlds.metadata()`); gives `robot` and the task, by its `env_id` if it has one.
-        rates: name with unit -> value, e.g. `{"control_hz": 200, "planner_hz": 8, "camera_hz": None}`.
-        argv: the command; this process's own unless given.
+        metadata: of the worlds (`Worlds.metadata()`); gives `robot` and the task, by
+        its `env_id` if it has one. rates: name with unit -> value, e.g. `{"control_hz":
+        200, "planner_hz": 8, "camera_hz": None}`. argv: the command; this process's own
+        unless given.
     """
     return Provenance(
         task=str(metadata.get("env_id") or metadata["task"]),
@@ -45,12 +48,16 @@ def host_facts() -> dict[str, str | int]:
         "system": f"{platform.system()} {platform.release()}",
         "architecture": platform.machine(),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1,
     }
 
 
 def _without_folder(argv: Sequence[str]) -> list[str]:
-    """The program by its name alone: its folder tells about a person's machine, not about the result."""
+    """The program by its name alone: its folder tells about a person's machine, not
+    about the result.
+    """
     return [Path(argv[0]).name, *argv[1:]] if argv else []
 
 
@@ -69,5 +76,7 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    names = [
+        line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
+    ]
     return names[0] if names else platform.processor() or "unknown"

@@ -14,12 +14,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from embodied.benchmark import views
-from embodied.benchmark.plots import Series, line_chart, mark, points_axis, success_axis, value_axis
+from embodied.benchmark.plots import (
+    Series,
+    line_chart,
+    mark,
+    points_axis,
+    success_axis,
+    value_axis,
+)
 from embodied.benchmark.results import Results, ResultsError, rate, summarize
 from embodied.benchmark.results_file import replace_text
 from embodied.rollout.film import Video
 
-TRAIN_STYLE, VALID_STYLE = views.PALETTE_SIZE, 0
+TRAIN_STYLE = views.PALETTE_SIZE
+VALID_STYLE = 0
 
 
 @dataclass(frozen=True)
@@ -46,8 +54,9 @@ class DatasetFacts:
 class Report:
     """All that a report shows; what is left out has no section.
 
-    `subject` is the policy the report is about, `summary` the task in a sentence, `history` the training's rows
-    (`step` and pairs such as `train_loss`, `valid_loss`), `stages` the wall seconds of each part of the job.
+    `subject` is the policy the report is about, `summary` the task in a sentence,
+    `history` the training's rows (`step` and pairs such as `train_loss`, `valid_loss`),
+    `stages` the wall seconds of each part of the job.
     """
 
     results: Results
@@ -72,7 +81,9 @@ def render_report(report: Report) -> str:
     """
     results = report.results
     if not results.cells:
-        raise ResultsError("a report needs at least one cell, and the results hold none")
+        raise ResultsError(
+            "a report needs at least one cell, and the results hold none"
+        )
     subject = views.subject_of(results, report.subject)
     colours = views.colours(results, subject)
     return (
@@ -85,7 +96,9 @@ def render_report(report: Report) -> str:
             scores=views.scores(results, subject),
             totals=views.totals(results),
             scenes=views.scenes(results),
-            sweeps=[(sweep, _delay_chart(sweep, colours)) for sweep in views.sweeps(results)],
+            sweeps=[
+                (sweep, _delay_chart(sweep, colours)) for sweep in views.sweeps(results)
+            ],
             pairings=views.pairings(results),
             summaries=[(cell, summarize(cell)) for cell in results.cells],
             colours=colours,
@@ -128,32 +141,49 @@ def _delay_chart(sweep: views.Sweep, colours: Mapping[str, int]) -> Markup:
     delays = [x for s in series for x, _ in s.points]
     summary = " ".join(views.delay_sentence(curve) for curve in sweep.curves)
     x_axis = points_axis("Planner delay, compute + transport (ms)", delays)
-    return line_chart(series, x_axis, success_axis(), f"Success against planner delay. {summary}")
+    return line_chart(
+        series, x_axis, success_axis(), f"Success against planner delay. {summary}"
+    )
 
 
 def training_charts(history: Sequence[Mapping[str, Any]]) -> list[Markup]:
     """A chart for each quantity that has `train_` or `valid_` columns."""
     columns = dict.fromkeys(key for row in history for key in row)
-    names = dict.fromkeys(key.split("_", 1)[1] for key in columns if key.startswith(("train_", "valid_")))
+    names = dict.fromkeys(
+        key.split("_", 1)[1] for key in columns if key.startswith(("train_", "valid_"))
+    )
     x_key = "step" if "step" in columns else "epoch"
     charts = []
     for name in names:
-        series = [_history_series(history, x_key, f"{part}_{name}", style) for part, style in _PARTS.items()]
+        series = [
+            _history_series(history, x_key, f"{part}_{name}", style)
+            for part, style in _PARTS.items()
+        ]
         drawn = [s for s in series if s.points]
         if drawn:
             values = [y for s in drawn for _, y in s.points]
-            x_axis = points_axis(f"Training {x_key}", [x for s in drawn for x, _ in s.points])
+            x_axis = points_axis(
+                f"Training {x_key}", [x for s in drawn for x, _ in s.points]
+            )
             title = name.replace("_", " ").capitalize()
-            charts.append(line_chart(drawn, x_axis, value_axis(title, values), f"{title} during training"))
+            charts.append(
+                line_chart(
+                    drawn, x_axis, value_axis(title, values), f"{title} during training"
+                )
+            )
     return charts
 
 
 _PARTS = {"train": TRAIN_STYLE, "valid": VALID_STYLE}
 
 
-def _history_series(history: Sequence[Mapping[str, Any]], x_key: str, key: str, style: int) -> Series:
+def _history_series(
+    history: Sequence[Mapping[str, Any]], x_key: str, key: str, style: int
+) -> Series:
     rows = [(row.get(x_key, i), row.get(key)) for i, row in enumerate(history)]
-    points = tuple((float(x), float(y)) for x, y in rows if y is not None and math.isfinite(y))
+    points = tuple(
+        (float(x), float(y)) for x, y in rows if y is not None and math.isfinite(y)
+    )
     return Series(points, style, marks=len(points) <= 30)
 
 

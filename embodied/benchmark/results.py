@@ -1,4 +1,6 @@
-"""What an evaluation found: one cell per condition, each with its episodes, and what follows from them."""
+"""What an evaluation found: one cell per condition, each with its episodes, and what
+follows from them.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from embodied.benchmark.statistics import Comparison, Median, Rate, compare_paired, median, wilson
+from embodied.benchmark.statistics import (
+    Comparison,
+    Median,
+    Rate,
+    compare_paired,
+    median,
+    wilson,
+)
 from embodied.errors import EmbodiedError
 from embodied.rollout.rollout import EpisodeResult
 
@@ -19,7 +28,9 @@ class ResultsError(EmbodiedError):
 
 @dataclass(frozen=True)
 class Condition:
-    """All that decides what a cell measures; two cells with equal conditions are the same measurement."""
+    """All that decides what a cell measures; two cells with equal conditions are the
+    same measurement.
+    """
 
     policy: str
     level: str
@@ -28,7 +39,8 @@ class Condition:
     num_episodes: int = 100
     control_mode: str = "joint_delta"
     control_hz: int = 20
-    planner_hz: float | None = None  # None: this policy has no planner, and the fields below mean nothing
+    # None: this policy has no planner, and the fields below mean nothing
+    planner_hz: float | None = None
     compute_ms: float = 0.0  # mean delays of the planner's answer
     transport_ms: float = 0.0
     latency: str = "constant"  # how the delays are distributed
@@ -53,7 +65,8 @@ class Condition:
 
 @dataclass(frozen=True)
 class Cell:
-    """The episodes of one condition, in the order of its seeds. `label` is the policy's name for people.
+    """The episodes of one condition, in the order of its seeds. `label` is the policy's
+    name for people.
 
     Raises:
         ResultsError: there are no episodes, or their seeds are not the condition's.
@@ -65,7 +78,8 @@ class Cell:
     episodes: tuple[EpisodeResult, ...]
 
     def __post_init__(self) -> None:
-        wanted, found = list(self.condition.seeds), [episode.seed for episode in self.episodes]
+        wanted = list(self.condition.seeds)
+        found = [episode.seed for episode in self.episodes]
         if not found or found != wanted:
             raise ResultsError(
                 f"the cell of policy '{self.condition.policy}' must hold the seeds {self.condition.first_seed} to "
@@ -79,8 +93,10 @@ class Summary:
 
     success_once: Rate
     success_at_end: Rate
-    progress_mean: float  # of the furthest progress; an episode whose progress is not a number counts as 0
-    time_to_success_s: Median | None  # of the episodes that succeeded once; None when none did
+    # of the furthest progress; an episode whose progress is not a number counts as 0
+    progress_mean: float
+    # of the episodes that succeeded once; None when none did
+    time_to_success_s: Median | None
     plan_age_mean_s: float | None
     faults: dict[str, int]
     simulated_s: float
@@ -110,12 +126,21 @@ class Results:
     cells: tuple[Cell, ...] = ()
 
     def find(self, condition: Condition) -> Cell | None:
-        """The finished cell of this condition, if there is one: what `--resume` need not do again."""
+        """The finished cell of this condition, if there is one: what `--resume` need
+        not do again.
+        """
         return next((cell for cell in self.cells if cell.condition == condition), None)
 
     def without_outdated(self, condition: Condition) -> Results:
-        """Without cells that differ from this condition in nothing but the weights: of a policy trained anew since."""
-        kept = [c for c in self.cells if c.condition == condition or c.condition.but_weights != condition.but_weights]
+        """Without cells that differ from this condition in nothing but the weights: of
+        a policy trained anew since.
+        """
+        kept = [
+            c
+            for c in self.cells
+            if c.condition == condition
+            or c.condition.but_weights != condition.but_weights
+        ]
         return replace(self, cells=tuple(kept))
 
     def with_cell(self, cell: Cell) -> Results:
@@ -125,7 +150,9 @@ class Results:
             ResultsError: a cell of the same condition is there already.
         """
         if self.find(cell.condition):
-            raise ResultsError(f"the results hold a cell of this condition already: {cell.condition}")
+            raise ResultsError(
+                f"the results hold a cell of this condition already: {cell.condition}"
+            )
         return replace(self, cells=(*self.cells, cell))
 
 
@@ -155,8 +182,13 @@ def summarize(cell: Cell) -> Summary:
     return Summary(
         success_once=rate(cell, success_once),
         success_at_end=rate(cell),
-        progress_mean=sum(e.progress_max for e in episodes if math.isfinite(e.progress_max)) / len(episodes),
-        time_to_success_s=median([e.time_to_success_s for e in episodes if e.time_to_success_s is not None]),
+        progress_mean=sum(
+            e.progress_max for e in episodes if math.isfinite(e.progress_max)
+        )
+        / len(episodes),
+        time_to_success_s=median(
+            [e.time_to_success_s for e in episodes if e.time_to_success_s is not None]
+        ),
         plan_age_mean_s=sum(ages) / len(ages) if ages else None,
         faults=dict(sorted(Counter(e.fault for e in episodes if e.fault).items())),
         simulated_s=simulated_s,
@@ -165,12 +197,21 @@ def summarize(cell: Cell) -> Summary:
     )
 
 
-def compare(first: Cell, second: Cell, metric: Metric = success_at_end) -> Comparison | None:
-    """Both cells on the seeds they share; None when they share none, or differ in where the episodes start."""
-    if (first.condition.level, first.condition.split) != (second.condition.level, second.condition.split):
+def compare(
+    first: Cell, second: Cell, metric: Metric = success_at_end
+) -> Comparison | None:
+    """Both cells on the seeds they share; None when they share none, or differ in where
+    the episodes start.
+    """
+    if (first.condition.level, first.condition.split) != (
+        second.condition.level,
+        second.condition.split,
+    ):
         return None
     others = {episode.seed: episode for episode in second.episodes}
-    shared = [(metric(e), metric(others[e.seed])) for e in first.episodes if e.seed in others]
+    shared = [
+        (metric(e), metric(others[e.seed])) for e in first.episodes if e.seed in others
+    ]
     if not shared:
         return None
     return compare_paired([a for a, _ in shared], [b for _, b in shared])

@@ -1,7 +1,8 @@
 """`results.json`: results as a file that is whole at any moment, and as results again.
 
-The file holds `format`, `schema_version`, `provenance` and `cells`; a cell holds `condition`, `label`, `wall_s`,
-`summary` (for readers; computed anew from the episodes when read) and `episodes`. A number that is not finite is null.
+The file holds `format`, `schema_version`, `provenance` and `cells`; a cell holds
+`condition`, `label`, `wall_s`, `summary` (for readers; computed anew from the episodes
+when read) and `episodes`. A number that is not finite is null.
 """
 
 from __future__ import annotations
@@ -18,7 +19,14 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from embodied.benchmark.results import Cell, Condition, Provenance, Results, ResultsError, summarize
+from embodied.benchmark.results import (
+    Cell,
+    Condition,
+    Provenance,
+    Results,
+    ResultsError,
+    summarize,
+)
 from embodied.benchmark.statistics import Rate
 from embodied.rollout.rollout import EpisodeResult
 
@@ -28,7 +36,9 @@ T = TypeVar("T")
 
 
 def write_results(path: Path, results: Results) -> None:
-    """Replaces the file in one step: whoever reads it, or whatever kills the process, finds a whole one."""
+    """Replaces the file in one step: whoever reads it, or whatever kills the process,
+    finds a whole one.
+    """
     cells = [
         {
             "condition": _plain(cell.condition),
@@ -39,13 +49,20 @@ def write_results(path: Path, results: Results) -> None:
         }
         for cell in results.cells
     ]
-    content = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "provenance": _plain(results.provenance)}
-    replace_text(path, json.dumps({**content, "cells": cells}, indent=1, allow_nan=False))
+    content = {
+        "format": FORMAT,
+        "schema_version": SCHEMA_VERSION,
+        "provenance": _plain(results.provenance),
+    }
+    replace_text(
+        path, json.dumps({**content, "cells": cells}, indent=1, allow_nan=False)
+    )
 
 
 def replace_text(path: Path, text: str) -> None:
     """Writes under a temporary name, makes it durable, then renames it to `path`."""
-    temporary = path.with_name(f".{path.name}.tmp")  # always the same, so that a kill leaves one at most
+    # always the same, so that a kill leaves one at most
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
         with temporary.open("w", encoding="utf-8") as file:
             file.write(text)
@@ -60,30 +77,43 @@ def read_results(path: Path) -> Results:
     """The results in a file.
 
     Raises:
-        ResultsError: it is not a file, not JSON, not a results file, of another schema version, or damaged.
+        ResultsError: it is not a file, not JSON, not a results file, of another schema
+            version, or damaged.
     """
     content = _read_json(path)
     if content.get("format") != FORMAT:
-        raise ResultsError(f"{path} is no results file: its 'format' is {content.get('format')!r}, not {FORMAT!r}")
+        raise ResultsError(
+            f"{path} is no results file: its 'format' is {content.get('format')!r}, not {FORMAT!r}"
+        )
     if content.get("schema_version") != SCHEMA_VERSION:
         raise ResultsError(
             f"{path} has schema version {content.get('schema_version')!r}; this version reads {SCHEMA_VERSION}"
         )
     with _naming(str(path)):
-        cells = [_cell(cell, f"cells[{i}]") for i, cell in enumerate(_get(content, "cells", list, "the file"))]
-        return Results(_decode(Provenance, _get(content, "provenance", dict, "the file"), "provenance"), tuple(cells))
+        cells = [
+            _cell(cell, f"cells[{i}]")
+            for i, cell in enumerate(_get(content, "cells", list, "the file"))
+        ]
+        return Results(
+            _decode(
+                Provenance, _get(content, "provenance", dict, "the file"), "provenance"
+            ),
+            tuple(cells),
+        )
 
 
 def resume_results(path: Path, provenance: Provenance) -> Results:
     """The results to go on with: those in the file if there is one, else none yet.
 
     Raises:
-        ResultsError: the file is of another task, robot, model or package version: its cells are no part of this run.
+        ResultsError: the file is of another task, robot, model or package version: its
+            cells are no part of this run.
     """
     if not path.exists():
         return Results(provenance)
     results = read_results(path)
-    found, wanted = _setup(results.provenance), _setup(provenance)
+    found = _setup(results.provenance)
+    wanted = _setup(provenance)
     for name in wanted:
         if found[name] != wanted[name]:
             raise ResultsError(
@@ -104,13 +134,19 @@ def _setup(provenance: Provenance) -> dict[str, Any]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise ResultsError(f"{path} is {'a folder' if path.is_dir() else 'missing'}; expected a results.json file")
+        raise ResultsError(
+            f"{path} is {'a folder' if path.is_dir() else 'missing'}; expected a results.json file"
+        )
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        content = json.loads(
+            path.read_text(encoding="utf-8"), parse_constant=_refuse_constant
+        )
     except ValueError as error:  # covers JSON and UTF-8 errors
         raise ResultsError(f"{path} is not JSON: {error}") from error
     if not isinstance(content, dict):
-        raise ResultsError(f"{path} is no results file: it holds a {type(content).__name__}, not an object")
+        raise ResultsError(
+            f"{path} is no results file: it holds a {type(content).__name__}, not an object"
+        )
     return content
 
 
@@ -131,14 +167,21 @@ def _cell(content: Any, where: str) -> Cell:
         raise ResultsError(f"{where} is a {type(content).__name__}, not an object")
     rows = _get(content, "episodes", list, where)
     return Cell(
-        condition=_decode(Condition, _get(content, "condition", dict, where), f"{where}.condition"),
+        condition=_decode(
+            Condition, _get(content, "condition", dict, where), f"{where}.condition"
+        ),
         label=_get(content, "label", str, where),
         wall_s=float(_get(content, "wall_s", (int, float), where)),
-        episodes=tuple(_decode(EpisodeResult, row, f"{where}.episodes[{i}]") for i, row in enumerate(rows)),
+        episodes=tuple(
+            _decode(EpisodeResult, row, f"{where}.episodes[{i}]")
+            for i, row in enumerate(rows)
+        ),
     )
 
 
-def _get(content: Mapping[str, Any], name: str, kind: type | tuple[type, ...], where: str) -> Any:
+def _get(
+    content: Mapping[str, Any], name: str, kind: type | tuple[type, ...], where: str
+) -> Any:
     if not isinstance(content.get(name), kind):
         raise ResultsError(f"'{name}' of {where} is {content.get(name, 'missing')!r}")
     return content[name]
@@ -149,9 +192,16 @@ def _decode(cls: type[T], content: Any, where: str) -> T:
     wanted = {f.name for f in fields(cls)}  # type: ignore[arg-type]
     if not isinstance(content, dict) or set(content) != wanted:
         found = sorted(content) if isinstance(content, dict) else type(content).__name__
-        raise ResultsError(f"{where} must have the fields {sorted(wanted)}, found {found}")
+        raise ResultsError(
+            f"{where} must have the fields {sorted(wanted)}, found {found}"
+        )
     hints = get_type_hints(cls)
-    return cls(**{name: _value(hints[name], value, f"{where}.{name}") for name, value in content.items()})
+    return cls(
+        **{
+            name: _value(hints[name], value, f"{where}.{name}")
+            for name, value in content.items()
+        }
+    )
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:
@@ -171,7 +221,9 @@ def _plain_type(kind: Any) -> type:
 
 
 def _plain(value: Any) -> Any:
-    """What `json` can write: numpy becomes Python, and a number that is not finite becomes None."""
+    """What `json` can write: numpy becomes Python, and a number that is not finite
+    becomes None.
+    """
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if is_dataclass(value) and not isinstance(value, type):

@@ -1,6 +1,8 @@
-"""Rates with intervals, paired comparisons and medians: the only statistics a result or a report may use.
+"""Rates with intervals, paired comparisons and medians: the only statistics a result or
+a report may use.
 
-Every interval is at `CONFIDENCE` unless told otherwise; rates and differences are shares (0.9, not 90).
+Every interval is at `CONFIDENCE` unless told otherwise; rates and differences are
+shares (0.9, not 90).
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000  # of a bootstrap
-BOOTSTRAP_SEED = 20_260  # fixed, so that the same episodes always give the same interval
+# fixed, so that the same episodes always give the same interval
+BOOTSTRAP_SEED = 20_260
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,9 @@ class Rate:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two policies on the same starts. `difference` = first rate - second rate, with its interval."""
+    """Two policies on the same starts. `difference` = first rate - second rate, with
+    its interval.
+    """
 
     both: int
     only_first: int
@@ -51,7 +56,9 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Median:
-    """Quartiles of a sample and an interval of its median; without spread to estimate it from, `low` is None."""
+    """Quartiles of a sample and an interval of its median; without spread to estimate
+    it from, `low` is None.
+    """
 
     median: float
     lower_quartile: float
@@ -61,7 +68,8 @@ class Median:
 
 
 def wilson(successes: int, episodes: int, confidence: float = CONFIDENCE) -> Rate:
-    """The rate with its Wilson score interval (Wilson 1927), sound at 0% and 100% and for small samples.
+    """The rate with its Wilson score interval (Wilson 1927), sound at 0% and 100% and
+    for small samples.
 
     Raises:
         ValueError: no episodes, or successes outside [0, episodes].
@@ -70,36 +78,57 @@ def wilson(successes: int, episodes: int, confidence: float = CONFIDENCE) -> Rat
         raise ValueError(f"a rate needs at least one episode, got {episodes}")
     if not 0 <= successes <= episodes:
         raise ValueError(f"successes must lie in [0, {episodes}], got {successes}")
-    interval = stats.binomtest(int(successes), int(episodes)).proportion_ci(confidence, method="wilson")
-    value = successes / episodes  # the clamp only removes rounding: at 0% and 100% the limit is the rate itself
-    return Rate(int(successes), int(episodes), float(min(interval.low, value)), float(max(interval.high, value)))
+    interval = stats.binomtest(int(successes), int(episodes)).proportion_ci(
+        confidence, method="wilson"
+    )
+    # the clamp only removes rounding: at 0% and 100% the limit is the rate itself
+    value = successes / episodes
+    return Rate(
+        int(successes),
+        int(episodes),
+        float(min(interval.low, value)),
+        float(max(interval.high, value)),
+    )
 
 
 def compare_paired(
-    first: Sequence[bool] | np.ndarray, second: Sequence[bool] | np.ndarray, confidence: float = CONFIDENCE
+    first: Sequence[bool] | np.ndarray,
+    second: Sequence[bool] | np.ndarray,
+    confidence: float = CONFIDENCE,
 ) -> Comparison:
     """Outcomes of two policies, element i of both from the same start.
 
-    The p-value is the exact McNemar test: given that the policies disagree, each is as likely to be the one that
-    succeeds. The interval is method 10 of Newcombe, Statistics in Medicine 17 (1998) 2635-2650.
+    The p-value is the exact McNemar test: given that the policies disagree, each is as
+    likely to be the one that succeeds. The interval is method 10 of Newcombe,
+    Statistics in Medicine 17 (1998) 2635-2650.
 
     Raises:
         ValueError: the sequences are empty or differ in length.
     """
-    a, b = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
+    a = np.asarray(first, dtype=bool)
+    b = np.asarray(second, dtype=bool)
     if a.shape != b.shape or a.ndim != 1 or not a.size:
-        raise ValueError(f"paired outcomes must be two equal, non-empty rows, got shapes {a.shape} and {b.shape}")
+        raise ValueError(
+            f"paired outcomes must be two equal, non-empty rows, got shapes {a.shape} and {b.shape}"
+        )
     both, only_a, only_b = (int(x.sum()) for x in (a & b, a & ~b, ~a & b))
     neither = a.size - both - only_a - only_b
     low, high = _newcombe_paired(both, only_a, only_b, neither, confidence)
     discordant = only_a + only_b
-    p_value = float(stats.binomtest(only_a, discordant, 0.5).pvalue) if discordant else 1.0
-    return Comparison(both, only_a, only_b, neither, (only_a - only_b) / a.size, low, high, p_value)
+    p_value = (
+        float(stats.binomtest(only_a, discordant, 0.5).pvalue) if discordant else 1.0
+    )
+    return Comparison(
+        both, only_a, only_b, neither, (only_a - only_b) / a.size, low, high, p_value
+    )
 
 
-def _newcombe_paired(both: int, only_a: int, only_b: int, neither: int, confidence: float) -> tuple[float, float]:
+def _newcombe_paired(
+    both: int, only_a: int, only_b: int, neither: int, confidence: float
+) -> tuple[float, float]:
     episodes = both + only_a + only_b + neither
-    a, b = wilson(both + only_a, episodes, confidence), wilson(both + only_b, episodes, confidence)
+    a = wilson(both + only_a, episodes, confidence)
+    b = wilson(both + only_b, episodes, confidence)
     phi = _correlation(both, only_a, only_b, neither)
     difference = a.value - b.value
 
@@ -113,8 +142,12 @@ def _newcombe_paired(both: int, only_a: int, only_b: int, neither: int, confiden
 
 
 def _correlation(both: int, only_a: int, only_b: int, neither: int) -> float:
-    """Newcombe's phi: the correlation of the pairs, a positive one pulled towards 0 by a continuity correction."""
-    margins = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
+    """Newcombe's phi: the correlation of the pairs, a positive one pulled towards 0 by
+    a continuity correction.
+    """
+    margins = (
+        (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
+    )
     if not margins:
         return 0.0
     numerator: float = both * neither - only_a * only_b
@@ -133,8 +166,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def median(values: Sequence[float] | np.ndarray, confidence: float = CONFIDENCE) -> Median | None:
-    """Quartiles and a percentile-bootstrap interval of the median; None for an empty sample."""
+def median(
+    values: Sequence[float] | np.ndarray, confidence: float = CONFIDENCE
+) -> Median | None:
+    """Quartiles and a percentile-bootstrap interval of the median; None for an empty
+    sample.
+    """
     sample = np.asarray(values, dtype=np.float64)
     if not sample.size:
         return None
@@ -149,5 +186,9 @@ def median(values: Sequence[float] | np.ndarray, confidence: float = CONFIDENCE)
         method="percentile",
         rng=np.random.default_rng(BOOTSTRAP_SEED),
     ).confidence_interval
-    low, high = max(interval.low, sample.min()), min(interval.high, sample.max())  # the resamples' own rounding
-    return Median(middle, lower, upper, float(min(low, middle)), float(max(high, middle)))
+    # the resamples' own rounding
+    low = max(interval.low, sample.min())
+    high = min(interval.high, sample.max())
+    return Median(
+        middle, lower, upper, float(min(low, middle)), float(max(high, middle))
+    )

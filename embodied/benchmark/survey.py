@@ -1,6 +1,8 @@
-"""The training ground measured: how often each task's expert succeeds with each robot, and what the task costs.
+"""The training ground measured: how often each task's expert succeeds with each robot,
+and what the task costs.
 
-A survey is a set of findings, each of which can be made apart from the others, kept, and made again.
+A survey is a set of findings, each of which can be made apart from the others, kept,
+and made again.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ Pair = tuple[str, str]  # task, robot
 
 @dataclass(frozen=True)
 class Subject:
-    """A task with one of its robots, as they were: a finding about others is out of date."""
+    """A task with one of its robots, as they were: a finding about others is out of
+    date.
+    """
 
     task: str
     robot: str
@@ -42,10 +46,17 @@ class Subject:
     def now(cls, task: str, robot: str) -> Subject:
         """As they are."""
         worlds = Worlds(EnvConfig(task, robot=robot))
-        facts, spec = worlds.metadata(), worlds.spec
+        facts = worlds.metadata()
+        spec = worlds.spec
         worlds.close()
-        made_of = (_module(part) for part in (spec.build, spec.bind, spec.expert, worlds.robot.build))
-        code = code_hash((*made_of, rollout.__name__, dual_system.__name__), without=(registry.__name__,))
+        made_of = (
+            _module(part)
+            for part in (spec.build, spec.bind, spec.expert, worlds.robot.build)
+        )
+        code = code_hash(
+            (*made_of, rollout.__name__, dual_system.__name__),
+            without=(registry.__name__,),
+        )
         return cls(task, robot, code, facts["model_hash"], facts["versions"])
 
     @property
@@ -55,13 +66,16 @@ class Subject:
 
 @dataclass(frozen=True)
 class Success:
-    """What the expert reached at one level, in the order of the seeds; times in simulated seconds."""
+    """What the expert reached at one level, in the order of the seeds; times in
+    simulated seconds.
+    """
 
     subject: Subject
     level: str
     first_seed: int
     rate: Rate  # of success at the end
-    quartiles_s: tuple[float, float, float] | None  # of the time to success; None where there was none
+    # of the time to success; None where there was none
+    quartiles_s: tuple[float, float, float] | None
     failed_seeds: tuple[int, ...]
     faults: dict[str, int]
     real_time_factor: float  # of all processes together
@@ -106,17 +120,26 @@ class Survey:
     """All that was found so far, and by which commands on which days."""
 
     commands: tuple[tuple[str, str], ...] = ()  # day (ISO 8601), command line
-    host: Mapping[str, str | int] = field(default_factory=dict)  # that made the newest findings
+    # that made the newest findings
+    host: Mapping[str, str | int] = field(default_factory=dict)
     findings: tuple[Success | Cost, ...] = ()
 
     def without(self, questions: Sequence[Question]) -> Survey:
         """Without what the questions are about."""
-        kept = [f for f in self.findings if not any(question.is_about(f) for question in questions)]
+        kept = [
+            f
+            for f in self.findings
+            if not any(question.is_about(f) for question in questions)
+        ]
         return replace(self, findings=tuple(kept))
 
     def missing(self, questions: Sequence[Question]) -> list[Question]:
         """Those that nothing answers yet."""
-        return [q for q in questions if not any(q.is_answered_by(finding) for finding in self.findings)]
+        return [
+            q
+            for q in questions
+            if not any(q.is_answered_by(finding) for finding in self.findings)
+        ]
 
     def with_answer(self, question: Question, finding: Success | Cost) -> Survey:
         """With the finding, in place of an older one."""
@@ -124,7 +147,9 @@ class Survey:
 
 
 def _module(part: Callable[..., object]) -> str:
-    """Where a function or class is written, also one that some arguments are already given to."""
+    """Where a function or class is written, also one that some arguments are already
+    given to.
+    """
     whole = part.func if isinstance(part, partial) else part
     return whole.__module__
 
@@ -140,11 +165,16 @@ def choose_pairs(tasks: Sequence[str], robots: Sequence[str] | None) -> list[Pai
         if robot not in known:
             raise unknown("robot for these tasks", robot, known)
     wanted = known if robots is None else robots
-    return [(spec.name, robot) for spec in specs for robot in spec.robots if robot in wanted]
+    return [
+        (spec.name, robot) for spec in specs for robot in spec.robots if robot in wanted
+    ]
 
 
-def plan_questions(pairs: Sequence[Pair], levels: Sequence[str], seeds: range, costs: bool = True) -> list[Question]:
-    """What a survey asks: costs first, so that they are measured while the machine does nothing else.
+def plan_questions(
+    pairs: Sequence[Pair], levels: Sequence[str], seeds: range, costs: bool = True
+) -> list[Question]:
+    """What a survey asks: costs first, so that they are measured while the machine does
+    nothing else.
 
     Raises EmbodiedError for an unknown level.
     """
@@ -153,15 +183,25 @@ def plan_questions(pairs: Sequence[Pair], levels: Sequence[str], seeds: range, c
             raise unknown("level", level, LEVELS)
     subjects = [Subject.now(*pair) for pair in pairs]
     asked = [Question(subject) for subject in subjects] if costs else []
-    return [*asked, *(Question(subject, level, seeds) for subject in subjects for level in levels)]
+    return [
+        *asked,
+        *(Question(subject, level, seeds) for subject in subjects for level in levels),
+    ]
 
 
-def measure_success(question: Question, title: str, workers: Workers, stage: Stage, num_envs: int) -> Success:
+def measure_success(
+    question: Question, title: str, workers: Workers, stage: Stage, num_envs: int
+) -> Success:
     """Runs the expert, with plans that arrive at once."""
     subject = question.subject
-    place, levels = Place(subject.task, robot=subject.robot), [question.level or "L2"]
-    trial = plan_trials({"expert": "expert"}, place, levels, [Timing()], question.seeds, num_envs)[0]
-    return _summary(question, measure(Trial(trial.player, trial.condition, title), workers, stage))
+    place = Place(subject.task, robot=subject.robot)
+    levels = [question.level or "L2"]
+    trial = plan_trials(
+        {"expert": "expert"}, place, levels, [Timing()], question.seeds, num_envs
+    )[0]
+    return _summary(
+        question, measure(Trial(trial.player, trial.condition, title), workers, stage)
+    )
 
 
 def _summary(question: Question, cell: Cell) -> Success:
@@ -172,8 +212,12 @@ def _summary(question: Question, cell: Cell) -> Success:
         level=cell.condition.level,
         first_seed=cell.condition.first_seed,
         rate=found.success_at_end,
-        quartiles_s=(times.lower_quartile, times.median, times.upper_quartile) if times else None,
-        failed_seeds=tuple(episode.seed for episode in cell.episodes if not episode.success_at_end),
+        quartiles_s=(times.lower_quartile, times.median, times.upper_quartile)
+        if times
+        else None,
+        failed_seeds=tuple(
+            episode.seed for episode in cell.episodes if not episode.success_at_end
+        ),
         faults=found.faults,
         real_time_factor=found.real_time_factor,
     )
@@ -185,4 +229,10 @@ def measure_cost(question: Question) -> Cost:
     step, contacts = physics(config)
     *_, speed = stepping(config, SURVEYED_WORLDS)
     pictures = frames(config)
-    return Cost(question.subject, step.median, int(contacts.median), speed.median, pictures.median)
+    return Cost(
+        question.subject,
+        step.median,
+        int(contacts.median),
+        speed.median,
+        pictures.median,
+    )

@@ -13,7 +13,8 @@ from embodied.benchmark.statistics import Rate
 from embodied.benchmark.survey import Cost, Subject, Success, Survey
 from embodied.errors import EmbodiedError
 
-FORMAT, SCHEMA_VERSION = "embodied-survey", 1
+FORMAT = "embodied-survey"
+SCHEMA_VERSION = 1
 
 
 def write_survey(path: Path, survey: Survey) -> None:
@@ -21,10 +22,18 @@ def write_survey(path: Path, survey: Survey) -> None:
     content = {
         "format": FORMAT,
         "schema_version": SCHEMA_VERSION,
-        "commands": [{"day": day, "command": command} for day, command in survey.commands],
+        "commands": [
+            {"day": day, "command": command} for day, command in survey.commands
+        ],
         "host": dict(survey.host),
-        "successes": [asdict(finding) for finding in survey.findings if isinstance(finding, Success)],
-        "costs": [asdict(finding) for finding in survey.findings if isinstance(finding, Cost)],
+        "successes": [
+            asdict(finding)
+            for finding in survey.findings
+            if isinstance(finding, Success)
+        ],
+        "costs": [
+            asdict(finding) for finding in survey.findings if isinstance(finding, Cost)
+        ],
     }
     replace_text(path, json.dumps(content, indent=1) + "\n")
 
@@ -34,18 +43,26 @@ def read_survey(path: Path) -> Survey:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if (content["format"], content["schema_version"]) != (FORMAT, SCHEMA_VERSION):
-            raise ValueError(f"its format is {content['format']!r} {content['schema_version']!r}")
+            raise ValueError(
+                f"its format is {content['format']!r} {content['schema_version']!r}"
+            )
         commands = tuple((made["day"], made["command"]) for made in content["commands"])
         findings: list[Success | Cost] = [_success(row) for row in content["successes"]]
         findings += [_cost(row) for row in content["costs"]]
         return Survey(commands, content["host"], tuple(findings))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EmbodiedError(f"{path} is no survey that this version reads: {error!r}") from error
+        raise EmbodiedError(
+            f"{path} is no survey that this version reads: {error!r}"
+        ) from error
 
 
 def _success(row: Mapping[str, Any]) -> Success:
     quartiles_s = row["quartiles_s"] and tuple(row["quartiles_s"])
-    own = {"rate": Rate(**row["rate"]), "quartiles_s": quartiles_s, "failed_seeds": tuple(row["failed_seeds"])}
+    own = {
+        "rate": Rate(**row["rate"]),
+        "quartiles_s": quartiles_s,
+        "failed_seeds": tuple(row["failed_seeds"]),
+    }
     return Success(**{**row, "subject": Subject(**row["subject"]), **own})
 
 

@@ -24,12 +24,16 @@ a second of all processes together while the experts were measured, with control
 
 def survey_page(survey: Survey, pairs: Sequence[Pair], json_name: str) -> str:
     """The page, with a line for each of `pairs` that the survey knows."""
-    successes = {(*f.subject.pair, f.level): f for f in survey.findings if isinstance(f, Success)}
+    successes = {
+        (*f.subject.pair, f.level): f for f in survey.findings if isinstance(f, Success)
+    }
     costs = {f.subject.pair: f for f in survey.findings if isinstance(f, Cost)}
     parts = [TITLE.format(json=json_name), _origin(survey)]
     if successes:
         levels = sorted({level for _, _, level in successes})
-        lead = SUCCESSES.format(episodes=_episodes(list(successes.values())), level=levels[0])
+        lead = SUCCESSES.format(
+            episodes=_episodes(list(successes.values())), level=levels[0]
+        )
         parts += [lead, _success_table(successes, levels, pairs)]
     if costs:
         parts += [COSTS, _cost_table(costs, successes, pairs)]
@@ -39,11 +43,17 @@ def survey_page(survey: Survey, pairs: Sequence[Pair], json_name: str) -> str:
 def _origin(survey: Survey) -> str:
     lines = "\n".join(f"{command}  # {day}" for day, command in survey.commands)
     kinds = dict.fromkeys(
-        ", ".join(f"{name} {version}" for name, version in finding.subject.versions.items())
+        ", ".join(
+            f"{name} {version}" for name, version in finding.subject.versions.items()
+        )
         for finding in survey.findings
     )
     host = survey.host
-    machine = f"{host['cores']} cores of {host['processor']}, {host['system']}" if host else "no machine"
+    machine = (
+        f"{host['cores']} cores of {host['processor']}, {host['system']}"
+        if host
+        else "no machine"
+    )
     return f"```bash\n{lines}\n```\n\n{'; '.join(kinds)}. {machine}."
 
 
@@ -55,7 +65,11 @@ def _episodes(successes: Sequence[Success]) -> str:
     return f"{count} episodes each, seeds {first} to {first + count - 1}"
 
 
-def _success_table(found: Mapping[tuple[str, str, str], Success], levels: Sequence[str], pairs: Sequence[Pair]) -> str:
+def _success_table(
+    found: Mapping[tuple[str, str, str], Success],
+    levels: Sequence[str],
+    pairs: Sequence[Pair],
+) -> str:
     uneven = len({s.rate.episodes for s in found.values()}) > 1
     rows = []
     for pair in pairs:
@@ -79,20 +93,32 @@ def _time(found: Success) -> str:
 
 
 def _cost_table(
-    costs: Mapping[Pair, Cost], successes: Mapping[tuple[str, str, str], Success], pairs: Sequence[Pair]
+    costs: Mapping[Pair, Cost],
+    successes: Mapping[tuple[str, str, str], Success],
+    pairs: Sequence[Pair],
 ) -> str:
     rows = []
     for pair in pairs:
         if pair in costs:
             cost = costs[pair]
-            work = [s.real_time_factor for key, s in successes.items() if key[:2] == pair]
+            work = [
+                s.real_time_factor for key, s in successes.items() if key[:2] == pair
+            ]
             speeds = [
                 f"{cost.real_time_factor:.0f} x",
                 f"{cost.frames_per_s:.0f}",
                 f"{max(work):.0f} x" if work else "",
             ]
             rows.append([*pair, f"{cost.step_us:.1f} us", str(cost.contacts), *speeds])
-    head = ["task", "robot", "physics step", "contacts", f"{SURVEYED_WORLDS} worlds", "pictures", "at work"]
+    head = [
+        "task",
+        "robot",
+        "physics step",
+        "contacts",
+        f"{SURVEYED_WORLDS} worlds",
+        "pictures",
+        "at work",
+    ]
     return _table(head, rows)
 
 

@@ -1,4 +1,5 @@
-"""The tables of docs/tasks.md, from the tasks themselves; what people wrote between them stays.
+"""The tables of docs/tasks.md, from the tasks themselves; what people wrote between
+them stays.
 
 `make docs`, or `python -m embodied.benchmark.task_page FILE`.
 """
@@ -21,24 +22,41 @@ SHARED_NAMES = frozenset(row.name for row in COMMON)
 
 
 def update_page(page: str, tasks: Iterable[TaskSpec]) -> str:
-    """The page with each task's block anew; a task that has none gets a section at the end."""
+    """The page with each task's block anew; a task that has none gets a section at the
+    end.
+    """
     page = _put(page, SHARED, markdown_table(COMMON), "What varies in every task")
     for task in tasks:
-        page = _put(page, task.name, f"{_facts(task)}\n\n{_variation(task.table)}", task.name, task.summary)
+        page = _put(
+            page,
+            task.name,
+            f"{_facts(task)}\n\n{_variation(task.table)}",
+            task.name,
+            task.summary,
+        )
     return page
 
 
 def _put(page: str, name: str, content: str, title: str, summary: str = "") -> str:
-    begin, end = f"<!-- {name}: written by `make docs` -->", f"<!-- {name}: end -->"
+    begin = f"<!-- {name}: written by `make docs` -->"
+    end = f"<!-- {name}: end -->"
     block = f"{begin}\n\n{content}\n\n{end}"
     if begin in page:
-        return re.sub(re.escape(begin) + ".*?" + re.escape(end), lambda _: block, page, flags=re.DOTALL)
+        return re.sub(
+            re.escape(begin) + ".*?" + re.escape(end),
+            lambda _: block,
+            page,
+            flags=re.DOTALL,
+        )
     words = f"{summary[0].upper()}{summary[1:]}.\n\n" if summary else ""
     return f"{page.rstrip()}\n\n## {title}\n\n{words}{block}\n"
 
 
 def _facts(task: TaskSpec) -> str:
-    robots, cameras = (", ".join(f"`{name}`" for name in names) for names in (task.robots, task.cameras))
+    robots, cameras = (
+        ", ".join(f"`{name}`" for name in names)
+        for names in (task.robots, task.cameras)
+    )
     return (
         f"`{task.env_id}`: robots {robots}; cameras {cameras}; {task.horizon_s:g} s to do it, "
         f"and {task.driving_s:g} s more for a robot that drives."
@@ -46,7 +64,9 @@ def _facts(task: TaskSpec) -> str:
 
 
 def _variation(table: Sequence[Variable]) -> str:
-    """The rows of this task alone, and below them the sentences, which a table has no room for."""
+    """The rows of this task alone, and below them the sentences, which a table has no
+    room for.
+    """
     own = [row for row in table if row.name not in SHARED_NAMES]
     worded = [row for row in own if _is_worded(row)]
     brief = [_counted(row) if row in worded else row for row in own]
@@ -54,7 +74,9 @@ def _variation(table: Sequence[Variable]) -> str:
 
 
 def _is_worded(row: Variable) -> bool:
-    return row.factor == "instruction" and any(isinstance(v, str) and " " in v for v in _values(row.train))
+    return row.factor == "instruction" and any(
+        isinstance(v, str) and " " in v for v in _values(row.train)
+    )
 
 
 def _counted(row: Variable) -> Variable:
@@ -65,9 +87,13 @@ def _counted(row: Variable) -> Variable:
 
 def _sentences(row: Variable) -> str:
     plain = set(_values(row.start))
-    trained = [f"- {value}{' (L1)' if value in plain else ''}" for value in _values(row.train)]
+    trained = [
+        f"- {value}{' (L1)' if value in plain else ''}" for value in _values(row.train)
+    ]
     held_out = [f"- {value}" for value in _values(row.held_out)]
-    return "\n".join([f"`{row.name}`, in training:", "", *trained, "", "held out:", "", *held_out])
+    return "\n".join(
+        [f"`{row.name}`, in training:", "", *trained, "", "held out:", "", *held_out]
+    )
 
 
 def _values(part: Interval | Choice) -> tuple[object, ...]:
@@ -76,7 +102,12 @@ def _values(part: Interval | Choice) -> tuple[object, ...]:
 
 def main(path: Path) -> None:
     """Brings the page in a file up to date."""
-    replace_text(path, update_page(path.read_text(encoding="utf-8"), [get_task(name) for name in task_names()]))
+    replace_text(
+        path,
+        update_page(
+            path.read_text(encoding="utf-8"), [get_task(name) for name in task_names()]
+        ),
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""What a report says of results: which cells stand beside each other, which are compared, and the sentences."""
+"""What a report says of results: which cells stand beside each other, which are
+compared, and the sentences.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,16 @@ LEVELS = {
     "L3": "every factor varies at full width",
     "L4": "every factor varies, and things change within the episode",
 }
-PALETTE_SIZE = 5  # colours of policies; the next one is kept for policies that know nothing
+# colours of policies; the next one is kept for policies that know nothing
+PALETTE_SIZE = 5
 UNINFORMED = ("random", "hold", "zero")
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Cells of one level, split and stage, one per policy: that of the smallest delay and fewest drops."""
+    """Cells of one level, split and stage, one per policy: that of the smallest delay
+    and fewest drops.
+    """
 
     level: str
     split: str
@@ -30,7 +35,9 @@ class Scene:
     @property
     def title(self) -> str:
         split = [] if self.split == "train" else [f"held out: {self.split}"]
-        return ", ".join([self.level, *split, *([f"stage {self.stage}"] if self.stage else [])])
+        return ", ".join(
+            [self.level, *split, *([f"stage {self.stage}"] if self.stage else [])]
+        )
 
     @property
     def meaning(self) -> str:
@@ -68,7 +75,9 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Pairing:
-    """Two cells on the same seeds. `adjusted_p` is Holm's, over all pairings of the report."""
+    """Two cells on the same seeds. `adjusted_p` is Holm's, over all pairings of the
+    report.
+    """
 
     first: Cell
     second: Cell
@@ -114,30 +123,46 @@ def sweeps(results: Results) -> list[Sweep]:
     by_scene: dict[tuple[str, str, str], list[Curve]] = {}
     for alike, cells in groups.items():
         if len({cell.condition.delay_ms for cell in cells}) > 1:
-            curve = Curve(tuple(sorted(cells, key=lambda cell: cell.condition.delay_ms)))
+            curve = Curve(
+                tuple(sorted(cells, key=lambda cell: cell.condition.delay_ms))
+            )
             by_scene.setdefault(place_of(alike), []).append(curve)
     return [Sweep(*place, tuple(curves)) for place, curves in by_scene.items()]
 
 
 def pairings(results: Results) -> list[Pairing]:
-    """Each policy against each other one in a scene, and each delay against the smallest one of its curve."""
+    """Each policy against each other one in a scene, and each delay against the
+    smallest one of its curve.
+    """
     wanted: list[tuple[Cell, Cell]] = []
     for scene in scenes(results):
-        wanted += [(a, b) for i, a in enumerate(scene.cells) for b in scene.cells[i + 1 :]]
+        wanted += [
+            (a, b) for i, a in enumerate(scene.cells) for b in scene.cells[i + 1 :]
+        ]
     for sweep in sweeps(results):
-        wanted += [(later, curve.cells[0]) for curve in sweep.curves for later in curve.cells[1:]]
+        wanted += [
+            (later, curve.cells[0])
+            for curve in sweep.curves
+            for later in curve.cells[1:]
+        ]
     found = [(a, b, c) for a, b in wanted if (c := compare(a, b))]
     adjusted = holm([c.p_value for _, _, c in found])
     return [Pairing(a, b, c, p) for (a, b, c), p in zip(found, adjusted, strict=True)]
 
 
 def seeds_to_film(cell: Cell, succeeded: bool, count: int = 4) -> list[int]:
-    """The first seeds of a cell that ended well, or badly: to be run again under a film hook, with the same outcome."""
-    return [episode.seed for episode in cell.episodes if episode.success_at_end == succeeded][:count]
+    """The first seeds of a cell that ended well, or badly: to be run again under a film
+    hook, with the same outcome.
+    """
+    return [
+        episode.seed for episode in cell.episodes if episode.success_at_end == succeeded
+    ][:count]
 
 
 def colours(results: Results, subject: str) -> dict[str, int]:
-    """A colour index for each policy, the same in all plots: 0 for the subject, the last one for the uninformed."""
+    """A colour index for each policy, the same in all plots: 0 for the subject, the
+    last one for the uninformed.
+    """
     policies = list(dict.fromkeys(cell.condition.policy for cell in results.cells))
     informed = [policy for policy in policies if policy not in UNINFORMED]
     informed.sort(key=lambda policy: policy != subject)
@@ -158,21 +183,32 @@ class Totals:
 
 def totals(results: Results) -> Totals:
     """How much was simulated, and how fast."""
-    simulated_s = sum(episode.duration_s for cell in results.cells for episode in cell.episodes)
+    simulated_s = sum(
+        episode.duration_s for cell in results.cells for episode in cell.episodes
+    )
     wall_s = sum(cell.wall_s for cell in results.cells)
     return Totals(
-        sum(len(cell.episodes) for cell in results.cells), simulated_s, simulated_s / wall_s if wall_s > 0 else 0.0
+        sum(len(cell.episodes) for cell in results.cells),
+        simulated_s,
+        simulated_s / wall_s if wall_s > 0 else 0.0,
     )
 
 
 def seeds(results: Results) -> str:
     """The ranges of seeds that the cells used, e.g. "0 to 99, 1000 to 1299"."""
-    found = sorted({(cell.condition.seeds.start, cell.condition.seeds.stop - 1) for cell in results.cells})
+    found = sorted(
+        {
+            (cell.condition.seeds.start, cell.condition.seeds.stop - 1)
+            for cell in results.cells
+        }
+    )
     return ", ".join(f"{first} to {last}" for first, last in found)
 
 
 def percent(share: float, episodes: int) -> str:
-    """A share with as many digits as so many episodes bear; never 0% or 100% unless it is exactly that."""
+    """A share with as many digits as so many episodes bear; never 0% or 100% unless it
+    is exactly that.
+    """
     text = _rounded(share, episodes)
     if text.removesuffix(".0") == "0" and share > 0:
         return f"<{text[:-1]}1%"
@@ -191,7 +227,9 @@ def _rounded(share: float, episodes: int) -> str:
 
 
 def subject_of(results: Results, wanted: str) -> str:
-    """The policy that a report is about: the wanted one if it was evaluated, else the first that knows something."""
+    """The policy that a report is about: the wanted one if it was evaluated, else the
+    first that knows something.
+    """
     policies = [cell.condition.policy for cell in results.cells]
     informed = [policy for policy in policies if policy not in UNINFORMED] or policies
     return wanted if wanted in policies else informed[0]
@@ -211,8 +249,11 @@ class Score:
 
     @property
     def basis(self) -> str:
-        """What the share rests on: the interval, the episodes and how late the planner was."""
-        delay_ms, found = self.cell.condition.delay_ms, rate(self.cell)
+        """What the share rests on: the interval, the episodes and how late the planner
+        was.
+        """
+        delay_ms = self.cell.condition.delay_ms
+        found = rate(self.cell)
         late = f", planner {delay_ms:g} ms late" if delay_ms else ""
         return f"95% interval {interval(found)}, {found.episodes} episodes{late}"
 
@@ -220,13 +261,20 @@ class Score:
 def scores(results: Results, subject: str) -> list[Score]:
     """The subject's cell in each scene that has one."""
     found = [(scene, cell) for scene in scenes(results) for cell in scene.cells]
-    return [Score(scene, cell) for scene, cell in found if cell.condition.policy == subject]
+    return [
+        Score(scene, cell) for scene, cell in found if cell.condition.policy == subject
+    ]
 
 
 def headline(results: Results, subject: str = "trained") -> str:
-    """One sentence: what the subject scored in each scene, e.g. for the last line of a command."""
+    """One sentence: what the subject scored in each scene, e.g. for the last line of a
+    command.
+    """
     found = scores(results, subject_of(results, subject))
-    parts = [f"{s.share}{'' if i else ' of episodes'} at {s.scene.title} ({s.basis})" for i, s in enumerate(found)]
+    parts = [
+        f"{s.share}{'' if i else ' of episodes'} at {s.scene.title} ({s.basis})"
+        for i, s in enumerate(found)
+    ]
     return f"The {found[0].cell.label} policy succeeds in {_listed(parts)}."
 
 
@@ -236,8 +284,10 @@ def _listed(parts: Sequence[str]) -> str:
 
 def delay_sentence(curve: Curve) -> str:
     """What the delay does to one policy, with the paired interval of the change."""
-    first, last = curve.cells[0], curve.cells[-1]
-    before, after = rate(first), rate(last)
+    first = curve.cells[0]
+    last = curve.cells[-1]
+    before = rate(first)
+    after = rate(last)
     text = (
         f"{curve.label} goes from {percent(before.value, before.episodes)} at {first.condition.delay_ms:g} ms "
         f"to {percent(after.value, after.episodes)} at {last.condition.delay_ms:g} ms"
@@ -248,7 +298,8 @@ def delay_sentence(curve: Curve) -> str:
 
 def points(change: Comparison) -> str:
     """A difference of rates in percentage points, with its interval."""
-    low, high = signed(change.low), signed(change.high)
+    low = signed(change.low)
+    high = signed(change.high)
     return f"{signed(change.difference)} points (95% interval {low} to {high})"
 
 

@@ -13,29 +13,46 @@ from embodied.rollout.shards import default_workers
 
 def add_scene(parser: argparse.ArgumentParser) -> None:
     """Which task, how much of it varies, and with which robot."""
-    parser.add_argument("task", metavar="TASK", help="a task's name, e.g. ToteTransfer (see `embodied list tasks`)")
     parser.add_argument(
-        "--split", default="train", help="train, or the factor drawn from its held-out part, or all (default: train)"
+        "task",
+        metavar="TASK",
+        help="a task's name, e.g. ToteTransfer (see `embodied list tasks`)",
+    )
+    parser.add_argument(
+        "--split",
+        default="train",
+        help="train, or the factor drawn from its held-out part, or all (default: train)",
     )
     parser.add_argument("--robot", help="default: the task's first")
 
 
 def add_speed(parser: argparse.ArgumentParser) -> None:
     """How the work is shared out; no result depends on it."""
-    parser.add_argument("--num-envs", type=int, default=16, help="worlds at once in each process (default: 16)")
+    parser.add_argument(
+        "--num-envs",
+        type=int,
+        default=16,
+        help="worlds at once in each process (default: 16)",
+    )
     parser.add_argument("--workers", type=int, help="processes (default: one a core)")
 
 
 def add_existing(parser: argparse.ArgumentParser) -> None:
     """What to do when the output exists."""
     choice = parser.add_mutually_exclusive_group()
-    choice.add_argument("--resume", action="store_true", help="go on with an output that is unfinished")
-    choice.add_argument("--overwrite", action="store_true", help="replace an output that exists")
+    choice.add_argument(
+        "--resume", action="store_true", help="go on with an output that is unfinished"
+    )
+    choice.add_argument(
+        "--overwrite", action="store_true", help="replace an output that exists"
+    )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Output for programs."""
-    parser.add_argument("--json", action="store_true", help="print JSON, and no progress")
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON, and no progress"
+    )
 
 
 def workers(args: argparse.Namespace, episodes: int) -> int:
@@ -44,7 +61,9 @@ def workers(args: argparse.Namespace, episodes: int) -> int:
 
 
 def seeds(args: argparse.Namespace) -> range:
-    """The seeds of the episodes asked for. Raises EmbodiedError where there are none, or negative ones."""
+    """The seeds of the episodes asked for. Raises EmbodiedError where there are none,
+    or negative ones.
+    """
     if args.episodes < 1:
         raise EmbodiedError(f"--episodes must be at least 1, not {args.episodes}")
     check_seed(args.seed, args.episodes)
@@ -54,10 +73,14 @@ def seeds(args: argparse.Namespace) -> range:
 def check_seed(first: int, count: int = 1) -> None:
     """Raises EmbodiedError unless there are so many seeds from the first one on."""
     if not 0 <= first <= LIMIT - count:
-        raise EmbodiedError(f"--seed must be at least 0 and below 2**63, with all its episodes, not {first}")
+        raise EmbodiedError(
+            f"--seed must be at least 0 and below 2**63, with all its episodes, not {first}"
+        )
 
 
 def resume_hint(words: Sequence[str]) -> str:
     """How to go on with the command that was typed."""
     kept = [word for word in words if word not in ("--overwrite", "--resume")]
-    return f"What is whole is kept. Go on with: embodied {shlex.join([*kept, '--resume'])}"
+    return (
+        f"What is whole is kept. Go on with: embodied {shlex.join([*kept, '--resume'])}"
+    )

@@ -26,17 +26,41 @@ EXAMPLE = """embodied bench ToteTransfer
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     parser.add_argument(
-        "task", nargs="?", default="ToteTransfer", metavar="TASK", help="or `gpu` (default: ToteTransfer)"
+        "task",
+        nargs="?",
+        default="ToteTransfer",
+        metavar="TASK",
+        help="or `gpu` (default: ToteTransfer)",
     )
     parser.add_argument("--robot", help="default: the task's first")
-    parser.add_argument("--episodes", type=int, default=64, help="recorded in each repeat (default: 64)")
+    parser.add_argument(
+        "--episodes", type=int, default=64, help="recorded in each repeat (default: 64)"
+    )
     gpu = parser.add_argument_group("of `embodied bench gpu`")
-    gpu.add_argument("--task", nargs="+", metavar="TASK", dest="tasks", help="default: all")
-    gpu.add_argument("--num-envs", nargs="+", type=int, help="worlds (default: 1024 4096 8192)")
-    gpu.add_argument("--device", default="cuda", help="cuda, or cpu to try it in few worlds (default: cuda)")
-    gpu.add_argument("--repeats", type=int, default=7, help="turns that are timed (default: 7)")
-    gpu.add_argument("--steps", type=int, default=50, help="control steps in each turn (default: 50)")
-    gpu.add_argument("-o", "--output", type=Path, metavar="FILE", help="a page of tables, and JSON beside it")
+    gpu.add_argument(
+        "--task", nargs="+", metavar="TASK", dest="tasks", help="default: all"
+    )
+    gpu.add_argument(
+        "--num-envs", nargs="+", type=int, help="worlds (default: 1024 4096 8192)"
+    )
+    gpu.add_argument(
+        "--device",
+        default="cuda",
+        help="cuda, or cpu to try it in few worlds (default: cuda)",
+    )
+    gpu.add_argument(
+        "--repeats", type=int, default=7, help="turns that are timed (default: 7)"
+    )
+    gpu.add_argument(
+        "--steps", type=int, default=50, help="control steps in each turn (default: 50)"
+    )
+    gpu.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="a page of tables, and JSON beside it",
+    )
     arguments.add_json(parser)
 
 
@@ -46,10 +70,22 @@ def run(args: argparse.Namespace) -> int:
         return int(importlib.import_module("embodied.cli.bench_gpu").run(args))
     if args.episodes < 1:
         raise EmbodiedError(f"--episodes must be at least 1, not {args.episodes}")
-    bar = tqdm(measure_all(args.task, args.robot, args.episodes), unit="figure", disable=args.json or None)
+    bar = tqdm(
+        measure_all(args.task, args.robot, args.episodes),
+        unit="figure",
+        disable=args.json or None,
+    )
     figures = list(bar)
     if args.json:
-        print(json.dumps({"host": host_facts(), "figures": [asdict(figure) for figure in figures]}, indent=2))
+        print(
+            json.dumps(
+                {
+                    "host": host_facts(),
+                    "figures": [asdict(figure) for figure in figures],
+                },
+                indent=2,
+            )
+        )
     else:
         print(as_text(figures))
     return 0
@@ -62,4 +98,7 @@ def as_text(figures: list[Figure]) -> str:
         quartiles = f"{f.lower_quartile:.4g} to {f.upper_quartile:.4g}"
         rows.append((f.name, f"{f.median:.4g}", quartiles, f.unit, f.wanted))
     widths = [max(len(row[k]) for row in rows) for k in range(5)]
-    return "\n".join("  ".join(w.ljust(n) for w, n in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(
+        "  ".join(w.ljust(n) for w, n in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )

@@ -1,4 +1,6 @@
-"""`embodied bench gpu`: how fast a GPU simulates each task. Apart from `bench`, since it needs torch."""
+"""`embodied bench gpu`: how fast a GPU simulates each task. Apart from `bench`, since
+it needs torch.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,14 @@ from pathlib import Path
 
 from embodied.benchmark.gpu import NUM_ENVS, Effort, machine_facts, measure_speeds
 from embodied.benchmark.gpu_cameras import measure_all_pictures
-from embodied.benchmark.gpu_page import GpuBook, gpu_page, picture_line, read_book, speed_line, write_book
+from embodied.benchmark.gpu_page import (
+    GpuBook,
+    gpu_page,
+    picture_line,
+    read_book,
+    speed_line,
+    write_book,
+)
 from embodied.benchmark.results_file import replace_text
 from embodied.cli.output import require_writable
 from embodied.envs.config import DEVICES
@@ -25,19 +34,29 @@ def run(args: argparse.Namespace) -> int:
     num_envs = args.num_envs or NUM_ENVS
     _check(args)
     if args.device == "cuda":
-        print("the first run on a GPU compiles kernels, for some minutes", file=sys.stderr)
-    effort, facts = Effort(args.repeats, args.steps), machine_facts(args.device)
-    book, speeds, pictures = _known(args.output), [], []
+        print(
+            "the first run on a GPU compiles kernels, for some minutes", file=sys.stderr
+        )
+    effort = Effort(args.repeats, args.steps)
+    facts = machine_facts(args.device)
+    book = _known(args.output)
+    speeds = []
+    pictures = []
     for speed in measure_speeds(tasks, num_envs, args.device, _refused, effort):
         speeds.append(speed)
         book = book.with_speed(speed, facts)
         _tell(args, speed_line(speed), book)
-    for some in measure_all_pictures(tasks, min(num_envs), args.device, _refused, effort):
+    for some in measure_all_pictures(
+        tasks, min(num_envs), args.device, _refused, effort
+    ):
         pictures.append(some)
         book = book.with_pictures(some, facts)
         _tell(args, picture_line(some), book)
     if args.json:
-        figures = {"speeds": [asdict(speed) for speed in speeds], "pictures": [asdict(some) for some in pictures]}
+        figures = {
+            "speeds": [asdict(speed) for speed in speeds],
+            "pictures": [asdict(some) for some in pictures],
+        }
         print(json.dumps({"machine": facts, **figures}, indent=2))
     return 0 if speeds or pictures else 2
 
@@ -53,13 +72,19 @@ def _tell(args: argparse.Namespace, line: str, book: GpuBook) -> None:
 def _check(args: argparse.Namespace) -> None:
     if args.device not in DEVICES:
         raise unknown("device", args.device, DEVICES)
-    for name, values in (("--num-envs", args.num_envs), ("--repeats", [args.repeats]), ("--steps", [args.steps])):
+    for name, values in (
+        ("--num-envs", args.num_envs),
+        ("--repeats", [args.repeats]),
+        ("--steps", [args.steps]),
+    ):
         if min(values or [1]) < 1:
             raise EmbodiedError(f"{name} must be at least 1, not {min(values)}")
     if args.output is not None:
         require_writable(args.output)
     if args.output is not None and args.output.suffix == ".json":
-        raise EmbodiedError(f"{args.output} must not end in .json: the page is for people, its figures lie beside it")
+        raise EmbodiedError(
+            f"{args.output} must not end in .json: the page is for people, its figures lie beside it"
+        )
     usable_device(args.device)
 
 

@@ -31,16 +31,49 @@ EXAMPLE = "embodied collect ToteTransfer -o totes.hdf5 --episodes 200 --level L2
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     arguments.add_scene(parser)
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the dataset, e.g. totes.hdf5")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="the dataset, e.g. totes.hdf5",
+    )
     parser.add_argument("--episodes", type=int, default=200, help="default: 200")
-    parser.add_argument("--seed", type=int, default=0, help="of the first episode (default: 0)")
-    parser.add_argument("--level", default="L2", help="how much varies: L1, L2, L3 or L4 (default: L2)")
-    parser.add_argument("--planner-hz", type=float, default=PLANNER_HZ, help="plans a second (default: 8)")
-    parser.add_argument("--record-hz", type=int, default=10, help="frames a second, pictures too (default: 10)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the first episode (default: 0)"
+    )
+    parser.add_argument(
+        "--level", default="L2", help="how much varies: L1, L2, L3 or L4 (default: L2)"
+    )
+    parser.add_argument(
+        "--planner-hz",
+        type=float,
+        default=PLANNER_HZ,
+        help="plans a second (default: 8)",
+    )
+    parser.add_argument(
+        "--record-hz",
+        type=int,
+        default=10,
+        help="frames a second, pictures too (default: 10)",
+    )
     cameras = parser.add_mutually_exclusive_group()
-    cameras.add_argument("--camera", nargs="+", metavar="NAME", help="cameras to record (default: the task's)")
-    cameras.add_argument("--no-cameras", action="store_true", help="record no pictures: twice as fast")
-    parser.add_argument("--image-size", type=int, default=96, help="height and width of pictures (default: 96)")
+    cameras.add_argument(
+        "--camera",
+        nargs="+",
+        metavar="NAME",
+        help="cameras to record (default: the task's)",
+    )
+    cameras.add_argument(
+        "--no-cameras", action="store_true", help="record no pictures: twice as fast"
+    )
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        default=96,
+        help="height and width of pictures (default: 96)",
+    )
     parser.add_argument(
         "--noise",
         type=float,
@@ -66,13 +99,19 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         raise KeyboardInterrupt(arguments.resume_hint(args.words)) from None
     wall_s = time.monotonic() - begun
-    print_summary(args.output, sum(result.duration_s for result in results) / wall_s, wall_s, args.json)
+    print_summary(
+        args.output,
+        sum(result.duration_s for result in results) / wall_s,
+        wall_s,
+        args.json,
+    )
     return 0
 
 
 def recording_of(args: argparse.Namespace) -> Recording:
     """What is to be recorded. Raises EmbodiedError for what does not exist."""
-    task, spec = get_task(args.task), policy_spec("expert", args.task, args.robot)
+    task = get_task(args.task)
+    spec = policy_spec("expert", args.task, args.robot)
     known = task.cameras_for(get_robot(args.robot or task.robots[0]))
     cameras = () if args.no_cameras else tuple(args.camera or known)
     if not 1 <= args.record_hz <= spec.control_hz:
@@ -97,11 +136,25 @@ def print_summary(path: Path, speed: float, wall_s: float, as_json: bool) -> Non
     found = wilson(facts.successes, facts.episodes)
     if as_json:
         rate = {**asdict(found), "rate": found.value}
-        print(json.dumps({"path": str(path), **asdict(facts), "success": rate, "wall_s": wall_s, "speed": speed}))
+        print(
+            json.dumps(
+                {
+                    "path": str(path),
+                    **asdict(facts),
+                    "success": rate,
+                    "wall_s": wall_s,
+                    "speed": speed,
+                }
+            )
+        )
         return
     print(
         f"{path}: {facts.episodes} episodes, {facts.hours:.2f} h, {facts.frames} frames, "
         f"{facts.size_bytes / 1e6:.1f} MB\n"
         f"success {percent(found.value, found.episodes)} (95% interval {interval(found)})\n"
-        + (f"{wall_s:.0f} s, {speed:.0f} x real time" if speed else "it was complete: nothing to do")
+        + (
+            f"{wall_s:.0f} s, {speed:.0f} x real time"
+            if speed
+            else "it was complete: nothing to do"
+        )
     )

@@ -1,4 +1,6 @@
-"""`embodied eval`: how often policies succeed, with intervals, and what delay does to them."""
+"""`embodied eval`: how often policies succeed, with intervals, and what delay does to
+them.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,8 @@ measured at the stage and level that it learned, unless --stage or --level say o
 all the same. --compute-ms keeps the planner busy: the next plan begins only after the last one is done."""
 EXAMPLE = """embodied eval ToteTransfer --policy expert random --level L1 --episodes 50 -o runs/eval
   embodied eval ToteTransfer --policy runs/totes --level L2 --delay-ms 0 100 250 500 -o runs/delays"""
-RESULTS, REPORT = "results.json", "report.html"
+RESULTS = "results.json"
+REPORT = "report.html"
 TRANSPORT = (
     "Planner delay is simulated as transport: plans arrive later, but follow each other at the planner's rate all the"
     " same."
@@ -43,22 +46,72 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     arguments.add_scene(parser)
     parser.add_argument(
-        "--policy", nargs="+", required=True, help="expert, random, hold, or folders that `embodied train` wrote"
+        "--policy",
+        nargs="+",
+        required=True,
+        help="expert, random, hold, or folders that `embodied train` wrote",
     )
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="for results and report")
-    parser.add_argument("--episodes", type=int, default=100, help="in each cell (default: 100)")
-    parser.add_argument("--seed", type=int, default=10_000, help="of the first episode (default: 10000)")
-    parser.add_argument("--level", nargs="+", help=f"how much varies: L1 to L4 (default: {LEVEL}, or a run's own)")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="for results and report",
+    )
+    parser.add_argument(
+        "--episodes", type=int, default=100, help="in each cell (default: 100)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=10_000, help="of the first episode (default: 10000)"
+    )
+    parser.add_argument(
+        "--level",
+        nargs="+",
+        help=f"how much varies: L1 to L4 (default: {LEVEL}, or a run's own)",
+    )
     parser.add_argument(
         "--stage",
         help="success is to reach this stage of the task, e.g. reach; '' for all (default: a run's own)",
     )
-    parser.add_argument("--planner-hz", type=float, help="plans a second (default: 8, or what a run was trained at)")
-    parser.add_argument("--delay-ms", type=float, nargs="+", default=[0.0], metavar="MS", help="transport of a plan")
-    parser.add_argument("--compute-ms", type=float, default=0.0, metavar="MS", help="computation of a plan")
-    parser.add_argument("--drop", type=float, nargs="+", default=[0.0], metavar="SHARE", help="of plans that get lost")
-    parser.add_argument("--mailbox", choices=MAILBOX_MODES, default="latest", help="how plans are read")
-    parser.add_argument("--videos", type=int, default=0, metavar="N", help="film N successes and N failures of each")
+    parser.add_argument(
+        "--planner-hz",
+        type=float,
+        help="plans a second (default: 8, or what a run was trained at)",
+    )
+    parser.add_argument(
+        "--delay-ms",
+        type=float,
+        nargs="+",
+        default=[0.0],
+        metavar="MS",
+        help="transport of a plan",
+    )
+    parser.add_argument(
+        "--compute-ms",
+        type=float,
+        default=0.0,
+        metavar="MS",
+        help="computation of a plan",
+    )
+    parser.add_argument(
+        "--drop",
+        type=float,
+        nargs="+",
+        default=[0.0],
+        metavar="SHARE",
+        help="of plans that get lost",
+    )
+    parser.add_argument(
+        "--mailbox", choices=MAILBOX_MODES, default="latest", help="how plans are read"
+    )
+    parser.add_argument(
+        "--videos",
+        type=int,
+        default=0,
+        metavar="N",
+        help="film N successes and N failures of each",
+    )
     arguments.add_speed(parser)
     arguments.add_existing(parser)
     arguments.add_json(parser)
@@ -69,14 +122,21 @@ def run(args: argparse.Namespace) -> int:
     terms = terms_of(policies_of(args), args.stage, args.level)
     trials = trials_of(args, terms)
     if terms.note and not args.json:
-        print(f"measured {terms.note}: --stage and --level choose otherwise", file=sys.stderr)
+        print(
+            f"measured {terms.note}: --stage and --level choose otherwise",
+            file=sys.stderr,
+        )
     provenance = provenance_of(trials, ["embodied", *args.words])
     claim_folder(args.output, (RESULTS, REPORT), args.resume, args.overwrite)
     stage = stages(args.json)
     try:
         with Workers(arguments.workers(args, args.episodes)) as workers:
-            results = evaluate(args.output / RESULTS, provenance, trials, workers, stage)
-            write_report(args.output / REPORT, report_of(args, results, trials, workers, stage))
+            results = evaluate(
+                args.output / RESULTS, provenance, trials, workers, stage
+            )
+            write_report(
+                args.output / REPORT, report_of(args, results, trials, workers, stage)
+            )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(arguments.resume_hint(args.words)) from None
     print(as_json(args.output) if args.json else as_text(results, args.output))
@@ -95,7 +155,9 @@ def trials_of(args: argparse.Namespace, terms: Terms) -> list[Trial]:
         raise EmbodiedError(f"--videos must be at least 0, not {args.videos}")
     timings = [
         Timing(args.planner_hz, delay_ms, args.compute_ms, drop, args.mailbox)
-        for drop, delay_ms in product(dict.fromkeys(args.drop), dict.fromkeys(args.delay_ms))
+        for drop, delay_ms in product(
+            dict.fromkeys(args.drop), dict.fromkeys(args.delay_ms)
+        )
     ]
     place = Place(args.task, args.split, args.robot, terms.stage)
     policies = {name: name for name in policies_of(args)}
@@ -118,11 +180,17 @@ def provenance_of(trials: list[Trial], command: list[str]) -> Provenance:
 
 
 def report_of(
-    args: argparse.Namespace, results: Results, trials: list[Trial], workers: Workers, stage: Stage
+    args: argparse.Namespace,
+    results: Results,
+    trials: list[Trial],
+    workers: Workers,
+    stage: Stage,
 ) -> Report:
     """What the report shows."""
     summary = f"{get_task(args.task).summary.capitalize()}. {TRANSPORT}"
-    films = footage.footage(results, footage.gentlest(results, trials), args.videos, workers, stage)
+    films = footage.footage(
+        results, footage.gentlest(results, trials), args.videos, workers, stage
+    )
     trained = [name for name in policies_of(args) if name not in BUILT_IN]
     subject = views.subject_of(results, next(iter(trained), ""))
     return Report(results, subject=subject, summary=summary, exhibits=films)
@@ -133,43 +201,78 @@ def as_json(folder: Path) -> str:
     content = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
     for cell in content["cells"]:
         del cell["episodes"]
-    return json.dumps({"results": str(folder / RESULTS), "report": str(folder / REPORT), **content}, indent=2)
+    return json.dumps(
+        {"results": str(folder / RESULTS), "report": str(folder / REPORT), **content},
+        indent=2,
+    )
 
 
 def as_text(results: Results, folder: Path) -> str:
     """A table of the cells, the comparisons on equal starts, and where the files are."""
     rows = [
-        ("policy", "level", "planner", "late", "lost", "episodes", "success at end", "once", "time", "speed"),
+        (
+            "policy",
+            "level",
+            "planner",
+            "late",
+            "lost",
+            "episodes",
+            "success at end",
+            "once",
+            "time",
+            "speed",
+        ),
         *_rows(results),
     ]
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    lines = ["  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = [
+        "  ".join(
+            word.ljust(width) for word, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
     for pairing in views.pairings(results):
-        a, b = pairing.first, pairing.second
+        a = pairing.first
+        b = pairing.second
         same = a.label == b.label
-        names = (f"{c.label} {c.condition.delay_ms:g} ms late" if same else c.label for c in (a, b))
+        names = (
+            f"{c.label} {c.condition.delay_ms:g} ms late" if same else c.label
+            for c in (a, b)
+        )
         found = views.points(pairing.comparison)
-        lines.append(f"{' against '.join(names)}, {a.condition.level}: {found}, p = {pairing.adjusted_p:.2g} (Holm)")
+        lines.append(
+            f"{' against '.join(names)}, {a.condition.level}: {found}, p = {pairing.adjusted_p:.2g} (Holm)"
+        )
     return "\n".join([*lines, f"{folder / RESULTS}, {folder / REPORT}"])
 
 
 def _rows(results: Results) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for cell in results.cells:
-        what, found = cell.condition, summarize(cell)
+        what = cell.condition
+        found = summarize(cell)
         plans = what.planner_hz is not None
-        end, once = found.success_at_end, found.success_once
+        end = found.success_at_end
+        once = found.success_once
         rows.append(
             (
                 cell.label,
-                " ".join([what.level, *([what.split] if what.split != "train" else []), what.stage]).rstrip(),
+                " ".join(
+                    [
+                        what.level,
+                        *([what.split] if what.split != "train" else []),
+                        what.stage,
+                    ]
+                ).rstrip(),
                 f"{what.planner_hz:g} Hz" if plans else "none",
                 f"{what.delay_ms:g} ms" if plans else "",
                 f"{what.drop_rate:.0%}" if plans else "",
                 f"{len(cell.episodes)}",
                 f"{views.percent(end.value, end.episodes)} ({views.interval(end)})",
                 views.percent(once.value, once.episodes),
-                f"{found.time_to_success_s.median:.1f} s" if found.time_to_success_s else "",
+                f"{found.time_to_success_s.median:.1f} s"
+                if found.time_to_success_s
+                else "",
                 f"{found.real_time_factor:.0f} x",
             )
         )

@@ -30,21 +30,40 @@ HELP = """Film the expert in every task with each robot. Writes gallery.png (a m
 one a task) and clips/TASK_ROBOT.mp4 (whole episodes at twice their speed); earlier ones are replaced."""
 EXAMPLE = """embodied gallery
   embodied gallery --task ToteTransfer --level L3 -o runs/gallery"""
-SHEET, LOOP, CLIPS = "gallery.png", "gallery.webp", "clips"
+SHEET = "gallery.png"
+LOOP = "gallery.webp"
+CLIPS = "clips"
 SHEET_LIMIT_BYTES = 1_400_000
-LOOP_FRAMES, LOOP_FPS, LOOP_QUALITY = 72, 10, 60
-CLIP_FPS, CLIP_CRF = 2 * FILM_FPS, 24
+LOOP_FRAMES = 72
+LOOP_FPS = 10
+LOOP_QUALITY = 60
+CLIP_FPS = 2 * FILM_FPS
+CLIP_CRF = 24
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     parser.add_argument("--task", nargs="+", metavar="TASK", help="default: all")
-    parser.add_argument("--robot", nargs="+", metavar="ROBOT", help="default: all that each task knows")
-    parser.add_argument("--level", default="L2", help="how much varies: L1 to L4 (default: L2)")
-    parser.add_argument("--seed", type=int, default=0, help="from which on one that succeeds is shown (default: 0)")
+    parser.add_argument(
+        "--robot", nargs="+", metavar="ROBOT", help="default: all that each task knows"
+    )
+    parser.add_argument(
+        "--level", default="L2", help="how much varies: L1 to L4 (default: L2)"
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="from which on one that succeeds is shown (default: 0)",
+    )
     parser.add_argument("--workers", type=int, help="processes (default: one a core)")
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path("docs/images"), metavar="FOLDER", help="default: docs/images"
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("docs/images"),
+        metavar="FOLDER",
+        help="default: docs/images",
     )
 
 
@@ -52,17 +71,35 @@ def run(args: argparse.Namespace) -> int:
     """Film, then write all files."""
     require_writable(args.output)
     pairs = choose_pairs(args.task or task_names(), args.robot)
-    first_seeds = range(args.seed, args.seed + CANDIDATES * len(pairs), CANDIDATES)  # no two films of the same start
-    sittings = tuple(Sitting(*pair, args.level, seed) for pair, seed in zip(pairs, first_seeds, strict=True))
-    with Workers(arguments.workers(args, 4 * len(sittings))) as workers, _bar(len(sittings)) as bar:
-        takes = workers.run(Shooting(sittings), range(len(sittings)), lambda sitting: _advance(bar, sitting))
+    # no two films of the same start
+    first_seeds = range(args.seed, args.seed + CANDIDATES * len(pairs), CANDIDATES)
+    sittings = tuple(
+        Sitting(*pair, args.level, seed)
+        for pair, seed in zip(pairs, first_seeds, strict=True)
+    )
+    with (
+        Workers(arguments.workers(args, 4 * len(sittings))) as workers,
+        _bar(len(sittings)) as bar,
+    ):
+        takes = workers.run(
+            Shooting(sittings),
+            range(len(sittings)),
+            lambda sitting: _advance(bar, sitting),
+        )
     for path in write_files(args.output, takes):
         print(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
     return 0
 
 
 def _bar(total: int) -> tqdm:
-    return tqdm(total=total, desc="films", unit="film", disable=None, file=sys.stderr, dynamic_ncols=True)
+    return tqdm(
+        total=total,
+        desc="films",
+        unit="film",
+        disable=None,
+        file=sys.stderr,
+        dynamic_ncols=True,
+    )
 
 
 def _advance(bar: tqdm, sitting: Sitting) -> None:

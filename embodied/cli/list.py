@@ -27,10 +27,20 @@ POLICIES = {**BUILT_IN, "FOLDER": "a run that `embodied train` wrote"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
-    parser.add_argument("kind", nargs="?", help="tasks, robots, control_modes or policies (default: all)")
-    parser.add_argument("--factors", metavar="TASK", help="what varies in a task, by how much at each level")
     parser.add_argument(
-        "--actions", metavar="WHAT", help="what each number of an action means: a robot, dataset or run"
+        "kind",
+        nargs="?",
+        help="tasks, robots, control_modes or policies (default: all)",
+    )
+    parser.add_argument(
+        "--factors",
+        metavar="TASK",
+        help="what varies in a task, by how much at each level",
+    )
+    parser.add_argument(
+        "--actions",
+        metavar="WHAT",
+        help="what each number of an action means: a robot, dataset or run",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -39,11 +49,18 @@ def run(args: argparse.Namespace) -> int:
     """Print one kind of things, or all."""
     if args.factors is not None:
         table = get_task(args.factors).table
-        rows = [{key: str(value) for key, value in vars(variable).items()} for variable in table]
+        rows = [
+            {key: str(value) for key, value in vars(variable).items()}
+            for variable in table
+        ]
         print(json.dumps(rows, indent=2) if args.json else markdown_table(table))
         return 0
     if args.actions is not None:
-        meanings = [(name, *row) for name, interface in interfaces(args.actions).items() for row in interface.rows()]
+        meanings = [
+            (name, *row)
+            for name, interface in interfaces(args.actions).items()
+            for row in interface.rows()
+        ]
         rows = [_row(*meaning) for meaning in meanings]
         print(json.dumps(rows, indent=2) if args.json else actions_table(rows))
         return 0
@@ -57,8 +74,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def interfaces(what: str) -> dict[str, ActionInterface]:
-    """The action interfaces of a robot (by control mode), of a dataset (by the array that holds such actions), or of
-    what was trained.
+    """The action interfaces of a robot (by control mode), of a dataset (by the array
+    that holds such actions), or of what was trained.
 
     Raises EmbodiedError for what is none of these.
     """
@@ -76,7 +93,10 @@ def interfaces(what: str) -> dict[str, ActionInterface]:
 
     with open_file(path) as file:
         metadata = read_header(file).metadata
-    frames, steps = (ActionInterface.of(metadata[name]) for name in ("joint_interface", "action_interface"))
+    frames, steps = (
+        ActionInterface.of(metadata[name])
+        for name in ("joint_interface", "action_interface")
+    )
     return {f"actions ({frames.mode})": frames, f"streams/action ({steps.mode})": steps}
 
 
@@ -86,9 +106,18 @@ def _row(*cells: Any) -> dict[str, Any]:
 
 def actions_table(rows: list[dict[str, Any]]) -> str:
     """A line an element."""
-    cells = [ACTION_COLUMNS, *([f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()] for row in rows)]
+    cells = [
+        ACTION_COLUMNS,
+        *(
+            [f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()]
+            for row in rows
+        ),
+    ]
     widths = [max(len(row[k]) for row in cells) for k in range(len(ACTION_COLUMNS))]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in cells)
+    return "\n".join(
+        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    )
 
 
 def catalogue() -> dict[str, list[dict[str, Any]]]:
@@ -96,8 +125,12 @@ def catalogue() -> dict[str, list[dict[str, Any]]]:
     return {
         "tasks": [describe_task(name) for name in task_names()],
         "robots": [describe_robot(name) for name in robot_names()],
-        "control_modes": [{"name": mode, "summary": MODES[mode]} for mode in CONTROL_MODES],
-        "policies": [{"name": name, "summary": summary} for name, summary in POLICIES.items()],
+        "control_modes": [
+            {"name": mode, "summary": MODES[mode]} for mode in CONTROL_MODES
+        ],
+        "policies": [
+            {"name": name, "summary": summary} for name, summary in POLICIES.items()
+        ],
     }
 
 
@@ -118,12 +151,19 @@ def describe_robot(name: str) -> dict[str, Any]:
     """One robot, with the labels of its action elements in each control mode."""
     robot = get_robot(name)
     actions = {mode: list(robot.interface(mode).labels) for mode in CONTROL_MODES}
-    return {"name": name, "summary": _summary(robot), "cameras": list(robot.cameras), "actions": actions}
+    return {
+        "name": name,
+        "summary": _summary(robot),
+        "cameras": list(robot.cameras),
+        "actions": actions,
+    }
 
 
 def _summary(robot: Robot) -> str:
     arm = f"{len(robot.joints)} joints and a gripper"
-    return f"omnidirectional base, lift, {arm}" if robot.drives else f"{arm}, on a stand"
+    return (
+        f"omnidirectional base, lift, {arm}" if robot.drives else f"{arm}, on a stand"
+    )
 
 
 def as_text(found: dict[str, list[dict[str, Any]]]) -> str:
@@ -131,6 +171,8 @@ def as_text(found: dict[str, list[dict[str, Any]]]) -> str:
     width = max(len(member["name"]) for members in found.values() for member in members)
     paragraphs = []
     for kind, members in found.items():
-        lines = [f"  {member['name']:<{width}}  {member['summary']}" for member in members]
+        lines = [
+            f"  {member['name']:<{width}}  {member['summary']}" for member in members
+        ]
         paragraphs.append("\n".join([kind.replace("_", " "), *lines]))
     return "\n\n".join(paragraphs)

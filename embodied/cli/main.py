@@ -1,4 +1,6 @@
-"""The command `embodied`: finds the verb's module, imports only that one, and turns expected errors into one line."""
+"""The command `embodied`: finds the verb's module, imports only that one, and turns
+expected errors into one line.
+"""
 
 from __future__ import annotations
 
@@ -32,18 +34,23 @@ INTERRUPTED = 130  # what shells use for a process that Ctrl-C ended
 def build_parser(verb: str | None) -> argparse.ArgumentParser:
     """The whole command's parser, with the arguments of one verb.
 
-    The verb's module in `embodied.cli` offers `HELP` (a sentence or two), `EXAMPLE` (command lines),
-    `add_arguments(parser)` and `run(args) -> exit status`; `args.words` is what was typed. A `KeyboardInterrupt` may
-    carry a hint on how to go on.
+    The verb's module in `embodied.cli` offers `HELP` (a sentence or two), `EXAMPLE`
+    (command lines), `add_arguments(parser)` and `run(args) -> exit status`;
+    `args.words` is what was typed. A `KeyboardInterrupt` may carry a hint on how to go
+    on.
     """
     parser = argparse.ArgumentParser(
         prog="embodied",
         description="A simulated training ground for robots. `embodied VERB --help` tells more and shows an example.",
     )
-    parser.add_argument("--version", action="version", version=f"embodied {__version__}")
+    parser.add_argument(
+        "--version", action="version", version=f"embodied {__version__}"
+    )
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     for name, summary in VERBS.items():
-        sub = verbs.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
+        sub = verbs.add_parser(
+            name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
         if name == verb:
             module = importlib.import_module(f"embodied.cli.{name}")
             sub.description = module.HELP
@@ -63,7 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser(verb).parse_args(words)
         args.words = words
         status = int(args.run(args))
-        sys.stdout.flush()  # here, where a reader that has gone can be told from a failure
+        # here, where a reader that has gone can be told from a failure
+        sys.stdout.flush()
         return status
     except EmbodiedError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -81,8 +89,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         setting = os.environ.get("MUJOCO_GL")
         if not setting or "mujoco" in sys.modules:
             raise
-        # MuJoCo loads the backend that this names when it is imported, and its own error hides the cause.
-        print(f"error: MuJoCo cannot be imported with MUJOCO_GL={setting} ({error}): unset it", file=sys.stderr)
+        # MuJoCo loads the backend that this names when it is imported, and its own
+        # error hides the cause.
+        print(
+            f"error: MuJoCo cannot be imported with MUJOCO_GL={setting} ({error}): unset it",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt as stop:
         hint = str(stop) or "What was finished is kept; nothing is left half-written."
@@ -91,7 +103,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _reader_is_gone() -> bool:
-    """Whether nobody reads what we print, such as `head` that has seen enough; then nothing more is printed."""
+    """Whether nobody reads what we print, such as `head` that has seen enough; then
+    nothing more is printed.
+    """
     watch = select.poll()
     watch.register(sys.stdout.fileno(), 0)
     gone = any(event & select.POLLERR for _, event in watch.poll(0))

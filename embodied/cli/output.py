@@ -1,4 +1,6 @@
-"""Output: whether there can be any, and folders that are made, gone on with, or replaced only when asked for."""
+"""Output: whether there can be any, and folders that are made, gone on with, or
+replaced only when asked for.
+"""
 
 from __future__ import annotations
 
@@ -27,24 +29,33 @@ def hindrance(path: Path) -> str:
 
 
 def require_writable(path: Path) -> None:
-    """Raises EmbodiedError where nothing can be made at `path`: before the work, since it may take long."""
+    """Raises EmbodiedError where nothing can be made at `path`: before the work, since
+    it may take long.
+    """
     if reason := hindrance(path):
-        raise EmbodiedError(f"nothing can be written to {path} ({reason}): choose another place with -o")
+        raise EmbodiedError(
+            f"nothing can be written to {path} ({reason}): choose another place with -o"
+        )
 
 
-def claim_folder(folder: Path, own: Sequence[str], resume: bool, overwrite: bool) -> None:
-    """Makes sure that there is a folder to write to; `own` names the files that `overwrite` removes from it.
+def claim_folder(
+    folder: Path, own: Sequence[str], resume: bool, overwrite: bool
+) -> None:
+    """Makes sure that there is a folder to write to; `own` names the files that
+    `overwrite` removes from it.
 
     Raises:
-        EmbodiedError: it is a file, it cannot be written to, or it holds something and neither `resume` nor
-            `overwrite` was said.
+        EmbodiedError: it is a file, it cannot be written to, or it holds something and
+            neither `resume` nor `overwrite` was said.
     """
     require_writable(folder)
     if folder.exists() and not folder.is_dir():
         raise EmbodiedError(f"{folder} is a file; the output is a folder")
     if folder.is_dir() and any(folder.iterdir()) and not resume:
         if not overwrite:
-            raise EmbodiedError(f"{folder} exists: --resume to go on with it, --overwrite, or another name after -o")
+            raise EmbodiedError(
+                f"{folder} exists: --resume to go on with it, --overwrite, or another name after -o"
+            )
         for name in own:
             (folder / name).unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)

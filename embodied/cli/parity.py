@@ -11,7 +11,16 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from embodied.benchmark.parity import Motion, Parity, Performer, Query, Work, measure_motion, measure_work, plan_queries
+from embodied.benchmark.parity import (
+    Motion,
+    Parity,
+    Performer,
+    Query,
+    Work,
+    measure_motion,
+    measure_work,
+    plan_queries,
+)
 from embodied.benchmark.parity_page import parity_page, read_parity, write_parity
 from embodied.benchmark.provenance import host_facts
 from embodied.benchmark.results_file import replace_text
@@ -37,15 +46,41 @@ EXAMPLE = """embodied parity
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     parser.add_argument("--task", nargs="+", metavar="TASK", help="default: all")
-    parser.add_argument("--robot", nargs="+", metavar="ROBOT", help="default: all that each task knows")
-    parser.add_argument("--policy", default="expert", help="that works on both: a run folder, ... (default: expert)")
-    parser.add_argument("--stage", default="", help="of the task, e.g. reach (default: the whole task)")
-    parser.add_argument("--level", default="L2", help="of the policy's starts (default: L2)")
-    parser.add_argument("--starts", type=int, default=64, help="of the policy; 0: motion only (default: 64)")
-    parser.add_argument("--seed", type=int, default=20_000, help="of the first start (default: 20000)")
-    parser.add_argument("--device", default="cuda", help="cuda, or cpu to try it without a GPU, slowly (default: cuda)")
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path("docs/parity.md"), metavar="FILE", help="default: docs/parity.md"
+        "--robot", nargs="+", metavar="ROBOT", help="default: all that each task knows"
+    )
+    parser.add_argument(
+        "--policy",
+        default="expert",
+        help="that works on both: a run folder, ... (default: expert)",
+    )
+    parser.add_argument(
+        "--stage", default="", help="of the task, e.g. reach (default: the whole task)"
+    )
+    parser.add_argument(
+        "--level", default="L2", help="of the policy's starts (default: L2)"
+    )
+    parser.add_argument(
+        "--starts",
+        type=int,
+        default=64,
+        help="of the policy; 0: motion only (default: 64)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=20_000, help="of the first start (default: 20000)"
+    )
+    parser.add_argument(
+        "--device",
+        default="cuda",
+        help="cuda, or cpu to try it without a GPU, slowly (default: cuda)",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("docs/parity.md"),
+        metavar="FILE",
+        help="default: docs/parity.md",
     )
     arguments.add_existing(parser)
     arguments.add_json(parser)
@@ -59,7 +94,9 @@ def run(args: argparse.Namespace) -> int:
     performer = Performer.of(str(Path(args.policy)), args.stage)
     for pair in pairs:  # what cannot be played shows before anything is measured
         performer.worlds(pair, args.level)
-    queries = plan_queries(pairs, args.level, range(args.seed, args.seed + args.starts), performer)
+    queries = plan_queries(
+        pairs, args.level, range(args.seed, args.seed + args.starts), performer
+    )
     parity = _known(book, queries, args)
     try:
         _measure(parity, queries, args)
@@ -72,12 +109,19 @@ def run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     require_writable(args.output)
     if args.output.suffix == ".json":
-        raise EmbodiedError(f"{args.output} must not end in .json: the page is for people, its figures lie beside it")
-    for kind, name, available in (("level", args.level, LEVELS), ("device", args.device, DEVICES)):
+        raise EmbodiedError(
+            f"{args.output} must not end in .json: the page is for people, its figures lie beside it"
+        )
+    for kind, name, available in (
+        ("level", args.level, LEVELS),
+        ("device", args.device, DEVICES),
+    ):
         if name not in available:
             raise unknown(kind, name, available)
     if args.starts < 0 or args.seed < 0:
-        raise EmbodiedError(f"--starts and --seed must be at least 0, not {args.starts} and {args.seed}")
+        raise EmbodiedError(
+            f"--starts and --seed must be at least 0, not {args.starts} and {args.seed}"
+        )
 
 
 def _known(book: Path, queries: list[Query], args: argparse.Namespace) -> Parity:
@@ -85,7 +129,9 @@ def _known(book: Path, queries: list[Query], args: argparse.Namespace) -> Parity
     if not book.exists():
         return Parity()
     if not (args.resume or args.overwrite):
-        raise EmbodiedError(f"{book} exists: --resume to go on with it, --overwrite, or another name after -o")
+        raise EmbodiedError(
+            f"{book} exists: --resume to go on with it, --overwrite, or another name after -o"
+        )
     known = read_parity(book)
     return known.without(queries) if args.overwrite else known
 
@@ -106,13 +152,17 @@ def _answer(query: Query, title: str, args: argparse.Namespace) -> Motion | Work
         print(title, file=sys.stderr)
     if query.level is None:
         return measure_motion(query, args.device)
-    with tqdm(total=len(query.seeds), desc="ended", unit="episode", disable=args.json or None) as bar:
+    with tqdm(
+        total=len(query.seeds), desc="ended", unit="episode", disable=args.json or None
+    ) as bar:
         return measure_work(query, args.device, lambda ended: bar.update(ended - bar.n))
 
 
 def _signed(parity: Parity, words: list[str]) -> Parity:
     """With this command and its day, once."""
-    command = shlex.join([word for word in words if word not in ("--resume", "--overwrite", "--json")])
+    command = shlex.join(
+        [word for word in words if word not in ("--resume", "--overwrite", "--json")]
+    )
     made = (datetime.now(UTC).date().isoformat(), command)
     commands = (*(known for known in parity.commands if known[1] != command), made)
     return replace(parity, commands=commands, host=host_facts())

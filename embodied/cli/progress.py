@@ -1,4 +1,6 @@
-"""How far a job has come, for a person at a terminal; a line now and then for a log; nothing beside JSON."""
+"""How far a job has come, for a person at a terminal; a line now and then for a log;
+nothing beside JSON.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,11 @@ class Tally:
         return self.simulated_s / max(self.wall_s, 1e-9)
 
     def __str__(self) -> str:
-        return f"{self.successes} of {self.done} succeeded, {self.speed:.0f} x real time" if self.done else ""
+        return (
+            f"{self.successes} of {self.done} succeeded, {self.speed:.0f} x real time"
+            if self.done
+            else ""
+        )
 
 
 class EpisodeProgress:
@@ -51,18 +57,33 @@ class EpisodeProgress:
 
     def __init__(self, title: str, total: int, quiet: bool) -> None:
         self.tally = Tally(total)
-        self._title, self._quiet, self._last_line = title, quiet, time.monotonic()
+        self._title = title
+        self._quiet = quiet
+        self._last_line = time.monotonic()
         terminal = sys.stderr.isatty() and not quiet
-        self._bar = tqdm(total=total, desc=title, unit="episode", disable=not terminal, dynamic_ncols=True)
+        self._bar = tqdm(
+            total=total,
+            desc=title,
+            unit="episode",
+            disable=not terminal,
+            dynamic_ncols=True,
+        )
 
     def __call__(self, result: EpisodeResult) -> None:
         self.tally.add(result)
         self._bar.set_postfix_str(str(self.tally), refresh=False)
         self._bar.update()
         overdue = time.monotonic() - self._last_line > LINE_EVERY_S
-        if self._bar.disable and not self._quiet and (overdue or self.tally.done == self.tally.total):
+        if (
+            self._bar.disable
+            and not self._quiet
+            and (overdue or self.tally.done == self.tally.total)
+        ):
             self._last_line = time.monotonic()
-            print(f"{self._title}: {self.tally.done}/{self.tally.total}, {self.tally}", file=sys.stderr)
+            print(
+                f"{self._title}: {self.tally.done}/{self.tally.total}, {self.tally}",
+                file=sys.stderr,
+            )
 
     def close(self) -> None:
         self._bar.close()
@@ -86,16 +107,26 @@ class TrainingProgress:
     """Shows how far a training has come: call it with each row of its figures."""
 
     def __init__(self, quiet: bool) -> None:
-        self._quiet, self._last_line = quiet, time.monotonic()
+        self._quiet = quiet
+        self._last_line = time.monotonic()
         terminal = sys.stderr.isatty() and not quiet
         style = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
-        self._bar = tqdm(total=1.0, desc="train", disable=not terminal, dynamic_ncols=True, bar_format=style)
+        self._bar = tqdm(
+            total=1.0,
+            desc="train",
+            disable=not terminal,
+            dynamic_ncols=True,
+            bar_format=style,
+        )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._bar.close()
 
@@ -111,4 +142,8 @@ class TrainingProgress:
 def figures(row: Mapping[str, Any]) -> str:
     """A row of training figures in words."""
     hidden = ("share", "seconds")
-    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in row.items() if name not in hidden)
+    return ", ".join(
+        f"{name.replace('_', ' ')} {value:.4g}"
+        for name, value in row.items()
+        if name not in hidden
+    )

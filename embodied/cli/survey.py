@@ -43,13 +43,26 @@ LEVELS = ("L2", "L3", "L4")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     parser.add_argument("--task", nargs="+", metavar="TASK", help="default: all")
-    parser.add_argument("--robot", nargs="+", metavar="ROBOT", help="default: all that each task knows")
-    parser.add_argument("--level", nargs="+", default=LEVELS, help="default: L2 L3 L4")
-    parser.add_argument("--episodes", type=int, default=200, help="in each cell (default: 200)")
-    parser.add_argument("--seed", type=int, default=10_000, help="of the first episode (default: 10000)")
-    parser.add_argument("--no-costs", action="store_true", help="leave out what the tasks cost")
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path("docs/ground.md"), metavar="FILE", help="default: docs/ground.md"
+        "--robot", nargs="+", metavar="ROBOT", help="default: all that each task knows"
+    )
+    parser.add_argument("--level", nargs="+", default=LEVELS, help="default: L2 L3 L4")
+    parser.add_argument(
+        "--episodes", type=int, default=200, help="in each cell (default: 200)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=10_000, help="of the first episode (default: 10000)"
+    )
+    parser.add_argument(
+        "--no-costs", action="store_true", help="leave out what the tasks cost"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("docs/ground.md"),
+        metavar="FILE",
+        help="default: docs/ground.md",
     )
     arguments.add_speed(parser)
     arguments.add_existing(parser)
@@ -60,17 +73,27 @@ def run(args: argparse.Namespace) -> int:
     """Measure what is missing, and write the page after each figure."""
     book = args.output.with_suffix(".json")
     if args.output == book:
-        raise EmbodiedError(f"{args.output} must not end in .json: the page is for people, its figures lie beside it")
+        raise EmbodiedError(
+            f"{args.output} must not end in .json: the page is for people, its figures lie beside it"
+        )
     require_writable(args.output)
-    pairs, seeds = choose_pairs(args.task or task_names(), args.robot), arguments.seeds(args)
-    questions = plan_questions(pairs, list(dict.fromkeys(args.level)), seeds, not args.no_costs)
+    pairs = choose_pairs(args.task or task_names(), args.robot)
+    seeds = arguments.seeds(args)
+    questions = plan_questions(
+        pairs, list(dict.fromkeys(args.level)), seeds, not args.no_costs
+    )
     survey = _known(book, questions, args)
     try:
         with Workers(arguments.workers(args, args.episodes)) as workers:
             survey = _measure(survey, questions, workers, args)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(arguments.resume_hint(args.words)) from None
-    print(book.read_text(encoding="utf-8") if args.json else args.output.read_text(encoding="utf-8"), end="")
+    print(
+        book.read_text(encoding="utf-8")
+        if args.json
+        else args.output.read_text(encoding="utf-8"),
+        end="",
+    )
     return 0
 
 
@@ -79,13 +102,21 @@ def _known(book: Path, questions: list[Question], args: argparse.Namespace) -> S
     if not book.exists():
         return Survey()
     if not (args.resume or args.overwrite):
-        raise EmbodiedError(f"{book} exists: --resume to go on with it, --overwrite, or another name after -o")
+        raise EmbodiedError(
+            f"{book} exists: --resume to go on with it, --overwrite, or another name after -o"
+        )
     known = read_survey(book)
     return known.without(questions) if args.overwrite else known
 
 
-def _measure(survey: Survey, questions: list[Question], workers: Workers, args: argparse.Namespace) -> Survey:
-    missing, stage = survey.missing(questions), stages(args.json)
+def _measure(
+    survey: Survey,
+    questions: list[Question],
+    workers: Workers,
+    args: argparse.Namespace,
+) -> Survey:
+    missing = survey.missing(questions)
+    stage = stages(args.json)
     if missing:
         survey = _signed(survey, ["embodied", *args.words])
     for k, question in enumerate(missing, start=1):
@@ -104,7 +135,9 @@ def _measure(survey: Survey, questions: list[Question], workers: Workers, args: 
 
 def _signed(survey: Survey, words: list[str]) -> Survey:
     """With this command and its day, once."""
-    command = shlex.join([word for word in words if word not in ("--resume", "--overwrite", "--json")])
+    command = shlex.join(
+        [word for word in words if word not in ("--resume", "--overwrite", "--json")]
+    )
     made = (datetime.now(UTC).date().isoformat(), command)
     commands = (*(known for known in survey.commands if known[1] != command), made)
     return replace(survey, commands=commands, host=host_facts())

@@ -1,4 +1,6 @@
-"""At what policies are watched and measured where the command does not say: what a run by trial learned, else L2."""
+"""At what policies are watched and measured where the command does not say: what a run
+by trial learned, else L2.
+"""
 
 from __future__ import annotations
 
@@ -20,17 +22,37 @@ class Terms:
     note: str  # what of this was taken from a run; empty where nothing was
 
 
-def terms_of(sources: Sequence[str], stage: str | None, levels: Sequence[str] | None) -> Terms:
-    """What was asked for (not None) or, of what was not, what the runs among `sources` learned by trial.
+def terms_of(
+    sources: Sequence[str], stage: str | None, levels: Sequence[str] | None
+) -> Terms:
+    """What was asked for (not None) or, of what was not, what the runs among `sources`
+    learned by trial.
 
     Raises:
         EmbodiedError: no such policy, or runs that learned different things.
     """
-    learned = {source: found for source in sources if (found := learned_by_trial(source))}
-    own_stage = _common("stage", {source: found[0] for source, found in learned.items()}) if stage is None else None
-    own_level = _common("level", {source: found[1] for source, found in learned.items()}) if levels is None else None
-    taken = [*([f"stage {own_stage}"] if own_stage else []), *([f"level {own_level}"] if own_level else [])]
-    note = f"at {' and '.join(taken)}, as {' and '.join(learned)} learned it" if taken else ""
+    learned = {
+        source: found for source in sources if (found := learned_by_trial(source))
+    }
+    own_stage = (
+        _common("stage", {source: found[0] for source, found in learned.items()})
+        if stage is None
+        else None
+    )
+    own_level = (
+        _common("level", {source: found[1] for source, found in learned.items()})
+        if levels is None
+        else None
+    )
+    taken = [
+        *([f"stage {own_stage}"] if own_stage else []),
+        *([f"level {own_level}"] if own_level else []),
+    ]
+    note = (
+        f"at {' and '.join(taken)}, as {' and '.join(learned)} learned it"
+        if taken
+        else ""
+    )
     chosen = dict.fromkeys([own_level or LEVEL] if levels is None else levels)
     return Terms((own_stage or "") if stage is None else stage, tuple(chosen), note)
 
@@ -38,6 +60,10 @@ def terms_of(sources: Sequence[str], stage: str | None, levels: Sequence[str] | 
 def _common(what: str, by_run: Mapping[str, str]) -> str | None:
     """The one value of all runs; None where there is no run."""
     if len(set(by_run.values())) > 1:
-        each = ", ".join(f"{run}: {value or 'the whole task'}" for run, value in by_run.items())
-        raise EmbodiedError(f"these runs learned different {what}s ({each}): choose one with --{what}")
+        each = ", ".join(
+            f"{run}: {value or 'the whole task'}" for run, value in by_run.items()
+        )
+        raise EmbodiedError(
+            f"these runs learned different {what}s ({each}): choose one with --{what}"
+        )
     return next(iter(by_run.values()), None)

@@ -27,11 +27,34 @@ EXAMPLE = """embodied train totes.hdf5 -o runs/totes --minutes 5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
-    parser.add_argument("source", nargs="+", metavar="DATASET", help="files to learn from; with --algo a task's name")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="for the policy")
-    parser.add_argument("--minutes", type=float, default=5.0, help="how long (default: 5)")
-    parser.add_argument("--steps", type=int, help="so many steps instead, for a result that does not depend on speed")
-    parser.add_argument("--camera", nargs="+", metavar="NAME", help="cameras to learn from (default: all recorded)")
+    parser.add_argument(
+        "source",
+        nargs="+",
+        metavar="DATASET",
+        help="files to learn from; with --algo a task's name",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="for the policy",
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=5.0, help="how long (default: 5)"
+    )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        help="so many steps instead, for a result that does not depend on speed",
+    )
+    parser.add_argument(
+        "--camera",
+        nargs="+",
+        metavar="NAME",
+        help="cameras to learn from (default: all recorded)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     train_by_trial.add_arguments(parser)
     arguments.add_existing(parser)
@@ -41,11 +64,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, and say what came out."""
     if not args.minutes > 0 or (args.steps is not None and args.steps < 1):
-        raise EmbodiedError(f"--minutes {args.minutes:g} and --steps {args.steps} must be above 0")
+        raise EmbodiedError(
+            f"--minutes {args.minutes:g} and --steps {args.steps} must be above 0"
+        )
     arguments.check_seed(args.seed)
     (train_by_trial.learn_by_trial if args.algo else learn_from_datasets)(args)
     last = read_history(args.output)[-1]
-    print(json.dumps({"run": str(args.output), **last}) if args.json else f"{args.output}: {figures(last)}")
+    print(
+        json.dumps({"run": str(args.output), **last})
+        if args.json
+        else f"{args.output}: {figures(last)}"
+    )
     return 0
 
 
@@ -53,7 +82,8 @@ def learn_from_datasets(args: argparse.Namespace) -> None:
     """Imitation. Ctrl-C leaves what can be gone on with."""
     _refuse_what_goes_with_algo(args)
     datasets = [Path(name) for name in args.source]
-    cameras = chosen_cameras(datasets, args.camera or ())  # what is no dataset shows before anything is made
+    # what is no dataset shows before anything is made
+    cameras = chosen_cameras(datasets, args.camera or ())
     require_distinct(datasets)
     tell_of_unfinished(datasets)
     lesson = Lesson(tuple(datasets), cameras, args.minutes, args.steps, args.seed)
@@ -69,15 +99,28 @@ def learn_from_datasets(args: argparse.Namespace) -> None:
 def _refuse_what_goes_with_algo(args: argparse.Namespace) -> None:
     for name in args.source:
         if name in task_names():
-            raise EmbodiedError(f"{name} is a task: --algo learns one by trial; else name datasets, such as totes.hdf5")
+            raise EmbodiedError(
+                f"{name} is a task: --algo learns one by trial; else name datasets, such as totes.hdf5"
+            )
     told = [
         name
-        for name in ("base", "delay_ms", "demos", "level", "num_envs", "robot", "stage", "video")
+        for name in (
+            "base",
+            "delay_ms",
+            "demos",
+            "level",
+            "num_envs",
+            "robot",
+            "stage",
+            "video",
+        )
         if getattr(args, name)
     ]
     if told or args.engine != "cpu":
         names = ", ".join(f"--{name.replace('_', '-')}" for name in told or ["engine"])
-        raise EmbodiedError(f"only with --algo: {names} (datasets say by themselves what was recorded)")
+        raise EmbodiedError(
+            f"only with --algo: {names} (datasets say by themselves what was recorded)"
+        )
 
 
 @dataclass(frozen=True)
@@ -92,7 +135,9 @@ class Lesson:
 
 
 def learn(lesson: Lesson, run: Path, resume: bool, quiet: bool) -> None:
-    """Trains into a run folder; with `resume` goes on with what is unfinished, and leaves alone what is finished."""
+    """Trains into a run folder; with `resume` goes on with what is unfinished, and
+    leaves alone what is finished.
+    """
     from embodied.policies.training.joint import TrainConfig, train
     from embodied.policies.vla.run_folder import INFO, RunFolder
 
@@ -100,7 +145,12 @@ def learn(lesson: Lesson, run: Path, resume: bool, quiet: bool) -> None:
         if not quiet:
             print(f"{run} is finished: left as it is", file=sys.stderr)
         return
-    config = TrainConfig(minutes=lesson.minutes, seed=lesson.seed, cameras=lesson.cameras, max_steps=lesson.steps)
+    config = TrainConfig(
+        minutes=lesson.minutes,
+        seed=lesson.seed,
+        cameras=lesson.cameras,
+        max_steps=lesson.steps,
+    )
     with TrainingProgress(quiet) as progress:
         train(lesson.datasets, run, config, progress, resume)
 
@@ -113,13 +163,21 @@ def check_same(lesson: Lesson, run: Path) -> None:
         return
     stored = read_json(run)
     if "datasets" not in stored:
-        raise EmbodiedError(f"{run} was not trained on datasets: choose another name after -o")
+        raise EmbodiedError(
+            f"{run} was not trained on datasets: choose another name after -o"
+        )
     for what, before, now in (
-        ("datasets", [Path(name).name for name in stored["datasets"]], [path.name for path in lesson.datasets]),
+        (
+            "datasets",
+            [Path(name).name for name in stored["datasets"]],
+            [path.name for path in lesson.datasets],
+        ),
         ("cameras", stored["net"]["cameras"], list(lesson.cameras)),
     ):
         if before != now:
-            raise EmbodiedError(f"{run} was trained with {what} {', '.join(before)}, not {', '.join(now)}")
+            raise EmbodiedError(
+                f"{run} was trained with {what} {', '.join(before)}, not {', '.join(now)}"
+            )
 
 
 def run_files() -> tuple[str, ...]:
@@ -137,7 +195,9 @@ def read_history(run: Path) -> list[dict[str, float]]:
     """The rows of figures that a training left, in its order."""
     from embodied.policies.vla.run_folder import HISTORY
 
-    rows: list[dict[str, float]] = json.loads((run / HISTORY).read_text(encoding="utf-8"))
+    rows: list[dict[str, float]] = json.loads(
+        (run / HISTORY).read_text(encoding="utf-8")
+    )
     return rows
 
 
@@ -148,13 +208,17 @@ def tell_of_unfinished(datasets: list[Path]) -> None:
         if dataset.is_unfinished:
             there = f"learning from the {len(dataset)} episodes that are whole"
             go_on = "the same `embodied collect` with --resume goes on with it"
-            print(f"{path}: its collection is unfinished, {there}; {go_on}", file=sys.stderr)
+            print(
+                f"{path}: its collection is unfinished, {there}; {go_on}",
+                file=sys.stderr,
+            )
 
 
 def chosen_cameras(datasets: list[Path], wanted: Sequence[str]) -> tuple[str, ...]:
     """The wanted cameras, or all of the first dataset.
 
-    Raises EmbodiedError for a path that is no dataset, and for a dataset that has no pictures of theirs.
+    Raises EmbodiedError for a path that is no dataset, and for a dataset that has no
+    pictures of theirs.
     """
     recorded = []
     for path in datasets:
@@ -162,9 +226,13 @@ def chosen_cameras(datasets: list[Path], wanted: Sequence[str]) -> tuple[str, ..
             recorded.append(list(dataset.header.metadata["config"]["cameras"]))
     chosen = tuple(wanted or recorded[0])
     if not chosen:
-        raise EmbodiedError(f"{datasets[0]} has no pictures to learn from: collect it with cameras")
+        raise EmbodiedError(
+            f"{datasets[0]} has no pictures to learn from: collect it with cameras"
+        )
     for path, there in zip(datasets, recorded, strict=True):
         missing = [name for name in chosen if name not in there]
         if missing:
-            raise EmbodiedError(f"{path} has no pictures of cameras {missing}, but of {there}: collect it with them")
+            raise EmbodiedError(
+                f"{path} has no pictures of cameras {missing}, but of {there}: collect it with them"
+            )
     return chosen

@@ -1,4 +1,6 @@
-"""`embodied train TASK --algo ...`: a policy that finds out by trial what a task rewards."""
+"""`embodied train TASK --algo ...`: a policy that finds out by trial what a task
+rewards.
+"""
 
 from __future__ import annotations
 
@@ -28,19 +30,41 @@ ALGORITHMS = ("sac", "td3", "ppo")
 LEVEL = "L1"
 NUM_ENVS = {"cpu": 16, "warp": 4096}
 DEMONSTRATIONS = 64
-VIDEO, FILMED = "policy.mp4", 4  # episodes
+# episodes
+VIDEO = "policy.mp4"
+FILMED = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what only reinforcement learning needs."""
     trial = parser.add_argument_group("reinforcement learning")
-    trial.add_argument("--algo", choices=ALGORITHMS, help="of Stable-Baselines3; with --engine warp of rsl_rl")
-    trial.add_argument("--stage", default="", help="of the task, e.g. reach (default: the whole task)")
+    trial.add_argument(
+        "--algo",
+        choices=ALGORITHMS,
+        help="of Stable-Baselines3; with --engine warp of rsl_rl",
+    )
+    trial.add_argument(
+        "--stage", default="", help="of the task, e.g. reach (default: the whole task)"
+    )
     trial.add_argument("--robot", help="default: the task's first")
     trial.add_argument("--level", help=f"how much varies: L1 to L4 (default: {LEVEL})")
-    trial.add_argument("--engine", choices=ENGINES, default="cpu", help="warp: on a GPU, by ppo (default: cpu)")
-    trial.add_argument("--device", choices=DEVICES, default="cuda", help="of the engine warp (default: cuda)")
-    trial.add_argument("--num-envs", type=int, help="worlds at once (default: 16, or 4096 on the engine warp)")
+    trial.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="cpu",
+        help="warp: on a GPU, by ppo (default: cpu)",
+    )
+    trial.add_argument(
+        "--device",
+        choices=DEVICES,
+        default="cuda",
+        help="of the engine warp (default: cuda)",
+    )
+    trial.add_argument(
+        "--num-envs",
+        type=int,
+        help="worlds at once (default: 16, or 4096 on the engine warp)",
+    )
     trial.add_argument(
         "--demos",
         type=int,
@@ -48,12 +72,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="half of what sac and td3 learn from are so many episodes of the expert's, or of the base's alone "
         f"(default: {DEMONSTRATIONS}; 0: from trial alone)",
     )
-    trial.add_argument("--base", metavar="POLICY", help="correct this policy: expert, or a run folder")
-    trial.add_argument("--residual", type=float, default=0.2, metavar="S", help="largest correction (default: 0.2)")
     trial.add_argument(
-        "--delay-ms", type=float, default=0.0, metavar="MS", help="the base's plans are late by so much (default: 0)"
+        "--base", metavar="POLICY", help="correct this policy: expert, or a run folder"
     )
-    trial.add_argument("--video", action="store_true", help=f"film what was learned: {VIDEO} in the folder")
+    trial.add_argument(
+        "--residual",
+        type=float,
+        default=0.2,
+        metavar="S",
+        help="largest correction (default: 0.2)",
+    )
+    trial.add_argument(
+        "--delay-ms",
+        type=float,
+        default=0.0,
+        metavar="MS",
+        help="the base's plans are late by so much (default: 0)",
+    )
+    trial.add_argument(
+        "--video",
+        action="store_true",
+        help=f"film what was learned: {VIDEO} in the folder",
+    )
 
 
 def learn_by_trial(args: argparse.Namespace) -> None:
@@ -70,7 +110,9 @@ def config_of(args: argparse.Namespace) -> LearnConfig:
     from embodied.policies.rl.config import FROM_MEMORY, LearnConfig
 
     if len(args.source) != 1:
-        raise EmbodiedError(f"--algo learns one task: give one task's name, not {' '.join(args.source)}")
+        raise EmbodiedError(
+            f"--algo learns one task: give one task's name, not {' '.join(args.source)}"
+        )
     demonstrated = args.algo in FROM_MEMORY and args.engine == "cpu"
     return LearnConfig(
         args.source[0],
@@ -84,7 +126,9 @@ def config_of(args: argparse.Namespace) -> LearnConfig:
         seed=args.seed,
         engine=args.engine,
         device=args.device,
-        demonstrations=(DEMONSTRATIONS if demonstrated else 0) if args.demos is None else args.demos,
+        demonstrations=(DEMONSTRATIONS if demonstrated else 0)
+        if args.demos is None
+        else args.demos,
         base=args.base or "",
         residual=args.residual,
         delay_ms=args.delay_ms,
@@ -120,7 +164,13 @@ def learner(config: LearnConfig) -> Learner:
 def film(run: Path, config: LearnConfig) -> None:
     """A short video of episodes that it was not trained in."""
     place = Place(config.task, "train", config.robot, config.stage)
-    trial = plan_trials({str(run): str(run)}, place, [config.level], [Timing()], range(10_000, 10_000 + FILMED))[0]
+    trial = plan_trials(
+        {str(run): str(run)},
+        place,
+        [config.level],
+        [Timing()],
+        range(10_000, 10_000 + FILMED),
+    )[0]
     (run / VIDEO).unlink(missing_ok=True)
     shot = Shot(get_task(config.task).beauty_camera, run.name, (480, 640))
     record(run / VIDEO, trial.player, shot, range(10_000, 10_000 + FILMED))

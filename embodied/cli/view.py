@@ -38,27 +38,54 @@ WINDOW_HZ = 50
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     arguments.add_scene(parser)
-    parser.add_argument("--policy", default="expert", help="expert, random, hold, or a run folder (default: expert)")
-    parser.add_argument("--level", help=f"how much varies: L1 to L4 (default: {LEVEL}, or what a run by trial learned)")
-    parser.add_argument("--seed", type=int, default=0, help="of the first episode (default: 0)")
+    parser.add_argument(
+        "--policy",
+        default="expert",
+        help="expert, random, hold, or a run folder (default: expert)",
+    )
+    parser.add_argument(
+        "--level",
+        help=f"how much varies: L1 to L4 (default: {LEVEL}, or what a run by trial learned)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the first episode (default: 0)"
+    )
     parser.add_argument("--episodes", type=int, default=1, help="default: 1")
-    parser.add_argument("--delay-ms", type=float, default=0.0, metavar="MS", help="how late plans arrive (default: 0)")
+    parser.add_argument(
+        "--delay-ms",
+        type=float,
+        default=0.0,
+        metavar="MS",
+        help="how late plans arrive (default: 0)",
+    )
     parser.add_argument("--camera", help="of the video (default: the task's)")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="an .mp4 (default: runs/view/TASK.mp4)")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="an .mp4 (default: runs/view/TASK.mp4)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Show the episodes, or film them."""
-    seeds, path = arguments.seeds(args), video_path(args)
+    seeds = arguments.seeds(args)
+    path = video_path(args)
     terms = terms_of([args.policy], None, None if args.level is None else [args.level])
     if terms.note:
         print(f"shown {terms.note}", file=sys.stderr)
-    place, timing = Place(args.task, args.split, args.robot, terms.stage), Timing(transport_ms=args.delay_ms)
-    trial = plan_trials({args.policy: args.policy}, place, terms.levels, [timing], seeds)[0]
+    place = Place(args.task, args.split, args.robot, terms.stage)
+    timing = Timing(transport_ms=args.delay_ms)
+    trial = plan_trials(
+        {args.policy: args.policy}, place, terms.levels, [timing], seeds
+    )[0]
     if path is None:
         results = replace(trial.player, num_envs=1).play(seeds, [Live()])
     else:
-        shot = Shot(args.camera or get_task(args.task).beauty_camera, trial.label, (480, 640))
+        shot = Shot(
+            args.camera or get_task(args.task).beauty_camera, trial.label, (480, 640)
+        )
         results = record(path, trial.player, shot, seeds)
         print(path)
     for result in results:
@@ -67,12 +94,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def video_path(args: argparse.Namespace) -> Path | None:
-    """Where the video goes; None for a window. Raises EmbodiedError where there can be none."""
+    """Where the video goes; None for a window. Raises EmbodiedError where there can be
+    none.
+    """
     if args.output is None and has_display():
         return None
-    path: Path = args.output or Path("runs") / "view" / f"{get_task(args.task).name}.mp4"
+    path: Path = (
+        args.output or Path("runs") / "view" / f"{get_task(args.task).name}.mp4"
+    )
     if path.suffix.lower() != ".mp4":
-        raise EmbodiedError(f"{path} must end in .mp4: a video is the one kind of file that this makes")
+        raise EmbodiedError(
+            f"{path} must end in .mp4: a video is the one kind of file that this makes"
+        )
     require_writable(path)
     if args.output is not None and path.exists():
         raise EmbodiedError(f"{path} exists: choose another name")
@@ -81,14 +114,22 @@ def video_path(args: argparse.Namespace) -> Path | None:
 
 def describe(result: EpisodeResult) -> str:
     """One line about an episode."""
-    success = "success" if result.success_at_end else f"no success{f' ({result.fault})' if result.fault else ''}"
+    success = (
+        "success"
+        if result.success_at_end
+        else f"no success{f' ({result.fault})' if result.fault else ''}"
+    )
     return f"seed {result.seed}: {success} after {result.duration_s:.1f} s, '{result.instruction}'"
 
 
-def record(path: Path, player: Player, shot: Shot, seeds: Sequence[int]) -> list[EpisodeResult]:
+def record(
+    path: Path, player: Player, shot: Shot, seeds: Sequence[int]
+) -> list[EpisodeResult]:
     """Films episodes, all of them at once."""
     film = Film(shot, range(len(seeds)))
-    with tqdm(unit="s", desc="simulated", disable=None, file=sys.stderr, dynamic_ncols=True) as bar:
+    with tqdm(
+        unit="s", desc="simulated", disable=None, file=sys.stderr, dynamic_ncols=True
+    ) as bar:
         results = player.play(seeds, [film, Progress(bar)])
     path.parent.mkdir(parents=True, exist_ok=True)
     grid = Grid(tuple(film.clips), columns=math.ceil(math.sqrt(len(seeds))))
@@ -102,7 +143,13 @@ class Progress:
 
     bar: tqdm
 
-    def on_start(self, worlds: Worlds, ids: np.ndarray, indices: np.ndarray, observation: Observation) -> None:
+    def on_start(
+        self,
+        worlds: Worlds,
+        ids: np.ndarray,
+        indices: np.ndarray,
+        observation: Observation,
+    ) -> None:
         """Nothing has been simulated yet."""
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
@@ -120,10 +167,17 @@ class Live:
     began: dict[str, float] = field(default_factory=dict)
     shown: int = 0  # pictures of this episode
 
-    def on_start(self, worlds: Worlds, ids: np.ndarray, indices: np.ndarray, observation: Observation) -> None:
+    def on_start(
+        self,
+        worlds: Worlds,
+        ids: np.ndarray,
+        indices: np.ndarray,
+        observation: Observation,
+    ) -> None:
         if self.window is None:
             self.window = Window(worlds.engine)
-        self.began["s"], self.shown = time.monotonic(), 0
+        self.began["s"] = time.monotonic()
+        self.shown = 0
         print(observation.instruction[0])
 
     def on_step(self, worlds: Worlds, step: Step) -> None:

@@ -1,9 +1,12 @@
-"""`arm`: a 7-joint arm with a parallel gripper on a pedestal, with the published figures of the Franka Research 3.
+"""`arm`: a 7-joint arm with a parallel gripper on a pedestal, with the published
+figures of the Franka Research 3.
 
-Sources: kinematics, joint limits and inertias: franka_description, `robots/fr3/*.yaml` and
-`end_effectors/franka_hand` (Apache-2.0; commit b299b39). The limits are those of Franka's FCI documentation, "Limits
-for Franka Research 3". Rotor inertias: Franka's figures as published with Drake's franka_description. Gripper: Franka
-Hand, 80 mm stroke and 70 N; it is twice as fast as the real one (0.1 m/s), and its pads are longer (40 mm).
+Sources: kinematics, joint limits and inertias: franka_description, `robots/fr3/*.yaml`
+and `end_effectors/franka_hand` (Apache-2.0; commit b299b39). The limits are those of
+Franka's FCI documentation, "Limits for Franka Research 3". Rotor inertias: Franka's
+figures as published with Drake's franka_description. Gripper: Franka Hand, 80 mm stroke
+and 70 N; it is twice as fast as the real one (0.1 m/s), and its pads are longer (40
+mm).
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ from embodied.robots.arm_visual import SHELLS, STAND, add_materials, dress
 from embodied.robots.robot import Robot
 from embodied.sim.physics import PAD_SOLREF
 
-# Modified Denavit-Hartenberg parameters (Craig): a_{i-1} in m, d_i in m, alpha_{i-1} in rad.
+# Modified Denavit-Hartenberg parameters (Craig): a_{i-1} in m, d_i in m, alpha_{i-1} in
+# rad.
 DH = np.array(
     [
         (0.0, 0.333, 0.0),
@@ -45,27 +49,40 @@ JOINT_RANGES = np.array(
 )  # (7, 2) rad
 JOINT_SPEED_LIMITS = np.array([2.62, 2.62, 2.62, 2.62, 5.26, 4.18, 5.26])  # (7,) rad/s
 TORQUE_LIMITS = np.array([87.0, 87.0, 87.0, 87.0, 12.0, 12.0, 12.0])  # (7,) N m
-ROTOR_INERTIA = np.array([0.6057, 0.6057, 0.4625, 0.4625, 0.2055, 0.2055, 0.2055])  # (7,) kg m2, at the joint
-HOME = np.array([0.0, -0.1848, 0.0, -2.4967, 0.0, 2.3119, 0.7854])  # (7,) rad: tcp at (0.45, 0, 0.25), pointing down
+# (7,) kg m2, at the joint
+ROTOR_INERTIA = np.array([0.6057, 0.6057, 0.4625, 0.4625, 0.2055, 0.2055, 0.2055])
+# (7,) rad: tcp at (0.45, 0, 0.25), pointing down
+HOME = np.array([0.0, -0.1848, 0.0, -2.4967, 0.0, 2.3119, 0.7854])
 
-# Stiffness in N m/rad. Damping is `LAG_S` times it for every joint, so that the arm follows a moving target on the
-# target's own path, `LAG_S` late; stiffness is such that this is at least critical (0.96 outstretched).
-STIFFNESS = np.array([18_000.0, 18_000.0, 9000.0, 7000.0, 1400.0, 1400.0, 1000.0])  # (7,)
+# Stiffness in N m/rad. Damping is `LAG_S` times it for every joint, so that the arm
+# follows a moving target on the target's own path, `LAG_S` late; stiffness is such that
+# this is at least critical (0.96 outstretched). (7,)
+STIFFNESS = np.array([18_000.0, 18_000.0, 9000.0, 7000.0, 1400.0, 1400.0, 1000.0])
 LAG_S = 0.03
 
 GRIPPER_FORCE_N = 70.0
 GRIPPER_SPEED_M_S = 0.2  # of the width
-GRIPPER_STIFFNESS = 25_000.0  # N per m of width: saturates at 2.8 mm, so a 4 mm wall is held with full force
+# N per m of width: saturates at 2.8 mm, so a 4 mm wall is held with full force
+GRIPPER_STIFFNESS = 25_000.0
 FINGER_TRAVEL_M = 0.04
 FINGER_M = 0.0584  # from the flange along z to the fingers' frames
 CAMERA_TILT_RAD = np.radians(22)  # of the wrist camera, towards the finger tips
 STAND_HEIGHT_M = 0.72
 PAD_HALF_M = (0.011, 0.004, 0.020)  # across, along the opening, along the approach
 
-# body -> mass in kg, centre of mass in m, inertia about it in kg m2 (xx, yy, zz, xy, xz, yz), in the body's frame
+# body -> mass in kg, centre of mass in m, inertia about it in kg m2 (xx, yy, zz, xy,
+# xz, yz), in the body's frame
 INERTIAS = {
-    "link0": (2.3966, (-0.0172, 0.0004, 0.0745), (0.0090, 0.0115, 0.0085, 0, 0.0020, 0)),
-    "link1": (2.9275, (0, -0.0181251, -0.0386036), (0.0239273, 0.0224822, 0.0063501, 1.33e-05, -0.0001140, -0.0019950)),
+    "link0": (
+        2.3966,
+        (-0.0172, 0.0004, 0.0745),
+        (0.0090, 0.0115, 0.0085, 0, 0.0020, 0),
+    ),
+    "link1": (
+        2.9275,
+        (0, -0.0181251, -0.0386036),
+        (0.0239273, 0.0224822, 0.0063501, 1.33e-05, -0.0001140, -0.0019950),
+    ),
     "link2": (
         2.9355,
         (0.0031829, -0.0743222, 0.0088146),
@@ -96,9 +113,21 @@ INERTIAS = {
         (0.0045226, 0.0086262, -0.0161633),
         (0.00021092, 0.00017719, 0.00005993, -2.4333e-05, 4.5645e-05, 8.7441e-05),
     ),
-    "hand": (0.6544, (-0.0000376, 0.0119128, 0.0207260), (0.00186, 0.00030, 0.00174, 0, 0, -0.00002)),
-    "finger_left": (0.0291, (0, 0.0152850, 0.0219675), (8.49e-06, 8.53e-06, 1.77e-06, 0, 0, -1.06e-06)),
-    "finger_right": (0.0291, (0, 0.0152850, 0.0219675), (8.49e-06, 8.53e-06, 1.77e-06, 0, 0, -1.06e-06)),
+    "hand": (
+        0.6544,
+        (-0.0000376, 0.0119128, 0.0207260),
+        (0.00186, 0.00030, 0.00174, 0, 0, -0.00002),
+    ),
+    "finger_left": (
+        0.0291,
+        (0, 0.0152850, 0.0219675),
+        (8.49e-06, 8.53e-06, 1.77e-06, 0, 0, -1.06e-06),
+    ),
+    "finger_right": (
+        0.0291,
+        (0, 0.0152850, 0.0219675),
+        (8.49e-06, 8.53e-06, 1.77e-06, 0, 0, -1.06e-06),
+    ),
 }
 CAPSULES = {  # body -> (from, to, radius) in m, in the body's frame
     "link0": (((-0.08, 0, 0.055), (0, 0, 0.055), 0.06),),
@@ -106,7 +135,10 @@ CAPSULES = {  # body -> (from, to, radius) in m, in the body's frame
     "link2": (((0, 0, -0.07), (0, 0, 0.07), 0.06),),
     "link3": (((0, 0, -0.22), (0, 0, -0.07), 0.06),),
     "link4": (((0, 0, -0.06), (0, 0, 0.06), 0.06),),
-    "link5": (((0, 0, -0.31), (0, 0, -0.21), 0.06), ((0, 0.085, -0.19), (0, 0.085, -0.06), 0.035)),
+    "link5": (
+        ((0, 0, -0.31), (0, 0, -0.21), 0.06),
+        ((0, 0.085, -0.19), (0, 0.085, -0.06), 0.035),
+    ),
     "link6": (((0, 0, -0.085), (0, 0, 0.01), 0.05),),
     "link7": (((0, 0, -0.05), (0, 0, 0.06), 0.045),),
 }
@@ -118,15 +150,23 @@ BOXES = (  # body, centre, half sizes in m, in the body's frame
     ("finger_right", (0, 0.016, 0.015), (0.0105, 0.010, 0.010)),
 )
 # The shapes of links 1 and 3 overlap at the shoulder.
-EXCLUDED_PAIRS = (("link0", "link1"), ("link1", "link3"), ("finger_left", "finger_right"))
+EXCLUDED_PAIRS = (
+    ("link0", "link1"),
+    ("link1", "link3"),
+    ("finger_left", "finger_right"),
+)
 
 
 def build_arm() -> mujoco.MjSpec:
-    """The arm alone. The origin is the centre of its base plate, 0.72 m above the floor on which its stand is."""
+    """The arm alone. The origin is the centre of its base plate, 0.72 m above the floor
+    on which its stand is.
+    """
     spec = mujoco.MjSpec()
     spec.compiler.degree = False
     spec.modelname = "arm"
-    stand = spec.worldbody.add_body(name="stand", mass=40, inertia=(4, 4, 1), explicitinertial=True)
+    stand = spec.worldbody.add_body(
+        name="stand", mass=40, inertia=(4, 4, 1), explicitinertial=True
+    )
     add_materials(spec)
     dress(spec, STAND)
     add_solid_box(stand, *STAND_BOX)
@@ -139,13 +179,18 @@ def build_arm() -> mujoco.MjSpec:
 
 
 def add_arm(spec: mujoco.MjSpec, mount: mujoco.MjsBody) -> None:
-    """Bolts arm and gripper, with servos and sensors, on a body: the base plate's centre is that body's origin, and the
-    arm looks along its x. The materials of `add_materials` must be there."""
+    """Bolts arm and gripper, with servos and sensors, on a body: the base plate's
+    centre is that body's origin, and the arm looks along its x. The materials of
+    `add_materials` must be there.
+    """
     _add_links(mount)
     _add_hand(spec, spec.body("link7"))
     for name, (mass, center, inertia) in INERTIAS.items():
         body = spec.body(name)
-        body.mass, body.ipos, body.fullinertia, body.explicitinertial = mass, center, inertia, True
+        body.mass = mass
+        body.ipos = center
+        body.fullinertia = inertia
+        body.explicitinertial = True
         body.gravcomp = 1
     dress(spec, SHELLS)
     _add_collision(spec)
@@ -153,26 +198,48 @@ def add_arm(spec: mujoco.MjSpec, mount: mujoco.MjsBody) -> None:
     _add_sensors(spec)
 
 
-def add_solid_box(body: mujoco.MjsBody, pos: Sequence[float], half_size: Sequence[float]) -> None:
+def add_solid_box(
+    body: mujoco.MjsBody, pos: Sequence[float], half_size: Sequence[float]
+) -> None:
     """A massless box that collides and is not shown; m."""
-    body.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, pos=pos, size=half_size, group=3, mass=0)
+    body.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_BOX, pos=pos, size=half_size, group=3, mass=0
+    )
 
 
 def _add_links(mount: mujoco.MjsBody) -> None:
     mount.add_body(name="link0")
     body = mount
-    for i, ((a, d, alpha), limits) in enumerate(zip(DH, JOINT_RANGES, strict=True), start=1):
+    for i, ((a, d, alpha), limits) in enumerate(
+        zip(DH, JOINT_RANGES, strict=True), start=1
+    ):
         pos = (a, -d * np.sin(alpha), d * np.cos(alpha))
-        body = body.add_body(name=f"link{i}", pos=pos, quat=(np.cos(alpha / 2), np.sin(alpha / 2), 0, 0))
-        body.add_joint(name=f"joint{i}", axis=(0, 0, 1), range=limits, armature=ROTOR_INERTIA[i - 1])
+        body = body.add_body(
+            name=f"link{i}", pos=pos, quat=(np.cos(alpha / 2), np.sin(alpha / 2), 0, 0)
+        )
+        body.add_joint(
+            name=f"joint{i}",
+            axis=(0, 0, 1),
+            range=limits,
+            armature=ROTOR_INERTIA[i - 1],
+        )
 
 
 def _add_hand(spec: mujoco.MjSpec, link7: mujoco.MjsBody) -> None:
     half_yaw = HAND_YAW_RAD / 2
-    hand = link7.add_body(name="hand", pos=(0, 0, FLANGE_M), quat=(np.cos(half_yaw), 0, 0, np.sin(half_yaw)))
+    hand = link7.add_body(
+        name="hand",
+        pos=(0, 0, FLANGE_M),
+        quat=(np.cos(half_yaw), 0, 0, np.sin(half_yaw)),
+    )
     hand.add_site(name="tcp", pos=(0, 0, TCP_M), size=(0.004, 0.004, 0.004), group=4)
-    cos, sin = np.sqrt(0.5) * np.array([np.cos(CAMERA_TILT_RAD / 2), np.sin(CAMERA_TILT_RAD / 2)])
-    hand.add_camera(name="wrist", pos=(0.061, 0, 0.051), quat=(sin, cos, cos, sin), fovy=75)  # image up: hand's x
+    cos, sin = np.sqrt(0.5) * np.array(
+        [np.cos(CAMERA_TILT_RAD / 2), np.sin(CAMERA_TILT_RAD / 2)]
+    )
+    # image up: hand's x
+    hand.add_camera(
+        name="wrist", pos=(0.061, 0, 0.051), quat=(sin, cos, cos, sin), fovy=75
+    )
     for name, quat in (("finger_left", (1, 0, 0, 0)), ("finger_right", (0, 0, 0, 1))):
         finger = hand.add_body(name=name, pos=(0, 0, FINGER_M), quat=quat)
         finger.add_joint(
@@ -180,7 +247,9 @@ def _add_hand(spec: mujoco.MjSpec, link7: mujoco.MjsBody) -> None:
             type=mujoco.mjtJoint.mjJNT_SLIDE,
             axis=(0, 1, 0),
             range=(0, FINGER_TRAVEL_M),
-            armature=1.25,  # a finger much lighter than damping times timestep chatters on what it holds
+            # a finger much lighter than damping times timestep chatters on what it
+            # holds
+            armature=1.25,
             damping=GRIPPER_FORCE_N / (GRIPPER_SPEED_M_S / 2),
         )
     spec.add_equality(
@@ -198,7 +267,9 @@ def _add_collision(spec: mujoco.MjSpec) -> None:
     for body, capsules in CAPSULES.items():
         for start, end, radius in capsules:
             shape = {"fromto": (*start, *end), "size": (radius, 0, 0)}
-            spec.body(body).add_geom(type=mujoco.mjtGeom.mjGEOM_CAPSULE, group=3, mass=0, **shape)
+            spec.body(body).add_geom(
+                type=mujoco.mjtGeom.mjGEOM_CAPSULE, group=3, mass=0, **shape
+            )
     for body, pos, half_size in BOXES:
         add_solid_box(spec.body(body), pos, half_size)
     for name in ("finger_left", "finger_right"):
@@ -220,16 +291,24 @@ def _add_collision(spec: mujoco.MjSpec) -> None:
 
 
 def _add_actuators(spec: mujoco.MjSpec) -> None:
-    for i, (stiffness, limits, torque) in enumerate(zip(STIFFNESS, JOINT_RANGES, TORQUE_LIMITS, strict=True), start=1):
-        servo = spec.add_actuator(name=f"joint{i}", target=f"joint{i}", trntype=mujoco.mjtTrn.mjTRN_JOINT)
+    for i, (stiffness, limits, torque) in enumerate(
+        zip(STIFFNESS, JOINT_RANGES, TORQUE_LIMITS, strict=True), start=1
+    ):
+        servo = spec.add_actuator(
+            name=f"joint{i}", target=f"joint{i}", trntype=mujoco.mjtTrn.mjTRN_JOINT
+        )
         servo.set_to_position(kp=stiffness, kv=LAG_S * stiffness)
-        servo.ctrlrange, servo.forcerange = limits, (-torque, torque)
+        servo.ctrlrange = limits
+        servo.forcerange = (-torque, torque)
     tendon = spec.add_tendon(name="gripper_width")
     for finger in ("finger_left", "finger_right"):
         tendon.wrap_joint(finger, 1)
-    servo = spec.add_actuator(name="gripper", target="gripper_width", trntype=mujoco.mjtTrn.mjTRN_TENDON)
+    servo = spec.add_actuator(
+        name="gripper", target="gripper_width", trntype=mujoco.mjtTrn.mjTRN_TENDON
+    )
     servo.set_to_position(kp=GRIPPER_STIFFNESS)
-    servo.ctrlrange, servo.forcerange = (0, 2 * FINGER_TRAVEL_M), (-GRIPPER_FORCE_N, GRIPPER_FORCE_N)
+    servo.ctrlrange = (0, 2 * FINGER_TRAVEL_M)
+    servo.forcerange = (-GRIPPER_FORCE_N, GRIPPER_FORCE_N)
 
 
 def _add_sensors(spec: mujoco.MjSpec) -> None:
@@ -240,9 +319,14 @@ def _add_sensors(spec: mujoco.MjSpec) -> None:
         "tcp_angvel_w": mujoco.mjtSensor.mjSENS_FRAMEANGVEL,
     }
     for name, kind in kinds.items():
-        spec.add_sensor(name=name, type=kind, objtype=mujoco.mjtObj.mjOBJ_SITE, objname="tcp")
-    force, actuator = mujoco.mjtSensor.mjSENS_ACTUATORFRC, mujoco.mjtObj.mjOBJ_ACTUATOR
-    spec.add_sensor(name="gripper_force", type=force, objtype=actuator, objname="gripper")
+        spec.add_sensor(
+            name=name, type=kind, objtype=mujoco.mjtObj.mjOBJ_SITE, objname="tcp"
+        )
+    force = mujoco.mjtSensor.mjSENS_ACTUATORFRC
+    actuator = mujoco.mjtObj.mjOBJ_ACTUATOR
+    spec.add_sensor(
+        name="gripper_force", type=force, objtype=actuator, objname="gripper"
+    )
 
 
 ARM = Robot(

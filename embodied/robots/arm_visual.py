@@ -1,5 +1,7 @@
-"""What the arm looks like: white shells over its joints' drums, dark seams, a black hand. Lengths in metres, each part
-in its link's own frame; proportions after the silhouette of the Franka Research 3 (joint drums 110 mm in diameter)."""
+"""What the arm looks like: white shells over its joints' drums, dark seams, a black
+hand. Lengths in metres, each part in its link's own frame; proportions after the
+silhouette of the Franka Research 3 (joint drums 110 mm in diameter).
+"""
 
 from __future__ import annotations
 
@@ -21,26 +23,72 @@ MATERIALS: Materials = {  # name -> (rgb, specular, shininess, emission)
 }
 
 
-def ring(axis: str, t: float, u: float = 0.0, v: float = 0.0, radius: float = 0.0558, half: float = 0.003) -> Loft:
+def ring(
+    axis: str,
+    t: float,
+    u: float = 0.0,
+    v: float = 0.0,
+    radius: float = 0.0558,
+    half: float = 0.003,
+) -> Loft:
     """A seam or a lens: a flat disc or band."""
     return Loft(axis, ((t - half, u, v, radius), (t + half, u, v, radius)), smooth=0)
 
 
-def drum(axis: str, start: float, end: float, u: float = 0.0, v: float = 0.0, radius: float = 0.055) -> Loft:
+def drum(
+    axis: str,
+    start: float,
+    end: float,
+    u: float = 0.0,
+    v: float = 0.0,
+    radius: float = 0.055,
+) -> Loft:
     """A joint's housing: a cylinder, flat at `start` and domed at `end`."""
     step = 0.004 if end > start else -0.004
-    dome = ((5 * step, 1.0), (step, 0.92), (0.0, 0.55))  # (before the end, share of the radius)
-    return Loft(axis, ((start, u, v, radius), *((end - t, u, v, share * radius) for t, share in dome)), smooth=1)
+    # (before the end, share of the radius)
+    dome = ((5 * step, 1.0), (step, 0.92), (0.0, 0.55))
+    return Loft(
+        axis,
+        (
+            (start, u, v, radius),
+            *((end - t, u, v, share * radius) for t, share in dome),
+        ),
+        smooth=1,
+    )
 
 
 Shells = Mapping[str, Mapping[str, tuple[Shape, ...]]]  # body -> material -> parts
 STAND: Shells = {
     "stand": {
         "arm_paint": (
-            Loft("z", ((-0.70, -0.02, 0, 0.085), (-0.03, -0.02, 0, 0.085)), power=6, smooth=0, sides=24),
-            Loft("z", ((-0.72, -0.02, 0, 0.21), (-0.704, -0.02, 0, 0.21), (-0.70, -0.02, 0, 0.205)), 8, 0, 24),
+            Loft(
+                "z",
+                ((-0.70, -0.02, 0, 0.085), (-0.03, -0.02, 0, 0.085)),
+                power=6,
+                smooth=0,
+                sides=24,
+            ),
+            Loft(
+                "z",
+                (
+                    (-0.72, -0.02, 0, 0.21),
+                    (-0.704, -0.02, 0, 0.21),
+                    (-0.70, -0.02, 0, 0.205),
+                ),
+                8,
+                0,
+                24,
+            ),
         ),
-        "arm_dark": (Loft("z", ((-0.03, -0.03, 0, 0.145, 0.125), (0, -0.03, 0, 0.145, 0.125)), 8, 0, 24),),
+        "arm_dark": (
+            Loft(
+                "z",
+                ((-0.03, -0.03, 0, 0.145, 0.125), (0, -0.03, 0, 0.145, 0.125)),
+                8,
+                0,
+                24,
+            ),
+        ),
     },
 }
 FINGER: Mapping[str, tuple[Loft, ...]] = {
@@ -125,7 +173,10 @@ SHELLS: Shells = {
             ),
             drum("y", 0.002, 0.111, 0.0, 0.0825),
         ),
-        "arm_dark": (ring("z", -0.122), ring("y", 0.1105, 0.0, 0.0825, radius=0.036, half=0.0012)),
+        "arm_dark": (
+            ring("z", -0.122),
+            ring("y", 0.1105, 0.0, 0.0825, radius=0.036, half=0.0012),
+        ),
     },
     "link4": {
         "arm_white": (
@@ -165,14 +216,32 @@ SHELLS: Shells = {
         "arm_white": (
             drum("z", -0.042, 0.056, radius=0.050),
             drum("y", -0.050, 0.082, 0.0, 0.088, radius=0.045),
-            Loft("x", ((0, 0, 0.004, 0.049, 0.044), (0.05, 0.012, 0, 0.044, 0.040), (0.088, 0.018, 0, 0.044, 0.042))),
+            Loft(
+                "x",
+                (
+                    (0, 0, 0.004, 0.049, 0.044),
+                    (0.05, 0.012, 0, 0.044, 0.040),
+                    (0.088, 0.018, 0, 0.044, 0.042),
+                ),
+            ),
         ),
-        "arm_dark": (ring("z", -0.0445, radius=0.0505), ring("z", 0.0555, radius=0.032, half=0.0012)),
+        "arm_dark": (
+            ring("z", -0.0445, radius=0.0505),
+            ring("z", 0.0555, radius=0.032, half=0.0012),
+        ),
     },
     "link7": {
-        "arm_white": (Loft("z", ((0.056, 0, 0, 0.045), (0.088, 0, 0, 0.045)), smooth=0),),
+        "arm_white": (
+            Loft("z", ((0.056, 0, 0, 0.045), (0.088, 0, 0, 0.045)), smooth=0),
+        ),
         "arm_dark": (ring("z", 0.0535, radius=0.0456),),
-        "arm_black": (Loft("z", ((0.088, 0, 0, 0.0435), (0.100, 0, 0, 0.0435), (0.107, 0, 0, 0.032)), smooth=1),),
+        "arm_black": (
+            Loft(
+                "z",
+                ((0.088, 0, 0, 0.0435), (0.100, 0, 0, 0.0435), (0.107, 0, 0, 0.032)),
+                smooth=1,
+            ),
+        ),
     },
     "hand": {
         "arm_white": (
@@ -186,7 +255,13 @@ SHELLS: Shells = {
                 ),
                 power=2.6,
             ),
-            Loft("z", ((0.020, 0, 0, 0.0325, 0.1015), (0.028, 0, 0, 0.0325, 0.1015)), 5, 0, 24),
+            Loft(
+                "z",
+                ((0.020, 0, 0, 0.0325, 0.1015), (0.028, 0, 0, 0.0325, 0.1015)),
+                5,
+                0,
+                24,
+            ),
         ),
         "arm_black": (
             Loft(
@@ -203,11 +278,29 @@ SHELLS: Shells = {
                 smooth=1,
                 sides=24,
             ),
-            Loft("x", ((0.030, 0, 0.038, 0.020, 0.011), (0.052, 0, 0.038, 0.020, 0.011)), 6, 0),  # camera bracket
+            # camera bracket
+            Loft(
+                "x",
+                ((0.030, 0, 0.038, 0.020, 0.011), (0.052, 0, 0.038, 0.020, 0.011)),
+                6,
+                0,
+            ),
             ring("z", 0.0485, 0.061, 0.0, 0.008, 0.001),  # lens
         ),
-        "arm_dark": (Loft("x", ((0.050, 0, 0.036, 0.045, 0.012), (0.072, 0, 0.036, 0.045, 0.012)), 6, 0),),  # camera
-        "arm_grey": (Loft("z", ((0.060, 0, 0, 0.0075, 0.086), (0.0672, 0, 0, 0.0075, 0.086)), 8, 0),),
+        # camera
+        "arm_dark": (
+            Loft(
+                "x",
+                ((0.050, 0, 0.036, 0.045, 0.012), (0.072, 0, 0.036, 0.045, 0.012)),
+                6,
+                0,
+            ),
+        ),
+        "arm_grey": (
+            Loft(
+                "z", ((0.060, 0, 0, 0.0075, 0.086), (0.0672, 0, 0, 0.0075, 0.086)), 8, 0
+            ),
+        ),
     },
     "finger_left": FINGER,
     "finger_right": FINGER,
@@ -216,13 +309,28 @@ SHELLS: Shells = {
 
 def add_materials(spec: mujoco.MjSpec, more: Materials | None = None) -> None:
     """Adds the materials that the arm's shells are made of, and more."""
-    for name, (rgb, specular, shininess, emission) in {**MATERIALS, **(more or {})}.items():
-        spec.add_material(name=name, rgba=(*rgb, 1), specular=specular, shininess=shininess, emission=emission)
+    for name, (rgb, specular, shininess, emission) in {
+        **MATERIALS,
+        **(more or {}),
+    }.items():
+        spec.add_material(
+            name=name,
+            rgba=(*rgb, 1),
+            specular=specular,
+            shininess=shininess,
+            emission=emission,
+        )
 
 
 def dress(spec: mujoco.MjSpec, bodies: Shells, group: int = VISUAL_GROUP) -> None:
     """Dresses bodies, which must exist, in shells: one mesh a body and material."""
     for body, shells in bodies.items():
         for material, shapes in shells.items():
-            shell = add_shell(spec, spec.body(body), f"{body}_{material.removeprefix('arm_')}", shapes, material)
+            shell = add_shell(
+                spec,
+                spec.body(body),
+                f"{body}_{material.removeprefix('arm_')}",
+                shapes,
+                material,
+            )
             shell.group = group

@@ -1,4 +1,6 @@
-"""What one says of a robot of one's own: an MJCF file's names and a few numbers, as a TOML file."""
+"""What one says of a robot of one's own: an MJCF file's names and a few numbers, as a
+TOML file.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class Mount:
 
 @dataclass(frozen=True)
 class Tcp:
-    """The tool centre point: z out of the hand, y along which the fingers open. A site, or a place on a body."""
+    """The tool centre point: z out of the hand, y along which the fingers open. A site,
+    or a place on a body.
+    """
 
     site: str = ""
     body: str = ""
@@ -37,7 +41,9 @@ class Tcp:
 
 @dataclass(frozen=True)
 class Gripper:
-    """Fingers that slide, each from 0, where it touches the other, to the end of its range."""
+    """Fingers that slide, each from 0, where it touches the other, to the end of its
+    range.
+    """
 
     joints: Names
     pads: Names = ()  # geoms that grip
@@ -75,12 +81,22 @@ class Description:
             ("tcp.quat_wxyz", self.tcp.quat_wxyz, 4),
         ):
             if len(values) != wanted:
-                joints = f", one for each of {', '.join(self.joints)}" if key in ("speeds", "home") else ""
-                raise EmbodiedError(f"{key} has {len(values)} numbers, expected {wanted}{joints}")
+                joints = (
+                    f", one for each of {', '.join(self.joints)}"
+                    if key in ("speeds", "home")
+                    else ""
+                )
+                raise EmbodiedError(
+                    f"{key} has {len(values)} numbers, expected {wanted}{joints}"
+                )
         if not (self.joints and self.gripper.joints):
-            raise EmbodiedError("joints and gripper.joints must each name at least one joint")
+            raise EmbodiedError(
+                "joints and gripper.joints must each name at least one joint"
+            )
         if bool(self.tcp.site) == bool(self.tcp.body):
-            raise EmbodiedError("tcp needs either a site, or a body with pos and quat_wxyz")
+            raise EmbodiedError(
+                "tcp needs either a site, or a body with pos and quat_wxyz"
+            )
         if self.servos not in ("ours", "file"):
             raise unknown("kind of servos", self.servos, ("ours", "file"))
 
@@ -88,8 +104,8 @@ class Description:
 def read_description(path: Path) -> Description:
     """The description in a file; its `mjcf` becomes a path that holds from anywhere.
 
-    Raises EmbodiedError for a file that is not there or no TOML, and for keys that are missing, unknown or of another
-    kind.
+    Raises EmbodiedError for a file that is not there or no TOML, and for keys that are
+    missing, unknown or of another kind.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -104,12 +120,21 @@ def _decode(cls: type[T], table: Mapping[str, Any], where: str) -> T:
     for key in table:
         if key not in known:
             raise unknown("key", f"{where}{key}", [f"{where}{name}" for name in known])
-    needed = [name for name, f in known.items() if f.default is MISSING and f.default_factory is MISSING]
+    needed = [
+        name
+        for name, f in known.items()
+        if f.default is MISSING and f.default_factory is MISSING
+    ]
     missing = [f"{where}{name}" for name in needed if name not in table]
     if missing:
         raise EmbodiedError(f"it lacks {', '.join(missing)}")
     hints = get_type_hints(cls)
-    return cls(**{key: _value(hints[key], value, f"{where}{key}") for key, value in table.items()})
+    return cls(
+        **{
+            key: _value(hints[key], value, f"{where}{key}")
+            for key, value in table.items()
+        }
+    )
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:
@@ -120,8 +145,16 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         return float(value)
     if hint in (Names, Numbers) and isinstance(value, list):
         item = str if hint == Names else float
-        return tuple(_value(item, part, f"{where}[{k}]") for k, part in enumerate(value))
+        return tuple(
+            _value(item, part, f"{where}[{k}]") for k, part in enumerate(value)
+        )
     if hint in (str, bool) and isinstance(value, hint):
         return value
-    kinds = {str: "a string", float: "a number", bool: "true or false", Names: "strings", Numbers: "numbers"}
+    kinds = {
+        str: "a string",
+        float: "a number",
+        bool: "true or false",
+        Names: "strings",
+        Numbers: "numbers",
+    }
     raise EmbodiedError(f"{where} is {value!r}, expected {kinds.get(hint, 'a table')}")

@@ -1,7 +1,8 @@
-"""Smooth closed meshes for a robot's looks, computed from a few numbers: superelliptic sections swept along an axis.
+"""Smooth closed meshes for a robot's looks, computed from a few numbers: superelliptic
+sections swept along an axis.
 
-Meshes draw faster than the many primitives that would be needed for the same shape, and their count of triangles
-does not depend on the viewer's slices.
+Meshes draw faster than the many primitives that would be needed for the same shape, and
+their count of triangles does not depend on the viewer's slices.
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ import mujoco
 import numpy as np
 
 VISUAL_GROUP = 2
-AXES = {"x": (1, 2, 0), "y": (2, 0, 1), "z": (0, 1, 2)}  # sweep axis -> (u, v, axis), a right-handed triple
+# sweep axis -> (u, v, axis), a right-handed triple
+AXES = {"x": (1, 2, 0), "y": (2, 0, 1), "z": (0, 1, 2)}
 
 
 @dataclass(frozen=True)
 class Loft:
-    """A body swept along `axis`. Each section is (t, u, v, radius) or (t, u, v, radius_u, radius_v), all in metres:
-    its place on the axis, its centre on the two next axes (cyclic) and its half widths. `power` 2 is an ellipse, more
-    is boxier. Corners of the profile are rounded `smooth` times."""
+    """A body swept along `axis`. Each section is (t, u, v, radius) or (t, u, v,
+    radius_u, radius_v), all in metres: its place on the axis, its centre on the two
+    next axes (cyclic) and its half widths. `power` 2 is an ellipse, more is boxier.
+    Corners of the profile are rounded `smooth` times.
+    """
 
     axis: str
     sections: tuple[tuple[float, ...], ...]
@@ -30,7 +34,9 @@ class Loft:
 
     def mesh(self) -> tuple[np.ndarray, np.ndarray]:
         """Vertices (n, 3) and outward faces (m, 3)."""
-        sections = np.array([row if len(row) == 5 else (*row, row[3]) for row in self.sections])
+        sections = np.array(
+            [row if len(row) == 5 else (*row, row[3]) for row in self.sections]
+        )
         for _ in range(self.smooth):
             sections = _cut_corners(sections)
         if sections[0, 0] > sections[-1, 0]:
@@ -54,14 +60,22 @@ class Loft:
         return rings
 
     def _faces(self, num_rings: int) -> np.ndarray:
-        n, side = self.sides, np.arange(self.sides)
+        n = self.sides
+        side = np.arange(self.sides)
         after = (side + 1) % n
         row = n * np.arange(num_rings - 1)[:, None]
-        a, b, c, d = row + side, row + after, row + n + after, row + n + side
-        wall = np.stack([np.stack([a, b, c], -1), np.stack([a, c, d], -1)]).reshape(-1, 3)
+        a = row + side
+        b = row + after
+        c = row + n + after
+        d = row + n + side
+        wall = np.stack([np.stack([a, b, c], -1), np.stack([a, c, d], -1)]).reshape(
+            -1, 3
+        )
         first = n * num_rings
         bottom = np.stack([np.full(n, first + 2 * n), first + after, first + side], -1)
-        top = np.stack([np.full(n, first + 2 * n + 1), first + n + side, first + n + after], -1)
+        top = np.stack(
+            [np.full(n, first + 2 * n + 1), first + n + side, first + n + after], -1
+        )
         return np.concatenate([wall, bottom, top])
 
 
@@ -85,22 +99,41 @@ Shape = Loft | Turned
 
 
 def _cut_corners(points: np.ndarray) -> np.ndarray:
-    """One round of Chaikin's corner cutting (towards a quadratic B-spline) that keeps both ends: (k, d) -> (2k, d)."""
-    cut = np.stack([0.75 * points[:-1] + 0.25 * points[1:], 0.25 * points[:-1] + 0.75 * points[1:]], 1)
-    return np.concatenate([points[:1], cut.reshape(-1, points.shape[1])[1:-1], points[-1:]])
+    """One round of Chaikin's corner cutting (towards a quadratic B-spline) that keeps
+    both ends: (k, d) -> (2k, d).
+    """
+    cut = np.stack(
+        [
+            0.75 * points[:-1] + 0.25 * points[1:],
+            0.25 * points[:-1] + 0.75 * points[1:],
+        ],
+        1,
+    )
+    return np.concatenate(
+        [points[:1], cut.reshape(-1, points.shape[1])[1:-1], points[-1:]]
+    )
 
 
 def add_shell(
-    spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, shapes: Sequence[Shape], material: str
+    spec: mujoco.MjSpec,
+    body: mujoco.MjsBody,
+    name: str,
+    shapes: Sequence[Shape],
+    material: str,
 ) -> mujoco.MjsGeom:
-    """Adds the union of `shapes` to `body` as one visual geom (no collision, no mass) and one mesh `name`."""
+    """Adds the union of `shapes` to `body` as one visual geom (no collision, no mass)
+    and one mesh `name`.
+    """
     parts = [shape.mesh() for shape in shapes]
     offsets = np.cumsum([0, *(len(vertices) for vertices, _ in parts)])
     spec.add_mesh(
         name=name,
         uservert=np.concatenate([vertices for vertices, _ in parts]).ravel(),
-        userface=np.concatenate([faces + offset for (_, faces), offset in zip(parts, offsets, strict=False)]).ravel(),
-        inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL,  # the parts overlap, so their volume has no meaning
+        userface=np.concatenate(
+            [faces + offset for (_, faces), offset in zip(parts, offsets, strict=False)]
+        ).ravel(),
+        # the parts overlap, so their volume has no meaning
+        inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL,
     )
     return body.add_geom(
         name=name,

@@ -1,12 +1,17 @@
-"""`wheeled_arm`: the arm of `arm.py` on an omnidirectional base with a lift, and a head that looks over its shoulder.
+"""`wheeled_arm`: the arm of `arm.py` on an omnidirectional base with a lift, and a head
+that looks over its shoulder.
 
 It is no one's product. Published figures that it is built from:
-- Franka Mobile FR3 Duo: franka_description, `robots/tmrv0_2` and `accessories/franka_spine_v0_1`, `franka_head_v0_2`
-  (Apache-2.0): chassis 88.95 kg with its inertia, two drive units of 11.5 kg with wheels of 0.5 kg, 0.76 x 0.55 m
-  between its cameras' faces, 0.35 m high; spine 0.1 m/s (stroke 0.85 m, of which 0.40 m here); head 1.0 kg.
-- PAL Robotics' omnidirectional base: omni_base_robot, `mobile_base_controller.yaml`: 1.0 m/s, 120 degrees/s, 1.0 m/s2;
-  `base.urdf.xacro`, `wheel.urdf.xacro`: mecanum wheels of radius 76.2 mm and 0.0084 kg m2, 0.488 m apart.
-- PAL Robotics TIAGo: tiago_robot, `torso.urdf.xacro`: lift with 14.0 kg that stand and 6.9 kg that move, 2000 N.
+- Franka Mobile FR3 Duo: franka_description, `robots/tmrv0_2` and
+  `accessories/franka_spine_v0_1`, `franka_head_v0_2` (Apache-2.0): chassis 88.95 kg
+  with its inertia, two drive units of 11.5 kg with wheels of 0.5 kg, 0.76 x 0.55 m
+  between its cameras' faces, 0.35 m high; spine 0.1 m/s (stroke 0.85 m, of which 0.40 m
+  here); head 1.0 kg.
+- PAL Robotics' omnidirectional base: omni_base_robot, `mobile_base_controller.yaml`:
+  1.0 m/s, 120 degrees/s, 1.0 m/s2; `base.urdf.xacro`, `wheel.urdf.xacro`: mecanum
+  wheels of radius 76.2 mm and 0.0084 kg m2, 0.488 m apart.
+- PAL Robotics TIAGo: tiago_robot, `torso.urdf.xacro`: lift with 14.0 kg that stand and
+  6.9 kg that move, 2000 N.
 """
 
 from __future__ import annotations
@@ -63,14 +68,17 @@ LIFT_PARTS: tuple[Part, ...] = (
     (1.0, HEAD_POS, (0.01, 0.01, 0.01)),  # head
 )
 
-# Inertia of what turns, as the joints feel it. Wheels as published; the rotors' share is an estimate.
-WHEEL_ARM_M = (0.488 + 0.447) / 2  # of a mecanum wheel's force about the vertical: half track and half wheelbase
+# Inertia of what turns, as the joints feel it. Wheels as published; the rotors' share
+# is an estimate. of a mecanum wheel's force about the vertical: half track and half
+# wheelbase
+WHEEL_ARM_M = (0.488 + 0.447) / 2
 ROLLING_KG = 4 * 0.0084 / WHEEL_RADIUS**2 + 40.0
 SPINDLE_KG = 80.0  # an estimate for a ball screw of 5 mm pitch
 
-# Position servos: stiffness, damping (the lag times it: a moving target is followed that late), force limit. They are
-# stiff enough that the arm's swings move the base by less than a millimetre. 800 N, half of the robot's weight, brake
-# at 4 m/s2: a sudden stop from full speed ends 3 cm too far. (The controller cited keeps to 1 m/s2.)
+# Position servos: stiffness, damping (the lag times it: a moving target is followed
+# that late), force limit. They are stiff enough that the arm's swings move the base by
+# less than a millimetre. 800 N, half of the robot's weight, brake at 4 m/s2: a sudden
+# stop from full speed ends 3 cm too far. (The controller cited keeps to 1 m/s2.)
 DRIVE_N = 800.0
 SERVOS = {  # joint -> stiffness in N/m or N m/rad, lag in s, limit in N or N m
     "base_x": (450_000.0, 0.10, DRIVE_N),
@@ -79,15 +87,21 @@ SERVOS = {  # joint -> stiffness in N/m or N m/rad, lag in s, limit in N or N m
     "lift": (300_000.0, 0.06, 2000.0),
 }
 BASE_BOXES = (  # centre, half sizes in m
-    ((MIDDLE_X, 0.0, 0.188), (0.37, 0.26, 0.143)),  # housing: its underside is above the floor
+    # housing: its underside is above the floor
+    ((MIDDLE_X, 0.0, 0.188), (0.37, 0.26, 0.143)),
     ((-0.02, 0.0, 0.415), (0.108, 0.103, 0.085)),  # the lift's sleeve
 )
-LIFT_BOXES = (((-0.02, 0.0, -0.24), (0.088, 0.083, 0.21)), ((-0.03, 0.0, -0.015), (0.145, 0.125, 0.015)))
+LIFT_BOXES = (
+    ((-0.02, 0.0, -0.24), (0.088, 0.083, 0.21)),
+    ((-0.03, 0.0, -0.015), (0.145, 0.125, 0.015)),
+)
 HEAD_FOVY_DEG = 60.0
 
 
 def build_wheeled_arm() -> mujoco.MjSpec:
-    """The robot alone, its base's origin on the floor below the mount's axis, over the world's origin."""
+    """The robot alone, its base's origin on the floor below the mount's axis, over the
+    world's origin.
+    """
     spec = mujoco.MjSpec()
     spec.compiler.degree = False
     spec.modelname = "wheeled_arm"
@@ -96,40 +110,79 @@ def build_wheeled_arm() -> mujoco.MjSpec:
     dress(spec, SHELLS)
     dress(spec, DECOR, DECOR_GROUP)
     _add_collision(spec)
-    eye, face = on_head(-EYES_M, 0.0, FACE_M + 0.006), quat_of_axes(head_axes())
+    eye = on_head(-EYES_M, 0.0, FACE_M + 0.006)
+    face = quat_of_axes(head_axes())
     lift.add_camera(name="head", pos=eye, quat=face, fovy=HEAD_FOVY_DEG)
     for joint, (stiffness, lag_s, limit) in SERVOS.items():
-        servo = spec.add_actuator(name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT)
+        servo = spec.add_actuator(
+            name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT
+        )
         servo.set_to_position(kp=stiffness, kv=lag_s * stiffness)
-        servo.ctrlrange, servo.forcerange = spec.joint(joint).range, (-limit, limit)
+        servo.ctrlrange = spec.joint(joint).range
+        servo.forcerange = (-limit, limit)
     add_arm(spec, lift)
     home = (0.0, 0.0, 0.0, LIFT_HOME_M, *HOME)
-    spec.add_key(name="home", qpos=(*home, FINGER_TRAVEL_M, FINGER_TRAVEL_M), ctrl=(*home, 2 * FINGER_TRAVEL_M))
+    spec.add_key(
+        name="home",
+        qpos=(*home, FINGER_TRAVEL_M, FINGER_TRAVEL_M),
+        ctrl=(*home, 2 * FINGER_TRAVEL_M),
+    )
     return spec
 
 
 def _add_bodies(spec: mujoco.MjSpec) -> mujoco.MjsBody:
     """Base and lift; returns the lift, whose origin is the mount."""
-    slide, hinge = mujoco.mjtJoint.mjJNT_SLIDE, mujoco.mjtJoint.mjJNT_HINGE
+    slide = mujoco.mjtJoint.mjJNT_SLIDE
+    hinge = mujoco.mjtJoint.mjJNT_HINGE
     base = _add_body(spec.worldbody, "base", 0.0, BASE_PARTS)
     x, y, yaw = BASE_RANGE
-    base.add_joint(name="base_x", type=slide, axis=(1, 0, 0), range=x, armature=ROLLING_KG)
-    base.add_joint(name="base_y", type=slide, axis=(0, 1, 0), range=y, armature=ROLLING_KG)
-    base.add_joint(name="base_yaw", type=hinge, axis=(0, 0, 1), range=yaw, armature=ROLLING_KG * WHEEL_ARM_M**2)
+    base.add_joint(
+        name="base_x", type=slide, axis=(1, 0, 0), range=x, armature=ROLLING_KG
+    )
+    base.add_joint(
+        name="base_y", type=slide, axis=(0, 1, 0), range=y, armature=ROLLING_KG
+    )
+    base.add_joint(
+        name="base_yaw",
+        type=hinge,
+        axis=(0, 0, 1),
+        range=yaw,
+        armature=ROLLING_KG * WHEEL_ARM_M**2,
+    )
     lift = _add_body(base, "lift", MOUNT_LOW_M, LIFT_PARTS)
-    lift.add_joint(name="lift", type=slide, axis=(0, 0, 1), range=(0, LIFT_STROKE_M), armature=SPINDLE_KG)
+    lift.add_joint(
+        name="lift",
+        type=slide,
+        axis=(0, 0, 1),
+        range=(0, LIFT_STROKE_M),
+        armature=SPINDLE_KG,
+    )
     return lift
 
 
-def _add_body(parent: mujoco.MjsBody, name: str, height_m: float, parts: Sequence[Part]) -> mujoco.MjsBody:
+def _add_body(
+    parent: mujoco.MjsBody, name: str, height_m: float, parts: Sequence[Part]
+) -> mujoco.MjsBody:
     """A body above its parent, of parts whose own axes are parallel to its axes."""
-    masses, centers = np.array([part[0] for part in parts]), np.array([part[1] for part in parts])
+    masses = np.array([part[0] for part in parts])
+    centers = np.array([part[1] for part in parts])
     middle = masses @ centers / masses.sum()
     inertia = np.zeros((3, 3))
-    for mass, offset, own in zip(masses, centers - middle, (part[2] for part in parts), strict=True):
-        inertia += np.diag(own) + mass * (offset @ offset * np.eye(3) - np.outer(offset, offset))
-    body = parent.add_body(name=name, pos=(0, 0, height_m), mass=masses.sum(), ipos=middle, explicitinertial=True)
-    body.fullinertia = inertia[[0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]]  # xx, yy, zz, xy, xz, yz
+    for mass, offset, own in zip(
+        masses, centers - middle, (part[2] for part in parts), strict=True
+    ):
+        inertia += np.diag(own) + mass * (
+            offset @ offset * np.eye(3) - np.outer(offset, offset)
+        )
+    body = parent.add_body(
+        name=name,
+        pos=(0, 0, height_m),
+        mass=masses.sum(),
+        ipos=middle,
+        explicitinertial=True,
+    )
+    # xx, yy, zz, xy, xz, yz
+    body.fullinertia = inertia[[0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]]
     body.gravcomp = 1  # the floor carries the base, a self-locking spindle the lift
     return body
 
@@ -140,9 +193,16 @@ def _add_collision(spec: mujoco.MjSpec) -> None:
         add_solid_box(spec.body("base"), *box)
     for box in LIFT_BOXES:
         add_solid_box(lift, *box)
-    mast, head = (*MAST, 0.0, *MAST, 0.60), (*on_head(-0.08, 0, 0), *on_head(0.08, 0, 0))
+    mast = (*MAST, 0.0, *MAST, 0.60)
+    head = (*on_head(-0.08, 0, 0), *on_head(0.08, 0, 0))
     for ends, radius in ((mast, 0.035), (head, 0.06)):
-        lift.add_geom(type=mujoco.mjtGeom.mjGEOM_CAPSULE, fromto=ends, size=(radius, 0, 0), group=3, mass=0)
+        lift.add_geom(
+            type=mujoco.mjtGeom.mjGEOM_CAPSULE,
+            fromto=ends,
+            size=(radius, 0, 0),
+            group=3,
+            mass=0,
+        )
 
 
 WHEELED_ARM = Robot(

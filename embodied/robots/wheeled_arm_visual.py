@@ -1,5 +1,6 @@
-"""What the wheeled arm looks like below its arm and above it: a rounded white housing on mecanum wheels, a lift column,
-and a head on a mast. Lengths in metres; the origin of `base` is on the floor below the mount, that of `lift` the mount.
+"""What the wheeled arm looks like below its arm and above it: a rounded white housing
+on mecanum wheels, a lift column, and a head on a mast. Lengths in metres; the origin of
+`base` is on the floor below the mount, that of `lift` the mount.
 """
 
 from __future__ import annotations
@@ -13,17 +14,27 @@ from embodied.robots.arm_visual import Materials, Shells
 from embodied.robots.shells import Loft, Shape, Turned
 
 MIDDLE_X = -0.08  # of the housing
-HALF_LENGTH, HALF_WIDTH, DECK_Z = 0.37, 0.26, 0.33
-WHEEL_RADIUS, WHEEL_HALF_WIDTH = 0.0762, 0.025
+HALF_LENGTH = 0.37
+HALF_WIDTH = 0.26
+DECK_Z = 0.33
+WHEEL_RADIUS = 0.0762
+WHEEL_HALF_WIDTH = 0.025
 WHEELS = tuple((MIDDLE_X + x, y) for x, y in product((0.244, -0.244), (0.226, -0.226)))
-ROLLERS, ROLLER_RADIUS, ROLLER_HALF_LENGTH = 9, 0.0155, 0.029
-# Mast and head ride on the lift, at the arm's left: from behind it, elbow and forearm would hide the hand. The mast
-# keeps out of the ball of 0.387 m about the shoulder in which the elbow moves.
+ROLLERS = 9
+ROLLER_RADIUS = 0.0155
+ROLLER_HALF_LENGTH = 0.029
+# Mast and head ride on the lift, at the arm's left: from behind it, elbow and forearm
+# would hide the hand. The mast keeps out of the ball of 0.387 m about the shoulder in
+# which the elbow moves.
 MAST = (-0.385, 0.19)
-HEAD_POS, HEAD_YAW, HEAD_PITCH = (-0.21, 0.26, 0.75), -0.40, 0.72  # rad to the left; rad below the horizon
+# rad to the left; rad below the horizon
+HEAD_POS = (-0.21, 0.26, 0.75)
+HEAD_YAW = -0.40
+HEAD_PITCH = 0.72
 EYES_M = 0.075  # to either side of the head's middle; the left one is the camera
 FACE_M = 0.046  # before the head's middle
-MATERIALS: Materials = {  # beside those of the arm: name -> (rgb, specular, shininess, emission)
+# beside those of the arm: name -> (rgb, specular, shininess, emission)
+MATERIALS: Materials = {
     "arm_red": ((0.80, 0.08, 0.06), 0.4, 0.5, 0.0),
     "arm_tyre": ((0.10, 0.10, 0.11), 0.05, 0.1, 0.0),
     "arm_rubber": ((0.16, 0.16, 0.17), 0.05, 0.1, 0.0),
@@ -31,8 +42,11 @@ MATERIALS: Materials = {  # beside those of the arm: name -> (rgb, specular, shi
 
 
 def head_axes() -> np.ndarray:
-    """(3, 3): columns are the head's right, its up, and away from where it looks, in the lift's frame."""
-    (cos_yaw, cos), (sin_yaw, sin) = np.cos((HEAD_YAW, HEAD_PITCH)), np.sin((HEAD_YAW, HEAD_PITCH))
+    """(3, 3): columns are the head's right, its up, and away from where it looks, in
+    the lift's frame.
+    """
+    (cos_yaw, cos) = np.cos((HEAD_YAW, HEAD_PITCH))
+    (sin_yaw, sin) = np.sin((HEAD_YAW, HEAD_PITCH))
     view = np.array([cos * cos_yaw, cos * sin_yaw, -sin])
     right = np.array([sin_yaw, -cos_yaw, 0.0])
     return np.stack([right, np.cross(right, view), -view], axis=1)
@@ -52,47 +66,103 @@ def on_head(right: float, up: float, ahead: float) -> tuple[float, ...]:
 
 def _slab(z: tuple[float, ...], inset: tuple[float, ...]) -> Loft:
     """A piece of the housing: its outline, `inset` from the widest, at each height `z`."""
-    rows = ((h, MIDDLE_X, 0.0, HALF_LENGTH - d, HALF_WIDTH - d) for h, d in zip(z, inset, strict=True))
+    rows = (
+        (h, MIDDLE_X, 0.0, HALF_LENGTH - d, HALF_WIDTH - d)
+        for h, d in zip(z, inset, strict=True)
+    )
     return Loft("z", tuple(rows), power=7, smooth=1, sides=32)
 
 
 def _bumper(sign: int) -> Loft:
-    half_x, half_y = 0.029, HALF_WIDTH - 0.004
+    half_x = 0.029
+    half_y = HALF_WIDTH - 0.004
     x = MIDDLE_X + sign * (HALF_LENGTH - half_x)
-    low = ((0.045, x, 0.0, half_x - 0.012, half_y - 0.012), (0.058, x, 0.0, half_x - 0.003, half_y - 0.003))
-    return Loft("z", (*low, (0.115, x, 0.0, half_x, half_y), (0.150, x, 0.0, half_x, half_y)), 6, 0, 20)
+    low = (
+        (0.045, x, 0.0, half_x - 0.012, half_y - 0.012),
+        (0.058, x, 0.0, half_x - 0.003, half_y - 0.003),
+    )
+    return Loft(
+        "z",
+        (*low, (0.115, x, 0.0, half_x, half_y), (0.150, x, 0.0, half_x, half_y)),
+        6,
+        0,
+        20,
+    )
 
 
 def _hub(x: float, y: float) -> Loft:
-    side, half = float(np.sign(y)), WHEEL_HALF_WIDTH
-    rows = ((-half, 0.050), (half - 0.004, 0.050), (half, 0.045), (half - 0.006, 0.030), (half + 0.004, 0.022))
-    return Loft("y", tuple((y + side * t, WHEEL_RADIUS, x, radius) for t, radius in rows), smooth=0, sides=16)
+    side = float(np.sign(y))
+    half = WHEEL_HALF_WIDTH
+    rows = (
+        (-half, 0.050),
+        (half - 0.004, 0.050),
+        (half, 0.045),
+        (half - 0.006, 0.030),
+        (half + 0.004, 0.022),
+    )
+    return Loft(
+        "y",
+        tuple((y + side * t, WHEEL_RADIUS, x, radius) for t, radius in rows),
+        smooth=0,
+        sides=16,
+    )
 
 
 def _tyre(x: float, y: float) -> Loft:
     """What is seen of a wheel's rollers from afar."""
     half = WHEEL_HALF_WIDTH - 0.006
-    return Loft("y", tuple((y + t, WHEEL_RADIUS, x, WHEEL_RADIUS - 0.005) for t in (-half, half)), smooth=0, sides=16)
+    return Loft(
+        "y",
+        tuple((y + t, WHEEL_RADIUS, x, WHEEL_RADIUS - 0.005) for t in (-half, half)),
+        smooth=0,
+        sides=16,
+    )
 
 
 def _rollers(x: float, y: float) -> tuple[Turned, ...]:
-    """Barrels at 45 degrees around a mecanum wheel; those that stand on the floor form an X of the four wheels."""
-    ends, orbit = ((-1, 0.010), (0, ROLLER_RADIUS), (1, 0.010)), WHEEL_RADIUS - ROLLER_RADIUS
-    barrel = Loft("z", tuple((s * ROLLER_HALF_LENGTH, 0, 0, r) for s, r in ends), smooth=0, sides=9)
-    hand, made = float(np.sign((x - MIDDLE_X) * y)), []
+    """Barrels at 45 degrees around a mecanum wheel; those that stand on the floor form
+    an X of the four wheels.
+    """
+    ends = ((-1, 0.010), (0, ROLLER_RADIUS), (1, 0.010))
+    orbit = WHEEL_RADIUS - ROLLER_RADIUS
+    barrel = Loft(
+        "z",
+        tuple((s * ROLLER_HALF_LENGTH, 0, 0, r) for s, r in ends),
+        smooth=0,
+        sides=9,
+    )
+    hand = float(np.sign((x - MIDDLE_X) * y))
+    made = []
     for angle in np.arange(ROLLERS) * 2 * np.pi / ROLLERS:
-        cos, sin, quat = float(np.cos(angle)), float(np.sin(angle)), np.zeros(4)
+        cos = float(np.cos(angle))
+        sin = float(np.sin(angle))
+        quat = np.zeros(4)
         mujoco.mju_quatZ2Vec(quat, np.array([-sin, hand, cos]))
-        made.append(Turned(barrel, (x + orbit * cos, y, WHEEL_RADIUS + orbit * sin), tuple(quat.tolist())))
+        made.append(
+            Turned(
+                barrel,
+                (x + orbit * cos, y, WHEEL_RADIUS + orbit * sin),
+                tuple(quat.tolist()),
+            )
+        )
     return tuple(made)
 
 
-def _on_face(rows: tuple[tuple[float, ...], ...], right: float = 0.0, up: float = 0.0, power: float = 2.0) -> Turned:
-    """A part of the head: (metres ahead of its middle, half width, half height) one after the other."""
+def _on_face(
+    rows: tuple[tuple[float, ...], ...],
+    right: float = 0.0,
+    up: float = 0.0,
+    power: float = 2.0,
+) -> Turned:
+    """A part of the head: (metres ahead of its middle, half width, half height) one
+    after the other.
+    """
     sections = tuple((ahead, 0.0, 0.0, wide, high) for ahead, wide, high in rows)
     axes = head_axes() @ np.diag([1.0, -1.0, -1.0])  # the loft's z ahead
     return Turned(
-        Loft("z", sections, power, 1 if len(rows) > 2 else 0, 20), on_head(right, up, 0.0), quat_of_axes(axes)
+        Loft("z", sections, power, 1 if len(rows) > 2 else 0, 20),
+        on_head(right, up, 0.0),
+        quat_of_axes(axes),
     )
 
 
@@ -104,13 +174,26 @@ def _beam(start: tuple[float, ...], end: tuple[float, ...]) -> Turned:
     """A flat bar between two points of one height."""
     along = np.subtract(end, start)
     length = float(np.linalg.norm(along))
-    axes = np.stack([(0.0, 0.0, 1.0), np.cross(along / length, (0.0, 0.0, 1.0)), along / length], axis=1)
-    rows = ((0.0, 0, 0, 0.014, 0.060), (length / 2, 0, 0, 0.013, 0.042), (length, 0, 0, 0.012, 0.038))
+    axes = np.stack(
+        [(0.0, 0.0, 1.0), np.cross(along / length, (0.0, 0.0, 1.0)), along / length],
+        axis=1,
+    )
+    rows = (
+        (0.0, 0, 0, 0.014, 0.060),
+        (length / 2, 0, 0, 0.013, 0.042),
+        (length, 0, 0, 0.012, 0.038),
+    )
     return Turned(Loft("z", rows, 4, 1, 16), start, quat_of_axes(axes))
 
 
 def _collar(z: float, half_x: float, half_y: float) -> Loft:
-    return Loft("z", tuple((h, *MAST, half_x, half_y) for h in (z - 0.004, z + 0.004)), 2.6, 0, 18)
+    return Loft(
+        "z",
+        tuple((h, *MAST, half_x, half_y) for h in (z - 0.004, z + 0.004)),
+        2.6,
+        0,
+        18,
+    )
 
 
 BASE: dict[str, tuple[Shape, ...]] = {
@@ -118,11 +201,15 @@ BASE: dict[str, tuple[Shape, ...]] = {
         _slab((0.118, 0.128, 0.165), (0.010, 0.002, 0.0)),
         _slab((0.195, 0.27, 0.31, 0.326, DECK_Z), (0.0, 0.0, 0.006, 0.022, 0.045)),
     ),
-    "arm_black": (_slab((0.163, 0.197), (0.007, 0.007)),),  # the laser scanners' window, all around
+    # the laser scanners' window, all around
+    "arm_black": (_slab((0.163, 0.197), (0.007, 0.007)),),
     "arm_dark": (
         Loft(
             "z",
-            tuple((z, MIDDLE_X, 0, 0.345 - d, 0.185 - d) for z, d in ((0.036, 0.015), (0.050, 0.0), (0.130, 0.0))),
+            tuple(
+                (z, MIDDLE_X, 0, 0.345 - d, 0.185 - d)
+                for z, d in ((0.036, 0.015), (0.050, 0.0), (0.130, 0.0))
+            ),
             *(7, 1, 24),
         ),
         _bumper(1),
@@ -145,11 +232,26 @@ BASE: dict[str, tuple[Shape, ...]] = {
     ),
     "arm_tyre": tuple(_tyre(x, y) for x, y in WHEELS),
     "arm_light": (_slab((0.2885, 0.2955), (0.0008, 0.0008)),),
-    "arm_red": (Loft("z", ((DECK_Z + 0.02, -0.34, -0.17, 0.018), (DECK_Z + 0.04, -0.34, -0.17, 0.018)), smooth=1),),
+    "arm_red": (
+        Loft(
+            "z",
+            (
+                (DECK_Z + 0.02, -0.34, -0.17, 0.018),
+                (DECK_Z + 0.04, -0.34, -0.17, 0.018),
+            ),
+            smooth=1,
+        ),
+    ),
 }
 LIFT: dict[str, tuple[Shape, ...]] = {
     "arm_paint": (
-        Loft("z", ((-0.48, -0.02, 0, 0.088, 0.083), (-0.030, -0.02, 0, 0.088, 0.083)), power=5, smooth=0, sides=28),
+        Loft(
+            "z",
+            ((-0.48, -0.02, 0, 0.088, 0.083), (-0.030, -0.02, 0, 0.088, 0.083)),
+            power=5,
+            smooth=0,
+            sides=28,
+        ),
     ),
     "arm_dark": (
         Loft(
@@ -184,15 +286,30 @@ LIFT: dict[str, tuple[Shape, ...]] = {
             *(2.6, 1, 16),
         ),
         _on_face(
-            ((-0.058, 0.075, 0.030), (-0.044, 0.115, 0.048), (0.0, 0.135, 0.056), (0.044, 0.132, 0.054)), power=3.2
+            (
+                (-0.058, 0.075, 0.030),
+                (-0.044, 0.115, 0.048),
+                (0.0, 0.135, 0.056),
+                (0.044, 0.132, 0.054),
+            ),
+            power=3.2,
         ),
     ),
     "arm_black": (
         _on_face(((0.030, 0.126, 0.049), (FACE_M, 0.126, 0.049)), power=4),
-        *(_disc(0.050, radius, right) for radius, right in ((0.019, EYES_M), (0.019, -EYES_M), (0.012, 0.0))),
+        *(
+            _disc(0.050, radius, right)
+            for radius, right in ((0.019, EYES_M), (0.019, -EYES_M), (0.012, 0.0))
+        ),
     ),
     "arm_grey": tuple(_disc(0.0475, 0.024, right) for right in (EYES_M, -EYES_M)),
-    "arm_light": (_on_face(((0.030, 0.030, 0.0035), (0.0475, 0.030, 0.0035)), 0.0, -0.033, 4),),
+    "arm_light": (
+        _on_face(((0.030, 0.030, 0.0035), (0.0475, 0.030, 0.0035)), 0.0, -0.033, 4),
+    ),
 }
 SHELLS: Shells = {"base": BASE, "lift": LIFT}
-DECOR: Shells = {"base": {"arm_rubber": tuple(roller for x, y in WHEELS for roller in _rollers(x, y))}}
+DECOR: Shells = {
+    "base": {
+        "arm_rubber": tuple(roller for x, y in WHEELS for roller in _rollers(x, y))
+    }
+}

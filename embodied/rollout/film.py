@@ -1,6 +1,8 @@
-"""Film of chosen episodes: a hook that renders them as they run, grids of them side by side, and MP4 files.
+"""Film of chosen episodes: a hook that renders them as they run, grids of them side by
+side, and MP4 files.
 
-A frame is (H, W, 3) uint8 RGB. Frames are kept as JPEG (some 15 KB at 240x320), so that memory stays small.
+A frame is (H, W, 3) uint8 RGB. Frames are kept as JPEG (some 15 KB at 240x320), so that
+memory stays small.
 """
 
 from __future__ import annotations
@@ -25,10 +27,18 @@ if TYPE_CHECKING:
 
 JPEG_QUALITY = 92
 HOLD_S = 1.5  # how long a grid shows its last picture before it starts again
-BAR = 62  # px, a tile's caption; above the picture, for players cover what is at the bottom
-GAP, OUTLINE = 6, 4  # px: the space around tiles, the outline that tells the outcome
-BACKGROUND, BAR_COLOUR, TEXT, FAINT = (13, 17, 23), (27, 33, 42), (240, 243, 246), (157, 167, 179)
-SUCCESS, FAILURE = (0, 158, 115), (213, 94, 0)  # told apart by colour-blind people too
+# px, a tile's caption; above the picture, for players cover what is at the bottom
+BAR = 62
+# px: the space around tiles, the outline that tells the outcome
+GAP = 6
+OUTLINE = 4
+BACKGROUND = (13, 17, 23)
+BAR_COLOUR = (27, 33, 42)
+TEXT = (240, 243, 246)
+FAINT = (157, 167, 179)
+# told apart by colour-blind people too
+SUCCESS = (0, 158, 115)
+FAILURE = (213, 94, 0)
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,9 @@ class Shot:
 
 @dataclass(frozen=True)
 class Clip:
-    """One filmed episode. Frame k is what the world showed k / fps seconds after its reset."""
+    """One filmed episode. Frame k is what the world showed k / fps seconds after its
+    reset.
+    """
 
     shot: Shot
     result: EpisodeResult
@@ -51,14 +63,20 @@ class Clip:
 
     def frame(self, k: int) -> np.ndarray:  # (H, W, 3)
         """Frame k; the last one for ever after it."""
-        return np.asarray(Image.open(io.BytesIO(self.frames[min(k, len(self.frames) - 1)])).convert("RGB"))
+        return np.asarray(
+            Image.open(io.BytesIO(self.frames[min(k, len(self.frames) - 1)])).convert(
+                "RGB"
+            )
+        )
 
     def outcome(self, k: int) -> bool | None:
         """Whether the episode has succeeded by frame k; None while that is open."""
         if k >= len(self.frames) - 1:
             return self.result.success_at_end
         reached_s = self.result.time_to_success_s
-        return True if reached_s is not None and k / self.shot.fps >= reached_s else None
+        return (
+            True if reached_s is not None and k / self.shot.fps >= reached_s else None
+        )
 
     def status(self, k: int) -> str:
         """The outcome by frame k and its time, or the time alone while that is open."""
@@ -83,12 +101,15 @@ class Video:
 
 
 class Film:
-    """A rollout hook that films the episodes whose index is in `episodes`; `clips` holds those that are over."""
+    """A rollout hook that films the episodes whose index is in `episodes`; `clips`
+    holds those that are over.
+    """
 
     def __init__(self, shot: Shot, episodes: Collection[int]) -> None:
         self._shot = shot
         self._episodes = frozenset(episodes)
-        self._frames: dict[int, list[bytes]] = {}  # world -> frames of the episode it is in
+        # world -> frames of the episode it is in
+        self._frames: dict[int, list[bytes]] = {}
         self._clips: list[Clip] = []
 
     @property
@@ -96,7 +117,13 @@ class Film:
         """Finished clips, in the order of their episodes."""
         return sorted(self._clips, key=lambda clip: clip.result.index)
 
-    def on_start(self, worlds: Worlds, ids: np.ndarray, indices: np.ndarray, observation: Observation) -> None:
+    def on_start(
+        self,
+        worlds: Worlds,
+        ids: np.ndarray,
+        indices: np.ndarray,
+        observation: Observation,
+    ) -> None:
         for world, index in zip(ids.tolist(), indices.tolist(), strict=True):
             if index in self._episodes:
                 self._frames[world] = [self._shoot(worlds, world)]
@@ -106,8 +133,13 @@ class Film:
             tick = int(step.before.tick[world]) + worlds.ticks_per_step
             missing = tick * self._shot.fps // PHYSICS_HZ + 1 - len(frames)
             if missing > 0 and step.active[world]:
-                # A world with a fault has no state worth a picture: its last good one is held.
-                frame = frames[-1] if step.result.fault[world] else self._shoot(worlds, world)
+                # A world with a fault has no state worth a picture: its last good one
+                # is held.
+                frame = (
+                    frames[-1]
+                    if step.result.fault[world]
+                    else self._shoot(worlds, world)
+                )
                 frames.extend([frame] * missing)
 
     def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
@@ -126,14 +158,18 @@ def encode_jpeg(frame: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def write_mp4(target: Path | io.BytesIO, frames: Iterable[np.ndarray], fps: int, crf: int = 28) -> int:
-    """Encodes frames as they come (H.264, yuv420p, constant rate) and returns how many there were.
+def write_mp4(
+    target: Path | io.BytesIO, frames: Iterable[np.ndarray], fps: int, crf: int = 28
+) -> int:
+    """Encodes frames as they come (H.264, yuv420p, constant rate) and returns how many
+    there were.
 
-    An odd height or width gets its last row or column doubled, since H.264 needs even ones. A file is written under a
-    temporary name and renamed when it is whole.
+    An odd height or width gets its last row or column doubled, since H.264 needs even
+    ones. A file is written under a temporary name and renamed when it is whole.
 
     Raises:
-        EmbodiedError: there are no frames, or one is not uint8 of the first one's shape (H, W, 3).
+        EmbodiedError: there are no frames, or one is not uint8 of the first one's shape
+            (H, W, 3).
     """
     if isinstance(target, io.BytesIO):
         return _encode(target, frames, fps, crf)
@@ -146,12 +182,23 @@ def write_mp4(target: Path | io.BytesIO, frames: Iterable[np.ndarray], fps: int,
     return count
 
 
-def _encode(target: Path | io.BytesIO, frames: Iterable[np.ndarray], fps: int, crf: int) -> int:
-    count, shape = 0, None
-    with av.open(target if isinstance(target, io.BytesIO) else str(target), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=fps, options={"crf": str(crf), "preset": "veryfast"})
+def _encode(
+    target: Path | io.BytesIO, frames: Iterable[np.ndarray], fps: int, crf: int
+) -> int:
+    count = 0
+    shape = None
+    with av.open(
+        target if isinstance(target, io.BytesIO) else str(target), "w", format="mp4"
+    ) as container:
+        stream = container.add_stream(
+            "libx264", rate=fps, options={"crf": str(crf), "preset": "veryfast"}
+        )
         for frame in frames:
-            if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape != (shape or (*frame.shape[:2], 3)):
+            if (
+                frame.dtype != np.uint8
+                or frame.ndim != 3
+                or frame.shape != (shape or (*frame.shape[:2], 3))
+            ):
                 raise EmbodiedError(
                     f"frame {count} is {frame.dtype} {frame.shape}, expected uint8 {shape or '(H, W, 3)'}"
                 )
@@ -167,10 +214,12 @@ def _encode(target: Path | io.BytesIO, frames: Iterable[np.ndarray], fps: int, c
 
 
 def _set_up(stream: Any, shape: tuple[int, ...]) -> None:
-    stream.height, stream.width = shape[0] + shape[0] % 2, shape[1] + shape[1] % 2
+    stream.height = shape[0] + shape[0] % 2
+    stream.width = shape[1] + shape[1] % 2
     stream.pix_fmt = "yuv420p"
     context = stream.codec_context
-    context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709: untagged, players disagree on hues
+    # BT.709: untagged, players disagree on hues
+    context.colorspace = context.color_primaries = context.color_trc = 1
 
 
 def _picture(frame: np.ndarray, index: int) -> av.VideoFrame:
@@ -183,7 +232,8 @@ def _picture(frame: np.ndarray, index: int) -> av.VideoFrame:
 
 
 def grid_video(clips: Sequence[Clip], columns: int = 2) -> Video:
-    """All clips at once, from the same moment, each with its caption, `columns` beside each other.
+    """All clips at once, from the same moment, each with its caption, `columns` beside
+    each other.
 
     Raises:
         EmbodiedError: there are no clips, or they differ in size or rate.
@@ -192,7 +242,13 @@ def grid_video(clips: Sequence[Clip], columns: int = 2) -> Video:
     buffer = io.BytesIO()
     count = write_mp4(buffer, grid.frames(), grid.fps)
     height, width = grid.shape
-    return Video(buffer.getvalue(), encode_jpeg(grid.frame(count)), width, height, count / grid.fps)
+    return Video(
+        buffer.getvalue(),
+        encode_jpeg(grid.frame(count)),
+        width,
+        height,
+        count / grid.fps,
+    )
 
 
 @dataclass(frozen=True)
@@ -202,7 +258,11 @@ class Grid:
     clips: tuple[Clip, ...]
     columns: int
     _fonts: tuple[Any, Any] = field(
-        default_factory=lambda: (ImageFont.load_default(15), ImageFont.load_default(12)), repr=False
+        default_factory=lambda: (
+            ImageFont.load_default(15),
+            ImageFont.load_default(12),
+        ),
+        repr=False,
     )
 
     def __post_init__(self) -> None:
@@ -225,7 +285,8 @@ class Grid:
     def shape(self) -> tuple[int, int]:  # (H, W), even
         columns = min(self.columns, len(self.clips))
         rows = -(-len(self.clips) // self.columns)
-        height, width = rows * (self.tile[0] + GAP) + GAP, columns * (self.tile[1] + GAP) + GAP
+        height = rows * (self.tile[0] + GAP) + GAP
+        width = columns * (self.tile[1] + GAP) + GAP
         return height + height % 2, width + width % 2
 
     def frames(self) -> Iterator[np.ndarray]:
@@ -243,7 +304,8 @@ class Grid:
         canvas = Image.new("RGB", (width, height), BACKGROUND)
         for i, clip in enumerate(self.clips):
             row, column = divmod(i, self.columns)
-            left, top = GAP + column * (self.tile[1] + GAP), GAP + row * (self.tile[0] + GAP)
+            left = GAP + column * (self.tile[1] + GAP)
+            top = GAP + row * (self.tile[0] + GAP)
             canvas.paste(self._tile(clip, k), (left, top))
         return np.asarray(canvas)
 
@@ -254,7 +316,11 @@ class Grid:
         draw = ImageDraw.Draw(tile)
         outcome = clip.outcome(k)
         if outcome is not None:
-            draw.rectangle((0, 0, width - 1, height - 1), outline=SUCCESS if outcome else FAILURE, width=OUTLINE)
+            draw.rectangle(
+                (0, 0, width - 1, height - 1),
+                outline=SUCCESS if outcome else FAILURE,
+                width=OUTLINE,
+            )
         title, small = self._fonts
         right = clip.status(k)
         room = width - 20 - title.getlength(right) - 10
@@ -266,11 +332,19 @@ class Grid:
 
 
 def two_lines(text: str, font: Any, room_px: float) -> tuple[str, str]:
-    """The text broken between words where the first line is full; the second is shortened where it must be."""
+    """The text broken between words where the first line is full; the second is
+    shortened where it must be.
+    """
     words = text.split()
-    fits = [k for k in range(1, len(words) + 1) if font.getlength(" ".join(words[:k])) <= room_px]
+    fits = [
+        k
+        for k in range(1, len(words) + 1)
+        if font.getlength(" ".join(words[:k])) <= room_px
+    ]
     first = fits[-1] if fits else 1
-    return shorten(" ".join(words[:first]), font, room_px), shorten(" ".join(words[first:]), font, room_px)
+    return shorten(" ".join(words[:first]), font, room_px), shorten(
+        " ".join(words[first:]), font, room_px
+    )
 
 
 def shorten(text: str, font: Any, room_px: float) -> str:

@@ -25,22 +25,29 @@ class DeviceEpisode:
 
 
 def play_on_device(
-    worlds: DeviceWorlds, policy: Policy, first_seed: int, on_step: Callable[[int], object] | None = None
+    worlds: DeviceWorlds,
+    policy: Policy,
+    first_seed: int,
+    on_step: Callable[[int], object] | None = None,
 ) -> list[DeviceEpisode]:
-    """Runs the first episode of each world, those of consecutive seeds, and returns what came of them.
+    """Runs the first episode of each world, those of consecutive seeds, and returns
+    what came of them.
 
-    An episode ends as in `rollout`; its world then goes on unobserved until the last one has ended. `on_step` is told
-    how many have.
+    An episode ends as in `rollout`; its world then goes on unobserved until the last
+    one has ended. `on_step` is told how many have.
     """
-    num, after = worlds.num_worlds, seconds_to_ticks(AFTER_SUCCESS_S)
+    num = worlds.num_worlds
+    after = seconds_to_ticks(AFTER_SUCCESS_S)
     episodes: list[DeviceEpisode | None] = [None] * num
-    success_tick, tick = np.full(num, -1), 0
+    success_tick = np.full(num, -1)
+    tick = 0
     seen = _observation(worlds, *worlds.reset(), tick)
     policy.reset(np.arange(num), seen, list(range(first_seed, first_seed + num)))
     while None in episodes:
         done = worlds.step(torch.as_tensor(np.asarray(policy.act(seen), np.float32)))
         tick += worlds.ticks_per_step
-        success, ended = done.success.cpu().numpy(), (done.terminated | done.truncated).cpu().numpy()
+        success = done.success.cpu().numpy()
+        ended = (done.terminated | done.truncated).cpu().numpy()
         success_tick = np.where(success & (success_tick < 0), tick, success_tick)
         settled = (success_tick >= 0) & (tick >= success_tick + after)
         for world in np.flatnonzero(ended | settled):
@@ -52,8 +59,12 @@ def play_on_device(
     return [episode for episode in episodes if episode is not None]
 
 
-def _observation(worlds: DeviceWorlds, agent_pos: torch.Tensor, state: torch.Tensor, tick: int) -> Observation:
-    """For the policy all worlds are of one age, also those that have begun anew and that nobody looks at."""
+def _observation(
+    worlds: DeviceWorlds, agent_pos: torch.Tensor, state: torch.Tensor, tick: int
+) -> Observation:
+    """For the policy all worlds are of one age, also those that have begun anew and
+    that nobody looks at.
+    """
     return Observation(
         tick=np.full(worlds.num_worlds, tick),
         agent_pos=agent_pos.cpu().numpy().astype(np.float64),

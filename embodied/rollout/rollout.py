@@ -14,9 +14,12 @@ from embodied.errors import EmbodiedError
 from embodied.sim.contact_force import WINDOW_TICKS
 from embodied.sim.engine import FAULTS
 
-START_GRID_TICKS = 50  # episodes start on a common grid, so that planners at 8 Hz are due together and run as one batch
+# episodes start on a common grid, so that planners at 8 Hz are due together and run as
+# one batch
+START_GRID_TICKS = 50
 NOBODY = np.zeros(0, np.int64)
-AFTER_SUCCESS_S = 1.0  # an episode goes on for so long after its first success, to see whether it lasts
+# an episode goes on for so long after its first success, to see whether it lasts
+AFTER_SUCCESS_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class Step:
     result: StepResult
     active: Array  # (N,) bool, worlds in which an episode runs
     plans: list[Plan]  # that became known since the step before
-    intended: Array | None = None  # (N, A) float32, what a disturbed policy wanted; None where that is the action
+    # (N, A) float32, what a disturbed policy wanted; None where that is the action
+    intended: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ class EpisodeResult:
     variation: dict[str, Any] = field(default_factory=dict)
     mean_plan_age_s: float | None = None
     peak_contact_force_n: float = 0.0  # of every physics step
-    collisions: int = 0  # times at which the robot began to touch what is fixed to the world
+    # times at which the robot began to touch what is fixed to the world
+    collisions: int = 0
     min_joint_margin_rad: float = 0.0
     dropped: int = 0  # at most, at one time
 
@@ -57,8 +62,12 @@ class EpisodeResult:
 class Hook(Protocol):
     """Watches a rollout: records, films, counts."""
 
-    def on_start(self, worlds: Worlds, ids: Array, indices: Array, observation: Observation) -> None:
-        """Episodes `indices` (n,) begin in worlds `ids` (n,); the observation has all N rows."""
+    def on_start(
+        self, worlds: Worlds, ids: Array, indices: Array, observation: Observation
+    ) -> None:
+        """Episodes `indices` (n,) begin in worlds `ids` (n,); the observation has all N
+        rows.
+        """
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
         """After each control step."""
@@ -72,7 +81,9 @@ class PlanSource(Protocol):
     """A policy that makes plans and tells of them."""
 
     def take_plans(self) -> list[Plan]:
-        """Plans begun since the last call, each once, with the times at which they will have been done and arrived."""
+        """Plans begun since the last call, each once, with the times at which they will
+        have been done and arrived.
+        """
 
     def mean_plan_age_s(self, world: int) -> float:
         """Mean age of the plan in use over the episode so far."""
@@ -92,10 +103,14 @@ class _Tally:
 
     def __init__(self, num: int) -> None:
         self.index = np.full(num, -1)
-        self.reward, self.progress = np.zeros(num), np.zeros(num)
-        self.tick, self.success_tick = np.zeros(num, np.int64), np.full(num, -1)
-        self.force, self.margin = np.zeros(num), np.full(num, np.inf)
-        self.touching, self.collisions = np.zeros(num, bool), np.zeros(num, np.int64)
+        self.reward = np.zeros(num)
+        self.progress = np.zeros(num)
+        self.tick = np.zeros(num, np.int64)
+        self.success_tick = np.full(num, -1)
+        self.force = np.zeros(num)
+        self.margin = np.full(num, np.inf)
+        self.touching = np.zeros(num, bool)
+        self.collisions = np.zeros(num, np.int64)
         self.dropped = np.zeros(num, np.int64)
 
     @property
@@ -106,7 +121,9 @@ class _Tally:
         self.index[ids] = indices
         self.reward[ids] = self.progress[ids] = self.tick[ids] = 0
         self.success_tick[ids] = -1
-        self.force[ids] = self.collisions[ids] = self.dropped[ids] = self.touching[ids] = 0
+        self.force[ids] = self.collisions[ids] = self.dropped[ids] = self.touching[
+            ids
+        ] = 0
         self.margin[ids] = np.inf
 
     def add(self, result: StepResult, ticks: int) -> None:
@@ -118,18 +135,26 @@ class _Tally:
         self.dropped = np.maximum(self.dropped, result.dropped)
 
     def feel(self, worlds: Worlds, ending: np.ndarray) -> None:
-        """Notes the safety signals, by each episode's own clock, once in the time that they cover, and at its end."""
+        """Notes the safety signals, by each episode's own clock, once in the time that
+        they cover, and at its end.
+        """
         due = (self.tick % WINDOW_TICKS < worlds.ticks_per_step) | ending
         if not due.any():
             return
         felt = worlds.safety(WINDOW_TICKS)
-        self.force = np.where(due, np.maximum(self.force, felt.contact_force_n), self.force)
-        self.margin = np.where(due, np.minimum(self.margin, felt.joint_margin_rad), self.margin)
+        self.force = np.where(
+            due, np.maximum(self.force, felt.contact_force_n), self.force
+        )
+        self.margin = np.where(
+            due, np.minimum(self.margin, felt.joint_margin_rad), self.margin
+        )
         self.collisions += due & felt.collision & ~self.touching
         self.touching = np.where(due, felt.collision, self.touching)
 
     def over(self, result: StepResult) -> np.ndarray:
-        settled = (self.success_tick >= 0) & (self.tick >= self.success_tick + seconds_to_ticks(AFTER_SUCCESS_S))
+        settled = (self.success_tick >= 0) & (
+            self.tick >= self.success_tick + seconds_to_ticks(AFTER_SUCCESS_S)
+        )
         return self.active & (settled | result.terminated | result.truncated)
 
 
@@ -140,22 +165,28 @@ def rollout(
     hooks: Sequence[Hook] = (),
     on_result: Callable[[EpisodeResult], None] | None = None,
 ) -> list[EpisodeResult]:
-    """Runs one episode a seed, N at a time, and returns their results in the order of `seeds`.
+    """Runs one episode a seed, N at a time, and returns their results in the order of
+    `seeds`.
 
-    An episode ends when it is terminated or truncated, or 1 s after its first success. What an episode does depends
-    on its seed alone, not on N or on its neighbours. Raises EmbodiedError where the worlds are driven otherwise than
-    the policy asks.
+    An episode ends when it is terminated or truncated, or 1 s after its first success.
+    What an episode does depends on its seed alone, not on N or on its neighbours.
+    Raises EmbodiedError where the worlds are driven otherwise than the policy asks.
     """
     _check_fit(worlds, policy)
     waiting = iter(enumerate(seeds))
     tally = _Tally(worlds.num_worlds)
     results: dict[int, EpisodeResult] = {}
-    planner = policy if isinstance(policy, PlanSource) else None  # asked once: protocols are slow to check
+    # asked once: protocols are slow to check
+    planner = policy if isinstance(policy, PlanSource) else None
     disturbed = policy if isinstance(policy, Disturbed) else None
     clock = 0
     while len(results) < len(seeds):
         on_grid = clock % START_GRID_TICKS < worlds.ticks_per_step
-        started = _start(worlds, tally, np.flatnonzero(~tally.active), waiting) if on_grid else NOBODY
+        started = (
+            _start(worlds, tally, np.flatnonzero(~tally.active), waiting)
+            if on_grid
+            else NOBODY
+        )
         clock += worlds.ticks_per_step
         observation = worlds.observe(policy.spec.privileged)
         if len(started):
@@ -167,7 +198,9 @@ def rollout(
         plans = planner.take_plans() if planner is not None else []
         intended = disturbed.intended if disturbed is not None else None
         for hook in hooks:
-            hook.on_step(worlds, Step(observation, action, result, tally.active, plans, intended))
+            hook.on_step(
+                worlds, Step(observation, action, result, tally.active, plans, intended)
+            )
         tally.add(result, worlds.ticks_per_step)
         ending = tally.over(result)
         tally.feel(worlds, ending)
@@ -184,17 +217,25 @@ def rollout(
 
 
 def _check_fit(worlds: Worlds, policy: Policy) -> None:
-    wanted, config = policy.spec, worlds.config
-    if (wanted.control_mode, wanted.control_hz) != (config.control_mode, config.control_hz):
+    wanted = policy.spec
+    config = worlds.config
+    if (wanted.control_mode, wanted.control_hz) != (
+        config.control_mode,
+        config.control_hz,
+    ):
         raise EmbodiedError(
             f"the policy drives in mode {wanted.control_mode!r} at {wanted.control_hz} Hz, "
             f"the worlds take {config.control_mode!r} at {config.control_hz} Hz"
         )
 
 
-def _start(worlds: Worlds, tally: _Tally, idle: np.ndarray, waiting: Iterator[tuple[int, int]]) -> np.ndarray:
+def _start(
+    worlds: Worlds, tally: _Tally, idle: np.ndarray, waiting: Iterator[tuple[int, int]]
+) -> np.ndarray:
     """Fills idle worlds with the next seeds; returns the worlds that start."""
-    pairs = [(world, *item) for world, item in zip(idle.tolist(), waiting, strict=False)]
+    pairs = [
+        (world, *item) for world, item in zip(idle.tolist(), waiting, strict=False)
+    ]
     if not pairs:
         return NOBODY
     ids, indices, seeds = (np.array(column) for column in zip(*pairs, strict=True))
@@ -212,7 +253,8 @@ def _outcome(
     seen: Observation,
     seeds: Sequence[int],
 ) -> EpisodeResult:
-    succeeded, index = int(tally.success_tick[world]), int(tally.index[world])
+    succeeded = int(tally.success_tick[world])
+    index = int(tally.index[world])
     return EpisodeResult(
         index=index,
         seed=int(seeds[index]),
@@ -235,5 +277,9 @@ def _outcome(
 
 
 def _plan_age_s(policy: Policy, world: int) -> float | None:
-    age = policy.mean_plan_age_s(world) if isinstance(policy, PlanSource) else float("nan")
+    age = (
+        policy.mean_plan_age_s(world)
+        if isinstance(policy, PlanSource)
+        else float("nan")
+    )
     return age if np.isfinite(age) else None

@@ -1,4 +1,6 @@
-"""Seeds shared out over processes: each works on a contiguous part, and results come back in the order of the seeds."""
+"""Seeds shared out over processes: each works on a contiguous part, and results come
+back in the order of the seeds.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +22,28 @@ from typing import Any, Protocol, Self, TypeVar
 from embodied.errors import EmbodiedError
 from embodied.machine import refusal
 
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
 STOP_WAIT_S = 5.0
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 Report = Callable[[Any], None]
-Stage = Callable[[str, int], contextlib.AbstractContextManager[Report]]  # a title and how many -> told of each
+# a title and how many -> told of each
+Stage = Callable[[str, int], contextlib.AbstractContextManager[Report]]
 
 
 class Work(Protocol[T_co]):
-    """What is done with a part of the seeds: a function of a module, or a plain object, since it is sent to others."""
+    """What is done with a part of the seeds: a function of a module, or a plain object,
+    since it is sent to others.
+    """
 
     def __call__(self, seeds: Sequence[int], report: Report) -> Sequence[T_co]:
-        """One result a seed, in their order, or none at all; `report` tells the caller something at once."""
+        """One result a seed, in their order, or none at all; `report` tells the caller
+        something at once.
+        """
 
 
 @dataclass(frozen=True)
@@ -42,15 +53,18 @@ class _Worker:
 
 
 class Workers:
-    """Some processes of one thread each, started when first needed and kept from job to job.
+    """Some processes of one thread each, started when first needed and kept from job to
+    job.
 
-    A single one is this process itself. Ctrl-C, like any error, stops all of them at once: what they write must be
-    whole at any moment.
+    A single one is this process itself. Ctrl-C, like any error, stops all of them at
+    once: what they write must be whole at any moment.
     """
 
     def __init__(self, count: int = 1) -> None:
         if count < 1:
-            raise EmbodiedError(f"the number of workers must be at least 1, not {count}")
+            raise EmbodiedError(
+                f"the number of workers must be at least 1, not {count}"
+            )
         self.count = count
         self._workers: list[_Worker] = []
 
@@ -58,16 +72,22 @@ class Workers:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
-    def run(self, work: Work[T], seeds: Sequence[int], on_report: Report = lambda item: None) -> list[T]:
+    def run(
+        self, work: Work[T], seeds: Sequence[int], on_report: Report = lambda item: None
+    ) -> list[T]:
         """The results of `work` for all seeds, in their order.
 
         Raises:
-            EmbodiedError: what the work itself raised as one, or that a process died; names the seeds.
-            RuntimeError: the work failed otherwise; with the traceback.
+            EmbodiedError: what the work itself raised as one, or that a process died;
+            names the seeds. RuntimeError: the work failed otherwise; with the
+            traceback.
         """
         parts = split(seeds, self.count)
         if len(parts) < 2:
@@ -87,11 +107,16 @@ class Workers:
             worker.process.join(STOP_WAIT_S)
         self._kill()
 
-    def _share_out(self, work: Work[T], parts: list[Sequence[int]], on_report: Report) -> list[T]:
+    def _share_out(
+        self, work: Work[T], parts: list[Sequence[int]], on_report: Report
+    ) -> list[T]:
         self._start(len(parts))
-        at_work = {worker.pipe: k for k, worker in enumerate(self._workers[: len(parts)])}
+        at_work = {
+            worker.pipe: k for k, worker in enumerate(self._workers[: len(parts)])
+        }
         for pipe, k in at_work.items():
-            with contextlib.suppress(BrokenPipeError):  # it died: what reads below finds out
+            # it died: what reads below finds out
+            with contextlib.suppress(BrokenPipeError):
                 pipe.send((work, parts[k]))
         results: list[Sequence[T]] = [()] * len(parts)
         while at_work:
@@ -107,16 +132,21 @@ class Workers:
         return [result for part in results for result in part]
 
     def _receive(self, k: int, part: Sequence[int]) -> tuple[str, Any]:
-        process, pipe = self._workers[k].process, self._workers[k].pipe
+        process = self._workers[k].process
+        pipe = self._workers[k].pipe
         try:
             kind, value = pipe.recv()
         except (EOFError, ConnectionResetError):
             process.join(STOP_WAIT_S)
-            raise EmbodiedError(f"the process at work on {_named(part)} died ({_cause(process.exitcode)})") from None
+            raise EmbodiedError(
+                f"the process at work on {_named(part)} died ({_cause(process.exitcode)})"
+            ) from None
         if kind == "refused":
             raise EmbodiedError(value)
         if kind == "failed":
-            raise RuntimeError(f"the work on {_named(part)} failed in its process:\n{value}")
+            raise RuntimeError(
+                f"the work on {_named(part)} failed in its process:\n{value}"
+            )
         return kind, value
 
     def _start(self, count: int) -> None:
@@ -147,14 +177,20 @@ def split(seeds: Sequence[int], parts: int) -> list[Sequence[int]]:
 
 def default_workers(episodes: int) -> int:
     """As many processes as there are cores, but none for fewer than four episodes."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )
     return max(1, min(cores, episodes // 4))
 
 
 def _serve(pipe: Connection) -> None:
     """What a worker process does: one part after the other, until its pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal: the parent decides
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent is gone
+    # Ctrl-C reaches every process of a terminal: the parent decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # the parent is gone
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             pipe.send(_do(pipe))
 
@@ -180,13 +216,19 @@ def _cause(exit_code: int | None) -> str:
     if exit_code is None or exit_code >= 0:
         return f"exit status {exit_code}"
     name = signal.Signals(-exit_code).name
-    advice = "; if memory ran out, use fewer workers or fewer worlds at once" if name == "SIGKILL" else ""
+    advice = (
+        "; if memory ran out, use fewer workers or fewer worlds at once"
+        if name == "SIGKILL"
+        else ""
+    )
     return f"{name}{advice}"
 
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """Within it, what starts or is loaded computes with one thread, so that sums are added in one order everywhere."""
+    """Within it, what starts or is loaded computes with one thread, so that sums are
+    added in one order everywhere.
+    """
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)
     torch = sys.modules.get("torch")

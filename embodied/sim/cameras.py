@@ -22,10 +22,16 @@ _PLAIN_FLAGS = (
 
 
 class Camera:
-    """Renders any world of an engine at one size; the GL context is made at the first frame."""
+    """Renders any world of an engine at one size; the GL context is made at the first
+    frame.
+    """
 
-    def __init__(self, engine: HostEngine, height: int, width: int, beauty: bool = False) -> None:
-        self._engine, self._size, self._beauty = engine, (height, width), beauty
+    def __init__(
+        self, engine: HostEngine, height: int, width: int, beauty: bool = False
+    ) -> None:
+        self._engine = engine
+        self._size = (height, width)
+        self._beauty = beauty
         self._renderer: mujoco.Renderer | None = None
         self._shown = mujoco.MjvOption()
         self._shown.geomgroup[DECOR_GROUP] = beauty
@@ -63,13 +69,17 @@ class Camera:
         plain = model.vis.quality
         kept = (plain.shadowsize, plain.offsamples, plain.numslices, plain.numstacks)
         if self._beauty:  # the context reads these once, when it is made
-            plain.shadowsize, plain.offsamples, plain.numslices, plain.numstacks = 2048, 4, 24, 12
+            plain.shadowsize = 2048
+            plain.offsamples = 4
+            plain.numslices = 24
+            plain.numstacks = 12
         renderer = make_renderer(model, *self._size)
         plain.shadowsize, plain.offsamples, plain.numslices, plain.numstacks = kept
         if not self._beauty:
             for flag in _PLAIN_FLAGS:
                 renderer.scene.flags[flag] = False
-        atexit.register(renderer.close)  # before EGL's own clean-up, which would leave it a dead context
+        # before EGL's own clean-up, which would leave it a dead context
+        atexit.register(renderer.close)
         return renderer
 
     def close(self) -> None:
@@ -81,12 +91,24 @@ class Camera:
 
 
 class CameraFeed:
-    """The newest frame of some cameras in N worlds, each taken at its own rate by the world's clock."""
+    """The newest frame of some cameras in N worlds, each taken at its own rate by the
+    world's clock.
+    """
 
-    def __init__(self, engine: HostEngine, cameras: tuple[str, ...], image_size: int, camera_hz: float | None) -> None:
+    def __init__(
+        self,
+        engine: HostEngine,
+        cameras: tuple[str, ...],
+        image_size: int,
+        camera_hz: float | None,
+    ) -> None:
         self._camera = Camera(engine, image_size, image_size)
-        self.cameras, self._hz, n = cameras, camera_hz, engine.num_worlds
-        self._frames = {name: np.zeros((n, image_size, image_size, 3), np.uint8) for name in cameras}
+        self.cameras = cameras
+        self._hz = camera_hz
+        n = engine.num_worlds
+        self._frames = {
+            name: np.zeros((n, image_size, image_size, 3), np.uint8) for name in cameras
+        }
         self._taken = np.zeros(n, np.int64)  # (N,) tick of the newest frame
         self._due = np.zeros(n, np.int64)
         self._count = np.zeros(n, np.int64)
@@ -96,9 +118,11 @@ class CameraFeed:
         self._due[ids] = self._count[ids] = 0
 
     def update(self, tick: np.ndarray, sigma: np.ndarray, seeds: np.ndarray) -> None:
-        """Renders the worlds whose next frame is due at `tick` (N,), with noise of `sigma` (N,) grey levels.
+        """Renders the worlds whose next frame is due at `tick` (N,), with noise of
+        `sigma` (N,) grey levels.
 
-        Frame k is due at the first tick at or after k / camera_hz, computed from k so that nothing drifts.
+        Frame k is due at the first tick at or after k / camera_hz, computed from k so
+        that nothing drifts.
         """
         if not self.cameras:
             return
@@ -115,7 +139,11 @@ class CameraFeed:
                 self._add_noise(int(world), float(sigma[world]), int(seeds[world]))
         self._taken[due] = tick[due]
         self._count[due] += 1
-        self._due[due] = tick[due] + 1 if self._hz is None else np.ceil(self._count[due] * PHYSICS_HZ / self._hz)
+        self._due[due] = (
+            tick[due] + 1
+            if self._hz is None
+            else np.ceil(self._count[due] * PHYSICS_HZ / self._hz)
+        )
 
     def _add_noise(self, world: int, sigma: float, seed: int) -> None:
         rng = np.random.default_rng((seed, int(self._count[world])))
@@ -124,7 +152,9 @@ class CameraFeed:
             frames[world] = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
 
     def newest(self) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Camera -> (N, H, W, 3) uint8, and the tick (N,) at which they were taken. Not to be written to."""
+        """Camera -> (N, H, W, 3) uint8, and the tick (N,) at which they were taken. Not
+        to be written to.
+        """
         return self._frames, self._taken.copy()
 
     def close(self) -> None:

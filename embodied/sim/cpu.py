@@ -23,7 +23,9 @@ _WARNING_FAULTS = {
 
 
 def _log_warning(message: str) -> None:
-    """MuJoCo's own handler writes MUJOCO_LOG.TXT into the user's folder; faults are reported per world instead."""
+    """MuJoCo's own handler writes MUJOCO_LOG.TXT into the user's folder; faults are
+    reported per world instead.
+    """
     logging.getLogger("mujoco").debug(message)
 
 
@@ -32,9 +34,12 @@ class CpuEngine:
 
     xp: Any = np
 
-    def __init__(self, model: mujoco.MjModel, num_worlds: int, num_threads: int = 0) -> None:
+    def __init__(
+        self, model: mujoco.MjModel, num_worlds: int, num_threads: int = 0
+    ) -> None:
         mujoco.set_mju_user_warning(_log_warning)
-        self.model, self.num_worlds = model, num_worlds
+        self.model = model
+        self.num_worlds = num_worlds
         self._batch = Batch(model, num_worlds, num_threads, persistent=True)
         self._views: dict[str, np.ndarray] = {}
         self._varied: dict[str, np.ndarray] = {}

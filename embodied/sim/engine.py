@@ -1,4 +1,6 @@
-"""The one interface to simulators: N worlds of one compiled model, every array (N, ...)."""
+"""The one interface to simulators: N worlds of one compiled model, every array (N,
+...).
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,16 @@ import numpy as np
 
 from embodied.core import Array
 
-FAULTS = ("", "action_not_finite", "diverged", "contacts_overflowed", "constraints_overflowed", "singular_inertia")
-ROT6D_OF_XMAT: np.ndarray = np.array([0, 3, 6, 1, 4, 7])  # first two columns of a rotation matrix given row by row
+FAULTS = (
+    "",
+    "action_not_finite",
+    "diverged",
+    "contacts_overflowed",
+    "constraints_overflowed",
+    "singular_inertia",
+)
+# first two columns of a rotation matrix given row by row
+ROT6D_OF_XMAT: np.ndarray = np.array([0, 3, 6, 1, 4, 7])
 
 
 class Engine(Protocol):
@@ -24,7 +34,9 @@ class Engine(Protocol):
         """The array namespace of its arrays."""
 
     def view(self, field: str) -> Array:
-        """Live (N, ...) array of an MjData field: state fields are writable, derived ones are not."""
+        """Live (N, ...) array of an MjData field: state fields are writable, derived
+        ones are not.
+        """
 
     def vary(self, field: str) -> Array:
         """Live, writable (N, ...) array of an MjModel field that worlds may differ in."""
@@ -33,10 +45,14 @@ class Engine(Protocol):
         """All the model fields that `vary` was asked for."""
 
     def step(self, nstep: int) -> None:
-        """All worlds on by `nstep` ticks; position and velocity fields and sensors are current afterwards."""
+        """All worlds on by `nstep` ticks; position and velocity fields and sensors are
+        current afterwards.
+        """
 
     def faults(self) -> Array:
-        """(N,) int: index into FAULTS of what broke each world since its reset, 0 where nothing did."""
+        """(N,) int: index into FAULTS of what broke each world since its reset, 0 where
+        nothing did.
+        """
 
     def close(self) -> None: ...
 
@@ -45,13 +61,19 @@ class HostEngine(Engine, Protocol):
     """A simulator whose worlds can be looked at and begun anew one by one."""
 
     def reset(self, ids: Array) -> None:
-        """State of worlds `ids` to the model's defaults, warnings cleared, nothing computed yet."""
+        """State of worlds `ids` to the model's defaults, warnings cleared, nothing
+        computed yet.
+        """
 
     def refresh(self, ids: Array) -> None:
-        """Derived constants and fields of worlds `ids` after writes to their model or state."""
+        """Derived constants and fields of worlds `ids` after writes to their model or
+        state.
+        """
 
     def state(self) -> Array:
-        """Live (N, S) array: the whole integration state, from which a world continues bit for bit."""
+        """Live (N, S) array: the whole integration state, from which a world continues
+        bit for bit.
+        """
 
     def world_model(self, world: int) -> mujoco.MjModel:
         """The model of one world, with its varied fields, for rendering."""

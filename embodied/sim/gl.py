@@ -1,7 +1,8 @@
 """The choice of an OpenGL backend: EGL, then OSMesa (CGL on macOS).
 
-MuJoCo chooses when it is imported. We choose when the first frame is asked for, so that worlds without cameras run on
-machines that cannot render, and one clear error says what is missing where cameras are wanted.
+MuJoCo chooses when it is imported. We choose when the first frame is asked for, so that
+worlds without cameras run on machines that cannot render, and one clear error says what
+is missing where cameras are wanted.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import numpy as np
 
 from embodied.errors import EmbodiedError
 
-PACKAGES = "libegl1 libgl1-mesa-dri"  # Debian's and Ubuntu's names; together they render without a GPU or a display
+# Debian's and Ubuntu's names; together they render without a GPU or a display
+PACKAGES = "libegl1 libgl1-mesa-dri"
 SOFTWARE_PACKAGE = "libosmesa6"
 ADVICE = (
     ". On Debian or Ubuntu install what renders without a GPU and without a display:"
@@ -36,23 +38,30 @@ _CHILD = "from embodied.sim.gl import render_test_frame; render_test_frame()"
 
 
 class RenderingError(EmbodiedError):
-    """No picture can be made on this machine, or not with the backend that MUJOCO_GL names."""
+    """No picture can be made on this machine, or not with the backend that MUJOCO_GL
+    names.
+    """
 
 
 @functools.cache
 def ensure_gl() -> str:
-    """Make `mujoco.Renderer` usable in this process; returns the backend's name. Cheap: nothing is rendered.
+    """Make `mujoco.Renderer` usable in this process; returns the backend's name. Cheap:
+    nothing is rendered.
 
-    A user's own MUJOCO_GL is left alone. Raises `RenderingError` where no backend is to be found.
+    A user's own MUJOCO_GL is left alone. Raises `RenderingError` where no backend is to
+    be found.
     """
     chosen = os.environ.get("MUJOCO_GL", "").lower().strip()
     if chosen in SWITCHED_OFF:
-        raise RenderingError(f"rendering is switched off by MUJOCO_GL={chosen}: unset it to use cameras")
+        raise RenderingError(
+            f"rendering is switched off by MUJOCO_GL={chosen}: unset it to use cameras"
+        )
     load_triton_first()
     if chosen not in AUTOMATIC:
         return chosen  # MuJoCo took it when it was imported
     if sys.platform != "linux":
-        return "cgl" if sys.platform == "darwin" else "wgl"  # MuJoCo's own default is right there
+        # MuJoCo's own default is right there
+        return "cgl" if sys.platform == "darwin" else "wgl"
     if _egl_works():
         return _use("egl")
     if any(_loads(name) for name in OSMESA_NAMES):
@@ -61,10 +70,12 @@ def ensure_gl() -> str:
 
 
 def load_triton_first() -> None:
-    """Load Triton, where it is installed, before Mesa: to be called before the first use of OpenGL.
+    """Load Triton, where it is installed, before Mesa: to be called before the first
+    use of OpenGL.
 
-    Both bring an LLVM of their own. If Mesa's is there first, Triton's calls go to it, and the process dies with a
-    segmentation fault, as late as when an optimizer of PyTorch's CUDA build is made. The other way round both work.
+    Both bring an LLVM of their own. If Mesa's is there first, Triton's calls go to it,
+    and the process dies with a segmentation fault, as late as when an optimizer of
+    PyTorch's CUDA build is made. The other way round both work.
     """
     if importlib.util.find_spec("triton") is not None:
         importlib.import_module("triton")
@@ -80,7 +91,8 @@ def make_renderer(model: mujoco.MjModel, height: int, width: int) -> mujoco.Rend
 
 
 def probe_rendering(timeout_s: float = 60) -> str:
-    """Render a picture for real, in a child process that may crash, and return the name of the backend that did it.
+    """Render a picture for real, in a child process that may crash, and return the name
+    of the backend that did it.
 
     Raises `RenderingError` with what to install, or with the MUJOCO_GL that would work.
     """
@@ -90,12 +102,16 @@ def probe_rendering(timeout_s: float = 60) -> str:
     if sys.platform == "linux":
         for backend in ("egl", "osmesa"):
             if not _failure_in_child(backend, timeout_s):
-                raise RenderingError(f"{failure.removesuffix(ADVICE)}; it works with the setting MUJOCO_GL={backend}")
+                raise RenderingError(
+                    f"{failure.removesuffix(ADVICE)}; it works with the setting MUJOCO_GL={backend}"
+                )
     raise RenderingError(failure if failure.endswith(ADVICE) else _advice(failure))
 
 
 def render_test_frame() -> np.ndarray:  # (16, 16, 3) uint8
-    """A picture of a red box that fills the frame; raises `RenderingError` if that is not what comes out."""
+    """A picture of a red box that fills the frame; raises `RenderingError` if that is
+    not what comes out.
+    """
     model = mujoco.MjModel.from_xml_string(_TEST_SCENE)
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
@@ -107,27 +123,44 @@ def render_test_frame() -> np.ndarray:  # (16, 16, 3) uint8
         renderer.close()
     red, green, blue = frame.reshape(-1, 3).mean(0)
     if red < 100 or max(green, blue) > red / 2:
-        raise RenderingError(f"a red box came out as the colour ({red:.0f}, {green:.0f}, {blue:.0f})")
+        raise RenderingError(
+            f"a red box came out as the colour ({red:.0f}, {green:.0f}, {blue:.0f})"
+        )
     return frame
 
 
 def _egl_works() -> bool:
-    """Whether EGL can be initialised on some device, the software one included (what MuJoCo's EGL context needs)."""
+    """Whether EGL can be initialised on some device, the software one included (what
+    MuJoCo's EGL context needs).
+    """
     try:
         egl = ctypes.CDLL("libEGL.so.1")
         egl.eglGetProcAddress.restype = ctypes.c_void_p
-        pointer, count = ctypes.c_void_p, ctypes.c_int(0)
+        pointer = ctypes.c_void_p
+        count = ctypes.c_int(0)
         devices = (pointer * 16)()
-        query = ctypes.CFUNCTYPE(ctypes.c_uint, ctypes.c_int, ctypes.POINTER(pointer), ctypes.POINTER(ctypes.c_int))
-        query(egl.eglGetProcAddress(b"eglQueryDevicesEXT"))(len(devices), devices, ctypes.byref(count))
+        query = ctypes.CFUNCTYPE(
+            ctypes.c_uint,
+            ctypes.c_int,
+            ctypes.POINTER(pointer),
+            ctypes.POINTER(ctypes.c_int),
+        )
+        query(egl.eglGetProcAddress(b"eglQueryDevicesEXT"))(
+            len(devices), devices, ctypes.byref(count)
+        )
         get_display = ctypes.CFUNCTYPE(pointer, ctypes.c_uint, pointer, pointer)
         displays = [
-            get_display(egl.eglGetProcAddress(b"eglGetPlatformDisplayEXT"))(EGL_PLATFORM_DEVICE_EXT, device, None)
+            get_display(egl.eglGetProcAddress(b"eglGetPlatformDisplayEXT"))(
+                EGL_PLATFORM_DEVICE_EXT, device, None
+            )
             for device in devices[: count.value]
         ]
     except (OSError, AttributeError, TypeError):
         return False
-    return any(display and egl.eglInitialize(pointer(display), None, None) for display in displays)
+    return any(
+        display and egl.eglInitialize(pointer(display), None, None)
+        for display in displays
+    )
 
 
 def _loads(library: str) -> bool:
@@ -139,28 +172,47 @@ def _loads(library: str) -> bool:
 
 
 def _use(backend: str) -> str:
-    """Do what MUJOCO_GL does at import, now: `mujoco.Renderer` looks its context class up in this module."""
+    """Do what MUJOCO_GL does at import, now: `mujoco.Renderer` looks its context class
+    up in this module.
+    """
     context = importlib.import_module("mujoco.rendering.classic.gl_context")
     try:
         context.GLContext = importlib.import_module(f"mujoco.{backend}").GLContext  # type: ignore[attr-defined]
-    except (ImportError, AttributeError) as error:  # PyOpenGL may be bound to another platform already
-        raise RenderingError(f"{backend} is installed but cannot be used: {error}") from error
+    # PyOpenGL may be bound to another platform already
+    except (ImportError, AttributeError) as error:
+        raise RenderingError(
+            f"{backend} is installed but cannot be used: {error}"
+        ) from error
     return backend
 
 
 def _failure_in_child(backend: str | None, timeout_s: float) -> str:
-    """The last line of what a child process says that renders with this backend; empty if it succeeds."""
+    """The last line of what a child process says that renders with this backend; empty
+    if it succeeds.
+    """
     environment = dict(os.environ) | ({"MUJOCO_GL": backend} if backend else {})
-    environment.pop("PYOPENGL_PLATFORM", None)  # set by MuJoCo in this process; not the user's wish
+    # set by MuJoCo in this process; not the user's wish
+    environment.pop("PYOPENGL_PLATFORM", None)
     command = [sys.executable, "-c", _CHILD]
     try:
-        child = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False)
+        child = subprocess.run(
+            command,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         return f"no picture within {timeout_s:g} s"
     if child.returncode == 0:
         return ""
     lines = child.stderr.strip().splitlines()
-    return lines[-1].removeprefix(f"{__name__}.RenderingError: ") if lines else f"it ended with {child.returncode}"
+    return (
+        lines[-1].removeprefix(f"{__name__}.RenderingError: ")
+        if lines
+        else f"it ended with {child.returncode}"
+    )
 
 
 def _advice(reason: str) -> str:

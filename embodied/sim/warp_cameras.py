@@ -1,4 +1,6 @@
-"""Pictures of all worlds of the engine `warp` at once, by mujoco_warp's ray tracer; nothing leaves the device."""
+"""Pictures of all worlds of the engine `warp` at once, by mujoco_warp's ray tracer;
+nothing leaves the device.
+"""
 
 from __future__ import annotations
 
@@ -19,24 +21,34 @@ SHOWN_GROUPS = [0, 1, 2]  # of geoms, as MuJoCo shows them; decor lies in anothe
 
 
 class WarpCameras:
-    """Renders chosen cameras of all worlds at one size, their RGB and where asked for what lies behind each pixel.
+    """Renders chosen cameras of all worlds at one size, their RGB and where asked for
+    what lies behind each pixel.
 
-    They show what `Camera` shows on the CPU, world by world, with these differences: nothing is cut away in front of
-    the near plane, what is partly transparent is drawn opaque, sites, tendons and skins are not drawn, highlights are
-    those of each pixel and not of the nearest corners, and brightness is rounded down.
+    They show what `Camera` shows on the CPU, world by world, with these differences:
+    nothing is cut away in front of the near plane, what is partly transparent is drawn
+    opaque, sites, tendons and skins are not drawn, highlights are those of each pixel
+    and not of the nearest corners, and brightness is rounded down.
 
-    The context is made, and kernels compiled, at the first frame. Raises EmbodiedError for a camera that the model does
-    not have.
+    The context is made, and kernels compiled, at the first frame. Raises EmbodiedError
+    for a camera that the model does not have.
     """
 
     def __init__(
-        self, engine: WarpEngine, cameras: tuple[str, ...], height: int, width: int, geometry: bool = False
+        self,
+        engine: WarpEngine,
+        cameras: tuple[str, ...],
+        height: int,
+        width: int,
+        geometry: bool = False,
     ) -> None:
         known = [engine.model.camera(i).name for i in range(engine.model.ncam)]
         for name in cameras:
             if name not in known:
                 raise unknown("camera", name, known)
-        self._engine, self.cameras, self._size, self._geometry = engine, cameras, (height, width), geometry
+        self._engine = engine
+        self.cameras = cameras
+        self._size = (height, width)
+        self._geometry = geometry
         self._mjw: Any = importlib.import_module("mujoco_warp")
         self._context: Any = None
 
@@ -46,21 +58,34 @@ class WarpCameras:
         return len(self.cameras) * self._size[0] * self._size[1]
 
     def render(self) -> None:
-        """A new frame of each camera and world, as the engine's position fields are now.
+        """A new frame of each camera and world, as the engine's position fields are
+        now.
 
-        After the first call it allocates nothing and the host waits for nothing, so that it can be captured.
+        After the first call it allocates nothing and the host waits for nothing, so
+        that it can be captured.
         """
         with self._engine.working():
             context = self._context = self._context or self._make()
             self._mjw.refit_bvh(self._model, self._data, context)
             self._mjw.render(self._model, self._data, context)
-            wp.launch(unpack, dim=self._rgb.shape[:2], inputs=[context.rgb_data], outputs=[self._rgb])
+            wp.launch(
+                unpack,
+                dim=self._rgb.shape[:2],
+                inputs=[context.rgb_data],
+                outputs=[self._rgb],
+            )
             if self._geometry:
-                wp.launch(far_where_nothing, dim=self._rgb.shape[:2], inputs=[context.depth_data, self._far_m])
+                wp.launch(
+                    far_where_nothing,
+                    dim=self._rgb.shape[:2],
+                    inputs=[context.depth_data, self._far_m],
+                )
 
     @property
     def frames(self) -> torch.Tensor:
-        """(N, P, 3) uint8, camera after camera; live, as are the others: the next frame overwrites it."""
+        """(N, P, 3) uint8, camera after camera; live, as are the others: the next frame
+        overwrites it.
+        """
         return self._frames
 
     def rgb(self, camera: str) -> torch.Tensor:
@@ -68,7 +93,9 @@ class WarpCameras:
         return self.of_camera(camera, self._frames)
 
     def depth(self, camera: str) -> torch.Tensor:
-        """(N, H, W) float32, m along the viewing direction; the far plane's where there is nothing."""
+        """(N, H, W) float32, m along the viewing direction; the far plane's where there
+        is nothing.
+        """
         return self.of_camera(camera, self._depth)
 
     def segmentation(self, camera: str) -> torch.Tensor:
@@ -79,10 +106,13 @@ class WarpCameras:
         """One camera's part (N, H, W, ...) of pixels (N, P, ...)."""
         count = self._size[0] * self._size[1]
         begin = self.cameras.index(camera) * count
-        return pixels[:, begin : begin + count].view(len(pixels), *self._size, *pixels.shape[2:])
+        return pixels[:, begin : begin + count].view(
+            len(pixels), *self._size, *pixels.shape[2:]
+        )
 
     def _make(self) -> Any:
-        model, (height, width) = self._engine.model, self._size
+        model = self._engine.model
+        (height, width) = self._size
         device_model, self._data = self._engine.device_structs()
         self._model = unbleached(model, device_model)
         context = self._mjw.create_render_context(

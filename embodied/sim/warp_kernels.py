@@ -1,7 +1,7 @@
 """Kernels of the engine `warp`'s pictures. They are in Warp's language, not Python's."""
-# mypy: ignore-errors
-# pyright: reportIndexIssue=false, reportArgumentType=false, reportOperatorIssue=false, reportCallIssue=false
-# pyright: reportGeneralTypeIssues=false, reportAssignmentType=false
+# mypy: ignore-errors pyright: reportIndexIssue=false, reportArgumentType=false,
+# reportOperatorIssue=false, reportCallIssue=false pyright:
+# reportGeneralTypeIssues=false, reportAssignmentType=false
 
 import warp as wp
 
@@ -12,7 +12,9 @@ def unpack(packed: wp.array2d[wp.uint32], rgb: wp.array3d[wp.uint8]):
     world, pixel = wp.tid()
     colour = packed[world, pixel]
     for channel in range(3):
-        rgb[world, pixel, channel] = wp.uint8((colour >> wp.uint32(16 - 8 * channel)) & wp.uint32(255))
+        rgb[world, pixel, channel] = wp.uint8(
+            (colour >> wp.uint32(16 - 8 * channel)) & wp.uint32(255)
+        )
 
 
 @wp.kernel(enable_backward=False)
@@ -32,7 +34,9 @@ def show_due(
     seed: wp.array[wp.int64],
     shown: wp.array3d[wp.uint8],
 ):
-    """Of the worlds `now`: their rows of `source` into `shown` (N, P, 3), with noise of `sigma` (N,) grey levels."""
+    """Of the worlds `now`: their rows of `source` into `shown` (N, P, 3), with noise of
+    `sigma` (N,) grey levels.
+    """
     world, pixel = wp.tid()
     if not now[world]:
         return

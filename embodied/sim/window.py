@@ -19,15 +19,18 @@ ADVICE = "use render_mode='rgb_array' for pictures, or `embodied view` for a vid
 
 
 class Window:
-    """Shows a world of an engine until the user closes it; the person may turn the view, not the world.
+    """Shows a world of an engine until the user closes it; the person may turn the
+    view, not the world.
 
     Raises EmbodiedError where there is no display.
     """
 
     def __init__(self, engine: HostEngine, world: int = 0) -> None:
         _check_display()
-        self._engine, self._world = engine, world
-        self._model = copy.copy(engine.world_model(world))  # the viewer's thread draws these while worlds move on
+        self._engine = engine
+        self._world = world
+        # the viewer's thread draws these while worlds move on
+        self._model = copy.copy(engine.world_model(world))
         self._data = mujoco.MjData(self._model)
         self._handle = _open(self._model, self._data)
 
@@ -38,7 +41,9 @@ class Window:
         with self._handle.lock():
             for field, values in self._engine.varied().items():
                 operator.attrgetter(field)(self._model)[:] = values[self._world]
-            mujoco.mj_copyData(self._data, self._model, self._engine.world_data(self._world))
+            mujoco.mj_copyData(
+                self._data, self._model, self._engine.world_data(self._world)
+            )
         self._handle.sync()
 
     @property
@@ -53,7 +58,9 @@ class Window:
 
 def has_display() -> bool:
     """Whether there seems to be a screen to open a window on."""
-    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return sys.platform != "linux" or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
 
 
 def _open(model: mujoco.MjModel, data: mujoco.MjData) -> Any:
@@ -63,17 +70,24 @@ def _open(model: mujoco.MjModel, data: mujoco.MjData) -> Any:
 
 
 def _check_display() -> None:
-    """Tries what the viewer needs in this thread: in its own it would fail silently, and the caller wait for ever."""
+    """Tries what the viewer needs in this thread: in its own it would fail silently,
+    and the caller wait for ever.
+    """
     if not has_display():
-        raise EmbodiedError(f"a window needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set: {ADVICE}")
+        raise EmbodiedError(
+            f"a window needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set: {ADVICE}"
+        )
     import glfw
 
     load_triton_first()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # glfw says by a warning what the error below says
+        # glfw says by a warning what the error below says
+        warnings.simplefilter("ignore")
         works = glfw.init() and _opens_hidden_window(glfw)
     if not works:
-        raise EmbodiedError(f"no window can be opened on the display {os.environ.get('DISPLAY', '')!r}: {ADVICE}")
+        raise EmbodiedError(
+            f"no window can be opened on the display {os.environ.get('DISPLAY', '')!r}: {ADVICE}"
+        )
 
 
 def _opens_hidden_window(glfw: Any) -> bool:

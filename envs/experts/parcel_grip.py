@@ -1,4 +1,6 @@
-"""How a hand takes a parcel: what the planner of ParcelSort sees of hand and parcels, and the grips it derives."""
+"""How a hand takes a parcel: what the planner of ParcelSort sees of hand and parcels,
+and the grips it derives.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,12 @@ from embodied.rotations import cross, quat_from_rot6d
 UP = (0.0, 0.0, 1.0)
 UP_COS = 0.97
 ABOVE_FLOOR_M = 0.027  # of the grip: half a pad and a little
-LEAN_RAD = 0.35  # of a hand that will turn a parcel: level all the way, the wrist would come to its limit
-OFF_MIDDLE_M, FROM_END_M = 0.02, 0.025  # of the grip towards a label on an end, and at least from that end
+# of a hand that will turn a parcel: level all the way, the wrist would come to its
+# limit
+LEAN_RAD = 0.35
+# of the grip towards a label on an end, and at least from that end
+OFF_MIDDLE_M = 0.02
+FROM_END_M = 0.025
 
 
 @dataclass(frozen=True)
@@ -31,13 +37,16 @@ class Hand:
 
     @classmethod
     def of(cls, agent: dict[str, Array]) -> Hand:
-        x, y = agent["tcp_rot6d"][:, :3], agent["tcp_rot6d"][:, 3:]
+        x = agent["tcp_rot6d"][:, :3]
+        y = agent["tcp_rot6d"][:, 3:]
         return cls(agent["tcp_pos_w"], x, y, cross(x, y), agent["gripper_width"][:, 0])
 
 
 @dataclass(frozen=True)
 class Parcels:
-    """All K parcels of n worlds, or with one axis fewer the one that each world works on."""
+    """All K parcels of n worlds, or with one axis fewer the one that each world works
+    on.
+    """
 
     pos_w: Array  # (n, K, 3) of the middle
     vel_w: Array
@@ -58,7 +67,8 @@ class Parcels:
             return xp.reshape(state[name], (state[name].shape[0], -1, width))
 
         rot6d = rows("parcel_rot6d", 6)
-        x, y = rot6d[..., :3], rot6d[..., 3:]
+        x = rot6d[..., :3]
+        y = rot6d[..., 3:]
         bin_xy = rows("parcel_bin_xy_w", 2)
         bin_w = xp.concat([bin_xy, xp.full_like(bin_xy[..., :1], BIN.floor_z)], axis=2)
         return cls(
@@ -69,11 +79,14 @@ class Parcels:
     def one(self, which: Array) -> Parcels:
         """Of each world the parcel `which` (n,)."""
         rows = array_namespace(which).arange(which.shape[0])
-        return Parcels(**{name: values[rows, which] for name, values in vars(self).items()})
+        return Parcels(
+            **{name: values[rows, which] for name, values in vars(self).items()}
+        )
 
     def bottom_z(self) -> Array:
         """m, of the lowest corner."""
-        xp, size = array_namespace(self.size), self.size
+        xp = array_namespace(self.size)
+        size = self.size
         up = [xp.abs(axis[..., 2]) for axis in (self.x, self.y, self.z)]
         return self.pos_w[..., 2] - sum(up[k] * size[..., k] for k in range(3)) / 2
 
@@ -90,9 +103,13 @@ class Parcels:
         """(n, K) bool, whether the fingers have closed on it."""
         xp = array_namespace(self.size)
         offset = hand.pos_w[:, None, :] - self.pos_w
-        axes, inside, extent = (self.x, self.y, self.z), True, 0.0
+        axes = (self.x, self.y, self.z)
+        inside = True
+        extent = 0.0
         for k, axis in enumerate(axes):
-            inside = inside & (xp.abs(dot(axis, offset)) < self.size[..., k] / 2 + 0.006)
+            inside = inside & (
+                xp.abs(dot(axis, offset)) < self.size[..., k] / 2 + 0.006
+            )
             extent = extent + xp.abs(dot(axis, hand.y[:, None, :])) * self.size[..., k]
         return inside & (hand.width[:, None] < extent + 0.003)
 
@@ -130,31 +147,45 @@ def quat_of(x: Array, z: Array) -> Array:
 
 
 def grip_of(parcel: Parcels, aside: Array, standing: Array) -> Grip:
-    """From above across the width, the hand's x towards a label on an end; or, where a parcel is `standing` (n,) on
-    its end, level and along `aside` (n, 3), which is how it was set down."""
+    """From above across the width, the hand's x towards a label on an end; or, where a
+    parcel is `standing` (n,) on its end, level and along `aside` (n, 3), which is how
+    it was set down.
+    """
     xp = array_namespace(aside)
     up = xp.broadcast_to(xp.asarray(UP), aside.shape)
     across = xp.where((xp.abs(parcel.y[:, 2]) < 0.7)[:, None], parcel.y, parcel.z)
     along = left_of(flat(across))
-    way, label_up = parcel.label_way(), parcel.label_up()
+    way = parcel.label_way()
+    label_up = parcel.label_up()
     forward = xp.broadcast_to(xp.asarray([1.0, 0.0, 0.0]), aside.shape)
-    wanted = xp.where(standing[:, None], aside, xp.where(label_up[:, None], forward, way))
+    wanted = xp.where(
+        standing[:, None], aside, xp.where(label_up[:, None], forward, way)
+    )
     along = along * xp.where(dot(along, wanted) < 0, -1.0, 1.0)[:, None]
     on_end = xp.abs(dot(way, parcel.x)) > 0.7
-    offset = xp.where(on_end, xp.clip(parcel.size[:, 0] / 2 - FROM_END_M, 0.0, OFF_MIDDLE_M), 0.0)
+    offset = xp.where(
+        on_end, xp.clip(parcel.size[:, 0] / 2 - FROM_END_M, 0.0, OFF_MIDDLE_M), 0.0
+    )
     pos = parcel.pos_w + way * offset[:, None]
     lowest = parcel.bottom_z() + ABOVE_FLOOR_M
     pos = xp.concat([pos[:, :2], xp.maximum(pos[:, 2], lowest)[:, None]], axis=1)
     lean = xp.where(standing | label_up, 0.0, LEAN_RAD)[:, None]
-    sin, cos = xp.sin(lean), xp.cos(lean)
-    above, beside = Grip(pos, cos * along - sin * up, -cos * up - sin * along), aside_grip(pos, along)
+    sin = xp.sin(lean)
+    cos = xp.cos(lean)
+    above = Grip(pos, cos * along - sin * up, -cos * up - sin * along)
+    beside = aside_grip(pos, along)
     rows = standing[:, None]
-    return Grip(pos, xp.where(rows, beside.x, above.x), xp.where(rows, beside.z, above.z))
+    return Grip(
+        pos, xp.where(rows, beside.x, above.x), xp.where(rows, beside.z, above.z)
+    )
 
 
 def aside_grip(pos_w: Array, along: Array) -> Grip:
-    """Nearly level and along the horizontal `along` (n, 3): a hand that leant as it took a parcel from above and
-    that has turned it by a quarter."""
+    """Nearly level and along the horizontal `along` (n, 3): a hand that leant as it
+    took a parcel from above and that has turned it by a quarter.
+    """
     xp = array_namespace(along)
-    up, sin, cos = xp.broadcast_to(xp.asarray(UP), along.shape), float(np.sin(LEAN_RAD)), float(np.cos(LEAN_RAD))
+    up = xp.broadcast_to(xp.asarray(UP), along.shape)
+    sin = float(np.sin(LEAN_RAD))
+    cos = float(np.cos(LEAN_RAD))
     return Grip(pos_w, sin * along + cos * up, cos * along - sin * up)

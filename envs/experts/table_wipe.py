@@ -1,5 +1,7 @@
-"""The privileged planner of TableWipe: takes the pad, strokes over what is left of the nearest named stain until all
-are gone, and lays the pad back on its mat. It names the next skill from the present state alone, so it recovers."""
+"""The privileged planner of TableWipe: takes the pad, strokes over what is left of the
+nearest named stain until all are gone, and lays the pad back on its mat. It names the
+next skill from the present state alone, so it recovers.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,24 @@ from embodied.core import SKILLS, Array, Controller, Layout, Payload, Planner
 from embodied.envs.props.pad import GRIP_Z_M, HALF_M, HELD_WIDTH_M
 from embodied.envs.skills.driving import Driving
 from embodied.envs.skills.goal_servo import GoalServo
-from embodied.envs.skills.scripted import Parts, ScriptedPlanner, latest, pointing_down, say
+from embodied.envs.skills.scripted import (
+    Parts,
+    ScriptedPlanner,
+    latest,
+    pointing_down,
+    say,
+)
 from embodied.robots.robot import Robot
 
 HOVER_M = 0.10  # of the hand above the grip before going down
-NEAR_M, ON_M = 0.012, 0.008  # horizontal error to go down, and to close
+# horizontal error to go down, and to close
+NEAR_M = 0.012
+ON_M = 0.008
 PRESS_M = 0.007  # of the foam: 10 N
 CLEAR_M = 0.05  # of the pad above the table on its way
-LOW_M, TOUCHING_M = 0.025, 0.004  # below this it is lifted before it travels; below that it strokes
+# below this it is lifted before it travels; below that it strokes
+LOW_M = 0.025
+TOUCHING_M = 0.004
 BEYOND_M = 0.022  # the outermost cells' middles, a stroke goes
 LANE_M = 2 * HALF_M[0] - 0.024  # width that one stroke cleans for sure
 SLOW_M_S = 0.03
@@ -39,45 +51,77 @@ class Stroke:
 
 def decide(xp: Any, agent: Parts, state: Parts) -> Payload:
     """Where the hand should go next."""
-    stroke, yaw = _stroke(xp, state), _handle_yaw(xp, state["pad_rot6d"])
+    stroke = _stroke(xp, state)
+    yaw = _handle_yaw(xp, state["pad_rot6d"])
     facts = _facts(xp, agent, state, stroke)
     skill, pos = _choose(xp, agent, state, stroke, facts)
     quat = pointing_down(xp, xp.where(facts["held"], 0.0, yaw))
-    opened = (skill == SKILLS.index("release")) | ~(facts["held"] | facts["on"]) | facts["put_back"]
+    opened = (
+        (skill == SKILLS.index("release"))
+        | ~(facts["held"] | facts["on"])
+        | facts["put_back"]
+    )
     return say(skill, pos, quat, xp.where(opened, 1.0, -1.0), _completion(xp, state))
 
 
 def _handle_yaw(xp: Any, rot6d: Array) -> Array:
-    """(n,) rad of the handle about the vertical, in (-pi/2, pi/2]: both ways round are the same to the hand."""
-    cos, sin = rot6d[:, 0], rot6d[:, 1]
+    """(n,) rad of the handle about the vertical, in (-pi/2, pi/2]: both ways round are
+    the same to the hand.
+    """
+    cos = rot6d[:, 0]
+    sin = rot6d[:, 1]
     return xp.atan2(xp.where(cos < 0, -sin, sin), xp.abs(cos))
 
 
 def _stroke(xp: Any, state: Parts) -> Stroke:
     """Over the nearest of the stains that are named and not clean."""
-    pad, stains = state["pad_pos_w"], state["dirt_named"].shape[1]
-    low, high = (xp.reshape(state[f"dirt_{end}_xy_w"], (-1, 2, stains)) for end in ("low", "high"))
+    pad = state["pad_pos_w"]
+    stains = state["dirt_named"].shape[1]
+    low, high = (
+        xp.reshape(state[f"dirt_{end}_xy_w"], (-1, 2, stains))
+        for end in ("low", "high")
+    )
     wanted = (state["dirt_named"] > 0) & (state["dirt_cm2"] > 0)
     away = (low + high) / 2 - pad[:, :2, None]
-    distance2 = xp.where(wanted, away[:, 0] * away[:, 0] + away[:, 1] * away[:, 1], 99.0)
-    chosen = xp.where(xp.arange(stains) == xp.argmin(distance2, axis=1)[:, None], 1.0, 0.0)[:, None]  # (n, 1, S)
-    low, high = dot(low, chosen), dot(high, chosen)  # (n, 2)
+    distance2 = xp.where(
+        wanted, away[:, 0] * away[:, 0] + away[:, 1] * away[:, 1], 99.0
+    )
+    # (n, 1, S)
+    chosen = xp.where(
+        xp.arange(stains) == xp.argmin(distance2, axis=1)[:, None], 1.0, 0.0
+    )[:, None]
+    # (n, 2)
+    low = dot(low, chosen)
+    high = dot(high, chosen)
     room = xp.maximum(high[:, 0] - low[:, 0] - LANE_M, xp.zeros_like(low[:, 0])) / 2
     middle_x = (low[:, 0] + high[:, 0]) / 2  # of one lane, or of the nearer of two
     lane_x = xp.minimum(xp.maximum(pad[:, 0], middle_x - room), middle_x + room)
-    return Stroke(lane_x, low[:, 1] - BEYOND_M, high[:, 1] + BEYOND_M, xp.any(wanted, axis=1))
+    return Stroke(
+        lane_x, low[:, 1] - BEYOND_M, high[:, 1] + BEYOND_M, xp.any(wanted, axis=1)
+    )
 
 
 def _facts(xp: Any, agent: Parts, state: Parts, stroke: Stroke) -> dict[str, Array]:
     """What the planner decides on, (n,) bool each."""
-    width, pad = agent["gripper_width"][:, 0], state["pad_pos_w"]
-    error, speed = agent["tcp_pos_w"] - pad, state["pad_vel_w"]
-    across, up = xp.sqrt(dot(error[:, :2], error[:, :2])), xp.abs(error[:, 2] - GRIP_Z_M)
+    width = agent["gripper_width"][:, 0]
+    pad = state["pad_pos_w"]
+    error = agent["tcp_pos_w"] - pad
+    speed = state["pad_vel_w"]
+    across = xp.sqrt(dot(error[:, :2], error[:, :2]))
+    up = xp.abs(error[:, 2] - GRIP_Z_M)
     height = pad[:, 2] - state["table_z"][:, 0]
     off_lane = xp.abs(pad[:, 0] - stroke.lane_x)
     off_ends = xp.maximum(stroke.low_y - pad[:, 1], pad[:, 1] - stroke.high_y)
-    off_mat = xp.maximum(xp.abs(pad[:, 0] - state["mat_pos_w"][:, 0]), xp.abs(pad[:, 1] - state["mat_pos_w"][:, 1]))
-    held = (width > HELD_WIDTH_M[0]) & (width < HELD_WIDTH_M[1]) & (across < 0.02) & (up < 0.02)
+    off_mat = xp.maximum(
+        xp.abs(pad[:, 0] - state["mat_pos_w"][:, 0]),
+        xp.abs(pad[:, 1] - state["mat_pos_w"][:, 1]),
+    )
+    held = (
+        (width > HELD_WIDTH_M[0])
+        & (width < HELD_WIDTH_M[1])
+        & (across < 0.02)
+        & (up < 0.02)
+    )
     over = (off_lane < ASTRAY_M) & (off_ends < ASTRAY_M)
     return {
         "held": held,
@@ -92,15 +136,26 @@ def _facts(xp: Any, agent: Parts, state: Parts, stroke: Stroke) -> dict[str, Arr
     }
 
 
-def _choose(xp: Any, agent: Parts, state: Parts, stroke: Stroke, facts: dict[str, Array]) -> tuple[Array, Array]:
+def _choose(
+    xp: Any, agent: Parts, state: Parts, stroke: Stroke, facts: dict[str, Array]
+) -> tuple[Array, Array]:
     """Skill (n,) and goal position (n, 3) of the hand."""
-    tcp, pad, table_z = agent["tcp_pos_w"], state["pad_pos_w"], state["table_z"][:, 0]
+    tcp = agent["tcp_pos_w"]
+    pad = state["pad_pos_w"]
+    table_z = state["table_z"][:, 0]
     grip = _at(xp, pad, pad[:, 2] + GRIP_Z_M)
-    entry = xp.stack([stroke.lane_x, xp.minimum(xp.maximum(pad[:, 1], stroke.low_y), stroke.high_y)], axis=1)
+    entry = xp.stack(
+        [stroke.lane_x, xp.minimum(xp.maximum(pad[:, 1], stroke.low_y), stroke.high_y)],
+        axis=1,
+    )
     onward = xp.stack([stroke.lane_x, _onward_y(xp, state, stroke)], axis=1)
     target = xp.where(stroke.any[:, None], entry, state["mat_pos_w"])
-    pressed_z, clear_z = table_z - PRESS_M, table_z + CLEAR_M
-    held, low, over, any_left = facts["held"], facts["low"], facts["over"], stroke.any
+    pressed_z = table_z - PRESS_M
+    clear_z = table_z + CLEAR_M
+    held = facts["held"]
+    low = facts["low"]
+    over = facts["over"]
+    any_left = stroke.any
 
     def in_hand(goal: Array) -> Array:
         """Where the hand must be for the pad to be at `goal`."""
@@ -111,11 +166,23 @@ def _choose(xp: Any, agent: Parts, state: Parts, stroke: Stroke, facts: dict[str
         ("grasp", ~held & facts["near"], grip),
         ("lift", held & low, in_hand(_at(xp, pad, clear_z))),
         ("carry", held & ~low, in_hand(_at(xp, target, clear_z))),
-        ("place", held & any_left & (facts["above"] | (low & over)), in_hand(_at(xp, entry, pressed_z))),
-        ("wipe", held & any_left & facts["touching"] & over, in_hand(_at(xp, onward, pressed_z))),
+        (
+            "place",
+            held & any_left & (facts["above"] | (low & over)),
+            in_hand(_at(xp, entry, pressed_z)),
+        ),
+        (
+            "wipe",
+            held & any_left & facts["touching"] & over,
+            in_hand(_at(xp, onward, pressed_z)),
+        ),
         ("place", held & facts["home"], in_hand(_at(xp, target, table_z - 0.002))),
         ("release", held & facts["put_back"], tcp),
-        ("retreat", ~held & facts["put_back"], _at(xp, tcp, table_z + GRIP_Z_M + HOVER_M)),
+        (
+            "retreat",
+            ~held & facts["put_back"],
+            _at(xp, tcp, table_z + GRIP_Z_M + HOVER_M),
+        ),
     ]
     return latest(xp, rows, grip)
 
@@ -126,8 +193,13 @@ def _at(xp: Any, point: Array, z: Array) -> Array:
 
 
 def _onward_y(xp: Any, state: Parts, stroke: Stroke) -> Array:
-    """(n,) the end of the stroke that the pad moves towards; the farther one when it stands, or is at an end."""
-    y, speed, low, high = state["pad_pos_w"][:, 1], state["pad_vel_w"][:, 1], stroke.low_y, stroke.high_y
+    """(n,) the end of the stroke that the pad moves towards; the farther one when it
+    stands, or is at an end.
+    """
+    y = state["pad_pos_w"][:, 1]
+    speed = state["pad_vel_w"][:, 1]
+    low = stroke.low_y
+    high = stroke.high_y
     farther = xp.where(y - low > high - y, low, high)
     end = xp.where((speed > SLOW_M_S) & (y < high - AT_M), high, farther)
     return xp.where((speed < -SLOW_M_S) & (y > low + AT_M), low, end)
@@ -139,7 +211,9 @@ def _completion(xp: Any, state: Parts) -> Array:
     return 1 / (1 + 0.1 * left)
 
 
-def table_wipe_expert(agent_layout: Layout, state_layout: Layout, robot: Robot) -> tuple[Planner, Controller]:
+def table_wipe_expert(
+    agent_layout: Layout, state_layout: Layout, robot: Robot
+) -> tuple[Planner, Controller]:
     """The two halves of the expert: this planner and the goal servo."""
     planner = ScriptedPlanner(agent_layout, state_layout, decide)
     return Driving(planner, agent_layout, robot), GoalServo(agent_layout, robot)

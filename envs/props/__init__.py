@@ -1,1 +1,3 @@
-"""Things that stand in scenes: each adds itself to a spec and owns what its size changes."""
+"""Things that stand in scenes: each adds itself to a spec and owns what its size
+changes.
+"""

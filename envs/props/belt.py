@@ -1,4 +1,6 @@
-"""A straight belt: drawn with rollers or as a rubber band, carried by one box whose surface moves."""
+"""A straight belt: drawn with rollers or as a rubber band, carried by one box whose
+surface moves.
+"""
 
 from __future__ import annotations
 
@@ -33,22 +35,46 @@ class BeltSize:
 
 
 def add_belt(spec: mujoco.MjSpec, size: BeltSize) -> None:
-    """Adds the belt. It is compiled moving, since a speed given to a belt compiled at rest has no effect."""
-    world, half_width = spec.worldbody, size.width / 2
-    y, half_length = (size.y_start + size.y_end) / 2, (size.y_end - size.y_start) / 2
-    surface = add_box(world, (size.x, y, size.top_z - 0.02), (half_width, half_length, 0.02), (0, 0, 0, 0), SURFACE)
+    """Adds the belt. It is compiled moving, since a speed given to a belt compiled at
+    rest has no effect.
+    """
+    world = spec.worldbody
+    half_width = size.width / 2
+    y = (size.y_start + size.y_end) / 2
+    half_length = (size.y_end - size.y_start) / 2
+    surface = add_box(
+        world,
+        (size.x, y, size.top_z - 0.02),
+        (half_width, half_length, 0.02),
+        (0, 0, 0, 0),
+        SURFACE,
+    )
     surface.surfacevel = [0, 0.05, 0, 0, 0, 0]
-    surface.friction, surface.group = [0.8, 0.005, 0.0001], 3
+    surface.friction = [0.8, 0.005, 0.0001]
+    surface.group = 3
     paint = Paint(spec, world, "belt_paint")
     paint.box((size.x, y, size.top_z - 0.05), (half_width, half_length, 0.01), BED)
     for at in _rollers(size):
-        ends = (size.x - half_width, at, size.top_z - 0.022, size.x + half_width, at, size.top_z - 0.022)
+        ends = (
+            size.x - half_width,
+            at,
+            size.top_z - 0.022,
+            size.x + half_width,
+            at,
+            size.top_z - 0.022,
+        )
         paint.cylinder(ends, 0.022, ROLLER)
     if size.rubber:
-        paint.box((size.x, y, size.top_z - 0.0105), (half_width, half_length - 0.03, 0.010), RUBBER)
+        paint.box(
+            (size.x, y, size.top_z - 0.0105),
+            (half_width, half_length - 0.03, 0.010),
+            RUBBER,
+        )
     for side in (-1, 1):
         rail_x = size.x + side * (half_width + 0.015)
-        add_box(world, (rail_x, y, size.top_z - 0.02), (0.015, half_length, 0.045), FRAME)
+        add_box(
+            world, (rail_x, y, size.top_z - 0.02), (0.015, half_length, 0.045), FRAME
+        )
         for at in _legs(size):
             leg_z = (size.top_z - 0.06) / 2
             paint.box((rail_x, at, leg_z), (0.02, 0.03, leg_z), FRAME)
@@ -69,7 +95,8 @@ def _rollers(size: BeltSize) -> list[float]:
 
 def _legs(size: BeltSize) -> list[float]:
     """Where pairs of legs are along y."""
-    first, last = size.y_start + 0.15, size.y_end - 0.15
+    first = size.y_start + 0.15
+    last = size.y_end - 0.15
     fields = max(1, round((last - first) / LEGS_APART_M))
     return [first + k * (last - first) / fields for k in range(fields)] + [last]
 
@@ -78,7 +105,8 @@ class Belt:
     """The belt's speed in N worlds."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine, self.geom = engine, engine.model.geom(SURFACE).id
+        self._engine = engine
+        self.geom = engine.model.geom(SURFACE).id
         engine.vary("geom_surfacevel")
 
     def start(self, world: int, speed_m_s: float) -> None:

@@ -8,26 +8,41 @@ from embodied.envs.props.paint import Paint
 
 FLOOR = (0.58, 0.59, 0.58)
 MARKING = (0.93, 0.70, 0.13, 1.0)
-WALL, STRIPE, COLUMN = (0.86, 0.87, 0.86, 1.0), (0.20, 0.34, 0.46, 1.0), (0.70, 0.72, 0.73, 1.0)
-FENCE, WOOD = (0.93, 0.70, 0.13, 1.0), (0.66, 0.52, 0.34, 1.0)
+WALL = (0.86, 0.87, 0.86, 1.0)
+STRIPE = (0.20, 0.34, 0.46, 1.0)
+COLUMN = (0.70, 0.72, 0.73, 1.0)
+FENCE = (0.93, 0.70, 0.13, 1.0)
+WOOD = (0.66, 0.52, 0.34, 1.0)
 
 
 def add_hall(spec: mujoco.MjSpec, fenced: bool = True) -> None:
-    """Adds a floor, a marked work area and a lamp, and around them what makes it a place, for people's pictures: with a
-    guard rail behind the station, or with room to drive there."""
+    """Adds a floor, a marked work area and a lamp, and around them what makes it a
+    place, for people's pictures: with a guard rail behind the station, or with room to
+    drive there.
+    """
     world = spec.worldbody
-    floor = world.add_geom(name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[6, 6, 0.1])
+    floor = world.add_geom(
+        name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[6, 6, 0.1]
+    )
     floor.rgba = [*FLOOR, 1.0]
-    area = ((0, -1.15, 1.1, 0.03), (0, 1.25, 1.1, 0.03), (-1.1, 0.05, 0.03, 1.2), (1.1, 0.05, 0.03, 1.2))
+    area = (
+        (0, -1.15, 1.1, 0.03),
+        (0, 1.25, 1.1, 0.03),
+        (-1.1, 0.05, 0.03, 1.2),
+        (1.1, 0.05, 0.03, 1.2),
+    )
     markings = Paint(spec, world, "hall_marking")
     for x, y, half_x, half_y in area:
         markings.box((x, y, 0.001), (half_x, half_y, 0.001), MARKING)
     markings.add()
-    spec.visual.headlight.ambient, spec.visual.headlight.diffuse = [0.35] * 3, [0.25] * 3
+    spec.visual.headlight.ambient = [0.35] * 3
+    spec.visual.headlight.diffuse = [0.25] * 3
     spec.visual.headlight.specular = [0.05] * 3
     lamp = world.add_light(name="lamp", pos=[0.6, -0.6, 3.5], dir=[-0.1, 0.2, -1])
     lamp.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
-    lamp.diffuse, lamp.specular, lamp.castshadow = [0.55] * 3, [0.1] * 3, True
+    lamp.diffuse = [0.55] * 3
+    lamp.specular = [0.1] * 3
+    lamp.castshadow = True
     decor = Paint(spec, world, "hall_decor", decor=True)
     _paint_walls(decor)
     if fenced:
@@ -48,7 +63,9 @@ def _paint_walls(decor: Paint) -> None:
 
 def _paint_fence(decor: Paint) -> None:
     """A low guard rail behind the station."""
-    posts = [(-1.55, y) for y in (-1.2, 0.0, 1.2)] + [(x, 1.75) for x in (-1.55, -0.35, 0.85)]
+    posts = [(-1.55, y) for y in (-1.2, 0.0, 1.2)] + [
+        (x, 1.75) for x in (-1.55, -0.35, 0.85)
+    ]
     for x, y in posts:
         decor.box((x, y, 0.30), (0.04, 0.04, 0.30), FENCE)
     for z in (0.25, 0.50):
@@ -63,5 +80,7 @@ def _paint_pallet(decor: Paint) -> None:
     decor.box((-1.9, 2.45, 0.12), (0.60, 0.50, 0.02), WOOD)
     shades = ((0.12, 0.30, 0.72, 1), (0.45, 0.47, 0.50, 1), (0.13, 0.52, 0.22, 1))
     for k in range(9):
-        x, y, z = -2.25 + 0.35 * (k % 3), 2.25 + 0.4 * (k // 3 % 2), 0.21 + 0.145 * (k // 6)
+        x = -2.25 + 0.35 * (k % 3)
+        y = 2.25 + 0.4 * (k // 3 % 2)
+        z = 0.21 + 0.145 * (k // 6)
         decor.box((x, y, z), (0.16, 0.18, 0.07), shades[k % 3])

@@ -1,14 +1,16 @@
-"""Where things hang that an episode does not need: weightless, unseen, out of everything's way.
+"""Where things hang that an episode does not need: weightless, unseen, out of
+everything's way.
 
-Not under the floor: whether two geoms may touch cannot differ between worlds on a GPU, and the floor reaches down for
-ever.
+Not under the floor: whether two geoms may touch cannot differ between worlds on a GPU,
+and the floor reaches down for ever.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-HEIGHT_M, GAP_M = 8.0, 0.8
+HEIGHT_M = 8.0
+GAP_M = 0.8
 
 
 def parked_w(place: int) -> np.ndarray:

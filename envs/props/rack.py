@@ -1,4 +1,6 @@
-"""A stepped rack with two rows of two slots, filled from above; the back row is higher, so that both are in reach."""
+"""A stepped rack with two rows of two slots, filled from above; the back row is higher,
+so that both are in reach.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from embodied.envs.props.paint import Paint
 from embodied.envs.props.shapes import add_box
 from embodied.sim.engine import Engine
 
-SLOTS = ("lower left", "lower right", "upper left", "upper right")  # as the robot sees them, facing the rack
+# as the robot sees them, facing the rack
+SLOTS = ("lower left", "lower right", "upper left", "upper right")
 STEEL = (0.42, 0.45, 0.48, 1.0)
 DECK = (0.80, 0.81, 0.80, 1.0)
 ACCENT = (0.93, 0.70, 0.13, 1.0)
@@ -20,7 +23,9 @@ ACCENT = (0.93, 0.70, 0.13, 1.0)
 
 @dataclass(frozen=True)
 class RackSize:
-    """Nominal place in the world and slot size, m. Left is -x for a robot that looks along +y."""
+    """Nominal place in the world and slot size, m. Left is -x for a robot that looks
+    along +y.
+    """
 
     x: float = -0.04
     y_near: float = 0.36
@@ -31,9 +36,13 @@ class RackSize:
     lip: float = 0.012  # height of the dividers
 
     def slot_centres(self) -> np.ndarray:
-        """(4, 3) middle of each slot's floor, relative to (x, y_near, 0), in the order of SLOTS."""
-        near, far = self.slot_y / 2, self.slot_y * 1.5
-        left, right = -self.slot_x / 2, self.slot_x / 2
+        """(4, 3) middle of each slot's floor, relative to (x, y_near, 0), in the order
+        of SLOTS.
+        """
+        near = self.slot_y / 2
+        far = self.slot_y * 1.5
+        left = -self.slot_x / 2
+        right = self.slot_x / 2
         rows = [(left, near, self.lower_z), (right, near, self.lower_z)]
         return np.array([*rows, (left, far, self.upper_z), (right, far, self.upper_z)])
 
@@ -47,13 +56,27 @@ def add_rack(spec: mujoco.MjSpec, size: RackSize) -> None:
         y = size.slot_y * (row + 0.5)
         add_box(rack, (0, y, top - 0.01), (half_x, size.slot_y / 2, 0.01), DECK)
         for x in (-size.slot_x, 0.0, size.slot_x):
-            add_box(rack, (x, y, top + size.lip / 2), (0.006, size.slot_y / 2 - 0.004, size.lip / 2), ACCENT)
+            add_box(
+                rack,
+                (x, y, top + size.lip / 2),
+                (0.006, size.slot_y / 2 - 0.004, size.lip / 2),
+                ACCENT,
+            )
         for edge in (-1, 1):
             lip_y = y + edge * (size.slot_y / 2 - 0.004)
-            add_box(rack, (0, lip_y, top + size.lip / 2), (half_x, 0.004, size.lip / 2), STEEL)
+            add_box(
+                rack,
+                (0, lip_y, top + size.lip / 2),
+                (half_x, 0.004, size.lip / 2),
+                STEEL,
+            )
         for x in (-half_x, half_x):
-            paint.box((x, y + size.slot_y / 2 - 0.02, top / 2), (0.018, 0.018, top / 2), STEEL)
-            paint.box((x, y - size.slot_y / 2 + 0.02, top / 2), (0.018, 0.018, top / 2), STEEL)
+            paint.box(
+                (x, y + size.slot_y / 2 - 0.02, top / 2), (0.018, 0.018, top / 2), STEEL
+            )
+            paint.box(
+                (x, y - size.slot_y / 2 + 0.02, top / 2), (0.018, 0.018, top / 2), STEEL
+            )
         for z in (0.15, top - 0.035):
             paint.box((0, y - size.slot_y / 2 + 0.02, z), (half_x, 0.012, 0.02), STEEL)
     _paint_labels(paint, size)
@@ -66,21 +89,29 @@ def _paint_labels(paint: Paint, size: RackSize) -> None:
         front = y - size.slot_y / 2 - 0.001
         paint.box((x, front, z - 0.03), (0.07, 0.003, 0.022), (0.96, 0.96, 0.94, 1))
         for mark in range(k + 1):
-            paint.box((x + 0.025 * (mark - k / 2), front - 0.002, z - 0.03), (0.006, 0.003, 0.014), (0.1, 0.1, 0.1, 1))
+            paint.box(
+                (x + 0.025 * (mark - k / 2), front - 0.002, z - 0.03),
+                (0.006, 0.003, 0.014),
+                (0.1, 0.1, 0.1, 1),
+            )
 
 
 class Rack:
     """The rack's place and its slots in N worlds."""
 
     def __init__(self, engine: Engine, size: RackSize) -> None:
-        self._engine, self._body, self._size = engine, engine.model.body("rack").id, size
+        self._engine = engine
+        self._body = engine.model.body("rack").id
+        self._size = size
         self._centres = engine.xp.asarray(size.slot_centres())  # (4, 3)
         engine.vary("body_pos")
 
     def shift(self, world: int, offset_m: np.ndarray) -> None:
         """Moves the rack of one world by (x, y) from its nominal place."""
         nominal = np.array([self._size.x, self._size.y_near, 0.0])
-        self._engine.vary("body_pos")[world, self._body] = nominal + np.array([*offset_m, 0.0])
+        self._engine.vary("body_pos")[world, self._body] = nominal + np.array(
+            [*offset_m, 0.0]
+        )
 
     def slot_w(self, slot: Array) -> Array:
         """(N, 3) middle of the floor of each world's `slot` (N,) in the world frame, m."""

@@ -1,4 +1,6 @@
-"""A kitchen in which a table wants wiping: the pad lies on its mat at the robot's right, stains are in front of it."""
+"""A kitchen in which a table wants wiping: the pad lies on its mat at the robot's
+right, stains are in front of it.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +17,30 @@ from embodied.envs.scenes.views import add_view
 from embodied.robots.robot import Robot
 
 TABLE = TableSize()
-CAMERA, BEAUTY = "overview", "kitchen"
+CAMERA = "overview"
+BEAUTY = "kitchen"
 MAT_XY = (0.50, -0.37)  # nominal place of mat and pad in the world, m
-PLACES_XY = np.array([(x, y) for x in (0.44, 0.61) for y in (-0.17, 0.03, 0.23)])  # (6, 2) where stains are, m
+# (6, 2) where stains are, m
+PLACES_XY = np.array([(x, y) for x in (0.44, 0.61) for y in (-0.17, 0.03, 0.23)])
 
 
 def build_dining_table(robot: Robot) -> mujoco.MjSpec:
-    """The kitchen with `robot` at its table; camera `overview` is for policies, `kitchen` for people."""
+    """The kitchen with `robot` at its table; camera `overview` is for policies,
+    `kitchen` for people.
+    """
     spec = start_station("dining_table", robot, fenced=False)
     add_kitchen(spec)
     table = add_table(spec, TABLE)
     add_stains(spec, table)
     add_mat(spec, table)
     add_pad(spec)
-    add_tableware(spec, table, plates=((0.18, 0.50), (0.18, -0.52)), bowl=(0.20, 0.10), mug=(0.12, 0.32))
+    add_tableware(
+        spec,
+        table,
+        plates=((0.18, 0.50), (0.18, -0.52)),
+        bowl=(0.20, 0.10),
+        mug=(0.12, 0.32),
+    )
     add_view(spec, CAMERA, (1.00, -0.07, 1.68), (0.45, -0.07, 0.72), 42)
     add_view(spec, BEAUTY, (-0.68, -1.95, 1.95), (0.44, -0.04, 0.76), 42)
     return spec

@@ -1,4 +1,6 @@
-"""A pump room: a console with valves or with a fault panel in front of the robot, pipes and pumps behind."""
+"""A pump room: a console with valves or with a fault panel in front of the robot, pipes
+and pumps behind.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +21,22 @@ VALVE_CONSOLE = ConsoleSize(width=0.86, height=0.34)
 PANEL_CONSOLE = ConsoleSize()
 VALVES = ("valve_0", "valve_1", "valve_2")
 KIND_OF_VALVE = ("lever", "wheel", "lever")
-CAMERA, ROOM_VIEW = "overview", "room"
+CAMERA = "overview"
+ROOM_VIEW = "room"
 WALL_X = 1.75
-PIPE, PUMP, DARK = (0.55, 0.60, 0.62, 1.0), (0.13, 0.36, 0.52, 1.0), (0.16, 0.17, 0.18, 1.0)
-WATER, OIL, CABINET = (0.16, 0.42, 0.30, 1.0), (0.52, 0.40, 0.22, 1.0), (0.74, 0.76, 0.76, 1.0)
+PIPE = (0.55, 0.60, 0.62, 1.0)
+PUMP = (0.13, 0.36, 0.52, 1.0)
+DARK = (0.16, 0.17, 0.18, 1.0)
+WATER = (0.16, 0.42, 0.30, 1.0)
+OIL = (0.52, 0.40, 0.22, 1.0)
+CABINET = (0.74, 0.76, 0.76, 1.0)
 
 
 def build_valve_station(robot: Robot) -> mujoco.MjSpec:
     """The room with three valves (absent ones are parked), each with its scale.
 
-    Camera `overview` sees the console from above, for policies; `room` is the view for people.
+    Camera `overview` sees the console from above, for policies; `room` is the view for
+    people.
     """
     spec = start_station("valve_station", robot)
     console = add_console(spec, VALVE_CONSOLE)
@@ -41,7 +49,9 @@ def build_valve_station(robot: Robot) -> mujoco.MjSpec:
 
 
 def build_panel_station(robot: Robot) -> mujoco.MjSpec:
-    """The room with a fault panel of twelve lamps; cameras as `build_valve_station` has them."""
+    """The room with a fault panel of twelve lamps; cameras as `build_valve_station` has
+    them.
+    """
     spec = start_station("panel_station", robot)
     add_panel(spec, add_console(spec, PANEL_CONSOLE))
     _add_room(spec)
@@ -50,10 +60,16 @@ def build_panel_station(robot: Robot) -> mujoco.MjSpec:
 
 
 def _add_room(spec: mujoco.MjSpec) -> None:
-    """What makes it a pump room, for people's pictures, and a second lamp from behind the robot."""
-    fill = spec.worldbody.add_light(name="fill", pos=[-1.5, -0.8, 2.5], dir=[0.8, 0.35, -0.5])
+    """What makes it a pump room, for people's pictures, and a second lamp from behind
+    the robot.
+    """
+    fill = spec.worldbody.add_light(
+        name="fill", pos=[-1.5, -0.8, 2.5], dir=[0.8, 0.35, -0.5]
+    )
     fill.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
-    fill.diffuse, fill.specular, fill.castshadow = [0.14] * 3, [0.05] * 3, False
+    fill.diffuse = [0.14] * 3
+    fill.specular = [0.05] * 3
+    fill.castshadow = False
     decor = Paint(spec, spec.worldbody, "room_decor", decor=True)
     _paint_wall(decor)
     _paint_pipes(decor)
@@ -65,7 +81,9 @@ def _add_room(spec: mujoco.MjSpec) -> None:
 
 
 def _paint_wall(decor: Paint) -> None:
-    """The wall that the robot faces, in the hall's colours, and a switch cabinet at its left end."""
+    """The wall that the robot faces, in the hall's colours, and a switch cabinet at its
+    left end.
+    """
     decor.box((WALL_X + 0.05, 0.0, 1.9), (0.05, 3.4, 1.9), WALL)
     decor.box((WALL_X + 0.05, 0.0, 0.45), (0.06, 3.4, 0.45), STRIPE)
     decor.box((WALL_X + 0.05, 0.0, 0.92), (0.065, 3.4, 0.02), MARKING)
@@ -90,7 +108,11 @@ def _paint_pipes(decor: Paint) -> None:
 
 
 def _paint_drop(
-    decor: Paint, xy: tuple[float, float], z: tuple[float, float], radius: float, colour: tuple[float, ...]
+    decor: Paint,
+    xy: tuple[float, float],
+    z: tuple[float, float],
+    radius: float,
+    colour: tuple[float, ...],
 ) -> None:
     decor.cylinder((*xy, z[0], *xy, z[1]), radius, colour)
     for share in (0.25, 0.7):
@@ -100,7 +122,8 @@ def _paint_drop(
 
 def _paint_pump(decor: Paint, y: float) -> None:
     """A pump and its motor on a plinth, the shaft along y."""
-    x, z = WALL_X - 0.30, 0.42
+    x = WALL_X - 0.30
+    z = 0.42
     decor.box((x, y, 0.09), (0.24, 0.52, 0.09), (0.66, 0.67, 0.66, 1.0))
     decor.box((x, y, 0.20), (0.18, 0.46, 0.03), DARK)
     decor.cylinder((x, y - 0.02, z, x, y + 0.12, z), 0.20, PUMP)
@@ -113,16 +136,30 @@ def _paint_pump(decor: Paint, y: float) -> None:
 
 def _add_notices(spec: mujoco.MjSpec) -> None:
     """What the room's walls say."""
-    white, yellow, blue = (0.97, 0.97, 0.96), (0.96, 0.78, 0.08), (0.10, 0.30, 0.62)
+    white = (0.97, 0.97, 0.96)
+    yellow = (0.96, 0.78, 0.08)
+    blue = (0.10, 0.30, 0.62)
     notices = (
-        ("room", "PUMP ROOM 2", (WALL_X - 0.01, 0.13, 1.58), SignStyle((0.52, 0.14), white, blue, True)),
+        (
+            "room",
+            "PUMP ROOM 2",
+            (WALL_X - 0.01, 0.13, 1.58),
+            SignStyle((0.52, 0.14), white, blue, True),
+        ),
         (
             "caution",
             "CAUTION\nHOT PIPES",
             (WALL_X - 0.01, -2.0, 1.40),
             SignStyle((0.34, 0.20), (0, 0, 0), yellow, True),
         ),
-        ("volts", "DANGER\n400 V", (WALL_X - 0.21, 0.80, 1.43), SignStyle((0.20, 0.13), (0, 0, 0), yellow, True)),
+        (
+            "volts",
+            "DANGER\n400 V",
+            (WALL_X - 0.21, 0.80, 1.43),
+            SignStyle((0.20, 0.13), (0, 0, 0), yellow, True),
+        ),
     )
     for name, text, pos, style in notices:
-        add_sign(spec, spec.worldbody, f"notice_{name}", text, pos, style, FACING_MINUS_X).group = DECOR_GROUP
+        add_sign(
+            spec, spec.worldbody, f"notice_{name}", text, pos, style, FACING_MINUS_X
+        ).group = DECOR_GROUP

@@ -1,4 +1,6 @@
-"""The room of household tasks: two tiled walls behind the work, a window, a shelf, a fridge; for people's pictures."""
+"""The room of household tasks: two tiled walls behind the work, a window, a shelf, a
+fridge; for people's pictures.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +10,26 @@ import numpy as np
 from embodied.envs.props.paint import Paint
 from embodied.envs.props.shapes import Vector
 
-FRONT_X, LEFT_Y = 1.30, 1.25  # of the walls' faces, m: nothing stands beyond them
-ROOM = (-2.6, -2.8)  # where the floor and the walls end behind and at the right of the robot, m
+# of the walls' faces, m: nothing stands beyond them
+FRONT_X = 1.30
+LEFT_Y = 1.25
+# where the floor and the walls end behind and at the right of the robot, m
+ROOM = (-2.6, -2.8)
 HEIGHT_M = 2.7
 TILES_Z = (0.74, 1.34)
-WALL, SKIRTING, GROUT = (0.93, 0.91, 0.86, 1), (0.97, 0.96, 0.94, 1), (0.80, 0.80, 0.77, 1)
-TILE, TILE_BAND = (0.90, 0.92, 0.90, 1), (0.36, 0.55, 0.56, 1)
-OAK, OAK_DARK, WHITE, STEEL = (0.70, 0.53, 0.36, 1), (0.56, 0.41, 0.27, 1), (0.96, 0.96, 0.95, 1), (0.66, 0.68, 0.70, 1)
-SKY, HILL, LEAF, CLAY = (0.66, 0.83, 0.96, 1), (0.49, 0.66, 0.42, 1), (0.25, 0.47, 0.24, 1), (0.72, 0.40, 0.27, 1)
+WALL = (0.93, 0.91, 0.86, 1)
+SKIRTING = (0.97, 0.96, 0.94, 1)
+GROUT = (0.80, 0.80, 0.77, 1)
+TILE = (0.90, 0.92, 0.90, 1)
+TILE_BAND = (0.36, 0.55, 0.56, 1)
+OAK = (0.70, 0.53, 0.36, 1)
+OAK_DARK = (0.56, 0.41, 0.27, 1)
+WHITE = (0.96, 0.96, 0.95, 1)
+STEEL = (0.66, 0.68, 0.70, 1)
+SKY = (0.66, 0.83, 0.96, 1)
+HILL = (0.49, 0.66, 0.42, 1)
+LEAF = (0.25, 0.47, 0.24, 1)
+CLAY = (0.72, 0.40, 0.27, 1)
 DARK = (0.16, 0.17, 0.18, 1)
 
 
@@ -24,7 +38,9 @@ def add_kitchen(spec: mujoco.MjSpec) -> None:
 
     Nothing of it is touched, and policies don't see it.
     """
-    spec.visual.headlight.ambient, spec.visual.headlight.diffuse = [0.42] * 3, [0.38] * 3  # walls get little from above
+    # walls get little from above
+    spec.visual.headlight.ambient = [0.42] * 3
+    spec.visual.headlight.diffuse = [0.38] * 3
     decor = Paint(spec, spec.worldbody, "kitchen", decor=True)
     _paint_floor(decor)
     _paint_walls(decor)
@@ -38,7 +54,8 @@ def add_kitchen(spec: mujoco.MjSpec) -> None:
 
 def _span(paint: Paint, low: Vector, high: Vector, rgba: Vector) -> None:
     """A box between two corners, m."""
-    low, high = np.asarray(low, float), np.asarray(high, float)
+    low = np.asarray(low, float)
+    high = np.asarray(high, float)
     paint.box((low + high) / 2, (high - low) / 2, rgba)
 
 
@@ -48,8 +65,15 @@ def _paint_floor(decor: Paint) -> None:
     rng = np.random.default_rng(0)
     for row, y in enumerate(np.arange(ROOM[1], LEFT_Y, 0.18)):
         _span(decor, (ROOM[0], y, 0.004), (FRONT_X, y + 0.005, 0.0045), OAK_DARK)
-        for x in np.arange(ROOM[0] + rng.uniform(0.2, 1.2) + 0.1 * (row % 2), FRONT_X, 1.3):
-            _span(decor, (x, y, 0.004), (x + 0.005, min(y + 0.18, LEFT_Y), 0.0045), OAK_DARK)
+        for x in np.arange(
+            ROOM[0] + rng.uniform(0.2, 1.2) + 0.1 * (row % 2), FRONT_X, 1.3
+        ):
+            _span(
+                decor,
+                (x, y, 0.004),
+                (x + 0.005, min(y + 0.18, LEFT_Y), 0.0045),
+                OAK_DARK,
+            )
 
 
 def _paint_walls(decor: Paint) -> None:
@@ -63,32 +87,64 @@ def _paint_walls(decor: Paint) -> None:
 
 
 def _paint_tiles(decor: Paint) -> None:
-    """Rows of tiles, each half a tile further than the one below, the topmost of another colour."""
+    """Rows of tiles, each half a tile further than the one below, the topmost of
+    another colour.
+    """
     low_z, high_z = TILES_Z
-    start_x, start_y, width, height, seam = -0.45, -1.0, 0.20, 0.10, 0.006
+    start_x = -0.45
+    start_y = -1.0
+    width = 0.20
+    height = 0.10
+    seam = 0.006
     _span(decor, (FRONT_X - 0.008, start_y, low_z), (FRONT_X, LEFT_Y, high_z), GROUT)
     _span(decor, (start_x, LEFT_Y - 0.008, low_z), (FRONT_X, LEFT_Y, high_z), GROUT)
     for row, z in enumerate(np.arange(low_z, high_z - 0.01, height)):
         colour = TILE_BAND if row == 4 else TILE
         shift = width / 2 * (row % 2)
         for y in np.arange(start_y - shift, LEFT_Y, width):
-            near, far = max(y, start_y), min(y + width - seam, LEFT_Y)
-            _span(decor, (FRONT_X - 0.012, near, z), (FRONT_X, far, z + height - seam), colour)
+            near = max(y, start_y)
+            far = min(y + width - seam, LEFT_Y)
+            _span(
+                decor,
+                (FRONT_X - 0.012, near, z),
+                (FRONT_X, far, z + height - seam),
+                colour,
+            )
         for x in np.arange(start_x - shift, FRONT_X, width):
-            near, far = max(x, start_x), min(x + width - seam, FRONT_X)
-            _span(decor, (near, LEFT_Y - 0.012, z), (far, LEFT_Y, z + height - seam), colour)
+            near = max(x, start_x)
+            far = min(x + width - seam, FRONT_X)
+            _span(
+                decor,
+                (near, LEFT_Y - 0.012, z),
+                (far, LEFT_Y, z + height - seam),
+                colour,
+            )
 
 
 def _paint_window(decor: Paint) -> None:
     """In the wall ahead, with hills behind its panes and a plant on its sill."""
-    x, low_y, high_y, low_z, high_z = FRONT_X, -0.75, 0.25, 1.46, 2.22
+    x = FRONT_X
+    low_y = -0.75
+    high_y = 0.25
+    low_z = 1.46
+    high_z = 2.22
     _span(decor, (x - 0.004, low_y, low_z), (x, high_y, high_z), SKY)
     _span(decor, (x - 0.006, low_y, low_z), (x, high_y, low_z + 0.20), HILL)
     for y in (low_y, (low_y + high_y) / 2, high_y):
         _span(decor, (x - 0.03, y - 0.025, low_z), (x, y + 0.025, high_z), WHITE)
     for z in (low_z, high_z, low_z + 0.52):
-        _span(decor, (x - 0.03, low_y - 0.025, z - 0.022), (x, high_y + 0.025, z + 0.022), WHITE)
-    _span(decor, (x - 0.16, low_y - 0.06, low_z - 0.05), (x, high_y + 0.06, low_z - 0.022), WHITE)
+        _span(
+            decor,
+            (x - 0.03, low_y - 0.025, z - 0.022),
+            (x, high_y + 0.025, z + 0.022),
+            WHITE,
+        )
+    _span(
+        decor,
+        (x - 0.16, low_y - 0.06, low_z - 0.05),
+        (x, high_y + 0.06, low_z - 0.022),
+        WHITE,
+    )
     _paint_plant(decor, (x - 0.08, 0.08, low_z - 0.022))
 
 
@@ -97,20 +153,37 @@ def _paint_plant(decor: Paint, pos: Vector) -> None:
     decor.cylinder((x, y, z, x, y, z + 0.10), 0.055, CLAY)
     decor.cylinder((x, y, z + 0.10, x, y, z + 0.115), 0.062, CLAY)
     for k in range(9):
-        angle, lean = 2.4 * k, 0.04 + 0.012 * (k % 3)
-        tip = (x + lean * np.cos(angle), y + lean * np.sin(angle), z + 0.20 + 0.03 * (k % 4))
+        angle = 2.4 * k
+        lean = 0.04 + 0.012 * (k % 3)
+        tip = (
+            x + lean * np.cos(angle),
+            y + lean * np.sin(angle),
+            z + 0.20 + 0.03 * (k % 4),
+        )
         decor.cylinder((x, y, z + 0.11, *tip), 0.011, LEAF)
 
 
 def _paint_shelf(decor: Paint) -> None:
     """Two boards on the wall at the left, with jars, bowls and books."""
-    low_x, high_x, depth = -0.45, 1.29, 0.20
+    low_x = -0.45
+    high_x = 1.29
+    depth = 0.20
     for z in (1.52, 1.88):
         _span(decor, (low_x, LEFT_Y - depth, z), (high_x, LEFT_Y, z + 0.025), OAK)
         for x in (low_x + 0.1, high_x - 0.15):
-            _span(decor, (x - 0.01, LEFT_Y - depth * 0.8, z - 0.10), (x + 0.01, LEFT_Y, z), STEEL)
+            _span(
+                decor,
+                (x - 0.01, LEFT_Y - depth * 0.8, z - 0.10),
+                (x + 0.01, LEFT_Y, z),
+                STEEL,
+            )
     y = LEFT_Y - depth / 2
-    contents = ((0.78, 0.55, 0.20, 1), (0.55, 0.27, 0.18, 1), (0.85, 0.80, 0.66, 1), (0.42, 0.52, 0.30, 1))
+    contents = (
+        (0.78, 0.55, 0.20, 1),
+        (0.55, 0.27, 0.18, 1),
+        (0.85, 0.80, 0.66, 1),
+        (0.42, 0.52, 0.30, 1),
+    )
     for k, colour in enumerate(contents):
         x = low_x + 0.45 + 0.13 * k
         decor.cylinder((x, y, 1.545, x, y, 1.545 + 0.14), 0.045, colour)
@@ -118,31 +191,56 @@ def _paint_shelf(decor: Paint) -> None:
     for k in range(4):  # bowls, one in another
         z = 1.545 + 0.022 * k
         decor.cylinder((0.85, y, z, 0.85, y, z + 0.018), 0.075 - 0.004 * (k % 2), WHITE)
-    books = ((0.62, 0.20, 0.18, 1), (0.20, 0.34, 0.46, 1), (0.93, 0.70, 0.13, 1), (0.36, 0.55, 0.56, 1))
+    books = (
+        (0.62, 0.20, 0.18, 1),
+        (0.20, 0.34, 0.46, 1),
+        (0.93, 0.70, 0.13, 1),
+        (0.36, 0.55, 0.56, 1),
+    )
     for k, colour in enumerate(books):
         x = low_x + 0.40 + 0.045 * k
-        _span(decor, (x, LEFT_Y - 0.17, 1.905), (x + 0.038, LEFT_Y - 0.02, 2.10 + 0.02 * (k % 3)), colour)
+        _span(
+            decor,
+            (x, LEFT_Y - 0.17, 1.905),
+            (x + 0.038, LEFT_Y - 0.02, 2.10 + 0.02 * (k % 3)),
+            colour,
+        )
     _paint_plant(decor, (0.80, y, 1.905))
 
 
 def _paint_fridge(decor: Paint) -> None:
     """In the corner at the right."""
-    x, low_y, high_y = 0.66, -1.78, -1.14
+    x = 0.66
+    low_y = -1.78
+    high_y = -1.14
     _span(decor, (x, low_y, 0.03), (FRONT_X - 0.01, high_y, 1.80), WHITE)
     for low_z, high_z in ((0.06, 0.62), (0.64, 1.78)):
-        _span(decor, (x - 0.03, low_y + 0.01, low_z), (x, high_y - 0.01, high_z), SKIRTING)
-        _span(decor, (x - 0.07, high_y - 0.09, low_z + 0.15), (x - 0.05, high_y - 0.06, high_z - 0.15), STEEL)
+        _span(
+            decor, (x - 0.03, low_y + 0.01, low_z), (x, high_y - 0.01, high_z), SKIRTING
+        )
+        _span(
+            decor,
+            (x - 0.07, high_y - 0.09, low_z + 0.15),
+            (x - 0.05, high_y - 0.06, high_z - 0.15),
+            STEEL,
+        )
     for k, colour in enumerate((TILE_BAND, (0.93, 0.70, 0.13, 1), CLAY)):
         _span(
-            decor, (x - 0.034, -1.60 + 0.12 * k, 1.40 - 0.05 * k), (x - 0.03, -1.53 + 0.12 * k, 1.49 - 0.05 * k), colour
+            decor,
+            (x - 0.034, -1.60 + 0.12 * k, 1.40 - 0.05 * k),
+            (x - 0.03, -1.53 + 0.12 * k, 1.49 - 0.05 * k),
+            colour,
         )
 
 
 def _paint_clock(decor: Paint) -> None:
     """On the wall ahead; ten past ten."""
-    x, y, z = FRONT_X, 0.72, 1.95
+    x = FRONT_X
+    y = 0.72
+    z = 1.95
     decor.cylinder((x - 0.03, y, z, x, y, z), 0.15, DARK)
     decor.cylinder((x - 0.034, y, z, x, y, z), 0.135, WHITE)
-    for angle, length in ((np.radians(35), 0.07), (np.radians(-60), 0.11)):  # from upright, to the viewer's right
+    # from upright, to the viewer's right
+    for angle, length in ((np.radians(35), 0.07), (np.radians(-60), 0.11)):
         tip = (x - 0.036, y - length * np.sin(angle), z + length * np.cos(angle))
         decor.cylinder((x - 0.036, y, z, *tip), 0.006, DARK)

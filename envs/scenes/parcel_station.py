@@ -1,4 +1,6 @@
-"""Where parcels are sorted: a belt in front of the robot, a label scanner and three bins at its left."""
+"""Where parcels are sorted: a belt in front of the robot, a label scanner and three
+bins at its left.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +28,16 @@ def _around(radius_m: float, angle_deg: float) -> tuple[float, float, float]:
 
 
 SCANNER = ScannerPlace(*_around(0.53, 57)[:2], yaw=float(np.deg2rad(78)))
-BINS = tuple(BinPlace(f"bin_{k}", *_around(0.60, angle)) for k, angle in enumerate((81, 99, 117)))
+BINS = tuple(
+    BinPlace(f"bin_{k}", *_around(0.60, angle)) for k, angle in enumerate((81, 99, 117))
+)
 
 
 def build_parcel_station(robot: Robot) -> mujoco.MjSpec:
     """The station with `robot` mounted and three parcels (absent ones are parked).
 
-    Camera `overview` sees belt, scanner, bins and hand, for policies; `line` is the view for people.
+    Camera `overview` sees belt, scanner, bins and hand, for policies; `line` is the
+    view for people.
     """
     spec = start_station("parcel_station", robot)
     add_belt(spec, BELT)

@@ -1,4 +1,6 @@
-"""What every scene begins with: the robot in its place, the physics, the hall around it."""
+"""What every scene begins with: the robot in its place, the physics, the hall around
+it.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,9 @@ from embodied.sim.physics import apply_defaults
 
 
 def start_station(name: str, robot: Robot, fenced: bool = True) -> mujoco.MjSpec:
-    """A spec named `name` with the robot, its mount over the world's origin looking along +x, in an empty hall, with or
-    without a guard rail behind it."""
+    """A spec named `name` with the robot, its mount over the world's origin looking
+    along +x, in an empty hall, with or without a guard rail behind it.
+    """
     spec = robot.build()
     spec.modelname = name
     for key in spec.keys:  # the robot's alone: a scene's starts are the task's to write

@@ -1,4 +1,6 @@
-"""Where empty totes come back: a roller belt before the robot; a rack at its left, or 3 m away for one that drives."""
+"""Where empty totes come back: a roller belt before the robot; a rack at its left, or 3
+m away for one that drives.
+"""
 
 from __future__ import annotations
 
@@ -22,20 +24,26 @@ LANE = (0.93, 0.70, 0.13, 1.0)
 
 @dataclass(frozen=True)
 class Station:
-    """Where things are: the belt, the rack, and the place from which the rack is filled."""
+    """Where things are: the belt, the rack, and the place from which the rack is
+    filled.
+    """
 
     belt: BeltSize = field(default_factory=BeltSize)
     rack: RackSize = field(default_factory=RackSize)
-    rack_origin_w: tuple[float, float] = (0.0, 0.0)  # m: from here the rack looks as from the world's origin at home
+    # m: from here the rack looks as from the world's origin at home
+    rack_origin_w: tuple[float, float] = (0.0, 0.0)
     facing: float = 0.0  # rad, yaw with which a robot that drives stands there
-    later_s: float = 0.0  # totes and events come this much later, so that a robot that drives is there
+    # totes and events come this much later, so that a robot that drives is there
+    later_s: float = 0.0
     reach_m: float = 0.4  # from the grasp, and
     carry_m: float = 0.5  # from the slot: distances from which getting nearer counts
 
 
 FIXED = Station()
-BELT, RACK = FIXED.belt, FIXED.rack
-ROAMING_X, ROAMING_Y = -0.6, 2.2
+BELT = FIXED.belt
+RACK = FIXED.rack
+ROAMING_X = -0.6
+ROAMING_Y = 2.2
 ROAMING = Station(
     belt=BeltSize(y_start=-1.75),
     rack=RackSize(x=RACK.x + ROAMING_X, y_near=RACK.y_near + ROAMING_Y),
@@ -55,7 +63,8 @@ def station_of(robot: Robot) -> Station:
 def build_tote_station(robot: Robot) -> mujoco.MjSpec:
     """The station with `robot` mounted and three totes (absent ones are parked).
 
-    Camera `overview` sees belt, rack and hand, for policies; `hall` is the view for people.
+    Camera `overview` sees belt, rack and hand, for policies; `hall` is the view for
+    people.
     """
     station = station_of(robot)
     spec = start_station("tote_station", robot, fenced=not robot.drives)

@@ -9,9 +9,15 @@ import numpy as np
 
 
 def add_view(
-    spec: mujoco.MjSpec, name: str, pos_w: Sequence[float], target_w: Sequence[float], fovy_deg: float
+    spec: mujoco.MjSpec,
+    name: str,
+    pos_w: Sequence[float],
+    target_w: Sequence[float],
+    fovy_deg: float,
 ) -> mujoco.MjsCamera:
-    """A fixed camera at `pos_w` whose picture has `target_w` in its middle and the vertical upright."""
+    """A fixed camera at `pos_w` whose picture has `target_w` in its middle and the
+    vertical upright.
+    """
     back = np.asarray(pos_w, float) - np.asarray(target_w, float)
     back /= np.linalg.norm(back)
     right = np.cross([0.0, 0.0, 1.0], back)
@@ -19,4 +25,6 @@ def add_view(
     matrix = np.stack([right, np.cross(back, right), back], axis=1)
     quat = np.zeros(4)
     mujoco.mju_mat2Quat(quat, matrix.ravel())
-    return spec.worldbody.add_camera(name=name, pos=list(pos_w), quat=quat, fovy=fovy_deg)
+    return spec.worldbody.add_camera(
+        name=name, pos=list(pos_w), quat=quat, fovy=fovy_deg
+    )

@@ -18,8 +18,10 @@ COLOURS = {
     "purple": (0.45, 0.18, 0.62),
     "brown": (0.40, 0.24, 0.13),
 }
-TRAIN_COLOURS, HELD_OUT_COLOURS = ("red", "blue", "green", "yellow", "pink"), ("orange", "purple")
-TRAIN_HANDLES, HELD_OUT_HANDLES = ("white", "black", "red", "yellow"), ("orange", "blue", "brown")
+TRAIN_COLOURS = ("red", "blue", "green", "yellow", "pink")
+HELD_OUT_COLOURS = ("orange", "purple")
+TRAIN_HANDLES = ("white", "black", "red", "yellow")
+HELD_OUT_HANDLES = ("orange", "blue", "brown")
 
 PLAIN = ("Put {things} into {drawer} and close it.",)
 TRAIN_SENTENCES = (

@@ -21,7 +21,8 @@ HELD_OUT_SENTENCES = (
     "Leave the other rows alone and clear the red lamp of {row}.",
 )
 
-SYSTEMS, HELD_OUT_SYSTEMS = ("cooling", "pumps", "power", "drains"), ("heating", "air", "vents")
+SYSTEMS = ("cooling", "pumps", "power", "drains")
+HELD_OUT_SYSTEMS = ("heating", "air", "vents")
 HELD_OUT_PLACES = (3, 5, 8)  # of the twelve lamps, row by row from the upper left
 TRAIN_PLACES = tuple(k for k in range(12) if k not in HELD_OUT_PLACES)
 

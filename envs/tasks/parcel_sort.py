@@ -1,4 +1,6 @@
-"""ParcelSort: parcels ride past; those of the named colours go label up over the scanner into their colours' bins."""
+"""ParcelSort: parcels ride past; those of the named colours go label up over the
+scanner into their colours' bins.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +13,30 @@ from embodied.core import Array, Layout, seconds_to_ticks
 from embodied.envs.experts.parcel_sort import parcel_sort_expert
 from embodied.envs.props.belt import Belt
 from embodied.envs.props.parcel import FACES
-from embodied.envs.scenes.parcel_station import BELT, CAMERA, PARCELS, build_parcel_station
+from embodied.envs.scenes.parcel_station import (
+    BELT,
+    CAMERA,
+    PARCELS,
+    build_parcel_station,
+)
 from embodied.envs.task import Outcome, TaskSpec
 from embodied.envs.tasks.parcel_sort_facts import Facts
-from embodied.envs.tasks.parcel_sort_start import PUSH_TICKS, draw_start, event_tick, pose_of, size_of
+from embodied.envs.tasks.parcel_sort_start import (
+    PUSH_TICKS,
+    draw_start,
+    event_tick,
+    pose_of,
+    size_of,
+)
 from embodied.envs.tasks.parcel_sort_table import COLOURS, TABLE
 from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
 from embodied.sim.engine import ROT6D_OF_XMAT, Engine
 
-DRIVING_S = 2.0  # that a robot that drives is on its way; everything comes that much later
-READING_TICKS = seconds_to_ticks(0.15)  # that a parcel lies still under the scanner until it is read
+# that a robot that drives is on its way; everything comes that much later
+DRIVING_S = 2.0
+# that a parcel lies still under the scanner until it is read
+READING_TICKS = seconds_to_ticks(0.15)
 PASSED_Y_W = 0.62  # from where the belt does not bring a parcel back
 FLOOR_Z_W = 0.40  # below it a parcel has fallen
 LYING_M = 0.04  # at most, the middle of a parcel above the belt that carries it
@@ -38,28 +53,38 @@ class ParcelSort:
     )  # fmt: skip
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
-        self._engine, xp, n, k = engine, engine.xp, engine.num_worlds, len(PARCELS)
+        self._engine = engine
+        xp = engine.xp
+        n = engine.num_worlds
+        k = len(PARCELS)
         self._later_s = DRIVING_S if robot.drives else 0.0
         self._goal = {
             "wanted": xp.zeros((n, k)),
             "present": xp.zeros((n, k)),
             "bin": xp.zeros((n, k), dtype=xp.int64),
             "size": xp.zeros((n, k, 3)),  # length, width, height, m
-            "label": xp.zeros((n, k, 3)),  # from the middle to the label in the parcel's frame, m
+            # from the middle to the label in the parcel's frame, m
+            "label": xp.zeros((n, k, 3)),
             "scanned": xp.zeros((n, k)),
-            "moved_tick": xp.zeros((n, k), dtype=xp.int64),  # when the scanner could last not read it
+            # when the scanner could last not read it
+            "moved_tick": xp.zeros((n, k), dtype=xp.int64),
             "speed_after": xp.zeros(n),  # of the belt from event_tick on, m/s
-            "pushed": xp.zeros(n, dtype=xp.int64),  # the parcel that is, from event_tick on
+            # the parcel that is, from event_tick on
+            "pushed": xp.zeros(n, dtype=xp.int64),
             "push": xp.zeros((n, 2)),  # N along x and y
             "event_tick": xp.zeros(n, dtype=xp.int64),
         }
-        self._facts, self._belt, self._rows = Facts(engine, robot, self._goal), Belt(engine), xp.arange(n)
+        self._facts = Facts(engine, robot, self._goal)
+        self._belt = Belt(engine)
+        self._rows = xp.arange(n)
 
     def parameters(self) -> dict[str, Array]:
         return self._goal
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
-        drawn, goal, facts = draw_start(seed, variation, self._later_s), self._goal, self._facts
+        drawn = draw_start(seed, variation, self._later_s)
+        goal = self._goal
+        facts = self._facts
         for values in goal.values():
             values[world] = 0
         for k in range(len(PARCELS)):
@@ -73,56 +98,98 @@ class ParcelSort:
         facts.bins.shift(world, np.array([drawn["bins_x"], drawn["bins_y"]]))
         facts.bins.paint(world, [COLOURS[colour] for colour in drawn["colour"]])
         self._belt.start(world, drawn["belt_speed"])
-        goal["speed_after"][world], goal["event_tick"][world] = drawn["belt_speed_after"], event_tick(drawn)
-        goal["pushed"][world], goal["push"][world] = drawn["pushed"], drawn["push_n"]
+        goal["speed_after"][world] = drawn["belt_speed_after"]
+        goal["event_tick"][world] = event_tick(drawn)
+        goal["pushed"][world] = drawn["pushed"]
+        goal["push"][world] = drawn["push_n"]
         return drawn
 
     def _dress(self, world: int, k: int, drawn: dict[str, Any]) -> None:
         """Parcel `k` as it was drawn."""
-        goal, size, face, colour = self._goal, size_of(drawn, k), drawn["label"][k], drawn["parcel_bin"][k]
+        goal = self._goal
+        size = size_of(drawn, k)
+        face = drawn["label"][k]
+        colour = drawn["parcel_bin"][k]
         self._facts.parcels.resize(world, k, size, face)
-        self._facts.parcels.paint(world, k, COLOURS[drawn["colour"][colour]], drawn["shade"][k])
-        goal["present"][world, k], goal["wanted"][world, k] = 1.0, drawn["wanted"][k]
-        goal["bin"][world, k], goal["size"][world, k] = colour, (size.length, size.width, size.height)
-        goal["label"][world, k] = (0, 0, size.height / 2) if face == FACES[0] else (size.length / 2, 0, 0)
+        self._facts.parcels.paint(
+            world, k, COLOURS[drawn["colour"][colour]], drawn["shade"][k]
+        )
+        goal["present"][world, k] = 1.0
+        goal["wanted"][world, k] = drawn["wanted"][k]
+        goal["bin"][world, k] = colour
+        goal["size"][world, k] = (size.length, size.width, size.height)
+        goal["label"][world, k] = (
+            (0, 0, size.height / 2) if face == FACES[0] else (size.length / 2, 0, 0)
+        )
 
     def before_step(self, tick: Array) -> None:
-        xp, goal, facts = self._engine.xp, self._goal, self._facts
+        xp = self._engine.xp
+        goal = self._goal
+        facts = self._facts
         due = tick >= goal["event_tick"]
         self._belt.set_speed(xp.where(due, goal["speed_after"], self._belt.speed()))
-        height = facts.parcels.positions_w()[self._rows, goal["pushed"]][:, 2] - BELT.top_z
+        height = (
+            facts.parcels.positions_w()[self._rows, goal["pushed"]][:, 2] - BELT.top_z
+        )
         pushing = due & (tick < goal["event_tick"] + PUSH_TICKS) & (height < LYING_M)
-        facts.parcels.push(goal["pushed"], xp.where(pushing[:, None], goal["push"], 0.0))
+        facts.parcels.push(
+            goal["pushed"], xp.where(pushing[:, None], goal["push"], 0.0)
+        )
         moved = xp.where(facts.readable(), goal["moved_tick"], tick[:, None])
         read = (goal["scanned"] > 0) | (tick[:, None] - moved >= READING_TICKS)
-        goal["moved_tick"][...], goal["scanned"][...] = moved, xp.where(read, 1.0, 0.0)
+        goal["moved_tick"][...] = moved
+        goal["scanned"][...] = xp.where(read, 1.0, 0.0)
         facts.scanner.show(xp.any(read & ~facts.binned(), axis=1))
 
     def state(self) -> Array:
-        xp, goal, facts = self._engine.xp, self._goal, self._facts
-        axes, pos = facts.parcels.rotations(), facts.parcels.positions_w()
+        xp = self._engine.xp
+        goal = self._goal
+        facts = self._facts
+        axes = facts.parcels.rotations()
+        pos = facts.parcels.positions_w()
         rot6d = xp.reshape(axes, (*axes.shape[:2], 9))[:, :, ROT6D_OF_XMAT]
-        parts = [pos, rot6d, facts.parcels.velocities_w(), goal["size"], facts.label_w()]
+        parts = [
+            pos,
+            rot6d,
+            facts.parcels.velocities_w(),
+            goal["size"],
+            facts.label_w(),
+        ]
         parts += [goal["wanted"], goal["scanned"], facts.bin_w()[..., :2]]
         flat = [xp.reshape(part, (pos.shape[0], -1)) for part in parts]
-        return xp.concat([*flat, facts.scanner.plate_w()[:, :2], self._belt.speed()[:, None]], axis=1)
+        return xp.concat(
+            [*flat, facts.scanner.plate_w()[:, :2], self._belt.speed()[:, None]], axis=1
+        )
 
     def judge(self) -> Outcome:
-        xp, goal, facts = self._engine.xp, self._goal, self._facts
-        pos, held, on_belt = facts.parcels.positions_w(), facts.held(), facts.on_belt()
-        wanted, present = goal["wanted"] > 0, goal["present"] > 0
+        xp = self._engine.xp
+        goal = self._goal
+        facts = self._facts
+        pos = facts.parcels.positions_w()
+        held = facts.held()
+        on_belt = facts.on_belt()
+        wanted = goal["wanted"] > 0
+        present = goal["present"] > 0
         right = wanted & (goal["scanned"] > 0) & facts.binned() & facts.still() & ~held
         taken = present & ~wanted & (~on_belt | held)  # though it was to be left
         fallen = present & (pos[..., 2] < FLOOR_Z_W)
         passed = wanted & on_belt & (pos[..., 1] > PASSED_Y_W)
-        share = xp.where(wanted, xp.where(right, 1.0, facts.stage(held)), 0.0) - xp.where(taken, 1.0, 0.0)
+        share = xp.where(
+            wanted, xp.where(right, 1.0, facts.stage(held)), 0.0
+        ) - xp.where(taken, 1.0, 0.0)
         ones = xp.ones_like(share)
         mean = dot(share, ones) / xp.maximum(dot(goal["wanted"], ones), ones[:, 0])
         progress = (mean + xp.abs(mean)) / 2  # no less than 0
         success = xp.all(right | ~wanted, axis=1) & ~xp.any(taken, axis=1)
         dropped = xp.astype(dot(xp.where(fallen, 1.0, 0.0), ones), xp.int64)
         lost = xp.any(fallen | passed, axis=1)
-        return Outcome(reward=progress, success=success, progress=progress, lost=lost, dropped=dropped)
+        return Outcome(
+            reward=progress,
+            success=success,
+            progress=progress,
+            lost=lost,
+            dropped=dropped,
+        )
 
 
 PARCEL_SORT = TaskSpec(

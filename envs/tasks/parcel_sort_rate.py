@@ -18,10 +18,17 @@ class Episode(Protocol):
 
 
 def units_per_hour(episodes: Iterable[Episode]) -> float:
-    """Parcels sorted in a simulated hour, of episodes of ParcelSort; one that failed costs its time and counts none."""
-    count, seconds = 0, 0.0
+    """Parcels sorted in a simulated hour, of episodes of ParcelSort; one that failed
+    costs its time and counts none.
+    """
+    count = 0
+    seconds = 0.0
     for episode in episodes:
         done = episode.time_to_success_s is not None
         count += sum(episode.variation["wanted"]) if done else 0
-        seconds += episode.time_to_success_s if episode.time_to_success_s is not None else episode.duration_s
+        seconds += (
+            episode.time_to_success_s
+            if episode.time_to_success_s is not None
+            else episode.duration_s
+        )
     return 3600 * count / seconds if seconds else 0.0

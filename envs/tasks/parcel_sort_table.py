@@ -16,10 +16,14 @@ COLOURS = {
     "purple": (0.48, 0.14, 0.66),
     "turquoise": (0.05, 0.65, 0.68),
 }
-TRAIN_COLOURS, HELD_OUT_COLOURS = ("red", "blue", "green", "yellow", "pink"), ("orange", "purple", "turquoise")
+TRAIN_COLOURS = ("red", "blue", "green", "yellow", "pink")
+HELD_OUT_COLOURS = ("orange", "purple", "turquoise")
 
-# {named} parcels are to be sorted, those of the bins' other colours, {others}, are to be left; {either} is {named} with "or"
-PLAIN = ("Sort the {named} parcels: scan each one label up, then put it into the bin of its colour.",)
+# {named} parcels are to be sorted, those of the bins' other colours, {others}, are to
+# be left; {either} is {named} with "or"
+PLAIN = (
+    "Sort the {named} parcels: scan each one label up, then put it into the bin of its colour.",
+)
 TRAIN_SENTENCES = (
     *PLAIN,
     "Sort only the {named} parcels: onto the scanner with the label up, then into the bin of that colour.",
@@ -34,8 +38,26 @@ HELD_OUT_SENTENCES = (
     "Could you get the {named} ones scanned and into their bins, please?",
 )
 
-SUBSETS = ((0,), (1,), (2,), (0, 1), (0, 2), (1, 2))  # of the bins: which of their colours are named
-PER_PARCEL = ("length", "width", "height", "mass", "label", "shade", "parcel_bin", "offset_x", "turn", "gap_s")
+SUBSETS = (
+    (0,),
+    (1,),
+    (2,),
+    (0, 1),
+    (0, 2),
+    (1, 2),
+)  # of the bins: which of their colours are named
+PER_PARCEL = (
+    "length",
+    "width",
+    "height",
+    "mass",
+    "label",
+    "shade",
+    "parcel_bin",
+    "offset_x",
+    "turn",
+    "gap_s",
+)
 
 TABLE = (
     Variable("parcels", "objects", "", fixed(2), Choice((2, 3)), Choice((2, 3)), Choice((2, 3))),

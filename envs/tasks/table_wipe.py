@@ -1,4 +1,6 @@
-"""TableWipe: the arm takes the cloth pad and wipes the stains that the instruction names off the table, gently."""
+"""TableWipe: the arm takes the cloth pad and wipes the stains that the instruction
+names off the table, gently.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,14 @@ from embodied.envs.props.pad import HELD_WIDTH_M, Pad
 from embodied.envs.props.stains import CELLS, SMALL_CELLS, STAINS, Stains
 from embodied.envs.props.table import Table
 from embodied.envs.reward import tolerance
-from embodied.envs.scenes.dining_table import BEAUTY, CAMERA, MAT_XY, PLACES_XY, TABLE, build_dining_table
+from embodied.envs.scenes.dining_table import (
+    BEAUTY,
+    CAMERA,
+    MAT_XY,
+    PLACES_XY,
+    TABLE,
+    build_dining_table,
+)
 from embodied.envs.task import Outcome, TaskSpec
 from embodied.envs.tasks import table_wipe_table as names
 from embodied.envs.tasks.table_wipe_start import draw_start
@@ -24,7 +33,9 @@ from embodied.sim.engine import Engine
 
 FORCE_LIMIT_N = 30.0  # of the pad on the table, at any physics step of the episode
 RUBBING_N = 6.0  # that it takes to wipe; the pad alone weighs 2.2
-WIPED, SPARED = 0.95, 0.90  # share of the named stains' area that must go, and of the others' that must stay
+# share of the named stains' area that must go, and of the others' that must stay
+WIPED = 0.95
+SPARED = 0.90
 PUSH_TICKS = 80
 ALOOF_M = 0.15  # nobody shoves a pad that the hand is nearer to
 SPILL_AT = 0.4  # share wiped, if it is not time before
@@ -44,10 +55,17 @@ class TableWipe:
     )  # fmt: skip
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
-        self._engine, xp, n = engine, engine.xp, engine.num_worlds
-        self._pad, self._stains, self._dirt = Pad(engine), Stains(engine), Dirt(xp, n)
-        self._table, self._tcp = Table(engine, TABLE), engine.model.site(robot.tcp_site).id
-        self._fingers = [int(engine.model.joint(name).qposadr[0]) for name in robot.gripper_joints]
+        self._engine = engine
+        xp = engine.xp
+        n = engine.num_worlds
+        self._pad = Pad(engine)
+        self._stains = Stains(engine)
+        self._dirt = Dirt(xp, n)
+        self._table = Table(engine, TABLE)
+        self._tcp = engine.model.site(robot.tcp_site).id
+        self._fingers = [
+            int(engine.model.joint(name).qposadr[0]) for name in robot.gripper_joints
+        ]
         self._goal = {
             **self._dirt.books,
             "pad_xy_w": xp.zeros((n, 2)),  # at the last control step
@@ -61,17 +79,23 @@ class TableWipe:
         return self._goal
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
-        drawn, goal = draw_start(seed, variation), self._goal
+        drawn = draw_start(seed, variation)
+        goal = self._goal
         self._dirt.clear(world)
-        goal["peak_n"][world], goal["push"][world] = 0.0, drawn["push_n"]
-        goal["push_tick"][world], goal["spill_tick"][world] = (int(s * PHYSICS_HZ) for s in drawn["event_s"])
+        goal["peak_n"][world] = 0.0
+        goal["push"][world] = drawn["push_n"]
+        goal["push_tick"][world], goal["spill_tick"][world] = (
+            int(s * PHYSICS_HZ) for s in drawn["event_s"]
+        )
         for k in range(len(drawn["kind"])):
             self._lay_stain(world, k, drawn)
         self._stains.show(self._dirt.left())
         at = goal["pad_xy_w"][world] = np.asarray(MAT_XY) + drawn["pad_offset"]
         self._table.raise_by(world, drawn["table_height"])
         self._table.paint(world, names.TOPS[drawn["top"]])
-        self._pad.place(world, (*at, TABLE.top_z + drawn["table_height"]), drawn["pad_yaw"])
+        self._pad.place(
+            world, (*at, TABLE.top_z + drawn["table_height"]), drawn["pad_yaw"]
+        )
         self._pad.place_mat(world, at - TABLE_XY, drawn["pad_yaw"])
         self._pad.paint(world, names.CLOTHS[drawn["cloth"]])
         self._pad.roughen(world, drawn["table_friction"])
@@ -79,11 +103,16 @@ class TableWipe:
 
     def _lay_stain(self, world: int, k: int, drawn: dict[str, Any]) -> None:
         """The `k`-th of an episode; the last is what may be spilled later."""
-        blob, (rgb, rub_m) = drawn["blob"][k], names.KINDS[drawn["kind"][k]]
-        at = PLACES_XY[drawn["place"][k]] + drawn["offset"][2 * k : 2 * k + 2] - TABLE_XY
+        blob = drawn["blob"][k]
+        (rgb, rub_m) = names.KINDS[drawn["kind"][k]]
+        at = (
+            PLACES_XY[drawn["place"][k]] + drawn["offset"][2 * k : 2 * k + 2] - TABLE_XY
+        )
         cells_w = self._stains.place(world, blob, at, drawn["turn"][k]) + TABLE_XY
         self._stains.paint(world, blob, rgb)
-        self._dirt.lay(world, blob, cells_w, rub_m * drawn["stickiness"], drawn["named"][k])
+        self._dirt.lay(
+            world, blob, cells_w, rub_m * drawn["stickiness"], drawn["named"][k]
+        )
         size = SMALL_CELLS if drawn["small"][k] else CELLS
         if k < drawn["stains"]:
             self._dirt.dirty(world, blob, size)
@@ -91,31 +120,58 @@ class TableWipe:
             self._dirt.spill_later(world, blob, size)
 
     def before_step(self, tick: Array) -> None:
-        xp, goal, pad = self._engine.xp, self._goal, self._pad
-        pushing = (tick >= goal["push_tick"]) & (tick < goal["push_tick"] + PUSH_TICKS) & (self._reach_m() > ALOOF_M)
+        xp = self._engine.xp
+        goal = self._goal
+        pad = self._pad
+        pushing = (
+            (tick >= goal["push_tick"])
+            & (tick < goal["push_tick"] + PUSH_TICKS)
+            & (self._reach_m() > ALOOF_M)
+        )
         pad.push(xp.where(pushing[:, None], goal["push"], 0.0))
-        force, xy = self._force_n(), pad.pose()[0][:, :2]
+        force = self._force_n()
+        xy = pad.pose()[0][:, :2]
         way = xy - goal["pad_xy_w"]
         rubbed = xp.where(force > RUBBING_N, xp.sqrt(dot(way, way)), 0.0)
         spilling = (tick >= goal["spill_tick"]) | (goal["wiped"] > SPILL_AT)
-        self._stains.show(self._dirt.update(pad.under(goal["cell_xy_w"]), rubbed, spilling))
-        goal["pad_xy_w"][...], goal["peak_n"][...] = xy, xp.maximum(goal["peak_n"], force)
+        self._stains.show(
+            self._dirt.update(pad.under(goal["cell_xy_w"]), rubbed, spilling)
+        )
+        goal["pad_xy_w"][...] = xy
+        goal["peak_n"][...] = xp.maximum(goal["peak_n"], force)
 
     def state(self) -> Array:
-        xp, pad, goal, force = self._engine.xp, self._pad, self._goal, self._force_n()
-        felt = xp.stack([force, xp.maximum(goal["peak_n"], force), self._table.top_z_w()], axis=1)
+        xp = self._engine.xp
+        pad = self._pad
+        goal = self._goal
+        force = self._force_n()
+        felt = xp.stack(
+            [force, xp.maximum(goal["peak_n"], force), self._table.top_z_w()], axis=1
+        )
         named = xp.where(goal["left_m2"] > 0, goal["named"], 0.0)
-        boxes = [xp.reshape(goal[corner], (-1, 2 * S)) for corner in ("low_xy_w", "high_xy_w")]
-        return xp.concat([*pad.pose(), felt, pad.mat_w(), 1e4 * goal["left_m2"], named, *boxes], axis=1)
+        boxes = [
+            xp.reshape(goal[corner], (-1, 2 * S))
+            for corner in ("low_xy_w", "high_xy_w")
+        ]
+        return xp.concat(
+            [*pad.pose(), felt, pad.mat_w(), 1e4 * goal["left_m2"], named, *boxes],
+            axis=1,
+        )
 
     def judge(self) -> Outcome:
-        xp, goal, pos_w = self._engine.xp, self._goal, self._pad.pose()[0]
+        xp = self._engine.xp
+        goal = self._goal
+        pos_w = self._pad.pose()[0]
         gentle = xp.maximum(goal["peak_n"], self._force_n()) <= FORCE_LIMIT_N
         fallen = pos_w[:, 2] < TABLE.top_z - 0.1
         spoilt = ~gentle | (goal["spared"] < SPARED) | fallen
         success = (goal["wiped"] >= WIPED) & ~spoilt
-        progress = xp.where(success, 1.0, self._hand() + 0.65 * goal["wiped"] * goal["spared"])
-        return Outcome(progress, success, progress, spoilt, dropped=xp.astype(fallen, xp.int64))
+        progress = xp.where(
+            success, 1.0, self._hand() + 0.65 * goal["wiped"] * goal["spared"]
+        )
+        return Outcome(
+            progress, success, progress, spoilt, dropped=xp.astype(fallen, xp.int64)
+        )
 
     def _force_n(self) -> Array:
         """(N,) of the pad on the table, as far as it matters."""
@@ -129,7 +185,8 @@ class TableWipe:
 
     def _hand(self) -> Array:
         """(N,) up to 0.25 for reaching the handle, 0.3 with it in the hand."""
-        xp, error = self._engine.xp, self._reach_m()
+        xp = self._engine.xp
+        error = self._reach_m()
         width = sum(self._engine.view("qpos")[:, finger] for finger in self._fingers)
         held = (width > HELD_WIDTH_M[0]) & (width < HELD_WIDTH_M[1]) & (error < 0.02)
         return xp.where(held, 0.3, 0.25 * tolerance(error, 0.02, 0.4))

@@ -1,4 +1,6 @@
-"""Draws an episode of TableWipe: which stains are where, what the sentence says of them, and what happens later."""
+"""Draws an episode of TableWipe: which stains are where, what the sentence says of
+them, and what happens later.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +14,43 @@ from embodied.envs.scenes.dining_table import PLACES_XY
 from embodied.envs.tasks.table_wipe_table import TABLE
 from embodied.envs.variation import Variation
 
-EVENT_STREAM = 0x57495045  # of random numbers, apart from those of the table's variables
+# of random numbers, apart from those of the table's variables
+EVENT_STREAM = 0x57495045
 S = len(STAINS)
-MANY = {"kind": 8, "blob": 8, "place": 12, "offset": 2 * S, "turn": S, "small": S, "pad_offset": 2}  # draws of each
+# draws of each
+MANY = {
+    "kind": 8,
+    "blob": 8,
+    "place": 12,
+    "offset": 2 * S,
+    "turn": S,
+    "small": S,
+    "pad_offset": 2,
+}
 PUSH_N = (1.5, 1.8)  # slides the pad 8 to 14 cm
-PUSH_ANGLE = (0.7, 2.0)  # rad from x: towards the middle of the table, where the arm can follow
+# rad from x: towards the middle of the table, where the arm can follow
+PUSH_ANGLE = (0.7, 2.0)
 
 
 def draw_start(seed: int, variation: Variation) -> dict[str, Any]:
-    """All that is special to one episode, JSON-able. Stains are listed in an order of their own; the last of `kind`,
-    `named` and so on is the one that is spilled later, if any."""
+    """All that is special to one episode, JSON-able. Stains are listed in an order of
+    their own; the last of `kind`, `named` and so on is the one that is spilled later,
+    if any.
+    """
     drawn: dict[str, Any] = {
-        v.name: variation.draws(seed, v.name, MANY[v.name]) if v.name in MANY else variation.draw(seed, v.name)
+        v.name: variation.draws(seed, v.name, MANY[v.name])
+        if v.name in MANY
+        else variation.draw(seed, v.name)
         for v in TABLE
     }
     kinds = choose_kinds(drawn["kind"], drawn["stains"])
     kind = kinds[drawn["target"] % len(kinds)]
     named = named_by(drawn["request"], kind, kinds)
     if not any(named):  # all the stains are of the kind that was to stay
-        drawn["request"], named = "one", named_by("one", kind, kinds)
-    drawn["kind"], drawn["named"] = [*kinds, kinds[named.index(True)]], [*named, True]
+        drawn["request"] = "one"
+        named = named_by("one", kind, kinds)
+    drawn["kind"] = [*kinds, kinds[named.index(True)]]
+    drawn["named"] = [*named, True]
     drawn["blob"] = list(dict.fromkeys([*drawn["blob"], *range(S)]))
     drawn["place"] = list(dict.fromkeys([*drawn["place"], *range(len(PLACES_XY))]))
     drawn["instruction"] = drawn[f"sentence_{drawn['request']}"].format(kind=kind)
@@ -50,10 +69,22 @@ def named_by(request: str, kind: str, kinds: Sequence[str]) -> list[bool]:
 
 
 def _draw_events(seed: int, level: str) -> dict[str, Any]:
-    """At L4 the pad is shoved aside, or something more is spilled (when half the work is done, or at its
-    time), or both; `event_s` are the times of both."""
+    """At L4 the pad is shoved aside, or something more is spilled (when half the work
+    is done, or at its time), or both; `event_s` are the times of both.
+    """
     rng = np.random.default_rng((seed, EVENT_STREAM))
-    event, angle, force = rng.choice(("shove", "spill", "both")), rng.uniform(*PUSH_ANGLE), rng.uniform(*PUSH_N)
-    shoved, spilled = level == "L4" and event != "spill", level == "L4" and event != "shove"
-    push = (float(force * np.cos(angle)), float(force * np.sin(angle))) if shoved else (0.0, 0.0)
-    return {"push_n": push, "spilled": spilled, "event_s": (float(rng.uniform(0.2, 1.2)), float(rng.uniform(4.0, 8.0)))}
+    event = rng.choice(("shove", "spill", "both"))
+    angle = rng.uniform(*PUSH_ANGLE)
+    force = rng.uniform(*PUSH_N)
+    shoved = level == "L4" and event != "spill"
+    spilled = level == "L4" and event != "shove"
+    push = (
+        (float(force * np.cos(angle)), float(force * np.sin(angle)))
+        if shoved
+        else (0.0, 0.0)
+    )
+    return {
+        "push_n": push,
+        "spilled": spilled,
+        "event_s": (float(rng.uniform(0.2, 1.2)), float(rng.uniform(4.0, 8.0))),
+    }

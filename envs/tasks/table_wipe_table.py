@@ -14,7 +14,8 @@ KINDS = {  # colour, and metres of rubbing that it takes
     "blueberry jam": ((0.14, 0.14, 0.40), 0.24),
     "pesto": ((0.16, 0.40, 0.10), 0.20),
 }
-TRAIN_KINDS, HELD_OUT_KINDS = ("coffee", "ketchup", "mustard", "grape juice"), ("blueberry jam", "pesto")
+TRAIN_KINDS = ("coffee", "ketchup", "mustard", "grape juice")
+HELD_OUT_KINDS = ("blueberry jam", "pesto")
 TOPS = {
     "oak": (0.70, 0.61, 0.48), "grey": (0.58, 0.60, 0.61), "white": (0.78, 0.78, 0.76),
     "sage": (0.58, 0.66, 0.58), "sky": (0.58, 0.67, 0.74),
@@ -24,7 +25,11 @@ CLOTHS = {
     "pink": (0.82, 0.48, 0.58), "lime": (0.56, 0.70, 0.30),
 }  # fmt: skip
 
-REQUESTS = ("all", "one", "but")  # all stains, those of one kind, all but those of one kind
+REQUESTS = (
+    "all",
+    "one",
+    "but",
+)  # all stains, those of one kind, all but those of one kind
 PLAIN = {
     "all": ("Wipe all the stains off the table.",),
     "one": ("Wipe the {kind} off the table.",),
@@ -43,8 +48,12 @@ HELD_OUT = {
 
 
 def _sentences(request: str) -> Variable:
-    plain, train, held_out = (Choice(bank[request]) for bank in (PLAIN, TRAIN, HELD_OUT))
-    return Variable(f"sentence_{request}", "instruction", "", plain, train, train, held_out)
+    plain, train, held_out = (
+        Choice(bank[request]) for bank in (PLAIN, TRAIN, HELD_OUT)
+    )
+    return Variable(
+        f"sentence_{request}", "instruction", "", plain, train, train, held_out
+    )
 
 
 TABLE = (

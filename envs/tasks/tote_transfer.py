@@ -1,4 +1,6 @@
-"""ToteTransfer: the robot takes the tote that the instruction names off the belt and sets it into the named slot."""
+"""ToteTransfer: the robot takes the tote that the instruction names off the belt and
+sets it into the named slot.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,21 @@ from embodied.envs.props.belt import Belt
 from embodied.envs.props.rack import Rack
 from embodied.envs.props.tote import Totes, ToteSize
 from embodied.envs.reward import tolerance
-from embodied.envs.scenes.tote_station import CAMERA, TOTES, build_tote_station, station_of
+from embodied.envs.scenes.tote_station import (
+    CAMERA,
+    TOTES,
+    build_tote_station,
+    station_of,
+)
 from embodied.envs.task import Outcome, TaskSpec, TaskStage
-from embodied.envs.tasks.tote_transfer_start import PUSH_TICKS, TOTE, draw_start, event_tick, pose_of, target_of
+from embodied.envs.tasks.tote_transfer_start import (
+    PUSH_TICKS,
+    TOTE,
+    draw_start,
+    event_tick,
+    pose_of,
+    target_of,
+)
 from embodied.envs.tasks.tote_transfer_table import COLOURS, TABLE
 from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
@@ -23,7 +37,9 @@ from embodied.sim.engine import ROT6D_OF_XMAT, Engine
 
 GRASP_DEPTH_M = 0.02  # of the pads' middle below the rim
 UPRIGHT_COS = float(np.cos(np.deg2rad(8)))
-FALLEN_Z_W, TIPPED_M = 0.45, 0.10  # below it a tote has fallen; how far above the belt one may still ride to its end
+# below it a tote has fallen; how far above the belt one may still ride to its end
+FALLEN_Z_W = 0.45
+TIPPED_M = 0.10
 
 
 class ToteTransfer:
@@ -37,21 +53,32 @@ class ToteTransfer:
     )  # fmt: skip
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
-        self._engine, self._station, xp, n = engine, station_of(robot), engine.xp, engine.num_worlds
-        self._totes, self._rack, self._belt = Totes(engine, TOTES), Rack(engine, self._station.rack), Belt(engine)
+        self._engine = engine
+        self._station = station_of(robot)
+        xp = engine.xp
+        n = engine.num_worlds
+        self._totes = Totes(engine, TOTES)
+        self._rack = Rack(engine, self._station.rack)
+        self._belt = Belt(engine)
         self._tcp = engine.model.site(robot.tcp_site).id
-        self._fingers = [int(engine.model.joint(name).qposadr[0]) for name in robot.gripper_joints]
-        self._grip = xp.asarray([[0.0, -TOTE.width / 2, TOTE.height - GRASP_DEPTH_M]])  # in the tote's frame, m
+        self._fingers = [
+            int(engine.model.joint(name).qposadr[0]) for name in robot.gripper_joints
+        ]
+        # in the tote's frame, m
+        self._grip = xp.asarray([[0.0, -TOTE.width / 2, TOTE.height - GRASP_DEPTH_M]])
         self._grip_weight = xp.asarray([0.75, 1.0, 1.0])
         self._all = xp.broadcast_to(xp.arange(len(TOTES)), (n, len(TOTES)))
-        self._others = xp.asarray([[(k + 1) % len(TOTES), (k + 2) % len(TOTES)] for k in range(len(TOTES))])
+        self._others = xp.asarray(
+            [[(k + 1) % len(TOTES), (k + 2) % len(TOTES)] for k in range(len(TOTES))]
+        )
         self._goal = {
             "tote": xp.zeros(n, dtype=xp.int64),
             "slot": xp.zeros(n, dtype=xp.int64),
             "size": xp.zeros((n, 2)),  # length, width of the named tote, m
             "present": xp.zeros((n, len(TOTES))),
             "speed_after": xp.zeros(n),  # of the belt from event_tick on, m/s
-            "push": xp.zeros((n, 2)),  # N along x and y on the named tote from event_tick on
+            # N along x and y on the named tote from event_tick on
+            "push": xp.zeros((n, 2)),
             "event_tick": xp.zeros(n, dtype=xp.int64),
         }
 
@@ -63,12 +90,18 @@ class ToteTransfer:
         for k in range(len(TOTES)):
             self._place(world, k, drawn)
         self._rack.shift(world, np.array([drawn["rack_x"], drawn["rack_y"]]))
-        self._engine.vary("geom_surfacevel")[world, self._belt.geom, 1] = drawn["belt_speed"]
-        goal, target = self._goal, target_of(drawn)
-        goal["tote"][world], goal["slot"][world] = target, drawn["slot"]
+        self._engine.vary("geom_surfacevel")[world, self._belt.geom, 1] = drawn[
+            "belt_speed"
+        ]
+        goal = self._goal
+        target = target_of(drawn)
+        goal["tote"][world] = target
+        goal["slot"][world] = drawn["slot"]
         goal["present"][world] = [k < drawn["totes"] for k in range(len(TOTES))]
-        goal["speed_after"][world], goal["push"][world] = drawn["belt_speed_after"], drawn["push_n"]
-        goal["size"][world], goal["event_tick"][world] = (drawn["length"][target], TOTE.width), event_tick(drawn)
+        goal["speed_after"][world] = drawn["belt_speed_after"]
+        goal["push"][world] = drawn["push_n"]
+        goal["size"][world] = (drawn["length"][target], TOTE.width)
+        goal["event_tick"][world] = event_tick(drawn)
         return drawn
 
     def _place(self, world: int, k: int, drawn: dict[str, Any]) -> None:
@@ -76,11 +109,14 @@ class ToteTransfer:
         self._totes.place(world, k, *pose_of(drawn, k, self._station))
         self._totes.show(world, k, present)
         if present:
-            self._totes.resize(world, k, ToteSize(length=drawn["length"][k], mass=drawn["mass"]))
+            self._totes.resize(
+                world, k, ToteSize(length=drawn["length"][k], mass=drawn["mass"])
+            )
             self._totes.paint(world, k, COLOURS[drawn["colour"][k]])
 
     def before_step(self, tick: Array) -> None:
-        xp, goal = self._engine.xp, self._goal
+        xp = self._engine.xp
+        goal = self._goal
         due = tick >= goal["event_tick"]
         self._belt.set_speed(xp.where(due, goal["speed_after"], self._belt.speed()))
         pushing = due & (tick < goal["event_tick"] + PUSH_TICKS)
@@ -89,42 +125,73 @@ class ToteTransfer:
     def state(self) -> Array:
         xp = self._engine.xp
         pos, rotation, velocity = self._totes.one(self._goal["tote"])
-        others = xp.reshape(self._totes.positions_w(self._others[self._goal["tote"]]), (-1, 6))
-        parts = [pos, rotation[:, ROT6D_OF_XMAT], velocity, self._goal["size"], self._rack.slot_w(self._goal["slot"])]
+        others = xp.reshape(
+            self._totes.positions_w(self._others[self._goal["tote"]]), (-1, 6)
+        )
+        parts = [
+            pos,
+            rotation[:, ROT6D_OF_XMAT],
+            velocity,
+            self._goal["size"],
+            self._rack.slot_w(self._goal["slot"]),
+        ]
         return xp.concat([*parts, others, self._belt.speed()[:, None]], axis=1)
 
     def judge(self) -> Outcome:
-        xp, rack = self._engine.xp, self._station.rack
+        xp = self._engine.xp
+        rack = self._station.rack
         pos, rotation, velocity = self._totes.one(self._goal["tote"])
         distance = xp.abs(pos - self._rack.slot_w(self._goal["slot"]))
         grasp_error = self._grasp_error(pos, rotation)
         width = sum(self._engine.view("qpos")[:, finger] for finger in self._fingers)
         held = (xp.abs(width - 0.007) < 0.005) & (grasp_error < 0.03)
-        x, y, z = distance[:, 0], distance[:, 1], distance[:, 2]
+        x = distance[:, 0]
+        y = distance[:, 1]
+        z = distance[:, 2]
         inside = (x < rack.slot_x / 2 - 0.11) & (y < 0.03)
         set_down = inside & (z < 0.012) & (rotation[:, 8] > UPRIGHT_COS)
         success = set_down & ~held & (dot(velocity, velocity) < 0.02**2)
         horizontal = xp.sqrt(x * x + y * y)
-        progress = xp.where(success, 1.0, self._stages(pos, grasp_error, held | set_down, horizontal))
+        progress = xp.where(
+            success, 1.0, self._stages(pos, grasp_error, held | set_down, horizontal)
+        )
         lost, dropped = self._losses(pos)
-        return Outcome(reward=progress, success=success, progress=progress, lost=lost, dropped=dropped)
+        return Outcome(
+            reward=progress,
+            success=success,
+            progress=progress,
+            lost=lost,
+            dropped=dropped,
+        )
 
     def _losses(self, pos: Array) -> tuple[Array, Array]:
-        """(N,) bool, the named tote fell or rides to the belt's end, out of reach; (N,) int, how many fell."""
-        xp, belt = self._engine.xp, self._station.belt
-        riding = (pos[:, 0] > belt.x - belt.width / 2) & (pos[:, 2] < belt.top_z + TIPPED_M)
-        fallen = (self._totes.positions_w(self._all)[..., 2] < FALLEN_Z_W) & (self._goal["present"] > 0)  # (N, K)
+        """(N,) bool, the named tote fell or rides to the belt's end, out of reach; (N,)
+        int, how many fell.
+        """
+        xp = self._engine.xp
+        belt = self._station.belt
+        riding = (pos[:, 0] > belt.x - belt.width / 2) & (
+            pos[:, 2] < belt.top_z + TIPPED_M
+        )
+        # (N, K)
+        fallen = (self._totes.positions_w(self._all)[..., 2] < FALLEN_Z_W) & (
+            self._goal["present"] > 0
+        )
         lost = (pos[:, 2] < FALLEN_Z_W) | (riding & (pos[:, 1] > belt.y_end - 0.25))
         return lost, xp.sum(fallen, axis=1, dtype=xp.int64)
 
     def _grasp_error(self, pos: Array, rotation: Array) -> Array:
-        """(N,) m from the TCP to where the wall is gripped; along the wall there is more room."""
+        """(N,) m from the TCP to where the wall is gripped; along the wall there is
+        more room.
+        """
         xp = self._engine.xp
         grip = pos + dot(xp.reshape(rotation, (-1, 3, 3)), self._grip)
         error = self._engine.view("site_xpos")[:, self._tcp] - grip
         return xp.sqrt(dot(error * self._grip_weight, error))
 
-    def _stages(self, pos: Array, grasp_error: Array, held: Array, horizontal: Array) -> Array:
+    def _stages(
+        self, pos: Array, grasp_error: Array, held: Array, horizontal: Array
+    ) -> Array:
         """Reach, hold, lift, carry: 1 only on success."""
         xp = self._engine.xp
         reach = tolerance(grasp_error, 0.02, self._station.reach_m)

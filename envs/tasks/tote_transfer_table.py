@@ -15,7 +15,8 @@ COLOURS = {
     "orange": (0.92, 0.42, 0.07),
     "purple": (0.45, 0.18, 0.60),
 }
-TRAIN_COLOURS, HELD_OUT_COLOURS = ("red", "blue", "green", "yellow", "grey"), ("orange", "purple")
+TRAIN_COLOURS = ("red", "blue", "green", "yellow", "grey")
+HELD_OUT_COLOURS = ("orange", "purple")
 
 PLAIN = ("Take the {tote} tote off the belt and put it into the {slot} slot.",)
 TRAIN_SENTENCES = (

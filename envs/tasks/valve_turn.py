@@ -1,4 +1,6 @@
-"""ValveTurn: turn the valve that the instruction names to the angle that it gives, and leave the others alone."""
+"""ValveTurn: turn the valve that the instruction names to the angle that it gives, and
+leave the others alone.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,12 @@ from embodied.envs.scenes.inspection_room import (
     build_valve_station,
 )
 from embodied.envs.task import Outcome, TaskSpec
-from embodied.envs.tasks.valve_turn_start import NEVER, draw_start, event_ticks, place_of
+from embodied.envs.tasks.valve_turn_start import (
+    NEVER,
+    draw_start,
+    event_ticks,
+    place_of,
+)
 from embodied.envs.tasks.valve_turn_table import COLOURS, TABLE
 from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
@@ -44,11 +51,17 @@ class ValveTurn:
     )  # fmt: skip
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
-        self._engine, xp, n, count = engine, engine.xp, engine.num_worlds, len(VALVES)
-        self._valves, self._console = Valves(engine, VALVES), Console(engine, VALVE_CONSOLE)
+        self._engine = engine
+        xp = engine.xp
+        n = engine.num_worlds
+        count = len(VALVES)
+        self._valves = Valves(engine, VALVES)
+        self._console = Console(engine, VALVE_CONSOLE)
         self._tcp = engine.model.site(robot.tcp_site).id
         self._is_wheel = xp.asarray([float(kind == "wheel") for kind in KIND_OF_VALVE])
-        self._first_named = xp.asarray([[(k + j) % count for j in range(count)] for k in range(count)])
+        self._first_named = xp.asarray(
+            [[(k + j) % count for j in range(count)] for k in range(count)]
+        )
         self._rows = xp.arange(n)[:, None]
         self._goal = {
             "valve": xp.zeros(n, dtype=xp.int64),
@@ -56,14 +69,16 @@ class ValveTurn:
             "start": xp.zeros((n, count)),  # rad, of all
             "push": xp.zeros(n),  # N m on the named valve from event_tick on
             "event_tick": xp.zeros(n, dtype=xp.int64),
-            "late_ticks": xp.zeros(n, dtype=xp.int64),  # from when it first stands right to event_tick
+            # from when it first stands right to event_tick
+            "late_ticks": xp.zeros(n, dtype=xp.int64),
         }
 
     def parameters(self) -> dict[str, Array]:
         return self._goal
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
-        drawn, goal = draw_start(seed, variation), self._goal
+        drawn = draw_start(seed, variation)
+        goal = self._goal
         self._place(world, drawn)
         goal["valve"][world] = drawn["order"][place_of(drawn)]
         goal["target"][world] = np.deg2rad(drawn["target_angle"])
@@ -73,19 +88,26 @@ class ValveTurn:
         return drawn
 
     def _place(self, world: int, drawn: dict[str, Any]) -> None:
-        valves, middle = self._valves, (drawn["valves"] - 1) / 2
-        self._console.shift(world, np.array([drawn["console_x"], drawn["console_y"], drawn["console_z"]]))
+        valves = self._valves
+        middle = (drawn["valves"] - 1) / 2
+        self._console.shift(
+            world,
+            np.array([drawn["console_x"], drawn["console_y"], drawn["console_z"]]),
+        )
         for valve in range(len(VALVES)):
             valves.set_friction(world, valve, drawn["friction"])
             if valve not in drawn["order"]:
                 valves.park(world, valve)
         for place, valve in enumerate(drawn["order"]):
             at = (drawn["row_x"] + drawn["gap"] * (place - middle), -DIAL_MIDDLE_M)
-            valves.place(world, valve, at, float(np.deg2rad(drawn["start_angle"][place])))
+            valves.place(
+                world, valve, at, float(np.deg2rad(drawn["start_angle"][place]))
+            )
             valves.paint(world, valve, COLOURS[drawn["colour"][place]])
 
     def before_step(self, tick: Array) -> None:
-        xp, goal = self._engine.xp, self._goal
+        xp = self._engine.xp
+        goal = self._goal
         error = xp.abs(self._named_first(self._valves.angles())[:, 0] - goal["target"])
         arrived = (goal["event_tick"] == NEVER) & (error < ANGLE_RAD)
         event_tick = xp.where(arrived, tick + goal["late_ticks"], goal["event_tick"])
@@ -98,15 +120,26 @@ class ValveTurn:
         return values[self._rows, self._first_named[self._goal["valve"]]]
 
     def state(self) -> Array:
-        xp, valve = self._engine.xp, self._goal["valve"]
-        hubs = xp.reshape(self._valves.hubs_w(self._first_named[valve]), (-1, 3 * len(VALVES)))
+        xp = self._engine.xp
+        valve = self._goal["valve"]
+        hubs = xp.reshape(
+            self._valves.hubs_w(self._first_named[valve]), (-1, 3 * len(VALVES))
+        )
         angles = self._named_first(self._valves.angles())
-        named = [hubs[:, :3], self._is_wheel[valve][:, None], angles[:, :1], self._goal["target"][:, None]]
+        named = [
+            hubs[:, :3],
+            self._is_wheel[valve][:, None],
+            angles[:, :1],
+            self._goal["target"][:, None],
+        ]
         return xp.concat([*named, hubs[:, 3:], angles[:, 1:]], axis=1)
 
     def judge(self) -> Outcome:
-        xp, goal, valve = self._engine.xp, self._goal, self._goal["valve"]
-        angles, start = self._named_first(self._valves.angles()), self._named_first(goal["start"])
+        xp = self._engine.xp
+        goal = self._goal
+        valve = self._goal["valve"]
+        angles = self._named_first(self._valves.angles())
+        start = self._named_first(goal["start"])
         moved = xp.abs(angles - start)
         error = xp.abs(angles[:, 0] - goal["target"])
         untouched = (moved[:, 1] < OTHERS_RAD) & (moved[:, 2] < OTHERS_RAD)
@@ -116,11 +149,17 @@ class ValveTurn:
         turned = xp.where(left < 1.0, 1.0 - left, 0.0)
         reached = tolerance(self._distance(angles[:, 0]), 0.01, 0.3)
         progress = xp.where(success, 1.0, 0.25 * reached + 0.7 * turned)
-        return Outcome(reward=progress, success=success, progress=progress, lost=xp.zeros_like(success))
+        return Outcome(
+            reward=progress,
+            success=success,
+            progress=progress,
+            lost=xp.zeros_like(success),
+        )
 
     def _distance(self, angle: Array) -> Array:
         """(N,) m from the TCP to where the handle is taken."""
-        xp, valve = self._engine.xp, self._goal["valve"]
+        xp = self._engine.xp
+        valve = self._goal["valve"]
         hub = self._valves.hubs_w(valve[:, None])[:, 0]
         grasp = grasp_point_w(xp, hub, angle, self._is_wheel[valve])
         offset = self._engine.view("site_xpos")[:, self._tcp] - grasp

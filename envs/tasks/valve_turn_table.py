@@ -15,7 +15,8 @@ COLOURS = {
     "orange": (0.90, 0.38, 0.05),
     "purple": (0.42, 0.16, 0.56),
 }
-TRAIN_COLOURS, HELD_OUT_COLOURS = ("red", "blue", "yellow", "green", "grey"), ("orange", "purple")
+TRAIN_COLOURS = ("red", "blue", "yellow", "green", "grey")
+HELD_OUT_COLOURS = ("orange", "purple")
 
 PLAIN = ("Turn the {valve} valve to {angle} degrees.",)
 TRAIN_SENTENCES = {  # what is asked for -> how it is said; `turn` is the only order that names an angle
@@ -43,7 +44,10 @@ HELD_OUT_SENTENCES = {
     "less": ("Give the {valve} valve a quarter turn towards shut.",),
 }
 ORDER_OF = {
-    text: order for table in (TRAIN_SENTENCES, HELD_OUT_SENTENCES) for order, texts in table.items() for text in texts
+    text: order
+    for table in (TRAIN_SENTENCES, HELD_OUT_SENTENCES)
+    for order, texts in table.items()
+    for text in texts
 }
 
 
@@ -51,8 +55,12 @@ def _all(table: dict[str, tuple[str, ...]]) -> Choice:
     return Choice(tuple(text for texts in table.values() for text in texts))
 
 
-TRAIN_ANGLES, HELD_OUT_ANGLES = (0, 10, 20, 40, 50, 60, 80, 90, 110, 120), (30, 70, 100)
-LEVER_WHEEL_LEVER, WHEEL_LEVER_LEVER, LEVER_LEVER_WHEEL = (0, 1, 2), (1, 0, 2), (0, 2, 1)  # from the left
+TRAIN_ANGLES = (0, 10, 20, 40, 50, 60, 80, 90, 110, 120)
+HELD_OUT_ANGLES = (30, 70, 100)
+# from the left
+LEVER_WHEEL_LEVER = (0, 1, 2)
+WHEEL_LEVER_LEVER = (1, 0, 2)
+LEVER_LEVER_WHEEL = (0, 2, 1)
 TRAIN_ORDERS = (LEVER_WHEEL_LEVER, WHEEL_LEVER_LEVER)
 NAMED_BY = ("colour", "colour", "place")
 

@@ -1,4 +1,6 @@
-"""A policy that reinforcement learning found: a plain network from what the worlds show to an action."""
+"""A policy that reinforcement learning found: a plain network from what the worlds show
+to an action.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ class ActorConfig:
 
 
 class Actor(nn.Module):
-    """Observations (n, P + E) -> actions (n, A). The scale of the observations is part of it."""
+    """Observations (n, P + E) -> actions (n, A). The scale of the observations is part
+    of it.
+    """
 
     mean: Tensor
     std: Tensor
@@ -60,15 +64,21 @@ class ActorPolicy:
     """An actor as a policy: it sees the privileged state, and remembers nothing."""
 
     def __init__(self, actor: Actor, spec: PolicySpec) -> None:
-        self.spec, self._actor = spec, actor.eval()
+        self.spec = spec
+        self._actor = actor.eval()
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
         """There is nothing to forget."""
 
     def act(self, observation: Observation) -> np.ndarray:
-        rows = np.concatenate([observation.agent_pos, observation.environment_state], axis=1).astype(np.float32)
+        rows = np.concatenate(
+            [observation.agent_pos, observation.environment_state], axis=1
+        ).astype(np.float32)
         padded = np.zeros((-(-len(rows) // BATCH) * BATCH, rows.shape[1]), np.float32)
         padded[: len(rows)] = rows
         with torch.inference_mode():
-            parts = [self._actor(torch.from_numpy(padded[k : k + BATCH])).numpy() for k in range(0, len(padded), BATCH)]
+            parts = [
+                self._actor(torch.from_numpy(padded[k : k + BATCH])).numpy()
+                for k in range(0, len(padded), BATCH)
+            ]
         return np.concatenate(parts)[: len(rows)]

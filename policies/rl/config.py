@@ -11,14 +11,21 @@ from embodied.policies.catalog import policy_spec
 from embodied.sim.warp import usable_device
 
 ALGORITHMS = ("sac", "td3", "ppo")
-FROM_MEMORY = ("sac", "td3")  # those that learn from what was done earlier, or by others
-NOT_THERE = 0.2  # what a step costs before the goal, however near it is; at 0 reach is learned slowly, at 0.5 lift
-CPU_WORLDS, WARP_WORLDS = 16, 4096  # at once, unless told otherwise
+# those that learn from what was done earlier, or by others
+FROM_MEMORY = ("sac", "td3")
+# what a step costs before the goal, however near it is; at 0 reach is learned slowly,
+# at 0.5 lift
+NOT_THERE = 0.2
+# at once, unless told otherwise
+CPU_WORLDS = 16
+WARP_WORLDS = 4096
 
 
 @dataclass(frozen=True)
 class LearnConfig:
-    """What is learned, and for how long. Raises EmbodiedError for what does not go together."""
+    """What is learned, and for how long. Raises EmbodiedError for what does not go
+    together.
+    """
 
     task: str
     robot: str | None = None
@@ -30,10 +37,13 @@ class LearnConfig:
     num_envs: int = CPU_WORLDS
     seed: int = 0
     control_mode: str = "ee_delta"
-    stop_at: float = 0.98  # share of the last episodes that succeeded, at which it is learned
+    # share of the last episodes that succeeded, at which it is learned
+    stop_at: float = 0.98
     engine: str = "cpu"
     device: str = "cuda"  # of the engine "warp"
-    demonstrations: int = 0  # episodes of the expert's, or of the base's alone, that are seen again beside its own
+    # episodes of the expert's, or of the base's alone, that are seen again beside its
+    # own
+    demonstrations: int = 0
     base: str = ""  # a policy that is corrected, as the catalog knows it
     residual: float = 0.2  # the largest correction
     delay_ms: float = 0.0  # by which the base's plans are late
@@ -41,28 +51,45 @@ class LearnConfig:
     def __post_init__(self) -> None:
         if self.algorithm not in ALGORITHMS:
             raise unknown("algorithm", self.algorithm, ALGORITHMS)
-        if not self.minutes > 0 or self.num_envs < 1 or (self.max_steps is not None and self.max_steps < 1):
+        if (
+            not self.minutes > 0
+            or self.num_envs < 1
+            or (self.max_steps is not None and self.max_steps < 1)
+        ):
             raise EmbodiedError(
                 f"minutes {self.minutes:g}, num_envs {self.num_envs} and steps {self.max_steps} must be above 0"
             )
         if self.engine == "warp" and self.algorithm != "ppo":
-            raise EmbodiedError(f"the engine 'warp' learns by ppo so far; {self.algorithm} learns on the engine 'cpu'")
+            raise EmbodiedError(
+                f"the engine 'warp' learns by ppo so far; {self.algorithm} learns on the engine 'cpu'"
+            )
         if self.engine == "warp" and self.num_envs < 2:
-            raise EmbodiedError("the engine 'warp' learns in at least 2 worlds: one of them shows what was learned")
+            raise EmbodiedError(
+                "the engine 'warp' learns in at least 2 worlds: one of them shows what was learned"
+            )
         if self.engine == "warp" and self.base:
-            raise EmbodiedError("a policy is corrected on the engine 'cpu' so far: leave out the engine 'warp'")
+            raise EmbodiedError(
+                "a policy is corrected on the engine 'cpu' so far: leave out the engine 'warp'"
+            )
         if self.demonstrations and self.algorithm not in FROM_MEMORY:
-            raise EmbodiedError(f"{' and '.join(FROM_MEMORY)} learn from demonstrations; {self.algorithm} does not")
+            raise EmbodiedError(
+                f"{' and '.join(FROM_MEMORY)} learn from demonstrations; {self.algorithm} does not"
+            )
         if self.delay_ms and not self.base:
-            raise EmbodiedError("delay_ms is of the plans of a base: what learns by trial alone has none")
+            raise EmbodiedError(
+                "delay_ms is of the plans of a base: what learns by trial alone has none"
+            )
         if not 0 <= self.delay_ms < float("inf"):
             raise EmbodiedError(f"delay_ms must be at least 0, not {self.delay_ms:g}")
         if not 0 < self.residual <= 1:
-            raise EmbodiedError(f"the residual must be above 0 and at most 1, not {self.residual}")
+            raise EmbodiedError(
+                f"the residual must be above 0 and at most 1, not {self.residual}"
+            )
 
     def check_names(self) -> None:
-        """Raises EmbodiedError for a task, robot, stage, level or base that does not exist, or of another task; and for
-        a device that cannot be used."""
+        """Raises EmbodiedError for a task, robot, stage, level or base that does not
+        exist, or of another task; and for a device that cannot be used.
+        """
         self.env_config()
         if self.engine == "warp":
             usable_device(self.device)
@@ -88,4 +115,9 @@ class LearnConfig:
 
     def share(self, seconds: float, steps: int) -> float:
         """How much of the run is done, in [0, 1]."""
-        return min(seconds / (60 * self.minutes) if self.max_steps is None else steps / self.max_steps, 1.0)
+        return min(
+            seconds / (60 * self.minutes)
+            if self.max_steps is None
+            else steps / self.max_steps,
+            1.0,
+        )

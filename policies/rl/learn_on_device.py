@@ -1,4 +1,6 @@
-"""Reinforcement learning on the engine `warp`: thousands of worlds and the learner on one device, by rsl_rl's PPO."""
+"""Reinforcement learning on the engine `warp`: thousands of worlds and the learner on
+one device, by rsl_rl's PPO.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,12 @@ from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.policies.rl.config import LearnConfig
-from embodied.policies.rl.run_folder import ActorInfo, check_same, save_actor, what_is_learned
+from embodied.policies.rl.run_folder import (
+    ActorInfo,
+    check_same,
+    save_actor,
+    what_is_learned,
+)
 from embodied.policies.training.checkpoint import write_tensors
 from embodied.policies.vla.run_folder import CHECKPOINT, HISTORY, INFO
 
@@ -27,12 +34,16 @@ if TYPE_CHECKING:
 ROW_EVERY_S = 5.0
 
 
-def learn_on_device(config: LearnConfig, run: Path, report: Progress, resume: bool = False) -> None:
-    """Trains into a run folder until time is up or the share of the last episodes that succeeded is high enough.
+def learn_on_device(
+    config: LearnConfig, run: Path, report: Progress, resume: bool = False
+) -> None:
+    """Trains into a run folder until time is up or the share of the last episodes that
+    succeeded is high enough.
 
-    It is evaluated on the CPU engine like any other. With `resume` an unfinished run goes on from its last checkpoint,
-    and a finished one is left alone. Raises EmbodiedError where rsl_rl is not installed, for what the engine refuses,
-    and where `run` is of another training.
+    It is evaluated on the CPU engine like any other. With `resume` an unfinished run
+    goes on from its last checkpoint, and a finished one is left alone. Raises
+    EmbodiedError where rsl_rl is not installed, for what the engine refuses, and where
+    `run` is of another training.
     """
     if resume:
         check_same(config, run)
@@ -54,15 +65,21 @@ def _trainer(config: LearnConfig) -> PpoTrainer:
         ) from error
     worlds = config.env_config()
     arguments = {name: value for name, value in vars(worlds).items() if name != "task"}
-    env: Any = gymnasium.make_vec(get_task(config.task).env_id, num_envs=config.num_envs, **arguments)
+    env: Any = gymnasium.make_vec(
+        get_task(config.task).env_id, num_envs=config.num_envs, **arguments
+    )
     return PpoTrainer(env, PpoConfig(goal=worlds.goal_progress, seed=config.seed))
 
 
 class _Run:
     """A trainer, its folder and its clock."""
 
-    def __init__(self, config: LearnConfig, run: Path, trainer: PpoTrainer, resume: bool) -> None:
-        self.config, self.path, self.trainer = config, run, trainer
+    def __init__(
+        self, config: LearnConfig, run: Path, trainer: PpoTrainer, resume: bool
+    ) -> None:
+        self.config = config
+        self.path = run
+        self.trainer = trainer
         self.history: list[dict[str, float]] = []
         self.before_s = 0.0  # in earlier sittings
         self.info = self._info()
@@ -71,7 +88,9 @@ class _Run:
 
     def go_on(self, report: Progress) -> None:
         """Learns to the end; a checkpoint after each leg, none when it is done."""
-        begun, told, done = time.monotonic(), -ROW_EVERY_S, False
+        begun = time.monotonic()
+        told = -ROW_EVERY_S
+        done = False
         while not done:
             figures = self.trainer.update()
             seconds = time.monotonic() - begun
@@ -79,13 +98,21 @@ class _Run:
             done = share >= 1 or figures["success"] >= self.config.stop_at
             if done or self.trainer.between_legs or seconds - told > ROW_EVERY_S:
                 told = seconds
-                self.history.append({"share": share, "seconds": round(self.before_s + seconds, 1), **figures})
+                self.history.append(
+                    {
+                        "share": share,
+                        "seconds": round(self.before_s + seconds, 1),
+                        **figures,
+                    }
+                )
                 report(self.history[-1])
             if done or self.trainer.between_legs:
                 self._save(done)
 
     def _save(self, done: bool) -> None:
-        """The state to go on from is one file, so that a run that is killed never has half of it."""
+        """The state to go on from is one file, so that a run that is killed never has
+        half of it.
+        """
         save_actor(self.path, self.trainer.actor(), self.info, self.history)
         if done:
             (self.path / CHECKPOINT).unlink(missing_ok=True)
@@ -97,7 +124,9 @@ class _Run:
             self.trainer.restore(load_file(self.path / CHECKPOINT))
         except Exception as error:
             text = str(error).splitlines()[0]
-            raise EmbodiedError(f"the checkpoint {self.path / CHECKPOINT} does not fit: {text}") from error
+            raise EmbodiedError(
+                f"the checkpoint {self.path / CHECKPOINT} does not fit: {text}"
+            ) from error
         rows = json.loads((self.path / HISTORY).read_text(encoding="utf-8"))
         self.history = [row for row in rows if row["steps"] <= self.trainer.steps]
         self.before_s = self.history[-1]["seconds"] if self.history else 0.0
@@ -109,6 +138,16 @@ class _Run:
             metadata = {**worlds.metadata(), "learning": what_is_learned(config)}
         finally:
             worlds.close()
-        spec = PolicySpec(worlds.config.control_mode, worlds.config.control_hz, privileged=True)
+        spec = PolicySpec(
+            worlds.config.control_mode, worlds.config.control_hz, privileged=True
+        )
         net = self.trainer.actor().config
-        return ActorInfo(metadata["task"], metadata["robot"], spec, net, config.algorithm, config.stage, metadata)
+        return ActorInfo(
+            metadata["task"],
+            metadata["robot"],
+            spec,
+            net,
+            config.algorithm,
+            config.stage,
+            metadata,
+        )

@@ -1,7 +1,9 @@
-"""A learned correction of another policy: its action, and a small part of what a network adds to it.
+"""A learned correction of another policy: its action, and a small part of what a
+network adds to it.
 
-As in Johannink et al., Residual Reinforcement Learning for Robot Control, ICRA 2019. The network sees the privileged
-state and what the base wants. A base that acts at 200 Hz is corrected at 20: longer steps are easier to learn.
+As in Johannink et al., Residual Reinforcement Learning for Robot Control, ICRA 2019.
+The network sees the privileged state and what the base wants. A base that acts at 200
+Hz is corrected at 20: longer steps are easier to learn.
 """
 
 from __future__ import annotations
@@ -35,22 +37,31 @@ class Residual:
 
 
 def corrections_hz(control_hz: int) -> int:
-    """How often a base that acts at this rate is corrected: 20 Hz, or each time where that does not divide its rate."""
+    """How often a base that acts at this rate is corrected: 20 Hz, or each time where
+    that does not divide its rate.
+    """
     return control_hz if control_hz % CORRECTIONS_HZ else CORRECTIONS_HZ
 
 
 def corrected(wanted: Array, correction: Array, scale: float) -> np.ndarray:
     """(N, A) in [-1, 1]; where the correction is 0, what was wanted to the last bit."""
-    return np.where(correction == 0, wanted, np.clip(wanted + scale * correction, -1, 1))
+    return np.where(
+        correction == 0, wanted, np.clip(wanted + scale * correction, -1, 1)
+    )
 
 
 class ResidualPolicy:
     """A base and its correction as one policy. The plans it makes are the base's."""
 
-    def __init__(self, base: Policy, correction: ActorPolicy, residual: Residual) -> None:
+    def __init__(
+        self, base: Policy, correction: ActorPolicy, residual: Residual
+    ) -> None:
         self.spec = replace(base.spec, privileged=True)
-        self._base, self._actor, self._residual = base, correction, residual
-        self._correction = np.zeros((0, 0), np.float32)  # (N, A), held from one to the next
+        self._base = base
+        self._actor = correction
+        self._residual = residual
+        # (N, A), held from one to the next
+        self._correction = np.zeros((0, 0), np.float32)
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
         self._base.reset(ids, observation, seeds)
@@ -59,7 +70,8 @@ class ResidualPolicy:
         wanted = np.asarray(self._base.act(observation), np.float32)
         if self._correction.shape != wanted.shape:
             self._correction = np.zeros_like(wanted)
-        due = np.asarray(observation.tick) % self._residual.ticks == 0  # an episode begins at 0
+        # an episode begins at 0
+        due = np.asarray(observation.tick) % self._residual.ticks == 0
         if due.any():
             state = np.concatenate([observation.environment_state, wanted], axis=1)
             fresh = self._actor.act(replace(observation, environment_state=state))
@@ -70,4 +82,8 @@ class ResidualPolicy:
         return self._base.take_plans() if isinstance(self._base, PlanSource) else []
 
     def mean_plan_age_s(self, world: int) -> float:
-        return self._base.mean_plan_age_s(world) if isinstance(self._base, PlanSource) else float("nan")
+        return (
+            self._base.mean_plan_age_s(world)
+            if isinstance(self._base, PlanSource)
+            else float("nan")
+        )

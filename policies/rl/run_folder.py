@@ -1,4 +1,6 @@
-"""An actor on disk: weights as safetensors, everything else as JSON; nothing in it is executed."""
+"""An actor on disk: weights as safetensors, everything else as JSON; nothing in it is
+executed.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,14 @@ from embodied.errors import EmbodiedError
 from embodied.policies.rl.actor import Actor, ActorConfig, ActorPolicy
 from embodied.policies.rl.residual import BASE_FOLDER, Residual
 from embodied.policies.training.checkpoint import write_json, write_tensors
-from embodied.policies.vla.run_folder import CHECKPOINT, HISTORY, INFO, SCHEMA_VERSION, WEIGHTS, read_json
+from embodied.policies.vla.run_folder import (
+    CHECKPOINT,
+    HISTORY,
+    INFO,
+    SCHEMA_VERSION,
+    WEIGHTS,
+    read_json,
+)
 
 if TYPE_CHECKING:
     from embodied.policies.rl.config import LearnConfig
@@ -53,35 +62,59 @@ class ActorInfo:
 
 
 def save_learned(folder: Path, learned: Learned, config: LearnConfig) -> None:
-    """Writes the run folder of what was learned, and a copy of the run that it corrects into it."""
-    metadata, residual = learned.metadata, learned.residual
+    """Writes the run folder of what was learned, and a copy of the run that it corrects
+    into it.
+    """
+    metadata = learned.metadata
+    residual = learned.residual
     if residual is not None and Path(residual.base).is_dir():
         copy_run(Path(residual.base), folder / BASE_FOLDER)
         residual = replace(residual, base=BASE_FOLDER)
-    what = (metadata["task"], metadata["robot"], learned.spec, learned.actor.config, config.algorithm, config.stage)
-    save_actor(folder, learned.actor, ActorInfo(*what, metadata, residual), learned.history)
+    what = (
+        metadata["task"],
+        metadata["robot"],
+        learned.spec,
+        learned.actor.config,
+        config.algorithm,
+        config.stage,
+    )
+    save_actor(
+        folder, learned.actor, ActorInfo(*what, metadata, residual), learned.history
+    )
 
 
 def check_same(config: LearnConfig, run: Path) -> None:
-    """Raises EmbodiedError where a run folder is of another training than `config` says."""
+    """Raises EmbodiedError where a run folder is of another training than `config`
+    says.
+    """
     if not (run / INFO).exists():
         return
     stored = read_json(run)
-    before = stored["metadata"].get("learning", {}) if stored.get("kind") == KIND else {}
+    before = (
+        stored["metadata"].get("learning", {}) if stored.get("kind") == KIND else {}
+    )
     now = what_is_learned(config)
     for name in SAME:
         if before.get(name) != now[name]:
-            raise EmbodiedError(f"{run} was trained with {name} {before.get(name)!r}, not {now[name]!r}")
+            raise EmbodiedError(
+                f"{run} was trained with {name} {before.get(name)!r}, not {now[name]!r}"
+            )
 
 
 def what_is_learned(config: LearnConfig) -> dict[str, Any]:
     """The training in words that can be compared."""
     task = get_task(config.task)
-    return {**asdict(config), "task": task.name, "robot": config.robot or task.robots[0]}
+    return {
+        **asdict(config),
+        "task": task.name,
+        "robot": config.robot or task.robots[0],
+    }
 
 
 def copy_run(source: Path, target: Path) -> None:
-    """The files of a run that its policy needs; of a run that corrects another, that one's too."""
+    """The files of a run that its policy needs; of a run that corrects another, that
+    one's too.
+    """
     target.mkdir(parents=True, exist_ok=True)
     for name in (WEIGHTS, INFO, HISTORY):
         shutil.copyfile(source / name, target / name)
@@ -89,12 +122,24 @@ def copy_run(source: Path, target: Path) -> None:
         copy_run(source / BASE_FOLDER, target / BASE_FOLDER)
 
 
-def save_actor(folder: Path, actor: Actor, info: ActorInfo, history: list[dict[str, float]]) -> None:
-    """Writes a run folder; each file is replaced whole, the one that makes it a run last."""
+def save_actor(
+    folder: Path, actor: Actor, info: ActorInfo, history: list[dict[str, float]]
+) -> None:
+    """Writes a run folder; each file is replaced whole, the one that makes it a run
+    last.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / WEIGHTS, actor.state_dict())
-    versions = {name: version(name) for name in ("embodied-ground", "torch", "stable-baselines3")}
-    stored = {**asdict(info), "kind": KIND, "schema_version": SCHEMA_VERSION, "versions": versions}
+    versions = {
+        name: version(name)
+        for name in ("embodied-ground", "torch", "stable-baselines3")
+    }
+    stored = {
+        **asdict(info),
+        "kind": KIND,
+        "schema_version": SCHEMA_VERSION,
+        "versions": versions,
+    }
     write_json(folder / HISTORY, history)
     write_json(folder / INFO, stored)
 
@@ -102,9 +147,14 @@ def save_actor(folder: Path, actor: Actor, info: ActorInfo, history: list[dict[s
 def read_actor_info(stored: dict[str, Any]) -> ActorInfo:
     """From the JSON of a run folder."""
     spec = PolicySpec(**{**stored["spec"], "cameras": tuple(stored["spec"]["cameras"])})
-    rest = {name: stored[name] for name in ("task", "robot", "algorithm", "stage", "metadata")}
+    rest = {
+        name: stored[name]
+        for name in ("task", "robot", "algorithm", "stage", "metadata")
+    }
     residual = Residual(**stored["residual"]) if stored.get("residual") else None
-    return ActorInfo(spec=spec, net=ActorConfig.from_json(stored["net"]), residual=residual, **rest)
+    return ActorInfo(
+        spec=spec, net=ActorConfig.from_json(stored["net"]), residual=residual, **rest
+    )
 
 
 def base_source(folder: Path, residual: Residual) -> str:

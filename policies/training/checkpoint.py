@@ -1,4 +1,6 @@
-"""Tensors and optimisers on disk: safetensors and JSON, each file replaced whole, nothing in it executed."""
+"""Tensors and optimisers on disk: safetensors and JSON, each file replaced whole,
+nothing in it executed.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from torch import Tensor
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """As safetensors, wherever the tensors are."""
-    content = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    content = {
+        name: value.detach().cpu().contiguous() for name, value in tensors.items()
+    }
     _replace(path, save(content))  # `save_file` would let its owner alone read it
 
 
@@ -34,11 +38,19 @@ def _replace(path: Path, content: bytes) -> None:
 
 def optimizer_tensors(stored: Mapping[str, Any]) -> dict[str, Tensor]:
     """The tensors of an optimiser's `state_dict`, by names such as `3/exp_avg`."""
-    return {f"{k}/{name}": value for k, row in stored["state"].items() for name, value in row.items()}
+    return {
+        f"{k}/{name}": value
+        for k, row in stored["state"].items()
+        for name, value in row.items()
+    }
 
 
-def optimizer_state(tensors: Mapping[str, Tensor], groups: list[dict[str, Any]]) -> dict[str, Any]:
-    """The `state_dict` that `optimizer_tensors` was made from, given its `param_groups`."""
+def optimizer_state(
+    tensors: Mapping[str, Tensor], groups: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """The `state_dict` that `optimizer_tensors` was made from, given its
+    `param_groups`.
+    """
     state: dict[int, dict[str, Any]] = {}
     for key, value in tensors.items():
         number, name = key.split("/")

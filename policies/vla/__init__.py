@@ -1,1 +1,3 @@
-"""The reference dual system that learns from pictures, an instruction and proprioception."""
+"""The reference dual system that learns from pictures, an instruction and
+proprioception.
+"""

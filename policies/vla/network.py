@@ -12,7 +12,8 @@ from embodied.core import SKILLS, Layout
 from embodied.policies.vla.text import Vocabulary, WordBag
 from embodied.policies.vla.vision import FilmConv
 
-GOAL_OFFSET_M = (0.3, 0.03)  # the scales at which the controller sees how far it is from the goal
+# the scales at which the controller sees how far it is from the goal
+GOAL_OFFSET_M = (0.3, 0.03)
 WIDTH_M = (0.02, 0.004)
 ROTATION = 6
 
@@ -26,7 +27,8 @@ class NetConfig:
     cameras: tuple[str, ...]
     action_size: int
     image_size: int = 96
-    history_s: float = 0.5  # how far back the second picture lies, from which motion is seen
+    # how far back the second picture lies, from which motion is seen
+    history_s: float = 0.5
     text_width: int = 48
     hidden: int = 256
     free_latent: int = 16
@@ -53,7 +55,9 @@ class NetConfig:
 
 @dataclass(frozen=True)
 class Thought:
-    """What the planner network says, n rows. `latent` is all that the controller network is given of it."""
+    """What the planner network says, n rows. `latent` is all that the controller
+    network is given of it.
+    """
 
     latent: Tensor  # (n, L)
     subtask_logits: Tensor  # (n, len(SKILLS))
@@ -62,7 +66,8 @@ class Thought:
     goal_vel_w: Tensor  # (n, 3) m/s
     gripper: Tensor  # (n,) in [-1, 1]
     completion: Tensor  # (n,) in [0, 1]
-    gaze: Tensor  # (n, cameras, cells) log-probability of where in each picture the goal lies
+    # (n, cameras, cells) log-probability of where in each picture the goal lies
+    gaze: Tensor
 
 
 class Scale(nn.Module):
@@ -88,24 +93,35 @@ class Scale(nn.Module):
 
 
 def fine_width(width: Tensor) -> Tensor:
-    """A gripper's width (n, 1) at two fine scales (n, 2): nothing, a thin wall and a thick one told apart."""
+    """A gripper's width (n, 1) at two fine scales (n, 2): nothing, a thin wall and a
+    thick one told apart.
+    """
     return torch.cat([torch.tanh(width / scale) for scale in WIDTH_M], dim=1)
 
 
 class PlannerNet(nn.Module):
-    """System 2: pictures now and a while ago, instruction and proprioception to a latent.
+    """System 2: pictures now and a while ago, instruction and proprioception to a
+    latent.
 
-    The latent is what its heads read off it, written out (goal, motion, gripper, subtask, completion), and some free
-    numbers, so that gradients reach the planner both through the labels and through the controller's actions.
+    The latent is what its heads read off it, written out (goal, motion, gripper,
+    subtask, completion), and some free numbers, so that gradients reach the planner
+    both through the labels and through the controller's actions.
     """
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
         self.text = WordBag(config.vocabulary, config.text_width)
         self.vision = FilmConv(6, config.text_width)
-        self.agent_scale, self.goal_scale, self.speed_scale = Scale(config.agent_layout.size), Scale(3), Scale(3)
+        self.agent_scale = Scale(config.agent_layout.size)
+        self.goal_scale = Scale(3)
+        self.speed_scale = Scale(3)
         self._width = config.agent_layout.slices()["gripper_width"]
-        seen = self.vision.size * len(config.cameras) + config.text_width + config.agent_layout.size + len(WIDTH_M)
+        seen = (
+            self.vision.size * len(config.cameras)
+            + config.text_width
+            + config.agent_layout.size
+            + len(WIDTH_M)
+        )
         self.trunk = nn.Sequential(
             nn.Linear(seen, config.hidden), nn.LayerNorm(config.hidden), nn.SiLU(),
             nn.Linear(config.hidden, config.hidden), nn.SiLU(),
@@ -114,23 +130,48 @@ class PlannerNet(nn.Module):
         self.heads = nn.Linear(config.hidden, sum(self.sizes))
         self.latent_size = sum(self.sizes)
 
-    def forward(self, images: Tensor, tokens: Tensor, agent_pos: Tensor, light: Tensor | None = None) -> Thought:
-        """`images` (n, cameras, 2, H, W, 3) uint8, then and now; `tokens` (n, T); `agent_pos` (n, P).
+    def forward(
+        self,
+        images: Tensor,
+        tokens: Tensor,
+        agent_pos: Tensor,
+        light: Tensor | None = None,
+    ) -> Thought:
+        """`images` (n, cameras, 2, H, W, 3) uint8, then and now; `tokens` (n, T);
+        `agent_pos` (n, P).
 
         `light` (n, 2): factor and shift of the pixels in [-1, 1], to train with.
         """
         text = self.text(tokens)
         n, cameras, _, height, width, _ = images.shape
-        flat = images.permute(0, 1, 2, 5, 3, 4).reshape(n * cameras, 6, height, width).float() / 127.5 - 1
+        flat = (
+            images.permute(0, 1, 2, 5, 3, 4)
+            .reshape(n * cameras, 6, height, width)
+            .float()
+            / 127.5
+            - 1
+        )
         if light is not None:
-            gain, shift = light.repeat_interleave(cameras, dim=0)[:, :, None, None, None].unbind(dim=1)
+            gain, shift = light.repeat_interleave(cameras, dim=0)[
+                :, :, None, None, None
+            ].unbind(dim=1)
             flat = flat * gain + shift
         features, gaze = self.vision(flat, text.repeat_interleave(cameras, dim=0))
         seen = features.reshape(n, -1)
         felt = [self.agent_scale(agent_pos), fine_width(agent_pos[:, self._width])]
         hidden = self.trunk(torch.cat([seen, text, *felt], dim=1))
-        goal, rotation, speed, gripper, completion, subtask, free = self.heads(hidden).split(self.sizes, dim=1)
-        parts = [goal, rotation, speed, gripper.tanh(), completion.sigmoid(), subtask.softmax(dim=1), free.tanh()]
+        goal, rotation, speed, gripper, completion, subtask, free = self.heads(
+            hidden
+        ).split(self.sizes, dim=1)
+        parts = [
+            goal,
+            rotation,
+            speed,
+            gripper.tanh(),
+            completion.sigmoid(),
+            subtask.softmax(dim=1),
+            free.tanh(),
+        ]
         return Thought(
             latent=torch.cat(parts, dim=1),
             subtask_logits=subtask,
@@ -146,18 +187,29 @@ class PlannerNet(nn.Module):
 class ControllerNet(nn.Module):
     """System 1: live proprioception, the latent and its age to a chunk of actions.
 
-    It is shown how far the hand is from the goal that the latent speaks of, moved on by the latent's own speed over
-    its age, coarsely and finely: a servo is then easy to learn, and so is making up for delay.
+    It is shown how far the hand is from the goal that the latent speaks of, moved on by
+    the latent's own speed over its age, coarsely and finely: a servo is then easy to
+    learn, and so is making up for delay.
     """
 
     def __init__(self, config: NetConfig, latent_size: int) -> None:
         super().__init__()
-        self.agent_scale, self.goal_scale, self.speed_scale = Scale(config.agent_layout.size), Scale(3), Scale(3)
+        self.agent_scale = Scale(config.agent_layout.size)
+        self.goal_scale = Scale(3)
+        self.speed_scale = Scale(3)
         slices = config.agent_layout.slices()
-        self._pos, self._rot = slices["tcp_pos_w"], slices["tcp_rot6d"]
+        self._pos = slices["tcp_pos_w"]
+        self._rot = slices["tcp_rot6d"]
         self._shape = (config.chunk, config.action_size)
         self._width = slices["gripper_width"]
-        inputs = config.agent_layout.size + len(WIDTH_M) + latent_size + 3 * len(GOAL_OFFSET_M) + ROTATION + 2
+        inputs = (
+            config.agent_layout.size
+            + len(WIDTH_M)
+            + latent_size
+            + 3 * len(GOAL_OFFSET_M)
+            + ROTATION
+            + 2
+        )
         self.layers = nn.Sequential(
             nn.Linear(inputs, config.hidden), nn.LayerNorm(config.hidden), nn.SiLU(),
             nn.Linear(config.hidden, config.hidden), nn.SiLU(),
@@ -187,7 +239,9 @@ class DualSystemNet(nn.Module):
         self.planner = PlannerNet(config)
         self.controller = ControllerNet(config, self.planner.latent_size)
 
-    def fit_scales(self, agent_pos: Tensor, goal_pos_w: Tensor, goal_vel_w: Tensor) -> None:
+    def fit_scales(
+        self, agent_pos: Tensor, goal_pos_w: Tensor, goal_vel_w: Tensor
+    ) -> None:
         """Normalisation from training data, (m, P), (m, 3) and (m, 3)."""
         for part in (self.planner, self.controller):
             part.agent_scale.fit(agent_pos, 0.02)

@@ -1,4 +1,6 @@
-"""Pictures as numbers: a small convolutional encoder that the instruction steers, read out as points in the image."""
+"""Pictures as numbers: a small convolutional encoder that the instruction steers, read
+out as points in the image.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +10,34 @@ from torch.nn import functional
 
 
 class FilmConv(nn.Module):
-    """Convolutions whose channels the instruction scales and shifts (FiLM, Perez et al. 2018), read out twice.
+    """Convolutions whose channels the instruction scales and shifts (FiLM, Perez et al.
+    2018), read out twice.
 
-    Spatial softmax (Levine et al. 2016) gives for each channel the mean place of its activity: sub-pixel positions
-    from a coarse map. Attention whose queries are made from the instruction gives the place, and the look, of what is
-    named. A bigger backbone takes the same place: (n, C, H, W) and (n, text width) to (n, `size`).
+    Spatial softmax (Levine et al. 2016) gives for each channel the mean place of its
+    activity: sub-pixel positions from a coarse map. Attention whose queries are made
+    from the instruction gives the place, and the look, of what is named. A bigger
+    backbone takes the same place: (n, C, H, W) and (n, text width) to (n, `size`).
     """
 
     def __init__(
-        self, channels: int, text_width: int, widths: tuple[int, int, int] = (32, 32, 32), heads: int = 8
+        self,
+        channels: int,
+        text_width: int,
+        widths: tuple[int, int, int] = (32, 32, 32),
+        heads: int = 8,
     ) -> None:
         super().__init__()
         first, middle, last = widths
         self.patches = nn.Conv2d(channels + 2, first, 4, stride=4)
         self.convolutions = nn.ModuleList(
-            (nn.Conv2d(first, middle, 3, padding=1), nn.Conv2d(middle, middle, 3, padding=1))
+            (
+                nn.Conv2d(first, middle, 3, padding=1),
+                nn.Conv2d(middle, middle, 3, padding=1),
+            )
         )
-        self.film = nn.ModuleList(nn.Linear(text_width, 2 * middle) for _ in self.convolutions)
+        self.film = nn.ModuleList(
+            nn.Linear(text_width, 2 * middle) for _ in self.convolutions
+        )
         self.last = nn.Conv2d(middle, last, 1)
         self.sharpness = nn.Parameter(torch.zeros(last))
         self.keys = nn.Conv2d(first + middle, last, 1)
@@ -33,12 +46,15 @@ class FilmConv(nn.Module):
         self.size = 3 * last + heads * (2 + last // 2)
 
     def forward(self, images: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, C, H, W) in [-1, 1] and (n, text width) to features (n, size) and where the first head looks (n, cells).
+        """(n, C, H, W) in [-1, 1] and (n, text width) to features (n, size) and where
+        the first head looks (n, cells).
 
         The latter are log-probabilities over a grid of H / 4 x W / 4 cells.
         """
         n, _, height, width = images.shape
-        x = torch.cat([images, _coordinates(height, width, images).expand(n, -1, -1, -1)], dim=1)
+        x = torch.cat(
+            [images, _coordinates(height, width, images).expand(n, -1, -1, -1)], dim=1
+        )
         near = x = functional.relu(self.patches(x))  # (n, first, H / 4, W / 4)
         for convolution, film in zip(self.convolutions, self.film, strict=True):
             x = functional.relu(_modulate(convolution(x), film(text)))
@@ -53,12 +69,18 @@ class FilmConv(nn.Module):
         return torch.cat([points.flatten(1), functional.silu(flat.amax(dim=2))], dim=1)
 
     def _named(self, x: Tensor, text: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-        """Place and look of what the instruction attends to, (n, heads (2 + last / 2)); and the first head's gaze."""
-        keys, values = self.keys(x).flatten(2), self.values(x).flatten(2)  # (n, d, cells), (n, d / 2, cells)
+        """Place and look of what the instruction attends to, (n, heads (2 + last / 2));
+        and the first head's gaze.
+        """
+        # (n, d, cells), (n, d / 2, cells)
+        keys = self.keys(x).flatten(2)
+        values = self.values(x).flatten(2)
         queries = self.queries(text).unflatten(1, (-1, keys.shape[1]))  # (n, heads, d)
         gaze = (queries @ keys / keys.shape[1] ** 0.5).log_softmax(dim=2)
         attention = gaze.exp()
-        return torch.cat([attention @ places, attention @ values.transpose(1, 2)], dim=2).flatten(1), gaze[:, 0]
+        return torch.cat(
+            [attention @ places, attention @ values.transpose(1, 2)], dim=2
+        ).flatten(1), gaze[:, 0]
 
 
 def _coordinates(height: int, width: int, like: Tensor) -> Tensor:
