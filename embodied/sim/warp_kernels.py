@@ -1,7 +1,8 @@
 """Kernels of the engine `warp`'s pictures. They are in Warp's language, not Python's."""
-# mypy: ignore-errors pyright: reportIndexIssue=false, reportArgumentType=false,
-# reportOperatorIssue=false, reportCallIssue=false pyright:
-# reportGeneralTypeIssues=false, reportAssignmentType=false
+# mypy: ignore-errors
+# pyright: reportIndexIssue=false, reportArgumentType=false, reportOperatorIssue=false
+# pyright: reportCallIssue=false, reportGeneralTypeIssues=false
+# pyright: reportAssignmentType=false
 
 import warp as wp
 

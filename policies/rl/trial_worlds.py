@@ -190,8 +190,8 @@ class TrialWorlds(VecEnv):
             f"cannot call {method_name!r}: worlds of a batch have no methods of their own"
         )
 
-    def env_is_wrapped(
+    def env_is_wrapped(  # type: ignore[override]
         self, wrapper_class: type, indices: int | Iterable[int] | None = None
-    ) -> Sequence[bool]:  # type: ignore[override]
+    ) -> Sequence[bool]:
         """Never: there are no single environments to wrap."""
         return [False for _ in self._get_indices(indices)]
