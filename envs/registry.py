@@ -20,12 +20,12 @@ if TYPE_CHECKING:  # they import MuJoCo
     from embodied.robots.robot import Robot
 
 TASKS = {
-    "ToteTransfer": "embodied.envs.tasks.tote_transfer:TOTE_TRANSFER",
-    "TableWipe": "embodied.envs.tasks.table_wipe:TABLE_WIPE",
-    "ValveTurn": "embodied.envs.tasks.valve_turn:VALVE_TURN",
-    "PanelReset": "embodied.envs.tasks.panel_reset:PANEL_RESET",
-    "DrawerTidy": "embodied.envs.tasks.drawer_tidy:DRAWER_TIDY",
-    "ParcelSort": "embodied.envs.tasks.parcel_sort:PARCEL_SORT",
+    "ToteTransfer": "embodied.envs.tasks.tote_transfer.task:TOTE_TRANSFER",
+    "TableWipe": "embodied.envs.tasks.table_wipe.task:TABLE_WIPE",
+    "ValveTurn": "embodied.envs.tasks.valve_turn.task:VALVE_TURN",
+    "PanelReset": "embodied.envs.tasks.panel_reset.task:PANEL_RESET",
+    "DrawerTidy": "embodied.envs.tasks.drawer_tidy.task:DRAWER_TIDY",
+    "ParcelSort": "embodied.envs.tasks.parcel_sort.task:PARCEL_SORT",
 }
 ROBOTS = {
     "arm": "embodied.robots.arm:ARM",

@@ -11,7 +11,7 @@ import pytest
 
 from embodied.core import PHYSICS_HZ
 from embodied.envs.registry import get_robot, get_task
-from embodied.envs.tasks.tote_transfer_table import COLOURS
+from embodied.envs.tasks.tote_transfer.variation import COLOURS
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.sim import cameras

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from embodied.envs.config import EnvConfig
-from embodied.envs.scenes.parcel_station import BELT, BIN, PARCELS, SCANNER
-from embodied.envs.tasks.parcel_sort import PASSED_Y_W, ParcelSort
-from embodied.envs.tasks.parcel_sort_rate import units_per_hour
-from embodied.envs.tasks.parcel_sort_start import AT_LEAST_M, draw_start
-from embodied.envs.tasks.parcel_sort_table import COLOURS, TABLE, TRAIN_SENTENCES
+from embodied.envs.tasks.parcel_sort.episode import AT_LEAST_M, draw_start
+from embodied.envs.tasks.parcel_sort.scene import BELT, BIN, PARCELS, SCANNER
+from embodied.envs.tasks.parcel_sort.task import PASSED_Y_W, ParcelSort
+from embodied.envs.tasks.parcel_sort.throughput import units_per_hour
+from embodied.envs.tasks.parcel_sort.variation import COLOURS, TABLE, TRAIN_SENTENCES
 from embodied.envs.variation import LEVELS, SPLITS, Variation
 from embodied.envs.worlds import Worlds
 from embodied.policies.catalog import env_config, make_policy, policy_spec

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from embodied.envs.props.belt import SURFACE
 from embodied.envs.props.rack import SLOTS, Rack, RackSize
 from embodied.envs.props.tote import SOLIDS, Totes, ToteSize, add_tote
-from embodied.envs.scenes.tote_station import BELT, RACK, TOTES
+from embodied.envs.tasks.tote_transfer.scene import BELT, RACK, TOTES
 from embodied.envs.worlds import Worlds
 from embodied.sim.cpu import CpuEngine
 from embodied.sim.physics import apply_defaults

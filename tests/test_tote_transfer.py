@@ -9,9 +9,9 @@ import pytest
 
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_robot
-from embodied.envs.scenes.tote_station import FIXED, station_of
-from embodied.envs.tasks.tote_transfer import ToteTransfer
-from embodied.envs.tasks.tote_transfer_start import name_of
+from embodied.envs.tasks.tote_transfer.episode import name_of
+from embodied.envs.tasks.tote_transfer.scene import FIXED, station_of
+from embodied.envs.tasks.tote_transfer.task import ToteTransfer
 from embodied.envs.worlds import Worlds
 from embodied.policies.catalog import make_policy
 from embodied.rollout.rollout import EpisodeResult, Step, rollout

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embodied.envs.tasks.valve_turn import ANGLE_RAD, ValveTurn
-from embodied.envs.tasks.valve_turn_start import APART_DEG, name_of, start_and_target
-from embodied.envs.tasks.valve_turn_table import (
+from embodied.envs.tasks.valve_turn.episode import APART_DEG, name_of, start_and_target
+from embodied.envs.tasks.valve_turn.task import ANGLE_RAD, ValveTurn
+from embodied.envs.tasks.valve_turn.variation import (
     HELD_OUT_SENTENCES,
     ORDER_OF,
     TRAIN_SENTENCES,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from embodied.core import PHYSICS_HZ
-from embodied.envs.tasks.valve_turn_table import ORDER_OF, TABLE
+from embodied.envs.tasks.valve_turn.variation import ORDER_OF, TABLE
 from embodied.envs.variation import Variation
 
 FULL_DEG = 120.0

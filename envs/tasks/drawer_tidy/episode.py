@@ -13,8 +13,8 @@ from embodied.envs.common_factors import COMMON
 from embodied.envs.props.drawer import DRAWERS, MASS_KG
 from embodied.envs.props.parking import parked_w
 from embodied.envs.props.things import ROUND, SIZES, THINGS, ThingSize
-from embodied.envs.scenes.drawer_kitchen import DRAWERS_SIZE
-from embodied.envs.tasks.drawer_tidy_table import TABLE
+from embodied.envs.tasks.drawer_tidy.scene import DRAWERS_SIZE
+from embodied.envs.tasks.drawer_tidy.variation import TABLE
 from embodied.envs.variation import Variation
 
 # of the things on the counter, in a row along x with four places, m

@@ -12,8 +12,8 @@ from embodied.core import PHYSICS_HZ, seconds_to_ticks
 from embodied.envs.props.parking import parked_w
 from embodied.envs.props.rack import SLOTS
 from embodied.envs.props.tote import ToteSize
-from embodied.envs.scenes.tote_station import Station
-from embodied.envs.tasks.tote_transfer_table import TABLE
+from embodied.envs.tasks.tote_transfer.scene import Station
+from embodied.envs.tasks.tote_transfer.variation import TABLE
 from embodied.envs.variation import Variation
 
 PER_TOTE = ("length", "yaw", "offset_x")

@@ -8,9 +8,6 @@ from typing import Any
 
 from embodied.arrays import dot
 from embodied.core import Array, Controller, Layout, Payload, Planner
-from embodied.envs.experts.parcel_grip import OFF_MIDDLE_M, Grip, Hand, Parcels, quat_of
-from embodied.envs.experts.parcel_scene import REACH_Y_W, Scene, look, within_reach
-from embodied.envs.scenes.parcel_station import BIN, SCANNER
 from embodied.envs.skills.driving import Driving
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.skills.scripted import (
@@ -20,6 +17,20 @@ from embodied.envs.skills.scripted import (
     latest,
     say,
 )
+from embodied.envs.tasks.parcel_sort.expert_facts import (
+    REACH_Y_W,
+    Scene,
+    look,
+    within_reach,
+)
+from embodied.envs.tasks.parcel_sort.expert_grip import (
+    OFF_MIDDLE_M,
+    Grip,
+    Hand,
+    Parcels,
+    quat_of,
+)
+from embodied.envs.tasks.parcel_sort.scene import BIN, SCANNER
 from embodied.robots.robot import Robot
 
 HOVER_M = 0.09  # before the grip, against the approach

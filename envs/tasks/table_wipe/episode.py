@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from embodied.envs.props.stains import STAINS
-from embodied.envs.scenes.dining_table import PLACES_XY
-from embodied.envs.tasks.table_wipe_table import TABLE
+from embodied.envs.tasks.table_wipe.scene import PLACES_XY
+from embodied.envs.tasks.table_wipe.variation import TABLE
 from embodied.envs.variation import Variation
 
 # of random numbers, apart from those of the table's variables

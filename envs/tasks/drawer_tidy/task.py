@@ -10,18 +10,11 @@ import numpy as np
 
 from embodied.arrays import dot
 from embodied.core import Array, Layout, seconds_to_ticks
-from embodied.envs.experts.drawer_tidy import drawer_tidy_expert
 from embodied.envs.props.drawer import DRAWERS, Drawers
 from embodied.envs.props.things import Things
 from embodied.envs.reward import tolerance
-from embodied.envs.scenes.drawer_kitchen import (
-    BEAUTY,
-    CAMERA,
-    DRAWERS_SIZE,
-    build_drawer_kitchen,
-)
 from embodied.envs.task import Outcome, TaskSpec
-from embodied.envs.tasks.drawer_tidy_start import (
+from embodied.envs.tasks.drawer_tidy.episode import (
     NAMES,
     SHOVE_S,
     SHUT_S,
@@ -30,7 +23,14 @@ from embodied.envs.tasks.drawer_tidy_start import (
     pose_of,
     thing_size,
 )
-from embodied.envs.tasks.drawer_tidy_table import COLOURS, TABLE
+from embodied.envs.tasks.drawer_tidy.expert import drawer_tidy_expert
+from embodied.envs.tasks.drawer_tidy.scene import (
+    BEAUTY,
+    CAMERA,
+    DRAWERS_SIZE,
+    build_drawer_kitchen,
+)
+from embodied.envs.tasks.drawer_tidy.variation import COLOURS, TABLE
 from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
 from embodied.sim.engine import ROT6D_OF_XMAT, Engine

@@ -10,25 +10,25 @@ import numpy as np
 
 from embodied.arrays import dot
 from embodied.core import Array, Layout, seconds_to_ticks
-from embodied.envs.experts.parcel_sort import parcel_sort_expert
 from embodied.envs.props.belt import Belt
 from embodied.envs.props.parcel import FACES
-from embodied.envs.scenes.parcel_station import (
-    BELT,
-    CAMERA,
-    PARCELS,
-    build_parcel_station,
-)
 from embodied.envs.task import Outcome, TaskSpec
-from embodied.envs.tasks.parcel_sort_facts import Facts
-from embodied.envs.tasks.parcel_sort_start import (
+from embodied.envs.tasks.parcel_sort.episode import (
     PUSH_TICKS,
     draw_start,
     event_tick,
     pose_of,
     size_of,
 )
-from embodied.envs.tasks.parcel_sort_table import COLOURS, TABLE
+from embodied.envs.tasks.parcel_sort.expert import parcel_sort_expert
+from embodied.envs.tasks.parcel_sort.facts import Facts
+from embodied.envs.tasks.parcel_sort.scene import (
+    BELT,
+    CAMERA,
+    PARCELS,
+    build_parcel_station,
+)
+from embodied.envs.tasks.parcel_sort.variation import COLOURS, TABLE
 from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
 from embodied.sim.engine import ROT6D_OF_XMAT, Engine

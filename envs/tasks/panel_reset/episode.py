@@ -10,7 +10,7 @@ import numpy as np
 
 from embodied.core import PHYSICS_HZ
 from embodied.envs.props.panel import COLUMNS, DARK, FAULT, ROWS, WARNING
-from embodied.envs.tasks.panel_reset_table import TABLE
+from embodied.envs.tasks.panel_reset.variation import TABLE
 from embodied.envs.variation import Variation
 
 COUNT = ROWS * COLUMNS

@@ -10,7 +10,6 @@ import numpy as np
 
 from embodied.arrays import dot
 from embodied.core import Array, Layout, seconds_to_ticks
-from embodied.envs.experts.valve_turn import grasp_point_w, valve_turn_expert
 from embodied.envs.props.console import Console
 from embodied.envs.props.valve import DIAL_MIDDLE_M, Valves
 from embodied.envs.reward import tolerance
@@ -23,13 +22,14 @@ from embodied.envs.scenes.inspection_room import (
     build_valve_station,
 )
 from embodied.envs.task import Outcome, TaskSpec
-from embodied.envs.tasks.valve_turn_start import (
+from embodied.envs.tasks.valve_turn.episode import (
     NEVER,
     draw_start,
     event_ticks,
     place_of,
 )
-from embodied.envs.tasks.valve_turn_table import COLOURS, TABLE
+from embodied.envs.tasks.valve_turn.expert import grasp_point_w, valve_turn_expert
+from embodied.envs.tasks.valve_turn.variation import COLOURS, TABLE
 from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine

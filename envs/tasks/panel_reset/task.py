@@ -10,7 +10,6 @@ import numpy as np
 
 from embodied.arrays import dot
 from embodied.core import Array, Layout
-from embodied.envs.experts.panel_reset import panel_reset_expert, tip_w
 from embodied.envs.props.button import PRESSED_M, Buttons
 from embodied.envs.props.console import Console
 from embodied.envs.props.panel import BUTTONS, DARK, FAULT, Panel
@@ -22,8 +21,14 @@ from embodied.envs.scenes.inspection_room import (
     build_panel_station,
 )
 from embodied.envs.task import Outcome, TaskSpec
-from embodied.envs.tasks.panel_reset_start import COUNT, NEVER, draw_start, event_ticks
-from embodied.envs.tasks.panel_reset_table import TABLE
+from embodied.envs.tasks.panel_reset.episode import (
+    COUNT,
+    NEVER,
+    draw_start,
+    event_ticks,
+)
+from embodied.envs.tasks.panel_reset.expert import panel_reset_expert, tip_w
+from embodied.envs.tasks.panel_reset.variation import TABLE
 from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
 from embodied.sim.engine import ROT6D_OF_XMAT, Engine

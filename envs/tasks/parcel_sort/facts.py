@@ -14,7 +14,7 @@ from embodied.envs.props.bin import Bins
 from embodied.envs.props.parcel import Parcels
 from embodied.envs.props.scanner import Scanner
 from embodied.envs.reward import tolerance
-from embodied.envs.scenes.parcel_station import BELT, BIN, BINS, PARCELS, SCANNER
+from embodied.envs.tasks.parcel_sort.scene import BELT, BIN, BINS, PARCELS, SCANNER
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 

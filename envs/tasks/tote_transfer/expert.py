@@ -16,13 +16,6 @@ from embodied.core import (
     Payload,
     Planner,
 )
-from embodied.envs.experts.tote_transfer_facts import (
-    CARRY_Z_W,
-    GRASP_DEPTH_M,
-    grip_point,
-    read_facts,
-)
-from embodied.envs.scenes.tote_station import station_of
 from embodied.envs.skills.driving import STAND, Driving
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.skills.scripted import (
@@ -34,6 +27,13 @@ from embodied.envs.skills.scripted import (
     say,
     share_of,
 )
+from embodied.envs.tasks.tote_transfer.expert_facts import (
+    CARRY_Z_W,
+    GRASP_DEPTH_M,
+    grip_point,
+    read_facts,
+)
+from embodied.envs.tasks.tote_transfer.scene import station_of
 from embodied.robots.robot import Robot
 
 HOVER_M = 0.10  # above the grasp before going down

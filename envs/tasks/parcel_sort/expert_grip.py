@@ -11,7 +11,7 @@ import numpy as np
 
 from embodied.arrays import array_namespace, dot
 from embodied.core import Array
-from embodied.envs.scenes.parcel_station import BIN
+from embodied.envs.tasks.parcel_sort.scene import BIN
 from embodied.rotations import cross, quat_from_rot6d
 
 UP = (0.0, 0.0, 1.0)

@@ -9,7 +9,7 @@ from typing import Any
 
 from embodied.arrays import dot
 from embodied.core import Array
-from embodied.envs.experts.parcel_grip import (
+from embodied.envs.tasks.parcel_sort.expert_grip import (
     UP,
     Grip,
     Hand,
@@ -19,7 +19,7 @@ from embodied.envs.experts.parcel_grip import (
     grip_of,
     left_of,
 )
-from embodied.envs.scenes.parcel_station import BELT, BIN
+from embodied.envs.tasks.parcel_sort.scene import BELT, BIN
 
 # over the belt before it goes sideways, and before it is turned too
 FREE_M = (0.05, 0.09)

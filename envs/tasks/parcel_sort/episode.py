@@ -11,8 +11,8 @@ import numpy as np
 from embodied.core import PHYSICS_HZ, seconds_to_ticks
 from embodied.envs.props.parcel import ParcelSize
 from embodied.envs.props.parking import parked_w
-from embodied.envs.scenes.parcel_station import BELT, BINS
-from embodied.envs.tasks.parcel_sort_table import PER_PARCEL, TABLE
+from embodied.envs.tasks.parcel_sort.scene import BELT, BINS
+from embodied.envs.tasks.parcel_sort.variation import PER_PARCEL, TABLE
 from embodied.envs.variation import Variation
 
 PUSH_TICKS = seconds_to_ticks(0.2)

@@ -10,13 +10,16 @@ import numpy as np
 
 from embodied.arrays import dot
 from embodied.core import PHYSICS_HZ, Array, Layout
-from embodied.envs.experts.table_wipe import table_wipe_expert
 from embodied.envs.props.dirt import Dirt
 from embodied.envs.props.pad import HELD_WIDTH_M, Pad
 from embodied.envs.props.stains import CELLS, SMALL_CELLS, STAINS, Stains
 from embodied.envs.props.table import Table
 from embodied.envs.reward import tolerance
-from embodied.envs.scenes.dining_table import (
+from embodied.envs.task import Outcome, TaskSpec
+from embodied.envs.tasks.table_wipe import variation as names
+from embodied.envs.tasks.table_wipe.episode import draw_start
+from embodied.envs.tasks.table_wipe.expert import table_wipe_expert
+from embodied.envs.tasks.table_wipe.scene import (
     BEAUTY,
     CAMERA,
     MAT_XY,
@@ -24,9 +27,6 @@ from embodied.envs.scenes.dining_table import (
     TABLE,
     build_dining_table,
 )
-from embodied.envs.task import Outcome, TaskSpec
-from embodied.envs.tasks import table_wipe_table as names
-from embodied.envs.tasks.table_wipe_start import draw_start
 from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine

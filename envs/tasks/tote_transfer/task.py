@@ -10,19 +10,12 @@ import numpy as np
 
 from embodied.arrays import dot
 from embodied.core import Array, Layout
-from embodied.envs.experts.tote_transfer import tote_transfer_expert
 from embodied.envs.props.belt import Belt
 from embodied.envs.props.rack import Rack
 from embodied.envs.props.tote import Totes, ToteSize
 from embodied.envs.reward import tolerance
-from embodied.envs.scenes.tote_station import (
-    CAMERA,
-    TOTES,
-    build_tote_station,
-    station_of,
-)
 from embodied.envs.task import Outcome, TaskSpec, TaskStage
-from embodied.envs.tasks.tote_transfer_start import (
+from embodied.envs.tasks.tote_transfer.episode import (
     PUSH_TICKS,
     TOTE,
     draw_start,
@@ -30,7 +23,14 @@ from embodied.envs.tasks.tote_transfer_start import (
     pose_of,
     target_of,
 )
-from embodied.envs.tasks.tote_transfer_table import COLOURS, TABLE
+from embodied.envs.tasks.tote_transfer.expert import tote_transfer_expert
+from embodied.envs.tasks.tote_transfer.scene import (
+    CAMERA,
+    TOTES,
+    build_tote_station,
+    station_of,
+)
+from embodied.envs.tasks.tote_transfer.variation import COLOURS, TABLE
 from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
 from embodied.sim.engine import ROT6D_OF_XMAT, Engine

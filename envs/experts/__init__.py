@@ -1,1 +1,0 @@
-"""Privileged planners, one a task: they name the next skill and its goal."""

@@ -1,0 +1,1 @@
+"""DrawerTidy: the named things into the named drawer."""

@@ -1,0 +1,1 @@
+"""PanelReset: the button below the lamp that shows a fault."""

@@ -1,0 +1,1 @@
+"""ParcelSort: parcels of the named colours over a scanner into their bins."""

@@ -1,0 +1,1 @@
+"""TableWipe: the named stains off a table."""

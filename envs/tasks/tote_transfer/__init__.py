@@ -1,0 +1,1 @@
+"""ToteTransfer: a named tote off a belt into a named rack slot."""

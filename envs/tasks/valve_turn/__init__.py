@@ -1,0 +1,1 @@
+"""ValveTurn: the named valve to the angle that is asked for."""
