@@ -12,9 +12,9 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.vec_env import VecEnv
 
-from embodied.envs.device_env import DeviceVectorEnv
-from embodied.envs.device_numpy import HostVectorEnv
 from embodied.envs.vector_env import PER_WORLD, GroundVectorEnv
+from embodied.envs.warp.numpy_env import NumpyVectorEnv
+from embodied.envs.warp.vector_env import WarpVectorEnv
 from embodied.errors import EmbodiedError
 
 
@@ -28,13 +28,13 @@ class SB3VecEnv(VecEnv):
 
     observation_space: spaces.Dict
 
-    def __init__(self, env: GroundVectorEnv | DeviceVectorEnv) -> None:
+    def __init__(self, env: GroundVectorEnv | WarpVectorEnv) -> None:
         mode = env.metadata["autoreset_mode"]
         if mode != AutoresetMode.SAME_STEP:
             raise EmbodiedError(
                 f"autoreset_mode {mode.value}: Stable-Baselines3 needs SameStep"
             )
-        self.env: Any = HostVectorEnv(env) if isinstance(env, DeviceVectorEnv) else env
+        self.env: Any = NumpyVectorEnv(env) if isinstance(env, WarpVectorEnv) else env
         self._actions = np.zeros(env.action_space.shape or (), np.float32)
         space = spaces.Dict(flat(env.single_observation_space))
         super().__init__(env.num_envs, space, env.single_action_space)

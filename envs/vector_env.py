@@ -308,6 +308,6 @@ def make_vector_env(
         raise EmbodiedError(
             "the engine 'warp' renders nothing and resets in the same step"
         )
-    from embodied.envs.device_env import DeviceVectorEnv
+    from embodied.envs.warp.vector_env import WarpVectorEnv
 
-    return DeviceVectorEnv(config, num_envs)
+    return WarpVectorEnv(config, num_envs)

@@ -27,8 +27,8 @@ from embodied.benchmark.survey import Subject, choose_pairs
 from embodied.cli import parity as cli
 from embodied.cli.main import main
 from embodied.core import Observation, PolicySpec
-from embodied.envs.device_worlds import DeviceStep
 from embodied.envs.registry import task_names
+from embodied.envs.warp.worlds import WarpStepResult
 from embodied.errors import EmbodiedError
 from embodied.rollout.on_device import play_on_device
 from tests.ground import TOTE_TRANSFER
@@ -150,7 +150,7 @@ class Ending:
     def reset(self) -> tuple[torch.Tensor, torch.Tensor]:
         return torch.zeros(3, 2), torch.zeros(3, 1)
 
-    def step(self, actions: torch.Tensor) -> DeviceStep:
+    def step(self, actions: torch.Tensor) -> WarpStepResult:
         """World 0 is lost in step 2, and succeeds later; world 1 succeeds from step 3
         on; world 2 is cut in step 9.
         """
@@ -163,7 +163,7 @@ class Ending:
         fault = torch.tensor([2 if n == 2 else 0, 0, 0])
         progress = torch.tensor([0.5, 1.0, n / 10])
         shown = (torch.zeros(3, 2), torch.zeros(3, 1))
-        return DeviceStep(
+        return WarpStepResult(
             *shown, *shown, zeros, success, progress, terminated, truncated, fault
         )
 

@@ -14,7 +14,7 @@ import torch
 import warp
 
 from embodied.envs.config import EnvConfig
-from embodied.envs.device_worlds import DeviceWorlds
+from embodied.envs.warp.worlds import WarpWorlds
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.sim import warp as engine_module
@@ -26,8 +26,8 @@ TIGHT = 2e-4  # of m and rad, over a second of motion without a touch: single pr
 slow = pytest.mark.slow
 
 
-def device_worlds(num: int, **settings: Any) -> DeviceWorlds:
-    return DeviceWorlds(
+def warp_worlds(num: int, **settings: Any) -> WarpWorlds:
+    return WarpWorlds(
         EnvConfig(**{"task": TOTE_TRANSFER, **ON_CPU, **settings}), num, num, "cpu"
     )
 
@@ -38,7 +38,7 @@ def device_worlds(num: int, **settings: Any) -> DeviceWorlds:
 def test_it_moves_as_the_cpu_engine_does(task: str, robot: str, mode: str) -> None:
     """Same starts, same actions: observations, rewards and ends agree."""
     settings = {"task": task, "robot": robot, "control_mode": mode, "level": "L3"}
-    on_device = device_worlds(2, **settings)
+    on_device = warp_worlds(2, **settings)
     on_cpu = Worlds(EnvConfig(**settings, num_threads=1), 2)
     agent_pos, state = on_device.reset()
     on_cpu.reset(np.arange(2), range(2))
@@ -67,8 +67,8 @@ def test_it_moves_as_the_cpu_engine_does(task: str, robot: str, mode: str) -> No
 
 @slow
 def test_worlds_that_end_begin_anew_and_the_others_go_on() -> None:
-    worlds = device_worlds(3, level="L3", control_mode="ee_delta")
-    clean = device_worlds(3, level="L3", control_mode="ee_delta")
+    worlds = warp_worlds(3, level="L3", control_mode="ee_delta")
+    clean = warp_worlds(3, level="L3", control_mode="ee_delta")
     worlds.reset()
     clean.reset()
     actions = torch.zeros((3, 7))

@@ -13,8 +13,8 @@ import pytest
 import torch
 import warp
 
-from embodied.envs.device_worlds import DeviceWorlds
 from embodied.envs.registry import task_names
+from embodied.envs.warp.worlds import WarpWorlds
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.sim.cameras import DECOR_GROUP, Camera
@@ -33,7 +33,7 @@ class Both:
     """The same worlds on both engines, and cameras that look at them."""
 
     host: Worlds
-    device: DeviceWorlds
+    device: WarpWorlds
     ours: WarpCameras
     theirs: Camera
 
@@ -59,7 +59,7 @@ def both(
 ) -> Both:
     settings = {"task": task, "robot": robot, "level": "L3"}
     host = started(num, **settings)
-    device = DeviceWorlds(config(**settings, **ON_CPU), num, num, "cpu")
+    device = WarpWorlds(config(**settings, **ON_CPU), num, num, "cpu")
     device.reset()
     names = tuple(host.model.camera(i).name for i in range(host.model.ncam))
     ours = WarpCameras(device.engine, names, height, width, geometry=True)

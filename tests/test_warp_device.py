@@ -14,10 +14,10 @@ import pytest
 import torch
 import warp
 
-from embodied.envs import device_worlds as device_worlds_module
 from embodied.envs.config import EnvConfig
-from embodied.envs.device_worlds import DeviceWorlds
-from embodied.envs.starts import peak_of
+from embodied.envs.warp import worlds as warp_worlds_module
+from embodied.envs.warp.starts import peak_of
+from embodied.envs.warp.worlds import WarpWorlds
 from embodied.errors import EmbodiedError
 from embodied.sim import warp_device
 from embodied.sim.engine import FAULTS
@@ -234,11 +234,11 @@ def test_a_buffer_that_overflows_is_named_and_the_other_worlds_go_on() -> None:
 
 @pytest.mark.slow
 def test_faults_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_worlds_module, "PROBED", 2)
+    monkeypatch.setattr(warp_worlds_module, "PROBED", 2)
     config = EnvConfig(
         TOTE_TRANSFER, engine="warp", device="cpu", control_mode="ee_delta"
     )
-    worlds = DeviceWorlds(replace(config, control_hz=200), 2, 2, "cpu")
+    worlds = WarpWorlds(replace(config, control_hz=200), 2, 2, "cpu")
     worlds.reset()
     actions = torch.zeros((2, len(worlds.interface.low)))
     actions[1, 0] = torch.nan

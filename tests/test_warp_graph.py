@@ -17,11 +17,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from embodied.core import Array
-from embodied.envs import device_worlds as device_worlds_module
 from embodied.envs.config import EnvConfig
-from embodied.envs.device_constants import DeviceConstants, solve_definite
-from embodied.envs.device_graph import StepGraph, Tensors, Work
-from embodied.envs.device_worlds import DeviceWorlds
+from embodied.envs.warp import worlds as warp_worlds_module
+from embodied.envs.warp.constants import DeviceConstants, solve_definite
+from embodied.envs.warp.graph import StepGraph, Tensors, Work
+from embodied.envs.warp.worlds import WarpWorlds
 from embodied.robots.robot import CONTROL_MODES
 from embodied.sim.warp import Buffers
 from tests.ground import PAIRS, TOTE_TRANSFER
@@ -166,10 +166,10 @@ class NothingOfTheHost(TorchDispatchMode):
 
 
 @pytest.fixture
-def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[..., DeviceWorlds]:
-    monkeypatch.setattr(device_worlds_module, "WarpEngine", Still)
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[..., WarpWorlds]:
+    monkeypatch.setattr(warp_worlds_module, "WarpEngine", Still)
 
-    def make(task: str, robot: str, mode: str) -> DeviceWorlds:
+    def make(task: str, robot: str, mode: str) -> WarpWorlds:
         config = EnvConfig(
             task,
             robot=robot,
@@ -178,7 +178,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[..., DeviceWorlds]:
             engine="warp",
             device="cpu",
         )
-        worlds: DeviceWorlds = take_away(DeviceWorlds(config, 2, 2, "cpu"), {})
+        worlds: WarpWorlds = take_away(WarpWorlds(config, 2, 2, "cpu"), {})
         return worlds
 
     return make
@@ -186,7 +186,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[..., DeviceWorlds]:
 
 @pytest.mark.parametrize(("task", "robot"), PAIRS)
 def test_a_step_asks_nothing_of_the_device_and_copies_nothing_to_it(
-    elsewhere: Callable[..., DeviceWorlds], task: str, robot: str
+    elsewhere: Callable[..., WarpWorlds], task: str, robot: str
 ) -> None:
     for mode in CONTROL_MODES if task == TOTE_TRANSFER else ("ee_delta",):
         worlds = elsewhere(task, robot, mode)
@@ -230,7 +230,7 @@ def test_a_step_writes_its_state_where_it_was(
     """A graph reads and writes the memory that it was captured with, whatever Python's
     names mean by then.
     """
-    monkeypatch.setattr(device_worlds_module, "WarpEngine", Still)
+    monkeypatch.setattr(warp_worlds_module, "WarpEngine", Still)
     for mode in CONTROL_MODES if task == TOTE_TRANSFER else ("ee_delta",):
         config = EnvConfig(
             task,
@@ -240,7 +240,7 @@ def test_a_step_writes_its_state_where_it_was(
             engine="warp",
             device="cpu",
         )
-        worlds = DeviceWorlds(config, 2, 2, "cpu")
+        worlds = WarpWorlds(config, 2, 2, "cpu")
         worlds.reset()
         actions = torch.zeros((2, len(worlds.interface.low)))
         worlds.step(actions)
@@ -377,7 +377,7 @@ def test_a_captured_step_is_the_step(task: str, robot: str) -> None:
     config = EnvConfig(
         task, robot=robot, control_mode="ee_delta", level="L3", engine="warp"
     )
-    captured, plain = (DeviceWorlds(config, 16, 16) for _ in range(2))
+    captured, plain = (WarpWorlds(config, 16, 16) for _ in range(2))
     plain._graph._recorder = None
     actions = (
         torch.rand(
@@ -402,7 +402,7 @@ def test_a_captured_step_is_the_step(task: str, robot: str) -> None:
 @cuda
 @pytest.mark.slow
 def test_launching_waits_for_nothing() -> None:
-    worlds = DeviceWorlds(EnvConfig(TOTE_TRANSFER, engine="warp"), 16, 16)
+    worlds = WarpWorlds(EnvConfig(TOTE_TRANSFER, engine="warp"), 16, 16)
     worlds.reset()
     actions = torch.zeros((16, len(worlds.interface.low)), device="cuda")
     for _ in range(3):

@@ -15,9 +15,9 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecMonitor
 
 from embodied.core import PHYSICS_HZ
-from embodied.envs.device_env import DeviceVectorEnv
-from embodied.envs.device_worlds import DeviceWorlds
 from embodied.envs.sb3 import SB3VecEnv, flat
+from embodied.envs.warp.vector_env import WarpVectorEnv
+from embodied.envs.warp.worlds import WarpWorlds
 from tests.ground import TOTE_TRANSFER, config, image_distance
 
 pytestmark = pytest.mark.slow
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 ON_CPU = {"engine": "warp", "device": "cpu"}
 
 
-def device_env(num_envs: int = 2, **settings: Any) -> DeviceVectorEnv:
+def warp_env(num_envs: int = 2, **settings: Any) -> WarpVectorEnv:
     given = {"obs": "pixels", "image_size": 32, "level": "L1", **ON_CPU, **settings}
     env: Any = gymnasium.make_vec(
         f"embodied/{TOTE_TRANSFER}-v0", num_envs=num_envs, **given
@@ -33,7 +33,7 @@ def device_env(num_envs: int = 2, **settings: Any) -> DeviceVectorEnv:
     return env
 
 
-def still(env: DeviceVectorEnv) -> torch.Tensor:
+def still(env: WarpVectorEnv) -> torch.Tensor:
     return torch.zeros(env.action_space.shape or ())
 
 
@@ -44,7 +44,7 @@ def test_spaces_and_observations_are_the_cpus(obs: str) -> None:
         "cameras": ("wrist", "overview"),
         "camera_hz": 8,
     }
-    env = device_env(**settings)
+    env = warp_env(**settings)
     theirs = gymnasium.make_vec(
         f"embodied/{TOTE_TRANSFER}-v0",
         num_envs=2,
@@ -77,7 +77,7 @@ def test_spaces_and_observations_are_the_cpus(obs: str) -> None:
 
 
 def test_frames_wait_until_they_are_due_in_each_world() -> None:
-    env = device_env(camera_hz=8)
+    env = warp_env(camera_hz=8)
     env.reset()
     ages = []
     frames = []
@@ -104,7 +104,7 @@ def test_frames_wait_until_they_are_due_in_each_world() -> None:
 
 def test_an_episode_ends_with_its_last_frame_and_begins_with_its_starts() -> None:
     """In the one step: what is shown of the next start is what its cameras see."""
-    env = device_env(3, horizon_s=0.2)
+    env = warp_env(3, horizon_s=0.2)
     first = env.reset()[0]["pixels"]["overview"]
     for _ in range(3):
         env.step(torch.full_like(still(env), 0.5))
@@ -122,7 +122,7 @@ def test_an_episode_ends_with_its_last_frame_and_begins_with_its_starts() -> Non
 
 
 def test_starts_are_all_known_where_there_are_fewer_worlds() -> None:
-    worlds = DeviceWorlds(
+    worlds = WarpWorlds(
         config(obs="pixels", image_size=32, level="L3", **ON_CPU), 2, 5, "cpu"
     )
     worlds.reset()
@@ -149,7 +149,7 @@ def test_starts_are_all_known_where_there_are_fewer_worlds() -> None:
 def test_noise_has_its_size_and_repeats_with_the_start() -> None:
     shown = []
     for sigma in (0.0, 5.0, 5.0):
-        env = device_env(factors={"pixel_noise": sigma})
+        env = warp_env(factors={"pixel_noise": sigma})
         begun = env.reset()[0]["pixels"]["overview"]
         shown.append(
             (
@@ -178,7 +178,7 @@ def test_noise_has_its_size_and_repeats_with_the_start() -> None:
 
 
 def test_gymnasiums_conversion_gives_numpy_arrays() -> None:
-    env = ArrayConversion(device_env(obs="both"), env_xp=torch, target_xp=np)
+    env = ArrayConversion(warp_env(obs="both"), env_xp=torch, target_xp=np)
     shown, _ = env.reset(seed=0)
     shown, *judged, info = env.step(np.zeros(env.action_space.shape or (), np.float32))
     parts = {**flat(shown), **flat(info["final_obs"]), "is_success": info["is_success"]}
@@ -188,7 +188,7 @@ def test_gymnasiums_conversion_gives_numpy_arrays() -> None:
 
 
 def test_stable_baselines_takes_it_and_learns() -> None:
-    env = SB3VecEnv(device_env(obs="both", horizon_s=0.4, image_size=40))
+    env = SB3VecEnv(warp_env(obs="both", horizon_s=0.4, image_size=40))
     env.reset()
     assert env.get_attr("task_description", [1]) == [env.env.worlds.instructions[1]]
     actions = np.zeros(env.env.action_space.shape, np.float32)

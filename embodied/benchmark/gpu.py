@@ -22,8 +22,8 @@ import torch
 from embodied.benchmark.provenance import host_facts
 from embodied.benchmark.statistics import Median, median
 from embodied.core import PHYSICS_HZ
-from embodied.envs.device_graph import CudaGraphs, StepGraph
 from embodied.envs.registry import get_task
+from embodied.envs.warp.graph import CudaGraphs, StepGraph
 from embodied.errors import EmbodiedError
 
 NUM_ENVS = (1024, 4096, 8192)

@@ -11,8 +11,8 @@ import torch
 from embodied.benchmark.gpu import Effort, device_name, median_of, release, settle
 from embodied.benchmark.statistics import Median
 from embodied.envs.config import EnvConfig
-from embodied.envs.device_worlds import DeviceWorlds
 from embodied.envs.registry import get_task
+from embodied.envs.warp.worlds import WarpWorlds
 from embodied.errors import EmbodiedError
 
 IMAGE_SIZE = 64
@@ -55,7 +55,7 @@ def measure_pictures(task: str, num: int, device: str, effort: Effort) -> Pictur
     """Of the task's first camera: what a step adds where pixels are shown.
 
     Worlds move between turns, not between the pictures of one. Raises EmbodiedError as
-    `DeviceWorlds` does.
+    `WarpWorlds` does.
     """
     camera = get_task(task).cameras[:1]
     config = EnvConfig(
@@ -66,7 +66,7 @@ def measure_pictures(task: str, num: int, device: str, effort: Effort) -> Pictur
         image_size=IMAGE_SIZE,
         cameras=camera,
     )
-    worlds = DeviceWorlds(config, num, min(num, MOST_STARTS), device)
+    worlds = WarpWorlds(config, num, min(num, MOST_STARTS), device)
     worlds.reset()
     feed = worlds.feed
     tick = torch.full((num,), LATE, dtype=torch.int64, device=worlds.device)

@@ -19,9 +19,9 @@ from embodied.benchmark.code_hash import code_hash
 from embodied.benchmark.evaluation import Place
 from embodied.benchmark.statistics import Comparison, Rate, compare_paired, wilson
 from embodied.benchmark.survey import Pair, Subject
-from embodied.envs import device_worlds
 from embodied.envs.config import EnvConfig
-from embodied.envs.device_worlds import DeviceWorlds
+from embodied.envs.warp import worlds as warp_worlds
+from embodied.envs.warp.worlds import WarpWorlds
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.policies.catalog import Player, make_policy, policy_spec, weights_hash
@@ -184,7 +184,7 @@ def plan_queries(
     """Motion of every pair, then the expert's work where there are seeds; of another
     policy its work alone.
     """
-    own = code_hash((device_worlds.__name__, on_device.__name__))
+    own = code_hash((warp_worlds.__name__, on_device.__name__))
     subjects = [Subject.now(*pair) for pair in pairs]
     subjects = [
         replace(subject, code_hash=f"{subject.code_hash}+{own}") for subject in subjects
@@ -213,7 +213,7 @@ def measure_motion(query: Query, device: str) -> Motion:
         num_threads=1,
     )
     on_cpu = Worlds(config, MOTION_WORLDS)
-    on_warp = DeviceWorlds(
+    on_warp = WarpWorlds(
         replace(config, engine="warp", device=device),
         MOTION_WORLDS,
         MOTION_WORLDS,
@@ -250,7 +250,7 @@ def measure_work(query: Query, device: str, on_step: OnStep | None = None) -> Wo
     first = query.seeds.start
     config = query.performer.worlds(query.subject.pair, query.level or "L2")
     on_cpu = Player(policy, config, num_envs=min(num, 16)).play(query.seeds)
-    worlds = DeviceWorlds(
+    worlds = WarpWorlds(
         replace(config, engine="warp", device=device), num, num, device, first
     )
     on_warp = play_on_device(

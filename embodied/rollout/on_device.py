@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from embodied.core import PHYSICS_HZ, Observation, Policy, seconds_to_ticks
-from embodied.envs.device_worlds import DeviceStep, DeviceWorlds
+from embodied.envs.warp.worlds import WarpStepResult, WarpWorlds
 from embodied.rollout.rollout import AFTER_SUCCESS_S
 from embodied.sim.engine import FAULTS
 
@@ -25,7 +25,7 @@ class DeviceEpisode:
 
 
 def play_on_device(
-    worlds: DeviceWorlds,
+    worlds: WarpWorlds,
     policy: Policy,
     first_seed: int,
     on_step: Callable[[int], object] | None = None,
@@ -60,7 +60,7 @@ def play_on_device(
 
 
 def _observation(
-    worlds: DeviceWorlds, agent_pos: torch.Tensor, state: torch.Tensor, tick: int
+    worlds: WarpWorlds, agent_pos: torch.Tensor, state: torch.Tensor, tick: int
 ) -> Observation:
     """For the policy all worlds are of one age, also those that have begun anew and
     that nobody looks at.
@@ -73,7 +73,7 @@ def _observation(
     )
 
 
-def _episode(done: DeviceStep, world: int, tick: int) -> DeviceEpisode:
+def _episode(done: WarpStepResult, world: int, tick: int) -> DeviceEpisode:
     return DeviceEpisode(
         success_at_end=bool(done.success[world]),
         progress_end=float(done.progress[world]),

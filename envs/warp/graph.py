@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import torch
 
-from embodied.envs.device_constants import DeviceConstants
+from embodied.envs.warp.constants import DeviceConstants
 from embodied.sim.warp_device import Streams
 
 Tensors = tuple[torch.Tensor, ...]

@@ -14,8 +14,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from embodied.envs.config import EnvConfig
-from embodied.envs.device_worlds import DeviceStep, DeviceWorlds
 from embodied.envs.env import CLOSED, NOT_BEGUN
+from embodied.envs.warp.worlds import WarpStepResult, WarpWorlds
 from embodied.errors import EmbodiedError, unknown
 from embodied.sim.engine import FAULTS
 
@@ -25,13 +25,13 @@ LEAST_STARTS = 1024
 MOST_STARTS = 4096
 
 
-class DeviceVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
+class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
     """What `gymnasium.make_vec(..., engine="warp")` gives: observations like the CPU's,
     autoreset in the same step.
 
     `infos` has `is_success`, `progress`, `fault` (an index into
     `embodied.sim.engine.FAULTS`) and `final_obs`, a row a world. For numpy arrays wrap
-    it in Gymnasium's `ArrayConversion`, or in `HostVectorEnv`, whose infos are like the
+    it in Gymnasium's `ArrayConversion`, or in `NumpyVectorEnv`, whose infos are like the
     CPU's. World i of reset(seed=s) begins with the start of seed s + i, counted round
     the bank's. Pixels are rendered on the device in each step, with the variation's
     noise; with a `camera_hz` worlds show the frame that is due by their clock.
@@ -49,7 +49,7 @@ class DeviceVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         self.metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
         # a picture of each is kept
         starts = num_envs if config.obs != "state" else max(num_envs, LEAST_STARTS)
-        self.worlds = DeviceWorlds(
+        self.worlds = WarpWorlds(
             config, num_envs, min(starts, MOST_STARTS), config.device
         )
         self.single_observation_space = self.worlds.space
@@ -110,7 +110,7 @@ class DeviceVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         shown = self._shown(done.agent_pos, done.environment_state)
         return shown, done.reward, done.terminated, done.truncated, self._info(done)
 
-    def _info(self, done: DeviceStep) -> Tensors:
+    def _info(self, done: WarpStepResult) -> Tensors:
         final = self._shown(
             done.final_agent_pos, done.final_environment_state, final=True
         )

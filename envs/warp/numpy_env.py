@@ -11,17 +11,17 @@ import numpy as np
 import torch
 from gymnasium.vector import VectorWrapper
 
-from embodied.envs.device_env import DeviceVectorEnv
 from embodied.envs.spaces import row
+from embodied.envs.warp.vector_env import WarpVectorEnv
 from embodied.sim.engine import FAULTS
 
 _FAULT_NAMES = np.array(FAULTS, dtype=object)
 
 
-class HostVectorEnv(
+class NumpyVectorEnv(
     VectorWrapper[dict[str, Any], np.ndarray, dict[str, Any], torch.Tensor, Any]
 ):
-    """`HostVectorEnv(gymnasium.make_vec("embodied/ToteTransfer-v0", num_envs=16,
+    """`NumpyVectorEnv(gymnasium.make_vec("embodied/ToteTransfer-v0", num_envs=16,
     engine="warp"))`.
 
     Takes and gives numpy arrays, which waits for the device in each step. What an ended
@@ -29,9 +29,9 @@ class HostVectorEnv(
     place nothing is told but what it shows.
     """
 
-    env: DeviceVectorEnv
+    env: WarpVectorEnv
 
-    def __init__(self, env: DeviceVectorEnv) -> None:
+    def __init__(self, env: WarpVectorEnv) -> None:
         super().__init__(env)
         self.worlds = env.worlds
 

@@ -11,10 +11,10 @@ import torch
 
 from embodied.core import PHYSICS_HZ, seconds_to_ticks
 from embodied.envs.config import EnvConfig
-from embodied.envs.device_graph import CudaGraphs, StepGraph
 from embodied.envs.proprioception import Proprioception
 from embodied.envs.spaces import Shown
-from embodied.envs.starts import StartBank, draw_starts, peak_of
+from embodied.envs.warp.graph import CudaGraphs, StepGraph
+from embodied.envs.warp.starts import StartBank, draw_starts, peak_of
 from embodied.envs.worlds import SUCCESS_HOLD_S, Worlds
 from embodied.robots.control import RobotControl
 from embodied.sim.engine import FAULTS
@@ -28,7 +28,7 @@ PROBED = 32  # worlds of which the contacts are counted
 
 
 @dataclass(frozen=True)
-class DeviceStep:
+class WarpStepResult:
     """What one control step did; worlds that ended have already begun anew."""
 
     agent_pos: torch.Tensor  # (N, P)
@@ -43,7 +43,7 @@ class DeviceStep:
     fault: torch.Tensor  # (N,) int64, index into FAULTS
 
 
-class DeviceWorlds:
+class WarpWorlds:
     """The same task as `Worlds`, as torch tensors on the device of the engine `warp`.
 
     Starts come from a bank of `num_starts`, drawn on the host from consecutive seeds;
@@ -143,7 +143,7 @@ class DeviceWorlds:
         """Proprioception (N, P) and privileged state (N, E)."""
         return _finite(self.proprioception.read()), _finite(self.task.state())
 
-    def step(self, actions: torch.Tensor) -> DeviceStep:
+    def step(self, actions: torch.Tensor) -> WarpStepResult:
         """One control step of all worlds. A world given NaN or inf is flagged and
         begins anew; so does a broken one.
 
@@ -151,7 +151,7 @@ class DeviceWorlds:
         tensors are the caller's own.
         """
         with naming_lack_of_memory(self.num_worlds, self.engine.bytes_a_world):
-            return DeviceStep(*self._graph(actions))
+            return WarpStepResult(*self._graph(actions))
 
     @property
     def captured(self) -> bool:
@@ -166,7 +166,7 @@ class DeviceWorlds:
         return {name: count for name, count in counts if name and count}
 
     def _step(self, actions: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """The fields of a DeviceStep. It is captured: nothing is asked of the device,
+        """The fields of a WarpStepResult. It is captured: nothing is asked of the device,
         and state is written in place.
         """
         bad = ~torch.isfinite(actions).all(1)
@@ -179,7 +179,7 @@ class DeviceWorlds:
         )
         return tuple(getattr(done, field.name) for field in fields(done))
 
-    def _finish(self, fault: torch.Tensor) -> DeviceStep:
+    def _finish(self, fault: torch.Tensor) -> WarpStepResult:
         outcome = self.task.judge()
         sound = fault == 0
         self._held[...] = (self._held + self.ticks_per_step) * (
@@ -199,7 +199,7 @@ class DeviceWorlds:
         )
         self._fault_counts += (fault[:, None] == self._kinds).sum(0)
         self._begin(terminated | truncated)
-        return DeviceStep(
+        return WarpStepResult(
             *self.observe(),
             *last,
             reward,

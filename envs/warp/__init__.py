@@ -1,0 +1,1 @@
+"""The engine `warp`: thousands of worlds on a GPU, whose arrays are torch tensors."""
