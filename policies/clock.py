@@ -1,4 +1,4 @@
-"""Rates on the physics clock: when the k-th event of a rate happens, in whole ticks."""
+"""Rates on the physics clock: at which whole tick the k-th event of a rate happens."""
 
 from __future__ import annotations
 
@@ -10,41 +10,44 @@ from embodied.errors import EmbodiedError
 
 
 class Clock:
-    """A rate whose events fall on ticks: event k at the first tick at or after `k *
-    PHYSICS_HZ / rate_hz`.
+    """A rate whose events fall on whole ticks.
 
-    Each tick is computed from k, never accumulated, so that 7, 8, 9 or 30 Hz never
-    drift. Works on ints and on int64 arrays alike. Raises EmbodiedError for a rate that
-    is not in (0, PHYSICS_HZ].
+    Event k happens at the first tick at or after its exact time, `k * PHYSICS_HZ /
+    rate_hz`. The tick is computed from k and never accumulated, so 7, 8, 9 or 30 Hz do
+    not drift. All methods take an int or an int64 array and return the same.
+
+    Raises:
+        EmbodiedError: for a rate that is not in (0, PHYSICS_HZ].
     """
 
     def __init__(self, rate_hz: float) -> None:
         if not math.isfinite(rate_hz) or not 0 < rate_hz <= PHYSICS_HZ:
             raise EmbodiedError(
-                f"a rate must be above 0 and at most {PHYSICS_HZ} Hz (one event a tick), not {rate_hz}"
+                f"a rate must be above 0 and at most {PHYSICS_HZ} Hz (one event per tick), not {rate_hz}"
             )
-        rate = Fraction(rate_hz).limit_denominator(1000)  # 29.97 is 2997/100 again
+
+        # `_events` events in `_ticks` ticks: integers, so that nothing is ever rounded.
+        # The float 29.97 becomes 2997/100 again.
+        rate = Fraction(rate_hz).limit_denominator(1000)
         self._ticks = PHYSICS_HZ * rate.denominator
         self._events = rate.numerator
 
     @property
     def period_ticks(self) -> int:
-        """Whole ticks between two events, rounded down: a queue served at this pace
-        keeps up with the rate.
+        """The whole ticks between two events, rounded down.
+
+        A queue that is served once per `period_ticks` keeps up with the rate.
         """
         return self._ticks // self._events
 
     def tick(self, event: Array) -> Array:
-        """The tick of an event, counted from 0."""
+        """Returns the tick of an event; events count from 0."""
         return -(-event * self._ticks // self._events)
 
     def event(self, tick: Array) -> Array:
-        """The first event at or after a tick."""
+        """Returns the number of the first event at or after a tick."""
         return (tick - 1) * self._events // self._ticks + 1
 
     def next_tick(self, tick: Array) -> Array:
-        """The tick of the first event after a tick; events in between that nobody could
-        take are skipped.
-        """
-        done = tick * self._events // self._ticks  # the last event that has happened
-        return ((done + 1) * self._ticks + self._events - 1) // self._events
+        """Returns the tick of the first event after a tick."""
+        return self.tick(self.event(tick + 1))

@@ -1,13 +1,24 @@
 """A slow planner and a fast controller as one policy, on one simulated clock.
 
-The life of a plan, in ticks of its world's clock (design.md, section 7):
+Nothing here waits for a real clock: each world counts physics ticks, delays are
+sampled from the episode's seed, and events happen at ticks. This is the life of a plan
+(docs/architecture.md, section 7; names on the left are ticks of `Plan`):
 
-    captured --uplink--> received ... start --compute--> done --downlink--> arrived ...
-    seen by the controller
+    tick_frame      the camera takes the oldest image of the observation
+                    the observation is captured, at the planner's rate
+                        | uplink
+                    it is received: it waits in the planner's inbox
+                        | until the planner is awake and free
+    tick_start      the planner takes the newest observation; older ones are lost to it
+                        | compute, which blocks the planner and pauses in freezes
+    tick_done       the plan is computed
+                        | downlink, on which the plan may be lost
+    tick_arrived    the plan lies in the controller's mailbox
+                        | until it is its turn
+                    the controller sees it, until it sees a newer one
 
-The planner's rate says when observations are captured. A planner that is busy or frozen
-when one is received takes the newest when it gets free; older ones are lost to it.
-Nothing here waits for a real clock: delays are simulated.
+The controller acts on the live observation at every control step. Its plan is as old
+as `now - tick_frame`; when that is too old, the body stops.
 """
 
 from __future__ import annotations
@@ -29,49 +40,68 @@ from embodied.core import (
     seconds_to_ticks,
 )
 from embodied.errors import EmbodiedError, unknown
-from embodied.policies.channel import NEVER, Channel, Freeze
+from embodied.policies.channel import Channel, Freeze
 from embodied.policies.clock import Clock
 from embodied.policies.latency import PlanLatency
 from embodied.policies.limits import HoldAction, ReferenceLimits
 from embodied.policies.mailbox import MAILBOX_MODES, Inbox, Mailbox, MailboxMode
+from embodied.policies.transit import NEVER
 
 
 @dataclass(frozen=True)
 class DualSystemConfig:
-    """How planner and controller work together. EmbodiedError for values that make no
-    sense.
+    """How the planner and the controller work together.
+
+    Attributes:
+        planner_hz: how often an observation is captured for the planner.
+        latency: how long observations and plans take.
+        drop: probability that a plan is lost on its way to the controller.
+        freeze: when the planner stands still.
+        mailbox: which of the plans that arrived the controller sees (see `Mailbox`).
+        stale_after_s: age at which a plan is no longer followed, and the body stops.
+        max_action_rate: largest change of an action element per second.
+        gripper_elements: action elements that may jump, and that a stop leaves as they
+            are.
+
+    Raises:
+        EmbodiedError: for a value that makes no sense.
     """
 
     planner_hz: float = 8.0
     latency: PlanLatency = field(default_factory=PlanLatency)
-    drop: float = 0.0  # probability that a plan is lost on its way to the controller
+    drop: float = 0.0
     freeze: Freeze = field(default_factory=Freeze)
     mailbox: MailboxMode = "latest"
-    # age at which the controller no longer follows a plan, but stops
     stale_after_s: float = 1.5
-    max_action_step: float = 20.0  # largest change of an action element, per second
-    # action elements that may jump, and that a stop leaves as they are
-    grippers: tuple[int, ...] = (-1,)
+    max_action_rate: float = 20.0
+    gripper_elements: tuple[int, ...] = (-1,)
 
     def __post_init__(self) -> None:
-        Clock(self.planner_hz)
+        Clock(self.planner_hz)  # checks the rate
         if not 0 <= self.drop <= 1:
             raise EmbodiedError(f"drop is a probability in [0, 1], not {self.drop}")
         if self.mailbox not in MAILBOX_MODES:
             raise unknown("mailbox mode", self.mailbox, MAILBOX_MODES)
-        for name in ("stale_after_s", "max_action_step"):
+        for name in ("stale_after_s", "max_action_rate"):
             value = getattr(self, name)
             if not (np.isfinite(value) and value > 0):
                 raise EmbodiedError(f"{name} must be finite and above 0, not {value}")
 
 
 class DualSystem:
-    """A policy of two systems. Each world has its own clock, delays and plans: what it
-    does never depends on others.
+    """A policy made of a planner and a controller.
 
-    `spec` says what both systems together need of the worlds; by default it is the
-    controller's. `hold_action` is needed in absolute control modes only (see
-    ReferenceLimits). Plans are kept until `take_plans` is called.
+    Each of the N worlds has its own clock, delays and plans, so what happens in a world
+    never depends on the others.
+
+    Args:
+        planner: System 2. It is called with all worlds that are due, at once.
+        controller: System 1. It is called at every control step.
+        config: how the two work together.
+        spec: what both together need of the worlds; by default what the controller
+            needs.
+        hold_action: the actions that keep the body where it is. Absolute control modes
+            need it (see `ReferenceLimits`).
     """
 
     def __init__(
@@ -87,154 +117,227 @@ class DualSystem:
         self.config = config or DualSystemConfig()
         self.spec = spec or controller.spec
         self._hold_action = hold_action
+
         self._clock = Clock(self.config.planner_hz)
         self._stale_ticks = seconds_to_ticks(self.config.stale_after_s)
-        self._plans: list[Plan] = []
-        self._allocate(0)
+        self._plans: list[Plan] = []  # since the last `take_plans`
+        self._allocate(num_worlds=0)
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
-        """Episodes start in worlds `ids`, each with the random numbers of its own seed.
+        """Begins episodes in worlds `ids`, each with the random numbers of its seed.
 
-        With another number of worlds than before all is forgotten. A world that never
-        started has no plans and stops.
+        A number of worlds other than before begins anew in all of them. A world that
+        never started has no plans, and stands still.
+
+        Args:
+            ids: (n,) the worlds.
+            observation: of all N worlds.
+            seeds: n episode seeds.
         """
         ids = np.asarray(ids, np.int64)
-        if len(observation.tick) != len(self._free):
-            self._allocate(len(observation.tick))
+        num_worlds = len(observation.tick)
+        if num_worlds != len(self._free_at):
+            self._allocate(num_worlds)
+        now = np.asarray(observation.tick)[ids]
+
         self.planner.reset(ids, seeds)
         self.controller.reset(ids, seeds)
         self._channel.reset(ids, seeds)
         self._inbox.reset(ids)
+        self._mailbox.reset(ids, self._stale_frame(now))
         self._limits.reset(ids)
-        now = np.asarray(observation.tick)[ids]
-        # no plan is a plan too old
-        self._mailbox.reset(ids, now - self._stale_ticks - 1)
-        self._next_capture[ids] = self._next[ids] = self._clock.next_tick(now - 1)
-        self._free[ids] = now
-        for count in (self._captures, self._started, self._age_ticks, self._age_steps):
-            count[ids] = 0
+
+        # The first capture is due at the first event of the rate, at `now` or after it.
+        first_capture = self._clock.next_tick(now - 1)
+        self._next_capture[ids] = first_capture
+        self._next_event[ids] = first_capture
+        self._free_at[ids] = now
+
+        self._num_captured[ids] = 0
+        self._num_planned[ids] = 0
+        self._age_sum_ticks[ids] = 0
+        self._age_steps[ids] = 0
 
     def act(self, observation: Observation) -> np.ndarray:
-        """Actions (N, A) float32. Raises ValueError when a world's clock went back
-        without a `reset`.
+        """Returns the actions of all worlds, (N, A) float32.
+
+        Raises:
+            ValueError: when the clock of a world went back without a `reset`.
         """
-        now = np.asarray(observation.tick)
-        if (now >= self._next).any():
+        now = np.asarray(observation.tick)  # (N,)
+
+        # Capture, plan and deliver what is due; at most control steps nothing is.
+        if (now >= self._next_event).any():
             self._run_events(observation, now)
+
+        # A plan is as old as the oldest image it was made from.
         age_ticks = now - self._mailbox.tick_frame
         if age_ticks.min() < 0:
             raise ValueError(
                 f"the clock of world {age_ticks.argmin()} went back: reset the policy with the world"
             )
-        planned = self._mailbox.seq >= 0
-        self._age_ticks += age_ticks * planned
-        self._age_steps += planned
+        has_plan = self._mailbox.seq >= 0
+        self._age_sum_ticks += age_ticks * has_plan
+        self._age_steps += has_plan
+
+        # The controller sees the plan, its age, and the worlds as they are now.
         age_s = age_ticks / PHYSICS_HZ
-        action = self.controller.act(observation, self._mailbox.payload(age_s), age_s)
-        return self._limits.apply(action, age_ticks > self._stale_ticks, observation)
+        payload = self._mailbox.payload(age_s)
+        action = self.controller.act(observation, payload, age_s)
+
+        # The body follows at a limited pace, and stops without a plan to follow.
+        stop = age_ticks > self._stale_ticks
+        return self._limits.apply(action, stop, observation)
 
     def take_plans(self) -> list[Plan]:
-        """The plans started since the last call, each once, in order of their start.
+        """Returns the plans started since the last call, in the order of their start.
 
         Their whole fate is known then: `tick_done` and `tick_arrived` may lie ahead,
         even behind the episode's end, and `tick_arrived` is -1 for a plan that is lost.
+        Plans are kept until this is called.
         """
         plans = self._plans
         self._plans = []
         return plans
 
     def mean_plan_age_s(self, world: int) -> float:
-        """Mean age of the plan that the controller saw, over the steps of the episode
-        that had one; nan without.
+        """Returns the mean age of the plan that the controller saw in this episode.
+
+        The mean is over the control steps that had a plan; nan when there were none.
         """
         steps = int(self._age_steps[world])
-        return (
-            float(self._age_ticks[world]) / steps / PHYSICS_HZ
-            if steps
-            else float("nan")
-        )
+        if not steps:
+            return float("nan")
+        return float(self._age_sum_ticks[world]) / steps / PHYSICS_HZ
 
     def _allocate(self, num_worlds: int) -> None:
-        c = self.config
-        self._channel = Channel(num_worlds, c.latency, c.drop, c.freeze)
+        """Makes the state of N worlds in which no episode has started."""
+        config = self.config
+        self._channel = Channel(num_worlds, config.latency, config.drop, config.freeze)
         self._inbox = Inbox(num_worlds)
         self._mailbox = Mailbox(
-            num_worlds, c.mailbox, self._clock.period_ticks, self.planner.latent_size
+            num_worlds,
+            config.mailbox,
+            self._clock.period_ticks,
+            self.planner.latent_size,
         )
-        max_step = c.max_action_step / self.spec.control_hz
         self._limits = ReferenceLimits(
-            num_worlds, max_step, c.grippers, self._hold_action
-        )
-        self._mailbox.reset(
-            np.arange(num_worlds), np.full(num_worlds, -self._stale_ticks - 1)
-        )
-        # ticks; free = planner idle
-        self._next, self._next_capture, self._free = np.full((3, num_worlds), NEVER)
-        self._captures, self._started, self._age_ticks, self._age_steps = np.zeros(
-            (4, num_worlds), np.int64
+            num_worlds,
+            config.max_action_rate / self.spec.control_hz,
+            config.gripper_elements,
+            self._hold_action,
         )
 
+        start = np.zeros(num_worlds, np.int64)
+        self._mailbox.reset(np.arange(num_worlds), self._stale_frame(start))
+
+        # Ticks of what comes next, (N,).
+        self._next_event = np.full(num_worlds, NEVER)  # the first of all events
+        self._next_capture = np.full(num_worlds, NEVER)
+        self._free_at = np.full(num_worlds, NEVER)  # the planner is idle from then on
+
+        # Counts of the episode, (N,).
+        self._num_captured = np.zeros(num_worlds, np.int64)
+        self._num_planned = np.zeros(num_worlds, np.int64)
+        self._age_sum_ticks = np.zeros(num_worlds, np.int64)
+        self._age_steps = np.zeros(num_worlds, np.int64)  # control steps with a plan
+
+    def _stale_frame(self, now: np.ndarray) -> np.ndarray:
+        """Returns the `tick_frame` of no plan: that of a plan which is just too old."""
+        return now - self._stale_ticks - 1
+
     def _run_events(self, observation: Observation, now: np.ndarray) -> None:
-        captured = (now >= self._next_capture).nonzero()[0]
-        if captured.size:
-            self._capture(captured, observation, now[captured])
-        while (due := ((start := self._next_start()) <= now).nonzero()[0]).size:
-            self._plan(due, start[due], now[due])
+        """Runs all events up to `now` (N,): captures, then plans, then deliveries."""
+        ids = (now >= self._next_capture).nonzero()[0]
+        if ids.size:
+            self._capture(ids, observation, now[ids])
+
+        # A planner may be due several times, when plans take less than a control step.
+        start = self._next_start()
+        ids = (start <= now).nonzero()[0]
+        while ids.size:
+            self._plan(ids, start[ids], now[ids])
+            start = self._next_start()
+            ids = (start <= now).nonzero()[0]
+
         self._mailbox.deliver(now)
-        self._next = np.minimum(
-            np.minimum(self._next_capture, start), self._mailbox.next_tick()
-        )
+
+        next_event = np.minimum(self._next_capture, start)
+        self._next_event = np.minimum(next_event, self._mailbox.next_tick())
 
     def _capture(
         self, ids: np.ndarray, observation: Observation, now: np.ndarray
     ) -> None:
-        frame = now
+        """Sends what worlds `ids` (n,) observe at `now` (n,) to their planners."""
+        # The observation is as old as its images.
+        tick_frame = now
         if self.spec.cameras:
             if observation.pixels_tick is None:
                 raise ValueError(
                     f"the policy uses cameras {self.spec.cameras}, but the observation has no pixels_tick"
                 )
-            frame = np.asarray(observation.pixels_tick)[ids]
-        number = self._captures[ids]
-        rows = observation if len(ids) == len(self._free) else observation.rows(ids)
-        self._inbox.put(
-            ids, self._channel.received(ids, now, number), number, frame, rows
-        )
-        self._captures[ids] = number + 1
+            tick_frame = np.asarray(observation.pixels_tick)[ids]
+
+        all_worlds = len(ids) == len(self._free_at)
+        rows = observation if all_worlds else observation.rows(ids)
+        number = self._num_captured[ids]
+        received = self._channel.received_at(ids, now, number)
+        self._inbox.put(ids, received, number, tick_frame, rows)
+
+        # Captures that fell between two control steps are skipped.
+        self._num_captured[ids] = number + 1
         self._next_capture[ids] = self._clock.next_tick(now)
 
     def _next_start(self) -> np.ndarray:
-        """When each planner can begin with what was captured so far, (N,)."""
-        return self._channel.awake_at(np.maximum(self._free, self._inbox.next_arrival))
+        """Returns when each planner can begin with what was captured so far, (N,)."""
+        free_with_observation = np.maximum(self._free_at, self._inbox.next_arrival)
+        return self._channel.awake_at(free_with_observation)
 
     def _plan(self, ids: np.ndarray, start: np.ndarray, now: np.ndarray) -> None:
-        observation, frame = self._inbox.take(ids, start)
+        """Makes one plan for each of worlds `ids` (n,), begun at ticks `start` (n,)."""
+        observation, tick_frame = self._inbox.take(ids, start)
         payload = self.planner.plan(observation, ids)
         if len(payload.subtask) != len(ids):
             raise ValueError(
                 f"the planner gave {len(payload.subtask)} plans for {len(ids)} worlds"
             )
-        # the planner may reuse its arrays
-        payload = Payload(**{k: np.array(v) for k, v in vars(payload).items()})
-        seq = self._started[ids]
-        done = self._channel.done(ids, start, seq)
+
+        # What becomes of the plan is known at once; the controller sees it in time.
+        seq = self._num_planned[ids]
+        done = self._channel.computed_at(ids, start, seq)
+        arrived = self._channel.arrived_at(ids, done, seq)
         plan = Plan(
-            ids, seq, frame, start, done, self._channel.arrived(ids, done, seq), payload
+            world=ids,
+            seq=seq,
+            tick_frame=tick_frame,
+            tick_start=start,
+            tick_done=done,
+            tick_arrived=arrived,
+            payload=_copy(payload),
         )
-        self._started[ids] = seq + 1
-        self._free[ids] = done
         self._plans.append(plan)
-        kept = (plan.tick_arrived >= 0).nonzero()[0]
+        self._num_planned[ids] = seq + 1
+        self._free_at[ids] = done
+
+        # Lost plans are told of by `take_plans`, but never posted.
+        kept = (arrived >= 0).nonzero()[0]
         if kept.size == ids.size:
             self._mailbox.post(plan, now)
         elif kept.size:
-            self._mailbox.post(_rows(plan, kept), now[kept])
+            self._mailbox.post(_plan_rows(plan, kept), now[kept])
 
 
-def _rows(plan: Plan, rows: np.ndarray) -> Plan:
-    return Plan(
-        **{
-            k: v.rows(rows) if isinstance(v, Payload) else v[rows]
-            for k, v in vars(plan).items()
-        }
-    )
+def _copy(payload: Payload) -> Payload:
+    """Copies all arrays, since a planner may write into the same ones again."""
+    return Payload(**{name: np.array(value) for name, value in vars(payload).items()})
+
+
+def _plan_rows(plan: Plan, rows: np.ndarray) -> Plan:
+    """Returns some rows of a plan."""
+    selected = {}
+    for name, value in vars(plan).items():
+        if isinstance(value, Payload):
+            selected[name] = value.rows(rows)
+        else:
+            selected[name] = value[rows]
+    return Plan(**selected)

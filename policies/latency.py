@@ -1,7 +1,8 @@
-"""Where a plan's time goes: sources of latency, and presets of machines and networks.
+"""How long plans take: sources of latency, and presets of machines and networks.
 
-A source is sampled once per world and episode, from a generator of that episode's seed
-alone: neither the number of worlds nor their order changes what a world sees.
+A source is sampled once per world and episode, from a generator that depends on that
+episode's seed alone: neither the number of worlds nor their order changes what a world
+sees.
 """
 
 from __future__ import annotations
@@ -16,9 +17,8 @@ import numpy as np
 from embodied.core import PHYSICS_HZ, Array
 from embodied.errors import EmbodiedError, unknown
 
-# random values drawn for a world's episode; used again from the start after so many
-# plans
-DRAWS = 1024
+# Random values sampled for an episode; after that many plans they repeat.
+SAMPLES_PER_EPISODE = 1024
 
 
 def episode_generator(seed: int, stream: int) -> np.random.Generator:
@@ -30,7 +30,7 @@ class Latency(Protocol):
     """A source of delays."""
 
     def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        """The delays of `count` messages in a row, (count,) in ms."""
+        """Returns the delays of `count` messages in a row, (count,) in ms."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,9 @@ class Constant:
 
 @dataclass(frozen=True)
 class LogNormal:
-    """Delays whose logarithm is normal: `median_ms * exp(sigma * normal)`. Messages may
-    overtake each other.
+    """Delays whose logarithm is normal: `median_ms * exp(sigma * normal)`.
+
+    Messages may overtake each other.
     """
 
     median_ms: float
@@ -65,15 +66,16 @@ class LogNormal:
 
 @dataclass(frozen=True)
 class Trace:
-    """Measured delays in their order, in ms, from a random place of the recording on
-    and round again.
+    """Measured delays in ms, in their order.
+
+    An episode begins at a random place of the recording, which is repeated without end.
     """
 
     ms: Sequence[float]
 
     def __post_init__(self) -> None:
-        # hashable, and no one else's array
-        object.__setattr__(self, "ms", tuple(float(x) for x in self.ms))
+        # A tuple is hashable, and nobody else can write into it.
+        object.__setattr__(self, "ms", tuple(float(value) for value in self.ms))
         if not self.ms:
             raise EmbodiedError(
                 "a latency trace needs at least one delay in ms, this one is empty"
@@ -82,50 +84,64 @@ class Trace:
             _check(value, "a delay of a latency trace in ms")
 
     def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        return np.take(
-            self.ms, rng.integers(len(self.ms)) + np.arange(count), mode="wrap"
-        )
+        start = rng.integers(len(self.ms))
+        return np.take(self.ms, start + np.arange(count), mode="wrap")
 
 
 @dataclass(frozen=True)
 class PlanLatency:
-    """The delays of one plan. Compute blocks the planner, transport does not: messages
-    on their way may be many.
+    """The delays of one plan.
+
+    Computing blocks the planner. Transport does not: many messages may be on their way.
+
+    Attributes:
+        compute: from the planner's start to its end.
+        uplink: of an observation, from its capture to the planner.
+        downlink: of a plan, from the planner to the controller.
+        source: where the numbers come from, in words.
     """
 
     compute: Latency = field(default_factory=Constant)
-    uplink: Latency = field(default_factory=Constant)  # observation to planner
-    downlink: Latency = field(default_factory=Constant)  # plan to controller
+    uplink: Latency = field(default_factory=Constant)
+    downlink: Latency = field(default_factory=Constant)
     source: str = ""
 
 
 class DelayTable:
-    """The delays of N worlds, in ticks: a row per world, drawn when its episode starts."""
+    """The delays of N worlds in ticks: a row per world, sampled as its episode starts."""
 
     def __init__(self, source: Latency, stream: int, num_worlds: int) -> None:
         self._source = source
         self._stream = stream
-        self._always = (
-            int(_ticks(np.array(source.ms))) if isinstance(source, Constant) else None
-        )
-        self._ticks = np.zeros((num_worlds, DRAWS), np.int64)
+        self._table = np.zeros((num_worlds, SAMPLES_PER_EPISODE), np.int64)
+
+        # A constant delay needs no table.
+        self._constant: int | None = None
+        if isinstance(source, Constant):
+            self._constant = int(_to_ticks(np.array(source.ms)))
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        if self._always is None:
-            for i, seed in zip(ids, seeds, strict=True):
-                self._ticks[i] = _ticks(
-                    self._source.sample(episode_generator(seed, self._stream), DRAWS)
-                )
+        """Samples the delays of new episodes in worlds `ids`."""
+        if self._constant is not None:
+            return
+        for world, seed in zip(ids, seeds, strict=True):
+            rng = episode_generator(seed, self._stream)
+            delays_ms = self._source.sample(rng, SAMPLES_PER_EPISODE)
+            self._table[world] = _to_ticks(delays_ms)
 
-    def ticks(self, ids: Array, count: Array) -> Array:
-        """The delay of each world's message number `count`: (n,), (n,) -> (n,), or one
-        number for all.
+    def ticks(self, ids: Array, number: Array) -> Array:
+        """Returns the delay of message `number` (n,) of each world in `ids` (n,).
+
+        It is an array (n,), or one int for all where the delay is constant.
         """
-        return self._ticks[ids, count % DRAWS] if self._always is None else self._always
+        if self._constant is not None:
+            return self._constant
+        return self._table[ids, number % SAMPLES_PER_EPISODE]
 
 
-def _ticks(ms: np.ndarray) -> np.ndarray:
-    return np.ceil(np.round(ms * (PHYSICS_HZ / 1000), 6))  # a message never comes early
+def _to_ticks(ms: np.ndarray) -> np.ndarray:
+    """Rounds up to whole ticks: a message never comes early."""
+    return np.ceil(np.round(ms * (PHYSICS_HZ / 1000), 6))
 
 
 def _check(value: float, name: str) -> None:
@@ -134,32 +150,40 @@ def _check(value: float, name: str) -> None:
 
 
 _VLA_PERF = (
-    "pi0 in bf16, 10 denoising steps, by the analytical model VLA-Perf (arXiv 2602.18397, table of device and server"
-    " configurations; totals as quoted by arXiv 2605.08168). Modelled, without jitter."
+    "pi0 in bf16, 10 denoising steps, by the analytical model VLA-Perf"
+    " (arXiv 2602.18397, table of device and server configurations; totals as quoted by"
+    " arXiv 2605.08168). Modelled, without jitter."
 )
+
 PRESETS: Mapping[str, PlanLatency] = MappingProxyType(
     {
         "none": PlanLatency(),
-        # RTX 4090 beside the robot: 31 ms, all of it compute
-        "workstation": PlanLatency(Constant(31.06), source=_VLA_PERF),
-        # Jetson Thor on the robot: 53 ms, all of it compute
-        "jetson_thor": PlanLatency(Constant(52.57), source=_VLA_PERF),
-        # B100 behind 4G: 73 ms, of which 3 compute; an image takes longer up than an
-        # action chunk down
+        # An RTX 4090 beside the robot: 31 ms, all of it compute.
+        "workstation": PlanLatency(compute=Constant(31.06), source=_VLA_PERF),
+        # A Jetson Thor on the robot: 53 ms, all of it compute.
+        "jetson_thor": PlanLatency(compute=Constant(52.57), source=_VLA_PERF),
+        # A B100 behind 4G: 73 ms, of which 3 compute. An image takes longer on its way
+        # up than an action chunk on its way down.
         "b100_4g": PlanLatency(
-            Constant(3.18), Constant(44.82), Constant(25.0), _VLA_PERF
+            compute=Constant(3.18),
+            uplink=Constant(44.82),
+            downlink=Constant(25.0),
+            source=_VLA_PERF,
         ),
-        # B100 in a distant data centre (100 ms one way) behind 4G: 273 ms, of which 3
-        # compute
+        # A B100 behind 4G in a distant data centre (100 ms one way): 273 ms, of which 3
+        # compute.
         "slow_cloud_4g": PlanLatency(
-            Constant(3.18), Constant(145.19), Constant(125.0), _VLA_PERF
+            compute=Constant(3.18),
+            uplink=Constant(145.19),
+            downlink=Constant(125.0),
+            source=_VLA_PERF,
         ),
     }
 )
 
 
 def latency_preset(name: str) -> PlanLatency:
-    """The preset of that name; EmbodiedError lists the names there are."""
+    """Returns the preset of that name; EmbodiedError lists the names that exist."""
     if name not in PRESETS:
         raise unknown("latency preset", name, PRESETS)
     return PRESETS[name]

@@ -1,6 +1,4 @@
-"""The last word before the body: actions change at a limited pace, and stop when there
-is no plan to follow.
-"""
+"""The last word before the body: actions change at a limited pace, and can stop."""
 
 from __future__ import annotations
 
@@ -15,91 +13,116 @@ HoldAction = Callable[[Observation], Array]
 
 
 class ReferenceLimits:
-    """Limits how fast the actions of N worlds change, and ramps them to rest in worlds
-    that are told to stop.
+    """Limits how fast the actions of N worlds change, and ramps stopped worlds to rest.
 
-    `max_step` is the largest change of an action element per control step; the gripper
-    elements are free of it, and keep their last value during a stop. Without a
-    `hold_action`, rest is zero (velocities and deltas) with the gripper open until it
-    was commanded otherwise; absolute control modes need a `hold_action`, which is asked
-    once per stop.
+    Gripper elements may jump, and keep their last value during a stop.
+
+    Args:
+        num_worlds: N.
+        max_step: largest change of an action element per control step.
+        gripper_elements: which action elements are grippers.
+        hold_action: the actions that mean rest, asked once per stop. Absolute control
+            modes need it. Without it rest is zero, which fits velocities and deltas,
+            and the gripper is open until it was commanded otherwise.
     """
 
     def __init__(
         self,
         num_worlds: int,
         max_step: float,
-        grippers: tuple[int, ...],
+        gripper_elements: tuple[int, ...],
         hold_action: HoldAction | None,
-    ):
+    ) -> None:
         self._max_step = max_step
-        self._grippers = list(grippers)
+        self._grippers = list(gripper_elements)
         self._hold_action = hold_action
-        self._fresh = np.ones(num_worlds, bool)  # an episode starts: no action yet
+
+        self._starting = np.ones(num_worlds, bool)  # no action in this episode yet
         self._stopped = np.zeros(num_worlds, bool)
-        self._last = self._hold = np.zeros((num_worlds, 0), np.float32)
-        self._step = np.zeros(0, np.float32)  # (A,)
+
+        # The action size A is known with the first action.
+        self._last = np.zeros((num_worlds, 0), np.float32)  # (N, A) the last actions
+        self._hold = self._last  # (N, A) what stopped worlds ramp to
+        self._step = np.zeros(0, np.float32)  # (A,) largest change per control step
 
     def reset(self, ids: Array) -> None:
-        """Episodes start in some worlds, at rest."""
-        self._fresh[ids] = True
+        """Begins episodes in worlds `ids`, at rest."""
+        self._starting[ids] = True
         self._stopped[ids] = False
 
     def apply(self, action: Array, stop: Array, observation: Observation) -> np.ndarray:
-        """What to do instead of `action` (N, A): a fresh float32 array. What is not
-        finite passes through as it is.
+        """Returns what the worlds do instead of `action`.
 
-        Raises ValueError for actions of another shape than before, or not one row per
-        world.
+        Elements that are not finite pass through as they are.
+
+        Args:
+            action: (N, A) what the controller wants.
+            stop: (N,) bool, which worlds ramp to rest instead.
+            observation: of all N worlds, for `hold_action`.
+
+        Returns:
+            A fresh array, (N, A) float32.
+
+        Raises:
+            ValueError: unless there is one row per world, of the same size as before.
         """
         action = np.asarray(action, np.float32)
         if action.shape != self._last.shape:
             self._allocate(action)
-        if self._fresh.any():
+        if self._starting.any():
             self._start(observation)
         if stop.any() or self._stopped.any():
             action = self._stop(action, stop, observation)
-        limited = np.minimum(
-            np.maximum(action, self._last - self._step), self._last + self._step
-        )
+
+        lowest = self._last - self._step
+        highest = self._last + self._step
+        limited = np.minimum(np.maximum(action, lowest), highest)
+
         finite = np.isfinite(action)
         if finite.all():
             self._last = limited
             return limited.copy()
+
+        # The next action starts from the last finite one.
         self._last = np.where(finite, limited, self._last)
         return np.where(finite, limited, action)
 
     def _allocate(self, action: np.ndarray) -> None:
-        if action.ndim != 2 or len(action) != len(self._fresh) or self._last.shape[1]:
-            expected = (
-                self._last.shape
-                if self._last.shape[1]
-                else f"({len(self._fresh)}, action size)"
-            )
+        """Takes the action size from the first action."""
+        num_worlds, action_size = self._last.shape
+        if action_size:
             raise ValueError(
-                f"the controller gave actions of shape {action.shape}, expected {expected}"
+                f"the controller gave actions of shape {action.shape}, expected {self._last.shape}"
             )
+        if action.ndim != 2 or len(action) != num_worlds:
+            raise ValueError(
+                f"the controller gave actions of shape {action.shape}, expected ({num_worlds}, action size)"
+            )
+
         self._last = np.zeros_like(action)
         self._hold = np.zeros_like(action)
         self._step = np.full(action.shape[1], self._max_step, np.float32)
         self._step[self._grippers] = np.inf
 
     def _start(self, observation: Observation) -> None:
-        self._last[self._fresh] = self._rest(observation)[self._fresh]
-        self._fresh[:] = False
+        """Lets the limit of new episodes count from rest."""
+        self._last[self._starting] = self._rest(observation)[self._starting]
+        self._starting[:] = False
 
     def _stop(
         self, action: np.ndarray, stop: np.ndarray, observation: Observation
     ) -> np.ndarray:
-        began = stop & ~self._stopped
-        if began.any():
+        """Returns the actions with those of stopped worlds replaced by rest."""
+        just_stopped = stop & ~self._stopped
+        if just_stopped.any():
             hold = self._rest(observation)
             hold[:, self._grippers] = self._last[:, self._grippers]
-            self._hold[began] = hold[began]
+            self._hold[just_stopped] = hold[just_stopped]
+
         self._stopped = stop.copy()
         return np.where(stop[:, None], self._hold, action)
 
-    def _rest(self, observation: Observation) -> np.ndarray:
+    def _rest(self, observation: Observation) -> np.ndarray:  # (N, A)
         if self._hold_action is not None:
             return np.array(self._hold_action(observation), np.float32)
         rest = np.zeros_like(self._last)

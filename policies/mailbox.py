@@ -1,5 +1,6 @@
-"""What either side reads of the messages sent to it: the planner's inbox and the
-controller's mailbox.
+"""What either side reads of the messages sent to it.
+
+The planner has an inbox for observations, the controller a mailbox for plans.
 """
 
 from __future__ import annotations
@@ -11,27 +12,32 @@ import numpy as np
 
 from embodied.core import Array, Observation, Payload, Plan
 from embodied.errors import unknown
-from embodied.policies.channel import Transit
+from embodied.policies.transit import Transit
 
 MailboxMode = Literal["latest", "fifo", "predictive"]
 MAILBOX_MODES: tuple[str, ...] = get_args(MailboxMode)
 
+_PIXELS = "pixels/"  # a message holds the frames of a camera as "pixels/<camera>"
+
 
 class Inbox:
-    """Observations on their way to the planners of N worlds; a planner takes the
-    newest, older ones are lost to it.
+    """Observations on their way to the planners of N worlds.
+
+    A planner takes the newest; older ones are lost to it.
     """
 
     def __init__(self, num_worlds: int) -> None:
         self._transit = Transit(num_worlds)
 
     def reset(self, ids: Array) -> None:
+        """Forgets all observations of worlds `ids`."""
         self._transit.clear(ids)
 
     @property
     def next_arrival(self) -> np.ndarray:
-        """When the first observation that is not taken yet arrives, (N,) ticks; NEVER
-        where there is none.
+        """When the first observation arrives that is not taken yet, (N,) ticks.
+
+        NEVER where there is none.
         """
         return self._transit.next_arrival
 
@@ -43,34 +49,51 @@ class Inbox:
         tick_frame: Array,
         rows: Observation,
     ) -> None:
-        """Send the observation's n rows to the planners of n worlds."""
+        """Sends an observation to the planner of each of n worlds.
+
+        Args:
+            ids: (n,) the worlds.
+            arrives: (n,) ticks of arrival.
+            number: (n,) the captures of each episode, counted from 0.
+            tick_frame: (n,) capture of the oldest image in each observation.
+            rows: the n observations.
+        """
         message = {
             "tick_frame": tick_frame,
             "tick": rows.tick,
             "agent_pos": rows.agent_pos,
             "environment_state": rows.environment_state,
             "instruction": np.array(rows.instruction, object),
-            **{f"pixels/{camera}": frames for camera, frames in rows.pixels.items()},
         }
+        for camera, frames in rows.pixels.items():
+            message[_PIXELS + camera] = frames
         if rows.pixels_tick is not None:
             message["pixels_tick"] = rows.pixels_tick
+
         self._transit.put(ids, arrives, number, message)
 
     def take(self, ids: Array, tick: Array) -> tuple[Observation, np.ndarray]:
-        """The newest observations that arrived by a tick, n rows, and their
-        `tick_frame` (n,).
+        """Takes the newest observations that arrived by a tick.
+
+        Args:
+            ids: (n,) the worlds.
+            tick: (n,) up to when.
+
+        Returns:
+            The n observations, and their `tick_frame` (n,).
         """
         _, message = self._transit.take_newest(ids, tick)
+        pixels = {
+            name.removeprefix(_PIXELS): frames
+            for name, frames in message.items()
+            if name.startswith(_PIXELS)
+        }
         observation = Observation(
             tick=message["tick"],
             agent_pos=message["agent_pos"],
             environment_state=message["environment_state"],
             instruction=tuple(message["instruction"]),
-            pixels={
-                k.removeprefix("pixels/"): v
-                for k, v in message.items()
-                if k.startswith("pixels/")
-            },
+            pixels=pixels,
             pixels_tick=message.get("pixels_tick"),
         )
         return observation, message["tick_frame"]
@@ -79,10 +102,16 @@ class Inbox:
 class Mailbox:
     """Plans on their way to N controllers, and the one that each of them sees.
 
-    latest: the newest plan (by seq) that arrived; an older one that comes late is
-    ignored. fifo: every plan in the order of arrival, each for at least one planner
-    period. predictive: latest, with the goal moved on by its own velocity for as long
-    as the plan is old.
+    Modes:
+        latest: the newest plan (by seq) that arrived; an older one that comes late is
+            ignored.
+        fifo: every plan in the order of arrival, each for at least one planner period.
+        predictive: latest, with the goal moved on by its own velocity for as long as
+            the plan is old.
+
+    Attributes:
+        seq: (N,) of the plan seen; -1 = none yet.
+        tick_frame: (N,) of the plan seen.
     """
 
     def __init__(
@@ -91,54 +120,60 @@ class Mailbox:
         if mode not in MAILBOX_MODES:
             raise unknown("mailbox mode", mode, MAILBOX_MODES)
         self._mode = mode
-        self._period = period_ticks
+        self._period_ticks = period_ticks
         self._transit = Transit(num_worlds)
+
+        # The plans seen.
         self._payload = Payload.empty(num_worlds, latent_size)
-        self._shown_since = np.zeros(num_worlds, np.int64)
-        self.seq = np.full(num_worlds, -1, np.int64)  # of the plan seen; -1 = none yet
-        self.tick_frame = np.zeros(num_worlds, np.int64)  # of the plan seen
+        self._shown_since = np.zeros(num_worlds, np.int64)  # (N,) ticks
+        self.seq = np.full(num_worlds, -1, np.int64)
+        self.tick_frame = np.zeros(num_worlds, np.int64)
 
     def reset(self, ids: Array, tick_frame: Array) -> None:
-        """Forget all plans of some worlds; `tick_frame` dates their empty payload."""
+        """Forgets all plans of worlds `ids`; `tick_frame` dates their empty payload."""
         self._transit.clear(ids)
-        self._payload = self._payload.with_rows(
-            ids, Payload.empty(len(ids), self._payload.latent.shape[1])
-        )
-        self._shown_since[ids] = -self._period
+        latent_size = self._payload.latent.shape[1]
+        empty = Payload.empty(len(ids), latent_size)
+        self._payload = self._payload.with_rows(ids, empty)
+        self._shown_since[ids] = -self._period_ticks
         self.seq[ids] = -1
         self.tick_frame[ids] = tick_frame
 
     def post(self, plan: Plan, now: Array) -> None:
-        """Send plans, newer than all before, to the n worlds that they are for; `now`
-        (n,).
-        """
+        """Sends plans, newer than all before, to their n worlds; `now` is (n,) ticks."""
         message = {"tick_frame": plan.tick_frame, **vars(plan.payload)}
+
+        # Nothing that may still come is as new as a plan that is here at once.
         if self._mode != "fifo" and (plan.tick_arrived <= now).all():
-            self._transit.clear(plan.world)  # nothing that may still come is as new
+            self._transit.clear(plan.world)
             self._show(plan.world, plan.seq, message)
         else:
             self._transit.put(plan.world, plan.tick_arrived, plan.seq, message)
 
     def next_tick(self) -> np.ndarray:
-        """When the plan seen may change next, (N,)."""
+        """Returns when the plans seen may change next, (N,) ticks."""
         arrival = self._transit.next_arrival
-        return (
-            np.maximum(arrival, self._shown_since + self._period)
-            if self._mode == "fifo"
-            else arrival
-        )
+        if self._mode == "fifo":
+            return np.maximum(arrival, self._shown_since + self._period_ticks)
+        return arrival
 
     def deliver(self, now: Array) -> None:
-        """Show what is due by `now` (N,)."""
-        while (ids := ((due := self.next_tick()) <= now).nonzero()[0]).size:
+        """Shows what is due by `now`, (N,) ticks."""
+        due = self.next_tick()
+        ids = (due <= now).nonzero()[0]
+        while ids.size:
             if self._mode == "fifo":
                 self._shown_since[ids] = due[ids]
-                self._show(ids, *self._transit.take_first(ids))
+                seq, message = self._transit.take_first(ids)
             else:
-                self._show(ids, *self._transit.take_newest(ids, now[ids]))
+                seq, message = self._transit.take_newest(ids, now[ids])
+            self._show(ids, seq, message)
+
+            due = self.next_tick()
+            ids = (due <= now).nonzero()[0]
 
     def payload(self, age_s: Array) -> Payload:
-        """What the controllers see, N rows."""
+        """Returns what the controllers see, N rows; `age_s` (N,) is the plans' age."""
         if self._mode != "predictive":
             return self._payload
         moved = self._payload.goal_pos_w + self._payload.goal_vel_w * age_s[:, None]
@@ -148,6 +183,7 @@ class Mailbox:
         self.seq[ids] = seq
         self.tick_frame[ids] = message.pop("tick_frame")
         plans = Payload(**message)
-        self._payload = (
-            plans if len(ids) == len(self.seq) else self._payload.with_rows(ids, plans)
-        )
+        if len(ids) == len(self.seq):
+            self._payload = plans
+        else:
+            self._payload = self._payload.with_rows(ids, plans)

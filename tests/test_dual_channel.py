@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embodied.errors import EmbodiedError
-from embodied.policies.channel import NEVER, Channel, Freeze, Transit
+from embodied.policies.channel import Channel, Freeze
 from embodied.policies.latency import Constant, PlanLatency
+from embodied.policies.transit import NEVER, Transit
 
 unhurried = settings(deadline=None)  # machines may be busy
 
@@ -66,7 +67,7 @@ def test_computing_pauses_while_frozen(
     freeze = Freeze(0.1, rate_hz=rate_hz) if rate_hz else Freeze(0.5, start_s=0.7)
     made = channel(freeze, compute * 2.5, seed)
     start = int(made.awake_at(np.array([start]))[0])
-    done = int(made.done(np.array([0]), np.array([start]), np.array([0]))[0])
+    done = int(made.computed_at(np.array([0]), np.array([start]), np.array([0]))[0])
     frozen = frozen_ticks(made, done + 1)
     assert not frozen[start]
     assert (~frozen[start:done]).sum() == compute  # ticks of work
@@ -90,7 +91,9 @@ def test_losses_have_their_probability_and_their_own_seed() -> None:
     lossy = Channel(2, PlanLatency(), 0.3, Freeze())
     lossy.reset(np.arange(2), [5, 6])
     seq = np.arange(1000)
-    lost = [lossy.arrived(np.full(1000, world), seq, seq) == -1 for world in range(2)]
+    lost = [
+        lossy.arrived_at(np.full(1000, world), seq, seq) == -1 for world in range(2)
+    ]
     assert np.mean(lost) == pytest.approx(0.3, abs=0.05)
     assert not np.array_equal(*lost)
 

@@ -5,8 +5,8 @@ import pytest
 
 from embodied.errors import EmbodiedError
 from embodied.policies.latency import (
-    DRAWS,
     PRESETS,
+    SAMPLES_PER_EPISODE,
     Constant,
     DelayTable,
     Latency,
@@ -18,7 +18,9 @@ from embodied.policies.latency import (
 )
 
 
-def delays(source: Latency, seed: int = 0, count: int = DRAWS) -> np.ndarray:
+def delays(
+    source: Latency, seed: int = 0, count: int = SAMPLES_PER_EPISODE
+) -> np.ndarray:
     table = DelayTable(source, stream=1, num_worlds=2)
     table.reset(np.array([1]), [seed])
     return np.broadcast_to(table.ticks(np.full(count, 1), np.arange(count)), count)

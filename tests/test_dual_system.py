@@ -350,7 +350,7 @@ def test_a_frozen_planner_neither_starts_nor_finishes() -> None:
 
 def test_a_stale_plan_stops_the_body_in_time_and_a_fresh_one_sets_it_going() -> None:
     config = DualSystemConfig(
-        freeze=Freeze(duration_s=2, start_s=1), stale_after_s=0.5, max_action_step=10
+        freeze=Freeze(duration_s=2, start_s=1), stale_after_s=0.5, max_action_rate=10
     )
     run = drive(config, seconds=5)
     last = run.times()[run.times()[:, 1] < 400, 1].max()
@@ -544,7 +544,7 @@ class SlowTimeline:
             (
                 self.number,
                 self.tick,
-                self.ask(self.channel.received, self.tick, self.number),
+                self.ask(self.channel.received_at, self.tick, self.number),
             )
         )
         self.number += 1
@@ -555,14 +555,14 @@ class SlowTimeline:
         newest = max(o for o in self.on_way if o[2] <= self.tick)
         self.on_way = [o for o in self.on_way if o[0] > newest[0]]
         self.busy = True
-        self.work = self.ask(self.channel.done, 0, len(self.rows))
+        self.work = self.ask(self.channel.computed_at, 0, len(self.rows))
         self.rows.append([len(self.rows), newest[1], self.tick, -2, -2])
 
     def finish(self) -> None:
         if self.busy and self.work == 0:
             self.busy = False
             seq = self.rows[-1][0]
-            arrived = self.ask(self.channel.arrived, self.tick, seq)
+            arrived = self.ask(self.channel.arrived_at, self.tick, seq)
             self.rows[-1][3:] = [self.tick, arrived]
             self.posted += [(arrived, seq)] if arrived >= 0 else []
 
@@ -840,7 +840,7 @@ def test_cameras_without_the_time_of_their_frame_are_an_error() -> None:
         ({"drop": float("nan")}, "drop"),
         ({"mailbox": "lifo"}, "unknown mailbox mode 'lifo'.*fifo, latest, predictive"),
         ({"stale_after_s": 0}, "stale_after_s"),
-        ({"max_action_step": float("inf")}, "max_action_step"),
+        ({"max_action_rate": float("inf")}, "max_action_rate"),
     ],
 )
 def test_a_config_that_makes_no_sense_is_refused(

@@ -1,0 +1,136 @@
+"""Messages on their way to the planners or the controllers of N worlds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from embodied.core import Array
+
+NEVER = np.iinfo(np.int64).max  # the tick of an event that will not happen
+
+
+class Transit:
+    """Messages on their way to N worlds, each with its number and its tick of arrival.
+
+    A message is a row of named arrays. The message with number k lies in slot `k %
+    slots` of its world; when that slot is still taken, all worlds get twice as many.
+
+    Attributes:
+        next_arrival: (N,) the tick at which the first message arrives; NEVER where
+            nothing is on its way.
+    """
+
+    def __init__(self, num_worlds: int, slots: int = 4) -> None:
+        self.next_arrival = np.full(num_worlds, NEVER)  # (N,)
+        # NEVER = the slot is free
+        self._arrives = np.full((num_worlds, slots), NEVER)  # (N, slots)
+        self._number = np.zeros((num_worlds, slots), np.int64)  # (N, slots)
+        self._columns: dict[str, np.ndarray] = {}  # name -> (N * slots, ...)
+
+    def clear(self, ids: Array) -> None:
+        """Loses what is on its way to worlds `ids`; their numbers may begin anew."""
+        self._arrives[ids] = NEVER
+        self.next_arrival[ids] = NEVER
+
+    def put(
+        self, ids: Array, arrives: Array, number: Array, rows: Mapping[str, Array]
+    ) -> None:
+        """Sends one message to each of n worlds.
+
+        Args:
+            ids: (n,) the worlds.
+            arrives: (n,) ticks of arrival.
+            number: (n,) numbers of the messages, which rise in each world.
+            rows: name -> (n, ...), the messages; the same names in every call.
+        """
+        place = self._place(ids, number)
+        if np.count_nonzero(self._arrives.ravel()[place] != NEVER):
+            self._double_slots()
+            self.put(ids, arrives, number, rows)
+            return
+
+        self._arrives.ravel()[place] = arrives
+        self._number.ravel()[place] = number
+        for name, value in rows.items():
+            if name not in self._columns:
+                self._columns[name] = self._empty_column(np.asarray(value))
+            self._columns[name][place] = value
+
+        self.next_arrival[ids] = np.minimum(self.next_arrival[ids], arrives)
+
+    def take_newest(
+        self, ids: Array, tick: Array
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Takes, for each of n worlds, the newest message that arrived by a tick.
+
+        Older messages are lost, also those that are still on their way. At least one
+        message must have arrived in each world.
+
+        Args:
+            ids: (n,) the worlds.
+            tick: (n,) up to when.
+
+        Returns:
+            The numbers (n,) of the messages and their rows, name -> (n, ...).
+        """
+        numbers = self._number.take(ids, axis=0)  # (n, slots)
+        arrives = self._arrives.take(ids, axis=0)  # (n, slots)
+        number = np.where(arrives <= tick[:, None], numbers, -1).max(axis=1)
+
+        newer = numbers > number[:, None]
+        self._set_arrivals(ids, np.where(newer, arrives, NEVER))
+        return number, self._read(ids, number)
+
+    def take_first(self, ids: Array) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Takes, for each of n worlds, the message that arrives first.
+
+        Of several that arrive at once it is the one with the lowest number. Returns the
+        same as `take_newest`.
+        """
+        numbers = self._number.take(ids, axis=0)  # (n, slots)
+        arrives = self._arrives.take(ids, axis=0)  # (n, slots)
+        first = arrives == arrives.min(axis=1, keepdims=True)
+        number = np.where(first, numbers, NEVER).min(axis=1)
+
+        others = numbers != number[:, None]
+        self._set_arrivals(ids, np.where(others, arrives, NEVER))
+        return number, self._read(ids, number)
+
+    def _place(self, ids: Array, number: Array) -> Array:
+        """Returns where messages lie in the flattened (N * slots) arrays."""
+        slots = self._arrives.shape[1]
+        return ids * slots + number % slots
+
+    def _empty_column(self, like: np.ndarray) -> np.ndarray:
+        return np.zeros((self._arrives.size, *like.shape[1:]), like.dtype)
+
+    def _set_arrivals(self, ids: Array, arrives: np.ndarray) -> None:
+        self._arrives[ids] = arrives
+        self.next_arrival[ids] = arrives.min(axis=1)
+
+    def _read(self, ids: Array, number: np.ndarray) -> dict[str, np.ndarray]:
+        place = self._place(ids, number)
+        return {
+            name: column.take(place, axis=0) for name, column in self._columns.items()
+        }
+
+    def _double_slots(self) -> None:
+        # What is on its way now, and where it lies.
+        world, slot = (self._arrives != NEVER).nonzero()
+        number = self._number[world, slot]
+        arrives = self._arrives[world, slot]
+        old_place = self._place(world, slot)
+
+        num_worlds, slots = self._arrives.shape
+        self._arrives = np.full((num_worlds, 2 * slots), NEVER)
+        self._number = np.zeros_like(self._arrives)
+
+        # The same messages, each in its slot among twice as many.
+        place = self._place(world, number)
+        self._arrives.ravel()[place] = arrives
+        self._number.ravel()[place] = number
+        for name, column in self._columns.items():
+            self._columns[name] = self._empty_column(column)
+            self._columns[name][place] = column[old_place]
