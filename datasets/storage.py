@@ -16,6 +16,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from embodied import files
 from embodied.datasets.schema import (
     H5,
     IMAGE_SUFFIX,
@@ -64,27 +65,12 @@ def create_file(path: Path, header: Header) -> H5:
 
 @contextmanager
 def replacing(path: Path, header: Header, folder: Path) -> Iterator[H5]:
-    """A new file, made in `folder`; it appears at `path`, whole and on the disk, when
-    the block is left, or never.
+    """Yields a new file, made in `folder`; it appears at `path`, whole and on the disk,
+    when the block succeeds.
     """
     temporary = folder / f"{path.name}.writing.{os.getpid()}"
-    try:
-        with create_file(temporary, header) as file:
-            yield file
-        sync(temporary)
-        os.replace(temporary, path)
-        sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def sync(path: Path) -> None:
-    """Wait until a file, or a folder's list of names, is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with files.replacing(path, temporary), create_file(temporary, header) as file:
+        yield file
 
 
 def write_masks(file: H5, masks: Mapping[str, Iterable[int]]) -> None:

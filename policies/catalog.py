@@ -207,12 +207,13 @@ def _at_rest(action_size: int) -> Callable[[Observation], np.ndarray]:
 
 def _read_run(source: str) -> RunInfo | ActorInfo:
     from embodied.policies.rl.run_folder import KIND, read_actor_info
-    from embodied.policies.vla.run_folder import INFO, RunInfo, read_json
+    from embodied.policies.run_folder import INFO, read_info
+    from embodied.policies.vla.run_folder import RunInfo
 
     if not Path(source).exists():
         runs = [str(path.parent) for path in Path("runs").glob(f"*/{INFO}")]
         raise unknown("policy", source, [*BUILT_IN, *runs])
-    stored = read_json(Path(source))
+    stored = read_info(Path(source))
     try:
         return (
             read_actor_info(stored)

@@ -9,19 +9,8 @@ import numpy as np
 
 from embodied.core import PHYSICS_HZ, Array, seconds_to_ticks
 from embodied.errors import EmbodiedError
-from embodied.policies.latency import (
-    SAMPLES_PER_EPISODE,
-    DelayTable,
-    PlanLatency,
-    episode_generator,
-)
-
-# Streams of random numbers. Append only: results depend on them.
-_COMPUTE = 1
-_UPLINK = 2
-_DOWNLINK = 3
-_DROP = 4
-_FREEZE = 5
+from embodied.policies.latency import SAMPLES_PER_EPISODE, DelayTable, PlanLatency
+from embodied.seeding import Stream, episode_generator
 
 _MAX_RANDOM_FREEZES = 64  # per episode
 
@@ -92,9 +81,9 @@ class Channel:
     def __init__(
         self, num_worlds: int, latency: PlanLatency, drop: float, freeze: Freeze
     ) -> None:
-        self._compute = DelayTable(latency.compute, _COMPUTE, num_worlds)
-        self._uplink = DelayTable(latency.uplink, _UPLINK, num_worlds)
-        self._downlink = DelayTable(latency.downlink, _DOWNLINK, num_worlds)
+        self._compute = DelayTable(latency.compute, Stream.PLAN_COMPUTE, num_worlds)
+        self._uplink = DelayTable(latency.uplink, Stream.PLAN_UPLINK, num_worlds)
+        self._downlink = DelayTable(latency.downlink, Stream.PLAN_DOWNLINK, num_worlds)
 
         self._drop = drop
         self._lost = np.zeros((num_worlds, SAMPLES_PER_EPISODE), bool)
@@ -112,11 +101,11 @@ class Channel:
 
         for world, seed in zip(ids, seeds, strict=True):
             if self._drop:
-                rng = episode_generator(seed, _DROP)
+                rng = episode_generator(seed, Stream.PLAN_DROP)
                 self._lost[world] = rng.random(SAMPLES_PER_EPISODE) < self._drop
 
             if self._freeze.max_count:
-                rng = episode_generator(seed, _FREEZE)
+                rng = episode_generator(seed, Stream.PLANNER_FREEZE)
                 begins_awake = self._freeze.sample_begins(rng)
                 # Each freeze moves the later ones back by its own duration.
                 earlier = np.arange(self._freeze.max_count)

@@ -16,14 +16,10 @@ import numpy as np
 
 from embodied.core import PHYSICS_HZ, Array
 from embodied.errors import EmbodiedError, unknown
+from embodied.seeding import episode_generator
 
 # Random values sampled for an episode; after that many plans they repeat.
 SAMPLES_PER_EPISODE = 1024
-
-
-def episode_generator(seed: int, stream: int) -> np.random.Generator:
-    """The generator of one purpose (`stream`) in the episode of a seed."""
-    return np.random.default_rng(np.random.SeedSequence((int(seed), stream)))
 
 
 class Latency(Protocol):

@@ -15,8 +15,8 @@ import numpy as np
 
 from embodied.core import PHYSICS_HZ, Array, Observation, Plan, Policy
 from embodied.errors import EmbodiedError
-from embodied.policies.latency import episode_generator
 from embodied.rollout.rollout import PlanSource
+from embodied.seeding import Stream, episode_generator
 
 CALM_S = 1.2  # mean time between two shoves
 SHOVE_S = (0.15, 0.6)  # how long one lasts
@@ -24,7 +24,6 @@ GRASP_SHARE = 0.2  # of the shoves, in which an open gripper closes on whatever 
 # longer then: till the gripper is shut, so that an empty grasp is seen, and mended
 CLOSING_S = 0.4
 SHOVES = 128  # drawn for an episode
-_STREAM = 7  # of random numbers, apart from those of the channel and of random policies
 
 
 class NoisyPolicy:
@@ -93,7 +92,7 @@ class NoisyPolicy:
             self._push = np.zeros((num, SHOVES, size))
             self._closes = np.zeros((num, SHOVES), bool)
         for world, seed in self._seeds.items():
-            rng = episode_generator(seed, _STREAM)
+            rng = episode_generator(seed, Stream.ACTION_NOISE)
             closes = rng.random(SHOVES) < GRASP_SHARE
             calm = rng.exponential(CALM_S, SHOVES)
             lasts = rng.uniform(*SHOVE_S, SHOVES) + CLOSING_S * closes

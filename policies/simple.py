@@ -7,10 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from embodied.core import Array, Observation, PolicySpec
-from embodied.policies.latency import episode_generator
 from embodied.policies.limits import HoldAction
-
-_STREAM = 6  # of random numbers, apart from those of the channel
+from embodied.seeding import Stream, episode_generator
 
 
 class RandomPolicy:
@@ -26,7 +24,7 @@ class RandomPolicy:
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
         self._generators.update(
             {
-                int(i): episode_generator(s, _STREAM)
+                int(i): episode_generator(s, Stream.RANDOM_POLICY)
                 for i, s in zip(ids, seeds, strict=True)
             }
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import os
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from embodied.datasets import storage, writer
+from embodied.datasets import writer
 from embodied.datasets.merge import is_valid, merge
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import DatasetError, Stream
@@ -222,8 +223,8 @@ def test_a_failed_write_leaves_nothing(
         raise OSError("no space left")
 
     for owner, name in (
-        (storage.os, "replace"),
-        (storage.os, "fsync"),
+        (os, "replace"),
+        (os, "fsync"),
         (writer, "write_episode"),
     ):
         with monkeypatch.context() as patch:
@@ -234,7 +235,7 @@ def test_a_failed_write_leaves_nothing(
             "seed_1.hdf5"
         ]
     with monkeypatch.context() as patch:
-        patch.setattr(storage.os, "replace", full)
+        patch.setattr(os, "replace", full)
         with pytest.raises(OSError, match="no space"):
             episodes.close()
     episodes.write(episode(2))

@@ -13,9 +13,9 @@ from embodied.policies.latency import (
     LogNormal,
     PlanLatency,
     Trace,
-    episode_generator,
     latency_preset,
 )
+from embodied.seeding import episode_generator
 
 
 def delays(

@@ -32,7 +32,7 @@ from embodied.policies.rl.demonstrations import demonstrate, teacher_of
 from embodied.policies.rl.sb3_checkpoint import learner_tensors, restore_learner
 from embodied.policies.rl.trial_worlds import TrialWorlds
 from embodied.policies.rl.vectors import StateVectors
-from embodied.policies.vla.run_folder import CHECKPOINT, HISTORY, WEIGHTS, read_json
+from embodied.policies.run_folder import CHECKPOINT, HISTORY, WEIGHTS, read_info
 from embodied.rollout.rollout import rollout
 from tests.ground import TOTE_TRANSFER, config, started
 
@@ -183,7 +183,7 @@ def test_the_same_seed_learns_the_same(tmp_path: Path) -> None:
             shortly(demonstrations=1, seed=seed), tmp_path / name, lambda row: None
         )
         assert json.loads((tmp_path / name / HISTORY).read_text())[-1]["share"] == 1
-        assert read_json(tmp_path / name)["metadata"]["learning"]["demonstrations"] == 1
+        assert read_info(tmp_path / name)["metadata"]["learning"]["demonstrations"] == 1
         return load_file(tmp_path / name / WEIGHTS)
 
     first = learned(0, "first")

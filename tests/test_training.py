@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from embodied.policies.checkpoint import write_tensors
+from embodied.policies.run_folder import write_json
 from embodied.policies.training import joint
-from embodied.policies.training.checkpoint import write_json, write_tensors
 from embodied.policies.training.joint import TrainConfig, _Trainer
 from embodied.policies.training.samples import Samples
 from embodied.policies.vla.network import DualSystemNet, NetConfig

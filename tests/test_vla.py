@@ -12,13 +12,12 @@ import torch
 
 from embodied.core import Observation, Payload, PolicySpec
 from embodied.errors import EmbodiedError
+from embodied.policies.run_folder import INFO, WEIGHTS
 from embodied.policies.training.joint import _gaze_loss
 from embodied.policies.training.samples import _goal_view
 from embodied.policies.vla.agents import BATCH, ChunkController, VLAPlanner, padded
 from embodied.policies.vla.network import DualSystemNet, NetConfig
 from embodied.policies.vla.run_folder import (
-    INFO,
-    WEIGHTS,
     RunFolder,
     RunInfo,
     load_net,

@@ -10,10 +10,10 @@ from typing import Any
 
 from embodied.benchmark.gpu import NUM_ENVS, Speed
 from embodied.benchmark.gpu_cameras import IMAGE_SIZE, Pictures
-from embodied.benchmark.results_file import replace_text
 from embodied.benchmark.statistics import Median
 from embodied.core import PHYSICS_HZ
 from embodied.errors import EmbodiedError
+from embodied.files import replace_text
 
 FORMAT = "embodied-gpu"
 SCHEMA_VERSION = 1

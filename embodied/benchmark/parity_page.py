@@ -10,10 +10,10 @@ from typing import Any
 
 from embodied.benchmark import views
 from embodied.benchmark.parity import EXPERT, MOTION_S, Motion, Parity, Performer, Work
-from embodied.benchmark.results_file import replace_text
 from embodied.benchmark.statistics import Rate
 from embodied.benchmark.survey import Pair, Subject
 from embodied.errors import EmbodiedError
+from embodied.files import replace_text
 
 FORMAT = "embodied-parity"
 SCHEMA_VERSION = 1

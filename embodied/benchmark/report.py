@@ -23,7 +23,7 @@ from embodied.benchmark.plots import (
     value_axis,
 )
 from embodied.benchmark.results import Results, ResultsError, rate, summarize
-from embodied.benchmark.results_file import replace_text
+from embodied.files import replace_text
 from embodied.rollout.film import Video
 
 TRAIN_STYLE = views.PALETTE_SIZE

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from embodied.benchmark.results import (
     summarize,
 )
 from embodied.benchmark.statistics import Rate
+from embodied.files import replace_text
 from embodied.rollout.rollout import EpisodeResult
 
 FORMAT = "embodied-results"
@@ -57,20 +57,6 @@ def write_results(path: Path, results: Results) -> None:
     replace_text(
         path, json.dumps({**content, "cells": cells}, indent=1, allow_nan=False)
     )
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Writes under a temporary name, makes it durable, then renames it to `path`."""
-    # always the same, so that a kill leaves one at most
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_results(path: Path) -> Results:

@@ -8,10 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from embodied.benchmark.results_file import replace_text
 from embodied.benchmark.statistics import Rate
 from embodied.benchmark.survey import Cost, Subject, Success, Survey
 from embodied.errors import EmbodiedError
+from embodied.files import replace_text
 
 FORMAT = "embodied-survey"
 SCHEMA_VERSION = 1

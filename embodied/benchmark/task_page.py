@@ -11,11 +11,11 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from embodied.benchmark.results_file import replace_text
 from embodied.envs.common_factors import COMMON
 from embodied.envs.registry import get_task, task_names
 from embodied.envs.task import TaskSpec
 from embodied.envs.variation import Choice, Interval, Variable, fixed, markdown_table
+from embodied.files import replace_text
 
 SHARED = "every task"  # the name of the block that holds the rows of all of them
 SHARED_NAMES = frozenset(row.name for row in COMMON)

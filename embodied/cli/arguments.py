@@ -6,9 +6,9 @@ import argparse
 import shlex
 from collections.abc import Sequence
 
-from embodied.envs.seeds import LIMIT
 from embodied.errors import EmbodiedError
 from embodied.rollout.shards import default_workers
+from embodied.seeding import SEED_LIMIT
 
 
 def add_scene(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +72,7 @@ def seeds(args: argparse.Namespace) -> range:
 
 def check_seed(first: int, count: int = 1) -> None:
     """Raises EmbodiedError unless there are so many seeds from the first one on."""
-    if not 0 <= first <= LIMIT - count:
+    if not 0 <= first <= SEED_LIMIT - count:
         raise EmbodiedError(
             f"--seed must be at least 0 and below 2**63, with all its episodes, not {first}"
         )

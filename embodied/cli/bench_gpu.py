@@ -20,11 +20,11 @@ from embodied.benchmark.gpu_page import (
     speed_line,
     write_book,
 )
-from embodied.benchmark.results_file import replace_text
 from embodied.cli.output import require_writable
 from embodied.envs.config import DEVICES
 from embodied.envs.registry import get_task, task_names
 from embodied.errors import EmbodiedError, unknown
+from embodied.files import replace_text
 from embodied.sim.warp import usable_device
 
 

@@ -16,17 +16,18 @@ from embodied.benchmark.dataset_facts import dataset_facts
 from embodied.benchmark.evaluation import Place, Timing, Trial, evaluate, plan_trials
 from embodied.benchmark.report import Report, write_report
 from embodied.benchmark.results import Results
-from embodied.benchmark.results_file import replace_text
 from embodied.cli import arguments
 from embodied.cli.eval import REPORT, RESULTS, TRANSPORT, provenance_of
 from embodied.cli.output import require_writable
 from embodied.cli.progress import stages
-from embodied.cli.train import Lesson, learn, read_history
+from embodied.cli.train import Lesson, learn
 from embodied.envs.registry import get_robot, get_task
 from embodied.errors import EmbodiedError
+from embodied.files import replace_text
 from embodied.policies.catalog import PLANNER_HZ, Player, env_config, policy_spec
 from embodied.policies.collection import Recording, collect, collection_header
 from embodied.policies.dual_system import DualSystemConfig
+from embodied.policies.run_folder import read_history
 from embodied.rollout.shards import Workers
 
 HELP = """Everything once, in one folder: collect demonstrations, train a policy on them, evaluate it beside the expert

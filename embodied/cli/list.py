@@ -12,6 +12,7 @@ from embodied.envs.registry import get_robot, get_task, robot_names, task_names
 from embodied.envs.variation import markdown_table
 from embodied.errors import unknown
 from embodied.policies.catalog import BUILT_IN
+from embodied.policies.run_folder import read_info
 from embodied.robots.robot import CONTROL_MODES, Robot
 
 HELP = "List the tasks, robots, control modes and policies there are: the names that all other verbs take."
@@ -83,9 +84,7 @@ def interfaces(what: str) -> dict[str, ActionInterface]:
         return {mode: get_robot(what).interface(mode) for mode in CONTROL_MODES}
     path = Path(what)
     if path.is_dir():
-        from embodied.policies.vla.run_folder import read_json
-
-        learned = ActionInterface.of(read_json(path)["metadata"]["action_interface"])
+        learned = ActionInterface.of(read_info(path)["metadata"]["action_interface"])
         return {learned.mode: learned}
     if path.suffix not in (".hdf5", ".h5"):
         raise unknown("robot, dataset or run folder", what, robot_names())

@@ -23,7 +23,6 @@ from embodied.benchmark.parity import (
 )
 from embodied.benchmark.parity_page import parity_page, read_parity, write_parity
 from embodied.benchmark.provenance import host_facts
-from embodied.benchmark.results_file import replace_text
 from embodied.benchmark.survey import choose_pairs
 from embodied.cli import arguments
 from embodied.cli.output import require_writable
@@ -31,6 +30,7 @@ from embodied.envs.config import DEVICES
 from embodied.envs.registry import task_names
 from embodied.envs.variation import LEVELS
 from embodied.errors import EmbodiedError, unknown
+from embodied.files import replace_text
 
 HELP = """Compare the engines `cpu` and `warp` for every task and robot: how far they drift apart in a second of motion
 without a touch, and how often the expert, or with --policy a trained policy, succeeds over the same starts on each.

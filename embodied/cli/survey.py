@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from embodied.benchmark.provenance import host_facts
-from embodied.benchmark.results_file import replace_text
 from embodied.benchmark.survey import (
     Cost,
     Question,
@@ -28,6 +27,7 @@ from embodied.cli.output import require_writable
 from embodied.cli.progress import stages
 from embodied.envs.registry import task_names
 from embodied.errors import EmbodiedError
+from embodied.files import replace_text
 from embodied.rollout.shards import Workers
 
 HELP = """Measure the training ground: how often each task's expert succeeds with each robot at each level, with 95%

@@ -15,6 +15,7 @@ from embodied.cli.progress import TrainingProgress, figures
 from embodied.datasets.reader import Dataset, require_distinct
 from embodied.envs.registry import task_names
 from embodied.errors import EmbodiedError
+from embodied.policies.run_folder import FILES, INFO, read_history, read_info
 
 HELP = """Train the reference dual system on datasets that `embodied collect` wrote: a planner that sees pictures and
 reads the instruction, and a controller that follows it, both at once. Or, with --algo, let a network that sees the
@@ -89,7 +90,7 @@ def learn_from_datasets(args: argparse.Namespace) -> None:
     lesson = Lesson(tuple(datasets), cameras, args.minutes, args.steps, args.seed)
     if args.resume:
         check_same(lesson, args.output)
-    claim_folder(args.output, run_files(), args.resume, args.overwrite)
+    claim_folder(args.output, FILES, args.resume, args.overwrite)
     try:
         learn(lesson, args.output, args.resume, args.json)
     except KeyboardInterrupt:
@@ -139,7 +140,7 @@ def learn(lesson: Lesson, run: Path, resume: bool, quiet: bool) -> None:
     leaves alone what is finished.
     """
     from embodied.policies.training.joint import TrainConfig, train
-    from embodied.policies.vla.run_folder import INFO, RunFolder
+    from embodied.policies.vla.run_folder import RunFolder
 
     if resume and (run / INFO).exists() and not RunFolder(run).has_checkpoint():
         if not quiet:
@@ -157,11 +158,9 @@ def learn(lesson: Lesson, run: Path, resume: bool, quiet: bool) -> None:
 
 def check_same(lesson: Lesson, run: Path) -> None:
     """Raises EmbodiedError where a run folder is of another training than this lesson."""
-    from embodied.policies.vla.run_folder import INFO, read_json
-
     if not (run / INFO).exists():
         return
-    stored = read_json(run)
+    stored = read_info(run)
     if "datasets" not in stored:
         raise EmbodiedError(
             f"{run} was not trained on datasets: choose another name after -o"
@@ -178,27 +177,6 @@ def check_same(lesson: Lesson, run: Path) -> None:
             raise EmbodiedError(
                 f"{run} was trained with {what} {', '.join(before)}, not {', '.join(now)}"
             )
-
-
-def run_files() -> tuple[str, ...]:
-    """Names of all files of a run folder."""
-    from embodied.policies.vla import run_folder
-
-    return (
-        *(run_folder.WEIGHTS, run_folder.INFO, run_folder.HISTORY),
-        run_folder.CHECKPOINT,
-        run_folder.CHECKPOINT_INFO,
-    )
-
-
-def read_history(run: Path) -> list[dict[str, float]]:
-    """The rows of figures that a training left, in its order."""
-    from embodied.policies.vla.run_folder import HISTORY
-
-    rows: list[dict[str, float]] = json.loads(
-        (run / HISTORY).read_text(encoding="utf-8")
-    )
-    return rows
 
 
 def tell_of_unfinished(datasets: list[Path]) -> None:

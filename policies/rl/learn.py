@@ -4,7 +4,6 @@ CUDA where there is one.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from embodied.core import PolicySpec
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.policies.catalog import env_config, make_policy, planner_hz, policy_spec
+from embodied.policies.checkpoint import write_tensors
 from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.latency import Constant, PlanLatency
 from embodied.policies.rl.actor import Actor, ActorConfig
@@ -40,8 +40,7 @@ from embodied.policies.rl.run_folder import check_same, save_learned, what_is_le
 from embodied.policies.rl.sb3_checkpoint import learner_tensors, restore_learner
 from embodied.policies.rl.trial_worlds import Base, TrialWorlds
 from embodied.policies.rl.vectors import StateVectors
-from embodied.policies.training.checkpoint import write_tensors
-from embodied.policies.vla.run_folder import CHECKPOINT, HISTORY, INFO
+from embodied.policies.run_folder import CHECKPOINT, INFO, read_history
 
 # on a CPU updates cost more than worlds do
 HIDDEN = {"sac": (128, 128), "td3": (128, 128), "ppo": (256, 256)}
@@ -181,7 +180,7 @@ class _Sitting:
             raise EmbodiedError(
                 f"the checkpoint {self.run / CHECKPOINT} does not fit: {text}"
             ) from error
-        self.history = json.loads((self.run / HISTORY).read_text(encoding="utf-8"))
+        self.history = read_history(self.run)
         self.before_s = self.history[-1]["seconds"] if self.history else 0.0
         seed = self.config.seed + self._algorithm.num_timesteps
         self._algorithm.set_random_seed(seed)

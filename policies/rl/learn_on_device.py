@@ -4,7 +4,6 @@ one device, by rsl_rl's PPO.
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from embodied.core import PolicySpec
 from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
+from embodied.policies.checkpoint import write_tensors
 from embodied.policies.rl.config import LearnConfig
 from embodied.policies.rl.run_folder import (
     ActorInfo,
@@ -24,8 +24,7 @@ from embodied.policies.rl.run_folder import (
     save_actor,
     what_is_learned,
 )
-from embodied.policies.training.checkpoint import write_tensors
-from embodied.policies.vla.run_folder import CHECKPOINT, HISTORY, INFO
+from embodied.policies.run_folder import CHECKPOINT, INFO, read_history
 
 if TYPE_CHECKING:
     from embodied.policies.rl.learn import Progress
@@ -127,7 +126,7 @@ class _Run:
             raise EmbodiedError(
                 f"the checkpoint {self.path / CHECKPOINT} does not fit: {text}"
             ) from error
-        rows = json.loads((self.path / HISTORY).read_text(encoding="utf-8"))
+        rows = read_history(self.path)
         self.history = [row for row in rows if row["steps"] <= self.trainer.steps]
         self.before_s = self.history[-1]["seconds"] if self.history else 0.0
 

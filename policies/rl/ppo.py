@@ -17,9 +17,9 @@ from rsl_rl.storage import RolloutStorage
 from tensordict import TensorDict
 from torch import Tensor, nn
 
+from embodied.policies.checkpoint import optimizer_state, optimizer_tensors
 from embodied.policies.rl.actor import CLIP, Actor, ActorConfig
 from embodied.policies.rl.config import NOT_THERE
-from embodied.policies.training.checkpoint import optimizer_state, optimizer_tensors
 
 # one world in so many acts without noise, to show what was learned so far; from it
 # nothing is learned

@@ -6,25 +6,24 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from safetensors.torch import load_file
 
 from embodied.core import PolicySpec
 from embodied.envs.registry import get_task
 from embodied.errors import EmbodiedError
+from embodied.policies.checkpoint import load_weights, write_tensors
 from embodied.policies.rl.actor import Actor, ActorConfig, ActorPolicy
 from embodied.policies.rl.residual import BASE_FOLDER, Residual
-from embodied.policies.training.checkpoint import write_json, write_tensors
-from embodied.policies.vla.run_folder import (
+from embodied.policies.run_folder import (
     CHECKPOINT,
     HISTORY,
     INFO,
-    SCHEMA_VERSION,
     WEIGHTS,
-    read_json,
+    policy_spec_from_json,
+    read_info,
+    write_info,
+    write_json,
 )
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ def check_same(config: LearnConfig, run: Path) -> None:
     """
     if not (run / INFO).exists():
         return
-    stored = read_json(run)
+    stored = read_info(run)
     before = (
         stored["metadata"].get("learning", {}) if stored.get("kind") == KIND else {}
     )
@@ -130,23 +129,17 @@ def save_actor(
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / WEIGHTS, actor.state_dict())
-    versions = {
-        name: version(name)
-        for name in ("embodied-ground", "torch", "stable-baselines3")
-    }
-    stored = {
-        **asdict(info),
-        "kind": KIND,
-        "schema_version": SCHEMA_VERSION,
-        "versions": versions,
-    }
     write_json(folder / HISTORY, history)
-    write_json(folder / INFO, stored)
+    write_info(
+        folder,
+        {**asdict(info), "kind": KIND},
+        packages=("torch", "stable-baselines3"),
+    )
 
 
 def read_actor_info(stored: dict[str, Any]) -> ActorInfo:
     """From the JSON of a run folder."""
-    spec = PolicySpec(**{**stored["spec"], "cameras": tuple(stored["spec"]["cameras"])})
+    spec = policy_spec_from_json(stored["spec"])
     rest = {
         name: stored[name]
         for name in ("task", "robot", "algorithm", "stage", "metadata")
@@ -165,10 +158,5 @@ def base_source(folder: Path, residual: Residual) -> str:
 def load_actor(folder: Path, info: ActorInfo) -> ActorPolicy:
     """The policy of a run folder. Raises EmbodiedError where its weights don't fit."""
     actor = Actor(info.net)
-    try:
-        actor.load_state_dict(load_file(folder / WEIGHTS))
-    except Exception as error:
-        raise EmbodiedError(
-            f"the weights {folder / WEIGHTS} do not fit {INFO}: {str(error).splitlines()[0]}"
-        ) from error
+    load_weights(actor, folder)
     return ActorPolicy(actor, info.spec)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from embodied.policies.training.checkpoint import optimizer_state, optimizer_tensors
+from embodied.policies.checkpoint import optimizer_state, optimizer_tensors
 
 REMEMBERED = (
     "observations",

@@ -7,30 +7,32 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file
 
 from embodied.core import PolicySpec
-from embodied.errors import EmbodiedError
-from embodied.policies.dual_system import DualSystem, DualSystemConfig
-from embodied.policies.training.checkpoint import (
+from embodied.policies.checkpoint import (
+    load_weights,
     optimizer_state,
     optimizer_tensors,
-    write_json,
     write_tensors,
+)
+from embodied.policies.dual_system import DualSystem, DualSystemConfig
+from embodied.policies.run_folder import (
+    CHECKPOINT,
+    CHECKPOINT_INFO,
+    HISTORY,
+    WEIGHTS,
+    policy_spec_from_json,
+    read_history,
+    read_info,
+    write_info,
+    write_json,
 )
 from embodied.policies.vla.agents import ChunkController, VLAPlanner
 from embodied.policies.vla.network import DualSystemNet, NetConfig
-
-SCHEMA_VERSION = 1
-WEIGHTS = "policy.safetensors"
-INFO = "policy.json"
-HISTORY = "history.json"
-CHECKPOINT = "checkpoint.safetensors"
-CHECKPOINT_INFO = "checkpoint.json"
 
 
 @dataclass(frozen=True)
@@ -65,21 +67,11 @@ class RunInfo:
         )
 
     def to_json(self) -> dict[str, Any]:
-        stored = {
-            **asdict(self),
-            "schema_version": SCHEMA_VERSION,
-            "net": self.net.to_json(),
-        }
-        return {
-            **stored,
-            "versions": {name: version(name) for name in ("embodied-ground", "torch")},
-        }
+        return {**asdict(self), "net": self.net.to_json()}
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> RunInfo:
-        spec = PolicySpec(
-            **{**stored["spec"], "cameras": tuple(stored["spec"]["cameras"])}
-        )
+        spec = policy_spec_from_json(stored["spec"])
         net = NetConfig.from_json(stored["net"])
         names = tuple(stored["datasets"])
         return cls(
@@ -114,7 +106,7 @@ class RunFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         write_tensors(self.path / WEIGHTS, net.state_dict())
-        write_json(self.path / INFO, info.to_json())
+        write_info(self.path, info.to_json(), packages=("torch",))
         write_json(self.path / HISTORY, history)
         if progress is None:
             for name in (CHECKPOINT, CHECKPOINT_INFO):
@@ -135,7 +127,7 @@ class RunFolder:
         """
         net.load_state_dict(load_file(self.path / WEIGHTS))
         stored = json.loads((self.path / CHECKPOINT_INFO).read_text())
-        history = json.loads((self.path / HISTORY).read_text())
+        history = read_history(self.path)
         optimizer = optimizer_state(load_file(self.path / CHECKPOINT), stored["groups"])
         return {
             "optimizer": optimizer,
@@ -145,45 +137,15 @@ class RunFolder:
         }
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """What a run folder says of itself, of whatever kind it is.
-
-    Raises EmbodiedError where it is no run folder, or one of another version.
-    """
-    file = path / INFO
-    if not file.is_file():
-        raise EmbodiedError(
-            f"{path} is not a run folder: no {INFO} in it. `embodied train` makes one."
-        )
-    try:
-        stored: Any = json.loads(file.read_text())
-    except ValueError as error:  # covers JSON and UTF-8 errors
-        raise EmbodiedError(f"{file} is not JSON: {error}") from error
-    if not isinstance(stored, dict):
-        raise EmbodiedError(
-            f"{file} holds a {type(stored).__name__}, not what a run says of itself"
-        )
-    if stored.get("schema_version") != SCHEMA_VERSION:
-        raise EmbodiedError(
-            f"{file} has schema version {stored.get('schema_version')}; this package reads {SCHEMA_VERSION}"
-        )
-    return stored
-
-
 def read_run(path: Path) -> RunInfo:
-    """What the run folder of a dual system says. Raises EmbodiedError as `read_json`."""
-    return RunInfo.from_json(read_json(path))
+    """What the run folder of a dual system says. Raises EmbodiedError as `read_info`."""
+    return RunInfo.from_json(read_info(path))
 
 
 def load_net(path: Path) -> DualSystemNet:
     """The networks of a run folder, ready to infer."""
     net = DualSystemNet(read_run(path).net)
-    try:
-        net.load_state_dict(load_file(path / WEIGHTS))
-    except Exception as error:
-        raise EmbodiedError(
-            f"the weights {path / WEIGHTS} do not fit {INFO}: {str(error).splitlines()[0]}"
-        ) from error
+    load_weights(net, path)
     return net.eval()
 
 

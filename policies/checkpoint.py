@@ -1,0 +1,66 @@
+"""Tensors on disk as safetensors: the weights of a policy, the state of an optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from embodied.errors import EmbodiedError
+from embodied.files import replace_bytes
+from embodied.policies.run_folder import INFO, WEIGHTS
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Replaces a safetensors file; the tensors may lie on any device."""
+    content = {
+        name: value.detach().cpu().contiguous() for name, value in tensors.items()
+    }
+    # `save_file` would write a file that only its owner may read.
+    replace_bytes(path, save(content))
+
+
+def load_weights(network: nn.Module, folder: Path) -> None:
+    """Puts the weights of a run folder into its network.
+
+    Raises:
+        EmbodiedError: The file is missing or damaged, or of another network.
+    """
+    try:
+        network.load_state_dict(load_file(folder / WEIGHTS))
+    except Exception as error:
+        raise EmbodiedError(
+            f"the weights {folder / WEIGHTS} do not fit {INFO}: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
+
+
+def optimizer_tensors(stored: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Returns the tensors of an optimiser's `state_dict` under names like `3/exp_avg`.
+
+    The rest of it, `param_groups`, is plain JSON.
+    """
+    return {
+        f"{parameter}/{name}": value
+        for parameter, moments in stored["state"].items()
+        for name, value in moments.items()
+    }
+
+
+def optimizer_state(
+    tensors: Mapping[str, Tensor], groups: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Returns the `state_dict` of an optimiser, the inverse of `optimizer_tensors`.
+
+    Args:
+        tensors: What `optimizer_tensors` returned.
+        groups: The optimiser's `param_groups`.
+    """
+    state: dict[int, dict[str, Any]] = {}
+    for key, value in tensors.items():
+        parameter, name = key.split("/")
+        state.setdefault(int(parameter), {})[name] = value
+    return {"state": state, "param_groups": groups}
