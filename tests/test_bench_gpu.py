@@ -113,7 +113,7 @@ def test_what_is_not_installed_is_named(
 
     monkeypatch.setattr("embodied.benchmark.gpu.version", missing)
     monkeypatch.setattr(
-        "embodied.sim.warp.importlib", SimpleNamespace(import_module=missing)
+        "embodied.sim.warp.engine.importlib", SimpleNamespace(import_module=missing)
     )
     assert main(["bench", "gpu", "--device", "cpu"]) == 2
     assert "needs warp: pip install 'embodied-ground[gpu]'" in capsys.readouterr().err

@@ -17,8 +17,8 @@ from embodied.envs.config import EnvConfig
 from embodied.envs.warp.worlds import WarpWorlds
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
-from embodied.sim import warp as engine_module
 from embodied.sim.engine import FAULTS
+from embodied.sim.warp import engine as engine_module
 from tests.ground import PAIRS, TOTE_TRANSFER, random_actions
 
 ON_CPU = {"engine": "warp", "device": "cpu"}

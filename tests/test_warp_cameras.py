@@ -18,7 +18,7 @@ from embodied.envs.warp.worlds import WarpWorlds
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.sim.cameras import DECOR_GROUP, Camera
-from embodied.sim.warp_cameras import WarpCameras
+from embodied.sim.warp.cameras import WarpCameras
 from tests.ground import TOTE_TRANSFER, config, image_distance, started
 
 pytestmark = pytest.mark.slow

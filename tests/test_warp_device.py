@@ -19,15 +19,15 @@ from embodied.envs.warp import worlds as warp_worlds_module
 from embodied.envs.warp.starts import peak_of
 from embodied.envs.warp.worlds import WarpWorlds
 from embodied.errors import EmbodiedError
-from embodied.sim import warp_device
 from embodied.sim.engine import FAULTS
-from embodied.sim.warp import Buffers, WarpEngine
-from embodied.sim.warp_device import (
+from embodied.sim.warp import device as warp_device
+from embodied.sim.warp.device import (
     Streams,
     check_memory,
     choose_device,
     naming_lack_of_memory,
 )
+from embodied.sim.warp.engine import Buffers, WarpEngine
 from tests.ground import TOTE_TRANSFER, started
 
 BOX = """<mujoco><option timestep="0.0025"/><worldbody><geom type="plane" size="1 1 0.1"/>

@@ -23,7 +23,7 @@ from embodied.envs.warp.constants import DeviceConstants, solve_definite
 from embodied.envs.warp.graph import StepGraph, Tensors, Work
 from embodied.envs.warp.worlds import WarpWorlds
 from embodied.robots.robot import CONTROL_MODES
-from embodied.sim.warp import Buffers
+from embodied.sim.warp.engine import Buffers
 from tests.ground import PAIRS, TOTE_TRANSFER
 
 CPU = torch.device("cpu")

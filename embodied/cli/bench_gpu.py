@@ -25,7 +25,7 @@ from embodied.envs.config import DEVICES
 from embodied.envs.registry import get_task, task_names
 from embodied.errors import EmbodiedError, unknown
 from embodied.files import replace_text
-from embodied.sim.warp import usable_device
+from embodied.sim.warp.engine import usable_device
 
 
 def run(args: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import torch
 
 from embodied.envs.warp.constants import DeviceConstants
-from embodied.sim.warp_device import Streams
+from embodied.sim.warp.device import Streams
 
 Tensors = tuple[torch.Tensor, ...]
 Work = Callable[[], Tensors]

@@ -18,11 +18,11 @@ from embodied.envs.warp.starts import StartBank, draw_starts, peak_of
 from embodied.envs.worlds import SUCCESS_HOLD_S, Worlds
 from embodied.robots.control import RobotControl
 from embodied.sim.engine import FAULTS
-from embodied.sim.warp import Buffers, WarpEngine, usable_device
-from embodied.sim.warp_device import naming_lack_of_memory
+from embodied.sim.warp.device import naming_lack_of_memory
+from embodied.sim.warp.engine import Buffers, WarpEngine, usable_device
 
 if TYPE_CHECKING:
-    from embodied.sim.warp_feed import WarpFeed
+    from embodied.sim.warp.feed import WarpFeed
 
 PROBED = 32  # worlds of which the contacts are counted
 
@@ -229,8 +229,8 @@ class WarpWorlds:
 
 
 def _feed(host: Worlds, engine: WarpEngine) -> WarpFeed:
-    from embodied.sim.warp_cameras import WarpCameras  # which needs Warp at once
-    from embodied.sim.warp_feed import WarpFeed
+    from embodied.sim.warp.cameras import WarpCameras  # which needs Warp at once
+    from embodied.sim.warp.feed import WarpFeed
 
     size = host.config.image_size
     sigma = np.array(

@@ -8,7 +8,7 @@ from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_robot, get_task
 from embodied.errors import EmbodiedError, unknown
 from embodied.policies.catalog import policy_spec
-from embodied.sim.warp import usable_device
+from embodied.sim.warp.engine import usable_device
 
 ALGORITHMS = ("sac", "td3", "ppo")
 # those that learn from what was done earlier, or by others

@@ -9,9 +9,9 @@ import torch
 import warp as wp
 
 from embodied.core import PHYSICS_HZ
-from embodied.sim.warp import WarpEngine
-from embodied.sim.warp_cameras import WarpCameras
-from embodied.sim.warp_kernels import show_due
+from embodied.sim.warp.cameras import WarpCameras
+from embodied.sim.warp.engine import WarpEngine
+from embodied.sim.warp.kernels import show_due
 
 FRAMES_A_START = 1 << 20  # more than an episode has: seeds of frames' noise don't meet
 

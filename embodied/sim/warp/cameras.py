@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import warp as wp
 
 from embodied.errors import unknown
-from embodied.sim.warp import WarpEngine
-from embodied.sim.warp_kernels import far_where_nothing, unpack
-from embodied.sim.warp_textures import filtered, unbleached
+from embodied.sim.warp.engine import WarpEngine
+from embodied.sim.warp.kernels import far_where_nothing, unpack
+from embodied.sim.warp.textures import filtered, unbleached
 
 if TYPE_CHECKING:
     import torch

@@ -19,7 +19,7 @@ import numpy as np
 from embodied.core import Array
 from embodied.errors import EmbodiedError
 from embodied.sim.engine import FAULTS
-from embodied.sim.warp_device import (
+from embodied.sim.warp.device import (
     Streams,
     bytes_of,
     check_memory,
