@@ -1,6 +1,4 @@
-"""A growing record of what N worlds did at each step, from which one world's episode is
-cut.
-"""
+"""A growing record of what N worlds did, from which the episodes of one world are cut."""
 
 from __future__ import annotations
 
@@ -10,57 +8,59 @@ import numpy as np
 
 
 class StepBuffer:
-    """Preallocated (capacity, N, ...) arrays, a row per step of the whole batch: one
-    copy per array and step.
+    """Arrays (capacity, N, ...) with a row per step of the whole batch.
 
-    Steps are counted from the first append and keep their number when old ones are
-    dropped.
+    They are allocated ahead, so a step costs one copy per array. Steps are counted from
+    the first append and keep their number when older ones are dropped.
+
+    Attributes:
+        count: the number of the next step.
     """
 
     def __init__(self, dtypes: Mapping[str, type], capacity: int = 1024) -> None:
         self._dtypes = dict(dtypes)
         self._capacity = capacity
-        self._arrays: dict[str, np.ndarray] = {}
-        self._first = 0  # number of the oldest step still held
-        self.count = 0  # number of the next step
+        self._arrays: dict[str, np.ndarray] = {}  # name -> (capacity, N, ...)
+        self._first = 0  # the number of the oldest step still held
+        self.count = 0
 
     @property
     def full(self) -> bool:
-        """Whether room must be made before the next append."""
+        """Whether `make_room` must be called before the next append."""
         return self.count - self._first == self._capacity
 
     def append(self, values: Mapping[str, np.ndarray]) -> None:
-        """Add a step; `values` has an (N, ...) array for each name."""
+        """Adds a step; `values` has an (N, ...) array for each name."""
         if not self._arrays:
-            self._arrays = {
-                k: np.empty((self._capacity, *values[k].shape), t)
-                for k, t in self._dtypes.items()
-            }
+            for name, dtype in self._dtypes.items():
+                shape = (self._capacity, *values[name].shape)
+                self._arrays[name] = np.empty(shape, dtype)
+
         row = self.count - self._first
         for name, array in self._arrays.items():
             array[row] = values[name]
         self.count += 1
 
     def cut(self, name: str, world: int, start: int, stop: int) -> np.ndarray:
-        """A copy of one world's steps start to stop, (stop - start, ...)."""
-        return self._arrays[name][
-            start - self._first : stop - self._first, world
-        ].copy()
+        """Returns a copy of one world's steps `start` to `stop`, (stop - start, ...)."""
+        rows = slice(start - self._first, stop - self._first)
+        return self._arrays[name][rows, world].copy()
 
     def make_room(self, oldest_needed: int) -> None:
-        """Forget the steps before `oldest_needed`, and grow where that frees less than
-        half.
+        """Forgets the steps before `oldest_needed`.
+
+        The arrays are doubled where that frees less than half of them.
         """
         dropped = oldest_needed - self._first
         kept = self._capacity - dropped
         grow = kept > self._capacity // 2
-        self._capacity *= 2 if grow else 1
+        if grow:
+            self._capacity *= 2
+
         for name, array in self._arrays.items():
-            target = (
-                np.empty((self._capacity, *array.shape[1:]), array.dtype)
-                if grow
-                else array
-            )
+            target = array
+            if grow:
+                target = np.empty((self._capacity, *array.shape[1:]), array.dtype)
             target[:kept] = array[dropped : dropped + kept]
             self._arrays[name] = target
         self._first = oldest_needed

@@ -1,15 +1,18 @@
-"""Many dataset files into one, in the order of the episodes' seeds: who collected what
-leaves no trace.
+"""Many dataset files into one.
+
+Episodes are in the order of their seeds, so who collected which leaves no trace.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from embodied.datasets.schema import (
+    H5,
     DatasetError,
     EpisodeMeta,
     Header,
@@ -20,119 +23,148 @@ from embodied.datasets.schema import (
 )
 from embodied.datasets.storage import replacing, write_masks
 
-VALID_SHARE = 0.1
+VALIDATION_SHARE = 0.1  # of the successes
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where an episode lies."""
+class StoredEpisode:
+    """Where an episode lies, and its row of the table."""
 
     path: Path
-    demo: str
+    demo: str  # the name of its group in /data
     meta: EpisodeMeta
 
 
 def merge(sources: Sequence[Path], target: Path, overwrite: bool = False) -> None:
-    """Write the episodes of `sources` to `target`, by seed; the sources stay.
+    """Writes the episodes of `sources` to `target`, by seed; the sources stay.
 
     Raises:
-        DatasetError: a source is not a dataset, is of another collection (names what
-            differs), two of them hold the same seed, or `target` exists and is not to
-            be overwritten.
+        DatasetError: a source is not a dataset, or is of another collection (names what
+            differs); two sources hold the same seed; `target` exists and `overwrite` is
+            not set.
     """
     if target.exists() and not overwrite:
         raise DatasetError(f"{target} exists; choose another name, or overwrite it")
-    episodes = [episode for path in sources for episode in scan(path)]
-    first: dict[int, Source] = {}
-    for episode in episodes:
-        twin = first.setdefault(episode.meta.seed, episode)
-        if twin is not episode:
-            raise DatasetError(
-                f"seed {episode.meta.seed} is in both {twin.path} and {episode.path}"
-            )
-    join(common_header(sources), episodes, target, target.parent)
+
+    episodes: list[StoredEpisode] = []
+    for path in sources:
+        episodes += find_episodes(path)
+    _require_distinct_seeds(episodes)
+
+    header = common_header(sources)
+    write_merged(header, episodes, target, folder=target.parent)
 
 
-def scan(path: Path) -> list[Source]:
-    """The whole episodes of a file."""
+def find_episodes(path: Path) -> list[StoredEpisode]:
+    """Returns the whole episodes of a file, in the order of their numbers."""
     with open_file(path) as file:
         return [
-            Source(path, name, read_meta(file["data"][name]))
+            StoredEpisode(path, name, read_meta(file["data"][name]))
             for name in demo_names(file)
         ]
 
 
 def common_header(paths: Sequence[Path]) -> Header:
-    """The header of all these files.
+    """Returns the header that all these files have.
 
     Raises:
         DatasetError: there is no file, or they are of different collections.
     """
     if not paths:
         raise DatasetError("there is no dataset to merge")
+
     headers = []
     for path in paths:
         with open_file(path) as file:
             headers.append(read_header(file))
+
     for path, header in zip(paths, headers, strict=True):
         require_same(headers[0], header, f"{paths[0]} and {path}")
     return headers[0]
 
 
-def require_same(one: Header, other: Header, what: str) -> None:
-    """Raises DatasetError, naming what differs, unless both headers say the same."""
+def require_same(one: Header, other: Header, names: str) -> None:
+    """Raises DatasetError unless both headers are equal.
+
+    The message begins with `names`, which says whose headers they are, and ends with
+    the entries that differ.
+    """
     differing = one.differences(other)
     if differing:
         raise DatasetError(
-            f"{what} are not of one collection: they differ in {differing}"
+            f"{names} are not of one collection: they differ in {differing}"
         )
 
 
-def join(
-    header: Header, episodes: Sequence[Source], target: Path, folder: Path
+def write_merged(
+    header: Header, episodes: Sequence[StoredEpisode], target: Path, folder: Path
 ) -> None:
-    """Copy episodes to a new file at `target`, numbered in the order of their seeds,
-    with the masks.
+    """Copies episodes to a new file at `target`, by seed, and writes the masks.
 
-    `folder`, of the same file system, is where the file lies until it is whole.
+    Args:
+        header: of the new file.
+        episodes: what to copy; their seeds differ.
+        target: where the file appears when it is whole.
+        folder: where it lies until then, on the same file system.
     """
     ordered = sorted(episodes, key=lambda episode: episode.meta.seed)
+    metas = [episode.meta for episode in ordered]
+
     with replacing(target, header, folder) as file:
-        source = None
-        try:
-            for number, episode in enumerate(ordered):
-                if source is None or Path(source.filename) != episode.path:
-                    if source is not None:
-                        source.close()
-                    source = open_file(episode.path)
-                source.copy(
-                    source["data"][episode.demo], file["data"], f"demo_{number}"
-                )
-        finally:
-            if source is not None:
-                source.close()
-        file["data"].attrs["total"] = sum(
-            episode.meta.num_samples for episode in ordered
-        )
-        write_masks(file, default_masks([episode.meta for episode in ordered]))
+        _copy_demos(ordered, file["data"])
+        file["data"].attrs["total"] = sum(meta.num_samples for meta in metas)
+        write_masks(file, default_masks(metas))
 
 
 def default_masks(metas: Sequence[EpisodeMeta]) -> dict[str, list[int]]:
-    """Numbers of the episodes in each mask: `success` and `failure`, and the successes'
-    split `train` and `valid`.
+    """Returns the numbers of the episodes in each mask.
+
+    The masks are `success` and `failure`, and `train` and `valid`, which split the
+    successes.
     """
-    success = [i for i, meta in enumerate(metas) if meta.success]
-    return {
-        "success": success,
-        "failure": [i for i, meta in enumerate(metas) if not meta.success],
-        "train": [i for i in success if not is_valid(metas[i].seed)],
-        "valid": [i for i in success if is_valid(metas[i].seed)],
+    masks: dict[str, list[int]] = {
+        "success": [],
+        "failure": [],
+        "train": [],
+        "valid": [],
     }
+    for number, meta in enumerate(metas):
+        if not meta.success:
+            masks["failure"].append(number)
+            continue
+        masks["success"].append(number)
+        split = "valid" if is_for_validation(meta.seed) else "train"
+        masks[split].append(number)
+    return masks
 
 
-def is_valid(seed: int, split_seed: int = 0) -> bool:
-    """Whether an episode is for validation: by a hash of its seed, so that it stays so
-    whatever is added later.
+def is_for_validation(seed: int, split_seed: int = 0) -> bool:
+    """Returns whether the episode of a seed is for validation.
+
+    A hash of the seed decides, so it stays the same whatever is added later.
     """
     digest = hashlib.blake2b(f"{split_seed}/{seed}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") < VALID_SHARE * 2**64
+    return int.from_bytes(digest, "big") < VALIDATION_SHARE * 2**64
+
+
+def _require_distinct_seeds(episodes: Sequence[StoredEpisode]) -> None:
+    by_seed: dict[int, StoredEpisode] = {}
+    for episode in episodes:
+        seed = episode.meta.seed
+        twin = by_seed.setdefault(seed, episode)
+        if twin is not episode:
+            raise DatasetError(f"seed {seed} is in both {twin.path} and {episode.path}")
+
+
+def _copy_demos(episodes: Sequence[StoredEpisode], data: H5) -> None:
+    """Copies episodes to the group `data` as demo_0, demo_1 and so on."""
+    with ExitStack() as stack:
+        source: H5 = None
+        source_path: Path | None = None
+        for number, episode in enumerate(episodes):
+            # One source is open at a time: there may be thousands of parts.
+            if episode.path != source_path:
+                stack.close()
+                source = stack.enter_context(open_file(episode.path))
+                source_path = episode.path
+            source.copy(source["data"][episode.demo], data, f"demo_{number}")

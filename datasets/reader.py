@@ -14,7 +14,7 @@ from typing import Any, Self
 import h5py
 import numpy as np
 
-from embodied.datasets.merge import Source, default_masks, scan
+from embodied.datasets.merge import StoredEpisode, default_masks, find_episodes
 from embodied.datasets.schema import (
     H5,
     DatasetError,
@@ -130,9 +130,11 @@ class Dataset:
         return array[rows]
 
     @cached_property
-    def _sources(self) -> list[Source]:
+    def _sources(self) -> list[StoredEpisode]:
         parts = [] if self.path.exists() else part_files(self.path)
-        return [source for path in parts or [self.path] for source in scan(path)]
+        return [
+            source for path in parts or [self.path] for source in find_episodes(path)
+        ]
 
     @cached_property
     def _masks(self) -> dict[str, list[int]]:
@@ -145,7 +147,7 @@ class Dataset:
             for key, mask in file["mask"].items()
         }
 
-    def _source(self, number: int) -> Source:
+    def _source(self, number: int) -> StoredEpisode:
         if not 0 <= number < len(self):
             raise IndexError(
                 f"no episode {number} in {self.path}, which has {len(self)}"

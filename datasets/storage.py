@@ -1,8 +1,8 @@
-"""Episodes to and from HDF5 groups. Default file format, no times: the same episodes
-give the same bytes.
+"""Episodes to and from the groups of an HDF5 file.
 
-Low-dimensional arrays are contiguous; images have one frame per chunk and gzip-1, so
-that a random frame is one read.
+The file format is h5py's default, and no time is stored: the same episodes give the
+same bytes. Low-dimensional arrays are contiguous; images have one frame per chunk and
+gzip-1, so that a random frame is one read.
 """
 
 from __future__ import annotations
@@ -30,26 +30,37 @@ from embodied.datasets.schema import (
     to_json,
 )
 
-# rounding of a target at its limit; anything beyond is a mistake
+# Actions may leave [-1, 1] by the rounding of a target at its limit; more is a mistake.
 ACTION_TOLERANCE = 1e-6
+
+_PART_PREFIX = "seed_"
 
 
 def parts_folder(path: Path) -> Path:
-    """Where the episodes of a dataset lie while it is collected."""
+    """Returns where the episodes of a dataset lie while it is collected."""
     return path.parent / f"{path.name}.parts"
 
 
+def part_file(path: Path, seed: int) -> Path:
+    """Returns the file of one episode of an unfinished collection."""
+    return parts_folder(path) / f"{_PART_PREFIX}{seed}.hdf5"
+
+
 def part_files(path: Path) -> list[Path]:
-    """The whole episodes of an unfinished collection, by seed."""
-    return sorted(
-        parts_folder(path).glob("seed_*.hdf5"),
-        key=lambda part: int(part.stem.removeprefix("seed_")),
-    )
+    """Returns the whole episodes of an unfinished collection, by seed."""
+    parts = parts_folder(path).glob(f"{_PART_PREFIX}*.hdf5")
+    return sorted(parts, key=part_seed)
+
+
+def part_seed(part: Path) -> int:
+    """Returns the seed of the episode in a `part_file`."""
+    return int(part.stem.removeprefix(_PART_PREFIX))
 
 
 def create_file(path: Path, header: Header) -> H5:
-    """A new file with a header and no episodes."""
+    """Creates a file with a header and no episodes, and returns it open."""
     file = h5py.File(path, "w")
+
     meta = file.create_group("meta")
     meta.attrs["schema_version"] = SCHEMA_VERSION
     meta.attrs["metadata"] = header.metadata_json
@@ -57,6 +68,7 @@ def create_file(path: Path, header: Header) -> H5:
     meta.attrs["record_hz"] = header.record_hz
     if header.planner_hz is not None:
         meta.attrs["planner_hz"] = header.planner_hz
+
     data = file.create_group("data")
     data.attrs["env_args"] = header.env_args_json
     data.attrs["total"] = 0
@@ -65,8 +77,9 @@ def create_file(path: Path, header: Header) -> H5:
 
 @contextmanager
 def replacing(path: Path, header: Header, folder: Path) -> Iterator[H5]:
-    """Yields a new file, made in `folder`; it appears at `path`, whole and on the disk,
-    when the block succeeds.
+    """Yields a new file, open, that appears at `path` when the block succeeds.
+
+    Until then it lies in `folder`. At `path` it is whole and on the disk, or not there.
     """
     temporary = folder / f"{path.name}.writing.{os.getpid()}"
     with files.replacing(path, temporary), create_file(temporary, header) as file:
@@ -74,34 +87,37 @@ def replacing(path: Path, header: Header, folder: Path) -> Iterator[H5]:
 
 
 def write_masks(file: H5, masks: Mapping[str, Iterable[int]]) -> None:
-    """Write robomimic's filter keys: for each mask the byte strings of its demos'
-    names.
-    """
-    for name, numbers in masks.items():
+    """Writes robomimic's filter keys: of each mask, the names of its demos as bytes."""
+    for mask, numbers in masks.items():
         names = [f"demo_{number}".encode() for number in numbers]
         width = max(map(len, names), default=1)
-        file.create_dataset(f"mask/{name}", data=np.array(names, dtype=f"S{width}"))
+        file.create_dataset(f"mask/{mask}", data=np.array(names, dtype=f"S{width}"))
 
 
 def write_episode(data: H5, name: str, episode: Episode) -> None:
-    """Write an episode as the group `name` of `/data`, its `num_samples` last.
+    """Writes an episode as the group `name` of `/data`.
+
+    Its attribute `num_samples` is written last: a demo without it is not whole.
 
     Raises:
-        DatasetError: arrays of different lengths, no frame, or an action outside [-1,
-            1].
+        DatasetError: arrays have different lengths, there is no frame, or an action is
+            outside [-1, 1].
     """
     _check_lengths(episode)
     demo = data.create_group(name)
+
+    # What robomimic reads.
     for key, value in episode.obs.items():
         _write_array(demo, f"obs/{key}", value)
-    demo["actions"] = in_bounds(episode.actions, episode.frame_tick, "actions").astype(
-        np.float32
-    )
+    actions = in_bounds(episode.actions, episode.frame_tick, "actions")
+    demo["actions"] = actions.astype(np.float32)
     demo["rewards"] = episode.rewards
     dones = np.zeros(len(episode.actions), np.uint8)
     dones[-1] = 1
     demo["dones"] = dones
     demo["states"] = episode.states
+
+    # When that was, what happened between, and what was planned.
     demo["frame_tick"] = episode.frame_tick
     if episode.image_tick is not None:
         demo["image_tick"] = episode.image_tick
@@ -110,53 +126,53 @@ def write_episode(data: H5, name: str, episode: Episode) -> None:
         demo[f"streams/{key}/value"] = _checked_stream(key, stream, episode.meta)
     for key, value in episode.plans.items():
         demo[f"plans/{key}"] = value
+
+    # What a replay starts from.
     demo["start/state"] = episode.start_state
     demo.create_group("start/fields")
     for key, value in episode.start_fields.items():
         demo[f"start/fields/{key}"] = value
+
     _write_meta(demo, episode.meta)
 
 
 def read_episode(demo: H5, images: bool = True) -> Episode:
-    """The inverse of `write_episode`; without images where they are not asked for."""
-    streams = {
-        key: Stream(group["t"][()], group["value"][()])
-        for key, group in demo["streams"].items()
-    }
+    """Reads what `write_episode` wrote; without the images unless they are wanted."""
+    obs = {}
+    for key, array in demo["obs"].items():
+        if images or not key.endswith(IMAGE_SUFFIX):
+            obs[key] = array[()]
+
+    streams = {}
+    for key, group in demo["streams"].items():
+        streams[key] = Stream(group["t"][()], group["value"][()])
+
+    plans = {}
+    if "plans" in demo:
+        plans = {key: array[()] for key, array in demo["plans"].items()}
+
     return Episode(
         meta=read_meta(demo),
-        obs={
-            key: d[()]
-            for key, d in demo["obs"].items()
-            if images or not key.endswith(IMAGE_SUFFIX)
-        },
+        obs=obs,
         actions=demo["actions"][()],
         rewards=demo["rewards"][()],
         states=demo["states"][()],
         frame_tick=demo["frame_tick"][()],
         image_tick=demo["image_tick"][()] if "image_tick" in demo else None,
         streams=streams,
-        plans={key: d[()] for key, d in demo["plans"].items()}
-        if "plans" in demo
-        else {},
+        plans=plans,
         start_state=demo["start/state"][()],
         start_fields=_read_tree(demo["start/fields"]),
     )
 
 
-def _read_tree(group: H5) -> dict[str, np.ndarray]:
-    found: dict[str, np.ndarray] = {}
+def in_bounds(actions: np.ndarray, tick: np.ndarray, name: str) -> np.ndarray:
+    """Returns the actions, clipped by no more than rounding.
 
-    def keep(name: str, item: H5) -> None:
-        if isinstance(item, h5py.Dataset):
-            found[name] = item[()]
-
-    group.visititems(keep)
-    return found
-
-
-def in_bounds(actions: np.ndarray, tick: np.ndarray, what: str) -> np.ndarray:
-    """The actions, clipped by no more than rounding.
+    Args:
+        actions: (T, A).
+        tick: (T,) for the message.
+        name: of the array, for the message.
 
     Raises:
         DatasetError: a value is not a number, or outside [-1, 1] by more than
@@ -166,61 +182,76 @@ def in_bounds(actions: np.ndarray, tick: np.ndarray, what: str) -> np.ndarray:
     if len(wrong):
         row, column = wrong[0]
         raise DatasetError(
-            f"{what} must be in [-1, 1], but element {column} at tick {tick[row]} is {actions[row, column]}"
+            f"{name} must be in [-1, 1], but element {column} at tick {tick[row]} is {actions[row, column]}"
         )
     return np.clip(actions, -1, 1)
 
 
+def _read_tree(group: H5) -> dict[str, np.ndarray]:
+    """Reads all arrays below a group; their names hold slashes."""
+    arrays: dict[str, np.ndarray] = {}
+
+    def keep(name: str, item: H5) -> None:
+        if isinstance(item, h5py.Dataset):
+            arrays[name] = item[()]
+
+    group.visititems(keep)
+    return arrays
+
+
 def _checked_stream(key: str, stream: Stream, meta: EpisodeMeta) -> np.ndarray:
-    if key != "action":
-        return stream.value
+    name = f"streams/{key}"
     value = stream.value
+    if key != "action":
+        return value
     if not meta.fault:
-        return in_bounds(value, stream.tick, "streams/action")
-    finite = np.isfinite(value)  # a fault's own cause is kept as it was
-    return np.where(
-        finite,
-        in_bounds(np.where(finite, value, 0), stream.tick, "streams/action"),
-        value,
-    )
+        return in_bounds(value, stream.tick, name)
+
+    # An action that is not finite may be the cause of the fault: it is kept as it was.
+    finite = np.isfinite(value)
+    checked = in_bounds(np.where(finite, value, 0), stream.tick, name)
+    return np.where(finite, checked, value)
 
 
 def _write_array(demo: H5, key: str, value: np.ndarray) -> None:
-    if key.endswith(IMAGE_SUFFIX):
-        demo.create_dataset(
-            key,
-            data=value,
-            chunks=(1, *value.shape[1:]),
-            compression="gzip",
-            compression_opts=1,
-        )
-    else:
+    if not key.endswith(IMAGE_SUFFIX):
         demo[key] = value
+        return
+    demo.create_dataset(
+        key,
+        data=value,
+        chunks=(1, *value.shape[1:]),
+        compression="gzip",
+        compression_opts=1,
+    )
 
 
 def _write_meta(demo: H5, meta: EpisodeMeta) -> None:
     for f in fields(meta):
         value = getattr(meta, f.name)
+        if f.name == "variation":
+            value = to_json(value)
         if value is not None:
-            demo.attrs[f.name] = to_json(value) if f.name == "variation" else value
+            demo.attrs[f.name] = value
 
 
 def _check_lengths(episode: Episode) -> None:
+    seed = episode.meta.seed
     frames = episode.meta.num_samples
     if frames < 1:
-        raise DatasetError(f"the episode of seed {episode.meta.seed} has no frame")
+        raise DatasetError(f"the episode of seed {seed} has no frame")
+
     rows = {f"obs/{key}": len(value) for key, value in episode.obs.items()}
-    rows |= {
-        key: len(getattr(episode, key))
-        for key in ("actions", "rewards", "states", "frame_tick")
-    }
+    for key in ("actions", "rewards", "states", "frame_tick"):
+        rows[key] = len(getattr(episode, key))
     wrong = {key: count for key, count in rows.items() if count != frames}
     if wrong:
         raise DatasetError(
-            f"the episode of seed {episode.meta.seed} has {frames} frames, but rows: {wrong}"
+            f"the episode of seed {seed} has {frames} frames, but rows: {wrong}"
         )
+
     for key, stream in episode.streams.items():
         if len(stream.tick) != len(stream.value) or np.any(np.diff(stream.tick) <= 0):
             raise DatasetError(
-                f"stream {key} of seed {episode.meta.seed}: ticks don't rise, or don't match the values"
+                f"stream {key} of seed {seed}: ticks don't rise, or don't match the values"
             )

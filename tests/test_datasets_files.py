@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from embodied.datasets import writer
-from embodied.datasets.merge import is_valid, merge
+from embodied.datasets.merge import is_for_validation, merge
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import DatasetError, Stream
 from embodied.datasets.writer import EpisodeWriter
@@ -275,11 +275,15 @@ def test_masks_hold_successes_split_by_seed(tmp_path: Path) -> None:
     success = [seed for seed in seeds if seed % 3 and seed != 1]
     assert dataset.mask("success") == success
     assert dataset.mask("failure") == sorted(set(seeds) - set(success))
-    assert dataset.mask("valid") == [seed for seed in success if is_valid(seed)]
-    assert dataset.mask("train") == [seed for seed in success if not is_valid(seed)]
-    assert 0.08 < np.mean([is_valid(seed) for seed in range(10_000)]) < 0.12
-    assert [is_valid(s) for s in range(99)] != [
-        is_valid(s, split_seed=1) for s in range(99)
+    assert dataset.mask("valid") == [
+        seed for seed in success if is_for_validation(seed)
+    ]
+    assert dataset.mask("train") == [
+        seed for seed in success if not is_for_validation(seed)
+    ]
+    assert 0.08 < np.mean([is_for_validation(seed) for seed in range(10_000)]) < 0.12
+    assert [is_for_validation(s) for s in range(99)] != [
+        is_for_validation(s, split_seed=1) for s in range(99)
     ]
 
 
