@@ -22,9 +22,8 @@ OWN_CAMERAS = ("wrist", "head")  # names of cameras on robots
 class Outcome:
     """The judgement of N worlds."""
 
-    reward: Array  # (N,) in [0, 1]
     success: Array  # (N,) bool, now
-    progress: Array  # (N,) in [0, 1], by stages
+    progress: Array  # (N,) in [0, 1], by stages: the reward, too
     lost: Array  # (N,) bool, nothing can be saved any more
     # (N,) int, things that lie where they should not, e.g. on the floor
     dropped: Array = 0
@@ -52,7 +51,7 @@ class Task(Protocol):
         """(N, E) privileged state, as `state_layout` names it."""
 
     def judge(self) -> Outcome:
-        """Success, progress and reward of the present state."""
+        """Returns success and progress of the present state."""
 
 
 @dataclass(frozen=True)

@@ -233,7 +233,7 @@ class Worlds:
         if self.config.terminate_on_success:
             ended |= success
         return StepResult(
-            reward=outcome.reward * sound,
+            reward=outcome.progress * sound,
             success=success,
             success_now=now,
             progress=outcome.progress * sound,

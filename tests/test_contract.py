@@ -496,6 +496,10 @@ class TorchView:
         self.model = engine.model
         self.num_worlds = engine.num_worlds
 
+    @property
+    def version(self) -> int:
+        return self._engine.version
+
     def view(self, field: str) -> torch.Tensor:
         values = self._engine.view(field)
         return (

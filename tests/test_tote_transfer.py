@@ -168,7 +168,7 @@ def test_a_robot_that_drives_feels_the_way_from_afar() -> None:
     worlds = started(1, 11, robot="wheeled_arm", level="L2")
     task = worlds.task
     assert isinstance(task, ToteTransfer)
-    assert task.judge().reward[0] > 0.01
+    assert task.judge().progress[0] > 0.01
     at = (
         task._stages(np.zeros((1, 3)), np.ones(1), np.ones(1, bool), np.array([d]))[0]
         for d in (2.5, 1.5, 0.5)

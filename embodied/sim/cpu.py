@@ -40,6 +40,7 @@ class CpuEngine:
         mujoco.set_mju_user_warning(_log_warning)
         self.model = model
         self.num_worlds = num_worlds
+        self.version = 0
         self._batch = Batch(model, num_worlds, num_threads, persistent=True)
         self._views: dict[str, np.ndarray] = {}
         self._varied: dict[str, np.ndarray] = {}
@@ -64,14 +65,17 @@ class CpuEngine:
         return dict(self._varied)
 
     def reset(self, ids: np.ndarray) -> None:
+        self.version += 1
         self._batch.reset(ids, stage=int(mujoco.mjtStage.mjSTAGE_NONE))
 
     def refresh(self, ids: np.ndarray) -> None:
+        self.version += 1
         if self._varied:
             self._batch.set_const(ids)
         self._batch.forward(ids, stage=int(mujoco.mjtStage.mjSTAGE_VEL))
 
     def step(self, nstep: int) -> None:
+        self.version += 1
         self._batch.step(nstep=nstep, stage=int(mujoco.mjtStage.mjSTAGE_VEL))
 
     def faults(self) -> np.ndarray:

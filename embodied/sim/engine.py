@@ -33,6 +33,10 @@ class Engine(Protocol):
     def xp(self) -> Any:
         """The array namespace of its arrays."""
 
+    @property
+    def version(self) -> int:
+        """Of the worlds' states: what was computed from one holds until the next."""
+
     def view(self, field: str) -> Array:
         """Live (N, ...) array of an MjData field: state fields are writable, derived
         ones are not.

@@ -193,16 +193,13 @@ class WarpWorlds:
         last = self.observe()
         if self.feed is not None:
             self.feed.take(self._tick)
-        reward, progress = (
-            torch.where(sound, value, 0.0)
-            for value in (outcome.reward, outcome.progress)
-        )
+        progress = torch.where(sound, outcome.progress, 0.0)
         self._fault_counts += (fault[:, None] == self._kinds).sum(0)
         self._begin(terminated | truncated)
         return WarpStepResult(
             *self.observe(),
             *last,
-            reward,
+            progress,  # which is the reward
             success,
             progress,
             terminated,

@@ -104,6 +104,7 @@ class WarpEngine:
         self.model = _without_autoreset(model)
         self.num_worlds = num_worlds
         self.xp: Any = importlib.import_module("array_api_compat.torch")
+        self._version = 0
         self._views: dict[str, torch.Tensor] = {}
         self._varied: dict[str, torch.Tensor] = {}
         self.bytes_a_world = self._bytes_a_world(buffers)
@@ -215,6 +216,14 @@ class WarpEngine:
 
     def varied(self) -> dict[str, Array]:
         return dict(self._varied)
+
+    @property
+    def version(self) -> int:
+        """A new one each time: a captured graph changes the states without being seen
+        here, so nothing that was computed from them may be kept.
+        """
+        self._version += 1
+        return self._version
 
     def working(self) -> AbstractContextManager[Any]:
         """Within it Warp works on the engine's device, on torch's stream."""

@@ -174,7 +174,6 @@ class DrawerTidy:
         progress = xp.where(success, 1.0, self._stages(things, tidied, opening))
         dropped = xp.sum(xp.astype(fallen, xp.int64), axis=1)
         return Outcome(
-            reward=progress,
             success=success,
             progress=progress,
             lost=lost,

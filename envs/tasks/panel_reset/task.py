@@ -161,7 +161,7 @@ class PanelReset:
             success, 1.0, 0.9 * share + stage * xp.where(share < 1.0, 1.0 - share, 0.0)
         )
         progress = xp.where(wrong, 0.0, xp.where(progress > 1.0, 1.0, progress))
-        return Outcome(reward=progress, success=success, progress=progress, lost=wrong)
+        return Outcome(success=success, progress=progress, lost=wrong)
 
     def _distance(self) -> Array:
         """(N,) m from the closed fingers' tip to the button."""

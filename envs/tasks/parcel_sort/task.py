@@ -184,7 +184,6 @@ class ParcelSort:
         dropped = xp.astype(dot(xp.where(fallen, 1.0, 0.0), ones), xp.int64)
         lost = xp.any(fallen | passed, axis=1)
         return Outcome(
-            reward=progress,
             success=success,
             progress=progress,
             lost=lost,

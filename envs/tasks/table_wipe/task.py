@@ -170,7 +170,10 @@ class TableWipe:
             success, 1.0, self._hand() + 0.65 * goal["wiped"] * goal["spared"]
         )
         return Outcome(
-            progress, success, progress, spoilt, dropped=xp.astype(fallen, xp.int64)
+            success=success,
+            progress=progress,
+            lost=spoilt,
+            dropped=xp.astype(fallen, xp.int64),
         )
 
     def _force_n(self) -> Array:

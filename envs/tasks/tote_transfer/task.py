@@ -157,7 +157,6 @@ class ToteTransfer:
         )
         lost, dropped = self._losses(pos)
         return Outcome(
-            reward=progress,
             success=success,
             progress=progress,
             lost=lost,

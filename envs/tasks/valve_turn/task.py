@@ -150,7 +150,6 @@ class ValveTurn:
         reached = tolerance(self._distance(angles[:, 0]), 0.01, 0.3)
         progress = xp.where(success, 1.0, 0.25 * reached + 0.7 * turned)
         return Outcome(
-            reward=progress,
             success=success,
             progress=progress,
             lost=xp.zeros_like(success),
