@@ -23,7 +23,7 @@ import pytest
 from embodied.benchmark import footage, throughput
 from embodied.benchmark.results import Condition
 from embodied.benchmark.results_file import read_results
-from embodied.cli import demo, main, view
+from embodied.cli import main, view
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import DatasetError
 from embodied.datasets.storage import part_files
@@ -659,72 +659,6 @@ def test_bench(
     assert figures["contacts at rest"]["median"] <= 30
     assert figures["env.step over physics at 20 Hz, 64 worlds"]["median"] > 1
     assert all(figure["median"] > 0 for figure in figures.values())
-
-
-@pytest.mark.slow
-def test_demo(
-    blank: None,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    folder = tmp_path / "demo"
-    words = ("demo", "--quick", "-o", folder, *QUICKLY)
-    monkeypatch.setattr(
-        worlds, "get_task", lambda name: replace(get_task(name), horizon_s=9.0)
-    )  # enough for the expert
-    with monkeypatch.context() as patch:
-        patch.setattr(demo, "learn", interrupted)
-        assert embodied(*words) == 130
-    assert f"Go on with: embodied demo --quick -o {folder}" in capsys.readouterr().err
-    collected = (folder / "demonstrations-L1.hdf5").stat().st_mtime_ns
-    assert embodied(*words, "--resume") == 0
-    assert (
-        capsys.readouterr()
-        .out.splitlines()[-1]
-        .startswith(f"{folder}/report.html: The trained policy succeeds in ")
-    )
-    assert (folder / "demonstrations-L1.hdf5").stat().st_mtime_ns == collected
-    cells = read_results(folder / "results.json").cells
-    assert [cell.label for cell in cells] == [
-        "expert",
-        "trained",
-        "random",
-        "expert",
-        "expert",
-        "trained",
-        "trained",
-    ]
-    report = (folder / "report.html").read_text()
-    assert "QUICK DEMO" in report
-    assert report.count("<video") == 2
-    assert set(json.loads((folder / "demo.json").read_text())["stages"]) == {
-        "collect",
-        "train",
-        "evaluate",
-        "film",
-    }
-
-
-def interrupted(*args: object, **kwargs: object) -> None:
-    raise KeyboardInterrupt
-
-
-def test_demo_replaces_only_a_demo(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "precious").write_text("")
-    assert "exists and is no earlier demo" in refused(capsys, "demo", "-o", tmp_path)
-    folder = tmp_path / "new"
-    demo.claim(folder, quick=True, resume=False)
-    (folder / "policy").mkdir()
-    (folder / "results.json").write_text("")
-    (folder / "notes").write_text("")
-    demo.claim(folder, quick=True, resume=True)
-    assert (folder / "results.json").exists()
-    assert "go on with it likewise" in refused(capsys, "demo", "-o", folder, "--resume")
-    demo.claim(folder, quick=False, resume=False)
-    assert sorted(path.name for path in folder.iterdir()) == ["demo.json", "notes"]
 
 
 @pytest.mark.parametrize(

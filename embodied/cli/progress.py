@@ -1,5 +1,5 @@
-"""How far a job has come, for a person at a terminal; a line now and then for a log;
-nothing beside JSON.
+"""How far a job has come: a bar for a person at a terminal, a line now and then for a
+log, nothing beside JSON.
 """
 
 from __future__ import annotations
@@ -18,6 +18,24 @@ from embodied.rollout.rollout import EpisodeResult
 from embodied.rollout.shards import Stage
 
 LINE_EVERY_S = 20.0
+
+
+def duration(seconds: float) -> str:
+    """Returns a time in words, e.g. "45 s" or "3 min 20 s"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if minutes < 10 else f"{minutes} min"
+
+
+def remaining(done: float, total: float, elapsed_s: float) -> str:
+    """Returns how long the rest takes at the pace so far, in words; empty when nothing
+    is done yet or nothing is left.
+    """
+    if done <= 0 or done >= total:
+        return ""
+    return f"{duration(elapsed_s * (total - done) / done)} left"
 
 
 @dataclass
@@ -44,11 +62,16 @@ class Tally:
         """How many times as fast as real time."""
         return self.simulated_s / max(self.wall_s, 1e-9)
 
+    @property
+    def remaining(self) -> str:
+        """How long the other episodes take at the pace so far, in words."""
+        return remaining(self.done, self.total, self.wall_s)
+
     def __str__(self) -> str:
+        if not self.done:
+            return ""
         return (
             f"{self.successes} of {self.done} succeeded, {self.speed:.0f} x real time"
-            if self.done
-            else ""
         )
 
 
@@ -73,24 +96,27 @@ class EpisodeProgress:
         self.tally.add(result)
         self._bar.set_postfix_str(str(self.tally), refresh=False)
         self._bar.update()
+
+        is_last = self.tally.done == self.tally.total
         overdue = time.monotonic() - self._last_line > LINE_EVERY_S
-        if (
-            self._bar.disable
-            and not self._quiet
-            and (overdue or self.tally.done == self.tally.total)
-        ):
+        if self._bar.disable and not self._quiet and (overdue or is_last):
             self._last_line = time.monotonic()
-            print(
-                f"{self._title}: {self.tally.done}/{self.tally.total}, {self.tally}",
-                file=sys.stderr,
-            )
+            self._print_line()
 
     def close(self) -> None:
         self._bar.close()
 
+    def _print_line(self) -> None:
+        parts = [f"{self.tally.done}/{self.tally.total}", str(self.tally)]
+        if self.tally.remaining:
+            parts.append(self.tally.remaining)
+        print(f"{self._title}: {', '.join(parts)}", file=sys.stderr)
+
 
 def stages(quiet: bool) -> Stage:
-    """What shows each stage of a job, given its title and the number of its episodes."""
+    """Returns what shows each stage of a job, given its title and its number of
+    episodes.
+    """
 
     @contextmanager
     def stage(title: str, total: int) -> Iterator[EpisodeProgress]:
@@ -108,6 +134,7 @@ class TrainingProgress:
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
+        self._begun: tuple[float, float] | None = None  # time and share at first row
         self._last_line = time.monotonic()
         terminal = sys.stderr.isatty() and not quiet
         style = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
@@ -133,14 +160,27 @@ class TrainingProgress:
     def __call__(self, row: Mapping[str, Any]) -> None:
         self._bar.set_postfix_str(figures(row), refresh=False)
         self._bar.update(row["share"] - self._bar.n)
-        overdue = time.monotonic() - self._last_line > LINE_EVERY_S
+
+        now = time.monotonic()
+        if self._begun is None:
+            self._begun = (now, row["share"])
+        overdue = now - self._last_line > LINE_EVERY_S
         if self._bar.disable and not self._quiet and overdue:
-            self._last_line = time.monotonic()
-            print(f"train: {row['share']:.0%}, {figures(row)}", file=sys.stderr)
+            self._last_line = now
+            self._print_line(row)
+
+    def _print_line(self, row: Mapping[str, Any]) -> None:
+        begun, share = self._begun or (0.0, 0.0)
+        parts = [f"{row['share']:.0%}", figures(row)]
+        # counted from the first row, since a resumed training doesn't begin at nothing
+        rest = remaining(row["share"] - share, 1.0 - share, time.monotonic() - begun)
+        if rest:
+            parts.append(rest)
+        print(f"train: {', '.join(parts)}", file=sys.stderr)
 
 
 def figures(row: Mapping[str, Any]) -> str:
-    """A row of training figures in words."""
+    """Returns a row of training figures in words."""
     hidden = ("share", "seconds")
     return ", ".join(
         f"{name.replace('_', ' ')} {value:.4g}"

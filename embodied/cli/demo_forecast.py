@@ -1,0 +1,136 @@
+"""How long a demo will take on this machine: each kind of its work is done in small and
+timed, and the times are scaled to how much there is to do.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from embodied.benchmark.evaluation import Filming, Playing, Trial
+from embodied.benchmark.footage import FPS
+from embodied.cli.demo_stages import TASK, Demo
+from embodied.cli.train import learn
+from embodied.envs.registry import get_task
+from embodied.policies.catalog import Player
+from embodied.policies.collection import collect
+from embodied.policies.pretrained import pretrained_run
+from embodied.policies.run_folder import read_history
+from embodied.rollout.film import Shot
+from embodied.rollout.shards import Report, Work, Workers
+
+# Horizons of the episodes that are timed. The brief ones show what a job costs before
+# it simulates anything, the difference shows what simulation costs.
+BRIEF_S = 0.2
+LONG_S = 1.2
+# mean length of an episode of a policy that does the task
+SUCCESS_S = 7.5
+# seed 14 is one of those kept for validation, which a training cannot do without
+TRAINING_SEEDS = range(13, 16)
+TRAINING_STEPS = 4  # the first one is slow and not counted
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a kind of job takes, in wall seconds of all processes together."""
+
+    job_s: float  # for each job, however small
+    simulated_s: float  # for each simulated second of one world
+
+    def of(self, jobs: int, simulated_s: float) -> float:
+        """Returns the wall seconds of some jobs with so much simulated time in all."""
+        return jobs * self.job_s + simulated_s * self.simulated_s
+
+
+def forecast(demo: Demo, workers: Workers) -> dict[str, float]:
+    """Measures this machine; returns how many seconds each stage of a demo will take."""
+    return {
+        "collect": _collecting_s(demo, workers),
+        "train": _training_s(demo, workers),
+        "evaluate": _evaluating_s(demo, workers),
+        "film": _filming_s(demo, workers),
+    }
+
+
+def _collecting_s(demo: Demo, workers: Workers) -> float:
+    counts = [episodes for _, episodes in demo.size.demonstrations]
+    cost = _cost(Playing, demo.demonstrator("L1"), workers, min(counts))
+    return cost.of(len(counts), sum(counts) * SUCCESS_S)
+
+
+def _training_s(demo: Demo, workers: Workers) -> float:
+    with tempfile.TemporaryDirectory() as scratch:
+        dataset = Path(scratch) / "demonstrations.hdf5"
+        run = Path(scratch) / "run"
+
+        # whole episodes, since a policy is trained on successful ones alone
+        recording = demo.recording(demo.demonstrator("L1"), dataset)
+        collect(recording, TRAINING_SEEDS, "new", workers, _unseen_stage)
+        learn(demo.lesson([dataset], TRAINING_STEPS), run, resume=False, quiet=True)
+        rows = read_history(run)
+
+    steps = rows[-1]["step"] - rows[0]["step"]
+    return demo.size.steps * (rows[-1]["seconds"] - rows[0]["seconds"]) / steps
+
+
+def _evaluating_s(demo: Demo, workers: Workers) -> float:
+    episodes = demo.size.episodes
+    costs: dict[bool, Cost] = {}
+    total_s = 0.0
+    for trial in demo.trials(trained=str(pretrained_run(TASK))):
+        # pictures make the difference: policies that see none cost about the same
+        sees = bool(trial.player.config.cameras)
+        if sees not in costs:
+            costs[sees] = _cost(Playing, trial.player, workers, episodes)
+        total_s += costs[sees].of(1, episodes * _episode_s(demo, trial))
+    return total_s
+
+
+def _filming_s(demo: Demo, workers: Workers) -> float:
+    trials = demo.filmed(demo.trials(trained=str(pretrained_run(TASK))))
+    shot = Shot(get_task(TASK).beauty_camera, "", fps=FPS)
+
+    def filming(player: Player) -> Filming:
+        return Filming(player, shot)
+
+    successes = failures = demo.size.films
+    cost = _cost(filming, trials[0].player, workers, successes + failures)
+    clips_s = successes * SUCCESS_S + failures * get_task(TASK).horizon_s
+    return len(trials) * cost.of(1, clips_s)
+
+
+def _episode_s(demo: Demo, trial: Trial) -> float:
+    if trial.condition.policy in ("expert", demo.size.subject):
+        return SUCCESS_S
+    return get_task(TASK).horizon_s
+
+
+def _cost(
+    work: Callable[[Player], Work[Any]], player: Player, workers: Workers, episodes: int
+) -> Cost:
+    """Times jobs of some episodes, as many as run at once, cut off early."""
+    at_once = min(episodes, player.num_envs * workers.count)
+
+    def seconds(horizon_s: float) -> float:
+        config = replace(player.config, horizon_s=horizon_s)
+        begun = time.monotonic()
+        workers.run(work(replace(player, config=config)), range(at_once))
+        return time.monotonic() - begun
+
+    seconds(BRIEF_S)  # starts the processes, which load what they need
+    brief_s = seconds(BRIEF_S)
+    long_s = seconds(LONG_S)
+
+    simulated_s = max(0.0, long_s - brief_s) / (at_once * (LONG_S - BRIEF_S))
+    job_s = max(0.0, brief_s - simulated_s * at_once * BRIEF_S)
+    return Cost(job_s, simulated_s)
+
+
+@contextmanager
+def _unseen_stage(title: str, total: int) -> Iterator[Report]:
+    yield lambda item: None

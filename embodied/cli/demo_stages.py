@@ -1,0 +1,240 @@
+"""The stages of a demo, and how much of everything each size of it does."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from embodied.benchmark import footage
+from embodied.benchmark.dataset_facts import dataset_facts
+from embodied.benchmark.evaluation import Place, Timing, Trial, evaluate, plan_trials
+from embodied.benchmark.report import Report, write_report
+from embodied.benchmark.results import Results
+from embodied.cli.eval import REPORT, RESULTS, TRANSPORT, provenance_of
+from embodied.cli.progress import stages
+from embodied.cli.train import Lesson, learn
+from embodied.envs.registry import get_robot, get_task
+from embodied.files import replace_text
+from embodied.policies.catalog import PLANNER_HZ, Player, env_config, policy_spec
+from embodied.policies.collection import Recording, collect, collection_header
+from embodied.policies.dual_system import DualSystemConfig
+from embodied.policies.pretrained import NAME as PRETRAINED
+from embodied.policies.pretrained import pretrained_run
+from embodied.policies.run_folder import read_history
+from embodied.rollout.shards import Workers
+
+MARK = "demo.json"
+POLICY = "policy"
+TASK = "ToteTransfer"
+EVAL_SEED = 10_000
+RECORD_HZ = int(PLANNER_HZ)  # pictures, plans and records at the same moments
+# of the shoves in the demonstrations: without them a policy does not learn to look for
+# the tote
+NOISE = 0.33
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything a demo does."""
+
+    demonstrations: tuple[tuple[str, int], ...]  # level, episodes
+    first_seed: int  # of the demonstrations
+    steps: int  # of training: the policy then doesn't depend on the machine's speed
+    episodes: int  # in each cell of the evaluation
+    at_rest: tuple[str, ...]  # who is measured at L1
+    on_belt: tuple[str, ...]  # who is measured at L2, at each delay
+    delays_ms: tuple[float, ...]
+    filmed: tuple[tuple[str, str, float], ...]  # policy, level, delay in ms
+    films: int  # successes and failures in each film
+    subject: str  # the policy that the report is about
+    caveat: str = ""  # what a reader of the report must know first
+
+
+SIZES = {
+    "full": Size(
+        demonstrations=(("L1", 220), ("L2", 340)),
+        first_seed=0,
+        steps=3500,
+        episodes=100,
+        at_rest=("expert", "trained", "random"),
+        on_belt=("expert", "trained"),
+        delays_ms=(0.0, 100.0, 250.0, 500.0),
+        filmed=(("trained", "L2", 0.0), ("expert", "L2", 500.0)),
+        films=2,
+        subject="trained",
+    ),
+    "small": Size(
+        demonstrations=(("L1", 60),),
+        first_seed=0,
+        steps=400,
+        episodes=20,
+        at_rest=("expert", PRETRAINED, "trained", "random"),
+        on_belt=("expert", PRETRAINED),
+        delays_ms=(0.0, 250.0),
+        filmed=(("trained", "L1", 0.0), (PRETRAINED, "L2", 0.0)),
+        films=1,
+        subject=PRETRAINED,
+        caveat=(
+            "This is a small demo: 20 episodes in each cell, so the intervals are wide. The policy `trained` learned"
+            " here from 60 demonstrations in 400 steps; `pretrained` ships with the package and learned, by the same"
+            " code, from 560 in 3,500 steps. `embodied demo --full` does all of that here."
+        ),
+    ),
+    "quick": Size(
+        demonstrations=(("L1", 2), ("L2", 2)),
+        first_seed=13,  # seed 14 is one of those kept for validation
+        steps=2,
+        episodes=1,
+        at_rest=("expert", "trained", "random"),
+        on_belt=("expert", "trained"),
+        delays_ms=(0.0, 500.0),
+        filmed=(("trained", "L2", 0.0), ("expert", "L2", 500.0)),
+        films=1,
+        subject="trained",
+        caveat="THIS IS A QUICK DEMO: ITS FIGURES MEAN NOTHING.",
+    ),
+}
+
+
+class Demo:
+    """The stages of a demo in its folder; what is finished of them is not done again."""
+
+    def __init__(self, folder: Path, size: Size, num_envs: int, seed: int) -> None:
+        self.folder = folder
+        self.size = size
+        self.num_envs = num_envs
+        self.seed = seed
+        self.stage = stages(quiet=False)
+
+    def run(self, workers: Workers, command: list[str]) -> Report:
+        """Collects, trains, evaluates, films, and writes the report."""
+        with self._timed("collect"):
+            self._collect(workers)
+        with self._timed("train"):
+            lesson = self.lesson(self._datasets(), self.size.steps)
+            learn(lesson, self.folder / POLICY, resume=True, quiet=False)
+
+        trials = self.trials(str(self.folder / POLICY))
+        with self._timed("evaluate"):
+            results = evaluate(
+                self.folder / RESULTS,
+                provenance_of(trials, command),
+                trials,
+                workers,
+                self.stage,
+            )
+        with self._timed("film"):
+            report = self._report(results, trials, workers)
+
+        report = replace(report, stages=self._stage_seconds())
+        write_report(self.folder / REPORT, report)
+        return report
+
+    def demonstrator(self, level: str) -> Player:
+        """Returns the disturbed expert, as its demonstrations are recorded."""
+        config = replace(
+            env_config(policy_spec("expert", TASK), TASK, level, "train"),
+            obs="both",
+            cameras=self._cameras(),
+            camera_hz=RECORD_HZ,
+        )
+        dual = DualSystemConfig(planner_hz=RECORD_HZ, mailbox="predictive")
+        return Player("expert", config, dual, self.num_envs, NOISE)
+
+    def recording(self, player: Player, path: Path) -> Recording:
+        """Returns the recording of a demonstrator into a dataset at `path`."""
+        return Recording(player, path, collection_header(player, RECORD_HZ))
+
+    def lesson(self, datasets: list[Path], steps: int) -> Lesson:
+        """Returns what a policy is trained on, and for how long."""
+        return Lesson(
+            tuple(datasets), self._cameras(), minutes=1.0, steps=steps, seed=self.seed
+        )
+
+    def trials(self, trained: str) -> list[Trial]:
+        """Returns the cells of the evaluation; `trained` is the run folder to measure.
+
+        All are measured with totes at rest; on the moving belt those that plan, with
+        plans later and later.
+        """
+        sources = {"expert": "expert", "trained": trained, "random": "random"}
+        if PRETRAINED in self.size.at_rest:
+            sources[PRETRAINED] = str(pretrained_run(TASK))
+        at_rest = {name: sources[name] for name in self.size.at_rest}
+        on_belt = {name: sources[name] for name in self.size.on_belt}
+
+        seeds = range(EVAL_SEED, EVAL_SEED + self.size.episodes)
+        timings = [Timing(transport_ms=delay) for delay in self.size.delays_ms]
+        place = Place(TASK)
+        return [
+            *plan_trials(at_rest, place, ["L1"], [Timing()], seeds, self.num_envs),
+            *plan_trials(on_belt, place, ["L2"], timings, seeds, self.num_envs),
+        ]
+
+    def filmed(self, trials: list[Trial]) -> list[Trial]:
+        """Returns those of the trials that the report shows in films."""
+        chosen = []
+        for trial in trials:
+            what = trial.condition
+            if (what.policy, what.level, what.delay_ms) in self.size.filmed:
+                chosen.append(trial)
+        return chosen
+
+    def _cameras(self) -> tuple[str, ...]:
+        task = get_task(TASK)
+        return task.cameras_for(get_robot(task.robots[0]))
+
+    def _datasets(self) -> list[Path]:
+        return [self._dataset(level) for level, _ in self.size.demonstrations]
+
+    def _dataset(self, level: str) -> Path:
+        return self.folder / f"demonstrations-{level}.hdf5"
+
+    def _collect(self, workers: Workers) -> None:
+        first = self.size.first_seed
+        for level, episodes in self.size.demonstrations:
+            recording = self.recording(self.demonstrator(level), self._dataset(level))
+            seeds = range(first, first + episodes)
+            collect(recording, seeds, "resume", workers, self.stage)
+
+    def _report(
+        self, results: Results, trials: list[Trial], workers: Workers
+    ) -> Report:
+        sentences = [
+            self.size.caveat,
+            f"{get_task(TASK).summary.capitalize()}.",
+            TRANSPORT,
+        ]
+        films = footage.footage(
+            results, self.filmed(trials), self.size.films, workers, self.stage
+        )
+        return Report(
+            results,
+            subject=self.size.subject,
+            summary=" ".join(sentences).strip(),
+            history=read_history(self.folder / POLICY),
+            exhibits=films,
+            dataset=dataset_facts(self._datasets()),
+        )
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        """Adds the time within it to a stage's, also when it is interrupted."""
+        mark = self.folder / MARK
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            content = json.loads(mark.read_text(encoding="utf-8"))
+            before = content["stages"].get(name, 0.0)
+            content["stages"][name] = before + time.monotonic() - begun
+            replace_text(mark, json.dumps(content))
+
+    def _stage_seconds(self) -> dict[str, float]:
+        content = json.loads((self.folder / MARK).read_text(encoding="utf-8"))
+        seconds: dict[str, float] = content["stages"]
+        return seconds
