@@ -167,7 +167,7 @@ class CommonFactors:
         """Draws and writes the shared factors of one episode; returns what was drawn."""
         joints = len(self._robot.joints)
         drawn: dict[str, Any] = {
-            name: variation.draw(seed, name)
+            name: variation.sample(seed, name)
             for name in (
                 "brightness",
                 "lamp_tilt",
@@ -178,15 +178,15 @@ class CommonFactors:
                 "pixel_noise",
             )
         }
-        drawn["camera_shift"] = variation.draws(seed, "camera_shift", 3)
-        drawn["joint_start"] = variation.draws(seed, "joint_start", joints)
-        drawn["encoder_bias"] = variation.draws(seed, "encoder_bias", joints)
+        drawn["camera_shift"] = variation.sample_many(seed, "camera_shift", 3)
+        drawn["joint_start"] = variation.sample_many(seed, "joint_start", joints)
+        drawn["encoder_bias"] = variation.sample_many(seed, "encoder_bias", joints)
         self._light(world, drawn)
         self._views(world, drawn)
         self._dynamics(world, drawn)
         body = self._body_start.copy()
         # of use to robots that drive
-        drawn["base_start"] = variation.draws(seed, "base_start", 3)
+        drawn["base_start"] = variation.sample_many(seed, "base_start", 3)
         driven = len(self._robot.base_joints)
         body[:driven] += drawn["base_start"][:driven]
         home = np.asarray(self._robot.home) + np.asarray(drawn["joint_start"])

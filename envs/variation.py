@@ -1,10 +1,10 @@
 """Variation as a table: what differs between episodes, how much at each level, and what
-is kept for testing.
+is held out for testing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
@@ -29,12 +29,12 @@ SPLITS = ("train", *FACTORS, "all")
 
 @dataclass(frozen=True)
 class Interval:
-    """Numbers drawn evenly between two ends."""
+    """Numbers between two ends, sampled uniformly."""
 
     low: float
     high: float
 
-    def draw(self, rng: np.random.Generator) -> float:
+    def sample(self, rng: np.random.Generator) -> float:
         return float(rng.uniform(self.low, self.high))
 
     def __str__(self) -> str:
@@ -47,79 +47,127 @@ class Choice:
 
     values: tuple[Any, ...]
 
-    def draw(self, rng: np.random.Generator) -> Any:
+    def sample(self, rng: np.random.Generator) -> Any:
         return self.values[int(rng.integers(len(self.values)))]
 
     def __str__(self) -> str:
         return ", ".join(str(value) for value in self.values)
 
 
+Range = Interval | Choice
+
+
+def fixed(value: Any) -> Choice:
+    """Returns the range of a single value."""
+    return Choice((value,))
+
+
 @dataclass(frozen=True)
 class Variable:
     """One row of a task's table.
 
-    `start` is what L1 draws (a single value where L1 holds it fixed), `narrow` L2,
-    `train` L3 and L4; `held_out` is disjoint from all three and is drawn instead where
-    the split names the variable's factor.
+    `held_out` is disjoint from the other three ranges, and is sampled instead of them
+    where the split names the variable's factor.
     """
 
     name: str
     factor: str
     unit: str
-    start: Interval | Choice
-    narrow: Interval | Choice
-    train: Interval | Choice
-    held_out: Interval | Choice
+    start: Range  # of L1: a single value where nothing but the start varies
+    narrow: Range  # of L2
+    train: Range  # of L3 and L4
+    held_out: Range
 
-    def whole(self) -> Interval | Choice:
-        """All that any level or split draws from; between intervals too."""
-        parts = (self.start, self.narrow, self.train, self.held_out)
-        if not any(isinstance(part, Interval) for part in parts):
-            return Choice(
-                tuple(
-                    dict.fromkeys(
-                        v
-                        for part in parts
-                        if isinstance(part, Choice)
-                        for v in part.values
-                    )
-                )
-            )
-        ends = [
-            (p.low, p.high)
-            if isinstance(p, Interval)
-            else (min(p.values), max(p.values))
-            for p in parts
-        ]
-        return Interval(min(low for low, _ in ends), max(high for _, high in ends))
-
-    def holds(self, value: Any) -> bool:
-        """Whether a value is among them."""
-        whole = self.whole()
-        if isinstance(whole, Choice):
-            # as JSON has it
-            wanted = tuple(value) if isinstance(value, list) else value
-            return any(
-                isinstance(wanted, type(known)) and wanted == known
-                for known in whole.values
-            )
-        return isinstance(value, int | float) and whole.low <= value <= whole.high
-
-    def range(self, level: str, split: str) -> Interval | Choice:
-        """Where the variable is drawn from at a level and split."""
+    def range(self, level: str, split: str) -> Range:
+        """Returns what the variable is sampled from at a level and split."""
         if split in (self.factor, "all"):
             return self.held_out
-        return {"L1": self.start, "L2": self.narrow}.get(level, self.train)
+        if level == "L1":
+            return self.start
+        if level == "L2":
+            return self.narrow
+        return self.train
+
+    def whole(self) -> Range:
+        """Returns all that any level or split samples, and what lies between."""
+        ranges = (self.start, self.narrow, self.train, self.held_out)
+        choices = [part for part in ranges if isinstance(part, Choice)]
+
+        if len(choices) == len(ranges):
+            values = [value for choice in choices for value in choice.values]
+            return Choice(tuple(dict.fromkeys(values)))
+
+        ends: list[float] = []
+        for part in ranges:
+            if isinstance(part, Interval):
+                ends += [part.low, part.high]
+            else:
+                ends += part.values
+        return Interval(min(ends), max(ends))
+
+    def holds(self, value: Any) -> bool:
+        """Whether any level or split may give the variable this value."""
+        whole = self.whole()
+        if isinstance(whole, Interval):
+            return isinstance(value, int | float) and whole.low <= value <= whole.high
+
+        wanted = tuple(value) if isinstance(value, list) else value  # JSON has lists
+        return any(
+            isinstance(wanted, type(known)) and wanted == known
+            for known in whole.values
+        )
 
 
-def fixed(value: Any) -> Choice:
-    """A range of one value."""
-    return Choice((value,))
+def row(
+    name: str,
+    factor: str,
+    unit: str = "",
+    *,
+    L1: Any,
+    L2: Any = ...,
+    L3: Any = ...,
+    held_out: Any = ...,
+) -> Variable:
+    """Returns a row of a table, written in few words.
+
+    Args:
+        name: Of the variable.
+        factor: One of FACTORS.
+        unit: Of its values; empty for words and counts.
+        L1: What level L1 samples: `(low, high)` is an interval, a list holds values to
+            choose from, and anything else is a single value.
+        L2: The same for level L2; left out, as for L1.
+        L3: The same for levels L3 and L4; left out, as for L2.
+        held_out: The same for testing; left out, as for L3: nothing is held out.
+    """
+    narrow = L1 if L2 is ... else L2
+    train = narrow if L3 is ... else L3
+    tested = train if held_out is ... else held_out
+    ranges = [_range_of(cell) for cell in (L1, narrow, train, tested)]
+    return Variable(name, factor, unit, *ranges)
+
+
+def _range_of(cell: Any) -> Range:
+    if isinstance(cell, tuple):
+        low, high = cell
+        return Interval(low, high)
+    if isinstance(cell, list):
+        return Choice(tuple(cell))
+    return fixed(cell)
 
 
 class Variation:
-    """Draws a task's variables for one episode; each has a random stream of its own
-    name, so rows can be added.
+    """Samples the variables of a table, each from a random stream of its own name: a
+    new row changes no other.
+
+    Raises EmbodiedError for unknown levels, splits and variables, and for values that
+    the table does not hold.
+
+    Args:
+        table: The rows.
+        level: One of LEVELS.
+        split: One of SPLITS.
+        overrides: Values given to variables by name, instead of sampled ones.
     """
 
     def __init__(
@@ -133,30 +181,36 @@ class Variation:
             raise unknown("level", level, LEVELS)
         if split not in SPLITS:
             raise unknown("split", split, SPLITS)
-        names = [variable.name for variable in table]
-        _check_overrides(table, overrides or {})
+        overrides = {} if overrides is None else overrides
+        _check_overrides(table, overrides)
         self.level = level
         self.split = split
+
         self._ranges = {
             variable.name: variable.range(level, split) for variable in table
         }
-        self._ranges.update(
-            {name: fixed(value) for name, value in (overrides or {}).items()}
-        )
-        self._keys = {name: crc32(name.encode()) for name in names}
+        for name, value in overrides.items():
+            self._ranges[name] = fixed(value)
+        self._keys = {
+            variable.name: crc32(variable.name.encode()) for variable in table
+        }
 
     def stream(self, seed: int, name: str) -> np.random.Generator:
-        """The random stream of one variable in one episode."""
+        """Returns the random numbers of one variable in one episode."""
         return np.random.default_rng(np.random.SeedSequence((seed, self._keys[name])))
 
-    def draw(self, seed: int, name: str) -> Any:
-        """One value of a variable."""
-        return self._ranges[name].draw(self.stream(seed, name))
+    def sample(self, seed: int, name: str) -> Any:
+        """Returns one value of a variable."""
+        return self._ranges[name].sample(self.stream(seed, name))
 
-    def draws(self, seed: int, name: str, count: int) -> list[Any]:
-        """`count` independent values of a variable."""
+    def sample_many(self, seed: int, name: str, count: int) -> list[Any]:
+        """Returns `count` independent values of a variable."""
         rng = self.stream(seed, name)
-        return [self._ranges[name].draw(rng) for _ in range(count)]
+        return [self._ranges[name].sample(rng) for _ in range(count)]
+
+    def sample_each(self, seed: int, names: Iterable[str]) -> dict[str, Any]:
+        """Returns one value of each of some variables."""
+        return {name: self.sample(seed, name) for name in names}
 
 
 def _check_overrides(table: Sequence[Variable], overrides: Mapping[str, Any]) -> None:
@@ -164,34 +218,46 @@ def _check_overrides(table: Sequence[Variable], overrides: Mapping[str, Any]) ->
     table holds nowhere.
     """
     if not isinstance(overrides, Mapping):
+        example = f"{{'{table[0].name}': ...}}"
         raise EmbodiedError(
-            f"factors must map variables to values, such as {{'{table[0].name}': ...}}: {overrides!r}"
+            "factors must map variables to values, such as "
+            f"{example}: {overrides!r} does not"
         )
+
     known = {variable.name: variable for variable in table}
     for name, value in overrides.items():
         if name in FACTORS:
-            held = ", ".join(
+            variables = ", ".join(
                 variable.name for variable in table if variable.factor == name
             )
             raise EmbodiedError(
-                f"{name!r} is a factor: give values to its variables, of which there are {held}"
+                f"{name!r} is a factor: give values to its variables, of which there "
+                f"are {variables}"
             )
         if name not in known:
             raise unknown("factor variable", name, known)
         if not known[name].holds(value):
             raise EmbodiedError(
-                f"{name} cannot be {value!r}: it is {known[name].whole()}, training or held out"
+                f"{name} cannot be {value!r}: it is {known[name].whole()}, training or "
+                "held out"
             )
 
 
 def markdown_table(table: Sequence[Variable]) -> str:
-    """The table as documentation."""
-    rows = [
+    """Returns a table as documentation."""
+    lines = [
         "| variable | factor | unit | L1 | L2 | L3, L4 | held out |",
         "|---|---|---|---|---|---|---|",
     ]
-    for v in table:
-        rows.append(
-            f"| {v.name} | {v.factor} | {v.unit} | {v.start} | {v.narrow} | {v.train} | {v.held_out} |"
+    for variable in table:
+        cells = (
+            variable.name,
+            variable.factor,
+            variable.unit,
+            variable.start,
+            variable.narrow,
+            variable.train,
+            variable.held_out,
         )
-    return "\n".join(rows)
+        lines.append(f"| {' | '.join(str(cell) for cell in cells)} |")
+    return "\n".join(lines)

@@ -38,9 +38,9 @@ def draw_start(seed: int, variation: Variation) -> dict[str, Any]:
     are in the order of `THINGS`.
     """
     drawn: dict[str, Any] = {
-        row.name: variation.draw(seed, row.name) for row in TABLE if row not in COMMON
+        row.name: variation.sample(seed, row.name) for row in TABLE if row not in COMMON
     }
-    drawn |= {name: variation.draws(seed, name, 16) for name in SEVERAL}
+    drawn |= {name: variation.sample_many(seed, name, 16) for name in SEVERAL}
     count = drawn["things"]
     # indices of the things that take part, along x
     row = np.argsort(drawn["order"][: len(NAMES)])[:count].tolist()

@@ -26,7 +26,7 @@ def draw_start(seed: int, variation: Variation) -> dict[str, Any]:
     """All that is special to one episode, JSON-able; `lights` are DARK, WARNING or
     FAULT.
     """
-    drawn = {v.name: variation.draw(seed, v.name) for v in TABLE}
+    drawn = {v.name: variation.sample(seed, v.name) for v in TABLE}
     if "{row}" not in drawn["sentence"]:
         drawn["decoys"] = 0  # else one would not know which fault is meant
     systems = list(drawn["systems"])

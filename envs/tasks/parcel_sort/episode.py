@@ -37,15 +37,15 @@ def draw_start(seed: int, variation: Variation, later_s: float) -> dict[str, Any
     robot that must drive up.
     """
     drawn = {
-        v.name: variation.draw(seed, v.name)
+        v.name: variation.sample(seed, v.name)
         for v in TABLE
         if v.name not in (*PER_PARCEL, "colour")
     }
     count = drawn["parcels"]
     for name in PER_PARCEL:
-        drawn[name] = variation.draws(seed, name, count)
+        drawn[name] = variation.sample_many(seed, name, count)
     drawn["named"] = list(drawn["named"])
-    different = list(dict.fromkeys(variation.draws(seed, "colour", 64)))
+    different = list(dict.fromkeys(variation.sample_many(seed, "colour", 64)))
     drawn["colour"] = [different[k % len(different)] for k in range(len(BINS))]
     rng = np.random.default_rng((seed, EVENT_STREAM))
     # so that there is work

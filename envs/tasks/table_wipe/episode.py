@@ -38,9 +38,9 @@ def draw_start(seed: int, variation: Variation) -> dict[str, Any]:
     if any.
     """
     drawn: dict[str, Any] = {
-        v.name: variation.draws(seed, v.name, MANY[v.name])
+        v.name: variation.sample_many(seed, v.name, MANY[v.name])
         if v.name in MANY
-        else variation.draw(seed, v.name)
+        else variation.sample(seed, v.name)
         for v in TABLE
     }
     kinds = choose_kinds(drawn["kind"], drawn["stains"])

@@ -29,17 +29,17 @@ ORDER = ("first", "second", "third")  # along the belt, the one ahead first
 def draw_start(seed: int, variation: Variation, station: Station) -> dict[str, Any]:
     """All that is special to one episode at a station, JSON-able."""
     drawn = {
-        v.name: variation.draw(seed, v.name)
+        v.name: variation.sample(seed, v.name)
         for v in TABLE
         if v.name not in (*PER_TOTE, "colour")
     }
     count = drawn["totes"]
     for name in PER_TOTE:
-        drawn[name] = variation.draws(seed, name, count)
+        drawn[name] = variation.sample_many(seed, name, count)
     places = zip(drawn["offset_x"], drawn["length"], drawn["yaw"], strict=True)
     drawn["offset_x"] = [_between_rails(station.belt.width, *place) for place in places]
     drawn["colour"] = _colours(
-        variation.draws(seed, "colour", 16), count, drawn["same_colour"]
+        variation.sample_many(seed, "colour", 16), count, drawn["same_colour"]
     )
     drawn["first_y"] -= drawn["belt_speed"] * station.later_s
     _draw_event(drawn, seed, variation.level, station.later_s)

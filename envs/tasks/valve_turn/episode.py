@@ -32,17 +32,17 @@ def draw_start(seed: int, variation: Variation) -> dict[str, Any]:
     places, from the left.
     """
     drawn = {
-        v.name: variation.draw(seed, v.name)
+        v.name: variation.sample(seed, v.name)
         for v in TABLE
         if v.name not in ("colour", "start_angle")
     }
     count = drawn["valves"]
     drawn["order"] = list(drawn["order"][:count])
     drawn["colour"] = _colours(
-        variation.draws(seed, "colour", 16), count, drawn["same_colour"]
+        variation.sample_many(seed, "colour", 16), count, drawn["same_colour"]
     )
     place = place_of(drawn)
-    degrees = variation.draws(seed, "start_angle", count)
+    degrees = variation.sample_many(seed, "start_angle", count)
     order = ORDER_OF[drawn["sentence"]]
     degrees[place], drawn["target_angle"] = start_and_target(
         order, degrees[place], drawn["angle"]
