@@ -32,8 +32,10 @@ def test_events_fall_on_the_ticks_computed_by_hand(
     rate_hz: float, ticks: list[int]
 ) -> None:
     clock = Clock(rate_hz)
-    assert [clock.tick(k) for k in range(len(ticks))] == ticks
-    np.testing.assert_array_equal(clock.tick(np.arange(len(ticks))), ticks)
+    events = range(len(ticks))
+
+    assert [clock.tick(event) for event in events] == ticks
+    np.testing.assert_array_equal(clock.tick(np.array(events)), ticks)
 
 
 @unhurried
@@ -41,24 +43,33 @@ def test_events_fall_on_the_ticks_computed_by_hand(
 def test_an_event_is_at_the_first_tick_at_or_after_its_exact_time(
     rate: Fraction, event: int
 ) -> None:
-    assert Clock(float(rate)).tick(event) == ceil(Fraction(event * 400) / rate)
+    exact = Fraction(event * 400) / rate
+
+    assert Clock(float(rate)).tick(event) == ceil(exact)
 
 
 @unhurried
 @given(rate=RATES, tick=st.integers(0, 10**9))
 def test_event_and_next_tick_agree_with_tick(rate: Fraction, tick: int) -> None:
     clock = Clock(float(rate))
+
+    # `event` is the first at or after the tick.
     event = clock.event(tick)
     assert clock.tick(event) >= tick
     assert event == 0 or clock.tick(event - 1) < tick
-    assert clock.next_tick(tick) == clock.tick(clock.event(tick + 1)) > tick
-    assert clock.next_tick(np.array([tick]))[0] == clock.next_tick(tick)
+
+    # `next_tick` is of the first event after the tick, for arrays too.
+    next_tick = clock.next_tick(tick)
+    assert next_tick > tick
+    assert next_tick == clock.tick(clock.event(tick + 1))
+    assert clock.next_tick(np.array([tick]))[0] == next_tick
 
 
 @unhurried
 @given(rate=RATES)
 def test_the_period_never_falls_behind_the_rate(rate: Fraction) -> None:
     clock = Clock(float(rate))
+
     assert clock.period_ticks <= 400 / rate < clock.period_ticks + 1
 
 

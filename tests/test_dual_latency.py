@@ -1,5 +1,7 @@
 """Sources of latency, their tables and presets."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -18,54 +20,61 @@ from embodied.policies.latency import (
 from embodied.seeding import episode_generator
 
 
-def delays(
+def delay_ticks(
     source: Latency, seed: int = 0, count: int = SAMPLES_PER_EPISODE
 ) -> np.ndarray:
+    """The delays of an episode's first messages, (count,) ticks."""
     table = DelayTable(source, stream=1, num_worlds=2)
     table.reset(np.array([1]), [seed])
-    return np.broadcast_to(table.ticks(np.full(count, 1), np.arange(count)), count)
+    ticks = table.ticks(np.full(count, 1), np.arange(count))
+    return np.broadcast_to(ticks, count)
 
 
 @pytest.mark.parametrize(
     ("ms", "ticks"), [(0, 0), (2.5, 1), (2.6, 2), (100, 40), (31.06, 13), (0.001, 1)]
 )
 def test_a_delay_is_rounded_up_to_whole_ticks(ms: float, ticks: int) -> None:
-    assert set(delays(Constant(ms))) == {ticks}
-    assert set(delays(Trace([ms, ms]))) == {ticks}  # drawn from a table, the same
+    assert set(delay_ticks(Constant(ms))) == {ticks}
+    assert set(delay_ticks(Trace([ms, ms]))) == {ticks}  # from a table: the same
 
 
 def test_lognormal_has_its_median_and_spread() -> None:
     ms = LogNormal(80, 0.4).sample(np.random.default_rng(1), 20_000)
+
     assert np.median(ms) == pytest.approx(80, rel=0.02)
     assert np.log(ms).std() == pytest.approx(0.4, rel=0.03)
 
 
 def test_a_trace_is_cycled_in_its_order_from_a_random_place() -> None:
-    recorded = np.array([10.0, 20, 30, 40, 50])
+    recorded_ms = np.array([10.0, 20, 30, 40, 50])
+    recorded_ticks = recorded_ms * 0.4
+
     starts = set()
     for seed in range(40):
-        got = delays(Trace(recorded), seed, count=12)
-        start = int(np.argmax(recorded * 0.4 == got[0]))
-        np.testing.assert_array_equal(
-            got, np.roll(recorded * 0.4, -start)[np.arange(12) % 5]
-        )
+        ticks = delay_ticks(Trace(recorded_ms), seed, count=12)
+        start = int(np.argmax(recorded_ticks == ticks[0]))
         starts.add(start)
+
+        expected = np.roll(recorded_ticks, -start)[np.arange(12) % 5]
+        np.testing.assert_array_equal(ticks, expected)
+
     assert starts == set(range(5))
 
 
-def test_a_world_draws_from_its_seed_alone_and_each_stream_differs() -> None:
+def test_delays_depend_on_the_seed_alone_and_streams_differ() -> None:
     source = LogNormal(100, 0.5)
-    table = DelayTable(source, 2, 3)
-    alone = DelayTable(source, 2, 1)
-    table.reset(np.array([2, 0]), [7, 8])
-    alone.reset(np.array([0]), [7])
-    count = np.arange(50)
-    np.testing.assert_array_equal(
-        table.ticks(np.full(50, 2), count), alone.ticks(np.zeros(50, int), count)
-    )
-    assert not np.array_equal(
-        table.ticks(np.full(50, 2), count), table.ticks(np.zeros(50, int), count)
-    )
+    three_worlds = DelayTable(source, stream=2, num_worlds=3)
+    one_world = DelayTable(source, stream=2, num_worlds=1)
+    three_worlds.reset(np.array([2, 0]), [7, 8])
+    one_world.reset(np.array([0]), [7])
+
+    number = np.arange(50)
+    alone = one_world.ticks(np.zeros(50, int), number)  # seed 7
+    among_others = three_worlds.ticks(np.full(50, 2), number)  # seed 7
+    other_seed = three_worlds.ticks(np.zeros(50, int), number)  # seed 8
+
+    np.testing.assert_array_equal(among_others, alone)
+    assert not np.array_equal(among_others, other_seed)
     assert episode_generator(7, 1).random() != episode_generator(7, 2).random()
 
 
@@ -80,7 +89,9 @@ def test_a_world_draws_from_its_seed_alone_and_each_stream_differs() -> None:
         (lambda: Trace([10, -3]), "trace"),
     ],
 )
-def test_impossible_latencies_are_refused_by_name(build, match: str) -> None:  # type: ignore[no-untyped-def]
+def test_impossible_latencies_are_refused_by_name(
+    build: Callable[[], Latency], match: str
+) -> None:
     with pytest.raises(EmbodiedError, match=match):
         build()
 
@@ -98,9 +109,9 @@ def test_impossible_latencies_are_refused_by_name(build, match: str) -> None:  #
 def test_presets_add_up_to_the_published_totals(name: str, total_ms: int) -> None:
     preset = latency_preset(name)
     parts = [preset.compute, preset.uplink, preset.downlink]
-    assert (
-        round(sum(part.ms for part in parts if isinstance(part, Constant))) == total_ms
-    )
+
+    parts_ms = [part.ms for part in parts if isinstance(part, Constant)]
+    assert round(sum(parts_ms)) == total_ms
     assert bool(preset.source) == (name != "none")
 
 
@@ -109,5 +120,8 @@ def test_an_unknown_preset_is_answered_with_the_names_there_are() -> None:
         EmbodiedError, match=r"'slow_cloud'.*slow_cloud_4g.*workstation"
     ):
         latency_preset("slow_cloud")
+
+
+def test_presets_cannot_be_changed() -> None:
     with pytest.raises(TypeError):
         PRESETS["mine"] = PlanLatency()  # type: ignore[index]
