@@ -17,15 +17,21 @@ from pathlib import Path
 import pytest
 
 import embodied
-
-ROOT = Path(__file__).parent.parent
-FOLDERS = ("embodied", "envs", "policies", "datasets")
-SOURCES = sorted(
-    path
-    for folder in FOLDERS
-    for path in (ROOT / folder).rglob("*.py")
-    if "__pycache__" not in path.parts
+from tests.text_figures import (
+    FOLDERS,
+    ROOT,
+    figures_of_files,
+    figures_of_text,
+    packed_assignments,
+    python_files,
 )
+
+SOURCE_FOLDERS = ("embodied", "envs", "policies", "datasets")
+SOURCES = python_files(SOURCE_FOLDERS)
+# of all source, and of the tests (see text_figures.py)
+MAX_MEAN_LINE = 46.0
+MIN_BLANK_SHARE = 0.05
+MIN_COMMENT_SHARE = 0.15
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
 MAX_CONSTRUCTOR_ARGUMENTS = 7
@@ -81,6 +87,43 @@ def test_the_size_test_finds_what_is_too_large() -> None:
     assert oversized("x = 1\n" * 401) == ["401 lines"]
     assert oversized(function) == ["f: 61 lines"]
     assert oversized(constructor) == ["__init__: 8 arguments"]
+
+
+@pytest.mark.parametrize(
+    "path", python_files(FOLDERS), ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_one_assignment_a_statement(path: Path) -> None:
+    assert packed_assignments(ast.parse(path.read_text())) == []
+
+
+@pytest.mark.parametrize("folders", [SOURCE_FOLDERS, ("tests",)], ids=str)
+def test_the_text_is_plain(folders: tuple[str, ...]) -> None:
+    found = figures_of_files(python_files(folders))
+    assert found.mean_line <= MAX_MEAN_LINE
+    assert found.blank_share >= MIN_BLANK_SHARE
+    assert found.comment_share >= MIN_COMMENT_SHARE
+
+
+def test_the_figures_of_a_text() -> None:
+    ten = "    x = 1\n" * 10
+    text = (
+        f'def dense(\n    a: int,\n) -> None:\n    """Says.\n\n    More.\n    """\n\n{ten}{ten}'
+        f"def plain():\n    # why\n    a, b = 1, 2\n\n    c = a, b\n{ten}"
+        f"def short():\n    # why\n\n{ten}"
+    )
+    found = figures_of_text(text)
+    assert found.lines == 7 + 20 + 4 + 10 + 2 + 10 - 1
+    assert found.assignments == 42
+    assert found.packed == 1
+    assert found.long_functions == 2
+    assert found.with_blank == 1
+    assert found.with_comment == 1
+
+    doubled = found + found
+    assert doubled.long_functions == 4
+    assert doubled.mean_line == found.mean_line
+    assert found.packed_share == 1 / 42
+    assert found.blank_share == found.comment_share == 0.5
 
 
 def test_layout_guards() -> None:
