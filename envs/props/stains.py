@@ -145,7 +145,8 @@ class Stains:
         middles (C, 2) in that frame.
         """
         body = self._bodies[stain]
-        (cos, sin) = (np.cos(yaw), np.sin(yaw))
+        cos = np.cos(yaw)
+        sin = np.sin(yaw)
         self._engine.vary("body_pos")[world, body] = (*pos, 0.0)
         self._engine.vary("body_quat")[world, body] = (
             np.cos(yaw / 2),

@@ -46,10 +46,8 @@ def draw_start(seed: int, variation: Variation) -> dict[str, Any]:
     row = np.argsort(drawn["order"][: len(NAMES)])[:count].tolist()
     first = drawn["target"][0] % count
     second = (first + 1 + drawn["target"][1] % (count - 1)) % count
-    drawn["row"], drawn["targets"] = (
-        row,
-        [row[first], row[second if drawn["named"] == 2 else first]],
-    )
+    drawn["row"] = row
+    drawn["targets"] = [row[first], row[second if drawn["named"] == 2 else first]]
     drawn["colours"] = _different(drawn["colour"], len(NAMES))
     drawn["handles"] = _different(drawn["handle"], len(DRAWERS))
     drawn["instruction"] = _instruction(drawn)
