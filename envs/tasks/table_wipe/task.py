@@ -92,7 +92,7 @@ class TableWipe:
         self._stains.show(self._dirt.left())
         at = goal["pad_xy_w"][world] = np.asarray(MAT_XY) + drawn["pad_offset"]
         self._table.raise_by(world, drawn["table_height"])
-        self._table.paint(world, names.TOPS[drawn["top"]])
+        self._table.paint(world, names.TABLE_TOPS[drawn["top"]])
         self._pad.place(
             world, (*at, TABLE.top_z + drawn["table_height"]), drawn["pad_yaw"]
         )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from embodied.core import PHYSICS_HZ
-from embodied.envs.tasks.valve_turn.variation import ORDER_OF, TABLE
+from embodied.envs.tasks.valve_turn.variation import TABLE, order_of
 from embodied.envs.variation import Variation
 
 FULL_DEG = 120.0
@@ -43,7 +43,7 @@ def draw_start(seed: int, variation: Variation) -> dict[str, Any]:
     )
     place = place_of(drawn)
     degrees = variation.sample_many(seed, "start_angle", count)
-    order = ORDER_OF[drawn["sentence"]]
+    order = order_of(drawn["sentence"])
     degrees[place], drawn["target_angle"] = start_and_target(
         order, degrees[place], drawn["angle"]
     )

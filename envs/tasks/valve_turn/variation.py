@@ -1,10 +1,9 @@
-# ruff: noqa: E501  (a table reads best as one row a line)
 """What varies in ValveTurn, and the sentences that name the work."""
 
 from __future__ import annotations
 
 from embodied.envs.common_factors import COMMON
-from embodied.envs.variation import Choice, Interval, Variable, fixed
+from embodied.envs.variation import row
 
 COLOURS = {
     "red": (0.74, 0.09, 0.09),
@@ -15,70 +14,73 @@ COLOURS = {
     "orange": (0.90, 0.38, 0.05),
     "purple": (0.42, 0.16, 0.56),
 }
-TRAIN_COLOURS = ("red", "blue", "yellow", "green", "grey")
-HELD_OUT_COLOURS = ("orange", "purple")
+TRAIN_COLOURS = ["red", "blue", "yellow", "green", "grey"]
+HELD_OUT_COLOURS = ["orange", "purple"]
 
-PLAIN = ("Turn the {valve} valve to {angle} degrees.",)
-TRAIN_SENTENCES = {  # what is asked for -> how it is said; `turn` is the only order that names an angle
-    "turn": (
+PLAIN = ["Turn the {valve} valve to {angle} degrees."]
+# order -> how it is said; `turn` is the only one that names an angle
+TRAIN_SENTENCES = {
+    "turn": [
         *PLAIN,
         "Set the {valve} valve to {angle} on its scale.",
         "Bring the pointer of the {valve} valve to {angle} degrees.",
         "The {valve} valve must stand at {angle} degrees.",
-    ),
-    "open": ("Open the {valve} valve all the way.",),
-    "shut": ("Close the {valve} valve.",),
-    "half": ("Set the {valve} valve half open.",),
-    "more": ("Open the {valve} valve by a quarter turn.",),
-    "less": ("Close the {valve} valve by a quarter turn.",),
+    ],
+    "open": ["Open the {valve} valve all the way."],
+    "shut": ["Close the {valve} valve."],
+    "half": ["Set the {valve} valve half open."],
+    "more": ["Open the {valve} valve by a quarter turn."],
+    "less": ["Close the {valve} valve by a quarter turn."],
 }
 HELD_OUT_SENTENCES = {
-    "turn": (
+    "turn": [
         "Would you turn the {valve} valve until it points at {angle}?",
         "{angle} degrees, please, on the {valve} valve.",
-    ),
-    "open": ("The {valve} valve should be fully open.",),
-    "shut": ("Shut off the {valve} valve, please.",),
-    "half": ("Leave the {valve} valve halfway between shut and open.",),
-    "more": ("Give the {valve} valve a quarter turn towards open.",),
-    "less": ("Give the {valve} valve a quarter turn towards shut.",),
+    ],
+    "open": ["The {valve} valve should be fully open."],
+    "shut": ["Shut off the {valve} valve, please."],
+    "half": ["Leave the {valve} valve halfway between shut and open."],
+    "more": ["Give the {valve} valve a quarter turn towards open."],
+    "less": ["Give the {valve} valve a quarter turn towards shut."],
 }
-ORDER_OF = {
-    text: order
-    for table in (TRAIN_SENTENCES, HELD_OUT_SENTENCES)
-    for order, texts in table.items()
-    for text in texts
-}
-
-
-def _all(table: dict[str, tuple[str, ...]]) -> Choice:
-    return Choice(tuple(text for texts in table.values() for text in texts))
-
-
-TRAIN_ANGLES = (0, 10, 20, 40, 50, 60, 80, 90, 110, 120)
-HELD_OUT_ANGLES = (30, 70, 100)
-# from the left
+TRAIN_ANGLES = [0, 10, 20, 40, 50, 60, 80, 90, 110, 120]
+HELD_OUT_ANGLES = [30, 70, 100]
+# which valves stand on the console, from the left
 LEVER_WHEEL_LEVER = (0, 1, 2)
 WHEEL_LEVER_LEVER = (1, 0, 2)
 LEVER_LEVER_WHEEL = (0, 2, 1)
-TRAIN_ORDERS = (LEVER_WHEEL_LEVER, WHEEL_LEVER_LEVER)
-NAMED_BY = ("colour", "colour", "place")
+TRAIN_ORDERS = [LEVER_WHEEL_LEVER, WHEEL_LEVER_LEVER]
+NAMED_BY = ["colour", "colour", "place"]
+
+
+def _all(sentences: dict[str, list[str]]) -> list[str]:
+    return [text for texts in sentences.values() for text in texts]
+
+
+def order_of(sentence: str) -> str:
+    """Returns what a sentence asks for, such as `turn` or `open`."""
+    for sentences in (TRAIN_SENTENCES, HELD_OUT_SENTENCES):
+        for order, texts in sentences.items():
+            if sentence in texts:
+                return order
+    raise KeyError(f"no order is given by {sentence!r}")
+
 
 TABLE = (
-    Variable("valves", "objects", "", fixed(3), Choice((2, 3)), Choice((2, 3)), Choice((2, 3))),
-    Variable("colour", "objects", "", Choice(TRAIN_COLOURS), Choice(TRAIN_COLOURS), Choice(TRAIN_COLOURS), Choice(HELD_OUT_COLOURS)),
-    Variable("same_colour", "objects", "", fixed(False), Choice((False, False, False, True)), Choice((False, False, True)), Choice((False, False, True))),
-    Variable("start_angle", "objects", "deg", Interval(0, 120), Interval(0, 120), Interval(0, 120), Interval(0, 120)),
-    Variable("order", "layout", "", fixed(LEVER_WHEEL_LEVER), Choice(TRAIN_ORDERS), Choice(TRAIN_ORDERS), fixed(LEVER_LEVER_WHEEL)),
-    Variable("gap", "layout", "m", fixed(0.265), Interval(0.258, 0.272), Interval(0.252, 0.278), Interval(0.278, 0.29)),
-    Variable("row_x", "layout", "m", fixed(0.0), Interval(-0.005, 0.005), Interval(-0.01, 0.01), Interval(0.01, 0.014)),
-    Variable("console_x", "layout", "m", fixed(0.0), Interval(-0.01, 0.01), Interval(-0.02, 0.02), Interval(0.02, 0.03)),
-    Variable("console_y", "layout", "m", fixed(0.0), Interval(-0.015, 0.015), Interval(-0.03, 0.03), Interval(0.03, 0.05)),
-    Variable("console_z", "layout", "m", fixed(0.0), Interval(-0.01, 0.01), Interval(-0.025, 0.025), Interval(0.025, 0.04)),
-    Variable("sentence", "instruction", "", Choice(PLAIN), _all(TRAIN_SENTENCES), _all(TRAIN_SENTENCES), _all(HELD_OUT_SENTENCES)),
-    Variable("target", "instruction", "", Choice((0, 1, 2)), Choice((0, 1, 2)), Choice((0, 1, 2)), Choice((0, 1, 2))),
-    Variable("angle", "instruction", "deg", Choice(TRAIN_ANGLES), Choice(TRAIN_ANGLES), Choice(TRAIN_ANGLES), Choice(HELD_OUT_ANGLES)),
-    Variable("named_by", "instruction", "", fixed("colour"), Choice(NAMED_BY), Choice(NAMED_BY), Choice(NAMED_BY)),
-    Variable("friction", "dynamics", "N m", fixed(0.8), Interval(0.6, 1.0), Interval(0.4, 1.2), Interval(1.2, 1.5)),
+    row("valves", "objects", L1=3, L2=[2, 3]),
+    row("colour", "objects", L1=TRAIN_COLOURS, held_out=HELD_OUT_COLOURS),
+    row("same_colour", "objects", L1=False, L2=[False, False, False, True], L3=[False, False, True]),
+    row("start_angle", "objects", "deg", L1=(0, 120)),
+    row("order", "layout", L1=[LEVER_WHEEL_LEVER], L2=TRAIN_ORDERS, held_out=[LEVER_LEVER_WHEEL]),
+    row("gap", "layout", "m", L1=0.265, L2=(0.258, 0.272), L3=(0.252, 0.278), held_out=(0.278, 0.29)),
+    row("row_x", "layout", "m", L1=0.0, L2=(-0.005, 0.005), L3=(-0.01, 0.01), held_out=(0.01, 0.014)),
+    row("console_x", "layout", "m", L1=0.0, L2=(-0.01, 0.01), L3=(-0.02, 0.02), held_out=(0.02, 0.03)),
+    row("console_y", "layout", "m", L1=0.0, L2=(-0.015, 0.015), L3=(-0.03, 0.03), held_out=(0.03, 0.05)),
+    row("console_z", "layout", "m", L1=0.0, L2=(-0.01, 0.01), L3=(-0.025, 0.025), held_out=(0.025, 0.04)),
+    row("sentence", "instruction", L1=PLAIN, L2=_all(TRAIN_SENTENCES), held_out=_all(HELD_OUT_SENTENCES)),
+    row("target", "instruction", L1=[0, 1, 2]),
+    row("angle", "instruction", "deg", L1=TRAIN_ANGLES, held_out=HELD_OUT_ANGLES),
+    row("named_by", "instruction", L1="colour", L2=NAMED_BY),
+    row("friction", "dynamics", "N m", L1=0.8, L2=(0.6, 1.0), L3=(0.4, 1.2), held_out=(1.2, 1.5)),
     *COMMON,
 )  # fmt: skip
