@@ -24,7 +24,8 @@ from embodied.datasets.schema import (
 )
 
 if TYPE_CHECKING:
-    from embodied.envs.worlds import EpisodeStart, Worlds
+    from embodied.envs.episodes import EpisodeStart
+    from embodied.envs.worlds import Worlds
     from embodied.rollout.rollout import EpisodeResult, Step
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import Episode
-from embodied.envs.worlds import EpisodeStart, Worlds
+from embodied.envs.episodes import EpisodeStart
+from embodied.envs.worlds import Worlds
 
 MakeWorlds = Callable[[Mapping[str, Any]], Worlds]
 # of the metadata: what explains another outcome

@@ -10,8 +10,9 @@ import numpy as np
 from gymnasium import spaces
 
 from embodied.envs.config import EnvConfig
+from embodied.envs.scoring import StepResult
 from embodied.envs.spaces import Shown, action_space, row
-from embodied.envs.worlds import StepResult, Worlds
+from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError, unknown
 from embodied.seeding import checked_seed
 from embodied.sim.engine import FAULTS

@@ -14,8 +14,9 @@ from gymnasium.vector.utils import batch_space
 
 from embodied.envs.config import EnvConfig
 from embodied.envs.env import CLOSED, NOT_BEGUN
+from embodied.envs.scoring import StepResult
 from embodied.envs.spaces import Shown, action_space, row
-from embodied.envs.worlds import StepResult, Worlds
+from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError, unknown
 from embodied.seeding import checked_seed
 from embodied.sim.engine import FAULTS

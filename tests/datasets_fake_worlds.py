@@ -17,8 +17,10 @@ from embodied.core import (
     Plan,
     PolicySpec,
 )
+from embodied.envs.episodes import EpisodeStart
 from embodied.envs.safety import Safety
-from embodied.envs.worlds import EpisodeStart, StepResult, Worlds
+from embodied.envs.scoring import StepResult
+from embodied.envs.worlds import Worlds
 from tests.datasets_fakes import IMAGE, JOINTS, METADATA
 
 

@@ -16,9 +16,10 @@ from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_env_sb3
 
 from embodied.envs.registry import get_task, task_names
+from embodied.envs.scoring import StepResult
 from embodied.envs.tasks.panel_reset.variation import HELD_OUT_PLACES
 from embodied.envs.variation import LEVELS, SPLITS
-from embodied.envs.worlds import StepResult, Worlds
+from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.policies.catalog import make_policy
 from embodied.robots.control import RobotControl

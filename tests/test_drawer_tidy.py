@@ -10,12 +10,13 @@ import pytest
 from embodied.core import SKILLS
 from embodied.envs.props.drawer import DRAWERS, Drawers
 from embodied.envs.props.things import SIZES, THINGS, Things
+from embodied.envs.scoring import StepResult
 from embodied.envs.tasks.drawer_tidy.episode import NAMES, draw_start, pose_of
 from embodied.envs.tasks.drawer_tidy.scene import DRAWERS_SIZE
 from embodied.envs.tasks.drawer_tidy.task import CLOSED_M, OPEN_M
 from embodied.envs.tasks.drawer_tidy.variation import TABLE
 from embodied.envs.variation import Variation
-from embodied.envs.worlds import StepResult, Worlds
+from embodied.envs.worlds import Worlds
 from embodied.policies.catalog import make_policy
 from embodied.rollout.rollout import rollout
 from tests.ground import config, opened, started

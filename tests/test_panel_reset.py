@@ -7,7 +7,8 @@ import pytest
 
 from embodied.envs.props.button import TRAVEL_M
 from embodied.envs.props.panel import BUTTONS, COLUMNS, DARK, FAULT, LAMPS, LIGHTS
-from embodied.envs.worlds import StepResult, Worlds
+from embodied.envs.scoring import StepResult
+from embodied.envs.worlds import Worlds
 from embodied.sim.cameras import Camera
 from tests.ground import opened, started
 

@@ -15,7 +15,8 @@ import pytest
 from embodied.core import PHYSICS_HZ, Observation, Payload, Plan, PolicySpec
 from embodied.envs.config import EnvConfig
 from embodied.envs.safety import Safety
-from embodied.envs.worlds import StepResult, Worlds
+from embodied.envs.scoring import StepResult
+from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.policies.simple import RandomPolicy
 from embodied.rollout.rollout import EpisodeResult, Step, rollout

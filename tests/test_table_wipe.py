@@ -9,10 +9,11 @@ import pytest
 
 from embodied.envs.props.pad import Pad
 from embodied.envs.props.stains import CELLS, STAINS
+from embodied.envs.scoring import StepResult
 from embodied.envs.tasks.table_wipe.episode import choose_kinds, named_by
 from embodied.envs.tasks.table_wipe.task import FORCE_LIMIT_N, TableWipe
 from embodied.envs.tasks.table_wipe.variation import KINDS, REQUESTS
-from embodied.envs.worlds import StepResult, Worlds
+from embodied.envs.worlds import Worlds
 from embodied.policies.catalog import make_policy
 from embodied.rollout.rollout import rollout
 from tests.ground import config, opened, started

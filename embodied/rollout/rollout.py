@@ -9,7 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from embodied.core import PHYSICS_HZ, Array, Observation, Plan, Policy, seconds_to_ticks
-from embodied.envs.worlds import StepResult, Worlds
+from embodied.envs.scoring import StepResult
+from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.sim.contact_force import WINDOW_TICKS
 from embodied.sim.engine import FAULTS

@@ -42,6 +42,7 @@ class CpuEngine:
         self.num_worlds = num_worlds
         self.version = 0
         self._batch = Batch(model, num_worlds, num_threads, persistent=True)
+        self._warnings = self._batch.warning[:, :, 1]  # (N, kinds) counts, live
         self._views: dict[str, np.ndarray] = {}
         self._varied: dict[str, np.ndarray] = {}
         self._fault_of = np.zeros(int(mujoco.mjtWarning.mjNWARNING), dtype=np.int64)
@@ -78,12 +79,14 @@ class CpuEngine:
         self.version += 1
         self._batch.step(nstep=nstep, stage=int(mujoco.mjtStage.mjSTAGE_VEL))
 
+    def has_fault(self) -> bool:
+        return bool(self._warnings.any())
+
     def faults(self) -> np.ndarray:
-        counts = self._batch.warning[:, :, 1]  # (N, kinds)
         result = np.zeros(self.num_worlds, dtype=np.int64)
-        if counts.any():
-            for kind in self._fault_order:
-                result = np.where(counts[:, kind] > 0, self._fault_of[kind], result)
+        for kind in self._fault_order:
+            has_warning = self._warnings[:, kind] > 0
+            result = np.where(has_warning, self._fault_of[kind], result)
         return result
 
     def state(self) -> np.ndarray:

@@ -69,6 +69,9 @@ class HostEngine(Engine, Protocol):
         computed yet.
         """
 
+    def has_fault(self) -> bool:
+        """Whether any world has broken since its reset: quicker than `faults`."""
+
     def refresh(self, ids: Array) -> None:
         """Derived constants and fields of worlds `ids` after writes to their model or
         state.

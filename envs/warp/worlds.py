@@ -12,10 +12,11 @@ import torch
 from embodied.core import PHYSICS_HZ, seconds_to_ticks
 from embodied.envs.config import EnvConfig
 from embodied.envs.proprioception import Proprioception
+from embodied.envs.scoring import SUCCESS_HOLD_S
 from embodied.envs.spaces import Shown
 from embodied.envs.warp.graph import CudaGraphs, StepGraph
 from embodied.envs.warp.starts import StartBank, draw_starts, peak_of
-from embodied.envs.worlds import SUCCESS_HOLD_S, Worlds
+from embodied.envs.worlds import Worlds
 from embodied.robots.control import RobotControl
 from embodied.sim.engine import FAULTS
 from embodied.sim.warp.device import naming_lack_of_memory

@@ -13,7 +13,8 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
 
 from embodied.core import Observation, Policy, PolicySpec, seconds_to_ticks
-from embodied.envs.worlds import StepResult, Worlds
+from embodied.envs.scoring import StepResult
+from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.policies.rl.residual import Residual, corrected
 from embodied.rollout.rollout import AFTER_SUCCESS_S, PlanSource

@@ -1,0 +1,140 @@
+"""The episodes that run in N worlds: how each began, and how it can begin again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from embodied.envs.common_factors import CommonFactors, SensorNoise
+from embodied.envs.proprioception import Proprioception
+from embodied.envs.task import Task
+from embodied.envs.variation import Variation
+from embodied.errors import EmbodiedError
+from embodied.sim.engine import HostEngine
+
+TASK_PREFIX = "task/"  # of the task's parameters among the fields of a start
+ENCODER_BIAS = "sensor/encoder_bias"
+_CHECKSUM_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True)
+class EpisodeStart:
+    """All that is needed to begin an episode again, bit for bit."""
+
+    seed: int
+    state: np.ndarray  # (S,) float64, the integration state
+    # varied model fields, and the task's parameters under `task/`
+    fields: Mapping[str, np.ndarray]
+    variation: dict[str, Any] = field(default_factory=dict)  # sampled values
+
+
+class Episodes:
+    """Samples the starts of episodes, writes them to the engine, and keeps them."""
+
+    def __init__(
+        self,
+        engine: HostEngine,
+        task: Task,
+        common_factors: CommonFactors,
+        proprioception: Proprioception,
+        variation: Variation,
+    ) -> None:
+        self._engine = engine
+        self._task = task
+        self._common_factors = common_factors
+        self._proprioception = proprioception
+        self._variation = variation
+
+        n = engine.num_worlds
+        self.seeds = np.zeros(n, np.int64)
+        self.sampled: list[dict[str, Any]] = [{} for _ in range(n)]
+        self.instructions = ("",) * n
+        self.pixel_sigma = np.zeros(n)  # (N,) grey levels
+        self._start_states = engine.state().copy()  # (N, S)
+
+    def sample(self, ids: np.ndarray, seeds: Sequence[int]) -> None:
+        """Samples new episodes for worlds `ids` (n,), one seed each, and writes them."""
+        self._engine.reset(ids)
+        for world, seed in zip(ids.tolist(), seeds, strict=True):
+            common, noise = self._common_factors.start(
+                world, int(seed), self._variation
+            )
+            own = self._task.start(world, int(seed), self._variation)
+            self._keep(world, int(seed), {**common, **own}, noise)
+        self._update_instructions()
+
+    def write(self, world: int, start: EpisodeStart) -> None:
+        """Writes a recorded start into one world.
+
+        Raises:
+            EmbodiedError: the recorded fields or state do not fit the model.
+        """
+        state = self._engine.state()
+        if start.state.shape != state[world].shape:
+            raise EmbodiedError(
+                f"recorded state has {start.state.shape[0]} numbers, this model {state.shape[1]}: "
+                "replay it with the task, robot and version that recorded it"
+            )
+
+        self._engine.reset(np.array([world]))
+        parameters = self._task.parameters()
+        for name, value in start.fields.items():
+            if name.startswith(TASK_PREFIX):
+                parameters[name.removeprefix(TASK_PREFIX)][world] = value
+            elif name != ENCODER_BIAS:
+                self._engine.vary(name)[world] = value
+        state[world] = start.state
+
+        pixel_sigma = float(start.variation.get("pixel_noise", 0.0))
+        noise = SensorNoise(start.fields[ENCODER_BIAS], pixel_sigma)
+        self._keep(world, start.seed, start.variation, noise)
+        self._update_instructions()
+
+    def _keep(
+        self, world: int, seed: int, sampled: dict[str, Any], noise: SensorNoise
+    ) -> None:
+        self.seeds[world] = seed
+        self.sampled[world] = sampled
+        self.pixel_sigma[world] = noise.pixel_sigma
+        self._proprioception.bias[world] = noise.encoder_bias
+
+    def _update_instructions(self) -> None:
+        self.instructions = tuple(
+            values.get("instruction", "") for values in self.sampled
+        )
+
+    def keep_start_states(self, ids: np.ndarray) -> None:
+        """Keeps the present states of worlds `ids` (n,) as those of their starts."""
+        self._start_states[ids] = self._engine.state()[ids]
+
+    def put_back(self, ids: np.ndarray) -> None:
+        """Puts worlds `ids` (n,), which are broken, back to their starts."""
+        self._engine.reset(ids)
+        self._engine.state()[ids] = self._start_states[ids]
+        self._engine.refresh(ids)
+
+    def start_of(self, world: int) -> EpisodeStart:
+        """Returns the start of a world's episode; to be asked right after its reset."""
+        varied = self._engine.varied()
+        parameters = self._task.parameters()
+        fields = {name: values[world].copy() for name, values in varied.items()}
+        for name, values in parameters.items():
+            fields[f"{TASK_PREFIX}{name}"] = values[world].copy()
+        fields[ENCODER_BIAS] = self._proprioception.bias[world].copy()
+
+        return EpisodeStart(
+            seed=int(self.seeds[world]),
+            state=self._engine.state()[world].copy(),
+            fields=fields,
+            variation=self.sampled[world],
+        )
+
+
+def state_checksum(state: np.ndarray) -> np.ndarray:
+    """Returns (N,) uint64 of rows (N, K) float64, equal only where all bits are."""
+    words = np.ascontiguousarray(state).view(np.uint64)
+    odd = np.arange(1, 2 * words.shape[1], 2, dtype=np.uint64)
+    return (words * (odd * _CHECKSUM_FACTOR)).sum(axis=1, dtype=np.uint64)

@@ -1,0 +1,33 @@
+"""What a file made from worlds must say of them to be understood."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from embodied.core import PHYSICS_HZ
+from embodied.sim.model_facts import model_facts
+
+if TYPE_CHECKING:
+    from embodied.envs.worlds import Worlds
+
+
+def worlds_metadata(worlds: Worlds) -> dict[str, Any]:
+    """Returns the task, robot, rates, interfaces, layouts and model; JSON-able.
+
+    The config within is enough to build the same worlds again.
+    """
+    chosen = {"robot": worlds.robot.name, "cameras": list(worlds.cameras)}
+    return {
+        "env_id": worlds.spec.env_id,
+        "task": worlds.spec.name,
+        "robot": worlds.robot.name,
+        "config": {**asdict(worlds.config), **chosen},
+        "physics_hz": PHYSICS_HZ,
+        "horizon_s": worlds.horizon_s,
+        "action_interface": asdict(worlds.interface),
+        "joint_interface": asdict(worlds.joint_interface),
+        "agent_layout": worlds.agent_layout.parts,
+        "state_layout": worlds.state_layout.parts,
+        **model_facts(worlds.model),
+    }

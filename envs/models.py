@@ -1,0 +1,90 @@
+"""What worlds are built of: a robot, one compiled model, and the cameras that are shown."""
+
+from __future__ import annotations
+
+import copy
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import mujoco
+
+from embodied.envs.registry import get_robot
+from embodied.envs.safety import with_safety_sensors
+from embodied.errors import unknown
+from embodied.robots.robot import Robot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from embodied.envs.config import EnvConfig
+    from embodied.envs.task import TaskSpec
+
+MODELS_KEPT = 16  # of 2 to 4 MB each
+
+
+def choose_robot(spec: TaskSpec, robot: str | Robot | None) -> Robot:
+    """Returns the robot that a config asks for.
+
+    Args:
+        spec: the task.
+        robot: a name that the task lists, a robot of the caller's own, or None for the
+            task's first.
+
+    Raises:
+        EmbodiedError: no robot has the name, or the task does not list it.
+    """
+    if isinstance(robot, Robot):
+        return robot
+    name = get_robot(robot or spec.robots[0]).name
+    if name not in spec.robots:
+        raise unknown(f"robot for task {spec.name}", name, spec.robots)
+    return get_robot(name)
+
+
+def choose_cameras(
+    config: EnvConfig, task_cameras: tuple[str, ...], model: mujoco.MjModel
+) -> tuple[str, ...]:
+    """Returns the names of the cameras that observations show.
+
+    Raises:
+        EmbodiedError: the model has no camera of a name in the config.
+    """
+    names = config.cameras
+    if names is None:
+        names = task_cameras if config.obs != "state" else ()
+
+    available = [model.camera(i).name for i in range(model.ncam)]
+    for name in names:
+        if name not in available:
+            raise unknown("camera", name, available)
+    return tuple(names)
+
+
+def compiled_model(spec: TaskSpec, robot: Robot) -> mujoco.MjModel:
+    """Returns the model of a task's scene with a robot in it, safety sensors included.
+
+    A process compiles each pair of scene and robot once. The model that is returned is
+    the caller's own copy, so that nothing written to it reaches other worlds.
+    """
+    return copy.copy(_compile(spec.build, _SameRobot(robot)))
+
+
+class _SameRobot:
+    """A key for one robot object, which need not be hashable."""
+
+    def __init__(self, robot: Robot) -> None:
+        self.robot = robot
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _SameRobot) and other.robot is self.robot
+
+    def __hash__(self) -> int:
+        return id(self.robot)
+
+
+@lru_cache(maxsize=MODELS_KEPT)
+def _compile(
+    build: Callable[[Robot], mujoco.MjSpec], key: _SameRobot
+) -> mujoco.MjModel:
+    scene = build(key.robot)
+    return with_safety_sensors(scene, key.robot).compile()

@@ -1,0 +1,112 @@
+"""How a control step is scored: one set of rules for both engines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from embodied.arrays import array_namespace
+from embodied.core import PHYSICS_HZ, Array, seconds_to_ticks
+from embodied.envs.config import EnvConfig
+from embodied.envs.task import Outcome
+
+SUCCESS_HOLD_S = 0.5
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one control step did to N worlds."""
+
+    reward: Array  # (N,) in [0, 1]: the progress
+    success: Array  # (N,) bool, held for 0.5 s
+    success_now: Array  # (N,) bool
+    progress: Array  # (N,) in [0, 1]
+    terminated: Array  # (N,) bool: lost or faulty
+    truncated: Array  # (N,) bool: past the task's horizon
+    fault: Array  # (N,) int64, index into FAULTS
+    joint_target: Array  # (N, J + 1) rad and m, what the action was resolved to
+    dropped: Array  # (N,) int64, things that lie where they should not
+
+
+@dataclass(frozen=True)
+class ScoringRules:
+    """When an episode has succeeded, and when it is over; durations in physics ticks."""
+
+    step_ticks: int  # of one control step
+    hold_ticks: int
+    horizon_ticks: int
+    goal_progress: float
+    terminate_on_success: bool
+
+    @classmethod
+    def of(cls, config: EnvConfig, horizon_s: float) -> ScoringRules:
+        """Returns the rules of a config, with the horizon of its task and robot."""
+        return cls(
+            step_ticks=PHYSICS_HZ // config.control_hz,
+            hold_ticks=seconds_to_ticks(SUCCESS_HOLD_S),
+            horizon_ticks=seconds_to_ticks(horizon_s),
+            goal_progress=config.goal_progress,
+            terminate_on_success=bool(config.terminate_on_success),
+        )
+
+
+def score(
+    rules: ScoringRules,
+    outcome: Outcome,
+    fault: Array,
+    tick: Array,
+    held_ticks: Array,
+    joint_target: Array,
+    all_sound: bool = False,
+) -> tuple[StepResult, Array]:
+    """Scores a control step of N worlds, as numpy arrays or torch tensors.
+
+    Args:
+        rules: durations and goals.
+        outcome: the task's judgement of the state after the step; its arrays are taken
+            over, not copied.
+        fault: (N,) int64, index into FAULTS.
+        tick: (N,) int64, each world's clock after the step.
+        held_ticks: (N,) int64, for how long success had been held before the step.
+        joint_target: (N, J + 1) what the action was resolved to.
+        all_sound: whether the host knows that `fault` is 0 in all worlds, which spares
+            some work.
+
+    Returns:
+        The result, and (N,) int64 for how long success has been held after the step.
+    """
+    xp = array_namespace(outcome.progress)
+    progress = outcome.progress
+    lost = outcome.lost
+    success_now = outcome.success
+
+    if rules.goal_progress < 1:
+        success_now = success_now | (progress >= rules.goal_progress)
+
+    if not all_sound:
+        # chosen, not multiplied: what a broken world shows may be NaN
+        sound = fault == 0
+        progress = xp.where(sound, progress, 0.0)
+        success_now = success_now & sound
+        lost = lost | ~sound
+
+    held_ticks = (held_ticks + rules.step_ticks) * success_now
+    success = held_ticks >= rules.hold_ticks
+    terminated = lost | success if rules.terminate_on_success else lost
+    truncated = (tick >= rules.horizon_ticks) & ~terminated
+
+    dropped = outcome.dropped
+    if isinstance(dropped, int):  # a task in which nothing can fall
+        dropped = xp.zeros_like(tick) + dropped
+
+    result = StepResult(
+        reward=xp.asarray(progress, copy=True),
+        success=success,
+        success_now=success_now,
+        progress=progress,
+        terminated=terminated,
+        truncated=truncated,
+        fault=fault,
+        joint_target=joint_target,
+        dropped=dropped,
+    )
+    return result, held_ticks
