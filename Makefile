@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo format type check test test-fast build bench docs gallery pretrained clean
+.PHONY: help setup demo format type check test test-slow build bench docs gallery pretrained clean
 
 help:  ## show these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,18 +32,19 @@ type: setup  ## both type checkers
 	$(BIN)/mypy
 	$(BIN)/pyright
 
-check: setup  ## lint, formatting, types, layers
+check: setup  ## lint, formatting, types, layers, dead code
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/dead_code.py
 
-test: setup  ## the whole suite
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS)
-
-test-fast: setup  ## without the slow tests
+test: setup  ## the tests, without the slow ones
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -m "not slow"
+
+test-slow: setup  ## the slow tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -m slow
 
 build: setup  ## wheel and sdist into dist/, each tried away from this checkout
 	rm -rf build dist
