@@ -55,7 +55,7 @@ bench: setup  ## measure speed
 	$(BIN)/embodied bench
 
 docs: setup  ## bring the tables of docs/tasks.md up to date
-	$(BIN)/python -m embodied.benchmark.task_page docs/tasks.md
+	$(BIN)/python -m embodied.pages.task_page docs/tasks.md
 
 gallery: setup  ## film every task and robot into docs/images
 	$(BIN)/embodied gallery

@@ -9,7 +9,7 @@ import pytest
 
 from embodied.benchmark import code_hash as module
 from embodied.benchmark.code_hash import code_hash
-from embodied.benchmark.survey import Subject
+from embodied.pages.subject import Subject
 from tests.ground import TOTE_TRANSFER
 
 FILES = {

@@ -16,8 +16,8 @@ import pytest
 
 from embodied.benchmark.results import rate
 from embodied.benchmark.results_file import read_results
-from embodied.benchmark.survey_file import read_survey
 from embodied.datasets.reader import Dataset
+from embodied.pages.survey_page import survey_book
 
 PAGE = (Path(__file__).parent.parent / "docs" / "your_first_task.md").read_text(
     encoding="utf-8"
@@ -113,6 +113,6 @@ def test_every_command_of_the_page_works(package: Path) -> None:
     cells = read_results(package / "runs" / "cubes" / "results.json").cells
     found = {(cell.label, cell.condition.level): rate(cell).value for cell in cells}
     assert found == {("expert", "L2"): 1, ("expert", "L4"): 1}
-    survey = read_survey(package / "runs" / "survey.json")
+    survey = survey_book(package / "runs" / "survey.md").read()
     # of both robots
-    assert [finding.failed_seeds for finding in survey.findings] == [(), ()]
+    assert [row.failed_seeds for row in survey.rows] == [(), ()]

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from embodied.benchmark import gallery
-from embodied.benchmark.gallery import (
+from embodied.cli import main
+from embodied.envs.registry import get_task, task_names
+from embodied.pages import gallery
+from embodied.pages.gallery import (
     ProgressTrace,
     Sheet,
     Shooting,
@@ -22,8 +24,6 @@ from embodied.benchmark.gallery import (
     one_a_task,
     write_png,
 )
-from embodied.cli import main
-from embodied.envs.registry import get_task, task_names
 from tests.ground import TOTE_TRANSFER, shorten_horizon
 from tests.test_film import clip
 

@@ -11,32 +11,33 @@ import numpy as np
 import pytest
 import torch
 
-from embodied.benchmark import parity as module
-from embodied.benchmark.parity import (
-    Motion,
-    Parity,
-    Performer,
-    Query,
-    Work,
-    measure_motion,
-    measure_work,
-)
-from embodied.benchmark.parity_page import parity_page, read_parity, write_parity
 from embodied.benchmark.statistics import wilson
-from embodied.benchmark.survey import Subject, choose_pairs
 from embodied.cli import parity as cli
 from embodied.cli.main import main
 from embodied.core import Observation, PolicySpec
 from embodied.envs.registry import task_names
 from embodied.envs.warp.worlds import WarpStepResult
 from embodied.errors import EmbodiedError
+from embodied.pages import parity as module
+from embodied.pages.ledger import Command, Ledger
+from embodied.pages.parity import (
+    MotionDrift,
+    ParityQuestion,
+    ParityRow,
+    PolicyOutcomes,
+    PolicyVersion,
+    measure_motion,
+    measure_outcomes,
+)
+from embodied.pages.parity_page import parity_book, parity_page
+from embodied.pages.subject import Subject, choose_pairs
 from embodied.rollout.on_device import play_on_device
 from tests.ground import TOTE_TRANSFER
 
 DOCS = Path(__file__).parents[1] / "docs"
 SUBJECT = Subject(TOTE_TRANSFER, "arm", "code", "model", {"mujoco": "3.17.0"})
-MOTION = Motion(SUBJECT, "A GPU", 1e-6, 2e-6, 3e-7)
-WORK = Work(
+MOTION = MotionDrift(SUBJECT, "A GPU", tcp_m=1e-6, joint=2e-6, reward=3e-7)
+OUTCOMES = PolicyOutcomes(
     subject=SUBJECT,
     device="A GPU",
     level="L2",
@@ -50,90 +51,92 @@ WORK = Work(
     faults={"diverged": 1},
 )
 STARTS = range(20_000, 20_064)
+EMPTY: Ledger[ParityRow] = Ledger()
 
 
 def test_what_is_measured_is_not_missing() -> None:
-    queries = [Query(SUBJECT), Query(SUBJECT, "L2", STARTS)]
-    parity = Parity().with_answer(queries[0], MOTION).with_answer(queries[1], WORK)
-    assert parity.missing(queries) == []
+    questions = [ParityQuestion(SUBJECT), ParityQuestion(SUBJECT, "L2", STARTS)]
+    ledger = EMPTY.with_row(MOTION).with_row(OUTCOMES)
+    assert ledger.missing(questions) == []
+
     others = [
-        Query(SUBJECT, "L3", STARTS),
-        Query(SUBJECT, "L2", range(16)),
-        Query(replace(SUBJECT, code_hash="new")),
+        ParityQuestion(SUBJECT, "L3", STARTS),
+        ParityQuestion(SUBJECT, "L2", range(16)),
+        ParityQuestion(replace(SUBJECT, code_hash="new")),
     ]
-    assert parity.missing([*queries, *others]) == others
-    again = parity.with_answer(queries[1], replace(WORK, device="Another"))
-    assert [finding.device for finding in again.findings] == ["A GPU", "Another"]
-    assert parity.without(queries[:1]).findings == (WORK,)
+    assert ledger.missing([*questions, *others]) == others
+
+    again = ledger.with_row(replace(OUTCOMES, device="Another"))
+    assert [row.device for row in again.rows] == ["A GPU", "Another"]
+    assert ledger.without(questions[:1]).rows == (OUTCOMES,)
 
 
-def test_each_policy_has_findings_of_its_own() -> None:
-    first = Performer("runs/x", "reach", "weights")
-    retrained = Performer("runs/x", "reach", "others")
-    of_expert = Query(SUBJECT, "L2", STARTS)
-    of_run = Query(SUBJECT, "L2", STARTS, first)
-    parity = Parity().with_answer(of_expert, WORK)
-    assert parity.missing([of_run]) == [of_run]
-    parity = parity.with_answer(of_run, replace(WORK, performer=first))
-    assert len(parity.findings) == 2
-    again = replace(of_run, performer=retrained)
-    assert parity.missing([of_expert, of_run, again]) == [again]
-    assert parity.with_answer(again, replace(WORK, performer=retrained)).missing(
-        [of_expert, of_run]
-    ) == [of_run]
+def test_each_policy_has_rows_of_its_own() -> None:
+    first = PolicyVersion("runs/x", "reach", "weights")
+    retrained = PolicyVersion("runs/x", "reach", "others")
+    of_expert = ParityQuestion(SUBJECT, "L2", STARTS)
+    of_run = ParityQuestion(SUBJECT, "L2", STARTS, first)
+    ledger = EMPTY.with_row(OUTCOMES)
+    assert ledger.missing([of_run]) == [of_run]
+
+    ledger = ledger.with_row(replace(OUTCOMES, policy=first))
+    assert len(ledger.rows) == 2
+    again = replace(of_run, policy=retrained)
+    assert ledger.missing([of_expert, of_run, again]) == [again]
+
+    # what was trained anew takes the place of the old
+    ledger = ledger.with_row(replace(OUTCOMES, policy=retrained))
+    assert ledger.missing([of_expert, of_run]) == [of_run]
 
 
 def test_outcomes_are_compared_by_start() -> None:
-    compared = WORK.comparison()
-    assert (
-        compared.both,
-        compared.only_first,
-        compared.only_second,
-        compared.neither,
-    ) == (57, 3, 1, 3)
+    compared = OUTCOMES.comparison()
+    assert compared.both == 57
+    assert compared.only_first == 3
+    assert compared.only_second == 1
+    assert compared.neither == 3
     assert compared.p_value == pytest.approx(0.625)
 
 
-def test_what_sees_pictures_cannot_be_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_sees_pixels_cannot_be_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         module, "policy_spec", lambda *args: PolicySpec(cameras=("overview",))
     )
-    with pytest.raises(EmbodiedError, match="runs/x sees pictures"):
-        Performer("runs/x").worlds(SUBJECT.pair, "L1")
+    with pytest.raises(EmbodiedError, match="runs/x sees pixels"):
+        PolicyVersion("runs/x").env_config(SUBJECT.pair, "L1")
 
 
 def test_the_page_and_the_file(tmp_path: Path) -> None:
-    parity = Parity(
-        (("2026-11-25", "embodied parity"),),
-        {"cores": 2, "processor": "x", "system": "y"},
-        (MOTION, WORK),
+    ledger = Ledger(
+        (Command("2026-11-25", "embodied parity"),),
+        {"cpu": {"cores": 2, "processor": "x", "system": "y"}},
+        (MOTION, OUTCOMES),
     )
-    write_parity(tmp_path / "parity.json", parity)
-    assert read_parity(tmp_path / "parity.json") == parity
-    page = parity_page(parity, [SUBJECT.pair, ("Unmeasured", "arm")], "parity.json")
+    book = parity_book(tmp_path / "parity.md")
+    book.write(ledger)
+    assert book.read() == ledger
+
+    pairs = [SUBJECT.pair, ("Unmeasured", "arm")]
+    page = parity_page(ledger, pairs, "parity.json")
     assert "| ToteTransfer | arm | 0.0010 | 0.0020 | 3e-07 | A GPU |" in page
     row = "| L2 | 64 | 94% (85–98%) | 91% (81–96%) | 3 | 1 | 0.62 | 0.980, 0.960 | 1 diverged | A GPU |"  # noqa: RUF001
     assert row in page
     assert "| Unmeasured | arm |  |  |  |  |" in page
     assert "runs/x" not in page
-    trained = replace(WORK, performer=Performer("runs/x", "reach", "weights"))
-    parity = replace(parity, findings=(*parity.findings, trained))
-    write_parity(tmp_path / "parity.json", parity)
-    assert read_parity(tmp_path / "parity.json") == parity
-    more = parity_page(parity, [SUBJECT.pair, ("Unmeasured", "arm")], "parity.json")
-    assert more.startswith(page)
-    assert "| ToteTransfer | arm | runs/x | reach | L2 | 64 | 94%" in more
-    (tmp_path / "parity.json").write_text("[]")
-    with pytest.raises(EmbodiedError, match="no comparison that this version reads"):
-        read_parity(tmp_path / "parity.json")
+
+    policy = PolicyVersion("runs/x", "reach", "weights")
+    ledger = ledger.with_row(replace(OUTCOMES, policy=policy))
+    book.write(ledger)
+    assert book.read() == ledger
+    longer_page = parity_page(ledger, pairs, "parity.json")
+    assert longer_page.startswith(page)
+    assert "| ToteTransfer | arm | runs/x | reach | L2 | 64 | 94%" in longer_page
 
 
 def test_the_page_in_docs_is_what_its_figures_say() -> None:
-    page = parity_page(
-        read_parity(DOCS / "parity.json"),
-        choose_pairs(task_names(), None),
-        "parity.json",
-    )
+    ledger = parity_book(DOCS / "parity.md").read()
+    pairs = choose_pairs(task_names(), None)
+    page = parity_page(ledger, pairs, "parity.json")
     assert (DOCS / "parity.md").read_text() == page
 
 
@@ -214,35 +217,31 @@ def test_the_command_goes_on_where_it_was(
 ) -> None:
     asked: list[str | None] = []
 
-    def work(query: Query, device: str, on_step: object) -> Work:
-        asked.append(query.level)
-        found = replace(
-            WORK,
-            subject=query.subject,
+    def outcomes(
+        question: ParityQuestion, device: str, on_step: object
+    ) -> PolicyOutcomes:
+        asked.append(question.level)
+        return replace(
+            OUTCOMES,
+            subject=question.subject,
             first_seed=0,
             on_cpu=wilson(2, 2),
             on_warp=wilson(2, 2),
+            only_cpu=(),
+            only_warp=(),
+            policy=question.policy,
         )
-        return replace(found, performer=query.performer)
 
-    def motion(query: Query, device: str) -> Motion:
-        asked.append(query.level)
-        return replace(MOTION, subject=query.subject)
+    def motion(question: ParityQuestion, device: str) -> MotionDrift:
+        asked.append(question.level)
+        return replace(MOTION, subject=question.subject)
 
-    monkeypatch.setattr(cli, "measure_work", work)
+    monkeypatch.setattr(cli, "measure_outcomes", outcomes)
     monkeypatch.setattr(cli, "measure_motion", motion)
-    page = tmp_path / "parity.md"
-    words = [
-        "parity",
-        "--task",
-        TOTE_TRANSFER,
-        "--robot",
-        "arm",
-        "-o",
-        str(page),
-        "--seed",
-        "0",
-    ]
+    page = str(tmp_path / "parity.md")
+    words = ["parity", "--task", TOTE_TRANSFER, "--robot", "arm", "--seed", "0"]
+    words += ["-o", page]
+
     assert main([*words, "--starts", "0"]) == 0
     assert main([*words, "--starts", "2"]) == 2
     assert "exists: --resume" in capsys.readouterr().err
@@ -250,31 +249,28 @@ def test_the_command_goes_on_where_it_was(
     assert asked == [None, "L2"]
     assert main([*words, "--starts", "2", "--overwrite"]) == 0
     assert asked == [None, "L2", None, "L2"]
-    assert (
-        main(
-            [
-                *words,
-                "--starts",
-                "2",
-                "--resume",
-                "--policy",
-                "random",
-                "--stage",
-                "reach",
-            ]
-        )
-        == 0
-    )
-    assert asked == [None, "L2", None, "L2", "L2"]  # of a policy its work alone
-    bad_policies = (["--policy", "runs/none"], ["--stage", "none"])
-    for bad in (
-        *bad_policies,
+
+    # of another policy its outcomes alone
+    words_of_policy = ["--policy", "random", "--stage", "reach"]
+    assert main([*words, "--starts", "2", "--resume", *words_of_policy]) == 0
+    assert asked == [None, "L2", None, "L2", "L2"]
+
+
+@pytest.mark.parametrize(
+    "bad_words",
+    [
+        ["--policy", "runs/none"],
+        ["--stage", "none"],
         ["--level", "L9"],
         ["--device", "tpu"],
         ["--starts", "-1"],
         ["-o", "x.json"],
-    ):
-        assert main([*words, *bad]) == 2
+    ],
+)
+def test_bad_words_are_refused(tmp_path: Path, bad_words: list[str]) -> None:
+    page = str(tmp_path / "parity.md")
+    words = ["parity", "--task", TOTE_TRANSFER, "--robot", "arm", "-o", page]
+    assert main([*words, *bad_words]) == 2
 
 
 @pytest.mark.slow
@@ -282,15 +278,18 @@ def test_the_engines_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two starts that only show that all parts fit together; the page in docs has
     figures.
     """
-    (found,) = (measure_motion(Query(SUBJECT), "cpu") for _ in range(1))
-    assert 0 < found.tcp_m < 2e-4
-    assert 0 < found.joint < 2e-3
-    worlds = Performer.worlds
+    drift = measure_motion(ParityQuestion(SUBJECT), "cpu")
+    assert 0 < drift.tcp_m < 2e-4
+    assert 0 < drift.joint < 2e-3
+
+    env_config = PolicyVersion.env_config
 
     def short(*args: object) -> object:
-        return replace(worlds(*args), horizon_s=0.2)  # type: ignore[arg-type]
+        return replace(env_config(*args), horizon_s=0.2)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Performer, "worlds", short)
-    work = measure_work(Query(SUBJECT, "L2", range(2)), "cpu")
-    assert (work.on_cpu.successes, work.on_warp.successes, work.faults) == (0, 0, {})
-    assert work.progress_warp == pytest.approx(work.progress_cpu, abs=1e-3)
+    monkeypatch.setattr(PolicyVersion, "env_config", short)
+    outcomes = measure_outcomes(ParityQuestion(SUBJECT, "L2", range(2)), "cpu")
+    assert outcomes.on_cpu.successes == 0
+    assert outcomes.on_warp.successes == 0
+    assert outcomes.faults == {}
+    assert outcomes.progress_warp == pytest.approx(outcomes.progress_cpu, abs=1e-3)

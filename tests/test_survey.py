@@ -5,50 +5,52 @@ what its file holds.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from embodied.benchmark import survey as survey_module
 from embodied.benchmark import throughput
 from embodied.benchmark.statistics import wilson
-from embodied.benchmark.survey import (
-    Cost,
-    Question,
-    Subject,
-    Success,
-    Survey,
-    choose_pairs,
-    plan_questions,
-)
-from embodied.benchmark.survey_file import read_survey, write_survey
-from embodied.benchmark.survey_page import survey_page
 from embodied.cli import main
 from embodied.cli import survey as verb
 from embodied.envs.registry import get_task, task_names
 from embodied.errors import EmbodiedError
+from embodied.pages import survey as survey_module
+from embodied.pages.ledger import Command, Ledger
+from embodied.pages.subject import Subject, choose_pairs
+from embodied.pages.survey import (
+    ExpertSuccess,
+    SurveyQuestion,
+    TaskCost,
+    plan_survey,
+)
+from embodied.pages.survey_page import survey_book, survey_page
 from tests.ground import TOTE_TRANSFER, shorten_horizon
 
+DOCS = Path(__file__).parents[1] / "docs"
 SUBJECT = Subject("Turn", "arm", "code", "abc", {"mujoco": "3.17.0"})
 OTHER = replace(SUBJECT, robot="rover")
-SUCCESS = Success(
-    SUBJECT,
-    "L2",
-    100,
-    wilson(48, 50),
-    (4.0, 5.04, 6.0),
-    (103, 149),
-    {"diverged": 1},
-    33.3,
+SUCCESS = ExpertSuccess(
+    subject=SUBJECT,
+    level="L2",
+    first_seed=100,
+    rate=wilson(48, 50),
+    quartiles_s=(4.0, 5.04, 6.0),
+    failed_seeds=(103, 149),
+    faults={"diverged": 1},
+    real_time_factor=33.3,
 )
-COST = Cost(SUBJECT, 21.26, 8, 91.4, 420.0)
-SURVEY = Survey(
-    (("2026-11-24", "embodied survey"),),
-    {"cores": 2, "processor": "P", "system": "S"},
+COST = TaskCost(
+    SUBJECT, step_us=21.26, contacts=8, real_time_factor=91.4, frames_per_s=420.0
+)
+SURVEY = Ledger(
+    (Command("2026-11-24", "embodied survey"),),
+    {"cpu": {"cores": 2, "processor": "P", "system": "S"}},
     (COST, SUCCESS),
 )
-ASKED = Question(SUBJECT, "L2", range(100, 150))
+QUESTION = SurveyQuestion(SUBJECT, "L2", range(100, 150))
 
 
 def test_every_task_and_robot_is_asked_about() -> None:
@@ -63,73 +65,61 @@ def test_every_task_and_robot_is_asked_about() -> None:
 
 def test_questions_come_with_the_costs_first() -> None:
     pair = (TOTE_TRANSFER, "arm")
-    asked = plan_questions([pair], ["L2", "L4"], range(5, 9))
-    assert [(q.subject.pair, q.level) for q in asked] == [
+    questions = plan_survey([pair], ["L2", "L4"], range(5, 9))
+    assert [(q.subject.pair, q.level) for q in questions] == [
         (pair, None),
         (pair, "L2"),
         (pair, "L4"),
     ]
-    assert len(asked[0].subject.model_hash) == 64
-    assert asked[0].subject.versions["mujoco"].startswith("3.17.")
+    assert len(questions[0].subject.model_hash) == 64
+    assert questions[0].subject.versions["mujoco"].startswith("3.17.")
     with pytest.raises(EmbodiedError, match="unknown level 'L5'"):
-        plan_questions([pair], ["L5"], range(3))
+        plan_survey([pair], ["L5"], range(3))
 
 
 @pytest.mark.parametrize(
     "question",
     [
-        replace(ASKED, level="L3"),
-        replace(ASKED, seeds=range(100, 151)),
-        replace(ASKED, seeds=range(50)),
-        replace(ASKED, subject=OTHER),
-        replace(ASKED, subject=replace(SUBJECT, model_hash="xyz")),
-        replace(ASKED, subject=replace(SUBJECT, code_hash="edited")),
-        replace(ASKED, subject=replace(SUBJECT, versions={"mujoco": "3.18.0"})),
-        Question(OTHER),
+        replace(QUESTION, level="L3"),
+        replace(QUESTION, seeds=range(100, 151)),
+        replace(QUESTION, seeds=range(50)),
+        replace(QUESTION, subject=OTHER),
+        replace(QUESTION, subject=replace(SUBJECT, model_hash="xyz")),
+        replace(QUESTION, subject=replace(SUBJECT, code_hash="edited")),
+        replace(QUESTION, subject=replace(SUBJECT, versions={"mujoco": "3.18.0"})),
+        SurveyQuestion(OTHER),
     ],
 )
 def test_only_the_same_measurement_of_the_same_thing_is_an_answer(
-    question: Question,
+    question: SurveyQuestion,
 ) -> None:
     assert SURVEY.missing([question]) == [question]
-    assert SURVEY.missing([ASKED, Question(SUBJECT)]) == []
+    assert SURVEY.missing([QUESTION, SurveyQuestion(SUBJECT)]) == []
 
 
 def test_an_answer_takes_the_place_of_the_older_one() -> None:
     newer = replace(SUCCESS, subject=replace(SUBJECT, model_hash="xyz"))
-    question = replace(ASKED, subject=newer.subject)
-    assert SURVEY.with_answer(question, newer).findings == (COST, newer)
-    assert SURVEY.with_answer(
-        replace(ASKED, level="L3"), replace(SUCCESS, level="L3")
-    ).findings[:2] == (COST, SUCCESS)
-    assert SURVEY.without([Question(SUBJECT)]).findings == (SUCCESS,)
+    assert SURVEY.with_row(newer).rows == (COST, newer)
+
+    other_level = replace(SUCCESS, level="L3")
+    assert SURVEY.with_row(other_level).rows == (COST, SUCCESS, other_level)
+    assert SURVEY.without([SurveyQuestion(SUBJECT)]).rows == (SUCCESS,)
 
 
 def test_a_survey_survives_its_file(tmp_path: Path) -> None:
     nothing = replace(SUCCESS, subject=OTHER, rate=wilson(0, 50), quartiles_s=None)
-    whole = replace(SURVEY, findings=(SUCCESS, nothing, COST))
-    write_survey(tmp_path / "x.json", whole)
-    assert read_survey(tmp_path / "x.json") == whole
-    assert json.loads((tmp_path / "x.json").read_text())["successes"][0][
-        "failed_seeds"
-    ] == [103, 149]
-    for text in (
-        "",
-        "[]",
-        "{}",
-        json.dumps({"format": "embodied-survey", "schema_version": 0}),
-    ):
-        (tmp_path / "bad.json").write_text(text)
-        with pytest.raises(
-            EmbodiedError, match=r"bad\.json is no survey that this version reads"
-        ):
-            read_survey(tmp_path / "bad.json")
+    whole = replace(SURVEY, rows=(SUCCESS, nothing, COST))
+    book = survey_book(tmp_path / "x.md")
+    book.write(whole)
+    assert book.read() == whole
+    rows = json.loads(book.figures.read_text())["rows"]
+    assert rows[0]["failed_seeds"] == [103, 149]
 
 
 def test_the_page_says_what_the_survey_holds() -> None:
     rover = replace(SUCCESS, subject=OTHER, level="L4", quartiles_s=None)
     page = survey_page(
-        replace(SURVEY, findings=(COST, rover, SUCCESS)),
+        replace(SURVEY, rows=(COST, rover, SUCCESS)),
         [SUBJECT.pair, OTHER.pair],
         "ground.json",
     )
@@ -146,10 +136,17 @@ def test_the_page_says_what_the_survey_holds() -> None:
 def test_cells_of_different_sizes_say_theirs() -> None:
     longer = replace(SUCCESS, level="L3", rate=wilson(200, 200))
     page = survey_page(
-        replace(SURVEY, findings=(SUCCESS, longer)), [SUBJECT.pair], "x.json"
+        replace(SURVEY, rows=(SUCCESS, longer)), [SUBJECT.pair], "x.json"
     )
     assert "96% (87–99%) of 50 | 100.0% (98.1–100.0%) of 200" in page  # noqa: RUF001
     assert "What each task costs" not in page
+
+
+def test_the_page_in_docs_is_what_its_figures_say() -> None:
+    ledger = survey_book(DOCS / "ground.md").read()
+    pairs = choose_pairs(task_names(), None)
+    page = survey_page(ledger, pairs, "ground.json")
+    assert (DOCS / "ground.md").read_text() == page
 
 
 @pytest.fixture
@@ -166,45 +163,44 @@ def test_a_survey_goes_on_where_it_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = tmp_path / "pages" / "ground.md"
-    words = [
-        "survey",
-        "--task",
-        TOTE_TRANSFER,
-        "--robot",
-        "arm",
-        "--level",
-        "L1",
-        "L2",
-        "--episodes",
-        "2",
-    ]
-    words += ["--workers", "1", "-o", str(page)]
+    book = survey_book(page)
+    words = ["survey", "--task", TOTE_TRANSFER, "--robot", "arm"]
+    words += ["--level", "L1", "L2", "--episodes", "2", "--workers", "1"]
+    words += ["-o", str(page)]
+
+    # interrupted after the cost
     with monkeypatch.context() as patch:
         patch.setattr(verb, "measure_success", interrupted)
         assert main.main(words) == 130
     assert "Go on with: embodied survey --task ToteTransfer" in capsys.readouterr().err
-    cost = read_survey(page.with_suffix(".json")).findings
-    assert [type(finding) for finding in cost] == [Cost]
-    assert cost[0].step_us > 0
-    assert cost[0].frames_per_s > 0
+    (cost,) = book.read().rows
+    assert isinstance(cost, TaskCost)
+    assert cost.step_us > 0
+    assert cost.frames_per_s > 0
+
+    # gone on with
     assert main.main(words) == 2
     assert "exists: --resume" in capsys.readouterr().err
     assert main.main([*words, "--resume", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert [(row["level"], row["failed_seeds"]) for row in said["successes"]] == [
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    successes = [row for row in rows if row["kind"] == "success"]
+    assert [(row["level"], row["failed_seeds"]) for row in successes] == [
         ("L1", [10_000, 10_001]),
         ("L2", [10_000, 10_001]),
-    ]  # nobody is done after 3 s
-    found = read_survey(page.with_suffix(".json"))
-    assert cost[0] in found.findings
-    assert [command for _, command in found.commands] == [f"embodied {' '.join(words)}"]
+    ]  # nobody succeeds within 3 s
+    ledger = book.read()
+    assert cost in ledger.rows
+    lines = [command.line for command in ledger.commands]
+    assert lines == [f"embodied {' '.join(words)}"]
+
+    # interrupted again: the page stays until the new figure is there
     before = page.read_text()
     assert "0% (0–66%)" in before  # noqa: RUF001
     with monkeypatch.context() as patch:
         patch.setattr(verb, "measure_success", interrupted)
-        assert main.main([*words, "--resume"]) == 0  # there is nothing left to do
+        assert main.main([*words, "--resume"]) == 0  # there is nothing left to measure
         assert main.main([*words, "--level", "L2", "--no-costs", "--overwrite"]) == 130
-    assert page.read_text() == before  # until the new figure is there
+    assert page.read_text() == before
 
 
 def interrupted(*args: object, **kwargs: object) -> None:
@@ -220,20 +216,18 @@ def test_costs_are_those_of_the_bench(monkeypatch: pytest.MonkeyPatch) -> None:
     def figure(name: str, value: float) -> throughput.Figure:
         return throughput.Figure(name, "", value, value, value)
 
-    monkeypatch.setattr(
-        survey_module,
-        "physics",
-        lambda config: iter([figure("step", 20.0), figure("contacts", 7.0)]),
-    )
-    monkeypatch.setattr(
-        survey_module,
-        "stepping",
-        lambda config, num: iter(
-            [figure("a", 1), figure("b", 2), figure("c", 90 + num)]
-        ),
-    )
+    def physics(config: object) -> Iterator[throughput.Figure]:
+        yield figure("step", 20.0)
+        yield figure("contacts", 7.0)
+
+    def stepping(config: object, num: int) -> Iterator[throughput.Figure]:
+        yield figure("a", 1)
+        yield figure("b", 2)
+        yield figure("c", 90 + num)
+
+    monkeypatch.setattr(survey_module, "physics", physics)
+    monkeypatch.setattr(survey_module, "stepping", stepping)
     monkeypatch.setattr(survey_module, "frames", lambda config: figure("frames", 400.0))
     subject = Subject.now(TOTE_TRANSFER, "arm")
-    assert survey_module.measure_cost(Question(subject)) == Cost(
-        subject, 20.0, 7, 106.0, 400.0
-    )
+    cost = survey_module.measure_cost(SurveyQuestion(subject))
+    assert cost == TaskCost(subject, 20.0, 7, 106.0, 400.0)

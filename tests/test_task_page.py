@@ -7,9 +7,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from embodied.benchmark.task_page import update_page
 from embodied.envs.registry import get_task, task_names
 from embodied.envs.variation import Choice, Interval, Variable, fixed
+from embodied.pages.task_page import update_page
 
 PAGE = Path(__file__).parent.parent / "docs" / "tasks.md"
 TASKS = [get_task(name) for name in task_names()]

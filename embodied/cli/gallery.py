@@ -8,7 +8,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from embodied.benchmark.gallery import (
+from embodied.cli import arguments
+from embodied.cli.output import require_writable
+from embodied.envs.registry import task_names
+from embodied.pages.gallery import (
     CANDIDATES,
     FILM_FPS,
     Shooting,
@@ -19,10 +22,7 @@ from embodied.benchmark.gallery import (
     write_loop,
     write_png,
 )
-from embodied.benchmark.survey import choose_pairs
-from embodied.cli import arguments
-from embodied.cli.output import require_writable
-from embodied.envs.registry import task_names
+from embodied.pages.subject import choose_pairs
 from embodied.rollout.film import write_mp4
 from embodied.rollout.shards import Workers
 

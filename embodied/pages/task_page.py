@@ -1,7 +1,7 @@
 """The tables of docs/tasks.md, from the tasks themselves; what people wrote between
 them stays.
 
-`make docs`, or `python -m embodied.benchmark.task_page FILE`.
+`make docs`, or `python -m embodied.pages.task_page FILE`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,262 @@
+"""How fast a GPU simulates: worlds of a task as environments, beside the bare physics of
+the same worlds.
+
+Both are timed in turns within one run, so that their ratio holds whatever else the
+machine does.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import gymnasium
+import torch
+
+from embodied.benchmark.provenance import host_facts
+from embodied.benchmark.statistics import Median, median
+from embodied.core import PHYSICS_HZ
+from embodied.envs.registry import get_task
+from embodied.envs.warp.graph import CudaGraphs, StepGraph
+from embodied.errors import EmbodiedError
+
+NUM_ENVS = (1024, 4096, 8192)
+CONTROL_HZ = 20  # as reinforcement learning drives them
+# control steps: the first compiles, the second is captured, the third is launched
+WARM_UP_STEPS = 3
+HELD_STEPS = 5  # control steps that a random action is held for
+PACKAGES = ("mujoco", "mujoco-warp", "warp-lang", "torch")
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure."""
+
+    repeats: int = 7  # turns
+    steps: int = 50  # control steps in each turn
+
+
+@dataclass(frozen=True)
+class WorldSpeed:
+    """How fast a number of worlds of one task and robot is simulated.
+
+    Speeds are in physics steps of one world per second, over all worlds.
+    """
+
+    task: str
+    robot: str
+    num_worlds: int
+    device: str
+    env: Median  # step, observation, reward and reset
+    bare: Median  # mujoco_warp's own step, captured, of the same model and worlds
+    ratio: Median  # of the two in each turn
+    captured: bool  # the environment's step was one CUDA graph
+    bytes_per_world: int
+    # episodes that broke during the measurement
+    faults: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def real_time_factor(self) -> float:
+        """Simulated seconds of all worlds per second."""
+        return self.env.median / PHYSICS_HZ
+
+    @property
+    def robot_hours_per_day(self) -> float:
+        """Hours of one robot's work that one device simulates per day."""
+        return 24 * self.real_time_factor
+
+    @property
+    def place(self) -> tuple[str, str, int, str]:
+        """What was measured, whatever came of it."""
+        return self.task, self.robot, self.num_worlds, self.device
+
+
+def measure_world_speeds(
+    tasks: Sequence[str],
+    num_envs: Sequence[int],
+    device: str,
+    on_refusal: Callable[[str], None],
+    effort: Effort,
+) -> Iterator[WorldSpeed]:
+    """Measures each task with its first robot in each number of worlds.
+
+    What does not fit onto the device is left out; `on_refusal` is told why.
+    """
+    for task in tasks:
+        robot = get_task(task).robots[0]
+        for num in num_envs:
+            release_memory(device)
+            try:
+                yield measure_world_speed(task, robot, num, device, effort)
+            except EmbodiedError as error:
+                if device == "cuda" and not torch.cuda.is_available():
+                    raise
+                on_refusal(f"{task}, {num} worlds: {error}")
+
+
+def measure_world_speed(
+    task: str, robot: str, num: int, device: str, effort: Effort
+) -> WorldSpeed:
+    """Times environments and bare physics in turns.
+
+    Both begin from like starts and follow the same actuator targets.
+    """
+    arguments: dict[str, Any] = {
+        "robot": robot,
+        "control_hz": CONTROL_HZ,
+        "engine": "warp",
+        "device": device,
+    }
+    env: Any = gymnasium.make_vec(get_task(task).env_id, num, **arguments)
+    worlds = env.unwrapped.worlds
+
+    # warm up: making the targets steps the environments, these steps the bare physics
+    num_actions = effort.steps + WARM_UP_STEPS
+    actions = _random_actions(env.action_space.shape, num_actions, worlds.device)
+    targets = _actuator_targets(env, actions)
+    bare_step = _bare_step(worlds)
+    for target in targets[:WARM_UP_STEPS]:
+        bare_step(target)
+
+    env_speeds = []
+    bare_speeds = []
+    ticks = num * effort.steps * worlds.ticks_per_step
+    for _ in range(effort.repeats):
+        env.reset()
+        seconds = _time_calls(env.step, actions[: effort.steps], worlds.device)
+        env_speeds.append(ticks / seconds)
+
+        env.reset()
+        seconds = _time_calls(bare_step, targets[: effort.steps], worlds.device)
+        bare_speeds.append(ticks / seconds)
+
+    speed = WorldSpeed(
+        task=task,
+        robot=robot,
+        num_worlds=num,
+        device=device_name(worlds.device),
+        env=median_of(env_speeds),
+        bare=median_of(bare_speeds),
+        ratio=median_of(
+            [env / bare for env, bare in zip(env_speeds, bare_speeds, strict=True)]
+        ),
+        captured=worlds.captured,
+        bytes_per_world=worlds.engine.bytes_a_world,
+        faults=worlds.fault_counts(),
+    )
+    env.close()
+    return speed
+
+
+def device_name(device: torch.device | str) -> str:
+    """Returns a device's name for people."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return "Warp's CPU device"
+
+
+def machine_facts(device: str) -> dict[str, str | int]:
+    """Returns the host and the packages that do the work.
+
+    Of a GPU also torch's CUDA and the driver, once Warp has found it.
+    """
+    facts = host_facts()
+    facts["python"] = platform.python_version()
+    for package in PACKAGES:
+        facts[package] = version(package)
+
+    if device == "cuda":
+        driver = importlib.import_module("warp").get_cuda_driver_version()
+        facts["CUDA"] = str(torch.version.cuda)
+        facts["driver"] = "for CUDA {}.{}".format(*driver)
+    return facts
+
+
+def release_memory(device: str) -> None:
+    """Frees the memory of worlds that are gone.
+
+    Worlds and their graph refer to each other, so only a collection frees them; Warp
+    gives back what it freed when the device is waited for.
+    """
+    gc.collect()
+    if device == "cuda" and torch.cuda.is_available():
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+
+
+def wait_for(device: torch.device) -> None:
+    """Waits until the device has done all its work."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def median_of(values: Sequence[float]) -> Median:
+    """Returns the median of at least one value."""
+    result = median(values)
+    assert result is not None
+    return result
+
+
+def _random_actions(
+    shape: tuple[int, ...], count: int, device: torch.device
+) -> list[torch.Tensor]:
+    """Random actions, each held for a few steps so that they lead somewhere."""
+    generator = torch.Generator().manual_seed(0)
+    actions: list[torch.Tensor] = []
+    while len(actions) < count:
+        action = 2 * torch.rand(shape, generator=generator) - 1
+        actions += [action.to(device)] * HELD_STEPS
+    return actions[:count]
+
+
+def _actuator_targets(
+    env: Any, actions: Sequence[torch.Tensor]
+) -> list[torch.Tensor]:  # each (N, U)
+    """What the environments make of the actions: each control step's targets."""
+    env.reset()
+    targets = []
+    for action in actions:
+        env.step(action)
+        targets.append(env.unwrapped.worlds.engine.view("ctrl").clone())
+    return targets
+
+
+def _bare_step(worlds: Any) -> StepGraph:
+    """Mujoco_warp's own step of the same worlds, as a graph of the same kind.
+
+    One call makes as many physics steps as a control step does. It is given actuator
+    targets, because worlds in which nothing moves are quicker to solve.
+    """
+    recorder = None
+    if worlds.device.type == "cuda":
+        recorder = CudaGraphs(worlds.engine.streams, worlds.device)
+
+    ctrl = worlds.engine.view("ctrl")
+
+    def step(targets: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        ctrl[...] = targets
+        worlds.engine.bare_step(worlds.ticks_per_step)
+        return ()
+
+    return StepGraph(step, tuple(ctrl.shape), worlds.device, recorder)
+
+
+def _time_calls(
+    function: Callable[[torch.Tensor], object],
+    arguments: Sequence[torch.Tensor],
+    device: torch.device,
+) -> float:
+    """Seconds that calls with each argument take, from a device at rest until it is done."""
+    wait_for(device)
+    start_s = time.perf_counter()
+    for argument in arguments:
+        function(argument)
+    wait_for(device)
+    return time.perf_counter() - start_s

@@ -1,0 +1,65 @@
+"""What the verbs share that keep a book of measured figures."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from embodied.benchmark.provenance import host_facts
+from embodied.cli import arguments
+from embodied.cli.output import require_writable
+from embodied.pages.book import Book
+from embodied.pages.ledger import Question, R
+from embodied.pages.subject import HOST
+
+
+def add_output(parser: argparse.ArgumentParser, default: str) -> None:
+    """Adds where the page goes, and what to do when it exists."""
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path(default),
+        metavar="FILE",
+        help=f"default: {default}",
+    )
+    arguments.add_existing(parser)
+
+
+def measure_missing(
+    book: Book[R],
+    questions: Sequence[Question],
+    measure: Callable[[Question, str], R],
+    args: argparse.Namespace,
+) -> None:
+    """Measures what the book doesn't hold yet, writes it after each row, and prints it.
+
+    Args:
+        book: where the rows are kept.
+        questions: what is asked for.
+        measure: answers a question; is also given its number, e.g. "3/12".
+        args: the verb's arguments; `resume`, `overwrite`, `json` and `words` are used.
+
+    Raises:
+        EmbodiedError: the book exists, or cannot be written.
+        KeyboardInterrupt: with a hint on how to go on.
+    """
+    require_writable(book.page)
+    ledger = book.open(questions, args.resume, args.overwrite)
+    missing = ledger.missing(questions)
+    if missing:
+        ledger = ledger.signed(args.words, HOST, host_facts())
+
+    try:
+        for k, question in enumerate(missing, start=1):
+            row = measure(question, f"{k}/{len(missing)}")
+            ledger = ledger.with_row(row)
+            book.write(ledger)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(arguments.resume_hint(args.words)) from None
+
+    # the page may know more tasks by now
+    book.write(ledger)
+    shown = book.figures if args.json else book.page
+    print(shown.read_text(encoding="utf-8"), end="")

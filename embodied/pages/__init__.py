@@ -1,0 +1,1 @@
+"""What serves the pages in docs/: the measured ground, its pictures and its tables."""

@@ -1,0 +1,124 @@
+"""A ledger on disk: a Markdown page for people and, beside it, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic
+
+from embodied.benchmark.codec import decode, encode
+from embodied.errors import EmbodiedError
+from embodied.files import replace_text
+from embodied.pages.ledger import Command, Ledger, Question, R
+
+SCHEMA_VERSION = 2
+
+
+@dataclass(frozen=True)
+class Book(Generic[R]):
+    """Where a ledger is kept, and how it is shown.
+
+    Args:
+        page: the Markdown file; the JSON file has the same name with `.json`.
+        kind: what the ledger is of, e.g. "survey"; part of the JSON file's format.
+        row_types: the name of each kind of row -> its dataclass.
+        render: makes the page's text of the ledger and the JSON file's name.
+
+    Raises:
+        EmbodiedError: the page ends in `.json`.
+    """
+
+    page: Path
+    kind: str
+    row_types: Mapping[str, type[R]]
+    render: Callable[[Ledger[R], str], str]
+
+    def __post_init__(self) -> None:
+        if self.page.suffix == ".json":
+            raise EmbodiedError(
+                f"{self.page} must not end in .json: "
+                "the page is for people, its figures lie beside it"
+            )
+
+    @property
+    def figures(self) -> Path:
+        """The JSON file."""
+        return self.page.with_suffix(".json")
+
+    def open(
+        self, questions: Sequence[Question], resume: bool, overwrite: bool
+    ) -> Ledger[R]:
+        """Returns what need not be measured again.
+
+        Raises:
+            EmbodiedError: there are figures already, and neither `resume` nor
+                `overwrite` was asked for.
+        """
+        if self.figures.exists() and not (resume or overwrite):
+            raise EmbodiedError(
+                f"{self.figures} exists: --resume to go on with it, --overwrite, "
+                "or another name after -o"
+            )
+
+        ledger = self.read()
+        return ledger.without(questions) if overwrite else ledger
+
+    def read(self) -> Ledger[R]:
+        """Returns the ledger in the JSON file; an empty one where there is no file.
+
+        Raises:
+            EmbodiedError: the file holds something else.
+        """
+        if not self.figures.exists():
+            return Ledger()
+
+        try:
+            content = json.loads(self.figures.read_text(encoding="utf-8"))
+            self._check_format(content)
+            return Ledger(
+                commands=tuple(
+                    decode(Command, command, f"commands[{k}]")
+                    for k, command in enumerate(content["commands"])
+                ),
+                machines=content["machines"],
+                rows=tuple(
+                    self._decode_row(row, f"rows[{k}]")
+                    for k, row in enumerate(content["rows"])
+                ),
+            )
+        except (OSError, ValueError, KeyError, TypeError, EmbodiedError) as error:
+            raise EmbodiedError(
+                f"{self.figures} is no {self.kind} that this version reads: {error!r}"
+            ) from error
+
+    def write(self, ledger: Ledger[R]) -> None:
+        """Replaces both files, each in one step."""
+        content = {
+            "format": f"embodied-{self.kind}",
+            "schema_version": SCHEMA_VERSION,
+            "commands": encode(ledger.commands),
+            "machines": encode(ledger.machines),
+            "rows": [self._encode_row(row) for row in ledger.rows],
+        }
+        text = json.dumps(content, indent=1, allow_nan=False)
+
+        self.page.parent.mkdir(parents=True, exist_ok=True)
+        replace_text(self.figures, f"{text}\n")
+        replace_text(self.page, self.render(ledger, self.figures.name))
+
+    def _check_format(self, content: Any) -> None:
+        expected = (f"embodied-{self.kind}", SCHEMA_VERSION)
+        given = (content["format"], content["schema_version"])
+        if given != expected:
+            raise ValueError(f"its format is {given}, not {expected}")
+
+    def _encode_row(self, row: R) -> dict[str, Any]:
+        names = {row_type: name for name, row_type in self.row_types.items()}
+        return {"kind": names[type(row)], **encode(row)}
+
+    def _decode_row(self, content: Mapping[str, Any], where: str) -> R:
+        values = dict(content)
+        row_type = self.row_types[values.pop("kind")]
+        return decode(row_type, values, where)

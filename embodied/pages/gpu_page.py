@@ -1,0 +1,151 @@
+"""The page of the speeds of GPUs, docs/gpu.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from embodied.benchmark.gpu_cameras import IMAGE_SIZE, CameraSpeed
+from embodied.benchmark.gpu_throughput import NUM_ENVS, WorldSpeed
+from embodied.benchmark.statistics import Median
+from embodied.core import PHYSICS_HZ
+from embodied.envs.registry import task_names
+from embodied.pages.book import Book
+from embodied.pages.ledger import Facts, Ledger
+from embodied.pages.markdown import command_block, faults_cell, join_parts, table
+
+GpuRow = WorldSpeed | CameraSpeed
+GPU_ROWS: dict[str, type[GpuRow]] = {"worlds": WorldSpeed, "camera": CameraSpeed}
+TITLE = """# The ground on a GPU
+
+Written by `embodied bench gpu -o docs/gpu.md`, on a machine with an NVIDIA GPU: do
+not edit. A cell that is empty was not measured."""
+WORLDS = f"""## Worlds
+
+Random actions at 20 Hz. `env`: step, observation, reward and reset of all worlds;
+`bare`: mujoco_warp's own step of the same worlds with the same actuator targets, in
+a CUDA graph. Both are in millions of physics steps of one world ({
+    1e3 / PHYSICS_HZ:g} ms) per second, measured in turns within one run: medians, with
+quartiles in brackets. Real time: simulated seconds of all worlds per second. Robot
+hours: of work that one GPU simulates per day."""
+CAMERAS = f"""## Cameras
+
+World-frames per second, of {IMAGE_SIZE}x{IMAGE_SIZE} pixels, from each task's first
+camera: medians, with quartiles in brackets."""
+WORLD_HEAD = (
+    "task",
+    "robot",
+    "worlds",
+    "env",
+    "bare",
+    "env / bare",
+    "x real time",
+    "robot hours per day",
+    "GPU",
+    "faults",
+)
+CAMERA_HEAD = ("task", "worlds", "world-frames per second", "GPU")
+
+
+def gpu_book(page: Path) -> Book[GpuRow]:
+    """Returns the speeds whose page this is; it has lines for each task."""
+
+    def render(ledger: Ledger[GpuRow], _: str) -> str:
+        return gpu_page(ledger, task_names())
+
+    return Book(page, "gpu", GPU_ROWS, render)
+
+
+def gpu_page(ledger: Ledger[GpuRow], tasks: Sequence[str]) -> str:
+    """Returns the page, with lines for each of `tasks` on each measured device."""
+    machines = [f"- {name}: {_facts(facts)}" for name, facts in ledger.machines.items()]
+    parts = [
+        TITLE,
+        command_block(ledger),
+        "\n".join(machines) or "No GPU was at hand so far.",
+        WORLDS,
+        table(WORLD_HEAD, _world_lines(ledger, tasks)),
+        CAMERAS,
+        table(CAMERA_HEAD, _camera_lines(ledger, tasks)),
+    ]
+    return join_parts(parts)
+
+
+def world_speed_sentence(speed: WorldSpeed) -> str:
+    """Returns a speed in words."""
+    sentence = (
+        f"{speed.task} {speed.robot}, {speed.num_worlds} worlds on {speed.device}: "
+        f"{_millions(speed.env)} of {_millions(speed.bare)} million world-steps "
+        f"per second, ratio {_share(speed.ratio)}, "
+        f"{speed.real_time_factor:,.0f} x real time, "
+        f"{speed.robot_hours_per_day:,.0f} robot hours per day"
+    )
+    return sentence if speed.captured else f"{sentence}, not captured as a CUDA graph"
+
+
+def camera_speed_sentence(speed: CameraSpeed) -> str:
+    """Returns a rate of frames in words."""
+    return (
+        f"{speed.task}, {speed.num_worlds} worlds on {speed.device}: "
+        f"{_whole(speed.frames)} frames of {IMAGE_SIZE}x{IMAGE_SIZE} per second"
+    )
+
+
+def _world_lines(ledger: Ledger[GpuRow], tasks: Sequence[str]) -> list[list[str]]:
+    speeds = [row for row in ledger.rows if isinstance(row, WorldSpeed)]
+    speeds.sort(key=lambda speed: (speed.device, speed.num_worlds))
+
+    lines = []
+    for task in tasks:
+        measured = [_world_line(speed) for speed in speeds if speed.task == task]
+        blank = [""] * (len(WORLD_HEAD) - 3)
+        lines += measured or [[task, "", f"{num:,}", *blank] for num in NUM_ENVS]
+    return lines
+
+
+def _world_line(speed: WorldSpeed) -> list[str]:
+    return [
+        speed.task,
+        speed.robot,
+        f"{speed.num_worlds:,}",
+        _millions(speed.env),
+        _millions(speed.bare),
+        _share(speed.ratio),
+        f"{speed.real_time_factor:,.0f}",
+        f"{speed.robot_hours_per_day:,.0f}",
+        speed.device,
+        faults_cell(speed.faults),
+    ]
+
+
+def _camera_lines(ledger: Ledger[GpuRow], tasks: Sequence[str]) -> list[list[str]]:
+    speeds = [row for row in ledger.rows if isinstance(row, CameraSpeed)]
+    speeds.sort(key=lambda speed: (speed.device, speed.num_worlds))
+
+    lines = []
+    for task in tasks:
+        measured = [
+            [task, f"{speed.num_worlds:,}", _whole(speed.frames), speed.device]
+            for speed in speeds
+            if speed.task == task
+        ]
+        lines += measured or [[task, "", "", ""]]
+    return lines
+
+
+def _whole(of: Median) -> str:
+    return f"{of.median:,.0f} ({of.lower_quartile:,.0f} to {of.upper_quartile:,.0f})"
+
+
+def _millions(of: Median) -> str:
+    values = (of.median, of.lower_quartile, of.upper_quartile)
+    middle, lower, upper = (f"{value / 1e6:.3g}" for value in values)
+    return f"{middle} ({lower} to {upper})"
+
+
+def _share(of: Median) -> str:
+    return f"{of.median:.1%} ({of.lower_quartile:.1%} to {of.upper_quartile:.1%})"
+
+
+def _facts(facts: Facts) -> str:
+    return ", ".join(f"{name} {value}" for name, value in facts.items())

@@ -1,0 +1,95 @@
+"""A ledger: measured rows, each with what it was measured of, kept from run to run.
+
+A measurement is a `Question`, its result a `Row`. Both have a `place` in the ledger: what
+is measured there, whatever the code, seeds and versions were. A newer row of the same
+place takes that of the older one.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+Facts = Mapping[str, str | int]
+FLAGS_OF_A_RUN = ("--resume", "--overwrite", "--json")
+
+
+class Row(Protocol):
+    """One measured result."""
+
+    @property
+    def place(self) -> Hashable:
+        """What was measured, whatever it was measured with."""
+
+
+class Question(Protocol):
+    """One measurement that is asked for."""
+
+    @property
+    def place(self) -> Hashable:
+        """The place of the row that answers it."""
+
+    def is_answered_by(self, row: Any) -> bool:
+        """Whether the row is of this very measurement: same code, seeds, versions."""
+
+
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that measured something, and when it did."""
+
+    day: str  # ISO 8601
+    line: str
+
+
+@dataclass(frozen=True)
+class Ledger(Generic[R]):
+    """Everything measured so far. Each change returns a new ledger."""
+
+    commands: tuple[Command, ...] = ()
+    # device -> what it is and what it sits in, as of the newest rows
+    machines: Mapping[str, Facts] = field(default_factory=dict)
+    rows: tuple[R, ...] = ()
+
+    def missing(self, questions: Sequence[Question]) -> list[Question]:
+        """Returns the questions that no row answers."""
+        return [
+            question
+            for question in questions
+            if not any(question.is_answered_by(row) for row in self.rows)
+        ]
+
+    def without(self, questions: Sequence[Question]) -> Ledger[R]:
+        """Returns the ledger without the rows in the places of these questions."""
+        places = {question.place for question in questions}
+        return replace(self, rows=tuple(r for r in self.rows if r.place not in places))
+
+    def with_row(self, row: R) -> Ledger[R]:
+        """Returns the ledger with the row, in place of an older one."""
+        kept = tuple(known for known in self.rows if known.place != row.place)
+        return replace(self, rows=(*kept, row))
+
+    def signed(self, words: Sequence[str], device: str, facts: Facts) -> Ledger[R]:
+        """Returns the ledger with the command that measures now, of today.
+
+        Args:
+            words: the command's, without the program.
+            device: what it measures on.
+            facts: what that device is, and the machine that it is in.
+        """
+        kept_words = [word for word in words if word not in FLAGS_OF_A_RUN]
+        line = shlex.join(["embodied", *kept_words])
+        command = Command(datetime.now(UTC).date().isoformat(), line)
+
+        # a command that is repeated is listed once, under its last day
+        earlier = (known for known in self.commands if known.line != line)
+        return replace(
+            self,
+            commands=(*earlier, command),
+            machines={**self.machines, device: dict(facts)},
+        )

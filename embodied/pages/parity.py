@@ -1,0 +1,271 @@
+"""Whether both engines simulate the same.
+
+Motion without a touch is compared number by number: the same starts and small actions
+for a second. Work with contacts is compared by how it ends: the same policy over the
+same starts. Contacts multiply the last bit of single precision, so that single episodes
+differ and only their statistics can agree.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+
+from embodied.benchmark.code_hash import code_hash
+from embodied.benchmark.evaluation import Place
+from embodied.benchmark.gpu_throughput import device_name
+from embodied.benchmark.statistics import Comparison, Rate, compare_paired, wilson
+from embodied.envs.config import EnvConfig
+from embodied.envs.warp import worlds as warp_worlds
+from embodied.envs.warp.worlds import WarpWorlds
+from embodied.envs.worlds import Worlds
+from embodied.errors import EmbodiedError
+from embodied.pages.subject import Pair, Subject
+from embodied.policies.catalog import Player, make_policy, policy_spec, weights_hash
+from embodied.rollout import on_device
+from embodied.rollout.on_device import play_on_device
+from embodied.rollout.rollout import EpisodeResult
+
+MOTION_S = 1.0
+MOTION_HZ = 20
+MOTION_WORLDS = 2
+ACTION_SHARE = 0.3  # of full actions: small enough to touch nothing
+HELD_STEPS = 5  # control steps that each random action is held for
+OnStep = Callable[[int], object]  # told how many episodes have ended
+# task, robot, level (none: the motion), policy, stage
+ParityPlace = tuple[str, str, str | None, str, str]
+
+
+@dataclass(frozen=True)
+class PolicyVersion:
+    """A policy as it is now, and the part of the task that it does."""
+
+    source: str = "expert"  # as `--policy` takes it
+    stage: str = ""  # of the task; empty: the whole task
+    weights: str = ""  # SHA-256; empty for a policy that was not trained
+
+    @classmethod
+    def now(cls, source: str, stage: str = "") -> PolicyVersion:
+        return cls(source, stage, weights_hash(source))
+
+    def env_config(self, pair: Pair, level: str) -> EnvConfig:
+        """Returns the config of worlds for this policy.
+
+        Raises:
+            EmbodiedError: the policy or the stage does not exist, or the policy is of
+                another task or sees pixels.
+        """
+        task, robot = pair
+        spec = policy_spec(self.source, task, robot)
+        if spec.cameras:
+            raise EmbodiedError(
+                f"{self.source} sees pixels: "
+                "the engines are compared by policies that see the state alone"
+            )
+        return Place(task, robot=robot, stage=self.stage).config(spec, level)
+
+
+EXPERT = PolicyVersion()
+
+
+@dataclass(frozen=True)
+class ParityQuestion:
+    """A measurement of both engines; without a level it asks for the motion."""
+
+    subject: Subject
+    level: str | None = None
+    seeds: range = range(0)
+    policy: PolicyVersion = EXPERT
+
+    @property
+    def place(self) -> ParityPlace:
+        return *self.subject.pair, self.level, self.policy.source, self.policy.stage
+
+    def is_answered_by(self, row: MotionDrift | PolicyOutcomes) -> bool:
+        """Whether the row is of the same measurement, on whatever device."""
+        return row.question == self
+
+
+@dataclass(frozen=True)
+class MotionDrift:
+    """How far the engines drift apart in a second of small motion, at most."""
+
+    subject: Subject
+    device: str
+    tcp_m: float  # of the tool centre point
+    joint: float  # of any joint of the robot, rad or m
+    reward: float
+
+    @property
+    def question(self) -> ParityQuestion:
+        return ParityQuestion(self.subject)
+
+    @property
+    def place(self) -> ParityPlace:
+        return self.question.place
+
+
+@dataclass(frozen=True)
+class PolicyOutcomes:
+    """How a policy's episodes end on each engine, from the same starts."""
+
+    subject: Subject
+    device: str
+    level: str
+    first_seed: int
+    on_cpu: Rate  # of success at the end
+    on_warp: Rate
+    progress_cpu: float  # at the end, mean
+    progress_warp: float
+    only_cpu: tuple[int, ...]  # seeds that succeed on one engine alone
+    only_warp: tuple[int, ...]
+    faults: dict[str, int] = field(default_factory=dict)  # on the engine `warp`
+    policy: PolicyVersion = EXPERT
+
+    @property
+    def question(self) -> ParityQuestion:
+        seeds = range(self.first_seed, self.first_seed + self.on_cpu.episodes)
+        return ParityQuestion(self.subject, self.level, seeds, self.policy)
+
+    @property
+    def place(self) -> ParityPlace:
+        return self.question.place
+
+    def comparison(self) -> Comparison:
+        """Compares the outcomes, paired by start."""
+        only_cpu = len(self.only_cpu)
+        only_warp = len(self.only_warp)
+        both = self.on_cpu.successes - only_cpu
+        neither = self.on_cpu.episodes - both - only_cpu - only_warp
+
+        on_cpu = [True] * (both + only_cpu) + [False] * (only_warp + neither)
+        on_warp = [True] * both + [False] * only_cpu
+        on_warp += [True] * only_warp + [False] * neither
+        return compare_paired(on_cpu, on_warp)
+
+
+ParityRow = MotionDrift | PolicyOutcomes
+PARITY_ROWS: dict[str, type[ParityRow]] = {
+    "motion": MotionDrift,
+    "outcomes": PolicyOutcomes,
+}
+
+
+def plan_parity(
+    pairs: Sequence[Pair],
+    level: str,
+    seeds: range,
+    policy: PolicyVersion = EXPERT,
+) -> list[ParityQuestion]:
+    """Returns what is compared: the motion of every pair, then the expert's outcomes.
+
+    Of another policy only its outcomes are compared; without seeds only the motion.
+    """
+    device_code = code_hash((warp_worlds.__name__, on_device.__name__))
+    subjects = []
+    for pair in pairs:
+        subject = Subject.now(*pair)
+        both_codes = f"{subject.code_hash}+{device_code}"
+        subjects.append(replace(subject, code_hash=both_codes))
+
+    questions = []
+    if policy == EXPERT:
+        questions += [ParityQuestion(subject) for subject in subjects]
+    if seeds:
+        questions += [
+            ParityQuestion(subject, level, seeds, policy) for subject in subjects
+        ]
+    return questions
+
+
+def measure_motion(question: ParityQuestion, device: str) -> MotionDrift:
+    """Steps both engines side by side with the same small actions."""
+    task, robot = question.subject.pair
+    config = EnvConfig(
+        task,
+        robot=robot,
+        control_mode="ee_delta",
+        control_hz=MOTION_HZ,
+        level="L3",
+        num_threads=1,
+    )
+    on_cpu = Worlds(config, MOTION_WORLDS)
+    on_warp = WarpWorlds(
+        replace(config, engine="warp", device=device),
+        MOTION_WORLDS,
+        MOTION_WORLDS,
+        device,
+    )
+    on_cpu.reset(np.arange(MOTION_WORLDS), range(MOTION_WORLDS))
+    on_warp.reset()
+
+    parts = on_cpu.agent_layout.slices()
+    worst = np.zeros(3)  # tool centre point, joints, reward
+    rng = np.random.default_rng(0)
+    action = np.zeros((MOTION_WORLDS, len(on_cpu.interface.low)))
+
+    for k in range(int(MOTION_S * MOTION_HZ)):
+        if k % HELD_STEPS == 0:
+            action = ACTION_SHARE * rng.uniform(-1, 1, action.shape)
+
+        cpu_step = on_cpu.step(action)
+        warp_step = on_warp.step(torch.as_tensor(action))
+
+        warp_agent_pos = warp_step.final_agent_pos.cpu().numpy()
+        apart = np.abs(on_cpu.observe().agent_pos - warp_agent_pos)
+        reward = np.abs(cpu_step.reward - warp_step.reward.cpu().numpy())
+        drift = [
+            apart[:, parts["tcp_pos_w"]].max(),
+            apart[:, parts["joint_pos"]].max(),
+            reward.max(),
+        ]
+        worst = np.maximum(worst, drift)
+
+    on_cpu.close()
+    tcp_m, joint, worst_reward = (float(value) for value in worst)
+    return MotionDrift(
+        question.subject, device_name(device), tcp_m, joint, worst_reward
+    )
+
+
+def measure_outcomes(
+    question: ParityQuestion, device: str, on_step: OnStep | None = None
+) -> PolicyOutcomes:
+    """Runs the policy on both engines, on each over all starts."""
+    source = question.policy.source
+    seeds = question.seeds
+    num = len(seeds)
+    config = question.policy.env_config(question.subject.pair, question.level or "L2")
+
+    on_cpu = Player(source, config, num_envs=min(num, 16)).play(seeds)
+    worlds = WarpWorlds(
+        replace(config, engine="warp", device=device), num, num, device, seeds.start
+    )
+    policy = make_policy(source, Worlds(config))
+    on_warp = play_on_device(worlds, policy, seeds.start, on_step)
+
+    cpu_seeds = _successful(seeds, on_cpu)
+    warp_seeds = _successful(seeds, on_warp)
+    return PolicyOutcomes(
+        subject=question.subject,
+        device=device_name(device),
+        level=config.level,
+        first_seed=seeds.start,
+        on_cpu=wilson(len(cpu_seeds), num),
+        on_warp=wilson(len(warp_seeds), num),
+        progress_cpu=float(np.mean([episode.progress_end for episode in on_cpu])),
+        progress_warp=float(np.mean([episode.progress_end for episode in on_warp])),
+        only_cpu=tuple(seed for seed in cpu_seeds if seed not in warp_seeds),
+        only_warp=tuple(seed for seed in warp_seeds if seed not in cpu_seeds),
+        faults=dict(Counter(episode.fault for episode in on_warp if episode.fault)),
+        policy=question.policy,
+    )
+
+
+def _successful(seeds: range, episodes: Sequence[EpisodeResult]) -> list[int]:
+    pairs = zip(seeds, episodes, strict=True)
+    return [seed for seed, episode in pairs if episode.success_at_end]

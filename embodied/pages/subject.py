@@ -1,0 +1,91 @@
+"""What the ground's figures are of: a task with one of its robots, as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from embodied.benchmark.code_hash import code_hash
+from embodied.envs import registry
+from embodied.envs.config import EnvConfig
+from embodied.envs.registry import get_task
+from embodied.envs.worlds import Worlds
+from embodied.errors import unknown
+from embodied.pages.ledger import Ledger
+from embodied.policies import dual_system
+from embodied.rollout import rollout
+
+HOST = "cpu"  # the device that a ledger's host is listed under
+Pair = tuple[str, str]  # task, robot
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A task with one of its robots; what was measured of another is out of date."""
+
+    task: str
+    robot: str
+    code_hash: str
+    model_hash: str
+    versions: dict[str, str]
+
+    @classmethod
+    def now(cls, task: str, robot: str) -> Subject:
+        """Returns the task and robot as they are in this process."""
+        worlds = Worlds(EnvConfig(task, robot=robot))
+        metadata = worlds.metadata()
+        spec = worlds.spec
+        worlds.close()
+
+        parts = (spec.build, spec.bind, spec.expert, worlds.robot.build)
+        modules = [_module_of(part) for part in parts]
+        code = code_hash(
+            [*modules, rollout.__name__, dual_system.__name__],
+            without=(registry.__name__,),
+        )
+        return cls(task, robot, code, metadata["model_hash"], metadata["versions"])
+
+    @property
+    def pair(self) -> Pair:
+        return self.task, self.robot
+
+
+def choose_pairs(tasks: Sequence[str], robots: Sequence[str] | None) -> list[Pair]:
+    """Returns each task with all its robots, or with those of them that are named.
+
+    Raises:
+        EmbodiedError: a task or robot does not exist.
+    """
+    specs = [get_task(name) for name in tasks]
+    known = dict.fromkeys(robot for spec in specs for robot in spec.robots)
+    for robot in robots or ():
+        if robot not in known:
+            raise unknown("robot for these tasks", robot, known)
+
+    wanted = known if robots is None else robots
+    return [
+        (spec.name, robot) for spec in specs for robot in spec.robots if robot in wanted
+    ]
+
+
+def versions_and_host(ledger: Ledger[Any], subjects: Iterable[Subject]) -> str:
+    """Returns a sentence on the packages and the machine that a page's rows are of."""
+    version_lists = dict.fromkeys(
+        ", ".join(f"{name} {version}" for name, version in subject.versions.items())
+        for subject in subjects
+    )
+
+    machine = "no machine"
+    if HOST in ledger.machines:
+        host = ledger.machines[HOST]
+        machine = f"{host['cores']} cores of {host['processor']}, {host['system']}"
+
+    return f"{'; '.join(version_lists)}. {machine}."
+
+
+def _module_of(part: Callable[..., object]) -> str:
+    """The module of a function or class, also of one with arguments bound to it."""
+    function = part.func if isinstance(part, partial) else part
+    return function.__module__

@@ -1,0 +1,163 @@
+"""The ground measured: how often each task's expert succeeds with each robot, and what
+each task costs to simulate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from embodied.benchmark.evaluation import Place, Timing, measure, plan_trials
+from embodied.benchmark.results import Cell, summarize
+from embodied.benchmark.statistics import Rate
+from embodied.benchmark.throughput import bench_config, frames, physics, stepping
+from embodied.envs.variation import LEVELS
+from embodied.errors import unknown
+from embodied.pages.subject import Pair, Subject
+from embodied.rollout.shards import Stage, Workers
+
+SURVEYED_WORLDS = 16  # stepped together where their speed is given
+SurveyPlace = tuple[str, str, str | None]  # task, robot, level; no level: its cost
+
+
+@dataclass(frozen=True)
+class SurveyQuestion:
+    """A measurement of the survey; without a level it asks what the task costs."""
+
+    subject: Subject
+    level: str | None = None
+    seeds: range = range(0)
+
+    @property
+    def place(self) -> SurveyPlace:
+        return *self.subject.pair, self.level
+
+    def is_answered_by(self, row: ExpertSuccess | TaskCost) -> bool:
+        """Whether the row is of the same code, versions, level and seeds."""
+        return row.question == self
+
+
+@dataclass(frozen=True)
+class ExpertSuccess:
+    """How often an expert succeeds at one level. Times are in simulated seconds."""
+
+    subject: Subject
+    level: str
+    first_seed: int
+    rate: Rate  # of success at the end
+    # of the time to success; None where no episode succeeded
+    quartiles_s: tuple[float, float, float] | None
+    failed_seeds: tuple[int, ...]
+    faults: dict[str, int]
+    real_time_factor: float  # of all processes together
+
+    @property
+    def question(self) -> SurveyQuestion:
+        seeds = range(self.first_seed, self.first_seed + self.rate.episodes)
+        return SurveyQuestion(self.subject, self.level, seeds)
+
+    @property
+    def place(self) -> SurveyPlace:
+        return self.question.place
+
+
+@dataclass(frozen=True)
+class TaskCost:
+    """What a task takes of the machine on one thread, the robot at rest: medians."""
+
+    subject: Subject
+    step_us: float  # of the physics
+    contacts: int
+    real_time_factor: float  # of SURVEYED_WORLDS worlds at 20 Hz
+    frames_per_s: float  # of 96x96 pixels
+
+    @property
+    def question(self) -> SurveyQuestion:
+        return SurveyQuestion(self.subject)
+
+    @property
+    def place(self) -> SurveyPlace:
+        return self.question.place
+
+
+SurveyRow = ExpertSuccess | TaskCost
+SURVEY_ROWS: dict[str, type[SurveyRow]] = {"success": ExpertSuccess, "cost": TaskCost}
+
+
+def plan_survey(
+    pairs: Sequence[Pair], levels: Sequence[str], seeds: range, costs: bool = True
+) -> list[SurveyQuestion]:
+    """Returns what a survey measures.
+
+    Costs come first, so that they are measured while the machine does nothing else.
+
+    Raises:
+        EmbodiedError: a level does not exist.
+    """
+    for level in levels:
+        if level not in LEVELS:
+            raise unknown("level", level, LEVELS)
+
+    subjects = [Subject.now(*pair) for pair in pairs]
+    cost_questions = [SurveyQuestion(subject) for subject in subjects] if costs else []
+    success_questions = [
+        SurveyQuestion(subject, level, seeds)
+        for subject in subjects
+        for level in levels
+    ]
+    return cost_questions + success_questions
+
+
+def measure_success(
+    question: SurveyQuestion,
+    title: str,
+    workers: Workers,
+    stage: Stage,
+    num_envs: int,
+) -> ExpertSuccess:
+    """Runs the expert, whose plans arrive at once."""
+    subject = question.subject
+    trials = plan_trials(
+        {"expert": "expert"},
+        Place(subject.task, robot=subject.robot),
+        levels=[question.level or "L2"],
+        timings=[Timing()],
+        seeds=question.seeds,
+        num_envs=num_envs,
+    )
+    trial = replace(trials[0], label=title)
+    cell = measure(trial, workers, stage)
+    return _success_row(subject, cell)
+
+
+def _success_row(subject: Subject, cell: Cell) -> ExpertSuccess:
+    summary = summarize(cell)
+    time_s = summary.time_to_success_s
+    quartiles_s = None
+    if time_s is not None:
+        quartiles_s = (time_s.lower_quartile, time_s.median, time_s.upper_quartile)
+
+    return ExpertSuccess(
+        subject=subject,
+        level=cell.condition.level,
+        first_seed=cell.condition.first_seed,
+        rate=summary.success_at_end,
+        quartiles_s=quartiles_s,
+        failed_seeds=tuple(e.seed for e in cell.episodes if not e.success_at_end),
+        faults=summary.faults,
+        real_time_factor=summary.real_time_factor,
+    )
+
+
+def measure_cost(question: SurveyQuestion) -> TaskCost:
+    """Measures the figures of `embodied bench` that tell what a scene costs."""
+    config = bench_config(*question.subject.pair)
+    step, contacts = physics(config)
+    *_, speed = stepping(config, SURVEYED_WORLDS)
+    return TaskCost(
+        subject=question.subject,
+        step_us=step.median,
+        contacts=int(contacts.median),
+        real_time_factor=speed.median,
+        frames_per_s=frames(config).median,
+    )
