@@ -21,7 +21,7 @@ from embodied.envs.episodes import EpisodeStart
 from embodied.envs.safety import Safety
 from embodied.envs.scoring import StepResult
 from embodied.envs.worlds import Worlds
-from tests.datasets_fakes import IMAGE, JOINTS, METADATA
+from tests.datasets_fakes import IMAGE_SHAPE, JOINTS, METADATA
 
 
 class FakeWorlds:
@@ -64,7 +64,7 @@ class FakeWorlds:
         name = np.stack([self._seed, self._tick], axis=1)
         frames = np.broadcast_to(
             (self._seed * 7 + self._tick)[:, None, None, None] % 256,
-            (self.num_worlds, *IMAGE),
+            (self.num_worlds, *IMAGE_SHAPE),
         )
         return Observation(
             tick=self._tick.copy(),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,16 +21,23 @@ from embodied.datasets.schema import (
     Header,
     Stream,
 )
+from embodied.datasets.writer import EpisodeWriter
+
+# More than ten, so that demo_10 comes after demo_2 or the order is wrong.
+SEEDS = [*range(12), 40]
 
 JOINTS = 3
-IMAGE = (8, 8, 3)
+IMAGE_SHAPE = (8, 8, 3)
+CONTROL_HZ = 50
+RECORD_HZ = 10
+TICKS_PER_STEP = PHYSICS_HZ // CONTROL_HZ
 METADATA: dict[str, Any] = {
     "env_id": "embodied/Fake-v0",
     "task": "Fake",
     "config": {
         "task": "Fake",
         "level": "L1",
-        "control_hz": 50,
+        "control_hz": CONTROL_HZ,
         "num_threads": 2,
         "cameras": ["front"],
     },
@@ -39,45 +47,59 @@ METADATA: dict[str, Any] = {
 }
 
 
-def hdf5(path: Path, mode: Literal["r", "r+", "w"] = "r") -> Any:
-    """An open file, of which a type checker can't know what the items are."""
+def open_hdf5(path: Path, mode: Literal["r", "r+", "w"] = "r") -> Any:
+    """Opens a file, of which a type checker can't know what the items are."""
     return h5py.File(path, mode)
 
 
-def header(policy: str = "expert", **metadata: Any) -> Header:
+def file_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def fake_header(policy: str = "expert", **metadata: Any) -> Header:
     """A header as a collection would write it."""
-    return Header({**METADATA, **metadata}, policy, record_hz=10, planner_hz=8.0)
+    return Header({**METADATA, **metadata}, policy, record_hz=RECORD_HZ, planner_hz=8.0)
 
 
-def episode(
+def fake_episode(
     seed: int, frames: int = 3, success: bool = True, images: bool = True
 ) -> Episode:
     """An episode whose content follows from its arguments alone."""
     rng = np.random.default_rng(seed)
-    steps = 5 * frames
-    shapes = {
+    steps = frames * CONTROL_HZ // RECORD_HZ
+
+    widths = {
         "action": (JOINTS,),
         "intended": (JOINTS,),
         "agent_pos": (4,),
         "joint_target": (JOINTS,),
     }
-    values = {
-        k: rng.uniform(-1, 1, (steps, *shapes.get(k, ()))).astype(t)
-        for k, t in STEP_STREAMS.items()
-    }
+    values = {}
+    for name, dtype in STEP_STREAMS.items():
+        shape = (steps, *widths.get(name, ()))
+        values[name] = rng.uniform(-1, 1, shape).astype(dtype)
     values["checksum"] = rng.integers(0, 2**64, steps, np.uint64)
+
+    streams = {}
+    for name, value in values.items():
+        step = np.arange(steps) + (name not in STREAMS_BEFORE)
+        streams[name] = Stream(step * TICKS_PER_STEP, value)
+
     obs: dict[str, np.ndarray] = {"agent_pos": rng.random((frames, 4), np.float32)}
     if images:
-        obs["front_image"] = rng.integers(0, 256, (frames, *IMAGE), np.uint8)
+        obs["front_image"] = rng.integers(0, 256, (frames, *IMAGE_SHAPE), np.uint8)
+
+    plans = {name: np.arange(2) for name in PLAN_TIMES}
+    frame_tick = np.arange(frames) * PHYSICS_HZ // RECORD_HZ
     meta = EpisodeMeta(
-        seed,
-        f"take tote {seed}",
-        success,
-        success,
-        1.0,
-        0.5,
-        2.5,
-        steps / 50,
+        seed=seed,
+        instruction=f"take tote {seed}",
+        success_once=success,
+        success_at_end=success,
+        progress_max=1.0,
+        progress_end=0.5,
+        reward_sum=2.5,
+        duration_s=steps / CONTROL_HZ,
         num_samples=frames,
     )
     return Episode(
@@ -86,48 +108,49 @@ def episode(
         actions=rng.uniform(-1, 1, (frames, JOINTS)).astype(np.float32),
         rewards=rng.random(frames, np.float32),
         states=rng.random((frames, 5)),
-        frame_tick=np.arange(frames) * 40,
-        image_tick=np.arange(frames) * 40 if images else None,
-        streams={
-            k: Stream(np.arange(steps) * 8 + 8 * (k not in STREAMS_BEFORE), v)
-            for k, v in values.items()
-        },
-        plans={k: rng.random((2, 3)) for k in PLAN_PAYLOAD}
-        | {k: np.arange(2) for k in PLAN_TIMES},
+        frame_tick=frame_tick,
+        image_tick=frame_tick if images else None,
+        streams=streams,
+        plans=plans | {name: rng.random((2, 3)) for name in PLAN_PAYLOAD},
         start_state=rng.random(7),
         start_fields={"geom_size": rng.random((2, 3)), "task/goal": rng.random(3)},
     )
 
 
+def collect(path: Path, seeds: Iterable[int]) -> Path:
+    """Writes a dataset of fake episodes, and returns its path."""
+    with EpisodeWriter(path, fake_header()) as writer:
+        for seed in seeds:
+            writer.write(fake_episode(seed))
+    return path
+
+
 def same(one: Episode, other: Episode) -> bool:
     """Whether two episodes are equal in every bit and type."""
-    return (
-        one.meta == other.meta
-        and _flat(one).keys() == _flat(other).keys()
-        and all(
-            np.array_equal(a, b) and a.dtype == b.dtype
-            for a, b in zip(_flat(one).values(), _flat(other).values(), strict=True)
-        )
-    )
+    if one.meta != other.meta:
+        return False
+    arrays = _arrays(one)
+    other_arrays = _arrays(other)
+    if arrays.keys() != other_arrays.keys():
+        return False
+    for name, array in arrays.items():
+        other_array = other_arrays[name]
+        if array.dtype != other_array.dtype or not np.array_equal(array, other_array):
+            return False
+    return True
 
 
-def _flat(episode: Episode) -> dict[str, np.ndarray]:
-    flat: dict[str, np.ndarray] = {}
+def _arrays(episode: Episode) -> dict[str, np.ndarray]:
+    """All arrays of an episode, by their names."""
+    arrays: dict[str, np.ndarray] = {}
     for name, value in vars(episode).items():
         if isinstance(value, np.ndarray):
-            flat[name] = value
+            arrays[name] = value
         elif isinstance(value, Mapping):
-            flat |= {
-                f"{name}/{k}": v for k, v in value.items() if not isinstance(v, Stream)
-            }
-            flat |= {
-                f"{name}/{k}/tick": v.tick
-                for k, v in value.items()
-                if isinstance(v, Stream)
-            }
-            flat |= {
-                f"{name}/{k}/value": v.value
-                for k, v in value.items()
-                if isinstance(v, Stream)
-            }
-    return dict(sorted(flat.items()))
+            for key, item in value.items():
+                if isinstance(item, Stream):
+                    arrays[f"{name}/{key}/tick"] = item.tick
+                    arrays[f"{name}/{key}/value"] = item.value
+                else:
+                    arrays[f"{name}/{key}"] = item
+    return arrays

@@ -13,7 +13,7 @@ import pytest
 
 from embodied.datasets.reader import Dataset
 from embodied.datasets.writer import EpisodeWriter
-from tests.datasets_fakes import episode, header, same
+from tests.datasets_fakes import fake_episode, fake_header, same
 
 ROOT = Path(__file__).parent.parent
 EPISODES = 12
@@ -23,10 +23,10 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {str(ROOT)!r})
 from embodied.datasets.writer import EpisodeWriter
-from tests.datasets_fakes import episode, header
-made = [episode(seed) for seed in range({EPISODES})]
+from tests.datasets_fakes import fake_episode, fake_header
+made = [fake_episode(seed) for seed in range({EPISODES})]
 print("ready", flush=True)
-with EpisodeWriter(Path(sys.argv[1]), header()) as episodes:
+with EpisodeWriter(Path(sys.argv[1]), fake_header()) as episodes:
     for one in made:
         episodes.write(one)
         print(one.meta.seed, flush=True)
@@ -49,9 +49,9 @@ def run_and_kill(path: Path, after_s: float) -> list[str]:
 def clean(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, float]:
     """The file of a collection that was left in peace, and how long that took."""
     path = tmp_path_factory.mktemp("clean") / "set.hdf5"
-    made = [episode(seed) for seed in range(EPISODES)]
+    made = [fake_episode(seed) for seed in range(EPISODES)]
     start = time.perf_counter()
-    with EpisodeWriter(path, header()) as episodes:
+    with EpisodeWriter(path, fake_header()) as episodes:
         for one in made:
             episodes.write(one)
     return path.read_bytes(), time.perf_counter() - start
@@ -71,10 +71,11 @@ def test_a_kill_loses_nothing_that_was_acknowledged(
             seeds = [meta.seed for meta in dataset.episodes]
             assert set(acknowledged) <= set(seeds) <= {*acknowledged, len(acknowledged)}
             assert all(
-                same(dataset.episode(i), episode(seed)) for i, seed in enumerate(seeds)
+                same(dataset.episode(i), fake_episode(seed))
+                for i, seed in enumerate(seeds)
             )
-    with EpisodeWriter(path, header(), "resume") as episodes:
+    with EpisodeWriter(path, fake_header(), "resume") as episodes:
         for seed in sorted(set(range(EPISODES)) - episodes.seeds):
-            episodes.write(episode(seed))
+            episodes.write(fake_episode(seed))
     assert path.read_bytes() == whole_file
     assert [p.name for p in tmp_path.iterdir()] == ["set.hdf5"]

@@ -14,7 +14,7 @@ from embodied.datasets.replay import MakeWorlds, replay
 from embodied.datasets.writer import EpisodeWriter
 from embodied.rollout.rollout import rollout
 from tests.datasets_fake_worlds import FakePolicy, fake_worlds
-from tests.datasets_fakes import hdf5, header
+from tests.datasets_fakes import fake_header, open_hdf5
 
 LENGTHS = {3: 20, 5: 7, 8: 31, 9: 1, 14: 12}
 
@@ -25,7 +25,7 @@ def make(num_worlds: int) -> MakeWorlds:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    with EpisodeWriter(tmp_path / "set.hdf5", header()) as episodes:
+    with EpisodeWriter(tmp_path / "set.hdf5", fake_header()) as episodes:
         rollout(
             fake_worlds(LENGTHS, num_worlds=2),
             FakePolicy(4),
@@ -48,7 +48,7 @@ def test_replays_are_identical(path: Path, num_worlds: int) -> None:
 def test_a_tampered_action_is_found_and_its_tick_named(
     path: Path, num_worlds: int
 ) -> None:
-    with hdf5(path, "r+") as file:
+    with open_hdf5(path, "r+") as file:
         action = file["data/demo_2/streams/action/value"]
         action[11, 1] = np.nextafter(action[11, 1], np.float32(2))
     reports = replay(path, make(num_worlds))
@@ -63,7 +63,7 @@ def test_a_tampered_action_is_found_and_its_tick_named(
 
 
 def test_a_tampered_start_is_found(path: Path) -> None:
-    with hdf5(path, "r+") as file:
+    with open_hdf5(path, "r+") as file:
         file["data/demo_1/start/fields/task/drag"][()] *= 1 + 1e-12
     assert [report.first_mismatch_tick for report in replay(path, make(2))] == [
         None,
@@ -81,6 +81,6 @@ def test_only_the_episodes_asked_for_are_run(path: Path) -> None:
 
 
 def test_what_is_not_as_it_was_is_told(path: Path) -> None:
-    with hdf5(path, "r+") as file:
-        file["meta"].attrs["metadata"] = header(model_hash="another").metadata_json
+    with open_hdf5(path, "r+") as file:
+        file["meta"].attrs["metadata"] = fake_header(model_hash="another").metadata_json
     assert {report.differences for report in replay(path, make(2))} == {("model_hash",)}

@@ -14,7 +14,7 @@ from embodied.datasets.recorder import Recorder
 from embodied.datasets.writer import EpisodeWriter
 from embodied.rollout.rollout import rollout
 from tests.datasets_fake_worlds import FakePolicy, fake_worlds
-from tests.datasets_fakes import header
+from tests.datasets_fakes import fake_header
 
 LENGTHS = dict.fromkeys(range(12), 20)
 REQUIREMENTS = (
@@ -119,7 +119,7 @@ def robomimic(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("data") / "set.hdf5"
-    with EpisodeWriter(path, header()) as episodes:
+    with EpisodeWriter(path, fake_header()) as episodes:
         rollout(
             fake_worlds(LENGTHS, num_worlds=4),
             FakePolicy(3),

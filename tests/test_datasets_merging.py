@@ -1,0 +1,108 @@
+"""Merging datasets, and the masks of the merged file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embodied.datasets.merge import is_for_validation, merge
+from embodied.datasets.reader import Dataset
+from embodied.datasets.schema import DatasetError
+from embodied.datasets.writer import EpisodeWriter
+from tests.datasets_fakes import (
+    SEEDS,
+    collect,
+    fake_episode,
+    fake_header,
+    file_digest,
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return collect(tmp_path / "some" / "set.hdf5", SEEDS)
+
+
+@pytest.mark.parametrize("num_workers", [1, 2, 5])
+def test_a_merged_file_does_not_depend_on_who_collected_what(
+    num_workers: int, path: Path, tmp_path: Path
+) -> None:
+    files = [
+        collect(tmp_path / f"{worker}.hdf5", SEEDS[worker::num_workers])
+        for worker in range(num_workers)
+    ]
+    target = tmp_path / "merged.hdf5"
+
+    merge(files[::-1], target)
+
+    assert file_digest(target) == file_digest(path)
+    assert all(file.exists() for file in files)
+
+
+def test_what_does_not_belong_together_is_not_merged(
+    path: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "all.hdf5"
+    overlapping = collect(tmp_path / "twin.hdf5", [99, 40])
+    other = tmp_path / "else.hdf5"
+    with EpisodeWriter(other, fake_header("random", model_hash="x")) as episodes:
+        episodes.write(fake_episode(77))
+
+    with pytest.raises(
+        DatasetError, match=r"seed 40 is in both .*set.hdf5 and .*twin.hdf5"
+    ):
+        merge([path, overlapping], target)
+    with pytest.raises(DatasetError, match=r"differ in \['model_hash', 'policy'\]"):
+        merge([path, other], target)
+    with pytest.raises(DatasetError, match="no dataset to merge"):
+        merge([], target)
+
+    assert not target.exists()
+
+
+def test_a_target_that_exists_is_replaced_only_when_told_so(
+    path: Path, tmp_path: Path
+) -> None:
+    target = collect(tmp_path / "target.hdf5", [99])
+
+    with pytest.raises(DatasetError, match="exists"):
+        merge([path], target)
+    assert file_digest(target) != file_digest(path)
+
+    merge([path], target, overwrite=True)
+    assert file_digest(target) == file_digest(path)
+
+
+def test_masks_hold_successes_split_by_seed(tmp_path: Path) -> None:
+    path = tmp_path / "set.hdf5"
+    seeds = list(range(60))
+    with EpisodeWriter(path, fake_header()) as episodes:
+        for seed in seeds:
+            episode = fake_episode(seed, frames=1, success=seed % 3 > 0, images=False)
+            # A fault is no success, whatever the task said.
+            fault = "diverged" if seed == 1 else ""
+            meta = replace(episode.meta, fault=fault)
+            episodes.write(replace(episode, meta=meta))
+
+    dataset = Dataset(path)
+
+    success = [seed for seed in seeds if seed % 3 and seed != 1]
+    failure = sorted(set(seeds) - set(success))
+    valid = [seed for seed in success if is_for_validation(seed)]
+    train = [seed for seed in success if not is_for_validation(seed)]
+    assert dataset.mask("success") == success
+    assert dataset.mask("failure") == failure
+    assert dataset.mask("valid") == valid
+    assert dataset.mask("train") == train
+
+
+def test_a_tenth_of_the_seeds_is_for_validation() -> None:
+    share = np.mean([is_for_validation(seed) for seed in range(10_000)])
+    assert 0.08 < share < 0.12
+
+    split = [is_for_validation(seed) for seed in range(99)]
+    other_split = [is_for_validation(seed, split_seed=1) for seed in range(99)]
+    assert split != other_split
