@@ -10,112 +10,141 @@ from typing import Any
 import numpy as np
 
 from embodied.datasets.reader import Dataset
-from embodied.datasets.schema import Episode
+from embodied.datasets.schema import Episode, Stream
 from embodied.envs.episodes import EpisodeStart
 from embodied.envs.worlds import Worlds
 
+# metadata of a dataset -> worlds to replay it in
 MakeWorlds = Callable[[Mapping[str, Any]], Worlds]
-# of the metadata: what explains another outcome
+
+# Entries of the metadata that may explain another outcome.
 CAUSES = ("model_hash", "versions", "physics_hz")
 
 
 @dataclass(frozen=True)
 class ReplayReport:
-    """What came of running an episode again."""
+    """What came of running an episode again.
 
-    number: int  # of the episode in the file
+    Attributes:
+        number: of the episode in the file.
+        seed: of the episode.
+        steps: how many control steps it has.
+        first_mismatch_tick: the end of the first control step after which the state
+            differs; None where no state does.
+        differences: the `CAUSES` that are not as they were at the recording.
+    """
+
+    number: int
     seed: int
     steps: int
-    # after the first control step whose state differs; None where none does
     first_mismatch_tick: int | None
-    # what of the present worlds is not as it was at the recording
     differences: tuple[str, ...]
 
     @property
     def identical(self) -> bool:
+        """Whether all states came out the same."""
         return self.first_mismatch_tick is None
 
 
 def replay(
     path: str | Path, make_worlds: MakeWorlds, numbers: Sequence[int] | None = None
 ) -> list[ReplayReport]:
-    """Run episodes (all, or those of these numbers) from their recorded starts with
-    their recorded actions.
+    """Runs episodes from their recorded starts with their recorded actions.
 
-    `make_worlds` makes worlds from the file's metadata; as many episodes run at once as
-    it makes worlds.
+    Args:
+        path: of the dataset.
+        make_worlds: makes the worlds; as many episodes run at once as there are worlds.
+        numbers: which episodes to run; all by default.
+
+    Returns:
+        A report per episode, in the order of `numbers`.
 
     Raises:
         DatasetError: the file is not a dataset that can be read.
         EmbodiedError: a start doesn't fit the worlds.
     """
     with Dataset(path) as dataset:
-        wanted = list(range(len(dataset)) if numbers is None else numbers)
-        worlds = make_worlds(dataset.header.metadata)
+        recorded = dataset.header.metadata
+        if numbers is None:
+            numbers = range(len(dataset))
+
+        worlds = make_worlds(recorded)
         try:
-            now = worlds.metadata()
-            differences = tuple(
-                key for key in CAUSES if now[key] != dataset.header.metadata[key]
-            )
+            present = worlds.metadata()
+            differences = tuple(key for key in CAUSES if present[key] != recorded[key])
+
             reports: list[ReplayReport] = []
-            for first in range(0, len(wanted), worlds.num_worlds):
-                batch = wanted[first : first + worlds.num_worlds]
-                episodes = [dataset.episode(number, images=False) for number in batch]
-                for number, episode, tick in zip(
-                    batch, episodes, _run(worlds, episodes), strict=True
-                ):
-                    steps = len(episode.streams["action"].tick)
-                    reports.append(
-                        ReplayReport(
-                            number, episode.meta.seed, steps, tick, differences
-                        )
-                    )
+            for first in range(0, len(numbers), worlds.num_worlds):
+                batch = numbers[first : first + worlds.num_worlds]
+                reports += _replay_batch(dataset, worlds, batch, differences)
             return reports
         finally:
             worlds.close()
 
 
-def _run(worlds: Worlds, episodes: list[Episode]) -> list[int | None]:
-    """The tick of each episode's first differing state. Worlds beyond the episodes run
-    the first one once more.
-    """
-    filled = [
-        episodes[i] if i < len(episodes) else episodes[0]
-        for i in range(worlds.num_worlds)
-    ]
-    for world, episode in enumerate(filled):
-        meta = episode.meta
-        worlds.restore(
-            world,
-            EpisodeStart(
-                meta.seed,
-                episode.start_state,
-                dict(episode.start_fields),
-                dict(meta.variation),
-            ),
-        )
-    lengths = np.array([len(episode.streams["action"].tick) for episode in filled])
-    mismatch: list[int | None] = [None] * len(filled)
-    for step in range(lengths.max()):
-        # a world whose episode is over repeats its last action, unjudged
-        running = np.minimum(step, lengths - 1)
-        worlds.step(
-            np.stack(
-                [
-                    e.streams["action"].value[k]
-                    for e, k in zip(filled, running, strict=True)
-                ]
+def _replay_batch(
+    dataset: Dataset,
+    worlds: Worlds,
+    numbers: Sequence[int],
+    differences: tuple[str, ...],
+) -> list[ReplayReport]:
+    """Runs at most one episode per world."""
+    episodes = [dataset.episode(number, images=False) for number in numbers]
+    mismatch_ticks = _first_mismatches(worlds, episodes)
+
+    reports = []
+    for number, episode, mismatch_tick in zip(
+        numbers, episodes, mismatch_ticks, strict=True
+    ):
+        reports.append(
+            ReplayReport(
+                number=number,
+                seed=episode.meta.seed,
+                steps=len(episode.streams["action"].tick),
+                first_mismatch_tick=mismatch_tick,
+                differences=differences,
             )
         )
-        recorded = np.array(
-            [
-                e.streams["checksum"].value[k]
-                for e, k in zip(filled, running, strict=True)
-            ]
-        )
-        for world in np.flatnonzero(
-            (worlds.checksum() != recorded) & (step < lengths)
-        ).tolist():
-            if mismatch[world] is None:
-                mismatch[world] = int(filled[world].streams["checksum"].tick[step])
-    return mismatch[: len(episodes)]
+    return reports
+
+
+def _first_mismatches(worlds: Worlds, episodes: list[Episode]) -> list[int | None]:
+    """Returns the tick of each episode's first state that differs, None without one."""
+    # Worlds beyond the episodes run the first one once more.
+    spare_worlds = worlds.num_worlds - len(episodes)
+    running = episodes + episodes[:1] * spare_worlds
+    for world, episode in enumerate(running):
+        worlds.restore(world, _start_of(episode))
+
+    actions = [episode.streams["action"] for episode in running]
+    checksums = [episode.streams["checksum"] for episode in running]
+    lengths = np.array([len(stream.tick) for stream in actions])
+    mismatch_ticks: list[int | None] = [None] * len(running)
+
+    for step in range(lengths.max()):
+        # A world whose episode is over repeats its last action, and is not judged.
+        rows = np.minimum(step, lengths - 1)
+        worlds.step(_values_at(actions, rows))
+
+        differs = worlds.checksum() != _values_at(checksums, rows)
+        for world in np.flatnonzero(differs & (step < lengths)).tolist():
+            if mismatch_ticks[world] is None:
+                mismatch_ticks[world] = int(checksums[world].tick[step])
+
+    return mismatch_ticks[: len(episodes)]
+
+
+def _start_of(episode: Episode) -> EpisodeStart:
+    return EpisodeStart(
+        episode.meta.seed,
+        episode.start_state,
+        dict(episode.start_fields),
+        dict(episode.meta.variation),
+    )
+
+
+def _values_at(streams: list[Stream], rows: np.ndarray) -> np.ndarray:  # (N, ...)
+    """Returns row `rows[i]` of stream i, for all N streams."""
+    return np.stack(
+        [stream.value[row] for stream, row in zip(streams, rows, strict=True)]
+    )
