@@ -23,11 +23,21 @@ from embodied.envs.scoring import StepResult
 from embodied.envs.worlds import Worlds
 from tests.datasets_fakes import IMAGE_SHAPE, JOINTS, METADATA
 
+CAMERA_PERIOD_TICKS = 16
+NO_END = 10**9  # steps
+
 
 class FakeWorlds:
-    """Points that are pushed about. What a world does depends on its seed and actions
-    alone, and every observation, reward and frame names the seed and the tick, so that
-    a mix-up shows.
+    """Points that are pushed about, with the interface of `Worlds`.
+
+    What a world does depends on its seed and actions alone. Every observation, reward
+    and frame names the seed and the tick, so that a mix-up shows.
+
+    Args:
+        lengths: seed -> control steps of its episode; without end for other seeds.
+        num_worlds: N.
+        control_hz: rate of the steps.
+        pixels: whether there is a camera, `front`.
     """
 
     def __init__(
@@ -39,14 +49,20 @@ class FakeWorlds:
     ) -> None:
         self.num_worlds = num_worlds
         self.ticks_per_step = PHYSICS_HZ // control_hz
-        self._lengths = lengths
         self.config = SimpleNamespace(control_mode="joint_delta", control_hz=control_hz)
         joints = ActionGroup(
-            "arm", ("a", "b", "c"), "rad", "joint", (-2.0,) * JOINTS, (2.0,) * JOINTS
+            name="arm",
+            labels=("a", "b", "c"),
+            unit="rad",
+            frame="joint",
+            low=(-2.0,) * JOINTS,
+            high=(2.0,) * JOINTS,
         )
         self.joint_interface = ActionInterface("joint", (joints,))
-        self._pixels = pixels
         self.model_hash = "abc"
+        self._lengths = lengths
+        self._pixels = pixels
+
         self._tick = np.zeros(num_worlds, np.int64)
         self._seed = np.zeros(num_worlds, np.int64)
         self._x = np.zeros((num_worlds, JOINTS))
@@ -62,52 +78,61 @@ class FakeWorlds:
 
     def observe(self, privileged: bool = True) -> Observation:
         name = np.stack([self._seed, self._tick], axis=1)
-        frames = np.broadcast_to(
-            (self._seed * 7 + self._tick)[:, None, None, None] % 256,
-            (self.num_worlds, *IMAGE_SHAPE),
-        )
+        environment_state = np.zeros((self.num_worlds, 0))
+        if privileged:
+            environment_state = name * 2.0
+
+        pixels = {}
+        pixels_tick = None
+        if self._pixels:
+            grey = (self._seed * 7 + self._tick)[:, None, None, None] % 256
+            frames = np.broadcast_to(grey, (self.num_worlds, *IMAGE_SHAPE))
+            pixels["front"] = frames.astype(np.uint8)
+            pixels_tick = self._tick - self._tick % CAMERA_PERIOD_TICKS
+
         return Observation(
             tick=self._tick.copy(),
             agent_pos=np.concatenate([name, self._x], axis=1),
-            environment_state=name * 2.0
-            if privileged
-            else np.zeros((self.num_worlds, 0)),
+            environment_state=environment_state,
             instruction=tuple(f"seed {seed}" for seed in self._seed),
-            pixels={"front": frames.astype(np.uint8)} if self._pixels else {},
-            pixels_tick=self._tick - self._tick % 16 if self._pixels else None,
+            pixels=pixels,
+            pixels_tick=pixels_tick,
         )
 
     def step(self, actions: np.ndarray) -> StepResult:
-        self._x = np.clip(
-            self._x * (1 - 0.01 * self._drag[:, None])
-            + 0.1 * np.asarray(actions, np.float64),
-            -2,
-            2,
-        )
+        slowed = self._x * (1 - 0.01 * self._drag[:, None])
+        pushed = slowed + 0.1 * np.asarray(actions, np.float64)
+        self._x = np.clip(pushed, -2, 2)
         self._tick += self.ticks_per_step
-        over = np.array(
-            [
-                self._tick[i] >= self.ticks_per_step * self._length(i)
-                for i in range(self.num_worlds)
-            ]
-        )
-        none = np.zeros(self.num_worlds, bool)
-        share = self._seed + self._tick / 1e4
+
+        lengths = [self._length(world) for world in range(self.num_worlds)]
+        no = np.zeros(self.num_worlds, bool)
         zeros = np.zeros(self.num_worlds, int)
         return StepResult(
-            share, none, none, share, none, over, zeros, self._x.copy(), zeros
+            reward=self._named_value(),
+            success=no,
+            success_now=no,
+            progress=self._named_value(),
+            terminated=no,
+            truncated=self._tick >= self.ticks_per_step * np.array(lengths),
+            fault=zeros,
+            joint_target=self._x.copy(),
+            dropped=zeros,
         )
 
     def safety(self, ticks: int) -> Safety:
-        """A force that names the seed and the tick."""
         return Safety(
-            self._seed + self._tick / 1e4,
-            self._tick % 40 == 0,
-            np.ones(self.num_worlds),
+            contact_force_n=self._named_value(),
+            collision=self._tick % 40 == 0,
+            joint_margin_rad=np.ones(self.num_worlds),
         )
 
+    def _named_value(self) -> np.ndarray:  # (N,)
+        """Values that name the seed and the tick."""
+        return self._seed + self._tick / 1e4
+
     def _length(self, world: int) -> int:
-        return self._lengths.get(int(self._seed[world]), 10**9)
+        return self._lengths.get(int(self._seed[world]), NO_END)
 
     def physics_state(self) -> np.ndarray:
         return np.concatenate([self._tick[:, None] / PHYSICS_HZ, self._x], axis=1)
@@ -116,12 +141,11 @@ class FakeWorlds:
         return self._x.view(np.uint64).sum(axis=1, dtype=np.uint64)
 
     def episode_start(self, world: int) -> EpisodeStart:
-        drag = np.array(self._drag[world])
         return EpisodeStart(
-            int(self._seed[world]),
-            self._x[world].copy(),
-            {"task/drag": drag},
-            self.variation_of(world),
+            seed=int(self._seed[world]),
+            state=self._x[world].copy(),
+            fields={"task/drag": np.array(self._drag[world])},
+            variation=self.variation_of(world),
         )
 
     def restore(self, world: int, start: EpisodeStart) -> None:
@@ -140,15 +164,16 @@ class FakeWorlds:
 
 
 class FakePolicy:
-    """Pushes each world by a rule of its own observation, and plans every `plan_every`
-    control steps (0: never).
+    """Pushes each world by a rule of its own observation.
+
+    It plans every `plan_every` control steps of 8 ticks; 0 = never.
     """
 
     def __init__(self, plan_every: int = 0, gain: float = 1.0) -> None:
         self.spec = PolicySpec(control_mode="joint_delta", control_hz=50)
-        self._every = plan_every
+        self._plan_every = plan_every
         self._gain = gain
-        self._plans = list[Plan]()
+        self._plans: list[Plan] = []
 
     def reset(
         self, ids: np.ndarray, observation: Observation, seeds: Sequence[int]
@@ -156,15 +181,25 @@ class FakePolicy:
 
     def act(self, observation: Observation) -> np.ndarray:
         step = observation.tick // 8
-        if self._every:
-            ids = np.flatnonzero(step % self._every == 0)
-            tick = observation.tick[ids]
-            payload = Payload.empty(len(ids))
-            payload.goal_pos_w[:, 0] = observation.agent_pos[ids, 0]
-            self._plans.append(
-                Plan(ids, step[ids] // self._every, tick, tick, tick, tick, payload)
-            )
+        if self._plan_every:
+            ids = np.flatnonzero(step % self._plan_every == 0)
+            seq = step[ids] // self._plan_every
+            self._plans.append(self._plan(observation.rows(ids), ids, seq))
         return self._gain * np.sin(observation.agent_pos[:, 2:] * 3 + step[:, None])
+
+    def _plan(self, rows: Observation, ids: np.ndarray, seq: np.ndarray) -> Plan:
+        """A plan without delays, whose goal names the seed."""
+        payload = Payload.empty(len(ids))
+        payload.goal_pos_w[:, 0] = rows.agent_pos[:, 0]
+        return Plan(
+            world=ids,
+            seq=seq,
+            tick_frame=rows.tick,
+            tick_start=rows.tick,
+            tick_done=rows.tick,
+            tick_arrived=rows.tick,
+            payload=payload,
+        )
 
     def take_plans(self) -> list[Plan]:
         plans = self._plans

@@ -1,5 +1,6 @@
-"""Killing a collection at any moment: every episode that was acknowledged is there,
-whole, and it can go on.
+"""Killing a collection at any moment.
+
+Every episode that was acknowledged is there, whole, and the collection can go on.
 """
 
 from __future__ import annotations
@@ -16,66 +17,75 @@ from embodied.datasets.writer import EpisodeWriter
 from tests.datasets_fakes import fake_episode, fake_header, same
 
 ROOT = Path(__file__).parent.parent
-EPISODES = 12
-TRIALS = 10
+NUM_EPISODES = 12
+NUM_TRIALS = 10
+
+# Prints the seed of each episode when its `write` has returned.
 COLLECT = f"""
 import sys
 from pathlib import Path
 sys.path.insert(0, {str(ROOT)!r})
 from embodied.datasets.writer import EpisodeWriter
 from tests.datasets_fakes import fake_episode, fake_header
-made = [fake_episode(seed) for seed in range({EPISODES})]
+
+episodes = [fake_episode(seed) for seed in range({NUM_EPISODES})]
 print("ready", flush=True)
-with EpisodeWriter(Path(sys.argv[1]), fake_header()) as episodes:
-    for one in made:
-        episodes.write(one)
-        print(one.meta.seed, flush=True)
+with EpisodeWriter(Path(sys.argv[1]), fake_header()) as writer:
+    for episode in episodes:
+        writer.write(episode)
+        print(episode.meta.seed, flush=True)
 print("closed", flush=True)
 """
 
 
-def run_and_kill(path: Path, after_s: float) -> list[str]:
-    """What a collecting process said before it was killed."""
+def run_and_kill(path: Path, after_s: float) -> list[int]:
+    """The seeds that a collecting process acknowledged before it was killed."""
     command = [sys.executable, "-c", COLLECT, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
         time.sleep(after_s)
         child.kill()
-        return child.stdout.read().split()
+        printed = child.stdout.read().split()
+    return [int(word) for word in printed if word != "closed"]
 
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, float]:
-    """The file of a collection that was left in peace, and how long that took."""
+    """The file of a collection that was left in peace, and the seconds it took."""
     path = tmp_path_factory.mktemp("clean") / "set.hdf5"
-    made = [fake_episode(seed) for seed in range(EPISODES)]
+    episodes = [fake_episode(seed) for seed in range(NUM_EPISODES)]
+
     start = time.perf_counter()
-    with EpisodeWriter(path, fake_header()) as episodes:
-        for one in made:
-            episodes.write(one)
-    return path.read_bytes(), time.perf_counter() - start
+    with EpisodeWriter(path, fake_header()) as writer:
+        for episode in episodes:
+            writer.write(episode)
+    duration_s = time.perf_counter() - start
+    return path.read_bytes(), duration_s
 
 
-@pytest.mark.parametrize("trial", range(TRIALS))
+@pytest.mark.parametrize("trial", range(NUM_TRIALS))
 def test_a_kill_loses_nothing_that_was_acknowledged(
     tmp_path: Path, clean: tuple[bytes, float], trial: int
 ) -> None:
     path = tmp_path / "set.hdf5"
-    (whole_file, takes_s) = clean
-    # some fall into the joining
-    said = run_and_kill(path, 1.4 * takes_s * (trial + 0.5) / TRIALS)
-    acknowledged = [int(word) for word in said if word != "closed"]
+    whole_file, duration_s = clean
+
+    # Some of the kills fall into the merging.
+    after_s = 1.4 * duration_s * (trial + 0.5) / NUM_TRIALS
+    acknowledged = run_and_kill(path, after_s)
+
+    # What was acknowledged can be read, and maybe the episode after it.
     if acknowledged:
         with Dataset(path) as dataset:
             seeds = [meta.seed for meta in dataset.episodes]
             assert set(acknowledged) <= set(seeds) <= {*acknowledged, len(acknowledged)}
-            assert all(
-                same(dataset.episode(i), fake_episode(seed))
-                for i, seed in enumerate(seeds)
-            )
-    with EpisodeWriter(path, fake_header(), "resume") as episodes:
-        for seed in sorted(set(range(EPISODES)) - episodes.seeds):
-            episodes.write(fake_episode(seed))
+            for number, seed in enumerate(seeds):
+                assert same(dataset.episode(number), fake_episode(seed))
+
+    # The rest can be collected, and then nothing tells of the kill.
+    with EpisodeWriter(path, fake_header(), "resume") as writer:
+        for seed in sorted(set(range(NUM_EPISODES)) - writer.seeds):
+            writer.write(fake_episode(seed))
     assert path.read_bytes() == whole_file
-    assert [p.name for p in tmp_path.iterdir()] == ["set.hdf5"]
+    assert [file.name for file in tmp_path.iterdir()] == ["set.hdf5"]

@@ -1,6 +1,4 @@
-"""Recording: no step lost, no worlds mixed up, whatever their lengths and however they
-interleave.
-"""
+"""Recording: no step is lost and no worlds are mixed up, in whatever order they end."""
 
 from __future__ import annotations
 
@@ -16,9 +14,12 @@ from embodied.core import PHYSICS_HZ, Observation
 from embodied.datasets.buffer import StepBuffer
 from embodied.datasets.recorder import Recorder
 from embodied.datasets.schema import STEP_STREAMS, STREAMS_BEFORE, DatasetError, Episode
-from embodied.rollout.rollout import Step, rollout
-from tests.datasets_fake_worlds import FakePolicy, fake_worlds
+from embodied.envs.worlds import Worlds
+from embodied.rollout.rollout import EpisodeResult, Step, rollout
+from tests.datasets_fake_worlds import CAMERA_PERIOD_TICKS, FakePolicy, fake_worlds
 from tests.datasets_fakes import same
+
+PLAN_EVERY = 6  # control steps
 
 
 class Sink:
@@ -36,10 +37,11 @@ def record(
     num_worlds: int,
     control_hz: int = 50,
     record_hz: int = 10,
-    plan_every: int = 6,
+    plan_every: int = PLAN_EVERY,
 ) -> list[Episode]:
-    """The episodes of these seeds (seed -> number of steps), in the order in which they
-    ended.
+    """Records the episodes of these seeds (seed -> number of steps).
+
+    They are returned in the order in which they ended.
     """
     sink = Sink()
     policy = FakePolicy(plan_every)
@@ -50,46 +52,50 @@ def record(
 
 
 def check_whose_it_is(episode: Episode, steps: int) -> None:
-    """All that the fake worlds name is of this episode's seed and tick."""
+    """Checks that all that the fake worlds name is of this episode's seed and tick."""
     seed = episode.meta.seed
-    streams = episode.streams
-    before = np.arange(steps) * 8
-    for name, stream in streams.items():
-        assert (
-            stream.tick.tolist() == (before + 8 * (name not in STREAMS_BEFORE)).tolist()
-        )
-        assert stream.value.dtype == STEP_STREAMS[name]
-    assert streams["agent_pos"].value[:, 0].tolist() == [seed] * steps
-    assert streams["agent_pos"].value[:, 1].tolist() == before.tolist()
-    assert np.array_equal(streams["reward"].value, seed + (before + 8) / 1e4)
-    assert np.array_equal(
-        episode.obs["environment_state"][:, 0] / 2,
-        np.full(episode.meta.num_samples, seed),
-    )
-    assert np.array_equal(
-        episode.obs["environment_state"][:, 1] / 2, episode.frame_tick
-    )
-    assert np.array_equal(
-        episode.obs["front_image"][:, 3, 4, 1], (seed * 7 + episode.frame_tick) % 256
-    )
-    assert np.array_equal(episode.states[:, 0], episode.frame_tick / PHYSICS_HZ)
-    assert np.array_equal(
-        episode.states[:, 1:].astype(np.float32), episode.obs["agent_pos"][:, 2:]
-    )
-    assert episode.image_tick is not None
-    assert np.array_equal(
-        episode.image_tick, episode.frame_tick - episode.frame_tick % 16
-    )
-    assert episode.plans["goal_pos_w"][:, 0].tolist() == [seed] * len(
-        range(0, steps, 6)
-    )
-    assert episode.plans["seq"].tolist() == list(range(len(range(0, steps, 6))))
-    assert episode.plans["tick_frame"].tolist() == list(range(0, steps * 8, 48))
-    assert (episode.meta.instruction, episode.meta.duration_s) == (
-        f"seed {seed}",
-        steps / 50,
-    )
+    assert episode.meta.instruction == f"seed {seed}"
+    assert episode.meta.duration_s == steps / 50
     assert episode.meta.variation == {"drag": float(episode.start_fields["task/drag"])}
+    check_streams(episode, seed, steps)
+    check_frames(episode, seed)
+
+    plans = episode.plans
+    steps_planned = range(0, steps, PLAN_EVERY)
+    assert plans["goal_pos_w"][:, 0].tolist() == [seed] * len(steps_planned)
+    assert plans["seq"].tolist() == list(range(len(steps_planned)))
+    assert plans["tick_frame"].tolist() == [8 * step for step in steps_planned]
+
+
+def check_streams(episode: Episode, seed: int, steps: int) -> None:
+    streams = episode.streams
+    before = np.arange(steps) * 8  # ticks
+    after = before + 8
+    for name, stream in streams.items():
+        expected = before if name in STREAMS_BEFORE else after
+        np.testing.assert_array_equal(stream.tick, expected)
+        assert stream.value.dtype == STEP_STREAMS[name]
+
+    agent_pos = streams["agent_pos"].value
+    assert agent_pos[:, 0].tolist() == [seed] * steps
+    np.testing.assert_array_equal(agent_pos[:, 1], before)
+    np.testing.assert_array_equal(streams["reward"].value, seed + after / 1e4)
+
+
+def check_frames(episode: Episode, seed: int) -> None:
+    tick = episode.frame_tick
+    state = episode.obs["environment_state"] / 2
+    assert state[:, 0].tolist() == [seed] * episode.meta.num_samples
+    np.testing.assert_array_equal(state[:, 1], tick)
+
+    grey = episode.obs["front_image"][:, 3, 4, 1]
+    np.testing.assert_array_equal(grey, (seed * 7 + tick) % 256)
+    np.testing.assert_array_equal(episode.image_tick, tick - tick % CAMERA_PERIOD_TICKS)
+
+    # The physics state is (time, x), the proprioception (seed, tick, x).
+    np.testing.assert_array_equal(episode.states[:, 0], tick / PHYSICS_HZ)
+    x = episode.states[:, 1:].astype(np.float32)
+    np.testing.assert_array_equal(x, episode.obs["agent_pos"][:, 2:])
 
 
 @settings(max_examples=25, deadline=None)
@@ -103,11 +109,13 @@ def test_every_episode_is_as_if_it_had_been_alone(
     lengths: dict[int, int], num_worlds: int
 ) -> None:
     together = record(lengths, num_worlds)
-    assert sorted(e.meta.seed for e in together) == sorted(lengths)
+
+    assert sorted(episode.meta.seed for episode in together) == sorted(lengths)
     for episode in together:
         seed = episode.meta.seed
         check_whose_it_is(episode, lengths[seed])
-        assert same(episode, record({seed: lengths[seed]}, 1)[0])
+        (alone,) = record({seed: lengths[seed]}, num_worlds=1)
+        assert same(episode, alone)
 
 
 @settings(max_examples=40, deadline=None)
@@ -119,23 +127,24 @@ def test_every_episode_is_as_if_it_had_been_alone(
 def test_frames_are_at_the_first_step_at_or_after_their_time(
     control_hz: int, record_hz: int, steps: int
 ) -> None:
-    episode = record({5: steps}, 1, control_hz, record_hz, plan_every=0)[0]
-    period = PHYSICS_HZ // control_hz
-    ticks = np.arange(steps) * period
-    due = [
-        t
-        for f in range(steps * record_hz)
-        for t in ticks[ticks * record_hz >= f * PHYSICS_HZ][:1]
-    ]
-    assert episode.frame_tick.tolist() == sorted(set(due))
-    # where each frame's period ends
-    ends = np.append(episode.frame_tick[1:], steps * period)
+    (episode,) = record({5: steps}, 1, control_hz, record_hz, plan_every=0)
+
+    # The first step at or after the exact time of each frame.
+    ticks_per_step = PHYSICS_HZ // control_hz
+    step_ticks = np.arange(steps) * ticks_per_step
+    due = set()
+    for frame in range(steps * record_hz):
+        at_or_after = step_ticks[step_ticks * record_hz >= frame * PHYSICS_HZ]
+        due.update(at_or_after[:1].tolist())
+    assert episode.frame_tick.tolist() == sorted(due)
+
+    # Actions and rewards are those at the end of each frame's period.
+    ends = np.append(episode.frame_tick[1:], steps * ticks_per_step)
     target = episode.streams["joint_target"]
     rows = np.searchsorted(target.tick, ends)
-    assert np.array_equal(episode.actions, target.value[rows] / 2)
-    assert np.array_equal(
-        episode.rewards, episode.streams["reward"].value[rows].astype(np.float32)
-    )
+    rewards = episode.streams["reward"].value[rows].astype(np.float32)
+    np.testing.assert_array_equal(episode.actions, target.value[rows] / 2)
+    np.testing.assert_array_equal(episode.rewards, rewards)
     assert episode.plans == {}
 
 
@@ -148,14 +157,17 @@ def test_a_record_rate_above_the_control_rate_is_refused() -> None:
 
 def test_without_cameras_and_privilege_nothing_is_made_up() -> None:
     sink = Sink()
-    policy = FakePolicy()
-    rollout(fake_worlds({1: 5}, pixels=False), policy, [1], [Recorder(sink)])
-    # the policy is not privileged, so its state was not observed
-    assert list(sink.episodes[0].obs) == ["agent_pos"]
-    assert sink.episodes[0].image_tick is None
+    worlds = fake_worlds({1: 5}, pixels=False)
+
+    rollout(worlds, FakePolicy(), [1], [Recorder(sink)])
+
+    # The policy is not privileged, so the environment's state was not observed.
+    (episode,) = sink.episodes
+    assert list(episode.obs) == ["agent_pos"]
+    assert episode.image_tick is None
 
 
-class Disturbed(FakePolicy):
+class DisturbedPolicy(FakePolicy):
     """Is pushed aside from what it wants."""
 
     intended = np.zeros((0, 0), np.float32)
@@ -165,40 +177,53 @@ class Disturbed(FakePolicy):
         return self.intended / 2
 
 
-def test_what_was_wanted_is_kept_beside_what_was_done() -> None:
-    for policy, share in ((Disturbed(), 0.5), (FakePolicy(), 1.0)):
-        sink = Sink()
-        rollout(fake_worlds({1: 5}), policy, [1], [Recorder(sink)])
-        streams = sink.episodes[0].streams
-        assert np.abs(streams["intended"].value).min() > 0
-        assert np.array_equal(
-            streams["action"].value, streams["intended"].value * np.float32(share)
-        )
+@pytest.mark.parametrize(
+    ("policy", "share"), [(DisturbedPolicy(), 0.5), (FakePolicy(), 1.0)]
+)
+def test_what_was_wanted_is_kept_beside_what_was_done(
+    policy: FakePolicy, share: float
+) -> None:
+    sink = Sink()
+
+    rollout(fake_worlds({1: 5}), policy, [1], [Recorder(sink)])
+
+    streams = sink.episodes[0].streams
+    intended = streams["intended"].value
+    assert np.abs(intended).min() > 0
+    np.testing.assert_array_equal(streams["action"].value, intended * np.float32(share))
 
 
-@pytest.mark.parametrize("fault", ["step left out", "other seed"])
-def test_a_rollout_that_mixes_things_up_is_found_out(fault: str) -> None:
-    class Careless(Recorder):
-        """Hears only part of what happens."""
+class SkippingRecorder(Recorder):
+    """Misses one step."""
 
-        def on_step(self, worlds, step: Step) -> None:  # type: ignore[no-untyped-def]
-            if fault != "step left out" or step.before.tick[0] != 16:
-                super().on_step(worlds, step)
+    def on_step(self, worlds: Worlds, step: Step) -> None:
+        if step.before.tick[0] != 16:
+            super().on_step(worlds, step)
 
-        def on_end(self, worlds, world, result) -> None:  # type: ignore[no-untyped-def]
-            super().on_end(
-                worlds,
-                world,
-                replace(result, seed=8) if fault == "other seed" else result,
-            )
 
-    reason = (
-        "not all recorded"
-        if fault == "step left out"
-        else "began with seed 7 but ended with seed 8"
-    )
+class ConfusedRecorder(Recorder):
+    """Is told of another seed at the end."""
+
+    def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
+        super().on_end(worlds, world, replace(result, seed=8))
+
+
+@pytest.mark.parametrize(
+    ("recorder", "reason"),
+    [
+        (SkippingRecorder, "not all recorded"),
+        (ConfusedRecorder, "began with seed 7 but ended with seed 8"),
+    ],
+)
+def test_a_rollout_that_mixes_things_up_is_found_out(
+    recorder: type[Recorder], reason: str
+) -> None:
     with pytest.raises(DatasetError, match=reason):
-        rollout(fake_worlds({7: 9}), FakePolicy(), [7], [Careless(Sink())])
+        rollout(fake_worlds({7: 9}), FakePolicy(), [7], [recorder(Sink())])
+
+
+# The step buffer
+# --------------------------------------------------------------------------------------
 
 
 @settings(max_examples=60, deadline=None)
@@ -208,22 +233,25 @@ def test_the_buffer_keeps_what_is_needed_while_it_forgets_and_grows(
 ) -> None:
     buffer = StepBuffer({"x": np.int64}, capacity=4)
     oldest = 0
+
     for step in range(60):
         if buffer.full:
             oldest = data.draw(st.integers(oldest, step), label="oldest step needed")
             buffer.make_room(oldest)
         buffer.append({"x": np.array([step, -step])})
-        assert buffer.cut("x", 1, oldest, step + 1).tolist() == [
-            -k for k in range(oldest, step + 1)
-        ]
+
+        cut = buffer.cut("x", world=1, start=oldest, stop=step + 1)
+        np.testing.assert_array_equal(cut, -np.arange(oldest, step + 1))
 
 
 def test_a_cut_is_a_copy() -> None:
     buffer = StepBuffer({"x": np.float64}, capacity=2)
     buffer.append({"x": np.ones(1)})
-    cut = buffer.cut("x", 0, 0, 1)
+
+    cut = buffer.cut("x", world=0, start=0, stop=1)
     buffer.make_room(1)
     buffer.append({"x": np.zeros(1)})
+
     assert cut.tolist() == [1]
 
 
@@ -235,20 +263,23 @@ def test_on_step_is_cheap() -> None:
     before = worlds.observe()
     result = worlds.step(np.zeros((num, 3)))
     recorder.on_start(worlds, np.arange(num), np.arange(num), before)
+
     cost_s = []
     for first in range(0, 2000, 100):
         steps = [
             Step(
-                replace(before, tick=np.full(num, 2 * k)),
-                np.zeros((num, 3), np.float32),
-                result,
-                before.tick >= 0,
-                [],
+                before=replace(before, tick=np.full(num, 2 * number)),
+                action=np.zeros((num, 3), np.float32),
+                result=result,
+                active=before.tick >= 0,
+                plans=[],
             )
-            for k in range(first, first + 100)
+            for number in range(first, first + 100)
         ]
         start = time.perf_counter()
         for step in steps:
             recorder.on_step(worlds, step)
         cost_s.append((time.perf_counter() - start) / 100)
+
+    # The least of many, since the machine may be busy.
     assert min(cost_s) < 60e-6

@@ -1,6 +1,4 @@
-"""Replay: recorded episodes come out the same, bit for bit, and what is not the same is
-named.
-"""
+"""Replay: recorded episodes come out the same, bit for bit; what does not is named."""
 
 from __future__ import annotations
 
@@ -14,9 +12,9 @@ from embodied.datasets.replay import MakeWorlds, replay
 from embodied.datasets.writer import EpisodeWriter
 from embodied.rollout.rollout import rollout
 from tests.datasets_fake_worlds import FakePolicy, fake_worlds
-from tests.datasets_fakes import fake_header, open_hdf5
+from tests.datasets_fakes import TICKS_PER_STEP, fake_header, open_hdf5
 
-LENGTHS = {3: 20, 5: 7, 8: 31, 9: 1, 14: 12}
+LENGTHS = {3: 20, 5: 7, 8: 31, 9: 1, 14: 12}  # seed -> control steps
 
 
 def make(num_worlds: int) -> MakeWorlds:
@@ -25,62 +23,64 @@ def make(num_worlds: int) -> MakeWorlds:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    with EpisodeWriter(tmp_path / "set.hdf5", fake_header()) as episodes:
-        rollout(
-            fake_worlds(LENGTHS, num_worlds=2),
-            FakePolicy(4),
-            list(LENGTHS),
-            [Recorder(episodes)],
-        )
-    return tmp_path / "set.hdf5"
+    path = tmp_path / "set.hdf5"
+    worlds = fake_worlds(LENGTHS, num_worlds=2)
+    with EpisodeWriter(path, fake_header()) as episodes:
+        rollout(worlds, FakePolicy(4), list(LENGTHS), [Recorder(episodes)])
+    return path
 
 
 @pytest.mark.parametrize("num_worlds", [1, 2, 5, 8])
 def test_replays_are_identical(path: Path, num_worlds: int) -> None:
     reports = replay(path, make(num_worlds))
-    assert [(r.number, r.seed, r.steps) for r in reports] == [
-        (i, s, LENGTHS[s]) for i, s in enumerate(LENGTHS)
-    ]
-    assert all(report.identical and report.differences == () for report in reports)
+
+    assert [report.number for report in reports] == list(range(len(LENGTHS)))
+    assert {report.seed: report.steps for report in reports} == LENGTHS
+    for report in reports:
+        assert report.identical
+        assert report.differences == ()
 
 
 @pytest.mark.parametrize("num_worlds", [1, 3])
 def test_a_tampered_action_is_found_and_its_tick_named(
     path: Path, num_worlds: int
 ) -> None:
+    step = 11
     with open_hdf5(path, "r+") as file:
         action = file["data/demo_2/streams/action/value"]
-        action[11, 1] = np.nextafter(action[11, 1], np.float32(2))
+        action[step, 1] = np.nextafter(action[step, 1], np.float32(2))
+
     reports = replay(path, make(num_worlds))
-    assert [report.first_mismatch_tick for report in reports] == [
-        None,
-        None,
-        (11 + 1) * 8,
-        None,
-        None,
-    ]
+
+    tick = (step + 1) * TICKS_PER_STEP
+    ticks = [report.first_mismatch_tick for report in reports]
+    assert ticks == [None, None, tick, None, None]
     assert [report.identical for report in reports] == [True, True, False, True, True]
 
 
 def test_a_tampered_start_is_found(path: Path) -> None:
     with open_hdf5(path, "r+") as file:
         file["data/demo_1/start/fields/task/drag"][()] *= 1 + 1e-12
-    assert [report.first_mismatch_tick for report in replay(path, make(2))] == [
-        None,
-        8,
-        None,
-        None,
-        None,
-    ]
+
+    reports = replay(path, make(2))
+
+    ticks = [report.first_mismatch_tick for report in reports]
+    assert ticks == [None, TICKS_PER_STEP, None, None, None]
 
 
 def test_only_the_episodes_asked_for_are_run(path: Path) -> None:
-    assert [report.seed for report in replay(path, make(2), [4, 0])] == [14, 3]
+    reports = replay(path, make(2), [4, 0])
+
+    assert [report.seed for report in reports] == [14, 3]
     with pytest.raises(IndexError, match="no episode 5"):
         replay(path, make(2), [5])
 
 
 def test_what_is_not_as_it_was_is_told(path: Path) -> None:
+    other_model = fake_header(model_hash="another")
     with open_hdf5(path, "r+") as file:
-        file["meta"].attrs["metadata"] = fake_header(model_hash="another").metadata_json
-    assert {report.differences for report in replay(path, make(2))} == {("model_hash",)}
+        file["meta"].attrs["metadata"] = other_model.metadata_json
+
+    reports = replay(path, make(2))
+
+    assert {report.differences for report in reports} == {("model_hash",)}

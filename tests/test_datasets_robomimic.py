@@ -16,7 +16,7 @@ from embodied.rollout.rollout import rollout
 from tests.datasets_fake_worlds import FakePolicy, fake_worlds
 from tests.datasets_fakes import fake_header
 
-LENGTHS = dict.fromkeys(range(12), 20)
+LENGTHS = dict.fromkeys(range(12), 20)  # seed -> control steps
 REQUIREMENTS = (
     "robomimic==0.3.0",
     "psutil",
@@ -25,6 +25,7 @@ REQUIREMENTS = (
     "imageio",
     "six",
 )
+# What pip says when it has no network.
 UNREACHABLE = (
     "No matching distribution",
     "Could not find a version",
@@ -32,38 +33,54 @@ UNREACHABLE = (
     "timed out",
     "Temporary failure",
 )
-# it has no CPU build beside our torch; robomimic's models import these names, its
-# loader uses none
+# torchvision has no CPU build beside our torch. robomimic's models import these names,
+# its loader uses none.
 TORCHVISION = {
     "torchvision/__init__.py": "",
     "torchvision/models.py": "",
     "torchvision/transforms/__init__.py": "Compose = Lambda = None",
     "torchvision/transforms/functional.py": "",
 }
+
+# Loads a file with robomimic, and prints what came of it as one line of JSON.
 LOAD = """
-import json, sys
+import json
+import sys
+
 import robomimic.utils.file_utils as files
 import robomimic.utils.obs_utils as obs_utils
 from robomimic.utils.dataset import SequenceDataset
 from torch.utils.data import DataLoader
 
-path, keys = sys.argv[1], ["agent_pos", "front_image"]
-obs_utils.initialize_obs_utils_with_obs_specs({"obs": {"low_dim": keys[:1], "rgb": keys[1:]}})
-found = {"env": files.get_env_metadata_from_dataset(path)}
-found["shapes"] = files.get_shape_metadata_from_dataset(path, keys)["all_shapes"]
+path = sys.argv[1]
+keys = ["agent_pos", "front_image"]
+specs = {"low_dim": keys[:1], "rgb": keys[1:]}
+obs_utils.initialize_obs_utils_with_obs_specs({"obs": specs})
+result = {
+    "env": files.get_env_metadata_from_dataset(path),
+    "shapes": files.get_shape_metadata_from_dataset(path, keys)["all_shapes"],
+}
 for cache in ("all", "low_dim", None):
     for mask in ("success", "failure", None):
         try:
-            data = SequenceDataset(path, keys, ["actions", "rewards", "dones"], seq_length=3, hdf5_cache_mode=cache,
-                                   filter_by_attribute=mask, load_next_obs=False)
+            data = SequenceDataset(
+                path,
+                keys,
+                ["actions", "rewards", "dones"],
+                seq_length=3,
+                hdf5_cache_mode=cache,
+                filter_by_attribute=mask,
+                load_next_obs=False,
+            )
         except Exception as error:
             raise RuntimeError(f"cache {cache}, mask {mask}") from error
-        batches = list(DataLoader(data, batch_size=16, num_workers=2 if cache is None else 0))
-        found[f"{cache}/{mask}"] = [len(data), sum(len(batch["actions"]) for batch in batches)]
+        loader = DataLoader(data, batch_size=16, num_workers=2 if cache is None else 0)
+        loaded = sum(len(batch["actions"]) for batch in loader)
+        result[f"{cache}/{mask}"] = [len(data), loaded]
 first = data[5]
-found["actions"] = first["actions"].tolist()
-found["image"] = first["obs"]["front_image"][:, 0, 0, 0].tolist()
-print("FOUND " + json.dumps(found))
+result["actions"] = first["actions"].tolist()
+result["image"] = first["obs"]["front_image"][:, 0, 0, 0].tolist()
+print("RESULT " + json.dumps(result))
 """
 
 
@@ -73,45 +90,29 @@ def robomimic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("robomimic")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     python = folder / "bin" / "python"
+
+    # It sees the packages of the present Python, and a torchvision of empty modules.
     query = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    packages = Path(
-        subprocess.run(
-            [python, "-c", query], check=True, capture_output=True, text=True
-        ).stdout.strip()
-    )
+    packages = Path(run(python, "-c", query).strip())
     (packages / "present.pth").write_text(sysconfig.get_path("purelib"))
     for name, text in TORCHVISION.items():
         (packages / name).parent.mkdir(exist_ok=True)
         (packages / name).write_text(text)
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        python,
-        "--disable-pip-version-check",
-    ]
-    options = [
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--retries",
-        "1",
-        "--timeout",
-        "10",
-    ]
+
+    install = (
+        f"-m pip --python {python} --disable-pip-version-check install"
+        " --quiet --no-deps --no-build-isolation --retries 1 --timeout 10"
+    )
     installed = subprocess.run(
-        [*pip, "install", *options, *REQUIREMENTS],
+        [sys.executable, *install.split(), *REQUIREMENTS],
         capture_output=True,
         text=True,
         check=False,
     )
-    if installed.returncode and any(
-        reason in installed.stderr for reason in UNREACHABLE
-    ):
-        pytest.skip(
-            f"pip cannot reach robomimic: {installed.stderr.strip().splitlines()[-1]}"
-        )
+    unreachable = any(reason in installed.stderr for reason in UNREACHABLE)
+    if installed.returncode and unreachable:
+        last_line = installed.stderr.strip().splitlines()[-1]
+        pytest.skip(f"pip cannot reach robomimic: {last_line}")
     assert installed.returncode == 0, installed.stderr
     return python
 
@@ -119,41 +120,40 @@ def robomimic(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("data") / "set.hdf5"
+    worlds = fake_worlds(LENGTHS, num_worlds=4)
     with EpisodeWriter(path, fake_header()) as episodes:
-        rollout(
-            fake_worlds(LENGTHS, num_worlds=4),
-            FakePolicy(3),
-            list(LENGTHS),
-            [Recorder(episodes)],
-        )
+        rollout(worlds, FakePolicy(3), list(LENGTHS), [Recorder(episodes)])
     return path
 
 
 def run(*command: str | Path) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    """What a command prints; it must succeed."""
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
 @pytest.mark.slow
 def test_robomimic_loads_a_file_of_ours(robomimic: Path, path: Path) -> None:
     printed = run(robomimic, "-c", LOAD, path)
-    found = json.loads(
-        next(
-            line for line in printed.splitlines() if line.startswith("FOUND ")
-        ).removeprefix("FOUND ")
-    )
-    assert found["env"]["env_name"] == "embodied/Fake-v0"
-    assert found["shapes"] == {"agent_pos": [5], "front_image": [3, 8, 8]}
-    assert {found[f"{cache}/None"][1] for cache in ("all", "low_dim", None)} == {12 * 4}
+
+    lines = [line for line in printed.splitlines() if line.startswith("RESULT ")]
+    result = json.loads(lines[0].removeprefix("RESULT "))
+    assert result["env"]["env_name"] == "embodied/Fake-v0"
+    assert result["shapes"] == {"agent_pos": [5], "front_image": [3, 8, 8]}
+
+    # 12 episodes of 4 frames are loaded, however they are cached.
+    for cache in ("all", "low_dim", None):
+        assert result[f"{cache}/None"][1] == 12 * 4
 
 
 @pytest.mark.slow
 def test_robomimics_info_script_finds_nothing_wrong(
     robomimic: Path, path: Path
 ) -> None:
-    printed = run(
-        robomimic, "-m", "robomimic.scripts.get_dataset_info", "--dataset", path
-    )
+    script = "robomimic.scripts.get_dataset_info"
+
+    printed = run(robomimic, "-m", script, "--dataset", path)
+
     assert "total trajectories: 12" in printed
     assert "filter key failure with 12 demos" in printed
