@@ -208,9 +208,9 @@ class Variation:
         rng = self.stream(seed, name)
         return [self._ranges[name].sample(rng) for _ in range(count)]
 
-    def sample_each(self, seed: int, names: Iterable[str]) -> dict[str, Any]:
-        """Returns one value of each of some variables."""
-        return {name: self.sample(seed, name) for name in names}
+    def sample_each(self, seed: int, table: Iterable[Variable]) -> dict[str, Any]:
+        """Returns one value of each variable of a table, by name."""
+        return {variable.name: self.sample(seed, variable.name) for variable in table}
 
 
 def _check_overrides(table: Sequence[Variable], overrides: Mapping[str, Any]) -> None:

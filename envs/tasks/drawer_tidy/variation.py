@@ -37,7 +37,7 @@ HELD_OUT_SENTENCES = [
     "In {drawer} is where {things} should be, with nothing left open.",
 ]
 
-TABLE = (
+OWN = (
     row("things", "objects", L1=3, L2=[3, 4]),
     row("order", "objects", L1=(0.0, 1.0)),  # of each: the lowest take part, in this order along the counter
     row("colour", "objects", L1=TRAIN_COLOURS, held_out=HELD_OUT_COLOURS),
@@ -57,5 +57,5 @@ TABLE = (
     row("named_by", "instruction", L1="place", L2=["place", "handle"]),
     row("target", "instruction", L1=[0, 1, 2, 3]),
     row("drawer", "instruction", L1=[0, 1, 2]),
-    *COMMON,
 )  # fmt: skip
+TABLE = (*OWN, *COMMON)

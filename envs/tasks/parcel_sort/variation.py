@@ -53,7 +53,7 @@ PER_PARCEL = (
     "gap_s",
 )
 
-TABLE = (
+OWN = (
     row("parcels", "objects", L1=2, L2=[2, 3]),
     row("colour", "objects", L1=TRAIN_COLOURS[:3], L2=TRAIN_COLOURS, held_out=HELD_OUT_COLOURS),
     row("parcel_bin", "objects", L1=[0, 1, 2]),
@@ -74,5 +74,5 @@ TABLE = (
     row("belt_speed", "layout", "m/s", L1=0.0, L2=(0.03, 0.1), L3=(0.03, 0.15), held_out=(0.15, 0.16)),
     row("sentence", "instruction", L1=PLAIN, L2=TRAIN_SENTENCES, held_out=HELD_OUT_SENTENCES),
     row("named", "instruction", L1=SUBSETS),
-    *COMMON,
 )  # fmt: skip
+TABLE = (*OWN, *COMMON)

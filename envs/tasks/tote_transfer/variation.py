@@ -32,7 +32,7 @@ HELD_OUT_SENTENCES = [
     "Clear the {tote} tote from the belt; its place is the {slot} slot.",
 ]
 
-TABLE = (
+OWN = (
     row("totes", "objects", L1=2, L2=[2, 3]),
     row("colour", "objects", L1=TRAIN_COLOURS, held_out=HELD_OUT_COLOURS),
     row("same_colour", "objects", L1=False, L2=[False, False, False, True], L3=[False, False, True]),
@@ -48,5 +48,5 @@ TABLE = (
     row("sentence", "instruction", L1=PLAIN, L2=TRAIN_SENTENCES, held_out=HELD_OUT_SENTENCES),
     row("target", "instruction", L1=[0, 1, 2]),
     row("slot", "instruction", L1=[0, 1, 2, 3]),
-    *COMMON,
 )  # fmt: skip
+TABLE = (*OWN, *COMMON)

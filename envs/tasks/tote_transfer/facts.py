@@ -1,0 +1,148 @@
+"""What is so in the worlds of ToteTransfer: where the named tote is, how it is held,
+where it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from embodied.arrays import dot
+from embodied.core import Array
+from embodied.envs.facts import quantity
+from embodied.envs.hand import Hand
+from embodied.envs.props.belt import Belt
+from embodied.envs.props.rack import Rack
+from embodied.envs.props.tote import Totes, ToteSize
+from embodied.envs.tasks.tote_transfer.scene import TOTES, Station
+from embodied.robots.robot import Robot
+from embodied.sim.engine import Engine
+
+GRASP_DEPTH_M = 0.02  # of the pads' middle below the rim
+# of a gripper that holds a wall
+HELD_WIDTH_M = 0.007
+HELD_WIDTH_SLACK_M = 0.005
+HELD_ERROR_M = 0.03
+# of a tote in its slot: along x to the slot's wall, along y and z to its middle
+SLOT_MARGIN_M = 0.11
+SLOT_Y_M = 0.03
+SLOT_Z_M = 0.012
+UPRIGHT_COS = float(np.cos(np.deg2rad(8)))
+AT_REST_M_S = 0.02
+FALLEN_Z_W = 0.45
+# of a tote on the belt: how high above it, and how near to its end it is out of reach
+RIDING_M = 0.10
+OUT_OF_REACH_M = 0.25
+
+
+class Props:
+    """The parts of the scene in N worlds, as a task moves and reads them."""
+
+    def __init__(self, engine: Engine, robot: Robot, station: Station) -> None:
+        xp = engine.xp
+        tote = ToteSize()
+        self.xp = xp
+        self.station = station
+        self.totes = Totes(engine, TOTES)
+        self.rack = Rack(engine, station.rack)
+        self.belt = Belt(engine)
+        self.hand = Hand(engine, robot)
+
+        count = len(TOTES)
+        others = [[(k + 1) % count, (k + 2) % count] for k in range(count)]
+        self.others = xp.asarray(others)  # (K, 2), of each tote
+        self.every_tote = xp.broadcast_to(xp.arange(count), (engine.num_worlds, count))
+        # where the wall is gripped in the tote's frame, m
+        self.grip_y_m = -tote.width / 2
+        self.grip_z_m = tote.height - GRASP_DEPTH_M
+        # along the wall there is more room
+        self.grip_weight = xp.asarray([0.75, 1.0, 1.0])
+
+
+class Facts:
+    """Quantities of N worlds in one state, of the named tote where none is mentioned."""
+
+    def __init__(self, props: Props, goal: Mapping[str, Array]) -> None:
+        self._props = props
+        self._goal = goal
+        self._xp = props.xp
+        # (N, 3) m, (N, 9) row by row, (N, 3) m/s
+        self.tote_pos_w, self.tote_xmat, self.tote_vel_w = props.totes.one(goal["tote"])
+
+    @quantity
+    def slot_pos_w(self) -> Array:
+        """(N, 3) m, middle of the floor of the named slot."""
+        return self._props.rack.slot_w(self._goal["slot"])
+
+    @quantity
+    def other_totes_pos_w(self) -> Array:
+        """(N, 6) m, of both totes that are not named."""
+        others = self._props.others[self._goal["tote"]]
+        return self._xp.reshape(self._props.totes.positions_w(others), (-1, 6))
+
+    @quantity
+    def belt_speed(self) -> Array:
+        """(N,) m/s along +y."""
+        return self._props.belt.speed()
+
+    @quantity
+    def slot_offset_m(self) -> Array:
+        """(N, 3) from the slot to the tote, without signs."""
+        return self._xp.abs(self.tote_pos_w - self.slot_pos_w)
+
+    @quantity
+    def slot_distance_m(self) -> Array:
+        """(N,) over the floor."""
+        x = self.slot_offset_m[:, 0]
+        y = self.slot_offset_m[:, 1]
+        return self._xp.sqrt(x * x + y * y)
+
+    @quantity
+    def grasp_error_m(self) -> Array:
+        """(N,) from the tool centre point to where the wall is gripped."""
+        props = self._props
+        across = self.tote_xmat[:, 1::3] * props.grip_y_m
+        up = self.tote_xmat[:, 2::3] * props.grip_z_m
+        error = props.hand.pos_w() - (self.tote_pos_w + (across + up))
+        return self._xp.sqrt(dot(error * props.grip_weight, error))
+
+    @quantity
+    def is_held(self) -> Array:
+        """(N,) bool, the fingers are closed on its wall."""
+        width_error = self._xp.abs(self._props.hand.width_m() - HELD_WIDTH_M)
+        is_closed = width_error < HELD_WIDTH_SLACK_M
+        return is_closed & (self.grasp_error_m < HELD_ERROR_M)
+
+    @quantity
+    def is_set_down(self) -> Array:
+        """(N,) bool, it stands upright in its slot."""
+        offset = self.slot_offset_m
+        half_x = self._props.station.rack.slot_x / 2 - SLOT_MARGIN_M
+        is_inside = (offset[:, 0] < half_x) & (offset[:, 1] < SLOT_Y_M)
+        is_upright = self.tote_xmat[:, 8] > UPRIGHT_COS
+        return is_inside & (offset[:, 2] < SLOT_Z_M) & is_upright
+
+    @quantity
+    def is_at_rest(self) -> Array:
+        """(N,) bool."""
+        return dot(self.tote_vel_w, self.tote_vel_w) < AT_REST_M_S**2
+
+    @quantity
+    def is_lost(self) -> Array:
+        """(N,) bool, it fell, or rides to the belt's end, out of reach."""
+        belt = self._props.station.belt
+        x = self.tote_pos_w[:, 0]
+        y = self.tote_pos_w[:, 1]
+        z = self.tote_pos_w[:, 2]
+        is_riding = (x > belt.x - belt.width / 2) & (z < belt.top_z + RIDING_M)
+        return (z < FALLEN_Z_W) | (is_riding & (y > belt.y_end - OUT_OF_REACH_M))
+
+    @quantity
+    def fallen_totes(self) -> Array:
+        """(N,) int, how many totes lie below the belt, of those that take part."""
+        xp = self._xp
+        props = self._props
+        height = props.totes.positions_w(props.every_tote)[..., 2]  # (N, K)
+        is_fallen = (height < FALLEN_Z_W) & (self._goal["present"] > 0)
+        return xp.sum(is_fallen, axis=1, dtype=xp.int64)
