@@ -1,4 +1,4 @@
-"""A growing record of what N worlds did, from which the episodes of one world are cut."""
+"""The steps of N worlds, in arrays that grow, from which episodes are cut."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class StepBuffer:
         self.count += 1
 
     def cut(self, name: str, world: int, start: int, stop: int) -> np.ndarray:
-        """Returns a copy of one world's steps `start` to `stop`, (stop - start, ...)."""
+        """Copies one world's steps `start` to `stop`, (stop - start, ...)."""
         rows = slice(start - self._first, stop - self._first)
         return self._arrays[name][rows, world].copy()
 

@@ -1,4 +1,4 @@
-"""Running recorded episodes again, to see that the same states come out, bit for bit."""
+"""Running recorded episodes again: the same states must come out, bit for bit."""
 
 from __future__ import annotations
 

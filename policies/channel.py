@@ -88,7 +88,7 @@ class Channel:
         self._drop = drop
         self._lost = np.zeros((num_worlds, SAMPLES_PER_EPISODE), bool)
 
-        # When each freeze begins, (N, max_count): in ticks awake, and on the world's clock.
+        # When freezes begin, (N, max_count): in ticks awake, and on the world's clock.
         self._freeze = freeze
         self._freeze_ticks = seconds_to_ticks(freeze.duration_s)
         self._begins_awake = np.zeros((num_worlds, freeze.max_count), np.int64)

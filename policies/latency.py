@@ -104,7 +104,7 @@ class PlanLatency:
 
 
 class DelayTable:
-    """The delays of N worlds in ticks: a row per world, sampled as its episode starts."""
+    """The delays of N worlds in ticks, sampled as their episodes start."""
 
     def __init__(self, source: Latency, stream: int, num_worlds: int) -> None:
         self._source = source

@@ -140,7 +140,7 @@ class Mailbox:
         self.tick_frame[ids] = tick_frame
 
     def post(self, plan: Plan, now: Array) -> None:
-        """Sends plans, newer than all before, to their n worlds; `now` is (n,) ticks."""
+        """Sends plans, newer than all before, to n worlds; `now` is (n,) ticks."""
         message = {"tick_frame": plan.tick_frame, **vars(plan.payload)}
 
         # Nothing that may still come is as new as a plan that is here at once.

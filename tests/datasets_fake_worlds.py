@@ -1,4 +1,4 @@
-"""Worlds for the tests of recording and replay, whose every number tells whose it is."""
+"""Worlds for the tests of recording, whose every number tells whose it is."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class FakeController:
 
 @dataclass
 class FakeWorlds:
-    """N worlds of one joint each, which follow their actions. Each has its own clock."""
+    """N worlds of one joint each, which follow their actions, on clocks of their own."""
 
     num: int
     ticks_per_step: int = 2

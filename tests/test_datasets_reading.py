@@ -1,4 +1,4 @@
-"""Reading dataset files: what goes in comes out, in every process, while others write."""
+"""Reading dataset files: what goes in comes out, in whatever process."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Episode:
 
 
 class Players:
-    """Worlds that play their episodes one after the other; resets fall where they fall."""
+    """Worlds that play their episodes one after the other, each at its own pace."""
 
     def __init__(
         self, config: DualSystemConfig, queues: Sequence[Sequence[Episode]]
