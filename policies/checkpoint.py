@@ -64,3 +64,24 @@ def optimizer_state(
         parameter, name = key.split("/")
         state.setdefault(int(parameter), {})[name] = value
     return {"state": state, "param_groups": groups}
+
+
+def join_parts(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Returns the tensors of several parts in one table, under names like `net:bias`."""
+    return {
+        f"{part}:{name}": value
+        for part, tensors in parts.items()
+        for name, value in tensors.items()
+    }
+
+
+def split_parts(stored: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Returns the parts of a table that `join_parts` made.
+
+    A part that had no tensors is missing.
+    """
+    parts: dict[str, dict[str, Tensor]] = {}
+    for key, value in stored.items():
+        part, name = key.split(":", 1)
+        parts.setdefault(part, {})[name] = value
+    return parts

@@ -20,8 +20,7 @@ WEIGHTS = "policy.safetensors"
 INFO = "policy.json"  # what makes a folder a run
 HISTORY = "history.json"
 CHECKPOINT = "checkpoint.safetensors"
-CHECKPOINT_INFO = "checkpoint.json"
-FILES = (WEIGHTS, INFO, HISTORY, CHECKPOINT, CHECKPOINT_INFO)
+FILES = (WEIGHTS, INFO, HISTORY, CHECKPOINT)
 
 
 def write_json(path: Path, value: Any) -> None:

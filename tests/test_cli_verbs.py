@@ -30,7 +30,9 @@ from embodied.datasets.storage import part_files
 from embodied.envs import worlds
 from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
-from embodied.policies.training import joint
+from embodied.policies.training.budget import Budget
+from embodied.policies.training.config import ImitationConfig
+from embodied.policies.training.imitation import train_imitation
 
 COMMAND = Path(sys.executable).parent / "embodied"
 TASK = "ToteTransfer"
@@ -199,7 +201,7 @@ def test_collect_refuses_resumes_and_overwrites(
             ("collect", TASK, "--seed", 2**63 - 1),
             "--seed must be at least 0 and below 2**63",
         ),
-        (("train", TASK), "ToteTransfer is a task: --algo learns one by trial"),
+        (("train", TASK), "ToteTransfer is a task: give --algo"),
         (("train", "nowhere.hdf5", "--seed", -1), "--seed must be at least 0"),
         (("collect", TASK, "--workers", 0), "the number of workers must be at least 1"),
         (
@@ -440,7 +442,7 @@ def test_train_refuses_and_resumes(
     assert f"{trained} exists" in refused(capsys, *words)
     weights = (trained / "policy.safetensors").read_bytes()
     assert embodied(*words, "--resume", "--json") == 0  # it is finished
-    assert json.loads(capsys.readouterr().out)["step"] == 2
+    assert json.loads(capsys.readouterr().out)["steps"] == 2
     assert (trained / "policy.safetensors").read_bytes() == weights
     assert embodied(*words, "--resume") == 0
     assert f"{trained} is finished: left as it is" in capsys.readouterr().err
@@ -463,7 +465,7 @@ def test_train_resumes_only_what_it_began(
     assert "was trained with datasets pictures.hdf5, not other.hdf5" in said
     (tmp_path / "policy.json").write_text('{"schema_version": 1, "kind": "actor"}')
     said = refused(capsys, "train", pictures, "-o", tmp_path, "--steps", 2, "--resume")
-    assert f"{tmp_path} was not trained on datasets" in said
+    assert f"{tmp_path} was not trained by imitation" in said
 
 
 def test_train_refuses_the_same_episodes_twice(
@@ -478,8 +480,9 @@ def test_train_refuses_the_same_episodes_twice(
     assert f"{pictures} and {copy} overlap: both hold seed 13" in refused(
         capsys, "train", pictures, copy, *words
     )
+    config = ImitationConfig((pictures, pictures), ("overview",), Budget())
     with pytest.raises(DatasetError, match="given twice"):
-        joint.train([pictures, pictures], tmp_path / "run", joint.TrainConfig())
+        train_imitation(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

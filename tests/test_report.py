@@ -167,7 +167,7 @@ def video():
 def full_page(video):
     history = [
         {
-            "step": 100 * k,
+            "steps": 100 * k,
             "train_loss": 1 / (k + 1),
             "valid_loss": 1.2 / (k + 1),
             "seconds": k,

@@ -1,157 +1,197 @@
-"""Joint training on made-up demonstrations: it learns, repeats itself, and goes on
-after a cut.
-"""
+"""Imitation on made-up demonstrations: it learns, repeats itself, and runs anywhere."""
 
 from __future__ import annotations
 
-import errno
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
-from embodied.policies.checkpoint import write_tensors
-from embodied.policies.run_folder import write_json
-from embodied.policies.training import joint
-from embodied.policies.training.joint import TrainConfig, _Trainer
-from embodied.policies.training.samples import Samples
-from embodied.policies.vla.network import DualSystemNet, NetConfig
-from embodied.policies.vla.run_folder import RunFolder, RunInfo
-
-AGENT = (
-    ("joint_pos", 7),
-    ("joint_vel", 7),
-    ("gripper_width", 1),
-    ("tcp_pos_w", 3),
-    ("tcp_rot6d", 6),
+from embodied.core import SKILLS
+from embodied.errors import EmbodiedError
+from embodied.policies import device as device_module
+from embodied.policies.device import training_device
+from embodied.policies.training import batches as batches_module
+from embodied.policies.training.batches import (
+    SKILL_WEIGHT,
+    BatchDataset,
+    BatchRequests,
+    agent_noise,
+    load_batches,
+    plan_weights,
 )
-SIDE = 32
-EPISODES = 64
-STEPS = 12
-PLANS = 6
-CONFIG = TrainConfig(batch_size=16, max_steps=40, cameras=("front",))
+from embodied.policies.training.loss import joint_loss
+from embodied.policies.training.samples import Samples
+from embodied.policies.vla import vision
+from tests.training import (
+    AGENT,
+    EPISODES,
+    PLANS,
+    make_learner,
+    make_net,
+    make_run,
+    make_samples,
+)
+
+CPU = torch.device("cpu")
 
 
-def make_samples(seed: int) -> Samples:
-    """A white square whose place in the picture is the goal; the action points from the
-    hand to it.
+def make_requests(samples: Samples, batch_size: int = 4) -> BatchRequests:
+    return BatchRequests(
+        samples,
+        noise=agent_noise(AGENT),
+        batch_size=batch_size,
+        ages_per_plan=3,
+        max_age_s=0.8,
+        jitter=0.06,
+        generator=torch.Generator().manual_seed(0),
+    )
+
+
+def make_dataset(samples: Samples, device: torch.device = CPU) -> BatchDataset:
+    config = make_net(samples).config
+    tokens = config.vocabulary.encode(samples.sentences)
+    return BatchDataset(samples.to(device), tokens.to(device), config.chunk)
+
+
+def test_training_learns_what_the_picture_shows(tmp_path: Path) -> None:
+    learner = make_learner()
+    before = learner.validate()
+    run = make_run(tmp_path, learner, steps=250)
+    run.train()
+
+    last = run.history[-1]
+    assert last["share"] == 1.0
+    assert last["goal_error_mm"] < 0.6 * before["goal_error_mm"]
+    assert last["valid_action_loss"] < before["valid_action_loss"]
+
+
+def weights_after(folder: Path, seed: int) -> dict[str, Tensor]:
+    learner = make_learner(seed=seed)
+    make_run(folder, learner).train()
+    return dict(learner.weights())
+
+
+def test_the_same_seed_trains_the_same_weights(tmp_path: Path) -> None:
+    first = weights_after(tmp_path / "first", seed=0)
+    second = weights_after(tmp_path / "second", seed=0)
+    other = weights_after(tmp_path / "other", seed=1)
+
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+    assert not torch.equal(first["planner.heads.weight"], other["planner.heads.weight"])
+
+
+def test_a_step_works_on_any_device() -> None:
+    """On torch's `meta` device nothing has values: whatever asks for one on the host,
+    or mixes devices, fails.
     """
-    generator = torch.Generator().manual_seed(seed)
-    goal = torch.rand((EPISODES, 2), generator=generator) * 1.4 - 0.7  # row, column
-    frames = torch.zeros((EPISODES, 1, SIDE, SIDE, 3), dtype=torch.uint8)
-    for k, (row, column) in enumerate(((goal + 1) / 2 * SIDE).long().tolist()):
-        frames[k, 0, row - 2 : row + 3, column - 2 : column + 3] = 255
-    agent = torch.randn((EPISODES * STEPS, 24), generator=generator) * 0.3
-    goal_pos = torch.cat([goal, torch.zeros(EPISODES, 1)], dim=1).repeat_interleave(
-        PLANS, dim=0
-    )
-    step = torch.arange(EPISODES * PLANS) * (STEPS // PLANS)
-    toward = goal_pos.repeat_interleave(STEPS // PLANS, dim=0) - agent[:, 15:18]
-    episode = torch.arange(EPISODES).repeat_interleave(PLANS)
-    zeros = torch.zeros(EPISODES * PLANS)
-    return Samples(
-        frames=frames, now=episode, then=episode, sentence=torch.zeros_like(episode), step=step, frame_step=step,
-        last_step=(episode + 1) * STEPS - 1, subtask=torch.zeros_like(episode), goal_pos_w=goal_pos,
-        goal_rot6d=torch.zeros(len(zeros), 6), goal_vel_w=torch.zeros(len(zeros), 3), gripper=zeros, completion=zeros,
-        goal_view=goal_pos[:, None, :2], agent_pos=agent, action=torch.cat([toward, torch.zeros(len(agent), 4)], 1),
-        sentences=("go there",), control_hz=200.0,
-    )  # fmt: skip
+    meta = torch.device("meta")
+    samples = make_samples(1)
+    request = next(iter(make_requests(samples)))
+    net = make_net(samples).to(meta)
+    batch = make_dataset(samples, meta)[request]
+    loss, thought = joint_loss(net, batch)
+    total = loss.total()
+    total.backward()
+
+    assert total.device == meta
+    assert total.shape == ()
+    assert thought.goal_pos_w.shape == (4, 3)
+    assert batch.action.shape == (4, 3, net.config.chunk, 7)
+    assert all(parameter.grad is not None for parameter in net.parameters())
+    assert {value.device for value in vars(batch).values()} == {meta}
 
 
-def make_trainer(config: TrainConfig = CONFIG) -> _Trainer:
-    torch.manual_seed(0)
-    data = make_samples(1)
-    net = DualSystemNet(
-        NetConfig(("go", "there"), AGENT, ("front",), action_size=7, image_size=SIDE)
-    )
-    net.fit_scales(data.agent_pos[data.step], data.goal_pos_w, data.goal_vel_w)
-    return _Trainer(net, data, make_samples(2), config)
+def test_bfloat16_keeps_to_the_convolutions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What CUDA does, on the CPU: the loss stays near, and places keep their digits."""
+
+    def half_precision(device: torch.device) -> AbstractContextManager[object]:
+        return torch.autocast("cpu", torch.bfloat16)
+
+    samples = make_samples(1)
+    net = make_net(samples)
+    batch = make_dataset(samples)[next(iter(make_requests(samples)))]
+    exact, _ = joint_loss(net, batch)
+    monkeypatch.setattr(vision, "half_precision", half_precision)
+    rough, thought = joint_loss(net, batch)
+    rough.total().backward()
+
+    assert not torch.equal(rough.goal, exact.goal)
+    torch.testing.assert_close(rough.total(), exact.total(), rtol=0.05, atol=0.0)
+    assert thought.goal_pos_w.dtype == thought.gaze.dtype == torch.float32
+    assert net.planner.vision.patches.weight.grad.dtype == torch.float32
 
 
-def test_training_learns_what_the_picture_shows() -> None:
-    trainer = make_trainer(replace(CONFIG, max_steps=250))
-    before = trainer.validate()
-    rows = list(trainer.run())
-    assert rows[-1]["share"] == 1.0
-    assert rows[-1]["goal_error_mm"] < 0.6 * before["goal_error_mm"]
-    assert rows[-1]["valid_action_loss"] < before["valid_action_loss"]
+def test_batches_do_not_depend_on_who_reads_them() -> None:
+    samples = make_samples(1)
+    dataset = make_dataset(samples)
+    here = load_batches(dataset, make_requests(samples), workers=0, pin_memory=False)
+    there = load_batches(dataset, make_requests(samples), workers=2, pin_memory=False)
+
+    for _ in range(3):
+        ours = vars(next(here))
+        for name, value in vars(next(there)).items():
+            assert torch.equal(ours[name], value), name
 
 
-def test_the_same_seed_trains_the_same_weights() -> None:
-    first = make_trainer()
-    second = make_trainer()
-    for trainer in (first, second):
-        list(trainer.run())
-    for name, value in first.net.state_dict().items():
-        assert torch.equal(value, second.net.state_dict()[name]), name
+def test_an_episode_stays_at_its_end() -> None:
+    samples = make_samples(1)
+    dataset = make_dataset(samples)
+    request = make_requests(samples).all_of(len(samples))
+    late = dataset[replace(request, age_s=torch.full((len(samples), 1), 9.0))]
+    assert torch.equal(late.agent_pos[:, 0], samples.agent_pos[samples.last_step])
+    last_action = samples.action[samples.last_step]
+    assert torch.equal(late.action[:, 0, -1], last_action)
 
 
-def test_another_seed_trains_others() -> None:
-    first = make_trainer()
-    second = make_trainer(replace(CONFIG, seed=1))
-    for trainer in (first, second):
-        list(trainer.run())
-    assert not torch.equal(
-        first.net.planner.heads.weight, second.net.planner.heads.weight
-    )
-
-
-def test_training_goes_on_where_it_was_cut(tmp_path: Path) -> None:
-    trainer = make_trainer()
-    config = {"control_mode": "ee_delta", "control_hz": 200, "camera_hz": 8}
-    info = RunInfo.of(
-        trainer.net.config, {"task": "T", "robot": "arm", "config": config}, []
-    )
-    folder = RunFolder(tmp_path)
-    for row in trainer.run():
-        folder.save(trainer.net, info, trainer.history, trainer.progress())
-        if row["share"] > 0.5:
-            break
-    resumed = make_trainer()
-    resumed.restore(folder)
-    assert resumed.step == trainer.step
-    assert resumed.history == trainer.history
-    moments = resumed.optimizer.state_dict()["state"][0]["exp_avg"]
-    assert torch.equal(moments, trainer.optimizer.state_dict()["state"][0]["exp_avg"])
-    list(resumed.run())
-    assert resumed.step == CONFIG.max_steps
-    folder.save(resumed.net, info, resumed.history, None)
-    assert not folder.has_checkpoint()
-
-
-def test_a_write_that_fails_leaves_what_was_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_json(tmp_path / "run.json", [1])
-
-    def full(self: Path, content: bytes) -> None:
-        self.touch()
-        raise OSError(errno.ENOSPC, "no space")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    for write, name in ((write_json, "run.json"), (write_tensors, "net.safetensors")):
-        with pytest.raises(OSError, match="no space"):
-            write(tmp_path / name, {})  # type: ignore[operator]
-    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
-    assert (tmp_path / "run.json").read_text() == "[\n 1\n]"
+def test_thinned_samples_keep_their_pictures() -> None:
+    samples = make_samples(1)
+    some = samples.thinned(EPISODES)
+    assert len(some) == EPISODES
+    rows = torch.arange(0, EPISODES * PLANS, PLANS)
+    assert torch.equal(some.goal_pos_w, samples.goal_pos_w[rows])
+    for moment in ("then", "now"):
+        ours = some.frames.take(getattr(some, moment))
+        assert torch.equal(ours, samples.frames.take(getattr(samples, moment)[rows]))
 
 
 def test_skills_that_look_are_drawn_more_often() -> None:
-    data = make_samples(1)
-    half = len(data) // 2
-    reach = joint.SKILLS.index("reach")
-    lift = joint.SKILLS.index("lift")
-    mixed = replace(
-        data, subtask=torch.tensor([reach] * half + [lift] * (len(data) - half))
-    )
-    weights = joint._weights(mixed)
-    assert weights[0] / weights[-1] == pytest.approx(
-        joint.SKILL_WEIGHT["reach"], rel=0.1
-    )
+    reach = SKILLS.index("reach")
+    lift = SKILLS.index("lift")
+    weights = plan_weights(torch.tensor([reach] * 50 + [lift] * 50))
+    ratio = float(weights[0] / weights[-1])
+    assert ratio == pytest.approx(SKILL_WEIGHT["reach"], rel=0.1)
 
 
-def test_only_the_planner_feels_its_hand_roughly() -> None:
-    noise = joint._agent_noise(make_trainer().net.config)
+def test_the_planner_knows_its_pose_only_roughly() -> None:
+    noise = agent_noise(AGENT)
     assert noise[14] == 0  # the gripper's width decides what is held
     assert (noise[15:18] > 0).all()
+    assert set(batches_module.AGENT_NOISE) < {name for name, _ in AGENT}
+
+
+def test_auto_is_cuda_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert training_device("auto") == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert training_device("auto") == torch.device("cuda")
+    assert training_device("cuda:1") == torch.device("cuda", 1)
+    with pytest.raises(EmbodiedError, match="finds 2 CUDA devices"):
+        training_device("cuda:2")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:x", "meta", "mps", ""])
+def test_what_is_no_device_is_named(name: str) -> None:
+    with pytest.raises(EmbodiedError, match="give auto, cpu, cuda or cuda:<number>"):
+        training_device(name)
+
+
+def test_nothing_changes_on_the_cpu() -> None:
+    with device_module.half_precision(torch.device("cpu")):
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert product.dtype == torch.float32

@@ -55,7 +55,7 @@ class Report:
     """All that a report shows; what is left out has no section.
 
     `subject` is the policy the report is about, `summary` the task in a sentence,
-    `history` the training's rows (`step` and pairs such as `train_loss`, `valid_loss`),
+    `history` the training's rows (`steps` and pairs such as `train_loss`, `valid_loss`),
     `stages` the wall seconds of each part of the job.
     """
 
@@ -152,7 +152,7 @@ def training_charts(history: Sequence[Mapping[str, Any]]) -> list[Markup]:
     names = dict.fromkeys(
         key.split("_", 1)[1] for key in columns if key.startswith(("train_", "valid_"))
     )
-    x_key = "step" if "step" in columns else "epoch"
+    x_key = "steps" if "steps" in columns else "epoch"
     charts = []
     for name in names:
         series = [

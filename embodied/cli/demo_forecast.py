@@ -15,7 +15,7 @@ from typing import Any
 from embodied.benchmark.evaluation import Filming, Playing, Trial
 from embodied.benchmark.footage import FPS
 from embodied.cli.demo_stages import TASK, Demo
-from embodied.cli.train import learn
+from embodied.cli.train import imitate
 from embodied.envs.registry import get_task
 from embodied.policies.catalog import Player
 from embodied.policies.collection import collect
@@ -71,10 +71,11 @@ def _training_s(demo: Demo, workers: Workers) -> float:
         # whole episodes, since a policy is trained on successful ones alone
         recording = demo.recording(demo.demonstrator("L1"), dataset)
         collect(recording, TRAINING_SEEDS, "new", workers, _unseen_stage)
-        learn(demo.lesson([dataset], TRAINING_STEPS), run, resume=False, quiet=True)
+        config = demo.training([dataset], TRAINING_STEPS)
+        imitate(config, run, resume=False, quiet=True)
         rows = read_history(run)
 
-    steps = rows[-1]["step"] - rows[0]["step"]
+    steps = rows[-1]["steps"] - rows[0]["steps"]
     return demo.size.steps * (rows[-1]["seconds"] - rows[0]["seconds"]) / steps
 
 

@@ -16,7 +16,7 @@ from embodied.benchmark.report import Report, write_report
 from embodied.benchmark.results import Results
 from embodied.cli.eval import REPORT, RESULTS, TRANSPORT, provenance_of
 from embodied.cli.progress import stages
-from embodied.cli.train import Lesson, learn
+from embodied.cli.train import imitate
 from embodied.envs.registry import get_robot, get_task
 from embodied.files import replace_text
 from embodied.policies.catalog import PLANNER_HZ, Player, env_config, policy_spec
@@ -25,6 +25,8 @@ from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.pretrained import NAME as PRETRAINED
 from embodied.policies.pretrained import pretrained_run
 from embodied.policies.run_folder import read_history
+from embodied.policies.training.budget import Budget
+from embodied.policies.training.config import ImitationConfig
 from embodied.rollout.shards import Workers
 
 MARK = "demo.json"
@@ -115,8 +117,8 @@ class Demo:
         with self._timed("collect"):
             self._collect(workers)
         with self._timed("train"):
-            lesson = self.lesson(self._datasets(), self.size.steps)
-            learn(lesson, self.folder / POLICY, resume=True, quiet=False)
+            config = self.training(self._datasets(), self.size.steps)
+            imitate(config, self.folder / POLICY, resume=True, quiet=False)
 
         trials = self.trials(str(self.folder / POLICY))
         with self._timed("evaluate"):
@@ -149,10 +151,10 @@ class Demo:
         """Returns the recording of a demonstrator into a dataset at `path`."""
         return Recording(player, path, collection_header(player, RECORD_HZ))
 
-    def lesson(self, datasets: list[Path], steps: int) -> Lesson:
+    def training(self, datasets: list[Path], steps: int) -> ImitationConfig:
         """Returns what a policy is trained on, and for how long."""
-        return Lesson(
-            tuple(datasets), self._cameras(), minutes=1.0, steps=steps, seed=self.seed
+        return ImitationConfig(
+            tuple(datasets), self._cameras(), Budget(max_steps=steps), self.seed
         )
 
     def trials(self, trained: str) -> list[Trial]:

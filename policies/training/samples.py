@@ -1,11 +1,11 @@
-"""Demonstrations in memory, as training needs them: for each plan its pictures and
-labels, and what followed.
+"""Demonstrations as training needs them: for each plan its pictures and labels, and
+what followed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +17,50 @@ from tqdm import tqdm
 from embodied.core import PHYSICS_HZ
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import IMAGE_SUFFIX, DatasetError, Episode
+from embodied.policies.training.frames import (
+    DiskFrames,
+    EpisodeFrames,
+    Frames,
+    MemoryFrames,
+)
 from embodied.rotations import quat_to_rot6d
+
+LABELS = (
+    "subtask",
+    "goal_pos_w",
+    "goal_rot6d",
+    "goal_vel_w",
+    "gripper",
+    "completion",
+    "goal_view",
+)
 
 
 @dataclass(frozen=True)
 class Samples:
-    """k plans out of all episodes of a set; control-rate rows of all episodes lie one
-    after the other (T in all).
+    """k plans of all episodes of some datasets.
+
+    The control-rate rows of all episodes lie one after the other (T in all), and so do
+    their frames (F in all).
     """
 
-    frames: Tensor  # (F, cameras, H, W, 3) uint8
+    frames: Frames
     now: Tensor  # (k,) row of `frames` at the plan's time
     then: Tensor  # (k,) row of `frames` a while before
     sentence: Tensor  # (k,) row of `sentences`
-    step: Tensor  # (k,) row of the control-rate streams at the plan's time
-    # (k,) the same when the plan's picture was taken: its age counts from there
+    step: Tensor  # (k,) control-rate row at the plan's time
+    # (k,) control-rate row at which the plan's picture was taken: its age counts from
+    # there
     frame_step: Tensor
-    last_step: Tensor  # (k,) last such row of the plan's episode
+    last_step: Tensor  # (k,) last control-rate row of the plan's episode
     subtask: Tensor  # (k,) int64
-    goal_pos_w: Tensor  # (k, 3)
+    goal_pos_w: Tensor  # (k, 3) m
     goal_rot6d: Tensor  # (k, 6)
-    goal_vel_w: Tensor  # (k, 3)
+    goal_vel_w: Tensor  # (k, 3) m/s
     gripper: Tensor  # (k,)
     completion: Tensor  # (k,)
     # (k, cameras, 2) row and column of the goal in each picture, in [-1, 1]; nan where
-    # unseen
+    # it is not in view
     goal_view: Tensor
     agent_pos: Tensor  # (T, P)
     action: Tensor  # (T, A) as the expert intended it
@@ -51,132 +70,256 @@ class Samples:
     def __len__(self) -> int:
         return len(self.now)
 
+    def to(self, device: torch.device) -> Samples:
+        """Returns the same samples with their tensors on a device."""
+        moved = {
+            name: value.to(device)
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
+        }
+        return replace(self, frames=self.frames.to(device), **moved)
 
-_LABELS = ("subtask", "goal_pos_w", "goal_rot6d", "goal_vel_w", "gripper", "completion")
+    def thinned(self, count: int) -> Samples:
+        """Returns about `count` of the plans, evenly spread, with pictures in memory."""
+        rows = torch.arange(0, len(self), max(1, len(self) // count))
+        chosen = {name: getattr(self, name)[rows] for name in _PLAN_FIELDS}
 
+        pictures = torch.cat(
+            [self.frames.take(chosen["then"]), self.frames.take(chosen["now"])]
+        )
+        chosen["then"] = torch.arange(len(rows))
+        chosen["now"] = chosen["then"] + len(rows)
+        return replace(self, frames=MemoryFrames(pictures), **chosen)
+
+
+_PLAN_FIELDS = (
+    "now",
+    "then",
+    "sentence",
+    "step",
+    "frame_step",
+    "last_step",
+    *LABELS,
+)
 
 Part = list[tuple[Path, list[int]]]  # numbers of episodes in each dataset
 
 
 def training_episodes(paths: Sequence[Path]) -> tuple[Part, Part]:
-    """Episodes to learn from and, of their own masks, episodes to validate on.
+    """Returns the episodes to train on and those to validate on, by their masks.
 
-    Where a small set has none of the latter, one in ten of the former is kept apart.
-    Raises DatasetError for fewer than two demonstrations.
+    Where small datasets have none of the latter, one in ten of the former is kept
+    apart.
+
+    Raises:
+        DatasetError: There are fewer than two demonstrations.
     """
     masks: dict[str, Part] = {"train": [], "valid": []}
     for path in paths:
         with Dataset(path) as dataset:
             for name, part in masks.items():
                 part.append((path, list(dataset.mask(name))))
-    learn = masks["train"]
+
+    train = masks["train"]
     valid = masks["valid"]
     if not any(numbers for _, numbers in valid):
-        path, numbers = max(learn, key=lambda entry: len(entry[1]))
+        path, numbers = max(train, key=lambda entry: len(entry[1]))
         kept = max(1, len(numbers) // 10)
         valid.append((path, numbers[-kept:]))
         del numbers[-kept:]
-    if not any(numbers for _, numbers in learn):
-        raise DatasetError(
-            f"too few successful episodes to learn from in {', '.join(map(str, paths))}"
-        )
-    return learn, valid
+
+    if not any(numbers for _, numbers in train):
+        names = ", ".join(map(str, paths))
+        raise DatasetError(f"too few successful episodes to learn from in {names}")
+    return train, valid
 
 
-def load_samples(part: Part, cameras: Sequence[str], history_s: float) -> Samples:
-    """Reads episodes. Raises DatasetError where a set lacks plans or a camera's
-    pictures.
-    """
-    parts: dict[str, list[np.ndarray]] = {
-        f.name: [] for f in fields(Samples) if f.name not in ("sentences", "control_hz")
-    }
-    sentences: dict[str, int] = {}
-    frames = steps = 0
+def pictures_bytes(part: Part, cameras: Sequence[str]) -> int:
+    """Returns how much memory the pictures of some episodes take."""
+    total = 0
     for path, numbers in part:
         with Dataset(path) as dataset:
-            control_hz = float(dataset.header.metadata["config"]["control_hz"])
-            poses = dataset.header.metadata.get("camera_poses", {})
+            side = dataset.header.metadata["config"]["image_size"]
+            frames = sum(dataset.episodes[number].num_samples for number in numbers)
+            total += frames * len(cameras) * side * side * 3
+    return total
+
+
+def load_samples(
+    part: Part, cameras: Sequence[str], history_s: float, in_memory: bool = True
+) -> Samples:
+    """Reads episodes; their pictures only where they are to be kept in memory.
+
+    Raises:
+        DatasetError: A dataset lacks plans, or a camera's pictures.
+    """
+    joined = _Joined()
+    for path, numbers in part:
+        with Dataset(path) as dataset:
+            joined.begin(path, dataset, cameras)
             for number in tqdm(
                 numbers, desc=f"read {path.name}", leave=False, disable=None
             ):
-                episode = dataset.episode(number)
-                rows = _episode_rows(path, episode, cameras, history_s)
-                rows["goal_view"] = _goal_view(
-                    rows["goal_pos_w"], [poses.get(name) for name in cameras]
-                )
-                rows["now"], rows["then"] = rows["now"] + frames, rows["then"] + frames
-                for name in ("step", "frame_step", "last_step"):
-                    rows[name] = rows[name] + steps
-                said = sentences.setdefault(episode.meta.instruction, len(sentences))
-                rows["sentence"] = np.full(len(rows["now"]), said)
-                frames = frames + len(rows["frames"])
-                steps = steps + len(rows["action"])
-                for name, values in rows.items():
-                    parts[name].append(values)
-    joined = {
-        name: torch.from_numpy(np.concatenate(values)) for name, values in parts.items()
-    }
-    return Samples(**joined, sentences=tuple(sentences), control_hz=control_hz)
+                episode = dataset.episode(number, images=in_memory)
+                rows = episode_rows(path, episode, history_s)
+                joined.add(number, episode, rows)
+                if in_memory:
+                    joined.add_pictures(episode)
+    return joined.samples(in_memory)
 
 
-def _episode_rows(
-    path: Path, episode: Episode, cameras: Sequence[str], history_s: float
-) -> dict[str, np.ndarray]:
-    missing = [name for name in cameras if f"{name}{IMAGE_SUFFIX}" not in episode.obs]
-    if missing or not episode.plans:
-        lacks = f"pictures of cameras {missing}" if missing else "plans"
-        raise DatasetError(
-            f"{path} has no {lacks}; it holds {sorted(episode.obs)}: collect it with them"
+class _Joined:
+    """Rows of one episode after the other."""
+
+    def __init__(self) -> None:
+        names = [f.name for f in fields(Samples)]
+        for other in ("frames", "sentences", "control_hz"):
+            names.remove(other)
+        self._parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
+        self._pictures: list[np.ndarray] = []
+        self._episodes: list[EpisodeFrames] = []
+        self._sentences: dict[str, int] = {}
+        self._frames = 0
+        self._steps = 0
+
+    def begin(self, path: Path, dataset: Dataset, cameras: Sequence[str]) -> None:
+        """Prepares for the episodes of one dataset."""
+        metadata = dataset.header.metadata
+        _check_cameras(path, metadata["config"]["cameras"], cameras)
+
+        poses = metadata.get("camera_poses", {})
+        self._path = path
+        self._cameras = cameras
+        self._poses = [poses.get(name) for name in cameras]
+        self._control_hz = float(metadata["config"]["control_hz"])
+
+    def add(
+        self, number: int, episode: Episode, rows: Mapping[str, np.ndarray]
+    ) -> None:
+        """Appends the rows of one episode, numbered as rows of all episodes."""
+        sentence = self._sentences.setdefault(
+            episode.meta.instruction, len(self._sentences)
         )
-    taken = episode.image_tick if episode.image_tick is not None else episode.frame_tick
+        first_row = dict.fromkeys(("now", "then"), self._frames)
+        first_row |= dict.fromkeys(("step", "frame_step", "last_step"), self._steps)
+        for name, values in rows.items():
+            if name in first_row:
+                self._parts[name].append(values + first_row[name])
+            else:
+                self._parts[name].append(values)
+        self._parts["sentence"].append(np.full(len(rows["now"]), sentence))
+        self._parts["goal_view"].append(goal_view(rows["goal_pos_w"], self._poses))
+
+        count = len(episode.frame_tick)
+        self._episodes.append(EpisodeFrames(self._path, number, count))
+        self._frames += count
+        self._steps += len(rows["action"])
+
+    def add_pictures(self, episode: Episode) -> None:
+        """Appends the pictures of one episode."""
+        pictures = [episode.obs[f"{name}{IMAGE_SUFFIX}"] for name in self._cameras]
+        self._pictures.append(np.stack(pictures, axis=1))
+
+    def samples(self, in_memory: bool) -> Samples:
+        frames: Frames
+        if in_memory:
+            frames = MemoryFrames(torch.from_numpy(np.concatenate(self._pictures)))
+        else:
+            frames = DiskFrames(self._episodes, self._cameras)
+        tensors = {
+            name: torch.from_numpy(np.concatenate(values))
+            for name, values in self._parts.items()
+        }
+        return Samples(
+            frames=frames,
+            sentences=tuple(self._sentences),
+            control_hz=self._control_hz,
+            **tensors,
+        )
+
+
+def _check_cameras(path: Path, recorded: Sequence[str], cameras: Sequence[str]) -> None:
+    missing = [name for name in cameras if name not in recorded]
+    if missing:
+        raise DatasetError(
+            f"{path} has no pictures of the cameras {missing}; it has those of "
+            f"{list(recorded)}: collect it with `--camera {' '.join(missing)}`"
+        )
+
+
+def episode_rows(
+    path: Path, episode: Episode, history_s: float
+) -> dict[str, np.ndarray]:
+    """Returns the rows of one episode, numbered from its beginning, by the names of
+    `Samples`.
+    """
+    plans = episode.plans
+    if not plans:
+        raise DatasetError(
+            f"{path} has no plans to learn from: collect it with a policy that plans"
+        )
+
+    # moments of the plans among the pictures and the control steps
+    pictures_tick = episode.image_tick
+    if pictures_tick is None:
+        pictures_tick = episode.frame_tick
+    tick = plans["tick_frame"]
     agent = episode.streams["agent_pos"]
     action = episode.streams["intended"]
-    plans = episode.plans
-    tick = plans["tick_frame"]
+    now = _last_at(pictures_tick, tick)
     step = np.searchsorted(agent.tick, tick, side="right") - 1
-    now = np.maximum(np.searchsorted(taken, tick, side="right") - 1, 0)
-    labels = {name: plans[name] for name in _LABELS if name != "goal_rot6d"}
-    labels["goal_rot6d"] = quat_to_rot6d(plans["goal_quat_wxyz"])
+
+    floats = {
+        "goal_pos_w": plans["goal_pos_w"],
+        "goal_rot6d": quat_to_rot6d(plans["goal_quat_wxyz"]),
+        "goal_vel_w": plans["goal_vel_w"],
+        "gripper": plans["gripper"],
+        "completion": plans["completion"],
+        "agent_pos": agent.value,
+        "action": action.value,
+    }
     return {
-        "frames": np.stack(
-            [episode.obs[f"{name}{IMAGE_SUFFIX}"] for name in cameras], axis=1
-        ),
         "now": now,
-        "then": np.maximum(
-            np.searchsorted(taken, tick - history_s * PHYSICS_HZ, side="right") - 1, 0
-        ),
+        "then": _last_at(pictures_tick, tick - history_s * PHYSICS_HZ),
         "step": step,
-        "frame_step": np.searchsorted(agent.tick, taken[now], side="right") - 1,
+        "frame_step": np.searchsorted(agent.tick, pictures_tick[now], side="right") - 1,
         "last_step": np.full(len(step), len(action.tick) - 1),
-        "agent_pos": agent.value.astype(np.float32),
-        "action": action.value.astype(np.float32),
-        **{
-            name: value if name == "subtask" else value.astype(np.float32)
-            for name, value in labels.items()
-        },
+        "subtask": plans["subtask"],
+        **{name: values.astype(np.float32) for name, values in floats.items()},
     }
 
 
-def _goal_view(
+def _last_at(ticks: np.ndarray, tick: np.ndarray) -> np.ndarray:
+    """Returns the index of the last of `ticks` at or before each `tick`, else 0."""
+    return np.maximum(np.searchsorted(ticks, tick, side="right") - 1, 0)
+
+
+def goal_view(
     goal_pos_w: np.ndarray, poses: Sequence[dict[str, Any] | None]
 ) -> np.ndarray:
-    """(k, cameras, 2) float32: where goals (k, 3) lie in the pictures of fixed cameras,
-    nan where they are not seen.
+    """Returns where goals (k, 3) lie in the pictures of some cameras.
+
+    Args:
+        goal_pos_w: Goals in m.
+        poses: Poses of the cameras as a dataset's metadata has them; None for a camera
+            that moves.
+
+    Returns:
+        (k, cameras, 2) float32: row and column in [-1, 1]; nan where a goal is not in
+        view.
     """
     view = np.full((len(goal_pos_w), len(poses), 2), np.nan, np.float32)
     for number, pose in enumerate(poses):
-        if pose is None:  # a camera that moves
+        if pose is None:
             continue
-        # x right, y up
-        local = (goal_pos_w - np.asarray(pose["pos_w"])) @ np.asarray(
-            pose["mat_w"]
-        ).reshape(3, 3)
-        reach = -local[:, 2] * np.tan(np.deg2rad(pose["fovy_deg"]) / 2)
-        seen = (
-            np.stack([-local[:, 1], local[:, 0]], axis=1)
-            / np.where(reach > 0, reach, np.nan)[:, None]
-        )
-        view[:, number] = np.where(
-            (np.abs(seen) < 1).all(axis=1, keepdims=True), seen, np.nan
-        )
+
+        # in the camera's frame x points right, y up, and z backwards
+        rotation = np.asarray(pose["mat_w"]).reshape(3, 3)
+        local = (goal_pos_w - np.asarray(pose["pos_w"])) @ rotation  # (k, 3)
+        half_height = -local[:, 2] * np.tan(np.deg2rad(pose["fovy_deg"]) / 2)
+        in_front = np.where(half_height > 0, half_height, np.nan)
+
+        row_column = np.stack([-local[:, 1], local[:, 0]], axis=1) / in_front[:, None]
+        in_view = (np.abs(row_column) < 1).all(axis=1, keepdims=True)
+        view[:, number] = np.where(in_view, row_column, np.nan)
     return view

@@ -4,33 +4,15 @@ it is executed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
-
 from embodied.core import PolicySpec
-from embodied.policies.checkpoint import (
-    load_weights,
-    optimizer_state,
-    optimizer_tensors,
-    write_tensors,
-)
+from embodied.policies.checkpoint import load_weights
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
-from embodied.policies.run_folder import (
-    CHECKPOINT,
-    CHECKPOINT_INFO,
-    HISTORY,
-    WEIGHTS,
-    policy_spec_from_json,
-    read_history,
-    read_info,
-    write_info,
-    write_json,
-)
+from embodied.policies.run_folder import policy_spec_from_json, read_info
 from embodied.policies.vla.agents import ChunkController, VLAPlanner
 from embodied.policies.vla.network import DualSystemNet, NetConfig
 
@@ -83,58 +65,6 @@ class RunInfo:
             names,
             stored["metadata"],
         )
-
-
-class RunFolder:
-    """Reads and writes the files of a run; each is replaced whole."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def has_checkpoint(self) -> bool:
-        return (self.path / CHECKPOINT_INFO).exists()
-
-    def save(
-        self,
-        net: DualSystemNet,
-        info: RunInfo,
-        history: list[dict[str, float]],
-        progress: dict[str, Any] | None,
-    ) -> None:
-        """Writes weights, info and history; with `progress` (an optimiser's state) a
-        checkpoint, else removes it.
-        """
-        self.path.mkdir(parents=True, exist_ok=True)
-        write_tensors(self.path / WEIGHTS, net.state_dict())
-        write_info(self.path, info.to_json(), packages=("torch",))
-        write_json(self.path / HISTORY, history)
-        if progress is None:
-            for name in (CHECKPOINT, CHECKPOINT_INFO):
-                (self.path / name).unlink(missing_ok=True)
-            return
-        write_tensors(self.path / CHECKPOINT, optimizer_tensors(progress["optimizer"]))
-        groups = progress["optimizer"]["param_groups"]
-        stored = {
-            "step": progress["step"],
-            "seconds": progress["seconds"],
-            "groups": groups,
-        }
-        write_json(self.path / CHECKPOINT_INFO, stored)
-
-    def load_checkpoint(self, net: DualSystemNet) -> dict[str, Any]:
-        """Puts the weights into `net`; returns optimiser state, step, seconds and
-        history.
-        """
-        net.load_state_dict(load_file(self.path / WEIGHTS))
-        stored = json.loads((self.path / CHECKPOINT_INFO).read_text())
-        history = read_history(self.path)
-        optimizer = optimizer_state(load_file(self.path / CHECKPOINT), stored["groups"])
-        return {
-            "optimizer": optimizer,
-            "step": stored["step"],
-            "seconds": stored["seconds"],
-            "history": history,
-        }
 
 
 def read_run(path: Path) -> RunInfo:

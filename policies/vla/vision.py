@@ -4,9 +4,13 @@ out as points in the image.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from embodied.policies.device import half_precision
 
 
 class FilmConv(nn.Module):
@@ -51,16 +55,26 @@ class FilmConv(nn.Module):
 
         The latter are log-probabilities over a grid of H / 4 x W / 4 cells.
         """
-        n, _, height, width = images.shape
-        x = torch.cat(
-            [images, _coordinates(height, width, images).expand(n, -1, -1, -1)], dim=1
-        )
-        near = x = functional.relu(self.patches(x))  # (n, first, H / 4, W / 4)
-        for convolution, film in zip(self.convolutions, self.film, strict=True):
-            x = functional.relu(_modulate(convolution(x), film(text)))
+        near, x = self._features(images, text)
         places = _coordinates(x.shape[2], x.shape[3], x)[0].flatten(1).T  # (cells, 2)
         named, look = self._named(torch.cat([near, x], dim=1), text, places)
         return torch.cat([self._points(x, places), named], dim=1), look
+
+    def _features(self, images: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the patches (n, first, H / 4, W / 4) and what the instruction made of
+        them (n, middle, H / 4, W / 4).
+
+        While it is trained on a GPU, only this is done in bfloat16: its 8 bits are too
+        few to tell places apart.
+        """
+        n, _, height, width = images.shape
+        places = _coordinates(height, width, images).expand(n, -1, -1, -1)
+        with half_precision(images.device) if self.training else nullcontext():
+            near = functional.relu(self.patches(torch.cat([images, places], dim=1)))
+            x = near
+            for convolution, film in zip(self.convolutions, self.film, strict=True):
+                x = functional.relu(_modulate(convolution(x), film(text)))
+        return near.float(), x.float()
 
     def _points(self, x: Tensor, places: Tensor) -> Tensor:
         """Mean place and strength of each channel, (n, 3 last)."""

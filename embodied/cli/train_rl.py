@@ -13,9 +13,10 @@ from embodied.cli import arguments
 from embodied.cli.output import claim_folder
 from embodied.cli.progress import TrainingProgress
 from embodied.cli.view import record
-from embodied.envs.config import DEVICES, ENGINES
+from embodied.envs.config import ENGINES
 from embodied.envs.registry import get_task
 from embodied.errors import EmbodiedError
+from embodied.policies.training.budget import Budget
 from embodied.rollout.film import Shot
 
 if TYPE_CHECKING:
@@ -55,12 +56,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="warp: on a GPU, by ppo (default: cpu)",
     )
     trial.add_argument(
-        "--device",
-        choices=DEVICES,
-        default="cuda",
-        help="of the engine warp (default: cuda)",
-    )
-    trial.add_argument(
         "--num-envs",
         type=int,
         help="worlds at once (default: 16, or 4096 on the engine warp)",
@@ -96,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def learn_by_trial(args: argparse.Namespace) -> None:
+def train(args: argparse.Namespace, budget: Budget) -> None:
     """Learns into the run folder until the time is up or the task is learned."""
     config = config_of(args)
     config.check_names()  # before anything is made
@@ -125,7 +120,7 @@ def config_of(args: argparse.Namespace) -> LearnConfig:
         num_envs=NUM_ENVS[args.engine] if args.num_envs is None else args.num_envs,
         seed=args.seed,
         engine=args.engine,
-        device=args.device,
+        device="cuda" if args.device == "auto" else args.device,
         demonstrations=(DEMONSTRATIONS if demonstrated else 0)
         if args.demos is None
         else args.demos,

@@ -1,0 +1,55 @@
+"""The device on which networks are trained."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from embodied.errors import EmbodiedError
+
+AUTO = "auto"
+DEVICE_HELP = "auto, cpu, cuda or cuda:<number>"
+
+
+def training_device(name: str = AUTO) -> torch.device:
+    """Returns the device of a name; `auto` is CUDA where there is a GPU, else the CPU.
+
+    Raises:
+        EmbodiedError: The name is no device, or this machine does not have it.
+    """
+    if name == AUTO:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise EmbodiedError(f"no device {name!r}: give {DEVICE_HELP}")
+
+    count = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise EmbodiedError(
+            f"no device {name!r}: torch {torch.__version__} finds {count} CUDA devices; "
+            "give --device cpu, or install a torch that was built for this GPU"
+        )
+    return device
+
+
+def memory_bytes(device: torch.device) -> int:
+    """Returns the free memory of a GPU, or all the memory of this machine."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def half_precision(device: torch.device) -> AbstractContextManager[object]:
+    """Returns a context of bfloat16 arithmetic on CUDA, of unchanged arithmetic
+    elsewhere.
+    """
+    if device.type != "cuda":
+        return nullcontext()
+    return torch.autocast("cuda", torch.bfloat16)

@@ -1,0 +1,216 @@
+"""Batches of demonstrations, read by the training process or by workers of its own.
+
+Everything random about a batch is drawn in the training process, from one generator;
+a worker only reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from embodied.core import SKILLS
+from embodied.policies.training.samples import LABELS, Samples
+
+# How often a plan is drawn: skills that look for something, more often than those that
+# carry on. Those not named have weight 1.
+SKILL_WEIGHT = {"reach": 3.0, "grasp": 3.0, "carry": 2.0, "place": 1.5, "release": 0.5}
+# Standard deviation of the noise on what the planner knows of its own pose. In
+# demonstrations the hand is nearly always where it should be: a planner that knew its
+# pose exactly would answer "here" instead of looking for the goal.
+AGENT_NOISE = {
+    "joint_pos": 0.06,
+    "joint_vel": 0.1,
+    "tcp_pos_w": 0.04,
+    "tcp_rot6d": 0.03,
+}
+
+
+@dataclass(frozen=True)
+class _Tensors:
+    """Tensors that move together."""
+
+    def to(self, device: torch.device) -> Self:
+        moved = {
+            name: value.to(device, non_blocking=True)
+            for name, value in vars(self).items()
+        }
+        return type(self)(**moved)
+
+    def pin_memory(self) -> Self:
+        """Returns copies that can be sent to a GPU while it computes."""
+        pinned = {name: value.pin_memory() for name, value in vars(self).items()}
+        return type(self)(**pinned)
+
+
+@dataclass(frozen=True)
+class BatchRequest(_Tensors):
+    """Which n plans a batch is made of, and all that is random about it."""
+
+    plans: Tensor  # (n,) rows of the samples
+    light: Tensor  # (n, 2) factor and shift of the pixels
+    agent_noise: Tensor  # (n, P) added to what the planner knows of its own pose
+    age_s: Tensor  # (n, ages) of the plan when the controller follows it
+
+
+@dataclass(frozen=True)
+class Batch(_Tensors):
+    """n plans, each followed at several ages."""
+
+    light: Tensor  # (n, 2)
+    images: Tensor  # (n, cameras, 2, H, W, 3) uint8, then and now
+    tokens: Tensor  # (n, words)
+    planner_agent_pos: Tensor  # (n, P) at the plan's time, with noise
+    # labels, as in `Samples`
+    subtask: Tensor  # (n,)
+    goal_pos_w: Tensor  # (n, 3)
+    goal_rot6d: Tensor  # (n, 6)
+    goal_vel_w: Tensor  # (n, 3)
+    gripper: Tensor  # (n,)
+    completion: Tensor  # (n,)
+    goal_view: Tensor  # (n, cameras, 2)
+    # what the controller is trained on
+    age_s: Tensor  # (n, ages) since the plan's picture was taken
+    agent_pos: Tensor  # (n, ages, P)
+    action: Tensor  # (n, ages, chunk, A)
+
+
+class BatchDataset(Dataset[Batch]):
+    """Samples whose items are whole batches, by their requests."""
+
+    def __init__(self, samples: Samples, tokens: Tensor, chunk: int) -> None:
+        self.samples = samples
+        self.tokens = tokens  # (sentences, words)
+        self._chunk = torch.arange(chunk)
+
+    def __getitem__(self, request: BatchRequest) -> Batch:
+        samples = self.samples
+        request = request.to(samples.step.device)
+        plans = request.plans
+        hz = samples.control_hz
+
+        images = [
+            samples.frames.take(samples.then[plans]),
+            samples.frames.take(samples.now[plans]),
+        ]
+        agent_pos = samples.agent_pos[samples.step[plans]]
+
+        # an episode stays at its end
+        end = samples.last_step[plans]
+        step = samples.step[plans, None] + (request.age_s * hz).long()
+        step = torch.minimum(step, end[:, None])  # (n, ages)
+        ahead = step[..., None] + self._chunk.to(step.device)
+        ahead = torch.minimum(ahead, end[:, None, None])  # (n, ages, chunk)
+
+        return Batch(
+            light=request.light,
+            images=torch.stack(images, dim=2),
+            tokens=self.tokens[samples.sentence[plans]],
+            planner_agent_pos=agent_pos + request.agent_noise,
+            age_s=(step - samples.frame_step[plans, None]) / hz,
+            agent_pos=samples.agent_pos[step],
+            action=samples.action[ahead],
+            **{name: getattr(samples, name)[plans] for name in LABELS},
+        )
+
+
+class BatchRequests:
+    """Draws what the batches of a training are made of, without end."""
+
+    def __init__(
+        self,
+        samples: Samples,
+        noise: Tensor,
+        batch_size: int,
+        ages_per_plan: int,
+        max_age_s: float,
+        jitter: float,
+        generator: torch.Generator,
+    ) -> None:
+        """Prepares to draw.
+
+        Args:
+            samples: What is drawn from.
+            noise: (P,) standard deviations of the noise on the planner's own pose.
+            batch_size: Plans in a batch.
+            ages_per_plan: Moments after each plan at which the controller is trained.
+            max_age_s: Greatest age of a plan.
+            jitter: Of the pictures' contrast; their brightness varies twice as much.
+            generator: What everything is drawn with.
+        """
+        self._weights = plan_weights(samples.subtask)
+        self._noise = noise
+        self._batch_size = batch_size
+        self._ages = ages_per_plan
+        self._max_age_s = max_age_s
+        self._light = torch.tensor([jitter, 2 * jitter])
+        self._generator = generator
+
+    def __iter__(self) -> Iterator[BatchRequest]:
+        n = self._batch_size
+        generator = self._generator
+        while True:
+            plans = torch.multinomial(
+                self._weights, n, replacement=True, generator=generator
+            )
+            light = torch.rand((n, 2), generator=generator) * 2 - 1
+            noise = torch.randn((n, len(self._noise)), generator=generator)
+            yield BatchRequest(
+                plans=plans,
+                light=light * self._light + torch.tensor([1.0, 0.0]),
+                agent_noise=self._noise * noise,
+                age_s=self._draw_ages(n),
+            )
+
+    def all_of(self, count: int) -> BatchRequest:
+        """Returns a request for the first `count` plans, undisturbed, at random ages."""
+        return BatchRequest(
+            plans=torch.arange(count),
+            light=torch.tensor([1.0, 0.0]).expand(count, 2),
+            agent_noise=torch.zeros(count, len(self._noise)),
+            age_s=self._draw_ages(count),
+        )
+
+    def _draw_ages(self, n: int) -> Tensor:
+        uniform = torch.rand((n, self._ages), generator=self._generator)
+        return uniform * self._max_age_s
+
+
+def plan_weights(subtask: Tensor) -> Tensor:
+    """Returns how often each plan is drawn, (k,), given its subtask (k,)."""
+    count = torch.bincount(subtask, minlength=len(SKILLS)).clamp_min(1).float()
+    weight = torch.ones(len(SKILLS))
+    for skill, factor in SKILL_WEIGHT.items():
+        weight[SKILLS.index(skill)] = factor
+    return (weight / count)[subtask]
+
+
+def agent_noise(agent_parts: tuple[tuple[str, int], ...]) -> Tensor:
+    """Returns the standard deviations (P,) of the noise on the parts of `agent_pos`."""
+    deviations = []
+    for name, width in agent_parts:
+        deviations += [AGENT_NOISE.get(name, 0.0)] * width
+    return torch.tensor(deviations)
+
+
+def load_batches(
+    dataset: BatchDataset, requests: BatchRequests, workers: int, pin_memory: bool
+) -> Iterator[Batch]:
+    """Reads batches without end, in so many processes, or in this one with 0.
+
+    Processes are spawned: a fork would carry over the state of HDF5, GL and CUDA.
+    """
+    loader = DataLoader(
+        dataset,
+        sampler=requests,  # type: ignore[arg-type]  # it has no length
+        batch_size=None,  # an item is a batch already
+        num_workers=workers,
+        multiprocessing_context="spawn" if workers else None,
+        pin_memory=pin_memory and workers > 0,
+    )
+    return iter(loader)

@@ -1,0 +1,299 @@
+"""Imitation: planner and controller trained end to end on demonstrations, with a random
+age of every plan.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from embodied.datasets.reader import Dataset, require_distinct
+from embodied.errors import EmbodiedError
+from embodied.policies.checkpoint import (
+    join_parts,
+    optimizer_state,
+    optimizer_tensors,
+    split_parts,
+)
+from embodied.policies.device import memory_bytes, training_device
+from embodied.policies.training.batches import (
+    Batch,
+    BatchDataset,
+    BatchRequests,
+    agent_noise,
+    load_batches,
+)
+from embodied.policies.training.config import ImitationConfig
+from embodied.policies.training.loss import joint_loss
+from embodied.policies.training.run import OnRow, TrainingRun
+from embodied.policies.training.samples import (
+    Samples,
+    load_samples,
+    pictures_bytes,
+    training_episodes,
+)
+from embodied.policies.vla.network import DualSystemNet, NetConfig
+from embodied.policies.vla.run_folder import RunInfo
+from embodied.policies.vla.text import Vocabulary
+
+# Pictures are kept in memory where they take no more than this share of it.
+MEMORY_SHARE = 0.25
+MAX_WORKERS = 16
+VALIDATION_PLANS = 384
+ROW_EVERY_SHARE = 0.02  # of the budget, between two rows of figures
+WARM_UP_SHARE = 0.03  # of the budget, in which the learning rate rises
+FIT_TOGETHER = (
+    "task",
+    "robot",
+    "action_interface",
+    "agent_layout",
+    "control_hz",
+    "image_size",
+)
+
+
+def train_imitation(
+    config: ImitationConfig,
+    folder: Path,
+    on_row: OnRow | None = None,
+    resume: bool = False,
+) -> None:
+    """Trains on the masks `train` of some datasets and writes a run folder.
+
+    Args:
+        config: What to learn from, and how.
+        folder: Where the run is written.
+        on_row: Called with each row of figures.
+        resume: Goes on from the last checkpoint of an unfinished run.
+
+    Raises:
+        EmbodiedError: The device is not there, or datasets do not fit together, hold
+            the same episodes, or lack pictures or plans.
+    """
+    device = training_device(config.device)
+    metadata = common_metadata(config.datasets)
+    require_distinct(config.datasets)
+    workers = reading_workers(config, device)
+    samples, held_out = _load(config, in_memory=workers == 0)
+
+    torch.manual_seed(config.seed)
+    net = DualSystemNet(
+        NetConfig(
+            words=Vocabulary.of(samples.sentences).words,
+            agent_parts=tuple((name, size) for name, size in metadata["agent_layout"]),
+            cameras=config.cameras,
+            action_size=samples.action.shape[1],
+            image_size=metadata["image_size"],
+        )
+    )
+    net.fit_scales(
+        samples.agent_pos[samples.step], samples.goal_pos_w, samples.goal_vel_w
+    )
+
+    info = RunInfo.of(net.config, metadata, config.datasets)
+    learner = ImitationLearner(net, samples, held_out, config, info, device, workers)
+    run = TrainingRun(folder, learner, config.budget, config.identity(), on_row)
+    run.train(resume)
+
+
+def common_metadata(datasets: Sequence[Path]) -> dict[str, Any]:
+    """Returns the metadata that datasets have in common, with their rates.
+
+    Raises:
+        EmbodiedError: They are of different tasks, robots, layouts or rates.
+    """
+    headers = []
+    for path in datasets:
+        with Dataset(path) as dataset:
+            recorded = dataset.header.metadata
+            headers.append(
+                {
+                    **recorded,
+                    "control_hz": recorded["config"]["control_hz"],
+                    "image_size": recorded["config"]["image_size"],
+                    "planner_hz": dataset.header.planner_hz,
+                }
+            )
+
+    first = headers[0]
+    for path, header in zip(datasets, headers, strict=True):
+        for key in FIT_TOGETHER:
+            if header[key] != first[key]:
+                raise EmbodiedError(
+                    f"{path} differs from {datasets[0]} in {key}: "
+                    f"{header[key]}, not {first[key]}"
+                )
+    return first
+
+
+def reading_workers(config: ImitationConfig, device: torch.device) -> int:
+    """Returns how many processes read pictures from disk; 0 keeps them in memory."""
+    if config.workers is not None:
+        return config.workers
+
+    parts = training_episodes(config.datasets)
+    needed = sum(pictures_bytes(part, config.cameras) for part in parts)
+    room = min(memory_bytes(torch.device("cpu")), memory_bytes(device))
+    if needed <= MEMORY_SHARE * room:
+        return 0
+    return min(os.cpu_count() or 1, MAX_WORKERS)
+
+
+def _load(config: ImitationConfig, in_memory: bool) -> tuple[Samples, Samples]:
+    train_part, valid_part = training_episodes(config.datasets)
+    history_s = NetConfig.history_s
+    samples = load_samples(train_part, config.cameras, history_s, in_memory)
+    held_out = load_samples(valid_part, config.cameras, history_s, in_memory)
+    return samples, held_out
+
+
+class ImitationLearner:
+    """The reference dual system and its optimiser, over a run that may be resumed."""
+
+    packages = ("torch",)
+
+    def __init__(
+        self,
+        net: DualSystemNet,
+        samples: Samples,
+        held_out: Samples,
+        config: ImitationConfig,
+        info: RunInfo,
+        device: torch.device | None = None,
+        workers: int = 0,
+    ) -> None:
+        """Puts networks and samples on the device.
+
+        Args:
+            net: The networks, with their scales.
+            samples: What to train on.
+            held_out: What to validate on.
+            config: How to train.
+            info: What the run folder says of the policy.
+            device: Where to train; the CPU by default.
+            workers: Processes that read batches; with 0 this one does.
+        """
+        self.net = net.to(device or "cpu")
+        self.device = device or torch.device("cpu")
+        self.steps = 0
+        self._config = config
+        self._info = info
+        self._workers = workers
+        self.optimizer = torch.optim.AdamW(
+            net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+
+        self._generator = torch.Generator().manual_seed(config.seed)
+        self._requests = BatchRequests(
+            samples,
+            noise=agent_noise(net.config.agent_parts),
+            batch_size=config.batch_size,
+            ages_per_plan=config.ages_per_plan,
+            max_age_s=config.max_age_s,
+            jitter=config.jitter,
+            generator=self._generator,
+        )
+
+        # what workers read stays in the memory that they share with this process
+        held_out = held_out.thinned(VALIDATION_PLANS).to(self.device)
+        self._held_out = self._batches_of(held_out)
+        self._train = self._batches_of(samples if workers else samples.to(self.device))
+
+    def _batches_of(self, samples: Samples) -> BatchDataset:
+        config = self.net.config
+        tokens = config.vocabulary.encode(samples.sentences)
+        return BatchDataset(samples, tokens.to(samples.step.device), config.chunk)
+
+    def train(self, run: TrainingRun) -> None:
+        """Trains until the budget is spent, with a checkpoint at each row of figures."""
+        self.net.train()
+        batches = load_batches(
+            self._train,
+            self._requests,
+            self._workers,
+            pin_memory=self.device.type == "cuda",
+        )
+        last_row = 0.0
+        losses: list[Tensor] = []
+        share = run.share()
+        while share < 1:
+            self._set_learning_rate(share)
+            losses.append(self._step(next(batches)))
+            self.steps += 1
+
+            share = run.share()
+            if share >= 1 or share >= last_row + ROW_EVERY_SHARE:
+                last_row = share
+                figures = self.validate()
+                figures["train_loss"] = float(torch.stack(losses).mean())
+                losses = []
+                run.add_row(share, figures)
+                run.save_checkpoint()
+
+    def _set_learning_rate(self, share: float) -> None:
+        """Sets a short warm-up, then a cosine down to a hundredth."""
+        warm_up = min(1.0, share / WARM_UP_SHARE + 0.02)
+        cosine = (1 + math.cos(math.pi * share)) / 2
+        factor = warm_up * (0.01 + 0.99 * cosine)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._config.learning_rate * factor
+
+    def _step(self, batch: Batch) -> Tensor:
+        """Updates the networks once; returns the loss, still on the device."""
+        loss, _ = joint_loss(self.net, batch.to(self.device))
+        total = loss.total()
+
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimizer.step()
+        return total.detach()
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Returns figures on the held-out episodes."""
+        self.net.eval()
+        request = self._requests.all_of(len(self._held_out.samples))
+        batch = self._held_out[request]
+        loss, thought = joint_loss(self.net, batch)
+        self.net.train()
+
+        error_m = torch.linalg.norm(thought.goal_pos_w - batch.goal_pos_w, dim=1)
+        is_right = thought.subtask_logits.argmax(dim=1) == batch.subtask
+        return {
+            "valid_loss": float(loss.total()),
+            "valid_action_loss": float(loss.action),
+            "goal_error_mm": 1000 * float(error_m.median()),
+            "goal_error_p90_mm": 1000 * float(error_m.quantile(0.9)),
+            "subtask_accuracy": float(is_right.float().mean()),
+        }
+
+    def weights(self) -> Mapping[str, Tensor]:
+        return self.net.state_dict()
+
+    def info(self) -> dict[str, Any]:
+        return self._info.to_json()
+
+    def checkpoint(self) -> Mapping[str, Tensor]:
+        return join_parts(
+            {
+                "net": self.net.state_dict(),
+                "optimizer": optimizer_tensors(self.optimizer.state_dict()),
+                "progress": {"steps": torch.tensor(self.steps)},
+            }
+        )
+
+    def restore(self, stored: Mapping[str, Tensor]) -> None:
+        """Goes on from a checkpoint, with other random numbers than at first."""
+        parts = split_parts(stored)
+        self.net.load_state_dict(parts["net"])
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict(optimizer_state(parts["optimizer"], groups))
+        self.steps = int(parts["progress"]["steps"])
+        self._generator.manual_seed(self._config.seed + self.steps)

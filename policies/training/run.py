@@ -1,0 +1,197 @@
+"""One training run, whatever is trained: its folder, budget, history and checkpoint."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from safetensors.torch import load_file
+from torch import Tensor
+
+from embodied.errors import EmbodiedError
+from embodied.policies.checkpoint import write_tensors
+from embodied.policies.run_folder import (
+    CHECKPOINT,
+    HISTORY,
+    INFO,
+    WEIGHTS,
+    read_history,
+    read_info,
+    write_info,
+    write_json,
+)
+from embodied.policies.training.budget import Budget
+
+Row = dict[str, float]  # figures of one moment of a training
+OnRow = Callable[[Row], object]
+
+
+class Learner(Protocol):
+    """What is trained in a run."""
+
+    packages: tuple[str, ...]  # whose versions a run names
+
+    @property
+    def steps(self) -> int:
+        """Steps so far, as the budget counts them."""
+
+    def train(self, run: TrainingRun) -> None:
+        """Trains until the run's budget is spent, or there is nothing left to learn.
+
+        It adds rows to the run and has it write checkpoints.
+        """
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """Returns the weights of the policy so far."""
+
+    def info(self) -> dict[str, Any]:
+        """Returns what must be known to use the policy, JSON-able."""
+
+    def checkpoint(self) -> Mapping[str, Tensor]:
+        """Returns all that it takes to go on from here."""
+
+    def restore(self, stored: Mapping[str, Tensor]) -> None:
+        """Goes on from a checkpoint."""
+
+
+class TrainingRun:
+    """Trains a learner into a folder, in one sitting or in several.
+
+    A folder with a checkpoint is unfinished; one without is finished. Every file is
+    replaced whole, and the state to go on from is one file, so that a run that is
+    killed never has half of it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        learner: Learner,
+        budget: Budget,
+        identity: Mapping[str, Any],
+        on_row: OnRow | None = None,
+    ) -> None:
+        """Prepares a run; nothing is written yet.
+
+        Args:
+            folder: Where the run is written.
+            learner: What is trained.
+            budget: How long it is trained, all sittings together.
+            identity: What tells this training from others, as `check_same` reads it.
+            on_row: Called with each row of figures.
+        """
+        self.folder = folder
+        self.history: list[Row] = []
+        self._learner = learner
+        self._budget = budget
+        self._identity = dict(identity)
+        self._on_row = on_row
+        self._begun = time.monotonic()
+        self._earlier_s = 0.0  # in earlier sittings
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on this run, all sittings together."""
+        return self._earlier_s + time.monotonic() - self._begun
+
+    def share(self) -> float:
+        """Returns how much of the budget is spent by now, in [0, 1]."""
+        return self._budget.share(self.seconds, self._learner.steps)
+
+    def train(self, resume: bool = False) -> None:
+        """Trains to the end.
+
+        Args:
+            resume: Goes on from the last checkpoint, where there is one.
+
+        Raises:
+            EmbodiedError: The checkpoint does not fit.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not resume:
+            (self.folder / CHECKPOINT).unlink(missing_ok=True)
+        elif (self.folder / CHECKPOINT).exists():
+            self._restore()
+
+        self._begun = time.monotonic()
+        self._learner.train(self)
+
+        self._write_policy()
+        (self.folder / CHECKPOINT).unlink(missing_ok=True)
+
+    def add_row(self, share: float, figures: Mapping[str, float]) -> None:
+        """Adds figures of this moment to the history, and reports them."""
+        row = {
+            "share": share,
+            "seconds": round(self.seconds, 3),
+            "steps": float(self._learner.steps),
+            **figures,
+        }
+        self.history.append(row)
+        if self._on_row is not None:
+            self._on_row(row)
+
+    def save_checkpoint(self) -> None:
+        """Writes the policy so far, and all that it takes to go on."""
+        # first, for a folder with a policy and no checkpoint would seem finished
+        write_tensors(self.folder / CHECKPOINT, self._learner.checkpoint())
+        self._write_policy()
+
+    def _write_policy(self) -> None:
+        write_tensors(self.folder / WEIGHTS, self._learner.weights())
+        write_json(self.folder / HISTORY, self.history)
+        info = {**self._learner.info(), "training": self._identity}
+        write_info(self.folder, info, self._learner.packages)
+
+    def _restore(self) -> None:
+        path = self.folder / CHECKPOINT
+        try:
+            self._learner.restore(load_file(path))
+        except Exception as error:
+            reason = str(error).splitlines()[0]
+            raise EmbodiedError(
+                f"the checkpoint {path} does not fit: {reason}"
+            ) from error
+
+        # the history may be missing, or ahead of a checkpoint that was lost
+        rows = read_history(self.folder) if (self.folder / HISTORY).exists() else []
+        steps = self._learner.steps
+        self.history = [row for row in rows if row["steps"] <= steps]
+        self._earlier_s = self.history[-1]["seconds"] if self.history else 0.0
+
+
+def is_finished(folder: Path) -> bool:
+    """Returns whether a folder holds a run that has nothing left to do."""
+    return (folder / INFO).exists() and not (folder / CHECKPOINT).exists()
+
+
+def check_same(folder: Path, identity: Mapping[str, Any]) -> None:
+    """Checks that a training may go on in a folder.
+
+    Args:
+        folder: A run folder, or one that is not a run yet.
+        identity: What tells the training from others; its `method` first.
+
+    Raises:
+        EmbodiedError: The folder holds a run of another training.
+    """
+    if not (folder / INFO).exists():
+        return
+
+    before = read_info(folder).get("training", {})
+    if before.get("method") != identity["method"]:
+        raise EmbodiedError(
+            f"{folder} was not trained by {identity['method']}: "
+            "give another folder after -o"
+        )
+    for name, value in identity.items():
+        if before.get(name) != value:
+            raise EmbodiedError(
+                f"{folder} was trained with {name} {_shown(before.get(name))}, "
+                f"not {_shown(value)}: leave out --resume, or give the same"
+            )
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else repr(value)

@@ -1,0 +1,117 @@
+"""One training run over several sittings: its folder, its history, its checkpoint."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from embodied.errors import EmbodiedError
+from embodied.policies.checkpoint import join_parts, split_parts, write_tensors
+from embodied.policies.run_folder import CHECKPOINT, HISTORY, INFO, write_json
+from embodied.policies.training.budget import Budget
+from embodied.policies.training.run import Row, check_same, is_finished
+from tests.training import CONFIG, make_learner, make_run
+
+
+def interrupt(row: Row) -> None:
+    if row["share"] > 0.5:
+        raise KeyboardInterrupt
+
+
+def test_a_run_goes_on_where_it_was_cut(tmp_path: Path) -> None:
+    cut = make_run(tmp_path, make_learner(), on_row=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        cut.train()
+    assert not is_finished(tmp_path)
+    kept = json.loads((tmp_path / HISTORY).read_text())
+    assert len(kept) == len(cut.history) - 1
+
+    learner = make_learner()
+    run = make_run(tmp_path, learner)
+    run.train(resume=True)
+    assert run.history[: len(kept)] == kept
+    assert learner.steps == 40
+    steps = [row["steps"] for row in run.history]
+    assert steps == sorted(set(steps))
+    seconds = [row["seconds"] for row in run.history]
+    assert seconds == sorted(seconds)
+    assert is_finished(tmp_path)
+
+
+def test_a_checkpoint_holds_all_that_is_needed(tmp_path: Path) -> None:
+    learner = make_learner()
+    make_run(tmp_path, learner).train()
+    stored = {name: value.clone() for name, value in learner.checkpoint().items()}
+
+    again = make_learner()
+    again.restore(stored)
+    assert again.steps == learner.steps
+    for name, value in again.checkpoint().items():
+        assert torch.equal(value, stored[name]), name
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    (tmp_path / CHECKPOINT).write_bytes(b"nothing")
+    with pytest.raises(EmbodiedError, match="does not fit"):
+        make_run(tmp_path, make_learner()).train(resume=True)
+
+
+def test_a_new_run_forgets_the_checkpoint_of_an_old_one(tmp_path: Path) -> None:
+    (tmp_path / CHECKPOINT).write_bytes(b"nothing")
+    run = make_run(tmp_path, make_learner(), steps=2)
+    run.train()
+    assert run.history[-1]["steps"] == 2
+    assert is_finished(tmp_path)
+
+
+def test_only_the_same_training_goes_on(tmp_path: Path) -> None:
+    same = CONFIG.identity()
+    check_same(tmp_path, same)  # nothing is there yet
+    make_run(tmp_path, make_learner(), steps=2).train()
+    check_same(tmp_path, same)
+
+    for change, message in (
+        ({"seed": 5}, "was trained with seed 0, not 5"),
+        ({"datasets": ["b.hdf5"]}, "with datasets made_up.hdf5, not b.hdf5"),
+        ({"method": "magic"}, "was not trained by magic"),
+    ):
+        with pytest.raises(EmbodiedError, match=message):
+            check_same(tmp_path, {**same, **change})
+
+
+def test_a_budget_is_of_minutes_or_of_steps() -> None:
+    assert Budget(minutes=2).share(seconds=60, steps=10**6) == 0.5
+    assert Budget(minutes=2).share(seconds=600, steps=0) == 1.0
+    assert Budget(minutes=2, max_steps=10).share(seconds=600, steps=5) == 0.5
+    for wrong in ({"minutes": 0.0}, {"minutes": float("nan")}, {"max_steps": 0}):
+        with pytest.raises(EmbodiedError, match="must be above 0"):
+            Budget(**wrong)  # type: ignore[arg-type]
+
+
+def test_parts_of_a_checkpoint_come_apart_again() -> None:
+    parts = {"net": {"a:b": torch.ones(2)}, "optimizer": {"0/x": torch.zeros(1)}}
+    joined = join_parts(parts)
+    assert set(joined) == {"net:a:b", "optimizer:0/x"}
+    assert split_parts(joined) == parts
+
+
+def test_a_write_that_fails_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_json(tmp_path / INFO, [1])
+
+    def full(self: Path, content: bytes) -> None:
+        self.touch()
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="no space"):
+        write_json(tmp_path / INFO, {})
+    with pytest.raises(OSError, match="no space"):
+        write_tensors(tmp_path / "net.safetensors", {})
+    assert [path.name for path in tmp_path.iterdir()] == [INFO]
+    assert (tmp_path / INFO).read_text() == "[\n 1\n]"
