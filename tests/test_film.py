@@ -14,21 +14,18 @@ from PIL import ImageFont
 
 from embodied.core import PHYSICS_HZ, Observation
 from embodied.errors import EmbodiedError
-from embodied.rollout.film import (
-    BAR,
-    FAILURE,
-    OUTLINE,
-    SUCCESS,
-    Clip,
-    Film,
+from embodied.rollout.captions import two_lines
+from embodied.rollout.film import Clip, Film, Shot
+from embodied.rollout.grid import (
+    CAPTION_HEIGHT_PX,
+    FAILURE_RGB,
+    OUTLINE_PX,
+    SUCCESS_RGB,
     Grid,
-    Shot,
-    encode_jpeg,
     grid_video,
-    two_lines,
-    write_mp4,
 )
 from embodied.rollout.rollout import EpisodeResult
+from embodied.rollout.video import encode_jpeg, write_mp4
 
 SHOT = Shot("front", "Trained", size=(48, 64), fps=20)
 
@@ -249,19 +246,19 @@ def test_outcome_shows_once_it_is_known():
 def test_grid_holds_the_last_frame_and_outlines_the_outcome():
     clips = (clip(41, shade=90), clip(21, success=False), clip(30))
     grid = Grid(clips, columns=2)
-    assert grid.shape[0] % 2 == grid.shape[1] % 2 == 0
+    assert grid.size[0] % 2 == grid.size[1] % 2 == 0
     video = grid_video(clips, columns=2)
     decoded = decode(io.BytesIO(video.mp4))
-    assert decoded[0].shape == (video.height, video.width, 3) == (*grid.shape, 3)
+    assert decoded[0].shape == (video.height, video.width, 3) == (*grid.size, 3)
     assert len(decoded) / SHOT.fps == video.duration_s > 41 / SHOT.fps
-    corners = {(6, 6): SUCCESS, (6, 6 + 64 + 6): FAILURE}
+    corners = {(6, 6): SUCCESS_RGB, (6, 6 + 64 + 6): FAILURE_RGB}
     first = grid.frame(0)
     last = grid.frame(100)
     for (row, column), colour in corners.items():
-        inside = (row + OUTLINE // 2, column + OUTLINE // 2)
+        inside = (row + OUTLINE_PX // 2, column + OUTLINE_PX // 2)
         assert tuple(last[inside]) == colour
         assert tuple(first[inside]) != colour
-    assert abs(int(last[6 + BAR + 24, 6 + 32, 0]) - 90) <= 2
+    assert abs(int(last[6 + CAPTION_HEIGHT_PX + 24, 6 + 32, 0]) - 90) <= 2
 
 
 def test_grid_refuses_unlike_clips():

@@ -15,15 +15,8 @@ from PIL import Image
 from embodied.cli import main
 from embodied.envs.registry import get_task, task_names
 from embodied.pages import gallery
-from embodied.pages.gallery import (
-    ProgressTrace,
-    Sheet,
-    Shooting,
-    Sitting,
-    Take,
-    one_a_task,
-    write_png,
-)
+from embodied.pages.contact_sheet import Caption, Sheet, one_per_task, write_png
+from embodied.pages.gallery import FilmPlan, FilmWork, ProgressTrace, Take
 from tests.ground import TOTE_TRANSFER, shorten_horizon
 from tests.test_film import clip
 
@@ -31,9 +24,8 @@ from tests.test_film import clip
 def take(task: str = TOTE_TRANSFER, robot: str = "arm") -> Take:
     """Five frames that grow lighter."""
     frames = tuple(clip(1, shade).frames[0] for shade in (40, 80, 120, 160, 200))
-    return Take(
-        Sitting(task, robot, "L2", 0), replace(clip(1), frames=frames), moment=2
-    )
+    plan = FilmPlan(task, robot, "L2", first_seed=0)
+    return Take(plan, replace(clip(1), frames=frames), moment=2)
 
 
 @pytest.mark.parametrize(
@@ -52,11 +44,11 @@ def test_the_moment_is_when_most_of_the_work_has_begun(
 
 
 def test_a_sheet_has_room_for_every_picture() -> None:
-    sheet = Sheet(columns=3, picture=(60, 80), margin=4)
+    sheet = Sheet(columns=3, picture_size=(60, 80), gap_px=4)
     shades = [40, 90, 140, 190]
     frames = [np.full((48, 64, 3), shade, np.uint8) for shade in shades]
-    drawn = np.asarray(sheet.draw(frames, [("Task", "arm", "do it")] * 4))
-    height, width = sheet.tile
+    drawn = np.asarray(sheet.draw(frames, [Caption("Task", "arm", "do it")] * 4))
+    height, width = sheet.tile_size
     assert drawn.shape == (2 * (height + 4) + 4, 3 * (width + 4) + 4, 3)
     for k, shade in enumerate(shades):
         row, column = divmod(k, 3)
@@ -70,7 +62,7 @@ def test_a_loop_shows_each_task_once_and_the_robots_in_turn() -> None:
     takes = [
         take(task, robot) for task in ("A", "B", "C") for robot in ("arm", "rover")
     ]
-    shown = [(t.sitting.task, t.sitting.robot) for t in one_a_task(takes)]
+    shown = [(t.plan.task, t.plan.robot) for t in one_per_task(takes)]
     assert shown == [("A", "arm"), ("B", "rover"), ("C", "arm")]
 
 
@@ -90,49 +82,50 @@ def test_a_large_sheet_is_written_with_fewer_colours(tmp_path: Path) -> None:
     )
 
 
-def test_shooting_films_from_start_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_film_goes_from_start_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
     shorten_horizon(monkeypatch, 1.5)
     monkeypatch.setattr(gallery, "FILM_SIZE", (48, 64))
     monkeypatch.setattr(gallery, "CANDIDATES", 2)
-    told: list[Sitting] = []
-    sitting = Sitting(TOTE_TRANSFER, "arm", "L2", 3)
-    (made,) = Shooting((sitting,))([0], told.append)
-    assert told == [sitting]
+    reports: list[FilmPlan] = []
+    plan = FilmPlan(TOTE_TRANSFER, "arm", "L2", first_seed=3)
+    (made,) = FilmWork((plan,))([0], reports.append)
+    assert reports == [plan]
     assert made.clip.result.seed in (3, 4)
     assert len(made.clip.frames) == 1 + 1.5 * gallery.FILM_FPS
+
     # the hand has come nearer: not the start
     assert 0 < made.moment < len(made.clip.frames)
-    assert (made.at(0.0) == made.clip.frame(0)).all()
-    assert (made.at(1.0) != made.at(0.0)).any()
+    assert (made.frame_at(0.0) == made.clip.frame(0)).all()
+    assert (made.frame_at(1.0) != made.frame_at(0.0)).any()
 
 
 def test_the_command_writes_every_task_and_robot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(
-        gallery, "shoot", lambda sitting: take(sitting.task, sitting.robot)
-    )
-    assert (
-        main.main(["gallery", "-o", str(tmp_path / "pictures"), "--workers", "1"]) == 0
-    )
+    monkeypatch.setattr(gallery, "film", lambda plan: take(plan.task, plan.robot))
+    folder = tmp_path / "pictures"
+    assert main.main(["gallery", "-o", str(folder), "--workers", "1"]) == 0
+
     names = [
         f"{task}_{robot}" for task in task_names() for robot in get_task(task).robots
     ]
-    found = sorted(path.stem for path in (tmp_path / "pictures" / "clips").iterdir())
-    assert found == sorted(names)
-    with av.open(tmp_path / "pictures" / "clips" / f"{names[0]}.mp4") as container:
+    clips = sorted(path.stem for path in (folder / "clips").iterdir())
+    assert clips == sorted(names)
+    with av.open(folder / "clips" / f"{names[0]}.mp4") as container:
         assert sum(1 for _ in container.decode(video=0)) == 5
-    with Image.open(tmp_path / "pictures" / "gallery.webp") as loop:
+
+    with Image.open(folder / "gallery.webp") as loop:
         assert loop.format == "WEBP"
         assert loop.n_frames == 5  # equal ones are one
         assert loop.info["loop"] == 0  # for ever
-    with Image.open(tmp_path / "pictures" / "gallery.png") as sheet:
+
+    with Image.open(folder / "gallery.png") as sheet:
         assert sheet.size[0] > 420
     assert capsys.readouterr().out.count(" MB\n") == 2 + len(names)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("--task", "Nothing"), "unknown task"),
         (("--robot", "leg"), "unknown robot for these tasks"),
@@ -140,9 +133,9 @@ def test_the_command_writes_every_task_and_robot(
 )
 def test_wrong_words(
     words: tuple[str, ...],
-    said: str,
+    message: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main.main(["gallery", "-o", str(tmp_path), *words]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err

@@ -37,8 +37,10 @@ from embodied.benchmark.results import (
     Results,
     ResultsError,
 )
-from embodied.rollout.film import Clip, Shot, encode_jpeg, grid_video
+from embodied.rollout.film import Clip, Shot
+from embodied.rollout.grid import grid_video
 from embodied.rollout.rollout import EpisodeResult
+from embodied.rollout.video import encode_jpeg
 
 HOSTILE = '<script>alert("x")</script>'
 

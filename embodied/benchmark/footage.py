@@ -12,7 +12,8 @@ from embodied.benchmark.report import Exhibit
 from embodied.benchmark.results import Condition, Results
 from embodied.benchmark.views import place_of, scenes, seeds_to_film
 from embodied.envs.registry import get_task
-from embodied.rollout.film import Shot, grid_video
+from embodied.rollout.film import Shot
+from embodied.rollout.grid import grid_video
 from embodied.rollout.shards import Stage, Workers
 
 FPS = 10  # of simulated time; rendering is most of the work

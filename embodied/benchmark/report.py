@@ -24,7 +24,7 @@ from embodied.benchmark.plots import (
 )
 from embodied.benchmark.results import Results, ResultsError, rate, summarize
 from embodied.files import replace_text
-from embodied.rollout.film import Video
+from embodied.rollout.video import Video
 
 TRAIN_STYLE = views.PALETTE_SIZE
 VALID_STYLE = 0

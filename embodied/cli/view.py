@@ -22,8 +22,10 @@ from embodied.core import PHYSICS_HZ, Observation
 from embodied.envs.registry import get_task
 from embodied.errors import EmbodiedError
 from embodied.policies.catalog import Player
-from embodied.rollout.film import Film, Grid, Shot, write_mp4
+from embodied.rollout.film import Film, Shot
+from embodied.rollout.grid import Grid
 from embodied.rollout.rollout import EpisodeResult, Step
+from embodied.rollout.video import write_mp4
 from embodied.sim.window import Window, has_display
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,16 +18,20 @@ from embodied.sim.engine import FAULTS
 # episodes start on a common grid, so that planners at 8 Hz are due together and run as
 # one batch
 START_GRID_TICKS = 50
-NOBODY = np.zeros(0, np.int64)
+IDLE = -1  # the episode index of a world in which none runs
+NEVER = -1  # the tick of what has not happened
+NO_WORLDS = np.zeros(0, np.int64)
 # an episode goes on for so long after its first success, to see whether it lasts
 AFTER_SUCCESS_S = 1.0
+AFTER_SUCCESS_TICKS = seconds_to_ticks(AFTER_SUCCESS_S)
+OnResult = Callable[["EpisodeResult"], None]
 
 
 @dataclass(frozen=True)
 class Step:
     """One control step of all worlds, as hooks see it."""
 
-    before: Observation  # what the policy saw
+    before: Observation  # what the policy observed
     action: Array  # (N, A) float32
     result: StepResult
     active: Array  # (N,) bool, worlds in which an episode runs
@@ -38,7 +42,7 @@ class Step:
 
 @dataclass(frozen=True)
 class EpisodeResult:
-    """What came of one episode."""
+    """What an episode came to."""
 
     index: int
     seed: int
@@ -54,10 +58,10 @@ class EpisodeResult:
     variation: dict[str, Any] = field(default_factory=dict)
     mean_plan_age_s: float | None = None
     peak_contact_force_n: float = 0.0  # of every physics step
-    # times at which the robot began to touch what is fixed to the world
+    # how often the robot began to touch what is fixed to the world
     collisions: int = 0
     min_joint_margin_rad: float = 0.0
-    dropped: int = 0  # at most, at one time
+    dropped: int = 0  # objects, at most, at one time
 
 
 class Hook(Protocol):
@@ -66,28 +70,30 @@ class Hook(Protocol):
     def on_start(
         self, worlds: Worlds, ids: Array, indices: Array, observation: Observation
     ) -> None:
-        """Episodes `indices` (n,) begin in worlds `ids` (n,); the observation has all N
-        rows.
+        """Is called when episodes `indices` (n,) begin in worlds `ids` (n,).
+
+        The observation has the rows of all N worlds.
         """
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
-        """After each control step."""
+        """Is called after each control step."""
 
     def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
-        """The episode of one world is over; the world is not yet reset."""
+        """Is called when the episode of one world has ended, before its next reset."""
 
 
 @runtime_checkable
 class PlanSource(Protocol):
-    """A policy that makes plans and tells of them."""
+    """A policy that makes plans and reports them."""
 
     def take_plans(self) -> list[Plan]:
-        """Plans begun since the last call, each once, with the times at which they will
-        have been done and arrived.
+        """Returns the plans begun since the last call, each once.
+
+        They carry the times at which they will have been made and will have arrived.
         """
 
     def mean_plan_age_s(self, world: int) -> float:
-        """Mean age of the plan in use over the episode so far."""
+        """Returns the mean age of the plan in use over the episode so far."""
 
 
 @runtime_checkable
@@ -99,125 +105,36 @@ class Disturbed(Protocol):
         """(N, A) what it wanted at the last `act`."""
 
 
-class _Tally:
-    """Running figures of each world's episode."""
-
-    def __init__(self, num: int) -> None:
-        self.index = np.full(num, -1)
-        self.reward = np.zeros(num)
-        self.progress = np.zeros(num)
-        self.tick = np.zeros(num, np.int64)
-        self.success_tick = np.full(num, -1)
-        self.force = np.zeros(num)
-        self.margin = np.full(num, np.inf)
-        self.touching = np.zeros(num, bool)
-        self.collisions = np.zeros(num, np.int64)
-        self.dropped = np.zeros(num, np.int64)
-
-    @property
-    def active(self) -> np.ndarray:
-        return self.index >= 0
-
-    def start(self, ids: np.ndarray, indices: np.ndarray) -> None:
-        self.index[ids] = indices
-        self.reward[ids] = self.progress[ids] = self.tick[ids] = 0
-        self.success_tick[ids] = -1
-        self.force[ids] = self.collisions[ids] = self.dropped[ids] = self.touching[
-            ids
-        ] = 0
-        self.margin[ids] = np.inf
-
-    def add(self, result: StepResult, ticks: int) -> None:
-        self.tick += ticks
-        self.reward += result.reward
-        self.progress = np.maximum(self.progress, result.progress)
-        first = result.success & (self.success_tick < 0)
-        self.success_tick = np.where(first, self.tick, self.success_tick)
-        self.dropped = np.maximum(self.dropped, result.dropped)
-
-    def feel(self, worlds: Worlds, ending: np.ndarray) -> None:
-        """Notes the safety signals, by each episode's own clock, once in the time that
-        they cover, and at its end.
-        """
-        due = (self.tick % WINDOW_TICKS < worlds.ticks_per_step) | ending
-        if not due.any():
-            return
-        felt = worlds.safety(WINDOW_TICKS)
-        self.force = np.where(
-            due, np.maximum(self.force, felt.contact_force_n), self.force
-        )
-        self.margin = np.where(
-            due, np.minimum(self.margin, felt.joint_margin_rad), self.margin
-        )
-        self.collisions += due & felt.collision & ~self.touching
-        self.touching = np.where(due, felt.collision, self.touching)
-
-    def over(self, result: StepResult) -> np.ndarray:
-        settled = (self.success_tick >= 0) & (
-            self.tick >= self.success_tick + seconds_to_ticks(AFTER_SUCCESS_S)
-        )
-        return self.active & (settled | result.terminated | result.truncated)
-
-
 def rollout(
     worlds: Worlds,
     policy: Policy,
     seeds: Sequence[int],
     hooks: Sequence[Hook] = (),
-    on_result: Callable[[EpisodeResult], None] | None = None,
+    on_result: OnResult | None = None,
 ) -> list[EpisodeResult]:
-    """Runs one episode a seed, N at a time, and returns their results in the order of
-    `seeds`.
+    """Runs one episode per seed, N at a time.
 
     An episode ends when it is terminated or truncated, or 1 s after its first success.
-    What an episode does depends on its seed alone, not on N or on its neighbours.
-    Raises EmbodiedError where the worlds are driven otherwise than the policy asks.
+    What happens in an episode depends on its seed alone, not on N or on its neighbours.
+
+    Args:
+        worlds: N worlds.
+        policy: acts in all of them.
+        seeds: one for each episode.
+        hooks: watch the episodes, in this order.
+        on_result: is called with each result as soon as it is known.
+
+    Returns:
+        The results, in the order of `seeds`.
+
+    Raises:
+        EmbodiedError: the worlds are driven in another way than the policy asks.
     """
-    _check_fit(worlds, policy)
-    waiting = iter(enumerate(seeds))
-    tally = _Tally(worlds.num_worlds)
-    results: dict[int, EpisodeResult] = {}
-    # asked once: protocols are slow to check
-    planner = policy if isinstance(policy, PlanSource) else None
-    disturbed = policy if isinstance(policy, Disturbed) else None
-    clock = 0
-    while len(results) < len(seeds):
-        on_grid = clock % START_GRID_TICKS < worlds.ticks_per_step
-        started = (
-            _start(worlds, tally, np.flatnonzero(~tally.active), waiting)
-            if on_grid
-            else NOBODY
-        )
-        clock += worlds.ticks_per_step
-        observation = worlds.observe(policy.spec.privileged)
-        if len(started):
-            policy.reset(started, observation, [seeds[k] for k in tally.index[started]])
-            for hook in hooks:
-                hook.on_start(worlds, started, tally.index[started], observation)
-        action = np.asarray(policy.act(observation), np.float32)
-        result = worlds.step(action)
-        plans = planner.take_plans() if planner is not None else []
-        intended = disturbed.intended if disturbed is not None else None
-        for hook in hooks:
-            hook.on_step(
-                worlds, Step(observation, action, result, tally.active, plans, intended)
-            )
-        tally.add(result, worlds.ticks_per_step)
-        ending = tally.over(result)
-        tally.feel(worlds, ending)
-        over = np.flatnonzero(ending)
-        for world in over.tolist():
-            outcome = _outcome(worlds, policy, tally, result, world, observation, seeds)
-            results[outcome.index] = outcome
-            for hook in hooks:
-                hook.on_end(worlds, world, outcome)
-            if on_result is not None:
-                on_result(outcome)
-        tally.index[over] = -1
-    return [results[k] for k in range(len(seeds))]
+    _check_control(worlds, policy)
+    return _Rollout(worlds, policy, seeds, hooks, on_result).run()
 
 
-def _check_fit(worlds: Worlds, policy: Policy) -> None:
+def _check_control(worlds: Worlds, policy: Policy) -> None:
     wanted = policy.spec
     config = worlds.config
     if (wanted.control_mode, wanted.control_hz) != (
@@ -225,62 +142,207 @@ def _check_fit(worlds: Worlds, policy: Policy) -> None:
         config.control_hz,
     ):
         raise EmbodiedError(
-            f"the policy drives in mode {wanted.control_mode!r} at {wanted.control_hz} Hz, "
+            f"the policy drives in mode {wanted.control_mode!r} "
+            f"at {wanted.control_hz} Hz, "
             f"the worlds take {config.control_mode!r} at {config.control_hz} Hz"
         )
 
 
-def _start(
-    worlds: Worlds, tally: _Tally, idle: np.ndarray, waiting: Iterator[tuple[int, int]]
-) -> np.ndarray:
-    """Fills idle worlds with the next seeds; returns the worlds that start."""
-    pairs = [
-        (world, *item) for world, item in zip(idle.tolist(), waiting, strict=False)
-    ]
-    if not pairs:
-        return NOBODY
-    ids, indices, seeds = (np.array(column) for column in zip(*pairs, strict=True))
-    worlds.reset(ids, seeds.tolist())
-    tally.start(ids, indices)
-    return ids
+class _Rollout:
+    """The loop over control steps, one method for each phase of a step."""
+
+    def __init__(
+        self,
+        worlds: Worlds,
+        policy: Policy,
+        seeds: Sequence[int],
+        hooks: Sequence[Hook],
+        on_result: OnResult | None,
+    ) -> None:
+        self._worlds = worlds
+        self._policy = policy
+        self._seeds = seeds
+        self._hooks = hooks
+        self._on_result = on_result
+
+        self._clock = 0  # ticks since the first step
+        self._num_started = 0
+        self._stats = _EpisodeStats(worlds.num_worlds)
+        self._results: dict[int, EpisodeResult] = {}
+
+        # asked once, because runtime protocols are slow to check
+        self._planner = policy if isinstance(policy, PlanSource) else None
+        self._disturbed = policy if isinstance(policy, Disturbed) else None
+
+    def run(self) -> list[EpisodeResult]:
+        while len(self._results) < len(self._seeds):
+            started = self._reset_idle_worlds()
+            observation = self._worlds.observe(self._policy.spec.privileged)
+            self._announce_start(started, observation)
+            step = self._step(observation)
+            ending = self._stats.add(step.result, self._worlds)
+            self._end_episodes(np.flatnonzero(ending), step)
+        return [self._results[k] for k in range(len(self._seeds))]
+
+    def _reset_idle_worlds(self) -> np.ndarray:
+        """Begins the next episodes in worlds without one; returns these worlds (n,)."""
+        ticks_per_step = self._worlds.ticks_per_step
+        is_start_time = self._clock % START_GRID_TICKS < ticks_per_step
+        self._clock += ticks_per_step
+        num_waiting = len(self._seeds) - self._num_started
+        if not is_start_time or not num_waiting:
+            return NO_WORLDS
+
+        ids = np.flatnonzero(~self._stats.active)[:num_waiting]
+        if not len(ids):
+            return NO_WORLDS
+
+        indices = self._num_started + np.arange(len(ids))
+        self._num_started += len(ids)
+        self._worlds.reset(ids, self._seeds_of(indices))
+        self._stats.start(ids, indices)
+        return ids
+
+    def _announce_start(self, ids: np.ndarray, observation: Observation) -> None:
+        """Tells the policy and the hooks of the episodes that begin."""
+        if not len(ids):
+            return
+
+        indices = self._stats.index[ids]
+        self._policy.reset(ids, observation, self._seeds_of(indices))
+        for hook in self._hooks:
+            hook.on_start(self._worlds, ids, indices, observation)
+
+    def _step(self, observation: Observation) -> Step:
+        """Acts in all worlds, and tells the hooks."""
+        action = np.asarray(self._policy.act(observation), np.float32)
+        result = self._worlds.step(action)
+
+        plans = self._planner.take_plans() if self._planner is not None else []
+        intended = self._disturbed.intended if self._disturbed is not None else None
+        active = self._stats.active
+        step = Step(observation, action, result, active, plans, intended)
+        for hook in self._hooks:
+            hook.on_step(self._worlds, step)
+        return step
+
+    def _end_episodes(self, ids: np.ndarray, step: Step) -> None:
+        """Hands out the results of episodes that end, and leaves their worlds idle."""
+        for world in ids.tolist():
+            result = self._episode_result(world, step)
+            self._results[result.index] = result
+            for hook in self._hooks:
+                hook.on_end(self._worlds, world, result)
+            if self._on_result is not None:
+                self._on_result(result)
+        self._stats.index[ids] = IDLE
+
+    def _episode_result(self, world: int, step: Step) -> EpisodeResult:
+        stats = self._stats
+        index = int(stats.index[world])
+        fault = int(step.result.fault[world])
+        success_tick = int(stats.success_tick[world])
+        has_succeeded = success_tick >= 0
+
+        return EpisodeResult(
+            index=index,
+            seed=int(self._seeds[index]),
+            instruction=step.before.instruction[world],
+            success_once=has_succeeded and not fault,
+            success_at_end=bool(step.result.success[world]),
+            progress_max=float(stats.progress[world]),
+            progress_end=float(step.result.progress[world]),
+            time_to_success_s=success_tick / PHYSICS_HZ if has_succeeded else None,
+            duration_s=int(stats.tick[world]) / PHYSICS_HZ,
+            fault=FAULTS[fault],
+            reward_sum=float(stats.reward[world]),
+            variation=self._worlds.variation_of(world),
+            mean_plan_age_s=self._mean_plan_age_s(world),
+            peak_contact_force_n=float(stats.contact_force_n[world]),
+            collisions=int(stats.collisions[world]),
+            min_joint_margin_rad=float(min(stats.joint_margin_rad[world], 2 * np.pi)),
+            dropped=int(stats.dropped[world]),
+        )
+
+    def _mean_plan_age_s(self, world: int) -> float | None:
+        if self._planner is None:
+            return None
+        age_s = self._planner.mean_plan_age_s(world)
+        return age_s if np.isfinite(age_s) else None
+
+    def _seeds_of(self, indices: np.ndarray) -> list[int]:
+        return [int(self._seeds[k]) for k in indices.tolist()]
 
 
-def _outcome(
-    worlds: Worlds,
-    policy: Policy,
-    tally: _Tally,
-    result: StepResult,
-    world: int,
-    seen: Observation,
-    seeds: Sequence[int],
-) -> EpisodeResult:
-    succeeded = int(tally.success_tick[world])
-    index = int(tally.index[world])
-    return EpisodeResult(
-        index=index,
-        seed=int(seeds[index]),
-        instruction=seen.instruction[world],
-        success_once=succeeded >= 0 and not result.fault[world],
-        success_at_end=bool(result.success[world]),
-        progress_max=float(tally.progress[world]),
-        progress_end=float(result.progress[world]),
-        time_to_success_s=succeeded / PHYSICS_HZ if succeeded >= 0 else None,
-        duration_s=int(tally.tick[world]) / PHYSICS_HZ,
-        fault=FAULTS[int(result.fault[world])],
-        reward_sum=float(tally.reward[world]),
-        variation=worlds.variation_of(world),
-        mean_plan_age_s=_plan_age_s(policy, world),
-        peak_contact_force_n=float(tally.force[world]),
-        collisions=int(tally.collisions[world]),
-        min_joint_margin_rad=float(min(tally.margin[world], 2 * np.pi)),
-        dropped=int(tally.dropped[world]),
-    )
+class _EpisodeStats:
+    """Running figures of the episode in each world, all (N,)."""
 
+    def __init__(self, num_worlds: int) -> None:
+        self.index = np.full(num_worlds, IDLE)
+        self.tick = np.zeros(num_worlds, np.int64)  # since the episode's start
+        self.success_tick = np.full(num_worlds, NEVER)  # of the first success
+        self.reward = np.zeros(num_worlds)  # sum
+        self.progress = np.zeros(num_worlds)  # maximum
+        self.dropped = np.zeros(num_worlds, np.int64)  # maximum
 
-def _plan_age_s(policy: Policy, world: int) -> float | None:
-    age = (
-        policy.mean_plan_age_s(world)
-        if isinstance(policy, PlanSource)
-        else float("nan")
-    )
-    return age if np.isfinite(age) else None
+        # safety signals
+        self.contact_force_n = np.zeros(num_worlds)  # maximum
+        self.joint_margin_rad = np.full(num_worlds, np.inf)  # minimum
+        self.collisions = np.zeros(num_worlds, np.int64)
+        self._in_collision = np.zeros(num_worlds, bool)
+
+    @property
+    def active(self) -> np.ndarray:
+        return self.index >= 0
+
+    def start(self, ids: np.ndarray, indices: np.ndarray) -> None:
+        """Sets everything back where episodes begin."""
+        self.index[ids] = indices
+        self.tick[ids] = 0
+        self.success_tick[ids] = NEVER
+        self.reward[ids] = 0
+        self.progress[ids] = 0
+        self.dropped[ids] = 0
+
+        self.contact_force_n[ids] = 0
+        self.joint_margin_rad[ids] = np.inf
+        self.collisions[ids] = 0
+        self._in_collision[ids] = False
+
+    def add(self, result: StepResult, worlds: Worlds) -> np.ndarray:
+        """Adds a control step; returns in which worlds an episode ends (N,)."""
+        self.tick += worlds.ticks_per_step
+        self.reward += result.reward
+        self.progress = np.maximum(self.progress, result.progress)
+        self.dropped = np.maximum(self.dropped, result.dropped)
+        is_first = result.success & (self.success_tick < 0)
+        self.success_tick = np.where(is_first, self.tick, self.success_tick)
+
+        ending = self._ending(result)
+        self._add_safety(worlds, ending)
+        return ending
+
+    def _ending(self, result: StepResult) -> np.ndarray:
+        has_succeeded = self.success_tick >= 0
+        settled = has_succeeded & (self.tick >= self.success_tick + AFTER_SUCCESS_TICKS)
+        return self.active & (settled | result.terminated | result.truncated)
+
+    def _add_safety(self, worlds: Worlds, ending: np.ndarray) -> None:
+        """Adds the safety signals of the window of time that ends now.
+
+        They are due once in the time that they cover, by each episode's own clock, and
+        at its end.
+        """
+        due = (self.tick % WINDOW_TICKS < worlds.ticks_per_step) | ending
+        if not due.any():
+            return
+
+        safety = worlds.safety(WINDOW_TICKS)
+        force = np.maximum(self.contact_force_n, safety.contact_force_n)
+        margin = np.minimum(self.joint_margin_rad, safety.joint_margin_rad)
+        self.contact_force_n = np.where(due, force, self.contact_force_n)
+        self.joint_margin_rad = np.where(due, margin, self.joint_margin_rad)
+
+        # a touch that lasts is one collision
+        self.collisions += due & safety.collision & ~self._in_collision
+        self._in_collision = np.where(due, safety.collision, self._in_collision)

@@ -1,0 +1,186 @@
+"""The gallery's files: a sheet with a moment of each film, a loop, and clips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from embodied.pages.gallery import FILM_FPS, Take
+from embodied.rollout.captions import (
+    BACKGROUND_RGB,
+    CAPTION_RGB,
+    FAINT_TEXT_RGB,
+    TEXT_RGB,
+    shorten,
+    two_lines,
+)
+from embodied.rollout.video import write_mp4
+
+SHEET_LIMIT_BYTES = 1_400_000
+LOOP_FRAMES = 72
+LOOP_FPS = 10
+LOOP_HOLD_S = 1.5  # how long a loop shows its last picture
+LOOP_QUALITY = 60
+CLIP_SIZE = (360, 480)  # (H, W)
+CLIP_FPS = 2 * FILM_FPS  # twice as fast as they happened
+CLIP_CRF = 24
+CAPTION_HEIGHT_PX = 66
+
+
+@dataclass(frozen=True)
+class Caption:
+    """What stands below a picture: a title, a note at its right, and a sentence."""
+
+    title: str
+    note: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Pictures with captions, in rows of `columns`."""
+
+    columns: int
+    picture_size: tuple[int, int]  # (H, W)
+    gap_px: int = 8
+    _fonts: tuple[Any, Any] = field(
+        default_factory=lambda: (
+            ImageFont.load_default(17),
+            ImageFont.load_default(13),
+        ),
+        repr=False,
+    )
+
+    @property
+    def tile_size(self) -> tuple[int, int]:  # (H, W), with caption
+        height, width = self.picture_size
+        return height + CAPTION_HEIGHT_PX, width
+
+    def draw(
+        self, frames: Sequence[np.ndarray], captions: Sequence[Caption]
+    ) -> Image.Image:
+        """Returns the sheet of frames of any size, with one caption each."""
+        columns = min(self.columns, len(frames))
+        rows = -(-len(frames) // self.columns)
+        height, width = self.tile_size
+        gap = self.gap_px
+
+        size = (columns * (width + gap) + gap, rows * (height + gap) + gap)
+        canvas = Image.new("RGB", size, BACKGROUND_RGB)
+        for k, (frame, caption) in enumerate(zip(frames, captions, strict=True)):
+            row, column = divmod(k, self.columns)
+            corner = (gap + column * (width + gap), gap + row * (height + gap))
+            canvas.paste(self._draw_tile(frame, caption), corner)
+        return canvas
+
+    def _draw_tile(self, frame: np.ndarray, caption: Caption) -> Image.Image:
+        height, width = self.tile_size
+        tile = Image.new("RGB", (width, height), CAPTION_RGB)
+        tile.paste(_resized(frame, self.picture_size), (0, 0))
+
+        large, small = self._fonts
+        room_px = width - 30 - small.getlength(caption.note)
+        title = shorten(caption.title, large, room_px)
+        sentence = "\n".join(two_lines(caption.sentence, small, width - 20))
+
+        draw = ImageDraw.Draw(tile)
+        top = self.picture_size[0] + 6
+        draw.text((10, top), title, TEXT_RGB, large)
+        draw.text(
+            (width - 10, top + 3), caption.note, FAINT_TEXT_RGB, small, anchor="ra"
+        )
+        draw.multiline_text((10, top + 23), sentence, FAINT_TEXT_RGB, small, spacing=3)
+        return tile
+
+
+def write_gallery(folder: Path, takes: Sequence[Take]) -> list[Path]:
+    """Writes the sheet, the loop and the clips; returns their paths."""
+    sheet_path = folder / "gallery.png"
+    loop_path = folder / "gallery.webp"
+    clips_folder = folder / "clips"
+    clips_folder.mkdir(parents=True, exist_ok=True)
+
+    write_png(sheet_path, contact_sheet(takes), SHEET_LIMIT_BYTES)
+    _write_loop(loop_path, loop_frames(takes))
+
+    paths = [sheet_path, loop_path]
+    for take in takes:
+        path = clips_folder / f"{take.plan.name}.mp4"
+        write_mp4(path, _clip_frames(take), CLIP_FPS, CLIP_CRF)
+        paths.append(path)
+    return paths
+
+
+def contact_sheet(takes: Sequence[Take]) -> Image.Image:
+    """Returns the moment of every take."""
+    sheet = Sheet(columns=4, picture_size=(315, 420))
+    frames = [take.clip.frame(take.moment) for take in takes]
+    return sheet.draw(frames, [_caption(take) for take in takes])
+
+
+def loop_frames(takes: Sequence[Take]) -> Iterator[Image.Image]:
+    """Yields one take per task, with the robots in turn.
+
+    All of them go from start to end in the same time.
+    """
+    shown = one_per_task(takes)
+    sheet = Sheet(columns=3, picture_size=(210, 280), gap_px=6)
+    captions = [_caption(take) for take in shown]
+    for k in range(LOOP_FRAMES):
+        share = k / (LOOP_FRAMES - 1)
+        yield sheet.draw([take.frame_at(share) for take in shown], captions)
+
+
+def one_per_task(takes: Sequence[Take]) -> list[Take]:
+    """Returns the first task with its first robot, the second with its second, ..."""
+    by_task: dict[str, list[Take]] = {}
+    for take in takes:
+        by_task.setdefault(take.plan.task, []).append(take)
+    return [own[k % len(own)] for k, own in enumerate(by_task.values())]
+
+
+def write_png(path: Path, image: Image.Image, limit_bytes: int) -> None:
+    """Writes an image as it is where that fits into the limit, else with 256 colours."""
+    image.save(path, optimize=True)
+    if path.stat().st_size <= limit_bytes:
+        return
+
+    reduced = image.quantize(
+        256, Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG
+    )
+    reduced.save(path, optimize=True)
+
+
+def _write_loop(path: Path, frames: Iterator[Image.Image]) -> None:
+    """Writes an animated WebP that repeats for ever: GitHub's pages play it in place."""
+    first, *others = frames
+    durations_ms = [round(1000 / LOOP_FPS)] * len(others)
+    durations_ms.append(round(1000 * LOOP_HOLD_S))
+    first.save(
+        path,
+        save_all=True,
+        append_images=others,
+        duration=durations_ms,
+        loop=0,
+        quality=LOOP_QUALITY,
+        method=4,
+    )
+
+
+def _clip_frames(take: Take) -> Iterator[np.ndarray]:
+    for k in range(len(take.clip.frames)):
+        yield np.asarray(_resized(take.clip.frame(k), CLIP_SIZE))
+
+
+def _caption(take: Take) -> Caption:
+    return Caption(take.plan.task, take.plan.robot, take.clip.result.instruction)
+
+
+def _resized(frame: np.ndarray, size: tuple[int, int]) -> Image.Image:
+    height, width = size
+    return Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS)

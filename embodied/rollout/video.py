@@ -1,0 +1,124 @@
+"""Frames as JPEG and MP4 files. A frame is (H, W, 3) uint8 RGB."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.video.reformatter import Colorspace
+from PIL import Image
+
+from embodied.errors import EmbodiedError
+from embodied.files import replacing
+
+JPEG_QUALITY = 92
+BT709 = 1  # as H.264 numbers colour spaces, primaries and transfer functions
+
+
+@dataclass(frozen=True)
+class Video:
+    """An MP4 in memory, and its last picture to stand for it until it plays."""
+
+    mp4: bytes
+    poster: bytes  # JPEG
+    width: int
+    height: int
+    duration_s: float
+
+
+def encode_jpeg(frame: np.ndarray) -> bytes:
+    """Returns a frame as a JPEG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(frame).save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return buffer.getvalue()
+
+
+def decode_jpeg(jpeg: bytes) -> np.ndarray:  # (H, W, 3)
+    """Returns the frame in a JPEG file."""
+    return np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"))
+
+
+def write_mp4(
+    target: Path | io.BytesIO, frames: Iterable[np.ndarray], fps: int, crf: int = 28
+) -> int:
+    """Encodes frames as they come (H.264, yuv420p, constant rate).
+
+    An odd height or width gets its last row or column doubled, because H.264 needs even
+    ones. A file appears when it is whole.
+
+    Args:
+        target: the file, or a buffer.
+        frames: all of one shape (H, W, 3), uint8.
+        fps: frames per second of playing time.
+        crf: constant rate factor: lower is better and larger.
+
+    Returns:
+        The number of frames.
+
+    Raises:
+        EmbodiedError: there are no frames, or one is not uint8 of the first one's shape.
+    """
+    if isinstance(target, io.BytesIO):
+        return _encode(target, frames, fps, crf)
+
+    with replacing(target) as temporary:
+        return _encode(str(temporary), frames, fps, crf)
+
+
+def _encode(
+    target: str | io.BytesIO, frames: Iterable[np.ndarray], fps: int, crf: int
+) -> int:
+    count = 0
+    shape: tuple[int, ...] | None = None
+    options = {"crf": str(crf), "preset": "veryfast"}
+
+    with av.open(target, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=fps, options=options)
+        for frame in frames:
+            _check_frame(frame, count, shape)
+            if shape is None:
+                shape = frame.shape
+                _configure_stream(stream, *frame.shape[:2])
+            container.mux(stream.encode(_video_frame(frame, count)))
+            count += 1
+
+        if not count:
+            raise EmbodiedError("a video needs at least one frame, got none")
+        container.mux(stream.encode())  # what the encoder still holds back
+    return count
+
+
+def _check_frame(frame: np.ndarray, index: int, shape: tuple[int, ...] | None) -> None:
+    is_image = frame.dtype == np.uint8 and frame.ndim == 3 and frame.shape[2] == 3
+    if not is_image or frame.shape != (shape or frame.shape):
+        raise EmbodiedError(
+            f"frame {index} is {frame.dtype} {frame.shape}, "
+            f"expected uint8 {shape or '(H, W, 3)'}"
+        )
+
+
+def _configure_stream(stream: Any, height: int, width: int) -> None:
+    stream.height = height + height % 2
+    stream.width = width + width % 2
+    stream.pix_fmt = "yuv420p"
+
+    # players disagree on the hues of an untagged video
+    stream.codec_context.colorspace = BT709
+    stream.codec_context.color_primaries = BT709
+    stream.codec_context.color_trc = BT709
+
+
+def _video_frame(frame: np.ndarray, index: int) -> av.VideoFrame:
+    height, width, _ = frame.shape
+    even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    video_frame = av.VideoFrame.from_ndarray(even, format="rgb24")
+    video_frame = video_frame.reformat(
+        format="yuv420p", dst_colorspace=Colorspace.ITU709
+    )
+    video_frame.pts = index
+    return video_frame
