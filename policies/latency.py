@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
@@ -82,6 +83,34 @@ class Trace:
     def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
         start = rng.integers(len(self.ms))
         return np.take(self.ms, start + np.arange(count), mode="wrap")
+
+
+def read_trace(path: Path) -> Trace:
+    """Returns the delays in a text file: one per line, in ms, in the order in which
+    they were measured. Empty lines and lines that begin with `#` are skipped.
+
+    Raises:
+        EmbodiedError: there is no such file, or a line is no delay.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise EmbodiedError(
+            f"the latency trace {path} cannot be read: {error}"
+        ) from error
+
+    delays_ms = []
+    for number, line in enumerate(lines, start=1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        try:
+            delays_ms.append(float(text))
+        except ValueError:
+            raise EmbodiedError(
+                f"line {number} of the latency trace {path} is {text!r}, not a delay in ms"
+            ) from None
+    return Trace(delays_ms)
 
 
 @dataclass(frozen=True)

@@ -219,8 +219,8 @@ def test_resume_finds_what_is_there(tmp_path):
     ("damage", "message"),
     [
         (
-            lambda c: c.update(schema_version=3),
-            "schema version 3; this version reads 2",
+            lambda c: c.update(schema_version=99),
+            "schema version 99; this version reads 3",
         ),
         (lambda c: c.update(format="other"), "is no results file"),
         (lambda c: c.pop("provenance"), "'provenance' of the file is 'missing'"),

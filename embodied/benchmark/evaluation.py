@@ -12,6 +12,7 @@ from pathlib import Path
 
 from embodied.benchmark.results import Cell, Condition, Provenance, Results
 from embodied.benchmark.results_file import resume_results, write_results
+from embodied.benchmark.timing import Timing
 from embodied.core import PolicySpec
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_task
@@ -22,35 +23,9 @@ from embodied.policies.catalog import (
     policy_spec,
     weights_hash,
 )
-from embodied.policies.dual_system import DualSystemConfig
-from embodied.policies.latency import Constant, PlanLatency
-from embodied.policies.mailbox import MailboxMode
 from embodied.rollout.film import Clip, Film, Shot
 from embodied.rollout.rollout import EpisodeResult
 from embodied.rollout.shards import Report, Stage, Workers
-
-
-@dataclass(frozen=True)
-class Timing:
-    """How often plans are made and how they travel. Compute blocks the planner,
-    transport does not.
-    """
-
-    planner_hz: float | None = None  # None: the policy's own
-    transport_ms: float = 0.0
-    compute_ms: float = 0.0
-    drop: float = 0.0
-    mailbox: MailboxMode = "latest"
-
-    def dual(self, own_hz: float) -> DualSystemConfig:
-        """The same as a dual system takes it."""
-        latency = PlanLatency(
-            compute=Constant(self.compute_ms), downlink=Constant(self.transport_ms)
-        )
-        hz = own_hz if self.planner_hz is None else self.planner_hz
-        return DualSystemConfig(
-            planner_hz=hz, latency=latency, drop=self.drop, mailbox=self.mailbox
-        )
 
 
 @dataclass(frozen=True)
@@ -160,9 +135,11 @@ def _timed(
     timed = replace(
         condition,
         planner_hz=dual.planner_hz,
-        compute_ms=timing.compute_ms,
-        transport_ms=timing.transport_ms,
+        compute_ms=timing.median_compute_ms,
+        transport_ms=timing.median_transport_ms,
+        latency=timing.latency_words,
         drop_rate=dual.drop,
+        freeze=timing.freeze_words,
         mailbox=dual.mailbox,
     )
     return Trial(replace(player, dual=dual), timed, Path(condition.policy).name)

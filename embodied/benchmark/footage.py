@@ -10,6 +10,7 @@ from itertools import chain, zip_longest
 from embodied.benchmark.evaluation import Trial, film
 from embodied.benchmark.report import Exhibit
 from embodied.benchmark.results import Condition, Results
+from embodied.benchmark.timing import CONSTANT
 from embodied.benchmark.views import place_of, scenes, seeds_to_film
 from embodied.envs.registry import get_task
 from embodied.rollout.film import Shot
@@ -66,24 +67,27 @@ def _exhibit(
 
 
 def _shown(what: Condition, unseen: Sequence[Condition]) -> str:
-    """Of a policy that plans, under which of its conditions it is seen here."""
+    """Returns under which of its conditions a policy that plans is shown."""
     if what.planner_hz is None:
         return ""
-    lost = f", {what.drop_rate:.0%} of them lost" if what.drop_rate else ""
-    others = sorted(
-        {
-            c.delay_ms
-            for c in unseen
-            if c.policy == what.policy and place_of(c) == place_of(what)
-        }
-        - {what.delay_ms}
-    )
-    not_shown = (
-        f"; measured but not filmed: {', '.join(f'{ms:g}' for ms in others)} ms"
-        if others
-        else ""
-    )
-    return f"Plans are {what.delay_ms:g} ms late{lost}{not_shown}."
+
+    others = set()
+    for condition in unseen:
+        if condition.policy == what.policy and place_of(condition) == place_of(what):
+            others.add(condition.delay_ms)
+    others.discard(what.delay_ms)
+
+    text = f"Plans are {what.delay_ms:g} ms late"
+    if what.latency != CONSTANT:
+        text += f" ({what.latency})"
+    if what.drop_rate:
+        text += f", {what.drop_rate:.0%} of them lost"
+    if what.freeze:
+        text += f", the planner frozen for {what.freeze}"
+    if others:
+        delays = ", ".join(f"{ms:g}" for ms in sorted(others))
+        text += f"; measured but not filmed: {delays} ms"
+    return f"{text}."
 
 
 def _caption(good: Sequence[int], bad: Sequence[int], episodes: int) -> str:

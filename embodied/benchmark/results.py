@@ -41,10 +41,11 @@ class Condition:
     control_hz: int = 20
     # None: this policy has no planner, and the fields below mean nothing
     planner_hz: float | None = None
-    compute_ms: float = 0.0  # mean delays of the planner's answer
+    compute_ms: float = 0.0  # median delays of the planner's answer
     transport_ms: float = 0.0
     latency: str = "constant"  # how the delays are distributed
     drop_rate: float = 0.0  # share of plans that never arrive
+    freeze: str = ""  # when the planner stops; empty: never
     mailbox: str = "latest"
     stage: str = ""  # of the task; empty: the whole task
     weights: str = ""  # SHA-256 of what was trained; empty where nothing was

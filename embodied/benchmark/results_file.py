@@ -26,7 +26,7 @@ from embodied.files import replace_text
 from embodied.rollout.rollout import EpisodeResult
 
 FORMAT = "embodied-results"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def write_results(path: Path, results: Results) -> None:

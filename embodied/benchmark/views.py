@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from embodied.benchmark.results import Cell, Condition, Results, compare, rate
 from embodied.benchmark.statistics import Comparison, Rate, holm
+from embodied.benchmark.timing import CONSTANT
 
 LEVELS = {
     "L1": "the nominal scene, only the start varies",
@@ -109,8 +110,13 @@ def _gentlest(results: Results, place: tuple[str, str, str]) -> tuple[Cell, ...]
     return tuple(chosen.values())
 
 
-def _hardship(condition: Condition) -> tuple[float, float]:
-    return condition.drop_rate, condition.delay_ms
+def _hardship(condition: Condition) -> tuple[bool, float, float, bool]:
+    return (
+        bool(condition.freeze),
+        condition.drop_rate,
+        condition.delay_ms,
+        condition.latency != CONSTANT,
+    )
 
 
 def sweeps(results: Results) -> list[Sweep]:

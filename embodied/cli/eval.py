@@ -7,33 +7,35 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from itertools import product
 from pathlib import Path
 
 from embodied.benchmark import footage, views
-from embodied.benchmark.evaluation import Place, Timing, Trial, evaluate, plan_trials
+from embodied.benchmark.evaluation import Place, Trial, evaluate, plan_trials
 from embodied.benchmark.provenance import collect_provenance
 from embodied.benchmark.report import Report, write_report
-from embodied.benchmark.results import Provenance, Results, summarize
+from embodied.benchmark.results import Provenance, Results
 from embodied.cli import arguments
+from embodied.cli.eval_table import comparisons, results_table
 from embodied.cli.output import claim_folder
 from embodied.cli.progress import stages
 from embodied.cli.terms import LEVEL, Terms, terms_of
+from embodied.cli.timing import add_timing, timings_of
 from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.policies.catalog import BUILT_IN
-from embodied.policies.mailbox import MAILBOX_MODES
 from embodied.rollout.shards import Stage, Workers
 
 HELP = """Measure how often policies succeed, over many seeds, with 95% intervals. Every policy meets every delay, on
 the same starts; writes results.json (cell after cell) and report.html. A run that `embodied train --algo` wrote is
 measured at the stage and level that it learned, unless --stage or --level say otherwise.
 
---delay-ms is simulated as transport: a plan arrives so much later, but plans follow each other at the planner's rate
-all the same. --compute-ms keeps the planner busy: the next plan begins only after the last one is done."""
+--delay-ms is simulated as transport: a plan arrives that much later, but plans follow each other at the planner's rate
+all the same. --compute-ms keeps the planner busy: the next plan begins only when the last one is done."""
 EXAMPLE = """embodied eval ToteTransfer --policy expert random --level L1 --episodes 50 -o runs/eval
-  embodied eval ToteTransfer --policy runs/totes --level L2 --delay-ms 0 100 250 500 -o runs/delays"""
+  embodied eval ToteTransfer --policy runs/totes --level L2 --delay-ms 0 100 250 500 -o runs/delays
+  embodied eval ToteTransfer --policy runs/totes --delay-ms 100 --jitter 0.5 --freeze-s 1 --freeze-hz 0.1 -o runs/jitter
+  embodied eval ToteTransfer --policy runs/totes --latency b100_4g -o runs/cloud"""
 RESULTS = "results.json"
 REPORT = "report.html"
 TRANSPORT = (
@@ -45,19 +47,20 @@ TRANSPORT = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     arguments.add_scene(parser)
+    _add_what(parser)
+    _add_output(parser)
+    add_timing(parser, sweep=True)
+    arguments.add_speed(parser)
+    arguments.add_existing(parser)
+    arguments.add_json(parser)
+
+
+def _add_what(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy",
         nargs="+",
         required=True,
-        help="expert, random, hold, or folders that `embodied train` wrote",
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="FOLDER",
-        help="for results and report",
+        help="names, or folders that `embodied train` wrote (see `embodied list policies`)",
     )
     parser.add_argument(
         "--episodes", type=int, default=100, help="in each cell (default: 100)"
@@ -72,49 +75,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--stage",
-        help="success is to reach this stage of the task, e.g. reach; '' for all (default: a run's own)",
+        help="what counts as success: this stage of the task, e.g. reach; '' for the whole task"
+        " (default: a run's own)",
     )
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--planner-hz",
-        type=float,
-        help="plans a second (default: 8, or what a run was trained at)",
-    )
-    parser.add_argument(
-        "--delay-ms",
-        type=float,
-        nargs="+",
-        default=[0.0],
-        metavar="MS",
-        help="transport of a plan",
-    )
-    parser.add_argument(
-        "--compute-ms",
-        type=float,
-        default=0.0,
-        metavar="MS",
-        help="computation of a plan",
-    )
-    parser.add_argument(
-        "--drop",
-        type=float,
-        nargs="+",
-        default=[0.0],
-        metavar="SHARE",
-        help="of plans that get lost",
-    )
-    parser.add_argument(
-        "--mailbox", choices=MAILBOX_MODES, default="latest", help="how plans are read"
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="for the results and the report",
     )
     parser.add_argument(
         "--videos",
         type=int,
         default=0,
         metavar="N",
-        help="film N successes and N failures of each",
+        help="film N successes and N failures of each policy at each level",
     )
-    arguments.add_speed(parser)
-    arguments.add_existing(parser)
-    arguments.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -153,12 +134,7 @@ def trials_of(args: argparse.Namespace, terms: Terms) -> list[Trial]:
     seeds = arguments.seeds(args)
     if args.videos < 0:
         raise EmbodiedError(f"--videos must be at least 0, not {args.videos}")
-    timings = [
-        Timing(args.planner_hz, delay_ms, args.compute_ms, drop, args.mailbox)
-        for drop, delay_ms in product(
-            dict.fromkeys(args.drop), dict.fromkeys(args.delay_ms)
-        )
-    ]
+    timings = timings_of(args, policies_of(args))
     place = Place(args.task, args.split, args.robot, terms.stage)
     policies = {name: name for name in policies_of(args)}
     return plan_trials(policies, place, terms.levels, timings, seeds, args.num_envs)
@@ -208,72 +184,7 @@ def as_json(folder: Path) -> str:
 
 
 def as_text(results: Results, folder: Path) -> str:
-    """A table of the cells, the comparisons on equal starts, and where the files are."""
-    rows = [
-        (
-            "policy",
-            "level",
-            "planner",
-            "late",
-            "lost",
-            "episodes",
-            "success at end",
-            "once",
-            "time",
-            "speed",
-        ),
-        *_rows(results),
-    ]
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            word.ljust(width) for word, width in zip(row, widths, strict=True)
-        ).rstrip()
-        for row in rows
-    ]
-    for pairing in views.pairings(results):
-        a = pairing.first
-        b = pairing.second
-        same = a.label == b.label
-        names = (
-            f"{c.label} {c.condition.delay_ms:g} ms late" if same else c.label
-            for c in (a, b)
-        )
-        found = views.points(pairing.comparison)
-        lines.append(
-            f"{' against '.join(names)}, {a.condition.level}: {found}, p = {pairing.adjusted_p:.2g} (Holm)"
-        )
-    return "\n".join([*lines, f"{folder / RESULTS}, {folder / REPORT}"])
-
-
-def _rows(results: Results) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = []
-    for cell in results.cells:
-        what = cell.condition
-        found = summarize(cell)
-        plans = what.planner_hz is not None
-        end = found.success_at_end
-        once = found.success_once
-        rows.append(
-            (
-                cell.label,
-                " ".join(
-                    [
-                        what.level,
-                        *([what.split] if what.split != "train" else []),
-                        what.stage,
-                    ]
-                ).rstrip(),
-                f"{what.planner_hz:g} Hz" if plans else "none",
-                f"{what.delay_ms:g} ms" if plans else "",
-                f"{what.drop_rate:.0%}" if plans else "",
-                f"{len(cell.episodes)}",
-                f"{views.percent(end.value, end.episodes)} ({views.interval(end)})",
-                views.percent(once.value, once.episodes),
-                f"{found.time_to_success_s.median:.1f} s"
-                if found.time_to_success_s
-                else "",
-                f"{found.real_time_factor:.0f} x",
-            )
-        )
-    return rows
+    """Returns a table of the cells, the comparisons, and where the files are."""
+    lines = [results_table(results), *comparisons(results)]
+    lines.append(f"{folder / RESULTS}, {folder / REPORT}")
+    return "\n".join(lines)

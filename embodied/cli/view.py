@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from embodied.benchmark.evaluation import Place, Timing, plan_trials
+from embodied.benchmark.evaluation import Place, plan_trials
 from embodied.cli import arguments
 from embodied.cli.output import require_writable
 from embodied.cli.terms import LEVEL, terms_of
+from embodied.cli.timing import add_timing, timings_of
 from embodied.core import PHYSICS_HZ, Observation
 from embodied.envs.registry import get_task
 from embodied.errors import EmbodiedError
@@ -53,13 +54,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=0, help="of the first episode (default: 0)"
     )
     parser.add_argument("--episodes", type=int, default=1, help="default: 1")
-    parser.add_argument(
-        "--delay-ms",
-        type=float,
-        default=0.0,
-        metavar="MS",
-        help="how late plans arrive (default: 0)",
-    )
     parser.add_argument("--camera", help="of the video (default: the task's)")
     parser.add_argument(
         "-o",
@@ -68,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="an .mp4 (default: runs/view/TASK.mp4)",
     )
+    add_timing(parser, sweep=False)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -78,9 +73,9 @@ def run(args: argparse.Namespace) -> int:
     if terms.note:
         print(f"shown {terms.note}", file=sys.stderr)
     place = Place(args.task, args.split, args.robot, terms.stage)
-    timing = Timing(transport_ms=args.delay_ms)
+    timings = timings_of(args, [args.policy])
     trial = plan_trials(
-        {args.policy: args.policy}, place, terms.levels, [timing], seeds
+        {args.policy: args.policy}, place, terms.levels, timings, seeds
     )[0]
     if path is None:
         results = replace(trial.player, num_envs=1).play(seeds, [Live()])

@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from embodied.benchmark.evaluation import Place, Timing, measure, plan_trials
+from embodied.benchmark.evaluation import Place, measure, plan_trials
 from embodied.benchmark.results import Cell, summarize
 from embodied.benchmark.statistics import Rate
 from embodied.benchmark.throughput import bench_config, frames, physics, stepping
+from embodied.benchmark.timing import Timing
 from embodied.envs.variation import LEVELS
 from embodied.errors import unknown
 from embodied.pages.subject import Pair, Subject

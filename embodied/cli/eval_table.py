@@ -1,0 +1,94 @@
+"""What `embodied eval` prints: a table of the cells, and the paired comparisons."""
+
+from __future__ import annotations
+
+from embodied.benchmark import views
+from embodied.benchmark.results import Cell, Condition, Results, summarize
+from embodied.benchmark.timing import CONSTANT
+
+COLUMNS = (
+    "policy",
+    "level",
+    "planner",
+    "late",
+    "lost",
+    "episodes",
+    "success at end",
+    "once",
+    "time",
+    "speed",
+)
+
+
+def results_table(results: Results) -> str:
+    """Returns a line for each cell below a line of titles."""
+    rows = [COLUMNS, *(_row(cell) for cell in results.cells)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+    lines = []
+    for row in rows:
+        words = [word.ljust(width) for word, width in zip(row, widths, strict=True)]
+        lines.append("  ".join(words).rstrip())
+    return "\n".join(lines)
+
+
+def comparisons(results: Results) -> list[str]:
+    """Returns a line for each pair of cells that met equal starts."""
+    lines = []
+    for pairing in views.pairings(results):
+        first = pairing.first
+        second = pairing.second
+        names = f"{first.label} against {second.label}"
+        if first.label == second.label:
+            names = f"{_late_name(first)} against {_late_name(second)}"
+
+        difference = views.points(pairing.comparison)
+        lines.append(
+            f"{names}, {first.condition.level}: {difference}, "
+            f"p = {pairing.adjusted_p:.2g} (Holm)"
+        )
+    return lines
+
+
+def _late_name(cell: Cell) -> str:
+    return f"{cell.label} {cell.condition.delay_ms:g} ms late"
+
+
+def _row(cell: Cell) -> tuple[str, ...]:
+    summary = summarize(cell)
+    end = summary.success_at_end
+    once = summary.success_once
+    time = summary.time_to_success_s
+    return (
+        cell.label,
+        _place(cell.condition),
+        *_timing(cell.condition),
+        f"{len(cell.episodes)}",
+        f"{views.percent(end.value, end.episodes)} ({views.interval(end)})",
+        views.percent(once.value, once.episodes),
+        f"{time.median:.1f} s" if time else "",
+        f"{summary.real_time_factor:.0f} x",
+    )
+
+
+def _place(condition: Condition) -> str:
+    words = [condition.level]
+    if condition.split != "train":
+        words.append(condition.split)
+    if condition.stage:
+        words.append(condition.stage)
+    return " ".join(words)
+
+
+def _timing(condition: Condition) -> tuple[str, str, str]:
+    """Returns the planner's rate, how late its plans are, and what is lost of them."""
+    if condition.planner_hz is None:
+        return ("none", "", "")
+
+    late = f"{condition.delay_ms:g} ms"
+    if condition.latency != CONSTANT:
+        late += f" ({condition.latency})"
+    lost = f"{condition.drop_rate:.0%}"
+    if condition.freeze:
+        lost += f", frozen for {condition.freeze}"
+    return (f"{condition.planner_hz:g} Hz", late, lost)

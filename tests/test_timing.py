@@ -1,0 +1,244 @@
+"""When plans are made and how they travel, as verbs ask for it and results store it."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from embodied.benchmark.footage import _shown
+from embodied.benchmark.results import Condition
+from embodied.benchmark.results_file import read_results
+from embodied.benchmark.timing import Timing
+from embodied.cli import main
+from embodied.cli.eval_table import results_table
+from embodied.cli.timing import FLAGS, add_timing, timings_of
+from embodied.errors import EmbodiedError
+from embodied.policies.channel import Freeze
+from embodied.policies.latency import (
+    PRESETS,
+    Constant,
+    LogNormal,
+    PlanLatency,
+    Trace,
+    read_trace,
+)
+
+TASK = "ToteTransfer"
+
+
+def parsed(*words: object, sweep: bool = True) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_timing(parser, sweep)
+    return parser.parse_args([str(word) for word in words])
+
+
+def timings(*words: object, policies: tuple[str, ...] = ("expert",)) -> list[Timing]:
+    return timings_of(parsed(*words), policies)
+
+
+def refusal(*words: object, policies: tuple[str, ...] = ("expert",)) -> str:
+    with pytest.raises(EmbodiedError) as error:
+        timings(*words, policies=policies)
+    return str(error.value)
+
+
+@pytest.fixture
+def trace_file(tmp_path: Path) -> Path:
+    path = tmp_path / "delays.txt"
+    path.write_text("# ms, measured in the lab\n120\n\n 80.5 \n300\n")
+    return path
+
+
+def test_without_arguments_no_plan_is_late() -> None:
+    assert timings() == [Timing()]
+    assert timings(policies=("random",)) == [Timing()]
+    assert timings_of(parsed(sweep=False), ["expert"]) == [Timing()]
+    assert Timing().latency() == PlanLatency()
+
+
+def test_each_delay_meets_each_loss_once() -> None:
+    made = timings("--delay-ms", 0, 100, 0, "--drop", 0, 0.2, "--compute-ms", 30)
+    found = [(timing.drop, timing.transport_ms) for timing in made]
+    assert found == [(0, 0), (0, 100), (0.2, 0), (0.2, 100)]
+    assert {timing.compute_ms for timing in made} == {30}
+
+
+def test_what_is_shown_has_one_delay() -> None:
+    args = parsed("--delay-ms", 100, "--drop", 0.5, sweep=False)
+    assert timings_of(args, ["expert"]) == [Timing(transport_ms=100, drop=0.5)]
+
+
+def test_jitter_spreads_the_delays_that_there_are() -> None:
+    still, late = timings("--delay-ms", 0, 100, "--jitter", 0.4)
+    assert late.latency() == PlanLatency(downlink=LogNormal(100, 0.4))
+    assert late.latency_words == "lognormal, sigma 0.4"
+    assert late.median_transport_ms == 100
+    assert still.latency_words == "constant"
+
+
+def test_a_profile_holds_all_delays() -> None:
+    [timing] = timings("--latency", "b100_4g")
+    assert timing.latency() == PRESETS["b100_4g"]
+    assert timing.latency_words == "profile b100_4g"
+    assert timing.median_compute_ms == pytest.approx(3.18)
+    assert timing.median_transport_ms == pytest.approx(44.82 + 25.0)
+
+
+def test_a_trace_is_read_from_a_file(trace_file: Path) -> None:
+    [timing] = timings("--latency-trace", trace_file, "--compute-ms", 5)
+    expected = PlanLatency(compute=Constant(5), downlink=Trace([120, 80.5, 300]))
+    assert timing.latency() == expected
+    assert timing.median_transport_ms == 120
+    assert timing.latency_words.startswith("trace of 3 delays, ")
+
+    other = replace(timing, trace=Trace([120, 80.5, 301]))
+    assert other.latency_words != timing.latency_words
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("120\nsoon\n", "line 2 of the latency trace .* is 'soon', not a delay in ms"),
+        ("-1\n", "at least 0, not -1"),
+        ("# none\n", "needs at least one delay"),
+        (b"\xff", "cannot be read"),
+    ],
+)
+def test_a_trace_that_is_none(
+    text: str | bytes, message: str, trace_file: Path
+) -> None:
+    trace_file.write_bytes(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(EmbodiedError, match=message):
+        read_trace(trace_file)
+
+
+def test_a_trace_that_is_not_there(tmp_path: Path) -> None:
+    assert "cannot be read" in refusal("--latency-trace", tmp_path / "none.txt")
+
+
+def test_freezes() -> None:
+    [once] = timings("--freeze-s", 0.5, "--freeze-at-s", 2)
+    assert once.dual(8).freeze == Freeze(0.5, start_s=2)
+    assert once.freeze_words == "0.5 s at 2 s"
+
+    [often] = timings("--freeze-s", 0.5, "--freeze-hz", 0.2)
+    assert often.dual(8).freeze == Freeze(0.5, rate_hz=0.2)
+    assert often.freeze_words == "0.5 s, 0.2 times per second"
+    assert Timing().freeze_words == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--latency", "moon"), "unknown latency preset 'moon'"),
+        (
+            ("--latency", "b100_4g", "--delay-ms", 5, "--jitter", 1),
+            "--latency holds these delays itself: leave out --delay-ms, --jitter",
+        ),
+        (
+            ("--latency-trace", "x", "--delay-ms", 5),
+            "--latency-trace holds these delays itself: leave out --delay-ms",
+        ),
+        (
+            ("--latency", "none", "--latency-trace", "x"),
+            "--latency holds these delays itself: leave out --latency-trace",
+        ),
+        (("--jitter", 0.5), "--jitter spreads --delay-ms: give a delay above 0"),
+        (("--delay-ms", 5, "--jitter", -1), "sigma of a lognormal latency"),
+        (("--freeze-at-s", 1), "--freeze-at-s needs --freeze-s"),
+        (("--freeze-hz", 1), "--freeze-hz needs --freeze-s"),
+        (("--freeze-s", 1), "--freeze-s needs either --freeze-at-s (once)"),
+        (
+            ("--freeze-s", 1, "--freeze-hz", 1, "--freeze-at-s", 1),
+            "--freeze-s needs either",
+        ),
+        (("--freeze-s", -1, "--freeze-hz", 1), "a freeze's duration_s must be"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    words: tuple[object, ...], message: str
+) -> None:
+    assert message in refusal(*words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--planner-hz", 5),
+        ("--delay-ms", 0),
+        ("--compute-ms", 5),
+        ("--jitter", 1),
+        ("--latency", "none"),
+        ("--latency-trace", "x"),
+        ("--drop", 0.1),
+        ("--freeze-s", 1),
+        ("--freeze-at-s", 1),
+        ("--freeze-hz", 1),
+        ("--mailbox", "fifo"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_what_has_no_effect_is_refused(words: tuple[object, ...]) -> None:
+    assert words[0] in FLAGS.values()
+    message = refusal(*words, policies=("random", "hold"))
+    assert message.startswith(f"{words[0]} would have no effect, since no plans are")
+    assert "made by random, hold" in message
+
+
+def test_every_flag_is_refused_where_it_has_no_effect() -> None:
+    """The table of flags and the arguments are the same."""
+    assert sorted(vars(parsed())) == sorted(FLAGS)
+
+
+def test_a_policy_that_plans_makes_them_useful() -> None:
+    assert len(timings("--delay-ms", 5, policies=("random", "expert"))) == 1
+
+
+def test_view_refuses_what_has_no_effect(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["view", TASK, "--policy", "hold", "--delay-ms", "9"]
+    assert main.main([*words, "-o", str(tmp_path / "x.mp4")]) == 2
+    assert "error: --delay-ms would have no effect" in capsys.readouterr().err
+
+
+def test_eval_measures_under_jitter_losses_and_freezes(
+    tmp_path: Path, trace_file: Path
+) -> None:
+    """What was asked for is in the results, in the table and in the report."""
+    words = ["eval", TASK, "--policy", "expert", "--level", "L1", "--episodes", "1"]
+    words += ["--workers", "1", "--latency-trace", str(trace_file), "--drop", "0.1"]
+    words += ["--freeze-s", "1", "--freeze-at-s", "0.5", "--mailbox", "fifo"]
+    assert main.main([*words, "-o", str(tmp_path / "eval")]) == 0
+
+    results = read_results(tmp_path / "eval" / "results.json")
+    [cell] = results.cells
+    assert cell.condition.transport_ms == 120
+    assert cell.condition.latency.startswith("trace of 3 delays, ")
+    assert cell.condition.freeze == "1 s at 0.5 s"
+    assert cell.condition.mailbox == "fifo"
+    assert cell.episodes[0].mean_plan_age_s > 0.2
+
+    table = results_table(results)
+    assert f"120 ms ({cell.condition.latency})" in table
+    assert "10%, frozen for 1 s at 0.5 s" in table
+    report = (tmp_path / "eval" / "report.html").read_text()
+    assert f"120 ms late ({cell.condition.latency}), 10% lost" in report
+    assert "frozen for 1 s at 0.5 s" in report
+
+
+def test_a_film_says_under_which_timing_it_was_made() -> None:
+    shown = Condition(
+        "expert",
+        "L2",
+        planner_hz=8,
+        transport_ms=100,
+        latency="lognormal, sigma 0.4",
+        freeze="1 s at 2 s",
+    )
+    assert _shown(shown, []) == (
+        "Plans are 100 ms late (lognormal, sigma 0.4), the planner frozen for 1 s at 2 s."
+    )
