@@ -1,3 +1,207 @@
 """The training ground: props, scenes, tasks and their variations; the Gymnasium
 classes.
+
+What a task is written with can be imported from here: `from embodied.envs import
+TaskSpec`. Nothing is loaded before it is asked for.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from embodied.arrays import dot
+    from embodied.core import Array, Controller, Layout, Payload, Planner
+    from embodied.envs.common_factors import COMMON
+    from embodied.envs.events import (
+        NEVER,
+        PUSH_TICKS,
+        event_rng,
+        horizontal_force,
+        is_during,
+    )
+    from embodied.envs.facts import PerState, quantity
+    from embodied.envs.hand import Hand
+    from embodied.envs.naming import colour_name, first_distinct, sampled_colours
+    from embodied.envs.props.free_body import FreeBody, add_free_box
+    from embodied.envs.props.paint import Paint
+    from embodied.envs.props.shapes import add_box
+    from embodied.envs.props.table import TableSize, add_table
+    from embodied.envs.reward import tolerance
+    from embodied.envs.scenes.station import start_station
+    from embodied.envs.scenes.views import add_view
+    from embodied.envs.skills.driving import Driving
+    from embodied.envs.skills.goal_servo import GoalServo
+    from embodied.envs.skills.pick_and_place import pick_and_place
+    from embodied.envs.skills.scripted import (
+        Readings,
+        Row,
+        ScriptedPlanner,
+        around_column,
+        completion_of,
+        is_skill,
+        last_row,
+        make_payload,
+        pointing_down,
+        with_z,
+    )
+    from embodied.envs.skills.top_grasp import TopGrasp, top_grasp
+    from embodied.envs.task import Outcome, Task, TaskSpec, TaskStage
+    from embodied.envs.variation import (
+        Choice,
+        Interval,
+        Variable,
+        Variation,
+        fixed,
+        row,
+    )
+    from embodied.robots.robot import Robot
+    from embodied.sim.engine import Engine
+
+_EXPORTS = {
+    "embodied.arrays": ("dot",),
+    "embodied.core": (
+        "Array",
+        "Controller",
+        "Layout",
+        "Payload",
+        "Planner",
+    ),
+    "embodied.envs.common_factors": ("COMMON",),
+    "embodied.envs.events": (
+        "NEVER",
+        "PUSH_TICKS",
+        "event_rng",
+        "horizontal_force",
+        "is_during",
+    ),
+    "embodied.envs.facts": (
+        "PerState",
+        "quantity",
+    ),
+    "embodied.envs.hand": ("Hand",),
+    "embodied.envs.naming": (
+        "colour_name",
+        "first_distinct",
+        "sampled_colours",
+    ),
+    "embodied.envs.props.free_body": (
+        "FreeBody",
+        "add_free_box",
+    ),
+    "embodied.envs.props.paint": ("Paint",),
+    "embodied.envs.props.shapes": ("add_box",),
+    "embodied.envs.props.table": (
+        "TableSize",
+        "add_table",
+    ),
+    "embodied.envs.reward": ("tolerance",),
+    "embodied.envs.scenes.station": ("start_station",),
+    "embodied.envs.scenes.views": ("add_view",),
+    "embodied.envs.skills.driving": ("Driving",),
+    "embodied.envs.skills.goal_servo": ("GoalServo",),
+    "embodied.envs.skills.pick_and_place": ("pick_and_place",),
+    "embodied.envs.skills.scripted": (
+        "Readings",
+        "Row",
+        "ScriptedPlanner",
+        "around_column",
+        "completion_of",
+        "is_skill",
+        "last_row",
+        "make_payload",
+        "pointing_down",
+        "with_z",
+    ),
+    "embodied.envs.skills.top_grasp": (
+        "TopGrasp",
+        "top_grasp",
+    ),
+    "embodied.envs.task": (
+        "Outcome",
+        "Task",
+        "TaskSpec",
+        "TaskStage",
+    ),
+    "embodied.envs.variation": (
+        "Choice",
+        "Interval",
+        "Variable",
+        "Variation",
+        "fixed",
+        "row",
+    ),
+    "embodied.robots.robot": ("Robot",),
+    "embodied.sim.engine": ("Engine",),
+}
+_MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names}
+
+__all__ = [
+    "COMMON",
+    "NEVER",
+    "PUSH_TICKS",
+    "Array",
+    "Choice",
+    "Controller",
+    "Driving",
+    "Engine",
+    "FreeBody",
+    "GoalServo",
+    "Hand",
+    "Interval",
+    "Layout",
+    "Outcome",
+    "Paint",
+    "Payload",
+    "PerState",
+    "Planner",
+    "Readings",
+    "Robot",
+    "Row",
+    "ScriptedPlanner",
+    "TableSize",
+    "Task",
+    "TaskSpec",
+    "TaskStage",
+    "TopGrasp",
+    "Variable",
+    "Variation",
+    "add_box",
+    "add_free_box",
+    "add_table",
+    "add_view",
+    "around_column",
+    "colour_name",
+    "completion_of",
+    "dot",
+    "event_rng",
+    "first_distinct",
+    "fixed",
+    "horizontal_force",
+    "is_during",
+    "is_skill",
+    "last_row",
+    "make_payload",
+    "pick_and_place",
+    "pointing_down",
+    "quantity",
+    "row",
+    "sampled_colours",
+    "start_station",
+    "tolerance",
+    "top_grasp",
+    "with_z",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

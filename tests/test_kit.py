@@ -4,14 +4,17 @@ sets it down.
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import array_api_compat.torch as xp_torch
 import mujoco
 import numpy as np
 import pytest
 import torch
 
+from embodied import envs
 from embodied.core import SKILLS, Layout, Observation
-from embodied.envs import kit
 from embodied.envs.props.free_body import FreeBody, add_free_box
 from embodied.envs.skills.pick_and_place import PickAndPlace
 from embodied.envs.skills.scripted import ScriptedPlanner
@@ -140,8 +143,20 @@ def test_the_planner_runs_on_torch() -> None:
         )
 
 
-def test_the_kit_has_what_it_says() -> None:
-    assert all(hasattr(kit, name) for name in kit.__all__)
-    assert sorted(kit.__all__) == sorted(
-        name for name in vars(kit) if not name.startswith("_")
-    )
+def test_the_kit_loads_each_name_when_it_is_asked_for() -> None:
+    assert all(getattr(envs, name) is not None for name in envs.__all__)
+    assert set(envs.__all__) <= set(dir(envs))
+    with pytest.raises(AttributeError, match="'embodied.envs' has no attribute 'Tusk'"):
+        _ = envs.Tusk
+
+
+def test_the_kit_names_the_same_things_to_people_and_to_type_checkers() -> None:
+    tree = ast.parse(Path(envs.__file__).read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    checked = {
+        alias.name: statement.module
+        for statement in block.body
+        for alias in statement.names
+    }
+    assert checked == envs._MODULE_OF
+    assert sorted(checked) == sorted(envs.__all__)

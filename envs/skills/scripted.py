@@ -1,26 +1,38 @@
-"""What planners of experts are made of: a function of what is there now, and the little
-that such functions share.
+"""What scripted planners are made of: a table of decisions over what is so now, and the
+little that such tables share.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from embodied.arrays import array_namespace, dot
 from embodied.core import SKILLS, Array, Layout, Observation, Payload
 from embodied.rotations import quat_from_yaw, quat_multiply
 
-Parts = dict[str, Array]  # name of a layout's part -> (n, width)
-# of the array namespace, proprioception and privileged state
-Decide = Callable[[Any, Parts, Parts], Payload]
-# a skill, the worlds in which it is due (n,) bool, its goal (n, 3)
-Row = tuple[str, Array, Array]
+POINTING_DOWN = (0.0, 1.0, 0.0, 0.0)  # wxyz of a hand whose approach is straight down
+
+Readings = dict[str, Array]  # name of a layout's part -> (n, width)
+# from the array namespace, proprioception and privileged state
+Decide = Callable[[Any, Readings, Readings], Payload]
+
+
+class Row(NamedTuple):
+    """One row of a decision table: the skill, the worlds in which it applies, and where
+    the hand goes.
+    """
+
+    skill: str
+    when: Array  # (n,) bool
+    goal_w: Array  # (n, 3) m, of the tool centre point
 
 
 class ScriptedPlanner:
-    """Says what `decide` does, for n worlds at a time, from privileged state. Remembers
-    nothing, so it recovers.
+    """A planner that says what `decide` does, for n worlds at a time.
+
+    It sees privileged state and remembers nothing, so it recovers from whatever
+    happens.
     """
 
     latent_size = 0
@@ -33,24 +45,42 @@ class ScriptedPlanner:
         self._decide = decide
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        """Nothing is remembered."""
+        """Does nothing: nothing is remembered."""
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
         return self._decide(*self.read(observation))
 
-    def read(self, observation: Observation) -> tuple[Any, Parts, Parts]:
-        """The array namespace, and both kinds of state by the names of their parts."""
+    def read(self, observation: Observation) -> tuple[Any, Readings, Readings]:
+        """Returns the array namespace, and proprioception and privileged state by the
+        names of their parts.
+        """
         agent_pos = observation.agent_pos
         state = observation.environment_state
-        agent = {name: agent_pos[:, part] for name, part in self._agent.items()}
         return (
             array_namespace(agent_pos),
-            agent,
+            {name: agent_pos[:, part] for name, part in self._agent.items()},
             {name: state[:, part] for name, part in self._state.items()},
         )
 
 
-def say(
+def last_row(xp: Any, rows: Sequence[Row], otherwise_w: Array) -> tuple[Array, Array]:
+    """Returns skill (n,) and goal (n, 3) of the last row that applies in each world;
+    where none does, it is to reach for `otherwise_w` (n, 3).
+    """
+    skill = xp.full(otherwise_w.shape[:1], SKILLS.index("reach"), dtype=xp.int64)
+    goal_w = otherwise_w
+    for row in rows:
+        skill = xp.where(row.when, SKILLS.index(row.skill), skill)
+        goal_w = xp.where(row.when[:, None], row.goal_w, goal_w)
+    return skill, goal_w
+
+
+def is_skill(skill: Array, name: str) -> Array:
+    """(n,) bool, whether the skills (n,) are the one of this name."""
+    return skill == SKILLS.index(name)
+
+
+def make_payload(
     skill: Array,
     pos_w: Array,
     quat_wxyz: Array,
@@ -58,35 +88,23 @@ def say(
     completion: Array,
     vel_w: Array | None = None,
 ) -> Payload:
-    """A plan without a latent; its goal is at rest unless `vel_w` (n, 3) says
+    """Returns a plan without a latent; its goal is at rest unless `vel_w` (n, 3) says
     otherwise.
     """
     xp = array_namespace(pos_w)
-    moving = xp.zeros_like(pos_w) if vel_w is None else vel_w
+    velocity = xp.zeros_like(pos_w) if vel_w is None else vel_w
     latent = xp.zeros((pos_w.shape[0], 0))
-    return Payload(skill, pos_w, quat_wxyz, moving, gripper, completion, latent)
+    return Payload(skill, pos_w, quat_wxyz, velocity, gripper, completion, latent)
 
 
-def latest(xp: Any, rows: Sequence[Row], pos_w: Array) -> tuple[Array, Array]:
-    """Skill (n,) and goal (n, 3) of the last row that is due in each world; where none
-    is, reach for `pos_w` (n, 3).
+def completion_of(xp: Any, order: tuple[str, ...], skill: Array) -> Array:
+    """(n,) how far along a task is whose skills follow this order: 0 at the first, 1 at
+    the last.
     """
-    skill = xp.full(pos_w.shape[:1], SKILLS.index("reach"), dtype=xp.int64)
-    for name, due, goal in rows:
-        skill = xp.where(due, SKILLS.index(name), skill)
-        pos_w = xp.where(due[:, None], goal, pos_w)
-    return skill, pos_w
-
-
-def share_of(xp: Any, order: tuple[str, ...], skill: Array) -> Array:
-    """(n,) how far along a task is whose skills follow this order, from 0 at the first
-    to 1 at the last.
-    """
-    share = [
-        order.index(name) / (len(order) - 1) if name in order else 0.0
-        for name in SKILLS
-    ]
-    return xp.asarray(share)[skill]
+    shares = [0.0] * len(SKILLS)
+    for place, name in enumerate(order):
+        shares[SKILLS.index(name)] = place / (len(order) - 1)
+    return xp.asarray(shares)[skill]
 
 
 def pointing_down(xp: Any, yaw: Array) -> Array:
@@ -94,27 +112,42 @@ def pointing_down(xp: Any, yaw: Array) -> Array:
     vertical.
     """
     turn = quat_from_yaw(yaw)
-    return quat_multiply(
-        turn, xp.broadcast_to(xp.asarray([0.0, 1.0, 0.0, 0.0]), turn.shape)
-    )
+    down = xp.broadcast_to(xp.asarray(POINTING_DOWN), turn.shape)
+    return quat_multiply(turn, down)
 
 
 def around_column(
-    xp: Any, tcp: Array, goal: Array, radius_m: tuple[float, float], turn_rad: float
+    xp: Any,
+    tcp_w: Array,
+    goal_w: Array,
+    radius_m: tuple[float, float],
+    turn_rad: float,
 ) -> Array:
-    """The next point (n, 3) on the way to `goal`, at its height, that keeps clear of
-    the robot's column at the origin.
+    """(n, 3) the next point on the way to a goal, at the goal's height, that keeps clear
+    of the robot's column at the origin.
 
-    One goal covers at most `turn_rad` about the column; the way there lies between the
-    radii.
+    Args:
+        xp: The array namespace.
+        tcp_w: (n, 3) m, where the hand is.
+        goal_w: (n, 3) m.
+        radius_m: How near to the column, and how far from it, the way may lead.
+        turn_rad: About the column, that the next point covers at most.
     """
-    angle = xp.atan2(tcp[:, 1], tcp[:, 0])
-    goal_angle = xp.atan2(goal[:, 1], goal[:, 0])
+    angle = xp.atan2(tcp_w[:, 1], tcp_w[:, 0])
+    goal_angle = xp.atan2(goal_w[:, 1], goal_w[:, 0])
     turn = xp.atan2(xp.sin(goal_angle - angle), xp.cos(goal_angle - angle))
-    radius, goal_radius = (xp.sqrt(dot(p[:, :2], p[:, :2])) for p in (tcp, goal))
-    between = xp.clip((radius + goal_radius) / 2, *radius_m)
     next_angle = angle + xp.clip(turn, -turn_rad, turn_rad)
-    point = xp.stack(
-        [between * xp.cos(next_angle), between * xp.sin(next_angle), goal[:, 2]], axis=1
-    )
-    return xp.where((xp.abs(turn) > turn_rad)[:, None], point, goal)
+
+    radius = xp.sqrt(dot(tcp_w[:, :2], tcp_w[:, :2]))
+    goal_radius = xp.sqrt(dot(goal_w[:, :2], goal_w[:, :2]))
+    next_radius = xp.clip((radius + goal_radius) / 2, *radius_m)
+
+    x = next_radius * xp.cos(next_angle)
+    y = next_radius * xp.sin(next_angle)
+    point = xp.stack([x, y, goal_w[:, 2]], axis=1)
+    return xp.where((xp.abs(turn) > turn_rad)[:, None], point, goal_w)
+
+
+def with_z(xp: Any, points_w: Array, z: Array) -> Array:
+    """(n, 3) points above or below others (n, 2 or 3), at heights `z` (n,)."""
+    return xp.stack([points_w[:, 0], points_w[:, 1], z], axis=1)

@@ -13,11 +13,11 @@ from embodied.envs.props.drawer import DrawersSize
 from embodied.envs.skills.driving import Driving
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.skills.scripted import (
-    Parts,
+    Readings,
     ScriptedPlanner,
     around_column,
+    make_payload,
     pointing_down,
-    say,
 )
 from embodied.envs.skills.top_grasp import PALM_M, TopGrasp, top_grasp
 from embodied.robots.robot import Robot
@@ -89,12 +89,12 @@ class Scene:
         return self.done > 0.75
 
 
-def decide(xp: Any, agent: Parts, state: Parts) -> Payload:
+def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     """Where the hand should go next."""
     scene = _read(xp, agent, state)
     step = _choose(xp, scene)
     gripper = xp.clip(step.width / WIDTH_M, 0.0, 1.0) * 2 - 1
-    return say(
+    return make_payload(
         step.skill,
         step.pos,
         pointing_down(xp, step.yaw),
@@ -103,7 +103,7 @@ def decide(xp: Any, agent: Parts, state: Parts) -> Payload:
     )
 
 
-def _read(xp: Any, agent: Parts, state: Parts) -> Scene:
+def _read(xp: Any, agent: Readings, state: Readings) -> Scene:
     """With the thing in question: the one in the hand, else that of those not yet in
     the drawer which is lower.
     """

@@ -14,7 +14,13 @@ from embodied.envs.props.panel import BUTTON_TOP_M, lamp_of_button
 from embodied.envs.scenes.inspection_room import PANEL_CONSOLE
 from embodied.envs.skills.driving import Driving
 from embodied.envs.skills.goal_servo import GoalServo
-from embodied.envs.skills.scripted import Parts, ScriptedPlanner, latest, say, share_of
+from embodied.envs.skills.scripted import (
+    Readings,
+    ScriptedPlanner,
+    completion_of,
+    last_row,
+    make_payload,
+)
 from embodied.robots.robot import Robot
 from embodied.rotations import cross, quat_multiply, quat_to_rot6d
 
@@ -40,7 +46,7 @@ def tip_w(tcp_w: Array, rot6d: Array) -> Array:
     return tcp_w + TIP_M * cross(rot6d[:, :3], rot6d[:, 3:])
 
 
-def decide(xp: Any, agent: Parts, state: Parts) -> Payload:
+def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     """Where the hand should go next."""
     quat = _hand_quat(xp, agent["tcp_pos_w"].shape[0])
     skill, tip = _choose(xp, agent, state, quat_to_rot6d(quat))
@@ -48,8 +54,8 @@ def decide(xp: Any, agent: Parts, state: Parts) -> Payload:
     aside = (skill == SKILLS.index("look_at"))[:, None]
     goal = xp.where(aside, xp.asarray(ASIDE_W), tip + TIP_M * outwards)
     wanted = xp.where(aside, xp.asarray(DOWN), quat)
-    return say(
-        skill, goal, wanted, xp.full(skill.shape, -1.0), share_of(xp, ORDER, skill)
+    return make_payload(
+        skill, goal, wanted, xp.full(skill.shape, -1.0), completion_of(xp, ORDER, skill)
     )
 
 
@@ -62,7 +68,9 @@ def _hand_quat(xp: Any, count: int) -> Array:
     return quat_multiply(face, hand)
 
 
-def _choose(xp: Any, agent: Parts, state: Parts, wanted: Array) -> tuple[Array, Array]:
+def _choose(
+    xp: Any, agent: Readings, state: Readings, wanted: Array
+) -> tuple[Array, Array]:
     """Skill (n,) and where the fingers' tip should be (n, 3), but for looking."""
     right, up, outwards = (xp.asarray(axis) for axis in PANEL_CONSOLE.axes().T)
     rot6d = agent["tcp_rot6d"]
@@ -90,7 +98,7 @@ def _choose(xp: Any, agent: Parts, state: Parts, wanted: Array) -> tuple[Array, 
         ("retreat", (out < CLEAR_M) & ~over, straight_out),
         ("press", lit & over & aligned, top - DEPTH_M * outwards),
     ]
-    return latest(xp, rows, before)
+    return last_row(xp, rows, before)
 
 
 def panel_reset_expert(

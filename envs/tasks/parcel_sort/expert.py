@@ -11,11 +11,11 @@ from embodied.core import Array, Controller, Layout, Payload, Planner
 from embodied.envs.skills.driving import Driving
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.skills.scripted import (
-    Parts,
+    Readings,
     ScriptedPlanner,
     around_column,
-    latest,
-    say,
+    last_row,
+    make_payload,
 )
 from embodied.envs.tasks.parcel_sort.expert_facts import (
     REACH_Y_W,
@@ -57,7 +57,7 @@ RADIUS_M = (0.42, 0.50)  # from the column on the way
 Rows = list[tuple[str, Array, Array, Any]]
 
 
-def decide(xp: Any, agent: Parts, state: Parts) -> Payload:
+def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     """Where the hand should go next."""
     plate_xy = state["scanner_xy_w"]
     plate_w = xp.concat(
@@ -71,7 +71,7 @@ def decide(xp: Any, agent: Parts, state: Parts) -> Payload:
         + _to_the_plate(scene, posture)
         + _to_the_bin(scene, posture)
     )
-    skill, pos = latest(xp, [row[:3] for row in rows], scene.hand.pos_w)
+    skill, pos = last_row(xp, [row[:3] for row in rows], scene.hand.pos_w)
     closed = xp.zeros_like(rides)
     for _, due, _, fingers_closed in rows:
         closed = xp.where(due, fingers_closed, closed)
@@ -79,7 +79,9 @@ def decide(xp: Any, agent: Parts, state: Parts) -> Payload:
         rides[:, None], scene.parcel.vel_w * xp.asarray([1.0, 1.0, 0.0]), 0.0
     )
     gripper = xp.where(closed, -1.0, 1.0)
-    return say(skill, pos, quat_of(posture.x, posture.z), gripper, scene.done, velocity)
+    return make_payload(
+        skill, pos, quat_of(posture.x, posture.z), gripper, scene.done, velocity
+    )
 
 
 def _empty_handed(scene: Scene, posture: Grip, rides: Array) -> Rows:

@@ -14,11 +14,11 @@ from embodied.envs.props.pad import GRIP_Z_M, HALF_M, HELD_WIDTH_M
 from embodied.envs.skills.driving import Driving
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.skills.scripted import (
-    Parts,
+    Readings,
     ScriptedPlanner,
-    latest,
+    last_row,
+    make_payload,
     pointing_down,
-    say,
 )
 from embodied.robots.robot import Robot
 
@@ -49,7 +49,7 @@ class Stroke:
     any: Array  # (n,) bool, whether there is anything left to wipe
 
 
-def decide(xp: Any, agent: Parts, state: Parts) -> Payload:
+def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     """Where the hand should go next."""
     stroke = _stroke(xp, state)
     yaw = _handle_yaw(xp, state["pad_rot6d"])
@@ -61,7 +61,9 @@ def decide(xp: Any, agent: Parts, state: Parts) -> Payload:
         | ~(facts["held"] | facts["on"])
         | facts["put_back"]
     )
-    return say(skill, pos, quat, xp.where(opened, 1.0, -1.0), _completion(xp, state))
+    return make_payload(
+        skill, pos, quat, xp.where(opened, 1.0, -1.0), _completion(xp, state)
+    )
 
 
 def _handle_yaw(xp: Any, rot6d: Array) -> Array:
@@ -73,7 +75,7 @@ def _handle_yaw(xp: Any, rot6d: Array) -> Array:
     return xp.atan2(xp.where(cos < 0, -sin, sin), xp.abs(cos))
 
 
-def _stroke(xp: Any, state: Parts) -> Stroke:
+def _stroke(xp: Any, state: Readings) -> Stroke:
     """Over the nearest of the stains that are named and not clean."""
     pad = state["pad_pos_w"]
     stains = state["dirt_named"].shape[1]
@@ -101,7 +103,9 @@ def _stroke(xp: Any, state: Parts) -> Stroke:
     )
 
 
-def _facts(xp: Any, agent: Parts, state: Parts, stroke: Stroke) -> dict[str, Array]:
+def _facts(
+    xp: Any, agent: Readings, state: Readings, stroke: Stroke
+) -> dict[str, Array]:
     """What the planner decides on, (n,) bool each."""
     width = agent["gripper_width"][:, 0]
     pad = state["pad_pos_w"]
@@ -137,7 +141,7 @@ def _facts(xp: Any, agent: Parts, state: Parts, stroke: Stroke) -> dict[str, Arr
 
 
 def _choose(
-    xp: Any, agent: Parts, state: Parts, stroke: Stroke, facts: dict[str, Array]
+    xp: Any, agent: Readings, state: Readings, stroke: Stroke, facts: dict[str, Array]
 ) -> tuple[Array, Array]:
     """Skill (n,) and goal position (n, 3) of the hand."""
     tcp = agent["tcp_pos_w"]
@@ -184,7 +188,7 @@ def _choose(
             _at(xp, tcp, table_z + GRIP_Z_M + HOVER_M),
         ),
     ]
-    return latest(xp, rows, grip)
+    return last_row(xp, rows, grip)
 
 
 def _at(xp: Any, point: Array, z: Array) -> Array:
@@ -192,7 +196,7 @@ def _at(xp: Any, point: Array, z: Array) -> Array:
     return xp.stack([point[:, 0], point[:, 1], z], axis=1)
 
 
-def _onward_y(xp: Any, state: Parts, stroke: Stroke) -> Array:
+def _onward_y(xp: Any, state: Readings, stroke: Stroke) -> Array:
     """(n,) the end of the stroke that the pad moves towards; the farther one when it
     stands, or is at an end.
     """
@@ -205,7 +209,7 @@ def _onward_y(xp: Any, state: Parts, stroke: Stroke) -> Array:
     return xp.where((speed < -SLOW_M_S) & (y > low + AT_M), low, end)
 
 
-def _completion(xp: Any, state: Parts) -> Array:
+def _completion(xp: Any, state: Readings) -> Array:
     """(n,) the less is left of what is named, the more."""
     left = xp.sum(state["dirt_named"] * state["dirt_cm2"], axis=1)
     return 1 / (1 + 0.1 * left)

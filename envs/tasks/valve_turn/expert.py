@@ -14,7 +14,13 @@ from embodied.envs.props.valve import GRASP_RADIUS_M, UP_RAD
 from embodied.envs.scenes.inspection_room import VALVE_CONSOLE
 from embodied.envs.skills.driving import Driving
 from embodied.envs.skills.goal_servo import GoalServo
-from embodied.envs.skills.scripted import Parts, ScriptedPlanner, latest, say, share_of
+from embodied.envs.skills.scripted import (
+    Readings,
+    ScriptedPlanner,
+    completion_of,
+    last_row,
+    make_payload,
+)
 from embodied.robots.robot import Robot
 from embodied.rotations import quat_from_yaw, quat_multiply, quat_to_rot6d
 
@@ -54,7 +60,7 @@ def grasp_point_w(xp: Any, hub_w: Array, angle: Array, is_wheel: Array) -> Array
     )
 
 
-def decide(xp: Any, agent: Parts, state: Parts) -> Payload:
+def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     """Where the hand should go next."""
     angle = state["valve_angle"][:, 0]
     target = state["target_angle"][:, 0]
@@ -72,8 +78,12 @@ def decide(xp: Any, agent: Parts, state: Parts) -> Payload:
     aside = (skill == SKILLS.index("look_at"))[:, None]
     closing = turning | (skill == SKILLS.index("grasp")) & facts["on"]
     quat = xp.where(aside, xp.asarray(DOWN), _hand_quat(xp, ahead))
-    return say(
-        skill, goal, quat, xp.where(closing, -1.0, AJAR), share_of(xp, ORDER, skill)
+    return make_payload(
+        skill,
+        goal,
+        quat,
+        xp.where(closing, -1.0, AJAR),
+        completion_of(xp, ORDER, skill),
     )
 
 
@@ -89,7 +99,7 @@ def _hand_quat(xp: Any, angle: Array) -> Array:
     return quat_multiply(quat_multiply(face, quat_from_yaw(angle - UP_RAD)), hand)
 
 
-def _facts(xp: Any, agent: Parts, grasp: Array, angle: Array) -> dict[str, Array]:
+def _facts(xp: Any, agent: Readings, grasp: Array, angle: Array) -> dict[str, Array]:
     """What the planner decides on, (n,) each: bools, and `out`, m from the handle
     towards the robot.
     """
@@ -139,7 +149,7 @@ def _choose(
             tcp,
         ),
     ]
-    return latest(xp, rows, before)
+    return last_row(xp, rows, before)
 
 
 def valve_turn_expert(
