@@ -1,6 +1,4 @@
-"""`embodied doctor`: whether this machine can do the work, each thing tried rather than
-guessed.
-"""
+"""`embodied doctor`: whether this machine can do the work. What can be tried is tried."""
 
 from __future__ import annotations
 
@@ -10,6 +8,7 @@ import json
 import os
 import platform
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -17,7 +16,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from embodied import __version__
-from embodied.cli.output import hindrance
+from embodied.cli.output import hindrance, nearest_existing
 from embodied.sim.gl import RenderingError, probe_rendering
 
 HELP = "Check this machine: versions, CPU, GPU, rendering (a real picture, in a child process), the output folder."
@@ -26,7 +25,7 @@ EXAMPLE = "embodied doctor --json"
 
 @dataclass(frozen=True)
 class Check:
-    """One finding. `ok` is False only for what stops the work."""
+    """A finding. `ok` is False only for what stops the work."""
 
     name: str
     ok: bool
@@ -34,7 +33,7 @@ class Check:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
+    """Adds this verb's arguments."""
     parser.add_argument(
         "--out",
         type=Path,
@@ -45,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print all findings; 0 if nothing stops the work, else 1."""
+    """Prints all findings; returns 0 if nothing stops the work, else 1."""
     checks = [
         check_python(),
         *check_packages(),
@@ -54,92 +53,95 @@ def run(args: argparse.Namespace) -> int:
         check_rendering(),
         check_folder(args.out),
     ]
-    ok = all(check.ok for check in checks)
-    if args.json:
-        print(
-            json.dumps(
-                {
-                    "ok": ok,
-                    "version": __version__,
-                    "checks": [asdict(check) for check in checks],
-                },
-                indent=2,
-            )
-        )
-        return 0 if ok else 1
+    print(as_json(checks) if args.json else as_text(checks))
+    return 0 if all_ok(checks) else 1
+
+
+def all_ok(checks: Sequence[Check]) -> bool:
+    """Returns whether nothing stops the work."""
+    return all(check.ok for check in checks)
+
+
+def as_json(checks: Sequence[Check]) -> str:
+    """Returns the findings for programs."""
+    content = {
+        "ok": all_ok(checks),
+        "version": __version__,
+        "checks": [asdict(check) for check in checks],
+    }
+    return json.dumps(content, indent=2)
+
+
+def as_text(checks: Sequence[Check]) -> str:
+    """Returns a line for each finding, and one for what they come to."""
     width = max(len(check.name) for check in checks)
+    lines = []
     for check in checks:
-        print(
-            f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<{width}}  {check.detail}"
-        )
-    print(
-        "all is well"
-        if ok
-        else "something above needs you: see the lines that begin with FAIL"
-    )
-    return 0 if ok else 1
+        mark = "ok  " if check.ok else "FAIL"
+        lines.append(f"{mark}  {check.name:<{width}}  {check.detail}")
+    if all_ok(checks):
+        lines.append("all is well")
+    else:
+        lines.append("something above needs you: see the lines that begin with FAIL")
+    return "\n".join(lines)
 
 
 def check_python() -> Check:
-    """The interpreter and the system; pip holds the version's bounds."""
+    """Finds the interpreter and the system; pip has seen to the version."""
+    version_text = platform.python_version()
     return Check(
-        "python",
-        True,
-        f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "python", True, f"{version_text} on {platform.system()} {platform.machine()}"
     )
 
 
 def check_packages() -> list[Check]:
-    """Each dependency's version against what this package asks for."""
-    requirements = [Requirement(text) for text in requires("embodied-ground") or ()]
-    return [
-        check_package(wanted)
-        for wanted in requirements
-        if wanted.marker is None or wanted.marker.evaluate()
-    ]
+    """Compares the version of each dependency with what this package asks for."""
+    checks = []
+    for text in requires("embodied-ground") or ():
+        requirement = Requirement(text)
+        if requirement.marker is None or requirement.marker.evaluate():
+            checks.append(check_package(requirement))
+    return checks
 
 
-def check_package(wanted: Requirement) -> Check:
-    """One dependency."""
+def check_package(requirement: Requirement) -> Check:
+    """Compares the version of one dependency with what is asked of it."""
+    name = requirement.name
+    advice = f"pip install '{requirement}'"
     try:
-        found = version(wanted.name)
+        installed = version(name)
     except PackageNotFoundError:
-        return Check(wanted.name, False, f"is missing: pip install '{wanted}'")
-    if not wanted.specifier.contains(found, prereleases=True):
-        return Check(
-            wanted.name,
-            False,
-            f"{found}, but {wanted.specifier} is needed: pip install '{wanted}'",
-        )
-    return Check(wanted.name, True, found)
+        return Check(name, False, f"is missing: {advice}")
+
+    if not requirement.specifier.contains(installed, prereleases=True):
+        needed = requirement.specifier
+        return Check(name, False, f"{installed}, but {needed} is needed: {advice}")
+    return Check(name, True, installed)
 
 
 def check_cpu() -> Check:
-    """Cores this process may use."""
-    allowed = (
-        len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count()
-    )
-    return Check("cpu", True, f"{allowed} cores")
+    """Counts the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        cores: int | None = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count()
+    return Check("cpu", True, f"{cores} cores")
 
 
 def check_gpu() -> Check:
-    """An NVIDIA GPU, if any; torch is asked (seconds to import) only where a driver is
-    seen.
-    """
-    if (
-        shutil.which("nvidia-smi") is None
-        and not Path("/proc/driver/nvidia/version").exists()
-    ):
+    """Looks for an NVIDIA GPU."""
+    has_driver = (
+        shutil.which("nvidia-smi") is not None
+        or Path("/proc/driver/nvidia/version").exists()
+    )
+    if not has_driver:
         return Check("gpu", True, "none seen; everything runs on the CPU")
+
+    # imported only now: it takes seconds
     cuda = importlib.import_module("torch").cuda
     if cuda.is_available():
-        return Check(
-            "gpu",
-            True,
-            ", ".join(cuda.get_device_name(i) for i in range(cuda.device_count())),
-        )
+        names = [cuda.get_device_name(i) for i in range(cuda.device_count())]
+        return Check("gpu", True, ", ".join(names))
     return Check(
         "gpu",
         True,
@@ -148,7 +150,7 @@ def check_gpu() -> Check:
 
 
 def check_rendering() -> Check:
-    """A picture, rendered for real."""
+    """Renders a picture."""
     try:
         return Check("rendering", True, f"{probe_rendering()} rendered a picture")
     except RenderingError as error:
@@ -156,13 +158,10 @@ def check_rendering() -> Check:
 
 
 def check_folder(folder: Path) -> Check:
-    """Whether files can be made in `folder`, or in the nearest parent that exists."""
-    if reason := hindrance(folder / "probe"):
+    """Tries to make a file in a folder, or in the nearest of its parents that exists."""
+    reason = hindrance(folder / "probe")
+    if reason:
         return Check("output", False, f"nothing can be written to {folder}: {reason}")
-    existing = next(
-        path
-        for path in (folder.absolute(), *folder.absolute().parents)
-        if path.exists()
-    )
-    free_gb = shutil.disk_usage(existing).free / 1e9
+
+    free_gb = shutil.disk_usage(nearest_existing(folder.absolute())).free / 1e9
     return Check("output", True, f"{folder} can be written, {free_gb:.0f} GB free")

@@ -1,5 +1,5 @@
-"""The command `embodied`: finds the verb's module, imports only that one, and turns
-expected errors into one line.
+"""The command `embodied`: it imports the module of one verb, runs it, and turns expected
+errors into one line.
 """
 
 from __future__ import annotations
@@ -17,53 +17,63 @@ from embodied.machine import refusal
 
 VERBS = {
     "doctor": "check this machine: versions, CPU, GPU, rendering, where files go",
-    "list": "tasks, robots, control modes and policies there are",
-    "view": "look at a policy at work, in a window or a video",
+    "list": "list the tasks, robots, control modes, policies and latency profiles",
+    "view": "watch a policy at work, in a window or a video",
     "collect": "record demonstrations into a dataset",
     "train": "train a policy on a dataset",
     "eval": "measure a policy's success over seeds and conditions, with intervals",
-    "survey": "measure every task: its expert's success with each robot, and what it costs",
+    "survey": "measure every task: its expert's success with each robot, and its speed",
     "parity": "compare the engines cpu and warp, task by task",
     "gallery": "film every task and robot: a picture, a loop, clips",
     "bench": "measure the speed of simulation, rendering and policies",
-    "demo": "everything once: collect, train, evaluate, report",
+    "demo": "do everything once: collect, train, evaluate, report",
 }
 INTERRUPTED = 130  # what shells use for a process that Ctrl-C ended
 
 
 def build_parser(verb: str | None) -> argparse.ArgumentParser:
-    """The whole command's parser, with the arguments of one verb.
+    """Returns the parser of the whole command, with the arguments of one verb.
 
-    The verb's module in `embodied.cli` offers `HELP` (a sentence or two), `EXAMPLE`
-    (command lines), `add_arguments(parser)` and `run(args) -> exit status`;
-    `args.words` is what was typed. A `KeyboardInterrupt` may carry a hint on how to go
-    on.
+    The module of a verb in `embodied.cli` offers `HELP` (a few sentences), `EXAMPLE`
+    (command lines), `add_arguments(parser)` and `run(args) -> exit status`. In `args`,
+    `words` is what was typed. A `KeyboardInterrupt` may carry a hint on how to go on.
     """
     parser = argparse.ArgumentParser(
         prog="embodied",
-        description="A simulated training ground for robots. `embodied VERB --help` tells more and shows an example.",
+        description="A simulated training ground for robots. `embodied VERB --help` says more and shows an example.",
     )
     parser.add_argument(
         "--version", action="version", version=f"embodied {__version__}"
     )
+
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     for name, summary in VERBS.items():
-        sub = verbs.add_parser(
+        verb_parser = verbs.add_parser(
             name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
+        # only this module is imported: the others' imports would cost seconds
         if name == verb:
             module = importlib.import_module(f"embodied.cli.{name}")
-            sub.description = module.HELP
-            sub.epilog = f"example:\n  {module.EXAMPLE}"
-            sub.set_defaults(run=module.run)
-            module.add_arguments(sub)
+            verb_parser.description = module.HELP
+            verb_parser.epilog = f"example:\n  {module.EXAMPLE}"
+            verb_parser.set_defaults(run=module.run)
+            module.add_arguments(verb_parser)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb. Exit status: its own, 2 for an expected error, 130 after Ctrl-C."""
+    """Runs one verb.
+
+    Args:
+        argv: the words after `embodied`; None for those of the command line.
+
+    Returns:
+        The exit status: the verb's own, 1 when nobody reads the output any more, 2 for
+        an expected error, 130 after Ctrl-C.
+    """
     words = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     verb = words[0] if not words[0].startswith("-") else None
+
     try:
         if verb is not None and verb not in VERBS:
             raise unknown("verb", verb, VERBS)
@@ -73,18 +83,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         # here, where a reader that has gone can be told from a failure
         sys.stdout.flush()
         return status
+
     except EmbodiedError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+
     except BrokenPipeError:
         if not _reader_is_gone():
             raise
         return 1
+
     except OSError as error:
-        if not (reason := refusal(error)):
+        reason = refusal(error)
+        if not reason:
             raise
         print(f"error: {reason}. What was finished is kept.", file=sys.stderr)
         return 2
+
     except (AttributeError, ImportError, RuntimeError) as error:
         setting = os.environ.get("MUJOCO_GL")
         if not setting or "mujoco" in sys.modules:
@@ -96,6 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
+
     except KeyboardInterrupt as stop:
         hint = str(stop) or "What was finished is kept; nothing is left half-written."
         print(f"\ninterrupted. {hint}", file=sys.stderr)
@@ -103,12 +119,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _reader_is_gone() -> bool:
-    """Whether nobody reads what we print, such as `head` that has seen enough; then
-    nothing more is printed.
+    """Returns whether nobody reads what is printed, such as `head` when it has enough.
+
+    If so, nothing more is printed.
     """
     watch = select.poll()
     watch.register(sys.stdout.fileno(), 0)
-    gone = any(event & select.POLLERR for _, event in watch.poll(0))
-    if gone:
+    is_gone = any(event & select.POLLERR for _, event in watch.poll(0))
+    if is_gone:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return gone
+    return is_gone

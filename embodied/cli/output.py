@@ -1,5 +1,5 @@
-"""Output: whether there can be any, and folders that are made, gone on with, or
-replaced only when asked for.
+"""Output: whether there can be any, and folders that are made, continued, or replaced
+only when that was asked for.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from embodied.errors import EmbodiedError
 
 
 def hindrance(path: Path) -> str:
-    """Why `path`, a file or a folder, cannot be made or written to; empty where it can.
+    """Returns why a file or folder `path` cannot be made or written to; "" if it can.
 
-    Tried rather than guessed: what root may write to is not a matter of permissions.
+    This is tried rather than guessed: what root may write to is not a matter of
+    permissions.
     """
     try:
         wanted = path.absolute()
-        existing = next(found for found in (wanted, *wanted.parents) if found.exists())
+        existing = nearest_existing(wanted)
         if existing == wanted and not wanted.is_dir():
             existing = wanted.parent
         with tempfile.TemporaryFile(dir=existing) as probe:
@@ -28,11 +29,17 @@ def hindrance(path: Path) -> str:
     return ""
 
 
+def nearest_existing(path: Path) -> Path:
+    """Returns the path itself, or the nearest of its parents that exists."""
+    return next(place for place in (path, *path.parents) if place.exists())
+
+
 def require_writable(path: Path) -> None:
-    """Raises EmbodiedError where nothing can be made at `path`: before the work, since
-    it may take long.
+    """Raises EmbodiedError if nothing can be made at `path`: before the work, which may
+    take long.
     """
-    if reason := hindrance(path):
+    reason = hindrance(path)
+    if reason:
         raise EmbodiedError(
             f"nothing can be written to {path} ({reason}): choose another place with -o"
         )
@@ -41,20 +48,27 @@ def require_writable(path: Path) -> None:
 def claim_folder(
     folder: Path, own: Sequence[str], resume: bool, overwrite: bool
 ) -> None:
-    """Makes sure that there is a folder to write to; `own` names the files that
-    `overwrite` removes from it.
+    """Makes sure that there is a folder to write to.
+
+    Args:
+        folder: the folder.
+        own: the names of the files that `overwrite` removes from it.
+        resume: whether it may hold something that is to be continued.
+        overwrite: whether it may hold something that is to be replaced.
 
     Raises:
         EmbodiedError: it is a file, it cannot be written to, or it holds something and
-            neither `resume` nor `overwrite` was said.
+            neither `resume` nor `overwrite` is set.
     """
     require_writable(folder)
     if folder.exists() and not folder.is_dir():
         raise EmbodiedError(f"{folder} is a file; the output is a folder")
+
     if folder.is_dir() and any(folder.iterdir()) and not resume:
         if not overwrite:
             raise EmbodiedError(
-                f"{folder} exists: --resume to go on with it, --overwrite, or another name after -o"
+                f"{folder} exists: --resume to go on with it, --overwrite to replace it, "
+                "or another name after -o"
             )
         for name in own:
             (folder / name).unlink(missing_ok=True)
