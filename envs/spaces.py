@@ -7,40 +7,42 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from embodied.core import PHYSICS_HZ, Layout, Observation
+from embodied.core import PHYSICS_HZ, ActionInterface, Layout, Observation
 from embodied.envs.worlds import Worlds
 
-# How far the numbers of a layout's part can get, by the end of its name (the first that
-# fits). What a bad simulation might show beyond is clipped.
+ObservationDict = dict[str, Any]  # key -> array; pixels: camera -> array
+
+# How far the numbers of a layout's part can get, by the end of its name; the first that
+# fits counts. What a bad simulation might show beyond is clipped.
 LIMITS = (
     ("_rot6d", 1.0),
     ("_pos_w", 10.0),  # m; parked things are 1 m below the floor
     ("_vel_w", 20.0),  # m/s
-    ("joint_pos", 2 * np.pi),  # and m, of a base
+    ("joint_pos", 2 * np.pi),  # rad; m, of a base
     ("joint_vel", 50.0),  # rad/s
-    ("_width", 1.0),
-    ("_size", 10.0),
-    ("_speed", 10.0),
+    ("_width", 1.0),  # m
+    ("_size", 10.0),  # m
+    ("_speed", 10.0),  # m/s
 )
 OTHER_LIMIT = 100.0
 
 
-def action_space(worlds: Worlds) -> spaces.Box:
-    """(A,) in [-1, 1]; `worlds.interface` tells what the elements mean."""
-    return spaces.Box(-1.0, 1.0, (len(worlds.interface.low),), np.float32)
+def action_space(interface: ActionInterface) -> spaces.Box:
+    """Returns (A,) in [-1, 1]; the interface tells what the elements mean."""
+    return spaces.Box(-1.0, 1.0, (len(interface.labels),), np.float32)
 
 
 def limits(layout: Layout) -> np.ndarray:
-    """(size,) float32 bound of each element's absolute value."""
-    by_part = [
-        next((x for end, x in LIMITS if name.endswith(end)), OTHER_LIMIT)
-        for name, _ in layout.parts
-    ]
+    """Returns the bound of each element's absolute value, (size,) float32."""
+    by_part = []
+    for name, _ in layout.parts:
+        fitting = [limit for end, limit in LIMITS if name.endswith(end)]
+        by_part.append(fitting[0] if fitting else OTHER_LIMIT)
     return np.repeat(by_part, [width for _, width in layout.parts]).astype(np.float32)
 
 
-class Shown:
-    """The observation dictionary of some worlds, LeRobot's names:
+class Observer:
+    """Shows worlds as a dictionary of LeRobot's names, one axis of N before each shape.
 
     key                  shape              dtype    what
     agent_pos            (P,)               float32  `worlds.agent_layout`
@@ -52,63 +54,78 @@ class Shown:
     def __init__(self, worlds: Worlds) -> None:
         config = worlds.config
         self._worlds = worlds
-        self._state = config.obs != "pixels"
-        self._pixels = config.obs != "state"
-        self._agent_limit = limits(worlds.agent_layout)
-        self._state_limit = limits(worlds.state_layout)
-        parts: dict[str, spaces.Space[Any]] = {"agent_pos": _box(self._agent_limit)}
-        if self._state:
-            parts["environment_state"] = _box(self._state_limit)
-        if self._pixels:
-            shape = (config.image_size, config.image_size, 3)
-            parts["pixels"] = spaces.Dict(
-                {name: spaces.Box(0, 255, shape, np.uint8) for name in worlds.cameras}
-            )
-            parts["pixels_age"] = spaces.Box(
-                0.0, _oldest_frame_s(worlds), (1,), np.float32
-            )
-        self.space = spaces.Dict(parts)
+        self._shows_state = config.obs != "pixels"
+        self._shows_pixels = config.obs != "state"
+        agent_limit = limits(worlds.agent_layout)
+        state_limit = limits(worlds.state_layout)
+        self._agent_bounds = _Bounds(agent_limit)
+        self._state_bounds = _Bounds(state_limit)
 
-    def now(self) -> dict[str, Any]:
-        """Fresh arrays with a first axis of N; cameras whose frame is due are rendered."""
-        seen = self._worlds.observe(privileged=self._state)
-        shown: dict[str, Any] = {
-            "agent_pos": _bounded(seen.agent_pos, self._agent_limit)
-        }
-        if self._state:
-            shown["environment_state"] = _bounded(
-                seen.environment_state, self._state_limit
-            )
-        if self._pixels:
-            shown["pixels"] = {
-                camera: frames.copy() for camera, frames in seen.pixels.items()
+        parts: dict[str, spaces.Space[Any]] = {"agent_pos": _box(agent_limit)}
+        if self._shows_state:
+            parts["environment_state"] = _box(state_limit)
+        if self._shows_pixels:
+            shape = (config.image_size, config.image_size, 3)
+            frames = {
+                name: spaces.Box(0, 255, shape, np.uint8) for name in worlds.cameras
             }
-            shown["pixels_age"] = _age_s(seen)[:, None]
+            parts["pixels"] = spaces.Dict(frames)
+            oldest_s = _oldest_frame_s(worlds)
+            parts["pixels_age"] = spaces.Box(0.0, oldest_s, (1,), np.float32)
+        self.space = spaces.Dict(parts)  # of one world
+
+    def observe(self) -> ObservationDict:
+        """Returns fresh arrays; renders cameras whose frame is due."""
+        observation = self._worlds.observe(privileged=self._shows_state)
+        shown: ObservationDict = {
+            "agent_pos": self._agent_bounds.clip(observation.agent_pos)
+        }
+        if self._shows_state:
+            state = observation.environment_state
+            shown["environment_state"] = self._state_bounds.clip(state)
+        if self._shows_pixels:
+            shown["pixels"] = {
+                camera: frames.copy() for camera, frames in observation.pixels.items()
+            }
+            shown["pixels_age"] = _age_s(observation)[:, None]
         return shown
 
 
-def row(shown: dict[str, Any], world: int) -> dict[str, Any]:
-    """What one world shows: views of the batch's arrays."""
-    return {
-        key: row(part, world) if isinstance(part, dict) else part[world]
-        for key, part in shown.items()
-    }
+class _Bounds:
+    """Clips to a space, and rounds to its float32."""
+
+    def __init__(self, limit: np.ndarray) -> None:
+        self._low = -limit.astype(np.float64)
+        self._high = limit.astype(np.float64)
+
+    def clip(self, values: np.ndarray) -> np.ndarray:
+        raised = np.maximum(values, self._low)
+        clipped: np.ndarray = np.minimum(raised, self._high)
+        return clipped.astype(np.float32)
+
+
+def world_row(shown: ObservationDict, world: int) -> ObservationDict:
+    """Returns what one world shows: views of the batch's arrays."""
+    row = {}
+    for key, part in shown.items():
+        row[key] = world_row(part, world) if isinstance(part, dict) else part[world]
+    return row
 
 
 def _box(limit: np.ndarray) -> spaces.Box:
     return spaces.Box(-limit, limit, dtype=np.float32)
 
 
-def _bounded(values: np.ndarray, limit: np.ndarray) -> np.ndarray:
-    bounded: np.ndarray = np.minimum(np.maximum(values, -limit), limit)
-    return bounded.astype(np.float32)
-
-
-def _age_s(seen: Observation) -> np.ndarray:
-    return ((seen.tick - seen.pixels_tick) / PHYSICS_HZ).astype(np.float32)
+def _age_s(observation: Observation) -> np.ndarray:
+    age_ticks = observation.tick - observation.pixels_tick
+    age_s: np.ndarray = age_ticks / PHYSICS_HZ
+    return age_s.astype(np.float32)
 
 
 def _oldest_frame_s(worlds: Worlds) -> float:
-    """A frame is taken at the first control step at or after it is due."""
+    """Returns the most that `pixels_age` can be: a frame is taken at the first control
+    step at or after it is due.
+    """
     step_s = worlds.ticks_per_step / PHYSICS_HZ
-    return step_s + (1 / worlds.config.camera_hz if worlds.config.camera_hz else 0.0)
+    period_s = 1 / worlds.config.camera_hz if worlds.config.camera_hz else 0.0
+    return step_s + period_s

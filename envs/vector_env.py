@@ -14,24 +14,31 @@ from gymnasium.vector.utils import batch_space
 
 from embodied.envs.config import EnvConfig
 from embodied.envs.env import CLOSED, NOT_BEGUN
-from embodied.envs.scoring import StepResult
-from embodied.envs.spaces import Shown, action_space, row
+from embodied.envs.infos import (
+    FAULT_NAMES,
+    Info,
+    reset_info,
+    restart_info,
+    step_columns,
+    step_info,
+)
+from embodied.envs.spaces import ObservationDict, Observer, action_space, world_row
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError, unknown
 from embodied.seeding import checked_seed
-from embodied.sim.engine import FAULTS
 
 AUTORESET_MODES = (AutoresetMode.SAME_STEP, AutoresetMode.DISABLED)
 PER_WORLD = ("task_description",)  # attributes that have a value for each world
-_FAULT_NAMES: np.ndarray = np.array(FAULTS, dtype=object)
+Seeds = int | Sequence[int | None] | None
 
 
-class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
+class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
     """`GroundEnv` for N worlds at once, as `gymnasium.make_vec` gives it.
 
     World i of reset(seed=s) is the world of GroundEnv's reset(seed=s + i), its later
     episodes included. Autoreset is SAME_STEP, with `final_obs` and `final_info`, or
-    DISABLED, with reset(options={"reset_mask": (N,) bool}).
+    DISABLED, with reset(options={"reset_mask": (N,) bool}). Infos are those of
+    `embodied.envs.infos`.
     """
 
     observation_space: spaces.Dict
@@ -48,7 +55,7 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
             raise unknown(
                 "render_mode of a vector environment", str(render_mode), ("rgb_array",)
             )
-        self.autoreset_mode = _autoreset(autoreset_mode)
+        self.autoreset_mode = parse_autoreset_mode(autoreset_mode)
         self.render_mode = render_mode
         self.num_envs = num_envs
         self.metadata = {
@@ -56,16 +63,15 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
             "render_fps": config.control_hz,
             "autoreset_mode": self.autoreset_mode,
         }
+
         self.worlds = Worlds(config, num_envs)
-        self._shown = Shown(self.worlds)
-        self.single_observation_space = self._shown.space
-        self.single_action_space = action_space(self.worlds)
-        parts = self.single_observation_space.items()
-        self.observation_space = spaces.Dict(
-            {name: batch_space(part, num_envs) for name, part in parts}
-        )
+        self._observer = Observer(self.worlds)
+        self.single_observation_space = self._observer.space
+        self.single_action_space = action_space(self.worlds.interface)
+        self.observation_space = batched(self._observer.space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        # of each world's episodes' seeds
+
+        # of the seeds of each world's episodes
         self._generators = [seeding.np_random()[0] for _ in range(num_envs)]
         self._ended = np.ones(num_envs, bool)
         self._has_begun = False
@@ -81,7 +87,7 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
         return self.worlds.instructions
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
-        """An attribute of each of the N worlds, e.g. its `task_description`."""
+        """Returns an attribute of each of the N worlds, e.g. its `task_description`."""
         value = getattr(self, name)
         if callable(value):
             raise EmbodiedError(
@@ -90,7 +96,7 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
         return tuple(value) if name in PER_WORLD else (value,) * self.num_envs
 
     def call(self, name: str) -> tuple[Any, ...]:
-        """The same: what Gymnasium's SyncVectorEnv answers for an attribute."""
+        """Returns the same: what Gymnasium's SyncVectorEnv answers for an attribute."""
         return self.get_attr(name)
 
     @property
@@ -98,24 +104,30 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
         return self.worlds.max_steps
 
     def reset(
-        self,
-        *,
-        seed: int | Sequence[int | None] | None = None,
-        options: dict[str, Any] | None = None,
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """New episodes in all worlds, or in those of the option `reset_mask`."""
+        self, *, seed: Seeds = None, options: dict[str, Any] | None = None
+    ) -> tuple[ObservationDict, Info]:
+        """Starts new episodes.
+
+        Args:
+            seed: s, for the seeds s, s + 1, ...; or one seed for each of the N worlds.
+                None is the next of a world's own sequence.
+            options: `reset_mask` (N,) bool chooses the worlds; all unless given.
+        """
         if self.closed:
             raise EmbodiedError(CLOSED)
         if isinstance(seed, int | np.integer):
             super().reset(seed=checked_seed(seed))
+
         ids = np.flatnonzero(self._reset_mask(options))
-        self._start(ids, self._given_seeds(seed))
-        return self._shown.now(), self._reset_info(ids)
+        self._start(ids, self._seed_of_each(seed))
+        info = reset_info(self.worlds.task.judge().progress, ids)
+        return self._observer.observe(), info
 
     def _reset_mask(self, options: dict[str, Any] | None) -> np.ndarray:
         for name in options or {}:
             if name != "reset_mask":
                 raise unknown("reset option", name, ("reset_mask",))
+
         mask = (options or {}).get("reset_mask", np.ones(self.num_envs, bool))
         if (
             not isinstance(mask, np.ndarray)
@@ -128,14 +140,11 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
             )
         return mask
 
-    def _given_seeds(
-        self, seed: int | Sequence[int | None] | None
-    ) -> Sequence[int | None]:
-        if seed is None or isinstance(seed, int | np.integer):
-            return [
-                None if seed is None else checked_seed(int(seed) + i)
-                for i in range(self.num_envs)
-            ]
+    def _seed_of_each(self, seed: Seeds) -> list[int | None]:
+        if seed is None:
+            return [None] * self.num_envs
+        if isinstance(seed, int | np.integer):
+            return [checked_seed(int(seed) + i) for i in range(self.num_envs)]
         if not isinstance(seed, Sequence | np.ndarray):
             raise EmbodiedError(
                 f"seed {seed!r} must be a number, a sequence of one a world, or None"
@@ -145,111 +154,96 @@ class GroundVectorEnv(VectorEnv[dict[str, Any], np.ndarray, np.ndarray]):
         return [None if one is None else checked_seed(one) for one in seed]
 
     def _start(self, ids: np.ndarray, given: Sequence[int | None]) -> None:
-        """New episodes in worlds `ids`, each of its given seed or of the next of its
-        own sequence.
+        """Starts new episodes in worlds `ids`, each of its given seed or of the next of
+        its own sequence.
         """
         seeds = []
         for world in ids.tolist():
             seed = given[world]
-            if seed is not None:
+            if seed is None:
+                seed = int(self._generators[world].integers(2**63))
+            else:
                 self._generators[world] = seeding.np_random(seed)[0]
-            seeds.append(
-                int(self._generators[world].integers(2**63)) if seed is None else seed
-            )
+            seeds.append(seed)
+
         self.worlds.reset(ids, seeds)
         self._ended[ids] = False
         self._has_begun = True
 
-    def _reset_info(self, ids: np.ndarray) -> dict[str, Any]:
-        none = np.zeros(self.num_envs, np.int64)
-        among = none.astype(bool)
-        among[ids] = True
-        return _only(
-            _info(none.astype(bool), self.worlds.task.judge().progress, none), among
-        )
-
     def step(
         self, actions: np.ndarray
-    ) -> tuple[dict[str, Any], np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """One control step of all worlds. Worlds that ended start anew (SAME_STEP), or
-        must be reset (DISABLED).
+    ) -> tuple[ObservationDict, np.ndarray, np.ndarray, np.ndarray, Info]:
+        """Makes one control step of all worlds. Worlds that ended start anew
+        (SAME_STEP), or must be reset (DISABLED).
         """
         self._require_episodes()
         if self._ended.any():
             ended = np.flatnonzero(self._ended).tolist()
             raise EmbodiedError(
-                f"the episodes of worlds {ended} are over, or have not begun: reset them with the option reset_mask"
+                f"the episodes of worlds {ended} are over, or have not begun: "
+                "reset them with the option reset_mask"
             )
-        done = self.worlds.step(actions)
-        over = done.terminated | done.truncated
-        shown = self._shown.now()
-        felt = self._safety(done)
-        info = {**_info(done.success, done.progress, done.fault), **felt}
-        if over.any() and self.autoreset_mode == AutoresetMode.SAME_STEP:
-            shown, info = self._restart(over, shown, done, felt)
-        elif over.any():
+
+        worlds = self.worlds
+        result = worlds.step(actions)
+        safety = worlds.safety(worlds.ticks_per_step)
+        columns = step_columns(result, safety, FAULT_NAMES[result.fault])
+        observation = self._observer.observe()
+
+        over = result.terminated | result.truncated
+        if not over.any():
+            info = step_info(columns)
+        elif self.autoreset_mode == AutoresetMode.DISABLED:
+            info = step_info(columns)
             self._ended = over
-        return shown, done.reward, done.terminated, done.truncated, info
+        else:
+            self._start(np.flatnonzero(over), [None] * self.num_envs)
+            info = restart_info(columns, over, worlds.task.judge().progress)
+            info["final_obs"] = rows_of(observation, over)
+            info["_final_obs"] = over.copy()
+            observation = self._observer.observe()
+        return observation, result.reward, result.terminated, result.truncated, info
 
     def _require_episodes(self) -> None:
-        if self.closed or not self._has_begun:
-            raise EmbodiedError(CLOSED if self.closed else NOT_BEGUN)
-
-    def _safety(self, done: StepResult) -> dict[str, Any]:
-        felt = self.worlds.safety(self.worlds.ticks_per_step)
-        columns = {**vars(felt), "dropped": done.dropped}
-        return {
-            **columns,
-            **{f"_{name}": np.ones(self.num_envs, bool) for name in columns},
-        }
-
-    def _restart(
-        self,
-        over: np.ndarray,
-        shown: dict[str, Any],
-        done: StepResult,
-        felt: dict[str, Any],
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """New episodes in the worlds `over`; what their last ones showed goes into the
-        info.
-        """
-        ids = np.flatnonzero(over)
-        final_obs = np.full(self.num_envs, None, dtype=object)
-        for world in ids.tolist():
-            final_obs[world] = row(shown, world)
-        self._start(ids, [None] * self.num_envs)
-        progress = done.progress.copy()
-        progress[over] = self.worlds.task.judge().progress[over]
-        others = _only({name: values.copy() for name, values in felt.items()}, ~over)
-        info = {**_info(done.success & ~over, progress, done.fault * ~over), **others}
-        info["final_obs"] = final_obs
-        info["_final_obs"] = over.copy()
-        last = {**_info(done.success.copy(), done.progress.copy(), done.fault), **felt}
-        info["final_info"] = _only(last, over)
-        info["_final_info"] = over.copy()
-        return self._shown.now(), info
+        if self.closed:
+            raise EmbodiedError(CLOSED)
+        if not self._has_begun:
+            raise EmbodiedError(NOT_BEGUN)
 
     def render(self) -> tuple[np.ndarray, ...] | None:
-        """N pictures (480, 640, 3) uint8 from the task's camera for people."""
+        """Returns N pictures (480, 640, 3) uint8 from the task's camera for people."""
         if self.render_mode is None:
             gymnasium.logger.warn(
                 "render() needs a render_mode: gymnasium.make_vec(..., render_mode='rgb_array')"
             )
             return None
         self._require_episodes()
-        return tuple(
-            self.worlds.render(i, self.worlds.spec.beauty_camera)
-            for i in range(self.num_envs)
-        )
+        camera = self.worlds.spec.beauty_camera
+        return tuple(self.worlds.render(i, camera) for i in range(self.num_envs))
 
     def close_extras(self, **kwargs: Any) -> None:
         """Frees GL contexts."""
         self.worlds.close()
 
 
-def _autoreset(mode: AutoresetMode | str) -> AutoresetMode:
-    """By Gymnasium's value or name of the mode, in any case: SameStep and SAME_STEP are
-    the same.
+def batched(space: spaces.Dict, num_envs: int) -> spaces.Dict:
+    """Returns the observation space of N worlds from that of one."""
+    return spaces.Dict(
+        {name: batch_space(part, num_envs) for name, part in space.items()}
+    )
+
+
+def rows_of(observation: ObservationDict, which: np.ndarray) -> np.ndarray:
+    """Returns (N,) observations of single worlds; None where `which` (N,) is False."""
+    rows = np.full(len(which), None, dtype=object)
+    for world in np.flatnonzero(which).tolist():
+        rows[world] = world_row(observation, world)
+    return rows
+
+
+def parse_autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
+    """Returns the mode of Gymnasium's value or name, in any case: SameStep and SAME_STEP
+    are the same.
     """
     wanted = str(mode.value if isinstance(mode, AutoresetMode) else mode)
     for known in AUTORESET_MODES:
@@ -265,32 +259,6 @@ def _check_count(num_envs: Any) -> None:
         )
 
 
-def _info(
-    success: np.ndarray, progress: np.ndarray, fault: np.ndarray
-) -> dict[str, Any]:
-    """Gymnasium's form for vectors: each key (N,) with a mask (N,) of the worlds that
-    have it, here all.
-    """
-    columns = {
-        "is_success": success,
-        "progress": progress,
-        "fault": _FAULT_NAMES[fault],
-    }
-    masks = np.ones((len(columns), len(success)), bool)
-    return {
-        **columns,
-        **{f"_{name}": mask for name, mask in zip(columns, masks, strict=True)},
-    }
-
-
-def _only(info: dict[str, Any], among: np.ndarray) -> dict[str, Any]:
-    """The same for some worlds (N,) bool alone; the others' values are empty."""
-    for name in [name for name in info if not name.startswith("_")]:
-        info[name][~among] = None if info[name].dtype == object else 0
-        info[f"_{name}"] = among.copy()
-    return info
-
-
 def make_vector_env(
     task: str,
     num_envs: int = 1,
@@ -298,14 +266,17 @@ def make_vector_env(
     autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
     **arguments: Any,
 ) -> VectorEnv[Any, Any, Any]:
-    """The entry point of `gymnasium.make_vec`; `arguments` are EnvConfig's. With engine
-    "warp", tensors on a GPU.
+    """The entry point of `gymnasium.make_vec`; `arguments` are EnvConfig's.
+
+    With the engine "warp" the environment's arrays are torch tensors.
     """
     config = EnvConfig.of({"task": task, **arguments})
     _check_count(num_envs)
     if config.engine == "cpu":
         return GroundVectorEnv(config, num_envs, render_mode, autoreset_mode)
-    if render_mode is not None or _autoreset(autoreset_mode) != AutoresetMode.SAME_STEP:
+
+    mode = parse_autoreset_mode(autoreset_mode)
+    if render_mode is not None or mode != AutoresetMode.SAME_STEP:
         raise EmbodiedError(
             "the engine 'warp' renders nothing and resets in the same step"
         )

@@ -1,0 +1,140 @@
+"""What `info` tells: the same keys on both engines.
+
+key                after  one world  N worlds     what
+is_success         reset  bool       (N,) bool    success has been held for 0.5 s
+progress           reset  float      (N,) float   of the task, by stages, in [0, 1]
+fault              reset  str        (N,) object  name of what broke the world, or empty
+contact_force_n    step   float      (N,) float   N, the robot's strongest contact
+collision          step   bool       (N,) bool    it touched what is fixed to the world
+joint_margin_rad   step   float      (N,) float   rad, of the joint nearest to an end
+dropped            step   int        (N,) int64   things that lie where they should not
+_<key>             both              (N,) bool    which worlds the key tells of
+final_obs          end               (N,) object  the last observation of an episode
+final_info         end               dict         all of the above, of its last step
+
+"after reset" are told at each reset and step, "after step" at steps only; "end" where a
+world of a vector environment ended and began anew in the same step. Force and collision
+are those of all physics steps since the last control step, at most 50 ms. What a mask
+`_<key>` leaves out is None, False or 0.
+
+On the engine `warp` the arrays are torch tensors, and the host never asks the device
+which worlds ended. So `fault` is an index into `embodied.sim.engine.FAULTS`,
+`final_obs` has a row for every world, and both final keys are always there; the other
+keys tell of the step just made, which is the last of an episode that ended.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from embodied.core import Array
+from embodied.envs.safety import Safety
+from embodied.envs.scoring import StepResult
+from embodied.sim.engine import FAULTS
+
+RESET_KEYS = ("is_success", "progress", "fault")
+STEP_KEYS = ("contact_force_n", "collision", "joint_margin_rad", "dropped")
+FAULT_NAMES: np.ndarray = np.array(FAULTS, dtype=object)
+
+Info = dict[str, Any]
+Columns = dict[str, Array]  # key -> (N,)
+
+
+def single_reset_info(progress: Array) -> Info:
+    """Returns the info of one world that begins with `progress` (1,)."""
+    return {"is_success": False, "progress": float(progress[0]), "fault": ""}
+
+
+def single_step_info(result: StepResult, safety: Safety) -> Info:
+    """Returns the info of one world after a control step."""
+    return {
+        "is_success": bool(result.success[0]),
+        "progress": float(result.progress[0]),
+        "fault": FAULTS[int(result.fault[0])],
+        "contact_force_n": float(safety.contact_force_n[0]),
+        "collision": bool(safety.collision[0]),
+        "joint_margin_rad": float(safety.joint_margin_rad[0]),
+        "dropped": int(result.dropped[0]),
+    }
+
+
+def step_columns(result: StepResult, safety: Safety, fault: Array) -> Columns:
+    """Returns the keys of a step without their masks.
+
+    Args:
+        result: of the step.
+        safety: signals since the step before.
+        fault: (N,) what stands for `result.fault`: names, or its indices.
+    """
+    return {
+        "is_success": result.success,
+        "progress": result.progress,
+        "fault": fault,
+        "contact_force_n": safety.contact_force_n,
+        "collision": safety.collision,
+        "joint_margin_rad": safety.joint_margin_rad,
+        "dropped": result.dropped,
+    }
+
+
+def reset_info(progress: np.ndarray, ids: np.ndarray) -> Info:
+    """Returns the info of N worlds of which `ids` begin, with `progress` (N,)."""
+    begun = np.zeros(len(progress), bool)
+    begun[ids] = True
+    columns = {
+        "is_success": np.zeros(len(progress), bool),
+        "progress": progress,
+        "fault": FAULT_NAMES[np.zeros(len(progress), np.int64)],
+    }
+    return masked(columns, begun)
+
+
+def step_info(columns: Columns) -> Info:
+    """Returns the info of a step in which no episode ended."""
+    n = len(columns["is_success"])
+    masks = np.ones((len(columns), n), bool)
+    info: Info = dict(columns)
+    for name, mask in zip(columns, masks, strict=True):
+        info[f"_{name}"] = mask
+    return info
+
+
+def restart_info(columns: Columns, over: np.ndarray, progress: np.ndarray) -> Info:
+    """Returns the info of a step in which some worlds ended and began anew.
+
+    Args:
+        columns: of the step, see `step_columns`.
+        over: (N,) bool, the worlds that ended.
+        progress: (N,) of their new episodes; of the others it is not looked at.
+    """
+    begun = {
+        "is_success": columns["is_success"] & ~over,
+        "progress": np.where(over, progress, columns["progress"]),
+        "fault": np.where(over, FAULT_NAMES[0], columns["fault"]),
+    }
+    signals = {name: columns[name] for name in STEP_KEYS}
+    return {
+        **masked(begun, np.ones_like(over)),
+        **masked(signals, ~over),
+        "final_info": masked(columns, over),
+        "_final_info": over.copy(),
+    }
+
+
+def masked(columns: Columns, told: np.ndarray) -> Info:
+    """Returns copies of columns with masks, in Gymnasium's form.
+
+    Args:
+        columns: key -> (N,).
+        told: (N,) bool, the worlds that the columns tell of; the others' values are
+            emptied.
+    """
+    info: Info = {}
+    for name, values in columns.items():
+        kept = values.copy()
+        kept[~told] = None if kept.dtype == object else 0
+        info[name] = kept
+        info[f"_{name}"] = told.copy()
+    return info
