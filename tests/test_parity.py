@@ -165,9 +165,25 @@ class Ending:
         truncated = torch.tensor([False, False, n == 9])
         fault = torch.tensor([2 if n == 2 else 0, 0, 0])
         progress = torch.tensor([0.5, 1.0, n / 10])
-        shown = (torch.zeros(3, 2), torch.zeros(3, 1))
+        agent_pos = torch.zeros(3, 2)
+        environment_state = torch.zeros(3, 1)
         return WarpStepResult(
-            *shown, *shown, zeros, success, progress, terminated, truncated, fault
+            reward=zeros,
+            success=success,
+            success_now=success,
+            progress=progress,
+            terminated=terminated,
+            truncated=truncated,
+            fault=fault,
+            joint_target=torch.zeros(3, 4),
+            dropped=torch.zeros(3, dtype=torch.int64),
+            agent_pos=agent_pos,
+            environment_state=environment_state,
+            final_agent_pos=agent_pos,
+            final_environment_state=environment_state,
+            contact_force_n=zeros,
+            collision=success,
+            joint_margin_rad=zeros,
         )
 
 

@@ -107,7 +107,8 @@ def test_as_a_vector_environment_of_tensors() -> None:
         isinstance(values, torch.Tensor)
         for values in (*shown.values(), reward, terminated, truncated)
     )
-    assert set(info) == {"is_success", "progress", "fault", "final_obs", "_final_obs"}
+    assert info["final_obs"].keys() == shown.keys()
+    assert not info["_final_info"].any()
     again, _ = env.reset(seed=1)
     # the start of seed 1
     assert torch.equal(again["agent_pos"][0], first["agent_pos"][1])

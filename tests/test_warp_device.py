@@ -16,7 +16,7 @@ import warp
 
 from embodied.envs.config import EnvConfig
 from embodied.envs.warp import worlds as warp_worlds_module
-from embodied.envs.warp.starts import peak_of
+from embodied.envs.warp.starts import measure_contact_peak
 from embodied.envs.warp.worlds import WarpWorlds
 from embodied.errors import EmbodiedError
 from embodied.sim.engine import FAULTS
@@ -253,6 +253,6 @@ def test_faults_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_contacts_are_counted_in_worlds_as_they_begin_and_move() -> None:
     """In a world that was never begun all things lie in one heap."""
-    peak = peak_of(started(4, level="L3"))
+    peak = measure_contact_peak(started(4, level="L3"))
     assert 4 <= peak.mean_contacts <= peak.contacts < 80
     assert peak.contacts < peak.constraints < 300

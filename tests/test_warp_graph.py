@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import array_api_compat.torch
-import mujoco
 import numpy as np
 import pytest
 import torch
@@ -16,69 +14,17 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from embodied.core import Array
 from embodied.envs.config import EnvConfig
 from embodied.envs.warp import worlds as warp_worlds_module
 from embodied.envs.warp.constants import DeviceConstants, solve_definite
 from embodied.envs.warp.graph import StepGraph, Tensors, Work
 from embodied.envs.warp.worlds import WarpWorlds
 from embodied.robots.robot import CONTROL_MODES
-from embodied.sim.warp.engine import Buffers
 from tests.ground import PAIRS, TOTE_TRANSFER
+from tests.still_engine import StillEngine
 
 CPU = torch.device("cpu")
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-
-
-class Still:
-    """An engine in whose worlds nothing happens."""
-
-    def __init__(
-        self,
-        model: mujoco.MjModel,
-        num_worlds: int,
-        buffers: Buffers,
-        differing: dict[str, np.ndarray],
-        device: str,
-    ) -> None:
-        self.model = model
-        self.num_worlds = num_worlds
-        self.device = device
-        self.bytes_a_world = 0
-        self.xp: Any = array_api_compat.torch
-        self._data = mujoco.MjData(model)
-        self._varied = {
-            name: torch.as_tensor(values, dtype=torch.float32)
-            for name, values in differing.items()
-        }
-        self._views: dict[str, torch.Tensor] = {}
-        self._faults = torch.zeros(num_worlds, dtype=torch.int64)
-
-    def view(self, field: str) -> Array:
-        if field not in self._views:
-            shape = np.shape(getattr(self._data, field))
-            self._views[field] = torch.zeros(
-                (self.num_worlds, *shape), device=self._faults.device
-            )
-        return self._views[field]
-
-    def vary(self, field: str) -> Array:
-        return self._varied[field]
-
-    def varied(self) -> dict[str, Array]:
-        return self._varied
-
-    def refresh(self) -> None:
-        pass
-
-    def step(self, nstep: int) -> None:
-        pass
-
-    def faults(self) -> Array:
-        return self._faults
-
-    def forget_faults(self, worlds: Array) -> None:
-        pass
 
 
 def take_away(thing: Any, known: dict[int, tuple[Any, Any]]) -> Any:
@@ -167,7 +113,7 @@ class NothingOfTheHost(TorchDispatchMode):
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[..., WarpWorlds]:
-    monkeypatch.setattr(warp_worlds_module, "WarpEngine", Still)
+    monkeypatch.setattr(warp_worlds_module, "WarpEngine", StillEngine)
 
     def make(task: str, robot: str, mode: str) -> WarpWorlds:
         config = EnvConfig(
@@ -230,7 +176,7 @@ def test_a_step_writes_its_state_where_it_was(
     """A graph reads and writes the memory that it was captured with, whatever Python's
     names mean by then.
     """
-    monkeypatch.setattr(warp_worlds_module, "WarpEngine", Still)
+    monkeypatch.setattr(warp_worlds_module, "WarpEngine", StillEngine)
     for mode in CONTROL_MODES if task == TOTE_TRANSFER else ("ee_delta",):
         config = EnvConfig(
             task,

@@ -15,6 +15,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecMonitor
 
 from embodied.core import PHYSICS_HZ
+from embodied.envs.infos import RESET_KEYS, STEP_KEYS
 from embodied.envs.sb3 import SB3VecEnv, flat
 from embodied.envs.warp.vector_env import WarpVectorEnv
 from embodied.envs.warp.worlds import WarpWorlds
@@ -195,12 +196,7 @@ def test_stable_baselines_takes_it_and_learns() -> None:
     for _ in range(7):
         _, _, done, infos = env.step(actions)
         assert not done.any()
-        assert infos[0].keys() == {
-            "is_success",
-            "progress",
-            "fault",
-            "TimeLimit.truncated",
-        }
+        assert infos[0].keys() == {*RESET_KEYS, *STEP_KEYS, "TimeLimit.truncated"}
     actions[0, 0] = np.nan
     shown, reward, done, infos = env.step(actions)
     assert reward.dtype == np.float32

@@ -1,32 +1,36 @@
-"""Worlds on a device for those who work with numpy: arrays and infos like those of the
-CPU's `GroundVectorEnv`.
-"""
+"""Worlds on a GPU for those who work with numpy."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from gymnasium.vector import VectorWrapper
 
-from embodied.envs.spaces import row
-from embodied.envs.warp.vector_env import WarpVectorEnv
-from embodied.sim.engine import FAULTS
-
-_FAULT_NAMES = np.array(FAULTS, dtype=object)
+from embodied.envs.infos import (
+    FAULT_NAMES,
+    RESET_KEYS,
+    STEP_KEYS,
+    Info,
+    reset_info,
+    restart_info,
+    step_info,
+)
+from embodied.envs.spaces import ObservationDict
+from embodied.envs.vector_env import Seeds, rows_of
+from embodied.envs.warp.vector_env import Tensors, WarpVectorEnv
 
 
 class NumpyVectorEnv(
-    VectorWrapper[dict[str, Any], np.ndarray, dict[str, Any], torch.Tensor, Any]
+    VectorWrapper[ObservationDict, np.ndarray, Tensors, torch.Tensor, Any]
 ):
-    """`NumpyVectorEnv(gymnasium.make_vec("embodied/ToteTransfer-v0", num_envs=16,
-    engine="warp"))`.
+    """Takes and gives numpy arrays, with infos like those of `GroundVectorEnv`.
 
-    Takes and gives numpy arrays, which waits for the device in each step. What an ended
-    episode was like is in `final_info` and `final_obs`; of the one that begins in its
-    place nothing is told but what it shows.
+        NumpyVectorEnv(gymnasium.make_vec("embodied/ToteTransfer-v0", num_envs=16,
+                                          engine="warp"))
+
+    It waits for the device in each step.
     """
 
     env: WarpVectorEnv
@@ -38,67 +42,52 @@ class NumpyVectorEnv(
     @property
     def task_description(self) -> tuple[str, ...]:
         """The N episodes' instructions."""
-        return tuple(
-            self.worlds.instructions[start]
-            for start in self.worlds.start_index.tolist()
-        )
+        starts = self.worlds.start_index.tolist()
+        return tuple(self.worlds.instructions[start] for start in starts)
 
     def reset(
-        self,
-        *,
-        seed: int | Sequence[int | None] | None = None,
-        options: dict[str, Any] | None = None,
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """New episodes in all worlds."""
-        shown, _ = self.env.reset(seed=seed, options=options)
-        return _on_host(shown), {}
+        self, *, seed: Seeds = None, options: dict[str, Any] | None = None
+    ) -> tuple[ObservationDict, Info]:
+        """Starts new episodes in all worlds."""
+        observation, _ = self.env.reset(seed=seed, options=options)
+        info = reset_info(self._start_progress(), np.arange(self.num_envs))
+        return _to_numpy(observation), info
 
     def step(
         self, actions: np.ndarray
-    ) -> tuple[dict[str, Any], np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """One control step of all worlds; those that ended start anew."""
-        given = torch.as_tensor(actions, dtype=torch.float32, device=self.worlds.device)
-        shown, *judged, told = self.env.step(given)
-        reward, terminated, truncated = (part.cpu().numpy() for part in judged)
+    ) -> tuple[ObservationDict, np.ndarray, np.ndarray, np.ndarray, Info]:
+        """Makes one control step of all worlds; those that ended start anew."""
+        on_device = torch.as_tensor(
+            actions, dtype=torch.float32, device=self.worlds.device
+        )
+        observation, *judgement, signals = self.env.step(on_device)
+        reward, terminated, truncated = (part.cpu().numpy() for part in judgement)
         over = terminated | truncated
+
         columns = {
-            name: told[name].cpu().numpy() for name in ("is_success", "progress")
+            name: signals[name].cpu().numpy() for name in (*RESET_KEYS, *STEP_KEYS)
         }
-        columns["fault"] = _FAULT_NAMES[told["fault"].cpu().numpy()]
-        info = _of_worlds(columns, ~over)
+        columns["fault"] = FAULT_NAMES[columns["fault"]]
         if over.any():
-            info |= {
-                "final_obs": _rows(_on_host(told["final_obs"]), over),
-                "_final_obs": over.copy(),
-            }
-            info |= {
-                "final_info": _of_worlds(columns, over),
-                "_final_info": over.copy(),
-            }
-        return _on_host(shown), reward, terminated, truncated, info
+            info = restart_info(columns, over, self._start_progress())
+            info["final_obs"] = rows_of(_to_numpy(signals["final_obs"]), over)
+            info["_final_obs"] = over.copy()
+        else:
+            info = step_info(columns)
+        return _to_numpy(observation), reward, terminated, truncated, info
+
+    def _start_progress(self) -> np.ndarray:
+        progress: np.ndarray = self.worlds.start_progress().cpu().numpy()
+        return progress
 
     def render(self) -> None:
-        """Nothing: the engine `warp` draws no pictures for people."""
+        """Does nothing: the engine `warp` makes no pictures for people."""
 
 
-def _on_host(parts: dict[str, Any]) -> dict[str, Any]:
-    """Arrays of their own: on the CPU a tensor's would share its memory."""
-    return {
-        name: _on_host(part) if isinstance(part, dict) else part.cpu().numpy().copy()
-        for name, part in parts.items()
-    }
-
-
-def _of_worlds(columns: dict[str, np.ndarray], which: np.ndarray) -> dict[str, Any]:
-    """Gymnasium's form for vectors: each column with a mask (N,) of the worlds it is
-    told of.
-    """
-    return {**columns, **{f"_{name}": which.copy() for name in columns}}
-
-
-def _rows(shown: dict[str, Any], which: np.ndarray) -> np.ndarray:
-    """(N,) of dictionaries, None where `which` is not."""
-    rows = np.full(len(which), None, dtype=object)
-    for world in np.flatnonzero(which).tolist():
-        rows[world] = row(shown, world)
-    return rows
+def _to_numpy(parts: Tensors) -> ObservationDict:
+    """Returns arrays of their own: on the CPU a tensor's would share its memory."""
+    arrays = {}
+    for name, part in parts.items():
+        is_group = isinstance(part, dict)
+        arrays[name] = _to_numpy(part) if is_group else part.cpu().numpy().copy()
+    return arrays

@@ -1,10 +1,7 @@
-"""N worlds on a GPU as one Gymnasium vector environment whose arrays are torch tensors
-on the device.
-"""
+"""N worlds on a GPU as one Gymnasium vector environment of torch tensors."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,28 +12,33 @@ from gymnasium.vector.utils import batch_space
 
 from embodied.envs.config import EnvConfig
 from embodied.envs.env import CLOSED, NOT_BEGUN
+from embodied.envs.infos import step_columns
+from embodied.envs.safety import Safety
+from embodied.envs.spaces import action_space, limits
+from embodied.envs.vector_env import Seeds, batched
 from embodied.envs.warp.worlds import WarpStepResult, WarpWorlds
 from embodied.errors import EmbodiedError, unknown
 from embodied.sim.engine import FAULTS
 
-Tensors = dict[str, Any]
-# in the bank; where there are pictures, at least one a world
+Tensors = dict[str, Any]  # key -> tensor, or a dictionary of more
+# in the bank; where there are pictures, at least one for each world
 LEAST_STARTS = 1024
 MOST_STARTS = 4096
 
 
 class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
-    """What `gymnasium.make_vec(..., engine="warp")` gives: observations like the CPU's,
-    autoreset in the same step.
+    """What `gymnasium.make_vec(..., engine="warp")` gives: tensors on the device.
 
-    `infos` has `is_success`, `progress`, `fault` (an index into
-    `embodied.sim.engine.FAULTS`) and `final_obs`, a row a world. For numpy arrays wrap
-    it in Gymnasium's `ArrayConversion`, or in `NumpyVectorEnv`, whose infos are like the
+    Observations are those of the CPU engine, with autoreset in the same step, and infos
+    have the keys of `embodied.envs.infos`, which says what differs. For numpy arrays
+    wrap it in Gymnasium's `ArrayConversion`, or in `NumpyVectorEnv`, whose infos are the
     CPU's. World i of reset(seed=s) begins with the start of seed s + i, counted round
     the bank's. Pixels are rendered on the device in each step, with the variation's
     noise; with a `camera_hz` worlds show the frame that is due by their clock.
-    `WarpCameras` says what looks different. Raises EmbodiedError for what only the CPU
-    engine does.
+    `WarpCameras` says what looks different.
+
+    Raises:
+        EmbodiedError: for what only the CPU engine does.
     """
 
     observation_space: spaces.Dict
@@ -45,50 +47,57 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
     def __init__(self, config: EnvConfig, num_envs: int = 1) -> None:
         self.num_envs = num_envs
         self.render_mode = None
-        self._has_begun = False
         self.metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
-        # a picture of each is kept
+        self._has_begun = False
+
+        # a picture of each start is kept
         starts = num_envs if config.obs != "state" else max(num_envs, LEAST_STARTS)
         self.worlds = WarpWorlds(
             config, num_envs, min(starts, MOST_STARTS), config.device
         )
         self.single_observation_space = self.worlds.space
-        self.single_action_space = spaces.Box(
-            -1.0, 1.0, (len(self.worlds.interface.low),)
-        )
-        parts = self.single_observation_space.items()
-        self.observation_space = spaces.Dict(
-            {name: batch_space(part, num_envs) for name, part in parts}
-        )
+        self.single_action_space = action_space(self.worlds.interface)
+        self.observation_space = batched(self.worlds.space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        boxes = {
-            name: part
-            for name, part in parts
-            if isinstance(part, spaces.Box) and name != "pixels_age"
-        }
+
+        device = self.worlds.device
         self._bounds = {
-            name: torch.as_tensor(box.high, device=self.worlds.device)
-            for name, box in boxes.items()
+            "agent_pos": torch.as_tensor(
+                limits(self.worlds.agent_layout), device=device
+            )
         }
+        if config.obs != "pixels":
+            self._bounds["environment_state"] = torch.as_tensor(
+                limits(self.worlds.state_layout), device=device
+            )
+        self._all = torch.ones(num_envs, dtype=torch.bool, device=device)
 
     def reset(
-        self,
-        *,
-        seed: int | Sequence[int | None] | None = None,
-        options: dict[str, Any] | None = None,
+        self, *, seed: Seeds = None, options: dict[str, Any] | None = None
     ) -> tuple[Tensors, Tensors]:
-        """New episodes in all worlds, those that are next or, with a seed, those of
-        that seed.
+        """Starts new episodes in all worlds.
+
+        Args:
+            seed: s, for the starts of the seeds s, s + 1, ...; or one seed for each of
+                the N worlds. None is each world's next start.
+            options: there are none.
         """
         if self.closed:
             raise EmbodiedError(CLOSED)
         for name in options or {}:
             raise unknown("reset option", name, ())
-        self._has_begun = True
-        return self._shown(*self.worlds.reset(self._starts(seed))), {}
 
-    def _starts(self, seed: int | Sequence[int | None] | None) -> list[int] | None:
-        """(N,) of the bank, or None for those that are next."""
+        observed = self.worlds.reset(self._starts(seed))
+        self._has_begun = True
+        columns = {
+            "is_success": torch.zeros_like(self._all),
+            "progress": self.worlds.start_progress(),
+            "fault": torch.zeros_like(self._all, dtype=torch.int64),
+        }
+        return self._observation(*observed), _masked(columns, self._all)
+
+    def _starts(self, seed: Seeds) -> list[int] | None:
+        """Returns (N,) of the bank, or None for those that are next."""
         if isinstance(seed, int | np.integer):
             return [int(seed) + world for world in range(self.num_envs)]
         given = [int(one) for one in seed or () if one is not None]
@@ -99,56 +108,69 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
     def step(
         self, actions: torch.Tensor
     ) -> tuple[Tensors, torch.Tensor, torch.Tensor, torch.Tensor, Tensors]:
-        """One control step of all worlds; those that ended start anew."""
-        if self.closed or not self._has_begun:
-            raise EmbodiedError(CLOSED if self.closed else NOT_BEGUN)
+        """Makes one control step of all worlds; those that ended start anew."""
+        if self.closed:
+            raise EmbodiedError(CLOSED)
+        if not self._has_begun:
+            raise EmbodiedError(NOT_BEGUN)
         if tuple(actions.shape) != self.action_space.shape:
             raise EmbodiedError(
                 f"actions of shape {tuple(actions.shape)}, expected {self.action_space.shape}"
             )
-        done = self.worlds.step(actions)
-        shown = self._shown(done.agent_pos, done.environment_state)
-        return shown, done.reward, done.terminated, done.truncated, self._info(done)
 
-    def _info(self, done: WarpStepResult) -> Tensors:
-        final = self._shown(
-            done.final_agent_pos, done.final_environment_state, final=True
+        result = self.worlds.step(actions)
+        observation = self._observation(result.agent_pos, result.environment_state)
+        info = self._info(result)
+        return observation, result.reward, result.terminated, result.truncated, info
+
+    def _info(self, result: WarpStepResult) -> Tensors:
+        safety = Safety(
+            result.contact_force_n, result.collision, result.joint_margin_rad
         )
-        named = {
-            "is_success": done.success,
-            "progress": done.progress,
-            "fault": done.fault,
-            "final_obs": final,
+        columns = step_columns(result, safety, result.fault)
+        over = result.terminated | result.truncated
+        final_obs = self._observation(
+            result.final_agent_pos, result.final_environment_state, final=True
+        )
+        return {
+            **_masked(columns, self._all),
+            "final_obs": final_obs,
+            "_final_obs": over,
+            "final_info": _masked(columns, over),
+            "_final_info": over,
         }
-        return {**named, "_final_obs": done.terminated | done.truncated}
 
-    def _shown(
+    def _observation(
         self,
         agent_pos: torch.Tensor,
         environment_state: torch.Tensor,
         final: bool = False,
     ) -> Tensors:
         values = {"agent_pos": agent_pos, "environment_state": environment_state}
-        shown: Tensors = {
-            name: values[name].float().clamp(-bound, bound)
-            for name, bound in self._bounds.items()
-        }
+        observation: Tensors = {}
+        for name, bound in self._bounds.items():
+            observation[name] = values[name].float().clamp(-bound, bound)
+
         feed = self.worlds.feed
         if feed is not None:
-            frames, age_s = (
-                (feed.final(), feed.final_age_s)
-                if final
-                else (feed.newest(), feed.age_s)
-            )
-            shown["pixels"] = {name: frame.clone() for name, frame in frames.items()}
-            shown["pixels_age"] = age_s.clone()
-        return shown
+            frames = feed.final() if final else feed.newest()
+            age_s = feed.final_age_s if final else feed.age_s
+            observation["pixels"] = {
+                name: frame.clone() for name, frame in frames.items()
+            }
+            observation["pixels_age"] = age_s.clone()
+        return observation
 
     @staticmethod
     def fault_name(index: int) -> str:
-        """The name of a fault in `infos`."""
+        """Returns the name of a fault in `infos`."""
         return FAULTS[index]
 
     def close_extras(self, **kwargs: Any) -> None:
         """Lets go of the device's arrays."""
         self.worlds.engine.close()
+
+
+def _masked(columns: Tensors, told: torch.Tensor) -> Tensors:
+    """Returns the columns, and for each the mask (N,) of the worlds it tells of."""
+    return {**columns, **{f"_{name}": told for name in columns}}

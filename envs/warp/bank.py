@@ -1,0 +1,70 @@
+"""The starts of episodes in the device's memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from embodied.envs.warp.starts import StartBank
+from embodied.sim.warp.engine import WarpEngine
+
+
+class DeviceBank:
+    """Writes any of S starts into any of N worlds; make it within the device's context."""
+
+    def __init__(self, starts: StartBank, engine: WarpEngine) -> None:
+        self._engine = engine
+        self._size = len(starts)
+        varied = engine.varied()
+        self._state = {
+            name: _as_type_of(engine.view(name), values)
+            for name, values in starts.state.items()
+        }
+        self._fields = {
+            name: _as_type_of(varied[name], values)
+            for name, values in starts.fields.items()
+        }
+        self._parameters = {
+            name: torch.as_tensor(values) for name, values in starts.parameters.items()
+        }
+        self._encoder_bias = torch.as_tensor(starts.encoder_bias, dtype=torch.float32)
+        # (S,) of the task, as each start begins
+        self.progress = torch.as_tensor(starts.progress, dtype=torch.float32)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def load(
+        self,
+        which: torch.Tensor,
+        index: torch.Tensor,
+        parameters: Mapping[str, torch.Tensor],
+        encoder_bias: torch.Tensor,
+    ) -> None:
+        """Writes starts into worlds, in place.
+
+        Args:
+            which: (N,) bool, the worlds that are written.
+            index: (N,) int64, the start of each of them.
+            parameters: (N, ...) of the task, live.
+            encoder_bias: (N, J) of the proprioception, live.
+        """
+        varied = self._engine.varied()
+        for name, rows in self._state.items():
+            _write(self._engine.view(name), which, rows[index])
+        for name, rows in self._fields.items():
+            _write(varied[name], which, rows[index])
+        for name, rows in self._parameters.items():
+            target = parameters[name]
+            _write(target, which, rows[index].to(target.dtype))
+        _write(encoder_bias, which, self._encoder_bias[index])
+
+
+def _as_type_of(like: torch.Tensor, values: object) -> torch.Tensor:
+    return torch.as_tensor(values, dtype=like.dtype)
+
+
+def _write(target: torch.Tensor, which: torch.Tensor, values: torch.Tensor) -> None:
+    rows = which.view(-1, *[1] * (target.ndim - 1))  # (N, 1, ...)
+    target[...] = torch.where(rows, values, target)
