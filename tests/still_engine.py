@@ -29,7 +29,7 @@ class StillEngine:
         self.device = device
         self.bytes_a_world = 0
         self.xp: Any = array_api_compat.torch
-        self.version = 0
+        self._version = 0
         self._data = mujoco.MjData(model)
         self._varied = {
             name: torch.as_tensor(values, dtype=torch.float32)
@@ -52,11 +52,17 @@ class StillEngine:
     def varied(self) -> dict[str, Array]:
         return self._varied
 
+    @property
+    def version(self) -> int:
+        """A new one each time, as of `WarpEngine`."""
+        self._version += 1
+        return self._version
+
     def refresh(self) -> None:
-        self.version += 1
+        pass
 
     def step(self, nstep: int) -> None:
-        self.version += 1
+        pass
 
     def faults(self) -> Array:
         return self._faults

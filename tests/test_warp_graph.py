@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from embodied.envs.config import EnvConfig
+from embodied.envs.facts import PerState
 from embodied.envs.warp import worlds as warp_worlds_module
 from embodied.envs.warp.constants import DeviceConstants, solve_definite
 from embodied.envs.warp.graph import StepGraph, Tensors, Work
@@ -146,9 +147,9 @@ def test_a_step_asks_nothing_of_the_device_and_copies_nothing_to_it(
 
 def tensors_of(thing: Any, name: str, known: dict[int, Any]) -> dict[str, torch.Tensor]:
     """What `thing` and its parts hold, by where they hold it; not a graph's inputs and
-    outputs.
+    outputs, nor facts, which are computed anew whenever they are asked for.
     """
-    if id(thing) in known or isinstance(thing, StepGraph):
+    if id(thing) in known or isinstance(thing, StepGraph | PerState):
         return {}
     known[id(thing)] = thing
     if isinstance(thing, torch.Tensor):
