@@ -1,9 +1,11 @@
-"""The words that every layer shares: plain data and protocols over arrays, no
-simulator, no files, no torch.
+"""The words that every layer shares: plain data and protocols over arrays.
 
-Shapes: N worlds (n when a subset), A action size, P proprioception size, E privileged
-state size, L latent size. Time is an integer count of physics ticks since the world's
-reset (`PHYSICS_HZ` a second), so no clock drifts.
+Nothing here knows a simulator, a file or torch.
+
+Shapes: N worlds (n where it is a subset of them), A action elements, P numbers of
+proprioception, S numbers of privileged state, E effectors, B bases that travel,
+L numbers of a latent. Time is an integer count of physics ticks since the world's
+reset (`PHYSICS_HZ` per second), so that no clock drifts.
 """
 
 from __future__ import annotations
@@ -14,38 +16,62 @@ from typing import Any, Protocol
 
 import numpy as np
 
-Array = Any  # a numpy array or a torch tensor: what the Array API calls an array
+# A numpy array or a torch tensor: whatever the Array API calls an array.
+Array = Any
 
 PHYSICS_HZ = 400
+# The frame of an action group that commands a gripper's width.
+GRIPPER_FRAME = "gripper"
+# A plan's `subtask` is an index into this tuple. Append only: datasets store the index.
 SKILLS = (
-    *("reach", "grasp", "lift", "carry", "place", "release", "retreat"),
-    *("push", "press", "turn", "open", "wipe", "pour", "drive_to", "look_at", "stop"),
-)  # a plan's `subtask` indexes this tuple; append only, since datasets store the index
+    "reach",
+    "grasp",
+    "lift",
+    "carry",
+    "place",
+    "release",
+    "retreat",
+    "push",
+    "press",
+    "turn",
+    "open",
+    "wipe",
+    "pour",
+    "drive_to",
+    "look_at",
+    "stop",
+)
 
 
 def seconds_to_ticks(seconds: float) -> int:
-    """Duration in whole physics ticks, rounded up (an event never comes early)."""
+    """Returns a duration in whole physics ticks, rounded up: no event comes early."""
     return int(np.ceil(round(seconds * PHYSICS_HZ, 6)))
 
 
 @dataclass(frozen=True)
 class ActionGroup:
-    """Some adjacent action elements with one meaning, e.g. the arm's seven joint
-    velocities.
-    """
+    """Adjacent action elements with one meaning, e.g. the speeds of an arm's joints."""
 
     name: str
-    labels: tuple[str, ...]
-    unit: str  # one for all, or one for each, with commas between
+    labels: tuple[str, ...]  # one per element
+    unit: str  # one for all elements, or one for each, separated by ", "
     frame: str
-    low: tuple[float, ...]
-    high: tuple[float, ...]
+    low: tuple[float, ...]  # the physical value of action -1, per element
+    high: tuple[float, ...]  # the physical value of action 1, per element
+
+    def units(self) -> list[str]:
+        """Returns the unit of each element."""
+        units = self.unit.split(", ")
+        if len(units) == len(self.labels):
+            return units
+        return [self.unit] * len(self.labels)
 
 
 @dataclass(frozen=True)
 class ActionInterface:
-    """What each number of an action means. Actions are in [-1, 1]; physical = offset +
-    scale * action.
+    """The meaning of each element of an action.
+
+    Actions are in [-1, 1]; the physical value is offset + scale * action.
     """
 
     mode: str
@@ -53,40 +79,41 @@ class ActionInterface:
 
     @property
     def low(self) -> np.ndarray:  # (A,)
-        return np.array([x for group in self.groups for x in group.low])
+        return np.array([value for group in self.groups for value in group.low])
 
     @property
     def high(self) -> np.ndarray:  # (A,)
-        return np.array([x for group in self.groups for x in group.high])
+        return np.array([value for group in self.groups for value in group.high])
 
     @property
     def labels(self) -> tuple[str, ...]:
+        """Names of the elements, such as `arm.joint1`."""
         return tuple(
             f"{group.name}.{label}" for group in self.groups for label in group.labels
         )
 
+    @property
+    def gripper_elements(self) -> tuple[int, ...]:
+        """Indices of the elements that command a gripper's width."""
+        frames = [group.frame for group in self.groups for _ in group.labels]
+        return tuple(k for k, frame in enumerate(frames) if frame == GRIPPER_FRAME)
+
     def rows(self) -> list[tuple[str, str, str, float, float]]:
-        """Of each element: label, unit, frame, and what -1 and 1 stand for."""
-        found = []
+        """Returns label, unit, frame, and the values of -1 and 1, for each element."""
+        rows = []
         for group in self.groups:
-            units = group.unit.split(", ")
-            units = (
-                units
-                if len(units) == len(group.labels)
-                else [group.unit] * len(group.labels)
+            elements = zip(
+                group.labels, group.units(), group.low, group.high, strict=True
             )
-            for label, unit, low, high in zip(
-                group.labels, units, group.low, group.high, strict=True
-            ):
-                found.append((f"{group.name}.{label}", unit, group.frame, low, high))
-        return found
+            for label, unit, low, high in elements:
+                rows.append((f"{group.name}.{label}", unit, group.frame, low, high))
+        return rows
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> ActionInterface:
-        """From what `dataclasses.asdict` made of one, as files have it."""
-        return cls(
-            stored["mode"], tuple(ActionGroup(**group) for group in stored["groups"])
-        )
+        """Returns the interface that `dataclasses.asdict` made `stored` of."""
+        groups = tuple(ActionGroup(**group) for group in stored["groups"])
+        return cls(stored["mode"], groups)
 
     def to_physical(self, action: Array) -> Array:  # (..., A) -> (..., A)
         return (self.high + self.low) / 2 + (self.high - self.low) / 2 * action
@@ -97,7 +124,7 @@ class ActionInterface:
 
 @dataclass(frozen=True)
 class Layout:
-    """Names of the parts of a flat vector, in order."""
+    """The named parts of a flat vector, in order."""
 
     parts: tuple[tuple[str, int], ...]  # (name, width)
 
@@ -106,99 +133,128 @@ class Layout:
         return sum(width for _, width in self.parts)
 
     def slices(self) -> dict[str, slice]:
-        ends = np.cumsum([width for _, width in self.parts])
-        return {
-            name: slice(int(end) - width, int(end))
-            for (name, width), end in zip(self.parts, ends, strict=True)
-        }
+        """Returns where each part lies in the vector."""
+        slices = {}
+        start = 0
+        for name, width in self.parts:
+            slices[name] = slice(start, start + width)
+            start += width
+        return slices
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What N worlds show a policy now. A policy that is not privileged gets an
-    `environment_state` of width 0.
+    """What N worlds show a policy now.
+
+    A policy that is not privileged gets an `environment_state` of width 0.
     """
 
     tick: Array  # (N,) int64
     agent_pos: Array  # (N, P) proprioception
-    environment_state: Array  # (N, E) privileged
+    environment_state: Array  # (N, S) privileged
     instruction: tuple[str, ...]  # N sentences
-    # camera -> (N, H, W, 3) uint8
-    pixels: Mapping[str, Array] = field(default_factory=dict)
+    pixels: Mapping[str, Array] = field(default_factory=dict)  # (N, H, W, 3) uint8 each
     # (N,) int64, when the newest frame was taken; None without cameras
     pixels_tick: Array = None
 
     def rows(self, ids: Array) -> Observation:
-        """The same observation for some worlds only."""
+        """Returns the observation of worlds `ids` (n,) only."""
+        pixels_tick = self.pixels_tick
+        if pixels_tick is not None:
+            pixels_tick = pixels_tick[ids]
+
         return Observation(
             tick=self.tick[ids],
             agent_pos=self.agent_pos[ids],
             environment_state=self.environment_state[ids],
             instruction=tuple(self.instruction[int(i)] for i in ids),
             pixels={camera: frames[ids] for camera, frames in self.pixels.items()},
-            pixels_tick=None if self.pixels_tick is None else self.pixels_tick[ids],
+            pixels_tick=pixels_tick,
         )
 
 
 @dataclass(frozen=True)
+class PlanShape:
+    """How many goals a plan has, and how long its latent is."""
+
+    effectors: int = 1  # E
+    bases: int = 0  # B, those that travel
+    latent: int = 0  # L
+
+
+@dataclass(frozen=True)
 class Payload:
-    """What a planner says, a row per world. Goals are end-effector poses in the world
-    frame, true at `tick_frame`.
+    """The content of plans, one row per world.
+
+    Goals are poses in the world frame, true at the plan's `tick_frame`. The order of
+    effectors and bases is that of the robot's parts.
     """
 
     subtask: Array  # (n,) int64, index into SKILLS
-    goal_pos_w: Array  # (n, 3) m
-    goal_quat_wxyz: Array  # (n, 4)
-    # (n, 3) m/s of the goal itself (a tote on a belt); 0 where unknown
+    goal_pos_w: Array  # (n, E, 3) m, of each effector
+    goal_quat_wxyz: Array  # (n, E, 4)
+    # (n, E, 3) m/s, of the goal itself (a tote on a belt); 0 where it is unknown
     goal_vel_w: Array
-    gripper: Array  # (n,) in [-1, 1]: -1 closed, 1 open
-    completion: Array  # (n,) share of the task done, in [0, 1]
-    latent: Array  # (n, L), L may be 0
+    gripper: Array  # (n, E) in [-1, 1]: -1 closed, 1 open
+    completion: Array  # (n,) share of the task that is done, in [0, 1]
+    latent: Array  # (n, L)
+    # (n, B, 4) x, y, z in m and yaw in rad, where the mount on each base should stand
+    base_goal_w: Array
+
+    @property
+    def shape(self) -> PlanShape:
+        return PlanShape(
+            effectors=self.goal_pos_w.shape[1],
+            bases=self.base_goal_w.shape[1],
+            latent=self.latent.shape[1],
+        )
 
     def rows(self, ids: Array) -> Payload:
+        """Returns the rows `ids` only."""
         return Payload(**{f.name: getattr(self, f.name)[ids] for f in fields(self)})
 
     def with_rows(self, ids: Array, other: Payload) -> Payload:
-        """A copy in which the rows `ids` are those of `other`."""
-        result = {}
+        """Returns a copy in which the rows `ids` are those of `other`."""
+        values = {}
         for f in fields(self):
-            result[f.name] = getattr(self, f.name).copy()
-            result[f.name][ids] = getattr(other, f.name)
-        return replace(self, **result)
+            values[f.name] = getattr(self, f.name).copy()
+            values[f.name][ids] = getattr(other, f.name)
+        return replace(self, **values)
 
     @classmethod
-    def empty(cls, num: int, latent_size: int = 0) -> Payload:
-        """`num` rows of zeros, the gripper open and the orientation the identity."""
-        quat = np.zeros((num, 4))
-        quat[:, 0] = 1
-        zeros3 = np.zeros((num, 3))
-        zeros = np.zeros(num)
-        subtask = np.full(num, SKILLS.index("stop"), dtype=np.int64)
+    def empty(cls, num: int, shape: PlanShape | None = None) -> Payload:
+        """Returns `num` rows that say "stop": goals of zeros, grippers open."""
+        shape = shape or PlanShape()
+        quat_wxyz = np.zeros((num, shape.effectors, 4))
+        quat_wxyz[..., 0] = 1
+
         return cls(
-            subtask,
-            zeros3,
-            quat,
-            zeros3.copy(),
-            np.ones(num),
-            zeros,
-            np.zeros((num, latent_size), np.float32),
+            subtask=np.full(num, SKILLS.index("stop"), dtype=np.int64),
+            goal_pos_w=np.zeros((num, shape.effectors, 3)),
+            goal_quat_wxyz=quat_wxyz,
+            goal_vel_w=np.zeros((num, shape.effectors, 3)),
+            gripper=np.ones((num, shape.effectors)),
+            completion=np.zeros(num),
+            latent=np.zeros((num, shape.latent), np.float32),
+            base_goal_w=np.zeros((num, shape.bases, 4)),
         )
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Payloads with their times, all in ticks of the world's own clock; -1 = not yet,
-    or never (dropped).
+    """Payloads with their times, in ticks of each world's own clock.
+
+    A time of -1 is not there yet, or never comes because the plan was dropped.
     """
 
     world: Array  # (n,) int64
     seq: Array  # (n,) int64, counts the plans of an episode from 0
-    # (n,) int64, capture of the oldest image used (the observation's tick where there
-    # is none)
+    # (n,) int64, when the oldest image used was captured; the observation's tick where
+    # no image was used
     tick_frame: Array
     tick_start: Array  # (n,) int64, the planner began
-    tick_done: Array  # (n,) int64, it had computed the plan
-    tick_arrived: Array  # (n,) int64, the controller could read it
+    tick_done: Array  # (n,) int64, the planner had computed the plan
+    tick_arrived: Array  # (n,) int64, the controller could read the plan
     payload: Payload
 
 
@@ -209,34 +265,32 @@ class PolicySpec:
     control_mode: str = "joint_delta"
     control_hz: int = 20
     cameras: tuple[str, ...] = ()
-    camera_hz: int | None = None  # None = a frame at each control step
+    camera_hz: int | None = None  # None: a frame at each control step
     image_size: int = 96
-    privileged: bool = False  # whether it may see environment_state
+    privileged: bool = False  # whether it may see `environment_state`
 
 
 class Planner(Protocol):
-    """System 2: says what to do next, a few times a second."""
+    """System 2: says what to do next, a few times per second."""
 
-    latent_size: int
+    plan_shape: PlanShape
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        """Forget what is known of worlds `ids`, which start anew."""
+        """Forgets what is known of worlds `ids`, which start anew."""
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
-        """Plans for the n worlds `ids`; the observation has these n rows only."""
+        """Returns plans for the n worlds `ids`; the observation has only these rows."""
 
 
 class Controller(Protocol):
-    """System 1: sees live observations at every control step, and the newest plan with
-    its age.
-    """
+    """System 1: sees a live observation and the newest plan at every control step."""
 
     spec: PolicySpec
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None: ...
 
     def act(self, observation: Observation, payload: Payload, age_s: Array) -> Array:
-        """Actions (N, A) in [-1, 1]. `age_s` (N,) = now - tick_frame."""
+        """Returns actions (N, A) in [-1, 1]. `age_s` (N,) is now - tick_frame."""
 
 
 class Policy(Protocol):
@@ -245,9 +299,10 @@ class Policy(Protocol):
     spec: PolicySpec
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
-        """Episodes start in worlds `ids`; the observation has all N rows, `seeds` one
-        per id.
+        """Starts episodes in worlds `ids`, with one seed each.
+
+        The observation has all N rows.
         """
 
     def act(self, observation: Observation) -> Array:
-        """Actions (N, A) in [-1, 1] for all N worlds."""
+        """Returns actions (N, A) in [-1, 1] for all N worlds."""

@@ -219,7 +219,7 @@ class DualSystem:
             num_worlds,
             config.mailbox,
             self._clock.period_ticks,
-            self.planner.latent_size,
+            self.planner.plan_shape,
         )
         self._limits = ReferenceLimits(
             num_worlds,

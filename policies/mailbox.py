@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from embodied.core import Array, Observation, Payload, Plan
+from embodied.core import Array, Observation, Payload, Plan, PlanShape
 from embodied.errors import unknown
 from embodied.policies.transit import Transit
 
@@ -115,7 +115,7 @@ class Mailbox:
     """
 
     def __init__(
-        self, num_worlds: int, mode: str, period_ticks: int, latent_size: int
+        self, num_worlds: int, mode: str, period_ticks: int, shape: PlanShape
     ) -> None:
         if mode not in MAILBOX_MODES:
             raise unknown("mailbox mode", mode, MAILBOX_MODES)
@@ -124,7 +124,7 @@ class Mailbox:
         self._transit = Transit(num_worlds)
 
         # The plans seen.
-        self._payload = Payload.empty(num_worlds, latent_size)
+        self._payload = Payload.empty(num_worlds, shape)
         self._shown_since = np.zeros(num_worlds, np.int64)  # (N,) ticks
         self.seq = np.full(num_worlds, -1, np.int64)
         self.tick_frame = np.zeros(num_worlds, np.int64)
@@ -132,8 +132,7 @@ class Mailbox:
     def reset(self, ids: Array, tick_frame: Array) -> None:
         """Forgets all plans of worlds `ids`; `tick_frame` dates their empty payload."""
         self._transit.clear(ids)
-        latent_size = self._payload.latent.shape[1]
-        empty = Payload.empty(len(ids), latent_size)
+        empty = Payload.empty(len(ids), self._payload.shape)
         self._payload = self._payload.with_rows(ids, empty)
         self._shown_since[ids] = -self._period_ticks
         self.seq[ids] = -1
@@ -176,7 +175,7 @@ class Mailbox:
         """Returns what the controllers see, N rows; `age_s` (N,) is the plans' age."""
         if self._mode != "predictive":
             return self._payload
-        moved = self._payload.goal_pos_w + self._payload.goal_vel_w * age_s[:, None]
+        moved = self._payload.goal_pos_w + self._payload.goal_vel_w * age_s[:, None, None]
         return replace(self._payload, goal_pos_w=moved)
 
     def _show(self, ids: Array, seq: Array, message: dict[str, np.ndarray]) -> None:

@@ -107,7 +107,7 @@ FINGER: Mapping[str, tuple[Loft, ...]] = {
         ),
     ),
 }
-SHELLS: Shells = {
+ARM_SHELLS: Shells = {
     "link0": {
         "arm_white": (
             Loft(
@@ -243,6 +243,8 @@ SHELLS: Shells = {
             ),
         ),
     },
+}
+HAND_SHELLS: Shells = {
     "hand": {
         "arm_white": (
             Loft(  # the pilot's lobe on the wrist
@@ -308,11 +310,16 @@ SHELLS: Shells = {
 
 
 def add_materials(spec: mujoco.MjSpec, more: Materials | None = None) -> None:
-    """Adds the materials that the arm's shells are made of, and more."""
-    for name, (rgb, specular, shininess, emission) in {
-        **MATERIALS,
-        **(more or {}),
-    }.items():
+    """Adds the materials that the arm's shells are made of, and more.
+
+    Materials that are there already are left as they are: several parts may ask for
+    them.
+    """
+    known = {material.name for material in spec.materials}
+    wanted = {**MATERIALS, **(more or {})}
+    for name, (rgb, specular, shininess, emission) in wanted.items():
+        if name in known:
+            continue
         spec.add_material(
             name=name,
             rgba=(*rgb, 1),
@@ -322,15 +329,22 @@ def add_materials(spec: mujoco.MjSpec, more: Materials | None = None) -> None:
         )
 
 
-def dress(spec: mujoco.MjSpec, bodies: Shells, group: int = VISUAL_GROUP) -> None:
-    """Dresses bodies, which must exist, in shells: one mesh a body and material."""
+def dress(
+    spec: mujoco.MjSpec,
+    bodies: Shells,
+    group: int = VISUAL_GROUP,
+    prefix: str = "",
+) -> None:
+    """Dresses bodies, which must exist, in shells: one mesh per body and material.
+
+    Args:
+        spec: the model, with the materials of `add_materials`.
+        bodies: body -> material -> shapes.
+        group: of the geoms.
+        prefix: what the bodies' names in the model begin with.
+    """
     for body, shells in bodies.items():
         for material, shapes in shells.items():
-            shell = add_shell(
-                spec,
-                spec.body(body),
-                f"{body}_{material.removeprefix('arm_')}",
-                shapes,
-                material,
-            )
+            name = f"{prefix}{body}_{material.removeprefix('arm_')}"
+            shell = add_shell(spec, spec.body(prefix + body), name, shapes, material)
             shell.group = group

@@ -1,123 +1,217 @@
-"""An embodiment: how to build it, and the names and limits by which the rest addresses
-it.
-"""
+"""A robot: parts that are mounted on each other, as plain data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import mujoco
+import numpy as np
 
-from embodied.core import ActionGroup, ActionInterface
-
-CONTROL_MODES = ("joint", "joint_delta", "ee_delta")
-Ranges = tuple[tuple[float, float], ...]
+from embodied.core import ActionInterface, PlanShape
+from embodied.errors import EmbodiedError, unknown
+from embodied.robots.parts.arm import Arm
+from embodied.robots.parts.base import Base, FixedBase, OmnidirectionalBase
+from embodied.robots.parts.gripper import Gripper
+from embodied.robots.parts.part import CONTROL_MODES, Effector, Part
+from embodied.robots.parts.torso import Lift
 
 
 @dataclass(frozen=True)
 class Robot:
-    """An arm with a parallel gripper, on a stand or on a driving base with a lift, as
-    plain data.
+    """A robot composed of parts, in the order of their actions.
 
-    `build` gives a spec whose keyframe 0 is home. Every joint but the fingers has a
-    position servo of its own name. The mount is where the arm is bolted on: its pose in
-    the world is (base_x, base_y, height of the mount, base_yaw).
+    Each part is mounted on one that stands before it. The base comes first; where it
+    stands at home, the mount looks along the world's x.
+
+    Raises:
+        EmbodiedError: parts of one name, a part mounted on none that is there, no base
+            at the beginning, or an effector without its arm or gripper.
     """
 
     name: str
-    build: Callable[[], mujoco.MjSpec]
-    joints: tuple[str, ...]  # of the arm, J of them
-    joint_range: Ranges  # (J, 2) rad
-    joint_speed: tuple[float, ...]  # (J,) rad/s
-    home: tuple[float, ...]  # (J,) rad
-    # of the mount in the world with base and lift at 0, m
-    mount_pos_w: tuple[float, float, float]
-    root_body: str = "stand"
-    # the arm's first body, whose axes are those of `ee_delta`
-    mount_body: str = "link0"
-    gripper_actuator: str = "gripper"  # its ctrl is a width in m
-    # their positions add up to the width
-    gripper_joints: tuple[str, ...] = ("finger_left", "finger_right")
-    gripper_width_m: float = 0.08
-    tcp_site: str = "tcp"
-    cameras: tuple[str, ...] = ("wrist",)
-    ee_speed_m_s: float = 0.6
-    ee_speed_rad_s: float = 2.0
-    # x and y along the world's axes, yaw; none where the robot does not drive
-    base_joints: tuple[str, ...] = ()
-    base_range: Ranges = ()  # m, m, rad
-    base_speed: tuple[float, ...] = ()  # m/s, m/s, rad/s
-    torso_joints: tuple[str, ...] = ()  # a lift, along z
-    torso_range: Ranges = ()  # m
-    torso_speed: tuple[float, ...] = ()  # m/s
-    torso_home: tuple[float, ...] = ()  # m
+    parts: tuple[Part, ...]
+
+    def __post_init__(self) -> None:
+        names: list[str] = []
+        for part in self.parts:
+            if part.name in names:
+                raise EmbodiedError(
+                    f"robot {self.name}: two parts are named {part.name!r}; use "
+                    "`part.prefixed` to name one anew"
+                )
+            if isinstance(part, FixedBase | OmnidirectionalBase):
+                names.append(part.name)
+                continue
+            if part.on not in names:
+                raise EmbodiedError(
+                    f"robot {self.name}: {part.name!r} is mounted on {part.on!r}, "
+                    f"expected one of the parts before it: {', '.join(names) or 'none'}"
+                )
+            names.append(part.name)
+        for effector in self.effectors:
+            for other in (effector.arm, effector.gripper):
+                if other not in names:
+                    raise unknown(f"part of effector {effector.name}", other, names)
+
+    @cached_property
+    def bases(self) -> tuple[Base, ...]:
+        """One; a team of robots has more."""
+        return tuple(
+            part
+            for part in self.parts
+            if isinstance(part, FixedBase | OmnidirectionalBase)
+        )
 
     @property
-    def drives(self) -> bool:
-        """Whether it has a base that moves."""
-        return bool(self.base_joints)
+    def base(self) -> Base:
+        """The base that carries the first arm."""
+        return self.bases[0]
 
     @property
-    def all_joints(self) -> tuple[str, ...]:
-        """Base, torso and arm: the order of joint positions and targets."""
-        return (*self.base_joints, *self.torso_joints, *self.joints)
+    def travels(self) -> bool:
+        """Whether it can leave its place."""
+        return self.base.travels
+
+    @cached_property
+    def torsos(self) -> tuple[Lift, ...]:
+        return tuple(part for part in self.parts if isinstance(part, Lift))
+
+    @cached_property
+    def arms(self) -> tuple[Arm, ...]:
+        return tuple(part for part in self.parts if isinstance(part, Arm))
+
+    @cached_property
+    def grippers(self) -> tuple[Gripper, ...]:
+        return tuple(part for part in self.parts if isinstance(part, Gripper))
+
+    @cached_property
+    def effectors(self) -> tuple[Effector, ...]:
+        """Its tool points, in the order in which plans give goals to them."""
+        effectors = [part.effector for part in self.parts]
+        return tuple(effector for effector in effectors if effector is not None)
+
+    @cached_property
+    def cameras(self) -> tuple[str, ...]:
+        """Names of the cameras that it carries."""
+        return tuple(camera for part in self.parts for camera in part.cameras)
+
+    @cached_property
+    def joint_names(self) -> tuple[str, ...]:
+        """(J,) all joints but the fingers: the order of `joint_pos`."""
+        return tuple(name for part in self.parts for name in part.joints.names)
+
+    @cached_property
+    def actuators(self) -> tuple[str, ...]:
+        """(T,) names of all servos: the order of joint targets."""
+        return tuple(name for part in self.parts for name in part.actuators)
+
+    @property
+    def plan_shape(self) -> PlanShape:
+        """How many goals a plan for it has."""
+        bases = sum(base.travels for base in self.bases)
+        return PlanShape(effectors=len(self.effectors), bases=bases)
+
+    def part(self, name: str) -> Part:
+        """Returns the part of a name.
+
+        Raises:
+            EmbodiedError: there is no such part; lists those that there are.
+        """
+        for part in self.parts:
+            if part.name == name:
+                return part
+        names = [part.name for part in self.parts]
+        raise unknown(f"part of robot {self.name}", name, names)
+
+    def effector_of(self, arm: Arm) -> Effector:
+        """Returns the tool point that an arm moves."""
+        for effector in self.effectors:
+            if effector.arm == arm.name:
+                return effector
+        raise EmbodiedError(
+            f"robot {self.name}: the arm {arm.name!r} has no effector, so there is "
+            "nothing to move in mode ee_delta; mount a gripper on it"
+        )
+
+    def gripper_of(self, effector: Effector) -> Gripper:
+        """Returns the gripper at a tool point."""
+        for gripper in self.grippers:
+            if gripper.name == effector.gripper:
+                return gripper
+        raise EmbodiedError(f"robot {self.name}: {effector.name} has no gripper")
+
+    def joint_slice(self, part: Part) -> slice:
+        """Returns where the joints of a part lie in `joint_pos`."""
+        start = 0
+        for other in self.parts:
+            if other.name == part.name:
+                return slice(start, start + len(part.joints))
+            start += len(other.joints)
+        raise unknown(f"part of robot {self.name}", part.name, [])
 
     def interface(self, mode: str) -> ActionInterface:
-        """What the numbers of an action mean in one of CONTROL_MODES."""
+        """Returns what the numbers of an action mean in one of CONTROL_MODES.
+
+        Raises:
+            EmbodiedError: there is no such mode.
+        """
         if mode not in CONTROL_MODES:
-            raise ValueError(
-                f"Control mode {mode!r} not found. Available: {list(CONTROL_MODES)}"
-            )
-        body = (
-            [self._base_group(mode), self._torso_group(mode)]
-            if self.base_joints
-            else []
-        )
-        gripper = ActionGroup(
-            "gripper", ("width",), "m", "gripper", (0.0,), (self.gripper_width_m,)
-        )
-        return ActionInterface(mode, (*body, self._arm_group(mode), gripper))
+            raise unknown("control mode", mode, CONTROL_MODES)
+        groups = [part.action_group(mode) for part in self.parts]
+        return ActionInterface(mode, tuple(g for g in groups if g is not None))
 
-    def _base_group(self, mode: str) -> ActionGroup:
-        if mode == "joint":
-            return _positions(
-                "base", ("x", "y", "yaw"), "m, m, rad", "world", self.base_range
-            )
-        return _speeds(
-            "base", ("vx", "vy", "wz"), "m/s, m/s, rad/s", "base", self.base_speed
-        )
+    def build(self) -> mujoco.MjSpec:
+        """Returns the robot alone, where its base stands; keyframe 0 is its home."""
+        spec = mujoco.MjSpec()
+        spec.compiler.degree = False
+        spec.modelname = self.name
 
-    def _torso_group(self, mode: str) -> ActionGroup:
-        if mode == "joint":
-            return _positions(
-                "torso", self.torso_joints, "m", "joint", self.torso_range
-            )
-        return _speeds("torso", self.torso_joints, "m/s", "joint", self.torso_speed)
+        bodies = {"": spec.worldbody}
+        for part in self.parts:
+            bodies[part.name] = part.add_to(spec, bodies[part.on])
 
-    def _arm_group(self, mode: str) -> ActionGroup:
-        if mode == "joint":
-            return _positions("arm", self.joints, "rad", "joint", self.joint_range)
-        if mode == "joint_delta":
-            return _speeds("arm", self.joints, "rad/s", "joint", self.joint_speed)
-        speed = (self.ee_speed_m_s,) * 3 + (self.ee_speed_rad_s,) * 3
-        return _speeds(
-            "arm",
-            ("vx", "vy", "vz", "wx", "wy", "wz"),
-            ", ".join(["m/s"] * 3 + ["rad/s"] * 3),
-            "mount",
-            speed,
-        )
+        self._add_home(spec)
+        return spec
+
+    def home(self) -> dict[str, float]:
+        """Returns the home position of each joint in rad or m, fingers included."""
+        home = {}
+        for part in self.parts:
+            home.update(zip(part.joints.names, part.joints.home, strict=True))
+        for gripper in self.grippers:
+            share_m = gripper.width_m / len(gripper.fingers)
+            home.update(dict.fromkeys(gripper.fingers, share_m))
+        return home
+
+    def _add_home(self, spec: mujoco.MjSpec) -> None:
+        model = spec.compile()
+        qpos = model.qpos0.copy()
+        ctrl = np.zeros(model.nu)
+        for name, value in self.home().items():
+            qpos[model.joint(name).qposadr[0]] = value
+        for part in self.parts:
+            for name, value in zip(part.joints.names, part.joints.home, strict=True):
+                ctrl[model.actuator(name).id] = value
+        for gripper in self.grippers:
+            ctrl[model.actuator(gripper.name).id] = gripper.width_m
+        spec.add_key(name="home", qpos=qpos, ctrl=ctrl)
+
+    def prefixed(self, prefix: str) -> Robot:
+        """Returns the same robot with other names for all that it consists of."""
+        parts = tuple(part.prefixed(prefix) for part in self.parts)
+        return replace(self, name=prefix + self.name, parts=parts)
+
+    def summary(self) -> str:
+        """Returns what it consists of, in one line."""
+        summaries = [part.summary() for part in self.parts]
+        return ", ".join(summary for summary in summaries if summary)
 
 
-def _positions(
-    name: str, labels: tuple[str, ...], unit: str, frame: str, ranges: Ranges
-) -> ActionGroup:
-    low, high = zip(*ranges, strict=True)
-    return ActionGroup(name, labels, unit, frame, low, high)
+def team(name: str, robots: Sequence[Robot]) -> Robot:
+    """Returns one robot with the parts of several, whose names must differ.
 
-
-def _speeds(
-    name: str, labels: tuple[str, ...], unit: str, frame: str, speed: tuple[float, ...]
-) -> ActionGroup:
-    return ActionGroup(name, labels, unit, frame, tuple(-v for v in speed), speed)
+    Give robots of one kind names of their own first: `ARM.prefixed("left_")`.
+    """
+    return Robot(name, tuple(part for robot in robots for part in robot.parts))

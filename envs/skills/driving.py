@@ -1,4 +1,4 @@
-"""What a robot that drives does before its arm's work: go where that work is."""
+"""What a robot that travels does before its arm's work: go where that work is."""
 
 from __future__ import annotations
 
@@ -9,41 +9,23 @@ from typing import Any
 from embodied.arrays import array_namespace
 from embodied.core import SKILLS, Array, Layout, Observation, Payload, Planner
 from embodied.robots.robot import Robot
-from embodied.rotations import quat_from_yaw
 
 # x, y, z in m and yaw in rad of the mount, as a fixed arm has it
-STAND = (0.0, 0.0, 0.72, 0.0)
-ARRIVED = (0.012, 0.008, 0.015)  # m over the floor, m of height, rad
-# (n, 4) where the mount belongs for what the arm's planner wants
+STAND_POSE_W = (0.0, 0.0, 0.72, 0.0)
+# How near the mount must be to its stand for the arm to begin.
+ARRIVED_FLOOR_M = 0.012
+ARRIVED_HEIGHT_M = 0.008
+ARRIVED_YAW_RAD = 0.015
+
+# (n, 4) x, y, z in m and yaw in rad: where the mount belongs for the arm's plan
 Stand = Callable[[Observation, Payload], Array]
 
 
-class MountPose:
-    """Where the arm's mount is, from proprioception."""
-
-    def __init__(self, agent_layout: Layout, robot: Robot) -> None:
-        self._first = agent_layout.slices()["joint_pos"].start
-        self._robot = robot
-
-    def read(self, agent_pos: Array) -> Array:
-        """(n, 4) x, y, z in m and yaw in rad, in the world."""
-        xp = array_namespace(agent_pos)
-        first = self._first
-        robot = self._robot
-        if not robot.drives:
-            fixed = xp.asarray([*robot.mount_pos_w, 0.0], dtype=agent_pos.dtype)
-            return xp.broadcast_to(fixed, (agent_pos.shape[0], 4))
-        x, y, yaw = (agent_pos[:, first + k] for k in range(3))
-        lift = sum(agent_pos[:, first + 3 + k] for k in range(len(robot.torso_joints)))
-        return xp.stack(
-            [x, y, robot.mount_pos_w[2] + lift + xp.zeros_like(x), yaw], axis=1
-        )
-
-
 class Driving:
-    """A planner for both kinds of robot: one that drives goes to its stand first, the
-    arm as it is; then, like one that stands there, it does what the arm's planner says.
-    Remembers nothing.
+    """A planner for robots that stay and for robots that travel.
+
+    A robot that travels goes to its stand first, with the arm as it is. From there on
+    it does what the arm's planner says, as a fixed robot does. Nothing is remembered.
     """
 
     def __init__(
@@ -53,55 +35,46 @@ class Driving:
         robot: Robot,
         stand: Stand | None = None,
     ) -> None:
-        self.latent_size = planner.latent_size
+        self.plan_shape = planner.plan_shape
+        if robot.travels:
+            self.plan_shape = replace(planner.plan_shape, bases=1)
         self._planner = planner
-        self._robot = robot
+        self._travels = robot.travels
         self._stand = stand or _at_the_origin
-        self._mount = MountPose(agent_layout, robot)
+        self._mount = robot.mount_pose(agent_layout)
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
         self._planner.reset(ids, seeds)
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
         payload = self._planner.plan(observation, ids)
-        if not self._robot.drives:
+        if not self._travels:
             return payload
+
         stand = self._stand(observation, payload)
         away = self._away(self._mount.read(observation.agent_pos), stand)
-        return _instead(payload, away, stand)
+        xp: Any = array_namespace(stand)
+        return replace(
+            payload,
+            subtask=xp.where(away, SKILLS.index("drive_to"), payload.subtask),
+            base_goal_w=stand[:, None],
+        )
 
     @staticmethod
     def _away(mount: Array, stand: Array) -> Array:
-        """(n,) bool, whether the mount is not yet where it belongs."""
+        """Returns (n,) bool, whether the mount is not yet where it belongs."""
         xp = array_namespace(mount)
         error = mount - stand
-        turn = xp.atan2(xp.sin(error[:, 3]), xp.cos(error[:, 3]))
-        over_floor = xp.maximum(xp.abs(error[:, 0]), xp.abs(error[:, 1]))
+        yaw_error = xp.atan2(xp.sin(error[:, 3]), xp.cos(error[:, 3]))
+        floor_error = xp.maximum(xp.abs(error[:, 0]), xp.abs(error[:, 1]))
         return (
-            (over_floor > ARRIVED[0])
-            | (xp.abs(error[:, 2]) > ARRIVED[1])
-            | (xp.abs(turn) > ARRIVED[2])
+            (floor_error > ARRIVED_FLOOR_M)
+            | (xp.abs(error[:, 2]) > ARRIVED_HEIGHT_M)
+            | (xp.abs(yaw_error) > ARRIVED_YAW_RAD)
         )
 
 
 def _at_the_origin(observation: Observation, payload: Payload) -> Array:
     xp = array_namespace(observation.agent_pos)
-    return xp.broadcast_to(
-        xp.asarray(STAND, dtype=observation.agent_pos.dtype),
-        (observation.agent_pos.shape[0], 4),
-    )
-
-
-def _instead(payload: Payload, away: Array, stand: Array) -> Payload:
-    """`payload` with the skill `drive_to` and its goal in the rows that are away (n,)."""
-    xp: Any = array_namespace(stand)
-    rows = away[:, None]
-    return replace(
-        payload,
-        subtask=xp.where(away, SKILLS.index("drive_to"), payload.subtask),
-        goal_pos_w=xp.where(rows, stand[:, :3], payload.goal_pos_w),
-        goal_quat_wxyz=xp.where(
-            rows, quat_from_yaw(stand[:, 3]), payload.goal_quat_wxyz
-        ),
-        goal_vel_w=xp.where(rows, 0.0, payload.goal_vel_w),
-    )
+    stand = xp.asarray(STAND_POSE_W, dtype=observation.agent_pos.dtype)
+    return xp.broadcast_to(stand, (observation.agent_pos.shape[0], 4))

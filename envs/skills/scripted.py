@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from embodied.arrays import array_namespace, dot
-from embodied.core import SKILLS, Array, Layout, Observation, Payload
+from embodied.core import SKILLS, Array, Layout, Observation, Payload, PlanShape
 from embodied.rotations import quat_from_yaw, quat_multiply
 
 POINTING_DOWN = (0.0, 1.0, 0.0, 0.0)  # wxyz of a hand whose approach is straight down
@@ -35,7 +35,7 @@ class ScriptedPlanner:
     happens.
     """
 
-    latent_size = 0
+    plan_shape = PlanShape()
 
     def __init__(
         self, agent_layout: Layout, state_layout: Layout, decide: Decide
@@ -88,13 +88,31 @@ def make_payload(
     completion: Array,
     vel_w: Array | None = None,
 ) -> Payload:
-    """Returns a plan without a latent; its goal is at rest unless `vel_w` (n, 3) says
-    otherwise.
+    """Returns plans for the one effector of a robot that stays where it is.
+
+    Args:
+        skill: (n,) int64, index into SKILLS.
+        pos_w: (n, 3) m, where the effector goes.
+        quat_wxyz: (n, 4) how it is turned there.
+        gripper: (n,) in [-1, 1], -1 closed.
+        completion: (n,) share of the task that is done.
+        vel_w: (n, 3) m/s of the goal itself; None for a goal at rest.
     """
     xp = array_namespace(pos_w)
-    velocity = xp.zeros_like(pos_w) if vel_w is None else vel_w
-    latent = xp.zeros((pos_w.shape[0], 0))
-    return Payload(skill, pos_w, quat_wxyz, velocity, gripper, completion, latent)
+    if vel_w is None:
+        vel_w = xp.zeros_like(pos_w)
+
+    num = pos_w.shape[0]
+    return Payload(
+        subtask=skill,
+        goal_pos_w=pos_w[:, None],
+        goal_quat_wxyz=quat_wxyz[:, None],
+        goal_vel_w=vel_w[:, None],
+        gripper=gripper[:, None],
+        completion=completion,
+        latent=xp.zeros((num, 0)),
+        base_goal_w=xp.zeros((num, 0, 4)),
+    )
 
 
 def completion_of(xp: Any, order: tuple[str, ...], skill: Array) -> Array:

@@ -1,0 +1,194 @@
+"""The gripper of the Franka Research 3, with a camera at its side.
+
+Sources: franka_description, `end_effectors/franka_hand` (Apache-2.0; commit b299b39):
+80 mm stroke and 70 N. It is twice as fast as the real one (0.1 m/s), and its pads are
+longer (40 mm).
+"""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+
+from embodied.robots.arm_visual import HAND_SHELLS, dress
+from embodied.robots.modelling import add_solid_box, exclude_contact, set_inertia
+from embodied.robots.parts.gripper import Gripper
+from embodied.robots.parts.part import Placement
+from embodied.sim.physics import PAD_SOLREF
+
+FLANGE_M = 0.107  # from the arm's last frame along its z axis
+HAND_YAW_RAD = -np.pi / 4
+TCP_M = 0.1034  # from the flange along z
+FINGER_M = 0.0584  # from the flange along z to the fingers' frames
+FINGER_TRAVEL_M = 0.04
+FINGERS = ("finger_left", "finger_right")
+# A finger much lighter than damping times timestep chatters on what it holds.
+FINGER_ARMATURE_KG = 1.25
+# (3,) half sizes of a pad: across, along the opening, along the approach
+PAD_HALF_M = (0.011, 0.004, 0.020)
+CAMERA_TILT_RAD = np.radians(22)  # of the wrist camera, towards the finger tips
+
+GRIPPER_FORCE_N = 70.0
+GRIPPER_SPEED_M_S = 0.2  # of the width
+# N per m of width: saturates at 2.8 mm, so a 4 mm wall is held with full force
+GRIPPER_STIFFNESS = 25_000.0
+
+FINGER_INERTIA = (
+    0.0291,
+    (0, 0.0152850, 0.0219675),
+    (8.49e-06, 8.53e-06, 1.77e-06, 0, 0, -1.06e-06),
+)
+# body -> mass in kg, centre of mass in m, inertia about it in kg m2
+# (xx, yy, zz, xy, xz, yz), in the body's frame
+INERTIAS = {
+    "hand": (
+        0.6544,
+        (-0.0000376, 0.0119128, 0.0207260),
+        (0.00186, 0.00030, 0.00174, 0, 0, -0.00002),
+    ),
+    "finger_left": FINGER_INERTIA,
+    "finger_right": FINGER_INERTIA,
+}
+# body, centre, half sizes of its collision boxes in m, in the body's frame
+BOXES = (
+    ("hand", (0, 0, 0.030), (0.032, 0.102, 0.036)),
+    ("hand", (0.052, 0, 0.036), (0.020, 0.045, 0.012)),  # camera
+    ("finger_left", (0, 0.016, 0.015), (0.0105, 0.010, 0.010)),
+    ("finger_right", (0, 0.016, 0.015), (0.0105, 0.010, 0.010)),
+)
+# The tool centre point's motion in the world, by the sensor's ending.
+TOOL_SENSORS = {
+    "pos_w": mujoco.mjtSensor.mjSENS_FRAMEPOS,
+    "quat_w": mujoco.mjtSensor.mjSENS_FRAMEQUAT,
+    "linvel_w": mujoco.mjtSensor.mjSENS_FRAMELINVEL,
+    "angvel_w": mujoco.mjtSensor.mjSENS_FRAMEANGVEL,
+}
+
+
+def franka_hand(on: str = "arm") -> Gripper:
+    """Returns the gripper, mounted on the flange of an arm."""
+    return Gripper(
+        on=on,
+        build=add_hand,
+        cameras=("wrist",),
+        fingers=FINGERS,
+        width_m=2 * FINGER_TRAVEL_M,
+    )
+
+
+def add_hand(
+    spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
+) -> mujoco.MjsBody:
+    """Adds hand, fingers, camera, tool point, drive and sensors; returns the hand."""
+    prefix = placement.prefix
+    hand = _add_bodies(mount, prefix)
+    for name, inertia in INERTIAS.items():
+        set_inertia(spec.body(prefix + name), *inertia)
+
+    dress(spec, HAND_SHELLS, prefix=prefix)
+    for name, pos, half_size in BOXES:
+        add_solid_box(spec.body(prefix + name), pos, half_size)
+    for name in FINGERS:
+        _add_pad(spec.body(prefix + name))
+    exclude_contact(spec, *(prefix + name for name in FINGERS))
+
+    _couple_fingers(spec, prefix)
+    _add_drive(spec, prefix)
+    _add_sensors(spec, prefix)
+    return hand
+
+
+def _add_bodies(mount: mujoco.MjsBody, prefix: str) -> mujoco.MjsBody:
+    half_yaw = HAND_YAW_RAD / 2
+    hand = mount.add_body(
+        name=f"{prefix}hand",
+        pos=(0, 0, FLANGE_M),
+        quat=(np.cos(half_yaw), 0, 0, np.sin(half_yaw)),
+    )
+    hand.add_site(
+        name=f"{prefix}tcp", pos=(0, 0, TCP_M), size=(0.004, 0.004, 0.004), group=4
+    )
+
+    # the picture's up is the hand's x
+    half_tilt = CAMERA_TILT_RAD / 2
+    cos, sin = np.sqrt(0.5) * np.array([np.cos(half_tilt), np.sin(half_tilt)])
+    hand.add_camera(
+        name=f"{prefix}wrist",
+        pos=(0.061, 0, 0.051),
+        quat=(sin, cos, cos, sin),
+        fovy=75,
+    )
+
+    # the right finger is the left one, turned half round
+    for name, quat in zip(FINGERS, ((1, 0, 0, 0), (0, 0, 0, 1)), strict=True):
+        finger = hand.add_body(name=prefix + name, pos=(0, 0, FINGER_M), quat=quat)
+        finger.add_joint(
+            name=prefix + name,
+            type=mujoco.mjtJoint.mjJNT_SLIDE,
+            axis=(0, 1, 0),
+            range=(0, FINGER_TRAVEL_M),
+            armature=FINGER_ARMATURE_KG,
+            damping=GRIPPER_FORCE_N / (GRIPPER_SPEED_M_S / 2),
+        )
+    return hand
+
+
+def _add_pad(finger: mujoco.MjsBody) -> None:
+    finger.add_geom(
+        name=f"{finger.name}_pad",
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        pos=(0, PAD_HALF_M[1], TCP_M - FINGER_M),
+        size=PAD_HALF_M,
+        material="arm_pad",
+        group=2,
+        mass=0,
+        solref=PAD_SOLREF,
+        priority=1,
+        condim=3,
+        friction=(1.2, 0.005, 0.0001),
+    )
+
+
+def _couple_fingers(spec: mujoco.MjSpec, prefix: str) -> None:
+    left, right = (prefix + name for name in FINGERS)
+    spec.add_equality(
+        name=f"{prefix}fingers",
+        type=mujoco.mjtEq.mjEQ_JOINT,
+        name1=left,
+        name2=right,
+        data=(0, 1, *[0] * 10),
+        solref=PAD_SOLREF,
+        solimp=(0.99, 0.99, 0.001, 0.5, 2),
+    )
+
+
+def _add_drive(spec: mujoco.MjSpec, prefix: str) -> None:
+    """Adds an actuator whose target is the width in m."""
+    tendon = spec.add_tendon(name=f"{prefix}gripper_width")
+    for name in FINGERS:
+        tendon.wrap_joint(prefix + name, 1)
+
+    servo = spec.add_actuator(
+        name=f"{prefix}gripper",
+        target=f"{prefix}gripper_width",
+        trntype=mujoco.mjtTrn.mjTRN_TENDON,
+    )
+    servo.set_to_position(kp=GRIPPER_STIFFNESS)
+    servo.ctrlrange = (0, 2 * FINGER_TRAVEL_M)
+    servo.forcerange = (-GRIPPER_FORCE_N, GRIPPER_FORCE_N)
+
+
+def _add_sensors(spec: mujoco.MjSpec, prefix: str) -> None:
+    for name, kind in TOOL_SENSORS.items():
+        spec.add_sensor(
+            name=f"{prefix}tcp_{name}",
+            type=kind,
+            objtype=mujoco.mjtObj.mjOBJ_SITE,
+            objname=f"{prefix}tcp",
+        )
+    spec.add_sensor(
+        name=f"{prefix}gripper_force",
+        type=mujoco.mjtSensor.mjSENS_ACTUATORFRC,
+        objtype=mujoco.mjtObj.mjOBJ_ACTUATOR,
+        objname=f"{prefix}gripper",
+    )

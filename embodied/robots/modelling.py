@@ -1,0 +1,99 @@
+"""Small steps that builders of robots share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import mujoco
+
+from embodied.robots.parts.part import Placement
+
+COLLISION_GROUP = 3
+Point = Sequence[float]
+
+
+def placed(mount: mujoco.MjsBody, placement: Placement) -> mujoco.MjsBody:
+    """Returns the body to build on: the mount, or one at a place on it."""
+    if placement.pos == (0.0, 0.0, 0.0) and placement.quat_wxyz == (1.0, 0.0, 0.0, 0.0):
+        return mount
+    return mount.add_body(
+        name=f"{placement.prefix}shoulder",
+        pos=placement.pos,
+        quat=placement.quat_wxyz,
+    )
+
+
+def set_inertia(
+    body: mujoco.MjsBody, mass_kg: float, centre: Point, inertia: Point
+) -> None:
+    """Gives a body its published mass, and gravity compensation.
+
+    Args:
+        body: a body of a robot.
+        mass_kg: its mass.
+        centre: (3,) m, its centre of mass.
+        inertia: (6,) kg m2 about that centre: xx, yy, zz, xy, xz, yz.
+    """
+    body.mass = mass_kg
+    body.ipos = centre
+    body.fullinertia = inertia
+    body.explicitinertial = True
+    body.gravcomp = 1
+
+
+def add_solid_box(body: mujoco.MjsBody, pos: Point, half_size: Point) -> None:
+    """Adds a massless box, in m, that collides and is not shown."""
+    body.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        pos=pos,
+        size=half_size,
+        group=COLLISION_GROUP,
+        mass=0,
+    )
+
+
+def add_capsule(
+    body: mujoco.MjsBody, start: Point, end: Point, radius_m: float
+) -> None:
+    """Adds a massless capsule, in m, that collides and is not shown."""
+    body.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_CAPSULE,
+        fromto=(*start, *end),
+        size=(radius_m, 0, 0),
+        group=COLLISION_GROUP,
+        mass=0,
+    )
+
+
+def add_joint_servo(
+    spec: mujoco.MjSpec, joint: str, stiffness: float, lag_s: float, limit: float
+) -> None:
+    """Adds a position servo of a joint's name that follows moving targets `lag_s` late.
+
+    Args:
+        spec: the model; the joint must be there.
+        joint: its name.
+        stiffness: N m/rad or N/m.
+        lag_s: damping over stiffness.
+        limit: N m or N that the servo can do at most.
+    """
+    servo = spec.add_actuator(
+        name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT
+    )
+    servo.set_to_position(kp=stiffness, kv=lag_s * stiffness)
+    servo.ctrlrange = spec.joint(joint).range
+    servo.forcerange = (-limit, limit)
+
+
+def exclude_contact(spec: mujoco.MjSpec, first: str, second: str) -> None:
+    """Lets two bodies pass through each other."""
+    spec.add_exclude(name=f"{first}_{second}", bodyname1=first, bodyname2=second)
+
+
+def is_fixed_to_world(body: mujoco.MjsBody) -> bool:
+    """Returns whether no joint lies between a body and the world."""
+    while body.name != "world":
+        if body.joints:
+            return False
+        body = body.parent
+    return True

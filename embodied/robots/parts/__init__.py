@@ -1,0 +1,1 @@
+"""The parts that robots are composed of, one module per kind."""

@@ -1,0 +1,60 @@
+"""Arms: chains of joints that carry a gripper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
+
+from embodied.core import ActionGroup
+from embodied.robots.parts.end_effector import EndEffectorLaw
+from embodied.robots.parts.laws import PositionLaw, SpeedLaw
+from embodied.robots.parts.part import Part, TargetLaw, speed_group
+from embodied.sim.engine import Engine
+
+if TYPE_CHECKING:
+    from embodied.robots.robot import Robot
+
+EE_LABELS = ("vx", "vy", "vz", "wx", "wy", "wz")
+EE_UNITS = "m/s, m/s, m/s, rad/s, rad/s, rad/s"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm(Part):
+    """An arm of J revolute joints.
+
+    Attributes:
+        root_body: the body whose axes are those of the mode `ee_delta`.
+        ee_speed_m_s: full speed of the effector in the mode `ee_delta`.
+        ee_speed_rad_s: full turning speed of the effector in that mode.
+    """
+
+    name: str = "arm"
+    on: str = "base"
+    root_body: str = "link0"
+    ee_speed_m_s: float = 0.6
+    ee_speed_rad_s: float = 2.0
+
+    @property
+    def ee_speeds(self) -> tuple[float, ...]:
+        """(6,) full speeds of the effector, m/s and rad/s."""
+        return (self.ee_speed_m_s,) * 3 + (self.ee_speed_rad_s,) * 3
+
+    def action_group(self, mode: str) -> ActionGroup:
+        if mode == "joint":
+            return self.joints.position_group(self.name, "rad", "joint")
+        if mode == "joint_delta":
+            return self.joints.speed_group(self.name, "rad/s", "joint")
+        return speed_group(self.name, EE_LABELS, EE_UNITS, "mount", self.ee_speeds)
+
+    def law(self, mode: str, engine: Engine, robot: Robot, dt_s: float) -> TargetLaw:
+        if mode == "joint":
+            return PositionLaw(self.joints, engine, dt_s)
+        if mode == "joint_delta":
+            return SpeedLaw(self.joints, engine, dt_s)
+        return EndEffectorLaw(self, robot.effector_of(self), engine, dt_s)
+
+    def prefixed(self, prefix: str) -> Self:
+        return replace(super().prefixed(prefix), root_body=prefix + self.root_body)
+
+    def summary(self) -> str:
+        return f"arm of {len(self.joints)} joints"

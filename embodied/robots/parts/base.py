@@ -1,0 +1,126 @@
+"""Bases: what a robot stands on, and how it gets about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import mujoco
+
+from embodied.core import ActionGroup, Array
+from embodied.robots.parts.laws import PositionLaw, SpeedLaw
+from embodied.robots.parts.part import Part, TargetLaw, Vector3
+from embodied.sim.engine import Engine
+
+if TYPE_CHECKING:
+    from embodied.robots.robot import Robot
+
+YAW = 2  # index of the yaw joint of a base that travels
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixedBase(Part):
+    """A stand at one place of the world.
+
+    Attributes:
+        root_body: name of the body that holds the whole robot.
+        mount_pos_w: (3,) m, where it carries the rest of the robot.
+    """
+
+    travels: ClassVar[bool] = False
+
+    name: str = "base"
+    root_body: str = "stand"
+    mount_pos_w: Vector3 = (0.0, 0.0, 0.0)
+
+    def add_to(self, spec: mujoco.MjSpec, mount: mujoco.MjsBody) -> mujoco.MjsBody:
+        body = super().add_to(spec, mount)
+        body.pos = list(self.mount_pos_w)
+        return body
+
+    def mount_pose(self, xp: Any, joint_pos: Array, lift_m: Array | float) -> Array:
+        """Returns (n, 4) x, y, z in m and yaw in rad of the mount, in the world.
+
+        Args:
+            xp: the array namespace.
+            joint_pos: (n, 0), as a fixed base has no joints.
+            lift_m: (n,) how far a torso lifts the mount.
+        """
+        fixed = xp.asarray([*self.mount_pos_w, 0.0], dtype=joint_pos.dtype)
+        pose = xp.broadcast_to(fixed, (joint_pos.shape[0], 4))
+        if isinstance(lift_m, float):
+            return pose
+        return pose + lift_m[:, None] * xp.asarray([0.0, 0.0, 1.0, 0.0])
+
+    def prefixed(self, prefix: str) -> Self:
+        return replace(super().prefixed(prefix), root_body=prefix + self.root_body)
+
+    def summary(self) -> str:
+        return "fixed stand"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OmnidirectionalBase(Part):
+    """A base that drives in every direction: joints x and y of the world, and yaw.
+
+    Its joints are where the mount is in the world. They take absolute positions in the
+    mode `joint`, and speeds along the base's own axes in the other modes.
+
+    Attributes:
+        root_body: name of the body that holds the whole robot.
+        mount_pos_w: (3,) m, the mount with all joints of base and torso at 0.
+    """
+
+    travels: ClassVar[bool] = True
+
+    name: str = "base"
+    root_body: str = "base"
+    mount_pos_w: Vector3 = (0.0, 0.0, 0.0)
+
+    def action_group(self, mode: str) -> ActionGroup:
+        if mode == "joint":
+            named = replace(self.joints, labels=("x", "y", "yaw"))
+            return named.position_group(self.name, "m, m, rad", "world")
+        named = replace(self.joints, labels=("vx", "vy", "wz"))
+        return named.speed_group(self.name, "m/s, m/s, rad/s", "base")
+
+    def law(self, mode: str, engine: Engine, robot: Robot, dt_s: float) -> TargetLaw:
+        if mode == "joint":
+            return PositionLaw(self.joints, engine, dt_s)
+        return SpeedLaw(self.joints, engine, dt_s, turn=_along_heading)
+
+    def mount_pose(self, xp: Any, joint_pos: Array, lift_m: Array | float) -> Array:
+        """Returns (n, 4) x, y, z in m and yaw in rad of the mount, in the world.
+
+        Args:
+            xp: the array namespace.
+            joint_pos: (n, 3) x and y in m, yaw in rad.
+            lift_m: (n,) how far a torso lifts the mount.
+        """
+        x = joint_pos[:, 0]
+        height = self.mount_pos_w[2] + lift_m + xp.zeros_like(x)
+        return xp.stack([x, joint_pos[:, 1], height, joint_pos[:, YAW]], axis=1)
+
+    def prefixed(self, prefix: str) -> Self:
+        return replace(super().prefixed(prefix), root_body=prefix + self.root_body)
+
+    def summary(self) -> str:
+        return "omnidirectional base"
+
+
+Base = FixedBase | OmnidirectionalBase
+
+
+def _along_heading(xp: Any, moves: Array, measured: Array) -> Array:
+    """Returns moves (N, 3) along the base's own axes, as moves of its joints.
+
+    The joints lie along the world's axes, the base is turned by its yaw.
+    """
+    yaw = measured[:, YAW]
+    cos = xp.cos(yaw)
+    sin = xp.sin(yaw)
+    forward = moves[:, 0]
+    left = moves[:, 1]
+    x = cos * forward - sin * left
+    y = sin * forward + cos * left
+    return xp.concat([xp.stack([x, y], axis=1), moves[:, 2:]], axis=1)

@@ -1,0 +1,58 @@
+"""Grippers: what opens and closes at the end of an arm, and its tool point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self
+
+from embodied.core import GRIPPER_FRAME, ActionGroup
+from embodied.robots.parts.laws import WidthLaw
+from embodied.robots.parts.part import Effector, Part, TargetLaw
+from embodied.sim.engine import Engine
+
+if TYPE_CHECKING:
+    from embodied.robots.robot import Robot
+
+TCP = Effector(name="tcp", site="tcp", arm="arm", gripper="gripper")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gripper(Part):
+    """A parallel gripper, driven by an actuator of the part's name.
+
+    Attributes:
+        fingers: joints whose positions add up to the width.
+        width_m: between the pads when it is open.
+        tool: its tool centre point.
+    """
+
+    name: str = "gripper"
+    on: str = "arm"
+    fingers: tuple[str, ...] = ("finger_left", "finger_right")
+    width_m: float = 0.08
+    tool: Effector = field(default=TCP)
+
+    @property
+    def actuators(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def effector(self) -> Effector:
+        return self.tool
+
+    def action_group(self, mode: str) -> ActionGroup:
+        limits = (0.0,), (self.width_m,)
+        return ActionGroup(self.name, ("width",), "m", GRIPPER_FRAME, *limits)
+
+    def law(self, mode: str, engine: Engine, robot: Robot, dt_s: float) -> TargetLaw:
+        return WidthLaw(self.width_m, engine)
+
+    def prefixed(self, prefix: str) -> Self:
+        return replace(
+            super().prefixed(prefix),
+            fingers=tuple(prefix + finger for finger in self.fingers),
+            tool=self.tool.prefixed(prefix),
+        )
+
+    def summary(self) -> str:
+        return "gripper"

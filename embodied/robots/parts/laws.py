@@ -1,0 +1,105 @@
+"""How actions become servo targets: one small law per kind of command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from embodied.arrays import columns
+from embodied.core import Array
+from embodied.robots.parts.part import Joints
+from embodied.sim.engine import Engine
+
+# moves (N, J), measured joints (N, J) -> the moves along the joints' own axes (N, J)
+Turn = Callable[[Any, Array, Array], Array]
+
+
+def clip(xp: Any, value: Array, low: Array, high: Array) -> Array:
+    """Returns `xp.clip`, which costs numpy four times as much for small arrays."""
+    return xp.minimum(xp.maximum(value, low), high)
+
+
+class JointReader:
+    """Reads the positions of a part's joints."""
+
+    def __init__(self, joints: Joints, engine: Engine) -> None:
+        model = engine.model
+        self._view = engine.view
+        self._columns = columns([model.joint(name).qposadr[0] for name in joints.names])
+
+    def read(self) -> Array:
+        """Returns measured positions (N, J) in rad or m."""
+        return self._view("qpos")[:, self._columns]
+
+
+class PositionLaw:
+    """Absolute targets, approached no faster than the joints' speed limits."""
+
+    def __init__(self, joints: Joints, engine: Engine, dt_s: float) -> None:
+        xp = engine.xp
+        low = xp.asarray([low for low, _ in joints.ranges])
+        high = xp.asarray([high for _, high in joints.ranges])
+        self._xp = xp
+        self._reader = JointReader(joints, engine)
+        self._middle = (high + low) / 2  # (J,)
+        self._half = (high - low) / 2  # (J,)
+        self._step_limit = xp.asarray(joints.speeds) * dt_s  # (J,) per control step
+
+    def reset(self, which: Array) -> None:
+        """Nothing is remembered."""
+
+    def initial(self) -> Array:
+        return self._reader.read()
+
+    def targets(self, action: Array, previous: Array) -> Array:
+        return self.approach(self._middle + self._half * action, previous)
+
+    def approach(self, wanted: Array, previous: Array) -> Array:
+        """Returns `wanted` (N, J), or as near to it as the speed limits let it come."""
+        change = clip(self._xp, wanted - previous, -self._step_limit, self._step_limit)
+        return previous + change
+
+
+class SpeedLaw:
+    """Targets that move at commanded speeds, and stay near the measured joints."""
+
+    def __init__(
+        self, joints: Joints, engine: Engine, dt_s: float, turn: Turn | None = None
+    ) -> None:
+        self._xp = engine.xp
+        self._reader = JointReader(joints, engine)
+        self._step_limit = engine.xp.asarray(joints.speeds) * dt_s  # (J,)
+        self._lead = engine.xp.asarray(joints.leads)  # (J,)
+        self._turn = turn
+
+    def reset(self, which: Array) -> None:
+        """Nothing is remembered."""
+
+    def initial(self) -> Array:
+        return self._reader.read()
+
+    def targets(self, action: Array, previous: Array) -> Array:
+        measured = self._reader.read()
+        moves = action * self._step_limit
+        if self._turn is not None:
+            moves = self._turn(self._xp, moves, measured)
+        lead = self._lead
+        return clip(self._xp, previous + moves, measured - lead, measured + lead)
+
+
+class WidthLaw:
+    """The width of a gripper, from closed at -1 to open at 1."""
+
+    def __init__(self, width_m: float, engine: Engine) -> None:
+        self._engine = engine
+        self._width_m = width_m
+
+    def reset(self, which: Array) -> None:
+        """Nothing is remembered."""
+
+    def initial(self) -> Array:
+        shape = (self._engine.num_worlds, 1)
+        return self._engine.xp.full(shape, self._width_m)
+
+    def targets(self, action: Array, previous: Array) -> Array:
+        return (action + 1) / 2 * self._width_m

@@ -1,0 +1,229 @@
+"""An omnidirectional base on mecanum wheels, with a lift and a head on a mast.
+
+It is no one's product. The published figures that it is built from:
+
+- Franka Mobile FR3 Duo: franka_description, `robots/tmrv0_2` and
+  `accessories/franka_spine_v0_1`, `franka_head_v0_2` (Apache-2.0): chassis 88.95 kg
+  with its inertia, two drive units of 11.5 kg with wheels of 0.5 kg, 0.76 x 0.55 m
+  between its cameras' faces, 0.35 m high; spine 0.1 m/s (stroke 0.85 m, of which 0.40 m
+  here); head 1.0 kg.
+- PAL Robotics' omnidirectional base: omni_base_robot, `mobile_base_controller.yaml`:
+  1.0 m/s, 120 degrees/s, 1.0 m/s2; `base.urdf.xacro`, `wheel.urdf.xacro`: mecanum
+  wheels of radius 76.2 mm and 0.0084 kg m2, 0.488 m apart.
+- PAL Robotics TIAGo: tiago_robot, `torso.urdf.xacro`: lift with 14.0 kg that stand and
+  6.9 kg that move, 2000 N.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import mujoco
+import numpy as np
+
+from embodied.robots.arm_visual import add_materials, dress
+from embodied.robots.modelling import add_capsule, add_joint_servo, add_solid_box
+from embodied.robots.parts.base import OmnidirectionalBase
+from embodied.robots.parts.head import Head
+from embodied.robots.parts.part import Joints, Placement
+from embodied.robots.parts.torso import Lift
+from embodied.robots.wheeled_arm_visual import (
+    BASE,
+    DECOR,
+    EYES_M,
+    FACE_M,
+    HEAD_POS,
+    LIFT,
+    MAST,
+    MATERIALS,
+    MIDDLE_X,
+    WHEEL_RADIUS,
+    head_axes,
+    on_head,
+    quat_of_axes,
+)
+from embodied.sim.cameras import DECOR_GROUP
+
+MOUNT_LOW_M = 0.55  # height of the mount with the lift down
+LIFT_STROKE_M = 0.40
+LIFT_HOME_M = 0.17  # the mount is at 0.72 m then
+LIFT_SPEED_M_S = 0.1
+BASE_SPEED = (1.0, 1.0, float(np.radians(120)))  # m/s, m/s, rad/s
+BASE_RANGE = ((-5.0, 5.0), (-5.0, 5.0), (-1.5 * np.pi, 1.5 * np.pi))  # m, m, rad
+# How far a target may run ahead of the measured joint in the delta modes.
+BASE_LEAD = (0.1, 0.1, 0.2)  # m, m, rad
+LIFT_LEAD_M = 0.03
+
+# Masses that make up a body: kg, centre in m, inertia about it in kg m2 (xx, yy, zz).
+Mass = tuple[float, tuple[float, ...], tuple[float, ...]]
+BASE_MASSES: tuple[Mass, ...] = (
+    (88.954, (MIDDLE_X + 0.0066, 0.0, 0.184), (3.2455, 4.1624, 5.8415)),  # chassis
+    (12.0, (MIDDLE_X + 0.3, -0.2, 0.08), (0.071, 0.034, 0.089)),  # drive units
+    (12.0, (MIDDLE_X - 0.3, 0.2, 0.08), (0.071, 0.034, 0.089)),
+    (14.0, (-0.02, 0.0, 0.32), (0.383, 0.406, 0.077)),  # what of the lift stands
+)
+# The mast's figures are estimates.
+LIFT_MASSES: tuple[Mass, ...] = (
+    (6.932, (-0.02, 0.0, -0.20), (0.245, 0.249, 0.090)),  # what of the lift moves
+    (2.5, (*MAST, 0.25), (0.12, 0.12, 0.004)),  # mast
+    (1.0, HEAD_POS, (0.01, 0.01, 0.01)),  # head
+)
+
+# Inertia of what turns, as the joints feel it. Wheels as published; the rotors' share
+# is an estimate.
+# of a mecanum wheel's force about the vertical: half track and half wheelbase
+WHEEL_ARM_M = (0.488 + 0.447) / 2
+ROLLING_KG = 4 * 0.0084 / WHEEL_RADIUS**2 + 40.0
+SPINDLE_KG = 80.0  # an estimate for a ball screw of 5 mm pitch
+
+# Position servos. They are stiff enough that the arm's swings move the base by less
+# than a millimetre. 800 N, half of the robot's weight, brake at 4 m/s2: a sudden stop
+# from full speed ends 3 cm too far. (The controller cited keeps to 1 m/s2.)
+DRIVE_N = 800.0
+# joint -> stiffness in N/m or N m/rad, lag in s, limit in N or N m
+BASE_SERVOS = {
+    "base_x": (450_000.0, 0.10, DRIVE_N),
+    "base_y": (450_000.0, 0.10, DRIVE_N),
+    "base_yaw": (80_000.0, 0.10, DRIVE_N * WHEEL_ARM_M),
+}
+LIFT_SERVO = (300_000.0, 0.06, 2000.0)
+# centre, half sizes of collision boxes in m
+BASE_BOXES = (
+    # housing: its underside is above the floor
+    ((MIDDLE_X, 0.0, 0.188), (0.37, 0.26, 0.143)),
+    ((-0.02, 0.0, 0.415), (0.108, 0.103, 0.085)),  # the lift's sleeve
+)
+LIFT_BOXES = (
+    ((-0.02, 0.0, -0.24), (0.088, 0.083, 0.21)),
+    ((-0.03, 0.0, -0.015), (0.145, 0.125, 0.015)),
+)
+MAST_RADIUS_M = 0.035
+HEAD_RADIUS_M = 0.06
+HEAD_FOVY_DEG = 60.0
+
+
+def wheeled_base() -> OmnidirectionalBase:
+    """Returns the base; its origin is on the floor, below the mount."""
+    joints = Joints(
+        names=tuple(BASE_SERVOS),
+        ranges=BASE_RANGE,
+        speeds=BASE_SPEED,
+        home=(0.0, 0.0, 0.0),
+        leads=BASE_LEAD,
+    )
+    return OmnidirectionalBase(
+        build=add_base, joints=joints, mount_pos_w=(0.0, 0.0, MOUNT_LOW_M)
+    )
+
+
+def lift() -> Lift:
+    """Returns the lift, which carries the mount."""
+    joints = Joints(
+        names=("lift",),
+        ranges=((0.0, LIFT_STROKE_M),),
+        speeds=(LIFT_SPEED_M_S,),
+        home=(LIFT_HOME_M,),
+        leads=(LIFT_LEAD_M,),
+    )
+    return Lift(build=add_lift, joints=joints)
+
+
+def head() -> Head:
+    """Returns the head, on a mast at the lift."""
+    return Head(build=add_head, cameras=("head",))
+
+
+def add_base(
+    spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
+) -> mujoco.MjsBody:
+    """Adds the base with its three joints, shells, collision boxes and servos."""
+    prefix = placement.prefix
+    base = _add_body(mount, f"{prefix}base", 0.0, BASE_MASSES)
+    axes = {
+        "base_x": (mujoco.mjtJoint.mjJNT_SLIDE, (1, 0, 0), ROLLING_KG),
+        "base_y": (mujoco.mjtJoint.mjJNT_SLIDE, (0, 1, 0), ROLLING_KG),
+        "base_yaw": (
+            mujoco.mjtJoint.mjJNT_HINGE,
+            (0, 0, 1),
+            ROLLING_KG * WHEEL_ARM_M**2,
+        ),
+    }
+    for (name, (kind, axis, armature)), limits in zip(
+        axes.items(), BASE_RANGE, strict=True
+    ):
+        base.add_joint(
+            name=prefix + name, type=kind, axis=axis, range=limits, armature=armature
+        )
+
+    add_materials(spec, MATERIALS)
+    dress(spec, {"base": BASE}, prefix=prefix)
+    dress(spec, DECOR, DECOR_GROUP, prefix)
+    for box in BASE_BOXES:
+        add_solid_box(base, *box)
+    for name, figures in BASE_SERVOS.items():
+        add_joint_servo(spec, prefix + name, *figures)
+    return base
+
+
+def add_lift(
+    spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
+) -> mujoco.MjsBody:
+    """Adds the lift, whose origin is the mount. Its mass includes mast and head."""
+    prefix = placement.prefix
+    body = _add_body(mount, f"{prefix}lift", MOUNT_LOW_M, LIFT_MASSES)
+    body.add_joint(
+        name=f"{prefix}lift",
+        type=mujoco.mjtJoint.mjJNT_SLIDE,
+        axis=(0, 0, 1),
+        range=(0, LIFT_STROKE_M),
+        armature=SPINDLE_KG,
+    )
+
+    dress(spec, {"lift": LIFT}, prefix=prefix)
+    for box in LIFT_BOXES:
+        add_solid_box(body, *box)
+    add_joint_servo(spec, f"{prefix}lift", *LIFT_SERVO)
+    return body
+
+
+def add_head(
+    spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
+) -> mujoco.MjsBody:
+    """Adds mast and head to the lift: what can be hit, and the camera."""
+    add_capsule(mount, (*MAST, 0.0), (*MAST, 0.60), MAST_RADIUS_M)
+    add_capsule(mount, on_head(-0.08, 0, 0), on_head(0.08, 0, 0), HEAD_RADIUS_M)
+    mount.add_camera(
+        name=f"{placement.prefix}head",
+        pos=on_head(-EYES_M, 0.0, FACE_M + 0.006),
+        quat=quat_of_axes(head_axes()),
+        fovy=HEAD_FOVY_DEG,
+    )
+    return mount
+
+
+def _add_body(
+    parent: mujoco.MjsBody, name: str, height_m: float, masses: Sequence[Mass]
+) -> mujoco.MjsBody:
+    """Adds a body above its parent, of masses whose axes are parallel to its own."""
+    mass = np.array([row[0] for row in masses])
+    centres = np.array([row[1] for row in masses])
+    middle = mass @ centres / mass.sum()
+
+    # the parallel axis theorem
+    inertia = np.zeros((3, 3))
+    for (kg, _, own), offset in zip(masses, centres - middle, strict=True):
+        shifted = offset @ offset * np.eye(3) - np.outer(offset, offset)
+        inertia += np.diag(own) + kg * shifted
+
+    body = parent.add_body(
+        name=name,
+        pos=(0, 0, height_m),
+        mass=mass.sum(),
+        ipos=middle,
+        explicitinertial=True,
+    )
+    # xx, yy, zz, xy, xz, yz
+    body.fullinertia = inertia[[0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]]
+    # the floor carries the base, a self-locking spindle the lift
+    body.gravcomp = 1
+    return body
