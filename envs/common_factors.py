@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from embodied.envs.variation import Interval, Variable, Variation, fixed
+from embodied.robots.parts.arm import Arm
+from embodied.robots.parts.base import OmnidirectionalBase
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
@@ -114,12 +116,35 @@ COMMON = (
 )
 
 
+# Variables of which one value is drawn per episode.
+SINGLE_VALUES = (
+    "brightness",
+    "lamp_tilt",
+    "floor_shade",
+    "camera_fovy",
+    "servo_gain",
+    "pad_friction",
+    "pixel_noise",
+)
+# Model fields that these factors write.
+VARIED_FIELDS = (
+    "light_diffuse",
+    "light_dir",
+    "geom_rgba",
+    "cam_pos",
+    "cam_fovy",
+    "geom_friction",
+    "actuator_gainprm",
+    "actuator_biasprm",
+)
+
+
 @dataclass(frozen=True)
 class SensorNoise:
-    """What is added to one world's observations."""
+    """What is added to the observations of one world."""
 
     encoder_bias: np.ndarray  # (J,) rad, of base and torso m
-    pixel_sigma: float
+    pixel_sigma: float  # levels
 
 
 class CommonFactors:
@@ -132,106 +157,121 @@ class CommonFactors:
         cameras: tuple[str, ...],
         base_start: tuple[float, float, float],
     ) -> None:
+        """Finds what is varied.
+
+        Args:
+            engine: the worlds.
+            robot: the robot in them.
+            cameras: names of the task's cameras; those of the robot are left alone.
+            base_start: x, y in m and yaw in rad where a robot that travels starts.
+        """
         self._engine = engine
         self._robot = robot
+        self._base_start = np.array(base_start)
+
         model = engine.model
-        self._body_start = np.array(
-            [*base_start[: len(robot.base_joints)], *robot.torso_home]
-        )
-        self._cameras = [
-            model.camera(name).id for name in cameras if name not in robot.cameras
-        ]
+        fixed_cameras = [name for name in cameras if name not in robot.cameras]
+        arm_joints = [name for arm in robot.arms for name in arm.joints.names]
+        self._num_arm_joints = len(arm_joints)
+        self._cameras = [model.camera(name).id for name in fixed_cameras]
         self._lamp = model.light("lamp").id
         self._floor = model.geom("floor").id
-        self._servos = [model.actuator(name).id for name in robot.joints]
+        self._servos = [model.actuator(name).id for name in arm_joints]
         self._pads = [i for i in range(model.ngeom) if "pad" in model.geom(i).name]
-        self._qpos = [int(model.joint(name).qposadr[0]) for name in robot.all_joints]
-        self._fingers = [
-            int(model.joint(name).qposadr[0]) for name in robot.gripper_joints
-        ]
-        for field in (
-            "light_diffuse",
-            "light_dir",
-            "geom_rgba",
-            "cam_pos",
-            "cam_fovy",
-            "geom_friction",
-        ):
-            engine.vary(field)
-        for field in ("actuator_gainprm", "actuator_biasprm"):
+        self._qpos = [int(model.joint(name).qposadr[0]) for name in robot.joint_names]
+
+        for field in VARIED_FIELDS:
             engine.vary(field)
 
     def start(
         self, world: int, seed: int, variation: Variation
     ) -> tuple[dict[str, Any], SensorNoise]:
         """Draws and writes the shared factors of one episode; returns what was drawn."""
-        joints = len(self._robot.joints)
-        drawn: dict[str, Any] = {
-            name: variation.sample(seed, name)
-            for name in (
-                "brightness",
-                "lamp_tilt",
-                "floor_shade",
-                "camera_fovy",
-                "servo_gain",
-                "pad_friction",
-                "pixel_noise",
-            )
-        }
-        drawn["camera_shift"] = variation.sample_many(seed, "camera_shift", 3)
-        drawn["joint_start"] = variation.sample_many(seed, "joint_start", joints)
-        drawn["encoder_bias"] = variation.sample_many(seed, "encoder_bias", joints)
-        self._light(world, drawn)
-        self._views(world, drawn)
-        self._dynamics(world, drawn)
-        body = self._body_start.copy()
-        # of use to robots that drive
-        drawn["base_start"] = variation.sample_many(seed, "base_start", 3)
-        driven = len(self._robot.base_joints)
-        body[:driven] += drawn["base_start"][:driven]
-        home = np.asarray(self._robot.home) + np.asarray(drawn["joint_start"])
-        self._engine.view("qpos")[world, self._qpos] = np.concatenate([body, home])
-        self._engine.view("qpos")[world, self._fingers] = (
-            self._robot.gripper_width_m / len(self._fingers)
-        )
-        # a base knows where it is
-        bias = np.concatenate([np.zeros_like(body), drawn["encoder_bias"]])
-        return drawn, SensorNoise(bias, float(drawn["pixel_noise"]))
+        num_joints = self._num_arm_joints
+        sample = {name: variation.sample(seed, name) for name in SINGLE_VALUES}
+        sample["camera_shift"] = variation.sample_many(seed, "camera_shift", 3)
+        sample["joint_start"] = variation.sample_many(seed, "joint_start", num_joints)
+        sample["encoder_bias"] = variation.sample_many(seed, "encoder_bias", num_joints)
+        # used by robots that travel
+        sample["base_start"] = variation.sample_many(seed, "base_start", 3)
 
-    def _light(self, world: int, drawn: dict[str, Any]) -> None:
+        self._light(world, sample)
+        self._views(world, sample)
+        self._dynamics(world, sample)
+        self._pose(world, sample)
+        noise = SensorNoise(self._encoder_bias(sample), float(sample["pixel_noise"]))
+        return sample, noise
+
+    def _pose(self, world: int, sample: dict[str, Any]) -> None:
+        """Puts the robot near its home: base, arms and open grippers."""
+        qpos = self._engine.view("qpos")
+        qpos[world, self._qpos] = np.concatenate(self._joint_starts(sample))
+        for gripper in self._robot.grippers:
+            for name, open_m in zip(gripper.fingers, gripper.open_m, strict=True):
+                address = int(self._engine.model.joint(name).qposadr[0])
+                qpos[world, address] = open_m
+
+    def _joint_starts(self, sample: dict[str, Any]) -> list[np.ndarray]:
+        """Returns the start of each part's joints."""
+        starts = []
+        first = 0
+        for part in self._robot.parts:
+            home = np.asarray(part.joints.home)
+            if isinstance(part, Arm):
+                last = first + len(home)
+                home = home + np.asarray(sample["joint_start"][first:last])
+                first = last
+            elif isinstance(part, OmnidirectionalBase):
+                home = self._base_start + np.asarray(sample["base_start"])
+            starts.append(home)
+        return starts
+
+    def _encoder_bias(self, sample: dict[str, Any]) -> np.ndarray:
+        """Returns (J,): arms feel a biased posture, base and torso know where they are."""
+        bias = []
+        first = 0
+        for part in self._robot.parts:
+            count = len(part.joints)
+            if isinstance(part, Arm):
+                bias.append(np.asarray(sample["encoder_bias"][first : first + count]))
+                first += count
+            else:
+                bias.append(np.zeros(count))
+        return np.concatenate(bias)
+
+    def _light(self, world: int, sample: dict[str, Any]) -> None:
         model = self._engine.model
         vary = self._engine.vary
-        vary("light_diffuse")[world, self._lamp] = (
-            model.light_diffuse[self._lamp] * drawn["brightness"]
-        )
-        tilt = np.array([np.sin(drawn["lamp_tilt"]), 0, 0])
+
+        diffuse = model.light_diffuse[self._lamp]
+        vary("light_diffuse")[world, self._lamp] = diffuse * sample["brightness"]
+
+        tilt = np.array([np.sin(sample["lamp_tilt"]), 0, 0])
         direction = model.light_dir[self._lamp] + tilt
         vary("light_dir")[world, self._lamp] = direction / np.linalg.norm(direction)
-        shade = model.geom_rgba[self._floor] * np.array(
-            [*[drawn["floor_shade"]] * 3, 1]
-        )
-        vary("geom_rgba")[world, self._floor] = np.clip(shade, 0, 1)
 
-    def _views(self, world: int, drawn: dict[str, Any]) -> None:
+        shade = np.array([*[sample["floor_shade"]] * 3, 1])
+        rgba = model.geom_rgba[self._floor] * shade
+        vary("geom_rgba")[world, self._floor] = np.clip(rgba, 0, 1)
+
+    def _views(self, world: int, sample: dict[str, Any]) -> None:
         model = self._engine.model
         vary = self._engine.vary
         ids = self._cameras
-        vary("cam_pos")[world, ids] = model.cam_pos[ids] + np.asarray(
-            drawn["camera_shift"]
-        )
-        vary("cam_fovy")[world, ids] = model.cam_fovy[ids] + drawn["camera_fovy"]
+        shift = np.asarray(sample["camera_shift"])
+        vary("cam_pos")[world, ids] = model.cam_pos[ids] + shift
+        vary("cam_fovy")[world, ids] = model.cam_fovy[ids] + sample["camera_fovy"]
 
-    def _dynamics(self, world: int, drawn: dict[str, Any]) -> None:
+    def _dynamics(self, world: int, sample: dict[str, Any]) -> None:
         model = self._engine.model
         vary = self._engine.vary
+
         servos = self._servos
-        gain = drawn["servo_gain"]
-        vary("actuator_gainprm")[world, servos, 0] = (
-            model.actuator_gainprm[servos, 0] * gain
-        )
-        vary("actuator_biasprm")[world, servos, 1] = (
-            model.actuator_biasprm[servos, 1] * gain
-        )
-        vary("geom_friction")[world, self._pads, 0] = (
-            model.geom_friction[self._pads, 0] * drawn["pad_friction"]
-        )
+        gain = sample["servo_gain"]
+        stiffness = model.actuator_gainprm[servos, 0]
+        vary("actuator_gainprm")[world, servos, 0] = stiffness * gain
+        bias = model.actuator_biasprm[servos, 1]
+        vary("actuator_biasprm")[world, servos, 1] = bias * gain
+
+        friction = model.geom_friction[self._pads, 0]
+        vary("geom_friction")[world, self._pads, 0] = friction * sample["pad_friction"]

@@ -5,44 +5,41 @@ from __future__ import annotations
 from embodied.arrays import columns
 from embodied.core import Array, Layout
 from embodied.robots.robot import Robot
-from embodied.sim.engine import ROT6D_OF_XMAT, Engine
+from embodied.robots.tool import Tool
+from embodied.sim.engine import Engine
 
 
 class Proprioception:
-    """Joint positions (with each world's encoder bias) and speeds, of base, torso and
-    arm; gripper width, and the tool centre point's pose. A base's joints are where the
-    mount stands in the world: x, y in m and yaw in rad.
+    """Reads what N robots feel, as one vector per world.
+
+    The vector holds positions (with each world's encoder bias) and speeds of all joints
+    but the fingers, then the width of each gripper, then the pose of each effector. A
+    base's joints are where the mount stands in the world: x, y in m and yaw in rad.
     """
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
         model = engine.model
-        joints = len(robot.all_joints)
+        names = robot.joint_names
+        num_joints = len(names)
         self._engine = engine
-        self._qpos = columns(
-            [model.joint(name).qposadr[0] for name in robot.all_joints]
-        )
-        self._qvel = columns([model.joint(name).dofadr[0] for name in robot.all_joints])
-        self._fingers = [
-            int(model.joint(name).qposadr[0]) for name in robot.gripper_joints
-        ]
-        self._site = model.site(robot.tcp_site).id
-        self.bias = engine.xp.zeros((engine.num_worlds, joints))  # (N, J) rad or m
-        self.layout = Layout(
-            (
-                ("joint_pos", joints),
-                ("joint_vel", joints),
-                ("gripper_width", 1),
-                ("tcp_pos_w", 3),
-                ("tcp_rot6d", 6),
-            )
-        )
+        self._qpos = columns([model.joint(name).qposadr[0] for name in names])
+        self._qvel = columns([model.joint(name).dofadr[0] for name in names])
+        self._tools = [Tool(engine, robot, effector) for effector in robot.effectors]
+
+        # (N, J) rad or m
+        self.bias = engine.xp.zeros((engine.num_worlds, num_joints))
+
+        parts = [("joint_pos", num_joints), ("joint_vel", num_joints)]
+        parts += [(f"{effector.gripper}_width", 1) for effector in robot.effectors]
+        for effector in robot.effectors:
+            parts += [(f"{effector.name}_pos_w", 3), (f"{effector.name}_rot6d", 6)]
+        self.layout = Layout(tuple(parts))
 
     def read(self) -> Array:
-        """(N, P) in rad, rad/s and m, as `layout` names it."""
+        """Returns (N, P) in rad, rad/s and m, as `layout` names it."""
         view = self._engine.view
-        xp = self._engine.xp
-        qpos = view("qpos")
-        width = sum(qpos[:, finger, None] for finger in self._fingers)
-        parts = [qpos[:, self._qpos] + self.bias, view("qvel")[:, self._qvel], width]
-        tcp_rot6d = view("site_xmat")[:, self._site][:, ROT6D_OF_XMAT]
-        return xp.concat([*parts, view("site_xpos")[:, self._site], tcp_rot6d], axis=1)
+        values = [view("qpos")[:, self._qpos] + self.bias, view("qvel")[:, self._qvel]]
+        values += [tool.width_m()[:, None] for tool in self._tools]
+        for tool in self._tools:
+            values += [tool.pos_w(), tool.rot6d()]
+        return self._engine.xp.concat(values, axis=1)

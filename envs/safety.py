@@ -1,4 +1,4 @@
-"""How gently a robot works: the signals by which one would stop a real one."""
+"""How gently a robot works: the signals by which one would stop a real robot."""
 
 from __future__ import annotations
 
@@ -13,65 +13,82 @@ from embodied.robots.robot import Robot
 from embodied.sim.contact_force import ContactForce, add_contact_sensor
 from embodied.sim.engine import Engine
 
-# sensors; of the second, one for each body of the scenery
-ANY = "robot_contact"
-SCENERY = "robot_collision"
-COLLISION_N = 1.0  # that counts
+# Beginnings of the sensors' names: one contact sensor per base of the robot, and one
+# per base and body of the scenery.
+CONTACT = "robot_contact"
+COLLISION = "robot_collision"
+# The contact force with the scenery above which it counts as a collision.
+COLLISION_N = 1.0
 
 
 @dataclass(frozen=True)
 class Safety:
     """The signals of N worlds, of the last 50 ms."""
 
-    # (N,) strongest single contact of the robot, with what it holds too, at every
-    # physics step
+    # (N,) N, the strongest single contact of the robot at any physics step, contacts
+    # with what it holds included
     contact_force_n: Array
-    collision: Array  # (N,) bool, it touched what is fixed to the world
-    # (N,) of the arm's joint that is nearest to an end of its range, now
+    collision: Array  # (N,) bool, whether it touched what is fixed to the world
+    # (N,) rad, of the arm's joint that is nearest to an end of its range, now
     joint_margin_rad: Array
 
 
 def with_safety_sensors(spec: mujoco.MjSpec, robot: Robot) -> mujoco.MjSpec:
-    """The spec itself, with what `SafetySignals` reads."""
-    add_contact_sensor(spec, ANY, robot.root_body)
-    for k, body in enumerate(_scenery(spec.worldbody, robot)):
+    """Adds the sensors that `SafetySignals` reads; returns the spec itself."""
+    roots = [base.root_body for base in robot.bases]
+    for k, root in enumerate(roots):
+        add_contact_sensor(spec, f"{CONTACT}_{k}", root)
+
+    for k, body in enumerate(_scenery(spec.worldbody, roots)):
         body.name = body.name or f"scenery_{k}"
-        add_contact_sensor(spec, f"{SCENERY}_{k}", robot.root_body, body.name)
+        for root in roots:
+            add_contact_sensor(spec, f"{COLLISION}_{k}_{root}", root, body.name)
     return spec
 
 
-def _scenery(body: mujoco.MjsBody, robot: Robot) -> Iterator[mujoco.MjsBody]:
-    """Of this body and those below it that no joint moves, without the robot's: what
-    can be touched.
+def _scenery(body: mujoco.MjsBody, roots: list[str]) -> Iterator[mujoco.MjsBody]:
+    """Yields the bodies that can be touched, and that no joint moves.
+
+    Looks at `body` and at those below it, without the robot's own.
     """
     if any(geom.contype or geom.conaffinity for geom in body.geoms):
         yield body
     for child in body.bodies:
-        if child.name != robot.root_body and not child.joints:
-            yield from _scenery(child, robot)
+        if child.name not in roots and not child.joints:
+            yield from _scenery(child, roots)
 
 
 class SafetySignals:
     """Reads the signals of N worlds."""
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
-        self._engine = engine
+        model = engine.model
         xp = engine.xp
-        names = [engine.model.sensor(k).name for k in range(engine.model.nsensor)]
-        self._force = ContactForce(
-            engine, ANY, *(name for name in names if name.startswith(f"{SCENERY}_"))
-        )
-        self._arm = columns(
-            [engine.model.joint(name).qposadr[0] for name in robot.joints]
-        )
-        low, high = zip(*robot.joint_range, strict=True)
-        self._low = xp.asarray(low)
-        self._high = xp.asarray(high)
+        self._engine = engine
+
+        # contact sensors come first, then those of collisions, side by side
+        sensors = [model.sensor(k).name for k in range(model.nsensor)]
+        contacts = [name for name in sensors if name.startswith(f"{CONTACT}_")]
+        collisions = [name for name in sensors if name.startswith(f"{COLLISION}_")]
+        self._force = ContactForce(engine, *contacts, *collisions)
+        self._num_contacts = len(contacts)
+
+        # joints of all arms
+        names = [name for arm in robot.arms for name in arm.joints.names]
+        ranges = [limits for arm in robot.arms for limits in arm.joints.ranges]
+        self._arm_columns = columns([model.joint(name).qposadr[0] for name in names])
+        self._low = xp.asarray([low for low, _ in ranges])
+        self._high = xp.asarray([high for _, high in ranges])
 
     def read(self, ticks: int) -> Safety:
-        """Of the last `ticks` physics steps, at most 20."""
+        """Returns the signals of the last `ticks` physics steps, at most 20."""
         xp = self._engine.xp
-        angles = self._engine.view("qpos")[:, self._arm]
+        angles = self._engine.view("qpos")[:, self._arm_columns]
         margin = xp.min(xp.minimum(angles - self._low, self._high - angles), axis=1)
+
         peaks = self._force.peaks_n(ticks)
-        return Safety(peaks[:, 0], xp.max(peaks[:, 1:], axis=1) > COLLISION_N, margin)
+        contact_force = peaks[:, 0]
+        for k in range(1, self._num_contacts):
+            contact_force = xp.maximum(contact_force, peaks[:, k])
+        collision = xp.max(peaks[:, self._num_contacts :], axis=1) > COLLISION_N
+        return Safety(contact_force, collision, margin)

@@ -93,7 +93,7 @@ class TaskSpec:
 
     def horizon_for(self, robot: Robot) -> float:
         """Seconds that an episode may take."""
-        return self.horizon_s + (self.driving_s if robot.drives else 0.0)
+        return self.horizon_s + (self.driving_s if robot.travels else 0.0)
 
     def stage(self, name: str) -> TaskStage:
         """The stage of a name. Raises EmbodiedError where there is none."""

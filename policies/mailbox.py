@@ -175,7 +175,9 @@ class Mailbox:
         """Returns what the controllers see, N rows; `age_s` (N,) is the plans' age."""
         if self._mode != "predictive":
             return self._payload
-        moved = self._payload.goal_pos_w + self._payload.goal_vel_w * age_s[:, None, None]
+        moved = (
+            self._payload.goal_pos_w + self._payload.goal_vel_w * age_s[:, None, None]
+        )
         return replace(self._payload, goal_pos_w=moved)
 
     def _show(self, ids: Array, seq: Array, message: dict[str, np.ndarray]) -> None:

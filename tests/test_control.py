@@ -10,7 +10,7 @@ from embodied.arrays import columns, dot
 from embodied.envs.registry import get_robot
 from embodied.envs.worlds import Worlds
 from embodied.robots.control import JOINT_LEAD_RAD
-from embodied.robots.end_effector import EE_LEAD_M
+from embodied.robots.parts.end_effector import EE_LEAD_M
 from embodied.robots.robot import CONTROL_MODES
 from tests.ground import opened, random_actions, started
 

@@ -17,8 +17,8 @@ from embodied.core import PHYSICS_HZ
 from embodied.envs.registry import get_task, task_names
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
-from embodied.robots.describe import load_robot
-from embodied.robots.description import (
+from embodied.robots.described.robot import load_robot
+from embodied.robots.described.description import (
     Description,
     Gripper,
     Mount,

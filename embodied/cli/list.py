@@ -152,17 +152,10 @@ def describe_robot(name: str) -> dict[str, Any]:
     actions = {mode: list(robot.interface(mode).labels) for mode in CONTROL_MODES}
     return {
         "name": name,
-        "summary": _summary(robot),
+        "summary": robot.summary(),
         "cameras": list(robot.cameras),
         "actions": actions,
     }
-
-
-def _summary(robot: Robot) -> str:
-    arm = f"{len(robot.joints)} joints and a gripper"
-    return (
-        f"omnidirectional base, lift, {arm}" if robot.drives else f"{arm}, on a stand"
-    )
 
 
 def as_text(found: dict[str, list[dict[str, Any]]]) -> str:

@@ -81,9 +81,7 @@ class RobotControl:
             part.law.targets(action[:, part.action], self._target[:, part.target])
             for part in self._driven
         ]
-        self._target[...] = clip(
-            xp, xp.concat(targets, axis=1), self._low, self._high
-        )
+        self._target[...] = clip(xp, xp.concat(targets, axis=1), self._low, self._high)
         self._engine.view("ctrl")[:, self._actuator_columns] = self._target
 
 

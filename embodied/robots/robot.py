@@ -181,8 +181,7 @@ class Robot:
         for part in self.parts:
             home.update(zip(part.joints.names, part.joints.home, strict=True))
         for gripper in self.grippers:
-            share_m = gripper.width_m / len(gripper.fingers)
-            home.update(dict.fromkeys(gripper.fingers, share_m))
+            home.update(zip(gripper.fingers, gripper.open_m, strict=True))
         return home
 
     def _add_home(self, spec: mujoco.MjSpec) -> None:

@@ -19,8 +19,6 @@ def start_station(name: str, robot: Robot, fenced: bool = True) -> mujoco.MjSpec
     spec.modelname = name
     for key in spec.keys:  # the robot's alone: a scene's starts are the task's to write
         spec.delete(key)
-    if not robot.drives:  # a base's joints are where it stands in the world
-        spec.body(robot.root_body).pos = list(robot.mount_pos_w)
     apply_defaults(spec)
     add_hall(spec, fenced)
     return spec

@@ -8,6 +8,7 @@ from typing import Any
 
 from embodied.arrays import array_namespace
 from embodied.core import SKILLS, Array, Layout, Observation, Payload, Planner
+from embodied.robots.mount import MountPose
 from embodied.robots.robot import Robot
 
 # x, y, z in m and yaw in rad of the mount, as a fixed arm has it
@@ -41,7 +42,7 @@ class Driving:
         self._planner = planner
         self._travels = robot.travels
         self._stand = stand or _at_the_origin
-        self._mount = robot.mount_pose(agent_layout)
+        self._mount = MountPose(robot, agent_layout)
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
         self._planner.reset(ids, seeds)

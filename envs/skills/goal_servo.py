@@ -1,6 +1,4 @@
-"""System 1 of every expert: drives the end effector to a plan's goal pose, as fast as
-the skill allows.
-"""
+"""System 1 of every expert: drives effectors and base to a plan's goals."""
 
 from __future__ import annotations
 
@@ -9,7 +7,11 @@ from typing import Any
 
 from embodied.arrays import array_namespace
 from embodied.core import SKILLS, Array, Layout, Observation, Payload, PolicySpec
-from embodied.envs.skills.driving import MountPose
+from embodied.robots.mount import MountPose
+from embodied.robots.parts.arm import Arm
+from embodied.robots.parts.base import OmnidirectionalBase
+from embodied.robots.parts.gripper import Gripper
+from embodied.robots.parts.torso import Lift
 from embodied.robots.robot import Robot
 from embodied.rotations import (
     cross,
@@ -21,9 +23,11 @@ from embodied.rotations import (
     quat_to_rotvec,
 )
 
-GAIN_PER_S = 8.0  # of the speed towards the goal on the distance left
+# Speeds per distance left: of an effector, of its turning, and of base and lift.
+GAIN_PER_S = 8.0
 TURN_GAIN_PER_S = 6.0
-DRIVE_GAIN_PER_S = 3.0  # of base and lift
+DRIVE_GAIN_PER_S = 3.0
+# The effector's top speed in each skill.
 SPEED_M_S = {
     "reach": 0.55,
     "grasp": 0.35,
@@ -33,86 +37,136 @@ SPEED_M_S = {
     "release": 0.1,
     "retreat": 0.5,
 }
+OTHER_SPEED_M_S = 0.3  # in skills that are not named above
 
 
 class GoalServo:
-    """A proportional law on the pose error with the goal's own velocity fed forward, in
-    `ee_delta` mode.
+    """A proportional law on pose errors, in the mode `ee_delta`.
 
-    The goal of `drive_to` is the mount's, and moves base and lift while the arm keeps
-    its posture; those of all other skills are the tool centre point's, and the base
-    stands still.
+    The goal's own velocity is fed forward. While the skill is `drive_to`, base and lift
+    go to the base's goal and the arms keep their posture; in every other skill the
+    effectors go to their goals and the base stands still.
     """
 
     def __init__(
         self, agent_layout: Layout, robot: Robot, control_hz: int = 200
     ) -> None:
         self.spec = PolicySpec(control_mode="ee_delta", control_hz=control_hz)
-        slices = agent_layout.slices()
-        self._pos = slices["tcp_pos_w"]
-        self._rot = slices["tcp_rot6d"]
         self._robot = robot
-        self._mount = MountPose(agent_layout, robot)
-        self._speed = [SPEED_M_S.get(skill, 0.3) for skill in SKILLS]
+        self._slices = agent_layout.slices()
+        self._mount = MountPose(robot, agent_layout)
+        self._top_speeds = [SPEED_M_S.get(skill, OTHER_SPEED_M_S) for skill in SKILLS]
+
+        # which effector each arm and gripper belongs to
+        effectors = list(enumerate(robot.effectors))
+        self._effector_of_arm = {effector.arm: k for k, effector in effectors}
+        self._effector_of_gripper = {effector.gripper: k for k, effector in effectors}
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
         """Nothing is remembered."""
 
     def act(self, observation: Observation, payload: Payload, age_s: Array) -> Array:
-        agent = observation.agent_pos
-        robot = self._robot
-        xp = array_namespace(agent)
-        limit = xp.asarray(self._speed)[payload.subtask][:, None]  # (N, 1) m/s
-        velocity = (
-            _limited(GAIN_PER_S * (payload.goal_pos_w - agent[:, self._pos]), limit)
-            + payload.goal_vel_w
-        )
-        turn = TURN_GAIN_PER_S * _rotation_error(
-            payload.goal_quat_wxyz, agent[:, self._rot]
-        )
-        arm = xp.concat(
-            [velocity / robot.ee_speed_m_s, turn / robot.ee_speed_rad_s], axis=1
-        )
-        parts = self._on_wheels(xp, arm, agent, payload) if robot.drives else [arm]
-        return xp.clip(xp.concat([*parts, payload.gripper[:, None]], axis=1), -1.0, 1.0)
+        agent_pos = observation.agent_pos
+        xp = array_namespace(agent_pos)
+        driving = (payload.subtask == SKILLS.index("drive_to"))[:, None]  # (N, 1)
+        drive = None
+        if self._robot.travels:
+            drive = _Drive(self._robot, payload, self._mount.read(agent_pos))
 
-    def _on_wheels(
-        self, xp: Any, arm: Array, agent: Array, payload: Payload
-    ) -> list[Array]:
-        """Base and lift (N, 4) and arm (N, 6), along the axes of the mount."""
-        mount = self._mount.read(agent)
-        driving = (payload.subtask == SKILLS.index("drive_to"))[:, None]
-        back = quat_conjugate(quat_from_yaw(mount[:, 3]))
-        # (N, 3) m/s
-        way = DRIVE_GAIN_PER_S * quat_rotate(back, payload.goal_pos_w - mount[:, :3])
-        # (N, 1) rad/s
-        turn = (
-            DRIVE_GAIN_PER_S
-            * quat_to_rotvec(quat_multiply(payload.goal_quat_wxyz, back))[:, 2:]
-        )
-        top = xp.asarray([*self._robot.base_speed, *self._robot.torso_speed])
-        along = _limited(way[:, :2] / top[:2], xp.ones_like(turn))
-        body = xp.concat([along, turn / top[2], way[:, 2:] / top[3]], axis=1)
-        arm = xp.concat(
-            [quat_rotate(back, arm[:, :3]), quat_rotate(back, arm[:, 3:])], axis=1
-        )
-        return [xp.where(driving, body, 0.0), xp.where(driving, 0.0, arm)]
+        elements = []
+        for part in self._robot.parts:
+            if isinstance(part, OmnidirectionalBase) and drive is not None:
+                elements.append(xp.where(driving, drive.base(), 0.0))
+            elif isinstance(part, Lift) and drive is not None:
+                elements.append(xp.where(driving, drive.lift(part), 0.0))
+            elif isinstance(part, Lift):
+                elements.append(xp.zeros_like(agent_pos[:, :1]))
+            elif isinstance(part, Arm):
+                velocity, turn = self._arm(part, payload, agent_pos)
+                if drive is not None:
+                    velocity = xp.where(driving, 0.0, drive.to_mount(velocity))
+                    turn = xp.where(driving, 0.0, drive.to_mount(turn))
+                elements += [velocity, turn]
+            elif isinstance(part, Gripper):
+                effector = self._effector_of_gripper[part.name]
+                elements.append(payload.gripper[:, effector, None])
+        return xp.clip(xp.concat(elements, axis=1), -1.0, 1.0)
+
+    def _arm(self, arm: Arm, payload: Payload, agent_pos: Array) -> tuple[Array, Array]:
+        """Returns velocity and turning (N, 3) of an arm's effector, as actions.
+
+        They are along the axes of the world, or of the arm's own mount where that is
+        turned on its carrier.
+        """
+        xp = array_namespace(agent_pos)
+        effector = self._effector_of_arm[arm.name]
+        name = self._robot.effectors[effector].name
+        pos = agent_pos[:, self._slices[f"{name}_pos_w"]]
+        rot6d = agent_pos[:, self._slices[f"{name}_rot6d"]]
+
+        top_speed = xp.asarray(self._top_speeds)[payload.subtask][:, None]  # (N, 1) m/s
+        error_m = payload.goal_pos_w[:, effector] - pos
+        velocity = _limited(GAIN_PER_S * error_m, top_speed)
+        velocity = velocity + payload.goal_vel_w[:, effector]
+        error_rad = _rotation_error(payload.goal_quat_wxyz[:, effector], rot6d)
+        turn = TURN_GAIN_PER_S * error_rad
+
+        if arm.is_turned:
+            carrier_to_arm = quat_conjugate(xp.asarray([arm.placement.quat_wxyz]))
+            carrier_to_arm = xp.broadcast_to(carrier_to_arm, (len(velocity), 4))
+            velocity = quat_rotate(carrier_to_arm, velocity)
+            turn = quat_rotate(carrier_to_arm, turn)
+        return velocity / arm.ee_speed_m_s, turn / arm.ee_speed_rad_s
+
+
+class _Drive:
+    """The way from where N mounts are to where their plans want them."""
+
+    def __init__(self, robot: Robot, payload: Payload, mount: Array) -> None:
+        xp = array_namespace(mount)
+        goal = payload.base_goal_w[:, 0]  # (N, 4) x, y, z, yaw
+        self._xp = xp
+        self._robot = robot
+        self._world_to_mount = quat_conjugate(quat_from_yaw(mount[:, 3]))
+
+        way = quat_rotate(self._world_to_mount, goal[:, :3] - mount[:, :3])
+        turn = quat_multiply(quat_from_yaw(goal[:, 3]), self._world_to_mount)
+        self._velocity = DRIVE_GAIN_PER_S * way  # (N, 3) m/s
+        self._yaw_rate = DRIVE_GAIN_PER_S * quat_to_rotvec(turn)[:, 2:]  # (N, 1) rad/s
+
+    def base(self) -> Array:
+        """Returns actions (N, 3) of the base: ahead, to the left, about the vertical."""
+        xp = self._xp
+        top = xp.asarray(self._robot.base.joints.speeds)
+        share = self._velocity[:, :2] / top[:2]
+        along = _limited(share, xp.ones_like(self._yaw_rate))
+        return xp.concat([along, self._yaw_rate / top[2]], axis=1)
+
+    def lift(self, lift: Lift) -> Array:
+        """Returns actions (N, 1) of a lift."""
+        return self._velocity[:, 2:] / lift.joints.speeds[0]
+
+    def to_mount(self, vector: Array) -> Array:
+        """Returns vectors (N, 3) of the world along the axes of the mount."""
+        return quat_rotate(self._world_to_mount, vector)
 
 
 def _limited(velocity: Array, limit: Array) -> Array:
-    xp = array_namespace(velocity)
+    xp: Any = array_namespace(velocity)
     norm = xp.sqrt(xp.sum(velocity * velocity, axis=1, keepdims=True))
     return velocity * (limit / xp.maximum(norm, limit))
 
 
 def _rotation_error(goal_wxyz: Array, rot6d: Array) -> Array:
-    """Half the sum of the axes' cross products: the rotation vector for small errors,
+    """Returns rotation errors (N, 3), about the axes of the world.
+
+    Half the sum of the axes' cross products is the rotation vector for small errors,
     free of the quaternion's sign.
     """
-    goal = quat_to_rot6d(goal_wxyz)
     total = 0.0
-    for is_now, wanted in zip(_axes(rot6d), _axes(goal), strict=True):
-        total = total + cross(is_now, wanted)
+    axes = zip(_axes(rot6d), _axes(quat_to_rot6d(goal_wxyz)), strict=True)
+    for measured, wanted in axes:
+        total = total + cross(measured, wanted)
     return 0.5 * total
 
 

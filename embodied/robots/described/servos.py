@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 
 from embodied.errors import EmbodiedError, unknown
-from embodied.robots.description import Gripper
+from embodied.robots.described.description import Gripper
 from embodied.sim.physics import PAD_SOLREF
 
 LAG_S = 0.03  # by which servos follow a moving target, on the target's own path
@@ -125,29 +125,44 @@ def _largest_inertia(model: mujoco.MjModel, joints: Sequence[str]) -> np.ndarray
 
 
 def add_gripper_drive(
-    spec: mujoco.MjSpec, fingers: Sequence[str], said: Gripper
+    spec: mujoco.MjSpec,
+    fingers: Sequence[str],
+    description: Gripper,
+    prefix: str = "",
 ) -> None:
-    """An actuator `gripper` whose target is the width in m, with the force and speed
-    that were said.
+    """Adds an actuator `gripper` whose target is the width in m.
 
-    Raises EmbodiedError for fingers that don't slide from 0 on.
+    Args:
+        spec: the model.
+        fingers: names of its sliding joints in the model.
+        description: the gripper's force and speed.
+        prefix: what the actuator's name begins with.
+
+    Raises:
+        EmbodiedError: fingers that don't slide from 0 on.
     """
     model = spec.compile()
     opens_m = [_opening(model, name) for name in fingers]
-    tendon = spec.add_tendon(name="gripper_width")
+
+    # the width is a tendon over all fingers, which move together
+    tendon = spec.add_tendon(name=f"{prefix}gripper_width")
     for name in fingers:
         joint = spec.joint(name)
         joint.armature = max(joint.armature, FINGER_ARMATURE_KG)
-        joint.damping = [said.force_n * len(fingers) / said.speed_m_s, 0.0, 0.0]
+        damping = description.force_n * len(fingers) / description.speed_m_s
+        joint.damping = [damping, 0.0, 0.0]
         tendon.wrap_joint(name, 1)
     for other, opens in zip(fingers[1:], opens_m[1:], strict=True):
         _couple(spec, fingers[0], other, opens / opens_m[0])
+
     servo = spec.add_actuator(
-        name="gripper", target="gripper_width", trntype=mujoco.mjtTrn.mjTRN_TENDON
+        name=f"{prefix}gripper",
+        target=f"{prefix}gripper_width",
+        trntype=mujoco.mjtTrn.mjTRN_TENDON,
     )
     servo.set_to_position(kp=GRIPPER_STIFFNESS)
     servo.ctrlrange = (0, sum(opens_m))
-    servo.forcerange = (-said.force_n, said.force_n)
+    servo.forcerange = (-description.force_n, description.force_n)
 
 
 def _opening(model: mujoco.MjModel, finger: str) -> float:

@@ -72,7 +72,7 @@ def franka_hand(on: str = "arm") -> Gripper:
         build=add_hand,
         cameras=("wrist",),
         fingers=FINGERS,
-        width_m=2 * FINGER_TRAVEL_M,
+        open_m=(FINGER_TRAVEL_M, FINGER_TRAVEL_M),
     )
 
 

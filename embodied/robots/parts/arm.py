@@ -39,6 +39,11 @@ class Arm(Part):
         """(6,) full speeds of the effector, m/s and rad/s."""
         return (self.ee_speed_m_s,) * 3 + (self.ee_speed_rad_s,) * 3
 
+    @property
+    def is_turned(self) -> bool:
+        """Whether its axes are not those of its carrier."""
+        return self.placement.quat_wxyz != (1.0, 0.0, 0.0, 0.0)
+
     def action_group(self, mode: str) -> ActionGroup:
         if mode == "joint":
             return self.joints.position_group(self.name, "rad", "joint")

@@ -21,16 +21,21 @@ class Gripper(Part):
     """A parallel gripper, driven by an actuator of the part's name.
 
     Attributes:
-        fingers: joints whose positions add up to the width.
-        width_m: between the pads when it is open.
+        fingers: joints whose positions add up to the width between the pads.
+        open_m: (number of fingers,) their positions when it is open; 0 is closed.
         tool: its tool centre point.
     """
 
     name: str = "gripper"
     on: str = "arm"
     fingers: tuple[str, ...] = ("finger_left", "finger_right")
-    width_m: float = 0.08
+    open_m: tuple[float, ...] = (0.04, 0.04)
     tool: Effector = field(default=TCP)
+
+    @property
+    def width_m(self) -> float:
+        """Between the pads when it is open."""
+        return sum(self.open_m)
 
     @property
     def actuators(self) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ class DrawerTidy:
         count = len(NAMES)
         self._things = Things(engine, NAMES)
         self._drawers = Drawers(engine, DRAWERS_SIZE)
-        self._tcp = engine.model.site(robot.tcp_site).id
+        self._tcp = engine.model.site(robot.effectors[0].site).id
         self._rows = xp.arange(n)
         self._others = xp.asarray([[1, 2], [0, 2], [0, 1]])
         self._ticks = {

@@ -46,7 +46,7 @@ class PanelReset:
         self._panel = Panel(engine)
         self._buttons = Buttons(engine, BUTTONS)
         self._console = Console(engine, PANEL_CONSOLE)
-        self._tcp = engine.model.site(robot.tcp_site).id
+        self._tcp = engine.model.site(robot.effectors[0].site).id
         self._each = xp.arange(COUNT)[None, :]
         self._rows = xp.arange(n)
         self._goal = {

@@ -41,9 +41,10 @@ class Facts:
         self.parcels = Parcels(engine, PARCELS)
         self.scanner = Scanner(engine, SCANNER)
         self.bins = Bins(engine, BINS, BIN)
-        self._tcp = engine.model.site(robot.tcp_site).id
+        self._tcp = engine.model.site(robot.effectors[0].site).id
         self._fingers = [
-            int(engine.model.joint(name).qposadr[0]) for name in robot.gripper_joints
+            int(engine.model.joint(name).qposadr[0])
+            for name in robot.grippers[0].fingers
         ]
         self._rows = xp.arange(engine.num_worlds)[:, None]
         self._each_bin = xp.arange(len(BINS))

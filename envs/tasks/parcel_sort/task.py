@@ -57,7 +57,7 @@ class ParcelSort:
         xp = engine.xp
         n = engine.num_worlds
         k = len(PARCELS)
-        self._later_s = DRIVING_S if robot.drives else 0.0
+        self._later_s = DRIVING_S if robot.travels else 0.0
         self._goal = {
             "wanted": xp.zeros((n, k)),
             "present": xp.zeros((n, k)),

@@ -62,9 +62,10 @@ class TableWipe:
         self._stains = Stains(engine)
         self._dirt = Dirt(xp, n)
         self._table = Table(engine, TABLE)
-        self._tcp = engine.model.site(robot.tcp_site).id
+        self._tcp = engine.model.site(robot.effectors[0].site).id
         self._fingers = [
-            int(engine.model.joint(name).qposadr[0]) for name in robot.gripper_joints
+            int(engine.model.joint(name).qposadr[0])
+            for name in robot.grippers[0].fingers
         ]
         self._goal = {
             **self._dirt.books,

@@ -8,7 +8,7 @@ from typing import Any
 
 from embodied.arrays import dot
 from embodied.core import Array, Controller, Layout, Observation, Payload, Planner
-from embodied.envs.skills.driving import STAND, Driving
+from embodied.envs.skills.driving import STAND_POSE_W, Driving
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.skills.scripted import (
     Readings,
@@ -65,7 +65,7 @@ class ToteTransferExpert:
 
     def __init__(self, robot: Robot) -> None:
         self._station = station_of(robot)
-        self._drives = robot.drives
+        self._drives = robot.travels
 
     def stand(self, xp: Any, agent: Readings, state: Readings) -> Array:
         """(n, 4) where the mount of a robot that drives belongs: x, y, z in m and yaw in
@@ -74,7 +74,7 @@ class ToteTransferExpert:
         facts = ExpertFacts.read(xp, agent, state)
         is_at_rack = self._is_at_rack(facts)
         x, y = self._stand_xy(xp, facts, state["tote_vel_w"][:, 1])
-        z = xp.full_like(x, STAND[2])
+        z = xp.full_like(x, STAND_POSE_W[2])
         yaw = xp.where(is_at_rack, self._station.facing, 0.0)
         return xp.stack([x, y, z, yaw], axis=1)
 

@@ -57,7 +57,7 @@ ROAMING = Station(
 
 def station_of(robot: Robot) -> Station:
     """The layout that suits a robot: a fixed one reaches both belt and rack."""
-    return ROAMING if robot.drives else FIXED
+    return ROAMING if robot.travels else FIXED
 
 
 def build_tote_station(robot: Robot) -> mujoco.MjSpec:
@@ -67,12 +67,12 @@ def build_tote_station(robot: Robot) -> mujoco.MjSpec:
     people.
     """
     station = station_of(robot)
-    spec = start_station("tote_station", robot, fenced=not robot.drives)
+    spec = start_station("tote_station", robot, fenced=not robot.travels)
     add_belt(spec, station.belt)
     add_rack(spec, station.rack)
     for name in TOTES:
         add_tote(spec, name, (0.2, 0.4, 0.7, 1.0))
-    if robot.drives:
+    if robot.travels:
         _paint_lane(spec)
         add_view(spec, CAMERA, (2.3, 0.4, 2.6), (-0.3, 0.76, 0.5), 72)
         add_view(spec, "hall", (2.5, -2.4, 2.6), (-0.33, 0.9, 0.6), 44)

@@ -57,7 +57,7 @@ class ValveTurn:
         count = len(VALVES)
         self._valves = Valves(engine, VALVES)
         self._console = Console(engine, VALVE_CONSOLE)
-        self._tcp = engine.model.site(robot.tcp_site).id
+        self._tcp = engine.model.site(robot.effectors[0].site).id
         self._is_wheel = xp.asarray([float(kind == "wheel") for kind in KIND_OF_VALVE])
         self._first_named = xp.asarray(
             [[(k + j) % count for j in range(count)] for k in range(count)]
