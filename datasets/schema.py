@@ -22,8 +22,9 @@ from embodied.errors import EmbodiedError
 
 H5 = Any  # an open h5py file or group; what an item of it is depends on the file
 
-SCHEMA_VERSION = 1
-READABLE_VERSIONS = (1,)
+# 2: goals per effector and goals of bases; 1: one goal per plan.
+SCHEMA_VERSION = 2
+READABLE_VERSIONS = (1, 2)
 IMAGE_SUFFIX = "_image"
 ENV_TYPE_GYM = 2  # robomimic's EnvType for a Gymnasium environment
 STEP_STREAMS = {  # stream -> dtype; all have a row per control step
@@ -47,6 +48,7 @@ PLAN_PAYLOAD = (
     "goal_vel_w",
     "gripper",
     "completion",
+    "base_goal_w",
 )
 # changes no episode: the same seeds give the same file, whoever collects them
 NOT_STORED = ("num_threads",)

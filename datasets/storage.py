@@ -150,6 +150,7 @@ def read_episode(demo: H5, images: bool = True) -> Episode:
     plans = {}
     if "plans" in demo:
         plans = {key: array[()] for key, array in demo["plans"].items()}
+        plans = _with_goals_per_effector(plans)
 
     return Episode(
         meta=read_meta(demo),
@@ -164,6 +165,22 @@ def read_episode(demo: H5, images: bool = True) -> Episode:
         start_state=demo["start/state"][()],
         start_fields=_read_tree(demo["start/fields"]),
     )
+
+
+def _with_goals_per_effector(plans: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the plans of schema 1, which had one goal each, as schema 2 has them.
+
+    In schema 1 the goal of the skill `drive_to` was that of the base; it stays where it
+    was.
+    """
+    if "base_goal_w" in plans:
+        return plans
+    per_effector = ("goal_pos_w", "goal_quat_wxyz", "goal_vel_w", "gripper")
+    plans = dict(plans)
+    for name in per_effector:
+        plans[name] = plans[name][:, None]
+    plans["base_goal_w"] = np.zeros((len(plans["subtask"]), 0, 4))
+    return plans
 
 
 def in_bounds(actions: np.ndarray, tick: np.ndarray, name: str) -> np.ndarray:

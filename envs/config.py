@@ -14,7 +14,8 @@ import numpy as np
 from embodied.core import PHYSICS_HZ
 from embodied.envs.variation import LEVELS, SPLITS
 from embodied.errors import EmbodiedError, unknown
-from embodied.robots.robot import CONTROL_MODES, Robot
+from embodied.robots.parts.part import CONTROL_MODES
+from embodied.robots.robot import Robot
 
 OBSERVATIONS = ("state", "pixels", "both")
 ENGINES = ("cpu", "warp")

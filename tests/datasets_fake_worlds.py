@@ -190,7 +190,7 @@ class FakePolicy:
     def _plan(self, rows: Observation, ids: np.ndarray, seq: np.ndarray) -> Plan:
         """A plan without delays, whose goal names the seed."""
         payload = Payload.empty(len(ids))
-        payload.goal_pos_w[:, 0] = rows.agent_pos[:, 0]
+        payload.goal_pos_w[:, 0, 0] = rows.agent_pos[:, 0]
         return Plan(
             world=ids,
             seq=seq,

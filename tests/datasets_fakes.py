@@ -111,7 +111,7 @@ def fake_episode(
         frame_tick=frame_tick,
         image_tick=frame_tick if images else None,
         streams=streams,
-        plans=plans | {name: rng.random((2, 3)) for name in PLAN_PAYLOAD},
+        plans=plans | {name: rng.random((2, 1, 3)) for name in PLAN_PAYLOAD},
         start_state=rng.random(7),
         start_fields={"geom_size": rng.random((2, 3)), "task/goal": rng.random(3)},
     )

@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from embodied.core import PHYSICS_HZ, Array, Observation, Payload, Plan, PolicySpec
+from embodied.core import (
+    PHYSICS_HZ,
+    Array,
+    Observation,
+    Payload,
+    Plan,
+    PlanShape,
+    PolicySpec,
+)
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
 from embodied.policies.latency import Constant, PlanLatency
 
@@ -26,7 +34,7 @@ class FakePlanner:
     The goal is at (tick, x, 0) and `completion` counts the plans of the episode from 1.
     """
 
-    latent_size = 2
+    plan_shape = PlanShape(latent=2)
 
     def __init__(self) -> None:
         self.calls: list[tuple[np.ndarray, Observation]] = []  # (ids, observation)
@@ -40,10 +48,10 @@ class FakePlanner:
         self.num_plans[ids] += 1
 
         n = len(ids)
-        payload = Payload.empty(n, self.latent_size)
+        payload = Payload.empty(n, self.plan_shape)
         payload.subtask[:] = 0
-        payload.goal_pos_w[:, 0] = observation.tick
-        payload.goal_pos_w[:, 1] = observation.agent_pos[:, 0]
+        payload.goal_pos_w[:, 0, 0] = observation.tick
+        payload.goal_pos_w[:, 0, 1] = observation.agent_pos[:, 0]
         payload.goal_vel_w[:] = GOAL_VEL_W
         payload.gripper[:] = -1
         payload.completion[:] = self.num_plans[ids]
@@ -71,8 +79,8 @@ class FakeController:
         self.ages_s.append(age_s)
 
         x = observation.agent_pos[:, 0]
-        pull = np.tanh(payload.goal_pos_w[:, 1] - x + 0.3)
-        action = np.stack([pull, np.cos(age_s), payload.gripper], axis=1)
+        pull = np.tanh(payload.goal_pos_w[:, 0, 1] - x + 0.3)
+        action = np.stack([pull, np.cos(age_s), payload.gripper[:, 0]], axis=1)
         self.poison(action)
         return action
 
@@ -82,7 +90,7 @@ class FakeController:
 
         It is 0 without a plan.
         """
-        ticks = [payload.goal_pos_w[:, 0] for payload in self.payloads]
+        ticks = [payload.goal_pos_w[:, 0, 0] for payload in self.payloads]
         return np.array(ticks).astype(int)
 
     @property

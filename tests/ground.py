@@ -12,7 +12,7 @@ from embodied.envs import worlds as worlds_module
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_task, task_names
 from embodied.envs.worlds import Worlds
-from embodied.robots.robot import CONTROL_MODES
+from embodied.robots.parts.part import CONTROL_MODES
 
 TOTE_TRANSFER = "ToteTransfer"
 PAIRS = [(task, robot) for task in task_names() for robot in get_task(task).robots]

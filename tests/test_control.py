@@ -9,14 +9,18 @@ import pytest
 from embodied.arrays import columns, dot
 from embodied.envs.registry import get_robot
 from embodied.envs.worlds import Worlds
-from embodied.robots.control import JOINT_LEAD_RAD
+from embodied.errors import EmbodiedError
+from embodied.robots.franka.arm import JOINT_LEAD_RAD
 from embodied.robots.parts.end_effector import EE_LEAD_M
-from embodied.robots.robot import CONTROL_MODES
+from embodied.robots.parts.part import CONTROL_MODES
 from tests.ground import opened, random_actions, started
 
 ARM = get_robot("arm")
 HALF = 0.5
 RATES = pytest.mark.parametrize("hz", [20, 200])
+
+JOINTS = ARM.arms[0].joints
+TOOL = ARM.effectors[0]
 
 
 def at_home(mode: str, hz: int = 20, num: int = 1) -> Worlds:
@@ -26,16 +30,16 @@ def at_home(mode: str, hz: int = 20, num: int = 1) -> Worlds:
 
 
 def tcp_pos_w(worlds: Worlds) -> np.ndarray:  # (3,) of world 0
-    return worlds.engine.view("site_xpos")[0, worlds.model.site(ARM.tcp_site).id].copy()
+    return worlds.engine.view("site_xpos")[0, worlds.model.site(TOOL.site).id].copy()
 
 
 # (3,) where the arm would have its TCP
 def tcp_of(worlds: Worlds, joints: np.ndarray) -> np.ndarray:
     data = mujoco.MjData(worlds.model)
-    for name, angle in zip(ARM.joints, joints, strict=True):
+    for name, angle in zip(JOINTS.names, joints, strict=True):
         data.joint(name).qpos = angle
     mujoco.mj_kinematics(worlds.model, data)
-    return data.site(ARM.tcp_site).xpos
+    return data.site(TOOL.site).xpos
 
 
 @pytest.mark.parametrize("mode", CONTROL_MODES)
@@ -60,7 +64,7 @@ def test_the_leads_are_those_of_the_design() -> None:
 
 
 def test_an_unknown_mode_names_those_there_are() -> None:
-    with pytest.raises(ValueError, match=r"'torque' not found.*joint_delta"):
+    with pytest.raises(EmbodiedError, match=r"control mode 'torque'.*joint_delta"):
         ARM.interface("torque")
 
 
@@ -69,8 +73,8 @@ def test_an_unknown_mode_names_those_there_are() -> None:
 def test_targets_stay_in_range_and_within_the_joints_speed(mode: str, hz: int) -> None:
     """Whatever is asked, even beyond [-1, 1]."""
     worlds = at_home(mode, hz, 4)
-    low, high = (np.array(side) for side in zip(*ARM.joint_range, strict=True))
-    step_limit = np.array(ARM.joint_speed) / hz
+    low, high = (np.array(side) for side in zip(*JOINTS.ranges, strict=True))
+    step_limit = np.array(JOINTS.speeds) / hz
     before = worlds.control.joint_target[:, :-1].copy()
     for action in random_actions(worlds, 40) * 3:
         measured = worlds.control.joints().copy()
@@ -86,9 +90,9 @@ def test_targets_stay_in_range_and_within_the_joints_speed(mode: str, hz: int) -
 @RATES
 def test_joint_mode_goes_to_the_angle_at_the_speed_limit(hz: int) -> None:
     worlds = at_home("joint", hz)
-    wanted = np.array(ARM.home) + np.array([0.4, 0.2, -0.3, 0.3, 0.5, 0.3, 0.5])
+    wanted = np.array(JOINTS.home) + np.array([0.4, 0.2, -0.3, 0.3, 0.5, 0.3, 0.5])
     action = worlds.interface.to_normalized(np.array([*wanted, 0.08]))[None]
-    duration_s = np.max(np.abs(wanted - ARM.home) / np.array(ARM.joint_speed))
+    duration_s = np.max(np.abs(wanted - JOINTS.home) / np.array(JOINTS.speeds))
     steps = int(np.ceil(duration_s * hz))
     targets = [worlds.step(action).joint_target[0, :-1] for _ in range(steps)]
     np.testing.assert_allclose(targets[-1], wanted, atol=1e-12)
@@ -106,12 +110,12 @@ def test_joint_delta_is_a_speed(hz: int) -> None:
     start = worlds.control.joints()[0].copy()
     for _ in range(int(0.4 * hz)):
         worlds.step(action)
-    expected = action[0, :7] * np.array(ARM.joint_speed) * 0.4
+    expected = action[0, :7] * np.array(JOINTS.speeds) * 0.4
     np.testing.assert_allclose(
         worlds.control.joint_target[0, :7] - start, expected, rtol=1e-6
     )
     lag_s = (start + expected - worlds.control.joints()[0]) / (
-        action[0, :7] * np.array(ARM.joint_speed)
+        action[0, :7] * np.array(JOINTS.speeds)
     )
     assert (np.abs(lag_s) < 0.05).all()
 
@@ -171,10 +175,10 @@ def test_a_straight_line_at_half_speed_is_followed_within_five_millimetres(
     assert np.abs(np.delete(way, axis, axis=1)).max() < 0.005
     # 30 ms late
     assert sign * way[-1][axis] == pytest.approx(
-        HALF * ARM.ee_speed_m_s * duration_s, abs=0.012
+        HALF * ARM.arms[0].ee_speed_m_s * duration_s, abs=0.012
     )
     upright = worlds.engine.view("site_xmat")[
-        0, worlds.model.site(ARM.tcp_site).id
+        0, worlds.model.site(TOOL.site).id
     ].reshape(3, 3)
     assert upright[2, 2] < -np.cos(0.02)
 
@@ -202,7 +206,7 @@ def test_turning_leaves_the_tool_in_its_place(axis: int) -> None:
         / 2
     )
     expected = np.zeros(3)
-    expected[axis] = np.sin(HALF * ARM.ee_speed_rad_s * duration_s)
+    expected[axis] = np.sin(HALF * ARM.arms[0].ee_speed_rad_s * duration_s)
     np.testing.assert_allclose(rotvec, expected, atol=0.05)
 
 
@@ -211,7 +215,9 @@ def test_the_gripper_is_a_width_with_a_limited_force(mode: str) -> None:
     worlds = at_home(mode)
     action = opened(worlds)
     if mode == "joint":
-        action[0, :-1] = worlds.interface.to_normalized(np.array([*ARM.home, 0.0]))[:-1]
+        action[0, :-1] = worlds.interface.to_normalized(np.array([*JOINTS.home, 0.0]))[
+            :-1
+        ]
     width = worlds.agent_layout.slices()["gripper_width"]
     force = worlds.model.sensor("gripper_force").adr[0]
 
@@ -228,10 +234,12 @@ def test_the_gripper_is_a_width_with_a_limited_force(mode: str) -> None:
     assert closing.max() <= 70.001
     assert closing.max() > 60  # it saturates on the way
     opened_width, _ = settle(1, 1.0)
-    assert opened_width == pytest.approx(ARM.gripper_width_m, abs=5e-4)
+    assert opened_width == pytest.approx(ARM.grippers[0].width_m, abs=5e-4)
     half, _ = settle(0, 1.0)
-    assert half == pytest.approx(ARM.gripper_width_m / 2, abs=5e-4)
-    assert worlds.control.joint_target[0, -1] == pytest.approx(ARM.gripper_width_m / 2)
+    assert half == pytest.approx(ARM.grippers[0].width_m / 2, abs=5e-4)
+    assert worlds.control.joint_target[0, -1] == pytest.approx(
+        ARM.grippers[0].width_m / 2
+    )
 
 
 def test_delta_modes_hold_still_when_told_nothing() -> None:

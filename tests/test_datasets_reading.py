@@ -42,6 +42,28 @@ def test_what_goes_in_comes_out(path: Path) -> None:
         assert list(dataset.episode(3, images=False).obs) == ["agent_pos"]
 
 
+def test_a_file_of_schema_1_reads_as_one_with_a_goal_per_effector(path: Path) -> None:
+    with Dataset(path) as dataset:
+        expected = dataset.episode(0).plans
+
+    # what schema 1 had: one goal per plan, and none for bases
+    with hdf5(path, "r+") as file:
+        file["meta"].attrs["schema_version"] = 1
+        plans = file["data/demo_0/plans"]
+        for name in ("goal_pos_w", "goal_quat_wxyz", "goal_vel_w", "gripper"):
+            goal = plans[name][()][:, 0]
+            del plans[name]
+            plans[name] = goal
+        del plans["base_goal_w"]
+
+    with Dataset(path) as dataset:
+        plans = dataset.episode(0).plans
+    assert plans.keys() == expected.keys()
+    assert plans["base_goal_w"].shape == (2, 0, 4)
+    for name in expected.keys() - {"base_goal_w"}:
+        np.testing.assert_array_equal(plans[name], expected[name])
+
+
 def test_rows_of_one_array_can_be_read(path: Path) -> None:
     dataset = Dataset(path)
     images = fake_episode(40).obs["front_image"]

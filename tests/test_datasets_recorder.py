@@ -62,7 +62,7 @@ def check_whose_it_is(episode: Episode, steps: int) -> None:
 
     plans = episode.plans
     steps_planned = range(0, steps, PLAN_EVERY)
-    assert plans["goal_pos_w"][:, 0].tolist() == [seed] * len(steps_planned)
+    assert plans["goal_pos_w"][:, 0, 0].tolist() == [seed] * len(steps_planned)
     assert plans["seq"].tolist() == list(range(len(steps_planned)))
     assert plans["tick_frame"].tolist() == [8 * step for step in steps_planned]
 

@@ -17,7 +17,6 @@ from embodied.core import PHYSICS_HZ
 from embodied.envs.registry import get_task, task_names
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
-from embodied.robots.described.robot import load_robot
 from embodied.robots.described.description import (
     Description,
     Gripper,
@@ -25,7 +24,9 @@ from embodied.robots.described.description import (
     Tcp,
     read_description,
 )
-from embodied.robots.robot import CONTROL_MODES, Robot
+from embodied.robots.described.robot import load_robot
+from embodied.robots.parts.part import CONTROL_MODES
+from embodied.robots.robot import Robot
 from tests.ground import config
 from tests.six import MJCF, write_six
 
@@ -49,7 +50,7 @@ def at_work(robot: Robot, task: str = "ToteTransfer", **settings: object) -> Wor
 
 def tcp(worlds: Worlds) -> tuple[np.ndarray, np.ndarray]:
     """Position (3,) and rotation matrix row by row (9,)."""
-    site = worlds.model.site(worlds.robot.tcp_site).id
+    site = worlds.model.site(worlds.robot.effectors[0].site).id
     view = worlds.engine.view
     return view("site_xpos")[0, site].copy(), view("site_xmat")[0, site].copy()
 
@@ -115,8 +116,8 @@ def test_it_stands_in_every_scene(six: Robot, task: str) -> None:
 def test_it_is_what_the_file_says(six: Robot) -> None:
     model = six.build().compile()
     # the file is in degrees
-    assert six.joint_range[1] == pytest.approx(np.deg2rad([-110, 110]))
-    assert six.gripper_width_m == pytest.approx(0.09)
+    assert six.arms[0].joints.ranges[1] == pytest.approx(np.deg2rad([-110, 110]))
+    assert six.grippers[0].width_m == pytest.approx(0.09)
     assert model.nkey == 1
     assert model.nlight == 0
     assert not any(
@@ -140,7 +141,7 @@ def test_it_is_what_the_file_says(six: Robot) -> None:
 
 def test_processes_can_be_handed_it(six: Robot) -> None:
     again = ForkingPickler.loads(ForkingPickler.dumps(six))
-    assert again.joint_range == six.joint_range
+    assert again.arms[0].joints.ranges == six.arms[0].joints.ranges
     assert again.build().compile().nq == six.build().compile().nq
 
 
@@ -189,7 +190,9 @@ def test_ee_delta_mode_moves_the_hand_along_the_axes(six: Robot, axis: int) -> N
         worlds.step(action)
     moved, rotation = tcp(worlds)
     way = np.zeros(3)
-    way[axis] = 0.25 * six.ee_speed_m_s * 100 * worlds.ticks_per_step / PHYSICS_HZ
+    way[axis] = (
+        0.25 * six.arms[0].ee_speed_m_s * 100 * worlds.ticks_per_step / PHYSICS_HZ
+    )
     np.testing.assert_allclose(moved - start, way, atol=0.012)
     np.testing.assert_allclose(rotation, turned, atol=0.03)
 
@@ -205,7 +208,7 @@ def test_ee_delta_mode_turns_the_hand_on_the_spot(six: Robot) -> None:
     assert np.linalg.norm(moved - start) < 0.01
     x_axis = rotation.reshape(3, 3)[:, 0]
     assert np.arctan2(x_axis[1], x_axis[0]) == pytest.approx(
-        0.25 * six.ee_speed_rad_s, abs=0.1
+        0.25 * six.arms[0].ee_speed_rad_s, abs=0.1
     )
 
 

@@ -28,7 +28,7 @@ def test_predictive_moves_the_goal_on_by_its_own_velocity() -> None:
         steps_with_plan += has_plan
         # y is left out: it follows the joint, which moves otherwise in the two.
         x_and_z = [0, 2]
-        gain = (other.goal_pos_w - one.goal_pos_w)[0, x_and_z]
+        gain = (other.goal_pos_w - one.goal_pos_w)[0, 0, x_and_z]
         expected = np.array(GOAL_VEL_W)[x_and_z] * age_s * has_plan
         np.testing.assert_allclose(gain, expected, atol=1e-9)
     assert steps_with_plan > 700

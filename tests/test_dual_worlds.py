@@ -84,7 +84,7 @@ class Players:
                     self.running[world].plans.append(tuple(times))
 
     def keep_step(self, action: np.ndarray) -> None:
-        goals = self.controller.payloads[-1].goal_pos_w
+        goals = self.controller.payloads[-1].goal_pos_w[:, 0]
         ages_s = self.controller.ages_s[-1]
         for world, episode in self.running.items():
             values = np.hstack([action[world], ages_s[world], goals[world].ravel()])
@@ -187,6 +187,6 @@ def test_what_a_planner_does_to_its_arrays_later_changes_no_plan() -> None:
     for _ in range(400):
         worlds.advance(system.act(worlds.observe()))
 
-    goals = [int(plan.payload.goal_pos_w[0, 0]) for plan in system.take_plans()]
+    goals = [int(plan.payload.goal_pos_w[0, 0, 0]) for plan in system.take_plans()]
     assert goals == list(range(0, 800, 50))
     assert controller.seen_ticks[-1, 0] == 700  # it arrived at 780

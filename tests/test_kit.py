@@ -113,8 +113,8 @@ def test_the_planner_says_what_the_state_asks_for(
 ) -> None:
     payload = PLANNER.plan(seen(np.array(tcp), np.array(box), width), np.arange(1))
     assert SKILLS[payload.subtask[0]] == skill
-    np.testing.assert_allclose(payload.goal_pos_w[0], goal, atol=1e-9)
-    assert payload.gripper[0] == gripper
+    np.testing.assert_allclose(payload.goal_pos_w[0, 0], goal, atol=1e-9)
+    assert payload.gripper[0, 0] == gripper
     assert 0 <= payload.completion[0] <= 1
 
 
@@ -125,7 +125,7 @@ def test_the_hand_turns_as_little_as_it_must(yaw: float, turned: float) -> None:
     payload = PLANNER.plan(seen(np.zeros(3), BOX, 0.08, yaw), np.arange(1))
     half = turned / 2  # a turn about z of the quaternion (0, 1, 0, 0) that points down
     np.testing.assert_allclose(
-        payload.goal_quat_wxyz[0], (0, np.cos(half), np.sin(half), 0), atol=1e-12
+        payload.goal_quat_wxyz[0, 0], (0, np.cos(half), np.sin(half), 0), atol=1e-12
     )
 
 

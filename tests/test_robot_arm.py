@@ -8,25 +8,27 @@ import mujoco
 import numpy as np
 import pytest
 
-from embodied.robots.arm import (
-    ARM,
-    GRIPPER_FORCE_N,
+from embodied.robots.arm import ARM
+from embodied.robots.franka import arm as franka_arm
+from embodied.robots.franka import hand as franka_hand
+from embodied.robots.franka.arm import (
     HOME,
-    INERTIAS,
     JOINT_RANGES,
     JOINT_SPEED_LIMITS,
     LAG_S,
     TORQUE_LIMITS,
-    build_arm,
 )
+from embodied.robots.franka.hand import GRIPPER_FORCE_N
 from embodied.robots.shells import Loft
 from embodied.sim.physics import apply_defaults
 
 HZ = 400
+INERTIAS = {**franka_arm.INERTIAS, **franka_hand.INERTIAS}
 
 
 def _spec() -> mujoco.MjSpec:
-    spec = build_arm()
+    spec = ARM.build()
+    spec.body("stand").pos = [0, 0, 0]
     apply_defaults(spec)
     return spec
 
@@ -97,11 +99,14 @@ def _forces_on(model: mujoco.MjModel, data: mujoco.MjData, body: str) -> np.ndar
 
 
 def test_every_name_that_the_interface_promises_exists(model: mujoco.MjModel) -> None:
-    for joint in (*ARM.joints, "finger_left", "finger_right"):
+    for joint in (*ARM.joint_names, "finger_left", "finger_right"):
         assert model.joint(joint).id >= 0
-    assert [model.actuator(i).name for i in range(model.nu)] == [*ARM.joints, "gripper"]
+    assert [model.actuator(i).name for i in range(model.nu)] == [
+        *ARM.joint_names,
+        "gripper",
+    ]
     assert model.key(0).name == "home"
-    assert model.site(ARM.tcp_site).id >= 0
+    assert model.site(ARM.effectors[0].site).id >= 0
     assert [model.cam(i).name for i in range(model.ncam)] == list(ARM.cameras)
     assert model.body_parentid[model.body("stand").id] == 0
     sensors = {
@@ -131,7 +136,7 @@ def test_limits_are_the_published_ones(model: mujoco.MjModel) -> None:
         JOINT_SPEED_LIMITS, [2.62, 2.62, 2.62, 2.62, 5.26, 4.18, 5.26]
     )
     np.testing.assert_array_equal(model.actuator_ctrlrange[7], [0, 0.08])
-    np.testing.assert_array_equal(ARM.joint_range, JOINT_RANGES)
+    np.testing.assert_array_equal(ARM.arms[0].joints.ranges, JOINT_RANGES)
 
 
 def test_masses_come_from_the_published_inertias_alone(model: mujoco.MjModel) -> None:

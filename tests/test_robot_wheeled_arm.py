@@ -8,27 +8,30 @@ import mujoco
 import numpy as np
 import pytest
 
-from embodied.robots.arm import ARM, HOME, build_arm
-from embodied.robots.wheeled_arm import (
+from embodied.robots.arm import ARM
+from embodied.robots.franka.arm import HOME
+from embodied.robots.wheeled_arm import WHEELED_ARM
+from embodied.robots.wheeled_base import (
+    BASE_SERVOS,
     LIFT_HOME_M,
+    LIFT_SERVO,
     MOUNT_LOW_M,
-    SERVOS,
-    WHEELED_ARM,
-    build_wheeled_arm,
 )
 from embodied.sim.physics import apply_defaults
 
 HZ = 400
-BODY = (*WHEELED_ARM.base_joints, *WHEELED_ARM.torso_joints)
-SPEED = dict(
-    zip(BODY, (*WHEELED_ARM.base_speed, *WHEELED_ARM.torso_speed), strict=True)
-)
+BASE = WHEELED_ARM.base.joints
+TORSO = WHEELED_ARM.torsos[0].joints
+ARM_JOINTS = WHEELED_ARM.arms[0].joints
+SERVOS = {**BASE_SERVOS, "lift": LIFT_SERVO}
+BODY = (*BASE.names, *TORSO.names)
+SPEED = dict(zip(BODY, (*BASE.speeds, *TORSO.speeds), strict=True))
 ARM_QPOS = slice(4, 11)
 
 
 @pytest.fixture(scope="module")
 def model() -> mujoco.MjModel:
-    spec = build_wheeled_arm()
+    spec = WHEELED_ARM.build()
     apply_defaults(spec)
     return spec.compile()
 
@@ -50,36 +53,38 @@ def _touching(model: mujoco.MjModel, data: mujoco.MjData) -> set[tuple[str, ...]
 
 def test_every_name_that_the_robot_promises_exists(model: mujoco.MjModel) -> None:
     assert [model.actuator(i).name for i in range(model.nu)] == [
-        *WHEELED_ARM.all_joints,
+        *WHEELED_ARM.joint_names,
         "gripper",
     ]
     assert [model.joint(i).name for i in range(model.njnt)][:11] == list(
-        WHEELED_ARM.all_joints
+        WHEELED_ARM.joint_names
     )
     assert model.key(0).name == "home"
     assert sorted(model.cam(i).name for i in range(model.ncam)) == sorted(
         WHEELED_ARM.cameras
     )
-    assert model.body(WHEELED_ARM.mount_body).parentid[0] == model.body("lift").id
-    assert model.body_parentid[model.body(WHEELED_ARM.root_body).id] == 0
-    np.testing.assert_array_equal(model.body(WHEELED_ARM.root_body).pos, 0)
+    assert (
+        model.body(WHEELED_ARM.arms[0].root_body).parentid[0] == model.body("lift").id
+    )
+    assert model.body_parentid[model.body(WHEELED_ARM.base.root_body).id] == 0
+    np.testing.assert_array_equal(model.body(WHEELED_ARM.base.root_body).pos, 0)
 
 
 def test_ranges_and_limits_are_those_that_the_interface_states(
     model: mujoco.MjModel,
 ) -> None:
     ranges = (
-        *WHEELED_ARM.base_range,
-        *WHEELED_ARM.torso_range,
-        *WHEELED_ARM.joint_range,
+        *BASE.ranges,
+        *TORSO.ranges,
+        *ARM_JOINTS.ranges,
     )
     np.testing.assert_array_equal(model.jnt_range[:11], ranges)
     np.testing.assert_array_equal(model.actuator_ctrlrange[:11], ranges)
-    assert WHEELED_ARM.base_speed == pytest.approx((1.0, 1.0, 2.0944), abs=1e-4)
-    assert WHEELED_ARM.torso_speed == (0.1,)
-    low, high = (MOUNT_LOW_M + end for end in WHEELED_ARM.torso_range[0])
+    assert BASE.speeds == pytest.approx((1.0, 1.0, 2.0944), abs=1e-4)
+    assert TORSO.speeds == (0.1,)
+    low, high = (MOUNT_LOW_M + end for end in TORSO.ranges[0])
     assert (low, high) == pytest.approx((0.55, 0.95))
-    assert ARM.mount_pos_w[2] == pytest.approx(MOUNT_LOW_M + LIFT_HOME_M)
+    assert ARM.base.mount_pos_w[2] == pytest.approx(MOUNT_LOW_M + LIFT_HOME_M)
 
 
 def test_masses_are_the_published_ones_and_an_estimate_for_the_mast(
@@ -96,7 +101,7 @@ def test_masses_are_the_published_ones_and_an_estimate_for_the_mast(
 def test_it_carries_the_very_arm_that_stands_on_a_stand(
     model: mujoco.MjModel, data: mujoco.MjData
 ) -> None:
-    spec = build_arm()
+    spec = ARM.build()
     apply_defaults(spec)
     fixed = spec.compile()
     first = fixed.body("link0").id
@@ -121,7 +126,9 @@ def test_it_carries_the_very_arm_that_stands_on_a_stand(
             getattr(fixed, field), getattr(model, field)[4:], err_msg=field
         )
     np.testing.assert_allclose(
-        data.site("tcp").xpos, np.array([0.45, 0, 0.25]) + ARM.mount_pos_w, atol=1e-4
+        data.site("tcp").xpos,
+        np.array([0.45, 0, 0.25]) + ARM.base.mount_pos_w,
+        atol=1e-4,
     )
 
 
@@ -136,7 +143,7 @@ def test_the_mount_is_where_base_and_lift_say(
     mujoco.mj_forward(model, data)
     mount = data.body("link0")
     np.testing.assert_allclose(
-        mount.xpos, [x, y, WHEELED_ARM.mount_pos_w[2] + lift], atol=1e-12
+        mount.xpos, [x, y, WHEELED_ARM.base.mount_pos_w[2] + lift], atol=1e-12
     )
     np.testing.assert_allclose(
         mount.xmat.reshape(3, 3)[:, 0], [np.cos(yaw), np.sin(yaw), 0], atol=1e-12
@@ -175,7 +182,7 @@ def test_stands_still_while_the_arm_swings(
     rng = np.random.default_rng(0)
     target = HOME.copy()
     goal = HOME
-    step = np.array(WHEELED_ARM.joint_speed) / HZ
+    step = np.array(ARM_JOINTS.speeds) / HZ
     start = data.qpos[:4].copy()
     moved = np.zeros(4)
     for tick in range(6 * HZ):
@@ -245,7 +252,7 @@ def test_does_not_touch_itself_where_it_works(
     checked = 0
     while checked < 200:
         data.qpos[ARM_QPOS] = np.clip(
-            HOME + rng.uniform(-box, box), *np.array(WHEELED_ARM.joint_range).T
+            HOME + rng.uniform(-box, box), *np.array(ARM_JOINTS.ranges).T
         )
         mujoco.mj_forward(model, data)
         x, y, z = data.site("tcp").xpos - data.body("link0").xpos

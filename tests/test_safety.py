@@ -98,8 +98,10 @@ def test_a_reset_forgets_the_forces() -> None:
 
 def test_the_margin_is_that_of_the_nearest_joint() -> None:
     worlds = started(1, level="L1", factors={"joint_start": 0.0})
-    low, high = (np.array(side) for side in zip(*worlds.robot.joint_range, strict=True))
-    home = np.array(worlds.robot.home)
+    low, high = (
+        np.array(side) for side in zip(*worlds.robot.arms[0].joints.ranges, strict=True)
+    )
+    home = np.array(worlds.robot.arms[0].joints.home)
     expected = np.minimum(home - low, high - home).min()
     assert worlds.safety(1).joint_margin_rad[0] == pytest.approx(expected)
     assert WINDOW_TICKS / PHYSICS_HZ == 0.05

@@ -100,7 +100,7 @@ def test_a_step_works_on_any_device() -> None:
 
     assert total.device == meta
     assert total.shape == ()
-    assert thought.goal_pos_w.shape == (4, 3)
+    assert thought.goal_pos_w.shape == (4, 1, 3)
     assert batch.action.shape == (4, 3, net.config.chunk, 7)
     assert all(parameter.grad is not None for parameter in net.parameters())
     assert {value.device for value in vars(batch).values()} == {meta}

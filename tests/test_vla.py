@@ -98,8 +98,8 @@ def test_payload_is_well_formed(net: DualSystemNet) -> None:
     planner = VLAPlanner(net)
     planner.reset(np.arange(3), range(3))
     payload = planner.plan(observed(3, 0), np.arange(3))
-    assert payload.latent.shape == (3, planner.latent_size)
-    assert np.allclose(np.linalg.norm(payload.goal_quat_wxyz, axis=1), 1)
+    assert payload.shape == planner.plan_shape
+    assert np.allclose(np.linalg.norm(payload.goal_quat_wxyz, axis=-1), 1)
     assert ((payload.completion >= 0) & (payload.completion <= 1)).all()
     assert (np.abs(payload.gripper) <= 1).all()
 
@@ -114,10 +114,10 @@ def test_the_planner_remembers_the_picture_of_half_a_second_ago(
         for tick in range(0, 500, 50)
     }
     for tick, picture in pictures.items():
-        then = planner._then(0, tick, picture)
+        then = planner._remembered(0, tick, picture)
         assert (then == pictures[max(0, tick - 200)]).all()
     planner.reset(np.array([0]), [1])
-    assert (planner._then(0, 0, pictures[450]) == pictures[450]).all()
+    assert (planner._remembered(0, 0, pictures[450]) == pictures[450]).all()
 
 
 def test_what_is_privileged_does_not_reach_a_trained_policy(net: DualSystemNet) -> None:
@@ -136,7 +136,7 @@ def test_a_chunk_is_executed_before_the_next(net: DualSystemNet) -> None:
         net, PolicySpec(control_mode="ee_delta", control_hz=200)
     )
     controller.reset(np.arange(2), [0, 1])
-    payload = Payload.empty(2, net.planner.latent_size)
+    payload = Payload.empty(2, net.planner.plan_shape)
     asked: list[int] = []
     predict = controller._predict
     controller._predict = lambda *args: (asked.append(len(args[0])), predict(*args))[1]  # type: ignore[method-assign,func-returns-value]

@@ -20,7 +20,7 @@ from embodied.envs.warp import worlds as warp_worlds_module
 from embodied.envs.warp.constants import DeviceConstants, solve_definite
 from embodied.envs.warp.graph import StepGraph, Tensors, Work
 from embodied.envs.warp.worlds import WarpWorlds
-from embodied.robots.robot import CONTROL_MODES
+from embodied.robots.parts.part import CONTROL_MODES
 from tests.ground import PAIRS, TOTE_TRANSFER
 from tests.still_engine import StillEngine
 

@@ -64,11 +64,12 @@ def make_samples(seed: int) -> Samples:
         frame_step=step,
         last_step=(episode + 1) * STEPS - 1,
         subtask=torch.zeros_like(episode),
-        goal_pos_w=goal_pos,
-        goal_rot6d=torch.zeros(k, 6),
-        goal_vel_w=torch.zeros(k, 3),
-        gripper=torch.zeros(k),
+        goal_pos_w=goal_pos[:, None],
+        goal_rot6d=torch.zeros(k, 1, 6),
+        goal_vel_w=torch.zeros(k, 1, 3),
+        gripper=torch.zeros(k, 1),
         completion=torch.zeros(k),
+        base_goal_w=torch.zeros(k, 0, 4),
         goal_view=goal_pos[:, None, :2],
         agent_pos=agent_pos,
         action=action,
@@ -83,7 +84,10 @@ def make_net(samples: Samples) -> DualSystemNet:
         NetConfig(("go", "there"), AGENT, ("front",), action_size=7, image_size=SIDE)
     )
     net.fit_scales(
-        samples.agent_pos[samples.step], samples.goal_pos_w, samples.goal_vel_w
+        samples.agent_pos[samples.step],
+        samples.goal_pos_w,
+        samples.goal_vel_w,
+        samples.base_goal_w,
     )
     return net
 

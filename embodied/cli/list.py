@@ -13,7 +13,7 @@ from embodied.envs.variation import markdown_table
 from embodied.errors import unknown
 from embodied.policies.catalog import BUILT_IN
 from embodied.policies.run_folder import read_info
-from embodied.robots.robot import CONTROL_MODES, Robot
+from embodied.robots.parts.part import CONTROL_MODES
 
 HELP = "List the tasks, robots, control modes and policies there are: the names that all other verbs take."
 EXAMPLE = "embodied list tasks --json\nembodied list --factors ToteTransfer\nembodied list --actions arm"

@@ -68,11 +68,12 @@ class Batch(_Tensors):
     planner_agent_pos: Tensor  # (n, P) at the plan's time, with noise
     # labels, as in `Samples`
     subtask: Tensor  # (n,)
-    goal_pos_w: Tensor  # (n, 3)
-    goal_rot6d: Tensor  # (n, 6)
-    goal_vel_w: Tensor  # (n, 3)
-    gripper: Tensor  # (n,)
+    goal_pos_w: Tensor  # (n, E, 3)
+    goal_rot6d: Tensor  # (n, E, 6)
+    goal_vel_w: Tensor  # (n, E, 3)
+    gripper: Tensor  # (n, E)
     completion: Tensor  # (n,)
+    base_goal_w: Tensor  # (n, B, 4)
     goal_view: Tensor  # (n, cameras, 2)
     # what the controller is trained on
     age_s: Tensor  # (n, ages) since the plan's picture was taken

@@ -90,10 +90,14 @@ def train_imitation(
             cameras=config.cameras,
             action_size=samples.action.shape[1],
             image_size=metadata["image_size"],
+            bases=samples.base_goal_w.shape[1],
         )
     )
     net.fit_scales(
-        samples.agent_pos[samples.step], samples.goal_pos_w, samples.goal_vel_w
+        samples.agent_pos[samples.step],
+        samples.goal_pos_w,
+        samples.goal_vel_w,
+        samples.base_goal_w,
     )
 
     info = RunInfo.of(net.config, metadata, config.datasets)
@@ -264,7 +268,9 @@ class ImitationLearner:
         loss, thought = joint_loss(self.net, batch)
         self.net.train()
 
-        error_m = torch.linalg.norm(thought.goal_pos_w - batch.goal_pos_w, dim=1)
+        # of the effector that is farthest off
+        error_m = torch.linalg.norm(thought.goal_pos_w - batch.goal_pos_w, dim=2)
+        error_m = error_m.amax(dim=1)
         is_right = thought.subtask_logits.argmax(dim=1) == batch.subtask
         return {
             "valid_loss": float(loss.total()),

@@ -30,6 +30,7 @@ class Loss:
     gripper: Tensor
     completion: Tensor
     gaze: Tensor
+    base: Tensor  # 0 for a robot that stays where it is
 
     def total(self) -> Tensor:
         auxiliary = (
@@ -39,7 +40,7 @@ class Loss:
             + self.gripper
             + self.completion
         )
-        return 4 * self.action + self.goal + 0.3 * auxiliary + 0.2 * self.gaze
+        return 4 * self.action + self.goal + 0.3 * auxiliary + 0.2 * self.gaze + self.base
 
 
 def joint_loss(net: DualSystemNet, batch: Batch) -> tuple[Loss, Thought]:
@@ -68,6 +69,7 @@ def joint_loss(net: DualSystemNet, batch: Batch) -> tuple[Loss, Thought]:
         gripper=huber(thought.gripper, batch.gripper, beta=0.2),
         completion=huber(thought.completion, batch.completion, beta=0.1),
         gaze=gaze_loss(thought.gaze, batch.goal_view),
+        base=_base_loss(thought.base_goal_w, batch.base_goal_w),
     )
     return loss, thought
 
@@ -81,6 +83,15 @@ def _action_loss(net: DualSystemNet, batch: Batch, latent: Tensor) -> Tensor:
     )
     return functional.smooth_l1_loss(
         predicted, batch.action.flatten(0, 1), beta=ACTION_BETA
+    )
+
+
+def _base_loss(predicted: Tensor, wanted: Tensor) -> Tensor:
+    """Returns how far the goals of bases (n, B, 4) are off; 0 where there are none."""
+    if not wanted.shape[1]:
+        return predicted.new_zeros(())
+    return functional.smooth_l1_loss(
+        predicted / GOAL_UNIT_M, wanted / GOAL_UNIT_M, beta=0.2
     )
 
 

@@ -32,6 +32,7 @@ LABELS = (
     "goal_vel_w",
     "gripper",
     "completion",
+    "base_goal_w",
     "goal_view",
 )
 
@@ -54,11 +55,12 @@ class Samples:
     frame_step: Tensor
     last_step: Tensor  # (k,) last control-rate row of the plan's episode
     subtask: Tensor  # (k,) int64
-    goal_pos_w: Tensor  # (k, 3) m
-    goal_rot6d: Tensor  # (k, 6)
-    goal_vel_w: Tensor  # (k, 3) m/s
-    gripper: Tensor  # (k,)
+    goal_pos_w: Tensor  # (k, E, 3) m
+    goal_rot6d: Tensor  # (k, E, 6)
+    goal_vel_w: Tensor  # (k, E, 3) m/s
+    gripper: Tensor  # (k, E)
     completion: Tensor  # (k,)
+    base_goal_w: Tensor  # (k, B, 4) m and rad
     # (k, cameras, 2) row and column of the goal in each picture, in [-1, 1]; nan where
     # it is not in view
     goal_view: Tensor
@@ -208,7 +210,10 @@ class _Joined:
             else:
                 self._parts[name].append(values)
         self._parts["sentence"].append(np.full(len(rows["now"]), sentence))
-        self._parts["goal_view"].append(goal_view(rows["goal_pos_w"], self._poses))
+
+        # pictures teach where the goal of the first effector lies
+        first_goal = rows["goal_pos_w"][:, 0]
+        self._parts["goal_view"].append(goal_view(first_goal, self._poses))
 
         count = len(episode.frame_tick)
         self._episodes.append(EpisodeFrames(self._path, number, count))
@@ -275,6 +280,7 @@ def episode_rows(
         "goal_vel_w": plans["goal_vel_w"],
         "gripper": plans["gripper"],
         "completion": plans["completion"],
+        "base_goal_w": plans["base_goal_w"],
         "agent_pos": agent.value,
         "action": action.value,
     }

@@ -11,12 +11,23 @@ import torch
 from torch import Tensor
 
 from embodied.core import PHYSICS_HZ, Array, Observation, Payload, PolicySpec
-from embodied.policies.vla.network import DualSystemNet, Thought
+from embodied.policies.vla.network import DualSystemNet
 from embodied.rotations import quat_from_rot6d
 
 # rows of every inference: with one fixed size a world's result does not depend on its
 # neighbours
 BATCH = 16
+# What the planner network says that plans are made of.
+OUTPUTS = (
+    "latent",
+    "subtask_logits",
+    "goal_pos_w",
+    "goal_rot6d",
+    "goal_vel_w",
+    "gripper",
+    "completion",
+    "base_goal_w",
+)
 
 
 def padded(rows: int, run: Callable[[np.ndarray], list[Tensor]]) -> list[np.ndarray]:
@@ -35,72 +46,61 @@ class VLAPlanner:
     """System 2 as learned: remembers each world's last pictures, to see motion."""
 
     def __init__(self, net: DualSystemNet) -> None:
+        self.plan_shape = net.planner.plan_shape
         self._net = net.planner.eval()
-        self.latent_size = net.planner.latent_size
         self._config = net.config
         self._vocabulary = net.config.vocabulary
-        # world -> (tick, (cameras, H, W, 3)), oldest first
-        self._seen: dict[int, list[tuple[int, np.ndarray]]] = {}
+        # world -> (tick, pictures (cameras, H, W, 3)), oldest first
+        self._history: dict[int, list[tuple[int, np.ndarray]]] = {}
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
         for world in np.asarray(ids).tolist():
-            self._seen[world] = []
+            self._history[world] = []
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
-        # (n, cameras, H, W, 3)
-        now = np.stack(
-            [observation.pixels[name] for name in self._config.cameras], axis=1
-        )
-        ticks = observation.pixels_tick
-        then = np.stack(
-            [
-                self._then(int(w), int(t), p)
-                for w, t, p in zip(ids, ticks, now, strict=True)
-            ]
-        )
-        images = np.stack([then, now], axis=2)
+        images = self._images(observation, ids)
         tokens = self._vocabulary.encode(observation.instruction)
-        agent = torch.from_numpy(np.asarray(observation.agent_pos, np.float32))
+        agent_pos = torch.from_numpy(np.asarray(observation.agent_pos, np.float32))
 
-        def run(rows: np.ndarray) -> list[Tensor]:
-            return _fields(
-                self._net(torch.from_numpy(images[rows]), tokens[rows], agent[rows])
-            )
+        def infer(rows: np.ndarray) -> list[Tensor]:
+            pixels = torch.from_numpy(images[rows])
+            thought = self._net(pixels, tokens[rows], agent_pos[rows])
+            return [getattr(thought, name) for name in OUTPUTS]
 
-        latent, subtask, pos, rot6d, vel, gripper, completion = padded(len(now), run)
+        values = dict(zip(OUTPUTS, padded(len(images), infer), strict=True))
+        rotation = values["goal_rot6d"].astype(np.float64)
         return Payload(
-            subtask=subtask.argmax(axis=1).astype(np.int64),
-            goal_pos_w=pos.astype(np.float64),
-            goal_quat_wxyz=quat_from_rot6d(rot6d.astype(np.float64)),
-            goal_vel_w=vel.astype(np.float64),
-            gripper=gripper.astype(np.float64),
-            completion=completion.astype(np.float64),
-            latent=latent,
+            subtask=values["subtask_logits"].argmax(axis=1).astype(np.int64),
+            goal_pos_w=values["goal_pos_w"].astype(np.float64),
+            goal_quat_wxyz=quat_from_rot6d(rotation),
+            goal_vel_w=values["goal_vel_w"].astype(np.float64),
+            gripper=values["gripper"].astype(np.float64),
+            completion=values["completion"].astype(np.float64),
+            latent=values["latent"],
+            base_goal_w=values["base_goal_w"].astype(np.float64),
         )
 
-    def _then(self, world: int, tick: int, picture: np.ndarray) -> np.ndarray:
-        """The remembered picture nearest to `history_s` ago; at an episode's start the
-        oldest there is.
+    def _images(self, observation: Observation, ids: Array) -> np.ndarray:
+        """Returns (n, cameras, 2, H, W, 3): the pictures of a while ago, and of now."""
+        cameras = [observation.pixels[name] for name in self._config.cameras]
+        now = np.stack(cameras, axis=1)  # (n, cameras, H, W, 3)
+        rows = zip(ids, observation.pixels_tick, now, strict=True)
+        then = [self._remembered(int(world), int(t), frame) for world, t, frame in rows]
+        return np.stack([np.stack(then), now], axis=2)
+
+    def _remembered(self, world: int, tick: int, pictures: np.ndarray) -> np.ndarray:
+        """Returns the pictures nearest to `history_s` ago, and remembers the new ones.
+
+        At an episode's start these are the oldest there are.
         """
-        seen = self._seen.setdefault(world, [])
-        if not seen or seen[-1][0] < tick:
-            seen.append((tick, picture.copy()))
+        history = self._history.setdefault(world, [])
+        if not history or history[-1][0] < tick:
+            history.append((tick, pictures.copy()))
+
         wanted = tick - self._config.history_s * PHYSICS_HZ
-        while len(seen) > 1 and seen[1][0] <= wanted:
-            seen.pop(0)
-        return seen[0][1]
-
-
-def _fields(thought: Thought) -> list[Tensor]:
-    return [
-        *(
-            thought.latent,
-            thought.subtask_logits,
-            thought.goal_pos_w,
-            thought.goal_rot6d,
-        ),
-        *(thought.goal_vel_w, thought.gripper, thought.completion),
-    ]
+        while len(history) > 1 and history[1][0] <= wanted:
+            history.pop(0)
+        return history[0][1]
 
 
 class ChunkController:

@@ -8,14 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from embodied.core import SKILLS, Layout
+from embodied.core import SKILLS, Layout, PlanShape
 from embodied.policies.vla.text import Vocabulary, WordBag
 from embodied.policies.vla.vision import FilmConv
 
-# the scales at which the controller sees how far it is from the goal
+# The scales at which the controller sees how far an effector is from its goal.
 GOAL_OFFSET_M = (0.3, 0.03)
+# The scales at which a gripper's width is seen: nothing, a thin wall and a thick one
+# are told apart.
 WIDTH_M = (0.02, 0.004)
-ROTATION = 6
+ROTATION = 6  # numbers of a rotation: the first two columns of its matrix
+BASE_GOAL = 4  # numbers of a base's goal: x, y, z, yaw
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,31 @@ class NetConfig:
     free_latent: int = 16
     chunk: int = 10  # control steps predicted at once
     execute: int = 5  # control steps executed before the next chunk
+    bases: int = 0  # those that travel, to which plans give goals
 
     @property
     def agent_layout(self) -> Layout:
         return Layout(tuple((name, int(width)) for name, width in self.agent_parts))
 
     @property
+    def effectors(self) -> tuple[str, ...]:
+        """Names of the effectors that proprioception shows."""
+        return self._names_ending_in("_rot6d")
+
+    @property
+    def grippers(self) -> tuple[str, ...]:
+        """Names of the grippers that proprioception shows."""
+        return self._names_ending_in("_width")
+
+    @property
     def vocabulary(self) -> Vocabulary:
         return Vocabulary(tuple(self.words))
+
+    def _names_ending_in(self, suffix: str) -> tuple[str, ...]:
+        names = [name for name, _ in self.agent_parts]
+        return tuple(
+            name.removesuffix(suffix) for name in names if name.endswith(suffix)
+        )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -55,18 +75,21 @@ class NetConfig:
 
 @dataclass(frozen=True)
 class Thought:
-    """What the planner network says, n rows. `latent` is all that the controller
-    network is given of it.
+    """What the planner network says, n rows, for E effectors and B bases.
+
+    `latent` is all that the controller network is given of it.
     """
 
     latent: Tensor  # (n, L)
     subtask_logits: Tensor  # (n, len(SKILLS))
-    goal_pos_w: Tensor  # (n, 3) m
-    goal_rot6d: Tensor  # (n, 6)
-    goal_vel_w: Tensor  # (n, 3) m/s
-    gripper: Tensor  # (n,) in [-1, 1]
+    goal_pos_w: Tensor  # (n, E, 3) m
+    goal_rot6d: Tensor  # (n, E, 6)
+    goal_vel_w: Tensor  # (n, E, 3) m/s
+    gripper: Tensor  # (n, E) in [-1, 1]
     completion: Tensor  # (n,) in [0, 1]
-    # (n, cameras, cells) log-probability of where in each picture the goal lies
+    base_goal_w: Tensor  # (n, B, 4) m and rad
+    # (n, cameras, cells) log-probability of where in each picture the goal of the first
+    # effector lies
     gaze: Tensor
 
 
@@ -81,54 +104,88 @@ class Scale(nn.Module):
         self.register_buffer("std", torch.ones(size))
 
     def fit(self, values: Tensor, floor: float) -> None:
-        """Mean and deviation of `values` (m, size), the latter at least `floor`."""
+        """Takes mean and deviation of `values` (m, size).
+
+        Args:
+            values: samples.
+            floor: the least deviation.
+        """
         self.mean.copy_(values.mean(dim=0))
         self.std.copy_(values.std(dim=0).clamp_min(floor))
 
-    def forward(self, values: Tensor) -> Tensor:
+    def forward(self, values: Tensor) -> Tensor:  # (..., size) -> (..., size)
         return (values - self.mean) / self.std
 
-    def inverse(self, values: Tensor) -> Tensor:
+    def inverse(self, values: Tensor) -> Tensor:  # (..., size) -> (..., size)
         return values * self.std + self.mean
 
 
-def fine_width(width: Tensor) -> Tensor:
-    """A gripper's width (n, 1) at two fine scales (n, 2): nothing, a thin wall and a
-    thick one told apart.
-    """
-    return torch.cat([torch.tanh(width / scale) for scale in WIDTH_M], dim=1)
+class Body(nn.Module):
+    """What both networks see of proprioception: all of it, and widths in detail."""
+
+    def __init__(self, config: NetConfig) -> None:
+        super().__init__()
+        slices = config.agent_layout.slices()
+        self._widths = [slices[f"{name}_width"] for name in config.grippers]
+        self.size = config.agent_layout.size + len(WIDTH_M) * len(self._widths)
+
+    def forward(self, agent_pos: Tensor, scale: Scale) -> Tensor:
+        """Returns (n, size) for proprioception (n, P)."""
+        features = [scale(agent_pos)]
+        for width in self._widths:
+            features += [torch.tanh(agent_pos[:, width] / unit) for unit in WIDTH_M]
+        return torch.cat(features, dim=1)
 
 
 class PlannerNet(nn.Module):
-    """System 2: pictures now and a while ago, instruction and proprioception to a
-    latent.
+    """System 2: from pictures, instruction and proprioception to a latent.
 
-    The latent is what its heads read off it, written out (goal, motion, gripper,
-    subtask, completion), and some free numbers, so that gradients reach the planner
-    both through the labels and through the controller's actions.
+    It sees pictures of now and of a while ago. The latent is what its heads read off it,
+    written out (goals, motion, grippers, subtask, completion), and some free numbers, so
+    that gradients reach the planner both through the labels and through the
+    controller's actions.
     """
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
+        self._effectors = len(config.effectors)
+        self._bases = config.bases
+
+        # what it sees
         self.text = WordBag(config.vocabulary, config.text_width)
         self.vision = FilmConv(6, config.text_width)
         self.agent_scale = Scale(config.agent_layout.size)
         self.goal_scale = Scale(3)
         self.speed_scale = Scale(3)
-        self._width = config.agent_layout.slices()["gripper_width"]
-        seen = (
-            self.vision.size * len(config.cameras)
-            + config.text_width
-            + config.agent_layout.size
-            + len(WIDTH_M)
-        )
+        if self._bases:
+            self.base_scale = Scale(BASE_GOAL)
+        self.body = Body(config)
+        pictures = self.vision.size * len(config.cameras)
+        inputs = pictures + config.text_width + self.body.size
+
+        # what it says
         self.trunk = nn.Sequential(
-            nn.Linear(seen, config.hidden), nn.LayerNorm(config.hidden), nn.SiLU(),
-            nn.Linear(config.hidden, config.hidden), nn.SiLU(),
-        )  # fmt: skip
-        self.sizes = (3, ROTATION, 3, 1, 1, len(SKILLS), config.free_latent)
+            nn.Linear(inputs, config.hidden),
+            nn.LayerNorm(config.hidden),
+            nn.SiLU(),
+            nn.Linear(config.hidden, config.hidden),
+            nn.SiLU(),
+        )
+        self.sizes = (
+            3 * self._effectors,
+            ROTATION * self._effectors,
+            3 * self._effectors,
+            self._effectors,
+            1,
+            len(SKILLS),
+            config.free_latent,
+            BASE_GOAL * self._bases,
+        )
         self.heads = nn.Linear(config.hidden, sum(self.sizes))
-        self.latent_size = sum(self.sizes)
+
+    @property
+    def plan_shape(self) -> PlanShape:
+        return PlanShape(self._effectors, self._bases, latent=sum(self.sizes))
 
     def forward(
         self,
@@ -137,33 +194,24 @@ class PlannerNet(nn.Module):
         agent_pos: Tensor,
         light: Tensor | None = None,
     ) -> Thought:
-        """`images` (n, cameras, 2, H, W, 3) uint8, then and now; `tokens` (n, T);
-        `agent_pos` (n, P).
+        """Returns n plans.
 
-        `light` (n, 2): factor and shift of the pixels in [-1, 1], to train with.
+        Args:
+            images: (n, cameras, 2, H, W, 3) uint8, a while ago and now.
+            tokens: (n, T) words of the instruction.
+            agent_pos: (n, P) proprioception.
+            light: (n, 2) factor and shift of the pixels in [-1, 1], to train with.
         """
+        n, cameras = images.shape[:2]
         text = self.text(tokens)
-        n, cameras, _, height, width, _ = images.shape
-        flat = (
-            images.permute(0, 1, 2, 5, 3, 4)
-            .reshape(n * cameras, 6, height, width)
-            .float()
-            / 127.5
-            - 1
-        )
-        if light is not None:
-            gain, shift = light.repeat_interleave(cameras, dim=0)[
-                :, :, None, None, None
-            ].unbind(dim=1)
-            flat = flat * gain + shift
-        features, gaze = self.vision(flat, text.repeat_interleave(cameras, dim=0))
-        seen = features.reshape(n, -1)
-        felt = [self.agent_scale(agent_pos), fine_width(agent_pos[:, self._width])]
-        hidden = self.trunk(torch.cat([seen, text, *felt], dim=1))
-        goal, rotation, speed, gripper, completion, subtask, free = self.heads(
-            hidden
-        ).split(self.sizes, dim=1)
-        parts = [
+        pixels = _as_channels(images, light)
+        features, gaze = self.vision(pixels, text.repeat_interleave(cameras, dim=0))
+        body = self.body(agent_pos, self.agent_scale)
+        hidden = self.trunk(torch.cat([features.reshape(n, -1), text, body], dim=1))
+
+        outputs = self.heads(hidden).split(self.sizes, dim=1)
+        goal, rotation, speed, gripper, completion, subtask, free, base = outputs
+        latent = [
             goal,
             rotation,
             speed,
@@ -171,63 +219,86 @@ class PlannerNet(nn.Module):
             completion.sigmoid(),
             subtask.softmax(dim=1),
             free.tanh(),
+            base,
         ]
+        per_effector = (n, self._effectors)
         return Thought(
-            latent=torch.cat(parts, dim=1),
+            latent=torch.cat(latent, dim=1),
             subtask_logits=subtask,
-            goal_pos_w=self.goal_scale.inverse(goal),
-            goal_rot6d=rotation,
-            goal_vel_w=self.speed_scale.inverse(speed),
-            gripper=gripper.tanh()[:, 0],
+            goal_pos_w=self.goal_scale.inverse(goal.reshape(*per_effector, 3)),
+            goal_rot6d=rotation.reshape(*per_effector, ROTATION),
+            goal_vel_w=self.speed_scale.inverse(speed.reshape(*per_effector, 3)),
+            gripper=gripper.tanh(),
             completion=completion.sigmoid()[:, 0],
+            base_goal_w=self._base_goal(base.reshape(n, self._bases, BASE_GOAL)),
             gaze=gaze.reshape(n, cameras, -1),
         )
 
+    def _base_goal(self, base: Tensor) -> Tensor:
+        return self.base_scale.inverse(base) if self._bases else base
+
 
 class ControllerNet(nn.Module):
-    """System 1: live proprioception, the latent and its age to a chunk of actions.
+    """System 1: from live proprioception, the latent and its age to a chunk of actions.
 
-    It is shown how far the hand is from the goal that the latent speaks of, moved on by
-    the latent's own speed over its age, coarsely and finely: a servo is then easy to
-    learn, and so is making up for delay.
+    It is shown how far each effector is from the goal that the latent speaks of, moved
+    on by the latent's own speed over its age, coarsely and finely: a servo is then easy
+    to learn, and so is making up for delay.
     """
 
     def __init__(self, config: NetConfig, latent_size: int) -> None:
         super().__init__()
+        effectors = config.effectors
+        slices = config.agent_layout.slices()
+        self._effectors = len(effectors)
+        self._positions = [slices[f"{name}_pos_w"] for name in effectors]
+        self._rotations = [slices[f"{name}_rot6d"] for name in effectors]
+        self._chunk_shape = (config.chunk, config.action_size)
+
         self.agent_scale = Scale(config.agent_layout.size)
         self.goal_scale = Scale(3)
         self.speed_scale = Scale(3)
-        slices = config.agent_layout.slices()
-        self._pos = slices["tcp_pos_w"]
-        self._rot = slices["tcp_rot6d"]
-        self._shape = (config.chunk, config.action_size)
-        self._width = slices["gripper_width"]
-        inputs = (
-            config.agent_layout.size
-            + len(WIDTH_M)
-            + latent_size
-            + 3 * len(GOAL_OFFSET_M)
-            + ROTATION
-            + 2
-        )
+        self.body = Body(config)
+        offsets = (3 * len(GOAL_OFFSET_M) + ROTATION) * self._effectors
+        ages = 2
+        inputs = self.body.size + latent_size + offsets + ages
         self.layers = nn.Sequential(
-            nn.Linear(inputs, config.hidden), nn.LayerNorm(config.hidden), nn.SiLU(),
-            nn.Linear(config.hidden, config.hidden), nn.SiLU(),
-            nn.Linear(config.hidden, config.hidden), nn.SiLU(),
+            nn.Linear(inputs, config.hidden),
+            nn.LayerNorm(config.hidden),
+            nn.SiLU(),
+            nn.Linear(config.hidden, config.hidden),
+            nn.SiLU(),
+            nn.Linear(config.hidden, config.hidden),
+            nn.SiLU(),
             nn.Linear(config.hidden, config.chunk * config.action_size),
-        )  # fmt: skip
+        )
 
     def forward(self, agent_pos: Tensor, latent: Tensor, age_s: Tensor) -> Tensor:
-        """(n, P), (n, L), (n,) to (n, chunk, A)."""
-        goal = self.goal_scale.inverse(latent[:, :3])
-        speed = self.speed_scale.inverse(latent[:, 3 + ROTATION : 6 + ROTATION])
-        offset = goal + speed * age_s[:, None] - agent_pos[:, self._pos]  # (n, 3) m
-        offsets = [torch.tanh(offset / scale) for scale in GOAL_OFFSET_M]
-        turn = latent[:, 3 : 3 + ROTATION] - agent_pos[:, self._rot]
+        """Returns actions (n, chunk, A) for (n, P), (n, L) and (n,)."""
+        goal, rotation, speed = self._goals(latent)
+        position = torch.stack([agent_pos[:, part] for part in self._positions], dim=1)
+        posture = torch.stack([agent_pos[:, part] for part in self._rotations], dim=1)
+
+        # how far each effector is from where its goal is by now
+        offset_m = goal + speed * age_s[:, None, None] - position  # (n, E, 3)
+        offsets = [torch.tanh(offset_m / unit).flatten(1) for unit in GOAL_OFFSET_M]
+        turn = (rotation - posture).flatten(1)
+
         ages = torch.stack([age_s, torch.exp(-4 * age_s)], dim=1)
-        felt = [self.agent_scale(agent_pos), fine_width(agent_pos[:, self._width])]
-        inputs = [*felt, latent, *offsets, turn, ages]
-        return self.layers(torch.cat(inputs, dim=1)).reshape(-1, *self._shape)
+        body = self.body(agent_pos, self.agent_scale)
+        inputs = torch.cat([body, latent, *offsets, turn, ages], dim=1)
+        return self.layers(inputs).reshape(-1, *self._chunk_shape)
+
+    def _goals(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns position, rotation and speed (n, E, ...) that a latent speaks of."""
+        num = self._effectors
+        sizes = (3 * num, ROTATION * num, 3 * num)
+        goal, rotation, speed = latent[:, : sum(sizes)].split(sizes, dim=1)
+        return (
+            self.goal_scale.inverse(goal.reshape(-1, num, 3)),
+            rotation.reshape(-1, num, ROTATION),
+            self.speed_scale.inverse(speed.reshape(-1, num, 3)),
+        )
 
 
 class DualSystemNet(nn.Module):
@@ -237,13 +308,39 @@ class DualSystemNet(nn.Module):
         super().__init__()
         self.config = config
         self.planner = PlannerNet(config)
-        self.controller = ControllerNet(config, self.planner.latent_size)
+        self.controller = ControllerNet(config, self.planner.plan_shape.latent)
 
     def fit_scales(
-        self, agent_pos: Tensor, goal_pos_w: Tensor, goal_vel_w: Tensor
+        self,
+        agent_pos: Tensor,
+        goal_pos_w: Tensor,
+        goal_vel_w: Tensor,
+        base_goal_w: Tensor,
     ) -> None:
-        """Normalisation from training data, (m, P), (m, 3) and (m, 3)."""
+        """Takes the normalisation from training data.
+
+        Args:
+            agent_pos: (m, P) proprioception.
+            goal_pos_w: (m, E, 3) m.
+            goal_vel_w: (m, E, 3) m/s.
+            base_goal_w: (m, B, 4) m and rad.
+        """
         for part in (self.planner, self.controller):
             part.agent_scale.fit(agent_pos, 0.02)
-            part.goal_scale.fit(goal_pos_w, 0.05)
-            part.speed_scale.fit(goal_vel_w, 0.02)
+            part.goal_scale.fit(goal_pos_w.flatten(0, 1), 0.05)
+            part.speed_scale.fit(goal_vel_w.flatten(0, 1), 0.02)
+        if self.config.bases:
+            self.planner.base_scale.fit(base_goal_w.flatten(0, 1), 0.05)
+
+
+def _as_channels(images: Tensor, light: Tensor | None) -> Tensor:
+    """Returns pictures (n * cameras, 6, H, W) in [-1, 1]: then and now as channels."""
+    n, cameras, _, height, width, _ = images.shape
+    channels_first = images.permute(0, 1, 2, 5, 3, 4)
+    flat = channels_first.reshape(n * cameras, 6, height, width).float() / 127.5 - 1
+    if light is None:
+        return flat
+
+    per_picture = light.repeat_interleave(cameras, dim=0)[:, :, None, None, None]
+    gain, shift = per_picture.unbind(dim=1)
+    return flat * gain + shift
