@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 from embodied.core import Array
+from embodied.robots.parts.part import Effector
 from embodied.robots.robot import Robot
 from embodied.sim.engine import ROT6D_OF_XMAT, Engine
 
 
 class Hand:
-    """The hand of one robot in N worlds."""
+    """One effector and its gripper, in N worlds; by default the robot's first."""
 
-    def __init__(self, engine: Engine, robot: Robot) -> None:
+    def __init__(
+        self, engine: Engine, robot: Robot, effector: Effector | None = None
+    ) -> None:
         model = engine.model
+        effector = effector or robot.effectors[0]
+        fingers = robot.gripper_of(effector).fingers
         self._engine = engine
-        self._tcp = model.site(robot.tcp_site).id
-        self._fingers = [
-            int(model.joint(name).qposadr[0]) for name in robot.gripper_joints
-        ]
+        self._site = model.site(effector.site).id
+        self._fingers = [int(model.joint(name).qposadr[0]) for name in fingers]
 
     def pos_w(self) -> Array:
-        """(N, 3) tool centre point in the world, m."""
-        return self._engine.view("site_xpos")[:, self._tcp]
+        """Returns (N, 3) m, the tool centre point in the world."""
+        return self._engine.view("site_xpos")[:, self._site]
 
     def rot6d(self) -> Array:
-        """(N, 6) the hand's x and y axes in the world."""
-        return self._engine.view("site_xmat")[:, self._tcp][:, ROT6D_OF_XMAT]
+        """Returns (N, 6), the hand's x and y axes in the world."""
+        return self._engine.view("site_xmat")[:, self._site][:, ROT6D_OF_XMAT]
 
     def width_m(self) -> Array:
-        """(N,) m between the fingers' pads."""
+        """Returns (N,) m between the fingers' pads."""
         qpos = self._engine.view("qpos")
         width = qpos[:, self._fingers[0]]
         for finger in self._fingers[1:]:

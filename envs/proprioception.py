@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from embodied.arrays import columns
 from embodied.core import Array, Layout
+from embodied.envs.hand import Hand
 from embodied.robots.robot import Robot
-from embodied.robots.tool import Tool
 from embodied.sim.engine import Engine
 
 
@@ -24,7 +24,7 @@ class Proprioception:
         self._engine = engine
         self._qpos = columns([model.joint(name).qposadr[0] for name in names])
         self._qvel = columns([model.joint(name).dofadr[0] for name in names])
-        self._tools = [Tool(engine, robot, effector) for effector in robot.effectors]
+        self._hands = [Hand(engine, robot, effector) for effector in robot.effectors]
 
         # (N, J) rad or m
         self.bias = engine.xp.zeros((engine.num_worlds, num_joints))
@@ -39,7 +39,7 @@ class Proprioception:
         """Returns (N, P) in rad, rad/s and m, as `layout` names it."""
         view = self._engine.view
         values = [view("qpos")[:, self._qpos] + self.bias, view("qvel")[:, self._qvel]]
-        values += [tool.width_m()[:, None] for tool in self._tools]
-        for tool in self._tools:
-            values += [tool.pos_w(), tool.rot6d()]
+        values += [hand.width_m()[:, None] for hand in self._hands]
+        for hand in self._hands:
+            values += [hand.pos_w(), hand.rot6d()]
         return self._engine.xp.concat(values, axis=1)

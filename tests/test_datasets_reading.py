@@ -47,7 +47,7 @@ def test_a_file_of_schema_1_reads_as_one_with_a_goal_per_effector(path: Path) ->
         expected = dataset.episode(0).plans
 
     # what schema 1 had: one goal per plan, and none for bases
-    with hdf5(path, "r+") as file:
+    with open_hdf5(path, "r+") as file:
         file["meta"].attrs["schema_version"] = 1
         plans = file["data/demo_0/plans"]
         for name in ("goal_pos_w", "goal_quat_wxyz", "goal_vel_w", "gripper"):
