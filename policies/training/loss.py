@@ -40,7 +40,9 @@ class Loss:
             + self.gripper
             + self.completion
         )
-        return 4 * self.action + self.goal + 0.3 * auxiliary + 0.2 * self.gaze + self.base
+        return (
+            4 * self.action + self.goal + 0.3 * auxiliary + 0.2 * self.gaze + self.base
+        )
 
 
 def joint_loss(net: DualSystemNet, batch: Batch) -> tuple[Loss, Thought]:
