@@ -31,7 +31,7 @@ from embodied.pages.parity import (
 )
 from embodied.pages.parity_page import parity_book, parity_page
 from embodied.pages.subject import Subject, choose_pairs
-from embodied.rollout.on_device import play_on_device
+from embodied.rollout.warp_rollout import play_on_warp
 from tests.ground import TOTE_TRANSFER
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -141,7 +141,7 @@ def test_the_page_in_docs_is_what_its_figures_say() -> None:
 
 
 class Ending:
-    """Worlds on a device that end in turn, and begin anew."""
+    """Worlds of the engine `warp` that end in turn, and begin anew."""
 
     num_worlds = 3
     ticks_per_step = 100
@@ -209,7 +209,7 @@ def test_only_first_episodes_count() -> None:
     policy = Watching()
     ended = list[int]()
     worlds: object = Ending()
-    lost, solved, cut = play_on_device(worlds, policy, 7, ended.append)  # type: ignore[arg-type]
+    lost, solved, cut = play_on_warp(worlds, policy, 7, ended.append)  # type: ignore[arg-type]
     assert (lost.success_at_end, lost.duration_s, lost.fault, lost.progress_end) == (
         False,
         0.5,

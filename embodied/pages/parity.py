@@ -26,9 +26,9 @@ from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.pages.subject import Pair, Subject
 from embodied.policies.catalog import Player, make_policy, policy_spec, weights_hash
-from embodied.rollout import on_device
-from embodied.rollout.on_device import play_on_device
+from embodied.rollout import warp_rollout
 from embodied.rollout.rollout import EpisodeResult
+from embodied.rollout.warp_rollout import play_on_warp
 
 MOTION_S = 1.0
 MOTION_HZ = 20
@@ -165,11 +165,11 @@ def plan_parity(
 
     Of another policy only its outcomes are compared; without seeds only the motion.
     """
-    device_code = code_hash((warp_worlds.__name__, on_device.__name__))
+    engine_code = code_hash((warp_worlds.__name__, warp_rollout.__name__))
     subjects = []
     for pair in pairs:
         subject = Subject.now(*pair)
-        both_codes = f"{subject.code_hash}+{device_code}"
+        both_codes = f"{subject.code_hash}+{engine_code}"
         subjects.append(replace(subject, code_hash=both_codes))
 
     questions = []
@@ -246,7 +246,7 @@ def measure_outcomes(
         replace(config, engine="warp", device=device), num, num, device, seeds.start
     )
     policy = make_policy(source, Worlds(config))
-    on_warp = play_on_device(worlds, policy, seeds.start, on_step)
+    on_warp = play_on_warp(worlds, policy, seeds.start, on_step)
 
     cpu_seeds = _successful(seeds, on_cpu)
     warp_seeds = _successful(seeds, on_warp)

@@ -1,4 +1,4 @@
-"""Episodes of a numpy policy in worlds on a device: slow, for comparing engines."""
+"""Episodes of a numpy policy in worlds of the engine `warp`: slow, to compare engines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from embodied.sim.engine import FAULTS
 
 
 @dataclass(frozen=True)
-class DeviceEpisode:
+class WarpEpisode:
     """What came of the first episode of one world."""
 
     success_at_end: bool
@@ -24,36 +24,51 @@ class DeviceEpisode:
     fault: str
 
 
-def play_on_device(
+def play_on_warp(
     worlds: WarpWorlds,
     policy: Policy,
     first_seed: int,
     on_step: Callable[[int], object] | None = None,
-) -> list[DeviceEpisode]:
-    """Runs the first episode of each world, those of consecutive seeds, and returns
-    what came of them.
+) -> list[WarpEpisode]:
+    """Runs the first episode of each world.
 
     An episode ends as in `rollout`; its world then goes on unobserved until the last
-    one has ended. `on_step` is told how many have.
+    one has ended.
+
+    Args:
+        worlds: N, whose starts are those of the seeds from `first_seed` on.
+        policy: takes and gives numpy arrays.
+        first_seed: of world 0.
+        on_step: is told after each step how many episodes have ended.
+
+    Returns:
+        N results.
     """
     num = worlds.num_worlds
-    after = seconds_to_ticks(AFTER_SUCCESS_S)
-    episodes: list[DeviceEpisode | None] = [None] * num
+    after_ticks = seconds_to_ticks(AFTER_SUCCESS_S)
+    episodes: list[WarpEpisode | None] = [None] * num
     success_tick = np.full(num, -1)
     tick = 0
-    seen = _observation(worlds, *worlds.reset(), tick)
-    policy.reset(np.arange(num), seen, list(range(first_seed, first_seed + num)))
+    observation = _observation(worlds, *worlds.reset(), tick)
+    seeds = list(range(first_seed, first_seed + num))
+    policy.reset(np.arange(num), observation, seeds)
+
     while None in episodes:
-        done = worlds.step(torch.as_tensor(np.asarray(policy.act(seen), np.float32)))
+        action = np.asarray(policy.act(observation), np.float32)
+        result = worlds.step(torch.as_tensor(action))
         tick += worlds.ticks_per_step
-        success = done.success.cpu().numpy()
-        ended = (done.terminated | done.truncated).cpu().numpy()
+
+        success = result.success.cpu().numpy()
+        ended = (result.terminated | result.truncated).cpu().numpy()
         success_tick = np.where(success & (success_tick < 0), tick, success_tick)
-        settled = (success_tick >= 0) & (tick >= success_tick + after)
+        settled = (success_tick >= 0) & (tick >= success_tick + after_ticks)
         for world in np.flatnonzero(ended | settled):
             if episodes[world] is None:
-                episodes[world] = _episode(done, int(world), tick)
-        seen = _observation(worlds, done.agent_pos, done.environment_state, tick)
+                episodes[world] = _episode(result, int(world), tick)
+
+        observation = _observation(
+            worlds, result.agent_pos, result.environment_state, tick
+        )
         if on_step is not None:
             on_step(num - episodes.count(None))
     return [episode for episode in episodes if episode is not None]
@@ -62,8 +77,8 @@ def play_on_device(
 def _observation(
     worlds: WarpWorlds, agent_pos: torch.Tensor, state: torch.Tensor, tick: int
 ) -> Observation:
-    """For the policy all worlds are of one age, also those that have begun anew and
-    that nobody looks at.
+    """Returns what the policy is shown: all worlds are of one age, also those that have
+    begun anew and that nobody looks at.
     """
     return Observation(
         tick=np.full(worlds.num_worlds, tick),
@@ -73,10 +88,10 @@ def _observation(
     )
 
 
-def _episode(done: WarpStepResult, world: int, tick: int) -> DeviceEpisode:
-    return DeviceEpisode(
-        success_at_end=bool(done.success[world]),
-        progress_end=float(done.progress[world]),
+def _episode(result: WarpStepResult, world: int, tick: int) -> WarpEpisode:
+    return WarpEpisode(
+        success_at_end=bool(result.success[world]),
+        progress_end=float(result.progress[world]),
         duration_s=tick / PHYSICS_HZ,
-        fault=FAULTS[int(done.fault[world])],
+        fault=FAULTS[int(result.fault[world])],
     )
