@@ -1,6 +1,9 @@
-"""Work for the tests of shards: what is sent to another process must be importable
-there.
+"""Work for the tests of shards.
+
+What is sent to another process must be importable there, so it stands in a module.
 """
+
+from __future__ import annotations
 
 import errno
 import os
@@ -14,20 +17,23 @@ from embodied.rollout.shards import Report
 
 
 def describe(seeds: Sequence[int], report: Report) -> list[tuple[int, str | None]]:
-    """Each seed with the number of threads that this process computes with; reports
-    (seed, process id).
+    """Returns each seed with the number of threads that this process computes with.
+
+    Reports (seed, process id).
     """
     for seed in seeds:
         report((seed, os.getpid()))
-    return [(seed, os.environ.get("OMP_NUM_THREADS")) for seed in seeds]
+
+    num_threads = os.environ.get("OMP_NUM_THREADS")
+    return [(seed, num_threads) for seed in seeds]
 
 
 @dataclass(frozen=True)
 class FailAt:
-    """Goes wrong at one seed, in one of several ways."""
+    """Returns its seeds, but goes wrong when it comes to one of them."""
 
     seed: int
-    way: str
+    failure: str  # killed, exit, refused, full or bug
 
     def __call__(self, seeds: Sequence[int], report: Report) -> list[int]:
         for seed in seeds:
@@ -37,19 +43,19 @@ class FailAt:
         return list(seeds)
 
     def _fail(self) -> None:
-        if self.way == "killed":
+        if self.failure == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
-        if self.way == "exit":
+        if self.failure == "exit":
             os._exit(3)
-        if self.way == "refused":
+        if self.failure == "refused":
             raise EmbodiedError("no such camera")
-        if self.way == "full":
+        if self.failure == "full":
             raise OSError(errno.ENOSPC, "five lines of text")
         raise ZeroDivisionError("one over nothing")
 
 
 def sleep(seeds: Sequence[int], report: Report) -> list[int]:
-    """Takes far longer than any test."""
+    """Takes far longer than any test; reports its process id."""
     report(os.getpid())
     time.sleep(60)
     return list(seeds)

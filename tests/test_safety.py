@@ -1,5 +1,7 @@
-"""Forces are those of every physics step, and what counts as a collision is what is
-fixed to the world.
+"""The safety signals, against MuJoCo stepped one physics step after the other.
+
+Forces are those of every physics step; what counts as a collision is a contact with
+what is fixed to the world.
 """
 
 from __future__ import annotations
@@ -13,95 +15,130 @@ from embodied.envs.worlds import Worlds
 from embodied.sim.contact_force import WINDOW_TICKS
 from tests.ground import PAIRS, opened, started
 
+TASKS = sorted({task for task, _ in PAIRS})
 
-def pressed_on_the_belt(hz: int, steps: int) -> Worlds:
-    """The hand comes down beside the totes."""
+
+def move_first_world(worlds: Worlds, axis: int, value: float) -> np.ndarray:
+    """The action that moves world 0 along an action element, (N, A)."""
+    action = opened(worlds)
+    action[0, axis] = value
+    return action
+
+
+def pressed_on_the_belt(control_hz: int, steps: int) -> Worlds:
+    """Two worlds; in the first the hand came down beside the totes for `steps`."""
     worlds = started(
         2,
         level="L1",
         control_mode="ee_delta",
-        control_hz=hz,
+        control_hz=control_hz,
         factors={"first_y": 0.3, "joint_start": 0.0},
     )
-    aside = opened(worlds)
-    down = opened(worlds)
-    aside[0, 1] = -1
-    down[0, 2] = -1
-    for k in range(hz + steps):
-        worlds.step(aside if k < hz else down)
+    aside = move_first_world(worlds, axis=1, value=-1)
+    down = move_first_world(worlds, axis=2, value=-1)
+    for _ in range(control_hz):
+        worlds.step(aside)
+    for _ in range(steps):
+        worlds.step(down)
     return worlds
 
 
-def strongest_of_each_step(worlds: Worlds, world: int, ticks: int) -> np.ndarray:
-    """(ticks,) N, by stepping a copy of one world."""
+def robot_bodies(model: mujoco.MjModel) -> set[int]:
+    root = model.body("stand").id
+    return {body for body in range(model.nbody) if model.body_rootid[body] == root}
+
+
+def strongest_force_n(
+    model: mujoco.MjModel, data: mujoco.MjData, robot: set[int]
+) -> float:
+    """The strongest contact of the robot at this moment, in N."""
+    strongest = 0.0
+    wrench = np.zeros(6)
+    for number, contact in enumerate(data.contact):
+        bodies = {int(model.geom_bodyid[geom]) for geom in contact.geom}
+        if bodies & robot:
+            mujoco.mj_contactForce(model, data, number, wrench)
+            strongest = max(strongest, float(np.linalg.norm(wrench[:3])))
+    return strongest
+
+
+def forces_of_each_tick(worlds: Worlds, world: int, ticks: int) -> np.ndarray:
+    """The strongest force in N of each coming physics step, (ticks,).
+
+    A copy of the world is stepped; the world itself stays as it is.
+    """
     model = worlds.engine.world_model(world)
     data = worlds.engine.world_data(world)
-    robot = {
-        i for i in range(model.nbody) if model.body_rootid[i] == model.body("stand").id
-    }
+    robot = robot_bodies(model)
+
     forces = []
-    wrench = np.zeros(6)
     for _ in range(ticks):
         mujoco.mj_step(model, data)
-        peak = 0.0
-        for k, contact in enumerate(data.contact):
-            if robot & {int(model.geom_bodyid[geom]) for geom in contact.geom}:
-                mujoco.mj_contactForce(model, data, k, wrench)
-                peak = max(peak, float(np.linalg.norm(wrench[:3])))
-        forces.append(peak)
+        forces.append(strongest_force_n(model, data, robot))
     return np.array(forces)
 
 
 def test_the_peak_is_that_of_all_physics_steps() -> None:
-    worlds = pressed_on_the_belt(20, 8)
-    down = opened(worlds)
-    down[0, 2] = -1
-    found = []
+    worlds = pressed_on_the_belt(control_hz=20, steps=8)
+    down = move_first_world(worlds, axis=2, value=-1)
+
+    peaks = []
     for _ in range(6):
         worlds.control.apply(down)
-        expected = strongest_of_each_step(worlds, 0, WINDOW_TICKS)
+        expected = forces_of_each_tick(worlds, 0, WINDOW_TICKS)
         worlds.engine.step(WINDOW_TICKS)
-        felt = worlds.safety(WINDOW_TICKS)
-        found.append(expected.max())
-        assert felt.contact_force_n[0] == pytest.approx(expected.max(), rel=1e-6)
-        assert worlds.safety(4).contact_force_n[0] == pytest.approx(
-            expected[-4:].max(), rel=1e-6
-        )
-        assert felt.contact_force_n[1] == 0
-    assert max(found) > 20
+
+        force = worlds.safety(WINDOW_TICKS).contact_force_n
+        force_of_4_ticks = worlds.safety(4).contact_force_n
+        assert force[0] == pytest.approx(expected.max(), rel=1e-6)
+        assert force_of_4_ticks[0] == pytest.approx(expected[-4:].max(), rel=1e-6)
+        assert force[1] == 0
+        peaks.append(expected.max())
+
+    assert max(peaks) > 20  # it was pressed
 
 
 def test_touching_the_belt_is_a_collision_and_standing_by_is_none() -> None:
-    worlds = pressed_on_the_belt(200, 100)
-    felt = worlds.safety(WINDOW_TICKS)
-    assert felt.collision.tolist() == [True, False]
+    worlds = pressed_on_the_belt(control_hz=200, steps=100)
+
+    collision = worlds.safety(WINDOW_TICKS).collision
+
+    assert collision.tolist() == [True, False]
 
 
-@pytest.mark.parametrize("task", sorted({task for task, _ in PAIRS}))
+@pytest.mark.parametrize("task", TASKS)
 def test_driving_into_what_stands_there_is_a_collision(task: str) -> None:
     """Also into furniture whose place varies, which is a body of its own."""
     worlds = started(1, task=task, robot="wheeled_arm", control_mode="joint_delta")
-    ahead = opened(worlds)
-    ahead[0, 0] = 1
-    assert any(
-        worlds.step(ahead) and worlds.safety(WINDOW_TICKS).collision[0]
-        for _ in range(80)
-    )
+    ahead = move_first_world(worlds, axis=0, value=1)
+
+    collided = False
+    for _ in range(80):
+        worlds.step(ahead)
+        collided = collided or bool(worlds.safety(WINDOW_TICKS).collision[0])
+
+    assert collided
 
 
 def test_a_reset_forgets_the_forces() -> None:
-    worlds = pressed_on_the_belt(20, 20)
+    worlds = pressed_on_the_belt(control_hz=20, steps=20)
     assert worlds.safety(WINDOW_TICKS).contact_force_n[0] > 1
+
     worlds.reset(np.array([0]), [5])
+
     assert worlds.safety(WINDOW_TICKS).contact_force_n[0] == 0
 
 
 def test_the_margin_is_that_of_the_nearest_joint() -> None:
     worlds = started(1, level="L1", factors={"joint_start": 0.0})
-    low, high = (
-        np.array(side) for side in zip(*worlds.robot.arms[0].joints.ranges, strict=True)
-    )
-    home = np.array(worlds.robot.arms[0].joints.home)
-    expected = np.minimum(home - low, high - home).min()
-    assert worlds.safety(1).joint_margin_rad[0] == pytest.approx(expected)
+    joints = worlds.robot.arms[0].joints
+    low, high = np.array(joints.ranges).T
+    home = np.array(joints.home)
+
+    margin_rad = worlds.safety(1).joint_margin_rad[0]
+
+    assert margin_rad == pytest.approx(np.minimum(home - low, high - home).min())
+
+
+def test_the_window_is_that_of_the_documents() -> None:
     assert WINDOW_TICKS / PHYSICS_HZ == 0.05
