@@ -9,9 +9,9 @@ import pytest
 
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_robot
-from embodied.envs.tasks.tote_transfer.episode import name_of
+from embodied.envs.tasks.tote_transfer.episode import tote_name
 from embodied.envs.tasks.tote_transfer.scene import FIXED, station_of
-from embodied.envs.tasks.tote_transfer.task import ToteTransfer
+from embodied.envs.tasks.tote_transfer.task import ToteTransfer, staged_progress
 from embodied.envs.worlds import Worlds
 from embodied.policies.catalog import make_policy
 from embodied.rollout.rollout import EpisodeResult, Step, rollout
@@ -26,9 +26,9 @@ def changing() -> Worlds:
 
 
 def test_colours_name_one_tote() -> None:
-    assert name_of(["red", "blue"], 1) == "blue"
-    assert name_of(["red", "red", "blue"], 1) == "second red"
-    assert name_of(["red", "blue", "red"], 0) == "first red"
+    assert tote_name(["red", "blue"], 1) == "blue"
+    assert tote_name(["red", "red", "blue"], 1) == "second red"
+    assert tote_name(["red", "blue", "red"], 0) == "first red"
 
 
 def test_at_l4_one_thing_happens_in_each_episode(changing: Worlds) -> None:
@@ -74,7 +74,9 @@ def test_a_tote_put_into_its_slot_is_a_success_once_it_has_stood_there() -> None
     task = worlds.task
     assert isinstance(task, ToteTransfer)
     target = int(task.parameters()["tote"][0])
-    task._totes.place(0, target, state[0, slots["slot_pos_w"]] + [0, 0, 0.001], yaw=0.0)
+    task._props.totes.place(
+        0, target, state[0, slots["slot_pos_w"]] + [0, 0, 0.001], yaw=0.0
+    )
     worlds.engine.refresh(np.array([0]))
     results = [worlds.step(np.zeros((2, 8))) for _ in range(20)]
     held = [bool(result.success[0]) for result in results]
@@ -147,31 +149,38 @@ def test_only_what_rides_to_the_belts_end_is_lost_and_what_fell_is_counted() -> 
     worlds = started(3, 7, robot="wheeled_arm", level="L2")
     task = worlds.task
     assert isinstance(task, ToteTransfer)
-    target, other = (
-        int(k)
-        for k in (task.parameters()["tote"][1], 1 - task.parameters()["tote"][2] % 2)
-    )
+    named = task.parameters()["tote"]
+    other = 1 - int(named[2]) % 2
     belt = station_of(worlds.robot).belt
-    task._totes.place(
-        0, int(task.parameters()["tote"][0]), np.array([belt.x, 0.85, belt.top_z]), 0.0
-    )
-    # in the hand, above the belt's end
-    task._totes.place(1, target, np.array([belt.x, 0.85, belt.top_z + 0.2]), 0.0)
-    task._totes.place(2, other, np.array([1.5, 0.0, 0.0]), 0.0)
+    near_the_end = np.array([belt.x, 0.85, belt.top_z])
+    in_the_hand = [*near_the_end, 0, 0, 0.2]
+    on_the_floor = np.array([1.5, 0.0, 0.0])
+
+    totes = task._props.totes
+    totes.place(0, int(named[0]), near_the_end, 0.0)
+    totes.place(1, int(named[1]), in_the_hand, 0.0)
+    totes.place(2, other, on_the_floor, 0.0)
     worlds.engine.refresh(np.arange(3))
+
     outcome = task.judge()
     assert outcome.lost.tolist() == [True, False, False]
     assert outcome.dropped.tolist() == [0, 0, 1]
 
 
-def test_a_robot_that_drives_feels_the_way_from_afar() -> None:
+def test_a_robot_that_drives_is_rewarded_from_afar() -> None:
     worlds = started(1, 11, robot="wheeled_arm", level="L2")
-    task = worlds.task
-    assert isinstance(task, ToteTransfer)
-    assert task.judge().progress[0] > 0.01
-    at = (
-        task._stages(np.zeros((1, 3)), np.ones(1), np.ones(1, bool), np.array([d]))[0]
-        for d in (2.5, 1.5, 0.5)
-    )
-    far, nearer, near = at
-    assert near > nearer + 0.05 > far + 0.1
+    assert worlds.task.judge().progress[0] > 0.01
+
+    def progress_at(distance_m: float) -> float:
+        progress = staged_progress(
+            np,
+            grasp_error_m=np.ones(1),
+            is_in_hand=np.ones(1, bool),
+            height_m=np.zeros(1),
+            slot_distance_m=np.array([distance_m]),
+            station=station_of(worlds.robot),
+        )
+        return float(progress[0])
+
+    assert progress_at(0.5) > progress_at(1.5) + 0.05
+    assert progress_at(1.5) > progress_at(2.5) + 0.05

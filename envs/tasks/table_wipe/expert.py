@@ -1,6 +1,6 @@
-"""The privileged planner of TableWipe: takes the pad, strokes over what is left of the
+"""The scripted planner of TableWipe: takes the pad, strokes over what is left of the
 nearest named stain until all are gone, and lays the pad back on its mat. It names the
-next skill from the present state alone, so it recovers.
+next skill from what is so now, so that it recovers.
 """
 
 from __future__ import annotations
@@ -9,34 +9,53 @@ from dataclasses import dataclass
 from typing import Any
 
 from embodied.arrays import dot
-from embodied.core import SKILLS, Array, Controller, Layout, Payload, Planner
+from embodied.core import Array, Controller, Layout, Payload, Planner
 from embodied.envs.props.pad import GRIP_Z_M, HALF_M, HELD_WIDTH_M
 from embodied.envs.skills.driving import Driving
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.skills.scripted import (
     Readings,
+    Row,
     ScriptedPlanner,
+    is_skill,
     last_row,
     make_payload,
     pointing_down,
+    with_z,
 )
 from embodied.robots.robot import Robot
 
 HOVER_M = 0.10  # of the hand above the grip before going down
-# horizontal error to go down, and to close
+# of the hand from the grip: beside it to go down and to close, and while it holds
 NEAR_M = 0.012
 ON_M = 0.008
+ON_Z_M = 0.012
+HELD_M = 0.02
+STILL_M_S = 0.1  # a pad that slides faster is not reached for
 PRESS_M = 0.007  # of the foam: 10 N
-CLEAR_M = 0.05  # of the pad above the table on its way
-# below this it is lifted before it travels; below that it strokes
+SET_DOWN_M = 0.002  # below the table, that the pad is laid down to
+# of the pad above the table: on its way, too low to travel, and stroking
+CLEAR_M = 0.05
 LOW_M = 0.025
 TOUCHING_M = 0.004
-BEYOND_M = 0.022  # the outermost cells' middles, a stroke goes
-LANE_M = 2 * HALF_M[0] - 0.024  # width that one stroke cleans for sure
-SLOW_M_S = 0.03
-STILL_M_S = 0.1  # a pad that slides faster is not reached for
+# of a stroke: how far beyond the outermost cells' middles it goes, and the width that it
+# cleans for sure
+BEYOND_M = 0.022
+LANE_M = 2 * HALF_M[0] - 0.024
+SLOW_M_S = 0.03  # a pad that is slower has come to an end
 AT_M = 0.012  # how near the end of a stroke counts as there, and to lower the pad
 ASTRAY_M = 0.035  # off the lane or the stroke: lifted
+NOWHERE_M2 = 99.0
+
+
+def table_wipe_expert(
+    agent_layout: Layout, state_layout: Layout, robot: Robot
+) -> tuple[Planner, Controller]:
+    """Returns the two halves of the expert: this planner, which drives up first where
+    the robot can, and the goal servo.
+    """
+    planner = ScriptedPlanner(agent_layout, state_layout, decide)
+    return Driving(planner, agent_layout, robot), GoalServo(agent_layout, robot)
 
 
 @dataclass(frozen=True)
@@ -46,23 +65,41 @@ class Stroke:
     lane_x: Array  # (n,)
     low_y: Array  # (n,) its ends
     high_y: Array  # (n,)
-    any: Array  # (n,) bool, whether there is anything left to wipe
+    is_needed: Array  # (n,) bool, something is left to wipe
+
+
+@dataclass(frozen=True)
+class ExpertFacts:
+    """How things stand in n worlds, (n,) bool each."""
+
+    # of the hand,
+    is_holding: Array
+    is_near_grip: Array
+    is_on_grip: Array
+    # of the pad
+    is_low: Array
+    is_touching: Array
+    is_above_stroke: Array
+    is_over_stroke: Array  # less exactly
+    is_above_mat: Array
+    is_put_back: Array
 
 
 def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
-    """Where the hand should go next."""
+    """Says where the hand should go next."""
     stroke = _stroke(xp, state)
-    yaw = _handle_yaw(xp, state["pad_rot6d"])
     facts = _facts(xp, agent, state, stroke)
     skill, pos = _choose(xp, agent, state, stroke, facts)
-    quat = pointing_down(xp, xp.where(facts["held"], 0.0, yaw))
-    opened = (
-        (skill == SKILLS.index("release"))
-        | ~(facts["held"] | facts["on"])
-        | facts["put_back"]
-    )
+
+    yaw = xp.where(facts.is_holding, 0.0, _handle_yaw(xp, state["pad_rot6d"]))
+    is_at_pad = facts.is_holding | facts.is_on_grip
+    is_open = is_skill(skill, "release") | ~is_at_pad | facts.is_put_back
     return make_payload(
-        skill, pos, quat, xp.where(opened, 1.0, -1.0), _completion(xp, state)
+        skill=skill,
+        pos_w=pos,
+        quat_wxyz=pointing_down(xp, yaw),
+        gripper=xp.where(is_open, 1.0, -1.0),
+        completion=_completion(xp, state),
     )
 
 
@@ -76,43 +113,49 @@ def _handle_yaw(xp: Any, rot6d: Array) -> Array:
 
 
 def _stroke(xp: Any, state: Readings) -> Stroke:
-    """Over the nearest of the stains that are named and not clean."""
+    """Returns the stroke over the nearest of the stains that are named and not clean."""
     pad = state["pad_pos_w"]
     stains = state["dirt_named"].shape[1]
-    low, high = (
-        xp.reshape(state[f"dirt_{end}_xy_w"], (-1, 2, stains))
-        for end in ("low", "high")
-    )
-    wanted = (state["dirt_named"] > 0) & (state["dirt_cm2"] > 0)
+    low = xp.reshape(state["dirt_low_xy_w"], (-1, 2, stains))
+    high = xp.reshape(state["dirt_high_xy_w"], (-1, 2, stains))
+
+    # the nearest stain
+    is_wanted = (state["dirt_named"] > 0) & (state["dirt_cm2"] > 0)
     away = (low + high) / 2 - pad[:, :2, None]
-    distance2 = xp.where(
-        wanted, away[:, 0] * away[:, 0] + away[:, 1] * away[:, 1], 99.0
-    )
-    # (n, 1, S)
-    chosen = xp.where(
-        xp.arange(stains) == xp.argmin(distance2, axis=1)[:, None], 1.0, 0.0
-    )[:, None]
-    # (n, 2)
-    low = dot(low, chosen)
+    distance2 = away[:, 0] * away[:, 0] + away[:, 1] * away[:, 1]
+    nearest = xp.argmin(xp.where(is_wanted, distance2, NOWHERE_M2), axis=1)
+    is_nearest = xp.arange(stains) == nearest[:, None]
+    chosen = xp.where(is_nearest, 1.0, 0.0)[:, None]  # (n, 1, S)
+    low = dot(low, chosen)  # (n, 2)
     high = dot(high, chosen)
-    room = xp.maximum(high[:, 0] - low[:, 0] - LANE_M, xp.zeros_like(low[:, 0])) / 2
-    middle_x = (low[:, 0] + high[:, 0]) / 2  # of one lane, or of the nearer of two
+
+    # in the middle of one lane, or of the nearer of two
+    too_wide = high[:, 0] - low[:, 0] - LANE_M
+    room = xp.maximum(too_wide, xp.zeros_like(low[:, 0])) / 2
+    middle_x = (low[:, 0] + high[:, 0]) / 2
     lane_x = xp.minimum(xp.maximum(pad[:, 0], middle_x - room), middle_x + room)
     return Stroke(
-        lane_x, low[:, 1] - BEYOND_M, high[:, 1] + BEYOND_M, xp.any(wanted, axis=1)
+        lane_x=lane_x,
+        low_y=low[:, 1] - BEYOND_M,
+        high_y=high[:, 1] + BEYOND_M,
+        is_needed=xp.any(is_wanted, axis=1),
     )
 
 
-def _facts(
-    xp: Any, agent: Readings, state: Readings, stroke: Stroke
-) -> dict[str, Array]:
-    """What the planner decides on, (n,) bool each."""
-    width = agent["gripper_width"][:, 0]
+def _facts(xp: Any, agent: Readings, state: Readings, stroke: Stroke) -> ExpertFacts:
+    """Returns how things stand according to an observation."""
     pad = state["pad_pos_w"]
+
+    # the hand
+    width = agent["gripper_width"][:, 0]
+    is_closed = (width > HELD_WIDTH_M[0]) & (width < HELD_WIDTH_M[1])
     error = agent["tcp_pos_w"] - pad
+    aside = xp.sqrt(dot(error[:, :2], error[:, :2]))
+    above = xp.abs(error[:, 2] - GRIP_Z_M)
     speed = state["pad_vel_w"]
-    across = xp.sqrt(dot(error[:, :2], error[:, :2]))
-    up = xp.abs(error[:, 2] - GRIP_Z_M)
+    is_still = dot(speed, speed) < STILL_M_S**2
+
+    # the pad
     height = pad[:, 2] - state["table_z"][:, 0]
     off_lane = xp.abs(pad[:, 0] - stroke.lane_x)
     off_ends = xp.maximum(stroke.low_y - pad[:, 1], pad[:, 1] - stroke.high_y)
@@ -120,80 +163,67 @@ def _facts(
         xp.abs(pad[:, 0] - state["mat_pos_w"][:, 0]),
         xp.abs(pad[:, 1] - state["mat_pos_w"][:, 1]),
     )
-    held = (
-        (width > HELD_WIDTH_M[0])
-        & (width < HELD_WIDTH_M[1])
-        & (across < 0.02)
-        & (up < 0.02)
+    is_over_lane = (off_lane < ASTRAY_M) & (off_ends < ASTRAY_M)
+    is_done = ~stroke.is_needed
+    is_touching = height < TOUCHING_M
+
+    return ExpertFacts(
+        is_holding=is_closed & (aside < HELD_M) & (above < HELD_M),
+        is_near_grip=(aside < NEAR_M) & is_still,
+        is_on_grip=(aside < ON_M) & (above < ON_Z_M),
+        is_low=height < LOW_M,
+        is_touching=is_touching,
+        is_above_stroke=(off_lane < AT_M) & (off_ends < AT_M),
+        is_over_stroke=is_over_lane & stroke.is_needed,
+        is_above_mat=is_done & (off_mat < AT_M),
+        is_put_back=is_done & (off_mat < 2 * AT_M) & is_touching,
     )
-    over = (off_lane < ASTRAY_M) & (off_ends < ASTRAY_M)
-    return {
-        "held": held,
-        "near": (across < NEAR_M) & (dot(speed, speed) < STILL_M_S**2),
-        "on": (across < ON_M) & (up < 0.012),
-        "low": height < LOW_M,
-        "touching": height < TOUCHING_M,
-        "above": (off_lane < AT_M) & (off_ends < AT_M),
-        "over": over & stroke.any,
-        "home": ~stroke.any & (off_mat < AT_M),
-        "put_back": ~stroke.any & (off_mat < 2 * AT_M) & (height < TOUCHING_M),
-    }
 
 
 def _choose(
-    xp: Any, agent: Readings, state: Readings, stroke: Stroke, facts: dict[str, Array]
+    xp: Any, agent: Readings, state: Readings, stroke: Stroke, facts: ExpertFacts
 ) -> tuple[Array, Array]:
-    """Skill (n,) and goal position (n, 3) of the hand."""
+    """Returns skill (n,) and goal (n, 3) of the hand."""
     tcp = agent["tcp_pos_w"]
     pad = state["pad_pos_w"]
     table_z = state["table_z"][:, 0]
-    grip = _at(xp, pad, pad[:, 2] + GRIP_Z_M)
-    entry = xp.stack(
-        [stroke.lane_x, xp.minimum(xp.maximum(pad[:, 1], stroke.low_y), stroke.high_y)],
-        axis=1,
-    )
-    onward = xp.stack([stroke.lane_x, _onward_y(xp, state, stroke)], axis=1)
-    target = xp.where(stroke.any[:, None], entry, state["mat_pos_w"])
     pressed_z = table_z - PRESS_M
     clear_z = table_z + CLEAR_M
-    held = facts["held"]
-    low = facts["low"]
-    over = facts["over"]
-    any_left = stroke.any
 
-    def in_hand(goal: Array) -> Array:
-        """Where the hand must be for the pad to be at `goal`."""
-        return goal + tcp - pad
+    grip = with_z(xp, pad, pad[:, 2] + GRIP_Z_M)
+    hover = with_z(xp, grip, grip[:, 2] + HOVER_M)
+    above_table = with_z(xp, tcp, table_z + GRIP_Z_M + HOVER_M)
 
-    rows = [  # the later wins
-        ("reach", ~held, _at(xp, grip, grip[:, 2] + HOVER_M)),
-        ("grasp", ~held & facts["near"], grip),
-        ("lift", held & low, in_hand(_at(xp, pad, clear_z))),
-        ("carry", held & ~low, in_hand(_at(xp, target, clear_z))),
-        (
+    # where the pad goes: to the stroke, along it, and back to the mat
+    entry_y = xp.minimum(xp.maximum(pad[:, 1], stroke.low_y), stroke.high_y)
+    entry = xp.stack([stroke.lane_x, entry_y], axis=1)
+    onward = xp.stack([stroke.lane_x, _onward_y(xp, state, stroke)], axis=1)
+    target = xp.where(stroke.is_needed[:, None], entry, state["mat_pos_w"])
+
+    def in_hand(xy: Array, z: Array) -> Array:
+        """Where the hand must be for the pad to be at a place."""
+        return with_z(xp, xy, z) + tcp - pad
+
+    held = facts.is_holding
+    is_working = held & stroke.is_needed
+    is_entering = facts.is_above_stroke | (facts.is_low & facts.is_over_stroke)
+    is_wiping = facts.is_touching & facts.is_over_stroke
+    rows = [  # the last that applies wins
+        Row("reach", when=~held, goal_w=hover),
+        Row("grasp", when=~held & facts.is_near_grip, goal_w=grip),
+        Row("lift", when=held & facts.is_low, goal_w=in_hand(pad, clear_z)),
+        Row("carry", when=held & ~facts.is_low, goal_w=in_hand(target, clear_z)),
+        Row("place", when=is_working & is_entering, goal_w=in_hand(entry, pressed_z)),
+        Row("wipe", when=is_working & is_wiping, goal_w=in_hand(onward, pressed_z)),
+        Row(
             "place",
-            held & any_left & (facts["above"] | (low & over)),
-            in_hand(_at(xp, entry, pressed_z)),
+            when=held & facts.is_above_mat,
+            goal_w=in_hand(target, table_z - SET_DOWN_M),
         ),
-        (
-            "wipe",
-            held & any_left & facts["touching"] & over,
-            in_hand(_at(xp, onward, pressed_z)),
-        ),
-        ("place", held & facts["home"], in_hand(_at(xp, target, table_z - 0.002))),
-        ("release", held & facts["put_back"], tcp),
-        (
-            "retreat",
-            ~held & facts["put_back"],
-            _at(xp, tcp, table_z + GRIP_Z_M + HOVER_M),
-        ),
+        Row("release", when=held & facts.is_put_back, goal_w=tcp),
+        Row("retreat", when=~held & facts.is_put_back, goal_w=above_table),
     ]
-    return last_row(xp, rows, grip)
-
-
-def _at(xp: Any, point: Array, z: Array) -> Array:
-    """The x and y of `point` (n, 2 or 3) at heights `z` (n,)."""
-    return xp.stack([point[:, 0], point[:, 1], z], axis=1)
+    return last_row(xp, rows, otherwise_w=grip)
 
 
 def _onward_y(xp: Any, state: Readings, stroke: Stroke) -> Array:
@@ -211,13 +241,5 @@ def _onward_y(xp: Any, state: Readings, stroke: Stroke) -> Array:
 
 def _completion(xp: Any, state: Readings) -> Array:
     """(n,) the less is left of what is named, the more."""
-    left = xp.sum(state["dirt_named"] * state["dirt_cm2"], axis=1)
-    return 1 / (1 + 0.1 * left)
-
-
-def table_wipe_expert(
-    agent_layout: Layout, state_layout: Layout, robot: Robot
-) -> tuple[Planner, Controller]:
-    """The two halves of the expert: this planner and the goal servo."""
-    planner = ScriptedPlanner(agent_layout, state_layout, decide)
-    return Driving(planner, agent_layout, robot), GoalServo(agent_layout, robot)
+    left_cm2 = xp.sum(state["dirt_named"] * state["dirt_cm2"], axis=1)
+    return 1 / (1 + 0.1 * left_cm2)

@@ -1,4 +1,4 @@
-"""TableWipe: the arm takes the cloth pad and wipes the stains that the instruction
+"""TableWipe: the robot takes the cloth pad and wipes the stains that the instruction
 names off the table, gently.
 """
 
@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 
 from embodied.arrays import dot
-from embodied.core import PHYSICS_HZ, Array, Layout
+from embodied.core import Array, Layout
+from embodied.envs.events import PUSH_TICKS, is_during
+from embodied.envs.facts import PerState
 from embodied.envs.props.dirt import Dirt
-from embodied.envs.props.pad import HELD_WIDTH_M, Pad
-from embodied.envs.props.stains import CELLS, SMALL_CELLS, STAINS, Stains
-from embodied.envs.props.table import Table
+from embodied.envs.props.stains import CELLS, SMALL_CELLS, STAINS
 from embodied.envs.reward import tolerance
 from embodied.envs.task import Outcome, TaskSpec
 from embodied.envs.tasks.table_wipe import variation as names
-from embodied.envs.tasks.table_wipe.episode import draw_start
+from embodied.envs.tasks.table_wipe.episode import event_ticks, sample_episode
 from embodied.envs.tasks.table_wipe.expert import table_wipe_expert
+from embodied.envs.tasks.table_wipe.facts import Facts, Props
 from embodied.envs.tasks.table_wipe.scene import (
     BEAUTY,
     CAMERA,
@@ -33,13 +34,11 @@ from embodied.sim.engine import Engine
 
 FORCE_LIMIT_N = 30.0  # of the pad on the table, at any physics step of the episode
 RUBBING_N = 6.0  # that it takes to wipe; the pad alone weighs 2.2
-# share of the named stains' area that must go, and of the others' that must stay
+# shares of the named stains' area that must go, and of the others' that must stay
 WIPED = 0.95
 SPARED = 0.90
-PUSH_TICKS = 80
-ALOOF_M = 0.15  # nobody shoves a pad that the hand is nearer to
-SPILL_AT = 0.4  # share wiped, if it is not time before
-MOST_N = 100.0  # that is told from more
+ALOOF_M = 0.15  # the pad is not pushed while the hand is nearer to it
+SPILL_AT = 0.4  # share wiped at which more is spilled, if it is not time before
 TABLE_XY = np.array([TABLE.x, TABLE.y])
 S = len(STAINS)
 
@@ -49,151 +48,156 @@ class TableWipe:
 
     state_layout = Layout(
         (
-            ("pad_pos_w", 3), ("pad_rot6d", 6), ("pad_vel_w", 3), ("pad_force", 2), ("table_z", 1), ("mat_pos_w", 2),
-            ("dirt_cm2", S), ("dirt_named", S), ("dirt_low_xy_w", 2 * S), ("dirt_high_xy_w", 2 * S),
+            ("pad_pos_w", 3),
+            ("pad_rot6d", 6),
+            ("pad_vel_w", 3),
+            ("pad_force", 2),
+            ("table_z", 1),
+            ("mat_pos_w", 2),
+            ("dirt_cm2", S),
+            ("dirt_named", S),
+            ("dirt_low_xy_w", 2 * S),
+            ("dirt_high_xy_w", 2 * S),
         )
-    )  # fmt: skip
+    )
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
-        self._engine = engine
         xp = engine.xp
         n = engine.num_worlds
-        self._pad = Pad(engine)
-        self._stains = Stains(engine)
+        self._engine = engine
+        self._props = Props(engine, robot)
         self._dirt = Dirt(xp, n)
-        self._table = Table(engine, TABLE)
-        self._tcp = engine.model.site(robot.effectors[0].site).id
-        self._fingers = [
-            int(engine.model.joint(name).qposadr[0])
-            for name in robot.grippers[0].fingers
-        ]
         self._goal = {
             **self._dirt.books,
             "pad_xy_w": xp.zeros((n, 2)),  # at the last control step
             "peak_n": xp.zeros(n),  # strongest force of the pad on the table so far
-            "push": xp.zeros((n, 2)),  # N on the pad for a while from push_tick on
+            # from push_tick on: the force on the pad along x and y, N
+            "push": xp.zeros((n, 2)),
             "push_tick": xp.zeros(n, dtype=xp.int64),
             "spill_tick": xp.zeros(n, dtype=xp.int64),
         }
+        self._facts = PerState(engine, lambda: Facts(self._props, self._goal))
 
     def parameters(self) -> dict[str, Array]:
         return self._goal
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
-        drawn = draw_start(seed, variation)
-        goal = self._goal
-        self._dirt.clear(world)
-        goal["peak_n"][world] = 0.0
-        goal["push"][world] = drawn["push_n"]
-        goal["push_tick"][world], goal["spill_tick"][world] = (
-            int(s * PHYSICS_HZ) for s in drawn["event_s"]
-        )
-        for k in range(len(drawn["kind"])):
-            self._lay_stain(world, k, drawn)
-        self._stains.show(self._dirt.left())
-        at = goal["pad_xy_w"][world] = np.asarray(MAT_XY) + drawn["pad_offset"]
-        self._table.raise_by(world, drawn["table_height"])
-        self._table.paint(world, names.TABLE_TOPS[drawn["top"]])
-        self._pad.place(
-            world, (*at, TABLE.top_z + drawn["table_height"]), drawn["pad_yaw"]
-        )
-        self._pad.place_mat(world, at - TABLE_XY, drawn["pad_yaw"])
-        self._pad.paint(world, names.CLOTHS[drawn["cloth"]])
-        self._pad.roughen(world, drawn["table_friction"])
-        return drawn
+        episode = sample_episode(seed, variation)
+        pad_xy_w = np.asarray(MAT_XY) + episode["pad_offset"]
 
-    def _lay_stain(self, world: int, k: int, drawn: dict[str, Any]) -> None:
-        """The `k`-th of an episode; the last is what may be spilled later."""
-        blob = drawn["blob"][k]
-        (rgb, rub_m) = names.KINDS[drawn["kind"][k]]
-        at = (
-            PLACES_XY[drawn["place"][k]] + drawn["offset"][2 * k : 2 * k + 2] - TABLE_XY
-        )
-        cells_w = self._stains.place(world, blob, at, drawn["turn"][k]) + TABLE_XY
-        self._stains.paint(world, blob, rgb)
-        self._dirt.lay(
-            world, blob, cells_w, rub_m * drawn["stickiness"], drawn["named"][k]
-        )
-        size = SMALL_CELLS if drawn["small"][k] else CELLS
-        if k < drawn["stains"]:
-            self._dirt.dirty(world, blob, size)
-        elif drawn["spilled"]:
-            self._dirt.spill_later(world, blob, size)
+        self._dirt.clear(world)
+        for k in range(len(episode["kind"])):
+            self._lay_stain(world, k, episode)
+        self._props.stains.show(self._dirt.left())
+        self._lay_table(world, pad_xy_w, episode)
+
+        goal = self._goal
+        push_tick, spill_tick = event_ticks(episode)
+        goal["pad_xy_w"][world] = pad_xy_w
+        goal["peak_n"][world] = 0.0
+        goal["push"][world] = episode["push_n"]
+        goal["push_tick"][world] = push_tick
+        goal["spill_tick"][world] = spill_tick
+        return episode
+
+    def _lay_table(
+        self, world: int, pad_xy_w: np.ndarray, episode: dict[str, Any]
+    ) -> None:
+        """Sets the table's height, and lays the mat and the pad onto it."""
+        pad = self._props.pad
+        table = self._props.table
+        yaw = episode["pad_yaw"]
+        top_z = TABLE.top_z + episode["table_height"]
+
+        table.raise_by(world, episode["table_height"])
+        table.paint(world, names.TABLE_TOPS[episode["top"]])
+        pad.place(world, (*pad_xy_w, top_z), yaw)
+        pad.place_mat(world, pad_xy_w - TABLE_XY, yaw)
+        pad.paint(world, names.CLOTHS[episode["cloth"]])
+        pad.roughen(world, episode["table_friction"])
+
+    def _lay_stain(self, world: int, k: int, episode: dict[str, Any]) -> None:
+        """Lays the k-th stain of an episode; the last is what may be spilled later."""
+        dirt = self._dirt
+        stains = self._props.stains
+        blob = episode["blob"][k]
+        rgb, rub_m = names.KINDS[episode["kind"][k]]
+        rub_m = rub_m * episode["stickiness"]
+        offset = episode["offset"][2 * k : 2 * k + 2]
+        at = PLACES_XY[episode["place"][k]] + offset - TABLE_XY
+
+        cells_w = stains.place(world, blob, at, episode["turn"][k]) + TABLE_XY
+        stains.paint(world, blob, rgb)
+        dirt.lay(world, blob, cells_w, rub_m, episode["named"][k])
+
+        size = SMALL_CELLS if episode["small"][k] else CELLS
+        if k < episode["stains"]:
+            dirt.dirty(world, blob, size)
+        elif episode["spilled"]:
+            dirt.spill_later(world, blob, size)
 
     def before_step(self, tick: Array) -> None:
         xp = self._engine.xp
         goal = self._goal
-        pad = self._pad
-        pushing = (
-            (tick >= goal["push_tick"])
-            & (tick < goal["push_tick"] + PUSH_TICKS)
-            & (self._reach_m() > ALOOF_M)
-        )
-        pad.push(xp.where(pushing[:, None], goal["push"], 0.0))
-        force = self._force_n()
-        xy = pad.pose()[0][:, :2]
+        facts = self._facts()
+        props = self._props
+
+        is_pushed = is_during(tick, goal["push_tick"], PUSH_TICKS)
+        is_pushed = is_pushed & (facts.reach_m > ALOOF_M)
+        props.pad.push(xp.where(is_pushed[:, None], goal["push"], 0.0))
+
+        # what the pad rubbed over since the last step is wiped off
+        xy = facts.pad_pos_w[:, :2]
         way = xy - goal["pad_xy_w"]
-        rubbed = xp.where(force > RUBBING_N, xp.sqrt(dot(way, way)), 0.0)
-        spilling = (tick >= goal["spill_tick"]) | (goal["wiped"] > SPILL_AT)
-        self._stains.show(
-            self._dirt.update(pad.under(goal["cell_xy_w"]), rubbed, spilling)
-        )
+        is_rubbing = facts.press_n > RUBBING_N
+        rubbed_m = xp.where(is_rubbing, xp.sqrt(dot(way, way)), 0.0)
+        is_spilling = (tick >= goal["spill_tick"]) | (goal["wiped"] > SPILL_AT)
+        under = props.pad.under(goal["cell_xy_w"])
+        props.stains.show(self._dirt.update(under, rubbed_m, is_spilling))
+
         goal["pad_xy_w"][...] = xy
-        goal["peak_n"][...] = xp.maximum(goal["peak_n"], force)
+        goal["peak_n"][...] = facts.peak_press_n
 
     def state(self) -> Array:
         xp = self._engine.xp
-        pad = self._pad
         goal = self._goal
-        force = self._force_n()
-        felt = xp.stack(
-            [force, xp.maximum(goal["peak_n"], force), self._table.top_z_w()], axis=1
-        )
-        named = xp.where(goal["left_m2"] > 0, goal["named"], 0.0)
-        boxes = [
-            xp.reshape(goal[corner], (-1, 2 * S))
-            for corner in ("low_xy_w", "high_xy_w")
+        facts = self._facts()
+        parts = [
+            facts.pad_pos_w,
+            facts.pad_rot6d,
+            facts.pad_vel_w,
+            facts.press_n[:, None],
+            facts.peak_press_n[:, None],
+            facts.table_z_w[:, None],
+            facts.mat_xy_w,
+            1e4 * goal["left_m2"],
+            xp.where(goal["left_m2"] > 0, goal["named"], 0.0),
+            xp.reshape(goal["low_xy_w"], (-1, 2 * S)),
+            xp.reshape(goal["high_xy_w"], (-1, 2 * S)),
         ]
-        return xp.concat(
-            [*pad.pose(), felt, pad.mat_w(), 1e4 * goal["left_m2"], named, *boxes],
-            axis=1,
-        )
+        return xp.concat(parts, axis=1)
 
     def judge(self) -> Outcome:
         xp = self._engine.xp
         goal = self._goal
-        pos_w = self._pad.pose()[0]
-        gentle = xp.maximum(goal["peak_n"], self._force_n()) <= FORCE_LIMIT_N
-        fallen = pos_w[:, 2] < TABLE.top_z - 0.1
-        spoilt = ~gentle | (goal["spared"] < SPARED) | fallen
-        success = (goal["wiped"] >= WIPED) & ~spoilt
-        progress = xp.where(
-            success, 1.0, self._hand() + 0.65 * goal["wiped"] * goal["spared"]
-        )
+        facts = self._facts()
+        is_gentle = facts.peak_press_n <= FORCE_LIMIT_N
+        is_spoilt = ~is_gentle | (goal["spared"] < SPARED) | facts.is_fallen
+        success = (goal["wiped"] >= WIPED) & ~is_spoilt
+
+        in_hand = hand_progress(xp, facts.reach_m, facts.is_held)
+        progress = in_hand + 0.65 * goal["wiped"] * goal["spared"]
         return Outcome(
             success=success,
-            progress=progress,
-            lost=spoilt,
-            dropped=xp.astype(fallen, xp.int64),
+            progress=xp.where(success, 1.0, progress),
+            lost=is_spoilt,
+            dropped=xp.astype(facts.is_fallen, xp.int64),
         )
 
-    def _force_n(self) -> Array:
-        """(N,) of the pad on the table, as far as it matters."""
-        force = self._pad.force_n()
-        return self._engine.xp.where(force < MOST_N, force, MOST_N)
 
-    def _reach_m(self) -> Array:
-        """(N,) from the hand to the middle of the handle."""
-        offset = self._engine.view("site_xpos")[:, self._tcp] - self._pad.grip_w()
-        return self._engine.xp.sqrt(dot(offset, offset))
-
-    def _hand(self) -> Array:
-        """(N,) up to 0.25 for reaching the handle, 0.3 with it in the hand."""
-        xp = self._engine.xp
-        error = self._reach_m()
-        width = sum(self._engine.view("qpos")[:, finger] for finger in self._fingers)
-        held = (width > HELD_WIDTH_M[0]) & (width < HELD_WIDTH_M[1]) & (error < 0.02)
-        return xp.where(held, 0.3, 0.25 * tolerance(error, 0.02, 0.4))
+def hand_progress(xp: Any, reach_m: Array, is_held: Array) -> Array:
+    """(N,) up to 0.25 for reaching the handle, 0.3 with it in the hand."""
+    return xp.where(is_held, 0.3, 0.25 * tolerance(reach_m, 0.02, 0.4))
 
 
 TABLE_WIPE = TaskSpec(

@@ -1,0 +1,83 @@
+"""What is so in the worlds of TableWipe: where the pad is, how hard it presses, and
+whether it is in the hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from embodied.arrays import dot
+from embodied.core import Array
+from embodied.envs.facts import quantity
+from embodied.envs.hand import Hand
+from embodied.envs.props.pad import HELD_WIDTH_M, Pad
+from embodied.envs.props.stains import Stains
+from embodied.envs.props.table import Table
+from embodied.envs.tasks.table_wipe.scene import TABLE
+from embodied.robots.robot import Robot
+from embodied.sim.engine import Engine
+
+MOST_N = 100.0  # the strongest force that is told from stronger ones
+HELD_ERROR_M = 0.02
+FALLEN_Z_W = TABLE.top_z - 0.1
+
+
+class Props:
+    """The parts of the scene in N worlds, as a task moves and reads them."""
+
+    def __init__(self, engine: Engine, robot: Robot) -> None:
+        self.xp = engine.xp
+        self.pad = Pad(engine)
+        self.stains = Stains(engine)
+        self.table = Table(engine, TABLE)
+        self.hand = Hand(engine, robot)
+
+
+class Facts:
+    """Quantities of N worlds in one state."""
+
+    def __init__(self, props: Props, goal: Mapping[str, Array]) -> None:
+        self._props = props
+        self._goal = goal
+        self._xp = props.xp
+        # (N, 3) m, (N, 6), (N, 3) m/s
+        self.pad_pos_w, self.pad_rot6d, self.pad_vel_w = props.pad.pose()
+
+    @quantity
+    def table_z_w(self) -> Array:
+        """(N,) m, of the table's top."""
+        return self._props.table.top_z_w()
+
+    @quantity
+    def mat_xy_w(self) -> Array:
+        """(N, 2) m, middle of the mat."""
+        return self._props.pad.mat_w()
+
+    @quantity
+    def press_n(self) -> Array:
+        """(N,) force of the pad on the table, at most MOST_N."""
+        force = self._props.pad.force_n()
+        return self._xp.where(force < MOST_N, force, MOST_N)
+
+    @quantity
+    def peak_press_n(self) -> Array:
+        """(N,) the strongest one of the episode so far."""
+        return self._xp.maximum(self._goal["peak_n"], self.press_n)
+
+    @quantity
+    def reach_m(self) -> Array:
+        """(N,) from the hand to the middle of the handle."""
+        offset = self._props.hand.pos_w() - self._props.pad.grip_w()
+        return self._xp.sqrt(dot(offset, offset))
+
+    @quantity
+    def is_held(self) -> Array:
+        """(N,) bool, the fingers are closed on the handle."""
+        width = self._props.hand.width_m()
+        is_closed = (width > HELD_WIDTH_M[0]) & (width < HELD_WIDTH_M[1])
+        return is_closed & (self.reach_m < HELD_ERROR_M)
+
+    @quantity
+    def is_fallen(self) -> Array:
+        """(N,) bool, the pad lies below the table."""
+        return self.pad_pos_w[:, 2] < FALLEN_Z_W
