@@ -673,7 +673,7 @@ def test_bench(
     ],
 )
 def test_what_a_film_shows(good: list[int], bad: list[int], said: str) -> None:
-    assert footage._caption(good, bad, 50) == said
+    assert footage.seeds_sentence(good, bad, 50) == said
 
 
 def test_a_film_says_under_which_condition_it_was_made() -> None:
@@ -685,11 +685,12 @@ def test_a_film_says_under_which_condition_it_was_made() -> None:
     ]
     said = "Plans are 500 ms late, 20% of them lost"
     assert (
-        footage._shown(shown, [*others, *elsewhere])
+        footage.plans_sentence(shown, [*others, *elsewhere])
         == f"{said}; measured but not filmed: 0, 100, 250 ms."
     )
     assert (
-        footage._shown(shown, others[:1]) == f"{said}; measured but not filmed: 0 ms."
+        footage.plans_sentence(shown, others[:1])
+        == f"{said}; measured but not filmed: 0 ms."
     )
-    assert footage._shown(shown, elsewhere) == f"{said}."
-    assert footage._shown(replace(shown, planner_hz=None), others) == ""
+    assert footage.plans_sentence(shown, elsewhere) == f"{said}."
+    assert footage.plans_sentence(replace(shown, planner_hz=None), others) == ""

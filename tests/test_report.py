@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embodied.benchmark import views
+from embodied.benchmark import views, wording
 from embodied.benchmark.plots import (
-    HEIGHT,
+    HEIGHT_PX,
     Series,
     line_chart,
     linear_axis,
@@ -24,8 +24,8 @@ from embodied.benchmark.plots import (
     value_axis,
 )
 from embodied.benchmark.report import (
+    CaptionedVideo,
     DatasetFacts,
-    Exhibit,
     Report,
     render_report,
     write_report,
@@ -180,9 +180,9 @@ def full_page(video):
         FULL,
         summary="An arm moves totes.",
         history=history,
-        exhibits=(
-            Exhibit("Successes", "Four of them", video),
-            Exhibit("Failures", "", video),
+        videos=(
+            CaptionedVideo("Successes", "Four of them", video),
+            CaptionedVideo("Failures", "", video),
         ),
         dataset=DatasetFacts(200, 190, 0.5, 18_000, 250_000_000),
         stages={"Collect": 150.0, "Train": 280.0},
@@ -246,7 +246,7 @@ def test_bars_are_drawn_to_scale(full_page):
 def test_sections_without_content_are_left_out():
     html = render_report(Report(results(cell("trained", 30))))
     page = Page(html)
-    for absent in ("film", "training", "paired"):
+    for absent in ("videos", "training", "paired"):
         assert f'id="{absent}"' not in html
     assert "delay, L" not in page.text
     assert [row[0] for row in page.rows["cells"]][1:] == ["Trained"]
@@ -288,20 +288,20 @@ def test_headline_states_rate_interval_and_episodes():
     assert views.headline(late, "absent").endswith("40 episodes, planner 100 ms late).")
 
 
-def test_scene_shows_each_policy_at_its_smallest_delay():
-    scenes = views.scenes(FULL)
-    assert [scene.title for scene in scenes] == ["L1", "L2"]
+def test_a_scoreboard_shows_each_policy_at_its_smallest_delay():
+    boards = views.scoreboards(FULL)
+    assert [board.setting.title for board in boards] == ["L1", "L2"]
     reached = cell("trained", 39)
     reached = replace(
         reached, condition=replace(reached.condition, stage="reach", split="objects")
     )
     staged = results(cell("expert", 39), reached)
-    assert [scene.title for scene in views.scenes(staged)] == [
+    assert [board.setting.title for board in views.scoreboards(staged)] == [
         "L1",
         "L1, held out: objects, stage reach",
     ]
     assert not views.pairings(staged)
-    assert [(c.condition.policy, c.condition.delay_ms) for c in scenes[1].cells] == [
+    assert [(c.condition.policy, c.condition.delay_ms) for c in boards[1].cells] == [
         ("expert", 0.0),
         ("trained", 0.0),
     ]
@@ -364,7 +364,7 @@ def test_colours_follow_the_policy():
 @given(st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_percent_never_claims_all_or_nothing_falsely(counts):
     successes, episodes = counts
-    text = views.percent(successes / episodes, episodes)
+    text = wording.percent(successes / episodes, episodes)
     if 0 < successes < episodes:
         assert text not in ("0%", "0.0%", "100%", "100.0%")
         assert float(text.strip("<>%")) == pytest.approx(
@@ -416,7 +416,7 @@ def test_value_axis_holds_all_values_with_few_ticks(values):
     svg = line_chart(
         [Series(tuple(enumerate(values)), 0)], linear_axis("Step", 0, 30), axis, "test"
     )
-    assert all(-1 <= y <= HEIGHT for _, y in places(svg))
+    assert all(-1 <= y <= HEIGHT_PX for _, y in places(svg))
 
 
 @settings(deadline=None)

@@ -1,105 +1,122 @@
-"""Film of what was measured: the first episodes that ended well beside the first that
+"""Videos of what was measured: the first episodes that ended well beside the first that
 did not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain, zip_longest
+from itertools import zip_longest
 
 from embodied.benchmark.evaluation import Trial, film
-from embodied.benchmark.report import Exhibit
+from embodied.benchmark.report import CaptionedVideo
 from embodied.benchmark.results import Condition, Results
 from embodied.benchmark.timing import CONSTANT
-from embodied.benchmark.views import place_of, scenes, seeds_to_film
+from embodied.benchmark.views import Setting, scoreboards, seeds_to_film
 from embodied.envs.registry import get_task
-from embodied.rollout.film import Shot
+from embodied.rollout.film import Clip, Shot
 from embodied.rollout.grid import grid_video
 from embodied.rollout.shards import Stage, Workers
 
 FPS = 10  # of simulated time; rendering is most of the work
 
 
-def gentlest(results: Results, trials: Sequence[Trial]) -> list[Trial]:
-    """The trial of each policy at each level that had the smallest delay."""
-    chosen = [cell.condition for scene in scenes(results) for cell in scene.cells]
+def least_hindered(results: Results, trials: Sequence[Trial]) -> list[Trial]:
+    """Returns each policy's trial of the least hindered plans in each setting."""
+    chosen = [cell.condition for board in scoreboards(results) for cell in board.cells]
     return [trial for trial in trials if trial.condition in chosen]
 
 
-def footage(
+def film_trials(
     results: Results,
     trials: Sequence[Trial],
     count: int,
     workers: Workers,
     stage: Stage,
-) -> list[Exhibit]:
-    """A video of each trial: up to `count` successes on the left, and as many failures
-    on the right.
+) -> list[CaptionedVideo]:
+    """Films each trial: successes on the left, and as many failures on the right.
+
+    Args:
+        results: tell which seeds succeeded.
+        trials: those to film, all of them in the results.
+        count: of successes and of failures, at most; 0 films nothing.
+        workers: run the episodes.
+        stage: shows how far the filming has come.
     """
+    if not count:
+        return []
+
     filmed = [trial.condition for trial in trials]
-    unseen = [cell.condition for cell in results.cells if cell.condition not in filmed]
-    return (
-        [_exhibit(results, trial, count, unseen, workers, stage) for trial in trials]
-        if count
-        else []
-    )
+    unfilmed = [
+        cell.condition for cell in results.cells if cell.condition not in filmed
+    ]
+    videos = []
+    for trial in trials:
+        cell = results.find(trial.condition)
+        assert cell is not None
+        good_seeds = seeds_to_film(cell, succeeded=True, count=count)
+        bad_seeds = seeds_to_film(cell, succeeded=False, count=count)
+
+        camera = get_task(trial.player.config.task).beauty_camera
+        shot = Shot(camera, trial.label, fps=FPS)
+        clips = film(trial, [*good_seeds, *bad_seeds], shot, workers, stage)
+        good_clips = clips[: len(good_seeds)]
+        bad_clips = clips[len(good_seeds) :]
+
+        plans = plans_sentence(trial.condition, unfilmed)
+        episodes = seeds_sentence(good_seeds, bad_seeds, len(cell.episodes))
+        caption = f"{plans} {episodes}".lstrip()
+        video = grid_video(_side_by_side(good_clips, bad_clips))
+        videos.append(CaptionedVideo(trial.title, caption, video))
+    return videos
 
 
-def _exhibit(
-    results: Results,
-    trial: Trial,
-    count: int,
-    unseen: Sequence[Condition],
-    workers: Workers,
-    stage: Stage,
-) -> Exhibit:
-    cell = results.find(trial.condition)
-    assert cell is not None
-    good, bad = (seeds_to_film(cell, succeeded, count) for succeeded in (True, False))
-    shot = Shot(get_task(trial.player.config.task).beauty_camera, trial.label, fps=FPS)
-    clips = film(trial, [*good, *bad], shot, workers, stage)
-    pairs = zip_longest(clips[: len(good)], clips[len(good) :])
-    beside = [clip for clip in chain.from_iterable(pairs) if clip is not None]
-    caption = (
-        f"{_shown(trial.condition, unseen)} {_caption(good, bad, len(cell.episodes))}"
-    )
-    return Exhibit(trial.title, caption.lstrip(), grid_video(beside))
+def _side_by_side(left: Sequence[Clip], right: Sequence[Clip]) -> list[Clip]:
+    """The clips in the order of a grid of two columns."""
+    ordered = []
+    for row in zip_longest(left, right):
+        ordered += [clip for clip in row if clip is not None]
+    return ordered
 
 
-def _shown(what: Condition, unseen: Sequence[Condition]) -> str:
-    """Returns under which of its conditions a policy that plans is shown."""
-    if what.planner_hz is None:
+def plans_sentence(filmed: Condition, unfilmed: Sequence[Condition]) -> str:
+    """Returns under which of its conditions a planning policy is filmed.
+
+    It is empty for a policy that does not plan.
+    """
+    if filmed.planner_hz is None:
         return ""
 
-    others = set()
-    for condition in unseen:
-        if condition.policy == what.policy and place_of(condition) == place_of(what):
-            others.add(condition.delay_ms)
-    others.discard(what.delay_ms)
+    other_delays_ms = {
+        condition.delay_ms
+        for condition in unfilmed
+        if condition.policy == filmed.policy
+        and Setting.of(condition) == Setting.of(filmed)
+    }
+    other_delays_ms.discard(filmed.delay_ms)
 
-    text = f"Plans are {what.delay_ms:g} ms late"
-    if what.latency != CONSTANT:
-        text += f" ({what.latency})"
-    if what.drop_rate:
-        text += f", {what.drop_rate:.0%} of them lost"
-    if what.freeze:
-        text += f", the planner frozen for {what.freeze}"
-    if others:
-        delays = ", ".join(f"{ms:g}" for ms in sorted(others))
-        text += f"; measured but not filmed: {delays} ms"
-    return f"{text}."
+    sentence = f"Plans are {filmed.delay_ms:g} ms late"
+    if filmed.latency != CONSTANT:
+        sentence += f" ({filmed.latency})"
+    if filmed.drop_rate:
+        sentence += f", {filmed.drop_rate:.0%} of them lost"
+    if filmed.freeze:
+        sentence += f", the planner frozen for {filmed.freeze}"
+    if other_delays_ms:
+        delays = ", ".join(f"{ms:g}" for ms in sorted(other_delays_ms))
+        sentence += f"; measured but not filmed: {delays} ms"
+    return f"{sentence}."
 
 
-def _caption(good: Sequence[int], bad: Sequence[int], episodes: int) -> str:
-    """Which seeds are shown, and why these."""
-    parts = [
-        f"{what} {', '.join(map(str, seeds))}"
-        for what, seeds in (("succeeded", good), ("failed", bad))
-        if seeds
-    ]
-    missing = (
-        f" None of {episodes} {'failed' if good else 'succeeded'}."
-        if not (good and bad)
-        else ""
-    )
-    return f"The first seeds that {' and that '.join(parts)}.{missing}"
+def seeds_sentence(good: Sequence[int], bad: Sequence[int], episodes: int) -> str:
+    """Returns which seeds a video shows, and why these."""
+    parts = []
+    if good:
+        parts.append(f"succeeded {', '.join(map(str, good))}")
+    if bad:
+        parts.append(f"failed {', '.join(map(str, bad))}")
+    sentence = f"The first seeds that {' and that '.join(parts)}."
+
+    if good and bad:
+        return sentence
+    missing = "failed" if good else "succeeded"
+    return f"{sentence} None of {episodes} {missing}."

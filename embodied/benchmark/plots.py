@@ -1,5 +1,6 @@
-"""Line charts as inline SVG. Colours come from the page's style sheet, so they follow
-its light and dark themes.
+"""Line charts as inline SVG.
+
+Colours come from the page's style sheet, so that they follow its light and dark themes.
 """
 
 from __future__ import annotations
@@ -10,24 +11,35 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-WIDTH = 560
-HEIGHT = 340
-# px around the plotting area, with room for a phone's larger letters
-LEFT = 62
-RIGHT = 18
-TOP = 38
-BOTTOM = 58
+WIDTH_PX = 560
+HEIGHT_PX = 340
+# around the plotting area, with room for a phone's larger letters
+LEFT_PX = 62
+RIGHT_PX = 18
+TOP_PX = 38
+BOTTOM_PX = 58
 # a shape beside each colour
 MARKS = ("circle", "square", "triangle", "diamond", "nabla", "ring")
+MARK_CORNERS = {
+    "square": ((-4.2, -4.2), (4.2, -4.2), (4.2, 4.2), (-4.2, 4.2)),
+    "triangle": ((0, -5.6), (5.2, 4), (-5.2, 4)),
+    "diamond": ((0, -5.8), (5.8, 0), (0, 5.8), (-5.8, 0)),
+    "nabla": ((0, 5.6), (5.2, -4), (-5.2, -4)),
+}
+LOG_FACTOR = 20  # values that span more are shown on a logarithmic axis
+MAX_OWN_TICKS = 7  # more points than these get a round axis
+Point = tuple[float, float]
+ToPixels = Callable[[float, float], Point]  # values (x, y) -> place in the image
 
 
 @dataclass(frozen=True)
 class Series:
-    """Points (x, y), and a band (low, high) at each of them where there is one. `style`
-    is the colour index.
+    """Points (x, y), with a band (low, high) at each of them where there is one.
+
+    `style` is the index of its colour and mark.
     """
 
-    points: tuple[tuple[float, float], ...]
+    points: tuple[Point, ...]
     style: int
     band: tuple[tuple[float, float], ...] = ()
     marks: bool = True
@@ -44,124 +56,122 @@ class Axis:
     log: bool = False
 
     def share(self, value: float) -> float:
-        """Where a value lies between the ends, in [0, 1]."""
-        low, high, x = (
-            math.log10(v) if self.log else v for v in (self.low, self.high, value)
-        )
-        return (x - low) / (high - low)
+        """Returns where a value lies between the ends, in [0, 1]."""
+        scale = math.log10 if self.log else float
+        low = scale(self.low)
+        return (scale(value) - low) / (scale(self.high) - low)
 
 
 def success_axis() -> Axis:
-    """Always all of 0 to 100%."""
-    return Axis("Success", 0, 1, tuple((i / 4, f"{25 * i}%") for i in range(5)))
+    """Returns an axis that always shows all of 0 to 100%."""
+    ticks = tuple((k / 4, f"{25 * k}%") for k in range(5))
+    return Axis("Success", 0, 1, ticks)
 
 
 def linear_axis(title: str, low: float, high: float) -> Axis:
-    """Round ticks from at most `low` to at least `high`."""
+    """Returns an axis with round ticks from at most `low` to at least `high`."""
     high = high if high > low else low + 1
-    raw = (high - low) / 5
-    magnitude = 10 ** math.floor(math.log10(raw))
-    step = next(
-        m * magnitude for m in (1, 2, 2.5, 5, 10) if m * magnitude >= raw * 0.999
-    )
+
+    # the smallest round step that gives at most about five intervals
+    raw_step = (high - low) / 5
+    magnitude = 10 ** math.floor(math.log10(raw_step))
+    steps = [m * magnitude for m in (1, 2, 2.5, 5, 10)]
+    step = next(candidate for candidate in steps if candidate >= raw_step * 0.999)
+
     first = math.floor(low / step + 1e-9)
     last = math.ceil(high / step - 1e-9)
     ticks = tuple((k * step, _number(k * step)) for k in range(first, last + 1))
-    # a tick's rounding must hide no point
+
+    # the rounding of a tick must hide no point
     return Axis(title, min(low, ticks[0][0]), max(high, ticks[-1][0]), ticks)
 
 
 def log_axis(title: str, low: float, high: float) -> Axis:
-    """Decades around positive values, with 2 and 5 between where there are few."""
+    """Returns decades around positive values, with 2 and 5 between where there are few."""
     first = math.floor(math.log10(low)) - 1
     last = math.ceil(math.log10(high)) + 1
     factors = (1, 2, 5) if high / low < 200 else (1,)
     values = [f * 10.0**k for k in range(first, last + 1) for f in factors]
-    start = max(v for v in values if v <= low)
-    stop = min(v for v in values if v >= high)
+
+    start = max(value for value in values if value <= low)
+    stop = min(value for value in values if value >= high)
     ticks = tuple((v, _number(v)) for v in values if start <= v <= stop)
     return Axis(f"{title}, log scale", start, stop, ticks, log=True)
 
 
 def value_axis(title: str, values: Sequence[float]) -> Axis:
-    """From 0 where that shows the values; logarithmic where they span more than a
-    factor of 20.
-    """
+    """Returns an axis from 0 where that shows the values, else a logarithmic one."""
     low = min(values)
     high = max(values)
-    if low > 0 and high / low > 20:
+    if low > 0 and high / low > LOG_FACTOR:
         return log_axis(title, low, high)
     return linear_axis(title, min(low, 0.0), high)
 
 
 def points_axis(title: str, values: Sequence[float]) -> Axis:
-    """Ticks at the values themselves, for few measured points; a round axis for more."""
+    """Returns an axis with ticks at the values where they are few, else a round one."""
     distinct = sorted(set(values))
-    if len(distinct) > 7 or len(distinct) < 2:
+    if len(distinct) > MAX_OWN_TICKS or len(distinct) < 2:
         return linear_axis(title, min(0.0, distinct[0]), distinct[-1])
-    return Axis(
-        title, distinct[0], distinct[-1], tuple((v, _number(v)) for v in distinct)
-    )
+
+    ticks = tuple((value, _number(value)) for value in distinct)
+    return Axis(title, distinct[0], distinct[-1], ticks)
 
 
 def line_chart(series: Sequence[Series], x: Axis, y: Axis, summary: str) -> Markup:
-    """The chart as an SVG element; `summary` is what it says to those who cannot see
-    it.
+    """Returns the chart as an SVG element.
+
+    `summary` is what it says to those who cannot see it.
     """
-    place = _placer(x, y)
-    parts = [_grid(x, y, place)]
-    parts += [_band(s, place) for s in series if s.band]
-    parts += [_line(s, place) for s in series]
-    body = Markup("").join(parts)
+    to_pixels = _to_pixels(x, y)
+    parts = [_grid(x, y, to_pixels)]
+    parts += [_band(one, to_pixels) for one in series if one.band]
+    parts += [_line(one, to_pixels) for one in series]
     return Markup(
         '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
-    ).format(WIDTH, HEIGHT, summary, body)
+    ).format(WIDTH_PX, HEIGHT_PX, summary, Markup("").join(parts))
 
 
 def mark(style: int, x: float = 7, y: float = 7) -> Markup:
-    """The shape that goes with a colour."""
+    """Returns the shape that goes with a colour."""
     shape = MARKS[style % len(MARKS)]
-    if shape in ("circle", "ring"):
+    if shape not in MARK_CORNERS:
         return Markup(
             '<circle class="mark {}" cx="{:.1f}" cy="{:.1f}" r="4.6"/>'
         ).format(shape, x, y)
-    outline = {
-        "square": ((-4.2, -4.2), (4.2, -4.2), (4.2, 4.2), (-4.2, 4.2)),
-        "triangle": ((0, -5.6), (5.2, 4), (-5.2, 4)),
-        "diamond": ((0, -5.8), (5.8, 0), (0, 5.8), (-5.8, 0)),
-        "nabla": ((0, 5.6), (5.2, -4), (-5.2, -4)),
-    }[shape]
-    corners = " ".join(f"{x + dx:.1f},{y + dy:.1f}" for dx, dy in outline)
-    return Markup('<polygon class="mark" points="{}"/>').format(corners)
+
+    corners = [(x + dx, y + dy) for dx, dy in MARK_CORNERS[shape]]
+    return Markup('<polygon class="mark" points="{}"/>').format(_path(corners))
 
 
-Place = Callable[[float, float], tuple[float, float]]
+def _to_pixels(x: Axis, y: Axis) -> ToPixels:
+    width_px = WIDTH_PX - LEFT_PX - RIGHT_PX
+    height_px = HEIGHT_PX - TOP_PX - BOTTOM_PX
+
+    def to_pixels(x_value: float, y_value: float) -> Point:
+        right = LEFT_PX + width_px * x.share(x_value)
+        down = TOP_PX + height_px * (1 - y.share(y_value))
+        return right, down
+
+    return to_pixels
 
 
-def _placer(x: Axis, y: Axis) -> Place:
-    wide = WIDTH - LEFT - RIGHT
-    tall = HEIGHT - TOP - BOTTOM
-    return lambda u, v: (LEFT + wide * x.share(u), TOP + tall * (1 - y.share(v)))
+def _grid(x: Axis, y: Axis, to_pixels: ToPixels) -> Markup:
+    bottom = HEIGHT_PX - BOTTOM_PX
+    right = WIDTH_PX - RIGHT_PX
 
-
-def _grid(x: Axis, y: Axis, place: Place) -> Markup:
-    bottom = HEIGHT - BOTTOM
-    right = WIDTH - RIGHT
     parts = []
     for value, label in y.ticks:
-        v = place(x.low, value)[1]
-        parts += [
-            _rule("grid", LEFT, v, right, v),
-            _text("tick end", LEFT - 9, v + 4.5, label),
-        ]
+        _, v = to_pixels(x.low, value)
+        parts.append(_rule("grid", LEFT_PX, v, right, v))
+        parts.append(_text("tick end", LEFT_PX - 9, v + 4.5, label))
     for value, label in x.ticks:
-        u = place(value, y.low)[0]
-        parts += [
-            _rule("axis", u, bottom, u, bottom + 5),
-            _text("tick", u, bottom + 21, label),
-        ]
-    parts.append(_rule("axis", LEFT, bottom, right, bottom))
-    parts.append(_text("title", (LEFT + right) / 2, HEIGHT - 8, x.title))
+        u, _ = to_pixels(value, y.low)
+        parts.append(_rule("axis", u, bottom, u, bottom + 5))
+        parts.append(_text("tick", u, bottom + 21, label))
+
+    parts.append(_rule("axis", LEFT_PX, bottom, right, bottom))
+    parts.append(_text("title", (LEFT_PX + right) / 2, HEIGHT_PX - 8, x.title))
     parts.append(_text("title start", 4, 15, y.title))
     return Markup("").join(parts)
 
@@ -178,37 +188,36 @@ def _text(style: str, x: float, y: float, text: str) -> Markup:
     )
 
 
-def _band(series: Series, place: Place) -> Markup:
-    lower = [
-        place(x, low)
-        for (x, _), (low, _) in zip(series.points, series.band, strict=True)
-    ]
-    upper = [
-        place(x, high)
-        for (x, _), (_, high) in zip(series.points, series.band, strict=True)
-    ]
-    whiskers = "".join(
-        f"M{u:.1f} {v:.1f}V{top:.1f}"
-        for (u, v), (_, top) in zip(lower, upper, strict=True)
-    )
+def _band(series: Series, to_pixels: ToPixels) -> Markup:
+    """An area between the limits, and a whisker at each point."""
+    lower = []
+    upper = []
+    whiskers = []
+    for (x, _), (low, high) in zip(series.points, series.band, strict=True):
+        u, bottom = to_pixels(x, low)
+        _, top = to_pixels(x, high)
+        lower.append((u, bottom))
+        upper.append((u, top))
+        whiskers.append(f"M{u:.1f} {bottom:.1f}V{top:.1f}")
+
+    outline = _path(lower + upper[::-1])
     return Markup(
-        '<g class="c{}"><polygon class="band" points="{}"/><path class="whisker" d="{}"/></g>'
-    ).format(series.style, _corners(lower + upper[::-1]), whiskers)
+        '<g class="c{}"><polygon class="band" points="{}"/>'
+        '<path class="whisker" d="{}"/></g>'
+    ).format(series.style, outline, "".join(whiskers))
 
 
-def _line(series: Series, place: Place) -> Markup:
-    places = [place(x, y) for x, y in series.points]
-    marks = (
-        Markup("").join(mark(series.style, u, v) for u, v in places)
-        if series.marks
-        else ""
-    )
+def _line(series: Series, to_pixels: ToPixels) -> Markup:
+    places = [to_pixels(x, y) for x, y in series.points]
+    marks = Markup("")
+    if series.marks:
+        marks = marks.join(mark(series.style, u, v) for u, v in places)
     return Markup('<g class="c{}"><polyline class="line" points="{}"/>{}</g>').format(
-        series.style, _corners(places), marks
+        series.style, _path(places), marks
     )
 
 
-def _corners(places: Sequence[tuple[float, float]]) -> str:
+def _path(places: Sequence[Point]) -> str:
     return " ".join(f"{u:.1f},{v:.1f}" for u, v in places)
 
 

@@ -1,15 +1,15 @@
-"""What a report says of results: which cells stand beside each other, which are
-compared, and the sentences.
+"""What a report shows of results: which cells stand beside each other, which are
+compared, and the sentences about them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from embodied.benchmark.results import Cell, Condition, Results, compare, rate
-from embodied.benchmark.statistics import Comparison, Rate, holm
+from embodied.benchmark.statistics import Comparison, holm
 from embodied.benchmark.timing import CONSTANT
+from embodied.benchmark.wording import difference, interval, listing, percent
 
 LEVELS = {
     "L1": "the nominal scene, only the start varies",
@@ -23,26 +23,37 @@ UNINFORMED = ("random", "hold", "zero")
 
 
 @dataclass(frozen=True)
-class Scene:
-    """Cells of one level, split and stage, one per policy: that of the smallest delay
-    and fewest drops.
-    """
+class Setting:
+    """Where cells can be compared: their episodes start alike and end alike."""
 
     level: str
     split: str
     stage: str  # of the task, which counts as success; empty: the whole task
-    cells: tuple[Cell, ...]
+
+    @classmethod
+    def of(cls, condition: Condition) -> Setting:
+        return cls(condition.level, condition.split, condition.stage)
 
     @property
     def title(self) -> str:
-        split = [] if self.split == "train" else [f"held out: {self.split}"]
-        return ", ".join(
-            [self.level, *split, *([f"stage {self.stage}"] if self.stage else [])]
-        )
+        parts = [self.level]
+        if self.split != "train":
+            parts.append(f"held out: {self.split}")
+        if self.stage:
+            parts.append(f"stage {self.stage}")
+        return ", ".join(parts)
 
     @property
     def meaning(self) -> str:
         return LEVELS.get(self.level, "")
+
+
+@dataclass(frozen=True)
+class Scoreboard:
+    """The cells of a setting, one per policy: that of the least hindered plans."""
+
+    setting: Setting
+    cells: tuple[Cell, ...]
 
     @property
     def same_starts(self) -> bool:
@@ -51,7 +62,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Curve:
-    """Cells that differ in the planner's delay only, in its order; two or more."""
+    """Two or more cells that differ in the planner's delay only, in its order."""
 
     cells: tuple[Cell, ...]
 
@@ -62,23 +73,15 @@ class Curve:
 
 @dataclass(frozen=True)
 class Sweep:
-    """The curves of one level, split and stage."""
+    """The curves of one setting."""
 
-    level: str
-    split: str
-    stage: str
+    setting: Setting
     curves: tuple[Curve, ...]
-
-    @property
-    def title(self) -> str:
-        return Scene(self.level, self.split, self.stage, ()).title
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """Two cells on the same seeds. `adjusted_p` is Holm's, over all pairings of the
-    report.
-    """
+    """Two cells on the same seeds. `adjusted_p` is Holm's, over all of the report."""
 
     first: Cell
     second: Cell
@@ -86,96 +89,26 @@ class Pairing:
     adjusted_p: float
 
 
-def scenes(results: Results) -> list[Scene]:
-    """Levels, splits and stages in the order of their names, the training split first."""
-    found = {place_of(cell.condition) for cell in results.cells}
-    ordered = sorted(found, key=lambda place: (place[1] != "train", place))
-    return [Scene(*place, _gentlest(results, place)) for place in ordered]
+@dataclass(frozen=True)
+class Score:
+    """What the subject of a report reached in one setting."""
 
+    setting: Setting
+    cell: Cell
 
-def place_of(condition: Condition) -> tuple[str, str, str]:
-    """Level, split and stage: what must be the same for cells to be compared."""
-    return condition.level, condition.split, condition.stage
+    @property
+    def share(self) -> str:
+        success = rate(self.cell)
+        return percent(success.value, success.episodes)
 
+    @property
+    def basis(self) -> str:
+        """The interval of the share, the episodes, and how late the planner was."""
+        success = rate(self.cell)
+        basis = f"95% interval {interval(success)}, {success.episodes} episodes"
 
-def _gentlest(results: Results, place: tuple[str, str, str]) -> tuple[Cell, ...]:
-    chosen: dict[str, Cell] = {}
-    for cell in results.cells:
-        what = cell.condition
-        if place_of(what) != place:
-            continue
-        known = chosen.get(what.policy)
-        if known is None or _hardship(what) < _hardship(known.condition):
-            chosen[what.policy] = cell
-    return tuple(chosen.values())
-
-
-def _hardship(condition: Condition) -> tuple[bool, float, float, bool]:
-    return (
-        bool(condition.freeze),
-        condition.drop_rate,
-        condition.delay_ms,
-        condition.latency != CONSTANT,
-    )
-
-
-def sweeps(results: Results) -> list[Sweep]:
-    """All curves over the planner's delay, by level, split and stage."""
-    groups: dict[Condition, list[Cell]] = {}
-    for cell in results.cells:
-        if cell.condition.planner_hz is not None:
-            alike = replace(cell.condition, compute_ms=0.0, transport_ms=0.0)
-            groups.setdefault(alike, []).append(cell)
-    by_scene: dict[tuple[str, str, str], list[Curve]] = {}
-    for alike, cells in groups.items():
-        if len({cell.condition.delay_ms for cell in cells}) > 1:
-            curve = Curve(
-                tuple(sorted(cells, key=lambda cell: cell.condition.delay_ms))
-            )
-            by_scene.setdefault(place_of(alike), []).append(curve)
-    return [Sweep(*place, tuple(curves)) for place, curves in by_scene.items()]
-
-
-def pairings(results: Results) -> list[Pairing]:
-    """Each policy against each other one in a scene, and each delay against the
-    smallest one of its curve.
-    """
-    wanted: list[tuple[Cell, Cell]] = []
-    for scene in scenes(results):
-        wanted += [
-            (a, b) for i, a in enumerate(scene.cells) for b in scene.cells[i + 1 :]
-        ]
-    for sweep in sweeps(results):
-        wanted += [
-            (later, curve.cells[0])
-            for curve in sweep.curves
-            for later in curve.cells[1:]
-        ]
-    found = [(a, b, c) for a, b in wanted if (c := compare(a, b))]
-    adjusted = holm([c.p_value for _, _, c in found])
-    return [Pairing(a, b, c, p) for (a, b, c), p in zip(found, adjusted, strict=True)]
-
-
-def seeds_to_film(cell: Cell, succeeded: bool, count: int = 4) -> list[int]:
-    """The first seeds of a cell that ended well, or badly: to be run again under a film
-    hook, with the same outcome.
-    """
-    return [
-        episode.seed for episode in cell.episodes if episode.success_at_end == succeeded
-    ][:count]
-
-
-def colours(results: Results, subject: str) -> dict[str, int]:
-    """A colour index for each policy, the same in all plots: 0 for the subject, the
-    last one for the uninformed.
-    """
-    policies = list(dict.fromkeys(cell.condition.policy for cell in results.cells))
-    informed = [policy for policy in policies if policy not in UNINFORMED]
-    informed.sort(key=lambda policy: policy != subject)
-    return {
-        **{policy: i % PALETTE_SIZE for i, policy in enumerate(informed)},
-        **{policy: PALETTE_SIZE for policy in policies if policy in UNINFORMED},
-    }
+        delay_ms = self.cell.condition.delay_ms
+        return f"{basis}, planner {delay_ms:g} ms late" if delay_ms else basis
 
 
 @dataclass(frozen=True)
@@ -187,129 +120,172 @@ class Totals:
     real_time_factor: float
 
 
+def scoreboards(results: Results) -> list[Scoreboard]:
+    """Returns the settings in the order of their names, the training split first."""
+    settings = {Setting.of(cell.condition) for cell in results.cells}
+    ordered = sorted(
+        settings, key=lambda s: (s.split != "train", s.level, s.split, s.stage)
+    )
+    return [Scoreboard(s, _least_hindered(results, s)) for s in ordered]
+
+
+def _least_hindered(results: Results, setting: Setting) -> tuple[Cell, ...]:
+    """The cell of each policy whose plans were lost and delayed least."""
+    chosen: dict[str, Cell] = {}
+    for cell in results.cells:
+        condition = cell.condition
+        if Setting.of(condition) != setting:
+            continue
+
+        known = chosen.get(condition.policy)
+        if known is None or _hindrance(condition) < _hindrance(known.condition):
+            chosen[condition.policy] = cell
+    return tuple(chosen.values())
+
+
+def _hindrance(condition: Condition) -> tuple[bool, float, float, bool]:
+    return (
+        bool(condition.freeze),
+        condition.drop_rate,
+        condition.delay_ms,
+        condition.latency != CONSTANT,
+    )
+
+
+def sweeps(results: Results) -> list[Sweep]:
+    """Returns all curves over the planner's delay, by setting."""
+    groups: dict[Condition, list[Cell]] = {}
+    for cell in results.cells:
+        if cell.condition.planner_hz is not None:
+            undelayed = replace(cell.condition, compute_ms=0.0, transport_ms=0.0)
+            groups.setdefault(undelayed, []).append(cell)
+
+    curves: dict[Setting, list[Curve]] = {}
+    for undelayed, cells in groups.items():
+        if len({cell.condition.delay_ms for cell in cells}) > 1:
+            ordered = sorted(cells, key=lambda cell: cell.condition.delay_ms)
+            curve = Curve(tuple(ordered))
+            curves.setdefault(Setting.of(undelayed), []).append(curve)
+    return [Sweep(setting, tuple(own)) for setting, own in curves.items()]
+
+
+def pairings(results: Results) -> list[Pairing]:
+    """Returns the paired comparisons of a report.
+
+    They are of each policy with each other one of a setting, and of each delay with the
+    smallest one of its curve.
+    """
+    pairs: list[tuple[Cell, Cell]] = []
+    for board in scoreboards(results):
+        for i, first in enumerate(board.cells):
+            pairs += [(first, second) for second in board.cells[i + 1 :]]
+    for sweep in sweeps(results):
+        for curve in sweep.curves:
+            pairs += [(later, curve.cells[0]) for later in curve.cells[1:]]
+
+    compared = []
+    for first, second in pairs:
+        comparison = compare(first, second)
+        if comparison is not None:
+            compared.append((first, second, comparison))
+
+    adjusted = holm([comparison.p_value for _, _, comparison in compared])
+    return [
+        Pairing(first, second, comparison, p)
+        for (first, second, comparison), p in zip(compared, adjusted, strict=True)
+    ]
+
+
+def seeds_to_film(cell: Cell, succeeded: bool, count: int = 4) -> list[int]:
+    """Returns the first seeds of a cell that ended well, or badly.
+
+    Run again under a film hook, they have the same outcome.
+    """
+    seeds = [
+        episode.seed for episode in cell.episodes if episode.success_at_end == succeeded
+    ]
+    return seeds[:count]
+
+
+def colours(results: Results, subject: str) -> dict[str, int]:
+    """Returns a colour index for each policy, the same in all plots.
+
+    0 is the subject's, the last one that of the uninformed policies.
+    """
+    policies = list(dict.fromkeys(cell.condition.policy for cell in results.cells))
+    informed = [policy for policy in policies if policy not in UNINFORMED]
+    informed.sort(key=lambda policy: policy != subject)
+
+    indices = {policy: i % PALETTE_SIZE for i, policy in enumerate(informed)}
+    for policy in policies:
+        indices.setdefault(policy, PALETTE_SIZE)
+    return indices
+
+
 def totals(results: Results) -> Totals:
-    """How much was simulated, and how fast."""
-    simulated_s = sum(
-        episode.duration_s for cell in results.cells for episode in cell.episodes
-    )
+    """Returns how much was simulated, and how fast."""
+    episodes = [episode for cell in results.cells for episode in cell.episodes]
+    simulated_s = sum(episode.duration_s for episode in episodes)
     wall_s = sum(cell.wall_s for cell in results.cells)
-    return Totals(
-        sum(len(cell.episodes) for cell in results.cells),
-        simulated_s,
-        simulated_s / wall_s if wall_s > 0 else 0.0,
-    )
+    real_time_factor = simulated_s / wall_s if wall_s > 0 else 0.0
+    return Totals(len(episodes), simulated_s, real_time_factor)
 
 
 def seeds(results: Results) -> str:
-    """The ranges of seeds that the cells used, e.g. "0 to 99, 1000 to 1299"."""
-    found = sorted(
-        {
-            (cell.condition.seeds.start, cell.condition.seeds.stop - 1)
-            for cell in results.cells
-        }
-    )
-    return ", ".join(f"{first} to {last}" for first, last in found)
-
-
-def percent(share: float, episodes: int) -> str:
-    """A share with as many digits as so many episodes bear; never 0% or 100% unless it
-    is exactly that.
-    """
-    text = _rounded(share, episodes)
-    if text.removesuffix(".0") == "0" and share > 0:
-        return f"<{text[:-1]}1%"
-    if text.removesuffix(".0") == "100" and share < 1:
-        return f">{'99.9' if '.' in text else '99'}%"
-    return f"{text}%"
-
-
-def interval(of: Rate) -> str:
-    """The limits of a rate with its digits, e.g. 79-92% (with an en dash)."""
-    return f"{_rounded(of.low, of.episodes)}–{_rounded(of.high, of.episodes)}%"  # noqa: RUF001
-
-
-def _rounded(share: float, episodes: int) -> str:
-    return f"{share * 100:.{0 if episodes < 200 else 1}f}"
+    """Returns the ranges of seeds that the cells used, e.g. "0 to 99, 1000 to 1299"."""
+    ranges = {
+        (cell.condition.seeds.start, cell.condition.seeds.stop - 1)
+        for cell in results.cells
+    }
+    return ", ".join(f"{first} to {last}" for first, last in sorted(ranges))
 
 
 def subject_of(results: Results, wanted: str) -> str:
-    """The policy that a report is about: the wanted one if it was evaluated, else the
-    first that knows something.
+    """Returns the policy that a report is about.
+
+    It is the wanted one if it was evaluated, else the first that knows something.
     """
     policies = [cell.condition.policy for cell in results.cells]
-    informed = [policy for policy in policies if policy not in UNINFORMED] or policies
-    return wanted if wanted in policies else informed[0]
+    if wanted in policies:
+        return wanted
 
-
-@dataclass(frozen=True)
-class Score:
-    """What the subject of a report reached in one scene."""
-
-    scene: Scene
-    cell: Cell
-
-    @property
-    def share(self) -> str:
-        found = rate(self.cell)
-        return percent(found.value, found.episodes)
-
-    @property
-    def basis(self) -> str:
-        """What the share rests on: the interval, the episodes and how late the planner
-        was.
-        """
-        delay_ms = self.cell.condition.delay_ms
-        found = rate(self.cell)
-        late = f", planner {delay_ms:g} ms late" if delay_ms else ""
-        return f"95% interval {interval(found)}, {found.episodes} episodes{late}"
+    informed = [policy for policy in policies if policy not in UNINFORMED]
+    return (informed or policies)[0]
 
 
 def scores(results: Results, subject: str) -> list[Score]:
-    """The subject's cell in each scene that has one."""
-    found = [(scene, cell) for scene in scenes(results) for cell in scene.cells]
+    """Returns the subject's score in each setting that it was evaluated in."""
     return [
-        Score(scene, cell) for scene, cell in found if cell.condition.policy == subject
+        Score(board.setting, cell)
+        for board in scoreboards(results)
+        for cell in board.cells
+        if cell.condition.policy == subject
     ]
 
 
 def headline(results: Results, subject: str = "trained") -> str:
-    """One sentence: what the subject scored in each scene, e.g. for the last line of a
-    command.
-    """
-    found = scores(results, subject_of(results, subject))
-    parts = [
-        f"{s.share}{'' if i else ' of episodes'} at {s.scene.title} ({s.basis})"
-        for i, s in enumerate(found)
-    ]
-    return f"The {found[0].cell.label} policy succeeds in {_listed(parts)}."
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    """Returns a sentence on the subject's scores, e.g. for a command's last line."""
+    own = scores(results, subject_of(results, subject))
+    parts = []
+    for i, score in enumerate(own):
+        of_what = "" if i else " of episodes"
+        parts.append(f"{score.share}{of_what} at {score.setting.title} ({score.basis})")
+    return f"The {own[0].cell.label} policy succeeds in {listing(parts)}."
 
 
 def delay_sentence(curve: Curve) -> str:
-    """What the delay does to one policy, with the paired interval of the change."""
+    """Returns what the delay does to one policy, with the paired interval of the change."""
     first = curve.cells[0]
     last = curve.cells[-1]
     before = rate(first)
     after = rate(last)
-    text = (
-        f"{curve.label} goes from {percent(before.value, before.episodes)} at {first.condition.delay_ms:g} ms "
+    sentence = (
+        f"{curve.label} goes from {percent(before.value, before.episodes)} "
+        f"at {first.condition.delay_ms:g} ms "
         f"to {percent(after.value, after.episodes)} at {last.condition.delay_ms:g} ms"
     )
+
     change = compare(last, first)
-    return f"{text}, a change of {points(change)}." if change else f"{text}."
-
-
-def points(change: Comparison) -> str:
-    """A difference of rates in percentage points, with its interval."""
-    low = signed(change.low)
-    high = signed(change.high)
-    return f"{signed(change.difference)} points (95% interval {low} to {high})"
-
-
-def signed(share: float) -> str:
-    """A difference of shares in percentage points with its sign."""
-    rounded = round(share * 100)
-    return f"{rounded:+d}".replace("-", "−") if rounded else "0"  # noqa: RUF001
+    return (
+        f"{sentence}, a change of {difference(change)}." if change else f"{sentence}."
+    )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from embodied.benchmark.dataset_facts import dataset_facts
 from embodied.benchmark.statistics import wilson
-from embodied.benchmark.views import interval, percent
+from embodied.benchmark.wording import interval, percent
 from embodied.cli import arguments
 from embodied.cli.output import require_writable
 from embodied.cli.progress import stages

@@ -212,7 +212,7 @@ class Demo:
             f"{get_task(TASK).summary.capitalize()}.",
             TRANSPORT,
         ]
-        films = footage.footage(
+        films = footage.film_trials(
             results, self.filmed(trials), self.size.films, workers, self.stage
         )
         return Report(
@@ -220,7 +220,7 @@ class Demo:
             subject=self.size.subject,
             summary=" ".join(sentences).strip(),
             history=read_history(self.folder / POLICY),
-            exhibits=films,
+            videos=films,
             dataset=dataset_facts(self._datasets()),
         )
 

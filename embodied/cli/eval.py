@@ -164,12 +164,12 @@ def report_of(
 ) -> Report:
     """What the report shows."""
     summary = f"{get_task(args.task).summary.capitalize()}. {TRANSPORT}"
-    films = footage.footage(
-        results, footage.gentlest(results, trials), args.videos, workers, stage
+    films = footage.film_trials(
+        results, footage.least_hindered(results, trials), args.videos, workers, stage
     )
     trained = [name for name in policies_of(args) if name not in BUILT_IN]
     subject = views.subject_of(results, next(iter(trained), ""))
-    return Report(results, subject=subject, summary=summary, exhibits=films)
+    return Report(results, subject=subject, summary=summary, videos=films)
 
 
 def as_json(folder: Path) -> str:

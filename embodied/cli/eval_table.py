@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from embodied.benchmark import views
+from embodied.benchmark import views, wording
 from embodied.benchmark.results import Cell, Condition, Results, summarize
 from embodied.benchmark.timing import CONSTANT
 
@@ -42,7 +42,7 @@ def comparisons(results: Results) -> list[str]:
         if first.label == second.label:
             names = f"{_late_name(first)} against {_late_name(second)}"
 
-        difference = views.points(pairing.comparison)
+        difference = wording.difference(pairing.comparison)
         lines.append(
             f"{names}, {first.condition.level}: {difference}, "
             f"p = {pairing.adjusted_p:.2g} (Holm)"
@@ -64,8 +64,8 @@ def _row(cell: Cell) -> tuple[str, ...]:
         _place(cell.condition),
         *_timing(cell.condition),
         f"{len(cell.episodes)}",
-        f"{views.percent(end.value, end.episodes)} ({views.interval(end)})",
-        views.percent(once.value, once.episodes),
+        f"{wording.percent(end.value, end.episodes)} ({wording.interval(end)})",
+        wording.percent(once.value, once.episodes),
         f"{time.median:.1f} s" if time else "",
         f"{summary.real_time_factor:.0f} x",
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from embodied.benchmark.statistics import Rate
-from embodied.benchmark.views import interval, percent
+from embodied.benchmark.wording import interval, percent
 from embodied.pages.ledger import Ledger
 
 
