@@ -9,46 +9,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from embodied.benchmark.results_file import read_results
-from embodied.cli import demo, demo_forecast, demo_stages, main
+from embodied.cli import demo, demo_forecast, demo_stages
 from embodied.cli.demo_forecast import Cost, forecast
 from embodied.cli.demo_stages import SIZES, Demo, Size
 from embodied.cli.progress import duration, remaining
 from embodied.envs import worlds
 from embodied.envs.registry import get_task
-from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.policies.pretrained import pretrained_run
 from embodied.rollout.shards import Workers
+from tests.commands import QUICKLY, embodied, interrupted
 
-QUICKLY = ("--workers", "1", "--num-envs", "4")
 STAGES = ["collect", "train", "evaluate", "film"]
 
 
 @pytest.fixture
-def grey_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures for people cost seconds; other tests look at real ones."""
-    frame = np.full((240, 320, 3), 128, np.uint8)
-    monkeypatch.setattr(Worlds, "render", lambda self, world, camera, size: frame)
-
-
-@pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
+def long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """Episodes that are just long enough for the expert."""
     monkeypatch.setattr(
         worlds, "get_task", lambda name: replace(get_task(name), horizon_s=9.0)
     )
-
-
-def embodied(*words: object) -> int:
-    return main.main([str(word) for word in words])
-
-
-def interrupted(*args: object, **kwargs: object) -> None:
-    raise KeyboardInterrupt
 
 
 def work(size: Size) -> dict[str, int]:
@@ -101,7 +84,7 @@ def test_what_ships_not_is_said() -> None:
 @pytest.mark.slow
 def test_demo(
     grey_pictures: None,
-    short: None,
+    long_enough: None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -205,7 +188,7 @@ def test_a_forecast_counts_all_the_work(
 
 @pytest.mark.slow
 def test_a_forecast_is_measured(
-    tmp_path: Path, grey_pictures: None, short: None
+    tmp_path: Path, grey_pictures: None, long_enough: None
 ) -> None:
     with Workers(1) as workers:
         made = forecast(Demo(tmp_path, SIZES["small"], 4, 0), workers)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from embodied.benchmark.footage import _shown
+from embodied.benchmark.footage import plans_sentence
 from embodied.benchmark.results import Condition
 from embodied.benchmark.results_file import read_results
 from embodied.benchmark.timing import Timing
@@ -239,6 +239,6 @@ def test_a_film_says_under_which_timing_it_was_made() -> None:
         latency="lognormal, sigma 0.4",
         freeze="1 s at 2 s",
     )
-    assert _shown(shown, []) == (
+    assert plans_sentence(shown, []) == (
         "Plans are 100 ms late (lognormal, sigma 0.4), the planner frozen for 1 s at 2 s."
     )

@@ -1,0 +1,164 @@
+"""`embodied eval`: what it writes, that no figure depends on who works, and which runs
+it takes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from embodied.benchmark import footage
+from embodied.benchmark.results import Condition
+from embodied.benchmark.results_file import read_results
+from embodied.envs.worlds import Worlds
+from tests.commands import QUICKLY, TASK, embodied, episodes_of, interrupted, refused
+
+pytestmark = pytest.mark.usefixtures("few_threads")
+
+
+def test_results_do_not_depend_on_who_measures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["eval", TASK, "--policy", "expert", "random", "--level", "L1"]
+    words += ["--delay-ms", 0, 300, "--drop", 0.2, "--episodes", 2]
+    alone = ("-o", tmp_path / "one", "--workers", 1, "--num-envs", 1)
+    shared = ("-o", tmp_path / "two", "--workers", 2, "--num-envs", 16)
+    assert embodied(*words, *alone) == 0
+    assert embodied(*words, *shared) == 0
+
+    first = episodes_of(tmp_path / "one")
+    second = episodes_of(tmp_path / "two")
+    assert len(first) == 3  # random actions know no delay
+    assert first == second
+    assert [episode.index for episode in second[0]] == [0, 1]
+
+    on_time, late = (cell[0].mean_plan_age_s for cell in first[:2])
+    assert late == pytest.approx(on_time + 0.3, abs=0.1)
+    table = capsys.readouterr().out
+    assert "expert against random, L1: +100 points (95% interval" in table
+    assert "expert 300 ms late against expert 0 ms late" in table
+
+
+def test_eval_goes_on_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "eval"
+    words = ("eval", TASK, "--episodes", 1, "-o", folder, *QUICKLY)
+    assert embodied(*words, "--policy", "hold", "--json") == 0
+    output = json.loads(capsys.readouterr().out)
+    assert output["cells"][0]["summary"]["success_at_end"]["rate"] == 0
+    assert Path(output["report"]).read_text().startswith("<!doctype html>")
+    assert "exists" in refused(capsys, *words, "--policy", "hold", "random")
+    before = read_results(folder / "results.json").cells[0]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Worlds, "step", interrupted)
+        assert embodied(*words, "--policy", "hold", "random", "--resume") == 130
+    assert f"embodied eval {TASK} --episodes 1 -o {folder}" in capsys.readouterr().err
+    assert read_results(folder / "results.json").cells == (before,)
+
+    assert embodied(*words, "--policy", "hold", "random", "--resume") == 0
+    after = read_results(folder / "results.json").cells
+    assert [cell.condition.policy for cell in after] == ["hold", "random"]
+    assert after[0] == before
+
+    assert embodied(*words, "--policy", "random", "--overwrite") == 0
+    assert len(read_results(folder / "results.json").cells) == 1
+
+
+def test_a_trained_policy_can_be_evaluated(
+    short: None, trained: Path, tmp_path: Path
+) -> None:
+    words = ["eval", TASK, "--policy", trained, "--level", "L2"]
+    words += ["--episodes", 3, "--workers", 1]
+    assert embodied(*words, "-o", tmp_path / "one", "--num-envs", 1) == 0
+    assert embodied(*words, "-o", tmp_path / "three", "--num-envs", 3) == 0
+    assert episodes_of(tmp_path / "one") == episodes_of(tmp_path / "three")
+
+    cell = read_results(tmp_path / "one" / "results.json").cells[0]
+    assert cell.label == "trained"
+    assert cell.condition.planner_hz == 8
+    assert cell.episodes[0].duration_s == 3.0
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("task", "Elsewhere", "was trained for task Elsewhere, not ToteTransfer"),
+        ("robot", "leg", "was trained for robot leg, not arm"),
+        (
+            "agent_layout",
+            [["joint_pos", 6]],
+            'was trained for proprioception [["joint_pos", 6]], not [["joint_pos", 7]',
+        ),
+    ],
+)
+def test_a_run_of_something_else(
+    trained: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    field: str,
+    value: object,
+    message: str,
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    info = json.loads((trained / "policy.json").read_text())
+    if field in info:
+        info[field] = value
+    else:
+        info["metadata"][field] = value
+    (run / "policy.json").write_text(json.dumps(info))
+
+    output = tmp_path / "eval"
+    assert message in refused(capsys, "eval", TASK, "--policy", run, "-o", output)
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "holds a list"),
+        ('{"schema_version": 0}', "has schema version 0"),
+        ('{"schema_version": 1}', "is damaged: KeyError 'spec'"),
+        ('{"schema_version": 1, "kind": "actor", "spec": []}', "is damaged: TypeError"),
+    ],
+)
+def test_a_damaged_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
+) -> None:
+    (tmp_path / "policy.json").write_text(text)
+    error = refused(capsys, "eval", TASK, "--policy", tmp_path, "-o", tmp_path / "eval")
+    assert f"{tmp_path / 'policy.json'} {message}" in error
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "caption"),
+    [
+        ([3, 4], [7], "The first seeds that succeeded 3, 4 and that failed 7."),
+        ([3], [], "The first seeds that succeeded 3. None of 50 failed."),
+        ([], [7], "The first seeds that failed 7. None of 50 succeeded."),
+    ],
+)
+def test_what_a_film_shows(good: list[int], bad: list[int], caption: str) -> None:
+    assert footage.seeds_sentence(good, bad, 50) == caption
+
+
+def test_a_film_says_under_which_condition_it_was_made() -> None:
+    shown = Condition("expert", "L2", planner_hz=8, transport_ms=500, drop_rate=0.2)
+    others = [replace(shown, transport_ms=ms) for ms in (0, 250, 100)]
+    elsewhere = [
+        replace(shown, level="L1", transport_ms=40),
+        replace(shown, policy="trained", transport_ms=60),
+    ]
+    text = "Plans are 500 ms late, 20% of them lost"
+    unseen = "measured but not filmed"
+    assert footage.plans_sentence(shown, elsewhere) == f"{text}."
+    assert footage.plans_sentence(shown, others[:1]) == f"{text}; {unseen}: 0 ms."
+    every = footage.plans_sentence(shown, [*others, *elsewhere])
+    assert every == f"{text}; {unseen}: 0, 100, 250 ms."
+    assert footage.plans_sentence(replace(shown, planner_hz=None), others) == ""
