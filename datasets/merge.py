@@ -11,16 +11,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from embodied.datasets.schema import (
-    H5,
-    DatasetError,
-    EpisodeMeta,
-    Header,
-    demo_names,
-    open_file,
-    read_header,
-    read_meta,
-)
+from embodied.datasets.opening import demo_names, open_file, read_header, read_meta
+from embodied.datasets.schema import H5, DatasetError, EpisodeMeta, Header
 from embodied.datasets.storage import replacing, write_masks
 
 VALIDATION_SHARE = 0.1  # of the successes

@@ -1,6 +1,4 @@
-"""Reading a dataset: a table of its episodes, whole episodes, and random rows of any
-array.
-"""
+"""Reading a dataset: the table of its episodes, whole episodes, and rows of any array."""
 
 from __future__ import annotations
 
@@ -15,15 +13,8 @@ import h5py
 import numpy as np
 
 from embodied.datasets.merge import StoredEpisode, default_masks, find_episodes
-from embodied.datasets.schema import (
-    H5,
-    DatasetError,
-    Episode,
-    EpisodeMeta,
-    Header,
-    open_file,
-    read_header,
-)
+from embodied.datasets.opening import open_file, read_header
+from embodied.datasets.schema import H5, DatasetError, Episode, EpisodeMeta, Header
 from embodied.datasets.storage import part_files, read_episode
 from embodied.errors import unknown
 
@@ -31,8 +22,14 @@ from embodied.errors import unknown
 class Dataset:
     """A dataset file, or the whole episodes of a collection that is unfinished.
 
-    Opened at the first use in each process (workers are sent the path and the table,
-    never the open file), also while others write to it.
+        with Dataset("totes.hdf5") as dataset:
+            for number in dataset.mask("train"):
+                meta = dataset.episodes[number]  # its row of the table
+                episode = dataset.episode(number)  # all of its arrays
+                image = dataset.read(number, "obs/front_image", 17)  # one frame
+
+    The file is opened at the first use in each process, also while others write to it:
+    a worker that is sent a `Dataset` gets the path and the table, never the open file.
 
     Raises:
         DatasetError: at the first use, for what `open_file` refuses.
@@ -58,6 +55,7 @@ class Dataset:
         self.close()
 
     def close(self) -> None:
+        """Closes the file; the next use opens it again."""
         if self._file is not None and self._owner == os.getpid():
             self._file.close()
         self._file = None
@@ -67,17 +65,14 @@ class Dataset:
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether its collection has not been closed: it runs still, or was
-        interrupted.
-        """
+        """Whether its collection has not been closed: it runs, or was interrupted."""
         return bool(part_files(self.path))
 
     @cached_property
     def header(self) -> Header:
         """What is true of every episode."""
-        return read_header(
-            self._open(self._sources[0].path if self._sources else self.path)
-        )
+        path = self._sources[0].path if self._sources else self.path
+        return read_header(self._open(path))
 
     @cached_property
     def episodes(self) -> tuple[EpisodeMeta, ...]:
@@ -85,11 +80,13 @@ class Dataset:
         return tuple(source.meta for source in self._sources)
 
     def mask(self, name: str) -> list[int]:
-        """Numbers of the episodes in a mask (`train`, `valid`, `success`, `failure`, or
-        a user's own).
+        """Returns the numbers of the episodes in a mask.
+
+        Args:
+            name: `train`, `valid`, `success`, `failure`, or a user's own.
 
         Raises:
-            EmbodiedError: no such mask; lists those that exist.
+            EmbodiedError: there is no such mask; lists those that exist.
         """
         masks = self._masks
         if name not in masks:
@@ -97,29 +94,32 @@ class Dataset:
         return masks[name]
 
     def episode(self, number: int, images: bool = True) -> Episode:
-        """A whole episode; without its images where they are not needed, since they are
-        nearly all of its size.
+        """Returns a whole episode.
+
+        Without images it is read much faster, since they are nearly all of its size.
         """
         return read_episode(self._demo(number), images)
 
     def keys(self, number: int) -> list[str]:
-        """Names of an episode's arrays, e.g. `obs/agent_pos`."""
-        found: list[str] = []
-        self._demo(number).visititems(
-            lambda key, item: (
-                found.append(key) if isinstance(item, h5py.Dataset) else None
-            )
-        )
-        return found
+        """Returns the names of an episode's arrays, e.g. `obs/agent_pos`."""
+        names: list[str] = []
+
+        def keep(name: str, item: H5) -> None:
+            if isinstance(item, h5py.Dataset):
+                names.append(name)
+
+        self._demo(number).visititems(keep)
+        return names
 
     def read(
         self, number: int, key: str, rows: slice | int | Sequence[int] = slice(None)
     ) -> np.ndarray:
-        """Rows of one array of an episode, e.g. `read(3, "obs/front_image", 17)`: (H,
-        W, 3) uint8.
+        """Returns rows of one array of an episode.
+
+        `read(3, "obs/front_image", 17)` is one image, (H, W, 3) uint8.
 
         Raises:
-            EmbodiedError: no such array; lists those that exist.
+            EmbodiedError: there is no such array; lists those that exist.
         """
         source = self._source(number)
         array = self._open(source.path).get(f"data/{source.demo}/{key}")
@@ -131,21 +131,27 @@ class Dataset:
 
     @cached_property
     def _sources(self) -> list[StoredEpisode]:
-        parts = [] if self.path.exists() else part_files(self.path)
-        return [
-            source for path in parts or [self.path] for source in find_episodes(path)
-        ]
+        paths = [self.path]
+        if not self.path.exists():
+            # Where there are no parts either, opening the path says what is wrong.
+            paths = part_files(self.path) or paths
+
+        episodes = []
+        for path in paths:
+            episodes += find_episodes(path)
+        return episodes
 
     @cached_property
     def _masks(self) -> dict[str, list[int]]:
         file = self._open(self.path) if self.path.exists() else None
         if file is None or "mask" not in file:
             return default_masks(self.episodes)
-        number = {source.demo: i for i, source in enumerate(self._sources)}
-        return {
-            key: [number[name.decode()] for name in mask[()]]
-            for key, mask in file["mask"].items()
-        }
+
+        numbers = {source.demo: number for number, source in enumerate(self._sources)}
+        masks = {}
+        for name, demos in file["mask"].items():
+            masks[name] = [numbers[demo.decode()] for demo in demos[()]]
+        return masks
 
     def _source(self, number: int) -> StoredEpisode:
         if not 0 <= number < len(self):
@@ -159,11 +165,9 @@ class Dataset:
         return self._open(source.path)["data"][source.demo]
 
     def _open(self, path: Path) -> H5:
-        if (
-            self._file is None
-            or self._owner != os.getpid()
-            or self._file.filename != str(path)
-        ):
+        """Returns the open file; one at a time is open, in the process that uses it."""
+        is_own = self._file is not None and self._owner == os.getpid()
+        if not is_own or self._file.filename != str(path):
             self.close()
             self._file = open_file(path)
             self._owner = os.getpid()
@@ -171,21 +175,21 @@ class Dataset:
 
 
 def require_distinct(paths: Sequence[Path]) -> None:
-    """Raises DatasetError where two of the datasets hold the same episode: the seed of
-    one collection.
+    """Raises DatasetError where two of the datasets hold the same episode.
+
+    That is the same seed of the same collection.
     """
-    first: dict[tuple[str, str, int], int] = {}
+    first_with: dict[tuple[str, str, int], int] = {}  # episode -> number of the path
     for number, path in enumerate(paths):
         with Dataset(path) as dataset:
             collection = (dataset.header.metadata_json, dataset.header.policy)
-            for episode in dataset.episodes:
-                twin = first.setdefault((*collection, episode.seed), number)
-                if twin != number:
-                    where = (
-                        f"{path} is given twice"
-                        if paths[twin] == path
-                        else f"{paths[twin]} and {path} overlap"
-                    )
-                    raise DatasetError(
-                        f"{where}: both hold seed {episode.seed} of the same collection"
-                    )
+            seeds = [episode.seed for episode in dataset.episodes]
+
+        for seed in seeds:
+            first = first_with.setdefault((*collection, seed), number)
+            if first == number:
+                continue
+            where = f"{paths[first]} and {path} overlap"
+            if paths[first] == path:
+                where = f"{path} is given twice"
+            raise DatasetError(f"{where}: both hold seed {seed} of the same collection")

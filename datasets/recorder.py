@@ -1,6 +1,4 @@
-"""A rollout hook that records episodes: what each world did at every control step,
-frames at `record_hz`, plans.
-"""
+"""A rollout hook that records episodes: steps, frames at `record_hz`, and plans."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ from embodied.datasets.schema import (
     IMAGE_SUFFIX,
     PLAN_PAYLOAD,
     PLAN_TIMES,
-    STEP_STREAMS,
+    STREAMS,
     STREAMS_BEFORE,
     DatasetError,
     Episode,
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from embodied.rollout.rollout import EpisodeResult, Step
 
 
-# the tick of a world's next frame while no episode runs in it
+# The tick of a world's next frame while no episode runs in it.
 NEVER = np.iinfo(np.int64).max
 
 
@@ -40,26 +38,34 @@ class EpisodeSink(Protocol):
 
 
 @dataclass
-class _Take:
-    """The running episode of one world."""
+class _RunningEpisode:
+    """What is known of the running episode of one world.
+
+    Attributes:
+        start: how it began.
+        first_step: the number of its first step in the step buffer.
+        frame_steps: the steps at which its frames were, counted from its first.
+        obs: what its frames show beside the proprioception, a row per frame.
+        image_ticks: when the images of its frames were taken.
+        states: the physics states of its frames, (D,) each.
+        plans: each with the row of it that is this world's.
+    """
 
     start: EpisodeStart
-    first_step: int  # its number in the step buffer
-    # counted from the episode's first
+    first_step: int
     frame_steps: list[int] = field(default_factory=list)
-    image_ticks: list[int] = field(default_factory=list)
     obs: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    image_ticks: list[int] = field(default_factory=list)
     states: list[np.ndarray] = field(default_factory=list)
-    # with the row that is this world's
     plans: list[tuple[Plan, int]] = field(default_factory=list)
 
 
 class Recorder:
-    """Writes each episode to the sink when it is over. What is unfinished when the
-    rollout stops is not recorded.
+    """Writes each episode to the sink when it is over.
 
     Frame f is what the world showed at the first control step at or after its exact
-    time f / record_hz.
+    time, f / record_hz. Episodes that are unfinished when the rollout stops are not
+    recorded.
 
     Raises:
         DatasetError: at the first start, where `record_hz` is above the control rate;
@@ -70,13 +76,15 @@ class Recorder:
     def __init__(self, sink: EpisodeSink, record_hz: int = 10) -> None:
         self._sink = sink
         self._record_hz = record_hz
-        self._steps = StepBuffer({"tick": np.int64, **STEP_STREAMS})
-        self._takes: dict[int, _Take] = {}
+        dtypes: dict[str, type] = {"tick": np.int64}
+        dtypes |= {spec.name: spec.dtype for spec in STREAMS}
+        self._steps = StepBuffer(dtypes)
+        self._running: dict[int, _RunningEpisode] = {}  # by world
+
+        # Where the coming step begins with a frame, and the physics state before it.
         self._next_frame_tick = np.zeros(0, np.int64)  # (N,)
-        # (N,) whether the coming step begins with a frame
-        self._due = np.zeros(0, bool)
-        # (N, D) before the coming step, where a frame is due
-        self._states = np.zeros((0, 0))
+        self._frame_due = np.zeros(0, bool)  # (N,)
+        self._states = np.zeros((0, 0))  # (N, D)
 
     def on_start(
         self,
@@ -85,30 +93,30 @@ class Recorder:
         indices: np.ndarray,
         observation: Observation,
     ) -> None:
+        """Begins to record the episodes of worlds `ids`."""
+        control_hz = PHYSICS_HZ // worlds.ticks_per_step
         if worlds.ticks_per_step * self._record_hz > PHYSICS_HZ:
-            control_hz = PHYSICS_HZ // worlds.ticks_per_step
             raise DatasetError(
                 f"record_hz {self._record_hz} is above the control rate of {control_hz} Hz"
             )
+
         if not len(self._next_frame_tick):
             self._next_frame_tick = np.full(worlds.num_worlds, NEVER)
         for world in np.asarray(ids).tolist():
-            self._takes[world] = _Take(worlds.episode_start(world), self._steps.count)
+            start = worlds.episode_start(world)
+            self._running[world] = _RunningEpisode(start, self._steps.count)
         self._next_frame_tick[ids] = 0
         self._expect_frames(worlds, observation.tick)
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
+        """Keeps a step of all worlds, with the frames and plans that fall on it."""
         before = step.before
         result = step.result
-        for world in np.flatnonzero(self._due).tolist():
+        for world in np.flatnonzero(self._frame_due).tolist():
             self._take_frame(before, world)
+
         if self._steps.full:
-            self._steps.make_room(
-                min(
-                    (take.first_step for take in self._takes.values()),
-                    default=self._steps.count,
-                )
-            )
+            self._steps.make_room(self._oldest_step_needed())
         self._steps.append(
             {
                 "tick": before.tick,
@@ -122,107 +130,136 @@ class Recorder:
                 "checksum": worlds.checksum(),
             }
         )
+
         for plan in step.plans:
             for row, world in enumerate(plan.world.tolist()):
-                if world in self._takes:
-                    self._takes[world].plans.append((plan, row))
+                if world in self._running:
+                    self._running[world].plans.append((plan, row))
+
         self._expect_frames(worlds, before.tick + worlds.ticks_per_step)
 
     def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
-        take = self._takes.pop(world)
+        """Writes the episode of a world to the sink."""
+        running = self._running.pop(world)
         self._next_frame_tick[world] = NEVER
-        self._due[world] = False
-        if result.seed != take.start.seed:
+        self._frame_due[world] = False
+
+        if result.seed != running.start.seed:
             raise DatasetError(
-                f"world {world} began with seed {take.start.seed} but ended with seed {result.seed}"
+                f"world {world} began with seed {running.start.seed} but ended with seed {result.seed}"
             )
-        self._sink.write(self._episode(worlds, world, take, result))
+        self._sink.write(self._episode(worlds, world, running, result))
+
+    def _oldest_step_needed(self) -> int:
+        first_steps = [running.first_step for running in self._running.values()]
+        return min(first_steps, default=self._steps.count)
 
     def _expect_frames(self, worlds: Worlds, tick: np.ndarray) -> None:
-        """Note which worlds show a frame at `tick` (N,), and keep their states before
-        the step changes them.
+        """Notes which worlds show a frame at `tick` (N,).
+
+        Their states are kept now, before the step changes them.
         """
-        self._due = tick >= self._next_frame_tick
-        if self._due.any():
+        self._frame_due = tick >= self._next_frame_tick
+        if self._frame_due.any():
             self._states = worlds.physics_state()
 
     def _take_frame(self, before: Observation, world: int) -> None:
-        take = self._takes[world]
-        take.frame_steps.append(self._steps.count - take.first_step)
-        self._next_frame_tick[world] = -(
-            -len(take.frame_steps) * PHYSICS_HZ // self._record_hz
-        )
-        take.states.append(self._states[world].copy())
-        shown = {
-            f"{camera}{IMAGE_SUFFIX}": frames
-            for camera, frames in before.pixels.items()
-        }
+        running = self._running[world]
+        running.frame_steps.append(self._steps.count - running.first_step)
+        running.states.append(self._states[world].copy())
+
+        # The proprioception is cut from its stream in the end.
+        for camera, frames in before.pixels.items():
+            key = f"{camera}{IMAGE_SUFFIX}"
+            running.obs.setdefault(key, []).append(frames[world].copy())
         if before.environment_state.shape[1]:
-            shown["environment_state"] = before.environment_state
-        for key, rows in shown.items():
-            take.obs.setdefault(key, []).append(rows[world].copy())
+            state = before.environment_state[world].copy()
+            running.obs.setdefault("environment_state", []).append(state)
         if before.pixels_tick is not None:
-            take.image_ticks.append(int(before.pixels_tick[world]))
+            running.image_ticks.append(int(before.pixels_tick[world]))
+
+        # The first tick at or after the exact time of the next frame.
+        next_frame = len(running.frame_steps)
+        self._next_frame_tick[world] = -(-next_frame * PHYSICS_HZ // self._record_hz)
 
     def _episode(
-        self, worlds: Worlds, world: int, take: _Take, result: EpisodeResult
+        self,
+        worlds: Worlds,
+        world: int,
+        running: _RunningEpisode,
+        result: EpisodeResult,
     ) -> Episode:
-        stop = self._steps.count
-        cut = {
-            name: self._steps.cut(name, world, take.first_step, stop)
-            for name in ("tick", *STEP_STREAMS)
-        }
-        tick = cut["tick"]
-        after = cut["tick"] + worlds.ticks_per_step
-        if not len(tick) or tick[0] != 0 or np.any(tick[1:] != after[:-1]):
+        cut = self._cut_steps(world, running.first_step)
+        before = cut["tick"]
+        after = before + worlds.ticks_per_step
+        if not len(before) or before[0] != 0 or np.any(before[1:] != after[:-1]):
             raise DatasetError(
-                f"the steps of seed {result.seed} in world {world} are not all recorded: ticks {tick}"
+                f"the steps of seed {result.seed} in world {world} are not all recorded: ticks {before}"
             )
-        frames = np.array(take.frame_steps)
-        # the last step of each frame's period
-        last = np.append(frames[1:], len(tick)) - 1
-        own = {
-            f.name: getattr(result, f.name)
-            for f in fields(EpisodeMeta)
-            if f.name != "num_samples"
-        }
-        obs = {
-            "agent_pos": cut["agent_pos"][frames],
-            **{key: np.stack(rows) for key, rows in take.obs.items()},
-        }
+
+        streams = {}
+        for spec in STREAMS:
+            tick = before if spec in STREAMS_BEFORE else after
+            streams[spec.name] = Stream(tick, cut[spec.name])
+
+        # The step of each frame, and the last step of its period.
+        frames = np.array(running.frame_steps)
+        last = np.append(frames[1:], len(before)) - 1
+        joint_target = cut["joint_target"][last]
+
         return Episode(
-            meta=EpisodeMeta(**own, num_samples=len(frames)),
-            obs={
-                key: v if v.dtype == np.uint8 else v.astype(np.float32)
-                for key, v in obs.items()
-            },
-            actions=worlds.joint_interface.to_normalized(cut["joint_target"][last]),
+            meta=_meta(result, num_samples=len(frames)),
+            obs=_frame_obs(cut["agent_pos"][frames], running),
+            actions=worlds.joint_interface.to_normalized(joint_target),
             rewards=cut["reward"][last].astype(np.float32),
-            states=np.stack(take.states),
-            frame_tick=tick[frames],
-            image_tick=np.array(take.image_ticks) if take.image_ticks else None,
-            streams={
-                k: Stream(tick if k in STREAMS_BEFORE else after, cut[k])
-                for k in STEP_STREAMS
-            },
-            plans=_plan_table(take.plans),
-            start_state=take.start.state,
-            start_fields=take.start.fields,
+            states=np.stack(running.states),
+            frame_tick=before[frames],
+            image_tick=np.array(running.image_ticks) if running.image_ticks else None,
+            streams=streams,
+            plans=_plan_table(running.plans),
+            start_state=running.start.state,
+            start_fields=running.start.fields,
         )
+
+    def _cut_steps(self, world: int, first_step: int) -> dict[str, np.ndarray]:
+        """Returns the steps of a world from some step on, (T, ...) by name."""
+        names = ["tick", *(spec.name for spec in STREAMS)]
+        stop = self._steps.count
+        return {name: self._steps.cut(name, world, first_step, stop) for name in names}
+
+
+def _meta(result: EpisodeResult, num_samples: int) -> EpisodeMeta:
+    values = {}
+    for f in fields(EpisodeMeta):
+        if f.name != "num_samples":
+            values[f.name] = getattr(result, f.name)
+    return EpisodeMeta(**values, num_samples=num_samples)
+
+
+def _frame_obs(
+    agent_pos: np.ndarray, running: _RunningEpisode
+) -> dict[str, np.ndarray]:
+    """Returns what the frames show, (F, ...) by name: images uint8, the rest float32."""
+    obs = {"agent_pos": agent_pos.astype(np.float32)}
+    for key, rows in running.obs.items():
+        value = np.stack(rows)
+        obs[key] = value if value.dtype == np.uint8 else value.astype(np.float32)
+    return obs
 
 
 def _plan_table(plans: list[tuple[Plan, int]]) -> dict[str, np.ndarray]:
-    """One row per plan, in the order in which they became known; nothing where there
-    are none.
+    """Returns one row per plan, in the order in which they became known.
+
+    It is empty where there are no plans.
     """
     if not plans:
         return {}
-    times = {
-        name: np.array([int(getattr(plan, name)[row]) for plan, row in plans])
-        for name in PLAN_TIMES
-    }
-    payload = {
-        name: np.stack([getattr(plan.payload, name)[row] for plan, row in plans])
-        for name in PLAN_PAYLOAD
-    }
-    return {**times, **payload}
+
+    table = {}
+    for spec in PLAN_TIMES:
+        ticks = [int(getattr(plan, spec.name)[row]) for plan, row in plans]
+        table[spec.name] = np.array(ticks)
+    for spec in PLAN_PAYLOAD:
+        rows = [getattr(plan.payload, spec.name)[row] for plan, row in plans]
+        table[spec.name] = np.stack(rows)
+    return table

@@ -1,126 +1,183 @@
-"""What a dataset file holds: names, plain data, and the check that a file is one of
-ours.
+"""What a dataset file holds: names, shapes and units, and the plain data of an episode.
 
-The file is robomimic's HDF5 layout; what is ours lies in `/meta` and in each demo's
-attributes, `streams`, `plans` and `start`. Shapes: F frames (at `record_hz`), T control
-steps, J joints, A action size, k plans. Ticks count physics steps (`PHYSICS_HZ` a
-second) since the episode's start.
+The layout is robomimic's; what is ours lies in `/meta`, in the attributes of each demo,
+and in its groups `streams`, `plans` and `start`:
+
+    /meta                     attributes: schema_version and `Header`
+    /mask/<name>              names of demos: success, failure, train, valid
+    /data                     attributes: env_args (JSON), total (frames)
+    /data/demo_<i>            attributes: `EpisodeMeta`
+        obs/agent_pos         (F, P) float32, see the metadata's `agent_layout`
+        obs/environment_state (F, S) float32, of privileged policies only
+        obs/<camera>_image    (F, H, W, 3) uint8
+        actions               (F, J) float32 in [-1, 1]
+        rewards               (F,) float32
+        dones                 (F,) uint8, 1 at the last frame
+        states                (F, D) float64
+        frame_tick            (F,) int64
+        image_tick            (F,) int64, with cameras only
+        streams/<name>/t      (T,) int64, see `STREAMS`
+        streams/<name>/value  (T, ...)
+        plans/<name>          (K, ...), see `PLANS`; of policies that plan only
+        start/state           (D,) float64
+        start/fields/<name>   what was varied in this world
+
+Letters: F frames (at `record_hz`), T control steps, K plans, P proprioception size,
+S size of the privileged state, A action size, J joint action size (the joints and the
+gripper widths), D size of the physics state, E effectors, B bases, H and W pixels.
+Ticks count physics steps (`PHYSICS_HZ` per second) since the episode's start.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
-import h5py
 import numpy as np
 
 from embodied.errors import EmbodiedError
 
 H5 = Any  # an open h5py file or group; what an item of it is depends on the file
 
-# 2: goals per effector and goals of bases; 1: one goal per plan.
+# 2: goals per effector and goals of bases. 1: one goal per plan.
 SCHEMA_VERSION = 2
 READABLE_VERSIONS = (1, 2)
+
 IMAGE_SUFFIX = "_image"
 ENV_TYPE_GYM = 2  # robomimic's EnvType for a Gymnasium environment
-STEP_STREAMS = {  # stream -> dtype; all have a row per control step
-    "action": np.float32,  # (A,) as given to the worlds
-    # (A,) what the policy wanted, where its actions were disturbed
-    "intended": np.float32,
-    "agent_pos": np.float32,  # (P,) before the action
-    "joint_target": np.float64,  # (J,) physical, after the step, as are all below
-    "reward": np.float64,
-    "progress": np.float32,
-    "success": np.uint8,
-    "checksum": np.uint64,
-}
-# have the ticks before the step, the others those after it
-STREAMS_BEFORE = ("action", "intended", "agent_pos")
-PLAN_TIMES = ("seq", "tick_frame", "tick_start", "tick_done", "tick_arrived")
-PLAN_PAYLOAD = (
-    "subtask",
-    "goal_pos_w",
-    "goal_quat_wxyz",
-    "goal_vel_w",
-    "gripper",
-    "completion",
-    "base_goal_w",
-)
-# changes no episode: the same seeds give the same file, whoever collects them
+
+# Settings that change no episode: the same seeds give the same file without them.
 NOT_STORED = ("num_threads",)
 
 
+@dataclass(frozen=True)
+class ArraySpec:
+    """What an array of a demo holds; `shape` is that of one row."""
+
+    name: str
+    dtype: type[np.generic]
+    shape: str
+    meaning: str
+
+
+# Streams have a row per control step. These have the tick before the step, ...
+STREAMS_BEFORE = (
+    ArraySpec("action", np.float32, "(A,)", "as given to the worlds, in [-1, 1]"),
+    ArraySpec(
+        "intended",
+        np.float32,
+        "(A,)",
+        "what the policy wanted, where its actions were disturbed",
+    ),
+    ArraySpec("agent_pos", np.float32, "(P,)", "proprioception before the action"),
+)
+
+# ... and these the tick after it.
+STREAMS_AFTER = (
+    ArraySpec("joint_target", np.float64, "(J,)", "what the action came to, rad and m"),
+    ArraySpec("reward", np.float64, "()", "in [0, 1]"),
+    ArraySpec("progress", np.float32, "()", "in [0, 1]"),
+    ArraySpec("success", np.uint8, "()", "1 where the task is done, and was for 0.5 s"),
+    ArraySpec("checksum", np.uint64, "()", "of all positions and velocities"),
+)
+STREAMS = (*STREAMS_BEFORE, *STREAMS_AFTER)
+
+# Plans have a row each. Their times are ticks, -1 where something never happened.
+PLAN_TIMES = (
+    ArraySpec("seq", np.int64, "()", "counts the plans of the episode from 0"),
+    ArraySpec("tick_frame", np.int64, "()", "capture of the oldest image used"),
+    ArraySpec("tick_start", np.int64, "()", "the planner began"),
+    ArraySpec("tick_done", np.int64, "()", "it had computed the plan"),
+    ArraySpec("tick_arrived", np.int64, "()", "the controller could read the plan"),
+)
+
+# Goals are in the world frame, and true at `tick_frame`.
+PLAN_PAYLOAD = (
+    ArraySpec("subtask", np.int64, "()", "index into core.SKILLS"),
+    ArraySpec("goal_pos_w", np.floating, "(E, 3)", "m, of each effector"),
+    ArraySpec("goal_quat_wxyz", np.floating, "(E, 4)", "of each effector"),
+    ArraySpec("goal_vel_w", np.floating, "(E, 3)", "m/s, of the goal itself"),
+    ArraySpec("gripper", np.floating, "(E,)", "-1 closed, 1 open"),
+    ArraySpec("completion", np.floating, "()", "share of the task, in [0, 1]"),
+    ArraySpec("base_goal_w", np.floating, "(B, 4)", "x, y, z in m and yaw in rad"),
+)
+PLANS = (*PLAN_TIMES, *PLAN_PAYLOAD)
+
+
 class DatasetError(EmbodiedError):
-    """A dataset that is not there, not one, damaged, of another version, or given
-    something it must not store.
+    """A dataset cannot be read, or must not be written so.
+
+    It is not there, not a dataset, damaged, or of another version; or it was given what
+    it must not store.
     """
 
 
 @dataclass(frozen=True)
 class Header:
-    """What is true of every episode of a file."""
+    """What is true of every episode of a file.
 
-    metadata: Mapping[str, Any]  # Worlds.metadata(), JSON-able
+    Attributes:
+        metadata: what `Worlds.metadata()` says, as JSON can hold it.
+        policy: what played the episodes.
+        record_hz: frames per second.
+        planner_hz: plans per second, of policies that plan.
+    """
+
+    metadata: Mapping[str, Any]
     policy: str
     record_hz: int = 10
     planner_hz: float | None = None
 
     @property
     def metadata_json(self) -> str:
-        return to_json({**self.metadata, "config": self._config()})
+        """The metadata as it is stored."""
+        return to_json({**self.metadata, "config": self._stored_config()})
 
     @property
     def env_args_json(self) -> str:
-        """What robomimic asks of `/data`: the Gymnasium id and the arguments that make
-        this environment again.
-        """
-        arguments = {
-            key: value for key, value in self._config().items() if key != "task"
+        """What robomimic asks of `/data`: how to make this environment again."""
+        env_kwargs = self._stored_config()
+        env_kwargs.pop("task", None)  # it is part of the id
+        env_args = {
+            "env_name": self.metadata["env_id"],
+            "type": ENV_TYPE_GYM,
+            "env_version": self.metadata["versions"]["embodied-ground"],
+            "env_kwargs": env_kwargs,
         }
-        version = self.metadata["versions"]["embodied-ground"]
-        return to_json(
-            {
-                "env_name": self.metadata["env_id"],
-                "type": ENV_TYPE_GYM,
-                "env_version": version,
-                "env_kwargs": arguments,
-            }
-        )
-
-    def _config(self) -> dict[str, Any]:
-        return {
-            key: value
-            for key, value in self.metadata["config"].items()
-            if key not in NOT_STORED
-        }
+        return to_json(env_args)
 
     def differences(self, other: Header) -> list[str]:
-        """Names of what is not the same in the two headers."""
-        ours = self._flat()
-        theirs = other._flat()
+        """Returns the names of the entries that are not the same in both headers."""
+        own_entries = self._entries()
+        other_entries = other._entries()
+        names = own_entries.keys() | other_entries.keys()
         return sorted(
-            key
-            for key in ours.keys() | theirs.keys()
-            if ours.get(key) != theirs.get(key)
+            name for name in names if own_entries.get(name) != other_entries.get(name)
         )
 
-    def _flat(self) -> dict[str, Any]:
-        own = {
+    def _stored_config(self) -> dict[str, Any]:
+        config = dict(self.metadata["config"])
+        for key in NOT_STORED:
+            config.pop(key, None)
+        return config
+
+    def _entries(self) -> dict[str, Any]:
+        return {
+            **json.loads(self.metadata_json),
             "policy": self.policy,
             "record_hz": self.record_hz,
             "planner_hz": self.planner_hz,
         }
-        return {**json.loads(self.metadata_json), **own}
 
 
 @dataclass(frozen=True)
 class EpisodeMeta:
-    """One episode's row of the table; stored as the demo's attributes (None is left
-    out).
+    """One episode's row of the table, stored as the demo's attributes.
+
+    What is None is left out of the file. Files of before safety was recorded have none
+    of its signals.
     """
 
     seed: int
@@ -134,19 +191,20 @@ class EpisodeMeta:
     fault: str = ""
     time_to_success_s: float | None = None
     mean_plan_age_s: float | None = None
-    peak_contact_force_n: float | None = None  # None in files of before these were kept
+    peak_contact_force_n: float | None = None
     collisions: int | None = None
     min_joint_margin_rad: float | None = None
-    dropped: int | None = None
-    variation: Mapping[str, Any] = field(default_factory=dict)
-    # frames; stays the last field, since it is written last: without it a demo is not
-    # whole
+    dropped: int | None = None  # objects, at most, at one time
+    variation: Mapping[str, Any] = field(default_factory=dict)  # sampled values
+    # Frames. It stays the last field, since it is written last: a demo without it is
+    # not whole.
     num_samples: int = 0
 
     @property
     def success(self) -> bool:
-        """Whether it is a demonstration to learn from: the task was still done at the
-        end, and nothing went wrong.
+        """Whether it is a demonstration to learn from.
+
+        The task was still done at the end, and nothing went wrong.
         """
         return self.success_at_end and not self.fault
 
@@ -161,132 +219,36 @@ class Stream:
 
 @dataclass(frozen=True)
 class Episode:
-    """A whole episode as it is written and read."""
+    """A whole episode as it is written and read.
+
+    Attributes:
+        meta: its row of the table.
+        obs: what the frames show: agent_pos, environment_state, <camera>_image.
+        actions: (F, J) float32 in [-1, 1], the joint target at the end of the frame's
+            period.
+        rewards: (F,) float32, at the end of the frame's period.
+        states: (F, D) float64, the full physics state at the frame.
+        frame_tick: (F,) int64, when the frame was.
+        image_tick: (F,) int64, when its images were taken; None without cameras.
+        streams: by the names of `STREAMS`.
+        plans: (K, ...) by the names of `PLANS`; empty for a policy that makes none.
+        start_state: (D,) float64, the physics state to begin from.
+        start_fields: what was varied in this world; names may hold slashes.
+    """
 
     meta: EpisodeMeta
-    # (F, ...): agent_pos, environment_state, <camera>_image
     obs: Mapping[str, np.ndarray]
-    # (F, J) float32 in [-1, 1]: joint target at the end of the frame's period
     actions: np.ndarray
-    rewards: np.ndarray  # (F,) float32, at the end of the frame's period
-    states: np.ndarray  # (F, D) float64 full physics state at the frame
-    frame_tick: np.ndarray  # (F,) int64
-    # (F,) int64, when the frame's images were taken; None without cameras
+    rewards: np.ndarray
+    states: np.ndarray
+    frame_tick: np.ndarray
     image_tick: np.ndarray | None
     streams: Mapping[str, Stream]
-    # (k, ...) PLAN_TIMES and PLAN_PAYLOAD; empty for a policy that makes none
     plans: Mapping[str, np.ndarray]
-    start_state: np.ndarray  # (S,) float64
-    # what was varied in this world; names may hold slashes
+    start_state: np.ndarray
     start_fields: Mapping[str, np.ndarray]
 
 
 def to_json(value: Mapping[str, Any]) -> str:
-    """One text for one value, whatever the order of its keys."""
+    """Returns one text for one value, whatever the order of its keys."""
     return json.dumps(value, sort_keys=True, allow_nan=False)
-
-
-def demo_names(file: H5) -> list[str]:
-    """The whole demos in the order of their numbers."""
-    whole = (name for name, demo in file["data"].items() if "num_samples" in demo.attrs)
-    return sorted(whole, key=lambda name: int(name.removeprefix("demo_")))
-
-
-def read_header(file: H5) -> Header:
-    """What is said of all episodes of an open dataset. Raises DatasetError where that
-    is damaged.
-    """
-    attrs = file["meta"].attrs
-    planner_hz = float(attrs["planner_hz"]) if "planner_hz" in attrs else None
-    try:
-        return Header(
-            json.loads(attrs["metadata"]),
-            str(attrs["policy"]),
-            int(attrs["record_hz"]),
-            planner_hz,
-        )
-    except (KeyError, ValueError) as error:
-        raise DatasetError(
-            f"{file.filename} is damaged: what it says of itself cannot be read ({error})"
-        ) from error
-
-
-def read_meta(demo: H5) -> EpisodeMeta:
-    """What is said of one whole demo. Raises DatasetError where that is damaged."""
-    values: dict[str, Any] = {}
-    for f in fields(EpisodeMeta):
-        if f.name in demo.attrs:
-            stored = demo.attrs[f.name]
-            values[f.name] = stored.item() if isinstance(stored, np.generic) else stored
-    try:
-        return EpisodeMeta(**{**values, "variation": json.loads(values["variation"])})
-    except (KeyError, TypeError, ValueError) as error:
-        raise DatasetError(
-            f"{demo.file.filename} is damaged: {demo.name} lacks what is said of it ({error})"
-        ) from error
-
-
-def open_file(path: Path) -> H5:
-    """Open a dataset for reading, also while another process holds it.
-
-    Raises:
-        DatasetError: nothing there, a folder, not HDF5, truncated, not a dataset of
-            ours, or of a version that this package does not read.
-    """
-    if path.is_dir():
-        raise DatasetError(f"{path} is a folder; a dataset is one HDF5 file")
-    if not path.exists():
-        beside = (
-            sorted(p.name for p in path.parent.glob("*.hdf5"))
-            if path.parent.is_dir()
-            else []
-        )
-        raise DatasetError(f"no dataset at {path}; datasets in {path.parent}: {beside}")
-    if not h5py.is_hdf5(path):
-        with path.open("rb") as raw:
-            raise DatasetError(
-                f"{path} is not an HDF5 file: it begins with {raw.read(8)!r}"
-            )
-    try:
-        file: H5 = h5py.File(path, "r", locking=False)
-    except OSError as error:
-        if "locking flag" in str(error):
-            again = f"close it, or open it as h5py.File({path.name!r}, locking=False)"
-            raise DatasetError(
-                f"{path} is already open in this process with file locking: {again}"
-            ) from error
-        raise DatasetError(
-            f"{path} is truncated or damaged and cannot be opened: {error}"
-        ) from error
-    try:
-        _check_version(file, path)
-    except BaseException:
-        file.close()
-        raise
-    return file
-
-
-def may_be_dataset(path: Path) -> bool:
-    """Whether a file is a dataset of ours, of whatever version, or too damaged to tell."""
-    if not h5py.is_hdf5(path):
-        return False
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            return _is_ours(file)
-    except OSError:
-        return True
-
-
-def _is_ours(file: H5) -> bool:
-    return "meta" in file and "schema_version" in file["meta"].attrs and "data" in file
-
-
-def _check_version(file: H5, path: Path) -> None:
-    if not _is_ours(file):
-        raise DatasetError(f"{path} is an HDF5 file but not a dataset of ours (no /meta with schema_version); "
-                           f"it holds {sorted(file)}")  # fmt: skip
-    version = file["meta"].attrs["schema_version"]
-    if version not in READABLE_VERSIONS:
-        raise DatasetError(
-            f"{path} has schema version {version}; this package reads {list(READABLE_VERSIONS)}"
-        )

@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 
 from embodied import files
+from embodied.datasets.opening import read_meta
 from embodied.datasets.schema import (
     H5,
     IMAGE_SUFFIX,
@@ -26,7 +27,6 @@ from embodied.datasets.schema import (
     EpisodeMeta,
     Header,
     Stream,
-    read_meta,
     to_json,
 )
 

@@ -20,7 +20,8 @@ from embodied.datasets.merge import (
     require_same,
     write_merged,
 )
-from embodied.datasets.schema import DatasetError, Episode, Header, may_be_dataset
+from embodied.datasets.opening import may_be_dataset
+from embodied.datasets.schema import DatasetError, Episode, Header
 from embodied.datasets.storage import (
     part_file,
     part_files,

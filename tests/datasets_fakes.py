@@ -14,7 +14,7 @@ from embodied.core import PHYSICS_HZ
 from embodied.datasets.schema import (
     PLAN_PAYLOAD,
     PLAN_TIMES,
-    STEP_STREAMS,
+    STREAMS,
     STREAMS_BEFORE,
     Episode,
     EpisodeMeta,
@@ -75,21 +75,21 @@ def fake_episode(
         "joint_target": (JOINTS,),
     }
     values = {}
-    for name, dtype in STEP_STREAMS.items():
-        shape = (steps, *widths.get(name, ()))
-        values[name] = rng.uniform(-1, 1, shape).astype(dtype)
+    for spec in STREAMS:
+        shape = (steps, *widths.get(spec.name, ()))
+        values[spec.name] = rng.uniform(-1, 1, shape).astype(spec.dtype)
     values["checksum"] = rng.integers(0, 2**64, steps, np.uint64)
 
     streams = {}
-    for name, value in values.items():
-        step = np.arange(steps) + (name not in STREAMS_BEFORE)
-        streams[name] = Stream(step * TICKS_PER_STEP, value)
+    for spec in STREAMS:
+        step = np.arange(steps) + (spec not in STREAMS_BEFORE)
+        streams[spec.name] = Stream(step * TICKS_PER_STEP, values[spec.name])
 
     obs: dict[str, np.ndarray] = {"agent_pos": rng.random((frames, 4), np.float32)}
     if images:
         obs["front_image"] = rng.integers(0, 256, (frames, *IMAGE_SHAPE), np.uint8)
 
-    plans = {name: np.arange(2) for name in PLAN_TIMES}
+    plans = {spec.name: np.arange(2) for spec in PLAN_TIMES}
     frame_tick = np.arange(frames) * PHYSICS_HZ // RECORD_HZ
     meta = EpisodeMeta(
         seed=seed,
@@ -111,7 +111,7 @@ def fake_episode(
         frame_tick=frame_tick,
         image_tick=frame_tick if images else None,
         streams=streams,
-        plans=plans | {name: rng.random((2, 1, 3)) for name in PLAN_PAYLOAD},
+        plans=plans | {spec.name: rng.random((2, 1, 3)) for spec in PLAN_PAYLOAD},
         start_state=rng.random(7),
         start_fields={"geom_size": rng.random((2, 3)), "task/goal": rng.random(3)},
     )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from embodied.core import PHYSICS_HZ, Observation
 from embodied.datasets.buffer import StepBuffer
 from embodied.datasets.recorder import Recorder
-from embodied.datasets.schema import STEP_STREAMS, STREAMS_BEFORE, DatasetError, Episode
+from embodied.datasets.schema import STREAMS, STREAMS_BEFORE, DatasetError, Episode
 from embodied.envs.worlds import Worlds
 from embodied.rollout.rollout import EpisodeResult, Step, rollout
 from tests.datasets_fake_worlds import CAMERA_PERIOD_TICKS, FakePolicy, fake_worlds
@@ -71,10 +71,12 @@ def check_streams(episode: Episode, seed: int, steps: int) -> None:
     streams = episode.streams
     before = np.arange(steps) * 8  # ticks
     after = before + 8
-    for name, stream in streams.items():
-        expected = before if name in STREAMS_BEFORE else after
+    assert list(streams) == [spec.name for spec in STREAMS]
+    for spec in STREAMS:
+        stream = streams[spec.name]
+        expected = before if spec in STREAMS_BEFORE else after
         np.testing.assert_array_equal(stream.tick, expected)
-        assert stream.value.dtype == STEP_STREAMS[name]
+        assert stream.value.dtype == spec.dtype
 
     agent_pos = streams["agent_pos"].value
     assert agent_pos[:, 0].tolist() == [seed] * steps

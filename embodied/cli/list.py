@@ -88,7 +88,7 @@ def interfaces(what: str) -> dict[str, ActionInterface]:
         return {learned.mode: learned}
     if path.suffix not in (".hdf5", ".h5"):
         raise unknown("robot, dataset or run folder", what, robot_names())
-    from embodied.datasets.schema import open_file, read_header
+    from embodied.datasets.opening import open_file, read_header
 
     with open_file(path) as file:
         metadata = read_header(file).metadata
