@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import mujoco
 
-from embodied.arrays import columns
+from embodied.arrays import columns, largest, smallest
 from embodied.core import Array
 from embodied.robots.robot import Robot
 from embodied.sim.contact_force import ContactForce, add_contact_sensor
@@ -84,11 +84,11 @@ class SafetySignals:
         """Returns the signals of the last `ticks` physics steps, at most 20."""
         xp = self._engine.xp
         angles = self._engine.view("qpos")[:, self._arm_columns]
-        margin = xp.min(xp.minimum(angles - self._low, self._high - angles), axis=1)
+        margin = smallest(xp.minimum(angles - self._low, self._high - angles))
 
         peaks = self._force.peaks_n(ticks)
         contact_force = peaks[:, 0]
         for k in range(1, self._num_contacts):
             contact_force = xp.maximum(contact_force, peaks[:, k])
-        collision = xp.max(peaks[:, self._num_contacts :], axis=1) > COLLISION_N
+        collision = largest(peaks[:, self._num_contacts :]) > COLLISION_N
         return Safety(contact_force, collision, margin)

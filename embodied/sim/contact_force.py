@@ -1,12 +1,13 @@
-"""Contact forces of every physics step: those at which control looks miss the peaks (29
-N seen where 242 N were).
+"""Contact forces of every physics step.
+
+Those at control steps alone miss the peaks: 29 N were seen where there had been 242 N.
 """
 
 from __future__ import annotations
 
 import mujoco
 
-from embodied.arrays import dot
+from embodied.arrays import dot, largest
 from embodied.core import PHYSICS_HZ, Array
 from embodied.errors import EmbodiedError
 from embodied.sim.engine import Engine
@@ -23,8 +24,13 @@ _HISTORY_SIZE = _VALUES.stop
 def add_contact_sensor(
     spec: mujoco.MjSpec, name: str, subtree: str, other: str = ""
 ) -> None:
-    """A sensor of the strongest contact between a body with all that hangs on it, and
-    another body, or anything.
+    """Adds a sensor of a body's strongest contact.
+
+    Args:
+        spec: of the scene.
+        name: of the sensor.
+        subtree: the body, with all that hangs on it.
+        other: the body it touches; any unless given.
     """
     sensor = spec.add_sensor(name=name, type=mujoco.mjtSensor.mjSENS_CONTACT)
     sensor.objtype = mujoco.mjtObj.mjOBJ_XBODY
@@ -38,40 +44,42 @@ def add_contact_sensor(
 
 
 class ContactForce:
-    """What such sensors felt in N worlds; several must have been added one right after
-    the other.
+    """Reads such sensors in N worlds.
+
+    Raises:
+        EmbodiedError: the sensors were not added one right after the other.
     """
 
     def __init__(self, engine: Engine, *names: str) -> None:
-        self._engine = engine
-        self._count = len(names)
-        starts = [
-            int(engine.model.sensor_historyadr[engine.model.sensor(name).id])
-            for name in names
-        ]
-        if any(
-            start != starts[0] + k * _HISTORY_SIZE for k, start in enumerate(starts)
-        ):
+        model = engine.model
+        count = len(names)
+        starts = [int(model.sensor_historyadr[model.sensor(name).id]) for name in names]
+        adjacent = [starts[0] + k * _HISTORY_SIZE for k in range(count)]
+        if starts != adjacent:
             raise EmbodiedError(
                 f"the histories of the contact sensors {', '.join(names)} must lie side by side"
             )
-        self._all = slice(starts[0], starts[0] + self._count * _HISTORY_SIZE)
+
+        # views of the live state, made once: K sensors, T ticks
+        xp = engine.xp
+        self._xp = xp
+        stop = starts[0] + count * _HISTORY_SIZE
+        own = engine.view("history")[:, starts[0] : stop]
+        history = xp.reshape(own, (-1, count, _HISTORY_SIZE))
+        values = history[..., _VALUES]
+        self._force = xp.reshape(values, (-1, count, WINDOW_TICKS, 3))  # (N, K, T, 3)
+        self._times = history[..., _TIMES]  # (N, K, T) s
+        self._time = engine.view("time")  # (N,) s
 
     def peaks_n(self, ticks: int = WINDOW_TICKS) -> Array:
-        """(N, K) N, the largest force at each sensor in the last `ticks` physics steps,
-        at most 50 ms.
+        """Returns the largest force at each sensor, (N, K) in N.
+
+        Args:
+            ticks: how many of the last physics steps count, at most 20.
         """
-        view = self._engine.view
-        xp = self._engine.xp
-        history = xp.reshape(
-            view("history")[:, self._all], (-1, self._count, _HISTORY_SIZE)
-        )
-        force = xp.reshape(history[..., _VALUES], (-1, self._count, WINDOW_TICKS, 3))
-        squares = dot(force, force)  # (N, K, WINDOW_TICKS)
+        squares = dot(self._force, self._force)  # (N, K, T)
         if ticks < WINDOW_TICKS:
-            recent = (
-                history[..., _TIMES]
-                > (view("time") - (ticks + 0.5) / PHYSICS_HZ)[:, None, None]
-            )
-            squares = xp.where(recent, squares, 0.0)
-        return xp.sqrt(xp.max(squares, axis=-1))
+            begin = self._time - (ticks + 0.5) / PHYSICS_HZ
+            recent = self._times > begin[:, None, None]
+            squares = self._xp.where(recent, squares, 0.0)
+        return self._xp.sqrt(largest(squares))
