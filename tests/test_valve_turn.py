@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embodied.envs.tasks.valve_turn.episode import APART_DEG, name_of, start_and_target
+from embodied.envs.tasks.valve_turn.episode import APART_DEG, start_and_target, valve_name
 from embodied.envs.tasks.valve_turn.task import ANGLE_RAD, ValveTurn
 from embodied.envs.tasks.valve_turn.variation import (
     HELD_OUT_SENTENCES,
@@ -33,7 +33,7 @@ def named(worlds: Worlds) -> np.ndarray:  # (N,)
 
 def angles_of(worlds: Worlds) -> np.ndarray:  # (N, K)
     assert isinstance(worlds.task, ValveTurn)
-    return worlds.task._valves.angles().copy()
+    return worlds.task._props.valves.angles().copy()
 
 
 def turn_to(worlds: Worlds, world: int, valve: int, angle: float) -> None:
@@ -73,10 +73,10 @@ def test_different_draws_give_different_starts(drawn: list[float]) -> None:
 
 
 def test_a_name_fits_one_valve_only() -> None:
-    assert name_of(["red", "blue"], 1, "colour") == "blue"
-    assert name_of(["red", "red", "blue"], 1, "colour") == "middle red"
-    assert name_of(["red", "red"], 1, "colour") == "right red"
-    assert name_of(["red", "blue"], 0, "place") == "left"
+    assert valve_name(["red", "blue"], 1, "colour") == "blue"
+    assert valve_name(["red", "red", "blue"], 1, "colour") == "middle red"
+    assert valve_name(["red", "red"], 1, "colour") == "right red"
+    assert valve_name(["red", "blue"], 0, "place") == "left"
 
 
 def test_every_order_is_said_in_train_and_in_held_out_words() -> None:

@@ -1,27 +1,17 @@
-"""A pump room: a console with valves or with a fault panel in front of the robot, pipes
-and pumps behind.
+"""A pump room around a console that stands in front of the robot: pipes, pumps and
+notices, for pictures that people look at.
 """
 
 from __future__ import annotations
 
 import mujoco
 
-from embodied.envs.props.console import ConsoleSize, add_console
 from embodied.envs.props.hall import COLUMN, MARKING, STRIPE, WALL
 from embodied.envs.props.paint import Paint
-from embodied.envs.props.panel import add_panel
 from embodied.envs.props.sign import FACING_MINUS_X, SignStyle, add_sign
-from embodied.envs.props.valve import add_dial, add_valve
-from embodied.envs.scenes.station import start_station
 from embodied.envs.scenes.views import add_view
-from embodied.robots.robot import Robot
 from embodied.sim.cameras import DECOR_GROUP
 
-VALVE_CONSOLE = ConsoleSize(width=0.86, height=0.34)
-PANEL_CONSOLE = ConsoleSize()
-VALVES = ("valve_0", "valve_1", "valve_2")
-KIND_OF_VALVE = ("lever", "wheel", "lever")
-CAMERA = "overview"
 ROOM_VIEW = "room"
 WALL_X = 1.75
 PIPE = (0.55, 0.60, 0.62, 1.0)
@@ -32,37 +22,8 @@ OIL = (0.52, 0.40, 0.22, 1.0)
 CABINET = (0.74, 0.76, 0.76, 1.0)
 
 
-def build_valve_station(robot: Robot) -> mujoco.MjSpec:
-    """The room with three valves (absent ones are parked), each with its scale.
-
-    Camera `overview` sees the console from above, for policies; `room` is the view for
-    people.
-    """
-    spec = start_station("valve_station", robot)
-    console = add_console(spec, VALVE_CONSOLE)
-    add_dial(spec)
-    for name, kind in zip(VALVES, KIND_OF_VALVE, strict=True):
-        add_valve(spec, console, name, kind)
-    _add_room(spec)
-    add_view(spec, CAMERA, (0.30, 0.18, 2.02), (0.665, 0.0, 0.92), 37)
-    return spec
-
-
-def build_panel_station(robot: Robot) -> mujoco.MjSpec:
-    """The room with a fault panel of twelve lamps; cameras as `build_valve_station` has
-    them.
-    """
-    spec = start_station("panel_station", robot)
-    add_panel(spec, add_console(spec, PANEL_CONSOLE))
-    _add_room(spec)
-    add_view(spec, CAMERA, (0.36, 0.16, 1.92), (0.68, 0.015, 0.925), 35)
-    return spec
-
-
-def _add_room(spec: mujoco.MjSpec) -> None:
-    """What makes it a pump room, for people's pictures, and a second lamp from behind
-    the robot.
-    """
+def add_inspection_room(spec: mujoco.MjSpec) -> None:
+    """Adds the room, a second lamp from behind the robot, and the camera `room`."""
     fill = spec.worldbody.add_light(
         name="fill", pos=[-1.5, -0.8, 2.5], dir=[0.8, 0.35, -0.5]
     )

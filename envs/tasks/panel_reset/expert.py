@@ -1,109 +1,131 @@
-"""The privileged planner of PanelReset: goes before the lit lamp's button, presses,
-backs off. Remembers nothing.
+"""The scripted planner of PanelReset: goes before the lit lamp's button, presses it,
+backs off. It remembers nothing.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from embodied.arrays import dot
-from embodied.core import SKILLS, Array, Controller, Layout, Payload, Planner
+from embodied.core import Array, Controller, Layout, Payload, Planner
 from embodied.envs.props.panel import BUTTON_TOP_M, lamp_of_button
-from embodied.envs.scenes.inspection_room import PANEL_CONSOLE
 from embodied.envs.skills.driving import Driving
+from embodied.envs.skills.face_reach import (
+    ASIDE_W,
+    face_quat,
+    hand_quat_in_face,
+    is_aligned,
+    outwards,
+)
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.skills.scripted import (
+    POINTING_DOWN,
     Readings,
+    Row,
     ScriptedPlanner,
     completion_of,
+    is_skill,
     last_row,
     make_payload,
 )
+from embodied.envs.tasks.panel_reset.fingertip import TIP_M, fingertip_w
+from embodied.envs.tasks.panel_reset.scene import CONSOLE
 from embodied.robots.robot import Robot
-from embodied.rotations import cross, quat_multiply, quat_to_rot6d
+from embodied.rotations import quat_multiply, quat_to_rot6d
 
-# wxyz: the hand reaches into the face, its camera's side up
-HAND_IN_FACE = (0.0, np.sqrt(0.5), np.sqrt(0.5), 0.0)
-TIP_M = 0.020  # of the closed fingers beyond the TCP
+ORDER = ("reach", "press", "retreat", "look_at")
 # of the tip before a button, and from where it may go to another
 STANDOFF_M = 0.045
 CLEAR_M = 0.030
 DEPTH_M = 0.0068  # that the tip presses a button: past the click, not onto the stop
 OVER_M = 0.006
-# pose in which the hand hides nothing of the panel
-ASIDE_W = (0.43, -0.24, 1.0)
-DOWN = (0.0, 1.0, 0.0, 0.0)
-ALIGNED_COS = float(np.cos(0.10))
-ORDER = ("reach", "press", "retreat", "look_at")
-
-
-def tip_w(tcp_w: Array, rot6d: Array) -> Array:
-    """(n, 3) the closed fingers' tip of a hand with the TCP at `tcp_w` and axes `rot6d`
-    (n, 6).
-    """
-    return tcp_w + TIP_M * cross(rot6d[:, :3], rot6d[:, 3:])
-
-
-def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
-    """Where the hand should go next."""
-    quat = _hand_quat(xp, agent["tcp_pos_w"].shape[0])
-    skill, tip = _choose(xp, agent, state, quat_to_rot6d(quat))
-    outwards = xp.asarray(PANEL_CONSOLE.axes()[:, 2])
-    aside = (skill == SKILLS.index("look_at"))[:, None]
-    goal = xp.where(aside, xp.asarray(ASIDE_W), tip + TIP_M * outwards)
-    wanted = xp.where(aside, xp.asarray(DOWN), quat)
-    return make_payload(
-        skill, goal, wanted, xp.full(skill.shape, -1.0), completion_of(xp, ORDER, skill)
-    )
-
-
-def _hand_quat(xp: Any, count: int) -> Array:
-    """(n, 4) of a hand that reaches straight into the face."""
-    face, hand = (
-        xp.broadcast_to(xp.asarray(quat), (count, 4))
-        for quat in (PANEL_CONSOLE.quat(), HAND_IN_FACE)
-    )
-    return quat_multiply(face, hand)
-
-
-def _choose(
-    xp: Any, agent: Readings, state: Readings, wanted: Array
-) -> tuple[Array, Array]:
-    """Skill (n,) and where the fingers' tip should be (n, 3), but for looking."""
-    right, up, outwards = (xp.asarray(axis) for axis in PANEL_CONSOLE.axes().T)
-    rot6d = agent["tcp_rot6d"]
-    on_face = state["button_pos_w"] - state["panel_pos_w"]
-    lamp = lamp_of_button(xp, xp.stack([dot(on_face, right), dot(on_face, up)], axis=1))
-    lit = state["lamps"][xp.arange(lamp.shape[0]), lamp] > 0.75
-    # when it is up
-    top = (
-        state["button_pos_w"]
-        + (BUTTON_TOP_M - dot(on_face, outwards))[:, None] * outwards
-    )
-    offset = tip_w(agent["tcp_pos_w"], rot6d) - top
-    out = dot(offset, outwards)
-    beside = offset - out[:, None] * outwards
-    over = xp.sqrt(dot(beside, beside)) < OVER_M
-    aligned = (dot(rot6d[:, :3], wanted[:, :3]) > ALIGNED_COS) & (
-        dot(rot6d[:, 3:], wanted[:, 3:]) > ALIGNED_COS
-    )
-    before = top + STANDOFF_M * outwards
-    straight_out = top + beside + STANDOFF_M * outwards
-    rows = [  # the later wins
-        ("reach", lit, before),
-        ("retreat", ~lit, before),
-        ("look_at", ~lit & (out > CLEAR_M), before),
-        ("retreat", (out < CLEAR_M) & ~over, straight_out),
-        ("press", lit & over & aligned, top - DEPTH_M * outwards),
-    ]
-    return last_row(xp, rows, before)
+LIT = 0.75  # above it a lamp shows a fault
 
 
 def panel_reset_expert(
     agent_layout: Layout, state_layout: Layout, robot: Robot
 ) -> tuple[Planner, Controller]:
-    """The two halves of the expert: this planner and the goal servo."""
+    """Returns the two halves of the expert: this planner, which drives up first where
+    the robot can, and the goal servo.
+    """
     planner = ScriptedPlanner(agent_layout, state_layout, decide)
     return Driving(planner, agent_layout, robot), GoalServo(agent_layout, robot)
+
+
+@dataclass(frozen=True)
+class ExpertFacts:
+    """How things stand with the button to press and the fingers' tip in n worlds."""
+
+    top: Array  # (n, 3) m, of the button when it is up
+    beside: Array  # (n, 3) m, of the tip from the button, along the face
+    # (n,) bool each
+    is_lit: Array  # its lamp
+    is_over: Array
+    is_clear: Array
+    is_straight: Array
+
+
+def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
+    """Says where the hand should go next."""
+    num = agent["tcp_pos_w"].shape[0]
+    quat = quat_multiply(face_quat(xp, CONSOLE, num), hand_quat_in_face(xp, num))
+    facts = _facts(xp, agent, state, quat_to_rot6d(quat))
+    skill, tip = _choose(xp, facts)
+
+    is_aside = is_skill(skill, "look_at")[:, None]
+    tcp = tip + TIP_M * outwards(xp, CONSOLE)
+    return make_payload(
+        skill=skill,
+        pos_w=xp.where(is_aside, xp.asarray(ASIDE_W), tcp),
+        quat_wxyz=xp.where(is_aside, xp.asarray(POINTING_DOWN), quat),
+        gripper=xp.full(skill.shape, -1.0),
+        completion=completion_of(xp, ORDER, skill),
+    )
+
+
+def _facts(
+    xp: Any, agent: Readings, state: Readings, wanted_rot6d: Array
+) -> ExpertFacts:
+    """Returns how things stand according to an observation."""
+    right, up, out = (xp.asarray(axis) for axis in CONSOLE.axes().T)
+    rot6d = agent["tcp_rot6d"]
+
+    # the button, and its lamp
+    button = state["button_pos_w"]
+    on_face = button - state["panel_pos_w"]
+    xy_on_face = xp.stack([dot(on_face, right), dot(on_face, up)], axis=1)
+    lamp = lamp_of_button(xp, xy_on_face)
+    light = state["lamps"][xp.arange(lamp.shape[0]), lamp]
+    top = button + (BUTTON_TOP_M - dot(on_face, out))[:, None] * out
+
+    # the fingers' tip
+    offset = fingertip_w(agent["tcp_pos_w"], rot6d) - top
+    height = dot(offset, out)
+    beside = offset - height[:, None] * out
+    return ExpertFacts(
+        top=top,
+        beside=beside,
+        is_lit=light > LIT,
+        is_over=xp.sqrt(dot(beside, beside)) < OVER_M,
+        is_clear=height > CLEAR_M,
+        is_straight=is_aligned(rot6d, wanted_rot6d),
+    )
+
+
+def _choose(xp: Any, facts: ExpertFacts) -> tuple[Array, Array]:
+    """Returns skill (n,) and where the fingers' tip should be (n, 3), but for looking."""
+    out = outwards(xp, CONSOLE)
+    before = facts.top + STANDOFF_M * out
+    straight_out = facts.top + facts.beside + STANDOFF_M * out
+    pressed = facts.top - DEPTH_M * out
+
+    is_ready = facts.is_over & facts.is_straight
+    rows = [  # the last that applies wins
+        Row("reach", when=facts.is_lit, goal_w=before),
+        Row("retreat", when=~facts.is_lit, goal_w=before),
+        Row("look_at", when=~facts.is_lit & facts.is_clear, goal_w=before),
+        Row("retreat", when=~facts.is_clear & ~facts.is_over, goal_w=straight_out),
+        Row("press", when=facts.is_lit & is_ready, goal_w=pressed),
+    ]
+    return last_row(xp, rows, otherwise_w=before)

@@ -8,54 +8,52 @@ from typing import Any
 
 import numpy as np
 
-from embodied.arrays import dot
 from embodied.core import Array, Layout
-from embodied.envs.props.button import PRESSED_M, Buttons
-from embodied.envs.props.console import Console
-from embodied.envs.props.panel import BUTTONS, DARK, FAULT, Panel
+from embodied.envs.events import NEVER
+from embodied.envs.facts import PerState
+from embodied.envs.props.panel import DARK, FAULT
 from embodied.envs.reward import tolerance
-from embodied.envs.scenes.inspection_room import (
-    CAMERA,
-    PANEL_CONSOLE,
-    ROOM_VIEW,
-    build_panel_station,
-)
+from embodied.envs.scenes.inspection_room import ROOM_VIEW
 from embodied.envs.task import Outcome, TaskSpec
 from embodied.envs.tasks.panel_reset.episode import (
-    COUNT,
-    NEVER,
-    draw_start,
+    LAMP_COUNT,
     event_ticks,
+    sample_episode,
 )
-from embodied.envs.tasks.panel_reset.expert import panel_reset_expert, tip_w
+from embodied.envs.tasks.panel_reset.expert import panel_reset_expert
+from embodied.envs.tasks.panel_reset.facts import Facts, Props
+from embodied.envs.tasks.panel_reset.scene import CAMERA, build_panel_station
 from embodied.envs.tasks.panel_reset.variation import TABLE
 from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
-from embodied.sim.engine import ROT6D_OF_XMAT, Engine
+from embodied.sim.engine import Engine
 
 
 class PanelReset:
     """N episodes of PanelReset on an engine."""
 
-    state_layout = Layout((("button_pos_w", 3), ("panel_pos_w", 3), ("lamps", COUNT)))
+    state_layout = Layout(
+        (
+            ("button_pos_w", 3),
+            ("panel_pos_w", 3),
+            ("lamps", LAMP_COUNT),  # dark 0, warning 0.5, fault 1
+        )
+    )
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
-        self._engine = engine
         xp = engine.xp
         n = engine.num_worlds
-        self._panel = Panel(engine)
-        self._buttons = Buttons(engine, BUTTONS)
-        self._console = Console(engine, PANEL_CONSOLE)
-        self._tcp = engine.model.site(robot.effectors[0].site).id
-        self._each = xp.arange(COUNT)[None, :]
-        self._rows = xp.arange(n)
+        self._engine = engine
+        self._props = Props(engine, robot)
+        self._lamps = xp.arange(LAMP_COUNT)[None, :]  # (1, 12)
         self._goal = {
-            "lights": xp.zeros((n, COUNT), dtype=xp.int64),  # DARK, WARNING or FAULT
+            # DARK, WARNING or FAULT
+            "lights": xp.zeros((n, LAMP_COUNT), dtype=xp.int64),
             # the lamp to reset now, or the last one that was
             "fault": xp.zeros(n, dtype=xp.int64),
             # 1 for buttons that were right to press so far
-            "meant": xp.zeros((n, COUNT), dtype=xp.int64),
-            "down": xp.zeros((n, COUNT), dtype=xp.int64),
+            "meant": xp.zeros((n, LAMP_COUNT), dtype=xp.int64),
+            "down": xp.zeros((n, LAMP_COUNT), dtype=xp.int64),
             "resets": xp.zeros(n, dtype=xp.int64),
             "needed": xp.ones(n, dtype=xp.int64),
             "wrong": xp.zeros(n, dtype=xp.int64),  # other buttons that were pressed
@@ -64,114 +62,106 @@ class PanelReset:
             # from the first reset to next_tick
             "wait_ticks": xp.zeros(n, dtype=xp.int64),
         }
+        self._facts = PerState(engine, lambda: Facts(self._props, self._goal))
 
     def parameters(self) -> dict[str, Array]:
         return self._goal
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
-        drawn = draw_start(seed, variation)
+        episode = sample_episode(seed, variation)
+        fault = episode["place"]
+
         goal = self._goal
-        fault = drawn["place"]
-        (next_tick, wait_ticks) = event_ticks(drawn)
-        begun = {
-            "down": 0,
-            "resets": 0,
-            "wrong": 0,
-            "needed": 2 if drawn["event"] == "again" else 1,
-        }
-        lamps = {
-            "fault": fault,
-            "next": drawn["next_place"],
-            "next_tick": next_tick,
-            "wait_ticks": wait_ticks,
-        }
-        for name, value in (begun | lamps).items():
-            goal[name][world] = value
-        goal["lights"][world] = drawn["lights"]
-        goal["meant"][world] = [int(k == fault) for k in range(COUNT)]
-        self._panel.show_one(world, goal["lights"][world])
-        self._panel.name_rows(world, drawn["systems"])
-        self._console.shift(
-            world,
-            np.array([drawn["console_x"], drawn["console_y"], drawn["console_z"]]),
-        )
-        return drawn
+        next_tick, wait_ticks = event_ticks(episode)
+        goal["lights"][world] = episode["lights"]
+        goal["fault"][world] = fault
+        goal["meant"][world] = [int(k == fault) for k in range(LAMP_COUNT)]
+        goal["down"][world] = 0
+        goal["resets"][world] = 0
+        goal["needed"][world] = 2 if episode["event"] == "again" else 1
+        goal["wrong"][world] = 0
+        goal["next"][world] = episode["next_place"]
+        goal["next_tick"][world] = next_tick
+        goal["wait_ticks"][world] = wait_ticks
+
+        props = self._props
+        props.panel.show_one(world, goal["lights"][world])
+        props.panel.name_rows(world, episode["systems"])
+        shift = [episode["console_x"], episode["console_y"], episode["console_z"]]
+        props.console.shift(world, np.array(shift))
+        return episode
 
     def before_step(self, tick: Array) -> None:
         xp = self._engine.xp
         goal = self._goal
-        each = self._each
-        down = self._buttons.down(goal["down"] > 0)
-        pressed = down & (goal["down"] == 0)
-        at_fault = each == goal["fault"][:, None]
-        reset = pressed & at_fault & (goal["lights"] == FAULT)
-        now_reset = xp.any(reset, axis=1)
-        goal["wrong"][...] = goal["wrong"] + xp.sum(
-            xp.astype(pressed & (goal["meant"] == 0), xp.int64), axis=1
-        )
-        goal["down"][...] = xp.astype(down, xp.int64)
-        goal["resets"][...] = goal["resets"] + xp.astype(now_reset, xp.int64)
-        first = now_reset & (goal["resets"] < goal["needed"])
-        lit = xp.where(reset, DARK, goal["lights"])
-        # its lamp stays dark
-        held = xp.any((each == goal["next"][:, None]) & down, axis=1)
-        due = (tick >= goal["next_tick"]) & (goal["resets"] < goal["needed"]) & ~held
-        moved = due[:, None] & at_fault & (goal["resets"] == 0)[:, None]
-        comes = due[:, None] & (each == goal["next"][:, None])
-        goal["lights"][...] = xp.where(comes, FAULT, xp.where(moved, DARK, lit))
-        goal["meant"][...] = xp.where(comes, 1, goal["meant"])
-        goal["fault"][...] = xp.where(due, goal["next"], goal["fault"])
-        again = xp.where(
-            first,
-            tick + goal["wait_ticks"],
-            xp.where(now_reset, NEVER, goal["next_tick"]),
-        )
-        goal["next_tick"][...] = xp.where(due, NEVER, again)
-        self._panel.show(goal["lights"])
+        lamps = self._lamps
+        is_fault = lamps == goal["fault"][:, None]  # (N, 12)
+        is_next = lamps == goal["next"][:, None]  # (N, 12)
 
-    def _named(self, values: Array) -> Array:
-        """Of (N, 12) values those at the fault, (N,)."""
-        return values[self._rows, self._goal["fault"]]
+        # buttons that went down since the last step
+        down = self._props.buttons.down(goal["down"] > 0)
+        is_pressed = down & (goal["down"] == 0)
+        is_reset = is_pressed & is_fault & (goal["lights"] == FAULT)
+        is_wrong = is_pressed & (goal["meant"] == 0)
+        has_reset = xp.any(is_reset, axis=1)
+        goal["down"][...] = xp.astype(down, xp.int64)
+        goal["wrong"][...] = goal["wrong"] + xp.sum(
+            xp.astype(is_wrong, xp.int64), axis=1
+        )
+        goal["resets"][...] = goal["resets"] + xp.astype(has_reset, xp.int64)
+
+        # the next lamp lights when it is time, but not while its button is held
+        is_unfinished = goal["resets"] < goal["needed"]
+        is_held = xp.any(is_next & down, axis=1)
+        is_due = (tick >= goal["next_tick"]) & is_unfinished & ~is_held
+        comes = is_due[:, None] & is_next
+        goes = is_due[:, None] & is_fault & (goal["resets"] == 0)[:, None]
+        lights = xp.where(is_reset, DARK, goal["lights"])
+        lights = xp.where(goes, DARK, lights)
+        goal["lights"][...] = xp.where(comes, FAULT, lights)
+        goal["meant"][...] = xp.where(comes, 1, goal["meant"])
+        goal["fault"][...] = xp.where(is_due, goal["next"], goal["fault"])
+
+        # after the first reset of two, the next one comes in a while
+        later = xp.where(is_unfinished, tick + goal["wait_ticks"], NEVER)
+        next_tick = xp.where(has_reset, later, goal["next_tick"])
+        goal["next_tick"][...] = xp.where(is_due, NEVER, next_tick)
+        self._props.panel.show(goal["lights"])
 
     def state(self) -> Array:
-        """The top of the button to press, the middle of the panel, and the lamps: dark
-        0, warning 0.5, fault 1.
-        """
         xp = self._engine.xp
-        goal = self._goal
-        lamps = xp.astype(goal["lights"], xp.float64) / FAULT
-        return xp.concat(
-            [self._buttons.tops_w(goal["fault"]), self._console.pos_w(), lamps], axis=1
-        )
+        facts = self._facts()
+        lamps = xp.astype(self._goal["lights"], xp.float64) / FAULT
+        return xp.concat([facts.button_pos_w, facts.panel_pos_w, lamps], axis=1)
 
     def judge(self) -> Outcome:
         xp = self._engine.xp
         goal = self._goal
-        wrong = goal["wrong"] > 0
-        released = xp.sum(goal["down"], axis=1) == 0
-        success = (goal["resets"] >= goal["needed"]) & released & ~wrong
-        share = xp.astype(goal["resets"], xp.float64) / goal["needed"]
-        lit = self._named(goal["lights"]) == FAULT
-        depth = self._named(self._buttons.travel()) / PRESSED_M
-        depth = xp.where(depth > 1.0, 1.0, xp.where(depth < 0.0, 0.0, depth))
-        stage = xp.where(
-            lit, 0.4 * tolerance(self._distance(), 0.01, 0.3) + 0.4 * depth, 0.0
-        )
-        progress = xp.where(
-            success, 1.0, 0.9 * share + stage * xp.where(share < 1.0, 1.0 - share, 0.0)
-        )
-        progress = xp.where(wrong, 0.0, xp.where(progress > 1.0, 1.0, progress))
-        return Outcome(success=success, progress=progress, lost=wrong)
+        facts = self._facts()
+        is_wrong = goal["wrong"] > 0
+        are_all_up = xp.sum(goal["down"], axis=1) == 0
+        success = (goal["resets"] >= goal["needed"]) & are_all_up & ~is_wrong
 
-    def _distance(self) -> Array:
-        """(N,) m from the closed fingers' tip to the button."""
-        xp = self._engine.xp
-        view = self._engine.view
-        rot6d = view("site_xmat")[:, self._tcp][:, ROT6D_OF_XMAT]
-        offset = tip_w(view("site_xpos")[:, self._tcp], rot6d) - self._buttons.tops_w(
-            self._goal["fault"]
+        on_its_way = 0.4 * tolerance(facts.reach_m, 0.01, 0.3)
+        on_its_way = on_its_way + 0.4 * facts.share_pressed
+        progress = staged_progress(
+            xp,
+            share_reset=xp.astype(goal["resets"], xp.float64) / goal["needed"],
+            on_its_way=xp.where(facts.is_lit, on_its_way, 0.0),
         )
-        return xp.sqrt(dot(offset, offset))
+        progress = xp.where(success, 1.0, progress)
+        progress = xp.where(progress > 1.0, 1.0, progress)
+        return Outcome(
+            success=success,
+            progress=xp.where(is_wrong, 0.0, progress),
+            lost=is_wrong,
+        )
+
+
+def staged_progress(xp: Any, share_reset: Array, on_its_way: Array) -> Array:
+    """(N,) of faults that were reset, and of the one that is being worked on."""
+    share_left = xp.where(share_reset < 1.0, 1.0 - share_reset, 0.0)
+    return 0.9 * share_reset + on_its_way * share_left
 
 
 PANEL_RESET = TaskSpec(

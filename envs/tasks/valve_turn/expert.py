@@ -1,160 +1,153 @@
-"""The privileged planner of ValveTurn: takes the handle across, turns it, lets go; from
-the present state alone.
+"""The scripted planner of ValveTurn: takes the handle across, turns it, lets go; from
+what is so now alone.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from embodied.arrays import dot
-from embodied.core import SKILLS, Array, Controller, Layout, Payload, Planner
-from embodied.envs.props.valve import GRASP_RADIUS_M, UP_RAD
-from embodied.envs.scenes.inspection_room import VALVE_CONSOLE
+from embodied.core import Array, Controller, Layout, Payload, Planner
 from embodied.envs.skills.driving import Driving
+from embodied.envs.skills.face_reach import ASIDE_W, is_aligned, outwards
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.skills.scripted import (
+    POINTING_DOWN,
     Readings,
+    Row,
     ScriptedPlanner,
     completion_of,
+    is_skill,
     last_row,
     make_payload,
 )
+from embodied.envs.tasks.valve_turn.grasp import grasp_pos_w, grasp_quat_wxyz
+from embodied.envs.tasks.valve_turn.scene import CONSOLE
 from embodied.robots.robot import Robot
-from embodied.rotations import quat_from_yaw, quat_multiply, quat_to_rot6d
+from embodied.rotations import quat_to_rot6d
 
-# wxyz: the hand reaches into the face, its camera's side up
-HAND_IN_FACE = (0.0, np.sqrt(0.5), np.sqrt(0.5), 0.0)
+ORDER = ("reach", "grasp", "turn", "release", "retreat", "look_at")
 STANDOFF_M = 0.085  # before the handle
-# errors to close, and to go in
+# of the hand from the grasp: to close, to go in, and while it holds
 ON_M = 0.006
 OVER_M = 0.010
-ALIGNED_COS = float(np.cos(0.10))
+HELD_OUT_M = 0.02
+HELD_ACROSS_M = 0.012
+HELD_ALONG_M = 0.025
+# of a hand that is still about the handle
+NEAR_M = 0.04
+NEAR_OUT_M = 0.05
 AHEAD_RAD = 0.15  # how far the goal runs before the handle
-# pose in which the hand hides no valve
-ASIDE_W = (0.43, -0.24, 1.0)
-DOWN = (0.0, 1.0, 0.0, 0.0)
-# to let go, and to stay away
+# of the handle from its target: to stop turning, and to stay away
 RIGHT_RAD = np.deg2rad(1.2)
 DONE_RAD = np.deg2rad(3.5)
 # of the gripper: open by 50 mm, so that the fingers fit between hub and rim
 AJAR = 0.25
-ORDER = ("reach", "grasp", "turn", "release", "retreat", "look_at")
 # widths below which a handle is held, and above which the fingers are clear of it
 HELD_M = 0.019
 FREE_M = 0.030
 
 
-def grasp_point_w(xp: Any, hub_w: Array, angle: Array, is_wheel: Array) -> Array:
-    """(n, 3) where a hand takes the handle whose middle is `hub_w` (n, 3) and that
-    stands at `angle` (n,) rad.
-    """
-    right, up, _ = (xp.asarray(axis) for axis in VALVE_CONSOLE.axes().T)
-    turn = angle - UP_RAD
-    radius = xp.where(is_wheel > 0.5, GRASP_RADIUS_M["wheel"], GRASP_RADIUS_M["lever"])
-    return (
-        hub_w
-        + (radius * xp.cos(turn))[:, None] * up
-        - (radius * xp.sin(turn))[:, None] * right
-    )
-
-
-def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
-    """Where the hand should go next."""
-    angle = state["valve_angle"][:, 0]
-    target = state["target_angle"][:, 0]
-    hub = state["valve_pos_w"]
-    is_wheel = state["valve_is_wheel"][:, 0]
-    facts = _facts(xp, agent, grasp_point_w(xp, hub, angle, is_wheel), angle)
-    error = xp.abs(target - angle)
-    turning = facts["held"] & (error > RIGHT_RAD)
-    ahead = xp.where(
-        turning, angle + xp.clip(target - angle, -AHEAD_RAD, AHEAD_RAD), angle
-    )
-    skill, goal = _choose(
-        xp, agent["tcp_pos_w"], grasp_point_w(xp, hub, ahead, is_wheel), facts, error
-    )
-    aside = (skill == SKILLS.index("look_at"))[:, None]
-    closing = turning | (skill == SKILLS.index("grasp")) & facts["on"]
-    quat = xp.where(aside, xp.asarray(DOWN), _hand_quat(xp, ahead))
-    return make_payload(
-        skill,
-        goal,
-        quat,
-        xp.where(closing, -1.0, AJAR),
-        completion_of(xp, ORDER, skill),
-    )
-
-
-def _hand_quat(xp: Any, angle: Array) -> Array:
-    """(n, 4) of a hand that reaches straight in and opens across a handle at `angle`
-    (n,) rad.
-    """
-    shape = (angle.shape[0], 4)
-    face, hand = (
-        xp.broadcast_to(xp.asarray(quat), shape)
-        for quat in (VALVE_CONSOLE.quat(), HAND_IN_FACE)
-    )
-    return quat_multiply(quat_multiply(face, quat_from_yaw(angle - UP_RAD)), hand)
-
-
-def _facts(xp: Any, agent: Readings, grasp: Array, angle: Array) -> dict[str, Array]:
-    """What the planner decides on, (n,) each: bools, and `out`, m from the handle
-    towards the robot.
-    """
-    wanted = quat_to_rot6d(_hand_quat(xp, angle))
-    rot6d = agent["tcp_rot6d"]
-    width = agent["gripper_width"][:, 0]
-    error = agent["tcp_pos_w"] - grasp
-    out = dot(error, xp.asarray(VALVE_CONSOLE.axes()[:, 2]))
-    along = dot(error, wanted[:, :3])
-    across = dot(error, wanted[:, 3:])
-    alike = (dot(rot6d[:, :3], wanted[:, :3]) > ALIGNED_COS) & (
-        dot(rot6d[:, 3:], wanted[:, 3:]) > ALIGNED_COS
-    )
-    beside = xp.maximum(xp.abs(along), xp.abs(across))
-    return {
-        "over": (beside < OVER_M) & alike,
-        "on": (beside < ON_M) & (xp.abs(out) < ON_M) & alike,
-        "held": (width < HELD_M)
-        & (xp.abs(out) < 0.02)
-        & (xp.abs(across) < 0.012)
-        & (xp.abs(along) < 0.025),
-        "near": (beside < 0.04) & (out < 0.05),
-        "clear": width > FREE_M,
-    }
-
-
-def _choose(
-    xp: Any, tcp: Array, grasp: Array, facts: dict[str, Array], error: Array
-) -> tuple[Array, Array]:
-    """Skill (n,) and goal position (n, 3)."""
-    before = grasp + STANDOFF_M * xp.asarray(VALVE_CONSOLE.axes()[:, 2])
-    held = facts["held"]
-    done = error < DONE_RAD
-    rows = [  # the later wins
-        ("reach", ~held & ~done, before),
-        ("grasp", ~held & ~done & facts["over"], grasp),
-        ("turn", held & (error > RIGHT_RAD), grasp),
-        ("retreat", ~held & done, before),
-        (
-            "look_at",
-            ~held & done & ~facts["near"],
-            xp.broadcast_to(xp.asarray(ASIDE_W), before.shape),
-        ),
-        (
-            "release",
-            facts["near"] & ~facts["clear"] & done & ~(held & (error > RIGHT_RAD)),
-            tcp,
-        ),
-    ]
-    return last_row(xp, rows, before)
-
-
 def valve_turn_expert(
     agent_layout: Layout, state_layout: Layout, robot: Robot
 ) -> tuple[Planner, Controller]:
-    """The two halves of the expert: this planner and the goal servo."""
+    """Returns the two halves of the expert: this planner, which drives up first where
+    the robot can, and the goal servo.
+    """
     planner = ScriptedPlanner(agent_layout, state_layout, decide)
     return Driving(planner, agent_layout, robot), GoalServo(agent_layout, robot)
+
+
+@dataclass(frozen=True)
+class ExpertFacts:
+    """How things stand with the hand and the handle in n worlds, (n,) bool each."""
+
+    is_over_handle: Array
+    is_on_handle: Array
+    is_holding: Array
+    is_near_handle: Array
+    is_open_wide: Array
+    is_turned_right: Array  # exactly
+    is_done: Array  # near enough to leave it
+
+
+def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
+    """Says where the hand should go next."""
+    hub = state["valve_pos_w"]
+    angle = state["valve_angle"][:, 0]
+    target = state["target_angle"][:, 0]
+    is_wheel = state["valve_is_wheel"][:, 0]
+    facts = _facts(xp, agent, grasp_pos_w(xp, hub, angle, is_wheel), angle, target)
+
+    # while it turns, the goal runs before the handle
+    is_turning = facts.is_holding & ~facts.is_turned_right
+    next_angle = angle + xp.clip(target - angle, -AHEAD_RAD, AHEAD_RAD)
+    next_angle = xp.where(is_turning, next_angle, angle)
+    grasp = grasp_pos_w(xp, hub, next_angle, is_wheel)
+    skill, goal = _choose(xp, agent["tcp_pos_w"], grasp, facts)
+
+    is_aside = is_skill(skill, "look_at")[:, None]
+    quat = grasp_quat_wxyz(xp, next_angle)
+    is_closing = is_turning | is_skill(skill, "grasp") & facts.is_on_handle
+    return make_payload(
+        skill=skill,
+        pos_w=goal,
+        quat_wxyz=xp.where(is_aside, xp.asarray(POINTING_DOWN), quat),
+        gripper=xp.where(is_closing, -1.0, AJAR),
+        completion=completion_of(xp, ORDER, skill),
+    )
+
+
+def _facts(
+    xp: Any, agent: Readings, grasp: Array, angle: Array, target: Array
+) -> ExpertFacts:
+    """Returns how things stand according to an observation."""
+    wanted = quat_to_rot6d(grasp_quat_wxyz(xp, angle))
+    width = agent["gripper_width"][:, 0]
+
+    # the hand from the grasp, in the frame of a hand that is there
+    error = agent["tcp_pos_w"] - grasp
+    out = dot(error, outwards(xp, CONSOLE))
+    along = xp.abs(dot(error, wanted[:, :3]))
+    across = xp.abs(dot(error, wanted[:, 3:]))
+    beside = xp.maximum(along, across)
+    is_straight = is_aligned(agent["tcp_rot6d"], wanted)
+
+    is_around = (xp.abs(out) < HELD_OUT_M) & (across < HELD_ACROSS_M)
+    is_around = is_around & (along < HELD_ALONG_M)
+    angle_error = xp.abs(target - angle)
+    return ExpertFacts(
+        is_over_handle=(beside < OVER_M) & is_straight,
+        is_on_handle=(beside < ON_M) & (xp.abs(out) < ON_M) & is_straight,
+        is_holding=(width < HELD_M) & is_around,
+        is_near_handle=(beside < NEAR_M) & (out < NEAR_OUT_M),
+        is_open_wide=width > FREE_M,
+        is_turned_right=angle_error <= RIGHT_RAD,
+        is_done=angle_error < DONE_RAD,
+    )
+
+
+def _choose(
+    xp: Any, tcp: Array, grasp: Array, facts: ExpertFacts
+) -> tuple[Array, Array]:
+    """Returns skill (n,) and goal (n, 3) of the hand."""
+    before = grasp + STANDOFF_M * outwards(xp, CONSOLE)
+    aside = xp.broadcast_to(xp.asarray(ASIDE_W), before.shape)
+
+    held = facts.is_holding
+    is_turning = held & ~facts.is_turned_right
+    is_working = ~held & ~facts.is_done
+    is_leaving = ~held & facts.is_done
+    is_stuck = facts.is_near_handle & ~facts.is_open_wide
+    rows = [  # the last that applies wins
+        Row("reach", when=is_working, goal_w=before),
+        Row("grasp", when=is_working & facts.is_over_handle, goal_w=grasp),
+        Row("turn", when=is_turning, goal_w=grasp),
+        Row("retreat", when=is_leaving, goal_w=before),
+        Row("look_at", when=is_leaving & ~facts.is_near_handle, goal_w=aside),
+        Row("release", when=is_stuck & facts.is_done & ~is_turning, goal_w=tcp),
+    ]
+    return last_row(xp, rows, otherwise_w=before)

@@ -8,36 +8,27 @@ from typing import Any
 
 import numpy as np
 
-from embodied.arrays import dot
-from embodied.core import Array, Layout, seconds_to_ticks
-from embodied.envs.props.console import Console
-from embodied.envs.props.valve import DIAL_MIDDLE_M, Valves
+from embodied.core import Array, Layout
+from embodied.envs.events import NEVER, PUSH_TICKS, is_during
+from embodied.envs.facts import PerState
+from embodied.envs.props.valve import DIAL_MIDDLE_M
 from embodied.envs.reward import tolerance
-from embodied.envs.scenes.inspection_room import (
-    CAMERA,
-    KIND_OF_VALVE,
-    ROOM_VIEW,
-    VALVE_CONSOLE,
-    VALVES,
-    build_valve_station,
-)
+from embodied.envs.scenes.inspection_room import ROOM_VIEW
 from embodied.envs.task import Outcome, TaskSpec
 from embodied.envs.tasks.valve_turn.episode import (
-    NEVER,
-    draw_start,
     event_ticks,
     place_of,
+    sample_episode,
 )
-from embodied.envs.tasks.valve_turn.expert import grasp_point_w, valve_turn_expert
+from embodied.envs.tasks.valve_turn.expert import valve_turn_expert
+from embodied.envs.tasks.valve_turn.facts import Facts, Props
+from embodied.envs.tasks.valve_turn.scene import CAMERA, VALVES, build_valve_station
 from embodied.envs.tasks.valve_turn.variation import COLOURS, TABLE
 from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
 ANGLE_RAD = np.deg2rad(5.0)  # how near is right
-OTHERS_RAD = np.deg2rad(8.0)  # how far the others may be moved
-AT_REST_RAD_S = 0.05
-PUSH_TICKS = seconds_to_ticks(0.2)
 
 
 class ValveTurn:
@@ -45,124 +36,107 @@ class ValveTurn:
 
     state_layout = Layout(
         (
-            ("valve_pos_w", 3), ("valve_is_wheel", 1), ("valve_angle", 1), ("target_angle", 1),
-            ("other_valves_pos_w", 6), ("other_valve_angles", 2),
+            ("valve_pos_w", 3),
+            ("valve_is_wheel", 1),
+            ("valve_angle", 1),
+            ("target_angle", 1),
+            ("other_valves_pos_w", 6),
+            ("other_valve_angles", 2),
         )
-    )  # fmt: skip
+    )
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
-        self._engine = engine
         xp = engine.xp
         n = engine.num_worlds
-        count = len(VALVES)
-        self._valves = Valves(engine, VALVES)
-        self._console = Console(engine, VALVE_CONSOLE)
-        self._tcp = engine.model.site(robot.effectors[0].site).id
-        self._is_wheel = xp.asarray([float(kind == "wheel") for kind in KIND_OF_VALVE])
-        self._first_named = xp.asarray(
-            [[(k + j) % count for j in range(count)] for k in range(count)]
-        )
-        self._rows = xp.arange(n)[:, None]
+        self._engine = engine
+        self._props = Props(engine, robot)
         self._goal = {
             "valve": xp.zeros(n, dtype=xp.int64),
             "target": xp.ones(n),  # rad on the scale
-            "start": xp.zeros((n, count)),  # rad, of all
+            "start": xp.zeros((n, len(VALVES))),  # rad, of all
             "push": xp.zeros(n),  # N m on the named valve from event_tick on
             "event_tick": xp.zeros(n, dtype=xp.int64),
             # from when it first stands right to event_tick
             "late_ticks": xp.zeros(n, dtype=xp.int64),
         }
+        self._facts = PerState(engine, lambda: Facts(self._props, self._goal))
 
     def parameters(self) -> dict[str, Array]:
         return self._goal
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
-        drawn = draw_start(seed, variation)
-        goal = self._goal
-        self._place(world, drawn)
-        goal["valve"][world] = drawn["order"][place_of(drawn)]
-        goal["target"][world] = np.deg2rad(drawn["target_angle"])
-        goal["start"][world] = self._valves.angles()[world]
-        goal["push"][world] = drawn["push_n_m"]
-        goal["event_tick"][world], goal["late_ticks"][world] = event_ticks(drawn)
-        return drawn
+        episode = sample_episode(seed, variation)
+        self._place_valves(world, episode)
 
-    def _place(self, world: int, drawn: dict[str, Any]) -> None:
-        valves = self._valves
-        middle = (drawn["valves"] - 1) / 2
-        self._console.shift(
-            world,
-            np.array([drawn["console_x"], drawn["console_y"], drawn["console_z"]]),
-        )
+        goal = self._goal
+        event_tick, late_ticks = event_ticks(episode)
+        goal["valve"][world] = episode["order"][place_of(episode)]
+        goal["target"][world] = np.deg2rad(episode["target_angle"])
+        goal["start"][world] = self._props.valves.angles()[world]
+        goal["push"][world] = episode["push_n_m"]
+        goal["event_tick"][world] = event_tick
+        goal["late_ticks"][world] = late_ticks
+        return episode
+
+    def _place_valves(self, world: int, episode: dict[str, Any]) -> None:
+        """Moves the console, sets valves onto it from the left, and parks the others."""
+        valves = self._props.valves
+        shift = [episode["console_x"], episode["console_y"], episode["console_z"]]
+        self._props.console.shift(world, np.array(shift))
+
         for valve in range(len(VALVES)):
-            valves.set_friction(world, valve, drawn["friction"])
-            if valve not in drawn["order"]:
+            valves.set_friction(world, valve, episode["friction"])
+            if valve not in episode["order"]:
                 valves.park(world, valve)
-        for place, valve in enumerate(drawn["order"]):
-            at = (drawn["row_x"] + drawn["gap"] * (place - middle), -DIAL_MIDDLE_M)
-            valves.place(
-                world, valve, at, float(np.deg2rad(drawn["start_angle"][place]))
-            )
-            valves.paint(world, valve, COLOURS[drawn["colour"][place]])
+
+        middle = (episode["valves"] - 1) / 2
+        for place, valve in enumerate(episode["order"]):
+            x = episode["row_x"] + episode["gap"] * (place - middle)
+            angle = float(np.deg2rad(episode["start_angle"][place]))
+            valves.place(world, valve, (x, -DIAL_MIDDLE_M), angle)
+            valves.paint(world, valve, COLOURS[episode["colour"][place]])
 
     def before_step(self, tick: Array) -> None:
         xp = self._engine.xp
         goal = self._goal
-        error = xp.abs(self._named_first(self._valves.angles())[:, 0] - goal["target"])
-        arrived = (goal["event_tick"] == NEVER) & (error < ANGLE_RAD)
-        event_tick = xp.where(arrived, tick + goal["late_ticks"], goal["event_tick"])
-        goal["event_tick"][...] = event_tick
-        pushing = (tick >= event_tick) & (tick < event_tick + PUSH_TICKS)
-        self._valves.push(goal["valve"], xp.where(pushing, goal["push"], 0.0))
+        is_right = self._facts().angle_error < ANGLE_RAD
 
-    def _named_first(self, values: Array) -> Array:
-        """(N, K) of the named valve, then of the others."""
-        return values[self._rows, self._first_named[self._goal["valve"]]]
+        # a push that waits comes a while after the valve first stands right
+        is_first = (goal["event_tick"] == NEVER) & is_right
+        event_tick = xp.where(is_first, tick + goal["late_ticks"], goal["event_tick"])
+        goal["event_tick"][...] = event_tick
+
+        is_pushed = is_during(tick, event_tick, PUSH_TICKS)
+        torque_n_m = xp.where(is_pushed, goal["push"], 0.0)
+        self._props.valves.push(goal["valve"], torque_n_m)
 
     def state(self) -> Array:
         xp = self._engine.xp
-        valve = self._goal["valve"]
-        hubs = xp.reshape(
-            self._valves.hubs_w(self._first_named[valve]), (-1, 3 * len(VALVES))
-        )
-        angles = self._named_first(self._valves.angles())
-        named = [
+        facts = self._facts()
+        hubs = xp.reshape(facts.hubs_w, (-1, 3 * len(VALVES)))
+        parts = [
             hubs[:, :3],
-            self._is_wheel[valve][:, None],
-            angles[:, :1],
+            facts.is_wheel[:, None],
+            facts.angles[:, :1],
             self._goal["target"][:, None],
+            hubs[:, 3:],
+            facts.angles[:, 1:],
         ]
-        return xp.concat([*named, hubs[:, 3:], angles[:, 1:]], axis=1)
+        return xp.concat(parts, axis=1)
 
     def judge(self) -> Outcome:
         xp = self._engine.xp
-        goal = self._goal
-        valve = self._goal["valve"]
-        angles = self._named_first(self._valves.angles())
-        start = self._named_first(goal["start"])
-        moved = xp.abs(angles - start)
-        error = xp.abs(angles[:, 0] - goal["target"])
-        untouched = (moved[:, 1] < OTHERS_RAD) & (moved[:, 2] < OTHERS_RAD)
-        at_rest = xp.abs(self._valves.speed(valve)) < AT_REST_RAD_S
-        success = (error < ANGLE_RAD) & at_rest & untouched
-        left = error / xp.abs(start[:, 0] - goal["target"])
-        turned = xp.where(left < 1.0, 1.0 - left, 0.0)
-        reached = tolerance(self._distance(angles[:, 0]), 0.01, 0.3)
-        progress = xp.where(success, 1.0, 0.25 * reached + 0.7 * turned)
+        facts = self._facts()
+        is_right = facts.angle_error < ANGLE_RAD
+        success = is_right & facts.is_at_rest & facts.are_others_untouched
+
+        reached = tolerance(facts.reach_m, 0.01, 0.3)
+        progress = 0.25 * reached + 0.7 * facts.share_turned
         return Outcome(
             success=success,
-            progress=progress,
+            progress=xp.where(success, 1.0, progress),
             lost=xp.zeros_like(success),
         )
-
-    def _distance(self, angle: Array) -> Array:
-        """(N,) m from the TCP to where the handle is taken."""
-        xp = self._engine.xp
-        valve = self._goal["valve"]
-        hub = self._valves.hubs_w(valve[:, None])[:, 0]
-        grasp = grasp_point_w(xp, hub, angle, self._is_wheel[valve])
-        offset = self._engine.view("site_xpos")[:, self._tcp] - grasp
-        return xp.sqrt(dot(offset, offset))
 
 
 VALVE_TURN = TaskSpec(

@@ -1,0 +1,76 @@
+"""What is so in the worlds of PanelReset: how far the button of the fault is pressed,
+and where the fingers are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from embodied.arrays import dot
+from embodied.core import Array
+from embodied.envs.facts import quantity
+from embodied.envs.hand import Hand
+from embodied.envs.props.button import PRESSED_M, Buttons
+from embodied.envs.props.console import Console
+from embodied.envs.props.panel import BUTTONS, FAULT, Panel
+from embodied.envs.tasks.panel_reset.fingertip import fingertip_w
+from embodied.envs.tasks.panel_reset.scene import CONSOLE
+from embodied.robots.robot import Robot
+from embodied.sim.engine import Engine
+
+
+class Props:
+    """The parts of the scene in N worlds, as a task moves and reads them."""
+
+    def __init__(self, engine: Engine, robot: Robot) -> None:
+        self.xp = engine.xp
+        self.panel = Panel(engine)
+        self.buttons = Buttons(engine, BUTTONS)
+        self.console = Console(engine, CONSOLE)
+        self.hand = Hand(engine, robot)
+        self.worlds = engine.xp.arange(engine.num_worlds)
+
+
+class Facts:
+    """Quantities of N worlds in one state, of the lamp to reset now, or of the last one
+    that was.
+    """
+
+    def __init__(self, props: Props, goal: Mapping[str, Array]) -> None:
+        self._props = props
+        self._goal = goal
+        self._xp = props.xp
+
+    def _at_fault(self, values: Array) -> Array:
+        """(N,) of values (N, 12) the one at the fault."""
+        return values[self._props.worlds, self._goal["fault"]]
+
+    @quantity
+    def is_lit(self) -> Array:
+        """(N,) bool."""
+        return self._at_fault(self._goal["lights"]) == FAULT
+
+    @quantity
+    def panel_pos_w(self) -> Array:
+        """(N, 3) m, middle of the panel."""
+        return self._props.console.pos_w()
+
+    @quantity
+    def button_pos_w(self) -> Array:
+        """(N, 3) m, top of its button."""
+        return self._props.buttons.tops_w(self._goal["fault"])
+
+    @quantity
+    def share_pressed(self) -> Array:
+        """(N,) in [0, 1] of the way on which its button clicks."""
+        xp = self._xp
+        share = self._at_fault(self._props.buttons.travel()) / PRESSED_M
+        return xp.where(share > 1.0, 1.0, xp.where(share < 0.0, 0.0, share))
+
+    @quantity
+    def reach_m(self) -> Array:
+        """(N,) from the closed fingers' tip to its button."""
+        hand = self._props.hand
+        tip = fingertip_w(hand.pos_w(), hand.rot6d())
+        offset = tip - self.button_pos_w
+        return self._xp.sqrt(dot(offset, offset))

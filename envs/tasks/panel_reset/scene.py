@@ -1,0 +1,28 @@
+"""Where faults are reset: a console with a panel of twelve lamps, in a pump room."""
+
+from __future__ import annotations
+
+import mujoco
+
+from embodied.envs.props.console import ConsoleSize, add_console
+from embodied.envs.props.panel import add_panel
+from embodied.envs.scenes.inspection_room import add_inspection_room
+from embodied.envs.scenes.station import start_station
+from embodied.envs.scenes.views import add_view
+from embodied.robots.robot import Robot
+
+CONSOLE = ConsoleSize()
+CAMERA = "overview"
+
+
+def build_panel_station(robot: Robot) -> mujoco.MjSpec:
+    """Returns the room with a fault panel.
+
+    Camera `overview` sees the panel from above, for policies; `room` is the view for
+    people.
+    """
+    spec = start_station("panel_station", robot)
+    add_panel(spec, add_console(spec, CONSOLE))
+    add_inspection_room(spec)
+    add_view(spec, CAMERA, (0.36, 0.16, 1.92), (0.68, 0.015, 0.925), 35)
+    return spec

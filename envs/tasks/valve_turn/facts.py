@@ -1,0 +1,106 @@
+"""What is so in the worlds of ValveTurn: how the valves stand, the named one first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from embodied.arrays import dot
+from embodied.core import Array
+from embodied.envs.facts import quantity
+from embodied.envs.hand import Hand
+from embodied.envs.props.console import Console
+from embodied.envs.props.valve import Valves
+from embodied.envs.tasks.valve_turn.grasp import grasp_pos_w
+from embodied.envs.tasks.valve_turn.scene import CONSOLE, KIND_OF_VALVE, VALVES
+from embodied.robots.robot import Robot
+from embodied.sim.engine import Engine
+
+OTHERS_RAD = np.deg2rad(8.0)  # by which the others may be moved
+AT_REST_RAD_S = 0.05
+
+
+class Props:
+    """The parts of the scene in N worlds, as a task moves and reads them."""
+
+    def __init__(self, engine: Engine, robot: Robot) -> None:
+        xp = engine.xp
+        count = len(VALVES)
+        self.xp = xp
+        self.valves = Valves(engine, VALVES)
+        self.console = Console(engine, CONSOLE)
+        self.hand = Hand(engine, robot)
+        self.worlds = xp.arange(engine.num_worlds)[:, None]  # (N, 1)
+        # (K,) 1 for wheels, 0 for levers
+        self.is_wheel = xp.asarray([float(kind == "wheel") for kind in KIND_OF_VALVE])
+        # (K, K) the valves in order, beginning with each
+        rows = [[(k + j) % count for j in range(count)] for k in range(count)]
+        self.in_order_from = xp.asarray(rows)
+
+
+class Facts:
+    """Quantities of N worlds in one state; K valves, of which the named one is first."""
+
+    def __init__(self, props: Props, goal: Mapping[str, Array]) -> None:
+        self._props = props
+        self._goal = goal
+        self._xp = props.xp
+        self._order = props.in_order_from[goal["valve"]]  # (N, K)
+
+    def _named_first(self, values: Array) -> Array:
+        """(N, K) values in the order of the scene, in the order of the facts."""
+        return values[self._props.worlds, self._order]
+
+    @quantity
+    def angles(self) -> Array:
+        """(N, K) rad on the scale."""
+        return self._named_first(self._props.valves.angles())
+
+    @quantity
+    def start_angles(self) -> Array:
+        """(N, K) rad, at the start of the episode."""
+        return self._named_first(self._goal["start"])
+
+    @quantity
+    def hubs_w(self) -> Array:
+        """(N, K, 3) m, middles of the handles."""
+        return self._props.valves.hubs_w(self._order)
+
+    @quantity
+    def is_wheel(self) -> Array:
+        """(N,) 1 where the named valve is a wheel, 0 where it is a lever."""
+        return self._props.is_wheel[self._goal["valve"]]
+
+    @quantity
+    def angle_error(self) -> Array:
+        """(N,) rad, of the named valve."""
+        return self._xp.abs(self.angles[:, 0] - self._goal["target"])
+
+    @quantity
+    def share_turned(self) -> Array:
+        """(N,) in [0, 1] of the way from the start to the target."""
+        whole = self._xp.abs(self.start_angles[:, 0] - self._goal["target"])
+        left = self.angle_error / whole
+        return self._xp.where(left < 1.0, 1.0 - left, 0.0)
+
+    @quantity
+    def is_at_rest(self) -> Array:
+        """(N,) bool, the named valve."""
+        speed = self._props.valves.speed(self._goal["valve"])
+        return self._xp.abs(speed) < AT_REST_RAD_S
+
+    @quantity
+    def are_others_untouched(self) -> Array:
+        """(N,) bool."""
+        moved = self._xp.abs(self.angles - self.start_angles)
+        return (moved[:, 1] < OTHERS_RAD) & (moved[:, 2] < OTHERS_RAD)
+
+    @quantity
+    def reach_m(self) -> Array:
+        """(N,) from the hand to where the named handle is taken."""
+        grasp = grasp_pos_w(
+            self._xp, self.hubs_w[:, 0], self.angles[:, 0], self.is_wheel
+        )
+        offset = self._props.hand.pos_w() - grasp
+        return self._xp.sqrt(dot(offset, offset))

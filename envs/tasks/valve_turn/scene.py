@@ -1,0 +1,33 @@
+"""Where valves are turned: a console with up to three of them, in a pump room."""
+
+from __future__ import annotations
+
+import mujoco
+
+from embodied.envs.props.console import ConsoleSize, add_console
+from embodied.envs.props.valve import add_dial, add_valve
+from embodied.envs.scenes.inspection_room import add_inspection_room
+from embodied.envs.scenes.station import start_station
+from embodied.envs.scenes.views import add_view
+from embodied.robots.robot import Robot
+
+CONSOLE = ConsoleSize(width=0.86, height=0.34)
+VALVES = ("valve_0", "valve_1", "valve_2")
+KIND_OF_VALVE = ("lever", "wheel", "lever")
+CAMERA = "overview"
+
+
+def build_valve_station(robot: Robot) -> mujoco.MjSpec:
+    """Returns the room with three valves (absent ones are parked), each with its scale.
+
+    Camera `overview` sees the console from above, for policies; `room` is the view for
+    people.
+    """
+    spec = start_station("valve_station", robot)
+    console = add_console(spec, CONSOLE)
+    add_dial(spec)
+    for name, kind in zip(VALVES, KIND_OF_VALVE, strict=True):
+        add_valve(spec, console, name, kind)
+    add_inspection_room(spec)
+    add_view(spec, CAMERA, (0.30, 0.18, 2.02), (0.665, 0.0, 0.92), 37)
+    return spec
