@@ -66,7 +66,7 @@ class Observer:
             parts["environment_state"] = _box(state_limit)
         if self._shows_pixels:
             shape = (config.image_size, config.image_size, 3)
-            frames = {
+            frames: dict[str, spaces.Space[Any]] = {
                 name: spaces.Box(0, 255, shape, np.uint8) for name in worlds.cameras
             }
             parts["pixels"] = spaces.Dict(frames)
