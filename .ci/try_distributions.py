@@ -1,4 +1,4 @@
-"""Try each wheel and sdist away from the checkout: all modules import, nothing is
+"""Try each wheel and sdist away from the checkout: all modules import, no file is
 missing, the command runs.
 
 The dependencies are those of the environment that runs this, so nothing is downloaded.
@@ -14,13 +14,15 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# -> where it lands
+# a folder of the repository -> where an installed package has its content
 FOLDERS = {
     "embodied": "",
     "envs": "embodied/",
     "policies": "embodied/",
     "datasets": "embodied/",
 }
+PIP = [sys.executable, "-m", "pip"]
+QUIET = ["--quiet", "--disable-pip-version-check"]
 IMPORT_ALL = """
 import importlib, pathlib, sys
 site = pathlib.Path(sys.argv[1])
@@ -32,84 +34,66 @@ for path in sorted(site.glob("embodied/**/*.py")):
 
 
 def tracked_files() -> set[str]:
-    """What an installed package should hold, as paths below site-packages."""
-    listing = subprocess.run(
-        ["git", "ls-files", *FOLDERS],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    """Returns what an installed package should hold, as paths below site-packages."""
+    listing = _output(["git", "ls-files", *FOLDERS], cwd=ROOT)
     files = set()
-    for line in listing.stdout.splitlines():
+    for line in listing.splitlines():
         if not (ROOT / line).is_symlink():
             files.add(FOLDERS[line.partition("/")[0]] + line)
     return files
 
 
 def try_wheel(wheel: Path, folder: Path) -> None:
-    """Install the wheel alone into a new environment, let it see our dependencies, and
-    use it from elsewhere.
+    """Installs the wheel alone into a new environment, which sees our dependencies, and
+    uses it from elsewhere.
     """
     venv.create(folder / "venv", with_pip=False)
     python = folder / "venv" / "bin" / "python"
-    ask = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
-    site = Path(
-        subprocess.run(ask, check=True, capture_output=True, text=True).stdout.strip()
-    )
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        str(python),
-        "--quiet",
-        "--disable-pip-version-check",
-    ]
-    subprocess.run([*pip, "install", "--no-deps", "--no-index", str(wheel)], check=True)
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    site = Path(_output([str(python), "-c", code]).strip())
+
+    into = ["--python", str(python)]
+    _run([*PIP, *into, *QUIET, "install", "--no-deps", "--no-index", str(wheel)])
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+
     missing = {name for name in tracked_files() if not (site / name).is_file()}
     if missing:
         sys.exit(f"error: {wheel.name} lacks {sorted(missing)}")
-    subprocess.run([python, "-I", "-c", IMPORT_ALL, str(site)], check=True, cwd=folder)
-    subprocess.run(
-        [python.parent / "embodied", "list", "--json"],
-        check=True,
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-    )
+    _run([str(python), "-I", "-c", IMPORT_ALL, str(site)], cwd=folder)
+    # its output is of no interest, only that it can be made
+    _output([str(python.parent / "embodied"), "list", "--json"], cwd=folder)
 
 
 def wheel_of(distribution: Path, folder: Path) -> Path:
-    """The wheel itself, or the one that an sdist builds."""
+    """Returns the wheel itself, or the one that an sdist builds."""
     if distribution.suffix == ".whl":
         return distribution
-    build = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "--no-index",
-    ]
-    subprocess.run(
-        [*build, "--no-build-isolation", "-w", str(folder), str(distribution)],
-        check=True,
-    )
+    build = [*PIP, "wheel", *QUIET, "--no-deps", "--no-index", "--no-build-isolation"]
+    _run([*build, "-w", str(folder), str(distribution)])
     return next(folder.glob("*.whl"))
 
 
+def _run(command: list[str], cwd: Path | None = None) -> None:
+    subprocess.run(command, check=True, cwd=cwd)
+
+
+def _output(command: list[str], cwd: Path | None = None) -> str:
+    child = subprocess.run(
+        command, check=True, cwd=cwd, stdout=subprocess.PIPE, text=True
+    )
+    return child.stdout
+
+
 def main(dist: Path) -> None:
-    """Try everything in a folder."""
+    """Tries everything in a folder."""
     for distribution in sorted(dist.resolve().iterdir()):
         with tempfile.TemporaryDirectory() as folder:
             try_wheel(wheel_of(distribution, Path(folder)), Path(folder))
         print(f"{distribution.name} works away from the checkout")
 
 
-try:
-    main(Path(sys.argv[1]))
-except subprocess.CalledProcessError as failure:
-    sys.exit(f"error: {failure.cmd[0]} ended with {failure.returncode}: see above")
+if __name__ == "__main__":
+    try:
+        main(Path(sys.argv[1]))
+    except subprocess.CalledProcessError as failure:
+        sys.exit(f"error: {failure.cmd[0]} ended with {failure.returncode}: see above")
