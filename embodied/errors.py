@@ -1,6 +1,4 @@
-"""What goes wrong by a user's hand: the command line shows it as one line, without a
-traceback.
-"""
+"""Errors that a user can mend: the command line shows them as one line, no traceback."""
 
 from __future__ import annotations
 
@@ -9,14 +7,16 @@ from collections.abc import Iterable
 
 
 class EmbodiedError(Exception):
-    """An expected error. Its text names the thing, what was expected, and what there
-    is.
-    """
+    """An expected error: its text says what was wrong, what was expected, what exists."""
 
 
 def unknown(kind: str, name: str, available: Iterable[str]) -> EmbodiedError:
-    """The error for a `name` that is not among `available`, with the nearest ones
-    first.
+    """Returns the error for a `name` that is not among `available`.
+
+    Args:
+        kind: what the name stands for, such as "task".
+        name: what was asked for.
+        available: the names that exist; the nearest one is suggested.
     """
     names = sorted(available)
     near = difflib.get_close_matches(str(name), names, n=1)

@@ -1,5 +1,6 @@
-"""What the machine refuses, such as a full disk: no fault of the code, so a traceback
-would help nobody.
+"""What the machine may refuse, such as room on a full disk.
+
+The code is not at fault then, so a traceback would help nobody.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ REFUSALS = frozenset(
 
 
 def refusal(error: OSError) -> str:
-    """What was refused, in a few words; empty for an error that the code itself may
-    have made.
+    """Returns what was refused, in a few words.
+
+    Empty for an error that the code itself may have made.
     """
     if error.errno not in REFUSALS:
         return ""
-    reason = os.strerror(error.errno)  # h5py's own text is five lines long
+    # not the error's own text: h5py's is five lines long
+    reason = os.strerror(error.errno)
     return f"{reason}: {error.filename}" if error.filename else reason
