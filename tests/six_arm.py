@@ -1,10 +1,22 @@
-"""A small 6-joint arm as users bring them: an MJCF file of simple shapes, in degrees,
-with its own floor and motors.
+"""A small 6-joint arm as users bring them, described as docs/your_robot.md says.
+
+It is an MJCF file of simple shapes, in degrees, with its own floor and motors.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+import numpy as np
+
+from embodied.envs.worlds import Worlds
+from embodied.robots.robot import Robot
+from tests.ground import config
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "your_robot.md").read_text(encoding="utf-8")
+(TOML,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE)
 
 MJCF = """
 <mujoco model="six">
@@ -68,8 +80,29 @@ MJCF = """
 """
 
 
-def write_six(folder: Path, toml: str, mjcf: str = MJCF) -> Path:
-    """Both files in a folder; returns the description's place."""
+def write_six(folder: Path, toml: str = TOML, mjcf: str = MJCF) -> Path:
+    """Writes both files to a folder, and returns the path of the description."""
     (folder / "six.xml").write_text(mjcf)
     (folder / "six.toml").write_text(toml)
     return folder / "six.toml"
+
+
+def started_worlds(
+    robot: Robot, task: str = "ToteTransfer", **settings: object
+) -> Worlds:
+    """One world with the robot whose episode has begun."""
+    worlds = Worlds(config(task=task, robot=robot, level="L1", **settings))
+    worlds.reset([0], [0])
+    return worlds
+
+
+def tcp_pos_w(worlds: Worlds) -> np.ndarray:  # (3,)
+    return worlds.engine.view("site_xpos")[0, _tcp_site(worlds)].copy()
+
+
+def tcp_rotation(worlds: Worlds) -> np.ndarray:  # (3, 3)
+    return worlds.engine.view("site_xmat")[0, _tcp_site(worlds)].reshape(3, 3).copy()
+
+
+def _tcp_site(worlds: Worlds) -> int:
+    return int(worlds.model.site(worlds.robot.effectors[0].site).id)
