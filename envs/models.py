@@ -27,18 +27,17 @@ def choose_robot(spec: TaskSpec, robot: str | Robot | None) -> Robot:
 
     Args:
         spec: the task.
-        robot: a name that the task lists, a robot of the caller's own, or None for the
-            task's first.
+        robot: a name, the path of a description, a robot of the caller's own, or None
+            for the task's default.
 
     Raises:
-        EmbodiedError: no robot has the name, or the task does not list it.
+        EmbodiedError: no robot has the name, its description is wrong, or it lacks
+            what the task needs.
     """
-    if isinstance(robot, Robot):
-        return robot
-    name = get_robot(robot or spec.robots[0]).name
-    if name not in spec.robots:
-        raise unknown(f"robot for task {spec.name}", name, spec.robots)
-    return get_robot(name)
+    if not isinstance(robot, Robot):
+        robot = get_robot(robot or spec.default_robot)
+    spec.check(robot)
+    return robot
 
 
 def choose_cameras(

@@ -1,21 +1,23 @@
-"""Names to tasks and robots, loaded when first asked for: to know the names costs
-nothing.
+"""Tasks and robots by name, loaded when they are first asked for.
 
 Outside packages join through the entry points `embodied.tasks` and `embodied.robots`,
-named like what they hold.
+named like what they hold. A package that cannot be used is reported as a warning, and
+everything else works.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from embodied.errors import EmbodiedError, unknown
 
-if TYPE_CHECKING:  # they import MuJoCo
+if TYPE_CHECKING:  # these import MuJoCo
     from embodied.envs.task import TaskSpec
     from embodied.robots.robot import Robot
 
@@ -31,26 +33,33 @@ ROBOTS = {
     "arm": "embodied.robots.arm:ARM",
     "wheeled_arm": "embodied.robots.wheeled_arm:WHEELED_ARM",
 }
+DESCRIPTION_SUFFIX = ".toml"
 
 
 def task_names() -> tuple[str, ...]:
-    """Names of all tasks."""
+    """Returns the names of all tasks."""
     return tuple(_places("embodied.tasks"))
 
 
 def robot_names() -> tuple[str, ...]:
-    """Names of all robots."""
+    """Returns the names of all robots."""
     return tuple(_places("embodied.robots"))
 
 
 def task_id(name: str) -> str:
-    """The Gymnasium id of a task."""
+    """Returns the Gymnasium id of a task."""
     return f"embodied/{name}-v0"
 
 
 def get_task(name: str) -> TaskSpec:
-    """The task of a name such as `ToteTransfer` or an id such as
-    `embodied/ToteTransfer-v0`.
+    """Returns a task.
+
+    Args:
+        name: a name such as `ToteTransfer`, or an id such as
+            `embodied/ToteTransfer-v0`.
+
+    Raises:
+        EmbodiedError: there is no such task; lists those that there are.
     """
     short = name.removeprefix("embodied/").removesuffix("-v0")
     if short not in task_names():
@@ -59,23 +68,66 @@ def get_task(name: str) -> TaskSpec:
 
 
 def get_robot(name: str) -> Robot:
-    """The robot of a name such as `arm`."""
-    if name not in robot_names():
-        raise unknown("robot", name, robot_names())
-    return _load("embodied.robots", name)
+    """Returns a robot.
+
+    Args:
+        name: a name such as `arm`, or the path of a description such as `six.toml`
+            (docs/your_robot.md).
+
+    Raises:
+        EmbodiedError: there is no such robot (lists those that there are), or its
+            description is wrong.
+    """
+    if name in robot_names():
+        return _load("embodied.robots", name)
+    if Path(name).suffix == DESCRIPTION_SUFFIX:
+        path = Path(name)
+        changed_ns = path.stat().st_mtime_ns if path.exists() else 0
+        return _described(path.resolve(), changed_ns)
+    raise unknown("robot", name, (*robot_names(), "a description such as six.toml"))
+
+
+def robots_for(task: TaskSpec) -> tuple[str, ...]:
+    """Returns the names of the robots that fit a task, its default first."""
+    fitting = [
+        name for name in robot_names() if not task.needs.missing(get_robot(name))
+    ]
+    return tuple(sorted(fitting, key=lambda name: name != task.default_robot))
+
+
+@cache
+def _described(path: Path, changed_ns: int) -> Robot:
+    """Returns the robot of a description, read anew when the file has changed."""
+    from embodied.robots.described.robot import load_robot
+
+    return load_robot(path)
 
 
 @cache
 def _places(group: str) -> Mapping[str, str]:
-    """Name -> module:attribute, of our own and of those that installed packages offer."""
-    found = dict({"embodied.tasks": TASKS, "embodied.robots": ROBOTS}[group])
+    """Returns name -> module:attribute, ours and those of installed packages."""
+    places = dict({"embodied.tasks": TASKS, "embodied.robots": ROBOTS}[group])
     for entry in entry_points(group=group):
-        if entry.name in found:
-            raise EmbodiedError(
-                f"{group}: {entry.name!r} is registered twice, by {found[entry.name]} and {entry.value}"
+        problem = _problem_of(entry, places)
+        if problem:
+            package = entry.dist.name if entry.dist else "an installed package"
+            warnings.warn(
+                f"{package}: its entry point {entry.name!r} of {group} is left out: "
+                f"{problem}",
+                stacklevel=2,
             )
-        found[entry.name] = entry.value
-    return found
+            continue
+        places[entry.name] = entry.value
+    return places
+
+
+def _problem_of(entry: EntryPoint, places: Mapping[str, str]) -> str:
+    """Returns why an entry point cannot be used; empty where it can."""
+    if entry.name in places:
+        return f"the name is taken by {places[entry.name]}"
+    if not entry.name.isidentifier():
+        return "a name consists of letters, digits and underscores"
+    return ""
 
 
 @cache

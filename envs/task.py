@@ -1,9 +1,9 @@
-"""What a task is: a scene, starts, and a judgement of the worlds' states."""
+"""What a task is: a scene, starts of episodes, and a judgement of the worlds' states."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import mujoco
@@ -11,11 +11,9 @@ import mujoco
 from embodied.core import Array, Controller, Layout, Planner
 from embodied.envs.registry import task_id
 from embodied.envs.variation import Variable, Variation
-from embodied.errors import unknown
+from embodied.errors import EmbodiedError, unknown
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
-
-OWN_CAMERAS = ("wrist", "head")  # names of cameras on robots
 
 
 @dataclass(frozen=True)
@@ -35,20 +33,23 @@ class Task(Protocol):
     state_layout: Layout
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
-        """Draws an episode and writes it to the engine; returns what was drawn,
-        JSON-able, with `instruction`.
+        """Samples an episode and writes it to the engine.
+
+        Returns:
+            What was sampled, JSON-able, with the sentence `instruction`.
         """
 
     def parameters(self) -> Mapping[str, Array]:
-        """Live (N, ...) arrays of what the engine's state does not hold: goals and
-        events to come.
+        """Returns live (N, ...) arrays of what the engine's state does not hold.
+
+        These are goals, and events to come.
         """
 
     def before_step(self, tick: Array) -> None:
-        """Things that change within an episode, by each world's clock (N,)."""
+        """Changes what changes within an episode, by each world's clock (N,)."""
 
     def state(self) -> Array:
-        """(N, E) privileged state, as `state_layout` names it."""
+        """Returns the privileged state (N, S), as `state_layout` names it."""
 
     def judge(self) -> Outcome:
         """Returns success and progress of the present state."""
@@ -64,45 +65,112 @@ class TaskStage:
 
 
 @dataclass(frozen=True)
+class Needs:
+    """What a task asks of a robot."""
+
+    effectors: int = 1
+    opening_m: float = 0.0  # the least width of each gripper when it is open
+    reach_m: float = 0.0  # the least reach of an arm, from its mount to the tool point
+    travels: bool = False  # whether its base must be able to leave its place
+    cameras: tuple[str, ...] = ()  # that it must carry
+
+    def missing(self, robot: Robot) -> list[str]:
+        """Returns what a robot lacks, in words; nothing where it fits."""
+        missing = []
+        count = len(robot.effectors)
+        if count < self.effectors:
+            missing.append(f"{self.effectors} effectors (it has {count})")
+
+        widest_m = max((gripper.width_m for gripper in robot.grippers), default=0.0)
+        if widest_m < self.opening_m:
+            missing.append(
+                f"a gripper that opens to {self.opening_m:g} m (its opens to "
+                f"{widest_m:g} m)"
+            )
+
+        farthest_m = max((arm.reach_m for arm in robot.arms), default=0.0)
+        if farthest_m < self.reach_m:
+            missing.append(
+                f"an arm that reaches {self.reach_m:g} m (its reaches "
+                f"{farthest_m:.2f} m)"
+            )
+
+        if self.travels and not robot.travels:
+            missing.append("a base that travels")
+        absent = [name for name in self.cameras if name not in robot.cameras]
+        if absent:
+            missing.append(f"the cameras {', '.join(absent)}")
+        return missing
+
+
+@dataclass(frozen=True)
 class TaskSpec:
-    """A task before it is bound: what the registry holds."""
+    """A task before it is bound: what the registry holds.
+
+    Attributes:
+        name: as in `embodied/<name>-v0`.
+        summary: what is to be done, in one phrase.
+        cameras: of the scene, that policies look through.
+        robot_cameras: of robots, that policies look through where a robot has them.
+        horizon_s: of an episode, with a robot that stays where it is.
+        table: what varies between episodes.
+        build: returns the scene with a robot in it.
+        bind: returns the task on an engine, with a robot.
+        expert: returns planner and controller for the layouts of proprioception and
+            privileged state, and a robot.
+        needs: what it asks of robots.
+        default_robot: the one that it is done with unless another is named.
+        beauty_camera: that pictures for people are taken with.
+        stages: parts that can be learned by themselves.
+        base_start: x, y in m and yaw in rad where a robot that travels starts.
+        driving_s: by which the horizon of a robot that travels is longer.
+    """
 
     name: str
     summary: str
-    robots: tuple[str, ...]
     cameras: tuple[str, ...]
     horizon_s: float
     table: tuple[Variable, ...]
     build: Callable[[Robot], mujoco.MjSpec]
     bind: Callable[[Engine, Robot], Task]
-    # of agent and state layouts
     expert: Callable[[Layout, Layout, Robot], tuple[Planner, Controller]]
+    needs: Needs = field(default_factory=Needs)
+    default_robot: str = "arm"
+    robot_cameras: tuple[str, ...] = ()
     beauty_camera: str = "overview"
     stages: tuple[TaskStage, ...] = ()
-    # x, y in m and yaw in rad of a robot that drives
     base_start: tuple[float, float, float] = (-0.6, -0.35, 0.0)
-    driving_s: float = 5.0  # that its horizon is longer by
+    driving_s: float = 5.0
+
+    def check(self, robot: Robot) -> None:
+        """Raises EmbodiedError where a robot does not fit, with what it lacks."""
+        missing = self.needs.missing(robot)
+        if missing:
+            raise EmbodiedError(
+                f"robot {robot.name} does not fit task {self.name}: it lacks "
+                f"{'; '.join(missing)}"
+            )
 
     def cameras_for(self, robot: Robot) -> tuple[str, ...]:
-        """The task's cameras, without those of robots' own that this one lacks."""
-        return tuple(
-            name
-            for name in self.cameras
-            if name not in OWN_CAMERAS or name in robot.cameras
-        )
+        """Returns the cameras that policies look through, with this robot."""
+        carried = [name for name in self.robot_cameras if name in robot.cameras]
+        return (*self.cameras, *carried)
 
     def horizon_for(self, robot: Robot) -> float:
-        """Seconds that an episode may take."""
+        """Returns the seconds that an episode may take with this robot."""
         return self.horizon_s + (self.driving_s if robot.travels else 0.0)
 
     def stage(self, name: str) -> TaskStage:
-        """The stage of a name. Raises EmbodiedError where there is none."""
+        """Returns the stage of a name.
+
+        Raises:
+            EmbodiedError: there is no such stage; lists those that there are.
+        """
         for stage in self.stages:
             if stage.name == name:
                 return stage
-        raise unknown(
-            f"stage of {self.name}", name, [stage.name for stage in self.stages]
-        )
+        names = [stage.name for stage in self.stages]
+        raise unknown(f"stage of {self.name}", name, names)
 
     @property
     def env_id(self) -> str:

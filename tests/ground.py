@@ -10,12 +10,12 @@ import pytest
 
 from embodied.envs import worlds as worlds_module
 from embodied.envs.config import EnvConfig
-from embodied.envs.registry import get_task, task_names
+from embodied.envs.registry import get_task, robots_for, task_names
 from embodied.envs.worlds import Worlds
 from embodied.robots.parts.part import CONTROL_MODES
 
 TOTE_TRANSFER = "ToteTransfer"
-PAIRS = [(task, robot) for task in task_names() for robot in get_task(task).robots]
+PAIRS = [(task, robot) for task in task_names() for robot in robots_for(get_task(task))]
 CASES = [
     (task, robot, mode)
     for k, (task, robot) in enumerate(PAIRS)

@@ -249,7 +249,7 @@ def test_no_observed_element_is_constant(task: str, robot: str, level: str) -> N
 
 @every_task
 def test_consecutive_resets_differ(task: str) -> None:
-    env = make(task, get_task(task).robots[0], "joint_delta", level="L1")
+    env = make(task, get_task(task).default_robot, "joint_delta", level="L1")
     states = [env.reset(seed=0)[0], env.reset()[0], env.reset()[0]]
     for one, other in pairwise(states):
         assert all(

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from embodied.cli import main
-from embodied.envs.registry import get_task, task_names
+from embodied.envs.registry import get_task, robots_for, task_names
 from embodied.pages import gallery
 from embodied.pages.contact_sheet import Caption, Sheet, one_per_task, write_png
 from embodied.pages.gallery import FilmPlan, FilmWork, ProgressTrace, Take
@@ -107,7 +107,9 @@ def test_the_command_writes_every_task_and_robot(
     assert main.main(["gallery", "-o", str(folder), "--workers", "1"]) == 0
 
     names = [
-        f"{task}_{robot}" for task in task_names() for robot in get_task(task).robots
+        f"{task}_{robot}"
+        for task in task_names()
+        for robot in robots_for(get_task(task))
     ]
     clips = sorted(path.stem for path in (folder / "clips").iterdir())
     assert clips == sorted(names)

@@ -15,7 +15,7 @@ from embodied.benchmark import throughput
 from embodied.benchmark.statistics import wilson
 from embodied.cli import main
 from embodied.cli import survey as verb
-from embodied.envs.registry import get_task, task_names
+from embodied.envs.registry import get_task, robots_for, task_names
 from embodied.errors import EmbodiedError
 from embodied.pages import survey as survey_module
 from embodied.pages.ledger import Command, Ledger
@@ -56,7 +56,7 @@ QUESTION = SurveyQuestion(SUBJECT, "L2", range(100, 150))
 def test_every_task_and_robot_is_asked_about() -> None:
     pairs = choose_pairs(task_names(), None)
     assert pairs == [
-        (task, robot) for task in task_names() for robot in get_task(task).robots
+        (task, robot) for task in task_names() for robot in robots_for(get_task(task))
     ]
     assert choose_pairs([TOTE_TRANSFER], ["arm"]) == [(TOTE_TRANSFER, "arm")]
     with pytest.raises(EmbodiedError, match="unknown robot for these tasks 'leg'.*arm"):

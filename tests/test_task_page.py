@@ -38,7 +38,6 @@ NEW = replace(
     name="ValveTest",
     summary="turn the valve",
     table=ROWS,
-    robots=("arm", "rover"),
 )
 
 
@@ -52,7 +51,7 @@ def test_a_new_task_gets_a_section() -> None:
     page = update_page("# Tasks\n\nHello.\n", [NEW])
     assert page.startswith("# Tasks\n\nHello.\n\n## What varies in every task\n")
     assert "## ValveTest\n\nTurn the valve.\n" in page
-    assert "robots `arm`, `rover`" in page
+    assert "robots `arm`, `wheeled_arm`" in page
     assert "| mass | objects | kg | 1.0 | 0.9 to 1.1 | 0.5 to 1.5 | 1.5 to 2 |" in page
     assert "| wish | instruction |  | 1 below | 2 below | 2 below | 1 below |" in page
     assert (

@@ -89,7 +89,7 @@ def measure_world_speeds(
     What does not fit onto the device is left out; `on_refusal` is told why.
     """
     for task in tasks:
-        robot = get_task(task).robots[0]
+        robot = get_task(task).default_robot
         for num in num_envs:
             release_memory(device)
             try:

@@ -112,7 +112,7 @@ def recording_of(args: argparse.Namespace) -> Recording:
     """What is to be recorded. Raises EmbodiedError for what does not exist."""
     task = get_task(args.task)
     spec = policy_spec("expert", args.task, args.robot)
-    known = task.cameras_for(get_robot(args.robot or task.robots[0]))
+    known = task.cameras_for(get_robot(args.robot or task.default_robot))
     cameras = () if args.no_cameras else tuple(args.camera or known)
     if not 1 <= args.record_hz <= spec.control_hz:
         raise EmbodiedError(

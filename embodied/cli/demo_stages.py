@@ -189,7 +189,7 @@ class Demo:
 
     def _cameras(self) -> tuple[str, ...]:
         task = get_task(TASK)
-        return task.cameras_for(get_robot(task.robots[0]))
+        return task.cameras_for(get_robot(task.default_robot))
 
     def _datasets(self) -> list[Path]:
         return [self._dataset(level) for level, _ in self.size.demonstrations]

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from embodied.core import ActionInterface
-from embodied.envs.registry import get_robot, get_task, robot_names, task_names
+from embodied.envs.registry import (
+    DESCRIPTION_SUFFIX,
+    get_robot,
+    get_task,
+    robot_names,
+    robots_for,
+    task_names,
+)
 from embodied.envs.variation import markdown_table
 from embodied.errors import unknown
 from embodied.policies.catalog import BUILT_IN
@@ -80,9 +87,9 @@ def interfaces(what: str) -> dict[str, ActionInterface]:
 
     Raises EmbodiedError for what is none of these.
     """
-    if what in robot_names():
-        return {mode: get_robot(what).interface(mode) for mode in CONTROL_MODES}
     path = Path(what)
+    if what in robot_names() or path.suffix == DESCRIPTION_SUFFIX:
+        return {mode: get_robot(what).interface(mode) for mode in CONTROL_MODES}
     if path.is_dir():
         learned = ActionInterface.of(read_info(path)["metadata"]["action_interface"])
         return {learned.mode: learned}
@@ -139,7 +146,7 @@ def describe_task(name: str) -> dict[str, Any]:
     return {
         "name": task.env_id,
         "summary": task.summary,
-        "robots": list(task.robots),
+        "robots": list(robots_for(task)),
         "cameras": list(task.cameras),
         "horizon_s": task.horizon_s,
         "stages": [stage.name for stage in task.stages],

@@ -10,7 +10,7 @@ from typing import Any
 from embodied.benchmark.code_hash import code_hash
 from embodied.envs import registry
 from embodied.envs.config import EnvConfig
-from embodied.envs.registry import get_task
+from embodied.envs.registry import get_task, robots_for
 from embodied.envs.worlds import Worlds
 from embodied.errors import unknown
 from embodied.pages.ledger import Ledger
@@ -39,7 +39,12 @@ class Subject:
         spec = worlds.spec
         worlds.close()
 
-        parts = (spec.build, spec.bind, spec.expert, worlds.robot.build)
+        parts = (
+            spec.build,
+            spec.bind,
+            spec.expert,
+            *[part.build for part in worlds.robot.parts],
+        )
         modules = [_module_of(part) for part in parts]
         code = code_hash(
             [*modules, rollout.__name__, dual_system.__name__],
@@ -59,14 +64,17 @@ def choose_pairs(tasks: Sequence[str], robots: Sequence[str] | None) -> list[Pai
         EmbodiedError: a task or robot does not exist.
     """
     specs = [get_task(name) for name in tasks]
-    known = dict.fromkeys(robot for spec in specs for robot in spec.robots)
+    known = dict.fromkeys(robot for spec in specs for robot in robots_for(spec))
     for robot in robots or ():
         if robot not in known:
             raise unknown("robot for these tasks", robot, known)
 
     wanted = known if robots is None else robots
     return [
-        (spec.name, robot) for spec in specs for robot in spec.robots if robot in wanted
+        (spec.name, robot)
+        for spec in specs
+        for robot in robots_for(spec)
+        if robot in wanted
     ]
 
 
@@ -88,4 +96,5 @@ def versions_and_host(ledger: Ledger[Any], subjects: Iterable[Subject]) -> str:
 def _module_of(part: Callable[..., object]) -> str:
     """The module of a function or class, also of one with arguments bound to it."""
     function = part.func if isinstance(part, partial) else part
-    return function.__module__
+    module: str = getattr(function, "__module__", type(function).__module__)
+    return module

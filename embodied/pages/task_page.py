@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from embodied.envs.common_factors import COMMON
-from embodied.envs.registry import get_task, task_names
+from embodied.envs.registry import get_task, robots_for, task_names
 from embodied.envs.task import TaskSpec
 from embodied.envs.variation import Choice, Interval, Variable, fixed, markdown_table
 from embodied.files import replace_text
@@ -55,7 +55,7 @@ def _put(page: str, name: str, content: str, title: str, summary: str = "") -> s
 def _facts(task: TaskSpec) -> str:
     robots, cameras = (
         ", ".join(f"`{name}`" for name in names)
-        for names in (task.robots, task.cameras)
+        for names in (robots_for(task), (*task.cameras, *task.robot_cameras))
     )
     return (
         f"`{task.env_id}`: robots {robots}; cameras {cameras}; {task.horizon_s:g} s to do it, "

@@ -11,6 +11,7 @@ from embodied.robots.mount import MountPose
 from embodied.robots.parts.arm import Arm
 from embodied.robots.parts.base import OmnidirectionalBase
 from embodied.robots.parts.gripper import Gripper
+from embodied.robots.parts.part import Part
 from embodied.robots.parts.torso import Lift
 from embodied.robots.robot import Robot
 from embodied.rotations import (
@@ -81,6 +82,8 @@ class GoalServo:
                 elements.append(xp.where(driving, drive.lift(part), 0.0))
             elif isinstance(part, Lift):
                 elements.append(xp.zeros_like(agent_pos[:, :1]))
+            elif self._has_no_goal(part, payload):
+                elements.append(self._rest(part, agent_pos))
             elif isinstance(part, Arm):
                 velocity, turn = self._arm(part, payload, agent_pos)
                 if drive is not None:
@@ -91,6 +94,20 @@ class GoalServo:
                 effector = self._effector_of_gripper[part.name]
                 elements.append(payload.gripper[:, effector, None])
         return xp.clip(xp.concat(elements, axis=1), -1.0, 1.0)
+
+    def _has_no_goal(self, part: Part, payload: Payload) -> bool:
+        """Returns whether the plans are for fewer effectors than the robot has."""
+        effector = self._effector_of_arm.get(part.name)
+        if effector is None:
+            effector = self._effector_of_gripper.get(part.name, 0)
+        return effector >= payload.goal_pos_w.shape[1]
+
+    @staticmethod
+    def _rest(part: Part, agent_pos: Array) -> Array:
+        """Returns the action of an arm that stays where it is, or of an open gripper."""
+        if isinstance(part, Gripper):
+            return 1 + 0 * agent_pos[:, :1]
+        return 0 * agent_pos[:, :6]
 
     def _arm(self, arm: Arm, payload: Payload, agent_pos: Array) -> tuple[Array, Array]:
         """Returns velocity and turning (N, 3) of an arm's effector, as actions.

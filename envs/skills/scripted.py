@@ -40,7 +40,7 @@ class ScriptedPlanner:
     def __init__(
         self, agent_layout: Layout, state_layout: Layout, decide: Decide
     ) -> None:
-        self._agent = agent_layout.slices()
+        self._agent = _with_first_effector(agent_layout.slices())
         self._state = state_layout.slices()
         self._decide = decide
 
@@ -61,6 +61,20 @@ class ScriptedPlanner:
             {name: agent_pos[:, part] for name, part in self._agent.items()},
             {name: state[:, part] for name, part in self._state.items()},
         )
+
+
+def _with_first_effector(parts: dict[str, slice]) -> dict[str, slice]:
+    """Returns the parts, with those of the first effector under plain names, too.
+
+    So that what was written for robots of one arm works with robots of two, whose names
+    begin with `left_` or the like.
+    """
+    parts = dict(parts)
+    for plain in ("gripper_width", "tcp_pos_w", "tcp_rot6d"):
+        named = [name for name in parts if name.endswith(plain)]
+        if named:
+            parts[plain] = parts[named[0]]
+    return parts
 
 
 def last_row(xp: Any, rows: Sequence[Row], otherwise_w: Array) -> tuple[Array, Array]:

@@ -26,7 +26,7 @@ def pretrained_run(task: str, robot: str | None = None) -> Path:
         EmbodiedError: no such task, or nothing ships for these two.
     """
     known = get_task(task)
-    wanted = f"{known.name}-{robot or known.robots[0]}"
+    wanted = f"{known.name}-{robot or known.default_robot}"
     shipped = sorted(path.name for path in FOLDER.iterdir() if "-" in path.name)
 
     if wanted not in shipped:

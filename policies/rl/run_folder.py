@@ -106,7 +106,7 @@ def what_is_learned(config: LearnConfig) -> dict[str, Any]:
     return {
         **asdict(config),
         "task": task.name,
-        "robot": config.robot or task.robots[0],
+        "robot": config.robot or task.default_robot,
     }
 
 

@@ -27,6 +27,7 @@ from embodied.robots.parts.arm import Arm
 from embodied.robots.parts.base import FixedBase
 from embodied.robots.parts.gripper import Gripper
 from embodied.robots.parts.part import Effector, Joints, Placement, Ranges
+from embodied.robots.reach import farthest_reach_m
 from embodied.robots.robot import Robot
 
 # How far parts of the arm may sink into each other at home.
@@ -99,9 +100,11 @@ def _arm_part(
         home=description.home,
         leads=(JOINT_LEAD_RAD,) * len(names),
     )
+    site = prefix + (description.tcp.site or "tcp")
     return Arm(
         build=build,
         joints=joints,
+        reach_m=farthest_reach_m(model, names, f"{prefix}stand", site),
         cameras=tuple(prefix + name for name in description.cameras),
         root_body=f"{prefix}stand",
         ee_speed_m_s=description.ee_speed_m_s,

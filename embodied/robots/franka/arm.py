@@ -53,6 +53,8 @@ TORQUE_LIMITS = np.array([87.0, 87.0, 87.0, 87.0, 12.0, 12.0, 12.0])  # (7,) N m
 ROTOR_INERTIA = np.array([0.6057, 0.6057, 0.4625, 0.4625, 0.2055, 0.2055, 0.2055])
 # (7,) rad: the tool centre point at (0.45, 0, 0.25) m from the mount, pointing down
 HOME = np.array([0.0, -0.1848, 0.0, -2.4967, 0.0, 2.3119, 0.7854])
+# Farthest distance of the hand's tool point from the base plate, straight up.
+REACH_M = 1.28
 # How far a joint target may run ahead of the measured joint in the delta modes.
 JOINT_LEAD_RAD = 0.1
 
@@ -139,6 +141,7 @@ def franka_arm(on: str = "base", placement: Placement | None = None) -> Arm:
         build=add_arm,
         placement=placement or Placement(),
         joints=joints,
+        reach_m=REACH_M,
     )
 
 

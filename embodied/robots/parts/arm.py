@@ -23,6 +23,7 @@ class Arm(Part):
     """An arm of J revolute joints.
 
     Attributes:
+        reach_m: farthest distance of its tool point from its mount.
         root_body: the body whose axes are those of the mode `ee_delta`.
         ee_speed_m_s: full speed of the effector in the mode `ee_delta`.
         ee_speed_rad_s: full turning speed of the effector in that mode.
@@ -30,6 +31,7 @@ class Arm(Part):
 
     name: str = "arm"
     on: str = "base"
+    reach_m: float = 0.0
     root_body: str = "link0"
     ee_speed_m_s: float = 0.6
     ee_speed_rad_s: float = 2.0
@@ -58,8 +60,8 @@ class Arm(Part):
             return SpeedLaw(self.joints, engine, dt_s)
         return EndEffectorLaw(self, robot.effector_of(self), engine, dt_s)
 
-    def prefixed(self, prefix: str) -> Self:
-        return replace(super().prefixed(prefix), root_body=prefix + self.root_body)
+    def prefixed(self, prefix: str, on: str | None = None) -> Self:
+        return replace(super().prefixed(prefix, on), root_body=prefix + self.root_body)
 
     def summary(self) -> str:
         return f"arm of {len(self.joints)} joints"

@@ -52,8 +52,8 @@ class FixedBase(Part):
             return pose
         return pose + lift_m[:, None] * xp.asarray([0.0, 0.0, 1.0, 0.0])
 
-    def prefixed(self, prefix: str) -> Self:
-        return replace(super().prefixed(prefix), root_body=prefix + self.root_body)
+    def prefixed(self, prefix: str, on: str | None = None) -> Self:
+        return replace(super().prefixed(prefix, on), root_body=prefix + self.root_body)
 
     def summary(self) -> str:
         return "fixed stand"
@@ -101,8 +101,8 @@ class OmnidirectionalBase(Part):
         height = self.mount_pos_w[2] + lift_m + xp.zeros_like(x)
         return xp.stack([x, joint_pos[:, 1], height, joint_pos[:, YAW]], axis=1)
 
-    def prefixed(self, prefix: str) -> Self:
-        return replace(super().prefixed(prefix), root_body=prefix + self.root_body)
+    def prefixed(self, prefix: str, on: str | None = None) -> Self:
+        return replace(super().prefixed(prefix, on), root_body=prefix + self.root_body)
 
     def summary(self) -> str:
         return "omnidirectional base"

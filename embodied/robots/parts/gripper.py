@@ -52,9 +52,9 @@ class Gripper(Part):
     def law(self, mode: str, engine: Engine, robot: Robot, dt_s: float) -> TargetLaw:
         return WidthLaw(self.width_m, engine)
 
-    def prefixed(self, prefix: str) -> Self:
+    def prefixed(self, prefix: str, on: str | None = None) -> Self:
         return replace(
-            super().prefixed(prefix),
+            super().prefixed(prefix, on),
             fingers=tuple(prefix + finger for finger in self.fingers),
             tool=self.tool.prefixed(prefix),
         )

@@ -162,12 +162,19 @@ class Part:
         """
         raise TypeError(f"the part {self.name!r} takes no actions")
 
-    def prefixed(self, prefix: str) -> Self:
-        """Returns the same part under other names, for robots that have two of it."""
+    def prefixed(self, prefix: str, on: str | None = None) -> Self:
+        """Returns the same part under other names, for robots that have two of it.
+
+        Args:
+            prefix: what its names begin with.
+            on: its carrier; None for one whose name has the same prefix.
+        """
+        if on is None:
+            on = prefix + self.on if self.on else ""
         return replace(
             self,
             name=prefix + self.name,
-            on=prefix + self.on if self.on else "",
+            on=on,
             placement=replace(self.placement, prefix=prefix + self.placement.prefix),
             cameras=tuple(prefix + camera for camera in self.cameras),
             joints=self.joints.prefixed(prefix),

@@ -13,7 +13,7 @@ from embodied.core import Array, Layout, seconds_to_ticks
 from embodied.envs.props.drawer import DRAWERS, Drawers
 from embodied.envs.props.things import Things
 from embodied.envs.reward import tolerance
-from embodied.envs.task import Outcome, TaskSpec
+from embodied.envs.task import Needs, Outcome, TaskSpec
 from embodied.envs.tasks.drawer_tidy.episode import (
     NAMES,
     SHOVE_S,
@@ -228,7 +228,7 @@ def _during(tick: Array, start: Array, ticks: int) -> Array:
 DRAWER_TIDY = TaskSpec(
     name="DrawerTidy",
     summary="open the named kitchen drawer, put the named things in and close it",
-    robots=("arm", "wheeled_arm"),
+    needs=Needs(opening_m=0.06, reach_m=0.8),
     cameras=(CAMERA,),
     horizon_s=45.0,
     table=TABLE,

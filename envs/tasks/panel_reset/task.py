@@ -14,7 +14,7 @@ from embodied.envs.facts import PerState
 from embodied.envs.props.panel import DARK, FAULT
 from embodied.envs.reward import tolerance
 from embodied.envs.scenes.inspection_room import ROOM_VIEW
-from embodied.envs.task import Outcome, TaskSpec
+from embodied.envs.task import Needs, Outcome, TaskSpec
 from embodied.envs.tasks.panel_reset.episode import (
     LAMP_COUNT,
     event_ticks,
@@ -167,8 +167,10 @@ def staged_progress(xp: Any, share_reset: Array, on_its_way: Array) -> Array:
 PANEL_RESET = TaskSpec(
     name="PanelReset",
     summary="find the fault lamp that is meant among twelve and press its reset button, and no other",
-    robots=("arm", "wheeled_arm"),
-    cameras=(CAMERA, "wrist"),  # the hand hides what it works on from above
+    needs=Needs(opening_m=0.06, reach_m=0.8),
+    cameras=(CAMERA,),
+    # from above the hand hides what it works on
+    robot_cameras=("wrist",),
     horizon_s=15.0,
     table=TABLE,
     build=build_panel_station,

@@ -12,7 +12,7 @@ from embodied.arrays import dot
 from embodied.core import Array, Layout, seconds_to_ticks
 from embodied.envs.props.belt import Belt
 from embodied.envs.props.parcel import FACES
-from embodied.envs.task import Outcome, TaskSpec
+from embodied.envs.task import Needs, Outcome, TaskSpec
 from embodied.envs.tasks.parcel_sort.episode import (
     PUSH_TICKS,
     draw_start,
@@ -194,7 +194,7 @@ class ParcelSort:
 PARCEL_SORT = TaskSpec(
     name="ParcelSort",
     summary="scan the parcels of the named colours, label up, and put each into the bin of its colour",
-    robots=("arm", "wheeled_arm"),
+    needs=Needs(opening_m=0.06, reach_m=0.8),
     cameras=(CAMERA,),
     horizon_s=40.0,
     table=TABLE,

@@ -15,7 +15,7 @@ from embodied.envs.facts import PerState
 from embodied.envs.props.dirt import Dirt
 from embodied.envs.props.stains import CELLS, SMALL_CELLS, STAINS
 from embodied.envs.reward import tolerance
-from embodied.envs.task import Outcome, TaskSpec
+from embodied.envs.task import Needs, Outcome, TaskSpec
 from embodied.envs.tasks.table_wipe import variation as names
 from embodied.envs.tasks.table_wipe.episode import event_ticks, sample_episode
 from embodied.envs.tasks.table_wipe.expert import table_wipe_expert
@@ -203,7 +203,7 @@ def hand_progress(xp: Any, reach_m: Array, is_held: Array) -> Array:
 TABLE_WIPE = TaskSpec(
     name="TableWipe",
     summary="wipe the stains that the sentence names off a table with a cloth pad, pressing no harder than 30 N",
-    robots=("arm", "wheeled_arm"),
+    needs=Needs(opening_m=0.06, reach_m=0.8),
     cameras=(CAMERA,),
     horizon_s=35.0,
     table=names.TABLE,

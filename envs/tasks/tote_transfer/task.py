@@ -13,7 +13,7 @@ from embodied.envs.events import PUSH_TICKS, is_during
 from embodied.envs.facts import PerState
 from embodied.envs.props.tote import ToteSize
 from embodied.envs.reward import tolerance
-from embodied.envs.task import Outcome, TaskSpec, TaskStage
+from embodied.envs.task import Needs, Outcome, TaskSpec, TaskStage
 from embodied.envs.tasks.tote_transfer.episode import (
     TOTE,
     event_tick,
@@ -174,8 +174,10 @@ def staged_progress(
 TOTE_TRANSFER = TaskSpec(
     name="ToteTransfer",
     summary="take the named tote off a roller belt and set it upright into the named rack slot",
-    robots=("arm", "wheeled_arm"),
-    cameras=(CAMERA, "head"),  # a robot that drives sees the far rack from near
+    needs=Needs(opening_m=0.06, reach_m=0.8),
+    cameras=(CAMERA,),
+    # a robot that travels sees the far rack from near
+    robot_cameras=("head",),
     horizon_s=20.0,
     table=TABLE,
     build=build_tote_station,

@@ -14,7 +14,7 @@ from embodied.envs.facts import PerState
 from embodied.envs.props.valve import DIAL_MIDDLE_M
 from embodied.envs.reward import tolerance
 from embodied.envs.scenes.inspection_room import ROOM_VIEW
-from embodied.envs.task import Outcome, TaskSpec
+from embodied.envs.task import Needs, Outcome, TaskSpec
 from embodied.envs.tasks.valve_turn.episode import (
     event_ticks,
     place_of,
@@ -142,8 +142,10 @@ class ValveTurn:
 VALVE_TURN = TaskSpec(
     name="ValveTurn",
     summary="turn the named valve to the angle that the instruction gives, and leave the others alone",
-    robots=("arm", "wheeled_arm"),
-    cameras=(CAMERA, "wrist"),  # the hand hides what it works on from above
+    needs=Needs(opening_m=0.06, reach_m=0.8),
+    cameras=(CAMERA,),
+    # from above the hand hides what it works on
+    robot_cameras=("wrist",),
     horizon_s=20.0,
     table=TABLE,
     build=build_valve_station,
