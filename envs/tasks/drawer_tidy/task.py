@@ -228,7 +228,7 @@ def _during(tick: Array, start: Array, ticks: int) -> Array:
 DRAWER_TIDY = TaskSpec(
     name="DrawerTidy",
     summary="open the named kitchen drawer, put the named things in and close it",
-    needs=Needs(opening_m=0.06, reach_m=0.8),
+    needs=Needs(opening_m=0.075, reach_m=0.75),
     cameras=(CAMERA,),
     horizon_s=45.0,
     table=TABLE,

@@ -167,7 +167,7 @@ def staged_progress(xp: Any, share_reset: Array, on_its_way: Array) -> Array:
 PANEL_RESET = TaskSpec(
     name="PanelReset",
     summary="find the fault lamp that is meant among twelve and press its reset button, and no other",
-    needs=Needs(opening_m=0.06, reach_m=0.8),
+    needs=Needs(opening_m=0.06, reach_m=0.87),
     cameras=(CAMERA,),
     # from above the hand hides what it works on
     robot_cameras=("wrist",),

@@ -194,7 +194,7 @@ class ParcelSort:
 PARCEL_SORT = TaskSpec(
     name="ParcelSort",
     summary="scan the parcels of the named colours, label up, and put each into the bin of its colour",
-    needs=Needs(opening_m=0.06, reach_m=0.8),
+    needs=Needs(opening_m=0.075, reach_m=0.85),
     cameras=(CAMERA,),
     horizon_s=40.0,
     table=TABLE,

@@ -203,7 +203,7 @@ def hand_progress(xp: Any, reach_m: Array, is_held: Array) -> Array:
 TABLE_WIPE = TaskSpec(
     name="TableWipe",
     summary="wipe the stains that the sentence names off a table with a cloth pad, pressing no harder than 30 N",
-    needs=Needs(opening_m=0.06, reach_m=0.8),
+    needs=Needs(opening_m=0.05, reach_m=0.7),
     cameras=(CAMERA,),
     horizon_s=35.0,
     table=names.TABLE,

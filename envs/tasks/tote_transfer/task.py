@@ -174,7 +174,7 @@ def staged_progress(
 TOTE_TRANSFER = TaskSpec(
     name="ToteTransfer",
     summary="take the named tote off a roller belt and set it upright into the named rack slot",
-    needs=Needs(opening_m=0.06, reach_m=0.8),
+    needs=Needs(opening_m=0.04, reach_m=0.8),
     cameras=(CAMERA,),
     # a robot that travels sees the far rack from near
     robot_cameras=("head",),

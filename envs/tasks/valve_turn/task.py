@@ -142,7 +142,7 @@ class ValveTurn:
 VALVE_TURN = TaskSpec(
     name="ValveTurn",
     summary="turn the named valve to the angle that the instruction gives, and leave the others alone",
-    needs=Needs(opening_m=0.06, reach_m=0.8),
+    needs=Needs(opening_m=0.06, reach_m=0.86),
     cameras=(CAMERA,),
     # from above the hand hides what it works on
     robot_cameras=("wrist",),
