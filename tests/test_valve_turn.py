@@ -9,7 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embodied.envs.tasks.valve_turn.episode import APART_DEG, start_and_target, valve_name
+from embodied.envs.tasks.valve_turn.episode import (
+    APART_DEG,
+    start_and_target,
+    valve_name,
+)
 from embodied.envs.tasks.valve_turn.task import ANGLE_RAD, ValveTurn
 from embodied.envs.tasks.valve_turn.variation import (
     HELD_OUT_SENTENCES,
