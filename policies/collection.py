@@ -12,43 +12,48 @@ from embodied.datasets.schema import Header
 from embodied.datasets.storage import parts_folder
 from embodied.datasets.writer import EpisodeWriter, Mode
 from embodied.envs.worlds import Worlds
-from embodied.policies.catalog import Player
+from embodied.policies.episodes import EpisodeRunner
 from embodied.rollout.rollout import EpisodeResult
 from embodied.rollout.shards import Report, Stage, Workers
 
 
 @dataclass(frozen=True)
 class Recording:
-    """The work of one process: it takes part in a collection that is under way."""
+    """The work of one process: it takes part in a collection that is under way.
 
-    player: Player
+    Attributes:
+        runner: the policy and its worlds.
+        path: of the dataset.
+        header: what is true of all its episodes (`collection_header`).
+    """
+
+    runner: EpisodeRunner
     path: Path
     header: Header
 
     def __call__(self, seeds: Sequence[int], report: Report) -> list[EpisodeResult]:
         with EpisodeWriter(self.path, self.header, "join") as writer:
-            return self.player.play(
-                seeds, [Recorder(writer, self.header.record_hz)], report
-            )
+            recorder = Recorder(writer, self.header.record_hz)
+            return self.runner.run(seeds, [recorder], report)
 
 
-def collection_header(player: Player, record_hz: int) -> Header:
-    """What is true of every episode that this player is recorded in."""
-    worlds = Worlds(player.config)
-    try:
-        name = (
-            f"{player.source}, action noise {player.noise:g}"
-            if player.noise
-            else player.source
-        )
+def collection_header(runner: EpisodeRunner, record_hz: int) -> Header:
+    """Returns what is true of every episode of a policy that is recorded.
+
+    Args:
+        runner: the policy and its worlds.
+        record_hz: frames per second.
+    """
+    policy = runner.policy
+    if runner.noise:
+        policy = f"{policy}, action noise {runner.noise:g}"
+    with contextlib.closing(Worlds(runner.config)) as worlds:
         return Header(
             worlds.metadata(),
-            name,
+            policy,
             record_hz,
-            player.dual.planner_hz if player.dual else None,
+            runner.dual.planner_hz if runner.dual else None,
         )
-    finally:
-        worlds.close()
 
 
 def collect(
@@ -58,11 +63,14 @@ def collect(
     workers: Workers,
     stage: Stage,
 ) -> list[EpisodeResult]:
-    """Records an episode for each seed that is not yet there; failures too, labelled.
-    Returns what came of these.
+    """Records an episode for each seed that the dataset does not hold yet.
 
-    When something stops it, the episodes that are whole stay, and mode `resume` goes on
-    with the others; the file is the same in the end.
+    Failures are recorded too, and labelled. When something stops the collection, the
+    episodes that are whole stay, and mode `resume` goes on with the others; the file is
+    the same in the end.
+
+    Returns:
+        What came of the episodes that were recorded now.
 
     Raises:
         DatasetError: something is at the path that `mode` does not allow for.
@@ -70,12 +78,16 @@ def collect(
     """
     writer = EpisodeWriter(recording.path, recording.header, mode)
     missing = [seed for seed in seeds if seed not in writer.seeds]
+
     try:
-        with stage(f"collect {recording.player.config.level}", len(missing)) as report:
+        title = f"collect {recording.runner.config.level}"
+        with stage(title, len(missing)) as report:
             results = workers.run(recording, missing, report)
     except BaseException:
-        with contextlib.suppress(OSError):  # it holds episodes
+        # An empty folder of parts is removed; one that holds episodes stays.
+        with contextlib.suppress(OSError):
             parts_folder(recording.path).rmdir()
         raise
+
     writer.close()
     return results

@@ -6,14 +6,18 @@ executed. The classes that describe one kind of run stand beside its networks.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from embodied.core import PolicySpec
 from embodied.errors import EmbodiedError
 from embodied.files import replace_text
+
+if TYPE_CHECKING:
+    from embodied.envs.worlds import Worlds
 
 SCHEMA_VERSION = 1
 WEIGHTS = "policy.safetensors"
@@ -72,3 +76,39 @@ def read_history(folder: Path) -> list[dict[str, float]]:
 def policy_spec_from_json(stored: dict[str, Any]) -> PolicySpec:
     """Returns the spec of a policy as a run folder holds it."""
     return PolicySpec(**{**stored, "cameras": tuple(stored["cameras"])})
+
+
+def weights_hash(folder: Path) -> str:
+    """Returns the SHA-256 of all weights in a run folder, also of a base in it."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.safetensors")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def check_worlds(folder: Path, metadata: dict[str, Any], worlds: Worlds) -> None:
+    """Raises EmbodiedError for worlds that a run was not trained for.
+
+    Args:
+        folder: the run's.
+        metadata: of the worlds that the run was trained in.
+        worlds: where it is to act.
+    """
+    # Through JSON, as the run's has been: tuples are lists there.
+    given = json.loads(json.dumps(worlds.metadata()))
+    names = {
+        "task": "task",
+        "robot": "robot",
+        "agent_layout": "proprioception",
+        "action_interface": "actions",
+    }
+    for key, what in names.items():
+        if metadata[key] != given[key]:
+            raise EmbodiedError(
+                f"run {folder} was trained for {what} {_brief(metadata[key])}, "
+                f"not {_brief(given[key])}"
+            )
+
+
+def _brief(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,19 +1,24 @@
-"""Policies that learn and know nothing: baselines, and something to try worlds with."""
+"""Policies that know nothing: baselines, and something to try worlds with."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 
 import numpy as np
 
-from embodied.core import Array, Observation, PolicySpec
+from embodied.core import Array, Observation, Policy, PolicySpec
+from embodied.envs.config import EnvConfig
+from embodied.envs.worlds import Worlds
+from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.limits import HoldAction
 from embodied.seeding import Stream, episode_generator
 
 
 class RandomPolicy:
-    """Uniform actions in [-1, 1], a new one at each step; an episode's actions depend
-    on its seed alone.
+    """Takes uniform actions in [-1, 1], new ones at each step.
+
+    The actions of an episode depend on its seed alone.
     """
 
     def __init__(self, action_size: int, spec: PolicySpec | None = None) -> None:
@@ -22,12 +27,9 @@ class RandomPolicy:
         self._generators: dict[int, np.random.Generator] = {}  # by world
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
-        self._generators.update(
-            {
-                int(i): episode_generator(s, Stream.RANDOM_POLICY)
-                for i, s in zip(ids, seeds, strict=True)
-            }
-        )
+        for world, seed in zip(ids, seeds, strict=True):
+            generator = episode_generator(seed, Stream.RANDOM_POLICY)
+            self._generators[int(world)] = generator
 
     def act(self, observation: Observation) -> np.ndarray:
         worlds = range(len(observation.tick))
@@ -36,24 +38,26 @@ class RandomPolicy:
 
 
 class ZeroPolicy:
-    """Does nothing: all zeros, which is rest in modes that command velocities or
-    changes.
-    """
+    """Takes actions of zeros, which is rest where actions are velocities or changes."""
 
     def __init__(self, action_size: int, spec: PolicySpec | None = None) -> None:
         self.spec = spec or PolicySpec()
         self._action_size = action_size
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
-        """There is nothing to forget."""
+        """Nothing is remembered."""
 
     def act(self, observation: Observation) -> np.ndarray:
         return np.zeros((len(observation.tick), self._action_size), np.float32)
 
 
 class HoldPolicy:
-    """Stays where the episode began, in any control mode: repeats what `hold_action`
-    gave for its first observation.
+    """Stays where the episode began, in any control mode.
+
+    Args:
+        hold_action: the actions that keep the body where an observation shows it. Those
+            of an episode's first observation are repeated till its end.
+        spec: what it needs of the worlds.
     """
 
     def __init__(self, hold_action: HoldAction, spec: PolicySpec | None = None) -> None:
@@ -62,12 +66,50 @@ class HoldPolicy:
         self._action: np.ndarray | None = None  # (N, A)
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
-        fresh = np.array(self._hold_action(observation), np.float32)
-        if self._action is None or self._action.shape != fresh.shape:
-            self._action = fresh
-        self._action[ids] = fresh[ids]
+        action = np.array(self._hold_action(observation), np.float32)
+        if self._action is None or self._action.shape != action.shape:
+            self._action = action
+        self._action[ids] = action[ids]
 
     def act(self, observation: Observation) -> np.ndarray:
         if self._action is None:
             raise ValueError("reset the policy before its first act")
         return self._action.copy()
+
+
+class Baseline:
+    """The source of a policy that neither plans nor looks: it acts in any task.
+
+    Args:
+        policy_of: makes the policy from the number of action elements.
+    """
+
+    planner_hz = None
+    weights_hash = ""
+    trained_for = None
+
+    def __init__(self, policy_of: Callable[[int], Policy]) -> None:
+        self._policy_of = policy_of
+
+    def spec(self, task: str, robot: str | None = None) -> PolicySpec:
+        # Worlds raise for a task or robot that does not exist.
+        with closing(Worlds(EnvConfig(task, robot=robot))):
+            return PolicySpec()
+
+    def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> Policy:
+        return self._policy_of(len(worlds.interface.low))
+
+
+def stand_still(action_size: int) -> HoldPolicy:
+    """Returns a policy for modes that command changes: no motion, an open gripper."""
+
+    def at_rest(observation: Observation) -> np.ndarray:
+        action = np.zeros((len(observation.tick), action_size), np.float32)
+        action[:, -1] = 1
+        return action
+
+    return HoldPolicy(at_rest)
+
+
+RANDOM = Baseline(RandomPolicy)
+HOLD = Baseline(stand_still)

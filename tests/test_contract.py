@@ -21,7 +21,7 @@ from embodied.envs.tasks.panel_reset.variation import HELD_OUT_PLACES
 from embodied.envs.variation import LEVELS, SPLITS
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
-from embodied.policies.catalog import make_policy
+from embodied.policies.registry import find_policy
 from embodied.robots.control import RobotControl
 from embodied.rollout.rollout import EpisodeResult, Step, rollout
 from embodied.sim.engine import FAULTS, Engine
@@ -455,7 +455,7 @@ def test_what_was_judged_is_judged_again_of_the_recorded_state(
     )
     worlds = Worlds(settings, 2)
     seen = Seen()
-    results = rollout(worlds, make_policy("expert", worlds), [3, 4], [seen])
+    results = rollout(worlds, find_policy("expert").make(worlds), [3, 4], [seen])
     assert all(result.success_at_end for result in results), [
         result.progress_max for result in results
     ]

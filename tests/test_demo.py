@@ -163,7 +163,7 @@ def test_a_forecast_counts_all_the_work(
     """With a machine of known speed, each stage's forecast is its work at that speed."""
     costs: list[int] = []
 
-    def cost(work: Any, player: Any, workers: Workers, episodes: int) -> Cost:
+    def cost(work: Any, runner: Any, workers: Workers, episodes: int) -> Cost:
         costs.append(episodes)
         return Cost(job_s=1.0, simulated_s=0.1)
 

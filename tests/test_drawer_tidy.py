@@ -17,7 +17,7 @@ from embodied.envs.tasks.drawer_tidy.task import CLOSED_M, OPEN_M
 from embodied.envs.tasks.drawer_tidy.variation import TABLE
 from embodied.envs.variation import Variation
 from embodied.envs.worlds import Worlds
-from embodied.policies.catalog import make_policy
+from embodied.policies.registry import find_policy
 from embodied.rollout.rollout import rollout
 from tests.ground import config, opened, started
 
@@ -222,7 +222,7 @@ def test_the_expert_tidies_up_whatever_happens(robot: str) -> None:
         ),
         8,
     )
-    results = rollout(worlds, make_policy("expert", worlds), range(8))
+    results = rollout(worlds, find_policy("expert").make(worlds), range(8))
     assert sum(result.success_once for result in results) >= 7
 
 

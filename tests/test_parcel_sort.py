@@ -15,7 +15,8 @@ from embodied.envs.tasks.parcel_sort.throughput import units_per_hour
 from embodied.envs.tasks.parcel_sort.variation import COLOURS, TABLE, TRAIN_SENTENCES
 from embodied.envs.variation import LEVELS, SPLITS, Variation
 from embodied.envs.worlds import Worlds
-from embodied.policies.catalog import env_config, make_policy, policy_spec
+from embodied.policies.episodes import env_config_for
+from embodied.policies.registry import find_policy
 from embodied.rollout.rollout import rollout
 from tests.ground import opened, started
 
@@ -283,11 +284,11 @@ def test_below_l4_nothing_happens(level: str) -> None:
 
 @pytest.mark.parametrize("robot", ["arm", "wheeled_arm"])
 def test_the_expert_turns_parcels_whose_label_is_on_an_end(robot: str) -> None:
-    spec = policy_spec("expert", "ParcelSort", robot)
-    config = env_config(spec, "ParcelSort", "L2", "train", robot)
+    spec = find_policy("expert").spec("ParcelSort", robot)
+    config = env_config_for(spec, "ParcelSort", "L2", "train", robot)
     factors = {"label": "end", "parcels": 2}
     worlds = Worlds(EnvConfig(**{**vars(config), "factors": factors}), 4)
-    results = rollout(worlds, make_policy("expert", worlds), [7, 8, 9, 10])
+    results = rollout(worlds, find_policy("expert").make(worlds), [7, 8, 9, 10])
     assert all(result.success_at_end for result in results)
     assert all(result.dropped == 0 for result in results)
     assert 200 < units_per_hour(results) < 1200

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -99,9 +100,10 @@ def test_outcomes_are_compared_by_start() -> None:
 
 
 def test_what_sees_pixels_cannot_be_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        module, "policy_spec", lambda *args: PolicySpec(cameras=("overview",))
-    )
+    def sees(task: str, robot: str) -> PolicySpec:
+        return PolicySpec(cameras=("overview",))
+
+    monkeypatch.setattr(module, "find_policy", lambda name: SimpleNamespace(spec=sees))
     with pytest.raises(EmbodiedError, match="runs/x sees pixels"):
         PolicyVersion("runs/x").env_config(SUBJECT.pair, "L1")
 

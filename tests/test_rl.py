@@ -24,7 +24,7 @@ from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
-from embodied.policies.catalog import make_policy, planner_hz, policy_spec
+from embodied.policies.registry import find_policy
 from embodied.policies.rl import learn as learn_module
 from embodied.policies.rl.actor import Actor, ActorConfig, ActorPolicy
 from embodied.policies.rl.config import ALGORITHMS, LearnConfig
@@ -273,7 +273,7 @@ def test_interrupted_training_keeps_the_policy_and_goes_on(
     monkeypatch.setattr(learn_module._Watch, "_on_step", interrupted)
     assert main.main(words) == 130
     assert "--resume" in capsys.readouterr().err
-    assert policy_spec(str(tmp_path / "run"), TOTE_TRANSFER).privileged
+    assert find_policy(str(tmp_path / "run")).spec(TOTE_TRANSFER).privileged
     assert (tmp_path / "run" / CHECKPOINT).exists()
     monkeypatch.setattr(learn_module._Watch, "_on_step", plain)
     assert main.main([*words, "--resume", "--seed", "5"]) == 2
@@ -344,8 +344,8 @@ def test_train_by_trial_and_evaluate(
         "2",
     ]
     assert main.main([*words, "-o", str(run), "--steps", "300", "--json"]) == 0
-    assert planner_hz(str(run)) is None
-    spec = policy_spec(str(run), TOTE_TRANSFER)
+    assert find_policy(str(run)).planner_hz is None
+    spec = find_policy(str(run)).spec(TOTE_TRANSFER)
     assert (spec.control_mode, spec.control_hz, spec.privileged) == (
         "ee_delta",
         20,
@@ -355,7 +355,7 @@ def test_train_by_trial_and_evaluate(
         EnvConfig(TOTE_TRANSFER, control_mode="ee_delta", horizon_s=1.0, num_threads=1),
         2,
     )
-    results = rollout(worlds, make_policy(str(run), worlds), [1, 2])
+    results = rollout(worlds, find_policy(str(run)).make(worlds), [1, 2])
     assert [result.duration_s for result in results] == [1.0, 1.0]
     output = tmp_path / "eval"
     command = [

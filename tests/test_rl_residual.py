@@ -17,7 +17,7 @@ from embodied.cli import main
 from embodied.core import Observation, PolicySpec
 from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
-from embodied.policies.catalog import make_policy, planner_hz, policy_spec
+from embodied.policies.registry import find_policy
 from embodied.policies.rl.actor import Actor, ActorConfig, ActorPolicy
 from embodied.policies.rl.config import ALGORITHMS, FROM_MEMORY, LearnConfig
 from embodied.policies.rl.learn import _learner, corrected_worlds
@@ -39,7 +39,7 @@ class Biased:
     """The expert with a fault: it always pushes to the side."""
 
     def __init__(self, worlds: Worlds, push: float) -> None:
-        self._policy = make_policy("expert", worlds)
+        self._policy = find_policy("expert").make(worlds)
         self._push = push
         self.spec = self._policy.spec
 
@@ -53,7 +53,7 @@ class Biased:
 
 
 def reaching(num: int) -> Worlds:
-    spec = policy_spec("expert", TOTE_TRANSFER)
+    spec = find_policy("expert").spec(TOTE_TRANSFER)
     return Worlds(
         config(
             control_mode=spec.control_mode,
@@ -85,9 +85,9 @@ def with_correction(
 
 def test_no_correction_is_the_base_to_the_last_bit() -> None:
     worlds = reaching(3)
-    alone = rollout(worlds, make_policy("expert", worlds), range(5))
+    alone = rollout(worlds, find_policy("expert").make(worlds), range(5))
     policy = with_correction(
-        worlds, make_policy("expert", worlds), np.zeros(7, np.float32)
+        worlds, find_policy("expert").make(worlds), np.zeros(7, np.float32)
     )
     assert policy.spec.privileged
     assert rollout(worlds, policy, range(5)) == alone
@@ -122,7 +122,7 @@ def test_trial_worlds_play_what_the_policy_plays(num: int) -> None:
     push = np.array([0.3, 0, 0, 0, 0, 0, 0], np.float32)
     trial = TrialWorlds(
         worlds,
-        Base(make_policy("expert", worlds), Residual("expert", 0.5, 20, 8.0)),
+        Base(find_policy("expert").make(worlds), Residual("expert", 0.5, 20, 8.0)),
         seed=3,
     )
     seeds = np.random.default_rng(3).integers(2**62, size=num).tolist()
@@ -135,7 +135,7 @@ def test_trial_worlds_play_what_the_policy_plays(num: int) -> None:
             for world in np.flatnonzero(over).tolist()
             if world not in ends
         }
-    policy = with_correction(worlds, make_policy("expert", worlds), push)
+    policy = with_correction(worlds, find_policy("expert").make(worlds), push)
     for world, result in enumerate(rollout(worlds, policy, seeds)):
         assert ends[world]["is_success"] == result.success_at_end
         assert ends[world]["progress"] == pytest.approx(result.progress_end, abs=1e-3)
@@ -144,12 +144,15 @@ def test_trial_worlds_play_what_the_policy_plays(num: int) -> None:
 def test_the_learner_sees_what_the_base_wants() -> None:
     worlds = reaching(2)
     trial = TrialWorlds(
-        worlds, Base(make_policy("expert", worlds), Residual("expert", 0.5, 20, 8.0))
+        worlds,
+        Base(find_policy("expert").make(worlds), Residual("expert", 0.5, 20, 8.0)),
     )
     shown = trial.reset()
     assert set(shown) == {"agent_pos", "environment_state", "base_action"}
     assert np.abs(shown["base_action"]).max() > 0.1
-    assert trial.spec == replace(policy_spec("expert", TOTE_TRANSFER), privileged=True)
+    assert trial.spec == replace(
+        find_policy("expert").spec(TOTE_TRANSFER), privileged=True
+    )
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -210,14 +213,14 @@ def test_train_a_correction_and_evaluate_it(tmp_path: Path) -> None:
         main.main([*words, "--base", "expert", "--residual", "0.1", "-o", str(run)])
         == 0
     )
-    assert planner_hz(str(run)) == planner_hz("expert")
+    assert find_policy(str(run)).planner_hz == find_policy("expert").planner_hz
     assert main.main([*words, "--base", str(run), "-o", str(twice)]) == 0
     for file in run.iterdir():  # what is corrected has been copied
         file.unlink()
     stored = json.loads((twice / "policy.json").read_text())
     assert stored["residual"]["base"] == "base"
     assert (stored["residual"]["scale"], stored["residual"]["hz"]) == (0.2, 20)
-    spec = policy_spec(str(twice), TOTE_TRANSFER)
+    spec = find_policy(str(twice)).spec(TOTE_TRANSFER)
     assert (spec.control_hz, spec.privileged) == (200, True)
     output = tmp_path / "eval"
     command = [

@@ -14,7 +14,7 @@ from embodied.envs.tasks.table_wipe.episode import choose_kinds, named_by
 from embodied.envs.tasks.table_wipe.task import FORCE_LIMIT_N, TableWipe
 from embodied.envs.tasks.table_wipe.variation import KINDS, REQUESTS
 from embodied.envs.worlds import Worlds
-from embodied.policies.catalog import make_policy
+from embodied.policies.registry import find_policy
 from embodied.rollout.rollout import rollout
 from tests.ground import config, opened, started
 
@@ -246,7 +246,7 @@ def test_the_expert_wipes_gently_and_steadily(robot: str) -> None:
         def on_end(self, *_: object) -> None: ...
 
     results = rollout(
-        worlds, make_policy("expert", worlds), list(range(500, 508)), [Felt()]
+        worlds, find_policy("expert").make(worlds), list(range(500, 508)), [Felt()]
     )
     assert all(result.success_at_end for result in results)
     assert 8 < np.max(felt) < 20

@@ -13,7 +13,7 @@ from embodied.envs.tasks.tote_transfer.episode import tote_name
 from embodied.envs.tasks.tote_transfer.scene import FIXED, station_of
 from embodied.envs.tasks.tote_transfer.task import ToteTransfer, staged_progress
 from embodied.envs.worlds import Worlds
-from embodied.policies.catalog import make_policy
+from embodied.policies.registry import find_policy
 from embodied.rollout.rollout import EpisodeResult, Step, rollout
 from tests.ground import config, started
 
@@ -136,7 +136,7 @@ def test_the_wheeled_expert_brings_the_tote_to_the_far_rack(seed: int) -> None:
         1,
     )
     driven = Driven()
-    (result,) = rollout(worlds, make_policy("expert", worlds), [seed], [driven])
+    (result,) = rollout(worlds, find_policy("expert").make(worlds), [seed], [driven])
     assert result.success_once
     assert result.collisions == 0
     assert max(driven.y) > 2.0

@@ -21,7 +21,7 @@ from embodied.envs.tasks.valve_turn.variation import (
     order_of,
 )
 from embodied.envs.worlds import Worlds
-from embodied.policies.catalog import make_policy
+from embodied.policies.registry import find_policy
 from embodied.rollout.rollout import EpisodeResult, Step, rollout
 from tests.ground import config, opened, started
 
@@ -200,6 +200,6 @@ def test_the_expert_turns_by_the_whole_scale_and_touches_no_other(kind: str) -> 
             2,
         )
         others = Others()
-        results = rollout(worlds, make_policy("expert", worlds), [1, 2], [others])
+        results = rollout(worlds, find_policy("expert").make(worlds), [1, 2], [others])
         assert all(result.success_at_end for result in results)
         assert others.moved < np.deg2rad(0.5)

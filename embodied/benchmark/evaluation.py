@@ -16,13 +16,8 @@ from embodied.benchmark.timing import Timing
 from embodied.core import PolicySpec
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_task
-from embodied.policies.catalog import (
-    Player,
-    env_config,
-    planner_hz,
-    policy_spec,
-    weights_hash,
-)
+from embodied.policies.episodes import EpisodeRunner, env_config_for
+from embodied.policies.registry import find_policy
 from embodied.rollout.film import Clip, Film, Shot
 from embodied.rollout.rollout import EpisodeResult
 from embodied.rollout.shards import Report, Stage, Workers
@@ -41,7 +36,7 @@ class Place:
         """Worlds there as a policy needs them. Raises EmbodiedError for what does not
         exist.
         """
-        config = env_config(spec, self.task, level, self.split, self.robot)
+        config = env_config_for(spec, self.task, level, self.split, self.robot)
         if not self.stage:
             return config
         stage = get_task(self.task).stage(self.stage)
@@ -54,7 +49,7 @@ class Place:
 class Trial:
     """One cell that is to be measured."""
 
-    player: Player
+    runner: EpisodeRunner
     condition: Condition
     label: str  # the policy's name for people
 
@@ -70,47 +65,48 @@ class Trial:
 
 @dataclass(frozen=True)
 class Playing:
-    """The work of one process: episodes of a player."""
+    """The work of one process: episodes of a policy."""
 
-    player: Player
+    runner: EpisodeRunner
 
     def __call__(self, seeds: Sequence[int], report: Report) -> list[EpisodeResult]:
-        return self.player.play(seeds, on_result=report)
+        return self.runner.run(seeds, on_result=report)
 
 
 @dataclass(frozen=True)
 class Filming:
     """The same, filmed: a clip a seed."""
 
-    player: Player
+    runner: EpisodeRunner
     shot: Shot
 
     def __call__(self, seeds: Sequence[int], report: Report) -> list[Clip]:
         film = Film(self.shot, range(len(seeds)))
-        self.player.play(seeds, [film], report)
+        self.runner.run(seeds, [film], report)
         return film.clips
 
 
 def plan_trials(
-    sources: Mapping[str, str],
+    policies: Mapping[str, str],
     place: Place,
     levels: Sequence[str],
     timings: Sequence[Timing],
     seeds: range,
     num_envs: int = 16,
 ) -> list[Trial]:
-    """Every policy (name -> source) at every level with every timing; one that does not
+    """Every policy (label -> name) at every level with every timing; one that does not
     plan once a level.
 
     Raises:
         EmbodiedError: a name that does not exist, or a run of another task.
     """
     trials = []
-    for (name, source), level in product(sources.items(), levels):
-        spec = policy_spec(source, place.task, place.robot)
-        player = Player(source, place.config(spec, level), num_envs=num_envs)
+    for (label, name), level in product(policies.items(), levels):
+        source = find_policy(name)
+        spec = source.spec(place.task, place.robot)
+        runner = EpisodeRunner(name, place.config(spec, level), num_envs=num_envs)
         condition = Condition(
-            policy=name,
+            policy=label,
             level=level,
             split=place.split,
             first_seed=seeds.start,
@@ -118,18 +114,18 @@ def plan_trials(
             control_mode=spec.control_mode,
             control_hz=spec.control_hz,
             stage=place.stage,
-            weights=weights_hash(source),
+            weights=source.weights_hash,
         )
-        own_hz = planner_hz(source)
+        own_hz = source.planner_hz
         if own_hz is None:
-            trials.append(Trial(player, condition, Path(name).name))
+            trials.append(Trial(runner, condition, Path(label).name))
         else:
-            trials += [_timed(player, condition, timing, own_hz) for timing in timings]
+            trials += [_timed(runner, condition, timing, own_hz) for timing in timings]
     return trials
 
 
 def _timed(
-    player: Player, condition: Condition, timing: Timing, own_hz: float
+    runner: EpisodeRunner, condition: Condition, timing: Timing, own_hz: float
 ) -> Trial:
     dual = timing.dual(own_hz)
     timed = replace(
@@ -142,7 +138,7 @@ def _timed(
         freeze=timing.freeze_words,
         mailbox=dual.mailbox,
     )
-    return Trial(replace(player, dual=dual), timed, Path(condition.policy).name)
+    return Trial(replace(runner, dual=dual), timed, Path(condition.policy).name)
 
 
 def evaluate(
@@ -173,7 +169,7 @@ def measure(trial: Trial, workers: Workers, stage: Stage) -> Cell:
     seeds = trial.condition.seeds
     begun = time.monotonic()
     with stage(trial.title, len(seeds)) as report:
-        episodes = workers.run(Playing(trial.player), seeds, report)
+        episodes = workers.run(Playing(trial.runner), seeds, report)
     ordered = tuple(
         replace(episode, index=k) for k, episode in enumerate(episodes)
     )  # their places were those in a part
@@ -185,4 +181,4 @@ def film(
 ) -> list[Clip]:
     """Episodes of a cell once more, filmed: their outcome is the same."""
     with stage(f"film {trial.title}", len(seeds)) as report:
-        return workers.run(Filming(trial.player, shot), seeds, report)
+        return workers.run(Filming(trial.runner, shot), seeds, report)

@@ -56,7 +56,7 @@ def film_trials(
         good_seeds = seeds_to_film(cell, succeeded=True, count=count)
         bad_seeds = seeds_to_film(cell, succeeded=False, count=count)
 
-        camera = get_task(trial.player.config.task).beauty_camera
+        camera = get_task(trial.runner.config.task).beauty_camera
         shot = Shot(camera, trial.label, fps=FPS)
         clips = film(trial, [*good_seeds, *bad_seeds], shot, workers, stage)
         good_clips = clips[: len(good_seeds)]

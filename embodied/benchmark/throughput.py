@@ -22,9 +22,10 @@ import numpy as np
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
-from embodied.policies.catalog import Player, env_config, make_policy, policy_spec
 from embodied.policies.collection import Recording, collect, collection_header
 from embodied.policies.dual_system import DualSystemConfig
+from embodied.policies.episodes import EpisodeRunner, env_config_for
+from embodied.policies.registry import find_policy
 from embodied.rollout.shards import Report, Workers, default_workers
 
 REPEATS = 7
@@ -180,8 +181,8 @@ def recording(config: EnvConfig, episodes: int) -> Iterator[Figure]:
     """Demonstrations at 200 Hz as `embodied collect` records them, without and with a
     camera at 10 Hz.
     """
-    spec = policy_spec("expert", config.task, _name(config))
-    plain = env_config(spec, config.task, "L2", "train", _name(config))
+    spec = find_policy("expert").spec(config.task, _name(config))
+    plain = env_config_for(spec, config.task, "L2", "train", _name(config))
     camera = replace(
         plain, obs="both", cameras=get_task(config.task).cameras[:1], camera_hz=10
     )
@@ -190,26 +191,26 @@ def recording(config: EnvConfig, episodes: int) -> Iterator[Figure]:
             ("without cameras", plain, ">= 40"),
             ("with one camera", camera, ">= 15"),
         ):
-            player = Player(
+            runner = EpisodeRunner(
                 "expert",
                 recorded,
                 DualSystemConfig(mailbox="predictive"),
                 RECORDED_WORLDS,
             )
             # the processes' first imports and frames
-            _record(player, range(episodes), workers)
+            _record(runner, range(episodes), workers)
             speeds = [
-                _record(player, range(k * episodes, (k + 1) * episodes), workers)
+                _record(runner, range(k * episodes, (k + 1) * episodes), workers)
                 for k in range(RECORDINGS)
             ]
             at = f"{RECORDED_WORLDS} worlds in each of {workers.count} processes"
             yield Figure.of(f"recording {what}, {at}", "x real time", speeds, wanted)
 
 
-def _record(player: Player, seeds: range, workers: Workers) -> float:
+def _record(runner: EpisodeRunner, seeds: range, workers: Workers) -> float:
     with tempfile.TemporaryDirectory() as folder:
         recording = Recording(
-            player, Path(folder) / "bench.hdf5", collection_header(player, record_hz=10)
+            runner, Path(folder) / "bench.hdf5", collection_header(runner, record_hz=10)
         )
         begun = time.perf_counter()
         results = collect(recording, seeds, "new", workers, _unseen)
@@ -225,8 +226,8 @@ def _unseen(title: str, total: int) -> Iterator[Report]:
 
 def deciding(config: EnvConfig) -> Iterator[Figure]:
     """The expert's controller, between two of its plans."""
-    spec = policy_spec("expert", config.task, _name(config))
-    ready = env_config(spec, config.task, "L1", "train", _name(config))
+    spec = find_policy("expert").spec(config.task, _name(config))
+    ready = env_config_for(spec, config.task, "L1", "train", _name(config))
     for num in (1, RECORDED_WORLDS):
         yield Figure.of(
             f"controller tick of the expert, {_worlds(num)}",
@@ -238,7 +239,7 @@ def deciding(config: EnvConfig) -> Iterator[Figure]:
 def _decide(worlds: Worlds) -> list[float]:
     everyone = np.arange(worlds.num_worlds)
     worlds.reset(everyone, everyone.tolist())
-    policy = make_policy("expert", worlds)
+    policy = find_policy("expert").make(worlds)
     seen = worlds.observe()
     policy.reset(everyone, seen, everyone.tolist())
     policy.act(seen)  # with the first plan; the next is not yet due

@@ -1,4 +1,4 @@
-"""`embodied collect`: demonstrations of the expert into a dataset."""
+"""`embodied collect`: demonstrations of a policy into a dataset."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from embodied.cli import arguments
 from embodied.cli.output import require_writable
 from embodied.cli.progress import stages
 from embodied.datasets.writer import Mode
+from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_robot, get_task
 from embodied.errors import EmbodiedError
-from embodied.policies.catalog import PLANNER_HZ, Player, env_config, policy_spec
 from embodied.policies.collection import Recording, collect, collection_header
 from embodied.policies.dual_system import DualSystemConfig
+from embodied.policies.episodes import EpisodeRunner, env_config_for
+from embodied.policies.registry import find_policy
 from embodied.rollout.shards import Workers
 
-HELP = """Record demonstrations of the scripted expert: what the robot felt and saw, what it did, and at the planner's
-rate what it was about to do. Failures are kept and labelled. The same seeds give the same file, however many
-processes and worlds share the work."""
+HELP = """Record demonstrations, of the scripted expert or of any other policy: what the robot felt and saw, what it
+did, and at the planner's rate what it was about to do. Failures are kept and labelled. The same seeds give the same
+file, however many processes and worlds share the work."""
 EXAMPLE = "embodied collect ToteTransfer -o totes.hdf5 --episodes 200 --level L2"
 
 
@@ -39,6 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the dataset, e.g. totes.hdf5",
     )
+    parser.add_argument(
+        "--policy",
+        default="expert",
+        help="expert, random, hold, a run folder, or MODULE:NAME (default: expert)",
+    )
     parser.add_argument("--episodes", type=int, default=200, help="default: 200")
     parser.add_argument(
         "--seed", type=int, default=0, help="of the first episode (default: 0)"
@@ -49,8 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--planner-hz",
         type=float,
-        default=PLANNER_HZ,
-        help="plans a second (default: 8)",
+        help="plans per second (default: the policy's own, 8 of the expert)",
     )
     parser.add_argument(
         "--record-hz",
@@ -71,8 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image-size",
         type=int,
-        default=96,
-        help="height and width of pictures (default: 96)",
+        help="height and width of pictures (default: what the policy sees, or 96)",
     )
     parser.add_argument(
         "--noise",
@@ -110,24 +115,56 @@ def run(args: argparse.Namespace) -> int:
 
 def recording_of(args: argparse.Namespace) -> Recording:
     """What is to be recorded. Raises EmbodiedError for what does not exist."""
-    task = get_task(args.task)
-    spec = policy_spec("expert", args.task, args.robot)
-    known = task.cameras_for(get_robot(args.robot or task.default_robot))
-    cameras = () if args.no_cameras else tuple(args.camera or known)
+    source = find_policy(args.policy)
+    spec = source.spec(args.task, args.robot)
     if not 1 <= args.record_hz <= spec.control_hz:
         raise EmbodiedError(
             f"--record-hz must be from 1 to the control rate of {spec.control_hz}, not {args.record_hz}"
         )
-    config = replace(
-        env_config(spec, args.task, args.level, args.split, args.robot),
-        obs="both" if cameras else "state",
-        cameras=cameras,
-        camera_hz=args.record_hz if cameras else None,
-        image_size=args.image_size,
+    config = with_pictures(
+        env_config_for(spec, args.task, args.level, args.split, args.robot), args
     )
-    dual = DualSystemConfig(planner_hz=args.planner_hz, mailbox="predictive")
-    player = Player("expert", config, dual, args.num_envs, args.noise)
-    return Recording(player, args.output, collection_header(player, args.record_hz))
+
+    # A policy that does not plan has no rate of plans to choose.
+    dual = None
+    if source.planner_hz is not None:
+        planner_hz = args.planner_hz or source.planner_hz
+        dual = DualSystemConfig(planner_hz=planner_hz, mailbox="predictive")
+
+    runner = EpisodeRunner(args.policy, config, dual, args.num_envs, args.noise)
+    return Recording(runner, args.output, collection_header(runner, args.record_hz))
+
+
+def with_pictures(config: EnvConfig, args: argparse.Namespace) -> EnvConfig:
+    """The worlds of a policy with the cameras that are to be recorded.
+
+    Raises EmbodiedError where they are not those that the policy needs.
+    """
+    task = get_task(args.task)
+    known = task.cameras_for(get_robot(args.robot or task.default_robot))
+    cameras = () if args.no_cameras else tuple(args.camera or known)
+
+    needed = config.cameras or ()
+    if not needed:
+        return replace(
+            config,
+            obs="both" if cameras else "state",
+            cameras=cameras,
+            camera_hz=args.record_hz if cameras else None,
+            image_size=args.image_size or config.image_size,
+        )
+
+    # What the policy sees stays as it is; cameras that it does not use may join.
+    missing = [name for name in needed if name not in cameras]
+    if args.no_cameras or (args.camera and missing):
+        raise EmbodiedError(
+            f"{args.policy} sees by the cameras {', '.join(needed)}: they are recorded too"
+        )
+    if args.image_size not in (None, config.image_size):
+        raise EmbodiedError(
+            f"{args.policy} sees pictures of --image-size {config.image_size}, not {args.image_size}"
+        )
+    return replace(config, obs="both", cameras=(*cameras, *missing))
 
 
 def print_summary(path: Path, speed: float, wall_s: float, as_json: bool) -> None:

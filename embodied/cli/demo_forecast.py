@@ -17,8 +17,8 @@ from embodied.benchmark.footage import FPS
 from embodied.cli.demo_stages import TASK, Demo
 from embodied.cli.train import imitate
 from embodied.envs.registry import get_task
-from embodied.policies.catalog import Player
 from embodied.policies.collection import collect
+from embodied.policies.episodes import EpisodeRunner
 from embodied.policies.pretrained import pretrained_run
 from embodied.policies.run_folder import read_history
 from embodied.rollout.film import Shot
@@ -85,9 +85,9 @@ def _evaluating_s(demo: Demo, workers: Workers) -> float:
     total_s = 0.0
     for trial in demo.trials(trained=str(pretrained_run(TASK))):
         # pictures make the difference: policies that see none cost about the same
-        sees = bool(trial.player.config.cameras)
+        sees = bool(trial.runner.config.cameras)
         if sees not in costs:
-            costs[sees] = _cost(Playing, trial.player, workers, episodes)
+            costs[sees] = _cost(Playing, trial.runner, workers, episodes)
         total_s += costs[sees].of(1, episodes * _episode_s(demo, trial))
     return total_s
 
@@ -96,11 +96,11 @@ def _filming_s(demo: Demo, workers: Workers) -> float:
     trials = demo.filmed(demo.trials(trained=str(pretrained_run(TASK))))
     shot = Shot(get_task(TASK).beauty_camera, "", fps=FPS)
 
-    def filming(player: Player) -> Filming:
-        return Filming(player, shot)
+    def filming(runner: EpisodeRunner) -> Filming:
+        return Filming(runner, shot)
 
     successes = failures = demo.size.films
-    cost = _cost(filming, trials[0].player, workers, successes + failures)
+    cost = _cost(filming, trials[0].runner, workers, successes + failures)
     clips_s = successes * SUCCESS_S + failures * get_task(TASK).horizon_s
     return len(trials) * cost.of(1, clips_s)
 
@@ -112,15 +112,18 @@ def _episode_s(demo: Demo, trial: Trial) -> float:
 
 
 def _cost(
-    work: Callable[[Player], Work[Any]], player: Player, workers: Workers, episodes: int
+    work: Callable[[EpisodeRunner], Work[Any]],
+    runner: EpisodeRunner,
+    workers: Workers,
+    episodes: int,
 ) -> Cost:
     """Times jobs of some episodes, as many as run at once, cut off early."""
-    at_once = min(episodes, player.num_envs * workers.count)
+    at_once = min(episodes, runner.num_envs * workers.count)
 
     def seconds(horizon_s: float) -> float:
-        config = replace(player.config, horizon_s=horizon_s)
+        config = replace(runner.config, horizon_s=horizon_s)
         begun = time.monotonic()
-        workers.run(work(replace(player, config=config)), range(at_once))
+        workers.run(work(replace(runner, config=config)), range(at_once))
         return time.monotonic() - begun
 
     seconds(BRIEF_S)  # starts the processes, which load what they need

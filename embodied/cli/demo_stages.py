@@ -20,11 +20,13 @@ from embodied.cli.progress import stages
 from embodied.cli.train import imitate
 from embodied.envs.registry import get_robot, get_task
 from embodied.files import replace_text
-from embodied.policies.catalog import PLANNER_HZ, Player, env_config, policy_spec
 from embodied.policies.collection import Recording, collect, collection_header
 from embodied.policies.dual_system import DualSystemConfig
+from embodied.policies.episodes import EpisodeRunner, env_config_for
+from embodied.policies.expert import PLANNER_HZ
 from embodied.policies.pretrained import NAME as PRETRAINED
 from embodied.policies.pretrained import pretrained_run
+from embodied.policies.registry import find_policy
 from embodied.policies.run_folder import read_history
 from embodied.policies.training.budget import Budget
 from embodied.policies.training.config import ImitationConfig
@@ -137,20 +139,20 @@ class Demo:
         write_report(self.folder / REPORT, report)
         return report
 
-    def demonstrator(self, level: str) -> Player:
+    def demonstrator(self, level: str) -> EpisodeRunner:
         """Returns the disturbed expert, as its demonstrations are recorded."""
         config = replace(
-            env_config(policy_spec("expert", TASK), TASK, level, "train"),
+            env_config_for(find_policy("expert").spec(TASK), TASK, level, "train"),
             obs="both",
             cameras=self._cameras(),
             camera_hz=RECORD_HZ,
         )
         dual = DualSystemConfig(planner_hz=RECORD_HZ, mailbox="predictive")
-        return Player("expert", config, dual, self.num_envs, NOISE)
+        return EpisodeRunner("expert", config, dual, self.num_envs, NOISE)
 
-    def recording(self, player: Player, path: Path) -> Recording:
+    def recording(self, runner: EpisodeRunner, path: Path) -> Recording:
         """Returns the recording of a demonstrator into a dataset at `path`."""
-        return Recording(player, path, collection_header(player, RECORD_HZ))
+        return Recording(runner, path, collection_header(runner, RECORD_HZ))
 
     def training(self, datasets: list[Path], steps: int) -> ImitationConfig:
         """Returns what a policy is trained on, and for how long."""

@@ -23,7 +23,7 @@ from embodied.cli.timing import add_timing, timings_of
 from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
-from embodied.policies.catalog import BUILT_IN
+from embodied.policies.registry import BUILT_IN
 from embodied.rollout.shards import Stage, Workers
 
 HELP = """Measure how often policies succeed, over many seeds, with 95% intervals. Every policy meets every delay, on
@@ -142,13 +142,13 @@ def trials_of(args: argparse.Namespace, terms: Terms) -> list[Trial]:
 
 def provenance_of(trials: list[Trial], command: list[str]) -> Provenance:
     """Where the results come from; rates are those of the first policy."""
-    worlds = Worlds(trials[0].player.config)
+    worlds = Worlds(trials[0].runner.config)
     try:
         first = trials[0].condition
         rates = {
             "planner_hz": first.planner_hz,
             "control_hz": first.control_hz,
-            "camera_hz": trials[0].player.config.camera_hz,
+            "camera_hz": trials[0].runner.config.camera_hz,
         }
         return collect_provenance(worlds.metadata(), rates, command)
     finally:

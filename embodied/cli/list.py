@@ -18,7 +18,7 @@ from embodied.envs.registry import (
 )
 from embodied.envs.variation import markdown_table
 from embodied.errors import unknown
-from embodied.policies.catalog import BUILT_IN
+from embodied.policies.registry import policy_summaries
 from embodied.policies.run_folder import read_info
 from embodied.robots.parts.part import CONTROL_MODES
 
@@ -30,7 +30,6 @@ MODES = {
     "ee_delta": "velocity and turning rate of the gripper, along the axes of the arm's mount",
 }
 ACTION_COLUMNS = ("mode", "element", "unit", "frame", "at -1", "at 1")
-POLICIES = {**BUILT_IN, "FOLDER": "a run that `embodied train` wrote"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -128,6 +127,11 @@ def actions_table(rows: list[dict[str, Any]]) -> str:
 
 def catalogue() -> dict[str, list[dict[str, Any]]]:
     """Kind -> its members, each with a name, a summary and what else one chooses by."""
+    policies = {
+        **policy_summaries(),
+        "FOLDER": "a run that `embodied train` wrote",
+        "MODULE:NAME": "one of your own, in a module here or installed",
+    }
     return {
         "tasks": [describe_task(name) for name in task_names()],
         "robots": [describe_robot(name) for name in robot_names()],
@@ -135,7 +139,7 @@ def catalogue() -> dict[str, list[dict[str, Any]]]:
             {"name": mode, "summary": MODES[mode]} for mode in CONTROL_MODES
         ],
         "policies": [
-            {"name": name, "summary": summary} for name, summary in POLICIES.items()
+            {"name": name, "summary": summary} for name, summary in policies.items()
         ],
     }
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from embodied.errors import EmbodiedError
-from embodied.policies.catalog import learned_by_trial
+from embodied.policies.registry import find_policy
 
 LEVEL = "L2"
 
@@ -23,24 +23,26 @@ class Terms:
 
 
 def terms_of(
-    sources: Sequence[str], stage: str | None, levels: Sequence[str] | None
+    policies: Sequence[str], stage: str | None, levels: Sequence[str] | None
 ) -> Terms:
-    """What was asked for (not None) or, of what was not, what the runs among `sources`
+    """What was asked for (not None) or, of what was not, what the runs among `policies`
     learned by trial.
 
     Raises:
         EmbodiedError: no such policy, or runs that learned different things.
     """
-    learned = {
-        source: found for source in sources if (found := learned_by_trial(source))
-    }
+    learned = {}
+    for name in policies:
+        trained_for = find_policy(name).trained_for
+        if trained_for is not None:
+            learned[name] = trained_for
     own_stage = (
-        _common("stage", {source: found[0] for source, found in learned.items()})
+        _common("stage", {name: goal.stage for name, goal in learned.items()})
         if stage is None
         else None
     )
     own_level = (
-        _common("level", {source: found[1] for source, found in learned.items()})
+        _common("level", {name: goal.level for name, goal in learned.items()})
         if levels is None
         else None
     )

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from embodied.benchmark.timing import Timing
 from embodied.errors import EmbodiedError
-from embodied.policies.catalog import planner_hz
 from embodied.policies.channel import Freeze
 from embodied.policies.latency import PRESETS, read_trace
 from embodied.policies.mailbox import MAILBOX_MODES
+from embodied.policies.registry import find_policy
 
 # attribute of the parsed arguments -> the flag that sets it
 FLAGS = {
@@ -151,7 +151,7 @@ def timings_of(args: argparse.Namespace, policies: Sequence[str]) -> list[Timing
 
 
 def _check_effect(given: Sequence[str], policies: Sequence[str]) -> None:
-    if not given or any(planner_hz(policy) is not None for policy in policies):
+    if not given or any(find_policy(name).planner_hz is not None for name in policies):
         return
     flags = ", ".join(FLAGS[name] for name in given)
     raise EmbodiedError(

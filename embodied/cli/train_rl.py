@@ -169,4 +169,4 @@ def film(run: Path, config: LearnConfig) -> None:
     )[0]
     (run / VIDEO).unlink(missing_ok=True)
     shot = Shot(get_task(config.task).beauty_camera, run.name, (480, 640))
-    record(run / VIDEO, trial.player, shot, range(10_000, 10_000 + FILMED))
+    record(run / VIDEO, trial.runner, shot, range(10_000, 10_000 + FILMED))

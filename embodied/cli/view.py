@@ -22,7 +22,7 @@ from embodied.cli.timing import add_timing, timings_of
 from embodied.core import PHYSICS_HZ, Observation
 from embodied.envs.registry import get_task
 from embodied.errors import EmbodiedError
-from embodied.policies.catalog import Player
+from embodied.policies.episodes import EpisodeRunner
 from embodied.rollout.film import Film, Shot
 from embodied.rollout.grid import Grid
 from embodied.rollout.rollout import EpisodeResult, Step
@@ -78,12 +78,12 @@ def run(args: argparse.Namespace) -> int:
         {args.policy: args.policy}, place, terms.levels, timings, seeds
     )[0]
     if path is None:
-        results = replace(trial.player, num_envs=1).play(seeds, [Live()])
+        results = replace(trial.runner, num_envs=1).run(seeds, [Live()])
     else:
         shot = Shot(
             args.camera or get_task(args.task).beauty_camera, trial.label, (480, 640)
         )
-        results = record(path, trial.player, shot, seeds)
+        results = record(path, trial.runner, shot, seeds)
         print(path)
     for result in results:
         print(describe(result))
@@ -120,14 +120,14 @@ def describe(result: EpisodeResult) -> str:
 
 
 def record(
-    path: Path, player: Player, shot: Shot, seeds: Sequence[int]
+    path: Path, runner: EpisodeRunner, shot: Shot, seeds: Sequence[int]
 ) -> list[EpisodeResult]:
     """Films episodes, all of them at once."""
     film = Film(shot, range(len(seeds)))
     with tqdm(
         unit="s", desc="simulated", disable=None, file=sys.stderr, dynamic_ncols=True
     ) as bar:
-        results = player.play(seeds, [film, Progress(bar)])
+        results = runner.run(seeds, [film, Progress(bar)])
     path.parent.mkdir(parents=True, exist_ok=True)
     grid = Grid(tuple(film.clips), columns=math.ceil(math.sqrt(len(seeds))))
     write_mp4(path, grid.frames(), grid.fps)

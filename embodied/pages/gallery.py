@@ -10,7 +10,8 @@ import numpy as np
 from embodied.core import PHYSICS_HZ, Observation
 from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
-from embodied.policies.catalog import Player, env_config, policy_spec
+from embodied.policies.episodes import EpisodeRunner, env_config_for
+from embodied.policies.registry import find_policy
 from embodied.rollout.film import Clip, Film, Shot
 from embodied.rollout.rollout import EpisodeResult, Step
 from embodied.rollout.shards import Report
@@ -102,11 +103,11 @@ class FilmWork:
 
 def film(plan: FilmPlan) -> Take:
     """Films the first of some episodes that succeeds, or the one that comes furthest."""
-    spec = policy_spec("expert", plan.task, plan.robot)
-    config = env_config(spec, plan.task, plan.level, "train", plan.robot)
+    spec = find_policy("expert").spec(plan.task, plan.robot)
+    config = env_config_for(spec, plan.task, plan.level, "train", plan.robot)
 
     seeds = range(plan.first_seed, plan.first_seed + CANDIDATES)
-    candidates = Player("expert", config, num_envs=CANDIDATES).play(seeds)
+    candidates = EpisodeRunner("expert", config, num_envs=CANDIDATES).run(seeds)
     best = max(
         candidates,
         key=lambda result: (result.success_at_end, result.progress_max, -result.index),
@@ -115,5 +116,5 @@ def film(plan: FilmPlan) -> Take:
     shot = Shot(get_task(plan.task).beauty_camera, plan.name, FILM_SIZE, FILM_FPS)
     film_hook = Film(shot, [0])
     trace = ProgressTrace(FILM_FPS)
-    Player("expert", config, num_envs=1).play([best.seed], [film_hook, trace])
+    EpisodeRunner("expert", config, num_envs=1).run([best.seed], [film_hook, trace])
     return Take(plan, film_hook.clips[0], trace.moment)

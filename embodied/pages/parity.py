@@ -25,7 +25,8 @@ from embodied.envs.warp.worlds import WarpWorlds
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.pages.subject import Pair, Subject
-from embodied.policies.catalog import Player, make_policy, policy_spec, weights_hash
+from embodied.policies.episodes import EpisodeRunner
+from embodied.policies.registry import find_policy
 from embodied.rollout import warp_rollout
 from embodied.rollout.rollout import EpisodeResult
 from embodied.rollout.warp_rollout import play_on_warp
@@ -50,7 +51,7 @@ class PolicyVersion:
 
     @classmethod
     def now(cls, source: str, stage: str = "") -> PolicyVersion:
-        return cls(source, stage, weights_hash(source))
+        return cls(source, stage, find_policy(source).weights_hash)
 
     def env_config(self, pair: Pair, level: str) -> EnvConfig:
         """Returns the config of worlds for this policy.
@@ -60,7 +61,7 @@ class PolicyVersion:
                 another task or sees pixels.
         """
         task, robot = pair
-        spec = policy_spec(self.source, task, robot)
+        spec = find_policy(self.source).spec(task, robot)
         if spec.cameras:
             raise EmbodiedError(
                 f"{self.source} sees pixels: "
@@ -241,11 +242,11 @@ def measure_outcomes(
     num = len(seeds)
     config = question.policy.env_config(question.subject.pair, question.level or "L2")
 
-    on_cpu = Player(source, config, num_envs=min(num, 16)).play(seeds)
+    on_cpu = EpisodeRunner(source, config, num_envs=min(num, 16)).run(seeds)
     worlds = WarpWorlds(
         replace(config, engine="warp", device=device), num, num, device, seeds.start
     )
-    policy = make_policy(source, Worlds(config))
+    policy = find_policy(source).make(Worlds(config))
     on_warp = play_on_warp(worlds, policy, seeds.start, on_step)
 
     cpu_seeds = _successful(seeds, on_cpu)

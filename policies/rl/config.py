@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_robot, get_task
 from embodied.errors import EmbodiedError, unknown
-from embodied.policies.catalog import policy_spec
+from embodied.policies.registry import find_policy
 from embodied.sim.warp.engine import usable_device
 
 ALGORITHMS = ("sac", "td3", "ppo")
@@ -44,7 +44,7 @@ class LearnConfig:
     # episodes of the expert's, or of the base's alone, that are seen again beside its
     # own
     demonstrations: int = 0
-    base: str = ""  # a policy that is corrected, as the catalog knows it
+    base: str = ""  # a policy that is corrected, its name, as `find_policy` knows it
     residual: float = 0.2  # the largest correction
     delay_ms: float = 0.0  # by which the base's plans are late
 
@@ -94,7 +94,7 @@ class LearnConfig:
         if self.engine == "warp":
             usable_device(self.device)
         if self.base:
-            policy_spec(self.base, self.task, self.robot)
+            find_policy(self.base).spec(self.task, self.robot)
 
     def env_config(self) -> EnvConfig:
         """The worlds. Raises EmbodiedError for what does not exist."""

@@ -22,10 +22,11 @@ from stable_baselines3.common.noise import NormalActionNoise
 from embodied.core import PolicySpec
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
-from embodied.policies.catalog import env_config, make_policy, planner_hz, policy_spec
 from embodied.policies.checkpoint import write_tensors
 from embodied.policies.dual_system import DualSystemConfig
+from embodied.policies.episodes import env_config_for
 from embodied.policies.latency import Constant, PlanLatency
+from embodied.policies.registry import find_policy
 from embodied.policies.rl.actor import Actor, ActorConfig
 from embodied.policies.rl.config import LearnConfig
 from embodied.policies.rl.demonstrations import (
@@ -281,10 +282,11 @@ def own_worlds(config: LearnConfig) -> Worlds:
 
 def corrected_worlds(config: LearnConfig) -> TrialWorlds:
     """Worlds as the base needs them, in which it acts. Raises EmbodiedError as
-    `make_policy`.
+    `find_policy`.
     """
-    spec = policy_spec(config.base, config.task, config.robot)
-    wanted = env_config(spec, config.task, config.level, "train", config.robot)
+    base = find_policy(config.base)
+    spec = base.spec(config.task, config.robot)
+    wanted = env_config_for(spec, config.task, config.level, "train", config.robot)
     own = config.env_config()
     worlds = Worlds(
         replace(
@@ -299,15 +301,13 @@ def corrected_worlds(config: LearnConfig) -> TrialWorlds:
         config.base,
         config.residual,
         corrections_hz(spec.control_hz),
-        planner_hz(config.base),
+        base.planner_hz,
     )
     latency = PlanLatency(downlink=Constant(config.delay_ms))
     dual = (
         DualSystemConfig(residual.planner_hz, latency) if residual.planner_hz else None
     )
-    return TrialWorlds(
-        worlds, Base(make_policy(config.base, worlds, dual), residual), config.seed
-    )
+    return TrialWorlds(worlds, Base(base.make(worlds, dual), residual), config.seed)
 
 
 def _algorithm(config: LearnConfig, vectors: StateVectors) -> Any:

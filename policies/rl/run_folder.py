@@ -5,23 +5,30 @@ executed.
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embodied.core import PolicySpec
+from embodied.core import Policy, PolicySpec
+from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_task
+from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.policies.checkpoint import load_weights, write_tensors
+from embodied.policies.dual_system import DualSystemConfig
+from embodied.policies.registry import TrainedFor, find_policy
 from embodied.policies.rl.actor import Actor, ActorConfig, ActorPolicy
-from embodied.policies.rl.residual import BASE_FOLDER, Residual
+from embodied.policies.rl.residual import BASE_FOLDER, Residual, ResidualPolicy
 from embodied.policies.run_folder import (
     CHECKPOINT,
     HISTORY,
     INFO,
     WEIGHTS,
+    check_worlds,
     policy_spec_from_json,
     read_info,
+    weights_hash,
     write_info,
     write_json,
 )
@@ -150,9 +157,49 @@ def read_actor_info(stored: dict[str, Any]) -> ActorInfo:
     )
 
 
-def base_source(folder: Path, residual: Residual) -> str:
-    """What the catalog knows the base of a run folder by."""
-    return str(folder / BASE_FOLDER) if residual.base == BASE_FOLDER else residual.base
+@dataclass(frozen=True)
+class ActorRun:
+    """The source of a policy that reinforcement learning found: a run folder."""
+
+    folder: Path
+    info: ActorInfo
+
+    @classmethod
+    def of(cls, folder: Path, stored: dict[str, Any]) -> ActorRun:
+        """Returns the run of a folder, given the JSON in it."""
+        return cls(folder, read_actor_info(stored))
+
+    @property
+    def planner_hz(self) -> float | None:
+        return self.info.planner_hz
+
+    @property
+    def weights_hash(self) -> str:
+        return weights_hash(self.folder)
+
+    @property
+    def trained_for(self) -> TrainedFor:
+        return TrainedFor(self.info.stage, self.info.metadata["config"]["level"])
+
+    def spec(self, task: str, robot: str | None = None) -> PolicySpec:
+        mode = self.info.spec.control_mode
+        with closing(Worlds(EnvConfig(task, robot=robot, control_mode=mode))) as worlds:
+            # Wrong weights show here, before anything is measured.
+            self.make(worlds)
+        return self.info.spec
+
+    def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> Policy:
+        check_worlds(self.folder, self.info.metadata, worlds)
+        actor = load_actor(self.folder, self.info)
+        residual = self.info.residual
+        if residual is None:
+            return actor
+
+        name = residual.base
+        if name == BASE_FOLDER:
+            name = str(self.folder / BASE_FOLDER)
+        base = find_policy(name).make(worlds, dual)
+        return ResidualPolicy(base, actor, residual)
 
 
 def load_actor(folder: Path, info: ActorInfo) -> ActorPolicy:

@@ -1,25 +1,42 @@
-"""A trained policy on disk: weights as safetensors, everything else as JSON; nothing in
-it is executed.
-"""
+"""The run folder of a vision-language-action policy: planner and controller networks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from embodied.core import PolicySpec
+from embodied.envs.config import EnvConfig
+from embodied.envs.worlds import Worlds
 from embodied.policies.checkpoint import load_weights
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
-from embodied.policies.run_folder import policy_spec_from_json, read_info
+from embodied.policies.run_folder import (
+    check_worlds,
+    policy_spec_from_json,
+    read_info,
+    weights_hash,
+)
 from embodied.policies.vla.agents import ChunkController, VLAPlanner
 from embodied.policies.vla.network import DualSystemNet, NetConfig
+
+KIND = "vla"  # of the run, as `policies.registry` tells kinds apart
+DEFAULT_PLANNER_HZ = 8.0  # where the datasets name no rate
 
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What must be known to use a run: what it was trained for and on."""
+    """What must be known to use a run: what it was trained for and on.
+
+    Attributes:
+        spec: what the policy needs of the worlds it acts in.
+        net: sizes of the networks.
+        planner_hz: the rate of the plans it was trained on.
+        datasets: the paths of what it was trained on.
+        metadata: of the worlds in which the datasets were recorded.
+    """
 
     task: str
     robot: str
@@ -33,57 +50,99 @@ class RunInfo:
     def of(
         cls, net: NetConfig, metadata: dict[str, Any], datasets: Sequence[Path]
     ) -> RunInfo:
-        """For networks trained on datasets with this metadata."""
+        """Returns the info of networks trained on datasets with this metadata."""
         config = metadata["config"]
-        spec = PolicySpec(
-            control_mode=config["control_mode"],
-            control_hz=config["control_hz"],
-            cameras=net.cameras,
-            camera_hz=config["camera_hz"],
-            image_size=net.image_size,
-        )
-        planner_hz = float(metadata.get("planner_hz") or 8.0)
-        names = tuple(str(path) for path in datasets)
         return cls(
-            metadata["task"], metadata["robot"], spec, net, planner_hz, names, metadata
+            task=metadata["task"],
+            robot=metadata["robot"],
+            spec=PolicySpec(
+                control_mode=config["control_mode"],
+                control_hz=config["control_hz"],
+                cameras=net.cameras,
+                camera_hz=config["camera_hz"],
+                image_size=net.image_size,
+            ),
+            net=net,
+            planner_hz=float(metadata.get("planner_hz") or DEFAULT_PLANNER_HZ),
+            datasets=tuple(str(path) for path in datasets),
+            metadata=metadata,
         )
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "net": self.net.to_json()}
+        return {**asdict(self), "net": self.net.to_json(), "kind": KIND}
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> RunInfo:
-        spec = policy_spec_from_json(stored["spec"])
-        net = NetConfig.from_json(stored["net"])
-        names = tuple(stored["datasets"])
         return cls(
-            stored["task"],
-            stored["robot"],
-            spec,
-            net,
-            stored["planner_hz"],
-            names,
-            stored["metadata"],
+            task=stored["task"],
+            robot=stored["robot"],
+            spec=policy_spec_from_json(stored["spec"]),
+            net=NetConfig.from_json(stored["net"]),
+            planner_hz=stored["planner_hz"],
+            datasets=tuple(stored["datasets"]),
+            metadata=stored["metadata"],
         )
 
 
+@dataclass(frozen=True)
+class VLARun:
+    """The source of the policy in a run folder."""
+
+    folder: Path
+    info: RunInfo
+
+    trained_for = None
+
+    @classmethod
+    def of(cls, folder: Path, stored: dict[str, Any]) -> VLARun:
+        """Returns the run of a folder, given the JSON in it."""
+        return cls(folder, RunInfo.from_json(stored))
+
+    @property
+    def planner_hz(self) -> float:
+        return self.info.planner_hz
+
+    @property
+    def weights_hash(self) -> str:
+        return weights_hash(self.folder)
+
+    def spec(self, task: str, robot: str | None = None) -> PolicySpec:
+        mode = self.info.spec.control_mode
+        with closing(Worlds(EnvConfig(task, robot=robot, control_mode=mode))) as worlds:
+            # Wrong weights show here, before anything is measured.
+            self.make(worlds)
+        return self.info.spec
+
+    def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> DualSystem:
+        check_worlds(self.folder, self.info.metadata, worlds)
+        return load_policy(self.folder, dual)
+
+
 def read_run(path: Path) -> RunInfo:
-    """What the run folder of a dual system says. Raises EmbodiedError as `read_info`."""
+    """Returns what a run folder says of itself. Raises EmbodiedError as `read_info`."""
     return RunInfo.from_json(read_info(path))
 
 
 def load_net(path: Path) -> DualSystemNet:
-    """The networks of a run folder, ready to infer."""
+    """Returns the networks of a run folder, ready to infer."""
     net = DualSystemNet(read_run(path).net)
     load_weights(net, path)
     return net.eval()
 
 
 def load_policy(path: Path, dual: DualSystemConfig | None = None) -> DualSystem:
-    """The dual system of a run folder, with other timing where `dual` says so."""
+    """Returns the policy of a run folder.
+
+    Args:
+        path: the folder.
+        dual: when plans are made and how they travel; None for the rate that it was
+            trained at, without delay.
+    """
     info = read_run(path)
     net = load_net(path)
-    config = dual or DualSystemConfig(planner_hz=info.planner_hz)
     return DualSystem(
-        VLAPlanner(net), ChunkController(net, info.spec), config, spec=info.spec
+        VLAPlanner(net),
+        ChunkController(net, info.spec),
+        config=dual or DualSystemConfig(planner_hz=info.planner_hz),
+        spec=info.spec,
     )

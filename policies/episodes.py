@@ -1,0 +1,89 @@
+"""Episodes of a policy, as one process runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from embodied.core import PolicySpec
+from embodied.envs.config import EnvConfig
+from embodied.envs.worlds import Worlds
+from embodied.errors import EmbodiedError
+from embodied.policies.dual_system import DualSystemConfig
+from embodied.policies.noise import NoisyPolicy
+from embodied.policies.registry import find_policy
+from embodied.rollout.rollout import EpisodeResult, Hook, rollout
+
+
+def env_config_for(
+    spec: PolicySpec, task: str, level: str, split: str, robot: str | None = None
+) -> EnvConfig:
+    """Returns the config of worlds that a policy of this spec can act in.
+
+    They use one thread: many processes share the work.
+    """
+    obs = "state"
+    if spec.cameras:
+        obs = "both" if spec.privileged else "pixels"
+    return EnvConfig(
+        task=task,
+        robot=robot,
+        obs=obs,
+        control_mode=spec.control_mode,
+        control_hz=spec.control_hz,
+        cameras=spec.cameras,
+        camera_hz=spec.camera_hz,
+        image_size=spec.image_size,
+        level=level,
+        split=split,
+        num_threads=1,
+    )
+
+
+@dataclass(frozen=True)
+class EpisodeRunner:
+    """A policy and the worlds it acts in, plain enough to be sent to a process.
+
+    Attributes:
+        policy: its name, as `find_policy` knows it.
+        config: the worlds, as the policy's spec asks for them (`env_config_for`).
+        dual: when plans are made and how they travel; None for the policy's own rate
+            without delay.
+        num_envs: how many worlds run at once.
+        noise: standard deviation of the disturbance of its actions (`NoisyPolicy`).
+
+    Raises:
+        EmbodiedError: for a number out of its range.
+    """
+
+    policy: str
+    config: EnvConfig
+    dual: DualSystemConfig | None = None
+    num_envs: int = 16
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.num_envs < 1:
+            raise EmbodiedError(
+                f"the number of worlds at once must be at least 1, not {self.num_envs}"
+            )
+        if not 0 <= self.noise <= 1:
+            raise EmbodiedError(
+                f"the action noise must be from 0 to 1, as actions are from -1 to 1, "
+                f"not {self.noise}"
+            )
+
+    def run(
+        self,
+        seeds: Sequence[int],
+        hooks: Sequence[Hook] = (),
+        on_result: Callable[[EpisodeResult], None] | None = None,
+    ) -> list[EpisodeResult]:
+        """Runs one episode per seed and returns their results (see `rollout`)."""
+        num_worlds = min(self.num_envs, len(seeds))
+        with closing(Worlds(self.config, num_worlds)) as worlds:
+            policy = find_policy(self.policy).make(worlds, self.dual)
+            if self.noise:
+                policy = NoisyPolicy(policy, self.noise)
+            return rollout(worlds, policy, seeds, hooks, on_result)

@@ -1,0 +1,41 @@
+"""The expert of each task: its scripted planner with the skill controller."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+
+from embodied.core import PolicySpec
+from embodied.envs.config import EnvConfig
+from embodied.envs.worlds import Worlds
+from embodied.policies.dual_system import DualSystem, DualSystemConfig
+
+PLANNER_HZ = 8.0
+
+
+class Expert:
+    """The source of the policy `expert`, which solves any task from its privileged
+    state.
+    """
+
+    planner_hz = PLANNER_HZ
+    weights_hash = ""
+    trained_for = None
+
+    def spec(self, task: str, robot: str | None = None) -> PolicySpec:
+        with closing(Worlds(EnvConfig(task, robot=robot))) as worlds:
+            return self.make(worlds).spec
+
+    def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> DualSystem:
+        planner, controller = worlds.spec.expert(
+            worlds.agent_layout, worlds.state_layout, worlds.robot
+        )
+        return DualSystem(
+            planner,
+            controller,
+            config=dual or DualSystemConfig(planner_hz=self.planner_hz),
+            spec=replace(controller.spec, privileged=True),
+        )
+
+
+EXPERT = Expert()

@@ -1,0 +1,276 @@
+"""Policies by name: built in, trained, offered by a package, or in a module of one's own.
+
+A name leads to a `PolicySource`: what is known of a policy before there are worlds for
+it to act in. `find_policy` takes, in this order:
+
+    expert, random, hold    built in
+    NAME                    an entry point of an installed package, group
+                            `embodied.policies`
+    FOLDER                  a run that `embodied train` wrote
+    MODULE:NAME             a source, or a function that returns one, in a module of the
+                            current directory or of an installed package
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from embodied.core import Policy, PolicySpec
+from embodied.errors import EmbodiedError, unknown
+from embodied.policies.run_folder import INFO, read_info
+
+if TYPE_CHECKING:
+    from embodied.envs.worlds import Worlds
+    from embodied.policies.dual_system import DualSystemConfig
+
+GROUP = "embodied.policies"  # of entry points
+
+
+@dataclass(frozen=True)
+class TrainedFor:
+    """What reinforcement learning was to achieve."""
+
+    stage: str  # of the task; "" is the whole task
+    level: str
+
+
+class PolicySource(Protocol):
+    """A policy before there are worlds for it to act in.
+
+    Attributes:
+        planner_hz: how many plans it makes per second unless told otherwise; None for
+            a policy that does not plan.
+        weights_hash: SHA-256 of what it knows, so that results of other weights are
+            told apart; "" for a policy that comes with this package.
+        trained_for: at what it is measured unless told otherwise; None for any policy
+            but a run of reinforcement learning.
+    """
+
+    @property
+    def planner_hz(self) -> float | None: ...
+
+    @property
+    def weights_hash(self) -> str: ...
+
+    @property
+    def trained_for(self) -> TrainedFor | None: ...
+
+    def spec(self, task: str, robot: str | None = None) -> PolicySpec:
+        """Returns what the policy needs of the worlds it acts in.
+
+        Args:
+            task: the task's name.
+            robot: the robot's name; None for the task's first.
+
+        Raises:
+            EmbodiedError: no such task or robot, or the policy is of another one.
+        """
+
+    def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> Policy:
+        """Returns the policy for worlds that were made as `spec` says.
+
+        Args:
+            worlds: where it is to act.
+            dual: when plans are made and how they travel; None for plans at
+                `planner_hz` without any delay. A policy that does not plan ignores it.
+
+        Raises:
+            EmbodiedError: the policy is not one for these worlds.
+        """
+
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """A policy that comes with this package."""
+
+    place: str  # module:attribute of its source
+    summary: str
+
+
+BUILT_IN = {
+    "expert": BuiltIn(
+        "embodied.policies.expert:EXPERT",
+        "scripted planner and skill controller, sees the privileged state",
+    ),
+    "random": BuiltIn("embodied.policies.simple:RANDOM", "uniform actions"),
+    "hold": BuiltIn("embodied.policies.simple:HOLD", "stays where the episode began"),
+}
+
+# By the kind that a run folder names. Each is called with the folder and what is stored
+# in it, and returns the source.
+RUN_KINDS = {
+    "vla": "embodied.policies.vla.run_folder:VLARun.of",
+    "actor": "embodied.policies.rl.run_folder:ActorRun.of",
+}
+
+
+def find_policy(name: str) -> PolicySource:
+    """Returns the source of the policy of a name (see the module's docstring).
+
+    Raises:
+        EmbodiedError: no such policy (lists what exists), or one that cannot be loaded.
+    """
+    if name in BUILT_IN:
+        return resolve_name(BUILT_IN[name].place)
+
+    offered = _offered()
+    if name in offered:
+        return _load(name, offered[name].value)
+    if Path(name).exists():
+        return _open_run(Path(name))
+    if _is_place(name):
+        return _load(name, name)
+    names = [*BUILT_IN, *offered, *run_names()]
+    raise EmbodiedError(
+        f"{unknown('policy', name, names)}; or MODULE:NAME for one of your own"
+    )
+
+
+def policy_summaries() -> dict[str, str]:
+    """Returns one line about each policy that has a name of its own."""
+    summaries = {name: built_in.summary for name, built_in in BUILT_IN.items()}
+    for name, entry in _offered().items():
+        summaries[name] = f"of the package {_package(entry)}"
+    return summaries
+
+
+def run_names() -> list[str]:
+    """Returns the run folders in `runs`, where the examples put them."""
+    return sorted(str(path.parent) for path in Path("runs").glob(f"*/{INFO}"))
+
+
+def _offered() -> dict[str, EntryPoint]:
+    """Returns what installed packages offer; loads nothing."""
+    offered: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=GROUP):
+        if entry.name in BUILT_IN:
+            owner = "this package"
+        elif entry.name in offered:
+            owner = f"the package {_package(offered[entry.name])}"
+        else:
+            offered[entry.name] = entry
+            continue
+        warnings.warn(
+            f"the policy {entry.name!r} of the package {_package(entry)} is left out: "
+            f"{owner} has that name",
+            stacklevel=2,
+        )
+    return offered
+
+
+def _package(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else entry.value.partition(":")[0]
+
+
+def _open_run(folder: Path) -> PolicySource:
+    stored = read_info(folder)
+    kind = stored.get("kind")
+    if kind not in RUN_KINDS:
+        raise EmbodiedError(
+            f"{folder / INFO} is of the kind {kind!r}; this package reads "
+            f"{', '.join(RUN_KINDS)}"
+        )
+
+    of = cast(Callable[[Path, Any], PolicySource], resolve_name(RUN_KINDS[kind]))
+    try:
+        return of(folder, stored)
+    except (KeyError, TypeError, ValueError) as error:
+        raise EmbodiedError(
+            f"{folder / INFO} is damaged: {type(error).__name__} {error}"
+        ) from error
+
+
+def _is_place(name: str) -> bool:
+    """Whether a name reads like `package.module:NAME`."""
+    module, colon, attribute = name.partition(":")
+    words = [*module.split("."), *attribute.split(".")]
+    return bool(colon) and all(word.isidentifier() for word in words)
+
+
+def _load(name: str, place: str) -> PolicySource:
+    """Returns the source at `package.module:NAME`, or the one that a function there
+    returns.
+    """
+    module_name, _, attribute = place.partition(":")
+    item = _attribute(name, _import(name, module_name), attribute)
+    if _is_source(item):
+        return item
+    if not callable(item):
+        raise _no_source(name, f"is {_brief(item)}")
+
+    try:
+        source = item()
+    except EmbodiedError:
+        raise
+    except Exception as error:
+        raise EmbodiedError(f"policy {name} raised {_where(error)}") from error
+    if not _is_source(source):
+        raise _no_source(name, f"returned {_brief(source)}")
+    return source
+
+
+def _import(name: str, module_name: str) -> Any:
+    # A console script, unlike `python -m`, does not look into the current directory.
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise EmbodiedError(f"policy {name}: {_where(error)}") from error
+        raise EmbodiedError(
+            f"policy {name}: there is no module {error.name!r}, neither in {here} nor "
+            f"installed"
+        ) from error
+    except EmbodiedError:
+        raise
+    except Exception as error:
+        raise EmbodiedError(
+            f"policy {name}: importing {module_name} raised {_where(error)}"
+        ) from error
+
+
+def _attribute(name: str, module: Any, attribute: str) -> Any:
+    item = module
+    for word in attribute.split("."):
+        if not hasattr(item, word):
+            public = [key for key in vars(module) if not key.startswith("_")]
+            raise unknown(f"policy {name}: {module.__name__} has no", attribute, public)
+        item = getattr(item, word)
+    return item
+
+
+def _is_source(item: Any) -> bool:
+    members = ("planner_hz", "weights_hash", "trained_for", "spec", "make")
+    return not isinstance(item, type) and all(hasattr(item, name) for name in members)
+
+
+def _no_source(name: str, what: str) -> EmbodiedError:
+    return EmbodiedError(
+        f"policy {name} {what}, which is no policy: make one with "
+        f"embodied.policies.policy_from_function or policy_from_planner"
+    )
+
+
+def _brief(value: object) -> str:
+    """Returns a value in a few words, for an error message."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"a {type(value).__name__}"
+
+
+def _where(error: Exception) -> str:
+    """Returns an error of somebody's code in one line, with the place it came from."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    text = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {text} ({Path(last.filename).name}, line {last.lineno})"
