@@ -145,7 +145,7 @@ def test_a_shown_tote_falls_and_a_hidden_one_hangs(alone: Alone) -> None:
     for world, present in enumerate((True, False)):
         alone.totes.resize(world, 0, ToteSize())
         alone.totes.place(world, 0, np.array([0, 0, 0.3]), 0.5)
-        alone.totes.show(world, 0, present)
+        alone.totes.set_present(world, 0, present)
     alone.engine.refresh(np.arange(2))
     z = alone.engine.view("qpos")[:, 2].copy()
     alone.engine.step(40)  # 0.1 s

@@ -53,7 +53,7 @@ class Bench:
                 self.things.place(
                     world, k, np.array([-0.2 * k, 1.0, size.z / 2]), 0.3 * k
                 )
-                self.things.show(world, k, present=True)
+                self.things.set_present(world, k, present=True)
         self.engine.refresh(np.arange(2))
 
     def of(self, field: str, name: str) -> np.ndarray:
@@ -228,7 +228,7 @@ def test_a_thing_that_is_shoved_slides_and_does_not_topple(
     bench.engine.step(400)
     moved = bench.things.positions_w()[0, k] - start
     assert 0.04 < np.hypot(*moved[:2]) < 0.16
-    assert bench.things.one(np.array([k, k]))[1][0, 8] > 0.99
+    assert bench.things.pose_of(np.array([k, k]))[1][0, 8] > 0.99
 
 
 @settings(max_examples=20)
@@ -275,7 +275,7 @@ def by_sampling(size: ThingSize, is_round: bool) -> np.ndarray:
 
 def test_what_takes_no_part_hangs_unseen(bench: Bench) -> None:
     bench.things.place(0, 0, np.array([0.0, 0.0, 3.0]), 0.0)
-    bench.things.show(0, 0, present=False)
+    bench.things.set_present(0, 0, present=False)
     bench.engine.refresh(np.arange(2))
     bench.engine.step(400)
     assert bench.things.positions_w()[0, 0, 2] == pytest.approx(3.0, abs=1e-6)

@@ -29,11 +29,12 @@ from embodied.envs.props.panel import (
 )
 from embodied.envs.props.sign import Signs, SignStyle, add_sign, add_text, draw_text
 from embodied.envs.props.valve import (
-    DIAL_M,
     DIAL_MIDDLE_M,
+    DIAL_SIZE_M,
     KINDS,
     SCALE_RAD,
-    TICKS_M,
+    TICKS_INNER_M,
+    TICKS_OUTER_M,
     Valves,
     add_dial,
     add_valve,
@@ -268,7 +269,9 @@ def test_a_handle_points_at_the_tick_of_its_angle(kind: str) -> None:
             )[:, 1]
         )
         # of the plate, from its lower left
-        at = (pointing[:2] * np.mean(TICKS_M) + [0, -DIAL_MIDDLE_M]) / DIAL_M + 0.5
+        middle_of_ticks = (TICKS_INNER_M + TICKS_OUTER_M) / 2
+        on_plate = pointing[:2] * middle_of_ticks + [0, -DIAL_MIDDLE_M]
+        at = on_plate / DIAL_SIZE_M + 0.5
         row = int((1 - at[1]) * image.height)
         column = int(at[0] * image.width)
         dark.append(float(np.asarray(image.convert("L"))[row, column]) < 110)

@@ -74,7 +74,7 @@ def begin(alone: Alone) -> None:
     for world in range(2):
         for k in range(2):
             alone.parcels.resize(world, k, ParcelSize(), FACES[k])
-            alone.parcels.show(world, k, True)
+            alone.parcels.set_present(world, k, True)
             alone.parcels.place(world, k, np.array([1.5 * k, -1.5, 1.0]), 0.0)
         alone.bins.shift(world, np.zeros(2))
         alone.scanner.shift(world, np.zeros(2))
@@ -154,7 +154,7 @@ def test_the_other_world_keeps_its_parcel(alone: Alone) -> None:
 
 def test_a_shown_parcel_falls_and_a_hidden_one_hangs_unseen(alone: Alone) -> None:
     begin(alone)
-    alone.parcels.show(0, 1, False)
+    alone.parcels.set_present(0, 1, False)
     alone.engine.refresh(np.arange(2))
     alone.engine.step(40)  # 0.1 s
     fallen = 1.0 - alone.parcels.positions_w()[..., 2]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from embodied.envs.props.dirt import Dirt
 from embodied.envs.props.pad import (
-    FOAM_N_M,
+    FOAM_STIFFNESS_N_M,
     GRIP_Z_M,
     HALF_M,
     PLATE_KG,
@@ -100,7 +100,7 @@ def test_the_table_feels_what_presses_and_the_foam_gives_way_by_its_stiffness(
         :, bench.engine.model.joint("cloth_sole").qposadr[0]
     ]
     np.testing.assert_allclose(
-        squeezed, (PLATE_KG * 9.81 + force_n) / FOAM_N_M, rtol=0.02
+        squeezed, (PLATE_KG * 9.81 + force_n) / FOAM_STIFFNESS_N_M, rtol=0.02
     )
 
 
@@ -119,7 +119,7 @@ def test_a_push_slides_the_pad_as_far_as_friction_lets_it(bench: Bench) -> None:
     for friction in (0.4, 0.6):
         bench.lay()
         for world in range(2):
-            bench.pad.roughen(world, friction)
+            bench.pad.set_friction(world, friction)
         bench.pad.push(np.array([[1.65, 0.0], [0.0, 0.0]]))
         bench.engine.step(80)
         bench.pad.push(np.zeros((2, 2)))

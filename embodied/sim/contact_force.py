@@ -12,25 +12,35 @@ from embodied.core import PHYSICS_HZ, Array
 from embodied.errors import EmbodiedError
 from embodied.sim.engine import Engine
 
-WINDOW_TICKS = 20  # that are remembered, in the state: 50 ms
+WINDOW_TICKS = 20  # physics steps that the state remembers: 50 ms
+
+# How a contact sensor makes one force of several contacts, in MuJoCo's numbering.
+STRONGEST_CONTACT = 2
+SUM_OF_CONTACTS = 3
 _FORCE = 1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE)
-_STRONGEST = 2  # of a contact sensor's ways to choose among contacts
-# of a sensor's history: MuJoCo's own notes come first, then times, then values
+
+# A sensor's history: two notes of MuJoCo's own, then times, then forces.
 _TIMES = slice(2, 2 + WINDOW_TICKS)
-_VALUES = slice(2 + WINDOW_TICKS, 2 + 4 * WINDOW_TICKS)
-_HISTORY_SIZE = _VALUES.stop
+_FORCES = slice(2 + WINDOW_TICKS, 2 + 4 * WINDOW_TICKS)
+_HISTORY_SIZE = _FORCES.stop
 
 
 def add_contact_sensor(
-    spec: mujoco.MjSpec, name: str, subtree: str, other: str = ""
+    spec: mujoco.MjSpec,
+    name: str,
+    subtree: str,
+    other: str = "",
+    reduce: int = STRONGEST_CONTACT,
 ) -> None:
-    """Adds a sensor of a body's strongest contact.
+    """Adds a sensor of the contact force on a body.
 
     Args:
-        spec: of the scene.
+        spec: the scene.
         name: of the sensor.
         subtree: the body, with all that hangs on it.
         other: the body it touches; any unless given.
+        reduce: which force counts among several contacts, STRONGEST_CONTACT or
+            SUM_OF_CONTACTS.
     """
     sensor = spec.add_sensor(name=name, type=mujoco.mjtSensor.mjSENS_CONTACT)
     sensor.objtype = mujoco.mjtObj.mjOBJ_XBODY
@@ -38,13 +48,13 @@ def add_contact_sensor(
     if other:
         sensor.reftype = mujoco.mjtObj.mjOBJ_BODY
         sensor.refname = other
-    sensor.intprm = [_FORCE, _STRONGEST, 1]
+    sensor.intprm = [_FORCE, reduce, 1]
     sensor.nsample = WINDOW_TICKS
     sensor.delay = 1 / PHYSICS_HZ
 
 
 class ContactForce:
-    """Reads such sensors in N worlds.
+    """Reads K contact sensors in N worlds.
 
     Raises:
         EmbodiedError: the sensors were not added one right after the other.
@@ -66,7 +76,7 @@ class ContactForce:
         stop = starts[0] + count * _HISTORY_SIZE
         own = engine.view("history")[:, starts[0] : stop]
         history = xp.reshape(own, (-1, count, _HISTORY_SIZE))
-        values = history[..., _VALUES]
+        values = history[..., _FORCES]
         self._force = xp.reshape(values, (-1, count, WINDOW_TICKS, 3))  # (N, K, T, 3)
         self._times = history[..., _TIMES]  # (N, K, T) s
         self._time = engine.view("time")  # (N,) s

@@ -1,3 +1,5 @@
-"""Things that stand in scenes: each adds itself to a spec and owns what its size
-changes.
+"""Things that stand in scenes.
+
+Each module adds one prop to a spec, and has a class for what of it differs or changes
+in N worlds.
 """

@@ -1,5 +1,6 @@
-"""A straight belt: drawn with rollers or as a rubber band, carried by one box whose
-surface moves.
+"""A straight belt, drawn with rollers or as a rubber band.
+
+What it carries lies on one box whose surface moves.
 """
 
 from __future__ import annotations
@@ -9,96 +10,111 @@ from dataclasses import dataclass
 import mujoco
 
 from embodied.core import Array
+from embodied.envs.props.colours import FRAME_BLUE, INVISIBLE, SAFETY_YELLOW
 from embodied.envs.props.paint import Paint
-from embodied.envs.props.shapes import add_box
+from embodied.envs.props.shapes import COLLISION_GROUP, add_box
 from embodied.sim.engine import Engine
 
-FRAME = (0.20, 0.28, 0.36, 1.0)
+SURFACE = "belt_surface"
 ROLLER = (0.72, 0.74, 0.76, 1.0)
+ROLLER_RADIUS_M = 0.022
 BED = (0.16, 0.17, 0.18, 1.0)
 RUBBER = (0.30, 0.33, 0.36, 1.0)
-SURFACE = "belt_surface"
-LEGS_APART_M = 2.0  # about
+LEGS_APART_M = 2.0  # roughly: there is a pair at either end
+SLIDING_FRICTION = 0.8
+# A speed given to a belt that was compiled at rest has no effect.
+COMPILED_SPEED_M_S = 0.05
 
 
 @dataclass(frozen=True)
 class BeltSize:
-    """Along the world's y: centre x, ends in y, top of the rollers, width; m."""
+    """A belt along the world's y; m."""
 
-    x: float = 0.53
+    x: float = 0.53  # of its middle line
     y_start: float = -1.05
     y_end: float = 1.05
-    top_z: float = 0.70
+    top_z: float = 0.70  # of the rollers
     width: float = 0.36
     roller_pitch: float = 0.10
     rubber: bool = False  # a band over the rollers, for goods too small for their pitch
 
+    @property
+    def middle_y(self) -> float:
+        """Of the belt's length."""
+        return (self.y_start + self.y_end) / 2
+
+    @property
+    def half_length(self) -> float:
+        """Of the belt."""
+        return (self.y_end - self.y_start) / 2
+
 
 def add_belt(spec: mujoco.MjSpec, size: BeltSize) -> None:
-    """Adds the belt. It is compiled moving, since a speed given to a belt compiled at
-    rest has no effect.
-    """
+    """Adds the belt, its rails and legs, and a stop at its end."""
     world = spec.worldbody
     half_width = size.width / 2
-    y = (size.y_start + size.y_end) / 2
-    half_length = (size.y_end - size.y_start) / 2
+    y = size.middle_y
+
     surface = add_box(
         world,
         (size.x, y, size.top_z - 0.02),
-        (half_width, half_length, 0.02),
-        (0, 0, 0, 0),
+        (half_width, size.half_length, 0.02),
+        INVISIBLE,
         SURFACE,
     )
-    surface.surfacevel = [0, 0.05, 0, 0, 0, 0]
-    surface.friction = [0.8, 0.005, 0.0001]
-    surface.group = 3
+    surface.surfacevel = [0, COMPILED_SPEED_M_S, 0, 0, 0, 0]
+    surface.friction[0] = SLIDING_FRICTION
+    surface.group = COLLISION_GROUP
+
     paint = Paint(spec, world, "belt_paint")
-    paint.box((size.x, y, size.top_z - 0.05), (half_width, half_length, 0.01), BED)
-    for at in _rollers(size):
-        ends = (
-            size.x - half_width,
-            at,
-            size.top_z - 0.022,
-            size.x + half_width,
-            at,
-            size.top_z - 0.022,
-        )
-        paint.cylinder(ends, 0.022, ROLLER)
-    if size.rubber:
-        paint.box(
-            (size.x, y, size.top_z - 0.0105),
-            (half_width, half_length - 0.03, 0.010),
-            RUBBER,
-        )
+    _paint_surface(paint, size)
     for side in (-1, 1):
         rail_x = size.x + side * (half_width + 0.015)
-        add_box(
-            world, (rail_x, y, size.top_z - 0.02), (0.015, half_length, 0.045), FRAME
-        )
-        for at in _legs(size):
-            leg_z = (size.top_z - 0.06) / 2
-            paint.box((rail_x, at, leg_z), (0.02, 0.03, leg_z), FRAME)
+        rail_half = (0.015, size.half_length, 0.045)
+        add_box(world, (rail_x, y, size.top_z - 0.02), rail_half, FRAME_BLUE)
+        leg_half_z = (size.top_z - 0.06) / 2
+        for leg_y in _legs_y(size):
+            leg_half = (0.02, 0.03, leg_half_z)
+            paint.box((rail_x, leg_y, leg_half_z), leg_half, FRAME_BLUE)
     paint.add()
+
     stop = (size.x, size.y_end - 0.01, size.top_z + 0.04)
-    add_box(world, stop, (half_width, 0.01, 0.04), (0.93, 0.70, 0.13, 1))
+    add_box(world, stop, (half_width, 0.01, 0.04), SAFETY_YELLOW)
 
 
-def _rollers(size: BeltSize) -> list[float]:
-    """Where rollers are along y: all along, or under a band only at its ends."""
+def _paint_surface(paint: Paint, size: BeltSize) -> None:
+    """Paints the bed, the rollers, and the rubber over them where there is any."""
+    half_width = size.width / 2
+    y = size.middle_y
+    bed_half = (half_width, size.half_length, 0.01)
+    paint.box((size.x, y, size.top_z - 0.05), bed_half, BED)
+
+    roller_z = size.top_z - ROLLER_RADIUS_M
+    left_x = size.x - half_width
+    right_x = size.x + half_width
+    for roller_y in _rollers_y(size):
+        ends = (left_x, roller_y, roller_z, right_x, roller_y, roller_z)
+        paint.cylinder(ends, ROLLER_RADIUS_M, ROLLER)
+
     if size.rubber:
-        return [size.y_start + 0.022, size.y_end - 0.022]
-    return [
-        size.y_start + (k + 0.5) * size.roller_pitch
-        for k in range(int((size.y_end - size.y_start) / size.roller_pitch))
-    ]
+        rubber_half = (half_width, size.half_length - 0.03, 0.010)
+        paint.box((size.x, y, size.top_z - 0.0105), rubber_half, RUBBER)
 
 
-def _legs(size: BeltSize) -> list[float]:
-    """Where pairs of legs are along y."""
+def _rollers_y(size: BeltSize) -> list[float]:
+    """Returns where the rollers are: all along, or under a band only at its ends."""
+    if size.rubber:
+        return [size.y_start + ROLLER_RADIUS_M, size.y_end - ROLLER_RADIUS_M]
+    count = int((size.y_end - size.y_start) / size.roller_pitch)
+    return [size.y_start + (k + 0.5) * size.roller_pitch for k in range(count)]
+
+
+def _legs_y(size: BeltSize) -> list[float]:
+    """Returns where the pairs of legs are."""
     first = size.y_start + 0.15
     last = size.y_end - 0.15
-    fields = max(1, round((last - first) / LEGS_APART_M))
-    return [first + k * (last - first) / fields for k in range(fields)] + [last]
+    gaps = max(1, round((last - first) / LEGS_APART_M))
+    return [first + k * (last - first) / gaps for k in range(gaps)] + [last]
 
 
 class Belt:
@@ -106,17 +122,17 @@ class Belt:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.geom = engine.model.geom(SURFACE).id
+        self._geom = engine.model.geom(SURFACE).id
         engine.vary("geom_surfacevel")
 
     def start(self, world: int, speed_m_s: float) -> None:
-        """The speed with which one world begins."""
-        self._engine.vary("geom_surfacevel")[world, self.geom, 1] = speed_m_s
+        """Sets the speed with which one world begins."""
+        self._engine.vary("geom_surfacevel")[world, self._geom, 1] = speed_m_s
 
     def speed(self) -> Array:
-        """(N,) m/s along +y."""
-        return self._engine.vary("geom_surfacevel")[:, self.geom, 1]
+        """Returns the speed (N,) along +y, m/s."""
+        return self._engine.vary("geom_surfacevel")[:, self._geom, 1]
 
     def set_speed(self, speed_m_s: Array) -> None:
-        """(N,) m/s along +y, at once."""
-        self._engine.vary("geom_surfacevel")[:, self.geom, 1] = speed_m_s
+        """Sets the speed (N,) along +y, m/s, at once."""
+        self._engine.vary("geom_surfacevel")[:, self._geom, 1] = speed_m_s

@@ -8,22 +8,24 @@ import mujoco
 import numpy as np
 
 from embodied.core import Array
+from embodied.envs.props.colours import FRAME_BLUE, INVISIBLE
 from embodied.envs.props.paint import Paint
-from embodied.envs.props.shapes import add_box
+from embodied.envs.props.shapes import COLLISION_GROUP, Rgb, add_box, upright
 from embodied.sim.engine import Engine
 
-STEEL = (0.20, 0.28, 0.36, 1.0)
-GREY = (0.5, 0.5, 0.5, 1.0)
-HIDDEN = (0.0, 0.0, 0.0, 0.0)
+UNPAINTED = (0.5, 0.5, 0.5, 1.0)
 WALL_M = 0.006
-RIM_M = 0.010
+RIM_HALF_M = 0.010  # of the painted rim's width and height
+# A point so far below the floor still counts as inside.
+FLOOR_TOLERANCE_M = 0.005
+
+# centre and half size of a box, m
+Wall = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 
 @dataclass(frozen=True)
 class BinSize:
-    """Inner size in m: `width` across and `depth` along the direction in which it faces
-    away from the robot.
-    """
+    """Inner size in m; `depth` is along the direction away from the robot."""
 
     width: float = 0.135
     depth: float = 0.25
@@ -38,80 +40,83 @@ class BinSize:
 
 @dataclass(frozen=True)
 class BinPlace:
-    """Where a bin stands: the middle of its floor (x, y) in m, and the yaw in rad of
-    its depth.
-    """
+    """Where a bin stands: the middle (x, y) of its floor, and the yaw of its depth."""
 
     name: str
-    x: float
+    x: float  # m
     y: float
-    yaw: float
+    yaw: float  # rad
 
 
 def add_bin(spec: mujoco.MjSpec, place: BinPlace, size: BinSize) -> None:
-    """Adds a bin as a body that a world may shift, its frame in the middle of its
-    floor, x along its depth.
+    """Adds a bin as a body that a world may shift.
+
+    Its frame is in the middle of its floor, x along its depth.
     """
-    half = place.yaw / 2
     body = spec.worldbody.add_body(
         name=place.name,
         pos=[place.x, place.y, size.floor_z],
-        quat=[np.cos(half), 0, 0, np.sin(half)],
+        quat=upright(place.yaw),
     )
+
+    # what can be touched
+    half_x = size.depth / 2
+    half_y = size.width / 2
     walls = _walls(size)
-    mid_z = size.height / 2
-    for pos, wall_half in (
-        ((0, 0, -0.01), (size.depth / 2, size.width / 2, 0.01)),
-        *walls,
-    ):
-        add_box(body, pos, wall_half, HIDDEN).group = 3
+    floor: Wall = ((0, 0, -0.01), (half_x, half_y, 0.01))
+    for pos, half in (floor, *walls):
+        add_box(body, pos, half, INVISIBLE).group = COLLISION_GROUP
+
+    # what is seen, and differs in colour between worlds
     shell = Paint(spec, body, f"{place.name}_shell")
-    shell.box((0, 0, -0.008), (size.depth / 2, size.width / 2, 0.008), GREY)
-    for pos, wall_half in walls:
-        shell.box(
-            (pos[0], pos[1], mid_z - 0.005),
-            (wall_half[0], wall_half[1], mid_z + 0.005),
-            GREY,
-        )
-        x, y = (
-            max(wall, RIM_M) if wall < 0.01 else wall + RIM_M for wall in wall_half[:2]
-        )
-        shell.box((pos[0], pos[1], size.height - RIM_M), (x, y, RIM_M), GREY)
+    shell.box((0, 0, -0.008), (half_x, half_y, 0.008), UNPAINTED)
+    half_z = size.height / 2
+    for (x, y, _), (wall_x, wall_y, _) in walls:
+        wall_half = (wall_x, wall_y, half_z + 0.005)
+        shell.box((x, y, half_z - 0.005), wall_half, UNPAINTED)
+        rim_half = (_rim_half(wall_x), _rim_half(wall_y), RIM_HALF_M)
+        shell.box((x, y, size.height - RIM_HALF_M), rim_half, UNPAINTED)
     shell.add()
+
     _paint_stand(spec, body, place, size)
 
 
-def _walls(
-    size: BinSize,
-) -> list[tuple[tuple[float, float, float], tuple[float, float, float]]]:
-    """Centres and half sizes of the four walls."""
+def _walls(size: BinSize) -> list[Wall]:
+    """Returns the four walls: left and right, then near and far."""
     x = size.depth / 2
     y = size.width / 2
     wall = WALL_M / 2
     z = size.height / 2
     along = (x + WALL_M, wall, z)
     across = (wall, y, z)
-    return [((0, s * (y + wall), z), along) for s in (-1, 1)] + [
-        ((s * (x + wall), 0, z), across) for s in (-1, 1)
+    return [
+        ((0, -1 * (y + wall), z), along),
+        ((0, y + wall, z), along),
+        ((-1 * (x + wall), 0, z), across),
+        ((x + wall, 0, z), across),
     ]
+
+
+def _rim_half(wall_half: float) -> float:
+    """Returns the rim's half size on a wall, across its thickness or along it."""
+    across_thickness = wall_half < 0.01
+    return max(wall_half, RIM_HALF_M) if across_thickness else wall_half + RIM_HALF_M
 
 
 def _paint_stand(
     spec: mujoco.MjSpec, body: mujoco.MjsBody, place: BinPlace, size: BinSize
 ) -> None:
-    """A shelf and four legs."""
+    """Adds a shelf and four legs."""
     stand = Paint(spec, body, f"{place.name}_stand")
     x = size.depth / 2
     y = size.width / 2
-    stand.box((0, 0, -0.035), (x + 0.01, y + 0.01, 0.015), STEEL)
+    half_z = size.floor_z / 2
+
+    stand.box((0, 0, -0.035), (x + 0.01, y + 0.01, 0.015), FRAME_BLUE)
     for leg_x in (-x + 0.01, x - 0.01):
         for leg_y in (-y + 0.01, y - 0.01):
-            stand.box(
-                (leg_x, leg_y, -size.floor_z / 2),
-                (0.012, 0.012, size.floor_z / 2),
-                STEEL,
-            )
-        stand.box((leg_x, 0, -0.36), (0.010, y, 0.015), STEEL)
+            stand.box((leg_x, leg_y, -half_z), (0.012, 0.012, half_z), FRAME_BLUE)
+        stand.box((leg_x, 0, -0.36), (0.010, y, 0.015), FRAME_BLUE)
     stand.add()
 
 
@@ -129,40 +134,46 @@ class Bins:
         self._shells = [model.geom(f"{place.name}_shell_0").id for place in places]
         # (B, 3)
         self._nominal = np.array([(place.x, place.y, size.floor_z) for place in places])
+
+        # (B, 2) the world's x and y in each bin's own axes
         yaw = np.array([place.yaw for place in places])
         cos = np.cos(yaw)
         sin = np.sin(yaw)
-        # (B, 2) of the bins' own axes, the world's x and y
-        self._of_x = xp.asarray(np.stack([cos, -sin], axis=1))
-        self._of_y = xp.asarray(np.stack([sin, cos], axis=1))
+        self._x_to_own = xp.asarray(np.stack([cos, -sin], axis=1))
+        self._y_to_own = xp.asarray(np.stack([sin, cos], axis=1))
         self._half = xp.asarray([size.depth / 2, size.width / 2])
+
         for field in ("body_pos", "geom_rgba"):
             engine.vary(field)
 
     def shift(self, world: int, offset_m: np.ndarray) -> None:
         """Moves all bins of one world by (x, y) from their nominal places."""
-        self._engine.vary("body_pos")[world, self._bodies] = self._nominal + np.array(
-            [*offset_m, 0.0]
-        )
+        offset = np.array([*offset_m, 0.0])
+        self._engine.vary("body_pos")[world, self._bodies] = self._nominal + offset
 
-    def paint(self, world: int, colours: list[tuple[float, float, float]]) -> None:
-        """One colour a bin."""
+    def paint(self, world: int, colours: list[Rgb]) -> None:
+        """Gives each bin of one world its colour."""
         self._engine.vary("geom_rgba")[world, self._shells, :3] = colours
 
     def floors_w(self) -> Array:
-        """(N, B, 3) middles of the floors, m."""
+        """Returns the middles (N, B, 3) of the floors, m."""
         return self._engine.vary("body_pos")[:, self._bodies]
 
     def contain(self, points_w: Array) -> Array:
-        """(N, P, B) bool, whether points (N, P, 3) lie between the walls of each bin,
-        below its rim.
+        """Returns whether points are between the walls of each bin, below its rim.
+
+        Args:
+            points_w: (N, P, 3) m.
+
+        Returns:
+            (N, P, B) bool.
         """
         xp = self._engine.xp
-        size = self._size
         # (N, P, B, 3)
         offset = points_w[:, :, None, :] - self.floors_w()[:, None, :, :]
-        # (N, P, B, 2)
-        own = xp.abs(offset[..., :1] * self._of_x + offset[..., 1:2] * self._of_y)
-        beside = own < self._half
+        own = offset[..., :1] * self._x_to_own + offset[..., 1:2] * self._y_to_own
+        within = xp.abs(own) < self._half  # (N, P, B, 2)
         z = offset[..., 2]
-        return beside[..., 0] & beside[..., 1] & (z > -0.005) & (z < size.height)
+        above_floor = z > -FLOOR_TOLERANCE_M
+        below_rim = z < self._size.height
+        return within[..., 0] & within[..., 1] & above_floor & below_rim

@@ -8,25 +8,32 @@ import mujoco
 import numpy as np
 
 from embodied.core import Array
+from embodied.envs.props.colours import FRAME_BLUE, INVISIBLE, SAFETY_YELLOW
 from embodied.envs.props.paint import Paint
-from embodied.envs.props.shapes import VISUAL_GROUP, add_box
+from embodied.envs.props.shapes import (
+    COLLISION_GROUP,
+    Mesh,
+    add_box,
+    add_visual_mesh,
+    join_meshes,
+    touched_by_robots_only,
+)
 from embodied.sim.engine import Engine
 
-FRAME = (0.20, 0.28, 0.36, 1.0)
 FACE = (0.66, 0.69, 0.70, 1.0)
 CABINET = (0.58, 0.61, 0.63, 1.0)
-ACCENT = (0.93, 0.70, 0.13, 1.0)
-SIDE_M = 0.02  # thickness of the cabinet's cheeks, which stand over the face
+CHEEK_M = 0.02  # thickness of the cabinet's sides, which stand over the face
+SHELL_BELOW_CHEEKS_M = 0.012
+SOLID_BEHIND_SHELL_M = 0.02
 
 
 @dataclass(frozen=True)
 class ConsoleSize:
-    """Middle of the face in the world and its size, m; the face looks back at the robot
-    and up.
+    """Middle of the face in the world and its size, m.
 
-    A hand that comes straight at it can roll by 60 degrees either way all over it, half
-    a radian within all joints' ranges; an upright face as near and as low would need
-    the wrist to bend further than it can.
+    The face looks back at the robot and up. A hand that comes straight at it can roll
+    by 60 degrees either way all over it, half a radian within all joints' ranges. An
+    upright face as near and as low would need the wrist to bend further than it can.
     """
 
     x: float = 0.72
@@ -37,156 +44,138 @@ class ConsoleSize:
     depth: float = 0.16  # of the cabinet's top behind the face
 
     def axes(self) -> np.ndarray:
-        """(3, 3) columns: to the right, up along the face, and out of it, in the world."""
+        """Returns the face's axes in the world as the columns of a matrix (3, 3).
+
+        They point to the right, up along the face, and out of it.
+        """
         sin = np.sin(self.tilt_rad)
         cos = np.cos(self.tilt_rad)
         return np.array([(0.0, sin, -cos), (-1.0, 0.0, 0.0), (0.0, cos, sin)])
 
     def quat(self) -> np.ndarray:
-        """(4,) wxyz of the face."""
+        """Returns the rotation (4,) wxyz of the face."""
         quat = np.zeros(4)
         mujoco.mju_mat2Quat(quat, self.axes().ravel())
         return quat
 
 
 def add_console(spec: mujoco.MjSpec, size: ConsoleSize) -> mujoco.MjsBody:
-    """Adds the body `console`, which worlds may shift: its frame lies in the face, x
-    right, y up, z outwards.
+    """Adds the body `console`, which worlds may shift.
+
+    Its frame lies in the face: x right, y up, z outwards.
     """
     console = spec.worldbody.add_body(
         name="console", pos=[size.x, 0, size.z], quat=size.quat()
     )
-    face = add_box(
-        console,
-        (0, 0, -0.01),
-        (size.width / 2, size.height / 2, 0.01),
-        FACE,
-        "console_face",
+    half_width = size.width / 2
+    face_half = (half_width, size.height / 2, 0.01)
+    face = add_box(console, (0, 0, -0.01), face_half, FACE, "console_face")
+    touched_by_robots_only(face)
+
+    # the cabinet is upright, like the world
+    upright = size.quat() * (1, -1, -1, -1)
+    cabinet = console.add_body(name="console_cabinet", quat=upright)
+    outline = _outline(size)
+    cheeks = join_meshes(
+        [
+            _prism(outline, half_width, half_width + CHEEK_M),
+            _prism(outline, -half_width - CHEEK_M, -half_width),
+        ]
     )
-    # upright, like the world
-    cabinet = console.add_body(
-        name="console_cabinet", quat=size.quat() * (1, -1, -1, -1)
-    )
-    profile = _profile(size)
-    _add_prism(
-        spec,
-        cabinet,
-        "console_cheeks",
-        profile,
-        (size.width / 2, size.width / 2 + SIDE_M),
-        FRAME,
-    )
-    inner = profile - np.array([0.0, 0.012])
-    _add_prism(
-        spec,
-        cabinet,
-        "console_shell",
-        inner,
-        (-size.width / 2, size.width / 2),
-        CABINET,
-    )
-    low = inner[2:].min(axis=0)
-    high = inner[2:].max(axis=0)
-    solid = (low[0] + 0.02 + high[0]) / 2, 0.0, (low[1] + inner[0, 1]) / 2
-    half = ((high[0] - low[0] - 0.02) / 2, size.width / 2, (inner[0, 1] - low[1]) / 2)
-    inside = add_box(cabinet, solid, half, (0, 0, 0, 0), "console_solid")
-    inside.group = 3
-    # what is mounted on it passes through, the robot does not
-    face.contype = inside.contype = 0
-    _paint_trim(spec, cabinet, size, profile)
+    add_visual_mesh(spec, cabinet, "console_cheeks", cheeks).rgba = list(FRAME_BLUE)
+    inner = outline - np.array([0.0, SHELL_BELOW_CHEEKS_M])
+    shell = _prism(inner, -half_width, half_width)
+    add_visual_mesh(spec, cabinet, "console_shell", shell).rgba = list(CABINET)
+
+    _add_solid(cabinet, inner, half_width)
+    _paint_trim(spec, cabinet, outline, half_width + CHEEK_M)
     return console
 
 
-def _profile(size: ConsoleSize) -> np.ndarray:
-    """(6, 2) x and z of the cabinet's outline seen from its right, counterclockwise
-    from the face's lower edge.
+def _outline(size: ConsoleSize) -> np.ndarray:
+    """Returns the cabinet's outline (6, 2), x and z, as seen from its right.
+
+    It runs counterclockwise from the face's lower edge.
     """
-    up = size.axes()[[0, 2], 1] * (size.height / 2 + 0.015)
-    front = -up
-    top = up
-    back = top[0] + size.depth
-    floor = -size.z
+    top = size.axes()[[0, 2], 1] * (size.height / 2 + 0.015)
+    front = -top
+    back_x = top[0] + size.depth
+    floor_z = -size.z
     return np.array(
         [
             front,
             (front[0], front[1] - 0.05),
-            (front[0] + 0.06, floor),
-            (back, floor),
-            (back, top[1]),
+            (front[0] + 0.06, floor_z),
+            (back_x, floor_z),
+            (back_x, top[1]),
             top,
         ]
     )
 
 
-def _add_prism(
-    spec: mujoco.MjSpec,
-    body: mujoco.MjsBody,
-    name: str,
-    profile: np.ndarray,
-    y: tuple[float, float],
-    rgba: tuple[float, ...],
-) -> None:
-    """A painted prism of a convex outline in x and z between two y, and for cheeks
-    (y[0] > 0) its mirror image too.
-    """
-    mirrored = ((y[0], y[1]), (-y[1], -y[0])) if y[0] > 0 else (y,)
-    parts = [_prism(profile, near, far) for near, far in mirrored]
-    vertices = [part for part, _ in parts]
-    faces = [triangles + k * len(vertices[0]) for k, (_, triangles) in enumerate(parts)]
-    mesh = spec.add_mesh(
-        name=name,
-        uservert=np.concatenate(vertices).ravel(),
-        userface=np.concatenate(faces).ravel(),
-    )
-    mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL
-    geom = body.add_geom(
-        name=name,
-        type=mujoco.mjtGeom.mjGEOM_MESH,
-        meshname=name,
-        rgba=list(rgba),
-        mass=0,
-    )
-    geom.contype = 0
-    geom.conaffinity = 0
-    geom.group = VISUAL_GROUP
+def _prism(outline: np.ndarray, near_y: float, far_y: float) -> Mesh:
+    """Returns the prism of a convex outline (n, 2), x and z, between two y.
 
-
-def _prism(
-    profile: np.ndarray, near: float, far: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices, those of each side its own so that edges are sharp, and faces (m, 3)
-    that look outwards.
+    Each side has vertices of its own, so that the edges are sharp.
     """
-    count = len(profile)
-    ends = [np.insert(profile, 1, y, axis=1) for y in (near, far)]
-    fan = np.stack(
-        [np.zeros(count - 2, int), np.arange(1, count - 1), np.arange(2, count)], axis=1
-    )
-    vertices = [ends[0], ends[1]]
+    count = len(outline)
+    near = np.insert(outline, 1, near_y, axis=1)
+    far = np.insert(outline, 1, far_y, axis=1)
+
+    # the ends: a fan of triangles each
+    first = np.zeros(count - 2, int)
+    second = np.arange(1, count - 1)
+    fan = np.stack([first, second, second + 1], axis=1)
+    vertices = [near, far]
     faces = [fan, fan[:, ::-1] + count]
+
+    # the sides: two triangles each
+    two_triangles = np.array([(0, 1, 2), (0, 2, 3)])
     for k in range(count):
         after = (k + 1) % count
-        vertices.append(
-            np.array([ends[0][k], ends[1][k], ends[1][after], ends[0][after]])
-        )
-        faces.append(np.array([(0, 1, 2), (0, 2, 3)]) + 2 * count + 4 * k)
+        vertices.append(np.array([near[k], far[k], far[after], near[after]]))
+        faces.append(two_triangles + 2 * count + 4 * k)
     return np.concatenate(vertices), np.concatenate(faces)
 
 
-def _paint_trim(
-    spec: mujoco.MjSpec, cabinet: mujoco.MjsBody, size: ConsoleSize, profile: np.ndarray
-) -> None:
-    paint = Paint(spec, cabinet, "console_trim")
-    front = profile[0]
-    toe = profile[2]
-    back = profile[3]
-    half_y = size.width / 2 + SIDE_M
-    paint.box(
-        ((toe[0] + back[0]) / 2 + 0.01, 0, toe[1] + 0.04),
-        ((back[0] - toe[0]) / 2 + 0.015, half_y + 0.004, 0.04),
-        FRAME,
+def _add_solid(cabinet: mujoco.MjsBody, inner: np.ndarray, half_width: float) -> None:
+    """Adds the box inside the shell that stops the robot.
+
+    What is mounted on the console passes through it.
+    """
+    low_x, low_z = inner[2:].min(axis=0)
+    high_x = inner[2:].max(axis=0)[0]
+    high_z = inner[0, 1]
+    middle = (
+        (low_x + SOLID_BEHIND_SHELL_M + high_x) / 2,
+        0.0,
+        (low_z + high_z) / 2,
     )
-    paint.box((front[0] - 0.004, 0, front[1] - 0.03), (0.006, half_y, 0.016), ACCENT)
+    half = (
+        (high_x - low_x - SOLID_BEHIND_SHELL_M) / 2,
+        half_width,
+        (high_z - low_z) / 2,
+    )
+    solid = add_box(cabinet, middle, half, INVISIBLE, "console_solid")
+    solid.group = COLLISION_GROUP
+    touched_by_robots_only(solid)
+
+
+def _paint_trim(
+    spec: mujoco.MjSpec, cabinet: mujoco.MjsBody, outline: np.ndarray, half_y: float
+) -> None:
+    """Adds a plinth, and a yellow strip under the face."""
+    front = outline[0]
+    toe = outline[2]
+    back = outline[3]
+    paint = Paint(spec, cabinet, "console_trim")
+
+    plinth = ((toe[0] + back[0]) / 2 + 0.01, 0, toe[1] + 0.04)
+    plinth_half = ((back[0] - toe[0]) / 2 + 0.015, half_y + 0.004, 0.04)
+    paint.box(plinth, plinth_half, FRAME_BLUE)
+
+    strip = (front[0] - 0.004, 0, front[1] - 0.03)
+    paint.box(strip, (0.006, half_y, 0.016), SAFETY_YELLOW)
     paint.add()
 
 
@@ -195,15 +184,14 @@ class Console:
 
     def __init__(self, engine: Engine, size: ConsoleSize) -> None:
         self._engine = engine
-        self._size = size
         self._body = engine.model.body("console").id
+        self._nominal = np.array([size.x, 0.0, size.z])
         engine.vary("body_pos")
 
     def shift(self, world: int, offset_m: np.ndarray) -> None:
         """Moves the console of one world by (x, y, z) from its nominal place."""
-        nominal = np.array([self._size.x, 0.0, self._size.z])
-        self._engine.vary("body_pos")[world, self._body] = nominal + offset_m
+        self._engine.vary("body_pos")[world, self._body] = self._nominal + offset_m
 
     def pos_w(self) -> Array:
-        """(N, 3) middle of the face, m."""
+        """Returns the middle (N, 3) of the face, m."""
         return self._engine.vary("body_pos")[:, self._body]

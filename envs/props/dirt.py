@@ -1,5 +1,6 @@
-"""How dirty each cell of a table's stains is, world by world: what rubbing takes off,
-and what is spilled later.
+"""How dirty each cell of a table's stains is, world by world.
+
+Rubbing takes dirt off, and more may be spilled later.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from embodied.envs.props.stains import CELLS, STAINS, cell_areas
 
 S = len(STAINS)
 FAR_M = 9.0  # beyond any cell
-# on a table without stains of a sort all are spared, and none is wiped
-NOTHING_M2 = 1e-12
+# Added to areas: on a table without stains of a sort, all of them are spared and none
+# is wiped.
+NO_AREA_M2 = 1e-12
 
 
 class Dirt:
-    """The books of N worlds, all in arrays that a task hands out as its parameters. S
-    stains of C cells.
+    """The dirt of S stains of C cells in N worlds.
+
+    `books` holds all of it in arrays that a task hands out as its parameters.
     """
 
     def __init__(self, xp: Any, num_worlds: int) -> None:
@@ -28,21 +31,28 @@ class Dirt:
         n = num_worlds
         self._areas = xp.asarray(cell_areas())  # (S, C) m2
         self.books = {
-            # m, all x before all y: reductions over cells are then quick
+            # the cells' middles, m; all x before all y, for quick sums over cells
             "cell_xy_w": xp.zeros((n, 2, S, CELLS)),
-            "left": xp.zeros((n, S, CELLS)),  # of each cell's dirt, in [0, 1]
+            # the share of each cell's dirt that is left, in [0, 1]
+            "left": xp.zeros((n, S, CELLS)),
             # 1 for cells that were dirty at any time
             "present": xp.zeros((n, S, CELLS)),
-            "spill": xp.zeros((n, S, CELLS)),  # 1 for cells that become dirty later
-            "rub_m": xp.ones((n, S)),  # of rubbing that wipes a cell off
-            "named": xp.zeros((n, S)),  # 1 for stains to wipe, 0 for those to spare
-            # dirty area now, cells that are half wiped counting half
+            # 1 for cells that become dirty later
+            "spill": xp.zeros((n, S, CELLS)),
+            # metres of rubbing that wipe a cell off
+            "rub_m": xp.ones((n, S)),
+            # 1 for stains to wipe, 0 for those to spare
+            "named": xp.zeros((n, S)),
+            # dirty area now; a cell that is half wiped counts half
             "left_m2": xp.zeros((n, S)),
-            # corners of the smallest upright box around the middles of the cells that
+            # the corners of the smallest upright box around the middles of the cells
+            # that are not clean, m; zeros around none
             "low_xy_w": xp.zeros((n, 2, S)),
-            "high_xy_w": xp.zeros((n, 2, S)),  # are not clean, m; zeros around none
-            "wiped": xp.zeros(n),  # share of the named stains' area that is gone
-            "spared": xp.ones(n),  # share of the others' that is still there
+            "high_xy_w": xp.zeros((n, 2, S)),
+            # the share of the named stains' area that is gone
+            "wiped": xp.zeros(n),
+            # the share of the other stains' area that is still there
+            "spared": xp.ones(n),
         }
 
     def clear(self, world: int) -> None:
@@ -53,8 +63,14 @@ class Dirt:
     def lay(
         self, world: int, stain: int, cells_w: np.ndarray, rub_m: float, named: bool
     ) -> None:
-        """Says where a stain's cells (C, 2) are in one world, how much rubbing each
-        takes, and whether to wipe it.
+        """Says where one world's stain is and how it is to be treated.
+
+        Args:
+            world: the world.
+            stain: the stain.
+            cells_w: the middles (C, 2) of its cells, m.
+            rub_m: the metres of rubbing that each cell takes.
+            named: whether the stain is to be wiped.
         """
         books = self.books
         books["cell_xy_w"][world, :, stain] = self._xp.asarray(cells_w.T)
@@ -72,16 +88,22 @@ class Dirt:
         self.books["spill"][world, stain, :cells] = 1.0
 
     def update(self, under: Array, rubbed_m: Array, spilling: Array) -> Array:
-        """Takes off what was rubbed, metres (N,), over the cells `under` (N, S, C)
-        bool; then spills what is to be spilled where it is time, (N,) bool. Returns
-        what is left (N, S * C).
+        """Takes off what was rubbed, then spills what is to be spilled.
+
+        Args:
+            under: which cells were rubbed, (N, S, C) bool.
+            rubbed_m: how far, (N,) m.
+            spilling: the worlds in which it is time to spill, (N,) bool.
+
+        Returns:
+            The share (N, S * C) of each cell's dirt that is left.
         """
         xp = self._xp
         books = self.books
+        share = (rubbed_m[:, None] / books["rub_m"])[:, :, None]
+        left = books["left"] - xp.where(under, share, 0.0)
         spilled = xp.where(spilling[:, None, None], books["spill"], 0.0)
-        left = books["left"] - xp.where(
-            under, (rubbed_m[:, None] / books["rub_m"])[:, :, None], 0.0
-        )
+
         books["left"][...] = xp.maximum(xp.where(left > 0, left, 0.0), spilled)
         books["present"][...] = xp.maximum(books["present"], spilled)
         books["spill"][...] = books["spill"] - spilled
@@ -89,40 +111,44 @@ class Dirt:
         return self.left()
 
     def left(self) -> Array:
-        """(N, S * C) share of each cell's dirt that is left."""
+        """Returns the share (N, S * C) of each cell's dirt that is left."""
         return self._xp.reshape(self.books["left"], (-1, S * CELLS))
 
     def _survey(self, rows: slice) -> None:
-        """Areas, boxes and shares of some worlds anew."""
+        """Computes areas, boxes and shares of some worlds anew."""
         xp = self._xp
         books = self.books
         left = books["left"][rows]
-        at = books["cell_xy_w"][rows]
+        cells = books["cell_xy_w"][rows]
         named = books["named"][rows]
-        # (N, S) m2
-        now, ever = (
-            _sum_of_cells(self._areas * part) for part in (left, books["present"][rows])
-        )
-        books["left_m2"][rows] = now
+
+        # areas (N, S) in m2: dirty now, and dirty at any time
+        area = _sum_of_cells(self._areas * left)
+        area_ever = _sum_of_cells(self._areas * books["present"][rows])
+        books["left_m2"][rows] = area
+
+        # the box around what is dirty, where anything is
         dirty = (left > 0)[:, None]
-        some = (now > 0)[:, None]
-        books["low_xy_w"][rows] = xp.where(
-            some, xp.min(xp.where(dirty, at, FAR_M), axis=3), 0.0
-        )
-        books["high_xy_w"][rows] = xp.where(
-            some, xp.max(xp.where(dirty, at, -FAR_M), axis=3), 0.0
-        )
-        books["wiped"][rows] = 1 - (dot(named, now) + NOTHING_M2) / (
-            dot(named, ever) + NOTHING_M2
-        )
-        books["spared"][rows] = (dot(1 - named, now) + NOTHING_M2) / (
-            dot(1 - named, ever) + NOTHING_M2
-        )
+        any_dirty = (area > 0)[:, None]
+        low = xp.min(xp.where(dirty, cells, FAR_M), axis=3)
+        high = xp.max(xp.where(dirty, cells, -FAR_M), axis=3)
+        books["low_xy_w"][rows] = xp.where(any_dirty, low, 0.0)
+        books["high_xy_w"][rows] = xp.where(any_dirty, high, 0.0)
+
+        # the shares of what is to be wiped, and of what is not
+        others = 1 - named
+        books["wiped"][rows] = 1 - _ratio(dot(named, area), dot(named, area_ever))
+        books["spared"][rows] = _ratio(dot(others, area), dot(others, area_ever))
+
+
+def _ratio(area: Array, whole: Array) -> Array:
+    return (area + NO_AREA_M2) / (whole + NO_AREA_M2)
 
 
 def _sum_of_cells(values: Array) -> Array:
-    """Over the last axis of C, always in the same order, in fewer steps than one by
-    one.
+    """Returns the sum over the last axis of C, always in the same order.
+
+    It takes fewer steps than adding one by one.
     """
     half = CELLS // 2
     quarter = CELLS // 4

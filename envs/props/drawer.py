@@ -1,5 +1,6 @@
-"""A row of drawers side by side under a worktop, which open towards -x; each is put
-into from above.
+"""A row of drawers side by side under a worktop, which open towards -x.
+
+Each is put into from above.
 """
 
 from __future__ import annotations
@@ -11,23 +12,24 @@ import numpy as np
 
 from embodied.core import Array
 from embodied.envs.props.paint import Paint
-from embodied.envs.props.shapes import add_box
+from embodied.envs.props.shapes import Rgb, add_box
 from embodied.sim.engine import Engine
 from embodied.sim.physics import stiff_friction
 
 DRAWERS = ("left", "middle", "right")  # as who stands before them sees them
-FRICTION_N = 4.0
+SLIDE_FRICTION_N = 4.0
 MASS_KG = 1.6
 FRONT = (0.47, 0.60, 0.58, 1.0)
 FRONT_EDGE = (0.40, 0.53, 0.51, 1.0)
 WOOD = (0.83, 0.71, 0.54, 1.0)
 STEEL = (0.6, 0.6, 0.6, 1)
-# thicknesses
-FRONT_M = 0.016
+FRONT_M = 0.016  # thicknesses
 WALL_M = 0.006
 FLOOR_M = 0.006
 GAP_M = 0.006  # between neighbours, and between a front and the worktop
-CONTACT_FRICTION = (0.5, 0.005, 0.0001)
+FRONT_BELOW_FLOOR_M = 0.018
+HANDLE_HALF_M = np.array([0.013, 0.025, 0.015])
+SLIDING_FRICTION = 0.5
 
 
 @dataclass(frozen=True)
@@ -54,15 +56,22 @@ class DrawersSize:
         return self.top_z - self.height
 
     @property
+    def front_top_z(self) -> float:
+        """Upper edge of the front in the drawer's frame."""
+        return self.height - self.worktop - GAP_M
+
+    @property
+    def front_half_y(self) -> float:
+        """Half the width of the front."""
+        return (self.pitch - GAP_M) / 2
+
+    @property
     def inner(self) -> np.ndarray:
         """(2, 3) corners of the room inside, in the drawer's frame."""
-        half_y = (self.pitch - GAP_M) / 2 - 2 * WALL_M
-        return np.array(
-            [
-                (FRONT_M, -half_y, 0.0),
-                (FRONT_M + self.depth, half_y, self.height - self.worktop),
-            ]
-        )
+        half_y = self.front_half_y - 2 * WALL_M
+        low = (FRONT_M, -half_y, 0.0)
+        high = (FRONT_M + self.depth, half_y, self.height - self.worktop)
+        return np.array([low, high])
 
     @property
     def handle(self) -> np.ndarray:
@@ -70,12 +79,10 @@ class DrawersSize:
         return np.array([-0.027, 0.0, self.height - 0.029])
 
 
-HANDLE_HALF_M = np.array([0.013, 0.025, 0.015])
-
-
 def add_drawers(spec: mujoco.MjSpec, chest: mujoco.MjsBody, size: DrawersSize) -> None:
-    """Hangs the drawers into the body `chest`, whose frame is the world's but for what
-    a world shifts it by.
+    """Hangs the drawers into the body `chest`.
+
+    The chest's frame is the world's, but for what a world shifts it by.
     """
     for name, y in zip(DRAWERS, size.y, strict=True):
         body = chest.add_body(
@@ -87,64 +94,73 @@ def add_drawers(spec: mujoco.MjSpec, chest: mujoco.MjsBody, size: DrawersSize) -
         body.ipos = [size.depth / 2, 0, 0.02]
         body.inertia = [0.010, 0.016, 0.024]
         body.gravcomp = 1.0
+
         joint = body.add_joint(
             name=f"drawer_{name}", type=mujoco.mjtJoint.mjJNT_SLIDE, axis=[-1, 0, 0]
         )
         joint.limited = mujoco.mjtLimited.mjLIMITED_TRUE
         joint.range = [0, size.travel]
-        stiff_friction(joint, FRICTION_N)
+        stiff_friction(joint, SLIDE_FRICTION_N)
+
         spec.add_exclude(
             name=f"chest_{name}", bodyname1=chest.name, bodyname2=body.name
         )
-        _add_box_parts(body, name, size)
+        _add_solids(body, name, size)
         _paint_front(spec, body, name, size)
 
 
-def _add_box_parts(body: mujoco.MjsBody, name: str, size: DrawersSize) -> None:
-    """What things and fingers meet: floor, four walls, handle."""
+def _add_solids(body: mujoco.MjsBody, name: str, size: DrawersSize) -> None:
+    """Adds what things and fingers meet: floor, front, three walls and handle."""
     low, high = size.inner
     mid_x = (low[0] + high[0]) / 2
     half_x = size.depth / 2
     half_y = high[1]
     wall_z = size.wall / 2 - 0.002
-    half_wall = size.wall / 2 + 0.002
-    top_z = size.height - size.worktop - GAP_M
-    front_half = np.array([FRONT_M / 2, (size.pitch - GAP_M) / 2, (top_z + 0.018) / 2])
+    half_wall_z = size.wall / 2 + 0.002
+    front_half_z = (size.front_top_z + FRONT_BELOW_FLOOR_M) / 2
+
+    floor = (mid_x, 0, -FLOOR_M / 2)
+    floor_half = (half_x, half_y + WALL_M, FLOOR_M / 2)
+    front = (FRONT_M / 2, 0, size.front_top_z - front_half_z)
+    front_half = (FRONT_M / 2, size.front_half_y, front_half_z)
+    side_half = (half_x, WALL_M / 2, half_wall_z)
+    left = (mid_x, half_y + WALL_M / 2, wall_z)
+    right = (mid_x, -half_y - WALL_M / 2, wall_z)
+    back = (high[0] + WALL_M / 2, 0, wall_z)
+    back_half = (WALL_M / 2, half_y + WALL_M, half_wall_z)
+
     boxes = (
-        ((mid_x, 0, -FLOOR_M / 2), (half_x, half_y + WALL_M, FLOOR_M / 2), WOOD),
-        ((FRONT_M / 2, 0, top_z - front_half[2]), front_half, FRONT),
-        ((mid_x, half_y + WALL_M / 2, wall_z), (half_x, WALL_M / 2, half_wall), WOOD),
-        ((mid_x, -half_y - WALL_M / 2, wall_z), (half_x, WALL_M / 2, half_wall), WOOD),
-        (
-            (high[0] + WALL_M / 2, 0, wall_z),
-            (WALL_M / 2, half_y + WALL_M, half_wall),
-            WOOD,
-        ),
+        (floor, floor_half, WOOD),
+        (front, front_half, FRONT),
+        (left, side_half, WOOD),
+        (right, side_half, WOOD),
+        (back, back_half, WOOD),
     )
     for pos, half, rgba in boxes:
-        add_box(body, pos, half, rgba).friction = list(CONTACT_FRICTION)
+        add_box(body, pos, half, rgba).friction[0] = SLIDING_FRICTION
     handle = add_box(body, size.handle, HANDLE_HALF_M, STEEL, f"handle_{name}")
-    handle.friction = list(CONTACT_FRICTION)
+    handle.friction[0] = SLIDING_FRICTION
 
 
 def _paint_front(
     spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, size: DrawersSize
 ) -> None:
-    """A raised frame on the front, and the handle's two feet."""
+    """Adds a raised frame on the front, and the handle's two feet."""
     paint = Paint(spec, body, f"drawer_{name}_paint")
-    top_z = size.height - size.worktop - GAP_M
-    half_y = (size.pitch - GAP_M) / 2
+    top_z = size.front_top_z
+    bottom_z = -FRONT_BELOW_FLOOR_M
+    half_y = size.front_half_y
     rail = 0.012
     thick = 0.003
-    for z in (top_z - rail, -0.018 + rail):
+
+    for z in (top_z - rail, bottom_z + rail):
         paint.box((-thick, 0, z), (thick, half_y, rail), FRONT_EDGE)
+    upright_half = (thick, rail, (top_z - bottom_z) / 2)
     for side in (-1, 1):
-        paint.box(
-            (-thick, side * (half_y - rail), (top_z - 0.018) / 2),
-            (thick, rail, (top_z + 0.018) / 2),
-            FRONT_EDGE,
-        )
-        paint.box((-0.010, side * 0.016, size.handle[2]), (0.010, 0.004, 0.006), STEEL)
+        upright = (-thick, side * (half_y - rail), (top_z + bottom_z) / 2)
+        paint.box(upright, upright_half, FRONT_EDGE)
+        foot = (-0.010, side * 0.016, size.handle[2])
+        paint.box(foot, (0.010, 0.004, 0.006), STEEL)
     paint.add()
 
 
@@ -156,11 +172,13 @@ class Drawers:
         self.size = size
         model = engine.model
         xp = engine.xp
-        self._ids = xp.asarray([model.body(f"drawer_{name}").id for name in DRAWERS])
-        self._chest = int(model.body(model.body_parentid[int(self._ids[0])]).id)
-        self._chest_pos = model.body_pos[self._chest].copy()
-        self._qpos = [int(model.joint(f"drawer_{name}").qposadr[0]) for name in DRAWERS]
-        self._dofs = [int(model.joint(f"drawer_{name}").dofadr[0]) for name in DRAWERS]
+        bodies = [model.body(f"drawer_{name}").id for name in DRAWERS]
+        joints = [model.joint(f"drawer_{name}") for name in DRAWERS]
+        self._ids = xp.asarray(bodies)
+        self._chest = int(model.body_parentid[bodies[0]])
+        self._nominal = model.body_pos[self._chest].copy()
+        self._qpos = [int(joint.qposadr[0]) for joint in joints]
+        self._dofs = [int(joint.dofadr[0]) for joint in joints]
         self._handles = [model.geom(f"handle_{name}").id for name in DRAWERS]
         self._inner = xp.asarray(size.inner)
         self._middle = xp.asarray([*size.inner.mean(axis=0)[:2], 0.0])
@@ -169,46 +187,48 @@ class Drawers:
             engine.vary(field)
 
     def openings(self) -> Array:
-        """(N, 3) m, in the order of DRAWERS."""
+        """Returns how far each drawer is open, (N, 3) m, in the order of DRAWERS."""
         return self._engine.view("qpos")[:, self._qpos]
 
     def frame_w(self, drawer: Array) -> Array:
-        """(N, 3) of each world's `drawer` (N,): middle of its front's face, at the
-        inner floor's height; m.
+        """Returns the frame's origin (N, 3) of each world's `drawer` (N,), m.
+
+        It is in the middle of its front's face, at the inner floor's height.
         """
         return self._engine.view("xpos")[self._rows, self._ids[drawer]]
 
     def middle_w(self, drawer: Array) -> Array:
-        """(N, 3) middles of the inner floors of each world's `drawer` (N,), m."""
+        """Returns the middle (N, 3) of the floor of each world's `drawer` (N,), m."""
         return self.frame_w(drawer) + self._middle
 
     def hold(self, points_w: Array) -> Array:
-        """(N, 3, K) bool, whether points (N, K, 3) are inside each of the drawers."""
-        # (N, 3, K, 3)
-        inside = (
-            points_w[:, None, :, :]
-            - self._engine.view("xpos")[:, self._ids][:, :, None, :]
-        )
+        """Returns which points are inside which drawer.
+
+        Args:
+            points_w: (N, K, 3) m.
+
+        Returns:
+            (N, 3, K) bool.
+        """
+        frames = self._engine.view("xpos")[:, self._ids]  # (N, 3, 3)
+        inside = points_w[:, None, :, :] - frames[:, :, None, :]  # (N, 3, K, 3)
         within = (inside > self._inner[0]) & (inside < self._inner[1])
         return within[..., 0] & within[..., 1] & within[..., 2]
 
     def push(self, drawer: Array, force_n: Array) -> None:
-        """Pushes each world's `drawer` (N,) shut with a force (N,) in N until told
-        otherwise.
-        """
+        """Pushes each world's `drawer` (N,) shut with a force (N,) until told otherwise."""
         self._engine.view("xfrc_applied")[self._rows, self._ids[drawer], 0] = force_n
 
     def set(self, world: int, openings_m: np.ndarray, friction_n: float) -> None:
-        """Openings (3,) of one world's drawers, at rest, and their dry friction."""
+        """Sets the openings (3,) of one world's drawers, at rest, and their friction."""
         self._engine.view("qpos")[world, self._qpos] = openings_m
         self._engine.vary("dof_frictionloss")[world, self._dofs] = friction_n
 
     def shift(self, world: int, offset_m: np.ndarray) -> None:
         """Moves the whole chest of one world by (x, y) from its nominal place."""
-        self._engine.vary("body_pos")[world, self._chest] = self._chest_pos + np.array(
-            [*offset_m, 0.0]
-        )
+        offset = np.array([*offset_m, 0.0])
+        self._engine.vary("body_pos")[world, self._chest] = self._nominal + offset
 
-    def paint(self, world: int, drawer: int, rgb: tuple[float, float, float]) -> None:
-        """The handle's colour."""
+    def paint(self, world: int, drawer: int, rgb: Rgb) -> None:
+        """Colours one drawer's handle."""
         self._engine.vary("geom_rgba")[world, self._handles[drawer]] = (*rgb, 1.0)

@@ -1,22 +1,34 @@
-"""A thing that lies about: one free body, where it is in each world, and putting it
-somewhere.
-"""
+"""Things that lie about: free bodies, where they are, and putting them somewhere."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import mujoco
 import numpy as np
 
+from embodied.arrays import columns
 from embodied.core import Array
-from embodied.envs.props.shapes import Vector, add_box
+from embodied.envs.props.shapes import Vector, add_box, upright
 from embodied.sim.engine import ROT6D_OF_XMAT, Engine
+
+# Almost none, but not 0: MuJoCo counts the bodies that have any, and models with other
+# counts cannot share a batch.
+NO_GRAVCOMP = 1e-12
+WEIGHTLESS_GRAVCOMP = 1.0
 
 
 def add_free_box(
     spec: mujoco.MjSpec, name: str, size: Vector, mass: float, rgba: Vector
 ) -> mujoco.MjsBody:
-    """Adds a solid box of full `size` (3,) in m and `mass` in kg that may go anywhere,
-    its frame in its middle.
+    """Adds a solid box that may go anywhere, its frame in its middle.
+
+    Args:
+        spec: the scene.
+        name: of the body and its joint.
+        size: the full size (3,) in m.
+        mass: in kg.
+        rgba: its colour.
     """
     half = np.asarray(size, float) / 2
     inertia = mass / 3 * (half @ half - half**2)
@@ -24,7 +36,7 @@ def add_free_box(
         name=name, explicitinertial=True, mass=mass, inertia=inertia
     )
     body.add_freejoint(name=name)
-    add_box(body, (0, 0, 0), half, rgba, f"{name}_box").friction = [0.8, 0.005, 0.0001]
+    add_box(body, (0, 0, 0), half, rgba, f"{name}_box").friction[0] = 0.8
     return body
 
 
@@ -39,21 +51,115 @@ class FreeBody:
         self._qvel = int(joint.dofadr[0])
 
     def pos_w(self) -> Array:
-        """(N, 3) m."""
+        """Returns the position (N, 3), m."""
         return self._engine.view("xpos")[:, self._body]
 
     def rot6d(self) -> Array:
-        """(N, 6) its x and y axes."""
+        """Returns the x and y axes (N, 6)."""
         return self._engine.view("xmat")[:, self._body][:, ROT6D_OF_XMAT]
 
     def vel_w(self) -> Array:
-        """(N, 3) m/s."""
+        """Returns the velocity (N, 3), m/s."""
         return self._engine.view("qvel")[:, self._qvel : self._qvel + 3]
 
     def place(self, world: int, pos_w: Vector, yaw: float = 0.0) -> None:
-        """Sets it upright somewhere in one world, at rest; to be called in a task's
-        `start`.
+        """Sets it upright somewhere in one world, at rest.
+
+        To be called in a task's `start`.
         """
-        pose = [*pos_w, np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]
+        pose = [*pos_w, *upright(yaw)]
         self._engine.view("qpos")[world, self._qpos : self._qpos + 7] = pose
         self._engine.view("qvel")[world, self._qvel : self._qvel + 6] = 0.0
+
+
+class FreeBodies:
+    """K free bodies in N worlds; each one's joint has its name.
+
+    What a body is made of differs between props, which derive from this.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        names: Sequence[str],
+        geoms: Sequence[Sequence[str]],
+        varied_fields: Sequence[str],
+    ) -> None:
+        """Finds the bodies in the model.
+
+        Args:
+            engine: the worlds.
+            names: of the K bodies.
+            geoms: the names of each body's geoms.
+            varied_fields: the model's fields that worlds differ in, besides those that
+                take a body out of a world.
+        """
+        self._engine = engine
+        self.names = tuple(names)
+        model = engine.model
+        xp = engine.xp
+
+        self._bodies = [model.body(name).id for name in names]
+        self._body_columns = columns(self._bodies)
+        self._body_ids = xp.asarray(self._bodies)
+        self._geoms = [[model.geom(name).id for name in own] for own in geoms]
+        self._qpos = [int(model.joint(name).qposadr[0]) for name in names]
+        qvel = [int(model.joint(name).dofadr[0]) for name in names]
+        self._qvel = xp.asarray([[first, first + 1, first + 2] for first in qvel])
+        self._rows = xp.arange(engine.num_worlds)
+
+        for field in ("geom_rgba", "body_gravcomp", *varied_fields):
+            engine.vary(field)
+
+    def positions_w(self) -> Array:
+        """Returns the positions (N, K, 3) of all bodies, m."""
+        return self._engine.view("xpos")[:, self._body_columns]
+
+    def positions_of(self, which: Array) -> Array:
+        """Returns the positions (N, k, 3) of each world's bodies `which` (N, k), m."""
+        return self._engine.view("xpos")[self._rows[:, None], self._body_ids[which]]
+
+    def pose_of(self, which: Array) -> tuple[Array, Array]:
+        """Returns where each world's body `which` (N,) is.
+
+        That is its position (N, 3) in m, and its rotation matrix row by row (N, 9).
+        """
+        view = self._engine.view
+        bodies = self._body_ids[which]
+        return view("xpos")[self._rows, bodies], view("xmat")[self._rows, bodies]
+
+    def rotations(self) -> Array:
+        """Returns the rotation matrices (N, K, 3, 3) of all bodies."""
+        matrices = self._engine.view("xmat")[:, self._body_columns]
+        return self._engine.xp.reshape(matrices, (*matrices.shape[:2], 3, 3))
+
+    def velocities_w(self) -> Array:
+        """Returns the velocities (N, K, 3) of all bodies, m/s."""
+        return self._engine.view("qvel")[:, self._qvel]
+
+    def velocity_of(self, which: Array) -> Array:
+        """Returns the velocity (N, 3) of each world's body `which` (N,), m/s."""
+        return self._engine.view("qvel")[self._rows[:, None], self._qvel[which]]
+
+    def push(self, which: Array, force_n: Array) -> None:
+        """Pushes each world's body `which` (N,) until told otherwise.
+
+        Args:
+            which: one body of each world.
+            force_n: the horizontal force (N, 2), N.
+        """
+        forces = self._engine.view("xfrc_applied")
+        forces[self._rows, self._body_ids[which], :2] = force_n
+
+    def place(self, world: int, which: int, pos_w: Vector, yaw: float) -> None:
+        """Sets one body upright somewhere in one world, at rest."""
+        first = self._qpos[which]
+        pose = [*pos_w, *upright(yaw)]
+        self._engine.view("qpos")[world, first : first + 7] = pose
+
+    def set_present(self, world: int, which: int, present: bool) -> None:
+        """Lets one body take part in a world, or hang weightless and invisible."""
+        vary = self._engine.vary
+        gravcomp = NO_GRAVCOMP if present else WEIGHTLESS_GRAVCOMP
+        vary("geom_rgba")[world, self._geoms[which], 3] = float(present)
+        vary("body_gravcomp")[world, self._bodies[which]] = gravcomp

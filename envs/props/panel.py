@@ -1,5 +1,6 @@
-"""A fault panel: rows of lamps, each with its reset button, and a plate beside each row
-that names its system.
+"""A fault panel: rows of lamps, each with its reset button.
+
+A plate beside each row names the system whose lamps it has.
 """
 
 from __future__ import annotations
@@ -11,21 +12,30 @@ import mujoco
 import numpy as np
 
 from embodied.core import Array
-from embodied.envs.props.button import HEIGHT_M, add_button
+from embodied.envs.props.button import CAP_HEIGHT_M, STOP_ABOVE_M, add_button
 from embodied.envs.props.paint import Paint
+from embodied.envs.props.shapes import make_visual
 from embodied.envs.props.sign import Signs, SignStyle, add_plate, add_sign, add_text
 from embodied.sim.engine import Engine
 
 ROWS = 3
 COLUMNS = 4
-PITCH_M = (0.105, 0.118)  # between columns and between rows
-FIRST_M = (-0.095, 0.100)  # of the upper left lamp-and-button pair in the face
+# between columns and between rows
+PITCH_X_M = 0.105
+PITCH_Y_M = 0.118
+# the middle of the upper left pair of lamp and button, in the face
+FIRST_X_M = -0.095
+FIRST_Y_M = 0.100
 LAMP_ABOVE_M = 0.026
-BUTTON_BELOW_M = 0.024
 LAMP_RADIUS_M = 0.017
+BUTTON_BELOW_M = 0.024
+BUTTON_TOP_M = STOP_ABOVE_M + CAP_HEIGHT_M  # of a button that is up, above the face
 NAME_X_M = -0.215
-NAME_M = (0.125, 0.062)
-SYSTEMS = {  # what a row's plate says, its ink and its paper
+NAME_SIZE_M = (0.125, 0.062)
+FLAT = (1, 0, 0, 0)  # wxyz of a plate on the face
+
+# what a row's plate says: its ink and its paper
+SYSTEMS = {
     "cooling": ((0.96, 0.97, 0.98), (0.10, 0.32, 0.66)),
     "pumps": ((0.96, 0.97, 0.98), (0.10, 0.45, 0.24)),
     "power": ((0.10, 0.10, 0.10), (0.95, 0.76, 0.10)),
@@ -34,102 +44,89 @@ SYSTEMS = {  # what a row's plate says, its ink and its paper
     "air": ((0.10, 0.10, 0.10), (0.62, 0.84, 0.90)),
     "vents": ((0.96, 0.97, 0.98), (0.45, 0.20, 0.55)),
 }
-# dark, warning, fault
-LIGHTS = ((0.16, 0.13, 0.13, 1.0), (0.85, 0.42, 0.0, 1.0), (0.95, 0.02, 0.02, 1.0))
+# what a lamp shows, and its colour
 DARK, WARNING, FAULT = range(3)
+LIGHTS = ((0.16, 0.13, 0.13, 1.0), (0.85, 0.42, 0.0, 1.0), (0.95, 0.02, 0.02, 1.0))
 BEZEL = (0.10, 0.11, 0.12, 1.0)
 CAP = (0.90, 0.91, 0.90, 1.0)
 BOARD = (0.30, 0.34, 0.38, 1.0)
-BUTTON_TOP_M = 0.001 + HEIGHT_M  # of a button that is up, above the face
-LAMPS = tuple(
-    f"lamp_{row}_{column}" for row in range(ROWS) for column in range(COLUMNS)
-)
-BUTTONS = tuple(
-    f"button_{row}_{column}" for row in range(ROWS) for column in range(COLUMNS)
-)
+
+_PAIRS = [(row, column) for row in range(ROWS) for column in range(COLUMNS)]
+LAMPS = tuple(f"lamp_{row}_{column}" for row, column in _PAIRS)
+BUTTONS = tuple(f"button_{row}_{column}" for row, column in _PAIRS)
 NAMES = tuple(f"row_name_{row}" for row in range(ROWS))
 
 
 def middle_m(row: int, column: int) -> tuple[float, float]:
-    """(x, y) in the face between a lamp and its button."""
-    return FIRST_M[0] + column * PITCH_M[0], FIRST_M[1] - row * PITCH_M[1]
+    """Returns the point (x, y) of the face between a lamp and its button."""
+    return FIRST_X_M + column * PITCH_X_M, FIRST_Y_M - row * PITCH_Y_M
 
 
 def add_panel(spec: mujoco.MjSpec, face: mujoco.MjsBody) -> None:
     """Adds the panel to a face (x right, y up, z outwards) of at least 0.6 x 0.44 m."""
     spec.add_material(name="lamp", emission=0.8, specular=0.2, shininess=0.2)
+    for system, (ink, paper) in SYSTEMS.items():
+        style = SignStyle(NAME_SIZE_M, ink, paper)
+        add_text(spec, f"row_{system}", system.upper(), style)
+
     paint = Paint(spec, face, "panel_paint")
-    flat = (1, 0, 0, 0)
-    style = {
-        system: SignStyle(NAME_M, ink, paper)
-        for system, (ink, paper) in SYSTEMS.items()
-    }
-    for system in SYSTEMS:
-        add_text(spec, f"row_{system}", system.upper(), style[system])
-    for row, name in enumerate(NAMES):
-        add_plate(
-            spec,
-            face,
-            name,
-            "row_cooling",
-            (NAME_X_M, middle_m(row, 0)[1], 0),
-            NAME_M,
-            flat,
-        )
-        for column in range(COLUMNS):
-            _add_pair(face, paint, row, column)
-        x = (middle_m(row, 0)[0] + middle_m(row, COLUMNS - 1)[0]) / 2
-        y = middle_m(row, 0)[1]
-        paint.box(
-            (x, y, 0.0005),
-            (COLUMNS * PITCH_M[0] / 2, PITCH_M[1] / 2 - 0.004, 0.0005),
-            BOARD,
-        )
+    for row in range(ROWS):
+        _add_row(spec, face, paint, row)
+
+    # the numbers over the columns
     for column in range(COLUMNS):
         x, y = middle_m(0, column)
-        style_m = SignStyle((0.028, 0.022))
-        add_sign(
-            spec,
-            face,
-            f"column_{column}",
-            str(column + 1),
-            (x, y + PITCH_M[1] / 2 + 0.012, 0),
-            style_m,
-            flat,
-        )
+        pos = (x, y + PITCH_Y_M / 2 + 0.012, 0)
+        number = SignStyle((0.028, 0.022))
+        add_sign(spec, face, f"column_{column}", str(column + 1), pos, number, FLAT)
     paint.add()
 
 
+def _add_row(spec: mujoco.MjSpec, face: mujoco.MjsBody, paint: Paint, row: int) -> None:
+    """Adds a row's plate, its lamps and buttons, and the board behind them."""
+    first_x, y = middle_m(row, 0)
+    last_x, _ = middle_m(row, COLUMNS - 1)
+    any_text = f"row_{next(iter(SYSTEMS))}"  # which a world replaces
+    add_plate(spec, face, NAMES[row], any_text, (NAME_X_M, y, 0), NAME_SIZE_M, FLAT)
+
+    for column in range(COLUMNS):
+        _add_pair(face, paint, row, column)
+
+    board_half = (COLUMNS * PITCH_X_M / 2, PITCH_Y_M / 2 - 0.004, 0.0005)
+    paint.box(((first_x + last_x) / 2, y, 0.0005), board_half, BOARD)
+
+
 def _add_pair(face: mujoco.MjsBody, paint: Paint, row: int, column: int) -> None:
-    (x, y) = middle_m(row, column)
+    """Adds a lamp and its button, each in a bezel."""
+    x, y = middle_m(row, column)
+    lamp_y = y + LAMP_ABOVE_M
+    button_y = y - BUTTON_BELOW_M
     k = row * COLUMNS + column
+
     lamp = face.add_geom(
         name=LAMPS[k],
         type=mujoco.mjtGeom.mjGEOM_CYLINDER,
+        pos=[x, lamp_y, 0.006],
         size=(LAMP_RADIUS_M, 0.006, 0),
+        material="lamp",
+        rgba=list(LIGHTS[DARK]),
         mass=0,
     )
-    lamp.pos = [x, y + LAMP_ABOVE_M, 0.006]
-    lamp.material = "lamp"
-    lamp.rgba = list(LIGHTS[DARK])
-    lamp.contype = 0
-    lamp.conaffinity = 0
-    lamp.group = 2
-    paint.cylinder(
-        (x, y + LAMP_ABOVE_M, 0, x, y + LAMP_ABOVE_M, 0.007),
-        LAMP_RADIUS_M + 0.004,
-        BEZEL,
-    )
-    paint.cylinder(
-        (x, y - BUTTON_BELOW_M, 0, x, y - BUTTON_BELOW_M, 0.004), 0.022, BEZEL
-    )
-    add_button(face, BUTTONS[k], (x, y - BUTTON_BELOW_M, BUTTON_TOP_M - HEIGHT_M), CAP)
+    make_visual(lamp)
+    paint.cylinder((x, lamp_y, 0, x, lamp_y, 0.007), LAMP_RADIUS_M + 0.004, BEZEL)
+    paint.cylinder((x, button_y, 0, x, button_y, 0.004), 0.022, BEZEL)
+    add_button(face, BUTTONS[k], (x, button_y, BUTTON_TOP_M - CAP_HEIGHT_M), CAP)
 
 
 def lamp_of_button(xp: Any, at_m: Array) -> Array:
-    """(n,) numbers of the lamps whose buttons are at x, y (n, 2) of the face."""
-    column = xp.round((at_m[:, 0] - FIRST_M[0]) / PITCH_M[0])
-    row = xp.round((FIRST_M[1] - BUTTON_BELOW_M - at_m[:, 1]) / PITCH_M[1])
+    """Returns the numbers (n,) of the lamps whose buttons are at x, y of the face.
+
+    Args:
+        xp: the array namespace.
+        at_m: the buttons' places (n, 2).
+    """
+    column = xp.round((at_m[:, 0] - FIRST_X_M) / PITCH_X_M)
+    row = xp.round((FIRST_Y_M - BUTTON_BELOW_M - at_m[:, 1]) / PITCH_Y_M)
     return xp.astype(row * COLUMNS + column, xp.int64)
 
 
@@ -146,7 +143,7 @@ class Panel:
         engine.vary("geom_rgba")
 
     def show(self, lights: Array) -> None:
-        """Lights every lamp (N, 12): DARK, WARNING or FAULT."""
+        """Lights every lamp: DARK, WARNING or FAULT (N, 12)."""
         self._engine.vary("geom_rgba")[:, self._lamps] = self._lights[lights]
 
     def show_one(self, world: int, lights: np.ndarray) -> None:

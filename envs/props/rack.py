@@ -1,5 +1,6 @@
-"""A stepped rack with two rows of two slots, filled from above; the back row is higher,
-so that both are in reach.
+"""A stepped rack with two rows of two slots, filled from above.
+
+The back row is higher, so that both are in reach.
 """
 
 from __future__ import annotations
@@ -10,21 +11,22 @@ import mujoco
 import numpy as np
 
 from embodied.core import Array
+from embodied.envs.props.colours import PLATE_WHITE, SAFETY_YELLOW, STEEL
 from embodied.envs.props.paint import Paint
 from embodied.envs.props.shapes import add_box
 from embodied.sim.engine import Engine
 
 # as the robot sees them, facing the rack
 SLOTS = ("lower left", "lower right", "upper left", "upper right")
-STEEL = (0.42, 0.45, 0.48, 1.0)
 DECK = (0.80, 0.81, 0.80, 1.0)
-ACCENT = (0.93, 0.70, 0.13, 1.0)
+MARK = (0.1, 0.1, 0.1, 1.0)
 
 
 @dataclass(frozen=True)
 class RackSize:
-    """Nominal place in the world and slot size, m. Left is -x for a robot that looks
-    along +y.
+    """Nominal place in the world and slot size, m.
+
+    Left is -x for a robot that looks along +y.
     """
 
     x: float = -0.04
@@ -36,64 +38,72 @@ class RackSize:
     lip: float = 0.012  # height of the dividers
 
     def slot_centres(self) -> np.ndarray:
-        """(4, 3) middle of each slot's floor, relative to (x, y_near, 0), in the order
-        of SLOTS.
+        """Returns the middles (4, 3) of the slots' floors, in the order of SLOTS.
+
+        They are relative to (x, y_near, 0).
         """
         near = self.slot_y / 2
         far = self.slot_y * 1.5
         left = -self.slot_x / 2
         right = self.slot_x / 2
-        rows = [(left, near, self.lower_z), (right, near, self.lower_z)]
-        return np.array([*rows, (left, far, self.upper_z), (right, far, self.upper_z)])
+        return np.array(
+            [
+                (left, near, self.lower_z),
+                (right, near, self.lower_z),
+                (left, far, self.upper_z),
+                (right, far, self.upper_z),
+            ]
+        )
 
 
 def add_rack(spec: mujoco.MjSpec, size: RackSize) -> None:
     """Adds the rack as a body `rack` that a world may shift."""
     rack = spec.worldbody.add_body(name="rack", pos=[size.x, size.y_near, 0])
     paint = Paint(spec, rack, "rack_paint")
-    half_x = size.slot_x + 0.008
-    for row, top in enumerate((size.lower_z, size.upper_z)):
-        y = size.slot_y * (row + 0.5)
-        add_box(rack, (0, y, top - 0.01), (half_x, size.slot_y / 2, 0.01), DECK)
-        for x in (-size.slot_x, 0.0, size.slot_x):
-            add_box(
-                rack,
-                (x, y, top + size.lip / 2),
-                (0.006, size.slot_y / 2 - 0.004, size.lip / 2),
-                ACCENT,
-            )
-        for edge in (-1, 1):
-            lip_y = y + edge * (size.slot_y / 2 - 0.004)
-            add_box(
-                rack,
-                (0, lip_y, top + size.lip / 2),
-                (half_x, 0.004, size.lip / 2),
-                STEEL,
-            )
-        for x in (-half_x, half_x):
-            paint.box(
-                (x, y + size.slot_y / 2 - 0.02, top / 2), (0.018, 0.018, top / 2), STEEL
-            )
-            paint.box(
-                (x, y - size.slot_y / 2 + 0.02, top / 2), (0.018, 0.018, top / 2), STEEL
-            )
-        for z in (0.15, top - 0.035):
-            paint.box((0, y - size.slot_y / 2 + 0.02, z), (half_x, 0.012, 0.02), STEEL)
+    for row, top_z in enumerate((size.lower_z, size.upper_z)):
+        middle_y = size.slot_y * (row + 0.5)
+        _add_row(rack, paint, size, middle_y, top_z)
     _paint_labels(paint, size)
     paint.add()
 
 
+def _add_row(
+    rack: mujoco.MjsBody, paint: Paint, size: RackSize, y: float, top_z: float
+) -> None:
+    """Adds a row of two slots, its middle at `y`: deck, dividers, edges and legs."""
+    half_x = size.slot_x + 0.008
+    half_y = size.slot_y / 2
+    half_lip = size.lip / 2
+    add_box(rack, (0, y, top_z - 0.01), (half_x, half_y, 0.01), DECK)
+
+    # dividers to the left, between and to the right of the slots
+    for x in (-size.slot_x, 0.0, size.slot_x):
+        divider_half = (0.006, half_y - 0.004, half_lip)
+        add_box(rack, (x, y, top_z + half_lip), divider_half, SAFETY_YELLOW)
+
+    # low edges at the near and the far side
+    for side in (-1, 1):
+        edge_y = y + side * (half_y - 0.004)
+        add_box(rack, (0, edge_y, top_z + half_lip), (half_x, 0.004, half_lip), STEEL)
+
+    # four legs, and two rails at the near side
+    for x in (-half_x, half_x):
+        leg_half = (0.018, 0.018, top_z / 2)
+        paint.box((x, y + half_y - 0.02, top_z / 2), leg_half, STEEL)
+        paint.box((x, y - half_y + 0.02, top_z / 2), leg_half, STEEL)
+    for z in (0.15, top_z - 0.035):
+        paint.box((0, y - half_y + 0.02, z), (half_x, 0.012, 0.02), STEEL)
+
+
 def _paint_labels(paint: Paint, size: RackSize) -> None:
-    """One plate a slot on the row's front edge, with one to four marks."""
+    """Paints a plate for each slot on its row's near edge, with one to four marks."""
     for k, (x, y, z) in enumerate(size.slot_centres()):
-        front = y - size.slot_y / 2 - 0.001
-        paint.box((x, front, z - 0.03), (0.07, 0.003, 0.022), (0.96, 0.96, 0.94, 1))
+        front_y = y - size.slot_y / 2 - 0.001
+        paint.box((x, front_y, z - 0.03), (0.07, 0.003, 0.022), PLATE_WHITE)
         for mark in range(k + 1):
-            paint.box(
-                (x + 0.025 * (mark - k / 2), front - 0.002, z - 0.03),
-                (0.006, 0.003, 0.014),
-                (0.1, 0.1, 0.1, 1),
-            )
+            mark_x = x + 0.025 * (mark - k / 2)
+            mark_half = (0.006, 0.003, 0.014)
+            paint.box((mark_x, front_y - 0.002, z - 0.03), mark_half, MARK)
 
 
 class Rack:
@@ -102,17 +112,15 @@ class Rack:
     def __init__(self, engine: Engine, size: RackSize) -> None:
         self._engine = engine
         self._body = engine.model.body("rack").id
-        self._size = size
+        self._nominal = np.array([size.x, size.y_near, 0.0])
         self._centres = engine.xp.asarray(size.slot_centres())  # (4, 3)
         engine.vary("body_pos")
 
     def shift(self, world: int, offset_m: np.ndarray) -> None:
         """Moves the rack of one world by (x, y) from its nominal place."""
-        nominal = np.array([self._size.x, self._size.y_near, 0.0])
-        self._engine.vary("body_pos")[world, self._body] = nominal + np.array(
-            [*offset_m, 0.0]
-        )
+        offset = np.array([*offset_m, 0.0])
+        self._engine.vary("body_pos")[world, self._body] = self._nominal + offset
 
     def slot_w(self, slot: Array) -> Array:
-        """(N, 3) middle of the floor of each world's `slot` (N,) in the world frame, m."""
+        """Returns the middle (N, 3) of the floor of each world's `slot` (N,), m."""
         return self._engine.vary("body_pos")[:, self._body] + self._centres[slot]

@@ -7,14 +7,30 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
-VISUAL_GROUP = 2
+VISUAL_GROUP = 2  # of geoms that are seen and not touched
+COLLISION_GROUP = 3  # of geoms that are touched and not seen
 Vector = Sequence[float] | np.ndarray
+Rgb = tuple[float, float, float]  # in [0, 1]
+Rgba = tuple[float, float, float, float]
+# vertices (n, 3) in m, and faces (m, 3) that run counterclockwise seen from outside
+Mesh = tuple[np.ndarray, np.ndarray]
+
+
+def upright(yaw_rad: float) -> np.ndarray:
+    """Returns the rotation (4,) wxyz of what stands upright, turned by a yaw."""
+    return np.array([np.cos(yaw_rad / 2), 0.0, 0.0, np.sin(yaw_rad / 2)])
+
+
+def box_inertia(size_m: Vector, mass_kg: float) -> np.ndarray:
+    """Returns the inertia (3,) in kg m2 of an evenly filled box of full `size_m` (3,)."""
+    squares = np.asarray(size_m) ** 2
+    return mass_kg / 12 * (squares.sum() - squares)
 
 
 def add_box(
     body: mujoco.MjsBody, pos: Vector, half_size: Vector, rgba: Vector, name: str = ""
 ) -> mujoco.MjsGeom:
-    """A solid box; massless, since props set their inertia themselves."""
+    """Adds a solid box; massless, since props set their inertia themselves."""
     geom = body.add_geom(
         type=mujoco.mjtGeom.mjGEOM_BOX,
         pos=list(pos),
@@ -27,14 +43,54 @@ def add_box(
     return geom
 
 
-def paint_box(
-    body: mujoco.MjsBody, pos: Vector, half_size: Vector, rgba: Vector
+def add_visual_box(
+    body: mujoco.MjsBody, pos: Vector, half_size: Vector, rgba: Vector, name: str = ""
 ) -> mujoco.MjsGeom:
-    """A box to look at, that nothing touches, and that worlds may change; for static
-    ones see `Paint`.
+    """Adds a box that nothing touches and that worlds may change.
+
+    For shapes that never change `Paint` is cheaper.
     """
-    geom = add_box(body, pos, half_size, rgba)
+    geom = add_box(body, pos, half_size, rgba, name)
+    make_visual(geom)
+    return geom
+
+
+def add_visual_mesh(
+    spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, mesh: Mesh
+) -> mujoco.MjsGeom:
+    """Adds a mesh, and a massless geom that shows it and that nothing touches.
+
+    Both are called `name`.
+    """
+    vertices, faces = mesh
+    added = spec.add_mesh(name=name, uservert=vertices.ravel(), userface=faces.ravel())
+    added.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL
+    geom = body.add_geom(
+        name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, mass=0
+    )
+    make_visual(geom)
+    return geom
+
+
+def join_meshes(meshes: Sequence[Mesh]) -> Mesh:
+    """Returns one mesh of several."""
+    vertices = []
+    faces = []
+    count = 0
+    for part_vertices, part_faces in meshes:
+        vertices.append(part_vertices)
+        faces.append(part_faces + count)
+        count += len(part_vertices)
+    return np.concatenate(vertices), np.concatenate(faces)
+
+
+def make_visual(geom: mujoco.MjsGeom) -> None:
+    """Lets nothing touch a geom; every camera shows it."""
     geom.contype = 0
     geom.conaffinity = 0
     geom.group = VISUAL_GROUP
-    return geom
+
+
+def touched_by_robots_only(geom: mujoco.MjsGeom) -> None:
+    """Lets only what moves by itself touch a geom: the robot."""
+    geom.contype = 0

@@ -9,23 +9,21 @@ import mujoco
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from embodied.envs.props.shapes import VISUAL_GROUP, Vector
+from embodied.envs.props.shapes import Rgb, Vector, make_visual
 from embodied.sim.engine import Engine
 
-Rgb = tuple[float, float, float]
 PIXELS_PER_M = 1600
 LONGEST_PIXELS = 512
-# text is drawn this much larger and shrunk, so that its edges are smooth
-OVERSAMPLED = 3
+# Pictures are drawn so many times larger and shrunk, so that their edges are smooth.
+OVERSAMPLING = 3
 PLATE_M = 0.001  # how far a plate's front stands before what it hangs on
-# share of its colour that a plate shows unlit: upright ones get little of a hall's
-# light
+# The share of its colour that a plate shows unlit: upright ones get little light.
 EMISSION = 0.2
 MARGIN = 0.12  # of the plate's height, free around the text
 INK = (0.08, 0.09, 0.10)
 PAPER = (0.93, 0.93, 0.91)
-# A plate's own x is to its right, y up, and z is where it faces. wxyz quaternions that
-# hang it up:
+# A plate's own x is to its right, y is up, and z is where it faces.
+# wxyz quaternions that hang it up:
 FACING_MINUS_X = (0.5, 0.5, -0.5, -0.5)  # on a wall, for who looks along +x
 FACING_MINUS_Y = (np.sqrt(0.5), np.sqrt(0.5), 0.0, 0.0)  # for who looks along +y
 FACING_PLUS_Y = (0.0, 0.0, np.sqrt(0.5), np.sqrt(0.5))  # for who looks along -y
@@ -35,14 +33,12 @@ FACING_UP = (np.sqrt(0.5), 0.0, 0.0, -np.sqrt(0.5))  # lying, for who looks alon
 
 @dataclass(frozen=True)
 class SignStyle:
-    """Size (width, height) in m and colours of a text plate; `frame` is a line along
-    its edge.
-    """
+    """Size (width, height) in m and colours of a text plate."""
 
     size_m: tuple[float, float]
     ink: Rgb = INK
     paper: Rgb = PAPER
-    frame: bool = False
+    frame: bool = False  # a line along its edge
 
 
 def add_sign(
@@ -54,35 +50,48 @@ def add_sign(
     style: SignStyle,
     quat: Vector = FACING_MINUS_X,
 ) -> mujoco.MjsGeom:
-    """Adds a plate that says `text` (lines are split at newlines), as large as fits;
-    `pos` is the middle of its back.
+    """Adds a plate that says `text`, as large as fits.
 
     For a sign whose text differs between worlds add the texts with `add_text` and write
     with `Signs`.
+
+    Args:
+        spec: the scene.
+        body: what the plate hangs on.
+        name: of the plate and its material.
+        text: what it says; lines are split at newlines.
+        pos: the middle (3,) of the plate's back in the body's frame, m.
+        style: its size and colours.
+        quat: its rotation (4,) wxyz in the body's frame.
     """
-    return add_plate(
-        spec, body, name, add_text(spec, name, text, style), pos, style.size_m, quat
-    )
+    material = add_text(spec, name, text, style)
+    return add_plate(spec, body, name, material, pos, style.size_m, quat)
 
 
 def add_text(spec: mujoco.MjSpec, name: str, text: str, style: SignStyle) -> str:
-    """Adds a material that shows `text`, for plates of the style's size; returns its
-    name.
+    """Adds a material that shows `text`, for plates of the style's size.
+
+    Returns its name.
     """
     return add_picture(spec, name, draw_text(text, style))
 
 
 def add_picture(spec: mujoco.MjSpec, name: str, image: Image.Image) -> str:
-    """Adds a material that shows `image`, for plates of its proportions; returns its
-    name.
+    """Adds a material that shows `image`, for plates of its proportions.
+
+    Returns its name.
     """
     pixels = np.asarray(image.convert("RGB"))[::-1]  # the rows of a texture go up
     height, width, channels = pixels.shape
-    kind = mujoco.mjtTexture.mjTEXTURE_2D
     texture = spec.add_texture(
-        name=name, type=kind, width=width, height=height, nchannel=channels
+        name=name,
+        type=mujoco.mjtTexture.mjTEXTURE_2D,
+        width=width,
+        height=height,
+        nchannel=channels,
     )
     texture.data = pixels.tobytes()
+
     material = spec.add_material(
         name=name, emission=EMISSION, specular=0.1, shininess=0.1
     )
@@ -100,64 +109,70 @@ def add_plate(
     quat: Vector = FACING_MINUS_X,
 ) -> mujoco.MjsGeom:
     """Adds a plate that shows `material` on its front; nothing touches it."""
-    mesh = _plate_mesh(spec, size_m)
     geom = body.add_geom(
         name=name,
         type=mujoco.mjtGeom.mjGEOM_MESH,
-        meshname=mesh,
+        meshname=_plate_mesh(spec, size_m),
         material=material,
+        pos=list(pos),
+        quat=list(quat),
         mass=0,
     )
-    geom.pos = list(pos)
-    geom.quat = list(quat)
-    geom.contype = 0
-    geom.conaffinity = 0
-    geom.group = VISUAL_GROUP
+    make_visual(geom)
     return geom
 
 
 def draw_text(text: str, style: SignStyle) -> Image.Image:
-    """The text in one size, centred, every line whole."""
-    scale = pixels_per_m(style.size_m) * OVERSAMPLED
-    width, height = (round(scale * side) for side in style.size_m)
-    image = Image.new("RGB", (width, height), bytes_of(style.paper))
+    """Returns a picture of the text in one size, centred, every line whole."""
+    image = blank_picture(style.size_m, style.paper)
+    width, height = image.size
     draw = ImageDraw.Draw(image)
-    margin = round(MARGIN * height)
+    ink = to_bytes(style.ink)
+
     if style.frame:
         inset = height // 25 + 1
-        line = height // 40 + 1
-        draw.rectangle(
-            (inset, inset, width - 1 - inset, height - 1 - inset),
-            outline=bytes_of(style.ink),
-            width=line,
-        )
-    room = (width - 2 * margin, height - 2 * margin)
-    size = _largest_font(draw, text, room)
-    middle = (width / 2, height / 2)
+        edges = (inset, inset, width - 1 - inset, height - 1 - inset)
+        draw.rectangle(edges, outline=ink, width=height // 40 + 1)
+
+    margin = round(MARGIN * height)
+    size = _largest_font(draw, text, (width - 2 * margin, height - 2 * margin))
     draw.multiline_text(
-        middle,
+        (width / 2, height / 2),
         text,
-        bytes_of(style.ink),
+        ink,
         _font(size),
         "mm",
         size / 5,
         "center",
         stroke_width=_stroke(size),
     )
-    return image.resize(
-        (width // OVERSAMPLED, height // OVERSAMPLED), Image.Resampling.BOX
-    )
+    return shrunk(image)
 
 
-def pixels_per_m(size_m: tuple[float, float]) -> float:
-    """Of a plate's texture: fine enough for people's pictures, small enough for a
-    model.
+def blank_picture(size_m: tuple[float, float], paper: Rgb) -> Image.Image:
+    """Returns an oversampled picture to draw on, for a plate of `size_m`."""
+    scale = oversampled_pixels_per_m(size_m)
+    width, height = (round(scale * side) for side in size_m)
+    return Image.new("RGB", (width, height), to_bytes(paper))
+
+
+def oversampled_pixels_per_m(size_m: tuple[float, float]) -> float:
+    """Returns the scale at which pictures for a plate are drawn.
+
+    Shrunk, they are fine enough for people's pictures and small enough for a model.
     """
-    return min(PIXELS_PER_M, LONGEST_PIXELS / max(size_m))
+    return min(PIXELS_PER_M, LONGEST_PIXELS / max(size_m)) * OVERSAMPLING
 
 
-def bytes_of(rgb: Rgb) -> tuple[int, int, int]:
-    """A colour as Pillow takes it."""
+def shrunk(image: Image.Image) -> Image.Image:
+    """Returns an oversampled picture in the size in which a plate shows it."""
+    width, height = image.size
+    size = (width // OVERSAMPLING, height // OVERSAMPLING)
+    return image.resize(size, Image.Resampling.BOX)
+
+
+def to_bytes(rgb: Rgb) -> tuple[int, int, int]:
+    """Returns a colour as Pillow takes it."""
     red, green, blue = (round(255 * part) for part in rgb)
     return red, green, blue
 
@@ -167,32 +182,36 @@ def _font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def _stroke(size: float) -> float:
-    return size / 28  # the font is a regular one: signs are bolder
+    """Returns the line added around letters: the font is thin, and signs are bold."""
+    return size / 28
 
 
 def _largest_font(draw: ImageDraw.ImageDraw, text: str, room: tuple[int, int]) -> float:
+    """Returns the size at which the text fills the room's width or height."""
     trial = float(room[1])
-    box = draw.multiline_textbbox(
+    left, top, right, bottom = draw.multiline_textbbox(
         (0, 0), text, _font(trial), "mm", trial / 5, stroke_width=_stroke(trial)
     )
-    return trial * min(room[0] / (box[2] - box[0]), room[1] / (box[3] - box[1]))
+    return trial * min(room[0] / (right - left), room[1] / (bottom - top))
 
 
 def _plate_mesh(spec: mujoco.MjSpec, size_m: tuple[float, float]) -> str:
-    """The name of a mesh for plates of a size: their front alone, for they hang on
-    things.
+    """Adds a mesh for plates of a size where there is none yet; returns its name.
+
+    It is their front alone, for they hang on things.
     """
     name = f"plate_{size_m[0] * 1000:g}_{size_m[1] * 1000:g}"
-    if spec.mesh(name) is None:
-        corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], float)
-        front = np.concatenate(
-            [(corners - 0.5) * np.asarray(size_m), np.full((4, 1), PLATE_M)], axis=1
-        )
-        faces = [0, 1, 2, 0, 2, 3]
-        mesh = spec.add_mesh(name=name, uservert=front.ravel(), userface=faces)
-        mesh.usertexcoord = corners.ravel()
-        mesh.userfacetexcoord = faces
-        mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL
+    if spec.mesh(name) is not None:
+        return name
+
+    corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], float)
+    xy = (corners - 0.5) * np.asarray(size_m)
+    vertices = np.concatenate([xy, np.full((4, 1), PLATE_M)], axis=1)
+    faces = [0, 1, 2, 0, 2, 3]
+    mesh = spec.add_mesh(name=name, uservert=vertices.ravel(), userface=faces)
+    mesh.usertexcoord = corners.ravel()
+    mesh.userfacetexcoord = faces
+    mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL
     return name
 
 
@@ -209,7 +228,6 @@ class Signs:
         engine.vary("geom_matid")
 
     def write(self, world: int, texts: Sequence[int]) -> None:
-        """Shows on each plate of one world the text of an index."""
-        self._engine.vary("geom_matid")[world, self._plates] = [
-            self._materials[text] for text in texts
-        ]
+        """Shows on each plate of one world the text with an index."""
+        materials = [self._materials[text] for text in texts]
+        self._engine.vary("geom_matid")[world, self._plates] = materials

@@ -1,5 +1,6 @@
-"""Stains on a table: blobs of cells that fade one by one as they are wiped. Each cell
-is one flat mesh.
+"""Stains on a table: blobs of cells that fade one by one as they are wiped.
+
+Each cell is one flat mesh.
 """
 
 from __future__ import annotations
@@ -11,37 +12,47 @@ import numpy as np
 
 from embodied.arrays import columns
 from embodied.core import Array
-from embodied.envs.props.shapes import VISUAL_GROUP, Vector
+from embodied.envs.props.shapes import Mesh, Vector, add_visual_mesh, upright
 from embodied.sim.engine import Engine
 
-# of a blob: from, to (share of its radius), cells
-RINGS = ((0.0, 0.36, 2), (0.36, 0.68, 4), (0.68, 1.0, 6))
-CELLS = sum(cells for *_, cells in RINGS)
-SMALL_CELLS = RINGS[0][2] + RINGS[1][2]  # a small stain is the inner rings alone
-STEPS = 24  # around a blob
+
+@dataclass(frozen=True)
+class Ring:
+    """A ring of a blob: its edges as shares of the blob's radius, and its cells."""
+
+    inner: float
+    outer: float
+    cells: int
+
+
+RINGS = (Ring(0.0, 0.36, 2), Ring(0.36, 0.68, 4), Ring(0.68, 1.0, 6))
+CELLS = sum(ring.cells for ring in RINGS)
+SMALL_CELLS = RINGS[0].cells + RINGS[1].cells  # a small stain is the inner rings alone
+STEPS_AROUND = 24  # a blob
 OVERLAP_M = 0.0005  # of cells, so that no table shows between them
-ABOVE_M = 0.0008  # the table
+ABOVE_TABLE_M = 0.0008
 # alpha of a whole cell, and of one that is all but gone
 FRESH = 1.0
 FAINT = 0.25
+CLEAN_RGBA = (0.3, 0.2, 0.1, 0)
+# waves around a blob's outline, and how far each swings, as a share of the radius
+WAVES = ((2, 0.11), (3, 0.09), (5, 0.06), (8, 0.035))
 
-Mesh = tuple[np.ndarray, np.ndarray]  # vertices (n, 2) in m, faces (m, 3)
+Cell = tuple[np.ndarray, np.ndarray]  # vertices (n, 2) in m, faces (m, 3)
 
 
 @dataclass(frozen=True)
 class Blob:
-    """A stain's outline: mean radius in m, and how its radius swings around, from a
-    seed.
-    """
+    """A stain's outline: its mean radius in m, and a seed for how it swings around."""
 
     radius: float
     seed: int
 
     def outline(self, angle: np.ndarray) -> np.ndarray:
-        """Radius at each angle, m."""
+        """Returns the radius at each angle, m."""
         rng = np.random.default_rng(self.seed)
         swing = np.zeros_like(angle)
-        for waves, size in ((2, 0.11), (3, 0.09), (5, 0.06), (8, 0.035)):
+        for waves, size in WAVES:
             swing += (
                 rng.uniform(0.3, 1.0)
                 * size
@@ -54,49 +65,6 @@ BLOBS = (Blob(0.050, 1), Blob(0.043, 5), Blob(0.047, 9), Blob(0.040, 12))
 STAINS = tuple(f"stain_{k}" for k in range(len(BLOBS)))
 
 
-def _cell(blob: Blob, ring: tuple[float, float, int], k: int, overlap_m: float) -> Mesh:
-    """The `k`-th cell of a ring, seen from above, so much larger on each side."""
-    low, high, count = ring
-    steps = STEPS // count
-    angle = 2 * np.pi * (k * steps + np.arange(steps + 1)) / STEPS
-    radius = blob.outline(angle)
-    wider = overlap_m / blob.radius
-    if count > 1:
-        angle = angle + np.linspace(-wider, wider, steps + 1)
-    ray = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    first = np.arange(steps)
-    beyond = first + steps + 1  # the outer arc's vertices
-    outward = np.stack([first, beyond, beyond + 1], axis=1)
-    inward = np.stack([first, beyond + 1, first + 1], axis=1)
-    vertices = np.concatenate([max(low - wider, 0.0) * ray, (high + wider) * ray])
-    return vertices, outward if low == 0 else np.concatenate([outward, inward])
-
-
-def _cells(blob: Blob, overlap_m: float = 0.0) -> list[Mesh]:
-    return [_cell(blob, ring, k, overlap_m) for ring in RINGS for k in range(ring[2])]
-
-
-def _middle_and_area(cell: Mesh) -> tuple[np.ndarray, float]:
-    vertices, faces = cell
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    area = ((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]) / 2
-    return area @ (a + b + c) / 3 / area.sum(), float(area.sum())
-
-
-def cell_middles() -> np.ndarray:
-    """(S, C, 2) middle of each stain's cells in its frame, m."""
-    return np.array(
-        [[_middle_and_area(cell)[0] for cell in _cells(blob)] for blob in BLOBS]
-    )
-
-
-def cell_areas() -> np.ndarray:
-    """(S, C) m2."""
-    return np.array(
-        [[_middle_and_area(cell)[1] for cell in _cells(blob)] for blob in BLOBS]
-    )
-
-
 def add_stains(spec: mujoco.MjSpec, table: mujoco.MjsBody) -> None:
     """Adds the stains to a table, clean (invisible) until a world says otherwise."""
     spec.add_material(
@@ -104,25 +72,64 @@ def add_stains(spec: mujoco.MjSpec, table: mujoco.MjsBody) -> None:
     )
     for name, blob in zip(STAINS, BLOBS, strict=True):
         body = table.add_body(name=name)
-        for k, (vertices, faces) in enumerate(_cells(blob, OVERLAP_M)):
-            flat = np.concatenate(
-                [vertices, np.full((len(vertices), 1), ABOVE_M)], axis=1
-            )
-            mesh = spec.add_mesh(
-                name=f"{name}_{k}", uservert=flat.ravel(), userface=faces.ravel()
-            )
-            mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL
-            geom = body.add_geom(
-                name=mesh.name,
-                type=mujoco.mjtGeom.mjGEOM_MESH,
-                meshname=mesh.name,
-                material="stain",
-            )
-            geom.rgba = [0.3, 0.2, 0.1, 0]
-            geom.contype = 0
-            geom.conaffinity = 0
-            geom.group = VISUAL_GROUP
-            geom.mass = 0
+        for k, (flat, faces) in enumerate(_cells(blob, OVERLAP_M)):
+            z = np.full((len(flat), 1), ABOVE_TABLE_M)
+            mesh: Mesh = (np.concatenate([flat, z], axis=1), faces)
+            geom = add_visual_mesh(spec, body, f"{name}_{k}", mesh)
+            geom.material = "stain"
+            geom.rgba = list(CLEAN_RGBA)
+
+
+def cell_middles() -> np.ndarray:
+    """Returns the middles (S, C, 2) of the stains' cells in their frames, m."""
+    return np.array(
+        [[_middle_and_area(cell)[0] for cell in _cells(blob)] for blob in BLOBS]
+    )
+
+
+def cell_areas() -> np.ndarray:
+    """Returns the areas (S, C) of the stains' cells, m2."""
+    return np.array(
+        [[_middle_and_area(cell)[1] for cell in _cells(blob)] for blob in BLOBS]
+    )
+
+
+def _cells(blob: Blob, overlap_m: float = 0.0) -> list[Cell]:
+    return [
+        _cell(blob, ring, k, overlap_m) for ring in RINGS for k in range(ring.cells)
+    ]
+
+
+def _cell(blob: Blob, ring: Ring, k: int, overlap_m: float) -> Cell:
+    """Returns the `k`-th cell of a ring, seen from above, grown on each side."""
+    steps = STEPS_AROUND // ring.cells
+    angle = 2 * np.pi * (k * steps + np.arange(steps + 1)) / STEPS_AROUND
+    radius = blob.outline(angle)
+    wider = overlap_m / blob.radius
+    angle = angle + np.linspace(-wider, wider, steps + 1)
+
+    # the vertices of the inner arc, then those of the outer one
+    ray = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    inner_arc = max(ring.inner - wider, 0.0) * ray
+    outer_arc = (ring.outer + wider) * ray
+    vertices = np.concatenate([inner_arc, outer_arc])
+
+    # two triangles a step; at the centre, where the inner arc is a point, one
+    first = np.arange(steps)
+    beyond = first + steps + 1
+    faces = np.stack([first, beyond, beyond + 1], axis=1)
+    if ring.inner > 0:
+        inward = np.stack([first, beyond + 1, first + 1], axis=1)
+        faces = np.concatenate([faces, inward])
+    return vertices, faces
+
+
+def _middle_and_area(cell: Cell) -> tuple[np.ndarray, float]:
+    """Returns a cell's centroid (2,) in m, and its area in m2."""
+    vertices, faces = cell
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    area = ((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]) / 2
+    return area @ (a + b + c) / 3 / area.sum(), float(area.sum())
 
 
 class Stains:
@@ -141,22 +148,18 @@ class Stains:
             engine.vary(field)
 
     def place(self, world: int, stain: int, pos: Vector, yaw: float) -> np.ndarray:
-        """Puts one world's stain at (x, y) in the table's frame; returns its cells'
-        middles (C, 2) in that frame.
+        """Puts one world's stain at (x, y) in the table's frame.
+
+        Returns the middles (C, 2) of its cells in that frame, m.
         """
         body = self._bodies[stain]
+        self._engine.vary("body_pos")[world, body] = (*pos, 0.0)
+        self._engine.vary("body_quat")[world, body] = upright(yaw)
+
         cos = np.cos(yaw)
         sin = np.sin(yaw)
-        self._engine.vary("body_pos")[world, body] = (*pos, 0.0)
-        self._engine.vary("body_quat")[world, body] = (
-            np.cos(yaw / 2),
-            0,
-            0,
-            np.sin(yaw / 2),
-        )
-        return np.asarray(pos) + self._middles[stain] @ np.array(
-            [(cos, sin), (-sin, cos)]
-        )
+        turn = np.array([(cos, sin), (-sin, cos)])
+        return np.asarray(pos) + self._middles[stain] @ turn
 
     def paint(self, world: int, stain: int, rgb: Vector) -> None:
         """Colours one world's stain."""
@@ -164,7 +167,7 @@ class Stains:
         self._engine.vary("geom_rgba")[world, geoms, :3] = rgb
 
     def show(self, left: Array) -> None:
-        """Draws what is left (N, S * C), in [0, 1], of all cells."""
+        """Draws the share (N, S * C) of each cell's dirt that is left, in [0, 1]."""
         xp = self._engine.xp
         rgba = self._engine.vary("geom_rgba")
         alpha = xp.where(left > 0, FAINT + (FRESH - FAINT) * left, 0.0)

@@ -13,10 +13,13 @@ from embodied.sim.engine import Engine
 
 TABLE = "table"
 TOP = "table_top"
-WOOD = (0.60, 0.44, 0.29, 1.0)
-WOOD_DARK = (0.50, 0.36, 0.23, 1.0)
-LEG_M = 0.025  # half width
+TOP_WOOD = (0.70, 0.61, 0.48, 1.0)
+LEG_WOOD = (0.60, 0.44, 0.29, 1.0)
+APRON_WOOD = (0.50, 0.36, 0.23, 1.0)
+LEG_HALF_M = 0.025
+APRON_HALF_HEIGHT_M = 0.035
 INSET_M = 0.05  # of legs and apron from the edge
+SLIDING_FRICTION = 0.5
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,10 @@ class TableSize:
 
 
 def add_table(spec: mujoco.MjSpec, size: TableSize) -> mujoco.MjsBody:
-    """Adds the table as a body of its own, its frame in the middle of the top's upper
-    face. Worlds may differ in its height: a mocap body can be set where a state says,
-    which a GPU engine does not do for a merely fixed one.
+    """Adds the table, its frame in the middle of the top's upper face.
+
+    Worlds may differ in its height. It is a mocap body, because a GPU engine sets one
+    where a state says; it does not do so for a body that is merely fixed.
     """
     table = spec.worldbody.add_body(
         name=TABLE, pos=[size.x, size.y, size.top_z], mocap=True
@@ -42,28 +46,25 @@ def add_table(spec: mujoco.MjSpec, size: TableSize) -> mujoco.MjsBody:
     half_x = size.depth / 2
     half_y = size.width / 2
     half_z = size.thickness / 2
-    top = add_box(
-        table, (0, 0, -half_z), (half_x, half_y, half_z), (0.70, 0.61, 0.48, 1.0), TOP
-    )
-    top.friction = [0.5, 0.005, 0.0001]
-    leg_z = (size.top_z - size.thickness) / 2
-    legs = [
-        (sx * (half_x - INSET_M), sy * (half_y - INSET_M))
-        for sx in (-1, 1)
-        for sy in (-1, 1)
-    ]
-    for x, y in legs:
-        add_box(table, (x, y, -size.thickness - leg_z), (LEG_M, LEG_M, leg_z), WOOD)
+    top = add_box(table, (0, 0, -half_z), (half_x, half_y, half_z), TOP_WOOD, TOP)
+    top.friction[0] = SLIDING_FRICTION
+
+    # the legs' and the apron's middle lines
+    leg_x = half_x - INSET_M
+    leg_y = half_y - INSET_M
+    leg_half_z = (size.top_z - size.thickness) / 2
+    for side_x in (-1, 1):
+        for side_y in (-1, 1):
+            leg = (side_x * leg_x, side_y * leg_y, -size.thickness - leg_half_z)
+            add_box(table, leg, (LEG_HALF_M, LEG_HALF_M, leg_half_z), LEG_WOOD)
+
     paint = Paint(spec, table, "table_paint")
+    apron_z = -size.thickness - APRON_HALF_HEIGHT_M
+    along = (leg_x, 0.010, APRON_HALF_HEIGHT_M)
+    across = (0.010, leg_y, APRON_HALF_HEIGHT_M)
     for side in (-1, 1):
-        along = (half_x - INSET_M, 0.010, 0.035)
-        across = (0.010, half_y - INSET_M, 0.035)
-        paint.box(
-            (0, side * (half_y - INSET_M), -size.thickness - 0.035), along, WOOD_DARK
-        )
-        paint.box(
-            (side * (half_x - INSET_M), 0, -size.thickness - 0.035), across, WOOD_DARK
-        )
+        paint.box((0, side * leg_y, apron_z), along, APRON_WOOD)
+        paint.box((side * leg_x, 0, apron_z), across, APRON_WOOD)
     paint.add()
     return table
 
@@ -80,20 +81,18 @@ class Table:
         engine.vary("geom_rgba")
 
     def raise_by(self, world: int, height_m: float) -> None:
-        """Sets one world's table so much higher than nominal; its legs go into the
-        floor or end above it.
+        """Sets one world's table so much higher than nominal.
+
+        Its legs then end above the floor, or go into it.
         """
         size = self._size
-        self._engine.view("mocap_pos")[world, self._mocap] = (
-            size.x,
-            size.y,
-            size.top_z + height_m,
-        )
+        pos_w = (size.x, size.y, size.top_z + height_m)
+        self._engine.view("mocap_pos")[world, self._mocap] = pos_w
 
     def paint(self, world: int, rgb: Vector) -> None:
         """Colours the top of one world's table."""
         self._engine.vary("geom_rgba")[world, self._top, :3] = rgb
 
     def top_z_w(self) -> Array:
-        """(N,) height of the upper face, m."""
+        """Returns the height (N,) of the upper face, m."""
         return self._engine.view("mocap_pos")[:, self._mocap, 2]

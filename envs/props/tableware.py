@@ -1,5 +1,6 @@
-"""What stands on a laid table, to look at: plates, a bowl of fruit, a mug; for people's
-pictures.
+"""What stands on a laid table, to look at: plates, a bowl of fruit, a mug.
+
+Only pictures for people show it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,27 @@ COLOURS = {
     "fruit_orange": (0.88, 0.48, 0.08),
     "mug": (0.86, 0.64, 0.12),
 }
+# Outlines of round things, (height, radius) from below, m.
+PLATE = ((0.0, 0.06), (0.004, 0.075), (0.014, 0.118), (0.017, 0.118))
+PLATE_RIM = ((0.017, 0.084), (0.0176, 0.084))
+BOWL = ((0.0, 0.05), (0.006, 0.06), (0.04, 0.105), (0.065, 0.122))
+MUG = ((0.0, 0.030), (0.004, 0.036), (0.082, 0.038), (0.088, 0.036))
+MUG_RIM = ((0.0882, 0.032), (0.0886, 0.032))
+# One fruit in the middle of the bowl, on top, then a ring of fruits around it.
+TOP_FRUIT = "fruit_apple"
+RING_OF_FRUITS = (
+    "fruit_lime",
+    "fruit_orange",
+    "fruit_lime",
+    "fruit_apple",
+    "fruit_orange",
+)
+FRUIT_RADIUS_M = 0.036
+RING_RADIUS_M = 0.062
+RING_STEP_RAD = 1.257
+
 Place = tuple[float, float]  # m, on the table
+Outline = tuple[tuple[float, float], ...]
 
 
 def add_tableware(
@@ -31,52 +52,37 @@ def add_tableware(
     """Lays the table, at places in its frame."""
     for name, rgb in COLOURS.items():
         spec.add_material(name=name, rgba=[*rgb, 1], specular=0.5, shininess=0.6)
-    parts: dict[str, list[Loft]] = {name: [] for name in COLOURS}
-    for place in plates:
-        parts["china"].append(
-            _turned(
-                place, ((0.0, 0.06), (0.004, 0.075), (0.014, 0.118), (0.017, 0.118))
-            )
-        )
-        parts["china_rim"].append(_turned(place, ((0.017, 0.084), (0.0176, 0.084))))
-    parts["china"].append(
-        _turned(bowl, ((0.0, 0.05), (0.006, 0.06), (0.04, 0.105), (0.065, 0.122)))
-    )
-    parts["mug"].append(
-        _turned(mug, ((0.0, 0.030), (0.004, 0.036), (0.082, 0.038), (0.088, 0.036)))
-    )
-    parts["china_rim"].append(_turned(mug, ((0.0882, 0.032), (0.0886, 0.032))))
-    for k, name in enumerate(
-        (
-            "fruit_apple",
-            "fruit_lime",
-            "fruit_orange",
-            "fruit_lime",
-            "fruit_apple",
-            "fruit_orange",
-        )
-    ):
-        out = 0.062 if k else 0.0
-        at = (bowl[0] + out * np.cos(1.257 * k), bowl[1] + out * np.sin(1.257 * k))
-        parts[name].append(_ball(at, 0.080 if k else 0.105, 0.036))
-    for name, lofts in parts.items():
-        add_shell(spec, table, f"tableware_{name}", lofts, name).group = DECOR_GROUP
+
+    lofts: dict[str, list[Loft]] = {name: [] for name in COLOURS}
+    for plate in plates:
+        lofts["china"].append(_turned(plate, PLATE))
+        lofts["china_rim"].append(_turned(plate, PLATE_RIM))
+    lofts["china"].append(_turned(bowl, BOWL))
+    lofts["mug"].append(_turned(mug, MUG))
+    lofts["china_rim"].append(_turned(mug, MUG_RIM))
+
+    lofts[TOP_FRUIT].append(_ball(bowl, 0.105, FRUIT_RADIUS_M))
+    for k, fruit in enumerate(RING_OF_FRUITS, start=1):
+        angle = RING_STEP_RAD * k
+        x = bowl[0] + RING_RADIUS_M * np.cos(angle)
+        y = bowl[1] + RING_RADIUS_M * np.sin(angle)
+        lofts[fruit].append(_ball((x, y), 0.080, FRUIT_RADIUS_M))
+
+    for name, parts in lofts.items():
+        geom = add_shell(spec, table, f"tableware_{name}", parts, name)
+        geom.group = DECOR_GROUP
 
 
-def _turned(place: Place, outline: tuple[tuple[float, float], ...]) -> Loft:
-    """Something round, of (height, radius) from below."""
-    return Loft(
-        "z", tuple((z, *place, radius) for z, radius in outline), smooth=0, sides=40
-    )
+def _turned(place: Place, outline: Outline) -> Loft:
+    """Returns something round with an outline of (height, radius) from below."""
+    sections = tuple((z, *place, radius) for z, radius in outline)
+    return Loft("z", sections, smooth=0, sides=40)
 
 
 def _ball(place: Place, z: float, radius: float) -> Loft:
-    angle = np.linspace(-np.pi / 2, np.pi / 2, 11)
-    return Loft(
-        "z",
-        tuple(
-            (z + radius * np.sin(a), *place, radius * max(np.cos(a), 0.05))
-            for a in angle
-        ),
-        smooth=0,
+    """Returns a ball with its middle at height `z`; its poles are flat, if barely."""
+    sections = tuple(
+        (z + radius * np.sin(a), *place, radius * max(np.cos(a), 0.05))
+        for a in np.linspace(-np.pi / 2, np.pi / 2, 11)
     )
+    return Loft("z", sections, smooth=0)

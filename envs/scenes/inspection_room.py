@@ -6,7 +6,13 @@ from __future__ import annotations
 
 import mujoco
 
+<<<<<<< HEAD
 from embodied.envs.props.hall import COLUMN, MARKING, STRIPE, WALL
+=======
+from embodied.envs.props.colours import SAFETY_YELLOW
+from embodied.envs.props.console import ConsoleSize, add_console
+from embodied.envs.props.hall import COLUMN, STRIPE, WALL
+>>>>>>> 05dc421 (Props read from sizes to what can vary; free bodies, visual meshes and colours stand once for all)
 from embodied.envs.props.paint import Paint
 from embodied.envs.props.sign import FACING_MINUS_X, SignStyle, add_sign
 from embodied.envs.scenes.views import add_view
@@ -47,7 +53,7 @@ def _paint_wall(decor: Paint) -> None:
     """
     decor.box((WALL_X + 0.05, 0.0, 1.9), (0.05, 3.4, 1.9), WALL)
     decor.box((WALL_X + 0.05, 0.0, 0.45), (0.06, 3.4, 0.45), STRIPE)
-    decor.box((WALL_X + 0.05, 0.0, 0.92), (0.065, 3.4, 0.02), MARKING)
+    decor.box((WALL_X + 0.05, 0.0, 0.92), (0.065, 3.4, 0.02), SAFETY_YELLOW)
     for y in (-2.3, 2.45):
         decor.box((WALL_X, y, 1.9), (0.10, 0.10, 1.9), COLUMN)
     decor.box((WALL_X - 0.10, 0.78, 1.36), (0.10, 0.28, 0.36), CABINET)

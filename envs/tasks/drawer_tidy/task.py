@@ -96,7 +96,7 @@ class DrawerTidy:
             things.resize(world, k, thing_size(name, drawn))
             things.place(world, k, *pose_of(drawn, k))
             things.paint(world, k, COLOURS[drawn["colours"][k]])
-            things.show(world, k, k in drawn["row"])
+            things.set_present(world, k, k in drawn["row"])
         drawers.shift(world, np.array([drawn["chest_x"], drawn["chest_y"]]))
         drawers.set(
             world, np.array(drawn["ajar"][: len(DRAWERS)]), drawn["drawer_friction"]
@@ -132,7 +132,7 @@ class DrawerTidy:
         xp = self._engine.xp
         goal = self._goal
         openings = self._drawers.openings()
-        poses = [self._things.one(goal["target"][:, k]) for k in range(2)]
+        poses = [self._things.pose_of(goal["target"][:, k]) for k in range(2)]
         parts = [pos for pos, _ in poses] + [
             rotation[:, ROT6D_OF_XMAT] for _, rotation in poses
         ]

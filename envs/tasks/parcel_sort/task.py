@@ -90,7 +90,7 @@ class ParcelSort:
         for k in range(len(PARCELS)):
             present = k < drawn["parcels"]
             facts.parcels.place(world, k, *pose_of(drawn, k))
-            facts.parcels.show(world, k, present)
+            facts.parcels.set_present(world, k, present)
             if present:
                 self._dress(world, k, drawn)
         facts.scanner.shift(world, np.array([drawn["scanner_x"], drawn["scanner_y"]]))
