@@ -203,7 +203,8 @@ def _add_wheel(spec: mujoco.MjSpec, handle: mujoco.MjsBody, name: str) -> None:
 
     # the rim as cameras see it
     torus = _torus(RIM_RADIUS_M, TUBE_RADIUS_M)
-    add_visual_mesh(spec, handle, f"{name}_colour_rim", torus)
+    rim = add_visual_mesh(spec, handle, f"{name}_rim", torus)
+    rim.name = f"{name}_colour_rim"
     _add_hub(handle).rgba = list(STEEL)
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 import mujoco
 
 from embodied.envs.props.drawer import (
-    CONTACT_FRICTION,
     FRONT,
     FRONT_EDGE,
+    SLIDING_FRICTION,
     DrawersSize,
     add_drawers,
 )
@@ -60,7 +60,7 @@ def _solid(body: mujoco.MjsBody, low: Vector, high: Vector, rgba: Vector) -> Non
         *(((a + b) / 2, (b - a) / 2) for a, b in zip(low, high, strict=True)),
         strict=True,
     )
-    add_box(body, middle, half, rgba).friction = list(CONTACT_FRICTION)
+    add_box(body, middle, half, rgba).friction[0] = SLIDING_FRICTION
 
 
 def _add_front_counter(
