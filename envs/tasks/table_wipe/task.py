@@ -114,7 +114,7 @@ class TableWipe:
         pad.place(world, (*pad_xy_w, top_z), yaw)
         pad.place_mat(world, pad_xy_w - TABLE_XY, yaw)
         pad.paint(world, names.CLOTHS[episode["cloth"]])
-        pad.roughen(world, episode["table_friction"])
+        pad.set_friction(world, episode["table_friction"])
 
     def _lay_stain(self, world: int, k: int, episode: dict[str, Any]) -> None:
         """Lays the k-th stain of an episode; the last is what may be spilled later."""

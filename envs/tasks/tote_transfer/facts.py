@@ -52,7 +52,6 @@ class Props:
         count = len(TOTES)
         others = [[(k + 1) % count, (k + 2) % count] for k in range(count)]
         self.others = xp.asarray(others)  # (K, 2), of each tote
-        self.every_tote = xp.broadcast_to(xp.arange(count), (engine.num_worlds, count))
         # where the wall is gripped in the tote's frame, m
         self.grip_y_m = -tote.width / 2
         self.grip_z_m = tote.height - GRASP_DEPTH_M
@@ -68,7 +67,8 @@ class Facts:
         self._goal = goal
         self._xp = props.xp
         # (N, 3) m, (N, 9) row by row, (N, 3) m/s
-        self.tote_pos_w, self.tote_xmat, self.tote_vel_w = props.totes.one(goal["tote"])
+        self.tote_pos_w, self.tote_xmat = props.totes.pose_of(goal["tote"])
+        self.tote_vel_w = props.totes.velocity_of(goal["tote"])
 
     @quantity
     def slot_pos_w(self) -> Array:
@@ -79,7 +79,7 @@ class Facts:
     def other_totes_pos_w(self) -> Array:
         """(N, 6) m, of both totes that are not named."""
         others = self._props.others[self._goal["tote"]]
-        return self._xp.reshape(self._props.totes.positions_w(others), (-1, 6))
+        return self._xp.reshape(self._props.totes.positions_of(others), (-1, 6))
 
     @quantity
     def belt_speed(self) -> Array:
@@ -143,6 +143,6 @@ class Facts:
         """(N,) int, how many totes lie below the belt, of those that take part."""
         xp = self._xp
         props = self._props
-        height = props.totes.positions_w(props.every_tote)[..., 2]  # (N, K)
+        height = props.totes.positions_w()[..., 2]  # (N, K)
         is_fallen = (height < FALLEN_Z_W) & (self._goal["present"] > 0)
         return xp.sum(is_fallen, axis=1, dtype=xp.int64)

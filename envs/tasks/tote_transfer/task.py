@@ -100,7 +100,7 @@ class ToteTransfer:
         is_present = tote < episode["totes"]
         pos_w, yaw = pose_of(episode, tote, self._station)
         totes.place(world, tote, pos_w, yaw)
-        totes.show(world, tote, is_present)
+        totes.set_present(world, tote, is_present)
         if is_present:
             size = ToteSize(length=episode["length"][tote], mass=episode["mass"])
             totes.resize(world, tote, size)
