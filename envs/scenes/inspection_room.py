@@ -6,13 +6,8 @@ from __future__ import annotations
 
 import mujoco
 
-<<<<<<< HEAD
-from embodied.envs.props.hall import COLUMN, MARKING, STRIPE, WALL
-=======
 from embodied.envs.props.colours import SAFETY_YELLOW
-from embodied.envs.props.console import ConsoleSize, add_console
 from embodied.envs.props.hall import COLUMN, STRIPE, WALL
->>>>>>> 05dc421 (Props read from sizes to what can vary; free bodies, visual meshes and colours stand once for all)
 from embodied.envs.props.paint import Paint
 from embodied.envs.props.sign import FACING_MINUS_X, SignStyle, add_sign
 from embodied.envs.scenes.views import add_view
