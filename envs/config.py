@@ -20,28 +20,37 @@ from embodied.robots.robot import Robot
 OBSERVATIONS = ("state", "pixels", "both")
 ENGINES = ("cpu", "warp")
 DEVICES = ("cuda", "cpu")
+_NAME = ((str,), "a name")
+_WHOLE_NUMBER = ((Integral,), "a whole number")
+_NUMBER_OR_NONE = ((Real, NoneType), "a number or None")
+# What each argument may be, and what people call that; `Variation` checks the factors.
 _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
-    **dict.fromkeys(
-        ("task", "obs", "control_mode", "level", "split", "engine", "device"),
-        ((str,), "a name"),
-    ),
+    "task": _NAME,
     "robot": ((str, Robot, NoneType), "a name, a Robot or None"),
-    **dict.fromkeys(
-        ("control_hz", "image_size", "num_threads"), ((Integral,), "a whole number")
-    ),
-    **dict.fromkeys(("camera_hz", "horizon_s"), ((Real, NoneType), "a number or None")),
-    "goal_progress": ((Real,), "a number"),
+    "obs": _NAME,
+    "control_mode": _NAME,
+    "control_hz": _WHOLE_NUMBER,
     "cameras": ((tuple, list, NoneType), "a tuple of names, or None"),
+    "image_size": _WHOLE_NUMBER,
+    "camera_hz": _NUMBER_OR_NONE,
+    "level": _NAME,
+    "split": _NAME,
+    "engine": _NAME,
+    "device": _NAME,
+    "num_threads": _WHOLE_NUMBER,
     "terminate_on_success": ((bool, np.bool_), "True or False"),
-}  # what each argument may be, and what people call that; `Variation` checks the factors
+    "goal_progress": ((Real,), "a number"),
+    "horizon_s": _NUMBER_OR_NONE,
+}
 
 
 @dataclass(frozen=True)
 class EnvConfig:
     """A task's worlds: what is in them, how they are driven and what they show.
 
-    Raises EmbodiedError, naming what exists, for unknown names, for arguments of
-    another type, and for rates that do not divide the physics rate.
+    Raises:
+        EmbodiedError: a name is unknown, an argument has another type, or a rate does
+            not divide the physics rate. It names what exists.
     """
 
     task: str
@@ -66,8 +75,10 @@ class EnvConfig:
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> EnvConfig:
-        """From what a user gave by name; raises EmbodiedError for a name that is no
-        field.
+        """Returns the config of arguments that a user gave by name.
+
+        Raises:
+            EmbodiedError: as the config does, and for a name that is no field.
         """
         names = [f.name for f in fields(cls)]
         for name in arguments:
@@ -81,11 +92,12 @@ class EnvConfig:
         self._check_numbers()
 
     def _check_kinds(self) -> None:
-        for argument, (kinds, called) in _KINDS.items():
-            if not isinstance(getattr(self, argument), kinds):
-                raise EmbodiedError(
-                    f"{argument} must be {called}, not {getattr(self, argument)!r}"
-                )
+        for argument, (kinds, description) in _KINDS.items():
+            value = getattr(self, argument)
+            if not isinstance(value, kinds):
+                raise EmbodiedError(f"{argument} must be {description}, not {value!r}")
+
+        # names that are listed here; those of tasks and robots are the registry's
         for kind, name, available in (
             ("obs", self.obs, OBSERVATIONS),
             ("control_mode", self.control_mode, CONTROL_MODES),
@@ -102,6 +114,8 @@ class EnvConfig:
             raise EmbodiedError(
                 f"camera_hz {self.camera_hz} must be above 0 and at most {PHYSICS_HZ}"
             )
+
+        # whether the scene has them is checked where its model is known
         if not all(isinstance(name, str) for name in self.cameras or ()):
             raise EmbodiedError(
                 f"cameras must be a tuple of names, not {self.cameras!r}"
@@ -110,6 +124,7 @@ class EnvConfig:
             raise EmbodiedError(
                 f"obs {self.obs!r} shows pixels: cameras must name at least one"
             )
+
         if not 16 <= self.image_size <= 512:
             raise EmbodiedError(f"image_size {self.image_size} must be from 16 to 512")
 
@@ -118,6 +133,8 @@ class EnvConfig:
             raise EmbodiedError(
                 f"control_hz {self.control_hz} must divide the physics rate of {PHYSICS_HZ} Hz"
             )
+
+        # what ends an episode
         if not 0 < self.goal_progress <= 1:
             raise EmbodiedError(
                 f"goal_progress {self.goal_progress} must be above 0 and at most 1"
@@ -126,6 +143,7 @@ class EnvConfig:
             raise EmbodiedError(
                 f"horizon_s {self.horizon_s} must be above 0, and finite"
             )
+
         if self.num_threads < 0:
             raise EmbodiedError(
                 f"num_threads {self.num_threads} must be at least 0 (0: all)"

@@ -111,10 +111,12 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
         """
         if self._why_no_episode:
             raise EmbodiedError(self._why_no_episode)
+
         worlds = self.worlds
         result = worlds.step(np.asarray(action)[None])
         info = single_step_info(result, worlds.safety(worlds.ticks_per_step))
         self._update_window()
+
         return (
             world_row(self._observer.observe(), 0),
             float(result.reward[0]),

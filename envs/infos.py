@@ -114,6 +114,8 @@ def restart_info(columns: Columns, over: np.ndarray, progress: np.ndarray) -> In
         "progress": np.where(over, progress, columns["progress"]),
         "fault": np.where(over, FAULT_NAMES[0], columns["fault"]),
     }
+
+    # a new episode has made no step of which signals could tell
     signals = {name: columns[name] for name in STEP_KEYS}
     return {
         **masked(begun, np.ones_like(over)),

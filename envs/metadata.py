@@ -17,7 +17,9 @@ def worlds_metadata(worlds: Worlds) -> dict[str, Any]:
 
     The config within is enough to build the same worlds again.
     """
+    # names instead of what the config left open, or held as an object
     chosen = {"robot": worlds.robot.name, "cameras": list(worlds.cameras)}
+
     return {
         "env_id": worlds.spec.env_id,
         "task": worlds.spec.name,

@@ -83,7 +83,9 @@ class Observer:
         if self._shows_state:
             state = observation.environment_state
             shown["environment_state"] = self._state_bounds.clip(state)
+
         if self._shows_pixels:
+            # the feed keeps its frames until the next are due
             shown["pixels"] = {
                 camera: frames.copy() for camera, frames in observation.pixels.items()
             }

@@ -43,12 +43,18 @@ class CpuEngine:
         self.version = 0
         self._batch = Batch(model, num_worlds, num_threads, persistent=True)
         self._warnings = self._batch.warning[:, :, 1]  # (N, kinds) counts, live
+
+        # arrays given out, by field
         self._views: dict[str, np.ndarray] = {}
         self._varied: dict[str, np.ndarray] = {}
+
+        # of each kind of MuJoCo's warnings, the index of its fault
         self._fault_of = np.zeros(int(mujoco.mjtWarning.mjNWARNING), dtype=np.int64)
         self._fault_order = [int(kind) for kind in _WARNING_FAULTS]
         for kind, name in _WARNING_FAULTS.items():
             self._fault_of[int(kind)] = FAULTS.index(name)
+
+        # of one world, filled anew whenever they are asked for
         self._view_model: mujoco.MjModel | None = None
         self._view_data: mujoco.MjData | None = None
 

@@ -25,10 +25,13 @@ class DeviceBank:
             name: _as_type_of(varied[name], values)
             for name, values in starts.fields.items()
         }
+
+        # of what the engine does not hold
         self._parameters = {
             name: torch.as_tensor(values) for name, values in starts.parameters.items()
         }
         self._encoder_bias = torch.as_tensor(starts.encoder_bias, dtype=torch.float32)
+
         # (S,) of the task, as each start begins
         self.progress = torch.as_tensor(starts.progress, dtype=torch.float32)
 

@@ -1,9 +1,8 @@
-"""What task code gives torch from the host (lists as indices, tables of numbers), kept
-on the device.
+"""Constants of task code, kept on the device.
 
-`x[:, [0, 3]]` or `xp.asarray([1.0, 2.0])` copies from the host each time, which waits
-for the device and cannot be captured in a CUDA graph. Within `DeviceConstants` the copy
-is made once.
+Task code gives torch lists as indices and tables of numbers: `x[:, [0, 3]]` or
+`xp.asarray([1.0, 2.0])` copies them from the host each time, which waits for the device
+and cannot be captured in a CUDA graph. Within `DeviceConstants` each is copied once.
 """
 
 from __future__ import annotations
@@ -22,8 +21,7 @@ _NUMBERS = (bool, int, float, np.generic, np.ndarray)
 
 
 class DeviceConstants(TorchFunctionMode):
-    """While it is entered, constants of the host are taken from the device, where each
-    is copied once.
+    """A context in which constants of the host are taken from the device.
 
     The same values give the same tensor each time: nothing may write into it. A
     constant that first turns up while `sealed` is an error, for there the copy could
@@ -46,7 +44,7 @@ class DeviceConstants(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in _INDEXING:
             args = (args[0], self._index(args[1]), *args[2:])
-        elif func in _MAKING and len(args) == 1 and _of_host(args[0]):
+        elif func in _MAKING and len(args) == 1 and _is_of_host(args[0]):
             return self._constant(args[0], kwargs.get("dtype"))
         elif func is torch.linalg.solve:
             return solve_definite(*args)
@@ -55,20 +53,18 @@ class DeviceConstants(TorchFunctionMode):
     def _index(self, index: Any) -> Any:
         if isinstance(index, tuple):
             return tuple(self._index(part) for part in index)
-        return (
-            self._constant(index, None)
-            if isinstance(index, list | np.ndarray) and _of_host(index)
-            else index
-        )
+        if isinstance(index, list | np.ndarray) and _is_of_host(index):
+            return self._constant(index, None)
+        return index
 
     def _constant(self, values: Any, dtype: torch.dtype | None) -> torch.Tensor:
         host = np.asarray(values)
-        if (
-            dtype is None
-            and isinstance(values, float | list | tuple)
-            and host.dtype == np.float64
-        ):
-            dtype = torch.get_default_dtype()  # as torch has it of Python's own numbers
+
+        # torch gives Python's own numbers its default type
+        is_pythons = isinstance(values, float | list | tuple)
+        if dtype is None and is_pythons and host.dtype == np.float64:
+            dtype = torch.get_default_dtype()
+
         key = (host.tobytes(), host.shape, host.dtype.str, dtype)
         if key not in self._kept:
             if self.sealed:
@@ -81,11 +77,16 @@ class DeviceConstants(TorchFunctionMode):
 
 
 def solve_definite(matrix: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Solutions (N, K, M) of symmetric positive definite systems (N, K, K) with right
-    sides (N, K, M).
+    """Solves symmetric positive definite systems, by elimination without pivots.
 
-    By elimination without pivots, which such systems don't need; `torch.linalg.solve`
-    asks the device how it went.
+    `torch.linalg.solve` asks the device how it went.
+
+    Args:
+        matrix: (N, K, K).
+        right: (N, K, M), right sides.
+
+    Returns:
+        (N, K, M).
     """
     size = matrix.shape[-1]
     rows = torch.cat([matrix, right], dim=-1)  # (N, K, K + M)
@@ -98,8 +99,8 @@ def solve_definite(matrix: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return rows[:, :, size:]
 
 
-def _of_host(values: Any) -> bool:
+def _is_of_host(values: Any) -> bool:
     """Whether nothing in `values` is on a device."""
     if isinstance(values, list | tuple):
-        return all(_of_host(value) for value in values)
+        return all(_is_of_host(value) for value in values)
     return isinstance(values, _NUMBERS)

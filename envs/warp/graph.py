@@ -1,6 +1,4 @@
-"""A step of worlds on a GPU as one CUDA graph, which is launched instead of some
-thousand kernels.
-"""
+"""A step of worlds on a GPU as one CUDA graph, launched instead of some thousand kernels."""
 
 from __future__ import annotations
 
@@ -18,27 +16,32 @@ from embodied.sim.warp.device import Streams
 
 Tensors = tuple[torch.Tensor, ...]
 Work = Callable[[], Tensors]
+Launch = Callable[[], None]
 
 
 class Recorder(Protocol):
     """What turns work on a device into something that can be launched again."""
 
     def warm_up(self, work: Work) -> Tensors:
-        """Does the work once, so that all it needs but once is there."""
+        """Does the work once, so that all it needs only once is there."""
 
-    def capture(self, work: Work) -> tuple[Callable[[], None], Tensors]:
-        """Records the work without doing it: what launches it, and the tensors in which
-        its results will lie.
+    def capture(self, work: Work) -> tuple[Launch, Tensors]:
+        """Records the work without doing it.
+
+        Returns:
+            What launches it, and the tensors in which its results will lie.
         """
 
 
 class StepGraph:
-    """A function from one tensor to several that lives on a device: done once, then
-    captured, then only launched.
+    """A function on a device: done once, then captured, then only launched.
 
-    It must be the same work each time: no Python that depends on a tensor's values, and
-    state only written in place. Without a `recorder`, which is where there is no CUDA,
-    it is done anew each time, by the same code.
+    Args:
+        function: from one tensor to several. It must do the same work each time: no
+            Python that depends on a tensor's values, and state only written in place.
+        shape: of its argument.
+        device: where it works.
+        recorder: None where there is no CUDA; the same code then runs anew each time.
     """
 
     def __init__(
@@ -53,7 +56,7 @@ class StepGraph:
         self._recorder = recorder
         self._input = torch.zeros(shape, device=device)
         self._constants = DeviceConstants(device)
-        self._launch: Callable[[], None] | None = None
+        self._launch: Launch | None = None
         self._outputs: Tensors = ()
         self._warm = False
 
@@ -63,7 +66,7 @@ class StepGraph:
         return self._launch is not None
 
     def __call__(self, values: torch.Tensor) -> Tensors:
-        """The function of `values`: tensors of the caller's own."""
+        """Returns the function of `values`: tensors of the caller's own."""
         self._input.copy_(values)
         if self._launch is not None:
             self._launch()
@@ -88,8 +91,8 @@ class StepGraph:
         try:
             launch, outputs = recorder.capture(self._work)
             launch()  # makes the graph ready, for which memory may lack
-        # nothing was done yet, and all can still be done; Warp raises its barest kind,
-        # too
+
+        # Nothing was done yet, so all can still be done. Warp raises bare exceptions.
         except Exception as error:
             warnings.warn(
                 f"no CUDA graph of the step, which is now slow: {error}",
@@ -102,17 +105,18 @@ class StepGraph:
             self._outputs = outputs
         finally:
             self._constants.sealed = False
+
         if self._launch is None:
             self._outputs = self._work()
 
 
 class CudaGraphs:
-    """Records on a stream beside the caller's; torch's tensors within lie in a pool of
-    their own.
+    """Records on a stream beside the caller's.
 
     Warp owns the capture: the solver's loops (`capture_while`) pause it, which changes
-    the number by which torch's own `torch.cuda.graph` knows which allocations are its.
-    Here they are told by their thread instead.
+    the number by which torch's own `torch.cuda.graph` knows which allocations belong to
+    it. Here they are told by their thread instead, and torch's tensors lie in a memory
+    pool of their own.
     """
 
     def __init__(self, streams: Streams, device: torch.device) -> None:
@@ -125,7 +129,7 @@ class CudaGraphs:
         with self._beside():
             return work()
 
-    def capture(self, work: Work) -> tuple[Callable[[], None], Tensors]:
+    def capture(self, work: Work) -> tuple[Launch, Tensors]:
         own_pool = torch.cuda.use_mem_pool(self._pool, self._device)
         with (
             self._beside(),
@@ -138,8 +142,8 @@ class CudaGraphs:
 
     @contextmanager
     def _beside(self) -> Iterator[None]:
-        """Torch's current stream is ours, after all that the caller's has to do and
-        before what it will.
+        """Makes our stream torch's current one, after all that the caller's has to do
+        and before what it will.
         """
         callers = torch.cuda.current_stream(self._device)
         self._stream.wait_stream(callers)
@@ -150,12 +154,12 @@ class CudaGraphs:
 
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """What is thrown away during a capture would be freed within it."""
+    """Keeps what is thrown away during a capture from being freed within it."""
     gc.collect()
-    enabled = gc.isenabled()
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if enabled:
+        if was_enabled:
             gc.enable()

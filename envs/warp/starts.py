@@ -49,6 +49,7 @@ def sample_starts(worlds: Worlds, first_seed: int) -> StartBank:
     """Returns a start for each of the worlds, of consecutive seeds."""
     num = worlds.num_worlds
     worlds.reset(np.arange(num), range(first_seed, first_seed + num))
+
     view = worlds.engine.view
     parameters = worlds.task.parameters()
     return StartBank(

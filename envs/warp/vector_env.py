@@ -128,10 +128,13 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
             result.contact_force_n, result.collision, result.joint_margin_rad
         )
         columns = step_columns(result, safety, result.fault)
+
+        # rows of all worlds: which ended is not asked of the device
         over = result.terminated | result.truncated
         final_obs = self._observation(
             result.final_agent_pos, result.final_environment_state, final=True
         )
+
         return {
             **_masked(columns, self._all),
             "final_obs": final_obs,
