@@ -102,6 +102,7 @@ class ActionInterface:
         """Returns label, unit, frame, and the values of -1 and 1, for each element."""
         rows = []
         for group in self.groups:
+            # the unit may be one for all elements
             elements = zip(
                 group.labels, group.units(), group.low, group.high, strict=True
             )
@@ -224,6 +225,7 @@ class Payload:
     @classmethod
     def empty(cls, num: int, shape: PlanShape | None = None) -> Payload:
         """Returns `num` rows that say "stop": goals of zeros, grippers open."""
+        # the identity for every effector
         shape = shape or PlanShape()
         quat_wxyz = np.zeros((num, shape.effectors, 4))
         quat_wxyz[..., 0] = 1

@@ -169,6 +169,7 @@ class CommonFactors:
         self._robot = robot
         self._base_start = np.array(base_start)
 
+        # where they are in the model
         model = engine.model
         fixed_cameras = [name for name in cameras if name not in robot.cameras]
         arm_joints = [name for arm in robot.arms for name in arm.joints.names]
@@ -217,6 +218,8 @@ class CommonFactors:
         first = 0
         for part in self._robot.parts:
             home = np.asarray(part.joints.home)
+
+            # arms share the samples, in the order of their joints
             if isinstance(part, Arm):
                 last = first + len(home)
                 home = home + np.asarray(sample["joint_start"][first:last])
@@ -243,6 +246,7 @@ class CommonFactors:
         model = self._engine.model
         vary = self._engine.vary
 
+        # a lamp that is brighter or darker, and tilted
         diffuse = model.light_diffuse[self._lamp]
         vary("light_diffuse")[world, self._lamp] = diffuse * sample["brightness"]
 
@@ -266,6 +270,7 @@ class CommonFactors:
         model = self._engine.model
         vary = self._engine.vary
 
+        # a servo's stiffness is its gain, and its bias's share of the position
         servos = self._servos
         gain = sample["servo_gain"]
         stiffness = model.actuator_gainprm[servos, 0]

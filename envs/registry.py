@@ -107,6 +107,8 @@ def _described(path: Path, changed_ns: int) -> Robot:
 def _places(group: str) -> Mapping[str, str]:
     """Returns name -> module:attribute, ours and those of installed packages."""
     places = dict({"embodied.tasks": TASKS, "embodied.robots": ROBOTS}[group])
+
+    # a package that cannot be used must not keep the others from working
     for entry in entry_points(group=group):
         problem = _problem_of(entry, places)
         if problem:

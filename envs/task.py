@@ -76,6 +76,7 @@ class Needs:
 
     def missing(self, robot: Robot) -> list[str]:
         """Returns what a robot lacks, in words; nothing where it fits."""
+        # what it works with
         missing = []
         count = len(robot.effectors)
         if count < self.effectors:
@@ -95,6 +96,7 @@ class Needs:
                 f"{farthest_m:.2f} m)"
             )
 
+        # where it gets, and what it sees
         if self.travels and not robot.travels:
             missing.append("a base that travels")
         absent = [name for name in self.cameras if name not in robot.cameras]

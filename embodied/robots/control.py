@@ -42,6 +42,7 @@ class RobotControl:
         self.joint_interface = robot.interface("joint")
         self._engine = engine
 
+        # where its joints and servos are in the model
         model = engine.model
         joints = [model.joint(name).qposadr[0] for name in robot.joint_names]
         actuators = [model.actuator(name).id for name in robot.actuators]
@@ -93,12 +94,15 @@ def _driven_parts(
     first_action = 0
     first_target = 0
     for part in robot.parts:
+        # heads and fixed bases take no actions
         group = part.action_group(mode)
         if group is None:
             continue
+
         action = slice(first_action, first_action + len(group.labels))
         target = slice(first_target, first_target + len(part.actuators))
         driven.append(_Driven(part.law(mode, engine, robot, dt_s), action, target))
         first_action = action.stop
         first_target = target.stop
+
     return tuple(driven)

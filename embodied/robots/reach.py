@@ -29,6 +29,7 @@ def farthest_reach_m(
 
     farthest = 0.0
     for _ in range(POSTURES):
+        # positions alone: no dynamics are needed
         data.qpos[addresses] = rng.uniform(low, high)
         mujoco.mj_kinematics(model, data)
         distance = np.linalg.norm(data.site(site).xpos - data.body(mount).xpos)

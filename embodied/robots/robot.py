@@ -36,24 +36,28 @@ class Robot:
     def __post_init__(self) -> None:
         names: list[str] = []
         for part in self.parts:
-            if part.name in names:
-                raise EmbodiedError(
-                    f"robot {self.name}: two parts are named {part.name!r}; use "
-                    "`part.prefixed` to name one anew"
-                )
-            if isinstance(part, FixedBase | OmnidirectionalBase):
-                names.append(part.name)
-                continue
-            if part.on not in names:
-                raise EmbodiedError(
-                    f"robot {self.name}: {part.name!r} is mounted on {part.on!r}, "
-                    f"expected one of the parts before it: {', '.join(names) or 'none'}"
-                )
+            self._check_part(part, names)
             names.append(part.name)
+
+        # every effector needs what moves and opens it
         for effector in self.effectors:
-            for other in (effector.arm, effector.gripper):
-                if other not in names:
-                    raise unknown(f"part of effector {effector.name}", other, names)
+            for name in (effector.arm, effector.gripper):
+                if name not in names:
+                    raise unknown(f"part of effector {effector.name}", name, names)
+
+    def _check_part(self, part: Part, before: Sequence[str]) -> None:
+        """Raises EmbodiedError where a part does not go with those before it."""
+        if part.name in before:
+            raise EmbodiedError(
+                f"robot {self.name}: two parts are named {part.name!r}; use "
+                "`part.prefixed` to name one anew"
+            )
+        is_base = isinstance(part, FixedBase | OmnidirectionalBase)
+        if not is_base and part.on not in before:
+            raise EmbodiedError(
+                f"robot {self.name}: {part.name!r} is mounted on {part.on!r}, "
+                f"expected one of the parts before it: {', '.join(before) or 'none'}"
+            )
 
     @cached_property
     def bases(self) -> tuple[Base, ...]:
@@ -185,11 +189,14 @@ class Robot:
         return home
 
     def _add_home(self, spec: mujoco.MjSpec) -> None:
+        # where joints and servos are is known once it is compiled
         model = spec.compile()
         qpos = model.qpos0.copy()
         ctrl = np.zeros(model.nu)
         for name, value in self.home().items():
             qpos[model.joint(name).qposadr[0]] = value
+
+        # servos hold the joints there, and grippers open
         for part in self.parts:
             for name, value in zip(part.joints.names, part.joints.home, strict=True):
                 ctrl[model.actuator(name).id] = value

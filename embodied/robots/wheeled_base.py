@@ -137,6 +137,7 @@ def add_base(
     spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
 ) -> mujoco.MjsBody:
     """Adds the base with its three joints, shells, collision boxes and servos."""
+    # x and y roll on the wheels; yaw turns them about the middle
     prefix = placement.prefix
     base = _add_body(mount, f"{prefix}base", 0.0, BASE_MASSES)
     axes = {
@@ -169,6 +170,7 @@ def add_lift(
     spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
 ) -> mujoco.MjsBody:
     """Adds the lift, whose origin is the mount. Its mass includes mast and head."""
+    # the body and its slide
     prefix = placement.prefix
     body = _add_body(mount, f"{prefix}lift", MOUNT_LOW_M, LIFT_MASSES)
     body.add_joint(

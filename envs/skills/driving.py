@@ -36,9 +36,11 @@ class Driving:
         robot: Robot,
         stand: Stand | None = None,
     ) -> None:
+        # a plan for a robot that travels has a goal for its base, too
         self.plan_shape = planner.plan_shape
         if robot.travels:
             self.plan_shape = replace(planner.plan_shape, bases=1)
+
         self._planner = planner
         self._travels = robot.travels
         self._stand = stand or _at_the_origin
@@ -52,6 +54,7 @@ class Driving:
         if not self._travels:
             return payload
 
+        # as long as the mount is away from its stand, the skill is to drive there
         stand = self._stand(observation, payload)
         away = self._away(self._mount.read(observation.agent_pos), stand)
         xp: Any = array_namespace(stand)

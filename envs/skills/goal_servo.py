@@ -74,6 +74,7 @@ class GoalServo:
         if self._robot.travels:
             drive = _Drive(self._robot, payload, self._mount.read(agent_pos))
 
+        # what each part does, in the order of the action
         elements = []
         for part in self._robot.parts:
             if isinstance(part, OmnidirectionalBase) and drive is not None:
@@ -121,6 +122,7 @@ class GoalServo:
         pos = agent_pos[:, self._slices[f"{name}_pos_w"]]
         rot6d = agent_pos[:, self._slices[f"{name}_rot6d"]]
 
+        # towards the goal, as fast as the skill allows
         top_speed = xp.asarray(self._top_speeds)[payload.subtask][:, None]  # (N, 1) m/s
         error_m = payload.goal_pos_w[:, effector] - pos
         velocity = _limited(GAIN_PER_S * error_m, top_speed)

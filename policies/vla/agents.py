@@ -67,6 +67,7 @@ class VLAPlanner:
             thought = self._net(pixels, tokens[rows], agent_pos[rows])
             return [getattr(thought, name) for name in OUTPUTS]
 
+        # in batches of one size, whatever the number of worlds
         values = dict(zip(OUTPUTS, padded(len(images), infer), strict=True))
         rotation = values["goal_rot6d"].astype(np.float64)
         return Payload(

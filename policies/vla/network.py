@@ -202,6 +202,7 @@ class PlannerNet(nn.Module):
             agent_pos: (n, P) proprioception.
             light: (n, 2) factor and shift of the pixels in [-1, 1], to train with.
         """
+        # what it sees, told what to look for
         n, cameras = images.shape[:2]
         text = self.text(tokens)
         pixels = _as_channels(images, light)
@@ -209,6 +210,7 @@ class PlannerNet(nn.Module):
         body = self.body(agent_pos, self.agent_scale)
         hidden = self.trunk(torch.cat([features.reshape(n, -1), text, body], dim=1))
 
+        # what it says; the latent is all of it
         outputs = self.heads(hidden).split(self.sizes, dim=1)
         goal, rotation, speed, gripper, completion, subtask, free, base = outputs
         latent = [
@@ -248,6 +250,7 @@ class ControllerNet(nn.Module):
 
     def __init__(self, config: NetConfig, latent_size: int) -> None:
         super().__init__()
+        # where effectors are in proprioception
         effectors = config.effectors
         slices = config.agent_layout.slices()
         self._effectors = len(effectors)

@@ -90,6 +90,7 @@ def described_robot(description: Description) -> Robot:
 def _arm_part(
     description: Description, build: ArmBuilder, model: mujoco.MjModel
 ) -> Arm:
+    # names in the model, and in the file
     prefix = _prefix(description)
     names = tuple(prefix + name for name in description.joints)
     joints = Joints(
@@ -100,6 +101,7 @@ def _arm_part(
         home=description.home,
         leads=(JOINT_LEAD_RAD,) * len(names),
     )
+
     site = prefix + (description.tcp.site or "tcp")
     return Arm(
         build=build,
@@ -115,6 +117,7 @@ def _arm_part(
 def _gripper_part(
     description: Description, build: GripperBuilder, model: mujoco.MjModel
 ) -> Gripper:
+    # the tool point is a site of the file, or one that the builder adds
     prefix = _prefix(description)
     fingers = tuple(prefix + name for name in description.gripper.joints)
     tool = Effector(
@@ -123,6 +126,7 @@ def _gripper_part(
         arm="arm",
         gripper="gripper",
     )
+
     return Gripper(
         build=build,
         fingers=fingers,
@@ -218,6 +222,7 @@ def _attach(
     source: mujoco.MjSpec, mount: mujoco.MjsBody, description: Description, prefix: str
 ) -> None:
     """Puts the file's arm on the mount, held up against gravity by itself."""
+    # what the file stands on the floor
     tops = {body.name: body for body in source.worldbody.bodies}
     name = description.mount.body or next(iter(tops), "")
     if name not in tops:
@@ -237,6 +242,7 @@ def _attach(
 
 
 def _draw_column(stand: mujoco.MjsBody, height_m: float) -> None:
+    # the column, from the mount down to the floor
     half_height = height_m / 2
     half_width = COLUMN_HALF_WIDTH_M
     stand.add_geom(
@@ -246,6 +252,8 @@ def _draw_column(stand: mujoco.MjsBody, height_m: float) -> None:
         rgba=COLUMN_RGBA,
         mass=0,
     )
+
+    # its foot
     stand.add_geom(
         type=mujoco.mjtGeom.mjGEOM_BOX,
         pos=(0, 0, FOOT_HALF_HEIGHT_M - height_m),
@@ -285,7 +293,9 @@ def _check_names(spec: mujoco.MjSpec, description: Description, prefix: str) -> 
         ("site (tcp.site)", [tcp.site] if tcp.site else [], spec.sites),
         ("body (tcp.body)", [tcp.body] if tcp.body else [], spec.bodies),
     )
+
     for kind, names, elements in wanted:
+        # the names as the file has them
         available = [
             element.name.removeprefix(prefix)
             for element in elements
@@ -306,6 +316,8 @@ def _add_tool(
         spec.body(prefix + tcp.body).add_site(
             name=f"{prefix}tcp", pos=tcp.pos, quat=tcp.quat_wxyz, group=4
         )
+
+    # every effector has a sensor of its orientation, named after it
     spec.add_sensor(
         name=f"{placement.prefix}tcp_quat_w",
         type=mujoco.mjtSensor.mjSENS_FRAMEQUAT,
@@ -339,6 +351,7 @@ def _check_home(robot: Robot) -> None:
                 f"{high:.4g}"
             )
 
+    # contacts at home, as the simulation would find them
     model = robot.build().compile()
     data = mujoco.MjData(model)
     mujoco.mj_resetDataKeyframe(model, data, 0)

@@ -1,6 +1,4 @@
-"""Motors for arms that bring a model but no drives of ours: joint servos and a
-gripper's.
-"""
+"""Motors for arms that come with a model but not with drives of ours."""
 
 from __future__ import annotations
 
@@ -11,59 +9,73 @@ import numpy as np
 
 from embodied.errors import EmbodiedError, unknown
 from embodied.robots.described.description import Gripper
-from embodied.sim.physics import PAD_SOLREF
+from embodied.robots.gripping import (
+    FINGER_ARMATURE_KG,
+    add_width_drive,
+    couple_fingers,
+    make_pad,
+)
 
-LAG_S = 0.03  # by which servos follow a moving target, on the target's own path
-ARMATURE_KG_M2 = 0.1  # of a motor with its gear, for joints that say none
-POSTURES = 64  # in which an arm's inertia is looked at
-# N per m of width: what is held feels full force 3 mm before the target
-GRIPPER_STIFFNESS = 25_000.0
-# a finger much lighter than damping times timestep chatters on what it holds
-FINGER_ARMATURE_KG = 1.25
+# By how much servos follow a moving target late, on the target's own path.
+LAG_S = 0.03
+# Of a motor with its gear, for joints that say none.
+ARMATURE_KG_M2 = 0.1
+# Number of postures in which an arm's inertia is looked at.
+POSTURES = 64
+# How far from 0 a finger may touch the other.
 TOUCHING_M = 1e-3
 
 
 def torque_limits(spec: mujoco.MjSpec) -> dict[str, float]:
-    """Joint -> the most that its actuators can do, N m, of those joints that have a
-    limit.
-    """
+    """Returns joint -> N m that its actuators can do, of joints that have a limit."""
     model = spec.compile()
     limits = {}
     for i in range(model.nu):
-        joint = model.joint(int(model.actuator_trnid[i, 0])).name
         if model.actuator_trntype[i] != mujoco.mjtTrn.mjTRN_JOINT:
             continue
-        gear = abs(model.actuator_gear[i, 0])
-        if model.actuator_forcelimited[i]:
-            limits[joint] = gear * float(np.abs(model.actuator_forcerange[i]).max())
-        elif (
-            model.actuator_ctrllimited[i]
-            and model.actuator_biastype[i] == mujoco.mjtBias.mjBIAS_NONE
-        ):
-            most = np.abs(model.actuator_ctrlrange[i]).max() * abs(
-                model.actuator_gainprm[i, 0]
-            )
-            limits[joint] = gear * float(most)
+        limit = _actuator_limit(model, i)
+        if limit is not None:
+            joint = model.joint(int(model.actuator_trnid[i, 0])).name
+            limits[joint] = limit
+
+    # a limit of the joint itself counts for more
     for j in range(model.njnt):
         if model.jnt_actfrclimited[j]:
-            limits[model.joint(j).name] = float(np.abs(model.jnt_actfrcrange[j]).max())
+            force_range = model.jnt_actfrcrange[j]
+            limits[model.joint(j).name] = float(np.abs(force_range).max())
     return limits
 
 
-def keep_servos(spec: mujoco.MjSpec, joints: Sequence[str]) -> None:
-    """Deletes all actuators but the position servos of `joints`, which get the joints'
-    names.
+def _actuator_limit(model: mujoco.MjModel, actuator: int) -> float | None:
+    """Returns N m at the joint that an actuator can do; None where it has no limit."""
+    gear = abs(model.actuator_gear[actuator, 0])
+    if model.actuator_forcelimited[actuator]:
+        return gear * float(np.abs(model.actuator_forcerange[actuator]).max())
 
-    Raises EmbodiedError where one of them has none.
+    # a motor does what its control asks for
+    is_motor = model.actuator_biastype[actuator] == mujoco.mjtBias.mjBIAS_NONE
+    if model.actuator_ctrllimited[actuator] and is_motor:
+        gain = abs(model.actuator_gainprm[actuator, 0])
+        return gear * float(np.abs(model.actuator_ctrlrange[actuator]).max() * gain)
+    return None
+
+
+def keep_servos(spec: mujoco.MjSpec, joints: Sequence[str]) -> None:
+    """Deletes all actuators but the position servos of some joints.
+
+    These get the names of the joints.
+
+    Raises:
+        EmbodiedError: one of the joints has no position servo.
     """
-    kept = {
-        a.target: a
-        for a in spec.actuators
-        if a.target in joints and _is_position_servo(a)
-    }
+    kept = {}
+    for actuator in spec.actuators:
+        if actuator.target in joints and _is_position_servo(actuator):
+            kept[actuator.target] = actuator
     for joint in joints:
         if joint not in kept:
             raise unknown('position servo (servos = "file") of joint', joint, kept)
+
     names = [actuator.name for actuator in kept.values()]
     for actuator in spec.actuators:
         if actuator.name not in names:
@@ -74,26 +86,29 @@ def keep_servos(spec: mujoco.MjSpec, joints: Sequence[str]) -> None:
 
 def _is_position_servo(actuator: mujoco.MjsActuator) -> bool:
     on_joint = actuator.trntype == mujoco.mjtTrn.mjTRN_JOINT
-    return bool(
-        on_joint
-        and actuator.biastype == mujoco.mjtBias.mjBIAS_AFFINE
-        and actuator.biasprm[1] < 0
-    )
+    is_affine = actuator.biastype == mujoco.mjtBias.mjBIAS_AFFINE
+    return bool(on_joint and is_affine and actuator.biasprm[1] < 0)
 
 
 def add_servos(
     spec: mujoco.MjSpec, joints: Sequence[str], limits: Sequence[float | None]
 ) -> None:
-    """Position servos of the joints' names that all lag by 30 ms and swing nowhere the
-    arm can reach.
+    """Adds position servos of the joints' names.
+
+    They all lag by 30 ms, and none swings anywhere the arm can reach.
+
+    Args:
+        spec: the model.
+        joints: names of J joints.
+        limits: (J,) N m that each can do at most; None for as much as it takes.
     """
     for name in joints:
         joint = spec.joint(name)
         joint.armature = joint.armature or ARMATURE_KG_M2
+
     model = spec.compile()
-    for name, inertia, limit in zip(
-        joints, _largest_inertia(model, joints), limits, strict=True
-    ):
+    inertias = _largest_inertia(model, joints)
+    for name, inertia, limit in zip(joints, inertias, limits, strict=True):
         # critical, with a damping of `LAG_S` times it
         stiffness = 4 * inertia / LAG_S**2
         servo = spec.add_actuator(
@@ -106,19 +121,19 @@ def add_servos(
 
 
 def _largest_inertia(model: mujoco.MjModel, joints: Sequence[str]) -> np.ndarray:
-    """(J,) kg m2 that each joint has to move, in the worst of some postures."""
+    """Returns (J,) kg m2 that each joint has to move, in the worst of some postures."""
     data = mujoco.MjData(model)
     rng = np.random.default_rng(0)
-    qpos, dofs = (
-        [int(getattr(model.joint(name), adr)[0]) for name in joints]
-        for adr in ("qposadr", "dofadr")
-    )
+    addresses = [int(model.joint(name).qposadr[0]) for name in joints]
+    dofs = [int(model.joint(name).dofadr[0]) for name in joints]
     low, high = np.array([model.joint(name).range for name in joints]).T
+
     largest = np.zeros(len(joints))
     matrix = np.zeros((model.nv, model.nv))
     for _ in range(POSTURES):
-        data.qpos[qpos] = rng.uniform(low, high)
+        data.qpos[addresses] = rng.uniform(low, high)
         mujoco.mj_forward(model, data)
+        # the diagonal of the inertia matrix
         mujoco.mj_fullM(model, data, matrix)
         largest = np.maximum(largest, np.diag(matrix)[dofs])
     return largest
@@ -144,67 +159,48 @@ def add_gripper_drive(
     model = spec.compile()
     opens_m = [_opening(model, name) for name in fingers]
 
-    # the width is a tendon over all fingers, which move together
-    tendon = spec.add_tendon(name=f"{prefix}gripper_width")
+    # the damping sets the speed at full force
     for name in fingers:
         joint = spec.joint(name)
         joint.armature = max(joint.armature, FINGER_ARMATURE_KG)
         damping = description.force_n * len(fingers) / description.speed_m_s
         joint.damping = [damping, 0.0, 0.0]
-        tendon.wrap_joint(name, 1)
-    for other, opens in zip(fingers[1:], opens_m[1:], strict=True):
-        _couple(spec, fingers[0], other, opens / opens_m[0])
 
-    servo = spec.add_actuator(
-        name=f"{prefix}gripper",
-        target=f"{prefix}gripper_width",
-        trntype=mujoco.mjtTrn.mjTRN_TENDON,
+    for other, opens in zip(fingers[1:], opens_m[1:], strict=True):
+        if not _are_coupled(spec, fingers[0], other):
+            name = f"{fingers[0]}-{other}"
+            couple_fingers(spec, name, other, fingers[0], opens / opens_m[0])
+    add_width_drive(
+        spec, f"{prefix}gripper", fingers, sum(opens_m), description.force_n
     )
-    servo.set_to_position(kp=GRIPPER_STIFFNESS)
-    servo.ctrlrange = (0, sum(opens_m))
-    servo.forcerange = (-description.force_n, description.force_n)
 
 
 def _opening(model: mujoco.MjModel, finger: str) -> float:
-    """How far a finger opens, m."""
+    """Returns how far a finger opens, in m."""
     joint = model.joint(finger)
     low, high = joint.range
-    if (
-        joint.type[0] != mujoco.mjtJoint.mjJNT_SLIDE
-        or abs(low) > TOUCHING_M
-        or high <= 0
-    ):
-        raise EmbodiedError(
-            f"finger {finger!r} must slide from 0, where it touches the other, to where it is open; its range is "
-            f"{low:g} to {high:g}"
-        )
-    return float(high)
-
-
-def _couple(spec: mujoco.MjSpec, first: str, other: str, ratio: float) -> None:
-    """Fingers move together, unless the file sees to that."""
-    pair = {first, other}
-    joint = mujoco.mjtEq.mjEQ_JOINT
-    if any(e.type == joint and {e.name1, e.name2} == pair for e in spec.equalities):
-        return
-    spec.add_equality(
-        name=f"{first}-{other}",
-        type=joint,
-        name1=other,
-        name2=first,
-        data=(0, ratio, *[0] * 10),
-        solref=PAD_SOLREF,
-        solimp=(0.99, 0.99, 0.001, 0.5, 2),
+    slides = joint.type[0] == mujoco.mjtJoint.mjJNT_SLIDE
+    if slides and abs(low) <= TOUCHING_M and high > 0:
+        return float(high)
+    raise EmbodiedError(
+        f"finger {finger!r} must slide from 0, where it touches the other, to where it "
+        f"is open; its range is {low:g} to {high:g}"
     )
+
+
+def _are_coupled(spec: mujoco.MjSpec, first: str, second: str) -> bool:
+    """Returns whether the file itself makes two fingers move together."""
+    for equality in spec.equalities:
+        is_joint = equality.type == mujoco.mjtEq.mjEQ_JOINT
+        if is_joint and {equality.name1, equality.name2} == {first, second}:
+            return True
+    return False
 
 
 def make_pads(spec: mujoco.MjSpec, geoms: Sequence[str]) -> None:
     """Makes geoms grip as those of our own robots do."""
     for name in geoms:
         geom = spec.geom(name)
-        # by which worlds find what their friction varies
+        # variation of the pads' friction finds them by this name
         geom.name = name if "pad" in name else f"{name}_pad"
-        geom.solref = PAD_SOLREF
-        geom.priority = 1
-        geom.condim = 3
-        geom.friction = [1.2, 0.005, 0.0001]
+        make_pad(geom)

@@ -128,6 +128,7 @@ OVERLAPPING_LINKS = (("link0", "link1"), ("link1", "link3"))
 
 def franka_arm(on: str = "base", placement: Placement | None = None) -> Arm:
     """Returns the arm, mounted by its base plate; it looks along x of its mount."""
+    # each joint has the name of its servo
     names = tuple(f"joint{i}" for i in range(1, 8))
     joints = Joints(
         names=names,
@@ -136,6 +137,7 @@ def franka_arm(on: str = "base", placement: Placement | None = None) -> Arm:
         home=tuple(HOME.tolist()),
         leads=(JOINT_LEAD_RAD,) * len(names),
     )
+
     return Arm(
         on=on,
         build=add_arm,
@@ -174,6 +176,8 @@ def add_arm(
 def _add_links(mount: mujoco.MjsBody, prefix: str) -> mujoco.MjsBody:
     """Adds the base plate and, beside it on the mount, the chain of links."""
     mount.add_body(name=f"{prefix}link0")
+
+    # each link sits on the one before it, turned about its x by alpha
     body = mount
     figures = zip(DH, JOINT_RANGES, ROTOR_INERTIA, strict=True)
     for i, ((a, d, alpha), limits, rotor_inertia) in enumerate(figures, start=1):

@@ -11,10 +11,15 @@ import mujoco
 import numpy as np
 
 from embodied.robots.arm_visual import HAND_SHELLS, dress
+from embodied.robots.gripping import (
+    FINGER_ARMATURE_KG,
+    add_width_drive,
+    couple_fingers,
+    make_pad,
+)
 from embodied.robots.modelling import add_solid_box, exclude_contact, set_inertia
 from embodied.robots.parts.gripper import Gripper
 from embodied.robots.parts.part import Placement
-from embodied.sim.physics import PAD_SOLREF
 
 FLANGE_M = 0.107  # from the arm's last frame along its z axis
 HAND_YAW_RAD = -np.pi / 4
@@ -22,16 +27,12 @@ TCP_M = 0.1034  # from the flange along z
 FINGER_M = 0.0584  # from the flange along z to the fingers' frames
 FINGER_TRAVEL_M = 0.04
 FINGERS = ("finger_left", "finger_right")
-# A finger much lighter than damping times timestep chatters on what it holds.
-FINGER_ARMATURE_KG = 1.25
 # (3,) half sizes of a pad: across, along the opening, along the approach
 PAD_HALF_M = (0.011, 0.004, 0.020)
 CAMERA_TILT_RAD = np.radians(22)  # of the wrist camera, towards the finger tips
 
 GRIPPER_FORCE_N = 70.0
 GRIPPER_SPEED_M_S = 0.2  # of the width
-# N per m of width: saturates at 2.8 mm, so a 4 mm wall is held with full force
-GRIPPER_STIFFNESS = 25_000.0
 
 FINGER_INERTIA = (
     0.0291,
@@ -80,11 +81,13 @@ def add_hand(
     spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
 ) -> mujoco.MjsBody:
     """Adds hand, fingers, camera, tool point, drive and sensors; returns the hand."""
+    # what it consists of
     prefix = placement.prefix
     hand = _add_bodies(mount, prefix)
     for name, inertia in INERTIAS.items():
         set_inertia(spec.body(prefix + name), *inertia)
 
+    # what is seen, and what is hit
     dress(spec, HAND_SHELLS, prefix=prefix)
     for name, pos, half_size in BOXES:
         add_solid_box(spec.body(prefix + name), pos, half_size)
@@ -92,8 +95,13 @@ def add_hand(
         _add_pad(spec.body(prefix + name))
     exclude_contact(spec, *(prefix + name for name in FINGERS))
 
-    _couple_fingers(spec, prefix)
-    _add_drive(spec, prefix)
+    # both fingers move alike, driven by the width between them
+    left, right = (prefix + name for name in FINGERS)
+    couple_fingers(spec, f"{prefix}fingers", left, right)
+    width_m = 2 * FINGER_TRAVEL_M
+    drive = f"{prefix}gripper"
+    add_width_drive(spec, drive, (left, right), width_m, GRIPPER_FORCE_N)
+
     _add_sensors(spec, prefix)
     return hand
 
@@ -134,7 +142,7 @@ def _add_bodies(mount: mujoco.MjsBody, prefix: str) -> mujoco.MjsBody:
 
 
 def _add_pad(finger: mujoco.MjsBody) -> None:
-    finger.add_geom(
+    pad = finger.add_geom(
         name=f"{finger.name}_pad",
         type=mujoco.mjtGeom.mjGEOM_BOX,
         pos=(0, PAD_HALF_M[1], TCP_M - FINGER_M),
@@ -142,43 +150,12 @@ def _add_pad(finger: mujoco.MjsBody) -> None:
         material="arm_pad",
         group=2,
         mass=0,
-        solref=PAD_SOLREF,
-        priority=1,
-        condim=3,
-        friction=(1.2, 0.005, 0.0001),
     )
-
-
-def _couple_fingers(spec: mujoco.MjSpec, prefix: str) -> None:
-    left, right = (prefix + name for name in FINGERS)
-    spec.add_equality(
-        name=f"{prefix}fingers",
-        type=mujoco.mjtEq.mjEQ_JOINT,
-        name1=left,
-        name2=right,
-        data=(0, 1, *[0] * 10),
-        solref=PAD_SOLREF,
-        solimp=(0.99, 0.99, 0.001, 0.5, 2),
-    )
-
-
-def _add_drive(spec: mujoco.MjSpec, prefix: str) -> None:
-    """Adds an actuator whose target is the width in m."""
-    tendon = spec.add_tendon(name=f"{prefix}gripper_width")
-    for name in FINGERS:
-        tendon.wrap_joint(prefix + name, 1)
-
-    servo = spec.add_actuator(
-        name=f"{prefix}gripper",
-        target=f"{prefix}gripper_width",
-        trntype=mujoco.mjtTrn.mjTRN_TENDON,
-    )
-    servo.set_to_position(kp=GRIPPER_STIFFNESS)
-    servo.ctrlrange = (0, 2 * FINGER_TRAVEL_M)
-    servo.forcerange = (-GRIPPER_FORCE_N, GRIPPER_FORCE_N)
+    make_pad(pad)
 
 
 def _add_sensors(spec: mujoco.MjSpec, prefix: str) -> None:
+    # how the tool moves
     for name, kind in TOOL_SENSORS.items():
         spec.add_sensor(
             name=f"{prefix}tcp_{name}",
@@ -186,6 +163,8 @@ def _add_sensors(spec: mujoco.MjSpec, prefix: str) -> None:
             objtype=mujoco.mjtObj.mjOBJ_SITE,
             objname=f"{prefix}tcp",
         )
+
+    # how strongly it grips
     spec.add_sensor(
         name=f"{prefix}gripper_force",
         type=mujoco.mjtSensor.mjSENS_ACTUATORFRC,

@@ -1,0 +1,78 @@
+"""What makes parallel grippers hold: pads, coupled fingers, and a drive of the width."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import mujoco
+
+from embodied.sim.physics import PAD_SOLREF
+
+# N per m of width: what is held feels full force 3 mm before the target, so a 4 mm wall
+# is held with all of it.
+GRIPPER_STIFFNESS = 25_000.0
+# A finger much lighter than damping times timestep chatters on what it holds.
+FINGER_ARMATURE_KG = 1.25
+# Sliding, torsional and rolling friction of a pad.
+PAD_FRICTION = (1.2, 0.005, 0.0001)
+COUPLING_SOLIMP = (0.99, 0.99, 0.001, 0.5, 2)
+
+
+def make_pad(geom: mujoco.MjsGeom) -> None:
+    """Makes a geom grip: stiff, rough, and stronger than what it touches."""
+    geom.solref = PAD_SOLREF
+    geom.priority = 1
+    geom.condim = 3
+    geom.friction = list(PAD_FRICTION)
+
+
+def couple_fingers(
+    spec: mujoco.MjSpec, name: str, follower: str, leader: str, ratio: float = 1.0
+) -> None:
+    """Lets one finger move as another does.
+
+    Args:
+        spec: the model.
+        name: of the equality.
+        follower: name of a sliding joint.
+        leader: name of the joint that it follows.
+        ratio: position of the follower over that of the leader.
+    """
+    spec.add_equality(
+        name=name,
+        type=mujoco.mjtEq.mjEQ_JOINT,
+        name1=follower,
+        name2=leader,
+        data=(0, ratio, *[0] * 10),
+        solref=PAD_SOLREF,
+        solimp=COUPLING_SOLIMP,
+    )
+
+
+def add_width_drive(
+    spec: mujoco.MjSpec,
+    name: str,
+    fingers: Sequence[str],
+    width_m: float,
+    force_n: float,
+) -> None:
+    """Adds an actuator whose target is the width of a gripper in m.
+
+    Args:
+        spec: the model.
+        name: of the actuator.
+        fingers: names of the sliding joints whose positions add up to the width.
+        width_m: of the open gripper.
+        force_n: that it grips with at most.
+    """
+    # the width is a tendon over all fingers
+    tendon = spec.add_tendon(name=f"{name}_width")
+    for finger in fingers:
+        tendon.wrap_joint(finger, 1)
+
+    servo = spec.add_actuator(
+        name=name, target=f"{name}_width", trntype=mujoco.mjtTrn.mjTRN_TENDON
+    )
+    servo.set_to_position(kp=GRIPPER_STIFFNESS)
+    servo.ctrlrange = (0, width_m)
+    servo.forcerange = (-force_n, force_n)
