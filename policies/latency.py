@@ -29,6 +29,10 @@ class Latency(Protocol):
     def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """Returns the delays of `count` messages in a row, (count,) in ms."""
 
+    @property
+    def median_ms(self) -> float:
+        """The delay that half of the messages stay below, in ms."""
+
 
 @dataclass(frozen=True)
 class Constant:
@@ -41,6 +45,10 @@ class Constant:
 
     def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
         return np.full(count, float(self.ms))
+
+    @property
+    def median_ms(self) -> float:
+        return float(self.ms)
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,10 @@ class Trace:
     def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
         start = rng.integers(len(self.ms))
         return np.take(self.ms, start + np.arange(count), mode="wrap")
+
+    @property
+    def median_ms(self) -> float:
+        return float(np.median(self.ms))
 
 
 def read_trace(path: Path) -> Trace:

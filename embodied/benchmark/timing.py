@@ -6,8 +6,6 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from embodied.errors import EmbodiedError
 from embodied.policies.channel import Freeze
 from embodied.policies.dual_system import DualSystemConfig
@@ -91,13 +89,13 @@ class Timing:
     @property
     def median_compute_ms(self) -> float:
         """How long the planner is usually busy with a plan."""
-        return median_ms(self.latency().compute)
+        return self.latency().compute.median_ms
 
     @property
     def median_transport_ms(self) -> float:
         """How long a plan and its observation usually travel, together."""
         latency = self.latency()
-        return median_ms(latency.uplink) + median_ms(latency.downlink)
+        return latency.uplink.median_ms + latency.downlink.median_ms
 
     @property
     def latency_words(self) -> str:
@@ -129,14 +127,3 @@ class Timing:
         if self.jitter:
             return LogNormal(self.transport_ms, self.jitter)
         return Constant(self.transport_ms)
-
-
-def median_ms(latency: Latency) -> float:
-    """Returns the median delay of a source, in ms."""
-    if isinstance(latency, Constant):
-        return latency.ms
-    if isinstance(latency, LogNormal):
-        return latency.median_ms
-    if isinstance(latency, Trace):
-        return float(np.median(latency.ms))
-    raise EmbodiedError(f"the median of {type(latency).__name__} is not known")
