@@ -15,37 +15,51 @@ from embodied.envs.worlds import Worlds
 from embodied.robots.parts.part import CONTROL_MODES
 
 TOTE_TRANSFER = "ToteTransfer"
-PAIRS = [(task, robot) for task in task_names() for robot in robots_for(get_task(task))]
-CASES = [
-    (task, robot, mode)
-    for k, (task, robot) in enumerate(PAIRS)
-    for m, mode in enumerate(CONTROL_MODES)
-    if task == TOTE_TRANSFER or m == k % len(CONTROL_MODES)
-]  # every registered task with each of its robots: one in all control modes, the others in one each
+TASKS_AND_ROBOTS = [
+    (task, robot) for task in task_names() for robot in robots_for(get_task(task))
+]
 
 
-def config(**settings: Any) -> EnvConfig:
+def _cases() -> list[tuple[str, str, str]]:
+    """Every registered task with each of its robots, in some control mode.
+
+    One task is there in all control modes, the others take turns in them.
+    """
+    cases = []
+    for number, (task, robot) in enumerate(TASKS_AND_ROBOTS):
+        modes: tuple[str, ...] = CONTROL_MODES
+        if task != TOTE_TRANSFER:
+            modes = (CONTROL_MODES[number % len(CONTROL_MODES)],)
+        cases += [(task, robot, mode) for mode in modes]
+    return cases
+
+
+CASES = _cases()  # (task, robot, control mode)
+
+
+def env_config(**settings: Any) -> EnvConfig:
+    """A config of one thread; of ToteTransfer unless another task is given."""
     return EnvConfig(**{"task": TOTE_TRANSFER, "num_threads": 1, **settings})
 
 
-def started(num: int = 1, first_seed: int = 0, **settings: Any) -> Worlds:
+def started_worlds(num: int = 1, first_seed: int = 0, **settings: Any) -> Worlds:
     """Worlds whose episodes have begun, with consecutive seeds."""
-    worlds = Worlds(config(**settings), num)
+    worlds = Worlds(env_config(**settings), num)
     worlds.reset(np.arange(num), range(first_seed, first_seed + num))
     return worlds
 
 
-# (steps, N, A)
 def random_actions(worlds: Worlds, steps: int, seed: int = 0) -> np.ndarray:
-    """Uniform ones, held for some steps each so that they lead somewhere."""
+    """Uniform actions (steps, N, A), each held for some steps to lead somewhere."""
+    held_steps = 5
     rng = np.random.default_rng(seed)
-    drawn = rng.uniform(
-        -1, 1, (-(-steps // 5), worlds.num_worlds, len(worlds.interface.low))
-    )
-    return np.repeat(drawn, 5, axis=0)[:steps].astype(np.float32)
+    count = -(-steps // held_steps)  # rounded up
+    shape = (count, worlds.num_worlds, len(worlds.interface.low))
+    sampled = rng.uniform(-1, 1, shape)
+    return np.repeat(sampled, held_steps, axis=0)[:steps].astype(np.float32)
 
 
-def opened(worlds: Worlds) -> np.ndarray:  # (N, A)
+def idle_action(worlds: Worlds) -> np.ndarray:  # (N, A)
     """The action that holds the arm still, in the delta modes, and the gripper open."""
     action = np.zeros((worlds.num_worlds, len(worlds.interface.low)))
     action[:, -1] = 1
@@ -53,7 +67,7 @@ def opened(worlds: Worlds) -> np.ndarray:  # (N, A)
 
 
 def shorten_horizon(monkeypatch: pytest.MonkeyPatch, horizon_s: float) -> None:
-    """Tasks of worlds made from now on end after `horizon_s`."""
+    """Lets the tasks of worlds that are made from now on end after `horizon_s`."""
     monkeypatch.setattr(
         worlds_module,
         "get_task",
@@ -62,5 +76,5 @@ def shorten_horizon(monkeypatch: pytest.MonkeyPatch, horizon_s: float) -> None:
 
 
 def image_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Mean absolute difference, in grey levels."""
+    """The mean absolute difference of two images, in grey levels."""
     return float(np.abs(a.astype(float) - b).mean())

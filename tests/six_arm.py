@@ -12,7 +12,7 @@ import numpy as np
 
 from embodied.envs.worlds import Worlds
 from embodied.robots.robot import Robot
-from tests.ground import config
+from tests.ground import env_config
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "your_robot.md").read_text(encoding="utf-8")
@@ -91,7 +91,7 @@ def started_worlds(
     robot: Robot, task: str = "ToteTransfer", **settings: object
 ) -> Worlds:
     """One world with the robot whose episode has begun."""
-    worlds = Worlds(config(task=task, robot=robot, level="L1", **settings))
+    worlds = Worlds(env_config(task=task, robot=robot, level="L1", **settings))
     worlds.reset([0], [0])
     return worlds
 

@@ -16,14 +16,14 @@ from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.sim import cameras
 from embodied.sim.cameras import Camera, CameraFeed
-from tests.ground import PAIRS, opened, random_actions, started
+from tests.ground import TASKS_AND_ROBOTS, idle_action, random_actions, started_worlds
 
 SIZE = 48
 
 
 @pytest.fixture(scope="module")
 def worlds() -> Any:
-    made = started(
+    made = started_worlds(
         2, level="L1", obs="both", image_size=SIZE, cameras=("overview", "wrist")
     )
     yield made
@@ -45,7 +45,7 @@ def geoms_of(worlds: Worlds, prefix: str) -> list[int]:
     ]
 
 
-@pytest.mark.parametrize(("task", "robot"), PAIRS)
+@pytest.mark.parametrize(("task", "robot"), TASKS_AND_ROBOTS)
 def test_training_frames_are_not_blank(task: str, robot: str) -> None:
     """Those of the task's cameras and of the robot's own."""
     cameras = tuple(
@@ -53,7 +53,7 @@ def test_training_frames_are_not_blank(task: str, robot: str) -> None:
             (*get_task(task).cameras_for(get_robot(robot)), *get_robot(robot).cameras)
         )
     )
-    made = started(
+    made = started_worlds(
         2, task=task, robot=robot, obs="pixels", image_size=SIZE, cameras=cameras
     )
     pixels = made.observe().pixels
@@ -110,7 +110,7 @@ def test_colours_and_words_agree() -> None:
     """The named tote has the colour that the instruction says, seen from above the
     belt.
     """
-    made = started(6, level="L1")
+    made = started_worlds(6, level="L1")
     look = Camera(made.engine, 120, 120)
     for world in range(6):
         named = int(made.task.parameters()["tote"][world])
@@ -137,7 +137,7 @@ def test_worlds_look_different_and_each_as_itself(worlds: Worlds) -> None:
     pixels = worlds.observe().pixels
     for frames in pixels.values():
         assert (frames[0] != frames[1]).mean() > 0.005
-    alone = started(
+    alone = started_worlds(
         1, 1, level="L1", obs="both", image_size=SIZE, cameras=("overview", "wrist")
     )
     assert (alone.observe().pixels["overview"][0] == pixels["overview"][1]).all()
@@ -159,7 +159,7 @@ def test_each_visible_variable_is_seen(factor: str) -> None:
     variable = next(row for row in get_task("ToteTransfer").table if row.name == factor)
     frames = []
     for value in (variable.start.values[0], variable.held_out.high):
-        made = started(
+        made = started_worlds(
             1, level="L1", obs="pixels", image_size=SIZE, factors={factor: value}
         )
         frames.append(made.observe().pixels["overview"][0].astype(int))
@@ -168,7 +168,7 @@ def test_each_visible_variable_is_seen(factor: str) -> None:
 
 
 def test_pixel_noise_repeats_with_the_seed_and_differs_between_frames() -> None:
-    made = started(
+    made = started_worlds(
         2, level="L1", obs="pixels", image_size=SIZE, factors={"pixel_noise": 5.0}
     )
 
@@ -177,7 +177,7 @@ def test_pixel_noise_repeats_with_the_seed_and_differs_between_frames() -> None:
         shown = []
         for _ in range(3):
             shown.append(made.observe().pixels["overview"].astype(int))
-            made.step(opened(made))
+            made.step(idle_action(made))
         return shown
 
     first = frames()
@@ -248,13 +248,13 @@ def test_without_a_rate_each_step_has_its_frame(blind: Worlds) -> None:
 
 
 def test_worlds_have_their_own_clocks(worlds: Worlds) -> None:
-    made = started(2, level="L1", obs="pixels", image_size=16, camera_hz=8)
+    made = started_worlds(2, level="L1", obs="pixels", image_size=16, camera_hz=8)
     made.observe()
     for _ in range(2):
-        made.step(opened(made))
+        made.step(idle_action(made))
     made.reset(np.array([1]), [7])
     assert made.observe().pixels_tick.tolist() == [0, 0]
-    made.step(opened(made))
+    made.step(idle_action(made))
     seen = made.observe()
     assert seen.tick.tolist() == [60, 20]
     assert seen.pixels_tick.tolist() == [60, 0]
@@ -262,7 +262,7 @@ def test_worlds_have_their_own_clocks(worlds: Worlds) -> None:
 
 
 def test_frames_given_out_never_change() -> None:
-    made = started(2, level="L2", obs="pixels", image_size=SIZE, camera_hz=8)
+    made = started_worlds(2, level="L2", obs="pixels", image_size=SIZE, camera_hz=8)
     kept = [made.observe()]
     copies = [kept[0].pixels["overview"].copy()]
     for action in random_actions(made, 8):

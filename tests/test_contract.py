@@ -25,7 +25,13 @@ from embodied.policies.registry import find_policy
 from embodied.robots.control import RobotControl
 from embodied.rollout.rollout import EpisodeResult, Step, rollout
 from embodied.sim.engine import FAULTS, Engine
-from tests.ground import CASES, PAIRS, config, random_actions, started
+from tests.ground import (
+    CASES,
+    TASKS_AND_ROBOTS,
+    env_config,
+    random_actions,
+    started_worlds,
+)
 
 # Observation elements that do not change by design, at a level and all below it.
 CONSTANT = {
@@ -73,7 +79,7 @@ CONSTANT = {
 BROAD = ("train", "all")  # splits
 RESTING_M = 1e-3  # how deep things may sink into each other at a start
 every_case = pytest.mark.parametrize(("task", "robot", "mode"), CASES)
-every_pair = pytest.mark.parametrize(("task", "robot"), PAIRS)
+every_pair = pytest.mark.parametrize(("task", "robot"), TASKS_AND_ROBOTS)
 every_task = pytest.mark.parametrize("task", task_names())
 
 
@@ -156,7 +162,7 @@ def test_the_same_seed_and_actions_give_the_same_bits(
     task: str, robot: str, mode: str
 ) -> None:
     first, again = (
-        started(4, **settings(task, robot, mode), level="L4") for _ in range(2)
+        started_worlds(4, **settings(task, robot, mode), level="L4") for _ in range(2)
     )
     actions = random_actions(first, 30)
     one = trace(first, actions)
@@ -169,8 +175,8 @@ def test_the_same_seed_and_actions_give_the_same_bits(
 def test_a_world_alone_is_the_world_among_sixteen(
     task: str, robot: str, mode: str
 ) -> None:
-    many = started(16, **settings(task, robot, mode), level="L3")
-    alone = started(1, 9, **settings(task, robot, mode), level="L3")
+    many = started_worlds(16, **settings(task, robot, mode), level="L3")
+    alone = started_worlds(1, 9, **settings(task, robot, mode), level="L3")
     actions = random_actions(many, 40)
     for among, single in zip(
         trace(many, actions), trace(alone, actions[:, 9:10]), strict=True
@@ -182,7 +188,7 @@ def test_a_world_alone_is_the_world_among_sixteen(
 @every_case
 def test_two_threads_give_the_bits_of_one(task: str, robot: str, mode: str) -> None:
     one, two = (
-        started(8, **settings(task, robot, mode), num_threads=n) for n in (1, 2)
+        started_worlds(8, **settings(task, robot, mode), num_threads=n) for n in (1, 2)
     )
     actions = random_actions(one, 30)
     assert_same(trace(one, actions), trace(two, actions))
@@ -217,7 +223,9 @@ def test_observations_are_finite_and_within_their_bounds(
 @pytest.mark.parametrize("level", ["L1", "L3"])
 def test_no_observed_element_is_constant(task: str, robot: str, level: str) -> None:
     """Over 2,000 random steps in several episodes: what never changes is a dead sensor."""
-    worlds = started(10, task=task, robot=robot, level=level, control_mode="joint")
+    worlds = started_worlds(
+        10, task=task, robot=robot, level=level, control_mode="joint"
+    )
     seen = []
     for episode in range(4):
         worlds.reset(np.arange(10), range(10 * episode, 10 * episode + 10))
@@ -260,8 +268,8 @@ def test_consecutive_resets_differ(task: str) -> None:
 @every_task
 def test_a_reset_forgets_the_episode_before(task: str) -> None:
     """What was done, drawn, broken or timed."""
-    used = started(2, 50, task=task, level="L4")
-    fresh = started(2, 3, task=task, level="L4")
+    used = started_worlds(2, 50, task=task, level="L4")
+    fresh = started_worlds(2, 3, task=task, level="L4")
     actions = random_actions(used, 60)
     actions[-1, 1] = np.nan
     trace(used, actions)
@@ -279,7 +287,7 @@ def test_a_reset_forgets_the_episode_before(task: str) -> None:
 def test_a_bad_action_ends_only_its_world(
     task: str, robot: str, mode: str, value: float
 ) -> None:
-    clean, hurt = (started(4, **settings(task, robot, mode)) for _ in range(2))
+    clean, hurt = (started_worlds(4, **settings(task, robot, mode)) for _ in range(2))
     actions = random_actions(clean, 12)
     bad = actions.copy()
     bad[5, 2, 1] = value
@@ -305,7 +313,7 @@ def test_a_diverging_world_is_flagged_and_leaves_no_log(
     task: str, field: str, value: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    clean, hurt = (started(3, task=task) for _ in range(2))
+    clean, hurt = (started_worlds(3, task=task) for _ in range(2))
     actions = random_actions(clean, 8)
     expected = trace(clean, actions[:3])
     found = trace(hurt, actions[:3])
@@ -325,7 +333,7 @@ def test_a_diverging_world_is_flagged_and_leaves_no_log(
 @every_task
 def test_a_world_that_broke_costs_no_more_than_the_others(task: str) -> None:
     """It goes on from its start, where nothing overlaps."""
-    worlds = started(2, task=task, level="L1")
+    worlds = started_worlds(2, task=task, level="L1")
     hurt = random_actions(worlds, 1)[0]
     hurt[1] = np.nan
     worlds.step(hurt)
@@ -337,7 +345,7 @@ def test_a_world_that_broke_costs_no_more_than_the_others(task: str) -> None:
 def test_actions_of_another_shape_are_refused_by_name(
     task: str, robot: str, mode: str
 ) -> None:
-    worlds = started(2, **settings(task, robot, mode))
+    worlds = started_worlds(2, **settings(task, robot, mode))
     before = worlds.checksum()
     size = len(worlds.interface.low)
     for shape in ((size,), (1, size), (2, size + 1), (2, size, 1)):
@@ -363,7 +371,7 @@ def test_actions_of_another_shape_are_refused_by_name(
 def test_every_level_and_split_starts_clear_of_collisions_and_unsolved(
     task: str, robot: str, level: str, split: str
 ) -> None:
-    worlds = started(8, 1000, task=task, robot=robot, level=level, split=split)
+    worlds = started_worlds(8, 1000, task=task, robot=robot, level=level, split=split)
     outcome = worlds.task.judge()
     assert not outcome.success.any()
     assert not outcome.lost.any()
@@ -389,10 +397,10 @@ def test_a_recorded_start_and_its_actions_give_the_same_bits(
     """In new worlds, of another number, in another place, which had another episode
     before.
     """
-    first = started(3, 20, **settings(task, robot, mode), level=level)
+    first = started_worlds(3, 20, **settings(task, robot, mode), level=level)
     start = first.episode_start(2)
     actions = random_actions(first, 50)
-    again = started(2, 90, **settings(task, robot, mode), level=level)
+    again = started_worlds(2, 90, **settings(task, robot, mode), level=level)
     again.step(actions[0, :2])
     again.restore(1, start)
     assert again.instructions[1] == first.instructions[2]
@@ -450,7 +458,7 @@ def test_what_was_judged_is_judged_again_of_the_recorded_state(
     """The expert's way to success, frame by frame, in new worlds; and the expert does
     succeed.
     """
-    settings = config(
+    settings = env_config(
         task=task, robot=robot, control_mode="ee_delta", control_hz=200, level="L2"
     )
     worlds = Worlds(settings, 2)
@@ -478,7 +486,7 @@ def test_what_was_judged_is_judged_again_of_the_recorded_state(
 
 @every_task
 def test_a_start_of_another_model_is_refused(task: str) -> None:
-    worlds = started(1, task=task)
+    worlds = started_worlds(1, task=task)
     start = worlds.episode_start(0)
     short = type(start)(start.seed, start.state[:-1], start.fields)
     with pytest.raises(
@@ -522,7 +530,7 @@ def double_precision() -> Any:
 @every_task
 @pytest.mark.usefixtures("double_precision")
 def test_judgement_and_state_run_on_torch(task: str) -> None:
-    worlds = started(6, task=task, level="L4")
+    worlds = started_worlds(6, task=task, level="L4")
     for action in random_actions(worlds, 60):
         worlds.step(action)
     on_torch = worlds.spec.bind(TorchView(worlds.engine), worlds.robot)
@@ -550,7 +558,7 @@ def test_judgement_and_state_run_on_torch(task: str) -> None:
 @every_case
 @pytest.mark.usefixtures("double_precision")
 def test_control_runs_on_torch(task: str, robot: str, mode: str) -> None:
-    worlds = started(6, **settings(task, robot, mode))
+    worlds = started_worlds(6, **settings(task, robot, mode))
     on_torch = RobotControl(
         worlds.robot, TorchView(worlds.engine), mode, worlds.config.control_hz
     )
@@ -570,11 +578,11 @@ def test_control_runs_on_torch(task: str, robot: str, mode: str) -> None:
 def test_a_config_is_the_key_to_its_worlds() -> None:
     """Metadata say enough to build the same worlds again."""
     worlds = Worlds(
-        config(
+        env_config(
             level="L3", split="light", control_mode="ee_delta", factors={"mass": 0.5}
         ),
         1,
     )
     saved = worlds.metadata()["config"]
-    again = Worlds(config(**{**saved, "cameras": None}), 1)
+    again = Worlds(env_config(**{**saved, "cameras": None}), 1)
     assert again.metadata() == worlds.metadata()

@@ -12,7 +12,7 @@ from embodied.errors import EmbodiedError
 from embodied.robots.franka.arm import JOINT_LEAD_RAD
 from embodied.robots.parts.end_effector import EE_LEAD_M
 from embodied.robots.parts.part import CONTROL_MODES
-from tests.ground import opened, random_actions, started
+from tests.ground import idle_action, random_actions, started_worlds
 
 ROBOT = get_robot("arm")
 ARM = ROBOT.arms[0]
@@ -27,7 +27,7 @@ RATES = pytest.mark.parametrize("hz", [20, 200])
 
 def at_home(mode: str, hz: int = 20, num: int = 1) -> Worlds:
     """Worlds whose arms stand at their nominal home."""
-    return started(
+    return started_worlds(
         num, level="L1", control_mode=mode, control_hz=hz, factors={"joint_start": 0.0}
     )
 
@@ -146,7 +146,7 @@ def test_joint_mode_goes_to_the_angle_at_the_speed_limit(hz: int) -> None:
 @RATES
 def test_joint_delta_is_a_speed(hz: int) -> None:
     worlds = at_home("joint_delta", hz)
-    action = opened(worlds)
+    action = idle_action(worlds)
     action[0, :7] = [0.3, -0.2, 0.3, 0.2, 0.2, 0.2, 0.2]
     speeds = action[0, :7] * SPEEDS
 
@@ -168,7 +168,7 @@ def test_a_blocked_arm_is_not_wound_up(
 ) -> None:
     """Pressed down on the belt, it lets go at once when told to go up."""
     worlds = at_home(mode, hz)
-    press = opened(worlds)
+    press = idle_action(worlds)
     press[0, axis] = down
     step_for(worlds, press, seconds=1.5)
 
@@ -177,7 +177,7 @@ def test_a_blocked_arm_is_not_wound_up(
     lead = np.abs(joint_target_of(worlds) - joints_of(worlds))
     assert (lead < JOINT_LEAD_RAD + 0.03).all()
 
-    lift = opened(worlds)
+    lift = idle_action(worlds)
     lift[0, axis] = -down
     step_for(worlds, lift, seconds=0.2)
     assert tcp_pos_w(worlds)[2] - pressed_pos_w[2] > 0.005
@@ -216,7 +216,7 @@ def test_a_straight_line_at_half_speed_is_followed_within_five_millimetres(
 ) -> None:
     worlds = at_home("ee_delta", hz)
     duration_s = 0.4
-    action = opened(worlds)
+    action = idle_action(worlds)
     action[0, axis] = sign * HALF
 
     start = tcp_pos_w(worlds)
@@ -239,7 +239,7 @@ def test_a_straight_line_at_half_speed_is_followed_within_five_millimetres(
 def test_turning_leaves_the_tool_in_its_place(axis: int) -> None:
     worlds = at_home("ee_delta", 200)
     duration_s = 0.25
-    action = opened(worlds)
+    action = idle_action(worlds)
     action[0, 3 + axis] = HALF
 
     start = tcp_pos_w(worlds)
@@ -262,7 +262,7 @@ def test_delta_modes_hold_still_when_told_nothing(mode: str) -> None:
     worlds = at_home(mode, 200)
     start = tcp_pos_w(worlds)
 
-    step_for(worlds, opened(worlds), seconds=1)
+    step_for(worlds, idle_action(worlds), seconds=1)
 
     assert np.linalg.norm(tcp_pos_w(worlds) - start) < 0.002
 
@@ -274,7 +274,7 @@ def test_delta_modes_hold_still_when_told_nothing(mode: str) -> None:
 @pytest.mark.parametrize("mode", CONTROL_MODES)
 def test_the_gripper_is_a_width_with_a_limited_force(mode: str) -> None:
     worlds = at_home(mode)
-    action = opened(worlds)
+    action = idle_action(worlds)
     if mode == "joint":
         home = np.array([*JOINTS.home, 0.0])
         action[0, :-1] = worlds.interface.to_normalized(home)[:-1]

@@ -16,7 +16,7 @@ from embodied.robots.described.description import read_description
 from embodied.robots.described.robot import load_robot
 from embodied.robots.parts.part import CONTROL_MODES
 from embodied.robots.robot import Robot
-from tests.ground import opened
+from tests.ground import idle_action
 from tests.six_arm import (
     MJCF,
     TOML,
@@ -103,7 +103,7 @@ def test_it_can_be_sent_to_processes(six: Robot) -> None:
 @pytest.mark.parametrize("mode", CONTROL_MODES)
 def test_it_holds_still_where_it_is(six: Robot, mode: str) -> None:
     worlds = started_worlds(six, control_mode=mode)
-    action = opened(worlds)
+    action = idle_action(worlds)
     if mode == "joint":
         action = worlds.interface.to_normalized(worlds.control.joint_target)
 
@@ -128,7 +128,7 @@ def test_joint_mode_goes_to_the_angles(six: Robot) -> None:
 
 def test_joint_delta_mode_turns_at_the_speeds(six: Robot) -> None:
     worlds = started_worlds(six, control_mode="joint_delta")
-    action = opened(worlds)
+    action = idle_action(worlds)
     action[0, 0] = 0.4
     action[0, 5] = -0.4
 
@@ -145,7 +145,7 @@ def test_joint_delta_mode_turns_at_the_speeds(six: Robot) -> None:
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_ee_delta_mode_moves_the_hand_along_the_axes(six: Robot, axis: int) -> None:
     worlds = started_worlds(six, control_mode="ee_delta", control_hz=200)
-    action = opened(worlds)
+    action = idle_action(worlds)
     action[0, axis] = 0.25
 
     start = tcp_pos_w(worlds)
@@ -162,7 +162,7 @@ def test_ee_delta_mode_moves_the_hand_along_the_axes(six: Robot, axis: int) -> N
 
 def test_ee_delta_mode_turns_the_hand_on_the_spot(six: Robot) -> None:
     worlds = started_worlds(six, control_mode="ee_delta", control_hz=200)
-    action = opened(worlds)
+    action = idle_action(worlds)
     action[0, 5] = 0.25
 
     start = tcp_pos_w(worlds)
@@ -177,7 +177,7 @@ def test_ee_delta_mode_turns_the_hand_on_the_spot(six: Robot) -> None:
 
 def test_the_gripper_closes_at_its_speed(six: Robot) -> None:
     worlds = started_worlds(six)
-    action = opened(worlds)
+    action = idle_action(worlds)
     action[0, -1] = -1
     width = worlds.agent_layout.slices()["gripper_width"]
 

@@ -19,14 +19,14 @@ from embodied.envs.variation import Variation
 from embodied.envs.worlds import Worlds
 from embodied.policies.registry import find_policy
 from embodied.rollout.rollout import rollout
-from tests.ground import config, opened, started
+from tests.ground import env_config, idle_action, started_worlds
 
 SHUT = (0.0, 0.0, 0.0)
 TWO = {"named": 2, "things": 3}
 
 
 def tidy_worlds(num: int = 1, first_seed: int = 0, **settings: object) -> Worlds:
-    return started(num, first_seed, task="DrawerTidy", **settings)
+    return started_worlds(num, first_seed, task="DrawerTidy", **settings)
 
 
 def part(worlds: Worlds, name: str) -> np.ndarray:
@@ -52,8 +52,8 @@ def put_into(worlds: Worlds, drawer: int, thing: int, aside_m: float = 0.05) -> 
 
 def wait(worlds: Worlds, steps: int = 15) -> StepResult:
     for _ in range(steps - 1):
-        worlds.step(opened(worlds))
-    return worlds.step(opened(worlds))
+        worlds.step(idle_action(worlds))
+    return worlds.step(idle_action(worlds))
 
 
 def with_two_named() -> tuple[Worlds, int, list[int], int]:
@@ -213,7 +213,7 @@ def test_a_drawer_is_pushed_shut_only_after_it_was_opened() -> None:
 @pytest.mark.parametrize("robot", ["arm", "wheeled_arm"])
 def test_the_expert_tidies_up_whatever_happens(robot: str) -> None:
     worlds = Worlds(
-        config(
+        env_config(
             task="DrawerTidy",
             robot=robot,
             level="L4",

@@ -19,7 +19,7 @@ from embodied.envs.registry import get_robot, get_task, task_names
 from embodied.errors import EmbodiedError
 from embodied.sim import window as window_module
 from embodied.sim.engine import FAULTS
-from tests.ground import config, opened, random_actions, shorten_horizon
+from tests.ground import env_config, idle_action, random_actions, shorten_horizon
 
 ID = "embodied/ToteTransfer-v0"
 
@@ -192,7 +192,7 @@ def test_it_truncates_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     shorten_horizon(monkeypatch, 0.3)
     env = gymnasium.make(ID, num_threads=1)
     env.reset(seed=0)
-    ends = [env.step(opened(env.unwrapped.worlds)[0])[2:4] for _ in range(6)]
+    ends = [env.step(idle_action(env.unwrapped.worlds)[0])[2:4] for _ in range(6)]
     assert env.unwrapped._max_episode_steps == 6
     assert ends == [(False, False)] * 5 + [(False, True)]
 
@@ -207,7 +207,7 @@ def test_success_is_held_half_a_second_and_ends_the_episode_only_if_asked(
     put_into_slot(env)
     rows = []
     for _ in range(20):
-        _, reward, terminated, truncated, info = env.step(opened(env.worlds)[0])
+        _, reward, terminated, truncated, info = env.step(idle_action(env.worlds)[0])
         rows.append((info["is_success"], terminated, truncated))
         if info["is_success"]:
             assert reward == info["progress"] == 1.0
@@ -247,7 +247,7 @@ def test_a_tote_out_of_reach_is_the_end() -> None:
             0, env.worlds.model.joint(f"tote_{k}").qposadr[0] + 2
         ] = 0.2
     env.worlds.engine.refresh(np.array([0]))
-    _, _, terminated, truncated, info = env.step(opened(env.worlds)[0])
+    _, _, terminated, truncated, info = env.step(idle_action(env.worlds)[0])
     assert (terminated, truncated) == (True, False)
     assert info["fault"] == ""
     assert info["is_success"] is False
@@ -256,7 +256,7 @@ def test_a_tote_out_of_reach_is_the_end() -> None:
 def test_a_bad_action_ends_the_episode_by_name() -> None:
     env = make()
     env.reset(seed=0)
-    action = opened(env.worlds)[0]
+    action = idle_action(env.worlds)[0]
     action[2] = np.inf
     shown, reward, terminated, _, info = env.step(action)
     assert (terminated, info["fault"], info["is_success"], reward) == (
@@ -268,7 +268,7 @@ def test_a_bad_action_ends_the_episode_by_name() -> None:
     assert info["fault"] in FAULTS
     assert env.observation_space.contains(shown)
     env.reset(seed=0)
-    assert env.step(opened(env.worlds)[0])[4]["fault"] == ""
+    assert env.step(idle_action(env.worlds)[0])[4]["fault"] == ""
 
 
 @pytest.mark.parametrize("shape", [(), (7,), (1, 8), (9,)])
@@ -344,7 +344,7 @@ def test_an_unknown_task_names_those_there_are() -> None:
     with pytest.raises(
         EmbodiedError, match="unknown task 'ToteTransfr'. Did you mean 'ToteTransfer'"
     ):
-        GroundEnv(config(task="ToteTransfr"))
+        GroundEnv(env_config(task="ToteTransfr"))
 
 
 def test_a_robot_may_be_given_itself() -> None:
@@ -354,7 +354,7 @@ def test_a_robot_may_be_given_itself() -> None:
 
 def test_nothing_is_answered_without_an_episode() -> None:
     env = make(render_mode="rgb_array")
-    still = opened(env.worlds)[0]
+    still = idle_action(env.worlds)[0]
     for ask in (lambda: env.step(still), env.render):
         with pytest.raises(
             EmbodiedError, match="no episode has begun: call reset first"
@@ -450,6 +450,6 @@ def test_a_window_follows_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
     env.reset(seed=1)
     assert (viewer.model.geom_size != first).any()
     viewer.open = False  # the user closes it: the world goes on
-    env.step(opened(env.worlds)[0])
+    env.step(idle_action(env.worlds)[0])
     assert len(viewer.times) == 5
     env.close()

@@ -15,7 +15,7 @@ from embodied.envs.vector_env import GroundVectorEnv
 from embodied.envs.warp import worlds as warp_worlds_module
 from embodied.envs.warp.numpy_env import NumpyVectorEnv
 from embodied.envs.warp.vector_env import WarpVectorEnv
-from tests.ground import config
+from tests.ground import env_config
 from tests.still_engine import StillEngine
 
 HORIZON_S = 0.1  # two control steps
@@ -25,7 +25,7 @@ HORIZON_S = 0.1  # two control steps
 def warp_env(monkeypatch: pytest.MonkeyPatch) -> WarpVectorEnv:
     monkeypatch.setattr(warp_worlds_module, "WarpEngine", StillEngine)
     monkeypatch.setattr("embodied.envs.warp.vector_env.LEAST_STARTS", 4)
-    settings = config(engine="warp", device="cpu", horizon_s=HORIZON_S)
+    settings = env_config(engine="warp", device="cpu", horizon_s=HORIZON_S)
     env = WarpVectorEnv(settings, 2)
 
     # of an engine that computes nothing, no state means anything
@@ -37,7 +37,7 @@ def warp_env(monkeypatch: pytest.MonkeyPatch) -> WarpVectorEnv:
 
 @pytest.fixture
 def cpu_env() -> GroundVectorEnv:
-    return GroundVectorEnv(config(horizon_s=HORIZON_S), 2)
+    return GroundVectorEnv(env_config(horizon_s=HORIZON_S), 2)
 
 
 def infos_of_an_episode(env: Any, still: Any) -> list[dict[str, Any]]:

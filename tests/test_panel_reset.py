@@ -10,7 +10,7 @@ from embodied.envs.props.panel import BUTTONS, COLUMNS, DARK, FAULT, LAMPS, LIGH
 from embodied.envs.scoring import StepResult
 from embodied.envs.worlds import Worlds
 from embodied.sim.cameras import Camera
-from tests.ground import opened, started
+from tests.ground import idle_action, started_worlds
 
 TASK = "PanelReset"
 N = 16
@@ -28,7 +28,7 @@ def hold(worlds: Worlds, buttons: dict[int, int], seconds: float) -> StepResult:
             worlds.engine.view("qpos")[
                 world, worlds.model.joint(BUTTONS[button]).qposadr[0]
             ] = TRAVEL_M
-        return worlds.step(opened(worlds))
+        return worlds.step(idle_action(worlds))
 
     return [step() for _ in range(int(seconds * worlds.config.control_hz))][-1]
 
@@ -51,7 +51,7 @@ def shown(worlds: Worlds, world: int) -> list[int]:
 @pytest.mark.parametrize("split", ["train", "all"])
 @pytest.mark.parametrize("level", ["L1", "L2", "L3"])
 def test_the_sentence_means_one_fault(level: str, split: str) -> None:
-    worlds = started(N, task=TASK, level=level, split=split)
+    worlds = started_worlds(N, task=TASK, level=level, split=split)
     by_row = 0
     for world, sentence in enumerate(worlds.instructions):
         drawn = worlds.variation_of(world)
@@ -68,7 +68,7 @@ def test_the_sentence_means_one_fault(level: str, split: str) -> None:
 
 
 def test_the_right_button_puts_its_lamp_out_and_counts_once_it_is_up() -> None:
-    worlds = started(2, task=TASK, level="L1")
+    worlds = started_worlds(2, task=TASK, level="L1")
     hold(worlds, {0: fault(worlds)}, 0.2)
     assert shown(worlds, 0)[fault(worlds)] == DARK
     assert not hold(worlds, {0: fault(worlds)}, 0.8).success_now[0]
@@ -80,7 +80,7 @@ def test_the_right_button_puts_its_lamp_out_and_counts_once_it_is_up() -> None:
 
 
 def test_any_other_button_loses() -> None:
-    worlds = started(12, task=TASK, level="L3", factors={"place": 6})
+    worlds = started_worlds(12, task=TASK, level="L3", factors={"place": 6})
     result = press(worlds, {world: world for world in range(12)})
     assert result.terminated.tolist() == [world != 6 for world in range(12)]
     assert not result.success_now[np.arange(12) != 6].any()
@@ -88,15 +88,15 @@ def test_any_other_button_loses() -> None:
 
 
 def test_a_light_touch_is_no_press() -> None:
-    worlds = started(1, task=TASK, level="L1")
+    worlds = started_worlds(1, task=TASK, level="L1")
     qpos = worlds.model.joint(BUTTONS[0]).qposadr[0]
     for _ in range(20):
         worlds.engine.view("qpos")[0, qpos] = 0.003
-        assert not worlds.step(opened(worlds)).terminated[0]
+        assert not worlds.step(idle_action(worlds)).terminated[0]
 
 
 def test_at_l4_the_fault_moves_or_another_one_comes() -> None:
-    worlds = started(2 * N, task=TASK, level="L4")
+    worlds = started_worlds(2 * N, task=TASK, level="L4")
     drawn = [worlds.variation_of(world) for world in range(2 * N)]
     before = [fault(worlds, world) for world in range(2 * N)]
     hold(worlds, {}, 1.6)
@@ -120,14 +120,14 @@ def test_at_l4_the_fault_moves_or_another_one_comes() -> None:
 
 
 def test_below_l4_nothing_happens() -> None:
-    worlds = started(N, task=TASK, level="L3")
+    worlds = started_worlds(N, task=TASK, level="L3")
     before = [shown(worlds, world) for world in range(N)]
     assert not hold(worlds, {}, 2.5).success_now.any()
     assert [shown(worlds, world) for world in range(N)] == before
 
 
 def test_a_lamp_stays_dark_while_its_button_is_held() -> None:
-    worlds = started(
+    worlds = started_worlds(
         8,
         task=TASK,
         level="L4",
@@ -146,7 +146,9 @@ def test_a_lamp_stays_dark_while_its_button_is_held() -> None:
 
 def test_the_cameras_frame_shows_which_lamp_is_lit() -> None:
     """At 96 x 96, against the frame in which it is out."""
-    worlds = started(4, task=TASK, level="L2", factors={"warnings": 1, "decoys": 0})
+    worlds = started_worlds(
+        4, task=TASK, level="L2", factors={"warnings": 1, "decoys": 0}
+    )
     camera = Camera(worlds.engine, 96, 96)
     lit = [camera.rgb(world, "overview").astype(int) for world in range(4)]
     press(worlds, {world: fault(worlds, world) for world in range(4)})

@@ -18,7 +18,7 @@ from embodied.envs.worlds import Worlds
 from embodied.policies.episodes import env_config_for
 from embodied.policies.registry import find_policy
 from embodied.rollout.rollout import rollout
-from tests.ground import opened, started
+from tests.ground import idle_action, started_worlds
 
 LEVEL = (1.0, 0.0, 0.0, 0.0)
 # the parcel's x, with a label on an end, points up
@@ -27,7 +27,7 @@ ON_END = (np.sqrt(0.5), 0.0, -np.sqrt(0.5), 0.0)
 
 def begun(num: int = 1, **factors: object) -> Worlds:
     """Nominal worlds with two parcels on a belt at rest."""
-    return started(num, task="ParcelSort", level="L1", factors=factors)
+    return started_worlds(num, task="ParcelSort", level="L1", factors=factors)
 
 
 def put(
@@ -49,7 +49,7 @@ def put(
 
 def run(worlds: Worlds, seconds: float) -> None:
     for _ in range(round(seconds * worlds.config.control_hz)):
-        worlds.step(opened(worlds))
+        worlds.step(idle_action(worlds))
 
 
 def on_plate(worlds: Worlds, half_height: float = 0.025) -> np.ndarray:
@@ -261,7 +261,7 @@ def test_at_l4_the_belt_changes_its_speed_or_a_wanted_parcel_is_pushed() -> None
         ridden += (
             worlds.task.state()[:, slots["belt_speed"]][:, 0] / worlds.config.control_hz
         )
-        worlds.step(opened(worlds))
+        worlds.step(idle_action(worlds))
     moved = (worlds.task.state()[:, slots["parcel_pos_w"]].reshape(num, -1, 3) - start)[
         :, :, 1
     ] - ridden[:, None]

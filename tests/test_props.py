@@ -19,7 +19,7 @@ from embodied.envs.tasks.tote_transfer.scene import BELT, RACK, TOTES
 from embodied.envs.worlds import Worlds
 from embodied.sim.cpu import CpuEngine
 from embodied.sim.physics import apply_defaults
-from tests.ground import opened, started
+from tests.ground import idle_action, started_worlds
 
 sizes = st.builds(
     ToteSize,
@@ -161,7 +161,7 @@ def test_a_shown_tote_falls_and_a_hidden_one_hangs(alone: Alone) -> None:
 
 @pytest.mark.parametrize("speed", [0.03, 0.10, 0.15])
 def test_the_belt_carries_totes_at_its_speed(speed: float) -> None:
-    worlds = started(4, level="L2", factors={"belt_speed": speed, "yaw": 0.05})
+    worlds = started_worlds(4, level="L2", factors={"belt_speed": speed, "yaw": 0.05})
     y = [worlds.model.joint(name).qposadr[0] + 1 for name in TOTES]
     present = worlds.task.parameters()["present"].astype(bool)
     run(worlds, 0.5)  # until they ride
@@ -175,7 +175,7 @@ def test_the_belt_carries_totes_at_its_speed(speed: float) -> None:
 
 
 def test_a_belt_at_rest_moves_nothing() -> None:
-    worlds = started(2, level="L1")
+    worlds = started_worlds(2, level="L1")
     y = [worlds.model.joint(name).qposadr[0] + 1 for name in TOTES]
     run(worlds, 0.3)
     before = worlds.engine.view("qpos")[:, y].copy()
@@ -184,11 +184,11 @@ def test_a_belt_at_rest_moves_nothing() -> None:
 
 
 def test_at_level_four_the_belt_changes_its_speed_once_at_the_drawn_time() -> None:
-    worlds = started(4, level="L4")
+    worlds = started_worlds(4, level="L4")
     drawn = [worlds.variation_of(world) for world in range(4)]
     surface = worlds.model.geom(SURFACE).id
     for step in range(100):
-        worlds.step(opened(worlds))
+        worlds.step(idle_action(worlds))
         for world in range(4):
             changed = step * 20 >= int(drawn[world]["event_s"] * 400)
             expected = drawn[world]["belt_speed_after" if changed else "belt_speed"]
@@ -199,12 +199,12 @@ def test_at_level_four_the_belt_changes_its_speed_once_at_the_drawn_time() -> No
 
 def run(worlds: Worlds, seconds: float) -> None:
     for _ in range(round(seconds * worlds.config.control_hz)):
-        worlds.step(opened(worlds))
+        worlds.step(idle_action(worlds))
 
 
 @pytest.mark.parametrize("slot", range(len(SLOTS)))
 def test_a_tote_set_into_a_slot_stays_there_and_counts(slot: int) -> None:
-    worlds = started(1, level="L1", factors={"slot": slot})
+    worlds = started_worlds(1, level="L1", factors={"slot": slot})
     centre = worlds.task.state()[0, worlds.state_layout.slices()["slot_pos_w"]]
     named = int(worlds.task.parameters()["tote"][0])
     at = worlds.model.joint(TOTES[named]).qposadr[0]
@@ -234,7 +234,7 @@ def test_slots_are_where_the_words_say_and_totes_fit() -> None:
 
 
 def test_a_shifted_rack_takes_its_slots_along() -> None:
-    worlds = started(2, level="L1")
+    worlds = started_worlds(2, level="L1")
     rack = Rack(worlds.engine, RACK)
     before = [rack.slot_w(np.array([k, k])).copy() for k in range(4)]
     rack.shift(1, np.array([0.03, -0.02]))
@@ -254,7 +254,7 @@ def test_a_shifted_rack_takes_its_slots_along() -> None:
 
 
 def test_the_scene_at_rest_is_cheap() -> None:
-    worlds = started(4, level="L1")
+    worlds = started_worlds(4, level="L1")
     run(worlds, 1.0)
     contacts = [worlds.engine.world_data(world).ncon for world in range(4)]
     assert max(contacts) <= 30

@@ -34,14 +34,16 @@ from embodied.policies.rl.trial_worlds import TrialWorlds
 from embodied.policies.rl.vectors import StateVectors
 from embodied.policies.run_folder import CHECKPOINT, HISTORY, WEIGHTS, read_info
 from embodied.rollout.rollout import rollout
-from tests.ground import TOTE_TRANSFER, config, started
+from tests.ground import TOTE_TRANSFER, env_config, started_worlds
 
 REACH = get_task(TOTE_TRANSFER).stage("reach")
 
 
 def trial_worlds(num: int = 2, **settings: Any) -> TrialWorlds:
     return TrialWorlds(
-        Worlds(config(**{"level": "L1", "control_mode": "ee_delta", **settings}), num)
+        Worlds(
+            env_config(**{"level": "L1", "control_mode": "ee_delta", **settings}), num
+        )
     )
 
 
@@ -112,7 +114,7 @@ def test_rewards_lead_to_success() -> None:
     """0 is to be done; losing costs as much as earning nothing for ever, being late
     does not.
     """
-    told = Told(Worlds(config(level="L1", control_mode="ee_delta"), 4))
+    told = Told(Worlds(env_config(level="L1", control_mode="ee_delta"), 4))
     made = StateVectors(told, goal=0.5, discount=0.9)
     made.reset()
     shown, reward, *_ = made.step(np.zeros((4, 7), np.float32))
@@ -293,7 +295,7 @@ def test_interrupted_training_keeps_the_policy_and_goes_on(
 @pytest.mark.parametrize("num", [1, 3, 17])
 def test_an_actor_does_not_depend_on_how_many_worlds_there_are(num: int) -> None:
     torch.manual_seed(0)
-    worlds = started(num, control_mode="ee_delta")
+    worlds = started_worlds(num, control_mode="ee_delta")
     policy = ActorPolicy(
         Actor(
             ActorConfig(worlds.agent_layout.size + worlds.state_layout.size, (8,), 7)
@@ -303,7 +305,7 @@ def test_an_actor_does_not_depend_on_how_many_worlds_there_are(num: int) -> None
     action = policy.act(worlds.observe())
     assert action.shape == (num, 7)
     torch.manual_seed(0)
-    alone = started(1, control_mode="ee_delta")
+    alone = started_worlds(1, control_mode="ee_delta")
     again = ActorPolicy(
         Actor(ActorConfig(alone.agent_layout.size + alone.state_layout.size, (8,), 7)),
         PolicySpec(),

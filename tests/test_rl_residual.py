@@ -30,7 +30,7 @@ from embodied.policies.rl.residual import (
 from embodied.policies.rl.trial_worlds import Base, TrialWorlds
 from embodied.policies.rl.vectors import StateVectors
 from embodied.rollout.rollout import rollout
-from tests.ground import TOTE_TRANSFER, config
+from tests.ground import TOTE_TRANSFER, env_config
 
 REACH = get_task(TOTE_TRANSFER).stage("reach")
 
@@ -55,7 +55,7 @@ class Biased:
 def reaching(num: int) -> Worlds:
     spec = find_policy("expert").spec(TOTE_TRANSFER)
     return Worlds(
-        config(
+        env_config(
             control_mode=spec.control_mode,
             control_hz=spec.control_hz,
             level="L1",

@@ -27,7 +27,7 @@ from embodied.robots.franka.hand import franka_hand
 from embodied.robots.parts.part import CONTROL_MODES, Placement
 from embodied.robots.robot import Robot, team
 from embodied.rollout.rollout import rollout
-from tests.ground import config, random_actions, started
+from tests.ground import env_config, random_actions, started_worlds
 
 LEFT = Placement(pos=(0.0, 0.2, 0.0))
 RIGHT = Placement(pos=(0.0, -0.2, 0.0), quat_wxyz=(0.9659258, 0.0, 0.0, -0.2588190))
@@ -45,7 +45,7 @@ TASK = "ValveTurn"
 
 
 def test_actions_and_proprioception_name_both_sides() -> None:
-    worlds = started(task=TASK, robot=TWO_ARMS, control_mode="ee_delta")
+    worlds = started_worlds(task=TASK, robot=TWO_ARMS, control_mode="ee_delta")
 
     groups = [group.name for group in worlds.interface.groups]
     assert groups == ["left_arm", "left_gripper", "right_arm", "right_gripper"]
@@ -70,7 +70,9 @@ def test_it_is_an_environment(mode: str) -> None:
 @pytest.mark.parametrize("side", [0, 1])
 def test_each_hand_moves_along_the_axes_of_its_own_mount(side: int) -> None:
     """The right arm is turned by 30 degrees: its x points to the right of the world's."""
-    worlds = started(task=TASK, robot=TWO_ARMS, control_mode="ee_delta", control_hz=200)
+    worlds = started_worlds(
+        task=TASK, robot=TWO_ARMS, control_mode="ee_delta", control_hz=200
+    )
     site = worlds.model.site(TWO_ARMS.effectors[side].site).id
     action = np.zeros((1, 14))
     action[:, [6, 13]] = 1  # both grippers open
@@ -91,7 +93,9 @@ def test_each_hand_moves_along_the_axes_of_its_own_mount(side: int) -> None:
 
 @pytest.mark.slow
 def test_both_engines_move_it_alike() -> None:
-    settings = config(task=TASK, robot=TWO_ARMS, control_mode="ee_delta", level="L3")
+    settings = env_config(
+        task=TASK, robot=TWO_ARMS, control_mode="ee_delta", level="L3"
+    )
     on_cpu = Worlds(settings, 2)
     on_cpu.reset([0, 1], [0, 1])
     on_warp = WarpWorlds(replace(settings, engine="warp", device="cpu"), 2, 2, "cpu")
@@ -111,7 +115,7 @@ def test_both_engines_move_it_alike() -> None:
 
 def test_its_episodes_are_recorded_and_replay_bit_for_bit(tmp_path: Path) -> None:
     path = tmp_path / "two_arms.hdf5"
-    settings = config(task=TASK, robot=TWO_ARMS, horizon_s=1.0)
+    settings = env_config(task=TASK, robot=TWO_ARMS, horizon_s=1.0)
     worlds = Worlds(settings, 2)
     policy = RandomPolicy(len(worlds.interface.low))
     with EpisodeWriter(path, Header(worlds.metadata(), "random")) as writer:
@@ -125,7 +129,7 @@ def test_its_episodes_are_recorded_and_replay_bit_for_bit(tmp_path: Path) -> Non
 
 
 def test_an_expert_of_one_arm_drives_the_first_and_leaves_the_other_alone() -> None:
-    settings = config(
+    settings = env_config(
         task=TASK, robot=TWO_ARMS, control_mode="ee_delta", control_hz=200
     )
     worlds = Worlds(settings, 1)
@@ -153,7 +157,7 @@ def test_two_robots_are_one_with_the_parts_of_both() -> None:
     assert model.body("right_stand").pos[1] == -1.0
     assert {base.root_body for base in pair.bases} == {"left_stand", "right_stand"}
 
-    worlds = started(task=TASK, robot=pair)
+    worlds = started_worlds(task=TASK, robot=pair)
     assert worlds.safety(20).joint_margin_rad.shape == (1,)
 
 

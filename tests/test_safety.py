@@ -13,21 +13,21 @@ import pytest
 from embodied.core import PHYSICS_HZ
 from embodied.envs.worlds import Worlds
 from embodied.sim.contact_force import WINDOW_TICKS
-from tests.ground import PAIRS, opened, started
+from tests.ground import TASKS_AND_ROBOTS, idle_action, started_worlds
 
-TASKS = sorted({task for task, _ in PAIRS})
+TASKS = sorted({task for task, _ in TASKS_AND_ROBOTS})
 
 
 def move_first_world(worlds: Worlds, axis: int, value: float) -> np.ndarray:
     """The action that moves world 0 along an action element, (N, A)."""
-    action = opened(worlds)
+    action = idle_action(worlds)
     action[0, axis] = value
     return action
 
 
 def pressed_on_the_belt(control_hz: int, steps: int) -> Worlds:
     """Two worlds; in the first the hand came down beside the totes for `steps`."""
-    worlds = started(
+    worlds = started_worlds(
         2,
         level="L1",
         control_mode="ee_delta",
@@ -109,7 +109,9 @@ def test_touching_the_belt_is_a_collision_and_standing_by_is_none() -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_driving_into_what_stands_there_is_a_collision(task: str) -> None:
     """Also into furniture whose place varies, which is a body of its own."""
-    worlds = started(1, task=task, robot="wheeled_arm", control_mode="joint_delta")
+    worlds = started_worlds(
+        1, task=task, robot="wheeled_arm", control_mode="joint_delta"
+    )
     ahead = move_first_world(worlds, axis=0, value=1)
 
     collided = False
@@ -130,7 +132,7 @@ def test_a_reset_forgets_the_forces() -> None:
 
 
 def test_the_margin_is_that_of_the_nearest_joint() -> None:
-    worlds = started(1, level="L1", factors={"joint_start": 0.0})
+    worlds = started_worlds(1, level="L1", factors={"joint_start": 0.0})
     joints = worlds.robot.arms[0].joints
     low, high = np.array(joints.ranges).T
     home = np.array(joints.home)

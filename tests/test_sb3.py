@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 from embodied.envs.env import GroundEnv
 from embodied.envs.sb3 import SB3VecEnv, flat
 from embodied.errors import EmbodiedError
-from tests.ground import config, opened, random_actions, shorten_horizon
+from tests.ground import env_config, idle_action, random_actions, shorten_horizon
 
 ID = "embodied/ToteTransfer-v0"
 
@@ -28,7 +28,7 @@ def make(num_envs: int = 2, **settings: Any) -> SB3VecEnv:
 
 
 def single(**settings: Any) -> Callable[[], GroundEnv]:
-    return lambda: GroundEnv(config(**settings))
+    return lambda: GroundEnv(env_config(**settings))
 
 
 def test_nothing_else_loads_it() -> None:
@@ -72,7 +72,7 @@ def test_infos_tell_how_an_episode_ended(monkeypatch: pytest.MonkeyPatch) -> Non
     shorten_horizon(monkeypatch, 0.1)
     env = make()
     env.reset()
-    still = opened(env.env.worlds)
+    still = idle_action(env.env.worlds)
     env.step(still)
     bad = still.copy()
     bad[1, 0] = np.nan

@@ -16,14 +16,14 @@ from embodied.envs.tasks.table_wipe.variation import KINDS, REQUESTS
 from embodied.envs.worlds import Worlds
 from embodied.policies.registry import find_policy
 from embodied.rollout.rollout import rollout
-from tests.ground import config, opened, started
+from tests.ground import env_config, idle_action, started_worlds
 
 N = 24
 S = len(STAINS)
 
 
 def wipe_worlds(num: int = 1, first_seed: int = 0, **settings: object) -> Worlds:
-    return started(num, first_seed, task="TableWipe", **settings)
+    return started_worlds(num, first_seed, task="TableWipe", **settings)
 
 
 def part(worlds: Worlds, name: str) -> np.ndarray:
@@ -49,7 +49,7 @@ def wipe(worlds: Worlds, stain: int, press_n: float = 8.0) -> StepResult:
     def rub(speed: float) -> StepResult:
         view("xfrc_applied")[0, body, 2] = -press_n
         view("qvel")[0, joint.dofadr[0] + 1] = speed
-        return worlds.step(opened(worlds))
+        return worlds.step(idle_action(worlds))
 
     results = [rub(0.6 if (k + 2) // 4 % 2 else -0.6) for k in range(120)]
     view("xfrc_applied")[0, body, 2] = 0
@@ -145,7 +145,7 @@ def test_pressing_too_hard_loses_even_for_a_moment() -> None:
         worlds.engine.view("xfrc_applied")[0, body, 2] = -force_n
         worlds.engine.step(8)  # 20 ms
         worlds.engine.view("xfrc_applied")[0, body, 2] = 0
-        results = [worlds.step(opened(worlds)) for _ in range(30)]
+        results = [worlds.step(idle_action(worlds)) for _ in range(30)]
         assert results[-1].terminated.tolist() == [force_n > FORCE_LIMIT_N, False]
     assert part(worlds, "pad_force")[0, 1] > FORCE_LIMIT_N  # latched
     assert part(worlds, "pad_force")[0, 0] < 5
@@ -155,7 +155,7 @@ def test_a_pad_on_the_floor_is_dropped_and_lost() -> None:
     worlds = wipe_worlds(2, level="L1")
     worlds.engine.view("qpos")[1, worlds.model.joint("cloth").qposadr[0] + 1] -= 0.5
     worlds.engine.refresh(np.arange(2))
-    results = [worlds.step(opened(worlds)) for _ in range(20)]
+    results = [worlds.step(idle_action(worlds)) for _ in range(20)]
     assert results[-1].dropped.tolist() == [0, 1]
     assert results[-1].terminated.tolist() == [False, True]
 
@@ -166,7 +166,7 @@ def test_below_l4_nothing_happens(level: str) -> None:
     before = part(worlds, "dirt_cm2").copy()
     pad = part(worlds, "pad_pos_w").copy()
     for _ in range(170):
-        worlds.step(opened(worlds))
+        worlds.step(idle_action(worlds))
     assert (part(worlds, "dirt_cm2") == before).all()
     assert np.abs(part(worlds, "pad_pos_w") - pad).max() < 1e-3
 
@@ -177,7 +177,7 @@ def test_at_l4_the_pad_is_shoved_or_more_is_spilled() -> None:
     stains = (part(worlds, "dirt_cm2") > 0).sum(axis=1)
     pad = part(worlds, "pad_pos_w").copy()
     for _ in range(170):
-        worlds.step(opened(worlds))
+        worlds.step(idle_action(worlds))
     spilled = (part(worlds, "dirt_cm2") > 0).sum(axis=1) - stains
     moved = np.linalg.norm((part(worlds, "pad_pos_w") - pad)[:, :2], axis=1)
     shoved = np.array([any(row["push_n"]) for row in drawn])
@@ -217,7 +217,7 @@ def _spills(worlds: Worlds, seed: int) -> bool:
 def test_the_scene_at_rest_is_cheap() -> None:
     worlds = wipe_worlds(2, level="L3")
     for _ in range(20):
-        worlds.step(opened(worlds))
+        worlds.step(idle_action(worlds))
     assert max(worlds.engine.world_data(world).ncon for world in range(2)) <= 12
 
 
@@ -226,7 +226,7 @@ def test_the_scene_at_rest_is_cheap() -> None:
 def test_the_expert_wipes_gently_and_steadily(robot: str) -> None:
     """Every stroke's force lies between what wipes and half of what spoils."""
     worlds = Worlds(
-        config(
+        env_config(
             task="TableWipe",
             robot=robot,
             level="L3",

@@ -15,7 +15,7 @@ from embodied.envs.tasks.tote_transfer.task import ToteTransfer, staged_progress
 from embodied.envs.worlds import Worlds
 from embodied.policies.registry import find_policy
 from embodied.rollout.rollout import EpisodeResult, Step, rollout
-from tests.ground import config, started
+from tests.ground import env_config, started_worlds
 
 N = 24
 
@@ -130,7 +130,7 @@ class Driven:
 @pytest.mark.parametrize("seed", [10042, 10043])
 def test_the_wheeled_expert_brings_the_tote_to_the_far_rack(seed: int) -> None:
     worlds = Worlds(
-        config(
+        env_config(
             robot="wheeled_arm", level="L4", control_mode="ee_delta", control_hz=200
         ),
         1,
@@ -146,7 +146,7 @@ def test_the_wheeled_expert_brings_the_tote_to_the_far_rack(seed: int) -> None:
 
 
 def test_only_what_rides_to_the_belts_end_is_lost_and_what_fell_is_counted() -> None:
-    worlds = started(3, 7, robot="wheeled_arm", level="L2")
+    worlds = started_worlds(3, 7, robot="wheeled_arm", level="L2")
     task = worlds.task
     assert isinstance(task, ToteTransfer)
     named = task.parameters()["tote"]
@@ -168,7 +168,7 @@ def test_only_what_rides_to_the_belts_end_is_lost_and_what_fell_is_counted() -> 
 
 
 def test_a_robot_that_drives_is_rewarded_from_afar() -> None:
-    worlds = started(1, 11, robot="wheeled_arm", level="L2")
+    worlds = started_worlds(1, 11, robot="wheeled_arm", level="L2")
     assert worlds.task.judge().progress[0] > 0.01
 
     def progress_at(distance_m: float) -> float:

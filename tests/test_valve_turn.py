@@ -23,7 +23,7 @@ from embodied.envs.tasks.valve_turn.variation import (
 from embodied.envs.worlds import Worlds
 from embodied.policies.registry import find_policy
 from embodied.rollout.rollout import EpisodeResult, Step, rollout
-from tests.ground import config, opened, started
+from tests.ground import env_config, idle_action, started_worlds
 
 TASK = "ValveTurn"
 N = 16
@@ -47,7 +47,7 @@ def turn_to(worlds: Worlds, world: int, valve: int, angle: float) -> None:
 
 
 def rest(worlds: Worlds, seconds: float) -> Any:
-    action = opened(worlds)
+    action = idle_action(worlds)
     results = [
         worlds.step(action) for _ in range(int(seconds * worlds.config.control_hz))
     ]
@@ -94,7 +94,7 @@ def test_every_order_is_said_in_train_and_in_held_out_words() -> None:
 
 @pytest.mark.parametrize("split", ["train", "instruction"])
 def test_instructions_say_what_is_asked(split: str) -> None:
-    worlds = started(N, task=TASK, level="L3", split=split)
+    worlds = started_worlds(N, task=TASK, level="L3", split=split)
     for world, sentence in enumerate(worlds.instructions):
         drawn = worlds.variation_of(world)
         colour = drawn["colour"][drawn["target"] % drawn["valves"]]
@@ -107,14 +107,14 @@ def test_instructions_say_what_is_asked(split: str) -> None:
 
 def test_valves_stay_and_below_l4_nothing_happens() -> None:
     for level in ("L1", "L3"):
-        worlds = started(4, task=TASK, level=level)
+        worlds = started_worlds(4, task=TASK, level=level)
         before = angles_of(worlds)
         assert not rest(worlds, 2.5).success.any()
         np.testing.assert_allclose(angles_of(worlds), before, atol=1e-3)
 
 
 def test_the_named_valve_at_its_angle_is_a_success_once_it_has_stayed() -> None:
-    worlds = started(2, task=TASK, level="L1")
+    worlds = started_worlds(2, task=TASK, level="L1")
     target = worlds.task.parameters()["target"]
     turn_to(worlds, 0, int(named(worlds)[0]), target[0] + 0.8 * ANGLE_RAD)
     assert not rest(worlds, 0.3).success[0]
@@ -126,7 +126,7 @@ def test_the_named_valve_at_its_angle_is_a_success_once_it_has_stayed() -> None:
 
 
 def test_another_valve_that_was_moved_must_be_put_back() -> None:
-    worlds = started(1, task=TASK, level="L1")
+    worlds = started_worlds(1, task=TASK, level="L1")
     valve = int(named(worlds)[0])
     other = (valve + 1) % 3
     before = angles_of(worlds)[0, other]
@@ -140,7 +140,7 @@ def test_another_valve_that_was_moved_must_be_put_back() -> None:
 
 
 def test_at_l4_a_surge_turns_the_named_valve_alone() -> None:
-    worlds = started(N, task=TASK, level="L4")
+    worlds = started_worlds(N, task=TASK, level="L4")
     late = np.array([worlds.variation_of(world)["push_late"] for world in range(N)])
     assert 2 < late.sum() < N - 2
     before = angles_of(worlds)
@@ -190,7 +190,7 @@ def test_the_expert_turns_by_the_whole_scale_and_touches_no_other(kind: str) -> 
             "friction": 1.2,
         }
         worlds = Worlds(
-            config(
+            env_config(
                 task=TASK,
                 level="L3",
                 control_mode="ee_delta",

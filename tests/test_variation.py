@@ -29,7 +29,7 @@ from embodied.envs.variation import (
     row,
 )
 from embodied.errors import EmbodiedError
-from tests.ground import started
+from tests.ground import started_worlds
 
 # variables whose every value must be seen in training: counts, and what the words refer
 # to
@@ -180,7 +180,7 @@ def test_unknown_names_say_what_there_is(
 @pytest.mark.parametrize("task", task_names())
 @pytest.mark.parametrize("level", LEVELS)
 def test_what_worlds_sample_is_json_and_in_range(task: str, level: str) -> None:
-    worlds = started(4, task=task, level=level)
+    worlds = started_worlds(4, task=task, level=level)
     ranges = {
         variable.name: variable.range(level, "train") for variable in worlds.spec.table
     }
@@ -195,7 +195,7 @@ def test_what_worlds_sample_is_json_and_in_range(task: str, level: str) -> None:
 
 
 def test_l1_differs_in_the_start_alone() -> None:
-    worlds = started(8, level="L1")
+    worlds = started_worlds(8, level="L1")
     varied = {
         name
         for name, values in worlds.engine.varied().items()
@@ -210,7 +210,7 @@ def test_each_factor_reaches_the_world(factor: str) -> None:
     """Held out or not, the same seed must give another world, in state, model or words."""
 
     def start_of(split: str) -> list[bytes]:
-        worlds = started(1, 5, level="L3", split=split)
+        worlds = started_worlds(1, 5, level="L3", split=split)
         start = worlds.episode_start(0)
         arrays = [start.state, *start.fields.values()]
         words = worlds.instructions[0].encode()
@@ -226,8 +226,8 @@ def test_each_factor_reaches_the_world(factor: str) -> None:
 
 
 def test_encoder_bias_is_observed_and_changes_nothing_else() -> None:
-    true = started(1, level="L1", factors={"encoder_bias": 0.0})
-    biased = started(1, level="L1", factors={"encoder_bias": 0.004})
+    true = started_worlds(1, level="L1", factors={"encoder_bias": 0.0})
+    biased = started_worlds(1, level="L1", factors={"encoder_bias": 0.004})
     difference = biased.observe().agent_pos - true.observe().agent_pos
     joints = biased.agent_layout.slices()["joint_pos"]
     np.testing.assert_allclose(difference[:, joints], 0.004)
@@ -256,11 +256,11 @@ def test_values_that_the_table_does_not_hold_are_refused(
     factors: Any, message: str
 ) -> None:
     with pytest.raises(EmbodiedError, match=re.escape(message)):
-        started(1, factors=factors)
+        started_worlds(1, factors=factors)
 
 
 def test_held_out_values_and_those_between_may_be_given() -> None:
     factors = {"mass": 0.3, "colour": "orange"}
-    variation = started(1, level="L1", factors=factors).variation_of(0)
+    variation = started_worlds(1, level="L1", factors=factors).variation_of(0)
     assert variation["mass"] == 0.3
     assert set(variation["colour"]) == {"orange"}

@@ -14,7 +14,7 @@ from gymnasium.vector import AutoresetMode
 from embodied.envs.env import GroundEnv
 from embodied.envs.vector_env import GroundVectorEnv
 from embodied.errors import EmbodiedError
-from tests.ground import config, opened, random_actions, shorten_horizon
+from tests.ground import env_config, idle_action, random_actions, shorten_horizon
 
 ID = "embodied/ToteTransfer-v0"
 
@@ -42,8 +42,8 @@ def test_spaces_and_metadata() -> None:
     env = make()
     assert env.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
     assert env.observation_space.contains(env.reset(seed=0)[0])
-    assert env.single_action_space == GroundEnv(config()).action_space
-    assert env.single_observation_space == GroundEnv(config()).observation_space
+    assert env.single_action_space == GroundEnv(env_config()).action_space
+    assert env.single_observation_space == GroundEnv(env_config()).observation_space
     assert env.action_space.shape == (3, 8)
     assert env.task == "ToteTransfer"
     assert env._max_episode_steps == 400
@@ -85,7 +85,7 @@ def test_it_equals_gymnasiums_own_vector_of_single_environments(
 def test_later_episodes_do_not_depend_on_the_number_of_worlds() -> None:
     few = make(2)
     many = make(5)
-    alone = GroundEnv(config())
+    alone = GroundEnv(env_config())
     for env in (few, many):
         env.reset(seed=3)
     alone.reset(seed=4)
@@ -108,7 +108,7 @@ def test_seeds_may_be_given_one_by_one() -> None:
 def test_final_info_tells_of_the_fault_and_the_next_episode_is_clean() -> None:
     env = make()
     env.reset(seed=0)
-    action = opened(env.worlds)
+    action = idle_action(env.worlds)
     action[1, 0] = np.nan
     _, reward, terminated, truncated, info = env.step(action)
     assert terminated.tolist() == [False, True, False]
@@ -117,7 +117,7 @@ def test_final_info_tells_of_the_fault_and_the_next_episode_is_clean() -> None:
     assert info["_final_info"].tolist() == [False, True, False]
     assert info["final_info"]["fault"].tolist() == [None, "action_not_finite", None]
     assert info["fault"].tolist() == ["", "", ""]
-    assert not env.step(opened(env.worlds))[2].any()
+    assert not env.step(idle_action(env.worlds))[2].any()
 
 
 @pytest.mark.parametrize("name", ["DISABLED", "disabled", AutoresetMode.DISABLED])
@@ -132,13 +132,13 @@ def test_autoreset_disabled_waits_for_the_mask(monkeypatch: pytest.MonkeyPatch) 
     env = make(autoreset_mode="Disabled")
     assert env.metadata["autoreset_mode"] is AutoresetMode.DISABLED
     env.reset(seed=0)
-    action = opened(env.worlds)
+    action = idle_action(env.worlds)
     action[1, 0] = np.nan
     shown, _, terminated, _, info = env.step(action)
     assert terminated.tolist() == [False, True, False]
     assert "final_obs" not in info
     with pytest.raises(EmbodiedError, match=r"worlds \[1\].*over.*reset_mask"):
-        env.step(opened(env.worlds))
+        env.step(idle_action(env.worlds))
     again, info = env.reset(seed=100, options={"reset_mask": terminated})
     assert info["_progress"].tolist() == [False, True, False]
     assert (
@@ -146,7 +146,7 @@ def test_autoreset_disabled_waits_for_the_mask(monkeypatch: pytest.MonkeyPatch) 
     ).all()
     fresh = make().reset(seed=100)[0]["environment_state"]
     assert (again["environment_state"][1] == fresh[1]).all()
-    env.step(opened(env.worlds))
+    env.step(idle_action(env.worlds))
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_attributes_of_each_world_as_gymnasiums_own_vector_gives_them() -> None:
 
 def test_nothing_is_answered_without_episodes() -> None:
     env = make(2, render_mode="rgb_array", autoreset_mode="Disabled")
-    still = opened(env.worlds)
+    still = idle_action(env.worlds)
     for ask in (lambda: env.step(still), env.render):
         with pytest.raises(
             EmbodiedError, match="no episode has begun: call reset first"
@@ -288,7 +288,7 @@ def test_nothing_is_answered_without_episodes() -> None:
 def test_gymnasiums_vector_wrappers_work() -> None:
     env = gymnasium.wrappers.vector.RecordEpisodeStatistics(make(2))
     env.reset(seed=0)
-    action = opened(env.unwrapped.worlds)
+    action = idle_action(env.unwrapped.worlds)
     env.step(action)
     action[0, 0] = np.nan
     info = env.step(action)[4]

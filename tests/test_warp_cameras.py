@@ -19,7 +19,7 @@ from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.sim.cameras import DECOR_GROUP, Camera
 from embodied.sim.warp.cameras import WarpCameras
-from tests.ground import TOTE_TRANSFER, config, image_distance, started
+from tests.ground import TOTE_TRANSFER, env_config, image_distance, started_worlds
 
 pytestmark = pytest.mark.slow
 
@@ -58,8 +58,8 @@ def both(
     task: str, robot: str, num: int = 2, height: int = SIZE, width: int = SIZE
 ) -> Both:
     settings = {"task": task, "robot": robot, "level": "L3"}
-    host = started(num, **settings)
-    device = WarpWorlds(config(**settings, **ON_CPU), num, num, "cpu")
+    host = started_worlds(num, **settings)
+    device = WarpWorlds(env_config(**settings, **ON_CPU), num, num, "cpu")
     device.reset()
     names = tuple(host.model.camera(i).name for i in range(host.model.ncam))
     ours = WarpCameras(device.engine, names, height, width, geometry=True)

@@ -28,7 +28,7 @@ from embodied.sim.warp.device import (
     naming_lack_of_memory,
 )
 from embodied.sim.warp.engine import Buffers, WarpEngine
-from tests.ground import TOTE_TRANSFER, started
+from tests.ground import TOTE_TRANSFER, started_worlds
 
 BOX = """<mujoco><option timestep="0.0025"/><worldbody><geom type="plane" size="1 1 0.1"/>
   <body pos="0 0 {z}"><freejoint/><geom type="box" size=".1 .1 .1"/></body></worldbody></mujoco>"""
@@ -253,6 +253,6 @@ def test_faults_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_contacts_are_counted_in_worlds_as_they_begin_and_move() -> None:
     """In a world that was never begun all things lie in one heap."""
-    peak = measure_contact_peak(started(4, level="L3"))
+    peak = measure_contact_peak(started_worlds(4, level="L3"))
     assert 4 <= peak.mean_contacts <= peak.contacts < 80
     assert peak.contacts < peak.constraints < 300

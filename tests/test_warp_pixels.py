@@ -19,7 +19,7 @@ from embodied.envs.infos import RESET_KEYS, STEP_KEYS
 from embodied.envs.sb3 import SB3VecEnv, flat
 from embodied.envs.warp.vector_env import WarpVectorEnv
 from embodied.envs.warp.worlds import WarpWorlds
-from tests.ground import TOTE_TRANSFER, config, image_distance
+from tests.ground import TOTE_TRANSFER, env_config, image_distance
 
 pytestmark = pytest.mark.slow
 
@@ -124,7 +124,7 @@ def test_an_episode_ends_with_its_last_frame_and_begins_with_its_starts() -> Non
 
 def test_starts_are_all_known_where_there_are_fewer_worlds() -> None:
     worlds = WarpWorlds(
-        config(obs="pixels", image_size=32, level="L3", **ON_CPU), 2, 5, "cpu"
+        env_config(obs="pixels", image_size=32, level="L3", **ON_CPU), 2, 5, "cpu"
     )
     worlds.reset()
     assert worlds.start_index.tolist() == [0, 1]

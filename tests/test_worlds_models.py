@@ -14,7 +14,7 @@ from embodied.envs.task import TaskSpec
 from embodied.envs.worlds import Worlds
 from embodied.robots.robot import Robot
 from embodied.sim.model_facts import model_hash
-from tests.ground import PAIRS, config, random_actions, started
+from tests.ground import TASKS_AND_ROBOTS, env_config, random_actions, started_worlds
 
 
 class Counting:
@@ -65,9 +65,9 @@ def test_what_is_written_to_a_model_stays_there(build: Counting) -> None:
     assert model_hash(compiled_model(spec, arm)) == before
 
 
-@pytest.mark.parametrize(("task", "robot"), PAIRS)
+@pytest.mark.parametrize(("task", "robot"), TASKS_AND_ROBOTS)
 def test_variation_writes_nothing_into_the_model(task: str, robot: str) -> None:
-    worlds = Worlds(config(task=task, robot=robot, level="L4", split="all"), 2)
+    worlds = Worlds(env_config(task=task, robot=robot, level="L4", split="all"), 2)
     before = model_hash(worlds.model)
     worlds.reset(np.arange(2), range(2))
     for action in random_actions(worlds, 3):
@@ -77,7 +77,7 @@ def test_variation_writes_nothing_into_the_model(task: str, robot: str) -> None:
 
 
 def test_pictures_for_people_write_nothing_into_the_model() -> None:
-    worlds = started(1)
+    worlds = started_worlds(1)
     before = model_hash(worlds.model)
     worlds.render(0, worlds.spec.beauty_camera, (32, 32))
     worlds.close()
