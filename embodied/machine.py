@@ -1,6 +1,7 @@
-"""What the machine may refuse, such as room on a full disk.
+"""What the machine has, and what it refuses.
 
-The code is not at fault then, so a traceback would help nobody.
+A refusal, such as a full disk, is no fault of the code, so that a traceback would help
+nobody.
 """
 
 from __future__ import annotations
@@ -22,13 +23,21 @@ REFUSALS = frozenset(
 )
 
 
+def usable_cores() -> int:
+    """Returns the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def refusal(error: OSError) -> str:
     """Returns what was refused, in a few words.
 
-    Empty for an error that the code itself may have made.
+    It is empty for an error that the code itself may have caused.
     """
     if error.errno not in REFUSALS:
         return ""
+
     # not the error's own text: h5py's is five lines long
     reason = os.strerror(error.errno)
     return f"{reason}: {error.filename}" if error.filename else reason

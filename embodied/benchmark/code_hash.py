@@ -1,5 +1,6 @@
-"""What code a figure was measured with: a hash that any change of meaning changes, and
-no comment does.
+"""A hash of the code that a figure was measured with.
+
+Any change of meaning changes it, and no change of comments or layout does.
 """
 
 from __future__ import annotations
@@ -14,30 +15,35 @@ from pathlib import Path
 
 
 def code_hash(modules: Iterable[str], without: Collection[str] = ()) -> str:
-    """SHA-256 of modules and of all but some that they import from their own top
-    packages, also through others.
+    """Returns the SHA-256 of modules and of what they import, also through others.
 
-    What is imported only when needed, or for types alone, does not count; nor do
-    comments, docstrings and layout.
+    What is imported only when needed, or for types alone, does not count.
+
+    Args:
+        modules: names of modules; what they import from other top packages than theirs
+            does not count.
+        without: names of modules that are left out.
     """
     waiting = set(modules)
-    seen = set[str]()
+    visited = set[str]()
     packages = {name.partition(".")[0] for name in waiting}
     while waiting:
         name = waiting.pop()
-        seen.add(name)
-        found = {
-            found for found in _imports(name) if found.partition(".")[0] in packages
+        visited.add(name)
+        own_imports = {
+            module for module in _imports(name) if module.partition(".")[0] in packages
         }
-        waiting |= found - seen - set(without)
-    meanings = "\n".join(f"{name} {_meaning(name)}" for name in sorted(seen))
+        waiting |= own_imports - visited - set(without)
+
+    meanings = "\n".join(f"{name} {_meaning(name)}" for name in sorted(visited))
     return hashlib.sha256(meanings.encode()).hexdigest()
 
 
 @cache
 def _source(name: str) -> str | None:
-    """A module's text; None for a name that is no Python module. Runs nothing but the
-    packages' own files.
+    """A module's text; None for a name that is no Python module.
+
+    Runs nothing but the `__init__` modules of the packages that it is in.
     """
     spec = _spec(name)
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
@@ -49,7 +55,7 @@ def _spec(name: str) -> ModuleSpec | None:
     package = name.rpartition(".")[0]
     if package:
         parent = _spec(package)
-        # `name` is something in a module
+        # where the parent is no package, `name` is something in a module
         if parent is None or parent.submodule_search_locations is None:
             return None
     return importlib.util.find_spec(name)
@@ -57,6 +63,7 @@ def _spec(name: str) -> ModuleSpec | None:
 
 @cache
 def _meaning(name: str) -> str:
+    """The module's syntax tree as text, without docstrings."""
     tree = ast.parse(_source(name) or "")
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
@@ -71,17 +78,16 @@ def _is_docstring(node: ast.AST) -> bool:
 
 @cache
 def _imports(name: str) -> frozenset[str]:
-    """Modules that one imports when it is loaded itself."""
+    """The modules that a module imports when it is loaded itself."""
     tree = ast.parse(_source(name) or "")
-    return frozenset(
-        found
-        for node in tree.body
-        for found in _named(node)
-        if _source(found) is not None
-    )
+    modules = set()
+    for node in tree.body:
+        modules |= {name for name in _imported_names(node) if _source(name) is not None}
+    return frozenset(modules)
 
 
-def _named(node: ast.stmt) -> Iterator[str]:
+def _imported_names(node: ast.stmt) -> Iterator[str]:
+    """The names in an import statement; some are of modules, some of things in them."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

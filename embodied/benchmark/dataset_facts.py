@@ -1,4 +1,4 @@
-"""What a report says of the data that a policy learned from."""
+"""What a report says about the data that a policy learned from."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ from embodied.datasets.schema import EpisodeMeta
 
 
 def dataset_facts(paths: Sequence[Path]) -> DatasetFacts:
-    """Of all these datasets together. Raises DatasetError for what is none."""
+    """Returns the facts of all these datasets together.
+
+    Raises:
+        DatasetError: a file is no dataset.
+    """
     episodes: list[EpisodeMeta] = []
     for path in paths:
         with Dataset(path) as dataset:
             episodes += dataset.episodes
+
     return DatasetFacts(
         episodes=len(episodes),
         successes=sum(episode.success for episode in episodes),

@@ -1,5 +1,5 @@
-"""Policies through the same seeds under chosen conditions, cell by cell, into a results
-file.
+"""Policies run through the same seeds under chosen conditions, cell by cell, into a
+results file.
 """
 
 from __future__ import annotations
@@ -33,12 +33,15 @@ class Place:
     stage: str = ""  # of the task; empty: the whole task
 
     def config(self, spec: PolicySpec, level: str) -> EnvConfig:
-        """Worlds there as a policy needs them. Raises EmbodiedError for what does not
-        exist.
+        """Returns the config of worlds there, as a policy needs them.
+
+        Raises:
+            EmbodiedError: the task, robot, split, level or stage does not exist.
         """
         config = env_config_for(spec, self.task, level, self.split, self.robot)
         if not self.stage:
             return config
+
         stage = get_task(self.task).stage(self.stage)
         return replace(
             config, goal_progress=stage.goal_progress, horizon_s=stage.horizon_s
@@ -47,7 +50,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Trial:
-    """One cell that is to be measured."""
+    """A cell that is to be measured."""
 
     runner: EpisodeRunner
     condition: Condition
@@ -55,17 +58,15 @@ class Trial:
 
     @property
     def title(self) -> str:
-        late = (
-            f", {self.condition.delay_ms:g} ms late"
-            if self.condition.planner_hz
-            else ""
-        )
-        return f"{self.label} {self.condition.level}{late}"
+        title = f"{self.label} {self.condition.level}"
+        if self.condition.planner_hz:
+            title += f", {self.condition.delay_ms:g} ms late"
+        return title
 
 
 @dataclass(frozen=True)
 class Playing:
-    """The work of one process: episodes of a policy."""
+    """The work of one process: runs episodes of a policy."""
 
     runner: EpisodeRunner
 
@@ -75,7 +76,7 @@ class Playing:
 
 @dataclass(frozen=True)
 class Filming:
-    """The same, filmed: a clip a seed."""
+    """The work of one process: films episodes of a policy, one clip per seed."""
 
     runner: EpisodeRunner
     shot: Shot
@@ -94,11 +95,20 @@ def plan_trials(
     seeds: range,
     num_envs: int = 16,
 ) -> list[Trial]:
-    """Every policy (label -> name) at every level with every timing; one that does not
-    plan once a level.
+    """Returns every policy at every level with every timing.
+
+    A policy that does not plan is measured once per level.
+
+    Args:
+        policies: label -> name of each policy.
+        place: where they are measured.
+        levels: how much varies.
+        timings: when plans are made and arrive.
+        seeds: of the episodes of each cell.
+        num_envs: worlds at once in each process; no result depends on it.
 
     Raises:
-        EmbodiedError: a name that does not exist, or a run of another task.
+        EmbodiedError: a name does not exist, or a run is of another task.
     """
     trials = []
     for (label, name), level in product(policies.items(), levels):
@@ -116,6 +126,7 @@ def plan_trials(
             stage=place.stage,
             weights=source.weights_hash,
         )
+
         own_hz = source.planner_hz
         if own_hz is None:
             trials.append(Trial(runner, condition, Path(label).name))
@@ -148,12 +159,13 @@ def evaluate(
     workers: Workers,
     stage: Stage,
 ) -> Results:
-    """Measures the cells that are not yet in the file at `path`, which is whole after
-    each of them.
+    """Measures the cells that are not yet in the file at `path`.
+
+    The file is whole after each of them.
 
     Raises:
         ResultsError: the file holds results of something else.
-        EmbodiedError: what the worlds or a process refuse.
+        EmbodiedError: the worlds refuse something, or a process died.
     """
     results = resume_results(path, provenance)
     for trial in trials:
@@ -165,20 +177,20 @@ def evaluate(
 
 
 def measure(trial: Trial, workers: Workers, stage: Stage) -> Cell:
-    """One cell."""
+    """Measures one cell."""
     seeds = trial.condition.seeds
-    begun = time.monotonic()
+    start_s = time.monotonic()
     with stage(trial.title, len(seeds)) as report:
         episodes = workers.run(Playing(trial.runner), seeds, report)
-    ordered = tuple(
-        replace(episode, index=k) for k, episode in enumerate(episodes)
-    )  # their places were those in a part
-    return Cell(trial.condition, trial.label, time.monotonic() - begun, ordered)
+
+    # their indices were those within the part of one process
+    ordered = tuple(replace(episode, index=k) for k, episode in enumerate(episodes))
+    return Cell(trial.condition, trial.label, time.monotonic() - start_s, ordered)
 
 
 def film(
     trial: Trial, seeds: Sequence[int], shot: Shot, workers: Workers, stage: Stage
 ) -> list[Clip]:
-    """Episodes of a cell once more, filmed: their outcome is the same."""
+    """Runs episodes of a cell once more and films them; their outcome is the same."""
     with stage(f"film {trial.title}", len(seeds)) as report:
         return workers.run(Filming(trial.runner, shot), seeds, report)

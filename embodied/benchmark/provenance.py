@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shlex
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from embodied.benchmark.results import Provenance
+from embodied.machine import usable_cores
 
 PACKAGES = ("embodied-ground", "mujoco", "numpy", "torch")
 
@@ -22,13 +22,14 @@ def collect_provenance(
     rates: Mapping[str, float | None],
     argv: Sequence[str] | None = None,
 ) -> Provenance:
-    """Everything about this process and machine that a reader of its results needs.
+    """Returns what a reader of results needs to know of this process and machine.
 
     Args:
         metadata: of the worlds (`Worlds.metadata()`); gives `robot` and the task, by
-        its `env_id` if it has one. rates: name with unit -> value, e.g. `{"control_hz":
-        200, "planner_hz": 8, "camera_hz": None}`. argv: the command; this process's own
-        unless given.
+            its `env_id` if it has one.
+        rates: name with unit -> value, e.g.
+            `{"control_hz": 200, "planner_hz": 8, "camera_hz": None}`.
+        argv: the command; this process's own unless given.
     """
     return Provenance(
         task=str(metadata.get("env_id") or metadata["task"]),
@@ -43,32 +44,33 @@ def collect_provenance(
 
 
 def host_facts() -> dict[str, str | int]:
-    """What this machine is: no names of people, hosts or folders."""
+    """Returns what this machine is, without names of people, hosts or folders."""
     return {
         "system": f"{platform.system()} {platform.release()}",
         "architecture": platform.machine(),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1,
+        "cores": usable_cores(),
     }
 
 
 def _without_folder(argv: Sequence[str]) -> list[str]:
-    """The program by its name alone: its folder tells about a person's machine, not
-    about the result.
+    """The command with the program's name alone.
+
+    Its folder tells about a person's machine, not about the result.
     """
-    return [Path(argv[0]).name, *argv[1:]] if argv else []
+    if not argv:
+        return []
+    return [Path(argv[0]).name, *argv[1:]]
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def _processor() -> str:
@@ -76,7 +78,8 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
-    names = [
-        line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
-    ]
-    return names[0] if names else platform.processor() or "unknown"
+
+    for line in lines:
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or "unknown"

@@ -1,5 +1,5 @@
-"""What an evaluation found: one cell per condition, each with its episodes, and what
-follows from them.
+"""The results of an evaluation: one cell per condition, each with its episodes, and
+what follows from them.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ class ResultsError(EmbodiedError):
 
 @dataclass(frozen=True)
 class Condition:
-    """All that decides what a cell measures; two cells with equal conditions are the
-    same measurement.
+    """Everything that decides what a cell measures.
+
+    Two cells with equal conditions are the same measurement.
     """
 
     policy: str
@@ -56,7 +57,7 @@ class Condition:
 
     @property
     def but_weights(self) -> Condition:
-        """The same, whatever was learned."""
+        """The same condition, whatever was learned."""
         return replace(self, weights="")
 
     @property
@@ -66,8 +67,9 @@ class Condition:
 
 @dataclass(frozen=True)
 class Cell:
-    """The episodes of one condition, in the order of its seeds. `label` is the policy's
-    name for people.
+    """The episodes of one condition, in the order of its seeds.
+
+    `label` is the policy's name for people.
 
     Raises:
         ResultsError: there are no episodes, or their seeds are not the condition's.
@@ -79,18 +81,19 @@ class Cell:
     episodes: tuple[EpisodeResult, ...]
 
     def __post_init__(self) -> None:
-        wanted = list(self.condition.seeds)
-        found = [episode.seed for episode in self.episodes]
-        if not found or found != wanted:
+        expected = self.condition.seeds
+        seeds = [episode.seed for episode in self.episodes]
+        if not seeds or seeds != list(expected):
             raise ResultsError(
-                f"the cell of policy '{self.condition.policy}' must hold the seeds {self.condition.first_seed} to "
-                f"{self.condition.seeds.stop - 1} in order, but holds {len(found)} episodes, seeds {found[:5]}, ..."
+                f"the cell of policy '{self.condition.policy}' must hold "
+                f"the seeds {expected.start} to {expected.stop - 1} in order, "
+                f"but holds {len(seeds)} episodes, seeds {seeds[:5]}, ..."
             )
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a cell comes to. Times are simulated seconds, except `wall_s`."""
+    """The figures of a cell. Times are simulated seconds, except `wall_s`."""
 
     success_once: Rate
     success_at_end: Rate
@@ -107,7 +110,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where results come from. `metadata` is what the worlds say of themselves."""
+    """Where results come from. `metadata` is that of the worlds."""
 
     task: str
     robot: str
@@ -127,32 +130,32 @@ class Results:
     cells: tuple[Cell, ...] = ()
 
     def find(self, condition: Condition) -> Cell | None:
-        """The finished cell of this condition, if there is one: what `--resume` need
-        not do again.
-        """
+        """Returns the cell of this condition; None where it is not measured yet."""
         return next((cell for cell in self.cells if cell.condition == condition), None)
 
     def without_outdated(self, condition: Condition) -> Results:
-        """Without cells that differ from this condition in nothing but the weights: of
-        a policy trained anew since.
+        """Returns these results without those of earlier weights.
+
+        These are cells that differ from the condition in nothing else: of a policy that
+        was trained anew since.
         """
         kept = [
-            c
-            for c in self.cells
-            if c.condition == condition
-            or c.condition.but_weights != condition.but_weights
+            cell
+            for cell in self.cells
+            if cell.condition == condition
+            or cell.condition.but_weights != condition.but_weights
         ]
         return replace(self, cells=tuple(kept))
 
     def with_cell(self, cell: Cell) -> Results:
-        """These results and one cell more.
+        """Returns these results and one cell more.
 
         Raises:
             ResultsError: a cell of the same condition is there already.
         """
         if self.find(cell.condition):
             raise ResultsError(
-                f"the results hold a cell of this condition already: {cell.condition}"
+                f"the results already hold a cell of this condition: {cell.condition}"
             )
         return replace(self, cells=(*self.cells, cell))
 
@@ -161,37 +164,36 @@ Metric = Callable[[EpisodeResult], bool]
 
 
 def success_at_end(episode: EpisodeResult) -> bool:
-    """The stricter metric, and the one that headlines and comparisons use."""
+    """Returns the stricter metric, which headlines and comparisons use."""
     return episode.success_at_end
 
 
 def success_once(episode: EpisodeResult) -> bool:
-    """Whether the task was ever done, even if it was undone later."""
+    """Returns whether the task was ever done, even if it was undone later."""
     return episode.success_once
 
 
 def rate(cell: Cell, metric: Metric = success_at_end) -> Rate:
-    """The share of a cell's episodes for which the metric holds."""
+    """Returns the share of a cell's episodes for which the metric holds."""
     return wilson(sum(metric(episode) for episode in cell.episodes), len(cell.episodes))
 
 
 def summarize(cell: Cell) -> Summary:
-    """The figures that tables and files give for a cell."""
+    """Returns the figures that tables and files give for a cell."""
     episodes = cell.episodes
-    ages = [e.mean_plan_age_s for e in episodes if e.mean_plan_age_s is not None]
+    progress = [e.progress_max for e in episodes if math.isfinite(e.progress_max)]
+    times_s = [e.time_to_success_s for e in episodes if e.time_to_success_s is not None]
+    ages_s = [e.mean_plan_age_s for e in episodes if e.mean_plan_age_s is not None]
+    faults = Counter(e.fault for e in episodes if e.fault)
     simulated_s = sum(e.duration_s for e in episodes)
+
     return Summary(
         success_once=rate(cell, success_once),
         success_at_end=rate(cell),
-        progress_mean=sum(
-            e.progress_max for e in episodes if math.isfinite(e.progress_max)
-        )
-        / len(episodes),
-        time_to_success_s=median(
-            [e.time_to_success_s for e in episodes if e.time_to_success_s is not None]
-        ),
-        plan_age_mean_s=sum(ages) / len(ages) if ages else None,
-        faults=dict(sorted(Counter(e.fault for e in episodes if e.fault).items())),
+        progress_mean=sum(progress) / len(episodes),
+        time_to_success_s=median(times_s),
+        plan_age_mean_s=sum(ages_s) / len(ages_s) if ages_s else None,
+        faults=dict(sorted(faults.items())),
         simulated_s=simulated_s,
         wall_s=cell.wall_s,
         real_time_factor=simulated_s / cell.wall_s if cell.wall_s > 0 else 0.0,
@@ -201,18 +203,22 @@ def summarize(cell: Cell) -> Summary:
 def compare(
     first: Cell, second: Cell, metric: Metric = success_at_end
 ) -> Comparison | None:
-    """Both cells on the seeds they share; None when they share none, or differ in where
-    the episodes start.
+    """Compares both cells on the seeds that they share.
+
+    Returns None when they share none, or when the episodes start in different ways.
     """
-    if (first.condition.level, first.condition.split) != (
-        second.condition.level,
-        second.condition.split,
-    ):
+    a = first.condition
+    b = second.condition
+    if (a.level, a.split) != (b.level, b.split):
         return None
-    others = {episode.seed: episode for episode in second.episodes}
-    shared = [
-        (metric(e), metric(others[e.seed])) for e in first.episodes if e.seed in others
-    ]
-    if not shared:
+
+    second_episodes = {episode.seed: episode for episode in second.episodes}
+    first_outcomes = []
+    second_outcomes = []
+    for episode in first.episodes:
+        if episode.seed in second_episodes:
+            first_outcomes.append(metric(episode))
+            second_outcomes.append(metric(second_episodes[episode.seed]))
+    if not first_outcomes:
         return None
-    return compare_paired([a for a, _ in shared], [b for _, b in shared])
+    return compare_paired(first_outcomes, second_outcomes)

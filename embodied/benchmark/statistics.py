@@ -1,8 +1,7 @@
-"""Rates with intervals, paired comparisons and medians: the only statistics a result or
-a report may use.
+"""Rates with intervals, paired comparisons and medians.
 
-Every interval is at `CONFIDENCE` unless told otherwise; rates and differences are
-shares (0.9, not 90).
+Results and reports use no other statistics. Every interval is at `CONFIDENCE` unless
+told otherwise; rates and differences are shares (0.9, not 90).
 """
 
 from __future__ import annotations
@@ -36,15 +35,13 @@ class Rate:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two policies on the same starts. `difference` = first rate - second rate, with
-    its interval.
-    """
+    """Two policies on the same starts: in how many which of them succeeded."""
 
     both: int
     only_first: int
     only_second: int
     neither: int
-    difference: float
+    difference: float  # first rate - second rate, with its interval
     low: float
     high: float
     p_value: float
@@ -56,20 +53,19 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Median:
-    """Quartiles of a sample and an interval of its median; without spread to estimate
-    it from, `low` is None.
-    """
+    """The median of a sample, with its quartiles and an interval."""
 
     median: float
     lower_quartile: float
     upper_quartile: float
-    low: float | None
+    low: float | None  # None for a single value, which has no spread
     high: float | None
 
 
 def wilson(successes: int, episodes: int, confidence: float = CONFIDENCE) -> Rate:
-    """The rate with its Wilson score interval (Wilson 1927), sound at 0% and 100% and
-    for small samples.
+    """Returns the rate with its Wilson score interval (Wilson 1927).
+
+    It is sound at 0% and 100% and for small samples.
 
     Raises:
         ValueError: no episodes, or successes outside [0, episodes].
@@ -78,6 +74,7 @@ def wilson(successes: int, episodes: int, confidence: float = CONFIDENCE) -> Rat
         raise ValueError(f"a rate needs at least one episode, got {episodes}")
     if not 0 <= successes <= episodes:
         raise ValueError(f"successes must lie in [0, {episodes}], got {successes}")
+
     interval = stats.binomtest(int(successes), int(episodes)).proportion_ci(
         confidence, method="wilson"
     )
@@ -96,7 +93,7 @@ def compare_paired(
     second: Sequence[bool] | np.ndarray,
     confidence: float = CONFIDENCE,
 ) -> Comparison:
-    """Outcomes of two policies, element i of both from the same start.
+    """Compares outcomes of two policies, element i of both from the same start.
 
     The p-value is the exact McNemar test: given that the policies disagree, each is as
     likely to be the one that succeeds. The interval is method 10 of Newcombe,
@@ -109,47 +106,62 @@ def compare_paired(
     b = np.asarray(second, dtype=bool)
     if a.shape != b.shape or a.ndim != 1 or not a.size:
         raise ValueError(
-            f"paired outcomes must be two equal, non-empty rows, got shapes {a.shape} and {b.shape}"
+            "paired outcomes must be two equal, non-empty rows, "
+            f"got shapes {a.shape} and {b.shape}"
         )
-    both, only_a, only_b = (int(x.sum()) for x in (a & b, a & ~b, ~a & b))
+
+    both = int((a & b).sum())
+    only_a = int((a & ~b).sum())
+    only_b = int((~a & b).sum())
     neither = a.size - both - only_a - only_b
     low, high = _newcombe_paired(both, only_a, only_b, neither, confidence)
-    discordant = only_a + only_b
-    p_value = (
-        float(stats.binomtest(only_a, discordant, 0.5).pvalue) if discordant else 1.0
-    )
+
+    p_value = 1.0
+    if only_a + only_b:
+        p_value = float(stats.binomtest(only_a, only_a + only_b, 0.5).pvalue)
+
     return Comparison(
-        both, only_a, only_b, neither, (only_a - only_b) / a.size, low, high, p_value
+        both=both,
+        only_first=only_a,
+        only_second=only_b,
+        neither=neither,
+        difference=(only_a - only_b) / a.size,
+        low=low,
+        high=high,
+        p_value=p_value,
     )
 
 
 def _newcombe_paired(
     both: int, only_a: int, only_b: int, neither: int, confidence: float
 ) -> tuple[float, float]:
+    """The limits of the difference of rates, from those of both rates."""
     episodes = both + only_a + only_b + neither
     a = wilson(both + only_a, episodes, confidence)
     b = wilson(both + only_b, episodes, confidence)
     phi = _correlation(both, only_a, only_b, neither)
     difference = a.value - b.value
 
-    def reach(towards_a: float, towards_b: float) -> float:
-        squared = towards_a**2 - 2 * phi * towards_a * towards_b + towards_b**2
+    def half_width(width_a: float, width_b: float) -> float:
+        squared = width_a**2 - 2 * phi * width_a * width_b + width_b**2
         return math.sqrt(max(squared, 0.0))
 
-    low = difference - reach(a.value - a.low, b.high - b.value)
-    high = difference + reach(a.high - a.value, b.value - b.low)
+    low = difference - half_width(a.value - a.low, b.high - b.value)
+    high = difference + half_width(a.high - a.value, b.value - b.low)
     return max(low, -1.0), min(high, 1.0)
 
 
 def _correlation(both: int, only_a: int, only_b: int, neither: int) -> float:
-    """Newcombe's phi: the correlation of the pairs, a positive one pulled towards 0 by
-    a continuity correction.
+    """Newcombe's phi: the correlation of the pairs.
+
+    A continuity correction pulls a positive one towards 0.
     """
-    margins = (
-        (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
-    )
+    margins_a = (both + only_a) * (only_b + neither)
+    margins_b = (both + only_b) * (only_a + neither)
+    margins = margins_a * margins_b
     if not margins:
         return 0.0
+
     numerator: float = both * neither - only_a * only_b
     if numerator > 0:
         numerator = max(numerator - (both + only_a + only_b + neither) / 2, 0.0)
@@ -157,27 +169,34 @@ def _correlation(both: int, only_a: int, only_b: int, neither: int) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values adjusted for being a family of tests (Holm 1979), in the order given."""
-    adjusted = [0.0] * len(p_values)
-    running = 0.0
-    for rank, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        running = max(running, (len(p_values) - rank) * p_values[i])
-        adjusted[i] = min(running, 1.0)
+    """Returns p-values adjusted for being a family of tests (Holm 1979), in their order."""
+    num = len(p_values)
+    ascending = sorted(range(num), key=lambda i: p_values[i])
+
+    adjusted = [0.0] * num
+    largest = 0.0
+    for rank, i in enumerate(ascending):
+        # an adjusted p-value is never below that of a smaller one
+        largest = max(largest, (num - rank) * p_values[i])
+        adjusted[i] = min(largest, 1.0)
     return adjusted
 
 
 def median(
     values: Sequence[float] | np.ndarray, confidence: float = CONFIDENCE
 ) -> Median | None:
-    """Quartiles and a percentile-bootstrap interval of the median; None for an empty
-    sample.
+    """Returns the median with its quartiles and a percentile-bootstrap interval.
+
+    It is None for an empty sample.
     """
     sample = np.asarray(values, dtype=np.float64)
     if not sample.size:
         return None
-    lower, middle, upper = (float(x) for x in np.quantile(sample, (0.25, 0.5, 0.75)))
+
+    lower, middle, upper = np.quantile(sample, (0.25, 0.5, 0.75)).tolist()
     if sample.size < 2:
         return Median(middle, lower, upper, None, None)
+
     interval = stats.bootstrap(
         (sample,),
         np.median,
@@ -186,7 +205,8 @@ def median(
         method="percentile",
         rng=np.random.default_rng(BOOTSTRAP_SEED),
     ).confidence_interval
-    # the resamples' own rounding
+
+    # the clamps only remove the rounding of resampled medians
     low = max(interval.low, sample.min())
     high = min(interval.high, sample.max())
     return Median(

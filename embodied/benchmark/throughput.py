@@ -1,9 +1,8 @@
-"""How fast this machine simulates, renders and records: medians of several runs, with
-their quartiles.
+"""How fast this machine simulates, renders and records.
 
-Steps are timed by the thread's own processor time, so that other work on the machine
-blurs them less; frames and recording, which use more than one thread, by the clock on
-the wall.
+Figures are medians of several runs, with their quartiles. Steps are timed by the
+thread's own processor time, so that other work on the machine disturbs them less;
+frames and recording, which use more than one thread, by wall time.
 """
 
 from __future__ import annotations
@@ -31,15 +30,27 @@ from embodied.rollout.shards import Report, Workers, default_workers
 REPEATS = 7
 CONTROL_HZ = 20  # of environments as reinforcement learning drives them
 STEPS = {1: 100, 16: 30, 64: 12}  # worlds -> environment steps in each repeat
+PHYSICS_STEPS = 1000  # in each repeat
+FRAME_WORLDS = 4
+FRAME_STEPS = 10  # in each repeat
 RECORDINGS = 3
 RECORDED_WORLDS = 16
+DECISIONS = 200  # in each repeat
 STILL_S = 1.0  # until everything is at rest
+# worlds -> the bounds of Python beside physics, speed, and step over physics
+STEPPING_BOUNDS = {
+    1: ("<= 120", ">= 60", ""),
+    16: ("", ">= 80", ""),
+    64: ("", "", "<= 1.10"),
+}
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured quantity; `wanted` is the bound that it is meant to keep, on two
-    cores of the reference machine.
+    """One measured quantity.
+
+    `wanted` is the bound that it is meant to keep, on two cores of the reference
+    machine.
     """
 
     name: str
@@ -51,16 +62,15 @@ class Figure:
 
     @classmethod
     def of(cls, name: str, unit: str, values: list[float], wanted: str = "") -> Figure:
-        """From the repeats of a measurement."""
-        lower, middle, upper = (
-            float(x) for x in np.quantile(values, (0.25, 0.5, 0.75))
-        )
+        """Returns the figure of a measurement's repeats."""
+        lower, middle, upper = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
         return cls(name, unit, middle, lower, upper, wanted)
 
 
 def measure_all(task: str, robot: str | None, episodes: int) -> Iterator[Figure]:
-    """Every figure, as soon as it is there. `episodes` are recorded in each repeat of
-    the recording.
+    """Yields every figure as soon as it is measured.
+
+    `episodes` are recorded in each repeat of the recording.
     """
     config = bench_config(task, robot)
     yield from physics(config)
@@ -72,7 +82,7 @@ def measure_all(task: str, robot: str | None, episodes: int) -> Iterator[Figure]
 
 
 def bench_config(task: str, robot: str | None) -> EnvConfig:
-    """Worlds as all figures but those of recording and deciding take them."""
+    """Returns the config of all figures but those of recording and deciding."""
     return EnvConfig(
         task,
         robot=robot,
@@ -84,27 +94,60 @@ def bench_config(task: str, robot: str | None) -> EnvConfig:
 
 
 def physics(config: EnvConfig) -> Iterator[Figure]:
-    """One world at rest."""
+    """Measures one world at rest."""
     worlds = Worlds(config)
     worlds.reset([0], [0])
-    still = rest_action(worlds)
+    action = rest_action(worlds)
     for _ in range(int(STILL_S * CONTROL_HZ)):
-        worlds.step(still)
-    ticks = 1000
-    steps = [
-        1e6 * _seconds(lambda: worlds.engine.step(ticks)) / ticks
-        for _ in range(REPEATS + 1)
-    ]
-    # the first one only warms up
-    yield Figure.of("physics step at rest", "us", steps[1:], "<= 20")
-    yield Figure.of(
-        "contacts at rest", "", [float(worlds.engine.world_data(0).ncon)], "<= 30"
-    )
+        worlds.step(action)
+
+    steps_us = []
+    for repeat in range(REPEATS + 1):
+        seconds = _thread_seconds(lambda: worlds.engine.step(PHYSICS_STEPS))
+        if repeat:  # the first one only warms up
+            steps_us.append(1e6 * seconds / PHYSICS_STEPS)
+    contacts = float(worlds.engine.world_data(0).ncon)
     worlds.close()
+
+    yield Figure.of("physics step at rest", "us", steps_us, "<= 20")
+    yield Figure.of("contacts at rest", "", [contacts], "<= 30")
 
 
 def stepping(config: EnvConfig, num: int) -> Iterator[Figure]:
-    """`env.step` of `num` worlds beside the engine's own step within it."""
+    """Measures `env.step` of `num` worlds beside the engine's own step within it."""
+    env = _make_env(config, num)
+    worlds: Worlds = env.unwrapped.worlds
+    env.reset(seed=0)
+    action = rest_action(worlds)[0] if num == 1 else rest_action(worlds)
+    engine_step = _Stopwatch(worlds.engine.step)
+    worlds.engine.step = engine_step  # type: ignore[method-assign]
+
+    whole_s = []  # of a step
+    bare_s = []
+    for repeat in range(REPEATS + 1):
+        env.reset(seed=0)
+        engine_step.seconds = 0.0
+        seconds = _thread_seconds(lambda: [env.step(action) for _ in range(STEPS[num])])
+        if repeat:  # the first one only warms up
+            whole_s.append(seconds / STEPS[num])
+            bare_s.append(engine_step.seconds / STEPS[num])
+    env.close()
+
+    pairs = list(zip(whole_s, bare_s, strict=True))
+    beside_us = [1e6 * (whole - bare) for whole, bare in pairs]
+    ratios = [whole / bare for whole, bare in pairs]
+    speeds = [num / CONTROL_HZ / whole for whole in whole_s]
+
+    at = f"at {CONTROL_HZ} Hz, {_num_worlds(num)}"
+    beside_bound, speed_bound, ratio_bound = STEPPING_BOUNDS[num]
+    yield Figure.of(
+        f"Python beside physics {at}", "us per step", beside_us, beside_bound
+    )
+    yield Figure.of(f"env.step over physics {at}", "ratio", ratios, ratio_bound)
+    yield Figure.of(f"simulated {at}", "x real time", speeds, speed_bound)
+
+
+def _make_env(config: EnvConfig, num: int) -> Any:
     arguments: dict[str, Any] = {
         "robot": config.robot,
         "control_mode": config.control_mode,
@@ -113,145 +156,111 @@ def stepping(config: EnvConfig, num: int) -> Iterator[Figure]:
         "num_threads": config.num_threads,
     }
     env_id = get_task(config.task).env_id
-    env: Any = (
-        gymnasium.make(env_id, **arguments)
-        if num == 1
-        else gymnasium.make_vec(env_id, num, **arguments)
-    )
-    worlds: Worlds = env.unwrapped.worlds
-    env.reset(seed=0)
-    action = rest_action(worlds)[0] if num == 1 else rest_action(worlds)
-    engine = _Stopwatch(worlds.engine.step)
-    worlds.engine.step = engine  # type: ignore[method-assign]
-    whole = []
-    bare = []
-    for repeat in range(REPEATS + 1):
-        env.reset(seed=0)
-        engine.seconds = 0.0
-        seconds = _seconds(lambda: [env.step(action) for _ in range(STEPS[num])])
-        if repeat:  # the first one only warms up
-            whole.append(seconds / STEPS[num])
-            bare.append(engine.seconds / STEPS[num])
-    env.close()
-    at = f"at {CONTROL_HZ} Hz, {_worlds(num)}"
-    wanted = {
-        1: ("<= 120", ">= 60", ""),
-        16: ("", ">= 80", ""),
-        64: ("", "", "<= 1.10"),
-    }[num]
-    beside = [1e6 * (a - b) for a, b in zip(whole, bare, strict=True)]
-    yield Figure.of(f"Python beside physics {at}", "us a step", beside, wanted[0])
-    yield Figure.of(
-        f"env.step over physics {at}",
-        "ratio",
-        [a / b for a, b in zip(whole, bare, strict=True)],
-        wanted[2],
-    )
-    yield Figure.of(
-        f"simulated {at}",
-        "x real time",
-        [num / CONTROL_HZ / a for a in whole],
-        wanted[1],
-    )
+    if num == 1:
+        return gymnasium.make(env_id, **arguments)
+    return gymnasium.make_vec(env_id, num, **arguments)
 
 
 def frames(config: EnvConfig) -> Figure:
-    """Pictures for policies, of the task's cameras."""
-    worlds = Worlds(replace(config, obs="pixels"), 4)
-    worlds.reset(np.arange(4), list(range(4)))
-    count = 4 * len(worlds.cameras)
+    """Measures observations of pixels, of the task's cameras."""
+    worlds = Worlds(replace(config, obs="pixels"), FRAME_WORLDS)
+    worlds.reset(np.arange(FRAME_WORLDS), list(range(FRAME_WORLDS)))
+    frames_per_step = FRAME_WORLDS * len(worlds.cameras)
+
     rates = []
     for repeat in range(REPEATS + 1):
         seconds = 0.0
-        for _ in range(10):
+        for _ in range(FRAME_STEPS):
             worlds.step(rest_action(worlds))
             seconds += _wall_seconds(lambda: worlds.observe(privileged=False))
-        if repeat:
-            rates.append(10 * count / seconds)
+        if repeat:  # the first one only warms up
+            rates.append(FRAME_STEPS * frames_per_step / seconds)
     worlds.close()
-    return Figure.of(
-        f"frames at {config.image_size}x{config.image_size}",
-        "a second",
-        rates,
-        ">= 300",
-    )
+
+    size = f"{config.image_size}x{config.image_size}"
+    return Figure.of(f"frames at {size}", "per second", rates, ">= 300")
 
 
 def recording(config: EnvConfig, episodes: int) -> Iterator[Figure]:
-    """Demonstrations at 200 Hz as `embodied collect` records them, without and with a
-    camera at 10 Hz.
+    """Measures recording at 200 Hz as `embodied collect` does it.
+
+    Once without cameras, and once with a camera at 10 Hz.
     """
-    spec = find_policy("expert").spec(config.task, _name(config))
-    plain = env_config_for(spec, config.task, "L2", "train", _name(config))
-    camera = replace(
+    robot = _robot_name(config)
+    spec = find_policy("expert").spec(config.task, robot)
+    plain = env_config_for(spec, config.task, "L2", "train", robot)
+    with_camera = replace(
         plain, obs="both", cameras=get_task(config.task).cameras[:1], camera_hz=10
     )
+    kinds = (
+        ("without cameras", plain, ">= 40"),
+        ("with one camera", with_camera, ">= 15"),
+    )
+
     with Workers(default_workers(episodes)) as workers:
-        for what, recorded, wanted in (
-            ("without cameras", plain, ">= 40"),
-            ("with one camera", camera, ">= 15"),
-        ):
-            runner = EpisodeRunner(
-                "expert",
-                recorded,
-                DualSystemConfig(mailbox="predictive"),
-                RECORDED_WORLDS,
-            )
-            # the processes' first imports and frames
+        at = f"{RECORDED_WORLDS} worlds in each of {workers.count} processes"
+        for kind, recorded, bound in kinds:
+            dual = DualSystemConfig(mailbox="predictive")
+            runner = EpisodeRunner("expert", recorded, dual, RECORDED_WORLDS)
+
+            # the first one includes the processes' imports and first frames
             _record(runner, range(episodes), workers)
-            speeds = [
-                _record(runner, range(k * episodes, (k + 1) * episodes), workers)
-                for k in range(RECORDINGS)
-            ]
-            at = f"{RECORDED_WORLDS} worlds in each of {workers.count} processes"
-            yield Figure.of(f"recording {what}, {at}", "x real time", speeds, wanted)
+            speeds = []
+            for k in range(RECORDINGS):
+                seeds = range(k * episodes, (k + 1) * episodes)
+                speeds.append(_record(runner, seeds, workers))
+            yield Figure.of(f"recording {kind}, {at}", "x real time", speeds, bound)
 
 
 def _record(runner: EpisodeRunner, seeds: range, workers: Workers) -> float:
+    """Records the seeds; returns how many times as fast as real time."""
     with tempfile.TemporaryDirectory() as folder:
-        recording = Recording(
-            runner, Path(folder) / "bench.hdf5", collection_header(runner, record_hz=10)
-        )
-        begun = time.perf_counter()
-        results = collect(recording, seeds, "new", workers, _unseen)
-        return sum(result.duration_s for result in results) / (
-            time.perf_counter() - begun
-        )
+        path = Path(folder) / "bench.hdf5"
+        recording = Recording(runner, path, collection_header(runner, record_hz=10))
+
+        start_s = time.perf_counter()
+        results = collect(recording, seeds, "new", workers, _quiet_stage)
+        wall_s = time.perf_counter() - start_s
+    return sum(result.duration_s for result in results) / wall_s
 
 
 @contextmanager
-def _unseen(title: str, total: int) -> Iterator[Report]:
+def _quiet_stage(title: str, total: int) -> Iterator[Report]:
+    """A stage of a job that nobody watches."""
     yield lambda item: None
 
 
 def deciding(config: EnvConfig) -> Iterator[Figure]:
-    """The expert's controller, between two of its plans."""
-    spec = find_policy("expert").spec(config.task, _name(config))
-    ready = env_config_for(spec, config.task, "L1", "train", _name(config))
+    """Measures the expert's controller, between two of its plans."""
+    robot = _robot_name(config)
+    spec = find_policy("expert").spec(config.task, robot)
+    expert_config = env_config_for(spec, config.task, "L1", "train", robot)
     for num in (1, RECORDED_WORLDS):
-        yield Figure.of(
-            f"controller tick of the expert, {_worlds(num)}",
-            "us",
-            _decide(Worlds(ready, num)),
-        )
+        name = f"controller tick of the expert, {_num_worlds(num)}"
+        yield Figure.of(name, "us", _decision_times_us(Worlds(expert_config, num)))
 
 
-def _decide(worlds: Worlds) -> list[float]:
-    everyone = np.arange(worlds.num_worlds)
-    worlds.reset(everyone, everyone.tolist())
+def _decision_times_us(worlds: Worlds) -> list[float]:
+    ids = np.arange(worlds.num_worlds)
+    worlds.reset(ids, ids.tolist())
     policy = find_policy("expert").make(worlds)
-    seen = worlds.observe()
-    policy.reset(everyone, seen, everyone.tolist())
-    policy.act(seen)  # with the first plan; the next is not yet due
-    return [
-        1e6 * _seconds(lambda: [policy.act(seen) for _ in range(200)]) / 200
-        for _ in range(REPEATS)
-    ]
+    observation = worlds.observe()
+    policy.reset(ids, observation, ids.tolist())
+    policy.act(observation)  # with the first plan; the next is not yet due
+
+    times_us = []
+    for _ in range(REPEATS):
+        seconds = _thread_seconds(
+            lambda: [policy.act(observation) for _ in range(DECISIONS)]
+        )
+        times_us.append(1e6 * seconds / DECISIONS)
+    return times_us
 
 
 def rest_action(worlds: Worlds) -> np.ndarray:
-    """(N, A) joint targets that keep the robots where they start, the gripper open;
-    after a reset.
+    """Returns joint targets (N, A) that keep robots where they start, grippers open.
+
+    They are those of worlds that have just been reset.
     """
     action: np.ndarray = worlds.interface.to_normalized(
         worlds.control.joint_target
@@ -267,26 +276,26 @@ class _Stopwatch:
         self.seconds = 0.0
 
     def __call__(self, nstep: int) -> None:
-        begun = time.thread_time()
+        start_s = time.thread_time()
         self._function(nstep)
-        self.seconds += time.thread_time() - begun
+        self.seconds += time.thread_time() - start_s
 
 
-def _seconds(work: Callable[[], object]) -> float:
-    begun = time.thread_time()
+def _thread_seconds(work: Callable[[], object]) -> float:
+    start_s = time.thread_time()
     work()
-    return time.thread_time() - begun
+    return time.thread_time() - start_s
 
 
 def _wall_seconds(work: Callable[[], object]) -> float:
-    begun = time.perf_counter()
+    start_s = time.perf_counter()
     work()
-    return time.perf_counter() - begun
+    return time.perf_counter() - start_s
 
 
-def _name(config: EnvConfig) -> str | None:
+def _robot_name(config: EnvConfig) -> str | None:
     return config.robot if isinstance(config.robot, str) else None
 
 
-def _worlds(num: int) -> str:
+def _num_worlds(num: int) -> str:
     return "1 world" if num == 1 else f"{num} worlds"

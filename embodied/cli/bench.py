@@ -24,7 +24,7 @@ EXAMPLE = """embodied bench ToteTransfer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
+    """Adds this verb's arguments."""
     parser.add_argument(
         "task",
         nargs="?",
@@ -36,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--episodes", type=int, default=64, help="recorded in each repeat (default: 64)"
     )
+    _add_gpu_arguments(parser)
+    arguments.add_json(parser)
+
+
+def _add_gpu_arguments(parser: argparse.ArgumentParser) -> None:
     gpu = parser.add_argument_group("of `embodied bench gpu`")
     gpu.add_argument(
         "--task", nargs="+", metavar="TASK", dest="tasks", help="default: all"
@@ -61,44 +66,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a page of tables, and JSON beside it",
     )
-    arguments.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print each figure."""
+    """Measures, and prints each figure."""
     if args.task == "gpu":
         return int(importlib.import_module("embodied.cli.bench_gpu").run(args))
+
     if args.episodes < 1:
         raise EmbodiedError(f"--episodes must be at least 1, not {args.episodes}")
-    bar = tqdm(
-        measure_all(args.task, args.robot, args.episodes),
-        unit="figure",
-        disable=args.json or None,
-    )
-    figures = list(bar)
-    if args.json:
-        print(
-            json.dumps(
-                {
-                    "host": host_facts(),
-                    "figures": [asdict(figure) for figure in figures],
-                },
-                indent=2,
-            )
+
+    figures = list(
+        tqdm(
+            measure_all(args.task, args.robot, args.episodes),
+            unit="figure",
+            disable=args.json or None,
         )
+    )
+    if args.json:
+        rows = [asdict(figure) for figure in figures]
+        print(json.dumps({"host": host_facts(), "figures": rows}, indent=2))
     else:
         print(as_text(figures))
     return 0
 
 
 def as_text(figures: list[Figure]) -> str:
-    """A table."""
-    rows = [("", "median", "quartiles", "unit", "wanted")]
-    for f in figures:
-        quartiles = f"{f.lower_quartile:.4g} to {f.upper_quartile:.4g}"
-        rows.append((f.name, f"{f.median:.4g}", quartiles, f.unit, f.wanted))
-    widths = [max(len(row[k]) for row in rows) for k in range(5)]
-    return "\n".join(
-        "  ".join(w.ljust(n) for w, n in zip(row, widths, strict=True)).rstrip()
-        for row in rows
+    """Returns a table of the figures."""
+    head = ("", "median", "quartiles", "unit", "wanted")
+    rows = [head, *(_row(figure) for figure in figures)]
+    widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
+
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def _row(figure: Figure) -> tuple[str, ...]:
+    quartiles = f"{figure.lower_quartile:.4g} to {figure.upper_quartile:.4g}"
+    return (
+        figure.name,
+        f"{figure.median:.4g}",
+        quartiles,
+        figure.unit,
+        figure.wanted,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import os
 import platform
 import shutil
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from packaging.requirements import Requirement
 
 from embodied import __version__
 from embodied.cli.output import hindrance, nearest_existing
+from embodied.machine import usable_cores
 from embodied.sim.gl import RenderingError, probe_rendering
 
 HELP = "Check this machine: versions, CPU, GPU, rendering (a real picture, in a child process), the output folder."
@@ -121,11 +121,7 @@ def check_package(requirement: Requirement) -> Check:
 
 def check_cpu() -> Check:
     """Counts the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        cores: int | None = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count()
-    return Check("cpu", True, f"{cores} cores")
+    return Check("cpu", True, f"{usable_cores()} cores")
 
 
 def check_gpu() -> Check:

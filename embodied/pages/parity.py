@@ -45,13 +45,13 @@ ParityPlace = tuple[str, str, str | None, str, str]
 class PolicyVersion:
     """A policy as it is now, and the part of the task that it does."""
 
-    source: str = "expert"  # as `--policy` takes it
+    name: str = "expert"  # as `--policy` takes it
     stage: str = ""  # of the task; empty: the whole task
     weights: str = ""  # SHA-256; empty for a policy that was not trained
 
     @classmethod
-    def now(cls, source: str, stage: str = "") -> PolicyVersion:
-        return cls(source, stage, find_policy(source).weights_hash)
+    def now(cls, name: str, stage: str = "") -> PolicyVersion:
+        return cls(name, stage, find_policy(name).weights_hash)
 
     def env_config(self, pair: Pair, level: str) -> EnvConfig:
         """Returns the config of worlds for this policy.
@@ -61,10 +61,10 @@ class PolicyVersion:
                 another task or sees pixels.
         """
         task, robot = pair
-        spec = find_policy(self.source).spec(task, robot)
+        spec = find_policy(self.name).spec(task, robot)
         if spec.cameras:
             raise EmbodiedError(
-                f"{self.source} sees pixels: "
+                f"{self.name} sees pixels: "
                 "the engines are compared by policies that see the state alone"
             )
         return Place(task, robot=robot, stage=self.stage).config(spec, level)
@@ -84,7 +84,7 @@ class ParityQuestion:
 
     @property
     def place(self) -> ParityPlace:
-        return *self.subject.pair, self.level, self.policy.source, self.policy.stage
+        return *self.subject.pair, self.level, self.policy.name, self.policy.stage
 
     def is_answered_by(self, row: MotionDrift | PolicyOutcomes) -> bool:
         """Whether the row is of the same measurement, on whatever device."""
@@ -237,16 +237,16 @@ def measure_outcomes(
     question: ParityQuestion, device: str, on_step: OnStep | None = None
 ) -> PolicyOutcomes:
     """Runs the policy on both engines, on each over all starts."""
-    source = question.policy.source
+    name = question.policy.name
     seeds = question.seeds
     num = len(seeds)
     config = question.policy.env_config(question.subject.pair, question.level or "L2")
 
-    on_cpu = EpisodeRunner(source, config, num_envs=min(num, 16)).run(seeds)
+    on_cpu = EpisodeRunner(name, config, num_envs=min(num, 16)).run(seeds)
     worlds = WarpWorlds(
         replace(config, engine="warp", device=device), num, num, device, seeds.start
     )
-    policy = find_policy(source).make(Worlds(config))
+    policy = find_policy(name).make(Worlds(config))
     on_warp = play_on_warp(worlds, policy, seeds.start, on_step)
 
     cpu_seeds = _successful(seeds, on_cpu)

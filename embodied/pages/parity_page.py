@@ -97,7 +97,7 @@ def parity_page(
 
 def _other_line(row: PolicyOutcomes) -> list[str]:
     stage = row.policy.stage or "whole task"
-    return [*row.subject.pair, row.policy.source, stage, *_outcome_cells(row)]
+    return [*row.subject.pair, row.policy.name, stage, *_outcome_cells(row)]
 
 
 def _motion_cells(row: MotionDrift | None) -> list[str]:

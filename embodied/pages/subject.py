@@ -39,17 +39,14 @@ class Subject:
         spec = worlds.spec
         worlds.close()
 
-        parts = (
-            spec.build,
-            spec.bind,
-            spec.expert,
-            *[part.build for part in worlds.robot.parts],
-        )
-        modules = [_module_of(part) for part in parts]
-        code = code_hash(
-            [*modules, rollout.__name__, dual_system.__name__],
-            without=(registry.__name__,),
-        )
+        # what makes the task and the robot, and what runs them
+        makers = [spec.build, spec.bind, spec.expert]
+        for part in worlds.robot.parts:
+            makers += [part.build, type(part)]
+        modules = [_module_of(maker) for maker in makers]
+        modules += [rollout.__name__, dual_system.__name__]
+
+        code = code_hash(modules, without=(registry.__name__,))
         return cls(task, robot, code, metadata["model_hash"], metadata["versions"])
 
     @property

@@ -1,7 +1,7 @@
-"""The tables of docs/tasks.md, from the tasks themselves; what people wrote between
-them stays.
+"""The tables of docs/tasks.md, from the tasks themselves.
 
-`make docs`, or `python -m embodied.pages.task_page FILE`.
+What people wrote between them stays. `make docs`, or
+`python -m embodied.pages.task_page FILE`.
 """
 
 from __future__ import annotations
@@ -17,83 +17,89 @@ from embodied.envs.task import TaskSpec
 from embodied.envs.variation import Choice, Interval, Variable, fixed, markdown_table
 from embodied.files import replace_text
 
-SHARED = "every task"  # the name of the block that holds the rows of all of them
+SHARED = "every task"  # the name of the block that holds the rows of all tasks
 SHARED_NAMES = frozenset(row.name for row in COMMON)
 
 
 def update_page(page: str, tasks: Iterable[TaskSpec]) -> str:
-    """The page with each task's block anew; a task that has none gets a section at the
-    end.
+    """Returns the page with each task's block renewed.
+
+    A task that has no block yet gets a section at the end.
     """
-    page = _put(page, SHARED, markdown_table(COMMON), "What varies in every task")
+    shared_section = "\n## What varies in every task\n\n"
+    page = _put_block(page, SHARED, markdown_table(COMMON), shared_section)
     for task in tasks:
-        page = _put(
-            page,
-            task.name,
-            f"{_facts(task)}\n\n{_variation(task.table)}",
-            task.name,
-            task.summary,
-        )
+        summary = f"{task.summary[0].upper()}{task.summary[1:]}"
+        section = f"\n## {task.name}\n\n{summary}.\n\n"
+        content = f"{_facts(task)}\n\n{_variation(task.table)}"
+        page = _put_block(page, task.name, content, section)
     return page
 
 
-def _put(page: str, name: str, content: str, title: str, summary: str = "") -> str:
+def _put_block(page: str, name: str, content: str, section: str) -> str:
+    """Replaces a block, or adds it to the end below the head of a new section."""
     begin = f"<!-- {name}: written by `make docs` -->"
     end = f"<!-- {name}: end -->"
     block = f"{begin}\n\n{content}\n\n{end}"
-    if begin in page:
-        return re.sub(
-            re.escape(begin) + ".*?" + re.escape(end),
-            lambda _: block,
-            page,
-            flags=re.DOTALL,
-        )
-    words = f"{summary[0].upper()}{summary[1:]}.\n\n" if summary else ""
-    return f"{page.rstrip()}\n\n## {title}\n\n{words}{block}\n"
+    if begin not in page:
+        return f"{page.rstrip()}\n{section}{block}\n"
+
+    pattern = re.escape(begin) + ".*?" + re.escape(end)
+    return re.sub(pattern, lambda _: block, page, flags=re.DOTALL)
 
 
 def _facts(task: TaskSpec) -> str:
-    robots, cameras = (
-        ", ".join(f"`{name}`" for name in names)
-        for names in (robots_for(task), (*task.cameras, *task.robot_cameras))
-    )
+    robots = ", ".join(f"`{name}`" for name in robots_for(task))
+    all_cameras = (*task.cameras, *task.robot_cameras)
+    cameras = ", ".join(f"`{name}`" for name in all_cameras)
     return (
-        f"`{task.env_id}`: robots {robots}; cameras {cameras}; {task.horizon_s:g} s to do it, "
+        f"`{task.env_id}`: robots {robots}; cameras {cameras}; "
+        f"{task.horizon_s:g} s to do it, "
         f"and {task.driving_s:g} s more for a robot that drives."
     )
 
 
 def _variation(table: Sequence[Variable]) -> str:
-    """The rows of this task alone, and below them the sentences, which a table has no
-    room for.
+    """The rows of this task alone.
+
+    Sentences, which a table has no room for, are listed below it.
     """
-    own = [row for row in table if row.name not in SHARED_NAMES]
-    worded = [row for row in own if _is_worded(row)]
-    brief = [_counted(row) if row in worded else row for row in own]
-    return "\n\n".join([markdown_table(brief), *(_sentences(row) for row in worded)])
+    rows = []
+    sentence_lists = []
+    for row in table:
+        if row.name in SHARED_NAMES:
+            continue
+        if _has_sentences(row):
+            rows.append(_with_counts(row))
+            sentence_lists.append(_sentence_list(row))
+        else:
+            rows.append(row)
+    return "\n\n".join([markdown_table(rows), *sentence_lists])
 
 
-def _is_worded(row: Variable) -> bool:
+def _has_sentences(row: Variable) -> bool:
+    values = _values(row.train)
     return row.factor == "instruction" and any(
-        isinstance(v, str) and " " in v for v in _values(row.train)
+        isinstance(value, str) and " " in value for value in values
     )
 
 
-def _counted(row: Variable) -> Variable:
+def _with_counts(row: Variable) -> Variable:
+    """The row with the number of its sentences in place of them."""
     ranges = (row.start, row.narrow, row.train, row.held_out)
     counts = [fixed(f"{len(_values(part))} below") for part in ranges]
     return Variable(row.name, row.factor, row.unit, *counts)
 
 
-def _sentences(row: Variable) -> str:
-    plain = set(_values(row.start))
-    trained = [
-        f"- {value}{' (L1)' if value in plain else ''}" for value in _values(row.train)
-    ]
-    held_out = [f"- {value}" for value in _values(row.held_out)]
-    return "\n".join(
-        [f"`{row.name}`, in training:", "", *trained, "", "held out:", "", *held_out]
-    )
+def _sentence_list(row: Variable) -> str:
+    nominal = _values(row.start)
+    lines = [f"`{row.name}`, in training:", ""]
+    for value in _values(row.train):
+        lines.append(f"- {value} (L1)" if value in nominal else f"- {value}")
+
+    lines += ["", "held out:", ""]
+    lines += [f"- {value}" for value in _values(row.held_out)]
+    return "\n".join(lines)
 
 
 def _values(part: Interval | Choice) -> tuple[object, ...]:
@@ -102,12 +108,9 @@ def _values(part: Interval | Choice) -> tuple[object, ...]:
 
 def main(path: Path) -> None:
     """Brings the page in a file up to date."""
-    replace_text(
-        path,
-        update_page(
-            path.read_text(encoding="utf-8"), [get_task(name) for name in task_names()]
-        ),
-    )
+    page = path.read_text(encoding="utf-8")
+    tasks = [get_task(name) for name in task_names()]
+    replace_text(path, update_page(page, tasks))
 
 
 if __name__ == "__main__":

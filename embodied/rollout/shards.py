@@ -1,5 +1,6 @@
-"""Seeds shared out over processes: each works on a contiguous part, and results come
-back in the order of the seeds.
+"""Seeds shared out among processes.
+
+Each process works on a contiguous part; results come back in the order of the seeds.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from embodied.errors import EmbodiedError
-from embodied.machine import refusal
+from embodied.machine import refusal, usable_cores
 
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -30,19 +31,23 @@ ONE_THREAD = {
 STOP_WAIT_S = 5.0
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
-Report = Callable[[Any], None]
-# a title and how many -> told of each
+Report = Callable[
+    [Any], None
+]  # is called with each result, or whatever the work reports
+# a title and a total -> what reports within this stage of a job are shown by
 Stage = Callable[[str, int], contextlib.AbstractContextManager[Report]]
 
 
 class Work(Protocol[T_co]):
-    """What is done with a part of the seeds: a function of a module, or a plain object,
-    since it is sent to others.
+    """What is done with a part of the seeds.
+
+    It is sent to other processes: a function of a module, or a plain object.
     """
 
     def __call__(self, seeds: Sequence[int], report: Report) -> Sequence[T_co]:
-        """One result a seed, in their order, or none at all; `report` tells the caller
-        something at once.
+        """Returns one result per seed, in their order, or none at all.
+
+        `report` sends something to the caller at once.
         """
 
 
@@ -53,11 +58,10 @@ class _Worker:
 
 
 class Workers:
-    """Some processes of one thread each, started when first needed and kept from job to
-    job.
+    """Processes of one thread each, started when first needed and kept for later jobs.
 
     A single one is this process itself. Ctrl-C, like any error, stops all of them at
-    once: what they write must be whole at any moment.
+    once, so that what they write must be whole at any moment.
     """
 
     def __init__(self, count: int = 1) -> None:
@@ -82,17 +86,25 @@ class Workers:
     def run(
         self, work: Work[T], seeds: Sequence[int], on_report: Report = lambda item: None
     ) -> list[T]:
-        """The results of `work` for all seeds, in their order.
+        """Returns the results of `work` for all seeds, in their order.
+
+        Args:
+            work: is done in each process with a part of the seeds.
+            seeds: those to work on.
+            on_report: is called here with what the work reports there.
 
         Raises:
-            EmbodiedError: what the work itself raised as one, or that a process died;
-            names the seeds. RuntimeError: the work failed otherwise; with the
-            traceback.
+            EmbodiedError: the work raised one, or a process died; names the seeds.
+            RuntimeError: the work failed otherwise; holds the traceback.
         """
         parts = split(seeds, self.count)
-        if len(parts) < 2:
+        if not parts:
+            return []
+
+        if len(parts) == 1:
             with _one_thread():
-                return list(work(seeds, on_report)) if parts else []
+                return list(work(seeds, on_report))
+
         try:
             return self._share_out(work, parts, on_report)
         except BaseException:
@@ -105,58 +117,66 @@ class Workers:
             worker.pipe.close()
         for worker in self._workers:
             worker.process.join(STOP_WAIT_S)
+
+        # those that have not ended by themselves
         self._kill()
 
     def _share_out(
         self, work: Work[T], parts: list[Sequence[int]], on_report: Report
     ) -> list[T]:
         self._start(len(parts))
-        at_work = {
+        part_of = {
             worker.pipe: k for k, worker in enumerate(self._workers[: len(parts)])
         }
-        for pipe, k in at_work.items():
-            # it died: what reads below finds out
+        for pipe, k in part_of.items():
+            # a process that died here is found out by what reads below
             with contextlib.suppress(BrokenPipeError):
                 pipe.send((work, parts[k]))
+
         results: list[Sequence[T]] = [()] * len(parts)
-        while at_work:
-            ready = set(wait(list(at_work)))
-            for pipe in [pipe for pipe in at_work if pipe in ready]:
-                k = at_work[pipe]
+        while part_of:
+            ready = set(wait(list(part_of)))
+            for pipe in [pipe for pipe in part_of if pipe in ready]:
+                k = part_of[pipe]
                 kind, value = self._receive(k, parts[k])
                 if kind == "report":
                     on_report(value)
                 else:
                     results[k] = value
-                    del at_work[pipe]
+                    del part_of[pipe]
         return [result for part in results for result in part]
 
     def _receive(self, k: int, part: Sequence[int]) -> tuple[str, Any]:
+        """Returns the kind and content of a process's next message."""
         process = self._workers[k].process
         pipe = self._workers[k].pipe
         try:
             kind, value = pipe.recv()
         except (EOFError, ConnectionResetError):
             process.join(STOP_WAIT_S)
+            cause = _cause_of_death(process.exitcode)
             raise EmbodiedError(
-                f"the process at work on {_named(part)} died ({_cause(process.exitcode)})"
+                f"the process at work on {_seed_range(part)} died ({cause})"
             ) from None
+
         if kind == "refused":
             raise EmbodiedError(value)
         if kind == "failed":
             raise RuntimeError(
-                f"the work on {_named(part)} failed in its process:\n{value}"
+                f"the work on {_seed_range(part)} failed in its process:\n{value}"
             )
         return kind, value
 
     def _start(self, count: int) -> None:
         context = multiprocessing.get_context("spawn")
-        with _one_thread(), _deaf_to_ctrl_c():
+        with _one_thread(), _ignoring_ctrl_c():
             while len(self._workers) < count:
-                pipe, theirs = context.Pipe()
-                process = context.Process(target=_serve, args=(theirs,), daemon=True)
+                pipe, child_pipe = context.Pipe()
+                process = context.Process(
+                    target=_serve, args=(child_pipe,), daemon=True
+                )
                 process.start()
-                theirs.close()
+                child_pipe.close()
                 self._workers.append(_Worker(process, pipe))
 
     def _kill(self) -> None:
@@ -169,33 +189,33 @@ class Workers:
 
 
 def split(seeds: Sequence[int], parts: int) -> list[Sequence[int]]:
-    """At most `parts` contiguous parts, none of them empty, as equal as can be."""
+    """Returns at most `parts` contiguous parts, none of them empty, as equal as can be."""
     count = min(parts, len(seeds))
-    ends = [k * len(seeds) // count for k in range(count + 1)] if count else [0]
-    return [seeds[a:b] for a, b in itertools.pairwise(ends)]
+    if not count:
+        return []
+
+    ends = [k * len(seeds) // count for k in range(count + 1)]
+    return [seeds[start:stop] for start, stop in itertools.pairwise(ends)]
 
 
 def default_workers(episodes: int) -> int:
-    """As many processes as there are cores, but none for fewer than four episodes."""
-    cores = (
-        len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1
-    )
-    return max(1, min(cores, episodes // 4))
+    """Returns the number of cores, or fewer where each had less than four episodes."""
+    return max(1, min(usable_cores(), episodes // 4))
 
 
 def _serve(pipe: Connection) -> None:
-    """What a worker process does: one part after the other, until its pipe is closed."""
+    """What a worker process runs: one part after the other, until its pipe is closed."""
     # Ctrl-C reaches every process of a terminal: the parent decides
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # the parent is gone
+
+    # these errors mean that the parent is gone
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
-            pipe.send(_do(pipe))
+            pipe.send(_work_on_next(pipe))
 
 
-def _do(pipe: Connection) -> tuple[str, Any]:
+def _work_on_next(pipe: Connection) -> tuple[str, Any]:
+    """Works on the next part; returns the message that ends it."""
     try:
         work, seeds = pipe.recv()
         return "done", list(work(seeds, lambda item: pipe.send(("report", item))))
@@ -208,38 +228,40 @@ def _do(pipe: Connection) -> tuple[str, Any]:
         return ("refused", reason) if reason else ("failed", traceback.format_exc())
 
 
-def _named(part: Sequence[int]) -> str:
+def _seed_range(part: Sequence[int]) -> str:
     return f"seeds {part[0]} to {part[-1]}"
 
 
-def _cause(exit_code: int | None) -> str:
+def _cause_of_death(exit_code: int | None) -> str:
     if exit_code is None or exit_code >= 0:
         return f"exit status {exit_code}"
+
     name = signal.Signals(-exit_code).name
-    advice = (
-        "; if memory ran out, use fewer workers or fewer worlds at once"
-        if name == "SIGKILL"
-        else ""
-    )
-    return f"{name}{advice}"
+    if name == "SIGKILL":
+        return f"{name}; if memory ran out, use fewer workers or fewer worlds at once"
+    return name
 
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """Within it, what starts or is loaded computes with one thread, so that sums are
-    added in one order everywhere.
+    """Makes what starts or is loaded within it compute with one thread.
+
+    Then sums are added in one order everywhere.
     """
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)
+
+    # torch, where it is loaded already, does not read the environment any more
     torch = sys.modules.get("torch")
-    threads = torch.get_num_threads() if torch else 0
+    num_threads = torch.get_num_threads() if torch else 0
     if torch:
         torch.set_num_threads(1)
+
     try:
         yield
     finally:
         if torch:
-            torch.set_num_threads(threads)
+            torch.set_num_threads(num_threads)
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
@@ -248,11 +270,13 @@ def _one_thread() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Processes started within it ignore Ctrl-C from their first moment on."""
-    if threading.current_thread() is not threading.main_thread():  # only that one may
+def _ignoring_ctrl_c() -> Iterator[None]:
+    """Makes processes that start within it ignore Ctrl-C from their first moment on."""
+    # only the main thread may set signal handlers
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
+
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
