@@ -153,7 +153,7 @@ def test_only_what_rides_to_the_belts_end_is_lost_and_what_fell_is_counted() -> 
     other = 1 - int(named[2]) % 2
     belt = station_of(worlds.robot).belt
     near_the_end = np.array([belt.x, 0.85, belt.top_z])
-    in_the_hand = [*near_the_end, 0, 0, 0.2]
+    in_the_hand = near_the_end + np.array([0, 0, 0.2])
     on_the_floor = np.array([1.5, 0.0, 0.0])
 
     totes = task._props.totes
