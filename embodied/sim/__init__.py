@@ -1,1 +1,1 @@
-"""Worlds as batches: engines that step them and cameras that look at them."""
+"""Worlds as batches: engines that step them, and cameras that look at them."""

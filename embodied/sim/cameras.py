@@ -13,71 +13,95 @@ from embodied.sim.engine import HostEngine
 from embodied.sim.gl import make_renderer
 
 DECOR_GROUP = 4  # of geoms that only pictures for people show
-_PLAIN_FLAGS = (
+# What frames for policies leave out, because it costs time.
+_LEFT_OUT = (
     mujoco.mjtRndFlag.mjRND_SHADOW,
     mujoco.mjtRndFlag.mjRND_REFLECTION,
     mujoco.mjtRndFlag.mjRND_SKYBOX,
     mujoco.mjtRndFlag.mjRND_HAZE,
 )
+_BEAUTY_QUALITY = {
+    "shadowsize": 2048,
+    "offsamples": 4,
+    "numslices": 24,
+    "numstacks": 12,
+}
 
 
 class Camera:
-    """Renders any world of an engine at one size; the GL context is made at the first
-    frame.
+    """Renders any world of an engine at one size.
+
+    The GL context is made at the first frame.
     """
 
     def __init__(
         self, engine: HostEngine, height: int, width: int, beauty: bool = False
     ) -> None:
+        """Prepares frames.
+
+        Args:
+            engine: the worlds.
+            height: of the frames, pixels.
+            width: likewise.
+            beauty: make handsome pictures, with shadows, smooth edges and decor.
+        """
         self._engine = engine
         self._size = (height, width)
         self._beauty = beauty
         self._renderer: mujoco.Renderer | None = None
-        self._shown = mujoco.MjvOption()
-        self._shown.geomgroup[DECOR_GROUP] = beauty
+        self._option = mujoco.MjvOption()
+        self._option.geomgroup[DECOR_GROUP] = beauty
         self._names = [engine.model.camera(i).name for i in range(engine.model.ncam)]
 
     def rgb(self, world: int, camera: str) -> np.ndarray:
-        """(H, W, 3) uint8."""
-        return self._scene(world, camera).render()
+        """Returns the colours, (H, W, 3) uint8."""
+        return self._look(world, camera).render()
 
     def depth(self, world: int, camera: str) -> np.ndarray:
-        """(H, W) float32, m along the viewing direction."""
-        renderer = self._scene(world, camera)
+        """Returns the distances along the viewing direction, (H, W) float32, m."""
+        renderer = self._look(world, camera)
         renderer.enable_depth_rendering()
         frame = renderer.render()
         renderer.disable_depth_rendering()
         return frame
 
     def segmentation(self, world: int, camera: str) -> np.ndarray:
-        """(H, W, 2) int32: object id and mjtObj type, -1 where there is nothing."""
-        renderer = self._scene(world, camera)
+        """Returns what each pixel shows, (H, W, 2) int32.
+
+        That is an object's id and its mjtObj type; -1 where there is nothing.
+        """
+        renderer = self._look(world, camera)
         renderer.enable_segmentation_rendering()
         frame = renderer.render()
         renderer.disable_segmentation_rendering()
         return frame
 
-    def _scene(self, world: int, camera: str) -> mujoco.Renderer:
+    def _look(self, world: int, camera: str) -> mujoco.Renderer:
+        """Returns the renderer, its scene as the camera sees the world now."""
         if camera not in self._names:
             raise unknown("camera", camera, self._names)
         model = self._engine.world_model(world)
-        renderer = self._renderer = self._renderer or self._make(model)
-        renderer.update_scene(self._engine.world_data(world), camera, self._shown)
-        return renderer
+        if self._renderer is None:
+            self._renderer = self._make_renderer(model)
+        data = self._engine.world_data(world)
+        self._renderer.update_scene(data, camera, self._option)
+        return self._renderer
 
-    def _make(self, model: mujoco.MjModel) -> mujoco.Renderer:
-        plain = model.vis.quality
-        kept = (plain.shadowsize, plain.offsamples, plain.numslices, plain.numstacks)
-        if self._beauty:  # the context reads these once, when it is made
-            plain.shadowsize = 2048
-            plain.offsamples = 4
-            plain.numslices = 24
-            plain.numstacks = 12
+    def _make_renderer(self, model: mujoco.MjModel) -> mujoco.Renderer:
+        # the context reads the model's quality once, when it is made
+        quality = model.vis.quality
+        before = {name: getattr(quality, name) for name in _BEAUTY_QUALITY}
+        if self._beauty:
+            for name, value in _BEAUTY_QUALITY.items():
+                setattr(quality, name, value)
         renderer = make_renderer(model, *self._size)
-        plain.shadowsize, plain.offsamples, plain.numslices, plain.numstacks = kept
+        for name, value in before.items():
+            setattr(quality, name, value)
+
         if not self._beauty:
-            for flag in _PLAIN_FLAGS:
+            for flag in _LEFT_OUT:
                 renderer.scene.flags[flag] = False
+
         # before EGL's own clean-up, which would leave it a dead context
         atexit.register(renderer.close)
         return renderer
@@ -91,8 +115,9 @@ class Camera:
 
 
 class CameraFeed:
-    """The newest frame of some cameras in N worlds, each taken at its own rate by the
-    world's clock.
+    """The newest frame of some cameras in N worlds.
+
+    Each world's frames are taken at the cameras' rate by the world's own clock.
     """
 
     def __init__(
@@ -102,60 +127,78 @@ class CameraFeed:
         image_size: int,
         camera_hz: float | None,
     ) -> None:
+        """Prepares the cameras.
+
+        Args:
+            engine: the worlds.
+            cameras: their names.
+            image_size: height and width of the frames, pixels.
+            camera_hz: the frames per second; one at each update where None.
+        """
         self._camera = Camera(engine, image_size, image_size)
         self.cameras = cameras
         self._hz = camera_hz
         n = engine.num_worlds
-        self._frames = {
-            name: np.zeros((n, image_size, image_size, 3), np.uint8) for name in cameras
-        }
-        self._taken = np.zeros(n, np.int64)  # (N,) tick of the newest frame
+        shape = (n, image_size, image_size, 3)
+        self._frames = {name: np.zeros(shape, np.uint8) for name in cameras}
+        # of each world (N,): the tick of its newest frame, the tick at which the next
+        # one is due, and how many were taken in its episode
+        self._taken = np.zeros(n, np.int64)
         self._due = np.zeros(n, np.int64)
         self._count = np.zeros(n, np.int64)
 
     def reset(self, ids: np.ndarray) -> None:
-        """New episodes: their first frame is due at once."""
-        self._due[ids] = self._count[ids] = 0
+        """Begins episodes in worlds `ids`: their first frame is due at once."""
+        self._due[ids] = 0
+        self._count[ids] = 0
 
     def update(self, tick: np.ndarray, sigma: np.ndarray, seeds: np.ndarray) -> None:
-        """Renders the worlds whose next frame is due at `tick` (N,), with noise of
-        `sigma` (N,) grey levels.
+        """Renders the worlds whose next frame is due.
 
-        Frame k is due at the first tick at or after k / camera_hz, computed from k so
-        that nothing drifts.
+        Frame k is due at the first tick at or after k / camera_hz. It is computed from
+        k, so that nothing drifts.
+
+        Args:
+            tick: the physics ticks (N,) of the worlds' episodes.
+            sigma: the pixels' noise (N,), grey levels.
+            seeds: the seeds (N,) of that noise.
         """
         if not self.cameras:
             return
         due = np.flatnonzero(tick >= self._due)
         if not len(due):
             return
-        self._frames = {
-            name: frames.copy() for name, frames in self._frames.items()
-        }  # those given out stay as they are
+
+        # copies, because frames that were given out stay as they are
+        self._frames = {name: frames.copy() for name, frames in self._frames.items()}
         for world in due:
             for name, frames in self._frames.items():
                 frames[world] = self._camera.rgb(int(world), name)
             if sigma[world] > 0:
                 self._add_noise(int(world), float(sigma[world]), int(seeds[world]))
+
         self._taken[due] = tick[due]
         self._count[due] += 1
-        self._due[due] = (
-            tick[due] + 1
-            if self._hz is None
-            else np.ceil(self._count[due] * PHYSICS_HZ / self._hz)
-        )
+        if self._hz is None:
+            self._due[due] = tick[due] + 1
+        else:
+            self._due[due] = np.ceil(self._count[due] * PHYSICS_HZ / self._hz)
 
     def _add_noise(self, world: int, sigma: float, seed: int) -> None:
+        """Adds noise that repeats with the seed and the frame's number."""
         rng = np.random.default_rng((seed, int(self._count[world])))
         for frames in self._frames.values():
             noisy = frames[world] + rng.normal(0.0, sigma, frames[world].shape)
             frames[world] = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
 
     def newest(self) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Camera -> (N, H, W, 3) uint8, and the tick (N,) at which they were taken. Not
-        to be written to.
+        """Returns the newest frames, not to be written to.
+
+        Returns:
+            Camera -> (N, H, W, 3) uint8, and the tick (N,) at which they were taken.
         """
         return self._frames, self._taken.copy()
 
     def close(self) -> None:
+        """Frees the GL context."""
         self._camera.close()

@@ -11,6 +11,7 @@ from mujoco.batch import Batch
 
 from embodied.sim.engine import FAULTS
 
+# Later rows win where several warnings occurred.
 _WARNING_FAULTS = {
     mujoco.mjtWarning.mjWARN_INERTIA: "singular_inertia",
     mujoco.mjtWarning.mjWARN_CONTACTFULL: "contacts_overflowed",
@@ -19,12 +20,15 @@ _WARNING_FAULTS = {
     mujoco.mjtWarning.mjWARN_BADQACC: "diverged",
     mujoco.mjtWarning.mjWARN_BADQVEL: "diverged",
     mujoco.mjtWarning.mjWARN_BADQPOS: "diverged",
-}  # later rows win where several occurred
+}
+_NO_STAGE = int(mujoco.mjtStage.mjSTAGE_NONE)
+_VELOCITY_STAGE = int(mujoco.mjtStage.mjSTAGE_VEL)
 
 
 def _log_warning(message: str) -> None:
-    """MuJoCo's own handler writes MUJOCO_LOG.TXT into the user's folder; faults are
-    reported per world instead.
+    """Takes the place of a handler that writes MUJOCO_LOG.TXT into the user's folder.
+
+    Faults are reported world by world instead.
     """
     logging.getLogger("mujoco").debug(message)
 
@@ -49,10 +53,9 @@ class CpuEngine:
         self._varied: dict[str, np.ndarray] = {}
 
         # of each kind of MuJoCo's warnings, the index of its fault
-        self._fault_of = np.zeros(int(mujoco.mjtWarning.mjNWARNING), dtype=np.int64)
-        self._fault_order = [int(kind) for kind in _WARNING_FAULTS]
-        for kind, name in _WARNING_FAULTS.items():
-            self._fault_of[int(kind)] = FAULTS.index(name)
+        self._fault_of_warning = {
+            int(kind): FAULTS.index(name) for kind, name in _WARNING_FAULTS.items()
+        }
 
         # of one world, filled anew whenever they are asked for
         self._view_model: mujoco.MjModel | None = None
@@ -73,26 +76,25 @@ class CpuEngine:
 
     def reset(self, ids: np.ndarray) -> None:
         self.version += 1
-        self._batch.reset(ids, stage=int(mujoco.mjtStage.mjSTAGE_NONE))
+        self._batch.reset(ids, stage=_NO_STAGE)
 
     def refresh(self, ids: np.ndarray) -> None:
         self.version += 1
         if self._varied:
             self._batch.set_const(ids)
-        self._batch.forward(ids, stage=int(mujoco.mjtStage.mjSTAGE_VEL))
+        self._batch.forward(ids, stage=_VELOCITY_STAGE)
 
     def step(self, nstep: int) -> None:
         self.version += 1
-        self._batch.step(nstep=nstep, stage=int(mujoco.mjtStage.mjSTAGE_VEL))
+        self._batch.step(nstep=nstep, stage=_VELOCITY_STAGE)
 
     def has_fault(self) -> bool:
         return bool(self._warnings.any())
 
     def faults(self) -> np.ndarray:
         result = np.zeros(self.num_worlds, dtype=np.int64)
-        for kind in self._fault_order:
-            has_warning = self._warnings[:, kind] > 0
-            result = np.where(has_warning, self._fault_of[kind], result)
+        for kind, fault in self._fault_of_warning.items():
+            result = np.where(self._warnings[:, kind] > 0, fault, result)
         return result
 
     def state(self) -> np.ndarray:
@@ -109,4 +111,5 @@ class CpuEngine:
         return self._batch.get_data(world, self._view_data)
 
     def close(self) -> None:
-        self._view_model = self._view_data = None
+        self._view_model = None
+        self._view_data = None

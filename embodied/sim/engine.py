@@ -1,5 +1,6 @@
-"""The one interface to simulators: N worlds of one compiled model, every array (N,
-...).
+"""The one interface to simulators: N worlds of one compiled model.
+
+Every array of theirs is (N, ...).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import numpy as np
 
 from embodied.core import Array
 
+# What may break a world; an engine's `faults` are indices into this.
 FAULTS = (
     "",
     "action_not_finite",
@@ -19,7 +21,7 @@ FAULTS = (
     "constraints_overflowed",
     "singular_inertia",
 )
-# first two columns of a rotation matrix given row by row
+# The first two columns of a rotation matrix that is given row by row.
 ROT6D_OF_XMAT: np.ndarray = np.array([0, 3, 6, 1, 4, 7])
 
 
@@ -35,55 +37,59 @@ class Engine(Protocol):
 
     @property
     def version(self) -> int:
-        """Of the worlds' states: what was computed from one holds until the next."""
+        """Grows whenever states change: what was computed at one version holds for it."""
 
     def view(self, field: str) -> Array:
-        """Live (N, ...) array of an MjData field: state fields are writable, derived
-        ones are not.
+        """Returns the live (N, ...) array of an MjData field.
+
+        Fields of the state may be written to, derived ones may not.
         """
 
     def vary(self, field: str) -> Array:
-        """Live, writable (N, ...) array of an MjModel field that worlds may differ in."""
+        """Returns the live (N, ...) array of an MjModel field that worlds differ in.
+
+        It may be written to.
+        """
 
     def varied(self) -> dict[str, Array]:
-        """All the model fields that `vary` was asked for."""
+        """Returns all the model fields that `vary` was asked for."""
 
     def step(self, nstep: int) -> None:
-        """All worlds on by `nstep` ticks; position and velocity fields and sensors are
-        current afterwards.
+        """Moves all worlds on by `nstep` ticks.
+
+        Position and velocity fields and sensors are current afterwards.
         """
 
     def faults(self) -> Array:
-        """(N,) int: index into FAULTS of what broke each world since its reset, 0 where
-        nothing did.
-        """
+        """Returns what broke each world since its reset, (N,) int: an index of FAULTS."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Frees what the engine holds."""
 
 
 class HostEngine(Engine, Protocol):
     """A simulator whose worlds can be looked at and begun anew one by one."""
 
     def reset(self, ids: Array) -> None:
-        """State of worlds `ids` to the model's defaults, warnings cleared, nothing
-        computed yet.
+        """Sets the states of worlds `ids` to the model's defaults.
+
+        Their warnings are cleared, and nothing is computed yet.
         """
 
     def has_fault(self) -> bool:
-        """Whether any world has broken since its reset: quicker than `faults`."""
+        """Returns whether any world has broken since its reset; quicker than `faults`."""
 
     def refresh(self, ids: Array) -> None:
-        """Derived constants and fields of worlds `ids` after writes to their model or
-        state.
-        """
+        """Computes what is derived in worlds `ids`, after writes to model or state."""
 
     def state(self) -> Array:
-        """Live (N, S) array: the whole integration state, from which a world continues
-        bit for bit.
+        """Returns the live (N, S) array of the whole integration state.
+
+        From it a world continues bit for bit.
         """
 
     def world_model(self, world: int) -> mujoco.MjModel:
-        """The model of one world, with its varied fields, for rendering."""
+        """Returns the model of one world, with its varied fields, for rendering."""
 
     def world_data(self, world: int) -> mujoco.MjData:
-        """A copy of the data of one world."""
+        """Returns a copy of the data of one world."""

@@ -7,25 +7,23 @@ import mujoco
 from embodied.core import PHYSICS_HZ
 
 TIMESTEP_S = 1 / PHYSICS_HZ
-# the stiffest contact that two steps resolve: for grasping pads
+# The stiffest contact that two steps resolve: for grasping pads.
 PAD_SOLREF = (2 * TIMESTEP_S, 1.0)
-# as hard as MuJoCo lets a constraint be
+# The hardest constraint that MuJoCo takes.
 FRICTION_SOLIMP = (0.9999, 0.9999, 0.001, 0.5, 2.0)
-# of a scene; what is nearer to a camera is not drawn: the wrist's gets close to things
-EXTENT_M = 8.0
+FRICTION_ARMATURE = 0.05  # kg m2; of a slide kg
+FRICTION_DAMPING = 0.5  # N m s/rad; of a slide N s/m
+SCENE_EXTENT_M = 8.0
+# Nothing nearer to a camera is drawn. The wrist's camera gets close to things.
 NEAR_M = 0.015
-# kg m2 and N m s/rad, of a slide kg and N s/m
-FRICTION_ARMATURE = 0.05
-FRICTION_DAMPING = 0.5
+LARGEST_PICTURE = (1280, 960)  # pixels
 
 
 def apply_defaults(spec: mujoco.MjSpec) -> None:
-    """Sets the solver that lets a parallel gripper hold a thin wall without creep, and
-    cheap training cameras.
+    """Sets the solver, and makes pictures cheap for training.
 
-    An impedance ratio of 1 lets a held wall slip 8-18 mm in 5 s, Euler integration
-    loses it; autoreset is off because it would hide a diverged world by setting it back
-    to time 0.
+    The solver lets a parallel gripper hold a thin wall without creep. With an impedance
+    ratio of 1 a held wall slips by 8 to 18 mm in 5 s, and Euler integration loses it.
     """
     option = spec.option
     option.timestep = TIMESTEP_S
@@ -33,26 +31,32 @@ def apply_defaults(spec: mujoco.MjSpec) -> None:
     option.solver = mujoco.mjtSolver.mjSOL_NEWTON
     option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     option.impratio = 10
+    # a reset would hide a diverged world by setting it back to time 0
     option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)
+
+    # frames come 70 times faster from a software GL
     quality = spec.visual.quality
-    # 70 times faster frames on a software GL
     quality.shadowsize = 0
     quality.offsamples = 0
     quality.numslices = 10
     quality.numstacks = 4
-    spec.stat.extent = EXTENT_M
-    spec.visual.map.znear = NEAR_M / EXTENT_M
-    spec.visual.global_.offwidth = 1280
-    spec.visual.global_.offheight = 960
+
+    spec.stat.extent = SCENE_EXTENT_M
+    spec.visual.map.znear = NEAR_M / SCENE_EXTENT_M
+    spec.visual.global_.offwidth = LARGEST_PICTURE[0]
+    spec.visual.global_.offheight = LARGEST_PICTURE[1]
 
 
 def stiff_friction(joint: mujoco.MjsJoint, torque_n_m: float) -> None:
-    """Dry friction that holds a hinge (N m) or a slide (N) where it is left: a valve, a
-    drawer.
+    """Gives a joint dry friction that holds it where it is left: a valve, a drawer.
 
     MuJoCo's own `frictionloss` creeps: nine tenths of its torque turns a light valve by
     540 degrees in 10 s, here by 0.003. It takes some armature and damping, which the
     joint feels when it moves.
+
+    Args:
+        joint: a hinge or a slide.
+        torque_n_m: the friction of a hinge; of a slide it is a force in N.
     """
     joint.frictionloss = torque_n_m
     joint.armature = FRICTION_ARMATURE

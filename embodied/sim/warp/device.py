@@ -1,6 +1,4 @@
-"""The device under the engine `warp`: whether it can do the work, whose stream it
-follows, what its memory holds.
-"""
+"""The device under the engine `warp`: whether it will do, its streams, its memory."""
 
 from __future__ import annotations
 
@@ -14,25 +12,30 @@ from typing import Any
 
 from embodied.errors import EmbodiedError
 
-# of drivers: from then on a CUDA graph may hold the solver's loops
+# From this driver version on a CUDA graph may hold the solver's loops.
 LEAST_CUDA = (12, 4)
 TRY_WITHOUT = "device 'cpu' tries it without a GPU, slowly"
-BYTES_A_GB = 1e9
-LOG_ERROR = 40  # of Warp's levels
+BYTES_PER_GB = 1e9
+LOG_ERROR = 40  # one of Warp's levels
 
 
 def choose_device(warp: Any, name: str) -> str:
-    """Warp's name of the device "cuda" or "cpu". Raises EmbodiedError that says why a
-    GPU cannot be used.
+    """Returns Warp's name of the device "cuda" or "cpu".
+
+    Raises:
+        EmbodiedError: the GPU cannot be used; the text says why.
     """
-    warp.config.log_level = LOG_ERROR  # it tells of each kernel that it loads
-    if name == "cuda" and not has_driver():  # before Warp complains in its own words
+    warp.config.log_level = LOG_ERROR  # else it tells of each kernel that it loads
+
+    # before Warp complains in its own words
+    if name == "cuda" and not has_driver():
         raise EmbodiedError(
             f"no CUDA device: the engine 'warp' needs an NVIDIA GPU and its driver; {TRY_WITHOUT}"
         )
     warp.init()
     if name != "cuda":
         return name
+
     _check_driver(warp.get_cuda_driver_version(), warp.get_cuda_toolkit_version())
     if not warp.is_cuda_available():
         raise EmbodiedError(
@@ -43,7 +46,7 @@ def choose_device(warp: Any, name: str) -> str:
 
 
 def has_driver() -> bool:
-    """Whether an NVIDIA driver is installed."""
+    """Returns whether an NVIDIA driver is installed."""
     try:
         ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
@@ -52,26 +55,32 @@ def has_driver() -> bool:
 
 
 def _check_driver(
-    found: tuple[int, int] | None, built_for: tuple[int, int] | None
+    installed: tuple[int, int] | None, built_for: tuple[int, int] | None
 ) -> None:
-    """Before Warp is asked for devices: with a driver for an older CUDA than it is
-    built for it sees none.
+    """Raises EmbodiedError for a driver that is too old for this build of Warp.
+
+    To be called before Warp is asked for devices: it sees none with such a driver.
+
+    Args:
+        installed: the CUDA version of the driver; None where it lies without a GPU.
+        built_for: the CUDA version that Warp is built for; None for a build without.
     """
-    if found is None:  # as where a driver lies without a GPU
+    if installed is None:
         return
     if built_for is None:
         raise EmbodiedError(
             f"this build of Warp has no CUDA: install warp-lang from PyPI; {TRY_WITHOUT}"
         )
     least = max(LEAST_CUDA, (built_for[0], 0))
-    if found < least:
+    if installed < least:
         raise EmbodiedError(
-            f"the NVIDIA driver is for CUDA {found[0]}.{found[1]}, the engine 'warp' needs CUDA {least[0]}.{least[1]} "
-            f"or newer: update it, or install a Warp that is built for CUDA {found[0]}"
+            f"the NVIDIA driver is for CUDA {installed[0]}.{installed[1]}, the engine 'warp' needs CUDA "
+            f"{least[0]}.{least[1]} or newer: update it, or install a Warp that is built for CUDA {installed[0]}"
         )
 
 
 def _check_torch() -> None:
+    """Raises EmbodiedError where torch cannot use the GPU."""
     import torch
 
     if torch.version.cuda is None:
@@ -82,30 +91,29 @@ def _check_torch() -> None:
     try:
         torch.zeros(1, device="cuda:0")
     except RuntimeError as error:
-        first = str(error).partition("\n")[0]
+        first_line = str(error).partition("\n")[0]
         raise EmbodiedError(
-            f"torch {torch.__version__} cannot use the GPU that Warp sees: {first}"
+            f"torch {torch.__version__} cannot use the GPU that Warp sees: {first_line}"
         ) from error
 
 
 class Streams:
-    """Warp's work on the stream on which torch works at the time, so that neither waits
-    for the other.
-    """
+    """Puts Warp's work on torch's current stream, so that neither waits for the other."""
 
     def __init__(self, warp: Any, device: str) -> None:
         self._warp = warp
         self._device = device
 
     def current(self) -> Any:
-        """Warp's stream that is torch's current one."""
+        """Returns torch's current stream as Warp's object."""
         import torch
 
-        return _warps_stream(self._warp, torch.cuda.current_stream(self._device))
+        return _warp_stream(self._warp, torch.cuda.current_stream(self._device))
 
     def follow(self) -> AbstractContextManager[Any]:
-        """Within it Warp works on the device, and where that is a GPU on torch's
-        current stream.
+        """Returns a context in which Warp works on the device.
+
+        Where that is a GPU, it works on torch's current stream.
         """
         if self._device == "cpu":
             context: AbstractContextManager[Any] = self._warp.ScopedDevice(self._device)
@@ -114,11 +122,11 @@ class Streams:
         return context
 
     def capture(self) -> AbstractContextManager[Any]:
-        """Within it work on torch's current stream, which must not be the default one,
-        becomes its `graph`, undone.
+        """Returns a context in which work is captured as its `graph`, and not done.
 
-        Calls that are no work, as by which CUDA loads a kernel late or torch gets
-        memory, do not break it.
+        Torch's current stream must not be the default one. Calls that are no work, such
+        as those by which CUDA loads a kernel late or torch gets memory, do not break
+        the capture.
         """
         relaxed = self._warp.CaptureMode.RELAXED
         capture: AbstractContextManager[Any] = self._warp.ScopedCapture(
@@ -127,54 +135,53 @@ class Streams:
         return capture
 
     def launch(self, graph: Any) -> None:
-        """What was captured, on torch's current stream."""
+        """Does what was captured, on torch's current stream."""
         self._warp.capture_launch(graph, stream=self.current())
 
 
 @cache
-def _warps_stream(warp: Any, stream: Any) -> Any:
-    """Warp's one object of a stream of torch's: it knows captures by it, and forgets
-    the stream when it is gone.
+def _warp_stream(warp: Any, stream: Any) -> Any:
+    """Returns Warp's one object for a stream of torch's.
 
-    It is never gone, since torch gives the same 32 streams out again and again.
+    Warp knows captures by that object, and forgets the stream once it is gone. Here it
+    is never gone: torch gives the same 32 streams out again and again.
     """
     return warp.stream_from_torch(stream)
 
 
 def bytes_of(warp: Any, data: Any) -> int:
-    """The memory of all arrays in a dataclass and in those within it."""
-    values = [getattr(data, field.name) for field in dataclasses.fields(data)]
-    inner = sum(
-        bytes_of(warp, value) for value in values if dataclasses.is_dataclass(value)
-    )
-    return inner + sum(
-        int(value.capacity) for value in values if isinstance(value, warp.array)
-    )
+    """Returns the memory of all arrays in a dataclass and in those within it."""
+    total = 0
+    for field in dataclasses.fields(data):
+        value = getattr(data, field.name)
+        if dataclasses.is_dataclass(value):
+            total += bytes_of(warp, value)
+        elif isinstance(value, warp.array):
+            total += int(value.capacity)
+    return total
 
 
-def check_memory(num_worlds: int, bytes_a_world: int, free_bytes: int) -> None:
+def check_memory(num_worlds: int, bytes_per_world: int, free_bytes: int) -> None:
     """Raises EmbodiedError, saying how many worlds fit, where so many do not."""
-    needed = num_worlds * bytes_a_world
+    needed = num_worlds * bytes_per_world
     if needed > free_bytes:
         raise EmbodiedError(
-            f"{num_worlds} worlds need {needed / BYTES_A_GB:.1f} GB of the GPU's memory, of which "
-            f"{free_bytes / BYTES_A_GB:.1f} GB are free: {free_bytes // bytes_a_world} worlds fit"
+            f"{num_worlds} worlds need {needed / BYTES_PER_GB:.1f} GB of the GPU's memory, of which "
+            f"{free_bytes / BYTES_PER_GB:.1f} GB are free: {free_bytes // bytes_per_world} worlds fit"
         )
 
 
 @contextmanager
-def naming_lack_of_memory(num_worlds: int, bytes_a_world: int) -> Iterator[None]:
+def naming_lack_of_memory(num_worlds: int, bytes_per_world: int) -> Iterator[None]:
     """Turns what Warp and torch say when memory runs out into an EmbodiedError."""
     try:
         yield
     except RuntimeError as error:
-        if (
-            "failed to allocate" not in str(error).lower()
-            and "out of memory" not in str(error).lower()
-        ):
+        text = str(error).lower()
+        if "failed to allocate" not in text and "out of memory" not in text:
             raise
+        held_gb = num_worlds * bytes_per_world / BYTES_PER_GB
         raise EmbodiedError(
             f"the memory of the device is too small for {num_worlds} worlds: they hold "
-            f"{num_worlds * bytes_a_world / BYTES_A_GB:.1f} GB and need more while they step. Ask for fewer, e.g. "
-            f"{max(num_worlds // 2, 1)}"
+            f"{held_gb:.1f} GB and need more while they step. Ask for fewer, e.g. {max(num_worlds // 2, 1)}"
         ) from error

@@ -1,4 +1,4 @@
-"""Kernels of the engine `warp`'s pictures. They are in Warp's language, not Python's."""
+"""Kernels for pictures of the engine `warp`, in Warp's language, not Python's."""
 # mypy: ignore-errors
 # pyright: reportIndexIssue=false, reportArgumentType=false, reportOperatorIssue=false
 # pyright: reportCallIssue=false, reportGeneralTypeIssues=false
@@ -9,7 +9,7 @@ import warp as wp
 
 @wp.kernel(enable_backward=False)
 def unpack(packed: wp.array2d[wp.uint32], rgb: wp.array3d[wp.uint8]):
-    """Pixels 0xAARRGGBB (N, P) to bytes (N, P, 3)."""
+    """Unpacks pixels 0xAARRGGBB (N, P) into bytes (N, P, 3)."""
     world, pixel = wp.tid()
     colour = packed[world, pixel]
     for channel in range(3):
@@ -20,7 +20,7 @@ def unpack(packed: wp.array2d[wp.uint32], rgb: wp.array3d[wp.uint8]):
 
 @wp.kernel(enable_backward=False)
 def far_where_nothing(depth: wp.array2d[float], far_m: float):
-    """The ray tracer's 0 m of what it does not hit, to the far plane's distance."""
+    """Sets the distance of what the ray tracer did not hit, 0 m, to the far plane's."""
     world, pixel = wp.tid()
     if depth[world, pixel] == 0.0:
         depth[world, pixel] = far_m
@@ -35,8 +35,15 @@ def show_due(
     seed: wp.array[wp.int64],
     shown: wp.array3d[wp.uint8],
 ):
-    """Of the worlds `now`: their rows of `source` into `shown` (N, P, 3), with noise of
-    `sigma` (N,) grey levels.
+    """Copies frames into what some worlds show, with noise.
+
+    Args:
+        now: which worlds (N,) show a new frame.
+        source: the frames, (rows, P, 3).
+        row: the row (N,) of each world's frame.
+        sigma: the noise (N,), grey levels.
+        seed: the seeds (N,) of the noise.
+        shown: what the worlds show, (N, P, 3).
     """
     world, pixel = wp.tid()
     if not now[world]:
