@@ -85,5 +85,7 @@ class EpisodeRunner:
         with closing(Worlds(self.config, num_worlds)) as worlds:
             policy = find_policy(self.policy).make(worlds, self.dual)
             if self.noise:
-                policy = NoisyPolicy(policy, self.noise)
+                policy = NoisyPolicy(
+                    policy, self.noise, worlds.interface.gripper_elements
+                )
             return rollout(worlds, policy, seeds, hooks, on_result)

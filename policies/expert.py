@@ -30,10 +30,12 @@ class Expert:
         planner, controller = worlds.spec.expert(
             worlds.agent_layout, worlds.state_layout, worlds.robot
         )
+        dual = dual or DualSystemConfig(planner_hz=self.planner_hz)
+        grippers = worlds.interface.gripper_elements
         return DualSystem(
             planner,
             controller,
-            config=dual or DualSystemConfig(planner_hz=self.planner_hz),
+            config=replace(dual, gripper_elements=grippers),
             spec=replace(controller.spec, privileged=True),
         )
 

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import numpy as np
 
-from embodied.core import Array, Observation, Policy, PolicySpec
+from embodied.core import ActionInterface, Array, Observation, Policy, PolicySpec
 from embodied.envs.config import EnvConfig
 from embodied.envs.worlds import Worlds
 from embodied.policies.dual_system import DualSystemConfig
@@ -88,7 +88,7 @@ class Baseline:
     weights_hash = ""
     trained_for = None
 
-    def __init__(self, policy_of: Callable[[int], Policy]) -> None:
+    def __init__(self, policy_of: Callable[[ActionInterface], Policy]) -> None:
         self._policy_of = policy_of
 
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
@@ -97,19 +97,24 @@ class Baseline:
             return PolicySpec()
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> Policy:
-        return self._policy_of(len(worlds.interface.low))
+        return self._policy_of(worlds.interface)
 
 
-def stand_still(action_size: int) -> HoldPolicy:
-    """Returns a policy for modes that command changes: no motion, an open gripper."""
+def random_actions(interface: ActionInterface) -> RandomPolicy:
+    """Returns a policy of uniform actions."""
+    return RandomPolicy(len(interface.low))
+
+
+def stand_still(interface: ActionInterface) -> HoldPolicy:
+    """Returns a policy for modes that command changes: no motion, open grippers."""
 
     def at_rest(observation: Observation) -> np.ndarray:
-        action = np.zeros((len(observation.tick), action_size), np.float32)
-        action[:, -1] = 1
+        action = np.zeros((len(observation.tick), len(interface.low)), np.float32)
+        action[:, list(interface.gripper_elements)] = 1
         return action
 
     return HoldPolicy(at_rest)
 
 
-RANDOM = Baseline(RandomPolicy)
+RANDOM = Baseline(random_actions)
 HOLD = Baseline(stand_still)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +115,9 @@ class VLARun:
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> DualSystem:
         check_worlds(self.folder, self.info.metadata, worlds)
-        return load_policy(self.folder, dual)
+        dual = dual or DualSystemConfig(planner_hz=self.planner_hz)
+        grippers = worlds.interface.gripper_elements
+        return load_policy(self.folder, replace(dual, gripper_elements=grippers))
 
 
 def read_run(path: Path) -> RunInfo:
