@@ -24,6 +24,7 @@ def code_hash(modules: Iterable[str], without: Collection[str] = ()) -> str:
             does not count.
         without: names of modules that are left out.
     """
+    # follow the imports until nothing new turns up
     waiting = set(modules)
     visited = set[str]()
     packages = {name.partition(".")[0] for name in waiting}

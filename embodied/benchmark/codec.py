@@ -1,7 +1,7 @@
 """Dataclasses as plain JSON values, and back again.
 
-A number that is not finite becomes null. Decoding is strict: an object must have exactly
-the fields of its dataclass, each of the type that the dataclass names.
+A number that is not finite becomes null. Decoding is strict: an object must have
+exactly the fields of its dataclass, each of the type that the dataclass names.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ def encode(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return encode(value.tolist())
 
+    # a dataclass itself is no value, only its instances are
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: encode(getattr(value, f.name)) for f in fields(value)}
 
@@ -62,6 +63,7 @@ def decode(kind: type[T], content: Any, where: str) -> T:
             f"{where} must have the fields {sorted(hints)}, found {given}"
         )
 
+    # in the order of the file, so that the first fault there is the one named
     values = {
         name: _decode_value(hints[name], value, f"{where}.{name}")
         for name, value in content.items()
@@ -99,6 +101,7 @@ def _decode_value(hint: Any, value: Any, where: str) -> Any:
 
 
 def _decode_tuple(hint: Any, values: list[Any], where: str) -> tuple[Any, ...]:
+    # tuple[X, ...] has as many items as there are values
     item_hints = get_args(hint)
     if item_hints[-1] is Ellipsis:
         item_hints = item_hints[:1] * len(values)

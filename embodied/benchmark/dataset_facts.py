@@ -16,6 +16,7 @@ def dataset_facts(paths: Sequence[Path]) -> DatasetFacts:
     Raises:
         DatasetError: a file is no dataset.
     """
+    # only the episodes' metadata is read
     episodes: list[EpisodeMeta] = []
     for path in paths:
         with Dataset(path) as dataset:

@@ -127,6 +127,7 @@ def plan_trials(
             weights=source.weights_hash,
         )
 
+        # only a policy that plans is measured with each timing
         own_hz = source.planner_hz
         if own_hz is None:
             trials.append(Trial(runner, condition, Path(label).name))
@@ -139,6 +140,8 @@ def _timed(
     runner: EpisodeRunner, condition: Condition, timing: Timing, own_hz: float
 ) -> Trial:
     dual = timing.dual(own_hz)
+
+    # the condition says in words what the dual system is given as objects
     timed = replace(
         condition,
         planner_hz=dual.planner_hz,
@@ -149,6 +152,7 @@ def _timed(
         freeze=timing.freeze_words,
         mailbox=dual.mailbox,
     )
+
     return Trial(replace(runner, dual=dual), timed, Path(condition.policy).name)
 
 

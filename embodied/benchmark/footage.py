@@ -53,6 +53,8 @@ def film_trials(
     for trial in trials:
         cell = results.find(trial.condition)
         assert cell is not None
+
+        # as the results know each outcome, no episode is filmed in vain
         good_seeds = seeds_to_film(cell, succeeded=True, count=count)
         bad_seeds = seeds_to_film(cell, succeeded=False, count=count)
 
@@ -94,6 +96,7 @@ def plans_sentence(filmed: Condition, unfilmed: Sequence[Condition]) -> str:
     }
     other_delays_ms.discard(filmed.delay_ms)
 
+    # whatever makes the plans worse, then what is not to be seen
     sentence = f"Plans are {filmed.delay_ms:g} ms late"
     if filmed.latency != CONSTANT:
         sentence += f" ({filmed.latency})"

@@ -1,5 +1,5 @@
-"""How fast a GPU simulates: worlds of a task as environments, beside the bare physics of
-the same worlds.
+"""How fast a GPU simulates: a task's environments beside the bare physics of the same
+worlds.
 
 Both are timed in turns within one run, so that their ratio holds whatever else the
 machine does.
@@ -253,7 +253,7 @@ def _time_calls(
     arguments: Sequence[torch.Tensor],
     device: torch.device,
 ) -> float:
-    """Seconds that calls with each argument take, from a device at rest until it is done."""
+    """Seconds that a call with each argument takes, until the device is at rest again."""
     wait_for(device)
     start_s = time.perf_counter()
     for argument in arguments:

@@ -87,7 +87,7 @@ def linear_axis(title: str, low: float, high: float) -> Axis:
 
 
 def log_axis(title: str, low: float, high: float) -> Axis:
-    """Returns decades around positive values, with 2 and 5 between where there are few."""
+    """Returns decades around positive values, with 2 and 5 between few of them."""
     first = math.floor(math.log10(low)) - 1
     last = math.ceil(math.log10(high)) + 1
     factors = (1, 2, 5) if high / low < 200 else (1,)
@@ -160,6 +160,7 @@ def _grid(x: Axis, y: Axis, to_pixels: ToPixels) -> Markup:
     bottom = HEIGHT_PX - BOTTOM_PX
     right = WIDTH_PX - RIGHT_PX
 
+    # a line across for each tick of y, a short one below for each tick of x
     parts = []
     for value, label in y.ticks:
         _, v = to_pixels(x.low, value)
@@ -190,6 +191,7 @@ def _text(style: str, x: float, y: float, text: str) -> Markup:
 
 def _band(series: Series, to_pixels: ToPixels) -> Markup:
     """An area between the limits, and a whisker at each point."""
+    # the outline runs along the lower limits and back along the upper ones
     lower = []
     upper = []
     whiskers = []

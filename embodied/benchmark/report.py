@@ -1,4 +1,4 @@
-"""The report: one HTML file with everything in it, which asks nothing of any network."""
+"""The report: one HTML file with everything in it, which needs no network."""
 
 from __future__ import annotations
 
@@ -93,6 +93,7 @@ def render_report(report: Report) -> str:
         )
 
     subject = views.subject_of(results, report.subject)
+    # one colour per policy, in bars, legends and curves alike
     colours = views.colours(results, subject)
     sweeps = views.sweeps(results)
     template = _environment().get_template("report.html.j2")
@@ -115,6 +116,7 @@ def render_report(report: Report) -> str:
 
 
 def _environment() -> Environment:
+    # a name that a template misspells is an error, not an empty word
     environment = Environment(
         loader=PackageLoader("embodied.benchmark", ""),
         autoescape=True,
@@ -122,6 +124,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
     environment.filters.update(
         rate=rate,
         percent=lambda success: wording.percent(success.value, success.episodes),
@@ -144,6 +147,7 @@ def _delay_chart(sweep: views.Sweep, colours: Mapping[str, int]) -> Markup:
     series = []
     delays_ms = []
     for curve in sweep.curves:
+        # the band is that of the rates' intervals
         points = []
         band = []
         for cell in curve.cells:
@@ -163,6 +167,7 @@ def _delay_chart(sweep: views.Sweep, colours: Mapping[str, int]) -> Markup:
 
 def training_charts(history: Sequence[Mapping[str, Any]]) -> list[Markup]:
     """Returns a chart for each quantity that has `train_` or `valid_` columns."""
+    # rows may have different columns: some are only written now and then
     columns = dict.fromkeys(key for row in history for key in row)
     quantities = dict.fromkeys(
         key.split("_", 1)[1] for key in columns if key.startswith(("train_", "valid_"))

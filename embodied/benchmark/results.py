@@ -181,6 +181,7 @@ def rate(cell: Cell, metric: Metric = success_at_end) -> Rate:
 def summarize(cell: Cell) -> Summary:
     """Returns the figures that tables and files give for a cell."""
     episodes = cell.episodes
+    # progress that is not a number counts as 0 in the mean over all episodes
     progress = [e.progress_max for e in episodes if math.isfinite(e.progress_max)]
     times_s = [e.time_to_success_s for e in episodes if e.time_to_success_s is not None]
     ages_s = [e.mean_plan_age_s for e in episodes if e.mean_plan_age_s is not None]
@@ -212,6 +213,7 @@ def compare(
     if (a.level, a.split) != (b.level, b.split):
         return None
 
+    # a seed stands for the same start in both
     second_episodes = {episode.seed: episode for episode in second.episodes}
     first_outcomes = []
     second_outcomes = []

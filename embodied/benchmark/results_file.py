@@ -84,6 +84,7 @@ def resume_results(path: Path, provenance: Provenance) -> Results:
         return Results(provenance)
 
     results = read_results(path)
+    # results of something else would stand in one table with this run's
     file_setup = _setup(results.provenance)
     for name, value in _setup(provenance).items():
         if file_setup[name] != value:
@@ -115,6 +116,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:  # covers JSON and UTF-8 errors
         raise ResultsError(f"{path} is not JSON: {error}") from error
 
+    # JSON may also be a list or a number
     if not isinstance(content, dict):
         raise ResultsError(
             f"{path} is no results file: "
@@ -138,6 +140,7 @@ def _naming(path: Path) -> Iterator[None]:
 
 def _encode_cell(cell: Cell) -> dict[str, Any]:
     summary = summarize(cell)
+    # for readers of the file, who need not compute a share themselves
     plain_summary = encode(summary)
     plain_summary["success_once"]["rate"] = summary.success_once.value
     plain_summary["success_at_end"]["rate"] = summary.success_at_end.value

@@ -169,7 +169,7 @@ def _correlation(both: int, only_a: int, only_b: int, neither: int) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Returns p-values adjusted for being a family of tests (Holm 1979), in their order."""
+    """Returns p-values adjusted for being a family of tests (Holm 1979)."""
     num = len(p_values)
     ascending = sorted(range(num), key=lambda i: p_values[i])
 

@@ -122,6 +122,7 @@ def stepping(config: EnvConfig, num: int) -> Iterator[Figure]:
     engine_step = _Stopwatch(worlds.engine.step)
     worlds.engine.step = engine_step  # type: ignore[method-assign]
 
+    # the stopwatch adds up the engine's share of the same steps
     whole_s = []  # of a step
     bare_s = []
     for repeat in range(REPEATS + 1):
@@ -167,6 +168,7 @@ def frames(config: EnvConfig) -> Figure:
     worlds.reset(np.arange(FRAME_WORLDS), list(range(FRAME_WORLDS)))
     frames_per_step = FRAME_WORLDS * len(worlds.cameras)
 
+    # worlds move between frames, but only the frames are timed
     rates = []
     for repeat in range(REPEATS + 1):
         seconds = 0.0

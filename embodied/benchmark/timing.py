@@ -1,4 +1,4 @@
-"""When plans are made and how they travel: what a policy that plans is measured under."""
+"""When plans are made and how they travel, where a policy plans."""
 
 from __future__ import annotations
 

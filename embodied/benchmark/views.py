@@ -154,6 +154,7 @@ def _hindrance(condition: Condition) -> tuple[bool, float, float, bool]:
 
 def sweeps(results: Results) -> list[Sweep]:
     """Returns all curves over the planner's delay, by setting."""
+    # cells of one group differ in nothing but their delay
     groups: dict[Condition, list[Cell]] = {}
     for cell in results.cells:
         if cell.condition.planner_hz is not None:
@@ -175,6 +176,7 @@ def pairings(results: Results) -> list[Pairing]:
     They are of each policy with each other one of a setting, and of each delay with the
     smallest one of its curve.
     """
+    # policies beside each other, then delays
     pairs: list[tuple[Cell, Cell]] = []
     for board in scoreboards(results):
         for i, first in enumerate(board.cells):
@@ -274,11 +276,12 @@ def headline(results: Results, subject: str = "trained") -> str:
 
 
 def delay_sentence(curve: Curve) -> str:
-    """Returns what the delay does to one policy, with the paired interval of the change."""
+    """Returns what the delay does to one policy, with the change's paired interval."""
     first = curve.cells[0]
     last = curve.cells[-1]
     before = rate(first)
     after = rate(last)
+    # from the smallest delay to the largest
     sentence = (
         f"{curve.label} goes from {percent(before.value, before.episodes)} "
         f"at {first.condition.delay_ms:g} ms "

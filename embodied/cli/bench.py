@@ -94,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
 def as_text(figures: list[Figure]) -> str:
     """Returns a table of the figures."""
     head = ("", "median", "quartiles", "unit", "wanted")
+    # each column as wide as its widest cell
     rows = [head, *(_row(figure) for figure in figures)]
     widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
 

@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     facts = machine_facts(args.device)
     output = Output(args, facts)
 
+    # each row is printed and kept at once: the next one may take minutes
     world_speeds = []
     for world_speed in measure_world_speeds(
         tasks, num_envs, args.device, _print_refusal, effort
@@ -94,6 +95,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.device not in DEVICES:
         raise unknown("device", args.device, DEVICES)
 
+    # before any worlds are built, which takes long
     counts = {
         "--num-envs": args.num_envs or NUM_ENVS,
         "--repeats": [args.repeats],

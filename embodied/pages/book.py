@@ -74,6 +74,7 @@ class Book(Generic[R]):
         if not self.figures.exists():
             return Ledger()
 
+        # whatever is wrong with the file, the error names it
         try:
             content = json.loads(self.figures.read_text(encoding="utf-8"))
             self._check_format(content)
@@ -104,6 +105,7 @@ class Book(Generic[R]):
         }
         text = json.dumps(content, indent=1, allow_nan=False)
 
+        # the figures first: the page can be made from them again
         self.page.parent.mkdir(parents=True, exist_ok=True)
         replace_text(self.figures, f"{text}\n")
         replace_text(self.page, self.render(ledger, self.figures.name))

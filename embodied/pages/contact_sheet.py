@@ -70,6 +70,7 @@ class Sheet:
         height, width = self.tile_size
         gap = self.gap_px
 
+        # gaps are between tiles and around them
         size = (columns * (width + gap) + gap, rows * (height + gap) + gap)
         canvas = Image.new("RGB", size, BACKGROUND_RGB)
         for k, (frame, caption) in enumerate(zip(frames, captions, strict=True)):
@@ -83,6 +84,7 @@ class Sheet:
         tile = Image.new("RGB", (width, height), CAPTION_RGB)
         tile.paste(_resized(frame, self.picture_size), (0, 0))
 
+        # the title gives way to the note at its right
         large, small = self._fonts
         room_px = width - 30 - small.getlength(caption.note)
         title = shorten(caption.title, large, room_px)
@@ -108,6 +110,7 @@ def write_gallery(folder: Path, takes: Sequence[Take]) -> list[Path]:
     write_png(sheet_path, contact_sheet(takes), SHEET_LIMIT_BYTES)
     _write_loop(loop_path, loop_frames(takes))
 
+    # one clip for each film
     paths = [sheet_path, loop_path]
     for take in takes:
         path = clips_folder / f"{take.plan.name}.mp4"
@@ -145,7 +148,7 @@ def one_per_task(takes: Sequence[Take]) -> list[Take]:
 
 
 def write_png(path: Path, image: Image.Image, limit_bytes: int) -> None:
-    """Writes an image as it is where that fits into the limit, else with 256 colours."""
+    """Writes an image, with 256 colours where it is larger than the limit otherwise."""
     image.save(path, optimize=True)
     if path.stat().st_size <= limit_bytes:
         return
@@ -157,8 +160,10 @@ def write_png(path: Path, image: Image.Image, limit_bytes: int) -> None:
 
 
 def _write_loop(path: Path, frames: Iterator[Image.Image]) -> None:
-    """Writes an animated WebP that repeats for ever: GitHub's pages play it in place."""
+    """Writes an animated WebP that repeats for ever; GitHub's pages play it in place."""
     first, *others = frames
+
+    # the last picture stands for a while, so that the result can be seen
     durations_ms = [round(1000 / LOOP_FPS)] * len(others)
     durations_ms.append(round(1000 * LOOP_HOLD_S))
     first.save(

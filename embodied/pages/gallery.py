@@ -1,4 +1,4 @@
-"""The training ground filmed: every task with each of its robots, the expert at work."""
+"""The training ground filmed: every task with each of its robots and its expert."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class FilmWork:
 
 
 def film(plan: FilmPlan) -> Take:
-    """Films the first of some episodes that succeeds, or the one that comes furthest."""
+    """Films the first of some episodes that succeeds, else that of most progress."""
     spec = find_policy("expert").spec(plan.task, plan.robot)
     config = env_config_for(spec, plan.task, plan.level, "train", plan.robot)
 
@@ -113,6 +113,7 @@ def film(plan: FilmPlan) -> Take:
         key=lambda result: (result.success_at_end, result.progress_max, -result.index),
     )
 
+    # once more, with the same outcome
     shot = Shot(get_task(plan.task).beauty_camera, plan.name, FILM_SIZE, FILM_FPS)
     film_hook = Film(shot, [0])
     trace = ProgressTrace(FILM_FPS)

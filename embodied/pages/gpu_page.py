@@ -59,6 +59,8 @@ def gpu_book(page: Path) -> Book[GpuRow]:
 def gpu_page(ledger: Ledger[GpuRow], tasks: Sequence[str]) -> str:
     """Returns the page, with lines for each of `tasks` on each measured device."""
     machines = [f"- {name}: {_facts(facts)}" for name, facts in ledger.machines.items()]
+
+    # what was not measured still has a line, so that the page shows what is missing
     parts = [
         TITLE,
         command_block(ledger),

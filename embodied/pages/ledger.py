@@ -1,8 +1,8 @@
 """A ledger: measured rows, each with what it was measured of, kept from run to run.
 
-A measurement is a `Question`, its result a `Row`. Both have a `place` in the ledger: what
-is measured there, whatever the code, seeds and versions were. A newer row of the same
-place takes that of the older one.
+A measurement is a `Question`, its result a `Row`. Both have a `place` in the ledger:
+what is measured there, whatever the code, seeds and versions were. A newer row of the
+same place takes that of the older one.
 """
 
 from __future__ import annotations

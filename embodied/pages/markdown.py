@@ -33,7 +33,7 @@ def faults_cell(faults: Mapping[str, int]) -> str:
 
 
 def command_block(ledger: Ledger[Any]) -> str:
-    """Returns the commands that measured the ledger's rows; empty where there are none."""
+    """Returns the commands that measured the ledger's rows; "" where there are none."""
     if not ledger.commands:
         return ""
     lines = [f"{command.line}  # {command.day}" for command in ledger.commands]

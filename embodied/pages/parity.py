@@ -173,6 +173,7 @@ def plan_parity(
         both_codes = f"{subject.code_hash}+{engine_code}"
         subjects.append(replace(subject, code_hash=both_codes))
 
+    # motion has nothing to do with policies: it is asked for along with the expert
     questions = []
     if policy == EXPERT:
         questions += [ParityQuestion(subject) for subject in subjects]
@@ -204,6 +205,7 @@ def measure_motion(question: ParityQuestion, device: str) -> MotionDrift:
     on_cpu.reset(np.arange(MOTION_WORLDS), range(MOTION_WORLDS))
     on_warp.reset()
 
+    # the largest difference so far, over worlds and steps
     parts = on_cpu.agent_layout.slices()
     worst = np.zeros(3)  # tool centre point, joints, reward
     rng = np.random.default_rng(0)
@@ -242,6 +244,7 @@ def measure_outcomes(
     num = len(seeds)
     config = question.policy.env_config(question.subject.pair, question.level or "L2")
 
+    # on the engine warp all starts at once: a world for each
     on_cpu = EpisodeRunner(name, config, num_envs=min(num, 16)).run(seeds)
     worlds = WarpWorlds(
         replace(config, engine="warp", device=device), num, num, device, seeds.start

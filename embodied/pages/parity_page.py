@@ -59,7 +59,7 @@ OUTCOME_HEAD = (
 
 
 def parity_book(page: Path) -> Book[ParityRow]:
-    """Returns the comparison whose page this is; it has a line for each task and robot."""
+    """Returns the comparison whose page this is, with a line for each task and robot."""
 
     def render(ledger: Ledger[ParityRow], json_name: str) -> str:
         return parity_page(ledger, choose_pairs(task_names(), None), json_name)
@@ -78,6 +78,7 @@ def parity_page(
     experts = {row.subject.pair: row for row in outcomes if row.policy == EXPERT}
     others = [row for row in outcomes if row.policy != EXPERT]
 
+    # what was not measured still has a line
     motion_lines = [[*pair, *_motion_cells(motions.get(pair))] for pair in pairs]
     expert_lines = [[*pair, *_outcome_cells(experts.get(pair))] for pair in pairs]
     parts = [

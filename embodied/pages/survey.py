@@ -99,6 +99,7 @@ def plan_survey(
         if level not in LEVELS:
             raise unknown("level", level, LEVELS)
 
+    # building the worlds once for each pair is what takes time here
     subjects = [Subject.now(*pair) for pair in pairs]
     cost_questions = [SurveyQuestion(subject) for subject in subjects] if costs else []
     success_questions = [
@@ -126,6 +127,8 @@ def measure_success(
         seeds=question.seeds,
         num_envs=num_envs,
     )
+
+    # progress is shown under the question's number
     trial = replace(trials[0], label=title)
     cell = measure(trial, workers, stage)
     return _success_row(subject, cell)
@@ -133,6 +136,8 @@ def measure_success(
 
 def _success_row(subject: Subject, cell: Cell) -> ExpertSuccess:
     summary = summarize(cell)
+
+    # there is no time where no episode succeeded
     time_s = summary.time_to_success_s
     quartiles_s = None
     if time_s is not None:

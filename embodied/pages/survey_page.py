@@ -130,6 +130,7 @@ def _cost_table(
             continue
 
         cost = costs[pair]
+        # the best of all levels
         at_work = [
             row.real_time_factor
             for (task, robot, _), row in successes.items()

@@ -37,7 +37,7 @@ class Grid:
     """Clips in rows of `columns` tiles.
 
     Raises:
-        EmbodiedError: there are no clips or no columns, or clips differ in size or rate.
+        EmbodiedError: there are no clips or columns, or clips differ in size or rate.
     """
 
     clips: tuple[Clip, ...]
@@ -77,7 +77,7 @@ class Grid:
         return height + height % 2, width + width % 2
 
     def frames(self) -> Iterator[np.ndarray]:
-        """Yields all frames until the longest clip ends, then the last one for a while."""
+        """Yields frames until the longest clip ends, then the last one for a while."""
         longest = max(len(clip.frames) for clip in self.clips)
         for k in range(longest):
             yield self.frame(k)

@@ -189,7 +189,7 @@ class Workers:
 
 
 def split(seeds: Sequence[int], parts: int) -> list[Sequence[int]]:
-    """Returns at most `parts` contiguous parts, none of them empty, as equal as can be."""
+    """Returns at most `parts` contiguous parts, none empty, as equal as can be."""
     count = min(parts, len(seeds))
     if not count:
         return []
@@ -204,7 +204,7 @@ def default_workers(episodes: int) -> int:
 
 
 def _serve(pipe: Connection) -> None:
-    """What a worker process runs: one part after the other, until its pipe is closed."""
+    """What a worker process runs: part after part, until its pipe is closed."""
     # Ctrl-C reaches every process of a terminal: the parent decides
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

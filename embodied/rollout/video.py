@@ -61,7 +61,7 @@ def write_mp4(
         The number of frames.
 
     Raises:
-        EmbodiedError: there are no frames, or one is not uint8 of the first one's shape.
+        EmbodiedError: there are no frames, or one isn't uint8 of the first one's shape.
     """
     if isinstance(target, io.BytesIO):
         return _encode(target, frames, fps, crf)
@@ -75,6 +75,7 @@ def _encode(
 ) -> int:
     count = 0
     shape: tuple[int, ...] | None = None
+    # the stream's size is known with the first frame
     options = {"crf": str(crf), "preset": "veryfast"}
 
     with av.open(target, "w", format="mp4") as container:
