@@ -29,6 +29,7 @@ class StillEngine:
         self.device = device
         self.bytes_a_world = 0
         self.xp: Any = array_api_compat.torch
+
         self._version = 0
         self._data = mujoco.MjData(model)
         self._varied = {

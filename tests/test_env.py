@@ -14,6 +14,7 @@ import pytest
 
 import embodied
 from embodied.envs.env import GroundEnv
+from embodied.envs.infos import RESET_KEYS
 from embodied.envs.register import register_tasks
 from embodied.envs.registry import get_robot, get_task, task_names
 from embodied.errors import EmbodiedError
@@ -60,31 +61,24 @@ def test_what_it_shows(ground: GroundEnv) -> None:
     shown, info = ground.reset(seed=1)
     assert list(shown) == ["agent_pos", "environment_state"]
     assert [part.dtype for part in shown.values()] == [np.float32] * 2
-    assert info == {
-        "is_success": False,
-        "progress": pytest.approx(info["progress"]),
-        "fault": "",
-    }
-    shown, reward, terminated, truncated, info = ground.step(
-        ground.action_space.sample()
-    )
-    assert [type(x) for x in (reward, terminated, truncated)] == [float, bool, bool]
-    assert [type(x) for x in info.values()] == [
-        bool,
-        float,
-        str,
-        float,
-        bool,
-        float,
-        int,
-    ]
-    assert list(info)[3:] == [
-        "contact_force_n",
-        "collision",
-        "joint_margin_rad",
-        "dropped",
-    ]
+    assert tuple(info) == RESET_KEYS
+    assert info["is_success"] is False
+    assert info["fault"] == ""
+
+    action = ground.action_space.sample()
+    shown, reward, terminated, truncated, info = ground.step(action)
     assert ground.observation_space.contains(shown)
+    assert [type(x) for x in (reward, terminated, truncated)] == [float, bool, bool]
+    types = {name: type(value) for name, value in info.items()}
+    assert types == {
+        "is_success": bool,
+        "progress": float,
+        "fault": str,
+        "contact_force_n": float,
+        "collision": bool,
+        "joint_margin_rad": float,
+        "dropped": int,
+    }
 
 
 def test_bounds_are_finite_and_actions_normalised(ground: GroundEnv) -> None:
@@ -123,13 +117,17 @@ def test_a_held_frame_is_shown_with_its_age() -> None:
     shown, _ = env.reset(seed=0)
     frames = [shown["pixels"]["overview"]]
     ages = [float(shown["pixels_age"][0])]
+
     for action in random_actions(env.worlds, 6)[:, 0]:
         shown = env.step(action)[0]
         assert env.observation_space.contains(shown)
         frames.append(shown["pixels"]["overview"])
         ages.append(float(shown["pixels_age"][0]))
+
     # due at ticks 0, 50, 100
     assert ages == pytest.approx([0, 0.05, 0.1, 0, 0.05, 0, 0.05])
+
+    # a frame that is shown again is a copy of its own
     assert (frames[0] == frames[2]).all()
     assert not np.shares_memory(frames[0], frames[2])
     assert (frames[2] != frames[3]).any()
@@ -149,12 +147,15 @@ def test_model_and_data_are_of_this_world() -> None:
     env.reset(seed=4)
     for action in random_actions(env.worlds, 5)[:, 0]:
         env.step(action)
+
     model = env.model
     data = env.data
     assert isinstance(model, mujoco.MjModel)
     assert (data.qpos == env.worlds.engine.view("qpos")[0]).all()
     assert data.time == pytest.approx(5 / 20)
     assert (model.geom_size == env.worlds.engine.vary("geom_size")[0]).all()
+
+    # writing to the copy does nothing to the world
     before = env.worlds.checksum()
     data.qpos[:] = 0
     assert env.worlds.checksum() == before
@@ -205,36 +206,38 @@ def test_success_is_held_half_a_second_and_ends_the_episode_only_if_asked(
     env = make(level="L1", factors={"slot": 2}, terminate_on_success=ends)
     env.reset(seed=0)
     put_into_slot(env)
-    rows = []
+
+    successes = []
+    endings = []
     for _ in range(20):
         _, reward, terminated, truncated, info = env.step(idle_action(env.worlds)[0])
-        rows.append((info["is_success"], terminated, truncated))
+        successes.append(info["is_success"])
+        endings.append(terminated)
+        assert not truncated
         if info["is_success"]:
             assert reward == info["progress"] == 1.0
-    held = [success for success, _, _ in rows]
-    first = held.index(True)
+
+    first = successes.index(True)
     assert 10 <= first + 1 <= 14  # 0.5 s of 20 Hz after it has settled
-    assert all(held[first:])
-    assert [terminated for _, terminated, _ in rows][first] == ends
-    assert not any(truncated for _, _, truncated in rows)
+    assert all(successes[first:])
+    assert endings[first] == ends
 
 
 def put_into_slot(env: GroundEnv) -> None:
+    """Sets the named tote upright into the named slot, at rest."""
     worlds = env.worlds
-    state = {
-        name: worlds.task.state()[0, part]
-        for name, part in worlds.state_layout.slices().items()
-    }
-    named = int(
-        np.argmin(
-            [
-                np.abs(env.data.body(f"tote_{k}").xpos - state["tote_pos_w"]).sum()
-                for k in range(3)
-            ]
-        )
-    )
-    joint = worlds.model.joint(f"tote_{named}")
-    pose = [*(state["slot_pos_w"] + [0, 0, 0.002]), 1, 0, 0, 0]
+    parts = worlds.state_layout.slices()
+    state = worlds.task.state()[0]
+    tote_pos_w = state[parts["tote_pos_w"]]
+    slot_pos_w = state[parts["slot_pos_w"]]
+
+    # which of the totes is the one that the state tells of
+    positions_w = [env.data.body(f"tote_{k}").xpos for k in range(3)]
+    distances_m = np.abs(np.array(positions_w) - tote_pos_w).sum(axis=1)
+    joint = worlds.model.joint(f"tote_{np.argmin(distances_m)}")
+
+    x, y, z = slot_pos_w
+    pose = [x, y, z + 0.002, 1, 0, 0, 0]
     worlds.engine.view("qpos")[0, joint.qposadr[0] : joint.qposadr[0] + 7] = pose
     worlds.engine.refresh(np.array([0]))
 
@@ -242,10 +245,11 @@ def put_into_slot(env: GroundEnv) -> None:
 def test_a_tote_out_of_reach_is_the_end() -> None:
     env = make(level="L1")
     env.reset(seed=0)
+
+    qpos = env.worlds.engine.view("qpos")
     for k in range(3):
-        env.worlds.engine.view("qpos")[
-            0, env.worlds.model.joint(f"tote_{k}").qposadr[0] + 2
-        ] = 0.2
+        joint = env.worlds.model.joint(f"tote_{k}")
+        qpos[0, joint.qposadr[0] + 2] = 0.2  # m, on the floor
     env.worlds.engine.refresh(np.array([0]))
     _, _, terminated, truncated, info = env.step(idle_action(env.worlds)[0])
     assert (terminated, truncated) == (True, False)
@@ -259,14 +263,14 @@ def test_a_bad_action_ends_the_episode_by_name() -> None:
     action = idle_action(env.worlds)[0]
     action[2] = np.inf
     shown, reward, terminated, _, info = env.step(action)
-    assert (terminated, info["fault"], info["is_success"], reward) == (
-        True,
-        "action_not_finite",
-        False,
-        0.0,
-    )
+    assert terminated
+    assert reward == 0.0
+    assert info["fault"] == "action_not_finite"
     assert info["fault"] in FAULTS
+    assert info["is_success"] is False
     assert env.observation_space.contains(shown)
+
+    # the next episode is a clean one
     env.reset(seed=0)
     assert env.step(idle_action(env.worlds)[0])[4]["fault"] == ""
 
@@ -355,14 +359,18 @@ def test_a_robot_may_be_given_itself() -> None:
 def test_nothing_is_answered_without_an_episode() -> None:
     env = make(render_mode="rgb_array")
     still = idle_action(env.worlds)[0]
+
     for ask in (lambda: env.step(still), env.render):
         with pytest.raises(
             EmbodiedError, match="no episode has begun: call reset first"
         ):
             ask()
+
+    # nor after it was closed
     env.reset(seed=0)
     env.step(still)
     env.close()
+
     for ask in (lambda: env.step(still), env.render, env.reset):
         with pytest.raises(EmbodiedError, match="closed: make a new one"):
             ask()
@@ -440,15 +448,19 @@ def test_a_window_follows_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(window_module, "_check_display", lambda: None)
     monkeypatch.setattr(window_module, "_open", FakeViewer)
     env = make(render_mode="human", level="L3")
+
     viewer = env._window._handle
     env.reset(seed=0)
     first = viewer.model.geom_size.copy()
     for action in random_actions(env.worlds, 3)[:, 0]:
         env.step(action)
+
+    # it shows each state, and of the next episode its sizes, too
     assert viewer.times == pytest.approx([0, 0.05, 0.10, 0.15])
     assert (viewer.data.qpos == env.data.qpos).all()
     env.reset(seed=1)
     assert (viewer.model.geom_size != first).any()
+
     viewer.open = False  # the user closes it: the world goes on
     env.step(idle_action(env.worlds)[0])
     assert len(viewer.times) == 5

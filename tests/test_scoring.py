@@ -33,10 +33,12 @@ def scored(
         "held_ticks": 0,
         **given,
     }
+
     rows = {name: array([value]) for name, value in values.items()}
     outcome = Outcome(
         success=rows["success"], progress=rows["progress"], lost=rows["lost"]
     )
+
     return score(
         rules,
         outcome,
@@ -54,6 +56,7 @@ def test_success_counts_when_it_has_been_held(array: Any) -> None:
     assert result.success.tolist() == [False]
     assert held_ticks.tolist() == [180]
 
+    # that was a step too early
     result, held_ticks = scored(array, success=True, held_ticks=180)
     assert result.success.tolist() == [True]
     assert result.terminated.tolist() == [False]
@@ -123,6 +126,7 @@ def test_sound_worlds_are_scored_the_same_in_the_shorter_way() -> None:
         "held_ticks": rng.integers(0, 300, 50),
         "joint_target": np.zeros((50, 3)),
     }
+
     long, long_held = score(RULES, outcome, **clocks)
     short, short_held = score(RULES, outcome, **clocks, all_sound=True)
     assert (long_held == short_held).all()

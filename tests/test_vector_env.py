@@ -65,11 +65,14 @@ def test_it_equals_gymnasiums_own_vector_of_single_environments(
         "level": "L3",
         "camera_hz": 8.0,
     }
+
+    # ours, and single environments side by side
     native = gymnasium.make_vec(ID, num_envs=3, **settings)
     kwargs = {"autoreset_mode": AutoresetMode.SAME_STEP}
     single = gymnasium.make_vec(
         ID, num_envs=3, vectorization_mode="sync", vector_kwargs=kwargs, **settings
     )
+
     same(native.reset(seed=11), single.reset(seed=11))
     actions = random_actions(native.worlds, 15)
     actions[3, 1, 4] = np.nan  # so that the worlds are reset at different steps
@@ -108,9 +111,11 @@ def test_seeds_may_be_given_one_by_one() -> None:
 def test_final_info_tells_of_the_fault_and_the_next_episode_is_clean() -> None:
     env = make()
     env.reset(seed=0)
+
     action = idle_action(env.worlds)
     action[1, 0] = np.nan
     _, reward, terminated, truncated, info = env.step(action)
+
     assert terminated.tolist() == [False, True, False]
     assert not truncated.any()
     assert reward[1] == 0
@@ -132,13 +137,18 @@ def test_autoreset_disabled_waits_for_the_mask(monkeypatch: pytest.MonkeyPatch) 
     env = make(autoreset_mode="Disabled")
     assert env.metadata["autoreset_mode"] is AutoresetMode.DISABLED
     env.reset(seed=0)
+
+    # world 1 ends
     action = idle_action(env.worlds)
     action[1, 0] = np.nan
     shown, _, terminated, _, info = env.step(action)
+
     assert terminated.tolist() == [False, True, False]
     assert "final_obs" not in info
     with pytest.raises(EmbodiedError, match=r"worlds \[1\].*over.*reset_mask"):
         env.step(idle_action(env.worlds))
+
+    # it begins anew, and the others stand where they stood
     again, info = env.reset(seed=100, options={"reset_mask": terminated})
     assert info["_progress"].tolist() == [False, True, False]
     assert (
@@ -189,6 +199,7 @@ def test_unknown_words_say_what_there_is() -> None:
         match="unknown render_mode of a vector environment 'human'.*rgb_array",
     ):
         make(render_mode="human")
+
     with pytest.raises(EmbodiedError, match="unknown argument 'colour'"):
         make(colour="red")
 
@@ -207,9 +218,12 @@ def test_nothing_given_out_is_written_to_later() -> None:
     env = make(obs="both", image_size=32, camera_hz=8.0)
     kept = [env.reset(seed=0)]
     copies = [repr_of(kept[0])]
+
     for action in random_actions(env.worlds, 4):
         kept.append(env.step(action))
         copies.append(repr_of(kept[-1]))
+
+    # neither later, nor through another frame
     assert [repr_of(x) for x in kept] == copies
     frames = [shown["pixels"]["overview"] for shown, *_ in kept]
     assert not any(
@@ -247,8 +261,10 @@ def test_attributes_of_each_world_as_gymnasiums_own_vector_gives_them() -> None:
         ID, num_envs=2, vectorization_mode="sync", vector_kwargs={}, num_threads=1
     )
     ours = make(2)
+
     for env in (ours, theirs):
         env.reset(seed=3)
+
     for name in ("task", "task_description", "_max_episode_steps"):
         assert (
             ours.get_attr(name)
@@ -256,6 +272,8 @@ def test_attributes_of_each_world_as_gymnasiums_own_vector_gives_them() -> None:
             == theirs.get_attr(name)
             == theirs.call(name)
         )
+
+    # the worlds have instructions of their own
     assert len(set(ours.get_attr("task_description"))) == 2
     assert gymnasium.make(ID).get_wrapper_attr("task") == "ToteTransfer"
     with pytest.raises(EmbodiedError, match="'render' is done by all worlds at once"):
@@ -267,16 +285,21 @@ def test_attributes_of_each_world_as_gymnasiums_own_vector_gives_them() -> None:
 def test_nothing_is_answered_without_episodes() -> None:
     env = make(2, render_mode="rgb_array", autoreset_mode="Disabled")
     still = idle_action(env.worlds)
+
     for ask in (lambda: env.step(still), env.render):
         with pytest.raises(
             EmbodiedError, match="no episode has begun: call reset first"
         ):
             ask()
+
+    # one world alone has begun
     env.reset(options={"reset_mask": np.array([True, False])})
     with pytest.raises(
         EmbodiedError, match=r"worlds \[1\] are over, or have not begun"
     ):
         env.step(still)
+
+    # nor after it was closed
     env.reset()
     env.step(still)
     env.close()

@@ -36,33 +36,47 @@ def warp_worlds(num: int, **settings: Any) -> WarpWorlds:
 @pytest.mark.parametrize(("task", "robot"), TASKS_AND_ROBOTS)
 @pytest.mark.parametrize("mode", ["ee_delta"])
 def test_it_moves_as_the_cpu_engine_does(task: str, robot: str, mode: str) -> None:
-    """Same starts, same actions: observations, rewards and ends agree."""
+    """Same starts, same actions: observations, rewards, signals and ends agree."""
     settings = {"task": task, "robot": robot, "control_mode": mode, "level": "L3"}
-    on_device = warp_worlds(2, **settings)
+    on_warp = warp_worlds(2, **settings)
     on_cpu = Worlds(EnvConfig(**settings, num_threads=1), 2)
-    agent_pos, state = on_device.reset()
+    effector = on_cpu.agent_layout.slices()["tcp_pos_w"]
+    loose = 50 * TIGHT  # of speeds, which differ more
+
+    # the starts
+    agent_pos, state = on_warp.reset()
     on_cpu.reset(np.arange(2), range(2))
-    seen = on_cpu.observe()
-    np.testing.assert_allclose(agent_pos, seen.agent_pos, atol=1e-5)
-    np.testing.assert_allclose(state, seen.environment_state, atol=1e-5)
+    observation = on_cpu.observe()
+    np.testing.assert_allclose(agent_pos, observation.agent_pos, atol=1e-5)
+    np.testing.assert_allclose(state, observation.environment_state, atol=1e-5)
+
     for action in random_actions(on_cpu, 20) * 0.3:
         expected = on_cpu.step(action)
-        found = on_device.step(torch.as_tensor(action))
-        seen = on_cpu.observe()
-        speeds = np.abs(seen.agent_pos - found.final_agent_pos.numpy())
-        assert speeds.max() < 50 * TIGHT
-        positions = on_cpu.agent_layout.slices()["tcp_pos_w"]
+        found = on_warp.step(torch.as_tensor(action))
+        observation = on_cpu.observe()
+
+        # what is shown
+        agent_pos = found.final_agent_pos
+        np.testing.assert_allclose(agent_pos, observation.agent_pos, atol=loose)
         np.testing.assert_allclose(
-            found.final_agent_pos[:, positions],
-            seen.agent_pos[:, positions],
-            atol=TIGHT,
+            agent_pos[:, effector], observation.agent_pos[:, effector], atol=TIGHT
         )
         np.testing.assert_allclose(
-            found.final_environment_state, seen.environment_state, atol=50 * TIGHT
+            found.final_environment_state, observation.environment_state, atol=loose
         )
-        np.testing.assert_allclose(found.reward, expected.reward, atol=50 * TIGHT)
+
+        # how it is scored
+        np.testing.assert_allclose(found.reward, expected.reward, atol=loose)
         assert (found.terminated.numpy() == expected.terminated).all()
+        assert (found.dropped.numpy() == expected.dropped).all()
         assert not found.fault.any()
+
+        # and how gentle it was
+        safety = on_cpu.safety(on_cpu.ticks_per_step)
+        np.testing.assert_allclose(
+            found.joint_margin_rad, safety.joint_margin_rad, atol=TIGHT
+        )
+        assert (found.collision.numpy() == safety.collision).all()
 
 
 @slow
@@ -71,11 +85,13 @@ def test_worlds_that_end_begin_anew_and_the_others_go_on() -> None:
     clean = warp_worlds(3, level="L3", control_mode="ee_delta")
     worlds.reset()
     clean.reset()
+
     actions = torch.zeros((3, 7))
     actions[:, 0] = 0.5
     for step in range(6):
         bad = actions.clone()
         bad[1, 2] = torch.nan if step == 3 else 0.0
+
         found = worlds.step(bad)
         expected = clean.step(actions)
         for name in ("agent_pos", "environment_state", "reward", "progress"):
@@ -86,6 +102,7 @@ def test_worlds_that_end_begin_anew_and_the_others_go_on() -> None:
             assert found.fault.tolist() == [0, FAULTS.index("action_not_finite"), 0]
             assert found.terminated.tolist() == [False, True, False]
             assert (found.agent_pos[1] != found.final_agent_pos[1]).any()
+
     # as many starts as worlds: each has its own again
     assert worlds.start_index.tolist() == [0, 1, 2]
     assert (worlds._tick == torch.tensor([120, 40, 120])).all()
@@ -98,10 +115,12 @@ def test_as_a_vector_environment_of_tensors() -> None:
     )
     with pytest.raises(EmbodiedError, match="no episode has begun"):
         env.step(torch.zeros(2, 8))
+
     first, _ = env.reset(seed=0)
     assert {name: tuple(values.shape) for name, values in first.items()} == {
         name: space.shape for name, space in env.observation_space.items()
     }
+
     shown, reward, terminated, truncated, info = env.step(torch.zeros((2, 8)))
     assert all(
         isinstance(values, torch.Tensor)
@@ -109,6 +128,8 @@ def test_as_a_vector_environment_of_tensors() -> None:
     )
     assert info["final_obs"].keys() == shown.keys()
     assert not info["_final_info"].any()
+
+    # seeds choose among the starts
     again, _ = env.reset(seed=1)
     # the start of seed 1
     assert torch.equal(again["agent_pos"][0], first["agent_pos"][1])
@@ -118,8 +139,10 @@ def test_as_a_vector_environment_of_tensors() -> None:
     third, _ = env.reset(seed=3)
     assert torch.equal(following["agent_pos"], third["agent_pos"])
     assert not torch.equal(following["agent_pos"], again["agent_pos"])
+
     swapped, _ = env.reset(seed=[1, 0])
     assert torch.equal(swapped["agent_pos"], first["agent_pos"].flip(0))
+
     with pytest.raises(EmbodiedError, match="3 seeds for 2 worlds"):
         env.reset(seed=[0, 1, 2])
     with pytest.raises(EmbodiedError, match="expected"):

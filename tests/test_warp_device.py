@@ -210,8 +210,8 @@ def test_what_the_engine_cannot_do_is_said_by_mujoco_warp() -> None:
 def test_a_buffer_that_overflows_is_named_and_the_other_worlds_go_on() -> None:
     model = mujoco.MjModel.from_xml_string(BOX.format(z=0.09))
     lying = np.array([0, 0, 0.09, 1, 0, 0, 0], np.float32)
-    names = {}
-    for fault, buffers in (
+    faults = {}
+    for too_small, buffers in (
         ("constraints", Buffers(128, 4)),
         ("contacts", Buffers(2, 64)),
         ("", Buffers(128, 64)),
@@ -221,10 +221,11 @@ def test_a_buffer_that_overflows_is_named_and_the_other_worlds_go_on() -> None:
         engine.view("qpos")[1, 2] = 5.0  # in the air
         engine.refresh()
         engine.step(2)
-        names[fault] = [FAULTS[k] for k in engine.faults().tolist()]
+        faults[too_small] = [FAULTS[k] for k in engine.faults().tolist()]
         engine.forget_faults(torch.tensor([True, True]))
         assert not engine.faults().any()
-    assert names == {
+
+    assert faults == {
         "constraints": ["constraints_overflowed", ""],
         # one buffer for all: nobody knows whose are missing
         "contacts": ["contacts_overflowed"] * 2,
@@ -240,14 +241,18 @@ def test_faults_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     worlds = WarpWorlds(replace(config, control_hz=200), 2, 2, "cpu")
     worlds.reset()
+
     actions = torch.zeros((2, len(worlds.interface.low)))
     actions[1, 0] = torch.nan
     for _ in range(3):
         worlds.step(actions)
+
+    # a world that diverges is counted under another name
     worlds.engine.view("qvel")[0, 0] = torch.inf
     worlds.step(torch.zeros_like(actions))
     assert worlds.fault_counts() == {"action_not_finite": 3, "diverged": 1}
     worlds.step(torch.zeros_like(actions))
+
     assert sum(worlds.fault_counts().values()) == 4
 
 

@@ -35,6 +35,7 @@ def take_away(thing: Any, known: dict[int, tuple[Any, Any]]) -> Any:
     if id(thing) in known:
         return known[id(thing)][1]
     known[id(thing)] = thing, thing
+
     if isinstance(thing, torch.Tensor | torch.device):
         known[id(thing)] = (
             thing,
@@ -154,6 +155,7 @@ def tensors_of(thing: Any, name: str, known: dict[int, Any]) -> dict[str, torch.
     known[id(thing)] = thing
     if isinstance(thing, torch.Tensor):
         return {name: thing}
+
     parts: dict[Any, Any] = {}
     if isinstance(thing, tuple | list):
         parts = dict(enumerate(thing))
@@ -187,13 +189,16 @@ def test_a_step_writes_its_state_where_it_was(
             engine="warp",
             device="cpu",
         )
+
         worlds = WarpWorlds(config, 2, 2, "cpu")
         worlds.reset()
         actions = torch.zeros((2, len(worlds.interface.low)))
         worlds.step(actions)
+
         before = tensors_of(worlds, "worlds", {})
         worlds.step(actions)
         after = tensors_of(worlds, "worlds", {})
+
         assert len(before) > 20
         assert [
             name for name in before | after if before.get(name) is not after.get(name)
@@ -225,6 +230,8 @@ def test_constants_are_copied_once_and_are_what_torch_makes_of_them() -> None:
             assert torch.asarray([1, 2], dtype=torch.float64).dtype is torch.float64
             assert torch.asarray(np.zeros(2)).dtype is torch.float64
             x[:, [1, 3]] = 7.0
+
+        # only those that are known may be in a captured step
         constants.sealed = True
         assert x[:, [1, 3]].eq(7).all()
         with pytest.raises(RuntimeError, match="captured step"):
@@ -326,6 +333,7 @@ def test_a_captured_step_is_the_step(task: str, robot: str) -> None:
     )
     captured, plain = (WarpWorlds(config, 16, 16) for _ in range(2))
     plain._graph._recorder = None
+
     actions = (
         torch.rand(
             (20, 16, len(captured.interface.low)),
@@ -333,6 +341,7 @@ def test_a_captured_step_is_the_step(task: str, robot: str) -> None:
         )
         - 0.5
     )
+
     captured.reset()
     plain.reset()
     for action in actions * 0.3:
@@ -342,6 +351,7 @@ def test_a_captured_step_is_the_step(task: str, robot: str) -> None:
             found.final_agent_pos, expected.final_agent_pos, atol=1e-3, rtol=0
         )
         assert torch.equal(found.terminated, expected.terminated)
+
     assert captured.captured
     assert not plain.captured
 

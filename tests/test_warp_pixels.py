@@ -54,16 +54,19 @@ def test_spaces_and_observations_are_the_cpus(obs: str) -> None:
         **settings,
     )
     assert env.observation_space == theirs.observation_space
+
     shown = env.reset()[0]
     (expected, _) = theirs.reset(seed=0)
     for _ in range(6):
         assert list(flat(shown)) == list(flat(expected))
+
         in_numpy = {name: part.numpy() for name, part in flat(shown).items()}
         for name, part in flat(expected).items():
             assert (in_numpy[name].shape, in_numpy[name].dtype) == (
                 part.shape,
                 part.dtype,
             )
+
         np.testing.assert_allclose(
             shown["pixels_age"], expected["pixels_age"], atol=1e-6
         )
@@ -71,6 +74,7 @@ def test_spaces_and_observations_are_the_cpus(obs: str) -> None:
             image_distance(in_numpy["pixels/overview"], expected["pixels"]["overview"])
             < 2
         )
+
         shown = env.step(still(env))[0]
         (expected, *_) = theirs.step(np.zeros(theirs.action_space.shape or ()))
     env.close()
@@ -82,6 +86,7 @@ def test_frames_wait_until_they_are_due_in_each_world() -> None:
     env.reset()
     ages = []
     frames = []
+
     for step in range(9):
         actions = torch.full_like(still(env), 0.5)
         actions[1, 0] = torch.nan if step == 3 else 0.5  # world 1 begins anew
@@ -93,9 +98,12 @@ def test_frames_wait_until_they_are_due_in_each_world() -> None:
         if step == 3:
             assert info["_final_obs"].tolist() == [False, True]
             assert info["final_obs"]["pixels_age"][1] > 0
+
     # frames are due at 0, 50, 100, 150 ticks
     assert [row[0] for row in ages] == [20, 40, 0, 20, 0, 20, 40, 0, 20]
     assert [row[1] for row in ages] == [20, 40, 0, 0, 20, 40, 0, 20, 0]
+
+    # a frame changes when it is new, and only then
     for before, after, age in zip(frames, frames[1:], ages[1:], strict=False):
         assert [bool((before[w] != after[w]).any()) for w in range(2)] == [
             age[w] == 0 for w in range(2)
@@ -111,10 +119,12 @@ def test_an_episode_ends_with_its_last_frame_and_begins_with_its_starts() -> Non
         env.step(torch.full_like(still(env), 0.5))
     shown, *_, truncated, info = env.step(torch.full_like(still(env), 0.5))
     assert truncated.all()
+
     last = info["final_obs"]["pixels"]["overview"]
     again = shown["pixels"]["overview"]
     assert torch.equal(again, first)  # as many starts as worlds: each has its own again
     assert (last != again).flatten(1).any(1).all()
+
     feed = env.worlds.feed
     assert feed is not None
     feed.cameras.render()
@@ -128,6 +138,7 @@ def test_starts_are_all_known_where_there_are_fewer_worlds() -> None:
     )
     worlds.reset()
     assert worlds.start_index.tolist() == [0, 1]
+
     feed = worlds.feed
     assert feed is not None
     for start in range(5):
@@ -159,9 +170,12 @@ def test_noise_has_its_size_and_repeats_with_the_start() -> None:
             )
         )
         env.close()
+
     clean, noisy, again = shown
     assert (noisy[0] == again[0]).all()
     assert (noisy[1] == again[1]).all()
+
+    # clipped pixels would look quieter
     unclipped = (clean[0] > 20) & (clean[0] < 235)
     difference = (noisy[0] - clean[0])[unclipped]
     assert abs(difference.mean()) < 0.3
@@ -192,21 +206,26 @@ def test_stable_baselines_takes_it_and_learns() -> None:
     env = SB3VecEnv(warp_env(obs="both", horizon_s=0.4, image_size=40))
     env.reset()
     assert env.get_attr("task_description", [1]) == [env.env.worlds.instructions[1]]
+
     actions = np.zeros(env.env.action_space.shape, np.float32)
     for _ in range(7):
         _, _, done, infos = env.step(actions)
         assert not done.any()
         assert infos[0].keys() == {*RESET_KEYS, *STEP_KEYS, "TimeLimit.truncated"}
+
+    # world 0 breaks in the step in which world 1 is truncated
     actions[0, 0] = np.nan
     shown, reward, done, infos = env.step(actions)
     assert reward.dtype == np.float32
     assert done.tolist() == [True, True]
     assert [info["fault"] for info in infos] == ["action_not_finite", ""]
     assert [info["TimeLimit.truncated"] for info in infos] == [False, True]
+
     assert all(
         env.observation_space.contains(info["terminal_observation"]) for info in infos
     )
     assert all(part[0] in env.observation_space[name] for name, part in shown.items())
+
     monitored = VecMonitor(env)
     model = PPO(
         "MultiInputPolicy",
