@@ -3,7 +3,7 @@
 A name leads to a `PolicySource`: what is known of a policy before there are worlds for
 it to act in. `find_policy` takes, in this order:
 
-    expert, random, hold    built in
+    expert, random, ...     built in
     NAME                    an entry point of an installed package, group
                             `embodied.policies`
     FOLDER                  a run that `embodied train` wrote
@@ -100,6 +100,10 @@ BUILT_IN = {
     "expert": BuiltIn(
         "embodied.policies.expert:EXPERT",
         "scripted planner and skill controller, sees the privileged state",
+    ),
+    "pretrained": BuiltIn(
+        "embodied.policies.pretrained:PRETRAINED",
+        "trained planner and controller that ship with this package, for some tasks",
     ),
     "random": BuiltIn("embodied.policies.simple:RANDOM", "uniform actions"),
     "hold": BuiltIn("embodied.policies.simple:HOLD", "stays where the episode began"),
@@ -265,8 +269,9 @@ def _no_source(name: str, what: str) -> EmbodiedError:
 
 def _brief(value: object) -> str:
     """Returns a value in a few words, for an error message."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"a {type(value).__name__}"
+    if value is None or isinstance(value, bool | int | float):
+        return repr(value)
+    return f"a {type(value).__name__}"
 
 
 def _where(error: Exception) -> str:

@@ -7,9 +7,17 @@ trains them anew.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from embodied.core import Policy, PolicySpec
 from embodied.envs.registry import get_task
 from embodied.errors import EmbodiedError
+from embodied.policies.registry import find_policy
+from embodied.policies.run_folder import weights_hash
+
+if TYPE_CHECKING:
+    from embodied.envs.worlds import Worlds
+    from embodied.policies.dual_system import DualSystemConfig
 
 NAME = "pretrained"
 FOLDER = Path(__file__).parent
@@ -35,3 +43,25 @@ def pretrained_run(task: str, robot: str | None = None) -> Path:
             "train one with `embodied collect` and `embodied train`"
         )
     return FOLDER / wanted
+
+
+class Pretrained:
+    """The source of the policy `pretrained`: the run that ships for a task and a robot."""
+
+    planner_hz = 8.0  # of all runs that ship
+    trained_for = None
+
+    @property
+    def weights_hash(self) -> str:
+        return weights_hash(FOLDER)
+
+    def spec(self, task: str, robot: str | None = None) -> PolicySpec:
+        run = find_policy(str(pretrained_run(task, robot)))
+        return run.spec(task, robot)
+
+    def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> Policy:
+        folder = pretrained_run(worlds.spec.name, worlds.robot.name)
+        return find_policy(str(folder)).make(worlds, dual)
+
+
+PRETRAINED = Pretrained()

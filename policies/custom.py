@@ -1,0 +1,185 @@
+"""Policies of one's own: a planner with the goal servo, or a plain function.
+
+docs/your_planner.md shows both. What is made here is found as `MODULE:NAME` (see
+`policies.registry`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from embodied.core import Array, Controller, Observation, Planner, Policy, PolicySpec
+from embodied.envs.skills.goal_servo import GoalServo
+from embodied.envs.worlds import Worlds
+from embodied.errors import EmbodiedError
+from embodied.policies.dual_system import DualSystem, DualSystemConfig
+from embodied.policies.episodes import env_config_for
+from embodied.policies.registry import PolicySource
+
+Signals = dict[str, Array]  # name of a signal -> (N, width)
+ActFunction = Callable[[Observation, Signals], Array]
+
+# What the goal servo needs of worlds, with the privileged state for the planner.
+SERVO_SPEC = PolicySpec(control_mode="ee_delta", control_hz=200, privileged=True)
+
+
+class SignalReader:
+    """Gives the parts of an observation by their names, such as `tcp_pos_w`.
+
+    The names are those of the worlds' `agent_layout` and `state_layout`.
+    """
+
+    def __init__(self, worlds: Worlds) -> None:
+        self._agent = worlds.agent_layout.slices()
+        self._state = worlds.state_layout.slices()
+
+    def __call__(self, observation: Observation) -> Signals:
+        """Returns the parts of `agent_pos`, and of `environment_state` if it is shown."""
+        agent_pos = observation.agent_pos
+        signals = {name: agent_pos[:, part] for name, part in self._agent.items()}
+        state = observation.environment_state
+        if state.shape[1]:
+            signals |= {name: state[:, part] for name, part in self._state.items()}
+        return signals
+
+
+def goal_servo(worlds: Worlds) -> GoalServo:
+    """Returns the controller that every expert uses: it drives the effectors to the
+    plan's goals.
+    """
+    return GoalServo(worlds.agent_layout, worlds.robot, worlds.config.control_hz)
+
+
+def policy_from_planner(
+    make_planner: Callable[[Worlds], Planner],
+    spec: PolicySpec = SERVO_SPEC,
+    planner_hz: float = 8.0,
+    make_controller: Callable[[Worlds], Controller] = goal_servo,
+) -> PolicySource:
+    """Returns the policy of a slow planner and a fast controller.
+
+    Args:
+        make_planner: makes the planner for a batch of worlds; a class will do.
+        spec: what both need of the worlds: control mode and rate, cameras, and whether
+            the privileged state is shown.
+        planner_hz: plans per second, unless `--planner-hz` says otherwise.
+        make_controller: makes the controller.
+    """
+    return _PlannerSource(make_planner, spec, planner_hz, make_controller)
+
+
+def policy_from_function(
+    act: ActFunction, spec: PolicySpec | None = None
+) -> PolicySource:
+    """Returns the policy of a function that is called at every control step.
+
+    Args:
+        act: takes the observation of N worlds and its parts by name (`SignalReader`),
+            and returns actions (N, A) in [-1, 1]. It remembers nothing.
+        spec: what it needs of the worlds; by default changes of the joints at 20 Hz,
+            from proprioception alone.
+    """
+    return _FunctionSource(act, spec or PolicySpec())
+
+
+class FunctionPolicy:
+    """A function of the observation as a policy."""
+
+    def __init__(self, act: ActFunction, reader: SignalReader, spec: PolicySpec):
+        self.spec = spec
+        self._act = act
+        self._reader = reader
+
+    def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
+        """Nothing is remembered."""
+
+    def act(self, observation: Observation) -> np.ndarray:
+        actions = self._act(observation, self._reader(observation))
+        return np.asarray(actions, np.float32)
+
+
+@dataclass(frozen=True)
+class _PlannerSource:
+    make_planner: Callable[[Worlds], Planner]
+    policy_spec: PolicySpec
+    planner_hz: float
+    make_controller: Callable[[Worlds], Controller]
+
+    trained_for = None
+
+    @property
+    def weights_hash(self) -> str:
+        return _file_hash(self.make_planner)
+
+    def spec(self, task: str, robot: str | None = None) -> PolicySpec:
+        return _tried(self, self.policy_spec, task, robot)
+
+    def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> DualSystem:
+        return DualSystem(
+            self.make_planner(worlds),
+            self.make_controller(worlds),
+            config=dual or DualSystemConfig(planner_hz=self.planner_hz),
+            spec=self.policy_spec,
+        )
+
+
+@dataclass(frozen=True)
+class _FunctionSource:
+    function: ActFunction
+    policy_spec: PolicySpec
+
+    planner_hz = None
+    trained_for = None
+
+    @property
+    def weights_hash(self) -> str:
+        return _file_hash(self.function)
+
+    def spec(self, task: str, robot: str | None = None) -> PolicySpec:
+        return _tried(self, self.policy_spec, task, robot)
+
+    def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> Policy:
+        return FunctionPolicy(self.function, SignalReader(worlds), self.policy_spec)
+
+
+def _tried(
+    source: PolicySource, spec: PolicySpec, task: str, robot: str | None
+) -> PolicySpec:
+    """Returns the spec, once a policy could be made of it.
+
+    Raises:
+        EmbodiedError: no such task or robot, or the policy cannot be made for them.
+    """
+    config = env_config_for(spec, task, "L1", "train", robot)
+    with closing(Worlds(config)) as worlds:
+        try:
+            source.make(worlds)
+        except EmbodiedError:
+            raise
+        except Exception as error:
+            raise EmbodiedError(
+                f"the policy could not be made for {task}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+    return spec
+
+
+def _file_hash(item: Callable[..., object]) -> str:
+    """Returns the SHA-256 of the file in which something is written.
+
+    Results of an older version of it are told apart by that.
+    """
+    try:
+        file = inspect.getsourcefile(inspect.unwrap(item))
+    except TypeError:  # not written in Python
+        file = None
+    if file is None or not Path(file).is_file():
+        return ""
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
