@@ -98,11 +98,12 @@ class Trace:
 
 
 def read_trace(path: Path) -> Trace:
-    """Returns the delays in a text file: one per line, in ms, in the order in which
-    they were measured. Empty lines and lines that begin with `#` are skipped.
+    """Reads a text file with one delay in ms per line, in the order of measurement.
+
+    Empty lines and lines that begin with `#` are skipped.
 
     Raises:
-        EmbodiedError: there is no such file, or a line is no delay.
+        EmbodiedError: the file cannot be read, or a line is not a delay.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -175,10 +175,9 @@ class Mailbox:
         """Returns what the controllers see, N rows; `age_s` (N,) is the plans' age."""
         if self._mode != "predictive":
             return self._payload
-        moved = (
-            self._payload.goal_pos_w + self._payload.goal_vel_w * age_s[:, None, None]
-        )
-        return replace(self._payload, goal_pos_w=moved)
+        payload = self._payload
+        way_m = payload.goal_vel_w * age_s[:, None, None]  # (N, E, 3)
+        return replace(payload, goal_pos_w=payload.goal_pos_w + way_m)
 
     def _show(self, ids: Array, seq: Array, message: dict[str, np.ndarray]) -> None:
         self.seq[ids] = seq

@@ -117,7 +117,7 @@ def fake_episode(
     )
 
 
-def collect(path: Path, seeds: Iterable[int]) -> Path:
+def write_dataset(path: Path, seeds: Iterable[int]) -> Path:
     """Writes a dataset of fake episodes, and returns its path."""
     with EpisodeWriter(path, fake_header()) as writer:
         for seed in seeds:

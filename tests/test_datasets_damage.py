@@ -10,12 +10,12 @@ import pytest
 
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import DatasetError
-from tests.datasets_fakes import SEEDS, collect, open_hdf5
+from tests.datasets_fakes import SEEDS, open_hdf5, write_dataset
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return collect(tmp_path / "some" / "set.hdf5", SEEDS)
+    return write_dataset(tmp_path / "some" / "set.hdf5", SEEDS)
 
 
 def test_what_is_no_dataset_says_why(path: Path, tmp_path: Path) -> None:

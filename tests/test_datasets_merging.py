@@ -14,16 +14,16 @@ from embodied.datasets.schema import DatasetError
 from embodied.datasets.writer import EpisodeWriter
 from tests.datasets_fakes import (
     SEEDS,
-    collect,
     fake_episode,
     fake_header,
     file_digest,
+    write_dataset,
 )
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return collect(tmp_path / "some" / "set.hdf5", SEEDS)
+    return write_dataset(tmp_path / "some" / "set.hdf5", SEEDS)
 
 
 @pytest.mark.parametrize("num_workers", [1, 2, 5])
@@ -31,7 +31,7 @@ def test_a_merged_file_does_not_depend_on_who_collected_what(
     num_workers: int, path: Path, tmp_path: Path
 ) -> None:
     files = [
-        collect(tmp_path / f"{worker}.hdf5", SEEDS[worker::num_workers])
+        write_dataset(tmp_path / f"{worker}.hdf5", SEEDS[worker::num_workers])
         for worker in range(num_workers)
     ]
     target = tmp_path / "merged.hdf5"
@@ -46,7 +46,7 @@ def test_what_does_not_belong_together_is_not_merged(
     path: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "all.hdf5"
-    overlapping = collect(tmp_path / "twin.hdf5", [99, 40])
+    overlapping = write_dataset(tmp_path / "twin.hdf5", [99, 40])
     other = tmp_path / "else.hdf5"
     with EpisodeWriter(other, fake_header("random", model_hash="x")) as episodes:
         episodes.write(fake_episode(77))
@@ -66,7 +66,7 @@ def test_what_does_not_belong_together_is_not_merged(
 def test_a_target_that_exists_is_replaced_only_when_told_so(
     path: Path, tmp_path: Path
 ) -> None:
-    target = collect(tmp_path / "target.hdf5", [99])
+    target = write_dataset(tmp_path / "target.hdf5", [99])
 
     with pytest.raises(DatasetError, match="exists"):
         merge([path], target)

@@ -18,17 +18,17 @@ from embodied.datasets.writer import EpisodeWriter
 from embodied.errors import EmbodiedError
 from tests.datasets_fakes import (
     SEEDS,
-    collect,
     fake_episode,
     fake_header,
     open_hdf5,
     same,
+    write_dataset,
 )
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return collect(tmp_path / "some" / "set.hdf5", SEEDS)
+    return write_dataset(tmp_path / "some" / "set.hdf5", SEEDS)
 
 
 def test_what_goes_in_comes_out(path: Path) -> None:

@@ -17,17 +17,17 @@ from embodied.datasets.schema import DatasetError, Stream
 from embodied.datasets.writer import EpisodeWriter
 from tests.datasets_fakes import (
     SEEDS,
-    collect,
     fake_episode,
     fake_header,
     file_digest,
     open_hdf5,
+    write_dataset,
 )
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return collect(tmp_path / "some" / "set.hdf5", SEEDS)
+    return write_dataset(tmp_path / "some" / "set.hdf5", SEEDS)
 
 
 def seeds_of(path: Path) -> list[int]:
@@ -43,8 +43,8 @@ def test_same_episodes_same_bytes_whatever_the_order_and_the_time(
 ) -> None:
     time.sleep(1.1)  # times in HDF5 are whole seconds
 
-    reversed_order = collect(tmp_path / "other.hdf5", SEEDS[::-1])
-    fewer = collect(tmp_path / "fewer.hdf5", SEEDS[1:])
+    reversed_order = write_dataset(tmp_path / "other.hdf5", SEEDS[::-1])
+    fewer = write_dataset(tmp_path / "fewer.hdf5", SEEDS[1:])
 
     assert file_digest(reversed_order) == file_digest(path)
     assert file_digest(fewer) != file_digest(path)
@@ -134,7 +134,7 @@ def test_a_folder_is_no_output(
 
 
 def test_resume_goes_on_where_it_stopped(path: Path, tmp_path: Path) -> None:
-    resumed = collect(tmp_path / "set.hdf5", SEEDS[:5])
+    resumed = write_dataset(tmp_path / "set.hdf5", SEEDS[:5])
 
     with EpisodeWriter(resumed, fake_header(), "resume") as episodes:
         assert episodes.seeds == set(SEEDS[:5])

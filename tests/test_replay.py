@@ -1,6 +1,4 @@
-"""Recorded episodes of the real task, replayed from the file in another process: the
-same states, bit for bit.
-"""
+"""Recorded episodes of the real task replay from their file, bit for bit."""
 
 from __future__ import annotations
 
@@ -12,6 +10,7 @@ import pytest
 
 from embodied.cli.main import main
 
+# Prints whether each episode of a file came out identical, in a process of its own.
 REPLAY = """
 import sys
 from pathlib import Path
@@ -31,25 +30,18 @@ for report in replay(Path(sys.argv[1]), make_worlds):
 @pytest.mark.parametrize("level", ["L1", "L3", "L4"])
 def test_an_episode_replays_in_another_process(level: str, tmp_path: Path) -> None:
     path = tmp_path / "data.hdf5"
-    words = [
-        "collect",
-        "ToteTransfer",
-        "-o",
-        str(path),
-        "--episodes",
-        "3",
-        "--level",
-        level,
-        "--no-cameras",
-    ]
-    assert main([*words, "--num-envs", "3", "--workers", "1", "--noise", "0.3"]) == 0
-    done = subprocess.run(
+    collect = f"collect ToteTransfer -o {path} --episodes 3 --level {level}"
+    options = "--no-cameras --num-envs 3 --workers 1 --noise 0.3"
+    assert main([*collect.split(), *options.split()]) == 0
+
+    process = subprocess.run(
         [sys.executable, "-c", REPLAY, str(path)],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+
+    assert process.returncode == 0, process.stderr
+    lines = process.stdout.splitlines()
     assert len(lines) == 3
-    assert all(line.startswith("True") for line in lines), done.stdout
+    assert all(line.startswith("True") for line in lines), process.stdout
