@@ -167,22 +167,6 @@ def read_episode(demo: H5, images: bool = True) -> Episode:
     )
 
 
-def _with_goals_per_effector(plans: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the plans of schema 1, which had one goal each, as schema 2 has them.
-
-    In schema 1 the goal of the skill `drive_to` was that of the base; it stays where it
-    was.
-    """
-    if "base_goal_w" in plans:
-        return plans
-    per_effector = ("goal_pos_w", "goal_quat_wxyz", "goal_vel_w", "gripper")
-    plans = dict(plans)
-    for name in per_effector:
-        plans[name] = plans[name][:, None]
-    plans["base_goal_w"] = np.zeros((len(plans["subtask"]), 0, 4))
-    return plans
-
-
 def in_bounds(actions: np.ndarray, tick: np.ndarray, name: str) -> np.ndarray:
     """Returns the actions, clipped by no more than rounding.
 
@@ -214,6 +198,23 @@ def _read_tree(group: H5) -> dict[str, np.ndarray]:
 
     group.visititems(keep)
     return arrays
+
+
+def _with_goals_per_effector(plans: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the plans of schema 1, which had one goal each, as schema 2 has them.
+
+    In schema 1 the goal of the skill `drive_to` was that of the base; it stays where it
+    was.
+    """
+    if "base_goal_w" in plans:
+        return plans
+
+    plans = dict(plans)
+    for name in ("goal_pos_w", "goal_quat_wxyz", "goal_vel_w", "gripper"):
+        plans[name] = plans[name][:, None]  # (K, ...) -> (K, 1, ...)
+    num_plans = len(plans["subtask"])
+    plans["base_goal_w"] = np.zeros((num_plans, 0, 4))
+    return plans
 
 
 def _checked_stream(key: str, stream: Stream, meta: EpisodeMeta) -> np.ndarray:

@@ -10,7 +10,9 @@ import embodied  # noqa: F401  (registers the ids)
 NUM = 16
 SECONDS = 5
 
-env = gymnasium.make_vec("embodied/PanelReset-v0", num_envs=NUM, control_mode="joint_delta")
+env = gymnasium.make_vec(
+    "embodied/PanelReset-v0", num_envs=NUM, control_mode="joint_delta"
+)
 observation, info = env.reset(seed=0)  # world i is gymnasium.make(...).reset(seed=i)
 
 rng = np.random.default_rng(0)
@@ -21,5 +23,7 @@ for _ in range(SECONDS * 20):
 wall_s = time.perf_counter() - begun
 
 print(f"{NUM * SECONDS / wall_s:.0f} world-seconds per second")
-print("mean reward", reward.mean().round(3), "ended", int((terminated | truncated).sum()))
+print(
+    "mean reward", reward.mean().round(3), "ended", int((terminated | truncated).sum())
+)
 env.close()

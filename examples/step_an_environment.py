@@ -17,5 +17,7 @@ for label, unit, frame, low, high in env.unwrapped.worlds.interface.rows():
 for _ in range(40):
     action = env.action_space.sample()
     observation, reward, terminated, truncated, info = env.step(action)
-print(f"progress {info['progress']:.2f}, strongest contact {info['contact_force_n']:.0f} N")
+print(
+    f"progress {info['progress']:.2f}, strongest contact {info['contact_force_n']:.0f} N"
+)
 env.close()

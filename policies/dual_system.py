@@ -2,7 +2,8 @@
 
 Nothing here waits for a real clock: each world counts physics ticks, delays are
 sampled from the episode's seed, and events happen at ticks. This is the life of a plan
-(docs/architecture.md, section 7; names on the left are ticks of `Plan`):
+(as in docs/architecture.md, "The life of a plan"); names on the left are ticks of
+`Plan`:
 
     tick_frame      the camera takes the oldest image of the observation
                     the observation is captured, at the planner's rate
