@@ -27,7 +27,7 @@ class StillEngine:
         self.model = model
         self.num_worlds = num_worlds
         self.device = device
-        self.bytes_a_world = 0
+        self.bytes_per_world = 0
         self.xp: Any = array_api_compat.torch
 
         self._version = 0

@@ -180,7 +180,7 @@ def test_memory_that_runs_out_later_is_named(said: str) -> None:
 def test_the_memory_of_a_world_is_measured() -> None:
     model = mujoco.MjModel.from_xml_string(BOX.format(z=1))
     small, large = (
-        WarpEngine(model, 2, Buffers(2 * contacts, 64), {}, "cpu").bytes_a_world
+        WarpEngine(model, 2, Buffers(2 * contacts, 64), {}, "cpu").bytes_per_world
         for contacts in (8, 16)
     )
     assert small > warp.types.type_size_in_bytes(warp.float32) * (model.nq + model.nv)

@@ -147,7 +147,7 @@ def measure_world_speed(
             [env / bare for env, bare in zip(env_speeds, bare_speeds, strict=True)]
         ),
         captured=worlds.captured,
-        bytes_per_world=worlds.engine.bytes_a_world,
+        bytes_per_world=worlds.engine.bytes_per_world,
         faults=worlds.fault_counts(),
     )
     env.close()

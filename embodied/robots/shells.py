@@ -1,7 +1,6 @@
-"""Smooth closed meshes for a robot's looks, computed from a few numbers: superelliptic
-sections swept along an axis.
+"""Smooth closed meshes for a robot's looks, computed from a few numbers.
 
-Meshes draw faster than the many primitives that would be needed for the same shape, and
+Each is a row of superelliptic sections swept along an axis. Meshes draw faster than the many primitives that would be needed for the same shape, and
 their count of triangles does not depend on the viewer's slices.
 """
 
@@ -20,20 +19,20 @@ AXES = {"x": (1, 2, 0), "y": (2, 0, 1), "z": (0, 1, 2)}
 
 @dataclass(frozen=True)
 class Loft:
-    """A body swept along `axis`. Each section is (t, u, v, radius) or (t, u, v,
-    radius_u, radius_v), all in metres: its place on the axis, its centre on the two
-    next axes (cyclic) and its half widths. `power` 2 is an ellipse, more is boxier.
-    Corners of the profile are rounded `smooth` times.
+    """A body swept along an axis.
+
+    Each section is (t, u, v, radius) or (t, u, v, radius_u, radius_v), all in metres:
+    its place on the axis, its centre on the two next axes (cyclic) and its half widths.
     """
 
     axis: str
     sections: tuple[tuple[float, ...], ...]
-    power: float = 2.0
-    smooth: int = 2
-    sides: int = 18
+    power: float = 2.0  # of the superellipse: 2 is an ellipse, more is boxier
+    smooth: int = 2  # rounds of cutting the profile's corners
+    sides: int = 18  # of a section
 
     def mesh(self) -> tuple[np.ndarray, np.ndarray]:
-        """Vertices (n, 3) and outward faces (m, 3)."""
+        """Returns vertices (n, 3) and outward faces (m, 3)."""
         sections = np.array(
             [row if len(row) == 5 else (*row, row[3]) for row in self.sections]
         )
@@ -41,17 +40,20 @@ class Loft:
             sections = _cut_corners(sections)
         if sections[0, 0] > sections[-1, 0]:
             sections = sections[::-1]
+
         rings = self._rings(sections)  # (k, sides, 3)
         centres = np.zeros((2, 3))
         centres[:, list(AXES[self.axis])] = sections[[0, -1]][:, [1, 2, 0]]
-        # The ends have vertices of their own, so that shading is sharp at their rim.
+        # the ends have vertices of their own, so that shading is sharp at their rim
         vertices = np.concatenate([rings.reshape(-1, 3), rings[0], rings[-1], centres])
         return vertices, self._faces(len(rings))
 
     def _rings(self, sections: np.ndarray) -> np.ndarray:
+        """Returns the outline of each section, (k, sides, 3)."""
         angle = np.arange(self.sides) * 2 * np.pi / self.sides
         circle = np.stack([np.cos(angle), np.sin(angle)])  # (2, sides)
         circle = np.sign(circle) * np.abs(circle) ** (2 / self.power)
+
         rings = np.empty((len(sections), self.sides, 3))
         u, v, t = AXES[self.axis]
         rings[..., u] = sections[:, 1:2] + sections[:, 3:4] * circle[0]
@@ -60,35 +62,40 @@ class Loft:
         return rings
 
     def _faces(self, num_rings: int) -> np.ndarray:
+        """Returns the triangles between the rings, then those of the two ends."""
         n = self.sides
-        side = np.arange(self.sides)
+        side = np.arange(n)
         after = (side + 1) % n
+
+        # the wall: two triangles between each four neighbours of two rings
         row = n * np.arange(num_rings - 1)[:, None]
         a = row + side
         b = row + after
         c = row + n + after
         d = row + n + side
-        wall = np.stack([np.stack([a, b, c], -1), np.stack([a, c, d], -1)]).reshape(
-            -1, 3
-        )
+        halves = [np.stack([a, b, c], -1), np.stack([a, c, d], -1)]
+        wall = np.stack(halves).reshape(-1, 3)
+
+        # the ends: triangles around their centres, which are the last two vertices
         first = n * num_rings
-        bottom = np.stack([np.full(n, first + 2 * n), first + after, first + side], -1)
-        top = np.stack(
-            [np.full(n, first + 2 * n + 1), first + n + side, first + n + after], -1
-        )
+        last = first + n
+        bottom_centre = np.full(n, first + 2 * n)
+        top_centre = bottom_centre + 1
+        bottom = np.stack([bottom_centre, first + after, first + side], -1)
+        top = np.stack([top_centre, last + side, last + after], -1)
         return np.concatenate([wall, bottom, top])
 
 
 @dataclass(frozen=True)
 class Turned:
-    """A loft that was made around the origin, turned and moved to `pos`, in m."""
+    """A loft around the origin, turned and then moved to `pos`, in m."""
 
     loft: Loft
     pos: tuple[float, ...]
     quat_wxyz: tuple[float, ...]
 
     def mesh(self) -> tuple[np.ndarray, np.ndarray]:
-        """Vertices (n, 3) and outward faces (m, 3)."""
+        """Returns vertices (n, 3) and outward faces (m, 3)."""
         vertices, faces = self.loft.mesh()
         matrix = np.zeros(9)
         mujoco.mju_quat2Mat(matrix, np.asarray(self.quat_wxyz, float))
@@ -99,19 +106,14 @@ Shape = Loft | Turned
 
 
 def _cut_corners(points: np.ndarray) -> np.ndarray:
-    """One round of Chaikin's corner cutting (towards a quadratic B-spline) that keeps
-    both ends: (k, d) -> (2k, d).
+    """Returns points (2k, d) of a smoother line through points (k, d), with its ends.
+
+    It is one round of Chaikin's corner cutting, towards a quadratic B-spline.
     """
-    cut = np.stack(
-        [
-            0.75 * points[:-1] + 0.25 * points[1:],
-            0.25 * points[:-1] + 0.75 * points[1:],
-        ],
-        1,
-    )
-    return np.concatenate(
-        [points[:1], cut.reshape(-1, points.shape[1])[1:-1], points[-1:]]
-    )
+    near = 0.75 * points[:-1] + 0.25 * points[1:]
+    far = 0.25 * points[:-1] + 0.75 * points[1:]
+    cut = np.stack([near, far], 1).reshape(-1, points.shape[1])
+    return np.concatenate([points[:1], cut[1:-1], points[-1:]])
 
 
 def add_shell(
@@ -121,17 +123,23 @@ def add_shell(
     shapes: Sequence[Shape],
     material: str,
 ) -> mujoco.MjsGeom:
-    """Adds the union of `shapes` to `body` as one visual geom (no collision, no mass)
-    and one mesh `name`.
+    """Adds the union of `shapes` to `body` as one mesh and one visual geom.
+
+    Both are called `name`. The geom has no mass, and nothing touches it.
     """
-    parts = [shape.mesh() for shape in shapes]
-    offsets = np.cumsum([0, *(len(vertices) for vertices, _ in parts)])
+    vertices = []
+    faces = []
+    count = 0
+    for shape in shapes:
+        own_vertices, own_faces = shape.mesh()
+        vertices.append(own_vertices)
+        faces.append(own_faces + count)
+        count += len(own_vertices)
+
     spec.add_mesh(
         name=name,
-        uservert=np.concatenate([vertices for vertices, _ in parts]).ravel(),
-        userface=np.concatenate(
-            [faces + offset for (_, faces), offset in zip(parts, offsets, strict=False)]
-        ).ravel(),
+        uservert=np.concatenate(vertices).ravel(),
+        userface=np.concatenate(faces).ravel(),
         # the parts overlap, so their volume has no meaning
         inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL,
     )

@@ -102,7 +102,10 @@ class WarpWorlds:
         self.engine = WarpEngine(host.model, num_worlds, buffers, first_fields, device)
         self.device = torch.device(self.engine.device)
 
-        with self.device, naming_lack_of_memory(num_worlds, self.engine.bytes_a_world):
+        with (
+            self.device,
+            naming_lack_of_memory(num_worlds, self.engine.bytes_per_world),
+        ):
             self._bank = DeviceBank(starts, self.engine)
             self.task = self.spec.bind(self.engine, self.robot)
             self.control = RobotControl(
@@ -176,7 +179,7 @@ class WarpWorlds:
         Args:
             actions: (N, A) in [-1, 1]; what is beyond is clipped.
         """
-        with naming_lack_of_memory(self.num_worlds, self.engine.bytes_a_world):
+        with naming_lack_of_memory(self.num_worlds, self.engine.bytes_per_world):
             return WarpStepResult(*self._graph(actions))
 
     @property

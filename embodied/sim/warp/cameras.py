@@ -1,5 +1,6 @@
-"""Pictures of all worlds of the engine `warp` at once, by mujoco_warp's ray tracer;
-nothing leaves the device.
+"""Pictures of all worlds of the engine `warp` at once, by mujoco_warp's ray tracer.
+
+Nothing leaves the device.
 """
 
 from __future__ import annotations
@@ -21,16 +22,14 @@ SHOWN_GROUPS = [0, 1, 2]  # of geoms, as MuJoCo shows them; decor lies in anothe
 
 
 class WarpCameras:
-    """Renders chosen cameras of all worlds at one size, their RGB and where asked for
-    what lies behind each pixel.
+    """Renders chosen cameras of all worlds at one size.
 
     They show what `Camera` shows on the CPU, world by world, with these differences:
     nothing is cut away in front of the near plane, what is partly transparent is drawn
     opaque, sites, tendons and skins are not drawn, highlights are those of each pixel
     and not of the nearest corners, and brightness is rounded down.
 
-    The context is made, and kernels compiled, at the first frame. Raises EmbodiedError
-    for a camera that the model does not have.
+    The context is made, and kernels are compiled, at the first frame.
     """
 
     def __init__(
@@ -41,6 +40,18 @@ class WarpCameras:
         width: int,
         geometry: bool = False,
     ) -> None:
+        """Chooses cameras.
+
+        Args:
+            engine: the worlds.
+            cameras: the names of the cameras.
+            height: of the frames, pixels.
+            width: likewise.
+            geometry: render depth and segmentation, too.
+
+        Raises:
+            EmbodiedError: the model does not have one of the cameras.
+        """
         known = [engine.model.camera(i).name for i in range(engine.model.ncam)]
         for name in cameras:
             if name not in known:
@@ -54,18 +65,19 @@ class WarpCameras:
 
     @property
     def pixels(self) -> int:
-        """P, of all cameras together."""
+        """P, the pixels of all cameras together."""
         return len(self.cameras) * self._size[0] * self._size[1]
 
     def render(self) -> None:
-        """A new frame of each camera and world, as the engine's position fields are
-        now.
+        """Renders each camera and world as the engine's position fields are now.
 
         After the first call it allocates nothing and the host waits for nothing, so
         that it can be captured.
         """
         with self._engine.working():
-            context = self._context = self._context or self._make()
+            if self._context is None:
+                self._context = self._make_context()
+            context = self._context
             self._mjw.refit_bvh(self._model, self._data, context)
             self._mjw.render(self._model, self._data, context)
             wp.launch(
@@ -83,36 +95,42 @@ class WarpCameras:
 
     @property
     def frames(self) -> torch.Tensor:
-        """(N, P, 3) uint8, camera after camera; live, as are the others: the next frame
-        overwrites it.
+        """(N, P, 3) uint8, camera after camera.
+
+        It is live, as are the others: the next frame overwrites it.
         """
         return self._frames
 
     def rgb(self, camera: str) -> torch.Tensor:
-        """(N, H, W, 3) uint8."""
+        """Returns the colours, (N, H, W, 3) uint8."""
         return self.of_camera(camera, self._frames)
 
     def depth(self, camera: str) -> torch.Tensor:
-        """(N, H, W) float32, m along the viewing direction; the far plane's where there
-        is nothing.
+        """Returns the distances along the viewing direction, (N, H, W) float32, m.
+
+        Where there is nothing it is the far plane's.
         """
         return self.of_camera(camera, self._depth)
 
     def segmentation(self, camera: str) -> torch.Tensor:
-        """(N, H, W, 2) int32: object id and mjtObj type, -1 where there is nothing."""
+        """Returns what each pixel shows, (N, H, W, 2) int32.
+
+        That is an object's id and its mjtObj type; -1 where there is nothing.
+        """
         return self.of_camera(camera, self._segmentation)
 
     def of_camera(self, camera: str, pixels: torch.Tensor) -> torch.Tensor:
-        """One camera's part (N, H, W, ...) of pixels (N, P, ...)."""
-        count = self._size[0] * self._size[1]
+        """Returns one camera's part (N, H, W, ...) of pixels (N, P, ...)."""
+        height, width = self._size
+        count = height * width
         begin = self.cameras.index(camera) * count
-        return pixels[:, begin : begin + count].view(
-            len(pixels), *self._size, *pixels.shape[2:]
-        )
+        own = pixels[:, begin : begin + count]
+        return own.view(len(pixels), height, width, *pixels.shape[2:])
 
-    def _make(self) -> Any:
+    def _make_context(self) -> Any:
+        """Returns mujoco_warp's render context; makes the arrays that it fills."""
         model = self._engine.model
-        (height, width) = self._size
+        height, width = self._size
         device_model, self._data = self._engine.device_structs()
         self._model = unbleached(model, device_model)
         context = self._mjw.create_render_context(
@@ -126,6 +144,7 @@ class WarpCameras:
             cam_active=list(self.cameras),
             use_precomputed_rays=False,  # worlds differ in fovy
         )
+
         self._far_m = float(model.vis.map.zfar * model.stat.extent)
         self._rgb = wp.zeros((self._engine.num_worlds, self.pixels, 3), dtype=wp.uint8)
         self._frames: torch.Tensor = wp.to_torch(self._rgb)

@@ -1,7 +1,6 @@
-"""Worlds on a GPU: `mujoco_warp`, every array a torch tensor that looks into the
-device's own memory.
+"""Worlds on a GPU: `mujoco_warp`, with torch tensors that view the device's memory.
 
-Runs on Warp's CPU device too, slowly: that is how it is tested where there is no GPU.
+It runs on Warp's CPU device too, slowly: that is how it is tested where there is no GPU.
 """
 
 from __future__ import annotations
@@ -30,28 +29,29 @@ from embodied.sim.warp.device import (
 if TYPE_CHECKING:
     import torch
 
+# The fields from which a world continues; the CPU's integration state has them, too.
 STATE = (
-    *(
-        "time",
-        "qpos",
-        "qvel",
-        "act",
-        "history",
-        "qacc_warmstart",
-        "ctrl",
-        "qfrc_applied",
-        "xfrc_applied",
-    ),
-    *("mocap_pos", "mocap_quat"),
-)  # fields from which a world continues; what the CPU's integration state has, too
-HEADROOM = 1.5  # buffers over what was measured
-# more, for a grasp that was not seen; constraint rows of a contact
-SPARE_CONTACTS = 32
-ROWS = 4
+    "time",
+    "qpos",
+    "qvel",
+    "act",
+    "history",
+    "qacc_warmstart",
+    "ctrl",
+    "qfrc_applied",
+    "xfrc_applied",
+    "mocap_pos",
+    "mocap_quat",
+)
+HEADROOM = 1.5  # the size of buffers over what was measured
+SPARE_CONTACTS = 32  # of each world, for a grasp that was not measured
+ROWS_PER_CONTACT = 4  # of constraints
+DIVERGED_SPEED = 1e6  # m/s or rad/s; no world that still means anything is as fast
+# Fault -> mujoco_warp's overflow bits. That the solver used all its iterations is none.
 _OVERFLOWS = {
     "contacts_overflowed": ("BROADPHASE", "NARROWPHASE"),
     "constraints_overflowed": ("NEFC", "NJMAX_NNZ"),
-}  # fault -> bits of mujoco_warp's; that the solver used all its iterations is none
+}
 
 
 @dataclass(frozen=True)
@@ -69,25 +69,22 @@ class Buffers:
         most_contacts: int,
         most_constraints: int,
     ) -> Buffers:
-        """From the most that was seen, on average over worlds and in any one of them,
-        with headroom.
+        """Returns buffers with headroom over what was measured.
+
+        Args:
+            num_worlds: N.
+            mean_contacts: the most contacts at any time, on average over worlds.
+            most_contacts: the most in any one world.
+            most_constraints: the most constraint rows in any one world.
         """
-        contacts = (
-            HEADROOM * max(num_worlds * mean_contacts, most_contacts)
-            + num_worlds * SPARE_CONTACTS
-        )
-        return cls(
-            int(contacts), int(HEADROOM * most_constraints) + ROWS * SPARE_CONTACTS
-        )
+        measured = max(num_worlds * mean_contacts, most_contacts)
+        contacts = HEADROOM * measured + num_worlds * SPARE_CONTACTS
+        spare_rows = ROWS_PER_CONTACT * SPARE_CONTACTS
+        return cls(int(contacts), int(HEADROOM * most_constraints) + spare_rows)
 
 
 class WarpEngine:
-    """N worlds on one device. `differing`: model fields in which worlds may differ ->
-    their first values (N, ...).
-
-    Raises EmbodiedError where mujoco_warp is missing, no such device exists, or the
-    model has what it cannot do.
-    """
+    """N worlds on one device."""
 
     def __init__(
         self,
@@ -97,6 +94,20 @@ class WarpEngine:
         differing: Mapping[str, np.ndarray],
         device: str,
     ) -> None:
+        """Puts the model and N worlds onto the device.
+
+        Args:
+            model: the compiled model.
+            num_worlds: N.
+            buffers: room for contacts and constraints.
+            differing: the model's fields in which worlds may differ -> their first
+                values (N, ...).
+            device: "cuda" or "cpu".
+
+        Raises:
+            EmbodiedError: mujoco_warp is missing, the device does not exist or is too
+                small, or the model has what mujoco_warp cannot do.
+        """
         self.device = usable_device(device)
         self._warp = _load("warp")
         self._mjw = _load("mujoco_warp")
@@ -107,32 +118,36 @@ class WarpEngine:
         self._version = 0
         self._views: dict[str, torch.Tensor] = {}
         self._varied: dict[str, torch.Tensor] = {}
-        self.bytes_a_world = self._bytes_a_world(buffers)
+
+        self.bytes_per_world = self._measure_bytes_per_world(buffers)
         self._check_memory()
         with (
             self.streams.follow(),
-            naming_lack_of_memory(num_worlds, self.bytes_a_world),
+            naming_lack_of_memory(num_worlds, self.bytes_per_world),
         ):
             self._model = self._put_model(differing)
             self._data = self._make_data(num_worlds, buffers)
-            # mujoco_warp leaves geoms that are fixed to the world where the one
-            # compiled model has them
+            # with the model as it is, mujoco_warp would leave geoms that are fixed to
+            # the world where the one compiled model has them
             self._unwelded = replace(
                 self._model,
                 body_weldid=self._warp.full_like(self._model.body_weldid, 1),
             )
-        self._model.opt.warn_overflow = 0  # counted by world instead
+
+        # overflows are read from each world's bits instead
+        self._model.opt.warn_overflow = 0
         self._overflow = self._tensor(self._data.overflow)
         bits = self._mjw.OverflowType
         self._overflow_bits = {
             fault: sum(bits[name] for name in names)
             for fault, names in _OVERFLOWS.items()
         }
+
+        # the values of sensors that `step` must keep
         late = _late_sensors(self.model)
-        self._late_ids = self._torch().tensor(
-            late, dtype=self._torch().int64, device=self.device
-        )
-        self._late = self._torch().zeros((num_worlds, len(late)), device=self.device)
+        xp = self._torch()
+        self._late_ids = xp.tensor(late, dtype=xp.int64, device=self.device)
+        self._late = xp.zeros((num_worlds, len(late)), device=self.device)
 
     def _make_data(self, num_worlds: int, buffers: Buffers) -> Any:
         return self._mjw.make_data(
@@ -142,25 +157,23 @@ class WarpEngine:
             njmax=buffers.constraints,
         )
 
-    def _bytes_a_world(self, buffers: Buffers) -> int:
-        """Of what is allocated for good: what two worlds take more than one, in the
-        host's memory.
+    def _measure_bytes_per_world(self, buffers: Buffers) -> int:
+        """Returns the memory of what is allocated for good, for one world.
+
+        It is what two worlds take more than one, measured in the host's memory.
         """
         share = -(-buffers.contacts // self.num_worlds)
+        sizes = []
         with self._warp.ScopedDevice("cpu"):
-            sizes = [
-                bytes_of(
-                    self._warp,
-                    self._make_data(num, Buffers(num * share, buffers.constraints)),
-                )
-                for num in (1, 2)
-            ]
+            for num in (1, 2):
+                room = Buffers(num * share, buffers.constraints)
+                sizes.append(bytes_of(self._warp, self._make_data(num, room)))
         return sizes[1] - sizes[0]
 
     def _check_memory(self) -> None:
         if self.device != "cpu":
             free_bytes, _ = self._torch().cuda.mem_get_info(self.device)
-            check_memory(self.num_worlds, self.bytes_a_world, free_bytes)
+            check_memory(self.num_worlds, self.bytes_per_world, free_bytes)
 
     def _put_model(self, differing: Mapping[str, np.ndarray]) -> Any:
         known = {
@@ -177,12 +190,10 @@ class WarpEngine:
                 f"the engine 'warp' cannot run this model: {error}"
             ) from error
         for name, values in known.items():
-            self._varied[name] = self._shaped(
-                getattr(device_model, name), getattr(self.model, name).shape
-            )
-            self._varied[name][...] = self._torch().as_tensor(
-                values, dtype=self._varied[name].dtype
-            )
+            shape = getattr(self.model, name).shape
+            varied = self._shaped(getattr(device_model, name), shape)
+            varied[...] = self._torch().as_tensor(values, dtype=varied.dtype)
+            self._varied[name] = varied
         return device_model
 
     @staticmethod
@@ -194,16 +205,14 @@ class WarpEngine:
         return tensor
 
     def _shaped(self, array: Any, shape: tuple[int, ...]) -> torch.Tensor:
-        """The array with the shape that MuJoCo's own field has, after the worlds."""
+        """Returns an array as (N, *shape), where `shape` is that of MuJoCo's field."""
         return self._tensor(array).view(self.num_worlds, *shape)
 
     def view(self, field: str) -> Array:
         if field not in self._views:
-            shape = (
-                getattr(mujoco.MjData(self.model), field).shape
-                if field != "time"
-                else ()
-            )
+            shape: tuple[int, ...] = ()
+            if field != "time":
+                shape = getattr(mujoco.MjData(self.model), field).shape
             self._views[field] = self._shaped(getattr(self._data, field), shape)
         return self._views[field]
 
@@ -226,24 +235,26 @@ class WarpEngine:
         return self._version
 
     def working(self) -> AbstractContextManager[Any]:
-        """Within it Warp works on the engine's device, on torch's stream."""
+        """Returns a context in which Warp works on the device, on torch's stream."""
         return self.streams.follow()
 
     def device_structs(self) -> tuple[Any, Any]:
-        """mujoco_warp's own model and data, for what else runs on the device."""
+        """Returns mujoco_warp's own model and data, for what else runs on the device."""
         return self._model, self._data
 
     def refresh(self) -> None:
-        """Position and velocity fields and sensors of all worlds, after writes to their
-        model or state.
+        """Computes what is derived in all worlds, after writes to model or state.
+
+        That is position and velocity fields and sensors.
         """
         with self.streams.follow():
             self._mjw.kinematics(self._unwelded, self._data)
             self._mjw.step1(self._model, self._data)
 
     def step(self, nstep: int) -> None:
-        """All worlds on by `nstep` ticks. Needs position and velocity fields that are
-        current, and leaves them so.
+        """Moves all worlds on by `nstep` ticks.
+
+        Position and velocity fields must be current, and are so afterwards.
         """
         torch = self._torch()
         sensors = self.view("sensordata")
@@ -256,31 +267,31 @@ class WarpEngine:
             sensors.index_copy_(1, self._late_ids, self._late)
 
     def bare_step(self, nstep: int) -> None:
-        """What mujoco_warp's own `step` does, `nstep` times: the measure of ours."""
+        """Calls mujoco_warp's own `step` `nstep` times: the yardstick for ours."""
         with self.streams.follow():
             for _ in range(nstep):
                 self._mjw.step(self._model, self._data)
 
     def faults(self) -> Array:
-        """(N,) int64, index into FAULTS; nothing is asked of the device.
+        """Returns what broke each world, (N,) int64: an index of FAULTS.
 
-        Contacts lie in one buffer for all worlds: where it overflows, nobody knows
-        whose are missing.
+        Nothing is asked of the device. Contacts lie in one buffer for all worlds: where
+        it overflows, nobody knows whose are missing.
         """
         torch = self._torch()
-        found = torch.zeros_like(self._overflow, dtype=torch.int64)
+        result = torch.zeros_like(self._overflow, dtype=torch.int64)
         for fault, bits in self._overflow_bits.items():
-            found = torch.where(
-                (self._overflow & bits) != 0, FAULTS.index(fault), found
-            )
-        finite = torch.isfinite(self.view("qpos")).all(1) & torch.isfinite(
-            self.view("qvel")
-        ).all(1)
-        calm = (self.view("qvel").abs() < 1e6).all(1)
-        return torch.where(finite & calm, found, FAULTS.index("diverged"))
+            overflowed = (self._overflow & bits) != 0
+            result = torch.where(overflowed, FAULTS.index(fault), result)
+
+        qpos = self.view("qpos")
+        qvel = self.view("qvel")
+        is_finite = torch.isfinite(qpos).all(1) & torch.isfinite(qvel).all(1)
+        is_slow = (qvel.abs() < DIVERGED_SPEED).all(1)
+        return torch.where(is_finite & is_slow, result, FAULTS.index("diverged"))
 
     def forget_faults(self, worlds: Array) -> None:
-        """Of worlds (N,) bool, which start anew."""
+        """Clears the faults of `worlds` (N,) bool, which start anew."""
         self._overflow[...] = self._torch().where(worlds, 0, self._overflow)
 
     def close(self) -> None:
@@ -288,8 +299,10 @@ class WarpEngine:
 
 
 def usable_device(name: str) -> str:
-    """Warp's name of the device "cuda" or "cpu". Raises EmbodiedError that says why it
-    cannot be used.
+    """Returns Warp's name of the device "cuda" or "cpu".
+
+    Raises:
+        EmbodiedError: it cannot be used; the text says why.
     """
     return choose_device(_load("warp"), name)
 
@@ -304,20 +317,23 @@ def _load(name: str) -> Any:
 
 
 def _late_sensors(model: mujoco.MjModel) -> list[int]:
-    """Columns of `sensordata` that need accelerations, which `step1` clears."""
-    sensors = zip(
-        model.sensor_adr, model.sensor_dim, model.sensor_needstage, strict=True
-    )
-    late = [
-        range(int(adr), int(adr + dim))
-        for adr, dim, stage in sensors
-        if stage == mujoco.mjtStage.mjSTAGE_ACC
-    ]
-    return [column for columns in late for column in columns]
+    """Returns the columns of `sensordata` that `step1` clears.
+
+    They belong to sensors that need accelerations.
+    """
+    late = []
+    for i in range(model.nsensor):
+        if model.sensor_needstage[i] == mujoco.mjtStage.mjSTAGE_ACC:
+            first = int(model.sensor_adr[i])
+            late += range(first, first + int(model.sensor_dim[i]))
+    return late
 
 
 def _without_autoreset(model: mujoco.MjModel) -> mujoco.MjModel:
-    """Warp does not know the flag, nor the automatic reset."""
+    """Returns a copy without the flag that switches off the automatic reset.
+
+    Warp knows neither the flag nor the reset.
+    """
     copied = copy.copy(model)
     copied.opt.disableflags &= ~int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)
     return copied

@@ -1,6 +1,4 @@
-"""The newest frames of worlds on a device, each world's taken at its own time:
-`CameraFeed` for the engine `warp`.
-"""
+"""The newest frames of worlds on a device: `CameraFeed` for the engine `warp`."""
 
 from __future__ import annotations
 
@@ -13,19 +11,20 @@ from embodied.sim.warp.cameras import WarpCameras
 from embodied.sim.warp.engine import WarpEngine
 from embodied.sim.warp.kernels import show_due
 
-FRAMES_A_START = 1 << 20  # more than an episode has: seeds of frames' noise don't meet
+# More than an episode has, so that no two frames share a seed of their noise.
+FRAMES_PER_START = 1 << 20
 
 
 class WarpFeed:
-    """Frames of some cameras in N worlds. All worlds are rendered at each step,
-    whatever `camera_hz`: to ask which are due would make the host wait; `camera_hz`
-    says which frames are shown, not what rendering costs.
+    """Frames of some cameras in N worlds.
+
+    All worlds are rendered at each step, whatever `camera_hz`: to ask which are due
+    would make the host wait. `camera_hz` decides which frames are shown, not what
+    rendering costs.
 
     An episode's first frame is that of its start, rendered once for each of the S
-    starts (`learn`): so a step renders once, though it shows both how the last episode
-    ended and how the next begins. `sigma` (S,) is the pixel noise of the starts, in
-    grey levels; the noise of a frame repeats with its start and its number in the
-    episode.
+    starts (`learn`). So a step renders once, though it shows both how the last episode
+    ended and how the next one begins.
     """
 
     def __init__(
@@ -35,37 +34,52 @@ class WarpFeed:
         sigma: np.ndarray,
         camera_hz: float | None,
     ) -> None:
+        """Allocates the frames.
+
+        Args:
+            engine: the worlds.
+            cameras: what renders them.
+            sigma: the pixel noise (S,) of the starts, grey levels. The noise of a frame
+                repeats with its start and its number in the episode.
+            camera_hz: the frames per second; one at each step where None.
+        """
         self._engine = engine
         self.cameras = cameras
         self._hz = camera_hz
+        self.learned = False
         n = engine.num_worlds
         device = torch.device(engine.device)
-        self._sigma_of = torch.as_tensor(sigma, dtype=torch.float32, device=device)
-        self._own, self._start, self._seed, self._due, self._count = (
-            torch.zeros(n, dtype=torch.int64, device=device) for _ in range(5)
+
+        def zeros(*shape: int, dtype: torch.dtype = torch.int64) -> torch.Tensor:
+            return torch.zeros(shape, dtype=dtype, device=device)
+
+        self._sigma_of_start = torch.as_tensor(
+            sigma, dtype=torch.float32, device=device
         )
-        self._own += torch.arange(n, device=device)
-        self._now = torch.zeros(n, dtype=torch.bool, device=device)
-        self._sigma = torch.zeros(n, device=device)
-        # (N,) tick of the newest frame
-        self._taken = torch.zeros(n, dtype=torch.int64, device=device)
-        # (N, 1)
-        self.age_s, self.final_age_s = (
-            torch.zeros((n, 1), device=device) for _ in range(2)
-        )
-        shape = (cameras.pixels, 3)
-        self._shown, self._final = (
-            torch.zeros((n, *shape), dtype=torch.uint8, device=device) for _ in range(2)
-        )
-        # (S, P, 3)
-        self._first = torch.zeros(
-            (len(sigma), *shape), dtype=torch.uint8, device=device
-        )
-        self.learned = False
+        # of each world (N,): its own number, its start, the seed and the size of its
+        # next frame's noise, and whether it shows a new frame now
+        self._own = torch.arange(n, device=device)
+        self._start = zeros(n)
+        self._seed = zeros(n)
+        self._sigma = zeros(n, dtype=torch.float32)
+        self._now = zeros(n, dtype=torch.bool)
+        # (N,) the tick of the newest frame, the tick at which the next one is due, and
+        # how many were taken in the episode
+        self._taken = zeros(n)
+        self._due = zeros(n)
+        self._count = zeros(n)
+
+        self.age_s = zeros(n, 1, dtype=torch.float32)
+        self.final_age_s = zeros(n, 1, dtype=torch.float32)
+        pixels = cameras.pixels
+        self._shown = zeros(n, pixels, 3, dtype=torch.uint8)
+        self._final = zeros(n, pixels, 3, dtype=torch.uint8)
+        self._first = zeros(len(sigma), pixels, 3, dtype=torch.uint8)  # (S, P, 3)
 
     def learn(self, start: torch.Tensor) -> None:
-        """Worlds stand at the starts `start` (N,): their frames are kept as these
-        starts' first ones.
+        """Keeps the worlds' frames as the first ones of the starts `start` (N,).
+
+        The worlds must stand at these starts.
         """
         self.cameras.render()
         self._first[start] = self.cameras.frames
@@ -76,51 +90,57 @@ class WarpFeed:
         self.cameras.render()
         torch.ge(tick, self._due, out=self._now)
         self._show(self.cameras.frames, self._own)
-        self._note(tick)
+        self._count_frames(tick)
         self.age_s[...] = ((tick - self._taken) / PHYSICS_HZ)[:, None]
 
     def begin(self, which: torch.Tensor, start: torch.Tensor) -> None:
-        """New episodes in the worlds `which` (N,) bool, of the starts `start` (N,).
-        What was shown stays as final.
+        """Begins episodes; what was shown until now stays as final.
+
+        Args:
+            which: the worlds, (N,) bool.
+            start: the starts (N,) of their episodes.
         """
         self._final[...] = self._shown
         self.final_age_s[...] = self.age_s
+
         self._now[...] = which
         self._start[...] = torch.where(which, start, self._start)
-        self._sigma[...] = self._sigma_of[self._start]
+        self._sigma[...] = self._sigma_of_start[self._start]
         self._count[...] = torch.where(which, 0, self._count)
         self._show(self._first, self._start)
-        self._note(torch.zeros_like(self._taken))
+        self._count_frames(torch.zeros_like(self._taken))
         self.age_s[...] = torch.where(which[:, None], 0.0, self.age_s)
 
     def _show(self, source: torch.Tensor, row: torch.Tensor) -> None:
-        self._seed[...] = self._start * FRAMES_A_START + self._count
-        inputs = [
-            wp.from_torch(x)
-            for x in (self._now, source, row, self._sigma, self._seed, self._shown)
-        ]
+        """Shows rows (N,) of `source` in the worlds that show a new frame now."""
+        self._seed[...] = self._start * FRAMES_PER_START + self._count
+        tensors = (self._now, source, row, self._sigma, self._seed, self._shown)
+        inputs = [wp.from_torch(tensor) for tensor in tensors]
         with self._engine.working():
             wp.launch(show_due, dim=self._shown.shape[:2], inputs=inputs)
 
-    def _note(self, tick: torch.Tensor) -> None:
-        """Frame k is due at the first tick at or after k / camera_hz, computed from k
-        so that nothing drifts.
-        """
+    def _count_frames(self, tick: torch.Tensor) -> None:
+        """Notes the new frames, and when the next ones are due."""
         self._taken[...] = torch.where(self._now, tick, self._taken)
         self._count += self._now
-        due = (
-            tick + 1
-            if self._hz is None
-            else torch.ceil(self._count.double() * PHYSICS_HZ / self._hz).long()
-        )
-        self._due[...] = torch.where(self._now, due, self._due)
+        self._due[...] = torch.where(self._now, self._next_due(tick), self._due)
+
+    def _next_due(self, tick: torch.Tensor) -> torch.Tensor:
+        """Returns when the frames after those of `tick` (N,) are due.
+
+        Frame k is due at the first tick at or after k / camera_hz. It is computed from
+        k, so that nothing drifts.
+        """
+        if self._hz is None:
+            return tick + 1
+        return torch.ceil(self._count.double() * PHYSICS_HZ / self._hz).long()
 
     def newest(self) -> dict[str, torch.Tensor]:
-        """Camera -> (N, H, W, 3) uint8, live."""
+        """Returns camera -> (N, H, W, 3) uint8, live."""
         return self._by_camera(self._shown)
 
     def final(self) -> dict[str, torch.Tensor]:
-        """The same as it was before the last `begin`."""
+        """Returns the same as it was before the last `begin`."""
         return self._by_camera(self._final)
 
     def _by_camera(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
