@@ -1,6 +1,7 @@
-"""What the arm looks like: white shells over its joints' drums, dark seams, a black
-hand. Lengths in metres, each part in its link's own frame; proportions after the
-silhouette of the Franka Research 3 (joint drums 110 mm in diameter).
+"""What the arm looks like: white shells over its joints' drums, dark seams, a black hand.
+
+Lengths are in metres, each part in its link's own frame. Proportions are after the
+silhouette of the Franka Research 3, whose joint drums are 110 mm in diameter.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import mujoco
 from embodied.robots.shells import VISUAL_GROUP, Loft, Shape, add_shell
 
 Materials = Mapping[str, tuple[tuple[float, float, float], float, float, float]]
-MATERIALS: Materials = {  # name -> (rgb, specular, shininess, emission)
+# name -> (rgb, specular, shininess, emission)
+MATERIALS: Materials = {
     "arm_white": ((0.93, 0.93, 0.92), 0.45, 0.6, 0.0),
     "arm_grey": ((0.62, 0.64, 0.66), 0.4, 0.5, 0.0),
     "arm_dark": ((0.17, 0.18, 0.20), 0.3, 0.4, 0.0),
@@ -31,7 +33,16 @@ def ring(
     radius: float = 0.0558,
     half: float = 0.003,
 ) -> Loft:
-    """A seam or a lens: a flat disc or band."""
+    """Returns a seam or a lens: a flat disc or band.
+
+    Args:
+        axis: "x", "y" or "z".
+        t: its middle on the axis.
+        u: its middle on the next axis.
+        v: its middle on the axis after that.
+        radius: of the disc.
+        half: its half thickness.
+    """
     return Loft(axis, ((t - half, u, v, radius), (t + half, u, v, radius)), smooth=0)
 
 
@@ -43,18 +54,24 @@ def drum(
     v: float = 0.0,
     radius: float = 0.055,
 ) -> Loft:
-    """A joint's housing: a cylinder, flat at `start` and domed at `end`."""
+    """Returns a joint's housing: a cylinder, flat at `start` and domed at `end`.
+
+    Args:
+        axis: "x", "y" or "z".
+        start: the flat end on the axis.
+        end: the domed end.
+        u: its middle on the next axis.
+        v: its middle on the axis after that.
+        radius: of the cylinder.
+    """
     step = 0.004 if end > start else -0.004
-    # (before the end, share of the radius)
-    dome = ((5 * step, 1.0), (step, 0.92), (0.0, 0.55))
-    return Loft(
-        axis,
-        (
-            (start, u, v, radius),
-            *((end - t, u, v, share * radius) for t, share in dome),
-        ),
-        smooth=1,
+    sections = (
+        (start, u, v, radius),
+        (end - 5 * step, u, v, 1.0 * radius),
+        (end - step, u, v, 0.92 * radius),
+        (end, u, v, 0.55 * radius),
     )
+    return Loft(axis, sections, smooth=1)
 
 
 Shells = Mapping[str, Mapping[str, tuple[Shape, ...]]]  # body -> material -> parts
@@ -75,18 +92,18 @@ STAND: Shells = {
                     (-0.704, -0.02, 0, 0.21),
                     (-0.70, -0.02, 0, 0.205),
                 ),
-                8,
-                0,
-                24,
+                power=8,
+                smooth=0,
+                sides=24,
             ),
         ),
         "arm_dark": (
             Loft(
                 "z",
                 ((-0.03, -0.03, 0, 0.145, 0.125), (0, -0.03, 0, 0.145, 0.125)),
-                8,
-                0,
-                24,
+                power=8,
+                smooth=0,
+                sides=24,
             ),
         ),
     },
@@ -260,9 +277,9 @@ HAND_SHELLS: Shells = {
             Loft(
                 "z",
                 ((0.020, 0, 0, 0.0325, 0.1015), (0.028, 0, 0, 0.0325, 0.1015)),
-                5,
-                0,
-                24,
+                power=5,
+                smooth=0,
+                sides=24,
             ),
         ),
         "arm_black": (
@@ -284,8 +301,8 @@ HAND_SHELLS: Shells = {
             Loft(
                 "x",
                 ((0.030, 0, 0.038, 0.020, 0.011), (0.052, 0, 0.038, 0.020, 0.011)),
-                6,
-                0,
+                power=6,
+                smooth=0,
             ),
             ring("z", 0.0485, 0.061, 0.0, 0.008, 0.001),  # lens
         ),
@@ -294,13 +311,16 @@ HAND_SHELLS: Shells = {
             Loft(
                 "x",
                 ((0.050, 0, 0.036, 0.045, 0.012), (0.072, 0, 0.036, 0.045, 0.012)),
-                6,
-                0,
+                power=6,
+                smooth=0,
             ),
         ),
         "arm_grey": (
             Loft(
-                "z", ((0.060, 0, 0, 0.0075, 0.086), (0.0672, 0, 0, 0.0075, 0.086)), 8, 0
+                "z",
+                ((0.060, 0, 0, 0.0075, 0.086), (0.0672, 0, 0, 0.0075, 0.086)),
+                power=8,
+                smooth=0,
             ),
         ),
     },

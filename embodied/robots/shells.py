@@ -1,6 +1,8 @@
 """Smooth closed meshes for a robot's looks, computed from a few numbers.
 
-Each is a row of superelliptic sections swept along an axis. Meshes draw faster than the many primitives that would be needed for the same shape, and
+Each is a row of superelliptic sections swept along an axis.
+
+Meshes draw faster than the many primitives that would be needed for the same shape, and
 their count of triangles does not depend on the viewer's slices.
 """
 

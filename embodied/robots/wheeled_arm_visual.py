@@ -1,6 +1,8 @@
-"""What the wheeled arm looks like below its arm and above it: a rounded white housing
-on mecanum wheels, a lift column, and a head on a mast. Lengths in metres; the origin of
-`base` is on the floor below the mount, that of `lift` the mount.
+"""What the wheeled arm looks like below its arm and above it.
+
+That is a rounded white housing on mecanum wheels, a lift column, and a head on a mast.
+Lengths are in metres. The origin of `base` is on the floor below the mount, and that of
+`lift` is the mount.
 """
 
 from __future__ import annotations
@@ -27,10 +29,9 @@ ROLLER_HALF_LENGTH = 0.029
 # would hide the hand. The mast keeps out of the ball of 0.387 m about the shoulder in
 # which the elbow moves.
 MAST = (-0.385, 0.19)
-# rad to the left; rad below the horizon
 HEAD_POS = (-0.21, 0.26, 0.75)
-HEAD_YAW = -0.40
-HEAD_PITCH = 0.72
+HEAD_YAW = -0.40  # rad to the left
+HEAD_PITCH = 0.72  # rad below the horizon
 EYES_M = 0.075  # to either side of the head's middle; the left one is the camera
 FACE_M = 0.046  # before the head's middle
 # beside those of the arm: name -> (rgb, specular, shininess, emission)
@@ -42,18 +43,19 @@ MATERIALS: Materials = {
 
 
 def head_axes() -> np.ndarray:
-    """(3, 3): columns are the head's right, its up, and away from where it looks, in
-    the lift's frame.
+    """Returns the head's axes in the lift's frame as the columns of a matrix (3, 3).
+
+    They point to its right, up, and away from where it looks.
     """
-    (cos_yaw, cos) = np.cos((HEAD_YAW, HEAD_PITCH))
-    (sin_yaw, sin) = np.sin((HEAD_YAW, HEAD_PITCH))
+    cos_yaw, cos = np.cos((HEAD_YAW, HEAD_PITCH))
+    sin_yaw, sin = np.sin((HEAD_YAW, HEAD_PITCH))
     view = np.array([cos * cos_yaw, cos * sin_yaw, -sin])
     right = np.array([sin_yaw, -cos_yaw, 0.0])
     return np.stack([right, np.cross(right, view), -view], axis=1)
 
 
 def quat_of_axes(axes: np.ndarray) -> tuple[float, ...]:
-    """Quaternion wxyz of a rotation matrix (3, 3)."""
+    """Returns the quaternion wxyz of a rotation matrix (3, 3)."""
     quat = np.zeros(4)
     mujoco.mju_mat2Quat(quat, axes.ravel())
     return tuple(quat.tolist())
@@ -84,9 +86,9 @@ def _bumper(sign: int) -> Loft:
     return Loft(
         "z",
         (*low, (0.115, x, 0.0, half_x, half_y), (0.150, x, 0.0, half_x, half_y)),
-        6,
-        0,
-        20,
+        power=6,
+        smooth=0,
+        sides=20,
     )
 
 
@@ -160,7 +162,7 @@ def _on_face(
     sections = tuple((ahead, 0.0, 0.0, wide, high) for ahead, wide, high in rows)
     axes = head_axes() @ np.diag([1.0, -1.0, -1.0])  # the loft's z ahead
     return Turned(
-        Loft("z", sections, power, 1 if len(rows) > 2 else 0, 20),
+        Loft("z", sections, power=power, smooth=1 if len(rows) > 2 else 0, sides=20),
         on_head(right, up, 0.0),
         quat_of_axes(axes),
     )
@@ -183,16 +185,18 @@ def _beam(start: tuple[float, ...], end: tuple[float, ...]) -> Turned:
         (length / 2, 0, 0, 0.013, 0.042),
         (length, 0, 0, 0.012, 0.038),
     )
-    return Turned(Loft("z", rows, 4, 1, 16), start, quat_of_axes(axes))
+    return Turned(
+        Loft("z", rows, power=4, smooth=1, sides=16), start, quat_of_axes(axes)
+    )
 
 
 def _collar(z: float, half_x: float, half_y: float) -> Loft:
     return Loft(
         "z",
         tuple((h, *MAST, half_x, half_y) for h in (z - 0.004, z + 0.004)),
-        2.6,
-        0,
-        18,
+        power=2.6,
+        smooth=0,
+        sides=18,
     )
 
 
@@ -210,7 +214,9 @@ BASE: dict[str, tuple[Shape, ...]] = {
                 (z, MIDDLE_X, 0, 0.345 - d, 0.185 - d)
                 for z, d in ((0.036, 0.015), (0.050, 0.0), (0.130, 0.0))
             ),
-            *(7, 1, 24),
+            power=7,
+            smooth=1,
+            sides=24,
         ),
         _bumper(1),
         _bumper(-1),
@@ -227,7 +233,9 @@ BASE: dict[str, tuple[Shape, ...]] = {
                 (0.490, -0.02, 0, 0.104, 0.099),
                 (0.500, -0.02, 0, 0.098, 0.093),
             ),
-            *(5, 1, 20),
+            power=5,
+            smooth=1,
+            sides=20,
         ),
     ),
     "arm_tyre": tuple(_tyre(x, y) for x, y in WHEELS),
@@ -262,7 +270,9 @@ LIFT: dict[str, tuple[Shape, ...]] = {
                 (-0.028, -0.03, 0, 0.145, 0.125),
                 (0.000, -0.03, 0, 0.145, 0.125),
             ),
-            *(8, 0, 28),
+            power=8,
+            smooth=0,
+            sides=28,
         ),
         _beam((-0.12, 0.07, -0.016), (MAST[0], MAST[1], -0.016)),
         _collar(0.035, 0.0345, 0.0365),
@@ -283,7 +293,9 @@ LIFT: dict[str, tuple[Shape, ...]] = {
                 (0.695, MAST[0] + 0.095, MAST[1] + 0.035, 0.040, 0.034),
                 (0.735, MAST[0] + 0.145, MAST[1] + 0.055, 0.046, 0.036),
             ),
-            *(2.6, 1, 16),
+            power=2.6,
+            smooth=1,
+            sides=16,
         ),
         _on_face(
             (
