@@ -62,34 +62,30 @@ def quat_of_axes(axes: np.ndarray) -> tuple[float, ...]:
 
 
 def on_head(right: float, up: float, ahead: float) -> tuple[float, ...]:
-    """A point in the lift's frame given by metres along the head's own directions."""
+    """Returns a point in the lift's frame, from metres along the head's directions."""
     return tuple((np.asarray(HEAD_POS) + head_axes() @ (right, up, -ahead)).tolist())
 
 
 def _slab(z: tuple[float, ...], inset: tuple[float, ...]) -> Loft:
-    """A piece of the housing: its outline, `inset` from the widest, at each height `z`."""
-    rows = (
-        (h, MIDDLE_X, 0.0, HALF_LENGTH - d, HALF_WIDTH - d)
-        for h, d in zip(z, inset, strict=True)
+    """Returns a piece of the housing: at each height `z` its outline, less an inset."""
+    sections = tuple(
+        (height, MIDDLE_X, 0.0, HALF_LENGTH - less, HALF_WIDTH - less)
+        for height, less in zip(z, inset, strict=True)
     )
-    return Loft("z", tuple(rows), power=7, smooth=1, sides=32)
+    return Loft("z", sections, power=7, smooth=1, sides=32)
 
 
 def _bumper(sign: int) -> Loft:
     half_x = 0.029
     half_y = HALF_WIDTH - 0.004
     x = MIDDLE_X + sign * (HALF_LENGTH - half_x)
-    low = (
+    sections = (
         (0.045, x, 0.0, half_x - 0.012, half_y - 0.012),
         (0.058, x, 0.0, half_x - 0.003, half_y - 0.003),
+        (0.115, x, 0.0, half_x, half_y),
+        (0.150, x, 0.0, half_x, half_y),
     )
-    return Loft(
-        "z",
-        (*low, (0.115, x, 0.0, half_x, half_y), (0.150, x, 0.0, half_x, half_y)),
-        power=6,
-        smooth=0,
-        sides=20,
-    )
+    return Loft("z", sections, power=6, smooth=0, sides=20)
 
 
 def _hub(x: float, y: float) -> Loft:
@@ -111,43 +107,39 @@ def _hub(x: float, y: float) -> Loft:
 
 
 def _tyre(x: float, y: float) -> Loft:
-    """What is seen of a wheel's rollers from afar."""
+    """Returns what is seen of a wheel's rollers from afar."""
     half = WHEEL_HALF_WIDTH - 0.006
-    return Loft(
-        "y",
-        tuple((y + t, WHEEL_RADIUS, x, WHEEL_RADIUS - 0.005) for t in (-half, half)),
-        smooth=0,
-        sides=16,
+    radius = WHEEL_RADIUS - 0.005
+    sections = (
+        (y - half, WHEEL_RADIUS, x, radius),
+        (y + half, WHEEL_RADIUS, x, radius),
     )
+    return Loft("y", sections, smooth=0, sides=16)
 
 
 def _rollers(x: float, y: float) -> tuple[Turned, ...]:
-    """Barrels at 45 degrees around a mecanum wheel; those that stand on the floor form
-    an X of the four wheels.
+    """Returns barrels at 45 degrees around a mecanum wheel.
+
+    Those of the four wheels that stand on the floor form an X.
     """
-    ends = ((-1, 0.010), (0, ROLLER_RADIUS), (1, 0.010))
-    orbit = WHEEL_RADIUS - ROLLER_RADIUS
-    barrel = Loft(
-        "z",
-        tuple((s * ROLLER_HALF_LENGTH, 0, 0, r) for s, r in ends),
-        smooth=0,
-        sides=9,
+    sections = (
+        (-ROLLER_HALF_LENGTH, 0, 0, 0.010),
+        (0, 0, 0, ROLLER_RADIUS),
+        (ROLLER_HALF_LENGTH, 0, 0, 0.010),
     )
+    barrel = Loft("z", sections, smooth=0, sides=9)
+
+    orbit = WHEEL_RADIUS - ROLLER_RADIUS
     hand = float(np.sign((x - MIDDLE_X) * y))
-    made = []
+    rollers = []
     for angle in np.arange(ROLLERS) * 2 * np.pi / ROLLERS:
         cos = float(np.cos(angle))
         sin = float(np.sin(angle))
         quat = np.zeros(4)
         mujoco.mju_quatZ2Vec(quat, np.array([-sin, hand, cos]))
-        made.append(
-            Turned(
-                barrel,
-                (x + orbit * cos, y, WHEEL_RADIUS + orbit * sin),
-                tuple(quat.tolist()),
-            )
-        )
-    return tuple(made)
+        middle = (x + orbit * cos, y, WHEEL_RADIUS + orbit * sin)
+        rollers.append(Turned(barrel, middle, tuple(quat.tolist())))
+    return tuple(rollers)
 
 
 def _on_face(
@@ -156,11 +148,16 @@ def _on_face(
     up: float = 0.0,
     power: float = 2.0,
 ) -> Turned:
-    """A part of the head: (metres ahead of its middle, half width, half height) one
-    after the other.
+    """Returns a part of the head.
+
+    Args:
+        rows: its sections: (metres ahead of its middle, half width, half height).
+        right: its place on the face, m.
+        up: likewise.
+        power: of the sections.
     """
     sections = tuple((ahead, 0.0, 0.0, wide, high) for ahead, wide, high in rows)
-    axes = head_axes() @ np.diag([1.0, -1.0, -1.0])  # the loft's z ahead
+    axes = head_axes() @ np.diag([1.0, -1.0, -1.0])  # the loft's z points ahead
     return Turned(
         Loft("z", sections, power=power, smooth=1 if len(rows) > 2 else 0, sides=20),
         on_head(right, up, 0.0),
@@ -173,13 +170,12 @@ def _disc(ahead: float, radius: float, right: float) -> Turned:
 
 
 def _beam(start: tuple[float, ...], end: tuple[float, ...]) -> Turned:
-    """A flat bar between two points of one height."""
-    along = np.subtract(end, start)
-    length = float(np.linalg.norm(along))
-    axes = np.stack(
-        [(0.0, 0.0, 1.0), np.cross(along / length, (0.0, 0.0, 1.0)), along / length],
-        axis=1,
-    )
+    """Returns a flat bar between two points of one height."""
+    difference = np.subtract(end, start)
+    length = float(np.linalg.norm(difference))
+    along = difference / length
+    up = (0.0, 0.0, 1.0)
+    axes = np.stack([up, np.cross(along, up), along], axis=1)
     rows = (
         (0.0, 0, 0, 0.014, 0.060),
         (length / 2, 0, 0, 0.013, 0.042),

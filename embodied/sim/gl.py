@@ -38,18 +38,17 @@ _CHILD = "from embodied.sim.gl import render_test_frame; render_test_frame()"
 
 
 class RenderingError(EmbodiedError):
-    """No picture can be made on this machine, or not with the backend that MUJOCO_GL
-    names.
-    """
+    """No picture can be made on this machine, or not with the backend of MUJOCO_GL."""
 
 
 @functools.cache
 def ensure_gl() -> str:
-    """Make `mujoco.Renderer` usable in this process; returns the backend's name. Cheap:
-    nothing is rendered.
+    """Makes `mujoco.Renderer` usable in this process; returns the backend's name.
 
-    A user's own MUJOCO_GL is left alone. Raises `RenderingError` where no backend is to
-    be found.
+    It is cheap: nothing is rendered. A user's own MUJOCO_GL is left alone.
+
+    Raises:
+        RenderingError: no backend is to be found, or rendering is switched off.
     """
     chosen = os.environ.get("MUJOCO_GL", "").lower().strip()
     if chosen in SWITCHED_OFF:
@@ -57,11 +56,13 @@ def ensure_gl() -> str:
             f"rendering is switched off by MUJOCO_GL={chosen}: unset it to use cameras"
         )
     load_triton_first()
+
     if chosen not in AUTOMATIC:
         return chosen  # MuJoCo took it when it was imported
     if sys.platform != "linux":
         # MuJoCo's own default is right there
         return "cgl" if sys.platform == "darwin" else "wgl"
+
     if _egl_works():
         return _use("egl")
     if any(_loads(name) for name in OSMESA_NAMES):
@@ -70,19 +71,23 @@ def ensure_gl() -> str:
 
 
 def load_triton_first() -> None:
-    """Load Triton, where it is installed, before Mesa: to be called before the first
-    use of OpenGL.
+    """Loads Triton, where it is installed, before Mesa.
 
-    Both bring an LLVM of their own. If Mesa's is there first, Triton's calls go to it,
-    and the process dies with a segmentation fault, as late as when an optimizer of
-    PyTorch's CUDA build is made. The other way round both work.
+    To be called before the first use of OpenGL. Both bring an LLVM of their own. If
+    Mesa's is there first, Triton's calls go to it, and the process dies with a
+    segmentation fault, as late as when an optimizer of PyTorch's CUDA build is made.
+    The other way round both work.
     """
     if importlib.util.find_spec("triton") is not None:
         importlib.import_module("triton")
 
 
 def make_renderer(model: mujoco.MjModel, height: int, width: int) -> mujoco.Renderer:
-    """MuJoCo's own renderer. Raises `RenderingError` where no context can be made."""
+    """Returns MuJoCo's own renderer for frames of one size, in pixels.
+
+    Raises:
+        RenderingError: no context can be made.
+    """
     backend = ensure_gl()
     try:
         return mujoco.Renderer(model, height, width)
@@ -91,14 +96,20 @@ def make_renderer(model: mujoco.MjModel, height: int, width: int) -> mujoco.Rend
 
 
 def probe_rendering(timeout_s: float = 60) -> str:
-    """Render a picture for real, in a child process that may crash, and return the name
-    of the backend that did it.
+    """Renders a picture in a child process, which may crash.
 
-    Raises `RenderingError` with what to install, or with the MUJOCO_GL that would work.
+    Returns:
+        The name of the backend that did it.
+
+    Raises:
+        RenderingError: none did; the text says what to install, or which MUJOCO_GL
+            would work.
     """
     failure = _failure_in_child(None, timeout_s)
     if not failure:
         return ensure_gl()
+
+    # say which backend would have done it, if any
     if sys.platform == "linux":
         for backend in ("egl", "osmesa"):
             if not _failure_in_child(backend, timeout_s):
@@ -108,9 +119,11 @@ def probe_rendering(timeout_s: float = 60) -> str:
     raise RenderingError(failure if failure.endswith(ADVICE) else _advice(failure))
 
 
-def render_test_frame() -> np.ndarray:  # (16, 16, 3) uint8
-    """A picture of a red box that fills the frame; raises `RenderingError` if that is
-    not what comes out.
+def render_test_frame() -> np.ndarray:
+    """Returns a picture (16, 16, 3) uint8 of a red box that fills the frame.
+
+    Raises:
+        RenderingError: something else comes out.
     """
     model = mujoco.MjModel.from_xml_string(_TEST_SCENE)
     data = mujoco.MjData(model)
@@ -121,6 +134,7 @@ def render_test_frame() -> np.ndarray:  # (16, 16, 3) uint8
         frame = renderer.render()
     finally:
         renderer.close()
+
     red, green, blue = frame.reshape(-1, 3).mean(0)
     if red < 100 or max(green, blue) > red / 2:
         raise RenderingError(
@@ -130,29 +144,28 @@ def render_test_frame() -> np.ndarray:  # (16, 16, 3) uint8
 
 
 def _egl_works() -> bool:
-    """Whether EGL can be initialised on some device, the software one included (what
-    MuJoCo's EGL context needs).
+    """Returns whether EGL can be initialised on some device.
+
+    MuJoCo's EGL context needs that. The device may be the software one.
     """
+    pointer = ctypes.c_void_p
+    int_pointer = ctypes.POINTER(ctypes.c_int)
+    # the types of eglQueryDevicesEXT and of eglGetPlatformDisplayEXT
+    query_type = ctypes.CFUNCTYPE(
+        ctypes.c_uint, ctypes.c_int, ctypes.POINTER(pointer), int_pointer
+    )
+    display_type = ctypes.CFUNCTYPE(pointer, ctypes.c_uint, pointer, pointer)
     try:
         egl = ctypes.CDLL("libEGL.so.1")
-        egl.eglGetProcAddress.restype = ctypes.c_void_p
-        pointer = ctypes.c_void_p
+        egl.eglGetProcAddress.restype = pointer
+        query_devices = query_type(egl.eglGetProcAddress(b"eglQueryDevicesEXT"))
+        get_display = display_type(egl.eglGetProcAddress(b"eglGetPlatformDisplayEXT"))
+
         count = ctypes.c_int(0)
         devices = (pointer * 16)()
-        query = ctypes.CFUNCTYPE(
-            ctypes.c_uint,
-            ctypes.c_int,
-            ctypes.POINTER(pointer),
-            ctypes.POINTER(ctypes.c_int),
-        )
-        query(egl.eglGetProcAddress(b"eglQueryDevicesEXT"))(
-            len(devices), devices, ctypes.byref(count)
-        )
-        get_display = ctypes.CFUNCTYPE(pointer, ctypes.c_uint, pointer, pointer)
+        query_devices(len(devices), devices, ctypes.byref(count))
         displays = [
-            get_display(egl.eglGetProcAddress(b"eglGetPlatformDisplayEXT"))(
-                EGL_PLATFORM_DEVICE_EXT, device, None
-            )
+            get_display(EGL_PLATFORM_DEVICE_EXT, device, None)
             for device in devices[: count.value]
         ]
     except (OSError, AttributeError, TypeError):
@@ -172,14 +185,15 @@ def _loads(library: str) -> bool:
 
 
 def _use(backend: str) -> str:
-    """Do what MUJOCO_GL does at import, now: `mujoco.Renderer` looks its context class
-    up in this module.
+    """Does now what MUJOCO_GL does when MuJoCo is imported; returns the backend.
+
+    `mujoco.Renderer` looks its context class up in the module that is changed here.
     """
     context = importlib.import_module("mujoco.rendering.classic.gl_context")
     try:
         context.GLContext = importlib.import_module(f"mujoco.{backend}").GLContext  # type: ignore[attr-defined]
-    # PyOpenGL may be bound to another platform already
     except (ImportError, AttributeError) as error:
+        # for instance, PyOpenGL is bound to another platform already
         raise RenderingError(
             f"{backend} is installed but cannot be used: {error}"
         ) from error
@@ -187,16 +201,24 @@ def _use(backend: str) -> str:
 
 
 def _failure_in_child(backend: str | None, timeout_s: float) -> str:
-    """The last line of what a child process says that renders with this backend; empty
-    if it succeeds.
+    """Returns the last line that a child process says that fails to render.
+
+    Args:
+        backend: what MUJOCO_GL names in the child; the user's own choice where None.
+        timeout_s: after which it is stopped.
+
+    Returns:
+        The line; empty where the child succeeds.
     """
-    environment = dict(os.environ) | ({"MUJOCO_GL": backend} if backend else {})
+    environment = dict(os.environ)
+    if backend:
+        environment["MUJOCO_GL"] = backend
     # set by MuJoCo in this process; not the user's wish
     environment.pop("PYOPENGL_PLATFORM", None)
-    command = [sys.executable, "-c", _CHILD]
+
     try:
         child = subprocess.run(
-            command,
+            [sys.executable, "-c", _CHILD],
             env=environment,
             capture_output=True,
             text=True,
@@ -207,12 +229,11 @@ def _failure_in_child(backend: str | None, timeout_s: float) -> str:
         return f"no picture within {timeout_s:g} s"
     if child.returncode == 0:
         return ""
+
     lines = child.stderr.strip().splitlines()
-    return (
-        lines[-1].removeprefix(f"{__name__}.RenderingError: ")
-        if lines
-        else f"it ended with {child.returncode}"
-    )
+    if not lines:
+        return f"it ended with {child.returncode}"
+    return lines[-1].removeprefix(f"{__name__}.RenderingError: ")
 
 
 def _advice(reason: str) -> str:

@@ -19,13 +19,17 @@ ADVICE = "use render_mode='rgb_array' for pictures, or `embodied view` for a vid
 
 
 class Window:
-    """Shows a world of an engine until the user closes it; the person may turn the
-    view, not the world.
+    """Shows a world of an engine until the user closes it.
 
-    Raises EmbodiedError where there is no display.
+    The user may turn the view, not the world.
     """
 
     def __init__(self, engine: HostEngine, world: int = 0) -> None:
+        """Opens the window.
+
+        Raises:
+            EmbodiedError: there is no display.
+        """
         _check_display()
         self._engine = engine
         self._world = world
@@ -38,12 +42,11 @@ class Window:
         """Draws the present state."""
         if not self._handle.is_running():
             return
+        data = self._engine.world_data(self._world)
         with self._handle.lock():
             for field, values in self._engine.varied().items():
                 operator.attrgetter(field)(self._model)[:] = values[self._world]
-            mujoco.mj_copyData(
-                self._data, self._model, self._engine.world_data(self._world)
-            )
+            mujoco.mj_copyData(self._data, self._model, data)
         self._handle.sync()
 
     @property
@@ -57,7 +60,7 @@ class Window:
 
 
 def has_display() -> bool:
-    """Whether there seems to be a screen to open a window on."""
+    """Returns whether there seems to be a screen to open a window on."""
     return sys.platform != "linux" or bool(
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     )
@@ -70,8 +73,10 @@ def _open(model: mujoco.MjModel, data: mujoco.MjData) -> Any:
 
 
 def _check_display() -> None:
-    """Tries what the viewer needs in this thread: in its own it would fail silently,
-    and the caller wait for ever.
+    """Raises EmbodiedError where the viewer would not work.
+
+    It tries what the viewer needs in this thread: in the viewer's own it would fail
+    silently, and the caller would wait for ever.
     """
     if not has_display():
         raise EmbodiedError(
@@ -81,7 +86,7 @@ def _check_display() -> None:
 
     load_triton_first()
     with warnings.catch_warnings():
-        # glfw says by a warning what the error below says
+        # the error below says what glfw says by a warning
         warnings.simplefilter("ignore")
         works = glfw.init() and _opens_hidden_window(glfw)
     if not works:
