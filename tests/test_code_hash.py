@@ -71,8 +71,7 @@ def test_some_modules_may_be_left_out(plant: Path) -> None:
 
 
 def test_tasks_and_robots_differ() -> None:
-    arm, wheeled = (
-        Subject.now(TOTE_TRANSFER, robot) for robot in ("arm", "wheeled_arm")
-    )
+    arm = Subject.now(TOTE_TRANSFER, "arm")
+    wheeled = Subject.now(TOTE_TRANSFER, "wheeled_arm")
     assert arm.code_hash != wheeled.code_hash
     assert arm == Subject.now(TOTE_TRANSFER, "arm")

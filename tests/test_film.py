@@ -1,5 +1,5 @@
-"""Film: the right moments of the right episodes, in files that decode to what was put
-in.
+"""Film: the right moments of the right episodes, in files that decode to the frames
+that were put in.
 """
 
 import io
@@ -25,7 +25,7 @@ from embodied.rollout.grid import (
     grid_video,
 )
 from embodied.rollout.rollout import EpisodeResult
-from embodied.rollout.video import encode_jpeg, write_mp4
+from embodied.rollout.video import BT709, encode_jpeg, write_mp4
 
 SHOT = Shot("front", "Trained", size=(48, 64), fps=20)
 
@@ -111,23 +111,31 @@ def test_film_is_at_constant_rate_of_simulated_time(ticks_per_step):
     for _ in range(800 // ticks_per_step):
         worlds.step(film)
     film.on_end(worlds, 0, result(0))
-    (made,) = film.clips
-    due = [k * PHYSICS_HZ // SHOT.fps for k in range(41)]
-    assert len(made.frames) == len(due)
-    late = np.array(ticks(made)) - due
-    assert late.min() >= -10  # the shade counts tens of ticks
-    assert late.max() <= ticks_per_step + 10
-    assert worlds.rendered <= 41  # nothing is rendered that is not shown
+
+    # each frame is at most a step late
+    (filmed,) = film.clips
+    due_ticks = [k * PHYSICS_HZ // SHOT.fps for k in range(41)]
+    assert len(filmed.frames) == len(due_ticks)
+    late_ticks = np.array(ticks(filmed)) - due_ticks
+    assert late_ticks.min() >= -10  # the shade counts tens of ticks
+    assert late_ticks.max() <= ticks_per_step + 10
+
+    # nothing is rendered that is not shown
+    assert worlds.rendered <= 41
 
 
 def test_film_keeps_only_the_chosen_episodes():
     worlds = ClockWorlds(20)
     film = Film(SHOT, [1, 4])
+
+    # world 1 runs episode 1
     start(film, worlds, [0, 1, 2], [0, 1, 2])
     for _ in range(10):
         worlds.step(film)
     film.on_end(worlds, 0, result(0))
     film.on_end(worlds, 1, result(1))
+
+    # then world 0 runs episode 4
     start(film, worlds, [0, 1], [4, 3])
     for _ in range(3):
         worlds.step(film)
@@ -143,9 +151,12 @@ def test_faulty_world_is_not_rendered():
     film = Film(SHOT, [0, 1])
     start(film, worlds, [0, 1], [0, 1])
     worlds.step(film)
+
+    # the world without a fault is still rendered
     rendered = worlds.rendered
     worlds.step(film, fault=(3, 0, 0))
     assert worlds.rendered == rendered + 1
+
     worlds.step(film, active=(False, True, True))
     film.on_end(worlds, 0, result(0, success=False))
     film.on_end(worlds, 1, result(1))
@@ -155,11 +166,9 @@ def test_faulty_world_is_not_rendered():
 
 def gradient(height: int, width: int, k: int) -> np.ndarray:
     rows, columns = np.mgrid[0:height, 0:width]
-    return (
-        np.stack([rows * 2 + k, columns * 2, np.full_like(rows, 40 * (k % 5))], axis=-1)
-        .clip(0, 255)
-        .astype(np.uint8)
-    )
+    blue = np.full_like(rows, 40 * (k % 5))
+    frame = np.stack([rows * 2 + k, columns * 2, blue], axis=-1)
+    return frame.clip(0, 255).astype(np.uint8)
 
 
 @settings(max_examples=12, deadline=None)
@@ -173,12 +182,16 @@ def test_mp4_decodes_to_the_same_frames(height, width, count, fps):
     buffer = io.BytesIO()
     frames = [gradient(height, width, k) for k in range(count)]
     assert write_mp4(buffer, iter(frames), fps, crf=10) == count
+
+    # as many frames, of an even size, and nearly the same
     buffer.seek(0)
     decoded = decode(buffer)
     assert len(decoded) == count
     assert decoded[0].shape == (height + height % 2, width + width % 2, 3)
     error = np.abs(decoded[-1][:height, :width].astype(int) - frames[-1])
     assert error.mean() < 12
+
+    # at the same rate
     buffer.seek(0)
     with av.open(buffer) as container:
         assert container.streams.video[0].average_rate == fps
@@ -188,11 +201,12 @@ def test_colours_survive():
     buffer = io.BytesIO()
     colour = np.array([200, 60, 30], np.uint8)
     write_mp4(buffer, [np.broadcast_to(colour, (64, 64, 3))] * 3, 10, crf=10)
+
     buffer.seek(0)
     with av.open(buffer) as container:
-        picture = next(container.decode(video=0))
-        assert picture.colorspace == 1  # BT.709
-        shown = picture.reformat(format="rgb24", src_colorspace="ITU709").to_ndarray()
+        frame = next(container.decode(video=0))
+        assert frame.colorspace == BT709
+        shown = frame.reformat(format="rgb24", src_colorspace="ITU709").to_ndarray()
     assert np.abs(shown.reshape(-1, 3).mean(axis=0) - colour).max() < 4
 
 
@@ -206,6 +220,7 @@ def test_mp4_file_appears_whole_or_not_at_all(tmp_path):
     with pytest.raises(RuntimeError, match="renderer died"):
         write_mp4(target, broken(), 20)
     assert list(tmp_path.iterdir()) == []
+
     write_mp4(target, [gradient(32, 32, k) for k in range(5)], 20)
     assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
     assert len(decode(str(target))) == 5
@@ -247,10 +262,14 @@ def test_grid_holds_the_last_frame_and_outlines_the_outcome():
     clips = (clip(41, shade=90), clip(21, success=False), clip(30))
     grid = Grid(clips, columns=2)
     assert grid.size[0] % 2 == grid.size[1] % 2 == 0
+
+    # the video is longer than the longest clip
     video = grid_video(clips, columns=2)
     decoded = decode(io.BytesIO(video.mp4))
     assert decoded[0].shape == (video.height, video.width, 3) == (*grid.size, 3)
     assert len(decoded) / SHOT.fps == video.duration_s > 41 / SHOT.fps
+
+    # the outline appears with the outcome
     corners = {(6, 6): SUCCESS_RGB, (6, 6 + 64 + 6): FAILURE_RGB}
     first = grid.frame(0)
     last = grid.frame(100)
@@ -258,6 +277,7 @@ def test_grid_holds_the_last_frame_and_outlines_the_outcome():
         inside = (row + OUTLINE_PX // 2, column + OUTLINE_PX // 2)
         assert tuple(last[inside]) == colour
         assert tuple(first[inside]) != colour
+
     assert abs(int(last[6 + CAPTION_HEIGHT_PX + 24, 6 + 32, 0]) - 90) <= 2
 
 
@@ -276,6 +296,7 @@ def test_a_caption_loses_no_word_that_fits_into_two_lines(words):
     room_px = 150
     first, second = two_lines(" ".join(words), font, room_px)
     assert max(font.getlength(line) for line in (first, second)) <= room_px
+
     shown = f"{first} {second}".split()
     if shown and shown[-1].endswith("…"):
         # it did need more than one line

@@ -60,13 +60,13 @@ def cell(
     outcomes: str, policy: str = "trained", first_seed: int = 0, **condition
 ) -> Cell:
     """A cell with one episode per letter: `+` succeeded, `-` failed."""
-    episodes = tuple(
+    episodes = [
         episode(first_seed + i, letter == "+") for i, letter in enumerate(outcomes)
-    )
-    what = Condition(
+    ]
+    measured = Condition(
         policy, "L1", first_seed=first_seed, num_episodes=len(outcomes), **condition
     )
-    return Cell(what, policy.title(), 10.0, episodes)
+    return Cell(measured, policy.title(), 10.0, tuple(episodes))
 
 
 def test_summary_of_known_episodes():
@@ -82,11 +82,13 @@ def test_summary_of_known_episodes():
         ),
         episode(3, success=False, fault="nan_action", mean_plan_age_s=None),
     )
-    summary = summarize(
-        Cell(Condition("trained", "L1", num_episodes=4), "Trained", 13.0, episodes)
-    )
-    assert (summary.success_once.successes, summary.success_at_end.successes) == (2, 1)
+    condition = Condition("trained", "L1", num_episodes=4)
+    summary = summarize(Cell(condition, "Trained", 13.0, episodes))
+    assert summary.success_once.successes == 2
+    assert summary.success_at_end.successes == 1
     assert summary.success_once.episodes == 4
+
+    # progress that is no number counts as none
     assert summary.progress_mean == pytest.approx((1 + 1 + 0 + 0.25) / 4)
     assert summary.time_to_success_s.median == 4.5
     assert summary.plan_age_mean_s == pytest.approx(0.2)
@@ -109,27 +111,26 @@ def test_cell_must_hold_the_seeds_it_says():
 
 def test_condition_is_measured_once():
     results = Results(PROVENANCE).with_cell(cell("+-"))
-    assert results.find(Condition("trained", "L1", num_episodes=2)) == cell("+-")
-    assert results.find(Condition("trained", "L1", num_episodes=3)) is None
-    assert (
-        results.find(Condition("trained", "L1", num_episodes=2, compute_ms=100.0))
-        is None
-    )
+    condition = Condition("trained", "L1", num_episodes=2)
+    assert results.find(condition) == cell("+-")
+    assert results.find(replace(condition, num_episodes=3)) is None
+    assert results.find(replace(condition, compute_ms=100.0)) is None
     with pytest.raises(ResultsError, match="already"):
         results.with_cell(cell("++"))
 
 
 def test_comparison_uses_the_shared_seeds_only():
-    comparison = compare(
-        cell("++--+", first_seed=0), cell("-+-", policy="random", first_seed=1)
-    )
-    assert comparison.episodes == 3  # seeds 1, 2, 3: first + - -, second - + -
-    assert (
-        comparison.both,
-        comparison.only_first,
-        comparison.only_second,
-        comparison.neither,
-    ) == (0, 1, 1, 1)
+    # seeds 1, 2, 3: first + - -, second - + -
+    first = cell("++--+", first_seed=0)
+    second = cell("-+-", policy="random", first_seed=1)
+    comparison = compare(first, second)
+    assert comparison.episodes == 3
+    assert comparison.both == 0
+    assert comparison.only_first == 1
+    assert comparison.only_second == 1
+    assert comparison.neither == 1
+
+    # no seed in common, and another split
     assert compare(cell("++"), cell("++", first_seed=10)) is None
     assert compare(cell("++"), cell("++", split="all")) is None
 
@@ -147,15 +148,16 @@ def test_round_trip(tmp_path):
 
 def test_file_is_plain_json_and_says_what_follows(tmp_path):
     path = tmp_path / "results.json"
-    numpy_row = episode(
+    of_numpy = episode(
         0,
         reward_sum=np.float64(math.inf),
         variation={"mass": np.arange(2.0), "n": np.int64(3)},
     )
-    numpy_row = replace(numpy_row, success_once=np.True_, progress_end=math.nan)
-    write_results(
-        path, Results(PROVENANCE).with_cell(replace(cell("+"), episodes=(numpy_row,)))
-    )
+    of_numpy = replace(of_numpy, success_once=np.True_, progress_end=math.nan)
+    results = Results(PROVENANCE).with_cell(replace(cell("+"), episodes=(of_numpy,)))
+    write_results(path, results)
+
+    # no NaN, no infinity
     content = json.loads(path.read_text(), parse_constant=pytest.fail)
     row = content["cells"][0]["episodes"][0]
     summary = content["cells"][0]["summary"]
@@ -167,6 +169,7 @@ def test_file_is_plain_json_and_says_what_follows(tmp_path):
         **_limits(rate(cell("+"))),
         "rate": 1.0,
     }
+
     read = read_results(path).cells[0].episodes[0]
     assert read.success_once is True
     assert math.isnan(read.reward_sum)
@@ -186,10 +189,9 @@ def test_what_was_trained_anew_is_measured_anew() -> None:
             cell("+", policy="random"),
         ),
     )
-    again = cell("+-", weights="new").condition
-    assert [
-        c.condition.num_episodes for c in results.without_outdated(again).cells
-    ] == [3, 1]
+    retrained = cell("+-", weights="new").condition
+    kept = results.without_outdated(retrained).cells
+    assert [c.condition.num_episodes for c in kept] == [3, 1]
     assert results.without_outdated(results.cells[0].condition) == results
 
 
@@ -198,21 +200,18 @@ def test_resume_finds_what_is_there(tmp_path):
     assert resume_results(path, PROVENANCE) == Results(PROVENANCE)
     results = Results(PROVENANCE).with_cell(cell("+-+"))
     write_results(path, results)
-    assert (
-        resume_results(
-            path, replace(PROVENANCE, created="later", command="embodied eval --resume")
-        )
-        == results
-    )
-    changes = {
-        "robot": "dual_arm",
-        "versions": {"mujoco": "3.18.0"},
-        "metadata": {"model_hash": "other"},
+    later = replace(PROVENANCE, created="later", command="embodied eval --resume")
+    assert resume_results(path, later) == results
+
+    # what makes it another run
+    others = {
+        "robot": replace(PROVENANCE, robot="dual_arm"),
+        "versions": replace(PROVENANCE, versions={"mujoco": "3.18.0"}),
+        "model_hash": replace(PROVENANCE, metadata={"model_hash": "other"}),
     }
-    for change in changes.items():
-        name = "model_hash" if change[0] == "metadata" else change[0]
+    for name, provenance in others.items():
         with pytest.raises(ResultsError, match=f"cannot be resumed: its {name}"):
-            resume_results(path, replace(PROVENANCE, **dict([change])))
+            resume_results(path, provenance)
 
 
 @pytest.mark.parametrize(
@@ -240,6 +239,7 @@ def test_resume_finds_what_is_there(tmp_path):
 def test_damage_is_named(tmp_path, damage, message):
     path = tmp_path / "results.json"
     write_results(path, Results(PROVENANCE).with_cell(cell("+-+")))
+
     content = json.loads(path.read_text())
     damage(content)
     path.write_text(json.dumps(content))
@@ -280,8 +280,11 @@ def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full_disk)
+    more = results.with_cell(cell("-", policy="random"))
     with pytest.raises(OSError, match="No space left"):
-        write_results(path, results.with_cell(cell("-", policy="random")))
+        write_results(path, more)
+
+    # nor is a temporary file left
     assert read_results(path) == results
     assert [entry.name for entry in tmp_path.iterdir()] == ["results.json"]
 
@@ -308,24 +311,24 @@ for i in range(10_000):
 def test_kill_loses_no_whole_cell(tmp_path, cells):
     path = tmp_path / "results.json"
     write_results(path, Results(PROVENANCE).with_cell(cell("+-" * 50)))
+
+    # killed while it writes on and on
     command = [sys.executable, "-c", KILLED.format(path=sys.path), str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for _ in range(cells):
             process.stdout.readline()
         process.send_signal(signal.SIGKILL)
+
     # the first, and each one that was reported as written
     assert len(read_results(path).cells) >= 1 + cells
 
 
 def test_provenance_of_this_process():
     metadata = {"task": "T", "env_id": "embodied/T-v0", "robot": "r"}
-    found = collect_provenance(
-        metadata, {"control_hz": 20}, ["/home/someone/bin/embodied", "eval"]
-    )
-    assert (found.task, found.robot, found.command) == (
-        "embodied/T-v0",
-        "r",
-        "embodied eval",
-    )
-    assert found.versions["numpy"] == np.__version__
-    assert found.host["cores"] >= 1
+    argv = ["/home/someone/bin/embodied", "eval"]
+    provenance = collect_provenance(metadata, {"control_hz": 20}, argv)
+    assert provenance.task == "embodied/T-v0"
+    assert provenance.robot == "r"
+    assert provenance.command == "embodied eval"
+    assert provenance.versions["numpy"] == np.__version__
+    assert provenance.host["cores"] >= 1

@@ -64,17 +64,13 @@ class ScriptedWorlds:
     def step(self, actions: np.ndarray) -> StepResult:
         self.step_number += 1
         now = self.step_number
-        script = [self.scripts.get(seed, Script()) for seed in self.seed.tolist()]
-        success = np.array(
-            [
-                s.success_from <= k < s.success_until
-                for s, k in zip(script, now, strict=True)
-            ]
-        )
-        lost = np.array([k >= s.lost_at for s, k in zip(script, now, strict=True)])
-        late = (
-            np.array([k >= s.horizon for s, k in zip(script, now, strict=True)]) & ~lost
-        )
+        scripts = [self.scripts.get(seed, Script()) for seed in self.seed.tolist()]
+        pairs = list(zip(scripts, now.tolist(), strict=True))
+        success = np.array([s.success_from <= k < s.success_until for s, k in pairs])
+        lost = np.array([k >= s.lost_at for s, k in pairs])
+        late = np.array([k >= s.horizon for s, k in pairs]) & ~lost
+
+        # reward and progress tell the number of the step
         progress = 1.0 / now
         fault = np.where(lost, 1, 0)
         target = np.zeros((len(now), 1))
@@ -169,18 +165,20 @@ def run(num_worlds: int, *hooks: Watch, policy: Any = None) -> list[EpisodeResul
 
 def test_results_come_in_the_order_of_the_seeds() -> None:
     watch = Watch()
-    told: list[int] = []
+    reported: list[int] = []
     worlds: Any = ScriptedWorlds(SCRIPTS, 3)
     results = rollout(
         worlds,
         Still(),
         list(SCRIPTS),
         [watch],
-        lambda result: told.append(result.index),
+        lambda result: reported.append(result.index),
     )
     assert [r.seed for r in results] == list(SCRIPTS)
     assert [r.index for r in results] == list(range(len(SCRIPTS)))
-    assert told == watch.ended != sorted(watch.ended)  # but they end in another order
+
+    # but they end in another order
+    assert reported == watch.ended != sorted(watch.ended)
 
 
 @pytest.mark.parametrize("num_worlds", [1, 2, 4, 6, 9])
@@ -203,27 +201,26 @@ def test_hooks_see_every_step_of_every_episode_once() -> None:
 
 def test_how_episodes_end() -> None:
     lost, _, lasting, passing, late, at_once = run(6)
-    assert (lost.duration_s, lost.fault, lost.success_once) == (
-        40 / CONTROL_HZ,
-        "action_not_finite",
-        False,
-    )
+    assert lost.duration_s == 40 / CONTROL_HZ
+    assert lost.fault == "action_not_finite"
+    assert lost.success_once is False
+    assert at_once.duration_s == 1 / CONTROL_HZ
+    assert at_once.reward_sum == 1.0
+
+    # success that lasts, and success that passes
     assert lasting.time_to_success_s == 7 / CONTROL_HZ
     assert lasting.duration_s == 7 / CONTROL_HZ + 1.0
     assert (lasting.success_once, lasting.success_at_end) == (True, True)
-    assert (passing.success_once, passing.success_at_end) == (True, False)
     assert passing.time_to_success_s == 4 / CONTROL_HZ
-    assert (late.duration_s, late.success_once, late.time_to_success_s) == (
-        30 / CONTROL_HZ,
-        False,
-        None,
-    )
-    assert (at_once.duration_s, at_once.reward_sum) == (1 / CONTROL_HZ, 1.0)
-    assert (late.progress_max, late.progress_end, late.reward_sum) == (
-        1.0,
-        1 / 30,
-        30 * 31 / 2,
-    )
+    assert (passing.success_once, passing.success_at_end) == (True, False)
+
+    # the horizon
+    assert late.duration_s == 30 / CONTROL_HZ
+    assert late.success_once is False
+    assert late.time_to_success_s is None
+    assert late.progress_max == 1.0
+    assert late.progress_end == 1 / 30
+    assert late.reward_sum == 30 * 31 / 2
     assert late.variation == {"seed": 9}
     assert late.instruction == "seed 9"
     assert late.mean_plan_age_s is None
@@ -256,8 +253,9 @@ def test_worlds_driven_otherwise_than_the_policy_asks() -> None:
 
 def test_real_worlds_do_not_depend_on_their_neighbours() -> None:
     class Breaking(RandomPolicy):
-        """Random, until it gives NaN at a step that depends on the seed: episodes are
-        short and end apart.
+        """Random, until it gives NaN at a step that depends on the seed.
+
+        Episodes are short, and they end at different times.
         """
 
         def reset(
@@ -265,15 +263,8 @@ def test_real_worlds_do_not_depend_on_their_neighbours() -> None:
         ) -> None:
             super().reset(ids, observation, seeds)
             self.broken_at = getattr(self, "broken_at", {})
-            self.broken_at.update(
-                dict(
-                    zip(
-                        ids.tolist(),
-                        (TICKS * (5 + 3 * (s % 4)) for s in seeds),
-                        strict=True,
-                    )
-                )
-            )
+            for world, seed in zip(ids.tolist(), seeds, strict=True):
+                self.broken_at[world] = TICKS * (5 + 3 * (seed % 4))
 
         def act(self, observation: Observation) -> np.ndarray:
             action = super().act(observation)
@@ -282,20 +273,21 @@ def test_real_worlds_do_not_depend_on_their_neighbours() -> None:
             return action
 
     def play(num_worlds: int) -> list[EpisodeResult]:
-        worlds = Worlds(
-            EnvConfig("ToteTransfer", level="L3", num_threads=1), num_worlds
-        )
+        config = EnvConfig("ToteTransfer", level="L3", num_threads=1)
+        worlds = Worlds(config, num_worlds)
         return rollout(worlds, Breaking(len(worlds.interface.low)), [3, 4, 5, 6, 7])
 
     alone = play(1)
     together = play(5)
     assert alone == together == play(2)
+
+    # the episodes did differ
     assert {result.fault for result in alone} == {"action_not_finite"}
     assert len({result.duration_s for result in alone}) > 2
     assert len({result.reward_sum for result in alone}) == 5
 
 
-def test_what_was_felt_is_that_of_the_episode_alone() -> None:
+def test_safety_signals_are_those_of_the_episode_alone() -> None:
     """In worlds that had another before, and at its last step too."""
     scripts = {
         0: Script(horizon=30),

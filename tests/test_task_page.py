@@ -24,12 +24,12 @@ ROWS = (
         Interval(1.5, 2.0),
     ),
     Variable(
-        *("wish", "instruction", ""),
-        *(
-            fixed("Turn it."),
-            Choice(("Turn it.", "Give it a turn.")),
-            Choice(("Turn it.", "Give it a turn.")),
-        ),
+        "wish",
+        "instruction",
+        "",
+        fixed("Turn it."),
+        Choice(("Turn it.", "Give it a turn.")),
+        Choice(("Turn it.", "Give it a turn.")),
         fixed("It wants turning."),
     ),
 )
@@ -65,15 +65,11 @@ def test_written_words_stay_and_tables_follow() -> None:
     page = update_page("# Tasks\n", [NEW]).replace(
         "Turn the valve.", "A page of prose with \\1 in it."
     )
-    changed = update_page(
-        page, [replace(NEW, table=(replace(ROWS[0], unit="g"), ROWS[1]))]
-    )
+
+    # the table changes, the words around it stay
+    other_unit = replace(NEW, table=(replace(ROWS[0], unit="g"), ROWS[1]))
+    changed = update_page(page, [other_unit])
     assert "A page of prose with \\1 in it." in changed
     assert "| mass | objects | g |" in changed
     assert "| mass | objects | kg |" not in changed
-    assert (
-        update_page(
-            changed, [replace(NEW, table=(replace(ROWS[0], unit="g"), ROWS[1]))]
-        )
-        == changed
-    )
+    assert update_page(changed, [other_unit]) == changed
