@@ -103,7 +103,7 @@ BUILT_IN = {
     ),
     "pretrained": BuiltIn(
         "embodied.policies.pretrained:PRETRAINED",
-        "trained planner and controller that ship with this package, for some tasks",
+        "trained on demonstrations; ships for ToteTransfer with the robot arm",
     ),
     "random": BuiltIn("embodied.policies.simple:RANDOM", "uniform actions"),
     "hold": BuiltIn("embodied.policies.simple:HOLD", "stays where the episode began"),

@@ -18,8 +18,6 @@ from embodied.cli.demo_stages import SIZES, Demo, Size
 from embodied.cli.progress import duration, remaining
 from embodied.envs import worlds
 from embodied.envs.registry import get_task
-from embodied.errors import EmbodiedError
-from embodied.policies.pretrained import pretrained_run
 from embodied.rollout.shards import Workers
 from tests.commands import QUICKLY, embodied, interrupted
 
@@ -65,20 +63,6 @@ def test_the_default_demo_says_how_small_it_is() -> None:
     ):
         assert number in small.caveat
     assert full.caveat == ""
-
-
-def test_a_pretrained_policy_ships_for_the_demo() -> None:
-    run = pretrained_run(demo_stages.TASK)
-    assert sum(path.stat().st_size for path in run.iterdir()) < 5e6
-    assert json.loads((run / "policy.json").read_text())["task"] == demo_stages.TASK
-
-
-def test_what_ships_not_is_said() -> None:
-    message = "no pretrained policy ships for TableWipe-arm, only for ToteTransfer-arm"
-    with pytest.raises(EmbodiedError, match=message):
-        pretrained_run("TableWipe")
-    with pytest.raises(EmbodiedError, match="ToteTransfer-wheeled_arm"):
-        pretrained_run("ToteTransfer", "wheeled_arm")
 
 
 @pytest.mark.slow

@@ -31,7 +31,7 @@ EXAMPLE = "embodied collect ToteTransfer -o totes.hdf5 --episodes 200 --level L2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
+    """Adds this verb's arguments."""
     arguments.add_scene(parser)
     parser.add_argument(
         "-o",

@@ -25,7 +25,7 @@ EXAMPLE = "embodied demo\n  embodied demo --full -o runs/demo-full"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
+    """Adds this verb's arguments."""
     parser.add_argument(
         "-o",
         "--output",

@@ -19,7 +19,6 @@ from embodied.cli.train import imitate
 from embodied.envs.registry import get_task
 from embodied.policies.collection import collect
 from embodied.policies.episodes import EpisodeRunner
-from embodied.policies.pretrained import pretrained_run
 from embodied.policies.run_folder import read_history
 from embodied.rollout.film import Shot
 from embodied.rollout.shards import Report, Work, Workers
@@ -83,7 +82,7 @@ def _evaluating_s(demo: Demo, workers: Workers) -> float:
     episodes = demo.size.episodes
     costs: dict[bool, Cost] = {}
     total_s = 0.0
-    for trial in demo.trials(trained=str(pretrained_run(TASK))):
+    for trial in demo.trials(trained="pretrained"):
         # pictures make the difference: policies that see none cost about the same
         sees = bool(trial.runner.config.cameras)
         if sees not in costs:
@@ -93,7 +92,7 @@ def _evaluating_s(demo: Demo, workers: Workers) -> float:
 
 
 def _filming_s(demo: Demo, workers: Workers) -> float:
-    trials = demo.filmed(demo.trials(trained=str(pretrained_run(TASK))))
+    trials = demo.filmed(demo.trials(trained="pretrained"))
     shot = Shot(get_task(TASK).beauty_camera, "", fps=FPS)
 
     def filming(runner: EpisodeRunner) -> Filming:

@@ -24,8 +24,6 @@ from embodied.policies.collection import Recording, collect, collection_header
 from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.episodes import EpisodeRunner, env_config_for
 from embodied.policies.expert import PLANNER_HZ
-from embodied.policies.pretrained import NAME as PRETRAINED
-from embodied.policies.pretrained import pretrained_run
 from embodied.policies.registry import find_policy
 from embodied.policies.run_folder import read_history
 from embodied.policies.training.budget import Budget
@@ -33,7 +31,8 @@ from embodied.policies.training.config import ImitationConfig
 from embodied.rollout.shards import Workers
 
 MARK = "demo.json"
-POLICY = "policy"
+POLICY = "policy"  # the run folder in that of the demo
+TRAINED = "trained"  # what its policy is called in the results
 TASK = "ToteTransfer"
 EVAL_SEED = 10_000
 RECORD_HZ = int(PLANNER_HZ)  # pictures, plans and records at the same moments
@@ -65,24 +64,24 @@ SIZES = {
         first_seed=0,
         steps=3500,
         episodes=100,
-        at_rest=("expert", "trained", "random"),
-        on_belt=("expert", "trained"),
+        at_rest=("expert", TRAINED, "random"),
+        on_belt=("expert", TRAINED),
         delays_ms=(0.0, 100.0, 250.0, 500.0),
-        filmed=(("trained", "L2", 0.0), ("expert", "L2", 500.0)),
+        filmed=((TRAINED, "L2", 0.0), ("expert", "L2", 500.0)),
         films=2,
-        subject="trained",
+        subject=TRAINED,
     ),
     "small": Size(
         demonstrations=(("L1", 60),),
         first_seed=0,
         steps=400,
         episodes=20,
-        at_rest=("expert", PRETRAINED, "trained", "random"),
-        on_belt=("expert", PRETRAINED),
+        at_rest=("expert", "pretrained", TRAINED, "random"),
+        on_belt=("expert", "pretrained"),
         delays_ms=(0.0, 250.0),
-        filmed=(("trained", "L1", 0.0), (PRETRAINED, "L2", 0.0)),
+        filmed=((TRAINED, "L1", 0.0), ("pretrained", "L2", 0.0)),
         films=1,
-        subject=PRETRAINED,
+        subject="pretrained",
         caveat=(
             "This is a small demo: 20 episodes in each cell, so the intervals are wide. The policy `trained` learned"
             " here from 60 demonstrations in 400 steps; `pretrained` ships with the package and learned, by the same"
@@ -94,12 +93,12 @@ SIZES = {
         first_seed=13,  # seed 14 is one of those kept for validation
         steps=2,
         episodes=1,
-        at_rest=("expert", "trained", "random"),
-        on_belt=("expert", "trained"),
+        at_rest=("expert", TRAINED, "random"),
+        on_belt=("expert", TRAINED),
         delays_ms=(0.0, 500.0),
-        filmed=(("trained", "L2", 0.0), ("expert", "L2", 500.0)),
+        filmed=((TRAINED, "L2", 0.0), ("expert", "L2", 500.0)),
         films=1,
-        subject="trained",
+        subject=TRAINED,
         caveat="THIS IS A QUICK DEMO: ITS FIGURES MEAN NOTHING.",
     ),
 }
@@ -161,16 +160,16 @@ class Demo:
         )
 
     def trials(self, trained: str) -> list[Trial]:
-        """Returns the cells of the evaluation; `trained` is the run folder to measure.
+        """Returns the cells of the evaluation; `trained` is the policy to measure.
 
         All are measured with totes at rest; on the moving belt those that plan, with
         plans later and later.
         """
-        sources = {"expert": "expert", "trained": trained, "random": "random"}
-        if PRETRAINED in self.size.at_rest:
-            sources[PRETRAINED] = str(pretrained_run(TASK))
-        at_rest = {name: sources[name] for name in self.size.at_rest}
-        on_belt = {name: sources[name] for name in self.size.on_belt}
+        at_rest = {name: name for name in self.size.at_rest}
+        on_belt = {name: name for name in self.size.on_belt}
+        at_rest[TRAINED] = trained
+        if TRAINED in on_belt:
+            on_belt[TRAINED] = trained
 
         seeds = range(EVAL_SEED, EVAL_SEED + self.size.episodes)
         timings = [Timing(transport_ms=delay) for delay in self.size.delays_ms]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from embodied.benchmark import footage, views
@@ -23,7 +24,7 @@ from embodied.cli.timing import add_timing, timings_of
 from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
-from embodied.policies.registry import BUILT_IN
+from embodied.policies.registry import find_policy
 from embodied.rollout.shards import Stage, Workers
 
 HELP = """Measure how often policies succeed, over many seeds, with 95% intervals. Every policy meets every delay, on
@@ -45,7 +46,7 @@ TRANSPORT = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
+    """Adds this verb's arguments."""
     arguments.add_scene(parser)
     _add_what(parser)
     _add_output(parser)
@@ -99,7 +100,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure what is missing, write both files, say what came out."""
+    """Measures what is missing, writes both files, and prints what came out."""
     terms = terms_of(policies_of(args), args.stage, args.level)
     trials = trials_of(args, terms)
     if terms.note and not args.json:
@@ -107,6 +108,7 @@ def run(args: argparse.Namespace) -> int:
             f"measured {terms.note}: --stage and --level choose otherwise",
             file=sys.stderr,
         )
+
     provenance = provenance_of(trials, ["embodied", *args.words])
     claim_folder(args.output, (RESULTS, REPORT), args.resume, args.overwrite)
     stage = stages(args.json)
@@ -115,44 +117,46 @@ def run(args: argparse.Namespace) -> int:
             results = evaluate(
                 args.output / RESULTS, provenance, trials, workers, stage
             )
-            write_report(
-                args.output / REPORT, report_of(args, results, trials, workers, stage)
-            )
+            report = report_of(args, results, trials, workers, stage)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(arguments.resume_hint(args.words)) from None
+
+    write_report(args.output / REPORT, report)
     print(as_json(args.output) if args.json else as_text(results, args.output))
     return 0
 
 
 def policies_of(args: argparse.Namespace) -> list[str]:
-    """Their names: a folder is the same with a slash at its end."""
+    """Returns their names: a folder is the same with a slash at its end."""
     return [str(Path(name)) for name in args.policy]
 
 
 def trials_of(args: argparse.Namespace, terms: Terms) -> list[Trial]:
-    """The cells asked for. Raises EmbodiedError for what does not exist."""
-    seeds = arguments.seeds(args)
+    """Returns the cells asked for. Raises EmbodiedError for what does not exist."""
     if args.videos < 0:
         raise EmbodiedError(f"--videos must be at least 0, not {args.videos}")
-    timings = timings_of(args, policies_of(args))
-    place = Place(args.task, args.split, args.robot, terms.stage)
-    policies = {name: name for name in policies_of(args)}
-    return plan_trials(policies, place, terms.levels, timings, seeds, args.num_envs)
+    policies = policies_of(args)
+    return plan_trials(
+        {name: name for name in policies},
+        Place(args.task, args.split, args.robot, terms.stage),
+        terms.levels,
+        timings_of(args, policies),
+        arguments.seeds(args),
+        args.num_envs,
+    )
 
 
 def provenance_of(trials: list[Trial], command: list[str]) -> Provenance:
-    """Where the results come from; rates are those of the first policy."""
-    worlds = Worlds(trials[0].runner.config)
-    try:
-        first = trials[0].condition
-        rates = {
-            "planner_hz": first.planner_hz,
-            "control_hz": first.control_hz,
-            "camera_hz": trials[0].runner.config.camera_hz,
-        }
-        return collect_provenance(worlds.metadata(), rates, command)
-    finally:
-        worlds.close()
+    """Returns where the results come from; the rates are those of the first policy."""
+    first = trials[0]
+    with closing(Worlds(first.runner.config)) as worlds:
+        metadata = worlds.metadata()
+    rates = {
+        "planner_hz": first.condition.planner_hz,
+        "control_hz": first.condition.control_hz,
+        "camera_hz": first.runner.config.camera_hz,
+    }
+    return collect_provenance(metadata, rates, command)
 
 
 def report_of(
@@ -162,25 +166,23 @@ def report_of(
     workers: Workers,
     stage: Stage,
 ) -> Report:
-    """What the report shows."""
+    """Returns what the report shows; films what was asked for."""
     summary = f"{get_task(args.task).summary.capitalize()}. {TRANSPORT}"
     films = footage.film_trials(
         results, footage.least_hindered(results, trials), args.videos, workers, stage
     )
-    trained = [name for name in policies_of(args) if name not in BUILT_IN]
-    subject = views.subject_of(results, next(iter(trained), ""))
+    trained = [name for name in policies_of(args) if find_policy(name).weights_hash]
+    subject = views.subject_of(results, trained[0] if trained else "")
     return Report(results, subject=subject, summary=summary, videos=films)
 
 
 def as_json(folder: Path) -> str:
-    """The results file without the episodes."""
+    """Returns the results file without its episodes, and where the files are."""
     content = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
     for cell in content["cells"]:
         del cell["episodes"]
-    return json.dumps(
-        {"results": str(folder / RESULTS), "report": str(folder / REPORT), **content},
-        indent=2,
-    )
+    places = {"results": str(folder / RESULTS), "report": str(folder / REPORT)}
+    return json.dumps({**places, **content}, indent=2)
 
 
 def as_text(results: Results, folder: Path) -> str:

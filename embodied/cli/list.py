@@ -18,73 +18,94 @@ from embodied.envs.registry import (
 )
 from embodied.envs.variation import markdown_table
 from embodied.errors import unknown
+from embodied.policies.latency import PRESETS, PlanLatency
 from embodied.policies.registry import policy_summaries
 from embodied.policies.run_folder import read_info
 from embodied.robots.parts.part import CONTROL_MODES
 
-HELP = "List the tasks, robots, control modes and policies there are: the names that all other verbs take."
-EXAMPLE = "embodied list tasks --json\nembodied list --factors ToteTransfer\nembodied list --actions arm"
+HELP = """List the tasks, robots, control modes, policies and latency profiles there are: the names that all other
+verbs take."""
+EXAMPLE = """embodied list tasks --json
+  embodied list --factors ToteTransfer
+  embodied list --actions arm"""
 MODES = {
     "joint": "joint positions to go to, at most as fast as the joints may",
     "joint_delta": "joint velocities",
     "ee_delta": "velocity and turning rate of the gripper, along the axes of the arm's mount",
 }
 ACTION_COLUMNS = ("mode", "element", "unit", "frame", "at -1", "at 1")
+Rows = list[dict[str, Any]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
+    """Adds this verb's arguments."""
     parser.add_argument(
         "kind",
         nargs="?",
-        help="tasks, robots, control_modes or policies (default: all)",
+        help="tasks, robots, control_modes, policies or latency_profiles (default: all)",
     )
     parser.add_argument(
         "--factors",
         metavar="TASK",
-        help="what varies in a task, by how much at each level",
+        help="what varies in a task, and by how much at each level",
     )
     parser.add_argument(
         "--actions",
         metavar="WHAT",
-        help="what each number of an action means: a robot, dataset or run",
+        help="what each number of an action means, for a robot, a dataset or a run",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print one kind of things, or all."""
+    """Prints one kind of things, or all."""
     if args.factors is not None:
-        table = get_task(args.factors).table
-        rows = [
-            {key: str(value) for key, value in vars(variable).items()}
-            for variable in table
-        ]
-        print(json.dumps(rows, indent=2) if args.json else markdown_table(table))
-        return 0
-    if args.actions is not None:
-        meanings = [
-            (name, *row)
-            for name, interface in interfaces(args.actions).items()
-            for row in interface.rows()
-        ]
-        rows = [_row(*meaning) for meaning in meanings]
-        print(json.dumps(rows, indent=2) if args.json else actions_table(rows))
-        return 0
-    found = catalogue()
-    if args.kind is not None:
-        if args.kind not in found:
-            raise unknown("kind", args.kind, found)
-        found = {args.kind: found[args.kind]}
-    print(json.dumps(found, indent=2) if args.json else as_text(found))
+        print_factors(args.factors, args.json)
+    elif args.actions is not None:
+        print_actions(args.actions, args.json)
+    else:
+        print_names(args.kind, args.json)
     return 0
 
 
-def interfaces(what: str) -> dict[str, ActionInterface]:
-    """The action interfaces of a robot (by control mode), of a dataset (by the array
-    that holds such actions), or of what was trained.
+def print_factors(task: str, as_json: bool) -> None:
+    """Prints what varies in a task."""
+    table = get_task(task).table
+    if not as_json:
+        print(markdown_table(table))
+        return
 
-    Raises EmbodiedError for what is none of these.
+    rows = []
+    for variable in table:
+        rows.append({key: str(value) for key, value in vars(variable).items()})
+    print(json.dumps(rows, indent=2))
+
+
+def print_actions(what: str, as_json: bool) -> None:
+    """Prints the meaning of each number of an action (see `interfaces_of`)."""
+    rows = []
+    for name, interface in interfaces_of(what).items():
+        for row in interface.rows():
+            rows.append(dict(zip(ACTION_COLUMNS, (name, *row), strict=True)))
+    print(json.dumps(rows, indent=2) if as_json else actions_table(rows))
+
+
+def print_names(kind: str | None, as_json: bool) -> None:
+    """Prints the names of one kind, or of all kinds where it is None."""
+    names = catalogue()
+    if kind is not None:
+        if kind not in names:
+            raise unknown("kind", kind, names)
+        names = {kind: names[kind]}
+    print(json.dumps(names, indent=2) if as_json else names_text(names))
+
+
+def interfaces_of(what: str) -> dict[str, ActionInterface]:
+    """Returns the action interfaces of a robot (by control mode), of a dataset (by the
+    array that holds such actions), or of a run.
+
+    Raises:
+        EmbodiedError: it is none of these.
     """
     path = Path(what)
     if what in robot_names() or path.suffix == DESCRIPTION_SUFFIX:
@@ -92,60 +113,67 @@ def interfaces(what: str) -> dict[str, ActionInterface]:
     if path.is_dir():
         learned = ActionInterface.of(read_info(path)["metadata"]["action_interface"])
         return {learned.mode: learned}
-    if path.suffix not in (".hdf5", ".h5"):
-        raise unknown("robot, dataset or run folder", what, robot_names())
+    if path.suffix in (".hdf5", ".h5"):
+        return _interfaces_of_dataset(path)
+    raise unknown("robot, dataset or run folder", what, robot_names())
+
+
+def _interfaces_of_dataset(path: Path) -> dict[str, ActionInterface]:
     from embodied.datasets.opening import open_file, read_header
 
     with open_file(path) as file:
         metadata = read_header(file).metadata
-    frames, steps = (
-        ActionInterface.of(metadata[name])
-        for name in ("joint_interface", "action_interface")
-    )
-    return {f"actions ({frames.mode})": frames, f"streams/action ({steps.mode})": steps}
+    of_frames = ActionInterface.of(metadata["joint_interface"])
+    of_steps = ActionInterface.of(metadata["action_interface"])
+    return {
+        f"actions ({of_frames.mode})": of_frames,
+        f"streams/action ({of_steps.mode})": of_steps,
+    }
 
 
-def _row(*cells: Any) -> dict[str, Any]:
-    return dict(zip(ACTION_COLUMNS, cells, strict=True))
+def actions_table(rows: Rows) -> str:
+    """Returns a line for each element of an action, below a line of titles."""
+    lines_of_words = [list(ACTION_COLUMNS)]
+    for row in rows:
+        lines_of_words.append([_word(value) for value in row.values()])
+    widths = [max(map(len, column)) for column in zip(*lines_of_words, strict=True)]
+
+    lines = []
+    for words in lines_of_words:
+        padded = [word.ljust(width) for word, width in zip(words, widths, strict=True)]
+        lines.append("  ".join(padded).rstrip())
+    return "\n".join(lines)
 
 
-def actions_table(rows: list[dict[str, Any]]) -> str:
-    """A line an element."""
-    cells = [
-        ACTION_COLUMNS,
-        *(
-            [f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()]
-            for row in rows
-        ),
-    ]
-    widths = [max(len(row[k]) for row in cells) for k in range(len(ACTION_COLUMNS))]
-    return "\n".join(
-        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    )
+def _word(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def catalogue() -> dict[str, list[dict[str, Any]]]:
-    """Kind -> its members, each with a name, a summary and what else one chooses by."""
+def catalogue() -> dict[str, Rows]:
+    """Returns the members of each kind, each with a name, a summary and what else one
+    chooses by.
+    """
     policies = {
         **policy_summaries(),
         "FOLDER": "a run that `embodied train` wrote",
         "MODULE:NAME": "one of your own, in a module here or installed",
     }
+    profiles = {name: describe_latency(preset) for name, preset in PRESETS.items()}
     return {
         "tasks": [describe_task(name) for name in task_names()],
         "robots": [describe_robot(name) for name in robot_names()],
-        "control_modes": [
-            {"name": mode, "summary": MODES[mode]} for mode in CONTROL_MODES
-        ],
-        "policies": [
-            {"name": name, "summary": summary} for name, summary in policies.items()
-        ],
+        "control_modes": _named(MODES),
+        "policies": _named(policies),
+        "latency_profiles": _named(profiles),
     }
 
 
+def _named(summaries: dict[str, str]) -> Rows:
+    return [{"name": name, "summary": summary} for name, summary in summaries.items()]
+
+
 def describe_task(name: str) -> dict[str, Any]:
-    """One task."""
+    """Returns what one chooses a task by."""
     task = get_task(name)
     return {
         "name": task.env_id,
@@ -158,24 +186,37 @@ def describe_task(name: str) -> dict[str, Any]:
 
 
 def describe_robot(name: str) -> dict[str, Any]:
-    """One robot, with the labels of its action elements in each control mode."""
+    """Returns what one chooses a robot by, with the labels of its action elements in
+    each control mode.
+    """
     robot = get_robot(name)
-    actions = {mode: list(robot.interface(mode).labels) for mode in CONTROL_MODES}
     return {
         "name": name,
         "summary": robot.summary(),
         "cameras": list(robot.cameras),
-        "actions": actions,
+        "actions": {mode: list(robot.interface(mode).labels) for mode in CONTROL_MODES},
     }
 
 
-def as_text(found: dict[str, list[dict[str, Any]]]) -> str:
-    """A paragraph per kind, a line per member."""
-    width = max(len(member["name"]) for members in found.values() for member in members)
+def describe_latency(latency: PlanLatency) -> str:
+    """Returns the delays of a plan in words."""
+    return (
+        f"compute {latency.compute.median_ms:g} ms, "
+        f"uplink {latency.uplink.median_ms:g} ms, "
+        f"downlink {latency.downlink.median_ms:g} ms"
+    )
+
+
+def names_text(names: dict[str, Rows]) -> str:
+    """Returns a paragraph for each kind, with a line for each member."""
+    width = 0
+    for members in names.values():
+        width = max(width, *(len(member["name"]) for member in members))
+
     paragraphs = []
-    for kind, members in found.items():
-        lines = [
-            f"  {member['name']:<{width}}  {member['summary']}" for member in members
-        ]
-        paragraphs.append("\n".join([kind.replace("_", " "), *lines]))
+    for kind, members in names.items():
+        lines = [kind.replace("_", " ")]
+        for member in members:
+            lines.append(f"  {member['name']:<{width}}  {member['summary']}")
+        paragraphs.append("\n".join(lines))
     return "\n\n".join(paragraphs)

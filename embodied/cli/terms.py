@@ -1,5 +1,5 @@
-"""At what policies are watched and measured where the command does not say: what a run
-by trial learned, else L2.
+"""At which stage and level policies are shown and measured when the command does not
+say: what a run of reinforcement learning was trained for, else the whole task at L2.
 """
 
 from __future__ import annotations
@@ -17,55 +17,58 @@ LEVEL = "L2"
 class Terms:
     """What counts as success, and how much varies."""
 
-    stage: str  # of the task; empty: the whole task
+    stage: str  # of the task; "" is the whole task
     levels: tuple[str, ...]
-    note: str  # what of this was taken from a run; empty where nothing was
+    note: str  # which of these a run was trained for; "" for none
 
 
 def terms_of(
     policies: Sequence[str], stage: str | None, levels: Sequence[str] | None
 ) -> Terms:
-    """What was asked for (not None) or, of what was not, what the runs among `policies`
-    learned by trial.
+    """Returns what was asked for and, where nothing was, what the runs were trained for.
+
+    Args:
+        policies: names of policies, some of them maybe runs of reinforcement learning.
+        stage: the stage asked for; None where none was.
+        levels: the levels asked for; None where none were.
 
     Raises:
-        EmbodiedError: no such policy, or runs that learned different things.
+        EmbodiedError: no such policy, or runs that were trained for different things.
     """
-    learned = {}
+    stages_learned = {}
+    levels_learned = {}
     for name in policies:
-        trained_for = find_policy(name).trained_for
-        if trained_for is not None:
-            learned[name] = trained_for
-    own_stage = (
-        _common("stage", {name: goal.stage for name, goal in learned.items()})
-        if stage is None
-        else None
-    )
-    own_level = (
-        _common("level", {name: goal.level for name, goal in learned.items()})
-        if levels is None
-        else None
-    )
-    taken = [
-        *([f"stage {own_stage}"] if own_stage else []),
-        *([f"level {own_level}"] if own_level else []),
-    ]
-    note = (
-        f"at {' and '.join(taken)}, as {' and '.join(learned)} learned it"
-        if taken
-        else ""
-    )
-    chosen = dict.fromkeys([own_level or LEVEL] if levels is None else levels)
-    return Terms((own_stage or "") if stage is None else stage, tuple(chosen), note)
+        goal = find_policy(name).trained_for
+        if goal is not None:
+            stages_learned[name] = goal.stage
+            levels_learned[name] = goal.level
+
+    taken = []
+    if stage is None:
+        stage = _common("stage", stages_learned)
+        if stage:
+            taken.append(f"stage {stage}")
+    if levels is None:
+        level = _common("level", levels_learned)
+        if level:
+            taken.append(f"level {level}")
+        levels = [level or LEVEL]
+
+    note = ""
+    if taken:
+        note = f"at {' and '.join(taken)}, as {' and '.join(stages_learned)} learned it"
+    # each level once, in the order in which they were given
+    return Terms(stage or "", tuple(dict.fromkeys(levels)), note)
 
 
-def _common(what: str, by_run: Mapping[str, str]) -> str | None:
-    """The one value of all runs; None where there is no run."""
-    if len(set(by_run.values())) > 1:
+def _common(what: str, by_run: Mapping[str, str]) -> str:
+    """Returns the one value that all runs have; "" where there is no run."""
+    values = set(by_run.values())
+    if len(values) > 1:
         each = ", ".join(
             f"{run}: {value or 'the whole task'}" for run, value in by_run.items()
         )
         raise EmbodiedError(
             f"these runs learned different {what}s ({each}): choose one with --{what}"
         )
-    return next(iter(by_run.values()), None)
+    return next(iter(values), "")

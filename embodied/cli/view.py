@@ -39,7 +39,7 @@ WINDOW_HZ = 50
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
+    """Adds this verb's arguments."""
     arguments.add_scene(parser)
     parser.add_argument(
         "--policy",

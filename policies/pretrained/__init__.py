@@ -1,4 +1,4 @@
-"""Runs that ship with this package: `--policy pretrained`.
+"""The policy `pretrained`: runs that ship with this package.
 
 Each lies in a folder named TASK-ROBOT, as `embodied train` wrote it. `make pretrained`
 trains them anew.
@@ -12,43 +12,25 @@ from typing import TYPE_CHECKING
 from embodied.core import Policy, PolicySpec
 from embodied.envs.registry import get_task
 from embodied.errors import EmbodiedError
-from embodied.policies.registry import find_policy
-from embodied.policies.run_folder import weights_hash
+from embodied.policies.registry import PolicySource, find_policy
+from embodied.policies.run_folder import INFO, weights_hash
 
 if TYPE_CHECKING:
     from embodied.envs.worlds import Worlds
     from embodied.policies.dual_system import DualSystemConfig
 
-NAME = "pretrained"
 FOLDER = Path(__file__).parent
 
 
-def pretrained_run(task: str, robot: str | None = None) -> Path:
-    """Returns the run folder that ships for a task and a robot.
-
-    Args:
-        task: the task's name, with or without its namespace and version.
-        robot: the robot's name; None for the task's first.
-
-    Raises:
-        EmbodiedError: no such task, or nothing ships for these two.
-    """
-    known = get_task(task)
-    wanted = f"{known.name}-{robot or known.default_robot}"
-    shipped = sorted(path.name for path in FOLDER.iterdir() if "-" in path.name)
-
-    if wanted not in shipped:
-        raise EmbodiedError(
-            f"no pretrained policy ships for {wanted}, only for {', '.join(shipped)}: "
-            "train one with `embodied collect` and `embodied train`"
-        )
-    return FOLDER / wanted
+def shipped_runs() -> list[Path]:
+    """Returns the run folders that ship."""
+    return sorted(path.parent for path in FOLDER.glob(f"*/{INFO}"))
 
 
 class Pretrained:
-    """The source of the policy `pretrained`: the run that ships for a task and a robot."""
+    """The source of the policy `pretrained`: of the run for a task and a robot."""
 
-    planner_hz = 8.0  # of all runs that ship
+    planner_hz = 8.0  # of every run that ships
     trained_for = None
 
     @property
@@ -56,12 +38,24 @@ class Pretrained:
         return weights_hash(FOLDER)
 
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
-        run = find_policy(str(pretrained_run(task, robot)))
+        known = get_task(task)
+        run = self._run(known.name, robot or known.default_robot)
         return run.spec(task, robot)
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> Policy:
-        folder = pretrained_run(worlds.spec.name, worlds.robot.name)
-        return find_policy(str(folder)).make(worlds, dual)
+        run = self._run(worlds.spec.name, worlds.robot.name)
+        return run.make(worlds, dual)
+
+    def _run(self, task: str, robot: str) -> PolicySource:
+        folder = FOLDER / f"{task}-{robot}"
+        shipped = shipped_runs()
+        if folder not in shipped:
+            names = ", ".join(path.name for path in shipped)
+            raise EmbodiedError(
+                f"no pretrained policy ships for {folder.name}, only for {names}: train "
+                "one with `embodied collect` and `embodied train`"
+            )
+        return find_policy(str(folder))
 
 
 PRETRAINED = Pretrained()
