@@ -76,7 +76,7 @@ def test_demo(
     folder = tmp_path / "demo"
     words = ("demo", "--quick", "-o", folder, *QUICKLY)
     with monkeypatch.context() as patch:
-        patch.setattr(demo_stages, "learn", interrupted)
+        patch.setattr(demo_stages, "imitate", interrupted)
         assert embodied(*words) == 130
     assert f"Go on with: embodied demo --quick -o {folder}" in capsys.readouterr().err
     collected = (folder / "demonstrations-L1.hdf5").stat().st_mtime_ns
