@@ -1,6 +1,4 @@
-"""A batch of worlds for Stable-Baselines3, which has a vector interface of its own. The
-only module that imports it.
-"""
+"""A batch of worlds for Stable-Baselines3, which has a vector interface of its own."""
 
 from __future__ import annotations
 
@@ -12,6 +10,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.vec_env import VecEnv
 
+from embodied.core import seconds_to_ticks
 from embodied.envs.vector_env import PER_WORLD, GroundVectorEnv
 from embodied.envs.warp.numpy_env import NumpyVectorEnv
 from embodied.envs.warp.vector_env import WarpVectorEnv
@@ -19,30 +18,55 @@ from embodied.errors import EmbodiedError
 
 
 class SB3VecEnv(VecEnv):
-    """`SB3VecEnv(gymnasium.make_vec("embodied/ToteTransfer-v0", num_envs=16))`, of
-    either engine.
+    """A batch of worlds, on either engine, as one of Stable-Baselines3's own.
 
+    `SB3VecEnv(gymnasium.make_vec("embodied/ToteTransfer-v0", num_envs=16))`.
     Observations are one level deep: `pixels` becomes `pixels/<camera>` (torch allows no
-    dot in a module's name). Wrap it in SB3's VecMonitor for its logs.
+    dot in the name of a module). Wrap it in SB3's VecMonitor for its logs.
     """
 
     observation_space: spaces.Dict
 
-    def __init__(self, env: GroundVectorEnv | WarpVectorEnv) -> None:
+    def __init__(
+        self,
+        env: GroundVectorEnv | WarpVectorEnv,
+        after_success_s: float | None = None,
+    ) -> None:
+        """Wraps a vector environment.
+
+        Args:
+            env: With the autoreset mode SameStep.
+            after_success_s: Ends an episode so long after its first success too, so
+                that a learner sees whether the success lasts. By default episodes go on
+                to their horizon. On the engine `cpu` only.
+
+        Raises:
+            EmbodiedError: The environment does not suit.
+        """
         mode = env.metadata["autoreset_mode"]
         if mode != AutoresetMode.SAME_STEP:
             raise EmbodiedError(
                 f"autoreset_mode {mode.value}: Stable-Baselines3 needs SameStep"
             )
+        if isinstance(env, WarpVectorEnv) and after_success_s is not None:
+            raise EmbodiedError(
+                "the engine 'warp' ends episodes by itself: leave out after_success_s"
+            )
         self.env: Any = NumpyVectorEnv(env) if isinstance(env, WarpVectorEnv) else env
+        self._settling_ticks: int | None = None
+        if after_success_s is not None:
+            self._settling_ticks = seconds_to_ticks(after_success_s)
+
         self._actions = np.zeros(env.action_space.shape or (), np.float32)
+        self._since_success = np.full(env.num_envs, -1)  # (N,) ticks; -1 before it
         space = spaces.Dict(flat(env.single_observation_space))
         super().__init__(env.num_envs, space, env.single_action_space)
 
     def reset(self) -> dict[str, np.ndarray]:
-        """New episodes of the seeds that `seed` has set, else of each world's own
-        sequence.
+        """Begins new episodes, of the seeds that `seed` has set, else of each world's
+        own sequence.
         """
+        self._since_success[:] = -1
         shown, info = self.env.reset(seed=list(self._seeds), options=self._options[0])
         self.reset_infos = [_of_world(info, i) for i in range(self.num_envs)]
         self._reset_seeds()
@@ -55,33 +79,70 @@ class SB3VecEnv(VecEnv):
     def step_wait(
         self,
     ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, list[dict[str, Any]]]:
-        """What `step_async` asked for. A world that ended shows its next episode; its
-        info has the last one's end.
+        """Does what `step_async` asked for.
+
+        A world that ended shows its next episode; its info has the last one's end.
         """
         shown, reward, terminated, truncated, info = self.env.step(self._actions)
         over = terminated | truncated
-        infos = [
-            _of_world(info["final_info"] if over[i] else info, i)
-            for i in range(self.num_envs)
-        ]
-        for i, world in enumerate(infos):
-            world["TimeLimit.truncated"] = bool(truncated[i] and not terminated[i])
+        observation = flat(shown)
+
+        infos = []
+        for i in range(self.num_envs):
+            last = _of_world(info["final_info"] if over[i] else info, i)
+            last["TimeLimit.truncated"] = bool(truncated[i] and not terminated[i])
             if over[i]:
-                world["terminal_observation"] = flat(info["final_obs"][i])
+                last["terminal_observation"] = flat(info["final_obs"][i])
                 self.reset_infos[i] = _of_world(info, i)
-        return flat(shown), reward.astype(np.float32), over, infos
+            infos.append(last)
+
+        if self._settling_ticks is not None:
+            settled = self._settled(infos, over)
+            if settled.any():
+                observation = self._end(settled, observation, infos)
+                over = over | settled
+        return observation, reward.astype(np.float32), over, infos
+
+    def _settled(self, infos: list[dict[str, Any]], over: np.ndarray) -> np.ndarray:
+        """Returns in which worlds (N,) the first success was long enough ago."""
+        success = np.array([info["is_success"] for info in infos])
+        since = self._since_success
+        since[:] = np.where(
+            since < 0,
+            np.where(success, 0, -1),
+            since + self.env.worlds.ticks_per_step,
+        )
+        since[over] = -1
+        return since >= self._settling_ticks
+
+    def _end(
+        self,
+        settled: np.ndarray,
+        observation: dict[str, np.ndarray],
+        infos: list[dict[str, Any]],
+    ) -> dict[str, np.ndarray]:
+        """Begins new episodes in some worlds; returns what all of them show then."""
+        shown, info = self.env.reset(options={"reset_mask": settled})
+        for i in np.flatnonzero(settled).tolist():
+            infos[i]["terminal_observation"] = {
+                name: values[i] for name, values in observation.items()
+            }
+            infos[i]["TimeLimit.truncated"] = True
+            self.reset_infos[i] = _of_world(info, i)
+        self._since_success[settled] = -1
+        return flat(shown)
 
     def close(self) -> None:
         self.env.close()
 
     def get_images(self) -> Sequence[np.ndarray | None]:
-        """A picture of each world, with render_mode rgb_array."""
+        """Returns a picture of each world, with the render_mode rgb_array."""
         return self.env.render() or [None] * self.num_envs
 
     def get_attr(
         self, attr_name: str, indices: int | Iterable[int] | None = None
     ) -> list[Any]:
-        """The attribute, once for each world."""
+        """Returns an attribute, once for each world."""
         value = getattr(self.env, attr_name)
         return [
             value[i] if attr_name in PER_WORLD else value
@@ -109,12 +170,12 @@ class SB3VecEnv(VecEnv):
     def env_is_wrapped(
         self, wrapper_class: type, indices: int | Iterable[int] | None = None
     ) -> list[bool]:
-        """Never: there are no single environments to wrap."""
+        """Returns False for each world: there are no single environments to wrap."""
         return [False for _ in self._get_indices(indices)]
 
 
 def flat(parts: Mapping[str, Any]) -> dict[str, Any]:
-    """{"pixels": {"front": x}} to {"pixels/front": x}."""
+    """Returns {"pixels/front": x} for {"pixels": {"front": x}}."""
     result: dict[str, Any] = {}
     for key, part in parts.items():
         if isinstance(part, Mapping):
@@ -127,16 +188,13 @@ def flat(parts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_world(info: dict[str, Any], world: int) -> dict[str, Any]:
-    """What Gymnasium's infos for vectors say of one world, as a single environment
-    would say it.
+    """Returns what Gymnasium's infos for vectors say of one world, in the form of a
+    single environment's.
     """
-    names = [
-        name
-        for name in info
-        if not name.startswith(("_", "final_")) and info[f"_{name}"][world]
-    ]
-    values = {name: info[name][world] for name in names}
-    return {
-        name: value.item() if isinstance(value, np.generic) else value
-        for name, value in values.items()
-    }
+    values = {}
+    for name, column in info.items():
+        if name.startswith(("_", "final_")) or not info[f"_{name}"][world]:
+            continue
+        value = column[world]
+        values[name] = value.item() if isinstance(value, np.generic) else value
+    return values

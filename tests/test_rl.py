@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.vec_env import VecEnvWrapper
 
 from embodied.benchmark.results_file import read_results
 from embodied.cli import main
@@ -22,171 +22,144 @@ from embodied.cli.terms import Terms, terms_of
 from embodied.core import PolicySpec
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_task
+from embodied.envs.sb3 import SB3VecEnv
+from embodied.envs.vector_env import GroundVectorEnv
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.policies.registry import find_policy
-from embodied.policies.rl import learn as learn_module
+from embodied.policies.rl import sb3 as sb3_module
 from embodied.policies.rl.actor import Actor, ActorConfig, ActorPolicy
-from embodied.policies.rl.config import ALGORITHMS, LearnConfig
-from embodied.policies.rl.demonstrations import demonstrate, teacher_of
+from embodied.policies.rl.config import ALGORITHMS, RLConfig
+from embodied.policies.rl.demonstrations import demonstrate, expert_teacher
+from embodied.policies.rl.learner_env import LearnerVecEnv
+from embodied.policies.rl.sb3 import train_sb3
+from embodied.policies.rl.sb3_algorithms import learned_actor, make_algorithm
 from embodied.policies.rl.sb3_checkpoint import learner_tensors, restore_learner
-from embodied.policies.rl.trial_worlds import TrialWorlds
-from embodied.policies.rl.vectors import StateVectors
 from embodied.policies.run_folder import CHECKPOINT, HISTORY, WEIGHTS, read_info
-from embodied.rollout.rollout import rollout
+from embodied.policies.training.budget import Budget
+from embodied.rollout.rollout import AFTER_SUCCESS_S, rollout
 from tests.ground import TOTE_TRANSFER, env_config, started_worlds
 
 REACH = get_task(TOTE_TRANSFER).stage("reach")
 
 
-def trial_worlds(num: int = 2, **settings: Any) -> TrialWorlds:
-    return TrialWorlds(
-        Worlds(
-            env_config(**{"level": "L1", "control_mode": "ee_delta", **settings}), num
-        )
-    )
+def sb3_env(num: int = 2, **settings: Any) -> SB3VecEnv:
+    settings = {"level": "L1", "control_mode": "ee_delta", **settings}
+    return SB3VecEnv(GroundVectorEnv(env_config(**settings), num), AFTER_SUCCESS_S)
 
 
 @pytest.fixture
-def vectors() -> Any:
-    made = StateVectors(trial_worlds())
-    made.measure_scale(0)
-    yield made
-    made.close()
+def env() -> Iterator[LearnerVecEnv]:
+    env = LearnerVecEnv(sb3_env())
+    env.measure_scale(0)
+    yield env
+    env.close()
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_the_actor_acts_as_the_algorithm_does(
-    vectors: StateVectors, algorithm: str
+    env: LearnerVecEnv, algorithm: str
 ) -> None:
-    made = learn_module._algorithm(
-        LearnConfig(TOTE_TRANSFER, algorithm=algorithm, num_envs=2), vectors
+    learner = make_algorithm(
+        RLConfig(TOTE_TRANSFER, algorithm=algorithm, num_envs=2), env
     )
-    actor = learn_module._actor(made, vectors)
-    rng = np.random.default_rng(0)
-    raw = vectors.mean + vectors.std * rng.uniform(
-        -7, 7, (20, len(vectors.mean))
-    ).astype(np.float32)
-    expected, _ = made.predict(vectors._scaled(raw), deterministic=True)
+    actor = learned_actor(learner, env)
+
+    # some observations are clipped
+    uniform = np.random.default_rng(0).uniform(-7, 7, (20, len(env.mean)))
+    raw = (env.mean + env.std * uniform).astype(np.float32)
+    expected, _ = learner.predict(env.scaled(raw), deterministic=True)
     with torch.inference_mode():
-        found = actor(torch.from_numpy(raw)).numpy()
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert np.abs(found).max() > 1e-3
+        action = actor(torch.from_numpy(raw)).numpy()
+
+    np.testing.assert_allclose(action, expected, atol=1e-5)
+    assert np.abs(action).max() > 1e-3
 
 
-class Told(TrialWorlds):
-    """Worlds that say of a step what they are told to."""
+class ScriptedEnv(VecEnvWrapper):
+    """Four worlds that end in all the ways there are, in their first step."""
+
+    # success, progress, truncated
+    ENDS = ((False, 0.1, False), (True, 0.5, True), (False, 0.2, True))
+
+    def reset(self) -> Any:
+        self.observation = self.venv.reset()
+        return self.observation
 
     def step_wait(self) -> Any:
-        infos = [
-            {
-                "is_success": False,
-                "progress": 0.1,
-                "TimeLimit.truncated": False,
-                "terminal_observation": self.shown(0),
-            },
-            {
-                "is_success": True,
-                "progress": 0.5,
-                "TimeLimit.truncated": False,
-                "terminal_observation": self.shown(1),
-            },
-            {
-                "is_success": False,
-                "progress": 0.2,
-                "TimeLimit.truncated": True,
-                "terminal_observation": self.shown(2),
-            },
-            {"is_success": False, "progress": 0.3, "TimeLimit.truncated": False},
-        ]
+        infos = []
+        for world, (success, progress, truncated) in enumerate(self.ENDS):
+            last = {name: part[world] for name, part in self.observation.items()}
+            infos.append(
+                {
+                    "is_success": success,
+                    "progress": progress,
+                    "TimeLimit.truncated": truncated,
+                    "terminal_observation": last,
+                }
+            )
+        infos.append(
+            {"is_success": False, "progress": 0.3, "TimeLimit.truncated": False}
+        )
         reward = np.array([0.1, 0.6, 0.25, 0.0], np.float32)
         over = np.array([True, True, True, False])
-        return self._next(np.zeros(0, np.int64)), reward, over, infos
-
-    def shown(self, world: int) -> dict[str, np.ndarray]:
-        return {
-            name: values[world]
-            for name, values in self._next(np.zeros(0, np.int64)).items()
-        }
+        return self.observation, reward, over, infos
 
 
 def test_rewards_lead_to_success() -> None:
     """0 is to be done; losing costs as much as earning nothing for ever, being late
     does not.
     """
-    told = Told(Worlds(env_config(level="L1", control_mode="ee_delta"), 4))
-    made = StateVectors(told, goal=0.5, discount=0.9)
-    made.reset()
-    shown, reward, *_ = made.step(np.zeros((4, 7), np.float32))
-    assert shown.shape == (4, len(made.mean))
-    assert (np.abs(np.asarray(shown)) <= 5).all()
+    env = LearnerVecEnv(ScriptedEnv(sb3_env(4)), goal=0.5, discount=0.9)
+    env.reset()
+    observation, reward, _, infos = env.step(np.zeros((4, 7), np.float32))
+    assert np.shape(observation) == (4, len(env.mean))
+    assert (np.abs(np.asarray(observation)) <= 5).all()
     np.testing.assert_allclose(reward, [-10, 0, -0.6, -1], rtol=1e-5)
+    # nothing follows a success, so nothing is estimated beyond it
+    truncated = [info["TimeLimit.truncated"] for info in infos]
+    assert truncated == [False, False, True, False]
 
 
-def test_episodes_end_a_second_after_success() -> None:
-    trial = trial_worlds(goal_progress=0.001, horizon_s=3.0)
-    trial.reset()
-    ends: list[Any] = [trial.step(np.zeros((2, 7), np.float32)) for _ in range(31)]
-    # success holds for 0.5 s, and lasts for 1 s
-    assert [bool(over.any()) for _, _, over, _ in ends].index(True) == 29
-    (info, _) = ends[29][3]
-    assert info["is_success"]
-    assert not info["TimeLimit.truncated"]
-    assert (
-        info["terminal_observation"]["agent_pos"].shape
-        == ends[0][0]["agent_pos"][0].shape
-    )
+def test_half_of_what_is_replayed_was_demonstrated() -> None:
+    worlds_env = sb3_env(goal_progress=REACH.goal_progress, horizon_s=REACH.horizon_s)
+    env = LearnerVecEnv(worlds_env, REACH.goal_progress)
+    teacher = expert_teacher(worlds_env.env.worlds)
+    env.measure_scale(0, teacher)
+    learner = make_algorithm(RLConfig(TOTE_TRANSFER, num_envs=2, demonstrations=3), env)
+    replay = learner.replay_buffer
+    replay.prior = demonstrate(env, teacher, replay, 3)
 
+    rewards = replay.prior.rewards[: replay.prior.pos]
+    assert rewards.max() > -0.02
+    assert replay.prior.dones[: replay.prior.pos].sum() >= 3
 
-def test_half_of_what_is_seen_again_was_demonstrated() -> None:
-    stage: dict[str, Any] = {
-        "goal_progress": REACH.goal_progress,
-        "horizon_s": REACH.horizon_s,
-    }
-    trial = trial_worlds(**stage)
-    made = StateVectors(trial, REACH.goal_progress)
-    teacher = teacher_of(trial.worlds)
-    made.measure_scale(0, teacher)
-    algorithm = learn_module._algorithm(
-        LearnConfig(TOTE_TRANSFER, num_envs=2, demonstrations=3), made
-    )
-    memory = algorithm.replay_buffer
-    memory.prior = demonstrate(made, teacher, memory, 3)
-    seen = memory.prior.rewards[: memory.prior.pos]
-    assert seen.max() > -0.02
-    assert memory.prior.dones[: memory.prior.pos].sum() >= 3
-    for _ in range(5):  # of its own: rewards that cannot be taken for others
-        zeros = np.zeros((2, len(made.mean)), np.float32)
-        memory.add(
-            zeros,
-            zeros,
-            np.zeros((2, 7), np.float32),
-            np.full(2, 9.0),
-            np.zeros(2, bool),
-            [{}, {}],
-        )
-    batch = memory.sample(64)
+    # experience of its own, with rewards that cannot be taken for others
+    zeros = np.zeros((2, len(env.mean)), np.float32)
+    action = np.zeros((2, 7), np.float32)
+    for _ in range(5):
+        replay.add(zeros, zeros, action, np.full(2, 9.0), np.zeros(2, bool), [{}, {}])
+    batch = replay.sample(64)
     assert (batch.rewards > 1).sum() == 32
-    assert batch.observations.shape == (64, len(made.mean))
+    assert batch.observations.shape == (64, len(env.mean))
+
     with pytest.raises(EmbodiedError, match="did not succeed"):
-        demonstrate(made, lambda: np.ones((2, 7), np.float32), memory, 1)
+        demonstrate(env, lambda: np.ones((2, 7), np.float32), replay, 1)
 
 
-def shortly(**settings: Any) -> LearnConfig:
-    return LearnConfig(
-        TOTE_TRANSFER, **{"stage": "reach", "num_envs": 2, "max_steps": 540, **settings}
-    )
+def shortly(**settings: Any) -> RLConfig:
+    budget = Budget(max_steps=540)
+    return RLConfig(TOTE_TRANSFER, stage="reach", num_envs=2, budget=budget, **settings)
 
 
 @pytest.mark.slow
 def test_the_same_seed_learns_the_same(tmp_path: Path) -> None:
     def learned(seed: int, name: str) -> dict[str, torch.Tensor]:
-        learn_module.learn(
-            shortly(demonstrations=1, seed=seed), tmp_path / name, lambda row: None
-        )
-        assert json.loads((tmp_path / name / HISTORY).read_text())[-1]["share"] == 1
-        assert read_info(tmp_path / name)["metadata"]["learning"]["demonstrations"] == 1
-        return load_file(tmp_path / name / WEIGHTS)
+        folder = tmp_path / name
+        train_sb3(shortly(demonstrations=1, seed=seed), folder)
+        assert json.loads((folder / HISTORY).read_text())[-1]["share"] == 1
+        assert read_info(folder)["training"]["demonstrations"] == 1
+        return load_file(folder / WEIGHTS)
 
     first = learned(0, "first")
     second = learned(0, "second")
@@ -211,20 +184,16 @@ def test_a_learner_goes_on_from_its_tensors(algorithm: str) -> None:
     """
 
     def made(seed: int) -> Any:
-        vectors = StateVectors(
-            trial_worlds(goal_progress=REACH.goal_progress, horizon_s=1.0)
-        )
-        learner = learn_module._algorithm(
-            LearnConfig(TOTE_TRANSFER, algorithm=algorithm, num_envs=2), vectors
+        env = LearnerVecEnv(sb3_env(goal_progress=REACH.goal_progress, horizon_s=1.0))
+        learner = make_algorithm(
+            RLConfig(TOTE_TRANSFER, algorithm=algorithm, num_envs=2), env
         )
         learner.learning_starts = 40
         learner.gradient_steps = 1
-        learner.set_logger(Logger(folder=None, output_formats=[]))
-        vectors.measure_scale(seed)
+        env.measure_scale(seed)
         return learner
 
     def goes_on(learner: Any) -> dict[str, torch.Tensor]:
-        learner.env.venv.draw_from(7)
         learner._last_obs = None  # new episodes, as at the beginning of a sitting
         learner.set_random_seed(7)
         learner.learn(total_timesteps=140, reset_num_timesteps=False)
@@ -264,20 +233,20 @@ def test_interrupted_training_keeps_the_policy_and_goes_on(
         "1",
     ]
     words += ["--steps", "600", "-o", str(tmp_path / "run")]
-    monkeypatch.setattr(learn_module, "TELL_EVERY_S", 0.0)
-    plain = learn_module._Watch._on_step
+    monkeypatch.setattr(sb3_module, "ROW_EVERY_S", 0.0)
+    plain = sb3_module._Progress._on_step
 
-    def interrupted(watch: Any) -> bool:
-        if watch.num_timesteps >= 200:
+    def interrupted(progress: Any) -> bool:
+        if progress.num_timesteps >= 200:
             raise KeyboardInterrupt
-        return plain(watch)
+        return plain(progress)
 
-    monkeypatch.setattr(learn_module._Watch, "_on_step", interrupted)
+    monkeypatch.setattr(sb3_module._Progress, "_on_step", interrupted)
     assert main.main(words) == 130
     assert "--resume" in capsys.readouterr().err
     assert find_policy(str(tmp_path / "run")).spec(TOTE_TRANSFER).privileged
     assert (tmp_path / "run" / CHECKPOINT).exists()
-    monkeypatch.setattr(learn_module._Watch, "_on_step", plain)
+    monkeypatch.setattr(sb3_module._Progress, "_on_step", plain)
     assert main.main([*words, "--resume", "--seed", "5"]) == 2
     assert "trained with seed 0, not 5" in capsys.readouterr().err
     assert main.main([*words, "--resume"]) == 0
@@ -331,9 +300,7 @@ def test_a_stage_is_success_earlier_in_the_task() -> None:
             EnvConfig(TOTE_TRANSFER, **wrong)
 
 
-def test_train_by_trial_and_evaluate(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_train_and_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "reach"
     words = [
         "train",
@@ -408,7 +375,7 @@ def test_train_by_trial_and_evaluate(
         (["ToteTransfr", "--algo", "sac"], "Did you mean 'ToteTransfer'"),
         (["ToteTransfer", "--algo", "sac", "--stage", "rech"], "Did you mean 'reach'"),
         (["ToteTransfer", "--algo", "sac", "--robot", "leg"], "robot 'leg'"),
-        (["ToteTransfer", "another", "--algo", "sac"], "give one task's name"),
+        (["ToteTransfer", "another", "--algo", "sac"], "give the name of one task"),
         (
             ["ToteTransfer", "--algo", "ppo", "--demos", "8"],
             "sac and td3 learn from demonstrations",

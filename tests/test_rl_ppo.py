@@ -18,9 +18,11 @@ pytest.importorskip("rsl_rl")
 
 from embodied.cli import main
 from embodied.errors import EmbodiedError
-from embodied.policies.rl import learn_on_device
-from embodied.policies.rl.config import LearnConfig
+from embodied.policies.rl import warp as warp_module
+from embodied.policies.rl.config import RLConfig
 from embodied.policies.rl.ppo import PpoConfig, PpoTrainer
+from embodied.policies.rl.warp import train_warp
+from embodied.policies.training.budget import Budget
 from tests.ground import TOTE_TRANSFER
 
 N = 64
@@ -44,7 +46,7 @@ class Points:
     def reset(self, seed: int) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         self._rng.manual_seed(seed)
         self._begin(torch.ones(N, dtype=torch.bool))
-        return self._shown(), {}
+        return self._observation(), {}
 
     def step(
         self, action: torch.Tensor
@@ -57,7 +59,7 @@ class Points:
         truncated = (self.age >= HORIZON) & ~success & ~lost
         self._begin(success | lost | truncated)
         return (
-            self._shown(),
+            self._observation(),
             reward,
             success | lost,
             truncated,
@@ -72,7 +74,7 @@ class Points:
         self.pos = torch.where(which[:, None], start, self.pos)
         self.age = torch.where(which, 0, self.age)
 
-    def _shown(self) -> dict[str, torch.Tensor]:
+    def _observation(self) -> dict[str, torch.Tensor]:
         return {"agent_pos": self.pos, "environment_state": torch.zeros(N, 1)}
 
 
@@ -110,11 +112,11 @@ def test_figures_are_of_worlds_without_noise_that_teach_nothing() -> None:
     lost = torch.zeros(8)
     some = torch.arange(8) < 4
     trainer.success.zero_()
-    trainer._count(won, won, some)
-    trainer._count(lost, lost, ~some)
+    trainer.count(won, won, some)
+    trainer.count(lost, lost, ~some)
     assert trainer.success.sum(1).tolist() == [1.0] * 4 + [0.0] * 4
     for _ in range(8):
-        trainer._count(won, won, ~some)
+        trainer.count(won, won, ~some)
     assert trainer.success.sum(1).tolist() == [1.0] * 4 + [8.0] * 4
 
 
@@ -144,7 +146,7 @@ def test_going_on_is_the_same_as_not_stopping() -> None:
             name
         )
     assert not torch.equal(
-        whole.checkpoint()["actor.mlp.0.weight"], stored["actor.mlp.0.weight"]
+        whole.checkpoint()["actor:mlp.0.weight"], stored["actor:mlp.0.weight"]
     )
 
 
@@ -165,7 +167,7 @@ def test_losing_costs_more_than_going_on_without_success() -> None:
     reward = torch.tensor([0.0, 0.25, 0.5, 0.9, 0.0])
     lost = torch.tensor([False, False, False, False, True])
     np.testing.assert_allclose(
-        trainer._earned(reward, lost), [-0.1, -0.06, 0, 0, -1], atol=1e-7
+        trainer.earned_of(reward, lost), [-0.1, -0.06, 0, 0, -1], atol=1e-7
     )
 
 
@@ -182,7 +184,7 @@ WORDS = [
 
 
 @pytest.mark.slow
-def test_train_on_the_device_and_evaluate_on_the_cpu(
+def test_train_on_warp_and_evaluate_on_the_cpu(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # as of many worlds: it would take a minute
@@ -222,27 +224,27 @@ def test_a_run_that_was_cut_goes_on(
     nothing stopped.
     """
     monkeypatch.setattr(
-        learn_on_device, "_trainer", lambda config: PpoTrainer(Points(), SMALL)
+        warp_module, "make_trainer", lambda config: PpoTrainer(Points(), SMALL)
     )
-    config = LearnConfig(
+    config = RLConfig(
         TOTE_TRANSFER,
         algorithm="ppo",
         engine="warp",
         num_envs=N,
-        max_steps=8 * SMALL.steps * N,
+        budget=Budget(max_steps=8 * SMALL.steps * N),
     )
     rows: list[dict[str, float]] = []
-    learn_on_device.learn_on_device(config, tmp_path / "whole", rows.append)
+    train_warp(config, tmp_path / "whole", rows.append)
 
     def interrupt(row: dict[str, float]) -> None:
         if row["steps"] > 5 * SMALL.steps * N:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(learn_on_device, "ROW_EVERY_S", -1.0)
+    monkeypatch.setattr(warp_module, "ROW_EVERY_S", -1.0)
     with pytest.raises(KeyboardInterrupt):
-        learn_on_device.learn_on_device(config, tmp_path / "cut", interrupt)
+        train_warp(config, tmp_path / "cut", interrupt)
     assert (tmp_path / "cut" / "checkpoint.safetensors").exists()
-    learn_on_device.learn_on_device(config, tmp_path / "cut", rows.append, resume=True)
+    train_warp(config, tmp_path / "cut", rows.append, resume=True)
     whole, cut = (
         (tmp_path / name / "policy.safetensors").read_bytes()
         for name in ("whole", "cut")
@@ -256,9 +258,7 @@ def test_a_run_that_was_cut_goes_on(
     assert steps[-1] == 8 * SMALL.steps * N
     (tmp_path / "cut" / "checkpoint.safetensors").write_bytes(b"nothing")
     with pytest.raises(EmbodiedError, match="does not fit"):
-        learn_on_device.learn_on_device(
-            config, tmp_path / "cut", rows.append, resume=True
-        )
+        train_warp(config, tmp_path / "cut", rows.append, resume=True)
 
 
 def test_what_cannot_be(

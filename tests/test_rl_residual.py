@@ -5,7 +5,7 @@ added to it.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +15,23 @@ import torch
 
 from embodied.cli import main
 from embodied.core import Observation, PolicySpec
+from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_task
+from embodied.envs.sb3 import SB3VecEnv
+from embodied.envs.vector_env import GroundVectorEnv
 from embodied.envs.worlds import Worlds
 from embodied.policies.registry import find_policy
 from embodied.policies.rl.actor import Actor, ActorConfig, ActorPolicy
-from embodied.policies.rl.config import ALGORITHMS, FROM_MEMORY, LearnConfig
-from embodied.policies.rl.learn import _learner, corrected_worlds
+from embodied.policies.rl.config import ALGORITHMS, OFF_POLICY, RLConfig
 from embodied.policies.rl.residual import (
     Residual,
     ResidualPolicy,
     corrected,
     corrections_hz,
 )
-from embodied.policies.rl.trial_worlds import Base, TrialWorlds
-from embodied.policies.rl.vectors import StateVectors
-from embodied.rollout.rollout import rollout
+from embodied.policies.rl.residual_env import ResidualVecEnv
+from embodied.policies.rl.sb3 import SB3Learner, make_env
+from embodied.rollout.rollout import AFTER_SUCCESS_S, rollout
 from tests.ground import TOTE_TRANSFER, env_config
 
 REACH = get_task(TOTE_TRANSFER).stage("reach")
@@ -52,18 +54,26 @@ class Biased:
         return action
 
 
-def reaching(num: int) -> Worlds:
+def reaching_config() -> EnvConfig:
     spec = find_policy("expert").spec(TOTE_TRANSFER)
-    return Worlds(
-        env_config(
-            control_mode=spec.control_mode,
-            control_hz=spec.control_hz,
-            level="L1",
-            goal_progress=REACH.goal_progress,
-            horizon_s=2.5,
-        ),
-        num,
+    return env_config(
+        control_mode=spec.control_mode,
+        control_hz=spec.control_hz,
+        level="L1",
+        goal_progress=REACH.goal_progress,
+        horizon_s=2.5,
     )
+
+
+def reaching(num: int) -> Worlds:
+    return Worlds(reaching_config(), num)
+
+
+def residual_env(num: int, scale: float = 0.5) -> ResidualVecEnv:
+    """Worlds in which the expert reaches, and is corrected."""
+    env = SB3VecEnv(GroundVectorEnv(reaching_config(), num), AFTER_SUCCESS_S)
+    base = find_policy("expert").make(env.env.worlds)
+    return ResidualVecEnv(env, base, Residual("expert", scale, 20, 8.0))
 
 
 def constant(worlds: Worlds, action: np.ndarray) -> ActorPolicy:
@@ -116,80 +126,86 @@ def test_corrections_are_held_and_kept_in_bounds() -> None:
 
 
 @pytest.mark.parametrize("num", [1, 3])
-def test_trial_worlds_play_what_the_policy_plays(num: int) -> None:
-    """What is learned in is what is evaluated: same episode, same sum of rewards."""
-    worlds = reaching(num)
+def test_a_learner_acts_in_what_is_evaluated(num: int) -> None:
+    """The same episodes end the same, as a learner's worlds and as a policy's."""
     push = np.array([0.3, 0, 0, 0, 0, 0, 0], np.float32)
-    trial = TrialWorlds(
-        worlds,
-        Base(find_policy("expert").make(worlds), Residual("expert", 0.5, 20, 8.0)),
-        seed=3,
-    )
-    seeds = np.random.default_rng(3).integers(2**62, size=num).tolist()
-    trial.reset()
+    env = residual_env(num)
+    env.seed(3)
+    env.reset()
     ends: dict[int, dict[str, Any]] = {}
     for _ in range(60):
-        _, _, over, infos = trial.step(np.tile(push, (num, 1)))
-        ends |= {
-            world: infos[world]
-            for world in np.flatnonzero(over).tolist()
-            if world not in ends
-        }
+        _, _, over, infos = env.step(np.tile(push, (num, 1)))
+        for world in np.flatnonzero(over).tolist():
+            ends.setdefault(world, infos[world])
+
+    worlds = reaching(num)
     policy = with_correction(worlds, find_policy("expert").make(worlds), push)
-    for world, result in enumerate(rollout(worlds, policy, seeds)):
+    for world, result in enumerate(rollout(worlds, policy, range(3, 3 + num))):
         assert ends[world]["is_success"] == result.success_at_end
         assert ends[world]["progress"] == pytest.approx(result.progress_end, abs=1e-3)
 
 
 def test_the_learner_sees_what_the_base_wants() -> None:
-    worlds = reaching(2)
-    trial = TrialWorlds(
-        worlds,
-        Base(find_policy("expert").make(worlds), Residual("expert", 0.5, 20, 8.0)),
-    )
-    shown = trial.reset()
-    assert set(shown) == {"agent_pos", "environment_state", "base_action"}
-    assert np.abs(shown["base_action"]).max() > 0.1
-    assert trial.spec == replace(
-        find_policy("expert").spec(TOTE_TRANSFER), privileged=True
-    )
+    env = residual_env(2)
+    observation = env.reset()
+    assert set(observation) == {"agent_pos", "environment_state", "base_action"}
+    assert np.abs(observation["base_action"]).max() > 0.1
+    for name, part in observation.items():
+        assert env.observation_space[name].contains(part[0])
+
+
+def test_an_episode_that_ends_early_is_rewarded_for_its_own_steps() -> None:
+    """Where it ends while a correction is held, the next one begins with the base."""
+    env = residual_env(2)
+    env.reset()
+    for _ in range(60):
+        observation, reward, over, infos = env.step(np.zeros((2, 7), np.float32))
+        assert ((reward >= 0) & (reward <= 1)).all()
+        for world in np.flatnonzero(over).tolist():
+            last = infos[world]["terminal_observation"]
+            assert set(last) == set(observation)
+            assert np.abs(last["agent_pos"] - observation["agent_pos"][world]).max() > 0
+        if over.any():
+            break
+    assert over.any()
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_correction_begins_as_none(algorithm: str) -> None:
-    settings = {
-        "algorithm": algorithm,
-        "num_envs": 2,
-        "stage": "reach",
-        "base": "expert",
-        "level": "L1",
-    }
-    found = LearnConfig(
-        TOTE_TRANSFER, **settings, demonstrations=1 if algorithm in FROM_MEMORY else 0
+    rl_config = RLConfig(
+        TOTE_TRANSFER,
+        algorithm=algorithm,
+        num_envs=2,
+        stage="reach",
+        base="expert",
+        demonstrations=1 if algorithm in OFF_POLICY else 0,
     )
-    trial = corrected_worlds(found)
-    vectors = StateVectors(trial, trial.worlds.config.goal_progress)
-    learner = _learner(found, vectors, trial.worlds)
-    shown = vectors.reset()
-    assert not learner.predict(shown, deterministic=True)[0].any()
-    if algorithm in FROM_MEMORY:
-        prior = learner.replay_buffer.prior
+    env, residual = make_env(rl_config)
+    learner = SB3Learner(rl_config, env, residual)
+    assert learner.info()["spec"] == asdict(
+        replace(find_policy("expert").spec(TOTE_TRANSFER), privileged=True)
+    )
+
+    observation = env.reset()
+    action, _ = learner.algorithm.predict(observation, deterministic=True)
+    assert not action.any()
+    if algorithm in OFF_POLICY:
+        prior = learner.algorithm.replay_buffer.prior
         assert not prior.actions[: prior.pos].any()
         assert prior.dones[: prior.pos].any()
 
 
 def test_a_base_is_corrected_with_plans_as_late_as_told() -> None:
-    ages = []
+    ages_s = []
     for delay_ms in (0.0, 200.0):
-        found = LearnConfig(
-            TOTE_TRANSFER, num_envs=1, base="expert", level="L1", delay_ms=delay_ms
+        env, _ = make_env(
+            RLConfig(TOTE_TRANSFER, num_envs=1, base="expert", delay_ms=delay_ms)
         )
-        trial = corrected_worlds(found)
-        trial.reset()
+        env.reset()
         for _ in range(20):
-            trial.step(np.zeros((1, trial.action_space.shape[0]), np.float32))
-        ages.append(trial.base.policy.mean_plan_age_s(0))
-    assert ages[1] - ages[0] == pytest.approx(0.2, abs=0.02)
+            env.step(np.zeros((1, *env.action_space.shape), np.float32))
+        ages_s.append(env.venv.base.mean_plan_age_s(0))
+    assert ages_s[1] - ages_s[0] == pytest.approx(0.2, abs=0.02)
 
 
 def test_train_a_correction_and_evaluate_it(tmp_path: Path) -> None:

@@ -10,11 +10,13 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.vector import AutoresetMode
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 from embodied.envs.env import GroundEnv
 from embodied.envs.sb3 import SB3VecEnv, flat
+from embodied.envs.warp.vector_env import WarpVectorEnv
 from embodied.errors import EmbodiedError
 from tests.ground import env_config, idle_action, random_actions, shorten_horizon
 
@@ -139,3 +141,40 @@ def test_ppo_learns_on_state_and_pixels(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(model.ep_info_buffer) == 8
     assert list(model.ep_success_buffer) == [False] * 8
     env.close()
+
+
+def test_an_episode_can_end_a_while_after_success() -> None:
+    """Success holds for 0.5 s, and is then watched for 1 s more."""
+    env = SB3VecEnv(
+        gymnasium.make_vec(
+            ID, num_envs=2, num_threads=1, goal_progress=0.001, horizon_s=3.0
+        ),
+        after_success_s=1.0,
+    )
+    env.seed(3)
+    first = env.reset()
+    still = idle_action(env.env.worlds)
+    steps = 0
+    over = np.zeros(2, bool)
+    while not over.any():
+        shown, _, over, infos = env.step(still)
+        steps += 1
+    assert steps == 30  # of 0.05 s
+
+    info = infos[int(np.flatnonzero(over)[0])]
+    assert info["is_success"]
+    assert info["TimeLimit.truncated"]
+    assert env.observation_space.contains(info["terminal_observation"])
+    for world in np.flatnonzero(over).tolist():
+        last = infos[world]["terminal_observation"]["environment_state"]
+        assert (last != shown["environment_state"][world]).any()
+        assert (
+            first["environment_state"][world] != shown["environment_state"][world]
+        ).any()
+
+
+def test_the_engine_warp_ends_episodes_by_itself() -> None:
+    env = object.__new__(WarpVectorEnv)
+    env.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
+    with pytest.raises(EmbodiedError, match="leave out after_success_s"):
+        SB3VecEnv(env, after_success_s=1.0)

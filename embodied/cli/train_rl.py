@@ -1,15 +1,13 @@
-"""`embodied train TASK --algo ...`: a policy that finds out by trial what a task
-rewards.
-"""
+"""`embodied train TASK --algo ...`: a policy from reinforcement learning."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embodied.benchmark.evaluation import Place, plan_trials
-from embodied.benchmark.timing import Timing
+from embodied.benchmark.evaluation import Place, Timing, plan_trials
 from embodied.cli import arguments
 from embodied.cli.output import claim_folder
 from embodied.cli.progress import TrainingProgress
@@ -23,69 +21,68 @@ from embodied.rollout.film import Shot
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from embodied.policies.rl.config import LearnConfig
-    from embodied.policies.rl.learn import Progress
+    from embodied.policies.rl.config import RLConfig
+    from embodied.policies.training.run import OnRow
 
-    Learner = Callable[[LearnConfig, Path, Progress, bool], None]
+    Trainer = Callable[[RLConfig, Path, OnRow | None, bool], None]
 
 ALGORITHMS = ("sac", "td3", "ppo")
 LEVEL = "L1"
 NUM_ENVS = {"cpu": 16, "warp": 4096}
-DEMONSTRATIONS = 64
-# episodes
+DEMONSTRATIONS = 64  # episodes
 VIDEO = "policy.mp4"
-FILMED = 4
+FILMED_SEEDS = range(10_000, 10_004)  # of episodes that were not trained on
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what only reinforcement learning needs."""
-    trial = parser.add_argument_group("reinforcement learning")
-    trial.add_argument(
+    """Adds what only reinforcement learning needs."""
+    group = parser.add_argument_group("reinforcement learning")
+    group.add_argument(
         "--algo",
         choices=ALGORITHMS,
         help="of Stable-Baselines3; with --engine warp of rsl_rl",
     )
-    trial.add_argument(
+    group.add_argument(
         "--stage", default="", help="of the task, e.g. reach (default: the whole task)"
     )
-    trial.add_argument("--robot", help="default: the task's first")
-    trial.add_argument("--level", help=f"how much varies: L1 to L4 (default: {LEVEL})")
-    trial.add_argument(
+    group.add_argument("--robot", help="default: the first of the task")
+    group.add_argument("--level", help=f"how much varies: L1 to L4 (default: {LEVEL})")
+    group.add_argument(
         "--engine",
         choices=ENGINES,
         default="cpu",
         help="warp: on a GPU, by ppo (default: cpu)",
     )
-    trial.add_argument(
+    group.add_argument(
         "--num-envs",
         type=int,
         help="worlds at once (default: 16, or 4096 on the engine warp)",
     )
-    trial.add_argument(
+    group.add_argument(
         "--demos",
         type=int,
         metavar="N",
-        help="half of what sac and td3 learn from are so many episodes of the expert's, or of the base's alone "
-        f"(default: {DEMONSTRATIONS}; 0: from trial alone)",
+        help="replay so many episodes of the expert, or of the base alone, as half of "
+        f"what sac and td3 learn from (default: {DEMONSTRATIONS}; 0: none)",
     )
-    trial.add_argument(
+    group.add_argument(
         "--base", metavar="POLICY", help="correct this policy: expert, or a run folder"
     )
-    trial.add_argument(
+    group.add_argument(
         "--residual",
         type=float,
         default=0.2,
         metavar="S",
         help="largest correction (default: 0.2)",
     )
-    trial.add_argument(
+    group.add_argument(
         "--delay-ms",
         type=float,
         default=0.0,
         metavar="MS",
-        help="the base's plans are late by so much (default: 0)",
+        help="by which the base's plans are late (default: 0)",
     )
-    trial.add_argument(
+    group.add_argument(
         "--video",
         action="store_true",
         help=f"film what was learned: {VIDEO} in the folder",
@@ -93,80 +90,90 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def train(args: argparse.Namespace, budget: Budget) -> None:
-    """Learns into the run folder until the time is up or the task is learned."""
-    config = config_of(args)
-    config.check_names()  # before anything is made
-    train_into(args.output, config, args)
+    """Trains into a run folder until the budget is spent or the task is learned.
+
+    Ctrl-C leaves a run that can be resumed.
+    """
+    from embodied.policies.rl.run_folder import FILES
+    from embodied.policies.training.run import check_same, is_finished
+
+    # errors in what was asked for must show before anything is made
+    config = rl_config(args, budget)
+    config.check_names()
+    folder: Path = args.output
+    if args.resume:
+        check_same(folder, config.identity())
+    claim_folder(folder, FILES, args.resume, args.overwrite)
+
+    if args.resume and is_finished(folder):
+        if not args.json:
+            print(f"{folder} is finished: left as it is", file=sys.stderr)
+    else:
+        run_trainer = trainer(config)
+        try:
+            with TrainingProgress(args.json) as progress:
+                run_trainer(config, folder, progress, args.resume)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(arguments.resume_hint(args.words)) from None
+
     if args.video:
-        film(args.output, config)
+        film(folder, config)
 
 
-def config_of(args: argparse.Namespace) -> LearnConfig:
-    """What was asked for. Raises EmbodiedError for what does not go together."""
-    from embodied.policies.rl.config import FROM_MEMORY, LearnConfig
+def rl_config(args: argparse.Namespace, budget: Budget) -> RLConfig:
+    """Returns what was asked for. Raises EmbodiedError for what does not go together."""
+    from embodied.policies.rl.config import OFF_POLICY, RLConfig
 
     if len(args.source) != 1:
         raise EmbodiedError(
-            f"--algo learns one task: give one task's name, not {' '.join(args.source)}"
+            "--algo learns one task: give the name of one task, "
+            f"not {' '.join(args.source)}"
         )
-    demonstrated = args.algo in FROM_MEMORY and args.engine == "cpu"
-    return LearnConfig(
-        args.source[0],
-        args.robot,
-        args.algo,
-        args.stage,
-        args.level or LEVEL,
-        args.minutes,
-        args.steps,
-        num_envs=NUM_ENVS[args.engine] if args.num_envs is None else args.num_envs,
+
+    num_envs = args.num_envs
+    if num_envs is None:
+        num_envs = NUM_ENVS[args.engine]
+    demonstrations = args.demos
+    if demonstrations is None:
+        replays = args.algo in OFF_POLICY and args.engine == "cpu"
+        demonstrations = DEMONSTRATIONS if replays else 0
+
+    return RLConfig(
+        task=args.source[0],
+        robot=args.robot,
+        algorithm=args.algo,
+        stage=args.stage,
+        level=args.level or LEVEL,
+        budget=budget,
+        num_envs=num_envs,
         seed=args.seed,
         engine=args.engine,
-        device="cuda" if args.device == "auto" else args.device,
-        demonstrations=(DEMONSTRATIONS if demonstrated else 0)
-        if args.demos is None
-        else args.demos,
+        device=args.device,
+        demonstrations=demonstrations,
         base=args.base or "",
         residual=args.residual,
         delay_ms=args.delay_ms,
     )
 
 
-def train_into(run: Path, config: LearnConfig, args: argparse.Namespace) -> None:
-    """Ctrl-C leaves what can be gone on with."""
-    from embodied.policies.rl.run_folder import FILES, check_same
-
-    if args.resume:
-        check_same(config, run)
-    claim_folder(run, FILES, args.resume, args.overwrite)
-    learn = learner(config)
-    try:
-        with TrainingProgress(args.json) as progress:
-            learn(config, run, progress, args.resume)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(arguments.resume_hint(args.words)) from None
-
-
-def learner(config: LearnConfig) -> Learner:
-    """The one of the engine. Each needs libraries that the other can do without."""
+def trainer(config: RLConfig) -> Trainer:
+    """Returns the trainer of an engine: each needs libraries that the other does not."""
     if config.engine == "warp":
-        from embodied.policies.rl.learn_on_device import learn_on_device
+        from embodied.policies.rl.warp import train_warp
 
-        return learn_on_device
-    from embodied.policies.rl.learn import learn
+        return train_warp
+    from embodied.policies.rl.sb3 import train_sb3
 
-    return learn
+    return train_sb3
 
 
-def film(run: Path, config: LearnConfig) -> None:
-    """A short video of episodes that it was not trained in."""
+def film(folder: Path, config: RLConfig) -> None:
+    """Makes a short video of episodes that the policy was not trained in."""
     place = Place(config.task, "train", config.robot, config.stage)
     trial = plan_trials(
-        {str(run): str(run)},
-        place,
-        [config.level],
-        [Timing()],
-        range(10_000, 10_000 + FILMED),
+        {str(folder): str(folder)}, place, [config.level], [Timing()], FILMED_SEEDS
     )[0]
-    (run / VIDEO).unlink(missing_ok=True)
-    shot = Shot(get_task(config.task).beauty_camera, run.name, (480, 640))
-    record(run / VIDEO, trial.runner, shot, range(10_000, 10_000 + FILMED))
+    video = folder / VIDEO
+    video.unlink(missing_ok=True)
+    shot = Shot(get_task(config.task).beauty_camera, folder.name, (480, 640))
+    record(video, trial.runner, shot, FILMED_SEEDS)

@@ -1,4 +1,4 @@
-"""A policy that reinforcement learning found: a plain network from what the worlds show
+"""A policy that reinforcement learning found: a plain network from the privileged state
 to an action.
 """
 
@@ -17,7 +17,7 @@ from embodied.core import Array, Observation, PolicySpec
 
 BATCH = 16  # worlds at a time: results must not depend on how many there are
 CLIP = 5.0  # of scaled observations
-BENDS = {"relu": torch.relu, "tanh": torch.tanh, "elu": nn.functional.elu}
+ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "elu": nn.functional.elu}
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class Actor(nn.Module):
         self.register_buffer("std", torch.ones(config.inputs))
 
     def forward(self, observation: Tensor) -> Tensor:
+        activation = ACTIVATIONS[self.config.activation]
         x = ((observation - self.mean) / self.std).clamp(-CLIP, CLIP)
-        bend = BENDS[self.config.activation]
         for layer in self.layers[:-1]:
-            x = bend(layer(x))
+            x = activation(layer(x))
         x = self.layers[-1](x)
         return torch.tanh(x) if self.config.squash == "tanh" else x.clamp(-1, 1)
 
@@ -68,17 +68,17 @@ class ActorPolicy:
         self._actor = actor.eval()
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
-        """There is nothing to forget."""
+        """Does nothing: there is nothing to forget."""
 
     def act(self, observation: Observation) -> np.ndarray:
-        rows = np.concatenate(
-            [observation.agent_pos, observation.environment_state], axis=1
-        ).astype(np.float32)
-        padded = np.zeros((-(-len(rows) // BATCH) * BATCH, rows.shape[1]), np.float32)
+        parts = [observation.agent_pos, observation.environment_state]
+        rows = np.concatenate(parts, axis=1).astype(np.float32)
+        batches = -(-len(rows) // BATCH)
+        padded = np.zeros((batches * BATCH, rows.shape[1]), np.float32)
         padded[: len(rows)] = rows
+
+        actions = []
         with torch.inference_mode():
-            parts = [
-                self._actor(torch.from_numpy(padded[k : k + BATCH])).numpy()
-                for k in range(0, len(padded), BATCH)
-            ]
-        return np.concatenate(parts)[: len(rows)]
+            for batch in torch.from_numpy(padded).split(BATCH):
+                actions.append(self._actor(batch).numpy())
+        return np.concatenate(actions)[: len(rows)]

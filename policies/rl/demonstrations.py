@@ -1,9 +1,9 @@
-"""Demonstrations as prior experience: half of what an off-policy learner sees again is
-the expert's.
+"""Demonstrations as prior experience: half of what an off-policy learner replays is the
+expert's.
 
 As in Ball et al., Efficient Online Reinforcement Learning with Offline Data, ICML 2023
 (RLPD). They are made on the spot: the expert acts in the very worlds that are learned
-in, at their control rate, and is asked anew at each step.
+in, at their control rate, and plans anew at each step.
 """
 
 from __future__ import annotations
@@ -20,43 +20,47 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 
-MOST_STEPS = 3000  # of all worlds at once; an expert that needs more does not succeed
-Teacher = Callable[[], np.ndarray]  # -> (N, A), what the expert would do now
+# Of all worlds at once; an expert that needs more does not succeed.
+MAX_STEPS = 3000
+Teacher = Callable[[], np.ndarray]  # -> (N, A), what it would do now
 
 
-def teacher_of(worlds: Worlds) -> Teacher:
-    """The expert of these worlds. Raises EmbodiedError where it drives in another mode
-    than they do.
+def expert_teacher(worlds: Worlds) -> Teacher:
+    """Returns the expert of some worlds.
+
+    Raises:
+        EmbodiedError: The expert drives in another control mode than the worlds.
     """
     planner, controller = worlds.spec.expert(
         worlds.agent_layout, worlds.state_layout, worlds.robot
     )
     mode = controller.spec.control_mode
-    everyone = np.arange(worlds.num_worlds)
     if mode != worlds.config.control_mode:
         raise EmbodiedError(
-            f"the expert drives in {mode!r}, not {worlds.config.control_mode!r}: learn without it (--demos 0)"
+            f"the expert drives in {mode!r}, not {worlds.config.control_mode!r}: "
+            "learn without it (--demos 0)"
         )
+    ids = np.arange(worlds.num_worlds)
+    no_age_s = np.zeros(worlds.num_worlds)
 
     def act() -> np.ndarray:
-        seen = worlds.observe()
-        return np.asarray(
-            controller.act(seen, planner.plan(seen, everyone), np.zeros(len(everyone))),
-            np.float32,
-        )
+        observation = worlds.observe()
+        plan = planner.plan(observation, ids)
+        return np.asarray(controller.act(observation, plan, no_age_s), np.float32)
 
     return act
 
 
-def uncorrected(vectors: VecEnv) -> Teacher:
-    """A base that is left alone."""
-    return lambda: np.zeros(
-        (vectors.num_envs, *(vectors.action_space.shape or ())), np.float32
-    )
+def no_correction(env: VecEnv) -> Teacher:
+    """Returns the teacher that leaves a base alone."""
+    zeros = np.zeros((env.num_envs, *(env.action_space.shape or ())), np.float32)
+    return zeros.copy
 
 
 class MixedReplay(NStepReplayBuffer):
-    """One's own experience; half of each batch comes from `prior`, where there is one."""
+    """A learner's own experience; half of each batch comes from `prior`, where there is
+    one.
+    """
 
     prior: NStepReplayBuffer | None = None
 
@@ -65,47 +69,56 @@ class MixedReplay(NStepReplayBuffer):
     ) -> ReplayBufferSamples:
         if self.prior is None:
             return super().sample(batch_size, env)
-        halves = (
-            super().sample(batch_size - batch_size // 2, env),
-            self.prior.sample(batch_size // 2, env),
-        )
-        parts: Any = zip(*halves, strict=True)
-        return ReplayBufferSamples(*(torch.cat(pair) for pair in parts))
+
+        own = super().sample(batch_size - batch_size // 2, env)
+        prior = self.prior.sample(batch_size // 2, env)
+        pairs: Any = zip(own, prior, strict=True)
+        return ReplayBufferSamples(*(torch.cat(pair) for pair in pairs))
 
 
 def demonstrate(
-    vectors: VecEnv, act: Teacher, like: MixedReplay, episodes: int
+    env: VecEnv, act: Teacher, like: MixedReplay, episodes: int
 ) -> NStepReplayBuffer:
-    """A memory of at least so many episodes of a teacher's, that sums up returns as the
-    memory `like` does.
+    """Returns a buffer of a teacher's experience.
 
-    Raises EmbodiedError where none of them succeeded.
+    Args:
+        env: The worlds it acts in.
+        act: The teacher.
+        like: A buffer that sums up returns as the new one does.
+        episodes: How many it holds, at least.
+
+    Raises:
+        EmbodiedError: No episode succeeded.
     """
-    spaces = (vectors.observation_space, vectors.action_space)
-    size = MOST_STEPS * vectors.num_envs
     replay = NStepReplayBuffer(
-        size,
-        *spaces,
+        MAX_STEPS * env.num_envs,
+        env.observation_space,
+        env.action_space,
         device=like.device,
-        n_envs=vectors.num_envs,
+        n_envs=env.num_envs,
         n_steps=like.n_steps,
         gamma=like.gamma,
     )
-    shown = np.asarray(vectors.reset())
-    ends = list[bool]()
-    for _ in range(MOST_STEPS):
+    before = np.asarray(env.reset())
+    successes: list[bool] = []
+    for _ in range(MAX_STEPS):
         action = act()
-        then, reward, over, infos = vectors.step(action)
-        following = np.array(then)
-        for world in np.flatnonzero(over):
+        after, reward, over, infos = env.step(action)
+
+        # a world that ended shows its next episode already
+        following = np.array(after)
+        for world in np.flatnonzero(over).tolist():
             following[world] = infos[world]["terminal_observation"]
-            ends.append(bool(infos[world]["is_success"]))
-        replay.add(shown, following, action, reward, over, infos)
-        shown = np.asarray(then)
-        if len(ends) >= episodes:
+            successes.append(bool(infos[world]["is_success"]))
+
+        replay.add(before, following, action, reward, over, infos)
+        before = np.asarray(after)
+        if len(successes) >= episodes:
             break
-    if not any(ends):
+
+    if not any(successes):
         raise EmbodiedError(
-            f"the expert did not succeed in {MOST_STEPS} steps: learn without demonstrations (--demos 0)"
+            f"the expert did not succeed in {MAX_STEPS} steps: learn without "
+            "demonstrations (--demos 0)"
         )
     return replay

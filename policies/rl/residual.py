@@ -27,24 +27,26 @@ class Residual:
 
     base: str  # expert, random or hold; else a folder in the run folder
     scale: float  # the largest correction of an action element
-    hz: int  # corrections a second
+    hz: int  # corrections per second
     planner_hz: float | None  # of the base
 
     @property
     def ticks(self) -> int:
-        """From one correction to the next."""
+        """Physics ticks from one correction to the next."""
         return PHYSICS_HZ // self.hz
 
 
 def corrections_hz(control_hz: int) -> int:
-    """How often a base that acts at this rate is corrected: 20 Hz, or each time where
-    that does not divide its rate.
+    """Returns how often a base that acts at this rate is corrected: at 20 Hz, or each
+    time where that does not divide its rate.
     """
     return control_hz if control_hz % CORRECTIONS_HZ else CORRECTIONS_HZ
 
 
 def corrected(wanted: Array, correction: Array, scale: float) -> np.ndarray:
-    """(N, A) in [-1, 1]; where the correction is 0, what was wanted to the last bit."""
+    """Returns actions (N, A) in [-1, 1]; where the correction is 0, what was wanted to
+    the last bit.
+    """
     return np.where(
         correction == 0, wanted, np.clip(wanted + scale * correction, -1, 1)
     )
@@ -70,7 +72,8 @@ class ResidualPolicy:
         wanted = np.asarray(self._base.act(observation), np.float32)
         if self._correction.shape != wanted.shape:
             self._correction = np.zeros_like(wanted)
-        # an episode begins at 0
+
+        # a correction is due when an episode begins, and regularly after that
         due = np.asarray(observation.tick) % self._residual.ticks == 0
         if due.any():
             state = np.concatenate([observation.environment_state, wanted], axis=1)
@@ -82,8 +85,6 @@ class ResidualPolicy:
         return self._base.take_plans() if isinstance(self._base, PlanSource) else []
 
     def mean_plan_age_s(self, world: int) -> float:
-        return (
-            self._base.mean_plan_age_s(world)
-            if isinstance(self._base, PlanSource)
-            else float("nan")
-        )
+        if not isinstance(self._base, PlanSource):
+            return float("nan")
+        return self._base.mean_plan_age_s(world)

@@ -1,6 +1,4 @@
-"""An actor on disk: weights as safetensors, everything else as JSON; nothing in it is
-executed.
-"""
+"""The run folder of an actor that reinforcement learning trained."""
 
 from __future__ import annotations
 
@@ -8,14 +6,12 @@ import shutil
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from embodied.core import Policy, PolicySpec
 from embodied.envs.config import EnvConfig
-from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
-from embodied.errors import EmbodiedError
-from embodied.policies.checkpoint import load_weights, write_tensors
+from embodied.policies.checkpoint import load_weights
 from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.registry import TrainedFor, find_policy
 from embodied.policies.rl.actor import Actor, ActorConfig, ActorPolicy
@@ -27,25 +23,17 @@ from embodied.policies.run_folder import (
     WEIGHTS,
     check_worlds,
     policy_spec_from_json,
-    read_info,
     weights_hash,
-    write_info,
-    write_json,
 )
 
-if TYPE_CHECKING:
-    from embodied.policies.rl.config import LearnConfig
-    from embodied.policies.rl.learn import Learned
-
 KIND = "actor"
-SAME = (
-    *("task", "robot", "algorithm", "stage", "level", "num_envs", "seed", "engine"),
-    *("demonstrations", "base", "residual", "delay_ms"),
-)  # in a run that is gone on with
+_POLICY_FILES = (WEIGHTS, INFO, HISTORY)
+# What a new training replaces.
 FILES = (
-    *(WEIGHTS, INFO, HISTORY, CHECKPOINT),
-    *(f"{BASE_FOLDER}/{name}" for name in (WEIGHTS, INFO, HISTORY)),
-)  # that a new training replaces
+    *_POLICY_FILES,
+    CHECKPOINT,
+    *(f"{BASE_FOLDER}/{name}" for name in _POLICY_FILES),
+)
 
 
 @dataclass(frozen=True)
@@ -63,97 +51,25 @@ class ActorInfo:
 
     @property
     def planner_hz(self) -> float | None:
-        """None where nothing plans."""
+        """Rate of the base's plans; None where nothing plans."""
         return self.residual.planner_hz if self.residual else None
 
-
-def save_learned(folder: Path, learned: Learned, config: LearnConfig) -> None:
-    """Writes the run folder of what was learned, and a copy of the run that it corrects
-    into it.
-    """
-    metadata = learned.metadata
-    residual = learned.residual
-    if residual is not None and Path(residual.base).is_dir():
-        copy_run(Path(residual.base), folder / BASE_FOLDER)
-        residual = replace(residual, base=BASE_FOLDER)
-    what = (
-        metadata["task"],
-        metadata["robot"],
-        learned.spec,
-        learned.actor.config,
-        config.algorithm,
-        config.stage,
-    )
-    save_actor(
-        folder, learned.actor, ActorInfo(*what, metadata, residual), learned.history
-    )
-
-
-def check_same(config: LearnConfig, run: Path) -> None:
-    """Raises EmbodiedError where a run folder is of another training than `config`
-    says.
-    """
-    if not (run / INFO).exists():
-        return
-    stored = read_info(run)
-    before = (
-        stored["metadata"].get("learning", {}) if stored.get("kind") == KIND else {}
-    )
-    now = what_is_learned(config)
-    for name in SAME:
-        if before.get(name) != now[name]:
-            raise EmbodiedError(
-                f"{run} was trained with {name} {before.get(name)!r}, not {now[name]!r}"
-            )
-
-
-def what_is_learned(config: LearnConfig) -> dict[str, Any]:
-    """The training in words that can be compared."""
-    task = get_task(config.task)
-    return {
-        **asdict(config),
-        "task": task.name,
-        "robot": config.robot or task.default_robot,
-    }
-
-
-def copy_run(source: Path, target: Path) -> None:
-    """The files of a run that its policy needs; of a run that corrects another, that
-    one's too.
-    """
-    target.mkdir(parents=True, exist_ok=True)
-    for name in (WEIGHTS, INFO, HISTORY):
-        shutil.copyfile(source / name, target / name)
-    if (source / BASE_FOLDER).is_dir():
-        copy_run(source / BASE_FOLDER, target / BASE_FOLDER)
-
-
-def save_actor(
-    folder: Path, actor: Actor, info: ActorInfo, history: list[dict[str, float]]
-) -> None:
-    """Writes a run folder; each file is replaced whole, the one that makes it a run
-    last.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    write_tensors(folder / WEIGHTS, actor.state_dict())
-    write_json(folder / HISTORY, history)
-    write_info(
-        folder,
-        {**asdict(info), "kind": KIND},
-        packages=("torch", "stable-baselines3"),
-    )
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "kind": KIND}
 
 
 def read_actor_info(stored: dict[str, Any]) -> ActorInfo:
-    """From the JSON of a run folder."""
-    spec = policy_spec_from_json(stored["spec"])
-    rest = {
-        name: stored[name]
-        for name in ("task", "robot", "algorithm", "stage", "metadata")
-    }
-    residual = Residual(**stored["residual"]) if stored.get("residual") else None
+    """Returns the info of a run folder from its JSON."""
+    residual = stored.get("residual")
     return ActorInfo(
-        spec=spec, net=ActorConfig.from_json(stored["net"]), residual=residual, **rest
+        task=stored["task"],
+        robot=stored["robot"],
+        spec=policy_spec_from_json(stored["spec"]),
+        net=ActorConfig.from_json(stored["net"]),
+        algorithm=stored["algorithm"],
+        stage=stored["stage"],
+        metadata=stored["metadata"],
+        residual=Residual(**residual) if residual else None,
     )
 
 
@@ -203,7 +119,32 @@ class ActorRun:
 
 
 def load_actor(folder: Path, info: ActorInfo) -> ActorPolicy:
-    """The policy of a run folder. Raises EmbodiedError where its weights don't fit."""
+    """Returns the policy of a run folder. Raises EmbodiedError where its weights don't
+    fit.
+    """
     actor = Actor(info.net)
     load_weights(actor, folder)
     return ActorPolicy(actor, info.spec)
+
+
+def copy_base(residual: Residual | None, folder: Path) -> Residual | None:
+    """Copies the run that is corrected into a run folder, so that it is never missed.
+
+    Returns:
+        The residual with its base where it now is.
+    """
+    if residual is None or not Path(residual.base).is_dir():
+        return residual
+    _copy_run(Path(residual.base), folder / BASE_FOLDER)
+    return replace(residual, base=BASE_FOLDER)
+
+
+def _copy_run(source: Path, target: Path) -> None:
+    """Copies what the policy of a run needs; of one that corrects another, that one's
+    too.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    for name in _POLICY_FILES:
+        shutil.copyfile(source / name, target / name)
+    if (source / BASE_FOLDER).is_dir():
+        _copy_run(source / BASE_FOLDER, target / BASE_FOLDER)

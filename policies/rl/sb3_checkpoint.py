@@ -1,4 +1,4 @@
-"""All that a learner of Stable-Baselines3's needs to go on, as tensors: its own archive
+"""What an algorithm of Stable-Baselines3 needs to go on, as tensors: its own archive
 holds pickles.
 """
 
@@ -10,9 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from embodied.policies.checkpoint import optimizer_state, optimizer_tensors
+from embodied.policies.checkpoint import (
+    join_parts,
+    optimizer_state,
+    optimizer_tensors,
+    split_parts,
+)
 
-REMEMBERED = (
+REPLAYED = (
     "observations",
     "next_observations",
     "actions",
@@ -20,53 +25,50 @@ REMEMBERED = (
     "dones",
     "timeouts",
 )
+# Names of the parts that are not networks or optimisers.
 OWN = "own"
-MEMORY = "memory"
+REPLAY = "replay"
 
 
 def learner_tensors(algorithm: Any) -> dict[str, Tensor]:
-    """Networks, optimisers, the weight of entropy, and an off-policy learner's memory,
-    by names `part:name`.
+    """Returns networks, optimisers, the weight of entropy, and what an off-policy
+    learner replays.
     """
-    parts = {
-        part: optimizer_tensors(state) if _is_optimizer(state) else state
-        for part, state in algorithm.get_parameters().items()
-    }
-    counts = {
+    parts: dict[str, Mapping[str, Tensor]] = {}
+    for part, state in algorithm.get_parameters().items():
+        parts[part] = optimizer_tensors(state) if _is_optimizer(state) else state
+
+    parts[OWN] = {
         "steps": torch.tensor(algorithm.num_timesteps),
         "updates": torch.tensor(algorithm._n_updates),
+        **_entropy_weight(algorithm),
     }
-    parts[OWN] = {**counts, **_entropy_weight(algorithm)}
-    parts[MEMORY] = _memory(algorithm)
-    return {
-        f"{part}:{name}": value
-        for part, tensors in parts.items()
-        for name, value in tensors.items()
-    }
+    parts[REPLAY] = _replay_tensors(algorithm)
+    return join_parts(parts)
 
 
 def restore_learner(algorithm: Any, stored: Mapping[str, Tensor]) -> None:
-    """Goes on from `learner_tensors`. Raises KeyError, ValueError or RuntimeError where
-    they are of another learner.
+    """Goes on from `learner_tensors`.
+
+    Raises:
+        KeyError, ValueError, RuntimeError: They are of another algorithm.
     """
-    parts: dict[str, dict[str, Tensor]] = {}
-    for key, value in stored.items():
-        part, name = key.split(":", 1)
-        parts.setdefault(part, {})[name] = value
-    now = algorithm.get_parameters()
-    algorithm.set_parameters(
-        {
-            part: optimizer_state(parts.get(part, {}), state["param_groups"])
-            if _is_optimizer(state)
-            else parts[part]
-            for part, state in now.items()
-        }
-    )
-    algorithm.num_timesteps = int(parts[OWN]["steps"])
-    algorithm._n_updates = int(parts[OWN]["updates"])
+    parts = split_parts(stored)
+    parameters: dict[str, Any] = {}
+    for part, state in algorithm.get_parameters().items():
+        if _is_optimizer(state):
+            groups = state["param_groups"]
+            parameters[part] = optimizer_state(parts.get(part, {}), groups)
+        else:
+            parameters[part] = parts[part]
+    algorithm.set_parameters(parameters)
+
+    own = parts[OWN]
+    algorithm.num_timesteps = int(own["steps"])
+    algorithm._n_updates = int(own["updates"])
     for name, value in _entropy_weight(algorithm).items():
-        value.copy_(parts[OWN][name])
-    _remember(algorithm, parts.get(MEMORY, {}))
+        value.copy_(own[name])
+    _restore_replay(algorithm, parts.get(REPLAY, {}))
 
 
 def _is_optimizer(state: Mapping[str, Any]) -> bool:
@@ -74,29 +76,31 @@ def _is_optimizer(state: Mapping[str, Any]) -> bool:
 
 
 def _entropy_weight(algorithm: Any) -> dict[str, Tensor]:
-    """SAC learns it beside its networks."""
+    """Returns what SAC learns beside its networks."""
     weight = getattr(algorithm, "log_ent_coef", None)
     return {} if weight is None else {"log_ent_coef": weight.detach()}
 
 
-def _memory(algorithm: Any) -> dict[str, Tensor]:
-    """What lies in the memory of an off-policy learner, without its room for more."""
-    memory = getattr(algorithm, "replay_buffer", None)
-    if memory is None:
+def _replay_tensors(algorithm: Any) -> dict[str, Tensor]:
+    """Returns the filled part of a replay buffer."""
+    replay = getattr(algorithm, "replay_buffer", None)
+    if replay is None:
         return {}
-    rows = {
-        name: torch.from_numpy(getattr(memory, name)[: memory.size()])
-        for name in REMEMBERED
-    }
-    return {"position": torch.tensor(memory.pos), **rows}
+
+    size = replay.size()
+    tensors = {"position": torch.tensor(replay.pos)}
+    for name in REPLAYED:
+        tensors[name] = torch.from_numpy(getattr(replay, name)[:size])
+    return tensors
 
 
-def _remember(algorithm: Any, stored: Mapping[str, Tensor]) -> None:
-    memory = getattr(algorithm, "replay_buffer", None)
-    if memory is None:
+def _restore_replay(algorithm: Any, stored: Mapping[str, Tensor]) -> None:
+    replay = getattr(algorithm, "replay_buffer", None)
+    if replay is None:
         return
-    for name in REMEMBERED:
+
+    for name in REPLAYED:
         rows = stored[name].numpy()
-        getattr(memory, name)[: len(rows)] = rows
-    memory.pos = int(stored["position"])
-    memory.full = len(stored["rewards"]) == memory.buffer_size
+        getattr(replay, name)[: len(rows)] = rows
+    replay.pos = int(stored["position"])
+    replay.full = len(stored["rewards"]) == replay.buffer_size

@@ -31,7 +31,7 @@ from embodied.policies.training.batches import (
 )
 from embodied.policies.training.config import ImitationConfig
 from embodied.policies.training.loss import joint_loss
-from embodied.policies.training.run import OnRow, TrainingRun
+from embodied.policies.training.run import OnRow, TrainingRun, check_same, is_finished
 from embodied.policies.training.samples import (
     Samples,
     load_samples,
@@ -76,6 +76,11 @@ def train_imitation(
         EmbodiedError: The device is not there, or datasets do not fit together, hold
             the same episodes, or lack pictures or plans.
     """
+    if resume:
+        check_same(folder, config.identity())
+        if is_finished(folder):
+            return
+
     device = training_device(config.device)
     metadata = common_metadata(config.datasets)
     require_distinct(config.datasets)

@@ -1,0 +1,277 @@
+"""Reinforcement learning on the engine `cpu`, by Stable-Baselines3."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+from torch import Tensor
+
+from embodied.core import PolicySpec
+from embodied.envs.config import EnvConfig
+from embodied.envs.registry import get_task
+from embodied.envs.sb3 import SB3VecEnv
+from embodied.envs.worlds import Worlds
+from embodied.policies.dual_system import DualSystemConfig
+from embodied.policies.episodes import env_config_for
+from embodied.policies.latency import Constant, PlanLatency
+from embodied.policies.registry import find_policy
+from embodied.policies.rl.config import RLConfig
+from embodied.policies.rl.demonstrations import (
+    Teacher,
+    demonstrate,
+    expert_teacher,
+    no_correction,
+)
+from embodied.policies.rl.learner_env import LearnerVecEnv
+from embodied.policies.rl.residual import Residual, corrections_hz
+from embodied.policies.rl.residual_env import ResidualVecEnv
+from embodied.policies.rl.run_folder import ActorInfo, copy_base
+from embodied.policies.rl.sb3_algorithms import (
+    DISCOUNT,
+    LEARNING_RATE,
+    begin_without_correction,
+    learned_actor,
+    make_algorithm,
+)
+from embodied.policies.rl.sb3_checkpoint import learner_tensors, restore_learner
+from embodied.policies.training.run import OnRow, TrainingRun, check_same, is_finished
+from embodied.rollout.rollout import AFTER_SUCCESS_S
+
+COOLING = 0.9  # of the learning rate, lost by the end
+WINDOW = 200  # episodes that a figure is the mean of
+ROW_EVERY_S = 5.0
+CHECKPOINT_EVERY_S = 60.0
+ENDLESS = 10**9  # steps; the budget ends a training
+
+
+def train_sb3(
+    config: RLConfig, folder: Path, on_row: OnRow | None = None, resume: bool = False
+) -> None:
+    """Trains until the budget is spent, or nearly all of the last episodes succeeded.
+
+    Args:
+        config: What to learn, and for how long.
+        folder: Where the run is written.
+        on_row: Called with each row of figures.
+        resume: Goes on from the last checkpoint of an unfinished run.
+
+    Raises:
+        EmbodiedError: A task, robot, stage, base or device does not exist, or a
+            checkpoint does not fit.
+    """
+    if resume:
+        check_same(folder, config.identity())
+        if is_finished(folder):
+            return
+
+    env, residual = make_env(config)
+    threads = torch.get_num_threads()
+    # two that wait for each other are ten times slower where other work goes on
+    torch.set_num_threads(1)
+    try:
+        learner = SB3Learner(config, env, copy_base(residual, folder))
+        run = TrainingRun(folder, learner, config.budget, config.identity(), on_row)
+        run.train(resume)
+    finally:
+        torch.set_num_threads(threads)
+        env.close()
+
+
+def make_env(config: RLConfig) -> tuple[LearnerVecEnv, Residual | None]:
+    """Returns worlds to learn in, and what is corrected in them, if anything.
+
+    Raises:
+        EmbodiedError: The base does not exist, or is of another task.
+    """
+    if not config.base:
+        worlds_env: Any = _sb3_env(config.env_config(), config.num_envs)
+        residual = None
+    else:
+        base = find_policy(config.base)
+        spec = base.spec(config.task, config.robot)
+        residual = Residual(
+            config.base,
+            config.residual,
+            corrections_hz(spec.control_hz),
+            base.planner_hz,
+        )
+        worlds_env = _residual_env(config, spec, residual)
+
+    discount = DISCOUNT[config.algorithm]
+    goal = config.env_config().goal_progress
+    env = LearnerVecEnv(worlds_env, goal, discount)
+    env.seed(config.seed)
+    return env, residual
+
+
+def _sb3_env(config: EnvConfig, num_envs: int) -> SB3VecEnv:
+    arguments = {name: value for name, value in vars(config).items() if name != "task"}
+    env: Any = gymnasium.make_vec(
+        get_task(config.task).env_id, num_envs=num_envs, **arguments
+    )
+    return SB3VecEnv(env, AFTER_SUCCESS_S)
+
+
+def _residual_env(
+    config: RLConfig, spec: PolicySpec, residual: Residual
+) -> ResidualVecEnv:
+    """Returns worlds as a base needs them, in which it acts."""
+    stage = config.env_config()
+    needed = env_config_for(spec, config.task, config.level, "train", config.robot)
+    # pictures are for the base, which looks at the worlds by itself
+    shown = replace(
+        needed,
+        obs="state",
+        goal_progress=stage.goal_progress,
+        horizon_s=stage.horizon_s,
+    )
+    env = _sb3_env(shown, config.num_envs)
+
+    dual = None
+    if residual.planner_hz:
+        latency = PlanLatency(downlink=Constant(config.delay_ms))
+        dual = DualSystemConfig(residual.planner_hz, latency)
+    base = find_policy(config.base).make(env.env.worlds, dual)
+    return ResidualVecEnv(env, base, residual)
+
+
+class SB3Learner:
+    """An algorithm and the worlds it learns in."""
+
+    packages = ("torch", "stable-baselines3")
+
+    def __init__(
+        self, config: RLConfig, env: LearnerVecEnv, residual: Residual | None = None
+    ) -> None:
+        """Sets the algorithm up, with demonstrations where the config asks for them.
+
+        Args:
+            config: What to learn.
+            env: As `make_env` returns it.
+            residual: What is corrected; its base is a name, or a folder in the run's.
+        """
+        self.config = config
+        self.env = env
+        self._residual = residual
+        self._worlds: Worlds = env.get_attr("worlds", [0])[0]
+        self._spec = _learned_spec(config, self._worlds)
+
+        teacher = self._teacher() if config.demonstrations else None
+        env.measure_scale(config.seed, teacher)
+        self.algorithm = make_algorithm(config, env)
+        if config.base:
+            begin_without_correction(self.algorithm)
+        if teacher is not None:
+            replay = self.algorithm.replay_buffer
+            replay.prior = demonstrate(env, teacher, replay, config.demonstrations)
+
+    def _teacher(self) -> Teacher:
+        if self.config.base:
+            return no_correction(self.env)
+        return expert_teacher(self._worlds)
+
+    @property
+    def steps(self) -> int:
+        return int(self.algorithm.num_timesteps)
+
+    def train(self, run: TrainingRun) -> None:
+        """Learns to the end; where it is interrupted, what was learned is kept."""
+        try:
+            self.algorithm.learn(
+                total_timesteps=ENDLESS,
+                callback=_Progress(run, self.config),
+                reset_num_timesteps=self.steps == 0,
+            )
+        except KeyboardInterrupt:
+            run.save_checkpoint()
+            raise
+
+    def weights(self) -> Mapping[str, Tensor]:
+        return learned_actor(self.algorithm, self.env).state_dict()
+
+    def info(self) -> dict[str, Any]:
+        metadata = self._worlds.metadata()
+        info = ActorInfo(
+            task=metadata["task"],
+            robot=metadata["robot"],
+            spec=self._spec,
+            net=learned_actor(self.algorithm, self.env).config,
+            algorithm=self.config.algorithm,
+            stage=self.config.stage,
+            metadata=metadata,
+            residual=self._residual,
+        )
+        return info.to_json()
+
+    def checkpoint(self) -> Mapping[str, Tensor]:
+        return learner_tensors(self.algorithm)
+
+    def restore(self, stored: Mapping[str, Tensor]) -> None:
+        """Goes on from a checkpoint, with other starts and noise than at first."""
+        restore_learner(self.algorithm, stored)
+        self.algorithm.set_random_seed(self.config.seed + self.steps)
+
+
+def _learned_spec(config: RLConfig, worlds: Worlds) -> PolicySpec:
+    """Returns what the learned policy needs of worlds."""
+    if config.base:
+        spec = find_policy(config.base).spec(config.task, config.robot)
+    else:
+        spec = PolicySpec(worlds.config.control_mode, worlds.config.control_hz)
+    return replace(spec, privileged=True)
+
+
+class _Progress(BaseCallback):
+    """Counts successes, cools down, adds rows and checkpoints to a run, and stops when
+    the budget is spent or the task learned.
+    """
+
+    def __init__(self, run: TrainingRun, config: RLConfig) -> None:
+        super().__init__()
+        self._run = run
+        self._config = config
+        self._last_row = time.monotonic()
+        self._last_checkpoint = time.monotonic()
+        self._success: deque[bool] = deque(maxlen=WINDOW)
+        self._progress: deque[float] = deque(maxlen=WINDOW)  # at the end of episodes
+
+    def _on_step(self) -> bool:
+        for info, over in zip(self.locals["infos"], self.locals["dones"], strict=True):
+            if over:
+                self._success.append(bool(info["is_success"]))
+                self._progress.append(float(info["progress"]))
+
+        share = self._run.share()
+        rate = LEARNING_RATE[self._config.algorithm] * (1 - COOLING * share)
+        self.model.lr_schedule = lambda _: rate
+
+        is_learned = (
+            len(self._success) == WINDOW
+            and np.mean(self._success) >= self._config.stop_at
+        )
+        goes_on = not is_learned and share < 1
+        now = time.monotonic()
+        if not goes_on or now - self._last_row > ROW_EVERY_S:
+            self._last_row = now
+            self._run.add_row(share, self._figures())
+        if goes_on and now - self._last_checkpoint > CHECKPOINT_EVERY_S:
+            self._last_checkpoint = now
+            self._run.save_checkpoint()
+        return goes_on
+
+    def _figures(self) -> dict[str, float]:
+        if not self._success:
+            return {"success": 0.0, "progress": 0.0}
+        return {
+            "success": float(np.mean(self._success)),
+            "progress": round(float(np.mean(self._progress)), 4),
+        }

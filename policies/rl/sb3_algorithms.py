@@ -1,0 +1,122 @@
+"""The algorithms of Stable-Baselines3: how they are set up, and what they learned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3 import PPO, SAC, TD3
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.noise import NormalActionNoise
+from torch import nn
+
+from embodied.policies.device import training_device
+from embodied.policies.rl.actor import Actor, ActorConfig
+from embodied.policies.rl.config import RLConfig
+from embodied.policies.rl.demonstrations import MixedReplay
+from embodied.policies.rl.learner_env import LearnerVecEnv
+
+# On a CPU updates cost more than worlds do.
+HIDDEN = {"sac": (128, 128), "td3": (128, 128), "ppo": (256, 256)}
+DISCOUNT = {"sac": 0.96, "td3": 0.96, "ppo": 0.98}
+LEARNING_RATE = {"sac": 5e-4, "td3": 5e-4, "ppo": 3e-4}
+RETURN_STEPS = 3  # that a return of an off-policy learner sums up
+REPLAY_STEPS = 300_000
+RANDOM_STEPS = 2000  # at first, by off-policy learners
+RANDOM_STEPS_WITH_DEMONSTRATIONS = 500
+EXPLORATION = 0.2  # standard deviation of TD3's noise
+
+
+def make_algorithm(config: RLConfig, env: LearnerVecEnv) -> Any:
+    """Returns an algorithm before its first step."""
+    name = config.algorithm
+    nets: dict[str, Any] = {"net_arch": list(HIDDEN[name])}
+    common: dict[str, Any] = {
+        "policy": "MlpPolicy",
+        "env": env,
+        "seed": config.seed,
+        "device": training_device(config.device),
+        "gamma": DISCOUNT[name],
+        "policy_kwargs": nets,
+        "learning_rate": LEARNING_RATE[name],
+    }
+    if name == "ppo":
+        nets["activation_fn"] = nn.Tanh
+        algorithm: Any = PPO(
+            **common, n_steps=64, batch_size=16 * config.num_envs, ent_coef=0.001
+        )
+    elif name == "sac":
+        algorithm = SAC(**common, **_off_policy(config), ent_coef="auto_0.1")
+    else:
+        zeros = np.zeros(env.action_space.shape or ())
+        noise = NormalActionNoise(zeros, zeros + EXPLORATION)
+        algorithm = TD3(**common, **_off_policy(config), action_noise=noise)
+
+    # the default logger would leave a folder in /tmp
+    algorithm.set_logger(Logger(folder=None, output_formats=[]))
+    return algorithm
+
+
+def _off_policy(config: RLConfig) -> dict[str, Any]:
+    return {
+        "learning_starts": RANDOM_STEPS_WITH_DEMONSTRATIONS
+        if config.demonstrations
+        else RANDOM_STEPS,
+        "batch_size": 256,
+        "train_freq": 1,
+        "gradient_steps": 8,
+        "buffer_size": REPLAY_STEPS,
+        "replay_buffer_class": MixedReplay,
+        "replay_buffer_kwargs": {
+            "n_steps": RETURN_STEPS,
+            "gamma": DISCOUNT[config.algorithm],
+        },
+    }
+
+
+def begin_without_correction(algorithm: Any) -> None:
+    """Makes the first actions 0, so that a base is at first no worse than it was."""
+    policy = algorithm.policy
+    actor = policy.action_net if isinstance(algorithm, PPO) else policy.actor.mu
+    last = [layer for layer in actor.modules() if isinstance(layer, nn.Linear)][-1]
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    if isinstance(algorithm, TD3):
+        policy.actor_target.load_state_dict(policy.actor.state_dict())
+
+
+def learned_actor(algorithm: BaseAlgorithm, env: LearnerVecEnv) -> Actor:
+    """Returns the deterministic part of what was learned, free of Stable-Baselines3."""
+    policy: Any = algorithm.policy
+    if isinstance(algorithm, PPO):
+        layers = [*policy.mlp_extractor.policy_net, policy.action_net]
+        activation = "tanh"
+        squash = "clip"
+    elif isinstance(algorithm, SAC):
+        layers = [*policy.actor.latent_pi, policy.actor.mu]
+        activation = "relu"
+        squash = "tanh"
+    else:
+        layers = list(policy.actor.mu)
+        activation = "relu"
+        squash = "tanh"
+
+    linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
+    actor = Actor(
+        ActorConfig(
+            inputs=linear[0].in_features,
+            hidden=tuple(layer.out_features for layer in linear[:-1]),
+            actions=linear[-1].out_features,
+            activation=activation,
+            squash=squash,
+        )
+    )
+    for ours, learned in zip(actor.layers, linear, strict=True):
+        ours.load_state_dict(
+            {name: value.cpu() for name, value in learned.state_dict().items()}
+        )
+    actor.mean.copy_(torch.from_numpy(env.mean))
+    actor.std.copy_(torch.from_numpy(env.std))
+    return actor

@@ -1,0 +1,139 @@
+"""Reinforcement learning on the engine `warp`: thousands of worlds and the learner on
+one GPU, by rsl_rl's PPO.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+from torch import Tensor
+
+from embodied.core import PolicySpec
+from embodied.envs.registry import get_task
+from embodied.envs.worlds import Worlds
+from embodied.errors import EmbodiedError
+from embodied.policies.rl.config import RLConfig
+from embodied.policies.rl.run_folder import ActorInfo
+from embodied.policies.training.run import OnRow, TrainingRun, check_same, is_finished
+
+if TYPE_CHECKING:
+    from embodied.policies.rl.ppo import PpoTrainer
+
+ROW_EVERY_S = 5.0
+
+
+def train_warp(
+    config: RLConfig, folder: Path, on_row: OnRow | None = None, resume: bool = False
+) -> None:
+    """Trains until the budget is spent, or nearly all of the last episodes succeeded.
+
+    The policy is evaluated on the engine `cpu` like any other.
+
+    Args:
+        config: What to learn, and for how long.
+        folder: Where the run is written.
+        on_row: Called with each row of figures.
+        resume: Goes on from the last checkpoint of an unfinished run.
+
+    Raises:
+        EmbodiedError: rsl_rl is not installed, the engine refuses the worlds, or a
+            checkpoint does not fit.
+    """
+    if resume:
+        check_same(folder, config.identity())
+        if is_finished(folder):
+            return
+
+    trainer = make_trainer(config)
+    try:
+        learner = WarpLearner(config, trainer)
+        run = TrainingRun(folder, learner, config.budget, config.identity(), on_row)
+        run.train(resume)
+    finally:
+        trainer.env.close()
+
+
+def make_trainer(config: RLConfig) -> PpoTrainer:
+    """Returns PPO in worlds on the engine `warp`."""
+    try:
+        from embodied.policies.rl.ppo import PpoConfig, PpoTrainer
+    except ModuleNotFoundError as error:
+        raise EmbodiedError(
+            f"--engine warp learns by rsl_rl, and {error.name} is missing: "
+            "pip install 'embodied-ground[rl]'"
+        ) from error
+
+    worlds = config.env_config()
+    arguments = {name: value for name, value in vars(worlds).items() if name != "task"}
+    env: Any = gymnasium.make_vec(
+        get_task(config.task).env_id, num_envs=config.num_envs, **arguments
+    )
+    return PpoTrainer(env, PpoConfig(goal=worlds.goal_progress, seed=config.seed))
+
+
+class WarpLearner:
+    """PPO on the GPU. A leg of its training is what lies between two checkpoints."""
+
+    packages = ("torch", "rsl-rl-lib")
+
+    def __init__(self, config: RLConfig, trainer: PpoTrainer) -> None:
+        self._config = config
+        self._trainer = trainer
+        self._metadata = _cpu_metadata(config)
+
+    @property
+    def steps(self) -> int:
+        return self._trainer.steps
+
+    def train(self, run: TrainingRun) -> None:
+        """Learns to the end, with a checkpoint after each leg but the last."""
+        trainer = self._trainer
+        last_row = -ROW_EVERY_S
+        is_over = False
+        while not is_over:
+            figures = trainer.update()
+            share = run.share()
+            is_over = share >= 1 or figures["success"] >= self._config.stop_at
+
+            now = run.seconds
+            if is_over or trainer.between_legs or now - last_row > ROW_EVERY_S:
+                last_row = now
+                run.add_row(share, figures)
+            if trainer.between_legs and not is_over:
+                run.save_checkpoint()
+
+    def weights(self) -> Mapping[str, Tensor]:
+        return self._trainer.actor().state_dict()
+
+    def info(self) -> dict[str, Any]:
+        config = self._metadata["config"]
+        spec = PolicySpec(config["control_mode"], config["control_hz"], privileged=True)
+        info = ActorInfo(
+            task=self._metadata["task"],
+            robot=self._metadata["robot"],
+            spec=spec,
+            net=self._trainer.actor().config,
+            algorithm=self._config.algorithm,
+            stage=self._config.stage,
+            metadata=self._metadata,
+        )
+        return info.to_json()
+
+    def checkpoint(self) -> Mapping[str, Tensor]:
+        return self._trainer.checkpoint()
+
+    def restore(self, stored: Mapping[str, Tensor]) -> None:
+        self._trainer.restore(stored)
+
+
+def _cpu_metadata(config: RLConfig) -> dict[str, Any]:
+    """Returns what the same worlds say of themselves on the engine `cpu`."""
+    worlds = Worlds(replace(config.env_config(), engine="cpu"))
+    try:
+        return worlds.metadata()
+    finally:
+        worlds.close()
