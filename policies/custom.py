@@ -10,7 +10,7 @@ import hashlib
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -122,10 +122,12 @@ class _PlannerSource:
         return _tried(self, self.policy_spec, task, robot)
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> DualSystem:
+        dual = dual or DualSystemConfig(planner_hz=self.planner_hz)
+        grippers = worlds.interface.gripper_elements
         return DualSystem(
             self.make_planner(worlds),
             self.make_controller(worlds),
-            config=dual or DualSystemConfig(planner_hz=self.planner_hz),
+            config=replace(dual, gripper_elements=grippers),
             spec=self.policy_spec,
         )
 

@@ -57,6 +57,25 @@ def test_collect_records_pictures(pictures: Path) -> None:
         assert dataset.header.metadata["config"]["camera_hz"] == 8
 
 
+def test_collect_records_any_policy(tmp_path: Path) -> None:
+    path = tmp_path / "random.hdf5"
+    words = ("--policy", "random", "--no-cameras", *QUICKLY)
+    assert collect(path, *words, episodes=1) == 0
+    with Dataset(path) as dataset:
+        assert dataset.header.policy == "random"
+        assert dataset.header.planner_hz is None
+        assert "plans" not in dataset.keys(0)
+        assert not dataset.episodes[0].success
+
+
+def test_a_rate_of_plans_needs_a_policy_that_plans(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("collect", TASK, "--policy", "random", "-o", tmp_path / "x.hdf5")
+    error = refused(capsys, *words, "--planner-hz", 4)
+    assert "--planner-hz would have no effect, since random makes no plans" in error
+
+
 @pytest.mark.parametrize(
     "shares", [("--workers", 1, "--num-envs", 1), ("--workers", 2, "--num-envs", 16)]
 )

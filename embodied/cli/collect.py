@@ -125,10 +125,15 @@ def recording_of(args: argparse.Namespace) -> Recording:
         env_config_for(spec, args.task, args.level, args.split, args.robot), args
     )
 
-    # A policy that does not plan has no rate of plans to choose.
+    planner_hz = source.planner_hz
+    if args.planner_hz is not None:
+        if planner_hz is None:
+            raise EmbodiedError(
+                f"--planner-hz would have no effect, since {args.policy} makes no plans: leave it out"
+            )
+        planner_hz = args.planner_hz
     dual = None
-    if source.planner_hz is not None:
-        planner_hz = args.planner_hz or source.planner_hz
+    if planner_hz is not None:
         dual = DualSystemConfig(planner_hz=planner_hz, mailbox="predictive")
 
     runner = EpisodeRunner(args.policy, config, dual, args.num_envs, args.noise)
@@ -146,12 +151,13 @@ def with_pictures(config: EnvConfig, args: argparse.Namespace) -> EnvConfig:
 
     needed = config.cameras or ()
     if not needed:
+        image_size = config.image_size if args.image_size is None else args.image_size
         return replace(
             config,
             obs="both" if cameras else "state",
             cameras=cameras,
             camera_hz=args.record_hz if cameras else None,
-            image_size=args.image_size or config.image_size,
+            image_size=image_size,
         )
 
     # What the policy sees stays as it is; cameras that it does not use may join.
