@@ -161,15 +161,12 @@ def video():
 
 @pytest.fixture(scope="module")
 def full_page(video):
-    history = [
-        {
-            "steps": 100 * k,
-            "train_loss": 1 / (k + 1),
-            "valid_loss": 1.2 / (k + 1),
-            "seconds": k,
-        }
-        for k in range(9)
-    ]
+    history = []
+    for k in range(9):
+        losses = {"train_loss": 1 / (k + 1), "valid_loss": 1.2 / (k + 1)}
+        history.append({"steps": 100 * k, **losses, "seconds": k})
+
+    # every section has content
     report = Report(
         FULL,
         summary="An arm moves totes.",
@@ -421,6 +418,11 @@ def test_linear_axis_has_round_even_ticks(low, span):
     assert axis.high >= low + span * (1 - 1e-6)
     assert steps == pytest.approx(steps[0], rel=1e-6)
     assert 3 <= len(values) <= 12
+
+
+def test_training_is_shown_over_its_steps(full_page):
+    assert "Training steps" in full_page
+    assert ">800<" in full_page  # the last one
 
 
 def test_history_with_gaps_and_without_validation(video):

@@ -59,7 +59,7 @@ class Report:
         results: the evaluation.
         subject: the policy that the report is about.
         summary: the task in a sentence.
-        history: rows of the training, with `step` and columns such as `train_loss` and
+        history: rows of the training, with `steps` and columns such as `train_loss` and
             `valid_loss`.
         videos: of episodes.
         dataset: what the policy learned from.
@@ -172,7 +172,7 @@ def training_charts(history: Sequence[Mapping[str, Any]]) -> list[Markup]:
     quantities = dict.fromkeys(
         key.split("_", 1)[1] for key in columns if key.startswith(("train_", "valid_"))
     )
-    x_key = "step" if "step" in columns else "epoch"
+    x_key = "steps" if "steps" in columns else "epoch"
 
     charts = []
     for quantity in quantities:
