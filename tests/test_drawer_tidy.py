@@ -11,9 +11,9 @@ from embodied.core import SKILLS
 from embodied.envs.props.drawer import DRAWERS, Drawers
 from embodied.envs.props.things import SIZES, THINGS, Things
 from embodied.envs.scoring import StepResult
-from embodied.envs.tasks.drawer_tidy.episode import NAMES, draw_start, pose_of
+from embodied.envs.tasks.drawer_tidy.episode import THING_NAMES, pose_of, sample_episode
+from embodied.envs.tasks.drawer_tidy.facts import CLOSED_M, OPEN_M
 from embodied.envs.tasks.drawer_tidy.scene import DRAWERS_SIZE
-from embodied.envs.tasks.drawer_tidy.task import CLOSED_M, OPEN_M
 from embodied.envs.tasks.drawer_tidy.variation import TABLE
 from embodied.envs.variation import Variation
 from embodied.envs.worlds import Worlds
@@ -43,8 +43,8 @@ def put_into(worlds: Worlds, drawer: int, thing: int, aside_m: float = 0.05) -> 
     """Sets a thing of world 0 onto the floor of one of its drawers."""
     n = worlds.num_worlds
     frame = Drawers(worlds.engine, DRAWERS_SIZE).frame_w(np.full(n, drawer))[0]
-    half_z = SIZES[THINGS[NAMES[thing]]].z / 2
-    Things(worlds.engine, NAMES).place(
+    half_z = SIZES[THINGS[THING_NAMES[thing]]].z / 2
+    Things(worlds.engine, THING_NAMES).place(
         0, thing, frame + np.array([0.09, aside_m, half_z + 0.001]), 0.0
     )
     worlds.engine.refresh(np.array([0]))
@@ -69,9 +69,12 @@ def test_instructions_name_the_drawer_and_things_that_are_there_and_no_two_alike
 ):
     variation = Variation(TABLE, "L3", "train")
     for seed in range(300):
-        drawn = draw_start(seed, variation)
+        drawn = sample_episode(seed, variation)
         text = drawn["instruction"]
-        names = [f"{drawn['colours'][k]} {THINGS[NAMES[k]]}" for k in range(len(NAMES))]
+        names = [
+            f"{drawn['colours'][k]} {THINGS[THING_NAMES[k]]}"
+            for k in range(len(THING_NAMES))
+        ]
         there = [names[k] for k in drawn["row"]]
         assert len(set(there)) == len(there)
         assert len(set(drawn["handles"])) == len(DRAWERS)
@@ -89,7 +92,7 @@ def test_instructions_name_the_drawer_and_things_that_are_there_and_no_two_alike
 def test_things_stand_apart_and_within_reach(split: str) -> None:
     variation = Variation(TABLE, "L3", split)
     for seed in range(200):
-        drawn = draw_start(seed, variation)
+        drawn = sample_episode(seed, variation)
         at = np.array([pose_of(drawn, k)[0][:2] for k in drawn["row"]])
         gaps = np.linalg.norm(at[:, None] - at[None], axis=-1) + np.eye(len(at))
         assert gaps.min() > 0.095
@@ -142,7 +145,9 @@ def test_a_named_thing_on_the_floor_loses_and_any_that_fell_are_counted() -> Non
         worlds = tidy_worlds(2, level="L1")
         drawn = worlds.variation_of(1)
         thing = next(k for k in drawn["row"] if (k in drawn["targets"]) == named)
-        Things(worlds.engine, NAMES).place(1, thing, np.array([0.3, -0.8, 0.1]), 0.0)
+        Things(worlds.engine, THING_NAMES).place(
+            1, thing, np.array([0.3, -0.8, 0.1]), 0.0
+        )
         worlds.engine.refresh(np.arange(2))
         result = wait(worlds, 5)
         assert result.dropped.tolist() == [0, 1]
@@ -166,10 +171,10 @@ def test_at_l4_one_thing_happens_in_each_episode_and_below_nothing() -> None:
     shoved = []
     shut = []
     for seed in range(200):
-        drawn = draw_start(seed, Variation(TABLE, "L4", "train"))
+        drawn = sample_episode(seed, Variation(TABLE, "L4", "train"))
         shoved.append(np.hypot(*drawn["shove_n"]) > 0)
         shut.append(drawn["shut_n"] > 0)
-        calm = draw_start(seed, Variation(TABLE, "L3", "train"))
+        calm = sample_episode(seed, Variation(TABLE, "L3", "train"))
         assert (calm["shove_n"], calm["shut_n"]) == ([0.0, 0.0], 0.0)
         assert drawn["shove_n"][1] >= 0  # not over the counter's edge
     assert (np.array(shoved) ^ np.array(shut)).all()

@@ -1,5 +1,5 @@
-"""One episode of DrawerTidy as plain data: what lies where, what is asked for, and what
-will happen.
+"""Samples an episode of DrawerTidy: what lies where, what is asked for, and what will
+happen.
 """
 
 from __future__ import annotations
@@ -9,136 +9,144 @@ from typing import Any
 import numpy as np
 
 from embodied.core import seconds_to_ticks
-from embodied.envs.common_factors import COMMON
+from embodied.envs.events import event_rng, horizontal_force
+from embodied.envs.naming import first_distinct
 from embodied.envs.props.drawer import DRAWERS, MASS_KG
 from embodied.envs.props.parking import parked_w
 from embodied.envs.props.things import ROUND, SIZES, THINGS, ThingSize
 from embodied.envs.tasks.drawer_tidy.scene import DRAWERS_SIZE
-from embodied.envs.tasks.drawer_tidy.variation import TABLE
+from embodied.envs.tasks.drawer_tidy.variation import OWN
 from embodied.envs.variation import Variation
 
-# of the things on the counter, in a row along x with four places, m
+THING_NAMES = tuple(THINGS)
+# sampled SAMPLES times each
+SEVERAL = ("order", "colour", "handle", "offset_x", "offset_y", "yaw", "ajar", "target")
+SAMPLES = 16
+# of the things on the counter, in a row along x with PLACES places, m
 ROW_X = -0.04
 ROW_Y = 0.535
 PITCH_M = 0.125
-# of a thing; friction holds 4.9 of it, so it slides 4 to 10 cm
-SHOVE_S = 0.2
+PLACES = 4
+# of a shove, for each kg of the thing: friction holds 4.9 of it, so that it slides 4 to
+# 10 cm; and its angle from x, away from the counter's edge
 SHOVE_M_S2 = (6.4, 7.8)
-# of an open drawer, which then goes on for 4 cm or all the way
+SHOVE_ANGLE = (0.8, 1.5)
+SHOVE_AT_S = (1.0, 4.0)
+# of an open drawer that is pushed: it goes on for 4 cm or all the way
 SHUT_S = 0.1
 SHUT_M_S = (0.45, 0.8)
-EVENT_STREAM = 0x4C34  # of random numbers, apart from those of the table's variables
-# variables drawn many times
-SEVERAL = ("order", "colour", "handle", "offset_x", "offset_y", "yaw", "ajar", "target")
-NAMES = tuple(THINGS)
+SHUT_AFTER_S = (0.2, 6.0)
 
 
-def draw_start(seed: int, variation: Variation) -> dict[str, Any]:
-    """The table's variables and what follows from them, JSON-able; lists over things
-    are in the order of `THINGS`.
+def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
+    """Returns all that is special to one episode, JSON-able; lists over things are in
+    the order of `THINGS`.
     """
-    drawn: dict[str, Any] = {
-        row.name: variation.sample(seed, row.name) for row in TABLE if row not in COMMON
-    }
-    drawn |= {name: variation.sample_many(seed, name, 16) for name in SEVERAL}
-    count = drawn["things"]
-    # indices of the things that take part, along x
-    row = np.argsort(drawn["order"][: len(NAMES)])[:count].tolist()
-    first = drawn["target"][0] % count
-    second = (first + 1 + drawn["target"][1] % (count - 1)) % count
-    drawn["row"] = row
-    drawn["targets"] = [row[first], row[second if drawn["named"] == 2 else first]]
-    drawn["colours"] = _different(drawn["colour"], len(NAMES))
-    drawn["handles"] = _different(drawn["handle"], len(DRAWERS))
-    drawn["instruction"] = _instruction(drawn)
-    return drawn | _event(seed, variation.level, drawn)
+    episode = variation.sample_each(seed, OWN)
+    for name in SEVERAL:
+        episode[name] = variation.sample_many(seed, name, SAMPLES)
+
+    # indices of the things that take part, along x, and of those that are named
+    count = episode["things"]
+    order = np.argsort(episode["order"][: len(THING_NAMES)])
+    row = order[:count].tolist()
+    first = episode["target"][0] % count
+    second = (first + 1 + episode["target"][1] % (count - 1)) % count
+    if episode["named"] == 1:
+        second = first
+    episode["row"] = row
+    episode["targets"] = [row[first], row[second]]
+
+    episode["colours"] = first_distinct(episode["colour"], len(THING_NAMES))
+    episode["handles"] = first_distinct(episode["handle"], len(DRAWERS))
+    episode["instruction"] = _instruction(episode)
+    return episode | _sample_event(seed, variation.level, episode)
 
 
-def thing_size(name: str, drawn: dict[str, Any]) -> ThingSize:
-    """Of a thing in the episode."""
-    return SIZES[THINGS[name]].scaled(drawn["girth"], drawn["height"], drawn["mass"])
+def thing_size(name: str, episode: dict[str, Any]) -> ThingSize:
+    """Returns the size of a thing in the episode."""
+    nominal = SIZES[THINGS[name]]
+    return nominal.scaled(episode["girth"], episode["height"], episode["mass"])
 
 
-def pose_of(drawn: dict[str, Any], k: int) -> tuple[np.ndarray, float]:
-    """Position (3,) in m and yaw in rad of a thing: in the row on the counter, or
-    parked.
+def pose_of(episode: dict[str, Any], thing: int) -> tuple[np.ndarray, float]:
+    """Returns where a thing starts: in the row on the counter, or parked.
+
+    Returns:
+        Its middle (3,) in the world, m, and its yaw in rad.
     """
-    if k not in drawn["row"]:
-        return parked_w(k), 0.0
-    place = drawn["row"].index(k)
-    z = DRAWERS_SIZE.top_z + thing_size(NAMES[k], drawn).z / 2
-    # three stand in the middle
-    x = ROW_X + PITCH_M * (place + (4 - drawn["things"]) / 2) + drawn["offset_x"][place]
-    return np.array([x, ROW_Y + drawn["offset_y"][place], z]), drawn["yaw"][place]
+    if thing not in episode["row"]:
+        return parked_w(thing), 0.0
+
+    place = episode["row"].index(thing)
+    from_left = place + (PLACES - episode["things"]) / 2  # three stand in the middle
+    x = ROW_X + PITCH_M * from_left + episode["offset_x"][place]
+    y = ROW_Y + episode["offset_y"][place]
+    z = DRAWERS_SIZE.top_z + thing_size(THING_NAMES[thing], episode).z / 2
+    return np.array([x, y, z]), episode["yaw"][place]
 
 
-def goal_of(drawn: dict[str, Any]) -> dict[str, Any]:
-    """What the task must know of an episode while it runs, by the names of its
+def goal_of(episode: dict[str, Any]) -> dict[str, Any]:
+    """Returns what the task must know of an episode while it runs, by the names of its
     parameters.
     """
-    targets = drawn["targets"]
-    sizes = [thing_size(NAMES[k], drawn) for k in drawn["targets"]]
-    named = [d == drawn["drawer"] for d in range(len(DRAWERS))]
+    things = range(len(THING_NAMES))
+    targets = episode["targets"]
+    belongs = np.zeros((len(DRAWERS), len(THING_NAMES)))
+    belongs[episode["drawer"], targets] = 1.0
+    size_m: list[float] = []
+    for thing in targets:
+        size = thing_size(THING_NAMES[thing], episode)
+        size_m += [size.x, size.y, size.z]
+
     return {
         "target": targets,
-        "belongs": [
-            [float(this and k in targets) for k in range(len(NAMES))] for this in named
-        ],
-        "size": [side for size in sizes for side in (size.x, size.y, size.z)],
-        "round": [float(THINGS[NAMES[k]] in ROUND) for k in targets],
-        "present": [float(k in drawn["row"]) for k in range(len(NAMES))],
-        "drawer": drawn["drawer"],
-        "shove": drawn["shove_n"],
-        "shove_tick": seconds_to_ticks(drawn["shove_at_s"]),
-        "shut": drawn["shut_n"],
-        "shut_delay": seconds_to_ticks(drawn["shut_after_s"]),
+        "belongs": belongs,
+        "size": size_m,
+        "round": [float(THINGS[THING_NAMES[thing]] in ROUND) for thing in targets],
+        "present": [float(thing in episode["row"]) for thing in things],
+        "drawer": episode["drawer"],
+        "shove": episode["shove_n"],
+        "shove_tick": seconds_to_ticks(episode["shove_at_s"]),
+        "shut": episode["shut_n"],
+        "shut_delay": seconds_to_ticks(episode["shut_after_s"]),
         "shut_tick": -1,
     }
 
 
-def _different(drawn: list[str], count: int) -> list[str]:
-    """The first different ones, from the front again where they are too few."""
-    different = list(dict.fromkeys(drawn))
-    return [different[k % len(different)] for k in range(count)]
-
-
-def _instruction(drawn: dict[str, Any]) -> str:
-    names = [
-        f"the {drawn['colours'][k]} {THINGS[NAMES[k]]}"
-        for k in dict.fromkeys(drawn["targets"])
+def _instruction(episode: dict[str, Any]) -> str:
+    named = dict.fromkeys(episode["targets"])  # each once
+    things = [
+        f"the {episode['colours'][thing]} {THINGS[THING_NAMES[thing]]}"
+        for thing in named
     ]
-    place = DRAWERS[drawn["drawer"]]
-    handle = drawn["handles"][drawn["drawer"]]
-    drawer = (
-        f"the {place} drawer"
-        if drawn["named_by"] == "place"
-        else f"the drawer with the {handle} handle"
-    )
-    return str(drawn["sentence"].format(things=" and ".join(names), drawer=drawer))
+    if episode["named_by"] == "place":
+        drawer = f"the {DRAWERS[episode['drawer']]} drawer"
+    else:
+        handle = episode["handles"][episode["drawer"]]
+        drawer = f"the drawer with the {handle} handle"
+    return str(episode["sentence"].format(things=" and ".join(things), drawer=drawer))
 
 
-def _event(seed: int, level: str, drawn: dict[str, Any]) -> dict[str, Any]:
-    """At L4 one thing happens: the first named thing is shoved, or the drawer, some
-    time after it was opened, shut.
+def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, Any]:
+    """At L4 one thing happens: the first named thing is shoved, or the drawer is pushed
+    shut, some time after it was opened.
     """
-    rng = np.random.default_rng((seed, EVENT_STREAM))
+    rng = event_rng(seed)
     happens = level == "L4"
-    # away from the counter's edge
-    shoved = rng.random() < 0.5
-    angle = rng.uniform(0.8, 1.5)
-    shove_n = (
-        drawn["mass"]
-        * rng.uniform(*SHOVE_M_S2)
-        * np.array([np.cos(angle), np.sin(angle)])
-    )
-    # stays within reach
-    shove_n[0] *= (
-        1.0 if drawn["row"].index(drawn["targets"][0]) < drawn["things"] / 2 else -1.0
-    )
-    shut_n = MASS_KG * rng.uniform(*SHUT_M_S) / SHUT_S + drawn["drawer_friction"]
+    is_shoved = rng.random() < 0.5
+    angle = rng.uniform(*SHOVE_ANGLE)
+    shove_n = horizontal_force(episode["mass"] * rng.uniform(*SHOVE_M_S2), angle)
+    push_m_s = rng.uniform(*SHUT_M_S)
+    shut_n = MASS_KG * push_m_s / SHUT_S + episode["drawer_friction"]
+
+    # towards the middle of the row, so that the thing stays within reach
+    place = episode["row"].index(episode["targets"][0])
+    if place >= episode["things"] / 2:
+        shove_n = (-shove_n[0], shove_n[1])
     return {
-        "shove_n": shove_n.tolist() if happens and shoved else [0.0, 0.0],
-        "shut_n": float(shut_n) if happens and not shoved else 0.0,
-        "shove_at_s": float(rng.uniform(1.0, 4.0)),
-        "shut_after_s": float(rng.uniform(0.2, 6.0)),
+        "shove_n": list(shove_n) if happens and is_shoved else [0.0, 0.0],
+        "shut_n": float(shut_n) if happens and not is_shoved else 0.0,
+        "shove_at_s": float(rng.uniform(*SHOVE_AT_S)),
+        "shut_after_s": float(rng.uniform(*SHUT_AFTER_S)),
     }

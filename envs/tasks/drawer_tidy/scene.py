@@ -22,7 +22,7 @@ from embodied.envs.scenes.views import add_view
 from embodied.robots.robot import Robot
 
 DRAWERS_SIZE = DrawersSize()
-THING_NAMES = tuple(THINGS)
+
 CAMERA = "overview"
 BEAUTY = "kitchen"
 SIDE_Y = 0.44  # edge of the counter at the left, m
@@ -47,7 +47,7 @@ def build_drawer_kitchen(robot: Robot) -> mujoco.MjSpec:
     _add_front_counter(spec, chest, DRAWERS_SIZE)
     add_drawers(spec, chest, DRAWERS_SIZE)
     _add_side_counter(spec, DRAWERS_SIZE)
-    for name in THING_NAMES:
+    for name in THINGS:
         add_thing(spec, name)
     add_view(spec, CAMERA, (1.00, 0.08, 1.90), (0.29, 0.10, 0.71), 43)
     add_view(spec, BEAUTY, (-1.08, -1.92, 1.98), (0.32, 0.16, 0.84), 40)

@@ -1,0 +1,172 @@
+"""What the expert of DrawerTidy decides on: which of the named things comes next, what
+is in the hand, and how far the drawer is open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from embodied.arrays import dot
+from embodied.core import Array
+from embodied.envs.skills.scripted import Readings
+from embodied.envs.tasks.drawer_tidy.scene import DRAWERS_SIZE
+
+OPEN_M = 0.165  # open enough to go for a thing
+OVERHEAD_Z_W = 2.0  # what takes no part hangs there
+NOWHERE_M = 10.0  # added to the places of what is in nobody's way
+SAME_PLACE_M2 = 1e-12
+# of a hand around a thing, from its middle
+AROUND_M = 0.022
+AROUND_Z_M = 0.05
+# of a gripper that holds a thing: how much narrower and wider than it the fingers stand
+NARROWER_M = 0.015
+WIDER_M = 0.0025
+
+
+@dataclass(frozen=True)
+class Hand:
+    """Where the hand is in n worlds."""
+
+    tcp: Array  # (n, 3) m
+    rot6d: Array  # (n, 6)
+    width: Array  # (n,) m between the pads
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One named thing in each of n worlds."""
+
+    pos: Array  # (n, 3) m
+    rot6d: Array  # (n, 6)
+    size: Array  # (n, 3) m
+    is_round: Array  # (n,) bool
+    is_held: Array  # (n,) bool
+    is_inside: Array  # (n,) bool, in the named drawer, let go
+    top_z: Array  # (n,) m
+
+
+@dataclass(frozen=True)
+class ExpertFacts:
+    """How things stand in n worlds."""
+
+    hand: Hand
+    drawer: Array  # (n, 3) m, the named drawer's frame
+    opening: Array  # (n,) m
+    thing: Thing  # the one to work on
+    others: Array  # (n, K, 3) m, of the other things
+    # (n,) m, top of the other named thing where that is in the drawer
+    neighbour_top: Array
+    share_in: Array  # (n,) of the named things that are in the drawer
+
+    @property
+    def is_all_in(self) -> Array:
+        """(n,) bool, nothing is left to be put in."""
+        return self.share_in > 0.75
+
+    @classmethod
+    def read(cls, xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
+        """Returns how things stand according to an observation."""
+        hand = Hand(
+            tcp=agent["tcp_pos_w"],
+            rot6d=agent["tcp_rot6d"],
+            width=agent["gripper_width"][:, 0],
+        )
+        first = _named_thing(xp, hand, state, 0)
+        second = _named_thing(xp, hand, state, 1)
+        is_second = _is_second_next(first, second)
+        thing = Thing(
+            **{
+                name: _choose_rows(xp, is_second, value, getattr(first, name))
+                for name, value in vars(second).items()
+            }
+        )
+
+        # the other named thing is a neighbour only in the drawer
+        is_other_inside = xp.where(is_second, first.is_inside, second.is_inside)
+        other_top = xp.where(is_second, first.top_z, second.top_z)
+        return cls(
+            hand=hand,
+            drawer=state["drawer_pos_w"],
+            opening=state["opening"][:, 0],
+            thing=thing,
+            others=_others(xp, state["things_pos_w"], thing.pos),
+            neighbour_top=xp.where(is_other_inside, other_top, 0.0),
+            share_in=(1.0 * first.is_inside + 1.0 * second.is_inside) / 2,
+        )
+
+
+def _named_thing(xp: Any, hand: Hand, state: Readings, k: int) -> Thing:
+    """Returns the k-th of the named things."""
+    pos = state["target_pos_w"][:, 3 * k : 3 * k + 3]
+    rot6d = state["target_rot6d"][:, 6 * k : 6 * k + 6]
+    size = state["target_size"][:, 3 * k : 3 * k + 3]
+    is_held = _is_held(xp, hand, pos, rot6d, size)
+    return Thing(
+        pos=pos,
+        rot6d=rot6d,
+        size=size,
+        is_round=state["target_round"][:, k] > 0.5,
+        is_held=is_held,
+        is_inside=_is_inside(pos - state["drawer_pos_w"]) & ~is_held,
+        top_z=pos[:, 2] + _half_height(xp, rot6d, size),
+    )
+
+
+def _is_second_next(first: Thing, second: Thing) -> Array:
+    """(n,) bool, whether the second named thing is the one to work on: the one in the
+    hand, else the lower one of those that are not yet in the drawer.
+    """
+    is_lower = second.size[:, 2] < first.size[:, 2]
+    comes_first = first.is_inside | ~second.is_inside & is_lower
+    return second.is_held | comes_first & ~first.is_held & ~second.is_inside
+
+
+def _choose_rows(xp: Any, is_chosen: Array, value: Array, otherwise: Array) -> Array:
+    """The rows of `value` (n,) or (n, k) where chosen (n,), else those of the other."""
+    rows = is_chosen if value.ndim == 1 else is_chosen[:, None]
+    return xp.where(rows, value, otherwise)
+
+
+def _others(xp: Any, things_pos_w: Array, pos: Array) -> Array:
+    """(n, K, 3) all things; the one at `pos` is not in its own way, nor is what takes no
+    part in anybody's.
+    """
+    things = xp.reshape(things_pos_w, (pos.shape[0], -1, 3))
+    gap = things - pos[:, None, :]
+    is_itself = dot(gap, gap) < SAME_PLACE_M2
+    is_nowhere = is_itself | (things[:, :, 2] > OVERHEAD_Z_W)
+    return things + xp.where(is_nowhere, NOWHERE_M, 0.0)[:, :, None]
+
+
+def _half_height(xp: Any, rot6d: Array, size: Array) -> Array:
+    """(n,) m from the middle of a box of `size` (n, 3) to its highest corner."""
+    third_z = rot6d[:, 0] * rot6d[:, 4] - rot6d[:, 1] * rot6d[:, 3]
+    up = xp.abs(xp.stack([rot6d[:, 2], rot6d[:, 5], third_z], axis=1))
+    return dot(up, size) / 2
+
+
+def _is_held(xp: Any, hand: Hand, pos: Array, rot6d: Array, size: Array) -> Array:
+    """(n,) bool, whether the fingers are around a thing and closed on it."""
+    # across which of its axes the hand opens
+    opens_along = hand.rot6d[:, 3:]
+    x_share = xp.abs(dot(rot6d[:, :3], opens_along))
+    y_share = xp.abs(dot(rot6d[:, 3:], opens_along))
+    shares = xp.stack([x_share, y_share], axis=1)
+    z_share2 = 1.0 - dot(shares, shares)
+    z_share = xp.sqrt(xp.maximum(z_share2, xp.zeros_like(x_share)))
+    axis = xp.argmax(xp.concat([shares, z_share[:, None]], axis=1), axis=1)
+    span = size[xp.arange(size.shape[0]), axis]
+
+    away = hand.tcp - pos
+    is_around = xp.sqrt(dot(away[:, :2], away[:, :2])) < AROUND_M
+    is_around = is_around & (xp.abs(away[:, 2]) < AROUND_Z_M)
+    is_closed = hand.width < span + WIDER_M
+    return is_around & is_closed & (hand.width > span - NARROWER_M)
+
+
+def _is_inside(pos: Array) -> Array:
+    """(n,) bool, of positions (n, 3) in the drawer's frame."""
+    low, high = DRAWERS_SIZE.inner
+    within = (pos > low) & (pos < high)
+    return within[:, 0] & within[:, 1] & within[:, 2]

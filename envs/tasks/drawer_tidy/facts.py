@@ -1,0 +1,127 @@
+"""What is so in the worlds of DrawerTidy: what lies in which drawer, how far the drawers
+are open, and how far each named thing has come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from embodied.arrays import dot
+from embodied.core import Array
+from embodied.envs.facts import quantity
+from embodied.envs.hand import Hand
+from embodied.envs.props.drawer import Drawers
+from embodied.envs.props.things import Things
+from embodied.envs.reward import tolerance
+from embodied.envs.tasks.drawer_tidy.episode import THING_NAMES
+from embodied.envs.tasks.drawer_tidy.scene import DRAWERS_SIZE
+from embodied.robots.robot import Robot
+from embodied.sim.engine import Engine
+
+# openings that count as such
+CLOSED_M = 0.008
+OPEN_M = 0.17
+FALLEN_Z_W = 0.45
+# of a thing that is carried: above the counter, and from the hand
+LIFTED_M = 0.015
+IN_HAND_M = 0.06
+
+
+class Props:
+    """The parts of the scene in N worlds, as a task moves and reads them."""
+
+    def __init__(self, engine: Engine, robot: Robot) -> None:
+        xp = engine.xp
+        self.xp = xp
+        self.things = Things(engine, THING_NAMES)
+        self.drawers = Drawers(engine, DRAWERS_SIZE)
+        self.hand = Hand(engine, robot)
+        self.worlds = xp.arange(engine.num_worlds)
+        self.other_drawers = xp.asarray([[1, 2], [0, 2], [0, 1]])  # than each
+
+
+class Facts:
+    """Quantities of N worlds in one state. D drawers, K things, two of them named."""
+
+    def __init__(self, props: Props, goal: Mapping[str, Array]) -> None:
+        self._props = props
+        self._goal = goal
+        self._xp = props.xp
+        self.things_pos_w = props.things.positions_w()  # (N, K, 3) m
+        self.openings_m = props.drawers.openings()  # (N, D)
+        self.targets = [goal["target"][:, k] for k in range(2)]  # (N,) each
+
+    @quantity
+    def opening_m(self) -> Array:
+        """(N,) of the named drawer."""
+        return self.openings_m[self._props.worlds, self._goal["drawer"]]
+
+    @quantity
+    def other_openings_m(self) -> Array:
+        """(N, 2)."""
+        others = self._props.other_drawers[self._goal["drawer"]]
+        return self.openings_m[self._props.worlds[:, None], others]
+
+    @quantity
+    def drawer_pos_w(self) -> Array:
+        """(N, 3) m, of the named drawer's frame."""
+        return self._props.drawers.frame_w(self._goal["drawer"])
+
+    @quantity
+    def share_open(self) -> Array:
+        """(N,) in [0, 1], of the named drawer."""
+        return self._xp.clip(self.opening_m / OPEN_M, 0.0, 1.0)
+
+    @quantity
+    def are_all_closed(self) -> Array:
+        """(N,) bool."""
+        return self._xp.all(self.openings_m < CLOSED_M, axis=1)
+
+    @quantity
+    def is_in_drawer(self) -> Array:
+        """(N, D, K) bool."""
+        return self._props.drawers.hold(self.things_pos_w)
+
+    @quantity
+    def are_all_where_they_belong(self) -> Array:
+        """(N,) bool, the named things in the named drawer, and no other in any."""
+        is_right = self.is_in_drawer == (self._goal["belongs"] > 0)
+        width = is_right.shape[1] * is_right.shape[2]
+        return self._xp.all(self._xp.reshape(is_right, (-1, width)), axis=1)
+
+    @quantity
+    def is_fallen(self) -> Array:
+        """(N, K) bool, things that take part and lie below the counter."""
+        is_below = self.things_pos_w[:, :, 2] < FALLEN_Z_W
+        return is_below & (self._goal["present"] > 0)
+
+    @quantity
+    def is_target_fallen(self) -> Array:
+        """(N,) bool, a named thing."""
+        worlds = self._props.worlds
+        first, second = self.targets
+        return self.is_fallen[worlds, first] | self.is_fallen[worlds, second]
+
+    def is_target_in(self, k: int) -> Array:
+        """(N,) bool, whether the k-th named thing is in the named drawer."""
+        worlds = self._props.worlds
+        return self.is_in_drawer[worlds, self._goal["drawer"], self.targets[k]]
+
+    def target_progress(self, k: int) -> Array:
+        """(N,) in [0, 0.9] of the k-th named thing on its way: reached for, then lifted
+        and carried over the drawer.
+        """
+        xp = self._xp
+        pos = self.things_pos_w[self._props.worlds, self.targets[k]]
+        height_m = self._goal["size"][:, 3 * k + 2]
+
+        away = pos - self._props.hand.pos_w()
+        reach_m = xp.sqrt(dot(away, away))
+        middle = self._props.drawers.middle_w(self._goal["drawer"])
+        aside = (pos - middle)[:, :2]
+        carry_m = xp.sqrt(dot(aside, aside))
+
+        is_lifted = pos[:, 2] - height_m / 2 > DRAWERS_SIZE.top_z + LIFTED_M
+        carried = 0.4 + 0.5 * tolerance(carry_m, 0.03, 0.5)
+        reached = 0.3 * tolerance(reach_m, 0.03, 0.5)
+        return xp.where(is_lifted & (reach_m < IN_HAND_M), carried, reached)
