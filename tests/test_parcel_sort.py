@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from embodied.envs.config import EnvConfig
-from embodied.envs.tasks.parcel_sort.episode import AT_LEAST_M, draw_start
+from embodied.envs.tasks.parcel_sort.episode import AT_LEAST_M, sample_episode
+from embodied.envs.tasks.parcel_sort.facts import PASSED_Y_W
 from embodied.envs.tasks.parcel_sort.scene import BELT, BIN, PARCELS, SCANNER
-from embodied.envs.tasks.parcel_sort.task import PASSED_Y_W, ParcelSort
-from embodied.envs.tasks.parcel_sort.throughput import units_per_hour
+from embodied.envs.tasks.parcel_sort.task import ParcelSort
+from embodied.envs.tasks.parcel_sort.throughput import parcels_per_hour
 from embodied.envs.tasks.parcel_sort.variation import COLOURS, TABLE, TRAIN_SENTENCES
 from embodied.envs.variation import LEVELS, SPLITS, Variation
 from embodied.envs.worlds import Worlds
@@ -81,7 +82,7 @@ def test_the_sentence_tells_which_parcels_are_wanted(split: str) -> None:
     variation = Variation(TABLE, "L3", split)
     partly = 0
     for seed in range(80):
-        drawn = draw_start(seed, variation, 0.0)
+        drawn = sample_episode(seed, variation, 0.0)
         said = [
             colour
             for colour in COLOURS
@@ -102,9 +103,9 @@ def test_the_sentence_tells_which_parcels_are_wanted(split: str) -> None:
 
 def test_all_forms_of_the_sentence_are_drawn() -> None:
     variation = Variation(TABLE, "L2", "train")
-    assert {draw_start(seed, variation, 0.0)["sentence"] for seed in range(80)} == set(
-        TRAIN_SENTENCES
-    )
+    assert {
+        sample_episode(seed, variation, 0.0)["sentence"] for seed in range(80)
+    } == set(TRAIN_SENTENCES)
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -115,7 +116,7 @@ def test_parcels_begin_on_the_belt_and_come_one_after_the_other(
     for split in SPLITS:
         variation = Variation(TABLE, level, split)
         for seed in range(25):
-            drawn = draw_start(seed, variation, later_s)
+            drawn = sample_episode(seed, variation, later_s)
             fastest = max(drawn["belt_speed"], drawn["belt_speed_after"])
             gaps = -np.diff(drawn["y"])
             assert (gaps >= AT_LEAST_M - 1e-9).all()
@@ -186,7 +187,7 @@ def test_a_hand_near_the_label_hides_it(below_m: float, hidden: bool) -> None:
         0.05,
     ]
     put(worlds, parcel, label - [0, 0, 0.0245])
-    assert task._facts.readable()[0, parcel] == (not hidden)
+    assert task._facts().is_readable[0, parcel] == (not hidden)
 
 
 def test_right_is_read_in_the_bin_of_its_colour_and_let_go() -> None:
@@ -277,7 +278,7 @@ def test_at_l4_the_belt_changes_its_speed_or_a_wanted_parcel_is_pushed() -> None
 @pytest.mark.parametrize("level", ["L1", "L2", "L3"])
 def test_below_l4_nothing_happens(level: str) -> None:
     for seed in range(20):
-        drawn = draw_start(seed, Variation(TABLE, level, "train"), 0.0)
+        drawn = sample_episode(seed, Variation(TABLE, level, "train"), 0.0)
         assert drawn["belt_speed_after"] == drawn["belt_speed"]
         assert drawn["push_n"] == (0.0, 0.0)
 
@@ -291,11 +292,11 @@ def test_the_expert_turns_parcels_whose_label_is_on_an_end(robot: str) -> None:
     results = rollout(worlds, find_policy("expert").make(worlds), [7, 8, 9, 10])
     assert all(result.success_at_end for result in results)
     assert all(result.dropped == 0 for result in results)
-    assert 200 < units_per_hour(results) < 1200
+    assert 200 < parcels_per_hour(results) < 1200
     failed = replace(results[0], time_to_success_s=None, duration_s=3600.0)
     done = replace(
         results[0], time_to_success_s=36.0, variation={"wanted": [True, False, True]}
     )
-    assert units_per_hour([done]) == pytest.approx(200)
-    assert units_per_hour([done, failed]) == pytest.approx(2 / 1.01)
-    assert units_per_hour([]) == 0
+    assert parcels_per_hour([done]) == pytest.approx(200)
+    assert parcels_per_hour([done, failed]) == pytest.approx(2 / 1.01)
+    assert parcels_per_hour([]) == 0

@@ -1,5 +1,5 @@
-"""The privileged planner of ParcelSort: names the next skill from the present state
-alone, so it recovers.
+"""The scripted planner of ParcelSort: names the next skill from what is so now, so that
+it recovers.
 """
 
 from __future__ import annotations
@@ -12,200 +12,227 @@ from embodied.envs.skills.driving import Driving
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.skills.scripted import (
     Readings,
+    Row,
     ScriptedPlanner,
     around_column,
+    is_skill,
     last_row,
     make_payload,
+    with_z,
 )
 from embodied.envs.tasks.parcel_sort.expert_facts import (
     REACH_Y_W,
-    Scene,
-    look,
-    within_reach,
+    ExpertFacts,
+    is_within_reach,
 )
-from embodied.envs.tasks.parcel_sort.expert_grip import (
-    OFF_MIDDLE_M,
-    Grip,
-    Hand,
-    Parcels,
-    quat_of,
-)
-from embodied.envs.tasks.parcel_sort.scene import BIN, SCANNER
+from embodied.envs.tasks.parcel_sort.grip import OFF_MIDDLE_M, Grip, quat_of_axes
+from embodied.envs.tasks.parcel_sort.scene import BIN
 from embodied.robots.robot import Robot
 
 HOVER_M = 0.09  # before the grip, against the approach
 BACK_M = 0.12  # from a parcel that is to be read
-# beside the approach to go in, and from the grip to close
+# of the hand: beside the approach and before the grip to go in, from the grip to close
 NEAR_M = 0.016
+BEFORE_M = 0.16
 ON_M = 0.009
 ALIGNED_COS = 0.985
 ON_COS = 0.994
 LAG_S = 0.06  # by which the arm is behind a goal that moves
-PRESS_M = 0.003  # goals of setting down lie below the plate by this much
-OVER_M = 0.05  # a parcel's underside over the plate on the way
-INTO_BIN_M = 0.07  # its underside over the bin's floor when it is let go
-# horizontal errors: to go down to the plate; to stay high above things
-PLACE_M = 0.010
-FAR_M = 0.12
-OPEN_M = 0.074
-CLEAR_Z_W = 0.87  # of the TCP, empty, to go sideways
-WAIT_Y_W = -0.36  # where it waits for them
+OPEN_M = 0.074  # of a gripper that has let go
+# of the TCP, empty: to go sideways, and to come up to
+CLEAR_Z_W = 0.87
+CLEAR_SLACK_M = 0.02
+CLEAR_MORE_M = 0.03
+FAR_M = 0.12  # horizontally, to stay high above things
+WAIT_Y_W = -0.36  # where it waits for parcels
 REST_W = (0.46, -0.15, 0.95)
-TURN_RAD = 0.9  # about the robot's column, that one goal covers
-RADIUS_M = (0.42, 0.50)  # from the column on the way
-# skill, where it applies (n,), its goal (n, 3), fingers closed; later wins
-Rows = list[tuple[str, Array, Array, Any]]
-
-
-def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
-    """Where the hand should go next."""
-    plate_xy = state["scanner_xy_w"]
-    plate_w = xp.concat(
-        [plate_xy, xp.full_like(plate_xy[:, :1], SCANNER.top_z)], axis=1
-    )
-    scene = look(xp, Hand.of(agent), Parcels.of(state), plate_w)
-    posture = scene.posture()
-    rides = ~scene.held & ~scene.idle & ~scene.on_plate & within_reach(scene.parcel)
-    rows = (
-        _empty_handed(scene, posture, rides)
-        + _to_the_plate(scene, posture)
-        + _to_the_bin(scene, posture)
-    )
-    skill, pos = last_row(xp, [row[:3] for row in rows], scene.hand.pos_w)
-    closed = xp.zeros_like(rides)
-    for _, due, _, fingers_closed in rows:
-        closed = xp.where(due, fingers_closed, closed)
-    velocity = xp.where(
-        rides[:, None], scene.parcel.vel_w * xp.asarray([1.0, 1.0, 0.0]), 0.0
-    )
-    gripper = xp.where(closed, -1.0, 1.0)
-    return make_payload(
-        skill, pos, quat_of(posture.x, posture.z), gripper, scene.done, velocity
-    )
-
-
-def _empty_handed(scene: Scene, posture: Grip, rides: Array) -> Rows:
-    """To the next parcel, and back from one that is to be read."""
-    xp = scene.xp
-    hand = scene.hand
-    parcel = scene.parcel
-    free = ~scene.held & ~scene.idle
-    grip = posture.pos_w + xp.where(rides[:, None], LAG_S * parcel.vel_w, 0.0)
-    coming = free & ~scene.on_plate & (grip[:, 1] < REACH_Y_W[0])
-    hover = grip - HOVER_M * posture.z
-    hover = xp.where(coming[:, None], _with(xp, hover, 1, WAIT_Y_W), hover)
-    hover = xp.where(scene.idle[:, None], xp.asarray(REST_W), hover)
-    away = hover - hand.pos_w
-    far = dot(away[:, :2], away[:, :2]) > FAR_M**2
-    aside = around_column(xp, hand.pos_w, hover, RADIUS_M, TURN_RAD)
-    over = _with(
-        xp, aside, 2, xp.maximum(hover[:, 2], xp.full_like(hover[:, 2], CLEAR_Z_W))
-    )
-    error = hand.pos_w - posture.pos_w
-    beside = error - posture.z * dot(error, posture.z)[:, None]
-    aligned = posture.align(hand)
-    near = (
-        (dot(beside, beside) < NEAR_M**2)
-        & (aligned > ALIGNED_COS)
-        & (dot(error, posture.z) > -0.16)
-    )
-    on = (dot(error, error) < ON_M**2) & (aligned > ON_COS)
-    read = free & scene.on_plate & parcel.label_up() & ~parcel.scanned
-    back = grip - BACK_M * hand.z
-    return [
-        ("reach", ~scene.held, xp.where(far[:, None], over, hover), False),
-        ("grasp", free & near & ~coming, grip, on),
-        (
-            "retreat",
-            ~scene.held & far & (hand.pos_w[:, 2] < CLEAR_Z_W - 0.02),
-            _with(xp, hand.pos_w, 2, CLEAR_Z_W + 0.03),
-            False,
-        ),
-        ("retreat", read, back, False),
-        ("release", read & (hand.width < OPEN_M), hand.pos_w, False),
-    ]
-
-
-def _to_the_plate(scene: Scene, posture: Grip) -> Rows:
-    """With a parcel that is not yet read: lift, carry and turn, set down, let go."""
-    xp = scene.xp
-    hand = scene.hand
-    parcel = scene.parcel
-    turned = scene.turned()
-    mine = scene.held & ~parcel.scanned
-    bottom = parcel.bottom_z()
-    offset = hand.pos_w - parcel.pos_w
-    below = xp.where(
-        turned, parcel.size[:, 0] / 2 + OFF_MIDDLE_M, hand.pos_w[:, 2] - bottom
-    )
-    carry_z = scene.plate_w[:, 2] + OVER_M + below
-    over = _with(xp, scene.plate_w + offset, 2, carry_z)
-    to_plate = parcel.pos_w - scene.plate_w
-    distance = xp.sqrt(dot(to_plate[:, :2], to_plate[:, :2]))
-    above = ((distance < PLACE_M) & (posture.align(hand) > ON_COS)) | (
-        (distance < 0.03) & (bottom < scene.plate_w[:, 2] + 0.03)
-    )
-    down = _with(
-        xp, over, 2, hand.pos_w[:, 2] - (bottom - scene.plate_w[:, 2]) - PRESS_M
-    )
-    lies = (distance < 0.06) & (xp.abs(bottom - scene.plate_w[:, 2]) < 0.004)
-    return [
-        ("carry", mine, around_column(xp, hand.pos_w, over, RADIUS_M, TURN_RAD), True),
-        ("lift", mine & scene.low(), _with(xp, hand.pos_w, 2, carry_z), True),
-        ("place", mine & above, down, True),
-        ("release", mine & lies, hand.pos_w, False),
-    ]
-
-
-def _to_the_bin(scene: Scene, posture: Grip) -> Rows:
-    """With a parcel that has been read: lift, carry, lower into the bin, let go."""
-    xp = scene.xp
-    hand = scene.hand
-    parcel = scene.parcel
-    mine = scene.held & parcel.scanned
-    bottom = parcel.bottom_z()
-    offset = hand.pos_w - parcel.pos_w
-    below = hand.pos_w[:, 2] - bottom
-    over = _with(xp, scene.slot_w + offset, 2, scene.plate_w[:, 2] + OVER_M + below)
-    to_slot = parcel.pos_w - scene.slot_w
-    distance = xp.sqrt(dot(to_slot[:, :2], to_slot[:, :2]))
-    low = (bottom < scene.plate_w[:, 2] + 0.02) & (distance > 0.10)
-    drop_z = xp.maximum(
-        scene.slot_w[:, 2] + INTO_BIN_M + below, scene.slot_w[:, 2] + BIN.height + 0.01
-    )
-    above = (distance < 0.03) & (posture.align(hand) > 0.9)
-    return [
-        ("carry", mine, around_column(xp, hand.pos_w, over, RADIUS_M, TURN_RAD), True),
-        # the arm first unwinds
-        (
-            "turn",
-            mine & (hand.z[:, 2] > -0.7),
-            _with(xp, hand.pos_w, 2, over[:, 2]),
-            True,
-        ),
-        ("lift", mine & low, _with(xp, hand.pos_w, 2, over[:, 2]), True),
-        ("place", mine & above, _with(xp, over, 2, drop_z), True),
-        (
-            "release",
-            mine & above & (hand.pos_w[:, 2] < drop_z + 0.012),
-            hand.pos_w,
-            False,
-        ),
-    ]
-
-
-def _with(xp: Any, points: Array, axis: int, value: Any) -> Array:
-    """`points` (n, 3) with one coordinate replaced."""
-    columns = [points[:, k] for k in range(3)]
-    columns[axis] = value + xp.zeros_like(columns[axis])
-    return xp.stack(columns, axis=1)
+# on the way: about the robot's column that one goal covers, and from the column
+TURN_RAD = 0.9
+RADIUS_M = (0.42, 0.50)
+# of a parcel's underside over the plate: on the way, when it is being set down, when it
+# lies; goals of setting down lie below the plate by PRESS_M
+OVER_M = 0.05
+LOWERING_M = 0.03
+LYING_M = 0.004
+PRESS_M = 0.003
+# of a parcel beside the plate's middle: to go down, while it goes down, to let go
+PLACE_M = 0.010
+LOWERING_BESIDE_M = 0.03
+LYING_BESIDE_M = 0.06
+# of a parcel and its place in the bin: too low to go there, to go down, to let go
+LOW_M = 0.02
+AWAY_M = 0.10
+ABOVE_BIN_M = 0.03
+INTO_BIN_M = 0.07
+ABOVE_RIM_M = 0.01
+DROP_SLACK_M = 0.012
+DROP_COS = 0.9
+POINTS_DOWN_COS = 0.7
 
 
 def parcel_sort_expert(
     agent_layout: Layout, state_layout: Layout, robot: Robot
 ) -> tuple[Planner, Controller]:
-    """The two halves of the expert: this planner, which drives up first where the robot
-    can, and the goal servo.
+    """Returns the two halves of the expert: this planner, which drives up first where
+    the robot can, and the goal servo.
     """
     planner = ScriptedPlanner(agent_layout, state_layout, decide)
     return Driving(planner, agent_layout, robot), GoalServo(agent_layout, robot)
+
+
+def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
+    """Says where the hand should go next."""
+    facts = ExpertFacts.read(xp, agent, state)
+    posture = facts.posture()
+    is_waiting = ~facts.is_held & ~facts.is_idle & ~facts.is_on_plate
+    is_riding = is_waiting & is_within_reach(facts.parcel)
+
+    rows = _empty_handed(facts, posture, is_riding)
+    rows += _to_the_plate(facts, posture)
+    rows += _to_the_bin(facts, posture)
+    skill, pos = last_row(xp, rows, otherwise_w=facts.hand.pos_w)
+
+    # a goal on the belt moves with it
+    velocity = facts.parcel.vel_w * xp.asarray([1.0, 1.0, 0.0])
+    is_closed = is_skill(skill, "grasp") & _is_on_grip(facts, posture)
+    for name in ("lift", "carry", "turn", "place"):
+        is_closed = is_closed | is_skill(skill, name)
+    return make_payload(
+        skill=skill,
+        pos_w=pos,
+        quat_wxyz=quat_of_axes(posture.x, posture.z),
+        gripper=xp.where(is_closed, -1.0, 1.0),
+        completion=facts.share_done,
+        vel_w=xp.where(is_riding[:, None], velocity, 0.0),
+    )
+
+
+def _is_on_grip(facts: ExpertFacts, posture: Grip) -> Array:
+    """(n,) bool, whether the hand is where it can close."""
+    error = facts.hand.pos_w - posture.pos_w
+    is_aligned = posture.alignment(facts.hand) > ON_COS
+    return (dot(error, error) < ON_M**2) & is_aligned
+
+
+def _is_before_grip(facts: ExpertFacts, posture: Grip) -> Array:
+    """(n,) bool, whether the hand is where it can go in."""
+    error = facts.hand.pos_w - posture.pos_w
+    ahead = dot(error, posture.z)
+    beside = error - posture.z * ahead[:, None]
+    is_aligned = posture.alignment(facts.hand) > ALIGNED_COS
+    return (dot(beside, beside) < NEAR_M**2) & is_aligned & (ahead > -BEFORE_M)
+
+
+def _empty_handed(facts: ExpertFacts, posture: Grip, is_riding: Array) -> list[Row]:
+    """To the next parcel, and back from one that is to be read."""
+    xp = facts.xp
+    hand = facts.hand
+    parcel = facts.parcel
+    is_empty = ~facts.is_held
+    is_free = is_empty & ~facts.is_idle
+
+    # before the grip; before the place to which the parcel comes; at rest
+    ahead = xp.where(is_riding[:, None], LAG_S * parcel.vel_w, 0.0)
+    grip = posture.pos_w + ahead
+    is_coming = is_free & ~facts.is_on_plate & (grip[:, 1] < REACH_Y_W[0])
+    hover = grip - HOVER_M * posture.z
+    wait_y = xp.where(is_coming, WAIT_Y_W, hover[:, 1])
+    hover = xp.stack([hover[:, 0], wait_y, hover[:, 2]], axis=1)
+    hover = xp.where(facts.is_idle[:, None], xp.asarray(REST_W), hover)
+
+    # from afar it stays above things
+    away = (hover - hand.pos_w)[:, :2]
+    is_far = dot(away, away) > FAR_M**2
+    aside = around_column(xp, hand.pos_w, hover, RADIUS_M, TURN_RAD)
+    clear_z = xp.full_like(hover[:, 2], CLEAR_Z_W)
+    over = with_z(xp, aside, xp.maximum(hover[:, 2], clear_z))
+    is_low = hand.pos_w[:, 2] < CLEAR_Z_W - CLEAR_SLACK_M
+
+    may_grasp = is_free & _is_before_grip(facts, posture) & ~is_coming
+    is_reading = is_free & facts.is_on_plate
+    is_reading = is_reading & parcel.is_label_up() & ~parcel.is_scanned
+    is_letting_go = is_reading & (hand.width < OPEN_M)
+    return [  # the last that applies wins
+        Row("reach", when=is_empty, goal_w=xp.where(is_far[:, None], over, hover)),
+        Row("grasp", when=may_grasp, goal_w=grip),
+        Row(
+            "retreat",
+            when=is_empty & is_far & is_low,
+            goal_w=with_z(xp, hand.pos_w, clear_z + CLEAR_MORE_M),
+        ),
+        Row("retreat", when=is_reading, goal_w=grip - BACK_M * hand.z),
+        Row("release", when=is_letting_go, goal_w=hand.pos_w),
+    ]
+
+
+def _to_the_plate(facts: ExpertFacts, posture: Grip) -> list[Row]:
+    """With a parcel that is not yet read: lift, carry and turn, set down, let go."""
+    xp = facts.xp
+    hand = facts.hand
+    parcel = facts.parcel
+    is_mine = facts.is_held & ~parcel.is_scanned
+
+    # where the hand is with the parcel over the plate, turned if it must be
+    bottom = parcel.bottom_z()
+    in_hand = hand.pos_w - parcel.pos_w
+    turned_below = parcel.size[:, 0] / 2 + OFF_MIDDLE_M
+    below = xp.where(facts.must_turn(), turned_below, hand.pos_w[:, 2] - bottom)
+    carry_z = facts.plate_w[:, 2] + OVER_M + below
+    over = with_z(xp, facts.plate_w + in_hand, carry_z)
+    beside = around_column(xp, hand.pos_w, over, RADIUS_M, TURN_RAD)
+
+    # how near to the plate the parcel is
+    to_plate = (parcel.pos_w - facts.plate_w)[:, :2]
+    distance = xp.sqrt(dot(to_plate, to_plate))
+    height = bottom - facts.plate_w[:, 2]
+    is_over = (distance < PLACE_M) & (posture.alignment(hand) > ON_COS)
+    is_being_lowered = distance < LOWERING_BESIDE_M
+    is_being_lowered = is_being_lowered & (bottom < facts.plate_w[:, 2] + LOWERING_M)
+    lies = (distance < LYING_BESIDE_M) & (xp.abs(height) < LYING_M)
+
+    may_place = is_mine & (is_over | is_being_lowered)
+    down_z = hand.pos_w[:, 2] - height - PRESS_M
+    up = with_z(xp, hand.pos_w, carry_z)
+    return [  # the last that applies wins
+        Row("carry", when=is_mine, goal_w=beside),
+        Row("lift", when=is_mine & facts.must_lift(), goal_w=up),
+        Row("place", when=may_place, goal_w=with_z(xp, over, down_z)),
+        Row("release", when=is_mine & lies, goal_w=hand.pos_w),
+    ]
+
+
+def _to_the_bin(facts: ExpertFacts, posture: Grip) -> list[Row]:
+    """With a parcel that has been read: lift, carry, lower into the bin, let go."""
+    xp = facts.xp
+    hand = facts.hand
+    parcel = facts.parcel
+    plate_z = facts.plate_w[:, 2]
+    slot_z = facts.slot_w[:, 2]
+    is_mine = facts.is_held & parcel.is_scanned
+
+    # where the hand is with the parcel over its place in the bin
+    bottom = parcel.bottom_z()
+    in_hand = hand.pos_w - parcel.pos_w
+    below = hand.pos_w[:, 2] - bottom
+    over = with_z(xp, facts.slot_w + in_hand, plate_z + OVER_M + below)
+    beside = around_column(xp, hand.pos_w, over, RADIUS_M, TURN_RAD)
+    up = with_z(xp, hand.pos_w, over[:, 2])
+
+    # how near to its place the parcel is
+    to_slot = (parcel.pos_w - facts.slot_w)[:, :2]
+    distance = xp.sqrt(dot(to_slot, to_slot))
+    is_low = (bottom < plate_z + LOW_M) & (distance > AWAY_M)
+    is_above = distance < ABOVE_BIN_M
+    may_place = is_mine & is_above & (posture.alignment(hand) > DROP_COS)
+    drop_z = xp.maximum(slot_z + INTO_BIN_M + below, slot_z + BIN.height + ABOVE_RIM_M)
+    may_drop = may_place & (hand.pos_w[:, 2] < drop_z + DROP_SLACK_M)
+
+    # the arm first unwinds
+    is_turned = hand.z[:, 2] > -POINTS_DOWN_COS
+    return [  # the last that applies wins
+        Row("carry", when=is_mine, goal_w=beside),
+        Row("turn", when=is_mine & is_turned, goal_w=up),
+        Row("lift", when=is_mine & is_low, goal_w=up),
+        Row("place", when=may_place, goal_w=with_z(xp, over, drop_z)),
+        Row("release", when=may_drop, goal_w=hand.pos_w),
+    ]

@@ -1,5 +1,5 @@
-"""What the planner of ParcelSort decides on: which parcel comes next, and how the hand
-is to be held for it.
+"""What the planner of ParcelSort decides on: which parcel comes next, how things stand
+with it, and how the hand is to be held for it.
 """
 
 from __future__ import annotations
@@ -9,130 +9,175 @@ from typing import Any
 
 from embodied.arrays import dot
 from embodied.core import Array
-from embodied.envs.tasks.parcel_sort.expert_grip import (
+from embodied.envs.skills.scripted import Readings
+from embodied.envs.tasks.parcel_sort.grip import (
+    MOSTLY_COS,
     UP,
     Grip,
     Hand,
     Parcels,
-    aside_grip,
-    flat,
     grip_of,
+    horizontal,
     left_of,
+    level_grip,
 )
-from embodied.envs.tasks.parcel_sort.scene import BELT, BIN
+from embodied.envs.tasks.parcel_sort.scene import BELT, BIN, SCANNER
 
-# over the belt before it goes sideways, and before it is turned too
-FREE_M = (0.05, 0.09)
+REACH_Y_W = (-0.44, 0.42)  # on the belt, where the arm takes parcels
+# of a parcel's underside over the belt: to go sideways, and to be turned too
+FREE_M = 0.05
+FREE_TO_TURN_M = 0.09
+AWAY_M = 0.15  # of a parcel from the plate, that must be lifted before it goes anywhere
+# of a parcel on the plate, from its middle and from its top; of one in its bin
+ON_PLATE_M = 0.08
+ON_PLATE_Z_M = 0.012
+IN_BIN_M = 0.14
 # along a bin's depth, where each of the parcels is let go
 BIN_SLOTS_M = (-0.05, 0.03, -0.01)
-REACH_Y_W = (-0.44, 0.42)  # on the belt, where the arm takes parcels
+# what parcels are worth to be worked on next
+HELD = 6.0
+ON_PLATE = 5.0
+SCANNED = 4.0
+WITHIN_REACH = 3.0
+COMING = 1.0
+FOR_EACH_M = 0.3  # along the belt
+PASSED = 0.05
+FINISHED = -10.0
+LEAST = 0.1  # below it there is nothing to do
 
 
 @dataclass(frozen=True)
-class Scene:
-    """What the planner decides on, for n worlds."""
+class ExpertFacts:
+    """How things stand in n worlds."""
 
     xp: Any
     hand: Hand
     parcel: Parcels  # the one to work on
-    plate_w: Array  # (n, 3)
-    slot_w: Array  # (n, 3) where it is let go in its bin
-    idle: Array  # (n,) bool, there is none
-    held: Array  # (n,) bool
-    on_plate: Array  # (n,) bool
-    done: Array  # (n,) share of the wanted ones
+    plate_w: Array  # (n, 3) m
+    slot_w: Array  # (n, 3) m, where it is let go in its bin
+    share_done: Array  # (n,) of the wanted ones
+    # (n,) bool each
+    is_idle: Array  # there is none to work on
+    is_held: Array
+    is_on_plate: Array
+
+    @classmethod
+    def read(cls, xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
+        """Returns how things stand according to an observation; the parcel to work on is
+        the one held, on the plate, scanned already, then the furthest along the belt.
+        """
+        hand = Hand.read(agent)
+        parcels = Parcels.read(state)
+        plate_xy = state["scanner_xy_w"]
+        plate_z = xp.full_like(plate_xy[:, :1], SCANNER.top_z)
+        plate_w = xp.concat([plate_xy, plate_z], axis=1)
+
+        is_held = parcels.is_held(hand)
+        is_on_plate = _is_on_plate(xp, parcels, plate_w)
+        is_binned = _is_in_bin(parcels) & ~is_held
+        is_finished = parcels.is_wanted & parcels.is_scanned & is_binned
+        is_open = parcels.is_wanted & ~is_finished
+        worth = _worth(xp, parcels, is_held, is_on_plate)
+        worth = xp.where(is_open, worth, FINISHED)
+
+        which = xp.argmax(worth, axis=1)
+        rows = xp.arange(which.shape[0])
+        parcel = parcels.one(which)
+        slot_m = xp.asarray(BIN_SLOTS_M)[which]
+        ones = xp.ones_like(worth)
+        finished = dot(xp.where(is_finished, 1.0, 0.0), ones)
+        wanted = dot(xp.where(parcels.is_wanted, 1.0, 0.0), ones)
+        return cls(
+            xp=xp,
+            hand=hand,
+            parcel=parcel,
+            plate_w=plate_w,
+            slot_w=parcel.bin_w + horizontal(parcel.bin_w) * slot_m[:, None],
+            share_done=finished / xp.maximum(wanted, ones[:, 0]),
+            is_idle=worth[rows, which] <= LEAST,
+            is_held=is_held[rows, which],
+            is_on_plate=is_on_plate[rows, which],
+        )
 
     def grip(self) -> Grip:
-        """Where the hand is to take it."""
-        standing = (
-            self.on_plate
-            & self.parcel.label_up()
-            & (self.xp.abs(self.parcel.x[:, 2]) > 0.7)
-        )
-        return grip_of(self.parcel, left_of(flat(self.plate_w)), standing)
+        """Returns where the hand is to take it."""
+        is_upright = self.xp.abs(self.parcel.x[:, 2]) > MOSTLY_COS
+        is_standing = self.is_on_plate & self.parcel.is_label_up() & is_upright
+        return grip_of(self.parcel, left_of(horizontal(self.plate_w)), is_standing)
 
-    def turned(self) -> Array:
+    def must_turn(self) -> Array:
         """(n,) bool, whether what is held must be turned to bring its label up."""
-        return self.held & (dot(self.parcel.label_way(), self.hand.x) > 0.7)
+        along_hand = dot(self.parcel.label_way(), self.hand.x)
+        return self.is_held & (along_hand > MOSTLY_COS)
 
-    def low(self) -> Array:
+    def must_lift(self) -> Array:
         """(n,) bool, whether what is held must be lifted before it goes anywhere."""
-        to_plate = self.parcel.pos_w - self.plate_w
-        bottom = self.parcel.bottom_z()
-        free = BELT.top_z + self.xp.where(self.turned(), FREE_M[1], FREE_M[0])
-        return (
-            self.held
-            & (bottom < free)
-            & (dot(to_plate[:, :2], to_plate[:, :2]) > 0.15**2)
-        )
+        to_plate = (self.parcel.pos_w - self.plate_w)[:, :2]
+        is_away = dot(to_plate, to_plate) > AWAY_M**2
+        free_m = self.xp.where(self.must_turn(), FREE_TO_TURN_M, FREE_M)
+        is_low = self.parcel.bottom_z() < BELT.top_z + free_m
+        return self.is_held & is_low & is_away
 
     def posture(self) -> Grip:
-        """The hand's axes: as the grip wants; with a parcel, pointing down or aside, as
-        its label wants.
+        """Returns the hand's axes: as the grip wants; with a parcel, pointing down or
+        aside, as its label wants.
         """
         xp = self.xp
+        parcel = self.parcel
         grip = self.grip()
-        up = xp.broadcast_to(xp.asarray(UP), grip.x.shape)
-        outward = flat(
-            xp.where(self.parcel.scanned[:, None], self.slot_w, self.hand.pos_w)
-        )
-        low = self.low()[:, None]
-        aside = (self.turned() & ~self.parcel.scanned & ~self.low())[:, None]
-        turning = aside_grip(grip.pos_w, left_of(outward))
-        carry_x = xp.where(aside, turning.x, xp.where(low, self.hand.x, outward))
-        carry_z = xp.where(aside, turning.z, xp.where(low, self.hand.z, -up))
-        held = self.held[:, None]
-        rests = (self.on_plate & ~self.parcel.scanned & self.parcel.label_up())[:, None]
-        # while it is read
-        stay_x = xp.where(rests, self.hand.x, grip.x)
-        stay_z = xp.where(rests, self.hand.z, grip.z)
+        must_lift = self.must_lift()[:, None]
+
+        # with a parcel: down, or aside to turn it; as it is until it is lifted
+        to = xp.where(parcel.is_scanned[:, None], self.slot_w, self.hand.pos_w)
+        outward = horizontal(to)
+        down = -xp.broadcast_to(xp.asarray(UP), grip.x.shape)
+        carry_x = xp.where(must_lift, self.hand.x, outward)
+        carry_z = xp.where(must_lift, self.hand.z, down)
+        turning = level_grip(grip.pos_w, left_of(outward))
+        is_turning = self.must_turn() & ~parcel.is_scanned & ~self.must_lift()
+        carry_x = xp.where(is_turning[:, None], turning.x, carry_x)
+        carry_z = xp.where(is_turning[:, None], turning.z, carry_z)
+
+        # without: as it is while the parcel is read
+        is_reading = self.is_on_plate & ~parcel.is_scanned & parcel.is_label_up()
+        empty_x = xp.where(is_reading[:, None], self.hand.x, grip.x)
+        empty_z = xp.where(is_reading[:, None], self.hand.z, grip.z)
+
+        is_held = self.is_held[:, None]
         return Grip(
-            grip.pos_w, xp.where(held, carry_x, stay_x), xp.where(held, carry_z, stay_z)
+            grip.pos_w,
+            x=xp.where(is_held, carry_x, empty_x),
+            z=xp.where(is_held, carry_z, empty_z),
         )
 
 
-def look(xp: Any, hand: Hand, parcels: Parcels, plate_w: Array) -> Scene:
-    """Chooses the parcel: held, on the plate, scanned already, then the one furthest
-    along the belt.
-    """
-    held = parcels.held(hand)
-    to_plate = parcels.pos_w - plate_w[:, None, :]
-    near_plate = dot(to_plate[..., :2], to_plate[..., :2]) < 0.08**2
-    on_plate = near_plate & (xp.abs(parcels.bottom_z() - plate_w[:, 2:]) < 0.012)
-    to_bin = parcels.pos_w - parcels.bin_w
-    binned = (
-        (dot(to_bin[..., :2], to_bin[..., :2]) < 0.14**2)
-        & (to_bin[..., 2] < BIN.height)
-        & ~held
-    )
-    finished = parcels.wanted & parcels.scanned & binned
-    open_ones = parcels.wanted & ~finished
-    y = parcels.pos_w[..., 1]
-    worth = xp.where(within_reach(parcels), 3.0, 1.0) + 0.3 * xp.clip(y, -3.0, 1.0)
-    worth = xp.where(y > REACH_Y_W[1], 0.05, worth)
-    for when, value in ((parcels.scanned, 4.0), (on_plate, 5.0), (held, 6.0)):
-        worth = xp.where(when, value, worth)
-    worth = xp.where(open_ones, worth, -10.0)
-    which = xp.argmax(worth, axis=1)
-    rows = xp.arange(which.shape[0])
-    ones = xp.ones_like(worth)
-    count = [dot(xp.where(mask, 1.0, 0.0), ones) for mask in (finished, parcels.wanted)]
-    parcel = parcels.one(which)
-    slots = xp.asarray(BIN_SLOTS_M)
-    return Scene(
-        *(
-            xp,
-            hand,
-            parcel,
-            plate_w,
-            parcel.bin_w + flat(parcel.bin_w) * slots[which][:, None],
-        ),
-        *(worth[rows, which] <= 0.1, held[rows, which], on_plate[rows, which]),
-        count[0] / xp.maximum(count[1], ones[:, 0]),
-    )
-
-
-def within_reach(parcels: Parcels) -> Array:
-    """Whether the arm takes parcels of their y."""
+def is_within_reach(parcels: Parcels) -> Array:
+    """bool, whether the arm takes parcels that are there along the belt."""
     y = parcels.pos_w[..., 1]
     return (y > REACH_Y_W[0]) & (y < REACH_Y_W[1])
+
+
+def _is_on_plate(xp: Any, parcels: Parcels, plate_w: Array) -> Array:
+    """(n, K) bool."""
+    away = (parcels.pos_w - plate_w[:, None, :])[..., :2]
+    height = parcels.bottom_z() - plate_w[:, 2:]
+    is_near = dot(away, away) < ON_PLATE_M**2
+    return is_near & (xp.abs(height) < ON_PLATE_Z_M)
+
+
+def _is_in_bin(parcels: Parcels) -> Array:
+    """(n, K) bool, in the bin that it belongs in."""
+    offset = parcels.pos_w - parcels.bin_w
+    away = offset[..., :2]
+    return (dot(away, away) < IN_BIN_M**2) & (offset[..., 2] < BIN.height)
+
+
+def _worth(xp: Any, parcels: Parcels, is_held: Array, is_on_plate: Array) -> Array:
+    """(n, K) how much each parcel is worth to be worked on next."""
+    y = parcels.pos_w[..., 1]
+    worth = xp.where(is_within_reach(parcels), WITHIN_REACH, COMING)
+    worth = worth + FOR_EACH_M * xp.clip(y, -3.0, 1.0)
+    worth = xp.where(y > REACH_Y_W[1], PASSED, worth)
+    worth = xp.where(parcels.is_scanned, SCANNED, worth)
+    worth = xp.where(is_on_plate, ON_PLATE, worth)
+    return xp.where(is_held, HELD, worth)

@@ -1,5 +1,5 @@
-"""What ParcelSort asks of its worlds: which parcels can be read, are held, lie in their
-bins, how far each one is.
+"""What is so in the worlds of ParcelSort: which parcels can be read, are held, lie in
+their bins, and how far each one is.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ import numpy as np
 
 from embodied.arrays import dot
 from embodied.core import Array
+from embodied.envs.facts import quantity
+from embodied.envs.hand import Hand
+from embodied.envs.props.belt import Belt
 from embodied.envs.props.bin import Bins
 from embodied.envs.props.parcel import Parcels
 from embodied.envs.props.scanner import Scanner
@@ -19,128 +22,149 @@ from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
 LABEL_UP_COS = float(np.cos(np.deg2rad(12)))
-# of a parcel; of the hand, from the label that it must not hide
-STILL_M_S = 0.03
-CLEAR_M = 0.07
+STILL_M_S = 0.03  # of a parcel
+CLEAR_M = 0.07  # of the hand, from the label that it must not hide
 FLAT_M = 0.006  # between a parcel's underside and the plate
 # width of a gripper that holds nothing; how far around a parcel it may still be held
 OPEN_M = 0.074
 AROUND_M = 0.005
+FLOOR_Z_W = 0.40  # below it a parcel has fallen
+PASSED_Y_W = 0.62  # from where the belt does not bring a parcel back
 # where the reward of a way is all of it; how much further a tenth
 NEAR_M = 0.06
 FAR_M = 0.5
 
 
-class Facts:
-    """Of the K parcels in N worlds; `goal` are the task's parameters."""
+class Props:
+    """The parts of the scene in N worlds, as a task moves and reads them."""
 
-    def __init__(self, engine: Engine, robot: Robot, goal: Mapping[str, Array]) -> None:
-        self._engine = engine
-        self._goal = goal
+    def __init__(self, engine: Engine, robot: Robot) -> None:
         xp = engine.xp
+        self.xp = xp
         self.parcels = Parcels(engine, PARCELS)
         self.scanner = Scanner(engine, SCANNER)
         self.bins = Bins(engine, BINS, BIN)
-        self._tcp = engine.model.site(robot.effectors[0].site).id
-        self._fingers = [
-            int(engine.model.joint(name).qposadr[0])
-            for name in robot.grippers[0].fingers
-        ]
-        self._rows = xp.arange(engine.num_worlds)[:, None]
-        self._each_bin = xp.arange(len(BINS))
+        self.belt = Belt(engine)
+        self.hand = Hand(engine, robot)
+        self.worlds = xp.arange(engine.num_worlds)
+        self.each_bin = xp.arange(len(BINS))
 
-    def _to_hand(self) -> Array:
+
+class Facts:
+    """Quantities of the K parcels of N worlds in one state."""
+
+    def __init__(self, props: Props, goal: Mapping[str, Array]) -> None:
+        self._props = props
+        self._goal = goal
+        self._xp = props.xp
+        self.pos_w = props.parcels.positions_w()  # (N, K, 3) m, of the middles
+        self.rotations = props.parcels.rotations()  # (N, K, 3, 3), columns are axes
+        self.vel_w = props.parcels.velocities_w()  # (N, K, 3) m/s
+
+    @quantity
+    def plate_w(self) -> Array:
+        """(N, 3) m, middle of the scanner's plate."""
+        return self._props.scanner.plate_w()
+
+    @quantity
+    def belt_speed(self) -> Array:
+        """(N,) m/s along +y."""
+        return self._props.belt.speed()
+
+    @quantity
+    def to_hand(self) -> Array:
         """(N, K, 3) m, from the parcels' middles to the tool centre point."""
-        return (
-            self._engine.view("site_xpos")[:, self._tcp][:, None, :]
-            - self.parcels.positions_w()
-        )
+        return self._props.hand.pos_w()[:, None, :] - self.pos_w
 
+    @quantity
     def label_w(self) -> Array:
         """(N, K, 3) m, from the parcels' middles to their labels."""
-        return dot(self.parcels.rotations(), self._goal["label"][:, :, None, :])
+        return dot(self.rotations, self._goal["label"][:, :, None, :])
 
+    @quantity
     def bin_w(self) -> Array:
         """(N, K, 3) m, middle of the floor of each parcel's bin."""
-        return self.bins.floors_w()[self._rows, self._goal["bin"]]
+        floors = self._props.bins.floors_w()
+        return floors[self._props.worlds[:, None], self._goal["bin"]]
 
-    def still(self) -> Array:
+    @quantity
+    def is_still(self) -> Array:
         """(N, K) bool."""
-        velocity = self.parcels.velocities_w()
-        return dot(velocity, velocity) < STILL_M_S**2
+        return dot(self.vel_w, self.vel_w) < STILL_M_S**2
 
-    def readable(self) -> Array:
+    @quantity
+    def is_readable(self) -> Array:
         """(N, K) bool, parcels that lie still on the plate, the label up and clear of
         the hand.
         """
-        xp = self._engine.xp
+        xp = self._xp
         goal = self._goal
-        pos = self.parcels.positions_w()
-        label = self.label_w()
-        # (N, K, 3) how far up each of the parcel's axes points
-        up = self.parcels.rotations()[:, :, 2, :]
-        under = (
-            pos[..., 2]
-            - dot(xp.abs(up), goal["size"]) / 2
-            - self.scanner.plate_w()[:, 2:]
-        )
-        lies = (
-            self.scanner.over(pos)
-            & (xp.abs(under) < FLAT_M)
-            & self.still()
-            & (goal["present"] > 0)
-        )
-        label_up = label[..., 2] > LABEL_UP_COS * xp.sqrt(dot(label, label))
-        to_hand = self._to_hand() - label
-        return lies & label_up & (dot(to_hand, to_hand) > CLEAR_M**2)
+        up = self.rotations[:, :, 2, :]  # (N, K, 3) how far up each axis points
+        half_height = dot(xp.abs(up), goal["size"]) / 2
+        under = self.pos_w[..., 2] - half_height - self.plate_w[:, 2:]
+        is_on_plate = self._props.scanner.over(self.pos_w) & (xp.abs(under) < FLAT_M)
+        lies = is_on_plate & self.is_still & (goal["present"] > 0)
 
-    def binned(self) -> Array:
+        label = self.label_w
+        is_label_up = label[..., 2] > LABEL_UP_COS * xp.sqrt(dot(label, label))
+        to_hand = self.to_hand - label
+        return lies & is_label_up & (dot(to_hand, to_hand) > CLEAR_M**2)
+
+    @quantity
+    def is_in_bin(self) -> Array:
+        """(N, K, B) bool."""
+        return self._props.bins.contain(self.pos_w)
+
+    @property
+    def is_binned(self) -> Array:
         """(N, K) bool, parcels in the bin of their colour."""
-        inside = self.bins.contain(self.parcels.positions_w())  # (N, K, B)
-        return self._engine.xp.any(
-            inside & (self._goal["bin"][:, :, None] == self._each_bin), axis=2
-        )
+        is_own = self._goal["bin"][:, :, None] == self._props.each_bin
+        return self._xp.any(self.is_in_bin & is_own, axis=2)
 
-    def held(self) -> Array:
+    @quantity
+    def is_held(self) -> Array:
         """(N, K) bool, parcels around whose inside the gripper is not open."""
-        xp = self._engine.xp
-        # rows are the parcels' axes
-        own_axes = xp.permute_dims(self.parcels.rotations(), (0, 1, 3, 2))
-        inside = (
-            xp.abs(dot(own_axes, self._to_hand()[:, :, None, :]))
-            < self._goal["size"] / 2 + AROUND_M
-        )
-        width = sum(self._engine.view("qpos")[:, finger] for finger in self._fingers)
-        return (
-            inside[..., 0] & inside[..., 1] & inside[..., 2] & (width[:, None] < OPEN_M)
-        )
+        xp = self._xp
+        own_axes = xp.permute_dims(self.rotations, (0, 1, 3, 2))  # rows are axes
+        offset = xp.abs(dot(own_axes, self.to_hand[:, :, None, :]))
+        inside = offset < self._goal["size"] / 2 + AROUND_M
+        is_around = inside[..., 0] & inside[..., 1] & inside[..., 2]
+        return is_around & (self._props.hand.width_m()[:, None] < OPEN_M)
 
-    def on_belt(self) -> Array:
+    @quantity
+    def is_on_belt(self) -> Array:
         """(N, K) bool, over the belt, not beside or below it."""
-        xp = self._engine.xp
-        pos = self.parcels.positions_w()
-        return (xp.abs(pos[..., 0] - BELT.x) < BELT.width / 2) & (
-            pos[..., 2] > BELT.top_z
-        )
+        is_within = self._xp.abs(self.pos_w[..., 0] - BELT.x) < BELT.width / 2
+        return is_within & (self.pos_w[..., 2] > BELT.top_z)
 
-    def stage(self, held: Array) -> Array:
-        """(N, K) below 1 of a parcel on its way: reach, hold, bring to the plate, read,
-        bring to the bin.
+    @quantity
+    def is_fallen(self) -> Array:
+        """(N, K) bool, parcels that take part and lie on the floor."""
+        is_present = self._goal["present"] > 0
+        return is_present & (self.pos_w[..., 2] < FLOOR_Z_W)
+
+    @quantity
+    def has_passed(self) -> Array:
+        """(N, K) bool, parcels that the belt does not bring back."""
+        return self.is_on_belt & (self.pos_w[..., 1] > PASSED_Y_W)
+
+    @property
+    def parcel_progress(self) -> Array:
+        """(N, K) below 1 of parcels on their way: reached for, held, brought to the
+        plate, read, brought to the bin.
         """
-        xp = self._engine.xp
-        pos = self.parcels.positions_w()
-        ways = xp.stack(
-            [
-                self._to_hand(),
-                self.scanner.plate_w()[:, None, :] - pos,
-                self.bin_w() - pos,
-            ]
-        )
-        # (3, N, K)
-        reach, plate, near_bin = tolerance(xp.sqrt(dot(ways, ways)), NEAR_M, FAR_M)
-        first = 0.1 * reach + 0.2 * xp.where(
-            held | (pos[..., 2] > SCANNER.top_z), plate, 0.0
-        )
-        return xp.where(
-            self._goal["scanned"] > 0, 0.45 + 0.35 * near_bin, first
-        ) + xp.where(held, 0.1, 0.0)
+        xp = self._xp
+        ways = [
+            self.to_hand,
+            self.plate_w[:, None, :] - self.pos_w,
+            self.bin_w - self.pos_w,
+        ]
+        ways = xp.stack(ways)  # (3, N, K, 3)
+        near = tolerance(xp.sqrt(dot(ways, ways)), NEAR_M, FAR_M)
+        near_hand, near_plate, near_bin = near
+
+        is_lifted = self.is_held | (self.pos_w[..., 2] > SCANNER.top_z)
+        unread = 0.1 * near_hand + 0.2 * xp.where(is_lifted, near_plate, 0.0)
+        read = 0.45 + 0.35 * near_bin
+        progress = xp.where(self._goal["scanned"] > 0, read, unread)
+        return progress + xp.where(self.is_held, 0.1, 0.0)

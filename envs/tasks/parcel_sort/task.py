@@ -10,18 +10,18 @@ import numpy as np
 
 from embodied.arrays import dot
 from embodied.core import Array, Layout, seconds_to_ticks
-from embodied.envs.props.belt import Belt
-from embodied.envs.props.parcel import FACES
+from embodied.envs.events import PUSH_TICKS, is_during
+from embodied.envs.facts import PerState
+from embodied.envs.props.parcel import FACES, ParcelSize
 from embodied.envs.task import Needs, Outcome, TaskSpec
 from embodied.envs.tasks.parcel_sort.episode import (
-    PUSH_TICKS,
-    draw_start,
     event_tick,
     pose_of,
+    sample_episode,
     size_of,
 )
 from embodied.envs.tasks.parcel_sort.expert import parcel_sort_expert
-from embodied.envs.tasks.parcel_sort.facts import Facts
+from embodied.envs.tasks.parcel_sort.facts import Facts, Props
 from embodied.envs.tasks.parcel_sort.scene import (
     BELT,
     CAMERA,
@@ -37,8 +37,6 @@ from embodied.sim.engine import ROT6D_OF_XMAT, Engine
 DRIVING_S = 2.0
 # that a parcel lies still under the scanner until it is read
 READING_TICKS = seconds_to_ticks(0.15)
-PASSED_Y_W = 0.62  # from where the belt does not bring a parcel back
-FLOOR_Z_W = 0.40  # below it a parcel has fallen
 LYING_M = 0.04  # at most, the middle of a parcel above the belt that carries it
 
 
@@ -47,17 +45,26 @@ class ParcelSort:
 
     state_layout = Layout(
         (
-            ("parcel_pos_w", 9), ("parcel_rot6d", 18), ("parcel_vel_w", 9), ("parcel_size", 9), ("label_w", 9),
-            ("parcel_wanted", 3), ("parcel_scanned", 3), ("parcel_bin_xy_w", 6), ("scanner_xy_w", 2), ("belt_speed", 1),
+            ("parcel_pos_w", 9),
+            ("parcel_rot6d", 18),
+            ("parcel_vel_w", 9),
+            ("parcel_size", 9),
+            ("label_w", 9),
+            ("parcel_wanted", 3),
+            ("parcel_scanned", 3),
+            ("parcel_bin_xy_w", 6),
+            ("scanner_xy_w", 2),
+            ("belt_speed", 1),
         )
-    )  # fmt: skip
+    )
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
-        self._engine = engine
         xp = engine.xp
         n = engine.num_worlds
         k = len(PARCELS)
+        self._engine = engine
         self._later_s = DRIVING_S if robot.travels else 0.0
+        self._props = Props(engine, robot)
         self._goal = {
             "wanted": xp.zeros((n, k)),
             "present": xp.zeros((n, k)),
@@ -68,127 +75,140 @@ class ParcelSort:
             "scanned": xp.zeros((n, k)),
             # when the scanner could last not read it
             "moved_tick": xp.zeros((n, k), dtype=xp.int64),
-            "speed_after": xp.zeros(n),  # of the belt from event_tick on, m/s
-            # the parcel that is, from event_tick on
+            # from event_tick on: the belt's speed, m/s, and the force on the pushed
+            # parcel along x and y, N
+            "speed_after": xp.zeros(n),
             "pushed": xp.zeros(n, dtype=xp.int64),
-            "push": xp.zeros((n, 2)),  # N along x and y
+            "push": xp.zeros((n, 2)),
             "event_tick": xp.zeros(n, dtype=xp.int64),
         }
-        self._facts = Facts(engine, robot, self._goal)
-        self._belt = Belt(engine)
-        self._rows = xp.arange(n)
+        self._facts = PerState(engine, lambda: Facts(self._props, self._goal))
 
     def parameters(self) -> dict[str, Array]:
         return self._goal
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
-        drawn = draw_start(seed, variation, self._later_s)
+        episode = sample_episode(seed, variation, self._later_s)
         goal = self._goal
-        facts = self._facts
         for values in goal.values():
             values[world] = 0
-        for k in range(len(PARCELS)):
-            present = k < drawn["parcels"]
-            facts.parcels.place(world, k, *pose_of(drawn, k))
-            facts.parcels.set_present(world, k, present)
-            if present:
-                self._dress(world, k, drawn)
-        facts.scanner.shift(world, np.array([drawn["scanner_x"], drawn["scanner_y"]]))
-        facts.scanner.darken(world)
-        facts.bins.shift(world, np.array([drawn["bins_x"], drawn["bins_y"]]))
-        facts.bins.paint(world, [COLOURS[colour] for colour in drawn["colour"]])
-        self._belt.start(world, drawn["belt_speed"])
-        goal["speed_after"][world] = drawn["belt_speed_after"]
-        goal["event_tick"][world] = event_tick(drawn)
-        goal["pushed"][world] = drawn["pushed"]
-        goal["push"][world] = drawn["push_n"]
-        return drawn
+        goal["speed_after"][world] = episode["belt_speed_after"]
+        goal["event_tick"][world] = event_tick(episode)
+        goal["pushed"][world] = episode["pushed"]
+        goal["push"][world] = episode["push_n"]
 
-    def _dress(self, world: int, k: int, drawn: dict[str, Any]) -> None:
-        """Parcel `k` as it was drawn."""
+        props = self._props
+        for parcel in range(len(PARCELS)):
+            self._place_parcel(world, parcel, episode)
+        scanner_shift = [episode["scanner_x"], episode["scanner_y"]]
+        props.scanner.shift(world, np.array(scanner_shift))
+        props.scanner.darken(world)
+        props.bins.shift(world, np.array([episode["bins_x"], episode["bins_y"]]))
+        props.bins.paint(world, [COLOURS[colour] for colour in episode["colour"]])
+        props.belt.start(world, episode["belt_speed"])
+        return episode
+
+    def _place_parcel(self, world: int, parcel: int, episode: dict[str, Any]) -> None:
+        """Places a parcel, and makes it the one that was sampled, if it takes part."""
+        parcels = self._props.parcels
+        is_present = parcel < episode["parcels"]
+        pos_w, yaw = pose_of(episode, parcel)
+        parcels.place(world, parcel, pos_w, yaw)
+        parcels.set_present(world, parcel, is_present)
+        if not is_present:
+            return
+
+        size = size_of(episode, parcel)
+        face = episode["label"][parcel]
+        bin_index = episode["parcel_bin"][parcel]
+        colour = COLOURS[episode["colour"][bin_index]]
+        parcels.resize(world, parcel, size, face)
+        parcels.paint(world, parcel, colour, episode["shade"][parcel])
+
         goal = self._goal
-        size = size_of(drawn, k)
-        face = drawn["label"][k]
-        colour = drawn["parcel_bin"][k]
-        self._facts.parcels.resize(world, k, size, face)
-        self._facts.parcels.paint(
-            world, k, COLOURS[drawn["colour"][colour]], drawn["shade"][k]
-        )
-        goal["present"][world, k] = 1.0
-        goal["wanted"][world, k] = drawn["wanted"][k]
-        goal["bin"][world, k] = colour
-        goal["size"][world, k] = (size.length, size.width, size.height)
-        goal["label"][world, k] = (
-            (0, 0, size.height / 2) if face == FACES[0] else (size.length / 2, 0, 0)
-        )
+        goal["present"][world, parcel] = 1.0
+        goal["wanted"][world, parcel] = episode["wanted"][parcel]
+        goal["bin"][world, parcel] = bin_index
+        goal["size"][world, parcel] = (size.length, size.width, size.height)
+        goal["label"][world, parcel] = _middle_to_label(size, face)
 
     def before_step(self, tick: Array) -> None:
         xp = self._engine.xp
         goal = self._goal
-        facts = self._facts
-        due = tick >= goal["event_tick"]
-        self._belt.set_speed(xp.where(due, goal["speed_after"], self._belt.speed()))
-        height = (
-            facts.parcels.positions_w()[self._rows, goal["pushed"]][:, 2] - BELT.top_z
-        )
-        pushing = due & (tick < goal["event_tick"] + PUSH_TICKS) & (height < LYING_M)
-        facts.parcels.push(
-            goal["pushed"], xp.where(pushing[:, None], goal["push"], 0.0)
-        )
-        moved = xp.where(facts.readable(), goal["moved_tick"], tick[:, None])
-        read = (goal["scanned"] > 0) | (tick[:, None] - moved >= READING_TICKS)
-        goal["moved_tick"][...] = moved
-        goal["scanned"][...] = xp.where(read, 1.0, 0.0)
-        facts.scanner.show(xp.any(read & ~facts.binned(), axis=1))
+        facts = self._facts()
+        props = self._props
+
+        # the event: another speed of the belt, or a push on a parcel that it carries
+        has_happened = tick >= goal["event_tick"]
+        speed = xp.where(has_happened, goal["speed_after"], facts.belt_speed)
+        props.belt.set_speed(speed)
+        height = facts.pos_w[props.worlds, goal["pushed"]][:, 2] - BELT.top_z
+        is_pushed = is_during(tick, goal["event_tick"], PUSH_TICKS)
+        is_pushed = is_pushed & (height < LYING_M)
+        force = xp.where(is_pushed[:, None], goal["push"], 0.0)
+        props.parcels.push(goal["pushed"], force)
+
+        # a parcel that has lain still under the scanner for a while is read
+        moved_tick = xp.where(facts.is_readable, goal["moved_tick"], tick[:, None])
+        has_lain = tick[:, None] - moved_tick >= READING_TICKS
+        is_read = (goal["scanned"] > 0) | has_lain
+        goal["moved_tick"][...] = moved_tick
+        goal["scanned"][...] = xp.where(is_read, 1.0, 0.0)
+        props.scanner.show(xp.any(is_read & ~facts.is_binned, axis=1))
 
     def state(self) -> Array:
         xp = self._engine.xp
         goal = self._goal
-        facts = self._facts
-        axes = facts.parcels.rotations()
-        pos = facts.parcels.positions_w()
-        rot6d = xp.reshape(axes, (*axes.shape[:2], 9))[:, :, ROT6D_OF_XMAT]
-        parts = [
-            pos,
-            rot6d,
-            facts.parcels.velocities_w(),
+        facts = self._facts()
+        n, k, _ = facts.pos_w.shape
+        xmat = xp.reshape(facts.rotations, (n, k, 9))
+        of_parcels = [
+            facts.pos_w,
+            xmat[:, :, ROT6D_OF_XMAT],
+            facts.vel_w,
             goal["size"],
-            facts.label_w(),
+            facts.label_w,
+            goal["wanted"],
+            goal["scanned"],
+            facts.bin_w[..., :2],
         ]
-        parts += [goal["wanted"], goal["scanned"], facts.bin_w()[..., :2]]
-        flat = [xp.reshape(part, (pos.shape[0], -1)) for part in parts]
-        return xp.concat(
-            [*flat, facts.scanner.plate_w()[:, :2], self._belt.speed()[:, None]], axis=1
-        )
+        parts = [xp.reshape(part, (n, -1)) for part in of_parcels]
+        parts += [facts.plate_w[:, :2], facts.belt_speed[:, None]]
+        return xp.concat(parts, axis=1)
 
     def judge(self) -> Outcome:
         xp = self._engine.xp
         goal = self._goal
-        facts = self._facts
-        pos = facts.parcels.positions_w()
-        held = facts.held()
-        on_belt = facts.on_belt()
-        wanted = goal["wanted"] > 0
-        present = goal["present"] > 0
-        right = wanted & (goal["scanned"] > 0) & facts.binned() & facts.still() & ~held
-        taken = present & ~wanted & (~on_belt | held)  # though it was to be left
-        fallen = present & (pos[..., 2] < FLOOR_Z_W)
-        passed = wanted & on_belt & (pos[..., 1] > PASSED_Y_W)
-        share = xp.where(
-            wanted, xp.where(right, 1.0, facts.stage(held)), 0.0
-        ) - xp.where(taken, 1.0, 0.0)
+        facts = self._facts()
+        is_wanted = goal["wanted"] > 0  # (N, K)
+        is_present = goal["present"] > 0
+
+        is_read = goal["scanned"] > 0
+        is_let_go = facts.is_still & ~facts.is_held
+        is_right = is_wanted & is_read & facts.is_binned & is_let_go
+        is_off_belt = ~facts.is_on_belt | facts.is_held
+        is_taken = is_present & ~is_wanted & is_off_belt  # though it was to be left
+
+        progress = xp.where(is_right, 1.0, facts.parcel_progress)
+        share = xp.where(is_wanted, progress, 0.0) - xp.where(is_taken, 1.0, 0.0)
         ones = xp.ones_like(share)
-        mean = dot(share, ones) / xp.maximum(dot(goal["wanted"], ones), ones[:, 0])
-        progress = (mean + xp.abs(mean)) / 2  # no less than 0
-        success = xp.all(right | ~wanted, axis=1) & ~xp.any(taken, axis=1)
-        dropped = xp.astype(dot(xp.where(fallen, 1.0, 0.0), ones), xp.int64)
-        lost = xp.any(fallen | passed, axis=1)
+        wanted_count = xp.maximum(dot(goal["wanted"], ones), ones[:, 0])
+        mean = dot(share, ones) / wanted_count
+        are_all_right = xp.all(is_right | ~is_wanted, axis=1)
+        is_lost = facts.is_fallen | is_wanted & facts.has_passed
         return Outcome(
-            success=success,
-            progress=progress,
-            lost=lost,
-            dropped=dropped,
+            success=are_all_right & ~xp.any(is_taken, axis=1),
+            progress=(mean + xp.abs(mean)) / 2,  # no less than 0
+            lost=xp.any(is_lost, axis=1),
+            dropped=xp.sum(xp.astype(facts.is_fallen, xp.int64), axis=1),
         )
+
+
+def _middle_to_label(size: ParcelSize, face: str) -> tuple[float, float, float]:
+    """Returns the way from a parcel's middle to its label in the parcel's frame, m."""
+    if face == FACES[0]:
+        return 0.0, 0.0, size.height / 2
+    return size.length / 2, 0.0, 0.0
 
 
 PARCEL_SORT = TaskSpec(

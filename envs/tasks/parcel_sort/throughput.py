@@ -1,4 +1,4 @@
-"""How many parcels an hour: what a sorting line is measured by."""
+"""How many parcels per hour: what a sorting line is measured by."""
 
 from __future__ import annotations
 
@@ -17,18 +17,16 @@ class Episode(Protocol):
     def duration_s(self) -> float: ...
 
 
-def units_per_hour(episodes: Iterable[Episode]) -> float:
-    """Parcels sorted in a simulated hour, of episodes of ParcelSort; one that failed
-    costs its time and counts none.
+def parcels_per_hour(episodes: Iterable[Episode]) -> float:
+    """Returns how many parcels were sorted per simulated hour, in episodes of
+    ParcelSort; one that failed costs its time and counts none.
     """
     count = 0
     seconds = 0.0
     for episode in episodes:
-        done = episode.time_to_success_s is not None
-        count += sum(episode.variation["wanted"]) if done else 0
-        seconds += (
-            episode.time_to_success_s
-            if episode.time_to_success_s is not None
-            else episode.duration_s
-        )
+        if episode.time_to_success_s is None:
+            seconds += episode.duration_s
+        else:
+            seconds += episode.time_to_success_s
+            count += sum(episode.variation["wanted"])
     return 3600 * count / seconds if seconds else 0.0
