@@ -7,8 +7,9 @@ TaskSpec`. Nothing is loaded before it is asked for.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from embodied.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from embodied.arrays import dot
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
         with_z,
     )
     from embodied.envs.skills.top_grasp import TopGrasp, top_grasp
-    from embodied.envs.task import Outcome, Task, TaskSpec, TaskStage
+    from embodied.envs.task import Needs, Outcome, Task, TaskSpec, TaskStage
     from embodied.envs.variation import (
         Choice,
         Interval,
@@ -119,6 +120,7 @@ _EXPORTS = {
         "top_grasp",
     ),
     "embodied.envs.task": (
+        "Needs",
         "Outcome",
         "Task",
         "TaskSpec",
@@ -135,8 +137,6 @@ _EXPORTS = {
     "embodied.robots.robot": ("Robot",),
     "embodied.sim.engine": ("Engine",),
 }
-_MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names}
-
 __all__ = [
     "COMMON",
     "NEVER",
@@ -151,6 +151,7 @@ __all__ = [
     "Hand",
     "Interval",
     "Layout",
+    "Needs",
     "Outcome",
     "Paint",
     "Payload",
@@ -195,13 +196,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_MODULE_OF[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy_exports(globals(), _EXPORTS)

@@ -7,8 +7,9 @@ loaded before it is asked for.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from embodied.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from embodied.core import (
@@ -54,8 +55,6 @@ _EXPORTS = {
     "embodied.policies.dual_system": ("DualSystem", "DualSystemConfig"),
     "embodied.policies.registry": ("PolicySource", "find_policy"),
 }
-_MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names}
-
 __all__ = [
     "SERVO_SPEC",
     "SKILLS",
@@ -78,13 +77,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_MODULE_OF[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy_exports(globals(), _EXPORTS)
