@@ -1,3 +1,1 @@
-"""The reference dual system that learns from pictures, an instruction and
-proprioception.
-"""
+"""The reference policy: a planner that sees images and reads an instruction."""

@@ -1,6 +1,4 @@
-"""The networks as core planner and controller: per-world memory, and batches of one
-fixed size.
-"""
+"""The networks as planner and controller: they remember, and infer in fixed batches."""
 
 from __future__ import annotations
 
@@ -14,8 +12,8 @@ from embodied.core import PHYSICS_HZ, Array, Observation, Payload, PolicySpec
 from embodied.policies.vla.network import DualSystemNet
 from embodied.rotations import quat_from_rot6d
 
-# rows of every inference: with one fixed size a world's result does not depend on its
-# neighbours
+# Rows of every inference. With one fixed size the result of a world does not depend on
+# its neighbours.
 BATCH = 16
 # What the planner network says that plans are made of.
 OUTPUTS = (
@@ -31,26 +29,34 @@ OUTPUTS = (
 
 
 def padded(rows: int, run: Callable[[np.ndarray], list[Tensor]]) -> list[np.ndarray]:
-    """Runs `run` over row numbers in batches of exactly BATCH (the last row repeated),
-    and joins what it returns.
+    """Infers rows in batches of exactly BATCH.
+
+    Args:
+        rows: how many rows there are.
+        run: infers rows of the given numbers (BATCH,). In the last batch, the last row
+            is repeated.
+
+    Returns:
+        The outputs of `run`, joined to `rows` rows each.
     """
-    joined: list[list[np.ndarray]] = []
+    batches: list[list[np.ndarray]] = []
     for first in range(0, rows, BATCH):
         ids = np.minimum(np.arange(first, first + BATCH), rows - 1)
         with torch.inference_mode():
-            joined.append([part.numpy()[: rows - first] for part in run(ids)])
-    return [np.concatenate(parts) for parts in zip(*joined, strict=True)]
+            outputs = run(ids)
+        batches.append([output.numpy()[: rows - first] for output in outputs])
+    return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
 
 class VLAPlanner:
-    """System 2 as learned: remembers each world's last pictures, to see motion."""
+    """System 2 as learned: remembers each world's last images, to see motion."""
 
     def __init__(self, net: DualSystemNet) -> None:
         self.plan_shape = net.planner.plan_shape
         self._net = net.planner.eval()
         self._config = net.config
         self._vocabulary = net.config.vocabulary
-        # world -> (tick, pictures (cameras, H, W, 3)), oldest first
+        # world -> (tick, images (cameras, H, W, 3)), oldest first
         self._history: dict[int, list[tuple[int, np.ndarray]]] = {}
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
@@ -82,21 +88,21 @@ class VLAPlanner:
         )
 
     def _images(self, observation: Observation, ids: Array) -> np.ndarray:
-        """Returns (n, cameras, 2, H, W, 3): the pictures of a while ago, and of now."""
+        """Returns (n, cameras, 2, H, W, 3): the images of a while ago, and of now."""
         cameras = [observation.pixels[name] for name in self._config.cameras]
         now = np.stack(cameras, axis=1)  # (n, cameras, H, W, 3)
         rows = zip(ids, observation.pixels_tick, now, strict=True)
         then = [self._remembered(int(world), int(t), frame) for world, t, frame in rows]
         return np.stack([np.stack(then), now], axis=2)
 
-    def _remembered(self, world: int, tick: int, pictures: np.ndarray) -> np.ndarray:
-        """Returns the pictures nearest to `history_s` ago, and remembers the new ones.
+    def _remembered(self, world: int, tick: int, images: np.ndarray) -> np.ndarray:
+        """Returns the images nearest to `history_s` ago, and remembers the new ones.
 
         At an episode's start these are the oldest there are.
         """
         history = self._history.setdefault(world, [])
         if not history or history[-1][0] < tick:
-            history.append((tick, pictures.copy()))
+            history.append((tick, images.copy()))
 
         wanted = tick - self._config.history_s * PHYSICS_HZ
         while len(history) > 1 and history[1][0] <= wanted:
@@ -105,27 +111,30 @@ class VLAPlanner:
 
 
 class ChunkController:
-    """System 1 as learned: predicts a chunk of actions and executes its first steps
-    before the next.
+    """System 1 as learned: predicts a chunk of actions, and executes its first steps.
+
+    Args:
+        net: the networks.
+        spec: what they need of the worlds.
     """
 
     def __init__(self, net: DualSystemNet, spec: PolicySpec) -> None:
         self.spec = spec
         self._net = net.controller.eval()
         self._config = net.config
-        # (N, chunk, A)
-        self._chunk = np.zeros(
-            (0, net.config.chunk, net.config.action_size), np.float32
-        )
+
+        chunk_shape = (net.config.chunk, net.config.action_size)
+        self._chunk = np.zeros((0, *chunk_shape), np.float32)  # (N, chunk, A)
         self._at = np.zeros(0, np.int64)  # (N,) next step of the chunk
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
         missing = int(np.max(ids)) + 1 - len(self._at)
         if missing > 0:
-            self._chunk = np.concatenate(
-                [self._chunk, np.zeros((missing, *self._chunk.shape[1:]), np.float32)]
-            )
+            chunks = np.zeros((missing, *self._chunk.shape[1:]), np.float32)
+            self._chunk = np.concatenate([self._chunk, chunks])
             self._at = np.concatenate([self._at, np.zeros(missing, np.int64)])
+
+        # All of the old chunk is used up: the next `act` predicts a new one.
         self._at[ids] = self._config.execute
 
     def act(self, observation: Observation, payload: Payload, age_s: Array) -> Array:
@@ -135,15 +144,20 @@ class ChunkController:
                 observation.agent_pos[due], payload.latent[due], age_s[due]
             )
             self._at[due] = 0
-        action = np.clip(self._chunk[np.arange(len(self._at)), self._at], -1.0, 1.0)
+
+        worlds = np.arange(len(self._at))
+        action = np.clip(self._chunk[worlds, self._at], -1.0, 1.0)
         self._at += 1
         return action
 
     def _predict(self, agent_pos: Array, latent: Array, age_s: Array) -> np.ndarray:
-        inputs = [
-            torch.from_numpy(np.asarray(x, np.float32))
-            for x in (agent_pos, latent, age_s)
-        ]
-        return padded(
-            len(agent_pos), lambda rows: [self._net(*(x[rows] for x in inputs))]
-        )[0]
+        """Returns chunks (n, chunk, A) for (n, P), (n, L) and (n,)."""
+        pos, plan, age = (
+            torch.from_numpy(np.asarray(value, np.float32))
+            for value in (agent_pos, latent, age_s)
+        )
+
+        def infer(rows: np.ndarray) -> list[Tensor]:
+            return [self._net(pos[rows], plan[rows], age[rows])]
+
+        return padded(len(agent_pos), infer)[0]

@@ -30,7 +30,7 @@ class NetConfig:
     cameras: tuple[str, ...]
     action_size: int
     image_size: int = 96
-    # how far back the second picture lies, from which motion is seen
+    # how far back the second image lies, from which motion is seen
     history_s: float = 0.5
     text_width: int = 48
     hidden: int = 256
@@ -88,7 +88,7 @@ class Thought:
     gripper: Tensor  # (n, E) in [-1, 1]
     completion: Tensor  # (n,) in [0, 1]
     base_goal_w: Tensor  # (n, B, 4) m and rad
-    # (n, cameras, cells) log-probability of where in each picture the goal of the first
+    # (n, cameras, cells) log-probability of where in each image the goal of the first
     # effector lies
     gaze: Tensor
 
@@ -138,9 +138,9 @@ class Body(nn.Module):
 
 
 class PlannerNet(nn.Module):
-    """System 2: from pictures, instruction and proprioception to a latent.
+    """System 2: from images, instruction and proprioception to a latent.
 
-    It sees pictures of now and of a while ago. The latent is what its heads read off it,
+    It sees images of now and of a while ago. The latent is what its heads read off it,
     written out (goals, motion, grippers, subtask, completion), and some free numbers, so
     that gradients reach the planner both through the labels and through the
     controller's actions.
@@ -160,8 +160,8 @@ class PlannerNet(nn.Module):
         if self._bases:
             self.base_scale = Scale(BASE_GOAL)
         self.body = Body(config)
-        pictures = self.vision.size * len(config.cameras)
-        inputs = pictures + config.text_width + self.body.size
+        images = self.vision.size * len(config.cameras)
+        inputs = images + config.text_width + self.body.size
 
         # what it says
         self.trunk = nn.Sequential(
@@ -295,8 +295,9 @@ class ControllerNet(nn.Module):
     def _goals(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Returns position, rotation and speed (n, E, ...) that a latent speaks of."""
         num = self._effectors
-        sizes = (3 * num, ROTATION * num, 3 * num)
-        goal, rotation, speed = latent[:, : sum(sizes)].split(sizes, dim=1)
+        sizes = [3 * num, ROTATION * num, 3 * num]
+        spoken = latent[:, : sum(sizes)]
+        goal, rotation, speed = torch.split(spoken, sizes, dim=1)
         return (
             self.goal_scale.inverse(goal.reshape(-1, num, 3)),
             rotation.reshape(-1, num, ROTATION),
@@ -337,13 +338,13 @@ class DualSystemNet(nn.Module):
 
 
 def _as_channels(images: Tensor, light: Tensor | None) -> Tensor:
-    """Returns pictures (n * cameras, 6, H, W) in [-1, 1]: then and now as channels."""
+    """Returns images (n * cameras, 6, H, W) in [-1, 1]: then and now as channels."""
     n, cameras, _, height, width, _ = images.shape
     channels_first = images.permute(0, 1, 2, 5, 3, 4)
     flat = channels_first.reshape(n * cameras, 6, height, width).float() / 127.5 - 1
     if light is None:
         return flat
 
-    per_picture = light.repeat_interleave(cameras, dim=0)[:, :, None, None, None]
-    gain, shift = per_picture.unbind(dim=1)
+    per_image = light.repeat_interleave(cameras, dim=0)[:, :, None, None, None]
+    gain, shift = per_image.unbind(dim=1)
     return flat * gain + shift

@@ -1,6 +1,4 @@
-"""Instructions as numbers: a word list learned from the training sentences, and an
-order-free encoder.
-"""
+"""Instructions as numbers: the words of the training sentences, and their encoder."""
 
 from __future__ import annotations
 
@@ -11,55 +9,58 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+# Tokens that are no word of the vocabulary.
 PADDING = 0
 UNKNOWN = 1
+FIRST_WORD = 2
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Known words; token 0 pads, token 1 is any other word."""
+    """The words that are known, and their tokens.
+
+    Attributes:
+        words: the known words; the first has the token `FIRST_WORD`.
+        length: how many tokens a sentence is cut or padded to.
+    """
 
     words: tuple[str, ...]
-    length: int = 24  # tokens a sentence is cut or padded to
+    length: int = 24
 
     @classmethod
     def of(cls, sentences: Sequence[str]) -> Vocabulary:
-        return cls(
-            tuple(
-                sorted(
-                    {word for sentence in sentences for word in split_words(sentence)}
-                )
-            )
-        )
+        """Returns the vocabulary of some sentences, in alphabetical order."""
+        words = set[str]()
+        for sentence in sentences:
+            words.update(split_words(sentence))
+        return cls(tuple(sorted(words)))
 
     def encode(self, sentences: Sequence[str]) -> Tensor:
-        """(n, length) int64."""
-        number = {word: k + 2 for k, word in enumerate(self.words)}
-        rows = [
-            [number.get(word, UNKNOWN) for word in split_words(s)][: self.length]
-            for s in sentences
-        ]
-        return torch.tensor(
-            [row + [PADDING] * (self.length - len(row)) for row in rows],
-            dtype=torch.long,
-        )
+        """Returns the tokens of n sentences, (n, length) int64."""
+        token_of = {word: k for k, word in enumerate(self.words, start=FIRST_WORD)}
+        rows = []
+        for sentence in sentences:
+            tokens = [token_of.get(word, UNKNOWN) for word in split_words(sentence)]
+            tokens = tokens[: self.length]
+            rows.append(tokens + [PADDING] * (self.length - len(tokens)))
+        return torch.tensor(rows, dtype=torch.long)
 
 
 def split_words(sentence: str) -> list[str]:
-    """Lower-case words, no punctuation."""
+    """Returns the words of a sentence in lower case, without punctuation."""
     return re.findall(r"[a-z0-9]+", sentence.lower())
 
 
 class WordBag(nn.Module):
-    """Sum of word vectors, then a layer. A sentence encoder with more sense of order
-    takes the same place.
+    """A sentence encoder that ignores the order of words: their sum, then a layer.
+
+    A better encoder takes the same place: tokens (n, T) to features (n, width).
     """
 
     def __init__(self, vocabulary: Vocabulary, width: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(
-            len(vocabulary.words) + 2, width, padding_idx=PADDING
-        )
+        num_tokens = FIRST_WORD + len(vocabulary.words)
+        self.embedding = nn.Embedding(num_tokens, width, padding_idx=PADDING)
         self.mix = nn.Sequential(
             nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU()
         )

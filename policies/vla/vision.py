@@ -1,6 +1,4 @@
-"""Pictures as numbers: a small convolutional encoder that the instruction steers, read
-out as points in the image.
-"""
+"""Images as numbers: a small convolutional encoder that the instruction steers."""
 
 from __future__ import annotations
 
@@ -14,13 +12,15 @@ from embodied.policies.device import half_precision
 
 
 class FilmConv(nn.Module):
-    """Convolutions whose channels the instruction scales and shifts (FiLM, Perez et al.
-    2018), read out twice.
+    """Convolutions whose channels the instruction scales and shifts, read out twice.
 
-    Spatial softmax (Levine et al. 2016) gives for each channel the mean place of its
-    activity: sub-pixel positions from a coarse map. Attention whose queries are made
-    from the instruction gives the place, and the look, of what is named. A bigger
-    backbone takes the same place: (n, C, H, W) and (n, text width) to (n, `size`).
+    The instruction acts by FiLM (Perez et al. 2018). The first readout is a spatial
+    softmax (Levine et al. 2016): for each channel the mean place of its activity, which
+    gives sub-pixel positions from a coarse map. The second is attention whose queries
+    are made from the instruction: the place, and the look, of what is named.
+
+    A bigger backbone takes the same place: images (n, C, H, W) and an instruction
+    (n, text width) to features (n, `size`).
     """
 
     def __init__(
@@ -32,7 +32,10 @@ class FilmConv(nn.Module):
     ) -> None:
         super().__init__()
         first, middle, last = widths
-        self.patches = nn.Conv2d(channels + 2, first, 4, stride=4)
+        patch_pixels = 4
+
+        # from patches to feature maps; two more channels say where a pixel is
+        self.patches = nn.Conv2d(channels + 2, first, patch_pixels, stride=patch_pixels)
         self.convolutions = nn.ModuleList(
             (
                 nn.Conv2d(first, middle, 3, padding=1),
@@ -42,23 +45,35 @@ class FilmConv(nn.Module):
         self.film = nn.ModuleList(
             nn.Linear(text_width, 2 * middle) for _ in self.convolutions
         )
+
+        # the first readout
         self.last = nn.Conv2d(middle, last, 1)
         self.sharpness = nn.Parameter(torch.zeros(last))
+
+        # the second readout
         self.keys = nn.Conv2d(first + middle, last, 1)
         self.queries = nn.Linear(text_width, heads * last)
         self.values = nn.Conv2d(first + middle, last // 2, 1)
+
+        # mean place and strength of each channel; place and look of each head
         self.size = 3 * last + heads * (2 + last // 2)
 
     def forward(self, images: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, C, H, W) in [-1, 1] and (n, text width) to features (n, size) and where
-        the first head looks (n, cells).
+        """Returns features, and where the first head looks.
 
-        The latter are log-probabilities over a grid of H / 4 x W / 4 cells.
+        Args:
+            images: (n, C, H, W) in [-1, 1].
+            text: (n, text width), the encoded instruction.
+
+        Returns:
+            Features (n, size), and log-probabilities (n, cells) over a grid of
+            H / 4 x W / 4 cells.
         """
         near, x = self._features(images, text)
         places = _coordinates(x.shape[2], x.shape[3], x)[0].flatten(1).T  # (cells, 2)
-        named, look = self._named(torch.cat([near, x], dim=1), text, places)
-        return torch.cat([self._points(x, places), named], dim=1), look
+        points = self._points(x, places)
+        named, gaze = self._named(torch.cat([near, x], dim=1), text, places)
+        return torch.cat([points, named], dim=1), gaze
 
     def _features(self, images: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the patches (n, first, H / 4, W / 4) and what the instruction made of
@@ -77,33 +92,46 @@ class FilmConv(nn.Module):
         return near.float(), x.float()
 
     def _points(self, x: Tensor, places: Tensor) -> Tensor:
-        """Mean place and strength of each channel, (n, 3 last)."""
+        """Returns the mean place and the strength of each channel, (n, 3 last)."""
         flat = self.last(x).flatten(2)  # (n, last, cells)
-        points = (flat * self.sharpness.exp()[:, None]).softmax(dim=2) @ places
-        return torch.cat([points.flatten(1), functional.silu(flat.amax(dim=2))], dim=1)
+        activity = (flat * self.sharpness.exp()[:, None]).softmax(dim=2)
+        points = activity @ places  # (n, last, 2)
+        strength = functional.silu(flat.amax(dim=2))  # (n, last)
+        return torch.cat([points.flatten(1), strength], dim=1)
 
     def _named(self, x: Tensor, text: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-        """Place and look of what the instruction attends to, (n, heads (2 + last / 2));
-        and the first head's gaze.
+        """Returns what the instruction attends to, and where the first head looks.
+
+        Returns:
+            Place and look of each head, (n, heads (2 + last / 2)), and log-probabilities
+            (n, cells).
         """
-        # (n, d, cells), (n, d / 2, cells)
-        keys = self.keys(x).flatten(2)
-        values = self.values(x).flatten(2)
-        queries = self.queries(text).unflatten(1, (-1, keys.shape[1]))  # (n, heads, d)
-        gaze = (queries @ keys / keys.shape[1] ** 0.5).log_softmax(dim=2)
+        keys = self.keys(x).flatten(2)  # (n, d, cells)
+        values = self.values(x).flatten(2)  # (n, d / 2, cells)
+        width = keys.shape[1]
+        queries = self.queries(text).unflatten(1, (-1, width))  # (n, heads, d)
+
+        gaze = (queries @ keys / width**0.5).log_softmax(dim=2)  # (n, heads, cells)
         attention = gaze.exp()
-        return torch.cat(
-            [attention @ places, attention @ values.transpose(1, 2)], dim=2
-        ).flatten(1), gaze[:, 0]
+        place = attention @ places
+        look = attention @ values.transpose(1, 2)
+        return torch.cat([place, look], dim=2).flatten(1), gaze[:, 0]
 
 
 def _coordinates(height: int, width: int, like: Tensor) -> Tensor:
-    """(1, 2, H, W) of row and column in [-1, 1]."""
+    """Returns row and column of each pixel in [-1, 1], (1, 2, H, W).
+
+    Args:
+        height: H.
+        width: W.
+        like: a tensor of the type and device that is wanted.
+    """
     rows = torch.linspace(-1, 1, height, device=like.device, dtype=like.dtype)
     columns = torch.linspace(-1, 1, width, device=like.device, dtype=like.dtype)
     return torch.stack(torch.meshgrid(rows, columns, indexing="ij"))[None]
 
 
 def _modulate(x: Tensor, film: Tensor) -> Tensor:
+    """Returns features (n, C, H, W), scaled and shifted by `film` (n, 2 C)."""
     scale, shift = film[:, :, None, None].chunk(2, dim=1)
     return x * (1 + scale) + shift
