@@ -57,12 +57,15 @@ def test_training_frames_are_not_blank(task: str, robot: str) -> None:
         2, task=task, robot=robot, obs="pixels", image_size=SIZE, cameras=cameras
     )
     pixels = made.observe().pixels
+
     assert tuple(pixels) == cameras
+
     for frames in pixels.values():
         assert frames.shape == (2, SIZE, SIZE, 3)
         assert frames.dtype == np.uint8
         assert frames.std() > 15
         assert len(np.unique(frames.reshape(-1, 3), axis=0)) > 50
+
     made.close()
 
 
@@ -77,12 +80,15 @@ def test_depth_and_segmentation_are_of_one_scene(
 ) -> None:
     depth = camera.depth(0, "overview")
     segmentation = camera.segmentation(0, "overview")
+
     assert depth.shape == (60, 80)
     assert segmentation.shape == (60, 80, 2)
     assert (depth > 0).all()
+
     geoms = segmentation[..., 0]
     floor = geoms == worlds.model.geom("floor").id
     totes = np.isin(geoms, geoms_of(worlds, "tote_"))
+
     assert floor.sum() > 20
     assert totes.sum() > 20
     assert depth[totes].max() < depth[floor].max()  # totes stand above the floor
@@ -98,6 +104,7 @@ def test_depth_is_in_metres(camera: Camera, worlds: Worlds) -> None:
     segmentation = camera.segmentation(0, "overview")
     tan = np.tan(np.deg2rad(model.camera("overview").fovy[0]) / 2)
     rows, columns = np.nonzero(segmentation[..., 0] == model.geom("floor").id)
+
     for row, column in list(zip(rows, columns, strict=True))[::40]:
         ray = np.array(
             [(column + 0.5 - 40) / 30 * tan, (30 - row - 0.5) / 30 * tan, -1.0]
@@ -130,6 +137,7 @@ def test_colours_and_words_agree() -> None:
         }
         nearest = sorted(hue, key=lambda colour: hue[colour])[:2]
         assert word in nearest, f"{word} looks like {nearest}"
+
     look.close()
 
 
@@ -213,6 +221,7 @@ def taken(worlds: Worlds, hz: float | None, step: int, steps: int) -> list[int]:
             feed.reset(np.array([1]))
         feed.update(tick, np.zeros(2), np.zeros(2, np.int64))
         ticks.append(int(feed.newest()[1][0]))
+
     feed.close()
     return list(dict.fromkeys(ticks))
 
@@ -253,11 +262,15 @@ def test_worlds_have_their_own_clocks(worlds: Worlds) -> None:
     for _ in range(2):
         made.step(idle_action(made))
     made.reset(np.array([1]), [7])
+
     assert made.observe().pixels_tick.tolist() == [0, 0]
+
     made.step(idle_action(made))
     seen = made.observe()
+
     assert seen.tick.tolist() == [60, 20]
     assert seen.pixels_tick.tolist() == [60, 0]
+
     made.close()
 
 
@@ -265,17 +278,21 @@ def test_frames_given_out_never_change() -> None:
     made = started_worlds(2, level="L2", obs="pixels", image_size=SIZE, camera_hz=8)
     kept = [made.observe()]
     copies = [kept[0].pixels["overview"].copy()]
+
     for action in random_actions(made, 8):
         made.step(action)
         kept.append(made.observe())
         copies.append(kept[-1].pixels["overview"].copy())
+
     made.reset(np.array([0]), [9])
     made.observe()
+
     assert all(
         (seen.pixels["overview"] == copy).all()
         for seen, copy in zip(kept, copies, strict=True)
     )
     assert (copies[0] != copies[-1]).any()
+
     made.close()
 
 

@@ -1,5 +1,6 @@
-"""Props keep to physics whatever their size: an independent computation agrees with
-what worlds are told.
+"""Totes, belt and rack keep to physics whatever their size.
+
+An independent computation agrees with what worlds are told.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from embodied.envs.props.tote import SOLIDS, Totes, ToteSize, add_tote
 from embodied.envs.tasks.tote_transfer.scene import BELT, RACK, TOTES
 from embodied.envs.worlds import Worlds
 from embodied.sim.cpu import CpuEngine
-from embodied.sim.physics import apply_defaults
 from tests.ground import idle_action, started_worlds
+from tests.prop_bench import floor_spec
 
 sizes = st.builds(
     ToteSize,
@@ -40,30 +41,28 @@ class Alone:
 
 @pytest.fixture(scope="module")
 def alone() -> Alone:
-    spec = mujoco.MjSpec()
-    apply_defaults(spec)
-    spec.worldbody.add_geom(
-        name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[2, 2, 0.1]
-    )
+    spec = floor_spec()
     add_tote(spec, "tote", (1, 0, 0, 1))
     engine = CpuEngine(spec.compile(), 2, 1)
     return Alone(engine, Totes(engine, ("tote",)))
 
 
 def by_sampling(model: mujoco.MjModel, mass: float) -> tuple[np.ndarray, np.ndarray]:
-    """Centre of mass and inertia about it of the solids' union of volumes, from a fine
-    grid of points in each box.
+    """Returns the solids' centre of mass and inertia about it.
+
+    Both are summed over a fine grid of points in each box.
     """
     points = []
     weights = []
     unit = (np.arange(24) + 0.5) / 12 - 1
-    grid = np.stack(np.meshgrid(unit, unit, unit, indexing="ij"), axis=-1).reshape(
-        -1, 3
-    )
+    grid = np.stack(np.meshgrid(unit, unit, unit, indexing="ij"), axis=-1)
+    grid = grid.reshape(-1, 3)
+
     for solid in SOLIDS:
         geom = model.geom(f"tote_{solid}")
         points.append(geom.pos + grid * geom.size)
         weights.append(np.full(len(grid), np.prod(geom.size) / len(grid)))
+
     at = np.concatenate(points)
     weight = np.concatenate(weights)
     weight *= mass / weight.sum()
@@ -86,6 +85,7 @@ def test_a_resized_tote_has_the_mass_and_inertia_of_its_boxes(
     model = alone.engine.world_model(1)
     body = model.body("tote")
     centre, inertia = by_sampling(model, size.mass)
+
     assert body.mass[0] == pytest.approx(size.mass)
     np.testing.assert_allclose(body.ipos, centre, atol=1e-6)
     np.testing.assert_allclose(
@@ -106,7 +106,9 @@ def test_a_resized_tote_holds_together_and_is_as_large_as_said(
     low = (geom_pos - geom_size)[ids]
     high = (geom_pos + geom_size)[ids]
     outer = np.max(high, axis=0) - np.min(low, axis=0)
+
     np.testing.assert_allclose(outer, [size.length, size.width, size.height], rtol=1e-9)
+
     base = 0
     # walls stand around the base, touching it, their undersides above the base's
     for wall in range(1, len(ids)):
@@ -127,6 +129,7 @@ def test_the_nominal_tote_is_as_compiled(alone: Alone) -> None:
     alone.engine.refresh(np.array([1]))
     varied = alone.engine.world_model(1)
     compiled = alone.engine.model
+
     for field in (
         "geom_pos",
         "geom_size",
@@ -146,12 +149,15 @@ def test_a_shown_tote_falls_and_a_hidden_one_hangs(alone: Alone) -> None:
         alone.totes.resize(world, 0, ToteSize())
         alone.totes.place(world, 0, np.array([0, 0, 0.3]), 0.5)
         alone.totes.set_present(world, 0, present)
+
     alone.engine.refresh(np.arange(2))
     z = alone.engine.view("qpos")[:, 2].copy()
     alone.engine.step(40)  # 0.1 s
     fallen = z - alone.engine.view("qpos")[:, 2]
+
     assert fallen[0] == pytest.approx(9.81 * 0.1**2 / 2, rel=0.03)
     assert fallen[1] == pytest.approx(0, abs=1e-9)
+
     alone.engine.step(400)
     # it lies on the floor
     assert alone.engine.view("qpos")[0, 2] == pytest.approx(0, abs=1e-3)
@@ -168,6 +174,7 @@ def test_the_belt_carries_totes_at_its_speed(speed: float) -> None:
     before = worlds.engine.view("qpos")[:, y].copy()
     run(worlds, 2.0)
     travelled = worlds.engine.view("qpos")[:, y] - before
+
     np.testing.assert_allclose(travelled[present], 2.0 * speed, rtol=0.02)
     assert (
         worlds.task.state()[:, worlds.state_layout.slices()["belt_speed"]] == speed
@@ -187,6 +194,7 @@ def test_at_level_four_the_belt_changes_its_speed_once_at_the_drawn_time() -> No
     worlds = started_worlds(4, level="L4")
     drawn = [worlds.variation_of(world) for world in range(4)]
     surface = worlds.model.geom(SURFACE).id
+
     for step in range(100):
         worlds.step(idle_action(worlds))
         for world in range(4):
@@ -218,6 +226,7 @@ def test_a_tote_set_into_a_slot_stays_there_and_counts(slot: int) -> None:
     worlds.engine.refresh(np.array([0]))
     run(worlds, 1.5)
     rest = worlds.engine.view("qpos")[0, at : at + 3]
+
     np.testing.assert_allclose(rest, centre, atol=0.008)
     assert worlds.task.judge().success[0]
     assert SLOTS[slot] in worlds.instructions[0]
@@ -239,12 +248,14 @@ def test_a_shifted_rack_takes_its_slots_along() -> None:
     before = [rack.slot_w(np.array([k, k])).copy() for k in range(4)]
     rack.shift(1, np.array([0.03, -0.02]))
     worlds.engine.refresh(np.arange(2))
+
     for k in range(4):
         np.testing.assert_allclose(
             rack.slot_w(np.array([k, k])) - before[k],
             [[0, 0, 0], [0.03, -0.02, 0]],
             atol=1e-12,
         )
+
     body = worlds.model.body("rack").id
     np.testing.assert_allclose(
         np.diff(worlds.engine.view("xpos")[:, body], axis=0)[0],

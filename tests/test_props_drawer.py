@@ -54,6 +54,7 @@ class Bench:
                     world, k, np.array([-0.2 * k, 1.0, size.z / 2]), 0.3 * k
                 )
                 self.things.set_present(world, k, present=True)
+
         self.engine.refresh(np.arange(2))
 
     def of(self, field: str, name: str) -> np.ndarray:
@@ -74,6 +75,7 @@ def built() -> Bench:
     )
     floor.friction = [0.5, 0.005, 0.0001]
     add_drawers(spec, spec.worldbody.add_body(name="chest"), SIZE)
+
     for name in NAMES:
         add_thing(spec, name)
     engine = CpuEngine(spec.compile(), 2, 1)
@@ -111,6 +113,7 @@ def test_a_moving_drawer_stops_as_friction_says(
     bench.of("qvel", "middle")[0] = speed
     bench.engine.step(400)
     travelled = bench.drawers.openings()[0, 1] - 0.01
+
     assert travelled == pytest.approx(mass * speed**2 / (2 * friction_n), rel=0.08)
     # the other world's stayed
     assert bench.drawers.openings()[1, 1] == pytest.approx(0.0, abs=1e-4)
@@ -122,12 +125,16 @@ def test_a_drawer_stops_at_both_ends(bench: Bench) -> None:
     bench.of("qvel", "left")[:] = [0.8, -0.8]
     bench.engine.step(400)
     openings = bench.drawers.openings()[:, 0]
+
     # it hardly springs back
     np.testing.assert_allclose(openings, [SIZE.travel, 0.0], atol=0.01)
+
     bench.drawers.push(np.array([0, 0]), np.array([-30.0, 30.0]))
     bench.engine.step(400)
     openings = bench.drawers.openings()[:, 0]
+
     np.testing.assert_allclose(openings, [SIZE.travel, 0.0], atol=0.003)
+
     bench.drawers.push(np.array([0, 0]), np.zeros(2))
 
 
@@ -136,6 +143,7 @@ def test_drawers_stand_where_their_names_say_and_do_not_touch_each_other(
 ) -> None:
     # from the left of who looks along +x
     assert list(SIZE.y) == sorted(SIZE.y, reverse=True)
+
     for k, y in enumerate(SIZE.y):
         at = bench.drawers.frame_w(np.array([k, k]))
         np.testing.assert_allclose(at, [[SIZE.x, y, SIZE.floor_z]] * 2, atol=1e-9)
@@ -148,6 +156,7 @@ def test_drawers_stand_where_their_names_say_and_do_not_touch_each_other(
         for c in data.contact
         for g in c.geom
     }
+
     assert not any(name.startswith("drawer") for name in touching)
 
 
@@ -186,14 +195,18 @@ def test_a_thing_rides_in_its_drawer_and_only_there(bench: Bench) -> None:
     bench.engine.step(100)
     expected = np.zeros((3, len(NAMES)), bool)
     expected[0, cup] = True
+
     assert (bench.drawers.hold(bench.things.positions_w()) == expected).all()
+
     start = bench.things.positions_w()[0, cup].copy()
     for _ in range(400):  # shut gently
         if bench.of("qpos", "left")[0] > 0.003:
             bench.of("qvel", "left")[0] = -0.25
         bench.engine.step(1)
+
     bench.engine.step(100)
     moved = bench.things.positions_w()[0, cup] - start
+
     assert moved[0] == pytest.approx(0.2, abs=0.03)
     assert abs(moved[2]) < 0.002  # it stands
     assert bench.drawers.hold(bench.things.positions_w())[0, 0, cup]
@@ -227,6 +240,7 @@ def test_a_thing_that_is_shoved_slides_and_does_not_topple(
     bench.things.push(np.array([k, k]), np.zeros((2, 2)))
     bench.engine.step(400)
     moved = bench.things.positions_w()[0, k] - start
+
     assert 0.04 < np.hypot(*moved[:2]) < 0.16
     assert bench.things.pose_of(np.array([k, k]))[1][0, 8] > 0.99
 
@@ -243,17 +257,22 @@ def test_a_resized_thing_is_as_large_and_as_heavy_as_said(
     built.things.resize(1, k, size)
     built.engine.refresh(np.array([1]))
     model = built.engine.world_model(1)
+
     assert model.body(name).mass[0] == pytest.approx(mass)
+
     solid = model.geom(f"{name}_part_0")
     is_round = solid.type[0] == mujoco.mjtGeom.mjGEOM_CYLINDER
     half_z = solid.size[1] if is_round else solid.size[2]
+
     assert 2 * solid.size[0] == pytest.approx(size.x)
     assert solid.pos[2] + half_z == pytest.approx(size.z / 2)  # its top
+
     lowest = min(
         g.pos[2] - (g.size[1] if g.type[0] == 5 else g.size[2])
         for g in solids(model, name)
     )
     assert lowest == pytest.approx(-size.z / 2)
+
     inertia = np.sort(model.body(name).inertia)
     np.testing.assert_allclose(inertia, np.sort(by_sampling(size, is_round)), rtol=0.02)
 
@@ -278,7 +297,9 @@ def test_what_takes_no_part_hangs_unseen(bench: Bench) -> None:
     bench.things.set_present(0, 0, present=False)
     bench.engine.refresh(np.arange(2))
     bench.engine.step(400)
+
     assert bench.things.positions_w()[0, 0, 2] == pytest.approx(3.0, abs=1e-6)
+
     model = bench.engine.world_model(0)
     assert all(
         model.geom(i).rgba[3] == 0

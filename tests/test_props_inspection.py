@@ -83,7 +83,9 @@ def test_text_fills_its_plate_and_stays_inside(text: str) -> None:
     image = np.asarray(draw_text(text, STYLE).convert("L"))
     rows, columns = np.nonzero(image < 128)
     height, width = image.shape
+
     assert width / height == pytest.approx(0.2 / 0.06, rel=0.05)
+
     free = (
         rows.min(),
         height - 1 - rows.max(),
@@ -113,6 +115,7 @@ def test_a_camera_sees_the_text_the_right_way_round_and_the_one_that_was_written
     camera = Camera(engine, 60, 200)
     seen = [camera.rgb(world, "front").mean(axis=2) for world in range(2)]
     camera.close()
+
     for found, text in zip(seen, ("FL", "J"), strict=True):
         expected = np.asarray(
             draw_text(text, STYLE).convert("L").resize((200, 60)), float
@@ -140,6 +143,7 @@ def test_stiff_friction_holds_below_its_force_and_gives_way_above(
         data.qfrc_applied[0] = share * 1.5
         mujoco.mj_step(model, data, 4000)  # 10 s
         moved.append(data.qpos[0])
+
     assert abs(moved[0]) < 2e-4
     assert moved[1] > 1.0
 
@@ -171,19 +175,28 @@ def test_a_button_clicks_below_its_stop_and_springs_back() -> None:
     model = engine.model
     dofs = model.joint(BUTTONS[5]).dofadr[0]
     up = np.zeros((1, len(BUTTONS)), bool)
+
     assert np.abs(buttons.travel()).max() < 1e-6
+
     engine.view("qfrc_applied")[0, dofs] = 0.8 * PRESSED_M * SPRING_N_M
     run(engine, 0.5)
+
     assert not buttons.down(up).any()
+
     engine.view("qfrc_applied")[0, dofs] = 1.2 * PRESSED_M * SPRING_N_M
     run(engine, 0.5)
+
     assert np.flatnonzero(buttons.down(up)).tolist() == [5]
+
     engine.view("qfrc_applied")[0, dofs] = 30.0
     run(engine, 0.5)
+
     assert buttons.travel()[0, 5] == pytest.approx(TRAVEL_M, abs=1e-3)
     assert engine.world_data(0).ncon == 0
+
     engine.view("qfrc_applied")[0, dofs] = 0.0
     run(engine, 0.3)
+
     assert np.abs(buttons.travel()).max() < 1e-4
 
 
@@ -196,6 +209,7 @@ def test_a_button_comes_up_later_than_it_went_down() -> None:
     engine.view("qpos")[0, model.joint(BUTTONS[0]).qposadr[0]] = (
         PRESSED_M + RELEASED_M
     ) / 2
+
     assert not buttons.down(up)[0, 0]
     assert buttons.down(held)[0].tolist() == [True] + [False] * 11
 
@@ -207,9 +221,11 @@ def test_the_top_of_a_button_sinks_into_the_face() -> None:
     before = buttons.tops_w(np.array([7]))
     engine.view("qpos")[0, engine.model.joint(BUTTONS[7]).qposadr[0]] = 0.004
     engine.refresh(np.arange(1))
+
     np.testing.assert_allclose(
         buttons.tops_w(np.array([7])) - before, [-0.004 * size.axes()[:, 2]], atol=1e-12
     )
+
     face = (before[0] - [size.x, 0, size.z]) @ size.axes()
     np.testing.assert_allclose(face[2], BUTTON_TOP_M, atol=1e-12)
 
@@ -219,9 +235,11 @@ def test_lamps_have_their_buttons_below_them() -> None:
         [middle_m(row, column) for row in range(3) for column in range(4)]
     )
     below = places - [0, BUTTON_BELOW_M]
+
     assert lamp_of_button(np, below + np.array([0.02, -0.02])).tolist() == list(
         range(12)
     )
+
     model = on_console().model
     for k in range(12):
         np.testing.assert_allclose(model.body(BUTTONS[k]).pos[:2], below[k])
@@ -242,7 +260,9 @@ def test_a_valve_stays_where_it_is_left_and_stops_at_its_ends(kind: str) -> None
     valves.place(0, 0, (0.0, 0.0), 0.7)
     engine.refresh(np.arange(1))
     run(engine, 5.0)
+
     assert valves.angles()[0, 0] == pytest.approx(0.7, abs=1e-4)
+
     for torque, end in ((3.0, SCALE_RAD), (-3.0, 0.0)):
         valves.push(np.array([0]), np.array([torque]))
         run(engine, 2.0)
@@ -259,6 +279,7 @@ def test_a_handle_points_at_the_tick_of_its_angle(kind: str) -> None:
     size = ConsoleSize()
     image = dial_picture()
     dark = []
+
     for degrees in (0, 30, 60, 90, 120, 15.0 + 2.5, 72.5, 112.5):
         valves.place(0, 0, (0.0, 0.0), float(np.deg2rad(degrees)))
         engine.refresh(np.arange(1))
@@ -275,6 +296,7 @@ def test_a_handle_points_at_the_tick_of_its_angle(kind: str) -> None:
         row = int((1 - at[1]) * image.height)
         column = int(at[0] * image.width)
         dark.append(float(np.asarray(image.convert("L"))[row, column]) < 110)
+
     assert dark == [True] * 5 + [False] * 3
 
 
@@ -295,7 +317,9 @@ def test_lamps_are_seen_in_their_colours_and_names_beside_their_rows() -> None:
     panel.name_rows(0, ["power", "heating", "pumps"])
     model = engine.world_model(0)
     seen = [tuple(np.round(model.geom(name).rgba, 3)) for name in LAMPS[:3]]
+
     assert len(set(seen)) == 3
     assert seen[2][0] > 8 * seen[2][1]  # red
+
     names = [model.material(model.geom(name).matid[0]).name for name in NAMES]
     assert names == ["row_power", "row_heating", "row_pumps"]

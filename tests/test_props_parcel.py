@@ -1,5 +1,6 @@
-"""Parcels, bins and scanner, each alone: an independent computation agrees with what
-worlds are told.
+"""Parcels, bins and scanner, each alone.
+
+An independent computation agrees with what worlds are told.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from embodied.envs.props.scanner import (
     add_scanner,
 )
 from embodied.sim.cpu import CpuEngine
-from embodied.sim.physics import apply_defaults
+from tests.prop_bench import floor_spec
 
 BIN = BinSize()
 PLACES = (BinPlace("bin_a", 0.6, 0.0, 0.0), BinPlace("bin_b", 0.0, 0.6, 2.0))
@@ -49,11 +50,8 @@ class Alone:
 
 @pytest.fixture(scope="module")
 def alone() -> Alone:
-    spec = mujoco.MjSpec()
-    apply_defaults(spec)
-    spec.worldbody.add_geom(
-        name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[2, 2, 0.1]
-    )
+    spec = floor_spec()
+
     for name in ("one", "two"):
         add_parcel(spec, name)
     for place in PLACES:
@@ -79,6 +77,7 @@ def begin(alone: Alone) -> None:
         alone.bins.shift(world, np.zeros(2))
         alone.scanner.shift(world, np.zeros(2))
         alone.scanner.darken(world)
+
     alone.engine.refresh(np.arange(2))
 
 
@@ -97,6 +96,7 @@ def test_a_resized_parcel_weighs_and_turns_as_a_full_box(
     )
     computed = spec.compile()
     body = told.body("one")
+
     assert body.mass[0] == pytest.approx(size.mass)
     assert sorted(body.inertia) == pytest.approx(
         sorted(computed.body("b").inertia), rel=1e-9
@@ -121,6 +121,7 @@ def test_what_sticks_on_a_parcel_lies_on_its_outside(
     )
     axis = {"top": 2, "end": 0}[face]
     others = [k for k in range(3) if k != axis]
+
     assert pos[label][axis] == pytest.approx(half[body][axis])
     assert (half[label][others] < half[body][others]).all()
     # large enough to be seen
@@ -142,6 +143,7 @@ def test_the_other_world_keeps_its_parcel(alone: Alone) -> None:
     }
     alone.parcels.resize(1, 0, ParcelSize(length=0.13, mass=0.4), "end")
     alone.parcels.paint(1, 0, (0.1, 0.2, 0.9), 0.8)
+
     assert all(
         (alone.engine.vary(field)[0] == values).all()
         for field, values in before.items()
@@ -158,9 +160,11 @@ def test_a_shown_parcel_falls_and_a_hidden_one_hangs_unseen(alone: Alone) -> Non
     alone.engine.refresh(np.arange(2))
     alone.engine.step(40)  # 0.1 s
     fallen = 1.0 - alone.parcels.positions_w()[..., 2]
+
     assert fallen[0, 0] == pytest.approx(9.81 * 0.1**2 / 2, rel=0.03)
     assert fallen[0, 1] == pytest.approx(0, abs=1e-9)
     assert fallen[1, 1] == pytest.approx(fallen[0, 0])
+
     geoms = [
         alone.engine.model.geom(f"two_{part}").id
         for part in ("body", "tape", "label", "code")
@@ -174,12 +178,14 @@ def test_parcels_tell_where_they_are(alone: Alone) -> None:
     alone.engine.refresh(np.arange(2))
     alone.parcels.push(np.array([1, 0]), np.array([[0.5, 0.0], [0.0, 0.0]]))
     alone.engine.step(4)
+
     np.testing.assert_allclose(
         alone.parcels.positions_w()[0, 1], [0.3, -1.0, 0.8], atol=1e-3
     )
     np.testing.assert_allclose(
         alone.parcels.rotations()[0, 1], [[0, -1, 0], [1, 0, 0], [0, 0, 1]], atol=1e-6
     )
+
     push_m_s = 0.5 / ParcelSize().mass * 0.01
     np.testing.assert_allclose(
         alone.parcels.velocities_w()[0, 1],
@@ -215,6 +221,7 @@ def test_a_bin_contains_what_is_between_its_walls(
     )
     if min(map(abs, margins)) > 1e-6:
         assert inside[which] == (min(margins) > 0)
+
     assert not inside[1 - which]
 
 
@@ -227,8 +234,10 @@ def test_a_parcel_dropped_into_a_bin_stays_there(alone: Alone) -> None:
         alone.parcels.place(
             1, k, np.array([place.x, place.y, BIN.rim_z + 0.05]), place.yaw + 0.9
         )  # its length too wide
+
     alone.engine.refresh(np.arange(2))
     alone.engine.step(600)
+
     assert alone.bins.contain(alone.parcels.positions_w())[0].tolist() == [
         [True, False],
         [False, True],
@@ -248,8 +257,10 @@ def test_a_scanner_knows_what_is_over_its_plate_and_holds_it(alone: Alone) -> No
         alone.parcels.place(
             world, 0, np.array([PLATE.x, PLATE.y + 0.01, PLATE.top_z + 0.03]), PLATE.yaw
         )
+
     alone.engine.refresh(np.arange(2))
     alone.engine.step(200)
+
     np.testing.assert_allclose(
         alone.scanner.plate_w(), [[-0.5, 0.21, PLATE.top_z], [-0.48, 0.21, PLATE.top_z]]
     )
@@ -260,10 +271,12 @@ def test_a_scanner_knows_what_is_over_its_plate_and_holds_it(alone: Alone) -> No
     assert alone.parcels.positions_w()[0, 0, 2] == pytest.approx(
         PLATE.top_z + 0.025, abs=1e-3
     )
+
     corner = np.array([np.cos(PLATE.yaw), np.sin(PLATE.yaw)]) * PLATE.half
     points = np.array(
         [[[-0.5 + s * corner[0], 0.21 + s * corner[1], 1.0] for s in (0.98, 1.02)]] * 2
     )
+
     assert alone.scanner.over(points)[0].tolist() == [True, False]
 
 
@@ -292,8 +305,10 @@ def test_a_belt_of_rubber_carries_like_one_of_rollers() -> None:
         spec = mujoco.MjSpec()
         add_belt(spec, BeltSize(rubber=rubber))
         models.append(spec.compile())
+
     rollers, band = models
     assert (rollers.nbody, rollers.ncam) == (band.nbody, band.ncam)
+
     solids = [
         {tuple(m.geom_size[i]) for i in range(m.ngeom) if m.geom_contype[i]}
         for m in models

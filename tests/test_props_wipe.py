@@ -1,5 +1,6 @@
-"""Table, pad, stains and dirt, each by itself: forces, areas and fading agree with
-independent computations.
+"""Table, pad, stains and dirt, each by itself.
+
+Forces, areas and fading agree with independent computations.
 """
 
 from __future__ import annotations
@@ -134,6 +135,7 @@ def test_a_push_slides_the_pad_as_far_as_friction_lets_it(bench: Bench) -> None:
         # it did not tip over or turn
         assert bench.pad.pose()[1][0, 0] == pytest.approx(1, abs=0.01)
         slid.append(moved[0])
+
     assert slid[0] > slid[1]
 
 
@@ -149,7 +151,9 @@ def test_under_is_the_cloths_rectangle(
     local = (points - MIDDLE_W[:2] - (x, y)) @ turn
     expected = (np.abs(local) < HALF_M).all(axis=-1)
     clear = (np.abs(np.abs(local) - HALF_M) > 1e-6).all(axis=-1)
+
     assert (bench.pad.under(np.moveaxis(points, -1, 1)) == expected)[clear].all()
+
     grip = bench.pad.grip_w()[0] - bench.pad.pose()[0][0]
     np.testing.assert_allclose(grip, (0, 0, GRIP_Z_M), atol=1e-9)
 
@@ -162,14 +166,17 @@ def test_a_raised_table_takes_its_mat_and_stains_along(bench: Bench) -> None:
     bench.engine.refresh(np.arange(2))
     model = bench.engine.model
     view = bench.engine.view
+
     assert bench.table.top_z_w()[1] == pytest.approx(TABLE.top_z + 0.02)
     np.testing.assert_allclose(
         bench.pad.mat_w()[1], MIDDLE_W[:2] + np.array([0.1, -0.2])
     )
+
     stain = view("xpos")[1, model.body(STAINS[0]).id]
     np.testing.assert_allclose(
         stain, MIDDLE_W + np.array([0.05, 0.1, 0.02]), atol=1e-12
     )
+
     top = view("geom_xpos")[1, model.geom(TOP).id, 2] + model.geom(TOP).size[2]
     assert top == pytest.approx(TABLE.top_z + 0.02)
 
@@ -195,6 +202,7 @@ def test_a_stains_cells_are_drawn_where_they_are_said_to_be(bench: Bench) -> Non
     model = bench.engine.world_model(0)
     data = bench.engine.world_data(0)
     mujoco.mj_kinematics(model, data)
+
     for k in range(CELLS):
         geom = model.geom(f"{STAINS[2]}_{k}")
         mesh = model.mesh(int(geom.dataid[0]))
@@ -221,6 +229,7 @@ def test_cells_fade_as_they_are_wiped_and_vanish_when_clean(bench: Bench) -> Non
         for k in range(CELLS)
     ]
     rgba = bench.engine.vary("geom_rgba")[1, ids]
+
     assert rgba[0, 3] == 0
     assert (np.diff(rgba[:, 3]) > 0).all()
     np.testing.assert_allclose(rgba[:CELLS, :3], [[0.1, 0.2, 0.3]] * CELLS)
@@ -253,13 +262,17 @@ def test_rubbing_takes_dirt_off_under_the_cloth_alone() -> None:
     under[0, 0, :3] = True
     dirt.update(under, np.array([0.04, 0.04]), never)
     left = dirt.left().reshape(2, len(STAINS), CELLS)
+
     np.testing.assert_allclose(left[0, 0, :3], 0.6)
     assert (left[0, 0, 3:] == 1).all()
     assert (left[1, 0] == 1).all()
+
     dirt.update(under, np.array([0.2, 0.2]), never)  # more than there was
     assert (dirt.left().reshape(2, len(STAINS), CELLS)[0, 0, :3] == 0).all()
+
     low, high = (dirt.books[corner][0] for corner in ("low_xy_w", "high_xy_w"))
     rest = dirt.books["cell_xy_w"][0, :, 0, 3:]
+
     np.testing.assert_allclose(
         [low[:, 0], high[:, 0]], [rest.min(axis=1), rest.max(axis=1)]
     )
@@ -270,12 +283,15 @@ def test_shares_weigh_cells_by_their_area() -> None:
     dirt = laid()
     under = nowhere()
     areas = cell_areas()
+
     np.testing.assert_allclose(
         dirt.books["left_m2"][0], [areas[0].sum(), areas[1, :SMALL_CELLS].sum(), 0, 0]
     )
     assert (dirt.books["wiped"] == 0).all()
+
     under[0, 0, :1] = under[1, 1, :1] = True
     dirt.update(under, np.array([0.1, 0.1]), np.zeros(2, bool))
+
     np.testing.assert_allclose(
         dirt.books["wiped"], [areas[0, 0] / areas[0].sum(), 0], atol=1e-9
     )
@@ -290,11 +306,14 @@ def test_a_spill_comes_once_when_it_is_time() -> None:
     areas = cell_areas()
     under[:, 0] = under[:, 2] = True
     dirt.update(under, np.full(2, 0.1), np.zeros(2, bool))
+
     np.testing.assert_allclose(dirt.books["wiped"], 1)
+
     dirt.update(under, np.zeros(2), np.array([True, False]))
     np.testing.assert_allclose(
         dirt.books["wiped"], [areas[0].sum() / areas[[0, 2]].sum(), 1]
     )
+
     # wiped again, it does not come back
     dirt.update(under, np.full(2, 0.1), np.array([True, False]))
     np.testing.assert_allclose(dirt.books["wiped"], 1)

@@ -1,6 +1,4 @@
-"""Quaternions obey the axioms of rotations, agree with SciPy's, and give the same in
-torch as in numpy.
-"""
+"""Quaternions obey the axioms of rotations, agree with SciPy, and work in torch alike."""
 
 from __future__ import annotations
 
@@ -105,6 +103,26 @@ def test_tiny_rotvecs_are_exact(size: float) -> None:
     np.testing.assert_allclose(rot.quat_to_rotvec(quat), rotvec, rtol=1e-9, atol=0)
 
 
+@given(quats, quats, vectors)
+def test_a_conjugate_undoes_a_rotation(
+    a: np.ndarray, b: np.ndarray, v: np.ndarray
+) -> None:
+    close(rot.quat_rotate(rot.quat_conjugate(a), rot.quat_rotate(a, v)), v, 1e-8)
+    product = rot.quat_conjugate(rot.quat_multiply(a, b))
+    close(
+        product,
+        rot.quat_multiply(rot.quat_conjugate(b), rot.quat_conjugate(a)),
+    )
+
+
+@given(quats, vectors)
+def test_both_signs_of_a_quaternion_are_one_rotation(
+    q: np.ndarray, v: np.ndarray
+) -> None:
+    close(rot.quat_rotate(-q, v), rot.quat_rotate(q, v), 1e-9)
+    close(rot.quat_to_rot6d(-q), rot.quat_to_rot6d(q), 1e-12)
+
+
 @given(quats)
 def test_rot6d_and_back(q: np.ndarray) -> None:
     back = rot.quat_from_rot6d(rot.quat_to_rot6d(q))
@@ -129,18 +147,17 @@ def test_yaw_turns_about_the_vertical(yaw: np.ndarray) -> None:
     close(rot.quat_rotate(rot.quat_from_yaw(yaw), x_axis), expected)
 
 
-PAIRS: list[tuple[Callable[..., Any], int]] = [
-    *(
-        (rot.quat_multiply, 2),
-        (rot.quat_conjugate, 1),
-        (rot.quat_to_rotvec, 1),
-        (rot.quat_to_rot6d, 1),
-    ),
+# functions of quaternions, and of how many
+FUNCTIONS: list[tuple[Callable[..., Any], int]] = [
+    (rot.quat_multiply, 2),
+    (rot.quat_conjugate, 1),
+    (rot.quat_to_rotvec, 1),
+    (rot.quat_to_rot6d, 1),
 ]
 
 
 @pytest.mark.parametrize(
-    ("function", "count"), PAIRS, ids=lambda x: getattr(x, "__name__", "")
+    ("function", "count"), FUNCTIONS, ids=lambda x: getattr(x, "__name__", "")
 )
 @given(a=quats, b=quats)
 def test_torch_gives_the_same(

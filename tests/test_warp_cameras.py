@@ -141,6 +141,7 @@ def test_frames_are_of_the_size_that_was_asked_for(tote: Both) -> None:
     assert (
         image_distance(tote.ours.rgb("hall")[1].numpy(), tote.theirs.rgb(1, "hall")) < 2
     )
+
     with pytest.raises(
         EmbodiedError, match="unknown camera 'front'.*hall, overview, wrist"
     ):

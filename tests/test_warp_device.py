@@ -69,6 +69,7 @@ def test_an_old_driver_is_named(driver: None) -> None:
         match=r"driver is for CUDA 12\.2, the engine 'warp' needs CUDA 12\.4 or newer",
     ):
         choose_device(warp_with((12, 2)), "cuda")
+
     with pytest.raises(
         EmbodiedError,
         match=r"driver is for CUDA 12\.8, the engine 'warp' needs CUDA 13\.0 or newer",
@@ -170,6 +171,7 @@ def test_memory_that_runs_out_later_is_named(said: str) -> None:
         naming_lack_of_memory(64, 1_000_000),
     ):
         raise RuntimeError(said)
+
     with (
         pytest.raises(RuntimeError, match="something else"),
         naming_lack_of_memory(64, 1),
