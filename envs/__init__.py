@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from embodied.envs.facts import PerState, quantity
     from embodied.envs.hand import Hand
     from embodied.envs.naming import colour_name, first_distinct, sampled_colours
-    from embodied.envs.props.free_body import FreeBody, add_free_box
+    from embodied.envs.props.free_body import FreeBodies, FreeBody, add_free_box
     from embodied.envs.props.paint import Paint
     from embodied.envs.props.shapes import add_box
     from embodied.envs.props.table import TableSize, add_table
@@ -88,6 +88,7 @@ _EXPORTS = {
         "sampled_colours",
     ),
     "embodied.envs.props.free_body": (
+        "FreeBodies",
         "FreeBody",
         "add_free_box",
     ),
@@ -146,6 +147,7 @@ __all__ = [
     "Controller",
     "Driving",
     "Engine",
+    "FreeBodies",
     "FreeBody",
     "GoalServo",
     "Hand",

@@ -19,10 +19,10 @@ from embodied.benchmark.results_file import read_results
 from embodied.datasets.reader import Dataset
 from embodied.pages.survey_page import survey_book
 
-PAGE = (Path(__file__).parent.parent / "docs" / "your_first_task.md").read_text(
-    encoding="utf-8"
-)
-MOST_LINES = 75  # of code: without blank ones and comments
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "your_first_task.md").read_text(encoding="utf-8")
+PACKAGE = ROOT / "examples" / "my_tasks"
+MOST_LINES = 150
 RUN = "import json, sys; from embodied.cli.main import main; sys.exit(max(main(w) for w in json.loads(sys.argv[1])))"
 
 
@@ -32,10 +32,14 @@ def blocks(language: str) -> list[str]:
     )
 
 
-def task_module() -> str:
-    return "\n\n".join(
-        block for block in blocks("python") if not block.startswith("# try_it.py")
-    )
+def read_example(name: str) -> str:
+    return (PACKAGE / name).read_text(encoding="utf-8")
+
+
+def try_it() -> str:
+    """The page's script."""
+    (script,) = (block for block in blocks("python") if "# try_it.py" in block)
+    return script
 
 
 def commands() -> list[list[str]]:
@@ -51,11 +55,9 @@ def commands() -> list[list[str]]:
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page's files, with what `pip install` makes of the entry points."""
     folder = tmp_path_factory.mktemp("my-tasks")
-    (folder / "my_tasks.py").write_text(task_module())
-    (folder / "try_it.py").write_text(
-        next(block for block in blocks("python") if block.startswith("# try_it.py"))
-    )
-    (project,) = (tomllib.loads(block)["project"] for block in blocks("toml"))
+    (folder / "my_tasks.py").write_text(read_example("my_tasks.py"))
+    (folder / "try_it.py").write_text(try_it())
+    project = tomllib.loads(read_example("pyproject.toml"))["project"]
     info = folder / "my_tasks-0.1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(
@@ -85,12 +87,19 @@ def in_package(folder: Path, *words: str) -> str:
     return child.stdout
 
 
+def test_the_page_quotes_the_examples_files() -> None:
+    parts = [block for block in blocks("python") if block != try_it()]
+    module = read_example("my_tasks.py")
+    rest = module
+    for part in parts:
+        assert rest.startswith(part), "the page has the parts of the file, in order"
+        rest = rest.removeprefix(part).lstrip("\n")
+    assert rest == ""
+    assert blocks("toml") == [read_example("pyproject.toml")]
+
+
 def test_a_task_is_short() -> None:
-    lines = [
-        line
-        for line in task_module().splitlines()
-        if line.strip() and not line.strip().startswith("#")
-    ]
+    lines = read_example("my_tasks.py").splitlines()
     assert len(lines) <= MOST_LINES
     assert max(map(len, lines)) <= 120
 
