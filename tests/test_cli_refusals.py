@@ -16,7 +16,7 @@ from tests.commands import TASK, refused
             ("collect", "ToteTransfr"),
             "unknown task 'ToteTransfr'. Did you mean 'ToteTransfer'? Available:",
         ),
-        (("collect", TASK, "--robot", "leg"), "unknown robot 'leg'. Available: arm"),
+        (("collect", TASK, "--robot", "leg"), "unknown robot 'leg'. Available: "),
         (
             ("collect", TASK, "--camera", "font"),
             "unknown camera 'font'. Available: hall, overview, wrist",
@@ -28,6 +28,10 @@ from tests.commands import TASK, refused
             "--record-hz must be from 1 to the control rate of 200, not 300",
         ),
         (("collect", TASK, "--planner-hz", 0), "a rate must be above 0"),
+        (
+            ("collect", TASK, "--policy", "hold", "--planner-hz", 5),
+            "--planner-hz would have no effect",
+        ),
         (("collect", TASK, "--episodes", 0), "--episodes must be at least 1"),
         (("collect", TASK, "--seed", -1), "--seed must be at least 0"),
         (

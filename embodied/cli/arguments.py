@@ -12,7 +12,7 @@ from embodied.seeding import SEED_LIMIT
 
 
 def add_scene(parser: argparse.ArgumentParser) -> None:
-    """Which task, how much of it varies, and with which robot."""
+    """Adds which task, which robot, and which parts of its variation."""
     parser.add_argument(
         "task",
         metavar="TASK",
@@ -21,27 +21,27 @@ def add_scene(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split",
         default="train",
-        help="train, or the factor drawn from its held-out part, or all (default: train)",
+        help="train, or a factor that takes its held-out part, or all (default: train)",
     )
-    parser.add_argument("--robot", help="default: the task's first")
+    parser.add_argument("--robot", help="default: the task's own")
 
 
 def add_speed(parser: argparse.ArgumentParser) -> None:
-    """How the work is shared out; no result depends on it."""
+    """Adds how the work is shared out, on which no result depends."""
     parser.add_argument(
         "--num-envs",
         type=int,
         default=16,
         help="worlds at once in each process (default: 16)",
     )
-    parser.add_argument("--workers", type=int, help="processes (default: one a core)")
+    parser.add_argument("--workers", type=int, help="processes (default: one per core)")
 
 
 def add_existing(parser: argparse.ArgumentParser) -> None:
-    """What to do when the output exists."""
+    """Adds what to do with an output that exists."""
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument(
-        "--resume", action="store_true", help="go on with an output that is unfinished"
+        "--resume", action="store_true", help="continue an unfinished output"
     )
     choice.add_argument(
         "--overwrite", action="store_true", help="replace an output that exists"
@@ -49,20 +49,22 @@ def add_existing(parser: argparse.ArgumentParser) -> None:
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """Output for programs."""
+    """Adds output for programs."""
     parser.add_argument(
         "--json", action="store_true", help="print JSON, and no progress"
     )
 
 
 def workers(args: argparse.Namespace, episodes: int) -> int:
-    """How many processes to use for so many episodes."""
+    """Returns how many processes share so many episodes."""
     return default_workers(episodes) if args.workers is None else args.workers
 
 
 def seeds(args: argparse.Namespace) -> range:
-    """The seeds of the episodes asked for. Raises EmbodiedError where there are none,
-    or negative ones.
+    """Returns the seeds of the episodes asked for.
+
+    Raises:
+        EmbodiedError: there are none, or negative ones.
     """
     if args.episodes < 1:
         raise EmbodiedError(f"--episodes must be at least 1, not {args.episodes}")
@@ -79,8 +81,7 @@ def check_seed(first: int, count: int = 1) -> None:
 
 
 def resume_hint(words: Sequence[str]) -> str:
-    """How to go on with the command that was typed."""
+    """Returns how to go on with the command that was typed."""
     kept = [word for word in words if word not in ("--overwrite", "--resume")]
-    return (
-        f"What is whole is kept. Go on with: embodied {shlex.join([*kept, '--resume'])}"
-    )
+    command = shlex.join(["embodied", *kept, "--resume"])
+    return f"What is whole is kept. Go on with: {command}"

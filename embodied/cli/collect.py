@@ -33,6 +33,14 @@ EXAMPLE = "embodied collect ToteTransfer -o totes.hdf5 --episodes 200 --level L2
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
     arguments.add_scene(parser)
+    _add_what(parser)
+    _add_pictures(parser)
+    arguments.add_speed(parser)
+    arguments.add_existing(parser)
+    arguments.add_json(parser)
+
+
+def _add_what(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         "--output",
@@ -44,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy",
         default="expert",
-        help="expert, random, hold, a run folder, or MODULE:NAME (default: expert)",
+        help="a name, a run folder, or MODULE:NAME (default: expert; see `embodied list policies`)",
     )
     parser.add_argument("--episodes", type=int, default=200, help="default: 200")
     parser.add_argument(
@@ -56,13 +64,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--planner-hz",
         type=float,
-        help="plans per second (default: the policy's own, 8 of the expert)",
+        metavar="HZ",
+        help="plans per second (default: the policy's own rate, 8 for the expert)",
     )
+    parser.add_argument(
+        "--noise",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="disturb the actions with this deviation, so that the data show recovery",
+    )
+
+
+def _add_pictures(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--record-hz",
         type=int,
         default=10,
-        help="frames a second, pictures too (default: 10)",
+        metavar="HZ",
+        help="frames per second, pictures included (default: 10)",
     )
     cameras = parser.add_mutually_exclusive_group()
     cameras.add_argument(
@@ -77,44 +97,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image-size",
         type=int,
-        help="height and width of pictures (default: what the policy sees, or 96)",
+        metavar="PX",
+        help="height and width of the pictures (default: what the policy sees, or 96)",
     )
-    parser.add_argument(
-        "--noise",
-        type=float,
-        default=0.0,
-        metavar="S",
-        help="disturb the actions by so much, so that data show recovery",
-    )
-    arguments.add_speed(parser)
-    arguments.add_existing(parser)
-    arguments.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Collect, and say what is there now."""
+    """Collects, and prints what is there now."""
     seeds = arguments.seeds(args)
     require_writable(args.output)
     recording = recording_of(args)
-    mode: Mode = "resume" if args.resume else "overwrite" if args.overwrite else "new"
+
     begun = time.monotonic()
     try:
         with Workers(arguments.workers(args, len(seeds))) as workers:
-            results = collect(recording, seeds, mode, workers, stages(args.json))
+            results = collect(
+                recording, seeds, mode_of(args), workers, stages(args.json)
+            )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(arguments.resume_hint(args.words)) from None
     wall_s = time.monotonic() - begun
-    print_summary(
-        args.output,
-        sum(result.duration_s for result in results) / wall_s,
-        wall_s,
-        args.json,
-    )
+
+    speed = sum(result.duration_s for result in results) / wall_s
+    as_words = json_summary if args.json else text_summary
+    print(as_words(args.output, speed, wall_s))
     return 0
 
 
+def mode_of(args: argparse.Namespace) -> Mode:
+    """Returns what may be at the dataset's path."""
+    if args.resume:
+        return "resume"
+    return "overwrite" if args.overwrite else "new"
+
+
 def recording_of(args: argparse.Namespace) -> Recording:
-    """What is to be recorded. Raises EmbodiedError for what does not exist."""
+    """Returns what is to be recorded. Raises EmbodiedError for what does not exist."""
     source = find_policy(args.policy)
     spec = source.spec(args.task, args.robot)
     if not 1 <= args.record_hz <= spec.control_hz:
@@ -129,7 +147,7 @@ def recording_of(args: argparse.Namespace) -> Recording:
     if args.planner_hz is not None:
         if planner_hz is None:
             raise EmbodiedError(
-                f"--planner-hz would have no effect, since {args.policy} makes no plans: leave it out"
+                f"--planner-hz would have no effect, since no plans are made by {args.policy}"
             )
         planner_hz = args.planner_hz
     dual = None
@@ -141,9 +159,10 @@ def recording_of(args: argparse.Namespace) -> Recording:
 
 
 def with_pictures(config: EnvConfig, args: argparse.Namespace) -> EnvConfig:
-    """The worlds of a policy with the cameras that are to be recorded.
+    """Returns the worlds of a policy with the cameras that are to be recorded.
 
-    Raises EmbodiedError where they are not those that the policy needs.
+    Raises:
+        EmbodiedError: they are not those that the policy needs.
     """
     task = get_task(args.task)
     known = task.cameras_for(get_robot(args.robot or task.default_robot))
@@ -173,31 +192,31 @@ def with_pictures(config: EnvConfig, args: argparse.Namespace) -> EnvConfig:
     return replace(config, obs="both", cameras=(*cameras, *missing))
 
 
-def print_summary(path: Path, speed: float, wall_s: float, as_json: bool) -> None:
-    """What the dataset holds, and how fast it came."""
+def json_summary(path: Path, speed: float, wall_s: float) -> str:
+    """Returns what the dataset holds and how fast it came, for programs."""
     facts = dataset_facts([path])
-    found = wilson(facts.successes, facts.episodes)
-    if as_json:
-        rate = {**asdict(found), "rate": found.value}
-        print(
-            json.dumps(
-                {
-                    "path": str(path),
-                    **asdict(facts),
-                    "success": rate,
-                    "wall_s": wall_s,
-                    "speed": speed,
-                }
-            )
-        )
-        return
-    print(
+    success = wilson(facts.successes, facts.episodes)
+    content = {
+        "path": str(path),
+        **asdict(facts),
+        "success": {**asdict(success), "rate": success.value},
+        "wall_s": wall_s,
+        "speed": speed,
+    }
+    return json.dumps(content)
+
+
+def text_summary(path: Path, speed: float, wall_s: float) -> str:
+    """Returns what the dataset holds and how fast it came, in three lines."""
+    facts = dataset_facts([path])
+    success = wilson(facts.successes, facts.episodes)
+    share = percent(success.value, success.episodes)
+    pace = "it was complete: nothing to do"
+    if speed:
+        pace = f"{wall_s:.0f} s, {speed:.0f} x real time"
+    return (
         f"{path}: {facts.episodes} episodes, {facts.hours:.2f} h, {facts.frames} frames, "
         f"{facts.size_bytes / 1e6:.1f} MB\n"
-        f"success {percent(found.value, found.episodes)} (95% interval {interval(found)})\n"
-        + (
-            f"{wall_s:.0f} s, {speed:.0f} x real time"
-            if speed
-            else "it was complete: nothing to do"
-        )
+        f"success {share} (95% interval {interval(success)})\n"
+        f"{pace}"
     )

@@ -1,4 +1,4 @@
-"""`embodied view`: look at a policy at work, in a window or in a video."""
+"""`embodied view`: watch a policy at work, in a window or in a video."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,10 +32,11 @@ from embodied.sim.window import Window, has_display
 if TYPE_CHECKING:
     from embodied.envs.worlds import Worlds
 
-HELP = "Look at a policy at work: in a window at real time where there is a screen, else in a video."
+HELP = "Watch a policy at work: in a window at real time where there is a screen, else in a video."
 EXAMPLE = """embodied view ToteTransfer --level L2
   embodied view ToteTransfer --policy random --episodes 4 -o random.mp4"""
 WINDOW_HZ = 50
+VIDEO_SIZE = (480, 640)  # (H, W) of each episode, in pixels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy",
         default="expert",
-        help="expert, random, hold, or a run folder (default: expert)",
+        help="a name, a run folder, or MODULE:NAME (default: expert; see `embodied list policies`)",
     )
     parser.add_argument(
         "--level",
@@ -66,23 +67,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show the episodes, or film them."""
+    """Shows the episodes, or films them."""
     seeds = arguments.seeds(args)
     path = video_path(args)
     terms = terms_of([args.policy], None, None if args.level is None else [args.level])
     if terms.note:
         print(f"shown {terms.note}", file=sys.stderr)
-    place = Place(args.task, args.split, args.robot, terms.stage)
-    timings = timings_of(args, [args.policy])
-    trial = plan_trials(
-        {args.policy: args.policy}, place, terms.levels, timings, seeds
-    )[0]
+    [trial] = plan_trials(
+        {args.policy: args.policy},
+        Place(args.task, args.split, args.robot, terms.stage),
+        terms.levels,
+        timings_of(args, [args.policy]),
+        seeds,
+    )
+
     if path is None:
         results = replace(trial.runner, num_envs=1).run(seeds, [Live()])
     else:
-        shot = Shot(
-            args.camera or get_task(args.task).beauty_camera, trial.label, (480, 640)
-        )
+        camera = args.camera or get_task(args.task).beauty_camera
+        shot = Shot(camera, trial.label, VIDEO_SIZE)
         results = record(path, trial.runner, shot, seeds)
         print(path)
     for result in results:
@@ -91,43 +94,48 @@ def run(args: argparse.Namespace) -> int:
 
 
 def video_path(args: argparse.Namespace) -> Path | None:
-    """Where the video goes; None for a window. Raises EmbodiedError where there can be
-    none.
+    """Returns where the video goes; None for a window.
+
+    Raises:
+        EmbodiedError: there can be no video at the place that was asked for.
     """
     if args.output is None and has_display():
         return None
-    path: Path = (
-        args.output or Path("runs") / "view" / f"{get_task(args.task).name}.mp4"
-    )
+
+    default = Path("runs") / "view" / f"{get_task(args.task).name}.mp4"
+    path: Path = args.output or default
     if path.suffix.lower() != ".mp4":
         raise EmbodiedError(
             f"{path} must end in .mp4: a video is the one kind of file that this makes"
         )
     require_writable(path)
+    # the default is only there to be looked at, and is replaced
     if args.output is not None and path.exists():
         raise EmbodiedError(f"{path} exists: choose another name")
     return path
 
 
 def describe(result: EpisodeResult) -> str:
-    """One line about an episode."""
-    success = (
-        "success"
-        if result.success_at_end
-        else f"no success{f' ({result.fault})' if result.fault else ''}"
+    """Returns a line about an episode."""
+    outcome = "success" if result.success_at_end else "no success"
+    if result.fault and not result.success_at_end:
+        outcome += f" ({result.fault})"
+    return (
+        f"seed {result.seed}: {outcome} after {result.duration_s:.1f} s, "
+        f"'{result.instruction}'"
     )
-    return f"seed {result.seed}: {success} after {result.duration_s:.1f} s, '{result.instruction}'"
 
 
 def record(
     path: Path, runner: EpisodeRunner, shot: Shot, seeds: Sequence[int]
 ) -> list[EpisodeResult]:
-    """Films episodes, all of them at once."""
+    """Films episodes, all of them in one picture."""
     film = Film(shot, range(len(seeds)))
     with tqdm(
         unit="s", desc="simulated", disable=None, file=sys.stderr, dynamic_ncols=True
     ) as bar:
         results = runner.run(seeds, [film, Progress(bar)])
+
     path.parent.mkdir(parents=True, exist_ok=True)
     grid = Grid(tuple(film.clips), columns=math.ceil(math.sqrt(len(seeds))))
     write_mp4(path, grid.frames(), grid.fps)
@@ -161,7 +169,7 @@ class Live:
     """A rollout hook that shows world 0 in a window at real time."""
 
     window: Window | None = None
-    began: dict[str, float] = field(default_factory=dict)
+    begun_s: float = 0.0  # when this episode began, on the wall's clock
     shown: int = 0  # pictures of this episode
 
     def on_start(
@@ -173,18 +181,20 @@ class Live:
     ) -> None:
         if self.window is None:
             self.window = Window(worlds.engine)
-        self.began["s"] = time.monotonic()
+        self.begun_s = time.monotonic()
         self.shown = 0
         print(observation.instruction[0])
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
         now_s = (int(step.before.tick[0]) + worlds.ticks_per_step) / PHYSICS_HZ
-        if now_s * WINDOW_HZ >= self.shown and self.window is not None:
-            self.shown += 1
-            time.sleep(max(0.0, self.began["s"] + now_s - time.monotonic()))
-            if not self.window.is_open:
-                raise KeyboardInterrupt("The window was closed.")
-            self.window.show()
+        if self.window is None or now_s * WINDOW_HZ < self.shown:
+            return
+
+        self.shown += 1
+        time.sleep(max(0.0, self.begun_s + now_s - time.monotonic()))
+        if not self.window.is_open:
+            raise KeyboardInterrupt("The window was closed.")
+        self.window.show()
 
     def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
         """The window stays for the next episode."""
