@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from embodied.arrays import array_namespace
 from embodied.core import PHYSICS_HZ, Array, seconds_to_ticks
 from embodied.envs.config import EnvConfig
@@ -110,3 +112,43 @@ def score(
         dropped=dropped,
     )
     return result, held_ticks
+
+
+class HostScorer:
+    """Keeps the clocks and faults of N worlds on the CPU, and scores their steps."""
+
+    def __init__(self, rules: ScoringRules, num_worlds: int) -> None:
+        self.rules = rules
+        self.tick = np.zeros(num_worlds, np.int64)  # each world's clock
+        self._held_ticks = np.zeros(num_worlds, np.int64)
+        self._fault = np.zeros(num_worlds, np.int64)  # index into FAULTS
+        self._all_sound = True
+
+    def begin(self, ids: np.ndarray) -> None:
+        """Starts new episodes in worlds `ids` (n,)."""
+        self.tick[ids] = 0
+        self._held_ticks[ids] = 0
+        self._fault[ids] = 0
+        self._all_sound = not self._fault.any()
+
+    def advance(self) -> None:
+        """Moves all clocks on by one control step."""
+        self.tick += self.rules.step_ticks
+
+    def add_faults(self, fault: np.ndarray) -> None:
+        """Keeps the first fault of each world, from (N,) int of the present step."""
+        self._fault = np.where(self._fault == 0, fault, self._fault)
+        self._all_sound = not self._fault.any()
+
+    def score(self, outcome: Outcome, joint_target: np.ndarray) -> StepResult:
+        """Scores the present step, see `score`."""
+        result, self._held_ticks = score(
+            self.rules,
+            outcome,
+            fault=self._fault.copy(),
+            tick=self.tick,
+            held_ticks=self._held_ticks,
+            joint_target=joint_target,
+            all_sound=self._all_sound,
+        )
+        return result

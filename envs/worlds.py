@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from embodied.core import PHYSICS_HZ, Array, Layout, Observation
+from embodied.envs.actions import as_actions
 from embodied.envs.common_factors import CommonFactors
 from embodied.envs.config import EnvConfig
 from embodied.envs.episodes import Episodes, EpisodeStart, state_checksum
@@ -17,7 +18,7 @@ from embodied.envs.portraits import Portraits
 from embodied.envs.proprioception import Proprioception
 from embodied.envs.registry import get_task
 from embodied.envs.safety import Safety, SafetySignals
-from embodied.envs.scoring import ScoringRules, StepResult, score
+from embodied.envs.scoring import HostScorer, ScoringRules, StepResult
 from embodied.envs.variation import Variation
 from embodied.errors import EmbodiedError
 from embodied.robots.control import RobotControl
@@ -61,7 +62,7 @@ class Worlds:
         self.joint_interface = self.control.joint_interface
         self.agent_layout: Layout = self.proprioception.layout
         self.state_layout: Layout = self.task.state_layout
-        self._action_shape = (num_worlds, len(self.interface.labels))
+        self._action_labels = self.interface.labels
 
         # what is seen
         task_cameras = self.spec.cameras_for(self.robot)
@@ -87,12 +88,8 @@ class Worlds:
         )
         self.horizon_s = config.horizon_s or self.spec.horizon_for(self.robot)
         self.ticks_per_step = PHYSICS_HZ // config.control_hz
-        self._rules = ScoringRules.of(config, self.horizon_s)
-        self._tick = np.zeros(num_worlds, np.int64)
-        self._held_ticks = np.zeros(num_worlds, np.int64)  # that success has held
-        self._fault = np.zeros(num_worlds, np.int64)
-        self._all_sound = True
-        self._no_state = np.zeros((num_worlds, 0))
+        rules = ScoringRules.of(config, self.horizon_s)
+        self._scorer = HostScorer(rules, num_worlds)
 
     @property
     def instructions(self) -> tuple[str, ...]:
@@ -101,8 +98,8 @@ class Worlds:
 
     @property
     def max_steps(self) -> int:
-        """Control steps until an episode is truncated."""
-        return -(-self._rules.horizon_ticks // self.ticks_per_step)
+        """Control steps until an episode is truncated, rounded up."""
+        return -(-self._scorer.rules.horizon_ticks // self.ticks_per_step)
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
         """Starts new episodes in worlds `ids` (n,), one seed each."""
@@ -124,10 +121,7 @@ class Worlds:
         self.control.reset(np.isin(np.arange(self.num_worlds), ids))
         self.episodes.keep_start_states(ids)
         self._feed.reset(ids)
-        self._tick[ids] = 0
-        self._held_ticks[ids] = 0
-        self._fault[ids] = 0
-        self._all_sound = not self._fault.any()
+        self._scorer.begin(ids)
 
     def observe(self, privileged: bool = True) -> Observation:
         """Returns what the worlds show now; renders frames that are due.
@@ -139,15 +133,18 @@ class Worlds:
         pixels: dict[str, np.ndarray] = {}
         pixels_tick = None
         if self.cameras:
-            self._feed.update(
-                self._tick, self.episodes.pixel_sigma, self.episodes.seeds
-            )
+            tick = self._scorer.tick
+            self._feed.update(tick, self.episodes.pixel_sigma, self.episodes.seeds)
             pixels, pixels_tick = self._feed.newest()
 
+        state = np.zeros((self.num_worlds, 0))
+        if privileged:
+            state = self.task.state()
+
         return Observation(
-            tick=self._tick.copy(),
+            tick=self._scorer.tick.copy(),
             agent_pos=self.proprioception.read(),
-            environment_state=self.task.state() if privileged else self._no_state,
+            environment_state=state,
             instruction=self.episodes.instructions,
             pixels=pixels,
             pixels_tick=pixels_tick,
@@ -164,48 +161,27 @@ class Worlds:
         Raises:
             EmbodiedError: the actions have another shape.
         """
-        actions = self._with_right_shape(actions)
-        bad = None  # (N,) bool
-        if not np.isfinite(actions).all():
-            bad = ~np.isfinite(actions).all(axis=1)
-            actions = np.where(bad[:, None], 0.0, actions)
-
-        self.task.before_step(self._tick)
-        self.control.apply(np.minimum(np.maximum(actions, -1.0), 1.0))
+        actions, bad = as_actions(actions, self.num_worlds, self._action_labels)
+        self.task.before_step(self._scorer.tick)
+        self.control.apply(actions)
         self.engine.step(self.ticks_per_step)
-        self._tick += self.ticks_per_step
+        self._scorer.advance()
+
         if bad is not None or self.engine.has_fault():
             self._handle_faults(bad)
-
-        result, self._held_ticks = score(
-            self._rules,
-            self.task.judge(),
-            fault=self._fault.copy(),
-            tick=self._tick,
-            held_ticks=self._held_ticks,
-            joint_target=self.control.joint_target.copy(),
-            all_sound=self._all_sound,
-        )
-        return result
-
-    def _with_right_shape(self, actions: Array) -> np.ndarray:
-        actions = np.asarray(actions, dtype=np.float64)
-        if actions.shape != self._action_shape:
-            labels = ", ".join(self.interface.labels)
-            raise EmbodiedError(
-                f"actions of shape {actions.shape}, expected {self._action_shape}: one row a world with ({labels})"
-            )
-        return actions
+        joint_target = self.control.joint_target.copy()
+        return self._scorer.score(self.task.judge(), joint_target)
 
     def _handle_faults(self, bad: np.ndarray | None) -> None:
-        """Keeps the first fault of each world, and puts broken worlds back to their
-        start, where all is finite.
+        """Puts broken worlds back to their start, where all is finite.
+
+        Args:
+            bad: (N,) bool, worlds whose action was not finite.
         """
         fault = self.engine.faults()
         if bad is not None:
             fault = np.where(bad, _BAD_ACTION, fault)
-        self._fault = np.where(self._fault == 0, fault, self._fault)
-        self._all_sound = False
+        self._scorer.add_faults(fault)
         self.episodes.put_back(np.flatnonzero(fault))
         self.control.reset(fault != 0)
 
