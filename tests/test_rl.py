@@ -35,7 +35,7 @@ from embodied.policies.rl.learner_env import LearnerVecEnv
 from embodied.policies.rl.sb3 import train_sb3
 from embodied.policies.rl.sb3_algorithms import learned_actor, make_algorithm
 from embodied.policies.rl.sb3_checkpoint import learner_tensors, restore_learner
-from embodied.policies.run_folder import CHECKPOINT, HISTORY, WEIGHTS, read_info
+from embodied.policies.run_folder import CHECKPOINT, HISTORY, INFO, WEIGHTS, read_info
 from embodied.policies.training.budget import Budget
 from embodied.rollout.rollout import AFTER_SUCCESS_S, rollout
 from tests.ground import TOTE_TRANSFER, env_config, started_worlds
@@ -220,19 +220,9 @@ def test_a_learner_goes_on_from_its_tensors(algorithm: str) -> None:
 def test_interrupted_training_keeps_the_policy_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = [
-        "train",
-        TOTE_TRANSFER,
-        "--algo",
-        "sac",
-        "--stage",
-        "reach",
-        "--num-envs",
-        "2",
-        "--demos",
-        "1",
-    ]
-    words += ["--steps", "600", "-o", str(tmp_path / "run")]
+    folder = tmp_path / "run"
+    words = f"train {TOTE_TRANSFER} --algo sac --stage reach --num-envs 2".split()
+    words += f"--demos 1 --steps 600 -o {folder}".split()
     monkeypatch.setattr(sb3_module, "ROW_EVERY_S", 0.0)
     plain = sb3_module._Progress._on_step
 
@@ -241,131 +231,130 @@ def test_interrupted_training_keeps_the_policy_and_goes_on(
             raise KeyboardInterrupt
         return plain(progress)
 
+    # what was learned is kept
     monkeypatch.setattr(sb3_module._Progress, "_on_step", interrupted)
     assert main.main(words) == 130
     assert "--resume" in capsys.readouterr().err
-    assert find_policy(str(tmp_path / "run")).spec(TOTE_TRANSFER).privileged
-    assert (tmp_path / "run" / CHECKPOINT).exists()
+    assert find_policy(str(folder)).spec(TOTE_TRANSFER).privileged
+    assert (folder / CHECKPOINT).exists()
+
+    # only the same training goes on
     monkeypatch.setattr(sb3_module._Progress, "_on_step", plain)
     assert main.main([*words, "--resume", "--seed", "5"]) == 2
     assert "trained with seed 0, not 5" in capsys.readouterr().err
     assert main.main([*words, "--resume"]) == 0
-    rows = json.loads((tmp_path / "run" / HISTORY).read_text())
+    rows = json.loads((folder / HISTORY).read_text())
     steps = [row["steps"] for row in rows]
     assert steps == sorted(steps)
     assert steps[-1] == 600
     assert {198, 202} <= set(steps)  # it was interrupted in the step to 200
     assert [row["seconds"] for row in rows] == sorted(row["seconds"] for row in rows)
-    assert not (tmp_path / "run" / CHECKPOINT).exists()
-    assert main.main([*words, "--resume"]) == 0  # finished: left alone
-    assert json.loads((tmp_path / "run" / HISTORY).read_text()) == rows
+    assert not (folder / CHECKPOINT).exists()
+
+    # what is finished is left alone
+    assert main.main([*words, "--resume"]) == 0
+    assert f"{folder} is finished" in capsys.readouterr().err
+    assert json.loads((folder / HISTORY).read_text()) == rows
+
+
+def actor_policy(worlds: Worlds) -> ActorPolicy:
+    torch.manual_seed(0)
+    inputs = worlds.agent_layout.size + worlds.state_layout.size
+    return ActorPolicy(Actor(ActorConfig(inputs, (8,), 7)), PolicySpec())
 
 
 @pytest.mark.parametrize("num", [1, 3, 17])
 def test_an_actor_does_not_depend_on_how_many_worlds_there_are(num: int) -> None:
-    torch.manual_seed(0)
     worlds = started_worlds(num, control_mode="ee_delta")
-    policy = ActorPolicy(
-        Actor(
-            ActorConfig(worlds.agent_layout.size + worlds.state_layout.size, (8,), 7)
-        ),
-        PolicySpec(),
-    )
-    action = policy.act(worlds.observe())
+    action = actor_policy(worlds).act(worlds.observe())
     assert action.shape == (num, 7)
-    torch.manual_seed(0)
+
     alone = started_worlds(1, control_mode="ee_delta")
-    again = ActorPolicy(
-        Actor(ActorConfig(alone.agent_layout.size + alone.state_layout.size, (8,), 7)),
-        PolicySpec(),
-    )
-    assert again.act(alone.observe())[0].tobytes() == action[0].tobytes()
+    first = actor_policy(alone).act(alone.observe())[0]
+    assert first.tobytes() == action[0].tobytes()
 
 
 def test_a_stage_is_success_earlier_in_the_task() -> None:
-    stage = get_task(TOTE_TRANSFER).stage("reach")
-    worlds = Worlds(
-        EnvConfig(
-            TOTE_TRANSFER, goal_progress=0.001, horizon_s=2.0, num_threads=1, level="L1"
-        ),
-        1,
-    )
+    assert 0 < REACH.goal_progress < 1
+    config = env_config(goal_progress=0.001, horizon_s=2.0, level="L1")
+    worlds = Worlds(config, 1)
     worlds.reset(np.array([0]), [0])
     assert worlds.max_steps == 40
     results = [worlds.step(np.zeros((1, 8))) for _ in range(12)]
     assert [bool(r.success[0]) for r in results].index(True) == 9  # held for 0.5 s
-    assert 0 < stage.goal_progress < 1
-    for wrong in ({"goal_progress": 0.0}, {"horizon_s": -1.0}):
-        with pytest.raises(EmbodiedError):
-            EnvConfig(TOTE_TRANSFER, **wrong)
 
 
-def test_train_and_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = tmp_path / "reach"
-    words = [
-        "train",
-        TOTE_TRANSFER,
-        "--algo",
-        "ppo",
-        "--stage",
-        "reach",
-        "--num-envs",
-        "2",
-    ]
-    assert main.main([*words, "-o", str(run), "--steps", "300", "--json"]) == 0
-    assert find_policy(str(run)).planner_hz is None
-    spec = find_policy(str(run)).spec(TOTE_TRANSFER)
-    assert (spec.control_mode, spec.control_hz, spec.privileged) == (
-        "ee_delta",
-        20,
-        True,
-    )
-    worlds = Worlds(
-        EnvConfig(TOTE_TRANSFER, control_mode="ee_delta", horizon_s=1.0, num_threads=1),
-        2,
-    )
-    results = rollout(worlds, find_policy(str(run)).make(worlds), [1, 2])
+@pytest.mark.parametrize("wrong", [{"goal_progress": 0.0}, {"horizon_s": -1.0}])
+def test_a_stage_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(EmbodiedError):
+        EnvConfig(TOTE_TRANSFER, **wrong)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def reach_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the stage `reach`, shortly trained."""
+    folder = tmp_path_factory.mktemp("runs") / "reach"
+    words = f"train {TOTE_TRANSFER} --algo ppo --stage reach --num-envs 2".split()
+    assert main.main([*words, "-o", str(folder), "--steps", "300", "--json"]) == 0
+    return folder
+
+
+def eval_words(policies: str, output: Path) -> list[str]:
+    words = f"eval {TOTE_TRANSFER} --policy {policies} --episodes 2 --workers 1"
+    return [*words.split(), "-o", str(output)]
+
+
+def test_what_was_learned_is_a_policy(reach_run: Path) -> None:
+    source = find_policy(str(reach_run))
+    assert source.planner_hz is None
+    spec = source.spec(TOTE_TRANSFER)
+    assert spec == PolicySpec("ee_delta", 20, privileged=True)
+
+    worlds = Worlds(env_config(control_mode="ee_delta", horizon_s=1.0), 2)
+    results = rollout(worlds, source.make(worlds), [1, 2])
     assert [result.duration_s for result in results] == [1.0, 1.0]
+
+
+def test_it_is_evaluated_as_it_was_trained(
+    reach_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     output = tmp_path / "eval"
-    command = [
-        "eval",
-        TOTE_TRANSFER,
-        "--policy",
-        "hold",
-        str(run),
-        "--episodes",
-        "2",
-        "--workers",
-        "1",
-        "-o",
-        str(output),
-    ]
-    capsys.readouterr()
-    assert main.main(command) == 0
-    told = capsys.readouterr()
-    assert told.err.startswith(
-        f"measured at stage reach and level L1, as {run} learned it"
-    )
-    assert "reach   L1 reach  none" in told.out
-    assert "The reach policy succeeds in" in (output / "report.html").read_text()
-    assert "L1, stage reach" in (output / "report.html").read_text()
+    assert main.main(eval_words(f"hold {reach_run}", output)) == 0
+
+    printed = capsys.readouterr()
+    said = f"measured at stage reach and level L1, as {reach_run} learned it"
+    assert printed.err.startswith(said)
+    assert "reach   L1 reach  none" in printed.out
+    page = (output / "report.html").read_text()
+    assert "The reach policy succeeds in" in page
+    assert "L1, stage reach" in page
     condition = read_results(output / "results.json").cells[1].condition
     assert (condition.stage, condition.level) == ("reach", "L1")
-    assert terms_of(["expert", str(run)], "", ["L3"]) == Terms("", ("L3",), "")
+
+
+def test_stage_and_level_can_be_told(reach_run: Path, tmp_path: Path) -> None:
+    assert terms_of(["expert", str(reach_run)], "", ["L3"]) == Terms("", ("L3",), "")
     assert terms_of(["expert", "random"], None, None) == Terms("", ("L2",), "")
+
+    # a run of the whole task
     other = tmp_path / "other"
-    shutil.copytree(run, other)
-    stored = json.loads((other / "policy.json").read_text())
-    (other / "policy.json").write_text(json.dumps({**stored, "stage": ""}))
-    with pytest.raises(
-        EmbodiedError,
-        match=r"different stages .*reach: reach, .*other: the whole task.*--stage",
-    ):
-        terms_of([str(run), str(other)], None, None)
-    assert terms_of([str(run), str(other)], "lift", None).levels == ("L1",)
-    (run / "policy.safetensors").write_bytes(b"nothing")
-    capsys.readouterr()
-    assert main.main([*command, "--overwrite"]) == 2
+    shutil.copytree(reach_run, other)
+    stored = json.loads((other / INFO).read_text())
+    (other / INFO).write_text(json.dumps({**stored, "stage": ""}))
+    runs = [str(reach_run), str(other)]
+    message = r"different stages .*reach: reach, .*other: the whole task.*--stage"
+    with pytest.raises(EmbodiedError, match=message):
+        terms_of(runs, None, None)
+    assert terms_of(runs, "lift", None).levels == ("L1",)
+
+
+def test_weights_that_do_not_fit_are_named(
+    reach_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(reach_run, run)
+    (run / WEIGHTS).write_bytes(b"nothing")
+    assert main.main(eval_words(str(run), tmp_path / "eval")) == 2
     assert "do not fit" in capsys.readouterr().err
 
 

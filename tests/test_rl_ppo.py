@@ -22,6 +22,7 @@ from embodied.policies.rl import warp as warp_module
 from embodied.policies.rl.config import RLConfig
 from embodied.policies.rl.ppo import PpoConfig, PpoTrainer
 from embodied.policies.rl.warp import train_warp
+from embodied.policies.run_folder import CHECKPOINT, HISTORY, WEIGHTS
 from embodied.policies.training.budget import Budget
 from tests.ground import TOTE_TRANSFER
 
@@ -171,16 +172,7 @@ def test_losing_costs_more_than_going_on_without_success() -> None:
     )
 
 
-WORDS = [
-    "train",
-    TOTE_TRANSFER,
-    "--algo",
-    "ppo",
-    "--engine",
-    "warp",
-    "--stage",
-    "reach",
-]
+WORDS = f"train {TOTE_TRANSFER} --algo ppo --engine warp --stage reach".split()
 
 
 @pytest.mark.slow
@@ -190,30 +182,23 @@ def test_train_on_warp_and_evaluate_on_the_cpu(
     # as of many worlds: it would take a minute
     monkeypatch.setattr(PpoConfig, "steps_of", lambda config, worlds: 24)
     run = tmp_path / "run"
-    words = [*WORDS, "--device", "cpu", "--num-envs", "4", "--steps", "192"]
-    assert main.main([*words, "-o", str(run)]) == 0
-    rows = json.loads((run / "history.json").read_text())
-    assert (rows[-1]["share"], rows[-1]["steps"]) == (1.0, 192.0)
-    assert {"seconds", "success", "progress", "reward", "value_loss"} < set(rows[-1])
-    assert not (run / "checkpoint.safetensors").exists()
-    command = [
-        "eval",
-        TOTE_TRANSFER,
-        "--policy",
-        str(run),
-        "--stage",
-        "reach",
-        "--episodes",
-        "2",
-        "--workers",
-        "1",
-    ]
-    assert main.main([*command, "-o", str(tmp_path / "eval")]) == 0
-    weights = (run / "policy.safetensors").read_bytes()
-    assert main.main([*words, "-o", str(run), "--resume"]) == 0  # it is finished
-    assert (run / "policy.safetensors").read_bytes() == weights
+    words = [*WORDS, *f"--device cpu --num-envs 4 --steps 192 -o {run}".split()]
+    assert main.main(words) == 0
+    last = json.loads((run / HISTORY).read_text())[-1]
+    assert (last["share"], last["steps"]) == (1.0, 192.0)
+    assert {"seconds", "success", "progress", "reward", "value_loss"} < set(last)
+    assert not (run / CHECKPOINT).exists()
+
+    command = f"eval {TOTE_TRANSFER} --policy {run} --stage reach --episodes 2"
+    command += f" --workers 1 -o {tmp_path / 'eval'}"
+    assert main.main(command.split()) == 0
+
+    # it is finished
+    weights = (run / WEIGHTS).read_bytes()
+    assert main.main([*words, "--resume"]) == 0
+    assert (run / WEIGHTS).read_bytes() == weights
     capsys.readouterr()
-    assert main.main([*words, "-o", str(run), "--resume", "--stage", "lift"]) == 2
+    assert main.main([*words, "--resume", "--stage", "lift"]) == 2
     assert "was trained with stage 'reach', not 'lift'" in capsys.readouterr().err
 
 
@@ -243,20 +228,16 @@ def test_a_run_that_was_cut_goes_on(
     monkeypatch.setattr(warp_module, "ROW_EVERY_S", -1.0)
     with pytest.raises(KeyboardInterrupt):
         train_warp(config, tmp_path / "cut", interrupt)
-    assert (tmp_path / "cut" / "checkpoint.safetensors").exists()
+    assert (tmp_path / "cut" / CHECKPOINT).exists()
     train_warp(config, tmp_path / "cut", rows.append, resume=True)
-    whole, cut = (
-        (tmp_path / name / "policy.safetensors").read_bytes()
-        for name in ("whole", "cut")
-    )
+    whole, cut = ((tmp_path / name / WEIGHTS).read_bytes() for name in ("whole", "cut"))
     assert whole == cut
     steps = [
-        row["steps"]
-        for row in json.loads((tmp_path / "cut" / "history.json").read_text())
+        row["steps"] for row in json.loads((tmp_path / "cut" / HISTORY).read_text())
     ]
     assert steps == sorted(set(steps))
     assert steps[-1] == 8 * SMALL.steps * N
-    (tmp_path / "cut" / "checkpoint.safetensors").write_bytes(b"nothing")
+    (tmp_path / "cut" / CHECKPOINT).write_bytes(b"nothing")
     with pytest.raises(EmbodiedError, match="does not fit"):
         train_warp(config, tmp_path / "cut", rows.append, resume=True)
 

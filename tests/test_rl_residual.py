@@ -31,6 +31,7 @@ from embodied.policies.rl.residual import (
 )
 from embodied.policies.rl.residual_env import ResidualVecEnv
 from embodied.policies.rl.sb3 import SB3Learner, make_env
+from embodied.policies.run_folder import INFO
 from embodied.rollout.rollout import AFTER_SUCCESS_S, rollout
 from tests.ground import TOTE_TRANSFER, env_config
 
@@ -211,47 +212,28 @@ def test_a_base_is_corrected_with_plans_as_late_as_told() -> None:
 def test_train_a_correction_and_evaluate_it(tmp_path: Path) -> None:
     run = tmp_path / "run"
     twice = tmp_path / "twice"
-    words = [
-        "train",
-        TOTE_TRANSFER,
-        "--algo",
-        "sac",
-        "--stage",
-        "reach",
-        "--num-envs",
-        "2",
-        "--steps",
-        "40",
-        "--json",
-    ]
-    words += ["--demos", "1"]
-    assert (
-        main.main([*words, "--base", "expert", "--residual", "0.1", "-o", str(run)])
-        == 0
-    )
+    words = f"train {TOTE_TRANSFER} --algo sac --stage reach --num-envs 2".split()
+    words += ["--steps", "40", "--demos", "1", "--json"]
+
+    # a correction of the expert, and one of the corrected expert
+    first = f"--base expert --residual 0.1 -o {run}".split()
+    assert main.main([*words, *first]) == 0
     assert find_policy(str(run)).planner_hz == find_policy("expert").planner_hz
     assert main.main([*words, "--base", str(run), "-o", str(twice)]) == 0
-    for file in run.iterdir():  # what is corrected has been copied
+
+    # what is corrected has been copied
+    for file in run.iterdir():
         file.unlink()
-    stored = json.loads((twice / "policy.json").read_text())
+    stored = json.loads((twice / INFO).read_text())
     assert stored["residual"]["base"] == "base"
     assert (stored["residual"]["scale"], stored["residual"]["hz"]) == (0.2, 20)
     spec = find_policy(str(twice)).spec(TOTE_TRANSFER)
     assert (spec.control_hz, spec.privileged) == (200, True)
+
     output = tmp_path / "eval"
-    command = [
-        "eval",
-        TOTE_TRANSFER,
-        "--policy",
-        str(twice),
-        "--stage",
-        "reach",
-        "--episodes",
-        "2",
-        "--workers",
-        "1",
-    ]
-    assert main.main([*command, "--delay-ms", "100", "-o", str(output)]) == 0
+    command = f"eval {TOTE_TRANSFER} --policy {twice} --stage reach --episodes 2"
+    command += f" --workers 1 --delay-ms 100 -o {output}"
+    assert main.main(command.split()) == 0
     (cell,) = json.loads((output / "results.json").read_text())["cells"]
     assert cell["episodes"][0]["mean_plan_age_s"] > 0.1
 

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--level",
-        help=f"how much varies: L1 to L4 (default: {LEVEL}, or what a run by trial learned)",
+        help=f"how much varies: L1 to L4 (default: {LEVEL}, or what a run of reinforcement learning trained on)",
     )
     parser.add_argument(
         "--seed", type=int, default=0, help="of the first episode (default: 0)"
