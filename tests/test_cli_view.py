@@ -58,6 +58,7 @@ def test_view_in_a_window(
     assert "seed 1: no success after 3.0 s" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_bench(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

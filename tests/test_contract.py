@@ -80,6 +80,16 @@ BROAD = ("train", "all")  # splits
 RESTING_M = 1e-3  # how deep things may sink into each other at a start
 every_case = pytest.mark.parametrize(("task", "robot", "mode"), CASES)
 every_pair = pytest.mark.parametrize(("task", "robot"), TASKS_AND_ROBOTS)
+# the same where it takes long: slow but with each task's default robot
+every_pair_partly_slow = pytest.mark.parametrize(
+    ("task", "robot"),
+    [
+        (task, robot)
+        if robot == get_task(task).default_robot
+        else pytest.param(task, robot, marks=pytest.mark.slow)
+        for task, robot in TASKS_AND_ROBOTS
+    ],
+)
 every_task = pytest.mark.parametrize("task", task_names())
 
 
@@ -219,7 +229,7 @@ def test_observations_are_finite_and_within_their_bounds(
     ).all()
 
 
-@every_pair
+@every_pair_partly_slow
 @pytest.mark.parametrize("level", ["L1", "L3"])
 def test_no_observed_element_is_constant(task: str, robot: str, level: str) -> None:
     """Over 2,000 random steps in several episodes: what never changes is a dead sensor."""
@@ -451,7 +461,7 @@ class Seen:
     def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None: ...
 
 
-@every_pair
+@every_pair_partly_slow
 def test_what_was_judged_is_judged_again_of_the_recorded_state(
     task: str, robot: str
 ) -> None:

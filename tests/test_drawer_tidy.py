@@ -215,7 +215,9 @@ def test_a_drawer_is_pushed_shut_only_after_it_was_opened() -> None:
     np.testing.assert_allclose(opening[~shut], 0.2, atol=2e-3)
 
 
-@pytest.mark.parametrize("robot", ["arm", "wheeled_arm"])
+@pytest.mark.parametrize(
+    "robot", ["arm", pytest.param("wheeled_arm", marks=pytest.mark.slow)]
+)
 def test_the_expert_tidies_up_whatever_happens(robot: str) -> None:
     worlds = Worlds(
         env_config(

@@ -283,7 +283,9 @@ def test_below_l4_nothing_happens(level: str) -> None:
         assert drawn["push_n"] == (0.0, 0.0)
 
 
-@pytest.mark.parametrize("robot", ["arm", "wheeled_arm"])
+@pytest.mark.parametrize(
+    "robot", ["arm", pytest.param("wheeled_arm", marks=pytest.mark.slow)]
+)
 def test_the_expert_turns_parcels_whose_label_is_on_an_end(robot: str) -> None:
     spec = find_policy("expert").spec("ParcelSort", robot)
     config = env_config_for(spec, "ParcelSort", "L2", "train", robot)

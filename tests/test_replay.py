@@ -27,7 +27,14 @@ for report in replay(Path(sys.argv[1]), make_worlds):
 """
 
 
-@pytest.mark.parametrize("level", ["L1", "L3", "L4"])
+@pytest.mark.parametrize(
+    "level",
+    [
+        pytest.param("L1", marks=pytest.mark.slow),
+        pytest.param("L3", marks=pytest.mark.slow),
+        "L4",
+    ],
+)
 def test_an_episode_replays_in_another_process(level: str, tmp_path: Path) -> None:
     path = tmp_path / "data.hdf5"
     collect = f"collect ToteTransfer -o {path} --episodes 3 --level {level}"

@@ -86,6 +86,7 @@ def trained(
     return trainer, [trainer.update() for _ in range(updates)]
 
 
+@pytest.mark.slow
 def test_it_learns() -> None:
     trainer, rows = trained(60)
     assert rows[0]["success"] < 0.3

@@ -209,6 +209,7 @@ def test_a_base_is_corrected_with_plans_as_late_as_told() -> None:
     assert ages_s[1] - ages_s[0] == pytest.approx(0.2, abs=0.02)
 
 
+@pytest.mark.slow
 def test_train_a_correction_and_evaluate_it(tmp_path: Path) -> None:
     run = tmp_path / "run"
     twice = tmp_path / "twice"

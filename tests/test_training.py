@@ -57,6 +57,7 @@ def make_dataset(samples: Samples, device: torch.device = CPU) -> BatchDataset:
     return BatchDataset(samples.to(device), tokens.to(device), config.chunk)
 
 
+@pytest.mark.slow
 def test_training_learns_what_the_picture_shows(tmp_path: Path) -> None:
     learner = make_learner()
     before = learner.validate()

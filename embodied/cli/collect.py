@@ -147,7 +147,7 @@ def recording_of(args: argparse.Namespace) -> Recording:
     if args.planner_hz is not None:
         if planner_hz is None:
             raise EmbodiedError(
-                f"--planner-hz would have no effect, since no plans are made by {args.policy}"
+                f"--planner-hz would have no effect, since {args.policy} makes no plans: leave it out"
             )
         planner_hz = args.planner_hz
     dual = None
