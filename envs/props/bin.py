@@ -10,7 +10,7 @@ import numpy as np
 from embodied.core import Array
 from embodied.envs.props.colours import FRAME_BLUE, INVISIBLE
 from embodied.envs.props.paint import Paint
-from embodied.envs.props.shapes import COLLISION_GROUP, Rgb, add_box, upright
+from embodied.envs.props.shapes import COLLISION_GROUP, Box, Rgb, add_box, upright
 from embodied.sim.engine import Engine
 
 UNPAINTED = (0.5, 0.5, 0.5, 1.0)
@@ -18,9 +18,6 @@ WALL_M = 0.006
 RIM_HALF_M = 0.010  # of the painted rim's width and height
 # A point so far below the floor still counts as inside.
 FLOOR_TOLERANCE_M = 0.005
-
-# centre and half size of a box, m
-Wall = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,7 @@ def add_bin(spec: mujoco.MjSpec, place: BinPlace, size: BinSize) -> None:
     half_x = size.depth / 2
     half_y = size.width / 2
     walls = _walls(size)
-    floor: Wall = ((0, 0, -0.01), (half_x, half_y, 0.01))
+    floor: Box = ((0, 0, -0.01), (half_x, half_y, 0.01))
     for pos, half in (floor, *walls):
         add_box(body, pos, half, INVISIBLE).group = COLLISION_GROUP
 
@@ -81,7 +78,7 @@ def add_bin(spec: mujoco.MjSpec, place: BinPlace, size: BinSize) -> None:
     _paint_stand(spec, body, place, size)
 
 
-def _walls(size: BinSize) -> list[Wall]:
+def _walls(size: BinSize) -> list[Box]:
     """Returns the four walls: left and right, then near and far."""
     x = size.depth / 2
     y = size.width / 2

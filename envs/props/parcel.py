@@ -11,7 +11,7 @@ import mujoco
 import numpy as np
 
 from embodied.envs.props.free_body import WEIGHTLESS_GRAVCOMP, FreeBodies
-from embodied.envs.props.shapes import Rgb, add_box, add_visual_box, box_inertia
+from embodied.envs.props.shapes import Box, Rgb, add_box, add_visual_box, box_inertia
 from embodied.sim.engine import Engine
 
 CARDBOARD = (0.74, 0.57, 0.37)
@@ -80,7 +80,10 @@ def _boxes(size: ParcelSize, face: str) -> tuple[np.ndarray, np.ndarray]:
     z = size.height / 2
     thick = STICKER_HALF_M
 
-    body = ((0.0, 0.0, 0.0), (x, y, z))
+    body: Box = ((0.0, 0.0, 0.0), (x, y, z))
+    tape: Box
+    label: Box
+    code: Box
     if face == "top":
         tape = ((0, 0, 0), (x + thick / 2, 0.15 * y, z + thick / 2))
         label = ((0, 0, z), (0.85 * x, 0.85 * y, thick))

@@ -12,6 +12,8 @@ COLLISION_GROUP = 3  # of geoms that are touched and not seen
 Vector = Sequence[float] | np.ndarray
 Rgb = tuple[float, float, float]  # in [0, 1]
 Rgba = tuple[float, float, float, float]
+# centre and half size of a box, m
+Box = tuple[tuple[float, float, float], tuple[float, float, float]]
 # vertices (n, 3) in m, and faces (m, 3) that run counterclockwise seen from outside
 Mesh = tuple[np.ndarray, np.ndarray]
 

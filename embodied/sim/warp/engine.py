@@ -321,7 +321,7 @@ def _late_sensors(model: mujoco.MjModel) -> list[int]:
 
     They belong to sensors that need accelerations.
     """
-    late = []
+    late: list[int] = []
     for i in range(model.nsensor):
         if model.sensor_needstage[i] == mujoco.mjtStage.mjSTAGE_ACC:
             first = int(model.sensor_adr[i])
