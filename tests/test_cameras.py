@@ -1,5 +1,6 @@
-"""Frames show the world they are of, when they are due, and stay as they were given
-out.
+"""Frames show the world that they are of, and come when they are due.
+
+Those that were given out stay as they were.
 """
 
 from __future__ import annotations
@@ -114,9 +115,7 @@ def test_depth_is_in_metres(camera: Camera, worlds: Worlds) -> None:
 
 
 def test_colours_and_words_agree() -> None:
-    """The named tote has the colour that the instruction says, seen from above the
-    belt.
-    """
+    """Seen from above, the named tote has the colour that the instruction says."""
     made = started_worlds(6, level="L1")
     look = Camera(made.engine, 120, 120)
     for world in range(6):
@@ -210,8 +209,9 @@ def blind(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> Worlds:
 
 
 def taken(worlds: Worlds, hz: float | None, step: int, steps: int) -> list[int]:
-    """Ticks at which world 0's frames are taken, with control steps of `step` ticks;
-    world 1 began a step later.
+    """Returns the ticks at which world 0's frames are taken.
+
+    Control steps have `step` ticks. World 1 began a step later.
     """
     feed = CameraFeed(worlds.engine, ("overview",), 16, hz)
     ticks = []

@@ -1,6 +1,4 @@
-"""Rendering is tried for real, and a machine that cannot render is told what to
-install.
-"""
+"""Rendering is tried for real; a machine that cannot render says what to install."""
 
 from __future__ import annotations
 
@@ -49,8 +47,9 @@ def test_a_frame_after_mujoco_was_imported_without_a_choice() -> None:
 
 
 def test_triton_is_loaded_before_mesa(tmp_path: Path) -> None:
-    """The other order ends in a segmentation fault: two LLVMs. A stand-in tells whether
-    Mesa's was there first.
+    """The other order ends in a segmentation fault, of two LLVMs.
+
+    A stand-in for Triton tells whether Mesa's was there first.
     """
     (tmp_path / "triton.py").write_text(
         "print('LLVM' in open('/proc/self/maps').read())", encoding="utf-8"

@@ -1,6 +1,4 @@
-"""Drawers and household things keep to physics, whatever a world's sizes and friction
-are.
-"""
+"""Drawers and household things keep to physics, whatever their sizes and friction."""
 
 from __future__ import annotations
 
@@ -41,8 +39,9 @@ class Bench:
     things: Things
 
     def renew(self) -> None:
-        """Both worlds from the start: all drawers shut, things of nominal size in a row
-        on the floor.
+        """Begins both worlds anew.
+
+        All drawers are shut, and things of nominal size lie in a row on the floor.
         """
         self.engine.reset(np.arange(2))
         for world in range(2):

@@ -149,8 +149,9 @@ def test_stiff_friction_holds_below_its_force_and_gives_way_above(
 
 
 def on_console(*names: str) -> CpuEngine:
-    """One world with a console that carries a fault panel, or valves of the named
-    kinds.
+    """Returns one world with a console that carries a fault panel, or some valves.
+
+    The valves are of the named kinds.
     """
     spec = empty_spec()
     face = add_console(spec, ConsoleSize())

@@ -109,9 +109,7 @@ def test_a_resized_parcel_weighs_and_turns_as_a_full_box(
 def test_what_sticks_on_a_parcel_lies_on_its_outside(
     alone: Alone, size: ParcelSize, face: str
 ) -> None:
-    """The label on the face that was said, no larger than it, the code on top of the
-    label.
-    """
+    """The label is on the chosen face and no larger than it; the code is on the label."""
     alone.parcels.resize(1, 0, size, face)
     model = alone.engine.model
     pos = alone.engine.vary("geom_pos")[1]

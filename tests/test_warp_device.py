@@ -1,6 +1,4 @@
-"""What stands between a user and worlds on a GPU, said in one line; and buffers that
-are too small.
-"""
+"""What keeps worlds off a GPU is said in one line; buffers may be too small."""
 
 from __future__ import annotations
 
@@ -127,8 +125,9 @@ class StreamsOfWarp:
 def test_a_stream_that_torch_gives_out_again_is_the_one_that_warp_knows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Warp forgets a stream as soon as any of its objects of it is thrown away, as with
-    the worlds of before.
+    """Warp forgets a stream once any of its objects for that stream is thrown away.
+
+    Earlier worlds throw theirs away.
     """
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: TorchStream(7))
     warp_ = StreamsOfWarp()

@@ -228,8 +228,9 @@ class WarpEngine:
 
     @property
     def version(self) -> int:
-        """A new one each time: a captured graph changes the states without being seen
-        here, so nothing that was computed from them may be kept.
+        """A new number each time, so that nothing computed from states is kept.
+
+        A captured graph changes the states without being noticed here.
         """
         self._version += 1
         return self._version
