@@ -88,7 +88,8 @@ class NoisyPolicy:
 
         # grippers that are open close in some of them
         grip = self._intended[:, self._grippers]  # (N, grippers)
-        closes = (now & self._closes).any(axis=1)[:, None] & (grip > 0)
+        is_closing = np.any(now & self._closes, axis=1, keepdims=True)  # (N, 1)
+        closes = is_closing & (grip > 0)
         action[:, self._grippers] = np.where(closes, -1.0, grip)
         return action
 

@@ -92,9 +92,8 @@ def test_every_command_of_the_page_works(folder: Path) -> None:
     assert rate(reach[0]).value > 0.5
     assert rate(reach[1]).value == 0
 
-    assert (folder / "lift.mp4").stat().st_size > 10_000
     with Dataset(folder / "lifts.hdf5") as dataset:
-        assert len(dataset) == 8
+        assert len(dataset) == 2
         assert dataset.header.policy == "my_planner:grasp_and_lift"
         assert dataset.header.planner_hz == 8
         assert dataset.read(0, "plans/subtask").size > 10
