@@ -136,7 +136,7 @@ class Dataset:
             # Where there are no parts either, opening the path says what is wrong.
             paths = part_files(self.path) or paths
 
-        episodes = []
+        episodes: list[StoredEpisode] = []
         for path in paths:
             episodes += find_episodes(path)
         return episodes

@@ -25,7 +25,7 @@ def _cases() -> list[tuple[str, str, str]]:
 
     One task is there in all control modes, the others take turns in them.
     """
-    cases = []
+    cases: list[tuple[str, str, str]] = []
     for number, (task, robot) in enumerate(TASKS_AND_ROBOTS):
         modes: tuple[str, ...] = CONTROL_MODES
         if task != TOTE_TRANSFER:
