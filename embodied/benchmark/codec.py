@@ -56,7 +56,8 @@ def decode(kind: type[T], content: Any, where: str) -> T:
     Raises:
         DecodeError: a field is missing, unknown or of another type; names it.
     """
-    hints = _field_types(kind)
+    hashable: Any = kind  # for mypy, to which a type variable's metaclass is unknown
+    hints = _field_types(hashable)
     if not isinstance(content, dict) or set(content) != set(hints):
         given = sorted(content) if isinstance(content, dict) else type(content).__name__
         raise DecodeError(
