@@ -24,7 +24,7 @@ GRASP_SHARE = 0.2  # of the shoves, in which an open gripper closes on whatever 
 # How much longer these last: until the gripper is shut, so that demonstrations show an
 # empty grasp, and how it is mended.
 CLOSING_S = 0.4
-SHOVES = 128  # drawn for an episode
+SHOVES = 128  # sampled per episode
 
 
 class NoisyPolicy:

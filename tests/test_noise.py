@@ -15,10 +15,14 @@ SIZE = 3
 TICKS = PHYSICS_HZ // HZ
 
 
-def observed(ticks: list[int]) -> Observation:
+def make_observation(ticks: list[int]) -> Observation:
+    """Returns what worlds show at these ticks of their own clocks."""
     num = len(ticks)
     return Observation(
-        np.array(ticks), np.zeros((num, 0)), np.zeros((num, 0)), ("",) * num
+        tick=np.array(ticks),
+        agent_pos=np.zeros((num, 0)),
+        environment_state=np.zeros((num, 0)),
+        instruction=("",) * num,
     )
 
 
@@ -42,16 +46,31 @@ def actions(
     grip: float = 1.0,
     restart: tuple[int, int] = (-1, 0),
 ) -> np.ndarray:
-    """(steps, N, A); `restart` is a step before which a world's episode begins anew."""
+    """Returns the actions of a policy that is shoved.
+
+    Args:
+        seeds: of the N episodes.
+        steps: how many steps they go on.
+        sigma: standard deviation of the shoves.
+        grip: what the policy wants of its gripper.
+        restart: the step before which an episode begins anew, and its world.
+
+    Returns:
+        (steps, N, A).
+    """
     policy = NoisyPolicy(Holding(grip), sigma)
     ticks = [0] * len(seeds)
-    policy.reset(np.arange(len(seeds)), observed(ticks), seeds)
+    policy.reset(np.arange(len(seeds)), make_observation(ticks), seeds)
+
+    restart_step, restart_world = restart
     rows = []
     for step in range(steps):
-        if step == restart[0]:
-            ticks[restart[1]] = 0
-            policy.reset(np.array([restart[1]]), observed(ticks), [seeds[restart[1]]])
-        rows.append(policy.act(observed(ticks)))
+        if step == restart_step:
+            ticks[restart_world] = 0
+            ids = np.array([restart_world])
+            policy.reset(ids, make_observation(ticks), [seeds[restart_world]])
+
+        rows.append(policy.act(make_observation(ticks)))
         assert (policy.intended == [0, 0, np.float32(grip)]).all()
         ticks = [tick + TICKS for tick in ticks]
     return np.array(rows)

@@ -7,29 +7,39 @@ from embodied.core import Observation, PolicySpec
 from embodied.policies.simple import HoldPolicy, RandomPolicy, ZeroPolicy
 
 
-def observed(num: int, value: float = 0.0) -> Observation:
+def make_observation(num: int, value: float = 0.0) -> Observation:
+    """Returns what `num` worlds show, whose proprioception is `value`."""
     return Observation(
-        np.zeros(num, np.int64),
-        np.full((num, 3), value),
-        np.zeros((num, 0)),
-        ("",) * num,
+        tick=np.zeros(num, np.int64),
+        agent_pos=np.full((num, 3), value),
+        environment_state=np.zeros((num, 0)),
+        instruction=("",) * num,
     )
 
 
 def random_actions(
     seeds: list[int], steps: int, reset_after: dict[int, tuple[int, int]] | None = None
 ) -> np.ndarray:
-    """(steps, N, 4); `reset_after` gives worlds a new seed before a step: step ->
-    (world, seed).
+    """Returns the actions of a random policy.
+
+    Args:
+        seeds: of the N episodes.
+        steps: how many steps they go on.
+        reset_after: after how many steps a world begins anew: step -> (world, seed).
+
+    Returns:
+        (steps, N, 4).
     """
+    observation = make_observation(len(seeds))
     policy = RandomPolicy(4)
-    policy.reset(np.arange(len(seeds)), observed(len(seeds)), seeds)
+    policy.reset(np.arange(len(seeds)), observation, seeds)
+
     rows = []
     for step in range(steps):
         if reset_after and step in reset_after:
             world, seed = reset_after[step]
-            policy.reset(np.array([world]), observed(len(seeds)), [seed])
-        rows.append(policy.act(observed(len(seeds))))
+            policy.reset(np.array([world]), observation, [seed])
+        rows.append(policy.act(observation))
     return np.array(rows)
 
 
@@ -53,21 +63,23 @@ def test_a_random_episode_depends_on_its_seed_alone() -> None:
 
 def test_zero_is_zero() -> None:
     policy = ZeroPolicy(4, PolicySpec(control_hz=200))
-    policy.reset(np.arange(2), observed(2), [0, 1])
-    np.testing.assert_array_equal(policy.act(observed(2)), np.zeros((2, 4), np.float32))
+    policy.reset(np.arange(2), make_observation(2), [0, 1])
+    np.testing.assert_array_equal(
+        policy.act(make_observation(2)), np.zeros((2, 4), np.float32)
+    )
     assert policy.spec.control_hz == 200
 
 
 def test_hold_repeats_the_action_of_each_world_s_first_observation() -> None:
     policy = HoldPolicy(lambda observation: observation.agent_pos)
-    policy.reset(np.arange(2), observed(2, 0.5), [0, 1])
-    policy.act(observed(2, 0.9))[:] = 7  # the caller's own array
-    policy.reset(np.array([1]), observed(2, 0.7), [2])
+    policy.reset(np.arange(2), make_observation(2, 0.5), [0, 1])
+    policy.act(make_observation(2, 0.9))[:] = 7  # the caller's own array
+    policy.reset(np.array([1]), make_observation(2, 0.7), [2])
     np.testing.assert_array_equal(
-        policy.act(observed(2, 0.1)), np.float32([[0.5] * 3, [0.7] * 3])
+        policy.act(make_observation(2, 0.1)), np.float32([[0.5] * 3, [0.7] * 3])
     )
 
 
 def test_hold_needs_a_reset() -> None:
     with pytest.raises(ValueError, match="reset the policy"):
-        HoldPolicy(lambda observation: observation.agent_pos).act(observed(1))
+        HoldPolicy(lambda observation: observation.agent_pos).act(make_observation(1))

@@ -46,7 +46,7 @@ def net() -> DualSystemNet:
     ).eval()
 
 
-def observed(rows: int, tick: int, seed: int = 0) -> Observation:
+def make_observation(rows: int, tick: int, seed: int = 0) -> Observation:
     rng = np.random.default_rng(seed)
     return Observation(
         tick=np.full(rows, tick),
@@ -85,11 +85,11 @@ def test_inference_runs_in_one_batch_size_and_returns_every_row(rows: int) -> No
 def test_a_plan_does_not_depend_on_the_neighbours(net: DualSystemNet) -> None:
     together = VLAPlanner(net)
     together.reset(np.arange(20), range(20))
-    many = together.plan(observed(20, 0), np.arange(20))
+    many = together.plan(make_observation(20, 0), np.arange(20))
     for world in (0, 7, 19):
         alone = VLAPlanner(net)
         alone.reset(np.array([0]), [0])
-        one = alone.plan(observed(20, 0).rows(np.array([world])), np.array([0]))
+        one = alone.plan(make_observation(20, 0).rows(np.array([world])), np.array([0]))
         assert np.array_equal(one.latent[0], many.latent[world])
         assert np.array_equal(one.goal_pos_w[0], many.goal_pos_w[world])
 
@@ -97,36 +97,37 @@ def test_a_plan_does_not_depend_on_the_neighbours(net: DualSystemNet) -> None:
 def test_payload_is_well_formed(net: DualSystemNet) -> None:
     planner = VLAPlanner(net)
     planner.reset(np.arange(3), range(3))
-    payload = planner.plan(observed(3, 0), np.arange(3))
+    payload = planner.plan(make_observation(3, 0), np.arange(3))
     assert payload.shape == planner.plan_shape
     assert np.allclose(np.linalg.norm(payload.goal_quat_wxyz, axis=-1), 1)
     assert ((payload.completion >= 0) & (payload.completion <= 1)).all()
     assert (np.abs(payload.gripper) <= 1).all()
 
 
-def test_the_planner_remembers_the_picture_of_half_a_second_ago(
+def test_the_planner_remembers_the_image_of_half_a_second_ago(
     net: DualSystemNet,
 ) -> None:
     planner = VLAPlanner(net)
     planner.reset(np.array([0]), [0])
-    pictures = {
+    images = {
         tick: np.full((1, SIDE, SIDE, 3), tick % 251, np.uint8)
         for tick in range(0, 500, 50)
     }
-    for tick, picture in pictures.items():
-        then = planner._remembered(0, tick, picture)
-        assert (then == pictures[max(0, tick - 200)]).all()
+    for tick, image in images.items():
+        then = planner._remembered(0, tick, image)
+        assert (then == images[max(0, tick - 200)]).all()
     planner.reset(np.array([0]), [1])
-    assert (planner._remembered(0, 0, pictures[450]) == pictures[450]).all()
+    assert (planner._remembered(0, 0, images[450]) == images[450]).all()
 
 
 def test_what_is_privileged_does_not_reach_a_trained_policy(net: DualSystemNet) -> None:
     planner = VLAPlanner(net)
     planner.reset(np.arange(2), range(2))
-    clean = planner.plan(observed(2, 0), np.arange(2))
+    clean = planner.plan(make_observation(2, 0), np.arange(2))
     planner.reset(np.arange(2), range(2))
     told = planner.plan(
-        replace(observed(2, 0), environment_state=np.full((2, 5), 9.0)), np.arange(2)
+        replace(make_observation(2, 0), environment_state=np.full((2, 5), 9.0)),
+        np.arange(2),
     )
     assert np.array_equal(clean.latent, told.latent)
 
@@ -143,7 +144,9 @@ def test_a_chunk_is_executed_before_the_next(net: DualSystemNet) -> None:
     for step in range(11):
         if step == 7:
             controller.reset(np.array([1]), [5])
-        action = controller.act(observed(2, 2 * step, seed=step), payload, np.zeros(2))
+        action = controller.act(
+            make_observation(2, 2 * step, seed=step), payload, np.zeros(2)
+        )
         assert action.shape == (2, 7)
         assert (np.abs(action) <= 1).all()
     assert asked == [2, 2, 1, 1]  # steps 0, 5, world 1 at 7, world 0 at 10
@@ -161,7 +164,7 @@ def test_the_goal_in_view() -> None:
     )
     # row down, column right
     assert np.allclose(view[:3, 0], [[0, 0], [0, 0.5], [-0.5, 0]])
-    assert np.isnan(view[3:, 0]).all()  # beside the picture, behind the camera
+    assert np.isnan(view[3:, 0]).all()  # beside the image, behind the camera
     assert np.isnan(view[:, 1]).all()
 
 
