@@ -57,6 +57,7 @@ class StepBuffer:
         if grow:
             self._capacity *= 2
 
+        # The rows that are needed move to the front, of the same array or a larger one.
         for name, array in self._arrays.items():
             target = array
             if grow:

@@ -39,6 +39,7 @@ def open_file(path: Path) -> H5:
             f"{path} is truncated or damaged and cannot be opened: {error}"
         ) from error
 
+    # Whoever is refused must not find the file still open.
     try:
         _check_version(file, path)
     except BaseException:
@@ -110,6 +111,7 @@ def _check_path(path: Path) -> None:
     if path.is_dir():
         raise DatasetError(f"{path} is a folder; a dataset is one HDF5 file")
 
+    # Its neighbours often tell what was meant.
     folder = path.parent
     if not path.exists():
         datasets = []

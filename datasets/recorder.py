@@ -100,6 +100,7 @@ class Recorder:
                 f"record_hz {self._record_hz} is above the control rate of {control_hz} Hz"
             )
 
+        # The number of worlds is known with the first start.
         if not len(self._next_frame_tick):
             self._next_frame_tick = np.full(worlds.num_worlds, NEVER)
         for world in np.asarray(ids).tolist():
@@ -115,6 +116,7 @@ class Recorder:
         for world in np.flatnonzero(self._frame_due).tolist():
             self._take_frame(before, world)
 
+        # Steps of episodes that are over make room for new ones.
         if self._steps.full:
             self._steps.make_room(self._oldest_step_needed())
         self._steps.append(

@@ -61,6 +61,7 @@ def create_file(path: Path, header: Header) -> H5:
     """Creates a file with a header and no episodes, and returns it open."""
     file = h5py.File(path, "w")
 
+    # Ours.
     meta = file.create_group("meta")
     meta.attrs["schema_version"] = SCHEMA_VERSION
     meta.attrs["metadata"] = header.metadata_json
@@ -69,6 +70,7 @@ def create_file(path: Path, header: Header) -> H5:
     if header.planner_hz is not None:
         meta.attrs["planner_hz"] = header.planner_hz
 
+    # What robomimic reads; `total` is set when the episodes are there.
     data = file.create_group("data")
     data.attrs["env_args"] = header.env_args_json
     data.attrs["total"] = 0
@@ -138,6 +140,7 @@ def write_episode(data: H5, name: str, episode: Episode) -> None:
 
 def read_episode(demo: H5, images: bool = True) -> Episode:
     """Reads what `write_episode` wrote; without the images unless they are wanted."""
+    # Images are nearly all of an episode's size.
     obs = {}
     for key, array in demo["obs"].items():
         if images or not key.endswith(IMAGE_SUFFIX):
@@ -259,6 +262,7 @@ def _check_lengths(episode: Episode) -> None:
     if frames < 1:
         raise DatasetError(f"the episode of seed {seed} has no frame")
 
+    # Arrays at the frame rate.
     rows = {f"obs/{key}": len(value) for key, value in episode.obs.items()}
     for key in ("actions", "rewards", "states", "frame_tick"):
         rows[key] = len(getattr(episode, key))
@@ -268,6 +272,7 @@ def _check_lengths(episode: Episode) -> None:
             f"the episode of seed {seed} has {frames} frames, but rows: {wrong}"
         )
 
+    # Arrays at the control rate.
     for key, stream in episode.streams.items():
         if len(stream.tick) != len(stream.value) or np.any(np.diff(stream.tick) <= 0):
             raise DatasetError(
