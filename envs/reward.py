@@ -5,16 +5,22 @@ from __future__ import annotations
 from embodied.arrays import array_namespace
 from embodied.core import Array
 
+LOG_OF_A_TENTH = -2.302585
+
 
 def tolerance(value: Array, bound: float, margin: float) -> Array:
-    """1 where |value| <= bound, falling smoothly to 0.1 at bound + margin and on
-    towards 0.
+    """Returns 1 where |value| <= bound; it falls smoothly to 0.1 at bound + margin and
+    on towards 0.
 
-    The long tail is a Gaussian, so that far starts still feel a slope. `margin` must be
-    positive.
+    The long tail is a Gaussian, so that there is a slope far away, too.
+
+    Args:
+        value: Of any shape.
+        bound: In the unit of the value.
+        margin: In the same unit; must be positive.
     """
     xp = array_namespace(value)
     beyond = xp.abs(value) - bound
-    # the positive part, in fewer and cheaper calls than `clip`
+    # the positive part, in cheaper calls than `clip`
     excess = (beyond + xp.abs(beyond)) / (2 * margin)
-    return xp.exp(-2.302585 * excess * excess)
+    return xp.exp(LOG_OF_A_TENTH * excess * excess)
