@@ -10,7 +10,7 @@ from embodied.benchmark.provenance import host_facts
 from embodied.cli import arguments
 from embodied.cli.output import require_writable
 from embodied.pages.book import Book
-from embodied.pages.ledger import Question, R
+from embodied.pages.ledger import Q, R
 from embodied.pages.subject import HOST
 
 
@@ -29,8 +29,8 @@ def add_output(parser: argparse.ArgumentParser, default: str) -> None:
 
 def measure_missing(
     book: Book[R],
-    questions: Sequence[Question],
-    measure: Callable[[Question, str], R],
+    questions: Sequence[Q],
+    measure: Callable[[Q, str], R],
     args: argparse.Namespace,
 ) -> None:
     """Measures what the book doesn't hold yet, writes it after each row, and prints it.

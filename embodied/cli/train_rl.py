@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embodied.benchmark.evaluation import Place, Timing, plan_trials
+from embodied.benchmark.evaluation import Place, plan_trials
+from embodied.benchmark.timing import Timing
 from embodied.cli import arguments
 from embodied.cli.output import claim_folder
 from embodied.cli.progress import TrainingProgress

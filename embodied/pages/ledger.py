@@ -37,6 +37,7 @@ class Question(Protocol):
 
 
 R = TypeVar("R", bound=Row)
+Q = TypeVar("Q", bound=Question)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Ledger(Generic[R]):
     machines: Mapping[str, Facts] = field(default_factory=dict)
     rows: tuple[R, ...] = ()
 
-    def missing(self, questions: Sequence[Question]) -> list[Question]:
+    def missing(self, questions: Sequence[Q]) -> list[Q]:
         """Returns the questions that no row answers."""
         return [
             question

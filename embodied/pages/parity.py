@@ -9,7 +9,7 @@ differ and only their statistics can agree.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -28,7 +28,6 @@ from embodied.pages.subject import Pair, Subject
 from embodied.policies.episodes import EpisodeRunner
 from embodied.policies.registry import find_policy
 from embodied.rollout import warp_rollout
-from embodied.rollout.rollout import EpisodeResult
 from embodied.rollout.warp_rollout import play_on_warp
 
 MOTION_S = 1.0
@@ -252,8 +251,8 @@ def measure_outcomes(
     policy = find_policy(name).make(Worlds(config))
     on_warp = play_on_warp(worlds, policy, seeds.start, on_step)
 
-    cpu_seeds = _successful(seeds, on_cpu)
-    warp_seeds = _successful(seeds, on_warp)
+    cpu_seeds = _successful_seeds(seeds, (e.success_at_end for e in on_cpu))
+    warp_seeds = _successful_seeds(seeds, (e.success_at_end for e in on_warp))
     return PolicyOutcomes(
         subject=question.subject,
         device=device_name(device),
@@ -270,6 +269,5 @@ def measure_outcomes(
     )
 
 
-def _successful(seeds: range, episodes: Sequence[EpisodeResult]) -> list[int]:
-    pairs = zip(seeds, episodes, strict=True)
-    return [seed for seed, episode in pairs if episode.success_at_end]
+def _successful_seeds(seeds: range, successes: Iterable[bool]) -> list[int]:
+    return [seed for seed, success in zip(seeds, successes, strict=True) if success]

@@ -40,7 +40,7 @@ class Subject:
         worlds.close()
 
         # what makes the task and the robot, and what runs them
-        makers = [spec.build, spec.bind, spec.expert]
+        makers: list[Callable[..., object]] = [spec.build, spec.bind, spec.expert]
         for part in worlds.robot.parts:
             makers += [part.build, type(part)]
         modules = [_module_of(maker) for maker in makers]
