@@ -12,7 +12,7 @@ from embodied.sim.physics import apply_defaults
 
 
 def start_station(name: str, robot: Robot, fenced: bool = True) -> mujoco.MjSpec:
-    """A spec named `name` with the robot, its mount over the world's origin looking
+    """Returns a spec named `name` with the robot, its mount over the world's origin looking
     along +x, in an empty hall, with or without a guard rail behind it.
     """
     spec = robot.build()

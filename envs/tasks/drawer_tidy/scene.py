@@ -5,6 +5,7 @@ its left.
 from __future__ import annotations
 
 import mujoco
+import numpy as np
 
 from embodied.envs.props.drawer import (
     FRONT,
@@ -30,13 +31,19 @@ STONE = (0.64, 0.62, 0.59, 1)
 PLINTH = (0.20, 0.21, 0.22, 1)
 STEEL = (0.66, 0.68, 0.70, 1)
 DARK = (0.16, 0.17, 0.18, 1)
+CERAMIC = (0.93, 0.91, 0.86, 1)
+WOOD = (0.70, 0.53, 0.36, 1)
+DARK_BOARD = (0.62, 0.45, 0.28, 1)
+LIGHT_BOARD = (0.78, 0.62, 0.42, 1)
+BOWL = (0.94, 0.93, 0.90, 1)
+FRUIT = ((0.75, 0.16, 0.12, 1), (0.93, 0.62, 0.13, 1), (0.56, 0.70, 0.20, 1))
 # where the counters end
 END_Y = -1.05
 END_X = -0.40
 
 
 def build_drawer_kitchen(robot: Robot) -> mujoco.MjSpec:
-    """The corner with `robot` and all the things (absent ones are parked).
+    """Returns the corner with a robot and all the things (absent ones are parked).
 
     Camera `overview` sees drawers, things and hand, for policies; `kitchen` is the view
     for people.
@@ -55,39 +62,35 @@ def build_drawer_kitchen(robot: Robot) -> mujoco.MjSpec:
 
 
 def _solid(body: mujoco.MjsBody, low: Vector, high: Vector, rgba: Vector) -> None:
-    """A box between two corners, m."""
-    middle, half = zip(
-        *(((a + b) / 2, (b - a) / 2) for a, b in zip(low, high, strict=True)),
-        strict=True,
-    )
-    add_box(body, middle, half, rgba).friction[0] = SLIDING_FRICTION
+    """Adds a box between two corners (3,), m."""
+    corner = np.array(low)
+    opposite = np.array(high)
+    box = add_box(body, (corner + opposite) / 2, (opposite - corner) / 2, rgba)
+    box.friction[0] = SLIDING_FRICTION
 
 
 def _add_front_counter(
     spec: mujoco.MjSpec, chest: mujoco.MjsBody, size: DrawersSize
 ) -> None:
-    """Worktop, the drawers' surroundings and the doors below them."""
+    """Adds the worktop, the drawers' surroundings and the doors below them."""
     under = size.top_z - size.worktop
     floor_z = size.floor_z - 0.024
     end = size.y[-1] - size.pitch / 2
-    _solid(
-        chest,
-        (size.x - 0.005, END_Y, under),
-        (FRONT_X - 0.02, LEFT_Y - 0.02, size.top_z),
-        STONE,
-    )
-    _solid(
-        chest,
-        (size.x + 0.002, END_Y + 0.01, 0.10),
-        (FRONT_X - 0.04, LEFT_Y - 0.04, floor_z),
-        FRONT,
-    )
-    _solid(
-        chest,
-        (size.x + 0.002, END_Y + 0.01, floor_z),
-        (FRONT_X - 0.04, end - 0.003, under),
-        FRONT,
-    )
+    front_x = size.x + 0.002
+    back_x = FRONT_X - 0.04
+
+    # the worktop, the cupboards below the drawers, and those beside them
+    top_low = (size.x - 0.005, END_Y, under)
+    top_high = (FRONT_X - 0.02, LEFT_Y - 0.02, size.top_z)
+    _solid(chest, top_low, top_high, STONE)
+    below_low = (front_x, END_Y + 0.01, 0.10)
+    below_high = (back_x, LEFT_Y - 0.04, floor_z)
+    _solid(chest, below_low, below_high, FRONT)
+    beside_low = (front_x, END_Y + 0.01, floor_z)
+    beside_high = (back_x, end - 0.003, under)
+    _solid(chest, beside_low, beside_high, FRONT)
+
+    # what is dark behind the drawers, and the plinth
     paint = Paint(spec, chest, "front_counter")
     paint.box(
         (size.x + 0.36, 0, (floor_z + under) / 2),
@@ -96,6 +99,7 @@ def _add_front_counter(
     )
     paint.box((size.x + 0.34, 0.09, 0.05), (0.30, 1.12, 0.05), PLINTH)
     paint.add()
+
     decor = Paint(spec, chest, "front_counter_decor", decor=True)
     for y in (0.18, -0.18, -0.53, -0.87):
         _paint_door(decor, (size.x, y), 0.165, (0.12, floor_z - 0.012))
@@ -106,40 +110,31 @@ def _add_front_counter(
 
 
 def _add_side_counter(spec: mujoco.MjSpec, size: DrawersSize) -> None:
-    """Where the things lie."""
+    """Adds the counter on which the things lie."""
     counter = spec.worldbody.add_body(name="side_counter")
     top = size.top_z - 0.0005  # where the worktops overlap, one of them is seen
-    _solid(
-        counter,
-        (END_X, SIDE_Y, top - 0.016),
-        (size.x + 0.03, LEFT_Y - 0.02, top),
-        STONE,
-    )
-    _solid(
-        counter,
-        (END_X + 0.01, SIDE_Y + 0.03, 0.10),
-        (size.x, LEFT_Y - 0.04, size.top_z - 0.016),
-        FRONT,
-    )
+    top_low = (END_X, SIDE_Y, top - 0.016)
+    top_high = (size.x + 0.03, LEFT_Y - 0.02, top)
+    _solid(counter, top_low, top_high, STONE)
+    below_low = (END_X + 0.01, SIDE_Y + 0.03, 0.10)
+    below_high = (size.x, LEFT_Y - 0.04, size.top_z - 0.016)
+    _solid(counter, below_low, below_high, FRONT)
+
     decor = Paint(spec, counter, "side_counter_decor", decor=True)
     decor.box((0.08, SIDE_Y + 0.40, 0.05), (0.45, 0.32, 0.05), PLINTH)
-    for x in (-0.16, 0.16, 0.42):
-        half = 0.15 if x < 0.4 else 0.10
+    for x, half in ((-0.16, 0.15), (0.16, 0.15), (0.42, 0.10)):
         decor.box((x, SIDE_Y + 0.026, 0.40), (half, 0.004, 0.29), FRONT_EDGE)
         decor.box((x, SIDE_Y + 0.024, 0.40), (half - 0.035, 0.004, 0.255), FRONT)
         decor.box((x + half - 0.02, SIDE_Y + 0.010, 0.62), (0.006, 0.010, 0.05), STEEL)
-    for k, x in enumerate((-0.22, -0.12, -0.02)):  # canisters at the wall
-        high = 0.16 - 0.025 * k
-        decor.cylinder(
-            (x, 1.14, size.top_z, x, 1.14, size.top_z + high),
-            0.045,
-            (0.93, 0.91, 0.86, 1),
-        )
-        decor.cylinder(
-            (x, 1.14, size.top_z + high, x, 1.14, size.top_z + high + 0.02),
-            0.047,
-            (0.70, 0.53, 0.36, 1),
-        )
+
+    # canisters at the wall
+    y = 1.14
+    for k, x in enumerate((-0.22, -0.12, -0.02)):
+        rim_z = size.top_z + (0.16 - 0.025 * k)
+        can = (x, y, size.top_z, x, y, rim_z)
+        lid = (x, y, rim_z, x, y, rim_z + 0.02)
+        decor.cylinder(can, 0.045, CERAMIC)
+        decor.cylinder(lid, 0.047, WOOD)
     decor.add()
 
 
@@ -171,25 +166,20 @@ def _paint_kettle(decor: Paint, pos: Vector) -> None:
 
 
 def _paint_board(decor: Paint, pos: Vector) -> None:
-    """Cutting boards that lean at the wall, and a bowl of fruit."""
+    """Paints cutting boards that lean at the wall, and a bowl of fruit."""
     x, y, z = pos
-    decor.box((x + 0.02, y, z + 0.15), (0.012, 0.12, 0.15), (0.62, 0.45, 0.28, 1))
-    decor.box(
-        (x - 0.01, y + 0.09, z + 0.11), (0.010, 0.09, 0.11), (0.78, 0.62, 0.42, 1)
-    )
-    bowl = (x - 0.12, y - 0.32)
+    decor.box((x + 0.02, y, z + 0.15), (0.012, 0.12, 0.15), DARK_BOARD)
+    decor.box((x - 0.01, y + 0.09, z + 0.11), (0.010, 0.09, 0.11), LIGHT_BOARD)
+
+    bowl_x = x - 0.12
+    bowl_y = y - 0.32
     for k in range(4):
-        decor.cylinder(
-            (*bowl, z + 0.015 * k, *bowl, z + 0.015 * (k + 1)),
-            0.06 + 0.018 * k,
-            (0.94, 0.93, 0.90, 1),
-        )
-    fruit = ((0.75, 0.16, 0.12, 1), (0.93, 0.62, 0.13, 1), (0.56, 0.70, 0.20, 1))
-    for k, colour in enumerate(fruit):
-        a = 2.1 * k
-        at = (
-            bowl[0] + 0.045 * (1 if k % 2 else -1),
-            bowl[1] + 0.04 * (k - 1),
-            z + 0.06,
-        )
-        decor.cylinder((*at, at[0], at[1], at[2] + 0.05 + 0.003 * a), 0.034, colour)
+        low = (bowl_x, bowl_y, z + 0.015 * k)
+        high = (bowl_x, bowl_y, z + 0.015 * (k + 1))
+        decor.cylinder((*low, *high), 0.06 + 0.018 * k, BOWL)
+    for k, colour in enumerate(FRUIT):
+        fruit_x = bowl_x + (0.045 if k % 2 else -0.045)
+        fruit_y = bowl_y + 0.04 * (k - 1)
+        low = (fruit_x, fruit_y, z + 0.06)
+        high = (fruit_x, fruit_y, z + 0.06 + 0.05 + 0.003 * (2.1 * k))
+        decor.cylinder((*low, *high), 0.034, colour)

@@ -22,7 +22,7 @@ CAMERA = "overview"
 
 
 def _around(radius_m: float, angle_deg: float) -> tuple[float, float, float]:
-    """x, y and the yaw away from the robot's column at a place around it."""
+    """Returns x, y and the yaw away from the robot's column at a place around it."""
     angle = float(np.deg2rad(angle_deg))
     return radius_m * float(np.cos(angle)), radius_m * float(np.sin(angle)), angle
 
@@ -34,7 +34,7 @@ BINS = tuple(
 
 
 def build_parcel_station(robot: Robot) -> mujoco.MjSpec:
-    """The station with `robot` mounted and three parcels (absent ones are parked).
+    """Returns the station with a robot and three parcels (absent ones are parked).
 
     Camera `overview` sees belt, scanner, bins and hand, for policies; `line` is the
     view for people.

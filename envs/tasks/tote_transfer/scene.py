@@ -56,12 +56,12 @@ ROAMING = Station(
 
 
 def station_of(robot: Robot) -> Station:
-    """The layout that suits a robot: a fixed one reaches both belt and rack."""
+    """Returns the layout that suits a robot: a fixed one reaches both belt and rack."""
     return ROAMING if robot.travels else FIXED
 
 
 def build_tote_station(robot: Robot) -> mujoco.MjSpec:
-    """The station with `robot` mounted and three totes (absent ones are parked).
+    """Returns the station with a robot and three totes (absent ones are parked).
 
     Camera `overview` sees belt, rack and hand, for policies; `hall` is the view for
     people.
