@@ -42,6 +42,15 @@ def test_experts_drive_an_arm_they_never_saw(
     assert len(successes) >= 2
 
 
+def test_the_page_composes_a_robot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_code(tmp_path, [CODE[0], CODE[-1]], monkeypatch)
+
+    groups = "['left_arm', 'left_gripper', 'right_arm', 'right_gripper']"
+    assert groups in capsys.readouterr().out
+
+
 def test_the_page_names_every_key() -> None:
     tables = {"mount": Mount, "tcp": Tcp, "gripper": Gripper}
     keys = {field.name for field in fields(Description)} - tables.keys()
