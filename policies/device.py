@@ -10,7 +10,7 @@ import torch
 from embodied.errors import EmbodiedError
 
 AUTO = "auto"
-DEVICE_HELP = "auto, cpu, cuda or cuda:<number>"
+DEVICE_NAMES = "auto, cpu, cuda or cuda:<number>"
 
 
 def training_device(name: str = AUTO) -> torch.device:
@@ -22,12 +22,13 @@ def training_device(name: str = AUTO) -> torch.device:
     if name == AUTO:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
+    unknown = EmbodiedError(f"no device {name!r}: give {DEVICE_NAMES}")
     try:
         device = torch.device(name)
     except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda"):
-        raise EmbodiedError(f"no device {name!r}: give {DEVICE_HELP}")
+        raise unknown from None
+    if device.type not in ("cpu", "cuda"):
+        raise unknown
 
     count = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= count:

@@ -79,6 +79,7 @@ class ActorPolicy:
 
         actions = []
         with torch.inference_mode():
-            for batch in torch.from_numpy(padded).split(BATCH):
+            for first in range(0, len(padded), BATCH):
+                batch = torch.from_numpy(padded[first : first + BATCH])
                 actions.append(self._actor(batch).numpy())
         return np.concatenate(actions)[: len(rows)]

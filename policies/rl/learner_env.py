@@ -4,7 +4,6 @@ success.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -111,6 +110,6 @@ class LearnerVecEnv(VecEnvWrapper):
         scaled: np.ndarray = np.clip((rows - self.mean) / self.std, -CLIP, CLIP)
         return scaled
 
-    def _vector(self, observation: Mapping[str, Any]) -> np.ndarray:
+    def _vector(self, observation: Any) -> np.ndarray:
         parts = [observation[name] for name in self.parts]
         return np.concatenate(parts, axis=1).astype(np.float32)

@@ -60,7 +60,8 @@ class ResidualVecEnv(VecEnvWrapper):
         for _ in range(self._repeat):
             correction = np.where(over[:, None], 0.0, self._correction)
             action = corrected(self._wanted, correction, self._scale)
-            observation, reward, ended, step_infos = self.venv.step(action)
+            result: Any = self.venv.step(action)
+            observation, reward, ended, step_infos = result
 
             # of a world whose episode ended, the next one is not looked at yet
             running = ~over

@@ -147,7 +147,7 @@ def _residual_env(
 class SB3Learner:
     """An algorithm and the worlds it learns in."""
 
-    packages = ("torch", "stable-baselines3")
+    packages: tuple[str, ...] = ("torch", "stable-baselines3")
 
     def __init__(
         self, config: RLConfig, env: LearnerVecEnv, residual: Residual | None = None

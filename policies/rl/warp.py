@@ -78,7 +78,7 @@ def make_trainer(config: RLConfig) -> PpoTrainer:
 class WarpLearner:
     """PPO on the GPU. A leg of its training is what lies between two checkpoints."""
 
-    packages = ("torch", "rsl-rl-lib")
+    packages: tuple[str, ...] = ("torch", "rsl-rl-lib")
 
     def __init__(self, config: RLConfig, trainer: PpoTrainer) -> None:
         self._config = config

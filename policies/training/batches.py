@@ -7,7 +7,7 @@ a worker only reads.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
@@ -40,12 +40,12 @@ class _Tensors:
             name: value.to(device, non_blocking=True)
             for name, value in vars(self).items()
         }
-        return type(self)(**moved)
+        return replace(self, **moved)
 
     def pin_memory(self) -> Self:
         """Returns copies that can be sent to a GPU while it computes."""
         pinned = {name: value.pin_memory() for name, value in vars(self).items()}
-        return type(self)(**pinned)
+        return replace(self, **pinned)
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def load_batches(
     """
     loader = DataLoader(
         dataset,
-        sampler=requests,  # type: ignore[arg-type]  # it has no length
+        sampler=requests,
         batch_size=None,  # an item is a batch already
         num_workers=workers,
         multiprocessing_context="spawn" if workers else None,

@@ -69,7 +69,7 @@ class DiskFrames:
     def take(self, rows: Tensor) -> Tensor:
         pictures = [self._read(row) for row in rows.flatten().tolist()]
         stacked = np.stack(pictures)
-        return torch.from_numpy(stacked).unflatten(0, rows.shape)
+        return torch.from_numpy(stacked).reshape(*rows.shape, *stacked.shape[1:])
 
     def to(self, device: torch.device) -> DiskFrames:
         """Returns itself: what lies on disk is on no device."""

@@ -165,7 +165,7 @@ def _load(config: ImitationConfig, in_memory: bool) -> tuple[Samples, Samples]:
 class ImitationLearner:
     """The reference dual system and its optimiser, over a run that may be resumed."""
 
-    packages = ("torch",)
+    packages: tuple[str, ...] = ("torch",)
 
     def __init__(
         self,

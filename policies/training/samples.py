@@ -74,7 +74,7 @@ class Samples:
 
     def to(self, device: torch.device) -> Samples:
         """Returns the same samples with their tensors on a device."""
-        moved = {
+        moved: dict[str, Any] = {
             name: value.to(device)
             for name, value in vars(self).items()
             if isinstance(value, Tensor)
