@@ -22,9 +22,14 @@ IGNORED_DECORATORS = ["@pytest.fixture*", "@wp.*", "@warp.*"]
 # What users of the package call, though no page shows it. Say why beside each.
 PUBLIC = frozenset(
     {
+        "FACING_MINUS_Y",  # where a sign may face, as FACING_MINUS_X
+        "FACING_PLUS_X",
+        "FACING_PLUS_Y",
+        "FACING_UP",
         "identical",  # whether a replay differed nowhere
         "integration_state",  # all of some worlds' state, to compare
         "merge",  # datasets of several collections into one
+        "parcels_per_hour",  # what a sorting line is measured by
         "segmentation",  # of cameras, beside RGB and depth
         "to_physical",  # the inverse of what an action interface says
     }

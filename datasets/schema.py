@@ -18,7 +18,7 @@ and in its groups `streams`, `plans` and `start`:
         image_tick            (F,) int64, with cameras only
         streams/<name>/t      (T,) int64, see `STREAMS`
         streams/<name>/value  (T, ...)
-        plans/<name>          (K, ...), see `PLANS`; of policies that plan only
+        plans/<name>          (K, ...), see `PLAN_TIMES` and `PLAN_PAYLOAD`; of policies that plan only
         start/state           (D,) float64
         start/fields/<name>   what was varied in this world
 
@@ -103,7 +103,6 @@ PLAN_PAYLOAD = (
     ArraySpec("completion", np.floating, "()", "share of the task, in [0, 1]"),
     ArraySpec("base_goal_w", np.floating, "(B, 4)", "x, y, z in m and yaw in rad"),
 )
-PLANS = (*PLAN_TIMES, *PLAN_PAYLOAD)
 
 
 class DatasetError(EmbodiedError):
@@ -231,7 +230,7 @@ class Episode:
         frame_tick: (F,) int64, when the frame was.
         image_tick: (F,) int64, when its images were taken; None without cameras.
         streams: by the names of `STREAMS`.
-        plans: (K, ...) by the names of `PLANS`; empty for a policy that makes none.
+        plans: (K, ...) by the names of `PLAN_TIMES` and `PLAN_PAYLOAD`; empty for a policy that makes none.
         start_state: (D,) float64, the physics state to begin from.
         start_fields: what was varied in this world; names may hold slashes.
     """

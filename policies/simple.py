@@ -37,20 +37,6 @@ class RandomPolicy:
         return np.array(rows, np.float32)
 
 
-class ZeroPolicy:
-    """Takes actions of zeros, which is rest where actions are velocities or changes."""
-
-    def __init__(self, action_size: int, spec: PolicySpec | None = None) -> None:
-        self.spec = spec or PolicySpec()
-        self._action_size = action_size
-
-    def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
-        """Nothing is remembered."""
-
-    def act(self, observation: Observation) -> np.ndarray:
-        return np.zeros((len(observation.tick), self._action_size), np.float32)
-
-
 class HoldPolicy:
     """Stays where the episode began, in any control mode.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
-from embodied.core import PHYSICS_HZ, Observation, PolicySpec
+from embodied.core import PHYSICS_HZ, Array, Observation, PolicySpec
 from embodied.errors import EmbodiedError
 from embodied.policies.noise import NoisyPolicy
-from embodied.policies.simple import ZeroPolicy
 
 HZ = 200
 SIZE = 3
@@ -26,15 +27,18 @@ def make_observation(ticks: list[int]) -> Observation:
     )
 
 
-class Holding(ZeroPolicy):
+class Holding:
     """No motion, the gripper held open or closed."""
 
     def __init__(self, grip: float) -> None:
-        super().__init__(SIZE, PolicySpec(control_hz=HZ))
+        self.spec = PolicySpec(control_hz=HZ)
         self._grip = grip
 
+    def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
+        """Nothing is remembered."""
+
     def act(self, observation: Observation) -> np.ndarray:
-        action = super().act(observation)
+        action = np.zeros((len(observation.tick), SIZE), np.float32)
         action[:, -1] = self._grip
         return action
 
@@ -108,4 +112,4 @@ def test_an_episode_depends_on_its_seed_alone() -> None:
 @pytest.mark.parametrize("sigma", [-0.1, 1.5, float("nan")])
 def test_wrong_sigma(sigma: float) -> None:
     with pytest.raises(EmbodiedError, match="from 0 to 1"):
-        NoisyPolicy(ZeroPolicy(SIZE), sigma)
+        NoisyPolicy(Holding(1.0), sigma)

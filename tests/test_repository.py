@@ -28,10 +28,10 @@ from tests.text_figures import (
 
 SOURCE_FOLDERS = ("embodied", "envs", "policies", "datasets")
 SOURCES = python_files(SOURCE_FOLDERS)
-# of all source, and of the tests (see text_figures.py)
+# of the source and of the tests, each as a whole (see text_figures.py)
 MAX_MEAN_LINE = 46.0
-MIN_BLANK_SHARE = 0.05
-MIN_COMMENT_SHARE = 0.15
+MIN_BLANK_SHARE = 0.6
+MIN_COMMENT_SHARE = {"source": 0.4, "tests": 0.35}
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
 MAX_CONSTRUCTOR_ARGUMENTS = 7
@@ -96,12 +96,14 @@ def test_one_assignment_a_statement(path: Path) -> None:
     assert packed_assignments(ast.parse(path.read_text())) == []
 
 
-@pytest.mark.parametrize("folders", [SOURCE_FOLDERS, ("tests",)], ids=str)
-def test_the_text_is_plain(folders: tuple[str, ...]) -> None:
-    found = figures_of_files(python_files(folders))
-    assert found.mean_line <= MAX_MEAN_LINE
-    assert found.blank_share >= MIN_BLANK_SHARE
-    assert found.comment_share >= MIN_COMMENT_SHARE
+@pytest.mark.parametrize(
+    ("part", "folders"), [("source", SOURCE_FOLDERS), ("tests", ("tests",))]
+)
+def test_the_text_is_plain(part: str, folders: tuple[str, ...]) -> None:
+    figures = figures_of_files(python_files(folders))
+    assert figures.mean_line <= MAX_MEAN_LINE
+    assert figures.blank_share >= MIN_BLANK_SHARE
+    assert figures.comment_share >= MIN_COMMENT_SHARE[part]
 
 
 def test_the_figures_of_a_text() -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from embodied.core import Observation, PolicySpec
-from embodied.policies.simple import HoldPolicy, RandomPolicy, ZeroPolicy
+from embodied.core import Observation
+from embodied.policies.simple import HoldPolicy, RandomPolicy
 
 
 def make_observation(num: int, value: float = 0.0) -> Observation:
@@ -59,15 +59,6 @@ def test_a_random_episode_depends_on_its_seed_alone() -> None:
     np.testing.assert_array_equal(among[:20, 1], alone)
     np.testing.assert_array_equal(among[10:, 2], alone)  # another moment
     assert not np.array_equal(among[:20, 0], alone)
-
-
-def test_zero_is_zero() -> None:
-    policy = ZeroPolicy(4, PolicySpec(control_hz=200))
-    policy.reset(np.arange(2), make_observation(2), [0, 1])
-    np.testing.assert_array_equal(
-        policy.act(make_observation(2)), np.zeros((2, 4), np.float32)
-    )
-    assert policy.spec.control_hz == 200
 
 
 def test_hold_repeats_the_action_of_each_world_s_first_observation() -> None:

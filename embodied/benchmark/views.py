@@ -19,7 +19,7 @@ LEVELS = {
 }
 # colours of policies; the next one is kept for policies that know nothing
 PALETTE_SIZE = 5
-UNINFORMED = ("random", "hold", "zero")
+UNINFORMED = ("random", "hold")
 
 
 @dataclass(frozen=True)

@@ -315,7 +315,6 @@ LIFT: dict[str, tuple[Shape, ...]] = {
         _on_face(((0.030, 0.030, 0.0035), (0.0475, 0.030, 0.0035)), 0.0, -0.033, 4),
     ),
 }
-SHELLS: Shells = {"base": BASE, "lift": LIFT}
 DECOR: Shells = {
     "base": {
         "arm_rubber": tuple(roller for x, y in WHEELS for roller in _rollers(x, y))

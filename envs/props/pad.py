@@ -218,10 +218,6 @@ class Pad:
         velocity = view("qvel")[:, self._qvel : self._qvel + 3]
         return position, rotation, velocity
 
-    def squeeze_m(self) -> Array:
-        """Returns how far the foam is squeezed (N,)."""
-        return self._engine.view("qpos")[:, self._squeeze]
-
     def grip_w(self) -> Array:
         """Returns the middle (N, 3) of the handle in the world, m."""
         view = self._engine.view
