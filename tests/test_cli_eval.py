@@ -124,8 +124,12 @@ def test_a_run_of_something_else(
         ("{", "is not JSON"),
         ("[]", "holds a list"),
         ('{"schema_version": 0}', "has schema version 0"),
-        ('{"schema_version": 1}', "is damaged: KeyError 'spec'"),
-        ('{"schema_version": 1, "kind": "actor", "spec": []}', "is damaged: TypeError"),
+        ('{"schema_version": 1}', "is of the kind None; this package reads vla, actor"),
+        ('{"schema_version": 1, "kind": "vla"}', "is damaged: KeyError 'task'"),
+        (
+            '{"schema_version": 1, "kind": "actor", "task": "", "robot": "", "spec": []}',
+            "is damaged: TypeError",
+        ),
     ],
 )
 def test_a_damaged_run(
