@@ -15,7 +15,6 @@ from embodied.benchmark.results_file import read_results
 from embodied.cli import demo, demo_forecast, demo_stages
 from embodied.cli.demo_forecast import Cost, forecast
 from embodied.cli.demo_stages import SIZES, Demo, Size
-from embodied.cli.progress import duration, remaining
 from embodied.envs import worlds
 from embodied.envs.registry import get_task
 from embodied.rollout.shards import Workers
@@ -179,24 +178,3 @@ def test_a_forecast_is_measured(
     assert list(made) == STAGES
     assert all(seconds > 1 for seconds in made.values())
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.4, "0 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min 0 s"),
-        (200, "3 min 20 s"),
-        (700, "11 min"),
-    ],
-)
-def test_a_duration_in_words(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
-
-
-def test_what_is_left_of_a_stage() -> None:
-    assert remaining(0, 10, 5.0) == ""
-    assert remaining(2, 10, 5.0) == "20 s left"
-    assert remaining(0.5, 1.0, 90.0) == "1 min 30 s left"
-    assert remaining(10, 10, 50.0) == ""

@@ -1,0 +1,87 @@
+"""Progress in a log: a line now and then, with what is left."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from embodied.cli import progress
+from embodied.cli.progress import EpisodeProgress, TrainingProgress, duration, remaining
+
+EPISODE = SimpleNamespace(success_at_end=True, duration_s=8.0)
+
+
+@pytest.fixture
+def every_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line for everything that happens."""
+    monkeypatch.setattr(progress, "LINE_EVERY_S", -1.0)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A wall clock that the test sets: seconds since the beginning."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock.now)
+    return clock
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 0 s"),
+        (200, "3 min 20 s"),
+        (700, "11 min"),
+    ],
+)
+def test_a_duration_in_words(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_what_is_left_of_a_stage() -> None:
+    assert remaining(0, 10, 5.0) == ""
+    assert remaining(2, 10, 5.0) == "20 s left"
+    assert remaining(0.5, 1.0, 90.0) == "1 min 30 s left"
+    assert remaining(10, 10, 50.0) == ""
+
+
+def test_episodes_tell_what_is_left(
+    every_line: None, clock: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = EpisodeProgress("collect L1", total=4, quiet=False)
+    clock.now = 2.0
+    shown(EPISODE)
+    assert capsys.readouterr().err == (
+        "collect L1: 1/4, 1 of 1 succeeded, 4 x real time, 6 s left\n"
+    )
+
+    for clock.now in (4.0, 6.0, 8.0):
+        shown(EPISODE)
+    last_line = capsys.readouterr().err.splitlines()[-1]
+    assert last_line == "collect L1: 4/4, 4 of 4 succeeded, 4 x real time"
+    shown.close()
+
+
+def test_a_training_tells_what_is_left(
+    every_line: None, clock: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Counted from its first row: one that is resumed does not begin at nothing."""
+    with TrainingProgress(quiet=False) as shown:
+        shown({"share": 0.5, "step": 50})
+        clock.now = 10.0
+        shown({"share": 0.6, "step": 60})
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "train: 50%, step 50"
+    assert second == "train: 60%, step 60, 40 s left"
+
+
+def test_nothing_is_shown_beside_json(
+    every_line: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    EpisodeProgress("collect", total=1, quiet=True)(EPISODE)
+    with TrainingProgress(quiet=True) as shown:
+        shown({"share": 0.5, "step": 50})
+    assert not re.search(r"\S", capsys.readouterr().err)
