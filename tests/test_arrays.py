@@ -1,8 +1,11 @@
 """Helpers for arrays whose results must not depend on how the arrays lie in memory."""
 
-import numpy as np
+import itertools
 
-from embodied.arrays import columns, dot
+import numpy as np
+import pytest
+
+from embodied.arrays import all_of, any_of, columns, dot
 
 
 def test_columns_are_slices_where_they_can_be() -> None:
@@ -25,3 +28,10 @@ def test_dot_adds_in_one_order_whatever_the_layout() -> None:
     by_rows = [dot(a[i : i + 1], b[i : i + 1])[0] for i in range(64)]
     np.testing.assert_array_equal(by_columns, expected)
     np.testing.assert_array_equal(by_rows, expected)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_flags_along_a_short_axis(width: int) -> None:
+    flags = np.array(list(itertools.product([False, True], repeat=width)))
+    np.testing.assert_array_equal(any_of(flags), flags.any(axis=-1))
+    np.testing.assert_array_equal(all_of(flags), flags.all(axis=-1))

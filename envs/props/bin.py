@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from embodied.arrays import columns
 from embodied.core import Array
 from embodied.envs.props.colours import FRAME_BLUE, INVISIBLE
 from embodied.envs.props.paint import Paint
@@ -127,7 +128,7 @@ class Bins:
         self._size = size
         model = engine.model
         xp = engine.xp
-        self._bodies = [model.body(place.name).id for place in places]
+        self._bodies = columns([model.body(place.name).id for place in places])
         self._shells = [model.geom(f"{place.name}_shell_0").id for place in places]
         # (B, 3)
         self._nominal = np.array([(place.x, place.y, size.floor_z) for place in places])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import mujoco
 
+from embodied.arrays import columns
 from embodied.core import Array
 from embodied.envs.props.shapes import Rgba, Vector, touched_by_robots_only
 from embodied.sim.engine import Engine
@@ -70,7 +71,7 @@ class Buttons:
     def __init__(self, engine: Engine, names: Sequence[str]) -> None:
         self._engine = engine
         model = engine.model
-        self._qpos = [int(model.joint(name).qposadr[0]) for name in names]
+        self._qpos = columns([model.joint(name).qposadr[0] for name in names])
         self._body_ids = engine.xp.asarray([model.body(name).id for name in names])
         self._rows = engine.xp.arange(engine.num_worlds)
 

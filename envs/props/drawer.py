@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from embodied.arrays import columns
 from embodied.core import Array
 from embodied.envs.props.paint import Paint
 from embodied.envs.props.shapes import Rgb, add_box
@@ -177,7 +178,7 @@ class Drawers:
         self._ids = xp.asarray(bodies)
         self._chest = int(model.body_parentid[bodies[0]])
         self._nominal = model.body_pos[self._chest].copy()
-        self._qpos = [int(joint.qposadr[0]) for joint in joints]
+        self._qpos = columns([joint.qposadr[0] for joint in joints])
         self._dofs = [int(joint.dofadr[0]) for joint in joints]
         self._handles = [model.geom(f"handle_{name}").id for name in DRAWERS]
         self._inner = xp.asarray(size.inner)

@@ -12,6 +12,7 @@ import mujoco
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from embodied.arrays import columns
 from embodied.core import Array
 from embodied.envs.props.colours import INVISIBLE, STEEL
 from embodied.envs.props.paint import Paint
@@ -252,6 +253,7 @@ class Valves:
         joints = [model.joint(f"{name}_handle") for name in names]
         self._bases = [model.body(name).id for name in names]
         self._qpos = [int(joint.qposadr[0]) for joint in joints]
+        self._qpos_columns = columns(self._qpos)
         self._dofs = [int(joint.dofadr[0]) for joint in joints]
         self._handle_ids = xp.asarray(handles)
         self._dof_ids = xp.asarray(self._dofs)
@@ -269,7 +271,7 @@ class Valves:
 
     def angles(self) -> Array:
         """Returns the angles (N, K) on the scale, rad."""
-        return self._engine.view("qpos")[:, self._qpos]
+        return self._engine.view("qpos")[:, self._qpos_columns]
 
     def speed(self, valve: Array) -> Array:
         """Returns the speed (N,) of each world's `valve` (N,), rad/s."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from embodied.arrays import dot
+from embodied.arrays import all_of, dot
 from embodied.core import Array
 from embodied.envs.facts import quantity
 from embodied.envs.hand import Hand
@@ -75,7 +75,7 @@ class Facts:
     @quantity
     def are_all_closed(self) -> Array:
         """(N,) bool."""
-        return self._xp.all(self.openings_m < CLOSED_M, axis=1)
+        return all_of(self.openings_m < CLOSED_M)
 
     @quantity
     def is_in_drawer(self) -> Array:

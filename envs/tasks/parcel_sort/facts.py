@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from embodied.arrays import dot
+from embodied.arrays import all_of, any_of, dot
 from embodied.core import Array
 from embodied.envs.facts import quantity
 from embodied.envs.hand import Hand
@@ -119,7 +119,7 @@ class Facts:
     def is_binned(self) -> Array:
         """(N, K) bool, parcels in the bin of their colour."""
         is_own = self._goal["bin"][:, :, None] == self._props.each_bin
-        return self._xp.any(self.is_in_bin & is_own, axis=2)
+        return any_of(self.is_in_bin & is_own)
 
     @quantity
     def is_held(self) -> Array:
@@ -128,8 +128,7 @@ class Facts:
         own_axes = xp.permute_dims(self.rotations, (0, 1, 3, 2))  # rows are axes
         offset = xp.abs(dot(own_axes, self.to_hand[:, :, None, :]))
         inside = offset < self._goal["size"] / 2 + AROUND_M
-        is_around = inside[..., 0] & inside[..., 1] & inside[..., 2]
-        return is_around & (self._props.hand.width_m()[:, None] < OPEN_M)
+        return all_of(inside) & (self._props.hand.width_m()[:, None] < OPEN_M)
 
     @quantity
     def is_on_belt(self) -> Array:

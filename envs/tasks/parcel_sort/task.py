@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from embodied.arrays import dot
+from embodied.arrays import all_of, any_of, dot
 from embodied.core import Array, Layout, seconds_to_ticks
 from embodied.envs.events import PUSH_TICKS, is_during
 from embodied.envs.facts import PerState
@@ -154,7 +154,7 @@ class ParcelSort:
         is_read = (goal["scanned"] > 0) | has_lain
         goal["moved_tick"][...] = moved_tick
         goal["scanned"][...] = xp.where(is_read, 1.0, 0.0)
-        props.scanner.show(xp.any(is_read & ~facts.is_binned, axis=1))
+        props.scanner.show(any_of(is_read & ~facts.is_binned))
 
     def state(self) -> Array:
         xp = self._engine.xp
@@ -194,12 +194,12 @@ class ParcelSort:
         ones = xp.ones_like(share)
         wanted_count = xp.maximum(dot(goal["wanted"], ones), ones[:, 0])
         mean = dot(share, ones) / wanted_count
-        are_all_right = xp.all(is_right | ~is_wanted, axis=1)
+        are_all_right = all_of(is_right | ~is_wanted)
         is_lost = facts.is_fallen | is_wanted & facts.has_passed
         return Outcome(
-            success=are_all_right & ~xp.any(is_taken, axis=1),
+            success=are_all_right & ~any_of(is_taken),
             progress=(mean + xp.abs(mean)) / 2,  # no less than 0
-            lost=xp.any(is_lost, axis=1),
+            lost=any_of(is_lost),
             dropped=xp.sum(xp.astype(facts.is_fallen, xp.int64), axis=1),
         )
 
