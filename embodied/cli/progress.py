@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -43,7 +43,7 @@ class Tally:
     """What the episodes of one stage have come to so far."""
 
     total: int
-    begun: float = field(default_factory=time.monotonic)
+    begun: float  # on the clock of `time.monotonic`
     done: int = 0
     successes: int = 0
     simulated_s: float = 0.0
@@ -79,7 +79,7 @@ class EpisodeProgress:
     """Shows one stage of episodes: call it with each result."""
 
     def __init__(self, title: str, total: int, quiet: bool) -> None:
-        self.tally = Tally(total)
+        self.tally = Tally(total, begun=time.monotonic())
         self._title = title
         self._quiet = quiet
         self._last_line = time.monotonic()
