@@ -119,9 +119,10 @@ def test_a_full_disk_is_one_line(
         return len((tmp_path / "nothing").read_bytes())
 
     verb_that(monkeypatch, run)
-    for said in ("No space left on device", "Permission denied: /proc/x"):
+    for reason in ("No space left on device", "Permission denied: /proc/x"):
         assert main.main(["work"]) == 2
-        assert capsys.readouterr().err == f"error: {said}. What was finished is kept.\n"
+        error = capsys.readouterr().err
+        assert error == f"error: {reason}. What was finished is kept.\n"
     with pytest.raises(FileNotFoundError):
         main.main(["work"])
 
@@ -148,35 +149,37 @@ def test_a_setting_that_breaks_mujoco_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hint", "said"),
+    ("hint", "message"),
     [((), "What was finished is kept"), (("Go on with --resume.",), "Go on")],
 )
 def test_interruption(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     hint: tuple[str, ...],
-    said: str,
+    message: str,
 ) -> None:
     def run(args: argparse.Namespace) -> int:
         raise KeyboardInterrupt(*hint)
 
     verb_that(monkeypatch, run)
     assert main.main(["work"]) == 130
-    assert f"interrupted. {said}" in capsys.readouterr().err
+    assert f"interrupted. {message}" in capsys.readouterr().err
 
 
 def test_list_is_quick_and_complete() -> None:
     seconds, output = seconds_for("list", "--json")
-    found = json.loads(output)
     assert seconds < 1.5
-    assert "embodied/ToteTransfer-v0" in [task["name"] for task in found["tasks"]]
-    assert "arm" in [robot["name"] for robot in found["robots"]]
-    assert [mode["name"] for mode in found["control_modes"]] == [
-        "joint",
-        "joint_delta",
-        "ee_delta",
-    ]
-    assert all(len(robot["actions"]["joint"]) > 1 for robot in found["robots"])
+
+    kinds = json.loads(output)
+    names = {
+        kind: [member["name"] for member in members] for kind, members in kinds.items()
+    }
+    assert "embodied/ToteTransfer-v0" in names["tasks"]
+    assert "arm" in names["robots"]
+    assert names["control_modes"] == ["joint", "joint_delta", "ee_delta"]
+    assert {"expert", "pretrained", "random", "FOLDER"} < set(names["policies"])
+    assert {"none", "workstation", "b100_4g"} < set(names["latency_profiles"])
+    assert all(len(robot["actions"]["joint"]) > 1 for robot in kinds["robots"])
 
 
 def test_help_is_quick() -> None:
@@ -209,24 +212,23 @@ def test_what_actions_mean(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
         "at -1": -2,
         "at 1": 2,
     } in rows
-    for wrong, said in (
+
+    for wrong, message in (
         ("leg", "robot, dataset or run folder 'leg'"),
         (str(tmp_path / "a.hdf5"), "no dataset at"),
     ):
         assert main.main(["list", "--actions", wrong]) == 2
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
     assert main.main(["list", "--actions", str(tmp_path)]) == 2
 
 
 def test_doctor(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    status = main.main(
-        ["doctor", "--json", "--out", str(tmp_path / "not" / "yet" / "there")]
-    )
+    folder = tmp_path / "not" / "yet" / "there"
+    status = main.main(["doctor", "--json", "--out", str(folder)])
     report = json.loads(capsys.readouterr().out)
     checks = {check["name"]: check for check in report["checks"]}
-    assert {"python", "mujoco", "torch", "cpu", "gpu", "rendering", "output"} <= set(
-        checks
-    )
+    names = {"python", "mujoco", "torch", "cpu", "gpu", "rendering", "output"}
+    assert names <= set(checks)
     assert status == (0 if report["ok"] else 1)
     assert report["ok"] == all(check["ok"] for check in report["checks"])
     assert checks["mujoco"]["detail"].startswith("3.17.")

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="size",
         action="store_const",
         const="full",
-        help="train a good policy from scratch: about ten times as much work",
+        help="train a good policy from scratch: about eight times the work",
     )
     size.add_argument(
         "--quick",
