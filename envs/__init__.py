@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from embodied.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from embodied.arrays import dot
+    from embodied.arrays import all_of, any_of, dot
     from embodied.core import Array, Controller, Layout, Payload, Planner
     from embodied.envs.common_factors import COMMON
     from embodied.envs.events import (
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from embodied.sim.engine import Engine
 
 _EXPORTS = {
-    "embodied.arrays": ("dot",),
+    "embodied.arrays": ("all_of", "any_of", "dot"),
     "embodied.core": (
         "Array",
         "Controller",
@@ -174,6 +174,8 @@ __all__ = [
     "add_free_box",
     "add_table",
     "add_view",
+    "all_of",
+    "any_of",
     "around_column",
     "colour_name",
     "completion_of",

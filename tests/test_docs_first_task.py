@@ -105,23 +105,23 @@ def test_a_task_is_short() -> None:
 
 
 def test_it_is_an_environment(package: Path) -> None:
-    said = in_package(package, "try_it.py")
-    assert "the plate" in said
-    assert "(96, 96, 3)" in said
+    output = in_package(package, "try_it.py")
+    assert "the plate" in output
+    assert "(96, 96, 3)" in output
 
 
 @pytest.mark.slow
 def test_every_command_of_the_page_works(package: Path) -> None:
-    said = in_package(package, "-c", RUN, json.dumps(commands()))
-    assert re.search(r"embodied/CubeToPlate-v0 +put the cube onto the plate", said)
-    assert "seed 0: success" in said
+    output = in_package(package, "-c", RUN, json.dumps(commands()))
+    assert re.search(r"embodied/CubeToPlate-v0 +put the cube onto the plate", output)
+    assert "seed 0: success" in output
     assert (package / "cube.mp4").stat().st_size > 10_000
     with Dataset(package / "cubes.hdf5") as dataset:
         assert [episode.success for episode in dataset.episodes] == [True] * 8
         assert dataset.read(0, "obs/overview_image").std() > 10
     cells = read_results(package / "runs" / "cubes" / "results.json").cells
-    found = {(cell.label, cell.condition.level): rate(cell).value for cell in cells}
-    assert found == {("expert", "L2"): 1, ("expert", "L4"): 1}
+    rates = {(cell.label, cell.condition.level): rate(cell).value for cell in cells}
+    assert rates == {("expert", "L2"): 1, ("expert", "L4"): 1}
     survey = survey_book(package / "runs" / "survey.md").read()
     # of both robots
     assert [row.failed_seeds for row in survey.rows] == [(), ()]

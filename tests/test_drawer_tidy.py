@@ -59,9 +59,9 @@ def wait(worlds: Worlds, steps: int = 15) -> StepResult:
 def with_two_named() -> tuple[Worlds, int, list[int], int]:
     """A world at L1, its named drawer and things, and a thing that is not named."""
     worlds = tidy_worlds(level="L1", factors=TWO)
-    drawn = worlds.variation_of(0)
-    (other,) = set(drawn["row"]) - set(drawn["targets"])
-    return worlds, drawn["drawer"], drawn["targets"], other
+    sampled = worlds.variation_of(0)
+    (other,) = set(sampled["row"]) - set(sampled["targets"])
+    return worlds, sampled["drawer"], sampled["targets"], other
 
 
 def test_instructions_name_the_drawer_and_things_that_are_there_and_no_two_alike() -> (
@@ -69,31 +69,31 @@ def test_instructions_name_the_drawer_and_things_that_are_there_and_no_two_alike
 ):
     variation = Variation(TABLE, "L3", "train")
     for seed in range(300):
-        drawn = sample_episode(seed, variation)
-        text = drawn["instruction"]
+        sampled = sample_episode(seed, variation)
+        text = sampled["instruction"]
         names = [
-            f"{drawn['colours'][k]} {THINGS[THING_NAMES[k]]}"
+            f"{sampled['colours'][k]} {THINGS[THING_NAMES[k]]}"
             for k in range(len(THING_NAMES))
         ]
-        there = [names[k] for k in drawn["row"]]
+        there = [names[k] for k in sampled["row"]]
         assert len(set(there)) == len(there)
-        assert len(set(drawn["handles"])) == len(DRAWERS)
+        assert len(set(sampled["handles"])) == len(DRAWERS)
         assert [name for name in there if name in text] == [
-            names[k] for k in drawn["row"] if k in drawn["targets"]
+            names[k] for k in sampled["row"] if k in sampled["targets"]
         ]
-        assert len(set(drawn["targets"])) == drawn["named"]
-        by_place = f"the {DRAWERS[drawn['drawer']]} drawer"
-        by_handle = f"{drawn['handles'][drawn['drawer']]} handle"
-        assert (by_place in text) == (drawn["named_by"] == "place")
-        assert (by_handle in text) == (drawn["named_by"] == "handle")
+        assert len(set(sampled["targets"])) == sampled["named"]
+        by_place = f"the {DRAWERS[sampled['drawer']]} drawer"
+        by_handle = f"{sampled['handles'][sampled['drawer']]} handle"
+        assert (by_place in text) == (sampled["named_by"] == "place")
+        assert (by_handle in text) == (sampled["named_by"] == "handle")
 
 
 @pytest.mark.parametrize("split", ["train", "all"])
 def test_things_stand_apart_and_within_reach(split: str) -> None:
     variation = Variation(TABLE, "L3", split)
     for seed in range(200):
-        drawn = sample_episode(seed, variation)
-        at = np.array([pose_of(drawn, k)[0][:2] for k in drawn["row"]])
+        sampled = sample_episode(seed, variation)
+        at = np.array([pose_of(sampled, k)[0][:2] for k in sampled["row"]])
         gaps = np.linalg.norm(at[:, None] - at[None], axis=-1) + np.eye(len(at))
         assert gaps.min() > 0.095
         assert np.linalg.norm(at, axis=1).max() < 0.75
@@ -143,8 +143,8 @@ def test_what_is_not_as_it_was_asked_for_is_no_success(wrong: str) -> None:
 def test_a_named_thing_on_the_floor_loses_and_any_that_fell_are_counted() -> None:
     for named in (True, False):
         worlds = tidy_worlds(2, level="L1")
-        drawn = worlds.variation_of(1)
-        thing = next(k for k in drawn["row"] if (k in drawn["targets"]) == named)
+        sampled = worlds.variation_of(1)
+        thing = next(k for k in sampled["row"] if (k in sampled["targets"]) == named)
         Things(worlds.engine, THING_NAMES).place(
             1, thing, np.array([0.3, -0.8, 0.1]), 0.0
         )
@@ -156,39 +156,39 @@ def test_a_named_thing_on_the_floor_loses_and_any_that_fell_are_counted() -> Non
 
 def test_progress_rises_along_the_way() -> None:
     worlds, drawer, targets, _ = with_two_named()
-    seen = [worlds.task.judge().progress[0]]
+    progress = [worlds.task.judge().progress[0]]
     for opening in (0.08, OPEN_M):
         set_openings(worlds, tuple(opening * (k == drawer) for k in range(3)))
-        seen.append(worlds.task.judge().progress[0])
+        progress.append(worlds.task.judge().progress[0])
     for k, thing in enumerate(targets):
         put_into(worlds, drawer, thing, 0.05 - 0.1 * k)
-        seen.append(worlds.task.judge().progress[0])
-    assert (np.diff(seen) > 0.05).all()
-    assert seen[-1] < 1
+        progress.append(worlds.task.judge().progress[0])
+    assert (np.diff(progress) > 0.05).all()
+    assert progress[-1] < 1
 
 
 def test_at_l4_one_thing_happens_in_each_episode_and_below_nothing() -> None:
     shoved = []
     shut = []
     for seed in range(200):
-        drawn = sample_episode(seed, Variation(TABLE, "L4", "train"))
-        shoved.append(np.hypot(*drawn["shove_n"]) > 0)
-        shut.append(drawn["shut_n"] > 0)
+        sampled = sample_episode(seed, Variation(TABLE, "L4", "train"))
+        shoved.append(np.hypot(*sampled["shove_n"]) > 0)
+        shut.append(sampled["shut_n"] > 0)
         calm = sample_episode(seed, Variation(TABLE, "L3", "train"))
         assert (calm["shove_n"], calm["shut_n"]) == ([0.0, 0.0], 0.0)
-        assert drawn["shove_n"][1] >= 0  # not over the counter's edge
+        assert sampled["shove_n"][1] >= 0  # not over the counter's edge
     assert (np.array(shoved) ^ np.array(shut)).all()
     assert 60 < sum(shoved) < 140
 
 
 def test_a_shove_moves_the_named_thing_and_leaves_it_on_the_counter() -> None:
     worlds = tidy_worlds(16, level="L4")
-    drawn = [worlds.variation_of(world) for world in range(16)]
+    sampled = [worlds.variation_of(world) for world in range(16)]
     before = part(worlds, "target_pos_w")[:, :3].copy()
     wait(worlds, 20 * 5)
     after = part(worlds, "target_pos_w")[:, :3]
     moved = np.hypot(*(after - before)[:, :2].T)
-    shoved = np.array([np.hypot(*row["shove_n"]) > 0 for row in drawn])
+    shoved = np.array([np.hypot(*row["shove_n"]) > 0 for row in sampled])
     assert 2 < shoved.sum() < 14
     assert (moved[shoved] > 0.02).all()
     assert (moved[~shoved] < 0.001).all()
@@ -254,8 +254,10 @@ def test_the_expert_opens_a_drawer_again_that_is_shut_under_its_hand() -> None:
         if worlds.step(controller.act(observation, plan, np.zeros(1))).success[0]:
             break
     assert pushed
-    told = [skill for k, skill in enumerate(skills) if k == 0 or skill != skills[k - 1]]
-    after = told[told.index("carry") :]
+    changes = [
+        skill for k, skill in enumerate(skills) if k == 0 or skill != skills[k - 1]
+    ]
+    after = changes[changes.index("carry") :]
     assert [skill for skill in after if skill in ("release", "open", "push")][:4] == [
         "release",
         "open",

@@ -54,13 +54,13 @@ def test_the_sentence_means_one_fault(level: str, split: str) -> None:
     worlds = started_worlds(N, task=TASK, level=level, split=split)
     by_row = 0
     for world, sentence in enumerate(worlds.instructions):
-        drawn = worlds.variation_of(world)
-        lit = [k for k in range(12) if drawn["lights"][k] == FAULT]
-        assert shown(worlds, world) == drawn["lights"]
+        sampled = worlds.variation_of(world)
+        lit = [k for k in range(12) if sampled["lights"][k] == FAULT]
+        assert shown(worlds, world) == sampled["lights"]
         named = [
-            row for row, system in enumerate(drawn["systems"]) if system in sentence
+            row for row, system in enumerate(sampled["systems"]) if system in sentence
         ]
-        if "{row}" in drawn["sentence"]:
+        if "{row}" in sampled["sentence"]:
             by_row += 1
             lit = [k for k in lit if [k // COLUMNS] == named]
         assert lit == [fault(worlds, world)], sentence
@@ -97,10 +97,10 @@ def test_a_light_touch_is_no_press() -> None:
 
 def test_at_l4_the_fault_moves_or_another_one_comes() -> None:
     worlds = started_worlds(2 * N, task=TASK, level="L4")
-    drawn = [worlds.variation_of(world) for world in range(2 * N)]
+    sampled = [worlds.variation_of(world) for world in range(2 * N)]
     before = [fault(worlds, world) for world in range(2 * N)]
     hold(worlds, {}, 1.6)
-    kinds = [row["event"] for row in drawn]
+    kinds = [row["event"] for row in sampled]
     again = {world for world, kind in enumerate(kinds) if kind == "again"}
     assert 5 < len(again) < 2 * N - 5
     now = {world: fault(worlds, world) for world in range(2 * N)}
@@ -108,7 +108,7 @@ def test_at_l4_the_fault_moves_or_another_one_comes() -> None:
         assert (lamp == before[world]) == (world in again)
         assert shown(worlds, world)[lamp] == FAULT
         assert world in again or shown(worlds, world)[before[world]] == DARK
-        if drawn[world]["decoys"]:
+        if sampled[world]["decoys"]:
             assert lamp // COLUMNS == before[world] // COLUMNS
     result = press(worlds, now)
     assert result.success_now.tolist() == [world not in again for world in now]

@@ -82,22 +82,28 @@ def test_the_sentence_tells_which_parcels_are_wanted(split: str) -> None:
     variation = Variation(TABLE, "L3", split)
     partly = 0
     for seed in range(80):
-        drawn = sample_episode(seed, variation, 0.0)
-        said = [
+        sampled = sample_episode(seed, variation, 0.0)
+        mentioned = [
             colour
             for colour in COLOURS
-            if f" {colour}" in drawn["instruction"].replace(",", " ")
+            if f" {colour}" in sampled["instruction"].replace(",", " ")
         ]
-        left = "{others}" in drawn["sentence"] and "{named}" not in drawn["sentence"]
-        for colour, wanted in zip(drawn["parcel_bin"], drawn["wanted"], strict=True):
-            name = drawn["colour"][colour]
-            if "{others}" in drawn["sentence"] and "{named}" in drawn["sentence"]:
-                assert name in said  # both lists are there; the first is the wanted one
+        left = (
+            "{others}" in sampled["sentence"] and "{named}" not in sampled["sentence"]
+        )
+        for colour, wanted in zip(
+            sampled["parcel_bin"], sampled["wanted"], strict=True
+        ):
+            name = sampled["colour"][colour]
+            if "{others}" in sampled["sentence"] and "{named}" in sampled["sentence"]:
+                assert (
+                    name in mentioned
+                )  # both lists are there; the first is the wanted one
             else:
-                assert wanted == ((name in said) != left), drawn["instruction"]
-        assert any(drawn["wanted"])
-        assert len(set(drawn["colour"])) == 3
-        partly += not all(drawn["wanted"])
+                assert wanted == ((name in mentioned) != left), sampled["instruction"]
+        assert any(sampled["wanted"])
+        assert len(set(sampled["colour"])) == 3
+        partly += not all(sampled["wanted"])
     assert 20 < partly < 70
 
 
@@ -116,13 +122,13 @@ def test_parcels_begin_on_the_belt_and_come_one_after_the_other(
     for split in SPLITS:
         variation = Variation(TABLE, level, split)
         for seed in range(25):
-            drawn = sample_episode(seed, variation, later_s)
-            fastest = max(drawn["belt_speed"], drawn["belt_speed_after"])
-            gaps = -np.diff(drawn["y"])
+            sampled = sample_episode(seed, variation, later_s)
+            fastest = max(sampled["belt_speed"], sampled["belt_speed_after"])
+            gaps = -np.diff(sampled["y"])
             assert (gaps >= AT_LEAST_M - 1e-9).all()
-            assert (gaps >= fastest * np.array(drawn["gap_s"][1:]) - 1e-9).all()
-            assert min(drawn["y"]) > BELT.y_start + 0.07
-            assert max(drawn["y"]) < 0.3
+            assert (gaps >= fastest * np.array(sampled["gap_s"][1:]) - 1e-9).all()
+            assert min(sampled["y"]) > BELT.y_start + 0.07
+            assert max(sampled["y"]) < 0.3
 
 
 def test_a_label_on_top_is_read_once_the_parcel_has_lain_still() -> None:
@@ -249,12 +255,14 @@ def test_at_l4_the_belt_changes_its_speed_or_a_wanted_parcel_is_pushed() -> None
     num = 24
     worlds = Worlds(EnvConfig("ParcelSort", level="L4", num_threads=1), num)
     worlds.reset(np.arange(num), range(num))
-    drawn = [worlds.variation_of(world) for world in range(num)]
-    pushed = np.array([max(map(abs, row["push_n"])) > 0 for row in drawn])
-    changed = np.array([row["belt_speed_after"] != row["belt_speed"] for row in drawn])
+    sampled = [worlds.variation_of(world) for world in range(num)]
+    pushed = np.array([max(map(abs, row["push_n"])) > 0 for row in sampled])
+    changed = np.array(
+        [row["belt_speed_after"] != row["belt_speed"] for row in sampled]
+    )
     assert (pushed ^ changed).all()
     assert 4 < pushed.sum() < num - 4
-    assert all(row["wanted"][row["pushed"]] for row in drawn)
+    assert all(row["wanted"][row["pushed"]] for row in sampled)
     slots = worlds.state_layout.slices()
     start = worlds.task.state()[:, slots["parcel_pos_w"]].reshape(num, -1, 3)
     ridden = np.zeros(num)
@@ -267,20 +275,20 @@ def test_at_l4_the_belt_changes_its_speed_or_a_wanted_parcel_is_pushed() -> None
         :, :, 1
     ] - ridden[:, None]
     slid = np.array(
-        [abs(moved[world, row["pushed"]]) for world, row in enumerate(drawn)]
+        [abs(moved[world, row["pushed"]]) for world, row in enumerate(sampled)]
     )
     assert (slid[pushed] > 0.008).all()
     assert (slid[~pushed] < 0.008).all()
     speeds = worlds.task.state()[:, slots["belt_speed"]][:, 0]
-    np.testing.assert_allclose(speeds, [row["belt_speed_after"] for row in drawn])
+    np.testing.assert_allclose(speeds, [row["belt_speed_after"] for row in sampled])
 
 
 @pytest.mark.parametrize("level", ["L1", "L2", "L3"])
 def test_below_l4_nothing_happens(level: str) -> None:
     for seed in range(20):
-        drawn = sample_episode(seed, Variation(TABLE, level, "train"), 0.0)
-        assert drawn["belt_speed_after"] == drawn["belt_speed"]
-        assert drawn["push_n"] == (0.0, 0.0)
+        sampled = sample_episode(seed, Variation(TABLE, level, "train"), 0.0)
+        assert sampled["belt_speed_after"] == sampled["belt_speed"]
+        assert sampled["push_n"] == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -71,23 +71,23 @@ def test_a_request_names_the_stains_it_means() -> None:
 
 def test_sentences_fit_what_is_on_the_table() -> None:
     worlds = wipe_worlds(N, level="L3")
-    seen = set()
+    requests = set()
     for world in range(N):
-        drawn = worlds.variation_of(world)
-        mentioned = [kind for kind in KINDS if kind in drawn["instruction"]]
-        seen.add(drawn["request"])
-        kinds = drawn["kind"][: drawn["stains"]]
-        named = drawn["named"][: drawn["stains"]]
+        sampled = worlds.variation_of(world)
+        mentioned = [kind for kind in KINDS if kind in sampled["instruction"]]
+        requests.add(sampled["request"])
+        kinds = sampled["kind"][: sampled["stains"]]
+        named = sampled["named"][: sampled["stains"]]
         assert any(named)
-        assert bool(mentioned) == (drawn["request"] != "all")
+        assert bool(mentioned) == (sampled["request"] != "all")
         for kind, wanted in zip(kinds, named, strict=True):
             expected = {
                 "all": True,
                 "one": kind in mentioned,
                 "but": kind not in mentioned,
-            }[drawn["request"]]
+            }[sampled["request"]]
             assert wanted == expected
-    assert seen == set(REQUESTS)
+    assert requests == set(REQUESTS)
 
 
 def test_stains_are_apart_and_dirty_where_they_should_be() -> None:
@@ -173,15 +173,15 @@ def test_below_l4_nothing_happens(level: str) -> None:
 
 def test_at_l4_the_pad_is_shoved_or_more_is_spilled() -> None:
     worlds = wipe_worlds(N, level="L4")
-    drawn = [worlds.variation_of(world) for world in range(N)]
+    sampled = [worlds.variation_of(world) for world in range(N)]
     stains = (part(worlds, "dirt_cm2") > 0).sum(axis=1)
     pad = part(worlds, "pad_pos_w").copy()
     for _ in range(170):
         worlds.step(idle_action(worlds))
     spilled = (part(worlds, "dirt_cm2") > 0).sum(axis=1) - stains
     moved = np.linalg.norm((part(worlds, "pad_pos_w") - pad)[:, :2], axis=1)
-    shoved = np.array([any(row["push_n"]) for row in drawn])
-    assert (spilled == [row["spilled"] for row in drawn]).all()
+    shoved = np.array([any(row["push_n"]) for row in sampled])
+    assert (spilled == [row["spilled"] for row in sampled]).all()
     assert (shoved | (spilled > 0)).all()
     assert 4 < shoved.sum() < N
     assert 4 < spilled.sum() < N
@@ -189,7 +189,7 @@ def test_at_l4_the_pad_is_shoved_or_more_is_spilled() -> None:
     assert (moved < 0.25).all()
     assert (moved[~shoved] < 1e-3).all()
     named = part(worlds, "dirt_named").sum(axis=1) - [
-        sum(row["named"][: row["stains"]]) for row in drawn
+        sum(row["named"][: row["stains"]]) for row in sampled
     ]
     assert (named == spilled).all()  # what is spilled is of a kind that was to be wiped
 
@@ -206,11 +206,11 @@ def test_a_spill_waits_no_longer_than_until_half_the_work_is_done() -> None:
 
 def _spills(worlds: Worlds, seed: int) -> bool:
     worlds.reset(np.arange(1), [seed])
-    drawn = worlds.variation_of(0)
+    sampled = worlds.variation_of(0)
     return (
-        drawn["spilled"]
-        and drawn["kind"].count(drawn["kind"][0]) == 2
-        and drawn["event_s"][1] > 6
+        sampled["spilled"]
+        and sampled["kind"].count(sampled["kind"][0]) == 2
+        and sampled["event_s"][1] > 6
     )
 
 
@@ -235,18 +235,18 @@ def test_the_expert_wipes_gently_and_steadily(robot: str) -> None:
         ),
         8,
     )
-    felt: list[np.ndarray] = []
+    forces_n: list[np.ndarray] = []
 
-    class Felt:
+    class ForceLog:
         def on_start(self, *_: object) -> None: ...
 
         def on_step(self, *_: object) -> None:
-            felt.append(part(worlds, "pad_force")[:, 1].copy())
+            forces_n.append(part(worlds, "pad_force")[:, 1].copy())
 
         def on_end(self, *_: object) -> None: ...
 
     results = rollout(
-        worlds, find_policy("expert").make(worlds), list(range(500, 508)), [Felt()]
+        worlds, find_policy("expert").make(worlds), list(range(500, 508)), [ForceLog()]
     )
     assert all(result.success_at_end for result in results)
-    assert 8 < np.max(felt) < 20
+    assert 8 < np.max(forces_n) < 20

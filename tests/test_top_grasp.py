@@ -40,32 +40,32 @@ def grasp(
     )
 
 
-def opening(found: TopGrasp) -> np.ndarray:
+def opening(chosen: TopGrasp) -> np.ndarray:
     """(2,) where the fingers of a hand with this yaw open to."""
-    return np.array([np.sin(found.yaw[0]), -np.cos(found.yaw[0])])
+    return np.array([np.sin(chosen.yaw[0]), -np.cos(chosen.yaw[0])])
 
 
 @given(yaw=st.floats(-3.1, 3.1))
 def test_a_box_is_taken_across_its_short_side_whichever_way_it_points(
     yaw: float,
 ) -> None:
-    found = grasp(BOX, (0, 0, yaw))
-    assert found.span[0] == BOX[1]
-    assert abs(opening(found) @ np.array([np.cos(yaw), np.sin(yaw)])) < 1e-9
-    assert YAW_RANGE[0] <= found.yaw[0] <= YAW_RANGE[1]
+    chosen = grasp(BOX, (0, 0, yaw))
+    assert chosen.span[0] == BOX[1]
+    assert abs(opening(chosen) @ np.array([np.cos(yaw), np.sin(yaw)])) < 1e-9
+    assert YAW_RANGE[0] <= chosen.yaw[0] <= YAW_RANGE[1]
     np.testing.assert_allclose(
-        [found.bottom_z[0], found.top_z[0]], [TABLE_Z, TABLE_Z + BOX[2]]
+        [chosen.bottom_z[0], chosen.top_z[0]], [TABLE_Z, TABLE_Z + BOX[2]]
     )
-    assert found.bottom_z[0] + FINGER_TIP_M < found.pos_w[0, 2] < found.top_z[0]
+    assert chosen.bottom_z[0] + FINGER_TIP_M < chosen.pos_w[0, 2] < chosen.top_z[0]
 
 
 @pytest.mark.parametrize("rotvec", [(0, np.pi / 2, 0), (np.pi / 2, 0, 0)])
 def test_a_box_on_its_side_is_taken_across_what_then_fits(
     rotvec: tuple[float, ...],
 ) -> None:
-    found = grasp(BOX, rotvec)
-    assert found.span[0] <= WIDEST_M
-    assert found.bottom_z[0] == pytest.approx(TABLE_Z)
+    chosen = grasp(BOX, rotvec)
+    assert chosen.span[0] <= WIDEST_M
+    assert chosen.bottom_z[0] == pytest.approx(TABLE_Z)
 
 
 @given(yaw=st.floats(-3.1, 3.1), roll=st.floats(-3.1, 3.1))
@@ -80,11 +80,11 @@ def test_a_lying_cylinder_is_taken_at_right_angles_to_its_axis(
         quat_multiply(tipped, quat_from_rotvec(np.array([0, 0, roll])))
     )[None]
     pos = np.array([[0.3, 0.4, TABLE_Z + CUP[0] / 2]])
-    found = top_grasp(pos, rot6d, np.array([CUP]), np.array([True]), FAR, TABLE_Z)
-    assert found.span[0] == CUP[0]
-    assert abs(opening(found) @ np.array([np.cos(yaw), np.sin(yaw)])) < 1e-9
+    chosen = top_grasp(pos, rot6d, np.array([CUP]), np.array([True]), FAR, TABLE_Z)
+    assert chosen.span[0] == CUP[0]
+    assert abs(opening(chosen) @ np.array([np.cos(yaw), np.sin(yaw)])) < 1e-9
     np.testing.assert_allclose(
-        [found.bottom_z[0], found.top_z[0]], [TABLE_Z, TABLE_Z + CUP[0]]
+        [chosen.bottom_z[0], chosen.top_z[0]], [TABLE_Z, TABLE_Z + CUP[0]]
     )
 
 
@@ -96,8 +96,8 @@ def test_fingers_keep_from_a_neighbour_where_a_thing_may_be_taken_from_any_side(
         beside = np.array(
             [[[0.3 + 0.075 * away[0], 0.4 + 0.075 * away[1], TABLE_Z + 0.04]]]
         )
-        found = grasp(CUP, others=beside, is_round=True)
-        assert abs(opening(found) @ away) < 0.75
+        chosen = grasp(CUP, others=beside, is_round=True)
+        assert abs(opening(chosen) @ away) < 0.75
     assert grasp(CUP, is_round=True).yaw[0] == 0  # without one there is no need to turn
 
 

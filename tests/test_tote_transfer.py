@@ -33,7 +33,7 @@ def test_colours_name_one_tote() -> None:
 
 def test_at_l4_one_thing_happens_in_each_episode(changing: Worlds) -> None:
     changing.reset(np.arange(N), list(range(N)))
-    drawn = [changing.variation_of(world) for world in range(N)]
+    sampled = [changing.variation_of(world) for world in range(N)]
     slots = changing.state_layout.slices()
     rest = np.zeros((N, 8))
     state = changing.observe().environment_state
@@ -44,13 +44,15 @@ def test_at_l4_one_thing_happens_in_each_episode(changing: Worlds) -> None:
         state = changing.observe().environment_state
         moved = np.maximum(moved, np.abs(state[:, slots["tote_pos_w"]][:, 0] - start))
     speed = state[:, slots["belt_speed"]][:, 0]
-    pushed = np.array([max(map(abs, row["push_n"])) > 0 for row in drawn])
-    changed = np.array([row["belt_speed_after"] != row["belt_speed"] for row in drawn])
+    pushed = np.array([max(map(abs, row["push_n"])) > 0 for row in sampled])
+    changed = np.array(
+        [row["belt_speed_after"] != row["belt_speed"] for row in sampled]
+    )
     assert (pushed ^ changed).all()
     assert 4 < pushed.sum() < N - 4
-    assert np.allclose(speed, [row["belt_speed_after"] for row in drawn])
+    assert np.allclose(speed, [row["belt_speed_after"] for row in sampled])
     across = np.array(
-        [abs(row["push_n"][0]) > 0.7 * max(map(abs, row["push_n"])) for row in drawn]
+        [abs(row["push_n"][0]) > 0.7 * max(map(abs, row["push_n"])) for row in sampled]
     )
     assert (moved[across & pushed] > 0.01).all()  # where the rails let it
     assert (moved[~pushed] < 0.005).all()
@@ -61,9 +63,9 @@ def test_below_l4_nothing_happens(level: str) -> None:
     worlds = Worlds(EnvConfig("ToteTransfer", level=level, num_threads=1), 4)
     worlds.reset(np.arange(4), [1, 2, 3, 4])
     for world in range(4):
-        drawn = worlds.variation_of(world)
-        assert drawn["belt_speed_after"] == drawn["belt_speed"]
-        assert drawn["push_n"] == (0.0, 0.0)
+        sampled = worlds.variation_of(world)
+        assert sampled["belt_speed_after"] == sampled["belt_speed"]
+        assert sampled["push_n"] == (0.0, 0.0)
 
 
 def test_a_tote_put_into_its_slot_is_a_success_once_it_has_stood_there() -> None:
@@ -103,8 +105,8 @@ def test_a_fixed_robot_reaches_all_and_a_driving_one_finds_the_rack_3_m_away() -
         )
         < 3.3
     )
-    seen = np.array([far.rack.x, far.rack.y_near]) - far.rack_origin_w
-    np.testing.assert_allclose(seen, [near.rack.x, near.rack.y_near], atol=1e-12)
+    from_rack_m = np.array([far.rack.x, far.rack.y_near]) - far.rack_origin_w
+    np.testing.assert_allclose(from_rack_m, [near.rack.x, near.rack.y_near], atol=1e-12)
     assert (far.belt.x, far.belt.top_z, far.belt.y_end) == (
         near.belt.x,
         near.belt.top_z,

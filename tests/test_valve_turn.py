@@ -54,11 +54,11 @@ def rest(worlds: Worlds, seconds: float) -> Any:
     return results[-1]
 
 
-@given(order=orders, drawn=angles, asked=angles)
+@given(order=orders, sampled=angles, asked=angles)
 def test_starts_and_targets_are_on_the_scale_and_apart(
-    order: str, drawn: float, asked: float
+    order: str, sampled: float, asked: float
 ) -> None:
-    start, target = start_and_target(order, drawn, asked)
+    start, target = start_and_target(order, sampled, asked)
     assert 0 <= start <= 120
     assert 0 <= target <= 120
     assert abs(target - start) >= APART_DEG - 1e-9
@@ -68,10 +68,10 @@ def test_starts_and_targets_are_on_the_scale_and_apart(
         assert target == asked
 
 
-@given(drawn=st.lists(angles, min_size=2, max_size=2, unique=True))
-def test_different_draws_give_different_starts(drawn: list[float]) -> None:
-    starts = [start_and_target("turn", value, 60.0)[0] for value in drawn]
-    assert (starts[0] < starts[1]) == (drawn[0] < drawn[1]) or starts[
+@given(sampled=st.lists(angles, min_size=2, max_size=2, unique=True))
+def test_different_draws_give_different_starts(sampled: list[float]) -> None:
+    starts = [start_and_target("turn", value, 60.0)[0] for value in sampled]
+    assert (starts[0] < starts[1]) == (sampled[0] < sampled[1]) or starts[
         0
     ] == pytest.approx(starts[1])
 
@@ -96,13 +96,13 @@ def test_every_order_is_said_in_train_and_in_held_out_words() -> None:
 def test_instructions_say_what_is_asked(split: str) -> None:
     worlds = started_worlds(N, task=TASK, level="L3", split=split)
     for world, sentence in enumerate(worlds.instructions):
-        drawn = worlds.variation_of(world)
-        colour = drawn["colour"][drawn["target"] % drawn["valves"]]
+        sampled = worlds.variation_of(world)
+        colour = sampled["colour"][sampled["target"] % sampled["valves"]]
         assert colour in sentence or any(
             place in sentence for place in ("left", "middle", "right")
         )
-        if "{angle}" in drawn["sentence"]:
-            assert str(drawn["target_angle"]).removesuffix(".0") in sentence
+        if "{angle}" in sampled["sentence"]:
+            assert str(sampled["target_angle"]).removesuffix(".0") in sentence
 
 
 def test_valves_stay_and_below_l4_nothing_happens() -> None:
@@ -182,7 +182,7 @@ def test_the_expert_turns_by_the_whole_scale_and_touches_no_other(kind: str) -> 
     at = {"lever": 0, "wheel": 1}[kind]
     sentence = ("Turn the {valve} valve to {angle} degrees.",)
     for angle, start in ((120, 0.0), (0, 120.0)):
-        drawn = {
+        sampled = {
             "target": at,
             "angle": angle,
             "start_angle": start,
@@ -195,7 +195,7 @@ def test_the_expert_turns_by_the_whole_scale_and_touches_no_other(kind: str) -> 
                 level="L3",
                 control_mode="ee_delta",
                 control_hz=200,
-                factors=drawn,
+                factors=sampled,
             ),
             2,
         )
