@@ -60,8 +60,10 @@ def _span(paint: Paint, low: Vector, high: Vector, rgba: Vector) -> None:
 
 
 def _paint_floor(decor: Paint) -> None:
-    """Boards along x, over the hall's floor and its markings."""
+    """Paints boards along x, over the hall's floor and its markings."""
     _span(decor, (ROOM[0], ROOM[1], 0.0022), (FRONT_X, LEFT_Y, 0.004), OAK)
+
+    # seams along the boards, and across them where boards end
     rng = np.random.default_rng(0)
     for row, y in enumerate(np.arange(ROOM[1], LEFT_Y, 0.18)):
         _span(decor, (ROOM[0], y, 0.004), (FRONT_X, y + 0.005, 0.0045), OAK_DARK)
@@ -77,6 +79,7 @@ def _paint_floor(decor: Paint) -> None:
 
 
 def _paint_walls(decor: Paint) -> None:
+    """Paints both walls and their skirting boards."""
     for low, high in (
         ((FRONT_X, ROOM[1], 0), (FRONT_X + 0.08, LEFT_Y + 0.08, HEIGHT_M)),
         ((ROOM[0], LEFT_Y, 0), (FRONT_X, LEFT_Y + 0.08, HEIGHT_M)),
@@ -87,7 +90,7 @@ def _paint_walls(decor: Paint) -> None:
 
 
 def _paint_tiles(decor: Paint) -> None:
-    """Rows of tiles, each half a tile further than the one below, the topmost of
+    """Paints rows of tiles, each half a tile further than the one below, the topmost of
     another colour.
     """
     low_z, high_z = TILES_Z
@@ -98,6 +101,8 @@ def _paint_tiles(decor: Paint) -> None:
     seam = 0.006
     _span(decor, (FRONT_X - 0.008, start_y, low_z), (FRONT_X, LEFT_Y, high_z), GROUT)
     _span(decor, (start_x, LEFT_Y - 0.008, low_z), (FRONT_X, LEFT_Y, high_z), GROUT)
+
+    # on the wall ahead, and on the one at the left
     for row, z in enumerate(np.arange(low_z, high_z - 0.01, height)):
         colour = TILE_BAND if row == 4 else TILE
         shift = width / 2 * (row % 2)
@@ -122,7 +127,7 @@ def _paint_tiles(decor: Paint) -> None:
 
 
 def _paint_window(decor: Paint) -> None:
-    """In the wall ahead, with hills behind its panes and a plant on its sill."""
+    """Paints it in the wall ahead, with hills behind its panes and a plant on its sill."""
     x = FRONT_X
     low_y = -0.75
     high_y = 0.25
@@ -130,6 +135,8 @@ def _paint_window(decor: Paint) -> None:
     high_z = 2.22
     _span(decor, (x - 0.004, low_y, low_z), (x, high_y, high_z), SKY)
     _span(decor, (x - 0.006, low_y, low_z), (x, high_y, low_z + 0.20), HILL)
+
+    # the frame
     for y in (low_y, (low_y + high_y) / 2, high_y):
         _span(decor, (x - 0.03, y - 0.025, low_z), (x, y + 0.025, high_z), WHITE)
     for z in (low_z, high_z, low_z + 0.52):
@@ -149,9 +156,11 @@ def _paint_window(decor: Paint) -> None:
 
 
 def _paint_plant(decor: Paint, pos: Vector) -> None:
+    """Paints a pot with leaves that lean outwards."""
     x, y, z = pos
     decor.cylinder((x, y, z, x, y, z + 0.10), 0.055, CLAY)
     decor.cylinder((x, y, z + 0.10, x, y, z + 0.115), 0.062, CLAY)
+
     for k in range(9):
         angle = 2.4 * k
         lean = 0.04 + 0.012 * (k % 3)
@@ -164,7 +173,7 @@ def _paint_plant(decor: Paint, pos: Vector) -> None:
 
 
 def _paint_shelf(decor: Paint) -> None:
-    """Two boards on the wall at the left, with jars, bowls and books."""
+    """Paints two boards on the wall at the left, with jars, bowls and books."""
     low_x = -0.45
     high_x = 1.29
     depth = 0.20
@@ -177,6 +186,8 @@ def _paint_shelf(decor: Paint) -> None:
                 (x + 0.01, LEFT_Y, z),
                 STEEL,
             )
+
+    # jars with lids
     y = LEFT_Y - depth / 2
     contents = (
         (0.78, 0.55, 0.20, 1),
@@ -188,9 +199,13 @@ def _paint_shelf(decor: Paint) -> None:
         x = low_x + 0.45 + 0.13 * k
         decor.cylinder((x, y, 1.545, x, y, 1.545 + 0.14), 0.045, colour)
         decor.cylinder((x, y, 1.685, x, y, 1.705), 0.047, STEEL)
-    for k in range(4):  # bowls, one in another
+
+    # bowls, one in another
+    for k in range(4):
         z = 1.545 + 0.022 * k
         decor.cylinder((0.85, y, z, 0.85, y, z + 0.018), 0.075 - 0.004 * (k % 2), WHITE)
+
+    # books of different heights
     books = (
         (0.62, 0.20, 0.18, 1),
         (0.20, 0.34, 0.46, 1),
@@ -209,11 +224,13 @@ def _paint_shelf(decor: Paint) -> None:
 
 
 def _paint_fridge(decor: Paint) -> None:
-    """In the corner at the right."""
+    """Paints it in the corner at the right, with two doors and some notes."""
     x = 0.66
     low_y = -1.78
     high_y = -1.14
     _span(decor, (x, low_y, 0.03), (FRONT_X - 0.01, high_y, 1.80), WHITE)
+
+    # the doors and their handles
     for low_z, high_z in ((0.06, 0.62), (0.64, 1.78)):
         _span(
             decor, (x - 0.03, low_y + 0.01, low_z), (x, high_y - 0.01, high_z), SKIRTING
@@ -224,6 +241,8 @@ def _paint_fridge(decor: Paint) -> None:
             (x - 0.05, high_y - 0.06, high_z - 0.15),
             STEEL,
         )
+
+    # the notes
     for k, colour in enumerate((TILE_BAND, (0.93, 0.70, 0.13, 1), CLAY)):
         _span(
             decor,
@@ -234,13 +253,14 @@ def _paint_fridge(decor: Paint) -> None:
 
 
 def _paint_clock(decor: Paint) -> None:
-    """On the wall ahead; ten past ten."""
+    """Paints it on the wall ahead, at ten past ten."""
     x = FRONT_X
     y = 0.72
     z = 1.95
     decor.cylinder((x - 0.03, y, z, x, y, z), 0.15, DARK)
     decor.cylinder((x - 0.034, y, z, x, y, z), 0.135, WHITE)
-    # from upright, to the viewer's right
+
+    # the hands' angles from upright, to the viewer's right
     for angle, length in ((np.radians(35), 0.07), (np.radians(-60), 0.11)):
         tip = (x - 0.036, y - length * np.sin(angle), z + length * np.cos(angle))
         decor.cylinder((x - 0.036, y, z, *tip), 0.006, DARK)
