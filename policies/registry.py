@@ -177,7 +177,7 @@ def _package(entry: EntryPoint) -> str:
 
 def _open_run(folder: Path) -> PolicySource:
     stored = read_info(folder)
-    kind = stored.get("kind")
+    kind = stored.get("kind", "vla")  # which the first runs did not say
     if kind not in RUN_KINDS:
         raise EmbodiedError(
             f"{folder / INFO} is of the kind {kind!r}; this package reads "

@@ -181,7 +181,7 @@ class Robot:
 
     def home(self) -> dict[str, float]:
         """Returns the home position of each joint in rad or m, fingers included."""
-        home = {}
+        home: dict[str, float] = {}
         for part in self.parts:
             home.update(zip(part.joints.names, part.joints.home, strict=True))
         for gripper in self.grippers:
