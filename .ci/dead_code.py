@@ -1,5 +1,5 @@
-"""Name the code that nothing uses: of the source, what no other source and no
-documentation uses (a test alone is no use); of the tests, what no test uses.
+"""Name the code that nothing uses: of the source, what no other source, no example and
+no documentation uses (a test alone is no use); of the tests, what no test uses.
 """
 
 from __future__ import annotations
@@ -106,8 +106,11 @@ def is_alive(item: Item, known: set[str], others: set[int]) -> bool:
 
 def main() -> int:
     """Prints what is unused; returns 1 where there is anything."""
-    found = unused(SOURCES)
-    for item in unused((*SOURCES, "tests")):
+    found = []
+    for item in unused((*SOURCES, "examples")):
+        if not item.filename.is_relative_to(ROOT / "examples"):
+            found.append(item)
+    for item in unused((*SOURCES, "examples", "tests")):
         if item.filename.is_relative_to(ROOT / "tests"):
             found.append(item)
 
