@@ -96,10 +96,6 @@ def score(
     terminated = lost | success if rules.terminate_on_success else lost
     truncated = (tick >= rules.horizon_ticks) & ~terminated
 
-    dropped = outcome.dropped
-    if isinstance(dropped, int):  # a task in which nothing can fall
-        dropped = xp.zeros_like(tick) + dropped
-
     result = StepResult(
         reward=xp.asarray(progress, copy=True),
         success=success,
@@ -109,9 +105,15 @@ def score(
         truncated=truncated,
         fault=fault,
         joint_target=joint_target,
-        dropped=dropped,
+        dropped=_dropped_per_world(outcome, tick),
     )
     return result, held_ticks
+
+
+def _dropped_per_world(outcome: Outcome, tick: Array) -> Array:  # (N,) like `tick`
+    if isinstance(outcome.dropped, int):  # a task in which nothing can fall
+        return array_namespace(tick).zeros_like(tick) + outcome.dropped
+    return outcome.dropped
 
 
 class HostScorer:

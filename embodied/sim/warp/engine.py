@@ -134,14 +134,10 @@ class WarpEngine:
                 body_weldid=self._warp.full_like(self._model.body_weldid, 1),
             )
 
-        # overflows are read from each world's bits instead
+        # no printed warnings: `faults` reads each world's overflow bits
         self._model.opt.warn_overflow = 0
         self._overflow = self._tensor(self._data.overflow)
-        bits = self._mjw.OverflowType
-        self._overflow_bits = {
-            fault: sum(bits[name] for name in names)
-            for fault, names in _OVERFLOWS.items()
-        }
+        self._overflow_bits = _overflow_bits(self._mjw)
 
         # the values of sensors that `step` must keep
         late = _late_sensors(self.model)
@@ -315,6 +311,14 @@ def _load(name: str) -> Any:
         raise EmbodiedError(
             f"the engine 'warp' needs {name}: pip install 'embodied-ground[gpu]'"
         ) from error
+
+
+def _overflow_bits(mujoco_warp: Any) -> dict[str, int]:
+    """Returns fault -> the bits of `overflow` that stand for it."""
+    bits = mujoco_warp.OverflowType
+    return {
+        fault: sum(bits[name] for name in names) for fault, names in _OVERFLOWS.items()
+    }
 
 
 def _late_sensors(model: mujoco.MjModel) -> list[int]:
