@@ -7,113 +7,38 @@ from typing import Any
 
 import numpy as np
 
-from embodied.envs.variation import Interval, Variable, Variation, fixed
+from embodied.envs.variation import Variation, row
 from embodied.robots.parts.arm import Arm
 from embodied.robots.parts.base import OmnidirectionalBase
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
+# fmt: off  (a table reads best as one row per line)
 COMMON = (
-    Variable(
-        "brightness",
-        "light",
-        "x",
-        fixed(1.0),
-        Interval(0.95, 1.05),
-        Interval(0.8, 1.2),
-        Interval(0.55, 0.8),
-    ),
-    Variable(
-        "lamp_tilt",
-        "light",
-        "rad",
-        fixed(0.0),
-        Interval(-0.05, 0.05),
-        Interval(-0.3, 0.3),
-        Interval(0.3, 0.5),
-    ),
-    Variable(
-        "floor_shade",
-        "light",
-        "x",
-        fixed(1.0),
-        fixed(1.0),
-        Interval(0.85, 1.15),
-        Interval(0.6, 0.85),
-    ),
-    Variable(
-        "camera_shift",
-        "camera",
-        "m",
-        fixed(0.0),
-        fixed(0.0),
-        Interval(-0.015, 0.015),
-        Interval(0.015, 0.05),
-    ),
-    Variable(
-        "camera_fovy",
-        "camera",
-        "deg",
-        fixed(0.0),
-        fixed(0.0),
-        Interval(-0.5, 0.5),
-        Interval(0.5, 2.0),
-    ),
-    Variable(
-        *("joint_start", "robot", "rad"),
-        *(
-            Interval(-0.06, 0.06),
-            Interval(-0.08, 0.08),
-            Interval(-0.10, 0.10),
-            Interval(0.10, 0.14),
-        ),
-    ),
-    Variable(
-        *("base_start", "robot", "m, rad"),
-        *(
-            Interval(-0.05, 0.05),
-            Interval(-0.10, 0.10),
-            Interval(-0.15, 0.15),
-            Interval(0.15, 0.20),
-        ),
-    ),
-    Variable(
-        "servo_gain",
-        "dynamics",
-        "x",
-        fixed(1.0),
-        fixed(1.0),
-        Interval(0.85, 1.15),
-        Interval(0.7, 0.85),
-    ),
-    Variable(
-        "pad_friction",
-        "dynamics",
-        "x",
-        fixed(1.0),
-        fixed(1.0),
-        Interval(0.85, 1.2),
-        Interval(0.75, 0.85),
-    ),
-    Variable(
-        "encoder_bias",
-        "sensor",
-        "rad",
-        fixed(0.0),
-        fixed(0.0),
-        Interval(-0.002, 0.002),
-        Interval(0.002, 0.004),
-    ),
-    Variable(
-        "pixel_noise",
-        "sensor",
-        "levels",
-        fixed(0.0),
-        fixed(0.0),
-        Interval(0.0, 3.0),
-        Interval(3.0, 8.0),
-    ),
+    row("brightness", "light", "x",
+        L1=1.0, L2=(0.95, 1.05), L3=(0.8, 1.2), held_out=(0.55, 0.8)),
+    row("lamp_tilt", "light", "rad",
+        L1=0.0, L2=(-0.05, 0.05), L3=(-0.3, 0.3), held_out=(0.3, 0.5)),
+    row("floor_shade", "light", "x",
+        L1=1.0, L3=(0.85, 1.15), held_out=(0.6, 0.85)),
+    row("camera_shift", "camera", "m",
+        L1=0.0, L3=(-0.015, 0.015), held_out=(0.015, 0.05)),
+    row("camera_fovy", "camera", "deg",
+        L1=0.0, L3=(-0.5, 0.5), held_out=(0.5, 2.0)),
+    row("joint_start", "robot", "rad",
+        L1=(-0.06, 0.06), L2=(-0.08, 0.08), L3=(-0.10, 0.10), held_out=(0.10, 0.14)),
+    row("base_start", "robot", "m, rad",
+        L1=(-0.05, 0.05), L2=(-0.10, 0.10), L3=(-0.15, 0.15), held_out=(0.15, 0.20)),
+    row("servo_gain", "dynamics", "x",
+        L1=1.0, L3=(0.85, 1.15), held_out=(0.7, 0.85)),
+    row("pad_friction", "dynamics", "x",
+        L1=1.0, L3=(0.85, 1.2), held_out=(0.75, 0.85)),
+    row("encoder_bias", "sensor", "rad",
+        L1=0.0, L3=(-0.002, 0.002), held_out=(0.002, 0.004)),
+    row("pixel_noise", "sensor", "levels",
+        L1=0.0, L3=(0.0, 3.0), held_out=(3.0, 8.0)),
 )
+# fmt: on
 
 
 # Variables of which one value is drawn per episode.
