@@ -13,7 +13,8 @@ from embodied.robots.parts.base import OmnidirectionalBase
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# fmt: off  (a table reads best as one row per line)
+# A table reads best with one row per variable.
+# fmt: off
 COMMON = (
     row("brightness", "light", "x",
         L1=1.0, L2=(0.95, 1.05), L3=(0.8, 1.2), held_out=(0.55, 0.8)),
