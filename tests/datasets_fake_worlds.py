@@ -50,6 +50,9 @@ class FakeWorlds:
         self.num_worlds = num_worlds
         self.ticks_per_step = PHYSICS_HZ // control_hz
         self.config = SimpleNamespace(control_mode="joint_delta", control_hz=control_hz)
+
+        # The writer asks the worlds for no more than these: no robot or engine is
+        # behind them.
         joints = ActionGroup(
             name="arm",
             labels=("a", "b", "c"),
@@ -77,6 +80,8 @@ class FakeWorlds:
             self._drag[world] = rng.random()
 
     def observe(self, privileged: bool = True) -> Observation:
+        # Every value names the seed and the tick that it belongs to, so that a sample
+        # in the wrong place shows.
         name = np.stack([self._seed, self._tick], axis=1)
         environment_state = np.zeros((self.num_worlds, 0))
         if privileged:
@@ -85,6 +90,8 @@ class FakeWorlds:
         pixels = {}
         pixels_tick = None
         if self._pixels:
+            # Grey levels repeat after 256 seeds and ticks, enough to tell neighbours
+            # apart.
             grey = (self._seed * 7 + self._tick)[:, None, None, None] % 256
             frames = np.broadcast_to(grey, (self.num_worlds, *IMAGE_SHAPE))
             pixels["front"] = frames.astype(np.uint8)
@@ -100,12 +107,16 @@ class FakeWorlds:
         )
 
     def step(self, actions: np.ndarray) -> StepResult:
+        # The state depends on every action before it; drag makes it depend on the
+        # start, too.
         slowed = self._x * (1 - 0.01 * self._drag[:, None])
         pushed = slowed + 0.1 * np.asarray(actions, np.float64)
         self._x = np.clip(pushed, -2, 2)
         self._tick += self.ticks_per_step
 
         lengths = [self._length(world) for world in range(self.num_worlds)]
+
+        # An episode is truncated at its length; nothing else ever ends one.
         no = np.zeros(self.num_worlds, bool)
         zeros = np.zeros(self.num_worlds, int)
         return StepResult(

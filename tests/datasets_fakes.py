@@ -75,12 +75,15 @@ def fake_episode(
         "joint_target": (JOINTS,),
     }
     values = {}
+    # Each stream is random, of the width and type that its specification asks for.
     for spec in STREAMS:
         shape = (steps, *widths.get(spec.name, ()))
         values[spec.name] = rng.uniform(-1, 1, shape).astype(spec.dtype)
     values["checksum"] = rng.integers(0, 2**64, steps, np.uint64)
 
     streams = {}
+    # What is recorded before a step carries the tick of its observation; the rest, that
+    # of the result.
     for spec in STREAMS:
         step = np.arange(steps) + (spec not in STREAMS_BEFORE)
         streams[spec.name] = Stream(step * TICKS_PER_STEP, values[spec.name])
@@ -102,6 +105,7 @@ def fake_episode(
         duration_s=steps / CONTROL_HZ,
         num_samples=frames,
     )
+
     return Episode(
         meta=meta,
         obs=obs,
@@ -143,14 +147,20 @@ def same(one: Episode, other: Episode) -> bool:
 def _arrays(episode: Episode) -> dict[str, np.ndarray]:
     """All arrays of an episode, by their names."""
     arrays: dict[str, np.ndarray] = {}
+
     for name, value in vars(episode).items():
         if isinstance(value, np.ndarray):
             arrays[name] = value
-        elif isinstance(value, Mapping):
-            for key, item in value.items():
-                if isinstance(item, Stream):
-                    arrays[f"{name}/{key}/tick"] = item.tick
-                    arrays[f"{name}/{key}/value"] = item.value
-                else:
-                    arrays[f"{name}/{key}"] = item
+            continue
+        if not isinstance(value, Mapping):
+            continue
+
+        # Mappings hold streams, which are two arrays each, or plain arrays.
+        for key, item in value.items():
+            if isinstance(item, Stream):
+                arrays[f"{name}/{key}/tick"] = item.tick
+                arrays[f"{name}/{key}/value"] = item.value
+            else:
+                arrays[f"{name}/{key}"] = item
+
     return arrays

@@ -49,6 +49,8 @@ class FakePlanner:
 
         n = len(ids)
         payload = Payload.empty(n, self.plan_shape)
+        # The plan repeats what the planner was shown, so that a test can tell which
+        # observation it is made of.
         payload.subtask[:] = 0
         payload.goal_pos_w[:, 0, 0] = observation.tick
         payload.goal_pos_w[:, 0, 1] = observation.agent_pos[:, 0]
@@ -156,6 +158,7 @@ class Log:
 
         The columns are seq, tick_frame, tick_start, tick_done and tick_arrived.
         """
+        # An empty table first: a world may have no plan at all.
         tables = [np.zeros((0, 5), int)]
         for plan in self.plans:
             columns = (
@@ -167,6 +170,7 @@ class Log:
             )
             table = np.stack(columns, axis=1)
             tables.append(table[plan.world == world])
+
         return np.concatenate(tables).astype(int)
 
     def ages_s(self, world: int = 0) -> np.ndarray:
@@ -191,6 +195,8 @@ def simulate(
     worlds.reset(ids, seeds)
     system.reset(ids, worlds.observe(), seeds)
 
+    # The order is that of a rollout: observe, act, collect the plans of this step, move
+    # on.
     actions = []
     plans = []
     ticks = []

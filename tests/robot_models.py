@@ -64,6 +64,7 @@ def bodies_in_picture(
     limit = half_view(model, camera)
     geom = np.zeros(1, np.int32)
 
+    # One ray through the middle of each pixel; a camera looks along its own -z.
     names = []
     grid = np.linspace(-limit, limit, size)
     for x in grid:
@@ -73,4 +74,5 @@ def bodies_in_picture(
             hit = int(geom[0])
             name = model.body(model.geom_bodyid[hit]).name if hit >= 0 else ""
             names.append(name)
+
     return names

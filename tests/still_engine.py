@@ -30,6 +30,8 @@ class StillEngine:
         self.bytes_per_world = 0
         self.xp: Any = array_api_compat.torch
 
+        # What worlds have of their own is kept as tensors; the one MjData serves them
+        # all.
         self._version = 0
         self._data = mujoco.MjData(model)
         self._varied = {

@@ -151,6 +151,7 @@ def test_it_measures_what_a_gpu_would_be_measured_by(
     output = json.loads(capsys.readouterr().out)
     (speed,) = output["worlds"]
     assert speed["env"]["median"] > 0
+    # The env's speed over that of its physics alone: below 1, but for noise.
     assert 0.2 < speed["ratio"]["median"] < 1.2
     assert speed["captured"] is False
     assert speed["faults"] == {}
@@ -164,6 +165,7 @@ def test_it_measures_what_a_gpu_would_be_measured_by(
 def test_what_does_not_fit_is_left_out_and_the_rest_measured(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # A GPU whose memory ends between 4096 and 8192 worlds.
     def measure(
         task: str, robot: str, num: int, device: str, effort: Effort
     ) -> WorldSpeed:
@@ -181,6 +183,8 @@ def test_what_does_not_fit_is_left_out_and_the_rest_measured(
             [TOTE_TRANSFER], num_envs, "cpu", refusals.append, Effort()
         )
     )
+
+    # A refusal is told, and the sizes after it are still measured.
     assert [speed.num_worlds for speed in speeds] == [1024, 4096]
     assert refusals == [
         "ToteTransfer, 8192 worlds: 8192 worlds need 8.2 GB of the GPU's memory"
@@ -190,6 +194,8 @@ def test_what_does_not_fit_is_left_out_and_the_rest_measured(
 def test_the_worlds_of_one_task_are_gone_before_frames_of_the_next_are_rendered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # Only the garbage collector frees a cycle, as it does with worlds and their
+    # buffers.
     class Cycle:
         def __init__(self) -> None:
             self.itself = self
@@ -202,6 +208,8 @@ def test_the_worlds_of_one_task_are_gone_before_frames_of_the_next_are_rendered(
         return CAMERA_SPEED
 
     monkeypatch.setattr("embodied.benchmark.gpu_cameras.measure_camera_speed", measure)
+
+    # It must be called on purpose: here it never runs of its own accord.
     gc.disable()
     try:
         tasks = [TOTE_TRANSFER] * 2

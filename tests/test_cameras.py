@@ -64,6 +64,7 @@ def test_training_frames_are_not_blank(task: str, robot: str) -> None:
     for frames in pixels.values():
         assert frames.shape == (2, SIZE, SIZE, 3)
         assert frames.dtype == np.uint8
+        # A black or plain frame has almost no spread and few colours.
         assert frames.std() > 15
         assert len(np.unique(frames.reshape(-1, 3), axis=0)) > 50
 
@@ -90,6 +91,7 @@ def test_depth_and_segmentation_are_of_one_scene(
     floor = geoms == worlds.model.geom("floor").id
     totes = np.isin(geoms, geoms_of(worlds, "tote_"))
 
+    # Both are in the picture, or the comparison below would say nothing.
     assert floor.sum() > 20
     assert totes.sum() > 20
     assert depth[totes].max() < depth[floor].max()  # totes stand above the floor
@@ -100,17 +102,19 @@ def test_depth_is_in_metres(camera: Camera, worlds: Worlds) -> None:
     data = worlds.engine.world_data(0)
     model = worlds.model
     eye = data.camera("overview").xpos.copy()
-    frame = data.camera("overview").xmat.reshape(3, 3).copy()
+    rotation = data.camera("overview").xmat.reshape(3, 3).copy()
     depth = camera.depth(0, "overview")
     segmentation = camera.segmentation(0, "overview")
     tan = np.tan(np.deg2rad(model.camera("overview").fovy[0]) / 2)
     rows, columns = np.nonzero(segmentation[..., 0] == model.geom("floor").id)
 
+    # Cast a ray through each pixel's middle, in a picture of 60 x 80, and walk along it
+    # by the depth: it must end on the floor.
     for row, column in list(zip(rows, columns, strict=True))[::40]:
         ray = np.array(
             [(column + 0.5 - 40) / 30 * tan, (30 - row - 0.5) / 30 * tan, -1.0]
         )
-        point = eye + frame @ ray * depth[row, column]
+        point = eye + rotation @ ray * depth[row, column]
         assert point[2] == pytest.approx(0, abs=0.02)
 
 
@@ -118,6 +122,7 @@ def test_colours_and_words_agree() -> None:
     """Seen from above, the named tote has the colour that the instruction says."""
     made = started_worlds(6, level="L1")
     look = Camera(made.engine, 120, 120)
+
     for world in range(6):
         named = int(made.task.parameters()["tote"][world])
         word = next(
@@ -125,11 +130,14 @@ def test_colours_and_words_agree() -> None:
             for colour in COLOURS
             if f" {colour} tote" in made.instructions[world]
         )
-        seen = np.isin(
+        on_tote = np.isin(
             look.segmentation(world, "overview")[..., 0],
             geoms_of(made, f"tote_{named}_"),
         )
-        mean = look.rgb(world, "overview")[seen].mean(axis=0)
+        mean = look.rgb(world, "overview")[on_tote].mean(axis=0)
+
+        # Compare chromaticities, because light and shadow change the brightness. Two
+        # colours may lie close to each other in this light.
         hue = {
             colour: np.linalg.norm(mean / mean.sum() - np.array(rgb) / sum(rgb))
             for colour, rgb in COLOURS.items()
@@ -259,6 +267,8 @@ def test_without_a_rate_each_step_has_its_frame(blind: Worlds) -> None:
 def test_worlds_have_their_own_clocks(worlds: Worlds) -> None:
     made = started_worlds(2, level="L1", obs="pixels", image_size=16, camera_hz=8)
     made.observe()
+    # World 1 begins anew two steps later than world 0, between two frames of the
+    # camera.
     for _ in range(2):
         made.step(idle_action(made))
     made.reset(np.array([1]), [7])
@@ -266,16 +276,19 @@ def test_worlds_have_their_own_clocks(worlds: Worlds) -> None:
     assert made.observe().pixels_tick.tolist() == [0, 0]
 
     made.step(idle_action(made))
-    seen = made.observe()
+    observation = made.observe()
 
-    assert seen.tick.tolist() == [60, 20]
-    assert seen.pixels_tick.tolist() == [60, 0]
+    assert observation.tick.tolist() == [60, 20]
+    assert observation.pixels_tick.tolist() == [60, 0]
 
     made.close()
 
 
 def test_frames_given_out_never_change() -> None:
     made = started_worlds(2, level="L2", obs="pixels", image_size=SIZE, camera_hz=8)
+
+    # Copies are taken at once; the frames that were given out must still equal them
+    # after later frames and a reset.
     kept = [made.observe()]
     copies = [kept[0].pixels["overview"].copy()]
 
@@ -288,9 +301,10 @@ def test_frames_given_out_never_change() -> None:
     made.observe()
 
     assert all(
-        (seen.pixels["overview"] == copy).all()
-        for seen, copy in zip(kept, copies, strict=True)
+        (observation.pixels["overview"] == copy).all()
+        for observation, copy in zip(kept, copies, strict=True)
     )
+    # The pictures did change meanwhile.
     assert (copies[0] != copies[-1]).any()
 
     made.close()

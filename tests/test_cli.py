@@ -116,6 +116,8 @@ def test_a_full_disk_is_one_line(
     def run(args: argparse.Namespace) -> int:
         if errors:
             raise errors.pop(0)
+        # Once the errors of the machine are used up, a file of the code's own is
+        # missing.
         return len((tmp_path / "nothing").read_bytes())
 
     verb_that(monkeypatch, run)
@@ -123,6 +125,7 @@ def test_a_full_disk_is_one_line(
         assert main.main(["work"]) == 2
         error = capsys.readouterr().err
         assert error == f"error: {reason}. What was finished is kept.\n"
+
     with pytest.raises(FileNotFoundError):
         main.main(["work"])
 
@@ -168,6 +171,7 @@ def test_interruption(
 
 def test_list_is_quick_and_complete() -> None:
     seconds, output = seconds_for("list", "--json")
+    # So quick that nothing heavy can have been imported.
     assert seconds < 1.5
 
     kinds = json.loads(output)
@@ -203,6 +207,8 @@ def test_list_one_kind(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_actions_mean(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main.main(["list", "--actions", "arm", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
+    # Two modes with seven joints and a gripper; "ee_delta" has six axes and the
+    # gripper.
     assert len(rows) == 8 + 8 + 7
     assert {
         "mode": "ee_delta",
@@ -219,6 +225,7 @@ def test_what_actions_mean(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     ):
         assert main.main(["list", "--actions", wrong]) == 2
         assert message in capsys.readouterr().err
+    # A folder that is no run is refused as well.
     assert main.main(["list", "--actions", str(tmp_path)]) == 2
 
 

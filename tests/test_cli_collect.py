@@ -35,6 +35,7 @@ def test_collect_says_what_is_there(
         assert dataset.header.planner_hz == 8
         assert not [key for key in dataset.keys(0) if key.endswith("_image")]
 
+    # The summary goes to stdout alone, so that a script can parse it.
     capsys.readouterr()
     words = ("--no-cameras", "--json", *QUICKLY)
     assert collect(tmp_path / "x.hdf5", *words, episodes=1) == 0
@@ -95,6 +96,8 @@ def test_collect_refuses_resumes_and_overwrites(
     assert embodied(*words, "--episodes", 1) == 0
     assert f"{path} exists" in refused(capsys, *words, "--episodes", 3)
 
+    # It resumes only with the settings that it was begun with, and then ends with the
+    # very bytes of a collection that was never cut.
     error = refused(capsys, *words, "--resume", "--level", "L2")
     assert "differ in ['config']" in error
     assert embodied(*words, "--episodes", 3, "--resume") == 0

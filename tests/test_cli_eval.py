@@ -24,6 +24,8 @@ def test_results_do_not_depend_on_who_measures(
 ) -> None:
     words = ["eval", TASK, "--policy", "expert", "random", "--level", "L1"]
     words += ["--delay-ms", 0, 300, "--drop", 0.2, "--episodes", 2]
+
+    # Two ways to share the work: one process with one world, and two with 16 each.
     alone = ("-o", tmp_path / "one", "--workers", 1, "--num-envs", 1)
     shared = ("-o", tmp_path / "two", "--workers", 2, "--num-envs", 16)
     assert embodied(*words, *alone) == 0
@@ -35,6 +37,7 @@ def test_results_do_not_depend_on_who_measures(
     assert first == second
     assert [episode.index for episode in second[0]] == [0, 1]
 
+    # A delay of 300 ms ages plans by as much; the comparison is in the table.
     on_time, late = (cell[0].mean_plan_age_s for cell in first[:2])
     assert late == pytest.approx(on_time + 0.3, abs=0.1)
     table = capsys.readouterr().out
@@ -54,6 +57,7 @@ def test_eval_goes_on_where_it_stopped(
     assert "exists" in refused(capsys, *words, "--policy", "hold", "random")
     before = read_results(folder / "results.json").cells[0]
 
+    # Interrupt it within the second policy: the first one's results stay as they are.
     with monkeypatch.context() as patch:
         patch.setattr(Worlds, "step", interrupted)
         assert embodied(*words, "--policy", "hold", "random", "--resume") == 130
@@ -74,10 +78,13 @@ def test_a_trained_policy_can_be_evaluated(
 ) -> None:
     words = ["eval", TASK, "--policy", trained, "--level", "L2"]
     words += ["--episodes", 3, "--workers", 1]
+
+    # The number of worlds that are stepped together changes no result.
     assert embodied(*words, "-o", tmp_path / "one", "--num-envs", 1) == 0
     assert embodied(*words, "-o", tmp_path / "three", "--num-envs", 3) == 0
     assert episodes_of(tmp_path / "one") == episodes_of(tmp_path / "three")
 
+    # The run folder says how the policy is named and at what rate it plans.
     cell = read_results(tmp_path / "one" / "results.json").cells[0]
     assert cell.label == "trained"
     assert cell.condition.planner_hz == 8
@@ -105,6 +112,7 @@ def test_a_run_of_something_else(
     message: str,
 ) -> None:
     run = tmp_path / "run"
+    # A copy of the run without weights, which is refused before these are read.
     run.mkdir()
     info = json.loads((trained / "policy.json").read_text())
     if field in info:
@@ -155,14 +163,17 @@ def test_what_a_film_shows(good: list[int], bad: list[int], caption: str) -> Non
 def test_a_film_says_under_which_condition_it_was_made() -> None:
     shown = Condition("expert", "L2", planner_hz=8, transport_ms=500, drop_rate=0.2)
     others = [replace(shown, transport_ms=ms) for ms in (0, 250, 100)]
+    # Films of other levels and policies say nothing about the condition shown.
     elsewhere = [
         replace(shown, level="L1", transport_ms=40),
         replace(shown, policy="trained", transport_ms=60),
     ]
     text = "Plans are 500 ms late, 20% of them lost"
     unseen = "measured but not filmed"
+
     assert footage.plans_sentence(shown, elsewhere) == f"{text}."
     assert footage.plans_sentence(shown, others[:1]) == f"{text}; {unseen}: 0 ms."
+
     every = footage.plans_sentence(shown, [*others, *elsewhere])
     assert every == f"{text}; {unseen}: 0, 100, 250 ms."
     assert footage.plans_sentence(replace(shown, planner_hz=None), others) == ""

@@ -104,6 +104,7 @@ def test_wrong_words(
 def test_places_that_cannot_be_written_to(
     words: tuple[object, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    # No file can be made in /proc, below a file, or with a name of 303 characters.
     (tmp_path / "file").write_text("")
     for place in (
         "/proc/out.mp4",
@@ -113,4 +114,5 @@ def test_places_that_cannot_be_written_to(
         assert f"nothing can be written to {place}" in refused(
             capsys, *words, "-o", place
         )
+
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

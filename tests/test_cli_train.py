@@ -53,11 +53,13 @@ def test_train_refuses_the_same_episodes_twice(
     error = refused(capsys, "train", pictures, pictures, *words)
     assert f"{pictures} is given twice: both hold seed 13" in error
 
+    # A copy under another name holds the same seeds.
     copy = tmp_path / "copy.hdf5"
     shutil.copyfile(pictures, copy)
     error = refused(capsys, "train", pictures, copy, *words)
     assert f"{pictures} and {copy} overlap: both hold seed 13" in error
 
+    # The function refuses by itself, without the command line.
     config = ImitationConfig((pictures, pictures), ("overview",), Budget())
     with pytest.raises(DatasetError, match="given twice"):
         train_imitation(config, run)
@@ -82,6 +84,7 @@ def test_train_says_that_a_collection_is_unfinished(
     dataset = tmp_path / "cut.hdf5"
     parts = tmp_path / "cut.hdf5.parts"
     parts.mkdir()
+    # The state that a killed collection leaves: finished parts, not merged yet.
     for seed in (13, 14, 15):
         one = tmp_path / "one.hdf5"
         words = ("--record-hz", 8, "--overwrite", "--seed", seed)

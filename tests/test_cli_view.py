@@ -24,6 +24,7 @@ def test_view_makes_a_video(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    # A machine without a display: a video is written in place of a window.
     for display in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(display, raising=False)
     words = ("view", TASK, "--policy", "hold", "--level", "L1")
@@ -33,6 +34,7 @@ def test_view_makes_a_video(
     output = capsys.readouterr().out
     assert f"{video_path}\nseed 0: no success after 3.0 s, " in output
 
+    # 3.0 s of episode, and the last frame held for 1.5 s.
     with av.open(video_path) as video:
         assert video.duration / av.time_base == pytest.approx(4.5, abs=0.2)
     assert "exists" in refused(capsys, *words, "-o", video_path)
@@ -45,6 +47,7 @@ def test_view_in_a_window(
 ) -> None:
     shown: list[float] = []
     slept: list[float] = []
+    # A clock that only sleeping advances makes the test quick and exact.
     window = SimpleNamespace(is_open=True, show=lambda: shown.append(sum(slept)))
     monkeypatch.setattr(view, "has_display", lambda: True)
     monkeypatch.setattr(view, "Window", lambda engine: window)
@@ -62,6 +65,7 @@ def test_view_in_a_window(
 def test_bench(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    # As little effort as gives a figure in each row.
     monkeypatch.setattr(throughput, "REPEATS", 1)
     monkeypatch.setattr(throughput, "RECORDINGS", 1)
     monkeypatch.setattr(throughput, "STEPS", {1: 2, 16: 2, 64: 2})
@@ -69,6 +73,8 @@ def test_bench(
 
     rows = json.loads(capsys.readouterr().out)["figures"]
     medians = {row["name"]: row["median"] for row in rows}
+
+    # Neither figure depends on the machine's speed.
     assert medians["contacts at rest"] <= 30
     assert medians["env.step over physics at 20 Hz, 64 worlds"] > 1
     assert all(median > 0 for median in medians.values())

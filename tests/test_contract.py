@@ -106,17 +106,26 @@ def make(task: str, robot: str, mode: str, **more: Any) -> gymnasium.Env[Any, An
 def trace(worlds: Worlds, actions: np.ndarray) -> list[tuple[np.ndarray, ...]]:
     """All that N worlds give out, step by step, each part (N, ...)."""
     rows = []
+
     for action in actions:
         result = worlds.step(action)
-        seen = worlds.observe()
+        observation = worlds.observe()
+        # The result's fields stand first: `results_of` reads them back.
         parts = (
             *vars(result).values(),
-            seen.agent_pos,
-            seen.environment_state,
+            observation.agent_pos,
+            observation.environment_state,
             worlds.integration_state(),
         )
         rows.append(parts)
+
     return rows
+
+
+def results_of(rows: list[tuple[np.ndarray, ...]]) -> list[StepResult]:
+    """Returns the step results in the rows of a trace."""
+    num_fields = len(StepResult.__dataclass_fields__)
+    return [StepResult(*row[:num_fields]) for row in rows]
 
 
 def assert_same(
@@ -210,19 +219,22 @@ def test_observations_are_finite_and_within_their_bounds(
 ) -> None:
     env = make(task, robot, mode, level="L3")
     space = cast(gymnasium.spaces.Dict, env.observation_space)
-    shown, _ = env.reset(seed=0)
+    observation, _ = env.reset(seed=0)
     rng = np.random.default_rng(0)
+
+    # Actions at their limits drive the robot as far as it goes.
     for k in range(100):
-        assert space.contains(shown)
-        shown, reward, *_, info = env.step(
+        assert space.contains(observation)
+        observation, reward, *_, info = env.step(
             rng.choice([-1, 1], env.action_space.shape).astype(np.float32)
         )
         assert 0 <= reward <= 1
         assert 0 <= info["progress"] <= 1
         if k % 40 == 39:
-            shown, _ = env.reset()
+            observation, _ = env.reset()
+
+    # Clipping is for broken worlds only.
     raw = env.unwrapped.worlds.observe()
-    # clipping is for broken worlds only
     assert (np.abs(raw.agent_pos) <= space["agent_pos"].high + 1e-6).all()
     assert (
         np.abs(raw.environment_state) <= space["environment_state"].high + 1e-6
@@ -236,33 +248,32 @@ def test_no_observed_element_is_constant(task: str, robot: str, level: str) -> N
     worlds = started_worlds(
         10, task=task, robot=robot, level=level, control_mode="joint"
     )
-    seen = []
+
+    rows = []
     for episode in range(4):
         worlds.reset(np.arange(10), range(10 * episode, 10 * episode + 10))
         for action in random_actions(worlds, 50, episode):
             worlds.step(action)
             observation = worlds.observe()
-            seen.append(
-                np.concatenate(
-                    [observation.agent_pos, observation.environment_state], axis=1
-                )
-            )
-    values = np.concatenate(seen)
+            parts = [observation.agent_pos, observation.environment_state]
+            rows.append(np.concatenate(parts, axis=1))
+    values = np.concatenate(rows)
     assert len(values) == 2000
+
     names = [
         f"{name}.{k}"
         for layout in (worlds.agent_layout, worlds.state_layout)
         for name, width in layout.parts
         for k in range(width)
     ]
+    spreads = np.ptp(values, axis=0)
     constant = {
-        name
-        for name, spread in zip(names, np.ptp(values, axis=0), strict=True)
-        if spread == 0
+        name for name, spread in zip(names, spreads, strict=True) if spread == 0
     }
-    assert constant == set().union(
-        *(found for at, found in CONSTANT[task].items() if level <= at)
-    )
+
+    # Some elements vary only from a certain level on.
+    expected = [elements for at, elements in CONSTANT[task].items() if level <= at]
+    assert constant == set().union(*expected)
 
 
 @every_task
@@ -277,18 +288,23 @@ def test_consecutive_resets_differ(task: str) -> None:
 
 @every_task
 def test_a_reset_forgets_the_episode_before(task: str) -> None:
-    """What was done, drawn, broken or timed."""
+    """What was done, sampled, broken or timed."""
     used = started_worlds(2, 50, task=task, level="L4")
     fresh = started_worlds(2, 3, task=task, level="L4")
+
+    # 3 s with their surprises, at whose end world 1 breaks.
     actions = random_actions(used, 60)
     actions[-1, 1] = np.nan
     trace(used, actions)
     used.reset(np.arange(2), range(3, 5))
-    seen = used.observe()
+
+    observation = used.observe()
     expected = fresh.observe()
-    assert seen.agent_pos.tobytes() == expected.agent_pos.tobytes()
-    assert seen.environment_state.tobytes() == expected.environment_state.tobytes()
-    assert seen.instruction == expected.instruction
+    assert observation.agent_pos.tobytes() == expected.agent_pos.tobytes()
+    assert (
+        observation.environment_state.tobytes() == expected.environment_state.tobytes()
+    )
+    assert observation.instruction == expected.instruction
     assert_same(trace(used, actions[:20]), trace(fresh, actions[:20]))
 
 
@@ -299,20 +315,22 @@ def test_a_bad_action_ends_only_its_world(
 ) -> None:
     clean, hurt = (started_worlds(4, **settings(task, robot, mode)) for _ in range(2))
     actions = random_actions(clean, 12)
+    # One element of one world's action, at the sixth of twelve steps.
     bad = actions.copy()
     bad[5, 2, 1] = value
+
     expected = trace(clean, actions)
-    found = trace(hurt, bad)
-    assert_same(expected, found, [0, 1, 3])
-    results = [
-        StepResult(*row[: len(StepResult.__dataclass_fields__)]) for row in found
-    ]
-    assert [FAULTS[int(r.fault[2])] for r in results] == [""] * 5 + [
-        "action_not_finite"
-    ] * 7
-    assert [bool(r.terminated[2]) for r in results] == [False] * 5 + [True] * 7
+    rows = trace(hurt, bad)
+    assert_same(expected, rows, [0, 1, 3])
+
+    # World 2 is faulty from that step on, and still shows finite numbers.
+    results = results_of(rows)
+    faults = [FAULTS[int(result.fault[2])] for result in results]
+    assert faults == [""] * 5 + ["action_not_finite"] * 7
+    terminated = [bool(result.terminated[2]) for result in results]
+    assert terminated == [False] * 5 + [True] * 7
     assert all(r.reward[2] == 0 and not r.success[2] for r in results[5:])
-    assert all(np.isfinite(part).all() for row in found for part in row)
+    assert all(np.isfinite(part).all() for row in rows for part in row)
 
 
 @every_task
@@ -322,21 +340,23 @@ def test_a_bad_action_ends_only_its_world(
 def test_a_diverging_world_is_flagged_and_leaves_no_log(
     task: str, field: str, value: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # MuJoCo writes its warnings into the working directory.
     monkeypatch.chdir(tmp_path)
     clean, hurt = (started_worlds(3, task=task) for _ in range(2))
     actions = random_actions(clean, 8)
+
+    # After three steps, world 1 gets a state that physics can't go on from.
     expected = trace(clean, actions[:3])
-    found = trace(hurt, actions[:3])
+    rows = trace(hurt, actions[:3])
     hurt.engine.view(field)[1, 0] = value
     expected += trace(clean, actions[3:])
-    found += trace(hurt, actions[3:])
-    assert_same(expected, found, [0, 2])
-    results = [
-        StepResult(*row[: len(StepResult.__dataclass_fields__)]) for row in found[3:]
-    ]
+    rows += trace(hurt, actions[3:])
+    assert_same(expected, rows, [0, 2])
+
+    results = results_of(rows[3:])
     assert {FAULTS[int(r.fault[1])] for r in results} == {"diverged"}
     assert all(r.terminated.tolist() == [False, True, False] for r in results)
-    assert all(np.isfinite(part).all() for row in found for part in row)
+    assert all(np.isfinite(part).all() for row in rows for part in row)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -358,13 +378,15 @@ def test_actions_of_another_shape_are_refused_by_name(
     worlds = started_worlds(2, **settings(task, robot, mode))
     before = worlds.checksum()
     size = len(worlds.interface.low)
+
+    # No batch, a batch of the wrong size, one element too many, one axis too many.
     for shape in ((size,), (1, size), (2, size + 1), (2, size, 1)):
         with pytest.raises(EmbodiedError) as caught:
             worlds.step(np.zeros(shape))
-        assert all(
-            text in str(caught.value)
-            for text in (str(shape), str((2, size)), *worlds.interface.labels)
-        )
+        message = str(caught.value)
+        for text in (str(shape), str((2, size)), *worlds.interface.labels):
+            assert text in message
+
     assert (worlds.checksum() == before).all()
 
 
@@ -385,6 +407,7 @@ def test_every_level_and_split_starts_clear_of_collisions_and_unsolved(
     outcome = worlds.task.judge()
     assert not outcome.success.any()
     assert not outcome.lost.any()
+
     for world in range(8):
         data = worlds.engine.world_data(world)
         model = worlds.engine.world_model(world)
@@ -394,6 +417,8 @@ def test_every_level_and_split_starts_clear_of_collisions_and_unsolved(
             assert contact.dist > -RESTING_M, (
                 f"seed {1000 + world}: {bodies} overlap by {-contact.dist * 1000:.1f} mm"
             )
+
+    # Nothing ends by itself in the first steps, either.
     still = np.zeros((8, len(worlds.interface.low)))
     assert not any(worlds.step(still).terminated.any() for _ in range(5))
     assert np.isfinite(worlds.integration_state()).all()
@@ -410,6 +435,8 @@ def test_a_recorded_start_and_its_actions_give_the_same_bits(
     first = started_worlds(3, 20, **settings(task, robot, mode), level=level)
     start = first.episode_start(2)
     actions = random_actions(first, 50)
+
+    # World 2 of three is restored as world 1 of two.
     again = started_worlds(2, 90, **settings(task, robot, mode), level=level)
     again.step(actions[0, :2])
     again.restore(1, start)
@@ -417,20 +444,21 @@ def test_a_recorded_start_and_its_actions_give_the_same_bits(
     assert (
         again.observe().agent_pos[1].tobytes() == first.observe().agent_pos[2].tobytes()
     )
+
     for action in actions:
-        mine = first.step(action)
-        theirs = again.step(action[[0, 2]])
+        recorded = first.step(action)
+        repeated = again.step(action[[0, 2]])
         assert first.checksum()[2] == again.checksum()[1]
-        assert mine.reward[2] == theirs.reward[1]
+        assert recorded.reward[2] == repeated.reward[1]
     assert (
         first.observe().environment_state[2].tobytes()
         == again.observe().environment_state[1].tobytes()
     )
 
 
-class Seen:
-    """A hook that keeps the worlds' whole states and what was judged of them, several
-    times a second.
+class StateLog:
+    """A hook that keeps the worlds' whole states, and the judgement of each, 5 times per
+    second.
     """
 
     def __init__(self) -> None:
@@ -442,21 +470,21 @@ class Seen:
     def on_start(self, worlds: Worlds, *_: Any) -> None: ...
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
-        if (
-            step.active.all()
-            and int(step.before.tick[0]) % 80 == 0
-            and not step.result.fault.any()
-        ):
-            parameters = {
-                name: values.copy() for name, values in worlds.task.parameters().items()
-            }
-            varied = {
-                name: values.copy() for name, values in worlds.engine.varied().items()
-            }
-            self.states.append((worlds.integration_state(), varied, parameters))
-            self.judged.append(
-                (step.result.success_now.copy(), step.result.progress.copy())
-            )
+        due = int(step.before.tick[0]) % 80 == 0
+        if not (due and step.active.all()) or step.result.fault.any():
+            return
+
+        # Copies, because the worlds go on in the same arrays.
+        parameters = {
+            name: values.copy() for name, values in worlds.task.parameters().items()
+        }
+        varied = {
+            name: values.copy() for name, values in worlds.engine.varied().items()
+        }
+        self.states.append((worlds.integration_state(), varied, parameters))
+        self.judged.append(
+            (step.result.success_now.copy(), step.result.progress.copy())
+        )
 
     def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None: ...
 
@@ -472,15 +500,17 @@ def test_what_was_judged_is_judged_again_of_the_recorded_state(
         task=task, robot=robot, control_mode="ee_delta", control_hz=200, level="L2"
     )
     worlds = Worlds(settings, 2)
-    seen = Seen()
-    results = rollout(worlds, find_policy("expert").make(worlds), [3, 4], [seen])
+    log = StateLog()
+    results = rollout(worlds, find_policy("expert").make(worlds), [3, 4], [log])
     assert all(result.success_at_end for result in results), [
         result.progress_max for result in results
     ]
+
+    # The new worlds begin with other seeds: all that counts must come from the record.
     again = Worlds(settings, 2)
     again.reset(np.arange(2), [8, 9])
     for (state, varied, parameters), (success, progress) in zip(
-        seen.states, seen.judged, strict=True
+        log.states, log.judged, strict=True
     ):
         for name, values in varied.items():
             again.engine.vary(name)[...] = values
@@ -488,10 +518,11 @@ def test_what_was_judged_is_judged_again_of_the_recorded_state(
             again.task.parameters()[name][...] = values
         again.engine.state()[...] = state
         again.engine.refresh(np.arange(2))
+
         outcome = again.task.judge()
         assert (outcome.success == success).all()
         np.testing.assert_allclose(outcome.progress, progress, atol=1e-9)
-    assert len(seen.states) > 5
+    assert len(log.states) > 5
 
 
 @every_task
@@ -543,18 +574,25 @@ def test_judgement_and_state_run_on_torch(task: str) -> None:
     worlds = started_worlds(6, task=task, level="L4")
     for action in random_actions(worlds, 60):
         worlds.step(action)
+
+    # The same task on torch tensors, over the same worlds' state.
     on_torch = worlds.spec.bind(TorchView(worlds.engine), worlds.robot)
     for name, values in worlds.task.parameters().items():
         on_torch.parameters()[name][...] = torch.from_numpy(values)
+
     np.testing.assert_allclose(
         on_torch.state().numpy(), worlds.task.state(), rtol=1e-12, atol=1e-15
     )
+
+    outcome = on_torch.judge()
     for name, values in vars(worlds.task.judge()).items():
-        found = getattr(on_torch.judge(), name)
-        if name == "dropped" and isinstance(found, int):
+        judged = getattr(outcome, name)
+        if name == "dropped" and isinstance(judged, int):
             continue  # a task in which nothing can fall
-        assert isinstance(found, torch.Tensor), name
-        np.testing.assert_allclose(found.numpy(), values, rtol=1e-9)
+        assert isinstance(judged, torch.Tensor), name
+        np.testing.assert_allclose(judged.numpy(), values, rtol=1e-9)
+
+    # What a task changes before a step (belts, pushes) is the same from either.
     tick = np.arange(6) * 300
     worlds.task.before_step(tick)
     expected = {name: values.copy() for name, values in worlds.engine.varied().items()}
@@ -573,6 +611,9 @@ def test_control_runs_on_torch(task: str, robot: str, mode: str) -> None:
         worlds.robot, TorchView(worlds.engine), mode, worlds.config.control_hz
     )
     on_torch.reset(torch.ones(6, dtype=torch.bool))
+
+    # Both control the same worlds; on torch first, so that NumPy's commands are those
+    # that move them.
     for action in random_actions(worlds, 10).astype(np.float64):
         on_torch.apply(torch.from_numpy(action))
         worlds.control.apply(action)

@@ -84,6 +84,7 @@ def test_the_interface_says_what_numbers_mean(mode: str) -> None:
     there_and_back = interface.to_normalized(interface.to_physical(actions))
     np.testing.assert_allclose(there_and_back, actions, atol=1e-12)
 
+    # An action of 1 is the upper limit of each element, -1 the lower.
     ones = np.ones(size)
     np.testing.assert_allclose(interface.to_physical(ones), interface.high)
     np.testing.assert_allclose(interface.to_physical(-ones), interface.low)
@@ -153,6 +154,7 @@ def test_joint_delta_is_a_speed(hz: int) -> None:
     start = joints_of(worlds)
     step_for(worlds, action, seconds=0.4)
 
+    # The target moves at once; the joints follow it with a short lag.
     moved = speeds * 0.4
     np.testing.assert_allclose(joint_target_of(worlds) - start, moved, rtol=1e-6)
     lag_s = (start + moved - joints_of(worlds)) / speeds
@@ -276,13 +278,15 @@ def test_the_gripper_is_a_width_with_a_limited_force(mode: str) -> None:
     worlds = at_home(mode)
     action = idle_action(worlds)
     if mode == "joint":
+        # Joint targets are absolute: keep the arm at home.
         home = np.array([*JOINTS.home, 0.0])
         action[0, :-1] = worlds.interface.to_normalized(home)[:-1]
 
     width_m, forces_n = command_gripper(worlds, action, -1)
     assert width_m == pytest.approx(0, abs=5e-4)
     assert forces_n.max() <= 70.001
-    assert forces_n.max() > 60  # it saturates on the way
+    # It saturates on the way.
+    assert forces_n.max() > 60
 
     width_m, _ = command_gripper(worlds, action, 1)
     assert width_m == pytest.approx(GRIPPER.width_m, abs=5e-4)

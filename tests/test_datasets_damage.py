@@ -19,6 +19,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_what_is_no_dataset_says_why(path: Path, tmp_path: Path) -> None:
+    # Files that are no dataset of ours: text, another library's HDF5, a newer schema.
     text = tmp_path / "text.hdf5"
     text.write_text("hello, world")
     foreign = tmp_path / "foreign.hdf5"

@@ -36,6 +36,7 @@ def test_a_merged_file_does_not_depend_on_who_collected_what(
     ]
     target = tmp_path / "merged.hdf5"
 
+    # The order in which the files are given does not count, either.
     merge(files[::-1], target)
 
     assert file_digest(target) == file_digest(path)
@@ -46,6 +47,7 @@ def test_what_does_not_belong_together_is_not_merged(
     path: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "all.hdf5"
+    # The same seed twice, and a file of another policy on another model.
     overlapping = write_dataset(tmp_path / "twin.hdf5", [99, 40])
     other = tmp_path / "else.hdf5"
     with EpisodeWriter(other, fake_header("random", model_hash="x")) as episodes:

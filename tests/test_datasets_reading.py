@@ -77,6 +77,7 @@ def test_rows_of_one_array_can_be_read(path: Path) -> None:
 def test_a_name_that_does_not_exist_is_answered_with_those_that_do(path: Path) -> None:
     dataset = Dataset(path)
 
+    # A typing error is answered with what was likely meant.
     with pytest.raises(
         EmbodiedError, match=r"'obs/frnt_image'.*Did you mean 'obs/front_image'"
     ):
@@ -127,7 +128,10 @@ def test_an_unfinished_collection_can_be_read(tmp_path: Path) -> None:
 
     for seed in (10, 9, 2):
         writer.write(fake_episode(seed))
+
     with Dataset(path) as dataset:
+        # Sorted by seed, as the finished file will be, whatever the order of
+        # collection.
         assert [meta.seed for meta in dataset.episodes] == [2, 9, 10]
         assert same(dataset.episode(2), fake_episode(10))
         assert dataset.mask("success") == [0, 1, 2]
@@ -141,6 +145,7 @@ def test_an_unfinished_collection_can_be_read(tmp_path: Path) -> None:
 
 
 def test_a_file_that_another_process_holds_can_be_read(path: Path) -> None:
+    # HDF5 locks a file that a process has opened for writing.
     code = (
         "import h5py, sys;"
         f"file = h5py.File({str(path)!r}, 'r+');"
@@ -155,8 +160,10 @@ def test_a_file_that_another_process_holds_can_be_read(path: Path) -> None:
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
+
         with Dataset(path) as dataset:
             assert same(dataset.episode(12), fake_episode(40))
+
         holder.communicate()
 
 
@@ -180,6 +187,7 @@ def test_a_forked_reader_does_not_share_the_handle(path: Path) -> None:
     dataset = Dataset(path)
     expected = grey_sum(dataset)
 
+    # h5py's handles don't survive a fork: the child must open the file itself.
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
     child = context.Process(

@@ -60,6 +60,7 @@ def check_whose_it_is(episode: Episode, steps: int) -> None:
     check_streams(episode, seed, steps)
     check_frames(episode, seed)
 
+    # One plan each PLAN_EVERY steps; a control step takes 8 ticks.
     plans = episode.plans
     steps_planned = range(0, steps, PLAN_EVERY)
     assert plans["goal_pos_w"][:, 0, 0].tolist() == [seed] * len(steps_planned)
@@ -73,6 +74,7 @@ def check_streams(episode: Episode, seed: int, steps: int) -> None:
     after = before + 8
     assert list(streams) == [spec.name for spec in STREAMS]
     for spec in STREAMS:
+        # A stream's ticks say whether its values are from before or after each step.
         stream = streams[spec.name]
         expected = before if spec in STREAMS_BEFORE else after
         np.testing.assert_array_equal(stream.tick, expected)
@@ -233,6 +235,8 @@ def test_a_rollout_that_mixes_things_up_is_found_out(
 def test_the_buffer_keeps_what_is_needed_while_it_forgets_and_grows(
     data: st.DataObject,
 ) -> None:
+    # Growth from four steps on, while the oldest step that is needed moves up at
+    # random.
     buffer = StepBuffer({"x": np.int64}, capacity=4)
     oldest = 0
 

@@ -46,6 +46,7 @@ def test_a_tampered_action_is_found_and_its_tick_named(
     path: Path, num_worlds: int
 ) -> None:
     step = 11
+    # The smallest change that a float32 can hold.
     with open_hdf5(path, "r+") as file:
         action = file["data/demo_2/streams/action/value"]
         action[step, 1] = np.nextafter(action[step, 1], np.float32(2))

@@ -55,6 +55,7 @@ def test_several_processes_collect_together(tmp_path: Path, path: Path) -> None:
     owner = EpisodeWriter(together, fake_header())
     helpers = [EpisodeWriter(together, fake_header(), "join") for _ in range(3)]
 
+    # Episodes are dealt out in turn, so no helper has consecutive seeds.
     for i, seed in enumerate(SEEDS):
         helpers[i % 3].write(fake_episode(seed))
     for helper in helpers:
@@ -79,6 +80,7 @@ def test_an_output_that_exists_is_refused(path: Path) -> None:
     unfinished = path.with_name("b.hdf5")
     EpisodeWriter(unfinished, fake_header()).write(fake_episode(1))
 
+    # Neither a finished dataset nor an unfinished one is touched without a word.
     with pytest.raises(DatasetError, match=r"set.hdf5 exists; resume it, overwrite it"):
         EpisodeWriter(path, fake_header())
     with pytest.raises(DatasetError, match="unfinished collection"):
@@ -100,6 +102,7 @@ def test_overwrite_begins_anew(path: Path) -> None:
 def test_overwrite_deletes_no_file_that_is_not_a_dataset(tmp_path: Path) -> None:
     notes = tmp_path / "notes.txt"
     notes.write_text("mine")
+    # An HDF5 file of another library looks like a dataset from outside.
     foreign = tmp_path / "foreign.hdf5"
     with open_hdf5(foreign, "w") as file:
         file["data/demo_0/actions"] = np.zeros(3)
@@ -195,12 +198,14 @@ def test_a_failed_close_can_be_tried_again(
     episodes = EpisodeWriter(tmp_path / "set.hdf5", fake_header())
     episodes.write(fake_episode(1))
 
+    # The disk is full for one episode and for the close, then it has room again.
     with monkeypatch.context() as patch:
         patch.setattr(storage.os, "replace", no_space_left)
         with pytest.raises(OSError, match="no space"):
             episodes.write(fake_episode(2))
         with pytest.raises(OSError, match="no space"):
             episodes.close()
+
     episodes.write(fake_episode(2))
     episodes.close()
 
@@ -270,6 +275,8 @@ def test_what_must_not_be_stored_is_refused(
 
 
 def test_rounding_is_clipped_and_the_cause_of_a_fault_is_kept(tmp_path: Path) -> None:
+    # An action just above 1, as float rounding gives it, and the nan that caused the
+    # fault.
     episode = fake_episode(1)
     cause = Stream(np.arange(2), np.array([[1.0], [np.nan]]))
     episode = replace(

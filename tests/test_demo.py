@@ -74,6 +74,8 @@ def test_demo(
 ) -> None:
     folder = tmp_path / "demo"
     words = ("demo", "--quick", "-o", folder, *QUICKLY)
+    # Interrupted before it trains, it must go on with the episodes that it has
+    # collected.
     with monkeypatch.context() as patch:
         patch.setattr(demo_stages, "imitate", interrupted)
         assert embodied(*words) == 130
@@ -96,6 +98,8 @@ def test_demo(
         "trained",
         "trained",
     ]
+
+    # Both clips are in the page, and every stage is marked as finished.
     report = (folder / "report.html").read_text()
     assert "QUICK DEMO" in report
     assert report.count("<video") == 2
@@ -114,6 +118,7 @@ def test_demo_replaces_only_a_demo(
     demo.claim(folder, "quick", resume=False)
     (folder / "policy").mkdir()
     (folder / "results.json").write_text("")
+    # A file that is not the demo's own survives a new demo in its folder.
     (folder / "notes").write_text("")
     demo.claim(folder, "quick", resume=True)
     assert (folder / "results.json").exists()
@@ -130,8 +135,10 @@ def test_the_first_line_says_how_long_it_will_take(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    # The stages add up to 121 s.
     seconds = {"collect": 61.0, "train": 30.0, "evaluate": 20.0, "film": 10.0}
     monkeypatch.setattr(demo, "forecast", lambda demo, workers: seconds)
+
     monkeypatch.setattr(Demo, "run", interrupted)
     assert embodied("demo", "-o", tmp_path / "demo", *QUICKLY) == 130
     assert capsys.readouterr().out.splitlines()[0] == (
@@ -146,6 +153,7 @@ def test_a_forecast_counts_all_the_work(
     """With a machine of known speed, each stage's forecast is its work at that speed."""
     costs: list[int] = []
 
+    # Each job takes a second to start and a tenth of the time that it simulates.
     def cost(work: Any, runner: Any, workers: Workers, episodes: int) -> Cost:
         costs.append(episodes)
         return Cost(job_s=1.0, simulated_s=0.1)
@@ -155,6 +163,7 @@ def test_a_forecast_counts_all_the_work(
     small = SIZES["small"]
     made = forecast(Demo(tmp_path, small, 16, 0), Workers(1))
 
+    # Policies that fail take the whole horizon, the expert as long as a success takes.
     success_s = demo_forecast.SUCCESS_S
     horizon_s = get_task(demo_stages.TASK).horizon_s
     fails = ("trained", "random")

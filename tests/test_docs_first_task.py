@@ -58,6 +58,8 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "my_tasks.py").write_text(read_example("my_tasks.py"))
     (folder / "try_it.py").write_text(try_it())
     project = tomllib.loads(read_example("pyproject.toml"))["project"]
+
+    # `pip install` writes the metadata of a package beside its modules.
     info = folder / "my_tasks-0.1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(
@@ -69,6 +71,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for group, entries in project["entry-points"].items()
     )
     (info / "entry_points.txt").write_text("\n".join(groups))
+
     return folder
 
 
@@ -116,12 +119,15 @@ def test_every_command_of_the_page_works(package: Path) -> None:
     assert re.search(r"embodied/CubeToPlate-v0 +put the cube onto the plate", output)
     assert "seed 0: success" in output
     assert (package / "cube.mp4").stat().st_size > 10_000
+
     with Dataset(package / "cubes.hdf5") as dataset:
         assert [episode.success for episode in dataset.episodes] == [True] * 8
         assert dataset.read(0, "obs/overview_image").std() > 10
+
     cells = read_results(package / "runs" / "cubes" / "results.json").cells
     rates = {(cell.label, cell.condition.level): rate(cell).value for cell in cells}
     assert rates == {("expert", "L2"): 1, ("expert", "L4"): 1}
+
+    # One row for each of the two robots.
     survey = survey_book(package / "runs" / "survey.md").read()
-    # of both robots
     assert [row.failed_seeds for row in survey.rows] == [(), ()]

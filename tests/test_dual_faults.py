@@ -95,6 +95,7 @@ def test_a_stale_plan_stops_the_body_in_time_and_a_fresh_one_sets_it_going() -> 
 def test_an_absolute_mode_stops_at_its_hold_action() -> None:
     hold = np.float32([[0.25, -0.5, 0.75]])
     worlds = FakeWorlds(1)
+    # All plans are lost, so the controller never has one to follow.
     system = DualSystem(
         FakePlanner(),
         FakeController(),
@@ -118,6 +119,7 @@ def test_nan_passes_through_and_the_other_worlds_do_not_notice() -> None:
 
 def actions_of_three_worlds(poisoned_from_step: int | None) -> np.ndarray:
     """Actions (200, 3, 3); the controller's for world 1 are nan from some step on."""
+    # Delays of all three kinds, so that plans are under way when the fault comes.
     controller = FakeController()
     config = DualSystemConfig(latency=delays(10, 20, 10))
     system = DualSystem(FakePlanner(), controller, config)

@@ -52,6 +52,8 @@ def test_a_trace_is_cycled_in_its_order_from_a_random_place() -> None:
     starts = set()
     for seed in range(40):
         ticks = delay_ticks(Trace(recorded_ms), seed, count=12)
+        # All values differ, so the first one tells where in the trace the episode
+        # began.
         start = int(np.argmax(recorded_ticks == ticks[0]))
         starts.add(start)
 
@@ -65,6 +67,7 @@ def test_delays_depend_on_the_seed_alone_and_streams_differ() -> None:
     source = LogNormal(100, 0.5)
     three_worlds = DelayTable(source, stream=2, num_worlds=3)
     one_world = DelayTable(source, stream=2, num_worlds=1)
+    # Seed 7 is in world 2 of three, and alone.
     three_worlds.reset(np.array([2, 0]), [7, 8])
     one_world.reset(np.array([0]), [7])
 

@@ -78,6 +78,8 @@ class SlowTimeline:
             if is_step and self.event * self.period <= self.tick:
                 self.capture()
             self.finish()
+            # A frozen planner neither starts nor works. A plan that takes no time is
+            # finished at once, and the next one may start in the same tick.
             while not self.busy and not frozen and self.received():
                 self.start()
                 self.finish()

@@ -147,6 +147,7 @@ def test_with_cameras_a_plan_is_as_old_as_its_image() -> None:
     np.testing.assert_array_equal(frame, newest_frame)
     np.testing.assert_array_equal(start, captured)
 
+    # The age counts from the image, not from the moment when it was sent.
     with_plan = log.ticks >= 20
     shown = log.controller.shown_seqs[with_plan, 0]
     expected_s = (log.ticks[with_plan] - frame[shown]) / 400

@@ -79,6 +79,8 @@ class Players:
                 plan.tick_done,
                 plan.tick_arrived,
             )
+
+            # A plan may come in after its episode has ended.
             for world, *times in np.stack(columns, axis=1).tolist():
                 if world in self.running:
                     self.running[world].plans.append(tuple(times))
@@ -114,6 +116,7 @@ def test_worlds_that_never_start_stand_still_and_are_not_planned_for() -> None:
     planner = FakePlanner()
     system = DualSystem(planner, FakeController())
     worlds = FakeWorlds(4)
+    # Worlds 0 and 2 are not reset.
     system.reset(np.array([1, 3]), worlds.observe(), [7, 8])
 
     actions = []
@@ -184,6 +187,7 @@ def test_what_a_planner_does_to_its_arrays_later_changes_no_plan() -> None:
     worlds = FakeWorlds(1)
     system.reset(np.arange(1), worlds.observe(), [0])
 
+    # The planner writes each plan into the same arrays, while older ones are under way.
     for _ in range(400):
         worlds.advance(system.act(worlds.observe()))
 

@@ -58,16 +58,17 @@ def test_ids_are_known_without_loading_the_simulator() -> None:
 
 
 def test_what_it_shows(ground: GroundEnv) -> None:
-    shown, info = ground.reset(seed=1)
-    assert list(shown) == ["agent_pos", "environment_state"]
-    assert [part.dtype for part in shown.values()] == [np.float32] * 2
+    observation, info = ground.reset(seed=1)
+    assert list(observation) == ["agent_pos", "environment_state"]
+    assert [part.dtype for part in observation.values()] == [np.float32] * 2
     assert tuple(info) == RESET_KEYS
     assert info["is_success"] is False
     assert info["fault"] == ""
 
     action = ground.action_space.sample()
-    shown, reward, terminated, truncated, info = ground.step(action)
-    assert ground.observation_space.contains(shown)
+    # Gymnasium asks for Python's own types, not for NumPy's.
+    observation, reward, terminated, truncated, info = ground.step(action)
+    assert ground.observation_space.contains(observation)
     assert [type(x) for x in (reward, terminated, truncated)] == [float, bool, bool]
     types = {name: type(value) for name, value in info.items()}
     assert types == {
@@ -217,8 +218,10 @@ def test_success_is_held_half_a_second_and_ends_the_episode_only_if_asked(
         if info["is_success"]:
             assert reward == info["progress"] == 1.0
 
+    # Success needs 0.5 s at rest, which is 10 steps of 20 Hz, once the tote has
+    # settled.
     first = successes.index(True)
-    assert 10 <= first + 1 <= 14  # 0.5 s of 20 Hz after it has settled
+    assert 10 <= first + 1 <= 14
     assert all(successes[first:])
     assert endings[first] == ends
 
@@ -246,6 +249,7 @@ def test_a_tote_out_of_reach_is_the_end() -> None:
     env = make(level="L1")
     env.reset(seed=0)
 
+    # All totes lie on the floor, where the arm cannot reach.
     qpos = env.worlds.engine.view("qpos")
     for k in range(3):
         joint = env.worlds.model.joint(f"tote_{k}")

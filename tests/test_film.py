@@ -36,10 +36,16 @@ def result(
     at_end: bool | None = None,
     time_s: float | None = 1.0,
 ) -> EpisodeResult:
+    # An instruction that is too long for one line of the picture.
+    instruction = (
+        "put the red tote into slot 2,"
+        " then wait for the next one to come along the belt"
+    )
+
     return EpisodeResult(
         index=index,
         seed=index,
-        instruction="put the red tote into slot 2, then wait for the next one to come along the belt",
+        instruction=instruction,
         success_once=success,
         success_at_end=success if at_end is None else at_end,
         progress_max=1.0,
@@ -217,6 +223,7 @@ def test_mp4_file_appears_whole_or_not_at_all(tmp_path):
         yield gradient(32, 32, 0)
         raise RuntimeError("the renderer died")
 
+    # The frames break off after the first one.
     with pytest.raises(RuntimeError, match="renderer died"):
         write_mp4(target, broken(), 20)
     assert list(tmp_path.iterdir()) == []
@@ -244,6 +251,8 @@ def test_mp4_refuses_what_is_no_film(frames, message):
 
 
 def test_outcome_shows_once_it_is_known():
+    # Frames come at 20 Hz: success is at frame 20, and the last of 41 frames ends the
+    # clip.
     succeeds = clip(41, time_s=1.0)
     assert [succeeds.outcome(k) for k in (0, 19, 20, 40, 90)] == [
         None,
@@ -252,8 +261,10 @@ def test_outcome_shows_once_it_is_known():
         True,
         True,
     ]
+
     fails = clip(41, success=False)
     assert [fails.outcome(k) for k in (0, 39, 40, 90)] == [None, None, False, False]
+
     loses_it = clip(41, at_end=False)
     assert [loses_it.outcome(k) for k in (19, 20, 40)] == [None, True, False]
 

@@ -103,6 +103,7 @@ def test_a_film_goes_from_start_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_command_writes_every_task_and_robot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    # Pictures of five frames in place of films, which would be simulated.
     monkeypatch.setattr(gallery, "film", lambda plan: take(plan.task, plan.robot))
     folder = tmp_path / "pictures"
     assert main.main(["gallery", "-o", str(folder), "--workers", "1"]) == 0
