@@ -132,7 +132,11 @@ def test_a_run_of_something_else(
         ("{", "is not JSON"),
         ("[]", "holds a list"),
         ('{"schema_version": 0}', "has schema version 0"),
-        ('{"schema_version": 1}', "is of the kind None; this package reads vla, actor"),
+        ('{"schema_version": 1}', "is damaged: KeyError 'task'"),
+        (
+            '{"schema_version": 1, "kind": "tree"}',
+            "is of the kind 'tree'; this package reads vla, actor",
+        ),
         ('{"schema_version": 1, "kind": "vla"}', "is damaged: KeyError 'task'"),
         (
             '{"schema_version": 1, "kind": "actor", "task": "", "robot": "", "spec": []}',

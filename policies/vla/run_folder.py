@@ -68,6 +68,11 @@ class RunInfo:
             metadata=metadata,
         )
 
+    @property
+    def trained_in(self) -> dict[str, Any]:
+        """What the worlds said of themselves that it was trained in."""
+        return {**self.metadata, "task": self.task, "robot": self.robot}
+
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "net": self.net.to_json(), "kind": KIND}
 
@@ -114,7 +119,7 @@ class VLARun:
         return self.info.spec
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> DualSystem:
-        check_worlds(self.folder, self.info.metadata, worlds)
+        check_worlds(self.folder, self.info.trained_in, worlds)
         dual = dual or DualSystemConfig(planner_hz=self.planner_hz)
         grippers = worlds.interface.gripper_elements
         return load_policy(self.folder, replace(dual, gripper_elements=grippers))
