@@ -26,6 +26,7 @@ from embodied.rollout.grid import (
 )
 from embodied.rollout.rollout import EpisodeResult
 from embodied.rollout.video import BT709, encode_jpeg, write_mp4
+from tests.episode_results import episode_result
 
 SHOT = Shot("front", "Trained", size=(48, 64), fps=20)
 
@@ -42,19 +43,15 @@ def result(
         " then wait for the next one to come along the belt"
     )
 
-    return EpisodeResult(
-        index=index,
-        seed=index,
+    return episode_result(
+        index,
+        success,
         instruction=instruction,
-        success_once=success,
         success_at_end=success if at_end is None else at_end,
         progress_max=1.0,
         progress_end=1.0,
         time_to_success_s=time_s if success else None,
         duration_s=2.0,
-        fault="",
-        reward_sum=0.0,
-        variation={},
         mean_plan_age_s=None,
     )
 

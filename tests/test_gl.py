@@ -15,11 +15,13 @@ CHOOSE = "from embodied.sim.gl import ensure_gl; print(ensure_gl())"
 
 
 def child(code: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    # The child must not inherit what this process has chosen for its own rendering.
     clean = {
         k: v
         for k, v in os.environ.items()
         if k not in ("MUJOCO_GL", "PYOPENGL_PLATFORM")
     }
+
     return subprocess.run(
         [sys.executable, "-c", code],
         env=clean | settings,

@@ -56,14 +56,19 @@ def test_a_free_box_is_where_it_was_put_and_falls() -> None:
     engine, box = free_boxes()
     box.place(1, (0.1, 0.2, 0.5), yaw=0.3)
     engine.refresh(np.arange(2))
+
     np.testing.assert_allclose(box.pos_w()[1], (0.1, 0.2, 0.5))
+    # The two first columns of the rotation about z.
     np.testing.assert_allclose(
         box.rot6d()[1],
         (np.cos(0.3), np.sin(0.3), 0, -np.sin(0.3), np.cos(0.3), 0),
         atol=1e-12,
     )
+
     engine.step(5)
     assert box.vel_w()[1, 2] < 0
+
+    # After 5 s it lies on the floor.
     engine.step(2000)
     assert box.pos_w()[1, 2] == pytest.approx(SIZE[2] / 2, abs=1e-3)
     np.testing.assert_allclose(box.vel_w()[1], 0, atol=1e-3)

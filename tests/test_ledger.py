@@ -60,6 +60,7 @@ def test_a_command_is_listed_once_under_its_last_day() -> None:
     assert command.day > "2026-11-24"
     assert signed.machines == {"cpu": {"cores": 4}}
 
+    # A second command is added, and its machine beside the first one.
     again = signed.signed(["y", "a b"], "gpu", {"cores": 8})
     assert [known.line for known in again.commands] == [
         "embodied x",
@@ -70,6 +71,7 @@ def test_a_command_is_listed_once_under_its_last_day() -> None:
 
 def test_a_ledger_survives_its_file(tmp_path: Path) -> None:
     kept = book(tmp_path / "new" / "figures.md")
+
     assert kept.read() == Ledger()
     kept.write(LEDGER)
     assert kept.read() == LEDGER
@@ -77,6 +79,7 @@ def test_a_ledger_survives_its_file(tmp_path: Path) -> None:
     names = sorted(path.name for path in kept.page.parent.iterdir())
     assert names == ["figures.json", "figures.md"]
 
+    # A row is written with the name of its kind, so that it can be read back.
     rows = json.loads(kept.figures.read_text())["rows"]
     assert rows[0] == {
         "kind": "row",

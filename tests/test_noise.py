@@ -74,6 +74,7 @@ def actions(
             ids = np.array([restart_world])
             policy.reset(ids, make_observation(ticks), [seeds[restart_world]])
 
+        # The noise is on top of what the policy intends, and leaves the gripper alone.
         rows.append(policy.act(make_observation(ticks)))
         assert (policy.intended == [0, 0, np.float32(grip)]).all()
         ticks = [tick + TICKS for tick in ticks]

@@ -52,11 +52,14 @@ def shown(worlds: Worlds, world: int) -> list[int]:
 @pytest.mark.parametrize("level", ["L1", "L2", "L3"])
 def test_the_sentence_means_one_fault(level: str, split: str) -> None:
     worlds = started_worlds(N, task=TASK, level=level, split=split)
+
     by_row = 0
     for world, sentence in enumerate(worlds.instructions):
         sampled = worlds.variation_of(world)
         lit = [k for k in range(12) if sampled["lights"][k] == FAULT]
         assert shown(worlds, world) == sampled["lights"]
+
+        # Where several faults are lit, the sentence names the row of the one meant.
         named = [
             row for row, system in enumerate(sampled["systems"]) if system in sentence
         ]
@@ -64,6 +67,7 @@ def test_the_sentence_means_one_fault(level: str, split: str) -> None:
             by_row += 1
             lit = [k for k in lit if [k // COLUMNS] == named]
         assert lit == [fault(worlds, world)], sentence
+
     assert (by_row > 0) == (level != "L1" or split == "all")
 
 
@@ -99,10 +103,15 @@ def test_at_l4_the_fault_moves_or_another_one_comes() -> None:
     worlds = started_worlds(2 * N, task=TASK, level="L4")
     sampled = [worlds.variation_of(world) for world in range(2 * N)]
     before = [fault(worlds, world) for world in range(2 * N)]
+
+    # By then the faults that move have moved; those that come again wait for the reset.
     hold(worlds, {}, 1.6)
+
     kinds = [row["event"] for row in sampled]
     again = {world for world, kind in enumerate(kinds) if kind == "again"}
     assert 5 < len(again) < 2 * N - 5
+
+    # A moved fault leaves its old lamp dark, and stays in its row where decoys are lit.
     now = {world: fault(worlds, world) for world in range(2 * N)}
     for world, lamp in now.items():
         assert (lamp == before[world]) == (world in again)
@@ -110,10 +119,14 @@ def test_at_l4_the_fault_moves_or_another_one_comes() -> None:
         assert world in again or shown(worlds, world)[before[world]] == DARK
         if sampled[world]["decoys"]:
             assert lamp // COLUMNS == before[world] // COLUMNS
+
+    # The press is enough where the fault has moved; elsewhere another one follows.
     result = press(worlds, now)
     assert result.success_now.tolist() == [world not in again for world in now]
+
     hold(worlds, {}, 1.2)
     assert all(shown(worlds, world)[fault(worlds, world)] == FAULT for world in again)
+
     result = press(worlds, {world: fault(worlds, world) for world in again})
     assert result.success_now.all()
     assert not result.terminated.any()
@@ -133,13 +146,17 @@ def test_a_lamp_stays_dark_while_its_button_is_held() -> None:
         level="L4",
         factors={"sentence": "Reset the fault that the panel shows."},
     )
+
     again = [
         world for world in range(8) if worlds.variation_of(world)["event"] == "again"
     ]
+    # In this world the fault comes back under the button that is still held.
     world = again[0]
     worlds.task.parameters()["next"][world] = fault(worlds, world)
     hold(worlds, {world: fault(worlds, world)}, 2.0)
+
     assert shown(worlds, world)[fault(worlds, world)] == DARK
+    # Released, the button shows what is lit.
     hold(worlds, {}, 0.3)
     assert shown(worlds, world)[fault(worlds, world)] == FAULT
 
@@ -149,8 +166,10 @@ def test_the_cameras_frame_shows_which_lamp_is_lit() -> None:
     worlds = started_worlds(
         4, task=TASK, level="L2", factors={"warnings": 1, "decoys": 0}
     )
+
     camera = Camera(worlds.engine, 96, 96)
     lit = [camera.rgb(world, "overview").astype(int) for world in range(4)]
+    # A press puts out the lamp of each fault.
     press(worlds, {world: fault(worlds, world) for world in range(4)})
     for world, before in enumerate(lit):
         red = (before[..., 0] > 150) & (before[..., 1] < 90) & (before[..., 2] < 90)

@@ -80,6 +80,7 @@ def test_the_sentence_tells_which_parcels_are_wanted(split: str) -> None:
     needs both.
     """
     variation = Variation(TABLE, "L3", split)
+
     partly = 0
     for seed in range(80):
         sampled = sample_episode(seed, variation, 0.0)
@@ -88,22 +89,23 @@ def test_the_sentence_tells_which_parcels_are_wanted(split: str) -> None:
             for colour in COLOURS
             if f" {colour}" in sampled["instruction"].replace(",", " ")
         ]
-        left = (
-            "{others}" in sampled["sentence"] and "{named}" not in sampled["sentence"]
-        )
-        for colour, wanted in zip(
-            sampled["parcel_bin"], sampled["wanted"], strict=True
-        ):
-            name = sampled["colour"][colour]
-            if "{others}" in sampled["sentence"] and "{named}" in sampled["sentence"]:
-                assert (
-                    name in mentioned
-                )  # both lists are there; the first is the wanted one
+        names_wanted = "{named}" in sampled["sentence"]
+        names_others = "{others}" in sampled["sentence"]
+
+        for k, wanted in zip(sampled["parcel_bin"], sampled["wanted"], strict=True):
+            name = sampled["colour"][k]
+            if names_others and names_wanted:
+                # Both lists are there; the first is that of the wanted ones.
+                assert name in mentioned
             else:
-                assert wanted == ((name in mentioned) != left), sampled["instruction"]
+                expected = (name in mentioned) != names_others
+                assert wanted == expected, sampled["instruction"]
+
         assert any(sampled["wanted"])
         assert len(set(sampled["colour"])) == 3
         partly += not all(sampled["wanted"])
+
+    # Not all parcels are wanted in many of the episodes, all of them in the others.
     assert 20 < partly < 70
 
 
@@ -123,10 +125,13 @@ def test_parcels_begin_on_the_belt_and_come_one_after_the_other(
         variation = Variation(TABLE, level, split)
         for seed in range(25):
             sampled = sample_episode(seed, variation, later_s)
+            # The gaps hold at the belt's faster speed, before or after its change.
             fastest = max(sampled["belt_speed"], sampled["belt_speed_after"])
+
             gaps = -np.diff(sampled["y"])
             assert (gaps >= AT_LEAST_M - 1e-9).all()
             assert (gaps >= fastest * np.array(sampled["gap_s"][1:]) - 1e-9).all()
+
             assert min(sampled["y"]) > BELT.y_start + 0.07
             assert max(sampled["y"]) < 0.3
 
@@ -135,17 +140,21 @@ def test_a_label_on_top_is_read_once_the_parcel_has_lain_still() -> None:
     worlds = begun()
     parcel = wanted_of(worlds)
     lamp = worlds.model.geom("scanner_lamp").id
+
     put(worlds, parcel, on_plate(worlds))
+    # It has to lie still for a while before the lamp lights up.
     run(worlds, 0.1)
     assert parameter(worlds, "scanned")[parcel] == 0
     dark = worlds.engine.vary("geom_rgba")[0, lamp].copy()
+
     run(worlds, 0.3)
     assert parameter(worlds, "scanned")[parcel] == 1
     assert parameter(worlds, "scanned").sum() == 1
     green = worlds.engine.vary("geom_rgba")[0, lamp].copy()
     assert green[1] > 0.8
     assert dark[1] < 0.2
-    # what was read stays read, and the lamp goes out
+
+    # What was read stays read, and the lamp goes out.
     put(worlds, parcel, in_bin(worlds, parcel))
     run(worlds, 0.2)
     assert parameter(worlds, "scanned")[parcel] == 1
@@ -181,18 +190,14 @@ def test_a_hand_near_the_label_hides_it(below_m: float, hidden: bool) -> None:
     parcel = wanted_of(worlds)
     task = worlds.task
     assert isinstance(task, ParcelSort)
-    label = worlds.engine.view("site_xpos")[0, worlds.model.site("tcp").id] - [
-        0,
-        0,
-        below_m,
-    ]
-    # under the hand
-    worlds.engine.vary("body_pos")[0, worlds.model.body("scanner").id] = label - [
-        0,
-        0,
-        0.05,
-    ]
+
+    # Put the scanner under the hand, and the label at a given height below it.
+    tcp_w = worlds.engine.view("site_xpos")[0, worlds.model.site("tcp").id]
+    label = tcp_w - [0, 0, below_m]
+    scanner = worlds.model.body("scanner").id
+    worlds.engine.vary("body_pos")[0, scanner] = label - [0, 0, 0.05]
     put(worlds, parcel, label - [0, 0, 0.0245])
+
     assert task._facts().is_readable[0, parcel] == (not hidden)
 
 
@@ -202,35 +207,41 @@ def test_right_is_read_in_the_bin_of_its_colour_and_let_go() -> None:
     for parcel in wanted.tolist():
         put(worlds, parcel, in_bin(worlds, parcel))
     run(worlds, 0.3)
-    assert not worlds.task.judge().success[0]  # nothing was read
+    # All lie in their bins, but nothing was read.
+    assert not worlds.task.judge().success[0]
+
     worlds.task.parameters()["scanned"][0] = 1
     outcome = worlds.task.judge()
     assert outcome.success[0]
     assert outcome.progress[0] == 1
+
+    # Now one lies in the wrong bin.
     first = int(wanted[0])
-    # now it lies in a wrong one
-    worlds.task.parameters()["bin"][0, first] = (
-        parameter(worlds, "bin")[first] + 1
-    ) % 3
+    another_bin = (parameter(worlds, "bin")[first] + 1) % 3
+    worlds.task.parameters()["bin"][0, first] = another_bin
     outcome = worlds.task.judge()
     assert not outcome.success[0]
     assert outcome.progress[0] < 1
 
 
 def test_parcels_of_other_colours_are_to_stay_on_the_belt() -> None:
-    worlds = begun(named=(0,), parcel_bin=1)  # one of the two is made a wanted one
+    # One of the two is made a wanted one.
+    worlds = begun(named=(0,), parcel_bin=1)
     wanted = wanted_of(worlds)
-    other = 1 - wanted_of(worlds)
+    other = 1 - wanted
     assert parameter(worlds, "wanted").sum() == 1
+
     put(worlds, wanted, in_bin(worlds, wanted))
     worlds.task.parameters()["scanned"][0, wanted] = 1
     run(worlds, 0.3)
     assert worlds.task.judge().success[0]
+
+    # As many wrong as right.
     put(worlds, other, in_bin(worlds, other))
     worlds.task.parameters()["scanned"][0] = 1
     outcome = worlds.task.judge()
     assert not outcome.success[0]
-    assert outcome.progress[0] == 0  # as many wrong as right
+    assert outcome.progress[0] == 0
 
 
 @pytest.mark.parametrize("fallen", [False, True])
@@ -238,17 +249,17 @@ def test_lost_is_a_parcel_on_the_floor_or_past_the_arm(fallen: bool) -> None:
     worlds = begun()
     parcel = wanted_of(worlds)
     assert not worlds.task.judge().lost[0]
-    pos = (
-        np.array([0.9, -0.6, 0.03])
-        if fallen
-        else np.array([BELT.x, PASSED_Y_W + 0.01, BELT.top_z + 0.026])
-    )
-    put(worlds, parcel, pos)
+
+    on_floor = np.array([0.9, -0.6, 0.03])
+    past_arm = np.array([BELT.x, PASSED_Y_W + 0.01, BELT.top_z + 0.026])
+    put(worlds, parcel, on_floor if fallen else past_arm)
     outcome = worlds.task.judge()
     assert outcome.lost[0]
     assert outcome.dropped[0] == int(fallen)
+
+    # Parcels that are not wanted may ride to the belt's end.
     worlds.task.parameters()["wanted"][0, parcel] = 0
-    assert worlds.task.judge().lost[0] == fallen  # others may ride to the belt's end
+    assert worlds.task.judge().lost[0] == fallen
 
 
 def test_at_l4_the_belt_changes_its_speed_or_a_wanted_parcel_is_pushed() -> None:
@@ -256,6 +267,15 @@ def test_at_l4_the_belt_changes_its_speed_or_a_wanted_parcel_is_pushed() -> None
     worlds = Worlds(EnvConfig("ParcelSort", level="L4", num_threads=1), num)
     worlds.reset(np.arange(num), range(num))
     sampled = [worlds.variation_of(world) for world in range(num)]
+    slots = worlds.state_layout.slices()
+
+    def parcels_y() -> np.ndarray:  # (num, parcels)
+        return worlds.task.state()[:, slots["parcel_pos_w"]].reshape(num, -1, 3)[..., 1]
+
+    def belt_speeds() -> np.ndarray:  # (num,)
+        return worlds.task.state()[:, slots["belt_speed"]][:, 0]
+
+    # Each world has one of the two events, and pushes are of wanted parcels.
     pushed = np.array([max(map(abs, row["push_n"])) > 0 for row in sampled])
     changed = np.array(
         [row["belt_speed_after"] != row["belt_speed"] for row in sampled]
@@ -263,23 +283,22 @@ def test_at_l4_the_belt_changes_its_speed_or_a_wanted_parcel_is_pushed() -> None
     assert (pushed ^ changed).all()
     assert 4 < pushed.sum() < num - 4
     assert all(row["wanted"][row["pushed"]] for row in sampled)
-    slots = worlds.state_layout.slices()
-    start = worlds.task.state()[:, slots["parcel_pos_w"]].reshape(num, -1, 3)
+
+    # Step beyond the last event, and add up how far the belts have carried.
+    start = parcels_y()
     ridden = np.zeros(num)
     for _ in range(int(4.3 * worlds.config.control_hz)):
-        ridden += (
-            worlds.task.state()[:, slots["belt_speed"]][:, 0] / worlds.config.control_hz
-        )
+        ridden += belt_speeds() / worlds.config.control_hz
         worlds.step(idle_action(worlds))
-    moved = (worlds.task.state()[:, slots["parcel_pos_w"]].reshape(num, -1, 3) - start)[
-        :, :, 1
-    ] - ridden[:, None]
+
+    # Only a push makes a parcel slide on its belt.
+    moved = parcels_y() - start - ridden[:, None]
     slid = np.array(
         [abs(moved[world, row["pushed"]]) for world, row in enumerate(sampled)]
     )
     assert (slid[pushed] > 0.008).all()
     assert (slid[~pushed] < 0.008).all()
-    speeds = worlds.task.state()[:, slots["belt_speed"]][:, 0]
+    speeds = belt_speeds()
     np.testing.assert_allclose(speeds, [row["belt_speed_after"] for row in sampled])
 
 
@@ -299,14 +318,17 @@ def test_the_expert_turns_parcels_whose_label_is_on_an_end(robot: str) -> None:
     config = env_config_for(spec, "ParcelSort", "L2", "train", robot)
     factors = {"label": "end", "parcels": 2}
     worlds = Worlds(EnvConfig(**{**vars(config), "factors": factors}), 4)
+
     results = rollout(worlds, find_policy("expert").make(worlds), [7, 8, 9, 10])
     assert all(result.success_at_end for result in results)
     assert all(result.dropped == 0 for result in results)
     assert 200 < parcels_per_hour(results) < 1200
+
+    # Two wanted parcels in 36 s are 200 per hour; a failure adds an hour and no parcel.
     failed = replace(results[0], time_to_success_s=None, duration_s=3600.0)
-    done = replace(
+    sorted_two = replace(
         results[0], time_to_success_s=36.0, variation={"wanted": [True, False, True]}
     )
-    assert parcels_per_hour([done]) == pytest.approx(200)
-    assert parcels_per_hour([done, failed]) == pytest.approx(2 / 1.01)
+    assert parcels_per_hour([sorted_two]) == pytest.approx(200)
+    assert parcels_per_hour([sorted_two, failed]) == pytest.approx(2 / 1.01)
     assert parcels_per_hour([]) == 0

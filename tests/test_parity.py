@@ -60,6 +60,7 @@ def test_what_is_measured_is_not_missing() -> None:
     ledger = EMPTY.with_row(MOTION).with_row(OUTCOMES)
     assert ledger.missing(questions) == []
 
+    # Another level, fewer starts, and the same pair with other code.
     others = [
         ParityQuestion(SUBJECT, "L3", STARTS),
         ParityQuestion(SUBJECT, "L2", range(16)),
@@ -118,6 +119,7 @@ def test_the_page_and_the_file(tmp_path: Path) -> None:
     book.write(ledger)
     assert book.read() == ledger
 
+    # A pair without a row has empty cells.
     pairs = [SUBJECT.pair, ("Unmeasured", "arm")]
     page = parity_page(ledger, pairs, "parity.json")
     assert "| ToteTransfer | arm | 0.0010 | 0.0020 | 3e-07 | A GPU |" in page
@@ -126,6 +128,7 @@ def test_the_page_and_the_file(tmp_path: Path) -> None:
     assert "| Unmeasured | arm |  |  |  |  |" in page
     assert "runs/x" not in page
 
+    # Rows of a trained policy follow after those of the expert.
     policy = PolicyVersion("runs/x", "reach", "weights")
     ledger = ledger.with_row(replace(OUTCOMES, policy=policy))
     book.write(ledger)
@@ -242,6 +245,8 @@ def test_the_command_goes_on_where_it_was(
         question: ParityQuestion, device: str, on_step: object
     ) -> PolicyOutcomes:
         asked.append(question.level)
+
+        # Two successes in two episodes, whatever is asked.
         return replace(
             OUTCOMES,
             subject=question.subject,
@@ -303,6 +308,7 @@ def test_the_engines_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 < drift.tcp_m < 2e-4
     assert 0 < drift.joint < 2e-3
 
+    # Episodes of 0.2 s, in which nothing can succeed.
     env_config = PolicyVersion.env_config
 
     def short(*args: object) -> object:

@@ -73,6 +73,7 @@ def test_built_in_policies_say_what_they_are(name: str) -> None:
 def test_built_in_policies_act_in_the_worlds_they_ask_for(name: str) -> None:
     source = find_policy(name)
     spec = source.spec(TASK)
+    # Worlds with the control mode and rate that the policy's spec asks for.
     config = EnvConfig(TASK, control_mode=spec.control_mode, control_hz=spec.control_hz)
     worlds = Worlds(config, 2)
     worlds.reset(np.arange(2), [0, 1])
@@ -166,8 +167,10 @@ def test_entry_points_join_and_broken_ones_break_nothing_else(
         EntryPoint("gone", "removed_package:policy", registry.GROUP),
     ]
     monkeypatch.setattr(registry, "entry_points", lambda group: entries)
+
     assert find_policy("resting").spec(TASK) == PolicySpec()
     assert find_policy("expert").planner_hz == 8
+    # A broken entry point is listed, and refused only when it is asked for.
     assert policy_summaries()["gone"] == "of the package removed_package"
     with pytest.raises(EmbodiedError, match="gone: there is no module"):
         find_policy("gone")
@@ -203,6 +206,7 @@ def test_a_function_gets_the_parts_of_its_observation(privileged: bool) -> None:
         received.append(signals)
         return np.zeros((len(observation.tick), 8))
 
+    # Privileged signals are shown only to a policy whose spec asks for them.
     source = policy_from_function(act, PolicySpec(privileged=privileged))
     worlds = Worlds(EnvConfig(TASK), 2)
     worlds.reset(np.arange(2), [0, 1])
@@ -223,8 +227,11 @@ def test_a_planner_that_cannot_be_made_is_told_in_one_line(
         "    return worlds.no_such_thing\n"
         "broken = policy_from_planner(planner)\n"
     )
+
     (tmp_path / "broken_planner.py").write_text(text)
     monkeypatch.chdir(tmp_path)
+    # Importing from the working directory puts it on the path, which must end with the
+    # test.
     monkeypatch.setattr(sys, "path", list(sys.path))
     with pytest.raises(EmbodiedError, match=r"made for ToteTransfer: AttributeError"):
         find_policy("broken_planner:broken").spec(TASK)

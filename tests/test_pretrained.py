@@ -30,6 +30,7 @@ def test_what_ships_is_small_whole_and_named_for_what_it_does(run: Path) -> None
     assert set(files) < set(FILES)
     assert sum(path.stat().st_size for path in run.iterdir()) < MAX_BYTES
 
+    # `pretrained` leads to this very run for the pair that its folder is named for.
     task, robot = run.name.split("-")
     source = find_policy(str(run))
     assert source.spec(task, robot) == PRETRAINED.spec(task, robot)

@@ -58,6 +58,7 @@ def test_episodes_tell_what_is_left(
         "collect L1: 1/4, 1 of 1 succeeded, 4 x real time, 6 s left\n"
     )
 
+    # The last one says nothing of what is left.
     for clock.now in (4.0, 6.0, 8.0):
         shown(EPISODE)
     last_line = capsys.readouterr().err.splitlines()[-1]

@@ -66,6 +66,7 @@ def by_sampling(model: mujoco.MjModel, mass: float) -> tuple[np.ndarray, np.ndar
     at = np.concatenate(points)
     weight = np.concatenate(weights)
     weight *= mass / weight.sum()
+    # Weights are shares of the volume, because all boxes are of one density.
     centre = weight @ at / mass
     r = at - centre
     inertia = (
@@ -80,6 +81,7 @@ def by_sampling(model: mujoco.MjModel, mass: float) -> tuple[np.ndarray, np.ndar
 def test_a_resized_tote_has_the_mass_and_inertia_of_its_boxes(
     alone: Alone, size: ToteSize
 ) -> None:
+    # World 1 is resized; world 0 keeps the nominal tote.
     alone.totes.resize(1, 0, size)
     alone.engine.refresh(np.array([1]))
     model = alone.engine.world_model(1)
@@ -130,6 +132,8 @@ def test_the_nominal_tote_is_as_compiled(alone: Alone) -> None:
     varied = alone.engine.world_model(1)
     compiled = alone.engine.model
 
+    # The nominal size must give what the compiler computes, or worlds without variation
+    # would differ from the model.
     for field in (
         "geom_pos",
         "geom_size",
@@ -170,11 +174,12 @@ def test_the_belt_carries_totes_at_its_speed(speed: float) -> None:
     worlds = started_worlds(4, level="L2", factors={"belt_speed": speed, "yaw": 0.05})
     y = [worlds.model.joint(name).qposadr[0] + 1 for name in TOTES]
     present = worlds.task.parameters()["present"].astype(bool)
-    run(worlds, 0.5)  # until they ride
+
+    # Begin to measure once they ride.
+    run(worlds, 0.5)
     before = worlds.engine.view("qpos")[:, y].copy()
     run(worlds, 2.0)
     travelled = worlds.engine.view("qpos")[:, y] - before
-
     np.testing.assert_allclose(travelled[present], 2.0 * speed, rtol=0.02)
     assert (
         worlds.task.state()[:, worlds.state_layout.slices()["belt_speed"]] == speed
@@ -190,19 +195,19 @@ def test_a_belt_at_rest_moves_nothing() -> None:
     assert np.abs(worlds.engine.view("qpos")[:, y] - before).max() < 2e-4
 
 
-def test_at_level_four_the_belt_changes_its_speed_once_at_the_drawn_time() -> None:
+def test_at_level_four_the_belt_changes_its_speed_once_at_the_sampled_time() -> None:
     worlds = started_worlds(4, level="L4")
-    drawn = [worlds.variation_of(world) for world in range(4)]
+    sampled = [worlds.variation_of(world) for world in range(4)]
     surface = worlds.model.geom(SURFACE).id
 
     for step in range(100):
         worlds.step(idle_action(worlds))
         for world in range(4):
-            changed = step * 20 >= int(drawn[world]["event_s"] * 400)
-            expected = drawn[world]["belt_speed_after" if changed else "belt_speed"]
-            assert worlds.engine.vary("geom_surfacevel")[
-                world, surface, 1
-            ] == pytest.approx(expected)
+            # The speed is set before each step, which has 20 ticks of 1/400 s.
+            changed = step * 20 >= int(sampled[world]["event_s"] * 400)
+            expected = sampled[world]["belt_speed_after" if changed else "belt_speed"]
+            speed = worlds.engine.vary("geom_surfacevel")[world, surface, 1]
+            assert speed == pytest.approx(expected)
 
 
 def run(worlds: Worlds, seconds: float) -> None:
@@ -216,13 +221,10 @@ def test_a_tote_set_into_a_slot_stays_there_and_counts(slot: int) -> None:
     centre = worlds.task.state()[0, worlds.state_layout.slices()["slot_pos_w"]]
     named = int(worlds.task.parameters()["tote"][0])
     at = worlds.model.joint(TOTES[named]).qposadr[0]
-    worlds.engine.view("qpos")[0, at : at + 7] = [
-        *(centre + np.array([0.004, -0.004, 0.02])),
-        1,
-        0,
-        0,
-        0,
-    ]
+
+    # A little beside and above its place, upright.
+    above = centre + np.array([0.004, -0.004, 0.02])
+    worlds.engine.view("qpos")[0, at : at + 7] = [*above, 1, 0, 0, 0]
     worlds.engine.refresh(np.array([0]))
     run(worlds, 1.5)
     rest = worlds.engine.view("qpos")[0, at : at + 3]
@@ -249,6 +251,7 @@ def test_a_shifted_rack_takes_its_slots_along() -> None:
     rack.shift(1, np.array([0.03, -0.02]))
     worlds.engine.refresh(np.arange(2))
 
+    # World 0 keeps its rack where it was.
     for k in range(4):
         np.testing.assert_allclose(
             rack.slot_w(np.array([k, k])) - before[k],

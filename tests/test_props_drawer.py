@@ -46,6 +46,7 @@ class Bench:
         self.engine.reset(np.arange(2))
         for world in range(2):
             self.drawers.set(world, np.zeros(3), 4.0)
+            # Far enough apart not to touch.
             for k, name in enumerate(NAMES):
                 size = SIZES[THINGS[name]]
                 self.things.resize(world, k, size)
@@ -67,6 +68,7 @@ class Bench:
 @pytest.fixture(scope="module")
 def built() -> Bench:
     spec = mujoco.MjSpec()
+    # Joints and poses are given in radians.
     spec.compiler.degree = False
     apply_defaults(spec)
     floor = spec.worldbody.add_geom(
@@ -197,8 +199,9 @@ def test_a_thing_rides_in_its_drawer_and_only_there(bench: Bench) -> None:
 
     assert (bench.drawers.hold(bench.things.positions_w()) == expected).all()
 
+    # Shut the drawer of world 0 gently.
     start = bench.things.positions_w()[0, cup].copy()
-    for _ in range(400):  # shut gently
+    for _ in range(400):
         if bench.of("qpos", "left")[0] > 0.003:
             bench.of("qvel", "left")[0] = -0.25
         bench.engine.step(1)
@@ -207,7 +210,8 @@ def test_a_thing_rides_in_its_drawer_and_only_there(bench: Bench) -> None:
     moved = bench.things.positions_w()[0, cup] - start
 
     assert moved[0] == pytest.approx(0.2, abs=0.03)
-    assert abs(moved[2]) < 0.002  # it stands
+    # It rode along and still stands; in the other world the drawer stayed open.
+    assert abs(moved[2]) < 0.002
     assert bench.drawers.hold(bench.things.positions_w())[0, 0, cup]
     assert bench.things.positions_w()[1, cup, 0] == pytest.approx(inside[0], abs=1e-3)
 
@@ -224,17 +228,18 @@ def test_things_at_rest_stand_still_on_four_corners(bench: Bench) -> None:
 def test_a_thing_that_is_shoved_slides_and_does_not_topple(
     bench: Bench, name: str
 ) -> None:
-    """The slimmest that worlds draw, shoved as hard as they do."""
+    """The slimmest that worlds sample, shoved as hard as they do."""
     k = NAMES.index(name)
     size = SIZES[THINGS[name]].scaled(girth=0.92, height=1.06, mass=0.2)
     bench.things.resize(0, k, size)
     bench.things.place(0, k, np.array([0.5, 1.3, size.z / 2]), 0.0)
     bench.engine.refresh(np.arange(2))
     bench.engine.step(40)
+
+    # 0.2 kg at 7.8 m/s2, obliquely, for 0.2 s.
     start = bench.things.positions_w()[0, k].copy()
-    bench.things.push(
-        np.array([k, k]), np.array([[0.2 * 7.8 * 0.88, 0.2 * 7.8 * 0.48], [0, 0]])
-    )
+    push_n = 0.2 * 7.8 * np.array([0.88, 0.48])
+    bench.things.push(np.array([k, k]), np.array([push_n, [0, 0]]))
     bench.engine.step(80)
     bench.things.push(np.array([k, k]), np.zeros((2, 2)))
     bench.engine.step(400)
@@ -259,6 +264,7 @@ def test_a_resized_thing_is_as_large_and_as_heavy_as_said(
 
     assert model.body(name).mass[0] == pytest.approx(mass)
 
+    # The first solid reaches from the middle to the top, over the whole girth.
     solid = model.geom(f"{name}_part_0")
     is_round = solid.type[0] == mujoco.mjtGeom.mjGEOM_CYLINDER
     half_z = solid.size[1] if is_round else solid.size[2]
@@ -266,6 +272,7 @@ def test_a_resized_thing_is_as_large_and_as_heavy_as_said(
     assert 2 * solid.size[0] == pytest.approx(size.x)
     assert solid.pos[2] + half_z == pytest.approx(size.z / 2)  # its top
 
+    # Some solid reaches down to the bottom.
     lowest = min(
         g.pos[2] - (g.size[1] if g.type[0] == 5 else g.size[2])
         for g in solids(model, name)
@@ -292,6 +299,7 @@ def by_sampling(size: ThingSize, is_round: bool) -> np.ndarray:
 
 
 def test_what_takes_no_part_hangs_unseen(bench: Bench) -> None:
+    # In the air, where anything present would fall.
     bench.things.place(0, 0, np.array([0.0, 0.0, 3.0]), 0.0)
     bench.things.set_present(0, 0, present=False)
     bench.engine.refresh(np.arange(2))
@@ -311,6 +319,8 @@ def test_paint_changes_a_thing_in_one_world(bench: Bench) -> None:
     for k in range(len(NAMES)):
         bench.things.paint(0, k, (0.1, 0.2, 0.3))
         bench.things.paint(1, k, (0.8, 0.2, 0.3))
+
+    # Some parts of a thing keep their own colours in both worlds.
     rgba = bench.engine.vary("geom_rgba")
     for name in NAMES:
         geoms = [

@@ -84,8 +84,10 @@ def test_text_fills_its_plate_and_stays_inside(text: str) -> None:
     rows, columns = np.nonzero(image < 128)
     height, width = image.shape
 
+    # As wide for its height as the plate.
     assert width / height == pytest.approx(0.2 / 0.06, rel=0.05)
 
+    # A margin on each side, and one of the two directions filled.
     free = (
         rows.min(),
         height - 1 - rows.max(),
@@ -130,6 +132,7 @@ def test_a_camera_sees_the_text_the_right_way_round_and_the_one_that_was_written
 def test_stiff_friction_holds_below_its_force_and_gives_way_above(
     kind: mujoco.mjtJoint,
 ) -> None:
+    # A joint without gravity, pulled with less and with more than its friction.
     moved = []
     for share in (0.9, 1.2):
         spec = empty_spec()
@@ -179,6 +182,8 @@ def test_a_button_clicks_below_its_stop_and_springs_back() -> None:
 
     assert np.abs(buttons.travel()).max() < 1e-6
 
+    # A force that does not bring it down to the click, one that does, and one that
+    # would drive it through its stop.
     engine.view("qfrc_applied")[0, dofs] = 0.8 * PRESSED_M * SPRING_N_M
     run(engine, 0.5)
 
@@ -223,6 +228,7 @@ def test_the_top_of_a_button_sinks_into_the_face() -> None:
     engine.view("qpos")[0, engine.model.joint(BUTTONS[7]).qposadr[0]] = 0.004
     engine.refresh(np.arange(1))
 
+    # It moves along the face's own normal.
     np.testing.assert_allclose(
         buttons.tops_w(np.array([7])) - before, [-0.004 * size.axes()[:, 2]], atol=1e-12
     )
@@ -235,6 +241,7 @@ def test_lamps_have_their_buttons_below_them() -> None:
     places = np.array(
         [middle_m(row, column) for row in range(3) for column in range(4)]
     )
+    # Any point near the middle of a button belongs to it.
     below = places - [0, BUTTON_BELOW_M]
 
     assert lamp_of_button(np, below + np.array([0.02, -0.02])).tolist() == list(
@@ -242,6 +249,8 @@ def test_lamps_have_their_buttons_below_them() -> None:
     )
 
     model = on_console().model
+
+    # A button stands straight below its lamp, and leaves a gap.
     for k in range(12):
         np.testing.assert_allclose(model.body(BUTTONS[k]).pos[:2], below[k])
         assert model.geom(LAMPS[k]).pos[0] == model.body(BUTTONS[k]).pos[0]
@@ -264,6 +273,7 @@ def test_a_valve_stays_where_it_is_left_and_stops_at_its_ends(kind: str) -> None
 
     assert valves.angles()[0, 0] == pytest.approx(0.7, abs=1e-4)
 
+    # Turn it hard against either end, and let go.
     for torque, end in ((3.0, SCALE_RAD), (-3.0, 0.0)):
         valves.push(np.array([0]), np.array([torque]))
         run(engine, 2.0)
@@ -314,13 +324,14 @@ def test_a_parked_valve_is_out_of_sight() -> None:
 def test_lamps_are_seen_in_their_colours_and_names_beside_their_rows() -> None:
     engine = on_console()
     panel = Panel(engine)
+    # The three states in turn, the last of which is a fault.
     panel.show_one(0, np.array([0, 1, 2] * 4))
     panel.name_rows(0, ["power", "heating", "pumps"])
     model = engine.world_model(0)
-    seen = [tuple(np.round(model.geom(name).rgba, 3)) for name in LAMPS[:3]]
+    colours = [tuple(np.round(model.geom(name).rgba, 3)) for name in LAMPS[:3]]
 
-    assert len(set(seen)) == 3
-    assert seen[2][0] > 8 * seen[2][1]  # red
+    assert len(set(colours)) == 3
+    assert colours[2][0] > 8 * colours[2][1]  # red
 
     names = [model.material(model.geom(name).matid[0]).name for name in NAMES]
     assert names == ["row_power", "row_heating", "row_pumps"]

@@ -88,21 +88,24 @@ def test_a_resized_parcel_weighs_and_turns_as_a_full_box(
 ) -> None:
     alone.parcels.resize(1, 0, size, face)
     alone.engine.refresh(np.array([1]))
-    told = alone.engine.world_model(1)
+    resized = alone.engine.world_model(1)
+
+    # A box of the same size and mass, as the compiler computes it.
     spec = mujoco.MjSpec()
     half = (size.length / 2, size.width / 2, size.height / 2)
     spec.worldbody.add_body(name="b").add_geom(
         type=mujoco.mjtGeom.mjGEOM_BOX, size=half, mass=size.mass
     )
     computed = spec.compile()
-    body = told.body("one")
+    body = resized.body("one")
 
     assert body.mass[0] == pytest.approx(size.mass)
+    # The compiler gives the largest moment first.
     assert sorted(body.inertia) == pytest.approx(
         sorted(computed.body("b").inertia), rel=1e-9
-    )  # compiled: largest first
-    assert told.geom("one_body").size == pytest.approx(half)
-    assert told.geom("one_body").rbound[0] == pytest.approx(np.linalg.norm(half))
+    )
+    assert resized.geom("one_body").size == pytest.approx(half)
+    assert resized.geom("one_body").rbound[0] == pytest.approx(np.linalg.norm(half))
 
 
 @given(size=sizes, face=st.sampled_from(FACES))
@@ -146,6 +149,8 @@ def test_the_other_world_keeps_its_parcel(alone: Alone) -> None:
         (alone.engine.vary(field)[0] == values).all()
         for field, values in before.items()
     )
+
+    # All that is compared has changed in the world that was meant.
     assert all(
         (alone.engine.vary(field)[1] != values).any()
         for field, values in before.items()
@@ -159,6 +164,7 @@ def test_a_shown_parcel_falls_and_a_hidden_one_hangs_unseen(alone: Alone) -> Non
     alone.engine.step(40)  # 0.1 s
     fallen = 1.0 - alone.parcels.positions_w()[..., 2]
 
+    # Free fall for 0.1 s, but for the one that is hidden.
     assert fallen[0, 0] == pytest.approx(9.81 * 0.1**2 / 2, rel=0.03)
     assert fallen[0, 1] == pytest.approx(0, abs=1e-9)
     assert fallen[1, 1] == pytest.approx(fallen[0, 0])
@@ -184,6 +190,7 @@ def test_parcels_tell_where_they_are(alone: Alone) -> None:
         alone.parcels.rotations()[0, 1], [[0, -1, 0], [1, 0, 0], [0, 0, 1]], atol=1e-6
     )
 
+    # What 0.5 N and gravity make of its speed in 4 ticks of 2.5 ms.
     push_m_s = 0.5 / ParcelSize().mass * 0.01
     np.testing.assert_allclose(
         alone.parcels.velocities_w()[0, 1],
@@ -204,6 +211,7 @@ def test_a_bin_contains_what_is_between_its_walls(
     alone: Alone, depth: float, width: float, z: float, which: int
 ) -> None:
     alone.bins.shift(0, np.array([0.03, -0.01]))
+    # A point in the bin's own directions.
     place = PLACES[which]
     along, across = (
         np.array([np.cos(place.yaw + turn), np.sin(place.yaw + turn)])
@@ -217,6 +225,8 @@ def test_a_bin_contains_what_is_between_its_walls(
         z + 0.005,
         BIN.height - z,
     )
+
+    # On a wall itself rounding decides.
     if min(map(abs, margins)) > 1e-6:
         assert inside[which] == (min(margins) > 0)
 
@@ -225,13 +235,11 @@ def test_a_bin_contains_what_is_between_its_walls(
 
 def test_a_parcel_dropped_into_a_bin_stays_there(alone: Alone) -> None:
     begin(alone)
+    # In world 1 they are turned so far that they are too long for the bin's width.
     for k, place in enumerate(PLACES):
-        alone.parcels.place(
-            0, k, np.array([place.x, place.y, BIN.rim_z + 0.05]), place.yaw
-        )
-        alone.parcels.place(
-            1, k, np.array([place.x, place.y, BIN.rim_z + 0.05]), place.yaw + 0.9
-        )  # its length too wide
+        above = np.array([place.x, place.y, BIN.rim_z + 0.05])
+        alone.parcels.place(0, k, above, place.yaw)
+        alone.parcels.place(1, k, above, place.yaw + 0.9)
 
     alone.engine.refresh(np.arange(2))
     alone.engine.step(600)
@@ -259,6 +267,7 @@ def test_a_scanner_knows_what_is_over_its_plate_and_holds_it(alone: Alone) -> No
     alone.engine.refresh(np.arange(2))
     alone.engine.step(200)
 
+    # Each world's own shift is added to the place of the plate.
     np.testing.assert_allclose(
         alone.scanner.plate_w(), [[-0.5, 0.21, PLATE.top_z], [-0.48, 0.21, PLATE.top_z]]
     )
@@ -270,6 +279,8 @@ def test_a_scanner_knows_what_is_over_its_plate_and_holds_it(alone: Alone) -> No
         PLATE.top_z + 0.025, abs=1e-3
     )
 
+    # Just inside and just outside of the middle of an edge, in the plate's own
+    # direction.
     corner = np.array([np.cos(PLATE.yaw), np.sin(PLATE.yaw)]) * PLATE.half
     points = np.array(
         [[[-0.5 + s * corner[0], 0.21 + s * corner[1], 1.0] for s in (0.98, 1.02)]] * 2
@@ -304,6 +315,8 @@ def test_a_belt_of_rubber_carries_like_one_of_rollers() -> None:
         add_belt(spec, BeltSize(rubber=rubber))
         models.append(spec.compile())
 
+    # Bodies, cameras and all that collides are the same; one geom has the colour of
+    # rubber.
     rollers, band = models
     assert (rollers.nbody, rollers.ncam) == (band.nbody, band.ncam)
 

@@ -69,6 +69,7 @@ def test_joined_meshes_keep_their_triangles(count: int) -> None:
 
 def test_visual_shapes_are_seen_and_not_touched() -> None:
     spec = floor_spec()
+    # It overlaps the floor, and has its mass from elsewhere.
     body = spec.worldbody.add_body(name="thing", pos=(0, 0, 0.01))
     body.add_freejoint()
     body.mass = 1
@@ -141,6 +142,7 @@ def test_a_push_moves_the_named_body_of_each_world(
 def test_a_body_that_is_absent_hangs_unseen(
     engine: CpuEngine, cubes: FreeBodies
 ) -> None:
+    # The first of the two is taken out of world 1.
     cubes.set_present(1, 0, False)
     engine.refresh(np.arange(2))
     before = cubes.positions_w()[:, :, 2].copy()

@@ -167,6 +167,7 @@ def test_a_raised_table_takes_its_mat_and_stains_along(bench: Bench) -> None:
     model = bench.engine.model
     view = bench.engine.view
 
+    # Whatever stands on the table moves with it: the mat, the stains and its top.
     assert bench.table.top_z_w()[1] == pytest.approx(TABLE.top_z + 0.02)
     np.testing.assert_allclose(
         bench.pad.mat_w()[1], MIDDLE_W[:2] + np.array([0.1, -0.2])
@@ -201,25 +202,28 @@ def test_a_stains_cells_are_drawn_where_they_are_said_to_be(bench: Bench) -> Non
     bench.engine.refresh(np.arange(2))
     model = bench.engine.world_model(0)
     data = bench.engine.world_data(0)
+    # Place the geoms without a step.
     mujoco.mj_kinematics(model, data)
 
     for k in range(CELLS):
         geom = model.geom(f"{STAINS[2]}_{k}")
         mesh = model.mesh(int(geom.dataid[0]))
         corners = model.mesh_vert[mesh.vertadr[0] : mesh.vertadr[0] + mesh.vertnum[0]]
-        drawn = (
+        # Corners of the mesh from the middle of the table, in the world's directions.
+        corners_w = (
             data.geom_xpos[geom.id]
             + corners @ data.geom_xmat[geom.id].reshape(3, 3).T
             - MIDDLE_W
         )
-        assert 0 < drawn[:, 2].min() <= drawn[:, 2].max() < 0.001
-        inside = (drawn[:, :2].min(axis=0) < cells[k]) & (
-            cells[k] < drawn[:, :2].max(axis=0)
-        )
+        assert 0 < corners_w[:, 2].min() <= corners_w[:, 2].max() < 0.001
+        low = corners_w[:, :2].min(axis=0)
+        high = corners_w[:, :2].max(axis=0)
+        inside = (low < cells[k]) & (cells[k] < high)
         assert inside.all()
 
 
 def test_cells_fade_as_they_are_wiped_and_vanish_when_clean(bench: Bench) -> None:
+    # From clean to dirty, cell by cell.
     left = np.linspace(0, 1, len(STAINS) * CELLS) * np.ones((2, 1))
     bench.stains.paint(1, 0, (0.1, 0.2, 0.3))
     bench.stains.show(left)
@@ -259,6 +263,7 @@ def test_rubbing_takes_dirt_off_under_the_cloth_alone() -> None:
     dirt = laid()
     under = nowhere()
     never = np.zeros(2, bool)
+    # The cloth lies on three cells of one stain in world 0.
     under[0, 0, :3] = True
     dirt.update(under, np.array([0.04, 0.04]), never)
     left = dirt.left().reshape(2, len(STAINS), CELLS)
@@ -267,16 +272,19 @@ def test_rubbing_takes_dirt_off_under_the_cloth_alone() -> None:
     assert (left[0, 0, 3:] == 1).all()
     assert (left[1, 0] == 1).all()
 
-    dirt.update(under, np.array([0.2, 0.2]), never)  # more than there was
+    # More is rubbed off than there was.
+    dirt.update(under, np.array([0.2, 0.2]), never)
     assert (dirt.left().reshape(2, len(STAINS), CELLS)[0, 0, :3] == 0).all()
 
+    # The stain's bounds are now those of the cells that are left.
     low, high = (dirt.books[corner][0] for corner in ("low_xy_w", "high_xy_w"))
     rest = dirt.books["cell_xy_w"][0, :, 0, 3:]
 
     np.testing.assert_allclose(
         [low[:, 0], high[:, 0]], [rest.min(axis=1), rest.max(axis=1)]
     )
-    assert (low[:, 2:] == 0).all()  # of stains that are not there
+    # Stains that are not there have no bounds.
+    assert (low[:, 2:] == 0).all()
 
 
 def test_shares_weigh_cells_by_their_area() -> None:
@@ -284,11 +292,13 @@ def test_shares_weigh_cells_by_their_area() -> None:
     under = nowhere()
     areas = cell_areas()
 
+    # The second stain is a small one, of fewer cells.
     np.testing.assert_allclose(
         dirt.books["left_m2"][0], [areas[0].sum(), areas[1, :SMALL_CELLS].sum(), 0, 0]
     )
     assert (dirt.books["wiped"] == 0).all()
 
+    # World 0 is wiped where it should be, world 1 where it should not.
     under[0, 0, :1] = under[1, 1, :1] = True
     dirt.update(under, np.array([0.1, 0.1]), np.zeros(2, bool))
 

@@ -41,6 +41,7 @@ def test_an_episode_replays_in_another_process(level: str, tmp_path: Path) -> No
     options = "--no-cameras --num-envs 3 --workers 1 --noise 0.3"
     assert main([*collect.split(), *options.split()]) == 0
 
+    # Another process has nothing of this one's worlds to lean on.
     process = subprocess.run(
         [sys.executable, "-c", REPLAY, str(path)],
         capture_output=True,

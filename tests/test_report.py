@@ -39,28 +39,10 @@ from embodied.benchmark.results import (
 )
 from embodied.rollout.film import Clip, Shot
 from embodied.rollout.grid import grid_video
-from embodied.rollout.rollout import EpisodeResult
 from embodied.rollout.video import encode_jpeg
+from tests.episode_results import episode_result
 
 HOSTILE = '<script>alert("x")</script>'
-
-
-def episode(seed: int, success: bool) -> EpisodeResult:
-    return EpisodeResult(
-        index=seed,
-        seed=seed,
-        instruction="put the red tote into slot 2",
-        success_once=success,
-        success_at_end=success,
-        progress_max=1.0 if success else 0.5,
-        progress_end=1.0 if success else 0.5,
-        time_to_success_s=4.0 if success else None,
-        duration_s=5.0,
-        fault="",
-        reward_sum=0.0,
-        variation={},
-        mean_plan_age_s=0.1,
-    )
 
 
 def cell(
@@ -74,7 +56,9 @@ def cell(
     condition = Condition(
         policy, level, num_episodes=num, planner_hz=hz, compute_ms=delay
     )
-    episodes = tuple(episode(k, k < successes) for k in range(num))
+
+    # The first ones succeed.
+    episodes = tuple(episode_result(k, k < successes) for k in range(num))
     return Cell(condition, policy.title(), 10.0, episodes)
 
 
@@ -156,7 +140,9 @@ class Page(HTMLParser):
 def video():
     shot = Shot("front", "Trained", size=(32, 48), fps=10)
     frame = encode_jpeg(np.full((32, 48, 3), 100, np.uint8))
-    return grid_video([Clip(shot, episode(k, k == 0), (frame,) * 8) for k in range(2)])
+    return grid_video(
+        [Clip(shot, episode_result(k, k == 0), (frame,) * 8) for k in range(2)]
+    )
 
 
 @pytest.fixture(scope="module")

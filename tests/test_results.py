@@ -24,6 +24,7 @@ from embodied.benchmark.results import (
 )
 from embodied.benchmark.results_file import read_results, resume_results, write_results
 from embodied.rollout.rollout import EpisodeResult
+from tests.episode_results import episode_result
 
 PROVENANCE = Provenance(
     task="embodied/ToteTransfer-v0",
@@ -38,21 +39,18 @@ PROVENANCE = Provenance(
 
 
 def episode(seed: int, success: bool = True, **changes) -> EpisodeResult:
-    result = EpisodeResult(
-        index=seed,
-        seed=seed,
-        instruction="put the red tote into slot 2",
-        success_once=success,
-        success_at_end=success,
+    # Times that tell the episode, and more than one kind of value in the variation.
+    result = episode_result(
+        seed,
+        success,
         progress_max=1.0 if success else 0.25,
         progress_end=1.0 if success else 0.0,
         time_to_success_s=4.0 + seed if success else None,
         duration_s=5.0 + seed,
-        fault="",
         reward_sum=12.5,
         variation={"belt_speed": 0.05, "colours": ["red", "blue"]},
-        mean_plan_age_s=0.1,
     )
+
     return replace(result, **changes)
 
 
@@ -189,6 +187,8 @@ def test_what_was_trained_anew_is_measured_anew() -> None:
             cell("+", policy="random"),
         ),
     )
+
+    # Cells of the old weights go, however many episodes they have; other policies stay.
     retrained = cell("+-", weights="new").condition
     kept = results.without_outdated(retrained).cells
     assert [c.condition.num_episodes for c in kept] == [3, 1]

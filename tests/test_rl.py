@@ -98,9 +98,12 @@ class ScriptedEnv(VecEnvWrapper):
                     "terminal_observation": last,
                 }
             )
+
+        # The last world's episode goes on.
         infos.append(
             {"is_success": False, "progress": 0.3, "TimeLimit.truncated": False}
         )
+
         reward = np.array([0.1, 0.6, 0.25, 0.0], np.float32)
         over = np.array([True, True, True, False])
         return self.observation, reward, over, infos
@@ -154,6 +157,7 @@ def shortly(**settings: Any) -> RLConfig:
 
 @pytest.mark.slow
 def test_the_same_seed_learns_the_same(tmp_path: Path) -> None:
+    # Each run begins with one demonstration; what it has learned are its weights.
     def learned(seed: int, name: str) -> dict[str, torch.Tensor]:
         folder = tmp_path / name
         train_sb3(shortly(demonstrations=1, seed=seed), folder)
@@ -199,6 +203,7 @@ def test_a_learner_goes_on_from_its_tensors(algorithm: str) -> None:
         learner.learn(total_timesteps=140, reset_num_timesteps=False)
         return learner_tensors(learner)
 
+    # `second` takes over the tensors of `first`, and both go on alike.
     first = made(0)
     second = made(0)
     first.learn(total_timesteps=140)
@@ -207,6 +212,7 @@ def test_a_learner_goes_on_from_its_tensors(algorithm: str) -> None:
     assert second.num_timesteps == first.num_timesteps >= 140
     after = goes_on(first)
     again = goes_on(second)
+    # One that only has the same beginnings learns something else.
     anew = goes_on(made(0))
     assert after.keys() == again.keys()
     assert all(torch.equal(after[name], again[name]) for name in after)
@@ -322,12 +328,14 @@ def test_it_is_evaluated_as_it_was_trained(
     assert main.main(eval_words(f"hold {reach_run}", output)) == 0
 
     printed = capsys.readouterr()
-    said = f"measured at stage reach and level L1, as {reach_run} learned it"
-    assert printed.err.startswith(said)
+    notice = f"measured at stage reach and level L1, as {reach_run} learned it"
+    assert printed.err.startswith(notice)
     assert "reach   L1 reach  none" in printed.out
     page = (output / "report.html").read_text()
     assert "The reach policy succeeds in" in page
     assert "L1, stage reach" in page
+
+    # The results remember the stage, too.
     condition = read_results(output / "results.json").cells[1].condition
     assert (condition.stage, condition.level) == ("reach", "L1")
 

@@ -54,11 +54,14 @@ class Points:
     ) -> tuple[Any, torch.Tensor, torch.Tensor, torch.Tensor, dict[str, Any]]:
         self.pos += 0.2 * action.clamp(-1, 1)
         self.age += 1
+
         reward = (1 - self.pos.norm(dim=1) / 3).clamp(0, 1)
+        # An episode ends at the goal, far outside, or at the horizon.
         success = self.pos.norm(dim=1) < NEAR
         lost = self.pos.norm(dim=1) > 2.5
         truncated = (self.age >= HORIZON) & ~success & ~lost
         self._begin(success | lost | truncated)
+
         return (
             self._observation(),
             reward,
@@ -98,25 +101,35 @@ def test_it_learns() -> None:
 def test_figures_are_of_worlds_without_noise_that_teach_nothing() -> None:
     trainer = PpoTrainer(Points(), SMALL)
     assert trainer.quiet == N // 8
-    acted: list[torch.Tensor] = []
+
+    actions: list[torch.Tensor] = []
     step = trainer.env.step
-    trainer.env.step = lambda action: (acted.append(action), step(action))[1]
+    trainer.env.step = lambda action: (actions.append(action), step(action))[1]
     before = trainer._state
     trainer.update()
-    # the same network, which has learned nothing yet
+
+    # The same network, which has learned nothing yet, tells the actions without noise.
     fresh = PpoTrainer(Points(), SMALL)
     with torch.no_grad():
         expected = fresh.ppo.actor(before)
-    torch.testing.assert_close(acted[0][: trainer.quiet], expected[: trainer.quiet])
-    assert (acted[0] - expected)[trainer.quiet :].abs().min() > 0
-    assert trainer.ppo.storage.observations.batch_size[1] == N - trainer.quiet
+    quiet = trainer.quiet
+    torch.testing.assert_close(actions[0][:quiet], expected[:quiet])
+    assert (actions[0] - expected)[quiet:].abs().min() > 0
+    assert trainer.ppo.storage.observations.batch_size[1] == N - quiet
+
+
+def test_an_episode_that_ended_counts_in_its_own_world() -> None:
+    trainer = PpoTrainer(Points(), SMALL)
     won = torch.ones(8)
     lost = torch.zeros(8)
     some = torch.arange(8) < 4
+
     trainer.success.zero_()
     trainer.count(won, won, some)
     trainer.count(lost, lost, ~some)
     assert trainer.success.sum(1).tolist() == [1.0] * 4 + [0.0] * 4
+
+    # Several episodes of one world add up.
     for _ in range(8):
         trainer.count(won, won, ~some)
     assert trainer.success.sum(1).tolist() == [1.0] * 4 + [8.0] * 4
@@ -139,17 +152,18 @@ def test_going_on_is_the_same_as_not_stopping() -> None:
     whole, _ = trained(8)
     half, _ = trained(4)
     assert half.between_legs
+
+    # Another trainer takes over half-way, from a checkpoint alone.
     stored = {name: value.clone() for name, value in half.checkpoint().items()}
     again = PpoTrainer(Points(), SMALL)
     again.restore(stored)
     trained(4, again)
+
+    resumed = again.checkpoint()
     for name, value in whole.checkpoint().items():
-        assert value.numpy().tobytes() == again.checkpoint()[name].numpy().tobytes(), (
-            name
-        )
-    assert not torch.equal(
-        whole.checkpoint()["actor:mlp.0.weight"], stored["actor:mlp.0.weight"]
-    )
+        assert value.numpy().tobytes() == resumed[name].numpy().tobytes(), name
+    weight = "actor:mlp.0.weight"
+    assert not torch.equal(whole.checkpoint()[weight], stored[weight])
 
 
 def test_the_actor_acts_as_the_algorithm_does() -> None:
@@ -226,18 +240,23 @@ def test_a_run_that_was_cut_goes_on(
         if row["steps"] > 5 * SMALL.steps * N:
             raise KeyboardInterrupt
 
+    # A row, and with it a checkpoint, after every update.
     monkeypatch.setattr(warp_module, "ROW_EVERY_S", -1.0)
     with pytest.raises(KeyboardInterrupt):
         train_warp(config, tmp_path / "cut", interrupt)
     assert (tmp_path / "cut" / CHECKPOINT).exists()
     train_warp(config, tmp_path / "cut", rows.append, resume=True)
+
     whole, cut = ((tmp_path / name / WEIGHTS).read_bytes() for name in ("whole", "cut"))
     assert whole == cut
+
     steps = [
         row["steps"] for row in json.loads((tmp_path / "cut" / HISTORY).read_text())
     ]
     assert steps == sorted(set(steps))
     assert steps[-1] == 8 * SMALL.steps * N
+
+    # A checkpoint that was damaged is named, and nothing is trained from it.
     (tmp_path / "cut" / CHECKPOINT).write_bytes(b"nothing")
     with pytest.raises(EmbodiedError, match="does not fit"):
         train_warp(config, tmp_path / "cut", rows.append, resume=True)
@@ -246,18 +265,20 @@ def test_a_run_that_was_cut_goes_on(
 def test_what_cannot_be(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def said(words: list[str]) -> str:
+    def message_of(words: list[str]) -> str:
         assert main.main([*words, "-o", str(tmp_path / "run")]) == 2
         return capsys.readouterr().err
 
-    assert "sac learns on the engine 'cpu'" in said([*WORDS, "--algo", "sac"])
-    assert "must be above 0" in said([*WORDS, "--num-envs", "0"])
-    assert "at least 2 worlds" in said([*WORDS, "--num-envs", "1"])
+    assert "sac learns on the engine 'cpu'" in message_of([*WORDS, "--algo", "sac"])
+    assert "must be above 0" in message_of([*WORDS, "--num-envs", "0"])
+    assert "at least 2 worlds" in message_of([*WORDS, "--num-envs", "1"])
     if not torch.cuda.is_available():
-        assert "no CUDA device" in said([*WORDS, "--num-envs", "2"])
+        assert "no CUDA device" in message_of([*WORDS, "--num-envs", "2"])
+
+    # An installation without the extra `rl`.
     monkeypatch.setitem(sys.modules, "rsl_rl.algorithms", None)
     monkeypatch.delitem(sys.modules, "embodied.policies.rl.ppo")
-    assert "pip install 'embodied-ground[rl]'" in said(
+    assert "pip install 'embodied-ground[rl]'" in message_of(
         [*WORDS, "--num-envs", "2", "--device", "cpu"]
     )
     assert not list(tmp_path.glob("run/*"))

@@ -139,6 +139,7 @@ def test_a_learner_acts_in_what_is_evaluated(num: int) -> None:
         for world in np.flatnonzero(over).tolist():
             ends.setdefault(world, infos[world])
 
+    # As long a push in the same direction, on top of the expert.
     worlds = reaching(num)
     policy = with_correction(worlds, find_policy("expert").make(worlds), push)
     for world, result in enumerate(rollout(worlds, policy, range(3, 3 + num))):
@@ -159,10 +160,12 @@ def test_an_episode_that_ends_early_is_rewarded_for_its_own_steps() -> None:
     """Where it ends while a correction is held, the next one begins with the base."""
     env = residual_env(2)
     env.reset()
+
     for _ in range(60):
         observation, reward, over, infos = env.step(np.zeros((2, 7), np.float32))
         assert ((reward >= 0) & (reward <= 1)).all()
         for world in np.flatnonzero(over).tolist():
+            # The last observation is the old episode's, not the first of the next one.
             last = infos[world]["terminal_observation"]
             assert set(last) == set(observation)
             assert np.abs(last["agent_pos"] - observation["agent_pos"][world]).max() > 0
@@ -187,10 +190,12 @@ def test_a_correction_begins_as_none(algorithm: str) -> None:
         replace(find_policy("expert").spec(TOTE_TRANSFER), privileged=True)
     )
 
+    # Before it has learned anything, the expert acts alone.
     observation = env.reset()
     action, _ = learner.algorithm.predict(observation, deterministic=True)
     assert not action.any()
     if algorithm in OFF_POLICY:
+        # Demonstrations are the expert's, so they hold no correction either.
         prior = learner.algorithm.replay_buffer.prior
         assert not prior.actions[: prior.pos].any()
         assert prior.dones[: prior.pos].any()

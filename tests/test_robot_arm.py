@@ -69,6 +69,7 @@ def test_every_name_that_the_robot_promises_exists(model: mujoco.MjModel) -> Non
     assert actuators == [*ARM.joint_names, "gripper"]
     assert cameras == list(ARM.cameras)
 
+    # Sensors by name, with the number of values that each gives.
     sensors = {}
     for i in range(model.nsensor):
         sensor = model.sensor(i)
@@ -83,6 +84,7 @@ def test_every_name_that_the_robot_promises_exists(model: mujoco.MjModel) -> Non
 
 
 def test_limits_are_the_published_ones(model: mujoco.MjModel) -> None:
+    # From the datasheet, in degrees; the rest must repeat the same numbers.
     ranges = model.jnt_range[:7]
     np.testing.assert_allclose(
         np.degrees(ranges[[0, 3, 5]]),
@@ -122,17 +124,20 @@ def published_tcp(joints: np.ndarray) -> np.ndarray:
     """The datasheet's forward kinematics: joints (7,) to the pose of the TCP (4, 4)."""
     pose = np.eye(4)
     angles = [*joints, HAND_ANGLE_RAD, 0]
+
     for (a, d, alpha), theta in zip(DH_ROWS, angles, strict=True):
         ct = np.cos(theta)
         st = np.sin(theta)
         ca = np.cos(alpha)
         sa = np.sin(alpha)
+        # Denavit and Hartenberg's parameters, in Craig's convention.
         pose = pose @ [
             [ct, -st, 0, a],
             [st * ca, ct * ca, -sa, -d * sa],
             [st * sa, ct * sa, ca, d * ca],
             [0, 0, 0, 1],
         ]
+
     return pose
 
 
@@ -190,6 +195,7 @@ def test_wrist_camera_sees_the_finger_tips_and_what_is_below(
     data.qpos[7:] = opening_m
     mujoco.mj_forward(model, data)
 
+    # The ends of the fingers, and a rectangle 20 cm below them.
     points_w = []
     for side in ("left", "right"):
         pad = data.geom(f"finger_{side}_pad")
@@ -261,7 +267,8 @@ def test_random_targets_keep_everything_finite_and_within_limits(
 ) -> None:
     rng = np.random.default_rng(3)
     for step in range(2000):
-        if step % 20 == 0:  # a 20 Hz policy that wants anything at all
+        # A 20 Hz policy that wants anything at all.
+        if step % 20 == 0:
             data.ctrl[:] = rng.uniform(*model.actuator_ctrlrange.T)
         mujoco.mj_step(model, data)
         assert np.isfinite(data.qpos).all()
@@ -283,6 +290,7 @@ def test_it_does_not_touch_itself_in_its_workspace(
     assert data.ncon == 0, "at home"
 
     rng = np.random.default_rng(0)
+    # Poses are sampled until 200 of them have their TCP in the workspace.
     reach_rad = np.array([1.2, 0.6, 0.6, 0.5, 0.6, 0.6, 1.2])
     num_checked = 0
     while num_checked < 200:

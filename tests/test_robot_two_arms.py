@@ -78,6 +78,7 @@ def test_each_hand_moves_along_the_axes_of_its_own_mount(side: int) -> None:
     action[:, [6, 13]] = 1  # both grippers open
 
     before = worlds.engine.view("site_xpos")[0].copy()
+    # A quarter of full speed for 0.5 s, along the first axis.
     action[:, 7 * side] = 0.25
     for _ in range(100):
         worlds.step(action)
@@ -106,6 +107,7 @@ def test_both_engines_move_it_alike() -> None:
         on_cpu.step(action)
         result = on_warp.step(torch.as_tensor(action, dtype=torch.float64))
 
+    # The engines compute in different precision, hence the tolerance.
     apart = np.abs(on_cpu.observe().agent_pos - result.final_agent_pos.numpy())
     positions = on_cpu.agent_layout.slices()
     assert apart[:, positions["left_tcp_pos_w"]].max() < 1e-5
@@ -121,6 +123,7 @@ def test_its_episodes_are_recorded_and_replay_bit_for_bit(tmp_path: Path) -> Non
     with EpisodeWriter(path, Header(worlds.metadata(), "random")) as writer:
         rollout(worlds, policy, [3, 4, 5], [Recorder(writer)])
 
+    # 7 joints and a finger's opening for each arm, at 20 Hz for 1 s.
     with Dataset(path) as dataset:
         assert dataset.episode(0).streams["joint_target"].value.shape == (20, 16)
     reports = list(replay(path, lambda metadata: Worlds(settings, 2)))
@@ -142,6 +145,7 @@ def test_an_expert_of_one_arm_drives_the_first_and_leaves_the_other_alone() -> N
     payload = planner.plan(observation, np.array([0]))
     action = controller.act(observation, payload, np.zeros(1))
 
+    # 7 elements for each arm; the other one stays still with its gripper open.
     assert action.shape == (1, 14)
     assert np.abs(action[0, :6]).max() > 0.1
     np.testing.assert_array_equal(action[0, 7:], [0, 0, 0, 0, 0, 0, 1])

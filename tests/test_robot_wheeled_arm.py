@@ -77,6 +77,7 @@ def test_every_name_that_the_robot_promises_exists(model: mujoco.MjModel) -> Non
 def test_ranges_and_limits_are_those_that_the_interface_states(
     model: mujoco.MjModel,
 ) -> None:
+    # Joints of base, lift and arm, in this order; the gripper's come after them.
     ranges = (*BASE.ranges, *TORSO.ranges, *ARM_JOINTS.ranges)
     np.testing.assert_array_equal(model.jnt_range[:11], ranges)
     np.testing.assert_array_equal(model.actuator_ctrlrange[:11], ranges)
@@ -113,6 +114,7 @@ def test_it_carries_the_very_arm_that_stands_on_a_stand(
 
     first_body = fixed.body("link0").id
     own_first_body = model.body("link0").id
+    # Joint for joint and body for body, the model behind the mount is that of the arm.
     for field in (
         "body_mass",
         "body_inertia",
@@ -149,6 +151,7 @@ def test_it_carries_the_very_arm_that_stands_on_a_stand(
 def test_the_mount_is_where_base_and_lift_say(
     model: mujoco.MjModel, data: mujoco.MjData, seed: int
 ) -> None:
+    # Anywhere on the floor, at any height of the lift.
     rng = np.random.default_rng(seed)
     x, y, yaw, lift = rng.uniform([-3, -3, -4, 0], [3, 3, 4, 0.4])
     data.qpos[BODY] = x, y, yaw, lift
@@ -171,6 +174,7 @@ def test_it_follows_a_ramp_of_full_speed_with_a_constant_lag(
     start = float(data.qpos[qpos])
     lag_s = SERVOS[joint][1]
 
+    # In the second half the lag must be steady, at its end exactly so.
     late_s = []
     for tick in range(1, HZ + 1):
         data.ctrl[servo] = start + SPEEDS[joint] * tick / HZ
@@ -180,6 +184,7 @@ def test_it_follows_a_ramp_of_full_speed_with_a_constant_lag(
     np.testing.assert_allclose(late_s[HZ // 2 :], lag_s, atol=tolerance_s)
     np.testing.assert_allclose(late_s[-HZ // 10 :], lag_s, atol=0.004)
 
+    # The target stops; the joint runs on and comes back.
     overshoot = []
     for _ in range(HZ):
         mujoco.mj_step(model, data)
@@ -201,6 +206,7 @@ def test_it_stands_still_while_the_arm_swings(
     start = data.qpos[BODY].copy()
     moved = np.zeros(4)
     for tick in range(6 * HZ):
+        # A new pose of the arm twice per second, reached at its joints' full speed.
         if tick % 200 == 0:
             goal = HOME + rng.uniform(-1, 1, 7) * reach_rad
         target += np.clip(goal - target, -step, step)
@@ -285,6 +291,7 @@ def test_it_does_not_touch_itself_where_it_works(
     mujoco.mj_forward(model, data)
     assert not touching_bodies(model, data), "at home"
 
+    # Poses are sampled until 200 of them have the hand where the robot works.
     rng = np.random.default_rng(0)
     reach_rad = np.array([1.2, 0.6, 0.3, 0.5, 0.6, 0.6, 1.2])
     ranges = np.array(ARM_JOINTS.ranges)

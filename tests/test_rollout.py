@@ -227,6 +227,7 @@ def test_how_episodes_end() -> None:
 
 
 def test_plans_reach_the_hooks_and_their_age_the_result() -> None:
+    # World 0 has used plans; world 1 never got one.
     class Planning(Still):
         def take_plans(self) -> list[Plan]:
             zeros = np.zeros(1, np.int64)

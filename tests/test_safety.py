@@ -34,12 +34,15 @@ def pressed_on_the_belt(control_hz: int, steps: int) -> Worlds:
         control_hz=control_hz,
         factors={"first_y": 0.3, "joint_start": 0.0},
     )
+
+    # Beside the totes first, so that nothing but the belt is pressed.
     aside = move_first_world(worlds, axis=1, value=-1)
     down = move_first_world(worlds, axis=2, value=-1)
     for _ in range(control_hz):
         worlds.step(aside)
     for _ in range(steps):
         worlds.step(down)
+
     return worlds
 
 
@@ -88,6 +91,7 @@ def test_the_peak_is_that_of_all_physics_steps() -> None:
         expected = forces_of_each_tick(worlds, 0, WINDOW_TICKS)
         worlds.engine.step(WINDOW_TICKS)
 
+        # What the engine reports of a step must be the peak over all its ticks.
         force = worlds.safety(WINDOW_TICKS).contact_force_n
         force_of_4_ticks = worlds.safety(4).contact_force_n
         assert force[0] == pytest.approx(expected.max(), rel=1e-6)
@@ -95,7 +99,8 @@ def test_the_peak_is_that_of_all_physics_steps() -> None:
         assert force[1] == 0
         peaks.append(expected.max())
 
-    assert max(peaks) > 20  # it was pressed
+    # It was pressed.
+    assert max(peaks) > 20
 
 
 def test_touching_the_belt_is_a_collision_and_standing_by_is_none() -> None:

@@ -44,17 +44,20 @@ def test_nothing_else_loads_it() -> None:
 def test_it_equals_stable_baselines_own_vector(monkeypatch: pytest.MonkeyPatch) -> None:
     shorten_horizon(monkeypatch, 0.3)
     ours = make()
-    theirs = DummyVecEnv([single(), single()])
-    for env in (ours, theirs):
+    reference = DummyVecEnv([single(), single()])
+    for env in (ours, reference):
         env.seed(5)
-    assert_same(ours.reset(), theirs.reset())
-    assert ours.reset_infos == theirs.reset_infos
+    assert_same(ours.reset(), reference.reset())
+    assert ours.reset_infos == reference.reset_infos
+
+    # Episodes end at the horizon, after 6 of 9 steps, and by a fault.
     actions = random_actions(ours.env.worlds, 9)
     actions[2, 1, 0] = np.nan
     for action in actions:
-        for mine, other in zip(ours.step(action), theirs.step(action), strict=True):
-            assert_same(mine, other)
-    assert ours.reset_infos == theirs.reset_infos
+        parts = zip(ours.step(action), reference.step(action), strict=True)
+        for part, expected in parts:
+            assert_same(part, expected)
+    assert ours.reset_infos == reference.reset_infos
 
 
 def assert_same(a: Any, b: Any) -> None:
@@ -74,22 +77,26 @@ def test_infos_tell_how_an_episode_ended(monkeypatch: pytest.MonkeyPatch) -> Non
     shorten_horizon(monkeypatch, 0.1)
     env = make()
     env.reset()
+
+    # World 0 comes to its horizon in the step in which world 1 breaks.
     still = idle_action(env.env.worlds)
     env.step(still)
     bad = still.copy()
     bad[1, 0] = np.nan
-    shown, reward, done, infos = env.step(bad)
+    observation, reward, over, infos = env.step(bad)
+
     assert reward.dtype == np.float32
-    assert done.tolist() == [True, True]
+    assert over.tolist() == [True, True]
     assert [info["TimeLimit.truncated"] for info in infos] == [True, False]
     assert [info["fault"] for info in infos] == ["", "action_not_finite"]
     assert [info["is_success"] for info in infos] == [False, False]
-    for i, info in enumerate(infos):
-        assert env.observation_space.contains(info["terminal_observation"])
-        assert (
-            info["terminal_observation"]["environment_state"]
-            != flat(shown)["environment_state"][i]
-        ).any()
+
+    # The last observation is not the first of the next episode.
+    first_states = flat(observation)["environment_state"]
+    for info, first_state in zip(infos, first_states, strict=True):
+        last = info["terminal_observation"]
+        assert env.observation_space.contains(last)
+        assert (last["environment_state"] != first_state).any()
 
 
 def test_pixels_are_one_level_deep() -> None:
@@ -100,13 +107,16 @@ def test_pixels_are_one_level_deep() -> None:
         cameras=("wrist", "overview"),
         render_mode="rgb_array",
     )
-    shown = env.reset()
-    assert list(shown) == ["agent_pos", "pixels/wrist", "pixels/overview", "pixels_age"]
-    assert {
-        key: part[0] in env.observation_space[key] for key, part in shown.items()
-    } == dict.fromkeys(shown, True)
+
+    # Stable-Baselines3 takes no dictionaries in dictionaries.
+    observation = env.reset()
+    names = ["agent_pos", "pixels/wrist", "pixels/overview", "pixels_age"]
+    assert list(observation) == names
+    for name, part in observation.items():
+        assert part[0] in env.observation_space[name], name
     assert env.render().shape == (480, 640, 3)
     env.close()
+
     assert flat({"a": {"b": {"c": 1}}, "d": 2}) == {"a/b/c": 1, "d": 2}
 
 
@@ -153,13 +163,15 @@ def test_an_episode_can_end_a_while_after_success() -> None:
     )
     env.seed(3)
     first = env.reset()
+
     still = idle_action(env.env.worlds)
     steps = 0
     over = np.zeros(2, bool)
     while not over.any():
-        shown, _, over, infos = env.step(still)
+        observation, _, over, infos = env.step(still)
         steps += 1
-    assert steps == 30  # of 0.05 s
+    # 0.5 s and 1 s, in steps of 0.05 s.
+    assert steps == 30
 
     info = infos[int(np.flatnonzero(over)[0])]
     assert info["is_success"]
@@ -167,9 +179,9 @@ def test_an_episode_can_end_a_while_after_success() -> None:
     assert env.observation_space.contains(info["terminal_observation"])
     for world in np.flatnonzero(over).tolist():
         last = infos[world]["terminal_observation"]["environment_state"]
-        assert (last != shown["environment_state"][world]).any()
+        assert (last != observation["environment_state"][world]).any()
         assert (
-            first["environment_state"][world] != shown["environment_state"][world]
+            first["environment_state"][world] != observation["environment_state"][world]
         ).any()
 
 

@@ -34,6 +34,7 @@ def scored(
         **given,
     }
 
+    # A batch of one world, in the array library that is tested.
     rows = {name: array([value]) for name, value in values.items()}
     outcome = Outcome(
         success=rows["success"], progress=rows["progress"], lost=rows["lost"]
@@ -114,6 +115,7 @@ def test_where_nothing_can_fall_nothing_has_dropped(array: Any) -> None:
 
 def test_sound_worlds_are_scored_the_same_in_the_shorter_way() -> None:
     rng = np.random.default_rng(0)
+    # Sound worlds: no fault, and finite targets. All else is random.
     outcome = Outcome(
         success=rng.random(50) < 0.5,
         progress=rng.random(50),

@@ -103,6 +103,7 @@ def test_a_failing_process_is_reported_and_the_next_job_runs(
 def test_ctrl_c_stops_all_processes_at_once() -> None:
     processes: list[int] = []
 
+    # Interrupt once both processes are known to run.
     def stop(process: int) -> None:
         processes.append(process)
         if len(processes) == 2:
@@ -112,6 +113,7 @@ def test_ctrl_c_stops_all_processes_at_once() -> None:
     with Workers(2) as workers, pytest.raises(KeyboardInterrupt):
         workers.run(sleep, SEEDS, stop)
     assert time.monotonic() - begun < 20
+    # Signal 0 only asks whether there is such a process.
     for process in processes:
         with pytest.raises(ProcessLookupError):
             os.kill(process, 0)

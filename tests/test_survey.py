@@ -123,6 +123,8 @@ def test_the_page_says_what_the_survey_holds() -> None:
         [SUBJECT.pair, OTHER.pair],
         "ground.json",
     )
+
+    # The table of successes, then that of costs, then how they were measured.
     assert "| task | robot | L2 | L4 | time, s |" in page
     assert "| Turn | arm | 96% (87–99%) |  | 5.0 (4.0 to 6.0) |" in page  # noqa: RUF001
     assert "| Turn | rover |  | 96% (87–99%) |  |" in page  # noqa: RUF001
@@ -213,6 +215,7 @@ def test_the_page_is_no_json_file(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_costs_are_those_of_the_bench(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Figures that can be told apart, in the order in which the bench gives them.
     def figure(name: str, value: float) -> throughput.Figure:
         return throughput.Figure(name, "", value, value, value)
 

@@ -41,9 +41,11 @@ def wipe(worlds: Worlds, stain: int, press_n: float = 8.0) -> StepResult:
     cells = task.parameters()["cell_xy_w"][0, :, stain]
     middle = (cells.min(axis=1) + cells.max(axis=1)) / 2
     z = part(worlds, "table_z")[0, 0]
+
+    # Set the pad onto the stain; it was not dragged there, so nothing is wiped yet.
     pad.place(0, (*middle, z), 0.0)
     view("qvel")[0, joint.dofadr[0] : joint.dofadr[0] + 6] = 0
-    task.parameters()["pad_xy_w"][0] = middle  # it was set there, not dragged
+    task.parameters()["pad_xy_w"][0] = middle
     worlds.engine.refresh(np.array([0]))
 
     def rub(speed: float) -> StepResult:
@@ -51,6 +53,7 @@ def wipe(worlds: Worlds, stain: int, press_n: float = 8.0) -> StepResult:
         view("qvel")[0, joint.dofadr[0] + 1] = speed
         return worlds.step(idle_action(worlds))
 
+    # To and fro in turns of four steps, the first of them half as long.
     results = [rub(0.6 if (k + 2) // 4 % 2 else -0.6) for k in range(120)]
     view("xfrc_applied")[0, body, 2] = 0
     return results[-1]
@@ -71,6 +74,7 @@ def test_a_request_names_the_stains_it_means() -> None:
 
 def test_sentences_fit_what_is_on_the_table() -> None:
     worlds = wipe_worlds(N, level="L3")
+
     requests = set()
     for world in range(N):
         sampled = worlds.variation_of(world)
@@ -80,6 +84,8 @@ def test_sentences_fit_what_is_on_the_table() -> None:
         named = sampled["named"][: sampled["stains"]]
         assert any(named)
         assert bool(mentioned) == (sampled["request"] != "all")
+
+        # Wipe all, one kind only, or all but one kind.
         for kind, wanted in zip(kinds, named, strict=True):
             expected = {
                 "all": True,
@@ -87,6 +93,7 @@ def test_sentences_fit_what_is_on_the_table() -> None:
                 "but": kind not in mentioned,
             }[sampled["request"]]
             assert wanted == expected
+
     assert requests == set(REQUESTS)
 
 
@@ -96,16 +103,19 @@ def test_stains_are_apart_and_dirty_where_they_should_be() -> None:
     for world in range(N):
         dirty = np.flatnonzero(goal["left"][world].any(axis=1))
         assert len(dirty) == worlds.variation_of(world)["stains"]
+        # No two stains come nearer to each other than 6 cm.
         for a in dirty:
             for b in dirty[dirty > a]:
                 one = goal["cell_xy_w"][world, :, a]
                 other = goal["cell_xy_w"][world, :, b]
                 gaps = np.linalg.norm(one[:, :, None] - other[:, None], axis=0)
                 assert gaps.min() > 0.06
+
     areas = part(worlds, "dirt_cm2")
     named = part(worlds, "dirt_named")
     assert ((areas > 0) | (named == 0)).all()
     assert areas.max() < 100
+
     low = part(worlds, "dirt_low_xy_w")
     high = part(worlds, "dirt_high_xy_w")
     assert (high >= low).all()
@@ -176,22 +186,28 @@ def test_at_l4_the_pad_is_shoved_or_more_is_spilled() -> None:
     sampled = [worlds.variation_of(world) for world in range(N)]
     stains = (part(worlds, "dirt_cm2") > 0).sum(axis=1)
     pad = part(worlds, "pad_pos_w").copy()
+    # Longer than the latest event.
     for _ in range(170):
         worlds.step(idle_action(worlds))
+
     spilled = (part(worlds, "dirt_cm2") > 0).sum(axis=1) - stains
     moved = np.linalg.norm((part(worlds, "pad_pos_w") - pad)[:, :2], axis=1)
     shoved = np.array([any(row["push_n"]) for row in sampled])
+
+    # Each world has a shove, a spill, or both.
     assert (spilled == [row["spilled"] for row in sampled]).all()
     assert (shoved | (spilled > 0)).all()
     assert 4 < shoved.sum() < N
     assert 4 < spilled.sum() < N
+
     assert (moved[shoved] > 0.025).all()
     assert (moved < 0.25).all()
     assert (moved[~shoved] < 1e-3).all()
-    named = part(worlds, "dirt_named").sum(axis=1) - [
-        sum(row["named"][: row["stains"]]) for row in sampled
-    ]
-    assert (named == spilled).all()  # what is spilled is of a kind that was to be wiped
+
+    # What is spilled is of a kind that was to be wiped.
+    named_before = [sum(row["named"][: row["stains"]]) for row in sampled]
+    named = part(worlds, "dirt_named").sum(axis=1)
+    assert (named - named_before == spilled).all()
 
 
 def test_a_spill_waits_no_longer_than_until_half_the_work_is_done() -> None:
@@ -237,6 +253,7 @@ def test_the_expert_wipes_gently_and_steadily(robot: str) -> None:
     )
     forces_n: list[np.ndarray] = []
 
+    # Keeps the pad's force in every step of all worlds.
     class ForceLog:
         def on_start(self, *_: object) -> None: ...
 

@@ -222,6 +222,7 @@ def test_eval_measures_under_jitter_losses_and_freezes(
     assert cell.condition.mailbox == "fifo"
     assert cell.episodes[0].mean_plan_age_s > 0.2
 
+    # The table and the report name each of the conditions.
     table = results_table(results)
     assert f"120 ms ({cell.condition.latency})" in table
     assert "10%, frozen for 1 s at 0.5 s" in table

@@ -72,6 +72,7 @@ def test_a_box_on_its_side_is_taken_across_what_then_fits(
 def test_a_lying_cylinder_is_taken_at_right_angles_to_its_axis(
     yaw: float, roll: float
 ) -> None:
+    # Tip it over by 90 degrees, turn it to `yaw`, and roll it about its own axis.
     tipped = quat_multiply(
         quat_from_rotvec(np.array([0, 0, yaw])),
         quat_from_rotvec(np.array([0, np.pi / 2, 0])),
@@ -79,8 +80,10 @@ def test_a_lying_cylinder_is_taken_at_right_angles_to_its_axis(
     rot6d = quat_to_rot6d(
         quat_multiply(tipped, quat_from_rotvec(np.array([0, 0, roll])))
     )[None]
+
     pos = np.array([[0.3, 0.4, TABLE_Z + CUP[0] / 2]])
     chosen = top_grasp(pos, rot6d, np.array([CUP]), np.array([True]), FAR, TABLE_Z)
+    # The fingers close across the axis, around the diameter.
     assert chosen.span[0] == CUP[0]
     assert abs(opening(chosen) @ np.array([np.cos(yaw), np.sin(yaw)])) < 1e-9
     np.testing.assert_allclose(

@@ -37,13 +37,15 @@ def test_at_l4_one_thing_happens_in_each_episode(changing: Worlds) -> None:
     slots = changing.state_layout.slices()
     rest = np.zeros((N, 8))
     state = changing.observe().environment_state
-    moved = np.zeros(N)  # how far each named tote went across the belt
+    # How far each named tote goes across the belt, until after the latest event.
+    moved = np.zeros(N)
     start = state[:, slots["tote_pos_w"]][:, 0]
     for _ in range(int(4.2 * 20)):
         changing.step(rest)
         state = changing.observe().environment_state
         moved = np.maximum(moved, np.abs(state[:, slots["tote_pos_w"]][:, 0] - start))
     speed = state[:, slots["belt_speed"]][:, 0]
+
     pushed = np.array([max(map(abs, row["push_n"])) > 0 for row in sampled])
     changed = np.array(
         [row["belt_speed_after"] != row["belt_speed"] for row in sampled]
@@ -51,10 +53,12 @@ def test_at_l4_one_thing_happens_in_each_episode(changing: Worlds) -> None:
     assert (pushed ^ changed).all()
     assert 4 < pushed.sum() < N - 4
     assert np.allclose(speed, [row["belt_speed_after"] for row in sampled])
+
+    # The rails let a tote move only where it is pushed across the belt.
     across = np.array(
         [abs(row["push_n"][0]) > 0.7 * max(map(abs, row["push_n"])) for row in sampled]
     )
-    assert (moved[across & pushed] > 0.01).all()  # where the rails let it
+    assert (moved[across & pushed] > 0.01).all()
     assert (moved[~pushed] < 0.005).all()
 
 
@@ -73,6 +77,7 @@ def test_a_tote_put_into_its_slot_is_a_success_once_it_has_stood_there() -> None
     worlds.reset(np.arange(2), [5, 6])
     state = worlds.observe().environment_state
     slots = worlds.state_layout.slices()
+
     task = worlds.task
     assert isinstance(task, ToteTransfer)
     target = int(task.parameters()["tote"][0])
@@ -80,38 +85,33 @@ def test_a_tote_put_into_its_slot_is_a_success_once_it_has_stood_there() -> None
         0, target, state[0, slots["slot_pos_w"]] + [0, 0, 0.001], yaw=0.0
     )
     worlds.engine.refresh(np.array([0]))
+
     results = [worlds.step(np.zeros((2, 8))) for _ in range(20)]
     held = [bool(result.success[0]) for result in results]
     assert not held[5]
     assert held[-1]
-    assert held.index(True) in range(9, 13)  # 0.5 s at 20 Hz
+    # 0.5 s at 20 Hz.
+    assert held.index(True) in range(9, 13)
     assert results[-1].progress[0] == 1
     assert not any(result.success[1] for result in results)
 
 
 def test_a_fixed_robot_reaches_all_and_a_driving_one_finds_the_rack_3_m_away() -> None:
-    arm = get_robot("arm")
-    wheeled = get_robot("wheeled_arm")
-    near = station_of(arm)
-    far = station_of(wheeled)
+    near = station_of(get_robot("arm"))
+    far = station_of(get_robot("wheeled_arm"))
     assert near == FIXED
+
+    # The belt stays where it is for both robots.
     belt = np.array([far.belt.x, 0.0])
-    assert (
-        2.8
-        < np.linalg.norm(
-            belt
-            - far.rack.slot_centres()[:, :2].mean(axis=0)
-            - [far.rack.x, far.rack.y_near]
-        )
-        < 3.3
-    )
+    for name in ("x", "top_z", "y_end"):
+        assert getattr(far.belt, name) == getattr(near.belt, name)
+
+    # The middle of the far rack's slots, seen from the belt.
+    slots = far.rack.slot_centres()[:, :2].mean(axis=0)
+    slots_w = slots + np.array([far.rack.x, far.rack.y_near])
+    assert 2.8 < np.linalg.norm(belt - slots_w) < 3.3
     from_rack_m = np.array([far.rack.x, far.rack.y_near]) - far.rack_origin_w
     np.testing.assert_allclose(from_rack_m, [near.rack.x, near.rack.y_near], atol=1e-12)
-    assert (far.belt.x, far.belt.top_z, far.belt.y_end) == (
-        near.belt.x,
-        near.belt.top_z,
-        near.belt.y_end,
-    )
 
 
 class Driven:
@@ -137,14 +137,16 @@ def test_the_wheeled_expert_brings_the_tote_to_the_far_rack(seed: int) -> None:
         ),
         1,
     )
+
     driven = Driven()
     (result,) = rollout(worlds, find_policy("expert").make(worlds), [seed], [driven])
     assert result.success_once
     assert result.collisions == 0
     assert max(driven.y) > 2.0
-    assert (min(driven.y[600:]) < -0.1) == (seed == 10042), (
-        "up the belt to where the tote got stuck"
-    )
+
+    # In one of the episodes the tote gets stuck on the belt: the robot drives up to it.
+    got_stuck = seed == 10042
+    assert (min(driven.y[600:]) < -0.1) == got_stuck
 
 
 def test_only_what_rides_to_the_belts_end_is_lost_and_what_fell_is_counted() -> None:
@@ -158,6 +160,7 @@ def test_only_what_rides_to_the_belts_end_is_lost_and_what_fell_is_counted() -> 
     in_the_hand = near_the_end + np.array([0, 0, 0.2])
     on_the_floor = np.array([1.5, 0.0, 0.0])
 
+    # The named tote twice, and one that is not named.
     totes = task._props.totes
     totes.place(0, int(named[0]), near_the_end, 0.0)
     totes.place(1, int(named[1]), in_the_hand, 0.0)
@@ -184,5 +187,6 @@ def test_a_robot_that_drives_is_rewarded_from_afar() -> None:
         )
         return float(progress[0])
 
+    # A metre nearer to the slot counts, however far away it is.
     assert progress_at(0.5) > progress_at(1.5) + 0.05
     assert progress_at(1.5) > progress_at(2.5) + 0.05

@@ -99,6 +99,7 @@ def test_a_step_works_on_any_device() -> None:
     total = loss.total()
     total.backward()
 
+    # The shapes are (B, E, 3) of a plan's goal, and (B, K, chunk, A) of the actions.
     assert total.device == meta
     assert total.shape == ()
     assert thought.goal_pos_w.shape == (4, 1, 3)
@@ -121,6 +122,7 @@ def test_bfloat16_keeps_to_the_convolutions(monkeypatch: pytest.MonkeyPatch) -> 
     rough, thought = joint_loss(net, batch)
     rough.total().backward()
 
+    # The loss did change, so the convolutions were rough.
     assert not torch.equal(rough.goal, exact.goal)
     torch.testing.assert_close(rough.total(), exact.total(), rtol=0.05, atol=0.0)
     assert thought.goal_pos_w.dtype == thought.gaze.dtype == torch.float32

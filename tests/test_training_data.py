@@ -43,10 +43,12 @@ SIDE = IMAGE_SHAPE[0]
 
 def write(path: Path, seeds: Iterable[int]) -> Path:
     config = {**METADATA["config"], "image_size": SIDE}
+
     with EpisodeWriter(path, fake_header(config=config)) as writer:
         for seed in seeds:
             episode = fake_episode(seed, frames=FRAMES)
             quat_wxyz = np.random.default_rng(seed).normal(size=(2, 1, 4))
+            # Two plans, made of the first and the third frame.
             plans = {
                 **episode.plans,
                 "tick_frame": np.array([0, 2]) * PHYSICS_HZ // RECORD_HZ,
@@ -54,6 +56,7 @@ def write(path: Path, seeds: Iterable[int]) -> Path:
                 "goal_quat_wxyz": quat_wxyz,
             }
             writer.write(replace(episode, plans=plans))
+
     return path
 
 
@@ -117,6 +120,7 @@ def test_large_datasets_are_read_by_workers(
     needed = sum(pictures_bytes(part, ("front",)) for part in training_episodes(paths))
     assert needed % (FRAMES * SIDE * SIDE * 3) == 0
 
+    # The pictures fit into memory exactly, then by a byte too little.
     share = imitation_module.MEMORY_SHARE
     monkeypatch.setattr(imitation_module, "memory_bytes", lambda device: needed / share)
     assert reading_workers(config, CPU) == 0

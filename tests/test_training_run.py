@@ -27,6 +27,7 @@ def test_a_run_goes_on_where_it_was_cut(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         cut.train()
     assert not is_finished(tmp_path)
+    # The row at which it was cut was not written yet.
     kept = json.loads((tmp_path / HISTORY).read_text())
     assert len(kept) == len(cut.history) - 1
 
@@ -35,6 +36,8 @@ def test_a_run_goes_on_where_it_was_cut(tmp_path: Path) -> None:
     run.train(resume=True)
     assert run.history[: len(kept)] == kept
     assert learner.steps == 40
+
+    # Steps and seconds go on, too.
     steps = [row["steps"] for row in run.history]
     assert steps == sorted(set(steps))
     seconds = [row["seconds"] for row in run.history]
@@ -74,6 +77,7 @@ def test_only_the_same_training_goes_on(tmp_path: Path) -> None:
     make_run(tmp_path, make_learner(), steps=2).train()
     check_same(tmp_path, same)
 
+    # One setting at a time differs.
     for change, message in (
         ({"seed": 5}, "was trained with seed 0, not 5"),
         ({"datasets": ["b.hdf5"]}, "with datasets made_up.hdf5, not b.hdf5"),
@@ -104,6 +108,7 @@ def test_a_write_that_fails_leaves_what_was_there(
 ) -> None:
     write_json(tmp_path / INFO, [1])
 
+    # A disk on which a file can be made, but not written.
     def full(self: Path, content: bytes) -> None:
         self.touch()
         raise OSError(errno.ENOSPC, "no space")

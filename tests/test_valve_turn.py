@@ -144,16 +144,20 @@ def test_at_l4_a_surge_turns_the_named_valve_alone() -> None:
     late = np.array([worlds.variation_of(world)["push_late"] for world in range(N)])
     assert 2 < late.sum() < N - 2
     before = angles_of(worlds)
+
+    # Some surges come within 2.5 s, the late ones only once the valve stands right.
     rest(worlds, 2.5)
     moved = np.abs(angles_of(worlds) - before)
     own = moved[np.arange(N), named(worlds)]
     assert not worlds.task.judge().success.any()
     assert (own[~late] > np.deg2rad(12)).all()
     assert (own[late] < 1e-3).all()
+
     moved[np.arange(N), named(worlds)] = 0
     assert moved.max() < 1e-3
+
+    # The late ones come once their valves stand right, before that counts.
     target = worlds.task.parameters()["target"]
-    # the others' comes once they stand right, before that counts
     for world in np.flatnonzero(late):
         turn_to(worlds, world, int(named(worlds)[world]), target[world])
     assert not rest(worlds, 1.0).success[late].any()
@@ -179,14 +183,15 @@ class Others:
 @pytest.mark.parametrize("kind", ["lever", "wheel"])
 def test_the_expert_turns_by_the_whole_scale_and_touches_no_other(kind: str) -> None:
     """In both directions, at the outer places too."""
-    at = {"lever": 0, "wheel": 1}[kind]
-    sentence = ("Turn the {valve} valve to {angle} degrees.",)
+    place = {"lever": 0, "wheel": 1}[kind]
+
     for angle, start in ((120, 0.0), (0, 120.0)):
+        # From one end of the scale to the other, with high friction.
         sampled = {
-            "target": at,
+            "target": place,
             "angle": angle,
             "start_angle": start,
-            "sentence": sentence[0],
+            "sentence": "Turn the {valve} valve to {angle} degrees.",
             "friction": 1.2,
         }
         worlds = Worlds(
@@ -199,6 +204,7 @@ def test_the_expert_turns_by_the_whole_scale_and_touches_no_other(kind: str) -> 
             ),
             2,
         )
+
         others = Others()
         results = rollout(worlds, find_policy("expert").make(worlds), [1, 2], [others])
         assert all(result.success_at_end for result in results)

@@ -74,6 +74,7 @@ def within(value: object, allowed: Range) -> bool:
 
 
 def test_a_row_is_written_in_few_words() -> None:
+    # A number is fixed, a list a choice and a pair an interval.
     written = row("gap", "layout", "m", L1=0.1, L2=[0.1, 0.2], L3=(0.1, 0.3))
     assert written == Variable(
         name="gap",
@@ -84,6 +85,8 @@ def test_a_row_is_written_in_few_words() -> None:
         train=Interval(0.1, 0.3),
         held_out=Interval(0.1, 0.3),
     )
+
+    # Levels that are not given are as the last one before them.
     everywhere = row("slot", "instruction", L1=[0, 1])
     assert everywhere.start == everywhere.train == everywhere.held_out == Choice((0, 1))
 
@@ -181,6 +184,7 @@ def test_unknown_names_say_what_there_is(
 @pytest.mark.parametrize("level", LEVELS)
 def test_what_worlds_sample_is_json_and_in_range(task: str, level: str) -> None:
     worlds = started_worlds(4, task=task, level=level)
+
     ranges = {
         variable.name: variable.range(level, "train") for variable in worlds.spec.table
     }
@@ -188,6 +192,8 @@ def test_what_worlds_sample_is_json_and_in_range(task: str, level: str) -> None:
         variation = json.loads(json.dumps(worlds.variation_of(world)))
         assert set(ranges) <= set(variation)
         assert variation["instruction"] == worlds.instructions[world]
+
+        # Some variables are cut to the number of things that take part.
         for name in ranges.keys() - CUT.get(task, set()):
             sampled = variation[name]
             values = sampled if isinstance(sampled, list) else [sampled]
@@ -217,11 +223,13 @@ def test_each_factor_reaches_the_world(factor: str) -> None:
         record = repr(start.variation).encode()
         return [*(array.tobytes() for array in arrays), words, record]
 
+    # The same seed gives the same start in the same split.
     trained = start_of("train")
     held_out = start_of(factor)
     assert trained == start_of("train")
     assert trained != held_out
-    if factor != "sensor":  # whose noise is in the observation, not in the world
+    # The sensor's noise is in the observation, not in the world.
+    if factor != "sensor":
         assert trained[:-1] != held_out[:-1]
 
 

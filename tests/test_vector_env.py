@@ -121,6 +121,8 @@ def test_final_info_tells_of_the_fault_and_the_next_episode_is_clean() -> None:
     assert reward[1] == 0
     assert info["_final_info"].tolist() == [False, True, False]
     assert info["final_info"]["fault"].tolist() == [None, "action_not_finite", None]
+
+    # The infos of the next episode, which has begun in the same step, are clean.
     assert info["fault"].tolist() == ["", "", ""]
     assert not env.step(idle_action(env.worlds))[2].any()
 
@@ -190,6 +192,7 @@ def test_a_number_of_worlds_that_is_none_is_refused(num_envs: Any) -> None:
 def test_unknown_words_say_what_there_is() -> None:
     with pytest.raises(EmbodiedError, match="unknown reset option 'mask'.*reset_mask"):
         make().reset(options={"mask": np.ones(3, bool)})
+    # Modes of Gymnasium that are not supported are answered likewise.
     with pytest.raises(
         EmbodiedError, match="unknown autoreset_mode .*NextStep.*Disabled, SameStep"
     ):

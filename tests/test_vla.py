@@ -109,13 +109,17 @@ def test_the_planner_remembers_the_image_of_half_a_second_ago(
 ) -> None:
     planner = VLAPlanner(net)
     planner.reset(np.array([0]), [0])
+
+    # An image every 50 ticks; half a second has 200.
     images = {
         tick: np.full((1, SIDE, SIDE, 3), tick % 251, np.uint8)
         for tick in range(0, 500, 50)
     }
     for tick, image in images.items():
-        then = planner._remembered(0, tick, image)
-        assert (then == images[max(0, tick - 200)]).all()
+        remembered = planner._remembered(0, tick, image)
+        assert (remembered == images[max(0, tick - 200)]).all()
+
+    # A new episode remembers nothing of the one before.
     planner.reset(np.array([0]), [1])
     assert (planner._remembered(0, 0, images[450]) == images[450]).all()
 
@@ -138,9 +142,10 @@ def test_a_chunk_is_executed_before_the_next(net: DualSystemNet) -> None:
     )
     controller.reset(np.arange(2), [0, 1])
     payload = Payload.empty(2, net.planner.plan_shape)
-    asked: list[int] = []
+
+    rows: list[int] = []
     predict = controller._predict
-    controller._predict = lambda *args: (asked.append(len(args[0])), predict(*args))[1]  # type: ignore[method-assign,func-returns-value]
+    controller._predict = lambda *args: (rows.append(len(args[0])), predict(*args))[1]  # type: ignore[method-assign,func-returns-value]
     for step in range(11):
         if step == 7:
             controller.reset(np.array([1]), [5])
@@ -149,7 +154,9 @@ def test_a_chunk_is_executed_before_the_next(net: DualSystemNet) -> None:
         )
         assert action.shape == (2, 7)
         assert (np.abs(action) <= 1).all()
-    assert asked == [2, 2, 1, 1]  # steps 0, 5, world 1 at 7, world 0 at 10
+
+    # Both worlds at steps 0 and 5, world 1 at 7, world 0 at 10.
+    assert rows == [2, 2, 1, 1]
 
 
 def test_the_goal_in_view() -> None:
@@ -158,13 +165,16 @@ def test_the_goal_in_view() -> None:
         "mat_w": np.eye(3).ravel().tolist(),
         "fovy_deg": 90.0,
     }
+
     view = goal_view(
         np.array([[0, 0, 0], [1.0, 0, 0], [0, 1.0, 0], [9, 0, 0], [0, 0, 3.0]]),
         [straight_down, None],
     )
-    # row down, column right
+
+    # Rows count down, columns to the right.
     assert np.allclose(view[:3, 0], [[0, 0], [0, 0.5], [-0.5, 0]])
-    assert np.isnan(view[3:, 0]).all()  # beside the image, behind the camera
+    # Beside the image, behind the camera, and of a camera that is not known.
+    assert np.isnan(view[3:, 0]).all()
     assert np.isnan(view[:, 1]).all()
 
 
@@ -206,15 +216,19 @@ def test_a_run_folder_gives_back_what_was_saved(
 def test_what_is_no_run_folder_is_named(net: DualSystemNet, tmp_path: Path) -> None:
     with pytest.raises(EmbodiedError, match="not a run folder"):
         read_run(tmp_path)
+
+    # Weights that were cut, as of a copy that was interrupted.
     save(net, tmp_path)
     weights = (tmp_path / WEIGHTS).read_bytes()
     (tmp_path / WEIGHTS).write_bytes(weights[: len(weights) // 2])
     with pytest.raises(EmbodiedError, match="do not fit"):
         load_net(tmp_path)
+
     stored = json.loads((tmp_path / INFO).read_text())
     (tmp_path / INFO).write_text(json.dumps({**stored, "schema_version": 99}))
     with pytest.raises(EmbodiedError, match="schema version 99"):
         read_run(tmp_path)
+
     (tmp_path / INFO).write_text("{")
     with pytest.raises(EmbodiedError, match="not JSON"):
         read_run(tmp_path)

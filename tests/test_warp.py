@@ -165,6 +165,7 @@ def test_what_it_cannot_do_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(EmbodiedError, match="device 'tpu'"):
         gymnasium.make_vec(env_id, num_envs=2, engine="warp", device="tpu")
 
+    # An installation without the extra `gpu`.
     def missing(name: str) -> Any:
         raise ImportError(name)
 

@@ -85,13 +85,14 @@ def test_they_show_what_the_cpu_shows(task: str, robot: str) -> None:
     camera or another world.
     """
     pair = both(task, robot)
-    theirs = {view: pair.theirs.rgb(*view) for view in pair.views}
-    for (world, name), expected in theirs.items():
-        found = pair.ours.rgb(name)[world].numpy()
-        seen = pair.far_enough(world, name)
-        distance = image_distance(found[seen], expected[seen])
+    cpu_images = {view: pair.theirs.rgb(*view) for view in pair.views}
+    for (world, name), expected in cpu_images.items():
+        image = pair.ours.rgb(name)[world].numpy()
+        far = pair.far_enough(world, name)
+        distance = image_distance(image[far], expected[far])
         assert distance < 4, (world, name)
 
+        # Every picture that it must not be mistaken for.
         wrong = [
             expected[::-1],
             expected[:, ::-1],
@@ -99,8 +100,8 @@ def test_they_show_what_the_cpu_shows(task: str, robot: str) -> None:
             np.roll(expected, 4, 1),
             expected[..., ::-1],
         ]
-        wrong += [other for view, other in theirs.items() if view != (world, name)]
-        nearest = min(image_distance(found[seen], other[seen]) for other in wrong)
+        wrong += [other for view, other in cpu_images.items() if view != (world, name)]
+        nearest = min(image_distance(image[far], other[far]) for other in wrong)
         assert distance < 0.4 * nearest, (world, name)
 
     pair.theirs.close()
@@ -138,6 +139,7 @@ def test_frames_are_of_the_size_that_was_asked_for(tote: Both) -> None:
     assert tote.ours.rgb("hall").dtype == torch.uint8
     assert tote.ours.depth("hall").shape == (2, 48, 64)
     assert tote.ours.segmentation("hall").shape == (2, 48, 64, 2)
+    # Of the second world, because the first alone could be any camera's default.
     assert (
         image_distance(tote.ours.rgb("hall")[1].numpy(), tote.theirs.rgb(1, "hall")) < 2
     )

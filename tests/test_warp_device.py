@@ -100,6 +100,7 @@ def test_a_torch_that_cannot_use_the_gpu_is_named(
             "The NVIDIA driver on your system is too old (found version 12040).\nPlease update"
         )
 
+    # A build of torch for a newer CUDA than the driver knows.
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.setattr(torch, "zeros", refused)
     with pytest.raises(
@@ -160,17 +161,18 @@ def test_too_little_memory_says_how_many_worlds_fit() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     ["Failed to allocate 7 bytes on device 'cuda:0'", "CUDA out of memory. Tried to"],
 )
-def test_memory_that_runs_out_later_is_named(said: str) -> None:
+def test_memory_that_runs_out_later_is_named(message: str) -> None:
     expected = r"too small for 64 worlds: .* 0\.1 GB .* e\.g\. 32"
     with (
         pytest.raises(EmbodiedError, match=expected),
         naming_lack_of_memory(64, 1_000_000),
     ):
-        raise RuntimeError(said)
+        raise RuntimeError(message)
 
+    # Other errors pass through.
     with (
         pytest.raises(RuntimeError, match="something else"),
         naming_lack_of_memory(64, 1),

@@ -34,6 +34,7 @@ def take_away(thing: Any, known: dict[int, tuple[Any, Any]]) -> Any:
     """
     if id(thing) in known:
         return known[id(thing)][1]
+    # Known before its parts, because they may lead back to it.
     known[id(thing)] = thing, thing
 
     if isinstance(thing, torch.Tensor | torch.device):
@@ -76,11 +77,14 @@ class NothingFromTheHost(TorchFunctionMode):
         assert func not in self.making or isinstance(args[0], torch.Tensor), (
             f"{func} of {args[0]} copies to the device"
         )
+
+        # An index that is a list or an array is copied to the device first.
         if func in self.indexing:
             parts = args[1] if isinstance(args[1], tuple) else (args[1],)
             assert not any(isinstance(p, list | np.ndarray) for p in parts), (
                 f"{parts} is copied to the device"
             )
+
         return func(*args, **(kwargs or {}))
 
 
@@ -126,6 +130,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[..., WarpWorlds]:
             engine="warp",
             device="cpu",
         )
+        # On torch's `meta` device nothing can be read, as within a capture.
         worlds: WarpWorlds = take_away(WarpWorlds(config, 2, 2, "cpu"), {})
         return worlds
 
@@ -156,6 +161,7 @@ def tensors_of(thing: Any, name: str, known: dict[int, Any]) -> dict[str, torch.
     if isinstance(thing, torch.Tensor):
         return {name: thing}
 
+    # Look into containers and objects of this package; no other object holds state.
     parts: dict[Any, Any] = {}
     if isinstance(thing, tuple | list):
         parts = dict(enumerate(thing))
@@ -166,9 +172,9 @@ def tensors_of(thing: Any, name: str, known: dict[int, Any]) -> dict[str, torch.
     ):
         parts = vars(thing)
     return {
-        place: found
+        place: tensor
         for key, part in parts.items()
-        for place, found in tensors_of(part, f"{name}.{key}", known).items()
+        for place, tensor in tensors_of(part, f"{name}.{key}", known).items()
     }
 
 
@@ -199,6 +205,7 @@ def test_a_step_writes_its_state_where_it_was(
         worlds.step(actions)
         after = tensors_of(worlds, "worlds", {})
 
+        # A tensor that another one has taken the place of would be lost on a graph.
         assert len(before) > 20
         assert [
             name for name in before | after if before.get(name) is not after.get(name)
@@ -332,6 +339,7 @@ def test_a_captured_step_is_the_step(task: str, robot: str) -> None:
         task, robot=robot, control_mode="ee_delta", level="L3", engine="warp"
     )
     captured, plain = (WarpWorlds(config, 16, 16) for _ in range(2))
+    # Without its recorder, a graph's step runs as plain Python.
     plain._graph._recorder = None
 
     actions = (
@@ -345,12 +353,12 @@ def test_a_captured_step_is_the_step(task: str, robot: str) -> None:
     captured.reset()
     plain.reset()
     for action in actions * 0.3:
-        found = captured.step(action.cuda())
+        result = captured.step(action.cuda())
         expected = plain.step(action.cuda())
         torch.testing.assert_close(
-            found.final_agent_pos, expected.final_agent_pos, atol=1e-3, rtol=0
+            result.final_agent_pos, expected.final_agent_pos, atol=1e-3, rtol=0
         )
-        assert torch.equal(found.terminated, expected.terminated)
+        assert torch.equal(result.terminated, expected.terminated)
 
     assert captured.captured
     assert not plain.captured

@@ -46,21 +46,22 @@ def test_spaces_and_observations_are_the_cpus(obs: str) -> None:
         "camera_hz": 8,
     }
     env = warp_env(**settings)
-    theirs = gymnasium.make_vec(
+    on_cpu = gymnasium.make_vec(
         f"embodied/{TOTE_TRANSFER}-v0",
         num_envs=2,
         image_size=32,
         level="L1",
         **settings,
     )
-    assert env.observation_space == theirs.observation_space
+    assert env.observation_space == on_cpu.observation_space
 
-    shown = env.reset()[0]
-    (expected, _) = theirs.reset(seed=0)
+    # The first seed's start is the same on both engines.
+    observation = env.reset()[0]
+    (expected, _) = on_cpu.reset(seed=0)
     for _ in range(6):
-        assert list(flat(shown)) == list(flat(expected))
+        assert list(flat(observation)) == list(flat(expected))
 
-        in_numpy = {name: part.numpy() for name, part in flat(shown).items()}
+        in_numpy = {name: part.numpy() for name, part in flat(observation).items()}
         for name, part in flat(expected).items():
             assert (in_numpy[name].shape, in_numpy[name].dtype) == (
                 part.shape,
@@ -68,17 +69,17 @@ def test_spaces_and_observations_are_the_cpus(obs: str) -> None:
             )
 
         np.testing.assert_allclose(
-            shown["pixels_age"], expected["pixels_age"], atol=1e-6
+            observation["pixels_age"], expected["pixels_age"], atol=1e-6
         )
         assert (
             image_distance(in_numpy["pixels/overview"], expected["pixels"]["overview"])
             < 2
         )
 
-        shown = env.step(still(env))[0]
-        (expected, *_) = theirs.step(np.zeros(theirs.action_space.shape or ()))
+        observation = env.step(still(env))[0]
+        (expected, *_) = on_cpu.step(np.zeros(on_cpu.action_space.shape or ()))
     env.close()
-    theirs.close()
+    on_cpu.close()
 
 
 def test_frames_wait_until_they_are_due_in_each_world() -> None:
@@ -117,14 +118,16 @@ def test_an_episode_ends_with_its_last_frame_and_begins_with_its_starts() -> Non
     first = env.reset()[0]["pixels"]["overview"]
     for _ in range(3):
         env.step(torch.full_like(still(env), 0.5))
-    shown, *_, truncated, info = env.step(torch.full_like(still(env), 0.5))
+    observation, *_, truncated, info = env.step(torch.full_like(still(env), 0.5))
     assert truncated.all()
 
     last = info["final_obs"]["pixels"]["overview"]
-    again = shown["pixels"]["overview"]
-    assert torch.equal(again, first)  # as many starts as worlds: each has its own again
+    again = observation["pixels"]["overview"]
+    # As many starts as worlds: each world has its own start again.
+    assert torch.equal(again, first)
     assert (last != again).flatten(1).any(1).all()
 
+    # What a fresh picture of the worlds shows now.
     feed = env.worlds.feed
     assert feed is not None
     feed.cameras.render()
@@ -141,21 +144,17 @@ def test_starts_are_all_known_where_there_are_fewer_worlds() -> None:
 
     feed = worlds.feed
     assert feed is not None
+    # Every start's first picture was rendered in advance; it differs from a fresh one
+    # by the sensor's noise alone.
     for start in range(5):
         worlds.start_index[...] = start
         worlds.reset()
         feed.cameras.render()
         sigma = float(feed._sigma_of[start])
-        assert (
-            abs(
-                image_distance(
-                    feed.newest()["overview"].numpy(),
-                    feed.cameras.rgb("overview").numpy(),
-                )
-                - 0.8 * sigma
-            )
-            < 0.3
-        )
+        newest = feed.newest()["overview"].numpy()
+        fresh = feed.cameras.rgb("overview").numpy()
+        distance = image_distance(newest, fresh)
+        assert abs(distance - 0.8 * sigma) < 0.3
 
 
 def test_noise_has_its_size_and_repeats_with_the_start() -> None:

@@ -46,6 +46,7 @@ def make_samples(seed: int) -> Samples:
     for k, (row, column) in enumerate(((goal + 1) / 2 * SIDE).long().tolist()):
         pictures[k, 0, row - 2 : row + 3, column - 2 : column + 3] = 255
 
+    # Three elements of the 24 are the hand's position.
     agent_pos = torch.randn((EPISODES * STEPS, 24), generator=generator) * 0.3
     goal_pos = torch.cat([goal, torch.zeros(EPISODES, 1)], dim=1)
     toward = goal_pos.repeat_interleave(STEPS, dim=0) - agent_pos[:, 15:18]
@@ -55,6 +56,7 @@ def make_samples(seed: int) -> Samples:
     episode = torch.arange(EPISODES).repeat_interleave(PLANS)
     step = torch.arange(k) * (STEPS // PLANS)
     goal_pos = goal_pos.repeat_interleave(PLANS, dim=0)  # (k, 3)
+
     return Samples(
         frames=MemoryFrames(pictures),
         now=episode,
@@ -100,6 +102,8 @@ def make_learner(**settings: Any) -> ImitationLearner:
         "robot": "arm",
         "config": {"control_mode": "ee_delta", "control_hz": 200, "camera_hz": 8},
     }
+
+    # It is validated on goals that it does not learn from.
     return ImitationLearner(
         net,
         samples,
