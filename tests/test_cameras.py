@@ -24,18 +24,18 @@ SIZE = 48
 
 @pytest.fixture(scope="module")
 def worlds() -> Any:
-    made = started_worlds(
+    started = started_worlds(
         2, level="L1", obs="both", image_size=SIZE, cameras=("overview", "wrist")
     )
-    yield made
-    made.close()
+    yield started
+    started.close()
 
 
 @pytest.fixture(scope="module")
 def camera(worlds: Worlds) -> Any:
-    made = Camera(worlds.engine, 60, 80)
-    yield made
-    made.close()
+    opened = Camera(worlds.engine, 60, 80)
+    yield opened
+    opened.close()
 
 
 def geoms_of(worlds: Worlds, prefix: str) -> list[int]:
@@ -54,10 +54,10 @@ def test_training_frames_are_not_blank(task: str, robot: str) -> None:
             (*get_task(task).cameras_for(get_robot(robot)), *get_robot(robot).cameras)
         )
     )
-    made = started_worlds(
+    worlds = started_worlds(
         2, task=task, robot=robot, obs="pixels", image_size=SIZE, cameras=cameras
     )
-    pixels = made.observe().pixels
+    pixels = worlds.observe().pixels
 
     assert tuple(pixels) == cameras
 
@@ -68,7 +68,7 @@ def test_training_frames_are_not_blank(task: str, robot: str) -> None:
         assert frames.std() > 15
         assert len(np.unique(frames.reshape(-1, 3), axis=0)) > 50
 
-    made.close()
+    worlds.close()
 
 
 @pytest.mark.parametrize("name", ["overview", "wrist", "hall"])
@@ -120,19 +120,19 @@ def test_depth_is_in_metres(camera: Camera, worlds: Worlds) -> None:
 
 def test_colours_and_words_agree() -> None:
     """Seen from above, the named tote has the colour that the instruction says."""
-    made = started_worlds(6, level="L1")
-    look = Camera(made.engine, 120, 120)
+    worlds = started_worlds(6, level="L1")
+    look = Camera(worlds.engine, 120, 120)
 
     for world in range(6):
-        named = int(made.task.parameters()["tote"][world])
+        named = int(worlds.task.parameters()["tote"][world])
         word = next(
             colour
             for colour in COLOURS
-            if f" {colour} tote" in made.instructions[world]
+            if f" {colour} tote" in worlds.instructions[world]
         )
         on_tote = np.isin(
             look.segmentation(world, "overview")[..., 0],
-            geoms_of(made, f"tote_{named}_"),
+            geoms_of(worlds, f"tote_{named}_"),
         )
         mean = look.rgb(world, "overview")[on_tote].mean(axis=0)
 
@@ -183,17 +183,17 @@ def test_each_visible_variable_is_seen(factor: str) -> None:
 
 
 def test_pixel_noise_repeats_with_the_seed_and_differs_between_frames() -> None:
-    made = started_worlds(
+    worlds = started_worlds(
         2, level="L1", obs="pixels", image_size=SIZE, factors={"pixel_noise": 5.0}
     )
 
     def frames() -> list[np.ndarray]:
-        made.reset(np.arange(2), [3, 3])
-        shown = []
+        worlds.reset(np.arange(2), [3, 3])
+        rows = []
         for _ in range(3):
-            shown.append(made.observe().pixels["overview"].astype(int))
-            made.step(idle_action(made))
-        return shown
+            rows.append(worlds.observe().pixels["overview"].astype(int))
+            worlds.step(idle_action(worlds))
+        return rows
 
     first = frames()
     again = frames()
@@ -202,7 +202,7 @@ def test_pixel_noise_repeats_with_the_seed_and_differs_between_frames() -> None:
     difference = first[1] - first[2]
     # two draws of 5 levels, where nothing but noise has changed
     assert 4 < difference.std() < 9
-    made.close()
+    worlds.close()
 
 
 @pytest.fixture
@@ -216,7 +216,7 @@ def blind(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> Worlds:
     return worlds
 
 
-def taken(worlds: Worlds, hz: float | None, step: int, steps: int) -> list[int]:
+def frame_ticks(worlds: Worlds, hz: float | None, step: int, steps: int) -> list[int]:
     """Returns the ticks at which world 0's frames are taken.
 
     Control steps have `step` ticks. World 1 began a step later.
@@ -240,8 +240,8 @@ def test_frame_k_is_taken_at_the_first_tick_at_or_after_its_time(
 ) -> None:
     """Exactly, over a hundred seconds: nothing drifts."""
     seconds = 100
-    found = taken(blind, hz, 1, seconds * PHYSICS_HZ)
-    assert found == [-(-k * PHYSICS_HZ // hz) for k in range(seconds * hz)]
+    ticks_taken = frame_ticks(blind, hz, 1, seconds * PHYSICS_HZ)
+    assert ticks_taken == [-(-k * PHYSICS_HZ // hz) for k in range(seconds * hz)]
 
 
 @pytest.mark.parametrize("step", [2, 20])
@@ -249,9 +249,9 @@ def test_frame_k_is_taken_at_the_first_tick_at_or_after_its_time(
 def test_with_slower_control_frames_wait_for_the_next_step(
     blind: Worlds, hz: int, step: int
 ) -> None:
-    found = taken(blind, hz, step, 100 * PHYSICS_HZ // step)
+    ticks_taken = frame_ticks(blind, hz, step, 100 * PHYSICS_HZ // step)
     due = [-(-k * PHYSICS_HZ // hz) for k in range(100 * hz)]
-    assert found == [
+    assert ticks_taken == [
         -(-tick // step) * step
         for tick in due
         if -(-tick // step) * step < 100 * PHYSICS_HZ
@@ -259,55 +259,55 @@ def test_with_slower_control_frames_wait_for_the_next_step(
 
 
 def test_without_a_rate_each_step_has_its_frame(blind: Worlds) -> None:
-    assert taken(blind, None, 20, 50) == list(range(0, 1000, 20))
+    assert frame_ticks(blind, None, 20, 50) == list(range(0, 1000, 20))
     # faster than control: one each step
-    assert taken(blind, 30, 20, 50) == list(range(0, 1000, 20))
+    assert frame_ticks(blind, 30, 20, 50) == list(range(0, 1000, 20))
 
 
 def test_worlds_have_their_own_clocks(worlds: Worlds) -> None:
-    made = started_worlds(2, level="L1", obs="pixels", image_size=16, camera_hz=8)
-    made.observe()
+    two_worlds = started_worlds(2, level="L1", obs="pixels", image_size=16, camera_hz=8)
+    two_worlds.observe()
     # World 1 begins anew two steps later than world 0, between two frames of the
     # camera.
     for _ in range(2):
-        made.step(idle_action(made))
-    made.reset(np.array([1]), [7])
+        two_worlds.step(idle_action(two_worlds))
+    two_worlds.reset(np.array([1]), [7])
 
-    assert made.observe().pixels_tick.tolist() == [0, 0]
+    assert two_worlds.observe().pixels_tick.tolist() == [0, 0]
 
-    made.step(idle_action(made))
-    observation = made.observe()
+    two_worlds.step(idle_action(two_worlds))
+    observation = two_worlds.observe()
 
     assert observation.tick.tolist() == [60, 20]
     assert observation.pixels_tick.tolist() == [60, 0]
 
-    made.close()
+    two_worlds.close()
 
 
 def test_frames_given_out_never_change() -> None:
-    made = started_worlds(2, level="L2", obs="pixels", image_size=SIZE, camera_hz=8)
+    worlds = started_worlds(2, level="L2", obs="pixels", image_size=SIZE, camera_hz=8)
 
     # Copies are taken at once; the frames that were given out must still equal them
     # after later frames and a reset.
-    kept = [made.observe()]
-    copies = [kept[0].pixels["overview"].copy()]
+    observations = [worlds.observe()]
+    copies = [observations[0].pixels["overview"].copy()]
 
-    for action in random_actions(made, 8):
-        made.step(action)
-        kept.append(made.observe())
-        copies.append(kept[-1].pixels["overview"].copy())
+    for action in random_actions(worlds, 8):
+        worlds.step(action)
+        observations.append(worlds.observe())
+        copies.append(observations[-1].pixels["overview"].copy())
 
-    made.reset(np.array([0]), [9])
-    made.observe()
+    worlds.reset(np.array([0]), [9])
+    worlds.observe()
 
     assert all(
         (observation.pixels["overview"] == copy).all()
-        for observation, copy in zip(kept, copies, strict=True)
+        for observation, copy in zip(observations, copies, strict=True)
     )
     # The pictures did change meanwhile.
     assert (copies[0] != copies[-1]).any()
 
-    made.close()
+    worlds.close()
 
 
 def test_unknown_cameras_are_named(worlds: Worlds) -> None:

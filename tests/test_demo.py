@@ -161,7 +161,7 @@ def test_a_forecast_counts_all_the_work(
     monkeypatch.setattr(demo_forecast, "_cost", cost)
     monkeypatch.setattr(demo_forecast, "_training_s", lambda demo, workers: 7.0)
     small = SIZES["small"]
-    made = forecast(Demo(tmp_path, small, 16, 0), Workers(1))
+    seconds = forecast(Demo(tmp_path, small, 16, 0), Workers(1))
 
     # Policies that fail take the whole horizon, the expert as long as a success takes.
     success_s = demo_forecast.SUCCESS_S
@@ -170,7 +170,7 @@ def test_a_forecast_counts_all_the_work(
     cells = [*small.at_rest, *small.on_belt, *small.on_belt]
     lengths = [horizon_s if name in fails else success_s for name in cells]
     assert costs == [60, 20, 20, 2]  # collecting, without and with pictures, filming
-    assert made == {
+    assert seconds == {
         "collect": pytest.approx(1 + 0.1 * 60 * success_s),
         "train": 7.0,
         "evaluate": pytest.approx(len(cells) + 0.1 * 20 * sum(lengths)),

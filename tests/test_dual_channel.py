@@ -80,12 +80,12 @@ def test_computing_pauses_while_frozen(
 
     computed_at = channel.computed_at(np.array([0]), np.array([start]), np.array([0]))
 
-    done = int(computed_at[0])
-    frozen = is_frozen(channel, done + 1)
+    done_tick = int(computed_at[0])
+    frozen = is_frozen(channel, done_tick + 1)
     assert not frozen[start]
     # It worked for as many ticks as it takes, and is done as soon as they are over.
-    assert (~frozen[start:done]).sum() == compute
-    assert done == start or not frozen[done - 1]
+    assert (~frozen[start:done_tick]).sum() == compute
+    assert done_tick == start or not frozen[done_tick - 1]
 
 
 @pytest.mark.parametrize(

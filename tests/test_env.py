@@ -102,11 +102,11 @@ def test_obs_chooses_what_is_shown(obs: str, keys: list[str]) -> None:
     env = make(
         obs=obs, image_size=32, cameras=None if obs != "both" else ("wrist", "overview")
     )
-    shown, _ = env.reset(seed=0)
-    assert list(shown) == keys
+    observation, _ = env.reset(seed=0)
+    assert list(observation) == keys
     if obs == "both":
-        assert list(shown["pixels"]) == ["wrist", "overview"]
-    for frame in shown.get("pixels", {}).values():
+        assert list(observation["pixels"]) == ["wrist", "overview"]
+    for frame in observation.get("pixels", {}).values():
         assert frame.shape == (32, 32, 3)
         assert frame.dtype == np.uint8
     env.close()
@@ -115,15 +115,15 @@ def test_obs_chooses_what_is_shown(obs: str, keys: list[str]) -> None:
 def test_a_held_frame_is_shown_with_its_age() -> None:
     # control steps of 20 ticks, a frame each 50
     env = make(obs="pixels", image_size=32, camera_hz=8)
-    shown, _ = env.reset(seed=0)
-    frames = [shown["pixels"]["overview"]]
-    ages = [float(shown["pixels_age"][0])]
+    observation, _ = env.reset(seed=0)
+    frames = [observation["pixels"]["overview"]]
+    ages = [float(observation["pixels_age"][0])]
 
     for action in random_actions(env.worlds, 6)[:, 0]:
-        shown = env.step(action)[0]
-        assert env.observation_space.contains(shown)
-        frames.append(shown["pixels"]["overview"])
-        ages.append(float(shown["pixels_age"][0]))
+        observation = env.step(action)[0]
+        assert env.observation_space.contains(observation)
+        frames.append(observation["pixels"]["overview"])
+        ages.append(float(observation["pixels_age"][0]))
 
     # due at ticks 0, 50, 100
     assert ages == pytest.approx([0, 0.05, 0.1, 0, 0.05, 0, 0.05])
@@ -266,13 +266,13 @@ def test_a_bad_action_ends_the_episode_by_name() -> None:
     env.reset(seed=0)
     action = idle_action(env.worlds)[0]
     action[2] = np.inf
-    shown, reward, terminated, _, info = env.step(action)
+    observation, reward, terminated, _, info = env.step(action)
     assert terminated
     assert reward == 0.0
     assert info["fault"] == "action_not_finite"
     assert info["fault"] in FAULTS
     assert info["is_success"] is False
-    assert env.observation_space.contains(shown)
+    assert env.observation_space.contains(observation)
 
     # the next episode is a clean one
     env.reset(seed=0)

@@ -209,8 +209,8 @@ def test_colours_survive():
     with av.open(buffer) as container:
         frame = next(container.decode(video=0))
         assert frame.colorspace == BT709
-        shown = frame.reformat(format="rgb24", src_colorspace="ITU709").to_ndarray()
-    assert np.abs(shown.reshape(-1, 3).mean(axis=0) - colour).max() < 4
+        decoded = frame.reformat(format="rgb24", src_colorspace="ITU709").to_ndarray()
+    assert np.abs(decoded.reshape(-1, 3).mean(axis=0) - colour).max() < 4
 
 
 def test_mp4_file_appears_whole_or_not_at_all(tmp_path):
@@ -305,10 +305,10 @@ def test_a_caption_loses_no_word_that_fits_into_two_lines(words):
     first, second = two_lines(" ".join(words), font, room_px)
     assert max(font.getlength(line) for line in (first, second)) <= room_px
 
-    shown = f"{first} {second}".split()
-    if shown and shown[-1].endswith("…"):
+    shown_words = f"{first} {second}".split()
+    if shown_words and shown_words[-1].endswith("…"):
         # it did need more than one line
         assert font.getlength(" ".join(words)) > room_px
-        assert words[: len(shown) - 1] == shown[:-1]
+        assert words[: len(shown_words) - 1] == shown_words[:-1]
     else:
-        assert shown == words
+        assert shown_words == words

@@ -47,17 +47,17 @@ def test_a_sheet_has_room_for_every_picture() -> None:
     sheet = Sheet(columns=3, picture_size=(60, 80), gap_px=4)
     shades = [40, 90, 140, 190]
     frames = [np.full((48, 64, 3), shade, np.uint8) for shade in shades]
-    drawn = np.asarray(sheet.draw(frames, [Caption("Task", "arm", "do it")] * 4))
+    picture = np.asarray(sheet.draw(frames, [Caption("Task", "arm", "do it")] * 4))
 
     # two rows of three, with gaps between and around
     height, width = sheet.tile_size
-    assert drawn.shape == (2 * (height + 4) + 4, 3 * (width + 4) + 4, 3)
+    assert picture.shape == (2 * (height + 4) + 4, 3 * (width + 4) + 4, 3)
     for k, shade in enumerate(shades):
         row, column = divmod(k, 3)
-        middle = drawn[4 + row * (height + 4) + 30, 4 + column * (width + 4) + 40]
+        middle = picture[4 + row * (height + 4) + 30, 4 + column * (width + 4) + 40]
         assert middle.tolist() == [shade] * 3
 
-    captions = drawn[4 + 60 : 4 + height, 4 : 4 + width]
+    captions = picture[4 + 60 : 4 + height, 4 : 4 + width]
     assert captions.max() > 200  # words are there
 
 
@@ -65,8 +65,8 @@ def test_a_loop_shows_each_task_once_and_the_robots_in_turn() -> None:
     takes = [
         take(task, robot) for task in ("A", "B", "C") for robot in ("arm", "rover")
     ]
-    shown = [(t.plan.task, t.plan.robot) for t in one_per_task(takes)]
-    assert shown == [("A", "arm"), ("B", "rover"), ("C", "arm")]
+    pairs = [(t.plan.task, t.plan.robot) for t in one_per_task(takes)]
+    assert pairs == [("A", "arm"), ("B", "rover"), ("C", "arm")]
 
 
 def test_a_large_sheet_is_written_with_fewer_colours(tmp_path: Path) -> None:

@@ -58,8 +58,8 @@ def test_triton_is_loaded_before_mesa(tmp_path: Path) -> None:
     )
     code = "from embodied.sim import gl; gl.render_test_frame(); import triton"
     path = os.pathsep.join([str(tmp_path), *sys.path])
-    done = child(code, PYTHONPATH=path)
-    assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
+    result = child(code, PYTHONPATH=path)
+    assert (result.returncode, result.stdout) == (0, "False\n"), result.stderr
 
 
 def test_users_choice_is_left_alone(fresh_choice: pytest.MonkeyPatch) -> None:

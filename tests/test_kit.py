@@ -47,9 +47,9 @@ def test_a_free_box_weighs_what_a_solid_one_does() -> None:
     body = solid.worldbody.add_body(name="box")
     body.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=[s / 2 for s in SIZE], mass=0.3)
     expected = solid.compile().body("box")
-    mine = engine.model.body("box")
-    assert mine.mass == pytest.approx(expected.mass)
-    np.testing.assert_allclose(mine.inertia, expected.inertia)
+    body = engine.model.body("box")
+    assert body.mass == pytest.approx(expected.mass)
+    np.testing.assert_allclose(body.inertia, expected.inertia)
 
 
 def test_a_free_box_is_where_it_was_put_and_falls() -> None:

@@ -40,10 +40,10 @@ def book(page: Path) -> Book[Row]:
 
 
 def test_only_the_same_measurement_is_an_answer() -> None:
-    asked = [Question("kitchen", (1, 2)), Question("office", ())]
-    assert LEDGER.missing(asked) == []
+    questions = [Question("kitchen", (1, 2)), Question("office", ())]
+    assert LEDGER.missing(questions) == []
     others = [Question("kitchen", (1, 3)), Question("garden", (1, 2))]
-    assert LEDGER.missing([*asked, *others]) == others
+    assert LEDGER.missing([*questions, *others]) == others
 
 
 def test_a_row_takes_the_place_of_the_older_one() -> None:
@@ -70,17 +70,17 @@ def test_a_command_is_listed_once_under_its_last_day() -> None:
 
 
 def test_a_ledger_survives_its_file(tmp_path: Path) -> None:
-    kept = book(tmp_path / "new" / "figures.md")
+    figures_book = book(tmp_path / "new" / "figures.md")
 
-    assert kept.read() == Ledger()
-    kept.write(LEDGER)
-    assert kept.read() == LEDGER
-    assert kept.page.read_text().startswith("figures.json: Ledger(")
-    names = sorted(path.name for path in kept.page.parent.iterdir())
+    assert figures_book.read() == Ledger()
+    figures_book.write(LEDGER)
+    assert figures_book.read() == LEDGER
+    assert figures_book.page.read_text().startswith("figures.json: Ledger(")
+    names = sorted(path.name for path in figures_book.page.parent.iterdir())
     assert names == ["figures.json", "figures.md"]
 
     # A row is written with the name of its kind, so that it can be read back.
-    rows = json.loads(kept.figures.read_text())["rows"]
+    rows = json.loads(figures_book.figures.read_text())["rows"]
     assert rows[0] == {
         "kind": "row",
         "place": "kitchen",
@@ -92,14 +92,14 @@ def test_a_ledger_survives_its_file(tmp_path: Path) -> None:
 def test_what_exists_is_gone_on_with_or_replaced_only_on_request(
     tmp_path: Path,
 ) -> None:
-    kept = book(tmp_path / "figures.md")
-    asked = [Question("kitchen", (1, 2))]
-    assert kept.open(asked, resume=False, overwrite=False) == Ledger()
-    kept.write(LEDGER)
+    figures_book = book(tmp_path / "figures.md")
+    questions = [Question("kitchen", (1, 2))]
+    assert figures_book.open(questions, resume=False, overwrite=False) == Ledger()
+    figures_book.write(LEDGER)
     with pytest.raises(EmbodiedError, match="exists: --resume"):
-        kept.open(asked, resume=False, overwrite=False)
-    assert kept.open(asked, resume=True, overwrite=False) == LEDGER
-    assert kept.open(asked, resume=False, overwrite=True).rows == ROWS[1:]
+        figures_book.open(questions, resume=False, overwrite=False)
+    assert figures_book.open(questions, resume=True, overwrite=False) == LEDGER
+    assert figures_book.open(questions, resume=False, overwrite=True).rows == ROWS[1:]
 
 
 HEAD = {"commands": [], "machines": {}}
@@ -140,12 +140,12 @@ HEAD = {"commands": [], "machines": {}}
     ],
 )
 def test_what_is_no_ledger_is_refused(tmp_path: Path, content: str) -> None:
-    kept = book(tmp_path / "bad.md")
-    kept.figures.write_text(content)
+    figures_book = book(tmp_path / "bad.md")
+    figures_book.figures.write_text(content)
     with pytest.raises(
         EmbodiedError, match=r"bad\.json is no test that this version reads"
     ):
-        kept.read()
+        figures_book.read()
 
 
 def test_the_page_is_no_json_file() -> None:

@@ -38,7 +38,7 @@ def press(worlds: Worlds, buttons: dict[int, int]) -> StepResult:
     return hold(worlds, {}, 0.15)
 
 
-def shown(worlds: Worlds, world: int) -> list[int]:
+def lamp_states(worlds: Worlds, world: int) -> list[int]:
     """What each lamp of a world's model shows."""
     model = worlds.engine.world_model(world)
     rgba = [model.geom(name).rgba for name in LAMPS]
@@ -57,7 +57,7 @@ def test_the_sentence_means_one_fault(level: str, split: str) -> None:
     for world, sentence in enumerate(worlds.instructions):
         sampled = worlds.variation_of(world)
         lit = [k for k in range(12) if sampled["lights"][k] == FAULT]
-        assert shown(worlds, world) == sampled["lights"]
+        assert lamp_states(worlds, world) == sampled["lights"]
 
         # Where several faults are lit, the sentence names the row of the one meant.
         named = [
@@ -74,13 +74,13 @@ def test_the_sentence_means_one_fault(level: str, split: str) -> None:
 def test_the_right_button_puts_its_lamp_out_and_counts_once_it_is_up() -> None:
     worlds = started_worlds(2, task=TASK, level="L1")
     hold(worlds, {0: fault(worlds)}, 0.2)
-    assert shown(worlds, 0)[fault(worlds)] == DARK
+    assert lamp_states(worlds, 0)[fault(worlds)] == DARK
     assert not hold(worlds, {0: fault(worlds)}, 0.8).success_now[0]
     assert not hold(worlds, {}, 0.3).success[0]
     result = hold(worlds, {}, 0.5)
     assert result.success.tolist() == [True, False]
     assert result.progress[0] == 1
-    assert shown(worlds, 1)[fault(worlds, 1)] == FAULT
+    assert lamp_states(worlds, 1)[fault(worlds, 1)] == FAULT
 
 
 def test_any_other_button_loses() -> None:
@@ -115,8 +115,8 @@ def test_at_l4_the_fault_moves_or_another_one_comes() -> None:
     now = {world: fault(worlds, world) for world in range(2 * N)}
     for world, lamp in now.items():
         assert (lamp == before[world]) == (world in again)
-        assert shown(worlds, world)[lamp] == FAULT
-        assert world in again or shown(worlds, world)[before[world]] == DARK
+        assert lamp_states(worlds, world)[lamp] == FAULT
+        assert world in again or lamp_states(worlds, world)[before[world]] == DARK
         if sampled[world]["decoys"]:
             assert lamp // COLUMNS == before[world] // COLUMNS
 
@@ -125,7 +125,9 @@ def test_at_l4_the_fault_moves_or_another_one_comes() -> None:
     assert result.success_now.tolist() == [world not in again for world in now]
 
     hold(worlds, {}, 1.2)
-    assert all(shown(worlds, world)[fault(worlds, world)] == FAULT for world in again)
+    assert all(
+        lamp_states(worlds, world)[fault(worlds, world)] == FAULT for world in again
+    )
 
     result = press(worlds, {world: fault(worlds, world) for world in again})
     assert result.success_now.all()
@@ -134,9 +136,9 @@ def test_at_l4_the_fault_moves_or_another_one_comes() -> None:
 
 def test_below_l4_nothing_happens() -> None:
     worlds = started_worlds(N, task=TASK, level="L3")
-    before = [shown(worlds, world) for world in range(N)]
+    before = [lamp_states(worlds, world) for world in range(N)]
     assert not hold(worlds, {}, 2.5).success_now.any()
-    assert [shown(worlds, world) for world in range(N)] == before
+    assert [lamp_states(worlds, world) for world in range(N)] == before
 
 
 def test_a_lamp_stays_dark_while_its_button_is_held() -> None:
@@ -155,10 +157,10 @@ def test_a_lamp_stays_dark_while_its_button_is_held() -> None:
     worlds.task.parameters()["next"][world] = fault(worlds, world)
     hold(worlds, {world: fault(worlds, world)}, 2.0)
 
-    assert shown(worlds, world)[fault(worlds, world)] == DARK
+    assert lamp_states(worlds, world)[fault(worlds, world)] == DARK
     # Released, the button shows what is lit.
     hold(worlds, {}, 0.3)
-    assert shown(worlds, world)[fault(worlds, world)] == FAULT
+    assert lamp_states(worlds, world)[fault(worlds, world)] == FAULT
 
 
 def test_the_cameras_frame_shows_which_lamp_is_lit() -> None:

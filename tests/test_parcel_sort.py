@@ -26,7 +26,7 @@ LEVEL = (1.0, 0.0, 0.0, 0.0)
 ON_END = (np.sqrt(0.5), 0.0, -np.sqrt(0.5), 0.0)
 
 
-def begun(num: int = 1, **factors: object) -> Worlds:
+def sort_worlds(num: int = 1, **factors: object) -> Worlds:
     """Nominal worlds with two parcels on a belt at rest."""
     return started_worlds(num, task="ParcelSort", level="L1", factors=factors)
 
@@ -137,7 +137,7 @@ def test_parcels_begin_on_the_belt_and_come_one_after_the_other(
 
 
 def test_a_label_on_top_is_read_once_the_parcel_has_lain_still() -> None:
-    worlds = begun()
+    worlds = sort_worlds()
     parcel = wanted_of(worlds)
     lamp = worlds.model.geom("scanner_lamp").id
 
@@ -162,7 +162,7 @@ def test_a_label_on_top_is_read_once_the_parcel_has_lain_still() -> None:
 
 
 def test_a_label_on_an_end_is_read_only_when_the_parcel_stands_on_the_other() -> None:
-    worlds = begun(label="end")
+    worlds = sort_worlds(label="end")
     parcel = wanted_of(worlds)
     put(worlds, parcel, on_plate(worlds))
     run(worlds, 0.6)
@@ -173,7 +173,7 @@ def test_a_label_on_an_end_is_read_only_when_the_parcel_stands_on_the_other() ->
 
 
 def test_what_moves_or_lies_elsewhere_is_not_read() -> None:
-    worlds = begun()
+    worlds = sort_worlds()
     parcel = wanted_of(worlds)
     for _ in range(12):  # again and again in the air
         put(worlds, parcel, on_plate(worlds, half_height=0.045))
@@ -186,7 +186,7 @@ def test_what_moves_or_lies_elsewhere_is_not_read() -> None:
 
 @pytest.mark.parametrize(("below_m", "hidden"), [(0.05, True), (0.09, False)])
 def test_a_hand_near_the_label_hides_it(below_m: float, hidden: bool) -> None:
-    worlds = begun()
+    worlds = sort_worlds()
     parcel = wanted_of(worlds)
     task = worlds.task
     assert isinstance(task, ParcelSort)
@@ -202,7 +202,7 @@ def test_a_hand_near_the_label_hides_it(below_m: float, hidden: bool) -> None:
 
 
 def test_right_is_read_in_the_bin_of_its_colour_and_let_go() -> None:
-    worlds = begun()
+    worlds = sort_worlds()
     wanted = np.flatnonzero(parameter(worlds, "wanted"))
     for parcel in wanted.tolist():
         put(worlds, parcel, in_bin(worlds, parcel))
@@ -226,7 +226,7 @@ def test_right_is_read_in_the_bin_of_its_colour_and_let_go() -> None:
 
 def test_parcels_of_other_colours_are_to_stay_on_the_belt() -> None:
     # One of the two is made a wanted one.
-    worlds = begun(named=(0,), parcel_bin=1)
+    worlds = sort_worlds(named=(0,), parcel_bin=1)
     wanted = wanted_of(worlds)
     other = 1 - wanted
     assert parameter(worlds, "wanted").sum() == 1
@@ -246,7 +246,7 @@ def test_parcels_of_other_colours_are_to_stay_on_the_belt() -> None:
 
 @pytest.mark.parametrize("fallen", [False, True])
 def test_lost_is_a_parcel_on_the_floor_or_past_the_arm(fallen: bool) -> None:
-    worlds = begun()
+    worlds = sort_worlds()
     parcel = wanted_of(worlds)
     assert not worlds.task.judge().lost[0]
 

@@ -239,12 +239,12 @@ def test_only_first_episodes_count() -> None:
 def test_the_command_goes_on_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked: list[str | None] = []
+    levels: list[str | None] = []
 
     def outcomes(
         question: ParityQuestion, device: str, on_step: object
     ) -> PolicyOutcomes:
-        asked.append(question.level)
+        levels.append(question.level)
 
         # Two successes in two episodes, whatever is asked.
         return replace(
@@ -259,7 +259,7 @@ def test_the_command_goes_on_where_it_was(
         )
 
     def motion(question: ParityQuestion, device: str) -> MotionDrift:
-        asked.append(question.level)
+        levels.append(question.level)
         return replace(MOTION, subject=question.subject)
 
     monkeypatch.setattr(cli, "measure_outcomes", outcomes)
@@ -272,14 +272,14 @@ def test_the_command_goes_on_where_it_was(
     assert main([*words, "--starts", "2"]) == 2
     assert "exists: --resume" in capsys.readouterr().err
     assert main([*words, "--starts", "2", "--resume"]) == 0
-    assert asked == [None, "L2"]
+    assert levels == [None, "L2"]
     assert main([*words, "--starts", "2", "--overwrite"]) == 0
-    assert asked == [None, "L2", None, "L2"]
+    assert levels == [None, "L2", None, "L2"]
 
     # of another policy its outcomes alone
     words_of_policy = ["--policy", "random", "--stage", "reach"]
     assert main([*words, "--starts", "2", "--resume", *words_of_policy]) == 0
-    assert asked == [None, "L2", None, "L2", "L2"]
+    assert levels == [None, "L2", None, "L2", "L2"]
 
 
 @pytest.mark.parametrize(

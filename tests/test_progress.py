@@ -51,29 +51,29 @@ def test_what_is_left_of_a_stage() -> None:
 def test_episodes_tell_what_is_left(
     every_line: None, clock: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown = EpisodeProgress("collect L1", total=4, quiet=False)
+    progress = EpisodeProgress("collect L1", total=4, quiet=False)
     clock.now = 2.0
-    shown(EPISODE)
+    progress(EPISODE)
     assert capsys.readouterr().err == (
         "collect L1: 1/4, 1 of 1 succeeded, 4 x real time, 6 s left\n"
     )
 
     # The last one says nothing of what is left.
     for clock.now in (4.0, 6.0, 8.0):
-        shown(EPISODE)
+        progress(EPISODE)
     last_line = capsys.readouterr().err.splitlines()[-1]
     assert last_line == "collect L1: 4/4, 4 of 4 succeeded, 4 x real time"
-    shown.close()
+    progress.close()
 
 
 def test_a_training_tells_what_is_left(
     every_line: None, clock: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Counted from its first row: one that is resumed does not begin at nothing."""
-    with TrainingProgress(quiet=False) as shown:
-        shown({"share": 0.5, "step": 50})
+    with TrainingProgress(quiet=False) as progress:
+        progress({"share": 0.5, "step": 50})
         clock.now = 10.0
-        shown({"share": 0.6, "step": 60})
+        progress({"share": 0.6, "step": 60})
     first, second = capsys.readouterr().err.splitlines()
     assert first == "train: 50%, step 50"
     assert second == "train: 60%, step 60, 40 s left"
@@ -83,6 +83,6 @@ def test_nothing_is_shown_beside_json(
     every_line: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     EpisodeProgress("collect", total=1, quiet=True)(EPISODE)
-    with TrainingProgress(quiet=True) as shown:
-        shown({"share": 0.5, "step": 50})
+    with TrainingProgress(quiet=True) as progress:
+        progress({"share": 0.5, "step": 50})
     assert not re.search(r"\S", capsys.readouterr().err)

@@ -32,7 +32,7 @@ sizes = st.builds(
 
 
 @dataclass
-class Alone:
+class ToteBench:
     """One tote on a floor."""
 
     engine: CpuEngine
@@ -40,11 +40,11 @@ class Alone:
 
 
 @pytest.fixture(scope="module")
-def alone() -> Alone:
+def bench() -> ToteBench:
     spec = floor_spec()
     add_tote(spec, "tote", (1, 0, 0, 1))
     engine = CpuEngine(spec.compile(), 2, 1)
-    return Alone(engine, Totes(engine, ("tote",)))
+    return ToteBench(engine, Totes(engine, ("tote",)))
 
 
 def by_sampling(model: mujoco.MjModel, mass: float) -> tuple[np.ndarray, np.ndarray]:
@@ -79,12 +79,12 @@ def by_sampling(model: mujoco.MjModel, mass: float) -> tuple[np.ndarray, np.ndar
 @settings(max_examples=15)
 @given(size=sizes)
 def test_a_resized_tote_has_the_mass_and_inertia_of_its_boxes(
-    alone: Alone, size: ToteSize
+    bench: ToteBench, size: ToteSize
 ) -> None:
     # World 1 is resized; world 0 keeps the nominal tote.
-    alone.totes.resize(1, 0, size)
-    alone.engine.refresh(np.array([1]))
-    model = alone.engine.world_model(1)
+    bench.totes.resize(1, 0, size)
+    bench.engine.refresh(np.array([1]))
+    model = bench.engine.world_model(1)
     body = model.body("tote")
     centre, inertia = by_sampling(model, size.mass)
 
@@ -98,13 +98,13 @@ def test_a_resized_tote_has_the_mass_and_inertia_of_its_boxes(
 
 @given(size=sizes)
 def test_a_resized_tote_holds_together_and_is_as_large_as_said(
-    alone: Alone, size: ToteSize
+    bench: ToteBench, size: ToteSize
 ) -> None:
-    alone.totes.resize(1, 0, size)
+    bench.totes.resize(1, 0, size)
     geom_pos, geom_size = (
-        alone.engine.vary(name)[1] for name in ("geom_pos", "geom_size")
+        bench.engine.vary(name)[1] for name in ("geom_pos", "geom_size")
     )
-    ids = [alone.engine.model.geom(f"tote_{solid}").id for solid in SOLIDS]
+    ids = [bench.engine.model.geom(f"tote_{solid}").id for solid in SOLIDS]
     low = (geom_pos - geom_size)[ids]
     high = (geom_pos + geom_size)[ids]
     outer = np.max(high, axis=0) - np.min(low, axis=0)
@@ -119,18 +119,18 @@ def test_a_resized_tote_holds_together_and_is_as_large_as_said(
         assert low[wall][2] > low[base][2] + 1e-3
 
 
-def test_the_other_world_keeps_its_tote(alone: Alone) -> None:
-    before = alone.engine.vary("geom_size")[0].copy()
-    alone.totes.resize(1, 0, ToteSize(length=0.25))
-    assert (alone.engine.vary("geom_size")[0] == before).all()
-    assert (alone.engine.vary("geom_size")[1] != before).any()
+def test_the_other_world_keeps_its_tote(bench: ToteBench) -> None:
+    before = bench.engine.vary("geom_size")[0].copy()
+    bench.totes.resize(1, 0, ToteSize(length=0.25))
+    assert (bench.engine.vary("geom_size")[0] == before).all()
+    assert (bench.engine.vary("geom_size")[1] != before).any()
 
 
-def test_the_nominal_tote_is_as_compiled(alone: Alone) -> None:
-    alone.totes.resize(1, 0, ToteSize())
-    alone.engine.refresh(np.array([1]))
-    varied = alone.engine.world_model(1)
-    compiled = alone.engine.model
+def test_the_nominal_tote_is_as_compiled(bench: ToteBench) -> None:
+    bench.totes.resize(1, 0, ToteSize())
+    bench.engine.refresh(np.array([1]))
+    varied = bench.engine.world_model(1)
+    compiled = bench.engine.model
 
     # The nominal size must give what the compiler computes, or worlds without variation
     # would differ from the model.
@@ -147,26 +147,26 @@ def test_the_nominal_tote_is_as_compiled(alone: Alone) -> None:
         )
 
 
-def test_a_shown_tote_falls_and_a_hidden_one_hangs(alone: Alone) -> None:
-    alone.engine.reset(np.arange(2))
+def test_a_shown_tote_falls_and_a_hidden_one_hangs(bench: ToteBench) -> None:
+    bench.engine.reset(np.arange(2))
     for world, present in enumerate((True, False)):
-        alone.totes.resize(world, 0, ToteSize())
-        alone.totes.place(world, 0, np.array([0, 0, 0.3]), 0.5)
-        alone.totes.set_present(world, 0, present)
+        bench.totes.resize(world, 0, ToteSize())
+        bench.totes.place(world, 0, np.array([0, 0, 0.3]), 0.5)
+        bench.totes.set_present(world, 0, present)
 
-    alone.engine.refresh(np.arange(2))
-    z = alone.engine.view("qpos")[:, 2].copy()
-    alone.engine.step(40)  # 0.1 s
-    fallen = z - alone.engine.view("qpos")[:, 2]
+    bench.engine.refresh(np.arange(2))
+    z = bench.engine.view("qpos")[:, 2].copy()
+    bench.engine.step(40)  # 0.1 s
+    fallen = z - bench.engine.view("qpos")[:, 2]
 
     assert fallen[0] == pytest.approx(9.81 * 0.1**2 / 2, rel=0.03)
     assert fallen[1] == pytest.approx(0, abs=1e-9)
 
-    alone.engine.step(400)
+    bench.engine.step(400)
     # it lies on the floor
-    assert alone.engine.view("qpos")[0, 2] == pytest.approx(0, abs=1e-3)
-    assert alone.engine.world_data(0).ncon <= 8
-    assert alone.engine.world_data(1).ncon == 0
+    assert bench.engine.view("qpos")[0, 2] == pytest.approx(0, abs=1e-3)
+    assert bench.engine.world_data(0).ncon <= 8
+    assert bench.engine.world_data(1).ncon == 0
 
 
 @pytest.mark.parametrize("speed", [0.03, 0.10, 0.15])

@@ -115,15 +115,15 @@ def test_a_camera_sees_the_text_the_right_way_round_and_the_one_that_was_written
     signs.write(1, [1])
     engine.refresh(np.arange(2))
     camera = Camera(engine, 60, 200)
-    seen = [camera.rgb(world, "front").mean(axis=2) for world in range(2)]
+    frames = [camera.rgb(world, "front").mean(axis=2) for world in range(2)]
     camera.close()
 
-    for found, text in zip(seen, ("FL", "J"), strict=True):
+    for frame, text in zip(frames, ("FL", "J"), strict=True):
         expected = np.asarray(
             draw_text(text, STYLE).convert("L").resize((200, 60)), float
         )
-        assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.95
-        assert np.ptp(found) > 180  # crisp
+        assert np.corrcoef(frame.ravel(), expected.ravel())[0, 1] > 0.95
+        assert np.ptp(frame) > 180  # crisp
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ sizes = st.builds(
 
 
 @dataclass
-class Alone:
+class ParcelBench:
     """Two worlds of two parcels, two bins and a scanner on a floor."""
 
     engine: CpuEngine
@@ -49,7 +49,7 @@ class Alone:
 
 
 @pytest.fixture(scope="module")
-def alone() -> Alone:
+def bench() -> ParcelBench:
     spec = floor_spec()
 
     for name in ("one", "two"):
@@ -58,7 +58,7 @@ def alone() -> Alone:
         add_bin(spec, place, BIN)
     add_scanner(spec, PLATE)
     engine = CpuEngine(spec.compile(), 2, 1)
-    return Alone(
+    return ParcelBench(
         engine,
         Parcels(engine, ("one", "two")),
         Bins(engine, PLACES, BIN),
@@ -66,29 +66,29 @@ def alone() -> Alone:
     )
 
 
-def begin(alone: Alone) -> None:
+def begin(bench: ParcelBench) -> None:
     """Nominal parcels far apart in the air, bins and scanner in their places."""
-    alone.engine.reset(np.arange(2))
+    bench.engine.reset(np.arange(2))
     for world in range(2):
         for k in range(2):
-            alone.parcels.resize(world, k, ParcelSize(), FACES[k])
-            alone.parcels.set_present(world, k, True)
-            alone.parcels.place(world, k, np.array([1.5 * k, -1.5, 1.0]), 0.0)
-        alone.bins.shift(world, np.zeros(2))
-        alone.scanner.shift(world, np.zeros(2))
-        alone.scanner.darken(world)
+            bench.parcels.resize(world, k, ParcelSize(), FACES[k])
+            bench.parcels.set_present(world, k, True)
+            bench.parcels.place(world, k, np.array([1.5 * k, -1.5, 1.0]), 0.0)
+        bench.bins.shift(world, np.zeros(2))
+        bench.scanner.shift(world, np.zeros(2))
+        bench.scanner.darken(world)
 
-    alone.engine.refresh(np.arange(2))
+    bench.engine.refresh(np.arange(2))
 
 
 @settings(max_examples=20)
 @given(size=sizes, face=st.sampled_from(FACES))
 def test_a_resized_parcel_weighs_and_turns_as_a_full_box(
-    alone: Alone, size: ParcelSize, face: str
+    bench: ParcelBench, size: ParcelSize, face: str
 ) -> None:
-    alone.parcels.resize(1, 0, size, face)
-    alone.engine.refresh(np.array([1]))
-    resized = alone.engine.world_model(1)
+    bench.parcels.resize(1, 0, size, face)
+    bench.engine.refresh(np.array([1]))
+    resized = bench.engine.world_model(1)
 
     # A box of the same size and mass, as the compiler computes it.
     spec = mujoco.MjSpec()
@@ -110,13 +110,13 @@ def test_a_resized_parcel_weighs_and_turns_as_a_full_box(
 
 @given(size=sizes, face=st.sampled_from(FACES))
 def test_what_sticks_on_a_parcel_lies_on_its_outside(
-    alone: Alone, size: ParcelSize, face: str
+    bench: ParcelBench, size: ParcelSize, face: str
 ) -> None:
     """The label is on the chosen face and no larger than it; the code is on the label."""
-    alone.parcels.resize(1, 0, size, face)
-    model = alone.engine.model
-    pos = alone.engine.vary("geom_pos")[1]
-    half = alone.engine.vary("geom_size")[1]
+    bench.parcels.resize(1, 0, size, face)
+    model = bench.engine.model
+    pos = bench.engine.vary("geom_pos")[1]
+    half = bench.engine.vary("geom_size")[1]
     body, label, code = (
         model.geom(f"one_{part}").id for part in ("body", "label", "code")
     )
@@ -136,33 +136,33 @@ def test_what_sticks_on_a_parcel_lies_on_its_outside(
     )
 
 
-def test_the_other_world_keeps_its_parcel(alone: Alone) -> None:
-    begin(alone)
+def test_the_other_world_keeps_its_parcel(bench: ParcelBench) -> None:
+    begin(bench)
     before = {
-        field: alone.engine.vary(field)[0].copy()
+        field: bench.engine.vary(field)[0].copy()
         for field in ("geom_size", "geom_rgba", "body_mass")
     }
-    alone.parcels.resize(1, 0, ParcelSize(length=0.13, mass=0.4), "end")
-    alone.parcels.paint(1, 0, (0.1, 0.2, 0.9), 0.8)
+    bench.parcels.resize(1, 0, ParcelSize(length=0.13, mass=0.4), "end")
+    bench.parcels.paint(1, 0, (0.1, 0.2, 0.9), 0.8)
 
     assert all(
-        (alone.engine.vary(field)[0] == values).all()
+        (bench.engine.vary(field)[0] == values).all()
         for field, values in before.items()
     )
 
     # All that is compared has changed in the world that was meant.
     assert all(
-        (alone.engine.vary(field)[1] != values).any()
+        (bench.engine.vary(field)[1] != values).any()
         for field, values in before.items()
     )
 
 
-def test_a_shown_parcel_falls_and_a_hidden_one_hangs_unseen(alone: Alone) -> None:
-    begin(alone)
-    alone.parcels.set_present(0, 1, False)
-    alone.engine.refresh(np.arange(2))
-    alone.engine.step(40)  # 0.1 s
-    fallen = 1.0 - alone.parcels.positions_w()[..., 2]
+def test_a_shown_parcel_falls_and_a_hidden_one_hangs_unseen(bench: ParcelBench) -> None:
+    begin(bench)
+    bench.parcels.set_present(0, 1, False)
+    bench.engine.refresh(np.arange(2))
+    bench.engine.step(40)  # 0.1 s
+    fallen = 1.0 - bench.parcels.positions_w()[..., 2]
 
     # Free fall for 0.1 s, but for the one that is hidden.
     assert fallen[0, 0] == pytest.approx(9.81 * 0.1**2 / 2, rel=0.03)
@@ -170,35 +170,35 @@ def test_a_shown_parcel_falls_and_a_hidden_one_hangs_unseen(alone: Alone) -> Non
     assert fallen[1, 1] == pytest.approx(fallen[0, 0])
 
     geoms = [
-        alone.engine.model.geom(f"two_{part}").id
+        bench.engine.model.geom(f"two_{part}").id
         for part in ("body", "tape", "label", "code")
     ]
-    assert (alone.engine.vary("geom_rgba")[0, geoms, 3] == 0).all()
+    assert (bench.engine.vary("geom_rgba")[0, geoms, 3] == 0).all()
 
 
-def test_parcels_tell_where_they_are(alone: Alone) -> None:
-    begin(alone)
-    alone.parcels.place(0, 1, np.array([0.3, -1.0, 0.8]), np.pi / 2)
-    alone.engine.refresh(np.arange(2))
-    alone.parcels.push(np.array([1, 0]), np.array([[0.5, 0.0], [0.0, 0.0]]))
-    alone.engine.step(4)
+def test_parcels_tell_where_they_are(bench: ParcelBench) -> None:
+    begin(bench)
+    bench.parcels.place(0, 1, np.array([0.3, -1.0, 0.8]), np.pi / 2)
+    bench.engine.refresh(np.arange(2))
+    bench.parcels.push(np.array([1, 0]), np.array([[0.5, 0.0], [0.0, 0.0]]))
+    bench.engine.step(4)
 
     np.testing.assert_allclose(
-        alone.parcels.positions_w()[0, 1], [0.3, -1.0, 0.8], atol=1e-3
+        bench.parcels.positions_w()[0, 1], [0.3, -1.0, 0.8], atol=1e-3
     )
     np.testing.assert_allclose(
-        alone.parcels.rotations()[0, 1], [[0, -1, 0], [1, 0, 0], [0, 0, 1]], atol=1e-6
+        bench.parcels.rotations()[0, 1], [[0, -1, 0], [1, 0, 0], [0, 0, 1]], atol=1e-6
     )
 
     # What 0.5 N and gravity make of its speed in 4 ticks of 2.5 ms.
     push_m_s = 0.5 / ParcelSize().mass * 0.01
     np.testing.assert_allclose(
-        alone.parcels.velocities_w()[0, 1],
+        bench.parcels.velocities_w()[0, 1],
         [push_m_s, 0, -9.81 * 0.01],
         rtol=0.02,
         atol=1e-9,
     )
-    assert alone.parcels.velocities_w()[1, 0, 0] == 0
+    assert bench.parcels.velocities_w()[1, 0, 0] == 0
 
 
 @given(
@@ -208,9 +208,9 @@ def test_parcels_tell_where_they_are(alone: Alone) -> None:
     which=st.integers(0, 1),
 )
 def test_a_bin_contains_what_is_between_its_walls(
-    alone: Alone, depth: float, width: float, z: float, which: int
+    bench: ParcelBench, depth: float, width: float, z: float, which: int
 ) -> None:
-    alone.bins.shift(0, np.array([0.03, -0.01]))
+    bench.bins.shift(0, np.array([0.03, -0.01]))
     # A point in the bin's own directions.
     place = PLACES[which]
     along, across = (
@@ -218,7 +218,7 @@ def test_a_bin_contains_what_is_between_its_walls(
         for turn in (0, np.pi / 2)
     )
     xy = np.array([place.x + 0.03, place.y - 0.01]) + depth * along + width * across
-    inside = alone.bins.contain(np.tile([[*xy, BIN.floor_z + z]], (2, 1, 1)))[0, 0]
+    inside = bench.bins.contain(np.tile([[*xy, BIN.floor_z + z]], (2, 1, 1)))[0, 0]
     margins = (
         BIN.depth / 2 - abs(depth),
         BIN.width / 2 - abs(width),
@@ -233,49 +233,51 @@ def test_a_bin_contains_what_is_between_its_walls(
     assert not inside[1 - which]
 
 
-def test_a_parcel_dropped_into_a_bin_stays_there(alone: Alone) -> None:
-    begin(alone)
+def test_a_parcel_dropped_into_a_bin_stays_there(bench: ParcelBench) -> None:
+    begin(bench)
     # In world 1 they are turned so far that they are too long for the bin's width.
     for k, place in enumerate(PLACES):
         above = np.array([place.x, place.y, BIN.rim_z + 0.05])
-        alone.parcels.place(0, k, above, place.yaw)
-        alone.parcels.place(1, k, above, place.yaw + 0.9)
+        bench.parcels.place(0, k, above, place.yaw)
+        bench.parcels.place(1, k, above, place.yaw + 0.9)
 
-    alone.engine.refresh(np.arange(2))
-    alone.engine.step(600)
+    bench.engine.refresh(np.arange(2))
+    bench.engine.step(600)
 
-    assert alone.bins.contain(alone.parcels.positions_w())[0].tolist() == [
+    assert bench.bins.contain(bench.parcels.positions_w())[0].tolist() == [
         [True, False],
         [False, True],
     ]
-    assert np.abs(alone.parcels.velocities_w()).max() < 0.02
+    assert np.abs(bench.parcels.velocities_w()).max() < 0.02
     np.testing.assert_allclose(
-        alone.parcels.positions_w()[0, :, 2],
+        bench.parcels.positions_w()[0, :, 2],
         BIN.floor_z + ParcelSize().height / 2,
         atol=1e-3,
     )
 
 
-def test_a_scanner_knows_what_is_over_its_plate_and_holds_it(alone: Alone) -> None:
-    begin(alone)
+def test_a_scanner_knows_what_is_over_its_plate_and_holds_it(
+    bench: ParcelBench,
+) -> None:
+    begin(bench)
     for world in range(2):
-        alone.scanner.shift(world, np.array([0.02 * world, 0.01]))
-        alone.parcels.place(
+        bench.scanner.shift(world, np.array([0.02 * world, 0.01]))
+        bench.parcels.place(
             world, 0, np.array([PLATE.x, PLATE.y + 0.01, PLATE.top_z + 0.03]), PLATE.yaw
         )
 
-    alone.engine.refresh(np.arange(2))
-    alone.engine.step(200)
+    bench.engine.refresh(np.arange(2))
+    bench.engine.step(200)
 
     # Each world's own shift is added to the place of the plate.
     np.testing.assert_allclose(
-        alone.scanner.plate_w(), [[-0.5, 0.21, PLATE.top_z], [-0.48, 0.21, PLATE.top_z]]
+        bench.scanner.plate_w(), [[-0.5, 0.21, PLATE.top_z], [-0.48, 0.21, PLATE.top_z]]
     )
-    assert alone.scanner.over(alone.parcels.positions_w()).tolist() == [
+    assert bench.scanner.over(bench.parcels.positions_w()).tolist() == [
         [True, False],
         [True, False],
     ]
-    assert alone.parcels.positions_w()[0, 0, 2] == pytest.approx(
+    assert bench.parcels.positions_w()[0, 0, 2] == pytest.approx(
         PLATE.top_z + 0.025, abs=1e-3
     )
 
@@ -286,24 +288,24 @@ def test_a_scanner_knows_what_is_over_its_plate_and_holds_it(alone: Alone) -> No
         [[[-0.5 + s * corner[0], 0.21 + s * corner[1], 1.0] for s in (0.98, 1.02)]] * 2
     )
 
-    assert alone.scanner.over(points)[0].tolist() == [True, False]
+    assert bench.scanner.over(points)[0].tolist() == [True, False]
 
 
-def test_the_scanners_lamp_tells_each_world_its_own(alone: Alone) -> None:
-    begin(alone)
-    lamp = alone.engine.model.geom("scanner_lamp").id
-    alone.scanner.show(np.array([False, True]))
-    colours = alone.engine.vary("geom_rgba")[:, lamp]
+def test_the_scanners_lamp_tells_each_world_its_own(bench: ParcelBench) -> None:
+    begin(bench)
+    lamp = bench.engine.model.geom("scanner_lamp").id
+    bench.scanner.show(np.array([False, True]))
+    colours = bench.engine.vary("geom_rgba")[:, lamp]
     np.testing.assert_allclose(colours, [WAITING, READ])
-    alone.scanner.darken(1)
-    np.testing.assert_allclose(alone.engine.vary("geom_rgba")[1, lamp], WAITING)
+    bench.scanner.darken(1)
+    np.testing.assert_allclose(bench.engine.vary("geom_rgba")[1, lamp], WAITING)
 
 
-def test_bins_are_painted_each_in_its_colour(alone: Alone) -> None:
-    alone.bins.paint(1, [(1.0, 0.0, 0.0), (0.0, 0.0, 1.0)])
-    shells = [alone.engine.model.geom(f"{place.name}_shell_0").id for place in PLACES]
+def test_bins_are_painted_each_in_its_colour(bench: ParcelBench) -> None:
+    bench.bins.paint(1, [(1.0, 0.0, 0.0), (0.0, 0.0, 1.0)])
+    shells = [bench.engine.model.geom(f"{place.name}_shell_0").id for place in PLACES]
     np.testing.assert_allclose(
-        alone.engine.vary("geom_rgba")[1, shells], [[1, 0, 0, 1], [0, 0, 1, 1]]
+        bench.engine.vary("geom_rgba")[1, shells], [[1, 0, 0, 1], [0, 0, 1, 1]]
     )
 
 

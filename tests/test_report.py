@@ -302,9 +302,9 @@ def test_curves_hold_what_differs_in_delay_only():
 
 def test_pairings_are_of_like_with_like_and_adjusted():
     # each policy with each other, then each delay with none
-    found = views.pairings(FULL)
+    pairings = views.pairings(FULL)
     compared = []
-    for pairing in found:
+    for pairing in pairings:
         first = pairing.first.condition
         compared.append((first.policy, pairing.second.condition.policy, first.delay_ms))
     assert compared == [
@@ -316,9 +316,9 @@ def test_pairings_are_of_like_with_like_and_adjusted():
         ("trained", "trained", 250.0),
     ]
 
-    factors = [pairing.adjusted_p / pairing.comparison.p_value for pairing in found]
+    factors = [pairing.adjusted_p / pairing.comparison.p_value for pairing in pairings]
     assert min(factors) >= 1
-    assert max(factors) == pytest.approx(len(found))
+    assert max(factors) == pytest.approx(len(pairings))
 
 
 def test_films_show_the_first_seeds_of_each_outcome():
@@ -367,13 +367,13 @@ def test_success_axis_is_whole_and_linear():
     assert list(ticks) == ["0%", "25%", "50%", "75%", "100%"]
 
     # points are in proportion, upwards and across
-    drawn = places(svg)
-    for (_, y), (_, share) in zip(drawn, series.points, strict=True):
+    points = places(svg)
+    for (_, y), (_, share) in zip(points, series.points, strict=True):
         expected = ticks["0%"] + share * (ticks["100%"] - ticks["0%"])
         assert y + 4.5 == pytest.approx(expected, abs=0.11)
-    assert (drawn[1][0] - drawn[0][0]) / (drawn[2][0] - drawn[0][0]) == pytest.approx(
-        0.2, abs=0.01
-    )
+    assert (points[1][0] - points[0][0]) / (
+        points[2][0] - points[0][0]
+    ) == pytest.approx(0.2, abs=0.01)
     assert "Delay (ms)" in svg
     assert "Success" in svg
 
@@ -431,6 +431,6 @@ def test_metadata_is_readable_json_in_the_page():
     }
     report = Report(results(cell("trained", 3), metadata=metadata))
     text = Page(render_report(report)).text
-    shown = text[text.index('{\n  "model_hash"') :]
-    decoded, _ = json.JSONDecoder().raw_decode(shown)
+    metadata_text = text[text.index('{\n  "model_hash"') :]
+    decoded, _ = json.JSONDecoder().raw_decode(metadata_text)
     assert decoded == metadata

@@ -50,16 +50,20 @@ HEAVY = (
 def oversized(text: str) -> list[str]:
     """What in a module's text is larger than style allows."""
     lines = text.count("\n")
-    found = [f"{lines} lines"] if lines > MAX_MODULE_LINES else []
+    problems = [f"{lines} lines"] if lines > MAX_MODULE_LINES else []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or 0) - node.lineno + 1
             if length > MAX_FUNCTION_LINES:
-                found.append(f"{node.name}: {length} lines")
-            given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs][1:]
-            if node.name == "__init__" and len(given) > MAX_CONSTRUCTOR_ARGUMENTS:
-                found.append(f"{node.name}: {len(given)} arguments")
-    return found
+                problems.append(f"{node.name}: {length} lines")
+            arguments = [
+                *node.args.posonlyargs,
+                *node.args.args,
+                *node.args.kwonlyargs,
+            ][1:]
+            if node.name == "__init__" and len(arguments) > MAX_CONSTRUCTOR_ARGUMENTS:
+                problems.append(f"{node.name}: {len(arguments)} arguments")
+    return problems
 
 
 def in_child(code: str) -> str:

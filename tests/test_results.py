@@ -190,8 +190,8 @@ def test_what_was_trained_anew_is_measured_anew() -> None:
 
     # Cells of the old weights go, however many episodes they have; other policies stay.
     retrained = cell("+-", weights="new").condition
-    kept = results.without_outdated(retrained).cells
-    assert [c.condition.num_episodes for c in kept] == [3, 1]
+    remaining = results.without_outdated(retrained).cells
+    assert [c.condition.num_episodes for c in remaining] == [3, 1]
     assert results.without_outdated(results.cells[0].condition) == results
 
 

@@ -367,7 +367,7 @@ def test_weights_that_do_not_fit_are_named(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["ToteTransfr", "--algo", "sac"], "Did you mean 'ToteTransfer'"),
         (["ToteTransfer", "--algo", "sac", "--stage", "rech"], "Did you mean 'reach'"),
@@ -381,8 +381,8 @@ def test_weights_that_do_not_fit_are_named(
     ],
 )
 def test_wrong_names(
-    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main.main(["train", *words, "-o", str(tmp_path / "run")]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

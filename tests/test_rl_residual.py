@@ -118,12 +118,12 @@ def test_a_correction_mends_a_fault() -> None:
 
 def test_corrections_are_held_and_kept_in_bounds() -> None:
     assert (corrections_hz(200), corrections_hz(20), corrections_hz(50)) == (20, 20, 50)
-    wanted = np.array([[0.9, -0.0, 0.3]], np.float32)
+    base_action = np.array([[0.9, -0.0, 0.3]], np.float32)
     correction = np.array([[1.0, 0.0, -1.0]], np.float32)
     np.testing.assert_allclose(
-        corrected(wanted, correction, 0.2), [[1.0, 0.0, 0.1]], atol=1e-7
+        corrected(base_action, correction, 0.2), [[1.0, 0.0, 0.1]], atol=1e-7
     )
-    assert np.signbit(corrected(wanted, correction, 0.2)[0, 1])
+    assert np.signbit(corrected(base_action, correction, 0.2)[0, 1])
 
 
 @pytest.mark.parametrize("num", [1, 3])
@@ -245,7 +245,7 @@ def test_train_a_correction_and_evaluate_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--algo", "sac", "--base", "exprt"], "Did you mean 'expert'"),
         (
@@ -262,8 +262,8 @@ def test_train_a_correction_and_evaluate_it(tmp_path: Path) -> None:
     ],
 )
 def test_what_does_not_go_together(
-    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main.main(["train", TOTE_TRANSFER, *words, "-o", str(tmp_path / "run")]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

@@ -21,9 +21,9 @@ either = pytest.mark.parametrize("array", BACKENDS, ids=["numpy", "torch"])
 
 
 def scored(
-    array: Any, rules: ScoringRules = RULES, **given: Any
+    array: Any, rules: ScoringRules = RULES, **changes: Any
 ) -> tuple[StepResult, Any]:
-    """The score of one world in which nothing has happened, unless `given` says so."""
+    """The score of one world in which nothing has happened, unless `changes` say so."""
     values: dict[str, Any] = {
         "success": False,
         "progress": 0.5,
@@ -31,7 +31,7 @@ def scored(
         "fault": 0,
         "tick": 20,
         "held_ticks": 0,
-        **given,
+        **changes,
     }
 
     # A batch of one world, in the array library that is tested.

@@ -76,7 +76,7 @@ def test_no_seeds_is_no_work(two: Workers) -> None:
 
 
 @pytest.mark.parametrize(
-    ("way", "kind", "said"),
+    ("way", "kind", "message"),
     [
         ("killed", EmbodiedError, r"seeds 9 to 21 died \(SIGKILL; if memory ran out"),
         ("exit", EmbodiedError, r"seeds 9 to 21 died \(exit status 3\)"),
@@ -90,11 +90,11 @@ def test_no_seeds_is_no_work(two: Workers) -> None:
     ],
 )
 def test_a_failing_process_is_reported_and_the_next_job_runs(
-    way: str, kind: type[Exception], said: str
+    way: str, kind: type[Exception], message: str
 ) -> None:
     with Workers(2) as workers:
         begun = time.monotonic()
-        with pytest.raises(kind, match=said):
+        with pytest.raises(kind, match=message):
             workers.run(FailAt(20, way), SEEDS)
         assert time.monotonic() - begun < 20
         assert workers.run(FailAt(99, way), SEEDS) == SEEDS

@@ -60,10 +60,10 @@ def test_without_arguments_no_plan_is_late() -> None:
 
 
 def test_each_delay_meets_each_loss_once() -> None:
-    made = timings("--delay-ms", 0, 100, 0, "--drop", 0, 0.2, "--compute-ms", 30)
-    found = [(timing.drop, timing.transport_ms) for timing in made]
-    assert found == [(0, 0), (0, 100), (0.2, 0), (0.2, 100)]
-    assert {timing.compute_ms for timing in made} == {30}
+    grid = timings("--delay-ms", 0, 100, 0, "--drop", 0, 0.2, "--compute-ms", 30)
+    pairs = [(timing.drop, timing.transport_ms) for timing in grid]
+    assert pairs == [(0, 0), (0, 100), (0.2, 0), (0.2, 100)]
+    assert {timing.compute_ms for timing in grid} == {30}
 
 
 def test_what_is_shown_has_one_delay() -> None:
@@ -232,7 +232,7 @@ def test_eval_measures_under_jitter_losses_and_freezes(
 
 
 def test_a_film_says_under_which_timing_it_was_made() -> None:
-    shown = Condition(
+    condition = Condition(
         "expert",
         "L2",
         planner_hz=8,
@@ -240,6 +240,6 @@ def test_a_film_says_under_which_timing_it_was_made() -> None:
         latency="lognormal, sigma 0.4",
         freeze="1 s at 2 s",
     )
-    assert plans_sentence(shown, []) == (
+    assert plans_sentence(condition, []) == (
         "Plans are 100 ms late (lognormal, sigma 0.4), the planner frozen for 1 s at 2 s."
     )

@@ -28,13 +28,13 @@ def test_a_run_goes_on_where_it_was_cut(tmp_path: Path) -> None:
         cut.train()
     assert not is_finished(tmp_path)
     # The row at which it was cut was not written yet.
-    kept = json.loads((tmp_path / HISTORY).read_text())
-    assert len(kept) == len(cut.history) - 1
+    history = json.loads((tmp_path / HISTORY).read_text())
+    assert len(history) == len(cut.history) - 1
 
     learner = make_learner()
     run = make_run(tmp_path, learner)
     run.train(resume=True)
-    assert run.history[: len(kept)] == kept
+    assert run.history[: len(history)] == history
     assert learner.steps == 40
 
     # Steps and seconds go on, too.

@@ -54,18 +54,18 @@ def rest(worlds: Worlds, seconds: float) -> Any:
     return results[-1]
 
 
-@given(order=orders, sampled=angles, asked=angles)
+@given(order=orders, sampled=angles, angle=angles)
 def test_starts_and_targets_are_on_the_scale_and_apart(
-    order: str, sampled: float, asked: float
+    order: str, sampled: float, angle: float
 ) -> None:
-    start, target = start_and_target(order, sampled, asked)
+    start, target = start_and_target(order, sampled, angle)
     assert 0 <= start <= 120
     assert 0 <= target <= 120
     assert abs(target - start) >= APART_DEG - 1e-9
     if order in ("more", "less"):
         assert target - start == pytest.approx(90 if order == "more" else -90)
     if order == "turn":
-        assert target == asked
+        assert target == angle
 
 
 @given(sampled=st.lists(angles, min_size=2, max_size=2, unique=True))

@@ -77,9 +77,7 @@ def test_it_equals_gymnasiums_own_vector_of_single_environments(
     actions = random_actions(native.worlds, 15)
     actions[3, 1, 4] = np.nan  # so that the worlds are reset at different steps
     for action in actions:
-        ours = native.step(action)
-        theirs = single.step(action)
-        same(ours, theirs)
+        same(native.step(action), single.step(action))
     assert native.worlds.instructions == single.get_attr("task_description")
     native.close()
     single.close()
@@ -219,16 +217,16 @@ def test_actions_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
 
 def test_nothing_given_out_is_written_to_later() -> None:
     env = make(obs="both", image_size=32, camera_hz=8.0)
-    kept = [env.reset(seed=0)]
-    copies = [repr_of(kept[0])]
+    outputs = [env.reset(seed=0)]
+    copies = [repr_of(outputs[0])]
 
     for action in random_actions(env.worlds, 4):
-        kept.append(env.step(action))
-        copies.append(repr_of(kept[-1]))
+        outputs.append(env.step(action))
+        copies.append(repr_of(outputs[-1]))
 
     # neither later, nor through another frame
-    assert [repr_of(x) for x in kept] == copies
-    frames = [shown["pixels"]["overview"] for shown, *_ in kept]
+    assert [repr_of(x) for x in outputs] == copies
+    frames = [observation["pixels"]["overview"] for observation, *_ in outputs]
     assert not any(
         np.shares_memory(a, b) for i, a in enumerate(frames) for b in frames[:i]
     )
@@ -260,20 +258,20 @@ def test_pictures_of_all_worlds() -> None:
 
 
 def test_attributes_of_each_world_as_gymnasiums_own_vector_gives_them() -> None:
-    theirs = gymnasium.make_vec(
+    reference = gymnasium.make_vec(
         ID, num_envs=2, vectorization_mode="sync", vector_kwargs={}, num_threads=1
     )
     ours = make(2)
 
-    for env in (ours, theirs):
+    for env in (ours, reference):
         env.reset(seed=3)
 
     for name in ("task", "task_description", "_max_episode_steps"):
         assert (
             ours.get_attr(name)
             == ours.call(name)
-            == theirs.get_attr(name)
-            == theirs.call(name)
+            == reference.get_attr(name)
+            == reference.call(name)
         )
 
     # the worlds have instructions of their own

@@ -72,14 +72,14 @@ def test_a_long_sentence_is_cut() -> None:
 
 @pytest.mark.parametrize("rows", [1, 5, BATCH, BATCH + 3])
 def test_inference_runs_in_one_batch_size_and_returns_every_row(rows: int) -> None:
-    seen: list[int] = []
+    batch_sizes: list[int] = []
 
     def run(ids: np.ndarray) -> list[torch.Tensor]:
-        seen.append(len(ids))
+        batch_sizes.append(len(ids))
         return [torch.from_numpy(ids)]
 
     assert padded(rows, run)[0].tolist() == list(range(rows))
-    assert set(seen) == {BATCH}
+    assert set(batch_sizes) == {BATCH}
 
 
 def test_a_plan_does_not_depend_on_the_neighbours(net: DualSystemNet) -> None:
@@ -129,11 +129,11 @@ def test_what_is_privileged_does_not_reach_a_trained_policy(net: DualSystemNet) 
     planner.reset(np.arange(2), range(2))
     clean = planner.plan(make_observation(2, 0), np.arange(2))
     planner.reset(np.arange(2), range(2))
-    told = planner.plan(
+    privileged = planner.plan(
         replace(make_observation(2, 0), environment_state=np.full((2, 5), 9.0)),
         np.arange(2),
     )
-    assert np.array_equal(clean.latent, told.latent)
+    assert np.array_equal(clean.latent, privileged.latent)
 
 
 def test_a_chunk_is_executed_before_the_next(net: DualSystemNet) -> None:

@@ -52,31 +52,31 @@ def test_it_moves_as_the_cpu_engine_does(task: str, robot: str, mode: str) -> No
 
     for action in random_actions(on_cpu, 20) * 0.3:
         expected = on_cpu.step(action)
-        found = on_warp.step(torch.as_tensor(action))
+        result = on_warp.step(torch.as_tensor(action))
         observation = on_cpu.observe()
 
         # what is shown
-        agent_pos = found.final_agent_pos
+        agent_pos = result.final_agent_pos
         np.testing.assert_allclose(agent_pos, observation.agent_pos, atol=loose)
         np.testing.assert_allclose(
             agent_pos[:, effector], observation.agent_pos[:, effector], atol=TIGHT
         )
         np.testing.assert_allclose(
-            found.final_environment_state, observation.environment_state, atol=loose
+            result.final_environment_state, observation.environment_state, atol=loose
         )
 
         # how it is scored
-        np.testing.assert_allclose(found.reward, expected.reward, atol=loose)
-        assert (found.terminated.numpy() == expected.terminated).all()
-        assert (found.dropped.numpy() == expected.dropped).all()
-        assert not found.fault.any()
+        np.testing.assert_allclose(result.reward, expected.reward, atol=loose)
+        assert (result.terminated.numpy() == expected.terminated).all()
+        assert (result.dropped.numpy() == expected.dropped).all()
+        assert not result.fault.any()
 
         # and how gentle it was
         safety = on_cpu.safety(on_cpu.ticks_per_step)
         np.testing.assert_allclose(
-            found.joint_margin_rad, safety.joint_margin_rad, atol=TIGHT
+            result.joint_margin_rad, safety.joint_margin_rad, atol=TIGHT
         )
-        assert (found.collision.numpy() == safety.collision).all()
+        assert (result.collision.numpy() == safety.collision).all()
 
 
 @slow
@@ -92,16 +92,16 @@ def test_worlds_that_end_begin_anew_and_the_others_go_on() -> None:
         bad = actions.clone()
         bad[1, 2] = torch.nan if step == 3 else 0.0
 
-        found = worlds.step(bad)
+        result = worlds.step(bad)
         expected = clean.step(actions)
         for name in ("agent_pos", "environment_state", "reward", "progress"):
-            a = getattr(found, name)
+            a = getattr(result, name)
             b = getattr(expected, name)
             assert torch.equal(a[[0, 2]], b[[0, 2]]), (step, name)
         if step == 3:
-            assert found.fault.tolist() == [0, FAULTS.index("action_not_finite"), 0]
-            assert found.terminated.tolist() == [False, True, False]
-            assert (found.agent_pos[1] != found.final_agent_pos[1]).any()
+            assert result.fault.tolist() == [0, FAULTS.index("action_not_finite"), 0]
+            assert result.terminated.tolist() == [False, True, False]
+            assert (result.agent_pos[1] != result.final_agent_pos[1]).any()
 
     # as many starts as worlds: each has its own again
     assert worlds.start_index.tolist() == [0, 1, 2]

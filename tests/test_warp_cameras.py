@@ -29,54 +29,54 @@ CASES = [*[(task, "arm") for task in task_names()], (TOTE_TRANSFER, "wheeled_arm
 
 
 @dataclass
-class Both:
+class CameraPair:
     """The same worlds on both engines, and cameras that look at them."""
 
     host: Worlds
     device: WarpWorlds
-    ours: WarpCameras
-    theirs: Camera
+    on_warp: WarpCameras
+    on_cpu: Camera
 
     @property
     def views(self) -> list[tuple[int, str]]:
         return [
             (world, name)
             for world in range(self.host.num_worlds)
-            for name in self.ours.cameras
+            for name in self.on_warp.cameras
         ]
 
     def render(self) -> None:
-        """Takes over what was written, on both engines, and renders ours."""
+        """Takes over what was written, on both engines, and renders those of Warp."""
         self.host.engine.refresh(np.arange(self.host.num_worlds))
         self.device.engine.refresh()
-        self.ours.render()
+        self.on_warp.render()
 
     def far_enough(self, world: int, name: str) -> np.ndarray:
         """(H, W) of pixels that the CPU's near plane does not cut."""
         model = self.host.model
         near_m = model.vis.map.znear * model.stat.extent
-        depth_m: np.ndarray = self.ours.depth(name)[world].numpy()
+        depth_m: np.ndarray = self.on_warp.depth(name)[world].numpy()
         return depth_m > near_m
 
 
-def both(
+def camera_pair(
     task: str, robot: str, num: int = 2, height: int = SIZE, width: int = SIZE
-) -> Both:
+) -> CameraPair:
     settings = {"task": task, "robot": robot, "level": "L3"}
     host = started_worlds(num, **settings)
     device = WarpWorlds(env_config(**settings, **ON_CPU), num, num, "cpu")
     device.reset()
     names = tuple(host.model.camera(i).name for i in range(host.model.ncam))
-    ours = WarpCameras(device.engine, names, height, width, geometry=True)
-    ours.render()
-    return Both(host, device, ours, Camera(host.engine, height, width))
+    on_warp = WarpCameras(device.engine, names, height, width, geometry=True)
+    on_warp.render()
+    return CameraPair(host, device, on_warp, Camera(host.engine, height, width))
 
 
 @pytest.fixture(scope="module")
-def tote() -> Iterator[Both]:
-    made = both(TOTE_TRANSFER, "arm", height=48, width=64)
-    yield made
-    made.theirs.close()
+def tote() -> Iterator[CameraPair]:
+    pair = camera_pair(TOTE_TRANSFER, "arm", height=48, width=64)
+    yield pair
+    pair.on_cpu.close()
 
 
 @pytest.mark.parametrize(("task", "robot"), CASES)
@@ -84,10 +84,10 @@ def test_they_show_what_the_cpu_shows(task: str, robot: str) -> None:
     """Closer by far than upside down, mirrored, shifted, in other colours, of another
     camera or another world.
     """
-    pair = both(task, robot)
-    cpu_images = {view: pair.theirs.rgb(*view) for view in pair.views}
+    pair = camera_pair(task, robot)
+    cpu_images = {view: pair.on_cpu.rgb(*view) for view in pair.views}
     for (world, name), expected in cpu_images.items():
-        image = pair.ours.rgb(name)[world].numpy()
+        image = pair.on_warp.rgb(name)[world].numpy()
         far = pair.far_enough(world, name)
         distance = image_distance(image[far], expected[far])
         assert distance < 4, (world, name)
@@ -104,12 +104,12 @@ def test_they_show_what_the_cpu_shows(task: str, robot: str) -> None:
         nearest = min(image_distance(image[far], other[far]) for other in wrong)
         assert distance < 0.4 * nearest, (world, name)
 
-    pair.theirs.close()
+    pair.on_cpu.close()
 
 
 @pytest.mark.parametrize(("task", "robot"), CASES)
 def test_things_depth_and_segmentation_are_the_cpus(task: str, robot: str) -> None:
-    pair = both(task, robot)
+    pair = camera_pair(task, robot)
     for world in range(2):
         data = pair.host.engine.world_data(world)
         np.testing.assert_allclose(
@@ -117,31 +117,32 @@ def test_things_depth_and_segmentation_are_the_cpus(task: str, robot: str) -> No
         )
 
     for world, name in pair.views:
-        seen = pair.far_enough(world, name)
-        depth_m = pair.ours.depth(name)[world].numpy()
-        expected_m = pair.theirs.depth(world, name)
+        far = pair.far_enough(world, name)
+        depth_m = pair.on_warp.depth(name)[world].numpy()
+        expected_m = pair.on_cpu.depth(world, name)
         is_near = np.abs(depth_m - expected_m) < 0.005 + 0.005 * expected_m
-        assert is_near[seen].mean() > 0.99, (world, name)
+        assert is_near[far].mean() > 0.99, (world, name)
 
-        objects = pair.ours.segmentation(name)[world].numpy()
-        expected = pair.theirs.segmentation(world, name)
+        objects = pair.on_warp.segmentation(name)[world].numpy()
+        expected = pair.on_cpu.segmentation(world, name)
         is_same = (objects == expected).all(axis=-1)
-        assert is_same[seen].mean() > 0.98, (world, name)
+        assert is_same[far].mean() > 0.98, (world, name)
 
         # decor is for pictures that people look at
         geoms = objects[objects[..., 0] >= 0][:, 0]
         assert not (pair.host.model.geom_group[geoms] == DECOR_GROUP).any()
-    pair.theirs.close()
+    pair.on_cpu.close()
 
 
-def test_frames_are_of_the_size_that_was_asked_for(tote: Both) -> None:
-    assert tote.ours.rgb("hall").shape == (2, 48, 64, 3)
-    assert tote.ours.rgb("hall").dtype == torch.uint8
-    assert tote.ours.depth("hall").shape == (2, 48, 64)
-    assert tote.ours.segmentation("hall").shape == (2, 48, 64, 2)
+def test_frames_are_of_the_size_that_was_asked_for(tote: CameraPair) -> None:
+    assert tote.on_warp.rgb("hall").shape == (2, 48, 64, 3)
+    assert tote.on_warp.rgb("hall").dtype == torch.uint8
+    assert tote.on_warp.depth("hall").shape == (2, 48, 64)
+    assert tote.on_warp.segmentation("hall").shape == (2, 48, 64, 2)
     # Of the second world, because the first alone could be any camera's default.
     assert (
-        image_distance(tote.ours.rgb("hall")[1].numpy(), tote.theirs.rgb(1, "hall")) < 2
+        image_distance(tote.on_warp.rgb("hall")[1].numpy(), tote.on_cpu.rgb(1, "hall"))
+        < 2
     )
 
     with pytest.raises(
@@ -172,51 +173,51 @@ def _zoom(model: Any, vary: Callable[[str], Any]) -> None:
 
 @pytest.mark.parametrize("change", [_colour, _hide, _light, _shift, _zoom])
 def test_what_a_world_differs_in_is_seen_in_it_alone(
-    tote: Both, change: Callable[..., None]
+    tote: CameraPair, change: Callable[..., None]
 ) -> None:
     """And it looks as on the CPU when the same is done there."""
-    before = tote.ours.rgb("hall").clone()
-    kept = []
+    before = tote.on_warp.rgb("hall").clone()
+    originals = []
     for worlds in (tote.host, tote.device):
         varied = worlds.engine.varied()
         copies = {name: np.asarray(values).copy() for name, values in varied.items()}
-        kept.append(copies)
+        originals.append(copies)
 
     for worlds in (tote.host, tote.device):
         change(tote.host.model, worlds.engine.vary)
     tote.render()
-    after = tote.ours.rgb("hall").clone()
+    after = tote.on_warp.rgb("hall").clone()
     assert torch.equal(after[0], before[0])
     assert image_distance(after[1].numpy(), before[1].numpy()) > 2
-    assert image_distance(after[1].numpy(), tote.theirs.rgb(1, "hall")) < 2
+    assert image_distance(after[1].numpy(), tote.on_cpu.rgb(1, "hall")) < 2
 
     # all is put back, for the tests that follow
-    for worlds, fields in zip((tote.host, tote.device), kept, strict=True):
+    for worlds, fields in zip((tote.host, tote.device), originals, strict=True):
         for name, values in fields.items():
             worlds.engine.vary(name)[...] = worlds.engine.xp.asarray(values)
     tote.render()
-    assert torch.equal(tote.ours.rgb("hall"), before)
+    assert torch.equal(tote.on_warp.rgb("hall"), before)
 
 
-def test_rendering_can_be_captured(tote: Both) -> None:
+def test_rendering_can_be_captured(tote: CameraPair) -> None:
     """A graph that was captured once shows the worlds as they are when it is launched."""
     engine = tote.device.engine
-    before = tote.ours.rgb("hall").clone()
+    before = tote.on_warp.rgb("hall").clone()
     with warp.ScopedCapture(device="cpu") as captured:
-        tote.ours.render()
+        tote.on_warp.render()
 
     engine.view("qpos")[:, 3] += 0.3
     engine.refresh()
     warp.capture_launch(captured.graph)
-    launched = tote.ours.rgb("hall").clone()
-    depth_m = tote.ours.depth("hall").clone()
-    tote.ours.render()
+    launched = tote.on_warp.rgb("hall").clone()
+    depth_m = tote.on_warp.depth("hall").clone()
+    tote.on_warp.render()
 
-    assert torch.equal(launched, tote.ours.rgb("hall"))
-    assert torch.equal(depth_m, tote.ours.depth("hall"))
+    assert torch.equal(launched, tote.on_warp.rgb("hall"))
+    assert torch.equal(depth_m, tote.on_warp.depth("hall"))
     assert (launched != before).flatten(1).any(1).all()
 
     # all is put back
     engine.view("qpos")[:, 3] -= 0.3
     engine.refresh()
-    tote.ours.render()
+    tote.on_warp.render()

@@ -141,14 +141,15 @@ def test_a_capture_is_of_torchs_stream_and_bears_what_is_no_work(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: TorchStream(9))
-    seen: list[dict[str, Any]] = []
+    captures: list[dict[str, Any]] = []
     fake = StreamsOfWarp()
     fake.CaptureMode = warp.CaptureMode
-    fake.ScopedCapture = lambda **arguments: seen.append(arguments)
+    fake.ScopedCapture = lambda **arguments: captures.append(arguments)
     streams = Streams(fake, "cuda:0")
     streams.capture()
-    assert seen == [{"stream": [9], "capture_mode": warp.CaptureMode.RELAXED}]
-    assert seen[0]["stream"] is streams.current()  # Warp knows a capture by the object
+    assert captures == [{"stream": [9], "capture_mode": warp.CaptureMode.RELAXED}]
+    # Warp knows a capture by the object.
+    assert captures[0]["stream"] is streams.current()
 
 
 def test_too_little_memory_says_how_many_worlds_fit() -> None:

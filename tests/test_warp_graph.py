@@ -118,7 +118,7 @@ class NothingOfTheHost(TorchDispatchMode):
 
 
 @pytest.fixture
-def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[..., WarpWorlds]:
+def make_worlds_on_meta(monkeypatch: pytest.MonkeyPatch) -> Callable[..., WarpWorlds]:
     monkeypatch.setattr(warp_worlds_module, "WarpEngine", StillEngine)
 
     def make(task: str, robot: str, mode: str) -> WarpWorlds:
@@ -139,16 +139,16 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[..., WarpWorlds]:
 
 @pytest.mark.parametrize(("task", "robot"), TASKS_AND_ROBOTS)
 def test_a_step_asks_nothing_of_the_device_and_copies_nothing_to_it(
-    elsewhere: Callable[..., WarpWorlds], task: str, robot: str
+    make_worlds_on_meta: Callable[..., WarpWorlds], task: str, robot: str
 ) -> None:
     for mode in CONTROL_MODES if task == TOTE_TRANSFER else ("ee_delta",):
-        worlds = elsewhere(task, robot, mode)
+        worlds = make_worlds_on_meta(task, robot, mode)
         actions = torch.zeros((2, len(worlds.interface.low)), device="meta")
         worlds.reset()
         worlds.step(actions)  # where constants are copied, once
         with NothingFromTheHost(), NothingOfTheHost():
-            done = worlds.step(actions)
-        assert done.agent_pos.device.type == "meta"
+            result = worlds.step(actions)
+        assert result.agent_pos.device.type == "meta"
 
 
 def tensors_of(thing: Any, name: str, known: dict[int, Any]) -> dict[str, torch.Tensor]:
@@ -251,8 +251,8 @@ def test_definite_systems_are_solved() -> None:
     matrix = half @ half.mT + 0.01 * torch.eye(6)
     right = torch.randn((50, 6, 2), generator=generator)
     expected = torch.linalg.solve(matrix.double(), right.double())
-    found = solve_definite(matrix.double(), right.double())
-    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+    solution = solve_definite(matrix.double(), right.double())
+    torch.testing.assert_close(solution, expected, rtol=1e-9, atol=1e-9)
     with DeviceConstants(CPU):
         torch.testing.assert_close(
             torch.linalg.solve(matrix.double(), right.double()), expected
@@ -265,18 +265,18 @@ class Notes:
     """
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.calls: list[str] = []
 
     def warm_up(self, work: Work) -> Tensors:
-        self.asked.append("warm up")
+        self.calls.append("warm up")
         return work()
 
     def capture(self, work: Work) -> tuple[Callable[[], None], Tensors]:
-        self.asked.append("capture")
+        self.calls.append("capture")
         outputs = tuple(torch.zeros(2) for _ in range(2))
 
         def launch() -> None:
-            self.asked.append("launch")
+            self.calls.append("launch")
             for kept, new in zip(outputs, work(), strict=True):
                 kept.copy_(new)
 
@@ -292,12 +292,12 @@ def test_a_step_is_warmed_up_then_captured_then_launched() -> None:
         return total, values[[0, 1]]
 
     graph = StepGraph(step, (2,), CPU, recorder)
-    shown = [graph(torch.full((2,), float(k))) for k in range(1, 5)]
-    assert recorder.asked == ["warm up", "capture", "launch", "launch", "launch"]
+    outputs = [graph(torch.full((2,), float(k))) for k in range(1, 5)]
+    assert recorder.calls == ["warm up", "capture", "launch", "launch", "launch"]
     assert graph.captured
     # of the caller's own
-    assert [sums.tolist() for sums, _ in shown] == [[1, 1], [3, 3], [6, 6], [10, 10]]
-    assert [last.tolist() for _, last in shown] == [[1, 1], [2, 2], [3, 3], [4, 4]]
+    assert [sums.tolist() for sums, _ in outputs] == [[1, 1], [3, 3], [6, 6], [10, 10]]
+    assert [last.tolist() for _, last in outputs] == [[1, 1], [2, 2], [3, 3], [4, 4]]
 
 
 class NoCapture(Notes):
@@ -314,15 +314,15 @@ class NoLaunch(Notes):
 
 
 @pytest.mark.parametrize(
-    ("recorder", "said"),
+    ("recorder", "message"),
     [(NoCapture(), "operation not permitted"), (NoLaunch(), "Graph creation error")],
 )
 def test_where_a_step_cannot_be_captured_it_goes_on_and_says_so(
-    recorder: Notes, said: str
+    recorder: Notes, message: str
 ) -> None:
     graph = StepGraph(lambda values: (values + 1,), (2,), CPU, recorder)
     graph(torch.zeros(2))
-    with pytest.warns(RuntimeWarning, match=f"slow: {said}"):
+    with pytest.warns(RuntimeWarning, match=f"slow: {message}"):
         assert graph(torch.ones(2))[0].tolist() == [2, 2]
     assert not graph.captured
     assert graph(torch.zeros(2))[0].tolist() == [1, 1]

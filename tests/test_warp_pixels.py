@@ -27,9 +27,9 @@ ON_CPU = {"engine": "warp", "device": "cpu"}
 
 
 def warp_env(num_envs: int = 2, **settings: Any) -> WarpVectorEnv:
-    given = {"obs": "pixels", "image_size": 32, "level": "L1", **ON_CPU, **settings}
+    options = {"obs": "pixels", "image_size": 32, "level": "L1", **ON_CPU, **settings}
     env: Any = gymnasium.make_vec(
-        f"embodied/{TOTE_TRANSFER}-v0", num_envs=num_envs, **given
+        f"embodied/{TOTE_TRANSFER}-v0", num_envs=num_envs, **options
     )
     return env
 
@@ -158,19 +158,19 @@ def test_starts_are_all_known_where_there_are_fewer_worlds() -> None:
 
 
 def test_noise_has_its_size_and_repeats_with_the_start() -> None:
-    shown = []
+    frames = []
     for sigma in (0.0, 5.0, 5.0):
         env = warp_env(factors={"pixel_noise": sigma})
-        begun = env.reset()[0]["pixels"]["overview"]
-        shown.append(
+        first = env.reset()[0]["pixels"]["overview"]
+        frames.append(
             (
-                begun.numpy().astype(int),
+                first.numpy().astype(int),
                 env.step(still(env))[0]["pixels"]["overview"].numpy().astype(int),
             )
         )
         env.close()
 
-    clean, noisy, again = shown
+    clean, noisy, again = frames
     assert (noisy[0] == again[0]).all()
     assert (noisy[1] == again[1]).all()
 

@@ -159,11 +159,11 @@ def main() -> None:
     """Prints the figures of each folder."""
     print("folder     lines  mean line  packed  long functions  blank  comment")
     for folder in FOLDERS:
-        found = figures_of_files(python_files([folder]))
+        figures = figures_of_files(python_files([folder]))
         print(
-            f"{folder:<9} {found.lines:>6} {found.mean_line:>10.1f}"
-            f" {found.packed_share:>7.1%} {found.long_functions:>15}"
-            f" {found.blank_share:>6.1%} {found.comment_share:>8.1%}"
+            f"{folder:<9} {figures.lines:>6} {figures.mean_line:>10.1f}"
+            f" {figures.packed_share:>7.1%} {figures.long_functions:>15}"
+            f" {figures.blank_share:>6.1%} {figures.comment_share:>8.1%}"
         )
 
 
