@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,9 @@ from typing import Any
 from embodied.benchmark.evaluation import Filming, Playing, Trial
 from embodied.benchmark.footage import FPS
 from embodied.cli.demo_stages import TASK, Demo
-from embodied.cli.train import imitate
 from embodied.envs.registry import get_task
 from embodied.policies.collection import collect
 from embodied.policies.episodes import EpisodeRunner
-from embodied.policies.run_folder import read_history
 from embodied.rollout.film import Shot
 from embodied.rollout.shards import Report, Work, Workers
 
@@ -31,7 +29,8 @@ LONG_S = 1.2
 SUCCESS_S = 7.5
 # seed 14 is one of those kept for validation, which a training cannot do without
 TRAINING_SEEDS = range(13, 16)
-TRAINING_STEPS = 4  # the first one is slow and not counted
+MAX_TRAINING_STEPS = 400  # in all, were it not ended before
+TIMED_ROWS = 2
 
 
 @dataclass(frozen=True)
@@ -63,19 +62,45 @@ def _collecting_s(demo: Demo, workers: Workers) -> float:
 
 
 def _training_s(demo: Demo, workers: Workers) -> float:
+    from embodied.policies.training.imitation import train_imitation
+
     with tempfile.TemporaryDirectory() as scratch:
         dataset = Path(scratch) / "demonstrations.hdf5"
-        run = Path(scratch) / "run"
-
         # whole episodes, since a policy is trained on successful ones alone
         recording = demo.recording(demo.demonstrator("L1"), dataset)
         collect(recording, TRAINING_SEEDS, "new", workers, _unseen_stage)
-        config = demo.training([dataset], TRAINING_STEPS)
-        imitate(config, run, resume=False, quiet=True)
-        rows = read_history(run)
 
-    steps = rows[-1]["steps"] - rows[0]["steps"]
-    return demo.size.steps * (rows[-1]["seconds"] - rows[0]["seconds"]) / steps
+        # begun as in earnest, so that figures and checkpoints come as often
+        config = demo.training([dataset], min(demo.size.steps, MAX_TRAINING_STEPS))
+        clock = _RowClock()
+        with suppress(_TimedError):
+            train_imitation(config, Path(scratch) / "run", clock)
+    return demo.size.steps * clock.step_s
+
+
+class _TimedError(Exception):
+    """Ends a training that was begun only to be timed."""
+
+
+class _RowClock:
+    """Is called with the rows of a training, and ends it after some of them."""
+
+    def __init__(self) -> None:
+        self._times_s: list[float] = []
+        self._steps: list[float] = []
+
+    def __call__(self, row: Mapping[str, float]) -> None:
+        self._times_s.append(time.monotonic())
+        self._steps.append(row["steps"])
+        # the time until the first row is not counted: beginning takes longer
+        if len(self._steps) > TIMED_ROWS:
+            raise _TimedError
+
+    @property
+    def step_s(self) -> float:
+        """Seconds of a step, with its share of the figures and checkpoints."""
+        steps = self._steps[-1] - self._steps[0]
+        return (self._times_s[-1] - self._times_s[0]) / steps
 
 
 def _evaluating_s(demo: Demo, workers: Workers) -> float:
