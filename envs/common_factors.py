@@ -108,7 +108,7 @@ class CommonFactors:
         self._qpos = [int(model.joint(name).qposadr[0]) for name in robot.joint_names]
 
         for field in VARIED_FIELDS:
-            engine.vary(field)
+            engine.model_view(field)
 
     def start(
         self, world: int, seed: int, variation: Variation
@@ -170,39 +170,43 @@ class CommonFactors:
 
     def _light(self, world: int, sample: dict[str, Any]) -> None:
         model = self._engine.model
-        vary = self._engine.vary
+        model_view = self._engine.model_view
 
         # a lamp that is brighter or darker, and tilted
         diffuse = model.light_diffuse[self._lamp]
-        vary("light_diffuse")[world, self._lamp] = diffuse * sample["brightness"]
+        model_view("light_diffuse")[world, self._lamp] = diffuse * sample["brightness"]
 
         tilt = np.array([np.sin(sample["lamp_tilt"]), 0, 0])
         direction = model.light_dir[self._lamp] + tilt
-        vary("light_dir")[world, self._lamp] = direction / np.linalg.norm(direction)
+        model_view("light_dir")[world, self._lamp] = direction / np.linalg.norm(
+            direction
+        )
 
         shade = np.array([*[sample["floor_shade"]] * 3, 1])
         rgba = model.geom_rgba[self._floor] * shade
-        vary("geom_rgba")[world, self._floor] = np.clip(rgba, 0, 1)
+        model_view("geom_rgba")[world, self._floor] = np.clip(rgba, 0, 1)
 
     def _views(self, world: int, sample: dict[str, Any]) -> None:
         model = self._engine.model
-        vary = self._engine.vary
+        model_view = self._engine.model_view
         ids = self._cameras
         shift = np.asarray(sample["camera_shift"])
-        vary("cam_pos")[world, ids] = model.cam_pos[ids] + shift
-        vary("cam_fovy")[world, ids] = model.cam_fovy[ids] + sample["camera_fovy"]
+        model_view("cam_pos")[world, ids] = model.cam_pos[ids] + shift
+        model_view("cam_fovy")[world, ids] = model.cam_fovy[ids] + sample["camera_fovy"]
 
     def _dynamics(self, world: int, sample: dict[str, Any]) -> None:
         model = self._engine.model
-        vary = self._engine.vary
+        model_view = self._engine.model_view
 
         # a servo's stiffness is its gain, and its bias's share of the position
         servos = self._servos
         gain = sample["servo_gain"]
         stiffness = model.actuator_gainprm[servos, 0]
-        vary("actuator_gainprm")[world, servos, 0] = stiffness * gain
+        model_view("actuator_gainprm")[world, servos, 0] = stiffness * gain
         bias = model.actuator_biasprm[servos, 1]
-        vary("actuator_biasprm")[world, servos, 1] = bias * gain
+        model_view("actuator_biasprm")[world, servos, 1] = bias * gain
 
         friction = model.geom_friction[self._pads, 0]
-        vary("geom_friction")[world, self._pads, 0] = friction * sample["pad_friction"]
+        model_view("geom_friction")[world, self._pads, 0] = (
+            friction * sample["pad_friction"]
+        )

@@ -85,7 +85,7 @@ class Episodes:
             if name.startswith(TASK_PREFIX):
                 parameters[name.removeprefix(TASK_PREFIX)][world] = value
             elif name != ENCODER_BIAS:
-                self._engine.vary(name)[world] = value
+                self._engine.model_view(name)[world] = value
         state[world] = start.state
 
         pixel_sigma = float(start.variation.get("pixel_noise", 0.0))
@@ -118,7 +118,7 @@ class Episodes:
 
     def start_of(self, world: int) -> EpisodeStart:
         """Returns the start of a world's episode; to be asked right after its reset."""
-        varied = self._engine.varied()
+        varied = self._engine.model_views()
         parameters = self._task.parameters()
         fields = {name: values[world].copy() for name, values in varied.items()}
         for name, values in parameters.items():

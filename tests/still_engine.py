@@ -49,10 +49,10 @@ class StillEngine:
             )
         return self._views[field]
 
-    def vary(self, field: str) -> Array:
+    def model_view(self, field: str) -> Array:
         return self._varied[field]
 
-    def varied(self) -> dict[str, Array]:
+    def model_views(self) -> dict[str, Array]:
         return self._varied
 
     @property

@@ -479,7 +479,7 @@ class StateLog:
             name: values.copy() for name, values in worlds.task.parameters().items()
         }
         varied = {
-            name: values.copy() for name, values in worlds.engine.varied().items()
+            name: values.copy() for name, values in worlds.engine.model_views().items()
         }
         self.states.append((worlds.integration_state(), varied, parameters))
         self.judged.append(
@@ -513,7 +513,7 @@ def test_what_was_judged_is_judged_again_of_the_recorded_state(
         log.states, log.judged, strict=True
     ):
         for name, values in varied.items():
-            again.engine.vary(name)[...] = values
+            again.engine.model_view(name)[...] = values
         for name, values in parameters.items():
             again.task.parameters()[name][...] = values
         again.engine.state()[...] = state
@@ -556,8 +556,8 @@ class TorchView:
             torch.from_numpy(values) if values.flags.writeable else torch.tensor(values)
         )
 
-    def vary(self, field: str) -> torch.Tensor:
-        return torch.from_numpy(self._engine.vary(field))
+    def model_view(self, field: str) -> torch.Tensor:
+        return torch.from_numpy(self._engine.model_view(field))
 
 
 @pytest.fixture
@@ -595,11 +595,13 @@ def test_judgement_and_state_run_on_torch(task: str) -> None:
     # What a task changes before a step (belts, pushes) is the same from either.
     tick = np.arange(6) * 300
     worlds.task.before_step(tick)
-    expected = {name: values.copy() for name, values in worlds.engine.varied().items()}
+    expected = {
+        name: values.copy() for name, values in worlds.engine.model_views().items()
+    }
     on_torch.before_step(torch.from_numpy(tick))
     assert all(
         (values == expected[name]).all()
-        for name, values in worlds.engine.varied().items()
+        for name, values in worlds.engine.model_views().items()
     )
 
 

@@ -154,7 +154,7 @@ def test_model_and_data_are_of_this_world() -> None:
     assert isinstance(model, mujoco.MjModel)
     assert (data.qpos == env.worlds.engine.view("qpos")[0]).all()
     assert data.time == pytest.approx(5 / 20)
-    assert (model.geom_size == env.worlds.engine.vary("geom_size")[0]).all()
+    assert (model.geom_size == env.worlds.engine.model_view("geom_size")[0]).all()
 
     # writing to the copy does nothing to the world
     before = env.worlds.checksum()

@@ -145,12 +145,12 @@ def test_a_label_on_top_is_read_once_the_parcel_has_lain_still() -> None:
     # It has to lie still for a while before the lamp lights up.
     run(worlds, 0.1)
     assert parameter(worlds, "scanned")[parcel] == 0
-    dark = worlds.engine.vary("geom_rgba")[0, lamp].copy()
+    dark = worlds.engine.model_view("geom_rgba")[0, lamp].copy()
 
     run(worlds, 0.3)
     assert parameter(worlds, "scanned")[parcel] == 1
     assert parameter(worlds, "scanned").sum() == 1
-    green = worlds.engine.vary("geom_rgba")[0, lamp].copy()
+    green = worlds.engine.model_view("geom_rgba")[0, lamp].copy()
     assert green[1] > 0.8
     assert dark[1] < 0.2
 
@@ -158,7 +158,7 @@ def test_a_label_on_top_is_read_once_the_parcel_has_lain_still() -> None:
     put(worlds, parcel, in_bin(worlds, parcel))
     run(worlds, 0.2)
     assert parameter(worlds, "scanned")[parcel] == 1
-    assert (worlds.engine.vary("geom_rgba")[0, lamp] == dark).all()
+    assert (worlds.engine.model_view("geom_rgba")[0, lamp] == dark).all()
 
 
 def test_a_label_on_an_end_is_read_only_when_the_parcel_stands_on_the_other() -> None:
@@ -195,7 +195,7 @@ def test_a_hand_near_the_label_hides_it(below_m: float, hidden: bool) -> None:
     tcp_w = worlds.engine.view("site_xpos")[0, worlds.model.site("tcp").id]
     label = tcp_w - [0, 0, below_m]
     scanner = worlds.model.body("scanner").id
-    worlds.engine.vary("body_pos")[0, scanner] = label - [0, 0, 0.05]
+    worlds.engine.model_view("body_pos")[0, scanner] = label - [0, 0, 0.05]
     put(worlds, parcel, label - [0, 0, 0.0245])
 
     assert task._facts().is_readable[0, parcel] == (not hidden)

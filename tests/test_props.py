@@ -102,7 +102,7 @@ def test_a_resized_tote_holds_together_and_is_as_large_as_said(
 ) -> None:
     bench.totes.resize(1, 0, size)
     geom_pos, geom_size = (
-        bench.engine.vary(name)[1] for name in ("geom_pos", "geom_size")
+        bench.engine.model_view(name)[1] for name in ("geom_pos", "geom_size")
     )
     ids = [bench.engine.model.geom(f"tote_{solid}").id for solid in SOLIDS]
     low = (geom_pos - geom_size)[ids]
@@ -120,10 +120,10 @@ def test_a_resized_tote_holds_together_and_is_as_large_as_said(
 
 
 def test_the_other_world_keeps_its_tote(bench: ToteBench) -> None:
-    before = bench.engine.vary("geom_size")[0].copy()
+    before = bench.engine.model_view("geom_size")[0].copy()
     bench.totes.resize(1, 0, ToteSize(length=0.25))
-    assert (bench.engine.vary("geom_size")[0] == before).all()
-    assert (bench.engine.vary("geom_size")[1] != before).any()
+    assert (bench.engine.model_view("geom_size")[0] == before).all()
+    assert (bench.engine.model_view("geom_size")[1] != before).any()
 
 
 def test_the_nominal_tote_is_as_compiled(bench: ToteBench) -> None:
@@ -206,7 +206,7 @@ def test_at_level_four_the_belt_changes_its_speed_once_at_the_sampled_time() -> 
             # The speed is set before each step, which has 20 ticks of 1/400 s.
             changed = step * 20 >= int(sampled[world]["event_s"] * 400)
             expected = sampled[world]["belt_speed_after" if changed else "belt_speed"]
-            speed = worlds.engine.vary("geom_surfacevel")[world, surface, 1]
+            speed = worlds.engine.model_view("geom_surfacevel")[world, surface, 1]
             assert speed == pytest.approx(expected)
 
 

@@ -321,7 +321,7 @@ def test_paint_changes_a_thing_in_one_world(bench: Bench) -> None:
         bench.things.paint(1, k, (0.8, 0.2, 0.3))
 
     # Some parts of a thing keep their own colours in both worlds.
-    rgba = bench.engine.vary("geom_rgba")
+    rgba = bench.engine.model_view("geom_rgba")
     for name in NAMES:
         geoms = [
             i

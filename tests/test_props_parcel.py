@@ -115,8 +115,8 @@ def test_what_sticks_on_a_parcel_lies_on_its_outside(
     """The label is on the chosen face and no larger than it; the code is on the label."""
     bench.parcels.resize(1, 0, size, face)
     model = bench.engine.model
-    pos = bench.engine.vary("geom_pos")[1]
-    half = bench.engine.vary("geom_size")[1]
+    pos = bench.engine.model_view("geom_pos")[1]
+    half = bench.engine.model_view("geom_size")[1]
     body, label, code = (
         model.geom(f"one_{part}").id for part in ("body", "label", "code")
     )
@@ -139,20 +139,20 @@ def test_what_sticks_on_a_parcel_lies_on_its_outside(
 def test_the_other_world_keeps_its_parcel(bench: ParcelBench) -> None:
     begin(bench)
     before = {
-        field: bench.engine.vary(field)[0].copy()
+        field: bench.engine.model_view(field)[0].copy()
         for field in ("geom_size", "geom_rgba", "body_mass")
     }
     bench.parcels.resize(1, 0, ParcelSize(length=0.13, mass=0.4), "end")
     bench.parcels.paint(1, 0, (0.1, 0.2, 0.9), 0.8)
 
     assert all(
-        (bench.engine.vary(field)[0] == values).all()
+        (bench.engine.model_view(field)[0] == values).all()
         for field, values in before.items()
     )
 
     # All that is compared has changed in the world that was meant.
     assert all(
-        (bench.engine.vary(field)[1] != values).any()
+        (bench.engine.model_view(field)[1] != values).any()
         for field, values in before.items()
     )
 
@@ -173,7 +173,7 @@ def test_a_shown_parcel_falls_and_a_hidden_one_hangs_unseen(bench: ParcelBench) 
         bench.engine.model.geom(f"two_{part}").id
         for part in ("body", "tape", "label", "code")
     ]
-    assert (bench.engine.vary("geom_rgba")[0, geoms, 3] == 0).all()
+    assert (bench.engine.model_view("geom_rgba")[0, geoms, 3] == 0).all()
 
 
 def test_parcels_tell_where_they_are(bench: ParcelBench) -> None:
@@ -295,17 +295,17 @@ def test_the_scanners_lamp_tells_each_world_its_own(bench: ParcelBench) -> None:
     begin(bench)
     lamp = bench.engine.model.geom("scanner_lamp").id
     bench.scanner.show(np.array([False, True]))
-    colours = bench.engine.vary("geom_rgba")[:, lamp]
+    colours = bench.engine.model_view("geom_rgba")[:, lamp]
     np.testing.assert_allclose(colours, [WAITING, READ])
     bench.scanner.darken(1)
-    np.testing.assert_allclose(bench.engine.vary("geom_rgba")[1, lamp], WAITING)
+    np.testing.assert_allclose(bench.engine.model_view("geom_rgba")[1, lamp], WAITING)
 
 
 def test_bins_are_painted_each_in_its_colour(bench: ParcelBench) -> None:
     bench.bins.paint(1, [(1.0, 0.0, 0.0), (0.0, 0.0, 1.0)])
     shells = [bench.engine.model.geom(f"{place.name}_shell_0").id for place in PLACES]
     np.testing.assert_allclose(
-        bench.engine.vary("geom_rgba")[1, shells], [[1, 0, 0, 1], [0, 0, 1, 1]]
+        bench.engine.model_view("geom_rgba")[1, shells], [[1, 0, 0, 1], [0, 0, 1, 1]]
     )
 
 

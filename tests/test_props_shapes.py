@@ -152,7 +152,7 @@ def test_a_body_that_is_absent_hangs_unseen(
     assert fallen[1, 0] == pytest.approx(0, abs=1e-9)
     assert (fallen[[0, 0, 1], [0, 1, 1]] > 0.04).all()
     red_box = engine.model.geom("red_box").id
-    assert engine.vary("geom_rgba")[:, red_box, 3].tolist() == [1, 0]
+    assert engine.model_view("geom_rgba")[:, red_box, 3].tolist() == [1, 0]
 
 
 def test_one_free_body_is_placed_upright_at_rest(engine: CpuEngine) -> None:

@@ -232,7 +232,7 @@ def test_cells_fade_as_they_are_wiped_and_vanish_when_clean(bench: Bench) -> Non
         for name in STAINS
         for k in range(CELLS)
     ]
-    rgba = bench.engine.vary("geom_rgba")[1, ids]
+    rgba = bench.engine.model_view("geom_rgba")[1, ids]
 
     assert rgba[0, 3] == 0
     assert (np.diff(rgba[:, 3]) > 0).all()

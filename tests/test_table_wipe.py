@@ -126,11 +126,11 @@ def test_rubbing_the_named_stain_is_a_success_and_the_picture_shows_it() -> None
     worlds = wipe_worlds(1, level="L1", factors={"request": "one", "target": 0})
     stain = worlds.variation_of(0)["blob"][0]
     ids = [worlds.model.geom(f"{STAINS[stain]}_{k}").id for k in range(CELLS)]
-    assert (worlds.engine.vary("geom_rgba")[0, ids, 3] == 1).all()
+    assert (worlds.engine.model_view("geom_rgba")[0, ids, 3] == 1).all()
     result = wipe(worlds, stain)
     assert result.success[0]
     assert result.progress[0] == 1
-    assert (worlds.engine.vary("geom_rgba")[0, ids, 3] == 0).all()
+    assert (worlds.engine.model_view("geom_rgba")[0, ids, 3] == 0).all()
     assert part(worlds, "dirt_cm2")[0, stain] == 0
 
 

@@ -204,7 +204,7 @@ def test_l1_differs_in_the_start_alone() -> None:
     worlds = started_worlds(8, level="L1")
     varied = {
         name
-        for name, values in worlds.engine.varied().items()
+        for name, values in worlds.engine.model_views().items()
         if (values != values[0]).any()
     }
     assert varied == {"geom_rgba"}  # the totes' colours

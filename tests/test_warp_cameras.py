@@ -151,24 +151,24 @@ def test_frames_are_of_the_size_that_was_asked_for(tote: CameraPair) -> None:
         WarpCameras(tote.device.engine, ("front",), 16, 16)
 
 
-def _colour(model: Any, vary: Callable[[str], Any]) -> None:
-    vary("geom_rgba")[1, model.geom("floor").id, :3] *= 0.5
+def _colour(model: Any, model_view: Callable[[str], Any]) -> None:
+    model_view("geom_rgba")[1, model.geom("floor").id, :3] *= 0.5
 
 
-def _hide(model: Any, vary: Callable[[str], Any]) -> None:
-    vary("geom_rgba")[1, model.geom("floor").id, 3] = 0.0
+def _hide(model: Any, model_view: Callable[[str], Any]) -> None:
+    model_view("geom_rgba")[1, model.geom("floor").id, 3] = 0.0
 
 
-def _light(model: Any, vary: Callable[[str], Any]) -> None:
-    vary("light_diffuse")[1] *= 0.5
+def _light(model: Any, model_view: Callable[[str], Any]) -> None:
+    model_view("light_diffuse")[1] *= 0.5
 
 
-def _shift(model: Any, vary: Callable[[str], Any]) -> None:
-    vary("cam_pos")[1, model.camera("hall").id, 2] += 0.1
+def _shift(model: Any, model_view: Callable[[str], Any]) -> None:
+    model_view("cam_pos")[1, model.camera("hall").id, 2] += 0.1
 
 
-def _zoom(model: Any, vary: Callable[[str], Any]) -> None:
-    vary("cam_fovy")[1, model.camera("hall").id] -= 5.0
+def _zoom(model: Any, model_view: Callable[[str], Any]) -> None:
+    model_view("cam_fovy")[1, model.camera("hall").id] -= 5.0
 
 
 @pytest.mark.parametrize("change", [_colour, _hide, _light, _shift, _zoom])
@@ -179,12 +179,12 @@ def test_what_a_world_differs_in_is_seen_in_it_alone(
     before = tote.on_warp.rgb("hall").clone()
     originals = []
     for worlds in (tote.host, tote.device):
-        varied = worlds.engine.varied()
+        varied = worlds.engine.model_views()
         copies = {name: np.asarray(values).copy() for name, values in varied.items()}
         originals.append(copies)
 
     for worlds in (tote.host, tote.device):
-        change(tote.host.model, worlds.engine.vary)
+        change(tote.host.model, worlds.engine.model_view)
     tote.render()
     after = tote.on_warp.rgb("hall").clone()
     assert torch.equal(after[0], before[0])
@@ -194,7 +194,7 @@ def test_what_a_world_differs_in_is_seen_in_it_alone(
     # all is put back, for the tests that follow
     for worlds, fields in zip((tote.host, tote.device), originals, strict=True):
         for name, values in fields.items():
-            worlds.engine.vary(name)[...] = worlds.engine.xp.asarray(values)
+            worlds.engine.model_view(name)[...] = worlds.engine.xp.asarray(values)
     tote.render()
     assert torch.equal(tote.on_warp.rgb("hall"), before)
 

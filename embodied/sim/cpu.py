@@ -66,12 +66,12 @@ class CpuEngine:
             self._views[field] = self._batch.bind(field)
         return self._views[field]
 
-    def vary(self, field: str) -> np.ndarray:
+    def model_view(self, field: str) -> np.ndarray:
         if field not in self._varied:
             self._varied[field] = self._batch.expand(field)
         return self._varied[field]
 
-    def varied(self) -> dict[str, np.ndarray]:
+    def model_views(self) -> dict[str, np.ndarray]:
         return dict(self._varied)
 
     def reset(self, ids: np.ndarray) -> None:

@@ -45,14 +45,14 @@ class Engine(Protocol):
         Fields of the state may be written to, derived ones may not.
         """
 
-    def vary(self, field: str) -> Array:
+    def model_view(self, field: str) -> Array:
         """Returns the live (N, ...) array of an MjModel field that worlds differ in.
 
         It may be written to.
         """
 
-    def varied(self) -> dict[str, Array]:
-        """Returns all the model fields that `vary` was asked for."""
+    def model_views(self) -> dict[str, Array]:
+        """Returns all the model fields that `model_view` was asked for."""
 
     def step(self, nstep: int) -> None:
         """Moves all worlds on by `nstep` ticks.

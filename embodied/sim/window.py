@@ -44,7 +44,7 @@ class Window:
             return
         data = self._engine.world_data(self._world)
         with self._handle.lock():
-            for field, values in self._engine.varied().items():
+            for field, values in self._engine.model_views().items():
                 operator.attrgetter(field)(self._model)[:] = values[self._world]
             mujoco.mj_copyData(self._data, self._model, data)
         self._handle.sync()

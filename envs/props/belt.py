@@ -123,16 +123,16 @@ class Belt:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._geom = engine.model.geom(SURFACE).id
-        engine.vary("geom_surfacevel")
+        engine.model_view("geom_surfacevel")
 
     def start(self, world: int, speed_m_s: float) -> None:
         """Sets the speed with which one world begins."""
-        self._engine.vary("geom_surfacevel")[world, self._geom, 1] = speed_m_s
+        self._engine.model_view("geom_surfacevel")[world, self._geom, 1] = speed_m_s
 
     def speed(self) -> Array:
         """Returns the speed (N,) along +y, m/s."""
-        return self._engine.vary("geom_surfacevel")[:, self._geom, 1]
+        return self._engine.model_view("geom_surfacevel")[:, self._geom, 1]
 
     def set_speed(self, speed_m_s: Array) -> None:
         """Sets the speed (N,) along +y, m/s, at once."""
-        self._engine.vary("geom_surfacevel")[:, self._geom, 1] = speed_m_s
+        self._engine.model_view("geom_surfacevel")[:, self._geom, 1] = speed_m_s

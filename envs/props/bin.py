@@ -142,20 +142,22 @@ class Bins:
         self._half = xp.asarray([size.depth / 2, size.width / 2])
 
         for field in ("body_pos", "geom_rgba"):
-            engine.vary(field)
+            engine.model_view(field)
 
     def shift(self, world: int, offset_m: np.ndarray) -> None:
         """Moves all bins of one world by (x, y) from their nominal places."""
         offset = np.array([*offset_m, 0.0])
-        self._engine.vary("body_pos")[world, self._bodies] = self._nominal + offset
+        self._engine.model_view("body_pos")[world, self._bodies] = (
+            self._nominal + offset
+        )
 
     def paint(self, world: int, colours: list[Rgb]) -> None:
         """Gives each bin of one world its colour."""
-        self._engine.vary("geom_rgba")[world, self._shells, :3] = colours
+        self._engine.model_view("geom_rgba")[world, self._shells, :3] = colours
 
     def floors_w(self) -> Array:
         """Returns the middles (N, B, 3) of the floors, m."""
-        return self._engine.vary("body_pos")[:, self._bodies]
+        return self._engine.model_view("body_pos")[:, self._bodies]
 
     def contain(self, points_w: Array) -> Array:
         """Returns whether points are between the walls of each bin, below its rim.

@@ -186,12 +186,14 @@ class Console:
         self._engine = engine
         self._body = engine.model.body("console").id
         self._nominal = np.array([size.x, 0.0, size.z])
-        engine.vary("body_pos")
+        engine.model_view("body_pos")
 
     def shift(self, world: int, offset_m: np.ndarray) -> None:
         """Moves the console of one world by (x, y, z) from its nominal place."""
-        self._engine.vary("body_pos")[world, self._body] = self._nominal + offset_m
+        self._engine.model_view("body_pos")[world, self._body] = (
+            self._nominal + offset_m
+        )
 
     def pos_w(self) -> Array:
         """Returns the middle (N, 3) of the face, m."""
-        return self._engine.vary("body_pos")[:, self._body]
+        return self._engine.model_view("body_pos")[:, self._body]

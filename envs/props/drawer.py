@@ -185,7 +185,7 @@ class Drawers:
         self._middle = xp.asarray([*size.inner.mean(axis=0)[:2], 0.0])
         self._rows = xp.arange(engine.num_worlds)
         for field in ("body_pos", "geom_rgba", "dof_frictionloss"):
-            engine.vary(field)
+            engine.model_view(field)
 
     def openings(self) -> Array:
         """Returns how far each drawer is open, (N, 3) m, in the order of DRAWERS."""
@@ -223,13 +223,13 @@ class Drawers:
     def set(self, world: int, openings_m: np.ndarray, friction_n: float) -> None:
         """Sets the openings (3,) of one world's drawers, at rest, and their friction."""
         self._engine.view("qpos")[world, self._qpos] = openings_m
-        self._engine.vary("dof_frictionloss")[world, self._dofs] = friction_n
+        self._engine.model_view("dof_frictionloss")[world, self._dofs] = friction_n
 
     def shift(self, world: int, offset_m: np.ndarray) -> None:
         """Moves the whole chest of one world by (x, y) from its nominal place."""
         offset = np.array([*offset_m, 0.0])
-        self._engine.vary("body_pos")[world, self._chest] = self._nominal + offset
+        self._engine.model_view("body_pos")[world, self._chest] = self._nominal + offset
 
     def paint(self, world: int, drawer: int, rgb: Rgb) -> None:
         """Colours one drawer's handle."""
-        self._engine.vary("geom_rgba")[world, self._handles[drawer]] = (*rgb, 1.0)
+        self._engine.model_view("geom_rgba")[world, self._handles[drawer]] = (*rgb, 1.0)

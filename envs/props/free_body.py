@@ -109,7 +109,7 @@ class FreeBodies:
         self._rows = xp.arange(engine.num_worlds)
 
         for field in ("geom_rgba", "body_gravcomp", *varied_fields):
-            engine.vary(field)
+            engine.model_view(field)
 
     def positions_w(self) -> Array:
         """Returns the positions (N, K, 3) of all bodies, m."""
@@ -159,7 +159,7 @@ class FreeBodies:
 
     def set_present(self, world: int, which: int, present: bool) -> None:
         """Lets one body take part in a world, or hang weightless and invisible."""
-        vary = self._engine.vary
+        model_view = self._engine.model_view
         gravcomp = NO_GRAVCOMP if present else WEIGHTLESS_GRAVCOMP
-        vary("geom_rgba")[world, self._geoms[which], 3] = float(present)
-        vary("body_gravcomp")[world, self._bodies[which]] = gravcomp
+        model_view("geom_rgba")[world, self._geoms[which], 3] = float(present)
+        model_view("body_gravcomp")[world, self._bodies[which]] = gravcomp

@@ -204,7 +204,7 @@ class Pad:
         self._feet = [model.geom(name).id for name in FEET]
         self._force = ContactForce(engine, FORCE)
         for field in ("body_pos", "body_quat", "geom_rgba", "geom_friction"):
-            engine.vary(field)
+            engine.model_view(field)
 
     def pose(self) -> tuple[Array, Array, Array]:
         """Returns where the pad is and how it moves.
@@ -282,13 +282,13 @@ class Pad:
 
     def place_mat(self, world: int, pos: Vector, yaw: float) -> None:
         """Lays one world's mat onto the table, at (x, y) in the table's frame."""
-        self._engine.vary("body_pos")[world, self._mat] = (*pos, 0.0)
-        self._engine.vary("body_quat")[world, self._mat] = upright(yaw)
+        self._engine.model_view("body_pos")[world, self._mat] = (*pos, 0.0)
+        self._engine.model_view("body_quat")[world, self._mat] = upright(yaw)
 
     def paint(self, world: int, rgb: Vector) -> None:
         """Colours one world's cloth."""
-        self._engine.vary("geom_rgba")[world, self._folds] = (*rgb, 1.0)
+        self._engine.model_view("geom_rgba")[world, self._folds] = (*rgb, 1.0)
 
     def set_friction(self, world: int, friction: float) -> None:
         """Sets the friction between cloth and table in one world."""
-        self._engine.vary("geom_friction")[world, self._feet, 0] = friction
+        self._engine.model_view("geom_friction")[world, self._feet, 0] = friction

@@ -140,15 +140,15 @@ class Panel:
         # (3, 4) rgba, as precise as the model holds it
         self._lights = xp.asarray(LIGHTS, dtype=xp.float32)
         self._signs = Signs(engine, NAMES, [f"row_{system}" for system in SYSTEMS])
-        engine.vary("geom_rgba")
+        engine.model_view("geom_rgba")
 
     def show(self, lights: Array) -> None:
         """Lights every lamp: DARK, WARNING or FAULT (N, 12)."""
-        self._engine.vary("geom_rgba")[:, self._lamps] = self._lights[lights]
+        self._engine.model_view("geom_rgba")[:, self._lamps] = self._lights[lights]
 
     def show_one(self, world: int, lights: np.ndarray) -> None:
         """Lights the lamps (12,) of one world."""
-        self._engine.vary("geom_rgba")[world, self._lamps] = self._lights[lights]
+        self._engine.model_view("geom_rgba")[world, self._lamps] = self._lights[lights]
 
     def name_rows(self, world: int, systems: Sequence[str]) -> None:
         """Writes what the rows of one world are for, from the top."""

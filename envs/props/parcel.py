@@ -109,14 +109,14 @@ class Parcels(FreeBodies):
 
     def resize(self, world: int, parcel: int, size: ParcelSize, face: str) -> None:
         """Sets size, mass, inertia, and the face on which the label is, together."""
-        vary = self._engine.vary
+        model_view = self._engine.model_view
         geoms = self._geoms[parcel]
         body = self._bodies[parcel]
         pos, half = _boxes(size, face)
-        vary("geom_pos")[world, geoms] = pos
-        vary("geom_size")[world, geoms] = half
-        vary("body_mass")[world, body] = size.mass
-        vary("body_inertia")[world, body] = size.inertia
+        model_view("geom_pos")[world, geoms] = pos
+        model_view("geom_size")[world, geoms] = half
+        model_view("body_mass")[world, body] = size.mass
+        model_view("body_inertia")[world, body] = size.inertia
 
     def paint(self, world: int, parcel: int, label: Rgb, shade: float) -> None:
         """Colours the label, and makes cardboard and tape lighter or darker.
@@ -128,7 +128,7 @@ class Parcels(FreeBodies):
             shade: what the colours of cardboard and tape are multiplied by.
         """
         body_geom, tape_geom, label_geom, _ = self._geoms[parcel]
-        rgba = self._engine.vary("geom_rgba")
+        rgba = self._engine.model_view("geom_rgba")
         rgba[world, label_geom, :3] = label
         rgba[world, body_geom, :3] = np.clip(np.array(CARDBOARD) * shade, 0, 1)
         rgba[world, tape_geom, :3] = np.clip(np.array(TAPE) * shade, 0, 1)

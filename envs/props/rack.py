@@ -114,13 +114,13 @@ class Rack:
         self._body = engine.model.body("rack").id
         self._nominal = np.array([size.x, size.y_near, 0.0])
         self._centres = engine.xp.asarray(size.slot_centres())  # (4, 3)
-        engine.vary("body_pos")
+        engine.model_view("body_pos")
 
     def shift(self, world: int, offset_m: np.ndarray) -> None:
         """Moves the rack of one world by (x, y) from its nominal place."""
         offset = np.array([*offset_m, 0.0])
-        self._engine.vary("body_pos")[world, self._body] = self._nominal + offset
+        self._engine.model_view("body_pos")[world, self._body] = self._nominal + offset
 
     def slot_w(self, slot: Array) -> Array:
         """Returns the middle (N, 3) of the floor of each world's `slot` (N,), m."""
-        return self._engine.vary("body_pos")[:, self._body] + self._centres[slot]
+        return self._engine.model_view("body_pos")[:, self._body] + self._centres[slot]

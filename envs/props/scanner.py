@@ -122,18 +122,18 @@ class Scanner:
         self._read = xp.asarray(READ)
 
         for field in ("body_pos", "geom_rgba"):
-            engine.vary(field)
+            engine.model_view(field)
 
     def shift(self, world: int, offset_m: np.ndarray) -> None:
         """Moves the scanner of one world by (x, y) from its nominal place."""
         place = self._place
         x = place.x + offset_m[0]
         y = place.y + offset_m[1]
-        self._engine.vary("body_pos")[world, self._body] = (x, y, place.top_z)
+        self._engine.model_view("body_pos")[world, self._body] = (x, y, place.top_z)
 
     def plate_w(self) -> Array:
         """Returns the middle (N, 3) of the plate's top, m."""
-        return self._engine.vary("body_pos")[:, self._body]
+        return self._engine.model_view("body_pos")[:, self._body]
 
     def over(self, points_w: Array) -> Array:
         """Returns which of the points (N, P, 3) are above the plate: (N, P) bool."""
@@ -145,12 +145,12 @@ class Scanner:
 
     def darken(self, world: int) -> None:
         """Sets the lamp of one world as if nothing had been read."""
-        self._engine.vary("geom_rgba")[world, [self._lamp, self._beam]] = WAITING
+        self._engine.model_view("geom_rgba")[world, [self._lamp, self._beam]] = WAITING
 
     def show(self, read: Array) -> None:
         """Lights each world's lamp green where a label has been read (N,) bool."""
         # (N, 4)
         colour = self._engine.xp.where(read[:, None], self._read, self._waiting)
-        rgba = self._engine.vary("geom_rgba")
+        rgba = self._engine.model_view("geom_rgba")
         rgba[:, self._lamp] = colour
         rgba[:, self._beam] = colour

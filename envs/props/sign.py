@@ -225,9 +225,9 @@ class Signs:
         model = engine.model
         self._plates = [model.geom(name).id for name in plates]
         self._materials = [model.material(name).id for name in texts]
-        engine.vary("geom_matid")
+        engine.model_view("geom_matid")
 
     def write(self, world: int, texts: Sequence[int]) -> None:
         """Shows on each plate of one world the text with an index."""
         materials = [self._materials[text] for text in texts]
-        self._engine.vary("geom_matid")[world, self._plates] = materials
+        self._engine.model_view("geom_matid")[world, self._plates] = materials

@@ -145,7 +145,7 @@ class Stains:
         self._columns = columns(self._geoms)
         self._middles = cell_middles()
         for field in ("body_pos", "body_quat", "geom_rgba"):
-            engine.vary(field)
+            engine.model_view(field)
 
     def place(self, world: int, stain: int, pos: Vector, yaw: float) -> np.ndarray:
         """Puts one world's stain at (x, y) in the table's frame.
@@ -153,8 +153,8 @@ class Stains:
         Returns the middles (C, 2) of its cells in that frame, m.
         """
         body = self._bodies[stain]
-        self._engine.vary("body_pos")[world, body] = (*pos, 0.0)
-        self._engine.vary("body_quat")[world, body] = upright(yaw)
+        self._engine.model_view("body_pos")[world, body] = (*pos, 0.0)
+        self._engine.model_view("body_quat")[world, body] = upright(yaw)
 
         cos = np.cos(yaw)
         sin = np.sin(yaw)
@@ -164,11 +164,11 @@ class Stains:
     def paint(self, world: int, stain: int, rgb: Vector) -> None:
         """Colours one world's stain."""
         geoms = self._geoms[stain * CELLS : (stain + 1) * CELLS]
-        self._engine.vary("geom_rgba")[world, geoms, :3] = rgb
+        self._engine.model_view("geom_rgba")[world, geoms, :3] = rgb
 
     def show(self, left: Array) -> None:
         """Draws the share (N, S * C) of each cell's dirt that is left, in [0, 1]."""
         xp = self._engine.xp
-        rgba = self._engine.vary("geom_rgba")
+        rgba = self._engine.model_view("geom_rgba")
         alpha = xp.where(left > 0, FAINT + (FRESH - FAINT) * left, 0.0)
         rgba[:, self._columns, 3] = xp.astype(alpha, rgba.dtype)

@@ -78,7 +78,7 @@ class Table:
         model = engine.model
         self._mocap = int(model.body(TABLE).mocapid[0])
         self._top = model.geom(TOP).id
-        engine.vary("geom_rgba")
+        engine.model_view("geom_rgba")
 
     def raise_by(self, world: int, height_m: float) -> None:
         """Sets one world's table so much higher than nominal.
@@ -91,7 +91,7 @@ class Table:
 
     def paint(self, world: int, rgb: Vector) -> None:
         """Colours the top of one world's table."""
-        self._engine.vary("geom_rgba")[world, self._top, :3] = rgb
+        self._engine.model_view("geom_rgba")[world, self._top, :3] = rgb
 
     def top_z_w(self) -> Array:
         """Returns the height (N,) of the upper face, m."""

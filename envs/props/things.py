@@ -167,18 +167,18 @@ class Things(FreeBodies):
 
     def resize(self, world: int, thing: int, size: ThingSize) -> None:
         """Sets size, mass and inertia together."""
-        vary = self._engine.vary
+        model_view = self._engine.model_view
         body = self._bodies[thing]
         geoms = self._geoms[thing]
         kind = THINGS[self.names[thing]]
         parts = _parts(kind, size)
-        vary("geom_pos")[world, geoms] = [pos for _, pos, _ in parts]
-        vary("geom_size")[world, geoms] = [half for _, _, half in parts]
-        vary("body_mass")[world, body] = size.mass
-        vary("body_inertia")[world, body] = _inertia(kind, size)
+        model_view("geom_pos")[world, geoms] = [pos for _, pos, _ in parts]
+        model_view("geom_size")[world, geoms] = [half for _, _, half in parts]
+        model_view("body_mass")[world, body] = size.mass
+        model_view("body_inertia")[world, body] = _inertia(kind, size)
 
     def paint(self, world: int, thing: int, rgb: Rgb) -> None:
         """Colours a thing, except what of it is always white or steel."""
         colours = _colours(THINGS[self.names[thing]], rgb)
         rgba = [(*colour, 1.0) for colour in colours]
-        self._engine.vary("geom_rgba")[world, self._geoms[thing]] = rgba
+        self._engine.model_view("geom_rgba")[world, self._geoms[thing]] = rgba

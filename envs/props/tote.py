@@ -125,18 +125,18 @@ class Totes(FreeBodies):
         """
         pos, half = _boxes(size)
         centre, inertia = _inertia(size)
-        vary = self._engine.vary
+        model_view = self._engine.model_view
         body = self._bodies[tote]
         geoms = self._geoms[tote]
-        vary("geom_pos")[world, geoms] = pos
-        vary("geom_size")[world, geoms] = half
-        vary("body_mass")[world, body] = size.mass
-        vary("body_ipos")[world, body] = centre
-        vary("body_inertia")[world, body] = inertia
+        model_view("geom_pos")[world, geoms] = pos
+        model_view("geom_size")[world, geoms] = half
+        model_view("body_mass")[world, body] = size.mass
+        model_view("body_ipos")[world, body] = centre
+        model_view("body_inertia")[world, body] = inertia
 
     def paint(self, world: int, tote: int, rgb: Rgb) -> None:
         """Colours the walls, and the rim in a lighter shade."""
         rgba = np.tile((*rgb, 1.0), (len(PARTS), 1))
         rims = slice(len(SOLIDS), None)
         rgba[rims, :3] = 0.75 * rgba[rims, :3] + 0.25
-        self._engine.vary("geom_rgba")[world, self._geoms[tote]] = rgba
+        self._engine.model_view("geom_rgba")[world, self._geoms[tote]] = rgba

@@ -267,7 +267,7 @@ class Valves:
             self._coloured.append(ids)
 
         for field in ("body_pos", "geom_rgba", "dof_frictionloss"):
-            engine.vary(field)
+            engine.model_view(field)
 
     def angles(self) -> Array:
         """Returns the angles (N, K) on the scale, rad."""
@@ -289,18 +289,20 @@ class Valves:
         self, world: int, valve: int, at_m: tuple[float, float], angle: float
     ) -> None:
         """Puts one valve at (x, y) of the face, its handle at `angle` rad."""
-        self._engine.vary("body_pos")[world, self._bases[valve]] = (*at_m, 0.0)
+        self._engine.model_view("body_pos")[world, self._bases[valve]] = (*at_m, 0.0)
         self._engine.view("qpos")[world, self._qpos[valve]] = angle
 
     def park(self, world: int, valve: int) -> None:
         """Takes one valve out of the world, shut."""
-        self._engine.vary("body_pos")[world, self._bases[valve]] = PARKED
+        self._engine.model_view("body_pos")[world, self._bases[valve]] = PARKED
         self._engine.view("qpos")[world, self._qpos[valve]] = 0.0
 
     def paint(self, world: int, valve: int, rgb: Rgb) -> None:
         """Gives one handle a colour."""
-        self._engine.vary("geom_rgba")[world, self._coloured[valve]] = (*rgb, 1.0)
+        self._engine.model_view("geom_rgba")[world, self._coloured[valve]] = (*rgb, 1.0)
 
     def set_friction(self, world: int, valve: int, torque_n_m: float) -> None:
         """Sets how hard one valve is to turn."""
-        self._engine.vary("dof_frictionloss")[world, self._dofs[valve]] = torque_n_m
+        self._engine.model_view("dof_frictionloss")[world, self._dofs[valve]] = (
+            torque_n_m
+        )

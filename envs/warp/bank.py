@@ -16,7 +16,7 @@ class DeviceBank:
     def __init__(self, starts: StartBank, engine: WarpEngine) -> None:
         self._engine = engine
         self._size = len(starts)
-        varied = engine.varied()
+        varied = engine.model_views()
         self._state = {
             name: _as_type_of(engine.view(name), values)
             for name, values in starts.state.items()
@@ -53,7 +53,7 @@ class DeviceBank:
             parameters: (N, ...) of the task, live.
             encoder_bias: (N, J) of the proprioception, live.
         """
-        varied = self._engine.varied()
+        varied = self._engine.model_views()
         for name, rows in self._state.items():
             _write(self._engine.view(name), which, rows[index])
         for name, rows in self._fields.items():

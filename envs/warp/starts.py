@@ -64,7 +64,7 @@ def sample_starts(worlds: Worlds, first_seed: int) -> StartBank:
 
 def _differing_fields(worlds: Worlds) -> dict[str, np.ndarray]:
     """Returns the varied model fields, and the derived ones in which worlds differ."""
-    varied = worlds.engine.varied()
+    varied = worlds.engine.model_views()
     fields = {name: np.array(values) for name, values in varied.items()}
 
     derived: dict[str, list[np.ndarray]] = {

@@ -72,7 +72,7 @@ class CubeToPlate:
         self.cube = FreeBody(engine, "cube")
         self.hand = Hand(engine, robot)
         self.plate = engine.model.body("plate").id
-        engine.vary("body_pos")  # worlds will differ in it
+        engine.model_view("body_pos")  # worlds will differ in it
 
     def parameters(self):
         return {}
@@ -84,7 +84,7 @@ class CubeToPlate:
         episode = variation.sample_each(seed, OWN)
         cube_pos = (episode["cube_x"], episode["cube_y"], TOP_Z + 0.0252)
         self.cube.place(world, cube_pos, episode["cube_yaw"])
-        self.engine.vary("body_pos")[world, self.plate, 1] = episode["plate_y"]
+        self.engine.model_view("body_pos")[world, self.plate, 1] = episode["plate_y"]
         return {**episode, "instruction": episode["words"]}
 
     def plate_pos_w(self):

@@ -212,14 +212,14 @@ class WarpEngine:
             self._views[field] = self._shaped(getattr(self._data, field), shape)
         return self._views[field]
 
-    def vary(self, field: str) -> Array:
+    def model_view(self, field: str) -> Array:
         if field not in self._varied:
             raise EmbodiedError(
                 f"worlds of the engine 'warp' do not differ in {field}; in {sorted(self._varied)}"
             )
         return self._varied[field]
 
-    def varied(self) -> dict[str, Array]:
+    def model_views(self) -> dict[str, Array]:
         return dict(self._varied)
 
     @property
