@@ -25,7 +25,7 @@ def array_namespace(*arrays: Array) -> Any:
 def columns(ids: Sequence[int]) -> slice | list[int]:
     """Returns an index of columns: a slice where they are adjacent, else the list.
 
-    numpy follows a slice without a copy.
+    A slice gives a view of a numpy array, a list gives a copy.
     """
     ids = [int(i) for i in ids]
     adjacent = all(after == before + 1 for before, after in pairwise(ids))
@@ -33,7 +33,7 @@ def columns(ids: Sequence[int]) -> slice | list[int]:
 
 
 def any_of(flags: Array) -> Array:
-    """Whether any flag along the last, short axis is set; quicker than `any`."""
+    """Returns whether any flag along the short last axis is set; beats `any`."""
     result = flags[..., 0]
     for k in range(1, flags.shape[-1]):
         result = result | flags[..., k]
@@ -41,7 +41,7 @@ def any_of(flags: Array) -> Array:
 
 
 def all_of(flags: Array) -> Array:
-    """Whether all flags along the last, short axis are set; quicker than `all`."""
+    """Returns whether all flags along the short last axis are set; beats `all`."""
     result = flags[..., 0]
     for k in range(1, flags.shape[-1]):
         result = result & flags[..., k]
@@ -49,10 +49,10 @@ def all_of(flags: Array) -> Array:
 
 
 def dot(a: Array, b: Array) -> Array:
-    """Returns the sum of a * b over the last, short axis, always in the same order.
+    """Returns the sum of a * b over the short last axis, always added in one order.
 
-    `vecdot` and `sum` choose their order by memory layout, so that a world's bits would
-    depend on how many worlds there are.
+    `vecdot` and `sum` choose their order by memory layout, so that the last bits of a
+    world's numbers would depend on how many worlds there are.
     """
     terms = a * b
     result = terms[..., 0]
@@ -62,14 +62,14 @@ def dot(a: Array, b: Array) -> Array:
 
 
 def largest(values: Array) -> Array:
-    """Returns the largest values along the last axis: `np.max` takes twice as long."""
+    """Returns the largest value along the last axis; `np.max` takes twice as long."""
     if type(values) is np.ndarray:
         return np.maximum.reduce(values, axis=-1)
     return array_namespace(values).max(values, axis=-1)
 
 
 def smallest(values: Array) -> Array:
-    """Returns the smallest values along the last axis, likewise."""
+    """Returns the smallest value along the last axis; `np.min` takes twice as long."""
     if type(values) is np.ndarray:
         return np.minimum.reduce(values, axis=-1)
     return array_namespace(values).min(values, axis=-1)

@@ -112,7 +112,7 @@ class ActionInterface:
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> ActionInterface:
-        """Returns the interface that `dataclasses.asdict` made `stored` of."""
+        """Returns the interface that `dataclasses.asdict` has turned into `stored`."""
         groups = tuple(ActionGroup(**group) for group in stored["groups"])
         return cls(stored["mode"], groups)
 
@@ -225,8 +225,9 @@ class Payload:
     @classmethod
     def empty(cls, num: int, shape: PlanShape | None = None) -> Payload:
         """Returns `num` rows that say "stop": goals of zeros, grippers open."""
-        # the identity for every effector
         shape = shape or PlanShape()
+
+        # the identity rotation for every effector
         quat_wxyz = np.zeros((num, shape.effectors, 4))
         quat_wxyz[..., 0] = 1
 
@@ -246,7 +247,7 @@ class Payload:
 class Plan:
     """Payloads with their times, in ticks of each world's own clock.
 
-    A time of -1 is not there yet, or never comes because the plan was dropped.
+    A time of -1 means that it has not come yet, or never will: the plan was dropped.
     """
 
     world: Array  # (n,) int64
@@ -262,7 +263,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class PolicySpec:
-    """What a policy needs of the worlds it acts in."""
+    """What a policy requires of the worlds that it acts in."""
 
     control_mode: str = "joint_delta"
     control_hz: int = 20
@@ -278,10 +279,10 @@ class Planner(Protocol):
     plan_shape: PlanShape
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        """Forgets what is known of worlds `ids`, which start anew."""
+        """Starts episodes in worlds `ids` (n,), with one seed each."""
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
-        """Returns plans for the n worlds `ids`; the observation has only these rows."""
+        """Returns plans for worlds `ids` (n,); the observation has only these n rows."""
 
 
 class Controller(Protocol):
@@ -289,10 +290,17 @@ class Controller(Protocol):
 
     spec: PolicySpec
 
-    def reset(self, ids: Array, seeds: Sequence[int]) -> None: ...
+    def reset(self, ids: Array, seeds: Sequence[int]) -> None:
+        """Starts episodes in worlds `ids` (n,), with one seed each."""
 
     def act(self, observation: Observation, payload: Payload, age_s: Array) -> Array:
-        """Returns actions (N, A) in [-1, 1]. `age_s` (N,) is now - tick_frame."""
+        """Returns actions (N, A) in [-1, 1] for all N worlds.
+
+        Args:
+            observation: the live observation, all N rows.
+            payload: of the newest plan of each world, N rows.
+            age_s: (N,) how old these plans are: now minus their `tick_frame`.
+        """
 
 
 class Policy(Protocol):

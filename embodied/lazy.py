@@ -22,7 +22,7 @@ def lazy_exports(
         if name not in module_of:
             package = namespace["__name__"]
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        # once it is in the namespace, it is not asked for here again
+        # once it is in the namespace, Python finds it without calling this again
         value = getattr(import_module(module_of[name]), name)
         namespace[name] = value
         return value

@@ -1,7 +1,6 @@
-"""What the machine has, and what it refuses.
+"""What the machine has, and what its operating system refuses.
 
-A refusal, such as a full disk, is no fault of the code, so that a traceback would help
-nobody.
+A refusal, such as a full disk, is no fault of the code: its traceback would help nobody.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 
+# Full disks, missing permissions, broken media, too many open files.
 REFUSALS = frozenset(
     {
         errno.ENOSPC,

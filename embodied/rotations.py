@@ -1,6 +1,7 @@
 """Unit quaternions (w, x, y, z) over batches.
 
-Every function takes (..., 4) quaternions or (..., 3) vectors of any array namespace.
+Every function takes (..., 4) quaternions or (..., 3) vectors, as numpy arrays or torch
+tensors.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import numpy as np
 from embodied.arrays import array_namespace, dot
 from embodied.core import Array
 
-# The matrix that multiplies by a quaternion from the left: for each of its entries,
-# which element of the quaternion stands there, and with what sign.
+# A product a b is a 4x4 matrix made of a, times b. For each entry of that matrix: which
+# element of a stands there, and with what sign.
 _LEFT = np.array([[0, 1, 2, 3], [1, 0, 3, 2], [2, 3, 0, 1], [3, 2, 1, 0]])
 _LEFT_SIGN = [
     [1.0, -1.0, -1.0, -1.0],
@@ -22,13 +23,14 @@ _LEFT_SIGN = [
 # The cyclic neighbours of x, y and z, for the cross product.
 _NEXT = np.array([1, 2, 0])
 _LAST = np.array([2, 0, 1])
-# Added under a root, it changes no other value and spares a branch for a norm of zero.
+# Added under a square root, so that a norm of zero needs no branch; it is too small to
+# change any other value.
 _TINY = 1e-30
 _LEAST_SQUARED_NORM = 1e-18
 
 
 def quat_multiply(a: Array, b: Array) -> Array:
-    """Returns the Hamilton product: first rotate by b, then by a."""
+    """Returns the Hamilton product a b: the rotation by b, and then by a."""
     xp = array_namespace(a, b)
     signs = xp.asarray(_LEFT_SIGN, dtype=a.dtype, device=a.device)
     left = a[..., _LEFT] * signs  # (..., 4, 4)
@@ -46,8 +48,10 @@ def quat_rotate(quat: Array, vector: Array) -> Array:
     xp = array_namespace(quat, vector)
     w = quat[..., :1]
     axis = quat[..., 1:]
-    twice = 2 * cross(axis, vector)
-    result = vector + w * twice + cross(axis, twice)
+
+    # v + 2 w (axis x v) + 2 axis x (axis x v)
+    twice_cross = 2 * cross(axis, vector)
+    result = vector + w * twice_cross + cross(axis, twice_cross)
     return xp.astype(result, vector.dtype)
 
 
@@ -69,6 +73,7 @@ def quat_from_rotvec(rotvec: Array) -> Array:
 def quat_to_rotvec(quat: Array) -> Array:
     """Returns the shortest rotation vector (..., 3) of a quaternion, in rad."""
     xp = array_namespace(quat)
+    # -quat is the same rotation; the one with w >= 0 turns by at most pi
     quat = xp.where(quat[..., :1] < 0, -quat, quat)
     axis = quat[..., 1:]
     norm = xp.sqrt(dot(axis, axis) + _TINY)[..., None]
@@ -97,8 +102,8 @@ def quat_to_rot6d(quat: Array) -> Array:
 def quat_from_rot6d(rot6d: Array) -> Array:
     """Returns the nearest rotation to two columns (..., 6), by Gram-Schmidt.
 
-    The columns need not be orthogonal or of unit length, as those that a network puts
-    out are not. The quaternion has w >= 0.
+    The columns need not be orthogonal or of unit length: a network's are not. The
+    quaternion has w >= 0.
     """
     xp = array_namespace(rot6d)
 
@@ -117,7 +122,7 @@ def quat_from_rot6d(rot6d: Array) -> Array:
     qy = xp.sqrt(xp.clip(1 - m00 + m11 - m22, 0.0, None)) / 2
     qz = xp.sqrt(xp.clip(1 - m00 - m11 + m22, 0.0, None)) / 2
 
-    # four times the product of each two elements, from what lies off the diagonal
+    # 4 times the product of two of the elements, from the entries off the diagonal
     wx = y[..., 2] - z[..., 1]
     wy = z[..., 0] - x[..., 2]
     wz = x[..., 1] - y[..., 0]
@@ -125,7 +130,8 @@ def quat_from_rot6d(rot6d: Array) -> Array:
     xz = x[..., 2] + z[..., 0]
     yz = y[..., 2] + z[..., 1]
 
-    # each row is the quaternion times one of its elements: the largest is accurate
+    # each row is 4 times the quaternion times one of its elements; the row of the largest
+    # element is the most accurate
     rows = [
         xp.stack([4 * qw * qw, wx, wy, wz], axis=-1),
         xp.stack([wx, 4 * qx * qx, xy, xz], axis=-1),

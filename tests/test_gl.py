@@ -133,7 +133,9 @@ def test_a_backend_that_makes_no_context() -> None:
 def test_probe_survives_a_crash(fresh_choice: pytest.MonkeyPatch) -> None:
     """The child dies of each backend; the parent lives and says what to install."""
     fresh_choice.setattr(gl, "_CHILD", "import os; os.abort()")
-    with pytest.raises(gl.RenderingError, match="it ended with -6.*apt-get install"):
+    with pytest.raises(
+        gl.RenderingError, match="it ended with exit status -6.*apt-get install"
+    ):
         gl.probe_rendering()
 
 

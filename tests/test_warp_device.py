@@ -23,7 +23,7 @@ from embodied.sim.warp.device import (
     Streams,
     check_memory,
     choose_device,
-    naming_lack_of_memory,
+    explaining_out_of_memory,
 )
 from embodied.sim.warp.engine import Buffers, WarpEngine
 from tests.ground import TOTE_TRANSFER, started_worlds
@@ -56,7 +56,7 @@ def test_no_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warp_device, "has_driver", lambda: False)
     with pytest.raises(
         EmbodiedError,
-        match="no CUDA device: .* device 'cpu' tries it without a GPU, slowly",
+        match="no CUDA device: .* to try it without a GPU, slowly, use the device 'cpu'",
     ):
         choose_device(warp_with(None), "cuda")
 
@@ -77,7 +77,8 @@ def test_an_old_driver_is_named(driver: None) -> None:
 
 def test_a_driver_without_a_gpu_and_a_warp_without_cuda_are_named(driver: None) -> None:
     with pytest.raises(
-        EmbodiedError, match="no CUDA device: there is a driver, but no NVIDIA GPU"
+        EmbodiedError,
+        match="no CUDA device: there is an NVIDIA driver, but it finds no GPU",
     ):
         choose_device(warp_with(None), "cuda")
     with pytest.raises(EmbodiedError, match="this build of Warp has no CUDA"):
@@ -156,7 +157,7 @@ def test_too_little_memory_says_how_many_worlds_fit() -> None:
     check_memory(1000, 1_000_000, 1_000_000_000)
     with pytest.raises(
         EmbodiedError,
-        match=r"8192 worlds need 8\.2 GB .* 4\.0 GB are free: 4000 worlds fit",
+        match=r"8192 worlds need 8\.2 GB .* 4\.0 GB are free: 4000 worlds would fit",
     ):
         check_memory(8192, 1_000_000, 4_000_000_000)
 
@@ -169,14 +170,14 @@ def test_memory_that_runs_out_later_is_named(message: str) -> None:
     expected = r"too small for 64 worlds: .* 0\.1 GB .* e\.g\. 32"
     with (
         pytest.raises(EmbodiedError, match=expected),
-        naming_lack_of_memory(64, 1_000_000),
+        explaining_out_of_memory(64, 1_000_000),
     ):
         raise RuntimeError(message)
 
     # Other errors pass through.
     with (
         pytest.raises(RuntimeError, match="something else"),
-        naming_lack_of_memory(64, 1),
+        explaining_out_of_memory(64, 1),
     ):
         raise RuntimeError("something else")
 

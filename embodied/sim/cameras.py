@@ -13,8 +13,8 @@ from embodied.sim.engine import HostEngine
 from embodied.sim.gl import make_renderer
 
 DECOR_GROUP = 4  # of geoms that only pictures for people show
-# What frames for policies leave out, because it costs time.
-_LEFT_OUT = (
+# What frames for policies do without, because it costs time.
+_COSTLY_EFFECTS = (
     mujoco.mjtRndFlag.mjRND_SHADOW,
     mujoco.mjtRndFlag.mjRND_REFLECTION,
     mujoco.mjtRndFlag.mjRND_SKYBOX,
@@ -41,8 +41,8 @@ class Camera:
 
         Args:
             engine: the worlds.
-            height: of the frames, pixels.
-            width: likewise.
+            height: height of the frames in pixels.
+            width: width of the frames in pixels.
             beauty: make handsome pictures, with shadows, smooth edges and decor.
         """
         self._engine = engine
@@ -77,7 +77,7 @@ class Camera:
         return frame
 
     def _look(self, world: int, camera: str) -> mujoco.Renderer:
-        """Returns the renderer, its scene as the camera sees the world now."""
+        """Returns the renderer, with its scene set to what the camera sees now."""
         if camera not in self._names:
             raise unknown("camera", camera, self._names)
         model = self._engine.world_model(world)
@@ -88,7 +88,7 @@ class Camera:
         return self._renderer
 
     def _make_renderer(self, model: mujoco.MjModel) -> mujoco.Renderer:
-        # the context reads the model's quality once, when it is made
+        # the GL context reads the model's quality once, when it is made
         quality = model.vis.quality
         before = {name: getattr(quality, name) for name in _BEAUTY_QUALITY}
         if self._beauty:
@@ -99,10 +99,10 @@ class Camera:
             setattr(quality, name, value)
 
         if not self._beauty:
-            for flag in _LEFT_OUT:
+            for flag in _COSTLY_EFFECTS:
                 renderer.scene.flags[flag] = False
 
-        # before EGL's own clean-up, which would leave it a dead context
+        # at exit it must go before EGL cleans up, which would leave it a dead context
         atexit.register(renderer.close)
         return renderer
 
@@ -131,9 +131,9 @@ class CameraFeed:
 
         Args:
             engine: the worlds.
-            cameras: their names.
-            image_size: height and width of the frames, pixels.
-            camera_hz: the frames per second; one at each update where None.
+            cameras: names of the cameras.
+            image_size: height and width of the frames in pixels.
+            camera_hz: frames per second; None for one at each update.
         """
         self._camera = Camera(engine, image_size, image_size)
         self.cameras = cameras
@@ -159,9 +159,9 @@ class CameraFeed:
         k, so that nothing drifts.
 
         Args:
-            tick: the physics ticks (N,) of the worlds' episodes.
-            sigma: the pixels' noise (N,), grey levels.
-            seeds: the seeds (N,) of that noise.
+            tick: (N,) physics ticks since each world's reset.
+            sigma: (N,) standard deviation of the pixels' noise, in grey levels.
+            seeds: (N,) seeds of that noise.
         """
         if not self.cameras:
             return
@@ -192,10 +192,10 @@ class CameraFeed:
             frames[world] = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
 
     def newest(self) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Returns the newest frames, not to be written to.
+        """Returns the newest frames, which must not be written to.
 
         Returns:
-            Camera -> (N, H, W, 3) uint8, and the tick (N,) at which they were taken.
+            Camera -> (N, H, W, 3) uint8, and (N,) the ticks at which they were taken.
         """
         return self._frames, self._taken.copy()
 

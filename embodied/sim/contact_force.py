@@ -1,6 +1,6 @@
 """Contact forces of every physics step.
 
-Those at control steps alone miss the peaks: 29 N were seen where there had been 242 N.
+Forces read at control steps alone miss the peaks: they showed 29 N where 242 N occurred.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from embodied.core import PHYSICS_HZ, Array
 from embodied.errors import EmbodiedError
 from embodied.sim.engine import Engine
 
-WINDOW_TICKS = 20  # physics steps that the state remembers: 50 ms
+WINDOW_TICKS = 20  # T: physics steps that a sensor's history holds, 50 ms
 
 # How a contact sensor makes one force of several contacts, in MuJoCo's numbering.
 STRONGEST_CONTACT = 2
 SUM_OF_CONTACTS = 3
 _FORCE = 1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE)
 
-# A sensor's history: two notes of MuJoCo's own, then times, then forces.
+# A sensor's history: two numbers of MuJoCo's own, then T times, then T forces (3,).
 _TIMES = slice(2, 2 + WINDOW_TICKS)
 _FORCES = slice(2 + WINDOW_TICKS, 2 + 4 * WINDOW_TICKS)
 _HISTORY_SIZE = _FORCES.stop
@@ -36,9 +36,9 @@ def add_contact_sensor(
 
     Args:
         spec: the scene.
-        name: of the sensor.
-        subtree: the body, with all that hangs on it.
-        other: the body it touches; any unless given.
+        name: name of the sensor.
+        subtree: name of the body; all bodies that hang on it count as well.
+        other: name of the only body that it may touch; "" for any.
         reduce: which force counts among several contacts, STRONGEST_CONTACT or
             SUM_OF_CONTACTS.
     """
@@ -48,7 +48,7 @@ def add_contact_sensor(
     if other:
         sensor.reftype = mujoco.mjtObj.mjOBJ_BODY
         sensor.refname = other
-    sensor.intprm = [_FORCE, reduce, 1]
+    sensor.intprm = [_FORCE, reduce, 1]  # what is reported, reduced how, to one contact
     sensor.nsample = WINDOW_TICKS
     sensor.delay = 1 / PHYSICS_HZ
 
@@ -67,10 +67,11 @@ class ContactForce:
         adjacent = [starts[0] + k * _HISTORY_SIZE for k in range(count)]
         if starts != adjacent:
             raise EmbodiedError(
-                f"the histories of the contact sensors {', '.join(names)} must lie side by side"
+                f"the contact sensors {', '.join(names)} must be added to the model one "
+                "right after the other"
             )
 
-        # views of the live state, made once: K sensors, T ticks
+        # views of the live state, made once
         xp = engine.xp
         self._xp = xp
         stop = starts[0] + count * _HISTORY_SIZE
@@ -89,6 +90,7 @@ class ContactForce:
         """
         squares = dot(self._force, self._force)  # (N, K, T)
         if ticks < WINDOW_TICKS:
+            # half a tick earlier, so that rounding leaves none out
             begin = self._time - (ticks + 0.5) / PHYSICS_HZ
             recent = self._times > begin[:, None, None]
             squares = self._xp.where(recent, squares, 0.0)

@@ -26,9 +26,9 @@ _VELOCITY_STAGE = int(mujoco.mjtStage.mjSTAGE_VEL)
 
 
 def _log_warning(message: str) -> None:
-    """Takes the place of a handler that writes MUJOCO_LOG.TXT into the user's folder.
+    """Logs a warning of MuJoCo's; faults are reported world by world besides.
 
-    Faults are reported world by world instead.
+    MuJoCo's own handler would write MUJOCO_LOG.TXT into the user's folder.
     """
     logging.getLogger("mujoco").debug(message)
 
@@ -48,18 +48,18 @@ class CpuEngine:
         self._batch = Batch(model, num_worlds, num_threads, persistent=True)
         self._warnings = self._batch.warning[:, :, 1]  # (N, kinds) counts, live
 
-        # arrays given out, by field
+        # field -> live array, of the data and of the model
         self._views: dict[str, np.ndarray] = {}
-        self._varied: dict[str, np.ndarray] = {}
+        self._model_views: dict[str, np.ndarray] = {}
 
-        # of each kind of MuJoCo's warnings, the index of its fault
+        # MuJoCo's kind of warning -> index of its fault
         self._fault_of_warning = {
             int(kind): FAULTS.index(name) for kind, name in _WARNING_FAULTS.items()
         }
 
-        # of one world, filled anew whenever they are asked for
-        self._view_model: mujoco.MjModel | None = None
-        self._view_data: mujoco.MjData | None = None
+        # copies of one world, filled anew whenever they are asked for
+        self._world_model: mujoco.MjModel | None = None
+        self._world_data: mujoco.MjData | None = None
 
     def view(self, field: str) -> np.ndarray:
         if field not in self._views:
@@ -67,12 +67,12 @@ class CpuEngine:
         return self._views[field]
 
     def model_view(self, field: str) -> np.ndarray:
-        if field not in self._varied:
-            self._varied[field] = self._batch.expand(field)
-        return self._varied[field]
+        if field not in self._model_views:
+            self._model_views[field] = self._batch.expand(field)
+        return self._model_views[field]
 
     def model_views(self) -> dict[str, np.ndarray]:
-        return dict(self._varied)
+        return dict(self._model_views)
 
     def reset(self, ids: np.ndarray) -> None:
         self.version += 1
@@ -80,7 +80,7 @@ class CpuEngine:
 
     def refresh(self, ids: np.ndarray) -> None:
         self.version += 1
-        if self._varied:
+        if self._model_views:
             self._batch.set_const(ids)
         self._batch.forward(ids, stage=_VELOCITY_STAGE)
 
@@ -101,15 +101,15 @@ class CpuEngine:
         return self._batch.state
 
     def world_model(self, world: int) -> mujoco.MjModel:
-        if self._view_model is None:
-            self._view_model = self._batch.get_model(world)
-        return self._batch.get_model(world, self._view_model)
+        if self._world_model is None:
+            self._world_model = self._batch.get_model(world)
+        return self._batch.get_model(world, self._world_model)
 
     def world_data(self, world: int) -> mujoco.MjData:
-        if self._view_data is None:
-            self._view_data = mujoco.MjData(self.model)
-        return self._batch.get_data(world, self._view_data)
+        if self._world_data is None:
+            self._world_data = mujoco.MjData(self.model)
+        return self._batch.get_data(world, self._world_data)
 
     def close(self) -> None:
-        self._view_model = None
-        self._view_data = None
+        self._world_model = None
+        self._world_data = None

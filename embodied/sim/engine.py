@@ -1,6 +1,6 @@
 """The one interface to simulators: N worlds of one compiled model.
 
-Every array of theirs is (N, ...).
+The first axis of every array counts the worlds: (N, ...).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from embodied.core import Array
 
-# What may break a world; an engine's `faults` are indices into this.
+# What may break a world; an engine's `faults` are indices into this. 0 is no fault.
 FAULTS = (
     "",
     "action_not_finite",
@@ -21,12 +21,12 @@ FAULTS = (
     "constraints_overflowed",
     "singular_inertia",
 )
-# The first two columns of a rotation matrix that is given row by row.
+# Where MuJoCo's flat `xmat` (9,), which holds rows, has the matrix's first two columns.
 ROT6D_OF_XMAT: np.ndarray = np.array([0, 3, 6, 1, 4, 7])
 
 
 class Engine(Protocol):
-    """What tasks and robots ask of a simulator, on a host or a device."""
+    """What tasks and robots ask of a simulator, on the CPU or on a GPU."""
 
     model: mujoco.MjModel
     num_worlds: int
@@ -37,7 +37,7 @@ class Engine(Protocol):
 
     @property
     def version(self) -> int:
-        """Grows whenever states change: what was computed at one version holds for it."""
+        """Changes whenever states do, so that what is derived of them can be kept."""
 
     def view(self, field: str) -> Array:
         """Returns the live (N, ...) array of an MjData field.
@@ -46,13 +46,13 @@ class Engine(Protocol):
         """
 
     def model_view(self, field: str) -> Array:
-        """Returns the live (N, ...) array of an MjModel field that worlds differ in.
+        """Returns the live (N, ...) array of an MjModel field, one row per world.
 
-        It may be written to.
+        It may be written to. Asking for a field lets worlds differ in it.
         """
 
     def model_views(self) -> dict[str, Array]:
-        """Returns all the model fields that `model_view` was asked for."""
+        """Returns field -> array, for all fields that `model_view` was asked for."""
 
     def step(self, nstep: int) -> None:
         """Moves all worlds on by `nstep` ticks.
@@ -68,7 +68,7 @@ class Engine(Protocol):
 
 
 class HostEngine(Engine, Protocol):
-    """A simulator whose worlds can be looked at and begun anew one by one."""
+    """A simulator whose worlds can be looked at and reset one by one."""
 
     def reset(self, ids: Array) -> None:
         """Sets the states of worlds `ids` to the model's defaults.

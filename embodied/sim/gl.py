@@ -20,7 +20,7 @@ import numpy as np
 
 from embodied.errors import EmbodiedError
 
-# Debian's and Ubuntu's names; together they render without a GPU or a display
+# packages of Debian and Ubuntu that together render without a GPU or a display
 PACKAGES = "libegl1 libgl1-mesa-dri"
 SOFTWARE_PACKAGE = "libosmesa6"
 ADVICE = (
@@ -45,7 +45,7 @@ class RenderingError(EmbodiedError):
 def ensure_gl() -> str:
     """Makes `mujoco.Renderer` usable in this process; returns the backend's name.
 
-    It is cheap: nothing is rendered. A user's own MUJOCO_GL is left alone.
+    This is cheap: nothing is rendered. A MUJOCO_GL that the user has set is obeyed.
 
     Raises:
         RenderingError: no backend is to be found, or rendering is switched off.
@@ -67,16 +67,16 @@ def ensure_gl() -> str:
         return _use("egl")
     if any(_loads(name) for name in OSMESA_NAMES):
         return _use("osmesa")
-    raise RenderingError(_advice("neither EGL nor OSMesa is to be found"))
+    raise RenderingError(_cannot_render("neither EGL nor OSMesa is to be found"))
 
 
 def load_triton_first() -> None:
     """Loads Triton, where it is installed, before Mesa.
 
-    To be called before the first use of OpenGL. Both bring an LLVM of their own. If
-    Mesa's is there first, Triton's calls go to it, and the process dies with a
-    segmentation fault, as late as when an optimizer of PyTorch's CUDA build is made.
-    The other way round both work.
+    Call it before the first use of OpenGL. Both libraries bring an LLVM of their own. If
+    Mesa's is loaded first, Triton's calls go to it, and the process dies with a
+    segmentation fault, perhaps only when an optimizer of PyTorch's CUDA build is made.
+    In the other order both work.
     """
     if importlib.util.find_spec("triton") is not None:
         importlib.import_module("triton")
@@ -92,7 +92,7 @@ def make_renderer(model: mujoco.MjModel, height: int, width: int) -> mujoco.Rend
     try:
         return mujoco.Renderer(model, height, width)
     except (mujoco.FatalError, ImportError, RuntimeError) as error:
-        raise RenderingError(_advice(f"{backend} makes no context")) from error
+        raise RenderingError(_cannot_render(f"{backend} makes no context")) from error
 
 
 def probe_rendering(timeout_s: float = 60) -> str:
@@ -105,7 +105,7 @@ def probe_rendering(timeout_s: float = 60) -> str:
         RenderingError: none did; the text says what to install, or which MUJOCO_GL
             would work.
     """
-    failure = _failure_in_child(None, timeout_s)
+    failure = _failure_in_child("", timeout_s)
     if not failure:
         return ensure_gl()
 
@@ -116,7 +116,9 @@ def probe_rendering(timeout_s: float = 60) -> str:
                 raise RenderingError(
                     f"{failure.removesuffix(ADVICE)}; it works with the setting MUJOCO_GL={backend}"
                 )
-    raise RenderingError(failure if failure.endswith(ADVICE) else _advice(failure))
+    if not failure.endswith(ADVICE):
+        failure = _cannot_render(failure)
+    raise RenderingError(failure)
 
 
 def render_test_frame() -> np.ndarray:
@@ -200,15 +202,12 @@ def _use(backend: str) -> str:
     return backend
 
 
-def _failure_in_child(backend: str | None, timeout_s: float) -> str:
-    """Returns the last line that a child process says that fails to render.
+def _failure_in_child(backend: str, timeout_s: float) -> str:
+    """Renders a picture in a child process; returns why it fails, "" where it does not.
 
     Args:
-        backend: what MUJOCO_GL names in the child; the user's own choice where None.
-        timeout_s: after which it is stopped.
-
-    Returns:
-        The line; empty where the child succeeds.
+        backend: the child's MUJOCO_GL; "" leaves the user's own as it is.
+        timeout_s: seconds after which the child is stopped.
     """
     environment = dict(os.environ)
     if backend:
@@ -232,9 +231,9 @@ def _failure_in_child(backend: str | None, timeout_s: float) -> str:
 
     lines = child.stderr.strip().splitlines()
     if not lines:
-        return f"it ended with {child.returncode}"
+        return f"it ended with exit status {child.returncode}"
     return lines[-1].removeprefix(f"{__name__}.RenderingError: ")
 
 
-def _advice(reason: str) -> str:
+def _cannot_render(reason: str) -> str:
     return f"cameras cannot render on this machine: {reason}{ADVICE}"

@@ -1,4 +1,4 @@
-"""What a file must say about the compiled model that it was made with."""
+"""What datasets and results store about the compiled model that they were made with."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def model_facts(model: mujoco.MjModel) -> dict[str, Any]:
 def fixed_camera_poses(model: mujoco.MjModel) -> dict[str, dict[str, Any]]:
     """Returns the nominal pose and vertical field of view of cameras that stand still.
 
-    A camera's own x is to its right, y is up, and it looks along -z.
+    A camera's x axis points to its right, y up, and it looks along -z. `mat_w` is the
+    rotation matrix (3, 3), row by row.
     """
     poses = {}
     for i in np.flatnonzero(model.cam_bodyid == 0).tolist():

@@ -7,16 +7,16 @@ import mujoco
 from embodied.core import PHYSICS_HZ
 
 TIMESTEP_S = 1 / PHYSICS_HZ
-# The stiffest contact that two steps resolve: for grasping pads.
+# For grasping pads: the stiffest contact that MuJoCo can resolve, two steps long.
 PAD_SOLREF = (2 * TIMESTEP_S, 1.0)
 # The hardest constraint that MuJoCo takes.
 FRICTION_SOLIMP = (0.9999, 0.9999, 0.001, 0.5, 2.0)
-FRICTION_ARMATURE = 0.05  # kg m2; of a slide kg
-FRICTION_DAMPING = 0.5  # N m s/rad; of a slide N s/m
+FRICTION_ARMATURE = 0.05  # kg m2 for a hinge, kg for a slide
+FRICTION_DAMPING = 0.5  # N m s/rad for a hinge, N s/m for a slide
 SCENE_EXTENT_M = 8.0
-# Nothing nearer to a camera is drawn. The wrist's camera gets close to things.
+# Nothing nearer to a camera is drawn. The wrist camera gets close to things.
 NEAR_M = 0.015
-LARGEST_PICTURE = (1280, 960)  # pixels
+LARGEST_PICTURE = (1280, 960)  # (W, H) pixels
 
 
 def apply_defaults(spec: mujoco.MjSpec) -> None:
@@ -34,7 +34,7 @@ def apply_defaults(spec: mujoco.MjSpec) -> None:
     # a reset would hide a diverged world by setting it back to time 0
     option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)
 
-    # frames come 70 times faster from a software GL
+    # without shadows and smooth edges, a software GL renders frames 70 times faster
     quality = spec.visual.quality
     quality.shadowsize = 0
     quality.offsamples = 0
@@ -50,13 +50,13 @@ def apply_defaults(spec: mujoco.MjSpec) -> None:
 def stiff_friction(joint: mujoco.MjsJoint, torque_n_m: float) -> None:
     """Gives a joint dry friction that holds it where it is left: a valve, a drawer.
 
-    MuJoCo's own `frictionloss` creeps: nine tenths of its torque turns a light valve by
-    540 degrees in 10 s, here by 0.003. It takes some armature and damping, which the
-    joint feels when it moves.
+    MuJoCo's plain `frictionloss` creeps: nine tenths of its torque turns a light valve
+    by 540 degrees in 10 s; here it turns by 0.003. That takes some armature and damping,
+    which the joint feels when it moves.
 
     Args:
         joint: a hinge or a slide.
-        torque_n_m: the friction of a hinge; of a slide it is a force in N.
+        torque_n_m: the friction torque of a hinge, or the friction force of a slide in N.
     """
     joint.frictionloss = torque_n_m
     joint.armature = FRICTION_ARMATURE

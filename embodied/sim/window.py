@@ -33,7 +33,7 @@ class Window:
         _check_display()
         self._engine = engine
         self._world = world
-        # the viewer's thread draws these while worlds move on
+        # copies, because the viewer's own thread draws them while the worlds move on
         self._model = copy.copy(engine.world_model(world))
         self._data = mujoco.MjData(self._model)
         self._handle = _open(self._model, self._data)

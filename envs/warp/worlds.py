@@ -21,7 +21,7 @@ from embodied.envs.warp.starts import measure_contact_peak, sample_starts
 from embodied.envs.worlds import Worlds
 from embodied.robots.control import RobotControl
 from embodied.sim.engine import FAULTS
-from embodied.sim.warp.device import naming_lack_of_memory
+from embodied.sim.warp.device import explaining_out_of_memory
 from embodied.sim.warp.engine import Buffers, WarpEngine, usable_device
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class WarpWorlds:
 
         with (
             self.device,
-            naming_lack_of_memory(num_worlds, self.engine.bytes_per_world),
+            explaining_out_of_memory(num_worlds, self.engine.bytes_per_world),
         ):
             self._bank = DeviceBank(starts, self.engine)
             self.task = self.spec.bind(self.engine, self.robot)
@@ -179,7 +179,7 @@ class WarpWorlds:
         Args:
             actions: (N, A) in [-1, 1]; what is beyond is clipped.
         """
-        with naming_lack_of_memory(self.num_worlds, self.engine.bytes_per_world):
+        with explaining_out_of_memory(self.num_worlds, self.engine.bytes_per_world):
             return WarpStepResult(*self._graph(actions))
 
     @property

@@ -24,12 +24,12 @@ SHOWN_GROUPS = [0, 1, 2]  # of geoms, as MuJoCo shows them; decor lies in anothe
 class WarpCameras:
     """Renders chosen cameras of all worlds at one size.
 
-    They show what `Camera` shows on the CPU, world by world, with these differences:
-    nothing is cut away in front of the near plane, what is partly transparent is drawn
-    opaque, sites, tendons and skins are not drawn, highlights are those of each pixel
-    and not of the nearest corners, and brightness is rounded down.
+    They show what `Camera` shows on the CPU, with these differences: nothing is cut away
+    in front of the near plane; what is partly transparent is drawn opaque; sites, tendons
+    and skins are not drawn; highlights are computed for each pixel, not interpolated
+    between corners; and brightness is rounded down.
 
-    The context is made, and kernels are compiled, at the first frame.
+    The render context is made, and kernels are compiled, at the first frame.
     """
 
     def __init__(
@@ -45,9 +45,9 @@ class WarpCameras:
         Args:
             engine: the worlds.
             cameras: the names of the cameras.
-            height: of the frames, pixels.
-            width: likewise.
-            geometry: render depth and segmentation, too.
+            height: height of the frames in pixels.
+            width: width of the frames in pixels.
+            geometry: whether to render depth and segmentation, too.
 
         Raises:
             EmbodiedError: the model does not have one of the cameras.
@@ -65,14 +65,14 @@ class WarpCameras:
 
     @property
     def pixels(self) -> int:
-        """P, the pixels of all cameras together."""
+        """P, the number of pixels of all cameras together."""
         return len(self.cameras) * self._size[0] * self._size[1]
 
     def render(self) -> None:
-        """Renders each camera and world as the engine's position fields are now.
+        """Renders each camera in each world as the engine's position fields are now.
 
         After the first call it allocates nothing and the host waits for nothing, so
-        that it can be captured.
+        that a CUDA graph can capture it.
         """
         with self._engine.working():
             if self._context is None:
@@ -95,9 +95,9 @@ class WarpCameras:
 
     @property
     def frames(self) -> torch.Tensor:
-        """(N, P, 3) uint8, camera after camera.
+        """The colours (N, P, 3) uint8, camera after camera.
 
-        It is live, as are the others: the next frame overwrites it.
+        Like all that this class returns they are live: the next frame overwrites them.
         """
         return self._frames
 
@@ -108,7 +108,7 @@ class WarpCameras:
     def depth(self, camera: str) -> torch.Tensor:
         """Returns the distances along the viewing direction, (N, H, W) float32, m.
 
-        Where there is nothing it is the far plane's.
+        Where there is nothing, it is the far plane's distance.
         """
         return self.of_camera(camera, self._depth)
 

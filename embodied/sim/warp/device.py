@@ -1,4 +1,4 @@
-"""The device under the engine `warp`: whether it will do, its streams, its memory."""
+"""The device under the engine `warp`: whether it is usable, its streams, its memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from embodied.errors import EmbodiedError
 
 # From this driver version on a CUDA graph may hold the solver's loops.
 LEAST_CUDA = (12, 4)
-TRY_WITHOUT = "device 'cpu' tries it without a GPU, slowly"
+TRY_WITHOUT = "to try it without a GPU, slowly, use the device 'cpu'"
 BYTES_PER_GB = 1e9
 LOG_ERROR = 40  # one of Warp's levels
 
@@ -25,9 +25,9 @@ def choose_device(warp: Any, name: str) -> str:
     Raises:
         EmbodiedError: the GPU cannot be used; the text says why.
     """
-    warp.config.log_level = LOG_ERROR  # else it tells of each kernel that it loads
+    warp.config.log_level = LOG_ERROR  # else Warp prints each kernel that it loads
 
-    # before Warp complains in its own words
+    # checked before `warp.init`, which would complain in its own words
     if name == "cuda" and not has_driver():
         raise EmbodiedError(
             f"no CUDA device: the engine 'warp' needs an NVIDIA GPU and its driver; {TRY_WITHOUT}"
@@ -39,7 +39,7 @@ def choose_device(warp: Any, name: str) -> str:
     _check_driver(warp.get_cuda_driver_version(), warp.get_cuda_toolkit_version())
     if not warp.is_cuda_available():
         raise EmbodiedError(
-            f"no CUDA device: there is a driver, but no NVIDIA GPU that it offers; {TRY_WITHOUT}"
+            f"no CUDA device: there is an NVIDIA driver, but it finds no GPU; {TRY_WITHOUT}"
         )
     _check_torch()
     return "cuda:0"
@@ -59,11 +59,11 @@ def _check_driver(
 ) -> None:
     """Raises EmbodiedError for a driver that is too old for this build of Warp.
 
-    To be called before Warp is asked for devices: it sees none with such a driver.
+    Call it before Warp is asked for devices: with such a driver it sees none.
 
     Args:
-        installed: the CUDA version of the driver; None where it lies without a GPU.
-        built_for: the CUDA version that Warp is built for; None for a build without.
+        installed: the CUDA version of the driver; None for a driver without a GPU.
+        built_for: the CUDA version that Warp is built for; None for a build without CUDA.
     """
     if installed is None:
         return
@@ -98,7 +98,10 @@ def _check_torch() -> None:
 
 
 class Streams:
-    """Puts Warp's work on torch's current stream, so that neither waits for the other."""
+    """Puts Warp's work on torch's current CUDA stream, so that neither waits for the other.
+
+    On the CPU device there are no streams.
+    """
 
     def __init__(self, warp: Any, device: str) -> None:
         self._warp = warp
@@ -122,7 +125,7 @@ class Streams:
         return context
 
     def capture(self) -> AbstractContextManager[Any]:
-        """Returns a context in which work is captured as its `graph`, and not done.
+        """Returns a context that captures the work within it as its `graph`, undone.
 
         Torch's current stream must not be the default one. Calls that are no work, such
         as those by which CUDA loads a kernel late or torch gets memory, do not break
@@ -135,22 +138,22 @@ class Streams:
         return capture
 
     def launch(self, graph: Any) -> None:
-        """Does what was captured, on torch's current stream."""
+        """Does the captured work, on torch's current stream."""
         self._warp.capture_launch(graph, stream=self.current())
 
 
 @cache
 def _warp_stream(warp: Any, stream: Any) -> Any:
-    """Returns Warp's one object for a stream of torch's.
+    """Returns the one Warp object that stands for a stream of torch's.
 
-    Warp knows captures by that object, and forgets the stream once it is gone. Here it
-    is never gone: torch gives the same 32 streams out again and again.
+    Warp knows captures by that object, and forgets the stream once the object is gone.
+    The cache keeps it; it stays small, as torch hands out the same 32 streams in turn.
     """
     return warp.stream_from_torch(stream)
 
 
 def bytes_of(warp: Any, data: Any) -> int:
-    """Returns the memory of all arrays in a dataclass and in those within it."""
+    """Returns the bytes of all arrays in a dataclass and in the dataclasses within it."""
     total = 0
     for field in dataclasses.fields(data):
         value = getattr(data, field.name)
@@ -162,18 +165,18 @@ def bytes_of(warp: Any, data: Any) -> int:
 
 
 def check_memory(num_worlds: int, bytes_per_world: int, free_bytes: int) -> None:
-    """Raises EmbodiedError, saying how many worlds fit, where so many do not."""
+    """Raises EmbodiedError where the worlds do not fit; says how many would."""
     needed = num_worlds * bytes_per_world
     if needed > free_bytes:
         raise EmbodiedError(
             f"{num_worlds} worlds need {needed / BYTES_PER_GB:.1f} GB of the GPU's memory, of which "
-            f"{free_bytes / BYTES_PER_GB:.1f} GB are free: {free_bytes // bytes_per_world} worlds fit"
+            f"{free_bytes / BYTES_PER_GB:.1f} GB are free: {free_bytes // bytes_per_world} worlds would fit"
         )
 
 
 @contextmanager
-def naming_lack_of_memory(num_worlds: int, bytes_per_world: int) -> Iterator[None]:
-    """Turns what Warp and torch say when memory runs out into an EmbodiedError."""
+def explaining_out_of_memory(num_worlds: int, bytes_per_world: int) -> Iterator[None]:
+    """Turns the errors of Warp and torch when memory runs out into an EmbodiedError."""
     try:
         yield
     except RuntimeError as error:
@@ -183,5 +186,5 @@ def naming_lack_of_memory(num_worlds: int, bytes_per_world: int) -> Iterator[Non
         held_gb = num_worlds * bytes_per_world / BYTES_PER_GB
         raise EmbodiedError(
             f"the memory of the device is too small for {num_worlds} worlds: they hold "
-            f"{held_gb:.1f} GB and need more while they step. Ask for fewer, e.g. {max(num_worlds // 2, 1)}"
+            f"{held_gb:.1f} GB, and need more while they step. Ask for fewer, e.g. {max(num_worlds // 2, 1)}"
         ) from error

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from embodied.sim.warp.device import (
     bytes_of,
     check_memory,
     choose_device,
-    naming_lack_of_memory,
+    explaining_out_of_memory,
 )
 
 if TYPE_CHECKING:
@@ -43,11 +44,12 @@ STATE = (
     "mocap_pos",
     "mocap_quat",
 )
-HEADROOM = 1.5  # the size of buffers over what was measured
-SPARE_CONTACTS = 32  # of each world, for a grasp that was not measured
-ROWS_PER_CONTACT = 4  # of constraints
-DIVERGED_SPEED = 1e6  # m/s or rad/s; no world that still means anything is as fast
-# Fault -> mujoco_warp's overflow bits. That the solver used all its iterations is none.
+HEADROOM = 1.5  # by which buffers are larger than what was measured
+SPARE_CONTACTS = 32  # per world, for a grasp that was not measured
+ROWS_PER_CONTACT = 4  # rows of constraints
+DIVERGED_SPEED = 1e6  # m/s or rad/s; a world that still makes sense is slower
+# Fault -> names of mujoco_warp's overflow bits. A solver that used all its iterations
+# sets a bit, too, which is no fault.
 _OVERFLOWS = {
     "contacts_overflowed": ("BROADPHASE", "NARROWPHASE"),
     "constraints_overflowed": ("NEFC", "NJMAX_NNZ"),
@@ -56,10 +58,10 @@ _OVERFLOWS = {
 
 @dataclass(frozen=True)
 class Buffers:
-    """Room for contacts of all worlds together, and for constraint rows of each."""
+    """How large mujoco_warp's buffers are."""
 
-    contacts: int
-    constraints: int
+    contacts: int  # of all worlds together
+    constraints: int  # rows in each world
 
     @classmethod
     def of(
@@ -117,18 +119,18 @@ class WarpEngine:
         self.xp: Any = importlib.import_module("array_api_compat.torch")
         self._version = 0
         self._views: dict[str, torch.Tensor] = {}
-        self._varied: dict[str, torch.Tensor] = {}
+        self._model_views: dict[str, torch.Tensor] = {}
 
         self.bytes_per_world = self._measure_bytes_per_world(buffers)
         self._check_memory()
         with (
             self.streams.follow(),
-            naming_lack_of_memory(num_worlds, self.bytes_per_world),
+            explaining_out_of_memory(num_worlds, self.bytes_per_world),
         ):
             self._model = self._put_model(differing)
             self._data = self._make_data(num_worlds, buffers)
-            # with the model as it is, mujoco_warp would leave geoms that are fixed to
-            # the world where the one compiled model has them
+            # mujoco_warp does not place geoms of bodies that are welded to the world, but
+            # here worlds differ in where these stand: a model that calls no body welded
             self._unwelded = replace(
                 self._model,
                 body_weldid=self._warp.full_like(self._model.body_weldid, 1),
@@ -154,15 +156,15 @@ class WarpEngine:
         )
 
     def _measure_bytes_per_world(self, buffers: Buffers) -> int:
-        """Returns the memory of what is allocated for good, for one world.
+        """Returns how much memory one world takes for good.
 
-        It is what two worlds take more than one, measured in the host's memory.
+        That is what two worlds take more than one; it is measured in the host's memory.
         """
-        share = -(-buffers.contacts // self.num_worlds)
+        contacts_per_world = math.ceil(buffers.contacts / self.num_worlds)
         sizes = []
         with self._warp.ScopedDevice("cpu"):
             for num in (1, 2):
-                room = Buffers(num * share, buffers.constraints)
+                room = Buffers(num * contacts_per_world, buffers.constraints)
                 sizes.append(bytes_of(self._warp, self._make_data(num, room)))
         return sizes[1] - sizes[0]
 
@@ -172,6 +174,7 @@ class WarpEngine:
             check_memory(self.num_worlds, self.bytes_per_world, free_bytes)
 
     def _put_model(self, differing: Mapping[str, np.ndarray]) -> Any:
+        """Returns the device's model, in which worlds have values of their own."""
         known = {
             name: values
             for name, values in differing.items()
@@ -185,11 +188,13 @@ class WarpEngine:
             raise EmbodiedError(
                 f"the engine 'warp' cannot run this model: {error}"
             ) from error
+
+        # each world's own first values
         for name, values in known.items():
             shape = getattr(self.model, name).shape
             varied = self._shaped(getattr(device_model, name), shape)
             varied[...] = self._torch().as_tensor(values, dtype=varied.dtype)
-            self._varied[name] = varied
+            self._model_views[name] = varied
         return device_model
 
     @staticmethod
@@ -201,26 +206,27 @@ class WarpEngine:
         return tensor
 
     def _shaped(self, array: Any, shape: tuple[int, ...]) -> torch.Tensor:
-        """Returns an array as (N, *shape), where `shape` is that of MuJoCo's field."""
+        """Returns a view (N, *shape) of an array, where `shape` is that of the field."""
         return self._tensor(array).view(self.num_worlds, *shape)
 
     def view(self, field: str) -> Array:
         if field not in self._views:
             shape: tuple[int, ...] = ()
-            if field != "time":
+            if field != "time":  # a plain number in MjData
                 shape = getattr(mujoco.MjData(self.model), field).shape
             self._views[field] = self._shaped(getattr(self._data, field), shape)
         return self._views[field]
 
     def model_view(self, field: str) -> Array:
-        if field not in self._varied:
+        if field not in self._model_views:
             raise EmbodiedError(
-                f"worlds of the engine 'warp' do not differ in {field}; in {sorted(self._varied)}"
+                f"worlds of the engine 'warp' differ in {sorted(self._model_views)}, "
+                f"not in {field!r}"
             )
-        return self._varied[field]
+        return self._model_views[field]
 
     def model_views(self) -> dict[str, Array]:
-        return dict(self._varied)
+        return dict(self._model_views)
 
     @property
     def version(self) -> int:
@@ -236,7 +242,7 @@ class WarpEngine:
         return self.streams.follow()
 
     def device_structs(self) -> tuple[Any, Any]:
-        """Returns mujoco_warp's own model and data, for what else runs on the device."""
+        """Returns mujoco_warp's own model and data, e.g. for its renderer."""
         return self._model, self._data
 
     def refresh(self) -> None:
@@ -258,13 +264,13 @@ class WarpEngine:
         with self.streams.follow():
             for k in range(nstep):
                 self._mjw.step2(self._model, self._data)
-                if k == nstep - 1:  # the next call clears them
+                if k == nstep - 1:  # `step1` clears them
                     torch.index_select(sensors, 1, self._late_ids, out=self._late)
                 self._mjw.step1(self._model, self._data)
             sensors.index_copy_(1, self._late_ids, self._late)
 
     def bare_step(self, nstep: int) -> None:
-        """Calls mujoco_warp's own `step` `nstep` times: the yardstick for ours."""
+        """Calls mujoco_warp's own `step` `nstep` times: what ours is measured against."""
         with self.streams.follow():
             for _ in range(nstep):
                 self._mjw.step(self._model, self._data)
@@ -272,8 +278,8 @@ class WarpEngine:
     def faults(self) -> Array:
         """Returns what broke each world, (N,) int64: an index of FAULTS.
 
-        Nothing is asked of the device. Contacts lie in one buffer for all worlds: where
-        it overflows, nobody knows whose are missing.
+        The host does not wait for the device. The contacts of all worlds lie in one
+        buffer: when it overflows, nobody knows whose contacts are missing.
         """
         torch = self._torch()
         result = torch.zeros_like(self._overflow, dtype=torch.int64)
@@ -335,9 +341,9 @@ def _late_sensors(model: mujoco.MjModel) -> list[int]:
 
 
 def _without_autoreset(model: mujoco.MjModel) -> mujoco.MjModel:
-    """Returns a copy without the flag that switches off the automatic reset.
+    """Returns a copy without the flag that switches MuJoCo's automatic reset off.
 
-    Warp knows neither the flag nor the reset.
+    mujoco_warp knows neither the flag nor the reset.
     """
     copied = copy.copy(model)
     copied.opt.disableflags &= ~int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)

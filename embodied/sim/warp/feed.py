@@ -11,15 +11,15 @@ from embodied.sim.warp.cameras import WarpCameras
 from embodied.sim.warp.engine import WarpEngine
 from embodied.sim.warp.kernels import show_due
 
-# More than an episode has, so that no two frames share a seed of their noise.
+# More than an episode has, so that no two frames share a seed of noise.
 FRAMES_PER_START = 1 << 20
 
 
 class WarpFeed:
-    """Frames of some cameras in N worlds.
+    """The newest frames of some cameras in N worlds.
 
-    All worlds are rendered at each step, whatever `camera_hz`: to ask which are due
-    would make the host wait. `camera_hz` decides which frames are shown, not what
+    All worlds are rendered at each step, whatever `camera_hz` is: to ask which are due
+    would make the host wait. So `camera_hz` decides which frames are shown, not what
     rendering costs.
 
     An episode's first frame is that of its start, rendered once for each of the S
@@ -39,9 +39,10 @@ class WarpFeed:
         Args:
             engine: the worlds.
             cameras: what renders them.
-            sigma: the pixel noise (S,) of the starts, grey levels. The noise of a frame
-                repeats with its start and its number in the episode.
-            camera_hz: the frames per second; one at each step where None.
+            sigma: (S,) standard deviation of the pixel noise of each start, in grey
+                levels. A frame's noise repeats with its start and its number in the
+                episode.
+            camera_hz: frames per second; None for one at each step.
         """
         self._engine = engine
         self.cameras = cameras
@@ -56,8 +57,8 @@ class WarpFeed:
         self._sigma_of_start = torch.as_tensor(
             sigma, dtype=torch.float32, device=device
         )
-        # of each world (N,): its own number, its start, the seed and the size of its
-        # next frame's noise, and whether it shows a new frame now
+        # of each world (N,): its own index, the index of its start, the seed and sigma of
+        # its next frame's noise, and whether it shows a new frame now
         self._own = torch.arange(n, device=device)
         self._start = zeros(n)
         self._seed = zeros(n)
@@ -94,7 +95,7 @@ class WarpFeed:
         self.age_s[...] = ((tick - self._taken) / PHYSICS_HZ)[:, None]
 
     def begin(self, which: torch.Tensor, start: torch.Tensor) -> None:
-        """Begins episodes; what was shown until now stays as final.
+        """Begins episodes; the frames shown until now become those of `final`.
 
         Args:
             which: the worlds, (N,) bool.
@@ -120,7 +121,7 @@ class WarpFeed:
             wp.launch(show_due, dim=self._shown.shape[:2], inputs=inputs)
 
     def _count_frames(self, tick: torch.Tensor) -> None:
-        """Notes the new frames, and when the next ones are due."""
+        """Counts the new frames, and computes when the next ones are due."""
         self._taken[...] = torch.where(self._now, tick, self._taken)
         self._count += self._now
         self._due[...] = torch.where(self._now, self._next_due(tick), self._due)
@@ -140,7 +141,7 @@ class WarpFeed:
         return self._by_camera(self._shown)
 
     def final(self) -> dict[str, torch.Tensor]:
-        """Returns the same as it was before the last `begin`."""
+        """Returns the frames (N, H, W, 3) uint8 by camera before the last `begin`."""
         return self._by_camera(self._final)
 
     def _by_camera(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -38,12 +38,12 @@ def show_due(
     """Copies frames into what some worlds show, with noise.
 
     Args:
-        now: which worlds (N,) show a new frame.
-        source: the frames, (rows, P, 3).
-        row: the row (N,) of each world's frame.
-        sigma: the noise (N,), grey levels.
-        seed: the seeds (N,) of the noise.
-        shown: what the worlds show, (N, P, 3).
+        now: (N,) which worlds show a new frame.
+        source: (rows, P, 3) the frames.
+        row: (N,) the row of each world's frame in `source`.
+        sigma: (N,) standard deviation of the noise, in grey levels.
+        seed: (N,) seeds of the noise.
+        shown: (N, P, 3) what the worlds show; is written to.
     """
     world, pixel = wp.tid()
     if not now[world]:

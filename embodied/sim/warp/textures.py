@@ -14,16 +14,18 @@ import numpy as np
 import warp as wp
 from PIL import Image
 
-# Of a texture's longer side to a picture's: plates fill a third of a view or less.
+# Longer side of a texture over that of the picture: a textured plate fills a third of a
+# view or less.
 TEXELS_PER_PIXEL = 1 / 3
 LEAST_TEXELS = 8
 GLOW = 100.0  # an emission over which light makes no difference
 
 
 def filtered(model: mujoco.MjModel, image_size: int) -> mujoco.MjModel:
-    """Returns a copy of the model for the ray tracer, with small textures.
+    """Returns a copy of the model for the ray tracer, with textures made small.
 
-    The ray tracer takes one texel per pixel; of a small texture that is an average.
+    The ray tracer takes one texel per pixel. Each texel of a small texture is an average
+    of many, as OpenGL's filter would give.
     """
     small = copy.copy(model)
     longest = max(LEAST_TEXELS, round(image_size * TEXELS_PER_PIXEL))
@@ -31,6 +33,7 @@ def filtered(model: mujoco.MjModel, image_size: int) -> mujoco.MjModel:
         model.tex_adr >= 0
     )
     for i in np.flatnonzero(is_picture):
+        # where its texels lie in the one array of all textures
         begin = int(model.tex_adr[i])
         shape = (model.tex_height[i], model.tex_width[i], model.tex_nchannel[i])
         texels = model.tex_data[begin : begin + int(np.prod(shape))].reshape(shape)
