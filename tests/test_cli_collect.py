@@ -138,7 +138,7 @@ def test_ctrl_c_keeps_what_is_whole_and_says_how_to_go_on(
 
     assert child.returncode == 130
     assert "Traceback" not in error
-    assert f"Go on with: embodied collect {TASK} -o {path}" in error
+    assert f"Continue with: embodied collect {TASK} -o {path}" in error
     assert error.rstrip().endswith("--episodes 60 --resume")
     with Dataset(path) as whole:
         assert 1 <= len(whole) < 60

@@ -36,7 +36,7 @@ from tests.commands import TASK, refused
         (("collect", TASK, "--seed", -1), "--seed must be at least 0"),
         (
             ("collect", TASK, "--seed", 2**63 - 1),
-            "--seed must be at least 0 and below 2**63",
+            "--seed must be at least 0, and the last episode's seed below",
         ),
         (("train", TASK), "ToteTransfer is a task: give --algo"),
         (("train", "nowhere.hdf5", "--seed", -1), "--seed must be at least 0"),
@@ -69,9 +69,9 @@ from tests.commands import TASK, refused
         (("train", "nowhere.hdf5"), "no dataset at nowhere.hdf5"),
         (
             ("train", "a.hdf5", "--level", "L2", "--num-envs", 2),
-            "only with --algo: --level, --num-envs (",
+            "--level, --num-envs: only with --algo (",
         ),
-        (("train", "a.hdf5", "--engine", "warp"), "only with --algo: --engine ("),
+        (("train", "a.hdf5", "--engine", "warp"), "--engine: only with --algo ("),
         (("train", "."), "is a folder; a dataset is one HDF5 file"),
     ],
 )

@@ -79,7 +79,9 @@ def test_demo(
     with monkeypatch.context() as patch:
         patch.setattr(demo_stages, "imitate", interrupted)
         assert embodied(*words) == 130
-    assert f"Go on with: embodied demo --quick -o {folder}" in capsys.readouterr().err
+    assert (
+        f"Continue with: embodied demo --quick -o {folder}" in capsys.readouterr().err
+    )
     collected = (folder / "demonstrations-L1.hdf5").stat().st_mtime_ns
 
     assert embodied(*words, "--resume") == 0

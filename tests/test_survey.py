@@ -174,7 +174,9 @@ def test_a_survey_goes_on_where_it_stopped(
     with monkeypatch.context() as patch:
         patch.setattr(verb, "measure_success", interrupted)
         assert main.main(words) == 130
-    assert "Go on with: embodied survey --task ToteTransfer" in capsys.readouterr().err
+    assert (
+        "Continue with: embodied survey --task ToteTransfer" in capsys.readouterr().err
+    )
     (cost,) = book.read().rows
     assert isinstance(cost, TaskCost)
     assert cost.step_us > 0

@@ -167,7 +167,7 @@ def test_too_little_memory_says_how_many_worlds_fit() -> None:
     ["Failed to allocate 7 bytes on device 'cuda:0'", "CUDA out of memory. Tried to"],
 )
 def test_memory_that_runs_out_later_is_named(message: str) -> None:
-    expected = r"too small for 64 worlds: .* 0\.1 GB .* e\.g\. 32"
+    expected = r"too small for 64 worlds: .* 0\.1 GB, .* e\.g\. 32"
     with (
         pytest.raises(EmbodiedError, match=expected),
         explaining_out_of_memory(64, 1_000_000),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from embodied.policies.collection import Recording, collect, collection_header
 from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.episodes import EpisodeRunner, env_config_for
 from embodied.policies.registry import find_policy
-from embodied.rollout.shards import Report, Workers, default_workers
+from embodied.rollout.shards import Workers, default_workers, quiet_stage
 
 REPEATS = 7
 CONTROL_HZ = 20  # of environments as reinforcement learning drives them
@@ -221,15 +220,9 @@ def _record(runner: EpisodeRunner, seeds: range, workers: Workers) -> float:
         recording = Recording(runner, path, collection_header(runner, record_hz=10))
 
         start_s = time.perf_counter()
-        results = collect(recording, seeds, "new", workers, _quiet_stage)
+        results = collect(recording, seeds, "new", workers, quiet_stage)
         wall_s = time.perf_counter() - start_s
     return sum(result.duration_s for result in results) / wall_s
-
-
-@contextmanager
-def _quiet_stage(title: str, total: int) -> Iterator[Report]:
-    """A stage of a job that nobody watches."""
-    yield lambda item: None
 
 
 def deciding(config: EnvConfig) -> Iterator[Figure]:

@@ -12,7 +12,7 @@ from embodied.seeding import SEED_LIMIT
 
 
 def add_scene(parser: argparse.ArgumentParser) -> None:
-    """Adds which task, which robot, and which parts of its variation."""
+    """Adds TASK, --split and --robot."""
     parser.add_argument(
         "task",
         metavar="TASK",
@@ -21,13 +21,14 @@ def add_scene(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split",
         default="train",
-        help="train, or a factor that takes its held-out part, or all (default: train)",
+        help="which values vary: train, the factor that takes its held-out ones, or all "
+        "for the held-out ones of every factor (default: train)",
     )
-    parser.add_argument("--robot", help="default: the task's own")
+    parser.add_argument("--robot", help="a robot's name (default: the task's first)")
 
 
 def add_speed(parser: argparse.ArgumentParser) -> None:
-    """Adds how the work is shared out, on which no result depends."""
+    """Adds --num-envs and --workers, which share out the work and change no result."""
     parser.add_argument(
         "--num-envs",
         type=int,
@@ -38,7 +39,7 @@ def add_speed(parser: argparse.ArgumentParser) -> None:
 
 
 def add_existing(parser: argparse.ArgumentParser) -> None:
-    """Adds what to do with an output that exists."""
+    """Adds --resume and --overwrite, for an output that exists."""
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument(
         "--resume", action="store_true", help="continue an unfinished output"
@@ -49,22 +50,22 @@ def add_existing(parser: argparse.ArgumentParser) -> None:
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """Adds output for programs."""
+    """Adds --json: output for programs."""
     parser.add_argument(
         "--json", action="store_true", help="print JSON, and no progress"
     )
 
 
 def workers(args: argparse.Namespace, episodes: int) -> int:
-    """Returns how many processes share so many episodes."""
+    """Returns the number of processes that share the episodes."""
     return default_workers(episodes) if args.workers is None else args.workers
 
 
 def seeds(args: argparse.Namespace) -> range:
-    """Returns the seeds of the episodes asked for.
+    """Returns the seeds of the episodes asked for by --episodes and --seed.
 
     Raises:
-        EmbodiedError: there are none, or negative ones.
+        EmbodiedError: there are no episodes, or seeds that do not exist.
     """
     if args.episodes < 1:
         raise EmbodiedError(f"--episodes must be at least 1, not {args.episodes}")
@@ -73,15 +74,16 @@ def seeds(args: argparse.Namespace) -> range:
 
 
 def check_seed(first: int, count: int = 1) -> None:
-    """Raises EmbodiedError unless there are so many seeds from the first one on."""
+    """Raises EmbodiedError unless `count` seeds from `first` on exist."""
     if not 0 <= first <= SEED_LIMIT - count:
         raise EmbodiedError(
-            f"--seed must be at least 0 and below 2**63, with all its episodes, not {first}"
+            f"--seed must be at least 0, and the last episode's seed below 2**63: {first} "
+            f"and {count - 1} more were asked for"
         )
 
 
 def resume_hint(words: Sequence[str]) -> str:
-    """Returns how to go on with the command that was typed."""
+    """Returns what to type to continue the command that was interrupted."""
     kept = [word for word in words if word not in ("--overwrite", "--resume")]
     command = shlex.join(["embodied", *kept, "--resume"])
-    return f"What is whole is kept. Go on with: {command}"
+    return f"What was finished is kept. Continue with: {command}"

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from embodied.benchmark.provenance import host_facts
 from embodied.benchmark.throughput import Figure, measure_all
 from embodied.cli import arguments
+from embodied.cli.text_table import text_table
 from embodied.errors import EmbodiedError
 
 HELP = """Measure the speed of physics, environments, cameras, recording and policies: medians, with quartiles. Ratios
@@ -30,46 +31,62 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         default="ToteTransfer",
         metavar="TASK",
-        help="or `gpu` (default: ToteTransfer)",
+        help="a task's name, or `gpu` to measure a GPU (default: ToteTransfer)",
     )
-    parser.add_argument("--robot", help="default: the task's first")
+    parser.add_argument("--robot", help="a robot's name (default: the task's first)")
     parser.add_argument(
-        "--episodes", type=int, default=64, help="recorded in each repeat (default: 64)"
+        "--episodes",
+        type=int,
+        default=64,
+        help="episodes recorded in each repeat (default: 64)",
     )
     _add_gpu_arguments(parser)
     arguments.add_json(parser)
 
 
 def _add_gpu_arguments(parser: argparse.ArgumentParser) -> None:
-    gpu = parser.add_argument_group("of `embodied bench gpu`")
+    gpu = parser.add_argument_group("only for `embodied bench gpu`")
     gpu.add_argument(
-        "--task", nargs="+", metavar="TASK", dest="tasks", help="default: all"
+        "--task",
+        nargs="+",
+        metavar="TASK",
+        dest="tasks",
+        help="tasks to measure (default: all)",
     )
     gpu.add_argument(
-        "--num-envs", nargs="+", type=int, help="worlds (default: 1024 4096 8192)"
+        "--num-envs",
+        nargs="+",
+        type=int,
+        help="numbers of worlds to measure (default: 1024 4096 8192)",
     )
     gpu.add_argument(
         "--device",
         default="cuda",
-        help="cuda, or cpu to try it in few worlds (default: cuda)",
+        help="cuda, or cpu to try it with a few worlds (default: cuda)",
     )
     gpu.add_argument(
-        "--repeats", type=int, default=7, help="turns that are timed (default: 7)"
+        "--repeats",
+        type=int,
+        default=7,
+        help="how often each speed is timed (default: 7)",
     )
     gpu.add_argument(
-        "--steps", type=int, default=50, help="control steps in each turn (default: 50)"
+        "--steps",
+        type=int,
+        default=50,
+        help="control steps each time (default: 50)",
     )
     gpu.add_argument(
         "-o",
         "--output",
         type=Path,
         metavar="FILE",
-        help="a page of tables, and JSON beside it",
+        help="write a page of tables, and JSON beside it",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures, and prints each figure."""
+    """Measures everything, then prints the figures."""
     if args.task == "gpu":
         return int(importlib.import_module("embodied.cli.bench_gpu").run(args))
 
@@ -94,15 +111,7 @@ def run(args: argparse.Namespace) -> int:
 def as_text(figures: list[Figure]) -> str:
     """Returns a table of the figures."""
     head = ("", "median", "quartiles", "unit", "wanted")
-    # each column as wide as its widest cell
-    rows = [head, *(_row(figure) for figure in figures)]
-    widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
-
-    lines = []
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+    return text_table([head, *(_row(figure) for figure in figures)])
 
 
 def _row(figure: Figure) -> tuple[str, ...]:

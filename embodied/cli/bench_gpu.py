@@ -54,7 +54,7 @@ class Output:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures, and prints each figure as soon as it is measured."""
+    """Prints each speed as soon as it is measured; returns 2 where there is none."""
     tasks = [get_task(name).name for name in args.tasks or task_names()]
     num_envs = args.num_envs or NUM_ENVS
     _check(args)
@@ -107,7 +107,7 @@ def _check(args: argparse.Namespace) -> None:
 
     if args.output is not None:
         require_writable(args.output)
-        gpu_book(args.output)
+        gpu_book(args.output)  # refuses a wrong name
     usable_device(args.device)
 
 

@@ -1,4 +1,4 @@
-"""What the verbs share that keep a book of measured figures."""
+"""What `embodied survey` and `embodied parity` share: each keeps a book of figures."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from embodied.pages.subject import HOST
 
 
 def add_output(parser: argparse.ArgumentParser, default: str) -> None:
-    """Adds where the page goes, and what to do when it exists."""
+    """Adds -o, --resume and --overwrite."""
     parser.add_argument(
         "-o",
         "--output",
         type=Path,
         default=Path(default),
         metavar="FILE",
-        help=f"default: {default}",
+        help=f"the page, with its JSON file beside it (default: {default})",
     )
     arguments.add_existing(parser)
 
@@ -33,12 +33,12 @@ def measure_missing(
     measure: Callable[[Q, str], R],
     args: argparse.Namespace,
 ) -> None:
-    """Measures what the book doesn't hold yet, writes it after each row, and prints it.
+    """Measures what the book lacks, writes it after each row, and prints it at the end.
 
     Args:
         book: where the rows are kept.
-        questions: what is asked for.
-        measure: answers a question; is also given its number, e.g. "3/12".
+        questions: the measurements asked for.
+        measure: returns the row for a question and for its number, e.g. "3/12".
         args: the verb's arguments; `resume`, `overwrite`, `json` and `words` are used.
 
     Raises:
@@ -59,7 +59,7 @@ def measure_missing(
     except KeyboardInterrupt:
         raise KeyboardInterrupt(arguments.resume_hint(args.words)) from None
 
-    # the page may know more tasks by now
+    # also where nothing was missing: the page may know more tasks by now
     book.write(ledger)
     shown = book.figures if args.json else book.page
     print(shown.read_text(encoding="utf-8"), end="")

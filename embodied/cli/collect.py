@@ -1,4 +1,4 @@
-"""`embodied collect`: demonstrations of a policy into a dataset."""
+"""`embodied collect`: records a policy's demonstrations into a dataset."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from embodied.policies.episodes import EpisodeRunner, env_config_for
 from embodied.policies.registry import find_policy
 from embodied.rollout.shards import Workers
 
-HELP = """Record demonstrations, of the scripted expert or of any other policy: what the robot felt and saw, what it
-did, and at the planner's rate what it was about to do. Failures are kept and labelled. The same seeds give the same
-file, however many processes and worlds share the work."""
+HELP = """Record demonstrations of the scripted expert or of any other policy: what the robot sensed, what its cameras
+saw, its actions and its plans. Failures are kept and labelled. The same seeds give the same file, however many
+processes and worlds share the work."""
 EXAMPLE = "embodied collect ToteTransfer -o totes.hdf5 --episodes 200 --level L2"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
     arguments.add_scene(parser)
-    _add_what(parser)
+    _add_episodes(parser)
     _add_pictures(parser)
     arguments.add_speed(parser)
     arguments.add_existing(parser)
     arguments.add_json(parser)
 
 
-def _add_what(parser: argparse.ArgumentParser) -> None:
+def _add_episodes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         "--output",
@@ -54,9 +54,11 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         default="expert",
         help="a name, a run folder, or MODULE:NAME (default: expert; see `embodied list policies`)",
     )
-    parser.add_argument("--episodes", type=int, default=200, help="default: 200")
     parser.add_argument(
-        "--seed", type=int, default=0, help="of the first episode (default: 0)"
+        "--episodes", type=int, default=200, help="how many to record (default: 200)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the first episode (default: 0)"
     )
     parser.add_argument(
         "--level", default="L2", help="how much varies: L1, L2, L3 or L4 (default: L2)"
@@ -72,7 +74,8 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         metavar="S",
-        help="disturb the actions with this deviation, so that the data show recovery",
+        help="standard deviation of noise on the actions, so that the data show how to "
+        "recover (default: 0)",
     )
 
 
@@ -82,7 +85,7 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=10,
         metavar="HZ",
-        help="frames per second, pictures included (default: 10)",
+        help="recorded frames per second, with pictures (default: 10)",
     )
     cameras = parser.add_mutually_exclusive_group()
     cameras.add_argument(
@@ -92,7 +95,9 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
         help="cameras to record (default: the task's)",
     )
     cameras.add_argument(
-        "--no-cameras", action="store_true", help="record no pictures: twice as fast"
+        "--no-cameras",
+        action="store_true",
+        help="record no pictures, which is twice as fast",
     )
     parser.add_argument(
         "--image-size",
@@ -103,7 +108,7 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Collects, and prints what is there now."""
+    """Collects the episodes, then prints what the dataset holds."""
     seeds = arguments.seeds(args)
     require_writable(args.output)
     recording = recording_of(args)
@@ -119,20 +124,24 @@ def run(args: argparse.Namespace) -> int:
     wall_s = time.monotonic() - begun
 
     speed = sum(result.duration_s for result in results) / wall_s
-    as_words = json_summary if args.json else text_summary
-    print(as_words(args.output, speed, wall_s))
+    summary = json_summary if args.json else text_summary
+    print(summary(args.output, speed, wall_s))
     return 0
 
 
 def mode_of(args: argparse.Namespace) -> Mode:
-    """Returns what may be at the dataset's path."""
+    """Returns how an existing dataset is treated."""
     if args.resume:
         return "resume"
     return "overwrite" if args.overwrite else "new"
 
 
 def recording_of(args: argparse.Namespace) -> Recording:
-    """Returns what is to be recorded. Raises EmbodiedError for what does not exist."""
+    """Returns what is to be recorded.
+
+    Raises:
+        EmbodiedError: a name does not exist, or arguments do not go together.
+    """
     source = find_policy(args.policy)
     spec = source.spec(args.task, args.robot)
     if not 1 <= args.record_hz <= spec.control_hz:
@@ -159,10 +168,10 @@ def recording_of(args: argparse.Namespace) -> Recording:
 
 
 def with_pictures(config: EnvConfig, args: argparse.Namespace) -> EnvConfig:
-    """Returns the worlds of a policy with the cameras that are to be recorded.
+    """Returns the config of a policy's worlds, with the cameras to be recorded added.
 
     Raises:
-        EmbodiedError: they are not those that the policy needs.
+        EmbodiedError: a camera or image size that the policy needs would be missing.
     """
     task = get_task(args.task)
     known = task.cameras_for(get_robot(args.robot or task.default_robot))
@@ -183,17 +192,19 @@ def with_pictures(config: EnvConfig, args: argparse.Namespace) -> EnvConfig:
     missing = [name for name in needed if name not in cameras]
     if args.no_cameras or (args.camera and missing):
         raise EmbodiedError(
-            f"{args.policy} sees by the cameras {', '.join(needed)}: they are recorded too"
+            f"{args.policy} needs the cameras {', '.join(needed)}: name them all after "
+            "--camera, or leave out --camera and --no-cameras"
         )
     if args.image_size not in (None, config.image_size):
         raise EmbodiedError(
-            f"{args.policy} sees pictures of --image-size {config.image_size}, not {args.image_size}"
+            f"{args.policy} needs pictures of size {config.image_size}, not "
+            f"{args.image_size}: leave out --image-size"
         )
     return replace(config, obs="both", cameras=(*cameras, *missing))
 
 
 def json_summary(path: Path, speed: float, wall_s: float) -> str:
-    """Returns what the dataset holds and how fast it came, for programs."""
+    """Returns what the dataset holds and how fast it was recorded, for programs."""
     facts = dataset_facts([path])
     success = wilson(facts.successes, facts.episodes)
     content = {
@@ -207,7 +218,7 @@ def json_summary(path: Path, speed: float, wall_s: float) -> str:
 
 
 def text_summary(path: Path, speed: float, wall_s: float) -> str:
-    """Returns what the dataset holds and how fast it came, in three lines."""
+    """Returns what the dataset holds and how fast it was recorded, in three lines."""
     facts = dataset_facts([path])
     success = wilson(facts.successes, facts.episodes)
     share = percent(success.value, success.episodes)

@@ -1,4 +1,4 @@
-"""`embodied demo`: everything once, in one folder."""
+"""`embodied demo`: does everything once, in one folder."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from embodied.errors import EmbodiedError
 from embodied.files import replace_text
 from embodied.rollout.shards import Workers
 
-HELP = """Everything once, in one folder: collect demonstrations, train a policy on them, evaluate it beside the expert,
-beside random actions and beside the pretrained policy that ships with this package, and report. It says first how long
-that will take on this machine. An earlier demo in the folder is replaced."""
+HELP = """Do everything once, in one folder: collect demonstrations, train a policy on them, evaluate it beside the
+expert, random actions and the pretrained policy that ships with this package, and write a report. First it says how
+long that will take on this machine. An earlier demo in the folder is replaced."""
 EXAMPLE = "embodied demo\n  embodied demo --full -o runs/demo-full"
 
 
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("runs/demo"),
         metavar="FOLDER",
-        help="default: runs/demo",
+        help="folder for everything (default: runs/demo)",
     )
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
@@ -40,18 +40,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="size",
         action="store_const",
         const="full",
-        help="train a good policy from scratch: about eight times the work",
+        help="train a good policy from scratch, which is about eight times the work",
     )
     size.add_argument(
         "--quick",
         dest="size",
         action="store_const",
         const="quick",
-        help="a handful of everything, to see that it works: its figures mean nothing",
+        help="do little of everything, to see that it works: its figures mean nothing",
     )
     parser.set_defaults(size="small")
     parser.add_argument(
-        "--seed", type=int, default=0, help="of the training (default: 0)"
+        "--seed", type=int, default=0, help="seed of the training (default: 0)"
     )
     parser.add_argument(
         "--resume", action="store_true", help="continue a demo that was interrupted"
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def tell_forecast(demo: Demo, workers: Workers) -> None:
-    """Measures this machine and prints how long the demo will take on it."""
+    """Measures this machine, and prints how long the demo will take on it."""
     print("measuring this machine ...", end=" ", flush=True)
     seconds = forecast(demo, workers)
     stages = ", ".join(f"{name} {duration(s)}" for name, s in seconds.items())
@@ -87,13 +87,24 @@ def tell_forecast(demo: Demo, workers: Workers) -> None:
 
 
 def claim(folder: Path, size: str, resume: bool) -> None:
-    """Makes the folder ready: new, or emptied of an earlier demo, or as it was left.
+    """Makes the folder ready: new, emptied of an earlier demo, or as it was left.
 
     Raises:
-        EmbodiedError: it cannot be written to, or holds something that is no demo, or a
-            demo of another size.
+        EmbodiedError: it cannot be written to, holds something that is no demo, or is to
+            be resumed and holds a demo of another size.
     """
     require_writable(folder)
+    mark = folder / MARK
+    _check_claim(folder, size, resume)
+    if resume and mark.exists():
+        return
+
+    _remove_demo(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_text(mark, json.dumps({"size": size, "stages": {}}))
+
+
+def _check_claim(folder: Path, size: str, resume: bool) -> None:
     mark = folder / MARK
     is_new = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     if not is_new and not mark.exists():
@@ -107,8 +118,9 @@ def claim(folder: Path, size: str, resume: bool) -> None:
             raise EmbodiedError(
                 f"{folder} holds a demo of size {stored}, not {size}: --resume it with the flags it was begun with"
             )
-        return
 
+
+def _remove_demo(folder: Path) -> None:
     for path in folder.glob("demonstrations-*"):
         if path.is_dir():
             shutil.rmtree(path)
@@ -117,5 +129,3 @@ def claim(folder: Path, size: str, resume: bool) -> None:
     shutil.rmtree(folder / POLICY, ignore_errors=True)
     for name in (RESULTS, REPORT):
         (folder / name).unlink(missing_ok=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    replace_text(mark, json.dumps({"size": size, "stages": {}}))

@@ -1,13 +1,15 @@
-"""How long a demo will take on this machine: each kind of its work is done in small and
-timed, and the times are scaled to how much there is to do.
+"""How long a demo will take on this machine.
+
+A little of each kind of its work is done and timed, and the times are scaled to how much
+there is to do.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,15 +21,15 @@ from embodied.envs.registry import get_task
 from embodied.policies.collection import collect
 from embodied.policies.episodes import EpisodeRunner
 from embodied.rollout.film import Shot
-from embodied.rollout.shards import Report, Work, Workers
+from embodied.rollout.shards import Work, Workers, quiet_stage
 
 # Horizons of the episodes that are timed. The brief ones show what a job costs before
-# it simulates anything, the difference shows what simulation costs.
+# it simulates anything; the difference between the two shows what simulation costs.
 BRIEF_S = 0.2
 LONG_S = 1.2
-# mean length of an episode of a policy that does the task
+# mean length of an episode of a policy that succeeds
 SUCCESS_S = 7.0
-# seed 14 is one of those kept for validation, which a training cannot do without
+# seed 14 is one of those kept for validation, and training needs one
 TRAINING_SEEDS = range(13, 16)
 MAX_TRAINING_STEPS = 400  # in all, were it not ended before
 TIMED_ROWS = 2
@@ -38,15 +40,15 @@ class Cost:
     """What a kind of job takes, in wall seconds of all processes together."""
 
     job_s: float  # for each job, however small
-    simulated_s: float  # for each simulated second of one world
+    per_simulated_s: float  # for each simulated second of one world
 
     def of(self, jobs: int, simulated_s: float) -> float:
-        """Returns the wall seconds of some jobs with so much simulated time in all."""
-        return jobs * self.job_s + simulated_s * self.simulated_s
+        """Returns the wall seconds of jobs that simulate `simulated_s` in all."""
+        return jobs * self.job_s + simulated_s * self.per_simulated_s
 
 
 def forecast(demo: Demo, workers: Workers) -> dict[str, float]:
-    """Measures this machine; returns how many seconds each stage of a demo will take."""
+    """Measures this machine; returns stage -> the seconds that it will take."""
     return {
         "collect": _collecting_s(demo, workers),
         "train": _training_s(demo, workers),
@@ -68,7 +70,7 @@ def _training_s(demo: Demo, workers: Workers) -> float:
         dataset = Path(scratch) / "demonstrations.hdf5"
         # whole episodes, since a policy is trained on successful ones alone
         recording = demo.recording(demo.demonstrator("L1"), dataset)
-        collect(recording, TRAINING_SEEDS, "new", workers, _unseen_stage)
+        collect(recording, TRAINING_SEEDS, "new", workers, quiet_stage)
 
         # begun as in earnest, so that figures and checkpoints come as often
         config = demo.training([dataset], min(demo.size.steps, MAX_TRAINING_STEPS))
@@ -108,11 +110,11 @@ def _evaluating_s(demo: Demo, workers: Workers) -> float:
     costs: dict[bool, Cost] = {}
     total_s = 0.0
     for trial in demo.trials(trained="pretrained"):
-        # pictures make the difference: policies that see none cost about the same
-        sees = bool(trial.runner.config.cameras)
-        if sees not in costs:
-            costs[sees] = _cost(Playing, trial.runner, workers, episodes)
-        total_s += costs[sees].of(1, episodes * _episode_s(demo, trial))
+        # rendering makes the difference: policies without cameras cost about the same
+        has_cameras = bool(trial.runner.config.cameras)
+        if has_cameras not in costs:
+            costs[has_cameras] = _cost(Playing, trial.runner, workers, episodes)
+        total_s += costs[has_cameras].of(1, episodes * _episode_s(demo, trial))
     return total_s
 
 
@@ -130,6 +132,7 @@ def _filming_s(demo: Demo, workers: Workers) -> float:
 
 
 def _episode_s(demo: Demo, trial: Trial) -> float:
+    """Returns how many seconds an episode of a trial is expected to last."""
     if trial.condition.policy in ("expert", demo.size.subject):
         return SUCCESS_S
     return get_task(TASK).horizon_s
@@ -141,7 +144,7 @@ def _cost(
     workers: Workers,
     episodes: int,
 ) -> Cost:
-    """Times jobs of some episodes, as many as run at once, cut off early."""
+    """Times jobs with as many episodes as run at once, all cut off early."""
     at_once = min(episodes, runner.num_envs * workers.count)
 
     def seconds(horizon_s: float) -> float:
@@ -154,11 +157,6 @@ def _cost(
     brief_s = seconds(BRIEF_S)
     long_s = seconds(LONG_S)
 
-    simulated_s = max(0.0, long_s - brief_s) / (at_once * (LONG_S - BRIEF_S))
-    job_s = max(0.0, brief_s - simulated_s * at_once * BRIEF_S)
-    return Cost(job_s, simulated_s)
-
-
-@contextmanager
-def _unseen_stage(title: str, total: int) -> Iterator[Report]:
-    yield lambda item: None
+    per_simulated_s = max(0.0, long_s - brief_s) / (at_once * (LONG_S - BRIEF_S))
+    job_s = max(0.0, brief_s - per_simulated_s * at_once * BRIEF_S)
+    return Cost(job_s, per_simulated_s)

@@ -31,13 +31,13 @@ from embodied.policies.training.config import ImitationConfig
 from embodied.rollout.shards import Workers
 
 MARK = "demo.json"
-POLICY = "policy"  # the run folder in that of the demo
-TRAINED = "trained"  # what its policy is called in the results
+POLICY = "policy"  # name of the run folder within the demo's folder
+TRAINED = "trained"  # what the policy trained here is called in the results
 TASK = "ToteTransfer"
 EVAL_SEED = 10_000
 RECORD_HZ = int(PLANNER_HZ)  # pictures, plans and records at the same moments
-# of the shoves in the demonstrations: without them a policy does not learn to look for
-# the tote
+# Standard deviation of the noise on the demonstrations' actions. Without noise a policy
+# does not learn to look for the tote.
 NOISE = 0.33
 
 
@@ -45,15 +45,15 @@ NOISE = 0.33
 class Size:
     """How much of everything a demo does."""
 
-    demonstrations: tuple[tuple[str, int], ...]  # level, episodes
+    demonstrations: tuple[tuple[str, int], ...]  # (level, episodes)
     first_seed: int  # of the demonstrations
-    steps: int  # of training: the policy then doesn't depend on the machine's speed
+    steps: int  # of training; not minutes, so that no result depends on speed
     episodes: int  # in each cell of the evaluation
-    at_rest: tuple[str, ...]  # who is measured at L1
-    on_belt: tuple[str, ...]  # who is measured at L2, at each delay
+    at_rest: tuple[str, ...]  # policies measured at L1, where the totes stand still
+    on_belt: tuple[str, ...]  # policies measured at L2, on a belt, with each delay
     delays_ms: tuple[float, ...]
-    filmed: tuple[tuple[str, str, float], ...]  # policy, level, delay in ms
-    films: int  # successes and failures in each film
+    filmed: tuple[tuple[str, str, float], ...]  # (policy, level, delay in ms)
+    films: int  # how many successes, and how many failures, each film shows
     subject: str  # the policy that the report is about
     caveat: str = ""  # what a reader of the report must know first
 
@@ -105,7 +105,7 @@ SIZES = {
 
 
 class Demo:
-    """The stages of a demo in its folder; what is finished of them is not done again."""
+    """The stages of a demo in its folder; what is finished is not done again."""
 
     def __init__(self, folder: Path, size: Size, num_envs: int, seed: int) -> None:
         self.folder = folder
@@ -139,7 +139,7 @@ class Demo:
         return report
 
     def demonstrator(self, level: str) -> EpisodeRunner:
-        """Returns the disturbed expert, as its demonstrations are recorded."""
+        """Returns what runs the expert for demonstrations: with cameras and noise."""
         config = replace(
             env_config_for(find_policy("expert").spec(TASK), TASK, level, "train"),
             obs="both",
@@ -160,10 +160,10 @@ class Demo:
         )
 
     def trials(self, trained: str) -> list[Trial]:
-        """Returns the cells of the evaluation; `trained` is the policy to measure.
+        """Returns the cells of the evaluation.
 
-        All are measured with totes at rest; on the moving belt those that plan, with
-        plans later and later.
+        Args:
+            trained: name or run folder of the policy that stands for `TRAINED`.
         """
         at_rest = {name: name for name in self.size.at_rest}
         on_belt = {name: name for name in self.size.on_belt}
@@ -183,8 +183,9 @@ class Demo:
         """Returns those of the trials that the report shows in films."""
         chosen = []
         for trial in trials:
-            what = trial.condition
-            if (what.policy, what.level, what.delay_ms) in self.size.filmed:
+            condition = trial.condition
+            key = (condition.policy, condition.level, condition.delay_ms)
+            if key in self.size.filmed:
                 chosen.append(trial)
         return chosen
 
@@ -227,7 +228,7 @@ class Demo:
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:
-        """Adds the time within it to a stage's, also when it is interrupted."""
+        """Adds the time spent within to the time of a stage, even if interrupted."""
         mark = self.folder / MARK
         begun = time.monotonic()
         try:

@@ -25,10 +25,10 @@ EXAMPLE = "embodied doctor --json"
 
 @dataclass(frozen=True)
 class Check:
-    """A finding. `ok` is False only for what stops the work."""
+    """A finding about the machine."""
 
     name: str
-    ok: bool
+    ok: bool  # False only for what stops the work
     detail: str
 
 
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         default=Path("runs"),
-        help="the folder for output (default: runs)",
+        help="folder to be checked for output (default: runs)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -82,12 +82,12 @@ def as_text(checks: Sequence[Check]) -> str:
     if all_ok(checks):
         lines.append("all is well")
     else:
-        lines.append("something above needs you: see the lines that begin with FAIL")
+        lines.append("something is wrong: mend what the lines that begin with FAIL say")
     return "\n".join(lines)
 
 
 def check_python() -> Check:
-    """Finds the interpreter and the system; pip has seen to the version."""
+    """Names the interpreter and the system; pip has checked the version."""
     version_text = platform.python_version()
     return Check(
         "python", True, f"{version_text} on {platform.system()} {platform.machine()}"

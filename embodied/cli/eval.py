@@ -1,6 +1,4 @@
-"""`embodied eval`: how often policies succeed, with intervals, and what delay does to
-them.
-"""
+"""`embodied eval`: how often policies succeed, and what delay does to them."""
 
 from __future__ import annotations
 
@@ -27,12 +25,12 @@ from embodied.errors import EmbodiedError
 from embodied.policies.registry import find_policy
 from embodied.rollout.shards import Stage, Workers
 
-HELP = """Measure how often policies succeed, over many seeds, with 95% intervals. Every policy meets every delay, on
-the same starts; writes results.json (cell after cell) and report.html. A run that `embodied train --algo` wrote is
-measured at the stage and level that it learned, unless --stage or --level say otherwise.
+HELP = """Measure how often policies succeed over many seeds, with 95% intervals. Every policy is measured with every
+delay, from the same starts. Writes results.json (after each cell) and report.html. A run that `embodied train --algo`
+wrote is measured at the stage and level that it learned, unless --stage or --level say otherwise.
 
---delay-ms is simulated as transport: a plan arrives that much later, but plans follow each other at the planner's rate
-all the same. --compute-ms keeps the planner busy: the next plan begins only when the last one is done."""
+--delay-ms is simulated as transport: each plan arrives that much later, but plans still follow each other at the
+planner's rate. --compute-ms keeps the planner busy: the next plan begins only when the last one is done."""
 EXAMPLE = """embodied eval ToteTransfer --policy expert random --level L1 --episodes 50 -o runs/eval
   embodied eval ToteTransfer --policy runs/totes --level L2 --delay-ms 0 100 250 500 -o runs/delays
   embodied eval ToteTransfer --policy runs/totes --delay-ms 100 --jitter 0.5 --freeze-s 1 --freeze-hz 0.1 -o runs/jitter
@@ -48,7 +46,7 @@ TRANSPORT = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
     arguments.add_scene(parser)
-    _add_what(parser)
+    _add_cells(parser)
     _add_output(parser)
     add_timing(parser, sweep=True)
     arguments.add_speed(parser)
@@ -56,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_json(parser)
 
 
-def _add_what(parser: argparse.ArgumentParser) -> None:
+def _add_cells(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy",
         nargs="+",
@@ -64,10 +62,13 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         help="names, or folders that `embodied train` wrote (see `embodied list policies`)",
     )
     parser.add_argument(
-        "--episodes", type=int, default=100, help="in each cell (default: 100)"
+        "--episodes", type=int, default=100, help="episodes in each cell (default: 100)"
     )
     parser.add_argument(
-        "--seed", type=int, default=10_000, help="of the first episode (default: 10000)"
+        "--seed",
+        type=int,
+        default=10_000,
+        help="seed of each cell's first episode (default: 10000)",
     )
     parser.add_argument(
         "--level",
@@ -88,7 +89,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="FOLDER",
-        help="for the results and the report",
+        help="folder for the results and the report",
     )
     parser.add_argument(
         "--videos",
@@ -100,12 +101,12 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures what is missing, writes both files, and prints what came out."""
+    """Measures the missing cells, writes results and report, and prints the results."""
     terms = terms_of(policies_of(args), args.stage, args.level)
     trials = trials_of(args, terms)
     if terms.note and not args.json:
         print(
-            f"measured {terms.note}: --stage and --level choose otherwise",
+            f"measured {terms.note}; --stage and --level choose otherwise",
             file=sys.stderr,
         )
 
@@ -127,12 +128,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def policies_of(args: argparse.Namespace) -> list[str]:
-    """Returns their names: a folder is the same with a slash at its end."""
+    """Returns the policies' names; `runs/totes/` is the same run as `runs/totes`."""
     return [str(Path(name)) for name in args.policy]
 
 
 def trials_of(args: argparse.Namespace, terms: Terms) -> list[Trial]:
-    """Returns the cells asked for. Raises EmbodiedError for what does not exist."""
+    """Returns the cells asked for.
+
+    Raises:
+        EmbodiedError: a name does not exist, or a number makes no sense.
+    """
     if args.videos < 0:
         raise EmbodiedError(f"--videos must be at least 0, not {args.videos}")
     policies = policies_of(args)
@@ -147,7 +152,7 @@ def trials_of(args: argparse.Namespace, terms: Terms) -> list[Trial]:
 
 
 def provenance_of(trials: list[Trial], command: list[str]) -> Provenance:
-    """Returns where the results come from; the rates are those of the first policy."""
+    """Returns where the results come from, with the first policy's rates."""
     first = trials[0]
     with closing(Worlds(first.runner.config)) as worlds:
         metadata = worlds.metadata()
@@ -166,7 +171,7 @@ def report_of(
     workers: Workers,
     stage: Stage,
 ) -> Report:
-    """Returns what the report shows; films what was asked for."""
+    """Films what was asked for; returns what the report shows."""
     summary = f"{get_task(args.task).summary.capitalize()}. {TRANSPORT}"
     films = footage.film_trials(
         results, footage.least_hindered(results, trials), args.videos, workers, stage

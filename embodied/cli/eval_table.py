@@ -5,6 +5,7 @@ from __future__ import annotations
 from embodied.benchmark import views, wording
 from embodied.benchmark.results import Cell, Condition, Results, summarize
 from embodied.benchmark.timing import CONSTANT
+from embodied.cli.text_table import text_table
 
 COLUMNS = (
     "policy",
@@ -21,19 +22,12 @@ COLUMNS = (
 
 
 def results_table(results: Results) -> str:
-    """Returns a line for each cell below a line of titles."""
-    rows = [COLUMNS, *(_row(cell) for cell in results.cells)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-
-    lines = []
-    for row in rows:
-        words = [word.ljust(width) for word, width in zip(row, widths, strict=True)]
-        lines.append("  ".join(words).rstrip())
-    return "\n".join(lines)
+    """Returns a line for each cell, below a line of titles."""
+    return text_table([COLUMNS, *(_row(cell) for cell in results.cells)])
 
 
 def comparisons(results: Results) -> list[str]:
-    """Returns a line for each pair of cells that met equal starts."""
+    """Returns a line for each pair of cells with the same starts."""
     lines = []
     for pairing in views.pairings(results):
         first = pairing.first

@@ -16,17 +16,23 @@ from embodied.pages.gallery import CANDIDATES, FilmPlan, FilmWork, Take
 from embodied.pages.subject import choose_pairs
 from embodied.rollout.shards import Workers
 
-HELP = """Film the expert in every task with each robot. Writes gallery.png (a moment of each), gallery.webp (a loop of
-one per task) and clips/TASK_ROBOT.mp4 (whole episodes at twice their speed); earlier ones are replaced."""
+HELP = """Film the expert in every task with each robot. Writes gallery.png (a moment of each film), gallery.webp (a
+loop with one film per task) and clips/TASK_ROBOT.mp4 (whole episodes at twice their speed); earlier files are
+replaced."""
 EXAMPLE = """embodied gallery
   embodied gallery --task ToteTransfer --level L3 -o runs/gallery"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
-    parser.add_argument("--task", nargs="+", metavar="TASK", help="default: all")
     parser.add_argument(
-        "--robot", nargs="+", metavar="ROBOT", help="default: all that each task knows"
+        "--task", nargs="+", metavar="TASK", help="tasks to film (default: all)"
+    )
+    parser.add_argument(
+        "--robot",
+        nargs="+",
+        metavar="ROBOT",
+        help="robots to film (default: all that each task knows)",
     )
     parser.add_argument(
         "--level", default="L2", help="how much varies: L1 to L4 (default: L2)"
@@ -35,16 +41,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed",
         type=int,
         default=0,
-        help="from which on one that succeeds is shown (default: 0)",
+        help="seed from which on a successful episode is looked for (default: 0)",
     )
-    parser.add_argument("--workers", type=int, help="processes (default: one a core)")
+    parser.add_argument("--workers", type=int, help="processes (default: one per core)")
     parser.add_argument(
         "-o",
         "--output",
         type=Path,
         default=Path("docs/images"),
         metavar="FOLDER",
-        help="default: docs/images",
+        help="folder for all files (default: docs/images)",
     )
 
 
@@ -53,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     require_writable(args.output)
     pairs = choose_pairs(args.task or task_names(), args.robot)
 
-    # no two films begin from the same start
+    # each film has seeds of its own, so that no two begin from the same start
     plans = []
     for k, (task, robot) in enumerate(pairs):
         first_seed = args.seed + k * CANDIDATES
@@ -80,5 +86,6 @@ def _film(plans: list[FilmPlan], args: argparse.Namespace) -> list[Take]:
         bar.set_postfix_str(plan.name, refresh=False)
         bar.update()
 
+    # a film is more work than an episode: a process for each, while there are cores
     with Workers(arguments.workers(args, 4 * len(plans))) as workers, bar:
         return workers.run(FilmWork(tuple(plans)), range(len(plans)), show)

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from embodied.cli.text_table import text_table
 from embodied.core import ActionInterface
 from embodied.envs.registry import (
     DESCRIPTION_SUFFIX,
@@ -23,7 +24,7 @@ from embodied.policies.registry import policy_summaries
 from embodied.policies.run_folder import read_info
 from embodied.robots.parts.part import CONTROL_MODES
 
-HELP = """List the tasks, robots, control modes, policies and latency profiles there are: the names that all other
+HELP = """List the tasks, robots, control modes, policies and latency profiles that exist: the names that all other
 verbs take."""
 EXAMPLE = """embodied list tasks --json
   embodied list --factors ToteTransfer
@@ -58,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints one kind of things, or all."""
+    """Prints the list, the factors or the actions that were asked for."""
     if args.factors is not None:
         print_factors(args.factors, args.json)
     elif args.actions is not None:
@@ -101,11 +102,14 @@ def print_names(kind: str | None, as_json: bool) -> None:
 
 
 def interfaces_of(what: str) -> dict[str, ActionInterface]:
-    """Returns the action interfaces of a robot (by control mode), of a dataset (by the
-    array that holds such actions), or of a run.
+    """Returns the action interfaces of a robot, a dataset or a run.
+
+    Returns:
+        Control mode -> interface of a robot or run; of a dataset, name of the array that
+        holds such actions -> interface.
 
     Raises:
-        EmbodiedError: it is none of these.
+        EmbodiedError: `what` is none of these.
     """
     path = Path(what)
     if what in robot_names() or path.suffix == DESCRIPTION_SUFFIX:
@@ -133,30 +137,22 @@ def _interfaces_of_dataset(path: Path) -> dict[str, ActionInterface]:
 
 def actions_table(rows: Rows) -> str:
     """Returns a line for each element of an action, below a line of titles."""
-    lines_of_words = [list(ACTION_COLUMNS)]
+    cells = [list(ACTION_COLUMNS)]
     for row in rows:
-        lines_of_words.append([_word(value) for value in row.values()])
-    widths = [max(map(len, column)) for column in zip(*lines_of_words, strict=True)]
-
-    lines = []
-    for words in lines_of_words:
-        padded = [word.ljust(width) for word, width in zip(words, widths, strict=True)]
-        lines.append("  ".join(padded).rstrip())
-    return "\n".join(lines)
+        cells.append([_cell(value) for value in row.values()])
+    return text_table(cells)
 
 
-def _word(value: object) -> str:
+def _cell(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def catalogue() -> dict[str, Rows]:
-    """Returns the members of each kind, each with a name, a summary and what else one
-    chooses by.
-    """
+    """Returns kind -> its members, each with at least a name and a summary."""
     policies = {
         **policy_summaries(),
         "FOLDER": "a run that `embodied train` wrote",
-        "MODULE:NAME": "one of your own, in a module here or installed",
+        "MODULE:NAME": "one of your own, in a module in this folder or installed",
     }
     profiles = {name: describe_latency(preset) for name, preset in PRESETS.items()}
     return {
@@ -173,7 +169,7 @@ def _named(summaries: dict[str, str]) -> Rows:
 
 
 def describe_task(name: str) -> dict[str, Any]:
-    """Returns what one chooses a task by."""
+    """Returns the facts by which one chooses a task."""
     task = get_task(name)
     return {
         "name": task.env_id,
@@ -186,8 +182,9 @@ def describe_task(name: str) -> dict[str, Any]:
 
 
 def describe_robot(name: str) -> dict[str, Any]:
-    """Returns what one chooses a robot by, with the labels of its action elements in
-    each control mode.
+    """Returns the facts by which one chooses a robot.
+
+    `actions` holds the labels of its action elements in each control mode.
     """
     robot = get_robot(name)
     return {

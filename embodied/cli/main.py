@@ -1,6 +1,4 @@
-"""The command `embodied`: it imports the module of one verb, runs it, and turns expected
-errors into one line.
-"""
+"""The command `embodied`: runs one verb, and turns expected errors into one line."""
 
 from __future__ import annotations
 
@@ -91,6 +89,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         if not _reader_is_gone():
             raise
+        # nothing more is printed, not even what Python flushes when it exits
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
     except OSError as error:
@@ -119,13 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _reader_is_gone() -> bool:
-    """Returns whether nobody reads what is printed, such as `head` when it has enough.
-
-    If so, nothing more is printed.
-    """
+    """Returns whether what read the output has ended, as `head` does once it has enough."""
     watch = select.poll()
     watch.register(sys.stdout.fileno(), 0)
-    is_gone = any(event & select.POLLERR for _, event in watch.poll(0))
-    if is_gone:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return is_gone
+    return any(event & select.POLLERR for _, event in watch.poll(0))

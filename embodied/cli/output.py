@@ -1,6 +1,4 @@
-"""Output: whether there can be any, and folders that are made, continued, or replaced
-only when that was asked for.
-"""
+"""Where output goes: whether it can be written, and what happens to what is there."""
 
 from __future__ import annotations
 
@@ -14,8 +12,7 @@ from embodied.errors import EmbodiedError
 def hindrance(path: Path) -> str:
     """Returns why a file or folder `path` cannot be made or written to; "" if it can.
 
-    This is tried rather than guessed: what root may write to is not a matter of
-    permissions.
+    A file is really written, because permissions do not tell what root may write to.
     """
     try:
         wanted = path.absolute()
@@ -35,8 +32,9 @@ def nearest_existing(path: Path) -> Path:
 
 
 def require_writable(path: Path) -> None:
-    """Raises EmbodiedError if nothing can be made at `path`: before the work, which may
-    take long.
+    """Raises EmbodiedError if nothing can be made at `path`.
+
+    Call it before the work, which may take long.
     """
     reason = hindrance(path)
     if reason:
@@ -48,13 +46,13 @@ def require_writable(path: Path) -> None:
 def claim_folder(
     folder: Path, own: Sequence[str], resume: bool, overwrite: bool
 ) -> None:
-    """Makes sure that there is a folder to write to.
+    """Makes the folder, or takes one that exists where that was asked for.
 
     Args:
         folder: the folder.
-        own: the names of the files that `overwrite` removes from it.
-        resume: whether it may hold something that is to be continued.
-        overwrite: whether it may hold something that is to be replaced.
+        own: names of the files in it that `overwrite` removes.
+        resume: continue what is in it.
+        overwrite: replace what is in it.
 
     Raises:
         EmbodiedError: it is a file, it cannot be written to, or it holds something and
@@ -62,12 +60,14 @@ def claim_folder(
     """
     require_writable(folder)
     if folder.exists() and not folder.is_dir():
-        raise EmbodiedError(f"{folder} is a file; the output is a folder")
+        raise EmbodiedError(
+            f"{folder} is a file, but the output is a folder: choose another -o"
+        )
 
     if folder.is_dir() and any(folder.iterdir()) and not resume:
         if not overwrite:
             raise EmbodiedError(
-                f"{folder} exists: --resume to go on with it, --overwrite to replace it, "
+                f"{folder} exists: --resume to continue it, --overwrite to replace it, "
                 "or another name after -o"
             )
         for name in own:

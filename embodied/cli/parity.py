@@ -26,11 +26,11 @@ from embodied.pages.parity_page import parity_book
 from embodied.pages.subject import choose_pairs
 
 HELP = """Compare the engines `cpu` and `warp` for every task and robot: how far they drift apart in a second of motion
-without a touch, and how often the expert, or with --policy a trained policy, succeeds over the same starts on each.
-Writes a page of tables, and beside it a JSON file that has the seeds whose outcomes differ.
+that touches nothing, and how often the expert (or the policy given by --policy) succeeds on each from the same starts.
+Writes a page of tables and, beside it, a JSON file with the seeds whose outcomes differ.
 
-Each figure is kept as soon as it is measured. --resume measures what is missing, or was measured with other code or
-versions; --overwrite measures what is asked for anew, and keeps the rest."""
+Each figure is kept as soon as it is measured. --resume measures what is missing or was measured with other code or
+versions; --overwrite measures all that is asked for anew, and keeps the other figures."""
 EXAMPLE = """embodied parity
   embodied parity --device cpu --task ToteTransfer --robot arm --starts 16 -o runs/parity.md
   embodied parity --task ToteTransfer --robot arm --policy runs/lift --stage lift --level L1 -o runs/parity.md"""
@@ -38,29 +38,41 @@ EXAMPLE = """embodied parity
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
-    parser.add_argument("--task", nargs="+", metavar="TASK", help="default: all")
     parser.add_argument(
-        "--robot", nargs="+", metavar="ROBOT", help="default: all that each task knows"
+        "--task", nargs="+", metavar="TASK", help="tasks to compare (default: all)"
+    )
+    parser.add_argument(
+        "--robot",
+        nargs="+",
+        metavar="ROBOT",
+        help="robots to compare (default: all that each task knows)",
     )
     parser.add_argument(
         "--policy",
         default="expert",
-        help="one that runs on both: a run folder, ... (default: expert)",
+        help="a policy that sees the state alone: expert, or a run folder (default: "
+        "expert)",
     )
     parser.add_argument(
-        "--stage", default="", help="of the task, e.g. reach (default: the whole task)"
+        "--stage",
+        default="",
+        help="stage of the task that the policy does, e.g. reach (default: the whole "
+        "task)",
     )
     parser.add_argument(
-        "--level", default="L2", help="of the policy's starts (default: L2)"
+        "--level", default="L2", help="how much the policy's starts vary (default: L2)"
     )
     parser.add_argument(
         "--starts",
         type=int,
         default=64,
-        help="of the policy; 0: motion only (default: 64)",
+        help="starts of the policy; 0 compares motion only (default: 64)",
     )
     parser.add_argument(
-        "--seed", type=int, default=20_000, help="of the first start (default: 20000)"
+        "--seed",
+        type=int,
+        default=20_000,
+        help="seed of the policy's first start (default: 20000)",
     )
     parser.add_argument(
         "--device",
@@ -77,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     book = parity_book(args.output)
     pairs = choose_pairs(args.task or task_names(), args.robot)
 
-    # what cannot run shows before anything is measured
+    # a policy that cannot run is refused before anything is measured
     policy = PolicyVersion.now(str(Path(args.policy)), args.stage)
     for pair in pairs:
         policy.env_config(pair, args.level)

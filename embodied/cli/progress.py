@@ -1,5 +1,6 @@
-"""How far a job has come: a bar for a person at a terminal, a line now and then for a
-log, nothing beside JSON.
+"""How far a job has come: a bar at a terminal, a line now and then in a log.
+
+Where the output is JSON, nothing is shown.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ def duration(seconds: float) -> str:
 
 
 def remaining(done: float, total: float, elapsed_s: float) -> str:
-    """Returns how long the rest takes at the pace so far, in words; empty when nothing
-    is done yet or nothing is left.
+    """Returns how long the rest takes at the pace so far, in words.
+
+    It is empty where nothing is done yet, or nothing is left.
     """
     if done <= 0 or done >= total:
         return ""
@@ -40,7 +42,7 @@ def remaining(done: float, total: float, elapsed_s: float) -> str:
 
 @dataclass
 class Tally:
-    """What the episodes of one stage have come to so far."""
+    """Counts the episodes of one stage that have ended so far."""
 
     total: int
     begun: float  # on the clock of `time.monotonic`
@@ -114,9 +116,7 @@ class EpisodeProgress:
 
 
 def stages(quiet: bool) -> Stage:
-    """Returns what shows each stage of a job, given its title and its number of
-    episodes.
-    """
+    """Returns a `Stage` that shows a bar or lines; nothing where `quiet`."""
 
     @contextmanager
     def stage(title: str, total: int) -> Iterator[EpisodeProgress]:
@@ -134,7 +134,8 @@ class TrainingProgress:
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
-        self._begun: tuple[float, float] | None = None  # time and share at first row
+        # time and share done at the first row
+        self._begun: tuple[float, float] | None = None
         self._last_line = time.monotonic()
         terminal = sys.stderr.isatty() and not quiet
         style = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"

@@ -21,10 +21,11 @@ from embodied.pages.survey_page import survey_book
 from embodied.rollout.shards import Workers
 
 HELP = """Measure the training ground: how often each task's expert succeeds with each robot at each level, with 95%
-intervals, and what each task costs. Writes a page of tables, and beside it a JSON file that has the failed seeds too.
+intervals, and what each task costs to simulate. Writes a page of tables and, beside it, a JSON file that also has the
+failed seeds.
 
-Each figure is kept as soon as it is measured. --resume measures what is missing, or was measured with other code or
-versions; --overwrite measures what is asked for anew, and keeps the rest."""
+Each figure is kept as soon as it is measured. --resume measures what is missing or was measured with other code or
+versions; --overwrite measures all that is asked for anew, and keeps the other figures."""
 EXAMPLE = """embodied survey
   embodied survey --task ToteTransfer --level L4 --episodes 50 --no-costs -o runs/survey.md"""
 LEVELS = ("L2", "L3", "L4")
@@ -32,19 +33,34 @@ LEVELS = ("L2", "L3", "L4")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
-    parser.add_argument("--task", nargs="+", metavar="TASK", help="default: all")
     parser.add_argument(
-        "--robot", nargs="+", metavar="ROBOT", help="default: all that each task knows"
-    )
-    parser.add_argument("--level", nargs="+", default=LEVELS, help="default: L2 L3 L4")
-    parser.add_argument(
-        "--episodes", type=int, default=200, help="in each cell (default: 200)"
+        "--task", nargs="+", metavar="TASK", help="tasks to measure (default: all)"
     )
     parser.add_argument(
-        "--seed", type=int, default=10_000, help="of the first episode (default: 10000)"
+        "--robot",
+        nargs="+",
+        metavar="ROBOT",
+        help="robots to measure (default: all that each task knows)",
     )
     parser.add_argument(
-        "--no-costs", action="store_true", help="leave out what the tasks cost"
+        "--level",
+        nargs="+",
+        default=LEVELS,
+        help="how much varies (default: L2 L3 L4)",
+    )
+    parser.add_argument(
+        "--episodes", type=int, default=200, help="episodes in each cell (default: 200)"
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=10_000,
+        help="seed of each cell's first episode (default: 10000)",
+    )
+    parser.add_argument(
+        "--no-costs",
+        action="store_true",
+        help="do not measure what the tasks cost to simulate",
     )
     add_output(parser, "docs/ground.md")
     arguments.add_speed(parser)

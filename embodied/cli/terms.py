@@ -1,5 +1,7 @@
-"""At which stage and level policies are shown and measured when the command does not
-say: what a run of reinforcement learning was trained for, else the whole task at L2.
+"""The stage and level at which policies are shown or measured.
+
+Where the command names none, they are those that a run of reinforcement learning was
+trained for, else the whole task at L2.
 """
 
 from __future__ import annotations
@@ -19,21 +21,21 @@ class Terms:
 
     stage: str  # of the task; "" is the whole task
     levels: tuple[str, ...]
-    note: str  # which of these a run was trained for; "" for none
+    note: str  # says which of these were taken from a run; "" where none were
 
 
 def terms_of(
     policies: Sequence[str], stage: str | None, levels: Sequence[str] | None
 ) -> Terms:
-    """Returns what was asked for and, where nothing was, what the runs were trained for.
+    """Returns the stage and levels asked for, else those that the runs learned.
 
     Args:
-        policies: names of policies, some of them maybe runs of reinforcement learning.
+        policies: names of policies, some of which may be runs of reinforcement learning.
         stage: the stage asked for; None where none was.
         levels: the levels asked for; None where none were.
 
     Raises:
-        EmbodiedError: no such policy, or runs that were trained for different things.
+        EmbodiedError: a policy does not exist, or the runs learned different things.
     """
     stages_learned = {}
     levels_learned = {}
@@ -62,7 +64,7 @@ def terms_of(
 
 
 def _common(what: str, by_run: Mapping[str, str]) -> str:
-    """Returns the one value that all runs have; "" where there is no run."""
+    """Returns the one value that all runs share; "" where there are no runs."""
     values = set(by_run.values())
     if len(values) > 1:
         each = ", ".join(

@@ -1,6 +1,4 @@
-"""The arguments that say when plans are made and how they travel, of the verbs that
-measure or show a policy.
-"""
+"""Arguments of `eval` and `view` that say when plans are made and how they travel."""
 
 from __future__ import annotations
 
@@ -35,9 +33,10 @@ EXCLUDED_BY_TRACE = ("delay_ms", "jitter")
 
 
 def add_timing(parser: argparse.ArgumentParser, sweep: bool) -> None:
-    """Adds the arguments; with `sweep`, delays and losses may be several."""
+    """Adds the arguments; with `sweep`, several delays and losses may be given."""
     group = parser.add_argument_group(
-        "timing of plans", "only for policies that plan; without these, no plan is late"
+        "timing of plans",
+        "only for policies that plan; by default all plans arrive at once",
     )
     _add_delays(group, "+" if sweep else None)
     _add_losses(group, "+" if sweep else None)
@@ -55,7 +54,7 @@ def _add_delays(group: argparse._ArgumentGroup, nargs: str | None) -> None:
         type=float,
         nargs=nargs,
         metavar="MS",
-        help="how long a plan travels; other plans may follow meanwhile (default: 0)",
+        help="how long a plan travels, while others may follow it (default: 0)",
     )
     group.add_argument(
         "--compute-ms",
@@ -67,12 +66,13 @@ def _add_delays(group: argparse._ArgumentGroup, nargs: str | None) -> None:
         "--jitter",
         type=float,
         metavar="SIGMA",
-        help="spread --delay-ms: lognormal with this sigma, --delay-ms is its median",
+        help="spread the delays: lognormal with this sigma and --delay-ms as median",
     )
     group.add_argument(
         "--latency",
         metavar="PROFILE",
-        help=f"all delays as those of a machine and its network: {', '.join(PRESETS)}",
+        help="all delays, as measured on a machine and its network: "
+        f"{', '.join(PRESETS)}",
     )
     group.add_argument(
         "--latency-trace",
@@ -88,25 +88,25 @@ def _add_losses(group: argparse._ArgumentGroup, nargs: str | None) -> None:
         type=float,
         nargs=nargs,
         metavar="SHARE",
-        help="the share of the plans that get lost, from 0 to 1 (default: 0)",
+        help="share of the plans that get lost, from 0 to 1 (default: 0)",
     )
     group.add_argument(
         "--freeze-s",
         type=float,
         metavar="S",
-        help="the planner stops for this long; needs --freeze-at-s or --freeze-hz",
+        help="stop the planner for this long; needs --freeze-at-s or --freeze-hz",
     )
     group.add_argument(
         "--freeze-at-s",
         type=float,
         metavar="S",
-        help="it stops once, at this time of each episode",
+        help="stop it once, at this time of each episode",
     )
     group.add_argument(
         "--freeze-hz",
         type=float,
         metavar="HZ",
-        help="it stops at random times, on average this often per second",
+        help="stop it at random times, on average this many times per second",
     )
     group.add_argument(
         "--mailbox",
@@ -120,11 +120,11 @@ def timings_of(args: argparse.Namespace, policies: Sequence[str]) -> list[Timing
 
     Args:
         args: the parsed arguments.
-        policies: the policies that are to be measured, as the registry knows them.
+        policies: names of the policies that are to be measured.
 
     Raises:
-        EmbodiedError: an argument that would have no effect, arguments that exclude
-            each other, or a value that makes no sense.
+        EmbodiedError: an argument would have no effect, arguments exclude each other, or
+            a value makes no sense.
     """
     given = [name for name in FLAGS if getattr(args, name) is not None]
     _check_effect(given, policies)
@@ -168,7 +168,7 @@ def _check_delays(args: argparse.Namespace, given: Sequence[str]) -> None:
         also = [FLAGS[other] for other in excluded if other in given]
         if name in given and also:
             raise EmbodiedError(
-                f"{FLAGS[name]} holds these delays itself: leave out {', '.join(also)}"
+                f"{FLAGS[name]} sets these delays itself: leave out {', '.join(also)}"
             )
     if "jitter" in given and not any(_values(args.delay_ms)):
         raise EmbodiedError("--jitter spreads --delay-ms: give a delay above 0")
@@ -178,7 +178,9 @@ def _freeze_of(args: argparse.Namespace, given: Sequence[str]) -> Freeze:
     when = [name for name in ("freeze_at_s", "freeze_hz") if name in given]
     if "freeze_s" not in given:
         if when:
-            raise EmbodiedError(f"{FLAGS[when[0]]} needs --freeze-s: how long it lasts")
+            raise EmbodiedError(
+                f"{FLAGS[when[0]]} needs --freeze-s: how long the planner stops"
+            )
         return Freeze()
     if len(when) != 1:
         raise EmbodiedError(

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from embodied.policies.training.config import ImitationConfig
 
 HELP = """Train the reference dual system on datasets that `embodied collect` wrote: a planner that sees pictures and
-reads the instruction, and a controller that follows it, both at once. Or, with --algo, train a network that sees the
-privileged state by reinforcement learning. Writes a folder that `embodied eval` takes."""
+reads the instruction, together with a controller that follows its plans. Or, with --algo, train a network that sees
+the privileged state by reinforcement learning. Writes a run folder that `embodied eval` takes as a policy."""
 EXAMPLE = """embodied train totes.hdf5 -o runs/totes --minutes 5
   embodied train ToteTransfer --algo sac --stage reach -o runs/reach --minutes 5
   embodied train ToteTransfer --algo ppo --engine warp --stage lift -o runs/lift --minutes 5
   embodied train ToteTransfer --algo sac --base runs/totes --residual 0.2 -o runs/better --minutes 20"""
-# Arguments of reinforcement learning that datasets answer by themselves.
+# Arguments of reinforcement learning that a dataset settles by itself.
 ONLY_WITH_ALGO = (
     "base",
     "delay_ms",
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "source",
         nargs="+",
         metavar="DATASET",
-        help="files to learn from; with --algo the name of a task",
+        help="files to learn from, or with --algo the name of a task",
     )
     parser.add_argument(
         "-o",
@@ -56,15 +56,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="FOLDER",
-        help="for the policy",
+        help="run folder for the policy",
     )
     parser.add_argument(
-        "--minutes", type=float, default=5.0, help="how long (default: 5)"
+        "--minutes", type=float, default=5.0, help="how long to train (default: 5)"
     )
     parser.add_argument(
         "--steps",
         type=int,
-        help="so many steps instead, for a result that does not depend on speed",
+        help="how many steps to train, in place of --minutes: the result then does not "
+        "depend on the machine's speed",
     )
     parser.add_argument(
         "--camera",
@@ -87,18 +88,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="processes that read the datasets' pictures from disk while training; 0 "
         "keeps all pictures in memory (default: 0 where they fit, else one per core)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="default: 0")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the training (default: 0)"
+    )
     train_rl.add_arguments(parser)
     arguments.add_existing(parser)
     arguments.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains, and prints the last figures."""
+    """Trains, then prints the last row of figures."""
     budget = budget_of(args)
     arguments.check_seed(args.seed)
     if args.algo:
-        _refuse(args, ONLY_WITH_DATASETS, "only with datasets, not with --algo")
+        _refuse(_given(args, ONLY_WITH_DATASETS), "only with datasets, not with --algo")
         train_rl.train(args, budget)
     else:
         train_on_datasets(args, budget)
@@ -124,17 +127,15 @@ def budget_of(args: argparse.Namespace) -> Budget:
 def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
     """Trains by imitation. Ctrl-C leaves a run that can be resumed."""
     _refuse_tasks(args.source)
-    _refuse(
-        args,
-        ONLY_WITH_ALGO,
-        "only with --algo",
-        "datasets say by themselves what was recorded",
-    )
+    given = _given(args, ONLY_WITH_ALGO)
+    if args.engine != "cpu":  # which is the default
+        given.append("engine")
+    _refuse(given, "only with --algo (datasets say by themselves what was recorded)")
     from embodied.policies.device import training_device
     from embodied.policies.training.config import ImitationConfig
     from embodied.policies.training.run import check_same
 
-    # errors in what was asked for must show before anything is made
+    # what cannot work is refused before anything is written
     datasets = [Path(name) for name in args.source]
     cameras = chosen_cameras(datasets, args.camera or ())
     require_distinct(datasets)
@@ -154,8 +155,9 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
 
 
 def imitate(config: ImitationConfig, folder: Path, resume: bool, quiet: bool) -> None:
-    """Trains into a run folder; with `resume` an unfinished run goes on, and a finished
-    one is left as it is.
+    """Trains into a run folder.
+
+    With `resume`, an unfinished run is continued, and a finished one is left as it is.
     """
     from embodied.policies.training.imitation import train_imitation
     from embodied.policies.training.run import is_finished
@@ -177,26 +179,27 @@ def _refuse_tasks(sources: Sequence[str]) -> None:
             )
 
 
-def _refuse(
-    args: argparse.Namespace, names: Sequence[str], when: str, why: str = ""
-) -> None:
-    given = [name for name in names if getattr(args, name)]
-    if "stage" in names and args.engine != "cpu":
-        given.append("engine")
+def _given(args: argparse.Namespace, names: Sequence[str]) -> list[str]:
+    """Returns those of the arguments that the command line gives."""
+    return [name for name in names if getattr(args, name)]
+
+
+def _refuse(given: Sequence[str], reason: str) -> None:
+    """Raises EmbodiedError if any of these arguments is given."""
     if given:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise EmbodiedError(f"{when}: {flags}" + (f" ({why})" if why else ""))
+        raise EmbodiedError(f"{flags}: {reason}")
 
 
 def warn_of_unfinished(datasets: list[Path]) -> None:
-    """Says which datasets may yet get more episodes, and how."""
+    """Prints which datasets are unfinished, and how to continue their collection."""
     for path in datasets:
         dataset = Dataset(path)
         if dataset.is_unfinished:
             print(
                 f"{path}: its collection is unfinished, learning from the "
                 f"{len(dataset)} episodes that are whole; the same `embodied collect` "
-                "with --resume goes on with it",
+                "with --resume continues it",
                 file=sys.stderr,
             )
 
@@ -222,6 +225,6 @@ def chosen_cameras(datasets: list[Path], wanted: Sequence[str]) -> tuple[str, ..
         if missing:
             raise EmbodiedError(
                 f"{path} has no pictures of cameras {missing}, but of {there}: "
-                "collect it with them"
+                "collect it with the missing ones"
             )
     return chosen

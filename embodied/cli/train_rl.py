@@ -36,23 +36,25 @@ FILMED_SEEDS = range(10_000, 10_004)  # of episodes that were not trained on
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what only reinforcement learning needs."""
+    """Adds the arguments that only reinforcement learning takes."""
     group = parser.add_argument_group("reinforcement learning")
     group.add_argument(
         "--algo",
         choices=ALGORITHMS,
-        help="of Stable-Baselines3; with --engine warp of rsl_rl",
+        help="an algorithm of Stable-Baselines3, or with --engine warp of rsl_rl",
     )
     group.add_argument(
-        "--stage", default="", help="of the task, e.g. reach (default: the whole task)"
+        "--stage",
+        default="",
+        help="stage of the task to learn, e.g. reach (default: the whole task)",
     )
-    group.add_argument("--robot", help="default: the first of the task")
+    group.add_argument("--robot", help="a robot's name (default: the task's first)")
     group.add_argument("--level", help=f"how much varies: L1 to L4 (default: {LEVEL})")
     group.add_argument(
         "--engine",
         choices=ENGINES,
         default="cpu",
-        help="warp: on a GPU, by ppo (default: cpu)",
+        help="what simulates: cpu, or warp on a GPU, which takes ppo (default: cpu)",
     )
     group.add_argument(
         "--num-envs",
@@ -63,30 +65,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--demos",
         type=int,
         metavar="N",
-        help="replay so many episodes of the expert, or of the base alone, as half of "
+        help="replay this many episodes of the expert, or of --base alone, as half of "
         f"what sac and td3 learn from (default: {DEMONSTRATIONS}; 0: none)",
     )
     group.add_argument(
-        "--base", metavar="POLICY", help="correct this policy: expert, or a run folder"
+        "--base",
+        metavar="POLICY",
+        help="learn to correct this policy: expert, or a run folder",
     )
     group.add_argument(
         "--residual",
         type=float,
         default=0.2,
         metavar="S",
-        help="largest correction (default: 0.2)",
+        help="largest correction, in units of actions (default: 0.2)",
     )
     group.add_argument(
         "--delay-ms",
         type=float,
         default=0.0,
         metavar="MS",
-        help="by which the base's plans are late (default: 0)",
+        help="how late the plans of --base arrive (default: 0)",
     )
     group.add_argument(
         "--video",
         action="store_true",
-        help=f"film what was learned: {VIDEO} in the folder",
+        help=f"film what was learned, as {VIDEO} in the run folder",
     )
 
 
@@ -98,7 +102,7 @@ def train(args: argparse.Namespace, budget: Budget) -> None:
     from embodied.policies.rl.run_folder import FILES
     from embodied.policies.training.run import check_same, is_finished
 
-    # errors in what was asked for must show before anything is made
+    # what cannot work is refused before anything is written
     config = rl_config(args, budget)
     config.check_names()
     folder: Path = args.output
@@ -122,7 +126,11 @@ def train(args: argparse.Namespace, budget: Budget) -> None:
 
 
 def rl_config(args: argparse.Namespace, budget: Budget) -> RLConfig:
-    """Returns what was asked for. Raises EmbodiedError for what does not go together."""
+    """Returns what was asked for.
+
+    Raises:
+        EmbodiedError: arguments do not go together.
+    """
     from embodied.policies.rl.config import OFF_POLICY, RLConfig
 
     if len(args.source) != 1:

@@ -1,4 +1,4 @@
-"""`embodied view`: watch a policy at work, in a window or in a video."""
+"""`embodied view`: shows a policy at work, in a window or in a video."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from embodied.sim.window import Window, has_display
 if TYPE_CHECKING:
     from embodied.envs.worlds import Worlds
 
-HELP = "Watch a policy at work: in a window at real time where there is a screen, else in a video."
+HELP = "Watch a policy at work: in a window in real time where there is a screen, else in a video."
 EXAMPLE = """embodied view ToteTransfer --level L2
   embodied view ToteTransfer --policy random --episodes 4 -o random.mp4"""
 WINDOW_HZ = 50
@@ -52,16 +52,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"how much varies: L1 to L4 (default: {LEVEL}, or what a run of reinforcement learning trained on)",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="of the first episode (default: 0)"
+        "--seed", type=int, default=0, help="seed of the first episode (default: 0)"
     )
-    parser.add_argument("--episodes", type=int, default=1, help="default: 1")
-    parser.add_argument("--camera", help="of the video (default: the task's)")
+    parser.add_argument(
+        "--episodes", type=int, default=1, help="how many to show (default: 1)"
+    )
+    parser.add_argument("--camera", help="camera of the video (default: the task's)")
     parser.add_argument(
         "-o",
         "--output",
         type=Path,
         metavar="FILE",
-        help="an .mp4 (default: runs/view/TASK.mp4)",
+        help="an .mp4 file, in place of a window (default: runs/view/TASK.mp4)",
     )
     add_timing(parser, sweep=False)
 
@@ -97,7 +99,7 @@ def video_path(args: argparse.Namespace) -> Path | None:
     """Returns where the video goes; None for a window.
 
     Raises:
-        EmbodiedError: there can be no video at the place that was asked for.
+        EmbodiedError: the path is not an .mp4, exists already or cannot be written.
     """
     if args.output is None and has_display():
         return None
@@ -105,13 +107,11 @@ def video_path(args: argparse.Namespace) -> Path | None:
     default = Path("runs") / "view" / f"{get_task(args.task).name}.mp4"
     path: Path = args.output or default
     if path.suffix.lower() != ".mp4":
-        raise EmbodiedError(
-            f"{path} must end in .mp4: a video is the one kind of file that this makes"
-        )
+        raise EmbodiedError(f"{path} must end in .mp4: the video is an MP4 file")
     require_writable(path)
     # the default is only there to be looked at, and is replaced
     if args.output is not None and path.exists():
-        raise EmbodiedError(f"{path} exists: choose another name")
+        raise EmbodiedError(f"{path} exists: choose another name after -o")
     return path
 
 
@@ -129,7 +129,7 @@ def describe(result: EpisodeResult) -> str:
 def record(
     path: Path, runner: EpisodeRunner, shot: Shot, seeds: Sequence[int]
 ) -> list[EpisodeResult]:
-    """Films episodes, all of them in one picture."""
+    """Films episodes, side by side in one video."""
     film = Film(shot, range(len(seeds)))
     with tqdm(
         unit="s", desc="simulated", disable=None, file=sys.stderr, dynamic_ncols=True
@@ -155,22 +155,22 @@ class Progress:
         indices: np.ndarray,
         observation: Observation,
     ) -> None:
-        """Nothing has been simulated yet."""
+        """Does nothing: no time has been simulated yet."""
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
         self.bar.update(worlds.ticks_per_step / PHYSICS_HZ)
 
     def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
-        """The bar goes on with the next."""
+        """Does nothing: the bar continues with the next episode."""
 
 
 @dataclass
 class Live:
-    """A rollout hook that shows world 0 in a window at real time."""
+    """A rollout hook that shows world 0 in a window in real time."""
 
     window: Window | None = None
-    begun_s: float = 0.0  # when this episode began, on the wall's clock
-    shown: int = 0  # pictures of this episode
+    begun_s: float = 0.0  # when this episode began, on the wall clock
+    num_shown: int = 0  # pictures of this episode
 
     def on_start(
         self,
@@ -182,19 +182,19 @@ class Live:
         if self.window is None:
             self.window = Window(worlds.engine)
         self.begun_s = time.monotonic()
-        self.shown = 0
+        self.num_shown = 0
         print(observation.instruction[0])
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
         now_s = (int(step.before.tick[0]) + worlds.ticks_per_step) / PHYSICS_HZ
-        if self.window is None or now_s * WINDOW_HZ < self.shown:
+        if self.window is None or now_s * WINDOW_HZ < self.num_shown:
             return
 
-        self.shown += 1
+        self.num_shown += 1
         time.sleep(max(0.0, self.begun_s + now_s - time.monotonic()))
         if not self.window.is_open:
             raise KeyboardInterrupt("The window was closed.")
         self.window.show()
 
     def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
-        """The window stays for the next episode."""
+        """Does nothing: the window stays for the next episode."""

@@ -58,8 +58,8 @@ class Book(Generic[R]):
         """
         if self.figures.exists() and not (resume or overwrite):
             raise EmbodiedError(
-                f"{self.figures} exists: --resume to go on with it, --overwrite, "
-                "or another name after -o"
+                f"{self.figures} exists: --resume to continue it, --overwrite to measure "
+                "anew, or another name after -o"
             )
 
         ledger = self.read()

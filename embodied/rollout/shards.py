@@ -31,17 +31,16 @@ ONE_THREAD = {
 STOP_WAIT_S = 5.0
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
-Report = Callable[
-    [Any], None
-]  # is called with each result, or whatever the work reports
-# a title and a total -> what reports within this stage of a job are shown by
+# Is called with each result, or with whatever else the work reports.
+Report = Callable[[Any], None]
+# (title, number of reports) -> a context that yields the report of one stage of a job.
 Stage = Callable[[str, int], contextlib.AbstractContextManager[Report]]
 
 
 class Work(Protocol[T_co]):
     """What is done with a part of the seeds.
 
-    It is sent to other processes: a function of a module, or a plain object.
+    It is pickled for other processes: a module's function, or an object of plain data.
     """
 
     def __call__(self, seeds: Sequence[int], report: Report) -> Sequence[T_co]:
@@ -60,8 +59,8 @@ class _Worker:
 class Workers:
     """Processes of one thread each, started when first needed and kept for later jobs.
 
-    A single one is this process itself. Ctrl-C, like any error, stops all of them at
-    once, so that what they write must be whole at any moment.
+    Where the count is 1, the work is done in this process itself. Ctrl-C, like any
+    error, kills all of them at once: what they write must be whole at any moment.
     """
 
     def __init__(self, count: int = 1) -> None:
@@ -89,9 +88,9 @@ class Workers:
         """Returns the results of `work` for all seeds, in their order.
 
         Args:
-            work: is done in each process with a part of the seeds.
-            seeds: those to work on.
-            on_report: is called here with what the work reports there.
+            work: is called in each process with a part of the seeds.
+            seeds: the seeds to work on.
+            on_report: is called in this process with what the work reports.
 
         Raises:
             EmbodiedError: the work raised one, or a process died; names the seeds.
@@ -129,7 +128,7 @@ class Workers:
             worker.pipe: k for k, worker in enumerate(self._workers[: len(parts)])
         }
         for pipe, k in part_of.items():
-            # a process that died here is found out by what reads below
+            # the reading below finds out about a process that has died here
             with contextlib.suppress(BrokenPipeError):
                 pipe.send((work, parts[k]))
 
@@ -188,6 +187,12 @@ class Workers:
         self._workers.clear()
 
 
+@contextlib.contextmanager
+def quiet_stage(title: str, total: int) -> Iterator[Report]:
+    """Yields a report that shows nothing: a `Stage` for jobs that nobody watches."""
+    yield lambda item: None
+
+
 def split(seeds: Sequence[int], parts: int) -> list[Sequence[int]]:
     """Returns at most `parts` contiguous parts, none empty, as equal as can be."""
     count = min(parts, len(seeds))
@@ -199,12 +204,12 @@ def split(seeds: Sequence[int], parts: int) -> list[Sequence[int]]:
 
 
 def default_workers(episodes: int) -> int:
-    """Returns the number of cores, or fewer where each had less than four episodes."""
+    """Returns a process per core, or fewer so that each has four episodes or more."""
     return max(1, min(usable_cores(), episodes // 4))
 
 
 def _serve(pipe: Connection) -> None:
-    """What a worker process runs: part after part, until its pipe is closed."""
+    """Works on part after part in a worker process, until its pipe is closed."""
     # Ctrl-C reaches every process of a terminal: the parent decides
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
