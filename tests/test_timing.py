@@ -136,15 +136,15 @@ def test_freezes() -> None:
         (("--latency", "moon"), "unknown latency preset 'moon'"),
         (
             ("--latency", "b100_4g", "--delay-ms", 5, "--jitter", 1),
-            "--latency holds these delays itself: leave out --delay-ms, --jitter",
+            "--latency sets these delays itself: leave out --delay-ms, --jitter",
         ),
         (
             ("--latency-trace", "x", "--delay-ms", 5),
-            "--latency-trace holds these delays itself: leave out --delay-ms",
+            "--latency-trace sets these delays itself: leave out --delay-ms",
         ),
         (
             ("--latency", "none", "--latency-trace", "x"),
-            "--latency holds these delays itself: leave out --latency-trace",
+            "--latency sets these delays itself: leave out --latency-trace",
         ),
         (("--jitter", 0.5), "--jitter spreads --delay-ms: give a delay above 0"),
         (("--delay-ms", 5, "--jitter", -1), "sigma of a lognormal latency"),
