@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,26 @@ QUICKLY = ("--workers", "1", "--num-envs", "4")
 def embodied(*words: object) -> int:
     """Runs a verb; returns its exit status."""
     return main.main([str(word) for word in words])
+
+
+def run_python(*words: object, folder: Path | None = None, **variables: str) -> str:
+    """Runs a fresh interpreter, which must succeed; returns what it prints.
+
+    Args:
+        words: of its command line.
+        folder: its working directory.
+        variables: of its environment, beside those of this process.
+    """
+    child = subprocess.run(
+        [sys.executable, *map(str, words)],
+        cwd=folder,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert child.returncode == 0, child.stderr
+    return child.stdout
 
 
 def collect(path: Path, *words: object, episodes: int = 3) -> int:

@@ -49,6 +49,12 @@ def started_worlds(num: int = 1, first_seed: int = 0, **settings: Any) -> Worlds
     return worlds
 
 
+def expert_worlds(num: int, **settings: Any) -> Worlds:
+    """Worlds with the control mode and rate of the expert, without episodes yet."""
+    config = env_config(control_mode="ee_delta", control_hz=200, **settings)
+    return Worlds(config, num)
+
+
 def random_actions(worlds: Worlds, steps: int, seed: int = 0) -> np.ndarray:
     """Uniform actions (steps, N, A), each held for some steps to lead somewhere."""
     held_steps = 5

@@ -29,6 +29,7 @@ from tests.ground import (
     CASES,
     TASKS_AND_ROBOTS,
     env_config,
+    expert_worlds,
     random_actions,
     started_worlds,
 )
@@ -496,10 +497,7 @@ def test_what_was_judged_is_judged_again_of_the_recorded_state(
     """The expert's way to success, frame by frame, in new worlds; and the expert does
     succeed.
     """
-    settings = env_config(
-        task=task, robot=robot, control_mode="ee_delta", control_hz=200, level="L2"
-    )
-    worlds = Worlds(settings, 2)
+    worlds = expert_worlds(2, task=task, robot=robot, level="L2")
     log = StateLog()
     results = rollout(worlds, find_policy("expert").make(worlds), [3, 4], [log])
     assert all(result.success_at_end for result in results), [
@@ -507,7 +505,7 @@ def test_what_was_judged_is_judged_again_of_the_recorded_state(
     ]
 
     # The new worlds begin with other seeds: all that counts must come from the record.
-    again = Worlds(settings, 2)
+    again = expert_worlds(2, task=task, robot=robot, level="L2")
     again.reset(np.arange(2), [8, 9])
     for (state, varied, parameters), (success, progress) in zip(
         log.states, log.judged, strict=True

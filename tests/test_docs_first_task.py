@@ -5,10 +5,7 @@ point, and its commands.
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from embodied.benchmark.results import rate
 from embodied.benchmark.results_file import read_results
 from embodied.datasets.reader import Dataset
 from embodied.pages.survey_page import survey_book
+from tests.commands import run_python
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "your_first_task.md").read_text(encoding="utf-8")
@@ -77,17 +75,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def in_package(folder: Path, *words: str) -> str:
     """What a fresh interpreter prints, for which the package is installed."""
-    environment = os.environ | {"PYTHONPATH": str(folder), "LP_NUM_THREADS": "1"}
-    child = subprocess.run(
-        [sys.executable, *words],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert child.returncode == 0, child.stderr
-    return child.stdout
+    return run_python(*words, folder=folder, PYTHONPATH=str(folder), LP_NUM_THREADS="1")
 
 
 def test_the_page_quotes_the_examples_files() -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +11,7 @@ import pytest
 from embodied.benchmark.results import rate
 from embodied.benchmark.results_file import read_results
 from embodied.datasets.reader import Dataset
+from tests.commands import run_python
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "your_planner.md").read_text(encoding="utf-8")
@@ -40,16 +38,8 @@ def commands() -> list[list[str]]:
 
 def run_in(folder: Path, words: list[list[str]]) -> str:
     """Runs commands in a fresh interpreter that does not see the folder by itself."""
-    child = subprocess.run(
-        [sys.executable, "-P", "-c", RUN, json.dumps(words)],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "LP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert child.returncode == 0, child.stderr
-    return child.stdout
+    code = ("-P", "-c", RUN, json.dumps(words))
+    return run_python(*code, folder=folder, PYTHONPATH=str(ROOT), LP_NUM_THREADS="1")
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from embodied.envs.variation import Variation
 from embodied.envs.worlds import Worlds
 from embodied.policies.registry import find_policy
 from embodied.rollout.rollout import rollout
-from tests.ground import env_config, idle_action, started_worlds
+from tests.ground import expert_worlds, idle_action, started_worlds
 
 SHUT = (0.0, 0.0, 0.0)
 TWO = {"named": 2, "things": 3}
@@ -241,16 +241,7 @@ def test_a_drawer_is_pushed_shut_only_after_it_was_opened() -> None:
 )
 def test_the_expert_tidies_up_whatever_happens(robot: str) -> None:
     # A level with all surprises; one failure in eight is let pass.
-    worlds = Worlds(
-        env_config(
-            task="DrawerTidy",
-            robot=robot,
-            level="L4",
-            control_mode="ee_delta",
-            control_hz=200,
-        ),
-        8,
-    )
+    worlds = expert_worlds(8, task="DrawerTidy", robot=robot, level="L4")
 
     results = rollout(worlds, find_policy("expert").make(worlds), range(8))
     assert sum(result.success_once for result in results) >= 7

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 import sys
 from typing import Any
 
@@ -20,6 +19,7 @@ from embodied.envs.registry import get_robot, get_task, task_names
 from embodied.errors import EmbodiedError
 from embodied.sim import window as window_module
 from embodied.sim.engine import FAULTS
+from tests.commands import run_python
 from tests.ground import env_config, idle_action, random_actions, shorten_horizon
 
 ID = "embodied/ToteTransfer-v0"
@@ -50,10 +50,7 @@ def test_registering_again_does_no_harm() -> None:
 
 def test_ids_are_known_without_loading_the_simulator() -> None:
     code = f"import sys, embodied, gymnasium; assert {ID!r} in gymnasium.registry; print('mujoco' in sys.modules)"
-    child = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert child.stdout.strip() == "False"
+    assert run_python("-c", code).strip() == "False"
     assert embodied.__version__
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.commands import run_python
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -19,16 +18,8 @@ def test_there_are_five() -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_runs(path: Path, tmp_path: Path) -> None:
-    # its own folder is on the path, the tests' settings are not
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    result = subprocess.run(
-        [sys.executable, "-W", "error::DeprecationWarning:embodied", str(path)],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    # Its own folder is on the path, the tests' settings are not.
+    warnings = "error::DeprecationWarning:embodied"
+    output = run_python("-W", warnings, path, folder=tmp_path, OMP_NUM_THREADS="1")
 
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.strip()
+    assert output.strip()

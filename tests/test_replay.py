@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from embodied.cli.main import main
+from tests.commands import run_python
 
 # Prints whether each episode of a file came out identical, in a process of its own.
 REPLAY = """
@@ -42,14 +41,8 @@ def test_an_episode_replays_in_another_process(level: str, tmp_path: Path) -> No
     assert main([*collect.split(), *options.split()]) == 0
 
     # Another process has nothing of this one's worlds to lean on.
-    process = subprocess.run(
-        [sys.executable, "-c", REPLAY, str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    output = run_python("-c", REPLAY, path)
 
-    assert process.returncode == 0, process.stderr
-    lines = process.stdout.splitlines()
+    lines = output.splitlines()
     assert len(lines) == 3
-    assert all(line.startswith("True") for line in lines), process.stdout
+    assert all(line.startswith("True") for line in lines), output

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +16,7 @@ from embodied.envs.env import GroundEnv
 from embodied.envs.sb3 import SB3VecEnv, flat
 from embodied.envs.warp.vector_env import WarpVectorEnv
 from embodied.errors import EmbodiedError
+from tests.commands import run_python
 from tests.ground import env_config, idle_action, random_actions, shorten_horizon
 
 ID = "embodied/ToteTransfer-v0"
@@ -35,10 +34,7 @@ def single(**settings: Any) -> Callable[[], GroundEnv]:
 
 def test_nothing_else_loads_it() -> None:
     code = "import sys, embodied.envs.vector_env; print('stable_baselines3' in sys.modules or 'torch' in sys.modules)"
-    child = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert child.stdout.strip() == "False"
+    assert run_python("-c", code).strip() == "False"
 
 
 def test_it_equals_stable_baselines_own_vector(monkeypatch: pytest.MonkeyPatch) -> None:

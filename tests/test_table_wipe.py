@@ -16,7 +16,7 @@ from embodied.envs.tasks.table_wipe.variation import KINDS, REQUESTS
 from embodied.envs.worlds import Worlds
 from embodied.policies.registry import find_policy
 from embodied.rollout.rollout import rollout
-from tests.ground import env_config, idle_action, started_worlds
+from tests.ground import expert_worlds, idle_action, started_worlds
 
 N = 24
 S = len(STAINS)
@@ -241,16 +241,7 @@ def test_the_scene_at_rest_is_cheap() -> None:
 @pytest.mark.parametrize("robot", ["arm", "wheeled_arm"])
 def test_the_expert_wipes_gently_and_steadily(robot: str) -> None:
     """Every stroke's force lies between what wipes and half of what spoils."""
-    worlds = Worlds(
-        env_config(
-            task="TableWipe",
-            robot=robot,
-            level="L3",
-            control_mode="ee_delta",
-            control_hz=200,
-        ),
-        8,
-    )
+    worlds = expert_worlds(8, task="TableWipe", robot=robot, level="L3")
     forces_n: list[np.ndarray] = []
 
     # Keeps the pad's force in every step of all worlds.

@@ -23,7 +23,7 @@ from embodied.envs.tasks.valve_turn.variation import (
 from embodied.envs.worlds import Worlds
 from embodied.policies.registry import find_policy
 from embodied.rollout.rollout import EpisodeResult, Step, rollout
-from tests.ground import env_config, idle_action, started_worlds
+from tests.ground import expert_worlds, idle_action, started_worlds
 
 TASK = "ValveTurn"
 N = 16
@@ -194,16 +194,7 @@ def test_the_expert_turns_by_the_whole_scale_and_touches_no_other(kind: str) -> 
             "sentence": "Turn the {valve} valve to {angle} degrees.",
             "friction": 1.2,
         }
-        worlds = Worlds(
-            env_config(
-                task=TASK,
-                level="L3",
-                control_mode="ee_delta",
-                control_hz=200,
-                factors=sampled,
-            ),
-            2,
-        )
+        worlds = expert_worlds(2, task=TASK, level="L3", factors=sampled)
 
         others = Others()
         results = rollout(worlds, find_policy("expert").make(worlds), [1, 2], [others])

@@ -25,15 +25,7 @@ from embodied.policies.vla.run_folder import (
     read_run,
 )
 from embodied.policies.vla.text import PADDING, UNKNOWN, Vocabulary
-
-AGENT = (
-    ("joint_pos", 7),
-    ("joint_vel", 7),
-    ("gripper_width", 1),
-    ("tcp_pos_w", 3),
-    ("tcp_rot6d", 6),
-)
-SIDE = 32
+from tests.training import AGENT, SIDE
 
 
 @pytest.fixture(scope="module")

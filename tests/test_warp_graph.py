@@ -117,21 +117,26 @@ class NothingOfTheHost(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+def still_worlds(task: str, robot: str, mode: str) -> WarpWorlds:
+    """Worlds of which everything but physics is there, once `WarpEngine` stands still."""
+    config = EnvConfig(
+        task,
+        robot=robot,
+        control_mode=mode,
+        level="L4",
+        engine="warp",
+        device="cpu",
+    )
+    return WarpWorlds(config, 2, 2, "cpu")
+
+
 @pytest.fixture
 def make_worlds_on_meta(monkeypatch: pytest.MonkeyPatch) -> Callable[..., WarpWorlds]:
     monkeypatch.setattr(warp_worlds_module, "WarpEngine", StillEngine)
 
     def make(task: str, robot: str, mode: str) -> WarpWorlds:
-        config = EnvConfig(
-            task,
-            robot=robot,
-            control_mode=mode,
-            level="L4",
-            engine="warp",
-            device="cpu",
-        )
         # On torch's `meta` device nothing can be read, as within a capture.
-        worlds: WarpWorlds = take_away(WarpWorlds(config, 2, 2, "cpu"), {})
+        worlds: WarpWorlds = take_away(still_worlds(task, robot, mode), {})
         return worlds
 
     return make
@@ -187,16 +192,7 @@ def test_a_step_writes_its_state_where_it_was(
     """
     monkeypatch.setattr(warp_worlds_module, "WarpEngine", StillEngine)
     for mode in CONTROL_MODES if task == TOTE_TRANSFER else ("ee_delta",):
-        config = EnvConfig(
-            task,
-            robot=robot,
-            control_mode=mode,
-            level="L4",
-            engine="warp",
-            device="cpu",
-        )
-
-        worlds = WarpWorlds(config, 2, 2, "cpu")
+        worlds = still_worlds(task, robot, mode)
         worlds.reset()
         actions = torch.zeros((2, len(worlds.interface.low)))
         worlds.step(actions)
