@@ -1,8 +1,7 @@
-"""The training ground: props, scenes, tasks and their variations; the Gymnasium
-classes.
+"""Tasks: their props, scenes, variation and experts, and the Gymnasium classes.
 
-What a task is written with can be imported from here: `from embodied.envs import
-TaskSpec`. Nothing is loaded before it is asked for.
+Everything that a task is written with can be imported from here, such as `from
+embodied.envs import TaskSpec`. Nothing is loaded before it is used.
 """
 
 from __future__ import annotations

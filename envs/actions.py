@@ -1,4 +1,4 @@
-"""Actions as users and policies give them, made fit for a robot."""
+"""Checks and clips the actions that users and policies give."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from embodied.errors import EmbodiedError
 def as_actions(
     actions: Array, num_worlds: int, labels: tuple[str, ...]
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Returns actions that are finite and in [-1, 1], and tells which were not finite.
+    """Returns actions in [-1, 1], and which rows were not finite.
 
     Args:
-        actions: (N, A); what is beyond [-1, 1] is clipped, and rows with a NaN or inf
-            become 0.
+        actions: (N, A). Values beyond [-1, 1] are clipped, and a row with a NaN or inf
+            becomes 0.
         num_worlds: N.
-        labels: of the A elements.
+        labels: names of the A elements.
 
     Returns:
-        (N, A) float64, and (N,) bool of the rows that were not finite; None where all
-        are.
+        (N, A) float64; and (N,) bool, True for rows that were not finite, or None if
+        all rows were finite.
 
     Raises:
         EmbodiedError: the actions have another shape.
@@ -31,7 +31,7 @@ def as_actions(
     if actions.shape != expected:
         raise EmbodiedError(
             f"actions of shape {actions.shape}, expected {expected}: "
-            f"one row a world with ({', '.join(labels)})"
+            f"one row per world with ({', '.join(labels)})"
         )
 
     bad = None

@@ -41,8 +41,7 @@ COMMON = (
 )
 # fmt: on
 
-
-# Variables of which one value is drawn per episode.
+# Variables that take one value per episode; the others take one per joint or axis.
 SINGLE_VALUES = (
     "brightness",
     "lamp_tilt",
@@ -52,7 +51,7 @@ SINGLE_VALUES = (
     "pad_friction",
     "pixel_noise",
 )
-# Model fields that these factors write.
+# Fields of the MuJoCo model that these factors write.
 VARIED_FIELDS = (
     "light_diffuse",
     "light_dir",
@@ -67,10 +66,10 @@ VARIED_FIELDS = (
 
 @dataclass(frozen=True)
 class SensorNoise:
-    """What is added to the observations of one world."""
+    """The errors of one world's sensors."""
 
-    encoder_bias: np.ndarray  # (J,) rad, of base and torso m
-    pixel_sigma: float  # levels
+    encoder_bias: np.ndarray  # (J,) rad; m for the joints of base and torso
+    pixel_sigma: float  # standard deviation in grey levels, of 255
 
 
 class CommonFactors:
@@ -83,19 +82,19 @@ class CommonFactors:
         cameras: tuple[str, ...],
         base_start: tuple[float, float, float],
     ) -> None:
-        """Finds what is varied.
+        """Looks up the lamp, floor, cameras, servos and pads that are varied.
 
         Args:
             engine: the worlds.
             robot: the robot in them.
-            cameras: names of the task's cameras; those of the robot are left alone.
+            cameras: names of the task's cameras; those that the robot carries are not
+                varied.
             base_start: x, y in m and yaw in rad where a robot that travels starts.
         """
         self._engine = engine
         self._robot = robot
         self._base_start = np.array(base_start)
 
-        # where they are in the model
         model = engine.model
         fixed_cameras = [name for name in cameras if name not in robot.cameras]
         arm_joints = [name for arm in robot.arms for name in arm.joints.names]
@@ -103,6 +102,7 @@ class CommonFactors:
         self._cameras = [model.camera(name).id for name in fixed_cameras]
         self._lamp = model.light("lamp").id
         self._floor = model.geom("floor").id
+
         self._servos = [model.actuator(name).id for name in arm_joints]
         self._pads = [i for i in range(model.ngeom) if "pad" in model.geom(i).name]
         self._qpos = [int(model.joint(name).qposadr[0]) for name in robot.joint_names]
@@ -113,13 +113,18 @@ class CommonFactors:
     def start(
         self, world: int, seed: int, variation: Variation
     ) -> tuple[dict[str, Any], SensorNoise]:
-        """Draws and writes the shared factors of one episode; returns what was drawn."""
+        """Samples the shared factors of one episode and writes them to the engine.
+
+        Returns:
+            The sampled values by variable, JSON-able, and the sensor noise that follows
+            from them.
+        """
         num_joints = self._num_arm_joints
         sample = {name: variation.sample(seed, name) for name in SINGLE_VALUES}
         sample["camera_shift"] = variation.sample_many(seed, "camera_shift", 3)
         sample["joint_start"] = variation.sample_many(seed, "joint_start", num_joints)
         sample["encoder_bias"] = variation.sample_many(seed, "encoder_bias", num_joints)
-        # used by robots that travel
+        # sampled for every robot, used only by those that travel
         sample["base_start"] = variation.sample_many(seed, "base_start", 3)
 
         self._light(world, sample)
@@ -156,7 +161,7 @@ class CommonFactors:
         return starts
 
     def _encoder_bias(self, sample: dict[str, Any]) -> np.ndarray:
-        """Returns (J,): arms feel a biased posture, base and torso know where they are."""
+        """Returns the bias (J,) of every joint: 0 for base and torso, which have none."""
         bias = []
         first = 0
         for part in self._robot.parts:
@@ -172,7 +177,6 @@ class CommonFactors:
         model = self._engine.model
         model_view = self._engine.model_view
 
-        # a lamp that is brighter or darker, and tilted
         diffuse = model.light_diffuse[self._lamp]
         model_view("light_diffuse")[world, self._lamp] = diffuse * sample["brightness"]
 
@@ -198,7 +202,8 @@ class CommonFactors:
         model = self._engine.model
         model_view = self._engine.model_view
 
-        # a servo's stiffness is its gain, and its bias's share of the position
+        # MuJoCo states a servo's stiffness twice: as gain on the target, and as bias on
+        # the joint's position
         servos = self._servos
         gain = sample["servo_gain"]
         stiffness = model.actuator_gainprm[servos, 0]

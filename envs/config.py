@@ -1,4 +1,4 @@
-"""The arguments behind `gym.make`, checked once."""
+"""The arguments of `gymnasium.make`, checked in one place."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ DEVICES = ("cuda", "cpu")
 _NAME = ((str,), "a name")
 _WHOLE_NUMBER = ((Integral,), "a whole number")
 _NUMBER_OR_NONE = ((Real, NoneType), "a number or None")
-# What each argument may be, and what people call that; `Variation` checks the factors.
+# The types that each argument may have, and how error messages call them. `factors` is
+# missing: `Variation` checks it.
 _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "task": _NAME,
     "robot": ((str, Robot, NoneType), "a name, a Robot or None"),
@@ -46,15 +47,15 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
 
 @dataclass(frozen=True)
 class EnvConfig:
-    """A task's worlds: what is in them, how they are driven and what they show.
+    """Describes the worlds of a task: their contents, control and observations.
 
     Raises:
         EmbodiedError: a name is unknown, an argument has another type, or a rate does
-            not divide the physics rate. It names what exists.
+            not divide the physics rate. The message lists what exists.
     """
 
     task: str
-    robot: str | Robot | None = None  # None: the task's first
+    robot: str | Robot | None = None  # None: the task's default
     obs: str = "state"
     control_mode: str = "joint_delta"
     control_hz: int = 20
@@ -66,19 +67,20 @@ class EnvConfig:
     # variable of the task's table -> fixed value
     factors: Mapping[str, Any] = field(default_factory=dict)
     engine: str = "cpu"
-    device: str = "cuda"  # of the engine "warp"; "cpu" to try it where there is no GPU
+    # for the engine "warp"; "cpu" to try it without a GPU
+    device: str = "cuda"
     num_threads: int = 0  # 0: all
     terminate_on_success: bool = False
-    # below 1, success is so much progress: a stage of the task
+    # below 1, reaching this progress counts as success: a stage of the task
     goal_progress: float = 1.0
     horizon_s: float | None = None  # None: the task's
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> EnvConfig:
-        """Returns the config of arguments that a user gave by name.
+        """Returns the config for arguments that a user gave by name.
 
         Raises:
-            EmbodiedError: as the config does, and for a name that is no field.
+            EmbodiedError: an argument does not exist, or its value is wrong.
         """
         names = [f.name for f in fields(cls)]
         for name in arguments:
@@ -97,7 +99,7 @@ class EnvConfig:
             if not isinstance(value, kinds):
                 raise EmbodiedError(f"{argument} must be {description}, not {value!r}")
 
-        # names that are listed here; those of tasks and robots are the registry's
+        # names of tasks and robots are checked by the registry
         for kind, name, available in (
             ("obs", self.obs, OBSERVATIONS),
             ("control_mode", self.control_mode, CONTROL_MODES),
@@ -115,7 +117,7 @@ class EnvConfig:
                 f"camera_hz {self.camera_hz} must be above 0 and at most {PHYSICS_HZ}"
             )
 
-        # whether the scene has them is checked where its model is known
+        # whether the scene has these cameras is checked when its model is compiled
         if not all(isinstance(name, str) for name in self.cameras or ()):
             raise EmbodiedError(
                 f"cameras must be a tuple of names, not {self.cameras!r}"

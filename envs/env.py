@@ -27,8 +27,8 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
 
     Observations are those of `embodied.envs.spaces.Observer`, actions (A,) in [-1, 1],
     and infos those of `embodied.envs.infos`. Success is a state held for 0.5 s; it ends
-    the episode only with `terminate_on_success`. `terminated` means that nothing can be
-    saved any more, or a fault. The episode truncates itself at the task's horizon.
+    the episode only with `terminate_on_success`. `terminated` means that the task can no
+    longer succeed, or a fault. The episode is truncated at the task's horizon.
 
     Raises:
         EmbodiedError: for unknown names, for actions of another shape, for a step before
@@ -70,12 +70,12 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
 
     @property
     def model(self) -> mujoco.MjModel:
-        """The episode's model. A view that later calls refresh: copy what you keep."""
+        """The episode's MuJoCo model, valid until the next call: copy what you keep."""
         return self.worlds.engine.world_model(0)
 
     @property
     def data(self) -> mujoco.MjData:
-        """The present state, likewise. Writing to it does not change the world."""
+        """The present state, valid until the next call; writing to it has no effect."""
         return self.worlds.engine.world_data(0)
 
     def reset(
@@ -85,7 +85,7 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
 
         Args:
             seed: of the episode; None for the next of this environment's own sequence.
-            options: there are none.
+            options: none exist.
         """
         if self._why_no_episode == CLOSED:
             raise EmbodiedError(CLOSED)
@@ -126,8 +126,9 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
         )
 
     def render(self) -> np.ndarray | None:
-        """Returns a picture (480, 640, 3) uint8 from the task's camera for people; None
-        where a window shows it.
+        """Returns a picture (480, 640, 3) uint8 from the task's camera for people.
+
+        Returns None where a window shows it.
         """
         if self.render_mode is None:
             gymnasium.logger.warn(
@@ -155,5 +156,5 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
 
 
 def make_env(task: str, render_mode: str | None = None, **arguments: Any) -> GroundEnv:
-    """The entry point of `gymnasium.make`; `arguments` are EnvConfig's."""
+    """Makes an environment for `gymnasium.make`; `arguments` are EnvConfig's."""
     return GroundEnv(EnvConfig.of({"task": task, **arguments}), render_mode)

@@ -1,4 +1,4 @@
-"""The episodes that run in N worlds: how each began, and how it can begin again."""
+"""How the episodes of N worlds start, and how a recorded one starts again."""
 
 from __future__ import annotations
 
@@ -15,24 +15,27 @@ from embodied.envs.variation import Variation
 from embodied.errors import EmbodiedError
 from embodied.sim.engine import HostEngine
 
-TASK_PREFIX = "task/"  # of the task's parameters among the fields of a start
+# Names among the fields of a start: the task's parameters begin with this prefix.
+TASK_PREFIX = "task/"
 ENCODER_BIAS = "sensor/encoder_bias"
+# 2^64 divided by the golden ratio, which spreads the bits of a product.
 _CHECKSUM_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True)
 class EpisodeStart:
-    """All that is needed to begin an episode again, bit for bit."""
+    """All that is needed to start an episode again, bit for bit."""
 
     seed: int
     state: np.ndarray  # (S,) float64, the integration state
-    # varied model fields, and the task's parameters under `task/`
+    # the varied model fields; the task's parameters under `task/`; the encoder bias
     fields: Mapping[str, np.ndarray]
-    variation: dict[str, Any] = field(default_factory=dict)  # sampled values
+    # the sampled value of each variable
+    variation: dict[str, Any] = field(default_factory=dict)
 
 
 class Episodes:
-    """Samples the starts of episodes, writes them to the engine, and keeps them."""
+    """Samples the starts of episodes, writes them to the engine and remembers them."""
 
     def __init__(
         self,
@@ -107,17 +110,17 @@ class Episodes:
         )
 
     def keep_start_states(self, ids: np.ndarray) -> None:
-        """Keeps the present states of worlds `ids` (n,) as those of their starts."""
+        """Remembers the present states of worlds `ids` (n,) as their start states."""
         self._start_states[ids] = self._engine.state()[ids]
 
     def put_back(self, ids: np.ndarray) -> None:
-        """Puts worlds `ids` (n,), which are broken, back to their starts."""
+        """Puts worlds `ids` (n,), whose simulation broke, back to their start states."""
         self._engine.reset(ids)
         self._engine.state()[ids] = self._start_states[ids]
         self._engine.refresh(ids)
 
     def start_of(self, world: int) -> EpisodeStart:
-        """Returns the start of a world's episode; to be asked right after its reset."""
+        """Returns the start of a world's episode; valid right after its reset only."""
         varied = self._engine.model_views()
         parameters = self._task.parameters()
         fields = {name: values[world].copy() for name, values in varied.items()}
@@ -134,7 +137,15 @@ class Episodes:
 
 
 def state_checksum(state: np.ndarray) -> np.ndarray:
-    """Returns (N,) uint64 of rows (N, K) float64, equal only where all bits are."""
+    """Returns a checksum per row, which tells rows apart that differ in any bit.
+
+    Args:
+        state: (N, K) float64.
+
+    Returns:
+        (N,) uint64.
+    """
     words = np.ascontiguousarray(state).view(np.uint64)
+    # each column has a factor of its own, so that swapped values are noticed, too
     odd = np.arange(1, 2 * words.shape[1], 2, dtype=np.uint64)
     return (words * (odd * _CHECKSUM_FACTOR)).sum(axis=1, dtype=np.uint64)

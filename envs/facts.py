@@ -1,7 +1,7 @@
-"""Physical quantities of the worlds, each computed once for each of their states.
+"""Named physical quantities of the worlds, computed at most once per simulated state.
 
-A task gives its quantities names in a class of facts. Its state, its judgement and its
-rewards read them, and none of them computes anything twice:
+A task names its quantities in a class of facts. Its privileged state, its judgement and
+its rewards all read them, and no quantity is computed twice:
 
     class Facts:
         def __init__(self, cube: FreeBody, hand: Hand) -> None: ...
@@ -26,7 +26,7 @@ F = TypeVar("F")
 
 
 class quantity:  # noqa: N801  (used as a decorator, like `property`)
-    """A method without arguments whose value is computed when it is first read."""
+    """Turns a method into an attribute that is computed when it is first read."""
 
     def __init__(self, compute: Callable[[Any], Array]) -> None:
         self._compute = compute
@@ -37,13 +37,15 @@ class quantity:  # noqa: N801  (used as a decorator, like `property`)
         if facts is None:
             return self
         value = self._compute(facts)
-        facts.__dict__[self._name] = value  # from now on found before this descriptor
+        # later reads find the value in the instance, before this descriptor
+        facts.__dict__[self._name] = value
         return value
 
 
 class PerState(Generic[F]):
-    """Facts of the present state of an engine: called, it makes them anew only after
-    the state has changed.
+    """Returns the facts of an engine's present state when it is called.
+
+    New facts are made only after the state has changed.
     """
 
     def __init__(self, engine: Engine, make_facts: Callable[[], F]) -> None:

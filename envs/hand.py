@@ -1,4 +1,4 @@
-"""The robot's hand as tasks judge it: where it is, and how far it is open."""
+"""The pose and the opening of a robot's hand, as tasks judge them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Hand:
         self._fingers = [int(model.joint(name).qposadr[0]) for name in fingers]
 
     def pos_w(self) -> Array:
-        """Returns (N, 3) m, the tool centre point in the world."""
+        """Returns (N, 3) m, the tool centre point (TCP) in the world."""
         return self._engine.view("site_xpos")[:, self._site]
 
     def rot6d(self) -> Array:
@@ -32,6 +32,7 @@ class Hand:
     def width_m(self) -> Array:
         """Returns (N,) m between the fingers' pads."""
         qpos = self._engine.view("qpos")
+        # each finger's joint position is its share of the opening
         width = qpos[:, self._fingers[0]]
         for finger in self._fingers[1:]:
             width = width + qpos[:, finger]

@@ -1,6 +1,6 @@
-"""What `info` tells: the same keys on both engines.
+"""The contents of `info`: the same keys on both engines.
 
-key                after  one world  N worlds     what
+key                when   one world  N worlds     meaning
 is_success         reset  bool       (N,) bool    success has been held for 0.5 s
 progress           reset  float      (N,) float   of the task, by stages, in [0, 1]
 fault              reset  str        (N,) object  name of what broke the world, or empty
@@ -8,19 +8,19 @@ contact_force_n    step   float      (N,) float   N, the robot's strongest conta
 collision          step   bool       (N,) bool    it touched what is fixed to the world
 joint_margin_rad   step   float      (N,) float   rad, of the joint nearest to an end
 dropped            step   int        (N,) int64   things that lie where they should not
-_<key>             both              (N,) bool    which worlds the key tells of
+_<key>             both              (N,) bool    the worlds for which the key is valid
 final_obs          end               (N,) object  the last observation of an episode
 final_info         end               dict         all of the above, of its last step
 
-"after reset" are told at each reset and step, "after step" at steps only; "end" where a
-world of a vector environment ended and began anew in the same step. Force and collision
-are those of all physics steps since the last control step, at most 50 ms. What a mask
-`_<key>` leaves out is None, False or 0.
+When: "reset" keys are there after every reset and step, "step" keys after steps only,
+and "end" keys where a world of a vector environment ended and started anew in the same
+step. Force and collision cover all physics steps since the last control step, at most
+50 ms. Where a mask `_<key>` is False the value is None, False or 0.
 
 On the engine `warp` the arrays are torch tensors, and the host never asks the device
 which worlds ended. So `fault` is an index into `embodied.sim.engine.FAULTS`,
-`final_obs` has a row for every world, and both final keys are always there; the other
-keys tell of the step just made, which is the last of an episode that ended.
+`final_obs` has a row for every world, and both final keys are always there. The other
+keys describe the step just made, which is the last of an episode that ended.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Columns = dict[str, Array]  # key -> (N,)
 
 
 def single_reset_info(progress: Array) -> Info:
-    """Returns the info of one world that begins with `progress` (1,)."""
+    """Returns the info of one world that starts with `progress` (1,)."""
     return {"is_success": False, "progress": float(progress[0]), "fault": ""}
 
 
@@ -61,12 +61,13 @@ def single_step_info(result: StepResult, safety: Safety) -> Info:
 
 
 def step_columns(result: StepResult, safety: Safety, fault: Array) -> Columns:
-    """Returns the keys of a step without their masks.
+    """Returns the keys of a step, (N,) each, without their masks.
 
     Args:
         result: of the step.
         safety: signals since the step before.
-        fault: (N,) what stands for `result.fault`: names, or its indices.
+        fault: (N,) the faults as `info` shows them: names on the engine `cpu`, indices
+            on `warp`.
     """
     return {
         "is_success": result.success,
@@ -80,7 +81,12 @@ def step_columns(result: StepResult, safety: Safety, fault: Array) -> Columns:
 
 
 def reset_info(progress: np.ndarray, ids: np.ndarray) -> Info:
-    """Returns the info of N worlds of which `ids` begin, with `progress` (N,)."""
+    """Returns the info of a reset of some worlds.
+
+    Args:
+        progress: (N,) of all worlds.
+        ids: (n,) the worlds that were reset; keys are valid for these only.
+    """
     begun = np.zeros(len(progress), bool)
     begun[ids] = True
     columns = {
@@ -102,12 +108,12 @@ def step_info(columns: Columns) -> Info:
 
 
 def restart_info(columns: Columns, over: np.ndarray, progress: np.ndarray) -> Info:
-    """Returns the info of a step in which some worlds ended and began anew.
+    """Returns the info of a step in which some worlds ended and started anew.
 
     Args:
         columns: of the step, see `step_columns`.
         over: (N,) bool, the worlds that ended.
-        progress: (N,) of their new episodes; of the others it is not looked at.
+        progress: (N,) of the new episodes; unused for the other worlds.
     """
     begun = {
         "is_success": columns["is_success"] & ~over,
@@ -115,7 +121,7 @@ def restart_info(columns: Columns, over: np.ndarray, progress: np.ndarray) -> In
         "fault": np.where(over, FAULT_NAMES[0], columns["fault"]),
     }
 
-    # a new episode has made no step of which signals could tell
+    # a new episode has made no step yet, so it has no signals of one
     signals = {name: columns[name] for name in STEP_KEYS}
     return {
         **masked(begun, np.ones_like(over)),
@@ -125,18 +131,18 @@ def restart_info(columns: Columns, over: np.ndarray, progress: np.ndarray) -> In
     }
 
 
-def masked(columns: Columns, told: np.ndarray) -> Info:
-    """Returns copies of columns with masks, in Gymnasium's form.
+def masked(columns: Columns, valid: np.ndarray) -> Info:
+    """Returns copies of columns with their masks, in Gymnasium's form.
 
     Args:
         columns: key -> (N,).
-        told: (N,) bool, the worlds that the columns tell of; the others' values are
-            emptied.
+        valid: (N,) bool, the worlds whose values are kept; the others' become None,
+            False or 0.
     """
     info: Info = {}
     for name, values in columns.items():
         kept = values.copy()
-        kept[~told] = None if kept.dtype == object else 0
+        kept[~valid] = None if kept.dtype == object else 0
         info[name] = kept
-        info[f"_{name}"] = told.copy()
+        info[f"_{name}"] = valid.copy()
     return info

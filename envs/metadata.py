@@ -1,4 +1,4 @@
-"""What a file made from worlds must say of them to be understood."""
+"""What a dataset or a result must say of the worlds it was made in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What worlds are built of: a robot, one compiled model, and the cameras that are shown."""
+"""Chooses the robot, the compiled model and the cameras that worlds are built from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from embodied.envs.config import EnvConfig
     from embodied.envs.task import TaskSpec
 
-MODELS_KEPT = 16  # of 2 to 4 MB each
+MODELS_KEPT = 16  # in the process's cache, 2 to 4 MB each
 
 
 def choose_robot(spec: TaskSpec, robot: str | Robot | None) -> Robot:

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def first_distinct(values: Sequence[Any], count: int) -> list[Any]:
-    """The first `count` different values; from the front again where there are fewer."""
+    """Returns the first `count` different values, repeated where there are too few."""
     different = list(dict.fromkeys(values))
     return [different[k % len(different)] for k in range(count)]
 
@@ -15,7 +15,13 @@ def first_distinct(values: Sequence[Any], count: int) -> list[Any]:
 def sampled_colours(
     values: Sequence[str], count: int, first_two_alike: bool
 ) -> list[str]:
-    """Colours of `count` things, all different but for the first two where asked for."""
+    """Returns colours of `count` things, all different but perhaps for the first two.
+
+    Args:
+        values: Sampled colours, in which some may occur several times.
+        count: How many things there are.
+        first_two_alike: Whether the second thing has the colour of the first.
+    """
     colours = first_distinct(values, count)
     if first_two_alike:
         colours[1] = colours[0]
@@ -23,7 +29,10 @@ def sampled_colours(
 
 
 def colour_name(colours: Sequence[str], index: int, qualifier: str) -> str:
-    """The colour of one thing, after a qualifier where other things have it too."""
+    """Returns the colour of one thing, with a qualifier where others have it too.
+
+    For example "red", or "left red".
+    """
     colour = colours[index]
     is_unique = colours.count(colour) == 1
     return colour if is_unique else f"{qualifier} {colour}"

@@ -9,7 +9,7 @@ from embodied.sim.engine import HostEngine
 
 
 class Portraits:
-    """Renders worlds with shadows and smooth edges; one GL context for each size."""
+    """Renders worlds with shadows and smooth edges, with one GL context per size."""
 
     def __init__(self, engine: HostEngine) -> None:
         self._engine = engine

@@ -1,4 +1,4 @@
-"""What a robot feels of itself."""
+"""What a robot senses of its own body."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from embodied.sim.engine import Engine
 
 
 class Proprioception:
-    """Reads what N robots feel, as one vector per world.
+    """Reads the proprioception of N robots, as one vector per world.
 
     The vector holds positions (with each world's encoder bias) and speeds of all joints
-    but the fingers, then the width of each gripper, then the pose of each effector. A
-    base's joints are where the mount stands in the world: x, y in m and yaw in rad.
+    except the fingers', then the width of each gripper, then the pose of each effector.
+    The joint positions of a base say where its mount stands in the world: x, y in m and
+    yaw in rad.
     """
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
@@ -26,7 +27,7 @@ class Proprioception:
         self._qvel = columns([model.joint(name).dofadr[0] for name in names])
         self._hands = [Hand(engine, robot, effector) for effector in robot.effectors]
 
-        # (N, J) rad or m
+        # encoder bias, (N, J) rad or m
         self.bias = engine.xp.zeros((engine.num_worlds, num_joints))
 
         parts = [("joint_pos", num_joints), ("joint_vel", num_joints)]

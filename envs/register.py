@@ -1,4 +1,4 @@
-"""The tasks' ids in Gymnasium. Nothing is loaded before an environment is made."""
+"""Registers the tasks in Gymnasium, without loading them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from embodied.envs.registry import task_id, task_names
 
 
 def register_tasks() -> None:
-    """Registers every task that is not yet: `gymnasium.make("embodied/<Task>-v0")`.
-    Episodes truncate themselves.
+    """Registers every task that is not yet registered, as `embodied/<Task>-v0`.
+
+    No time limit is registered: episodes are truncated by the environments themselves.
     """
     for name in task_names():
         if task_id(name) not in gymnasium.registry:

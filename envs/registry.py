@@ -1,8 +1,8 @@
 """Tasks and robots by name, loaded when they are first asked for.
 
-Outside packages join through the entry points `embodied.tasks` and `embodied.robots`,
-named like what they hold. A package that cannot be used is reported as a warning, and
-everything else works.
+Other packages register theirs through the entry point groups `embodied.tasks` and
+`embodied.robots`, under the name of the task or robot. An entry point that cannot be
+used is reported as a warning and left out.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def get_task(name: str) -> TaskSpec:
             `embodied/ToteTransfer-v0`.
 
     Raises:
-        EmbodiedError: there is no such task; lists those that there are.
+        EmbodiedError: there is no such task. The message lists those that exist.
     """
     short = name.removeprefix("embodied/").removesuffix("-v0")
     if short not in task_names():
@@ -75,8 +75,8 @@ def get_robot(name: str) -> Robot:
             (docs/your_robot.md).
 
     Raises:
-        EmbodiedError: there is no such robot (lists those that there are), or its
-            description is wrong.
+        EmbodiedError: there is no such robot (the message lists those that exist), or
+            its description is wrong.
     """
     if name in robot_names():
         return _load("embodied.robots", name)
@@ -92,12 +92,18 @@ def robots_for(task: TaskSpec) -> tuple[str, ...]:
     fitting = [
         name for name in robot_names() if not task.needs.missing(get_robot(name))
     ]
+    # a stable sort: False, the default, comes before True
     return tuple(sorted(fitting, key=lambda name: name != task.default_robot))
 
 
 @cache
 def _described(path: Path, changed_ns: int) -> Robot:
-    """Returns the robot of a description, read anew when the file has changed."""
+    """Returns the robot of a description file.
+
+    Args:
+        path: of the file.
+        changed_ns: when it was changed, so that the cache misses for a changed file.
+    """
     from embodied.robots.described.robot import load_robot
 
     return load_robot(path)
@@ -105,10 +111,10 @@ def _described(path: Path, changed_ns: int) -> Robot:
 
 @cache
 def _places(group: str) -> Mapping[str, str]:
-    """Returns name -> module:attribute, ours and those of installed packages."""
+    """Returns name -> module:attribute, of this package and of installed ones."""
     places = dict({"embodied.tasks": TASKS, "embodied.robots": ROBOTS}[group])
 
-    # a package that cannot be used must not keep the others from working
+    # one broken package must not keep the others from working
     for entry in entry_points(group=group):
         problem = _problem_of(entry, places)
         if problem:

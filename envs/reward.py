@@ -1,4 +1,4 @@
-"""The one shaper that every reward is made of."""
+"""The function that shapes every reward."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ LOG_OF_A_TENTH = -2.302585
 
 
 def tolerance(value: Array, bound: float, margin: float) -> Array:
-    """Returns 1 where |value| <= bound; it falls smoothly to 0.1 at bound + margin and
-    on towards 0.
+    """Returns 1 where |value| <= bound, falling smoothly to 0 beyond it.
 
-    The long tail is a Gaussian, so that there is a slope far away, too.
+    The tail is a Gaussian that is 0.1 at bound + margin, so that there is still a slope
+    far away.
 
     Args:
         value: Of any shape.
         bound: In the unit of the value.
         margin: In the same unit; must be positive.
+
+    Returns:
+        The shape of `value`, in [0, 1].
     """
     xp = array_namespace(value)
     beyond = xp.abs(value) - bound

@@ -1,4 +1,4 @@
-"""How gently a robot works: the signals by which one would stop a real robot."""
+"""The signals by which one would stop a real robot: contact forces and joint margins."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from embodied.robots.robot import Robot
 from embodied.sim.contact_force import ContactForce, add_contact_sensor
 from embodied.sim.engine import Engine
 
-# Beginnings of the sensors' names: one contact sensor per base of the robot, and one
-# per base and body of the scenery.
+# Prefixes of the sensors' names: one contact sensor per base of the robot, and one per
+# pair of a base and a body of the scenery.
 CONTACT = "robot_contact"
 COLLISION = "robot_collision"
-# The contact force with the scenery above which it counts as a collision.
+# A contact force with the scenery above this counts as a collision.
 COLLISION_N = 1.0
 
 
 @dataclass(frozen=True)
 class Safety:
-    """The signals of N worlds, of the last 50 ms."""
+    """The signals of N worlds, over the physics steps that were asked for."""
 
-    # (N,) N, the strongest single contact of the robot at any physics step, contacts
-    # with what it holds included
+    # (N,) N, the robot's strongest single contact at any physics step, with what it
+    # holds included
     contact_force_n: Array
-    collision: Array  # (N,) bool, whether it touched what is fixed to the world
-    # (N,) rad, of the arm's joint that is nearest to an end of its range, now
+    # (N,) bool, whether the robot touched something that is fixed to the world
+    collision: Array
+    # (N,) rad, how near the arm joints now are to an end of their ranges, at least
     joint_margin_rad: Array
 
 
@@ -47,9 +48,11 @@ def with_safety_sensors(spec: mujoco.MjSpec, robot: Robot) -> mujoco.MjSpec:
 
 
 def _scenery(body: mujoco.MjsBody, roots: list[str]) -> Iterator[mujoco.MjsBody]:
-    """Yields the bodies that can be touched, and that no joint moves.
+    """Yields the bodies that can be touched and that no joint moves.
 
-    Looks at `body` and at those below it, without the robot's own.
+    Args:
+        body: where the search begins; its children are searched, too.
+        roots: names of the robot's root bodies, which are left out.
     """
     if any(geom.contype or geom.conaffinity for geom in body.geoms):
         yield body

@@ -1,4 +1,4 @@
-"""A batch of worlds for Stable-Baselines3, which has a vector interface of its own."""
+"""Adapts a batch of worlds to the vector interface of Stable-Baselines3."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from embodied.errors import EmbodiedError
 
 
 class SB3VecEnv(VecEnv):
-    """A batch of worlds, on either engine, as one of Stable-Baselines3's own.
+    """A batch of worlds, on either engine, as a `VecEnv` of Stable-Baselines3.
 
-    `SB3VecEnv(gymnasium.make_vec("embodied/ToteTransfer-v0", num_envs=16))`.
-    Observations are one level deep: `pixels` becomes `pixels/<camera>` (torch allows no
-    dot in the name of a module). Wrap it in SB3's VecMonitor for its logs.
+    For example `SB3VecEnv(gymnasium.make_vec("embodied/ToteTransfer-v0", num_envs=16))`.
+    Observations are flattened to one level: `pixels` becomes `pixels/<camera>`, with a
+    slash because torch allows no dot in a module's name. Wrap it in SB3's VecMonitor to
+    log episodes.
     """
 
     observation_space: spaces.Dict
@@ -36,12 +37,13 @@ class SB3VecEnv(VecEnv):
 
         Args:
             env: With the autoreset mode SameStep.
-            after_success_s: Ends an episode so long after its first success too, so
+            after_success_s: Truncates an episode this long after its first success, so
                 that a learner sees whether the success lasts. By default episodes go on
                 to their horizon. On the engine `cpu` only.
 
         Raises:
-            EmbodiedError: The environment does not suit.
+            EmbodiedError: The environment has another autoreset mode, or its engine
+                does not support `after_success_s`.
         """
         mode = env.metadata["autoreset_mode"]
         if mode != AutoresetMode.SAME_STEP:
@@ -63,8 +65,10 @@ class SB3VecEnv(VecEnv):
         super().__init__(env.num_envs, space, env.single_action_space)
 
     def reset(self) -> dict[str, np.ndarray]:
-        """Begins new episodes, of the seeds that `seed` has set, else of each world's
-        own sequence.
+        """Starts new episodes in all worlds.
+
+        Their seeds are those set by `seed`, otherwise the next of each world's own
+        sequence.
         """
         self._since_success[:] = -1
         shown, info = self.env.reset(seed=list(self._seeds), options=self._options[0])
@@ -79,9 +83,10 @@ class SB3VecEnv(VecEnv):
     def step_wait(
         self,
     ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, list[dict[str, Any]]]:
-        """Does what `step_async` asked for.
+        """Makes the step that `step_async` asked for.
 
-        A world that ended shows its next episode; its info has the last one's end.
+        A world whose episode ended shows the next one; its info has the last
+        observation of the episode that ended.
         """
         shown, reward, terminated, truncated, info = self.env.step(self._actions)
         over = terminated | truncated
@@ -104,7 +109,7 @@ class SB3VecEnv(VecEnv):
         return observation, reward.astype(np.float32), over, infos
 
     def _settled(self, infos: list[dict[str, Any]], over: np.ndarray) -> np.ndarray:
-        """Returns in which worlds (N,) the first success was long enough ago."""
+        """Returns (N,) bool, worlds in which the first success was long enough ago."""
         success = np.array([info["is_success"] for info in infos])
         since = self._since_success
         since[:] = np.where(
@@ -121,7 +126,16 @@ class SB3VecEnv(VecEnv):
         observation: dict[str, np.ndarray],
         infos: list[dict[str, Any]],
     ) -> dict[str, np.ndarray]:
-        """Begins new episodes in some worlds; returns what all of them show then."""
+        """Starts new episodes in some worlds, and completes their `infos` in place.
+
+        Args:
+            settled: (N,) bool, the worlds.
+            observation: of all worlds, at the end of these episodes.
+            infos: one per world.
+
+        Returns:
+            The observation of all worlds, with the new episodes.
+        """
         shown, info = self.env.reset(options={"reset_mask": settled})
         for i in np.flatnonzero(settled).tolist():
             infos[i]["terminal_observation"] = {
@@ -175,7 +189,10 @@ class SB3VecEnv(VecEnv):
 
 
 def flat(parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns {"pixels/front": x} for {"pixels": {"front": x}}."""
+    """Returns a dictionary of one level, such as {"pixels/front": x}.
+
+    For that one the argument is {"pixels": {"front": x}}.
+    """
     result: dict[str, Any] = {}
     for key, part in parts.items():
         if isinstance(part, Mapping):
@@ -188,8 +205,11 @@ def flat(parts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_world(info: dict[str, Any], world: int) -> dict[str, Any]:
-    """Returns what Gymnasium's infos for vectors say of one world, in the form of a
-    single environment's.
+    """Returns one world's info, as a single environment would give it.
+
+    Args:
+        info: of a Gymnasium vector environment, with masks `_<key>`.
+        world: which world.
     """
     values = {}
     for name, column in info.items():

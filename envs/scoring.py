@@ -1,4 +1,4 @@
-"""How a control step is scored: one set of rules for both engines."""
+"""Scores control steps by one set of rules for both engines."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ SUCCESS_HOLD_S = 0.5
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one control step did to N worlds."""
+    """The result of one control step in N worlds."""
 
     reward: Array  # (N,) in [0, 1]: the progress
     success: Array  # (N,) bool, held for 0.5 s
     success_now: Array  # (N,) bool
     progress: Array  # (N,) in [0, 1]
-    terminated: Array  # (N,) bool: lost or faulty
-    truncated: Array  # (N,) bool: past the task's horizon
+    # (N,) bool: lost or faulty; or a success, where that terminates
+    terminated: Array
+    truncated: Array  # (N,) bool: past the horizon
     fault: Array  # (N,) int64, index into FAULTS
-    joint_target: Array  # (N, J + 1) rad and m, what the action was resolved to
+    # (N, T) the T servo targets that the action was turned into, rad and m
+    joint_target: Array
     dropped: Array  # (N,) int64, things that lie where they should not
 
 
@@ -64,14 +66,13 @@ def score(
 
     Args:
         rules: durations and goals.
-        outcome: the task's judgement of the state after the step; its arrays are taken
-            over, not copied.
+        outcome: the task's judgement of the state after the step; the result may share
+            its arrays.
         fault: (N,) int64, index into FAULTS.
         tick: (N,) int64, each world's clock after the step.
         held_ticks: (N,) int64, for how long success had been held before the step.
-        joint_target: (N, J + 1) what the action was resolved to.
-        all_sound: whether the host knows that `fault` is 0 in all worlds, which spares
-            some work.
+        joint_target: (N, T) the servo targets that the action was turned into.
+        all_sound: True if the caller knows that no world has a fault; saves work.
 
     Returns:
         The result, and (N,) int64 for how long success has been held after the step.
@@ -85,7 +86,7 @@ def score(
         success_now = success_now | (progress >= rules.goal_progress)
 
     if not all_sound:
-        # chosen, not multiplied: what a broken world shows may be NaN
+        # `where` rather than a product: values of a broken world may be NaN
         sound = fault == 0
         progress = xp.where(sound, progress, 0.0)
         success_now = success_now & sound

@@ -1,4 +1,4 @@
-"""What worlds show and take, as Gymnasium spaces: float32, every bound finite."""
+"""Observations and actions as Gymnasium spaces: float32, with every bound finite."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from embodied.envs.worlds import Worlds
 
 ObservationDict = dict[str, Any]  # key -> array; pixels: camera -> array
 
-# How far the numbers of a layout's part can get, by the end of its name; the first that
-# fits counts. What a bad simulation might show beyond is clipped.
+# Bounds of the absolute values in a layout's part, by the end of its name; the first
+# match counts. Values that a bad simulation produces beyond them are clipped.
 LIMITS = (
     ("_rot6d", 1.0),
-    ("_pos_w", 10.0),  # m; parked things are 1 m below the floor
+    ("_pos_w", 10.0),  # m; parked things hang 8 m above the floor
     ("_vel_w", 20.0),  # m/s
     ("joint_pos", 2 * np.pi),  # rad; m, of a base
     ("joint_vel", 50.0),  # rad/s
@@ -28,7 +28,7 @@ OTHER_LIMIT = 100.0
 
 
 def action_space(interface: ActionInterface) -> spaces.Box:
-    """Returns (A,) in [-1, 1]; the interface tells what the elements mean."""
+    """Returns the space of (A,) in [-1, 1]; the interface gives each element's meaning."""
     return spaces.Box(-1.0, 1.0, (len(interface.labels),), np.float32)
 
 
@@ -42,13 +42,13 @@ def limits(layout: Layout) -> np.ndarray:
 
 
 class Observer:
-    """Shows worlds as a dictionary of LeRobot's names, one axis of N before each shape.
+    """Makes observation dictionaries with LeRobot's keys; every array begins with N.
 
-    key                  shape              dtype    what
-    agent_pos            (P,)               float32  `worlds.agent_layout`
-    environment_state    (E,)               float32  `worlds.state_layout`; privileged; with obs state, both
-    pixels               camera: (H, W, 3)  uint8    with obs pixels, both
-    pixels_age           (1,)               float32  s since the newest frame was taken; likewise
+    key                  shape of one world  dtype    content                       with `obs`
+    agent_pos            (P,)                float32  as in `worlds.agent_layout`   all
+    environment_state    (S,)                float32  as in `worlds.state_layout`   state, both
+    pixels               camera: (H, W, 3)   uint8    the newest frame              pixels, both
+    pixels_age           (1,)                float32  s since it was taken          pixels, both
     """
 
     def __init__(self, worlds: Worlds) -> None:
@@ -85,7 +85,7 @@ class Observer:
             shown["environment_state"] = self._state_bounds.clip(state)
 
         if self._shows_pixels:
-            # the feed keeps its frames until the next are due
+            # copied: the camera feed shows the same arrays until new frames are due
             shown["pixels"] = {
                 camera: frames.copy() for camera, frames in observation.pixels.items()
             }
@@ -94,7 +94,7 @@ class Observer:
 
 
 class _Bounds:
-    """Clips to a space, and rounds to its float32."""
+    """Clips values to the bounds of a space, and converts them to float32."""
 
     def __init__(self, limit: np.ndarray) -> None:
         self._low = -limit.astype(np.float64)
@@ -125,8 +125,9 @@ def _age_s(observation: Observation) -> np.ndarray:
 
 
 def _oldest_frame_s(worlds: Worlds) -> float:
-    """Returns the most that `pixels_age` can be: a frame is taken at the first control
-    step at or after it is due.
+    """Returns the most that `pixels_age` can be.
+
+    A frame is taken at the first control step at which it is due or overdue.
     """
     step_s = worlds.ticks_per_step / PHYSICS_HZ
     period_s = 1 / worlds.config.camera_hz if worlds.config.camera_hz else 0.0

@@ -22,7 +22,7 @@ class Outcome:
 
     success: Array  # (N,) bool, now
     progress: Array  # (N,) in [0, 1], by stages: the reward, too
-    lost: Array  # (N,) bool, nothing can be saved any more
+    lost: Array  # (N,) bool, the task can no longer succeed
     # (N,) int, things that lie where they should not, e.g. on the floor
     dropped: Array = 0
 
@@ -40,19 +40,19 @@ class Task(Protocol):
         """
 
     def parameters(self) -> Mapping[str, Array]:
-        """Returns live (N, ...) arrays of what the engine's state does not hold.
+        """Returns the task's own state: live (N, ...) arrays by name.
 
-        These are goals, and events to come.
+        They hold what the engine's state does not, such as goals and events to come.
         """
 
     def before_step(self, tick: Array) -> None:
-        """Changes what changes within an episode, by each world's clock (N,)."""
+        """Lets events happen that are due by each world's clock (N,)."""
 
     def state(self) -> Array:
         """Returns the privileged state (N, S), as `state_layout` names it."""
 
     def judge(self) -> Outcome:
-        """Returns success and progress of the present state."""
+        """Returns the judgement of the present state."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class TaskStage:
     """A part of a task that can be learned by itself."""
 
     name: str
-    goal_progress: float  # at which it is reached
+    goal_progress: float  # the progress at which the stage is done
     horizon_s: float
 
 
@@ -69,14 +69,14 @@ class Needs:
     """What a task asks of a robot."""
 
     effectors: int = 1
-    opening_m: float = 0.0  # the least width of each gripper when it is open
+    opening_m: float = 0.0  # how wide at least one gripper must open
     reach_m: float = 0.0  # the least reach of an arm, from its mount to the tool point
     travels: bool = False  # whether its base must be able to leave its place
     cameras: tuple[str, ...] = ()  # that it must carry
 
     def missing(self, robot: Robot) -> list[str]:
-        """Returns what a robot lacks, in words; nothing where it fits."""
-        # what it works with
+        """Returns what a robot lacks, in words; empty if it fits."""
+        # effectors, grippers and arms
         missing = []
         count = len(robot.effectors)
         if count < self.effectors:
@@ -96,7 +96,7 @@ class Needs:
                 f"{farthest_m:.2f} m)"
             )
 
-        # where it gets, and what it sees
+        # base and cameras
         if self.travels and not robot.travels:
             missing.append("a base that travels")
         absent = [name for name in self.cameras if name not in robot.cameras]
@@ -107,25 +107,25 @@ class Needs:
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """A task before it is bound: what the registry holds.
+    """A task before it is bound to an engine and a robot: what the registry holds.
 
     Attributes:
         name: as in `embodied/<name>-v0`.
         summary: what is to be done, in one phrase.
-        cameras: of the scene, that policies look through.
-        robot_cameras: of robots, that policies look through where a robot has them.
-        horizon_s: of an episode, with a robot that stays where it is.
+        cameras: cameras of the scene that policies look through.
+        robot_cameras: cameras that policies look through, too, if a robot carries them.
+        horizon_s: how long an episode may take, for a robot that does not travel.
         table: what varies between episodes.
         build: returns the scene with a robot in it.
         bind: returns the task on an engine, with a robot.
         expert: returns planner and controller for the layouts of proprioception and
             privileged state, and a robot.
         needs: what it asks of robots.
-        default_robot: the one that it is done with unless another is named.
-        beauty_camera: that pictures for people are taken with.
+        default_robot: the robot that does it unless another is named.
+        beauty_camera: the camera of pictures for people.
         stages: parts that can be learned by themselves.
-        base_start: x, y in m and yaw in rad where a robot that travels starts.
-        driving_s: by which the horizon of a robot that travels is longer.
+        base_start: x, y in m and yaw in rad, where a robot that travels starts.
+        driving_s: how much longer the horizon is for a robot that travels.
     """
 
     name: str
@@ -166,7 +166,7 @@ class TaskSpec:
         """Returns the stage of a name.
 
         Raises:
-            EmbodiedError: there is no such stage; lists those that there are.
+            EmbodiedError: there is no such stage. The message lists those that exist.
         """
         for stage in self.stages:
             if stage.name == name:

@@ -1,6 +1,4 @@
-"""Variation as a table: what differs between episodes, how much at each level, and what
-is held out for testing.
-"""
+"""Tables of what varies between episodes, at each level and held out for testing."""
 
 from __future__ import annotations
 
@@ -43,7 +41,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some values, each as likely as the others."""
+    """One of several values, all equally likely."""
 
     values: tuple[Any, ...]
 
@@ -66,16 +64,16 @@ def fixed(value: Any) -> Choice:
 class Variable:
     """One row of a task's table.
 
-    `held_out` is disjoint from the other three ranges, and is sampled instead of them
-    where the split names the variable's factor.
+    `held_out` replaces the other three ranges where the split names the variable's
+    factor. Where something is held out, it is disjoint from them.
     """
 
     name: str
     factor: str
     unit: str
-    start: Range  # of L1: a single value where nothing but the start varies
-    narrow: Range  # of L2
-    train: Range  # of L3 and L4
+    start: Range  # at L1
+    narrow: Range  # at L2
+    train: Range  # at L3 and L4
     held_out: Range
 
     def range(self, level: str, split: str) -> Range:
@@ -89,7 +87,7 @@ class Variable:
         return self.train
 
     def whole(self) -> Range:
-        """Returns all that any level or split samples, and what lies between."""
+        """Returns the smallest range that holds what any level or split samples."""
         ranges = (self.start, self.narrow, self.train, self.held_out)
         choices = [part for part in ranges if isinstance(part, Choice)]
 
@@ -106,12 +104,13 @@ class Variable:
         return Interval(min(ends), max(ends))
 
     def holds(self, value: Any) -> bool:
-        """Whether any level or split may give the variable this value."""
+        """Returns whether `whole` has this value."""
         whole = self.whole()
         if isinstance(whole, Interval):
             return isinstance(value, int | float) and whole.low <= value <= whole.high
 
-        wanted = tuple(value) if isinstance(value, list) else value  # JSON has lists
+        # JSON turns tuples into lists; types are compared because True == 1
+        wanted = tuple(value) if isinstance(value, list) else value
         return any(
             isinstance(wanted, type(known)) and wanted == known
             for known in whole.values
@@ -128,17 +127,19 @@ def row(
     L3: Any = ...,
     held_out: Any = ...,
 ) -> Variable:
-    """Returns a row of a table, written in few words.
+    """Returns a row of a table.
+
+    Each range is written as a tuple `(low, high)` for an interval, a list of values to
+    choose from, or anything else for a single value.
 
     Args:
-        name: Of the variable.
+        name: The variable's name.
         factor: One of FACTORS.
-        unit: Of its values; empty for words and counts.
-        L1: What level L1 samples: `(low, high)` is an interval, a list holds values to
-            choose from, and anything else is a single value.
-        L2: The same for level L2; left out, as for L1.
-        L3: The same for levels L3 and L4; left out, as for L2.
-        held_out: The same for testing; left out, as for L3: nothing is held out.
+        unit: The unit of its values; empty for words and counts.
+        L1: The range at level L1.
+        L2: The range at level L2; by default that of L1.
+        L3: The range at levels L3 and L4; by default that of L2.
+        held_out: The range for testing; by default that of L3, so nothing is held out.
     """
     narrow = L1 if L2 is ... else L2
     train = narrow if L3 is ... else L3
@@ -157,17 +158,20 @@ def _range_of(cell: Any) -> Range:
 
 
 class Variation:
-    """Samples the variables of a table, each from a random stream of its own name: a
-    new row changes no other.
+    """Samples the variables of a table.
 
-    Raises EmbodiedError for unknown levels, splits and variables, and for values that
-    the table does not hold.
+    Each has a random stream of its own, which depends on the seed and its name only: a
+    new row changes the values of no other.
 
     Args:
         table: The rows.
         level: One of LEVELS.
         split: One of SPLITS.
         overrides: Values given to variables by name, instead of sampled ones.
+
+    Raises:
+        EmbodiedError: a level, split or variable is unknown, or the table does not
+            allow a value.
     """
 
     def __init__(
@@ -214,9 +218,7 @@ class Variation:
 
 
 def _check_overrides(table: Sequence[Variable], overrides: Mapping[str, Any]) -> None:
-    """Raises EmbodiedError for variables that do not exist and for values that the
-    table holds nowhere.
-    """
+    """Raises EmbodiedError for unknown variables and for values outside their ranges."""
     if not isinstance(overrides, Mapping):
         example = f"{{'{table[0].name}': ...}}"
         raise EmbodiedError(
@@ -244,7 +246,7 @@ def _check_overrides(table: Sequence[Variable], overrides: Mapping[str, Any]) ->
 
 
 def markdown_table(table: Sequence[Variable]) -> str:
-    """Returns a table as documentation."""
+    """Returns a table in Markdown, for the documentation."""
     lines = [
         "| variable | factor | unit | L1 | L2 | L3, L4 | held out |",
         "|---|---|---|---|---|---|---|",

@@ -1,4 +1,4 @@
-"""N worlds as one native Gymnasium vector environment."""
+"""N worlds as one Gymnasium vector environment, stepped together."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ Seeds = int | Sequence[int | None] | None
 class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
     """`GroundEnv` for N worlds at once, as `gymnasium.make_vec` gives it.
 
-    World i of reset(seed=s) is the world of GroundEnv's reset(seed=s + i), its later
-    episodes included. Autoreset is SAME_STEP, with `final_obs` and `final_info`, or
-    DISABLED, with reset(options={"reset_mask": (N,) bool}). Infos are those of
-    `embodied.envs.infos`.
+    After reset(seed=s) world i has the same episodes as a GroundEnv after
+    reset(seed=s + i), later ones included. Autoreset is SAME_STEP, with `final_obs` and
+    `final_info`, or DISABLED, with reset(options={"reset_mask": (N,) bool}). Infos are
+    those of `embodied.envs.infos`.
     """
 
     observation_space: spaces.Dict
@@ -71,7 +71,7 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
         self.observation_space = batched(self._observer.space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
 
-        # of the seeds of each world's episodes
+        # sample the seeds of the episodes, one generator per world
         self._generators = [seeding.np_random()[0] for _ in range(num_envs)]
         self._ended = np.ones(num_envs, bool)
         self._has_begun = False
@@ -96,7 +96,7 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
         return tuple(value) if name in PER_WORLD else (value,) * self.num_envs
 
     def call(self, name: str) -> tuple[Any, ...]:
-        """Returns the same: what Gymnasium's SyncVectorEnv answers for an attribute."""
+        """Returns what `get_attr` does, as Gymnasium's SyncVectorEnv for attributes."""
         return self.get_attr(name)
 
     @property
@@ -147,15 +147,19 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
             return [checked_seed(int(seed) + i) for i in range(self.num_envs)]
         if not isinstance(seed, Sequence | np.ndarray):
             raise EmbodiedError(
-                f"seed {seed!r} must be a number, a sequence of one a world, or None"
+                f"seed {seed!r} must be a number, a sequence with one per world, or None"
             )
         if len(seed) != self.num_envs:
             raise EmbodiedError(f"{len(seed)} seeds for {self.num_envs} worlds")
         return [None if one is None else checked_seed(one) for one in seed]
 
     def _start(self, ids: np.ndarray, given: Sequence[int | None]) -> None:
-        """Starts new episodes in worlds `ids`, each of its given seed or of the next of
-        its own sequence.
+        """Starts new episodes in some worlds.
+
+        Args:
+            ids: (n,) the worlds.
+            given: a seed for each of the N worlds; None for the next of its own
+                sequence.
         """
         seeds = []
         for world in ids.tolist():
@@ -173,8 +177,10 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
     def step(
         self, actions: np.ndarray
     ) -> tuple[ObservationDict, np.ndarray, np.ndarray, np.ndarray, Info]:
-        """Makes one control step of all worlds. Worlds that ended start anew
-        (SAME_STEP), or must be reset (DISABLED).
+        """Makes one control step of all worlds.
+
+        Worlds that end start anew (SAME_STEP), or must be reset by the caller
+        (DISABLED).
         """
         self._require_episodes()
         if self._ended.any():
@@ -242,8 +248,9 @@ def rows_of(observation: ObservationDict, which: np.ndarray) -> np.ndarray:
 
 
 def parse_autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
-    """Returns the mode of Gymnasium's value or name, in any case: SameStep and SAME_STEP
-    are the same.
+    """Returns the mode that Gymnasium's value or name stands for.
+
+    Upper and lower case are the same, so SameStep and SAME_STEP both work.
     """
     wanted = str(mode.value if isinstance(mode, AutoresetMode) else mode)
     for known in AUTORESET_MODES:
@@ -266,7 +273,7 @@ def make_vector_env(
     autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
     **arguments: Any,
 ) -> VectorEnv[Any, Any, Any]:
-    """The entry point of `gymnasium.make_vec`; `arguments` are EnvConfig's.
+    """Makes an environment for `gymnasium.make_vec`; `arguments` are EnvConfig's.
 
     With the engine "warp" the environment's arrays are torch tensors.
     """

@@ -1,4 +1,4 @@
-"""N worlds of one task and robot: what environments, rollouts and replays are made of."""
+"""N worlds of one task and robot, which environments, rollouts and replays use."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Worlds:
         self.model = compiled_model(self.spec, self.robot)
         self.engine = CpuEngine(self.model, num_worlds, config.num_threads)
 
-        # what acts, feels and judges
+        # the task, the robot's control, and what it senses
         self.task = self.spec.bind(self.engine, self.robot)
         self.control = RobotControl(
             self.robot, self.engine, config.control_mode, config.control_hz
@@ -64,7 +64,7 @@ class Worlds:
         self.state_layout: Layout = self.task.state_layout
         self._action_labels = self.interface.labels
 
-        # what is seen
+        # cameras: frames for policies, pictures for people
         task_cameras = self.spec.cameras_for(self.robot)
         self.cameras = choose_cameras(config, task_cameras, self.model)
         self._feed = CameraFeed(
@@ -124,7 +124,7 @@ class Worlds:
         self._scorer.begin(ids)
 
     def observe(self, privileged: bool = True) -> Observation:
-        """Returns what the worlds show now; renders frames that are due.
+        """Returns the present observation, after rendering the frames that are due.
 
         Args:
             privileged: whether to compute `environment_state`, which has width 0
@@ -153,7 +153,8 @@ class Worlds:
     def step(self, actions: Array) -> StepResult:
         """Moves all worlds on by one control step.
 
-        A world given NaN or inf holds still and is flagged; the others don't notice.
+        A world whose action has a NaN or inf is put back to its start, with a fault.
+        The other worlds are not affected.
 
         Args:
             actions: (N, A) in [-1, 1]; what is beyond is clipped.
@@ -173,10 +174,12 @@ class Worlds:
         return self._scorer.score(self.task.judge(), joint_target)
 
     def _handle_faults(self, bad: np.ndarray | None) -> None:
-        """Puts broken worlds back to their start, where all is finite.
+        """Records the faults of worlds, and puts those back to their start states.
+
+        A start state is finite, so nothing of a fault reaches later observations.
 
         Args:
-            bad: (N,) bool, worlds whose action was not finite.
+            bad: (N,) bool, worlds whose action was not finite; None for none.
         """
         fault = self.engine.faults()
         if bad is not None:
@@ -186,13 +189,17 @@ class Worlds:
         self.control.reset(fault != 0)
 
     def safety(self, ticks: int) -> Safety:
-        """Returns forces of the last `ticks` physics steps, at most 20, and joint
-        margins; of worlds that are not faulty.
+        """Returns forces of the last `ticks` physics steps, and the joint margins now.
+
+        The values of worlds with a fault mean nothing.
+
+        Args:
+            ticks: at most 20.
         """
         return self._safety.read(ticks)
 
     def integration_state(self) -> np.ndarray:
-        """Returns a copy (N, S) float64 of what worlds continue from, bit for bit."""
+        """Returns a copy (N, S) float64 of the full state that physics continues from."""
         return self.engine.state().copy()
 
     def physics_state(self) -> np.ndarray:
@@ -202,13 +209,11 @@ class Worlds:
         return np.concatenate(parts, axis=1)
 
     def checksum(self) -> np.ndarray:
-        """Returns (N,) uint64 of positions and velocities, equal only where all their
-        bits are.
-        """
+        """Returns checksums (N,) uint64 of positions and velocities, exact to the bit."""
         return state_checksum(self.physics_state()[:, 1:])
 
     def episode_start(self, world: int) -> EpisodeStart:
-        """Returns the start of a world's episode; to be asked right after its reset."""
+        """Returns the start of a world's episode; valid right after its reset only."""
         return self.episodes.start_of(world)
 
     def variation_of(self, world: int) -> dict[str, Any]:
@@ -222,7 +227,7 @@ class Worlds:
         return self._portraits.render(world, camera, size)
 
     def metadata(self) -> dict[str, Any]:
-        """Returns what a file made from these worlds must say, JSON-able."""
+        """Returns what a file made from these worlds must say of them, JSON-able."""
         return worlds_metadata(self)
 
     def close(self) -> None:

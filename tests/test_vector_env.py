@@ -210,7 +210,7 @@ def test_actions_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
     env = make()
     env.reset(seed=0)
     with pytest.raises(
-        EmbodiedError, match=r"expected \(3, 8\): one row a world with \(arm.joint1"
+        EmbodiedError, match=r"expected \(3, 8\): one row per world with \(arm.joint1"
     ):
         env.step(np.zeros(shape))
 

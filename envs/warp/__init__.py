@@ -1,1 +1,1 @@
-"""The engine `warp`: thousands of worlds on a GPU, whose arrays are torch tensors."""
+"""Worlds on the engine `warp`: thousands on a GPU, with torch tensors as arrays."""

@@ -1,4 +1,4 @@
-"""The starts of episodes in the device's memory."""
+"""The bank of episode starts in the device's memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from embodied.sim.warp.engine import WarpEngine
 
 
 class DeviceBank:
-    """Writes any of S starts into any of N worlds; make it within the device's context."""
+    """Writes any of S starts into any of N worlds.
+
+    It must be made with the device as torch's default, `with device:`.
+    """
 
     def __init__(self, starts: StartBank, engine: WarpEngine) -> None:
         self._engine = engine
@@ -26,13 +29,13 @@ class DeviceBank:
             for name, values in starts.fields.items()
         }
 
-        # of what the engine does not hold
+        # what the engine does not hold: the task's parameters and the encoder bias
         self._parameters = {
             name: torch.as_tensor(values) for name, values in starts.parameters.items()
         }
         self._encoder_bias = torch.as_tensor(starts.encoder_bias, dtype=torch.float32)
 
-        # (S,) of the task, as each start begins
+        # (S,) the progress with which each start begins
         self.progress = torch.as_tensor(starts.progress, dtype=torch.float32)
 
     def __len__(self) -> int:
@@ -49,9 +52,9 @@ class DeviceBank:
 
         Args:
             which: (N,) bool, the worlds that are written.
-            index: (N,) int64, the start of each of them.
-            parameters: (N, ...) of the task, live.
-            encoder_bias: (N, J) of the proprioception, live.
+            index: (N,) int64, the start of each world; used where `which` is True.
+            parameters: the task's live arrays, (N, ...) each.
+            encoder_bias: (N, J) the proprioception's live array.
         """
         varied = self._engine.model_views()
         for name, rows in self._state.items():
@@ -69,5 +72,6 @@ def _as_type_of(like: torch.Tensor, values: object) -> torch.Tensor:
 
 
 def _write(target: torch.Tensor, which: torch.Tensor, values: torch.Tensor) -> None:
+    """Writes the rows of `values` (N, ...) where `which` (N,) is True, in place."""
     rows = which.view(-1, *[1] * (target.ndim - 1))  # (N, 1, ...)
     target[...] = torch.where(rows, values, target)

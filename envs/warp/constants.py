@@ -1,8 +1,9 @@
-"""Constants of task code, kept on the device.
+"""Keeps the constants of task code on the device.
 
-Task code gives torch lists as indices and tables of numbers: `x[:, [0, 3]]` or
-`xp.asarray([1.0, 2.0])` copies them from the host each time, which waits for the device
-and cannot be captured in a CUDA graph. Within `DeviceConstants` each is copied once.
+Task code uses Python lists as indices and as tables of numbers. With torch,
+`x[:, [0, 3]]` and `xp.asarray([1.0, 2.0])` copy such a list from the host each time,
+which waits for the device and cannot be captured in a CUDA graph. Within
+`DeviceConstants` each is copied once.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 _INDEXING = (torch.Tensor.__getitem__, torch.Tensor.__setitem__)
-# not `as_tensor`, by which Warp makes views of live arrays
-_MAKING = (torch.asarray, torch.tensor)
-_NUMBERS = (bool, int, float, np.generic, np.ndarray)
+# `as_tensor` is not among them: Warp uses it to make views of live arrays
+_CONSTRUCTORS = (torch.asarray, torch.tensor)
+_HOST_TYPES = (bool, int, float, np.generic, np.ndarray)
 
 
 class DeviceConstants(TorchFunctionMode):
-    """A context in which constants of the host are taken from the device.
+    """A context in which each constant of the host is copied to the device only once.
 
-    The same values give the same tensor each time: nothing may write into it. A
-    constant that first turns up while `sealed` is an error, for there the copy could
-    not be made.
+    Equal values give the same tensor each time, so nothing may write into it. While
+    `sealed` no copy can be made, so a constant that is met for the first time is an
+    error.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -44,8 +45,9 @@ class DeviceConstants(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in _INDEXING:
             args = (args[0], self._index(args[1]), *args[2:])
-        elif func in _MAKING and len(args) == 1 and _is_of_host(args[0]):
+        elif func in _CONSTRUCTORS and len(args) == 1 and _is_of_host(args[0]):
             return self._constant(args[0], kwargs.get("dtype"))
+        # torch's own solver waits for the device
         elif func is torch.linalg.solve:
             return solve_definite(*args)
         return func(*args, **kwargs)
@@ -60,9 +62,9 @@ class DeviceConstants(TorchFunctionMode):
     def _constant(self, values: Any, dtype: torch.dtype | None) -> torch.Tensor:
         host = np.asarray(values)
 
-        # torch gives Python's own numbers its default type
-        is_pythons = isinstance(values, float | list | tuple)
-        if dtype is None and is_pythons and host.dtype == np.float64:
+        # as torch does, give Python's floats the default type, and arrays their own
+        is_of_python = isinstance(values, float | list | tuple)
+        if dtype is None and is_of_python and host.dtype == np.float64:
             dtype = torch.get_default_dtype()
 
         key = (host.tobytes(), host.shape, host.dtype.str, dtype)
@@ -77,16 +79,16 @@ class DeviceConstants(TorchFunctionMode):
 
 
 def solve_definite(matrix: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Solves symmetric positive definite systems, by elimination without pivots.
+    """Solves symmetric positive definite systems, by elimination without pivoting.
 
-    `torch.linalg.solve` asks the device how it went.
+    Unlike `torch.linalg.solve` it does not wait for the device to report errors.
 
     Args:
         matrix: (N, K, K).
-        right: (N, K, M), right sides.
+        right: (N, K, M), the right-hand sides.
 
     Returns:
-        (N, K, M).
+        The solutions, (N, K, M).
     """
     size = matrix.shape[-1]
     rows = torch.cat([matrix, right], dim=-1)  # (N, K, K + M)
@@ -100,7 +102,7 @@ def solve_definite(matrix: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
 
 
 def _is_of_host(values: Any) -> bool:
-    """Whether nothing in `values` is on a device."""
+    """Returns whether nothing in `values` is a tensor."""
     if isinstance(values, list | tuple):
         return all(_is_of_host(value) for value in values)
-    return isinstance(values, _NUMBERS)
+    return isinstance(values, _HOST_TYPES)

@@ -1,4 +1,7 @@
-"""A step of worlds on a GPU as one CUDA graph, launched instead of some thousand kernels."""
+"""Captures a step of worlds on a GPU as one CUDA graph.
+
+Launching it replaces the launches of about a thousand kernels.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ class Recorder(Protocol):
     """What turns work on a device into something that can be launched again."""
 
     def warm_up(self, work: Work) -> Tensors:
-        """Does the work once, so that all it needs only once is there."""
+        """Does the work once, so that whatever is made on first use exists."""
 
     def capture(self, work: Work) -> tuple[Launch, Tensors]:
         """Records the work without doing it.
@@ -34,14 +37,17 @@ class Recorder(Protocol):
 
 
 class StepGraph:
-    """A function on a device: done once, then captured, then only launched.
+    """A function on a device whose first call runs it and whose second captures it.
+
+    Later calls launch what was captured.
 
     Args:
-        function: from one tensor to several. It must do the same work each time: no
-            Python that depends on a tensor's values, and state only written in place.
-        shape: of its argument.
+        function: takes one tensor and returns several. It must do the same work each
+            time: no Python that depends on a tensor's values, and state written in place
+            only.
+        shape: the shape of its argument.
         device: where it works.
-        recorder: None where there is no CUDA; the same code then runs anew each time.
+        recorder: None without CUDA; the function then runs in every call.
     """
 
     def __init__(
@@ -66,7 +72,7 @@ class StepGraph:
         return self._launch is not None
 
     def __call__(self, values: torch.Tensor) -> Tensors:
-        """Returns the function of `values`: tensors of the caller's own."""
+        """Returns the function's results for `values`, as copies."""
         self._input.copy_(values)
         if self._launch is not None:
             self._launch()
@@ -84,15 +90,17 @@ class StepGraph:
             return self._function(self._input)
 
     def _capture(self, recorder: Recorder) -> None:
-        """Records the work and launches it; where that fails it is only done, now and
-        from then on.
+        """Captures the work and launches it.
+
+        If that fails, the work is done without a graph, now and in later calls.
         """
         self._constants.sealed = True
         try:
             launch, outputs = recorder.capture(self._work)
-            launch()  # makes the graph ready, for which memory may lack
+            launch()  # the first launch needs memory, so it may fail, too
 
-        # Nothing was done yet, so all can still be done. Warp raises bare exceptions.
+        # Nothing was computed yet, so the work can still be done. All exceptions are
+        # caught because Warp raises bare ones.
         except Exception as error:
             warnings.warn(
                 f"no CUDA graph of the step, which is now slow: {error}",
@@ -111,11 +119,11 @@ class StepGraph:
 
 
 class CudaGraphs:
-    """Records on a stream beside the caller's.
+    """Records CUDA graphs, on a stream beside the caller's.
 
-    Warp owns the capture: the solver's loops (`capture_while`) pause it, which changes
-    the number by which torch's own `torch.cuda.graph` knows which allocations belong to
-    it. Here they are told by their thread instead, and torch's tensors lie in a memory
+    Warp owns the capture. The solver's loops (`capture_while`) pause it, which changes
+    the capture's id, by which torch's own `torch.cuda.graph` finds the allocations that
+    belong to it. Here torch finds them by their thread instead, and they lie in a memory
     pool of their own.
     """
 
@@ -142,8 +150,9 @@ class CudaGraphs:
 
     @contextmanager
     def _beside(self) -> Iterator[None]:
-        """Makes our stream torch's current one, after all that the caller's has to do
-        and before what it will.
+        """Makes our stream torch's current one, in order with the caller's stream.
+
+        Ours waits for what the caller's stream has to do, which then waits for ours.
         """
         callers = torch.cuda.current_stream(self._device)
         self._stream.wait_stream(callers)
@@ -154,7 +163,7 @@ class CudaGraphs:
 
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """Keeps what is thrown away during a capture from being freed within it."""
+    """Keeps garbage from being freed within a capture, which would break it."""
     gc.collect()
     was_enabled = gc.isenabled()
     gc.disable()

@@ -1,4 +1,4 @@
-"""Worlds on a GPU for those who work with numpy."""
+"""Worlds on a GPU as a vector environment of numpy arrays."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from embodied.envs.warp.vector_env import Tensors, WarpVectorEnv
 class NumpyVectorEnv(
     VectorWrapper[ObservationDict, np.ndarray, Tensors, torch.Tensor, Any]
 ):
-    """Takes and gives numpy arrays, with infos like those of `GroundVectorEnv`.
+    """Converts a `WarpVectorEnv` to numpy, with infos like those of `GroundVectorEnv`.
 
         NumpyVectorEnv(gymnasium.make_vec("embodied/ToteTransfer-v0", num_envs=16,
                                           engine="warp"))
 
-    It waits for the device in each step.
+    Every step waits for the device.
     """
 
     env: WarpVectorEnv
@@ -85,7 +85,7 @@ class NumpyVectorEnv(
 
 
 def _to_numpy(parts: Tensors) -> ObservationDict:
-    """Returns arrays of their own: on the CPU a tensor's would share its memory."""
+    """Returns copies as arrays; without a copy, tensors on the CPU share their memory."""
     arrays = {}
     for name, part in parts.items():
         is_group = isinstance(part, dict)

@@ -1,4 +1,4 @@
-"""Starts of episodes, sampled on the host once: what worlds on a GPU begin with."""
+"""Samples the starts of episodes on the host, once, for worlds on a GPU."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from embodied.envs.worlds import Worlds
 from embodied.sim.warp.engine import STATE
 
-# Model fields that MuJoCo derives from those that tasks vary: worlds differ in them,
-# too.
+# Model fields that MuJoCo derives from those that tasks vary, so that worlds may differ
+# in them, too.
 DERIVED = (
     "body_subtreemass",
     "body_invweight0",
@@ -25,7 +25,7 @@ DERIVED = (
     "light_dir0",
     "light_poscom0",
 )
-# of random actions, to see how many contacts there are
+# How long random actions are tried to count contacts, and how long each is held.
 PROBE_S = 3.0
 HOLD_S = 0.25
 
@@ -34,19 +34,19 @@ HOLD_S = 0.25
 class StartBank:
     """S starts of one task and robot."""
 
-    state: dict[str, np.ndarray]  # (S, ...)
-    fields: dict[str, np.ndarray]  # model fields in which they differ, (S, ...)
+    state: dict[str, np.ndarray]  # fields of MjData, (S, ...)
+    fields: dict[str, np.ndarray]  # fields of MjModel in which they differ, (S, ...)
     parameters: dict[str, np.ndarray]  # of the task, (S, ...)
     encoder_bias: np.ndarray  # (S, J) rad or m
     progress: np.ndarray  # (S,) of the task, at the start
-    instructions: tuple[str, ...]
+    instructions: tuple[str, ...]  # S sentences
 
     def __len__(self) -> int:
         return len(self.instructions)
 
 
 def sample_starts(worlds: Worlds, first_seed: int) -> StartBank:
-    """Returns a start for each of the worlds, of consecutive seeds."""
+    """Resets each of the worlds with consecutive seeds, and returns their starts."""
     num = worlds.num_worlds
     worlds.reset(np.arange(num), range(first_seed, first_seed + num))
 
@@ -86,15 +86,13 @@ def _differing_fields(worlds: Worlds) -> dict[str, np.ndarray]:
 class ContactPeak:
     """The most contacts and constraint rows that worlds had under random actions."""
 
-    mean_contacts: float  # of all worlds at one time
-    contacts: int  # of any world
-    constraints: int  # of any world
+    mean_contacts: float  # the mean over worlds, where it was highest
+    contacts: int  # in any world
+    constraints: int  # in any world
 
 
 def measure_contact_peak(worlds: Worlds, first_seed: int = 0) -> ContactPeak:
-    """Begins episodes, drives the worlds with random actions, each held for a while,
-    and counts.
-    """
+    """Runs the worlds with random actions, and returns the most contacts there were."""
     num = worlds.num_worlds
     hz = worlds.config.control_hz
     steps = int(PROBE_S * hz)

@@ -21,24 +21,26 @@ from embodied.errors import EmbodiedError, unknown
 from embodied.sim.engine import FAULTS
 
 Tensors = dict[str, Any]  # key -> tensor, or a dictionary of more
-# in the bank; where there are pictures, at least one for each world
+# Limits of the number of starts in the bank, which is otherwise one per world.
 LEAST_STARTS = 1024
 MOST_STARTS = 4096
 
 
 class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
-    """What `gymnasium.make_vec(..., engine="warp")` gives: tensors on the device.
+    """The environment of `gymnasium.make_vec(..., engine="warp")`: tensors on the device.
 
-    Observations are those of the CPU engine, with autoreset in the same step, and infos
+    Observations are those of the engine `cpu`, with autoreset in the same step. Infos
     have the keys of `embodied.envs.infos`, which says what differs. For numpy arrays
-    wrap it in Gymnasium's `ArrayConversion`, or in `NumpyVectorEnv`, whose infos are the
-    CPU's. World i of reset(seed=s) begins with the start of seed s + i, counted round
-    the bank's. Pixels are rendered on the device in each step, with the variation's
-    noise; with a `camera_hz` worlds show the frame that is due by their clock.
+    wrap it in Gymnasium's `ArrayConversion`, or in `NumpyVectorEnv`, whose infos are
+    those of the engine `cpu`.
+
+    World i of reset(seed=s) starts with number s + i of the bank's starts, counted round
+    the bank. Pixels are rendered on the device in each step, with the variation's noise;
+    with a `camera_hz` worlds show the newest frame that is due by their clock.
     `WarpCameras` says what looks different.
 
     Raises:
-        EmbodiedError: for what only the CPU engine does.
+        EmbodiedError: for what only the engine `cpu` supports.
     """
 
     observation_space: spaces.Dict
@@ -50,7 +52,7 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         self.metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
         self._has_begun = False
 
-        # a picture of each start is kept
+        # with pixels no more starts than worlds: each one's first frames are kept
         starts = num_envs if config.obs != "state" else max(num_envs, LEAST_STARTS)
         self.worlds = WarpWorlds(
             config, num_envs, min(starts, MOST_STARTS), config.device
@@ -78,9 +80,9 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         """Starts new episodes in all worlds.
 
         Args:
-            seed: s, for the starts of the seeds s, s + 1, ...; or one seed for each of
+            seed: s, for the starts s, s + 1, ...; or the number of a start for each of
                 the N worlds. None is each world's next start.
-            options: there are none.
+            options: none exist.
         """
         if self.closed:
             raise EmbodiedError(CLOSED)
@@ -97,7 +99,7 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         return self._observation(*observed), _masked(columns, self._all)
 
     def _starts(self, seed: Seeds) -> list[int] | None:
-        """Returns (N,) of the bank, or None for those that are next."""
+        """Returns N numbers of starts, or None for each world's next one."""
         if isinstance(seed, int | np.integer):
             return [int(seed) + world for world in range(self.num_envs)]
         given = [int(one) for one in seed or () if one is not None]
@@ -129,7 +131,7 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         )
         columns = step_columns(result, safety, result.fault)
 
-        # rows of all worlds: which ended is not asked of the device
+        # rows of all worlds, because the host does not know which ended
         over = result.terminated | result.truncated
         final_obs = self._observation(
             result.final_agent_pos, result.final_environment_state, final=True
@@ -174,6 +176,6 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         self.worlds.engine.close()
 
 
-def _masked(columns: Tensors, told: torch.Tensor) -> Tensors:
-    """Returns the columns, and for each the mask (N,) of the worlds it tells of."""
-    return {**columns, **{f"_{name}": told for name in columns}}
+def _masked(columns: Tensors, valid: torch.Tensor) -> Tensors:
+    """Returns the columns, and for each the mask (N,) of worlds for which it is valid."""
+    return {**columns, **{f"_{name}": valid for name in columns}}

@@ -1,4 +1,4 @@
-"""N worlds on a GPU: reset, observed and stepped without asking the device anything."""
+"""N worlds on a GPU: reset, observed and stepped without waiting for the device."""
 
 from __future__ import annotations
 
@@ -27,22 +27,23 @@ from embodied.sim.warp.engine import Buffers, WarpEngine, usable_device
 if TYPE_CHECKING:
     from embodied.sim.warp.feed import WarpFeed
 
-PROBED = 32  # worlds of which the contacts are counted
+PROBED = 32  # worlds in which contacts are counted
 _BAD_ACTION = FAULTS.index("action_not_finite")
 
 
 @dataclass(frozen=True)
 class WarpStepResult(StepResult):
-    """What one control step did, as torch tensors on the device.
+    """The result of one control step, as torch tensors on the device.
 
-    Worlds that ended have already begun anew: only `agent_pos` and `environment_state`
-    tell of their new episodes, all else of the last ones.
+    Worlds whose episode ended have already started anew: `agent_pos` and
+    `environment_state` are of the new episode, everything else of the one that ended.
     """
 
     agent_pos: torch.Tensor  # (N, P)
-    environment_state: torch.Tensor  # (N, E)
-    final_agent_pos: torch.Tensor  # (N, P), of before new episodes began
-    final_environment_state: torch.Tensor  # (N, E), likewise
+    environment_state: torch.Tensor  # (N, S)
+    # the same, before new episodes started
+    final_agent_pos: torch.Tensor  # (N, P)
+    final_environment_state: torch.Tensor  # (N, S)
     # the signals of `Safety` since the step before
     contact_force_n: torch.Tensor  # (N,)
     collision: torch.Tensor  # (N,) bool
@@ -50,15 +51,15 @@ class WarpStepResult(StepResult):
 
 
 class WarpWorlds:
-    """The same task as `Worlds`, as torch tensors on the device of the engine `warp`.
+    """N worlds of a task on the engine `warp`, with torch tensors for all arrays.
 
-    Starts come from a bank, sampled on the host from consecutive seeds: world i begins
-    with start i and takes every N-th further on.
+    Episodes start from a bank that is sampled on the host, with consecutive seeds. World
+    i begins with start i, then takes start i + N and so on, counted round the bank.
 
     Args:
-        config: of the worlds; its `engine` and `device` are not looked at.
+        config: of the worlds; its `engine` and `device` are ignored.
         num_worlds: N.
-        num_starts: S, of the bank.
+        num_starts: how many starts the bank holds.
         device: "cuda", or "cpu" to try it slowly.
         seed: of the bank's first start.
 
@@ -74,14 +75,12 @@ class WarpWorlds:
         device: str = "cuda",
         seed: int = 0,
     ) -> None:
-        usable_device(device)  # an error shows before the starts, which take a while
+        # a missing device is reported before the starts are sampled, which takes long
+        usable_device(device)
         host = Worlds(replace(config, engine="cpu"), num_starts)
         starts = sample_starts(host, seed)
         probe = Worlds(host.config, min(PROBED, num_starts))
-        peak = measure_contact_peak(probe, seed)
-        buffers = Buffers.of(
-            num_worlds, peak.mean_contacts, peak.contacts, peak.constraints
-        )
+        buffers = _buffers_for(num_worlds, probe, seed)
 
         self.config = host.config
         self.num_worlds = num_worlds
@@ -133,10 +132,11 @@ class WarpWorlds:
         """Starts new episodes everywhere.
 
         Args:
-            starts: (N,) of the bank, counted round it; None for each world's next one.
+            starts: N numbers of the bank's starts, counted round it; None for each
+                world's next one.
 
         Returns:
-            `agent_pos` (N, P) and `environment_state` (N, E).
+            `agent_pos` (N, P) and `environment_state` (N, S).
         """
         with self.device:
             if self.feed is not None and not self.feed.learned:
@@ -144,15 +144,13 @@ class WarpWorlds:
             if starts is not None:
                 wrapped = [start % len(self._bank) for start in starts]
                 self.start_index[...] = torch.tensor(wrapped)
-                # so that these are not taken for starts that were used
+                # a tick of 0 keeps `_begin` from moving on to the next start
                 self._tick.zero_()
             self._begin(torch.ones(self.num_worlds, dtype=torch.bool))
             return self.observe()
 
     def _show_starts(self, feed: WarpFeed) -> None:
-        """Puts worlds at every start of the bank, as many at a time as there are
-        worlds, for their first frames.
-        """
+        """Renders the first frames of every start in the bank, N starts at a time."""
         present = self.start_index.clone()
         everywhere = torch.ones(self.num_worlds, dtype=torch.bool)
         for first in range(0, len(self._bank), self.num_worlds):
@@ -162,7 +160,7 @@ class WarpWorlds:
         self.start_index[...] = present
 
     def observe(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns proprioception (N, P) and privileged state (N, E)."""
+        """Returns proprioception (N, P) and privileged state (N, S)."""
         return _finite(self.proprioception.read()), _finite(self.task.state())
 
     def start_progress(self) -> torch.Tensor:
@@ -172,12 +170,15 @@ class WarpWorlds:
     def step(self, actions: torch.Tensor) -> WarpStepResult:
         """Moves all worlds on by one control step.
 
-        A world given NaN or inf is flagged and begins anew; so does a broken one. On a
-        GPU the second call captures a CUDA graph, which later ones launch. The tensors
-        are the caller's own.
+        A world whose action has a NaN or inf, or whose simulation breaks, starts anew
+        with a fault. On a GPU the second call captures a CUDA graph, which later calls
+        launch.
 
         Args:
             actions: (N, A) in [-1, 1]; what is beyond is clipped.
+
+        Returns:
+            The result, as tensors that later steps do not overwrite.
         """
         with explaining_out_of_memory(self.num_worlds, self.engine.bytes_per_world):
             return WarpStepResult(*self._graph(actions))
@@ -188,16 +189,18 @@ class WarpWorlds:
         return self._graph.captured
 
     def fault_counts(self) -> dict[str, int]:
-        """Returns how many episodes each fault has ended so far, by its name; waits for
-        the device.
+        """Returns how many episodes each fault has ended so far, by its name.
+
+        It waits for the device.
         """
         counts = zip(FAULTS, self._fault_counts.tolist(), strict=True)
         return {name: count for name, count in counts if name and count}
 
     def _step(self, actions: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Returns the fields of a WarpStepResult.
+        """Makes a control step, and returns the fields of a WarpStepResult in order.
 
-        It is captured: nothing is asked of the device, and state is written in place.
+        It is captured as a CUDA graph, so it must not read values from the device, and
+        must write state in place.
         """
         bad = ~torch.isfinite(actions).all(1)  # (N,)
         self.task.before_step(self._tick)
@@ -217,7 +220,7 @@ class WarpWorlds:
         self._held_ticks[...] = held_ticks
         self._fault_counts += (fault[:, None] == self._fault_kinds).sum(0)
 
-        # how the episodes that end look at their end
+        # the observation before episodes that end are replaced by new ones
         safety = self._safety.read(self.ticks_per_step)
         final_agent_pos, final_environment_state = self.observe()
         if self.feed is not None:
@@ -239,7 +242,7 @@ class WarpWorlds:
 
     def _begin(self, which: torch.Tensor) -> None:
         """Starts new episodes in the worlds `which` (N,) bool."""
-        # worlds that have not moved since their reset keep their start
+        # a world that has not moved since its reset keeps the start it was given
         used = self._tick > 0
         following = (self.start_index + self.num_worlds * used) % len(self._bank)
         self.start_index[...] = torch.where(which, following, self.start_index)
@@ -256,8 +259,16 @@ class WarpWorlds:
             self.feed.begin(which, self.start_index)
 
 
+def _buffers_for(num_worlds: int, probe: Worlds, seed: int) -> Buffers:
+    """Returns buffers for as many contacts as random actions make in `probe`."""
+    peak = measure_contact_peak(probe, seed)
+    return Buffers.of(num_worlds, peak.mean_contacts, peak.contacts, peak.constraints)
+
+
 def _feed(host: Worlds, engine: WarpEngine) -> WarpFeed:
-    from embodied.sim.warp.cameras import WarpCameras  # which needs Warp at once
+    """Returns the feed of camera frames for N worlds, with the noise of each start."""
+    # imported here because it needs Warp
+    from embodied.sim.warp.cameras import WarpCameras
     from embodied.sim.warp.feed import WarpFeed
 
     size = host.config.image_size
