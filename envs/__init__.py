@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         last_row,
         make_payload,
         pointing_down,
+        scripted_expert,
         with_z,
     )
     from embodied.envs.skills.top_grasp import TopGrasp, top_grasp
@@ -113,6 +114,7 @@ _EXPORTS = {
         "last_row",
         "make_payload",
         "pointing_down",
+        "scripted_expert",
         "with_z",
     ),
     "embodied.envs.skills.top_grasp": (
@@ -192,6 +194,7 @@ __all__ = [
     "quantity",
     "row",
     "sampled_colours",
+    "scripted_expert",
     "start_station",
     "tolerance",
     "top_grasp",

@@ -277,8 +277,8 @@ def test_rubbing_takes_dirt_off_under_the_cloth_alone() -> None:
     assert (dirt.left().reshape(2, len(STAINS), CELLS)[0, 0, :3] == 0).all()
 
     # The stain's bounds are now those of the cells that are left.
-    low, high = (dirt.books[corner][0] for corner in ("low_xy_w", "high_xy_w"))
-    rest = dirt.books["cell_xy_w"][0, :, 0, 3:]
+    low, high = (dirt.arrays[corner][0] for corner in ("low_xy_w", "high_xy_w"))
+    rest = dirt.arrays["cell_xy_w"][0, :, 0, 3:]
 
     np.testing.assert_allclose(
         [low[:, 0], high[:, 0]], [rest.min(axis=1), rest.max(axis=1)]
@@ -294,19 +294,19 @@ def test_shares_weigh_cells_by_their_area() -> None:
 
     # The second stain is a small one, of fewer cells.
     np.testing.assert_allclose(
-        dirt.books["left_m2"][0], [areas[0].sum(), areas[1, :SMALL_CELLS].sum(), 0, 0]
+        dirt.arrays["left_m2"][0], [areas[0].sum(), areas[1, :SMALL_CELLS].sum(), 0, 0]
     )
-    assert (dirt.books["wiped"] == 0).all()
+    assert (dirt.arrays["wiped"] == 0).all()
 
     # World 0 is wiped where it should be, world 1 where it should not.
     under[0, 0, :1] = under[1, 1, :1] = True
     dirt.update(under, np.array([0.1, 0.1]), np.zeros(2, bool))
 
     np.testing.assert_allclose(
-        dirt.books["wiped"], [areas[0, 0] / areas[0].sum(), 0], atol=1e-9
+        dirt.arrays["wiped"], [areas[0, 0] / areas[0].sum(), 0], atol=1e-9
     )
     np.testing.assert_allclose(
-        dirt.books["spared"], [1, 1 - areas[1, 0] / areas[1, :SMALL_CELLS].sum()]
+        dirt.arrays["spared"], [1, 1 - areas[1, 0] / areas[1, :SMALL_CELLS].sum()]
     )
 
 
@@ -317,20 +317,20 @@ def test_a_spill_comes_once_when_it_is_time() -> None:
     under[:, 0] = under[:, 2] = True
     dirt.update(under, np.full(2, 0.1), np.zeros(2, bool))
 
-    np.testing.assert_allclose(dirt.books["wiped"], 1)
+    np.testing.assert_allclose(dirt.arrays["wiped"], 1)
 
     dirt.update(under, np.zeros(2), np.array([True, False]))
     np.testing.assert_allclose(
-        dirt.books["wiped"], [areas[0].sum() / areas[[0, 2]].sum(), 1]
+        dirt.arrays["wiped"], [areas[0].sum() / areas[[0, 2]].sum(), 1]
     )
 
     # wiped again, it does not come back
     dirt.update(under, np.full(2, 0.1), np.array([True, False]))
-    np.testing.assert_allclose(dirt.books["wiped"], 1)
+    np.testing.assert_allclose(dirt.arrays["wiped"], 1)
 
 
 def test_clean_tables_have_nothing_to_spoil() -> None:
     dirt = Dirt(xp, 1)
     dirt.update(nowhere()[:1], np.ones(1), np.ones(1, bool))
-    assert dirt.books["wiped"][0] == 0
-    assert dirt.books["spared"][0] == 1
+    assert dirt.arrays["wiped"][0] == 0
+    assert dirt.arrays["spared"][0] == 1

@@ -23,14 +23,14 @@ NO_AREA_M2 = 1e-12
 class Dirt:
     """The dirt of S stains of C cells in N worlds.
 
-    `books` holds all of it in arrays that a task hands out as its parameters.
+    All of it is in `arrays`, which a task offers as its parameters.
     """
 
     def __init__(self, xp: Any, num_worlds: int) -> None:
         self._xp = xp
         n = num_worlds
         self._areas = xp.asarray(cell_areas())  # (S, C) m2
-        self.books = {
+        self.arrays = {
             # the cells' middles, m; all x before all y, for quick sums over cells
             "cell_xy_w": xp.zeros((n, 2, S, CELLS)),
             # the share of each cell's dirt that is left, in [0, 1]
@@ -58,7 +58,7 @@ class Dirt:
     def clear(self, world: int) -> None:
         """Takes all dirt off one world's table."""
         for name in ("left", "present", "spill", "named"):
-            self.books[name][world] = 0.0
+            self.arrays[name][world] = 0.0
 
     def lay(
         self, world: int, stain: int, cells_w: np.ndarray, rub_m: float, named: bool
@@ -72,20 +72,20 @@ class Dirt:
             rub_m: the metres of rubbing that each cell takes.
             named: whether the stain is to be wiped.
         """
-        books = self.books
-        books["cell_xy_w"][world, :, stain] = self._xp.asarray(cells_w.T)
-        books["rub_m"][world, stain] = rub_m
-        books["named"][world, stain] = float(named)
+        arrays = self.arrays
+        arrays["cell_xy_w"][world, :, stain] = self._xp.asarray(cells_w.T)
+        arrays["rub_m"][world, stain] = rub_m
+        arrays["named"][world, stain] = float(named)
 
     def dirty(self, world: int, stain: int, cells: int) -> None:
         """Makes a stain's first `cells` dirty at the start."""
         for name in ("left", "present"):
-            self.books[name][world, stain, :cells] = 1.0
+            self.arrays[name][world, stain, :cells] = 1.0
         self._survey(slice(world, world + 1))
 
     def spill_later(self, world: int, stain: int, cells: int) -> None:
         """Makes a stain's first `cells` dirty at the spill."""
-        self.books["spill"][world, stain, :cells] = 1.0
+        self.arrays["spill"][world, stain, :cells] = 1.0
 
     def update(self, under: Array, rubbed_m: Array, spilling: Array) -> Array:
         """Takes off what was rubbed, then spills what is to be spilled.
@@ -99,46 +99,46 @@ class Dirt:
             The share (N, S * C) of each cell's dirt that is left.
         """
         xp = self._xp
-        books = self.books
-        share = (rubbed_m[:, None] / books["rub_m"])[:, :, None]
-        left = books["left"] - xp.where(under, share, 0.0)
-        spilled = xp.where(spilling[:, None, None], books["spill"], 0.0)
+        arrays = self.arrays
+        share = (rubbed_m[:, None] / arrays["rub_m"])[:, :, None]
+        left = arrays["left"] - xp.where(under, share, 0.0)
+        spilled = xp.where(spilling[:, None, None], arrays["spill"], 0.0)
 
-        books["left"][...] = xp.maximum(xp.where(left > 0, left, 0.0), spilled)
-        books["present"][...] = xp.maximum(books["present"], spilled)
-        books["spill"][...] = books["spill"] - spilled
+        arrays["left"][...] = xp.maximum(xp.where(left > 0, left, 0.0), spilled)
+        arrays["present"][...] = xp.maximum(arrays["present"], spilled)
+        arrays["spill"][...] = arrays["spill"] - spilled
         self._survey(slice(None))
         return self.left()
 
     def left(self) -> Array:
         """Returns the share (N, S * C) of each cell's dirt that is left."""
-        return self._xp.reshape(self.books["left"], (-1, S * CELLS))
+        return self._xp.reshape(self.arrays["left"], (-1, S * CELLS))
 
     def _survey(self, rows: slice) -> None:
         """Computes areas, boxes and shares of some worlds anew."""
         xp = self._xp
-        books = self.books
-        left = books["left"][rows]
-        cells = books["cell_xy_w"][rows]
-        named = books["named"][rows]
+        arrays = self.arrays
+        left = arrays["left"][rows]
+        cells = arrays["cell_xy_w"][rows]
+        named = arrays["named"][rows]
 
         # areas (N, S) in m2: dirty now, and dirty at any time
         area = _sum_of_cells(self._areas * left)
-        area_ever = _sum_of_cells(self._areas * books["present"][rows])
-        books["left_m2"][rows] = area
+        area_ever = _sum_of_cells(self._areas * arrays["present"][rows])
+        arrays["left_m2"][rows] = area
 
         # the box around what is dirty, where anything is
         dirty = (left > 0)[:, None]
         any_dirty = (area > 0)[:, None]
         low = xp.min(xp.where(dirty, cells, FAR_M), axis=3)
         high = xp.max(xp.where(dirty, cells, -FAR_M), axis=3)
-        books["low_xy_w"][rows] = xp.where(any_dirty, low, 0.0)
-        books["high_xy_w"][rows] = xp.where(any_dirty, high, 0.0)
+        arrays["low_xy_w"][rows] = xp.where(any_dirty, low, 0.0)
+        arrays["high_xy_w"][rows] = xp.where(any_dirty, high, 0.0)
 
         # the shares of what is to be wiped, and of what is not
         others = 1 - named
-        books["wiped"][rows] = 1 - _ratio(dot(named, area), dot(named, area_ever))
-        books["spared"][rows] = _ratio(dot(others, area), dot(others, area_ever))
+        arrays["wiped"][rows] = 1 - _ratio(dot(named, area), dot(named, area_ever))
+        arrays["spared"][rows] = _ratio(dot(others, area), dot(others, area_ever))
 
 
 def _ratio(area: Array, whole: Array) -> Array:

@@ -1,4 +1,4 @@
-"""What a robot that travels does before its arm's work: go where that work is."""
+"""Lets a robot that travels drive to where its arm's work is, before that work."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from embodied.core import SKILLS, Array, Layout, Observation, Payload, Planner
 from embodied.robots.mount import MountPose
 from embodied.robots.robot import Robot
 
-# x, y, z in m and yaw in rad of the mount, as a fixed arm has it
+# The pose of a fixed arm's mount: x, y, z in m and yaw in rad.
 STAND_POSE_W = (0.0, 0.0, 0.72, 0.0)
-# How near the mount must be to its stand for the arm to begin.
+# How near the mount must be to its stand before the arm begins.
 ARRIVED_FLOOR_M = 0.012
 ARRIVED_HEIGHT_M = 0.008
 ARRIVED_YAW_RAD = 0.015
 
-# (n, 4) x, y, z in m and yaw in rad: where the mount belongs for the arm's plan
+# Returns where the mount should stand for the arm's plan: (n, 4) x, y, z in m and yaw
+# in rad.
 Stand = Callable[[Observation, Payload], Array]
 
 
 class Driving:
-    """A planner for robots that stay and for robots that travel.
+    """Wraps the planner of a fixed robot for robots that travel.
 
-    A robot that travels goes to its stand first, with the arm as it is. From there on
-    it does what the arm's planner says, as a fixed robot does. Nothing is remembered.
+    As long as the mount is away from its stand, the plan is to drive there with the arm
+    held still. At the stand the plans are those of the wrapped planner, as they always
+    are for a robot that does not travel. Nothing is remembered from plan to plan.
     """
 
     def __init__(
@@ -54,7 +56,6 @@ class Driving:
         if not self._travels:
             return payload
 
-        # as long as the mount is away from its stand, the skill is to drive there
         stand = self._stand(observation, payload)
         away = self._away(self._mount.read(observation.agent_pos), stand)
         xp: Any = array_namespace(stand)
@@ -66,7 +67,7 @@ class Driving:
 
     @staticmethod
     def _away(mount: Array, stand: Array) -> Array:
-        """Returns (n,) bool, whether the mount is not yet where it belongs."""
+        """Returns (n,) bool, whether the mount is not yet at its stand."""
         xp = array_namespace(mount)
         error = mount - stand
         yaw_error = xp.atan2(xp.sin(error[:, 3]), xp.cos(error[:, 3]))

@@ -1,4 +1,4 @@
-"""How a hand reaches into the face of a console: straight, its camera's side up."""
+"""How a hand reaches straight at a console's face, with its camera on the upper side."""
 
 from __future__ import annotations
 
@@ -10,28 +10,31 @@ from embodied.arrays import dot
 from embodied.core import Array
 from embodied.envs.props.console import ConsoleSize
 
-HAND_IN_FACE = (0.0, np.sqrt(0.5), np.sqrt(0.5), 0.0)  # wxyz, in the face's frame
-ASIDE_W = (0.43, -0.24, 1.0)  # of the TCP of a hand that hides nothing of the console
+# The rotation of such a hand in the face's frame, wxyz.
+HAND_IN_FACE = (0.0, np.sqrt(0.5), np.sqrt(0.5), 0.0)
+# Where the TCP is when the hand hides nothing of the console from the camera, m.
+ASIDE_W = (0.43, -0.24, 1.0)
+# The hand is aligned when each axis is within 0.1 rad of the wanted one.
 ALIGNED_COS = float(np.cos(0.10))
 
 
 def outwards(xp: Any, console: ConsoleSize) -> Array:
-    """(3,) unit vector out of the face, in the world."""
+    """Returns the unit vector (3,) out of the face, in the world."""
     return xp.asarray(console.axes()[:, 2])
 
 
 def face_quat(xp: Any, console: ConsoleSize, num: int) -> Array:
-    """(num, 4) wxyz of the face, in the world."""
+    """Returns the face's rotation in the world, `num` times: (num, 4) wxyz."""
     return xp.broadcast_to(xp.asarray(console.quat()), (num, 4))
 
 
 def hand_quat_in_face(xp: Any, num: int) -> Array:
-    """(num, 4) wxyz of hands that reach into it, in the face's frame."""
+    """Returns HAND_IN_FACE `num` times: (num, 4) wxyz in the face's frame."""
     return xp.broadcast_to(xp.asarray(HAND_IN_FACE), (num, 4))
 
 
 def is_aligned(rot6d: Array, wanted_rot6d: Array) -> Array:
-    """(n,) bool, whether the axes (n, 6) of hands point where they should."""
+    """Returns (n,) bool, whether the axes (n, 6) of hands point along the wanted ones."""
     x_cos = dot(rot6d[:, :3], wanted_rot6d[:, :3])
     y_cos = dot(rot6d[:, 3:], wanted_rot6d[:, 3:])
     return (x_cos > ALIGNED_COS) & (y_cos > ALIGNED_COS)

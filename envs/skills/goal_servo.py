@@ -1,4 +1,4 @@
-"""System 1 of every expert: drives effectors and base to a plan's goals."""
+"""The controller of every expert: drives effectors and base to a plan's goals."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ from embodied.rotations import (
     quat_to_rotvec,
 )
 
-# Speeds per distance left: of an effector, of its turning, and of base and lift.
+# Proportional gains, speed per error: of an effector's position and rotation, and of
+# base and lift.
 GAIN_PER_S = 8.0
 TURN_GAIN_PER_S = 6.0
 DRIVE_GAIN_PER_S = 3.0
-# The effector's top speed in each skill.
+# The top speed of an effector in each skill.
 SPEED_M_S = {
     "reach": 0.55,
     "grasp": 0.35,
@@ -42,7 +43,7 @@ OTHER_SPEED_M_S = 0.3  # in skills that are not named above
 
 
 class GoalServo:
-    """A proportional law on pose errors, in the mode `ee_delta`.
+    """A proportional controller on pose errors, in the control mode `ee_delta`.
 
     The goal's own velocity is fed forward. While the skill is `drive_to`, base and lift
     go to the base's goal and the arms keep their posture; in every other skill the
@@ -64,7 +65,7 @@ class GoalServo:
         self._effector_of_gripper = {effector.gripper: k for k, effector in effectors}
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        """Nothing is remembered."""
+        """Does nothing: nothing is remembered."""
 
     def act(self, observation: Observation, payload: Payload, age_s: Array) -> Array:
         agent_pos = observation.agent_pos
@@ -74,7 +75,7 @@ class GoalServo:
         if self._robot.travels:
             drive = _Drive(self._robot, payload, self._mount.read(agent_pos))
 
-        # what each part does, in the order of the action
+        # the elements of each part, in the order of the action
         elements = []
         for part in self._robot.parts:
             if isinstance(part, OmnidirectionalBase) and drive is not None:
@@ -97,7 +98,10 @@ class GoalServo:
         return xp.clip(xp.concat(elements, axis=1), -1.0, 1.0)
 
     def _has_no_goal(self, part: Part, payload: Payload) -> bool:
-        """Returns whether the plans are for fewer effectors than the robot has."""
+        """Returns whether the plans have no goal for an arm's or a gripper's effector.
+
+        They may be for fewer effectors than the robot has.
+        """
         effector = self._effector_of_arm.get(part.name)
         if effector is None:
             effector = self._effector_of_gripper.get(part.name, 0)
@@ -111,10 +115,10 @@ class GoalServo:
         return 0 * agent_pos[:, :6]
 
     def _arm(self, arm: Arm, payload: Payload, agent_pos: Array) -> tuple[Array, Array]:
-        """Returns velocity and turning (N, 3) of an arm's effector, as actions.
+        """Returns the actions of an arm's effector: linear and angular velocity, (N, 3) each.
 
-        They are along the axes of the world, or of the arm's own mount where that is
-        turned on its carrier.
+        They are along the world's axes, or along those of the arm's mount where that is
+        turned on what carries it.
         """
         xp = array_namespace(agent_pos)
         effector = self._effector_of_arm[arm.name]
@@ -122,7 +126,7 @@ class GoalServo:
         pos = agent_pos[:, self._slices[f"{name}_pos_w"]]
         rot6d = agent_pos[:, self._slices[f"{name}_rot6d"]]
 
-        # towards the goal, as fast as the skill allows
+        # towards the goal, no faster than the skill allows, plus the goal's own velocity
         top_speed = xp.asarray(self._top_speeds)[payload.subtask][:, None]  # (N, 1) m/s
         error_m = payload.goal_pos_w[:, effector] - pos
         velocity = _limited(GAIN_PER_S * error_m, top_speed)
@@ -139,7 +143,7 @@ class GoalServo:
 
 
 class _Drive:
-    """The way from where N mounts are to where their plans want them."""
+    """The motion that takes N mounts from where they are to where their plans want them."""
 
     def __init__(self, robot: Robot, payload: Payload, mount: Array) -> None:
         xp = array_namespace(mount)

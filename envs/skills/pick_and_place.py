@@ -1,6 +1,4 @@
-"""The expert of any task in which one box is to be taken from above and set down
-somewhere else.
-"""
+"""The expert of tasks in which one box is taken from above and set down elsewhere."""
 
 from __future__ import annotations
 
@@ -9,30 +7,33 @@ from typing import Any
 
 from embodied.arrays import dot
 from embodied.core import Array, Controller, Layout, Payload, Planner
-from embodied.envs.skills.driving import Driving
-from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.skills.scripted import (
     Readings,
     Row,
-    ScriptedPlanner,
     completion_of,
     is_skill,
     last_row,
     make_payload,
     pointing_down,
+    scripted_expert,
     with_z,
 )
 from embodied.robots.robot import Robot
 
 ORDER = ("reach", "grasp", "lift", "carry", "place", "release", "retreat")
-HOVER_M = 0.10  # of the hand above the box, before it goes down and on the way
-NEAR_M = 0.012  # of the hand beside the box, to go down
-ON_M = 0.008  # of the hand from the box to close, and of the box from its place
-# of a gripper that holds the box: how much narrower and wider than the box it stands
+# How high the hand stays above the box before it goes down, and the box above its place.
+HOVER_M = 0.10
+# The hand goes down where it is no farther than this beside the box.
+NEAR_M = 0.012
+# The fingers close, and the box goes down, where the error is no larger than this.
+ON_M = 0.008
+# A gripper holds the box if its width is at most this much below or above the box's,
+# and the hand at most IN_HAND_M from the box's middle.
 NARROWER_M = 0.006
 WIDER_M = 0.003
 IN_HAND_M = 0.025
-SET_DOWN_M = 0.004  # how high above its place the box may be let go
+# The box is let go at most this high above its place.
+SET_DOWN_M = 0.004
 
 
 def pick_and_place(
@@ -43,26 +44,24 @@ def pick_and_place(
     goal: str,
     size: tuple[float, float, float],
 ) -> tuple[Planner, Controller]:
-    """Returns the two halves of the expert: the planner, which drives up first where the
-    robot can, and the goal servo.
+    """Returns planner and controller of an expert that moves a box to a place.
 
     Args:
-        agent_layout: Of proprioception.
-        state_layout: Of privileged state, which must have `<thing>_pos_w`,
+        agent_layout: The layout of proprioception.
+        state_layout: The layout of privileged state, which must have `<thing>_pos_w`,
             `<thing>_rot6d` and `<goal>_pos_w`.
-        robot: That does it.
-        thing: The box, its frame in its middle.
-        goal: The point on which the box is set upright, with its underside.
-        size: Of the box along its axes, in m; the fingers close along its y.
+        robot: The robot that does it. One that travels drives up first.
+        thing: The name of the box in the layout; its frame is in its middle.
+        goal: The name of the point on which the box is set upright.
+        size: The box's size along its axes, in m; the fingers close along its y.
     """
     decisions = PickAndPlace(thing, goal, size)
-    planner = ScriptedPlanner(agent_layout, state_layout, decisions.decide)
-    return Driving(planner, agent_layout, robot), GoalServo(agent_layout, robot)
+    return scripted_expert(decisions.decide, agent_layout, state_layout, robot)
 
 
 @dataclass(frozen=True)
 class BoxFacts:
-    """How things stand with the box in n worlds."""
+    """What the expert knows of hand and box in n worlds."""
 
     tcp: Array  # (n, 3) m
     box: Array  # (n, 3) m, its middle
@@ -72,14 +71,12 @@ class BoxFacts:
     is_low: Array  # too low to be carried
     is_over_place: Array
     is_set_down: Array
-    is_hand_near: Array  # above the box
-    is_hand_on: Array
+    is_hand_near: Array  # beside the box by so little that it may go down
+    is_hand_on: Array  # at the box, so that the fingers may close
 
 
 class PickAndPlace:
-    """The expert's decisions about the box `thing` of `size` (3,) m, and its place
-    `goal`.
-    """
+    """Decides where the hand goes next, from the state of the box and its goal."""
 
     def __init__(self, thing: str, goal: str, size: tuple[float, float, float]) -> None:
         self._thing = thing
@@ -87,7 +84,7 @@ class PickAndPlace:
         self._size = size
 
     def decide(self, xp: Any, agent: Readings, state: Readings) -> Payload:
-        """Says where the hand should go next."""
+        """Returns the plans for n worlds."""
         facts = self._facts(xp, agent, state)
         skill, pos = _choose(xp, facts)
 
@@ -141,7 +138,8 @@ def _choose(xp: Any, facts: BoxFacts) -> tuple[Array, Array]:
 
     held = facts.is_held
     may_place = held & facts.is_over_place
-    rows = [  # the last that applies wins
+    # the last row that applies wins
+    rows = [
         Row("grasp", when=~held & facts.is_hand_near, goal_w=facts.box),
         Row(
             "lift",
@@ -161,13 +159,14 @@ def _choose(xp: Any, facts: BoxFacts) -> tuple[Array, Array]:
 
 
 def _length(xp: Any, vectors: Array) -> Array:
-    """(n,) of vectors (n, 2)."""
+    """Returns the lengths (n,) of vectors (n, 2)."""
     return xp.sqrt(dot(vectors, vectors))
 
 
 def _quarter_yaw(xp: Any, rot6d: Array) -> Array:
-    """(n,) the box's yaw to the nearest quarter turn, from -45 to 45 degrees: its sides
-    are alike.
+    """Returns the box's yaw (n,) less whole quarter turns, from -45 to 45 degrees.
+
+    The box may be set down on any of its four sides, which are alike.
     """
     yaw = xp.atan2(rot6d[:, 1], rot6d[:, 0])
     quarter = float(xp.pi) / 2

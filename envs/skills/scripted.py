@@ -1,6 +1,4 @@
-"""What scripted planners are made of: a table of decisions over what is so now, and the
-little that such tables share.
-"""
+"""Scripted planners: tables of decisions about the present state, and their helpers."""
 
 from __future__ import annotations
 
@@ -8,20 +6,32 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from embodied.arrays import array_namespace, dot
-from embodied.core import SKILLS, Array, Layout, Observation, Payload, PlanShape
+from embodied.core import (
+    SKILLS,
+    Array,
+    Controller,
+    Layout,
+    Observation,
+    Payload,
+    Planner,
+    PlanShape,
+)
+from embodied.envs.skills.driving import Driving
+from embodied.envs.skills.goal_servo import GoalServo
+from embodied.robots.robot import Robot
 from embodied.rotations import quat_from_yaw, quat_multiply
 
-POINTING_DOWN = (0.0, 1.0, 0.0, 0.0)  # wxyz of a hand whose approach is straight down
+# The rotation of a hand that points straight down, wxyz.
+POINTING_DOWN = (0.0, 1.0, 0.0, 0.0)
 
-Readings = dict[str, Array]  # name of a layout's part -> (n, width)
-# from the array namespace, proprioception and privileged state
+# Name of a layout's part -> its values, (n, width).
+Readings = dict[str, Array]
+# Returns plans from the array namespace, proprioception and privileged state.
 Decide = Callable[[Any, Readings, Readings], Payload]
 
 
 class Row(NamedTuple):
-    """One row of a decision table: the skill, the worlds in which it applies, and where
-    the hand goes.
-    """
+    """One row of a decision table: a skill, where it applies, and the hand's goal."""
 
     skill: str
     when: Array  # (n,) bool
@@ -29,10 +39,10 @@ class Row(NamedTuple):
 
 
 class ScriptedPlanner:
-    """A planner that says what `decide` does, for n worlds at a time.
+    """A planner whose plans are those of a function `decide`.
 
-    It sees privileged state and remembers nothing, so it recovers from whatever
-    happens.
+    It sees the privileged state and remembers nothing. So it recovers from whatever
+    happens: the next plan follows from the new state alone.
     """
 
     plan_shape = PlanShape()
@@ -51,8 +61,9 @@ class ScriptedPlanner:
         return self._decide(*self.read(observation))
 
     def read(self, observation: Observation) -> tuple[Any, Readings, Readings]:
-        """Returns the array namespace, and proprioception and privileged state by the
-        names of their parts.
+        """Returns the array namespace, proprioception and privileged state.
+
+        The latter two are split into the parts that their layouts name.
         """
         agent_pos = observation.agent_pos
         state = observation.environment_state
@@ -63,11 +74,28 @@ class ScriptedPlanner:
         )
 
 
+def scripted_expert(
+    decide: Decide, agent_layout: Layout, state_layout: Layout, robot: Robot
+) -> tuple[Planner, Controller]:
+    """Returns planner and controller of an expert that plans with `decide`.
+
+    A robot that travels drives up first, then does what a fixed robot does.
+
+    Args:
+        decide: Returns the plans of a fixed robot.
+        agent_layout: The layout of proprioception.
+        state_layout: The layout of privileged state.
+        robot: The robot that does it.
+    """
+    planner = ScriptedPlanner(agent_layout, state_layout, decide)
+    return Driving(planner, agent_layout, robot), GoalServo(agent_layout, robot)
+
+
 def _with_first_effector(parts: dict[str, slice]) -> dict[str, slice]:
     """Returns the parts, with those of the first effector under plain names, too.
 
-    So that what was written for robots of one arm works with robots of two, whose names
-    begin with `left_` or the like.
+    The names of a robot with two arms begin with `left_` or the like. With the plain
+    names, planners written for one arm work with such robots.
     """
     parts = dict(parts)
     for plain in ("gripper_width", "tcp_pos_w", "tcp_rot6d"):
@@ -78,8 +106,12 @@ def _with_first_effector(parts: dict[str, slice]) -> dict[str, slice]:
 
 
 def last_row(xp: Any, rows: Sequence[Row], otherwise_w: Array) -> tuple[Array, Array]:
-    """Returns skill (n,) and goal (n, 3) of the last row that applies in each world;
-    where none does, it is to reach for `otherwise_w` (n, 3).
+    """Returns skill (n,) and goal (n, 3) of the last row that applies in each world.
+
+    Args:
+        xp: The array namespace.
+        rows: The decision table; later rows win.
+        otherwise_w: (n, 3) m, what to reach for where no row applies.
     """
     skill = xp.full(otherwise_w.shape[:1], SKILLS.index("reach"), dtype=xp.int64)
     goal_w = otherwise_w
@@ -90,7 +122,7 @@ def last_row(xp: Any, rows: Sequence[Row], otherwise_w: Array) -> tuple[Array, A
 
 
 def is_skill(skill: Array, name: str) -> Array:
-    """(n,) bool, whether the skills (n,) are the one of this name."""
+    """Returns (n,) bool, whether the skills (n,) are the one of this name."""
     return skill == SKILLS.index(name)
 
 
@@ -102,7 +134,7 @@ def make_payload(
     completion: Array,
     vel_w: Array | None = None,
 ) -> Payload:
-    """Returns plans for the one effector of a robot that stays where it is.
+    """Returns plans for one effector, without a goal for a base.
 
     Args:
         skill: (n,) int64, index into SKILLS.
@@ -130,8 +162,14 @@ def make_payload(
 
 
 def completion_of(xp: Any, order: tuple[str, ...], skill: Array) -> Array:
-    """(n,) how far along a task is whose skills follow this order: 0 at the first, 1 at
-    the last.
+    """Returns the completion (n,) of a task whose skills follow an order.
+
+    It is 0 at the first skill and 1 at the last, in equal steps.
+
+    Args:
+        xp: The array namespace.
+        order: Names of the task's skills.
+        skill: (n,) the present skills, as indices into SKILLS.
     """
     shares = [0.0] * len(SKILLS)
     for place, name in enumerate(order):
@@ -140,9 +178,7 @@ def completion_of(xp: Any, order: tuple[str, ...], skill: Array) -> Array:
 
 
 def pointing_down(xp: Any, yaw: Array) -> Array:
-    """(n, 4) wxyz of a hand that points down, turned by `yaw` (n,) rad about the
-    vertical.
-    """
+    """Returns rotations (n, 4) wxyz of hands that point down, turned by `yaw` (n,) rad."""
     turn = quat_from_yaw(yaw)
     down = xp.broadcast_to(xp.asarray(POINTING_DOWN), turn.shape)
     return quat_multiply(turn, down)
@@ -155,15 +191,17 @@ def around_column(
     radius_m: tuple[float, float],
     turn_rad: float,
 ) -> Array:
-    """(n, 3) the next point on the way to a goal, at the goal's height, that keeps clear
-    of the robot's column at the origin.
+    """Returns the next point (n, 3) on a way to the goal around the robot's column.
+
+    The column is at the origin. The points are at the goal's height.
 
     Args:
         xp: The array namespace.
         tcp_w: (n, 3) m, where the hand is.
         goal_w: (n, 3) m.
-        radius_m: How near to the column, and how far from it, the way may lead.
-        turn_rad: About the column, that the next point covers at most.
+        radius_m: The least and the largest distance of the way from the column.
+        turn_rad: The largest angle about the column from the hand to the next point;
+            a goal that is nearer is itself the next point.
     """
     angle = xp.atan2(tcp_w[:, 1], tcp_w[:, 0])
     goal_angle = xp.atan2(goal_w[:, 1], goal_w[:, 0])
@@ -181,5 +219,5 @@ def around_column(
 
 
 def with_z(xp: Any, points_w: Array, z: Array) -> Array:
-    """(n, 3) points above or below others (n, 2 or 3), at heights `z` (n,)."""
+    """Returns points (n, 3) with the x and y of `points_w`, at heights `z` (n,)."""
     return xp.stack([points_w[:, 0], points_w[:, 1], z], axis=1)

@@ -1,6 +1,4 @@
-"""Samples an episode of DrawerTidy: what lies where, what is asked for, and what will
-happen.
-"""
+"""Samples episodes of DrawerTidy: the things, the event and the instruction."""
 
 from __future__ import annotations
 
@@ -19,28 +17,31 @@ from embodied.envs.tasks.drawer_tidy.variation import OWN
 from embodied.envs.variation import Variation
 
 THING_NAMES = tuple(THINGS)
-# sampled SAMPLES times each
+# These variables are sampled SAMPLES times each.
 SEVERAL = ("order", "colour", "handle", "offset_x", "offset_y", "yaw", "ajar", "target")
 SAMPLES = 16
-# of the things on the counter, in a row along x with PLACES places, m
-ROW_X = -0.04
-ROW_Y = 0.535
+# The things lie on the counter in a row along x, which begins here and has 4 places.
+ROW_X_W = -0.04
+ROW_Y_W = 0.535
 PITCH_M = 0.125
 PLACES = 4
-# of a shove, for each kg of the thing: friction holds 4.9 of it, so that it slides 4 to
-# 10 cm; and its angle from x, away from the counter's edge
+# A shove's force per kg of the thing. Friction holds 4.9 m/s2 of it, so the thing slides
+# 4 to 10 cm.
 SHOVE_M_S2 = (6.4, 7.8)
-SHOVE_ANGLE = (0.8, 1.5)
+# Its angle from x, away from the counter's edge, and when it happens.
+SHOVE_ANGLE_RAD = (0.8, 1.5)
 SHOVE_AT_S = (1.0, 4.0)
-# of an open drawer that is pushed: it goes on for 4 cm or all the way
+# An open drawer is pushed for this time, to one of these speeds, with which it goes on
+# for 4 cm or all the way; and how long after it was opened.
 SHUT_S = 0.1
 SHUT_M_S = (0.45, 0.8)
 SHUT_AFTER_S = (0.2, 6.0)
 
 
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
-    """Returns all that is special to one episode, JSON-able; lists over things are in
-    the order of `THINGS`.
+    """Returns the sampled values of one episode, JSON-able.
+
+    Lists over things are in the order of `THINGS`.
     """
     episode = variation.sample_each(seed, OWN)
     for name in SEVERAL:
@@ -73,23 +74,22 @@ def pose_of(episode: dict[str, Any], thing: int) -> tuple[np.ndarray, float]:
     """Returns where a thing starts: in the row on the counter, or parked.
 
     Returns:
-        Its middle (3,) in the world, m, and its yaw in rad.
+        (3,) its middle in the world, m; and its yaw, rad.
     """
     if thing not in episode["row"]:
         return parked_w(thing), 0.0
 
     place = episode["row"].index(thing)
-    from_left = place + (PLACES - episode["things"]) / 2  # three stand in the middle
-    x = ROW_X + PITCH_M * from_left + episode["offset_x"][place]
-    y = ROW_Y + episode["offset_y"][place]
+    # fewer things than places stand in the middle of the row
+    places_from_start = place + (PLACES - episode["things"]) / 2
+    x = ROW_X_W + PITCH_M * places_from_start + episode["offset_x"][place]
+    y = ROW_Y_W + episode["offset_y"][place]
     z = DRAWERS_SIZE.top_z + thing_size(THING_NAMES[thing], episode).z / 2
     return np.array([x, y, z]), episode["yaw"][place]
 
 
 def goal_of(episode: dict[str, Any]) -> dict[str, Any]:
-    """Returns what the task must know of an episode while it runs, by the names of its
-    parameters.
-    """
+    """Returns the values of an episode for the task's parameters, by their names."""
     things = range(len(THING_NAMES))
     targets = episode["targets"]
     belongs = np.zeros((len(DRAWERS), len(THING_NAMES)))
@@ -129,18 +129,20 @@ def _instruction(episode: dict[str, Any]) -> str:
 
 
 def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, Any]:
-    """At L4 one thing happens: the first named thing is shoved, or the drawer is pushed
-    shut, some time after it was opened.
+    """Samples the event of level L4: a thing is shoved, or the drawer is pushed shut.
+
+    The thing is the first named one; the drawer is pushed some time after it was opened.
+    At other levels both forces are 0.
     """
     rng = event_rng(seed)
     happens = level == "L4"
     is_shoved = rng.random() < 0.5
-    angle = rng.uniform(*SHOVE_ANGLE)
+    angle = rng.uniform(*SHOVE_ANGLE_RAD)
     shove_n = horizontal_force(episode["mass"] * rng.uniform(*SHOVE_M_S2), angle)
     push_m_s = rng.uniform(*SHUT_M_S)
     shut_n = MASS_KG * push_m_s / SHUT_S + episode["drawer_friction"]
 
-    # towards the middle of the row, so that the thing stays within reach
+    # shove towards the middle of the row, so that the thing stays within reach
     place = episode["row"].index(episode["targets"][0])
     if place >= episode["things"] / 2:
         shove_n = (-shove_n[0], shove_n[1])

@@ -1,5 +1,6 @@
-"""The scripted planner of DrawerTidy: names the next skill from what is so now, so that
-it recovers.
+"""The scripted planner of DrawerTidy.
+
+It decides from the present state alone, so that it recovers from whatever happens.
 """
 
 from __future__ import annotations
@@ -8,12 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from embodied.arrays import dot
-from embodied.core import SKILLS, Array, Controller, Layout, Payload, Planner
-from embodied.envs.skills.driving import Driving
-from embodied.envs.skills.goal_servo import GoalServo
+from embodied.core import SKILLS, Array, Payload
 from embodied.envs.skills.scripted import (
     Readings,
-    ScriptedPlanner,
     around_column,
     make_payload,
     pointing_down,
@@ -22,32 +20,34 @@ from embodied.envs.skills.scripted import (
 from embodied.envs.skills.top_grasp import PALM_M, TopGrasp, top_grasp
 from embodied.envs.tasks.drawer_tidy.expert_facts import OPEN_M, ExpertFacts
 from embodied.envs.tasks.drawer_tidy.scene import DRAWERS_SIZE
-from embodied.robots.robot import Robot
 
 TOP_Z = DRAWERS_SIZE.top_z
-# of the grip above the handle's middle, so that the palm clears the worktop
+# The hand grips this far above the handle's middle, so that the palm clears the worktop.
 HANDLE_UP_M = 0.007
+# The handle's width between the pads.
 HANDLE_SPAN_M = 0.050
-# of the hand from the handle that it can close on
+# The largest error of the hand from the grip along x, y and z, to close on the handle.
 AT_HANDLE_M = (0.012, 0.018, 0.014)
-# of a gripper that holds the handle: how much narrower and wider than it it stands
+# A gripper holds the handle if its width is at most this much below or above the
+# handle's.
 NARROWER_M = 0.008
 WIDER_M = 0.0025
-# of the drawer: pulled to, and nearly; open enough to put a thing in
+# How far the drawer is pulled open: the goal, near enough to it to let go, and enough to
+# put a thing in.
 PULLED_M = 0.200
 ALMOST_PULLED_M = PULLED_M - 0.004
 ENOUGH_M = 0.155
-# of the drawer: closed enough to let be; pushed to
+# How far the drawer is still open when it need not be closed, and when pushing ends.
 CLOSED_M = 0.006
 SHUT_M = 0.002
-# that the hand aims further, for what the handle slips between the pads
+# The hand aims this much further, because the handle slips between the pads.
 BEYOND_M = 0.010
-# where things are put in the drawer: from its front, and aside; the first is taken that
-# has room
+# Where things are put in the drawer, from its front and aside. The first spot is taken
+# that has this much room around it.
 SPOT_X_M = 0.088
 SPOTS_Y_M = (0.050, -0.050, 0.028, -0.028, 0.0)
 SPOT_ROOM_M = 0.085
-# where things are put back on the counter, and the room that the fingers need there
+# Where things are put back on the counter, and the room that the fingers need there.
 COUNTER_XY_W = (
     (-0.04, 0.54),
     (0.085, 0.54),
@@ -58,39 +58,34 @@ COUNTER_XY_W = (
     (0.27, 0.63),
 )
 COUNTER_ROOM_M = 0.11
-CLEAR_Z_W = 0.885  # of the TCP: empty fingers pass over all that stands
-CARRY_M = 0.105  # of what is held, above the worktop
-# on the way: about the robot's column that one goal covers, and from the column
+# The TCP's height at which empty fingers pass over all that stands.
+CLEAR_Z_W = 0.885
+# How high above the worktop the underside of a held thing travels.
+CARRY_M = 0.105
+# On the way: the largest turn about the robot's column between two goals, and the
+# distances from the column.
 TURN_RAD = 0.5
 RADIUS_M = (0.46, 0.60)
-# of the hand beside the goal to go down, at it to close, and of its turn
+# The largest error of the hand beside the goal to go down, at the goal to close, and of
+# its yaw.
 NEAR_M = 0.010
 ON_M = 0.010
 ALIGNED_COS = 0.995
-# of the hand: below the height to travel at; above where a thing is let go
+# The hand is too low to travel if it is this far below the travel height. A thing has
+# landed when the hand is this near to its goal's height.
 LOW_M = 0.030
 LANDED_M = 0.006
-# of things that are put down: above the floor; above their neighbours, for the palm
+# How far above the floor a thing is let go, and the palm stays above its neighbours.
 ABOVE_FLOOR_M = 0.003
 ABOVE_NEIGHBOUR_M = 0.005
-# of the open gripper, and that it opens further to let go beside other things
+# The width of the open gripper, and by how much it opens to let go beside other things.
 WIDTH_M = 0.08
 EASE_M = 0.012
 
 
-def drawer_tidy_expert(
-    agent_layout: Layout, state_layout: Layout, robot: Robot
-) -> tuple[Planner, Controller]:
-    """Returns the two halves of the expert: this planner, which drives up first where
-    the robot can, and the goal servo.
-    """
-    planner = ScriptedPlanner(agent_layout, state_layout, decide)
-    return Driving(planner, agent_layout, robot), GoalServo(agent_layout, robot)
-
-
 @dataclass(frozen=True)
 class Step:
-    """What to do in those of n worlds `when` it is time for it."""
+    """What to do in n worlds, and in which of them it is time to do so."""
 
     when: Array  # (n,) bool
     skill: Array  # (n,) index into SKILLS
@@ -100,7 +95,7 @@ class Step:
 
 
 def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
-    """Says where the hand should go next."""
+    """Returns the plans for n worlds."""
     facts = ExpertFacts.read(xp, agent, state)
     step = _choose(xp, facts)
     return make_payload(
@@ -113,14 +108,14 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
 
 
 def _completion(xp: Any, facts: ExpertFacts) -> Array:
-    """(n,) a sixth for opening, two thirds for what is put in, the rest for closing."""
+    """Returns the completion (n,): 1/6 for opening, 2/3 for filling, 1/6 for closing."""
     share_open = xp.clip(facts.opening / OPEN_M, 0.0, 1.0)
     filling = share_open / 6 + facts.share_in * 2 / 3
     return xp.where(facts.is_all_in, 1.0 - share_open / 6, filling)
 
 
 def _choose(xp: Any, facts: ExpertFacts) -> Step:
-    """Returns the last step whose time it is."""
+    """Returns the last of the possible steps whose time it is."""
     thing = facts.thing
     grasp = top_grasp(
         thing.pos, thing.rot6d, thing.size, thing.is_round, facts.others, TOP_Z
@@ -146,7 +141,7 @@ def _choose(xp: Any, facts: ExpertFacts) -> Step:
 
 
 def _rest(xp: Any, facts: ExpertFacts) -> Step:
-    """All is done: the hand goes up."""
+    """Returns the step when all is done: the hand goes up."""
     opening = facts.opening
     return Step(
         when=xp.ones_like(facts.thing.is_held),
@@ -158,7 +153,7 @@ def _rest(xp: Any, facts: ExpertFacts) -> Step:
 
 
 def _pick(xp: Any, facts: ExpertFacts, grasp: TopGrasp) -> Step:
-    """Goes over the thing, down, and closes on it."""
+    """Returns the step towards a grasp: over the thing, down, and close on it."""
     hand = facts.hand
     clear_z = xp.full_like(facts.opening, CLEAR_Z_W)
     pos, yaw, is_ready = _way(xp, facts, grasp.pos_w, grasp.yaw, clear_z)
@@ -170,7 +165,7 @@ def _pick(xp: Any, facts: ExpertFacts, grasp: TopGrasp) -> Step:
 
     skill = xp.where(is_low, SKILLS.index("retreat"), SKILLS.index("reach"))
     skill = xp.where(is_ready, SKILLS.index("grasp"), skill)
-    # it may come up from between things
+    # on its way up from between things it opens a little only
     width = xp.where(is_low & ~is_ready, hand.width + EASE_M, grasp.opening)
     return Step(
         when=~facts.thing.is_held & ~facts.is_all_in,
@@ -182,7 +177,7 @@ def _pick(xp: Any, facts: ExpertFacts, grasp: TopGrasp) -> Step:
 
 
 def _work_drawer(xp: Any, facts: ExpertFacts) -> tuple[Step, Step]:
-    """Takes the handle, pulls or pushes; and lets go of it."""
+    """Returns two steps: to pull or push the drawer by its handle, and to let go of it."""
     tcp = facts.hand.tcp
     width = facts.hand.width
     opening = facts.opening
@@ -230,8 +225,9 @@ def _work_drawer(xp: Any, facts: ExpertFacts) -> tuple[Step, Step]:
 
 
 def _bring(xp: Any, facts: ExpertFacts, grasp: TopGrasp) -> Step:
-    """Carries what is held into the drawer and sets it down; back on the counter where
-    the drawer is not open.
+    """Returns the step that brings what is held into the drawer and sets it down.
+
+    Where the drawer is not open, it is brought back to the counter.
     """
     tcp = facts.hand.tcp
     in_hand = tcp - facts.thing.pos
@@ -265,21 +261,26 @@ def _bring(xp: Any, facts: ExpertFacts, grasp: TopGrasp) -> Step:
 
 
 def _spot_in_drawer(xp: Any, facts: ExpertFacts) -> Array:
-    """(n, 3) of the inner floor where there is room for one more thing."""
+    """Returns a place (n, 3) m on the drawer's floor with room for one more thing."""
     spots = [facts.drawer + xp.asarray([SPOT_X_M, y, 0.0]) for y in SPOTS_Y_M]
     return _roomiest(xp, xp.stack(spots, axis=1), facts.others, SPOT_ROOM_M)
 
 
 def _spot_on_counter(xp: Any, facts: ExpertFacts) -> Array:
-    """(n, 3) of the worktop where nothing stands."""
+    """Returns a place (n, 3) m on the counter where nothing stands."""
     spots = xp.asarray([(x, y, TOP_Z) for x, y in COUNTER_XY_W])  # (S, 3)
     spots = xp.broadcast_to(spots, (facts.opening.shape[0], *spots.shape))
     return _roomiest(xp, spots, facts.others, COUNTER_ROOM_M)
 
 
 def _roomiest(xp: Any, spots: Array, others: Array, enough_m: float) -> Array:
-    """(n, 3) the first of the spots (n, S, 3) that is `enough_m` from all the others
-    (n, K, 3), else the freest.
+    """Returns the first spot (n, 3) with enough room, or the one with the most.
+
+    Args:
+        xp: The array namespace.
+        spots: (n, S, 3) m, the places to choose from.
+        others: (n, K, 3) m, what stands around.
+        enough_m: The distance from all others that is enough.
     """
     gap = spots[:, :, None, :2] - others[:, None, :, :2]
     room = xp.min(xp.sqrt(dot(gap, gap)), axis=2)  # (n, S)
@@ -288,20 +289,30 @@ def _roomiest(xp: Any, spots: Array, others: Array, enough_m: float) -> Array:
 
 
 def _hand_yaw(xp: Any, facts: ExpertFacts) -> Array:
-    """(n,) rad."""
+    """Returns the hand's present yaw (n,), rad."""
     return xp.atan2(facts.hand.rot6d[:, 1], facts.hand.rot6d[:, 0])
 
 
 def _way(
     xp: Any, facts: ExpertFacts, goal: Array, yaw: Array, clear_z: Array
 ) -> tuple[Array, Array, Array]:
-    """Returns the next point (n, 3) and yaw (n,) on the way to a goal, which leads up,
-    over and down; and whether the hand is above the goal (n,).
+    """Returns the next pose on the way to a goal, which leads up, over and down.
+
+    Args:
+        xp: The array namespace.
+        facts: The facts.
+        goal: (n, 3) m, where the TCP should arrive.
+        yaw: (n,) rad, with which it should arrive.
+        clear_z: (n,) m, the TCP's height for travelling.
+
+    Returns:
+        The TCP's next point (n, 3) m; its yaw there (n,) rad; and (n,) bool, whether the
+        hand is above the goal, turned right, so that it may go down.
     """
     tcp = facts.hand.tcp
-    now = _hand_yaw(xp, facts)
+    present_yaw = _hand_yaw(xp, facts)
     gap = (goal - tcp)[:, :2]
-    is_turned = xp.cos(now - yaw) > ALIGNED_COS
+    is_turned = xp.cos(present_yaw - yaw) > ALIGNED_COS
     is_ready = (dot(gap, gap) < NEAR_M**2) & is_turned
     is_low = tcp[:, 2] < clear_z - LOW_M
 
@@ -310,4 +321,5 @@ def _way(
     over = with_z(xp, aside, clear_z)
     pos = xp.where(is_low[:, None], up, over)
     pos = xp.where(is_ready[:, None], goal, pos)
-    return pos, xp.where(is_low & ~is_ready, now, yaw), is_ready
+    next_yaw = xp.where(is_low & ~is_ready, present_yaw, yaw)
+    return pos, next_yaw, is_ready

@@ -1,6 +1,4 @@
-"""What the expert of DrawerTidy decides on: which of the named things comes next, what
-is in the hand, and how far the drawer is open.
-"""
+"""The facts that the expert of DrawerTidy decides on."""
 
 from __future__ import annotations
 
@@ -12,14 +10,18 @@ from embodied.core import Array
 from embodied.envs.skills.scripted import Readings
 from embodied.envs.tasks.drawer_tidy.scene import DRAWERS_SIZE
 
-OPEN_M = 0.165  # open enough to go for a thing
-OVERHEAD_Z_W = 2.0  # what takes no part hangs there
-NOWHERE_M = 10.0  # added to the places of what is in nobody's way
+# The drawer is open enough to go and get a thing.
+OPEN_M = 0.165
+# Things that take no part hang above this.
+OVERHEAD_Z_W = 2.0
+# Added to the positions of things that are in nobody's way.
+NOWHERE_M = 10.0
 SAME_PLACE_M2 = 1e-12
-# of a hand around a thing, from its middle
+# The hand is around a thing within these distances of its middle, horizontal and
+# vertical.
 AROUND_M = 0.022
 AROUND_Z_M = 0.05
-# of a gripper that holds a thing: how much narrower and wider than it the fingers stand
+# A gripper holds a thing if its width is at most this much below or above the thing's.
 NARROWER_M = 0.015
 WIDER_M = 0.0025
 
@@ -42,22 +44,22 @@ class Thing:
     size: Array  # (n, 3) m
     is_round: Array  # (n,) bool
     is_held: Array  # (n,) bool
-    is_inside: Array  # (n,) bool, in the named drawer, let go
-    top_z: Array  # (n,) m
+    is_inside: Array  # (n,) bool, in the named drawer, and let go
+    top_z: Array  # (n,) m, of its highest corner
 
 
 @dataclass(frozen=True)
 class ExpertFacts:
-    """How things stand in n worlds."""
+    """What the expert knows of hand, drawer and things in n worlds."""
 
     hand: Hand
     drawer: Array  # (n, 3) m, the named drawer's frame
     opening: Array  # (n,) m
     thing: Thing  # the one to work on
     others: Array  # (n, K, 3) m, of the other things
-    # (n,) m, top of the other named thing where that is in the drawer
+    # (n,) m, top of the other named thing if that is in the drawer, else 0
     neighbour_top: Array
-    share_in: Array  # (n,) of the named things that are in the drawer
+    share_in: Array  # (n,) the share of the named things that are in the drawer
 
     @property
     def is_all_in(self) -> Array:
@@ -66,7 +68,7 @@ class ExpertFacts:
 
     @classmethod
     def read(cls, xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
-        """Returns how things stand according to an observation."""
+        """Returns the facts of an observation."""
         hand = Hand(
             tcp=agent["tcp_pos_w"],
             rot6d=agent["tcp_rot6d"],
@@ -75,12 +77,10 @@ class ExpertFacts:
         first = _named_thing(xp, hand, state, 0)
         second = _named_thing(xp, hand, state, 1)
         is_second = _is_second_next(first, second)
-        thing = Thing(
-            **{
-                name: _choose_rows(xp, is_second, value, getattr(first, name))
-                for name, value in vars(second).items()
-            }
-        )
+        fields = {}
+        for name, value in vars(second).items():
+            fields[name] = _choose_rows(xp, is_second, value, getattr(first, name))
+        thing = Thing(**fields)
 
         # the other named thing is a neighbour only in the drawer
         is_other_inside = xp.where(is_second, first.is_inside, second.is_inside)
@@ -114,8 +114,9 @@ def _named_thing(xp: Any, hand: Hand, state: Readings, k: int) -> Thing:
 
 
 def _is_second_next(first: Thing, second: Thing) -> Array:
-    """(n,) bool, whether the second named thing is the one to work on: the one in the
-    hand, else the lower one of those that are not yet in the drawer.
+    """Returns (n,) bool, whether the second named thing is the one to work on.
+
+    That is the one in the hand, or else the lower one of those not yet in the drawer.
     """
     is_lower = second.size[:, 2] < first.size[:, 2]
     comes_first = first.is_inside | ~second.is_inside & is_lower
@@ -123,14 +124,15 @@ def _is_second_next(first: Thing, second: Thing) -> Array:
 
 
 def _choose_rows(xp: Any, is_chosen: Array, value: Array, otherwise: Array) -> Array:
-    """The rows of `value` (n,) or (n, k) where chosen (n,), else those of the other."""
+    """Returns rows of `value`, (n,) or (n, k), where `is_chosen` (n,), else the other's."""
     rows = is_chosen if value.ndim == 1 else is_chosen[:, None]
     return xp.where(rows, value, otherwise)
 
 
 def _others(xp: Any, things_pos_w: Array, pos: Array) -> Array:
-    """(n, K, 3) all things; the one at `pos` is not in its own way, nor is what takes no
-    part in anybody's.
+    """Returns what may be in the way of a thing at `pos`: positions (n, K, 3) m.
+
+    The thing itself and things that take no part are moved far away.
     """
     things = xp.reshape(things_pos_w, (pos.shape[0], -1, 3))
     gap = things - pos[:, None, :]
@@ -140,15 +142,15 @@ def _others(xp: Any, things_pos_w: Array, pos: Array) -> Array:
 
 
 def _half_height(xp: Any, rot6d: Array, size: Array) -> Array:
-    """(n,) m from the middle of a box of `size` (n, 3) to its highest corner."""
+    """Returns the height (n,) m of the highest corner above the middle of a box."""
     third_z = rot6d[:, 0] * rot6d[:, 4] - rot6d[:, 1] * rot6d[:, 3]
     up = xp.abs(xp.stack([rot6d[:, 2], rot6d[:, 5], third_z], axis=1))
     return dot(up, size) / 2
 
 
 def _is_held(xp: Any, hand: Hand, pos: Array, rot6d: Array, size: Array) -> Array:
-    """(n,) bool, whether the fingers are around a thing and closed on it."""
-    # across which of its axes the hand opens
+    """Returns (n,) bool, whether the fingers are around a thing and closed on it."""
+    # the thing's width between the fingers, along the axis that is nearest to theirs
     opens_along = hand.rot6d[:, 3:]
     x_share = xp.abs(dot(rot6d[:, :3], opens_along))
     y_share = xp.abs(dot(rot6d[:, 3:], opens_along))
@@ -166,7 +168,7 @@ def _is_held(xp: Any, hand: Hand, pos: Array, rot6d: Array, size: Array) -> Arra
 
 
 def _is_inside(pos: Array) -> Array:
-    """(n,) bool, of positions (n, 3) in the drawer's frame."""
+    """Returns (n,) bool, whether positions (n, 3) in the drawer's frame are inside."""
     low, high = DRAWERS_SIZE.inner
     within = (pos > low) & (pos < high)
     return within[:, 0] & within[:, 1] & within[:, 2]

@@ -1,6 +1,4 @@
-"""What is so in the worlds of DrawerTidy: what lies in which drawer, how far the drawers
-are open, and how far each named thing has come.
-"""
+"""The quantities by which DrawerTidy is judged: of the drawers and the things."""
 
 from __future__ import annotations
 
@@ -18,11 +16,12 @@ from embodied.envs.tasks.drawer_tidy.scene import DRAWERS_SIZE
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# openings that count as such
+# A drawer is closed below the one opening, and open from the other one on.
 CLOSED_M = 0.008
 OPEN_M = 0.17
 FALLEN_Z_W = 0.45
-# of a thing that is carried: above the counter, and from the hand
+# A thing is carried if its underside is this high above the counter, and its middle this
+# near to the hand.
 LIFTED_M = 0.015
 IN_HAND_M = 0.06
 
@@ -37,11 +36,12 @@ class Props:
         self.drawers = Drawers(engine, DRAWERS_SIZE)
         self.hand = Hand(engine, robot)
         self.worlds = xp.arange(engine.num_worlds)
-        self.other_drawers = xp.asarray([[1, 2], [0, 2], [0, 1]])  # than each
+        # (D, 2) the other drawers of each drawer
+        self.other_drawers = xp.asarray([[1, 2], [0, 2], [0, 1]])
 
 
 class Facts:
-    """Quantities of N worlds in one state. D drawers, K things, two of them named."""
+    """Quantities of N worlds in one state: D drawers and K things, two of them named."""
 
     def __init__(self, props: Props, goal: Mapping[str, Array]) -> None:
         self._props = props
@@ -58,7 +58,7 @@ class Facts:
 
     @quantity
     def other_openings_m(self) -> Array:
-        """(N, 2)."""
+        """(N, 2) of the drawers that are not named."""
         others = self._props.other_drawers[self._goal["drawer"]]
         return self.openings_m[self._props.worlds[:, None], others]
 
@@ -74,17 +74,17 @@ class Facts:
 
     @quantity
     def are_all_closed(self) -> Array:
-        """(N,) bool."""
+        """(N,) bool, every drawer is closed."""
         return all_of(self.openings_m < CLOSED_M)
 
     @quantity
     def is_in_drawer(self) -> Array:
-        """(N, D, K) bool."""
+        """(N, D, K) bool, which thing is inside which drawer."""
         return self._props.drawers.hold(self.things_pos_w)
 
     @quantity
     def are_all_where_they_belong(self) -> Array:
-        """(N,) bool, the named things in the named drawer, and no other in any."""
+        """(N,) bool, the named things are in the named drawer, and no other in any."""
         is_right = self.is_in_drawer == (self._goal["belongs"] > 0)
         width = is_right.shape[1] * is_right.shape[2]
         return self._xp.all(self._xp.reshape(is_right, (-1, width)), axis=1)
@@ -97,19 +97,20 @@ class Facts:
 
     @quantity
     def is_target_fallen(self) -> Array:
-        """(N,) bool, a named thing."""
+        """(N,) bool, a named thing has fallen."""
         worlds = self._props.worlds
         first, second = self.targets
         return self.is_fallen[worlds, first] | self.is_fallen[worlds, second]
 
     def is_target_in(self, k: int) -> Array:
-        """(N,) bool, whether the k-th named thing is in the named drawer."""
+        """Returns (N,) bool, whether the k-th named thing is in the named drawer."""
         worlds = self._props.worlds
         return self.is_in_drawer[worlds, self._goal["drawer"], self.targets[k]]
 
     def target_progress(self, k: int) -> Array:
-        """(N,) in [0, 0.9] of the k-th named thing on its way: reached for, then lifted
-        and carried over the drawer.
+        """Returns the progress (N,) in [0, 0.9] of the k-th named thing to the drawer.
+
+        It is reached for first, then lifted and carried.
         """
         xp = self._xp
         pos = self.things_pos_w[self._props.worlds, self.targets[k]]

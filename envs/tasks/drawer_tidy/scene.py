@@ -1,6 +1,4 @@
-"""A kitchen corner: drawers in the counter ahead of the robot, things on the counter at
-its left.
-"""
+"""The scene of DrawerTidy: a kitchen corner with drawers ahead, and things at the left."""
 
 from __future__ import annotations
 
@@ -141,7 +139,14 @@ def _add_side_counter(spec: mujoco.MjSpec, size: DrawersSize) -> None:
 def _paint_door(
     decor: Paint, at: tuple[float, float], half_y: float, z: tuple[float, float]
 ) -> None:
-    """A door or a wide drawer with a frame and a handle at its top, facing -x."""
+    """Paints a door or a wide drawer, facing -x, with a handle at its top.
+
+    Args:
+        decor: Collects the shapes.
+        at: x and y of its middle, m.
+        half_y: Half its width, m.
+        z: Heights of its lower and upper edge, m.
+    """
     x, y = at
     middle = (z[0] + z[1]) / 2
     half_z = (z[1] - z[0]) / 2

@@ -1,9 +1,8 @@
-"""DrawerTidy: the robot opens the drawer that the instruction names, puts the named
-things in, and closes it.
-"""
+"""DrawerTidy: open the named drawer, put the named things in, and close it."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from embodied.core import Array, Layout, seconds_to_ticks
 from embodied.envs.events import PUSH_TICKS, is_during
 from embodied.envs.facts import PerState
 from embodied.envs.props.drawer import DRAWERS
+from embodied.envs.skills.scripted import scripted_expert
 from embodied.envs.task import Needs, Outcome, TaskSpec
 from embodied.envs.tasks.drawer_tidy.episode import (
     SHUT_S,
@@ -21,7 +21,7 @@ from embodied.envs.tasks.drawer_tidy.episode import (
     sample_episode,
     thing_size,
 )
-from embodied.envs.tasks.drawer_tidy.expert import drawer_tidy_expert
+from embodied.envs.tasks.drawer_tidy.expert import decide
 from embodied.envs.tasks.drawer_tidy.facts import OPEN_M, Facts, Props
 from embodied.envs.tasks.drawer_tidy.scene import BEAUTY, CAMERA, build_drawer_kitchen
 from embodied.envs.tasks.drawer_tidy.variation import COLOURS, TABLE
@@ -55,20 +55,24 @@ class DrawerTidy:
         self._engine = engine
         self._props = Props(engine, robot)
         self._goal = {
-            # the named things; one that is alone stands there twice
+            # the named things; if there is only one, it stands here twice
             "target": xp.zeros((n, 2), dtype=xp.int64),
-            # 1 where a thing is to be in a drawer
+            # 1 where a thing should be in a drawer at the end
             "belongs": xp.zeros((n, len(DRAWERS), count)),
-            "size": xp.zeros((n, 6)),  # of the named things, m
+            # of the named things: their sizes, m, and 1 for round ones
+            "size": xp.zeros((n, 6)),
             "round": xp.zeros((n, 2)),
+            # 1 for things that take part
             "present": xp.zeros((n, count)),
-            "drawer": xp.zeros(n, dtype=xp.int64),
-            # N along x and y on the first target from shove_tick on
+            "drawer": xp.zeros(n, dtype=xp.int64),  # the named one
+            # from shove_tick on: the force on the first named thing along x and y, N
             "shove": xp.zeros((n, 2)),
             "shove_tick": xp.zeros(n, dtype=xp.int64),
-            "shut": xp.zeros(n),  # N on the named drawer from shut_tick on
-            "shut_delay": xp.zeros(n, dtype=xp.int64),  # from its first opening, ticks
-            "shut_tick": xp.zeros(n, dtype=xp.int64),  # -1 until it was open
+            # from shut_tick on: the force on the named drawer, N
+            "shut": xp.zeros(n),
+            # ticks from the drawer's first opening to shut_tick, which is -1 until then
+            "shut_delay": xp.zeros(n, dtype=xp.int64),
+            "shut_tick": xp.zeros(n, dtype=xp.int64),
         }
         self._facts = PerState(engine, lambda: Facts(self._props, self._goal))
 
@@ -150,7 +154,7 @@ class DrawerTidy:
 
 
 def staged_progress(xp: Any, facts: Facts) -> Array:
-    """(N,) below 1 of a drawer that is opened, filled with each named thing, and closed."""
+    """Returns the progress (N,), below 1, of opening, filling and closing the drawer."""
     first_in = facts.is_target_in(0)
     second_in = facts.is_target_in(1)
     first = xp.where(first_in, 1.0, facts.target_progress(0))
@@ -170,6 +174,6 @@ DRAWER_TIDY = TaskSpec(
     table=TABLE,
     build=build_drawer_kitchen,
     bind=DrawerTidy,
-    expert=drawer_tidy_expert,
+    expert=partial(scripted_expert, decide),
     beauty_camera=BEAUTY,
 )

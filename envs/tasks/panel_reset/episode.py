@@ -1,6 +1,4 @@
-"""Samples an episode of PanelReset: which lamps are lit, what happens to them, and the
-sentence that names the work.
-"""
+"""Samples episodes of PanelReset: the lamps, their event and the instruction."""
 
 from __future__ import annotations
 
@@ -15,20 +13,22 @@ from embodied.envs.tasks.panel_reset.variation import OWN
 from embodied.envs.variation import Variation
 
 LAMP_COUNT = ROWS * COLUMNS
+# In this share of the episodes the fault moves to another lamp, so long after the start.
+# In the others a lamp lights again, so long after the first reset.
 MOVE_SHARE = 0.4
-# when a lamp lights: after the start, where the fault moves; after the first reset, where
-# another one comes
 MOVE_S = (0.6, 1.4)
 AGAIN_S = (0.3, 1.0)
 
 
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
-    """Returns all that is special to one episode, JSON-able; `lights` are DARK, WARNING
-    or FAULT.
+    """Returns the sampled values of one episode, JSON-able.
+
+    Its `lights` are DARK, WARNING or FAULT.
     """
     episode = variation.sample_each(seed, OWN)
+    # a sentence that names no row would not say which of several faults is meant
     if "{row}" not in episode["sentence"]:
-        episode["decoys"] = 0  # else one would not know which fault is meant
+        episode["decoys"] = 0
 
     systems = list(episode["systems"])
     if len(systems) > ROWS:
@@ -50,8 +50,9 @@ def row_of(lamp: int) -> int:
 
 
 def event_ticks(episode: dict[str, Any]) -> tuple[int, int]:
-    """Returns when the next lamp lights, NEVER where it waits for a reset, and how long
-    after that it lights.
+    """Returns when the next lamp lights, and how long it waits after the first reset.
+
+    Where the fault moves it does not wait; otherwise it lights NEVER until the reset.
     """
     ticks = int(episode["event_s"] * PHYSICS_HZ)
     if episode["event"] == "moves":
@@ -60,9 +61,7 @@ def event_ticks(episode: dict[str, Any]) -> tuple[int, int]:
 
 
 def _sample_lights(episode: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
-    """Returns (12,) the fault that is meant, faults in other rows, and warnings
-    anywhere.
-    """
+    """Returns the lights (12,): the fault that is meant, faults in other rows, warnings."""
     lights = np.full(LAMP_COUNT, DARK)
     fault = episode["place"]
     lights[fault] = FAULT
@@ -78,13 +77,15 @@ def _sample_lights(episode: dict[str, Any], rng: np.random.Generator) -> np.ndar
 
 
 def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, Any]:
-    """At L4 the fault moves to another lamp once, or after the first reset one lights
-    (the same, or another).
+    """Samples the event of level L4: the fault moves, or a lamp lights after the reset.
+
+    The lamp that lights may be the same as before. At other levels nothing happens.
     """
     rng = event_rng(seed)
     fault = episode["place"]
     free = [k for k in range(LAMP_COUNT) if episode["lights"][k] == DARK]
-    if episode["decoys"]:  # in another row it would not be meant
+    # where other rows have faults, the sentence names the row
+    if episode["decoys"]:
         free = [k for k in free if row_of(k) == row_of(fault)]
 
     moves = bool(rng.random() < MOVE_SHARE) and bool(free)

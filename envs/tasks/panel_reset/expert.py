@@ -1,5 +1,6 @@
-"""The scripted planner of PanelReset: goes before the lit lamp's button, presses it,
-backs off. It remembers nothing.
+"""The scripted planner of PanelReset: goes to the lit lamp's button and presses it.
+
+It decides from the present state alone, so that it recovers from whatever happens.
 """
 
 from __future__ import annotations
@@ -8,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from embodied.arrays import dot
-from embodied.core import Array, Controller, Layout, Payload, Planner
+from embodied.core import Array, Payload
 from embodied.envs.props.panel import BUTTON_TOP_M, lamp_of_button
-from embodied.envs.skills.driving import Driving
 from embodied.envs.skills.face_reach import (
     ASIDE_W,
     face_quat,
@@ -18,12 +18,10 @@ from embodied.envs.skills.face_reach import (
     is_aligned,
     outwards,
 )
-from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.skills.scripted import (
     POINTING_DOWN,
     Readings,
     Row,
-    ScriptedPlanner,
     completion_of,
     is_skill,
     last_row,
@@ -31,43 +29,35 @@ from embodied.envs.skills.scripted import (
 )
 from embodied.envs.tasks.panel_reset.fingertip import TIP_M, fingertip_w
 from embodied.envs.tasks.panel_reset.scene import CONSOLE
-from embodied.robots.robot import Robot
 from embodied.rotations import quat_multiply, quat_to_rot6d
 
 ORDER = ("reach", "press", "retreat", "look_at")
-# of the tip before a button, and from where it may go to another
+# How far from a button the fingertip waits, and from where it may go to another one.
 STANDOFF_M = 0.045
 CLEAR_M = 0.030
-DEPTH_M = 0.0068  # that the tip presses a button: past the click, not onto the stop
+# How far the tip presses a button: past the click, but not onto the stop.
+DEPTH_M = 0.0068
+# The largest error of the tip along the face for pressing.
 OVER_M = 0.006
-LIT = 0.75  # above it a lamp shows a fault
-
-
-def panel_reset_expert(
-    agent_layout: Layout, state_layout: Layout, robot: Robot
-) -> tuple[Planner, Controller]:
-    """Returns the two halves of the expert: this planner, which drives up first where
-    the robot can, and the goal servo.
-    """
-    planner = ScriptedPlanner(agent_layout, state_layout, decide)
-    return Driving(planner, agent_layout, robot), GoalServo(agent_layout, robot)
+# The value of `lamps` above which a lamp shows a fault.
+LIT = 0.75
 
 
 @dataclass(frozen=True)
 class ExpertFacts:
-    """How things stand with the button to press and the fingers' tip in n worlds."""
+    """What the expert knows of the button to press and the fingertip in n worlds."""
 
     top: Array  # (n, 3) m, of the button when it is up
-    beside: Array  # (n, 3) m, of the tip from the button, along the face
+    beside: Array  # (n, 3) m, from the button to the tip, along the face
     # (n,) bool each
-    is_lit: Array  # its lamp
-    is_over: Array
-    is_clear: Array
-    is_straight: Array
+    is_lit: Array  # the button's lamp shows a fault
+    is_over: Array  # the tip is above the button
+    is_clear: Array  # the tip is far enough from the face to go anywhere
+    is_straight: Array  # the hand points straight at the face
 
 
 def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
-    """Says where the hand should go next."""
+    """Returns the plans for n worlds."""
     num = agent["tcp_pos_w"].shape[0]
     quat = quat_multiply(face_quat(xp, CONSOLE, num), hand_quat_in_face(xp, num))
     facts = _facts(xp, agent, state, quat_to_rot6d(quat))
@@ -87,7 +77,7 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
 def _facts(
     xp: Any, agent: Readings, state: Readings, wanted_rot6d: Array
 ) -> ExpertFacts:
-    """Returns how things stand according to an observation."""
+    """Returns the facts of an observation."""
     right, up, out = (xp.asarray(axis) for axis in CONSOLE.axes().T)
     rot6d = agent["tcp_rot6d"]
 
@@ -114,7 +104,10 @@ def _facts(
 
 
 def _choose(xp: Any, facts: ExpertFacts) -> tuple[Array, Array]:
-    """Returns skill (n,) and where the fingers' tip should be (n, 3), but for looking."""
+    """Returns the skill (n,) and the fingertip's goal (n, 3) m.
+
+    The goal of `look_at` is another one, see `decide`.
+    """
     out = outwards(xp, CONSOLE)
     before = facts.top + STANDOFF_M * out
     straight_out = facts.top + facts.beside + STANDOFF_M * out

@@ -1,6 +1,4 @@
-"""What is so in the worlds of PanelReset: how far the button of the fault is pressed,
-and where the fingers are.
-"""
+"""The quantities by which PanelReset is judged: of the fault's button and the fingers."""
 
 from __future__ import annotations
 
@@ -32,8 +30,9 @@ class Props:
 
 
 class Facts:
-    """Quantities of N worlds in one state, of the lamp to reset now, or of the last one
-    that was.
+    """Quantities of N worlds in one state.
+
+    "The fault" is the lamp to reset now, or the last one that was reset.
     """
 
     def __init__(self, props: Props, goal: Mapping[str, Array]) -> None:
@@ -42,12 +41,12 @@ class Facts:
         self._xp = props.xp
 
     def _at_fault(self, values: Array) -> Array:
-        """(N,) of values (N, 12) the one at the fault."""
+        """Returns the value (N,) at the fault, of values (N, 12) for each lamp."""
         return values[self._props.worlds, self._goal["fault"]]
 
     @quantity
     def is_lit(self) -> Array:
-        """(N,) bool."""
+        """(N,) bool, the lamp shows the fault."""
         return self._at_fault(self._goal["lights"]) == FAULT
 
     @quantity
@@ -57,19 +56,19 @@ class Facts:
 
     @quantity
     def button_pos_w(self) -> Array:
-        """(N, 3) m, top of its button."""
+        """(N, 3) m, the top of the fault's button."""
         return self._props.buttons.tops_w(self._goal["fault"])
 
     @quantity
     def share_pressed(self) -> Array:
-        """(N,) in [0, 1] of the way on which its button clicks."""
+        """(N,) in [0, 1], how much of its way to the click the fault's button is pressed."""
         xp = self._xp
         share = self._at_fault(self._props.buttons.travel()) / PRESSED_M
         return xp.where(share > 1.0, 1.0, xp.where(share < 0.0, 0.0, share))
 
     @quantity
     def reach_m(self) -> Array:
-        """(N,) from the closed fingers' tip to its button."""
+        """(N,) from the closed fingers' tip to the fault's button."""
         hand = self._props.hand
         tip = fingertip_w(hand.pos_w(), hand.rot6d())
         offset = tip - self.button_pos_w

@@ -1,4 +1,4 @@
-"""Where the tip of the closed fingers is, which presses buttons."""
+"""The tip of the closed fingers, which presses buttons."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ TIP_M = 0.020  # beyond the tool centre point
 
 
 def fingertip_w(tcp_w: Array, rot6d: Array) -> Array:
-    """(n, 3) m, of hands with their tool centre points at `tcp_w` (n, 3) and the axes
-    `rot6d` (n, 6).
+    """Returns the fingertips (n, 3) m of hands.
+
+    Args:
+        tcp_w: (n, 3) m, the tool centre points.
+        rot6d: (n, 6), the hands' x and y axes.
     """
     return tcp_w + TIP_M * cross(rot6d[:, :3], rot6d[:, 3:])

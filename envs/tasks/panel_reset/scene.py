@@ -1,4 +1,4 @@
-"""Where faults are reset: a console with a panel of twelve lamps, in a pump room."""
+"""The scene of PanelReset: a console with a panel of twelve lamps, in a pump room."""
 
 from __future__ import annotations
 

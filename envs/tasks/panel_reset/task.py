@@ -1,9 +1,8 @@
-"""PanelReset: find the fault lamp that the instruction means, press its reset button,
-and see it go out.
-"""
+"""PanelReset: find the fault lamp that is meant, and press its reset button."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,14 @@ from embodied.envs.facts import PerState
 from embodied.envs.props.panel import DARK, FAULT
 from embodied.envs.reward import tolerance
 from embodied.envs.scenes.inspection_room import ROOM_VIEW
+from embodied.envs.skills.scripted import scripted_expert
 from embodied.envs.task import Needs, Outcome, TaskSpec
 from embodied.envs.tasks.panel_reset.episode import (
     LAMP_COUNT,
     event_ticks,
     sample_episode,
 )
-from embodied.envs.tasks.panel_reset.expert import panel_reset_expert
+from embodied.envs.tasks.panel_reset.expert import decide
 from embodied.envs.tasks.panel_reset.facts import Facts, Props
 from embodied.envs.tasks.panel_reset.scene import CAMERA, build_panel_station
 from embodied.envs.tasks.panel_reset.variation import TABLE
@@ -49,17 +49,19 @@ class PanelReset:
         self._goal = {
             # DARK, WARNING or FAULT
             "lights": xp.zeros((n, LAMP_COUNT), dtype=xp.int64),
-            # the lamp to reset now, or the last one that was
+            # the lamp to reset now, or the last one that was reset
             "fault": xp.zeros(n, dtype=xp.int64),
-            # 1 for buttons that were right to press so far
+            # 1 for buttons that were right to press at any time so far
             "meant": xp.zeros((n, LAMP_COUNT), dtype=xp.int64),
+            # 1 for buttons that are pressed
             "down": xp.zeros((n, LAMP_COUNT), dtype=xp.int64),
+            # how many resets were made and are needed, and how many presses were wrong
             "resets": xp.zeros(n, dtype=xp.int64),
             "needed": xp.ones(n, dtype=xp.int64),
-            "wrong": xp.zeros(n, dtype=xp.int64),  # other buttons that were pressed
-            "next": xp.zeros(n, dtype=xp.int64),  # the lamp that lights at next_tick
+            "wrong": xp.zeros(n, dtype=xp.int64),
+            # the lamp that lights at next_tick, and how long after the first reset
+            "next": xp.zeros(n, dtype=xp.int64),
             "next_tick": xp.zeros(n, dtype=xp.int64),
-            # from the first reset to next_tick
             "wait_ticks": xp.zeros(n, dtype=xp.int64),
         }
         self._facts = PerState(engine, lambda: Facts(self._props, self._goal))
@@ -105,9 +107,8 @@ class PanelReset:
         is_wrong = is_pressed & (goal["meant"] == 0)
         has_reset = xp.any(is_reset, axis=1)
         goal["down"][...] = xp.astype(down, xp.int64)
-        goal["wrong"][...] = goal["wrong"] + xp.sum(
-            xp.astype(is_wrong, xp.int64), axis=1
-        )
+        wrong = xp.sum(xp.astype(is_wrong, xp.int64), axis=1)
+        goal["wrong"][...] = goal["wrong"] + wrong
         goal["resets"][...] = goal["resets"] + xp.astype(has_reset, xp.int64)
 
         # the next lamp lights when it is time, but not while its button is held
@@ -159,7 +160,13 @@ class PanelReset:
 
 
 def staged_progress(xp: Any, share_reset: Array, on_its_way: Array) -> Array:
-    """(N,) of faults that were reset, and of the one that is being worked on."""
+    """Returns the progress (N,) from faults that were reset, and the one in work.
+
+    Args:
+        xp: The array namespace.
+        share_reset: (N,) of the needed resets, how many were made.
+        on_its_way: (N,) progress towards the next reset, below 1.
+    """
     share_left = xp.where(share_reset < 1.0, 1.0 - share_reset, 0.0)
     return 0.9 * share_reset + on_its_way * share_left
 
@@ -175,6 +182,6 @@ PANEL_RESET = TaskSpec(
     table=TABLE,
     build=build_panel_station,
     bind=PanelReset,
-    expert=panel_reset_expert,
+    expert=partial(scripted_expert, decide),
     beauty_camera=ROOM_VIEW,
 )

@@ -1,6 +1,4 @@
-"""Samples an episode of ParcelSort: which parcels come, where, and what the sentence
-says of them.
-"""
+"""Samples episodes of ParcelSort: the parcels, the event and the instruction."""
 
 from __future__ import annotations
 
@@ -17,28 +15,40 @@ from embodied.envs.tasks.parcel_sort.scene import BELT, BINS
 from embodied.envs.tasks.parcel_sort.variation import OWN, PER_PARCEL
 from embodied.envs.variation import Variation
 
-EVENT_STREAM = 0x5053  # of random numbers, apart from those of the table's variables
-COLOUR_SAMPLES = 64  # enough to find different ones
-# rad, nominal: a label on an end faces the robot's far side and the way the belt runs
-LYING_YAW = 0.0
-END_YAW = 1.13
-TURNED_MORE = 2.0  # a parcel whose label is up may lie askew by this much more
+# The random stream of events, apart from those of the table's variables.
+EVENT_STREAM = 0x5053
+# How many colours are sampled, enough to find different ones.
+COLOUR_SAMPLES = 64
+# The nominal yaw of a parcel with its label on the top, and on an end, which then faces
+# away from the robot and along the belt.
+TOP_YAW_RAD = 0.0
+END_YAW_RAD = 1.13
+# A parcel with its label on the top may be turned by this much more.
+TOP_TURN_FACTOR = 2.0
 ABOVE_BELT_M = 0.0005
-AT_LEAST_M = 0.22  # between the middles of parcels that follow each other
-# of a push, for each kg of the parcel: friction holds 7.8 of it, so that the parcel
-# slides 2 to 6 cm; and how far it may point along the belt, rad
+# The least distance between the middles of parcels that follow each other.
+AT_LEAST_M = 0.22
+# A push's force per kg of the parcel. Friction holds 7.8 m/s2 of it, so the parcel slides
+# 2 to 6 cm.
 PUSH_M_S2 = (8.5, 10.0)
-PUSH_ALONG = (-0.4, 0.4)
-# when the event happens: soon where the hand may soon be at the only wanted parcel
+# Its angle from the belt's direction, forwards or backwards.
+PUSH_ANGLE_RAD = (-0.4, 0.4)
+# When the event happens: soon if only one parcel is wanted, at which the hand may soon
+# be, and later otherwise.
 SOON_S = (0.3, 0.9)
 LATER_S = (1.0, 4.0)
-SPEED_CHANGE = (0.5, 1.6)
+# By what the belt's speed is multiplied, and the most it becomes.
+SPEED_FACTOR = (0.5, 1.6)
 FASTEST_M_S = 0.15
 
 
 def sample_episode(seed: int, variation: Variation, later_s: float) -> dict[str, Any]:
-    """Returns all that is special to one episode, JSON-able; things come `later_s`
-    later, for a robot that must drive up.
+    """Returns the sampled values of one episode, JSON-able.
+
+    Args:
+        seed: Of the episode.
+        variation: Samples the variables.
+        later_s: How much later parcels and event come, for a robot that must drive up.
     """
     episode = variation.sample_each(seed, OWN)
     count = episode["parcels"]
@@ -83,14 +93,15 @@ def pose_of(episode: dict[str, Any], parcel: int) -> tuple[np.ndarray, float]:
     """Returns where a parcel starts; those that do not take part are parked.
 
     Returns:
-        Its middle (3,) in the world, m, and its yaw in rad.
+        (3,) its middle in the world, m; and its yaw, rad.
     """
     if parcel >= episode["parcels"]:
         return parked_w(parcel), 0.0
 
     turn = episode["turn"][parcel]
-    is_on_end = episode["label"][parcel] == "end"
-    yaw = END_YAW + turn if is_on_end else LYING_YAW + TURNED_MORE * turn
+    yaw = TOP_YAW_RAD + TOP_TURN_FACTOR * turn
+    if episode["label"][parcel] == "end":
+        yaw = END_YAW_RAD + turn
     x = BELT.x + episode["offset_x"][parcel]
     y = episode["y"][parcel]
     z = BELT.top_z + episode["height"][parcel] / 2 + ABOVE_BELT_M
@@ -100,13 +111,14 @@ def pose_of(episode: dict[str, Any], parcel: int) -> tuple[np.ndarray, float]:
 def _sample_event(
     rng: np.random.Generator, level: str, episode: dict[str, Any]
 ) -> dict[str, Any]:
-    """At L4 one thing happens: the belt changes its speed, or the last of the wanted
-    parcels is pushed on it.
+    """Samples the event of level L4: the belt's speed changes, or a parcel is pushed.
+
+    The parcel is the last of the wanted ones. At other levels nothing happens.
     """
     happens = level == "L4"
     is_pushed = bool(rng.random() < 0.5)
-    change = rng.uniform(*SPEED_CHANGE)
-    along = rng.uniform(*PUSH_ALONG)
+    speed_factor = rng.uniform(*SPEED_FACTOR)
+    angle = rng.uniform(*PUSH_ANGLE_RAD)
     parcel = int(np.flatnonzero(episode["wanted"])[-1])
     sign = rng.choice((-1, 1))
     force = episode["mass"][parcel] * rng.uniform(*PUSH_M_S2)
@@ -114,9 +126,9 @@ def _sample_event(
     push = (0.0, 0.0)
     speed = episode["belt_speed"]
     if happens and is_pushed:
-        push = (float(force * np.sin(along)), float(sign * force * np.cos(along)))
+        push = (float(force * np.sin(angle)), float(sign * force * np.cos(angle)))
     elif happens:
-        speed = min(float(speed * change), FASTEST_M_S)
+        speed = min(float(speed * speed_factor), FASTEST_M_S)
 
     is_only_one = sum(episode["wanted"]) == 1
     return {
@@ -128,8 +140,9 @@ def _sample_event(
 
 
 def _along_the_belt(episode: dict[str, Any]) -> list[float]:
-    """Returns where parcels begin: each comes `gap_s` after the one before it, however
-    fast the belt gets.
+    """Returns the y at which each parcel starts.
+
+    Each comes at least `gap_s` after the one before it, at the belt's highest speed.
     """
     speed = max(episode["belt_speed"], episode["belt_speed_after"])
     gaps_m = [max(AT_LEAST_M, speed * gap_s) for gap_s in episode["gap_s"][1:]]
@@ -138,7 +151,7 @@ def _along_the_belt(episode: dict[str, Any]) -> list[float]:
 
 
 def _colour_words(colours: list[str], named: list[int]) -> dict[str, str]:
-    """Returns what the sentences have blanks for."""
+    """Returns the words for the blanks of the sentences."""
     wanted = [colour for k, colour in enumerate(colours) if k in named]
     others = [colour for k, colour in enumerate(colours) if k not in named]
     return {

@@ -1,5 +1,6 @@
-"""The scripted planner of ParcelSort: names the next skill from what is so now, so that
-it recovers.
+"""The scripted planner of ParcelSort.
+
+It decides from the present state alone, so that it recovers from whatever happens.
 """
 
 from __future__ import annotations
@@ -7,13 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from embodied.arrays import dot
-from embodied.core import Array, Controller, Layout, Payload, Planner
-from embodied.envs.skills.driving import Driving
-from embodied.envs.skills.goal_servo import GoalServo
+from embodied.core import Array, Payload
 from embodied.envs.skills.scripted import (
     Readings,
     Row,
-    ScriptedPlanner,
     around_column,
     is_skill,
     last_row,
@@ -27,61 +25,68 @@ from embodied.envs.tasks.parcel_sort.expert_facts import (
 )
 from embodied.envs.tasks.parcel_sort.grip import OFF_MIDDLE_M, Grip, quat_of_axes
 from embodied.envs.tasks.parcel_sort.scene import BIN
-from embodied.robots.robot import Robot
 
-HOVER_M = 0.09  # before the grip, against the approach
-BACK_M = 0.12  # from a parcel that is to be read
-# of the hand: beside the approach and before the grip to go in, from the grip to close
+# How far before the grip the hand waits, along its approach.
+HOVER_M = 0.09
+# How far the hand backs off from a parcel that is to be read.
+BACK_M = 0.12
+# The hand goes in if it is this near to the line of approach, and this near to the grip.
 NEAR_M = 0.016
 BEFORE_M = 0.16
+# The fingers close if the hand is this near to the grip.
 ON_M = 0.009
+# The least alignment of the hand: to go in, and to close.
 ALIGNED_COS = 0.985
 ON_COS = 0.994
-LAG_S = 0.06  # by which the arm is behind a goal that moves
-OPEN_M = 0.074  # of a gripper that has let go
-# of the TCP, empty: to go sideways, and to come up to
+# How far the arm lags behind a goal that moves.
+LAG_S = 0.06
+# The width of a gripper that has let go.
+OPEN_M = 0.074
+# The TCP's height at which empty fingers clear everything; how much lower still will do;
+# and how much higher the hand goes when it is too low.
 CLEAR_Z_W = 0.87
 CLEAR_SLACK_M = 0.02
 CLEAR_MORE_M = 0.03
-FAR_M = 0.12  # horizontally, to stay high above things
-WAIT_Y_W = -0.36  # where it waits for parcels
+# Farther than this from its goal, horizontally, the hand stays at that height.
+FAR_M = 0.12
+# Where the hand waits for parcels that come, and where it rests.
+WAIT_Y_W = -0.36
 REST_W = (0.46, -0.15, 0.95)
-# on the way: about the robot's column that one goal covers, and from the column
+# On the way: the largest turn about the robot's column between two goals, and the
+# distances from the column.
 TURN_RAD = 0.9
 RADIUS_M = (0.42, 0.50)
-# of a parcel's underside over the plate: on the way, when it is being set down, when it
-# lies; goals of setting down lie below the plate by PRESS_M
+# The height of a parcel's underside over the plate: on the way, at most while it is set
+# down, and at most when it lies.
 OVER_M = 0.05
 LOWERING_M = 0.03
 LYING_M = 0.004
+# A parcel is set down towards a goal this far below the plate.
 PRESS_M = 0.003
-# of a parcel beside the plate's middle: to go down, while it goes down, to let go
+# The largest offset of a parcel from the plate's middle: to go down, to go on doing so,
+# and to let go.
 PLACE_M = 0.010
 LOWERING_BESIDE_M = 0.03
 LYING_BESIDE_M = 0.06
-# of a parcel and its place in the bin: too low to go there, to go down, to let go
+# A parcel must be lifted if it is lower than this over the plate's height, and farther
+# than this from its place in the bin.
 LOW_M = 0.02
 AWAY_M = 0.10
+# A parcel goes down into the bin within this distance from its place, if the hand is
+# aligned at least so well.
 ABOVE_BIN_M = 0.03
+DROP_COS = 0.9
+# It is dropped with its underside this high above the bin's floor, or with the hand this
+# high above the rim if that is higher; and up to the slack above that.
 INTO_BIN_M = 0.07
 ABOVE_RIM_M = 0.01
 DROP_SLACK_M = 0.012
-DROP_COS = 0.9
+# A hand whose approach is within 45 degrees of straight down points down.
 POINTS_DOWN_COS = 0.7
 
 
-def parcel_sort_expert(
-    agent_layout: Layout, state_layout: Layout, robot: Robot
-) -> tuple[Planner, Controller]:
-    """Returns the two halves of the expert: this planner, which drives up first where
-    the robot can, and the goal servo.
-    """
-    planner = ScriptedPlanner(agent_layout, state_layout, decide)
-    return Driving(planner, agent_layout, robot), GoalServo(agent_layout, robot)
-
-
 def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
-    """Says where the hand should go next."""
+    """Returns the plans for n worlds."""
     facts = ExpertFacts.read(xp, agent, state)
     posture = facts.posture()
     is_waiting = ~facts.is_held & ~facts.is_idle & ~facts.is_on_plate
@@ -108,14 +113,14 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
 
 
 def _is_on_grip(facts: ExpertFacts, posture: Grip) -> Array:
-    """(n,) bool, whether the hand is where it can close."""
+    """Returns (n,) bool, whether the hand is where the fingers may close."""
     error = facts.hand.pos_w - posture.pos_w
     is_aligned = posture.alignment(facts.hand) > ON_COS
     return (dot(error, error) < ON_M**2) & is_aligned
 
 
 def _is_before_grip(facts: ExpertFacts, posture: Grip) -> Array:
-    """(n,) bool, whether the hand is where it can go in."""
+    """Returns (n,) bool, whether the hand is where it may go in to the grip."""
     error = facts.hand.pos_w - posture.pos_w
     ahead = dot(error, posture.z)
     beside = error - posture.z * ahead[:, None]
@@ -124,14 +129,17 @@ def _is_before_grip(facts: ExpertFacts, posture: Grip) -> Array:
 
 
 def _empty_handed(facts: ExpertFacts, posture: Grip, is_riding: Array) -> list[Row]:
-    """To the next parcel, and back from one that is to be read."""
+    """Returns the rows of an empty hand.
+
+    It goes to the next parcel, and backs off from one that is to be read.
+    """
     xp = facts.xp
     hand = facts.hand
     parcel = facts.parcel
     is_empty = ~facts.is_held
     is_free = is_empty & ~facts.is_idle
 
-    # before the grip; before the place to which the parcel comes; at rest
+    # where to hover: before the grip, where the parcel is to come, or at rest
     ahead = xp.where(is_riding[:, None], LAG_S * parcel.vel_w, 0.0)
     grip = posture.pos_w + ahead
     is_coming = is_free & ~facts.is_on_plate & (grip[:, 1] < REACH_Y_W[0])
@@ -166,7 +174,10 @@ def _empty_handed(facts: ExpertFacts, posture: Grip, is_riding: Array) -> list[R
 
 
 def _to_the_plate(facts: ExpertFacts, posture: Grip) -> list[Row]:
-    """With a parcel that is not yet read: lift, carry and turn, set down, let go."""
+    """Returns the rows with a parcel that has not been read.
+
+    It is lifted, carried to the plate and turned, set down and let go.
+    """
     xp = facts.xp
     hand = facts.hand
     parcel = facts.parcel
@@ -202,7 +213,10 @@ def _to_the_plate(facts: ExpertFacts, posture: Grip) -> list[Row]:
 
 
 def _to_the_bin(facts: ExpertFacts, posture: Grip) -> list[Row]:
-    """With a parcel that has been read: lift, carry, lower into the bin, let go."""
+    """Returns the rows with a parcel that has been read.
+
+    It is lifted, carried to its bin, lowered and let go.
+    """
     xp = facts.xp
     hand = facts.hand
     parcel = facts.parcel
@@ -227,7 +241,7 @@ def _to_the_bin(facts: ExpertFacts, posture: Grip) -> list[Row]:
     drop_z = xp.maximum(slot_z + INTO_BIN_M + below, slot_z + BIN.height + ABOVE_RIM_M)
     may_drop = may_place & (hand.pos_w[:, 2] < drop_z + DROP_SLACK_M)
 
-    # the arm first unwinds
+    # the hand must point down again after it has turned a parcel
     is_turned = hand.z[:, 2] > -POINTS_DOWN_COS
     return [  # the last that applies wins
         Row("carry", when=is_mine, goal_w=beside),

@@ -1,6 +1,4 @@
-"""What the planner of ParcelSort decides on: which parcel comes next, how things stand
-with it, and how the hand is to be held for it.
-"""
+"""The facts that the expert of ParcelSort decides on: of the hand and the next parcel."""
 
 from __future__ import annotations
 
@@ -23,48 +21,54 @@ from embodied.envs.tasks.parcel_sort.grip import (
 )
 from embodied.envs.tasks.parcel_sort.scene import BELT, BIN, SCANNER
 
-REACH_Y_W = (-0.44, 0.42)  # on the belt, where the arm takes parcels
-# of a parcel's underside over the belt: to go sideways, and to be turned too
+# Where along the belt the arm takes parcels.
+REACH_Y_W = (-0.44, 0.42)
+# The height of a parcel's underside over the belt: to go sideways, and to be turned, too.
 FREE_M = 0.05
 FREE_TO_TURN_M = 0.09
-AWAY_M = 0.15  # of a parcel from the plate, that must be lifted before it goes anywhere
-# of a parcel on the plate, from its middle and from its top; of one in its bin
+# A held parcel farther than this from the plate must have that height before it moves.
+AWAY_M = 0.15
+# The largest offset of a parcel on the plate from its middle, and from its top.
 ON_PLATE_M = 0.08
 ON_PLATE_Z_M = 0.012
+# The largest offset of a parcel in its bin from the bin's middle.
 IN_BIN_M = 0.14
-# along a bin's depth, where each of the parcels is let go
+# Where along the depth of a bin each of the parcels is let go.
 BIN_SLOTS_M = (-0.05, 0.03, -0.01)
-# what parcels are worth to be worked on next
+# Priorities of parcels to be worked on next; the highest wins.
 HELD = 6.0
 ON_PLATE = 5.0
 SCANNED = 4.0
 WITHIN_REACH = 3.0
 COMING = 1.0
-FOR_EACH_M = 0.3  # along the belt
 PASSED = 0.05
 FINISHED = -10.0
-LEAST = 0.1  # below it there is nothing to do
+# What is added for each m along the belt, and the priority that is worth any work.
+PER_M_ALONG_BELT = 0.3
+LEAST = 0.1
 
 
 @dataclass(frozen=True)
 class ExpertFacts:
-    """How things stand in n worlds."""
+    """What the expert knows of the hand and the next parcel in n worlds."""
 
     xp: Any
     hand: Hand
     parcel: Parcels  # the one to work on
     plate_w: Array  # (n, 3) m
-    slot_w: Array  # (n, 3) m, where it is let go in its bin
-    share_done: Array  # (n,) of the wanted ones
+    slot_w: Array  # (n, 3) m, where the parcel is let go in its bin
+    share_done: Array  # (n,) of the wanted parcels
     # (n,) bool each
-    is_idle: Array  # there is none to work on
+    is_idle: Array  # there is no parcel to work on
     is_held: Array
     is_on_plate: Array
 
     @classmethod
     def read(cls, xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
-        """Returns how things stand according to an observation; the parcel to work on is
-        the one held, on the plate, scanned already, then the furthest along the belt.
+        """Returns the facts of an observation.
+
+        The parcel to work on is the held one, or else the one on the plate, one that has
+        been scanned, or the one furthest along the belt.
         """
         hand = Hand.read(agent)
         parcels = Parcels.read(state)
@@ -77,14 +81,14 @@ class ExpertFacts:
         is_binned = _is_in_bin(parcels) & ~is_held
         is_finished = parcels.is_wanted & parcels.is_scanned & is_binned
         is_open = parcels.is_wanted & ~is_finished
-        worth = _worth(xp, parcels, is_held, is_on_plate)
-        worth = xp.where(is_open, worth, FINISHED)
+        priority = _priority(xp, parcels, is_held, is_on_plate)
+        priority = xp.where(is_open, priority, FINISHED)
 
-        which = xp.argmax(worth, axis=1)
+        which = xp.argmax(priority, axis=1)
         rows = xp.arange(which.shape[0])
         parcel = parcels.one(which)
         slot_m = xp.asarray(BIN_SLOTS_M)[which]
-        ones = xp.ones_like(worth)
+        ones = xp.ones_like(priority)
         finished = dot(xp.where(is_finished, 1.0, 0.0), ones)
         wanted = dot(xp.where(parcels.is_wanted, 1.0, 0.0), ones)
         return cls(
@@ -94,24 +98,24 @@ class ExpertFacts:
             plate_w=plate_w,
             slot_w=parcel.bin_w + horizontal(parcel.bin_w) * slot_m[:, None],
             share_done=finished / xp.maximum(wanted, ones[:, 0]),
-            is_idle=worth[rows, which] <= LEAST,
+            is_idle=priority[rows, which] <= LEAST,
             is_held=is_held[rows, which],
             is_on_plate=is_on_plate[rows, which],
         )
 
     def grip(self) -> Grip:
-        """Returns where the hand is to take it."""
+        """Returns where the hand should take the parcel."""
         is_upright = self.xp.abs(self.parcel.x[:, 2]) > MOSTLY_COS
         is_standing = self.is_on_plate & self.parcel.is_label_up() & is_upright
         return grip_of(self.parcel, left_of(horizontal(self.plate_w)), is_standing)
 
     def must_turn(self) -> Array:
-        """(n,) bool, whether what is held must be turned to bring its label up."""
+        """Returns (n,) bool, whether a held parcel must be turned to bring its label up."""
         along_hand = dot(self.parcel.label_way(), self.hand.x)
         return self.is_held & (along_hand > MOSTLY_COS)
 
     def must_lift(self) -> Array:
-        """(n,) bool, whether what is held must be lifted before it goes anywhere."""
+        """Returns (n,) bool, whether a held parcel must be lifted before it moves."""
         to_plate = (self.parcel.pos_w - self.plate_w)[:, :2]
         is_away = dot(to_plate, to_plate) > AWAY_M**2
         free_m = self.xp.where(self.must_turn(), FREE_TO_TURN_M, FREE_M)
@@ -119,8 +123,10 @@ class ExpertFacts:
         return self.is_held & is_low & is_away
 
     def posture(self) -> Grip:
-        """Returns the hand's axes: as the grip wants; with a parcel, pointing down or
-        aside, as its label wants.
+        """Returns the grip with the hand's axes for the present work.
+
+        An empty hand has the axes of the grip. With a parcel it points down, or aside
+        where the parcel must be turned to bring its label up.
         """
         xp = self.xp
         parcel = self.parcel
@@ -152,13 +158,13 @@ class ExpertFacts:
 
 
 def is_within_reach(parcels: Parcels) -> Array:
-    """bool, whether the arm takes parcels that are there along the belt."""
+    """Returns for each parcel, bool, whether the arm can take it there along the belt."""
     y = parcels.pos_w[..., 1]
     return (y > REACH_Y_W[0]) & (y < REACH_Y_W[1])
 
 
 def _is_on_plate(xp: Any, parcels: Parcels, plate_w: Array) -> Array:
-    """(n, K) bool."""
+    """Returns (n, K) bool, whether each parcel stands or lies on the plate."""
     away = (parcels.pos_w - plate_w[:, None, :])[..., :2]
     height = parcels.bottom_z() - plate_w[:, 2:]
     is_near = dot(away, away) < ON_PLATE_M**2
@@ -166,18 +172,18 @@ def _is_on_plate(xp: Any, parcels: Parcels, plate_w: Array) -> Array:
 
 
 def _is_in_bin(parcels: Parcels) -> Array:
-    """(n, K) bool, in the bin that it belongs in."""
+    """Returns (n, K) bool, whether each parcel is in the bin that it belongs in."""
     offset = parcels.pos_w - parcels.bin_w
     away = offset[..., :2]
     return (dot(away, away) < IN_BIN_M**2) & (offset[..., 2] < BIN.height)
 
 
-def _worth(xp: Any, parcels: Parcels, is_held: Array, is_on_plate: Array) -> Array:
-    """(n, K) how much each parcel is worth to be worked on next."""
+def _priority(xp: Any, parcels: Parcels, is_held: Array, is_on_plate: Array) -> Array:
+    """Returns the priority (n, K) of each parcel to be worked on next."""
     y = parcels.pos_w[..., 1]
-    worth = xp.where(is_within_reach(parcels), WITHIN_REACH, COMING)
-    worth = worth + FOR_EACH_M * xp.clip(y, -3.0, 1.0)
-    worth = xp.where(y > REACH_Y_W[1], PASSED, worth)
-    worth = xp.where(parcels.is_scanned, SCANNED, worth)
-    worth = xp.where(is_on_plate, ON_PLATE, worth)
-    return xp.where(is_held, HELD, worth)
+    priority = xp.where(is_within_reach(parcels), WITHIN_REACH, COMING)
+    priority = priority + PER_M_ALONG_BELT * xp.clip(y, -3.0, 1.0)
+    priority = xp.where(y > REACH_Y_W[1], PASSED, priority)
+    priority = xp.where(parcels.is_scanned, SCANNED, priority)
+    priority = xp.where(is_on_plate, ON_PLATE, priority)
+    return xp.where(is_held, HELD, priority)

@@ -1,6 +1,4 @@
-"""What is so in the worlds of ParcelSort: which parcels can be read, are held, lie in
-their bins, and how far each one is.
-"""
+"""The quantities by which ParcelSort is judged: of the parcels, scanner and bins."""
 
 from __future__ import annotations
 
@@ -21,16 +19,23 @@ from embodied.envs.tasks.parcel_sort.scene import BELT, BIN, BINS, PARCELS, SCAN
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
+# The scanner reads a label within 12 degrees of straight up.
 LABEL_UP_COS = float(np.cos(np.deg2rad(12)))
-STILL_M_S = 0.03  # of a parcel
-CLEAR_M = 0.07  # of the hand, from the label that it must not hide
-FLAT_M = 0.006  # between a parcel's underside and the plate
-# width of a gripper that holds nothing; how far around a parcel it may still be held
+# A parcel slower than this lies still.
+STILL_M_S = 0.03
+# The hand hides a label that is nearer to it than this.
+CLEAR_M = 0.07
+# The largest gap between a parcel's underside and the plate on which it lies.
+FLAT_M = 0.006
+# A parcel is held if the gripper is narrower than this, and the TCP at most this far
+# outside the parcel.
 OPEN_M = 0.074
 AROUND_M = 0.005
-FLOOR_Z_W = 0.40  # below it a parcel has fallen
-PASSED_Y_W = 0.62  # from where the belt does not bring a parcel back
-# where the reward of a way is all of it; how much further a tenth
+# A parcel below this has fallen.
+FLOOR_Z_W = 0.40
+# The belt does not bring back a parcel beyond this.
+PASSED_Y_W = 0.62
+# Rewards for getting nearer are full up to this distance, and a tenth at this one more.
 NEAR_M = 0.06
 FAR_M = 0.5
 
@@ -78,7 +83,7 @@ class Facts:
 
     @quantity
     def label_w(self) -> Array:
-        """(N, K, 3) m, from the parcels' middles to their labels."""
+        """(N, K, 3) m, from the parcels' middles to their labels, along world axes."""
         return dot(self.rotations, self._goal["label"][:, :, None, :])
 
     @quantity
@@ -89,14 +94,12 @@ class Facts:
 
     @quantity
     def is_still(self) -> Array:
-        """(N, K) bool."""
+        """(N, K) bool, parcels that hardly move."""
         return dot(self.vel_w, self.vel_w) < STILL_M_S**2
 
     @quantity
     def is_readable(self) -> Array:
-        """(N, K) bool, parcels that lie still on the plate, the label up and clear of
-        the hand.
-        """
+        """(N, K) bool, parcels that lie still on the plate with their labels visible."""
         xp = self._xp
         goal = self._goal
         up = self.rotations[:, :, 2, :]  # (N, K, 3) how far up each axis points
@@ -112,7 +115,7 @@ class Facts:
 
     @quantity
     def is_in_bin(self) -> Array:
-        """(N, K, B) bool."""
+        """(N, K, B) bool, which parcel is in which bin."""
         return self._props.bins.contain(self.pos_w)
 
     @property
@@ -123,7 +126,7 @@ class Facts:
 
     @quantity
     def is_held(self) -> Array:
-        """(N, K) bool, parcels around whose inside the gripper is not open."""
+        """(N, K) bool, parcels with the TCP in them and the gripper not open."""
         xp = self._xp
         own_axes = xp.permute_dims(self.rotations, (0, 1, 3, 2))  # rows are axes
         offset = xp.abs(dot(own_axes, self.to_hand[:, :, None, :]))
@@ -149,8 +152,9 @@ class Facts:
 
     @property
     def parcel_progress(self) -> Array:
-        """(N, K) below 1 of parcels on their way: reached for, held, brought to the
-        plate, read, brought to the bin.
+        """(N, K) below 1, the progress of each parcel on its way to its bin.
+
+        It is reached for, held, brought to the plate, read and brought to the bin.
         """
         xp = self._xp
         ways = [

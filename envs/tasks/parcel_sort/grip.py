@@ -1,6 +1,4 @@
-"""How a hand takes a parcel: what the planner of ParcelSort sees of hand and parcels,
-and the grips that follow.
-"""
+"""Hand, parcels and grips as the expert of ParcelSort sees them."""
 
 from __future__ import annotations
 
@@ -17,30 +15,37 @@ from embodied.rotations import cross, quat_from_rot6d
 
 UP = (0.0, 0.0, 1.0)
 FORWARD = (1.0, 0.0, 0.0)
+# A label faces up if its direction is this near to straight up.
 UP_COS = 0.97
-MOSTLY_COS = 0.7  # of an axis that is nearer to a direction than to others
-ABOVE_FLOOR_M = 0.027  # of the grip: half a pad and a little
-# of a hand that will turn a parcel: level all the way, the wrist would come to its
-# limit
+# An axis is along a direction if it is within 45 degrees of it.
+MOSTLY_COS = 0.7
+# The least height of the grip above the floor: half a pad and a little.
+ABOVE_FLOOR_M = 0.027
+# How far a hand leans that will turn a parcel by a quarter: from upright to level the
+# wrist would come to its limit.
 LEAN_RAD = 0.35
-# of the grip towards a label on an end, and at least from that end
+# The grip is this far off the middle towards a label on an end, and at least this far
+# from that end.
 OFF_MIDDLE_M = 0.02
 FROM_END_M = 0.025
-# of fingers around a parcel, and of a gripper that has closed on it
+# The TCP of a hand that holds a parcel is at most this far outside it, and the gripper at
+# most this much wider.
 AROUND_M = 0.006
 WIDER_M = 0.003
-ALMOST_NOTHING = 1e-9  # keeps lengths from 0
+# Keeps divisors from being 0.
+ALMOST_NOTHING = 1e-9
 
 
 @dataclass(frozen=True)
 class Hand:
-    """Where the hand is: its z is the approach, and the fingers open along its y."""
+    """The hand in n worlds: its z axis is the approach, the fingers open along its y."""
 
-    pos_w: Array  # (n, 3)
-    x: Array  # (n, 3)
+    pos_w: Array  # (n, 3) m, the TCP
+    # the axes in the world, (n, 3) each
+    x: Array
     y: Array
     z: Array
-    width: Array  # (n,) m
+    width: Array  # (n,) m, between the pads
 
     @classmethod
     def read(cls, agent: Readings) -> Hand:
@@ -57,13 +62,15 @@ class Hand:
 
 @dataclass(frozen=True)
 class Parcels:
-    """All K parcels of n worlds, or with one axis fewer the one that each world works
-    on.
+    """All K parcels of n worlds.
+
+    The parcel that each world works on has the same fields without the axis K.
     """
 
     pos_w: Array  # (n, K, 3) m, of the middle
     vel_w: Array  # (n, K, 3) m/s
-    x: Array  # (n, K, 3) axes: along length, width and height
+    # the axes along length, width and height, in the world, (n, K, 3) each
+    x: Array
     y: Array
     z: Array
     size: Array  # (n, K, 3) m
@@ -98,13 +105,13 @@ class Parcels:
         )
 
     def one(self, which: Array) -> Parcels:
-        """Returns of each world the parcel `which` (n,)."""
+        """Returns the parcel `which` (n,) of each world."""
         rows = array_namespace(which).arange(which.shape[0])
         chosen = {name: values[rows, which] for name, values in vars(self).items()}
         return Parcels(**chosen)
 
     def bottom_z(self) -> Array:
-        """m, of the lowest corner."""
+        """Returns the height of each parcel's lowest corner, m."""
         xp = array_namespace(self.size)
         extents = [
             xp.abs(axis[..., 2]) * self.size[..., k]
@@ -113,17 +120,17 @@ class Parcels:
         return self.pos_w[..., 2] - sum(extents) / 2
 
     def label_way(self) -> Array:
-        """Unit vectors out of the labels."""
+        """Returns a unit vector out of each parcel's label."""
         xp = array_namespace(self.label)
         length = xp.sqrt(dot(self.label, self.label))
         return self.label / (length[..., None] + ALMOST_NOTHING)
 
     def is_label_up(self) -> Array:
-        """bool, whether the label can be read from above."""
+        """Returns for each parcel, bool, whether its label can be read from above."""
         return self.label_way()[..., 2] > UP_COS
 
     def is_held(self, hand: Hand) -> Array:
-        """(n, K) bool, whether the fingers have closed on it."""
+        """Returns (n, K) bool, whether the fingers have closed on each parcel."""
         xp = array_namespace(self.size)
         offset = hand.pos_w[:, None, :] - self.pos_w
         opens_along = hand.y[:, None, :]
@@ -139,50 +146,53 @@ class Parcels:
 
 @dataclass(frozen=True)
 class Grip:
-    """Where the hand takes a parcel: x and z are the hand's axes there."""
+    """The pose of a hand that takes a parcel."""
 
-    pos_w: Array  # (n, 3)
+    pos_w: Array  # (n, 3) m, the TCP
+    # the hand's axes, (n, 3) each
     x: Array
     z: Array
 
     def alignment(self, hand: Hand) -> Array:
-        """(n,) cosine of the larger of the two angles by which the hand's axes are off."""
+        """Returns the alignment (n,) of a hand: the cosine of its axes' larger error."""
         xp = array_namespace(self.x)
         return xp.minimum(dot(self.x, hand.x), dot(self.z, hand.z))
 
 
 def horizontal(vectors: Array) -> Array:
-    """(n, 3) the horizontal directions of vectors (n, 3)."""
+    """Returns the horizontal directions (n, 3) of vectors (n, 3)."""
     xp = array_namespace(vectors)
     level = vectors * xp.asarray([1.0, 1.0, 0.0])
     return level / (xp.sqrt(dot(level, level))[:, None] + ALMOST_NOTHING)
 
 
 def left_of(way: Array) -> Array:
-    """(n, 3) horizontal directions turned left by a quarter."""
+    """Returns horizontal directions (n, 3) turned left by a quarter."""
     xp: Any = array_namespace(way)
     return xp.stack([-way[:, 1], way[:, 0], xp.zeros_like(way[:, 0])], axis=1)
 
 
 def quat_of_axes(x: Array, z: Array) -> Array:
-    """(n, 4) wxyz of the hand whose axes are x and z."""
+    """Returns the rotation (n, 4) wxyz of a hand with these axes, (n, 3) each."""
     return quat_from_rot6d(array_namespace(x).concat([x, cross(z, x)], axis=1))
 
 
 def grip_of(parcel: Parcels, aside: Array, is_standing: Array) -> Grip:
-    """Returns how the hand takes a parcel: from above across the width, its x towards a
-    label on an end.
+    """Returns how the hand takes a parcel: from above, closing across its width.
+
+    The hand's x axis points towards a label on an end.
 
     Args:
         parcel: The one to take in each of n worlds.
-        aside: (n, 3) horizontal, along which the hand is level for those that stand.
+        aside: (n, 3) the horizontal direction in which a hand reaches for parcels that
+            stand on an end.
         is_standing: (n,) bool, parcels that stand on an end, as they were set down.
     """
     xp = array_namespace(aside)
     way = parcel.label_way()
     is_label_up = parcel.is_label_up()
 
-    # along the parcel, of both directions the one that is wanted
+    # along the parcel, in the one of the two directions that is wanted
     is_on_back = (xp.abs(parcel.y[:, 2]) < MOSTLY_COS)[:, None]
     along = left_of(horizontal(xp.where(is_on_back, parcel.y, parcel.z)))
     forward = xp.broadcast_to(xp.asarray(FORWARD), aside.shape)
@@ -190,7 +200,7 @@ def grip_of(parcel: Parcels, aside: Array, is_standing: Array) -> Grip:
     wanted = xp.where(is_standing[:, None], aside, wanted)
     along = along * xp.where(dot(along, wanted) < 0, -1.0, 1.0)[:, None]
 
-    # towards a label on an end, and not too low
+    # the position: off the middle towards a label on an end, and not too low
     is_on_end = xp.abs(dot(way, parcel.x)) > MOSTLY_COS
     towards_end = parcel.size[:, 0] / 2 - FROM_END_M
     offset = xp.where(is_on_end, xp.clip(towards_end, 0.0, OFF_MIDDLE_M), 0.0)
@@ -198,7 +208,7 @@ def grip_of(parcel: Parcels, aside: Array, is_standing: Array) -> Grip:
     lowest = parcel.bottom_z() + ABOVE_FLOOR_M
     pos = xp.concat([pos[:, :2], xp.maximum(pos[:, 2], lowest)[:, None]], axis=1)
 
-    # leaning where it will be turned
+    # the axes: from above, leaning if the parcel will be turned; or from beside
     up = xp.broadcast_to(xp.asarray(UP), aside.shape)
     lean = xp.where(is_standing | is_label_up, 0.0, LEAN_RAD)[:, None]
     sin = xp.sin(lean)
@@ -214,8 +224,10 @@ def grip_of(parcel: Parcels, aside: Array, is_standing: Array) -> Grip:
 
 
 def level_grip(pos_w: Array, along: Array) -> Grip:
-    """Returns a grip nearly level and along the horizontal `along` (n, 3): that of a
-    hand which leant as it took a parcel from above and has turned it by a quarter.
+    """Returns a nearly level grip whose approach is the horizontal `along` (n, 3).
+
+    It is that of a hand that leant as it took a parcel from above, and has turned it by
+    a quarter.
     """
     xp = array_namespace(along)
     up = xp.broadcast_to(xp.asarray(UP), along.shape)

@@ -1,9 +1,8 @@
-"""ParcelSort: parcels ride past; those of the named colours go label up over the
-scanner into their colours' bins.
-"""
+"""ParcelSort: scan the passing parcels of the named colours, and put them into bins."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from embodied.core import Array, Layout, seconds_to_ticks
 from embodied.envs.events import PUSH_TICKS, is_during
 from embodied.envs.facts import PerState
 from embodied.envs.props.parcel import FACES, ParcelSize
+from embodied.envs.skills.scripted import scripted_expert
 from embodied.envs.task import Needs, Outcome, TaskSpec
 from embodied.envs.tasks.parcel_sort.episode import (
     event_tick,
@@ -20,7 +20,7 @@ from embodied.envs.tasks.parcel_sort.episode import (
     sample_episode,
     size_of,
 )
-from embodied.envs.tasks.parcel_sort.expert import parcel_sort_expert
+from embodied.envs.tasks.parcel_sort.expert import decide
 from embodied.envs.tasks.parcel_sort.facts import Facts, Props
 from embodied.envs.tasks.parcel_sort.scene import (
     BELT,
@@ -33,11 +33,12 @@ from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
 from embodied.sim.engine import ROT6D_OF_XMAT, Engine
 
-# that a robot that drives is on its way; everything comes that much later
+# How much later everything comes for a robot that travels, which must drive up.
 DRIVING_S = 2.0
-# that a parcel lies still under the scanner until it is read
+# How long a parcel must lie still under the scanner to be read.
 READING_TICKS = seconds_to_ticks(0.15)
-LYING_M = 0.04  # at most, the middle of a parcel above the belt that carries it
+# A parcel whose middle is lower than this above the belt lies on it.
+LYING_M = 0.04
 
 
 class ParcelSort:
@@ -73,7 +74,7 @@ class ParcelSort:
             # from the middle to the label in the parcel's frame, m
             "label": xp.zeros((n, k, 3)),
             "scanned": xp.zeros((n, k)),
-            # when the scanner could last not read it
+            # the last time at which the scanner could not read it
             "moved_tick": xp.zeros((n, k), dtype=xp.int64),
             # from event_tick on: the belt's speed, m/s, and the force on the pushed
             # parcel along x and y, N
@@ -220,6 +221,6 @@ PARCEL_SORT = TaskSpec(
     table=TABLE,
     build=build_parcel_station,
     bind=ParcelSort,
-    expert=parcel_sort_expert,
+    expert=partial(scripted_expert, decide),
     beauty_camera="line",
 )

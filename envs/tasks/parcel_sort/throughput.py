@@ -1,4 +1,4 @@
-"""How many parcels per hour: what a sorting line is measured by."""
+"""The throughput of ParcelSort in parcels per hour, the measure of a sorting line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 
 class Episode(Protocol):
-    """What came of one episode, as rollouts give it."""
+    """The result of one episode, as rollouts return it."""
 
     @property
     def variation(self) -> Mapping[str, Any]: ...
@@ -18,8 +18,9 @@ class Episode(Protocol):
 
 
 def parcels_per_hour(episodes: Iterable[Episode]) -> float:
-    """Returns how many parcels were sorted per simulated hour, in episodes of
-    ParcelSort; one that failed costs its time and counts none.
+    """Returns how many parcels were sorted per simulated hour in episodes of ParcelSort.
+
+    An episode that failed counts its time and no parcels.
     """
     count = 0
     seconds = 0.0

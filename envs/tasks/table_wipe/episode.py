@@ -1,6 +1,4 @@
-"""Samples an episode of TableWipe: which stains are where, what the sentence says of
-them, and what happens later.
-"""
+"""Samples episodes of TableWipe: the stains, the events and the instruction."""
 
 from __future__ import annotations
 
@@ -15,10 +13,9 @@ from embodied.envs.tasks.table_wipe.scene import PLACES_XY
 from embodied.envs.tasks.table_wipe.variation import OWN
 from embodied.envs.variation import Variation
 
-EVENT_STREAM = (
-    0x57495045  # of random numbers, apart from those of the table's variables
-)
-# how many values are sampled of each
+# The random stream of events, apart from those of the table's variables.
+EVENT_STREAM = 0x57495045
+# How many values are sampled of each variable.
 SAMPLES = {
     "kind": 8,
     "blob": 8,
@@ -28,18 +25,20 @@ SAMPLES = {
     "small": len(STAINS),
     "pad_offset": 2,
 }
-PUSH_N = (1.5, 1.8)  # slides the pad by 8 to 14 cm
-# rad from x: towards the middle of the table, where the arm can follow
-PUSH_ANGLE = (0.7, 2.0)
+# A push slides the pad by 8 to 14 cm.
+PUSH_N = (1.5, 1.8)
+# Its angle from x, towards the middle of the table, where the arm can follow.
+PUSH_ANGLE_RAD = (0.7, 2.0)
+# When the push comes, and the latest time of the spill.
 PUSH_AFTER_S = (0.2, 1.2)
 SPILL_AFTER_S = (4.0, 8.0)
 
 
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
-    """Returns all that is special to one episode, JSON-able.
+    """Returns the sampled values of one episode, JSON-able.
 
-    Stains are listed in an order of their own; the last of `kind`, `named` and so on is
-    the one that is spilled later, if any.
+    Lists such as `kind` and `named` have one element per stain. The last one is that of
+    the stain that may be spilled later.
     """
     episode = variation.sample_each(seed, OWN)
     for name, count in SAMPLES.items():
@@ -49,7 +48,8 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     kinds = choose_kinds(episode["kind"], episode["stains"])
     kind = kinds[episode["target"] % len(kinds)]
     named = named_by(episode["request"], kind, kinds)
-    if not any(named):  # all the stains are of the kind that was to stay
+    # if every stain is of the kind that should stay, ask for that kind instead
+    if not any(named):
         episode["request"] = "one"
         named = named_by("one", kind, kinds)
 
@@ -65,14 +65,18 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
 
 
 def choose_kinds(values: Sequence[str], count: int) -> list[str]:
-    """Returns the kinds of `count` stains, the first two different where the values let
-    them.
-    """
+    """Returns the kinds of `count` stains, the first two different if the values allow."""
     return [*first_distinct(values, 2), *values[2:]][:count]
 
 
 def named_by(request: str, kind: str, kinds: Sequence[str]) -> list[bool]:
-    """Returns which stains a request about `kind` wants wiped."""
+    """Returns for each stain whether a request about `kind` wants it wiped.
+
+    Args:
+        request: "all", "one" (that kind only) or "but" (all other kinds).
+        kind: The kind that the sentence names.
+        kinds: The kind of each stain.
+    """
     if request == "all":
         return [True for _ in kinds]
     if request == "one":
@@ -92,12 +96,13 @@ def _all_once(values: Sequence[int], count: int) -> list[int]:
 
 
 def _sample_events(seed: int, level: str) -> dict[str, Any]:
-    """At L4 the pad is pushed aside, or something more is spilled (when half the work is
-    done, or at its time), or both.
+    """Samples the events of level L4: the pad is pushed, more is spilled, or both.
+
+    At other levels nothing happens.
     """
     rng = event_rng(seed, EVENT_STREAM)
     event = rng.choice(("shove", "spill", "both"))
-    angle = rng.uniform(*PUSH_ANGLE)
+    angle = rng.uniform(*PUSH_ANGLE_RAD)
     force = rng.uniform(*PUSH_N)
     happens = level == "L4"
     is_pushed = happens and event != "spill"

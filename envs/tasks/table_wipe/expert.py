@@ -1,6 +1,8 @@
-"""The scripted planner of TableWipe: takes the pad, strokes over what is left of the
-nearest named stain until all are gone, and lays the pad back on its mat. It names the
-next skill from what is so now, so that it recovers.
+"""The scripted planner of TableWipe.
+
+It takes the pad, strokes over what is left of the nearest named stain until all are
+gone, and lays the pad back on its mat. It decides from the present state alone, so that
+it recovers from whatever happens.
 """
 
 from __future__ import annotations
@@ -9,53 +11,48 @@ from dataclasses import dataclass
 from typing import Any
 
 from embodied.arrays import dot
-from embodied.core import Array, Controller, Layout, Payload, Planner
+from embodied.core import Array, Payload
 from embodied.envs.props.pad import GRIP_Z_M, HALF_M, HELD_WIDTH_M
-from embodied.envs.skills.driving import Driving
-from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.skills.scripted import (
     Readings,
     Row,
-    ScriptedPlanner,
     is_skill,
     last_row,
     make_payload,
     pointing_down,
     with_z,
 )
-from embodied.robots.robot import Robot
 
-HOVER_M = 0.10  # of the hand above the grip before going down
-# of the hand from the grip: beside it to go down and to close, and while it holds
+# The hand's height above the grip before it goes down.
+HOVER_M = 0.10
+# The largest horizontal error of the hand from the grip: to go down, and to close.
 NEAR_M = 0.012
 ON_M = 0.008
+# The largest vertical error to close, and the largest error of a hand that holds.
 ON_Z_M = 0.012
 HELD_M = 0.02
-STILL_M_S = 0.1  # a pad that slides faster is not reached for
-PRESS_M = 0.007  # of the foam: 10 N
-SET_DOWN_M = 0.002  # below the table, that the pad is laid down to
-# of the pad above the table: on its way, too low to travel, and stroking
+# The hand does not go down to a pad that slides faster than this.
+STILL_M_S = 0.1
+# How far a stroke presses the foam in: 10 N.
+PRESS_M = 0.007
+# The pad is laid down towards a goal this far below the table.
+SET_DOWN_M = 0.002
+# The pad's height above the table: on its way, too low to travel, and touching.
 CLEAR_M = 0.05
 LOW_M = 0.025
 TOUCHING_M = 0.004
-# of a stroke: how far beyond the outermost cells' middles it goes, and the width that it
-# cleans for sure
+# How far a stroke goes beyond the outermost cells' middles, and the width that it surely
+# cleans.
 BEYOND_M = 0.022
 LANE_M = 2 * HALF_M[0] - 0.024
-SLOW_M_S = 0.03  # a pad that is slower has come to an end
-AT_M = 0.012  # how near the end of a stroke counts as there, and to lower the pad
-ASTRAY_M = 0.035  # off the lane or the stroke: lifted
+# A pad slower than this has come to the end of a stroke.
+SLOW_M_S = 0.03
+# How near the pad must be to an end of a stroke, or to where it is lowered.
+AT_M = 0.012
+# A pad farther than this from its stroke is lifted.
+ASTRAY_M = 0.035
+# Larger than any squared distance on the table.
 NOWHERE_M2 = 99.0
-
-
-def table_wipe_expert(
-    agent_layout: Layout, state_layout: Layout, robot: Robot
-) -> tuple[Planner, Controller]:
-    """Returns the two halves of the expert: this planner, which drives up first where
-    the robot can, and the goal servo.
-    """
-    planner = ScriptedPlanner(agent_layout, state_layout, decide)
-    return Driving(planner, agent_layout, robot), GoalServo(agent_layout, robot)
 
 
 @dataclass(frozen=True)
@@ -70,23 +67,23 @@ class Stroke:
 
 @dataclass(frozen=True)
 class ExpertFacts:
-    """How things stand in n worlds, (n,) bool each."""
+    """What the expert knows of hand and pad in n worlds, (n,) bool each."""
 
-    # of the hand,
+    # about the hand
     is_holding: Array
     is_near_grip: Array
     is_on_grip: Array
-    # of the pad
+    # about the pad
     is_low: Array
-    is_touching: Array
-    is_above_stroke: Array
-    is_over_stroke: Array  # less exactly
+    is_touching: Array  # the table
+    is_at_stroke: Array  # so near that it may be lowered
+    is_over_stroke: Array  # so near that it need not be lifted
     is_above_mat: Array
     is_put_back: Array
 
 
 def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
-    """Says where the hand should go next."""
+    """Returns the plans for n worlds."""
     stroke = _stroke(xp, state)
     facts = _facts(xp, agent, state, stroke)
     skill, pos = _choose(xp, agent, state, stroke, facts)
@@ -104,8 +101,9 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
 
 
 def _handle_yaw(xp: Any, rot6d: Array) -> Array:
-    """(n,) rad of the handle about the vertical, in (-pi/2, pi/2]: both ways round are
-    the same to the hand.
+    """Returns the handle's yaw (n,) in [-pi/2, pi/2] rad.
+
+    Half a turn makes no difference to the hand.
     """
     cos = rot6d[:, 0]
     sin = rot6d[:, 1]
@@ -113,7 +111,7 @@ def _handle_yaw(xp: Any, rot6d: Array) -> Array:
 
 
 def _stroke(xp: Any, state: Readings) -> Stroke:
-    """Returns the stroke over the nearest of the stains that are named and not clean."""
+    """Returns the stroke over the nearest stain that is named and not yet clean."""
     pad = state["pad_pos_w"]
     stains = state["dirt_named"].shape[1]
     low = xp.reshape(state["dirt_low_xy_w"], (-1, 2, stains))
@@ -129,7 +127,8 @@ def _stroke(xp: Any, state: Readings) -> Stroke:
     low = dot(low, chosen)  # (n, 2)
     high = dot(high, chosen)
 
-    # in the middle of one lane, or of the nearer of two
+    # the lane is over the stain's middle, or, where one lane is too narrow for the
+    # stain, as near to the pad as it may be
     too_wide = high[:, 0] - low[:, 0] - LANE_M
     room = xp.maximum(too_wide, xp.zeros_like(low[:, 0])) / 2
     middle_x = (low[:, 0] + high[:, 0]) / 2
@@ -143,7 +142,7 @@ def _stroke(xp: Any, state: Readings) -> Stroke:
 
 
 def _facts(xp: Any, agent: Readings, state: Readings, stroke: Stroke) -> ExpertFacts:
-    """Returns how things stand according to an observation."""
+    """Returns the facts of an observation."""
     pad = state["pad_pos_w"]
 
     # the hand
@@ -173,7 +172,7 @@ def _facts(xp: Any, agent: Readings, state: Readings, stroke: Stroke) -> ExpertF
         is_on_grip=(aside < ON_M) & (above < ON_Z_M),
         is_low=height < LOW_M,
         is_touching=is_touching,
-        is_above_stroke=(off_lane < AT_M) & (off_ends < AT_M),
+        is_at_stroke=(off_lane < AT_M) & (off_ends < AT_M),
         is_over_stroke=is_over_lane & stroke.is_needed,
         is_above_mat=is_done & (off_mat < AT_M),
         is_put_back=is_done & (off_mat < 2 * AT_M) & is_touching,
@@ -183,7 +182,7 @@ def _facts(xp: Any, agent: Readings, state: Readings, stroke: Stroke) -> ExpertF
 def _choose(
     xp: Any, agent: Readings, state: Readings, stroke: Stroke, facts: ExpertFacts
 ) -> tuple[Array, Array]:
-    """Returns skill (n,) and goal (n, 3) of the hand."""
+    """Returns the skill (n,) and the hand's goal (n, 3) m."""
     tcp = agent["tcp_pos_w"]
     pad = state["pad_pos_w"]
     table_z = state["table_z"][:, 0]
@@ -201,12 +200,12 @@ def _choose(
     target = xp.where(stroke.is_needed[:, None], entry, state["mat_pos_w"])
 
     def in_hand(xy: Array, z: Array) -> Array:
-        """Where the hand must be for the pad to be at a place."""
+        """Returns where the hand must be for the pad to be at `xy` and height `z`."""
         return with_z(xp, xy, z) + tcp - pad
 
     held = facts.is_holding
     is_working = held & stroke.is_needed
-    is_entering = facts.is_above_stroke | (facts.is_low & facts.is_over_stroke)
+    is_entering = facts.is_at_stroke | (facts.is_low & facts.is_over_stroke)
     is_wiping = facts.is_touching & facts.is_over_stroke
     rows = [  # the last that applies wins
         Row("reach", when=~held, goal_w=hover),
@@ -227,8 +226,9 @@ def _choose(
 
 
 def _onward_y(xp: Any, state: Readings, stroke: Stroke) -> Array:
-    """(n,) the end of the stroke that the pad moves towards; the farther one when it
-    stands, or is at an end.
+    """Returns the y (n,) of the stroke's end towards which the pad goes on.
+
+    That is the end it moves to, or the farther one where it stands or is at an end.
     """
     y = state["pad_pos_w"][:, 1]
     speed = state["pad_vel_w"][:, 1]
@@ -240,6 +240,6 @@ def _onward_y(xp: Any, state: Readings, stroke: Stroke) -> Array:
 
 
 def _completion(xp: Any, state: Readings) -> Array:
-    """(n,) the less is left of what is named, the more."""
+    """Returns the completion (n,), which grows as less of the named stains is left."""
     left_cm2 = xp.sum(state["dirt_named"] * state["dirt_cm2"], axis=1)
     return 1 / (1 + 0.1 * left_cm2)

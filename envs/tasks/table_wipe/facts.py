@@ -1,6 +1,4 @@
-"""What is so in the worlds of TableWipe: where the pad is, how hard it presses, and
-whether it is in the hand.
-"""
+"""The quantities by which TableWipe is judged: of the pad, the table and the hand."""
 
 from __future__ import annotations
 
@@ -17,7 +15,9 @@ from embodied.envs.tasks.table_wipe.scene import TABLE
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-MOST_N = 100.0  # the strongest force that is told from stronger ones
+# Stronger forces are clipped to this.
+MOST_N = 100.0
+# How near the hand must be to the handle's middle to hold it.
 HELD_ERROR_M = 0.02
 FALLEN_Z_W = TABLE.top_z - 0.1
 
@@ -61,7 +61,7 @@ class Facts:
 
     @quantity
     def peak_press_n(self) -> Array:
-        """(N,) the strongest one of the episode so far."""
+        """(N,) the strongest force of the episode so far."""
         return self._xp.maximum(self._goal["peak_n"], self.press_n)
 
     @quantity

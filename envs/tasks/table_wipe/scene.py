@@ -1,6 +1,4 @@
-"""A kitchen in which a table wants wiping: the pad lies on its mat at the robot's
-right, stains are in front of it.
-"""
+"""The scene of TableWipe: a kitchen table with stains, and a pad on its mat."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ TABLE = TableSize()
 CAMERA = "overview"
 BEAUTY = "kitchen"
 MAT_XY = (0.50, -0.37)  # nominal place of mat and pad in the world, m
-# (6, 2) where stains are, m
+# (6, 2) nominal places of stains in the world, m
 PLACES_XY = np.array([(x, y) for x in (0.44, 0.61) for y in (-0.17, 0.03, 0.23)])
 
 

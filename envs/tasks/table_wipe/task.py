@@ -1,9 +1,8 @@
-"""TableWipe: the robot takes the cloth pad and wipes the stains that the instruction
-names off the table, gently.
-"""
+"""TableWipe: wipe the named stains off the table with the cloth pad, gently."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,11 @@ from embodied.envs.facts import PerState
 from embodied.envs.props.dirt import Dirt
 from embodied.envs.props.stains import CELLS, SMALL_CELLS, STAINS
 from embodied.envs.reward import tolerance
+from embodied.envs.skills.scripted import scripted_expert
 from embodied.envs.task import Needs, Outcome, TaskSpec
 from embodied.envs.tasks.table_wipe import variation as names
 from embodied.envs.tasks.table_wipe.episode import event_ticks, sample_episode
-from embodied.envs.tasks.table_wipe.expert import table_wipe_expert
+from embodied.envs.tasks.table_wipe.expert import decide
 from embodied.envs.tasks.table_wipe.facts import Facts, Props
 from embodied.envs.tasks.table_wipe.scene import (
     BEAUTY,
@@ -32,13 +32,17 @@ from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-FORCE_LIMIT_N = 30.0  # of the pad on the table, at any physics step of the episode
-RUBBING_N = 6.0  # that it takes to wipe; the pad alone weighs 2.2
-# shares of the named stains' area that must go, and of the others' that must stay
-WIPED = 0.95
-SPARED = 0.90
-ALOOF_M = 0.15  # the pad is not pushed while the hand is nearer to it
-SPILL_AT = 0.4  # share wiped at which more is spilled, if it is not time before
+# The largest force of the pad on the table, at any physics step of the episode.
+FORCE_LIMIT_N = 30.0
+# The least force that wipes; the pad alone weighs 2.2 N.
+RUBBING_N = 6.0
+# Shares of the named stains' area that must go, and of the others' that must stay.
+WIPED_SHARE = 0.95
+SPARED_SHARE = 0.90
+# The pad is not pushed while the hand is nearer to it than this.
+ALOOF_M = 0.15
+# More is spilled when this share is wiped, or earlier if it is time.
+SPILL_AT_SHARE = 0.4
 TABLE_XY = np.array([TABLE.x, TABLE.y])
 S = len(STAINS)
 
@@ -68,7 +72,7 @@ class TableWipe:
         self._props = Props(engine, robot)
         self._dirt = Dirt(xp, n)
         self._goal = {
-            **self._dirt.books,
+            **self._dirt.arrays,
             "pad_xy_w": xp.zeros((n, 2)),  # at the last control step
             "peak_n": xp.zeros(n),  # strongest force of the pad on the table so far
             # from push_tick on: the force on the pad along x and y, N
@@ -146,12 +150,13 @@ class TableWipe:
         is_pushed = is_pushed & (facts.reach_m > ALOOF_M)
         props.pad.push(xp.where(is_pushed[:, None], goal["push"], 0.0))
 
-        # what the pad rubbed over since the last step is wiped off
+        # wipe off what the pad has rubbed over since the last step
         xy = facts.pad_pos_w[:, :2]
         way = xy - goal["pad_xy_w"]
         is_rubbing = facts.press_n > RUBBING_N
         rubbed_m = xp.where(is_rubbing, xp.sqrt(dot(way, way)), 0.0)
-        is_spilling = (tick >= goal["spill_tick"]) | (goal["wiped"] > SPILL_AT)
+        is_under_way = goal["wiped"] > SPILL_AT_SHARE
+        is_spilling = (tick >= goal["spill_tick"]) | is_under_way
         under = props.pad.under(goal["cell_xy_w"])
         props.stains.show(self._dirt.update(under, rubbed_m, is_spilling))
 
@@ -182,8 +187,9 @@ class TableWipe:
         goal = self._goal
         facts = self._facts()
         is_gentle = facts.peak_press_n <= FORCE_LIMIT_N
-        is_spoilt = ~is_gentle | (goal["spared"] < SPARED) | facts.is_fallen
-        success = (goal["wiped"] >= WIPED) & ~is_spoilt
+        are_others_wiped = goal["spared"] < SPARED_SHARE
+        is_spoilt = ~is_gentle | are_others_wiped | facts.is_fallen
+        success = (goal["wiped"] >= WIPED_SHARE) & ~is_spoilt
 
         in_hand = hand_progress(xp, facts.reach_m, facts.is_held)
         progress = in_hand + 0.65 * goal["wiped"] * goal["spared"]
@@ -196,7 +202,7 @@ class TableWipe:
 
 
 def hand_progress(xp: Any, reach_m: Array, is_held: Array) -> Array:
-    """(N,) up to 0.25 for reaching the handle, 0.3 with it in the hand."""
+    """Returns the progress (N,) of reaching, up to 0.25, and of holding the handle, 0.3."""
     return xp.where(is_held, 0.3, 0.25 * tolerance(reach_m, 0.02, 0.4))
 
 
@@ -209,6 +215,6 @@ TABLE_WIPE = TaskSpec(
     table=names.TABLE,
     build=build_dining_table,
     bind=TableWipe,
-    expert=table_wipe_expert,
+    expert=partial(scripted_expert, decide),
     beauty_camera=BEAUTY,
 )

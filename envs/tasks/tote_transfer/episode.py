@@ -1,6 +1,4 @@
-"""Samples an episode of ToteTransfer: which totes come, where, what happens to them,
-and the sentence that names one.
-"""
+"""Samples episodes of ToteTransfer: the totes, their event and the instruction."""
 
 from __future__ import annotations
 
@@ -20,19 +18,22 @@ from embodied.envs.variation import Variation
 
 TOTE = ToteSize()
 PER_TOTE = ("length", "yaw", "offset_x")
-COLOUR_SAMPLES = 16  # enough to find different ones
+# How many colours are sampled, enough to find different ones.
+COLOUR_SAMPLES = 16
 RAIL_GAP_M = 0.002
 ABOVE_BELT_M = 0.0005
-ORDINALS = ("first", "second", "third")  # along the belt, the one ahead first
-# of a push, for each kg of the tote: friction holds 7.8 of it, so that the tote slides
-# 5 to 15 cm
+# Names along the belt, the tote ahead first.
+ORDINALS = ("first", "second", "third")
+# A push's force per kg of the tote. Friction holds 7.8 m/s2 of it, so the tote slides 5
+# to 15 cm.
 PUSH_M_S2 = (9.5, 12.0)
+# When the event happens, and the belt's speed after it.
 EVENT_S = (1.0, 4.0)
 EVENT_BELT_M_S = (0.0, 0.15)
 
 
 def sample_episode(seed: int, variation: Variation, station: Station) -> dict[str, Any]:
-    """Returns all that is special to one episode at a station, JSON-able."""
+    """Returns the sampled values of one episode at a station, JSON-able."""
     episode = variation.sample_each(seed, OWN)
     count = episode["totes"]
 
@@ -46,7 +47,7 @@ def sample_episode(seed: int, variation: Variation, station: Station) -> dict[st
     colours = variation.sample_many(seed, "colour", COLOUR_SAMPLES)
     episode["colour"] = sampled_colours(colours, count, episode["same_colour"])
 
-    # where a robot must drive up, the totes come later
+    # where the robot must drive up, totes and event come later
     episode["first_y"] -= episode["belt_speed"] * station.later_s
     episode |= _sample_event(seed, variation.level, episode)
     episode["event_s"] += station.later_s
@@ -64,9 +65,7 @@ def target_of(episode: dict[str, Any]) -> int:
 
 
 def tote_name(colours: list[str], target: int) -> str:
-    """Returns the colour alone where no other tote has it, else with the tote's place
-    among those of its colour.
-    """
+    """Returns the tote's colour, with its place among totes of that colour if any."""
     alike = [k for k, colour in enumerate(colours) if colour == colours[target]]
     return colour_name(colours, target, ORDINALS[alike.index(target)])
 
@@ -77,7 +76,7 @@ def pose_of(
     """Returns where a tote starts; those that do not take part are parked.
 
     Returns:
-        The middle of its underside (3,) in the world, m, and its yaw in rad.
+        (3,) the middle of its underside in the world, m; and its yaw, rad.
     """
     if tote >= episode["totes"]:
         return parked_w(tote), 0.0
@@ -94,7 +93,10 @@ def event_tick(episode: dict[str, Any]) -> int:
 
 
 def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, Any]:
-    """At L4 one thing happens: the belt changes its speed, or the named tote is pushed."""
+    """Samples the event of level L4: the belt's speed changes, or the tote is pushed.
+
+    At other levels the values are such that nothing happens.
+    """
     rng = event_rng(seed)
     push = (0.0, 0.0)
     speed = episode["belt_speed"]
@@ -118,8 +120,13 @@ def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, A
 def _between_rails(
     belt_m: float, offset_m: float, length_m: float, yaw: float
 ) -> float:
-    """Returns an offset from the belt's middle, cut to the room that a long or a turned
-    tote leaves.
+    """Returns an offset from the belt's middle line, clipped to keep the tote off the rails.
+
+    Args:
+        belt_m: The belt's width.
+        offset_m: The sampled offset.
+        length_m: The tote's length.
+        yaw: The tote's yaw, rad.
     """
     half_m = (length_m * np.cos(yaw) + TOTE.width * np.sin(abs(yaw))) / 2
     room_m = belt_m / 2 - half_m - RAIL_GAP_M

@@ -1,5 +1,6 @@
-"""The scripted planner of ToteTransfer: names the next skill from what is so now, so
-that it recovers.
+"""The scripted planner of ToteTransfer.
+
+It decides from the present state alone, so that it recovers from whatever happens.
 """
 
 from __future__ import annotations
@@ -32,15 +33,21 @@ from embodied.envs.tasks.tote_transfer.scene import station_of
 from embodied.robots.robot import Robot
 
 ORDER = ("reach", "grasp", "lift", "carry", "place", "release", "retreat")
-HOVER_M = 0.10  # above the grip before going down
-CLEAR_M = 0.06  # above the rim after letting go
-PRESS_M = 0.004  # below the slot's floor, that a tote is set down to
-PLACE_Y_W = 0.3  # beyond it a tote may be set down
-# on the way to the rack: about the robot's column that one goal covers, and from it
+# The hand's height above the grip before it goes down, and above the rim afterwards.
+HOVER_M = 0.10
+CLEAR_M = 0.06
+# A tote is set down towards a goal this far below the slot's floor.
+PRESS_M = 0.004
+# A tote is set down only beyond this y, where the rack is.
+PLACE_Y_W = 0.3
+# On the way to the rack: the largest turn about the robot's column between two goals,
+# and the distances from the column.
 TURN_RAD = 0.8
 CARRY_RADIUS_M = (0.48, 0.62)
-AT_RACK_M = 0.9  # horizontally from the named slot
-# a tote that is slower does not come, and where its grip then is from the robot
+# A tote that is nearer to its slot than this, horizontally, is at the rack.
+AT_RACK_M = 0.9
+# A tote slower than this will not come within reach. A robot that travels then stands
+# where the grip has this y as seen from it.
 STUCK_M_S = 0.02
 UPSTREAM_Y_M = -0.35
 
@@ -48,8 +55,9 @@ UPSTREAM_Y_M = -0.35
 def tote_transfer_expert(
     agent_layout: Layout, state_layout: Layout, robot: Robot
 ) -> tuple[Planner, Controller]:
-    """Returns the two halves of the expert: this planner, which drives first where the
-    robot can, and the goal servo.
+    """Returns planner and controller of the expert.
+
+    A robot that travels stands now at the belt, now at the rack.
     """
     expert = ToteTransferExpert(robot)
     planner = ScriptedPlanner(agent_layout, state_layout, expert.decide)
@@ -61,15 +69,17 @@ def tote_transfer_expert(
 
 
 class ToteTransferExpert:
-    """The expert's decisions, all made as seen from where the robot should stand."""
+    """Decides what to do next, as seen from where the robot should stand."""
 
     def __init__(self, robot: Robot) -> None:
         self._station = station_of(robot)
         self._drives = robot.travels
 
     def stand(self, xp: Any, agent: Readings, state: Readings) -> Array:
-        """(n, 4) where the mount of a robot that drives belongs: x, y, z in m and yaw in
-        rad.
+        """Returns where the mount of a robot that travels should stand.
+
+        Returns:
+            (n, 4) x, y, z in m and yaw in rad.
         """
         facts = ExpertFacts.read(xp, agent, state)
         is_at_rack = self._is_at_rack(facts)
@@ -79,10 +89,10 @@ class ToteTransferExpert:
         return xp.stack([x, y, z, yaw], axis=1)
 
     def decide(self, xp: Any, agent: Readings, state: Readings) -> Payload:
-        """Says where the hand should go next."""
-        # all as seen from the floor below the mount of a robot that stands as it should
-        seen = ExpertFacts.read(xp, agent, state)
-        x, y = self._stand_xy(xp, seen, state["tote_vel_w"][:, 1])
+        """Returns the plans for n worlds."""
+        # move the origin to the floor below the mount of a robot at its stand
+        facts_w = ExpertFacts.read(xp, agent, state)
+        x, y = self._stand_xy(xp, facts_w, state["tote_vel_w"][:, 1])
         origin = xp.stack([x, y, xp.zeros_like(x)], axis=1)
         agent = {**agent, "tcp_pos_w": agent["tcp_pos_w"] - origin}
         state = {
@@ -110,8 +120,9 @@ class ToteTransferExpert:
 
     @staticmethod
     def _is_at_rack(facts: ExpertFacts) -> Array:
-        """(n,) whether the next thing to do is at the rack: the tote is there, or in the
-        hand and lifted.
+        """Returns (n,) bool, whether the robot's work is at the rack now.
+
+        It is where the tote is there, or in the hand and lifted.
         """
         away = (facts.tote - facts.slot)[:, :2]
         return (dot(away, away) < AT_RACK_M**2) | facts.is_holding & ~facts.is_low
@@ -119,9 +130,10 @@ class ToteTransferExpert:
     def _stand_xy(
         self, xp: Any, facts: ExpertFacts, tote_speed: Array
     ) -> tuple[Array, Array]:
-        """(n,) each, in m: where a robot that drives should stand, which is at the rack,
-        at the belt, or further up the belt where a tote out of reach hardly comes
-        nearer. A fixed robot stands at the world's origin.
+        """Returns x and y, (n,) each in m, of where the robot should stand.
+
+        That is at the rack, at the belt, or further up the belt where a tote is out of
+        reach and hardly moves. A fixed robot stands at the world's origin.
         """
         is_at_rack = self._is_at_rack(facts)
         grip_y = facts.grip[:, 1]
@@ -136,14 +148,14 @@ class ToteTransferExpert:
 
 
 def _choose(xp: Any, facts: ExpertFacts, is_riding: Array) -> tuple[Array, Array]:
-    """Returns skill (n,) and goal (n, 3) of the hand."""
+    """Returns the skill (n,) and the hand's goal (n, 3) m."""
     tcp = facts.tcp
     slot = facts.slot
     grip = facts.grip
     in_hand = tcp - facts.tote  # where the hand holds the tote
     carry_z = xp.full_like(tcp[:, 2], CARRY_Z_W)
 
-    # the arm waits where it can reach for a tote that comes
+    # the hand waits within reach for a tote that is still to come
     waiting_y = xp.clip(grip[:, 1], *REACH_Y_W)
     hover = xp.stack([grip[:, 0], waiting_y, grip[:, 2] + HOVER_M], axis=1)
     beside = around_column(xp, tcp, slot + in_hand, CARRY_RADIUS_M, TURN_RAD)

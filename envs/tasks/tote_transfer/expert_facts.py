@@ -1,6 +1,4 @@
-"""What the expert of ToteTransfer decides on: where to grip the named tote, and how
-things stand with it.
-"""
+"""The facts that the expert of ToteTransfer decides on."""
 
 from __future__ import annotations
 
@@ -11,21 +9,27 @@ from embodied.core import Array
 from embodied.envs.props.tote import ToteSize
 from embodied.envs.skills.scripted import Readings
 
-GRASP_DEPTH_M = 0.022  # of the pads' middle below the rim
-CARRY_Z_W = 1.03  # of the TCP, so that a held tote clears the upper row
+# How far below the rim the middle of the pads grips a wall.
+GRASP_DEPTH_M = 0.022
+# The TCP's height for carrying, at which a held tote clears the rack's upper row, and
+# how much lower still counts as lifted.
+CARRY_Z_W = 1.03
 BELOW_CARRY_M = 0.03
-REACH_Y_W = (-0.50, 0.56)  # of the grip, where the arm can follow
-# along the wall there is more room for the fingers
+# The y of a grip that the arm can follow on the belt.
+REACH_Y_W = (-0.50, 0.56)
+# Errors along the wall count less: there is more room for the fingers.
 ALONG_WALL_WEIGHT = 0.4
-# horizontal errors of the hand from the grip: to go down, to close, and while it holds
+# The largest horizontal error of the hand from the grip: to go down, to close, to hold.
 NEAR_M = 0.020
 ON_M = 0.014
 HELD_M = 0.025
-# the same, up and down
+# The largest vertical error: to close, to hold.
 ON_Z_M = 0.012
 HELD_Z_M = 0.03
-HELD_WIDTH_M = (0.002, 0.012)  # of a gripper around a wall
-# of the tote from its slot
+# The width of a gripper that holds a wall.
+HELD_WIDTH_M = (0.002, 0.012)
+# The largest offset of the tote from its slot: to be inside it, to stand in it, to go
+# on being lowered, and to be above it.
 INSIDE_X_M = 0.06
 INSIDE_Y_M = 0.03
 STANDING_Z_M = 0.012
@@ -35,27 +39,27 @@ ABOVE_M = 0.010
 
 @dataclass(frozen=True)
 class ExpertFacts:
-    """How things stand in n worlds."""
+    """What the expert knows of hand and tote in n worlds."""
 
     tcp: Array  # (n, 3) m
     tote: Array  # (n, 3) m, middle of its underside
     slot: Array  # (n, 3) m, middle of its floor
     grip: Array  # (n, 3) m, on the wall that will face the robot in the rack
     yaw: Array  # (n,) rad, of the tote
-    # (n,) bool each: of the hand,
+    # about the hand, (n,) bool each
     is_holding: Array
     is_near_grip: Array
     is_on_grip: Array
     is_low: Array
-    # of the tote,
+    # about the tote, (n,) bool each
     is_reachable: Array
     is_standing: Array  # in its slot
     is_above_slot: Array
-    is_being_lowered: Array  # or might be
+    is_being_lowered: Array  # into its slot, and not too high to have begun
 
     @classmethod
     def read(cls, xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
-        """Returns how things stand according to an observation."""
+        """Returns the facts of an observation."""
         tcp = agent["tcp_pos_w"]
         tote = state["tote_pos_w"]
         slot = state["slot_pos_w"]
@@ -90,7 +94,7 @@ class ExpertFacts:
 
 
 def grip_point(xp: Any, tote: Array, rot6d: Array) -> Array:
-    """(n, 3) the point on the wall that will face the robot in the rack."""
+    """Returns the point (n, 3) to grip, on the wall that will face the robot in the rack."""
     size = ToteSize()
     across = rot6d[:, 3:]
     up = xp.asarray([0.0, 0.0, 1.0]) * (size.height - GRASP_DEPTH_M)
@@ -98,5 +102,5 @@ def grip_point(xp: Any, tote: Array, rot6d: Array) -> Array:
 
 
 def tote_yaw(xp: Any, rot6d: Array) -> Array:
-    """(n,) rad."""
+    """Returns the yaw (n,) of the tote's x axis, rad."""
     return xp.atan2(rot6d[:, 1], rot6d[:, 0])

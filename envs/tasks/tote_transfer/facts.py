@@ -1,6 +1,4 @@
-"""What is so in the worlds of ToteTransfer: where the named tote is, how it is held,
-where it stands.
-"""
+"""The quantities by which ToteTransfer is judged: of the named tote, hand and slot."""
 
 from __future__ import annotations
 
@@ -19,19 +17,24 @@ from embodied.envs.tasks.tote_transfer.scene import TOTES, Station
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-GRASP_DEPTH_M = 0.02  # of the pads' middle below the rim
-# of a gripper that holds a wall
+# How far below the rim the middle of the pads grips a wall.
+GRASP_DEPTH_M = 0.02
+# A gripper holds a wall if its width is this, give or take the slack, and the hand is
+# no farther than this from the point to grip.
 HELD_WIDTH_M = 0.007
 HELD_WIDTH_SLACK_M = 0.005
 HELD_ERROR_M = 0.03
-# of a tote in its slot: along x to the slot's wall, along y and z to its middle
+# A tote is in its slot if its middle is at least the margin from the slot's ends along
+# x, and within these offsets from the slot's middle along y and z.
 SLOT_MARGIN_M = 0.11
 SLOT_Y_M = 0.03
 SLOT_Z_M = 0.012
+# A tote is upright if it leans by less than 8 degrees.
 UPRIGHT_COS = float(np.cos(np.deg2rad(8)))
 AT_REST_M_S = 0.02
 FALLEN_Z_W = 0.45
-# of a tote on the belt: how high above it, and how near to its end it is out of reach
+# A tote rides on the belt if it is lower than this above it, and is out of reach when it
+# is this near to the belt's end.
 RIDING_M = 0.10
 OUT_OF_REACH_M = 0.25
 
@@ -51,16 +54,16 @@ class Props:
 
         count = len(TOTES)
         others = [[(k + 1) % count, (k + 2) % count] for k in range(count)]
-        self.others = xp.asarray(others)  # (K, 2), of each tote
-        # where the wall is gripped in the tote's frame, m
+        self.others = xp.asarray(others)  # (K, 2), the other totes of each tote
+        # the point to grip, on a wall in the tote's frame
         self.grip_y_m = -tote.width / 2
         self.grip_z_m = tote.height - GRASP_DEPTH_M
-        # along the wall there is more room
+        # errors along the wall count less: there is more room for the fingers
         self.grip_weight = xp.asarray([0.75, 1.0, 1.0])
 
 
 class Facts:
-    """Quantities of N worlds in one state, of the named tote where none is mentioned."""
+    """Quantities of N worlds in one state; "the tote" is the one that is named."""
 
     def __init__(self, props: Props, goal: Mapping[str, Array]) -> None:
         self._props = props
@@ -93,14 +96,14 @@ class Facts:
 
     @quantity
     def slot_distance_m(self) -> Array:
-        """(N,) over the floor."""
+        """(N,) horizontal, from the slot to the tote."""
         x = self.slot_offset_m[:, 0]
         y = self.slot_offset_m[:, 1]
         return self._xp.sqrt(x * x + y * y)
 
     @quantity
     def grasp_error_m(self) -> Array:
-        """(N,) from the tool centre point to where the wall is gripped."""
+        """(N,) from the TCP to the point to grip; less along the wall."""
         props = self._props
         across = self.tote_xmat[:, 1::3] * props.grip_y_m
         up = self.tote_xmat[:, 2::3] * props.grip_z_m
@@ -109,14 +112,14 @@ class Facts:
 
     @quantity
     def is_held(self) -> Array:
-        """(N,) bool, the fingers are closed on its wall."""
+        """(N,) bool, the fingers are closed on the tote's wall."""
         width_error = self._xp.abs(self._props.hand.width_m() - HELD_WIDTH_M)
         is_closed = width_error < HELD_WIDTH_SLACK_M
         return is_closed & (self.grasp_error_m < HELD_ERROR_M)
 
     @quantity
     def is_set_down(self) -> Array:
-        """(N,) bool, it stands upright in its slot."""
+        """(N,) bool, the tote stands upright in its slot."""
         offset = self.slot_offset_m
         half_x = self._props.station.rack.slot_x / 2 - SLOT_MARGIN_M
         is_inside = (offset[:, 0] < half_x) & (offset[:, 1] < SLOT_Y_M)
@@ -125,12 +128,12 @@ class Facts:
 
     @quantity
     def is_at_rest(self) -> Array:
-        """(N,) bool."""
+        """(N,) bool, the tote hardly moves."""
         return dot(self.tote_vel_w, self.tote_vel_w) < AT_REST_M_S**2
 
     @quantity
     def is_lost(self) -> Array:
-        """(N,) bool, it fell, or rides to the belt's end, out of reach."""
+        """(N,) bool, the tote fell, or rides out of reach to the belt's end."""
         belt = self._props.station.belt
         x = self.tote_pos_w[:, 0]
         y = self.tote_pos_w[:, 1]
@@ -140,7 +143,7 @@ class Facts:
 
     @quantity
     def fallen_totes(self) -> Array:
-        """(N,) int, how many totes lie below the belt, of those that take part."""
+        """(N,) int, how many of the totes that take part lie below the belt."""
         xp = self._xp
         props = self._props
         height = props.totes.positions_w()[..., 2]  # (N, K)

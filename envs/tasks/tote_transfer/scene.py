@@ -1,5 +1,6 @@
-"""Where empty totes come back: a roller belt before the robot; a rack at its left, or 3
-m away for one that drives.
+"""The station of ToteTransfer: a roller belt before the robot and a rack.
+
+The rack is at the left of a fixed robot, and 3 m away for one that travels.
 """
 
 from __future__ import annotations
@@ -24,19 +25,19 @@ LANE = (0.93, 0.70, 0.13, 1.0)
 
 @dataclass(frozen=True)
 class Station:
-    """Where things are: the belt, the rack, and the place from which the rack is
-    filled.
-    """
+    """The layout of belt and rack, and the place from which the rack is filled."""
 
     belt: BeltSize = field(default_factory=BeltSize)
     rack: RackSize = field(default_factory=RackSize)
-    # m: from here the rack looks as from the world's origin at home
+    # x, y in m: seen from here the rack is where a fixed robot has it
     rack_origin_w: tuple[float, float] = (0.0, 0.0)
-    facing: float = 0.0  # rad, yaw with which a robot that drives stands there
-    # totes and events come this much later, so that a robot that drives is there
+    # rad, the yaw with which a robot that travels stands there
+    facing: float = 0.0
+    # totes and events come this much later, so that a robot that travels is there
     later_s: float = 0.0
-    reach_m: float = 0.4  # from the grasp, and
-    carry_m: float = 0.5  # from the slot: distances from which getting nearer counts
+    # margins of the rewards for reaching the tote and for carrying it to its slot
+    reach_m: float = 0.4
+    carry_m: float = 0.5
 
 
 FIXED = Station()
@@ -83,7 +84,7 @@ def build_tote_station(robot: Robot) -> mujoco.MjSpec:
 
 
 def _paint_lane(spec: mujoco.MjSpec) -> None:
-    """Marks on the floor where the robot stands at the rack."""
+    """Marks the floor where the robot stands at the rack."""
     lane = Paint(spec, spec.worldbody, "lane", decor=True)
     x, y = ROAMING.rack_origin_w
     for side in (-0.5, 0.5):

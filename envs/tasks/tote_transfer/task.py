@@ -1,6 +1,4 @@
-"""ToteTransfer: the robot takes the tote that the instruction names off the belt and
-sets it into the named slot.
-"""
+"""ToteTransfer: take the named tote off the belt and set it into the named slot."""
 
 from __future__ import annotations
 
@@ -160,7 +158,16 @@ def staged_progress(
     slot_distance_m: Array,
     station: Station,
 ) -> Array:
-    """(N,) below 1 of totes that are reached for, held, lifted and carried."""
+    """Returns the progress (N,), below 1, of reaching, lifting and carrying the tote.
+
+    Args:
+        xp: The array namespace.
+        grasp_error_m: (N,) from the TCP to the point to grip.
+        is_in_hand: (N,) bool, the tote is held, or stands in its slot.
+        height_m: (N,) of the tote above the belt.
+        slot_distance_m: (N,) horizontal, from the slot to the tote.
+        station: The layout, which says from how far away progress is made.
+    """
     reached = tolerance(grasp_error_m, 0.02, station.reach_m)
     carried = tolerance(slot_distance_m, 0.02, station.carry_m)
     lifted = height_m / LIFT_M

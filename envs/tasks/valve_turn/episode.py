@@ -1,6 +1,4 @@
-"""Samples an episode of ValveTurn: which valves there are and how they stand, what
-happens to one, and the order.
-"""
+"""Samples episodes of ValveTurn: the valves, the event and the instruction."""
 
 from __future__ import annotations
 
@@ -14,24 +12,29 @@ from embodied.envs.variation import Variation
 
 FULL_DEG = 120.0
 QUARTER_DEG = 90.0
-APART_DEG = 20.0  # of start and target, at least
-COLOUR_SAMPLES = 16  # enough to find different ones
+# The least angle between start and target.
+APART_DEG = 20.0
+# How many colours are sampled, enough to find different ones.
+COLOUR_SAMPLES = 16
+# Names of the places by the number of valves.
 PLACES = {2: ("left", "right"), 3: ("left", "middle", "right")}
-# how often the push waits until the valve stands right, and when it comes: after the
-# start, or after that
+# An early push comes so long after the start. A late one, in this share of the episodes,
+# comes so long after the valve first stands right.
 LATE_SHARE = 0.4
 EARLY_S = (0.5, 1.5)
 LATE_S = (0.25, 0.45)
-PUSH_N_M = (0.9, 1.3)  # beyond the friction
-# how far a push turns a valve that nobody holds: room that it needs (23 measured), and
-# how far from the target is far enough
+# The push's torque beyond the valve's friction.
+PUSH_N_M = (0.9, 1.3)
+# The room that a push needs to turn a free valve (23 degrees measured), and the distance
+# from the target at which a push towards it still leaves the valve off.
 PUSHED_DEG = 25.0
 PUSHED_PAST_DEG = 45.0
 
 
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
-    """Returns all that is special to one episode, JSON-able; lists are in the order of
-    the places, from the left.
+    """Returns the sampled values of one episode, JSON-able.
+
+    Lists are in the order of the places, from the left.
     """
     episode = variation.sample_each(seed, OWN)
     count = episode["valves"]
@@ -57,13 +60,15 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
 
 
 def place_of(episode: dict[str, Any]) -> int:
-    """Returns where the named valve is, counted from the left."""
+    """Returns the place of the named valve, counted from 0 at the left."""
     return int(episode["target"]) % int(episode["valves"])
 
 
 def event_ticks(episode: dict[str, Any]) -> tuple[int, int]:
-    """Returns when the push comes, NEVER where it waits for the valve to stand right,
-    and how long after that it comes.
+    """Returns when the push comes, and how long it waits for the valve to stand right.
+
+    A late push comes NEVER until the valve first stands right, and that long afterwards.
+    An early push does not wait.
     """
     ticks = int(episode["event_s"] * PHYSICS_HZ)
     if episode["push_late"]:
@@ -74,14 +79,15 @@ def event_ticks(episode: dict[str, Any]) -> tuple[int, int]:
 def start_and_target(
     order: str, sampled_deg: float, angle_deg: float
 ) -> tuple[float, float]:
-    """Returns where the named valve stands and where it must go, in degrees; these are
-    never nearly the same.
+    """Returns the start angle of the named valve and its target, in degrees.
+
+    They are at least APART_DEG apart.
 
     Args:
         order: What is asked for, such as `turn` or `open`.
-        sampled_deg: On the whole scale, from which follows where it stands among the
-            places where it may.
-        angle_deg: That `turn` asks for.
+        sampled_deg: A sample on the whole scale, which is mapped to the angles at which
+            the valve may start.
+        angle_deg: The angle that the order `turn` asks for.
     """
     if order in ("more", "less"):
         lower = sampled_deg * (FULL_DEG - QUARTER_DEG) / FULL_DEG
@@ -90,7 +96,7 @@ def start_and_target(
 
     targets = {"turn": angle_deg, "open": FULL_DEG, "shut": 0.0, "half": FULL_DEG / 2}
     target = float(targets[order])
-    # the scale without what is near the target
+    # map the sample to the scale without the angles near the target
     room_below = max(target - APART_DEG, 0.0)
     room_above = max(FULL_DEG - APART_DEG - target, 0.0)
     start = sampled_deg / FULL_DEG * (room_below + room_above)
@@ -100,8 +106,9 @@ def start_and_target(
 
 
 def valve_name(colours: list[str], place: int, named_by: str) -> str:
-    """Returns the colour alone where no other valve has it, else with the place; or the
-    place alone.
+    """Returns how a valve is named: by its place, or by its colour.
+
+    Where several valves have the colour, the place comes before it.
     """
     where = PLACES[len(colours)][place]
     if named_by == "place":
@@ -110,14 +117,16 @@ def valve_name(colours: list[str], place: int, named_by: str) -> str:
 
 
 def _sample_push(seed: int, level: str, episode: dict[str, Any]) -> dict[str, Any]:
-    """At L4 a surge turns the named valve once: soon after the start, or soon after it
-    first stands right.
+    """Samples the event of level L4: a push turns the named valve once.
+
+    It comes soon after the start, or soon after the valve first stands right. At other
+    levels its torque is 0.
     """
     rng = event_rng(seed)
     start_deg = episode["start_angle"][place_of(episode)]
     target_deg = episode["target_angle"]
     early_way = _way_off(start_deg, target_deg)
-    late_way = 1 if target_deg < FULL_DEG / 2 else -1  # where there is room to turn
+    late_way = 1 if target_deg < FULL_DEG / 2 else -1  # towards the larger room
 
     is_late = bool(rng.random() < LATE_SHARE) or not early_way
     event_s = float(rng.uniform(*(LATE_S if is_late else EARLY_S)))
@@ -132,8 +141,10 @@ def _sample_push(seed: int, level: str, episode: dict[str, Any]) -> dict[str, An
 
 
 def _way_off(start_deg: float, target_deg: float) -> int:
-    """Returns 1 or -1: which way a push at the start does not bring the valve near its
-    target; 0 if neither.
+    """Returns the direction of a push at the start that leaves the valve off its target.
+
+    Returns:
+        1 towards larger angles, -1 towards smaller ones, 0 if neither direction will do.
     """
     away = 1 if start_deg > target_deg else -1
     room_deg = FULL_DEG - start_deg if away > 0 else start_deg

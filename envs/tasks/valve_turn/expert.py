@@ -1,5 +1,6 @@
-"""The scripted planner of ValveTurn: takes the handle across, turns it, lets go; from
-what is so now alone.
+"""The scripted planner of ValveTurn: grips the handle across, turns it and lets go.
+
+It decides from the present state alone, so that it recovers from whatever happens.
 """
 
 from __future__ import annotations
@@ -10,15 +11,12 @@ from typing import Any
 import numpy as np
 
 from embodied.arrays import dot
-from embodied.core import Array, Controller, Layout, Payload, Planner
-from embodied.envs.skills.driving import Driving
+from embodied.core import Array, Payload
 from embodied.envs.skills.face_reach import ASIDE_W, is_aligned, outwards
-from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.skills.scripted import (
     POINTING_DOWN,
     Readings,
     Row,
-    ScriptedPlanner,
     completion_of,
     is_skill,
     last_row,
@@ -26,63 +24,55 @@ from embodied.envs.skills.scripted import (
 )
 from embodied.envs.tasks.valve_turn.grasp import grasp_pos_w, grasp_quat_wxyz
 from embodied.envs.tasks.valve_turn.scene import CONSOLE
-from embodied.robots.robot import Robot
 from embodied.rotations import quat_to_rot6d
 
 ORDER = ("reach", "grasp", "turn", "release", "retreat", "look_at")
-STANDOFF_M = 0.085  # before the handle
-# of the hand from the grasp: to close, to go in, and while it holds
+# How far out of the face the hand waits before the handle.
+STANDOFF_M = 0.085
+# The largest error of the hand from the grasp: to close, and to go in.
 ON_M = 0.006
 OVER_M = 0.010
+# The largest error of a hand that holds: out of the face, across and along the handle.
 HELD_OUT_M = 0.02
 HELD_ACROSS_M = 0.012
 HELD_ALONG_M = 0.025
-# of a hand that is still about the handle
+# The hand is still near the handle within these, along the face and out of it.
 NEAR_M = 0.04
 NEAR_OUT_M = 0.05
-AHEAD_RAD = 0.15  # how far the goal runs before the handle
-# of the handle from its target: to stop turning, and to stay away
+# How far the goal is ahead of the handle while it turns.
+AHEAD_RAD = 0.15
+# The handle's error from its target: small enough to stop turning, and to leave it.
 RIGHT_RAD = np.deg2rad(1.2)
 DONE_RAD = np.deg2rad(3.5)
-# of the gripper: open by 50 mm, so that the fingers fit between hub and rim
+# The gripper command for 50 mm, with which the fingers fit between hub and rim.
 AJAR = 0.25
-# widths below which a handle is held, and above which the fingers are clear of it
+# Widths below which a handle is held, and above which the fingers are clear of it.
 HELD_M = 0.019
 FREE_M = 0.030
 
 
-def valve_turn_expert(
-    agent_layout: Layout, state_layout: Layout, robot: Robot
-) -> tuple[Planner, Controller]:
-    """Returns the two halves of the expert: this planner, which drives up first where
-    the robot can, and the goal servo.
-    """
-    planner = ScriptedPlanner(agent_layout, state_layout, decide)
-    return Driving(planner, agent_layout, robot), GoalServo(agent_layout, robot)
-
-
 @dataclass(frozen=True)
 class ExpertFacts:
-    """How things stand with the hand and the handle in n worlds, (n,) bool each."""
+    """What the expert knows of hand and handle in n worlds, (n,) bool each."""
 
-    is_over_handle: Array
-    is_on_handle: Array
+    is_over_handle: Array  # so that the hand may go in
+    is_on_handle: Array  # so that the fingers may close
     is_holding: Array
     is_near_handle: Array
     is_open_wide: Array
-    is_turned_right: Array  # exactly
-    is_done: Array  # near enough to leave it
+    is_turned_right: Array  # so exactly that turning may stop
+    is_done: Array  # well enough to leave the handle alone
 
 
 def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
-    """Says where the hand should go next."""
+    """Returns the plans for n worlds."""
     hub = state["valve_pos_w"]
     angle = state["valve_angle"][:, 0]
     target = state["target_angle"][:, 0]
     is_wheel = state["valve_is_wheel"][:, 0]
     facts = _facts(xp, agent, grasp_pos_w(xp, hub, angle, is_wheel), angle, target)
 
-    # while it turns, the goal runs before the handle
+    # while the hand turns the handle, its goal is ahead of it
     is_turning = facts.is_holding & ~facts.is_turned_right
     next_angle = angle + xp.clip(target - angle, -AHEAD_RAD, AHEAD_RAD)
     next_angle = xp.where(is_turning, next_angle, angle)
@@ -104,11 +94,19 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
 def _facts(
     xp: Any, agent: Readings, grasp: Array, angle: Array, target: Array
 ) -> ExpertFacts:
-    """Returns how things stand according to an observation."""
+    """Returns the facts of an observation.
+
+    Args:
+        xp: The array namespace.
+        agent: Proprioception.
+        grasp: (n, 3) m, where the hand grips the handle as it stands.
+        angle: (n,) rad, of the handle.
+        target: (n,) rad, that it should have.
+    """
     wanted = quat_to_rot6d(grasp_quat_wxyz(xp, angle))
     width = agent["gripper_width"][:, 0]
 
-    # the hand from the grasp, in the frame of a hand that is there
+    # the hand's error from the grasp: out of the face, along and across the handle
     error = agent["tcp_pos_w"] - grasp
     out = dot(error, outwards(xp, CONSOLE))
     along = xp.abs(dot(error, wanted[:, :3]))
@@ -133,7 +131,7 @@ def _facts(
 def _choose(
     xp: Any, tcp: Array, grasp: Array, facts: ExpertFacts
 ) -> tuple[Array, Array]:
-    """Returns skill (n,) and goal (n, 3) of the hand."""
+    """Returns the skill (n,) and the hand's goal (n, 3) m."""
     before = grasp + STANDOFF_M * outwards(xp, CONSOLE)
     aside = xp.broadcast_to(xp.asarray(ASIDE_W), before.shape)
 

@@ -1,4 +1,4 @@
-"""What is so in the worlds of ValveTurn: how the valves stand, the named one first."""
+"""The quantities by which ValveTurn is judged: the angles of the valves, and the hand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from embodied.envs.tasks.valve_turn.scene import CONSOLE, KIND_OF_VALVE, VALVES
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-OTHERS_RAD = np.deg2rad(8.0)  # by which the others may be moved
+# The other valves must have turned by less than this.
+OTHERS_RAD = np.deg2rad(8.0)
 AT_REST_RAD_S = 0.05
 
 
@@ -34,13 +35,13 @@ class Props:
         self.worlds = xp.arange(engine.num_worlds)[:, None]  # (N, 1)
         # (K,) 1 for wheels, 0 for levers
         self.is_wheel = xp.asarray([float(kind == "wheel") for kind in KIND_OF_VALVE])
-        # (K, K) the valves in order, beginning with each
+        # (K, K) row k has the valves in order, beginning with valve k
         rows = [[(k + j) % count for j in range(count)] for k in range(count)]
         self.in_order_from = xp.asarray(rows)
 
 
 class Facts:
-    """Quantities of N worlds in one state; K valves, of which the named one is first."""
+    """Quantities of N worlds in one state; of the K valves the named one comes first."""
 
     def __init__(self, props: Props, goal: Mapping[str, Array]) -> None:
         self._props = props
@@ -49,7 +50,7 @@ class Facts:
         self._order = props.in_order_from[goal["valve"]]  # (N, K)
 
     def _named_first(self, values: Array) -> Array:
-        """(N, K) values in the order of the scene, in the order of the facts."""
+        """Returns values (N, K) in the scene's order, reordered: the named valve first."""
         return values[self._props.worlds, self._order]
 
     @quantity
@@ -74,31 +75,31 @@ class Facts:
 
     @quantity
     def angle_error(self) -> Array:
-        """(N,) rad, of the named valve."""
+        """(N,) rad, of the named valve from its target."""
         return self._xp.abs(self.angles[:, 0] - self._goal["target"])
 
     @quantity
     def share_turned(self) -> Array:
-        """(N,) in [0, 1] of the way from the start to the target."""
+        """(N,) in [0, 1], how much of the way from start to target is done."""
         whole = self._xp.abs(self.start_angles[:, 0] - self._goal["target"])
         left = self.angle_error / whole
         return self._xp.where(left < 1.0, 1.0 - left, 0.0)
 
     @quantity
     def is_at_rest(self) -> Array:
-        """(N,) bool, the named valve."""
+        """(N,) bool, the named valve hardly moves."""
         speed = self._props.valves.speed(self._goal["valve"])
         return self._xp.abs(speed) < AT_REST_RAD_S
 
     @quantity
     def are_others_untouched(self) -> Array:
-        """(N,) bool."""
+        """(N,) bool, no other valve has been turned."""
         moved = self._xp.abs(self.angles - self.start_angles)
         return (moved[:, 1] < OTHERS_RAD) & (moved[:, 2] < OTHERS_RAD)
 
     @quantity
     def reach_m(self) -> Array:
-        """(N,) from the hand to where the named handle is taken."""
+        """(N,) from the hand to where it grips the named handle."""
         grasp = grasp_pos_w(
             self._xp, self.hubs_w[:, 0], self.angles[:, 0], self.is_wheel
         )

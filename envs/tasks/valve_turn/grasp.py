@@ -1,4 +1,4 @@
-"""Where and how a hand takes the handle of a valve: straight in, across it."""
+"""Where a hand grips the handle of a valve, reaching straight in and closing across it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from embodied.rotations import quat_from_yaw, quat_multiply
 
 
 def grasp_pos_w(xp: Any, hub_w: Array, angle: Array, is_wheel: Array) -> Array:
-    """(n, 3) where a hand takes a handle, m.
+    """Returns the points (n, 3) m at which hands grip handles.
 
     Args:
         xp: The array namespace.
@@ -29,9 +29,7 @@ def grasp_pos_w(xp: Any, hub_w: Array, angle: Array, is_wheel: Array) -> Array:
 
 
 def grasp_quat_wxyz(xp: Any, angle: Array) -> Array:
-    """(n, 4) of a hand that reaches straight in and opens across a handle at `angle`
-    (n,) rad.
-    """
+    """Returns the rotations (n, 4) of hands that grip handles at `angle` (n,) rad."""
     num = angle.shape[0]
     turned_face = quat_multiply(
         face_quat(xp, CONSOLE, num), quat_from_yaw(angle - UP_RAD)

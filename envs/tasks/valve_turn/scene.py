@@ -1,4 +1,4 @@
-"""Where valves are turned: a console with up to three of them, in a pump room."""
+"""The scene of ValveTurn: a console with up to three valves, in a pump room."""
 
 from __future__ import annotations
 

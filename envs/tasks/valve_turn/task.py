@@ -1,9 +1,8 @@
-"""ValveTurn: turn the valve that the instruction names to the angle that it gives, and
-leave the others alone.
-"""
+"""ValveTurn: turn the named valve to the given angle, and leave the others alone."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,14 @@ from embodied.envs.facts import PerState
 from embodied.envs.props.valve import DIAL_MIDDLE_M
 from embodied.envs.reward import tolerance
 from embodied.envs.scenes.inspection_room import ROOM_VIEW
+from embodied.envs.skills.scripted import scripted_expert
 from embodied.envs.task import Needs, Outcome, TaskSpec
 from embodied.envs.tasks.valve_turn.episode import (
     event_ticks,
     place_of,
     sample_episode,
 )
-from embodied.envs.tasks.valve_turn.expert import valve_turn_expert
+from embodied.envs.tasks.valve_turn.expert import decide
 from embodied.envs.tasks.valve_turn.facts import Facts, Props
 from embodied.envs.tasks.valve_turn.scene import CAMERA, VALVES, build_valve_station
 from embodied.envs.tasks.valve_turn.variation import COLOURS, TABLE
@@ -28,7 +28,8 @@ from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-ANGLE_RAD = np.deg2rad(5.0)  # how near is right
+# The named valve stands right if its error is less than this.
+ANGLE_RAD = np.deg2rad(5.0)
 
 
 class ValveTurn:
@@ -56,7 +57,7 @@ class ValveTurn:
             "start": xp.zeros((n, len(VALVES))),  # rad, of all
             "push": xp.zeros(n),  # N m on the named valve from event_tick on
             "event_tick": xp.zeros(n, dtype=xp.int64),
-            # from when it first stands right to event_tick
+            # how long after the valve first stands right a late event comes
             "late_ticks": xp.zeros(n, dtype=xp.int64),
         }
         self._facts = PerState(engine, lambda: Facts(self._props, self._goal))
@@ -101,7 +102,7 @@ class ValveTurn:
         goal = self._goal
         is_right = self._facts().angle_error < ANGLE_RAD
 
-        # a push that waits comes a while after the valve first stands right
+        # a late push comes a while after the valve first stands right
         is_first = (goal["event_tick"] == NEVER) & is_right
         event_tick = xp.where(is_first, tick + goal["late_ticks"], goal["event_tick"])
         goal["event_tick"][...] = event_tick
@@ -150,6 +151,6 @@ VALVE_TURN = TaskSpec(
     table=TABLE,
     build=build_valve_station,
     bind=ValveTurn,
-    expert=valve_turn_expert,
+    expert=partial(scripted_expert, decide),
     beauty_camera=ROOM_VIEW,
 )
