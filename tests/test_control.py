@@ -9,7 +9,7 @@ import pytest
 from embodied.envs.registry import get_robot
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
-from embodied.robots.franka.arm import JOINT_LEAD_RAD
+from embodied.robots.modelling import JOINT_LEAD_RAD
 from embodied.robots.parts.end_effector import EE_LEAD_M
 from embodied.robots.parts.part import CONTROL_MODES
 from tests.ground import idle_action, random_actions, started_worlds

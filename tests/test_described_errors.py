@@ -20,7 +20,7 @@ from tests.six_arm import MJCF, TOML, write_six
             "the MJCF file .*seven.xml does not compile",
         ),
         ("speeds = ", "spedes = ", "unknown key 'spedes'. Did you mean 'speeds'"),
-        ('joints = ["left", "right"]', "", "it lacks gripper.joints"),
+        ('joints = ["left", "right"]', "", "these keys are missing: gripper.joints"),
         (
             '"lift", ',
             '"lfit", ',
@@ -45,7 +45,7 @@ from tests.six_arm import MJCF, TOML, write_six
         (
             "home = [0.0, 0.0",
             "home = [0.0, 2.5",
-            "home of six_lift is 2.5, outside of its range -1.92 to 1.92",
+            "home of six_lift is 2.5, outside its range -1.92 to 1.92",
         ),
         (
             "home = [0.0, 0.0, 1.4",

@@ -13,9 +13,9 @@ from embodied.robots.franka.arm import (
     HOME,
     JOINT_RANGES,
     JOINT_SPEED_LIMITS,
-    LAG_S,
     TORQUE_LIMITS,
 )
+from embodied.robots.modelling import SERVO_LAG_S
 from tests.robot_models import (
     HZ,
     arm_spec,
@@ -232,11 +232,11 @@ def test_it_holds_home_without_droop(
 
 
 @pytest.mark.parametrize("joint", range(7))
-@pytest.mark.parametrize("lead_s", [0.0, LAG_S])
+@pytest.mark.parametrize("lead_s", [0.0, SERVO_LAG_S])
 def test_joints_follow_a_ramp_of_half_the_speed_limit(
     model: mujoco.MjModel, data: mujoco.MjData, joint: int, lead_s: float
 ) -> None:
-    """A target is followed LAG_S late; one that leads by LAG_S to 1.3 physics steps."""
+    """A target is followed SERVO_LAG_S late; one that leads by SERVO_LAG_S to 1.3 physics steps."""
     direction = -1 if joint == 5 else 1
     speed = direction * 0.5 * JOINT_SPEED_LIMITS[joint]
     duration_s = 0.6
@@ -248,7 +248,7 @@ def test_joints_follow_a_ramp_of_half_the_speed_limit(
         mujoco.mj_step(model, data)
         late_s.append((HOME[joint] + speed * time_s - data.qpos[joint]) / speed)
     settled_s = late_s[-int(0.2 * HZ) :]
-    np.testing.assert_allclose(settled_s, LAG_S - lead_s, atol=1.3 / HZ)
+    np.testing.assert_allclose(settled_s, SERVO_LAG_S - lead_s, atol=1.3 / HZ)
 
     # The target stops.
     stop = HOME[joint] + speed * duration_s

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mujoco
 
-from embodied.robots.arm_visual import STAND, add_materials, dress
+from embodied.robots.arm_visual import STAND, add_materials, add_shells
 from embodied.robots.franka.arm import franka_arm
 from embodied.robots.franka.hand import franka_hand
 from embodied.robots.modelling import add_solid_box
@@ -13,12 +13,12 @@ from embodied.robots.parts.part import Placement
 from embodied.robots.robot import Robot
 
 STAND_HEIGHT_M = 0.72
-# centre, half sizes in m, from the arm's base plate
+# Centre and half sizes (3,) in m of its collision box, from the arm's base plate.
 STAND_BOX = ((-0.02, 0, -0.36), (0.085, 0.085, 0.36))
 
 
 def pedestal(x_m: float = 0.0, y_m: float = 0.0) -> FixedBase:
-    """Returns a stand of 0.72 m at a place on the floor."""
+    """Returns a stand of 0.72 m at a point of the floor."""
     return FixedBase(build=add_pedestal, mount_pos_w=(x_m, y_m, STAND_HEIGHT_M))
 
 
@@ -31,7 +31,7 @@ def add_pedestal(
         name=f"{prefix}stand", mass=40, inertia=(4, 4, 1), explicitinertial=True
     )
     add_materials(spec)
-    dress(spec, STAND, prefix=prefix)
+    add_shells(spec, STAND, prefix=prefix)
     add_solid_box(stand, *STAND_BOX)
     return stand
 

@@ -25,6 +25,7 @@ MATERIALS: Materials = {
 }
 
 
+# All lengths below are in metres.
 def ring(
     axis: str,
     t: float,
@@ -36,12 +37,12 @@ def ring(
     """Returns a seam or a lens: a flat disc or band.
 
     Args:
-        axis: "x", "y" or "z".
-        t: its middle on the axis.
-        u: its middle on the next axis.
-        v: its middle on the axis after that.
-        radius: of the disc.
-        half: its half thickness.
+        axis: "x", "y" or "z", along which it is thin.
+        t: centre along the axis.
+        u: centre along the next axis (x, y, z, x, ...).
+        v: centre along the axis after that.
+        radius: radius of the disc.
+        half: half of its thickness.
     """
     return Loft(axis, ((t - half, u, v, radius), (t + half, u, v, radius)), smooth=0)
 
@@ -57,12 +58,12 @@ def drum(
     """Returns a joint's housing: a cylinder, flat at `start` and domed at `end`.
 
     Args:
-        axis: "x", "y" or "z".
-        start: the flat end on the axis.
-        end: the domed end.
-        u: its middle on the next axis.
-        v: its middle on the axis after that.
-        radius: of the cylinder.
+        axis: "x", "y" or "z", along which it lies.
+        start: where its flat end is on the axis.
+        end: where its domed end is on the axis.
+        u: centre along the next axis (x, y, z, x, ...).
+        v: centre along the axis after that.
+        radius: radius of the cylinder.
     """
     step = 0.004 if end > start else -0.004
     sections = (
@@ -330,10 +331,9 @@ HAND_SHELLS: Shells = {
 
 
 def add_materials(spec: mujoco.MjSpec, more: Materials | None = None) -> None:
-    """Adds the materials that the arm's shells are made of, and more.
+    """Adds the materials of the arm's shells, and `more`.
 
-    Materials that are there already are left as they are: several parts may ask for
-    them.
+    Those that exist already are left as they are, as several parts may ask for them.
     """
     known = {material.name for material in spec.materials}
     wanted = {**MATERIALS, **(more or {})}
@@ -349,18 +349,18 @@ def add_materials(spec: mujoco.MjSpec, more: Materials | None = None) -> None:
         )
 
 
-def dress(
+def add_shells(
     spec: mujoco.MjSpec,
     bodies: Shells,
     group: int = VISUAL_GROUP,
     prefix: str = "",
 ) -> None:
-    """Dresses bodies, which must exist, in shells: one mesh per body and material.
+    """Adds shells to bodies of the model: one mesh per body and material.
 
     Args:
-        spec: the model, with the materials of `add_materials`.
+        spec: the model, with these bodies and the materials of `add_materials`.
         bodies: body -> material -> shapes.
-        group: of the geoms.
+        group: group of the geoms.
         prefix: what the bodies' names in the model begin with.
     """
     for body, shells in bodies.items():

@@ -14,11 +14,11 @@ from embodied.sim.engine import Engine
 
 @dataclass(frozen=True)
 class _Driven:
-    """A part that takes actions: how it resolves them, and where they lie."""
+    """A part that takes actions, and its share of actions (N, A) and targets (N, T)."""
 
-    law: TargetLaw
-    action: slice  # of A
-    target: slice  # of T
+    law: TargetLaw  # turns its actions into its targets
+    action: slice
+    target: slice
 
 
 class RobotControl:
@@ -42,7 +42,7 @@ class RobotControl:
         self.joint_interface = robot.interface("joint")
         self._engine = engine
 
-        # where its joints and servos are in the model
+        # where the robot's joints and servos are in the model
         model = engine.model
         joints = [model.joint(name).qposadr[0] for name in robot.joint_names]
         actuators = [model.actuator(name).id for name in robot.actuators]
@@ -56,7 +56,7 @@ class RobotControl:
 
     @property
     def joint_target(self) -> Array:
-        """(N, T) what actions were resolved to: joints in rad or m, widths in m."""
+        """(N, T) the servos' present targets: joints in rad or m, widths in m."""
         return self._target
 
     def joints(self) -> Array:
@@ -64,9 +64,9 @@ class RobotControl:
         return self._engine.view("qpos")[:, self._joint_columns]
 
     def reset(self, which: Array) -> None:
-        """Puts the targets of worlds `which` (N,) bool to where the robots are.
+        """Sets the targets in worlds `which` (N,) bool to where the robots are.
 
-        Grippers are told to open.
+        Grippers get the target to open.
         """
         xp = self._engine.xp
         for part in self._driven:

@@ -1,4 +1,4 @@
-"""What makes parallel grippers hold: pads, coupled fingers, and a drive of the width."""
+"""What makes parallel grippers hold: pads, coupled fingers, and a width drive."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import mujoco
 
 from embodied.sim.physics import PAD_SOLREF
 
-# N per m of width: what is held feels full force 3 mm before the target, so a 4 mm wall
-# is held with all of it.
-GRIPPER_STIFFNESS = 25_000.0
-# A finger much lighter than damping times timestep chatters on what it holds.
+# N per m of width. The drive presses with full force from 3 mm before its target on, so
+# that even a wall of 4 mm is held with full force.
+GRIPPER_STIFFNESS_N_M = 25_000.0
+# Fingers that are much lighter than damping times timestep chatter on what they hold.
 FINGER_ARMATURE_KG = 1.25
 # Sliding, torsional and rolling friction of a pad.
 PAD_FRICTION = (1.2, 0.005, 0.0001)
@@ -29,11 +29,11 @@ def make_pad(geom: mujoco.MjsGeom) -> None:
 def couple_fingers(
     spec: mujoco.MjSpec, name: str, follower: str, leader: str, ratio: float = 1.0
 ) -> None:
-    """Lets one finger move as another does.
+    """Makes one finger move as another does.
 
     Args:
         spec: the model.
-        name: of the equality.
+        name: name of the equality that does it.
         follower: name of a sliding joint.
         leader: name of the joint that it follows.
         ratio: position of the follower over that of the leader.
@@ -43,6 +43,7 @@ def couple_fingers(
         type=mujoco.mjtEq.mjEQ_JOINT,
         name1=follower,
         name2=leader,
+        # coefficients of a polynomial in the leader's position; MuJoCo wants 11 numbers
         data=(0, ratio, *[0] * 10),
         solref=PAD_SOLREF,
         solimp=COUPLING_SOLIMP,
@@ -60,10 +61,10 @@ def add_width_drive(
 
     Args:
         spec: the model.
-        name: of the actuator.
+        name: name of the actuator.
         fingers: names of the sliding joints whose positions add up to the width.
-        width_m: of the open gripper.
-        force_n: that it grips with at most.
+        width_m: width of the open gripper.
+        force_n: the largest force that it grips with.
     """
     # the width is a tendon over all fingers
     tendon = spec.add_tendon(name=f"{name}_width")
@@ -73,6 +74,6 @@ def add_width_drive(
     servo = spec.add_actuator(
         name=name, target=f"{name}_width", trntype=mujoco.mjtTrn.mjTRN_TENDON
     )
-    servo.set_to_position(kp=GRIPPER_STIFFNESS)
+    servo.set_to_position(kp=GRIPPER_STIFFNESS_N_M)
     servo.ctrlrange = (0, width_m)
     servo.forcerange = (-force_n, force_n)

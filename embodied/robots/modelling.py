@@ -9,11 +9,18 @@ import mujoco
 from embodied.robots.parts.part import Placement
 
 COLLISION_GROUP = 3
+# How late joint servos follow a moving target, on the target's own path.
+SERVO_LAG_S = 0.03
+# How far a joint target may run ahead of the measured joint in the delta modes.
+JOINT_LEAD_RAD = 0.1
 Point = Sequence[float]
 
 
-def placed(mount: mujoco.MjsBody, placement: Placement) -> mujoco.MjsBody:
-    """Returns the body to build on: the mount, or one at a place on it."""
+def add_shoulder(mount: mujoco.MjsBody, placement: Placement) -> mujoco.MjsBody:
+    """Returns the body to build on: a new one at the placement, or the mount itself.
+
+    The mount will do where the placement neither shifts nor turns.
+    """
     if placement.pos == (0.0, 0.0, 0.0) and placement.quat_wxyz == (1.0, 0.0, 0.0, 0.0):
         return mount
     return mount.add_body(
@@ -42,7 +49,7 @@ def set_inertia(
 
 
 def add_solid_box(body: mujoco.MjsBody, pos: Point, half_size: Point) -> None:
-    """Adds a massless box, in m, that collides and is not shown."""
+    """Adds a massless box that collides and is not shown; lengths in m."""
     body.add_geom(
         type=mujoco.mjtGeom.mjGEOM_BOX,
         pos=pos,
@@ -55,7 +62,7 @@ def add_solid_box(body: mujoco.MjsBody, pos: Point, half_size: Point) -> None:
 def add_capsule(
     body: mujoco.MjsBody, start: Point, end: Point, radius_m: float
 ) -> None:
-    """Adds a massless capsule, in m, that collides and is not shown."""
+    """Adds a massless capsule that collides and is not shown; points in m."""
     body.add_geom(
         type=mujoco.mjtGeom.mjGEOM_CAPSULE,
         fromto=(*start, *end),
@@ -68,14 +75,14 @@ def add_capsule(
 def add_joint_servo(
     spec: mujoco.MjSpec, joint: str, stiffness: float, lag_s: float, limit: float
 ) -> None:
-    """Adds a position servo of a joint's name that follows moving targets `lag_s` late.
+    """Adds a position servo, named like its joint, that follows targets `lag_s` late.
 
     Args:
-        spec: the model; the joint must be there.
-        joint: its name.
-        stiffness: N m/rad or N/m.
+        spec: the model, with the joint.
+        joint: name of the joint.
+        stiffness: in N m/rad, or N/m for a slide.
         lag_s: damping over stiffness.
-        limit: N m or N that the servo can do at most.
+        limit: the servo's largest torque in N m, or force in N.
     """
     servo = spec.add_actuator(
         name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT

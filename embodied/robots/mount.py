@@ -15,11 +15,12 @@ class MountPose:
         base = robot.joint_slice(robot.base)
         self._base = robot.base
         self._base_columns = slice(first + base.start, first + base.stop)
-        self._lift_columns = [
-            first + column
-            for torso in robot.torsos
-            for column in range(*robot.joint_slice(torso).indices(agent_layout.size))
-        ]
+
+        # each joint of a torso lifts the mount
+        self._lift_columns: list[int] = []
+        for torso in robot.torsos:
+            own = robot.joint_slice(torso)
+            self._lift_columns += range(first + own.start, first + own.stop)
 
     def read(self, agent_pos: Array) -> Array:
         """Returns (n, 4) x, y, z in m and yaw in rad in the world.

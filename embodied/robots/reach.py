@@ -5,7 +5,7 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-POSTURES = 4096  # that are tried
+POSTURES = 4096  # how many are tried
 
 
 def farthest_reach_m(
@@ -13,8 +13,8 @@ def farthest_reach_m(
 ) -> float:
     """Returns the farthest distance of a tool point from an arm's mount.
 
-    It is the largest over many postures drawn evenly from the joints' ranges, always
-    the same ones, so a little less than the true one.
+    It is the largest over many postures sampled evenly from the joints' ranges, always
+    the same ones, and so a little less than the true one.
 
     Args:
         model: a robot.

@@ -22,12 +22,12 @@ from embodied.robots.parts.torso import Lift
 class Robot:
     """A robot composed of parts, in the order of their actions.
 
-    Each part is mounted on one that stands before it. The base comes first; where it
-    stands at home, the mount looks along the world's x.
+    Each part is mounted on one that comes before it, so that the base comes first. With
+    the base at home, the mount looks along the world's x axis.
 
     Raises:
-        EmbodiedError: parts of one name, a part mounted on none that is there, no base
-            at the beginning, or an effector without its arm or gripper.
+        EmbodiedError: two parts have one name, a part is mounted on none before it, or
+            an effector lacks its arm or gripper.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Robot:
 
     @cached_property
     def bases(self) -> tuple[Base, ...]:
-        """One; a team of robots has more."""
+        """Its bases: one, or more for a team of robots."""
         return tuple(
             part
             for part in self.parts
@@ -70,7 +70,7 @@ class Robot:
 
     @property
     def base(self) -> Base:
-        """The base that carries the first arm."""
+        """The first base."""
         return self.bases[0]
 
     @property
@@ -92,7 +92,7 @@ class Robot:
 
     @cached_property
     def effectors(self) -> tuple[Effector, ...]:
-        """Its tool points, in the order in which plans give goals to them."""
+        """Its tool points, in the order of a plan's goals."""
         effectors = [part.effector for part in self.parts]
         return tuple(effector for effector in effectors if effector is not None)
 
@@ -121,7 +121,7 @@ class Robot:
         """Returns the part of a name.
 
         Raises:
-            EmbodiedError: there is no such part; lists those that there are.
+            EmbodiedError: there is no such part.
         """
         for part in self.parts:
             if part.name == name:
@@ -153,10 +153,11 @@ class Robot:
             if other.name == part.name:
                 return slice(start, start + len(part.joints))
             start += len(other.joints)
-        raise unknown(f"part of robot {self.name}", part.name, [])
+        names = [other.name for other in self.parts]
+        raise unknown(f"part of robot {self.name}", part.name, names)
 
     def interface(self, mode: str) -> ActionInterface:
-        """Returns what the numbers of an action mean in one of CONTROL_MODES.
+        """Returns what the elements of an action mean in one of CONTROL_MODES.
 
         Raises:
             EmbodiedError: there is no such mode.
@@ -167,7 +168,7 @@ class Robot:
         return ActionInterface(mode, tuple(g for g in groups if g is not None))
 
     def build(self) -> mujoco.MjSpec:
-        """Returns the robot alone, where its base stands; keyframe 0 is its home."""
+        """Returns the model of the robot alone; keyframe 0 is its home."""
         spec = mujoco.MjSpec()
         spec.compiler.degree = False
         spec.modelname = self.name
@@ -189,7 +190,7 @@ class Robot:
         return home
 
     def _add_home(self, spec: mujoco.MjSpec) -> None:
-        # where joints and servos are is known once it is compiled
+        # the addresses of joints and servos are known once the model is compiled
         model = spec.compile()
         qpos = model.qpos0.copy()
         ctrl = np.zeros(model.nu)
@@ -205,7 +206,7 @@ class Robot:
         spec.add_key(name="home", qpos=qpos, ctrl=ctrl)
 
     def prefixed(self, prefix: str) -> Robot:
-        """Returns the same robot with other names for all that it consists of."""
+        """Returns the same robot, with the prefix before all names in it."""
         parts = tuple(part.prefixed(prefix) for part in self.parts)
         return replace(self, name=prefix + self.name, parts=parts)
 

@@ -1,9 +1,8 @@
 """Smooth closed meshes for a robot's looks, computed from a few numbers.
 
-Each is a row of superelliptic sections swept along an axis.
-
-Meshes draw faster than the many primitives that would be needed for the same shape, and
-their count of triangles does not depend on the viewer's slices.
+Each is a row of superelliptic sections swept along an axis. A mesh is rendered faster
+than the many primitives that would make the same shape, and its number of triangles does
+not depend on the viewer's settings.
 """
 
 from __future__ import annotations
@@ -23,8 +22,9 @@ AXES = {"x": (1, 2, 0), "y": (2, 0, 1), "z": (0, 1, 2)}
 class Loft:
     """A body swept along an axis.
 
-    Each section is (t, u, v, radius) or (t, u, v, radius_u, radius_v), all in metres:
-    its place on the axis, its centre on the two next axes (cyclic) and its half widths.
+    Each section is (t, u, v, radius) or (t, u, v, radius_u, radius_v), all in metres: its
+    place t on the axis, its centre (u, v) on the two axes that follow in the cycle x, y,
+    z, and its half widths along these.
     """
 
     axis: str
@@ -35,23 +35,29 @@ class Loft:
 
     def mesh(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns vertices (n, 3) and outward faces (m, 3)."""
-        sections = np.array(
-            [row if len(row) == 5 else (*row, row[3]) for row in self.sections]
-        )
+        rows = []
+        for row in self.sections:
+            is_circle = len(row) == 4  # one radius for both directions
+            rows.append((*row, row[3]) if is_circle else row)
+        sections = np.array(rows)  # (k, 5)
+
+        # smooth, and ascending along the axis
         for _ in range(self.smooth):
             sections = _cut_corners(sections)
         if sections[0, 0] > sections[-1, 0]:
             sections = sections[::-1]
 
         rings = self._rings(sections)  # (k, sides, 3)
-        centres = np.zeros((2, 3))
+        centres = np.zeros((2, 3))  # of the first and the last ring
         centres[:, list(AXES[self.axis])] = sections[[0, -1]][:, [1, 2, 0]]
+
         # the ends have vertices of their own, so that shading is sharp at their rim
         vertices = np.concatenate([rings.reshape(-1, 3), rings[0], rings[-1], centres])
         return vertices, self._faces(len(rings))
 
     def _rings(self, sections: np.ndarray) -> np.ndarray:
         """Returns the outline of each section, (k, sides, 3)."""
+        # a superellipse of half widths 1
         angle = np.arange(self.sides) * 2 * np.pi / self.sides
         circle = np.stack([np.cos(angle), np.sin(angle)])  # (2, sides)
         circle = np.sign(circle) * np.abs(circle) ** (2 / self.power)
@@ -69,7 +75,7 @@ class Loft:
         side = np.arange(n)
         after = (side + 1) % n
 
-        # the wall: two triangles between each four neighbours of two rings
+        # the wall: two triangles between each pair of neighbours and those a ring above
         row = n * np.arange(num_rings - 1)[:, None]
         a = row + side
         b = row + after

@@ -1,8 +1,8 @@
-"""What the wheeled arm looks like below its arm and above it.
+"""What the wheeled arm looks like, apart from its arm.
 
 That is a rounded white housing on mecanum wheels, a lift column, and a head on a mast.
-Lengths are in metres. The origin of `base` is on the floor below the mount, and that of
-`lift` is the mount.
+All lengths are in metres. The origin of the body `base` is on the floor below the mount,
+and that of `lift` is the mount.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ WHEELS = tuple((MIDDLE_X + x, y) for x, y in product((0.244, -0.244), (0.226, -0
 ROLLERS = 9
 ROLLER_RADIUS = 0.0155
 ROLLER_HALF_LENGTH = 0.029
-# Mast and head ride on the lift, at the arm's left: from behind it, elbow and forearm
-# would hide the hand. The mast keeps out of the ball of 0.387 m about the shoulder in
-# which the elbow moves.
-MAST = (-0.385, 0.19)
-HEAD_POS = (-0.21, 0.26, 0.75)
+# Mast and head ride on the lift, to the left of the arm: seen from behind the arm, elbow
+# and forearm would hide the hand. The mast keeps out of the ball of 0.387 m about the
+# shoulder in which the elbow moves.
+MAST = (-0.385, 0.19)  # x, y in the lift's frame
+HEAD_POS = (-0.21, 0.26, 0.75)  # in the lift's frame
 HEAD_YAW = -0.40  # rad to the left
 HEAD_PITCH = 0.72  # rad below the horizon
 EYES_M = 0.075  # to either side of the head's middle; the left one is the camera
-FACE_M = 0.046  # before the head's middle
-# beside those of the arm: name -> (rgb, specular, shininess, emission)
+FACE_M = 0.046  # ahead of the head's middle
+# In addition to those of the arm: name -> (rgb, specular, shininess, emission).
 MATERIALS: Materials = {
     "arm_red": ((0.80, 0.08, 0.06), 0.4, 0.5, 0.0),
     "arm_tyre": ((0.10, 0.10, 0.11), 0.05, 0.1, 0.0),
@@ -47,9 +47,9 @@ def head_axes() -> np.ndarray:
 
     They point to its right, up, and away from where it looks.
     """
-    cos_yaw, cos = np.cos((HEAD_YAW, HEAD_PITCH))
-    sin_yaw, sin = np.sin((HEAD_YAW, HEAD_PITCH))
-    view = np.array([cos * cos_yaw, cos * sin_yaw, -sin])
+    cos_yaw, cos_pitch = np.cos((HEAD_YAW, HEAD_PITCH))
+    sin_yaw, sin_pitch = np.sin((HEAD_YAW, HEAD_PITCH))
+    view = np.array([cos_pitch * cos_yaw, cos_pitch * sin_yaw, -sin_pitch])
     right = np.array([sin_yaw, -cos_yaw, 0.0])
     return np.stack([right, np.cross(right, view), -view], axis=1)
 
@@ -62,12 +62,12 @@ def quat_of_axes(axes: np.ndarray) -> tuple[float, ...]:
 
 
 def on_head(right: float, up: float, ahead: float) -> tuple[float, ...]:
-    """Returns a point in the lift's frame, from metres along the head's directions."""
+    """Returns a point (3,) in the lift's frame, from metres right, up and ahead of it."""
     return tuple((np.asarray(HEAD_POS) + head_axes() @ (right, up, -ahead)).tolist())
 
 
 def _slab(z: tuple[float, ...], inset: tuple[float, ...]) -> Loft:
-    """Returns a piece of the housing: at each height `z` its outline, less an inset."""
+    """Returns a piece of the housing: its outline less an inset, at each height `z`."""
     sections = tuple(
         (height, MIDDLE_X, 0.0, HALF_LENGTH - less, HALF_WIDTH - less)
         for height, less in zip(z, inset, strict=True)
@@ -151,10 +151,10 @@ def _on_face(
     """Returns a part of the head.
 
     Args:
-        rows: its sections: (metres ahead of its middle, half width, half height).
-        right: its place on the face, m.
-        up: likewise.
-        power: of the sections.
+        rows: its sections: (metres ahead of the head's middle, half width, half height).
+        right: metres right of the head's middle.
+        up: metres above the head's middle.
+        power: of the superelliptic sections.
     """
     sections = tuple((ahead, 0.0, 0.0, wide, high) for ahead, wide, high in rows)
     axes = head_axes() @ np.diag([1.0, -1.0, -1.0])  # the loft's z points ahead
@@ -170,7 +170,7 @@ def _disc(ahead: float, radius: float, right: float) -> Turned:
 
 
 def _beam(start: tuple[float, ...], end: tuple[float, ...]) -> Turned:
-    """Returns a flat bar between two points of one height."""
+    """Returns a flat bar between two points (3,) of the same height."""
     difference = np.subtract(end, start)
     length = float(np.linalg.norm(difference))
     along = difference / length

@@ -1,6 +1,6 @@
 """An omnidirectional base on mecanum wheels, with a lift and a head on a mast.
 
-It is no one's product. The published figures that it is built from:
+It is no product that one can buy. It is built from these published figures:
 
 - Franka Mobile FR3 Duo: franka_description, `robots/tmrv0_2` and
   `accessories/franka_spine_v0_1`, `franka_head_v0_2` (Apache-2.0): chassis 88.95 kg
@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
-from embodied.robots.arm_visual import add_materials, dress
+from embodied.robots.arm_visual import add_materials, add_shells
 from embodied.robots.modelling import add_capsule, add_joint_servo, add_solid_box
 from embodied.robots.parts.base import OmnidirectionalBase
 from embodied.robots.parts.head import Head
@@ -44,9 +44,9 @@ from embodied.robots.wheeled_arm_visual import (
 )
 from embodied.sim.cameras import DECOR_GROUP
 
-MOUNT_LOW_M = 0.55  # height of the mount with the lift down
+MOUNT_LOW_M = 0.55  # height of the mount above the floor with the lift down
 LIFT_STROKE_M = 0.40
-LIFT_HOME_M = 0.17  # the mount is at 0.72 m then
+LIFT_HOME_M = 0.17  # puts the mount at 0.72 m
 LIFT_SPEED_M_S = 0.1
 BASE_SPEED = (1.0, 1.0, float(np.radians(120)))  # m/s, m/s, rad/s
 BASE_RANGE = ((-5.0, 5.0), (-5.0, 5.0), (-1.5 * np.pi, 1.5 * np.pi))  # m, m, rad
@@ -60,25 +60,26 @@ BASE_MASSES: tuple[Mass, ...] = (
     (88.954, (MIDDLE_X + 0.0066, 0.0, 0.184), (3.2455, 4.1624, 5.8415)),  # chassis
     (12.0, (MIDDLE_X + 0.3, -0.2, 0.08), (0.071, 0.034, 0.089)),  # drive units
     (12.0, (MIDDLE_X - 0.3, 0.2, 0.08), (0.071, 0.034, 0.089)),
-    (14.0, (-0.02, 0.0, 0.32), (0.383, 0.406, 0.077)),  # what of the lift stands
+    (14.0, (-0.02, 0.0, 0.32), (0.383, 0.406, 0.077)),  # the lift's fixed part
 )
 # The mast's figures are estimates.
 LIFT_MASSES: tuple[Mass, ...] = (
-    (6.932, (-0.02, 0.0, -0.20), (0.245, 0.249, 0.090)),  # what of the lift moves
+    (6.932, (-0.02, 0.0, -0.20), (0.245, 0.249, 0.090)),  # the lift's moving part
     (2.5, (*MAST, 0.25), (0.12, 0.12, 0.004)),  # mast
     (1.0, HEAD_POS, (0.01, 0.01, 0.01)),  # head
 )
 
-# Inertia of what turns, as the joints feel it. Wheels as published; the rotors' share
-# is an estimate.
-# of a mecanum wheel's force about the vertical: half track and half wheelbase
+# Lever arm of a mecanum wheel's force about the vertical: half track + half wheelbase.
 WHEEL_ARM_M = (0.488 + 0.447) / 2
-ROLLING_KG = 4 * 0.0084 / WHEEL_RADIUS**2 + 40.0
+# Inertia of what turns, as the joints feel it.
+WHEEL_INERTIA_KG_M2 = 0.0084  # as published
+ROTORS_KG = 40.0  # an estimate
+ROLLING_KG = 4 * WHEEL_INERTIA_KG_M2 / WHEEL_RADIUS**2 + ROTORS_KG
 SPINDLE_KG = 80.0  # an estimate for a ball screw of 5 mm pitch
 
-# Position servos. They are stiff enough that the arm's swings move the base by less
-# than a millimetre. 800 N, half of the robot's weight, brake at 4 m/s2: a sudden stop
-# from full speed ends 3 cm too far. (The controller cited keeps to 1 m/s2.)
+# The position servos are stiff enough that the arm's swings move the base by less than a
+# millimetre. 800 N, half of the robot's weight, brake it at 4 m/s2: a sudden stop from
+# full speed ends 3 cm too far. (The controller cited above keeps to 1 m/s2.)
 DRIVE_N = 800.0
 # joint -> stiffness in N/m or N m/rad, lag in s, limit in N or N m
 BASE_SERVOS = {
@@ -87,9 +88,9 @@ BASE_SERVOS = {
     "base_yaw": (80_000.0, 0.10, DRIVE_N * WHEEL_ARM_M),
 }
 LIFT_SERVO = (300_000.0, 0.06, 2000.0)
-# centre, half sizes of collision boxes in m
+# Centres and half sizes (3,) of collision boxes, in m.
 BASE_BOXES = (
-    # housing: its underside is above the floor
+    # the housing, whose underside is above the floor
     ((MIDDLE_X, 0.0, 0.188), (0.37, 0.26, 0.143)),
     ((-0.02, 0.0, 0.415), (0.108, 0.103, 0.085)),  # the lift's sleeve
 )
@@ -137,28 +138,26 @@ def add_base(
     spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
 ) -> mujoco.MjsBody:
     """Adds the base with its three joints, shells, collision boxes and servos."""
-    # x and y roll on the wheels; yaw turns them about the middle
     prefix = placement.prefix
     base = _add_body(mount, f"{prefix}base", 0.0, BASE_MASSES)
-    axes = {
-        "base_x": (mujoco.mjtJoint.mjJNT_SLIDE, (1, 0, 0), ROLLING_KG),
-        "base_y": (mujoco.mjtJoint.mjJNT_SLIDE, (0, 1, 0), ROLLING_KG),
-        "base_yaw": (
-            mujoco.mjtJoint.mjJNT_HINGE,
-            (0, 0, 1),
-            ROLLING_KG * WHEEL_ARM_M**2,
-        ),
-    }
-    for (name, (kind, axis, armature)), limits in zip(
-        axes.items(), BASE_RANGE, strict=True
-    ):
+
+    # the wheels roll along x and y, and turn the base about the vertical
+    slide = mujoco.mjtJoint.mjJNT_SLIDE
+    hinge = mujoco.mjtJoint.mjJNT_HINGE
+    turning_kg_m2 = ROLLING_KG * WHEEL_ARM_M**2
+    joints = (
+        ("base_x", slide, (1, 0, 0), ROLLING_KG),
+        ("base_y", slide, (0, 1, 0), ROLLING_KG),
+        ("base_yaw", hinge, (0, 0, 1), turning_kg_m2),
+    )
+    for (name, kind, axis, armature), limits in zip(joints, BASE_RANGE, strict=True):
         base.add_joint(
             name=prefix + name, type=kind, axis=axis, range=limits, armature=armature
         )
 
     add_materials(spec, MATERIALS)
-    dress(spec, {"base": BASE}, prefix=prefix)
-    dress(spec, DECOR, DECOR_GROUP, prefix)
+    add_shells(spec, {"base": BASE}, prefix=prefix)
+    add_shells(spec, DECOR, DECOR_GROUP, prefix)
     for box in BASE_BOXES:
         add_solid_box(base, *box)
     for name, figures in BASE_SERVOS.items():
@@ -169,8 +168,7 @@ def add_base(
 def add_lift(
     spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
 ) -> mujoco.MjsBody:
-    """Adds the lift, whose origin is the mount. Its mass includes mast and head."""
-    # the body and its slide
+    """Adds the lift, whose origin is the mount; its mass includes mast and head."""
     prefix = placement.prefix
     body = _add_body(mount, f"{prefix}lift", MOUNT_LOW_M, LIFT_MASSES)
     body.add_joint(
@@ -181,7 +179,7 @@ def add_lift(
         armature=SPINDLE_KG,
     )
 
-    dress(spec, {"lift": LIFT}, prefix=prefix)
+    add_shells(spec, {"lift": LIFT}, prefix=prefix)
     for box in LIFT_BOXES:
         add_solid_box(body, *box)
     add_joint_servo(spec, f"{prefix}lift", *LIFT_SERVO)
@@ -191,7 +189,7 @@ def add_lift(
 def add_head(
     spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
 ) -> mujoco.MjsBody:
-    """Adds mast and head to the lift: what can be hit, and the camera."""
+    """Adds mast and head to the lift: collision capsules and the camera."""
     add_capsule(mount, (*MAST, 0.0), (*MAST, 0.60), MAST_RADIUS_M)
     add_capsule(mount, on_head(-0.08, 0, 0), on_head(0.08, 0, 0), HEAD_RADIUS_M)
     mount.add_camera(
@@ -206,12 +204,12 @@ def add_head(
 def _add_body(
     parent: mujoco.MjsBody, name: str, height_m: float, masses: Sequence[Mass]
 ) -> mujoco.MjsBody:
-    """Adds a body above its parent, of masses whose axes are parallel to its own."""
+    """Adds a body above its parent that is the sum of masses with axes like its own."""
     mass = np.array([row[0] for row in masses])
     centres = np.array([row[1] for row in masses])
     middle = mass @ centres / mass.sum()
 
-    # the parallel axis theorem
+    # the sum of their inertias about the common centre, by the parallel axis theorem
     inertia = np.zeros((3, 3))
     for (kg, _, own), offset in zip(masses, centres - middle, strict=True):
         shifted = offset @ offset * np.eye(3) - np.outer(offset, offset)
@@ -226,6 +224,6 @@ def _add_body(
     )
     # xx, yy, zz, xy, xz, yz
     body.fullinertia = inertia[[0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]]
-    # the floor carries the base, a self-locking spindle the lift
+    # the floor carries the base, and a self-locking spindle carries the lift
     body.gravcomp = 1
     return body

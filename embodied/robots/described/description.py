@@ -1,4 +1,4 @@
-"""What a user says of a robot of their own, in a TOML file beside its MJCF file."""
+"""A user's description of their own robot: a TOML file beside its MJCF file."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ class Description:
     """An arm with a parallel gripper.
 
     Attributes:
-        name: of the robot; all names of the file get it before them.
+        name: name of the robot; it goes before all names of the file.
         mjcf: path of the model.
         joints: names of the arm's J joints, from the mount on.
-        speeds: (J,) rad/s that the joints can do at most.
+        speeds: (J,) largest speed of each joint, rad/s.
         home: (J,) rad, where episodes start.
         gripper: its fingers.
         tcp: its tool centre point.
@@ -69,7 +69,7 @@ class Description:
         ee_speed_rad_s: full turning speed of the tool in that mode.
 
     Raises:
-        EmbodiedError: numbers or names that don't go together.
+        EmbodiedError: numbers or names do not go together.
     """
 
     name: str
@@ -119,8 +119,8 @@ def read_description(path: Path) -> Description:
     """Returns the description in a file; its `mjcf` becomes an absolute path.
 
     Raises:
-        EmbodiedError: the file is not there or no TOML, or a key is missing, unknown
-            or of another kind.
+        EmbodiedError: the file does not exist or is not TOML, or a key is missing,
+            unknown or of another type.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -152,7 +152,7 @@ def _decode(cls: type[T], table: Mapping[str, Any], where: str) -> T:
         if not has_default and name not in table:
             missing.append(f"{where}{name}")
     if missing:
-        raise EmbodiedError(f"it lacks {', '.join(missing)}")
+        raise EmbodiedError(f"these keys are missing: {', '.join(missing)}")
 
     hints = get_type_hints(cls)
     values = {}

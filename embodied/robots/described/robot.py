@@ -1,8 +1,8 @@
 """Robots of a user's own: an MJCF file and a description of it become a `Robot`.
 
-The file's arm is taken as it stands there, on a mount. The file's floor and lights, its
-actuators, sensors and keyframes are left out. All names get the robot's name before
-them, so that none meets a name of a scene.
+The file's arm is taken as it is and put on a mount. The file's floor and lights, its
+actuators, sensors and keyframes are left out. The robot's name goes before all names, so
+that none collides with a name of a scene.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from embodied.robots.described.servos import (
     make_pads,
     torque_limits,
 )
+from embodied.robots.modelling import JOINT_LEAD_RAD
 from embodied.robots.parts.arm import Arm
 from embodied.robots.parts.base import FixedBase
 from embodied.robots.parts.gripper import Gripper
@@ -32,8 +33,6 @@ from embodied.robots.robot import Robot
 
 # How far parts of the arm may sink into each other at home.
 OVERLAP_M = 1e-3
-# How far a joint target may run ahead of the measured joint in the delta modes.
-JOINT_LEAD_RAD = 0.1
 COLUMN_RGBA = (0.13, 0.20, 0.27, 1.0)
 COLUMN_HALF_WIDTH_M = 0.075
 FOOT_RGBA = (0.10, 0.15, 0.20, 1.0)
@@ -45,9 +44,9 @@ def load_robot(path: str | Path) -> Robot:
     """Returns the robot that a description file describes.
 
     Raises:
-        EmbodiedError: names what is wrong and what there is: a key or name that does
-            not exist, a number too many, a joint without a range, a home where parts
-            of the arm overlap.
+        EmbodiedError: something in the description is wrong, e.g. a key or name does not
+            exist, a joint has no range, or parts of the arm overlap at home. The text
+            says what was expected.
     """
     try:
         return described_robot(read_description(Path(path)))
@@ -65,7 +64,7 @@ def described_robot(description: Description) -> Robot:
     arm = ArmBuilder(description)
     gripper = GripperBuilder(description)
 
-    # the ranges are in the file
+    # built once for what only the compiled model tells: the joints' ranges and the reach
     spec = mujoco.MjSpec()
     spec.compiler.degree = False
     mount = stand(spec, spec.worldbody, Placement())
@@ -90,7 +89,7 @@ def described_robot(description: Description) -> Robot:
 def _arm_part(
     description: Description, build: ArmBuilder, model: mujoco.MjModel
 ) -> Arm:
-    # names in the model, and in the file
+    # people see the file's names as labels; the model has them with a prefix
     prefix = _prefix(description)
     names = tuple(prefix + name for name in description.joints)
     joints = Joints(
@@ -222,7 +221,7 @@ def _attach(
     source: mujoco.MjSpec, mount: mujoco.MjsBody, description: Description, prefix: str
 ) -> None:
     """Puts the file's arm on the mount, held up against gravity by itself."""
-    # what the file stands on the floor
+    # the arm is one of the bodies that stand in the file's world
     tops = {body.name: body for body in source.worldbody.bodies}
     name = description.mount.body or next(iter(tops), "")
     if name not in tops:
@@ -332,7 +331,8 @@ def _ranges(model: mujoco.MjModel, joints: tuple[str, ...], prefix: str) -> Rang
         joint = model.joint(name)
         if not model.jnt_limited[joint.id]:
             raise EmbodiedError(
-                f"joint {name.removeprefix(prefix)!r} has no range in the MJCF file"
+                f"joint {name.removeprefix(prefix)!r} has no range in the MJCF file: "
+                "give it one"
             )
         low, high = joint.range
         ranges.append((float(low), float(high)))
@@ -347,8 +347,7 @@ def _check_home(robot: Robot) -> None:
     ):
         if not low <= angle <= high:
             raise EmbodiedError(
-                f"home of {name} is {angle:g}, outside of its range {low:.4g} to "
-                f"{high:.4g}"
+                f"home of {name} is {angle:g}, outside its range {low:.4g} to {high:.4g}"
             )
 
     # contacts at home, as the simulation would find them

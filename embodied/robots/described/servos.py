@@ -1,4 +1,4 @@
-"""Motors for arms that come with a model but not with drives of ours."""
+"""Servos for arms and grippers that a user's MJCF file describes."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from embodied.robots.gripping import (
     couple_fingers,
     make_pad,
 )
+from embodied.robots.modelling import SERVO_LAG_S
 
-# By how much servos follow a moving target late, on the target's own path.
-LAG_S = 0.03
-# Of a motor with its gear, for joints that say none.
+# Of a motor with its gear, for joints whose file names none.
 ARMATURE_KG_M2 = 0.1
-# Number of postures in which an arm's inertia is looked at.
+# How many postures the largest inertia is taken from.
 POSTURES = 64
-# How far from 0 a finger may touch the other.
+# How far from 0 the position of a closed finger may be.
 TOUCHING_M = 1e-3
 
 
 def torque_limits(spec: mujoco.MjSpec) -> dict[str, float]:
-    """Returns joint -> N m that its actuators can do, of joints that have a limit."""
+    """Returns joint -> its largest torque in N m, for joints that have a limit."""
     model = spec.compile()
     limits = {}
     for i in range(model.nu):
@@ -38,7 +37,7 @@ def torque_limits(spec: mujoco.MjSpec) -> dict[str, float]:
             joint = model.joint(int(model.actuator_trnid[i, 0])).name
             limits[joint] = limit
 
-    # a limit of the joint itself counts for more
+    # a limit of the joint itself goes before those of its actuators
     for j in range(model.njnt):
         if model.jnt_actfrclimited[j]:
             force_range = model.jnt_actfrcrange[j]
@@ -47,12 +46,12 @@ def torque_limits(spec: mujoco.MjSpec) -> dict[str, float]:
 
 
 def _actuator_limit(model: mujoco.MjModel, actuator: int) -> float | None:
-    """Returns N m at the joint that an actuator can do; None where it has no limit."""
+    """Returns an actuator's largest torque at the joint in N m; None without a limit."""
     gear = abs(model.actuator_gear[actuator, 0])
     if model.actuator_forcelimited[actuator]:
         return gear * float(np.abs(model.actuator_forcerange[actuator]).max())
 
-    # a motor does what its control asks for
+    # a plain motor's torque is proportional to its control
     is_motor = model.actuator_biastype[actuator] == mujoco.mjtBias.mjBIAS_NONE
     if model.actuator_ctrllimited[actuator] and is_motor:
         gain = abs(model.actuator_gainprm[actuator, 0])
@@ -61,9 +60,9 @@ def _actuator_limit(model: mujoco.MjModel, actuator: int) -> float | None:
 
 
 def keep_servos(spec: mujoco.MjSpec, joints: Sequence[str]) -> None:
-    """Deletes all actuators but the position servos of some joints.
+    """Deletes all actuators but the position servos of `joints`.
 
-    These get the names of the joints.
+    Those that are kept get the names of their joints.
 
     Raises:
         EmbodiedError: one of the joints has no position servo.
@@ -93,14 +92,14 @@ def _is_position_servo(actuator: mujoco.MjsActuator) -> bool:
 def add_servos(
     spec: mujoco.MjSpec, joints: Sequence[str], limits: Sequence[float | None]
 ) -> None:
-    """Adds position servos of the joints' names.
+    """Adds position servos, named like their joints.
 
-    They all lag by 30 ms, and none swings anywhere the arm can reach.
+    They all follow 30 ms late, and none oscillates in any posture.
 
     Args:
         spec: the model.
         joints: names of J joints.
-        limits: (J,) N m that each can do at most; None for as much as it takes.
+        limits: (J,) largest torque of each in N m; None for no limit.
     """
     for name in joints:
         joint = spec.joint(name)
@@ -109,19 +108,19 @@ def add_servos(
     model = spec.compile()
     inertias = _largest_inertia(model, joints)
     for name, inertia, limit in zip(joints, inertias, limits, strict=True):
-        # critical, with a damping of `LAG_S` times it
-        stiffness = 4 * inertia / LAG_S**2
+        # critically damped by SERVO_LAG_S times the stiffness
+        stiffness = 4 * inertia / SERVO_LAG_S**2
         servo = spec.add_actuator(
             name=name, target=name, trntype=mujoco.mjtTrn.mjTRN_JOINT
         )
-        servo.set_to_position(kp=stiffness, kv=LAG_S * stiffness)
+        servo.set_to_position(kp=stiffness, kv=SERVO_LAG_S * stiffness)
         servo.ctrlrange = model.joint(name).range
         if limit is not None:
             servo.forcerange = (-limit, limit)
 
 
 def _largest_inertia(model: mujoco.MjModel, joints: Sequence[str]) -> np.ndarray:
-    """Returns (J,) kg m2 that each joint has to move, in the worst of some postures."""
+    """Returns (J,) the largest inertia at each joint over many postures, in kg m2."""
     data = mujoco.MjData(model)
     rng = np.random.default_rng(0)
     addresses = [int(model.joint(name).qposadr[0]) for name in joints]
@@ -149,17 +148,17 @@ def add_gripper_drive(
 
     Args:
         spec: the model.
-        fingers: names of its sliding joints in the model.
+        fingers: names of the gripper's sliding joints in the model.
         description: the gripper's force and speed.
         prefix: what the actuator's name begins with.
 
     Raises:
-        EmbodiedError: fingers that don't slide from 0 on.
+        EmbodiedError: a finger does not slide from 0 on.
     """
     model = spec.compile()
     opens_m = [_opening(model, name) for name in fingers]
 
-    # the damping sets the speed at full force
+    # the damping is what limits the speed at full force
     for name in fingers:
         joint = spec.joint(name)
         joint.armature = max(joint.armature, FINGER_ARMATURE_KG)

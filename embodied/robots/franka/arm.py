@@ -11,20 +11,22 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from embodied.robots.arm_visual import ARM_SHELLS, dress
+from embodied.robots.arm_visual import ARM_SHELLS, add_shells
 from embodied.robots.modelling import (
+    JOINT_LEAD_RAD,
+    SERVO_LAG_S,
     add_capsule,
     add_joint_servo,
+    add_shoulder,
     exclude_contact,
     is_fixed_to_world,
-    placed,
     set_inertia,
 )
 from embodied.robots.parts.arm import Arm
 from embodied.robots.parts.part import Joints, Placement
 
-# Modified Denavit-Hartenberg parameters (Craig): a_{i-1} in m, d_i in m, alpha_{i-1} in
-# rad.
+# Modified Denavit-Hartenberg parameters (Craig): (a_{i-1} in m, d_i in m, alpha_{i-1} in
+# rad) of each joint i.
 DH = np.array(
     [
         (0.0, 0.333, 0.0),
@@ -55,14 +57,11 @@ ROTOR_INERTIA = np.array([0.6057, 0.6057, 0.4625, 0.4625, 0.2055, 0.2055, 0.2055
 HOME = np.array([0.0, -0.1848, 0.0, -2.4967, 0.0, 2.3119, 0.7854])
 # Farthest distance of the hand's tool point from the base plate, straight up.
 REACH_M = 1.28
-# How far a joint target may run ahead of the measured joint in the delta modes.
-JOINT_LEAD_RAD = 0.1
 
-# (7,) N m/rad. Damping is `LAG_S` times it for every joint, so that the arm follows a
-# moving target on the target's own path, `LAG_S` late. The stiffness is such that this
-# damping is at least critical (0.96 outstretched).
+# (7,) N m/rad. Every joint's damping is this times SERVO_LAG_S, so that the arm follows a
+# moving target on the target's own path, that much late. The stiffness is such that the
+# damping is critical or more (0.96 of critical with the arm outstretched).
 STIFFNESS = np.array([18_000.0, 18_000.0, 9000.0, 7000.0, 1400.0, 1400.0, 1000.0])
-LAG_S = 0.03
 
 # body -> mass in kg, centre of mass in m, inertia about it in kg m2
 # (xx, yy, zz, xy, xz, yz), in the body's frame
@@ -122,7 +121,8 @@ CAPSULES = {
     "link6": (((0, 0, -0.085), (0, 0, 0.01), 0.05),),
     "link7": (((0, 0, -0.05), (0, 0, 0.06), 0.045),),
 }
-# The shapes of links 1 and 3 overlap at the shoulder.
+# Links whose shapes overlap where they meet. MuJoCo leaves out contacts of a parent with
+# its child, but link 0 is no parent of link 1: both sit on the mount.
 OVERLAPPING_LINKS = (("link0", "link1"), ("link1", "link3"))
 
 
@@ -152,12 +152,12 @@ def add_arm(
 ) -> mujoco.MjsBody:
     """Adds links, joints, shells, collision shapes and servos; returns the last link."""
     prefix = placement.prefix
-    mount = placed(mount, placement)
+    mount = add_shoulder(mount, placement)
     last = _add_links(mount, prefix)
     for name, inertia in INERTIAS.items():
         set_inertia(spec.body(prefix + name), *inertia)
 
-    dress(spec, ARM_SHELLS, prefix=prefix)
+    add_shells(spec, ARM_SHELLS, prefix=prefix)
     for name, capsules in CAPSULES.items():
         for capsule in capsules:
             add_capsule(spec.body(prefix + name), *capsule)
@@ -198,4 +198,4 @@ def _add_links(mount: mujoco.MjsBody, prefix: str) -> mujoco.MjsBody:
 def _add_servos(spec: mujoco.MjSpec, prefix: str) -> None:
     figures = zip(STIFFNESS, TORQUE_LIMITS, strict=True)
     for i, (stiffness, torque) in enumerate(figures, start=1):
-        add_joint_servo(spec, f"{prefix}joint{i}", stiffness, LAG_S, torque)
+        add_joint_servo(spec, f"{prefix}joint{i}", stiffness, SERVO_LAG_S, torque)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from embodied.robots.arm_visual import HAND_SHELLS, dress
+from embodied.robots.arm_visual import HAND_SHELLS, add_shells
 from embodied.robots.gripping import (
     FINGER_ARMATURE_KG,
     add_width_drive,
@@ -22,7 +22,7 @@ from embodied.robots.parts.gripper import Gripper
 from embodied.robots.parts.part import Placement
 
 FLANGE_M = 0.107  # from the arm's last frame along its z axis
-HAND_YAW_RAD = -np.pi / 4
+HAND_YAW_RAD = -np.pi / 4  # of the hand on the flange
 TCP_M = 0.1034  # from the flange along z
 FINGER_M = 0.0584  # from the flange along z to the fingers' frames
 FINGER_TRAVEL_M = 0.04
@@ -57,7 +57,7 @@ BOXES = (
     ("finger_left", (0, 0.016, 0.015), (0.0105, 0.010, 0.010)),
     ("finger_right", (0, 0.016, 0.015), (0.0105, 0.010, 0.010)),
 )
-# The tool centre point's motion in the world, by the sensor's ending.
+# Ending of the sensor's name -> what it measures of the tool centre point.
 TOOL_SENSORS = {
     "pos_w": mujoco.mjtSensor.mjSENS_FRAMEPOS,
     "quat_w": mujoco.mjtSensor.mjSENS_FRAMEQUAT,
@@ -81,14 +81,13 @@ def add_hand(
     spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
 ) -> mujoco.MjsBody:
     """Adds hand, fingers, camera, tool point, drive and sensors; returns the hand."""
-    # what it consists of
     prefix = placement.prefix
     hand = _add_bodies(mount, prefix)
     for name, inertia in INERTIAS.items():
         set_inertia(spec.body(prefix + name), *inertia)
 
     # what is seen, and what is hit
-    dress(spec, HAND_SHELLS, prefix=prefix)
+    add_shells(spec, HAND_SHELLS, prefix=prefix)
     for name, pos, half_size in BOXES:
         add_solid_box(spec.body(prefix + name), pos, half_size)
     for name in FINGERS:

@@ -15,7 +15,7 @@ from embodied.sim.engine import Engine
 if TYPE_CHECKING:
     from embodied.robots.robot import Robot
 
-YAW = 2  # index of the yaw joint of a base that travels
+YAW = 2  # index of yaw among the joints of a base that travels
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,10 +27,9 @@ if TYPE_CHECKING:
 # How far the virtual target may run ahead of the measured tool centre point.
 EE_LEAD_M = 0.03
 EE_LEAD_RAD = 0.2
-# Damping of the least squares, in the units of the Jacobian (m and rad mixed, 1 m ~ 1
-# rad).
+# Damping of the least squares, in the units of the Jacobian, where 1 m counts as 1 rad.
 DAMPING = 0.05
-# Share of the way home that redundant joints go in a control step.
+# Share of the way home that redundant joints move in a control step.
 POSTURE_GAIN = 0.02
 
 
@@ -70,7 +69,7 @@ class EndEffectorLaw:
         self._quat_wxyz = xp.zeros((engine.num_worlds, 4))
 
     def reset(self, which: Array) -> None:
-        """Puts the targets of worlds `which` (N,) bool to the measured tool points."""
+        """Sets the targets in worlds `which` (N,) bool to the measured tool points."""
         xp = self._engine.xp
         rows = which[:, None]
         pos, quat_wxyz = self._measured()
@@ -85,13 +84,13 @@ class EndEffectorLaw:
         return self._approach.approach(self._follow(action), previous)
 
     def _follow(self, action: Array) -> Array:
-        """Moves the target; returns joint angles (N, J) that bring the arm to it."""
+        """Moves the target by an action (N, 6); returns joint angles (N, J) towards it."""
         xp = self._engine.xp
         joints = self._engine.view("qpos")[:, self._qpos_columns]
         step = action * self._gains
         pos, quat_wxyz = self._measured()
 
-        # the target moves, but not far from where the tool is
+        # the target moves, but stays near the measured tool point
         lead_m = _limit_norm(xp, self._pos + step[:, :3] - pos, EE_LEAD_M)
         wanted = quat_multiply(quat_from_rotvec(step[:, 3:]), self._quat_wxyz)
         turn = quat_to_rotvec(quat_multiply(wanted, quat_conjugate(quat_wxyz)))
@@ -127,7 +126,7 @@ class EndEffectorLaw:
     def _least_squares(self, error: Array, joints: Array) -> Array:
         """Returns the joint change (N, J) that moves the tool by `error` (N, 6).
 
-        The error is in the world's axes. The null space goes home.
+        The error is in the world's axes. What freedom is left moves the joints home.
         """
         xp = self._engine.xp
         jacobian = self._jacobian()  # (N, 6, J)

@@ -34,7 +34,7 @@ class Gripper(Part):
 
     @property
     def width_m(self) -> float:
-        """Between the pads when it is open."""
+        """The width between the pads when it is open."""
         return sum(self.open_m)
 
     @property
@@ -46,8 +46,14 @@ class Gripper(Part):
         return self.tool
 
     def action_group(self, mode: str) -> ActionGroup:
-        limits = (0.0,), (self.width_m,)
-        return ActionGroup(self.name, ("width",), "m", GRIPPER_FRAME, *limits)
+        return ActionGroup(
+            self.name,
+            labels=("width",),
+            unit="m",
+            frame=GRIPPER_FRAME,
+            low=(0.0,),
+            high=(self.width_m,),
+        )
 
     def law(self, mode: str, engine: Engine, robot: Robot, dt_s: float) -> TargetLaw:
         return WidthLaw(self.width_m, engine)

@@ -10,12 +10,13 @@ from embodied.core import Array
 from embodied.robots.parts.part import Joints
 from embodied.sim.engine import Engine
 
-# moves (N, J), measured joints (N, J) -> the moves along the joints' own axes (N, J)
+# (array namespace, commanded moves (N, J), measured joints (N, J)) -> moves of the joints
+# (N, J): for commands that are not along the joints' own axes.
 Turn = Callable[[Any, Array, Array], Array]
 
 
 def clip(xp: Any, value: Array, low: Array, high: Array) -> Array:
-    """Returns `xp.clip`, which costs numpy four times as much for small arrays."""
+    """Does what `xp.clip` does, in a quarter of the time for small numpy arrays."""
     return xp.minimum(xp.maximum(value, low), high)
 
 

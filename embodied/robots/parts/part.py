@@ -1,4 +1,4 @@
-"""What every part of a robot says of itself: names, limits, and how it is driven."""
+"""What every part of a robot declares: its names, its limits, and how it is driven."""
 
 from __future__ import annotations
 
@@ -66,15 +66,15 @@ def speed_group(
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a part sits on what carries it, and what its names begin with."""
+    """Where a part sits on its carrier, and what its names in the model begin with."""
 
     prefix: str = ""
     pos: Vector3 = (0.0, 0.0, 0.0)  # m, in the frame of the carrying body
     quat_wxyz: Quaternion = (1.0, 0.0, 0.0, 0.0)
 
 
-# Adds a part's bodies, joints, servos and sensors to a spec, on the body given;
-# returns the body that the next part is mounted on.
+# (spec, carrying body, placement) -> the body that the next part is mounted on. Adds the
+# part's bodies, joints, servos and sensors.
 PartBuilder = Callable[[mujoco.MjSpec, mujoco.MjsBody, Placement], mujoco.MjsBody]
 
 
