@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from embodied.envs.skills.top_grasp import (
     FINGER_TIP_M,
     WIDEST_M,
-    YAW_RANGE,
+    YAW_RANGE_RAD,
     TopGrasp,
     top_grasp,
 )
@@ -52,7 +52,7 @@ def test_a_box_is_taken_across_its_short_side_whichever_way_it_points(
     chosen = grasp(BOX, (0, 0, yaw))
     assert chosen.span[0] == BOX[1]
     assert abs(opening(chosen) @ np.array([np.cos(yaw), np.sin(yaw)])) < 1e-9
-    assert YAW_RANGE[0] <= chosen.yaw[0] <= YAW_RANGE[1]
+    assert YAW_RANGE_RAD[0] <= chosen.yaw[0] <= YAW_RANGE_RAD[1]
     np.testing.assert_allclose(
         [chosen.bottom_z[0], chosen.top_z[0]], [TABLE_Z, TABLE_Z + BOX[2]]
     )

@@ -15,7 +15,7 @@ from embodied.sim.physics import PAD_SOLREF
 CAP_RADIUS_M = 0.017
 CAP_HEIGHT_M = 0.014  # above the face
 TRAVEL_M = 0.008  # to its stop
-# A button is down from this travel on, and up again below the other one.
+# A button is down beyond the one travel, and up again below the other.
 PRESSED_M = 0.005
 RELEASED_M = 0.002
 SPRING_N_M = 500.0
@@ -80,9 +80,15 @@ class Buttons:
         return self._engine.view("qpos")[:, self._qpos]
 
     def down(self, before: Array) -> Array:
-        """Returns which buttons are down (N, K) bool, given which were `before`.
+        """Returns which buttons are down, given which were down before.
 
-        The way back up is longer, so that no button flickers.
+        A button goes up at a smaller travel than it goes down, so that none flickers.
+
+        Args:
+            before: (N, K) bool, the last result.
+
+        Returns:
+            (N, K) bool.
         """
         travel = self.travel()
         return (travel > PRESSED_M) | (before & (travel > RELEASED_M))

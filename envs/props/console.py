@@ -31,9 +31,10 @@ SOLID_BEHIND_SHELL_M = 0.02
 class ConsoleSize:
     """Middle of the face in the world and its size, m.
 
-    The face looks back at the robot and up. A hand that comes straight at it can roll
-    by 60 degrees either way all over it, half a radian within all joints' ranges. An
-    upright face as near and as low would need the wrist to bend further than it can.
+    The face looks back at the robot and up. A hand that comes straight at any point of
+    it can roll by 60 degrees either way, and all joints stay half a radian within their
+    ranges. An upright face as near and as low would need the wrist to bend further than
+    it can.
     """
 
     x: float = 0.72

@@ -1,4 +1,4 @@
-"""How dirty each cell of a table's stains is, world by world.
+"""The dirt in each cell of a table's stains, world by world.
 
 Rubbing takes dirt off, and more may be spilled later.
 """
@@ -15,8 +15,8 @@ from embodied.envs.props.stains import CELLS, STAINS, cell_areas
 
 S = len(STAINS)
 FAR_M = 9.0  # beyond any cell
-# Added to areas: on a table without stains of a sort, all of them are spared and none
-# is wiped.
+# Added to both areas of a ratio. So where there are no stains to spare, all of them are
+# spared, and where there are none to wipe, none is wiped.
 NO_AREA_M2 = 1e-12
 
 
@@ -63,7 +63,7 @@ class Dirt:
     def lay(
         self, world: int, stain: int, cells_w: np.ndarray, rub_m: float, named: bool
     ) -> None:
-        """Says where one world's stain is and how it is to be treated.
+        """Sets where one world's stain is, and how it wears and counts.
 
         Args:
             world: the world.
@@ -115,7 +115,7 @@ class Dirt:
         return self._xp.reshape(self.arrays["left"], (-1, S * CELLS))
 
     def _survey(self, rows: slice) -> None:
-        """Computes areas, boxes and shares of some worlds anew."""
+        """Updates areas, boxes and shares of some worlds after their dirt has changed."""
         xp = self._xp
         arrays = self.arrays
         left = arrays["left"][rows]
@@ -148,7 +148,7 @@ def _ratio(area: Array, whole: Array) -> Array:
 def _sum_of_cells(values: Array) -> Array:
     """Returns the sum over the last axis of C, always in the same order.
 
-    It takes fewer steps than adding one by one.
+    Halving the axis twice takes fewer operations than adding the cells one by one.
     """
     half = CELLS // 2
     quarter = CELLS // 4

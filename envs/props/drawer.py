@@ -1,7 +1,4 @@
-"""A row of drawers side by side under a worktop, which open towards -x.
-
-Each is put into from above.
-"""
+"""A row of drawers side by side under a worktop, which open towards -x."""
 
 from __future__ import annotations
 
@@ -17,17 +14,19 @@ from embodied.envs.props.shapes import Rgb, add_box
 from embodied.sim.engine import Engine
 from embodied.sim.physics import stiff_friction
 
-DRAWERS = ("left", "middle", "right")  # as who stands before them sees them
+DRAWERS = ("left", "middle", "right")  # as seen from in front of them
 SLIDE_FRICTION_N = 4.0
 MASS_KG = 1.6
 FRONT = (0.47, 0.60, 0.58, 1.0)
 FRONT_EDGE = (0.40, 0.53, 0.51, 1.0)
 WOOD = (0.83, 0.71, 0.54, 1.0)
 STEEL = (0.6, 0.6, 0.6, 1)
-FRONT_M = 0.016  # thicknesses
+# Thicknesses.
+FRONT_M = 0.016
 WALL_M = 0.006
 FLOOR_M = 0.006
-GAP_M = 0.006  # between neighbours, and between a front and the worktop
+# Between neighbours, and between a front and the worktop.
+GAP_M = 0.006
 FRONT_BELOW_FLOOR_M = 0.018
 HANDLE_HALF_M = np.array([0.013, 0.025, 0.015])
 SLIDING_FRICTION = 0.5
@@ -217,7 +216,7 @@ class Drawers:
         return within[..., 0] & within[..., 1] & within[..., 2]
 
     def push(self, drawer: Array, force_n: Array) -> None:
-        """Pushes each world's `drawer` (N,) shut with a force (N,) until told otherwise."""
+        """Pushes each world's `drawer` (N,) shut with a force (N,) until it is called again."""
         self._engine.view("xfrc_applied")[self._rows, self._ids[drawer], 0] = force_n
 
     def set(self, world: int, openings_m: np.ndarray, friction_n: float) -> None:

@@ -1,4 +1,4 @@
-"""Things that lie about: free bodies, where they are, and putting them somewhere."""
+"""Free bodies: where they are, and placing and pushing them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from embodied.core import Array
 from embodied.envs.props.shapes import Vector, add_box, upright
 from embodied.sim.engine import ROT6D_OF_XMAT, Engine
 
-# Almost none, but not 0: MuJoCo counts the bodies that have any, and models with other
-# counts cannot share a batch.
+# Almost no gravity compensation, but not 0: MuJoCo counts the bodies that have any, and
+# models with different counts cannot share a batch.
 NO_GRAVCOMP = 1e-12
 WEIGHTLESS_GRAVCOMP = 1.0
 
@@ -41,7 +41,7 @@ def add_free_box(
 
 
 class FreeBody:
-    """One free body, the same in N worlds; its joint has its name."""
+    """One free body in N worlds; its joint has the body's name."""
 
     def __init__(self, engine: Engine, name: str) -> None:
         self._engine = engine
@@ -63,19 +63,16 @@ class FreeBody:
         return self._engine.view("qvel")[:, self._qvel : self._qvel + 3]
 
     def place(self, world: int, pos_w: Vector, yaw: float = 0.0) -> None:
-        """Sets it upright somewhere in one world, at rest.
-
-        To be called in a task's `start`.
-        """
+        """Sets the body upright at a place in one world, at rest, when an episode starts."""
         pose = [*pos_w, *upright(yaw)]
         self._engine.view("qpos")[world, self._qpos : self._qpos + 7] = pose
         self._engine.view("qvel")[world, self._qvel : self._qvel + 6] = 0.0
 
 
 class FreeBodies:
-    """K free bodies in N worlds; each one's joint has its name.
+    """K free bodies in N worlds; each joint has its body's name.
 
-    What a body is made of differs between props, which derive from this.
+    Props that differ in size or colour between worlds derive from this class.
     """
 
     def __init__(
@@ -91,8 +88,8 @@ class FreeBodies:
             engine: the worlds.
             names: of the K bodies.
             geoms: the names of each body's geoms.
-            varied_fields: the model's fields that worlds differ in, besides those that
-                take a body out of a world.
+            varied_fields: the model's fields in which worlds differ, besides those that
+                make a body absent.
         """
         self._engine = engine
         self.names = tuple(names)
@@ -142,7 +139,7 @@ class FreeBodies:
         return self._engine.view("qvel")[self._rows[:, None], self._qvel[which]]
 
     def push(self, which: Array, force_n: Array) -> None:
-        """Pushes each world's body `which` (N,) until told otherwise.
+        """Pushes each world's body `which` (N,) until it is called again.
 
         Args:
             which: one body of each world.
@@ -158,7 +155,7 @@ class FreeBodies:
         self._engine.view("qpos")[world, first : first + 7] = pose
 
     def set_present(self, world: int, which: int, present: bool) -> None:
-        """Lets one body take part in a world, or hang weightless and invisible."""
+        """Makes one body take part in a world, or makes it weightless and invisible."""
         model_view = self._engine.model_view
         gravcomp = NO_GRAVCOMP if present else WEIGHTLESS_GRAVCOMP
         model_view("geom_rgba")[world, self._geoms[which], 3] = float(present)

@@ -24,7 +24,8 @@ def add_hall(spec: mujoco.MjSpec, fenced: bool = True) -> None:
 
     Args:
         spec: the scene.
-        fenced: put a guard rail behind the station, rather than room to drive there.
+        fenced: whether a guard rail stands behind the station, where a robot that
+            travels would need room.
     """
     world = spec.worldbody
     floor = world.add_geom(

@@ -1,8 +1,8 @@
 """A cloth pad to wipe with: a folded cloth over foam, under a plate with a handle.
 
-The foam is a sprung slide between plate and cloth, so that how deep the handle is
-pressed decides the force: a stiff arm that presses a rigid block would go from no force
-to too much within a millimetre. `add_mat` adds the mat that the pad lies on.
+The foam is a sliding joint with a spring between plate and cloth, so that the force
+depends on how deep the handle is pressed: with a rigid block a stiff arm would go from
+no force to too much within a millimetre. `add_mat` adds the mat that the pad lies on.
 """
 
 from __future__ import annotations
@@ -30,10 +30,13 @@ MAT = "cloth_mat"
 FORCE = "cloth_force"
 FEET = tuple(f"cloth_foot_{k}" for k in range(4))
 
-HALF_M = np.array([0.058, 0.042])  # of the cloth, along the handle and across it
+# Half the size of the cloth, along the handle and across it.
+HALF_M = np.array([0.058, 0.042])
 HANDLE_HALF_M = (0.032, 0.012, 0.024)
-HELD_WIDTH_M = (0.018, 0.030)  # of a gripper that holds it: least and most
-GRIP_Z_M = 0.058  # of the handle's middle above the cloth's underside
+# The least and the largest width of a gripper that holds the handle.
+HELD_WIDTH_M = (0.018, 0.030)
+# The height of the handle's middle above the cloth's underside.
+GRIP_Z_M = 0.058
 PLATE_Z_M = 0.029
 PLATE_HALF_M = (0.046, 0.026, 0.003)
 FOOT_RADIUS_M = 0.006  # of the four balls that touch the table
@@ -52,7 +55,8 @@ PLATE_INERTIA_KG_M2 = (1.2e-4, 2.0e-4, 2.2e-4)
 SOLE_KG = 0.08
 SOLE_COM_Z_M = 0.012
 SOLE_INERTIA_KG_M2 = (5e-5, 1e-4, 1.4e-4)
-# of the foam under the plate's weight, and of the feet into the table, at rest
+# At rest the foam is squeezed this far by the plate's weight, and the feet sink this far
+# into the table.
 SAG_M = PLATE_KG * 9.81 / FOAM_STIFFNESS_N_M
 SINK_M = 0.00018
 
@@ -207,10 +211,10 @@ class Pad:
             engine.model_view(field)
 
     def pose(self) -> tuple[Array, Array, Array]:
-        """Returns where the pad is and how it moves.
+        """Returns the pad's position, rotation and velocity in the world.
 
-        That is its position (N, 3) in m, its rotation as two columns (N, 6), and its
-        velocity (N, 3) in m/s.
+        Returns:
+            (N, 3) m; (N, 6) its x and y axes; and (N, 3) m/s.
         """
         view = self._engine.view
         position = view("xpos")[:, self._body]
@@ -255,9 +259,9 @@ class Pad:
         return self._engine.view("xpos")[:, self._mat, :2]
 
     def push(self, force_n: Array) -> None:
-        """Pushes the pads with a horizontal force (N, 2) until told otherwise.
+        """Pushes the pads with a horizontal force (N, 2) N, until it is called again.
 
-        The force acts on the cloth: higher up the pads would tip.
+        The force acts at the height of the cloth; higher up the pads would tip.
         """
         xp = self._engine.xp
         applied = self._engine.view("xfrc_applied")

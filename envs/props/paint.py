@@ -1,7 +1,7 @@
-"""Static things to look at, that nothing touches: boxes and cylinders, one mesh a colour.
+"""Static boxes and cylinders that are only seen, joined into one mesh per colour.
 
-Every geom costs time at each step and frame, so a hall of a hundred boxes is eight
-meshes here.
+Every geom costs time at each step and frame; here a hall of a hundred boxes is eight
+meshes.
 """
 
 from __future__ import annotations
@@ -66,7 +66,10 @@ class Paint:
 
 
 def _cube() -> Mesh:
-    """Half size 1; each side has corners of its own, so that the edges are sharp."""
+    """Returns a cube of half size 1.
+
+    Each side has corners of its own, so that the edges are drawn sharp.
+    """
     square = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], float)
     sides = []
     for axis in range(3):
@@ -82,7 +85,11 @@ def _cube() -> Mesh:
 
 
 def _cylinder(start: np.ndarray, end: np.ndarray, radius: float) -> Mesh:
-    """Vertices: the wall's two rings, then those of the ends, so that rims are sharp."""
+    """Returns a cylinder between two points (3,) m.
+
+    Its vertices are the two rings of the wall, then the same two for the ends, so that
+    the rims are drawn sharp.
+    """
     axis = (end - start) / np.linalg.norm(end - start)
     across = np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))])
     across /= np.linalg.norm(across)

@@ -1,7 +1,8 @@
-"""Where things hang that an episode does not need: overhead, out of everything's way.
+"""Parking places for things that take no part in an episode: high overhead.
 
-They are weightless and unseen there. They are not under the floor, because it reaches
-down for ever, and whether two geoms may touch cannot differ between worlds on a GPU.
+Parked things are weightless and invisible. They cannot be parked below the floor: its
+plane touches everything below it, and on a GPU worlds cannot differ in which geoms may
+touch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Short words for adding geoms to a spec."""
+"""Helpers that add boxes and meshes to a spec."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
-VISUAL_GROUP = 2  # of geoms that are seen and not touched
-COLLISION_GROUP = 3  # of geoms that are touched and not seen
+# Groups of geoms: seen and not touched, touched and not seen.
+VISUAL_GROUP = 2
+COLLISION_GROUP = 3
 Vector = Sequence[float] | np.ndarray
 Rgb = tuple[float, float, float]  # in [0, 1]
 Rgba = tuple[float, float, float, float]
@@ -19,7 +20,7 @@ Mesh = tuple[np.ndarray, np.ndarray]
 
 
 def upright(yaw_rad: float) -> np.ndarray:
-    """Returns the rotation (4,) wxyz of what stands upright, turned by a yaw."""
+    """Returns the rotation (4,) wxyz by a yaw about the vertical."""
     return np.array([np.cos(yaw_rad / 2), 0.0, 0.0, np.sin(yaw_rad / 2)])
 
 
@@ -94,5 +95,9 @@ def make_visual(geom: mujoco.MjsGeom) -> None:
 
 
 def touched_by_robots_only(geom: mujoco.MjsGeom) -> None:
-    """Lets only what moves by itself touch a geom: the robot."""
+    """Keeps geoms that are so marked from touching each other; robots still touch them.
+
+    MuJoCo tests a pair only if the contype of one geom matches the conaffinity of the
+    other. Without a contype, two such geoms never match.
+    """
     geom.contype = 0

@@ -14,21 +14,24 @@ from embodied.sim.engine import Engine
 
 PIXELS_PER_M = 1600
 LONGEST_PIXELS = 512
-# Pictures are drawn so many times larger and shrunk, so that their edges are smooth.
+# Pictures are drawn this many times larger and then shrunk, so that edges are smooth.
 OVERSAMPLING = 3
-PLATE_M = 0.001  # how far a plate's front stands before what it hangs on
+# How far a plate's front stands out from what it hangs on.
+PLATE_M = 0.001
 # The share of its colour that a plate shows unlit: upright ones get little light.
 EMISSION = 0.2
-MARGIN = 0.12  # of the plate's height, free around the text
+# The margin around the text, as a share of the plate's height.
+MARGIN = 0.12
 INK = (0.08, 0.09, 0.10)
 PAPER = (0.93, 0.93, 0.91)
-# A plate's own x is to its right, y is up, and z is where it faces.
-# wxyz quaternions that hang it up:
-FACING_MINUS_X = (0.5, 0.5, -0.5, -0.5)  # on a wall, for who looks along +x
-FACING_MINUS_Y = (np.sqrt(0.5), np.sqrt(0.5), 0.0, 0.0)  # for who looks along +y
-FACING_PLUS_Y = (0.0, 0.0, np.sqrt(0.5), np.sqrt(0.5))  # for who looks along -y
-FACING_PLUS_X = (0.5, 0.5, 0.5, 0.5)  # for who looks along -x
-FACING_UP = (np.sqrt(0.5), 0.0, 0.0, -np.sqrt(0.5))  # lying, for who looks along +x
+# Rotations of plates, wxyz. A plate's own x is to its right, y is up, and z is where it
+# faces. One that faces -x hangs on a wall and is read by looking along +x.
+FACING_MINUS_X = (0.5, 0.5, -0.5, -0.5)
+FACING_MINUS_Y = (np.sqrt(0.5), np.sqrt(0.5), 0.0, 0.0)
+FACING_PLUS_Y = (0.0, 0.0, np.sqrt(0.5), np.sqrt(0.5))
+FACING_PLUS_X = (0.5, 0.5, 0.5, 0.5)
+# One that lies on a table, its upper edge towards +x.
+FACING_UP = (np.sqrt(0.5), 0.0, 0.0, -np.sqrt(0.5))
 
 
 @dataclass(frozen=True)
@@ -182,7 +185,7 @@ def _font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def _stroke(size: float) -> float:
-    """Returns the line added around letters: the font is thin, and signs are bold."""
+    """Returns the width of a line around letters, which makes the thin font bold."""
     return size / 28
 
 
@@ -228,6 +231,11 @@ class Signs:
         engine.model_view("geom_matid")
 
     def write(self, world: int, texts: Sequence[int]) -> None:
-        """Shows on each plate of one world the text with an index."""
+        """Shows a text on each plate of one world.
+
+        Args:
+            world: the world.
+            texts: an index into the texts for each plate.
+        """
         materials = [self._materials[text] for text in texts]
         self._engine.model_view("geom_matid")[world, self._plates] = materials

@@ -1,7 +1,4 @@
-"""Stains on a table: blobs of cells that fade one by one as they are wiped.
-
-Each cell is one flat mesh.
-"""
+"""Stains on a table: blobs of cells, each a flat mesh that fades as it is wiped."""
 
 from __future__ import annotations
 
@@ -28,14 +25,16 @@ class Ring:
 RINGS = (Ring(0.0, 0.36, 2), Ring(0.36, 0.68, 4), Ring(0.68, 1.0, 6))
 CELLS = sum(ring.cells for ring in RINGS)
 SMALL_CELLS = RINGS[0].cells + RINGS[1].cells  # a small stain is the inner rings alone
-STEPS_AROUND = 24  # a blob
-OVERLAP_M = 0.0005  # of cells, so that no table shows between them
+# Steps around a blob's outline.
+STEPS_AROUND = 24
+# Cells overlap by this much, so that no table shows between them.
+OVERLAP_M = 0.0005
 ABOVE_TABLE_M = 0.0008
-# alpha of a whole cell, and of one that is all but gone
-FRESH = 1.0
-FAINT = 0.25
+# The alpha of a cell that is all dirty, and of one that is almost clean.
+FRESH_ALPHA = 1.0
+FAINT_ALPHA = 0.25
 CLEAN_RGBA = (0.3, 0.2, 0.1, 0)
-# waves around a blob's outline, and how far each swings, as a share of the radius
+# Waves around a blob's outline: their number, and the amplitude as a share of the radius.
 WAVES = ((2, 0.11), (3, 0.09), (5, 0.06), (8, 0.035))
 
 Cell = tuple[np.ndarray, np.ndarray]  # vertices (n, 2) in m, faces (m, 3)
@@ -43,10 +42,10 @@ Cell = tuple[np.ndarray, np.ndarray]  # vertices (n, 2) in m, faces (m, 3)
 
 @dataclass(frozen=True)
 class Blob:
-    """A stain's outline: its mean radius in m, and a seed for how it swings around."""
+    """The outline of a stain."""
 
-    radius: float
-    seed: int
+    radius: float  # m, the mean
+    seed: int  # of the waves around it
 
     def outline(self, angle: np.ndarray) -> np.ndarray:
         """Returns the radius at each angle, m."""
@@ -170,5 +169,6 @@ class Stains:
         """Draws the share (N, S * C) of each cell's dirt that is left, in [0, 1]."""
         xp = self._engine.xp
         rgba = self._engine.model_view("geom_rgba")
-        alpha = xp.where(left > 0, FAINT + (FRESH - FAINT) * left, 0.0)
+        faded = FAINT_ALPHA + (FRESH_ALPHA - FAINT_ALPHA) * left
+        alpha = xp.where(left > 0, faded, 0.0)
         rgba[:, self._columns, 3] = xp.astype(alpha, rgba.dtype)

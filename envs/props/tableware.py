@@ -1,7 +1,4 @@
-"""What stands on a laid table, to look at: plates, a bowl of fruit, a mug.
-
-Only pictures for people show it.
-"""
+"""Plates, a bowl of fruit and a mug on a laid table, in pictures for people only."""
 
 from __future__ import annotations
 
@@ -74,13 +71,13 @@ def add_tableware(
 
 
 def _turned(place: Place, outline: Outline) -> Loft:
-    """Returns something round with an outline of (height, radius) from below."""
+    """Returns a round shape with an outline of (height, radius) pairs from below, m."""
     sections = tuple((z, *place, radius) for z, radius in outline)
     return Loft("z", sections, smooth=0, sides=40)
 
 
 def _ball(place: Place, z: float, radius: float) -> Loft:
-    """Returns a ball with its middle at height `z`; its poles are flat, if barely."""
+    """Returns a ball with its middle at height `z`, with slightly flat poles."""
     sections = tuple(
         (z + radius * np.sin(a), *place, radius * max(np.cos(a), 0.05))
         for a in np.linspace(-np.pi / 2, np.pi / 2, 11)

@@ -33,7 +33,7 @@ SLIDING_FRICTION = 0.5
 WHITE = (0.96, 0.95, 0.92)
 STEEL = (0.74, 0.75, 0.77)
 NOMINAL_RGBA = (0.5, 0.5, 0.5, 1.0)
-# What is round has an unseen square foot: on four corners it stands still and is cheap.
+# Round things have an invisible square foot: four contacts are cheap, and keep it still.
 FOOT_HALF_HEIGHT_M = 0.004
 ROUND_LIFT_M = 0.001  # of the round part above the foot's underside
 
@@ -178,7 +178,7 @@ class Things(FreeBodies):
         model_view("body_inertia")[world, body] = _inertia(kind, size)
 
     def paint(self, world: int, thing: int, rgb: Rgb) -> None:
-        """Colours a thing, except what of it is always white or steel."""
+        """Colours a thing, except the parts that are always white or steel."""
         colours = _colours(THINGS[self.names[thing]], rgb)
         rgba = [(*colour, 1.0) for colour in colours]
         self._engine.model_view("geom_rgba")[world, self._geoms[thing]] = rgba

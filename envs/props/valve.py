@@ -39,13 +39,13 @@ from embodied.sim.engine import Engine
 from embodied.sim.physics import stiff_friction
 
 KINDS = ("lever", "wheel")
-# from the axis to where a hand takes the lever or the spoke
+# From the axis to where a hand grips the lever or the spoke.
 GRASP_RADIUS_M = {"lever": 0.070, "wheel": 0.042}
 
-# 0 is shut, at the right; the scale goes anticlockwise over the top
+# The scale begins with 0, shut, at the right, and goes anticlockwise over the top.
 SCALE_DEG = 120
 SCALE_RAD = np.deg2rad(120.0)
-STOP_RAD = np.deg2rad(4.0)  # a handle can go so far beyond either end
+STOP_RAD = np.deg2rad(4.0)  # how far a handle can go beyond either end
 UP_RAD = SCALE_RAD / 2  # the angle at which a handle points up
 FRICTION_N_M = 0.8
 HANDLE_KG = 0.25
@@ -282,7 +282,7 @@ class Valves:
         return self._engine.view("xpos")[self._rows[:, None], self._handle_ids[valves]]
 
     def push(self, valve: Array, torque_n_m: Array) -> None:
-        """Turns each world's `valve` (N,) with a torque (N,) until told otherwise."""
+        """Turns each world's `valve` (N,) with a torque (N,) until it is called again."""
         self._engine.view("qfrc_applied")[self._rows, self._dof_ids[valve]] = torque_n_m
 
     def place(

@@ -1,1 +1,1 @@
-"""Layouts of props: places of work."""
+"""Rooms and stations that several tasks share."""

@@ -1,6 +1,4 @@
-"""A pump room around a console that stands in front of the robot: pipes, pumps and
-notices, for pictures that people look at.
-"""
+"""A pump room around a console: pipes, pumps and notices, for people's pictures."""
 
 from __future__ import annotations
 
@@ -43,9 +41,7 @@ def add_inspection_room(spec: mujoco.MjSpec) -> None:
 
 
 def _paint_wall(decor: Paint) -> None:
-    """The wall that the robot faces, in the hall's colours, and a switch cabinet at its
-    left end.
-    """
+    """Paints the wall ahead in the hall's colours, and a switch cabinet at its left end."""
     decor.box((WALL_X + 0.05, 0.0, 1.9), (0.05, 3.4, 1.9), WALL)
     decor.box((WALL_X + 0.05, 0.0, 0.45), (0.06, 3.4, 0.45), STRIPE)
     decor.box((WALL_X + 0.05, 0.0, 0.92), (0.065, 3.4, 0.02), SAFETY_YELLOW)
@@ -56,7 +52,7 @@ def _paint_wall(decor: Paint) -> None:
 
 
 def _paint_pipes(decor: Paint) -> None:
-    """Two mains along the wall with flanges, drops to the pumps and to the console."""
+    """Paints two mains along the wall, and pipes down to the pumps and the console."""
     for z, radius, colour in ((2.12, 0.085, WATER), (1.90, 0.06, OIL)):
         x = WALL_X - 0.16
         decor.cylinder((x, -3.3, z, x, 3.3, z), radius, colour)
@@ -76,6 +72,7 @@ def _paint_drop(
     radius: float,
     colour: tuple[float, ...],
 ) -> None:
+    """Paints an upright pipe between two heights `z`, with two flanges."""
     decor.cylinder((*xy, z[0], *xy, z[1]), radius, colour)
     for share in (0.25, 0.7):
         at = z[0] + share * (z[1] - z[0])
@@ -83,7 +80,7 @@ def _paint_drop(
 
 
 def _paint_pump(decor: Paint, y: float) -> None:
-    """A pump and its motor on a plinth, the shaft along y."""
+    """Paints a pump and its motor on a plinth, with the shaft along y."""
     x = WALL_X - 0.30
     z = 0.42
     decor.box((x, y, 0.09), (0.24, 0.52, 0.09), (0.66, 0.67, 0.66, 1.0))
@@ -97,7 +94,7 @@ def _paint_pump(decor: Paint, y: float) -> None:
 
 
 def _add_notices(spec: mujoco.MjSpec) -> None:
-    """What the room's walls say."""
+    """Adds the notices on the wall and the cabinet."""
     white = (0.97, 0.97, 0.96)
     yellow = (0.96, 0.78, 0.08)
     blue = (0.10, 0.30, 0.62)

@@ -1,6 +1,4 @@
-"""The room of household tasks: two tiled walls behind the work, a window, a shelf, a
-fridge; for people's pictures.
-"""
+"""The kitchen of household tasks: walls, window, shelf and fridge, for people's pictures."""
 
 from __future__ import annotations
 
@@ -10,10 +8,10 @@ import numpy as np
 from embodied.envs.props.paint import Paint
 from embodied.envs.props.shapes import Vector
 
-# of the walls' faces, m: nothing stands beyond them
+# The faces of the walls ahead and at the left, m: nothing stands beyond them.
 FRONT_X = 1.30
 LEFT_Y = 1.25
-# where the floor and the walls end behind and at the right of the robot, m
+# x and y where floor and walls end, behind and at the right of the robot, m.
 ROOM = (-2.6, -2.8)
 HEIGHT_M = 2.7
 TILES_Z = (0.74, 1.34)
@@ -34,11 +32,11 @@ DARK = (0.16, 0.17, 0.18, 1)
 
 
 def add_kitchen(spec: mujoco.MjSpec) -> None:
-    """Adds the room around a station whose hall is there, and its brighter light.
+    """Adds the room around a station that has its hall, and makes the light brighter.
 
-    Nothing of it is touched, and policies don't see it.
+    Nothing touches the room, and policies don't see it.
     """
-    # walls get little from above
+    # walls get little light from the lamp above
     spec.visual.headlight.ambient = [0.42] * 3
     spec.visual.headlight.diffuse = [0.38] * 3
     decor = Paint(spec, spec.worldbody, "kitchen", decor=True)
@@ -53,7 +51,7 @@ def add_kitchen(spec: mujoco.MjSpec) -> None:
 
 
 def _span(paint: Paint, low: Vector, high: Vector, rgba: Vector) -> None:
-    """A box between two corners, m."""
+    """Paints a box between two corners, m."""
     low = np.asarray(low, float)
     high = np.asarray(high, float)
     paint.box((low + high) / 2, (high - low) / 2, rgba)
@@ -90,8 +88,9 @@ def _paint_walls(decor: Paint) -> None:
 
 
 def _paint_tiles(decor: Paint) -> None:
-    """Paints rows of tiles, each half a tile further than the one below, the topmost of
-    another colour.
+    """Paints rows of tiles on both walls, shifted by half a tile from row to row.
+
+    The fifth row has another colour.
     """
     low_z, high_z = TILES_Z
     start_x = -0.45

@@ -1,6 +1,4 @@
-"""What every scene begins with: the robot in its place, the physics, the hall around
-it.
-"""
+"""The beginning of every scene: the robot in its place, the physics and the hall."""
 
 from __future__ import annotations
 
@@ -12,12 +10,19 @@ from embodied.sim.physics import apply_defaults
 
 
 def start_station(name: str, robot: Robot, fenced: bool = True) -> mujoco.MjSpec:
-    """Returns a spec named `name` with the robot, its mount over the world's origin looking
-    along +x, in an empty hall, with or without a guard rail behind it.
+    """Returns a spec with the robot in an otherwise empty hall.
+
+    Its mount is above the world's origin and looks along +x.
+
+    Args:
+        name: of the model.
+        robot: the robot.
+        fenced: whether there is a guard rail behind it.
     """
     spec = robot.build()
     spec.modelname = name
-    for key in spec.keys:  # the robot's alone: a scene's starts are the task's to write
+    # keyframes of the robot alone would not fit the scene, whose starts the task writes
+    for key in spec.keys:
         spec.delete(key)
     apply_defaults(spec)
     add_hall(spec, fenced)

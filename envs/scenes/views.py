@@ -15,8 +15,14 @@ def add_view(
     target_w: Sequence[float],
     fovy_deg: float,
 ) -> mujoco.MjsCamera:
-    """A fixed camera at `pos_w` whose picture has `target_w` in its middle and the
-    vertical upright.
+    """Adds a fixed camera that looks at a point, with the vertical upright.
+
+    Args:
+        spec: the scene.
+        name: of the camera.
+        pos_w: (3,) where the camera is, m.
+        target_w: (3,) the point in the middle of its picture, m.
+        fovy_deg: its vertical field of view.
     """
     back = np.asarray(pos_w, float) - np.asarray(target_w, float)
     back /= np.linalg.norm(back)

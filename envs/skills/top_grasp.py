@@ -1,6 +1,4 @@
-"""Where a hand that points down takes a box or a cylinder, standing or lying, so that
-neighbours don't hinder it.
-"""
+"""Grasps from above, of boxes and of standing or lying cylinders among neighbours."""
 
 from __future__ import annotations
 
@@ -11,47 +9,55 @@ from embodied.arrays import array_namespace, dot
 from embodied.core import Array
 from embodied.rotations import cross
 
-FINGER_TIP_M = 0.020  # below the tool centre point
-PALM_M = 0.032  # above it: the most that a thing may rise between the fingers
-WIDEST_M = 0.072  # that goes between them
-OPEN_M = 0.080  # between open fingers
-FINGER_M = 0.013  # from a pad's face to the middle of its finger
-LEAST_GRIP_M = 0.008  # of the pads on the thing
-ABOVE_TABLE_M = 0.006  # of the fingers' tips
-UPRIGHT_COS = 0.7  # of an axis that is nearer to the vertical than to the table
+# The hand: how far the fingertips are below the TCP, and the palm above it.
+FINGER_TIP_M = 0.020
+PALM_M = 0.032
+# The width of the open gripper, and the widest thing that goes between the fingers.
+OPEN_M = 0.080
+WIDEST_M = 0.072
+# From a pad's face to the middle of its finger.
+FINGER_M = 0.013
+# The least height of the pads on the thing, and of the fingertips above the table.
+LEAST_GRIP_M = 0.008
+ABOVE_TABLE_M = 0.006
+# A round thing stands if its axis is within 45 degrees of the vertical.
+UPRIGHT_COS = 0.7
 
-# tried for what stands and is round, the liked ones first
-ROUND_YAWS = (0.0, 0.45, -0.45, 0.9, 1.4)
-# of the hand, rad: half a turn that the wrist reaches wherever the thing lies
-YAW_RANGE = (-0.8, 2.34)
-# what a candidate's score loses: for each rad of the hand's turn, m; where the pads
-# hardly reach the thing; where it is too wide
+# The hand's yaws that are tried for round things that stand, preferred ones first.
+ROUND_YAWS_RAD = (0.0, 0.45, -0.45, 0.9, 1.4)
+# The hand's yaw: half a turn that the wrist reaches wherever the thing lies.
+YAW_RANGE_RAD = (-0.8, 2.34)
+# What a candidate's score loses: per rad of the hand's yaw, in m; where the pads would
+# hardly reach the thing; and where the thing is too wide.
 TURN_COST_M = 0.004
 TOO_HIGH_COST_M = 1.0
 TOO_WIDE_COST_M = 2.0
 
-NEIGHBOUR_M = 0.033  # half of how wide neighbours are
-ROOM_M = 0.075  # from a finger's middle to a neighbour's: more is not better
-# opens no further than this over the span where there is less room than that
+# Half the width that neighbours are taken to have.
+NEIGHBOUR_M = 0.033
+# Room from a finger's middle to a neighbour's beyond this is not worth more.
+ROOM_M = 0.075
+# With less room than AMPLE_M the gripper opens only this much wider than the thing.
 SLACK_M = 0.024
 AMPLE_M = 0.065
-# of palm and camera: half of their width along the opening, from where to where across
-# it, and their height above the tool centre point
+# Of palm and camera: half the width along the fingers' opening, where they begin and end
+# across it, and the height above the TCP.
 OVERHANGS_M = ((0.102, -0.032, 0.032, 0.035), (0.045, 0.032, 0.072, 0.052))
 
 
 @dataclass(frozen=True)
 class TopGrasp:
-    """A grasp from above of n things."""
+    """Grasps from above of n things."""
 
     pos_w: Array  # (n, 3) m, of the tool centre point
     yaw: Array  # (n,) rad, of the hand
-    span: Array  # (n,) m between the pads
-    # (n,) m between the pads to come down with: wide, or little more than the span where
-    # neighbours are near
+    span: Array  # (n,) m, the thing's width between the pads
+    # (n,) m, the gripper's width on the way down: wide, or little more than the span
+    # where neighbours are near
     opening: Array
-    bottom_z: Array  # (n,) m, of the thing
-    top_z: Array  # (n,) m
+    # (n,) m, of the thing's lowest and highest point
+    bottom_z: Array
+    top_z: Array
 
 
 def top_grasp(
@@ -62,14 +68,14 @@ def top_grasp(
     others_w: Array,
     table_z_w: float,
 ) -> TopGrasp:
-    """Returns the best of five grasps of each thing.
+    """Returns the best of five candidate grasps for each of n things.
 
     Args:
-        pos_w: (n, 3) m, their middles.
-        rot6d: (n, 6) their x and y axes.
-        size: (n, 3) m along their axes; what is round has its axis along its own z.
+        pos_w: (n, 3) m, middles of the things.
+        rot6d: (n, 6), their x and y axes.
+        size: (n, 3) m along their axes; a round thing is a cylinder along its own z.
         is_round: (n,) bool.
-        others_w: (n, K, 3) m, middles of what is in the way and stands on the table.
+        others_w: (n, K, 3) m, middles of what stands on the table around each thing.
         table_z_w: Height of the table, m.
     """
     xp = array_namespace(pos_w)
@@ -118,13 +124,15 @@ def top_grasp(
 def _candidates(
     xp: Any, axes: Array, size: Array, upright: Array, stands: Array, lies: Array
 ) -> tuple[Array, Array]:
-    """Returns yaws and spans (n, 5): of boxes across their sides, of what is round and
-    `stands` from five sides, and of what is round and `lies` across its axis.
+    """Returns the yaws and spans of the candidates, (n, 5) each.
+
+    Boxes are gripped across their sides, round things that stand from five sides, and
+    round things that lie across their axis.
     """
     yaw, span = _box_candidates(xp, axes, size, upright)
     across = _hand_yaw(xp, axes[:, 2, 1], -axes[:, 2, 0])[:, None]
     yaw = xp.where(lies[:, None], across, yaw)
-    all_around = xp.broadcast_to(xp.asarray(ROUND_YAWS), yaw.shape)
+    all_around = xp.broadcast_to(xp.asarray(ROUND_YAWS_RAD), yaw.shape)
     yaw = xp.where(stands[:, None], all_around, yaw)
     span = xp.where((stands | lies)[:, None], size[:, :1], span)
     return yaw, span
@@ -133,8 +141,9 @@ def _candidates(
 def _box_candidates(
     xp: Any, axes: Array, size: Array, upright: Array
 ) -> tuple[Array, Array]:
-    """Returns yaws and spans (n, 5) across a box's two level axes; the first stands
-    there four times.
+    """Returns yaws and spans, (n, 5) each, across a box's two level axes.
+
+    There are only two of them, so the first one fills four columns.
     """
     rows = xp.arange(axes.shape[0])
     level = xp.asarray([[1, 2], [0, 2], [1, 0]])[upright]  # (n, 2)
@@ -150,15 +159,16 @@ def _box_candidates(
 
 
 def _hand_yaw(xp: Any, x: Array, y: Array) -> Array:
-    """(n,) rad of a hand that points down and opens along (x, y), within YAW_RANGE."""
+    """Returns the yaw (n,), within YAW_RANGE_RAD, of a hand that opens along (x, y)."""
     half_turn = float(xp.pi)
-    yaw = xp.atan2(y, x) + half_turn / 2 - YAW_RANGE[0]
-    return yaw - half_turn * xp.floor(yaw / half_turn) + YAW_RANGE[0]
+    yaw = xp.atan2(y, x) + half_turn / 2 - YAW_RANGE_RAD[0]
+    return yaw - half_turn * xp.floor(yaw / half_turn) + YAW_RANGE_RAD[0]
 
 
 def _room(xp: Any, pos_w: Array, yaw: Array, span: Array, others_w: Array) -> Array:
-    """(n, 5) m from the fingers to the nearest neighbour's middle, as far as more is
-    better.
+    """Returns the room (n, 5) m from the fingers to the nearest neighbour's middle.
+
+    It is at most ROOM_M.
     """
     along_opening = xp.stack([xp.sin(yaw), -xp.cos(yaw)], axis=2)  # (n, 5, 2)
     aside = along_opening * (span / 2 + FINGER_M)[:, :, None]
@@ -173,8 +183,9 @@ def _room(xp: Any, pos_w: Array, yaw: Array, span: Array, others_w: Array) -> Ar
 def _above_neighbours(
     xp: Any, pos_w: Array, yaw: Array, others_w: Array, table_z_w: float
 ) -> Array:
-    """(n, 5) m, the least height of the tool centre point at which palm and camera are
-    above what they reach over.
+    """Returns the least heights (n, 5) m of the TCP above all that the hand reaches over.
+
+    Palm and camera reach over neighbours beside the thing.
     """
     away = (others_w - pos_w[:, None, :])[:, None, :, :2]  # (n, 1, K, 2)
     sin = xp.sin(yaw)[:, :, None]
