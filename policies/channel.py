@@ -17,19 +17,18 @@ _MAX_RANDOM_FREEZES = 64  # per episode
 
 @dataclass(frozen=True)
 class Freeze:
-    """When the planner stands still.
+    """When the planner freezes: no plan is started or completed until it goes on.
 
-    No plan starts or ends in a freeze; a plan that is being computed goes on
-    afterwards.
+    A plan that is being computed when a freeze begins is completed after it.
 
     Attributes:
-        duration_s: how long a freeze lasts; 0 = there is none.
-        start_s: when the only freeze of an episode begins.
-        rate_hz: random freezes per second in which the planner is awake. Excludes
-            `start_s`.
+        duration_s: how long a freeze lasts; 0 for no freezes.
+        start_s: when the only freeze of an episode begins; None for no such freeze.
+        rate_hz: mean number of random freezes per second of time awake. It cannot be
+            combined with `start_s`.
 
     Raises:
-        EmbodiedError: for a value that makes no sense.
+        EmbodiedError: a value is negative or not finite, or both kinds are given.
     """
 
     duration_s: float = 0.0
@@ -56,10 +55,10 @@ class Freeze:
         return 0 if self.start_s is None else 1
 
     def sample_begins(self, rng: np.random.Generator) -> np.ndarray:
-        """Returns when the freezes of an episode begin, (max_count,) ticks awake.
+        """Samples when the freezes of an episode begin, (max_count,) int64.
 
-        Ticks awake are counted by a clock that stands still while the planner is
-        frozen.
+        The ticks are ticks awake: those of a clock that stands still while the planner
+        is frozen.
         """
         if self.rate_hz > 0:
             gaps = rng.exponential(PHYSICS_HZ / self.rate_hz, self.max_count)
@@ -72,10 +71,11 @@ class Freeze:
 
 
 class Channel:
-    """Tells when the plans of N worlds are received, computed and delivered.
+    """Tells when the messages of N worlds are received, computed and delivered.
 
-    Methods take rows, one per message: worlds `ids` (n,), ticks (n,), and the number of
-    each message in its episode (n,). They return ticks (n,).
+    Methods take one row per message: worlds `ids` (n,), ticks (n,), and the number of
+    each message in its episode (n,), which for plans is `Plan.seq`. They return ticks
+    (n,).
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Channel:
         self._uplink = DelayTable(latency.uplink, Stream.PLAN_UPLINK, num_worlds)
         self._downlink = DelayTable(latency.downlink, Stream.PLAN_DOWNLINK, num_worlds)
 
-        self._drop = drop
+        self._drop = drop  # probability
         self._lost = np.zeros((num_worlds, SAMPLES_PER_EPISODE), bool)
 
         # When freezes begin, (N, max_count): in ticks awake, and on the world's clock.
@@ -130,20 +130,23 @@ class Channel:
         return np.where(frozen, ends, tick).max(axis=1)
 
     def computed_at(self, ids: Array, start: Array, seq: Array) -> Array:
-        """Returns when plans are computed that were begun at ticks `start` awake."""
+        """Returns when plans are computed that planners started at ticks `start`.
+
+        The planners must be awake at `start`.
+        """
         compute = self._compute.ticks(ids, seq)
         if not self._freeze.max_count:
             return start + compute
 
-        # From the world's clock to ticks awake, on to the end of the computing, ...
+        # Computing takes ticks awake, so it is added on the clock that counts them.
         ends = self._begins[ids] + self._freeze_ticks
-        freezes_over = (ends <= start[:, None]).sum(axis=1)
-        done_awake = start - freezes_over * self._freeze_ticks + compute
+        num_over = (ends <= start[:, None]).sum(axis=1)
+        done_awake = start - num_over * self._freeze_ticks + compute
 
-        # ... and back, with the freezes that came between.
-        begun = (self._begins_awake[ids] < done_awake[:, None]).sum(axis=1)
-        freezes_over = np.maximum(freezes_over, begun)
-        return done_awake + freezes_over * self._freeze_ticks
+        # Back on the world's clock, all freezes that began until then have passed.
+        num_begun = (self._begins_awake[ids] < done_awake[:, None]).sum(axis=1)
+        num_over = np.maximum(num_over, num_begun)
+        return done_awake + num_over * self._freeze_ticks
 
     def arrived_at(self, ids: Array, done: Array, seq: Array) -> Array:
         """Returns when the controller can read plans; -1 where they are lost."""

@@ -1,7 +1,7 @@
-"""Policies of one's own: a planner with the goal servo, or a plain function.
+"""Policies of your own: a planner with the goal servo, or a plain function.
 
-docs/your_planner.md shows both. What is made here is found as `MODULE:NAME` (see
-`policies.registry`).
+docs/your_planner.md shows both. What these functions return is a policy source that
+commands find as `MODULE:NAME` (see `policies.registry`).
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from embodied.policies.registry import PolicySource
 Signals = dict[str, Array]  # name of a signal -> (N, width)
 ActFunction = Callable[[Observation, Signals], Array]
 
-# What the goal servo needs of worlds, with the privileged state for the planner.
+# What the goal servo needs of the worlds, and the privileged state for the planner.
 SERVO_SPEC = PolicySpec(control_mode="ee_delta", control_hz=200, privileged=True)
 
 
 class SignalReader:
-    """Gives the parts of an observation by their names, such as `tcp_pos_w`.
+    """Splits an observation into its parts, by names such as `tcp_pos_w`.
 
     The names are those of the worlds' `agent_layout` and `state_layout`.
     """
@@ -51,9 +51,7 @@ class SignalReader:
 
 
 def goal_servo(worlds: Worlds) -> GoalServo:
-    """Returns the controller that every expert uses: it drives the effectors to the
-    plan's goals.
-    """
+    """Returns the controller of every expert: it drives effectors to a plan's goals."""
     return GoalServo(worlds.agent_layout, worlds.robot, worlds.config.control_hz)
 
 
@@ -63,14 +61,14 @@ def policy_from_planner(
     planner_hz: float = 8.0,
     make_controller: Callable[[Worlds], Controller] = goal_servo,
 ) -> PolicySource:
-    """Returns the policy of a slow planner and a fast controller.
+    """Returns the source of a policy of a slow planner and a fast controller.
 
     Args:
         make_planner: makes the planner for a batch of worlds; a class will do.
         spec: what both need of the worlds: control mode and rate, cameras, and whether
             the privileged state is shown.
         planner_hz: plans per second, unless `--planner-hz` says otherwise.
-        make_controller: makes the controller.
+        make_controller: makes the controller for a batch of worlds.
     """
     return _PlannerSource(make_planner, spec, planner_hz, make_controller)
 
@@ -78,13 +76,13 @@ def policy_from_planner(
 def policy_from_function(
     act: ActFunction, spec: PolicySpec | None = None
 ) -> PolicySource:
-    """Returns the policy of a function that is called at every control step.
+    """Returns the source of a policy that calls a function at every control step.
 
     Args:
         act: takes the observation of N worlds and its parts by name (`SignalReader`),
-            and returns actions (N, A) in [-1, 1]. It remembers nothing.
-        spec: what it needs of the worlds; by default changes of the joints at 20 Hz,
-            from proprioception alone.
+            and returns actions (N, A) in [-1, 1]. It must have no memory.
+        spec: what it needs of the worlds; by default the control mode `joint_delta` at
+            20 Hz, and proprioception alone.
     """
     return _FunctionSource(act, spec or PolicySpec())
 
@@ -98,7 +96,7 @@ class FunctionPolicy:
         self._reader = reader
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
-        """Nothing is remembered."""
+        """Does nothing: a function has no memory."""
 
     def act(self, observation: Observation) -> np.ndarray:
         actions = self._act(observation, self._reader(observation))
@@ -119,7 +117,7 @@ class _PlannerSource:
         return _file_hash(self.make_planner)
 
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
-        return _tried(self, self.policy_spec, task, robot)
+        return _tried_spec(self, self.policy_spec, task, robot)
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> DualSystem:
         dual = dual or DualSystemConfig(planner_hz=self.planner_hz)
@@ -145,16 +143,16 @@ class _FunctionSource:
         return _file_hash(self.function)
 
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
-        return _tried(self, self.policy_spec, task, robot)
+        return _tried_spec(self, self.policy_spec, task, robot)
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> Policy:
         return FunctionPolicy(self.function, SignalReader(worlds), self.policy_spec)
 
 
-def _tried(
+def _tried_spec(
     source: PolicySource, spec: PolicySpec, task: str, robot: str | None
 ) -> PolicySpec:
-    """Returns the spec, once a policy could be made of it.
+    """Returns the spec, after a trial that the policy can be made for the task.
 
     Raises:
         EmbodiedError: no such task or robot, or the policy cannot be made for them.
@@ -174,9 +172,9 @@ def _tried(
 
 
 def _file_hash(item: Callable[..., object]) -> str:
-    """Returns the SHA-256 of the file in which something is written.
+    """Returns the SHA-256 of the file that defines a function or class.
 
-    Results of an older version of it are told apart by that.
+    It tells results of different versions apart. It is "" if there is no such file.
     """
     try:
         file = inspect.getsourcefile(inspect.unwrap(item))

@@ -1,4 +1,4 @@
-"""The device on which networks are trained."""
+"""The torch device on which networks are trained."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def training_device(name: str = AUTO) -> torch.device:
     """Returns the device of a name; `auto` is CUDA where there is a GPU, else the CPU.
 
     Raises:
-        EmbodiedError: The name is no device, or this machine does not have it.
+        EmbodiedError: No device has this name, or this machine does not have it.
     """
     if name == AUTO:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -40,7 +40,7 @@ def training_device(name: str = AUTO) -> torch.device:
 
 
 def memory_bytes(device: torch.device) -> int:
-    """Returns the free memory of a GPU, or all the memory of this machine."""
+    """Returns the free memory of a GPU, or for the CPU all memory of this machine."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free
@@ -48,9 +48,7 @@ def memory_bytes(device: torch.device) -> int:
 
 
 def half_precision(device: torch.device) -> AbstractContextManager[object]:
-    """Returns a context of bfloat16 arithmetic on CUDA, of unchanged arithmetic
-    elsewhere.
-    """
+    """Returns a context that computes in bfloat16 on CUDA, and changes nothing else."""
     if device.type != "cuda":
         return nullcontext()
     return torch.autocast("cuda", torch.bfloat16)

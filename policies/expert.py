@@ -14,8 +14,9 @@ PLANNER_HZ = 8.0
 
 
 class Expert:
-    """The source of the policy `expert`, which solves any task from its privileged
-    state.
+    """The source of the policy `expert`, which solves any task.
+
+    It sees the privileged state.
     """
 
     planner_hz = PLANNER_HZ

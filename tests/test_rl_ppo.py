@@ -29,7 +29,7 @@ from tests.ground import TOTE_TRANSFER
 N = 64
 HORIZON = 20
 NEAR = 0.1
-SMALL = PpoConfig(hidden=(32,), leg=64, steps=16, samples=1)
+SMALL = PpoConfig(hidden=(32,), leg_steps=64, min_steps=16, min_samples=1)
 
 
 class Points:
@@ -95,12 +95,12 @@ def test_it_learns() -> None:
     assert rows[0]["success"] < 0.3
     assert rows[-1]["success"] > 0.9
     assert rows[-1]["reward"] > rows[0]["reward"]
-    assert rows[-1]["steps"] == trainer.steps == 60 * SMALL.steps * N
+    assert rows[-1]["steps"] == trainer.steps == 60 * SMALL.min_steps * N
 
 
 def test_figures_are_of_worlds_without_noise_that_teach_nothing() -> None:
     trainer = PpoTrainer(Points(), SMALL)
-    assert trainer.quiet == N // 8
+    assert trainer.num_quiet == N // 8
 
     actions: list[torch.Tensor] = []
     step = trainer.env.step
@@ -112,7 +112,7 @@ def test_figures_are_of_worlds_without_noise_that_teach_nothing() -> None:
     fresh = PpoTrainer(Points(), SMALL)
     with torch.no_grad():
         expected = fresh.ppo.actor(before)
-    quiet = trainer.quiet
+    quiet = trainer.num_quiet
     torch.testing.assert_close(actions[0][:quiet], expected[:quiet])
     assert (actions[0] - expected)[quiet:].abs().min() > 0
     assert trainer.ppo.storage.observations.batch_size[1] == N - quiet
@@ -125,22 +125,22 @@ def test_an_episode_that_ended_counts_in_its_own_world() -> None:
     some = torch.arange(8) < 4
 
     trainer.success.zero_()
-    trainer.count(won, won, some)
-    trainer.count(lost, lost, ~some)
+    trainer.add_to_figures(won, won, some)
+    trainer.add_to_figures(lost, lost, ~some)
     assert trainer.success.sum(1).tolist() == [1.0] * 4 + [0.0] * 4
 
     # Several episodes of one world add up.
     for _ in range(8):
-        trainer.count(won, won, ~some)
+        trainer.add_to_figures(won, won, ~some)
     assert trainer.success.sum(1).tolist() == [1.0] * 4 + [8.0] * 4
 
 
 def test_few_worlds_act_longer_between_two_updates() -> None:
     trainer = PpoTrainer(
-        Points(), PpoConfig(hidden=(4,), steps=24, samples=4096, leg=1200)
+        Points(), PpoConfig(hidden=(4,), min_steps=24, min_samples=4096, leg_steps=1200)
     )
-    assert trainer.steps_each == 64  # of 64 worlds
-    assert trainer.config.steps_of(4096) == 24
+    assert trainer.steps_per_update == 64  # of 64 worlds
+    assert trainer.config.steps_per_update(4096) == 24
     trainer.update()
     assert trainer.steps == 4096
     assert not trainer.between_legs
@@ -183,7 +183,7 @@ def test_losing_costs_more_than_going_on_without_success() -> None:
     reward = torch.tensor([0.0, 0.25, 0.5, 0.9, 0.0])
     lost = torch.tensor([False, False, False, False, True])
     np.testing.assert_allclose(
-        trainer.earned_of(reward, lost), [-0.1, -0.06, 0, 0, -1], atol=1e-7
+        trainer.learner_reward(reward, lost), [-0.1, -0.06, 0, 0, -1], atol=1e-7
     )
 
 
@@ -195,7 +195,7 @@ def test_train_on_warp_and_evaluate_on_the_cpu(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # as of many worlds: it would take a minute
-    monkeypatch.setattr(PpoConfig, "steps_of", lambda config, worlds: 24)
+    monkeypatch.setattr(PpoConfig, "steps_per_update", lambda config, worlds: 24)
     run = tmp_path / "run"
     words = [*WORDS, *f"--device cpu --num-envs 4 --steps 192 -o {run}".split()]
     assert main.main(words) == 0
@@ -231,13 +231,13 @@ def test_a_run_that_was_cut_goes_on(
         algorithm="ppo",
         engine="warp",
         num_envs=N,
-        budget=Budget(max_steps=8 * SMALL.steps * N),
+        budget=Budget(max_steps=8 * SMALL.min_steps * N),
     )
     rows: list[dict[str, float]] = []
     train_warp(config, tmp_path / "whole", rows.append)
 
     def interrupt(row: dict[str, float]) -> None:
-        if row["steps"] > 5 * SMALL.steps * N:
+        if row["steps"] > 5 * SMALL.min_steps * N:
             raise KeyboardInterrupt
 
     # A row, and with it a checkpoint, after every update.
@@ -254,7 +254,7 @@ def test_a_run_that_was_cut_goes_on(
         row["steps"] for row in json.loads((tmp_path / "cut" / HISTORY).read_text())
     ]
     assert steps == sorted(set(steps))
-    assert steps[-1] == 8 * SMALL.steps * N
+    assert steps[-1] == 8 * SMALL.min_steps * N
 
     # A checkpoint that was damaged is named, and nothing is trained from it.
     (tmp_path / "cut" / CHECKPOINT).write_bytes(b"nothing")

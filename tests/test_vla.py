@@ -13,10 +13,11 @@ import torch
 from embodied.core import Observation, Payload, PolicySpec
 from embodied.errors import EmbodiedError
 from embodied.policies.checkpoint import write_tensors
+from embodied.policies.inference import BATCH_ROWS, infer_in_batches
 from embodied.policies.run_folder import INFO, WEIGHTS, write_info
 from embodied.policies.training.loss import gaze_loss
 from embodied.policies.training.samples import goal_view
-from embodied.policies.vla.agents import BATCH, ChunkController, VLAPlanner, padded
+from embodied.policies.vla.agents import ChunkController, VLAPlanner
 from embodied.policies.vla.network import DualSystemNet, NetConfig
 from embodied.policies.vla.run_folder import (
     RunInfo,
@@ -62,7 +63,7 @@ def test_a_long_sentence_is_cut() -> None:
     assert Vocabulary(("a",), length=3).encode(["a a a a a"]).tolist() == [[2, 2, 2]]
 
 
-@pytest.mark.parametrize("rows", [1, 5, BATCH, BATCH + 3])
+@pytest.mark.parametrize("rows", [1, 5, BATCH_ROWS, BATCH_ROWS + 3])
 def test_inference_runs_in_one_batch_size_and_returns_every_row(rows: int) -> None:
     batch_sizes: list[int] = []
 
@@ -70,8 +71,8 @@ def test_inference_runs_in_one_batch_size_and_returns_every_row(rows: int) -> No
         batch_sizes.append(len(ids))
         return [torch.from_numpy(ids)]
 
-    assert padded(rows, run)[0].tolist() == list(range(rows))
-    assert set(batch_sizes) == {BATCH}
+    assert infer_in_batches(rows, run)[0].tolist() == list(range(rows))
+    assert set(batch_sizes) == {BATCH_ROWS}
 
 
 def test_a_plan_does_not_depend_on_the_neighbours(net: DualSystemNet) -> None:

@@ -1,6 +1,4 @@
-"""A policy that reinforcement learning found: a plain network from the privileged state
-to an action.
-"""
+"""The policy that reinforcement learning finds: a plain network on privileged state."""
 
 from __future__ import annotations
 
@@ -14,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from embodied.core import Array, Observation, PolicySpec
+from embodied.policies.inference import infer_in_batches
 
-BATCH = 16  # worlds at a time: results must not depend on how many there are
-CLIP = 5.0  # of scaled observations
+OBSERVATION_LIMIT = 5.0  # scaled observations are clipped to plus and minus this
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "elu": nn.functional.elu}
 
 
@@ -27,8 +25,8 @@ class ActorConfig:
     inputs: int
     hidden: tuple[int, ...]
     actions: int
-    activation: str = "relu"  # or tanh, elu
-    squash: str = "tanh"  # or clip
+    activation: str = "relu"  # a key of ACTIVATIONS
+    squash: str = "tanh"  # or "clip"
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> ActorConfig:
@@ -36,50 +34,86 @@ class ActorConfig:
 
 
 class Actor(nn.Module):
-    """Observations (n, P + E) -> actions (n, A). The scale of the observations is part
-    of it.
+    """A network from observations (n, P + S) to actions (n, A) in [-1, 1].
+
+    It scales its observations itself, so the scale is stored with the weights.
     """
 
-    mean: Tensor
-    std: Tensor
+    mean: Tensor  # (P + S,)
+    std: Tensor  # (P + S,)
 
     def __init__(self, config: ActorConfig) -> None:
         super().__init__()
         self.config = config
         widths = [config.inputs, *config.hidden, config.actions]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.layers = nn.ModuleList(
+            nn.Linear(inputs, outputs) for inputs, outputs in pairwise(widths)
+        )
         self.register_buffer("mean", torch.zeros(config.inputs))
         self.register_buffer("std", torch.ones(config.inputs))
 
+    @classmethod
+    def from_layers(
+        cls,
+        layers: Sequence[nn.Linear],
+        mean: Tensor,
+        std: Tensor,
+        activation: str,
+        squash: str,
+    ) -> Actor:
+        """Returns an actor with a copy of the layers that an algorithm trained.
+
+        Args:
+            layers: from the observation to the action, on any device.
+            mean: (P + S,) of the observations.
+            std: (P + S,) of the observations.
+            activation: between the layers, a key of `ACTIVATIONS`.
+            squash: how the last layer's output becomes an action, "tanh" or "clip".
+        """
+        config = ActorConfig(
+            inputs=layers[0].in_features,
+            hidden=tuple(layer.out_features for layer in layers[:-1]),
+            actions=layers[-1].out_features,
+            activation=activation,
+            squash=squash,
+        )
+        actor = cls(config)
+        for own, trained in zip(actor.layers, layers, strict=True):
+            own.load_state_dict(
+                {name: value.cpu() for name, value in trained.state_dict().items()}
+            )
+        actor.mean.copy_(mean)
+        actor.std.copy_(std)
+        return actor
+
     def forward(self, observation: Tensor) -> Tensor:
         activation = ACTIVATIONS[self.config.activation]
-        x = ((observation - self.mean) / self.std).clamp(-CLIP, CLIP)
+        x = (observation - self.mean) / self.std
+        x = x.clamp(-OBSERVATION_LIMIT, OBSERVATION_LIMIT)
         for layer in self.layers[:-1]:
             x = activation(layer(x))
+
         x = self.layers[-1](x)
-        return torch.tanh(x) if self.config.squash == "tanh" else x.clamp(-1, 1)
+        if self.config.squash == "tanh":
+            return torch.tanh(x)
+        return x.clamp(-1, 1)
 
 
 class ActorPolicy:
-    """An actor as a policy: it sees the privileged state, and remembers nothing."""
+    """An actor as a policy. It sees the privileged state and has no memory."""
 
     def __init__(self, actor: Actor, spec: PolicySpec) -> None:
         self.spec = spec
         self._actor = actor.eval()
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
-        """Does nothing: there is nothing to forget."""
+        """Does nothing: there is no memory to clear."""
 
     def act(self, observation: Observation) -> np.ndarray:
         parts = [observation.agent_pos, observation.environment_state]
-        rows = np.concatenate(parts, axis=1).astype(np.float32)
-        batches = -(-len(rows) // BATCH)
-        padded = np.zeros((batches * BATCH, rows.shape[1]), np.float32)
-        padded[: len(rows)] = rows
+        inputs = np.concatenate(parts, axis=1).astype(np.float32)  # (N, P + S)
 
-        actions = []
-        with torch.inference_mode():
-            for first in range(0, len(padded), BATCH):
-                batch = torch.from_numpy(padded[first : first + BATCH])
-                actions.append(self._actor(batch).numpy())
-        return np.concatenate(actions)[: len(rows)]
+        def infer(rows: np.ndarray) -> list[Tensor]:
+            return [self._actor(torch.from_numpy(inputs[rows]))]
+
+        return infer_in_batches(len(inputs), infer)[0]

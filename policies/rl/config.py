@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import gymnasium
+
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_robot, get_task
 from embodied.errors import EmbodiedError, unknown
@@ -13,13 +15,10 @@ from embodied.policies.training.budget import Budget
 from embodied.sim.warp.engine import usable_device
 
 ALGORITHMS = ("sac", "td3", "ppo")
-# These also learn from experience of earlier policies, and of others.
+# These can learn from the experience of other policies, such as demonstrations.
 OFF_POLICY = ("sac", "td3")
-# What a step costs before the goal, however near the goal it is. With 0 `reach` is
-# learned slowly, with 0.5 `lift`.
-STEP_COST = 0.2
 CPU_WORLDS = 16
-# What must be the same when a run is resumed.
+# The fields of the config that must be the same when a run is resumed.
 FIXED = (
     "task",
     "robot",
@@ -40,30 +39,46 @@ FIXED = (
 class RLConfig:
     """What is learned, in which worlds, and for how long.
 
+    Attributes:
+        task: the task's name.
+        robot: the robot's name; None for the task's default.
+        algorithm: one of `ALGORITHMS`.
+        stage: of the task; "" is the whole task.
+        level: how widely the task's variables vary.
+        budget: how long to train; its steps are control steps of all worlds together.
+        num_envs: how many worlds run at once.
+        seed: of everything random in the training.
+        control_mode: how actions drive the robot. Not used with a base.
+        stop_at: training stops when this share of the last episodes succeeded.
+        engine: what simulates, "cpu" or "warp".
+        device: where torch computes. On the engine "warp" the worlds are there too, and
+            "auto" means CUDA.
+        demonstrations: how many episodes of the expert, or of the base alone, are
+            replayed beside the learner's own.
+        base: the policy that is corrected, by its name or run folder; "" for none.
+        residual: the largest correction of the base's action.
+        delay_ms: how late the plans of the base are.
+
     Raises:
         EmbodiedError: Values do not go together.
     """
 
     task: str
-    robot: str | None = None  # None: the task's first
+    robot: str | None = None
     algorithm: str = "sac"
-    stage: str = ""  # of the task; empty: the whole task
+    stage: str = ""
     level: str = "L1"
-    # in control steps of all worlds together
     budget: Budget = field(default_factory=Budget)
     num_envs: int = CPU_WORLDS
     seed: int = 0
     control_mode: str = "ee_delta"
-    # share of the last episodes that succeeded, at which training stops
     stop_at: float = 0.98
     engine: str = "cpu"
-    # of torch, and of the worlds on the engine "warp", which asks for CUDA when "auto"
     device: str = "auto"
-    # episodes of the expert, or of the base alone, that are replayed beside one's own
     demonstrations: int = 0
-    base: str = ""  # a policy that is corrected, by its name or run folder
-    residual: float = 0.2  # the largest correction
-    delay_ms: float = 0.0  # by which plans of the base are late
+    base: str = ""
+    residual: float = 0.2
+    delay_ms: float = 0.0
 
     def __post_init__(self) -> None:
         if self.algorithm not in ALGORITHMS:
@@ -79,7 +94,7 @@ class RLConfig:
                 f"{self.algorithm} does not"
             )
         if self.delay_ms and not self.base:
-            raise EmbodiedError("delay_ms is of the plans of a base: give --base too")
+            raise EmbodiedError("delay_ms delays the plans of a base: give --base too")
         if not 0 <= self.delay_ms < float("inf"):
             raise EmbodiedError(f"delay_ms must be at least 0, not {self.delay_ms:g}")
         if not 0 < self.residual <= 1:
@@ -105,7 +120,7 @@ class RLConfig:
             )
 
     def check_names(self) -> None:
-        """Checks that what is named exists.
+        """Checks that everything exists that the config names.
 
         Raises:
             EmbodiedError: The task, robot, stage, level or base does not exist or is of
@@ -145,7 +160,7 @@ class RLConfig:
         )
 
     def identity(self) -> dict[str, Any]:
-        """Returns what must be the same when this training is resumed, JSON-able."""
+        """Returns what must be the same when this training is resumed, as JSON values."""
         task = get_task(self.task)
         return {
             "method": "reinforcement learning",
@@ -153,3 +168,10 @@ class RLConfig:
             "task": task.name,
             "robot": self.robot or task.default_robot,
         }
+
+
+def make_vec_env(config: EnvConfig, num_envs: int) -> Any:
+    """Returns a Gymnasium vector environment of worlds with this config."""
+    arguments = dict(vars(config))
+    task = get_task(arguments.pop("task"))
+    return gymnasium.make_vec(task.env_id, num_envs=num_envs, **arguments)

@@ -1,9 +1,8 @@
-"""Demonstrations as prior experience: half of what an off-policy learner replays is the
-expert's.
+"""Demonstrations for off-policy learners: half of what they replay is an expert's.
 
 As in Ball et al., Efficient Online Reinforcement Learning with Offline Data, ICML 2023
-(RLPD). They are made on the spot: the expert acts in the very worlds that are learned
-in, at their control rate, and plans anew at each step.
+(RLPD). No dataset is needed: the expert acts in the very worlds that are learned in, at
+their control rate, and plans anew at each step.
 """
 
 from __future__ import annotations
@@ -20,13 +19,14 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 
-# Of all worlds at once; an expert that needs more does not succeed.
+# Control steps of all worlds at once; an expert that needs more does not succeed.
 MAX_STEPS = 3000
-Teacher = Callable[[], np.ndarray]  # -> (N, A), what it would do now
+# Returns the actions (N, A) to take in the worlds as they are now.
+Teacher = Callable[[], np.ndarray]
 
 
 def expert_teacher(worlds: Worlds) -> Teacher:
-    """Returns the expert of some worlds.
+    """Returns the expert as a teacher in some worlds.
 
     Raises:
         EmbodiedError: The expert drives in another control mode than the worlds.
@@ -52,14 +52,16 @@ def expert_teacher(worlds: Worlds) -> Teacher:
 
 
 def no_correction(env: VecEnv) -> Teacher:
-    """Returns the teacher that leaves a base alone."""
+    """Returns a teacher that never corrects the base of residual worlds."""
     zeros = np.zeros((env.num_envs, *(env.action_space.shape or ())), np.float32)
     return zeros.copy
 
 
 class MixedReplay(NStepReplayBuffer):
-    """A learner's own experience; half of each batch comes from `prior`, where there is
-    one.
+    """A learner's own experience, mixed half and half with prior experience.
+
+    Attributes:
+        prior: where half of each batch comes from; None: all of it is the learner's.
     """
 
     prior: NStepReplayBuffer | None = None
@@ -79,13 +81,13 @@ class MixedReplay(NStepReplayBuffer):
 def demonstrate(
     env: VecEnv, act: Teacher, like: MixedReplay, episodes: int
 ) -> NStepReplayBuffer:
-    """Returns a buffer of a teacher's experience.
+    """Runs episodes of a teacher and returns them in a replay buffer.
 
     Args:
         env: The worlds it acts in.
         act: The teacher.
-        like: A buffer that sums up returns as the new one does.
-        episodes: How many it holds, at least.
+        like: The learner's buffer; the new one sums up returns in the same way.
+        episodes: The least number of episodes to run.
 
     Raises:
         EmbodiedError: No episode succeeded.
@@ -103,15 +105,15 @@ def demonstrate(
     successes: list[bool] = []
     for _ in range(MAX_STEPS):
         action = act()
-        after, reward, over, infos = env.step(action)
+        after, reward, ended, infos = env.step(action)
 
-        # a world that ended shows its next episode already
+        # A world whose episode ended already shows its next one.
         following = np.array(after)
-        for world in np.flatnonzero(over).tolist():
+        for world in np.flatnonzero(ended).tolist():
             following[world] = infos[world]["terminal_observation"]
             successes.append(bool(infos[world]["is_success"]))
 
-        replay.add(before, following, action, reward, over, infos)
+        replay.add(before, following, action, reward, ended, infos)
         before = np.asarray(after)
         if len(successes) >= episodes:
             break

@@ -1,5 +1,7 @@
-"""PPO in worlds whose arrays are torch tensors: rsl_rl's algorithm and storage, in a
-loop that can stop and go on.
+"""PPO in worlds whose arrays are torch tensors.
+
+The algorithm and its storage are rsl_rl's; the loop around them is ours, so that a
+training can stop and be resumed bit for bit.
 """
 
 from __future__ import annotations
@@ -23,45 +25,58 @@ from embodied.policies.checkpoint import (
     optimizer_tensors,
     split_parts,
 )
-from embodied.policies.rl.actor import CLIP, Actor, ActorConfig
-from embodied.policies.rl.config import STEP_COST
+from embodied.policies.rl.actor import OBSERVATION_LIMIT, Actor
+from embodied.policies.rl.reward import step_reward
 
-# One world in so many acts without noise, to show what was learned so far; from it
-# nothing is learned.
-QUIET = 8
-# Figures are means over so many of the quiet worlds' last episodes, at least.
+# Quiet worlds act without noise, to show what was learned so far; nothing is learned
+# from them. One world in this many is quiet.
+WORLDS_PER_QUIET_ONE = 8
+# Figures are means over at least this many of the quiet worlds' last episodes.
 COUNTED_EPISODES = 64
-# "agent_pos" (N, P) and "environment_state" (N, E)
+# "agent_pos" (N, P) and "environment_state" (N, S)
 TensorObservation = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
 class PpoConfig:
-    """How PPO learns. A leg is what lies between two checkpoints.
+    """How PPO learns.
 
-    Chosen by single runs of `reach` with 64 worlds, which differ much from each other;
-    not tried with thousands yet.
+    The defaults were chosen by single runs of `reach` with 64 worlds, which differ much
+    from each other; they are not tried with thousands of worlds yet.
+
+    Attributes:
+        goal: the progress at which the task, or its stage, is done.
+        seed: of everything random in the training.
+        hidden: widths of the hidden layers of actor and critic.
+        min_steps: the least steps of each world between two updates.
+        min_samples: the least steps of all worlds together between two updates; from
+            fewer the gradient is mostly noise.
+        leg_steps: the most steps of each world in a leg, which is what lies between two
+            checkpoints.
+        epochs: how often an update goes through its samples.
+        minibatches: into how many parts it divides them.
+        learning_rate: the first one; it is adapted so that updates meet `target_kl`.
+        target_kl: by how much an update should change the policy.
+        discount: per step.
+        initial_std: of the noise on actions.
     """
 
-    goal: float = 1.0  # reward at which the task, or its stage, is done
+    goal: float = 1.0
     seed: int = 0
     hidden: tuple[int, ...] = (256, 128, 64)
-    # steps of each world between two updates, and more where the worlds are few:
-    steps: int = 24
-    # steps of all worlds between two updates, at least; from fewer the gradient is
-    # mostly noise
-    samples: int = 4096
-    leg: int = 1200  # steps of each world, at most
+    min_steps: int = 24
+    min_samples: int = 4096
+    leg_steps: int = 1200
     epochs: int = 5
-    batches: int = 4
-    learning_rate: float = 1e-3  # at first; it follows the policy's change afterwards
-    kl: float = 0.03  # by which an update is to change the policy
+    minibatches: int = 4
+    learning_rate: float = 1e-3
+    target_kl: float = 0.03
     discount: float = 0.95
-    first_deviation: float = 1.0  # of actions
+    initial_std: float = 1.0
 
-    def steps_of(self, worlds: int) -> int:
-        """Returns the steps of each of so many worlds between two updates."""
-        return max(self.steps, math.ceil(self.samples / worlds))
+    def steps_per_update(self, num_worlds: int) -> int:
+        """Returns how many steps each of N worlds takes between two updates."""
+        return max(self.min_steps, math.ceil(self.min_samples / num_worlds))
 
 
 class _Model(MLPModel):  # type: ignore[misc]  # rsl_rl has no types
@@ -70,15 +85,26 @@ class _Model(MLPModel):  # type: ignore[misc]  # rsl_rl has no types
     def get_latent(
         self, obs: TensorDict, masks: Tensor | None = None, hidden_state: Any = None
     ) -> Tensor:
-        return super().get_latent(obs, masks, hidden_state).clamp(-CLIP, CLIP)
+        scaled = super().get_latent(obs, masks, hidden_state)
+        return scaled.clamp(-OBSERVATION_LIMIT, OBSERVATION_LIMIT)
 
 
 class PpoTrainer:
     """Learns in a vector environment of torch tensors.
 
-    Each leg begins with new episodes and random numbers of its own, whether or not the
-    run was cut in between: going on from a checkpoint is the same, bit for bit, as
-    never having stopped.
+    Each leg begins with new episodes and random numbers of its own, also where the run
+    is not interrupted. So resuming from a checkpoint is the same, bit for bit, as never
+    having stopped.
+
+    Attributes:
+        env: the vector environment.
+        ppo: rsl_rl's algorithm.
+        num_quiet: Q; the first Q worlds are the quiet ones.
+        steps_per_update: steps of each world between two updates.
+        updates: how many updates were made.
+        success: (Q, episodes) of the last episodes in each quiet world, newest first.
+        progress: (Q, episodes) the greatest progress of each of them.
+        mean_reward: of the noisy worlds since the last update.
     """
 
     def __init__(self, env: Any, config: PpoConfig) -> None:
@@ -95,41 +121,41 @@ class PpoTrainer:
         self._state = _state_of(env.reset(seed=0)[0])
         self.device = self._state.device
 
-        n = self._state.batch_size[0]
-        self.steps_each = config.steps_of(n)  # of each world between two updates
-        self.quiet = max(1, n // QUIET)  # the first worlds
+        num_worlds = self._state.batch_size[0]
+        self.steps_per_update = config.steps_per_update(num_worlds)
+        self.num_quiet = max(1, num_worlds // WORLDS_PER_QUIET_ONE)
         self.ppo = _make_ppo(
-            self._state[self.quiet :],
+            self._state[self.num_quiet :],
             env.single_action_space.shape[0],
-            self.steps_each,
+            self.steps_per_update,
             config,
         )
         self.updates = 0
 
-        # of the last episodes of each quiet world, newest first
-        counted = math.ceil(COUNTED_EPISODES / self.quiet)
-        self.success = torch.zeros((self.quiet, counted), device=self.device)
-        self.progress = torch.zeros((self.quiet, counted), device=self.device)
-        # greatest progress of the present ones
-        self._best = torch.zeros(self.quiet, device=self.device)
-        self.earned = torch.zeros((), device=self.device)  # mean of the last steps
+        # What figures are made of.
+        counted = math.ceil(COUNTED_EPISODES / self.num_quiet)
+        self.success = torch.zeros((self.num_quiet, counted), device=self.device)
+        self.progress = torch.zeros((self.num_quiet, counted), device=self.device)
+        # (Q,) the greatest progress in the episodes that run
+        self._best_progress = torch.zeros(self.num_quiet, device=self.device)
+        self.mean_reward = torch.zeros((), device=self.device)
 
     @property
     def steps(self) -> int:
         """Steps of all worlds so far."""
-        return self.updates * self.steps_each * self._state.batch_size[0]
+        return self.updates * self.steps_per_update * self._state.batch_size[0]
 
     def update(self) -> dict[str, float]:
-        """Acts for some steps and learns from them; returns figures."""
+        """Acts for `steps_per_update` steps, learns from them, and returns figures."""
         if self.between_legs:
             torch.manual_seed(self.config.seed + self.updates)
             self._state = _state_of(self.env.reset(seed=self.steps)[0])
-            self._best.zero_()
+            self._best_progress.zero_()
 
         with torch.no_grad():
-            earned = [self._step() for _ in range(self.steps_each)]
-            self.earned = torch.stack(earned).mean()
-            self.ppo.compute_returns(self._state[self.quiet :])
+            rewards = [self._step() for _ in range(self.steps_per_update)]
+            self.mean_reward = torch.stack(rewards).mean()
+            self.ppo.compute_returns(self._state[self.num_quiet :])
         losses = self.ppo.update()
         self.updates += 1
 
@@ -141,55 +167,66 @@ class PpoTrainer:
 
     @property
     def between_legs(self) -> bool:
-        """Whether this is a moment for a checkpoint."""
-        return self.updates % max(1, self.config.leg // self.steps_each) == 0
+        """Whether the next update begins a leg: the moment for a checkpoint."""
+        updates_per_leg = max(1, self.config.leg_steps // self.steps_per_update)
+        return self.updates % updates_per_leg == 0
 
     def _step(self) -> Tensor:
-        """Acts once in all worlds; returns the mean of what the noisy ones earned."""
-        quiet = slice(None, self.quiet)
-        noisy = slice(self.quiet, None)
+        """Acts once in all worlds; returns the mean reward of the noisy ones."""
+        quiet = slice(None, self.num_quiet)
+        noisy = slice(self.num_quiet, None)
         action = torch.cat(
             [self.ppo.actor(self._state[quiet]), self.ppo.act(self._state[noisy])]
         )
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._state = _state_of(observation)
 
+        # The noisy worlds teach.
         ended = terminated | truncated
-        earned = self.earned_of(reward, terminated & ~info["is_success"])[noisy]
+        lost = terminated & ~info["is_success"]
+        learner_reward = self.learner_reward(reward, lost)[noisy]
         self.ppo.process_env_step(
             self._state[noisy],
-            earned,
+            learner_reward,
             ended[noisy],
             {"time_outs": truncated[noisy].float()},
         )
-        self.count(
+
+        # The quiet worlds show what was learned.
+        self.add_to_figures(
             info["is_success"][quiet].float(),
             info["progress"][quiet].float(),
             ended[quiet],
         )
-        return earned.mean()
+        return learner_reward.mean()
 
-    def count(self, success: Tensor, progress: Tensor, ended: Tensor) -> None:
-        """Keeps how the episodes of quiet worlds (Q,) ended."""
-        self._best = torch.maximum(self._best, progress)
-        for last, new in ((self.success, success), (self.progress, self._best)):
+    def add_to_figures(self, success: Tensor, progress: Tensor, ended: Tensor) -> None:
+        """Adds a step of the quiet worlds, (Q,) each, to what figures are made of."""
+        self._best_progress = torch.maximum(self._best_progress, progress)
+
+        # Where an episode ended, its outcome comes first and the oldest one drops out.
+        for last, new in (
+            (self.success, success),
+            (self.progress, self._best_progress),
+        ):
             shifted = torch.cat([new[:, None], last[:, :-1]], dim=1)
             last[...] = torch.where(ended[:, None], shifted, last)
-        self._best = torch.where(ended, 0.0, self._best)
+        self._best_progress = torch.where(ended, 0.0, self._best_progress)
 
-    def earned_of(self, reward: Tensor, lost: Tensor) -> Tensor:
-        """Returns what a learner earns (N,), scaled so that returns are in [-1, 0].
+    def learner_reward(self, progress: Tensor, lost: Tensor) -> Tensor:
+        """Returns the rewards of `rl.reward` (N,), scaled so that returns are in [-1, 0].
 
-        0 is to be done; losing is as bad as earning nothing for ever.
+        Args:
+            progress: (N,) in [0, 1], the reward of the worlds.
+            lost: (N,) bool, whether an episode just ended in failure.
         """
-        near = (1 - STEP_COST) * (reward.float() / self.config.goal - 1) - STEP_COST
-        short = torch.where(reward < self.config.goal, near, 0.0)
-        return torch.where(lost, -1.0, short * (1 - self.config.discount))
+        reward = step_reward(torch, progress.float(), self.config.goal)
+        return torch.where(lost, -1.0, reward * (1 - self.config.discount))
 
     def _figures(self) -> dict[str, float]:
-        # the device is waited for once
-        means = torch.stack([self.success.mean(), self.progress.mean(), self.earned])
-        success, progress, reward = means.tolist()
+        # Joined first, so that the host waits for the device only once.
+        means = [self.success.mean(), self.progress.mean(), self.mean_reward]
+        success, progress, reward = torch.stack(means).tolist()
         return {
             "steps": float(self.steps),
             "success": success,
@@ -201,26 +238,17 @@ class PpoTrainer:
     def actor(self) -> Actor:
         """Returns what was learned, without its noise."""
         model = self.ppo.actor
-        layers = [layer for layer in model.mlp if isinstance(layer, nn.Linear)]
-        actor = Actor(
-            ActorConfig(
-                inputs=layers[0].in_features,
-                hidden=self.config.hidden,
-                actions=layers[-1].out_features,
-                activation="elu",
-                squash="clip",
-            )
+        normalizer = model.obs_normalizer
+        return Actor.from_layers(
+            layers=[layer for layer in model.mlp if isinstance(layer, nn.Linear)],
+            mean=normalizer.mean,
+            std=normalizer.std + normalizer.eps,
+            activation="elu",
+            squash="clip",
         )
-        for ours, learned in zip(actor.layers, layers, strict=True):
-            ours.load_state_dict(
-                {name: value.cpu() for name, value in learned.state_dict().items()}
-            )
-        actor.mean.copy_(model.obs_normalizer.mean)
-        actor.std.copy_(model.obs_normalizer.std + model.obs_normalizer.eps)
-        return actor
 
     def checkpoint(self) -> dict[str, Tensor]:
-        """Returns all that a later trainer needs to go on."""
+        """Returns all that it takes to go on from here."""
         rate = torch.tensor(self.ppo.learning_rate, dtype=torch.float64)
         return join_parts(
             {
@@ -240,8 +268,8 @@ class PpoTrainer:
         """Goes on from a checkpoint.
 
         Raises:
-            RuntimeError: It is of another network, or of another number of worlds.
-            KeyError: It is of something else.
+            RuntimeError: It is of another network, or another number of worlds.
+            KeyError: It is not a checkpoint of this algorithm.
         """
         parts = split_parts(stored)
         own = parts["trainer"]
@@ -259,15 +287,26 @@ class PpoTrainer:
 
 
 def _state_of(observation: TensorObservation) -> TensorDict:
-    """Returns a copy, since the environment may write its next observation into the
-    same memory.
+    """Returns the learner's state (N, P + S) as a copy of an observation.
+
+    The environment may write its next observation into the same memory.
     """
     parts = [observation["agent_pos"], observation["environment_state"]]
     state = torch.cat(parts, dim=1).float()
     return TensorDict({"state": state}, batch_size=[len(state)], device=state.device)
 
 
-def _make_ppo(state: TensorDict, actions: int, steps: int, config: PpoConfig) -> PPO:
+def _make_ppo(
+    state: TensorDict, num_actions: int, steps_per_update: int, config: PpoConfig
+) -> PPO:
+    """Returns rsl_rl's PPO for worlds that show such a state.
+
+    Args:
+        state: of the worlds that teach.
+        num_actions: A.
+        steps_per_update: steps of each world between two updates.
+        config: how it learns.
+    """
     groups = {"actor": ["state"], "critic": ["state"]}
     shape: dict[str, Any] = {
         "hidden_dims": config.hidden,
@@ -276,23 +315,25 @@ def _make_ppo(state: TensorDict, actions: int, steps: int, config: PpoConfig) ->
     }
     noise = {
         "class_name": GaussianDistribution,
-        "init_std": config.first_deviation,
+        "init_std": config.initial_std,
         "std_type": "log",
     }
-    actor = _Model(state, groups, "actor", actions, distribution_cfg=noise, **shape)
+    actor = _Model(state, groups, "actor", num_actions, distribution_cfg=noise, **shape)
     critic = _Model(state, groups, "critic", 1, **shape)
 
     device = str(state.device)
-    storage = RolloutStorage("rl", state.batch_size[0], steps, state, [actions], device)
+    storage = RolloutStorage(
+        "rl", state.batch_size[0], steps_per_update, state, [num_actions], device
+    )
     return PPO(
         actor,
         critic,
         storage,
         num_learning_epochs=config.epochs,
-        num_mini_batches=config.batches,
+        num_mini_batches=config.minibatches,
         gamma=config.discount,
         entropy_coef=0.0,
         learning_rate=config.learning_rate,
-        desired_kl=config.kl,
+        desired_kl=config.target_kl,
         device=device,
     )

@@ -1,4 +1,4 @@
-"""Worlds in which another policy acts, and a learner corrects it."""
+"""Worlds in which a base policy acts, and a learner corrects it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ BASE_ACTION = "base_action"
 
 
 class ResidualVecEnv(VecEnvWrapper):
-    """An action (N, A) in [-1, 1] is a correction, held while the base acts on.
+    """Takes corrections (N, A) in [-1, 1] as actions; the base acts beneath them.
 
-    The reward is the mean meanwhile. What is observed has an entry more: `base_action`
-    (N, A), what the base wants to do next. Where an episode ends while a correction is
-    held, the next one begins with the base alone.
+    One step holds a correction for several control steps of the base, and its reward is
+    their mean. Observations have one more entry, `base_action` (N, A): what the base
+    wants to do next. If an episode ends while a correction is held, the next episode
+    begins with the base alone.
     """
 
     venv: SB3VecEnv
@@ -51,36 +52,39 @@ class ResidualVecEnv(VecEnvWrapper):
     def step_wait(
         self,
     ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, list[dict[str, Any]]]:
-        """Corrects the base for as long as `step_async`'s correction is held."""
+        """Lets the base act for as long as the correction of `step_async` is held."""
         rewards = np.zeros(self.num_envs)
         steps = np.zeros(self.num_envs)
-        over = np.zeros(self.num_envs, bool)
+        ended = np.zeros(self.num_envs, bool)
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
 
         for _ in range(self._repeat):
-            correction = np.where(over[:, None], 0.0, self._correction)
+            correction = np.where(ended[:, None], 0.0, self._correction)
             action = corrected(self._wanted, correction, self._scale)
             result: Any = self.venv.step(action)
-            observation, reward, ended, step_infos = result
+            observation, reward, just_ended, step_infos = result
 
-            # of a world whose episode ended, the next one is not looked at yet
-            running = ~over
+            # Where an episode ended, nothing of the next one counts yet.
+            running = ~ended
             rewards += running * reward
             steps += running
             for world in np.flatnonzero(running).tolist():
                 infos[world] = step_infos[world]
-                if ended[world]:
+                if just_ended[world]:
                     last = infos[world]["terminal_observation"]
                     last[BASE_ACTION] = self._wanted[world]
-            over |= ended
-            self._ask_base(begun=ended)
+            ended |= just_ended
+            self._ask_base(begun=just_ended)
 
         observation = {**observation, BASE_ACTION: self._wanted}
-        return observation, (rewards / steps).astype(np.float32), over, infos
+        mean_reward = (rewards / steps).astype(np.float32)
+        return observation, mean_reward, ended, infos
 
     def _ask_base(self, begun: np.ndarray) -> None:
-        """Has the base say what it wants next; in worlds (N,) new episodes have
-        begun.
+        """Asks the base for its next actions.
+
+        Args:
+            begun: (N,) bool, the worlds in which new episodes have begun.
         """
         observation = self._worlds.observe()
         ids = np.flatnonzero(begun)
@@ -90,4 +94,5 @@ class ResidualVecEnv(VecEnvWrapper):
 
         self._wanted = np.asarray(self.base.act(observation), np.float32)
         if isinstance(self.base, PlanSource):
-            self.base.take_plans()  # else it would keep them all
+            # Nobody reads the plans, and the base would keep all of them.
+            self.base.take_plans()

@@ -38,7 +38,15 @@ FILES = (
 
 @dataclass(frozen=True)
 class ActorInfo:
-    """What must be known to use an actor: what it was trained for, and how."""
+    """What must be known to use an actor: what it was trained for, and how.
+
+    Attributes:
+        spec: what the policy needs of the worlds it acts in.
+        net: sizes of the network.
+        stage: of the task; "" is the whole task.
+        metadata: of the worlds it was trained in.
+        residual: which policy it corrects; None if it acts by itself.
+    """
 
     task: str
     robot: str
@@ -47,11 +55,11 @@ class ActorInfo:
     algorithm: str
     stage: str
     metadata: dict[str, Any]
-    residual: Residual | None = None  # what it corrects; None: it acts by itself
+    residual: Residual | None = None
 
     @property
     def planner_hz(self) -> float | None:
-        """Rate of the base's plans; None where nothing plans."""
+        """Plans per second of the base; None if nothing plans."""
         return self.residual.planner_hz if self.residual else None
 
     def to_json(self) -> dict[str, Any]:
@@ -119,8 +127,10 @@ class ActorRun:
 
 
 def load_actor(folder: Path, info: ActorInfo) -> ActorPolicy:
-    """Returns the policy of a run folder. Raises EmbodiedError where its weights don't
-    fit.
+    """Returns the policy of a run folder.
+
+    Raises:
+        EmbodiedError: Its weights don't fit its info.
     """
     actor = Actor(info.net)
     load_weights(actor, folder)
@@ -128,10 +138,12 @@ def load_actor(folder: Path, info: ActorInfo) -> ActorPolicy:
 
 
 def copy_base(residual: Residual | None, folder: Path) -> Residual | None:
-    """Copies the run that is corrected into a run folder, so that it is never missed.
+    """Copies the base of a residual into a run folder, so that the run is complete.
+
+    Nothing is copied where there is no residual, or its base has no run folder.
 
     Returns:
-        The residual with its base where it now is.
+        The residual, with its base where it now is.
     """
     if residual is None or not Path(residual.base).is_dir():
         return residual
@@ -140,9 +152,7 @@ def copy_base(residual: Residual | None, folder: Path) -> Residual | None:
 
 
 def _copy_run(source: Path, target: Path) -> None:
-    """Copies what the policy of a run needs; of one that corrects another, that one's
-    too.
-    """
+    """Copies the files of a run's policy, and those of its own base if it has one."""
     target.mkdir(parents=True, exist_ok=True)
     for name in _POLICY_FILES:
         shutil.copyfile(source / name, target / name)

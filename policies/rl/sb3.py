@@ -9,22 +9,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor
 
 from embodied.core import PolicySpec
-from embodied.envs.config import EnvConfig
-from embodied.envs.registry import get_task
 from embodied.envs.sb3 import SB3VecEnv
 from embodied.envs.worlds import Worlds
 from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.episodes import env_config_for
 from embodied.policies.latency import Constant, PlanLatency
 from embodied.policies.registry import find_policy
-from embodied.policies.rl.config import RLConfig
+from embodied.policies.rl.config import RLConfig, make_vec_env
 from embodied.policies.rl.demonstrations import (
     Teacher,
     demonstrate,
@@ -46,11 +43,11 @@ from embodied.policies.rl.sb3_checkpoint import learner_tensors, restore_learner
 from embodied.policies.training.run import OnRow, TrainingRun, check_same, is_finished
 from embodied.rollout.rollout import AFTER_SUCCESS_S
 
-COOLING = 0.9  # of the learning rate, lost by the end
-WINDOW = 200  # episodes that a figure is the mean of
+COOLING = 0.9  # the share of the learning rate that is lost by the end
+WINDOW_EPISODES = 200  # the last ones, of which figures are the mean
 ROW_EVERY_S = 5.0
 CHECKPOINT_EVERY_S = 60.0
-ENDLESS = 10**9  # steps; the budget ends a training
+ENDLESS_STEPS = 10**9  # more than any training takes: its budget ends it
 
 
 def train_sb3(
@@ -75,7 +72,7 @@ def train_sb3(
 
     env, residual = make_env(config)
     threads = torch.get_num_threads()
-    # two that wait for each other are ten times slower where other work goes on
+    # Two threads that wait for each other are ten times slower on a busy machine.
     torch.set_num_threads(1)
     try:
         learner = SB3Learner(config, env, copy_base(residual, folder))
@@ -87,13 +84,15 @@ def train_sb3(
 
 
 def make_env(config: RLConfig) -> tuple[LearnerVecEnv, Residual | None]:
-    """Returns worlds to learn in, and what is corrected in them, if anything.
+    """Returns worlds to learn in, and the residual that is learned, if it is one.
 
     Raises:
         EmbodiedError: The base does not exist, or is of another task.
     """
     if not config.base:
-        worlds_env: Any = _sb3_env(config.env_config(), config.num_envs)
+        worlds_env: Any = SB3VecEnv(
+            make_vec_env(config.env_config(), config.num_envs), AFTER_SUCCESS_S
+        )
         residual = None
     else:
         base = find_policy(config.base)
@@ -113,28 +112,20 @@ def make_env(config: RLConfig) -> tuple[LearnerVecEnv, Residual | None]:
     return env, residual
 
 
-def _sb3_env(config: EnvConfig, num_envs: int) -> SB3VecEnv:
-    arguments = {name: value for name, value in vars(config).items() if name != "task"}
-    env: Any = gymnasium.make_vec(
-        get_task(config.task).env_id, num_envs=num_envs, **arguments
-    )
-    return SB3VecEnv(env, AFTER_SUCCESS_S)
-
-
 def _residual_env(
     config: RLConfig, spec: PolicySpec, residual: Residual
 ) -> ResidualVecEnv:
-    """Returns worlds as a base needs them, in which it acts."""
+    """Returns worlds in which the base acts, made as its spec asks."""
     stage = config.env_config()
     needed = env_config_for(spec, config.task, config.level, "train", config.robot)
-    # pictures are for the base, which looks at the worlds by itself
+    # The learner sees no images; the base observes the worlds by itself.
     shown = replace(
         needed,
         obs="state",
         goal_progress=stage.goal_progress,
         horizon_s=stage.horizon_s,
     )
-    env = _sb3_env(shown, config.num_envs)
+    env = SB3VecEnv(make_vec_env(shown, config.num_envs), AFTER_SUCCESS_S)
 
     dual = None
     if residual.planner_hz:
@@ -145,7 +136,7 @@ def _residual_env(
 
 
 class SB3Learner:
-    """An algorithm and the worlds it learns in."""
+    """An algorithm of Stable-Baselines3 and the worlds it learns in: a `Learner`."""
 
     packages: tuple[str, ...] = ("torch", "stable-baselines3")
 
@@ -157,7 +148,7 @@ class SB3Learner:
         Args:
             config: What to learn.
             env: As `make_env` returns it.
-            residual: What is corrected; its base is a name, or a folder in the run's.
+            residual: As `copy_base` returns it; None to learn a policy of its own.
         """
         self.config = config
         self.env = env
@@ -184,10 +175,10 @@ class SB3Learner:
         return int(self.algorithm.num_timesteps)
 
     def train(self, run: TrainingRun) -> None:
-        """Learns to the end; where it is interrupted, what was learned is kept."""
+        """Learns to the end; an interrupt leaves a checkpoint of what was learned."""
         try:
             self.algorithm.learn(
-                total_timesteps=ENDLESS,
+                total_timesteps=ENDLESS_STEPS,
                 callback=_Progress(run, self.config),
                 reset_num_timesteps=self.steps == 0,
             )
@@ -216,7 +207,7 @@ class SB3Learner:
         return learner_tensors(self.algorithm)
 
     def restore(self, stored: Mapping[str, Tensor]) -> None:
-        """Goes on from a checkpoint, with other starts and noise than at first."""
+        """Goes on from a checkpoint, with new random numbers."""
         restore_learner(self.algorithm, stored)
         self.algorithm.set_random_seed(self.config.seed + self.steps)
 
@@ -231,8 +222,10 @@ def _learned_spec(config: RLConfig, worlds: Worlds) -> PolicySpec:
 
 
 class _Progress(BaseCallback):
-    """Counts successes, cools down, adds rows and checkpoints to a run, and stops when
-    the budget is spent or the task learned.
+    """Leads the algorithm through a run, and stops it when the run is over.
+
+    It lowers the learning rate, counts successes, and adds rows and checkpoints. A run
+    is over when its budget is spent or the task is learned.
     """
 
     def __init__(self, run: TrainingRun, config: RLConfig) -> None:
@@ -241,12 +234,13 @@ class _Progress(BaseCallback):
         self._config = config
         self._last_row = time.monotonic()
         self._last_checkpoint = time.monotonic()
-        self._success: deque[bool] = deque(maxlen=WINDOW)
-        self._progress: deque[float] = deque(maxlen=WINDOW)  # at the end of episodes
+        # How the last episodes ended.
+        self._success: deque[bool] = deque(maxlen=WINDOW_EPISODES)
+        self._progress: deque[float] = deque(maxlen=WINDOW_EPISODES)
 
     def _on_step(self) -> bool:
-        for info, over in zip(self.locals["infos"], self.locals["dones"], strict=True):
-            if over:
+        for info, ended in zip(self.locals["infos"], self.locals["dones"], strict=True):
+            if ended:
                 self._success.append(bool(info["is_success"]))
                 self._progress.append(float(info["progress"]))
 
@@ -255,10 +249,11 @@ class _Progress(BaseCallback):
         self.model.lr_schedule = lambda _: rate
 
         is_learned = (
-            len(self._success) == WINDOW
+            len(self._success) == WINDOW_EPISODES
             and np.mean(self._success) >= self._config.stop_at
         )
         goes_on = not is_learned and share < 1
+
         now = time.monotonic()
         if not goes_on or now - self._last_row > ROW_EVERY_S:
             self._last_row = now

@@ -13,20 +13,23 @@ from stable_baselines3.common.noise import NormalActionNoise
 from torch import nn
 
 from embodied.policies.device import training_device
-from embodied.policies.rl.actor import Actor, ActorConfig
+from embodied.policies.rl.actor import Actor
 from embodied.policies.rl.config import RLConfig
 from embodied.policies.rl.demonstrations import MixedReplay
 from embodied.policies.rl.learner_env import LearnerVecEnv
 
-# On a CPU updates cost more than worlds do.
+# Widths of the hidden layers. On a CPU updates cost more than worlds do, so the networks
+# of off-policy learners, which update more often, are smaller.
 HIDDEN = {"sac": (128, 128), "td3": (128, 128), "ppo": (256, 256)}
 DISCOUNT = {"sac": 0.96, "td3": 0.96, "ppo": 0.98}
 LEARNING_RATE = {"sac": 5e-4, "td3": 5e-4, "ppo": 3e-4}
-RETURN_STEPS = 3  # that a return of an off-policy learner sums up
+# Of off-policy learners, in steps: how many rewards a return sums up before the value is
+# estimated, how many the replay buffer holds, and how many actions are random at first.
+RETURN_STEPS = 3
 REPLAY_STEPS = 300_000
-RANDOM_STEPS = 2000  # at first, by off-policy learners
+RANDOM_STEPS = 2000
 RANDOM_STEPS_WITH_DEMONSTRATIONS = 500
-EXPLORATION = 0.2  # standard deviation of TD3's noise
+TD3_NOISE = 0.2  # standard deviation of the exploration noise
 
 
 def make_algorithm(config: RLConfig, env: LearnerVecEnv) -> Any:
@@ -51,19 +54,21 @@ def make_algorithm(config: RLConfig, env: LearnerVecEnv) -> Any:
         algorithm = SAC(**common, **_off_policy(config), ent_coef="auto_0.1")
     else:
         zeros = np.zeros(env.action_space.shape or ())
-        noise = NormalActionNoise(zeros, zeros + EXPLORATION)
+        noise = NormalActionNoise(zeros, zeros + TD3_NOISE)
         algorithm = TD3(**common, **_off_policy(config), action_noise=noise)
 
-    # the default logger would leave a folder in /tmp
+    # The default logger would leave a folder in /tmp.
     algorithm.set_logger(Logger(folder=None, output_formats=[]))
     return algorithm
 
 
 def _off_policy(config: RLConfig) -> dict[str, Any]:
+    """Returns the arguments that SAC and TD3 share."""
+    random_steps = RANDOM_STEPS
+    if config.demonstrations:
+        random_steps = RANDOM_STEPS_WITH_DEMONSTRATIONS
     return {
-        "learning_starts": RANDOM_STEPS_WITH_DEMONSTRATIONS
-        if config.demonstrations
-        else RANDOM_STEPS,
+        "learning_starts": random_steps,
         "batch_size": 256,
         "train_freq": 1,
         "gradient_steps": 8,
@@ -77,12 +82,13 @@ def _off_policy(config: RLConfig) -> dict[str, Any]:
 
 
 def begin_without_correction(algorithm: Any) -> None:
-    """Makes the first actions 0, so that a base is at first no worse than it was."""
+    """Makes the first corrections 0, so that the base is at first as good as alone."""
     policy = algorithm.policy
     actor = policy.action_net if isinstance(algorithm, PPO) else policy.actor.mu
-    last = [layer for layer in actor.modules() if isinstance(layer, nn.Linear)][-1]
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
+    linear = [layer for layer in actor.modules() if isinstance(layer, nn.Linear)]
+    output_layer = linear[-1]
+    nn.init.zeros_(output_layer.weight)
+    nn.init.zeros_(output_layer.bias)
     if isinstance(algorithm, TD3):
         policy.actor_target.load_state_dict(policy.actor.state_dict())
 
@@ -103,20 +109,10 @@ def learned_actor(algorithm: BaseAlgorithm, env: LearnerVecEnv) -> Actor:
         activation = "relu"
         squash = "tanh"
 
-    linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
-    actor = Actor(
-        ActorConfig(
-            inputs=linear[0].in_features,
-            hidden=tuple(layer.out_features for layer in linear[:-1]),
-            actions=linear[-1].out_features,
-            activation=activation,
-            squash=squash,
-        )
+    return Actor.from_layers(
+        layers=[layer for layer in layers if isinstance(layer, nn.Linear)],
+        mean=torch.from_numpy(env.mean),
+        std=torch.from_numpy(env.std),
+        activation=activation,
+        squash=squash,
     )
-    for ours, learned in zip(actor.layers, linear, strict=True):
-        ours.load_state_dict(
-            {name: value.cpu() for name, value in learned.state_dict().items()}
-        )
-    actor.mean.copy_(torch.from_numpy(env.mean))
-    actor.std.copy_(torch.from_numpy(env.std))
-    return actor

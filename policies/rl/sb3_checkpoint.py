@@ -1,6 +1,4 @@
-"""What an algorithm of Stable-Baselines3 needs to go on, as tensors: its own archive
-holds pickles.
-"""
+"""Checkpoints of Stable-Baselines3's algorithms, as tensors instead of pickles."""
 
 from __future__ import annotations
 
@@ -17,6 +15,7 @@ from embodied.policies.checkpoint import (
     split_parts,
 )
 
+# The arrays of a replay buffer, (steps, N, ...) each.
 REPLAYED = (
     "observations",
     "next_observations",
@@ -31,8 +30,10 @@ REPLAY = "replay"
 
 
 def learner_tensors(algorithm: Any) -> dict[str, Tensor]:
-    """Returns networks, optimisers, the weight of entropy, and what an off-policy
-    learner replays.
+    """Returns all that an algorithm needs to go on from here.
+
+    These are its networks and optimisers, its counters, and, where it has them, its
+    weight of entropy and its replay buffer.
     """
     parts: dict[str, Mapping[str, Tensor]] = {}
     for part, state in algorithm.get_parameters().items():
@@ -51,7 +52,9 @@ def restore_learner(algorithm: Any, stored: Mapping[str, Tensor]) -> None:
     """Goes on from `learner_tensors`.
 
     Raises:
-        KeyError, ValueError, RuntimeError: They are of another algorithm.
+        KeyError: They are of another algorithm.
+        ValueError: They are of another algorithm.
+        RuntimeError: They are of networks of another size.
     """
     parts = split_parts(stored)
     parameters: dict[str, Any] = {}
@@ -76,7 +79,7 @@ def _is_optimizer(state: Mapping[str, Any]) -> bool:
 
 
 def _entropy_weight(algorithm: Any) -> dict[str, Tensor]:
-    """Returns what SAC learns beside its networks."""
+    """Returns the weight of entropy that SAC learns beside its networks."""
     weight = getattr(algorithm, "log_ent_coef", None)
     return {} if weight is None else {"log_ent_coef": weight.detach()}
 

@@ -1,22 +1,22 @@
-"""Reinforcement learning on the engine `warp`: thousands of worlds and the learner on
-one GPU, by rsl_rl's PPO.
+"""Reinforcement learning on the engine `warp`, by rsl_rl's PPO.
+
+Thousands of worlds and the learner share one GPU.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import gymnasium
 from torch import Tensor
 
 from embodied.core import PolicySpec
-from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
-from embodied.policies.rl.config import RLConfig
+from embodied.policies.rl.config import RLConfig, make_vec_env
 from embodied.policies.rl.run_folder import ActorInfo
 from embodied.policies.training.run import OnRow, TrainingRun, check_same, is_finished
 
@@ -58,7 +58,11 @@ def train_warp(
 
 
 def make_trainer(config: RLConfig) -> PpoTrainer:
-    """Returns PPO in worlds on the engine `warp`."""
+    """Returns a trainer with worlds on the engine `warp`.
+
+    Raises:
+        EmbodiedError: rsl_rl is not installed, or the engine refuses the worlds.
+    """
     try:
         from embodied.policies.rl.ppo import PpoConfig, PpoTrainer
     except ModuleNotFoundError as error:
@@ -67,16 +71,13 @@ def make_trainer(config: RLConfig) -> PpoTrainer:
             "pip install 'embodied-ground[rl]'"
         ) from error
 
-    worlds = config.env_config()
-    arguments = {name: value for name, value in vars(worlds).items() if name != "task"}
-    env: Any = gymnasium.make_vec(
-        get_task(config.task).env_id, num_envs=config.num_envs, **arguments
-    )
-    return PpoTrainer(env, PpoConfig(goal=worlds.goal_progress, seed=config.seed))
+    env_config = config.env_config()
+    env = make_vec_env(env_config, config.num_envs)
+    return PpoTrainer(env, PpoConfig(goal=env_config.goal_progress, seed=config.seed))
 
 
 class WarpLearner:
-    """PPO on the GPU. A leg of its training is what lies between two checkpoints."""
+    """PPO on the GPU: a `Learner`."""
 
     packages: tuple[str, ...] = ("torch", "rsl-rl-lib")
 
@@ -131,9 +132,6 @@ class WarpLearner:
 
 
 def _cpu_metadata(config: RLConfig) -> dict[str, Any]:
-    """Returns what the same worlds say of themselves on the engine `cpu`."""
-    worlds = Worlds(replace(config.env_config(), engine="cpu"))
-    try:
+    """Returns the metadata of the same worlds on the engine `cpu`."""
+    with closing(Worlds(replace(config.env_config(), engine="cpu"))) as worlds:
         return worlds.metadata()
-    finally:
-        worlds.close()

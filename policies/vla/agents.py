@@ -1,21 +1,19 @@
-"""The networks as planner and controller: they remember, and infer in fixed batches."""
+"""The trained networks as a planner and a controller, with their memories."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from embodied.core import PHYSICS_HZ, Array, Observation, Payload, PolicySpec
+from embodied.policies.inference import infer_in_batches
 from embodied.policies.vla.network import DualSystemNet
 from embodied.rotations import quat_from_rot6d
 
-# Rows of every inference. With one fixed size the result of a world does not depend on
-# its neighbours.
-BATCH = 16
-# What the planner network says that plans are made of.
+# The outputs of the planner network that plans are made of.
 OUTPUTS = (
     "latent",
     "subtask_logits",
@@ -26,26 +24,6 @@ OUTPUTS = (
     "completion",
     "base_goal_w",
 )
-
-
-def padded(rows: int, run: Callable[[np.ndarray], list[Tensor]]) -> list[np.ndarray]:
-    """Infers rows in batches of exactly BATCH.
-
-    Args:
-        rows: how many rows there are.
-        run: infers rows of the given numbers (BATCH,). In the last batch, the last row
-            is repeated.
-
-    Returns:
-        The outputs of `run`, joined to `rows` rows each.
-    """
-    batches: list[list[np.ndarray]] = []
-    for first in range(0, rows, BATCH):
-        ids = np.minimum(np.arange(first, first + BATCH), rows - 1)
-        with torch.inference_mode():
-            outputs = run(ids)
-        batches.append([output.numpy()[: rows - first] for output in outputs])
-    return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
 
 class VLAPlanner:
@@ -73,8 +51,8 @@ class VLAPlanner:
             thought = self._net(pixels, tokens[rows], agent_pos[rows])
             return [getattr(thought, name) for name in OUTPUTS]
 
-        # in batches of one size, whatever the number of worlds
-        values = dict(zip(OUTPUTS, padded(len(images), infer), strict=True))
+        outputs = infer_in_batches(len(images), infer)
+        values = dict(zip(OUTPUTS, outputs, strict=True))
         rotation = values["goal_rot6d"].astype(np.float64)
         return Payload(
             subtask=values["subtask_logits"].argmax(axis=1).astype(np.int64),
@@ -160,4 +138,4 @@ class ChunkController:
         def infer(rows: np.ndarray) -> list[Tensor]:
             return [self._net(pos[rows], plan[rows], age[rows])]
 
-        return padded(len(agent_pos), infer)[0]
+        return infer_in_batches(len(agent_pos), infer)[0]
