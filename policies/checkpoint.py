@@ -15,19 +15,19 @@ from embodied.policies.run_folder import INFO, WEIGHTS
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Replaces a safetensors file; the tensors may lie on any device."""
-    content = {
+    """Writes a safetensors file in one step; the tensors may be on any device."""
+    on_cpu = {
         name: value.detach().cpu().contiguous() for name, value in tensors.items()
     }
-    # `save_file` would write a file that only its owner may read.
-    replace_bytes(path, save(content))
+    # Safetensors' own `save_file` would write a file that only its owner may read.
+    replace_bytes(path, save(on_cpu))
 
 
 def load_weights(network: nn.Module, folder: Path) -> None:
-    """Puts the weights of a run folder into its network.
+    """Loads the weights of a run folder into its network.
 
     Raises:
-        EmbodiedError: The file is missing or damaged, or of another network.
+        EmbodiedError: The file is missing, damaged, or of another network.
     """
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))
@@ -39,9 +39,9 @@ def load_weights(network: nn.Module, folder: Path) -> None:
 
 
 def optimizer_tensors(stored: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Returns the tensors of an optimiser's `state_dict` under names like `3/exp_avg`.
+    """Returns the tensors of an optimiser's `state_dict`, by names like `3/exp_avg`.
 
-    The rest of it, `param_groups`, is plain JSON.
+    The rest of a `state_dict`, its `param_groups`, holds no tensors.
     """
     return {
         f"{parameter}/{name}": value
@@ -67,7 +67,7 @@ def optimizer_state(
 
 
 def join_parts(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Returns the tensors of several parts in one table, under names like `net:bias`."""
+    """Returns the tensors of several parts in one dict, by names like `net:bias`."""
     return {
         f"{part}:{name}": value
         for part, tensors in parts.items()
@@ -76,10 +76,7 @@ def join_parts(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def split_parts(stored: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """Returns the parts of a table that `join_parts` made.
-
-    A part that had no tensors is missing.
-    """
+    """Returns the parts that `join_parts` joined, but for those without tensors."""
     parts: dict[str, dict[str, Tensor]] = {}
     for key, value in stored.items():
         part, name = key.split(":", 1)

@@ -12,12 +12,12 @@ from embodied.errors import EmbodiedError
 class Clock:
     """A rate whose events fall on whole ticks.
 
-    Event k happens at the first tick at or after its exact time, `k * PHYSICS_HZ /
-    rate_hz`. The tick is computed from k and never accumulated, so 7, 8, 9 or 30 Hz do
-    not drift. All methods take an int or an int64 array and return the same.
+    Event k happens at the first tick at or after its exact time, k * PHYSICS_HZ /
+    rate_hz. The tick is computed from k and never accumulated, so that rates such as 7
+    or 30 Hz do not drift. Methods take an int or an int64 array and return the same.
 
     Raises:
-        EmbodiedError: for a rate that is not in (0, PHYSICS_HZ].
+        EmbodiedError: the rate is not in (0, PHYSICS_HZ].
     """
 
     def __init__(self, rate_hz: float) -> None:
@@ -26,8 +26,8 @@ class Clock:
                 f"a rate must be above 0 and at most {PHYSICS_HZ} Hz (one event per tick), not {rate_hz}"
             )
 
-        # `_events` events in `_ticks` ticks: integers, so that nothing is ever rounded.
-        # The float 29.97 becomes 2997/100 again.
+        # `_events` events happen in `_ticks` ticks, both whole numbers, so that nothing is
+        # ever rounded. The fraction of 29.97 is 2997/100.
         rate = Fraction(rate_hz).limit_denominator(1000)
         self._ticks = PHYSICS_HZ * rate.denominator
         self._events = rate.numerator
@@ -41,7 +41,7 @@ class Clock:
         return self._ticks // self._events
 
     def tick(self, event: Array) -> Array:
-        """Returns the tick of an event; events count from 0."""
+        """Returns the tick of an event; events are counted from 0."""
         return -(-event * self._ticks // self._events)
 
     def event(self, tick: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Demonstrations: a policy's episodes into a dataset, by any number of processes."""
+"""Collecting demonstrations: a policy's episodes are recorded into a dataset."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from embodied.rollout.shards import Report, Stage, Workers
 
 @dataclass(frozen=True)
 class Recording:
-    """The work of one process: it takes part in a collection that is under way.
+    """The work of one of the processes that take part in a collection.
 
     Attributes:
         runner: the policy and its worlds.
         path: of the dataset.
-        header: what is true of all its episodes (`collection_header`).
+        header: of the dataset, as `collection_header` returns it.
     """
 
     runner: EpisodeRunner
@@ -38,7 +38,7 @@ class Recording:
 
 
 def collection_header(runner: EpisodeRunner, record_hz: int) -> Header:
-    """Returns what is true of every episode of a policy that is recorded.
+    """Returns the header of a dataset of a policy's episodes.
 
     Args:
         runner: the policy and its worlds.
@@ -65,16 +65,23 @@ def collect(
 ) -> list[EpisodeResult]:
     """Records an episode for each seed that the dataset does not hold yet.
 
-    Failures are recorded too, and labelled. When something stops the collection, the
-    episodes that are whole stay, and mode `resume` goes on with the others; the file is
-    the same in the end.
+    Failures are recorded too, and labelled. When something stops the collection, whole
+    episodes are kept, and the mode `resume` records the others; the file is the same in
+    the end.
+
+    Args:
+        recording: what is recorded, and where.
+        seeds: one per episode.
+        mode: what to do about a dataset that is there (see `EpisodeWriter`).
+        workers: the processes that share the work.
+        stage: reports the progress.
 
     Returns:
-        What came of the episodes that were recorded now.
+        The results of the episodes that were recorded by this call.
 
     Raises:
-        DatasetError: something is at the path that `mode` does not allow for.
-        EmbodiedError: what the worlds or a process refuse.
+        DatasetError: `mode` does not allow what is at the path.
+        EmbodiedError: the worlds or a process refuse the work.
     """
     writer = EpisodeWriter(recording.path, recording.header, mode)
     missing = [seed for seed in seeds if seed not in writer.seeds]

@@ -1,4 +1,4 @@
-"""Episodes of a policy, as one process runs them."""
+"""Running episodes of a policy that is given by its name, within one process."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from embodied.rollout.rollout import EpisodeResult, Hook, rollout
 def env_config_for(
     spec: PolicySpec, task: str, level: str, split: str, robot: str | None = None
 ) -> EnvConfig:
-    """Returns the config of worlds that a policy of this spec can act in.
+    """Returns the config of worlds that a policy with this spec can act in.
 
-    They use one thread: many processes share the work.
+    They use one thread, since many processes share the work.
     """
     obs = "state"
     if spec.cameras:
@@ -51,10 +51,10 @@ class EpisodeRunner:
         dual: when plans are made and how they travel; None for the policy's own rate
             without delay.
         num_envs: how many worlds run at once.
-        noise: standard deviation of the disturbance of its actions (`NoisyPolicy`).
+        noise: standard deviation of the shoves of its actions (see `NoisyPolicy`).
 
     Raises:
-        EmbodiedError: for a number out of its range.
+        EmbodiedError: a number is out of its range.
     """
 
     policy: str

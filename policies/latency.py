@@ -1,8 +1,7 @@
-"""How long plans take: sources of latency, and presets of machines and networks.
+"""How long plans take: kinds of latency, and presets of machines and networks.
 
-A source is sampled once per world and episode, from a generator that depends on that
-episode's seed alone: neither the number of worlds nor their order changes what a world
-sees.
+Delays are sampled per world and episode, from a generator that depends on the episode's
+seed alone. So neither the number of worlds nor their order changes what happens in one.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from embodied.core import PHYSICS_HZ, Array
 from embodied.errors import EmbodiedError, unknown
 from embodied.seeding import episode_generator
 
-# Random values sampled for an episode; after that many plans they repeat.
+# How many delays are sampled for an episode; messages after these reuse them in order.
 SAMPLES_PER_EPISODE = 1024
 
 
@@ -31,7 +30,7 @@ class Latency(Protocol):
 
     @property
     def median_ms(self) -> float:
-        """The delay that half of the messages stay below, in ms."""
+        """The median delay, in ms."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +52,9 @@ class Constant:
 
 @dataclass(frozen=True)
 class LogNormal:
-    """Delays whose logarithm is normal: `median_ms * exp(sigma * normal)`.
+    """Delays with a lognormal distribution: `median_ms * exp(sigma * normal)`.
 
-    Messages may overtake each other.
+    Later messages may overtake earlier ones.
     """
 
     median_ms: float
@@ -71,15 +70,15 @@ class LogNormal:
 
 @dataclass(frozen=True)
 class Trace:
-    """Measured delays in ms, in their order.
+    """Measured delays in ms, in the order of their measurement.
 
-    An episode begins at a random place of the recording, which is repeated without end.
+    An episode begins at a random place of the trace, which is repeated without end.
     """
 
     ms: Sequence[float]
 
     def __post_init__(self) -> None:
-        # A tuple is hashable, and nobody else can write into it.
+        # A tuple is hashable and immutable.
         object.__setattr__(self, "ms", tuple(float(value) for value in self.ms))
         if not self.ms:
             raise EmbodiedError(
@@ -128,12 +127,12 @@ def read_trace(path: Path) -> Trace:
 
 @dataclass(frozen=True)
 class PlanLatency:
-    """The delays of one plan.
+    """The latency of plans: compute, and transport both ways.
 
-    Computing blocks the planner. Transport does not: many messages may be on their way.
+    Compute blocks the planner. Transport does not: many messages may be on their way.
 
     Attributes:
-        compute: from the planner's start to its end.
+        compute: from the start of planning to its end.
         uplink: of an observation, from its capture to the planner.
         downlink: of a plan, from the planner to the controller.
         source: where the numbers come from, in words.
@@ -146,7 +145,7 @@ class PlanLatency:
 
 
 class DelayTable:
-    """The delays of N worlds in ticks, sampled as their episodes start."""
+    """The delays of N worlds in ticks, sampled when their episodes begin."""
 
     def __init__(self, source: Latency, stream: int, num_worlds: int) -> None:
         self._source = source
@@ -168,9 +167,14 @@ class DelayTable:
             self._table[world] = _to_ticks(delays_ms)
 
     def ticks(self, ids: Array, number: Array) -> Array:
-        """Returns the delay of message `number` (n,) of each world in `ids` (n,).
+        """Returns the delays of n messages in ticks.
 
-        It is an array (n,), or one int for all where the delay is constant.
+        Args:
+            ids: (n,) the worlds.
+            number: (n,) the number of each message in its episode.
+
+        Returns:
+            An array (n,), or one int for all messages if the delay is constant.
         """
         if self._constant is not None:
             return self._constant
@@ -178,7 +182,8 @@ class DelayTable:
 
 
 def _to_ticks(ms: np.ndarray) -> np.ndarray:
-    """Rounds up to whole ticks: a message never comes early."""
+    """Returns delays in whole ticks, rounded up: a message never comes early."""
+    # `round` keeps the error of the multiplication from adding a tick.
     return np.ceil(np.round(ms * (PHYSICS_HZ / 1000), 6))
 
 
@@ -221,7 +226,11 @@ PRESETS: Mapping[str, PlanLatency] = MappingProxyType(
 
 
 def latency_preset(name: str) -> PlanLatency:
-    """Returns the preset of that name; EmbodiedError lists the names that exist."""
+    """Returns the preset of a name.
+
+    Raises:
+        EmbodiedError: no such preset (lists those that exist).
+    """
     if name not in PRESETS:
         raise unknown("latency preset", name, PRESETS)
     return PRESETS[name]

@@ -1,4 +1,4 @@
-"""The last word before the body: actions change at a limited pace, and can stop."""
+"""Limits on actions: how fast they may change, and how a robot is stopped."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 
 from embodied.core import Array, Observation
 
-# observation (N rows) -> the actions (N, A) that keep the body where it is
+# Takes the observation of N worlds, returns the actions (N, A) that keep the body where
+# it is.
 HoldAction = Callable[[Observation], Array]
 
 
@@ -21,9 +22,9 @@ class ReferenceLimits:
         num_worlds: N.
         max_step: largest change of an action element per control step.
         gripper_elements: which action elements are grippers.
-        hold_action: the actions that mean rest, asked once per stop. Absolute control
-            modes need it. Without it rest is zero, which fits velocities and deltas,
-            and the gripper is open until it was commanded otherwise.
+        hold_action: returns the actions that mean rest; called once per stop. Absolute
+            control modes need it. If it is None, rest is zero, which suits velocities
+            and deltas, and grippers rest open until they are commanded otherwise.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class ReferenceLimits:
             A fresh array, (N, A) float32.
 
         Raises:
-            ValueError: unless there is one row per world, of the same size as before.
+            ValueError: there is not one row per world, or A is not the same as before.
         """
         action = np.asarray(action, np.float32)
         if action.shape != self._last.shape:
@@ -88,7 +89,7 @@ class ReferenceLimits:
         return np.where(finite, limited, action)
 
     def _allocate(self, action: np.ndarray) -> None:
-        """Takes the action size from the first action."""
+        """Makes the arrays, whose size A the first action tells."""
         num_worlds, action_size = self._last.shape
         if action_size:
             raise ValueError(
@@ -105,7 +106,7 @@ class ReferenceLimits:
         self._step[self._grippers] = np.inf
 
     def _start(self, observation: Observation) -> None:
-        """Lets the limit of new episodes count from rest."""
+        """Lets the first actions of new episodes be limited as from rest."""
         self._last[self._starting] = self._rest(observation)[self._starting]
         self._starting[:] = False
 
@@ -122,7 +123,8 @@ class ReferenceLimits:
         self._stopped = stop.copy()
         return np.where(stop[:, None], self._hold, action)
 
-    def _rest(self, observation: Observation) -> np.ndarray:  # (N, A)
+    def _rest(self, observation: Observation) -> np.ndarray:
+        """Returns the actions (N, A) that mean rest."""
         if self._hold_action is not None:
             return np.array(self._hold_action(observation), np.float32)
         rest = np.zeros_like(self._last)

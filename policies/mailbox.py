@@ -1,7 +1,4 @@
-"""What either side reads of the messages sent to it.
-
-The planner has an inbox for observations, the controller a mailbox for plans.
-"""
+"""Where messages arrive: the planner's inbox and the controller's mailbox."""
 
 from __future__ import annotations
 
@@ -17,13 +14,13 @@ from embodied.policies.transit import Transit
 MailboxMode = Literal["latest", "fifo", "predictive"]
 MAILBOX_MODES: tuple[str, ...] = get_args(MailboxMode)
 
-_PIXELS = "pixels/"  # a message holds the frames of a camera as "pixels/<camera>"
+_PIXELS = "pixels/"  # prefix of a camera's frames in a message: "pixels/<camera>"
 
 
 class Inbox:
     """Observations on their way to the planners of N worlds.
 
-    A planner takes the newest; older ones are lost to it.
+    A planner takes the newest one; older ones are discarded.
     """
 
     def __init__(self, num_worlds: int) -> None:
@@ -35,10 +32,7 @@ class Inbox:
 
     @property
     def next_arrival(self) -> np.ndarray:
-        """When the first observation arrives that is not taken yet, (N,) ticks.
-
-        NEVER where there is none.
-        """
+        """The tick at which the next observation arrives, (N,); NEVER without one."""
         return self._transit.next_arrival
 
     def put(
@@ -54,7 +48,7 @@ class Inbox:
         Args:
             ids: (n,) the worlds.
             arrives: (n,) ticks of arrival.
-            number: (n,) the captures of each episode, counted from 0.
+            number: (n,) of the capture in its episode, counted from 0.
             tick_frame: (n,) capture of the oldest image in each observation.
             rows: the n observations.
         """
@@ -77,7 +71,7 @@ class Inbox:
 
         Args:
             ids: (n,) the worlds.
-            tick: (n,) up to when.
+            tick: (n,) the last tick at which an observation may have arrived.
 
         Returns:
             The n observations, and their `tick_frame` (n,).
@@ -103,15 +97,16 @@ class Mailbox:
     """Plans on their way to N controllers, and the one that each of them sees.
 
     Modes:
-        latest: the newest plan (by seq) that arrived; an older one that comes late is
-            ignored.
-        fifo: every plan in the order of arrival, each for at least one planner period.
-        predictive: latest, with the goal moved on by its own velocity for as long as
-            the plan is old.
+        latest: shows the newest plan (by `seq`) that has arrived; an older plan that
+            arrives later is ignored.
+        fifo: shows every plan in the order of arrival, each for at least one planner
+            period.
+        predictive: like latest, but moves each goal by its velocity times the plan's
+            age.
 
     Attributes:
-        seq: (N,) of the plan seen; -1 = none yet.
-        tick_frame: (N,) of the plan seen.
+        seq: (N,) of the plan that is shown; -1 before the first.
+        tick_frame: (N,) of the plan that is shown.
     """
 
     def __init__(
@@ -123,14 +118,19 @@ class Mailbox:
         self._period_ticks = period_ticks
         self._transit = Transit(num_worlds)
 
-        # The plans seen.
+        # The plans that are shown.
         self._payload = Payload.empty(num_worlds, shape)
         self._shown_since = np.zeros(num_worlds, np.int64)  # (N,) ticks
         self.seq = np.full(num_worlds, -1, np.int64)
         self.tick_frame = np.zeros(num_worlds, np.int64)
 
     def reset(self, ids: Array, tick_frame: Array) -> None:
-        """Forgets all plans of worlds `ids`; `tick_frame` dates their empty payload."""
+        """Forgets all plans of worlds `ids`, and shows an empty payload there.
+
+        Args:
+            ids: (n,) the worlds.
+            tick_frame: (n,) the date of the empty payload.
+        """
         self._transit.clear(ids)
         empty = Payload.empty(len(ids), self._payload.shape)
         self._payload = self._payload.with_rows(ids, empty)
@@ -139,10 +139,15 @@ class Mailbox:
         self.tick_frame[ids] = tick_frame
 
     def post(self, plan: Plan, now: Array) -> None:
-        """Sends plans, newer than all before, to n worlds; `now` is (n,) ticks."""
+        """Sends one plan, newer than all before, to each of n worlds.
+
+        Args:
+            plan: n rows.
+            now: (n,) ticks.
+        """
         message = {"tick_frame": plan.tick_frame, **vars(plan.payload)}
 
-        # Nothing that may still come is as new as a plan that is here at once.
+        # A plan that arrives at once is newer than all that are still on their way.
         if self._mode != "fifo" and (plan.tick_arrived <= now).all():
             self._transit.clear(plan.world)
             self._show(plan.world, plan.seq, message)
@@ -150,14 +155,14 @@ class Mailbox:
             self._transit.put(plan.world, plan.tick_arrived, plan.seq, message)
 
     def next_tick(self) -> np.ndarray:
-        """Returns when the plans seen may change next, (N,) ticks."""
+        """Returns the ticks (N,) at which the plans that are shown may change next."""
         arrival = self._transit.next_arrival
         if self._mode == "fifo":
             return np.maximum(arrival, self._shown_since + self._period_ticks)
         return arrival
 
     def deliver(self, now: Array) -> None:
-        """Shows what is due by `now`, (N,) ticks."""
+        """Shows the plans that are due by `now`, (N,) ticks."""
         due = self.next_tick()
         ids = (due <= now).nonzero()[0]
         while ids.size:
@@ -172,14 +177,19 @@ class Mailbox:
             ids = (due <= now).nonzero()[0]
 
     def payload(self, age_s: Array) -> Payload:
-        """Returns what the controllers see, N rows; `age_s` (N,) is the plans' age."""
+        """Returns the payload that the controllers see, N rows.
+
+        Args:
+            age_s: (N,) of the plans that are shown.
+        """
         if self._mode != "predictive":
             return self._payload
         payload = self._payload
-        way_m = payload.goal_vel_w * age_s[:, None, None]  # (N, E, 3)
-        return replace(payload, goal_pos_w=payload.goal_pos_w + way_m)
+        moved_m = payload.goal_vel_w * age_s[:, None, None]  # (N, E, 3)
+        return replace(payload, goal_pos_w=payload.goal_pos_w + moved_m)
 
     def _show(self, ids: Array, seq: Array, message: dict[str, np.ndarray]) -> None:
+        """Shows one plan in each of n worlds; its message is used up."""
         self.seq[ids] = seq
         self.tick_frame[ids] = message.pop("tick_frame")
         plans = Payload(**message)

@@ -1,10 +1,10 @@
-"""Policies by name: built in, trained, offered by a package, or in a module of one's own.
+"""Policies by name: built in, offered by a package, trained, or in your own module.
 
-A name leads to a `PolicySource`: what is known of a policy before there are worlds for
-it to act in. `find_policy` takes, in this order:
+A name leads to a `PolicySource`, which makes the policy once there are worlds for it to
+act in. `find_policy` takes, in this order:
 
-    expert, random, ...     built in
-    NAME                    an entry point of an installed package, group
+    expert, random, ...     a policy that is built in
+    NAME                    an entry point of an installed package, in the group
                             `embodied.policies`
     FOLDER                  a run that `embodied train` wrote
     MODULE:NAME             a source, or a function that returns one, in a module of the
@@ -37,22 +37,22 @@ GROUP = "embodied.policies"  # of entry points
 
 @dataclass(frozen=True)
 class TrainedFor:
-    """What reinforcement learning was to achieve."""
+    """What reinforcement learning trained a policy for."""
 
     stage: str  # of the task; "" is the whole task
     level: str
 
 
 class PolicySource(Protocol):
-    """A policy before there are worlds for it to act in.
+    """Makes a policy, and says beforehand what it needs of its worlds.
 
     Attributes:
         planner_hz: how many plans it makes per second unless told otherwise; None for
             a policy that does not plan.
-        weights_hash: SHA-256 of what it knows, so that results of other weights are
-            told apart; "" for a policy that comes with this package.
-        trained_for: at what it is measured unless told otherwise; None for any policy
-            but a run of reinforcement learning.
+        weights_hash: SHA-256 of its weights or its code, which tells results of
+            different versions apart; "" if there is nothing to hash.
+        trained_for: the stage and level at which it is evaluated unless told otherwise;
+            None for any policy but a run of reinforcement learning.
     """
 
     @property
@@ -69,10 +69,10 @@ class PolicySource(Protocol):
 
         Args:
             task: the task's name.
-            robot: the robot's name; None for the task's first.
+            robot: the robot's name; None for the task's default.
 
         Raises:
-            EmbodiedError: no such task or robot, or the policy is of another one.
+            EmbodiedError: no such task or robot, or the policy is made for another one.
         """
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> Policy:
@@ -84,7 +84,7 @@ class PolicySource(Protocol):
                 `planner_hz` without any delay. A policy that does not plan ignores it.
 
         Raises:
-            EmbodiedError: the policy is not one for these worlds.
+            EmbodiedError: the policy does not fit these worlds.
         """
 
 
@@ -92,7 +92,7 @@ class PolicySource(Protocol):
 class BuiltIn:
     """A policy that comes with this package."""
 
-    place: str  # module:attribute of its source
+    location: str  # of its source, as "module:attribute"
     summary: str
 
 
@@ -109,8 +109,8 @@ BUILT_IN = {
     "hold": BuiltIn("embodied.policies.simple:HOLD", "stays where the episode began"),
 }
 
-# By the kind that a run folder names. Each is called with the folder and what is stored
-# in it, and returns the source.
+# Kind of run, as its folder names it -> location of what makes its source. That is called
+# with the folder and the JSON in it.
 RUN_KINDS = {
     "vla": "embodied.policies.vla.run_folder:VLARun.of",
     "actor": "embodied.policies.rl.run_folder:ActorRun.of",
@@ -118,20 +118,20 @@ RUN_KINDS = {
 
 
 def find_policy(name: str) -> PolicySource:
-    """Returns the source of the policy of a name (see the module's docstring).
+    """Returns the source of a policy, by any of the names above.
 
     Raises:
-        EmbodiedError: no such policy (lists what exists), or one that cannot be loaded.
+        EmbodiedError: no such policy (lists those that exist), or it cannot be loaded.
     """
     if name in BUILT_IN:
-        return resolve_name(BUILT_IN[name].place)
+        return resolve_name(BUILT_IN[name].location)
 
     offered = _offered()
     if name in offered:
         return _load(name, offered[name].value)
     if Path(name).exists():
         return _open_run(Path(name))
-    if _is_place(name):
+    if _is_location(name):
         return _load(name, name)
     names = [*BUILT_IN, *offered, *run_names()]
     raise EmbodiedError(
@@ -140,7 +140,7 @@ def find_policy(name: str) -> PolicySource:
 
 
 def policy_summaries() -> dict[str, str]:
-    """Returns one line about each policy that has a name of its own."""
+    """Returns one line about each built-in and each offered policy, by its name."""
     summaries = {name: built_in.summary for name, built_in in BUILT_IN.items()}
     for name, entry in _offered().items():
         summaries[name] = f"of the package {_package(entry)}"
@@ -148,19 +148,24 @@ def policy_summaries() -> dict[str, str]:
 
 
 def run_names() -> list[str]:
-    """Returns the run folders in `runs`, where the examples put them."""
+    """Returns the paths of the run folders in `runs`, where the examples put them."""
     return sorted(str(path.parent) for path in Path("runs").glob(f"*/{INFO}"))
 
 
 def _offered() -> dict[str, EntryPoint]:
-    """Returns what installed packages offer; loads nothing."""
+    """Returns the policies that installed packages offer, without loading them.
+
+    Warns of those whose name is taken already.
+    """
     offered: dict[str, EntryPoint] = {}
     for entry in entry_points(group=GROUP):
+        owner = None
         if entry.name in BUILT_IN:
             owner = "this package"
         elif entry.name in offered:
             owner = f"the package {_package(offered[entry.name])}"
-        else:
+
+        if owner is None:
             offered[entry.name] = entry
             continue
         warnings.warn(
@@ -172,57 +177,65 @@ def _offered() -> dict[str, EntryPoint]:
 
 
 def _package(entry: EntryPoint) -> str:
+    """Returns the name of the package that has an entry point."""
     return entry.dist.name if entry.dist else entry.value.partition(":")[0]
 
 
 def _open_run(folder: Path) -> PolicySource:
     stored = read_info(folder)
-    kind = stored.get("kind", "vla")  # which the first runs did not say
+    kind = stored.get("kind", "vla")  # the first runs, all of this kind, name none
     if kind not in RUN_KINDS:
         raise EmbodiedError(
             f"{folder / INFO} is of the kind {kind!r}; this package reads "
             f"{', '.join(RUN_KINDS)}"
         )
 
-    of = cast(Callable[[Path, Any], PolicySource], resolve_name(RUN_KINDS[kind]))
+    make_source = cast(
+        Callable[[Path, Any], PolicySource], resolve_name(RUN_KINDS[kind])
+    )
     try:
-        return of(folder, stored)
+        return make_source(folder, stored)
     except (KeyError, TypeError, ValueError) as error:
         raise EmbodiedError(
             f"{folder / INFO} is damaged: {type(error).__name__} {error}"
         ) from error
 
 
-def _is_place(name: str) -> bool:
-    """Whether a name reads like `package.module:NAME`."""
+def _is_location(name: str) -> bool:
+    """Returns whether a name reads like `package.module:NAME`."""
     module, colon, attribute = name.partition(":")
     words = [*module.split("."), *attribute.split(".")]
     return bool(colon) and all(word.isidentifier() for word in words)
 
 
-def _load(name: str, place: str) -> PolicySource:
-    """Returns the source at `package.module:NAME`, or the one that a function there
-    returns.
+def _load(name: str, location: str) -> PolicySource:
+    """Returns the source at a location.
+
+    Args:
+        name: of the policy, for error messages.
+        location: `package.module:NAME` of a source, or of a function that returns one.
     """
-    module_name, _, attribute = place.partition(":")
+    module_name, _, attribute = location.partition(":")
     item = _attribute(name, _import(name, module_name), attribute)
     if _is_source(item):
         return item
     if not callable(item):
-        raise _no_source(name, f"is {_brief(item)}")
+        raise _not_a_source(name, f"is {_brief(item)}")
 
+    # A function that makes the source.
     try:
         source = item()
     except EmbodiedError:
         raise
     except Exception as error:
-        raise EmbodiedError(f"policy {name} raised {_where(error)}") from error
+        raise EmbodiedError(f"policy {name} raised {_in_one_line(error)}") from error
     if not _is_source(source):
-        raise _no_source(name, f"returned {_brief(source)}")
+        raise _not_a_source(name, f"returned {_brief(source)}")
     return source
 
 
 def _import(name: str, module_name: str) -> Any:
+    """Returns the module of a policy; `name` is the policy's, for error messages."""
     # A console script, unlike `python -m`, does not look into the current directory.
     here = str(Path.cwd())
     if here not in sys.path:
@@ -231,8 +244,9 @@ def _import(name: str, module_name: str) -> Any:
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
+        # It may be a module that the policy's own module imports.
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise EmbodiedError(f"policy {name}: {_where(error)}") from error
+            raise EmbodiedError(f"policy {name}: {_in_one_line(error)}") from error
         raise EmbodiedError(
             f"policy {name}: there is no module {error.name!r}, neither in {here} nor "
             f"installed"
@@ -241,11 +255,12 @@ def _import(name: str, module_name: str) -> Any:
         raise
     except Exception as error:
         raise EmbodiedError(
-            f"policy {name}: importing {module_name} raised {_where(error)}"
+            f"policy {name}: importing {module_name} raised {_in_one_line(error)}"
         ) from error
 
 
 def _attribute(name: str, module: Any, attribute: str) -> Any:
+    """Returns an attribute of a module; it may be a dotted path such as `Class.name`."""
     item = module
     for word in attribute.split("."):
         if not hasattr(item, word):
@@ -256,11 +271,12 @@ def _attribute(name: str, module: Any, attribute: str) -> Any:
 
 
 def _is_source(item: Any) -> bool:
+    """Returns whether something has all members of `PolicySource`; a class has not."""
     members = ("planner_hz", "weights_hash", "trained_for", "spec", "make")
     return not isinstance(item, type) and all(hasattr(item, name) for name in members)
 
 
-def _no_source(name: str, what: str) -> EmbodiedError:
+def _not_a_source(name: str, what: str) -> EmbodiedError:
     return EmbodiedError(
         f"policy {name} {what}, which is no policy: make one with "
         f"embodied.policies.policy_from_function or policy_from_planner"
@@ -274,8 +290,8 @@ def _brief(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
-def _where(error: Exception) -> str:
-    """Returns an error of somebody's code in one line, with the place it came from."""
+def _in_one_line(error: Exception) -> str:
+    """Returns type, text, file and line of an error that a user's code raised."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     text = (str(error).splitlines() or [""])[0]
     return f"{type(error).__name__}: {text} ({Path(last.filename).name}, line {last.lineno})"

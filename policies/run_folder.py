@@ -1,7 +1,8 @@
-"""The files of a run: a folder that training wrote, whatever kind of policy is in it.
+"""The files of a run: the folder that training writes, for any kind of policy.
 
 Weights are safetensors and everything else is JSON, so that nothing in a run is ever
-executed. The classes that describe one kind of run stand beside its networks.
+executed. What is special to one kind of run stands in `vla/run_folder.py` and
+`rl/run_folder.py`.
 """
 
 from __future__ import annotations
@@ -28,19 +29,23 @@ FILES = (WEIGHTS, INFO, HISTORY, CHECKPOINT)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replaces a JSON file. Raises ValueError for numbers that are not finite."""
+    """Writes a JSON file, in one step.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
     replace_text(path, json.dumps(value, indent=1, allow_nan=False))
 
 
 def write_info(folder: Path, info: dict[str, Any], packages: tuple[str, ...]) -> None:
-    """Writes what a run says of itself, with the versions of the packages it needs."""
+    """Writes the info of a run, with the versions of the packages that it needs."""
     versions = {name: version(name) for name in ("embodied-ground", *packages)}
     stored = {**info, "schema_version": SCHEMA_VERSION, "versions": versions}
     write_json(folder / INFO, stored)
 
 
 def read_info(folder: Path) -> dict[str, Any]:
-    """Returns what a run says of itself.
+    """Returns the info of a run, as its training wrote it.
 
     Raises:
         EmbodiedError: The folder is not a run, or a run of another schema version.
@@ -58,7 +63,7 @@ def read_info(folder: Path) -> dict[str, Any]:
 
     if not isinstance(stored, dict):
         raise EmbodiedError(
-            f"{file} holds a {type(stored).__name__}, not what a run says of itself"
+            f"{file} holds a {type(stored).__name__}, not the info of a run"
         )
     if stored.get("schema_version") != SCHEMA_VERSION:
         raise EmbodiedError(
@@ -69,7 +74,7 @@ def read_info(folder: Path) -> dict[str, Any]:
 
 
 def read_history(folder: Path) -> list[dict[str, float]]:
-    """Returns the figures that training wrote, oldest first."""
+    """Returns the rows of figures that training wrote, oldest first."""
     return json.loads((folder / HISTORY).read_text(encoding="utf-8"))
 
 
@@ -79,7 +84,7 @@ def policy_spec_from_json(stored: dict[str, Any]) -> PolicySpec:
 
 
 def weights_hash(folder: Path) -> str:
-    """Returns the SHA-256 of all weights in a run folder, also of a base in it."""
+    """Returns the SHA-256 of all weights below a folder, also those of a run's base."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*.safetensors")):
         digest.update(path.read_bytes())
@@ -87,25 +92,28 @@ def weights_hash(folder: Path) -> str:
 
 
 def check_worlds(folder: Path, metadata: dict[str, Any], worlds: Worlds) -> None:
-    """Raises EmbodiedError for worlds that a run was not trained for.
+    """Checks that a run was trained for worlds like these.
 
     Args:
         folder: the run's.
         metadata: of the worlds that the run was trained in.
         worlds: where it is to act.
+
+    Raises:
+        EmbodiedError: the worlds differ in what a policy depends on.
     """
-    # Through JSON, as the run's has been: tuples are lists there.
+    # JSON turns tuples into lists, as it did in the run's metadata.
     given = json.loads(json.dumps(worlds.metadata()))
-    names = {
+    descriptions = {
         "task": "task",
         "robot": "robot",
         "agent_layout": "proprioception",
         "action_interface": "actions",
     }
-    for key, what in names.items():
+    for key, description in descriptions.items():
         if metadata[key] != given[key]:
             raise EmbodiedError(
-                f"run {folder} was trained for {what} {_brief(metadata[key])}, "
+                f"run {folder} was trained for {description} {_brief(metadata[key])}, "
                 f"not {_brief(given[key])}"
             )
 

@@ -30,7 +30,7 @@ class Transit:
         self._columns: dict[str, np.ndarray] = {}  # name -> (N * slots, ...)
 
     def clear(self, ids: Array) -> None:
-        """Loses what is on its way to worlds `ids`; their numbers may begin anew."""
+        """Discards what is on its way to worlds `ids`; numbers may begin anew there."""
         self._arrives[ids] = NEVER
         self.next_arrival[ids] = NEVER
 
@@ -65,12 +65,12 @@ class Transit:
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Takes, for each of n worlds, the newest message that arrived by a tick.
 
-        Older messages are lost, also those that are still on their way. At least one
-        message must have arrived in each world.
+        Older messages are discarded, also those still on their way. At least one message
+        must have arrived in each world.
 
         Args:
             ids: (n,) the worlds.
-            tick: (n,) up to when.
+            tick: (n,) the last tick at which a message may have arrived.
 
         Returns:
             The numbers (n,) of the messages and their rows, name -> (n, ...).
@@ -86,8 +86,10 @@ class Transit:
     def take_first(self, ids: Array) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Takes, for each of n worlds, the message that arrives first.
 
-        Of several that arrive at once it is the one with the lowest number. Returns the
-        same as `take_newest`.
+        Of several that arrive in the same tick it is the one with the lowest number.
+
+        Returns:
+            Numbers and rows, as `take_newest` does.
         """
         numbers = self._number.take(ids, axis=0)  # (n, slots)
         arrives = self._arrives.take(ids, axis=0)  # (n, slots)
@@ -117,6 +119,7 @@ class Transit:
         }
 
     def _double_slots(self) -> None:
+        """Gives each world twice as many slots; what is on its way keeps its number."""
         # What is on its way now, and where it lies.
         world, slot = (self._arrives != NEVER).nonzero()
         number = self._number[world, slot]
