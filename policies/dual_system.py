@@ -1,25 +1,24 @@
 """A slow planner and a fast controller as one policy, on one simulated clock.
 
 Nothing here waits for a real clock: each world counts physics ticks, delays are
-sampled from the episode's seed, and events happen at ticks. This is the life of a plan
-(as in docs/architecture.md, "The life of a plan"); names on the left are ticks of
-`Plan`:
+sampled from the episode's seed, and events happen at ticks. This is the life of a plan,
+also drawn in docs/architecture.md; names on the left are fields of `Plan`:
 
     tick_frame      the camera takes the oldest image of the observation
                     the observation is captured, at the planner's rate
                         | uplink
                     it is received: it waits in the planner's inbox
                         | until the planner is awake and free
-    tick_start      the planner takes the newest observation; older ones are lost to it
+    tick_start      the planner takes the newest observation and discards older ones
                         | compute, which blocks the planner and pauses in freezes
     tick_done       the plan is computed
                         | downlink, on which the plan may be lost
     tick_arrived    the plan lies in the controller's mailbox
-                        | until it is its turn
+                        | until the mailbox shows it (see `Mailbox`)
                     the controller sees it, until it sees a newer one
 
-The controller acts on the live observation at every control step. Its plan is as old
-as `now - tick_frame`; when that is too old, the body stops.
+The controller acts on the live observation at every control step. The age of its plan
+is `now - tick_frame`; when the plan is too old, the robot stops.
 """
 
 from __future__ import annotations
@@ -54,18 +53,18 @@ class DualSystemConfig:
     """How the planner and the controller work together.
 
     Attributes:
-        planner_hz: how often an observation is captured for the planner.
+        planner_hz: how many observations per second are captured for the planner.
         latency: how long observations and plans take.
         drop: probability that a plan is lost on its way to the controller.
-        freeze: when the planner stands still.
+        freeze: when the planner freezes.
         mailbox: which of the plans that arrived the controller sees (see `Mailbox`).
-        stale_after_s: age at which a plan is no longer followed, and the body stops.
-        max_action_rate: largest change of an action element per second.
-        gripper_elements: action elements that may jump, and that a stop leaves as they
-            are.
+        stale_after_s: the robot stops when its plan is older than this.
+        max_action_rate: the largest change of an action element per second.
+        gripper_elements: the action elements that command grippers. They may change at
+            once, and a stop leaves them as they are.
 
     Raises:
-        EmbodiedError: for a value that makes no sense.
+        EmbodiedError: a value is out of its range.
     """
 
     planner_hz: float = 8.0
@@ -96,13 +95,13 @@ class DualSystem:
     never depends on the others.
 
     Args:
-        planner: System 2. It is called with all worlds that are due, at once.
-        controller: System 1. It is called at every control step.
+        planner: System 2, called once for all worlds that are due at the same time.
+        controller: System 1, called at every control step.
         config: how the two work together.
         spec: what both together need of the worlds; by default what the controller
             needs.
-        hold_action: the actions that keep the body where it is. Absolute control modes
-            need it (see `ReferenceLimits`).
+        hold_action: returns the actions that keep the robot where it is. Absolute
+            control modes need it (see `ReferenceLimits`).
     """
 
     def __init__(
@@ -127,8 +126,8 @@ class DualSystem:
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
         """Begins episodes in worlds `ids`, each with the random numbers of its seed.
 
-        A number of worlds other than before begins anew in all of them. A world that
-        never started has no plans, and stands still.
+        If the number of worlds N has changed, all of them are forgotten first. A world
+        that was never reset has no plans, and stands still.
 
         Args:
             ids: (n,) the worlds.
@@ -163,7 +162,7 @@ class DualSystem:
         """Returns the actions of all worlds, (N, A) float32.
 
         Raises:
-            ValueError: when the clock of a world went back without a `reset`.
+            ValueError: the clock of a world went back without a `reset`.
         """
         now = np.asarray(observation.tick)  # (N,)
 
@@ -186,16 +185,16 @@ class DualSystem:
         payload = self._mailbox.payload(age_s)
         action = self.controller.act(observation, payload, age_s)
 
-        # The body follows at a limited pace, and stops without a plan to follow.
+        # Actions change at a limited pace, and the robot stops without a fresh plan.
         stop = age_ticks > self._stale_ticks
         return self._limits.apply(action, stop, observation)
 
     def take_plans(self) -> list[Plan]:
         """Returns the plans started since the last call, in the order of their start.
 
-        Their whole fate is known then: `tick_done` and `tick_arrived` may lie ahead,
-        even behind the episode's end, and `tick_arrived` is -1 for a plan that is lost.
-        Plans are kept until this is called.
+        All their times are known from the start: `tick_done` and `tick_arrived` may lie
+        in the future, even after the episode's end, and `tick_arrived` is -1 for a plan
+        that is lost. Plans are kept until this is called.
         """
         plans = self._plans
         self._plans = []
@@ -212,7 +211,7 @@ class DualSystem:
         return float(self._age_sum_ticks[world]) / steps / PHYSICS_HZ
 
     def _allocate(self, num_worlds: int) -> None:
-        """Makes the state of N worlds in which no episode has started."""
+        """Sets the state of N worlds in which no episode has started."""
         config = self.config
         self._channel = Channel(num_worlds, config.latency, config.drop, config.freeze)
         self._inbox = Inbox(num_worlds)
@@ -233,7 +232,9 @@ class DualSystem:
         self._mailbox.reset(np.arange(num_worlds), self._stale_frame(start))
 
         # Ticks of what comes next, (N,).
-        self._next_event = np.full(num_worlds, NEVER)  # the first of all events
+        self._next_event = np.full(
+            num_worlds, NEVER
+        )  # a capture, a start or an arrival
         self._next_capture = np.full(num_worlds, NEVER)
         self._free_at = np.full(num_worlds, NEVER)  # the planner is idle from then on
 
@@ -244,7 +245,7 @@ class DualSystem:
         self._age_steps = np.zeros(num_worlds, np.int64)  # control steps with a plan
 
     def _stale_frame(self, now: np.ndarray) -> np.ndarray:
-        """Returns the `tick_frame` of no plan: that of a plan which is just too old."""
+        """Returns the `tick_frame` (n,) of no plan: that of a plan just too old."""
         return now - self._stale_ticks - 1
 
     def _run_events(self, observation: Observation, now: np.ndarray) -> None:
@@ -253,7 +254,7 @@ class DualSystem:
         if ids.size:
             self._capture(ids, observation, now[ids])
 
-        # A planner may be due several times, when plans take less than a control step.
+        # A planner may be due several times, if a plan takes less than a control step.
         start = self._next_start()
         ids = (start <= now).nonzero()[0]
         while ids.size:
@@ -290,12 +291,12 @@ class DualSystem:
         self._next_capture[ids] = self._clock.next_tick(now)
 
     def _next_start(self) -> np.ndarray:
-        """Returns when each planner can begin with what was captured so far, (N,)."""
+        """Returns the ticks (N,) at which planners can take what was captured so far."""
         free_with_observation = np.maximum(self._free_at, self._inbox.next_arrival)
         return self._channel.awake_at(free_with_observation)
 
     def _plan(self, ids: np.ndarray, start: np.ndarray, now: np.ndarray) -> None:
-        """Makes one plan for each of worlds `ids` (n,), begun at ticks `start` (n,)."""
+        """Makes one plan for each of worlds `ids` (n,), started at ticks `start` (n,)."""
         observation, tick_frame = self._inbox.take(ids, start)
         payload = self.planner.plan(observation, ids)
         if len(payload.subtask) != len(ids):
@@ -303,7 +304,7 @@ class DualSystem:
                 f"the planner gave {len(payload.subtask)} plans for {len(ids)} worlds"
             )
 
-        # What becomes of the plan is known at once; the controller sees it in time.
+        # All times of the plan are known at once; the controller sees it when it arrives.
         seq = self._num_planned[ids]
         done = self._channel.computed_at(ids, start, seq)
         arrived = self._channel.arrived_at(ids, done, seq)
@@ -320,7 +321,7 @@ class DualSystem:
         self._num_planned[ids] = seq + 1
         self._free_at[ids] = done
 
-        # Lost plans are told of by `take_plans`, but never posted.
+        # `take_plans` reports lost plans, too, but they are never posted.
         kept = (arrived >= 0).nonzero()[0]
         if kept.size == ids.size:
             self._mailbox.post(plan, now)
@@ -329,7 +330,7 @@ class DualSystem:
 
 
 def _copy(payload: Payload) -> Payload:
-    """Copies all arrays, since a planner may write into the same ones again."""
+    """Returns a copy, since a planner may write into the same arrays again."""
     return Payload(**{name: np.array(value) for name, value in vars(payload).items()})
 
 

@@ -1,4 +1,4 @@
-"""Policies that know nothing: baselines, and something to try worlds with."""
+"""Policies that neither plan nor look: the baselines `random` and `hold`."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class HoldPolicy:
     """Stays where the episode began, in any control mode.
 
     Args:
-        hold_action: the actions that keep the body where an observation shows it. Those
-            of an episode's first observation are repeated till its end.
+        hold_action: returns the actions that keep the robot where an observation shows
+            it. Those of an episode's first observation are repeated until its end.
         spec: what it needs of the worlds.
     """
 
@@ -64,43 +64,46 @@ class HoldPolicy:
 
 
 class Baseline:
-    """The source of a policy that neither plans nor looks: it acts in any task.
+    """The source of a policy that fits any task.
 
     Args:
-        policy_of: makes the policy from the number of action elements.
+        make_policy: makes the policy for worlds with this action interface.
     """
 
     planner_hz = None
     weights_hash = ""
     trained_for = None
 
-    def __init__(self, policy_of: Callable[[ActionInterface], Policy]) -> None:
-        self._policy_of = policy_of
+    def __init__(self, make_policy: Callable[[ActionInterface], Policy]) -> None:
+        self._make_policy = make_policy
 
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
-        # Worlds raise for a task or robot that does not exist.
+        # Making worlds raises an error for a task or robot that does not exist.
         with closing(Worlds(EnvConfig(task, robot=robot))):
             return PolicySpec()
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> Policy:
-        return self._policy_of(worlds.interface)
+        return self._make_policy(worlds.interface)
 
 
-def random_actions(interface: ActionInterface) -> RandomPolicy:
-    """Returns a policy of uniform actions."""
+def random_policy(interface: ActionInterface) -> RandomPolicy:
+    """Returns a policy of uniform actions in [-1, 1]."""
     return RandomPolicy(len(interface.low))
 
 
-def stand_still(interface: ActionInterface) -> HoldPolicy:
-    """Returns a policy for modes that command changes: no motion, open grippers."""
+def hold_policy(interface: ActionInterface) -> HoldPolicy:
+    """Returns a policy of no motion and open grippers.
 
-    def at_rest(observation: Observation) -> np.ndarray:
+    It suits control modes that command changes: there, no motion is an action of 0.
+    """
+
+    def no_motion(observation: Observation) -> np.ndarray:
         action = np.zeros((len(observation.tick), len(interface.low)), np.float32)
         action[:, list(interface.gripper_elements)] = 1
         return action
 
-    return HoldPolicy(at_rest)
+    return HoldPolicy(no_motion)
 
 
-RANDOM = Baseline(random_actions)
-HOLD = Baseline(stand_still)
+RANDOM = Baseline(random_policy)
+HOLD = Baseline(hold_policy)

@@ -1,7 +1,7 @@
-"""The policy `pretrained`: runs that ship with this package.
+"""The policy `pretrained`: the runs that ship with this package.
 
-Each lies in a folder named TASK-ROBOT, as `embodied train` wrote it. `make pretrained`
-trains them anew.
+Each is a folder TASK-ROBOT, as `embodied train` wrote it. `make pretrained` trains it
+anew.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ FOLDER = Path(__file__).parent
 
 
 def shipped_runs() -> list[Path]:
-    """Returns the run folders that ship."""
+    """Returns the run folders that ship with this package."""
     return sorted(path.parent for path in FOLDER.glob(f"*/{INFO}"))
 
 
 class Pretrained:
-    """The source of the policy `pretrained`: of the run for a task and a robot."""
+    """The source of the policy `pretrained`: it takes the run for the task and robot."""
 
-    planner_hz = 8.0  # of every run that ships
+    planner_hz = 8.0  # that of every run that ships
     trained_for = None
 
     @property
     def weights_hash(self) -> str:
+        # It is asked for before the task is known: that of all runs together.
         return weights_hash(FOLDER)
 
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
@@ -47,6 +48,11 @@ class Pretrained:
         return run.make(worlds, dual)
 
     def _run(self, task: str, robot: str) -> PolicySource:
+        """Returns the source of the run for a task and a robot.
+
+        Raises:
+            EmbodiedError: none ships for them (lists those that do).
+        """
         folder = FOLDER / f"{task}-{robot}"
         shipped = shipped_runs()
         if folder not in shipped:
