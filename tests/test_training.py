@@ -95,14 +95,14 @@ def test_a_step_works_on_any_device() -> None:
     request = next(iter(make_requests(samples)))
     net = make_net(samples).to(meta)
     batch = make_dataset(samples, meta)[request]
-    loss, thought = joint_loss(net, batch)
+    loss, output = joint_loss(net, batch)
     total = loss.total()
     total.backward()
 
     # The shapes are (B, E, 3) of a plan's goal, and (B, K, chunk, A) of the actions.
     assert total.device == meta
     assert total.shape == ()
-    assert thought.goal_pos_w.shape == (4, 1, 3)
+    assert output.goal_pos_w.shape == (4, 1, 3)
     assert batch.action.shape == (4, 3, net.config.chunk, 7)
     assert all(parameter.grad is not None for parameter in net.parameters())
     assert {value.device for value in vars(batch).values()} == {meta}
@@ -119,13 +119,13 @@ def test_bfloat16_keeps_to_the_convolutions(monkeypatch: pytest.MonkeyPatch) -> 
     batch = make_dataset(samples)[next(iter(make_requests(samples)))]
     exact, _ = joint_loss(net, batch)
     monkeypatch.setattr(vision, "half_precision", half_precision)
-    rough, thought = joint_loss(net, batch)
+    rough, output = joint_loss(net, batch)
     rough.total().backward()
 
     # The loss did change, so the convolutions were rough.
     assert not torch.equal(rough.goal, exact.goal)
     torch.testing.assert_close(rough.total(), exact.total(), rtol=0.05, atol=0.0)
-    assert thought.goal_pos_w.dtype == thought.gaze.dtype == torch.float32
+    assert output.goal_pos_w.dtype == output.gaze.dtype == torch.float32
     assert net.planner.vision.patches.weight.grad.dtype == torch.float32
 
 
@@ -144,7 +144,7 @@ def test_batches_do_not_depend_on_who_reads_them() -> None:
 def test_an_episode_stays_at_its_end() -> None:
     samples = make_samples(1)
     dataset = make_dataset(samples)
-    request = make_requests(samples).all_of(len(samples))
+    request = make_requests(samples).undisturbed(len(samples))
     late = dataset[replace(request, age_s=torch.full((len(samples), 1), 9.0))]
     assert torch.equal(late.agent_pos[:, 0], samples.agent_pos[samples.last_step])
     last_action = samples.action[samples.last_step]

@@ -26,9 +26,9 @@ from embodied.policies.run_folder import (
     weights_hash,
 )
 
-KIND = "actor"
+KIND = "actor"  # of run, a key of `policies.registry.RUN_KINDS`
 _POLICY_FILES = (WEIGHTS, INFO, HISTORY)
-# What a new training replaces.
+# The files that a new training replaces.
 FILES = (
     *_POLICY_FILES,
     CHECKPOINT,
@@ -83,7 +83,7 @@ def read_actor_info(stored: dict[str, Any]) -> ActorInfo:
 
 @dataclass(frozen=True)
 class ActorRun:
-    """The source of a policy that reinforcement learning found: a run folder."""
+    """The source of a policy that reinforcement learning trained: a run folder."""
 
     folder: Path
     info: ActorInfo
@@ -108,7 +108,7 @@ class ActorRun:
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
         mode = self.info.spec.control_mode
         with closing(Worlds(EnvConfig(task, robot=robot, control_mode=mode))) as worlds:
-            # Wrong weights show here, before anything is measured.
+            # Damaged weights are found here, before anything is evaluated.
             self.make(worlds)
         return self.info.spec
 

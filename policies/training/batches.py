@@ -1,7 +1,7 @@
-"""Batches of demonstrations, read by the training process or by workers of its own.
+"""Batches of demonstrations, read by the training process or by worker processes.
 
-Everything random about a batch is drawn in the training process, from one generator;
-a worker only reads.
+Everything random about a batch is sampled in the training process, from one generator;
+workers only read.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from torch.utils.data import DataLoader, Dataset
 from embodied.core import SKILLS
 from embodied.policies.training.samples import LABELS, Samples
 
-# How often a plan is drawn: skills that look for something, more often than those that
-# carry on. Those not named have weight 1.
+# How often plans of a skill are sampled: more often if the skill has to find something
+# than if it goes on with what is found. Skills not named here have weight 1.
 SKILL_WEIGHT = {"reach": 3.0, "grasp": 3.0, "carry": 2.0, "place": 1.5, "release": 0.5}
-# Standard deviation of the noise on what the planner knows of its own pose. In
+# Standard deviations of the noise on the planner's proprioception, in rad, rad/s and m. In
 # demonstrations the hand is nearly always where it should be: a planner that knew its
 # pose exactly would answer "here" instead of looking for the goal.
 AGENT_NOISE = {
@@ -33,7 +33,7 @@ AGENT_NOISE = {
 
 @dataclass(frozen=True)
 class _Tensors:
-    """Tensors that move together."""
+    """Named tensors that move to a device together."""
 
     def to(self, device: torch.device) -> Self:
         moved = {
@@ -52,21 +52,24 @@ class _Tensors:
 class BatchRequest(_Tensors):
     """Which n plans a batch is made of, and all that is random about it."""
 
-    plans: Tensor  # (n,) rows of the samples
+    plans: Tensor  # (n,) rows of `Samples`
     light: Tensor  # (n, 2) factor and shift of the pixels
-    agent_noise: Tensor  # (n, P) added to what the planner knows of its own pose
-    age_s: Tensor  # (n, ages) of the plan when the controller follows it
+    agent_noise: Tensor  # (n, P) added to the planner's proprioception
+    age_s: (
+        Tensor  # (n, ages) time from the plan to when the controller is trained on it
+    )
 
 
 @dataclass(frozen=True)
 class Batch(_Tensors):
     """n plans, each followed at several ages."""
 
-    light: Tensor  # (n, 2)
-    images: Tensor  # (n, cameras, 2, H, W, 3) uint8, then and now
+    # What the planner sees.
+    light: Tensor  # (n, 2) factor and shift of the pixels
+    images: Tensor  # (n, cameras, 2, H, W, 3) uint8, a while before the plan and then
     tokens: Tensor  # (n, words)
     planner_agent_pos: Tensor  # (n, P) at the plan's time, with noise
-    # labels, as in `Samples`
+    # What it should say: the labels of `Samples`.
     subtask: Tensor  # (n,)
     goal_pos_w: Tensor  # (n, E, 3)
     goal_rot6d: Tensor  # (n, E, 6)
@@ -75,14 +78,14 @@ class Batch(_Tensors):
     completion: Tensor  # (n,)
     base_goal_w: Tensor  # (n, B, 4)
     goal_view: Tensor  # (n, cameras, 2)
-    # what the controller is trained on
+    # What the controller sees, and should do.
     age_s: Tensor  # (n, ages) since the plan's picture was taken
     agent_pos: Tensor  # (n, ages, P)
     action: Tensor  # (n, ages, chunk, A)
 
 
 class BatchDataset(Dataset[Batch]):
-    """Samples whose items are whole batches, by their requests."""
+    """A torch dataset whose items are whole batches, one for each request."""
 
     def __init__(self, samples: Samples, tokens: Tensor, chunk: int) -> None:
         self.samples = samples
@@ -101,7 +104,7 @@ class BatchDataset(Dataset[Batch]):
         ]
         agent_pos = samples.agent_pos[samples.step[plans]]
 
-        # an episode stays at its end
+        # After the end of an episode its last step is repeated.
         end = samples.last_step[plans]
         step = samples.step[plans, None] + (request.age_s * hz).long()
         step = torch.minimum(step, end[:, None])  # (n, ages)
@@ -121,7 +124,7 @@ class BatchDataset(Dataset[Batch]):
 
 
 class BatchRequests:
-    """Draws what the batches of a training are made of, without end."""
+    """Samples the requests of a training's batches, without end."""
 
     def __init__(
         self,
@@ -133,16 +136,16 @@ class BatchRequests:
         jitter: float,
         generator: torch.Generator,
     ) -> None:
-        """Prepares to draw.
+        """Prepares to sample.
 
         Args:
-            samples: What is drawn from.
-            noise: (P,) standard deviations of the noise on the planner's own pose.
-            batch_size: Plans in a batch.
-            ages_per_plan: Moments after each plan at which the controller is trained.
-            max_age_s: Greatest age of a plan.
-            jitter: Of the pictures' contrast; their brightness varies twice as much.
-            generator: What everything is drawn with.
+            samples: The plans to sample from.
+            noise: (P,) standard deviations of the noise on the planner's proprioception.
+            batch_size: See `ImitationConfig`.
+            ages_per_plan: See `ImitationConfig`.
+            max_age_s: See `ImitationConfig`.
+            jitter: See `ImitationConfig`.
+            generator: Of all random numbers.
         """
         self._weights = plan_weights(samples.subtask)
         self._noise = noise
@@ -165,30 +168,39 @@ class BatchRequests:
                 plans=plans,
                 light=light * self._light + torch.tensor([1.0, 0.0]),
                 agent_noise=self._noise * noise,
-                age_s=self._draw_ages(n),
+                age_s=self._sample_ages(n),
             )
 
-    def all_of(self, count: int) -> BatchRequest:
-        """Returns a request for the first `count` plans, undisturbed, at random ages."""
+    def undisturbed(self, count: int) -> BatchRequest:
+        """Returns a request for the first `count` plans, without noise or jitter.
+
+        The ages are random.
+        """
         return BatchRequest(
             plans=torch.arange(count),
             light=torch.tensor([1.0, 0.0]).expand(count, 2),
             agent_noise=torch.zeros(count, len(self._noise)),
-            age_s=self._draw_ages(count),
+            age_s=self._sample_ages(count),
         )
 
-    def _draw_ages(self, n: int) -> Tensor:
+    def _sample_ages(self, n: int) -> Tensor:
         uniform = torch.rand((n, self._ages), generator=self._generator)
         return uniform * self._max_age_s
 
 
 def plan_weights(subtask: Tensor) -> Tensor:
-    """Returns how often each plan is drawn, (k,), given its subtask (k,)."""
-    count = torch.bincount(subtask, minlength=len(SKILLS)).clamp_min(1).float()
+    """Returns the relative frequencies (k,) at which plans are sampled.
+
+    Skills are sampled by their weight, however many plans each of them has.
+
+    Args:
+        subtask: (k,) index into SKILLS of each plan.
+    """
+    num_plans = torch.bincount(subtask, minlength=len(SKILLS)).clamp_min(1).float()
     weight = torch.ones(len(SKILLS))
     for skill, factor in SKILL_WEIGHT.items():
         weight[SKILLS.index(skill)] = factor
-    return (weight / count)[subtask]
+    return (weight / num_plans)[subtask]
 
 
 def agent_noise(agent_parts: tuple[tuple[str, int], ...]) -> Tensor:
@@ -202,10 +214,15 @@ def agent_noise(agent_parts: tuple[tuple[str, int], ...]) -> Tensor:
 def load_batches(
     dataset: BatchDataset, requests: BatchRequests, workers: int, pin_memory: bool
 ) -> Iterator[Batch]:
-    """Reads batches without end, in so many processes, or in this one with 0.
+    """Yields a batch for each of the requests.
 
-    Processes are spawned: a fork would carry over the state of HDF5, GL and CUDA.
+    Args:
+        dataset: What is read from.
+        requests: Of the batches, without end.
+        workers: How many processes read; 0 for this process alone.
+        pin_memory: Whether workers' batches can be sent to a GPU while it computes.
     """
+    # Processes are spawned: a fork would carry over the state of HDF5, GL and CUDA.
     loader = DataLoader(
         dataset,
         sampler=requests,

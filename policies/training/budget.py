@@ -11,16 +11,19 @@ from embodied.errors import EmbodiedError
 class Budget:
     """Minutes of the wall clock, or a number of steps.
 
-    Steps make the result independent of the machine's speed. A step is what the trainer
-    counts: an update by imitation, a control step of one world by reinforcement
-    learning.
+    With steps the result does not depend on the machine's speed. Imitation counts
+    updates as steps, reinforcement learning control steps of all worlds together.
+
+    Attributes:
+        minutes: how long to train; not used with `max_steps`.
+        max_steps: how many steps to train; None for a budget of minutes.
 
     Raises:
         EmbodiedError: A number is not above 0.
     """
 
     minutes: float = 5.0
-    max_steps: int | None = None  # instead of the minutes
+    max_steps: int | None = None
 
     def __post_init__(self) -> None:
         if not self.minutes > 0 or (self.max_steps is not None and self.max_steps < 1):
@@ -29,7 +32,7 @@ class Budget:
             )
 
     def share(self, seconds: float, steps: int) -> float:
-        """Returns how much of the training is behind it, in [0, 1]."""
+        """Returns which share of the budget is spent, in [0, 1]."""
         if self.max_steps is None:
             return min(seconds / (60 * self.minutes), 1.0)
         return min(steps / self.max_steps, 1.0)

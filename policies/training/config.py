@@ -1,5 +1,6 @@
-"""What imitation learns from, and how. Free of torch, so that a command line can make
-one at once.
+"""The settings of imitation learning.
+
+This module does not import torch, so that the command line can check settings at once.
 """
 
 from __future__ import annotations
@@ -16,30 +17,42 @@ from embodied.policies.training.budget import Budget
 class ImitationConfig:
     """How to train the reference dual system on datasets.
 
-    The learning rate follows the budget, so that every training cools down.
+    Attributes:
+        datasets: the files to learn from.
+        cameras: whose pictures the planner sees.
+        budget: how long to train; its steps are updates.
+        seed: of everything random in the training.
+        device: of torch, such as auto, cpu, cuda or cuda:1.
+        workers: how many processes read pictures from disk; None for none if the
+            pictures fit into memory, else one per core.
+        batch_size: how many plans a batch has.
+        ages_per_plan: at how many moments after each plan the controller is trained.
+        max_age_s: the greatest age of a plan at such a moment.
+        learning_rate: the greatest one; it follows the budget down to nearly nothing.
+        weight_decay: of AdamW.
+        jitter: by how much the pictures' contrast is varied; their brightness is varied
+            by twice as much.
     """
 
     datasets: tuple[Path, ...]
     cameras: tuple[str, ...]
     budget: Budget
     seed: int = 0
-    device: str = "auto"  # of torch: auto, cpu, cuda, cuda:1, ...
-    # processes that read pictures from disk; None: none for datasets that fit into
-    # memory, else one per core
+    device: str = "auto"
     workers: int | None = None
-    batch_size: int = 48  # plans
-    ages_per_plan: int = 6  # moments after each plan at which the controller is trained
+    batch_size: int = 48
+    ages_per_plan: int = 6
     max_age_s: float = 0.8
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
-    jitter: float = 0.06  # of the pictures' contrast; twice as much of their brightness
+    jitter: float = 0.06
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 0:
             raise EmbodiedError(f"workers must be at least 0, not {self.workers}")
 
     def identity(self) -> dict[str, Any]:
-        """Returns what must be the same when this training is resumed, JSON-able."""
+        """Returns what must be the same when this training is resumed, as JSON values."""
         return {
             "method": "imitation",
             "datasets": [path.name for path in self.datasets],

@@ -1,4 +1,4 @@
-"""Pictures of demonstrations, in memory or read from disk as they are asked for."""
+"""Pictures of demonstrations, kept in memory or read from disk when they are needed."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from embodied.datasets.schema import IMAGE_SUFFIX
 
 
 class Frames(Protocol):
-    """Pictures of all episodes, one row per moment."""
+    """The pictures of all episodes, one row per frame."""
 
     def take(self, rows: Tensor) -> Tensor:
         """Returns the pictures of `rows` (n,): (n, cameras, H, W, 3) uint8."""
 
     def to(self, device: torch.device) -> Frames:
-        """Returns the same pictures, on a device where they are in memory."""
+        """Returns the same pictures, on a device if they are in memory."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class EpisodeFrames:
 class DiskFrames:
     """Pictures that are read from their datasets each time.
 
-    It can be sent to other processes: each of them opens the files for itself.
+    An instance can be sent to other processes; each of them opens the files itself.
     """
 
     def __init__(
@@ -72,15 +72,15 @@ class DiskFrames:
         return torch.from_numpy(stacked).reshape(*rows.shape, *stacked.shape[1:])
 
     def to(self, device: torch.device) -> DiskFrames:
-        """Returns itself: what lies on disk is on no device."""
+        """Returns itself: pictures on disk are on no device."""
         return self
 
     def _read(self, row: int) -> np.ndarray:  # (cameras, H, W, 3)
-        place = bisect_right(self._first_rows, row) - 1
-        episode = self._episodes[place]
+        index = bisect_right(self._first_rows, row) - 1
+        episode = self._episodes[index]
         dataset = self._datasets[episode.path]
 
-        frame = row - self._first_rows[place]
+        frame = row - self._first_rows[index]
         return np.stack(
             [dataset.read(episode.number, key, frame) for key in self._keys]
         )

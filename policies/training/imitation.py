@@ -1,5 +1,6 @@
-"""Imitation: planner and controller trained end to end on demonstrations, with a random
-age of every plan.
+"""Imitation learning: planner and controller are trained end to end on demonstrations.
+
+The controller follows every plan at random ages, so that it learns to act on late ones.
 """
 
 from __future__ import annotations
@@ -42,13 +43,18 @@ from embodied.policies.vla.network import DualSystemNet, NetConfig
 from embodied.policies.vla.run_folder import RunInfo
 from embodied.policies.vla.text import Vocabulary
 
-# Pictures are kept in memory where they take no more than this share of it.
+# Pictures are kept in memory if they take no more than this share of it.
 MEMORY_SHARE = 0.25
 MAX_WORKERS = 16
 VALIDATION_PLANS = 384
 ROW_EVERY_SHARE = 0.02  # of the budget, between two rows of figures
-WARM_UP_SHARE = 0.03  # of the budget, in which the learning rate rises
-FIT_TOGETHER = (
+# The learning rate rises from FIRST_RATE during this share of the budget, then falls to
+# LAST_RATE; both are shares of the configured rate.
+WARM_UP_SHARE = 0.03
+FIRST_RATE = 0.02
+LAST_RATE = 0.01
+# The metadata that must be the same in all datasets of a training.
+COMMON_METADATA = (
     "task",
     "robot",
     "action_interface",
@@ -112,7 +118,9 @@ def train_imitation(
 
 
 def common_metadata(datasets: Sequence[Path]) -> dict[str, Any]:
-    """Returns the metadata that datasets have in common, with their rates.
+    """Returns the metadata of the first dataset, after a check that the others fit it.
+
+    The rates and the image size are added to it as entries of their own.
 
     Raises:
         EmbodiedError: They are of different tasks, robots, layouts or rates.
@@ -132,7 +140,7 @@ def common_metadata(datasets: Sequence[Path]) -> dict[str, Any]:
 
     first = headers[0]
     for path, header in zip(datasets, headers, strict=True):
-        for key in FIT_TOGETHER:
+        for key in COMMON_METADATA:
             if header[key] != first[key]:
                 raise EmbodiedError(
                     f"{path} differs from {datasets[0]} in {key}: "
@@ -142,7 +150,7 @@ def common_metadata(datasets: Sequence[Path]) -> dict[str, Any]:
 
 
 def reading_workers(config: ImitationConfig, device: torch.device) -> int:
-    """Returns how many processes read pictures from disk; 0 keeps them in memory."""
+    """Returns how many processes read pictures from disk; 0 to keep all in memory."""
     if config.workers is not None:
         return config.workers
 
@@ -155,6 +163,7 @@ def reading_workers(config: ImitationConfig, device: torch.device) -> int:
 
 
 def _load(config: ImitationConfig, in_memory: bool) -> tuple[Samples, Samples]:
+    """Returns the samples to train on and those to validate on."""
     train_part, valid_part = training_episodes(config.datasets)
     history_s = NetConfig.history_s
     samples = load_samples(train_part, config.cameras, history_s, in_memory)
@@ -163,7 +172,7 @@ def _load(config: ImitationConfig, in_memory: bool) -> tuple[Samples, Samples]:
 
 
 class ImitationLearner:
-    """The reference dual system and its optimiser, over a run that may be resumed."""
+    """Trains the reference dual system in a run that may be resumed: a `Learner`."""
 
     packages: tuple[str, ...] = ("torch",)
 
@@ -180,7 +189,7 @@ class ImitationLearner:
         """Puts networks and samples on the device.
 
         Args:
-            net: The networks, with their scales.
+            net: The networks, with their scales fitted.
             samples: What to train on.
             held_out: What to validate on.
             config: How to train.
@@ -209,7 +218,7 @@ class ImitationLearner:
             generator=self._generator,
         )
 
-        # what workers read stays in the memory that they share with this process
+        # Workers cannot read from the memory of another device.
         held_out = held_out.thinned(VALIDATION_PLANS).to(self.device)
         self._held_out = self._batches_of(held_out)
         self._train = self._batches_of(samples if workers else samples.to(self.device))
@@ -246,15 +255,15 @@ class ImitationLearner:
                 run.save_checkpoint()
 
     def _set_learning_rate(self, share: float) -> None:
-        """Sets a short warm-up, then a cosine down to a hundredth."""
-        warm_up = min(1.0, share / WARM_UP_SHARE + 0.02)
+        """Sets the rate for this share of the budget: a warm-up, then half a cosine."""
+        warm_up = min(1.0, share / WARM_UP_SHARE + FIRST_RATE)
         cosine = (1 + math.cos(math.pi * share)) / 2
-        factor = warm_up * (0.01 + 0.99 * cosine)
+        factor = warm_up * (LAST_RATE + (1 - LAST_RATE) * cosine)
         for group in self.optimizer.param_groups:
             group["lr"] = self._config.learning_rate * factor
 
     def _step(self, batch: Batch) -> Tensor:
-        """Updates the networks once; returns the loss, still on the device."""
+        """Updates the networks once; returns the total loss, still on the device."""
         loss, _ = joint_loss(self.net, batch.to(self.device))
         total = loss.total()
 
@@ -268,15 +277,15 @@ class ImitationLearner:
     def validate(self) -> dict[str, float]:
         """Returns figures on the held-out episodes."""
         self.net.eval()
-        request = self._requests.all_of(len(self._held_out.samples))
+        request = self._requests.undisturbed(len(self._held_out.samples))
         batch = self._held_out[request]
-        loss, thought = joint_loss(self.net, batch)
+        loss, output = joint_loss(self.net, batch)
         self.net.train()
 
-        # of the effector that is farthest off
-        error_m = torch.linalg.norm(thought.goal_pos_w - batch.goal_pos_w, dim=2)
+        # The goal error of a plan is that of its worst effector.
+        error_m = torch.linalg.norm(output.goal_pos_w - batch.goal_pos_w, dim=2)
         error_m = error_m.amax(dim=1)
-        is_right = thought.subtask_logits.argmax(dim=1) == batch.subtask
+        is_right = output.subtask_logits.argmax(dim=1) == batch.subtask
         return {
             "valid_loss": float(loss.total()),
             "valid_action_loss": float(loss.action),
@@ -301,7 +310,7 @@ class ImitationLearner:
         )
 
     def restore(self, stored: Mapping[str, Tensor]) -> None:
-        """Goes on from a checkpoint, with other random numbers than at first."""
+        """Goes on from a checkpoint, with new random numbers."""
         parts = split_parts(stored)
         self.net.load_state_dict(parts["net"])
         groups = self.optimizer.state_dict()["param_groups"]

@@ -1,6 +1,4 @@
-"""What the reference dual system is trained on: the expert's actions, and labels of the
-latent.
-"""
+"""The loss of the reference dual system: errors of its actions and of its plans."""
 
 from __future__ import annotations
 
@@ -11,16 +9,28 @@ from torch import Tensor
 from torch.nn import functional
 
 from embodied.policies.training.batches import Batch
-from embodied.policies.vla.network import DualSystemNet, Thought
+from embodied.policies.vla.network import DualSystemNet, PlannerOutput
 
-GOAL_UNIT_M = 0.05  # a goal error of so much weighs as much as a wrong subtask
+# Errors are divided by these units before they are compared.
+GOAL_UNIT_M = 0.05
 SPEED_UNIT_M_S = 0.05
-ACTION_BETA = 0.05  # below it action errors are squared
+
+# Smooth L1 losses square errors below beta, and are linear above it.
+ACTION_BETA = 0.05
+GOAL_BETA = 0.2  # also of speeds, grippers and goals of bases
+ROTATION_BETA = 0.1
+COMPLETION_BETA = 0.1
+
+# Weights of the parts; those of goals and base goals are 1.
+ACTION_WEIGHT = 4
+GAZE_WEIGHT = 0.2
+AUXILIARY_WEIGHT = 0.3  # of rotation, speed, subtask, gripper and completion
+SUBTASK_SHARE = 0.5  # of the auxiliary weight
 
 
 @dataclass(frozen=True)
 class Loss:
-    """The parts of the loss, each a mean over the batch."""
+    """The parts of the loss, each a scalar and a mean over the batch."""
 
     action: Tensor
     goal: Tensor
@@ -36,50 +46,59 @@ class Loss:
         auxiliary = (
             self.rotation
             + self.speed
-            + 0.5 * self.subtask
+            + SUBTASK_SHARE * self.subtask
             + self.gripper
             + self.completion
         )
         return (
-            4 * self.action + self.goal + 0.3 * auxiliary + 0.2 * self.gaze + self.base
+            ACTION_WEIGHT * self.action
+            + self.goal
+            + AUXILIARY_WEIGHT * auxiliary
+            + GAZE_WEIGHT * self.gaze
+            + self.base
         )
 
 
-def joint_loss(net: DualSystemNet, batch: Batch) -> tuple[Loss, Thought]:
-    """Returns the loss of planner and controller on a batch, and what the planner said.
+def joint_loss(net: DualSystemNet, batch: Batch) -> tuple[Loss, PlannerOutput]:
+    """Returns the loss of planner and controller on a batch, and the planner's output.
 
-    The controller's part reaches the planner through the latent.
+    The gradient of the action loss reaches the planner through the latent.
     """
-    thought = net.planner(
+    output = net.planner(
         batch.images, batch.tokens, batch.planner_agent_pos, batch.light
     )
-    action = _action_loss(net, batch, thought.latent)
+    action = _action_loss(net, batch, output.latent)
 
     huber = functional.smooth_l1_loss
     loss = Loss(
         action=action,
         goal=huber(
-            thought.goal_pos_w / GOAL_UNIT_M, batch.goal_pos_w / GOAL_UNIT_M, beta=0.2
+            output.goal_pos_w / GOAL_UNIT_M,
+            batch.goal_pos_w / GOAL_UNIT_M,
+            beta=GOAL_BETA,
         ),
-        rotation=huber(thought.goal_rot6d, batch.goal_rot6d, beta=0.1),
+        rotation=huber(output.goal_rot6d, batch.goal_rot6d, beta=ROTATION_BETA),
         speed=huber(
-            thought.goal_vel_w / SPEED_UNIT_M_S,
+            output.goal_vel_w / SPEED_UNIT_M_S,
             batch.goal_vel_w / SPEED_UNIT_M_S,
-            beta=0.2,
+            beta=GOAL_BETA,
         ),
-        subtask=functional.cross_entropy(thought.subtask_logits, batch.subtask),
-        gripper=huber(thought.gripper, batch.gripper, beta=0.2),
-        completion=huber(thought.completion, batch.completion, beta=0.1),
-        gaze=gaze_loss(thought.gaze, batch.goal_view),
-        base=_base_loss(thought.base_goal_w, batch.base_goal_w),
+        subtask=functional.cross_entropy(output.subtask_logits, batch.subtask),
+        gripper=huber(output.gripper, batch.gripper, beta=GOAL_BETA),
+        completion=huber(output.completion, batch.completion, beta=COMPLETION_BETA),
+        gaze=gaze_loss(output.gaze, batch.goal_view),
+        base=_base_loss(output.base_goal_w, batch.base_goal_w),
     )
-    return loss, thought
+    return loss, output
 
 
 def _action_loss(net: DualSystemNet, batch: Batch, latent: Tensor) -> Tensor:
-    """Compares what the controller does with plans of some ages to what the expert did."""
-    ages = batch.age_s.shape[1]
-    repeated = latent[:, None].expand(-1, ages, -1).flatten(0, 1)  # (n ages, L)
+    """Returns how far the controller's actions are from the expert's.
+
+    The controller follows each plan's latent (n, L) at each of the plan's ages.
+    """
+    num_ages = batch.age_s.shape[1]
+    repeated = latent[:, None].expand(-1, num_ages, -1).flatten(0, 1)  # (n * ages, L)
     predicted = net.controller(
         batch.agent_pos.flatten(0, 1), repeated, batch.age_s.flatten()
     )
@@ -93,33 +112,35 @@ def _base_loss(predicted: Tensor, wanted: Tensor) -> Tensor:
     if not wanted.shape[1]:
         return predicted.new_zeros(())
     return functional.smooth_l1_loss(
-        predicted / GOAL_UNIT_M, wanted / GOAL_UNIT_M, beta=0.2
+        predicted / GOAL_UNIT_M, wanted / GOAL_UNIT_M, beta=GOAL_BETA
     )
 
 
 def gaze_loss(gaze: Tensor, goal_view: Tensor) -> Tensor:
-    """Returns the cross-entropy of the gaze and the goal's place in view.
+    """Returns the cross-entropy of the gaze and the goal's place in the picture.
 
-    The place is spread over the four cells around it. As a label of the size of a
-    picture it teaches where to look much faster than a position in space does.
+    The place is spread over the four cells around it, by bilinear weights. This label
+    teaches the planner where to look much faster than the goal's position does.
 
     Args:
         gaze: (n, cameras, cells) log-probabilities over a square grid of cells.
         goal_view: (n, cameras, 2) row and column in [-1, 1]; nan out of view.
     """
+    # The place of the goal in cells, counted from the middle of the first one.
     side = round(gaze.shape[2] ** 0.5)
     in_view = torch.isfinite(goal_view).all(dim=2)
     cell = (torch.nan_to_num(goal_view) + 1) / 2 * side - 0.5  # (n, cameras, 2)
     cell = cell.clamp(0, side - 1.001)
     low = cell.floor().long()
-    part = cell - cell.floor()
+    fraction = cell - cell.floor()
 
+    # The four cells around it: each has the weight of its row times that of its column.
     loss = torch.zeros_like(in_view, dtype=gaze.dtype)
     for row in (0, 1):
         for column in (0, 1):
-            row_share = part[..., 0] if row else 1 - part[..., 0]
-            column_share = part[..., 1] if column else 1 - part[..., 1]
+            row_weight = fraction[..., 0] if row else 1 - fraction[..., 0]
+            column_weight = fraction[..., 1] if column else 1 - fraction[..., 1]
             index = (low[..., 0] + row) * side + low[..., 1] + column
-            here = gaze.gather(2, index[..., None])[..., 0]
-            loss = loss - row_share * column_share * here
+            log_probability = gaze.gather(2, index[..., None])[..., 0]
+            loss = loss - row_weight * column_weight * log_probability
     return (loss * in_view).sum() / in_view.sum().clamp_min(1)

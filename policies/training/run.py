@@ -1,4 +1,4 @@
-"""One training run, whatever is trained: its folder, budget, history and checkpoint."""
+"""A training run of any learner: its folder, budget, history and checkpoints."""
 
 from __future__ import annotations
 
@@ -24,14 +24,16 @@ from embodied.policies.run_folder import (
 )
 from embodied.policies.training.budget import Budget
 
-Row = dict[str, float]  # figures of one moment of a training
+# Named figures at one moment of a training.
+Row = dict[str, float]
+# Called with each row as soon as it is known.
 OnRow = Callable[[Row], object]
 
 
 class Learner(Protocol):
     """What is trained in a run."""
 
-    packages: tuple[str, ...]  # whose versions a run names
+    packages: tuple[str, ...]  # those whose versions the run's info records
 
     @property
     def steps(self) -> int:
@@ -40,14 +42,14 @@ class Learner(Protocol):
     def train(self, run: TrainingRun) -> None:
         """Trains until the run's budget is spent, or there is nothing left to learn.
 
-        It adds rows to the run and has it write checkpoints.
+        It calls `run.add_row` and `run.save_checkpoint` now and then.
         """
 
     def weights(self) -> Mapping[str, Tensor]:
-        """Returns the weights of the policy so far."""
+        """Returns the present weights of the policy."""
 
     def info(self) -> dict[str, Any]:
-        """Returns what must be known to use the policy, JSON-able."""
+        """Returns what must be known to use the policy, as JSON values."""
 
     def checkpoint(self) -> Mapping[str, Tensor]:
         """Returns all that it takes to go on from here."""
@@ -59,9 +61,9 @@ class Learner(Protocol):
 class TrainingRun:
     """Trains a learner into a folder, in one sitting or in several.
 
-    A folder with a checkpoint is unfinished; one without is finished. Every file is
-    replaced whole, and the state to go on from is one file, so that a run that is
-    killed never has half of it.
+    A run folder with a checkpoint is unfinished, one without is finished. Files are
+    replaced in one step, and a checkpoint is a single file, so that a run that is
+    killed never leaves half of one.
     """
 
     def __init__(
@@ -77,8 +79,8 @@ class TrainingRun:
         Args:
             folder: Where the run is written.
             learner: What is trained.
-            budget: How long it is trained, all sittings together.
-            identity: What tells this training from others, as `check_same` reads it.
+            budget: How long it is trained, in all sittings together.
+            identity: What tells this training from others, for `check_same`.
             on_row: Called with each row of figures.
         """
         self.folder = folder
@@ -92,7 +94,7 @@ class TrainingRun:
 
     @property
     def seconds(self) -> float:
-        """Time spent on this run, all sittings together."""
+        """Time spent on this run, in all sittings together."""
         return self._earlier_s + time.monotonic() - self._begun
 
     def share(self) -> float:
@@ -121,7 +123,12 @@ class TrainingRun:
         (self.folder / CHECKPOINT).unlink(missing_ok=True)
 
     def add_row(self, share: float, figures: Mapping[str, float]) -> None:
-        """Adds figures of this moment to the history, and reports them."""
+        """Adds the figures of this moment to the history, and reports them.
+
+        Args:
+            share: Of the budget that is spent, in [0, 1].
+            figures: The learner's, by their names.
+        """
         row = {
             "share": share,
             "seconds": round(self.seconds, 3),
@@ -133,8 +140,8 @@ class TrainingRun:
             self._on_row(row)
 
     def save_checkpoint(self) -> None:
-        """Writes the policy so far, and all that it takes to go on."""
-        # first, for a folder with a policy and no checkpoint would seem finished
+        """Writes the present policy, and all that it takes to go on from here."""
+        # The checkpoint comes first: a folder with a policy alone would seem finished.
         write_tensors(self.folder / CHECKPOINT, self._learner.checkpoint())
         self._write_policy()
 
@@ -154,7 +161,7 @@ class TrainingRun:
                 f"the checkpoint {path} does not fit: {reason}"
             ) from error
 
-        # the history may be missing, or ahead of a checkpoint that was lost
+        # The history may be missing, or newer than the checkpoint after a kill.
         rows = read_history(self.folder) if (self.folder / HISTORY).exists() else []
         steps = self._learner.steps
         self.history = [row for row in rows if row["steps"] <= steps]
@@ -162,7 +169,7 @@ class TrainingRun:
 
 
 def is_finished(folder: Path) -> bool:
-    """Returns whether a folder holds a run that has nothing left to do."""
+    """Returns whether a folder holds a finished run."""
     return (folder / INFO).exists() and not (folder / CHECKPOINT).exists()
 
 
@@ -171,7 +178,7 @@ def check_same(folder: Path, identity: Mapping[str, Any]) -> None:
 
     Args:
         folder: A run folder, or one that is not a run yet.
-        identity: What tells the training from others; its `method` first.
+        identity: What tells the training from others. It has the key `method`.
 
     Raises:
         EmbodiedError: The folder holds a run of another training.

@@ -1,6 +1,4 @@
-"""Demonstrations as training needs them: for each plan its pictures and labels, and
-what followed.
-"""
+"""Demonstrations as training needs them: plans with their pictures and labels."""
 
 from __future__ import annotations
 
@@ -25,6 +23,7 @@ from embodied.policies.training.frames import (
 )
 from embodied.rotations import quat_to_rot6d
 
+# The fields of `Samples` that the planner learns to predict.
 LABELS = (
     "subtask",
     "goal_pos_w",
@@ -41,19 +40,19 @@ LABELS = (
 class Samples:
     """k plans of all episodes of some datasets.
 
-    The control-rate rows of all episodes lie one after the other (T in all), and so do
-    their frames (F in all).
+    All episodes lie one after the other: their control steps in `agent_pos` and
+    `action` (T rows), their pictures in `frames` (F rows). "Row" means one of these.
     """
 
     frames: Frames
-    now: Tensor  # (k,) row of `frames` at the plan's time
-    then: Tensor  # (k,) row of `frames` a while before
-    sentence: Tensor  # (k,) row of `sentences`
-    step: Tensor  # (k,) control-rate row at the plan's time
-    # (k,) control-rate row at which the plan's picture was taken: its age counts from
-    # there
+    now: Tensor  # (k,) row of the pictures at the plan's time
+    then: Tensor  # (k,) row of the pictures a while before
+    sentence: Tensor  # (k,) index into `sentences`
+    step: Tensor  # (k,) row of the control step at the plan's time
+    # (k,) row of the control step at which the plan's picture was taken; the plan's age
+    # counts from there
     frame_step: Tensor
-    last_step: Tensor  # (k,) last control-rate row of the plan's episode
+    last_step: Tensor  # (k,) row of the last control step of the plan's episode
     subtask: Tensor  # (k,) int64
     goal_pos_w: Tensor  # (k, E, 3) m
     goal_rot6d: Tensor  # (k, E, 6)
@@ -61,11 +60,11 @@ class Samples:
     gripper: Tensor  # (k, E)
     completion: Tensor  # (k,)
     base_goal_w: Tensor  # (k, B, 4) m and rad
-    # (k, cameras, 2) row and column of the goal in each picture, in [-1, 1]; nan where
-    # it is not in view
+    # (k, cameras, 2) where the goal is in each picture, from top to bottom and from left
+    # to right in [-1, 1]; nan if it is not in view
     goal_view: Tensor
     agent_pos: Tensor  # (T, P)
-    action: Tensor  # (T, A) as the expert intended it
+    action: Tensor  # (T, A) what the expert intended
     sentences: tuple[str, ...]
     control_hz: float
 
@@ -83,7 +82,8 @@ class Samples:
 
     def thinned(self, count: int) -> Samples:
         """Returns about `count` of the plans, evenly spread, with pictures in memory."""
-        rows = torch.arange(0, len(self), max(1, len(self) // count))
+        every = max(1, len(self) // count)
+        rows = torch.arange(0, len(self), every)
         chosen = {name: getattr(self, name)[rows] for name in _PLAN_FIELDS}
 
         pictures = torch.cat(
@@ -104,14 +104,15 @@ _PLAN_FIELDS = (
     *LABELS,
 )
 
-Part = list[tuple[Path, list[int]]]  # numbers of episodes in each dataset
+# Datasets, each with the numbers of some of its episodes.
+Part = list[tuple[Path, list[int]]]
 
 
 def training_episodes(paths: Sequence[Path]) -> tuple[Part, Part]:
     """Returns the episodes to train on and those to validate on, by their masks.
 
-    Where small datasets have none of the latter, one in ten of the former is kept
-    apart.
+    If the datasets are too small to have any of the latter, one in ten episodes of the
+    largest is kept apart.
 
     Raises:
         DatasetError: There are fewer than two demonstrations.
@@ -150,39 +151,45 @@ def pictures_bytes(part: Part, cameras: Sequence[str]) -> int:
 def load_samples(
     part: Part, cameras: Sequence[str], history_s: float, in_memory: bool = True
 ) -> Samples:
-    """Reads episodes; their pictures only where they are to be kept in memory.
+    """Reads episodes into samples.
+
+    Args:
+        part: The episodes.
+        cameras: Whose pictures the samples have.
+        history_s: How long before the plan the earlier picture is taken.
+        in_memory: Whether all pictures are read now, or later when they are needed.
 
     Raises:
         DatasetError: A dataset lacks plans, or a camera's pictures.
     """
-    joined = _Joined()
+    builder = _SamplesBuilder()
     for path, numbers in part:
         with Dataset(path) as dataset:
-            joined.begin(path, dataset, cameras)
+            builder.begin(path, dataset, cameras)
             for number in tqdm(
                 numbers, desc=f"read {path.name}", leave=False, disable=None
             ):
                 episode = dataset.episode(number, images=in_memory)
                 rows = episode_rows(path, episode, history_s)
-                joined.add(number, episode, rows)
+                builder.add(number, episode, rows)
                 if in_memory:
-                    joined.add_pictures(episode)
-    return joined.samples(in_memory)
+                    builder.add_pictures(episode)
+    return builder.samples(in_memory)
 
 
-class _Joined:
-    """Rows of one episode after the other."""
+class _SamplesBuilder:
+    """Joins the rows of one episode after the other."""
 
     def __init__(self) -> None:
         names = [f.name for f in fields(Samples)]
-        for other in ("frames", "sentences", "control_hz"):
-            names.remove(other)
+        for not_a_tensor in ("frames", "sentences", "control_hz"):
+            names.remove(not_a_tensor)
         self._parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
         self._pictures: list[np.ndarray] = []
         self._episodes: list[EpisodeFrames] = []
-        self._sentences: dict[str, int] = {}
-        self._frames = 0
-        self._steps = 0
+        self._sentences: dict[str, int] = {}  # sentence -> its index
+        self._num_frames = 0  # of all episodes so far
+        self._num_steps = 0
 
     def begin(self, path: Path, dataset: Dataset, cameras: Sequence[str]) -> None:
         """Prepares for the episodes of one dataset."""
@@ -198,12 +205,15 @@ class _Joined:
     def add(
         self, number: int, episode: Episode, rows: Mapping[str, np.ndarray]
     ) -> None:
-        """Appends the rows of one episode, numbered as rows of all episodes."""
+        """Appends the rows of one episode, as `episode_rows` returns them.
+
+        Its numbers of rows are shifted by the rows of all episodes before it.
+        """
         sentence = self._sentences.setdefault(
             episode.meta.instruction, len(self._sentences)
         )
-        first_row = dict.fromkeys(("now", "then"), self._frames)
-        first_row |= dict.fromkeys(("step", "frame_step", "last_step"), self._steps)
+        first_row = dict.fromkeys(("now", "then"), self._num_frames)
+        first_row |= dict.fromkeys(("step", "frame_step", "last_step"), self._num_steps)
         for name, values in rows.items():
             if name in first_row:
                 self._parts[name].append(values + first_row[name])
@@ -211,21 +221,22 @@ class _Joined:
                 self._parts[name].append(values)
         self._parts["sentence"].append(np.full(len(rows["now"]), sentence))
 
-        # pictures teach where the goal of the first effector lies
+        # The gaze is trained on the goal of the first effector.
         first_goal = rows["goal_pos_w"][:, 0]
         self._parts["goal_view"].append(goal_view(first_goal, self._poses))
 
         count = len(episode.frame_tick)
         self._episodes.append(EpisodeFrames(self._path, number, count))
-        self._frames += count
-        self._steps += len(rows["action"])
+        self._num_frames += count
+        self._num_steps += len(rows["action"])
 
     def add_pictures(self, episode: Episode) -> None:
-        """Appends the pictures of one episode."""
+        """Appends the pictures of one episode, to keep them in memory."""
         pictures = [episode.obs[f"{name}{IMAGE_SUFFIX}"] for name in self._cameras]
         self._pictures.append(np.stack(pictures, axis=1))
 
     def samples(self, in_memory: bool) -> Samples:
+        """Returns the samples of all episodes that were added."""
         frames: Frames
         if in_memory:
             frames = MemoryFrames(torch.from_numpy(np.concatenate(self._pictures)))
@@ -255,8 +266,17 @@ def _check_cameras(path: Path, recorded: Sequence[str], cameras: Sequence[str]) 
 def episode_rows(
     path: Path, episode: Episode, history_s: float
 ) -> dict[str, np.ndarray]:
-    """Returns the rows of one episode, numbered from its beginning, by the names of
-    `Samples`.
+    """Returns the rows of one episode, by the names of the fields of `Samples`.
+
+    Its pictures and control steps are numbered from the episode's beginning.
+
+    Args:
+        path: Of the dataset, for error messages.
+        episode: With plans.
+        history_s: How long before the plan the earlier picture is taken.
+
+    Raises:
+        DatasetError: The episode has no plans.
     """
     plans = episode.plans
     if not plans:
@@ -264,7 +284,7 @@ def episode_rows(
             f"{path} has no plans to learn from: collect it with a policy that plans"
         )
 
-    # moments of the plans among the pictures and the control steps
+    # Which picture and which control step there was at the time of each plan.
     pictures_tick = episode.image_tick
     if pictures_tick is None:
         pictures_tick = episode.frame_tick
@@ -303,29 +323,31 @@ def _last_at(ticks: np.ndarray, tick: np.ndarray) -> np.ndarray:
 def goal_view(
     goal_pos_w: np.ndarray, poses: Sequence[dict[str, Any] | None]
 ) -> np.ndarray:
-    """Returns where goals (k, 3) lie in the pictures of some cameras.
+    """Returns where goals are in the pictures of some cameras.
 
     Args:
-        goal_pos_w: Goals in m.
-        poses: Poses of the cameras as a dataset's metadata has them; None for a camera
-            that moves.
+        goal_pos_w: (k, 3) m.
+        poses: Of the cameras, as a dataset's metadata has them; None for a camera that
+            moves.
 
     Returns:
-        (k, cameras, 2) float32: row and column in [-1, 1]; nan where a goal is not in
-        view.
+        (k, cameras, 2) float32, as `Samples.goal_view`.
     """
     view = np.full((len(goal_pos_w), len(poses), 2), np.nan, np.float32)
     for number, pose in enumerate(poses):
         if pose is None:
             continue
 
-        # in the camera's frame x points right, y up, and z backwards
+        # In the camera's frame x points right, y up, and z backwards.
         rotation = np.asarray(pose["mat_w"]).reshape(3, 3)
         local = (goal_pos_w - np.asarray(pose["pos_w"])) @ rotation  # (k, 3)
-        half_height = -local[:, 2] * np.tan(np.deg2rad(pose["fovy_deg"]) / 2)
-        in_front = np.where(half_height > 0, half_height, np.nan)
 
-        row_column = np.stack([-local[:, 1], local[:, 0]], axis=1) / in_front[:, None]
+        # Half the height of what the picture shows at the goal's distance, in m.
+        half_height = -local[:, 2] * np.tan(np.deg2rad(pose["fovy_deg"]) / 2)
+        half_height = np.where(half_height > 0, half_height, np.nan)
+
+        down_and_right = np.stack([-local[:, 1], local[:, 0]], axis=1)
+        row_column = down_and_right / half_height[:, None]
         in_view = (np.abs(row_column) < 1).all(axis=1, keepdims=True)
         view[:, number] = np.where(in_view, row_column, np.nan)
     return view

@@ -27,7 +27,7 @@ OUTPUTS = (
 
 
 class VLAPlanner:
-    """System 2 as learned: remembers each world's last images, to see motion."""
+    """The planner network as System 2; it remembers images, from which motion shows."""
 
     def __init__(self, net: DualSystemNet) -> None:
         self.plan_shape = net.planner.plan_shape
@@ -48,8 +48,8 @@ class VLAPlanner:
 
         def infer(rows: np.ndarray) -> list[Tensor]:
             pixels = torch.from_numpy(images[rows])
-            thought = self._net(pixels, tokens[rows], agent_pos[rows])
-            return [getattr(thought, name) for name in OUTPUTS]
+            output = self._net(pixels, tokens[rows], agent_pos[rows])
+            return [getattr(output, name) for name in OUTPUTS]
 
         outputs = infer_in_batches(len(images), infer)
         values = dict(zip(OUTPUTS, outputs, strict=True))
@@ -66,17 +66,26 @@ class VLAPlanner:
         )
 
     def _images(self, observation: Observation, ids: Array) -> np.ndarray:
-        """Returns (n, cameras, 2, H, W, 3): the images of a while ago, and of now."""
-        cameras = [observation.pixels[name] for name in self._config.cameras]
-        now = np.stack(cameras, axis=1)  # (n, cameras, H, W, 3)
-        rows = zip(ids, observation.pixels_tick, now, strict=True)
-        then = [self._remembered(int(world), int(t), frame) for world, t, frame in rows]
-        return np.stack([np.stack(then), now], axis=2)
+        """Returns the earlier and the newest images, (n, cameras, 2, H, W, 3)."""
+        frames = [observation.pixels[name] for name in self._config.cameras]
+        newest = np.stack(frames, axis=1)  # (n, cameras, H, W, 3)
+
+        earlier = []
+        for world, tick, images in zip(
+            ids, observation.pixels_tick, newest, strict=True
+        ):
+            earlier.append(self._remembered(int(world), int(tick), images))
+        return np.stack([np.stack(earlier), newest], axis=2)
 
     def _remembered(self, world: int, tick: int, images: np.ndarray) -> np.ndarray:
-        """Returns the images nearest to `history_s` ago, and remembers the new ones.
+        """Remembers a world's new images, and returns those of `history_s` ago.
 
-        At an episode's start these are the oldest there are.
+        Before an episode is that old, it returns the episode's first images.
+
+        Args:
+            world: the world.
+            tick: when the new images were taken.
+            images: (cameras, H, W, 3).
         """
         history = self._history.setdefault(world, [])
         if not history or history[-1][0] < tick:
@@ -89,7 +98,7 @@ class VLAPlanner:
 
 
 class ChunkController:
-    """System 1 as learned: predicts a chunk of actions, and executes its first steps.
+    """The controller network as System 1: predicts chunks, executes their first steps.
 
     Args:
         net: the networks.
@@ -103,39 +112,41 @@ class ChunkController:
 
         chunk_shape = (net.config.chunk, net.config.action_size)
         self._chunk = np.zeros((0, *chunk_shape), np.float32)  # (N, chunk, A)
-        self._at = np.zeros(0, np.int64)  # (N,) next step of the chunk
+        self._next_step = np.zeros(0, np.int64)  # (N,) index into the chunk
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        missing = int(np.max(ids)) + 1 - len(self._at)
+        missing = int(np.max(ids)) + 1 - len(self._next_step)
         if missing > 0:
             chunks = np.zeros((missing, *self._chunk.shape[1:]), np.float32)
             self._chunk = np.concatenate([self._chunk, chunks])
-            self._at = np.concatenate([self._at, np.zeros(missing, np.int64)])
+            self._next_step = np.concatenate(
+                [self._next_step, np.zeros(missing, np.int64)]
+            )
 
-        # All of the old chunk is used up: the next `act` predicts a new one.
-        self._at[ids] = self._config.execute
+        # As if the old chunk were used up: the next `act` predicts a new one.
+        self._next_step[ids] = self._config.execute
 
     def act(self, observation: Observation, payload: Payload, age_s: Array) -> Array:
-        due = np.flatnonzero(self._at >= self._config.execute)
+        due = np.flatnonzero(self._next_step >= self._config.execute)
         if len(due):
             self._chunk[due] = self._predict(
                 observation.agent_pos[due], payload.latent[due], age_s[due]
             )
-            self._at[due] = 0
+            self._next_step[due] = 0
 
-        worlds = np.arange(len(self._at))
-        action = np.clip(self._chunk[worlds, self._at], -1.0, 1.0)
-        self._at += 1
+        worlds = np.arange(len(self._next_step))
+        action = np.clip(self._chunk[worlds, self._next_step], -1.0, 1.0)
+        self._next_step += 1
         return action
 
     def _predict(self, agent_pos: Array, latent: Array, age_s: Array) -> np.ndarray:
-        """Returns chunks (n, chunk, A) for (n, P), (n, L) and (n,)."""
-        pos, plan, age = (
+        """Returns n chunks, (n, chunk, A) (see `ControllerNet.forward`)."""
+        inputs = [
             torch.from_numpy(np.asarray(value, np.float32))
             for value in (agent_pos, latent, age_s)
-        )
+        ]
 
         def infer(rows: np.ndarray) -> list[Tensor]:
-            return [self._net(pos[rows], plan[rows], age[rows])]
+            return [self._net(*(value[rows] for value in inputs))]
 
         return infer_in_batches(len(agent_pos), infer)[0]

@@ -12,32 +12,56 @@ from embodied.core import SKILLS, Layout, PlanShape
 from embodied.policies.vla.text import Vocabulary, WordBag
 from embodied.policies.vla.vision import FilmConv
 
-# The scales at which the controller sees how far an effector is from its goal.
-GOAL_OFFSET_M = (0.3, 0.03)
-# The scales at which a gripper's width is seen: nothing, a thin wall and a thick one
-# are told apart.
-WIDTH_M = (0.02, 0.004)
-ROTATION = 6  # numbers of a rotation: the first two columns of its matrix
-BASE_GOAL = 4  # numbers of a base's goal: x, y, z, yaw
+# Distances are shown to the networks as tanh(distance / unit), once per unit: a large one
+# shows long distances, a small one resolves short ones.
+GOAL_OFFSET_UNITS_M = (0.3, 0.03)  # from an effector to its goal
+# Of a gripper: tells an empty grasp, a thin wall and a thick one apart.
+WIDTH_UNITS_M = (0.02, 0.004)
+AGE_DECAY_PER_S = 4.0  # of the second feature of a plan's age
+
+# How many numbers a rotation has (two columns of its matrix), and a base's goal (x, y, z
+# and yaw).
+ROTATION_SIZE = 6
+BASE_GOAL_SIZE = 4
+
+# The least standard deviations by which values are normalised.
+MIN_AGENT_STD = 0.02
+MIN_GOAL_STD_M = 0.05
+MIN_SPEED_STD_M_S = 0.02
+MIN_BASE_STD = 0.05  # m and rad
 
 
 @dataclass(frozen=True)
 class NetConfig:
-    """Sizes of the networks and what they are fed, JSON-able."""
+    """Sizes of the networks and of what they are fed, as JSON values.
+
+    Attributes:
+        words: the vocabulary.
+        agent_parts: names and widths of the parts of the proprioception.
+        cameras: whose images the planner sees.
+        action_size: A.
+        image_size: height and width of an image, pixels.
+        history_s: how old the earlier image is, which shows motion beside the newest.
+        text_width: size of the encoded instruction.
+        hidden: width of the hidden layers.
+        free_latent: how many numbers of the latent have no label.
+        chunk: control steps that are predicted at once.
+        execute: control steps that are executed before the next chunk is predicted.
+        bases: B, those that travel and are given goals.
+    """
 
     words: tuple[str, ...]
     agent_parts: tuple[tuple[str, int], ...]
     cameras: tuple[str, ...]
     action_size: int
     image_size: int = 96
-    # how far back the second image lies, from which motion is seen
     history_s: float = 0.5
     text_width: int = 48
     hidden: int = 256
     free_latent: int = 16
-    chunk: int = 10  # control steps predicted at once
-    execute: int = 5  # control steps executed before the next chunk
-    bases: int = 0  # those that travel, to which plans give goals
+    chunk: int = 10
+    execute: int = 5
+    bases: int = 0
 
     @property
     def agent_layout(self) -> Layout:
@@ -74,10 +98,10 @@ class NetConfig:
 
 
 @dataclass(frozen=True)
-class Thought:
-    """What the planner network says, n rows, for E effectors and B bases.
+class PlannerOutput:
+    """Plans of the planner network, n rows, for E effectors and B bases.
 
-    `latent` is all that the controller network is given of it.
+    The controller network gets nothing of it but `latent`.
     """
 
     latent: Tensor  # (n, L)
@@ -88,13 +112,13 @@ class Thought:
     gripper: Tensor  # (n, E) in [-1, 1]
     completion: Tensor  # (n,) in [0, 1]
     base_goal_w: Tensor  # (n, B, 4) m and rad
-    # (n, cameras, cells) log-probability of where in each image the goal of the first
-    # effector lies
+    # (n, cameras, cells) log-probabilities of the image cell in which the goal of the
+    # first effector is
     gaze: Tensor
 
 
 class Scale(nn.Module):
-    """Normalisation that travels with the weights."""
+    """Normalisation by mean and deviation, which are stored with the weights."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -104,11 +128,11 @@ class Scale(nn.Module):
         self.register_buffer("std", torch.ones(size))
 
     def fit(self, values: Tensor, floor: float) -> None:
-        """Takes mean and deviation of `values` (m, size).
+        """Sets mean and deviation to those of samples.
 
         Args:
-            values: samples.
-            floor: the least deviation.
+            values: (m, size) samples.
+            floor: the least standard deviation.
         """
         self.mean.copy_(values.mean(dim=0))
         self.std.copy_(values.std(dim=0).clamp_min(floor))
@@ -120,30 +144,32 @@ class Scale(nn.Module):
         return values * self.std + self.mean
 
 
-class Body(nn.Module):
-    """What both networks see of proprioception: all of it, and widths in detail."""
+class Proprioception(nn.Module):
+    """Proprioception as both networks see it: normalised, with widths in detail."""
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
         slices = config.agent_layout.slices()
         self._widths = [slices[f"{name}_width"] for name in config.grippers]
-        self.size = config.agent_layout.size + len(WIDTH_M) * len(self._widths)
+        self.size = config.agent_layout.size + len(WIDTH_UNITS_M) * len(self._widths)
 
     def forward(self, agent_pos: Tensor, scale: Scale) -> Tensor:
         """Returns (n, size) for proprioception (n, P)."""
         features = [scale(agent_pos)]
         for width in self._widths:
-            features += [torch.tanh(agent_pos[:, width] / unit) for unit in WIDTH_M]
+            features += [
+                torch.tanh(agent_pos[:, width] / unit) for unit in WIDTH_UNITS_M
+            ]
         return torch.cat(features, dim=1)
 
 
 class PlannerNet(nn.Module):
-    """System 2: from images, instruction and proprioception to a latent.
+    """System 2: from images, instruction and proprioception to plans.
 
-    It sees images of now and of a while ago. The latent is what its heads read off it,
-    written out (goals, motion, grippers, subtask, completion), and some free numbers, so
-    that gradients reach the planner both through the labels and through the
-    controller's actions.
+    It sees the newest images and those of a while ago. The latent holds all that plans
+    say in words (goals, speeds, grippers, completion, subtask) and some free numbers.
+    So gradients reach the planner both through the labels of plans and through the
+    actions of the controller, which sees the latent.
     """
 
     def __init__(self, config: NetConfig) -> None:
@@ -151,19 +177,19 @@ class PlannerNet(nn.Module):
         self._effectors = len(config.effectors)
         self._bases = config.bases
 
-        # what it sees
+        # What it sees.
         self.text = WordBag(config.vocabulary, config.text_width)
         self.vision = FilmConv(6, config.text_width)
         self.agent_scale = Scale(config.agent_layout.size)
         self.goal_scale = Scale(3)
         self.speed_scale = Scale(3)
         if self._bases:
-            self.base_scale = Scale(BASE_GOAL)
-        self.body = Body(config)
+            self.base_scale = Scale(BASE_GOAL_SIZE)
+        self.proprioception = Proprioception(config)
         images = self.vision.size * len(config.cameras)
-        inputs = images + config.text_width + self.body.size
+        inputs = images + config.text_width + self.proprioception.size
 
-        # what it says
+        # What it says. `sizes` are those of the outputs, in the order of `forward`.
         self.trunk = nn.Sequential(
             nn.Linear(inputs, config.hidden),
             nn.LayerNorm(config.hidden),
@@ -173,13 +199,13 @@ class PlannerNet(nn.Module):
         )
         self.sizes = (
             3 * self._effectors,
-            ROTATION * self._effectors,
+            ROTATION_SIZE * self._effectors,
             3 * self._effectors,
             self._effectors,
             1,
             len(SKILLS),
             config.free_latent,
-            BASE_GOAL * self._bases,
+            BASE_GOAL_SIZE * self._bases,
         )
         self.heads = nn.Linear(config.hidden, sum(self.sizes))
 
@@ -193,7 +219,7 @@ class PlannerNet(nn.Module):
         tokens: Tensor,
         agent_pos: Tensor,
         light: Tensor | None = None,
-    ) -> Thought:
+    ) -> PlannerOutput:
         """Returns n plans.
 
         Args:
@@ -202,15 +228,15 @@ class PlannerNet(nn.Module):
             agent_pos: (n, P) proprioception.
             light: (n, 2) factor and shift of the pixels in [-1, 1], to train with.
         """
-        # what it sees, told what to look for
+        # What it sees. The instruction tells the vision what to look for.
         n, cameras = images.shape[:2]
         text = self.text(tokens)
         pixels = _as_channels(images, light)
         features, gaze = self.vision(pixels, text.repeat_interleave(cameras, dim=0))
-        body = self.body(agent_pos, self.agent_scale)
+        body = self.proprioception(agent_pos, self.agent_scale)
         hidden = self.trunk(torch.cat([features.reshape(n, -1), text, body], dim=1))
 
-        # what it says; the latent is all of it
+        # What it says. The latent is all of it, with bounded parts within their bounds.
         outputs = self.heads(hidden).split(self.sizes, dim=1)
         goal, rotation, speed, gripper, completion, subtask, free, base = outputs
         latent = [
@@ -224,15 +250,15 @@ class PlannerNet(nn.Module):
             base,
         ]
         per_effector = (n, self._effectors)
-        return Thought(
+        return PlannerOutput(
             latent=torch.cat(latent, dim=1),
             subtask_logits=subtask,
             goal_pos_w=self.goal_scale.inverse(goal.reshape(*per_effector, 3)),
-            goal_rot6d=rotation.reshape(*per_effector, ROTATION),
+            goal_rot6d=rotation.reshape(*per_effector, ROTATION_SIZE),
             goal_vel_w=self.speed_scale.inverse(speed.reshape(*per_effector, 3)),
             gripper=gripper.tanh(),
             completion=completion.sigmoid()[:, 0],
-            base_goal_w=self._base_goal(base.reshape(n, self._bases, BASE_GOAL)),
+            base_goal_w=self._base_goal(base.reshape(n, self._bases, BASE_GOAL_SIZE)),
             gaze=gaze.reshape(n, cameras, -1),
         )
 
@@ -241,16 +267,16 @@ class PlannerNet(nn.Module):
 
 
 class ControllerNet(nn.Module):
-    """System 1: from live proprioception, the latent and its age to a chunk of actions.
+    """System 1: from live proprioception, a latent and its age to a chunk of actions.
 
-    It is shown how far each effector is from the goal that the latent speaks of, moved
-    on by the latent's own speed over its age, coarsely and finely: a servo is then easy
-    to learn, and so is making up for delay.
+    One of its inputs is how far each effector is from the goal in the latent, after the
+    goal has moved at its own speed for as long as the plan is old. This makes it easy
+    to learn to servo, and to make up for delay.
     """
 
     def __init__(self, config: NetConfig, latent_size: int) -> None:
         super().__init__()
-        # where effectors are in proprioception
+        # Where the effectors' poses are in the proprioception.
         effectors = config.effectors
         slices = config.agent_layout.slices()
         self._effectors = len(effectors)
@@ -261,10 +287,10 @@ class ControllerNet(nn.Module):
         self.agent_scale = Scale(config.agent_layout.size)
         self.goal_scale = Scale(3)
         self.speed_scale = Scale(3)
-        self.body = Body(config)
-        offsets = (3 * len(GOAL_OFFSET_M) + ROTATION) * self._effectors
+        self.proprioception = Proprioception(config)
+        offsets = (3 * len(GOAL_OFFSET_UNITS_M) + ROTATION_SIZE) * self._effectors
         ages = 2
-        inputs = self.body.size + latent_size + offsets + ages
+        inputs = self.proprioception.size + latent_size + offsets + ages
         self.layers = nn.Sequential(
             nn.Linear(inputs, config.hidden),
             nn.LayerNorm(config.hidden),
@@ -277,30 +303,37 @@ class ControllerNet(nn.Module):
         )
 
     def forward(self, agent_pos: Tensor, latent: Tensor, age_s: Tensor) -> Tensor:
-        """Returns actions (n, chunk, A) for (n, P), (n, L) and (n,)."""
+        """Returns n chunks of actions, (n, chunk, A).
+
+        Args:
+            agent_pos: (n, P) proprioception.
+            latent: (n, L) of the plans.
+            age_s: (n,) of the plans.
+        """
         goal, rotation, speed = self._goals(latent)
         position = torch.stack([agent_pos[:, part] for part in self._positions], dim=1)
         posture = torch.stack([agent_pos[:, part] for part in self._rotations], dim=1)
 
-        # how far each effector is from where its goal is by now
+        # How far each effector is from where its goal is by now.
         offset_m = goal + speed * age_s[:, None, None] - position  # (n, E, 3)
-        offsets = [torch.tanh(offset_m / unit).flatten(1) for unit in GOAL_OFFSET_M]
+        offsets = [
+            torch.tanh(offset_m / unit).flatten(1) for unit in GOAL_OFFSET_UNITS_M
+        ]
         turn = (rotation - posture).flatten(1)
 
-        ages = torch.stack([age_s, torch.exp(-4 * age_s)], dim=1)
-        body = self.body(agent_pos, self.agent_scale)
+        ages = torch.stack([age_s, torch.exp(-AGE_DECAY_PER_S * age_s)], dim=1)
+        body = self.proprioception(agent_pos, self.agent_scale)
         inputs = torch.cat([body, latent, *offsets, turn, ages], dim=1)
         return self.layers(inputs).reshape(-1, *self._chunk_shape)
 
     def _goals(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns position, rotation and speed (n, E, ...) that a latent speaks of."""
+        """Returns the goals' positions, rotations and speeds in a latent, (n, E, ...)."""
         num = self._effectors
-        sizes = [3 * num, ROTATION * num, 3 * num]
-        spoken = latent[:, : sum(sizes)]
-        goal, rotation, speed = torch.split(spoken, sizes, dim=1)
+        sizes = [3 * num, ROTATION_SIZE * num, 3 * num]
+        goal, rotation, speed = torch.split(latent[:, : sum(sizes)], sizes, dim=1)
         return (
             self.goal_scale.inverse(goal.reshape(-1, num, 3)),
-            rotation.reshape(-1, num, ROTATION),
+            rotation.reshape(-1, num, ROTATION_SIZE),
             self.speed_scale.inverse(speed.reshape(-1, num, 3)),
         )
 
@@ -321,7 +354,7 @@ class DualSystemNet(nn.Module):
         goal_vel_w: Tensor,
         base_goal_w: Tensor,
     ) -> None:
-        """Takes the normalisation from training data.
+        """Fits the normalisation to training data.
 
         Args:
             agent_pos: (m, P) proprioception.
@@ -330,15 +363,20 @@ class DualSystemNet(nn.Module):
             base_goal_w: (m, B, 4) m and rad.
         """
         for part in (self.planner, self.controller):
-            part.agent_scale.fit(agent_pos, 0.02)
-            part.goal_scale.fit(goal_pos_w.flatten(0, 1), 0.05)
-            part.speed_scale.fit(goal_vel_w.flatten(0, 1), 0.02)
+            part.agent_scale.fit(agent_pos, MIN_AGENT_STD)
+            part.goal_scale.fit(goal_pos_w.flatten(0, 1), MIN_GOAL_STD_M)
+            part.speed_scale.fit(goal_vel_w.flatten(0, 1), MIN_SPEED_STD_M_S)
         if self.config.bases:
-            self.planner.base_scale.fit(base_goal_w.flatten(0, 1), 0.05)
+            self.planner.base_scale.fit(base_goal_w.flatten(0, 1), MIN_BASE_STD)
 
 
 def _as_channels(images: Tensor, light: Tensor | None) -> Tensor:
-    """Returns images (n * cameras, 6, H, W) in [-1, 1]: then and now as channels."""
+    """Returns images (n * cameras, 6, H, W) in [-1, 1]: earlier and newest colours.
+
+    Args:
+        images: (n, cameras, 2, H, W, 3) uint8.
+        light: (n, 2) factor and shift of the pixels, which may leave [-1, 1]; or None.
+    """
     n, cameras, _, height, width, _ = images.shape
     channels_first = images.permute(0, 1, 2, 5, 3, 4)
     flat = channels_first.reshape(n * cameras, 6, height, width).float() / 127.5 - 1

@@ -22,19 +22,21 @@ from embodied.policies.run_folder import (
 from embodied.policies.vla.agents import ChunkController, VLAPlanner
 from embodied.policies.vla.network import DualSystemNet, NetConfig
 
-KIND = "vla"  # of the run, as `policies.registry` tells kinds apart
-DEFAULT_PLANNER_HZ = 8.0  # where the datasets name no rate
+KIND = "vla"  # of run, a key of `policies.registry.RUN_KINDS`
+DEFAULT_PLANNER_HZ = 8.0  # if the datasets name no rate
 
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What must be known to use a run: what it was trained for and on.
+    """What must be known to use a run: what it was trained for, and on which data.
 
     Attributes:
+        task: the task's name.
+        robot: the robot's name.
         spec: what the policy needs of the worlds it acts in.
         net: sizes of the networks.
-        planner_hz: the rate of the plans it was trained on.
-        datasets: the paths of what it was trained on.
+        planner_hz: plans per second in the datasets.
+        datasets: the paths of the datasets.
         metadata: of the worlds in which the datasets were recorded.
     """
 
@@ -91,7 +93,7 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class VLARun:
-    """The source of the policy in a run folder."""
+    """The source of a policy that imitation learned: a run folder."""
 
     folder: Path
     info: RunInfo
@@ -114,7 +116,7 @@ class VLARun:
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
         mode = self.info.spec.control_mode
         with closing(Worlds(EnvConfig(task, robot=robot, control_mode=mode))) as worlds:
-            # Wrong weights show here, before anything is measured.
+            # Damaged weights are found here, before anything is evaluated.
             self.make(worlds)
         return self.info.spec
 
@@ -126,7 +128,11 @@ class VLARun:
 
 
 def read_run(path: Path) -> RunInfo:
-    """Returns what a run folder says of itself. Raises EmbodiedError as `read_info`."""
+    """Returns the info of a run folder.
+
+    Raises:
+        EmbodiedError: see `read_info`.
+    """
     return RunInfo.from_json(read_info(path))
 
 
@@ -143,7 +149,7 @@ def load_policy(path: Path, dual: DualSystemConfig | None = None) -> DualSystem:
     Args:
         path: the folder.
         dual: when plans are made and how they travel; None for the rate that it was
-            trained at, without delay.
+            trained at, without any delay.
     """
     info = read_run(path)
     net = load_net(path)

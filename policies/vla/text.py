@@ -1,4 +1,4 @@
-"""Instructions as numbers: the words of the training sentences, and their encoder."""
+"""Instructions as tokens: the vocabulary of the training sentences, and an encoder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-# Tokens that are no word of the vocabulary.
+# Tokens 0 and 1 stand for no word of the vocabulary; its words have the tokens after.
 PADDING = 0
 UNKNOWN = 1
 FIRST_WORD = 2
@@ -17,7 +17,7 @@ FIRST_WORD = 2
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words that are known, and their tokens.
+    """The known words and their tokens.
 
     Attributes:
         words: the known words; the first has the token `FIRST_WORD`.
@@ -54,7 +54,7 @@ def split_words(sentence: str) -> list[str]:
 class WordBag(nn.Module):
     """A sentence encoder that ignores the order of words: their sum, then a layer.
 
-    A better encoder takes the same place: tokens (n, T) to features (n, width).
+    To take a better encoder, write a module with the same `forward`.
     """
 
     def __init__(self, vocabulary: Vocabulary, width: int) -> None:

@@ -1,4 +1,4 @@
-"""Images as numbers: a small convolutional encoder that the instruction steers."""
+"""The image encoder: a small convolutional network that the instruction steers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ class FilmConv(nn.Module):
 
     The instruction acts by FiLM (Perez et al. 2018). The first readout is a spatial
     softmax (Levine et al. 2016): for each channel the mean place of its activity, which
-    gives sub-pixel positions from a coarse map. The second is attention whose queries
-    are made from the instruction: the place, and the look, of what is named.
+    gives sub-pixel positions from a coarse map. The second readout is attention with
+    queries made from the instruction: where the thing is that is named, and how it
+    looks.
 
-    A bigger backbone takes the same place: images (n, C, H, W) and an instruction
-    (n, text width) to features (n, `size`).
+    To take a bigger backbone, write a module with the same `forward` and `size`.
+
+    Attributes:
+        size: how many features an image has.
     """
 
     def __init__(
@@ -34,7 +37,7 @@ class FilmConv(nn.Module):
         first, middle, last = widths
         patch_pixels = 4
 
-        # from patches to feature maps; two more channels say where a pixel is
+        # From patches to feature maps. Two more channels say where a pixel is.
         self.patches = nn.Conv2d(channels + 2, first, patch_pixels, stride=patch_pixels)
         self.convolutions = nn.ModuleList(
             (
@@ -46,16 +49,16 @@ class FilmConv(nn.Module):
             nn.Linear(text_width, 2 * middle) for _ in self.convolutions
         )
 
-        # the first readout
+        # The first readout.
         self.last = nn.Conv2d(middle, last, 1)
         self.sharpness = nn.Parameter(torch.zeros(last))
 
-        # the second readout
+        # The second readout.
         self.keys = nn.Conv2d(first + middle, last, 1)
         self.queries = nn.Linear(text_width, heads * last)
         self.values = nn.Conv2d(first + middle, last // 2, 1)
 
-        # mean place and strength of each channel; place and look of each head
+        # Mean place and strength of each channel, and place and look of each head.
         self.size = 3 * last + heads * (2 + last // 2)
 
     def forward(self, images: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
@@ -76,11 +79,13 @@ class FilmConv(nn.Module):
         return torch.cat([points, named], dim=1), gaze
 
     def _features(self, images: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the patches (n, first, H / 4, W / 4) and what the instruction made of
-        them (n, middle, H / 4, W / 4).
+        """Returns the features of patches before and after the instruction acted.
 
-        While it is trained on a GPU, only this is done in bfloat16: its 8 bits are too
-        few to tell places apart.
+        Only this part is computed in bfloat16 in training on a GPU: in the readouts its
+        8 bits would be too few to tell places apart.
+
+        Returns:
+            (n, first, H / 4, W / 4) and (n, middle, H / 4, W / 4).
         """
         n, _, height, width = images.shape
         places = _coordinates(height, width, images).expand(n, -1, -1, -1)
@@ -124,7 +129,7 @@ def _coordinates(height: int, width: int, like: Tensor) -> Tensor:
     Args:
         height: H.
         width: W.
-        like: a tensor of the type and device that is wanted.
+        like: a tensor with the dtype and device of the result.
     """
     rows = torch.linspace(-1, 1, height, device=like.device, dtype=like.dtype)
     columns = torch.linspace(-1, 1, width, device=like.device, dtype=like.dtype)
