@@ -1,4 +1,4 @@
-"""The steps of N worlds, in arrays that grow, from which episodes are cut."""
+"""A buffer for the steps of N worlds, from which episodes are cut."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 
 
 class StepBuffer:
-    """Arrays (capacity, N, ...) with a row per step of the whole batch.
+    """Arrays (capacity, N, ...) with one row per step of all N worlds.
 
-    They are allocated ahead, so a step costs one copy per array. Steps are counted from
-    the first append and keep their number when older ones are dropped.
+    They are allocated in advance, so that a step costs one copy per array. Steps are
+    numbered from the first append on, and keep their numbers when older ones are dropped.
 
     Attributes:
-        count: the number of the next step.
+        count: how many steps were appended, which is the number of the next one.
     """
 
     def __init__(self, dtypes: Mapping[str, type], capacity: int = 1024) -> None:
@@ -30,7 +30,11 @@ class StepBuffer:
         return self.count - self._first == self._capacity
 
     def append(self, values: Mapping[str, np.ndarray]) -> None:
-        """Adds a step; `values` has an (N, ...) array for each name."""
+        """Appends a step.
+
+        Args:
+            values: name -> (N, ...), for each name of the buffer.
+        """
         if not self._arrays:
             for name, dtype in self._dtypes.items():
                 shape = (self._capacity, *values[name].shape)
@@ -42,14 +46,14 @@ class StepBuffer:
         self.count += 1
 
     def cut(self, name: str, world: int, start: int, stop: int) -> np.ndarray:
-        """Copies one world's steps `start` to `stop`, (stop - start, ...)."""
+        """Returns a copy of one world's steps `start` to `stop`, (stop - start, ...)."""
         rows = slice(start - self._first, stop - self._first)
         return self._arrays[name][rows, world].copy()
 
     def make_room(self, oldest_needed: int) -> None:
-        """Forgets the steps before `oldest_needed`.
+        """Drops the steps before `oldest_needed`.
 
-        The arrays are doubled where that frees less than half of them.
+        If that frees less than half of the capacity, the capacity is doubled.
         """
         dropped = oldest_needed - self._first
         kept = self._capacity - dropped
@@ -57,7 +61,7 @@ class StepBuffer:
         if grow:
             self._capacity *= 2
 
-        # The rows that are needed move to the front, of the same array or a larger one.
+        # The rows that are kept move to the front of the same array, or of a larger one.
         for name, array in self._arrays.items():
             target = array
             if grow:

@@ -1,6 +1,7 @@
-"""Many dataset files into one.
+"""Merging dataset files into one.
 
-Episodes are in the order of their seeds, so who collected which leaves no trace.
+Episodes are put in the order of their seeds, so the file does not depend on which
+process collected which of them.
 """
 
 from __future__ import annotations
@@ -20,20 +21,31 @@ VALIDATION_SHARE = 0.1  # of the successes
 
 @dataclass(frozen=True)
 class StoredEpisode:
-    """Where an episode lies, and its row of the table."""
+    """An episode in a file.
+
+    Attributes:
+        path: of the file.
+        demo: name of its group in `/data`.
+        meta: its row of the table of episodes.
+    """
 
     path: Path
-    demo: str  # the name of its group in /data
+    demo: str
     meta: EpisodeMeta
 
 
 def merge(sources: Sequence[Path], target: Path, overwrite: bool = False) -> None:
-    """Writes the episodes of `sources` to `target`, by seed; the sources stay.
+    """Writes the episodes of all sources to one new file, in the order of their seeds.
+
+    Args:
+        sources: the files to merge; they stay as they are.
+        target: the file to write.
+        overwrite: whether `target` may exist.
 
     Raises:
-        DatasetError: a source is not a dataset, or is of another collection (names what
-            differs); two sources hold the same seed; `target` exists and `overwrite` is
-            not set.
+        DatasetError: a source is not a dataset; the sources are of different
+            collections (names what differs); two of them hold the same seed; or
+            `target` exists and must not be overwritten.
     """
     if target.exists() and not overwrite:
         raise DatasetError(f"{target} exists; choose another name, or overwrite it")
@@ -57,10 +69,10 @@ def find_episodes(path: Path) -> list[StoredEpisode]:
 
 
 def common_header(paths: Sequence[Path]) -> Header:
-    """Returns the header that all these files have.
+    """Returns the header that all these files have in common.
 
     Raises:
-        DatasetError: there is no file, or they are of different collections.
+        DatasetError: there is no file, or their headers differ.
     """
     if not paths:
         raise DatasetError("there is no dataset to merge")
@@ -78,8 +90,10 @@ def common_header(paths: Sequence[Path]) -> Header:
 def require_same(one: Header, other: Header, names: str) -> None:
     """Raises DatasetError unless both headers are equal.
 
-    The message begins with `names`, which says whose headers they are, and ends with
-    the entries that differ.
+    Args:
+        one: a header.
+        other: another header.
+        names: whose headers they are; the message begins with it.
     """
     differing = one.differences(other)
     if differing:
@@ -91,13 +105,13 @@ def require_same(one: Header, other: Header, names: str) -> None:
 def write_merged(
     header: Header, episodes: Sequence[StoredEpisode], target: Path, folder: Path
 ) -> None:
-    """Copies episodes to a new file at `target`, by seed, and writes the masks.
+    """Copies episodes to a new file in the order of their seeds, and adds the masks.
 
     Args:
         header: of the new file.
         episodes: what to copy; their seeds differ.
-        target: where the file appears when it is whole.
-        folder: where it lies until then, on the same file system.
+        target: where the file is put once it is whole.
+        folder: where it is written, on the same file system.
     """
     ordered = sorted(episodes, key=lambda episode: episode.meta.seed)
     metas = [episode.meta for episode in ordered]
@@ -111,7 +125,7 @@ def write_merged(
 def default_masks(metas: Sequence[EpisodeMeta]) -> dict[str, list[int]]:
     """Returns the numbers of the episodes in each mask.
 
-    The masks are `success` and `failure`, and `train` and `valid`, which split the
+    The masks `success` and `failure` split all episodes; `train` and `valid` split the
     successes.
     """
     masks: dict[str, list[int]] = {
@@ -133,7 +147,7 @@ def default_masks(metas: Sequence[EpisodeMeta]) -> dict[str, list[int]]:
 def is_for_validation(seed: int, split_seed: int = 0) -> bool:
     """Returns whether the episode of a seed is for validation.
 
-    A hash of the seed decides, so it stays the same whatever is added later.
+    A hash of the seed decides, so episodes that are added later change nothing.
     """
     digest = hashlib.blake2b(f"{split_seed}/{seed}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") < VALIDATION_SHARE * 2**64
@@ -154,7 +168,7 @@ def _copy_demos(episodes: Sequence[StoredEpisode], data: H5) -> None:
         source: H5 = None
         source_path: Path | None = None
         for number, episode in enumerate(episodes):
-            # One source is open at a time: there may be thousands of parts.
+            # Only one source is open at a time, since there may be thousands.
             if episode.path != source_path:
                 stack.close()
                 source = stack.enter_context(open_file(episode.path))

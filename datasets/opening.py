@@ -1,4 +1,4 @@
-"""Opening dataset files: the check that one is ours, and what it says of itself."""
+"""Opening dataset files: checks that a file is a dataset, and reads its attributes."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def open_file(path: Path) -> H5:
     """Opens a dataset for reading, also while another process holds it.
 
     Raises:
-        DatasetError: there is nothing, or a folder; the file is not HDF5, truncated,
-            not a dataset of ours, or of a version that this package does not read.
+        DatasetError: there is no file at the path; or it is not HDF5, truncated, not a
+            dataset of ours, or of a schema version that this package does not read.
     """
     _check_path(path)
     try:
@@ -39,7 +39,7 @@ def open_file(path: Path) -> H5:
             f"{path} is truncated or damaged and cannot be opened: {error}"
         ) from error
 
-    # Whoever is refused must not find the file still open.
+    # A file that is refused must not stay open.
     try:
         _check_version(file, path)
     except BaseException:
@@ -66,10 +66,10 @@ def demo_names(file: H5) -> list[str]:
 
 
 def read_header(file: H5) -> Header:
-    """Reads what is true of all episodes of an open dataset.
+    """Returns the header of an open dataset.
 
     Raises:
-        DatasetError: that is damaged.
+        DatasetError: the header is damaged.
     """
     attrs = file["meta"].attrs
     planner_hz = float(attrs["planner_hz"]) if "planner_hz" in attrs else None
@@ -87,10 +87,10 @@ def read_header(file: H5) -> Header:
 
 
 def read_meta(demo: H5) -> EpisodeMeta:
-    """Reads the attributes of one whole demo.
+    """Returns the attributes of one whole demo.
 
     Raises:
-        DatasetError: they are damaged.
+        DatasetError: the attributes are damaged.
     """
     values: dict[str, Any] = {}
     for f in fields(EpisodeMeta):
@@ -111,7 +111,7 @@ def _check_path(path: Path) -> None:
     if path.is_dir():
         raise DatasetError(f"{path} is a folder; a dataset is one HDF5 file")
 
-    # Its neighbours often tell what was meant.
+    # The datasets beside it often show what was meant.
     folder = path.parent
     if not path.exists():
         datasets = []

@@ -20,7 +20,7 @@ from embodied.errors import unknown
 
 
 class Dataset:
-    """A dataset file, or the whole episodes of a collection that is unfinished.
+    """A dataset file, or the whole episodes of an unfinished collection.
 
         with Dataset("totes.hdf5") as dataset:
             for number in dataset.mask("train"):
@@ -28,11 +28,11 @@ class Dataset:
                 episode = dataset.episode(number)  # all of its arrays
                 image = dataset.read(number, "obs/front_image", 17)  # one frame
 
-    The file is opened at the first use in each process, also while others write to it:
-    a worker that is sent a `Dataset` gets the path and the table, never the open file.
+    Each process opens the file at the first use. A `Dataset` that is sent to another
+    process holds the path and the table of episodes, never the open file.
 
     Raises:
-        DatasetError: at the first use, for what `open_file` refuses.
+        DatasetError: at the first use, if `open_file` refuses the file.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -65,7 +65,7 @@ class Dataset:
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether its collection has not been closed: it runs, or was interrupted."""
+        """Whether its collection still runs or was interrupted."""
         return bool(part_files(self.path))
 
     @cached_property
@@ -96,12 +96,12 @@ class Dataset:
     def episode(self, number: int, images: bool = True) -> Episode:
         """Returns a whole episode.
 
-        Without images it is read much faster, since they are nearly all of its size.
+        Images are nearly all of its size, so without them it is read much faster.
         """
         return read_episode(self._demo(number), images)
 
     def keys(self, number: int) -> list[str]:
-        """Returns the names of an episode's arrays, e.g. `obs/agent_pos`."""
+        """Returns the names of an episode's arrays, such as `obs/agent_pos`."""
         names: list[str] = []
 
         def keep(name: str, item: H5) -> None:
@@ -133,7 +133,7 @@ class Dataset:
     def _sources(self) -> list[StoredEpisode]:
         paths = [self.path]
         if not self.path.exists():
-            # Where there are no parts either, opening the path says what is wrong.
+            # If there are no parts either, opening the path raises the right error.
             paths = part_files(self.path) or paths
 
         episodes: list[StoredEpisode] = []
@@ -165,7 +165,7 @@ class Dataset:
         return self._open(source.path)["data"][source.demo]
 
     def _open(self, path: Path) -> H5:
-        """Returns the open file; one at a time is open, in the process that uses it."""
+        """Returns the open file; each process has one file open at a time."""
         is_own = self._file is not None and self._owner == os.getpid()
         if not is_own or self._file.filename != str(path):
             self.close()
@@ -175,11 +175,12 @@ class Dataset:
 
 
 def require_distinct(paths: Sequence[Path]) -> None:
-    """Raises DatasetError where two of the datasets hold the same episode.
+    """Raises DatasetError if two of the datasets hold the same episode.
 
-    That is the same seed of the same collection.
+    Episodes are the same if their worlds, policy and seed are.
     """
-    first_with: dict[tuple[str, str, int], int] = {}  # episode -> number of the path
+    # (metadata, policy, seed) of an episode -> index of the first path that holds it
+    first_with: dict[tuple[str, str, int], int] = {}
     for number, path in enumerate(paths):
         with Dataset(path) as dataset:
             collection = (dataset.header.metadata_json, dataset.header.policy)

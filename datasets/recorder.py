@@ -1,4 +1,4 @@
-"""A rollout hook that records episodes: steps, frames at `record_hz`, and plans."""
+"""A rollout hook that records the steps, frames and plans of episodes."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ if TYPE_CHECKING:
 
 
 # The tick of a world's next frame while no episode runs in it.
-NEVER = np.iinfo(np.int64).max
+NO_FRAME = np.iinfo(np.int64).max
 
 
 class EpisodeSink(Protocol):
-    """Where finished episodes go, e.g. an `EpisodeWriter`."""
+    """Where finished episodes go, such as an `EpisodeWriter`."""
 
     def write(self, episode: Episode) -> None: ...
 
 
 @dataclass
 class _RunningEpisode:
-    """What is known of the running episode of one world.
+    """What is recorded so far of the running episode of one world.
 
     Attributes:
         start: how it began.
         first_step: the number of its first step in the step buffer.
-        frame_steps: the steps at which its frames were, counted from its first.
-        obs: what its frames show beside the proprioception, a row per frame.
-        image_ticks: when the images of its frames were taken.
-        states: the physics states of its frames, (D,) each.
-        plans: each with the row of it that is this world's.
+        frame_steps: the step of each frame, counted from the episode's first.
+        obs: by name, what each frame shows beside the proprioception.
+        image_ticks: when the images of each frame were taken.
+        states: (D,) the physics state at each frame.
+        plans: each with this world's row in it.
     """
 
     start: EpisodeStart
@@ -61,16 +61,16 @@ class _RunningEpisode:
 
 
 class Recorder:
-    """Writes each episode to the sink when it is over.
+    """Records episodes, and writes each of them to the sink when it is over.
 
     Frame f is what the world showed at the first control step at or after its exact
     time, f / record_hz. Episodes that are unfinished when the rollout stops are not
     recorded.
 
     Raises:
-        DatasetError: at the first start, where `record_hz` is above the control rate;
-            at an episode's end, where the rollout left out a step or mixed up seeds, or
-            an action is outside [-1, 1].
+        DatasetError: at an episode's start, if `record_hz` is above the control rate;
+            at its end, if steps are missing, its seed is not that of its start, or an
+            action is outside [-1, 1].
     """
 
     def __init__(self, sink: EpisodeSink, record_hz: int = 10) -> None:
@@ -81,7 +81,7 @@ class Recorder:
         self._steps = StepBuffer(dtypes)
         self._running: dict[int, _RunningEpisode] = {}  # by world
 
-        # Where the coming step begins with a frame, and the physics state before it.
+        # Whether the coming step begins with a frame, and the physics state before it.
         self._next_frame_tick = np.zeros(0, np.int64)  # (N,)
         self._frame_due = np.zeros(0, bool)  # (N,)
         self._states = np.zeros((0, 0))  # (N, D)
@@ -93,16 +93,16 @@ class Recorder:
         indices: np.ndarray,
         observation: Observation,
     ) -> None:
-        """Begins to record the episodes of worlds `ids`."""
+        """Begins to record the episodes of worlds `ids` (n,)."""
         control_hz = PHYSICS_HZ // worlds.ticks_per_step
         if worlds.ticks_per_step * self._record_hz > PHYSICS_HZ:
             raise DatasetError(
                 f"record_hz {self._record_hz} is above the control rate of {control_hz} Hz"
             )
 
-        # The number of worlds is known with the first start.
+        # The number of worlds is known only now.
         if not len(self._next_frame_tick):
-            self._next_frame_tick = np.full(worlds.num_worlds, NEVER)
+            self._next_frame_tick = np.full(worlds.num_worlds, NO_FRAME)
         for world in np.asarray(ids).tolist():
             start = worlds.episode_start(world)
             self._running[world] = _RunningEpisode(start, self._steps.count)
@@ -110,7 +110,7 @@ class Recorder:
         self._expect_frames(worlds, observation.tick)
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
-        """Keeps a step of all worlds, with the frames and plans that fall on it."""
+        """Records a step of all worlds, with the frames and plans that belong to it."""
         before = step.before
         result = step.result
         for world in np.flatnonzero(self._frame_due).tolist():
@@ -143,7 +143,7 @@ class Recorder:
     def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
         """Writes the episode of a world to the sink."""
         running = self._running.pop(world)
-        self._next_frame_tick[world] = NEVER
+        self._next_frame_tick[world] = NO_FRAME
         self._frame_due[world] = False
 
         if result.seed != running.start.seed:
@@ -157,20 +157,21 @@ class Recorder:
         return min(first_steps, default=self._steps.count)
 
     def _expect_frames(self, worlds: Worlds, tick: np.ndarray) -> None:
-        """Notes which worlds show a frame at `tick` (N,).
+        """Notes in which worlds the step that begins at `tick` (N,) has a frame.
 
-        Their states are kept now, before the step changes them.
+        The physics states are kept now, before the step changes them.
         """
         self._frame_due = tick >= self._next_frame_tick
         if self._frame_due.any():
             self._states = worlds.physics_state()
 
     def _take_frame(self, before: Observation, world: int) -> None:
+        """Records what one world showed before this step as a frame."""
         running = self._running[world]
         running.frame_steps.append(self._steps.count - running.first_step)
         running.states.append(self._states[world].copy())
 
-        # The proprioception is cut from its stream in the end.
+        # The proprioception is not kept here: the step buffer has it.
         for camera, frames in before.pixels.items():
             key = f"{camera}{IMAGE_SUFFIX}"
             running.obs.setdefault(key, []).append(frames[world].copy())
@@ -191,6 +192,7 @@ class Recorder:
         running: _RunningEpisode,
         result: EpisodeResult,
     ) -> Episode:
+        """Returns the finished episode of a world."""
         cut = self._cut_steps(world, running.first_step)
         before = cut["tick"]
         after = before + worlds.ticks_per_step
@@ -224,7 +226,7 @@ class Recorder:
         )
 
     def _cut_steps(self, world: int, first_step: int) -> dict[str, np.ndarray]:
-        """Returns the steps of a world from some step on, (T, ...) by name."""
+        """Returns the steps of a world from `first_step` on, (T, ...) by name."""
         names = ["tick", *(spec.name for spec in STREAMS)]
         stop = self._steps.count
         return {name: self._steps.cut(name, world, first_step, stop) for name in names}
@@ -250,9 +252,9 @@ def _frame_obs(
 
 
 def _plan_table(plans: list[tuple[Plan, int]]) -> dict[str, np.ndarray]:
-    """Returns one row per plan, in the order in which they became known.
+    """Returns the arrays of plans (K, ...) by name, in the order of their starts.
 
-    It is empty where there are no plans.
+    Without plans there are no arrays.
     """
     if not plans:
         return {}

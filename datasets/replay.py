@@ -1,4 +1,4 @@
-"""Running recorded episodes again: the same states must come out, bit for bit."""
+"""Replaying recorded episodes, to check that the same states come out bit for bit."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from embodied.datasets.schema import Episode, Stream
 from embodied.envs.episodes import EpisodeStart
 from embodied.envs.worlds import Worlds
 
-# metadata of a dataset -> worlds to replay it in
+# Takes the metadata of a dataset, returns worlds to replay it in.
 MakeWorlds = Callable[[Mapping[str, Any]], Worlds]
 
-# Entries of the metadata that may explain another outcome.
+# The entries of the metadata that may explain why states differ.
 CAUSES = ("model_hash", "versions", "physics_hz")
 
 
 @dataclass(frozen=True)
 class ReplayReport:
-    """What came of running an episode again.
+    """The outcome of replaying one episode.
 
     Attributes:
         number: of the episode in the file.
         seed: of the episode.
         steps: how many control steps it has.
         first_mismatch_tick: the end of the first control step after which the state
-            differs; None where no state does.
-        differences: the `CAUSES` that are not as they were at the recording.
+            differs; None if none does.
+        differences: those of `CAUSES` that have changed since the recording.
     """
 
     number: int
@@ -42,26 +42,26 @@ class ReplayReport:
 
     @property
     def identical(self) -> bool:
-        """Whether all states came out the same."""
+        """Whether all states were the same."""
         return self.first_mismatch_tick is None
 
 
 def replay(
     path: str | Path, make_worlds: MakeWorlds, numbers: Sequence[int] | None = None
 ) -> list[ReplayReport]:
-    """Runs episodes from their recorded starts with their recorded actions.
+    """Replays episodes from their recorded starts with their recorded actions.
 
     Args:
         path: of the dataset.
         make_worlds: makes the worlds; as many episodes run at once as there are worlds.
-        numbers: which episodes to run; all by default.
+        numbers: of the episodes to replay; all by default.
 
     Returns:
         A report per episode, in the order of `numbers`.
 
     Raises:
-        DatasetError: the file is not a dataset that can be read.
-        EmbodiedError: a start doesn't fit the worlds.
+        DatasetError: the dataset cannot be read.
+        EmbodiedError: the start of an episode does not fit the worlds.
     """
     with Dataset(path) as dataset:
         recorded = dataset.header.metadata
@@ -88,7 +88,7 @@ def _replay_batch(
     numbers: Sequence[int],
     differences: tuple[str, ...],
 ) -> list[ReplayReport]:
-    """Runs at most one episode per world."""
+    """Replays at most one episode per world, all at once."""
     episodes = [dataset.episode(number, images=False) for number in numbers]
     mismatch_ticks = _first_mismatches(worlds, episodes)
 
@@ -109,8 +109,8 @@ def _replay_batch(
 
 
 def _first_mismatches(worlds: Worlds, episodes: list[Episode]) -> list[int | None]:
-    """Returns the tick of each episode's first state that differs, None without one."""
-    # Worlds beyond the episodes run the first one once more.
+    """Returns the tick of each episode's first state that differs; None without one."""
+    # Worlds without an episode of their own replay the first one as well.
     spare_worlds = worlds.num_worlds - len(episodes)
     running = episodes + episodes[:1] * spare_worlds
     for world, episode in enumerate(running):
@@ -122,7 +122,7 @@ def _first_mismatches(worlds: Worlds, episodes: list[Episode]) -> list[int | Non
     mismatch_ticks: list[int | None] = [None] * len(running)
 
     for step in range(lengths.max()):
-        # A world whose episode is over repeats its last action, and is not judged.
+        # A world whose episode is over repeats the last action, and is not compared.
         rows = np.minimum(step, lengths - 1)
         worlds.step(_values_at(actions, rows))
 

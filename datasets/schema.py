@@ -1,7 +1,7 @@
-"""What a dataset file holds: names, shapes and units, and the plain data of an episode.
+"""The schema of dataset files: names, shapes and units, and an episode as plain data.
 
-The layout is robomimic's; what is ours lies in `/meta`, in the attributes of each demo,
-and in its groups `streams`, `plans` and `start`:
+The layout is robomimic's; what this package adds lies in `/meta`, in the attributes of
+each demo, and in its groups `streams`, `plans` and `start`:
 
     /meta                     attributes: schema_version and `Header`
     /mask/<name>              names of demos: success, failure, train, valid
@@ -18,7 +18,8 @@ and in its groups `streams`, `plans` and `start`:
         image_tick            (F,) int64, with cameras only
         streams/<name>/t      (T,) int64, see `STREAMS`
         streams/<name>/value  (T, ...)
-        plans/<name>          (K, ...), see `PLAN_TIMES` and `PLAN_PAYLOAD`; of policies that plan only
+        plans/<name>          (K, ...), of policies that plan only, see `PLAN_TIMES`
+                              and `PLAN_PAYLOAD`
         start/state           (D,) float64
         start/fields/<name>   what was varied in this world
 
@@ -39,30 +40,33 @@ import numpy as np
 
 from embodied.errors import EmbodiedError
 
-H5 = Any  # an open h5py file or group; what an item of it is depends on the file
+# An open h5py file or group. It is not typed, since the type of an item depends on the
+# file.
+H5 = Any
 
-# 2: goals per effector and goals of bases. 1: one goal per plan.
+# Version 1: one goal per plan. Version 2: goals per effector, and goals of bases.
 SCHEMA_VERSION = 2
 READABLE_VERSIONS = (1, 2)
 
 IMAGE_SUFFIX = "_image"
 ENV_TYPE_GYM = 2  # robomimic's EnvType for a Gymnasium environment
 
-# Settings that change no episode: the same seeds give the same file without them.
+# Settings that change no episode. They are left out, so that the same seeds give the same
+# file.
 NOT_STORED = ("num_threads",)
 
 
 @dataclass(frozen=True)
 class ArraySpec:
-    """What an array of a demo holds; `shape` is that of one row."""
+    """What an array of a demo holds."""
 
     name: str
     dtype: type[np.generic]
-    shape: str
+    shape: str  # of one row
     meaning: str
 
 
-# Streams have a row per control step. These have the tick before the step, ...
+# Streams have a row per control step. The ticks of these are those before the step, ...
 STREAMS_BEFORE = (
     ArraySpec("action", np.float32, "(A,)", "as given to the worlds, in [-1, 1]"),
     ArraySpec(
@@ -74,19 +78,24 @@ STREAMS_BEFORE = (
     ArraySpec("agent_pos", np.float32, "(P,)", "proprioception before the action"),
 )
 
-# ... and these the tick after it.
+# ... and the ticks of these are those after it.
 STREAMS_AFTER = (
-    ArraySpec("joint_target", np.float64, "(J,)", "what the action came to, rad and m"),
+    ArraySpec(
+        "joint_target",
+        np.float64,
+        "(J,)",
+        "servo targets that the action came to, rad and m",
+    ),
     ArraySpec("reward", np.float64, "()", "in [0, 1]"),
     ArraySpec("progress", np.float32, "()", "in [0, 1]"),
-    ArraySpec("success", np.uint8, "()", "1 where the task is done, and was for 0.5 s"),
+    ArraySpec("success", np.uint8, "()", "1 if the task has been done for 0.5 s"),
     ArraySpec("checksum", np.uint64, "()", "of all positions and velocities"),
 )
 STREAMS = (*STREAMS_BEFORE, *STREAMS_AFTER)
 
 # Plans have a row each. Their times are ticks, -1 where something never happened.
 PLAN_TIMES = (
-    ArraySpec("seq", np.int64, "()", "counts the plans of the episode from 0"),
+    ArraySpec("seq", np.int64, "()", "number of the plan in its episode, from 0"),
     ArraySpec("tick_frame", np.int64, "()", "capture of the oldest image used"),
     ArraySpec("tick_start", np.int64, "()", "the planner began"),
     ArraySpec("tick_done", np.int64, "()", "it had computed the plan"),
@@ -106,11 +115,7 @@ PLAN_PAYLOAD = (
 
 
 class DatasetError(EmbodiedError):
-    """A dataset cannot be read, or must not be written so.
-
-    It is not there, not a dataset, damaged, or of another version; or it was given what
-    it must not store.
-    """
+    """A dataset cannot be read, or would be written with what it must not hold."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +123,8 @@ class Header:
     """What is true of every episode of a file.
 
     Attributes:
-        metadata: what `Worlds.metadata()` says, as JSON can hold it.
-        policy: what played the episodes.
+        metadata: that of the worlds (`Worlds.metadata`), as JSON values.
+        policy: the name of the policy that acted.
         record_hz: frames per second.
         planner_hz: plans per second, of policies that plan.
     """
@@ -136,7 +141,7 @@ class Header:
 
     @property
     def env_args_json(self) -> str:
-        """What robomimic asks of `/data`: how to make this environment again."""
+        """How to make this environment again, in the form that robomimic reads."""
         env_kwargs = self._stored_config()
         env_kwargs.pop("task", None)  # it is part of the id
         env_args = {
@@ -173,10 +178,10 @@ class Header:
 
 @dataclass(frozen=True)
 class EpisodeMeta:
-    """One episode's row of the table, stored as the demo's attributes.
+    """One episode's row of the table of episodes, stored as the demo's attributes.
 
-    What is None is left out of the file. Files of before safety was recorded have none
-    of its signals.
+    What is None is not stored. Older files have no safety signals, from
+    `peak_contact_force_n` to `dropped`.
     """
 
     seed: int
@@ -193,24 +198,21 @@ class EpisodeMeta:
     peak_contact_force_n: float | None = None
     collisions: int | None = None
     min_joint_margin_rad: float | None = None
-    dropped: int | None = None  # objects, at most, at one time
+    dropped: int | None = None  # the most objects that were dropped at one time
     variation: Mapping[str, Any] = field(default_factory=dict)  # sampled values
-    # Frames. It stays the last field, since it is written last: a demo without it is
-    # not whole.
+    # Number of frames. It must stay the last field: it is written last, and a demo
+    # without it is not whole.
     num_samples: int = 0
 
     @property
     def success(self) -> bool:
-        """Whether it is a demonstration to learn from.
-
-        The task was still done at the end, and nothing went wrong.
-        """
+        """Whether it is a demonstration to learn from: done at the end, no fault."""
         return self.success_at_end and not self.fault
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Values over time."""
+    """Values of one kind over time."""
 
     tick: np.ndarray  # (T,) int64
     value: np.ndarray  # (T, ...)
@@ -223,14 +225,15 @@ class Episode:
     Attributes:
         meta: its row of the table.
         obs: what the frames show: agent_pos, environment_state, <camera>_image.
-        actions: (F, J) float32 in [-1, 1], the joint target at the end of the frame's
-            period.
+        actions: (F, J) float32 in [-1, 1], the normalised joint target at the end of
+            the frame's period, which lasts until the next frame.
         rewards: (F,) float32, at the end of the frame's period.
         states: (F, D) float64, the full physics state at the frame.
         frame_tick: (F,) int64, when the frame was.
         image_tick: (F,) int64, when its images were taken; None without cameras.
         streams: by the names of `STREAMS`.
-        plans: (K, ...) by the names of `PLAN_TIMES` and `PLAN_PAYLOAD`; empty for a policy that makes none.
+        plans: (K, ...) by the names of `PLAN_TIMES` and `PLAN_PAYLOAD`; empty if the
+            policy makes none.
         start_state: (D,) float64, the physics state to begin from.
         start_fields: what was varied in this world; names may hold slashes.
     """
@@ -249,5 +252,5 @@ class Episode:
 
 
 def to_json(value: Mapping[str, Any]) -> str:
-    """Returns one text for one value, whatever the order of its keys."""
+    """Returns the JSON text of a value, the same for any order of its keys."""
     return json.dumps(value, sort_keys=True, allow_nan=False)

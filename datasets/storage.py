@@ -1,8 +1,8 @@
-"""Episodes to and from the groups of an HDF5 file.
+"""Writing episodes to groups of an HDF5 file, and reading them.
 
-The file format is h5py's default, and no time is stored: the same episodes give the
-same bytes. Low-dimensional arrays are contiguous; images have one frame per chunk and
-gzip-1, so that a random frame is one read.
+Files hold no time stamps, so the same episodes give the same bytes. Low-dimensional
+arrays are contiguous. Images have one chunk per frame, compressed by gzip at level 1, so
+that a random frame takes one read.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from embodied.datasets.schema import (
     to_json,
 )
 
-# Actions may leave [-1, 1] by the rounding of a target at its limit; more is a mistake.
+# Rounding may bring an action this far out of [-1, 1]; more is an error.
 ACTION_TOLERANCE = 1e-6
 
 _PART_PREFIX = "seed_"
 
 
 def parts_folder(path: Path) -> Path:
-    """Returns where the episodes of a dataset lie while it is collected."""
+    """Returns the folder that holds a dataset's episodes while it is collected."""
     return path.parent / f"{path.name}.parts"
 
 
@@ -58,10 +58,10 @@ def part_seed(part: Path) -> int:
 
 
 def create_file(path: Path, header: Header) -> H5:
-    """Creates a file with a header and no episodes, and returns it open."""
+    """Creates a file with a header and no episodes; returns it open."""
     file = h5py.File(path, "w")
 
-    # Ours.
+    # What this package reads.
     meta = file.create_group("meta")
     meta.attrs["schema_version"] = SCHEMA_VERSION
     meta.attrs["metadata"] = header.metadata_json
@@ -79,9 +79,9 @@ def create_file(path: Path, header: Header) -> H5:
 
 @contextmanager
 def replacing(path: Path, header: Header, folder: Path) -> Iterator[H5]:
-    """Yields a new file, open, that appears at `path` when the block succeeds.
+    """Yields a new open file that is put at `path` if the block succeeds.
 
-    Until then it lies in `folder`. At `path` it is whole and on the disk, or not there.
+    Until then it lies in `folder`, so no kill leaves half a file at `path`.
     """
     temporary = folder / f"{path.name}.writing.{os.getpid()}"
     with files.replacing(path, temporary), create_file(temporary, header) as file:
@@ -89,7 +89,7 @@ def replacing(path: Path, header: Header, folder: Path) -> Iterator[H5]:
 
 
 def write_masks(file: H5, masks: Mapping[str, Iterable[int]]) -> None:
-    """Writes robomimic's filter keys: of each mask, the names of its demos as bytes."""
+    """Writes masks, which robomimic calls filter keys: the names of their demos."""
     for mask, numbers in masks.items():
         names = [f"demo_{number}".encode() for number in numbers]
         width = max(map(len, names), default=1)
@@ -119,7 +119,7 @@ def write_episode(data: H5, name: str, episode: Episode) -> None:
     demo["dones"] = dones
     demo["states"] = episode.states
 
-    # When that was, what happened between, and what was planned.
+    # What happened between the frames, and what was planned.
     demo["frame_tick"] = episode.frame_tick
     if episode.image_tick is not None:
         demo["image_tick"] = episode.image_tick
@@ -139,8 +139,12 @@ def write_episode(data: H5, name: str, episode: Episode) -> None:
 
 
 def read_episode(demo: H5, images: bool = True) -> Episode:
-    """Reads what `write_episode` wrote; without the images unless they are wanted."""
-    # Images are nearly all of an episode's size.
+    """Returns the episode that `write_episode` wrote to a group.
+
+    Args:
+        demo: the group.
+        images: whether to read the images, which are nearly all of an episode's size.
+    """
     obs = {}
     for key, array in demo["obs"].items():
         if images or not key.endswith(IMAGE_SUFFIX):
@@ -171,12 +175,12 @@ def read_episode(demo: H5, images: bool = True) -> Episode:
 
 
 def in_bounds(actions: np.ndarray, tick: np.ndarray, name: str) -> np.ndarray:
-    """Returns the actions, clipped by no more than rounding.
+    """Returns actions clipped to [-1, 1], which corrects rounding only.
 
     Args:
         actions: (T, A).
-        tick: (T,) for the message.
-        name: of the array, for the message.
+        tick: (T,), for the error message.
+        name: of the array, for the error message.
 
     Raises:
         DatasetError: a value is not a number, or outside [-1, 1] by more than
@@ -204,10 +208,10 @@ def _read_tree(group: H5) -> dict[str, np.ndarray]:
 
 
 def _with_goals_per_effector(plans: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the plans of schema 1, which had one goal each, as schema 2 has them.
+    """Returns plans of schema version 1, with one goal each, in the form of version 2.
 
-    In schema 1 the goal of the skill `drive_to` was that of the base; it stays where it
-    was.
+    In version 1 the goal of a plan with the skill `drive_to` was the base's. It is not
+    moved to `base_goal_w`, which is empty.
     """
     if "base_goal_w" in plans:
         return plans
@@ -221,6 +225,7 @@ def _with_goals_per_effector(plans: dict[str, np.ndarray]) -> dict[str, np.ndarr
 
 
 def _checked_stream(key: str, stream: Stream, meta: EpisodeMeta) -> np.ndarray:
+    """Returns the values of a stream; those of actions are checked to be in bounds."""
     name = f"streams/{key}"
     value = stream.value
     if key != "action":
@@ -228,7 +233,7 @@ def _checked_stream(key: str, stream: Stream, meta: EpisodeMeta) -> np.ndarray:
     if not meta.fault:
         return in_bounds(value, stream.tick, name)
 
-    # An action that is not finite may be the cause of the fault: it is kept as it was.
+    # An action that is not finite may have caused the fault, so it is stored as it was.
     finite = np.isfinite(value)
     checked = in_bounds(np.where(finite, value, 0), stream.tick, name)
     return np.where(finite, checked, value)
@@ -257,6 +262,7 @@ def _write_meta(demo: H5, meta: EpisodeMeta) -> None:
 
 
 def _check_lengths(episode: Episode) -> None:
+    """Raises DatasetError if arrays of an episode do not have matching lengths."""
     seed = episode.meta.seed
     frames = episode.meta.num_samples
     if frames < 1:

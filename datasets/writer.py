@@ -1,6 +1,6 @@
-"""Collecting episodes so that each is on disk whole or not at all, whatever kills it.
+"""Collecting episodes so that a kill never damages those that are written.
 
-HDF5 keeps no journal: a kill within the flush of a growing file leaves all of it
+HDF5 keeps no journal: a kill during the flush of a growing file can make all of it
 unreadable. So while a collection runs, each episode is a small dataset of its own in
 the folder `<path>.parts`, put there by a rename. Closing the collection merges these
 parts, by seed, into one file, which is put in place by a rename as well.
@@ -35,21 +35,21 @@ Mode = Literal["new", "resume", "overwrite", "join"]
 
 
 class EpisodeWriter:
-    """Writes the episodes of one collection; any number of processes may do so at once.
+    """Writes the episodes of one collection; several processes may do so at once.
 
     One process owns the collection, and merges the episodes into `path` when it closes;
-    others take part in it. An episode is safe when `write` has returned.
+    others take part in it. An episode is safe once `write` has returned.
 
     Modes:
         new: begins a collection at a path where there is nothing.
         resume: goes on with the collection or the file that is there.
-        overwrite: begins anew, and deletes the dataset that is there.
+        overwrite: deletes the dataset that is there, and begins a collection.
         join: takes part in the collection that another process owns.
 
     Raises:
-        DatasetError: `path` or a collection for it exists (new); what exists has other
-            settings (resume, join) or is no dataset (overwrite); there is no collection
-            (join).
+        DatasetError: mode `new`: `path` or a collection for it exists. Mode `resume`:
+            what is there has another header. Mode `overwrite`: what is there is not a
+            dataset. Mode `join`: there is no collection.
     """
 
     def __init__(self, path: Path, header: Header, mode: Mode = "new") -> None:
@@ -79,15 +79,15 @@ class EpisodeWriter:
 
     @property
     def seeds(self) -> frozenset[int]:
-        """The seeds of the episodes that are already there."""
+        """The seeds of the episodes that are already written."""
         return frozenset(self._seeds)
 
     def write(self, episode: Episode) -> None:
-        """Puts an episode on the disk.
+        """Writes an episode, durably.
 
         Raises:
-            DatasetError: its seed is already there, or it holds what must not be stored
-                (see `write_episode`).
+            DatasetError: an episode of its seed is already there, or `write_episode`
+                refuses it.
         """
         seed = episode.meta.seed
         if seed in self._seeds:
@@ -99,18 +99,18 @@ class EpisodeWriter:
         self._seeds.add(seed)
 
     def close(self) -> None:
-        """Merges the episodes into one file, where this process owns the collection."""
+        """Merges the episodes into one file, if this process owns the collection."""
         if self._closed or self._mode == "join":
             return
 
         parts = part_files(self.path)
         if parts:
-            episodes = self._published()
-            # A kill after the rename of the merged file leaves its parts behind.
-            published_seeds = {episode.meta.seed for episode in episodes}
+            episodes = self._merged_episodes()
+            # A kill right after the merge leaves parts whose episodes are merged already.
+            merged_seeds = {episode.meta.seed for episode in episodes}
             for part in parts:
                 for episode in find_episodes(part):
-                    if episode.meta.seed not in published_seeds:
+                    if episode.meta.seed not in merged_seeds:
                         episodes.append(episode)
             write_merged(self.header, episodes, self.path, folder=self._parts)
 
@@ -129,6 +129,7 @@ class EpisodeWriter:
         self.close()
 
     def _begin(self) -> None:
+        """Begins a collection, unless there is something at the path."""
         existing = None
         if self.path.exists():
             existing = str(self.path)
@@ -141,6 +142,7 @@ class EpisodeWriter:
         self._parts.mkdir(parents=True)
 
     def _clear(self) -> None:
+        """Deletes the dataset and the collection that are there."""
         if self.path.exists() and not may_be_dataset(self.path):
             raise DatasetError(
                 f"{self.path} is not a dataset of ours: it will not be overwritten"
@@ -157,10 +159,10 @@ class EpisodeWriter:
             names = f"{self.path} and what is to be collected"
             require_same(common_header(existing), self.header, names)
 
-    def _published(self) -> list[StoredEpisode]:
-        """Returns the episodes of the merged file, where there is one already."""
+    def _merged_episodes(self) -> list[StoredEpisode]:
+        """Returns the episodes of the merged file; none if there is no such file yet."""
         return find_episodes(self.path) if self.path.exists() else []
 
     def _find_seeds(self) -> set[int]:
-        published = {episode.meta.seed for episode in self._published()}
-        return published | {part_seed(part) for part in part_files(self.path)}
+        merged = {episode.meta.seed for episode in self._merged_episodes()}
+        return merged | {part_seed(part) for part in part_files(self.path)}
