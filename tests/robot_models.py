@@ -55,6 +55,20 @@ def check_in_view(
         assert max(abs(x), abs(y)) < -z * limit
 
 
+def follow_random_targets(model: mujoco.MjModel, data: mujoco.MjData) -> None:
+    """Steps for 5 s towards random targets; checks that all stays finite."""
+    rng = np.random.default_rng(3)
+    for step in range(2000):
+        # A 20 Hz policy that wants anything at all.
+        if step % 20 == 0:
+            data.ctrl[:] = rng.uniform(*model.actuator_ctrlrange.T)
+        mujoco.mj_step(model, data)
+        assert np.isfinite(data.qpos).all()
+        assert np.isfinite(data.sensordata).all()
+
+    assert not any(warning.number for warning in data.warning)
+
+
 def bodies_in_picture(
     model: mujoco.MjModel, data: mujoco.MjData, camera: str, size: int
 ) -> list[str]:

@@ -260,7 +260,7 @@ def test_turning_leaves_the_tool_in_its_place(axis: int) -> None:
 
 
 @pytest.mark.parametrize("mode", ["joint_delta", "ee_delta"])
-def test_delta_modes_hold_still_when_told_nothing(mode: str) -> None:
+def test_delta_modes_hold_still_without_a_command(mode: str) -> None:
     worlds = at_home(mode, 200)
     start = tcp_pos_w(worlds)
 

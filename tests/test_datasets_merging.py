@@ -65,7 +65,7 @@ def test_what_does_not_belong_together_is_not_merged(
     assert not target.exists()
 
 
-def test_a_target_that_exists_is_replaced_only_when_told_so(
+def test_a_target_that_exists_is_replaced_only_on_request(
     path: Path, tmp_path: Path
 ) -> None:
     target = write_dataset(tmp_path / "target.hdf5", [99])

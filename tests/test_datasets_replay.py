@@ -77,7 +77,7 @@ def test_only_the_episodes_asked_for_are_run(path: Path) -> None:
         replay(path, make(2), [5])
 
 
-def test_what_is_not_as_it_was_is_told(path: Path) -> None:
+def test_differences_from_the_recording_are_reported(path: Path) -> None:
     other_model = fake_header(model_hash="another")
     with open_hdf5(path, "r+") as file:
         file["meta"].attrs["metadata"] = other_model.metadata_json

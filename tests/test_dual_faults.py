@@ -17,7 +17,7 @@ from tests.dual_fakes import FakeController, FakePlanner, FakeWorlds, delays, si
 # --------------------------------------------------------------------------------------
 
 
-def test_dropped_plans_are_told_of_and_never_seen() -> None:
+def test_dropped_plans_are_reported_and_never_shown() -> None:
     config = DualSystemConfig(planner_hz=30, drop=0.4, latency=delays(down_ms=20))
 
     log = simulate(config, seconds=20)

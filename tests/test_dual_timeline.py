@@ -166,7 +166,7 @@ def test_every_event_is_where_a_tick_by_tick_simulation_has_it(
 
 @slowly
 @given(config=CONFIGS, seed=st.integers(0, 99))
-def test_every_plan_started_is_told_of_once_with_its_times_in_order(
+def test_every_plan_started_is_reported_once_with_its_times_in_order(
     config: DualSystemConfig, seed: int
 ) -> None:
     log = simulate(config, seconds=3, seeds=(seed, seed + 1))

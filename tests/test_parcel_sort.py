@@ -109,7 +109,7 @@ def test_the_sentence_tells_which_parcels_are_wanted(split: str) -> None:
     assert 20 < partly < 70
 
 
-def test_all_forms_of_the_sentence_are_drawn() -> None:
+def test_all_forms_of_the_sentence_are_sampled() -> None:
     variation = Variation(TABLE, "L2", "train")
     assert {
         sample_episode(seed, variation, 0.0)["sentence"] for seed in range(80)

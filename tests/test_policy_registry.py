@@ -131,7 +131,7 @@ def test_a_module_of_the_current_directory(module: str, attribute: str) -> None:
         ("own_policies:Group", "returned a Group, which is no policy"),
     ],
 )
-def test_what_is_no_policy_is_told_in_one_line(
+def test_what_is_no_policy_is_refused_in_one_line(
     module: str, name: str, message: str
 ) -> None:
     with pytest.raises(EmbodiedError, match=message) as caught:
@@ -218,7 +218,7 @@ def test_a_function_gets_the_parts_of_its_observation(privileged: bool) -> None:
     assert ("tote_pos_w" in received[0]) == privileged
 
 
-def test_a_planner_that_cannot_be_made_is_told_in_one_line(
+def test_a_planner_that_cannot_be_made_is_refused_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = (

@@ -97,7 +97,7 @@ def test_a_resized_tote_has_the_mass_and_inertia_of_its_boxes(
 
 
 @given(size=sizes)
-def test_a_resized_tote_holds_together_and_is_as_large_as_said(
+def test_a_resized_tote_holds_together_and_has_its_new_size(
     bench: ToteBench, size: ToteSize
 ) -> None:
     bench.totes.resize(1, 0, size)

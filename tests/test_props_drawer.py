@@ -253,7 +253,7 @@ def test_a_thing_that_is_shoved_slides_and_does_not_topple(
 @given(
     name=st.sampled_from(NAMES), girth=factors, height=factors, mass=st.floats(0.1, 0.5)
 )
-def test_a_resized_thing_is_as_large_and_as_heavy_as_said(
+def test_a_resized_thing_has_its_new_size_and_mass(
     built: Bench, name: str, girth: float, height: float, mass: float
 ) -> None:
     k = NAMES.index(name)

@@ -105,7 +105,7 @@ def test_the_table_feels_what_presses_and_the_foam_gives_way_by_its_stiffness(
     )
 
 
-def test_a_blow_is_felt_though_it_is_over(bench: Bench) -> None:
+def test_a_blow_is_measured_though_it_is_over(bench: Bench) -> None:
     """The strongest force of the last 50 ms, not that of the moment."""
     bench.lay()
     bench.press(60.0, 0.01)
@@ -196,7 +196,7 @@ def test_cells_fill_their_blobs_without_overlap() -> None:
         assert gaps.min() > 0.01
 
 
-def test_a_stains_cells_are_drawn_where_they_are_said_to_be(bench: Bench) -> None:
+def test_a_stains_cells_are_shown_at_their_positions(bench: Bench) -> None:
     bench.lay()
     cells = bench.stains.place(0, 2, (0.03, -0.07), 1.1)
     bench.engine.refresh(np.arange(2))

@@ -198,7 +198,7 @@ def test_a_copy_without_links_says_what_to_do(tmp_path: Path) -> None:
     )
 
 
-def test_version_is_said_once() -> None:
+def test_the_version_stands_in_one_place() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert embodied.__version__ == project["version"]
     assert f"## {project['version']}" in (ROOT / "CHANGELOG.md").read_text()

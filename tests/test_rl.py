@@ -340,7 +340,7 @@ def test_it_is_evaluated_as_it_was_trained(
     assert (condition.stage, condition.level) == ("reach", "L1")
 
 
-def test_stage_and_level_can_be_told(reach_run: Path, tmp_path: Path) -> None:
+def test_stage_and_level_can_be_given(reach_run: Path, tmp_path: Path) -> None:
     assert terms_of(["expert", str(reach_run)], "", ["L3"]) == Terms("", ("L3",), "")
     assert terms_of(["expert", "random"], None, None) == Terms("", ("L2",), "")
 

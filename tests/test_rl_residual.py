@@ -201,7 +201,7 @@ def test_a_correction_begins_as_none(algorithm: str) -> None:
         assert prior.dones[: prior.pos].any()
 
 
-def test_a_base_is_corrected_with_plans_as_late_as_told() -> None:
+def test_a_base_is_corrected_with_plans_of_the_delay_asked_for() -> None:
     ages_s = []
     for delay_ms in (0.0, 200.0):
         env, _ = make_env(

@@ -41,7 +41,7 @@ def with_reach(robot: Robot, reach_m: float) -> Robot:
         (Needs(cameras=("wrist", "head")), "the cameras head"),
     ],
 )
-def test_what_a_robot_lacks_is_said(needs: Needs, expected: str) -> None:
+def test_what_a_robot_lacks_is_named(needs: Needs, expected: str) -> None:
     assert needs.missing(ARM) == [expected]
 
 

@@ -162,7 +162,7 @@ def test_thinned_samples_keep_their_pictures() -> None:
         assert torch.equal(ours, samples.frames.take(getattr(samples, moment)[rows]))
 
 
-def test_skills_that_look_are_drawn_more_often() -> None:
+def test_skills_that_look_are_sampled_more_often() -> None:
     reach = SKILLS.index("reach")
     lift = SKILLS.index("lift")
     weights = plan_weights(torch.tensor([reach] * 50 + [lift] * 50))

@@ -83,7 +83,7 @@ def test_a_name_fits_one_valve_only() -> None:
     assert valve_name(["red", "blue"], 0, "place") == "left"
 
 
-def test_every_order_is_said_in_train_and_in_held_out_words() -> None:
+def test_every_order_has_train_and_held_out_sentences() -> None:
     assert set(TRAIN_SENTENCES) == set(HELD_OUT_SENTENCES)
     for sentences in (TRAIN_SENTENCES, HELD_OUT_SENTENCES):
         for order, texts in sentences.items():

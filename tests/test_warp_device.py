@@ -201,7 +201,7 @@ def test_buffers_have_room_for_all_worlds_on_average_and_for_any_one_at_its_wors
     )
 
 
-def test_what_the_engine_cannot_do_is_said_by_mujoco_warp() -> None:
+def test_what_the_engine_cannot_do_is_named_by_mujoco_warp() -> None:
     model = mujoco.MjModel.from_xml_string(BOX.format(z=1))
     model.opt.enableflags |= int(mujoco.mjtEnableBit.mjENBL_FWDINV)
     with pytest.raises(
