@@ -1,4 +1,4 @@
-"""The factors that every task shares: light, camera, robot start, dynamics and sensors."""
+"""The factors that all tasks share: light, camera, robot, dynamics and sensors."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ class CommonFactors:
         return starts
 
     def _encoder_bias(self, sample: dict[str, Any]) -> np.ndarray:
-        """Returns the bias (J,) of every joint: 0 for base and torso, which have none."""
+        """Returns the bias (J,) of every joint, which is 0 for base and torso."""
         bias = []
         first = 0
         for part in self._robot.parts:

@@ -27,8 +27,8 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
 
     Observations are those of `embodied.envs.spaces.Observer`, actions (A,) in [-1, 1],
     and infos those of `embodied.envs.infos`. Success is a state held for 0.5 s; it ends
-    the episode only with `terminate_on_success`. `terminated` means that the task can no
-    longer succeed, or a fault. The episode is truncated at the task's horizon.
+    the episode only with `terminate_on_success`. `terminated` means a fault, or that
+    the task can no longer succeed. The episode is truncated at the task's horizon.
 
     Raises:
         EmbodiedError: for unknown names, for actions of another shape, for a step before

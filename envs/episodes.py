@@ -59,7 +59,7 @@ class Episodes:
         self._start_states = engine.state().copy()  # (N, S)
 
     def sample(self, ids: np.ndarray, seeds: Sequence[int]) -> None:
-        """Samples new episodes for worlds `ids` (n,), one seed each, and writes them."""
+        """Samples and writes new episodes for worlds `ids` (n,), one seed each."""
         self._engine.reset(ids)
         for world, seed in zip(ids.tolist(), seeds, strict=True):
             common, noise = self._common_factors.start(
@@ -114,7 +114,7 @@ class Episodes:
         self._start_states[ids] = self._engine.state()[ids]
 
     def put_back(self, ids: np.ndarray) -> None:
-        """Puts worlds `ids` (n,), whose simulation broke, back to their start states."""
+        """Puts worlds `ids` (n,) that broke back to their start states."""
         self._engine.reset(ids)
         self._engine.state()[ids] = self._start_states[ids]
         self._engine.refresh(ids)

@@ -1,4 +1,4 @@
-"""The signals by which one would stop a real robot: contact forces and joint margins."""
+"""Signals that would stop a real robot: contact forces and joint margins."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from embodied.errors import EmbodiedError
 class SB3VecEnv(VecEnv):
     """A batch of worlds, on either engine, as a `VecEnv` of Stable-Baselines3.
 
-    For example `SB3VecEnv(gymnasium.make_vec("embodied/ToteTransfer-v0", num_envs=16))`.
+    `SB3VecEnv(gymnasium.make_vec("embodied/ToteTransfer-v0", num_envs=16))` makes one.
     Observations are flattened to one level: `pixels` becomes `pixels/<camera>`, with a
     slash because torch allows no dot in a module's name. Wrap it in SB3's VecMonitor to
     log episodes.

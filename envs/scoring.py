@@ -33,7 +33,7 @@ class StepResult:
 
 @dataclass(frozen=True)
 class ScoringRules:
-    """When an episode has succeeded, and when it is over; durations in physics ticks."""
+    """When an episode has succeeded and when it is over; times in physics ticks."""
 
     step_ticks: int  # of one control step
     hold_ticks: int

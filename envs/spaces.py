@@ -28,7 +28,7 @@ OTHER_LIMIT = 100.0
 
 
 def action_space(interface: ActionInterface) -> spaces.Box:
-    """Returns the space of (A,) in [-1, 1]; the interface gives each element's meaning."""
+    """Returns the space of actions (A,), whose meaning the interface gives."""
     return spaces.Box(-1.0, 1.0, (len(interface.labels),), np.float32)
 
 

@@ -1,4 +1,4 @@
-"""What a task is: a scene, starts of episodes, and a judgement of the worlds' states."""
+"""What a task is: a scene, starts of episodes, and a judgement of states."""
 
 from __future__ import annotations
 

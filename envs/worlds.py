@@ -199,7 +199,7 @@ class Worlds:
         return self._safety.read(ticks)
 
     def integration_state(self) -> np.ndarray:
-        """Returns a copy (N, S) float64 of the full state that physics continues from."""
+        """Returns a copy (N, S) float64 of all that physics goes on from."""
         return self.engine.state().copy()
 
     def physics_state(self) -> np.ndarray:
@@ -209,7 +209,7 @@ class Worlds:
         return np.concatenate(parts, axis=1)
 
     def checksum(self) -> np.ndarray:
-        """Returns checksums (N,) uint64 of positions and velocities, exact to the bit."""
+        """Returns exact checksums (N,) uint64 of positions and velocities."""
         return state_checksum(self.physics_state()[:, 1:])
 
     def episode_start(self, world: int) -> EpisodeStart:
@@ -217,13 +217,13 @@ class Worlds:
         return self.episodes.start_of(world)
 
     def variation_of(self, world: int) -> dict[str, Any]:
-        """Returns the values sampled for the present episode of one world, JSON-able."""
+        """Returns the sampled values of one world's present episode, JSON-able."""
         return dict(self.episodes.sampled[world])
 
     def render(
         self, world: int, camera: str, size: tuple[int, int] = (480, 640)
     ) -> np.ndarray:
-        """Returns a picture (H, W, 3) uint8 for people, with shadows and smooth edges."""
+        """Returns a picture (H, W, 3) uint8 for people, with shadows."""
         return self._portraits.render(world, camera, size)
 
     def metadata(self) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 """Things that stand in scenes.
 
-Each module has a function that adds a prop to a spec, and a class that reads and changes
-the prop in N worlds.
+Each module has a function that adds a prop to a spec, and a class that reads and
+changes the prop in N worlds.
 """

@@ -115,7 +115,7 @@ class Dirt:
         return self._xp.reshape(self.arrays["left"], (-1, S * CELLS))
 
     def _survey(self, rows: slice) -> None:
-        """Updates areas, boxes and shares of some worlds after their dirt has changed."""
+        """Updates areas, boxes and shares of some worlds after a change of dirt."""
         xp = self._xp
         arrays = self.arrays
         left = arrays["left"][rows]

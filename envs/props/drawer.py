@@ -216,11 +216,11 @@ class Drawers:
         return within[..., 0] & within[..., 1] & within[..., 2]
 
     def push(self, drawer: Array, force_n: Array) -> None:
-        """Pushes each world's `drawer` (N,) shut with a force (N,) until it is called again."""
+        """Pushes each world's `drawer` (N,) shut by a force (N,) until called again."""
         self._engine.view("xfrc_applied")[self._rows, self._ids[drawer], 0] = force_n
 
     def set(self, world: int, openings_m: np.ndarray, friction_n: float) -> None:
-        """Sets the openings (3,) of one world's drawers, at rest, and their friction."""
+        """Sets the openings (3,) of one world's drawers, and their friction."""
         self._engine.view("qpos")[world, self._qpos] = openings_m
         self._engine.model_view("dof_frictionloss")[world, self._dofs] = friction_n
 

@@ -63,7 +63,7 @@ class FreeBody:
         return self._engine.view("qvel")[:, self._qvel : self._qvel + 3]
 
     def place(self, world: int, pos_w: Vector, yaw: float = 0.0) -> None:
-        """Sets the body upright at a place in one world, at rest, when an episode starts."""
+        """Sets the body upright at a place in one world, at rest."""
         pose = [*pos_w, *upright(yaw)]
         self._engine.view("qpos")[world, self._qpos : self._qpos + 7] = pose
         self._engine.view("qvel")[world, self._qvel : self._qvel + 6] = 0.0
@@ -139,7 +139,7 @@ class FreeBodies:
         return self._engine.view("qvel")[self._rows[:, None], self._qvel[which]]
 
     def push(self, which: Array, force_n: Array) -> None:
-        """Pushes each world's body `which` (N,) until it is called again.
+        """Pushes each world's body `which` (N,) until called again.
 
         Args:
             which: one body of each world.

@@ -73,7 +73,7 @@ def _add_light(spec: mujoco.MjSpec) -> None:
 
 
 def _paint_walls(decor: Paint) -> None:
-    """Paints two walls with a plinth and columns, behind and to the left of the robot."""
+    """Paints walls with a plinth and columns, behind and to the left of the robot."""
     for x, y, half_x, half_y in ((-3.2, 0.4, 0.05, 4.4), (0.8, 3.4, 4.0, 0.05)):
         decor.box((x, y, 1.9), (half_x, half_y, 1.9), WALL)
         decor.box((x, y, 0.45), (half_x + 0.01, half_y + 0.01, 0.45), STRIPE)

@@ -50,13 +50,13 @@ FOAM_M = 0.016  # the depth at which it is flat
 
 PLATE_KG = 0.14
 PLATE_COM_Z_M = 0.038
-# of a box with the outline of the plate and the handle
+# The inertia of a box with the outline of the plate and the handle.
 PLATE_INERTIA_KG_M2 = (1.2e-4, 2.0e-4, 2.2e-4)
 SOLE_KG = 0.08
 SOLE_COM_Z_M = 0.012
 SOLE_INERTIA_KG_M2 = (5e-5, 1e-4, 1.4e-4)
-# At rest the foam is squeezed this far by the plate's weight, and the feet sink this far
-# into the table.
+# At rest the foam is squeezed this far by the plate's weight, and the feet sink this
+# far into the table.
 SAG_M = PLATE_KG * 9.81 / FOAM_STIFFNESS_N_M
 SINK_M = 0.00018
 

@@ -34,7 +34,7 @@ NAME_X_M = -0.215
 NAME_SIZE_M = (0.125, 0.062)
 FLAT = (1, 0, 0, 0)  # wxyz of a plate on the face
 
-# what a row's plate says: its ink and its paper
+# The words on a row's plate, and the colours of its ink and paper.
 SYSTEMS = {
     "cooling": ((0.96, 0.97, 0.98), (0.10, 0.32, 0.66)),
     "pumps": ((0.96, 0.97, 0.98), (0.10, 0.45, 0.24)),
@@ -44,7 +44,7 @@ SYSTEMS = {
     "air": ((0.10, 0.10, 0.10), (0.62, 0.84, 0.90)),
     "vents": ((0.96, 0.97, 0.98), (0.45, 0.20, 0.55)),
 }
-# what a lamp shows, and its colour
+# What a lamp shows, and the colour of each.
 DARK, WARNING, FAULT = range(3)
 LIGHTS = ((0.16, 0.13, 0.13, 1.0), (0.85, 0.42, 0.0, 1.0), (0.95, 0.02, 0.02, 1.0))
 BEZEL = (0.10, 0.11, 0.12, 1.0)

@@ -16,7 +16,7 @@ from embodied.envs.props.paint import Paint
 from embodied.envs.props.shapes import add_box
 from embodied.sim.engine import Engine
 
-# as the robot sees them, facing the rack
+# As the robot sees them, facing the rack.
 SLOTS = ("lower left", "lower right", "upper left", "upper right")
 DECK = (0.80, 0.81, 0.80, 1.0)
 MARK = (0.1, 0.1, 0.1, 1.0)

@@ -25,7 +25,7 @@ def upright(yaw_rad: float) -> np.ndarray:
 
 
 def box_inertia(size_m: Vector, mass_kg: float) -> np.ndarray:
-    """Returns the inertia (3,) in kg m2 of an evenly filled box of full `size_m` (3,)."""
+    """Returns the inertia (3,) in kg m2 of a solid box of full `size_m` (3,)."""
     squares = np.asarray(size_m) ** 2
     return mass_kg / 12 * (squares.sum() - squares)
 

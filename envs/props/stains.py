@@ -34,7 +34,8 @@ ABOVE_TABLE_M = 0.0008
 FRESH_ALPHA = 1.0
 FAINT_ALPHA = 0.25
 CLEAN_RGBA = (0.3, 0.2, 0.1, 0)
-# Waves around a blob's outline: their number, and the amplitude as a share of the radius.
+# Waves around a blob's outline: their number, and the amplitude as a share of the
+# radius.
 WAVES = ((2, 0.11), (3, 0.09), (5, 0.06), (8, 0.035))
 
 Cell = tuple[np.ndarray, np.ndarray]  # vertices (n, 2) in m, faces (m, 3)

@@ -81,7 +81,7 @@ class Table:
         engine.model_view("geom_rgba")
 
     def raise_by(self, world: int, height_m: float) -> None:
-        """Sets one world's table so much higher than nominal.
+        """Sets one world's table higher than nominal by `height_m`.
 
         Its legs then end above the floor, or go into it.
         """

@@ -33,7 +33,8 @@ SLIDING_FRICTION = 0.5
 WHITE = (0.96, 0.95, 0.92)
 STEEL = (0.74, 0.75, 0.77)
 NOMINAL_RGBA = (0.5, 0.5, 0.5, 1.0)
-# Round things have an invisible square foot: four contacts are cheap, and keep it still.
+# Round things have an invisible square foot: four contacts are cheap, and keep it
+# still.
 FOOT_HALF_HEIGHT_M = 0.004
 ROUND_LIFT_M = 0.001  # of the round part above the foot's underside
 

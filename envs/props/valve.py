@@ -54,7 +54,7 @@ HANDLE_INERTIA_KG_M2 = (2e-4, 2e-4, 4e-4)
 # the plate with the scale; its middle is above the axis
 DIAL_SIZE_M = (0.25, 0.19)
 DIAL_MIDDLE_M = 0.045
-# of the scale, from the axis
+# Distances of the scale's ticks and numbers from the axis.
 TICKS_INNER_M = 0.096
 TICKS_OUTER_M = 0.109
 NUMBERS_M = 0.122
@@ -62,7 +62,7 @@ NUMBERS_M = 0.122
 STEM_M = 0.05  # from the face to the middle of the handle
 HUB_ENDS_M = (0, 0, -0.012, 0, 0, 0.012)
 HUB_RADIUS_M = 0.018
-# of a handwheel
+# A handwheel: its radius, that of its tube, and how it is approximated.
 RIM_RADIUS_M = 0.075
 TUBE_RADIUS_M = 0.007
 SPOKES = 3
@@ -282,7 +282,7 @@ class Valves:
         return self._engine.view("xpos")[self._rows[:, None], self._handle_ids[valves]]
 
     def push(self, valve: Array, torque_n_m: Array) -> None:
-        """Turns each world's `valve` (N,) with a torque (N,) until it is called again."""
+        """Turns each world's `valve` (N,) with a torque (N,) until called again."""
         self._engine.view("qfrc_applied")[self._rows, self._dof_ids[valve]] = torque_n_m
 
     def place(

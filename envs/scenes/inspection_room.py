@@ -41,7 +41,7 @@ def add_inspection_room(spec: mujoco.MjSpec) -> None:
 
 
 def _paint_wall(decor: Paint) -> None:
-    """Paints the wall ahead in the hall's colours, and a switch cabinet at its left end."""
+    """Paints the wall ahead in the hall's colours, and a switch cabinet on it."""
     decor.box((WALL_X + 0.05, 0.0, 1.9), (0.05, 3.4, 1.9), WALL)
     decor.box((WALL_X + 0.05, 0.0, 0.45), (0.06, 3.4, 0.45), STRIPE)
     decor.box((WALL_X + 0.05, 0.0, 0.92), (0.065, 3.4, 0.02), SAFETY_YELLOW)

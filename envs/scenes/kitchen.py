@@ -1,4 +1,4 @@
-"""The kitchen of household tasks: walls, window, shelf and fridge, for people's pictures."""
+"""The kitchen of household tasks: walls, window, shelf and fridge, only to be seen."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _paint_tiles(decor: Paint) -> None:
 
 
 def _paint_window(decor: Paint) -> None:
-    """Paints it in the wall ahead, with hills behind its panes and a plant on its sill."""
+    """Paints a window in the wall ahead, with hills behind and a plant on its sill."""
     x = FRONT_X
     low_y = -0.75
     high_y = 0.25

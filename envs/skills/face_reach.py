@@ -1,4 +1,4 @@
-"""How a hand reaches straight at a console's face, with its camera on the upper side."""
+"""How a hand reaches straight at a console's face, its camera on the upper side."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def hand_quat_in_face(xp: Any, num: int) -> Array:
 
 
 def is_aligned(rot6d: Array, wanted_rot6d: Array) -> Array:
-    """Returns (n,) bool, whether the axes (n, 6) of hands point along the wanted ones."""
+    """Returns (n,) bool, whether hands' axes (n, 6) point along the wanted ones."""
     x_cos = dot(rot6d[:, :3], wanted_rot6d[:, :3])
     y_cos = dot(rot6d[:, 3:], wanted_rot6d[:, 3:])
     return (x_cos > ALIGNED_COS) & (y_cos > ALIGNED_COS)

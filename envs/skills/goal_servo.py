@@ -109,13 +109,13 @@ class GoalServo:
 
     @staticmethod
     def _rest(part: Part, agent_pos: Array) -> Array:
-        """Returns the action of an arm that stays where it is, or of an open gripper."""
+        """Returns the action of an arm that keeps its place, or of an open gripper."""
         if isinstance(part, Gripper):
             return 1 + 0 * agent_pos[:, :1]
         return 0 * agent_pos[:, :6]
 
     def _arm(self, arm: Arm, payload: Payload, agent_pos: Array) -> tuple[Array, Array]:
-        """Returns the actions of an arm's effector: linear and angular velocity, (N, 3) each.
+        """Returns an effector's linear and angular velocity as actions, (N, 3) each.
 
         They are along the world's axes, or along those of the arm's mount where that is
         turned on what carries it.
@@ -126,7 +126,7 @@ class GoalServo:
         pos = agent_pos[:, self._slices[f"{name}_pos_w"]]
         rot6d = agent_pos[:, self._slices[f"{name}_rot6d"]]
 
-        # towards the goal, no faster than the skill allows, plus the goal's own velocity
+        # to the goal, no faster than the skill allows, plus the goal's own velocity
         top_speed = xp.asarray(self._top_speeds)[payload.subtask][:, None]  # (N, 1) m/s
         error_m = payload.goal_pos_w[:, effector] - pos
         velocity = _limited(GAIN_PER_S * error_m, top_speed)
@@ -143,7 +143,7 @@ class GoalServo:
 
 
 class _Drive:
-    """The motion that takes N mounts from where they are to where their plans want them."""
+    """The motion of N mounts towards the places that their plans give."""
 
     def __init__(self, robot: Robot, payload: Payload, mount: Array) -> None:
         xp = array_namespace(mount)
@@ -158,7 +158,7 @@ class _Drive:
         self._yaw_rate = DRIVE_GAIN_PER_S * quat_to_rotvec(turn)[:, 2:]  # (N, 1) rad/s
 
     def base(self) -> Array:
-        """Returns actions (N, 3) of the base: ahead, to the left, about the vertical."""
+        """Returns actions (N, 3) of the base: ahead, to the left, turning left."""
         xp = self._xp
         top = xp.asarray(self._robot.base.joints.speeds)
         share = self._velocity[:, :2] / top[:2]

@@ -21,7 +21,8 @@ from embodied.envs.skills.scripted import (
 from embodied.robots.robot import Robot
 
 ORDER = ("reach", "grasp", "lift", "carry", "place", "release", "retreat")
-# How high the hand stays above the box before it goes down, and the box above its place.
+# The height of the hand above the box before it goes down, and of the box above its
+# place.
 HOVER_M = 0.10
 # The hand goes down where it is no farther than this beside the box.
 NEAR_M = 0.012

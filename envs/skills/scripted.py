@@ -178,7 +178,7 @@ def completion_of(xp: Any, order: tuple[str, ...], skill: Array) -> Array:
 
 
 def pointing_down(xp: Any, yaw: Array) -> Array:
-    """Returns rotations (n, 4) wxyz of hands that point down, turned by `yaw` (n,) rad."""
+    """Returns rotations (n, 4) wxyz of hands that point down at a yaw (n,), rad."""
     turn = quat_from_yaw(yaw)
     down = xp.broadcast_to(xp.asarray(POINTING_DOWN), turn.shape)
     return quat_multiply(turn, down)

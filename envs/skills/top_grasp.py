@@ -40,8 +40,8 @@ ROOM_M = 0.075
 # With less room than AMPLE_M the gripper opens only this much wider than the thing.
 SLACK_M = 0.024
 AMPLE_M = 0.065
-# Of palm and camera: half the width along the fingers' opening, where they begin and end
-# across it, and the height above the TCP.
+# Of palm and camera: half the width along the fingers' opening, where they begin and
+# end across it, and the height above the TCP.
 OVERHANGS_M = ((0.102, -0.032, 0.032, 0.035), (0.045, 0.032, 0.072, 0.052))
 
 
@@ -183,9 +183,9 @@ def _room(xp: Any, pos_w: Array, yaw: Array, span: Array, others_w: Array) -> Ar
 def _above_neighbours(
     xp: Any, pos_w: Array, yaw: Array, others_w: Array, table_z_w: float
 ) -> Array:
-    """Returns the least heights (n, 5) m of the TCP above all that the hand reaches over.
+    """Returns the least heights (n, 5) m at which the hand clears its neighbours.
 
-    Palm and camera reach over neighbours beside the thing.
+    Palm and camera reach over them. The heights are those of the tool centre point.
     """
     away = (others_w - pos_w[:, None, :])[:, None, :, :2]  # (n, 1, K, 2)
     sin = xp.sin(yaw)[:, :, None]

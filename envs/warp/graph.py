@@ -43,8 +43,8 @@ class StepGraph:
 
     Args:
         function: takes one tensor and returns several. It must do the same work each
-            time: no Python that depends on a tensor's values, and state written in place
-            only.
+            time: no Python that depends on a tensor's values, and state that is written
+            in place only.
         shape: the shape of its argument.
         device: where it works.
         recorder: None without CUDA; the function then runs in every call.
@@ -123,8 +123,8 @@ class CudaGraphs:
 
     Warp owns the capture. The solver's loops (`capture_while`) pause it, which changes
     the capture's id, by which torch's own `torch.cuda.graph` finds the allocations that
-    belong to it. Here torch finds them by their thread instead, and they lie in a memory
-    pool of their own.
+    belong to it. Here torch finds them by their thread instead, and they lie in a
+    memory pool of their own.
     """
 
     def __init__(self, streams: Streams, device: torch.device) -> None:

@@ -85,7 +85,7 @@ class NumpyVectorEnv(
 
 
 def _to_numpy(parts: Tensors) -> ObservationDict:
-    """Returns copies as arrays; without a copy, tensors on the CPU share their memory."""
+    """Returns arrays that share no memory with the tensors, on the CPU either."""
     arrays = {}
     for name, part in parts.items():
         is_group = isinstance(part, dict)

@@ -27,16 +27,16 @@ MOST_STARTS = 4096
 
 
 class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
-    """The environment of `gymnasium.make_vec(..., engine="warp")`: tensors on the device.
+    """What `gymnasium.make_vec(..., engine="warp")` returns: tensors on the device.
 
     Observations are those of the engine `cpu`, with autoreset in the same step. Infos
     have the keys of `embodied.envs.infos`, which says what differs. For numpy arrays
     wrap it in Gymnasium's `ArrayConversion`, or in `NumpyVectorEnv`, whose infos are
     those of the engine `cpu`.
 
-    World i of reset(seed=s) starts with number s + i of the bank's starts, counted round
-    the bank. Pixels are rendered on the device in each step, with the variation's noise;
-    with a `camera_hz` worlds show the newest frame that is due by their clock.
+    World i of reset(seed=s) starts with number s + i of the bank's starts, counted
+    round the bank. Pixels are rendered on the device in each step, with the variation's
+    noise; with a `camera_hz` worlds show the newest frame that is due by their clock.
     `WarpCameras` says what looks different.
 
     Raises:
@@ -177,5 +177,5 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
 
 
 def _masked(columns: Tensors, valid: torch.Tensor) -> Tensors:
-    """Returns the columns, and for each the mask (N,) of worlds for which it is valid."""
+    """Returns the columns, each with the mask (N,) of worlds for which it is valid."""
     return {**columns, **{f"_{name}": valid for name in columns}}

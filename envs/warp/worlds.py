@@ -53,8 +53,9 @@ class WarpStepResult(StepResult):
 class WarpWorlds:
     """N worlds of a task on the engine `warp`, with torch tensors for all arrays.
 
-    Episodes start from a bank that is sampled on the host, with consecutive seeds. World
-    i begins with start i, then takes start i + N and so on, counted round the bank.
+    Episodes start from a bank that is sampled on the host, with consecutive seeds.
+    World i begins with start i, then takes start i + N and so on, counted round the
+    bank.
 
     Args:
         config: of the worlds; its `engine` and `device` are ignored.

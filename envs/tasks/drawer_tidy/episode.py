@@ -25,8 +25,8 @@ ROW_X_W = -0.04
 ROW_Y_W = 0.535
 PITCH_M = 0.125
 PLACES = 4
-# A shove's force per kg of the thing. Friction holds 4.9 m/s2 of it, so the thing slides
-# 4 to 10 cm.
+# A shove's force per kg of the thing. Friction holds 4.9 m/s2 of it, so the thing
+# slides 4 to 10 cm.
 SHOVE_M_S2 = (6.4, 7.8)
 # Its angle from x, away from the counter's edge, and when it happens.
 SHOVE_ANGLE_RAD = (0.8, 1.5)

@@ -22,7 +22,8 @@ from embodied.envs.tasks.drawer_tidy.expert_facts import OPEN_M, ExpertFacts
 from embodied.envs.tasks.drawer_tidy.scene import DRAWERS_SIZE
 
 TOP_Z = DRAWERS_SIZE.top_z
-# The hand grips this far above the handle's middle, so that the palm clears the worktop.
+# The hand grips this far above the handle's middle, so that the palm clears the
+# worktop.
 HANDLE_UP_M = 0.007
 # The handle's width between the pads.
 HANDLE_SPAN_M = 0.050
@@ -32,8 +33,8 @@ AT_HANDLE_M = (0.012, 0.018, 0.014)
 # handle's.
 NARROWER_M = 0.008
 WIDER_M = 0.0025
-# How far the drawer is pulled open: the goal, near enough to it to let go, and enough to
-# put a thing in.
+# How far the drawer is pulled open: the goal, near enough to it to let go, and enough
+# to put a thing in.
 PULLED_M = 0.200
 ALMOST_PULLED_M = PULLED_M - 0.004
 ENOUGH_M = 0.155
@@ -108,7 +109,7 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
 
 
 def _completion(xp: Any, facts: ExpertFacts) -> Array:
-    """Returns the completion (n,): 1/6 for opening, 2/3 for filling, 1/6 for closing."""
+    """Returns the completion (n,): opening and closing 1/6 each, filling 2/3."""
     share_open = xp.clip(facts.opening / OPEN_M, 0.0, 1.0)
     filling = share_open / 6 + facts.share_in * 2 / 3
     return xp.where(facts.is_all_in, 1.0 - share_open / 6, filling)
@@ -177,7 +178,7 @@ def _pick(xp: Any, facts: ExpertFacts, grasp: TopGrasp) -> Step:
 
 
 def _work_drawer(xp: Any, facts: ExpertFacts) -> tuple[Step, Step]:
-    """Returns two steps: to pull or push the drawer by its handle, and to let go of it."""
+    """Returns two steps: to pull or push the drawer's handle, and to let go of it."""
     tcp = facts.hand.tcp
     width = facts.hand.width
     opening = facts.opening

@@ -124,7 +124,7 @@ def _is_second_next(first: Thing, second: Thing) -> Array:
 
 
 def _choose_rows(xp: Any, is_chosen: Array, value: Array, otherwise: Array) -> Array:
-    """Returns rows of `value`, (n,) or (n, k), where `is_chosen` (n,), else the other's."""
+    """Returns rows (n,) or (n, k) of `value` where `is_chosen`, else of `otherwise`."""
     rows = is_chosen if value.ndim == 1 else is_chosen[:, None]
     return xp.where(rows, value, otherwise)
 

@@ -20,8 +20,8 @@ from embodied.sim.engine import Engine
 CLOSED_M = 0.008
 OPEN_M = 0.17
 FALLEN_Z_W = 0.45
-# A thing is carried if its underside is this high above the counter, and its middle this
-# near to the hand.
+# A thing is carried if its underside is this high above the counter, and its middle
+# this near to the hand.
 LIFTED_M = 0.015
 IN_HAND_M = 0.06
 
@@ -41,7 +41,7 @@ class Props:
 
 
 class Facts:
-    """Quantities of N worlds in one state: D drawers and K things, two of them named."""
+    """Quantities of N worlds in one state: D drawers, K things, two of them named."""
 
     def __init__(self, props: Props, goal: Mapping[str, Array]) -> None:
         self._props = props

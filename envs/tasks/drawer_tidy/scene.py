@@ -1,4 +1,4 @@
-"""The scene of DrawerTidy: a kitchen corner with drawers ahead, and things at the left."""
+"""The scene of DrawerTidy: a kitchen corner, drawers ahead, things at the left."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DARK_BOARD = (0.62, 0.45, 0.28, 1)
 LIGHT_BOARD = (0.78, 0.62, 0.42, 1)
 BOWL = (0.94, 0.93, 0.90, 1)
 FRUIT = ((0.75, 0.16, 0.12, 1), (0.93, 0.62, 0.13, 1), (0.56, 0.70, 0.20, 1))
-# where the counters end
+# Where the counter ahead and the one at the left end, m.
 END_Y = -1.05
 END_X = -0.40
 

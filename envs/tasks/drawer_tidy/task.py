@@ -154,7 +154,7 @@ class DrawerTidy:
 
 
 def staged_progress(xp: Any, facts: Facts) -> Array:
-    """Returns the progress (N,), below 1, of opening, filling and closing the drawer."""
+    """Returns the progress (N,), below 1: opening, filling and closing the drawer."""
     first_in = facts.is_target_in(0)
     second_in = facts.is_target_in(1)
     first = xp.where(first_in, 1.0, facts.target_progress(0))

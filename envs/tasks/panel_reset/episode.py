@@ -13,8 +13,8 @@ from embodied.envs.tasks.panel_reset.variation import OWN
 from embodied.envs.variation import Variation
 
 LAMP_COUNT = ROWS * COLUMNS
-# In this share of the episodes the fault moves to another lamp, so long after the start.
-# In the others a lamp lights again, so long after the first reset.
+# In this share of the episodes the fault moves to another lamp, this long after the
+# start. In the others a lamp lights again, this long after the first reset.
 MOVE_SHARE = 0.4
 MOVE_S = (0.6, 1.4)
 AGAIN_S = (0.3, 1.0)
@@ -61,7 +61,7 @@ def event_ticks(episode: dict[str, Any]) -> tuple[int, int]:
 
 
 def _sample_lights(episode: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
-    """Returns the lights (12,): the fault that is meant, faults in other rows, warnings."""
+    """Returns the lights (12,): the fault, decoys in other rows, and warnings."""
     lights = np.full(LAMP_COUNT, DARK)
     fault = episode["place"]
     lights[fault] = FAULT

@@ -1,4 +1,4 @@
-"""The quantities by which PanelReset is judged: of the fault's button and the fingers."""
+"""The quantities by which PanelReset is judged: of the fault's button and the hand."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Facts:
 
     @quantity
     def share_pressed(self) -> Array:
-        """(N,) in [0, 1], how much of its way to the click the fault's button is pressed."""
+        """(N,) in [0, 1], how much of its way to the click the button is pressed."""
         xp = self._xp
         share = self._at_fault(self._props.buttons.travel()) / PRESSED_M
         return xp.where(share > 1.0, 1.0, xp.where(share < 0.0, 0.0, share))

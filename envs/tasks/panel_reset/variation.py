@@ -6,7 +6,7 @@ from embodied.envs.common_factors import COMMON
 from embodied.envs.variation import row
 
 PLAIN = ["Find the red fault lamp and press its reset button."]
-# those with {row} are said where other rows have faults that must stay
+# Sentences with {row} are used where other rows have faults that must stay.
 TRAIN_SENTENCES = [
     *PLAIN,
     "One lamp on the panel is red: reset it.",
@@ -23,7 +23,7 @@ HELD_OUT_SENTENCES = [
 
 SYSTEMS = ("cooling", "pumps", "power", "drains")
 HELD_OUT_SYSTEMS = ("heating", "air", "vents")
-# of the twelve lamps, row by row from the upper left
+# Places among the twelve lamps, row by row from the upper left.
 HELD_OUT_PLACES = [3, 5, 8]
 TRAIN_PLACES = [0, 1, 2, 4, 6, 7, 9, 10, 11]
 

@@ -28,8 +28,8 @@ TOP_TURN_FACTOR = 2.0
 ABOVE_BELT_M = 0.0005
 # The least distance between the middles of parcels that follow each other.
 AT_LEAST_M = 0.22
-# A push's force per kg of the parcel. Friction holds 7.8 m/s2 of it, so the parcel slides
-# 2 to 6 cm.
+# A push's force per kg of the parcel. Friction holds 7.8 m/s2 of it, so the parcel
+# slides 2 to 6 cm.
 PUSH_M_S2 = (8.5, 10.0)
 # Its angle from the belt's direction, forwards or backwards.
 PUSH_ANGLE_RAD = (-0.4, 0.4)

@@ -30,7 +30,7 @@ from embodied.envs.tasks.parcel_sort.scene import BIN
 HOVER_M = 0.09
 # How far the hand backs off from a parcel that is to be read.
 BACK_M = 0.12
-# The hand goes in if it is this near to the line of approach, and this near to the grip.
+# The hand goes in if it is this near to the line of approach and to the grip.
 NEAR_M = 0.016
 BEFORE_M = 0.16
 # The fingers close if the hand is this near to the grip.
@@ -42,8 +42,8 @@ ON_COS = 0.994
 LAG_S = 0.06
 # The width of a gripper that has let go.
 OPEN_M = 0.074
-# The TCP's height at which empty fingers clear everything; how much lower still will do;
-# and how much higher the hand goes when it is too low.
+# The TCP's height at which empty fingers clear everything; how much lower still will
+# do; and how much higher the hand goes when it is too low.
 CLEAR_Z_W = 0.87
 CLEAR_SLACK_M = 0.02
 CLEAR_MORE_M = 0.03
@@ -76,8 +76,8 @@ AWAY_M = 0.10
 # aligned at least so well.
 ABOVE_BIN_M = 0.03
 DROP_COS = 0.9
-# It is dropped with its underside this high above the bin's floor, or with the hand this
-# high above the rim if that is higher; and up to the slack above that.
+# It is dropped with its underside this high above the bin's floor, or with the hand
+# this high above the rim if that is higher; and up to the slack above that.
 INTO_BIN_M = 0.07
 ABOVE_RIM_M = 0.01
 DROP_SLACK_M = 0.012

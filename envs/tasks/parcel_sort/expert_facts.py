@@ -1,4 +1,4 @@
-"""The facts that the expert of ParcelSort decides on: of the hand and the next parcel."""
+"""The facts that the expert of ParcelSort decides on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from embodied.envs.tasks.parcel_sort.scene import BELT, BIN, SCANNER
 
 # Where along the belt the arm takes parcels.
 REACH_Y_W = (-0.44, 0.42)
-# The height of a parcel's underside over the belt: to go sideways, and to be turned, too.
+# The height of a parcel's underside over the belt: to go sideways, and to be turned.
 FREE_M = 0.05
 FREE_TO_TURN_M = 0.09
 # A held parcel farther than this from the plate must have that height before it moves.
@@ -67,8 +67,8 @@ class ExpertFacts:
     def read(cls, xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
         """Returns the facts of an observation.
 
-        The parcel to work on is the held one, or else the one on the plate, one that has
-        been scanned, or the one furthest along the belt.
+        The parcel to work on is the held one, or else the one on the plate, one that
+        has been scanned, or the one furthest along the belt.
         """
         hand = Hand.read(agent)
         parcels = Parcels.read(state)
@@ -110,7 +110,7 @@ class ExpertFacts:
         return grip_of(self.parcel, left_of(horizontal(self.plate_w)), is_standing)
 
     def must_turn(self) -> Array:
-        """Returns (n,) bool, whether a held parcel must be turned to bring its label up."""
+        """Returns (n,) bool, whether a held parcel must be turned to be label up."""
         along_hand = dot(self.parcel.label_way(), self.hand.x)
         return self.is_held & (along_hand > MOSTLY_COS)
 
@@ -158,7 +158,7 @@ class ExpertFacts:
 
 
 def is_within_reach(parcels: Parcels) -> Array:
-    """Returns for each parcel, bool, whether the arm can take it there along the belt."""
+    """Returns for each parcel, bool, whether the arm reaches its place on the belt."""
     y = parcels.pos_w[..., 1]
     return (y > REACH_Y_W[0]) & (y < REACH_Y_W[1])
 

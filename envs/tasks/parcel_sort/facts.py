@@ -99,7 +99,7 @@ class Facts:
 
     @quantity
     def is_readable(self) -> Array:
-        """(N, K) bool, parcels that lie still on the plate with their labels visible."""
+        """(N, K) bool, parcels that lie still on the plate, their labels visible."""
         xp = self._xp
         goal = self._goal
         up = self.rotations[:, :, 2, :]  # (N, K, 3) how far up each axis points

@@ -28,8 +28,8 @@ LEAN_RAD = 0.35
 # from that end.
 OFF_MIDDLE_M = 0.02
 FROM_END_M = 0.025
-# The TCP of a hand that holds a parcel is at most this far outside it, and the gripper at
-# most this much wider.
+# The TCP of a hand that holds a parcel is at most this far outside it, and the gripper
+# at most this much wider.
 AROUND_M = 0.006
 WIDER_M = 0.003
 # Keeps divisors from being 0.
@@ -38,7 +38,7 @@ ALMOST_NOTHING = 1e-9
 
 @dataclass(frozen=True)
 class Hand:
-    """The hand in n worlds: its z axis is the approach, the fingers open along its y."""
+    """The hand in n worlds: z is its approach, and the fingers open along y."""
 
     pos_w: Array  # (n, 3) m, the TCP
     # the axes in the world, (n, 3) each
@@ -154,7 +154,7 @@ class Grip:
     z: Array
 
     def alignment(self, hand: Hand) -> Array:
-        """Returns the alignment (n,) of a hand: the cosine of its axes' larger error."""
+        """Returns the alignment (n,) of a hand: the cosine of the larger axis error."""
         xp = array_namespace(self.x)
         return xp.minimum(dot(self.x, hand.x), dot(self.z, hand.z))
 

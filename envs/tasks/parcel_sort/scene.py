@@ -1,4 +1,4 @@
-"""The scene of ParcelSort: a belt ahead of the robot, a scanner and bins at its left."""
+"""The scene of ParcelSort: a belt ahead, and a scanner and bins at the left."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CAMERA = "overview"
 
 
 def _around(radius_m: float, angle_deg: float) -> tuple[float, float, float]:
-    """Returns x and y of a place around the robot's column, and the yaw away from it."""
+    """Returns x, y of a place around the robot's column, and the yaw away from it."""
     angle = float(np.deg2rad(angle_deg))
     return radius_m * float(np.cos(angle)), radius_m * float(np.sin(angle)), angle
 

@@ -18,7 +18,7 @@ class Episode(Protocol):
 
 
 def parcels_per_hour(episodes: Iterable[Episode]) -> float:
-    """Returns how many parcels were sorted per simulated hour in episodes of ParcelSort.
+    """Returns the parcels sorted per simulated hour in episodes of ParcelSort.
 
     An episode that failed counts its time and no parcels.
     """

@@ -1,4 +1,4 @@
-"""What varies in ParcelSort, and the sentences that say which parcels are to be sorted."""
+"""What varies in ParcelSort, and the sentences that name the work."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ COLOURS = {
 TRAIN_COLOURS = ["red", "blue", "green", "yellow", "pink"]
 HELD_OUT_COLOURS = ["orange", "purple", "turquoise"]
 
-# {named}: the colours of the parcels to sort, with "and"; {either}: the same with "or";
-# {others}: the bins' other colours, whose parcels are to stay
+# {named} stands for the colours of the parcels to sort, joined by "and"; {either} for
+# the same, joined by "or"; {others} for the bins' other colours, whose parcels must
+# stay.
 PLAIN = [
     "Sort the {named} parcels: scan each one label up, then put it into the bin of its colour.",
 ]
@@ -37,9 +38,9 @@ HELD_OUT_SENTENCES = [
     "Could you get the {named} ones scanned and into their bins, please?",
 ]
 
-# of the bins: those whose colours are named
+# The bins whose colours a sentence names.
 SUBSETS = [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2)]
-# sampled for each parcel
+# Variables that are sampled for each parcel.
 PER_PARCEL = (
     "length",
     "width",

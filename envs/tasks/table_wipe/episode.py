@@ -65,7 +65,7 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
 
 
 def choose_kinds(values: Sequence[str], count: int) -> list[str]:
-    """Returns the kinds of `count` stains, the first two different if the values allow."""
+    """Returns the kinds of `count` stains, the first two different if possible."""
     return [*first_distinct(values, 2), *values[2:]][:count]
 
 

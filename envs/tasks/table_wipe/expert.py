@@ -41,8 +41,8 @@ SET_DOWN_M = 0.002
 CLEAR_M = 0.05
 LOW_M = 0.025
 TOUCHING_M = 0.004
-# How far a stroke goes beyond the outermost cells' middles, and the width that it surely
-# cleans.
+# How far a stroke goes beyond the outermost cells' middles, and the width that it
+# surely cleans.
 BEYOND_M = 0.022
 LANE_M = 2 * HALF_M[0] - 0.024
 # A pad slower than this has come to the end of a stroke.

@@ -202,7 +202,7 @@ class TableWipe:
 
 
 def hand_progress(xp: Any, reach_m: Array, is_held: Array) -> Array:
-    """Returns the progress (N,) of reaching, up to 0.25, and of holding the handle, 0.3."""
+    """Returns the progress (N,): reaching for the handle up to 0.25, holding it 0.3."""
     return xp.where(is_held, 0.3, 0.25 * tolerance(reach_m, 0.02, 0.4))
 
 

@@ -120,7 +120,7 @@ def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, A
 def _between_rails(
     belt_m: float, offset_m: float, length_m: float, yaw: float
 ) -> float:
-    """Returns an offset from the belt's middle line, clipped to keep the tote off the rails.
+    """Returns an offset from the belt's middle, clipped to keep the tote off the rails.
 
     Args:
         belt_m: The belt's width.

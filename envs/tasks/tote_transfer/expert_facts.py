@@ -94,7 +94,7 @@ class ExpertFacts:
 
 
 def grip_point(xp: Any, tote: Array, rot6d: Array) -> Array:
-    """Returns the point (n, 3) to grip, on the wall that will face the robot in the rack."""
+    """Returns the grip (n, 3) m, on the wall that will face the robot in the rack."""
     size = ToteSize()
     across = rot6d[:, 3:]
     up = xp.asarray([0.0, 0.0, 1.0]) * (size.height - GRASP_DEPTH_M)

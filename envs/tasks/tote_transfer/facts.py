@@ -33,8 +33,8 @@ SLOT_Z_M = 0.012
 UPRIGHT_COS = float(np.cos(np.deg2rad(8)))
 AT_REST_M_S = 0.02
 FALLEN_Z_W = 0.45
-# A tote rides on the belt if it is lower than this above it, and is out of reach when it
-# is this near to the belt's end.
+# A tote rides on the belt if it is lower than this above it, and is out of reach when
+# it is this near to the belt's end.
 RIDING_M = 0.10
 OUT_OF_REACH_M = 0.25
 

@@ -18,15 +18,15 @@ APART_DEG = 20.0
 COLOUR_SAMPLES = 16
 # Names of the places by the number of valves.
 PLACES = {2: ("left", "right"), 3: ("left", "middle", "right")}
-# An early push comes so long after the start. A late one, in this share of the episodes,
-# comes so long after the valve first stands right.
+# An early push comes this long after the start. A late one, in this share of the
+# episodes, comes this long after the valve first stands right.
 LATE_SHARE = 0.4
 EARLY_S = (0.5, 1.5)
 LATE_S = (0.25, 0.45)
 # The push's torque beyond the valve's friction.
 PUSH_N_M = (0.9, 1.3)
-# The room that a push needs to turn a free valve (23 degrees measured), and the distance
-# from the target at which a push towards it still leaves the valve off.
+# The room that a push needs to turn a free valve (23 degrees measured), and the
+# distance from the target at which a push towards it still leaves the valve off.
 PUSHED_DEG = 25.0
 PUSHED_PAST_DEG = 45.0
 
@@ -141,7 +141,7 @@ def _sample_push(seed: int, level: str, episode: dict[str, Any]) -> dict[str, An
 
 
 def _way_off(start_deg: float, target_deg: float) -> int:
-    """Returns the direction of a push at the start that leaves the valve off its target.
+    """Returns the direction of an early push that leaves the valve off its target.
 
     Returns:
         1 towards larger angles, -1 towards smaller ones, 0 if neither direction will do.

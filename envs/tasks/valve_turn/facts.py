@@ -1,4 +1,4 @@
-"""The quantities by which ValveTurn is judged: the angles of the valves, and the hand."""
+"""The quantities by which ValveTurn is judged: of the valves and the hand."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Props:
 
 
 class Facts:
-    """Quantities of N worlds in one state; of the K valves the named one comes first."""
+    """Quantities of N worlds in one state; the named one of K valves comes first."""
 
     def __init__(self, props: Props, goal: Mapping[str, Array]) -> None:
         self._props = props
@@ -50,7 +50,7 @@ class Facts:
         self._order = props.in_order_from[goal["valve"]]  # (N, K)
 
     def _named_first(self, values: Array) -> Array:
-        """Returns values (N, K) in the scene's order, reordered: the named valve first."""
+        """Returns values (N, K) of the scene's valves with the named one first."""
         return values[self._props.worlds, self._order]
 
     @quantity

@@ -1,4 +1,4 @@
-"""Where a hand grips the handle of a valve, reaching straight in and closing across it."""
+"""Where a hand grips a valve's handle: straight in, closing across it."""
 
 from __future__ import annotations
 

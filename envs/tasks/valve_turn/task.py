@@ -80,7 +80,7 @@ class ValveTurn:
         return episode
 
     def _place_valves(self, world: int, episode: dict[str, Any]) -> None:
-        """Moves the console, sets valves onto it from the left, and parks the others."""
+        """Moves the console, sets valves on it from the left, and parks the others."""
         valves = self._props.valves
         shift = [episode["console_x"], episode["console_y"], episode["console_z"]]
         self._props.console.shift(world, np.array(shift))

@@ -18,7 +18,7 @@ TRAIN_COLOURS = ["red", "blue", "yellow", "green", "grey"]
 HELD_OUT_COLOURS = ["orange", "purple"]
 
 PLAIN = ["Turn the {valve} valve to {angle} degrees."]
-# order -> how it is said; `turn` is the only one that names an angle
+# Order -> its sentences; only those of `turn` name an angle.
 TRAIN_SENTENCES = {
     "turn": [
         *PLAIN,
@@ -45,7 +45,7 @@ HELD_OUT_SENTENCES = {
 }
 TRAIN_ANGLES = [0, 10, 20, 40, 50, 60, 80, 90, 110, 120]
 HELD_OUT_ANGLES = [30, 70, 100]
-# which valves stand on the console, from the left
+# Which valves stand on the console, from the left.
 LEVER_WHEEL_LEVER = (0, 1, 2)
 WHEEL_LEVER_LEVER = (1, 0, 2)
 LEVER_LEVER_WHEEL = (0, 2, 1)
