@@ -247,7 +247,7 @@ def test_worlds_driven_otherwise_than_the_policy_asks() -> None:
     policy.spec = PolicySpec(control_mode="ee_delta", control_hz=200)
     with pytest.raises(
         EmbodiedError,
-        match=r"'ee_delta' at 200 Hz, the worlds take 'joint_delta' at 20 Hz",
+        match=r"'ee_delta' at 200 Hz, but the worlds take 'joint_delta' at 20 Hz",
     ):
         run(2, policy=policy)
 

@@ -157,7 +157,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     shorten_horizon(monkeypatch, 3.0)
     monkeypatch.setattr(throughput, "REPEATS", 1)
     monkeypatch.setattr(throughput, "STEPS", {16: 2})
-    monkeypatch.setattr(throughput, "STILL_S", 0.1)
+    monkeypatch.setattr(throughput, "SETTLING_S", 0.1)
 
 
 @pytest.mark.usefixtures("quick")
@@ -230,9 +230,11 @@ def test_costs_are_those_of_the_bench(monkeypatch: pytest.MonkeyPatch) -> None:
         yield figure("b", 2)
         yield figure("c", 90 + num)
 
-    monkeypatch.setattr(survey_module, "physics", physics)
-    monkeypatch.setattr(survey_module, "stepping", stepping)
-    monkeypatch.setattr(survey_module, "frames", lambda config: figure("frames", 400.0))
+    monkeypatch.setattr(survey_module, "measure_physics", physics)
+    monkeypatch.setattr(survey_module, "measure_stepping", stepping)
+    monkeypatch.setattr(
+        survey_module, "measure_frames", lambda config: figure("frames", 400.0)
+    )
     subject = Subject.now(TOTE_TRANSFER, "arm")
     cost = survey_module.measure_cost(SurveyQuestion(subject))
     assert cost == TaskCost(subject, 20.0, 7, 106.0, 400.0)

@@ -1,1 +1,1 @@
-"""Suites, statistics and reports."""
+"""Evaluation cell by cell, its statistics and report, and how fast machines are."""

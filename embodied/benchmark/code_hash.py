@@ -1,6 +1,6 @@
 """A hash of the code that a figure was measured with.
 
-Any change of meaning changes it, and no change of comments or layout does.
+It changes with the code's meaning, not with comments, docstrings or layout.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pathlib import Path
 
 
 def code_hash(modules: Iterable[str], without: Collection[str] = ()) -> str:
-    """Returns the SHA-256 of modules and of what they import, also through others.
+    """Returns the SHA-256 of modules and of all that they import, directly or not.
 
-    What is imported only when needed, or for types alone, does not count.
+    Imports within functions, or for types alone, do not count, nor do those of other
+    top-level packages than the modules' own.
 
     Args:
-        modules: names of modules; what they import from other top packages than theirs
-            does not count.
+        modules: names of modules.
         without: names of modules that are left out.
     """
     # follow the imports until nothing new turns up
@@ -42,9 +42,9 @@ def code_hash(modules: Iterable[str], without: Collection[str] = ()) -> str:
 
 @cache
 def _source(name: str) -> str | None:
-    """A module's text; None for a name that is no Python module.
+    """Returns a module's text; None for a name that is no Python module.
 
-    Runs nothing but the `__init__` modules of the packages that it is in.
+    Nothing is run but the `__init__` modules of the packages that it is in.
     """
     spec = _spec(name)
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
@@ -64,7 +64,7 @@ def _spec(name: str) -> ModuleSpec | None:
 
 @cache
 def _meaning(name: str) -> str:
-    """The module's syntax tree as text, without docstrings."""
+    """Returns the module's syntax tree as text, without docstrings."""
     tree = ast.parse(_source(name) or "")
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
@@ -79,7 +79,7 @@ def _is_docstring(node: ast.AST) -> bool:
 
 @cache
 def _imports(name: str) -> frozenset[str]:
-    """The modules that a module imports when it is loaded itself."""
+    """Returns the modules that a module imports when it is loaded."""
     tree = ast.parse(_source(name) or "")
     modules = set()
     for node in tree.body:
@@ -88,7 +88,7 @@ def _imports(name: str) -> frozenset[str]:
 
 
 def _imported_names(node: ast.stmt) -> Iterator[str]:
-    """The names in an import statement; some are of modules, some of things in them."""
+    """Yields the names in an import statement: of modules, or of what is in them."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

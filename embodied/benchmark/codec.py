@@ -25,11 +25,11 @@ class DecodeError(EmbodiedError):
 
 
 def encode(value: Any) -> Any:
-    """Returns what `json` can write: of dataclasses, arrays, mappings and sequences."""
+    """Returns dataclasses, arrays, mappings and sequences as values for `json`."""
     if isinstance(value, np.ndarray | np.generic):
         return encode(value.tolist())
 
-    # a dataclass itself is no value, only its instances are
+    # the class itself is a dataclass too, but no value
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: encode(getattr(value, f.name)) for f in fields(value)}
 
@@ -64,7 +64,7 @@ def decode(kind: type[T], content: Any, where: str) -> T:
             f"{where} must have the fields {sorted(hints)}, found {given}"
         )
 
-    # in the order of the file, so that the first fault there is the one named
+    # in the order of the file, so that the error names the first fault in it
     values = {
         name: _decode_value(hints[name], value, f"{where}.{name}")
         for name, value in content.items()
@@ -117,6 +117,6 @@ def _decode_tuple(hint: Any, values: list[Any], where: str) -> tuple[Any, ...]:
 
 
 def _json_type(hint: Any) -> type:
-    """The type that `json` reads a value of this type hint as."""
+    """Returns the type that `json` reads a value of this type hint as."""
     origin = get_origin(hint) or hint
     return dict if origin in (dict, Mapping) else origin

@@ -1,4 +1,4 @@
-"""What a report says about the data that a policy learned from."""
+"""What a report says about the datasets that a policy learned from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from embodied.datasets.schema import EpisodeMeta
 
 
 def dataset_facts(paths: Sequence[Path]) -> DatasetFacts:
-    """Returns the facts of all these datasets together.
+    """Returns the facts about all these datasets together.
 
     Raises:
         DatasetError: a file is no dataset.

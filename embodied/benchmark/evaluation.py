@@ -1,6 +1,4 @@
-"""Policies run through the same seeds under chosen conditions, cell by cell, into a
-results file.
-"""
+"""Evaluation: policies run through the same seeds, cell by cell, into a results file."""
 
 from __future__ import annotations
 
@@ -141,7 +139,7 @@ def _timed(
 ) -> Trial:
     dual = timing.dual(own_hz)
 
-    # the condition says in words what the dual system is given as objects
+    # the condition describes the timing that the dual system gets
     timed = replace(
         condition,
         planner_hz=dual.planner_hz,
@@ -169,7 +167,7 @@ def evaluate(
 
     Raises:
         ResultsError: the file holds results of something else.
-        EmbodiedError: the worlds refuse something, or a process died.
+        EmbodiedError: a trial cannot be run, or a process died.
     """
     results = resume_results(path, provenance)
     for trial in trials:
@@ -187,7 +185,7 @@ def measure(trial: Trial, workers: Workers, stage: Stage) -> Cell:
     with stage(trial.title, len(seeds)) as report:
         episodes = workers.run(Playing(trial.runner), seeds, report)
 
-    # their indices were those within the part of one process
+    # until here, indices count within the part of one process
     ordered = tuple(replace(episode, index=k) for k, episode in enumerate(episodes))
     return Cell(trial.condition, trial.label, time.monotonic() - start_s, ordered)
 

@@ -1,6 +1,4 @@
-"""Videos of what was measured: the first episodes that ended well beside the first that
-did not.
-"""
+"""Videos of evaluated policies: the first successes beside the first failures."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ FPS = 10  # of simulated time; rendering is most of the work
 
 
 def least_hindered(results: Results, trials: Sequence[Trial]) -> list[Trial]:
-    """Returns each policy's trial of the least hindered plans in each setting."""
+    """Returns, for each policy in each setting, the trial whose plans were hindered least."""
     chosen = [cell.condition for board in scoreboards(results) for cell in board.cells]
     return [trial for trial in trials if trial.condition in chosen]
 
@@ -54,7 +52,7 @@ def film_trials(
         cell = results.find(trial.condition)
         assert cell is not None
 
-        # as the results know each outcome, no episode is filmed in vain
+        # the results tell each seed's outcome, so that no episode is filmed in vain
         good_seeds = seeds_to_film(cell, succeeded=True, count=count)
         bad_seeds = seeds_to_film(cell, succeeded=False, count=count)
 
@@ -73,7 +71,7 @@ def film_trials(
 
 
 def _side_by_side(left: Sequence[Clip], right: Sequence[Clip]) -> list[Clip]:
-    """The clips in the order of a grid of two columns."""
+    """Returns the clips in the order of a grid of two columns."""
     ordered = []
     for row in zip_longest(left, right):
         ordered += [clip for clip in row if clip is not None]
@@ -81,7 +79,7 @@ def _side_by_side(left: Sequence[Clip], right: Sequence[Clip]) -> list[Clip]:
 
 
 def plans_sentence(filmed: Condition, unfilmed: Sequence[Condition]) -> str:
-    """Returns under which of its conditions a planning policy is filmed.
+    """Returns a sentence on how late the plans in a film are.
 
     It is empty for a policy that does not plan.
     """
@@ -96,7 +94,7 @@ def plans_sentence(filmed: Condition, unfilmed: Sequence[Condition]) -> str:
     }
     other_delays_ms.discard(filmed.delay_ms)
 
-    # whatever makes the plans worse, then what is not to be seen
+    # what hinders the plans in the film, then the delays that no film shows
     sentence = f"Plans are {filmed.delay_ms:g} ms late"
     if filmed.latency != CONSTANT:
         sentence += f" ({filmed.latency})"
@@ -111,7 +109,7 @@ def plans_sentence(filmed: Condition, unfilmed: Sequence[Condition]) -> str:
 
 
 def seeds_sentence(good: Sequence[int], bad: Sequence[int], episodes: int) -> str:
-    """Returns which seeds a video shows, and why these."""
+    """Returns a sentence on which seeds a video shows, and why these."""
     parts = []
     if good:
         parts.append(f"succeeded {', '.join(map(str, good))}")

@@ -1,4 +1,4 @@
-"""How many frames of its worlds a device renders."""
+"""How fast a GPU renders frames of its worlds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class CameraSpeed:
     task: str
     num_worlds: int
     device: str
-    frames: Median  # of one world, of 64x64 pixels, per second, over all worlds
+    frames: Median  # of IMAGE_SIZE, per second, of all worlds together
 
     @property
     def place(self) -> tuple[str, int, str]:
@@ -63,9 +63,9 @@ def measure_camera_speeds(
 def measure_camera_speed(
     task: str, num: int, device: str, effort: Effort
 ) -> CameraSpeed:
-    """Times what a step adds where pixels are observed, of the task's first camera.
+    """Times the frames of the task's first camera, as a step with pixels takes them.
 
-    Worlds move between turns, not between the frames of one turn.
+    Worlds move between repeats, not between the frames of one repeat.
 
     Raises:
         EmbodiedError: the worlds don't fit onto the device, or it is not there.

@@ -1,5 +1,4 @@
-"""How fast a GPU simulates: a task's environments beside the bare physics of the same
-worlds.
+"""How fast a GPU simulates: environments beside the bare physics of the same worlds.
 
 Both are timed in turns within one run, so that their ratio holds whatever else the
 machine does.
@@ -38,15 +37,15 @@ PACKAGES = ("mujoco", "mujoco-warp", "warp-lang", "torch")
 class Effort:
     """How long to measure."""
 
-    repeats: int = 7  # turns
-    steps: int = 50  # control steps in each turn
+    repeats: int = 7  # how often each speed is timed
+    steps: int = 50  # control steps each time
 
 
 @dataclass(frozen=True)
 class WorldSpeed:
     """How fast a number of worlds of one task and robot is simulated.
 
-    Speeds are in physics steps of one world per second, over all worlds.
+    Speeds are in physics steps per second, summed over all worlds.
     """
 
     task: str
@@ -55,7 +54,7 @@ class WorldSpeed:
     device: str
     env: Median  # step, observation, reward and reset
     bare: Median  # mujoco_warp's own step, captured, of the same model and worlds
-    ratio: Median  # of the two in each turn
+    ratio: Median  # env over bare, in each repeat
     captured: bool  # the environment's step was one CUDA graph
     bytes_per_world: int
     # episodes that broke during the measurement
@@ -63,7 +62,7 @@ class WorldSpeed:
 
     @property
     def real_time_factor(self) -> float:
-        """Simulated seconds of all worlds per second."""
+        """Simulated seconds per second, summed over all worlds."""
         return self.env.median / PHYSICS_HZ
 
     @property
@@ -163,9 +162,9 @@ def device_name(device: torch.device | str) -> str:
 
 
 def machine_facts(device: str) -> dict[str, str | int]:
-    """Returns the host and the packages that do the work.
+    """Returns the host and the versions of the packages that do the work.
 
-    Of a GPU also torch's CUDA and the driver, once Warp has found it.
+    For a GPU also torch's CUDA and the driver; Warp must have been initialised.
     """
     facts = host_facts()
     facts["python"] = platform.python_version()
@@ -182,8 +181,8 @@ def machine_facts(device: str) -> dict[str, str | int]:
 def release_memory(device: str) -> None:
     """Frees the memory of worlds that are gone.
 
-    Worlds and their graph refer to each other, so only a collection frees them; Warp
-    gives back what it freed when the device is waited for.
+    Worlds and their graph refer to each other, so that only a garbage collection frees
+    them; Warp returns memory to the device when that is waited for.
     """
     gc.collect()
     if device == "cuda" and torch.cuda.is_available():
@@ -207,7 +206,7 @@ def median_of(values: Sequence[float]) -> Median:
 def _random_actions(
     shape: tuple[int, ...], count: int, device: torch.device
 ) -> list[torch.Tensor]:
-    """Random actions, each held for a few steps so that they lead somewhere."""
+    """Returns random actions, each held for a few steps so that it leads somewhere."""
     generator = torch.Generator().manual_seed(0)
     actions: list[torch.Tensor] = []
     while len(actions) < count:
@@ -219,7 +218,7 @@ def _random_actions(
 def _actuator_targets(
     env: Any, actions: Sequence[torch.Tensor]
 ) -> list[torch.Tensor]:  # each (N, U)
-    """What the environments make of the actions: each control step's targets."""
+    """Returns the actuator targets that the environments make of the actions."""
     env.reset()
     targets = []
     for action in actions:
@@ -229,7 +228,7 @@ def _actuator_targets(
 
 
 def _bare_step(worlds: Any) -> StepGraph:
-    """Mujoco_warp's own step of the same worlds, as a graph of the same kind.
+    """Returns mujoco_warp's own step of the same worlds, captured in the same way.
 
     One call makes as many physics steps as a control step does. It is given actuator
     targets, because worlds in which nothing moves are quicker to solve.
@@ -253,7 +252,7 @@ def _time_calls(
     arguments: Sequence[torch.Tensor],
     device: torch.device,
 ) -> float:
-    """Seconds that a call with each argument takes, until the device is at rest again."""
+    """Returns the seconds that calls with all arguments take, until the device is idle."""
     wait_for(device)
     start_s = time.perf_counter()
     for argument in arguments:

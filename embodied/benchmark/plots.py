@@ -18,7 +18,7 @@ LEFT_PX = 62
 RIGHT_PX = 18
 TOP_PX = 38
 BOTTOM_PX = 58
-# a shape beside each colour
+# shapes that go with the colours, so that colours alone tell nothing apart
 MARKS = ("circle", "square", "triangle", "diamond", "nabla", "ring")
 MARK_CORNERS = {
     "square": ((-4.2, -4.2), (4.2, -4.2), (4.2, 4.2), (-4.2, 4.2)),
@@ -34,26 +34,23 @@ ToPixels = Callable[[float, float], Point]  # values (x, y) -> place in the imag
 
 @dataclass(frozen=True)
 class Series:
-    """Points (x, y), with a band (low, high) at each of them where there is one.
+    """A line through points."""
 
-    `style` is the index of its colour and mark.
-    """
-
-    points: tuple[Point, ...]
-    style: int
-    band: tuple[tuple[float, float], ...] = ()
-    marks: bool = True
+    points: tuple[Point, ...]  # (x, y)
+    style: int  # index of its colour and mark
+    band: tuple[tuple[float, float], ...] = ()  # (low, high) at each point; () for none
+    marks: bool = True  # whether each point has a mark
 
 
 @dataclass(frozen=True)
 class Axis:
-    """From `low` to `high` with labelled ticks; `title` carries the unit."""
+    """An axis from `low` to `high`."""
 
-    title: str
+    title: str  # with the unit
     low: float
     high: float
-    ticks: tuple[tuple[float, str], ...]
-    log: bool = False
+    ticks: tuple[tuple[float, str], ...]  # (value, label)
+    log: bool = False  # whether it is logarithmic
 
     def share(self, value: float) -> float:
         """Returns where a value lies between the ends, in [0, 1]."""
@@ -82,12 +79,12 @@ def linear_axis(title: str, low: float, high: float) -> Axis:
     last = math.ceil(high / step - 1e-9)
     ticks = tuple((k * step, _number(k * step)) for k in range(first, last + 1))
 
-    # the rounding of a tick must hide no point
+    # a tick that was rounded must not cut off a point
     return Axis(title, min(low, ticks[0][0]), max(high, ticks[-1][0]), ticks)
 
 
 def log_axis(title: str, low: float, high: float) -> Axis:
-    """Returns decades around positive values, with 2 and 5 between few of them."""
+    """Returns a logarithmic axis with a tick per decade; also at 2 and 5 if they are few."""
     first = math.floor(math.log10(low)) - 1
     last = math.ceil(math.log10(high)) + 1
     factors = (1, 2, 5) if high / low < 200 else (1,)
@@ -100,7 +97,7 @@ def log_axis(title: str, low: float, high: float) -> Axis:
 
 
 def value_axis(title: str, values: Sequence[float]) -> Axis:
-    """Returns an axis from 0 where that shows the values, else a logarithmic one."""
+    """Returns an axis from 0, or a logarithmic one where the values span too much."""
     low = min(values)
     high = max(values)
     if low > 0 and high / low > LOG_FACTOR:
@@ -190,7 +187,7 @@ def _text(style: str, x: float, y: float, text: str) -> Markup:
 
 
 def _band(series: Series, to_pixels: ToPixels) -> Markup:
-    """An area between the limits, and a whisker at each point."""
+    """Returns an area between the limits, and a whisker at each point."""
     # the outline runs along the lower limits and back along the upper ones
     lower = []
     upper = []

@@ -1,4 +1,4 @@
-"""The facts beside a number: which versions, which machine, which command."""
+"""Where a figure comes from: which versions, which machine, which command."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def collect_provenance(
     """Returns what a reader of results needs to know of this process and machine.
 
     Args:
-        metadata: of the worlds (`Worlds.metadata()`); gives `robot` and the task, by
-            its `env_id` if it has one.
+        metadata: `Worlds.metadata()`; it names the robot, and the task by its `env_id`
+            if it has one.
         rates: name with unit -> value, e.g.
             `{"control_hz": 200, "planner_hz": 8, "camera_hz": None}`.
         argv: the command; this process's own unless given.
@@ -54,9 +54,9 @@ def host_facts() -> dict[str, str | int]:
 
 
 def _without_folder(argv: Sequence[str]) -> list[str]:
-    """The command with the program's name alone.
+    """Returns the command with the program's name alone.
 
-    Its folder tells about a person's machine, not about the result.
+    The program's folder tells about a person's machine, not about the result.
     """
     if not argv:
         return []

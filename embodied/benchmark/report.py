@@ -42,28 +42,28 @@ class CaptionedVideo:
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """What the policy learned from. `hours` are simulated."""
+    """What the policy learned from."""
 
     episodes: int
     successes: int
-    hours: float
+    hours: float  # simulated
     frames: int
     size_bytes: int
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that a report shows; what is left out has no section.
+    """Everything that a report shows; what is left empty has no section.
 
-    Args:
+    Attributes:
         results: the evaluation.
         subject: the policy that the report is about.
         summary: the task in a sentence.
-        history: rows of the training, with `steps` and columns such as `train_loss` and
-            `valid_loss`.
-        videos: of episodes.
+        history: rows of training figures, with `steps` and columns such as `train_loss`
+            and `valid_loss`.
+        videos: episodes on film.
         dataset: what the policy learned from.
-        stages: part of the job -> the seconds of wall time that it took.
+        stages: stage of the job -> the seconds that it took.
     """
 
     results: Results

@@ -1,6 +1,4 @@
-"""The results of an evaluation: one cell per condition, each with its episodes, and
-what follows from them.
-"""
+"""The results of an evaluation: one cell per condition, each with its episodes."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ from embodied.rollout.rollout import EpisodeResult
 
 
 class ResultsError(EmbodiedError):
-    """A results file, or an evaluation to be added to it, is not what it must be."""
+    """Results are damaged, of something else, or do not fit together."""
 
 
 @dataclass(frozen=True)
@@ -40,24 +38,24 @@ class Condition:
     num_episodes: int = 100
     control_mode: str = "joint_delta"
     control_hz: int = 20
-    # None: this policy has no planner, and the fields below mean nothing
+    # None: this policy has no planner, and the fields down to `mailbox` mean nothing
     planner_hz: float | None = None
-    compute_ms: float = 0.0  # median delays of the planner's answer
-    transport_ms: float = 0.0
+    compute_ms: float = 0.0  # the median
+    transport_ms: float = 0.0  # the median
     latency: str = "constant"  # how the delays are distributed
     drop_rate: float = 0.0  # share of plans that never arrive
     freeze: str = ""  # when the planner stops; empty: never
     mailbox: str = "latest"
     stage: str = ""  # of the task; empty: the whole task
-    weights: str = ""  # SHA-256 of what was trained; empty where nothing was
+    weights: str = ""  # SHA-256 of the policy's weights; empty where it has none
 
     @property
     def delay_ms(self) -> float:
         return self.compute_ms + self.transport_ms
 
     @property
-    def but_weights(self) -> Condition:
-        """The same condition, whatever was learned."""
+    def without_weights(self) -> Condition:
+        """The same condition, whatever the policy has learned."""
         return replace(self, weights="")
 
     @property
@@ -69,14 +67,12 @@ class Condition:
 class Cell:
     """The episodes of one condition, in the order of its seeds.
 
-    `label` is the policy's name for people.
-
     Raises:
         ResultsError: there are no episodes, or their seeds are not the condition's.
     """
 
     condition: Condition
-    label: str
+    label: str  # the policy's name for people
     wall_s: float
     episodes: tuple[EpisodeResult, ...]
 
@@ -110,7 +106,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where results come from. `metadata` is that of the worlds."""
+    """Where results come from."""
 
     task: str
     robot: str
@@ -119,7 +115,7 @@ class Provenance:
     rates: Mapping[str, float | None]  # name with unit -> value, e.g. camera_hz
     versions: Mapping[str, str]
     host: Mapping[str, str | int]
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)  # of the worlds
 
 
 @dataclass(frozen=True)
@@ -134,16 +130,16 @@ class Results:
         return next((cell for cell in self.cells if cell.condition == condition), None)
 
     def without_outdated(self, condition: Condition) -> Results:
-        """Returns these results without those of earlier weights.
+        """Returns these results without cells of the same policy's earlier weights.
 
-        These are cells that differ from the condition in nothing else: of a policy that
-        was trained anew since.
+        Those are the cells that differ from the condition in the weights alone: the
+        policy has been trained anew since.
         """
         kept = [
             cell
             for cell in self.cells
             if cell.condition == condition
-            or cell.condition.but_weights != condition.but_weights
+            or cell.condition.without_weights != condition.without_weights
         ]
         return replace(self, cells=tuple(kept))
 
@@ -164,12 +160,12 @@ Metric = Callable[[EpisodeResult], bool]
 
 
 def success_at_end(episode: EpisodeResult) -> bool:
-    """Returns the stricter metric, which headlines and comparisons use."""
+    """Returns whether it had succeeded at its end: the metric of all comparisons."""
     return episode.success_at_end
 
 
 def success_once(episode: EpisodeResult) -> bool:
-    """Returns whether the task was ever done, even if it was undone later."""
+    """Returns whether it ever succeeded, even if that was undone later."""
     return episode.success_once
 
 

@@ -1,4 +1,4 @@
-"""`results.json`: results as a file that is whole at any moment, and as results again.
+"""`results.json`: how results are written, read, and resumed.
 
 The file holds `format`, `schema_version`, `provenance` and `cells`; a cell holds
 `condition`, `label`, `wall_s`, `summary` (for readers; computed anew from the episodes
@@ -30,10 +30,7 @@ SCHEMA_VERSION = 3
 
 
 def write_results(path: Path, results: Results) -> None:
-    """Replaces the file in one step.
-
-    Whoever reads it, and whatever kills the process, finds a whole one.
-    """
+    """Writes the file in one step, so that it is whole at any moment."""
     content = {
         "format": FORMAT,
         "schema_version": SCHEMA_VERSION,
@@ -84,7 +81,7 @@ def resume_results(path: Path, provenance: Provenance) -> Results:
         return Results(provenance)
 
     results = read_results(path)
-    # results of something else would stand in one table with this run's
+    # cells of something else must not stand in one table with this run's
     file_setup = _setup(results.provenance)
     for name, value in _setup(provenance).items():
         if file_setup[name] != value:
@@ -96,7 +93,7 @@ def resume_results(path: Path, provenance: Provenance) -> Results:
 
 
 def _setup(provenance: Provenance) -> dict[str, Any]:
-    """What must be the same for cells to stand side by side."""
+    """Returns what must be equal for cells to stand in one table."""
     return {
         "task": provenance.task,
         "robot": provenance.robot,

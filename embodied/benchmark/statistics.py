@@ -35,7 +35,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two policies on the same starts: in how many which of them succeeded."""
+    """Two policies from the same starts: how many each of them succeeded from."""
 
     both: int
     only_first: int
@@ -135,7 +135,7 @@ def compare_paired(
 def _newcombe_paired(
     both: int, only_a: int, only_b: int, neither: int, confidence: float
 ) -> tuple[float, float]:
-    """The limits of the difference of rates, from those of both rates."""
+    """Returns the limits of the difference of rates, from the limits of both rates."""
     episodes = both + only_a + only_b + neither
     a = wilson(both + only_a, episodes, confidence)
     b = wilson(both + only_b, episodes, confidence)
@@ -152,9 +152,9 @@ def _newcombe_paired(
 
 
 def _correlation(both: int, only_a: int, only_b: int, neither: int) -> float:
-    """Newcombe's phi: the correlation of the pairs.
+    """Returns Newcombe's phi, the correlation of the pairs.
 
-    A continuity correction pulls a positive one towards 0.
+    A continuity correction pulls a positive correlation towards 0.
     """
     margins_a = (both + only_a) * (only_b + neither)
     margins_b = (both + only_b) * (only_a + neither)

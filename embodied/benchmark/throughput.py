@@ -28,15 +28,16 @@ from embodied.rollout.shards import Workers, default_workers, quiet_stage
 
 REPEATS = 7
 CONTROL_HZ = 20  # of environments as reinforcement learning drives them
-STEPS = {1: 100, 16: 30, 64: 12}  # worlds -> environment steps in each repeat
+STEPS = {1: 100, 16: 30, 64: 12}  # number of worlds -> steps in each repeat
 PHYSICS_STEPS = 1000  # in each repeat
 FRAME_WORLDS = 4
 FRAME_STEPS = 10  # in each repeat
 RECORDINGS = 3
 RECORDED_WORLDS = 16
 DECISIONS = 200  # in each repeat
-STILL_S = 1.0  # until everything is at rest
-# worlds -> the bounds of Python beside physics, speed, and step over physics
+SETTLING_S = 1.0  # until everything is at rest
+# Number of worlds -> the bounds that are wanted of: the time of Python beside physics,
+# the speed, and the time of `env.step` over that of physics. "" for none.
 STEPPING_BOUNDS = {
     1: ("<= 120", ">= 60", ""),
     16: ("", ">= 80", ""),
@@ -46,18 +47,14 @@ STEPPING_BOUNDS = {
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured quantity.
-
-    `wanted` is the bound that it is meant to keep, on two cores of the reference
-    machine.
-    """
+    """One measured quantity, over several repeats."""
 
     name: str
     unit: str
     median: float
     lower_quartile: float
     upper_quartile: float
-    wanted: str = ""
+    wanted: str = ""  # the bound that it should keep on two cores of our machine
 
     @classmethod
     def of(cls, name: str, unit: str, values: list[float], wanted: str = "") -> Figure:
@@ -72,12 +69,12 @@ def measure_all(task: str, robot: str | None, episodes: int) -> Iterator[Figure]
     `episodes` are recorded in each repeat of the recording.
     """
     config = bench_config(task, robot)
-    yield from physics(config)
+    yield from measure_physics(config)
     for num in STEPS:
-        yield from stepping(config, num)
-    yield frames(config)
-    yield from recording(config, episodes)
-    yield from deciding(config)
+        yield from measure_stepping(config, num)
+    yield measure_frames(config)
+    yield from measure_recording(config, episodes)
+    yield from measure_deciding(config)
 
 
 def bench_config(task: str, robot: str | None) -> EnvConfig:
@@ -92,12 +89,12 @@ def bench_config(task: str, robot: str | None) -> EnvConfig:
     )
 
 
-def physics(config: EnvConfig) -> Iterator[Figure]:
-    """Measures one world at rest."""
+def measure_physics(config: EnvConfig) -> Iterator[Figure]:
+    """Measures a physics step of one world at rest, and counts its contacts."""
     worlds = Worlds(config)
     worlds.reset([0], [0])
     action = rest_action(worlds)
-    for _ in range(int(STILL_S * CONTROL_HZ)):
+    for _ in range(int(SETTLING_S * CONTROL_HZ)):
         worlds.step(action)
 
     steps_us = []
@@ -112,8 +109,8 @@ def physics(config: EnvConfig) -> Iterator[Figure]:
     yield Figure.of("contacts at rest", "", [contacts], "<= 30")
 
 
-def stepping(config: EnvConfig, num: int) -> Iterator[Figure]:
-    """Measures `env.step` of `num` worlds beside the engine's own step within it."""
+def measure_stepping(config: EnvConfig, num: int) -> Iterator[Figure]:
+    """Measures `env.step` of `num` worlds, and the engine's step within it."""
     env = _make_env(config, num)
     worlds: Worlds = env.unwrapped.worlds
     env.reset(seed=0)
@@ -121,21 +118,21 @@ def stepping(config: EnvConfig, num: int) -> Iterator[Figure]:
     engine_step = _Stopwatch(worlds.engine.step)
     worlds.engine.step = engine_step  # type: ignore[method-assign]
 
-    # the stopwatch adds up the engine's share of the same steps
-    whole_s = []  # of a step
-    bare_s = []
+    # seconds of each step: the whole, and the engine's share by the stopwatch
+    whole_s = []
+    engine_s = []
     for repeat in range(REPEATS + 1):
         env.reset(seed=0)
         engine_step.seconds = 0.0
         seconds = _thread_seconds(lambda: [env.step(action) for _ in range(STEPS[num])])
         if repeat:  # the first one only warms up
             whole_s.append(seconds / STEPS[num])
-            bare_s.append(engine_step.seconds / STEPS[num])
+            engine_s.append(engine_step.seconds / STEPS[num])
     env.close()
 
-    pairs = list(zip(whole_s, bare_s, strict=True))
-    beside_us = [1e6 * (whole - bare) for whole, bare in pairs]
-    ratios = [whole / bare for whole, bare in pairs]
+    pairs = list(zip(whole_s, engine_s, strict=True))
+    beside_us = [1e6 * (whole - engine) for whole, engine in pairs]
+    ratios = [whole / engine for whole, engine in pairs]
     speeds = [num / CONTROL_HZ / whole for whole in whole_s]
 
     at = f"at {CONTROL_HZ} Hz, {_num_worlds(num)}"
@@ -161,8 +158,8 @@ def _make_env(config: EnvConfig, num: int) -> Any:
     return gymnasium.make_vec(env_id, num, **arguments)
 
 
-def frames(config: EnvConfig) -> Figure:
-    """Measures observations of pixels, of the task's cameras."""
+def measure_frames(config: EnvConfig) -> Figure:
+    """Measures how fast the task's cameras are rendered for observations."""
     worlds = Worlds(replace(config, obs="pixels"), FRAME_WORLDS)
     worlds.reset(np.arange(FRAME_WORLDS), list(range(FRAME_WORLDS)))
     frames_per_step = FRAME_WORLDS * len(worlds.cameras)
@@ -182,10 +179,10 @@ def frames(config: EnvConfig) -> Figure:
     return Figure.of(f"frames at {size}", "per second", rates, ">= 300")
 
 
-def recording(config: EnvConfig, episodes: int) -> Iterator[Figure]:
+def measure_recording(config: EnvConfig, episodes: int) -> Iterator[Figure]:
     """Measures recording at 200 Hz as `embodied collect` does it.
 
-    Once without cameras, and once with a camera at 10 Hz.
+    It is measured without cameras, and with one camera at 10 Hz.
     """
     robot = _robot_name(config)
     spec = find_policy("expert").spec(config.task, robot)
@@ -225,8 +222,8 @@ def _record(runner: EpisodeRunner, seeds: range, workers: Workers) -> float:
     return sum(result.duration_s for result in results) / wall_s
 
 
-def deciding(config: EnvConfig) -> Iterator[Figure]:
-    """Measures the expert's controller, between two of its plans."""
+def measure_deciding(config: EnvConfig) -> Iterator[Figure]:
+    """Measures the expert's controller, between two plans of its planner."""
     robot = _robot_name(config)
     spec = find_policy("expert").spec(config.task, robot)
     expert_config = env_config_for(spec, config.task, "L1", "train", robot)
@@ -253,9 +250,9 @@ def _decision_times_us(worlds: Worlds) -> list[float]:
 
 
 def rest_action(worlds: Worlds) -> np.ndarray:
-    """Returns joint targets (N, A) that keep robots where they start, grippers open.
+    """Returns actions (N, A) that keep the robots at their present joint targets.
 
-    They are those of worlds that have just been reset.
+    In worlds that have just been reset, that is where they start, with open grippers.
     """
     action: np.ndarray = worlds.interface.to_normalized(
         worlds.control.joint_target

@@ -1,4 +1,4 @@
-"""When plans are made and how they travel, where a policy plans."""
+"""When plans are made and how they travel, for policies that plan."""
 
 from __future__ import annotations
 
@@ -75,9 +75,7 @@ class Timing:
         )
 
     def dual(self, own_hz: float) -> DualSystemConfig:
-        """Returns the same as a dual system takes it, which makes `own_hz` plans per
-        second unless told otherwise.
-        """
+        """Returns the dual system's config; `own_hz` is the planner's default rate."""
         return DualSystemConfig(
             planner_hz=own_hz if self.planner_hz is None else self.planner_hz,
             latency=self.latency(),

@@ -1,6 +1,4 @@
-"""What a report shows of results: which cells stand beside each other, which are
-compared, and the sentences about them.
-"""
+"""What a report shows of results: which cells stand together, and what they say."""
 
 from __future__ import annotations
 
@@ -17,18 +15,18 @@ LEVELS = {
     "L3": "every factor varies at full width",
     "L4": "every factor varies, and things change within the episode",
 }
-# colours of policies; the next one is kept for policies that know nothing
+# number of colours of policies; the next one is kept for uninformed policies
 PALETTE_SIZE = 5
 UNINFORMED = ("random", "hold")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Where cells can be compared: their episodes start alike and end alike."""
+    """What cells must share to be compared: how their episodes start and succeed."""
 
     level: str
     split: str
-    stage: str  # of the task, which counts as success; empty: the whole task
+    stage: str  # of the task, whose end is success; empty: the whole task
 
     @classmethod
     def of(cls, condition: Condition) -> Setting:
@@ -50,7 +48,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Scoreboard:
-    """The cells of a setting, one per policy: that of the least hindered plans."""
+    """The cells of a setting, one per policy: where its plans were hindered least."""
 
     setting: Setting
     cells: tuple[Cell, ...]
@@ -81,12 +79,12 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Pairing:
-    """Two cells on the same seeds. `adjusted_p` is Holm's, over all of the report."""
+    """Two cells with the same seeds."""
 
     first: Cell
     second: Cell
     comparison: Comparison
-    adjusted_p: float
+    adjusted_p: float  # by Holm's method, over all pairings of the report
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ class Score:
 
     @property
     def basis(self) -> str:
-        """The interval of the share, the episodes, and how late the planner was."""
+        """The share's interval, the number of episodes, and how late plans were."""
         success = rate(self.cell)
         basis = f"95% interval {interval(success)}, {success.episodes} episodes"
 
@@ -121,7 +119,7 @@ class Totals:
 
 
 def scoreboards(results: Results) -> list[Scoreboard]:
-    """Returns the settings in the order of their names, the training split first."""
+    """Returns a scoreboard per setting, in alphabetical order, the training split first."""
     settings = {Setting.of(cell.condition) for cell in results.cells}
     ordered = sorted(
         settings, key=lambda s: (s.split != "train", s.level, s.split, s.stage)
@@ -130,7 +128,7 @@ def scoreboards(results: Results) -> list[Scoreboard]:
 
 
 def _least_hindered(results: Results, setting: Setting) -> tuple[Cell, ...]:
-    """The cell of each policy whose plans were lost and delayed least."""
+    """Returns each policy's cell whose plans were lost and delayed least."""
     chosen: dict[str, Cell] = {}
     for cell in results.cells:
         condition = cell.condition
@@ -173,8 +171,8 @@ def sweeps(results: Results) -> list[Sweep]:
 def pairings(results: Results) -> list[Pairing]:
     """Returns the paired comparisons of a report.
 
-    They are of each policy with each other one of a setting, and of each delay with the
-    smallest one of its curve.
+    In each setting every two policies are compared, and in each curve every delay with
+    the smallest one.
     """
     # policies beside each other, then delays
     pairs: list[tuple[Cell, Cell]] = []
@@ -199,9 +197,9 @@ def pairings(results: Results) -> list[Pairing]:
 
 
 def seeds_to_film(cell: Cell, succeeded: bool, count: int = 4) -> list[int]:
-    """Returns the first seeds of a cell that ended well, or badly.
+    """Returns the first seeds of a cell that succeeded, or that failed.
 
-    Run again under a film hook, they have the same outcome.
+    Run again to be filmed, they have the same outcome.
     """
     seeds = [
         episode.seed for episode in cell.episodes if episode.success_at_end == succeeded
@@ -212,7 +210,7 @@ def seeds_to_film(cell: Cell, succeeded: bool, count: int = 4) -> list[int]:
 def colours(results: Results, subject: str) -> dict[str, int]:
     """Returns a colour index for each policy, the same in all plots.
 
-    0 is the subject's, the last one that of the uninformed policies.
+    0 is the subject's, and PALETTE_SIZE that of the uninformed policies.
     """
     policies = list(dict.fromkeys(cell.condition.policy for cell in results.cells))
     informed = [policy for policy in policies if policy not in UNINFORMED]
@@ -245,7 +243,7 @@ def seeds(results: Results) -> str:
 def subject_of(results: Results, wanted: str) -> str:
     """Returns the policy that a report is about.
 
-    It is the wanted one if it was evaluated, else the first that knows something.
+    It is the wanted one if it was evaluated, else the first that is not uninformed.
     """
     policies = [cell.condition.policy for cell in results.cells]
     if wanted in policies:
@@ -276,7 +274,7 @@ def headline(results: Results, subject: str = "trained") -> str:
 
 
 def delay_sentence(curve: Curve) -> str:
-    """Returns what the delay does to one policy, with the change's paired interval."""
+    """Returns a sentence on what the delay does to one policy."""
     first = curve.cells[0]
     last = curve.cells[-1]
     before = rate(first)

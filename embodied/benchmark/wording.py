@@ -11,9 +11,9 @@ EN_DASH = "\N{EN DASH}"
 
 
 def percent(share: float, episodes: int) -> str:
-    """Returns a share with as many digits as so many episodes bear.
+    """Returns a share with as many digits as the number of episodes allows.
 
-    It is never 0% or 100% unless it is exactly that.
+    It reads 0% or 100% only if it is exactly that.
     """
     text = _rounded(share, episodes)
     if text.removesuffix(".0") == "0" and share > 0:
@@ -57,7 +57,7 @@ def p_value(p: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Returns a time in the two largest units that it fills."""
+    """Returns a time in its two largest units, e.g. "3 min 20 s"."""
     if seconds < 60:
         return f"{seconds:.1f} s"
 
@@ -68,7 +68,7 @@ def duration(seconds: float) -> str:
 
 
 def size(size_bytes: int) -> str:
-    """Returns a size in the largest unit that it fills."""
+    """Returns a size in its largest unit, e.g. "1.24 MB"."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size_bytes >= scale:
             return f"{size_bytes / scale:.3g} {unit}"

@@ -1,1 +1,1 @@
-"""What serves the pages in docs/: the measured ground, its pictures and its tables."""
+"""The pages of docs/ that are written from measurements or from the code."""

@@ -1,6 +1,6 @@
-"""docs/api.md: what users import, from the packages themselves.
+"""Writes docs/api.md, what users import, from the packages themselves.
 
-`make docs`, or `python -m embodied.pages.api_page FILE`.
+Run by `make docs`, or by `python -m embodied.pages.api_page FILE`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ HEAD = """# Reference of what you import
 Written by `make docs` from the code; each name's own docstring says more (`help(embodied.envs.Variable)`). Gymnasium's
 own calls, and the ids that `import embodied` registers, are in the [README](../README.md).
 """
-# Packages that offer names of their own choice, and modules of which the public
-# classes and functions count.
+# Packages are listed by their `__all__`, modules by their public classes and functions.
 PACKAGES = ("embodied.envs", "embodied.robots", "embodied.policies")
 MODULES = (
     "embodied.core",
@@ -72,7 +71,7 @@ def _row(name: str, value: Any) -> str:
 
 
 def _summary(value: Any) -> str:
-    """Returns the first sentence of a docstring; of a constant, what it is."""
+    """Returns the first paragraph of a docstring, or what kind of constant it is."""
     if value is Any:
         return "a numpy array or a torch tensor"
     is_documented = inspect.isclass(value) or inspect.isroutine(value)

@@ -20,11 +20,11 @@ SCHEMA_VERSION = 2
 class Book(Generic[R]):
     """Where a ledger is kept, and how it is shown.
 
-    Args:
+    Attributes:
         page: the Markdown file; the JSON file has the same name with `.json`.
-        kind: what the ledger is of, e.g. "survey"; part of the JSON file's format.
-        row_types: the name of each kind of row -> its dataclass.
-        render: makes the page's text of the ledger and the JSON file's name.
+        kind: what the ledger is about, e.g. "survey"; part of the JSON file's format.
+        row_types: name of each kind of row -> its dataclass.
+        render: (ledger, the JSON file's name) -> the page's text.
 
     Raises:
         EmbodiedError: the page ends in `.json`.
@@ -39,7 +39,7 @@ class Book(Generic[R]):
         if self.page.suffix == ".json":
             raise EmbodiedError(
                 f"{self.page} must not end in .json: "
-                "the page is for people, its figures lie beside it"
+                "the page is Markdown, and its JSON file is written beside it"
             )
 
     @property
@@ -50,7 +50,12 @@ class Book(Generic[R]):
     def open(
         self, questions: Sequence[Question], resume: bool, overwrite: bool
     ) -> Ledger[R]:
-        """Returns what need not be measured again.
+        """Returns the ledger of what need not be measured again.
+
+        Args:
+            questions: the measurements asked for, whose rows `overwrite` removes.
+            resume: keep the rows that answer them.
+            overwrite: measure all of them anew.
 
         Raises:
             EmbodiedError: there are figures already, and neither `resume` nor
@@ -105,7 +110,7 @@ class Book(Generic[R]):
         }
         text = json.dumps(content, indent=1, allow_nan=False)
 
-        # the figures first: the page can be made from them again
+        # the figures first: the page can be written again from them
         self.page.parent.mkdir(parents=True, exist_ok=True)
         replace_text(self.figures, f"{text}\n")
         replace_text(self.page, self.render(ledger, self.figures.name))

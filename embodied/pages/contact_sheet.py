@@ -120,16 +120,16 @@ def write_gallery(folder: Path, takes: Sequence[Take]) -> list[Path]:
 
 
 def contact_sheet(takes: Sequence[Take]) -> Image.Image:
-    """Returns the moment of every take."""
+    """Returns a sheet with the moment of every take."""
     sheet = Sheet(columns=4, picture_size=(315, 420))
     frames = [take.clip.frame(take.moment) for take in takes]
     return sheet.draw(frames, [_caption(take) for take in takes])
 
 
 def loop_frames(takes: Sequence[Take]) -> Iterator[Image.Image]:
-    """Yields one take per task, with the robots in turn.
+    """Yields sheets that show one take per task, with the robots in turn.
 
-    All of them go from start to end in the same time.
+    All takes go from start to end in the same time.
     """
     shown = one_per_task(takes)
     sheet = Sheet(columns=3, picture_size=(210, 280), gap_px=6)
@@ -140,7 +140,7 @@ def loop_frames(takes: Sequence[Take]) -> Iterator[Image.Image]:
 
 
 def one_per_task(takes: Sequence[Take]) -> list[Take]:
-    """Returns the first task with its first robot, the second with its second, ..."""
+    """Returns a take per task: the first task's first, the second one's second, ..."""
     by_task: dict[str, list[Take]] = {}
     for take in takes:
         by_task.setdefault(take.plan.task, []).append(take)
@@ -148,7 +148,7 @@ def one_per_task(takes: Sequence[Take]) -> list[Take]:
 
 
 def write_png(path: Path, image: Image.Image, limit_bytes: int) -> None:
-    """Writes an image, with 256 colours where it is larger than the limit otherwise."""
+    """Writes an image, reduced to 256 colours if it would exceed the limit."""
     image.save(path, optimize=True)
     if path.stat().st_size <= limit_bytes:
         return
@@ -160,7 +160,7 @@ def write_png(path: Path, image: Image.Image, limit_bytes: int) -> None:
 
 
 def _write_loop(path: Path, frames: Iterator[Image.Image]) -> None:
-    """Writes an animated WebP that repeats for ever; GitHub's pages play it in place."""
+    """Writes an animated WebP that repeats for ever; GitHub plays it in the page."""
     first, *others = frames
 
     # the last picture stands for a while, so that the result can be seen

@@ -18,8 +18,8 @@ from embodied.rollout.shards import Report
 
 FILM_SIZE = (480, 640)  # (H, W)
 FILM_FPS = 10  # of simulated time
-CANDIDATES = 6  # episodes that are tried for one that succeeds
-MOMENT_PROGRESS = 0.6  # at which most of the work has begun
+CANDIDATES = 6  # episodes among which one that succeeds is looked for
+MOMENT_PROGRESS = 0.6  # by which most of the work has begun
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,9 @@ class ProgressTrace:
 
     @property
     def moment(self) -> int:
-        """The first frame at which most of the work has begun.
+        """The first frame by which most of the work has begun.
 
-        In an episode that does not come so far, the one of most progress.
+        In an episode that does not get so far, it is the frame of most progress.
         """
         values = np.array(self.values)
         has_begun = values >= MOMENT_PROGRESS
@@ -86,9 +86,9 @@ class ProgressTrace:
 
 @dataclass(frozen=True)
 class FilmWork:
-    """The work of one process: some of the films.
+    """The work of one process: films some of the plans.
 
-    What is shared out among processes are the indices of the plans, in place of seeds.
+    The plans' indices take the place of the seeds that are shared out among processes.
     """
 
     plans: tuple[FilmPlan, ...]
@@ -102,7 +102,7 @@ class FilmWork:
 
 
 def film(plan: FilmPlan) -> Take:
-    """Films the first of some episodes that succeeds, else that of most progress."""
+    """Films the first candidate that succeeds, else the one of most progress."""
     spec = find_policy("expert").spec(plan.task, plan.robot)
     config = env_config_for(spec, plan.task, plan.level, "train", plan.robot)
 
@@ -113,7 +113,7 @@ def film(plan: FilmPlan) -> Take:
         key=lambda result: (result.success_at_end, result.progress_max, -result.index),
     )
 
-    # once more, with the same outcome
+    # it is run once more, with the same outcome, because only one candidate is filmed
     shot = Shot(get_task(plan.task).beauty_camera, plan.name, FILM_SIZE, FILM_FPS)
     film_hook = Film(shot, [0])
     trace = ProgressTrace(FILM_FPS)

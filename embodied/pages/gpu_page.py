@@ -48,7 +48,7 @@ CAMERA_HEAD = ("task", "worlds", "world-frames per second", "GPU")
 
 
 def gpu_book(page: Path) -> Book[GpuRow]:
-    """Returns the speeds whose page this is; it has lines for each task."""
+    """Returns the book of GPU speeds at `page`, which has lines for every task."""
 
     def render(ledger: Ledger[GpuRow], _: str) -> str:
         return gpu_page(ledger, task_names())

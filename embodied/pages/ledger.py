@@ -1,8 +1,8 @@
-"""A ledger: measured rows, each with what it was measured of, kept from run to run.
+"""A ledger: measured rows that are kept from run to run.
 
-A measurement is a `Question`, its result a `Row`. Both have a `place` in the ledger:
-what is measured there, whatever the code, seeds and versions were. A newer row of the
-same place takes that of the older one.
+A measurement is a `Question`, its result a `Row`. Both have a `place` in the ledger: what
+is measured, whatever the code, seeds and versions were. A newer row replaces the older one
+at its place.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 Facts = Mapping[str, str | int]
+# Flags that change how a command runs, not what it measures; they are not listed.
 FLAGS_OF_A_RUN = ("--resume", "--overwrite", "--json")
 
 
@@ -33,7 +34,7 @@ class Question(Protocol):
         """The place of the row that answers it."""
 
     def is_answered_by(self, row: Any) -> bool:
-        """Whether the row is of this very measurement: same code, seeds, versions."""
+        """Returns whether the row is of the same code, seeds and versions."""
 
 
 R = TypeVar("R", bound=Row)
@@ -53,7 +54,7 @@ class Ledger(Generic[R]):
     """Everything measured so far. Each change returns a new ledger."""
 
     commands: tuple[Command, ...] = ()
-    # device -> what it is and what it sits in, as of the newest rows
+    # device -> the facts about it and its machine, as of the newest rows
     machines: Mapping[str, Facts] = field(default_factory=dict)
     rows: tuple[R, ...] = ()
 
@@ -66,22 +67,22 @@ class Ledger(Generic[R]):
         ]
 
     def without(self, questions: Sequence[Question]) -> Ledger[R]:
-        """Returns the ledger without the rows in the places of these questions."""
+        """Returns the ledger without the rows at the places of these questions."""
         places = {question.place for question in questions}
         return replace(self, rows=tuple(r for r in self.rows if r.place not in places))
 
     def with_row(self, row: R) -> Ledger[R]:
-        """Returns the ledger with the row, in place of an older one."""
+        """Returns the ledger with the row, which replaces an older one at its place."""
         kept = tuple(known for known in self.rows if known.place != row.place)
         return replace(self, rows=(*kept, row))
 
     def signed(self, words: Sequence[str], device: str, facts: Facts) -> Ledger[R]:
-        """Returns the ledger with the command that measures now, of today.
+        """Returns the ledger with the command that measures now, dated today.
 
         Args:
-            words: the command's, without the program.
+            words: the command's words after `embodied`.
             device: what it measures on.
-            facts: what that device is, and the machine that it is in.
+            facts: about that device and its machine.
         """
         kept_words = [word for word in words if word not in FLAGS_OF_A_RUN]
         line = shlex.join(["embodied", *kept_words])

@@ -11,7 +11,7 @@ from embodied.pages.ledger import Ledger
 
 
 def join_parts(parts: Sequence[str]) -> str:
-    """Returns a page of these parts, with an empty line between them."""
+    """Returns a page of those parts that are not empty, a blank line between them."""
     present = [part for part in parts if part]
     return "\n\n".join(present) + "\n"
 

@@ -1,9 +1,9 @@
 """Whether both engines simulate the same.
 
-Motion without a touch is compared number by number: the same starts and small actions
-for a second. Work with contacts is compared by how it ends: the same policy over the
-same starts. Contacts multiply the last bit of single precision, so that single episodes
-differ and only their statistics can agree.
+Motion that touches nothing is compared number by number, over a second of small actions
+from the same starts. Work with contacts is compared by its outcomes, of the same policy
+from the same starts: contacts amplify the rounding of single precision, so that single
+episodes differ and only their statistics can agree.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MOTION_WORLDS = 2
 ACTION_SHARE = 0.3  # of full actions: small enough to touch nothing
 HELD_STEPS = 5  # control steps that each random action is held for
 OnStep = Callable[[int], object]  # told how many episodes have ended
-# task, robot, level (none: the motion), policy, stage
+# (task, robot, level or None for the motion, policy, stage)
 ParityPlace = tuple[str, str, str | None, str, str]
 
 
@@ -83,16 +83,17 @@ class ParityQuestion:
 
     @property
     def place(self) -> ParityPlace:
-        return *self.subject.pair, self.level, self.policy.name, self.policy.stage
+        task, robot = self.subject.pair
+        return task, robot, self.level, self.policy.name, self.policy.stage
 
     def is_answered_by(self, row: MotionDrift | PolicyOutcomes) -> bool:
-        """Whether the row is of the same measurement, on whatever device."""
+        """Returns whether the row is of the same measurement, on whatever device."""
         return row.question == self
 
 
 @dataclass(frozen=True)
 class MotionDrift:
-    """How far the engines drift apart in a second of small motion, at most."""
+    """The largest differences between the engines in a second of small motion."""
 
     subject: Subject
     device: str
@@ -121,7 +122,7 @@ class PolicyOutcomes:
     on_warp: Rate
     progress_cpu: float  # at the end, mean
     progress_warp: float
-    only_cpu: tuple[int, ...]  # seeds that succeed on one engine alone
+    only_cpu: tuple[int, ...]  # seeds that succeed on this engine alone
     only_warp: tuple[int, ...]
     faults: dict[str, int] = field(default_factory=dict)  # on the engine `warp`
     policy: PolicyVersion = EXPERT
@@ -161,9 +162,9 @@ def plan_parity(
     seeds: range,
     policy: PolicyVersion = EXPERT,
 ) -> list[ParityQuestion]:
-    """Returns what is compared: the motion of every pair, then the expert's outcomes.
+    """Returns what is compared: the motion of every pair, then the policy's outcomes.
 
-    Of another policy only its outcomes are compared; without seeds only the motion.
+    Motion is compared along with the expert only, and outcomes only where there are seeds.
     """
     engine_code = code_hash((warp_worlds.__name__, warp_rollout.__name__))
     subjects = []
@@ -172,7 +173,7 @@ def plan_parity(
         both_codes = f"{subject.code_hash}+{engine_code}"
         subjects.append(replace(subject, code_hash=both_codes))
 
-    # motion has nothing to do with policies: it is asked for along with the expert
+    # motion has nothing to do with policies, so that it is asked for once
     questions = []
     if policy == EXPERT:
         questions += [ParityQuestion(subject) for subject in subjects]
@@ -237,13 +238,13 @@ def measure_motion(question: ParityQuestion, device: str) -> MotionDrift:
 def measure_outcomes(
     question: ParityQuestion, device: str, on_step: OnStep | None = None
 ) -> PolicyOutcomes:
-    """Runs the policy on both engines, on each over all starts."""
+    """Runs the policy on both engines, on each from all starts."""
     name = question.policy.name
     seeds = question.seeds
     num = len(seeds)
     config = question.policy.env_config(question.subject.pair, question.level or "L2")
 
-    # on the engine warp all starts at once: a world for each
+    # on the engine `warp` each start has a world of its own
     on_cpu = EpisodeRunner(name, config, num_envs=min(num, 16)).run(seeds)
     worlds = WarpWorlds(
         replace(config, engine="warp", device=device), num, num, device, seeds.start

@@ -59,7 +59,7 @@ OUTCOME_HEAD = (
 
 
 def parity_book(page: Path) -> Book[ParityRow]:
-    """Returns the comparison whose page this is, with a line for each task and robot."""
+    """Returns the book of the comparison at `page`: a line for each task and robot."""
 
     def render(ledger: Ledger[ParityRow], json_name: str) -> str:
         return parity_page(ledger, choose_pairs(task_names(), None), json_name)

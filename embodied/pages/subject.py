@@ -1,4 +1,4 @@
-"""What the ground's figures are of: a task with one of its robots, as they are now."""
+"""What figures are about: a task with one of its robots, as the code is now."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ Pair = tuple[str, str]  # task, robot
 
 @dataclass(frozen=True)
 class Subject:
-    """A task with one of its robots; what was measured of another is out of date."""
+    """A task with one of its robots, and the code, model and versions that make them.
+
+    Figures about a subject that differs in any of these are out of date.
+    """
 
     task: str
     robot: str
@@ -76,7 +79,7 @@ def choose_pairs(tasks: Sequence[str], robots: Sequence[str] | None) -> list[Pai
 
 
 def versions_and_host(ledger: Ledger[Any], subjects: Iterable[Subject]) -> str:
-    """Returns a sentence on the packages and the machine that a page's rows are of."""
+    """Returns a sentence on the packages and the machine that rows were measured with."""
     version_lists = dict.fromkeys(
         ", ".join(f"{name} {version}" for name, version in subject.versions.items())
         for subject in subjects
@@ -91,7 +94,7 @@ def versions_and_host(ledger: Ledger[Any], subjects: Iterable[Subject]) -> str:
 
 
 def _module_of(part: Callable[..., object]) -> str:
-    """The module of a function or class, also of one with arguments bound to it."""
+    """Returns the module of a function, class or callable object; sees through `partial`."""
     function = part.func if isinstance(part, partial) else part
     module: str = getattr(function, "__module__", type(function).__module__)
     return module

@@ -1,6 +1,4 @@
-"""The ground measured: how often each task's expert succeeds with each robot, and what
-each task costs to simulate.
-"""
+"""The survey: how often each task's expert succeeds, and what each task costs."""
 
 from __future__ import annotations
 
@@ -10,15 +8,20 @@ from dataclasses import dataclass, replace
 from embodied.benchmark.evaluation import Place, measure, plan_trials
 from embodied.benchmark.results import Cell, summarize
 from embodied.benchmark.statistics import Rate
-from embodied.benchmark.throughput import bench_config, frames, physics, stepping
+from embodied.benchmark.throughput import (
+    bench_config,
+    measure_frames,
+    measure_physics,
+    measure_stepping,
+)
 from embodied.benchmark.timing import Timing
 from embodied.envs.variation import LEVELS
 from embodied.errors import unknown
 from embodied.pages.subject import Pair, Subject
 from embodied.rollout.shards import Stage, Workers
 
-SURVEYED_WORLDS = 16  # stepped together where their speed is given
-SurveyPlace = tuple[str, str, str | None]  # task, robot, level; no level: its cost
+SURVEYED_WORLDS = 16  # worlds that are stepped together to measure their speed
+SurveyPlace = tuple[str, str, str | None]  # (task, robot, level or None for the cost)
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,11 @@ class SurveyQuestion:
 
     @property
     def place(self) -> SurveyPlace:
-        return *self.subject.pair, self.level
+        task, robot = self.subject.pair
+        return task, robot, self.level
 
     def is_answered_by(self, row: ExpertSuccess | TaskCost) -> bool:
-        """Whether the row is of the same code, versions, level and seeds."""
+        """Returns whether the row is of the same code, versions, level and seeds."""
         return row.question == self
 
 
@@ -64,10 +68,10 @@ class ExpertSuccess:
 
 @dataclass(frozen=True)
 class TaskCost:
-    """What a task takes of the machine on one thread, the robot at rest: medians."""
+    """What simulating a task costs on one thread, with the robot at rest: medians."""
 
     subject: Subject
-    step_us: float  # of the physics
+    step_us: float  # of a physics step
     contacts: int
     real_time_factor: float  # of SURVEYED_WORLDS worlds at 20 Hz
     frames_per_s: float  # of 96x96 pixels
@@ -99,7 +103,7 @@ def plan_survey(
         if level not in LEVELS:
             raise unknown("level", level, LEVELS)
 
-    # building the worlds once for each pair is what takes time here
+    # once for each pair, because it builds worlds, which takes time
     subjects = [Subject.now(*pair) for pair in pairs]
     cost_questions = [SurveyQuestion(subject) for subject in subjects] if costs else []
     success_questions = [
@@ -156,14 +160,14 @@ def _success_row(subject: Subject, cell: Cell) -> ExpertSuccess:
 
 
 def measure_cost(question: SurveyQuestion) -> TaskCost:
-    """Measures the figures of `embodied bench` that tell what a scene costs."""
+    """Measures those figures of `embodied bench` that tell what a task costs."""
     config = bench_config(*question.subject.pair)
-    step, contacts = physics(config)
-    *_, speed = stepping(config, SURVEYED_WORLDS)
+    step, contacts = measure_physics(config)
+    *_, speed = measure_stepping(config, SURVEYED_WORLDS)
     return TaskCost(
         subject=question.subject,
         step_us=step.median,
         contacts=int(contacts.median),
         real_time_factor=speed.median,
-        frames_per_s=frames(config).median,
+        frames_per_s=measure_frames(config).median,
     )

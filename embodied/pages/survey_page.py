@@ -48,7 +48,7 @@ SuccessTable = Mapping[tuple[str, str, str], ExpertSuccess]  # by task, robot, l
 
 
 def survey_book(page: Path) -> Book[SurveyRow]:
-    """Returns the survey whose page this is; it has a line for each task and robot."""
+    """Returns the book of the survey at `page`: a line for each task and robot."""
 
     def render(ledger: Ledger[SurveyRow], json_name: str) -> str:
         return survey_page(ledger, choose_pairs(task_names(), None), json_name)

@@ -1,6 +1,6 @@
-"""The tables of docs/tasks.md, from the tasks themselves.
+"""Writes the tables of docs/tasks.md from the tasks themselves.
 
-What people wrote between them stays. `make docs`, or
+What people wrote between them stays. Run by `make docs`, or by
 `python -m embodied.pages.task_page FILE`.
 """
 
@@ -60,9 +60,9 @@ def _facts(task: TaskSpec) -> str:
 
 
 def _variation(table: Sequence[Variable]) -> str:
-    """The rows of this task alone.
+    """Returns a table of the variables that this task alone has.
 
-    Sentences, which a table has no room for, are listed below it.
+    Sentences, for which a table has no room, are listed below it.
     """
     rows = []
     sentence_lists = []
@@ -85,7 +85,7 @@ def _has_sentences(row: Variable) -> bool:
 
 
 def _with_counts(row: Variable) -> Variable:
-    """The row with the number of its sentences in place of them."""
+    """Returns the row with the number of its sentences in place of the sentences."""
     ranges = (row.start, row.narrow, row.train, row.held_out)
     counts = [fixed(f"{len(_values(part))} below") for part in ranges]
     return Variable(row.name, row.factor, row.unit, *counts)

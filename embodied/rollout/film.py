@@ -24,7 +24,7 @@ class Shot:
     """How an episode is filmed."""
 
     camera: str
-    label: str  # who acts, as people call it
+    label: str  # name of the policy, for people
     size: tuple[int, int] = (240, 320)  # (H, W)
     fps: int = 20  # of simulated time
 
@@ -38,11 +38,11 @@ class Clip:
     frames: tuple[bytes, ...]  # JPEG
 
     def frame(self, k: int) -> np.ndarray:  # (H, W, 3)
-        """Returns frame k; after the last one, the last one."""
+        """Returns frame k, or the last one where the clip is shorter."""
         return decode_jpeg(self.frames[min(k, self._last)])
 
     def outcome(self, k: int) -> bool | None:
-        """Returns whether the episode has succeeded by frame k; None while open."""
+        """Returns whether the episode has succeeded by frame k; None while undecided."""
         if k >= self._last:
             return self.result.success_at_end
 
@@ -52,7 +52,7 @@ class Clip:
         return None
 
     def status(self, k: int) -> str:
-        """Returns the outcome by frame k and its time, or the time alone while open."""
+        """Returns outcome and time by frame k; the time alone while undecided."""
         now_s = min(k, self._last) / self.shot.fps
         outcome = self.outcome(k)
         if outcome is None:

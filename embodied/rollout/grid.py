@@ -22,7 +22,7 @@ from embodied.rollout.captions import (
 from embodied.rollout.film import Clip
 from embodied.rollout.video import Video, encode_jpeg, write_mp4
 
-HOLD_S = 1.5  # how long a grid shows its last picture before it starts again
+HOLD_S = 1.5  # how long the last picture is shown
 # above the picture, because players cover what is at the bottom
 CAPTION_HEIGHT_PX = 62
 GAP_PX = 6  # around tiles
@@ -77,7 +77,7 @@ class Grid:
         return height + height % 2, width + width % 2
 
     def frames(self) -> Iterator[np.ndarray]:
-        """Yields frames until the longest clip ends, then the last one for a while."""
+        """Yields frames until the longest clip ends, then the last one for HOLD_S."""
         longest = max(len(clip.frames) for clip in self.clips)
         for k in range(longest):
             yield self.frame(k)
@@ -125,7 +125,7 @@ class Grid:
 
 
 def grid_video(clips: Sequence[Clip], columns: int = 2) -> Video:
-    """Returns all clips at once, from the same moment, `columns` beside each other.
+    """Returns a video of all clips side by side, in rows of `columns`.
 
     Raises:
         EmbodiedError: there are no clips, or they differ in size or rate.

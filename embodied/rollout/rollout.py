@@ -21,7 +21,7 @@ START_GRID_TICKS = 50
 IDLE = -1  # the episode index of a world in which none runs
 NEVER = -1  # the tick of what has not happened
 NO_WORLDS = np.zeros(0, np.int64)
-# an episode goes on for so long after its first success, to see whether it lasts
+# how long an episode goes on after its first success, to see whether it lasts
 AFTER_SUCCESS_S = 1.0
 AFTER_SUCCESS_TICKS = seconds_to_ticks(AFTER_SUCCESS_S)
 OnResult = Callable[["EpisodeResult"], None]
@@ -35,33 +35,33 @@ class Step:
     action: Array  # (N, A) float32
     result: StepResult
     active: Array  # (N,) bool, worlds in which an episode runs
-    plans: list[Plan]  # that became known since the step before
-    # (N, A) float32, what a disturbed policy wanted; None where that is the action
+    plans: list[Plan]  # begun since the step before
+    # (N, A) float32, what a disturbed policy wanted to do; None where it is not disturbed
     intended: Array | None = None
 
 
 @dataclass(frozen=True)
 class EpisodeResult:
-    """What an episode came to."""
+    """How an episode went."""
 
-    index: int
+    index: int  # among the episodes of its rollout
     seed: int
     instruction: str
     success_once: bool
     success_at_end: bool
-    progress_max: float
+    progress_max: float  # in [0, 1]
     progress_end: float
-    time_to_success_s: float | None
-    duration_s: float
-    fault: str
+    time_to_success_s: float | None  # None without success
+    duration_s: float  # simulated
+    fault: str  # of FAULTS; "" for none
     reward_sum: float
-    variation: dict[str, Any] = field(default_factory=dict)
-    mean_plan_age_s: float | None = None
-    peak_contact_force_n: float = 0.0  # of every physics step
+    variation: dict[str, Any] = field(default_factory=dict)  # variable -> sampled value
+    mean_plan_age_s: float | None = None  # None for a policy that does not plan
+    peak_contact_force_n: float = 0.0  # over all physics steps
     # how often the robot began to touch what is fixed to the world
     collisions: int = 0
-    min_joint_margin_rad: float = 0.0
-    dropped: int = 0  # objects, at most, at one time
+    min_joint_margin_rad: float = 0.0  # smallest distance of a joint from its limits
+    dropped: int = 0  # the most objects that lay where they should not at one time
 
 
 class Hook(Protocol):
@@ -70,16 +70,16 @@ class Hook(Protocol):
     def on_start(
         self, worlds: Worlds, ids: Array, indices: Array, observation: Observation
     ) -> None:
-        """Is called when episodes `indices` (n,) begin in worlds `ids` (n,).
+        """Called when episodes `indices` (n,) begin in worlds `ids` (n,).
 
         The observation has the rows of all N worlds.
         """
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
-        """Is called after each control step."""
+        """Called after each control step."""
 
     def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
-        """Is called when the episode of one world has ended, before its next reset."""
+        """Called when the episode of one world has ended, before its next reset."""
 
 
 @runtime_checkable
@@ -98,11 +98,11 @@ class PlanSource(Protocol):
 
 @runtime_checkable
 class Disturbed(Protocol):
-    """A policy whose actions are not quite what it wanted."""
+    """A policy whose actions are disturbed, e.g. by noise."""
 
     @property
     def intended(self) -> Array:
-        """(N, A) what it wanted at the last `act`."""
+        """(N, A) the actions of the last `act` before the disturbance."""
 
 
 def rollout(
@@ -121,14 +121,14 @@ def rollout(
         worlds: N worlds.
         policy: acts in all of them.
         seeds: one for each episode.
-        hooks: watch the episodes, in this order.
-        on_result: is called with each result as soon as it is known.
+        hooks: watch the episodes; called in this order.
+        on_result: called with each result as soon as it is known.
 
     Returns:
         The results, in the order of `seeds`.
 
     Raises:
-        EmbodiedError: the worlds are driven in another way than the policy asks.
+        EmbodiedError: the policy needs another control mode or rate than the worlds'.
     """
     _check_control(worlds, policy)
     return _Rollout(worlds, policy, seeds, hooks, on_result).run()
@@ -142,9 +142,9 @@ def _check_control(worlds: Worlds, policy: Policy) -> None:
         config.control_hz,
     ):
         raise EmbodiedError(
-            f"the policy drives in mode {wanted.control_mode!r} "
-            f"at {wanted.control_hz} Hz, "
-            f"the worlds take {config.control_mode!r} at {config.control_hz} Hz"
+            f"the policy acts in control mode {wanted.control_mode!r} at "
+            f"{wanted.control_hz} Hz, but the worlds take {config.control_mode!r} at "
+            f"{config.control_hz} Hz: make them with the policy's spec"
         )
 
 
@@ -170,7 +170,7 @@ class _Rollout:
         self._stats = _EpisodeStats(worlds.num_worlds)
         self._results: dict[int, EpisodeResult] = {}
 
-        # asked once, because runtime protocols are slow to check
+        # checked once, because runtime protocols are slow to check
         self._planner = policy if isinstance(policy, PlanSource) else None
         self._disturbed = policy if isinstance(policy, Disturbed) else None
 
@@ -243,6 +243,8 @@ class _Rollout:
         fault = int(step.result.fault[world])
         success_tick = int(stats.success_tick[world])
         has_succeeded = success_tick >= 0
+        # a finite number also where no joint has limits: results are written as JSON
+        joint_margin_rad = float(min(stats.joint_margin_rad[world], 2 * np.pi))
 
         return EpisodeResult(
             index=index,
@@ -260,7 +262,7 @@ class _Rollout:
             mean_plan_age_s=self._mean_plan_age_s(world),
             peak_contact_force_n=float(stats.contact_force_n[world]),
             collisions=int(stats.collisions[world]),
-            min_joint_margin_rad=float(min(stats.joint_margin_rad[world], 2 * np.pi)),
+            min_joint_margin_rad=joint_margin_rad,
             dropped=int(stats.dropped[world]),
         )
 
@@ -281,13 +283,13 @@ class _EpisodeStats:
         self.index = np.full(num_worlds, IDLE)
         self.tick = np.zeros(num_worlds, np.int64)  # since the episode's start
         self.success_tick = np.full(num_worlds, NEVER)  # of the first success
-        self.reward = np.zeros(num_worlds)  # sum
-        self.progress = np.zeros(num_worlds)  # maximum
-        self.dropped = np.zeros(num_worlds, np.int64)  # maximum
+        self.reward = np.zeros(num_worlds)  # the sum
+        self.progress = np.zeros(num_worlds)  # the maximum
+        self.dropped = np.zeros(num_worlds, np.int64)  # the maximum
 
         # safety signals
-        self.contact_force_n = np.zeros(num_worlds)  # maximum
-        self.joint_margin_rad = np.full(num_worlds, np.inf)  # minimum
+        self.contact_force_n = np.zeros(num_worlds)  # the maximum
+        self.joint_margin_rad = np.full(num_worlds, np.inf)  # the minimum
         self.collisions = np.zeros(num_worlds, np.int64)
         self._in_collision = np.zeros(num_worlds, bool)
 
@@ -296,7 +298,7 @@ class _EpisodeStats:
         return self.index >= 0
 
     def start(self, ids: np.ndarray, indices: np.ndarray) -> None:
-        """Sets everything back where episodes begin."""
+        """Resets the figures of worlds `ids`, where episodes `indices` begin."""
         self.index[ids] = indices
         self.tick[ids] = 0
         self.success_tick[ids] = NEVER
@@ -310,7 +312,7 @@ class _EpisodeStats:
         self._in_collision[ids] = False
 
     def add(self, result: StepResult, worlds: Worlds) -> np.ndarray:
-        """Adds a control step; returns in which worlds an episode ends (N,)."""
+        """Adds a control step; returns (N,) bool, in which worlds an episode ends."""
         self.tick += worlds.ticks_per_step
         self.reward += result.reward
         self.progress = np.maximum(self.progress, result.progress)
@@ -328,10 +330,9 @@ class _EpisodeStats:
         return self.active & (settled | result.terminated | result.truncated)
 
     def _add_safety(self, worlds: Worlds, ending: np.ndarray) -> None:
-        """Adds the safety signals of the window of time that ends now.
+        """Adds the safety signals, each of which covers the last WINDOW_TICKS.
 
-        They are due once in the time that they cover, by each episode's own clock, and
-        at its end.
+        So they are read once per window, by each episode's own clock, and at its end.
         """
         due = (self.tick % WINDOW_TICKS < worlds.ticks_per_step) | ending
         if not due.any():

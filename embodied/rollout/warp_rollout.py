@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from embodied.core import PHYSICS_HZ, Observation, Policy, seconds_to_ticks
+from embodied.core import PHYSICS_HZ, Observation, Policy
 from embodied.envs.warp.worlds import WarpStepResult, WarpWorlds
-from embodied.rollout.rollout import AFTER_SUCCESS_S
+from embodied.rollout.rollout import AFTER_SUCCESS_TICKS, NEVER
 from embodied.sim.engine import FAULTS
 
 
 @dataclass(frozen=True)
 class WarpEpisode:
-    """What came of the first episode of one world."""
+    """How the first episode of one world went."""
 
     success_at_end: bool
     progress_end: float
@@ -36,20 +36,20 @@ def play_on_warp(
     one has ended.
 
     Args:
-        worlds: N, whose starts are those of the seeds from `first_seed` on.
-        policy: takes and gives numpy arrays.
-        first_seed: of world 0.
-        on_step: is told after each step how many episodes have ended.
+        worlds: N worlds, which start from the seeds from `first_seed` on.
+        policy: takes and returns numpy arrays.
+        first_seed: seed of world 0.
+        on_step: called after each step with the number of episodes that have ended.
 
     Returns:
         N results.
     """
     num = worlds.num_worlds
-    after_ticks = seconds_to_ticks(AFTER_SUCCESS_S)
     episodes: list[WarpEpisode | None] = [None] * num
-    success_tick = np.full(num, -1)
+    success_tick = np.full(num, NEVER)
     tick = 0
-    observation = _observation(worlds, *worlds.reset(), tick)
+    agent_pos, state = worlds.reset()
+    observation = _observation(worlds, agent_pos, state, tick)
     seeds = list(range(first_seed, first_seed + num))
     policy.reset(np.arange(num), observation, seeds)
 
@@ -61,7 +61,8 @@ def play_on_warp(
         success = result.success.cpu().numpy()
         ended = (result.terminated | result.truncated).cpu().numpy()
         success_tick = np.where(success & (success_tick < 0), tick, success_tick)
-        settled = (success_tick >= 0) & (tick >= success_tick + after_ticks)
+        has_succeeded = success_tick >= 0
+        settled = has_succeeded & (tick >= success_tick + AFTER_SUCCESS_TICKS)
         for world in np.flatnonzero(ended | settled):
             if episodes[world] is None:
                 episodes[world] = _episode(result, int(world), tick)
@@ -77,8 +78,9 @@ def play_on_warp(
 def _observation(
     worlds: WarpWorlds, agent_pos: torch.Tensor, state: torch.Tensor, tick: int
 ) -> Observation:
-    """Returns what the policy is shown: all worlds are of one age, also those that have
-    begun anew and that nobody looks at.
+    """Returns the observation, as if all worlds were of one age.
+
+    Those that have begun another episode are younger, but nobody looks at them.
     """
     return Observation(
         tick=np.full(worlds.num_worlds, tick),
