@@ -7,7 +7,7 @@ from stable_baselines3.common.vec_env import VecMonitor
 import embodied  # noqa: F401  (registers the ids)
 from embodied.envs.sb3 import SB3VecEnv
 
-# a quarter of the progress is "the hand is at the tote"
+# The hand is at the tote when progress is a quarter: the first stage, `reach`.
 env = gymnasium.make_vec(
     "embodied/ToteTransfer-v0",
     num_envs=8,
@@ -21,5 +21,5 @@ worlds = VecMonitor(SB3VecEnv(env))
 model = SAC("MultiInputPolicy", worlds, learning_starts=200, device="cpu", seed=0)
 model.learn(total_timesteps=400)
 print(f"trained {model.num_timesteps} steps in {worlds.num_envs} worlds")
-# to learn it for real: embodied train ToteTransfer --algo sac --stage reach -o runs/reach
+# To learn it for real: embodied train ToteTransfer --algo sac --stage reach -o runs/reach
 worlds.close()

@@ -7,22 +7,23 @@ import numpy as np
 
 import embodied  # noqa: F401  (registers the ids)
 
-NUM = 16
-SECONDS = 5
+NUM_WORLDS = 16
+DURATION_S = 5
+CONTROL_HZ = 20
 
 env = gymnasium.make_vec(
-    "embodied/PanelReset-v0", num_envs=NUM, control_mode="joint_delta"
+    "embodied/PanelReset-v0", num_envs=NUM_WORLDS, control_mode="joint_delta"
 )
 observation, info = env.reset(seed=0)  # world i is gymnasium.make(...).reset(seed=i)
 
 rng = np.random.default_rng(0)
 begun = time.perf_counter()
-for _ in range(SECONDS * 20):
+for _ in range(DURATION_S * CONTROL_HZ):
     actions = rng.uniform(-1, 1, env.action_space.shape).astype(np.float32)
     observation, reward, terminated, truncated, info = env.step(actions)
 wall_s = time.perf_counter() - begun
 
-print(f"{NUM * SECONDS / wall_s:.0f} world-seconds per second")
+print(f"{NUM_WORLDS * DURATION_S / wall_s:.0f} simulated seconds per second")
 print(
     "mean reward", reward.mean().round(3), "ended", int((terminated | truncated).sum())
 )

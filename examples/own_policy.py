@@ -1,4 +1,4 @@
-"""Makes a policy of a plain function, and measures it beside the expert."""
+"""Makes a policy of a plain function, and runs it for a few episodes."""
 
 import numpy as np
 
@@ -27,5 +27,5 @@ if __name__ == "__main__":
     runner = EpisodeRunner("own_policy:reach", config, num_envs=4)
     for result in runner.run(range(4)):
         print(result.seed, f"progress {result.progress_max:.2f}")
-    # with intervals, delays and a report:
+    # Evaluated beside the expert, with intervals and a report:
     # embodied eval ToteTransfer --policy own_policy:reach expert --level L1 -o runs/own

@@ -1,4 +1,4 @@
-"""Records two demonstrations of the expert, and reads them back."""
+"""Records two demonstrations of the expert, and reads them."""
 
 import sys
 from pathlib import Path

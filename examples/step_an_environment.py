@@ -1,4 +1,4 @@
-"""Steps one world of a task, and says what happened."""
+"""Steps one world of a task with random actions, and prints what happened."""
 
 import gymnasium
 
@@ -10,7 +10,7 @@ print(env.unwrapped.task_description)
 print("proprioception", observation["agent_pos"].shape)
 print("picture", observation["pixels"]["overview"].shape)
 
-# what each number of an action means
+# What each element of an action means.
 for label, unit, frame, low, high in env.unwrapped.worlds.interface.rows():
     print(f"{label:15} {low:7.2f} to {high:5.2f} {unit} ({frame})")
 
