@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from embodied.envs.reward import tolerance
     from embodied.envs.scenes.station import start_station
     from embodied.envs.scenes.views import add_view
-    from embodied.envs.skills.driving import Driving
+    from embodied.envs.skills.driving import DrivingPlanner
     from embodied.envs.skills.goal_servo import GoalServo
     from embodied.envs.skills.pick_and_place import pick_and_place
     from embodied.envs.skills.scripted import (
@@ -101,7 +101,7 @@ _EXPORTS = {
     "embodied.envs.reward": ("tolerance",),
     "embodied.envs.scenes.station": ("start_station",),
     "embodied.envs.scenes.views": ("add_view",),
-    "embodied.envs.skills.driving": ("Driving",),
+    "embodied.envs.skills.driving": ("DrivingPlanner",),
     "embodied.envs.skills.goal_servo": ("GoalServo",),
     "embodied.envs.skills.pick_and_place": ("pick_and_place",),
     "embodied.envs.skills.scripted": (
@@ -146,7 +146,7 @@ __all__ = [
     "Array",
     "Choice",
     "Controller",
-    "Driving",
+    "DrivingPlanner",
     "Engine",
     "FreeBodies",
     "FreeBody",

@@ -86,7 +86,7 @@ class Variable:
             return self.narrow
         return self.train
 
-    def whole(self) -> Range:
+    def full_range(self) -> Range:
         """Returns the smallest range that holds what any level or split samples."""
         ranges = (self.start, self.narrow, self.train, self.held_out)
         choices = [part for part in ranges if isinstance(part, Choice)]
@@ -103,9 +103,9 @@ class Variable:
                 ends += part.values
         return Interval(min(ends), max(ends))
 
-    def holds(self, value: Any) -> bool:
-        """Returns whether `whole` has this value."""
-        whole = self.whole()
+    def allows(self, value: Any) -> bool:
+        """Returns whether a value lies in the full range."""
+        whole = self.full_range()
         if isinstance(whole, Interval):
             return isinstance(value, int | float) and whole.low <= value <= whole.high
 
@@ -238,10 +238,10 @@ def _check_overrides(table: Sequence[Variable], overrides: Mapping[str, Any]) ->
             )
         if name not in known:
             raise unknown("factor variable", name, known)
-        if not known[name].holds(value):
+        if not known[name].allows(value):
             raise EmbodiedError(
-                f"{name} cannot be {value!r}: it is {known[name].whole()}, training or "
-                "held out"
+                f"{name} cannot be {value!r}: it is {known[name].full_range()}, "
+                "held-out values included"
             )
 
 

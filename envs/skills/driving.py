@@ -23,7 +23,7 @@ ARRIVED_YAW_RAD = 0.015
 Stand = Callable[[Observation, Payload], Array]
 
 
-class Driving:
+class DrivingPlanner:
     """Wraps the planner of a fixed robot for robots that travel.
 
     As long as the mount is away from its stand, the plan is to drive there with the arm

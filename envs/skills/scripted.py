@@ -16,7 +16,7 @@ from embodied.core import (
     Planner,
     PlanShape,
 )
-from embodied.envs.skills.driving import Driving
+from embodied.envs.skills.driving import DrivingPlanner
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.robots.robot import Robot
 from embodied.rotations import quat_from_yaw, quat_multiply
@@ -88,7 +88,7 @@ def scripted_expert(
         robot: The robot that does it.
     """
     planner = ScriptedPlanner(agent_layout, state_layout, decide)
-    return Driving(planner, agent_layout, robot), GoalServo(agent_layout, robot)
+    return DrivingPlanner(planner, agent_layout, robot), GoalServo(agent_layout, robot)
 
 
 def _with_first_effector(parts: dict[str, slice]) -> dict[str, slice]:

@@ -16,7 +16,6 @@ from embodied.envs.props.stains import CELLS, SMALL_CELLS, STAINS
 from embodied.envs.reward import tolerance
 from embodied.envs.skills.scripted import scripted_expert
 from embodied.envs.task import Needs, Outcome, TaskSpec
-from embodied.envs.tasks.table_wipe import variation as names
 from embodied.envs.tasks.table_wipe.episode import event_ticks, sample_episode
 from embodied.envs.tasks.table_wipe.expert import decide
 from embodied.envs.tasks.table_wipe.facts import Facts, Props
@@ -28,6 +27,8 @@ from embodied.envs.tasks.table_wipe.scene import (
     TABLE,
     build_dining_table,
 )
+from embodied.envs.tasks.table_wipe.variation import CLOTHS, KINDS, TABLE_TOPS
+from embodied.envs.tasks.table_wipe.variation import TABLE as VARIABLES
 from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
@@ -114,10 +115,10 @@ class TableWipe:
         top_z = TABLE.top_z + episode["table_height"]
 
         table.raise_by(world, episode["table_height"])
-        table.paint(world, names.TABLE_TOPS[episode["top"]])
+        table.paint(world, TABLE_TOPS[episode["top"]])
         pad.place(world, (*pad_xy_w, top_z), yaw)
         pad.place_mat(world, pad_xy_w - TABLE_XY, yaw)
-        pad.paint(world, names.CLOTHS[episode["cloth"]])
+        pad.paint(world, CLOTHS[episode["cloth"]])
         pad.set_friction(world, episode["table_friction"])
 
     def _lay_stain(self, world: int, k: int, episode: dict[str, Any]) -> None:
@@ -125,7 +126,7 @@ class TableWipe:
         dirt = self._dirt
         stains = self._props.stains
         blob = episode["blob"][k]
-        rgb, rub_m = names.KINDS[episode["kind"][k]]
+        rgb, rub_m = KINDS[episode["kind"][k]]
         rub_m = rub_m * episode["stickiness"]
         offset = episode["offset"][2 * k : 2 * k + 2]
         at = PLACES_XY[episode["place"][k]] + offset - TABLE_XY
@@ -212,7 +213,7 @@ TABLE_WIPE = TaskSpec(
     needs=Needs(opening_m=0.05, reach_m=0.7),
     cameras=(CAMERA,),
     horizon_s=35.0,
-    table=names.TABLE,
+    table=VARIABLES,
     build=build_dining_table,
     bind=TableWipe,
     expert=partial(scripted_expert, decide),

@@ -9,7 +9,7 @@ from typing import Any
 
 from embodied.arrays import dot
 from embodied.core import Array, Controller, Layout, Observation, Payload, Planner
-from embodied.envs.skills.driving import STAND_POSE_W, Driving
+from embodied.envs.skills.driving import STAND_POSE_W, DrivingPlanner
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.skills.scripted import (
     Readings,
@@ -65,7 +65,9 @@ def tote_transfer_expert(
     def stand(observation: Observation, payload: Payload) -> Array:
         return expert.stand(*planner.read(observation))
 
-    return Driving(planner, agent_layout, robot, stand), GoalServo(agent_layout, robot)
+    return DrivingPlanner(planner, agent_layout, robot, stand), GoalServo(
+        agent_layout, robot
+    )
 
 
 class ToteTransferExpert:
