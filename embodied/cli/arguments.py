@@ -21,10 +21,39 @@ def add_scene(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split",
         default="train",
-        help="which values vary: train, the factor that takes its held-out ones, or all "
-        "for the held-out ones of every factor (default: train)",
+        help="train; or a factor's name, for its held-out values; or all, for those of "
+        "every factor (default: train)",
     )
     parser.add_argument("--robot", help="a robot's name (default: the task's first)")
+
+
+def add_pairs(parser: argparse.ArgumentParser, verb: str) -> None:
+    """Adds --task and --robot, several of each; `verb` says what is done with them."""
+    parser.add_argument(
+        "--task", nargs="+", metavar="TASK", help=f"tasks to {verb} (default: all)"
+    )
+    parser.add_argument(
+        "--robot",
+        nargs="+",
+        metavar="ROBOT",
+        help=f"robots to {verb} (default: all that each task knows)",
+    )
+
+
+def add_cell_episodes(parser: argparse.ArgumentParser, default: int) -> None:
+    """Adds --episodes and --seed: the episodes of each cell of a table."""
+    parser.add_argument(
+        "--episodes",
+        type=int,
+        default=default,
+        help=f"episodes in each cell (default: {default})",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=10_000,
+        help="seed of each cell's first episode (default: 10000)",
+    )
 
 
 def add_speed(parser: argparse.ArgumentParser) -> None:

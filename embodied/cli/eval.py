@@ -59,17 +59,9 @@ def _add_cells(parser: argparse.ArgumentParser) -> None:
         "--policy",
         nargs="+",
         required=True,
-        help="names, or folders that `embodied train` wrote (see `embodied list policies`)",
+        help="names, run folders, or MODULE:NAME (see `embodied list policies`)",
     )
-    parser.add_argument(
-        "--episodes", type=int, default=100, help="episodes in each cell (default: 100)"
-    )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=10_000,
-        help="seed of each cell's first episode (default: 10000)",
-    )
+    arguments.add_cell_episodes(parser, default=100)
     parser.add_argument(
         "--level",
         nargs="+",

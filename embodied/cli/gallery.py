@@ -25,15 +25,7 @@ EXAMPLE = """embodied gallery
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
-    parser.add_argument(
-        "--task", nargs="+", metavar="TASK", help="tasks to film (default: all)"
-    )
-    parser.add_argument(
-        "--robot",
-        nargs="+",
-        metavar="ROBOT",
-        help="robots to film (default: all that each task knows)",
-    )
+    arguments.add_pairs(parser, "film")
     parser.add_argument(
         "--level", default="L2", help="how much varies: L1 to L4 (default: L2)"
     )

@@ -38,15 +38,7 @@ EXAMPLE = """embodied parity
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
-    parser.add_argument(
-        "--task", nargs="+", metavar="TASK", help="tasks to compare (default: all)"
-    )
-    parser.add_argument(
-        "--robot",
-        nargs="+",
-        metavar="ROBOT",
-        help="robots to compare (default: all that each task knows)",
-    )
+    arguments.add_pairs(parser, "compare")
     parser.add_argument(
         "--policy",
         default="expert",

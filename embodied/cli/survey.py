@@ -33,30 +33,14 @@ LEVELS = ("L2", "L3", "L4")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
-    parser.add_argument(
-        "--task", nargs="+", metavar="TASK", help="tasks to measure (default: all)"
-    )
-    parser.add_argument(
-        "--robot",
-        nargs="+",
-        metavar="ROBOT",
-        help="robots to measure (default: all that each task knows)",
-    )
+    arguments.add_pairs(parser, "measure")
     parser.add_argument(
         "--level",
         nargs="+",
         default=LEVELS,
         help="how much varies (default: L2 L3 L4)",
     )
-    parser.add_argument(
-        "--episodes", type=int, default=200, help="episodes in each cell (default: 200)"
-    )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=10_000,
-        help="seed of each cell's first episode (default: 10000)",
-    )
+    arguments.add_cell_episodes(parser, default=200)
     parser.add_argument(
         "--no-costs",
         action="store_true",

@@ -71,7 +71,7 @@ def _add_delays(group: argparse._ArgumentGroup, nargs: str | None) -> None:
     group.add_argument(
         "--latency",
         metavar="PROFILE",
-        help="all delays, as measured on a machine and its network: "
+        help="all delays at once, those of a machine and its network: "
         f"{', '.join(PRESETS)}",
     )
     group.add_argument(
@@ -100,13 +100,13 @@ def _add_losses(group: argparse._ArgumentGroup, nargs: str | None) -> None:
         "--freeze-at-s",
         type=float,
         metavar="S",
-        help="stop it once, at this time of each episode",
+        help="with --freeze-s: stop once, at this time of each episode",
     )
     group.add_argument(
         "--freeze-hz",
         type=float,
         metavar="HZ",
-        help="stop it at random times, on average this many times per second",
+        help="with --freeze-s: stop at random, on average this many times per second",
     )
     group.add_argument(
         "--mailbox",
