@@ -112,11 +112,12 @@ class SB3VecEnv(VecEnv):
         """Returns (N,) bool, worlds in which the first success was long enough ago."""
         success = np.array([info["is_success"] for info in infos])
         since = self._since_success
-        since[:] = np.where(
-            since < 0,
-            np.where(success, 0, -1),
-            since + self.env.worlds.ticks_per_step,
-        )
+
+        # the clock starts at 0 with the first success, and runs on from there
+        has_begun = since >= 0
+        started = np.where(success, 0, -1)
+        advanced = since + self.env.worlds.ticks_per_step
+        since[:] = np.where(has_begun, advanced, started)
         since[over] = -1
         return since >= self._settling_ticks
 
