@@ -6,12 +6,12 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import h5py
 import numpy as np
 
+from embodied.closing import ClosedOnExit
 from embodied.datasets.merge import StoredEpisode, default_masks, find_episodes
 from embodied.datasets.opening import open_file, read_header
 from embodied.datasets.schema import H5, DatasetError, Episode, EpisodeMeta, Header
@@ -19,7 +19,7 @@ from embodied.datasets.storage import part_files, read_episode
 from embodied.errors import unknown
 
 
-class Dataset:
+class Dataset(ClosedOnExit):
     """A dataset file, or the whole episodes of an unfinished collection.
 
         with Dataset("totes.hdf5") as dataset:
@@ -42,17 +42,6 @@ class Dataset:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_file": None, "_owner": 0}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Closes the file; the next use opens it again."""

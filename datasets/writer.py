@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self, get_args
+from typing import Literal, get_args
 
+from embodied.closing import ClosedOnExit
 from embodied.datasets.merge import (
     StoredEpisode,
     common_header,
@@ -34,7 +34,7 @@ from embodied.datasets.storage import (
 Mode = Literal["new", "resume", "overwrite", "join"]
 
 
-class EpisodeWriter:
+class EpisodeWriter(ClosedOnExit):
     """Writes the episodes of one collection; several processes may do so at once.
 
     One process owns the collection, and merges the episodes into `path` when it closes;
@@ -116,17 +116,6 @@ class EpisodeWriter:
 
         shutil.rmtree(self._parts)
         self._closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _begin(self) -> None:
         """Begins a collection, unless there is something at the path."""

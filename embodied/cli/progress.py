@@ -10,11 +10,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tqdm import tqdm
 
+from embodied.closing import ClosedOnExit
 from embodied.rollout.rollout import EpisodeResult
 from embodied.rollout.shards import Stage
 
@@ -129,7 +129,7 @@ def stages(quiet: bool) -> Stage:
     return stage
 
 
-class TrainingProgress:
+class TrainingProgress(ClosedOnExit):
     """Shows how far a training has come: call it with each row of its figures."""
 
     def __init__(self, quiet: bool) -> None:
@@ -147,15 +147,8 @@ class TrainingProgress:
             bar_format=style,
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Ends the bar; the lines that follow begin below it."""
         self._bar.close()
 
     def __call__(self, row: Mapping[str, Any]) -> None:

@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from embodied.closing import ClosedOnExit
 from embodied.errors import EmbodiedError
 from embodied.machine import refusal, usable_cores
 
@@ -56,7 +56,7 @@ class _Worker:
     pipe: Connection
 
 
-class Workers:
+class Workers(ClosedOnExit):
     """Processes of one thread each, started when first needed and kept for later jobs.
 
     Where the count is 1, the work is done in this process itself. Ctrl-C, like any
@@ -70,17 +70,6 @@ class Workers:
             )
         self.count = count
         self._workers: list[_Worker] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def run(
         self, work: Work[T], seeds: Sequence[int], on_report: Report = lambda item: None
