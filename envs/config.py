@@ -117,7 +117,7 @@ class EnvConfig:
                 f"camera_hz {self.camera_hz} must be above 0 and at most {PHYSICS_HZ}"
             )
 
-        # whether the scene has these cameras is checked when its model is compiled
+        # whether the scene has these cameras is known once its model is compiled
         if not all(isinstance(name, str) for name in self.cameras or ()):
             raise EmbodiedError(
                 f"cameras must be a tuple of names, not {self.cameras!r}"

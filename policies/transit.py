@@ -86,10 +86,15 @@ class Transit:
     def take_first(self, ids: Array) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Takes, for each of n worlds, the message that arrives first.
 
-        Of several that arrive in the same tick it is the one with the lowest number.
+        Of several that arrive in the same tick it is the one with the lowest number. The
+        others stay on their way. Whether the first has arrived yet is for the caller to
+        check (`next_arrival`); at least one message must be on its way in each world.
+
+        Args:
+            ids: (n,) the worlds.
 
         Returns:
-            Numbers and rows, as `take_newest` does.
+            The numbers (n,) of the messages and their rows, name -> (n, ...).
         """
         numbers = self._number.take(ids, axis=0)  # (n, slots)
         arrives = self._arrives.take(ids, axis=0)  # (n, slots)

@@ -64,7 +64,11 @@ def add_speed(parser: argparse.ArgumentParser) -> None:
         default=16,
         help="worlds at once in each process (default: 16)",
     )
-    parser.add_argument("--workers", type=int, help="processes (default: one per core)")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        help="processes (default: one per core, fewer for few episodes)",
+    )
 
 
 def add_existing(parser: argparse.ArgumentParser) -> None:

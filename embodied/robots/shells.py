@@ -70,7 +70,11 @@ class Loft:
         return rings
 
     def _faces(self, num_rings: int) -> np.ndarray:
-        """Returns the triangles between the rings, then those of the two ends."""
+        """Returns the triangles (m, 3) between the rings, then those of the two ends.
+
+        They index the vertices of `mesh`: k rings of `sides` vertices, the first and the
+        last ring once more (so that the rims look sharp), and the two ends' centres.
+        """
         n = self.sides
         side = np.arange(n)
         after = (side + 1) % n
@@ -84,7 +88,7 @@ class Loft:
         halves = [np.stack([a, b, c], -1), np.stack([a, c, d], -1)]
         wall = np.stack(halves).reshape(-1, 3)
 
-        # the ends: triangles around their centres, which are the last two vertices
+        # the ends: triangles from the repeated rings to the centres
         first = n * num_rings
         last = first + n
         bottom_centre = np.full(n, first + 2 * n)

@@ -186,10 +186,13 @@ def _beam(start: tuple[float, ...], end: tuple[float, ...]) -> Turned:
     )
 
 
-def _collar(z: float, half_x: float, half_y: float) -> Loft:
+def _collar(height: float, half_x: float, half_y: float) -> Loft:
+    """Returns a flat ring around the mast, 8 mm high, at a height above the mount."""
+    mast_x, mast_y = MAST
+    ends = (height - 0.004, height + 0.004)
     return Loft(
         "z",
-        tuple((h, *MAST, half_x, half_y) for h in (z - 0.004, z + 0.004)),
+        tuple((z, mast_x, mast_y, half_x, half_y) for z in ends),
         power=2.6,
         smooth=0,
         sides=18,

@@ -115,6 +115,9 @@ def _configure_stream(stream: Any, height: int, width: int) -> None:
 
 
 def _video_frame(frame: np.ndarray, index: int) -> av.VideoFrame:
+    """Returns a picture (H, W, 3) as the encoder wants it; colours are halved in size,
+    so both sides must be even.
+    """
     height, width, _ = frame.shape
     even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     video_frame = av.VideoFrame.from_ndarray(even, format="rgb24")

@@ -139,7 +139,11 @@ def _add_sole(pad: mujoco.MjsBody) -> None:
 
 
 def _add_looks(spec: mujoco.MjSpec, pad: mujoco.MjsBody) -> None:
-    """Adds three folds of cloth with white seams between, the plate, and the grip."""
+    """Adds what the pad looks like: a folded cloth, a plate on it, and a grip.
+
+    A section of a loft along x is (x, centre y, centre z, half y, half z), in m.
+    """
+    # three folds of cloth, on the body that the foam lets move
     sole = spec.body(SOLE)
     x, y = HALF_M
     folds = [
@@ -149,18 +153,20 @@ def _add_looks(spec: mujoco.MjSpec, pad: mujoco.MjsBody) -> None:
     ]
     add_shell(spec, sole, "cloth_folds", folds, "cloth")
 
-    stripes = []
+    # white seams around the folds
+    seams = []
     for start in (-0.046, -0.034, 0.028, 0.040):
         ends = tuple(
             (at, 0, 0.013, y + 0.0006, 0.0136) for at in (start, start + 0.006)
         )
-        stripes.append(Loft("x", ends, power=12, smooth=0, sides=28))
-    add_shell(spec, sole, "cloth_stripes", stripes, "cloth_seam")
+        seams.append(Loft("x", ends, power=12, smooth=0, sides=28))
+    add_shell(spec, sole, "cloth_stripes", seams, "cloth_seam")
 
+    # the plate above the cloth
     plate = _slab(0.0255, 0.032, PLATE_HALF_M[:2])
     add_shell(spec, pad, "cloth_top", [plate], "cloth_plate")
 
-    # the grip has rounded ends: along, then half across and half height
+    # the grip, with rounded ends
     sections = (
         (-0.034, 0, GRIP_Z_M, 0.009, 0.019),
         (-0.030, 0, GRIP_Z_M, 0.012, 0.0245),

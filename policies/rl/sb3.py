@@ -71,11 +71,14 @@ def train_sb3(
             return
 
     env, residual = make_env(config)
+    # The networks are small: two torch threads would mostly wait for each other, which
+    # is ten times slower on a machine that others use, too.
     threads = torch.get_num_threads()
-    # Two threads that wait for each other are ten times slower on a busy machine.
     torch.set_num_threads(1)
     try:
-        learner = SB3Learner(config, env, copy_base(residual, folder))
+        # the run keeps a copy of the policy that it corrects
+        kept_residual = copy_base(residual, folder)
+        learner = SB3Learner(config, env, kept_residual)
         run = TrainingRun(folder, learner, config.budget, config.identity(), on_row)
         run.train(resume)
     finally:
