@@ -1,8 +1,8 @@
 """Planners, controllers, the dual system that joins them, and training.
 
-What a policy of one's own is written with can be imported from here:
-`from embodied.policies import policy_from_planner` (docs/your_planner.md). Nothing is
-loaded before it is asked for.
+What you need to write a policy of your own can be imported from here, as in
+`from embodied.policies import policy_from_planner` (see docs/your_planner.md). Modules
+are loaded when a name of theirs is first used.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ def load_actor(folder: Path, info: ActorInfo) -> ActorPolicy:
 def copy_base(residual: Residual | None, folder: Path) -> Residual | None:
     """Copies the base of a residual into a run folder, so that the run is complete.
 
-    Nothing is copied where there is no residual, or its base has no run folder.
+    Nothing is copied if there is no residual, or its base has no run folder.
 
     Returns:
         The residual, with its base where it now is.

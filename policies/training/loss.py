@@ -108,7 +108,7 @@ def _action_loss(net: DualSystemNet, batch: Batch, latent: Tensor) -> Tensor:
 
 
 def _base_loss(predicted: Tensor, wanted: Tensor) -> Tensor:
-    """Returns how far the goals of bases (n, B, 4) are off; 0 where there are none."""
+    """Returns how far the goals of bases (n, B, 4) are off; 0 if there are no bases."""
     if not wanted.shape[1]:
         return predicted.new_zeros(())
     return functional.smooth_l1_loss(

@@ -105,7 +105,7 @@ class TrainingRun:
         """Trains to the end.
 
         Args:
-            resume: Goes on from the last checkpoint, where there is one.
+            resume: Goes on from the last checkpoint, if there is one.
 
         Raises:
             EmbodiedError: The checkpoint does not fit.

@@ -72,7 +72,7 @@ class RunInfo:
 
     @property
     def trained_in(self) -> dict[str, Any]:
-        """What the worlds said of themselves that it was trained in."""
+        """Metadata of the worlds that it was trained in, with its task and robot."""
         return {**self.metadata, "task": self.task, "robot": self.robot}
 
     def to_json(self) -> dict[str, Any]:
