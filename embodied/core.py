@@ -282,7 +282,7 @@ class Planner(Protocol):
         """Starts episodes in worlds `ids` (n,), with one seed each."""
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
-        """Returns plans for worlds `ids` (n,); the observation has only these n rows."""
+        """Returns plans for worlds `ids` (n,); the observation has these rows only."""
 
 
 class Controller(Protocol):

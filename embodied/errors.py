@@ -1,4 +1,4 @@
-"""Errors that a user can mend: the command line shows them as one line, no traceback."""
+"""Errors that a user can mend: the command line shows them without a traceback."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class EmbodiedError(Exception):
-    """An expected error: its text says what was wrong, what was expected, what exists."""
+    """An expected error, which says what was wrong, what was expected, what exists."""
 
 
 def unknown(kind: str, name: str, available: Iterable[str]) -> EmbodiedError:

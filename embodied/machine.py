@@ -1,6 +1,7 @@
 """What the machine has, and what its operating system refuses.
 
-A refusal, such as a full disk, is no fault of the code: its traceback would help nobody.
+A refusal, such as a full disk, is no fault of the code: its traceback would help
+nobody.
 """
 
 from __future__ import annotations

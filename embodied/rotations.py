@@ -130,8 +130,8 @@ def quat_from_rot6d(rot6d: Array) -> Array:
     xz = x[..., 2] + z[..., 0]
     yz = y[..., 2] + z[..., 1]
 
-    # each row is 4 times the quaternion times one of its elements; the row of the largest
-    # element is the most accurate
+    # each row is 4 times the quaternion times one of its elements; the row of the
+    # largest element is the most accurate
     rows = [
         xp.stack([4 * qw * qw, wx, wy, wz], axis=-1),
         xp.stack([wx, 4 * qx * qx, xy, xz], axis=-1),

@@ -158,7 +158,7 @@ def test_a_forecast_counts_all_the_work(
     # Each job takes a second to start and a tenth of the time that it simulates.
     def cost(work: Any, runner: Any, workers: Workers, episodes: int) -> Cost:
         costs.append(episodes)
-        return Cost(job_s=1.0, simulated_s=0.1)
+        return Cost(job_s=1.0, per_simulated_s=0.1)
 
     monkeypatch.setattr(demo_forecast, "_cost", cost)
     monkeypatch.setattr(demo_forecast, "_training_s", lambda demo, workers: 7.0)

@@ -1,4 +1,4 @@
-"""Evaluation: policies run through the same seeds, cell by cell, into a results file."""
+"""Evaluation: policies run through equal seeds, cell by cell, into a results file."""
 
 from __future__ import annotations
 

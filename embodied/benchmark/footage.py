@@ -19,7 +19,7 @@ FPS = 10  # of simulated time; rendering is most of the work
 
 
 def least_hindered(results: Results, trials: Sequence[Trial]) -> list[Trial]:
-    """Returns, for each policy in each setting, the trial whose plans were hindered least."""
+    """Returns each policy's trial whose plans were hindered least, in each setting."""
     chosen = [cell.condition for board in scoreboards(results) for cell in board.cells]
     return [trial for trial in trials if trial.condition in chosen]
 

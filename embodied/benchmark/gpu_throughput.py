@@ -252,7 +252,7 @@ def _time_calls(
     arguments: Sequence[torch.Tensor],
     device: torch.device,
 ) -> float:
-    """Returns the seconds that calls with all arguments take, until the device is idle."""
+    """Returns the seconds that all the calls take, until the device is idle."""
     wait_for(device)
     start_s = time.perf_counter()
     for argument in arguments:

@@ -84,7 +84,7 @@ def linear_axis(title: str, low: float, high: float) -> Axis:
 
 
 def log_axis(title: str, low: float, high: float) -> Axis:
-    """Returns a logarithmic axis with a tick per decade; also at 2 and 5 if they are few."""
+    """Returns a logarithmic axis, with ticks at 1 or, where there is room, 1, 2 and 5."""
     first = math.floor(math.log10(low)) - 1
     last = math.ceil(math.log10(high)) + 1
     factors = (1, 2, 5) if high / low < 200 else (1,)

@@ -119,7 +119,7 @@ class Totals:
 
 
 def scoreboards(results: Results) -> list[Scoreboard]:
-    """Returns a scoreboard per setting, in alphabetical order, the training split first."""
+    """Returns a scoreboard per setting, sorted by name, the training split first."""
     settings = {Setting.of(cell.condition) for cell in results.cells}
     ordered = sorted(
         settings, key=lambda s: (s.split != "train", s.level, s.split, s.stage)

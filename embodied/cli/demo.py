@@ -90,8 +90,8 @@ def claim(folder: Path, size: str, resume: bool) -> None:
     """Makes the folder ready: new, emptied of an earlier demo, or as it was left.
 
     Raises:
-        EmbodiedError: it cannot be written to, holds something that is no demo, or is to
-            be resumed and holds a demo of another size.
+        EmbodiedError: it cannot be written to, holds something that is no demo, or is
+            to be resumed and holds a demo of another size.
     """
     require_writable(folder)
     mark = folder / MARK

@@ -1,7 +1,7 @@
 """How long a demo will take on this machine.
 
-A little of each kind of its work is done and timed, and the times are scaled to how much
-there is to do.
+A little of each kind of its work is done and timed, and the times are scaled to how
+much there is to do.
 """
 
 from __future__ import annotations

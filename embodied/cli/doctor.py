@@ -1,4 +1,4 @@
-"""`embodied doctor`: whether this machine can do the work. What can be tried is tried."""
+"""`embodied doctor`: tries whether this machine can do the work."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def check_rendering() -> Check:
 
 
 def check_folder(folder: Path) -> Check:
-    """Tries to make a file in a folder, or in the nearest of its parents that exists."""
+    """Tries to make a file in a folder, or in its nearest parent that exists."""
     reason = hindrance(folder / "probe")
     if reason:
         return Check("output", False, f"nothing can be written to {folder}: {reason}")

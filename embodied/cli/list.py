@@ -105,8 +105,8 @@ def interfaces_of(what: str) -> dict[str, ActionInterface]:
     """Returns the action interfaces of a robot, a dataset or a run.
 
     Returns:
-        Control mode -> interface of a robot or run; of a dataset, name of the array that
-        holds such actions -> interface.
+        Control mode -> interface of a robot or run; of a dataset, name of the array
+        that holds such actions -> interface.
 
     Raises:
         EmbodiedError: `what` is none of these.

@@ -30,7 +30,8 @@ def terms_of(
     """Returns the stage and levels asked for, else those that the runs learned.
 
     Args:
-        policies: names of policies, some of which may be runs of reinforcement learning.
+        policies: names of policies, some of which may be runs of reinforcement
+            learning.
         stage: the stage asked for; None where none was.
         levels: the levels asked for; None where none were.
 

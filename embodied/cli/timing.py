@@ -123,8 +123,8 @@ def timings_of(args: argparse.Namespace, policies: Sequence[str]) -> list[Timing
         policies: names of the policies that are to be measured.
 
     Raises:
-        EmbodiedError: an argument would have no effect, arguments exclude each other, or
-            a value makes no sense.
+        EmbodiedError: an argument would have no effect, arguments exclude each other,
+            or a value makes no sense.
     """
     given = [name for name in FLAGS if getattr(args, name) is not None]
     _check_effect(given, policies)

@@ -144,7 +144,7 @@ def record(
 
 @dataclass
 class Progress:
-    """A rollout hook that moves a bar by the time that the slowest world has simulated."""
+    """A rollout hook that moves a bar by the seconds that the worlds have simulated."""
 
     bar: tqdm
 

@@ -1,8 +1,8 @@
 """A ledger: measured rows that are kept from run to run.
 
-A measurement is a `Question`, its result a `Row`. Both have a `place` in the ledger: what
-is measured, whatever the code, seeds and versions were. A newer row replaces the older one
-at its place.
+A measurement is a `Question`, its result a `Row`. Both have a `place` in the ledger:
+what is measured, whatever the code, seeds and versions were. A newer row replaces the
+older one at its place.
 """
 
 from __future__ import annotations

@@ -164,7 +164,8 @@ def plan_parity(
 ) -> list[ParityQuestion]:
     """Returns what is compared: the motion of every pair, then the policy's outcomes.
 
-    Motion is compared along with the expert only, and outcomes only where there are seeds.
+    Motion is compared along with the expert only, and outcomes only where there are
+    seeds.
     """
     engine_code = code_hash((warp_worlds.__name__, warp_rollout.__name__))
     subjects = []

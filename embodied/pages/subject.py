@@ -79,7 +79,7 @@ def choose_pairs(tasks: Sequence[str], robots: Sequence[str] | None) -> list[Pai
 
 
 def versions_and_host(ledger: Ledger[Any], subjects: Iterable[Subject]) -> str:
-    """Returns a sentence on the packages and the machine that rows were measured with."""
+    """Returns a sentence on the packages and machine that rows were measured with."""
     version_lists = dict.fromkeys(
         ", ".join(f"{name} {version}" for name, version in subject.versions.items())
         for subject in subjects
@@ -94,7 +94,7 @@ def versions_and_host(ledger: Ledger[Any], subjects: Iterable[Subject]) -> str:
 
 
 def _module_of(part: Callable[..., object]) -> str:
-    """Returns the module of a function, class or callable object; sees through `partial`."""
+    """Returns the module of a function, a class or what a `partial` is made of."""
     function = part.func if isinstance(part, partial) else part
     module: str = getattr(function, "__module__", type(function).__module__)
     return module

@@ -8,7 +8,7 @@ from embodied.robots.robot import Robot
 
 
 class MountPose:
-    """Reads the pose of the mount: the top of base and torso, which carries the arms."""
+    """Reads the pose of the mount: the top of base and torso that carries the arms."""
 
     def __init__(self, robot: Robot, agent_layout: Layout) -> None:
         first = agent_layout.slices()["joint_pos"].start

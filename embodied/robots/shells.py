@@ -1,8 +1,8 @@
 """Smooth closed meshes for a robot's looks, computed from a few numbers.
 
 Each is a row of superelliptic sections swept along an axis. A mesh is rendered faster
-than the many primitives that would make the same shape, and its number of triangles does
-not depend on the viewer's settings.
+than the many primitives that would make the same shape, and its number of triangles
+does not depend on the viewer's settings.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ AXES = {"x": (1, 2, 0), "y": (2, 0, 1), "z": (0, 1, 2)}
 class Loft:
     """A body swept along an axis.
 
-    Each section is (t, u, v, radius) or (t, u, v, radius_u, radius_v), all in metres: its
-    place t on the axis, its centre (u, v) on the two axes that follow in the cycle x, y,
-    z, and its half widths along these.
+    Each section is (t, u, v, radius) or (t, u, v, radius_u, radius_v), all in metres:
+    its place t on the axis, its centre (u, v) on the two axes that follow in the cycle
+    x, y, z, and its half widths along these.
     """
 
     axis: str

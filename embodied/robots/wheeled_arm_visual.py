@@ -1,8 +1,8 @@
 """What the wheeled arm looks like, apart from its arm.
 
 That is a rounded white housing on mecanum wheels, a lift column, and a head on a mast.
-All lengths are in metres. The origin of the body `base` is on the floor below the mount,
-and that of `lift` is the mount.
+All lengths are in metres. The origin of the body `base` is on the floor below the
+mount, and that of `lift` is the mount.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ WHEELS = tuple((MIDDLE_X + x, y) for x, y in product((0.244, -0.244), (0.226, -0
 ROLLERS = 9
 ROLLER_RADIUS = 0.0155
 ROLLER_HALF_LENGTH = 0.029
-# Mast and head ride on the lift, to the left of the arm: seen from behind the arm, elbow
-# and forearm would hide the hand. The mast keeps out of the ball of 0.387 m about the
-# shoulder in which the elbow moves.
+# Mast and head ride on the lift, to the left of the arm: seen from behind the arm,
+# elbow and forearm would hide the hand. The mast keeps out of the ball of 0.387 m about
+# the shoulder in which the elbow moves.
 MAST = (-0.385, 0.19)  # x, y in the lift's frame
 HEAD_POS = (-0.21, 0.26, 0.75)  # in the lift's frame
 HEAD_YAW = -0.40  # rad to the left
@@ -62,7 +62,7 @@ def quat_of_axes(axes: np.ndarray) -> tuple[float, ...]:
 
 
 def on_head(right: float, up: float, ahead: float) -> tuple[float, ...]:
-    """Returns a point (3,) in the lift's frame, from metres right, up and ahead of it."""
+    """Returns a point (3,) in the lift's frame, from metres along the head's axes."""
     return tuple((np.asarray(HEAD_POS) + head_axes() @ (right, up, -ahead)).tolist())
 
 
@@ -151,7 +151,8 @@ def _on_face(
     """Returns a part of the head.
 
     Args:
-        rows: its sections: (metres ahead of the head's middle, half width, half height).
+        rows: its sections: (metres ahead of the head's middle, half width, half
+            height).
         right: metres right of the head's middle.
         up: metres above the head's middle.
         power: of the superelliptic sections.

@@ -77,9 +77,9 @@ ROTORS_KG = 40.0  # an estimate
 ROLLING_KG = 4 * WHEEL_INERTIA_KG_M2 / WHEEL_RADIUS**2 + ROTORS_KG
 SPINDLE_KG = 80.0  # an estimate for a ball screw of 5 mm pitch
 
-# The position servos are stiff enough that the arm's swings move the base by less than a
-# millimetre. 800 N, half of the robot's weight, brake it at 4 m/s2: a sudden stop from
-# full speed ends 3 cm too far. (The controller cited above keeps to 1 m/s2.)
+# The position servos are stiff enough that the arm's swings move the base by less than
+# a millimetre. 800 N, half of the robot's weight, brake it at 4 m/s2: a sudden stop
+# from full speed ends 3 cm too far. (The controller cited above keeps to 1 m/s2.)
 DRIVE_N = 800.0
 # joint -> stiffness in N/m or N m/rad, lag in s, limit in N or N m
 BASE_SERVOS = {

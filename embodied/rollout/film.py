@@ -42,7 +42,7 @@ class Clip:
         return decode_jpeg(self.frames[min(k, self._last)])
 
     def outcome(self, k: int) -> bool | None:
-        """Returns whether the episode has succeeded by frame k; None while undecided."""
+        """Returns whether the episode succeeded by frame k; None while undecided."""
         if k >= self._last:
             return self.result.success_at_end
 

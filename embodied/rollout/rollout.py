@@ -36,7 +36,8 @@ class Step:
     result: StepResult
     active: Array  # (N,) bool, worlds in which an episode runs
     plans: list[Plan]  # begun since the step before
-    # (N, A) float32, what a disturbed policy wanted to do; None where it is not disturbed
+    # (N, A) float32, what a disturbed policy wanted to do; None where it is not
+    # disturbed
     intended: Array | None = None
 
 

@@ -1,4 +1,4 @@
-"""Episodes of a numpy policy in worlds of the engine `warp`: slow, to compare engines."""
+"""Episodes of a numpy policy on the engine `warp`: slow, made to compare engines."""
 
 from __future__ import annotations
 

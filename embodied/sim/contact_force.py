@@ -1,6 +1,7 @@
 """Contact forces of every physics step.
 
-Forces read at control steps alone miss the peaks: they showed 29 N where 242 N occurred.
+Forces read at control steps alone miss the peaks: they showed 29 N where 242 N
+occurred.
 """
 
 from __future__ import annotations

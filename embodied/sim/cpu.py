@@ -1,4 +1,4 @@
-"""Worlds on the CPU: `mujoco.batch.Batch`, a C++ thread pool over one compiled model."""
+"""Worlds on the CPU: `mujoco.batch.Batch`, a C++ thread pool over one model."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Engine(Protocol):
         """
 
     def faults(self) -> Array:
-        """Returns what broke each world since its reset, (N,) int: an index of FAULTS."""
+        """Returns (N,) int, what broke each world since its reset: indices of FAULTS."""
 
     def close(self) -> None:
         """Frees what the engine holds."""
@@ -77,7 +77,7 @@ class HostEngine(Engine, Protocol):
         """
 
     def has_fault(self) -> bool:
-        """Returns whether any world has broken since its reset; quicker than `faults`."""
+        """Returns whether any world broke since its reset; quicker than `faults`."""
 
     def refresh(self, ids: Array) -> None:
         """Computes what is derived in worlds `ids`, after writes to model or state."""

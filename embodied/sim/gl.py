@@ -73,8 +73,8 @@ def ensure_gl() -> str:
 def load_triton_first() -> None:
     """Loads Triton, where it is installed, before Mesa.
 
-    Call it before the first use of OpenGL. Both libraries bring an LLVM of their own. If
-    Mesa's is loaded first, Triton's calls go to it, and the process dies with a
+    Call it before the first use of OpenGL. Both libraries bring an LLVM of their own.
+    If Mesa's is loaded first, Triton's calls go to it, and the process dies with a
     segmentation fault, perhaps only when an optimizer of PyTorch's CUDA build is made.
     In the other order both work.
     """

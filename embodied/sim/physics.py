@@ -51,12 +51,13 @@ def stiff_friction(joint: mujoco.MjsJoint, torque_n_m: float) -> None:
     """Gives a joint dry friction that holds it where it is left: a valve, a drawer.
 
     MuJoCo's plain `frictionloss` creeps: nine tenths of its torque turns a light valve
-    by 540 degrees in 10 s; here it turns by 0.003. That takes some armature and damping,
-    which the joint feels when it moves.
+    by 540 degrees in 10 s; here it turns by 0.003. That takes some armature and
+    damping, which the joint feels when it moves.
 
     Args:
         joint: a hinge or a slide.
-        torque_n_m: the friction torque of a hinge, or the friction force of a slide in N.
+        torque_n_m: the friction torque of a hinge, or the friction force of a slide in
+            N.
     """
     joint.frictionloss = torque_n_m
     joint.armature = FRICTION_ARMATURE

@@ -1,8 +1,8 @@
 """Robots of a user's own: an MJCF file and a description of it become a `Robot`.
 
 The file's arm is taken as it is and put on a mount. The file's floor and lights, its
-actuators, sensors and keyframes are left out. The robot's name goes before all names, so
-that none collides with a name of a scene.
+actuators, sensors and keyframes are left out. The robot's name goes before all names,
+so that none collides with a name of a scene.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ def load_robot(path: str | Path) -> Robot:
     """Returns the robot that a description file describes.
 
     Raises:
-        EmbodiedError: something in the description is wrong, e.g. a key or name does not
-            exist, a joint has no range, or parts of the arm overlap at home. The text
-            says what was expected.
+        EmbodiedError: something in the description is wrong, e.g. a key or name does
+            not exist, a joint has no range, or parts of the arm overlap at home. The
+            text says what was expected.
     """
     try:
         return described_robot(read_description(Path(path)))
@@ -64,7 +64,8 @@ def described_robot(description: Description) -> Robot:
     arm = ArmBuilder(description)
     gripper = GripperBuilder(description)
 
-    # built once for what only the compiled model tells: the joints' ranges and the reach
+    # built once for what only the compiled model tells: the joints' ranges and the
+    # reach
     spec = mujoco.MjSpec()
     spec.compiler.degree = False
     mount = stand(spec, spec.worldbody, Placement())

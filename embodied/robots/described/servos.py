@@ -46,7 +46,7 @@ def torque_limits(spec: mujoco.MjSpec) -> dict[str, float]:
 
 
 def _actuator_limit(model: mujoco.MjModel, actuator: int) -> float | None:
-    """Returns an actuator's largest torque at the joint in N m; None without a limit."""
+    """Returns an actuator's largest torque at the joint, N m; None without a limit."""
     gear = abs(model.actuator_gear[actuator, 0])
     if model.actuator_forcelimited[actuator]:
         return gear * float(np.abs(model.actuator_forcerange[actuator]).max())

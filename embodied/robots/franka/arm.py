@@ -25,8 +25,8 @@ from embodied.robots.modelling import (
 from embodied.robots.parts.arm import Arm
 from embodied.robots.parts.part import Joints, Placement
 
-# Modified Denavit-Hartenberg parameters (Craig): (a_{i-1} in m, d_i in m, alpha_{i-1} in
-# rad) of each joint i.
+# Modified Denavit-Hartenberg parameters (Craig): (a_{i-1} in m, d_i in m, alpha_{i-1}
+# in rad) of each joint i.
 DH = np.array(
     [
         (0.0, 0.333, 0.0),
@@ -58,9 +58,9 @@ HOME = np.array([0.0, -0.1848, 0.0, -2.4967, 0.0, 2.3119, 0.7854])
 # Farthest distance of the hand's tool point from the base plate, straight up.
 REACH_M = 1.28
 
-# (7,) N m/rad. Every joint's damping is this times SERVO_LAG_S, so that the arm follows a
-# moving target on the target's own path, that much late. The stiffness is such that the
-# damping is critical or more (0.96 of critical with the arm outstretched).
+# (7,) N m/rad. Every joint's damping is this times SERVO_LAG_S, so that the arm follows
+# a moving target on the target's own path, that much late. The stiffness is such that
+# the damping is critical or more (0.96 of critical with the arm outstretched).
 STIFFNESS = np.array([18_000.0, 18_000.0, 9000.0, 7000.0, 1400.0, 1400.0, 1000.0])
 
 # body -> mass in kg, centre of mass in m, inertia about it in kg m2
@@ -121,8 +121,8 @@ CAPSULES = {
     "link6": (((0, 0, -0.085), (0, 0, 0.01), 0.05),),
     "link7": (((0, 0, -0.05), (0, 0, 0.06), 0.045),),
 }
-# Links whose shapes overlap where they meet. MuJoCo leaves out contacts of a parent with
-# its child, but link 0 is no parent of link 1: both sit on the mount.
+# Links whose shapes overlap where they meet. MuJoCo leaves out contacts of a parent
+# with its child, but link 0 is no parent of link 1: both sit on the mount.
 OVERLAPPING_LINKS = (("link0", "link1"), ("link1", "link3"))
 
 
@@ -150,7 +150,7 @@ def franka_arm(on: str = "base", placement: Placement | None = None) -> Arm:
 def add_arm(
     spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
 ) -> mujoco.MjsBody:
-    """Adds links, joints, shells, collision shapes and servos; returns the last link."""
+    """Adds links, shells, collision shapes and servos; returns the last link."""
     prefix = placement.prefix
     mount = add_shoulder(mount, placement)
     last = _add_links(mount, prefix)

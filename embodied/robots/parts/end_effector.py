@@ -84,7 +84,7 @@ class EndEffectorLaw:
         return self._approach.approach(self._follow(action), previous)
 
     def _follow(self, action: Array) -> Array:
-        """Moves the target by an action (N, 6); returns joint angles (N, J) towards it."""
+        """Moves the target by an action (N, 6); returns joints (N, J) towards it, rad."""
         xp = self._engine.xp
         joints = self._engine.view("qpos")[:, self._qpos_columns]
         step = action * self._gains
@@ -110,7 +110,8 @@ class EndEffectorLaw:
     def _measured(self) -> tuple[Array, Array]:
         """Returns position (N, 3) and orientation (N, 4) of the tool centre points.
 
-        They are in the mount's frame where that moves or is turned, else in the world's.
+        They are in the mount's frame where that moves or is turned, else in the
+        world's.
         """
         view = self._engine.view
         sensors = slice(self._quat_sensor, self._quat_sensor + 4)

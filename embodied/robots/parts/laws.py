@@ -10,8 +10,8 @@ from embodied.core import Array
 from embodied.robots.parts.part import Joints
 from embodied.sim.engine import Engine
 
-# (array namespace, commanded moves (N, J), measured joints (N, J)) -> moves of the joints
-# (N, J): for commands that are not along the joints' own axes.
+# (array namespace, commanded moves (N, J), measured joints (N, J)) -> moves of the
+# joints (N, J): for commands that are not along the joints' own axes.
 Turn = Callable[[Any, Array, Array], Array]
 
 

@@ -73,8 +73,8 @@ class Placement:
     quat_wxyz: Quaternion = (1.0, 0.0, 0.0, 0.0)
 
 
-# (spec, carrying body, placement) -> the body that the next part is mounted on. Adds the
-# part's bodies, joints, servos and sensors.
+# (spec, carrying body, placement) -> the body that the next part is mounted on. Adds
+# the part's bodies, joints, servos and sensors.
 PartBuilder = Callable[[mujoco.MjSpec, mujoco.MjsBody, Placement], mujoco.MjsBody]
 
 

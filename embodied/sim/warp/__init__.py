@@ -1,1 +1,1 @@
-"""Worlds on a GPU, simulated by `mujoco_warp`: the engine, its cameras and its device."""
+"""Worlds on a GPU, simulated by `mujoco_warp`: the engine, its cameras, its device."""

@@ -24,10 +24,10 @@ SHOWN_GROUPS = [0, 1, 2]  # of geoms, as MuJoCo shows them; decor lies in anothe
 class WarpCameras:
     """Renders chosen cameras of all worlds at one size.
 
-    They show what `Camera` shows on the CPU, with these differences: nothing is cut away
-    in front of the near plane; what is partly transparent is drawn opaque; sites, tendons
-    and skins are not drawn; highlights are computed for each pixel, not interpolated
-    between corners; and brightness is rounded down.
+    They show what `Camera` shows on the CPU, with these differences: nothing is cut
+    away in front of the near plane; what is partly transparent is drawn opaque; sites,
+    tendons and skins are not drawn; highlights are computed for each pixel, not
+    interpolated between corners; and brightness is rounded down.
 
     The render context is made, and kernels are compiled, at the first frame.
     """

@@ -63,7 +63,8 @@ def _check_driver(
 
     Args:
         installed: the CUDA version of the driver; None for a driver without a GPU.
-        built_for: the CUDA version that Warp is built for; None for a build without CUDA.
+        built_for: the CUDA version that Warp is built for; None for a build without
+            CUDA.
     """
     if installed is None:
         return
@@ -98,7 +99,7 @@ def _check_torch() -> None:
 
 
 class Streams:
-    """Puts Warp's work on torch's current CUDA stream, so that neither waits for the other.
+    """Puts Warp's work on torch's current CUDA stream: neither waits for the other.
 
     On the CPU device there are no streams.
     """
@@ -153,7 +154,7 @@ def _warp_stream(warp: Any, stream: Any) -> Any:
 
 
 def bytes_of(warp: Any, data: Any) -> int:
-    """Returns the bytes of all arrays in a dataclass and in the dataclasses within it."""
+    """Returns the bytes of all arrays in a dataclass and in those within it."""
     total = 0
     for field in dataclasses.fields(data):
         value = getattr(data, field.name)

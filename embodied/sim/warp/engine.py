@@ -1,6 +1,7 @@
 """Worlds on a GPU: `mujoco_warp`, with torch tensors that view the device's memory.
 
-It runs on Warp's CPU device too, slowly: that is how it is tested where there is no GPU.
+It runs on Warp's CPU device too, slowly: that is how it is tested where there is no
+GPU.
 """
 
 from __future__ import annotations
@@ -129,8 +130,9 @@ class WarpEngine:
         ):
             self._model = self._put_model(differing)
             self._data = self._make_data(num_worlds, buffers)
-            # mujoco_warp does not place geoms of bodies that are welded to the world, but
-            # here worlds differ in where these stand: a model that calls no body welded
+            # mujoco_warp does not place geoms of bodies that are welded to the world,
+            # but here worlds differ in where these stand: a model that calls no body
+            # welded
             self._unwelded = replace(
                 self._model,
                 body_weldid=self._warp.full_like(self._model.body_weldid, 1),
@@ -206,7 +208,7 @@ class WarpEngine:
         return tensor
 
     def _shaped(self, array: Any, shape: tuple[int, ...]) -> torch.Tensor:
-        """Returns a view (N, *shape) of an array, where `shape` is that of the field."""
+        """Returns a view (N, *shape) of an array, where `shape` is the field's."""
         return self._tensor(array).view(self.num_worlds, *shape)
 
     def view(self, field: str) -> Array:
@@ -270,7 +272,7 @@ class WarpEngine:
             sensors.index_copy_(1, self._late_ids, self._late)
 
     def bare_step(self, nstep: int) -> None:
-        """Calls mujoco_warp's own `step` `nstep` times: what ours is measured against."""
+        """Calls mujoco_warp's own `step` `nstep` times, to measure ours against it."""
         with self.streams.follow():
             for _ in range(nstep):
                 self._mjw.step(self._model, self._data)

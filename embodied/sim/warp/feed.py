@@ -57,8 +57,8 @@ class WarpFeed:
         self._sigma_of_start = torch.as_tensor(
             sigma, dtype=torch.float32, device=device
         )
-        # of each world (N,): its own index, the index of its start, the seed and sigma of
-        # its next frame's noise, and whether it shows a new frame now
+        # of each world (N,): its own index, the index of its start, the seed and sigma
+        # of its next frame's noise, and whether it shows a new frame now
         self._own = torch.arange(n, device=device)
         self._start = zeros(n)
         self._seed = zeros(n)

@@ -24,8 +24,8 @@ GLOW = 100.0  # an emission over which light makes no difference
 def filtered(model: mujoco.MjModel, image_size: int) -> mujoco.MjModel:
     """Returns a copy of the model for the ray tracer, with textures made small.
 
-    The ray tracer takes one texel per pixel. Each texel of a small texture is an average
-    of many, as OpenGL's filter would give.
+    The ray tracer takes one texel per pixel. Each texel of a small texture is an
+    average of many, as OpenGL's filter would give.
     """
     small = copy.copy(model)
     longest = max(LEAST_TEXELS, round(image_size * TEXELS_PER_PIXEL))
