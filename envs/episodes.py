@@ -83,7 +83,7 @@ class Episodes:
             )
 
         self._engine.reset(np.array([world]))
-        parameters = self._task.parameters()
+        parameters = self._task.memory()
         for name, value in start.fields.items():
             if name.startswith(TASK_PREFIX):
                 parameters[name.removeprefix(TASK_PREFIX)][world] = value
@@ -122,7 +122,7 @@ class Episodes:
     def start_of(self, world: int) -> EpisodeStart:
         """Returns the start of a world's episode; valid right after its reset only."""
         varied = self._engine.model_views()
-        parameters = self._task.parameters()
+        parameters = self._task.memory()
         fields = {name: values[world].copy() for name, values in varied.items()}
         for name, values in parameters.items():
             fields[f"{TASK_PREFIX}{name}"] = values[world].copy()

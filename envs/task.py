@@ -39,10 +39,10 @@ class Task(Protocol):
             What was sampled, JSON-able, with the sentence `instruction`.
         """
 
-    def parameters(self) -> Mapping[str, Array]:
-        """Returns the task's own state: live (N, ...) arrays by name.
+    def memory(self) -> Mapping[str, Array]:
+        """Returns what the task remembers of the episodes: live (N, ...) arrays by name.
 
-        They hold what the engine's state does not, such as goals and events to come.
+        They hold what the engine's state does not, such as targets and events to come.
         """
 
     def before_step(self, tick: Array) -> None:

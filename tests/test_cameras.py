@@ -124,7 +124,7 @@ def test_colours_and_words_agree() -> None:
     look = Camera(worlds.engine, 120, 120)
 
     for world in range(6):
-        named = int(worlds.task.parameters()["tote"][world])
+        named = int(worlds.task.memory()["tote"][world])
         word = next(
             colour
             for colour in COLOURS

@@ -477,7 +477,7 @@ class StateLog:
 
         # Copies, because the worlds go on in the same arrays.
         parameters = {
-            name: values.copy() for name, values in worlds.task.parameters().items()
+            name: values.copy() for name, values in worlds.task.memory().items()
         }
         varied = {
             name: values.copy() for name, values in worlds.engine.model_views().items()
@@ -513,7 +513,7 @@ def test_what_was_judged_is_judged_again_of_the_recorded_state(
         for name, values in varied.items():
             again.engine.model_view(name)[...] = values
         for name, values in parameters.items():
-            again.task.parameters()[name][...] = values
+            again.task.memory()[name][...] = values
         again.engine.state()[...] = state
         again.engine.refresh(np.arange(2))
 
@@ -575,7 +575,7 @@ def test_judgement_and_state_run_on_torch(task: str) -> None:
 
     # The same task on torch tensors, over the same worlds' state.
     on_torch = worlds.spec.bind(TorchView(worlds.engine), worlds.robot)
-    for name, values in worlds.task.parameters().items():
+    for name, values in worlds.task.memory().items():
         on_torch.parameters()[name][...] = torch.from_numpy(values)
 
     np.testing.assert_allclose(

@@ -210,7 +210,7 @@ def test_a_shove_moves_the_named_thing_and_leaves_it_on_the_counter() -> None:
 
 def test_a_drawer_is_pushed_shut_only_after_it_was_opened() -> None:
     worlds = tidy_worlds(8, level="L4")
-    goal = worlds.task.parameters()
+    goal = worlds.task.memory()
     shut = np.array([worlds.variation_of(world)["shut_n"] > 0 for world in range(8)])
 
     # No push comes while all drawers are shut.

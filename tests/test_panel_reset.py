@@ -17,7 +17,7 @@ N = 16
 
 
 def fault(worlds: Worlds, world: int = 0) -> int:
-    return int(worlds.task.parameters()["fault"][world])
+    return int(worlds.task.memory()["fault"][world])
 
 
 def hold(worlds: Worlds, buttons: dict[int, int], seconds: float) -> StepResult:
@@ -154,7 +154,7 @@ def test_a_lamp_stays_dark_while_its_button_is_held() -> None:
     ]
     # In this world the fault comes back under the button that is still held.
     world = again[0]
-    worlds.task.parameters()["next"][world] = fault(worlds, world)
+    worlds.task.memory()["next"][world] = fault(worlds, world)
     hold(worlds, {world: fault(worlds, world)}, 2.0)
 
     assert lamp_states(worlds, world)[fault(worlds, world)] == DARK

@@ -67,7 +67,7 @@ def in_bin(worlds: Worlds, parcel: int) -> np.ndarray:
 
 
 def parameter(worlds: Worlds, name: str) -> np.ndarray:
-    return worlds.task.parameters()[name][0]
+    return worlds.task.memory()[name][0]
 
 
 def wanted_of(worlds: Worlds) -> int:
@@ -210,7 +210,7 @@ def test_right_is_read_in_the_bin_of_its_colour_and_let_go() -> None:
     # All lie in their bins, but nothing was read.
     assert not worlds.task.judge().success[0]
 
-    worlds.task.parameters()["scanned"][0] = 1
+    worlds.task.memory()["scanned"][0] = 1
     outcome = worlds.task.judge()
     assert outcome.success[0]
     assert outcome.progress[0] == 1
@@ -218,7 +218,7 @@ def test_right_is_read_in_the_bin_of_its_colour_and_let_go() -> None:
     # Now one lies in the wrong bin.
     first = int(wanted[0])
     another_bin = (parameter(worlds, "bin")[first] + 1) % 3
-    worlds.task.parameters()["bin"][0, first] = another_bin
+    worlds.task.memory()["bin"][0, first] = another_bin
     outcome = worlds.task.judge()
     assert not outcome.success[0]
     assert outcome.progress[0] < 1
@@ -232,13 +232,13 @@ def test_parcels_of_other_colours_are_to_stay_on_the_belt() -> None:
     assert parameter(worlds, "wanted").sum() == 1
 
     put(worlds, wanted, in_bin(worlds, wanted))
-    worlds.task.parameters()["scanned"][0, wanted] = 1
+    worlds.task.memory()["scanned"][0, wanted] = 1
     run(worlds, 0.3)
     assert worlds.task.judge().success[0]
 
     # As many wrong as right.
     put(worlds, other, in_bin(worlds, other))
-    worlds.task.parameters()["scanned"][0] = 1
+    worlds.task.memory()["scanned"][0] = 1
     outcome = worlds.task.judge()
     assert not outcome.success[0]
     assert outcome.progress[0] == 0
@@ -258,7 +258,7 @@ def test_lost_is_a_parcel_on_the_floor_or_past_the_arm(fallen: bool) -> None:
     assert outcome.dropped[0] == int(fallen)
 
     # Parcels that are not wanted may ride to the belt's end.
-    worlds.task.parameters()["wanted"][0, parcel] = 0
+    worlds.task.memory()["wanted"][0, parcel] = 0
     assert worlds.task.judge().lost[0] == fallen
 
 

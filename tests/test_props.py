@@ -173,7 +173,7 @@ def test_a_shown_tote_falls_and_a_hidden_one_hangs(bench: ToteBench) -> None:
 def test_the_belt_carries_totes_at_its_speed(speed: float) -> None:
     worlds = started_worlds(4, level="L2", factors={"belt_speed": speed, "yaw": 0.05})
     y = [worlds.model.joint(name).qposadr[0] + 1 for name in TOTES]
-    present = worlds.task.parameters()["present"].astype(bool)
+    present = worlds.task.memory()["present"].astype(bool)
 
     # Begin to measure once they ride.
     run(worlds, 0.5)
@@ -219,7 +219,7 @@ def run(worlds: Worlds, seconds: float) -> None:
 def test_a_tote_set_into_a_slot_stays_there_and_counts(slot: int) -> None:
     worlds = started_worlds(1, level="L1", factors={"slot": slot})
     centre = worlds.task.state()[0, worlds.state_layout.slices()["slot_pos_w"]]
-    named = int(worlds.task.parameters()["tote"][0])
+    named = int(worlds.task.memory()["tote"][0])
     at = worlds.model.joint(TOTES[named]).qposadr[0]
 
     # A little beside and above its place, upright.

@@ -38,14 +38,14 @@ def wipe(worlds: Worlds, stain: int, press_n: float = 8.0) -> StepResult:
     view = worlds.engine.view
     body = worlds.model.body("cloth").id
     joint = worlds.model.joint("cloth")
-    cells = task.parameters()["cell_xy_w"][0, :, stain]
+    cells = task.memory()["cell_xy_w"][0, :, stain]
     middle = (cells.min(axis=1) + cells.max(axis=1)) / 2
     z = part(worlds, "table_z")[0, 0]
 
     # Set the pad onto the stain; it was not dragged there, so nothing is wiped yet.
     pad.place(0, (*middle, z), 0.0)
     view("qvel")[0, joint.dofadr[0] : joint.dofadr[0] + 6] = 0
-    task.parameters()["pad_xy_w"][0] = middle
+    task.memory()["pad_xy_w"][0] = middle
     worlds.engine.refresh(np.array([0]))
 
     def rub(speed: float) -> StepResult:
@@ -99,7 +99,7 @@ def test_sentences_fit_what_is_on_the_table() -> None:
 
 def test_stains_are_apart_and_dirty_where_they_should_be() -> None:
     worlds = wipe_worlds(N, level="L3")
-    goal = worlds.task.parameters()
+    goal = worlds.task.memory()
     for world in range(N):
         dirty = np.flatnonzero(goal["left"][world].any(axis=1))
         assert len(dirty) == worlds.variation_of(world)["stains"]

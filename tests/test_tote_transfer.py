@@ -80,7 +80,7 @@ def test_a_tote_put_into_its_slot_is_a_success_once_it_has_stood_there() -> None
 
     task = worlds.task
     assert isinstance(task, ToteTransfer)
-    target = int(task.parameters()["tote"][0])
+    target = int(task.memory()["tote"][0])
     task._props.totes.place(
         0, target, state[0, slots["slot_pos_w"]] + [0, 0, 0.001], yaw=0.0
     )
@@ -146,7 +146,7 @@ def test_only_what_rides_to_the_belts_end_is_lost_and_what_fell_is_counted() -> 
     worlds = started_worlds(3, 7, robot="wheeled_arm", level="L2")
     task = worlds.task
     assert isinstance(task, ToteTransfer)
-    named = task.parameters()["tote"]
+    named = task.memory()["tote"]
     other = 1 - int(named[2]) % 2
     belt = station_of(worlds.robot).belt
     near_the_end = np.array([belt.x, 0.85, belt.top_z])

@@ -32,7 +32,7 @@ angles = st.floats(0, 120)
 
 
 def named(worlds: Worlds) -> np.ndarray:  # (N,)
-    return worlds.task.parameters()["valve"]
+    return worlds.task.memory()["valve"]
 
 
 def angles_of(worlds: Worlds) -> np.ndarray:  # (N, K)
@@ -115,7 +115,7 @@ def test_valves_stay_and_below_l4_nothing_happens() -> None:
 
 def test_the_named_valve_at_its_angle_is_a_success_once_it_has_stayed() -> None:
     worlds = started_worlds(2, task=TASK, level="L1")
-    target = worlds.task.parameters()["target"]
+    target = worlds.task.memory()["target"]
     turn_to(worlds, 0, int(named(worlds)[0]), target[0] + 0.8 * ANGLE_RAD)
     assert not rest(worlds, 0.3).success[0]
     result = rest(worlds, 0.4)
@@ -130,7 +130,7 @@ def test_another_valve_that_was_moved_must_be_put_back() -> None:
     valve = int(named(worlds)[0])
     other = (valve + 1) % 3
     before = angles_of(worlds)[0, other]
-    turn_to(worlds, 0, valve, worlds.task.parameters()["target"][0])
+    turn_to(worlds, 0, valve, worlds.task.memory()["target"][0])
     turn_to(worlds, 0, other, before + np.deg2rad(12) * (1 if before < 1 else -1))
     result = rest(worlds, 0.7)
     assert not result.success_now[0]
@@ -157,7 +157,7 @@ def test_at_l4_a_surge_turns_the_named_valve_alone() -> None:
     assert moved.max() < 1e-3
 
     # The late ones come once their valves stand right, before that counts.
-    target = worlds.task.parameters()["target"]
+    target = worlds.task.memory()["target"]
     for world in np.flatnonzero(late):
         turn_to(worlds, world, int(named(worlds)[world]), target[world])
     assert not rest(worlds, 1.0).success[late].any()
@@ -173,7 +173,7 @@ class Others:
     def on_start(self, worlds: Worlds, *_: Any) -> None: ...
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
-        moved = np.abs(angles_of(worlds) - worlds.task.parameters()["start"])
+        moved = np.abs(angles_of(worlds) - worlds.task.memory()["start"])
         moved[np.arange(worlds.num_worlds), named(worlds)] = 0
         self.moved = max(self.moved, moved.max())
 

@@ -51,7 +51,7 @@ def sample_starts(worlds: Worlds, first_seed: int) -> StartBank:
     worlds.reset(np.arange(num), range(first_seed, first_seed + num))
 
     view = worlds.engine.view
-    parameters = worlds.task.parameters()
+    parameters = worlds.task.memory()
     return StartBank(
         state={name: np.array(view(name)) for name in STATE if view(name).size},
         fields=_differing_fields(worlds),

@@ -249,7 +249,7 @@ class WarpWorlds:
         self.start_index[...] = torch.where(which, following, self.start_index)
 
         self._bank.load(
-            which, self.start_index, self.task.parameters(), self.proprioception.bias
+            which, self.start_index, self.task.memory(), self.proprioception.bias
         )
         self.engine.forget_faults(which)
         self._tick[...] = torch.where(which, 0, self._tick)

@@ -74,7 +74,7 @@ class CubeToPlate:
         self.plate = engine.model.body("plate").id
         engine.model_view("body_pos")  # worlds will differ in it
 
-    def parameters(self):
+    def memory(self):
         return {}
 
     def before_step(self, tick):

@@ -43,29 +43,29 @@ class Props:
 class Facts:
     """Quantities of N worlds in one state: D drawers, K things, two of them named."""
 
-    def __init__(self, props: Props, goal: Mapping[str, Array]) -> None:
+    def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
         self._props = props
-        self._goal = goal
+        self._memory = memory
         self._xp = props.xp
         self.things_pos_w = props.things.positions_w()  # (N, K, 3) m
         self.openings_m = props.drawers.openings()  # (N, D)
-        self.targets = [goal["target"][:, k] for k in range(2)]  # (N,) each
+        self.targets = [memory["target"][:, k] for k in range(2)]  # (N,) each
 
     @quantity
     def opening_m(self) -> Array:
         """(N,) of the named drawer."""
-        return self.openings_m[self._props.worlds, self._goal["drawer"]]
+        return self.openings_m[self._props.worlds, self._memory["drawer"]]
 
     @quantity
     def other_openings_m(self) -> Array:
         """(N, 2) of the drawers that are not named."""
-        others = self._props.other_drawers[self._goal["drawer"]]
+        others = self._props.other_drawers[self._memory["drawer"]]
         return self.openings_m[self._props.worlds[:, None], others]
 
     @quantity
     def drawer_pos_w(self) -> Array:
         """(N, 3) m, of the named drawer's frame."""
-        return self._props.drawers.frame_w(self._goal["drawer"])
+        return self._props.drawers.frame_w(self._memory["drawer"])
 
     @quantity
     def share_open(self) -> Array:
@@ -85,7 +85,7 @@ class Facts:
     @quantity
     def are_all_where_they_belong(self) -> Array:
         """(N,) bool, the named things are in the named drawer, and no other in any."""
-        is_right = self.is_in_drawer == (self._goal["belongs"] > 0)
+        is_right = self.is_in_drawer == (self._memory["belongs"] > 0)
         width = is_right.shape[1] * is_right.shape[2]
         return self._xp.all(self._xp.reshape(is_right, (-1, width)), axis=1)
 
@@ -93,7 +93,7 @@ class Facts:
     def is_fallen(self) -> Array:
         """(N, K) bool, things that take part and lie below the counter."""
         is_below = self.things_pos_w[:, :, 2] < FALLEN_Z_W
-        return is_below & (self._goal["present"] > 0)
+        return is_below & (self._memory["present"] > 0)
 
     @quantity
     def is_target_fallen(self) -> Array:
@@ -105,7 +105,7 @@ class Facts:
     def is_target_in(self, k: int) -> Array:
         """Returns (N,) bool, whether the k-th named thing is in the named drawer."""
         worlds = self._props.worlds
-        return self.is_in_drawer[worlds, self._goal["drawer"], self.targets[k]]
+        return self.is_in_drawer[worlds, self._memory["drawer"], self.targets[k]]
 
     def target_progress(self, k: int) -> Array:
         """Returns the progress (N,) in [0, 0.9] of the k-th named thing to the drawer.
@@ -114,11 +114,11 @@ class Facts:
         """
         xp = self._xp
         pos = self.things_pos_w[self._props.worlds, self.targets[k]]
-        height_m = self._goal["size"][:, 3 * k + 2]
+        height_m = self._memory["size"][:, 3 * k + 2]
 
         away = pos - self._props.hand.pos_w()
         reach_m = xp.sqrt(dot(away, away))
-        middle = self._props.drawers.middle_w(self._goal["drawer"])
+        middle = self._props.drawers.middle_w(self._memory["drawer"])
         aside = (pos - middle)[:, :2]
         carry_m = xp.sqrt(dot(aside, aside))
 

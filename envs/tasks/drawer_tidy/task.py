@@ -54,7 +54,7 @@ class DrawerTidy:
         count = len(THING_NAMES)
         self._engine = engine
         self._props = Props(engine, robot)
-        self._goal = {
+        self._memory = {
             # the named things; if there is only one, it stands here twice
             "target": xp.zeros((n, 2), dtype=xp.int64),
             # 1 where a thing should be in a drawer at the end
@@ -74,10 +74,10 @@ class DrawerTidy:
             "shut_delay": xp.zeros(n, dtype=xp.int64),
             "shut_tick": xp.zeros(n, dtype=xp.int64),
         }
-        self._facts = PerState(engine, lambda: Facts(self._props, self._goal))
+        self._facts = PerState(engine, lambda: Facts(self._props, self._memory))
 
-    def parameters(self) -> dict[str, Array]:
-        return self._goal
+    def memory(self) -> dict[str, Array]:
+        return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
         episode = sample_episode(seed, variation)
@@ -91,7 +91,7 @@ class DrawerTidy:
             drawers.paint(world, drawer, COLOURS[colour])
 
         for name, value in goal_of(episode).items():
-            self._goal[name][world] = value
+            self._memory[name][world] = value
         return episode
 
     def _place_things(self, world: int, episode: dict[str, Any]) -> None:
@@ -105,24 +105,24 @@ class DrawerTidy:
 
     def before_step(self, tick: Array) -> None:
         xp = self._engine.xp
-        goal = self._goal
+        memory = self._memory
         props = self._props
 
         # some time after the named drawer was first open, it is pushed shut
         is_open = self._facts().opening_m > OPEN_M
-        is_first = is_open & (goal["shut_tick"] < 0)
-        shut_tick = xp.where(is_first, tick + goal["shut_delay"], goal["shut_tick"])
-        goal["shut_tick"][...] = shut_tick
+        is_first = is_open & (memory["shut_tick"] < 0)
+        shut_tick = xp.where(is_first, tick + memory["shut_delay"], memory["shut_tick"])
+        memory["shut_tick"][...] = shut_tick
         is_shut = (shut_tick >= 0) & is_during(tick, shut_tick, SHUT_TICKS)
-        props.drawers.push(goal["drawer"], xp.where(is_shut, goal["shut"], 0.0))
+        props.drawers.push(memory["drawer"], xp.where(is_shut, memory["shut"], 0.0))
 
-        is_shoved = is_during(tick, goal["shove_tick"], PUSH_TICKS)
-        shove_n = xp.where(is_shoved[:, None], goal["shove"], 0.0)
-        props.things.push(goal["target"][:, 0], shove_n)
+        is_shoved = is_during(tick, memory["shove_tick"], PUSH_TICKS)
+        shove_n = xp.where(is_shoved[:, None], memory["shove"], 0.0)
+        props.things.push(memory["target"][:, 0], shove_n)
 
     def state(self) -> Array:
         xp = self._engine.xp
-        goal = self._goal
+        memory = self._memory
         facts = self._facts()
         pos_0, xmat_0 = self._props.things.pose_of(facts.targets[0])
         pos_1, xmat_1 = self._props.things.pose_of(facts.targets[1])
@@ -131,8 +131,8 @@ class DrawerTidy:
             pos_1,
             xmat_0[:, ROT6D_OF_XMAT],
             xmat_1[:, ROT6D_OF_XMAT],
-            goal["size"],
-            goal["round"],
+            memory["size"],
+            memory["round"],
             facts.drawer_pos_w,
             facts.opening_m[:, None],
             facts.other_openings_m,

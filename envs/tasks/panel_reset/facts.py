@@ -35,19 +35,19 @@ class Facts:
     "The fault" is the lamp to reset now, or the last one that was reset.
     """
 
-    def __init__(self, props: Props, goal: Mapping[str, Array]) -> None:
+    def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
         self._props = props
-        self._goal = goal
+        self._memory = memory
         self._xp = props.xp
 
     def _at_fault(self, values: Array) -> Array:
         """Returns the value (N,) at the fault, of values (N, 12) for each lamp."""
-        return values[self._props.worlds, self._goal["fault"]]
+        return values[self._props.worlds, self._memory["fault"]]
 
     @quantity
     def is_lit(self) -> Array:
         """(N,) bool, the lamp shows the fault."""
-        return self._at_fault(self._goal["lights"]) == FAULT
+        return self._at_fault(self._memory["lights"]) == FAULT
 
     @quantity
     def panel_pos_w(self) -> Array:
@@ -57,7 +57,7 @@ class Facts:
     @quantity
     def button_pos_w(self) -> Array:
         """(N, 3) m, the top of the fault's button."""
-        return self._props.buttons.tops_w(self._goal["fault"])
+        return self._props.buttons.tops_w(self._memory["fault"])
 
     @quantity
     def share_pressed(self) -> Array:

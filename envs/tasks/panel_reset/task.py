@@ -46,7 +46,7 @@ class PanelReset:
         self._engine = engine
         self._props = Props(engine, robot)
         self._lamps = xp.arange(LAMP_COUNT)[None, :]  # (1, 12)
-        self._goal = {
+        self._memory = {
             # DARK, WARNING or FAULT
             "lights": xp.zeros((n, LAMP_COUNT), dtype=xp.int64),
             # the lamp to reset now, or the last one that was reset
@@ -64,30 +64,30 @@ class PanelReset:
             "next_tick": xp.zeros(n, dtype=xp.int64),
             "wait_ticks": xp.zeros(n, dtype=xp.int64),
         }
-        self._facts = PerState(engine, lambda: Facts(self._props, self._goal))
+        self._facts = PerState(engine, lambda: Facts(self._props, self._memory))
 
-    def parameters(self) -> dict[str, Array]:
-        return self._goal
+    def memory(self) -> dict[str, Array]:
+        return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
         episode = sample_episode(seed, variation)
         fault = episode["place"]
 
-        goal = self._goal
+        memory = self._memory
         next_tick, wait_ticks = event_ticks(episode)
-        goal["lights"][world] = episode["lights"]
-        goal["fault"][world] = fault
-        goal["meant"][world] = [int(k == fault) for k in range(LAMP_COUNT)]
-        goal["down"][world] = 0
-        goal["resets"][world] = 0
-        goal["needed"][world] = 2 if episode["event"] == "again" else 1
-        goal["wrong"][world] = 0
-        goal["next"][world] = episode["next_place"]
-        goal["next_tick"][world] = next_tick
-        goal["wait_ticks"][world] = wait_ticks
+        memory["lights"][world] = episode["lights"]
+        memory["fault"][world] = fault
+        memory["meant"][world] = [int(k == fault) for k in range(LAMP_COUNT)]
+        memory["down"][world] = 0
+        memory["resets"][world] = 0
+        memory["needed"][world] = 2 if episode["event"] == "again" else 1
+        memory["wrong"][world] = 0
+        memory["next"][world] = episode["next_place"]
+        memory["next_tick"][world] = next_tick
+        memory["wait_ticks"][world] = wait_ticks
 
         props = self._props
-        props.panel.show_one(world, goal["lights"][world])
+        props.panel.show_one(world, memory["lights"][world])
         props.panel.name_rows(world, episode["systems"])
         shift = [episode["console_x"], episode["console_y"], episode["console_z"]]
         props.console.shift(world, np.array(shift))
@@ -95,59 +95,59 @@ class PanelReset:
 
     def before_step(self, tick: Array) -> None:
         xp = self._engine.xp
-        goal = self._goal
+        memory = self._memory
         lamps = self._lamps
-        is_fault = lamps == goal["fault"][:, None]  # (N, 12)
-        is_next = lamps == goal["next"][:, None]  # (N, 12)
+        is_fault = lamps == memory["fault"][:, None]  # (N, 12)
+        is_next = lamps == memory["next"][:, None]  # (N, 12)
 
         # buttons that went down since the last step
-        down = self._props.buttons.down(goal["down"] > 0)
-        is_pressed = down & (goal["down"] == 0)
-        is_reset = is_pressed & is_fault & (goal["lights"] == FAULT)
-        is_wrong = is_pressed & (goal["meant"] == 0)
+        down = self._props.buttons.down(memory["down"] > 0)
+        is_pressed = down & (memory["down"] == 0)
+        is_reset = is_pressed & is_fault & (memory["lights"] == FAULT)
+        is_wrong = is_pressed & (memory["meant"] == 0)
         has_reset = xp.any(is_reset, axis=1)
-        goal["down"][...] = xp.astype(down, xp.int64)
+        memory["down"][...] = xp.astype(down, xp.int64)
         wrong = xp.sum(xp.astype(is_wrong, xp.int64), axis=1)
-        goal["wrong"][...] = goal["wrong"] + wrong
-        goal["resets"][...] = goal["resets"] + xp.astype(has_reset, xp.int64)
+        memory["wrong"][...] = memory["wrong"] + wrong
+        memory["resets"][...] = memory["resets"] + xp.astype(has_reset, xp.int64)
 
         # the next lamp lights when it is time, but not while its button is held
-        is_unfinished = goal["resets"] < goal["needed"]
+        is_unfinished = memory["resets"] < memory["needed"]
         is_held = xp.any(is_next & down, axis=1)
-        is_due = (tick >= goal["next_tick"]) & is_unfinished & ~is_held
+        is_due = (tick >= memory["next_tick"]) & is_unfinished & ~is_held
         comes = is_due[:, None] & is_next
-        goes = is_due[:, None] & is_fault & (goal["resets"] == 0)[:, None]
-        lights = xp.where(is_reset, DARK, goal["lights"])
+        goes = is_due[:, None] & is_fault & (memory["resets"] == 0)[:, None]
+        lights = xp.where(is_reset, DARK, memory["lights"])
         lights = xp.where(goes, DARK, lights)
-        goal["lights"][...] = xp.where(comes, FAULT, lights)
-        goal["meant"][...] = xp.where(comes, 1, goal["meant"])
-        goal["fault"][...] = xp.where(is_due, goal["next"], goal["fault"])
+        memory["lights"][...] = xp.where(comes, FAULT, lights)
+        memory["meant"][...] = xp.where(comes, 1, memory["meant"])
+        memory["fault"][...] = xp.where(is_due, memory["next"], memory["fault"])
 
         # after the first reset of two, the next one comes in a while
-        later = xp.where(is_unfinished, tick + goal["wait_ticks"], NEVER)
-        next_tick = xp.where(has_reset, later, goal["next_tick"])
-        goal["next_tick"][...] = xp.where(is_due, NEVER, next_tick)
-        self._props.panel.show(goal["lights"])
+        later = xp.where(is_unfinished, tick + memory["wait_ticks"], NEVER)
+        next_tick = xp.where(has_reset, later, memory["next_tick"])
+        memory["next_tick"][...] = xp.where(is_due, NEVER, next_tick)
+        self._props.panel.show(memory["lights"])
 
     def state(self) -> Array:
         xp = self._engine.xp
         facts = self._facts()
-        lamps = xp.astype(self._goal["lights"], xp.float64) / FAULT
+        lamps = xp.astype(self._memory["lights"], xp.float64) / FAULT
         return xp.concat([facts.button_pos_w, facts.panel_pos_w, lamps], axis=1)
 
     def judge(self) -> Outcome:
         xp = self._engine.xp
-        goal = self._goal
+        memory = self._memory
         facts = self._facts()
-        is_wrong = goal["wrong"] > 0
-        are_all_up = xp.sum(goal["down"], axis=1) == 0
-        success = (goal["resets"] >= goal["needed"]) & are_all_up & ~is_wrong
+        is_wrong = memory["wrong"] > 0
+        are_all_up = xp.sum(memory["down"], axis=1) == 0
+        success = (memory["resets"] >= memory["needed"]) & are_all_up & ~is_wrong
 
         on_its_way = 0.4 * tolerance(facts.reach_m, 0.01, 0.3)
         on_its_way = on_its_way + 0.4 * facts.share_pressed
         progress = staged_progress(
             xp,
-            share_reset=xp.astype(goal["resets"], xp.float64) / goal["needed"],
+            share_reset=xp.astype(memory["resets"], xp.float64) / memory["needed"],
             on_its_way=xp.where(facts.is_lit, on_its_way, 0.0),
         )
         progress = xp.where(success, 1.0, progress)

@@ -58,9 +58,9 @@ class Props:
 class Facts:
     """Quantities of the K parcels of N worlds in one state."""
 
-    def __init__(self, props: Props, goal: Mapping[str, Array]) -> None:
+    def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
         self._props = props
-        self._goal = goal
+        self._memory = memory
         self._xp = props.xp
         self.pos_w = props.parcels.positions_w()  # (N, K, 3) m, of the middles
         self.rotations = props.parcels.rotations()  # (N, K, 3, 3), columns are axes
@@ -84,13 +84,13 @@ class Facts:
     @quantity
     def label_w(self) -> Array:
         """(N, K, 3) m, from the parcels' middles to their labels, along world axes."""
-        return dot(self.rotations, self._goal["label"][:, :, None, :])
+        return dot(self.rotations, self._memory["label"][:, :, None, :])
 
     @quantity
     def bin_w(self) -> Array:
         """(N, K, 3) m, middle of the floor of each parcel's bin."""
         floors = self._props.bins.floors_w()
-        return floors[self._props.worlds[:, None], self._goal["bin"]]
+        return floors[self._props.worlds[:, None], self._memory["bin"]]
 
     @quantity
     def is_still(self) -> Array:
@@ -101,12 +101,12 @@ class Facts:
     def is_readable(self) -> Array:
         """(N, K) bool, parcels that lie still on the plate, their labels visible."""
         xp = self._xp
-        goal = self._goal
+        memory = self._memory
         up = self.rotations[:, :, 2, :]  # (N, K, 3) how far up each axis points
-        half_height = dot(xp.abs(up), goal["size"]) / 2
+        half_height = dot(xp.abs(up), memory["size"]) / 2
         under = self.pos_w[..., 2] - half_height - self.plate_w[:, 2:]
         is_on_plate = self._props.scanner.over(self.pos_w) & (xp.abs(under) < FLAT_M)
-        lies = is_on_plate & self.is_still & (goal["present"] > 0)
+        lies = is_on_plate & self.is_still & (memory["present"] > 0)
 
         label = self.label_w
         is_label_up = label[..., 2] > LABEL_UP_COS * xp.sqrt(dot(label, label))
@@ -121,7 +121,7 @@ class Facts:
     @property
     def is_binned(self) -> Array:
         """(N, K) bool, parcels in the bin of their colour."""
-        is_own = self._goal["bin"][:, :, None] == self._props.each_bin
+        is_own = self._memory["bin"][:, :, None] == self._props.each_bin
         return any_of(self.is_in_bin & is_own)
 
     @quantity
@@ -130,7 +130,7 @@ class Facts:
         xp = self._xp
         own_axes = xp.permute_dims(self.rotations, (0, 1, 3, 2))  # rows are axes
         offset = xp.abs(dot(own_axes, self.to_hand[:, :, None, :]))
-        inside = offset < self._goal["size"] / 2 + AROUND_M
+        inside = offset < self._memory["size"] / 2 + AROUND_M
         return all_of(inside) & (self._props.hand.width_m()[:, None] < OPEN_M)
 
     @quantity
@@ -142,7 +142,7 @@ class Facts:
     @quantity
     def is_fallen(self) -> Array:
         """(N, K) bool, parcels that take part and lie on the floor."""
-        is_present = self._goal["present"] > 0
+        is_present = self._memory["present"] > 0
         return is_present & (self.pos_w[..., 2] < FLOOR_Z_W)
 
     @quantity
@@ -169,5 +169,5 @@ class Facts:
         is_lifted = self.is_held | (self.pos_w[..., 2] > SCANNER.top_z)
         unread = 0.1 * near_hand + 0.2 * xp.where(is_lifted, near_plate, 0.0)
         read = 0.45 + 0.35 * near_bin
-        progress = xp.where(self._goal["scanned"] > 0, read, unread)
+        progress = xp.where(self._memory["scanned"] > 0, read, unread)
         return progress + xp.where(self.is_held, 0.1, 0.0)

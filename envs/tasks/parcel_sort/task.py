@@ -66,7 +66,7 @@ class ParcelSort:
         self._engine = engine
         self._later_s = DRIVING_S if robot.travels else 0.0
         self._props = Props(engine, robot)
-        self._goal = {
+        self._memory = {
             "wanted": xp.zeros((n, k)),
             "present": xp.zeros((n, k)),
             "bin": xp.zeros((n, k), dtype=xp.int64),
@@ -83,20 +83,20 @@ class ParcelSort:
             "push": xp.zeros((n, 2)),
             "event_tick": xp.zeros(n, dtype=xp.int64),
         }
-        self._facts = PerState(engine, lambda: Facts(self._props, self._goal))
+        self._facts = PerState(engine, lambda: Facts(self._props, self._memory))
 
-    def parameters(self) -> dict[str, Array]:
-        return self._goal
+    def memory(self) -> dict[str, Array]:
+        return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
         episode = sample_episode(seed, variation, self._later_s)
-        goal = self._goal
-        for values in goal.values():
+        memory = self._memory
+        for values in memory.values():
             values[world] = 0
-        goal["speed_after"][world] = episode["belt_speed_after"]
-        goal["event_tick"][world] = event_tick(episode)
-        goal["pushed"][world] = episode["pushed"]
-        goal["push"][world] = episode["push_n"]
+        memory["speed_after"][world] = episode["belt_speed_after"]
+        memory["event_tick"][world] = event_tick(episode)
+        memory["pushed"][world] = episode["pushed"]
+        memory["push"][world] = episode["push_n"]
 
         props = self._props
         for parcel in range(len(PARCELS)):
@@ -126,40 +126,40 @@ class ParcelSort:
         parcels.resize(world, parcel, size, face)
         parcels.paint(world, parcel, colour, episode["shade"][parcel])
 
-        goal = self._goal
-        goal["present"][world, parcel] = 1.0
-        goal["wanted"][world, parcel] = episode["wanted"][parcel]
-        goal["bin"][world, parcel] = bin_index
-        goal["size"][world, parcel] = (size.length, size.width, size.height)
-        goal["label"][world, parcel] = _middle_to_label(size, face)
+        memory = self._memory
+        memory["present"][world, parcel] = 1.0
+        memory["wanted"][world, parcel] = episode["wanted"][parcel]
+        memory["bin"][world, parcel] = bin_index
+        memory["size"][world, parcel] = (size.length, size.width, size.height)
+        memory["label"][world, parcel] = _middle_to_label(size, face)
 
     def before_step(self, tick: Array) -> None:
         xp = self._engine.xp
-        goal = self._goal
+        memory = self._memory
         facts = self._facts()
         props = self._props
 
         # the event: another speed of the belt, or a push on a parcel that it carries
-        has_happened = tick >= goal["event_tick"]
-        speed = xp.where(has_happened, goal["speed_after"], facts.belt_speed)
+        has_happened = tick >= memory["event_tick"]
+        speed = xp.where(has_happened, memory["speed_after"], facts.belt_speed)
         props.belt.set_speed(speed)
-        height = facts.pos_w[props.worlds, goal["pushed"]][:, 2] - BELT.top_z
-        is_pushed = is_during(tick, goal["event_tick"], PUSH_TICKS)
+        height = facts.pos_w[props.worlds, memory["pushed"]][:, 2] - BELT.top_z
+        is_pushed = is_during(tick, memory["event_tick"], PUSH_TICKS)
         is_pushed = is_pushed & (height < LYING_M)
-        force = xp.where(is_pushed[:, None], goal["push"], 0.0)
-        props.parcels.push(goal["pushed"], force)
+        force = xp.where(is_pushed[:, None], memory["push"], 0.0)
+        props.parcels.push(memory["pushed"], force)
 
         # a parcel that has lain still under the scanner for a while is read
-        moved_tick = xp.where(facts.is_readable, goal["moved_tick"], tick[:, None])
+        moved_tick = xp.where(facts.is_readable, memory["moved_tick"], tick[:, None])
         has_lain = tick[:, None] - moved_tick >= READING_TICKS
-        is_read = (goal["scanned"] > 0) | has_lain
-        goal["moved_tick"][...] = moved_tick
-        goal["scanned"][...] = xp.where(is_read, 1.0, 0.0)
+        is_read = (memory["scanned"] > 0) | has_lain
+        memory["moved_tick"][...] = moved_tick
+        memory["scanned"][...] = xp.where(is_read, 1.0, 0.0)
         props.scanner.show(any_of(is_read & ~facts.is_binned))
 
     def state(self) -> Array:
         xp = self._engine.xp
-        goal = self._goal
+        memory = self._memory
         facts = self._facts()
         n, k, _ = facts.pos_w.shape
         xmat = xp.reshape(facts.rotations, (n, k, 9))
@@ -167,10 +167,10 @@ class ParcelSort:
             facts.pos_w,
             xmat[:, :, ROT6D_OF_XMAT],
             facts.vel_w,
-            goal["size"],
+            memory["size"],
             facts.label_w,
-            goal["wanted"],
-            goal["scanned"],
+            memory["wanted"],
+            memory["scanned"],
             facts.bin_w[..., :2],
         ]
         parts = [xp.reshape(part, (n, -1)) for part in of_parcels]
@@ -179,12 +179,12 @@ class ParcelSort:
 
     def judge(self) -> Outcome:
         xp = self._engine.xp
-        goal = self._goal
+        memory = self._memory
         facts = self._facts()
-        is_wanted = goal["wanted"] > 0  # (N, K)
-        is_present = goal["present"] > 0
+        is_wanted = memory["wanted"] > 0  # (N, K)
+        is_present = memory["present"] > 0
 
-        is_read = goal["scanned"] > 0
+        is_read = memory["scanned"] > 0
         is_let_go = facts.is_still & ~facts.is_held
         is_right = is_wanted & is_read & facts.is_binned & is_let_go
         is_off_belt = ~facts.is_on_belt | facts.is_held
@@ -193,7 +193,7 @@ class ParcelSort:
         progress = xp.where(is_right, 1.0, facts.parcel_progress)
         share = xp.where(is_wanted, progress, 0.0) - xp.where(is_taken, 1.0, 0.0)
         ones = xp.ones_like(share)
-        wanted_count = xp.maximum(dot(goal["wanted"], ones), ones[:, 0])
+        wanted_count = xp.maximum(dot(memory["wanted"], ones), ones[:, 0])
         mean = dot(share, ones) / wanted_count
         are_all_right = all_of(is_right | ~is_wanted)
         is_lost = facts.is_fallen | is_wanted & facts.has_passed

@@ -36,9 +36,9 @@ class Props:
 class Facts:
     """Quantities of N worlds in one state."""
 
-    def __init__(self, props: Props, goal: Mapping[str, Array]) -> None:
+    def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
         self._props = props
-        self._goal = goal
+        self._memory = memory
         self._xp = props.xp
         # (N, 3) m, (N, 6), (N, 3) m/s
         self.pad_pos_w, self.pad_rot6d, self.pad_vel_w = props.pad.pose()
@@ -62,7 +62,7 @@ class Facts:
     @quantity
     def peak_press_n(self) -> Array:
         """(N,) the strongest force of the episode so far."""
-        return self._xp.maximum(self._goal["peak_n"], self.press_n)
+        return self._xp.maximum(self._memory["peak_n"], self.press_n)
 
     @quantity
     def reach_m(self) -> Array:

@@ -72,7 +72,7 @@ class TableWipe:
         self._engine = engine
         self._props = Props(engine, robot)
         self._dirt = Dirt(xp, n)
-        self._goal = {
+        self._memory = {
             **self._dirt.arrays,
             "pad_xy_w": xp.zeros((n, 2)),  # at the last control step
             "peak_n": xp.zeros(n),  # strongest force of the pad on the table so far
@@ -81,10 +81,10 @@ class TableWipe:
             "push_tick": xp.zeros(n, dtype=xp.int64),
             "spill_tick": xp.zeros(n, dtype=xp.int64),
         }
-        self._facts = PerState(engine, lambda: Facts(self._props, self._goal))
+        self._facts = PerState(engine, lambda: Facts(self._props, self._memory))
 
-    def parameters(self) -> dict[str, Array]:
-        return self._goal
+    def memory(self) -> dict[str, Array]:
+        return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
         episode = sample_episode(seed, variation)
@@ -96,13 +96,13 @@ class TableWipe:
         self._props.stains.show(self._dirt.left())
         self._lay_table(world, pad_xy_w, episode)
 
-        goal = self._goal
+        memory = self._memory
         push_tick, spill_tick = event_ticks(episode)
-        goal["pad_xy_w"][world] = pad_xy_w
-        goal["peak_n"][world] = 0.0
-        goal["push"][world] = episode["push_n"]
-        goal["push_tick"][world] = push_tick
-        goal["spill_tick"][world] = spill_tick
+        memory["pad_xy_w"][world] = pad_xy_w
+        memory["peak_n"][world] = 0.0
+        memory["push"][world] = episode["push_n"]
+        memory["push_tick"][world] = push_tick
+        memory["spill_tick"][world] = spill_tick
         return episode
 
     def _lay_table(
@@ -143,30 +143,30 @@ class TableWipe:
 
     def before_step(self, tick: Array) -> None:
         xp = self._engine.xp
-        goal = self._goal
+        memory = self._memory
         facts = self._facts()
         props = self._props
 
-        is_pushed = is_during(tick, goal["push_tick"], PUSH_TICKS)
+        is_pushed = is_during(tick, memory["push_tick"], PUSH_TICKS)
         is_pushed = is_pushed & (facts.reach_m > ALOOF_M)
-        props.pad.push(xp.where(is_pushed[:, None], goal["push"], 0.0))
+        props.pad.push(xp.where(is_pushed[:, None], memory["push"], 0.0))
 
         # wipe off what the pad has rubbed over since the last step
         xy = facts.pad_pos_w[:, :2]
-        way = xy - goal["pad_xy_w"]
+        way = xy - memory["pad_xy_w"]
         is_rubbing = facts.press_n > RUBBING_N
         rubbed_m = xp.where(is_rubbing, xp.sqrt(dot(way, way)), 0.0)
-        is_under_way = goal["wiped"] > SPILL_AT_SHARE
-        is_spilling = (tick >= goal["spill_tick"]) | is_under_way
-        under = props.pad.under(goal["cell_xy_w"])
+        is_under_way = memory["wiped"] > SPILL_AT_SHARE
+        is_spilling = (tick >= memory["spill_tick"]) | is_under_way
+        under = props.pad.under(memory["cell_xy_w"])
         props.stains.show(self._dirt.update(under, rubbed_m, is_spilling))
 
-        goal["pad_xy_w"][...] = xy
-        goal["peak_n"][...] = facts.peak_press_n
+        memory["pad_xy_w"][...] = xy
+        memory["peak_n"][...] = facts.peak_press_n
 
     def state(self) -> Array:
         xp = self._engine.xp
-        goal = self._goal
+        memory = self._memory
         facts = self._facts()
         parts = [
             facts.pad_pos_w,
@@ -176,24 +176,24 @@ class TableWipe:
             facts.peak_press_n[:, None],
             facts.table_z_w[:, None],
             facts.mat_xy_w,
-            1e4 * goal["left_m2"],
-            xp.where(goal["left_m2"] > 0, goal["named"], 0.0),
-            xp.reshape(goal["low_xy_w"], (-1, 2 * S)),
-            xp.reshape(goal["high_xy_w"], (-1, 2 * S)),
+            1e4 * memory["left_m2"],
+            xp.where(memory["left_m2"] > 0, memory["named"], 0.0),
+            xp.reshape(memory["low_xy_w"], (-1, 2 * S)),
+            xp.reshape(memory["high_xy_w"], (-1, 2 * S)),
         ]
         return xp.concat(parts, axis=1)
 
     def judge(self) -> Outcome:
         xp = self._engine.xp
-        goal = self._goal
+        memory = self._memory
         facts = self._facts()
         is_gentle = facts.peak_press_n <= FORCE_LIMIT_N
-        are_others_wiped = goal["spared"] < SPARED_SHARE
+        are_others_wiped = memory["spared"] < SPARED_SHARE
         is_spoilt = ~is_gentle | are_others_wiped | facts.is_fallen
-        success = (goal["wiped"] >= WIPED_SHARE) & ~is_spoilt
+        success = (memory["wiped"] >= WIPED_SHARE) & ~is_spoilt
 
         in_hand = hand_progress(xp, facts.reach_m, facts.is_held)
-        progress = in_hand + 0.65 * goal["wiped"] * goal["spared"]
+        progress = in_hand + 0.65 * memory["wiped"] * memory["spared"]
         return Outcome(
             success=success,
             progress=xp.where(success, 1.0, progress),

@@ -65,23 +65,23 @@ class Props:
 class Facts:
     """Quantities of N worlds in one state; "the tote" is the one that is named."""
 
-    def __init__(self, props: Props, goal: Mapping[str, Array]) -> None:
+    def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
         self._props = props
-        self._goal = goal
+        self._memory = memory
         self._xp = props.xp
         # (N, 3) m, (N, 9) row by row, (N, 3) m/s
-        self.tote_pos_w, self.tote_xmat = props.totes.pose_of(goal["tote"])
-        self.tote_vel_w = props.totes.velocity_of(goal["tote"])
+        self.tote_pos_w, self.tote_xmat = props.totes.pose_of(memory["tote"])
+        self.tote_vel_w = props.totes.velocity_of(memory["tote"])
 
     @quantity
     def slot_pos_w(self) -> Array:
         """(N, 3) m, middle of the floor of the named slot."""
-        return self._props.rack.slot_w(self._goal["slot"])
+        return self._props.rack.slot_w(self._memory["slot"])
 
     @quantity
     def other_totes_pos_w(self) -> Array:
         """(N, 6) m, of both totes that are not named."""
-        others = self._props.others[self._goal["tote"]]
+        others = self._props.others[self._memory["tote"]]
         return self._xp.reshape(self._props.totes.positions_of(others), (-1, 6))
 
     @quantity
@@ -147,5 +147,5 @@ class Facts:
         xp = self._xp
         props = self._props
         height = props.totes.positions_w()[..., 2]  # (N, K)
-        is_fallen = (height < FALLEN_Z_W) & (self._goal["present"] > 0)
+        is_fallen = (height < FALLEN_Z_W) & (self._memory["present"] > 0)
         return xp.sum(is_fallen, axis=1, dtype=xp.int64)

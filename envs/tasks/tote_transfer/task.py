@@ -57,7 +57,7 @@ class ToteTransfer:
         self._engine = engine
         self._station = station_of(robot)
         self._props = Props(engine, robot, self._station)
-        self._goal = {
+        self._memory = {
             "tote": xp.zeros(n, dtype=xp.int64),
             "slot": xp.zeros(n, dtype=xp.int64),
             "size": xp.zeros((n, 2)),  # length, width of the named tote, m
@@ -68,10 +68,10 @@ class ToteTransfer:
             "push": xp.zeros((n, 2)),
             "event_tick": xp.zeros(n, dtype=xp.int64),
         }
-        self._facts = PerState(engine, lambda: Facts(self._props, self._goal))
+        self._facts = PerState(engine, lambda: Facts(self._props, self._memory))
 
-    def parameters(self) -> dict[str, Array]:
-        return self._goal
+    def memory(self) -> dict[str, Array]:
+        return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
         episode = sample_episode(seed, variation, self._station)
@@ -83,14 +83,14 @@ class ToteTransfer:
         self._props.rack.shift(world, shift_m)
         self._props.belt.start(world, episode["belt_speed"])
 
-        goal = self._goal
-        goal["tote"][world] = target
-        goal["slot"][world] = episode["slot"]
-        goal["size"][world] = (episode["length"][target], TOTE.width)
-        goal["present"][world] = [k < episode["totes"] for k in range(len(TOTES))]
-        goal["speed_after"][world] = episode["belt_speed_after"]
-        goal["push"][world] = episode["push_n"]
-        goal["event_tick"][world] = event_tick(episode)
+        memory = self._memory
+        memory["tote"][world] = target
+        memory["slot"][world] = episode["slot"]
+        memory["size"][world] = (episode["length"][target], TOTE.width)
+        memory["present"][world] = [k < episode["totes"] for k in range(len(TOTES))]
+        memory["speed_after"][world] = episode["belt_speed_after"]
+        memory["push"][world] = episode["push_n"]
+        memory["event_tick"][world] = event_tick(episode)
         return episode
 
     def _place_tote(self, world: int, tote: int, episode: dict[str, Any]) -> None:
@@ -106,16 +106,16 @@ class ToteTransfer:
 
     def before_step(self, tick: Array) -> None:
         xp = self._engine.xp
-        goal = self._goal
+        memory = self._memory
         belt = self._props.belt
 
-        has_happened = tick >= goal["event_tick"]
-        speed = xp.where(has_happened, goal["speed_after"], belt.speed())
+        has_happened = tick >= memory["event_tick"]
+        speed = xp.where(has_happened, memory["speed_after"], belt.speed())
         belt.set_speed(speed)
 
-        is_pushed = is_during(tick, goal["event_tick"], PUSH_TICKS)
-        force = xp.where(is_pushed[:, None], goal["push"], 0.0)
-        self._props.totes.push(goal["tote"], force)
+        is_pushed = is_during(tick, memory["event_tick"], PUSH_TICKS)
+        force = xp.where(is_pushed[:, None], memory["push"], 0.0)
+        self._props.totes.push(memory["tote"], force)
 
     def state(self) -> Array:
         facts = self._facts()
@@ -123,7 +123,7 @@ class ToteTransfer:
             facts.tote_pos_w,
             facts.tote_xmat[:, ROT6D_OF_XMAT],
             facts.tote_vel_w,
-            self._goal["size"],
+            self._memory["size"],
             facts.slot_pos_w,
             facts.other_totes_pos_w,
             facts.belt_speed[:, None],

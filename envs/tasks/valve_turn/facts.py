@@ -43,11 +43,11 @@ class Props:
 class Facts:
     """Quantities of N worlds in one state; the named one of K valves comes first."""
 
-    def __init__(self, props: Props, goal: Mapping[str, Array]) -> None:
+    def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
         self._props = props
-        self._goal = goal
+        self._memory = memory
         self._xp = props.xp
-        self._order = props.in_order_from[goal["valve"]]  # (N, K)
+        self._order = props.in_order_from[memory["valve"]]  # (N, K)
 
     def _named_first(self, values: Array) -> Array:
         """Returns values (N, K) of the scene's valves with the named one first."""
@@ -61,7 +61,7 @@ class Facts:
     @quantity
     def start_angles(self) -> Array:
         """(N, K) rad, at the start of the episode."""
-        return self._named_first(self._goal["start"])
+        return self._named_first(self._memory["start"])
 
     @quantity
     def hubs_w(self) -> Array:
@@ -71,24 +71,24 @@ class Facts:
     @quantity
     def is_wheel(self) -> Array:
         """(N,) 1 where the named valve is a wheel, 0 where it is a lever."""
-        return self._props.is_wheel[self._goal["valve"]]
+        return self._props.is_wheel[self._memory["valve"]]
 
     @quantity
     def angle_error(self) -> Array:
         """(N,) rad, of the named valve from its target."""
-        return self._xp.abs(self.angles[:, 0] - self._goal["target"])
+        return self._xp.abs(self.angles[:, 0] - self._memory["target"])
 
     @quantity
     def share_turned(self) -> Array:
         """(N,) in [0, 1], how much of the way from start to target is done."""
-        whole = self._xp.abs(self.start_angles[:, 0] - self._goal["target"])
+        whole = self._xp.abs(self.start_angles[:, 0] - self._memory["target"])
         left = self.angle_error / whole
         return self._xp.where(left < 1.0, 1.0 - left, 0.0)
 
     @quantity
     def is_at_rest(self) -> Array:
         """(N,) bool, the named valve hardly moves."""
-        speed = self._props.valves.speed(self._goal["valve"])
+        speed = self._props.valves.speed(self._memory["valve"])
         return self._xp.abs(speed) < AT_REST_RAD_S
 
     @quantity

@@ -51,7 +51,7 @@ class ValveTurn:
         n = engine.num_worlds
         self._engine = engine
         self._props = Props(engine, robot)
-        self._goal = {
+        self._memory = {
             "valve": xp.zeros(n, dtype=xp.int64),
             "target": xp.ones(n),  # rad on the scale
             "start": xp.zeros((n, len(VALVES))),  # rad, of all
@@ -60,23 +60,23 @@ class ValveTurn:
             # how long after the valve first stands right a late event comes
             "late_ticks": xp.zeros(n, dtype=xp.int64),
         }
-        self._facts = PerState(engine, lambda: Facts(self._props, self._goal))
+        self._facts = PerState(engine, lambda: Facts(self._props, self._memory))
 
-    def parameters(self) -> dict[str, Array]:
-        return self._goal
+    def memory(self) -> dict[str, Array]:
+        return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
         episode = sample_episode(seed, variation)
         self._place_valves(world, episode)
 
-        goal = self._goal
+        memory = self._memory
         event_tick, late_ticks = event_ticks(episode)
-        goal["valve"][world] = episode["order"][place_of(episode)]
-        goal["target"][world] = np.deg2rad(episode["target_angle"])
-        goal["start"][world] = self._props.valves.angles()[world]
-        goal["push"][world] = episode["push_n_m"]
-        goal["event_tick"][world] = event_tick
-        goal["late_ticks"][world] = late_ticks
+        memory["valve"][world] = episode["order"][place_of(episode)]
+        memory["target"][world] = np.deg2rad(episode["target_angle"])
+        memory["start"][world] = self._props.valves.angles()[world]
+        memory["push"][world] = episode["push_n_m"]
+        memory["event_tick"][world] = event_tick
+        memory["late_ticks"][world] = late_ticks
         return episode
 
     def _place_valves(self, world: int, episode: dict[str, Any]) -> None:
@@ -99,17 +99,19 @@ class ValveTurn:
 
     def before_step(self, tick: Array) -> None:
         xp = self._engine.xp
-        goal = self._goal
+        memory = self._memory
         is_right = self._facts().angle_error < ANGLE_RAD
 
         # a late push comes a while after the valve first stands right
-        is_first = (goal["event_tick"] == NEVER) & is_right
-        event_tick = xp.where(is_first, tick + goal["late_ticks"], goal["event_tick"])
-        goal["event_tick"][...] = event_tick
+        is_first = (memory["event_tick"] == NEVER) & is_right
+        event_tick = xp.where(
+            is_first, tick + memory["late_ticks"], memory["event_tick"]
+        )
+        memory["event_tick"][...] = event_tick
 
         is_pushed = is_during(tick, event_tick, PUSH_TICKS)
-        torque_n_m = xp.where(is_pushed, goal["push"], 0.0)
-        self._props.valves.push(goal["valve"], torque_n_m)
+        torque_n_m = xp.where(is_pushed, memory["push"], 0.0)
+        self._props.valves.push(memory["valve"], torque_n_m)
 
     def state(self) -> Array:
         xp = self._engine.xp
@@ -119,7 +121,7 @@ class ValveTurn:
             hubs[:, :3],
             facts.is_wheel[:, None],
             facts.angles[:, :1],
-            self._goal["target"][:, None],
+            self._memory["target"][:, None],
             hubs[:, 3:],
             facts.angles[:, 1:],
         ]
