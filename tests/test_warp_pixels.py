@@ -150,7 +150,7 @@ def test_starts_are_all_known_where_there_are_fewer_worlds() -> None:
         worlds.start_index[...] = start
         worlds.reset()
         feed.cameras.render()
-        sigma = float(feed._sigma_of[start])
+        sigma = float(feed._sigma_of_start[start])
         newest = feed.newest()["overview"].numpy()
         fresh = feed.cameras.rgb("overview").numpy()
         distance = image_distance(newest, fresh)
