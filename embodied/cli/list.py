@@ -137,7 +137,7 @@ def _interfaces_of_dataset(path: Path) -> dict[str, ActionInterface]:
 
 def actions_table(rows: Rows) -> str:
     """Returns a line for each element of an action, below a line of titles."""
-    cells = [list(ACTION_COLUMNS)]
+    cells: list[list[str]] = [list(ACTION_COLUMNS)]
     for row in rows:
         cells.append([_cell(value) for value in row.values()])
     return text_table(cells)

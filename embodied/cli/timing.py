@@ -193,6 +193,6 @@ def _values(argument: float | Sequence[float] | None) -> list[float]:
     """Returns what was given for an argument, each value once; [0.0] for nothing."""
     if argument is None:
         return [0.0]
-    if isinstance(argument, float):
-        return [argument]
+    if isinstance(argument, int | float):
+        return [float(argument)]
     return list(dict.fromkeys(argument))

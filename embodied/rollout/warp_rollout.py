@@ -59,7 +59,7 @@ def play_on_warp(
         tick += worlds.ticks_per_step
 
         success = result.success.cpu().numpy()
-        ended = (result.terminated | result.truncated).cpu().numpy()
+        ended = torch.logical_or(result.terminated, result.truncated).cpu().numpy()
         success_tick = np.where(success & (success_tick < 0), tick, success_tick)
         has_succeeded = success_tick >= 0
         settled = has_succeeded & (tick >= success_tick + AFTER_SUCCESS_TICKS)

@@ -81,11 +81,13 @@ class Camera:
         if camera not in self._names:
             raise unknown("camera", camera, self._names)
         model = self._engine.world_model(world)
-        if self._renderer is None:
-            self._renderer = self._make_renderer(model)
+        renderer = self._renderer
+        if renderer is None:
+            renderer = self._make_renderer(model)
+            self._renderer = renderer
         data = self._engine.world_data(world)
-        self._renderer.update_scene(data, camera, self._option)
-        return self._renderer
+        renderer.update_scene(data, camera, self._option)
+        return renderer
 
     def _make_renderer(self, model: mujoco.MjModel) -> mujoco.Renderer:
         # the GL context reads the model's quality once, when it is made

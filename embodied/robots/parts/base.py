@@ -38,7 +38,7 @@ class FixedBase(Part):
         body.pos = list(self.mount_pos_w)
         return body
 
-    def mount_pose(self, xp: Any, joint_pos: Array, lift_m: Array | float) -> Array:
+    def mount_pose(self, xp: Any, joint_pos: Array, lift_m: Array) -> Array:
         """Returns (n, 4) x, y, z in m and yaw in rad of the mount, in the world.
 
         Args:
@@ -89,7 +89,7 @@ class OmnidirectionalBase(Part):
             return PositionLaw(self.joints, engine, dt_s)
         return SpeedLaw(self.joints, engine, dt_s, turn=_along_heading)
 
-    def mount_pose(self, xp: Any, joint_pos: Array, lift_m: Array | float) -> Array:
+    def mount_pose(self, xp: Any, joint_pos: Array, lift_m: Array) -> Array:
         """Returns (n, 4) x, y, z in m and yaw in rad of the mount, in the world.
 
         Args:
