@@ -576,7 +576,7 @@ def test_judgement_and_state_run_on_torch(task: str) -> None:
     # The same task on torch tensors, over the same worlds' state.
     on_torch = worlds.spec.bind(TorchView(worlds.engine), worlds.robot)
     for name, values in worlds.task.memory().items():
-        on_torch.parameters()[name][...] = torch.from_numpy(values)
+        on_torch.memory()[name][...] = torch.from_numpy(values)
 
     np.testing.assert_allclose(
         on_torch.state().numpy(), worlds.task.state(), rtol=1e-12, atol=1e-15
