@@ -9,7 +9,7 @@ import numpy as np
 
 from embodied.envs.variation import Variation, row
 from embodied.robots.parts.arm import Arm
-from embodied.robots.parts.base import OmnidirectionalBase
+from embodied.robots.parts.base import Base
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
@@ -155,7 +155,7 @@ class CommonFactors:
                 last = first + len(home)
                 home = home + np.asarray(sample["joint_start"][first:last])
                 first = last
-            elif isinstance(part, OmnidirectionalBase):
+            elif isinstance(part, Base) and part.travels:
                 home = self._base_start + np.asarray(sample["base_start"])
             starts.append(home)
         return starts

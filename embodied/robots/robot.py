@@ -12,7 +12,7 @@ import numpy as np
 from embodied.core import ActionInterface, PlanShape
 from embodied.errors import EmbodiedError, unknown
 from embodied.robots.parts.arm import Arm
-from embodied.robots.parts.base import Base, FixedBase, OmnidirectionalBase
+from embodied.robots.parts.base import Base
 from embodied.robots.parts.gripper import Gripper
 from embodied.robots.parts.part import CONTROL_MODES, Effector, Part
 from embodied.robots.parts.torso import Lift
@@ -52,7 +52,7 @@ class Robot:
                 f"robot {self.name}: two parts are named {part.name!r}; use "
                 "`part.prefixed` to name one anew"
             )
-        is_base = isinstance(part, FixedBase | OmnidirectionalBase)
+        is_base = isinstance(part, Base)
         if not is_base and part.on not in before:
             raise EmbodiedError(
                 f"robot {self.name}: {part.name!r} is mounted on {part.on!r}, "
@@ -62,11 +62,7 @@ class Robot:
     @cached_property
     def bases(self) -> tuple[Base, ...]:
         """Its bases: one, or more for a team of robots."""
-        return tuple(
-            part
-            for part in self.parts
-            if isinstance(part, FixedBase | OmnidirectionalBase)
-        )
+        return tuple(part for part in self.parts if isinstance(part, Base))
 
     @property
     def base(self) -> Base:

@@ -168,7 +168,10 @@ def add_base(
 def add_lift(
     spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
 ) -> mujoco.MjsBody:
-    """Adds the lift, whose origin is the mount; its mass includes mast and head."""
+    """Adds the lift above the base; arms are mounted on its origin.
+
+    Its mass includes mast and head.
+    """
     prefix = placement.prefix
     body = _add_body(mount, f"{prefix}lift", MOUNT_LOW_M, LIFT_MASSES)
     body.add_joint(

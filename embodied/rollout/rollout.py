@@ -331,9 +331,9 @@ class _EpisodeStats:
         return self.active & (settled | result.terminated | result.truncated)
 
     def _add_safety(self, worlds: Worlds, ending: np.ndarray) -> None:
-        """Adds the safety signals, each of which covers the last WINDOW_TICKS.
+        """Adds the safety signals, once per WINDOW_TICKS and at the end of an episode.
 
-        So they are read once per window, by each episode's own clock, and at its end.
+        Forces and collisions cover that window; joint margins are those of the moment.
         """
         due = (self.tick % WINDOW_TICKS < worlds.ticks_per_step) | ending
         if not due.any():

@@ -9,7 +9,7 @@ from embodied.arrays import array_namespace
 from embodied.core import SKILLS, Array, Layout, Observation, Payload, PolicySpec
 from embodied.robots.mount import MountPose
 from embodied.robots.parts.arm import Arm
-from embodied.robots.parts.base import OmnidirectionalBase
+from embodied.robots.parts.base import Base
 from embodied.robots.parts.gripper import Gripper
 from embodied.robots.parts.part import Part
 from embodied.robots.parts.torso import Lift
@@ -78,7 +78,7 @@ class GoalServo:
         # the elements of each part, in the order of the action
         elements = []
         for part in self._robot.parts:
-            if isinstance(part, OmnidirectionalBase) and drive is not None:
+            if isinstance(part, Base) and drive is not None:
                 elements.append(xp.where(driving, drive.base(), 0.0))
             elif isinstance(part, Lift) and drive is not None:
                 elements.append(xp.where(driving, drive.lift(part), 0.0))

@@ -1,7 +1,11 @@
-"""Bases: what a robot stands on, and how it gets about."""
+"""Bases: what a robot stands on, and how it gets about.
+
+A new kind of base is one more class here, derived from `Base`.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -19,19 +23,41 @@ YAW = 2  # index of yaw among the joints of a base that travels
 
 
 @dataclass(frozen=True, kw_only=True)
-class FixedBase(Part):
-    """A stand at one place of the world.
+class Base(Part, ABC):
+    """What every base says of itself.
 
     Attributes:
+        travels: whether it can leave its place.
         root_body: name of the body that holds the whole robot.
-        mount_pos_w: (3,) m, where it carries the rest of the robot.
+        mount_pos_w: (3,) m in the world, the mount with all joints of base and torso at
+            0.
     """
 
     travels: ClassVar[bool] = False
 
     name: str = "base"
-    root_body: str = "stand"
+    root_body: str = "base"
     mount_pos_w: Vector3 = (0.0, 0.0, 0.0)
+
+    @abstractmethod
+    def mount_pose(self, xp: Any, joint_pos: Array, lift_m: Array) -> Array:
+        """Returns (n, 4) x, y, z in m and yaw in rad of the mount, in the world.
+
+        Args:
+            xp: the array namespace.
+            joint_pos: (n, J) positions of the base's own joints.
+            lift_m: (n,) how far a torso lifts the mount; 0.0 without a torso.
+        """
+
+    def prefixed(self, prefix: str, on: str | None = None) -> Self:
+        return replace(super().prefixed(prefix, on), root_body=prefix + self.root_body)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixedBase(Base):
+    """A stand at one place of the world."""
+
+    root_body: str = "stand"
 
     def add_to(self, spec: mujoco.MjSpec, mount: mujoco.MjsBody) -> mujoco.MjsBody:
         body = super().add_to(spec, mount)
@@ -39,43 +65,25 @@ class FixedBase(Part):
         return body
 
     def mount_pose(self, xp: Any, joint_pos: Array, lift_m: Array) -> Array:
-        """Returns (n, 4) x, y, z in m and yaw in rad of the mount, in the world.
-
-        Args:
-            xp: the array namespace.
-            joint_pos: (n, 0), as a fixed base has no joints.
-            lift_m: (n,) how far a torso lifts the mount.
-        """
         fixed = xp.asarray([*self.mount_pos_w, 0.0], dtype=joint_pos.dtype)
         pose = xp.broadcast_to(fixed, (joint_pos.shape[0], 4))
         if isinstance(lift_m, float):
             return pose
         return pose + lift_m[:, None] * xp.asarray([0.0, 0.0, 1.0, 0.0])
 
-    def prefixed(self, prefix: str, on: str | None = None) -> Self:
-        return replace(super().prefixed(prefix, on), root_body=prefix + self.root_body)
-
     def summary(self) -> str:
         return "fixed stand"
 
 
 @dataclass(frozen=True, kw_only=True)
-class OmnidirectionalBase(Part):
+class OmnidirectionalBase(Base):
     """A base that drives in every direction: joints x and y of the world, and yaw.
 
     Its joints are where the mount is in the world. They take absolute positions in the
     mode `joint`, and speeds along the base's own axes in the other modes.
-
-    Attributes:
-        root_body: name of the body that holds the whole robot.
-        mount_pos_w: (3,) m, the mount with all joints of base and torso at 0.
     """
 
     travels: ClassVar[bool] = True
-
-    name: str = "base"
-    root_body: str = "base"
-    mount_pos_w: Vector3 = (0.0, 0.0, 0.0)
 
     def action_group(self, mode: str) -> ActionGroup:
         if mode == "joint":
@@ -90,25 +98,12 @@ class OmnidirectionalBase(Part):
         return SpeedLaw(self.joints, engine, dt_s, turn=_along_heading)
 
     def mount_pose(self, xp: Any, joint_pos: Array, lift_m: Array) -> Array:
-        """Returns (n, 4) x, y, z in m and yaw in rad of the mount, in the world.
-
-        Args:
-            xp: the array namespace.
-            joint_pos: (n, 3) x and y in m, yaw in rad.
-            lift_m: (n,) how far a torso lifts the mount.
-        """
         x = joint_pos[:, 0]
         height = self.mount_pos_w[2] + lift_m + xp.zeros_like(x)
         return xp.stack([x, joint_pos[:, 1], height, joint_pos[:, YAW]], axis=1)
 
-    def prefixed(self, prefix: str, on: str | None = None) -> Self:
-        return replace(super().prefixed(prefix, on), root_body=prefix + self.root_body)
-
     def summary(self) -> str:
         return "omnidirectional base"
-
-
-Base = FixedBase | OmnidirectionalBase
 
 
 def _along_heading(xp: Any, moves: Array, measured: Array) -> Array:

@@ -190,16 +190,20 @@ def _work_drawer(xp: Any, facts: ExpertFacts) -> tuple[Step, Step]:
     away = xp.abs(tcp - handle)
     x_m, y_m, z_m = AT_HANDLE_M
     is_at_handle = (away[:, 0] < x_m) & (away[:, 1] < y_m) & (away[:, 2] < z_m)
-    is_closed = width < HANDLE_SPAN_M + WIDER_M
-    is_gripped = is_at_handle & is_closed & (width > HANDLE_SPAN_M - NARROWER_M)
+    fingers_are_closed = width < HANDLE_SPAN_M + WIDER_M
+    is_gripped = (
+        is_at_handle & fingers_are_closed & (width > HANDLE_SPAN_M - NARROWER_M)
+    )
 
     # a handle in the hand is pulled or pushed a little further than needed
     must_open = (opening < OPEN_M) | is_gripped & (opening < ALMOST_PULLED_M)
     must_close = (opening > CLOSED_M) | is_gripped & (opening > SHUT_M)
     must_work = xp.where(is_all_in, must_close, must_open) & ~facts.thing.is_held
 
-    level = xp.zeros_like(opening)
-    pos, yaw, _ = _way(xp, facts, handle, level, xp.full_like(level, CLEAR_Z_W))
+    # the hand is not turned; the drawer opens towards -x
+    no_turn = xp.zeros_like(opening)
+    clear_z = xp.full_like(opening, CLEAR_Z_W)
+    pos, yaw, _ = _way(xp, facts, handle, no_turn, clear_z)
     along = opening + xp.where(is_all_in, BEYOND_M, -PULLED_M - BEYOND_M)
     moved = xp.stack([tcp[:, 0] + along, handle[:, 1], handle[:, 2]], axis=1)
 
@@ -219,8 +223,8 @@ def _work_drawer(xp: Any, facts: ExpertFacts) -> tuple[Step, Step]:
         when=is_around & ~facts.thing.is_held & ~must_work,
         skill=xp.full_like(skill, SKILLS.index("release")),
         pos=tcp,
-        yaw=level,
-        width=xp.full_like(level, WIDTH_M),
+        yaw=no_turn,
+        width=xp.full_like(no_turn, WIDTH_M),
     )
     return pull_or_push, let_go
 
