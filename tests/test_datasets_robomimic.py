@@ -19,6 +19,7 @@ from tests.datasets_fakes import fake_header
 LENGTHS = dict.fromkeys(range(12), 20)  # seed -> control steps
 REQUIREMENTS = (
     "robomimic==0.3.0",
+    "matplotlib",
     "psutil",
     "termcolor",
     "tensorboardX",
