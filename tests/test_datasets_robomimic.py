@@ -17,8 +17,9 @@ from tests.datasets_fake_worlds import FakePolicy, fake_worlds
 from tests.datasets_fakes import fake_header
 
 LENGTHS = dict.fromkeys(range(12), 20)  # seed -> control steps
+ROBOMIMIC = "robomimic==0.3.0"
+# What robomimic imports beside torch and torchvision.
 REQUIREMENTS = (
-    "robomimic==0.3.0",
     "matplotlib",
     "psutil",
     "termcolor",
@@ -100,12 +101,18 @@ def robomimic(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (packages / name).parent.mkdir(exist_ok=True)
         (packages / name).write_text(text)
 
-    install = (
-        f"-m pip --python {python} --disable-pip-version-check install"
-        " --quiet --no-deps --no-build-isolation --retries 1 --timeout 10"
-    )
+    # Without its dependencies: torchvision would bring another torch.
+    install(python, "--no-deps", "--no-build-isolation", ROBOMIMIC)
+    install(python, *REQUIREMENTS)
+    return python
+
+
+def install(python: Path, *arguments: str) -> None:
+    """Installs packages for a Python; skips the test where pip has no network."""
+    pip = f"-m pip --python {python} --disable-pip-version-check install"
+    options = "--quiet --retries 1 --timeout 10"
     installed = subprocess.run(
-        [sys.executable, *install.split(), *REQUIREMENTS],
+        [sys.executable, *pip.split(), *options.split(), *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -115,7 +122,6 @@ def robomimic(tmp_path_factory: pytest.TempPathFactory) -> Path:
         last_line = installed.stderr.strip().splitlines()[-1]
         pytest.skip(f"pip cannot reach robomimic: {last_line}")
     assert installed.returncode == 0, installed.stderr
-    return python
 
 
 @pytest.fixture(scope="module")
