@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import argparse
 import errno
-import importlib
 import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from packaging.requirements import Requirement
 
 from embodied.cli import doctor, main
+from embodied.cli.verbs import verb_module
 from embodied.errors import EmbodiedError, unknown
 
 COMMAND = Path(sys.executable).parent / "embodied"
@@ -33,6 +33,17 @@ def seconds_for(*words: str) -> tuple[float, str]:
         ).stdout
         best = min(best, time.perf_counter() - start)
     return best, output
+
+
+def module_of(verb: str) -> ModuleType:
+    """The module of a verb, such as "eval" or "data info"."""
+    *groups, name = verb.split()
+    return verb_module(".".join(["embodied.cli", *groups]), name)
+
+
+# Every verb, those of groups with the group's name before it.
+VERBS = [verb for verb in main.VERBS if not hasattr(module_of(verb), "VERBS")]
+VERBS += [f"data {verb}" for verb in module_of("data").VERBS]
 
 
 def verb_that(monkeypatch: pytest.MonkeyPatch, run: object) -> None:
@@ -56,25 +67,33 @@ def test_unknown_says_what_is_near_and_what_there_is() -> None:
     assert str(unknown("task", "zzz", [])) == "unknown task 'zzz'. Available: none"
 
 
-@pytest.mark.parametrize("verb", main.VERBS)
+@pytest.mark.parametrize("verb", VERBS)
 def test_each_verb_shows_an_example(
     verb: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    module = importlib.import_module(f"embodied.cli.{verb}")
     with pytest.raises(SystemExit) as stop:
-        main.main([verb, "--help"])
+        main.main([*verb.split(), "--help"])
     assert stop.value.code == 0
     assert f"example:\n  embodied {verb}" in capsys.readouterr().out
-    assert module.__doc__
+    assert module_of(verb).__doc__
 
 
-@pytest.mark.parametrize("verb", main.VERBS)
+@pytest.mark.parametrize("verb", VERBS)
 def test_each_example_parses(verb: str) -> None:
-    module = importlib.import_module(f"embodied.cli.{verb}")
-    for line in module.EXAMPLE.splitlines():
-        words = line.split("#")[0].split()
-        assert words[0] == "embodied"
-        assert main.build_parser(verb).parse_args(words[1:]).run is module.run
+    for line in module_of(verb).EXAMPLE.splitlines():
+        command, *words = line.split("#")[0].split()
+        assert command == "embodied"
+        run = main.build_parser(words).parse_args(words).run
+        assert run is module_of(" ".join(words[: len(verb.split())])).run
+
+
+def test_the_verbs_of_a_group(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main.main(["data", "--help"])
+    assert stop.value.code == 0
+    assert "\n    merge " in capsys.readouterr().out
+    assert main.main(["data", "merg", "a.hdf5"]) == 2
+    assert "unknown verb 'merg'. Did you mean 'merge'?" in capsys.readouterr().err
 
 
 def test_no_words_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import select
 import sys
 from collections.abc import Sequence
 
 from embodied import __version__
-from embodied.errors import EmbodiedError, unknown
+from embodied.cli.verbs import add_verbs
+from embodied.errors import EmbodiedError
 from embodied.machine import refusal
 
 VERBS = {
@@ -20,6 +20,7 @@ VERBS = {
     "collect": "record demonstrations into a dataset",
     "train": "train a policy on a dataset",
     "eval": "measure a policy's success over seeds and conditions, with intervals",
+    "data": "look into datasets, check them, make new ones from them",
     "survey": "measure every task: its expert's success with each robot, and its speed",
     "parity": "compare the engines cpu and warp, task by task",
     "gallery": "film every task and robot: a picture, a loop, clips",
@@ -29,12 +30,14 @@ VERBS = {
 INTERRUPTED = 130  # what shells use for a process that Ctrl-C ended
 
 
-def build_parser(verb: str | None) -> argparse.ArgumentParser:
-    """Returns the parser of the whole command, with the arguments of one verb.
+def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Returns the parser of the whole command, for the words after `embodied`.
 
-    The module of a verb in `embodied.cli` offers `HELP` (a few sentences), `EXAMPLE`
-    (command lines), `add_arguments(parser)` and `run(args) -> exit status`. In `args`,
-    `words` is what was typed. A `KeyboardInterrupt` may carry a hint on how to go on.
+    It has the arguments of the verb that was typed. In its result, `words` is what was
+    typed. A `KeyboardInterrupt` of a verb may carry a hint on how to go on.
+
+    Raises:
+        EmbodiedError: there is no such verb.
     """
     parser = argparse.ArgumentParser(
         prog="embodied",
@@ -43,19 +46,8 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--version", action="version", version=f"embodied {__version__}"
     )
-
-    verbs = parser.add_subparsers(metavar="VERB", required=True)
-    for name, summary in VERBS.items():
-        verb_parser = verbs.add_parser(
-            name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
-        # only this module is imported: the others' imports would cost seconds
-        if name == verb:
-            module = importlib.import_module(f"embodied.cli.{name}")
-            verb_parser.description = module.HELP
-            verb_parser.epilog = f"example:\n  {module.EXAMPLE}"
-            verb_parser.set_defaults(run=module.run)
-            module.add_arguments(verb_parser)
+    parser.set_defaults(words=list(words))
+    add_verbs(parser, "embodied.cli", VERBS, words)
     return parser
 
 
@@ -70,13 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         an expected error, 130 after Ctrl-C.
     """
     words = list(sys.argv[1:] if argv is None else argv) or ["--help"]
-    verb = words[0] if not words[0].startswith("-") else None
 
     try:
-        if verb is not None and verb not in VERBS:
-            raise unknown("verb", verb, VERBS)
-        args = build_parser(verb).parse_args(words)
-        args.words = words
+        args = build_parser(words).parse_args(words)
         status = int(args.run(args))
         # here, where a reader that has gone can be told from a failure
         sys.stdout.flush()

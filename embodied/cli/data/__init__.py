@@ -1,0 +1,7 @@
+"""`embodied data`: verbs that look into datasets, check them and make new ones."""
+
+HELP = """Look into a dataset, check it, or make another one from it. No verb changes a file that it reads."""
+EXAMPLE = "embodied data merge a.hdf5 b.hdf5 -o both.hdf5"
+VERBS = {
+    "merge": "put the episodes of several datasets into one",
+}

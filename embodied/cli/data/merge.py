@@ -1,0 +1,39 @@
+"""`embodied data merge`: puts the episodes of several datasets into one."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from embodied.cli.output import require_writable
+from embodied.datasets.merge import merge
+from embodied.datasets.reader import Dataset
+
+HELP = """Put the episodes of several datasets into a new one, in the order of their seeds. They must be of one
+collection:
+the same task, robot, policy and rates, and no seed twice."""
+EXAMPLE = "embodied data merge a.hdf5 b.hdf5 -o both.hdf5"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this verb's arguments."""
+    parser.add_argument(
+        "sources", type=Path, nargs="+", metavar="FILE", help="the datasets to merge"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="the new one"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace an output that exists"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the new dataset, then says what it holds."""
+    require_writable(args.output)
+    merge(args.sources, args.output, args.overwrite)
+
+    with Dataset(args.output) as dataset:
+        successes = sum(meta.success for meta in dataset.episodes)
+        print(f"{args.output}: {len(dataset)} episodes, {successes} successes")
+    return 0
