@@ -14,8 +14,8 @@ final_info         end               dict         all of the above, of its last 
 
 When: "reset" keys are there after every reset and step, "step" keys after steps only,
 and "end" keys where a world of a vector environment ended and started anew in the same
-step. Force and collision cover all physics steps since the last control step, at most
-50 ms. Where a mask `_<key>` is False the value is None, False or 0.
+step. Force and collision cover all physics steps since the last control step. Where a
+mask `_<key>` is False the value is None, False or 0.
 
 On the engine `warp` the arrays are torch tensors, and the host never asks the device
 which worlds ended. So `fault` is an index into `embodied.sim.engine.FAULTS`,

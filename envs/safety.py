@@ -83,8 +83,13 @@ class SafetySignals:
         self._low = xp.asarray([low for low, _ in ranges])
         self._high = xp.asarray([high for _, high in ranges])
 
-    def read(self, ticks: int) -> Safety:
-        """Returns the signals of the last `ticks` physics steps, at most 20."""
+    def read(self, ticks: int | None = None) -> Safety:
+        """Returns the signals of the last physics steps.
+
+        Args:
+            ticks: how many steps, at most 20; None for those of the whole control step,
+                and at least 20.
+        """
         xp = self._engine.xp
         angles = self._engine.view("qpos")[:, self._arm_columns]
         margin = smallest(xp.minimum(angles - self._low, self._high - angles))

@@ -23,6 +23,7 @@ from embodied.envs.variation import Variation
 from embodied.errors import EmbodiedError
 from embodied.robots.control import RobotControl
 from embodied.sim.cameras import CameraFeed
+from embodied.sim.contact_force import WINDOW_TICKS, control_step
 from embodied.sim.cpu import CpuEngine
 from embodied.sim.engine import FAULTS
 
@@ -117,8 +118,11 @@ class Worlds:
         self._begin(np.array([world]))
 
     def _begin(self, ids: np.ndarray) -> None:
+        begun = np.isin(np.arange(self.num_worlds), ids)
         self.engine.refresh(ids)
-        self.control.reset(np.isin(np.arange(self.num_worlds), ids))
+        for watcher in self.engine.watchers:
+            watcher.forget(begun)
+        self.control.reset(begun)
         self.episodes.keep_start_states(ids)
         self._feed.reset(ids)
         self._scorer.begin(ids)
@@ -165,7 +169,7 @@ class Worlds:
         actions, bad = as_actions(actions, self.num_worlds, self._action_labels)
         self.task.before_step(self._scorer.tick)
         self.control.apply(actions)
-        self.engine.step(self.ticks_per_step)
+        control_step(self.engine, self.ticks_per_step)
         self._scorer.advance()
 
         if bad is not None or self.engine.has_fault():
@@ -194,9 +198,17 @@ class Worlds:
         The values of worlds with a fault mean nothing.
 
         Args:
-            ticks: at most 20.
+            ticks: at most 20, or `ticks_per_step`, however long a control step is.
+
+        Raises:
+            EmbodiedError: the sensors no longer hold so many steps.
         """
-        return self._safety.read(ticks)
+        if ticks > WINDOW_TICKS and ticks != self.ticks_per_step:
+            raise EmbodiedError(
+                f"forces of the last {ticks} physics steps are not kept: ask for at most "
+                f"{WINDOW_TICKS}, or for the {self.ticks_per_step} of a control step"
+            )
+        return self._safety.read(ticks if ticks <= WINDOW_TICKS else None)
 
     def integration_state(self) -> np.ndarray:
         """Returns a copy (N, S) float64 of all that physics goes on from."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from embodied.core import Array
+from embodied.sim.engine import Watcher
 from embodied.sim.warp.engine import Buffers
 
 
@@ -26,6 +27,7 @@ class StillEngine:
     ) -> None:
         self.model = model
         self.num_worlds = num_worlds
+        self.watchers: list[Watcher] = []
         self.device = device
         self.bytes_per_world = 0
         self.xp: Any = array_api_compat.torch

@@ -20,6 +20,7 @@ from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.policies.simple import RandomPolicy
 from embodied.rollout.rollout import EpisodeResult, Step, rollout
+from embodied.sim.contact_force import WINDOW_TICKS
 
 CONTROL_HZ = 20
 TICKS = PHYSICS_HZ // CONTROL_HZ
@@ -41,7 +42,7 @@ class ScriptedWorlds:
     its number.
     """
 
-    ticks_per_step = TICKS
+    ticks_per_step: int = TICKS
     config = SimpleNamespace(control_mode="joint_delta", control_hz=CONTROL_HZ)
 
     def __init__(self, scripts: dict[int, Script], num_worlds: int) -> None:
@@ -98,7 +99,7 @@ class ScriptedWorlds:
 class Still:
     """A policy that does nothing; it remembers what it was told to forget."""
 
-    spec = PolicySpec()
+    spec: PolicySpec = PolicySpec()
 
     def __init__(self) -> None:
         self.resets: list[tuple[int, int]] = []
@@ -301,3 +302,42 @@ def test_safety_signals_are_those_of_the_episode_alone() -> None:
         assert [r.collisions for r in (long, short, lost)] == [0, 2, 0]
         assert short.min_joint_margin_rad == 1 / 8
         assert [r.dropped for r in (long, short, lost)] == [0, 0, 2]
+
+
+class ForceWorlds(ScriptedWorlds):
+    """Worlds in which every physics step has a force of its own.
+
+    Like real ones they keep the last 20 physics steps, or those of the control step.
+    """
+
+    def __init__(self, control_hz: int, force_n: np.ndarray) -> None:
+        super().__init__(
+            {0: Script(horizon=len(force_n) * control_hz // PHYSICS_HZ)}, 1
+        )
+        self.ticks_per_step = PHYSICS_HZ // control_hz
+        self.config = SimpleNamespace(control_mode="joint_delta", control_hz=control_hz)
+        self.force_n = force_n
+
+    def safety(self, ticks: int) -> Safety:
+        assert ticks <= max(WINDOW_TICKS, self.ticks_per_step)
+        now = int(self.step_number[0]) * self.ticks_per_step
+        recent = self.force_n[max(0, now - ticks) : now]
+        return Safety(recent.max(keepdims=True), np.array([False]), np.ones(1))
+
+
+@pytest.mark.parametrize(
+    "control_hz", [hz for hz in range(1, PHYSICS_HZ + 1) if PHYSICS_HZ % hz == 0]
+)
+@pytest.mark.parametrize("peak_tick", [0, 3, 30, 41, 57, 399, 400, 799])
+def test_no_physics_step_is_missed_at_any_control_rate(
+    control_hz: int, peak_tick: int
+) -> None:
+    force_n = np.zeros(800)
+    force_n[peak_tick] = 242.0
+    worlds: Any = ForceWorlds(control_hz, force_n)
+    policy = Still()
+    policy.spec = PolicySpec(control_hz=control_hz)
+
+    (result,) = rollout(worlds, policy, [0])
+
+    assert result.peak_contact_force_n == 242.0

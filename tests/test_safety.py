@@ -6,14 +6,24 @@ what is fixed to the world.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import mujoco
 import numpy as np
 import pytest
 
-from embodied.core import PHYSICS_HZ
+from embodied.core import PHYSICS_HZ, Observation, PolicySpec
+from embodied.envs.config import EnvConfig
 from embodied.envs.worlds import Worlds
+from embodied.errors import EmbodiedError
+from embodied.rollout.rollout import rollout
 from embodied.sim.contact_force import WINDOW_TICKS
-from tests.ground import TASKS_AND_ROBOTS, idle_action, started_worlds
+from tests.ground import (
+    TASKS_AND_ROBOTS,
+    env_config,
+    idle_action,
+    started_worlds,
+)
 
 TASKS = sorted({task for task, _ in TASKS_AND_ROBOTS})
 
@@ -101,6 +111,73 @@ def test_the_peak_is_that_of_all_physics_steps() -> None:
 
     # It was pressed.
     assert max(peaks) > 20
+
+
+@pytest.mark.parametrize("control_hz", [200, 50, 25, 16, 10, 4])
+def test_no_physics_step_of_an_episode_is_missed(control_hz: int) -> None:
+    config = env_config(
+        level="L1",
+        control_mode="ee_delta",
+        control_hz=control_hz,
+        factors={"first_y": 0.3, "joint_start": 0.0},
+        horizon_s=3.0,
+    )
+    worlds = ForceLog(config)
+
+    (result,) = rollout(worlds, AsideThenDown(control_hz), [0])
+
+    assert len(worlds.forces_n) == 3 * PHYSICS_HZ
+    assert max(worlds.forces_n) > 20
+    assert result.peak_contact_force_n == pytest.approx(max(worlds.forces_n), rel=1e-6)
+
+
+class ForceLog(Worlds):
+    """A world that notes the strongest force of each physics step."""
+
+    def __init__(self, config: EnvConfig) -> None:
+        super().__init__(config)
+        self.forces_n: list[float] = []
+        self._apply = self.control.apply
+        self.control.apply = self._look_ahead  # type: ignore[method-assign]
+
+    def _look_ahead(self, action: np.ndarray) -> None:
+        self._apply(action)
+        self.forces_n += forces_of_each_tick(self, 0, self.ticks_per_step).tolist()
+
+
+class AsideThenDown:
+    """Moves beside the totes for a second, then presses on the belt."""
+
+    def __init__(self, control_hz: int) -> None:
+        self.spec = PolicySpec(control_mode="ee_delta", control_hz=control_hz)
+
+    def reset(
+        self, ids: np.ndarray, observation: Observation, seeds: Sequence[int]
+    ) -> None: ...
+
+    def act(self, observation: Observation) -> np.ndarray:
+        action = np.zeros((1, 7), np.float32)
+        aside = observation.tick[0] < PHYSICS_HZ
+        action[0, 1 if aside else 2] = -1
+        return action
+
+
+def test_what_the_sensors_have_forgotten_can_not_be_asked_for() -> None:
+    worlds = started_worlds(1, control_hz=10)
+    worlds.step(idle_action(worlds))
+
+    assert worlds.safety(40).contact_force_n.shape == (1,)
+    with pytest.raises(EmbodiedError, match="at most 20, or for the 40 of a control"):
+        worlds.safety(30)
+
+
+def test_a_reset_forgets_the_forces_of_a_long_control_step() -> None:
+    worlds = pressed_on_the_belt(control_hz=10, steps=10)
+    assert worlds.safety(40).contact_force_n[0] > 1
+
+    worlds.reset(np.array([0]), [5])
+
+    assert worlds.safety(40).contact_force_n[0] == 0
 
 
 def test_touching_the_belt_is_a_collision_and_standing_by_is_none() -> None:

@@ -168,7 +168,7 @@ class _Rollout:
 
         self._clock = 0  # ticks since the first step
         self._num_started = 0
-        self._stats = _EpisodeStats(worlds.num_worlds)
+        self._stats = _EpisodeStats(worlds.num_worlds, worlds.ticks_per_step)
         self._results: dict[int, EpisodeResult] = {}
 
         # checked once, because runtime protocols are slow to check
@@ -280,7 +280,7 @@ class _Rollout:
 class _EpisodeStats:
     """Running figures of the episode in each world, all (N,)."""
 
-    def __init__(self, num_worlds: int) -> None:
+    def __init__(self, num_worlds: int, ticks_per_step: int) -> None:
         self.index = np.full(num_worlds, IDLE)
         self.tick = np.zeros(num_worlds, np.int64)  # since the episode's start
         self.success_tick = np.full(num_worlds, NEVER)  # of the first success
@@ -293,6 +293,10 @@ class _EpisodeStats:
         self.joint_margin_rad = np.full(num_worlds, np.inf)  # the minimum
         self.collisions = np.zeros(num_worlds, np.int64)
         self._in_collision = np.zeros(num_worlds, bool)
+        # They are read once in as many whole control steps as the sensors hold, at least
+        # once per step.
+        steps_held = max(1, WINDOW_TICKS // ticks_per_step)
+        self._safety_ticks = steps_held * ticks_per_step
 
     @property
     def active(self) -> np.ndarray:
@@ -331,15 +335,16 @@ class _EpisodeStats:
         return self.active & (settled | result.terminated | result.truncated)
 
     def _add_safety(self, worlds: Worlds, ending: np.ndarray) -> None:
-        """Adds the safety signals, once per WINDOW_TICKS and at the end of an episode.
+        """Adds the safety signals, where they are due or an episode ends.
 
-        Forces and collisions cover that window; joint margins are those of the moment.
+        Forces and collisions cover all physics steps since they were last due; joint
+        margins are those of the moment.
         """
-        due = (self.tick % WINDOW_TICKS < worlds.ticks_per_step) | ending
+        due = (self.tick % self._safety_ticks == 0) | ending
         if not due.any():
             return
 
-        safety = worlds.safety(WINDOW_TICKS)
+        safety = worlds.safety(self._safety_ticks)
         force = np.maximum(self.contact_force_n, safety.contact_force_n)
         margin = np.minimum(self.joint_margin_rad, safety.joint_margin_rad)
         self.contact_force_n = np.where(due, force, self.contact_force_n)

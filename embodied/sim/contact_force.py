@@ -54,8 +54,24 @@ def add_contact_sensor(
     sensor.delay = 1 / PHYSICS_HZ
 
 
+def control_step(engine: Engine, ticks: int) -> None:
+    """Makes the `ticks` physics steps of a control step, and misses no force in them.
+
+    The sensors hold 20 physics steps: a longer control step is made in parts, after
+    each of which the engine's watchers keep what the sensors will have forgotten.
+    """
+    for watcher in engine.watchers:
+        watcher.begin()
+    while ticks > WINDOW_TICKS:
+        engine.step(WINDOW_TICKS)
+        for watcher in engine.watchers:
+            watcher.keep()
+        ticks -= WINDOW_TICKS
+    engine.step(ticks)
+
+
 class ContactForce:
-    """Reads K contact sensors in N worlds.
+    """Reads K contact sensors in N worlds; `control_step` makes it miss no step.
 
     Raises:
         EmbodiedError: the sensors were not added one right after the other.
@@ -83,12 +99,38 @@ class ContactForce:
         self._times = history[..., _TIMES]  # (N, K, T) s
         self._time = engine.view("time")  # (N,) s
 
-    def peaks_n(self, ticks: int = WINDOW_TICKS) -> Array:
+        # (N, K) N, peaks of the present control step that the sensors no longer hold;
+        # None while they hold all of it
+        self._earlier: Array = None
+        engine.watchers.append(self)
+
+    def begin(self) -> None:
+        self._earlier = None
+
+    def keep(self) -> None:
+        peaks = self._held_peaks_n(WINDOW_TICKS)
+        if self._earlier is not None:
+            peaks = self._xp.maximum(self._earlier, peaks)
+        self._earlier = peaks
+
+    def forget(self, which: Array) -> None:
+        if self._earlier is not None:
+            self._earlier = self._xp.where(which[:, None], 0.0, self._earlier)
+
+    def peaks_n(self, ticks: int | None = None) -> Array:
         """Returns the largest force at each sensor, (N, K) in N.
 
         Args:
-            ticks: how many of the last physics steps count, at most 20.
+            ticks: how many of the last physics steps count, at most 20. None: those of
+                the whole control step, and at least 20.
         """
+        peaks = self._held_peaks_n(WINDOW_TICKS if ticks is None else ticks)
+        if ticks is None and self._earlier is not None:
+            peaks = self._xp.maximum(self._earlier, peaks)
+        return peaks
+
+    def _held_peaks_n(self, ticks: int) -> Array:
+        """Returns the peaks (N, K) of the last `ticks` steps that the sensors hold."""
         squares = dot(self._force, self._force)  # (N, K, T)
         if ticks < WINDOW_TICKS:
             # half a tick earlier, so that rounding leaves none out

@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 from mujoco.batch import Batch
 
-from embodied.sim.engine import FAULTS
+from embodied.sim.engine import FAULTS, Watcher
 
 # Later rows win where several warnings occurred.
 _WARNING_FAULTS = {
@@ -44,6 +44,7 @@ class CpuEngine:
         mujoco.set_mju_user_warning(_log_warning)
         self.model = model
         self.num_worlds = num_worlds
+        self.watchers: list[Watcher] = []
         self.version = 0
         self._batch = Batch(model, num_worlds, num_threads, persistent=True)
         self._warnings = self._batch.warning[:, :, 1]  # (N, kinds) counts, live

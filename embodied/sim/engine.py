@@ -25,11 +25,25 @@ FAULTS = (
 ROT6D_OF_XMAT: np.ndarray = np.array([0, 3, 6, 1, 4, 7])
 
 
+class Watcher(Protocol):
+    """Keeps what sensors forget within a long control step."""
+
+    def begin(self) -> None:
+        """A control step begins."""
+
+    def keep(self) -> None:
+        """Keeps what the sensors hold now, since later physics steps overwrite it."""
+
+    def forget(self, which: Array) -> None:
+        """Forgets what happened in worlds `which` (N,) bool, which were reset."""
+
+
 class Engine(Protocol):
     """What tasks and robots ask of a simulator, on the CPU or on a GPU."""
 
     model: mujoco.MjModel
     num_worlds: int
+    watchers: list[Watcher]
 
     @property
     def xp(self) -> Any:

@@ -235,9 +235,9 @@ class Pad:
         return view("xpos")[:, self._body] + GRIP_Z_M * up
 
     def force_n(self) -> Array:
-        """Returns the strongest force (N,) between pad and table in the last 50 ms.
+        """Returns the strongest force (N,) between pad and table lately.
 
-        Every physics step counts.
+        Every physics step of the last control step counts, and at least 50 ms.
         """
         return self._force.peaks_n()[:, 0]
 

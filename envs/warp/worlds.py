@@ -20,6 +20,7 @@ from embodied.envs.warp.graph import CudaGraphs, StepGraph
 from embodied.envs.warp.starts import measure_contact_peak, sample_starts
 from embodied.envs.worlds import Worlds
 from embodied.robots.control import RobotControl
+from embodied.sim.contact_force import WINDOW_TICKS, control_step
 from embodied.sim.engine import FAULTS
 from embodied.sim.warp.device import explaining_out_of_memory
 from embodied.sim.warp.engine import Buffers, WarpEngine, usable_device
@@ -206,7 +207,7 @@ class WarpWorlds:
         bad = ~torch.isfinite(actions).all(1)  # (N,)
         self.task.before_step(self._tick)
         self.control.apply(torch.where(bad[:, None], 0.0, actions).clamp(-1, 1))
-        self.engine.step(self.ticks_per_step)
+        control_step(self.engine, self.ticks_per_step)
         self._tick += self.ticks_per_step
 
         fault = torch.where(bad, _BAD_ACTION, self.engine.faults())
@@ -222,7 +223,8 @@ class WarpWorlds:
         self._fault_counts += (fault[:, None] == self._fault_kinds).sum(0)
 
         # the observation before episodes that end are replaced by new ones
-        safety = self._safety.read(self.ticks_per_step)
+        ticks = self.ticks_per_step
+        safety = self._safety.read(ticks if ticks <= WINDOW_TICKS else None)
         final_agent_pos, final_environment_state = self.observe()
         if self.feed is not None:
             self.feed.take(self._tick)
@@ -255,6 +257,8 @@ class WarpWorlds:
         self._tick[...] = torch.where(which, 0, self._tick)
         self._held_ticks[...] = torch.where(which, 0, self._held_ticks)
         self.engine.refresh()
+        for watcher in self.engine.watchers:
+            watcher.forget(which)
         self.control.reset(which)
         if self.feed is not None:
             self.feed.begin(which, self.start_index)

@@ -19,7 +19,7 @@ import numpy as np
 
 from embodied.core import Array
 from embodied.errors import EmbodiedError
-from embodied.sim.engine import FAULTS
+from embodied.sim.engine import FAULTS, Watcher
 from embodied.sim.warp.device import (
     Streams,
     bytes_of,
@@ -117,6 +117,7 @@ class WarpEngine:
         self.streams = Streams(self._warp, self.device)
         self.model = _without_autoreset(model)
         self.num_worlds = num_worlds
+        self.watchers: list[Watcher] = []
         self.xp: Any = importlib.import_module("array_api_compat.torch")
         self._version = 0
         self._views: dict[str, torch.Tensor] = {}
