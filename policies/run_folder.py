@@ -84,10 +84,14 @@ def policy_spec_from_json(stored: dict[str, Any]) -> PolicySpec:
 
 
 def weights_hash(folder: Path) -> str:
-    """Returns the SHA-256 of all weights below a folder, also those of a run's base."""
+    """Returns the SHA-256 of all weights below a folder, also those of a run's base.
+
+    A checkpoint is no part of the policy: it may be deleted.
+    """
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*.safetensors")):
-        digest.update(path.read_bytes())
+        if path.name != CHECKPOINT:
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

@@ -31,6 +31,26 @@ def test_train_refuses_and_resumes(
     assert f"{trained} is finished: left as it is" in capsys.readouterr().err
 
 
+def test_a_finished_training_is_lengthened(
+    trained: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    words = ("train", pictures, "-o", run, "--resume")
+    assert embodied(*words, "--steps", 3, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["steps"] == 3
+
+    # Without a budget it is the run's own, which is spent.
+    weights = (run / "policy.safetensors").read_bytes()
+    assert embodied(*words) == 0
+    assert "more than --steps 3 would lengthen it" in capsys.readouterr().err
+    assert (run / "policy.safetensors").read_bytes() == weights
+    assert "--steps 5" in refused(capsys, *words, "--steps", 2)
+
+    assert embodied(*words, "--minutes", 0) == 2
+    assert "--minutes must be above 0, not 0" in capsys.readouterr().err
+
+
 def test_train_resumes_only_what_it_began(
     trained: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

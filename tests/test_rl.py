@@ -255,12 +255,17 @@ def test_interrupted_training_keeps_the_policy_and_goes_on(
     assert steps[-1] == 600
     assert {198, 202} <= set(steps)  # it was interrupted in the step to 200
     assert [row["seconds"] for row in rows] == sorted(row["seconds"] for row in rows)
-    assert not (folder / CHECKPOINT).exists()
 
-    # what is finished is left alone
+    # what is finished is left alone, and lengthened by more steps
     assert main.main([*words, "--resume"]) == 0
     assert f"{folder} is finished" in capsys.readouterr().err
-    assert json.loads((folder / HISTORY).read_text()) == rows
+    assert main.main([*words, "--resume", "--steps", "700"]) == 0
+    longer = json.loads((folder / HISTORY).read_text())
+    assert longer[: len(rows)] == rows
+    assert longer[-1]["steps"] == 700
+    assert main.main([*words, "--resume", "--steps", "50"]) == 2
+    assert "has had 700 steps already" in capsys.readouterr().err
+    assert json.loads((folder / HISTORY).read_text()) == longer
 
 
 def actor_policy(worlds: Worlds) -> ActorPolicy:

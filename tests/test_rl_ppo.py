@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -256,7 +257,16 @@ def test_a_run_that_was_cut_goes_on(
     assert steps == sorted(set(steps))
     assert steps[-1] == 8 * SMALL.min_steps * N
 
+    # So does a finished run that is lengthened, however short it was at first.
+    for updates in (1, 6):
+        folder = tmp_path / f"short{updates}"
+        short = Budget(max_steps=updates * SMALL.min_steps * N)
+        train_warp(replace(config, budget=short), folder)
+        train_warp(config, folder, resume=True)
+        assert (folder / WEIGHTS).read_bytes() == whole
+
     # A checkpoint that was damaged is named, and nothing is trained from it.
+    config = replace(config, budget=Budget(max_steps=9 * SMALL.min_steps * N))
     (tmp_path / "cut" / CHECKPOINT).write_bytes(b"nothing")
     with pytest.raises(EmbodiedError, match="does not fit"):
         train_warp(config, tmp_path / "cut", rows.append, resume=True)

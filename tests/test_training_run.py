@@ -11,9 +11,17 @@ import torch
 
 from embodied.errors import EmbodiedError
 from embodied.policies.checkpoint import join_parts, split_parts, write_tensors
-from embodied.policies.run_folder import CHECKPOINT, HISTORY, INFO, write_json
+from embodied.policies.run_folder import (
+    CHECKPOINT,
+    HISTORY,
+    INFO,
+    weights_hash,
+    write_json,
+)
 from embodied.policies.training.budget import Budget
-from embodied.policies.training.run import Row, check_same, is_finished
+from embodied.policies.training.resume import check_same, goes_on, is_finished
+from embodied.policies.training.run import Row
+from embodied.policies.vla.run_folder import load_net
 from tests.training import CONFIG, make_learner, make_run
 
 
@@ -85,6 +93,66 @@ def test_only_the_same_training_goes_on(tmp_path: Path) -> None:
     ):
         with pytest.raises(EmbodiedError, match=message):
             check_same(tmp_path, {**same, **change})
+
+
+def test_a_finished_run_is_lengthened_by_a_larger_budget(tmp_path: Path) -> None:
+    make_run(tmp_path, make_learner(), steps=4).train()
+    identity = CONFIG.identity()
+    assert is_finished(tmp_path)
+    assert not goes_on(tmp_path, identity, Budget(max_steps=4))
+    assert goes_on(tmp_path, identity, Budget(max_steps=5))
+    assert goes_on(tmp_path, identity, Budget(minutes=5))
+
+    # What would add nothing is refused, with what would.
+    for small, message in (
+        (Budget(max_steps=3), "has had 4 steps already.*e.g. --steps 7"),
+        (Budget(minutes=1e-6), "minutes already.*e.g. --minutes"),
+    ):
+        with pytest.raises(EmbodiedError, match=message):
+            goes_on(tmp_path, identity, small)
+
+    before = json.loads((tmp_path / HISTORY).read_text())
+    learner = make_learner()
+    run = make_run(tmp_path, learner, steps=10)
+    run.train(resume=True)
+    assert learner.steps == 10
+    assert run.history[: len(before)] == before
+    assert run.history[-1]["steps"] == 10
+    assert run.history[-1]["seconds"] > before[-1]["seconds"]
+    assert is_finished(tmp_path)
+    assert not goes_on(tmp_path, identity, Budget(max_steps=10))
+
+
+def test_a_lengthening_that_is_cut_goes_on(tmp_path: Path) -> None:
+    make_run(tmp_path, make_learner(), steps=4).train()
+    with pytest.raises(KeyboardInterrupt):
+        make_run(tmp_path, make_learner(), on_row=interrupt).train(resume=True)
+    assert goes_on(tmp_path, CONFIG.identity(), Budget(max_steps=40))
+
+    learner = make_learner()
+    make_run(tmp_path, learner).train(resume=True)
+    assert learner.steps == 40
+    assert is_finished(tmp_path)
+
+
+def test_a_run_without_its_checkpoint_is_whole_but_cannot_be_lengthened(
+    tmp_path: Path,
+) -> None:
+    make_run(tmp_path, make_learner(), steps=4).train()
+    before = weights_hash(tmp_path)
+    (tmp_path / CHECKPOINT).unlink()
+    assert weights_hash(tmp_path) == before
+    assert is_finished(tmp_path)
+    assert load_net(tmp_path) is not None
+    with pytest.raises(EmbodiedError, match="no checkpoint.safetensors.*--overwrite"):
+        goes_on(tmp_path, CONFIG.identity(), Budget(max_steps=5))
+
+    # Version 0.1 recorded neither the budget nor that a run was finished.
+    info = json.loads((tmp_path / INFO).read_text())
+    del info["budget"], info["finished"]
+    write_json(tmp_path / INFO, info)
+    assert is_finished(tmp_path)
+    assert not goes_on(tmp_path, CONFIG.identity(), Budget(max_steps=4))
 
 
 def test_a_budget_is_of_minutes_or_of_steps() -> None:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from embodied.cli import arguments, train_rl
 from embodied.cli.output import claim_folder
 from embodied.cli.progress import TrainingProgress, figures
+from embodied.cli.train_summary import finished_notice
 from embodied.datasets.reader import Dataset, require_distinct
 from embodied.envs.registry import task_names
 from embodied.errors import EmbodiedError
 from embodied.policies.run_folder import FILES, read_history
 from embodied.policies.training.budget import Budget
+from embodied.policies.training.resume import goes_on, stored_budget
 
 if TYPE_CHECKING:
     from embodied.policies.training.config import ImitationConfig
@@ -28,6 +30,7 @@ EXAMPLE = """embodied train totes.hdf5 -o runs/totes --minutes 5
   embodied train ToteTransfer --algo sac --stage reach -o runs/reach --minutes 5
   embodied train ToteTransfer --algo ppo --engine warp --stage lift -o runs/lift --minutes 5
   embodied train ToteTransfer --algo sac --base runs/totes --residual 0.2 -o runs/better --minutes 20"""
+MINUTES = 5.0
 # Arguments of reinforcement learning that a dataset settles by itself.
 ONLY_WITH_ALGO = (
     "base",
@@ -58,15 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="run folder for the policy",
     )
-    parser.add_argument(
-        "--minutes", type=float, default=5.0, help="how long to train (default: 5)"
-    )
-    parser.add_argument(
-        "--steps",
-        type=int,
-        help="how many steps to train, in place of --minutes: the result then does not "
-        "depend on the machine's speed",
-    )
+    _add_budget(parser)
     parser.add_argument(
         "--camera",
         nargs="+",
@@ -96,6 +91,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_json(parser)
 
 
+def _add_budget(parser: argparse.ArgumentParser) -> None:
+    """Adds --minutes and --steps, of which one may be given."""
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument(
+        "--minutes",
+        type=float,
+        help=f"how long to train, in all sittings together (default: {MINUTES:g}; with "
+        "--resume what the run was given before). More than before lengthens a "
+        "finished run",
+    )
+    budget.add_argument(
+        "--steps",
+        type=int,
+        help="how many steps to train, in place of --minutes: the result then does not "
+        "depend on the machine's speed",
+    )
+
+
 def run(args: argparse.Namespace) -> int:
     """Trains, then prints the last row of figures."""
     budget = budget_of(args)
@@ -115,13 +128,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def budget_of(args: argparse.Namespace) -> Budget:
-    """Returns how long to train."""
-    try:
-        return Budget(args.minutes, args.steps)
-    except EmbodiedError:
-        raise EmbodiedError(
-            f"--minutes {args.minutes:g} and --steps {args.steps} must be above 0"
-        ) from None
+    """Returns how long to train; a run that is resumed has a budget already."""
+    for flag, value in (("--minutes", args.minutes), ("--steps", args.steps)):
+        if value is not None and not value > 0:
+            raise EmbodiedError(f"{flag} must be above 0, not {value:g}")
+
+    if args.steps is not None:
+        return Budget(max_steps=args.steps)
+    if args.minutes is not None:
+        return Budget(minutes=args.minutes)
+    before = stored_budget(args.output) if args.resume else None
+    return before or Budget(minutes=MINUTES)
 
 
 def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
@@ -133,7 +150,6 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
     _refuse(given, "only with --algo (datasets say by themselves what was recorded)")
     from embodied.policies.device import training_device
     from embodied.policies.training.config import ImitationConfig
-    from embodied.policies.training.run import check_same
 
     # what cannot work is refused before anything is written
     datasets = [Path(name) for name in args.source]
@@ -144,7 +160,7 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
     )
     training_device(config.device)
     if args.resume:
-        check_same(args.output, config.identity())
+        goes_on(args.output, config.identity(), budget)
 
     warn_of_unfinished(datasets)
     claim_folder(args.output, FILES, args.resume, args.overwrite)
@@ -157,14 +173,13 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
 def imitate(config: ImitationConfig, folder: Path, resume: bool, quiet: bool) -> None:
     """Trains into a run folder.
 
-    With `resume`, an unfinished run is continued, and a finished one is left as it is.
+    With `resume`, a run that has spent its budget already is left as it is.
     """
     from embodied.policies.training.imitation import train_imitation
-    from embodied.policies.training.run import is_finished
 
-    if resume and is_finished(folder):
+    if resume and not goes_on(folder, config.identity(), config.budget):
         if not quiet:
-            print(f"{folder} is finished: left as it is", file=sys.stderr)
+            print(finished_notice(folder, config.budget), file=sys.stderr)
         return
     with TrainingProgress(quiet) as progress:
         train_imitation(config, folder, progress, resume)

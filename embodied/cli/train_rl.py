@@ -12,11 +12,13 @@ from embodied.benchmark.timing import Timing
 from embodied.cli import arguments
 from embodied.cli.output import claim_folder
 from embodied.cli.progress import TrainingProgress
+from embodied.cli.train_summary import finished_notice
 from embodied.cli.view import record
 from embodied.envs.config import ENGINES
 from embodied.envs.registry import get_task
 from embodied.errors import EmbodiedError
 from embodied.policies.training.budget import Budget
+from embodied.policies.training.resume import goes_on
 from embodied.rollout.film import Shot
 
 if TYPE_CHECKING:
@@ -100,19 +102,17 @@ def train(args: argparse.Namespace, budget: Budget) -> None:
     Ctrl-C leaves a run that can be resumed.
     """
     from embodied.policies.rl.run_folder import FILES
-    from embodied.policies.training.run import check_same, is_finished
 
     # what cannot work is refused before anything is written
     config = rl_config(args, budget)
     config.check_names()
     folder: Path = args.output
-    if args.resume:
-        check_same(folder, config.identity())
+    is_spent = args.resume and not goes_on(folder, config.identity(), budget)
     claim_folder(folder, FILES, args.resume, args.overwrite)
 
-    if args.resume and is_finished(folder):
+    if is_spent:
         if not args.json:
-            print(f"{folder} is finished: left as it is", file=sys.stderr)
+            print(finished_notice(folder, budget), file=sys.stderr)
     else:
         run_trainer = trainer(config)
         try:

@@ -279,7 +279,8 @@ class PpoTrainer:
         self.ppo.learning_rate = float(own["learning_rate"])
         groups = self.ppo.optimizer.state_dict()["param_groups"]
         groups[0]["lr"] = self.ppo.learning_rate
-        self.ppo.optimizer.load_state_dict(optimizer_state(parts["optimizer"], groups))
+        moments = parts.get("optimizer", {})  # none before the first update
+        self.ppo.optimizer.load_state_dict(optimizer_state(moments, groups))
 
         self.updates = int(own["updates"])
         self.success.copy_(own["success"])

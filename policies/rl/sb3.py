@@ -40,7 +40,8 @@ from embodied.policies.rl.sb3_algorithms import (
     make_algorithm,
 )
 from embodied.policies.rl.sb3_checkpoint import learner_tensors, restore_learner
-from embodied.policies.training.run import OnRow, TrainingRun, check_same, is_finished
+from embodied.policies.training.resume import goes_on
+from embodied.policies.training.run import OnRow, TrainingRun
 from embodied.rollout.rollout import AFTER_SUCCESS_S
 
 COOLING = 0.9  # the share of the learning rate that is lost by the end
@@ -59,16 +60,15 @@ def train_sb3(
         config: What to learn, and for how long.
         folder: Where the run is written.
         on_row: Called with each row of figures.
-        resume: Goes on from the last checkpoint of an unfinished run.
+        resume: Goes on from the last checkpoint. A run that has spent this budget
+            already is left as it is.
 
     Raises:
         EmbodiedError: A task, robot, stage, base or device does not exist, or a
             checkpoint does not fit.
     """
-    if resume:
-        check_same(folder, config.identity())
-        if is_finished(folder):
-            return
+    if resume and not goes_on(folder, config.identity(), config.budget):
+        return
 
     env, residual = make_env(config)
     # The networks are small: two torch threads would mostly wait for each other, which
@@ -178,7 +178,7 @@ class SB3Learner:
         return int(self.algorithm.num_timesteps)
 
     def train(self, run: TrainingRun) -> None:
-        """Learns to the end; an interrupt leaves a checkpoint of what was learned."""
+        """Learns to the end, or until Ctrl-C; both leave a checkpoint."""
         try:
             self.algorithm.learn(
                 total_timesteps=ENDLESS_STEPS,
@@ -188,6 +188,7 @@ class SB3Learner:
         except KeyboardInterrupt:
             run.save_checkpoint()
             raise
+        run.save_checkpoint()
 
     def weights(self) -> Mapping[str, Tensor]:
         return learned_actor(self.algorithm, self.env).state_dict()

@@ -18,7 +18,8 @@ from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.policies.rl.config import RLConfig, make_vec_env
 from embodied.policies.rl.run_folder import ActorInfo
-from embodied.policies.training.run import OnRow, TrainingRun, check_same, is_finished
+from embodied.policies.training.resume import goes_on
+from embodied.policies.training.run import OnRow, TrainingRun
 
 if TYPE_CHECKING:
     from embodied.policies.rl.ppo import PpoTrainer
@@ -37,16 +38,15 @@ def train_warp(
         config: What to learn, and for how long.
         folder: Where the run is written.
         on_row: Called with each row of figures.
-        resume: Goes on from the last checkpoint of an unfinished run.
+        resume: Goes on from the last checkpoint. A run that has spent this budget
+            already is left as it is.
 
     Raises:
         EmbodiedError: rsl_rl is not installed, the engine refuses the worlds, or a
             checkpoint does not fit.
     """
-    if resume:
-        check_same(folder, config.identity())
-        if is_finished(folder):
-            return
+    if resume and not goes_on(folder, config.identity(), config.budget):
+        return
 
     trainer = make_trainer(config)
     try:
@@ -91,8 +91,15 @@ class WarpLearner:
         return self._trainer.steps
 
     def train(self, run: TrainingRun) -> None:
-        """Learns to the end, with a checkpoint after each leg but the last."""
+        """Learns to the end, with a checkpoint before each leg.
+
+        A longer training goes on from the last of them, and so equals one that was
+        never stopped.
+        """
         trainer = self._trainer
+        if not trainer.updates:
+            run.save_checkpoint()
+
         last_row = -ROW_EVERY_S
         is_over = False
         while not is_over:
@@ -104,7 +111,7 @@ class WarpLearner:
             if is_over or trainer.between_legs or now - last_row > ROW_EVERY_S:
                 last_row = now
                 run.add_row(share, figures)
-            if trainer.between_legs and not is_over:
+            if trainer.between_legs:
                 run.save_checkpoint()
 
     def weights(self) -> Mapping[str, Tensor]:

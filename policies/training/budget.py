@@ -31,6 +31,13 @@ class Budget:
                 f"minutes {self.minutes:g} and steps {self.max_steps} must be above 0"
             )
 
+    @property
+    def flag(self) -> str:
+        """What to type for it, such as `--minutes 5`."""
+        if self.max_steps is None:
+            return f"--minutes {self.minutes:g}"
+        return f"--steps {self.max_steps}"
+
     def share(self, seconds: float, steps: int) -> float:
         """Returns which share of the budget is spent, in [0, 1]."""
         if self.max_steps is None:

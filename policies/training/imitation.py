@@ -32,7 +32,8 @@ from embodied.policies.training.batches import (
 )
 from embodied.policies.training.config import ImitationConfig
 from embodied.policies.training.loss import joint_loss
-from embodied.policies.training.run import OnRow, TrainingRun, check_same, is_finished
+from embodied.policies.training.resume import goes_on
+from embodied.policies.training.run import OnRow, TrainingRun
 from embodied.policies.training.samples import (
     Samples,
     load_samples,
@@ -76,16 +77,15 @@ def train_imitation(
         config: What to learn from, and how.
         folder: Where the run is written.
         on_row: Called with each row of figures.
-        resume: Goes on from the last checkpoint of an unfinished run.
+        resume: Goes on from the last checkpoint. A run that has spent this budget
+            already is left as it is.
 
     Raises:
         EmbodiedError: The device is not there, or datasets do not fit together, hold
             the same episodes, or lack pictures or plans.
     """
-    if resume:
-        check_same(folder, config.identity())
-        if is_finished(folder):
-            return
+    if resume and not goes_on(folder, config.identity(), config.budget):
+        return
 
     device = training_device(config.device)
     metadata = common_metadata(config.datasets)

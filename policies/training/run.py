@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,10 +16,8 @@ from embodied.policies.checkpoint import write_tensors
 from embodied.policies.run_folder import (
     CHECKPOINT,
     HISTORY,
-    INFO,
     WEIGHTS,
     read_history,
-    read_info,
     write_info,
     write_json,
 )
@@ -42,7 +41,8 @@ class Learner(Protocol):
     def train(self, run: TrainingRun) -> None:
         """Trains until the run's budget is spent, or there is nothing left to learn.
 
-        It calls `run.add_row` and `run.save_checkpoint` now and then.
+        It calls `run.add_row` and `run.save_checkpoint` now and then, and leaves a
+        checkpoint from which a longer training can go on.
         """
 
     def weights(self) -> Mapping[str, Tensor]:
@@ -61,9 +61,10 @@ class Learner(Protocol):
 class TrainingRun:
     """Trains a learner into a folder, in one sitting or in several.
 
-    A run folder with a checkpoint is unfinished, one without is finished. Files are
-    replaced in one step, and a checkpoint is a single file, so that a run that is
-    killed never leaves half of one.
+    The info in the folder says whether the run is finished. A finished run keeps its
+    checkpoint, so that a larger budget can lengthen it. Files are replaced in one step,
+    and a checkpoint is a single file, so that a run that is killed never leaves half of
+    one.
     """
 
     def __init__(
@@ -119,8 +120,7 @@ class TrainingRun:
         self._begun = time.monotonic()
         self._learner.train(self)
 
-        self._write_policy()
-        (self.folder / CHECKPOINT).unlink(missing_ok=True)
+        self._write_policy(finished=True)
 
     def add_row(self, share: float, figures: Mapping[str, float]) -> None:
         """Adds the figures of this moment to the history, and reports them.
@@ -141,14 +141,19 @@ class TrainingRun:
 
     def save_checkpoint(self) -> None:
         """Writes the present policy, and all that it takes to go on from here."""
-        # The checkpoint comes first: a folder with a policy alone would seem finished.
+        # The checkpoint comes first: the history is cut to it when the run goes on.
         write_tensors(self.folder / CHECKPOINT, self._learner.checkpoint())
-        self._write_policy()
+        self._write_policy(finished=False)
 
-    def _write_policy(self) -> None:
+    def _write_policy(self, finished: bool) -> None:
         write_tensors(self.folder / WEIGHTS, self._learner.weights())
         write_json(self.folder / HISTORY, self.history)
-        info = {**self._learner.info(), "training": self._identity}
+        info = {
+            **self._learner.info(),
+            "training": self._identity,
+            "budget": asdict(self._budget),
+            "finished": finished,
+        }
         write_info(self.folder, info, self._learner.packages)
 
     def _restore(self) -> None:
@@ -166,39 +171,3 @@ class TrainingRun:
         steps = self._learner.steps
         self.history = [row for row in rows if row["steps"] <= steps]
         self._earlier_s = self.history[-1]["seconds"] if self.history else 0.0
-
-
-def is_finished(folder: Path) -> bool:
-    """Returns whether a folder holds a finished run."""
-    return (folder / INFO).exists() and not (folder / CHECKPOINT).exists()
-
-
-def check_same(folder: Path, identity: Mapping[str, Any]) -> None:
-    """Checks that a training may go on in a folder.
-
-    Args:
-        folder: A run folder, or one that is not a run yet.
-        identity: What tells the training from others. It has the key `method`.
-
-    Raises:
-        EmbodiedError: The folder holds a run of another training.
-    """
-    if not (folder / INFO).exists():
-        return
-
-    before = read_info(folder).get("training", {})
-    if before.get("method") != identity["method"]:
-        raise EmbodiedError(
-            f"{folder} was not trained by {identity['method']}: "
-            "give another folder after -o"
-        )
-    for name, value in identity.items():
-        if before.get(name) != value:
-            raise EmbodiedError(
-                f"{folder} was trained with {name} {_shown(before.get(name))}, "
-                f"not {_shown(value)}: leave out --resume, or give the same"
-            )
-
-
-def _shown(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else repr(value)
