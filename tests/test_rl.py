@@ -51,7 +51,7 @@ def sb3_env(num: int = 2, **settings: Any) -> SB3VecEnv:
 @pytest.fixture
 def env() -> Iterator[LearnerVecEnv]:
     env = LearnerVecEnv(sb3_env())
-    env.measure_scale(0)
+    env.measure_observation_scale(0)
     yield env
     env.close()
 
@@ -128,7 +128,7 @@ def test_half_of_what_is_replayed_was_demonstrated() -> None:
     worlds_env = sb3_env(goal_progress=REACH.goal_progress, horizon_s=REACH.horizon_s)
     env = LearnerVecEnv(worlds_env, REACH.goal_progress)
     teacher = expert_teacher(worlds_env.env.worlds)
-    env.measure_scale(0, teacher)
+    env.measure_observation_scale(0, teacher)
     learner = make_algorithm(RLConfig(TOTE_TRANSFER, num_envs=2, demonstrations=3), env)
     replay = learner.replay_buffer
     replay.prior = demonstrate(env, teacher, replay, 3)
@@ -194,7 +194,7 @@ def test_a_learner_goes_on_from_its_tensors(algorithm: str) -> None:
         )
         learner.learning_starts = 40
         learner.gradient_steps = 1
-        env.measure_scale(seed)
+        env.measure_observation_scale(seed)
         return learner
 
     def goes_on(learner: Any) -> dict[str, torch.Tensor]:

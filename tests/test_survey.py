@@ -225,10 +225,12 @@ def test_costs_are_those_of_the_bench(monkeypatch: pytest.MonkeyPatch) -> None:
         yield figure("step", 20.0)
         yield figure("contacts", 7.0)
 
-    def stepping(config: object, num: int) -> Iterator[throughput.Figure]:
-        yield figure("a", 1)
-        yield figure("b", 2)
-        yield figure("c", 90 + num)
+    def stepping(config: object, num: int) -> throughput.SteppingFigures:
+        return throughput.SteppingFigures(
+            beside_physics=figure("a", 1),
+            over_physics=figure("b", 2),
+            speed=figure("c", 90 + num),
+        )
 
     monkeypatch.setattr(survey_module, "measure_physics", physics)
     monkeypatch.setattr(survey_module, "measure_stepping", stepping)

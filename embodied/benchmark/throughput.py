@@ -63,6 +63,15 @@ class Figure:
         return cls(name, unit, middle, lower, upper, wanted)
 
 
+@dataclass(frozen=True)
+class SteppingFigures:
+    """What `env.step` of a number of worlds costs."""
+
+    beside_physics: Figure  # the time that is not the engine's, us per step
+    over_physics: Figure  # the whole time over the engine's
+    speed: Figure  # simulated time over real time
+
+
 def measure_all(task: str, robot: str | None, episodes: int) -> Iterator[Figure]:
     """Yields every figure as soon as it is measured.
 
@@ -71,7 +80,8 @@ def measure_all(task: str, robot: str | None, episodes: int) -> Iterator[Figure]
     config = bench_config(task, robot)
     yield from measure_physics(config)
     for num in STEPS:
-        yield from measure_stepping(config, num)
+        stepping = measure_stepping(config, num)
+        yield from (stepping.beside_physics, stepping.over_physics, stepping.speed)
     yield measure_frames(config)
     yield from measure_recording(config, episodes)
     yield from measure_deciding(config)
@@ -109,7 +119,7 @@ def measure_physics(config: EnvConfig) -> Iterator[Figure]:
     yield Figure.of("contacts at rest", "", [contacts], "<= 30")
 
 
-def measure_stepping(config: EnvConfig, num: int) -> Iterator[Figure]:
+def measure_stepping(config: EnvConfig, num: int) -> SteppingFigures:
     """Measures `env.step` of `num` worlds, and the engine's step within it."""
     env = _make_env(config, num)
     worlds: Worlds = env.unwrapped.worlds
@@ -137,11 +147,15 @@ def measure_stepping(config: EnvConfig, num: int) -> Iterator[Figure]:
 
     at = f"at {CONTROL_HZ} Hz, {_num_worlds(num)}"
     beside_bound, speed_bound, ratio_bound = STEPPING_BOUNDS[num]
-    yield Figure.of(
-        f"Python beside physics {at}", "us per step", beside_us, beside_bound
+    return SteppingFigures(
+        beside_physics=Figure.of(
+            f"Python beside physics {at}", "us per step", beside_us, beside_bound
+        ),
+        over_physics=Figure.of(
+            f"env.step over physics {at}", "ratio", ratios, ratio_bound
+        ),
+        speed=Figure.of(f"simulated {at}", "x real time", speeds, speed_bound),
     )
-    yield Figure.of(f"env.step over physics {at}", "ratio", ratios, ratio_bound)
-    yield Figure.of(f"simulated {at}", "x real time", speeds, speed_bound)
 
 
 def _make_env(config: EnvConfig, num: int) -> Any:

@@ -163,7 +163,7 @@ def measure_cost(question: SurveyQuestion) -> TaskCost:
     """Measures those figures of `embodied bench` that tell what a task costs."""
     config = bench_config(*question.subject.pair)
     step, contacts = measure_physics(config)
-    *_, speed = measure_stepping(config, SURVEYED_WORLDS)
+    speed = measure_stepping(config, SURVEYED_WORLDS).speed
     return TaskCost(
         subject=question.subject,
         step_us=step.median,

@@ -23,7 +23,12 @@ NO_AREA_M2 = 1e-12
 class Dirt:
     """The dirt of S stains of C cells in N worlds.
 
-    All of it is in `arrays`, which a task offers as its parameters.
+    All of it is in `arrays`, which the task's `memory()` returns among its own: so a
+    dataset stores it with the start of an episode. `_w` is the world frame.
+
+    Args:
+        xp: the array module, numpy or torch by way of `array_api_compat`.
+        num_worlds: N.
     """
 
     def __init__(self, xp: Any, num_worlds: int) -> None:

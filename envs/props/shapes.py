@@ -67,6 +67,7 @@ def add_visual_mesh(
     """
     vertices, faces = mesh
     added = spec.add_mesh(name=name, uservert=vertices.ravel(), userface=faces.ravel())
+    # MuJoCo asks a volume of each mesh, also of a massless one; thin ones have none
     added.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL
     geom = body.add_geom(
         name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, mass=0

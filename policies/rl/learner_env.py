@@ -46,7 +46,9 @@ class LearnerVecEnv(VecEnvWrapper):
         )
         super().__init__(venv, scaled_space, venv.action_space)
 
-    def measure_scale(self, seed: int, teacher: Teacher | None = None) -> None:
+    def measure_observation_scale(
+        self, seed: int, teacher: Teacher | None = None
+    ) -> None:
         """Measures the mean and deviation of observations in new episodes.
 
         Args:

@@ -160,11 +160,13 @@ class SB3Learner:
         self._spec = _learned_spec(config, self._worlds)
 
         teacher = self._teacher() if config.demonstrations else None
-        env.measure_scale(config.seed, teacher)
+        # observations are scaled first: the replay buffer keeps them as they are then
+        env.measure_observation_scale(config.seed, teacher)
         self.algorithm = make_algorithm(config, env)
         if config.base:
             begin_without_correction(self.algorithm)
         if teacher is not None:
+            # half of each batch comes from the teacher's episodes
             replay = self.algorithm.replay_buffer
             replay.prior = demonstrate(env, teacher, replay, config.demonstrations)
 
