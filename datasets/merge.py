@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from embodied.datasets.h5_files import NewFile
 from embodied.datasets.opening import demo_names, open_file, read_header, read_meta
 from embodied.datasets.schema import H5, DatasetError, EpisodeMeta, Header
 from embodied.datasets.storage import replacing, write_masks
@@ -116,10 +117,10 @@ def write_merged(
     ordered = sorted(episodes, key=lambda episode: episode.meta.seed)
     metas = [episode.meta for episode in ordered]
 
-    with replacing(target, header, folder) as file:
-        _copy_demos(ordered, file["data"])
-        file["data"].attrs["total"] = sum(meta.num_samples for meta in metas)
-        write_masks(file, default_masks(metas))
+    with replacing(target, header, folder) as new:
+        _copy_demos(ordered, new)
+        new.h5["data"].attrs["total"] = sum(meta.num_samples for meta in metas)
+        write_masks(new.h5, default_masks(metas))
 
 
 def default_masks(metas: Sequence[EpisodeMeta]) -> dict[str, list[int]]:
@@ -162,8 +163,9 @@ def _require_distinct_seeds(episodes: Sequence[StoredEpisode]) -> None:
             raise DatasetError(f"seed {seed} is in both {twin.path} and {episode.path}")
 
 
-def _copy_demos(episodes: Sequence[StoredEpisode], data: H5) -> None:
-    """Copies episodes to the group `data` as demo_0, demo_1 and so on."""
+def _copy_demos(episodes: Sequence[StoredEpisode], new: NewFile) -> None:
+    """Copies episodes to the group `/data` as demo_0, demo_1 and so on."""
+    data = new.h5["data"]
     with ExitStack() as stack:
         source: H5 = None
         source_path: Path | None = None
@@ -174,3 +176,4 @@ def _copy_demos(episodes: Sequence[StoredEpisode], data: H5) -> None:
                 source = stack.enter_context(open_file(episode.path))
                 source_path = episode.path
             source.copy(source["data"][episode.demo], data, f"demo_{number}")
+            new.check()

@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from embodied.datasets.h5_files import open_to_read
 from embodied.datasets.schema import (
     H5,
     READABLE_VERSIONS,
@@ -28,7 +29,7 @@ def open_file(path: Path) -> H5:
     """
     _check_path(path)
     try:
-        file: H5 = h5py.File(path, "r", locking=False)
+        file = open_to_read(path)
     except OSError as error:
         if "locking flag" in str(error):
             raise DatasetError(
@@ -53,7 +54,7 @@ def may_be_dataset(path: Path) -> bool:
     if not h5py.is_hdf5(path):
         return False
     try:
-        with h5py.File(path, "r", locking=False) as file:
+        with open_to_read(path) as file:
             return _is_ours(file)
     except OSError:
         return True

@@ -16,7 +16,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from embodied import files
+from embodied.datasets.h5_files import NewFile, new_file
 from embodied.datasets.opening import read_meta
 from embodied.datasets.schema import (
     H5,
@@ -57,10 +57,22 @@ def part_seed(part: Path) -> int:
     return int(part.stem.removeprefix(_PART_PREFIX))
 
 
-def create_file(path: Path, header: Header) -> H5:
-    """Creates a file with a header and no episodes; returns it open."""
-    file = h5py.File(path, "w")
+@contextmanager
+def replacing(path: Path, header: Header, folder: Path) -> Iterator[NewFile]:
+    """Yields a new file without episodes that is put at `path` if the block succeeds.
 
+    Until then it lies in `folder`, so no kill leaves half a file at `path`.
+
+    Raises:
+        WriteError: the disk is full, or refuses the file for another reason.
+    """
+    temporary = folder / f"{path.name}.writing.{os.getpid()}"
+    with new_file(path, temporary) as new:
+        _write_header(new.h5, header)
+        yield new
+
+
+def _write_header(file: H5, header: Header) -> None:
     # What this package reads.
     meta = file.create_group("meta")
     meta.attrs["schema_version"] = SCHEMA_VERSION
@@ -74,18 +86,6 @@ def create_file(path: Path, header: Header) -> H5:
     data = file.create_group("data")
     data.attrs["env_args"] = header.env_args_json
     data.attrs["total"] = 0
-    return file
-
-
-@contextmanager
-def replacing(path: Path, header: Header, folder: Path) -> Iterator[H5]:
-    """Yields a new open file that is put at `path` if the block succeeds.
-
-    Until then it lies in `folder`, so no kill leaves half a file at `path`.
-    """
-    temporary = folder / f"{path.name}.writing.{os.getpid()}"
-    with files.replacing(path, temporary), create_file(temporary, header) as file:
-        yield file
 
 
 def write_masks(file: H5, masks: Mapping[str, Iterable[int]]) -> None:

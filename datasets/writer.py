@@ -88,18 +88,25 @@ class EpisodeWriter(ClosedOnExit):
         Raises:
             DatasetError: an episode of its seed is already there, or `write_episode`
                 refuses it.
+            WriteError: the disk is full, or refuses the file for another reason.
         """
         seed = episode.meta.seed
         if seed in self._seeds:
             raise DatasetError(f"an episode of seed {seed} is already in {self.path}")
 
-        with replacing(part_file(self.path, seed), self.header, self._parts) as file:
-            write_episode(file["data"], "demo_0", episode)
-            file["data"].attrs["total"] = episode.meta.num_samples
+        part = part_file(self.path, seed)
+        with replacing(part, self.header, self._parts) as new:
+            write_episode(new.h5["data"], "demo_0", episode)
+            new.h5["data"].attrs["total"] = episode.meta.num_samples
         self._seeds.add(seed)
 
     def close(self) -> None:
-        """Merges the episodes into one file, if this process owns the collection."""
+        """Merges the episodes into one file, if this process owns the collection.
+
+        Raises:
+            WriteError: the disk is full, or refuses the file for another reason. The
+                episodes are kept, and closing may be tried again.
+        """
         if self._closed or self._mode == "join":
             return
 

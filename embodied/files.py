@@ -1,4 +1,7 @@
-"""Files that are replaced whole: no reader, and no kill, ever leaves half of one."""
+"""Files that are replaced whole: no reader, and no kill, ever leaves half of one.
+
+Every file of this package is written through this module.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from embodied.errors import EmbodiedError
+
+
+class WriteError(EmbodiedError):
+    """The operating system refused to write a file, e.g. because the disk is full."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        reason = error.strerror or str(error)
+        super().__init__(f"cannot write {path}: {reason}. What was whole is kept.")
+
 
 def replace_text(path: Path, text: str) -> None:
-    """Writes a text file as UTF-8, in one step and durably."""
+    """Writes a text file as UTF-8, in one step and durably (see `replacing`)."""
     replace_bytes(path, text.encode())
 
 
 def replace_bytes(path: Path, content: bytes) -> None:
-    """Writes a file in one step and durably."""
+    """Writes a file in one step and durably (see `replacing`)."""
     with replacing(path) as temporary:
-        temporary.write_bytes(content)
+        try:
+            temporary.write_bytes(content)
+        except OSError as error:
+            raise WriteError(path, error) from error
 
 
 @contextmanager
@@ -30,18 +46,27 @@ def replacing(path: Path, temporary: Path | None = None) -> Iterator[Path]:
         temporary: The file to write first, on the same file system. By default it
             lies beside `path` and always has the same name, so that a kill leaves one
             at most.
+
+    Raises:
+        WriteError: The content cannot be brought to the disk, or not be renamed.
     """
     temporary = temporary or path.with_name(f".{path.name}.tmp")
     try:
         yield temporary
+        _put_in_place(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
-        # The content must be on the disk before its name is, or a power cut could
-        # leave an empty file under it.
+
+def _put_in_place(temporary: Path, path: Path) -> None:
+    # The content must be on the disk before its name is, or a power cut could leave an
+    # empty file under it.
+    try:
         sync(temporary)
         os.replace(temporary, path)
         sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise WriteError(path, error) from error
 
 
 def sync(path: Path) -> None:

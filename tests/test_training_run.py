@@ -182,9 +182,9 @@ def test_a_write_that_fails_leaves_what_was_there(
         raise OSError(errno.ENOSPC, "no space")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(EmbodiedError, match="no space"):
         write_json(tmp_path / INFO, {})
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(EmbodiedError, match="no space"):
         write_tensors(tmp_path / "net.safetensors", {})
     assert [path.name for path in tmp_path.iterdir()] == [INFO]
     assert (tmp_path / INFO).read_text() == "[\n 1\n]"

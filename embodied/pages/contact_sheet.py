@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from embodied.files import replace_bytes
 from embodied.pages.gallery import FILM_FPS, Take
 from embodied.rollout.captions import (
     BACKGROUND_RGB,
@@ -149,14 +151,19 @@ def one_per_task(takes: Sequence[Take]) -> list[Take]:
 
 def write_png(path: Path, image: Image.Image, limit_bytes: int) -> None:
     """Writes an image, reduced to 256 colours if it would exceed the limit."""
-    image.save(path, optimize=True)
-    if path.stat().st_size <= limit_bytes:
-        return
+    content = _png(image)
+    if len(content) > limit_bytes:
+        reduced = image.quantize(
+            256, Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG
+        )
+        content = _png(reduced)
+    replace_bytes(path, content)
 
-    reduced = image.quantize(
-        256, Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG
-    )
-    reduced.save(path, optimize=True)
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
 
 
 def _write_loop(path: Path, frames: Iterator[Image.Image]) -> None:
@@ -166,8 +173,10 @@ def _write_loop(path: Path, frames: Iterator[Image.Image]) -> None:
     # the last picture stands for a while, so that the result can be seen
     durations_ms = [round(1000 / LOOP_FPS)] * len(others)
     durations_ms.append(round(1000 * LOOP_HOLD_S))
+    buffer = io.BytesIO()
     first.save(
-        path,
+        buffer,
+        "WEBP",
         save_all=True,
         append_images=others,
         duration=durations_ms,
@@ -175,6 +184,7 @@ def _write_loop(path: Path, frames: Iterator[Image.Image]) -> None:
         quality=LOOP_QUALITY,
         method=4,
     )
+    replace_bytes(path, buffer.getvalue())
 
 
 def _clip_frames(take: Take) -> Iterator[np.ndarray]:

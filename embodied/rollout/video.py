@@ -14,7 +14,7 @@ from av.video.reformatter import Colorspace
 from PIL import Image
 
 from embodied.errors import EmbodiedError
-from embodied.files import replacing
+from embodied.files import replace_bytes
 
 JPEG_QUALITY = 92
 BT709 = 1  # as H.264 numbers colour spaces, primaries and transfer functions
@@ -49,7 +49,7 @@ def write_mp4(
     """Encodes frames as they come (H.264, yuv420p, constant rate).
 
     An odd height or width gets its last row or column doubled, because H.264 needs even
-    ones. A file appears when it is whole.
+    ones. The video is made in memory: a file appears when it is whole.
 
     Args:
         target: the file, or a buffer.
@@ -61,17 +61,20 @@ def write_mp4(
         The number of frames.
 
     Raises:
-        EmbodiedError: there are no frames, or one isn't uint8 of the first one's shape.
+        EmbodiedError: there are no frames, one isn't uint8 of the first one's shape, or
+            the file cannot be written.
     """
     if isinstance(target, io.BytesIO):
         return _encode(target, frames, fps, crf)
 
-    with replacing(target) as temporary:
-        return _encode(str(temporary), frames, fps, crf)
+    buffer = io.BytesIO()
+    count = _encode(buffer, frames, fps, crf)
+    replace_bytes(target, buffer.getvalue())
+    return count
 
 
 def _encode(
-    target: str | io.BytesIO, frames: Iterable[np.ndarray], fps: int, crf: int
+    target: io.BytesIO, frames: Iterable[np.ndarray], fps: int, crf: int
 ) -> int:
     count = 0
     shape: tuple[int, ...] | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from embodied.core import Policy, PolicySpec
 from embodied.envs.config import EnvConfig
 from embodied.envs.worlds import Worlds
+from embodied.files import replace_bytes
 from embodied.policies.checkpoint import load_weights
 from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.registry import TrainedFor, find_policy
@@ -155,6 +155,6 @@ def _copy_run(source: Path, target: Path) -> None:
     """Copies the files of a run's policy, and those of its own base if it has one."""
     target.mkdir(parents=True, exist_ok=True)
     for name in _POLICY_FILES:
-        shutil.copyfile(source / name, target / name)
+        replace_bytes(target / name, (source / name).read_bytes())
     if (source / BASE_FOLDER).is_dir():
         _copy_run(source / BASE_FOLDER, target / BASE_FOLDER)

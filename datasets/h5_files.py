@@ -1,0 +1,213 @@
+"""HDF5 files, opened and written in the one place that calls `h5py.File`.
+
+Files are never locked: some network drives refuse locks, and none are needed, since a
+file is whole before it has its name. And the HDF5 library is never told that a write
+failed: it cannot close a file whose last writes fail, and may end the process. So new
+files go through a `_Sink`, which keeps the failure for later.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from embodied import files
+from embodied.datasets.schema import H5
+
+
+def open_to_read(path: Path) -> H5:
+    """Opens an HDF5 file for reading, also while another process holds it."""
+    return h5py.File(path, "r", locking=False)
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """An HDF5 file that is being written.
+
+    Attributes:
+        h5: the open file.
+    """
+
+    h5: H5
+    _path: Path
+    _sink: _Sink
+    _ctrl_c: _CtrlCKept
+
+    def check(self) -> None:
+        """Stops the writing where it has failed, or where Ctrl-C was pressed.
+
+        Call it now and then: until then, what cannot be written is kept in memory.
+
+        Raises:
+            WriteError: something could not be written.
+            KeyboardInterrupt: Ctrl-C was pressed.
+        """
+        self._ctrl_c.check()
+        self._sink.check(self._path)
+
+
+@contextmanager
+def new_file(path: Path, temporary: Path) -> Iterator[NewFile]:
+    """Yields a new HDF5 file that is put at `path` if the block succeeds.
+
+    Ctrl-C waits for the next `check`, or for the end of the block.
+
+    Args:
+        path: the file to replace.
+        temporary: where it is written, on the same file system.
+
+    Raises:
+        WriteError: something could not be written; `path` is as it was.
+    """
+    with _ctrl_c_kept() as ctrl_c, files.replacing(path, temporary):
+        try:
+            sink = _Sink(temporary)
+        except OSError as error:
+            raise files.WriteError(path, error) from error
+
+        new = NewFile(h5py.File(sink, "w", locking=False), path, sink, ctrl_c)
+        try:
+            yield new
+        finally:
+            new.h5.close()
+            sink.close()
+        sink.check(path)
+
+
+class _Sink(io.RawIOBase):
+    """A file in which no write fails: what cannot be written stays in memory.
+
+    Attributes:
+        error: the first failure; None so far.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.error: OSError | None = None
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
+        self._position = 0
+        self._size = 0
+        self._unwritten: list[tuple[int, bytes]] = []  # (position, content)
+
+    def check(self, path: Path) -> None:
+        """Raises WriteError if something could not be written; `path` is its place."""
+        if self.error is not None:
+            raise files.WriteError(path, self.error) from self.error
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Moves to a position; returns it."""
+        origins = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}
+        self._position = origins[whence] + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def write(self, content: Any) -> int:
+        """Writes at the present position; returns how many bytes were given."""
+        block = memoryview(content).cast("B")
+        if self.error is None:
+            self._try_to_write(block)
+        if self.error is not None:
+            self._unwritten.append((self._position, bytes(block)))
+
+        self._position += len(block)
+        self._size = max(self._size, self._position)
+        return len(block)
+
+    def _try_to_write(self, block: memoryview) -> None:
+        # The system may write less than it was given, above all when space runs out.
+        done = 0
+        try:
+            while done < len(block):
+                position = self._position + done
+                done += os.pwrite(self._descriptor, block[done:], position)
+        except OSError as error:
+            self.error = error
+
+    def readinto(self, buffer: Any) -> int:
+        """Reads what HDF5 wrote; places that were never written hold zeros."""
+        block = memoryview(buffer).cast("B")
+        count = 0
+        try:
+            count = os.preadv(self._descriptor, [block], self._position)
+        except OSError as error:
+            self.error = self.error or error
+        block[count:] = bytes(len(block) - count)
+
+        # What could not be written lies over what is in the file.
+        first = self._position
+        last = first + len(block)
+        for start, content in self._unwritten:
+            low = max(first, start)
+            high = min(last, start + len(content))
+            if low < high:
+                block[low - first : high - first] = content[low - start : high - start]
+
+        self._position = last
+        return len(block)
+
+    def truncate(self, size: int | None = None) -> int:
+        """Makes the file `size` bytes long; returns the size."""
+        self._size = self._position if size is None else size
+        try:
+            os.ftruncate(self._descriptor, self._size)
+        except OSError as error:
+            self.error = self.error or error
+        return self._size
+
+    def close(self) -> None:
+        """Closes the file; a network drive may report only here what failed."""
+        if self.closed:
+            return
+
+        for finish in (os.fsync, os.close):
+            try:
+                finish(self._descriptor)
+            except OSError as error:
+                self.error = self.error or error
+        super().close()
+
+
+class _CtrlCKept:
+    """Remembers that Ctrl-C was pressed."""
+
+    def __init__(self) -> None:
+        self._is_pressed = False
+
+    def note(self, *signal_and_frame: object) -> None:
+        """Is called instead of Python's own handler."""
+        self._is_pressed = True
+
+    def check(self) -> None:
+        """Raises KeyboardInterrupt if Ctrl-C was pressed."""
+        if self._is_pressed:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def _ctrl_c_kept() -> Iterator[_CtrlCKept]:
+    """Keeps Ctrl-C from interrupting the library; it counts when the block ends."""
+    kept = _CtrlCKept()
+    # Python handles signals in the main thread only. Processes that ignore Ctrl-C go
+    # on to do so.
+    handler = signal.getsignal(signal.SIGINT)
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not (in_main_thread and callable(handler)):
+        yield kept
+        return
+
+    signal.signal(signal.SIGINT, kept.note)
+    try:
+        yield kept
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    kept.check()
