@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class EmbodiedError(Exception):
@@ -23,3 +25,16 @@ def unknown(kind: str, name: str, available: Iterable[str]) -> EmbodiedError:
     hint = f" Did you mean {near[0]!r}?" if near else ""
     listing = ", ".join(names) or "none"
     return EmbodiedError(f"unknown {kind} {name!r}.{hint} Available: {listing}")
+
+
+def in_one_line(error: BaseException) -> str:
+    """Returns type, text, file and line of an error that a user's code raised."""
+    text = (str(error).splitlines() or [""])[0]
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, SyntaxError):
+        file = Path(error.filename or "").name
+        return f"SyntaxError: {error.msg} ({file}, line {error.lineno})"
+    if not frames:
+        return f"{type(error).__name__}: {text}"
+    last = frames[-1]
+    return f"{type(error).__name__}: {text} ({Path(last.filename).name}, line {last.lineno})"

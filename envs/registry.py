@@ -7,14 +7,14 @@ used is reported as a warning and left out.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
+from embodied import plugins
 from embodied.errors import EmbodiedError, unknown
 
 if TYPE_CHECKING:  # these import MuJoCo
@@ -34,6 +34,14 @@ ROBOTS = {
     "wheeled_arm": "embodied.robots.wheeled_arm:WHEELED_ARM",
 }
 DESCRIPTION_SUFFIX = ".toml"
+# By group of entry points: what this package offers itself, what it is called in
+# messages, and its class.
+BUILT_IN = {"embodied.tasks": TASKS, "embodied.robots": ROBOTS}
+KINDS = {"embodied.tasks": "task", "embodied.robots": "robot"}
+CLASSES = {
+    "embodied.tasks": "embodied.envs.task:TaskSpec",
+    "embodied.robots": "embodied.robots.robot:Robot",
+}
 
 
 def task_names() -> tuple[str, ...]:
@@ -44,6 +52,16 @@ def task_names() -> tuple[str, ...]:
 def robot_names() -> tuple[str, ...]:
     """Returns the names of all robots."""
     return tuple(_places("embodied.robots"))
+
+
+def loadable_tasks() -> tuple[str, ...]:
+    """Returns the names of all tasks that can be loaded; warns of the others."""
+    return _loadable(task_names(), get_task)
+
+
+def loadable_robots() -> tuple[str, ...]:
+    """Returns the names of all robots that can be loaded; warns of the others."""
+    return _loadable(robot_names(), get_robot)
 
 
 def task_id(name: str) -> str:
@@ -59,7 +77,8 @@ def get_task(name: str) -> TaskSpec:
             `embodied/ToteTransfer-v0`.
 
     Raises:
-        EmbodiedError: there is no such task. The message lists those that exist.
+        EmbodiedError: there is no such task (the message lists those that exist), or
+            the package that offers it is broken.
     """
     short = name.removeprefix("embodied/").removesuffix("-v0")
     if short not in task_names():
@@ -90,7 +109,7 @@ def get_robot(name: str) -> Robot:
 def robots_for(task: TaskSpec) -> tuple[str, ...]:
     """Returns the names of the robots that fit a task, its default first."""
     fitting = [
-        name for name in robot_names() if not task.needs.missing(get_robot(name))
+        name for name in loadable_robots() if not task.needs.missing(get_robot(name))
     ]
     # a stable sort: False, the default, comes before True
     return tuple(sorted(fitting, key=lambda name: name != task.default_robot))
@@ -112,38 +131,53 @@ def _described(path: Path, changed_ns: int) -> Robot:
 @cache
 def _places(group: str) -> Mapping[str, str]:
     """Returns name -> module:attribute, of this package and of installed ones."""
-    places = dict({"embodied.tasks": TASKS, "embodied.robots": ROBOTS}[group])
-
-    # one broken package must not keep the others from working
-    for entry in entry_points(group=group):
-        problem = _problem_of(entry, places)
-        if problem:
-            package = entry.dist.name if entry.dist else "an installed package"
-            warnings.warn(
-                f"{package}: its entry point {entry.name!r} of {group} is left out: "
-                f"{problem}",
-                stacklevel=2,
-            )
-            continue
-        places[entry.name] = entry.value
-    return places
+    offered = _offered(group)
+    return {**BUILT_IN[group], **{name: entry.value for name, entry in offered.items()}}
 
 
-def _problem_of(entry: EntryPoint, places: Mapping[str, str]) -> str:
-    """Returns why an entry point cannot be used; empty where it can."""
-    if entry.name in places:
-        return f"the name is taken by {places[entry.name]}"
-    if not entry.name.isidentifier():
-        return "a name consists of letters, digits and underscores"
-    return ""
+@cache
+def _offered(group: str) -> Mapping[str, EntryPoint]:
+    """Returns what installed packages offer, by name."""
+    return plugins.offered(group, taken=dict.fromkeys(BUILT_IN[group], "embodied"))
 
 
 @cache
 def _load(group: str, name: str) -> Any:
-    place = _places(group)[name]
-    item = resolve_name(place)
-    if item.name != name:
+    """Returns a task or robot.
+
+    Raises:
+        EmbodiedError: a package offers it, but it cannot be loaded, or is something
+            else. The message names the package.
+    """
+    entry = _offered(group).get(name)
+    if entry is None:
+        return resolve_name(BUILT_IN[group][name])
+
+    item = plugins.load(KINDS[group], entry)
+    found = getattr(item, "name", None)
+    if not isinstance(item, _class_of(group)):
+        found = f"a {type(item).__name__}, no {_class_of(group).__name__}"
+    if found != name:
         raise EmbodiedError(
-            f"{group}: {place} is registered as {name!r}, but its name is {item.name!r}"
+            f"the {KINDS[group]} {name!r} of {plugins.package_of(entry)} cannot be "
+            f"loaded: {entry.value} is {found}"
         )
     return item
+
+
+def _class_of(group: str) -> type:
+    """Returns the class of what a group of entry points offers."""
+    return resolve_name(CLASSES[group])
+
+
+def _loadable(names: Iterable[str], get: Callable[[str], object]) -> tuple[str, ...]:
+    """Returns those names whose tasks or robots can be loaded; warns of the others."""
+    loadable = []
+    for name in names:
+        try:
+            get(name)
+        except EmbodiedError as error:
+            plugins.warn(str(error))
+        else:
+            loadable.append(name)
+    return tuple(loadable)

@@ -15,17 +15,16 @@ from __future__ import annotations
 
 import importlib
 import sys
-import traceback
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from embodied import plugins
 from embodied.core import Policy, PolicySpec
-from embodied.errors import EmbodiedError, unknown
+from embodied.errors import EmbodiedError, in_one_line, unknown
 from embodied.policies.run_folder import INFO, read_info
 
 if TYPE_CHECKING:
@@ -128,7 +127,8 @@ def find_policy(name: str) -> PolicySource:
 
     offered = _offered()
     if name in offered:
-        return _load(name, offered[name].value)
+        entry = offered[name]
+        return _load(f"{name} of {plugins.package_of(entry)}", entry.value)
     if Path(name).exists():
         return _open_run(Path(name))
     if _is_location(name):
@@ -143,7 +143,7 @@ def policy_summaries() -> dict[str, str]:
     """Returns one line about each built-in and each offered policy, by its name."""
     summaries = {name: built_in.summary for name, built_in in BUILT_IN.items()}
     for name, entry in _offered().items():
-        summaries[name] = f"of the package {_package(entry)}"
+        summaries[name] = f"of {plugins.package_of(entry)}"
     return summaries
 
 
@@ -153,32 +153,8 @@ def run_names() -> list[str]:
 
 
 def _offered() -> dict[str, EntryPoint]:
-    """Returns the policies that installed packages offer, without loading them.
-
-    Warns of those whose name is taken already.
-    """
-    offered: dict[str, EntryPoint] = {}
-    for entry in entry_points(group=GROUP):
-        owner = None
-        if entry.name in BUILT_IN:
-            owner = "this package"
-        elif entry.name in offered:
-            owner = f"the package {_package(offered[entry.name])}"
-
-        if owner is None:
-            offered[entry.name] = entry
-            continue
-        warnings.warn(
-            f"the policy {entry.name!r} of the package {_package(entry)} is left out: "
-            f"{owner} has that name",
-            stacklevel=2,
-        )
-    return offered
-
-
-def _package(entry: EntryPoint) -> str:
-    """Returns the name of the package that has an entry point."""
-    return entry.dist.name if entry.dist else entry.value.partition(":")[0]
+    """Returns the policies that installed packages offer, without loading them."""
+    return plugins.offered(GROUP, dict.fromkeys(BUILT_IN, "embodied"))
 
 
 def _open_run(folder: Path) -> PolicySource:
@@ -227,8 +203,8 @@ def _load(name: str, location: str) -> PolicySource:
         source = item()
     except EmbodiedError:
         raise
-    except Exception as error:
-        raise EmbodiedError(f"policy {name} raised {_in_one_line(error)}") from error
+    except (Exception, SystemExit) as error:
+        raise EmbodiedError(f"policy {name} raised {in_one_line(error)}") from error
     if not _is_source(source):
         raise _not_a_source(name, f"returned {_brief(source)}")
     return source
@@ -246,16 +222,17 @@ def _import(name: str, module_name: str) -> Any:
     except ModuleNotFoundError as error:
         # It may be a module that the policy's own module imports.
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise EmbodiedError(f"policy {name}: {_in_one_line(error)}") from error
+            raise EmbodiedError(f"policy {name}: {in_one_line(error)}") from error
         raise EmbodiedError(
             f"policy {name}: there is no module {error.name!r}, neither in {here} nor "
             f"installed"
         ) from error
     except EmbodiedError:
         raise
-    except Exception as error:
+    # a module may even end the program when it is imported
+    except (Exception, SystemExit) as error:
         raise EmbodiedError(
-            f"policy {name}: importing {module_name} raised {_in_one_line(error)}"
+            f"policy {name}: importing {module_name} raised {in_one_line(error)}"
         ) from error
 
 
@@ -288,10 +265,3 @@ def _brief(value: object) -> str:
     if value is None or isinstance(value, bool | int | float):
         return repr(value)
     return f"a {type(value).__name__}"
-
-
-def _in_one_line(error: Exception) -> str:
-    """Returns type, text, file and line of an error that a user's code raised."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    text = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {text} ({Path(last.filename).name}, line {last.lineno})"

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from embodied import plugins
 from embodied.core import Observation, PolicySpec
 from embodied.envs.config import EnvConfig
 from embodied.envs.worlds import Worlds
@@ -166,13 +167,15 @@ def test_entry_points_join_and_broken_ones_break_nothing_else(
         EntryPoint("resting", f"{module}:resting", registry.GROUP),
         EntryPoint("gone", "removed_package:policy", registry.GROUP),
     ]
-    monkeypatch.setattr(registry, "entry_points", lambda group: entries)
+    monkeypatch.setattr(plugins, "entry_points", lambda group: entries)
 
     assert find_policy("resting").spec(TASK) == PolicySpec()
     assert find_policy("expert").planner_hz == 8
     # A broken entry point is listed, and refused only when it is asked for.
     assert policy_summaries()["gone"] == "of the package removed_package"
-    with pytest.raises(EmbodiedError, match="gone: there is no module"):
+    with pytest.raises(
+        EmbodiedError, match="gone of the package removed_package: there is"
+    ):
         find_policy("gone")
 
 
@@ -184,8 +187,8 @@ def test_entry_points_that_clash_are_left_out_with_a_warning(
         EntryPoint("resting", f"{module}:resting", registry.GROUP),
         EntryPoint(name, "another_package:policy", registry.GROUP),
     ]
-    monkeypatch.setattr(registry, "entry_points", lambda group: entries)
-    message = f"'{name}' of the package another_package is left out"
+    monkeypatch.setattr(plugins, "entry_points", lambda group: entries)
+    message = f"the package another_package: its entry point '{name}'"
     with pytest.warns(UserWarning, match=message):
         source = find_policy("resting")
     assert source.spec(TASK) == PolicySpec()

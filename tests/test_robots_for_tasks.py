@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
 from embodied.cli.main import main
-from embodied.envs import registry
 from embodied.envs.registry import get_robot, get_task, robots_for, task_names
 from embodied.envs.task import Needs
 from embodied.errors import EmbodiedError
@@ -101,25 +99,3 @@ def test_a_verb_takes_a_description(
     missing = str(tmp_path / "missing.toml")
     assert main(["list", "--actions", missing]) != 0
     assert "no description can be read" in capsys.readouterr().err
-
-
-def test_an_entry_point_that_cannot_be_used_breaks_nothing_else(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    entries = [
-        EntryPoint("arm", "their_robots:ARM", "embodied.robots"),
-        EntryPoint("not a name", "their_robots:OTHER", "embodied.robots"),
-        EntryPoint("theirs", "their_robots:THEIRS", "embodied.robots"),
-    ]
-    monkeypatch.setattr(registry, "entry_points", lambda group: entries)
-    registry._places.cache_clear()
-    try:
-        with pytest.warns(UserWarning, match="is left out") as warned:
-            names = registry.robot_names()
-    finally:
-        registry._places.cache_clear()
-
-    assert names == ("arm", "wheeled_arm", "theirs")
-    messages = [str(warning.message) for warning in warned]
-    assert "the name is taken by embodied.robots.arm:ARM" in messages[0]
-    assert "a name consists of letters, digits and underscores" in messages[1]

@@ -20,7 +20,7 @@ from embodied.benchmark.gpu_throughput import (
 )
 from embodied.cli.output import require_writable
 from embodied.envs.config import DEVICES
-from embodied.envs.registry import get_task, task_names
+from embodied.envs.registry import get_task, loadable_tasks
 from embodied.errors import EmbodiedError, unknown
 from embodied.pages.gpu_page import (
     GpuRow,
@@ -55,7 +55,7 @@ class Output:
 
 def run(args: argparse.Namespace) -> int:
     """Prints each speed as soon as it is measured; returns 2 where there is none."""
-    tasks = [get_task(name).name for name in args.tasks or task_names()]
+    tasks = [get_task(name).name for name in args.tasks or loadable_tasks()]
     num_envs = args.num_envs or NUM_ENVS
     _check(args)
     if args.device == "cuda":

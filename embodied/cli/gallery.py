@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from embodied.cli import arguments
 from embodied.cli.output import require_writable
-from embodied.envs.registry import task_names
+from embodied.envs.registry import loadable_tasks
 from embodied.pages.contact_sheet import write_gallery
 from embodied.pages.gallery import CANDIDATES, FilmPlan, FilmWork, Take
 from embodied.pages.subject import choose_pairs
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Films, then writes all files."""
     require_writable(args.output)
-    pairs = choose_pairs(args.task or task_names(), args.robot)
+    pairs = choose_pairs(args.task or loadable_tasks(), args.robot)
 
     # each film has seeds of its own, so that no two begin from the same start
     plans = []

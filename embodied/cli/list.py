@@ -13,9 +13,10 @@ from embodied.envs.registry import (
     DESCRIPTION_SUFFIX,
     get_robot,
     get_task,
+    loadable_robots,
+    loadable_tasks,
     robot_names,
     robots_for,
-    task_names,
 )
 from embodied.envs.variation import markdown_table
 from embodied.errors import unknown
@@ -156,8 +157,8 @@ def catalogue() -> dict[str, Rows]:
     }
     profiles = {name: describe_latency(preset) for name, preset in PRESETS.items()}
     return {
-        "tasks": [describe_task(name) for name in task_names()],
-        "robots": [describe_robot(name) for name in robot_names()],
+        "tasks": [describe_task(name) for name in loadable_tasks()],
+        "robots": [describe_robot(name) for name in loadable_robots()],
         "control_modes": _named(MODES),
         "policies": _named(policies),
         "latency_profiles": _named(profiles),

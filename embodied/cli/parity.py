@@ -11,7 +11,7 @@ from tqdm import tqdm
 from embodied.cli import arguments
 from embodied.cli.book import add_output, measure_missing
 from embodied.envs.config import DEVICES
-from embodied.envs.registry import task_names
+from embodied.envs.registry import loadable_tasks
 from embodied.envs.variation import LEVELS
 from embodied.errors import EmbodiedError, unknown
 from embodied.pages.parity import (
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     """Measures what is missing, and writes the page after each figure."""
     _check(args)
     book = parity_book(args.output)
-    pairs = choose_pairs(args.task or task_names(), args.robot)
+    pairs = choose_pairs(args.task or loadable_tasks(), args.robot)
 
     # a policy that cannot run is refused before anything is measured
     policy = PolicyVersion.now(str(Path(args.policy)), args.stage)

@@ -8,7 +8,7 @@ import sys
 from embodied.cli import arguments
 from embodied.cli.book import add_output, measure_missing
 from embodied.cli.progress import stages
-from embodied.envs.registry import task_names
+from embodied.envs.registry import loadable_tasks
 from embodied.pages.subject import choose_pairs
 from embodied.pages.survey import (
     SurveyQuestion,
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     """Measures what is missing, and writes the page after each figure."""
     book = survey_book(args.output)
     questions = plan_survey(
-        choose_pairs(args.task or task_names(), args.robot),
+        choose_pairs(args.task or loadable_tasks(), args.robot),
         levels=list(dict.fromkeys(args.level)),
         seeds=arguments.seeds(args),
         costs=not args.no_costs,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from embodied.envs.registry import task_names
+from embodied.envs.registry import loadable_tasks
 from embodied.pages.book import Book
 from embodied.pages.ledger import Ledger
 from embodied.pages.markdown import command_block, join_parts, rate_cell, table
@@ -51,7 +51,7 @@ def survey_book(page: Path) -> Book[SurveyRow]:
     """Returns the book of the survey at `page`: a line for each task and robot."""
 
     def render(ledger: Ledger[SurveyRow], json_name: str) -> str:
-        return survey_page(ledger, choose_pairs(task_names(), None), json_name)
+        return survey_page(ledger, choose_pairs(loadable_tasks(), None), json_name)
 
     return Book(page, "survey", SURVEY_ROWS, render)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from embodied.envs.common_factors import COMMON
-from embodied.envs.registry import get_task, robots_for, task_names
+from embodied.envs.registry import get_task, loadable_tasks, robots_for
 from embodied.envs.task import TaskSpec
 from embodied.envs.variation import Choice, Interval, Variable, fixed, markdown_table
 from embodied.files import replace_text
@@ -109,7 +109,7 @@ def _values(part: Interval | Choice) -> tuple[object, ...]:
 def main(path: Path) -> None:
     """Brings the page in a file up to date."""
     page = path.read_text(encoding="utf-8")
-    tasks = [get_task(name) for name in task_names()]
+    tasks = [get_task(name) for name in loadable_tasks()]
     replace_text(path, update_page(page, tasks))
 
 

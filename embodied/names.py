@@ -1,0 +1,47 @@
+"""What the authors of tasks, robots and policies may call things.
+
+Names become keys of HDF5 files and of observations, parts of file names, ids of
+Gymnasium and names of torch modules, so one rule holds for all of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from embodied.errors import EmbodiedError
+
+RULE = "letters of English, digits, _ and -, and does not begin with -"
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+
+
+def is_name(name: object) -> bool:
+    """Returns whether something is a name by the rule."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
+def check_names(kind: str, names: Iterable[object]) -> None:
+    """Checks names of one kind, of which each may occur only once.
+
+    Args:
+        kind: what the names stand for, such as "camera of robot six".
+        names: in any order.
+
+    Raises:
+        EmbodiedError: a name breaks the rule, or occurs twice.
+    """
+    seen: set[object] = set()
+    for name in names:
+        if not is_name(name):
+            raise EmbodiedError(
+                f"the {kind} cannot be named {name!r}: a name consists of {RULE}"
+            )
+        if name in seen:
+            raise EmbodiedError(f"two of kind {kind} are named {name!r}")
+        seen.add(name)
+
+
+def as_name(text: str) -> str:
+    """Returns a text with `_` in place of what no name may have."""
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", text)
+    return name if is_name(name) else f"_{name}"
