@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from embodied.errors import EmbodiedError
 
-RULE = "letters of English, digits, _ and -, and does not begin with -"
+RULE = "the letters a to z and A to Z, digits, _ and -, and begins with no -"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
 
@@ -34,10 +34,10 @@ def check_names(kind: str, names: Iterable[object]) -> None:
     for name in names:
         if not is_name(name):
             raise EmbodiedError(
-                f"the {kind} cannot be named {name!r}: a name consists of {RULE}"
+                f"no {kind} can be named {name!r}: a name consists of {RULE}"
             )
         if name in seen:
-            raise EmbodiedError(f"two of kind {kind} are named {name!r}")
+            raise EmbodiedError(f"{name!r} names more than one {kind}")
         seen.add(name)
 
 

@@ -11,6 +11,7 @@ import mujoco
 from embodied.envs.registry import get_robot
 from embodied.envs.safety import with_safety_sensors
 from embodied.errors import unknown
+from embodied.names import check_names
 from embodied.robots.robot import Robot
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def choose_cameras(
     """Returns the names of the cameras that observations show.
 
     Raises:
-        EmbodiedError: the model has no camera of a name in the config.
+        EmbodiedError: the model has no camera of a name in the config, its name cannot
+            be a key of observations and datasets, or it is asked for twice.
     """
     names = config.cameras
     if names is None:
@@ -56,6 +58,7 @@ def choose_cameras(
     for name in names:
         if name not in available:
             raise unknown("camera", name, available)
+    check_names("camera that observations show", names)
     return tuple(names)
 
 

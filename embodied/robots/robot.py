@@ -11,6 +11,7 @@ import numpy as np
 
 from embodied.core import ActionInterface, PlanShape
 from embodied.errors import EmbodiedError, unknown
+from embodied.names import check_names
 from embodied.robots.parts.arm import Arm
 from embodied.robots.parts.base import Base
 from embodied.robots.parts.gripper import Gripper
@@ -26,8 +27,9 @@ class Robot:
     the base at home, the mount looks along the world's x axis.
 
     Raises:
-        EmbodiedError: two parts have one name, a part is mounted on none before it, or
-            an effector lacks its arm or gripper.
+        EmbodiedError: two parts have one name, a name breaks the rule of
+            `embodied.names`, a part is mounted on none before it, or an effector lacks
+            its arm or gripper.
     """
 
     name: str
@@ -38,6 +40,15 @@ class Robot:
         for part in self.parts:
             self._check_part(part, names)
             names.append(part.name)
+
+        check_names("robot", [self.name])
+        check_names(f"part of robot {self.name}", names)
+        check_names(f"camera of robot {self.name}", self.cameras)
+        effectors = [effector.name for effector in self.effectors]
+        check_names(f"effector of robot {self.name}", effectors)
+        for part in self.parts:
+            kind = f"joint in the actions of {part.name} of robot {self.name}"
+            check_names(kind, part.joints.elements)
 
         # every effector needs what moves and opens it
         for effector in self.effectors:

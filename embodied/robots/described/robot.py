@@ -15,6 +15,7 @@ import mujoco
 import numpy as np
 
 from embodied.errors import EmbodiedError, unknown
+from embodied.names import as_name
 from embodied.robots.described.description import Description, read_description
 from embodied.robots.described.servos import (
     add_gripper_drive,
@@ -95,7 +96,7 @@ def _arm_part(
     names = tuple(prefix + name for name in description.joints)
     joints = Joints(
         names=names,
-        labels=description.joints,
+        labels=tuple(as_name(name) for name in description.joints),
         ranges=_ranges(model, names, prefix),
         speeds=description.speeds,
         home=description.home,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 import mujoco
 
 from embodied.core import ActionGroup, Array
+from embodied.names import as_name
 from embodied.sim.engine import Engine
 
 if TYPE_CHECKING:  # a robot is made of parts
@@ -30,26 +31,31 @@ class Joints:
     home: tuple[float, ...] = ()  # (J,) rad or m, where episodes begin
     # (J,) rad or m: how far a target may run ahead of the measured joint
     leads: tuple[float, ...] = ()
-    labels: tuple[str, ...] = ()  # names in the action interface; default: `names`
+    # names in the action interface; default: `names`, with _ for what no name may have
+    labels: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """(J,) what the joints are called in the action interface."""
+        return self.labels or tuple(as_name(name) for name in self.names)
+
     def prefixed(self, prefix: str) -> Joints:
         """Returns the joints of the same part under other names in the model."""
         names = tuple(prefix + name for name in self.names)
-        return replace(self, names=names, labels=self.labels or self.names)
+        return replace(self, names=names, labels=self.elements)
 
     def position_group(self, name: str, unit: str, frame: str) -> ActionGroup:
         """Returns the action group that commands positions."""
         low = tuple(low for low, _ in self.ranges)
         high = tuple(high for _, high in self.ranges)
-        return ActionGroup(name, self.labels or self.names, unit, frame, low, high)
+        return ActionGroup(name, self.elements, unit, frame, low, high)
 
     def speed_group(self, name: str, unit: str, frame: str) -> ActionGroup:
         """Returns the action group that commands speeds."""
-        labels = self.labels or self.names
-        return speed_group(name, labels, unit, frame, self.speeds)
+        return speed_group(name, self.elements, unit, frame, self.speeds)
 
 
 def speed_group(
