@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -10,6 +11,10 @@ import numpy as np
 from embodied.errors import EmbodiedError
 
 SEED_LIMIT = 2**63
+# of numpy's global generator, which Stable-Baselines3 seeds, too
+GLOBAL_SEED_LIMIT = 2**32
+# one seed for all worlds, or one for each of them
+Seeds = int | Sequence[int | None] | None
 
 
 class Stream(IntEnum):
@@ -38,14 +43,50 @@ def episode_generator(seed: int, stream: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence((int(seed), int(stream))))
 
 
-def checked_seed(seed: Any) -> int:
+def checked_seed(seed: Any, limit: int = SEED_LIMIT) -> int:
     """Returns the seed as an int.
 
+    Args:
+        seed: what was given.
+        limit: the seeds are below it, a power of two.
+
     Raises:
-        EmbodiedError: The seed is not a whole number from 0 to 2**63 - 1.
+        EmbodiedError: the seed is not a whole number from 0 to `limit` - 1.
     """
-    if not isinstance(seed, int | np.integer) or not 0 <= seed < SEED_LIMIT:
+    is_whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+    if not is_whole or not 0 <= seed < limit:
         raise EmbodiedError(
-            f"a seed must be a whole number from 0 to 2**63 - 1, not {seed!r}"
+            f"a seed must be a whole number from 0 to 2**{limit.bit_length() - 1} - 1, "
+            f"not {seed!r}"
         )
     return int(seed)
+
+
+def seed_of_each(seed: Seeds, num_worlds: int) -> list[int | None]:
+    """Returns a seed for each world; None for the next of a world's own sequence.
+
+    Args:
+        seed: s, for the seeds s, s + 1, ...; or one for each world; or None.
+        num_worlds: how many worlds there are.
+
+    Raises:
+        EmbodiedError: it is none of these, or one of the seeds does not exist.
+    """
+    if seed is None:
+        return [None] * num_worlds
+    if isinstance(seed, int | np.integer):
+        first = checked_seed(seed)
+        return [checked_seed(first + i) for i in range(num_worlds)]
+    is_list = isinstance(seed, Sequence) and not isinstance(seed, str)
+    if not is_list and np.ndim(seed) != 1:
+        raise EmbodiedError(
+            f"seed {seed!r} must be a number, a sequence with one per world, or None"
+        )
+    if len(seed) != num_worlds:
+        raise EmbodiedError(f"{len(seed)} seeds for {num_worlds} worlds")
+    return [None if one is None else checked_seed(one) for one in seed]
+
+
+def later_seed(seed: int, steps: int, limit: int = SEED_LIMIT) -> int:
+    """Returns another seed for what goes on after some steps; it exists, too."""
+    return (seed + steps) % limit

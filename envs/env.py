@@ -11,6 +11,7 @@ from gymnasium import spaces
 
 from embodied.envs.config import EnvConfig
 from embodied.envs.infos import Info, single_reset_info, single_step_info
+from embodied.envs.reset_options import checked_options
 from embodied.envs.spaces import ObservationDict, Observer, action_space, world_row
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError, unknown
@@ -85,14 +86,13 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
 
         Args:
             seed: of the episode; None for the next of this environment's own sequence.
-            options: none exist.
+            options: none exist; those of other people are ignored.
         """
         if self._why_no_episode == CLOSED:
             raise EmbodiedError(CLOSED)
         given = None if seed is None else checked_seed(seed)
+        checked_options(options)
         super().reset(seed=given)
-        for name in options or {}:
-            raise unknown("reset option", name, ())
 
         episode_seed = int(self.np_random.integers(2**63)) if given is None else given
         self.worlds.reset([0], [episode_seed])

@@ -22,14 +22,14 @@ from embodied.envs.infos import (
     step_columns,
     step_info,
 )
+from embodied.envs.reset_options import RESET_MASK, checked_options
 from embodied.envs.spaces import ObservationDict, Observer, action_space, world_row
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError, unknown
-from embodied.seeding import checked_seed
+from embodied.seeding import Seeds, seed_of_each
 
 AUTORESET_MODES = (AutoresetMode.SAME_STEP, AutoresetMode.DISABLED)
 PER_WORLD = ("task_description",)  # attributes that have a value for each world
-Seeds = int | Sequence[int | None] | None
 
 
 class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
@@ -111,24 +111,23 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
         Args:
             seed: s, for the seeds s, s + 1, ...; or one seed for each of the N worlds.
                 None is the next of a world's own sequence.
-            options: `reset_mask` (N,) bool chooses the worlds; all unless given.
+            options: `reset_mask` (N,) bool chooses the worlds; all unless given. Those
+                of other people are ignored.
         """
         if self.closed:
             raise EmbodiedError(CLOSED)
-        if isinstance(seed, int | np.integer):
-            super().reset(seed=checked_seed(seed))
-
         ids = np.flatnonzero(self._reset_mask(options))
-        self._start(ids, self._seed_of_each(seed))
+        given = seed_of_each(seed, self.num_envs)
+        if isinstance(seed, int | np.integer):
+            super().reset(seed=int(seed))
+
+        self._start(ids, given)
         info = reset_info(self.worlds.task.judge().progress, ids)
         return self._observer.observe(), info
 
     def _reset_mask(self, options: dict[str, Any] | None) -> np.ndarray:
-        for name in options or {}:
-            if name != "reset_mask":
-                raise unknown("reset option", name, ("reset_mask",))
-
-        mask = (options or {}).get("reset_mask", np.ones(self.num_envs, bool))
+        own = checked_options(options, (RESET_MASK,))
+        mask = own.get(RESET_MASK, np.ones(self.num_envs, bool))
         if (
             not isinstance(mask, np.ndarray)
             or mask.dtype != bool
@@ -139,19 +138,6 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
                 f"reset_mask must be a bool array of shape ({self.num_envs},) with a True in it"
             )
         return mask
-
-    def _seed_of_each(self, seed: Seeds) -> list[int | None]:
-        if seed is None:
-            return [None] * self.num_envs
-        if isinstance(seed, int | np.integer):
-            return [checked_seed(int(seed) + i) for i in range(self.num_envs)]
-        if not isinstance(seed, Sequence | np.ndarray):
-            raise EmbodiedError(
-                f"seed {seed!r} must be a number, a sequence with one per world, or None"
-            )
-        if len(seed) != self.num_envs:
-            raise EmbodiedError(f"{len(seed)} seeds for {self.num_envs} worlds")
-        return [None if one is None else checked_seed(one) for one in seed]
 
     def _start(self, ids: np.ndarray, given: Sequence[int | None]) -> None:
         """Starts new episodes in some worlds.

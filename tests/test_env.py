@@ -377,12 +377,6 @@ def test_nothing_is_answered_without_an_episode() -> None:
             ask()
 
 
-def test_reset_options_are_refused(ground: GroundEnv) -> None:
-    ground.reset(options={})
-    with pytest.raises(EmbodiedError, match="unknown reset option 'level'"):
-        ground.reset(options={"level": "L1"})
-
-
 def test_pictures_for_people() -> None:
     env = make(render_mode="rgb_array")
     env.reset(seed=0)

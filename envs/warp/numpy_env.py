@@ -18,8 +18,9 @@ from embodied.envs.infos import (
     step_info,
 )
 from embodied.envs.spaces import ObservationDict
-from embodied.envs.vector_env import Seeds, rows_of
+from embodied.envs.vector_env import rows_of
 from embodied.envs.warp.vector_env import Tensors, WarpVectorEnv
+from embodied.seeding import Seeds
 
 
 class NumpyVectorEnv(

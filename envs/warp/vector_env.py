@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -13,11 +12,13 @@ from gymnasium.vector.utils import batch_space
 from embodied.envs.config import EnvConfig
 from embodied.envs.env import CLOSED, NOT_BEGUN
 from embodied.envs.infos import step_columns
+from embodied.envs.reset_options import RESET_MASK, checked_options
 from embodied.envs.safety import Safety
 from embodied.envs.spaces import action_space, limits
-from embodied.envs.vector_env import Seeds, batched
+from embodied.envs.vector_env import batched
 from embodied.envs.warp.worlds import WarpStepResult, WarpWorlds
-from embodied.errors import EmbodiedError, unknown
+from embodied.errors import EmbodiedError
+from embodied.seeding import Seeds, seed_of_each
 from embodied.sim.engine import FAULTS
 
 Tensors = dict[str, Any]  # key -> tensor, or a dictionary of more
@@ -82,12 +83,14 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         Args:
             seed: s, for the starts s, s + 1, ...; or the number of a start for each of
                 the N worlds. None is each world's next start.
-            options: none exist.
+            options: none exist; those of other people are ignored.
         """
         if self.closed:
             raise EmbodiedError(CLOSED)
-        for name in options or {}:
-            raise unknown("reset option", name, ())
+        if RESET_MASK in checked_options(options, (RESET_MASK,)):
+            raise EmbodiedError(
+                f"the engine 'warp' resets all worlds at once: leave out {RESET_MASK}"
+            )
 
         observed = self.worlds.reset(self._starts(seed))
         self._has_begun = True
@@ -100,11 +103,13 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
 
     def _starts(self, seed: Seeds) -> list[int] | None:
         """Returns N numbers of starts, or None for each world's next one."""
-        if isinstance(seed, int | np.integer):
-            return [int(seed) + world for world in range(self.num_envs)]
-        given = [int(one) for one in seed or () if one is not None]
+        each = seed_of_each(seed, self.num_envs)
+        given = [one for one in each if one is not None]
         if given and len(given) != self.num_envs:
-            raise EmbodiedError(f"{len(given)} seeds for {self.num_envs} worlds")
+            raise EmbodiedError(
+                f"{len(given)} seeds for {self.num_envs} worlds: the engine 'warp' takes "
+                "one for each world, or none"
+            )
         return given or None
 
     def step(
