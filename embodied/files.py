@@ -23,7 +23,8 @@ class WriteError(EmbodiedError):
 
 def replace_text(path: Path, text: str) -> None:
     """Writes a text file as UTF-8, in one step and durably (see `replacing`)."""
-    replace_bytes(path, text.encode())
+    # a path in the text may hold bytes that are not UTF-8
+    replace_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def replace_bytes(path: Path, content: bytes) -> None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from embodied import __version__
+from embodied.cli.streams import never_refuse_letters
 from embodied.cli.verbs import add_verbs
 from embodied.errors import EmbodiedError
 from embodied.machine import refusal
@@ -62,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         an expected error, 130 after Ctrl-C.
     """
     words = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    never_refuse_letters()
 
     try:
         args = build_parser(words).parse_args(words)
