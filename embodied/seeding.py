@@ -62,11 +62,11 @@ def checked_seed(seed: Any, limit: int = SEED_LIMIT) -> int:
     return int(seed)
 
 
-def seed_of_each(seed: Seeds, num_worlds: int) -> list[int | None]:
+def seed_of_each(seed: Any, num_worlds: int) -> list[int | None]:
     """Returns a seed for each world; None for the next of a world's own sequence.
 
     Args:
-        seed: s, for the seeds s, s + 1, ...; or one for each world; or None.
+        seed: as `Seeds`; s stands for the seeds s, s + 1, ...
         num_worlds: how many worlds there are.
 
     Raises:
@@ -77,8 +77,8 @@ def seed_of_each(seed: Seeds, num_worlds: int) -> list[int | None]:
     if isinstance(seed, int | np.integer):
         first = checked_seed(seed)
         return [checked_seed(first + i) for i in range(num_worlds)]
-    is_list = isinstance(seed, Sequence) and not isinstance(seed, str)
-    if not is_list and np.ndim(seed) != 1:
+    is_array = isinstance(seed, np.ndarray) and seed.ndim == 1
+    if isinstance(seed, str) or not (is_array or isinstance(seed, Sequence)):
         raise EmbodiedError(
             f"seed {seed!r} must be a number, a sequence with one per world, or None"
         )

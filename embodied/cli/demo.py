@@ -62,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs all stages; the last line says where the report is and what it found."""
     size = SIZES[args.size]
+    arguments.check_seed(args.seed)
     claim(args.output, args.size, args.resume)
     demo = Demo(args.output, size, args.num_envs, args.seed)
 

@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     pairs = choose_pairs(args.task or loadable_tasks(), args.robot)
 
     # each film has seeds of its own, so that no two begin from the same start
+    arguments.check_seed(args.seed, len(pairs) * CANDIDATES)
     plans = []
     for k, (task, robot) in enumerate(pairs):
         first_seed = args.seed + k * CANDIDATES

@@ -101,10 +101,9 @@ def _check(args: argparse.Namespace) -> None:
         raise unknown("level", args.level, LEVELS)
     if args.device not in DEVICES:
         raise unknown("device", args.device, DEVICES)
-    if args.starts < 0 or args.seed < 0:
-        raise EmbodiedError(
-            f"--starts and --seed must be at least 0, not {args.starts} and {args.seed}"
-        )
+    if args.starts < 0:
+        raise EmbodiedError(f"--starts must be at least 0, not {args.starts}")
+    arguments.check_seed(args.seed, max(1, args.starts))
 
 
 def _measure(

@@ -12,6 +12,7 @@ from embodied.envs.registry import get_robot, get_task
 from embodied.errors import EmbodiedError, unknown
 from embodied.policies.registry import find_policy
 from embodied.policies.training.budget import Budget
+from embodied.seeding import GLOBAL_SEED_LIMIT, checked_seed
 from embodied.sim.warp.engine import usable_device
 
 ALGORITHMS = ("sac", "td3", "ppo")
@@ -47,7 +48,7 @@ class RLConfig:
         level: how widely the task's variables vary.
         budget: how long to train; its steps are control steps of all worlds together.
         num_envs: how many worlds run at once.
-        seed: of everything random in the training.
+        seed: of everything random in the training, below 2**32.
         control_mode: how actions drive the robot. Not used with a base.
         stop_at: training stops when this share of the last episodes succeeded.
         engine: what simulates, "cpu" or "warp".
@@ -85,6 +86,7 @@ class RLConfig:
             raise unknown("algorithm", self.algorithm, ALGORITHMS)
         if self.num_envs < 1:
             raise EmbodiedError(f"num_envs must be above 0, not {self.num_envs}")
+        checked_seed(self.seed, GLOBAL_SEED_LIMIT)
         if self.engine == "warp":
             self._check_warp()
 

@@ -27,6 +27,7 @@ from embodied.policies.checkpoint import (
 )
 from embodied.policies.rl.actor import OBSERVATION_LIMIT, Actor
 from embodied.policies.rl.reward import step_reward
+from embodied.seeding import later_seed
 
 # Quiet worlds act without noise, to show what was learned so far; nothing is learned
 # from them. One world in this many is quiet.
@@ -148,7 +149,7 @@ class PpoTrainer:
     def update(self) -> dict[str, float]:
         """Acts for `steps_per_update` steps, learns from them, and returns figures."""
         if self.between_legs:
-            torch.manual_seed(self.config.seed + self.updates)
+            torch.manual_seed(later_seed(self.config.seed, self.updates))
             self._state = _state_of(self.env.reset(seed=self.steps)[0])
             self._best_progress.zero_()
 

@@ -43,6 +43,7 @@ from embodied.policies.rl.sb3_checkpoint import learner_tensors, restore_learner
 from embodied.policies.training.resume import goes_on
 from embodied.policies.training.run import OnRow, TrainingRun
 from embodied.rollout.rollout import AFTER_SUCCESS_S
+from embodied.seeding import GLOBAL_SEED_LIMIT, later_seed
 
 COOLING = 0.9  # the share of the learning rate that is lost by the end
 WINDOW_EPISODES = 200  # the last ones, of which figures are the mean
@@ -215,7 +216,8 @@ class SB3Learner:
     def restore(self, stored: Mapping[str, Tensor]) -> None:
         """Goes on from a checkpoint, with new random numbers."""
         restore_learner(self.algorithm, stored)
-        self.algorithm.set_random_seed(self.config.seed + self.steps)
+        seed = later_seed(self.config.seed, self.steps, GLOBAL_SEED_LIMIT)
+        self.algorithm.set_random_seed(seed)
 
 
 def _learned_spec(config: RLConfig, worlds: Worlds) -> PolicySpec:

@@ -11,6 +11,7 @@ from typing import Any
 
 from embodied.errors import EmbodiedError
 from embodied.policies.training.budget import Budget
+from embodied.seeding import checked_seed
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class ImitationConfig:
     jitter: float = 0.06
 
     def __post_init__(self) -> None:
+        checked_seed(self.seed)
         if self.workers is not None and self.workers < 0:
             raise EmbodiedError(f"workers must be at least 0, not {self.workers}")
 

@@ -43,6 +43,7 @@ from embodied.policies.training.samples import (
 from embodied.policies.vla.network import DualSystemNet, NetConfig
 from embodied.policies.vla.run_folder import RunInfo
 from embodied.policies.vla.text import Vocabulary
+from embodied.seeding import later_seed
 
 # Pictures are kept in memory if they take no more than this share of it.
 MEMORY_SHARE = 0.25
@@ -316,4 +317,4 @@ class ImitationLearner:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict(optimizer_state(parts["optimizer"], groups))
         self.steps = int(parts["progress"]["steps"])
-        self._generator.manual_seed(self._config.seed + self.steps)
+        self._generator.manual_seed(later_seed(self._config.seed, self.steps))
