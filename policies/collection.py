@@ -9,7 +9,7 @@ from pathlib import Path
 
 from embodied.datasets.recorder import Recorder
 from embodied.datasets.schema import Header
-from embodied.datasets.storage import parts_folder
+from embodied.datasets.storage import part_files, part_seed, parts_folder
 from embodied.datasets.writer import EpisodeWriter, Mode
 from embodied.envs.worlds import Worlds
 from embodied.policies.episodes import EpisodeRunner
@@ -82,6 +82,7 @@ def collect(
     Raises:
         DatasetError: `mode` does not allow what is at the path.
         EmbodiedError: the worlds or a process refuse the work.
+        KeyboardInterrupt: says how many episodes are kept.
     """
     writer = EpisodeWriter(recording.path, recording.header, mode)
     missing = [seed for seed in seeds if seed not in writer.seeds]
@@ -90,10 +91,16 @@ def collect(
         title = f"collect {recording.runner.config.level}"
         with stage(title, len(missing)) as report:
             results = workers.run(recording, missing, report)
-    except BaseException:
+    except BaseException as stop:
         # An empty folder of parts is removed; one that holds episodes stays.
         with contextlib.suppress(OSError):
             parts_folder(recording.path).rmdir()
+        if isinstance(stop, KeyboardInterrupt):
+            written = {part_seed(part) for part in part_files(recording.path)}
+            num_kept = len(set(seeds) & (writer.seeds | written))
+            raise KeyboardInterrupt(
+                f"Kept: {num_kept} of {len(seeds)} episodes"
+            ) from None
         raise
 
     writer.close()

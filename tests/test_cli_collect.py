@@ -142,6 +142,7 @@ def test_ctrl_c_keeps_what_is_whole_and_says_how_to_go_on(
     assert error.rstrip().endswith("--episodes 60 --resume")
     with Dataset(path) as whole:
         assert 1 <= len(whole) < 60
+        assert f"Kept: {len(whole)} of 60 episodes. " in error
         for i, episode in enumerate(whole.episodes):
             assert len(whole.episode(i).actions) == episode.num_samples
 

@@ -73,6 +73,73 @@ def test_eval_goes_on_where_it_stopped(
     assert len(read_results(folder / "results.json").cells) == 1
 
 
+def interrupt_after(monkeypatch: pytest.MonkeyPatch, episodes: int) -> None:
+    """Lets Ctrl-C be pressed when so many episodes have ended."""
+    begin = Worlds.reset
+    begun = []
+
+    def reset(self: Worlds, ids: object, seeds: list[int]) -> None:
+        begun.extend(seeds)
+        if len(begun) > episodes:
+            raise KeyboardInterrupt
+        begin(self, ids, seeds)
+
+    monkeypatch.setattr(Worlds, "reset", reset)
+
+
+def test_ctrl_c_keeps_the_episodes_of_the_running_cell(
+    short: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    one_by_one = ("--workers", 1, "--num-envs", 1)
+    words = ("eval", TASK, "--policy", "random", "hold", "--episodes", 4, *one_by_one)
+    assert embodied(*words, "-o", tmp_path / "at once") == 0
+
+    # three episodes a time: one of the first policy is missing, then two of the second
+    folder = tmp_path / "eval"
+    counts = []
+    messages = []
+    for resume in ((), ("--resume",)):
+        with monkeypatch.context() as patch:
+            interrupt_after(patch, 3)
+            assert embodied(*words, "-o", folder, *resume) == 130
+        results = read_results(folder / "results.json")
+        counts.append([len(c.episodes) for c in (*results.cells, *results.unfinished)])
+        messages.append(capsys.readouterr().err)
+
+    assert counts == [[3], [4, 2]]
+    assert "3 of 4 episodes of random L2. Continue with: embodied eval" in messages[0]
+    assert "2 of 4 episodes of hold L2. Continue with: embodied eval" in messages[1]
+
+    assert embodied(*words, "-o", folder, "--resume") == 0
+    assert episodes_of(folder) == episodes_of(tmp_path / "at once")
+    assert read_results(folder / "results.json").unfinished == ()
+
+
+def test_resume_with_another_number_of_episodes(
+    short: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "eval"
+    words = ("eval", TASK, "--policy", "hold", "-o", folder, *QUICKLY)
+    assert embodied(*words, "--episodes", 2) == 0
+    first = read_results(folder / "results.json").cells[0].episodes
+
+    # more are added to the same row
+    assert embodied(*words, "--episodes", 4, "--resume") == 0
+    [cell] = read_results(folder / "results.json").cells
+    assert cell.episodes[:2] == first
+    assert len(cell.episodes) == 4
+
+    # fewer, or others, are refused, and what is there stays
+    before = (folder / "results.json").read_bytes()
+    for other in (("--episodes", 3), ("--episodes", 4, "--seed", 10_002)):
+        error = refused(capsys, *words, *other, "--resume")
+        assert "is measured over the seeds 10000 to 10003 already" in error
+    assert (folder / "results.json").read_bytes() == before
+
+
 def test_a_trained_policy_can_be_evaluated(
     short: None, trained: Path, tmp_path: Path
 ) -> None:

@@ -117,18 +117,18 @@ def test_demo_replaces_only_a_demo(
     assert "exists and is no earlier demo" in capsys.readouterr().err
 
     folder = tmp_path / "new"
-    demo.claim(folder, "quick", resume=False)
+    demo.claim(folder, "quick", 0, resume=False)
     (folder / "policy").mkdir()
     (folder / "results.json").write_text("")
     # A file that is not the demo's own survives a new demo in its folder.
     (folder / "notes").write_text("")
-    demo.claim(folder, "quick", resume=True)
+    demo.claim(folder, "quick", 0, resume=True)
     assert (folder / "results.json").exists()
 
     assert embodied("demo", "-o", folder, "--resume") == 2
     assert "holds a demo of size quick, not small" in capsys.readouterr().err
 
-    demo.claim(folder, "small", resume=False)
+    demo.claim(folder, "small", 0, resume=False)
     assert sorted(path.name for path in folder.iterdir()) == ["demo.json", "notes"]
 
 

@@ -265,10 +265,13 @@ def test_the_command_goes_on_where_it_was(
     monkeypatch.setattr(cli, "measure_outcomes", outcomes)
     monkeypatch.setattr(cli, "measure_motion", motion)
     page = str(tmp_path / "parity.md")
-    words = ["parity", "--task", TOTE_TRANSFER, "--robot", "arm", "--seed", "0"]
+    words = ["parity", "--task", TOTE_TRANSFER, "--robot", "arm"]
     words += ["-o", page]
 
     assert main([*words, "--starts", "0"]) == 0
+    words += ["--seed", "0"]
+    assert main([*words, "--starts", "0", "--resume"]) == 2
+    assert "--seed: no effect without starts" in capsys.readouterr().err
     assert main([*words, "--starts", "2"]) == 2
     assert "exists: --resume" in capsys.readouterr().err
     assert main([*words, "--starts", "2", "--resume"]) == 0

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from embodied.benchmark.keeping import EpisodeKeeper
 from embodied.benchmark.provenance import collect_provenance
 from embodied.benchmark.results import (
     Cell,
@@ -18,11 +19,13 @@ from embodied.benchmark.results import (
     Provenance,
     Results,
     ResultsError,
+    UnfinishedCell,
     compare,
     rate,
     summarize,
 )
 from embodied.benchmark.results_file import read_results, resume_results, write_results
+from embodied.files import WriteError
 from embodied.rollout.rollout import EpisodeResult
 from tests.episode_results import episode_result
 
@@ -191,8 +194,53 @@ def test_what_was_trained_anew_is_measured_anew() -> None:
     # Cells of the old weights go, however many episodes they have; other policies stay.
     retrained = cell("+-", weights="new").condition
     remaining = results.without_outdated(retrained).cells
-    assert [c.condition.num_episodes for c in remaining] == [3, 1]
+    assert [c.condition.num_episodes for c in remaining] == [1]
     assert results.without_outdated(results.cells[0].condition) == results
+
+
+def test_a_cell_gets_more_episodes_and_never_a_twin() -> None:
+    results = Results(PROVENANCE, (cell("+-"), cell("-", policy="random")))
+    longer = cell("+--+")
+    assert results.kept(longer.condition).episodes == cell("+-").episodes
+    assert results.with_cell(longer).cells == (longer, results.cells[1])
+
+    # fewer episodes, or others, would lose some of those that there are
+    for lossy in (cell("+"), cell("+-", first_seed=1), cell("+-+", first_seed=7)):
+        with pytest.raises(ResultsError, match="Trained at L1 .* seeds 0 to 1 already"):
+            results.require_extensible(lossy.condition)
+        with pytest.raises(ResultsError, match="--seed 0 and --episodes 2 or more"):
+            results.with_cell(lossy)
+
+    # other weights, levels or timings are other cells
+    other = cell("+", first_seed=3, weights="new")
+    assert len(results.with_cell(other).cells) == 3
+
+
+def test_unfinished_cells_are_kept_until_they_are_measured(tmp_path) -> None:
+    path = tmp_path / "results.json"
+    whole = cell("+-+-")
+    some = UnfinishedCell(whole.condition, 3.0, (whole.episodes[0], whole.episodes[2]))
+    results = Results(PROVENANCE).with_unfinished(some)
+    write_results(path, results)
+    assert read_results(path) == results
+
+    # also of a cell that is now to have another number of episodes
+    shorter = cell("+-+").condition
+    assert results.kept(shorter).episodes == some.episodes
+    assert results.kept(cell("+", policy="random").condition).episodes == ()
+    assert results.with_cell(whole).unfinished == ()
+    assert results.without_outdated(replace(shorter, weights="new")).unfinished == ()
+
+    # without new ones, the file is as it was
+    before = path.read_bytes()
+    EpisodeKeeper(path, results, whole.condition).keep()
+    assert path.read_bytes() == before
+
+    content = json.loads(before)
+    content["unfinished"] = {}
+    path.write_text(json.dumps(content))
+    with pytest.raises(ResultsError, match="'unfinished' is a dict, not a list"):
+        read_results(path)
 
 
 def test_resume_finds_what_is_there(tmp_path):
@@ -281,7 +329,7 @@ def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full_disk)
     more = results.with_cell(cell("-", policy="random"))
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(WriteError, match="No space left"):
         write_results(path, more)
 
     # nor is a temporary file left

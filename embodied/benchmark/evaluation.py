@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from embodied.benchmark.results import Cell, Condition, Provenance, Results
+from embodied.benchmark.keeping import EpisodeKeeper
+from embodied.benchmark.results import (
+    Cell,
+    Condition,
+    Provenance,
+    Results,
+    UnfinishedCell,
+)
 from embodied.benchmark.results_file import resume_results, write_results
 from embodied.benchmark.timing import Timing
 from embodied.core import PolicySpec
@@ -161,33 +168,81 @@ def evaluate(
     workers: Workers,
     stage: Stage,
 ) -> Results:
-    """Measures the cells that are not yet in the file at `path`.
+    """Measures the cells, or the episodes of cells, that are not in the file at `path`.
 
-    The file is whole after each of them.
+    The file is whole at any moment. It gets each cell at once, and the episodes of an
+    unfinished one now and then and when something stops the work.
 
     Raises:
-        ResultsError: the file holds results of something else.
+        ResultsError: the file holds results of something else, or a cell of the same
+            condition over other seeds.
         EmbodiedError: a trial cannot be run, or a process died.
+        KeyboardInterrupt: says how many episodes of the running cell are kept.
     """
     results = resume_results(path, provenance)
     for trial in trials:
+        results.require_extensible(trial.condition)
+
+    for trial in trials:
         results = results.without_outdated(trial.condition)
         if results.find(trial.condition) is None:
-            results = results.with_cell(measure(trial, workers, stage))
+            keeper = EpisodeKeeper(path, results, trial.condition)
+            cell = measure(trial, workers, stage, keeper)
+            results = results.with_cell(cell)
             write_results(path, results)
     return results
 
 
-def measure(trial: Trial, workers: Workers, stage: Stage) -> Cell:
-    """Measures one cell."""
-    seeds = trial.condition.seeds
+def measure(
+    trial: Trial, workers: Workers, stage: Stage, keeper: EpisodeKeeper | None = None
+) -> Cell:
+    """Measures one cell.
+
+    Args:
+        trial: the cell.
+        workers: the processes that share the work.
+        stage: shows the progress.
+        keeper: knows the episodes that need not be run, and keeps the others; None for
+            none.
+    """
+    condition = trial.condition
+    kept = UnfinishedCell(condition, 0.0) if keeper is None else keeper.cell
+    known_seeds = {episode.seed for episode in kept.episodes}
+    missing = [seed for seed in condition.seeds if seed not in known_seeds]
+
     start_s = time.monotonic()
-    with stage(trial.title, len(seeds)) as report:
-        episodes = workers.run(Playing(trial.runner), seeds, report)
+    try:
+        with stage(trial.title, len(missing)) as report:
+
+            def on_episode(episode: EpisodeResult) -> None:
+                report(episode)
+                if keeper is not None:
+                    keeper.add(episode)
+
+            new = workers.run(Playing(trial.runner), missing, on_episode)
+    except BaseException as stop:
+        if keeper is None:
+            raise
+        keeper.keep()
+        if isinstance(stop, KeyboardInterrupt):
+            raise KeyboardInterrupt(_kept_words(trial, keeper.cell)) from None
+        raise
 
     # until here, indices count within the part of one process
-    ordered = tuple(replace(episode, index=k) for k, episode in enumerate(episodes))
-    return Cell(trial.condition, trial.label, time.monotonic() - start_s, ordered)
+    by_seed = {episode.seed: episode for episode in (*kept.episodes, *new)}
+    ordered = tuple(
+        replace(by_seed[seed], index=k) for k, seed in enumerate(condition.seeds)
+    )
+    wall_s = kept.wall_s + time.monotonic() - start_s
+    return Cell(condition, trial.label, wall_s, ordered)
+
+
+def _kept_words(trial: Trial, cell: UnfinishedCell) -> str:
+    count = len(cell.episodes)
+    return (
+        f"Kept: the cells that were finished, and {count} of "
+        f"{trial.condition.num_episodes} episodes of {trial.title}"
+    )
 
 
 def film(

@@ -59,6 +59,11 @@ class Condition:
         return replace(self, weights="")
 
     @property
+    def without_seeds(self) -> Condition:
+        """The same condition, whichever episodes it is measured over."""
+        return replace(self, first_seed=0, num_episodes=0)
+
+    @property
     def seeds(self) -> range:
         return range(self.first_seed, self.first_seed + self.num_episodes)
 
@@ -85,6 +90,15 @@ class Cell:
                 f"the seeds {expected.start} to {expected.stop - 1} in order, "
                 f"but holds {len(seeds)} episodes, seeds {seeds[:5]}, ..."
             )
+
+
+@dataclass(frozen=True)
+class UnfinishedCell:
+    """The episodes of a condition that were run before its measurement was stopped."""
+
+    condition: Condition
+    wall_s: float
+    episodes: tuple[EpisodeResult, ...] = ()  # some of the condition's seeds, in order
 
 
 @dataclass(frozen=True)
@@ -124,27 +138,75 @@ class Results:
 
     provenance: Provenance
     cells: tuple[Cell, ...] = ()
+    unfinished: tuple[UnfinishedCell, ...] = ()
 
     def find(self, condition: Condition) -> Cell | None:
         """Returns the cell of this condition; None where it is not measured yet."""
         return next((cell for cell in self.cells if cell.condition == condition), None)
 
+    def require_extensible(self, condition: Condition) -> None:
+        """Checks that measuring a condition adds no second cell of the same seeds.
+
+        A cell may get more episodes.
+
+        Raises:
+            ResultsError: there is a cell of the condition over other episodes, some of
+                which would be lost.
+        """
+        for cell in self.cells:
+            known = cell.condition
+            if known.without_seeds != condition.without_seeds:
+                continue
+            starts_alike = known.first_seed == condition.first_seed
+            if starts_alike and known.num_episodes <= condition.num_episodes:
+                continue
+            raise ResultsError(
+                f"{cell.label} at {known.level} is measured over the seeds "
+                f"{_span(known)} already, not {_span(condition)}: give "
+                f"--seed {known.first_seed} and --episodes {known.num_episodes} or more "
+                "to keep them, or another -o"
+            )
+
+    def kept(self, condition: Condition) -> UnfinishedCell:
+        """Returns the episodes of a condition that need not be run again."""
+        wall_s = 0.0
+        episodes: dict[int, EpisodeResult] = {}
+        parts: list[Cell | UnfinishedCell] = [*self.cells, *self.unfinished]
+        for part in parts:
+            if part.condition.without_seeds == condition.without_seeds:
+                wall_s += part.wall_s
+                episodes.update({episode.seed: episode for episode in part.episodes})
+        ordered = [episodes[seed] for seed in condition.seeds if seed in episodes]
+        return UnfinishedCell(condition, wall_s, tuple(ordered))
+
     def without_outdated(self, condition: Condition) -> Results:
         """Returns these results without cells of the same policy's earlier weights.
 
-        Those are the cells that differ from the condition in the weights alone: the
-        policy has been trained anew since.
+        Those are the cells that differ from the condition in the weights, and perhaps
+        in the number of episodes: the policy has been trained anew since.
         """
-        kept = [
-            cell
-            for cell in self.cells
-            if cell.condition == condition
-            or cell.condition.without_weights != condition.without_weights
-        ]
-        return replace(self, cells=tuple(kept))
+
+        def is_outdated(part: Cell | UnfinishedCell) -> bool:
+            known = part.condition.without_seeds
+            wanted = condition.without_seeds
+            same = known.without_weights == wanted.without_weights
+            return same and known.weights != wanted.weights
+
+        return replace(
+            self,
+            cells=tuple(cell for cell in self.cells if not is_outdated(cell)),
+            unfinished=tuple(c for c in self.unfinished if not is_outdated(c)),
+        )
+
+    def with_unfinished(self, cell: UnfinishedCell) -> Results:
+        """Returns these results with the episodes that were run of a cell."""
+        others = self._unfinished_others(cell.condition)
+        return replace(self, unfinished=(*others, cell) if cell.episodes else others)
 
     def with_cell(self, cell: Cell) -> Results:
         """Returns these results and one cell more.
+
+        It replaces a cell of the same condition that has fewer episodes.
 
         Raises:
             ResultsError: a cell of the same condition is there already.
@@ -153,7 +215,25 @@ class Results:
             raise ResultsError(
                 f"the results already hold a cell of this condition: {cell.condition}"
             )
-        return replace(self, cells=(*self.cells, cell))
+        self.require_extensible(cell.condition)
+
+        wanted = cell.condition.without_seeds
+        cells = list(self.cells)
+        places = [known.condition.without_seeds for known in cells]
+        if wanted in places:
+            cells[places.index(wanted)] = cell
+        else:
+            cells.append(cell)
+        others = self._unfinished_others(cell.condition)
+        return replace(self, cells=tuple(cells), unfinished=others)
+
+    def _unfinished_others(self, condition: Condition) -> tuple[UnfinishedCell, ...]:
+        wanted = condition.without_seeds
+        return tuple(c for c in self.unfinished if c.condition.without_seeds != wanted)
+
+
+def _span(condition: Condition) -> str:
+    return f"{condition.seeds.start} to {condition.seeds.stop - 1}"
 
 
 Metric = Callable[[EpisodeResult], bool]

@@ -2,7 +2,8 @@
 
 The file holds `format`, `schema_version`, `provenance` and `cells`; a cell holds
 `condition`, `label`, `wall_s`, `summary` (for readers; computed anew from the episodes
-when read) and `episodes`. A number that is not finite is null.
+when read) and `episodes`. A number that is not finite is null. While a cell is
+measured, `unfinished` holds its episodes so far.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from embodied.benchmark.results import (
     Provenance,
     Results,
     ResultsError,
+    UnfinishedCell,
     summarize,
 )
 from embodied.files import replace_text
@@ -31,12 +33,14 @@ SCHEMA_VERSION = 3
 
 def write_results(path: Path, results: Results) -> None:
     """Writes the file in one step, so that it is whole at any moment."""
-    content = {
+    content: dict[str, Any] = {
         "format": FORMAT,
         "schema_version": SCHEMA_VERSION,
         "provenance": encode(results.provenance),
         "cells": [_encode_cell(cell) for cell in results.cells],
     }
+    if results.unfinished:
+        content["unfinished"] = encode(results.unfinished)
     replace_text(path, json.dumps(content, indent=1, allow_nan=False))
 
 
@@ -67,6 +71,7 @@ def read_results(path: Path) -> Results:
         return Results(
             decode(Provenance, provenance, "provenance"),
             tuple(_decode_cell(cell, f"cells[{i}]") for i, cell in enumerate(cells)),
+            _decode_unfinished(content.get("unfinished", [])),
         )
 
 
@@ -165,6 +170,17 @@ def _decode_cell(content: Any, where: str) -> Cell:
             decode(EpisodeResult, episode, f"{where}.episodes[{i}]")
             for i, episode in enumerate(episodes)
         ),
+    )
+
+
+def _decode_unfinished(content: Any) -> tuple[UnfinishedCell, ...]:
+    if not isinstance(content, list):
+        raise ResultsError(
+            f"'unfinished' is a {type(content).__name__}, not a list of cells"
+        )
+    return tuple(
+        decode(UnfinishedCell, cell, f"unfinished[{i}]")
+        for i, cell in enumerate(content)
     )
 
 

@@ -115,8 +115,33 @@ def check_seed(first: int, count: int = 1) -> None:
         )
 
 
-def resume_hint(words: Sequence[str]) -> str:
-    """Returns what to type to continue the command that was interrupted."""
-    kept = [word for word in words if word not in ("--overwrite", "--resume")]
-    command = shlex.join(["embodied", *kept, "--resume"])
-    return f"What was finished is kept. Continue with: {command}"
+def resume_hint(words: Sequence[str], stop: KeyboardInterrupt) -> str:
+    """Returns what to type to continue the command that was interrupted.
+
+    Args:
+        words: what was typed after `embodied`.
+        stop: what interrupted it; may say what is kept.
+    """
+    again = [word for word in words if word not in ("--overwrite", "--resume")]
+    command = shlex.join(["embodied", *again, "--resume"])
+    kept = str(stop) or "What was finished is kept"
+    return f"{kept}. Continue with: {command}"
+
+
+def refuse(args: argparse.Namespace, names: Sequence[str], reason: str) -> None:
+    """Raises EmbodiedError if any of these arguments was given.
+
+    Args:
+        args: the parsed arguments; what was not given is None or False.
+        names: attributes of `args`.
+        reason: why they are refused; the message ends in it.
+    """
+    # 0 is a value like any other
+    given = [
+        name
+        for name in names
+        if getattr(args, name) is not None and getattr(args, name) is not False
+    ]
+    if given:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise EmbodiedError(f"{flags}: {reason}")

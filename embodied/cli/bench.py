@@ -23,11 +23,17 @@ EXAMPLE = """embodied bench ToteTransfer
   embodied bench gpu -o docs/gpu.md
   embodied bench gpu --task ToteTransfer --num-envs 8192"""
 
+EPISODES = 64
+GPU_REPEATS = 7
+GPU_STEPS = 50
+ONLY_WITH_TASK = ("robot", "episodes")
+ONLY_WITH_GPU = ("task", "num_envs", "device", "repeats", "steps", "output")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
     parser.add_argument(
-        "task",
+        "what",
         nargs="?",
         default="ToteTransfer",
         metavar="TASK",
@@ -37,8 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--episodes",
         type=int,
-        default=64,
-        help="episodes recorded in each repeat (default: 64)",
+        help=f"episodes recorded in each repeat (default: {EPISODES})",
     )
     _add_gpu_arguments(parser)
     arguments.add_json(parser)
@@ -50,7 +55,6 @@ def _add_gpu_arguments(parser: argparse.ArgumentParser) -> None:
         "--task",
         nargs="+",
         metavar="TASK",
-        dest="tasks",
         help="tasks to measure (default: all)",
     )
     gpu.add_argument(
@@ -61,20 +65,17 @@ def _add_gpu_arguments(parser: argparse.ArgumentParser) -> None:
     )
     gpu.add_argument(
         "--device",
-        default="cuda",
         help="cuda, or cpu to try it with a few worlds (default: cuda)",
     )
     gpu.add_argument(
         "--repeats",
         type=int,
-        default=7,
-        help="how often each speed is timed (default: 7)",
+        help=f"how often each speed is timed (default: {GPU_REPEATS})",
     )
     gpu.add_argument(
         "--steps",
         type=int,
-        default=50,
-        help="control steps each time (default: 50)",
+        help=f"control steps each time (default: {GPU_STEPS})",
     )
     gpu.add_argument(
         "-o",
@@ -87,15 +88,21 @@ def _add_gpu_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measures everything, then prints the figures."""
-    if args.task == "gpu":
+    if args.what == "gpu":
+        arguments.refuse(args, ONLY_WITH_TASK, "not for `embodied bench gpu`")
+        args.device = args.device or "cuda"
+        args.repeats = GPU_REPEATS if args.repeats is None else args.repeats
+        args.steps = GPU_STEPS if args.steps is None else args.steps
         return int(importlib.import_module("embodied.cli.bench_gpu").run(args))
 
-    if args.episodes < 1:
-        raise EmbodiedError(f"--episodes must be at least 1, not {args.episodes}")
+    arguments.refuse(args, ONLY_WITH_GPU, "only for `embodied bench gpu`")
+    episodes = EPISODES if args.episodes is None else args.episodes
+    if episodes < 1:
+        raise EmbodiedError(f"--episodes must be at least 1, not {episodes}")
 
     figures = list(
         tqdm(
-            measure_all(args.task, args.robot, args.episodes),
+            measure_all(args.what, args.robot, episodes),
             unit="figure",
             disable=args.json or None,
         )

@@ -55,7 +55,7 @@ class Output:
 
 def run(args: argparse.Namespace) -> int:
     """Prints each speed as soon as it is measured; returns 2 where there is none."""
-    tasks = [get_task(name).name for name in args.tasks or loadable_tasks()]
+    tasks = [get_task(name).name for name in args.task or loadable_tasks()]
     num_envs = args.num_envs or NUM_ENVS
     _check(args)
     if args.device == "cuda":

@@ -51,13 +51,17 @@ def measure_missing(
     if missing:
         ledger = ledger.signed(args.words, HOST, host_facts())
 
+    num_measured = 0
     try:
         for k, question in enumerate(missing, start=1):
             row = measure(question, f"{k}/{len(missing)}")
             ledger = ledger.with_row(row)
             book.write(ledger)
+            num_measured = k
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(arguments.resume_hint(args.words)) from None
+        kept = f"Kept: {num_measured} of the {len(missing)} figures that were missing"
+        hint = arguments.resume_hint(args.words, KeyboardInterrupt(kept))
+        raise KeyboardInterrupt(hint) from None
 
     # also where nothing was missing: the page may know more tasks by now
     book.write(ledger)

@@ -119,8 +119,8 @@ def run(args: argparse.Namespace) -> int:
             results = collect(
                 recording, seeds, mode_of(args), workers, stages(args.json)
             )
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(arguments.resume_hint(args.words)) from None
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
     wall_s = time.monotonic() - begun
 
     speed = sum(result.duration_s for result in results) / wall_s
@@ -176,6 +176,10 @@ def with_pictures(config: EnvConfig, args: argparse.Namespace) -> EnvConfig:
     task = get_task(args.task)
     known = task.cameras_for(get_robot(args.robot or task.default_robot))
     cameras = () if args.no_cameras else tuple(args.camera or known)
+    if not cameras:
+        arguments.refuse(
+            args, ("image_size",), "no effect, since there are no pictures"
+        )
 
     needed = config.cameras or ()
     if not needed:

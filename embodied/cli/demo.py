@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from embodied.benchmark import views
@@ -63,16 +64,18 @@ def run(args: argparse.Namespace) -> int:
     """Runs all stages; the last line says where the report is and what it found."""
     size = SIZES[args.size]
     arguments.check_seed(args.seed)
-    claim(args.output, args.size, args.resume)
-    demo = Demo(args.output, size, args.num_envs, args.seed)
+    if args.num_envs < 1:
+        raise EmbodiedError(f"--num-envs must be at least 1, not {args.num_envs}")
 
     try:
         with Workers(arguments.workers(args, size.episodes)) as workers:
+            claim(args.output, args.size, args.seed, args.resume)
+            demo = Demo(args.output, size, args.num_envs, args.seed)
             if args.size != "quick" and not args.resume:
                 tell_forecast(demo, workers)
             report = demo.run(workers, ["embodied", *args.words])
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(arguments.resume_hint(args.words)) from None
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
 
     print(f"{args.output / REPORT}: {views.headline(report.results, report.subject)}")
     return 0
@@ -87,25 +90,25 @@ def tell_forecast(demo: Demo, workers: Workers) -> None:
     print(f"the demo will take about {total} on it ({stages})", flush=True)
 
 
-def claim(folder: Path, size: str, resume: bool) -> None:
+def claim(folder: Path, size: str, seed: int, resume: bool) -> None:
     """Makes the folder ready: new, emptied of an earlier demo, or as it was left.
 
     Raises:
         EmbodiedError: it cannot be written to, holds something that is no demo, or is
-            to be resumed and holds a demo of another size.
+            to be resumed and holds a demo of another size or seed.
     """
     require_writable(folder)
     mark = folder / MARK
-    _check_claim(folder, size, resume)
+    _check_claim(folder, {"size": size, "seed": seed}, resume)
     if resume and mark.exists():
         return
 
     _remove_demo(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    replace_text(mark, json.dumps({"size": size, "stages": {}}))
+    replace_text(mark, json.dumps({"size": size, "seed": seed, "stages": {}}))
 
 
-def _check_claim(folder: Path, size: str, resume: bool) -> None:
+def _check_claim(folder: Path, begun: Mapping[str, str | int], resume: bool) -> None:
     mark = folder / MARK
     is_new = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     if not is_new and not mark.exists():
@@ -114,11 +117,13 @@ def _check_claim(folder: Path, size: str, resume: bool) -> None:
         )
 
     if resume and mark.exists():
-        stored = json.loads(mark.read_text(encoding="utf-8")).get("size")
-        if stored != size:
-            raise EmbodiedError(
-                f"{folder} holds a demo of size {stored}, not {size}: --resume it with the flags it was begun with"
-            )
+        stored = json.loads(mark.read_text(encoding="utf-8"))
+        for name, value in begun.items():
+            if stored.get(name, value) != value:
+                raise EmbodiedError(
+                    f"{folder} holds a demo of {name} {stored[name]}, not {value}: "
+                    "--resume it with the flags it was begun with"
+                )
 
 
 def _remove_demo(folder: Path) -> None:

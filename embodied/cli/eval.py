@@ -27,7 +27,8 @@ from embodied.rollout.shards import Stage, Workers
 
 HELP = """Measure how often policies succeed over many seeds, with 95% intervals. Every policy is measured with every
 delay, from the same starts. Writes results.json (after each cell) and report.html. A run that `embodied train --algo`
-wrote is measured at the stage and level that it learned, unless --stage or --level say otherwise.
+wrote is measured at the stage and level that it learned, unless --stage or --level say otherwise. --resume goes on with
+the episodes that are missing; with more --episodes it adds to those that there are.
 
 --delay-ms is simulated as transport: each plan arrives that much later, but plans still follow each other at the
 planner's rate. --compute-ms keeps the planner busy: the next plan begins only when the last one is done."""
@@ -103,16 +104,16 @@ def run(args: argparse.Namespace) -> int:
         )
 
     provenance = provenance_of(trials, ["embodied", *args.words])
-    claim_folder(args.output, (RESULTS, REPORT), args.resume, args.overwrite)
     stage = stages(args.json)
     try:
         with Workers(arguments.workers(args, args.episodes)) as workers:
+            claim_folder(args.output, (RESULTS, REPORT), args.resume, args.overwrite)
             results = evaluate(
                 args.output / RESULTS, provenance, trials, workers, stage
             )
             report = report_of(args, results, trials, workers, stage)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(arguments.resume_hint(args.words)) from None
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
 
     write_report(args.output / REPORT, report)
     print(as_json(args.output) if args.json else as_text(results, args.output))
@@ -176,6 +177,7 @@ def report_of(
 def as_json(folder: Path) -> str:
     """Returns the results file without its episodes, and where the files are."""
     content = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    content.pop("unfinished", None)
     for cell in content["cells"]:
         del cell["episodes"]
     places = {"results": str(folder / RESULTS), "report": str(folder / REPORT)}

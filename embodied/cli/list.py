@@ -19,7 +19,7 @@ from embodied.envs.registry import (
     robots_for,
 )
 from embodied.envs.variation import markdown_table
-from embodied.errors import unknown
+from embodied.errors import EmbodiedError, unknown
 from embodied.policies.latency import PRESETS, PlanLatency
 from embodied.policies.registry import policy_summaries
 from embodied.policies.run_folder import read_info
@@ -61,6 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the list, the factors or the actions that were asked for."""
+    asked = [args.kind, args.factors, args.actions]
+    if sum(one is not None for one in asked) > 1:
+        raise EmbodiedError("give one of a kind, --factors and --actions, not several")
+
     if args.factors is not None:
         print_factors(args.factors, args.json)
     elif args.actions is not None:

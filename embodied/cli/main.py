@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from embodied import __version__
+from embodied.cli.output import no_empty_folders
 from embodied.cli.streams import never_refuse_letters
 from embodied.cli.verbs import add_verbs
 from embodied.errors import EmbodiedError
@@ -67,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         args = build_parser(words).parse_args(words)
-        status = int(args.run(args))
+        with no_empty_folders(getattr(args, "output", None)):
+            status = int(args.run(args))
         # here, where a reader that has gone can be told from a failure
         sys.stdout.flush()
         return status

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from embodied.errors import EmbodiedError
@@ -41,6 +42,28 @@ def require_writable(path: Path) -> None:
         raise EmbodiedError(
             f"nothing can be written to {path} ({reason}): choose another place with -o"
         )
+
+
+@contextmanager
+def no_empty_folders(path: Path | None) -> Iterator[None]:
+    """Removes the empty folders that a failed block has made for an output.
+
+    Args:
+        path: the output, a file or a folder; None for none.
+    """
+    made: list[Path] = []
+    if path is not None:
+        wanted = path.absolute()
+        with suppress(OSError):  # a name that is too long cannot even be looked for
+            made = [place for place in (wanted, *wanted.parents) if not place.exists()]
+
+    try:
+        yield
+    except BaseException:
+        for place in made:
+            with suppress(OSError):  # it holds something, or is not there
+                place.rmdir()
+        raise
 
 
 def claim_folder(

@@ -35,24 +35,25 @@ EXAMPLE = """embodied parity
   embodied parity --device cpu --task ToteTransfer --robot arm --starts 16 -o runs/parity.md
   embodied parity --task ToteTransfer --robot arm --policy runs/lift --stage lift --level L1 -o runs/parity.md"""
 
+LEVEL = "L2"
+FIRST_SEED = 20_000
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
     arguments.add_pairs(parser, "compare")
     parser.add_argument(
         "--policy",
-        default="expert",
         help="a policy that sees the state alone: expert, or a run folder (default: "
         "expert)",
     )
     parser.add_argument(
         "--stage",
-        default="",
         help="stage of the task that the policy does, e.g. reach (default: the whole "
         "task)",
     )
     parser.add_argument(
-        "--level", default="L2", help="how much the policy's starts vary (default: L2)"
+        "--level", help=f"how much the policy's starts vary (default: {LEVEL})"
     )
     parser.add_argument(
         "--starts",
@@ -63,8 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed",
         type=int,
-        default=20_000,
-        help="seed of the policy's first start (default: 20000)",
+        help=f"seed of the policy's first start (default: {FIRST_SEED})",
     )
     parser.add_argument(
         "--device",
@@ -82,12 +82,14 @@ def run(args: argparse.Namespace) -> int:
     pairs = choose_pairs(args.task or loadable_tasks(), args.robot)
 
     # a policy that cannot run is refused before anything is measured
-    policy = PolicyVersion.now(str(Path(args.policy)), args.stage)
+    level = args.level or LEVEL
+    policy = PolicyVersion.now(str(Path(args.policy or "expert")), args.stage or "")
     for pair in pairs:
-        policy.env_config(pair, args.level)
+        policy.env_config(pair, level)
 
-    seeds = range(args.seed, args.seed + args.starts)
-    questions = plan_parity(pairs, args.level, seeds, policy)
+    first = FIRST_SEED if args.seed is None else args.seed
+    seeds = range(first, first + args.starts)
+    questions = plan_parity(pairs, level, seeds, policy)
 
     def measure(question: ParityQuestion, number: str) -> ParityRow:
         return _measure(question, number, args)
@@ -97,13 +99,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    if args.level not in LEVELS:
+    if args.level is not None and args.level not in LEVELS:
         raise unknown("level", args.level, LEVELS)
     if args.device not in DEVICES:
         raise unknown("device", args.device, DEVICES)
     if args.starts < 0:
         raise EmbodiedError(f"--starts must be at least 0, not {args.starts}")
-    arguments.check_seed(args.seed, max(1, args.starts))
+    if args.starts == 0:
+        names = ("policy", "stage", "level", "seed")
+        arguments.refuse(args, names, "no effect without starts of the policy")
+    if args.seed is not None:
+        arguments.check_seed(args.seed, args.starts)
 
 
 def _measure(

@@ -36,8 +36,10 @@ ONLY_WITH_ALGO = (
     "base",
     "delay_ms",
     "demos",
+    "engine",
     "level",
     "num_envs",
+    "residual",
     "robot",
     "stage",
     "video",
@@ -114,7 +116,9 @@ def run(args: argparse.Namespace) -> int:
     budget = budget_of(args)
     arguments.check_seed(args.seed)
     if args.algo:
-        _refuse(_given(args, ONLY_WITH_DATASETS), "only with datasets, not with --algo")
+        arguments.refuse(
+            args, ONLY_WITH_DATASETS, "only with datasets, not with --algo"
+        )
         train_rl.train(args, budget)
     else:
         train_on_datasets(args, budget)
@@ -144,10 +148,11 @@ def budget_of(args: argparse.Namespace) -> Budget:
 def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
     """Trains by imitation. Ctrl-C leaves a run that can be resumed."""
     _refuse_tasks(args.source)
-    given = _given(args, ONLY_WITH_ALGO)
-    if args.engine != "cpu":  # which is the default
-        given.append("engine")
-    _refuse(given, "only with --algo (datasets say by themselves what was recorded)")
+    arguments.refuse(
+        args,
+        ONLY_WITH_ALGO,
+        "only with --algo (datasets say by themselves what was recorded)",
+    )
     from embodied.policies.device import training_device
     from embodied.policies.training.config import ImitationConfig
 
@@ -166,8 +171,8 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
     claim_folder(args.output, FILES, args.resume, args.overwrite)
     try:
         imitate(config, args.output, args.resume, args.json)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(arguments.resume_hint(args.words)) from None
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
 
 
 def imitate(config: ImitationConfig, folder: Path, resume: bool, quiet: bool) -> None:
@@ -194,18 +199,6 @@ def _refuse_tasks(sources: Sequence[str]) -> None:
             )
 
 
-def _given(args: argparse.Namespace, names: Sequence[str]) -> list[str]:
-    """Returns those of the arguments that the command line gives."""
-    return [name for name in names if getattr(args, name)]
-
-
-def _refuse(given: Sequence[str], reason: str) -> None:
-    """Raises EmbodiedError if any of these arguments is given."""
-    if given:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise EmbodiedError(f"{flags}: {reason}")
-
-
 def warn_of_unfinished(datasets: list[Path]) -> None:
     """Prints which datasets are unfinished, and how to continue their collection."""
     for path in datasets:
@@ -223,12 +216,24 @@ def chosen_cameras(datasets: list[Path], wanted: Sequence[str]) -> tuple[str, ..
     """Returns the wanted cameras, or all of the first dataset.
 
     Raises:
-        EmbodiedError: A path is no dataset, or a dataset has no pictures of a camera.
+        EmbodiedError: A path is no dataset, they are of several tasks or robots, or a
+            dataset has no pictures of a camera.
     """
     recorded = []
+    subjects = []
     for path in datasets:
         with Dataset(path) as dataset:
-            recorded.append(list(dataset.header.metadata["config"]["cameras"]))
+            metadata = dataset.header.metadata
+            recorded.append(list(metadata["config"]["cameras"]))
+            subjects.append(f"{metadata['task']} with the robot {metadata['robot']}")
+
+    # what a stranger to this policy may not know comes first: it learns one task
+    for path, subject in zip(datasets, subjects, strict=True):
+        if subject != subjects[0]:
+            raise EmbodiedError(
+                f"{path} is of {subject}, {datasets[0]} of {subjects[0]}: train a run "
+                "for each"
+            )
 
     chosen = tuple(wanted or recorded[0])
     if not chosen:

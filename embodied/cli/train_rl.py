@@ -33,6 +33,7 @@ ALGORITHMS = ("sac", "td3", "ppo")
 LEVEL = "L1"
 NUM_ENVS = {"cpu": 16, "warp": 4096}
 DEMONSTRATIONS = 64  # episodes
+RESIDUAL = 0.2
 VIDEO = "policy.mp4"
 FILMED_SEEDS = range(10_000, 10_004)  # of episodes that were not trained on
 
@@ -47,7 +48,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--stage",
-        default="",
         help="stage of the task to learn, e.g. reach (default: the whole task)",
     )
     group.add_argument("--robot", help="a robot's name (default: the task's first)")
@@ -55,7 +55,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--engine",
         choices=ENGINES,
-        default="cpu",
         help="what simulates: cpu, or warp on a GPU, which takes ppo (default: cpu)",
     )
     group.add_argument(
@@ -78,14 +77,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--residual",
         type=float,
-        default=0.2,
         metavar="S",
-        help="largest correction, in units of actions (default: 0.2)",
+        help="with --base: the largest correction, in units of actions (default: "
+        f"{RESIDUAL})",
     )
     group.add_argument(
         "--delay-ms",
         type=float,
-        default=0.0,
         metavar="MS",
         help="how late the plans of --base arrive (default: 0)",
     )
@@ -118,8 +116,8 @@ def train(args: argparse.Namespace, budget: Budget) -> None:
         try:
             with TrainingProgress(args.json) as progress:
                 run_trainer(config, folder, progress, args.resume)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(arguments.resume_hint(args.words)) from None
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
 
     if args.video:
         film(folder, config)
@@ -139,29 +137,32 @@ def rl_config(args: argparse.Namespace, budget: Budget) -> RLConfig:
             f"not {' '.join(args.source)}"
         )
 
+    if not args.base:
+        arguments.refuse(args, ("residual", "delay_ms"), "only with --base")
+    engine = args.engine or "cpu"
     num_envs = args.num_envs
     if num_envs is None:
-        num_envs = NUM_ENVS[args.engine]
+        num_envs = NUM_ENVS[engine]
     demonstrations = args.demos
     if demonstrations is None:
-        replays = args.algo in OFF_POLICY and args.engine == "cpu"
+        replays = args.algo in OFF_POLICY and engine == "cpu"
         demonstrations = DEMONSTRATIONS if replays else 0
 
     return RLConfig(
         task=args.source[0],
         robot=args.robot,
         algorithm=args.algo,
-        stage=args.stage,
+        stage=args.stage or "",
         level=args.level or LEVEL,
         budget=budget,
         num_envs=num_envs,
         seed=args.seed,
-        engine=args.engine,
+        engine=engine,
         device=args.device,
         demonstrations=demonstrations,
         base=args.base or "",
-        residual=args.residual,
-        delay_ms=args.delay_ms,
+        residual=RESIDUAL if args.residual is None else args.residual,
+        delay_ms=args.delay_ms or 0.0,
     )
 
 

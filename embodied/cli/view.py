@@ -84,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
     )
 
     if path is None:
+        arguments.refuse(args, ("camera",), "only of a video: give -o, too")
         results = replace(trial.runner, num_envs=1).run(seeds, [Live()])
     else:
         camera = args.camera or get_task(args.task).beauty_camera

@@ -95,8 +95,13 @@ class RLConfig:
                 f"{' and '.join(OFF_POLICY)} learn from demonstrations; "
                 f"{self.algorithm} does not"
             )
+        if self.demonstrations < 0:
+            raise EmbodiedError(
+                f"the number of demonstrations must be at least 0, not "
+                f"{self.demonstrations}"
+            )
         if self.delay_ms and not self.base:
-            raise EmbodiedError("delay_ms delays the plans of a base: give --base too")
+            raise EmbodiedError("delay_ms delays the plans of a base: give a base too")
         if not 0 <= self.delay_ms < float("inf"):
             raise EmbodiedError(f"delay_ms must be at least 0, not {self.delay_ms:g}")
         if not 0 < self.residual <= 1:
@@ -126,7 +131,8 @@ class RLConfig:
 
         Raises:
             EmbodiedError: The task, robot, stage, level or base does not exist or is of
-                another task, or the device cannot be used.
+                another task, the base makes no plans that could be late, or the device
+                cannot be used.
         """
         env_config = self.env_config()
         if self.engine == "warp":
@@ -135,8 +141,15 @@ class RLConfig:
             from embodied.policies.device import training_device  # loads torch
 
             training_device(self.device)
-        if self.base:
-            find_policy(self.base).spec(self.task, self.robot)
+        if not self.base:
+            return
+        base = find_policy(self.base)
+        base.spec(self.task, self.robot)
+        if self.delay_ms and base.planner_hz is None:
+            raise EmbodiedError(
+                f"delay_ms would have no effect, since {self.base} makes no plans: leave "
+                "it out, or correct a policy that plans, such as expert"
+            )
 
     def env_config(self) -> EnvConfig:
         """Returns the config of the worlds to learn in.

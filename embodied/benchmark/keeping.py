@@ -1,0 +1,53 @@
+"""Keeps the episodes of a cell while it is measured, so that a stop loses none."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from embodied.benchmark.results import Condition, Results, UnfinishedCell
+from embodied.benchmark.results_file import write_results
+from embodied.rollout.rollout import EpisodeResult
+
+KEEP_EVERY_S = 20.0  # episodes are written so often
+
+
+class EpisodeKeeper:
+    """Collects the episodes of one cell, and writes them to the results file."""
+
+    def __init__(self, path: Path, results: Results, condition: Condition) -> None:
+        """Begins with the episodes that the results hold.
+
+        Args:
+            path: of the results file.
+            results: what is in it.
+            condition: of the cell that is measured.
+        """
+        self._path = path
+        self._results = results
+        self._before = results.kept(condition)
+        self._episodes = {episode.seed: episode for episode in self._before.episodes}
+        self._begun_s = time.monotonic()
+        self._last_kept_s = self._begun_s
+
+    @property
+    def cell(self) -> UnfinishedCell:
+        """What there is of the cell by now."""
+        condition = self._before.condition
+        wall_s = self._before.wall_s + time.monotonic() - self._begun_s
+        seeds = [seed for seed in condition.seeds if seed in self._episodes]
+        episodes = tuple(self._episodes[seed] for seed in seeds)
+        return UnfinishedCell(condition, wall_s, episodes)
+
+    def add(self, episode: EpisodeResult) -> None:
+        """Takes an episode that has ended."""
+        self._episodes[episode.seed] = episode
+        if time.monotonic() - self._last_kept_s > KEEP_EVERY_S:
+            self.keep()
+
+    def keep(self) -> None:
+        """Writes the episodes so far, if there are any new ones."""
+        cell = self.cell
+        if len(cell.episodes) > len(self._before.episodes):
+            write_results(self._path, self._results.with_unfinished(cell))
+        self._last_kept_s = time.monotonic()
