@@ -11,6 +11,7 @@ from gymnasium import spaces
 
 from embodied.envs.config import EnvConfig
 from embodied.envs.infos import Info, single_reset_info, single_step_info
+from embodied.envs.making import RENDER_MODES
 from embodied.envs.reset_options import checked_options
 from embodied.envs.spaces import ObservationDict, Observer, action_space, world_row
 from embodied.envs.worlds import Worlds
@@ -18,7 +19,6 @@ from embodied.errors import EmbodiedError, unknown
 from embodied.seeding import checked_seed
 from embodied.sim.window import Window, has_display
 
-RENDER_MODES = ("human", "rgb_array")
 NOT_BEGUN = "no episode has begun: call reset first"
 CLOSED = "this environment is closed: make a new one"
 
@@ -153,8 +153,3 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
     def _update_window(self) -> None:
         if self._window is not None:
             self._window.show()
-
-
-def make_env(task: str, render_mode: str | None = None, **arguments: Any) -> GroundEnv:
-    """Makes an environment for `gymnasium.make`; `arguments` are EnvConfig's."""
-    return GroundEnv(EnvConfig.of({"task": task, **arguments}), render_mode)

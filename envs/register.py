@@ -16,7 +16,7 @@ def register_tasks() -> None:
         if task_id(name) not in gymnasium.registry:
             gymnasium.register(
                 id=task_id(name),
-                entry_point="embodied.envs.env:make_env",
-                vector_entry_point="embodied.envs.vector_env:make_vector_env",
+                entry_point="embodied.envs.making:make_env",
+                vector_entry_point="embodied.envs.making:make_vector_env",
                 kwargs={"task": name},
             )

@@ -42,9 +42,15 @@ class SB3VecEnv(VecEnv):
                 to their horizon. On the engine `cpu` only.
 
         Raises:
-            EmbodiedError: The environment has another autoreset mode, or its engine
-                does not support `after_success_s`.
+            EmbodiedError: The environment is another one, has another autoreset mode,
+                or its engine does not support `after_success_s`.
         """
+        if not isinstance(env, GroundVectorEnv | WarpVectorEnv):
+            raise EmbodiedError(
+                f"SB3VecEnv takes what gymnasium.make_vec(...) returns, not {env}: leave "
+                "out Gymnasium's wrappers and vectorization_mode, and wrap it in those "
+                "of Stable-Baselines3"
+            )
         mode = env.metadata["autoreset_mode"]
         if mode != AutoresetMode.SAME_STEP:
             raise EmbodiedError(
@@ -63,6 +69,9 @@ class SB3VecEnv(VecEnv):
         self._since_success = np.full(env.num_envs, -1)  # (N,) ticks; -1 before it
         space = spaces.Dict(flat(env.single_observation_space))
         super().__init__(env.num_envs, space, env.single_action_space)
+        # what SB3's VecVideoRecorder and VecMonitor look for
+        self.metadata["render_fps"] = env.metadata["render_fps"]
+        self.spec = env.spec
 
     def reset(self) -> dict[str, np.ndarray]:
         """Starts new episodes in all worlds.

@@ -95,9 +95,18 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
             )
         return tuple(value) if name in PER_WORLD else (value,) * self.num_envs
 
-    def call(self, name: str) -> tuple[Any, ...]:
-        """Returns what `get_attr` does, as Gymnasium's SyncVectorEnv for attributes."""
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Returns what Gymnasium's SyncVectorEnv does for attributes and `render`."""
+        if name == "render":
+            return self.render() or (None,) * self.num_envs
         return self.get_attr(name)
+
+    def set_attr(self, name: str, values: Any) -> None:
+        """Refuses what Gymnasium's SyncVectorEnv does: the worlds share attributes."""
+        raise EmbodiedError(
+            f"cannot set {name!r}: worlds of a batch have no attributes of their own, "
+            "pass it to gymnasium.make_vec"
+        )
 
     @property
     def _max_episode_steps(self) -> int:
@@ -243,36 +252,3 @@ def parse_autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
         if wanted.casefold() in (known.value.casefold(), known.name.casefold()):
             return known
     raise unknown("autoreset_mode", wanted, [known.value for known in AUTORESET_MODES])
-
-
-def _check_count(num_envs: Any) -> None:
-    if not isinstance(num_envs, int | np.integer) or num_envs < 1:
-        raise EmbodiedError(
-            f"num_envs must be a whole number of at least 1, not {num_envs!r}"
-        )
-
-
-def make_vector_env(
-    task: str,
-    num_envs: int = 1,
-    render_mode: str | None = None,
-    autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
-    **arguments: Any,
-) -> VectorEnv[Any, Any, Any]:
-    """Makes an environment for `gymnasium.make_vec`; `arguments` are EnvConfig's.
-
-    With the engine "warp" the environment's arrays are torch tensors.
-    """
-    config = EnvConfig.of({"task": task, **arguments})
-    _check_count(num_envs)
-    if config.engine == "cpu":
-        return GroundVectorEnv(config, num_envs, render_mode, autoreset_mode)
-
-    mode = parse_autoreset_mode(autoreset_mode)
-    if render_mode is not None or mode != AutoresetMode.SAME_STEP:
-        raise EmbodiedError(
-            "the engine 'warp' renders nothing and resets in the same step"
-        )
-    from embodied.envs.warp.vector_env import WarpVectorEnv
-
-    return WarpVectorEnv(config, num_envs)

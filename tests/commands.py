@@ -15,6 +15,7 @@ from embodied.cli import main
 
 COMMAND = Path(sys.executable).parent / "embodied"
 TASK = "ToteTransfer"
+LONGEST_CHILD_S = 120  # a child that hangs fails its test
 # seed 14 is one of those kept for validation, so three episodes are enough to train on
 FIRST_SEED = 13
 QUICKLY = ("--workers", "1", "--num-envs", "4")
@@ -40,6 +41,7 @@ def run_python(*words: object, folder: Path | None = None, **variables: str) -> 
         capture_output=True,
         text=True,
         check=False,
+        timeout=LONGEST_CHILD_S,
     )
     assert child.returncode == 0, child.stderr
     return child.stdout

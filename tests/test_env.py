@@ -334,7 +334,6 @@ def test_an_action_of_another_shape_is_refused(
             "unknown factor variable 'tote'. Did you mean 'totes'?",
         ),
         ({"engine": "gpu"}, "unknown engine 'gpu'.*cpu"),
-        ({"render_mode": "ansi"}, "unknown render_mode 'ansi'.*human, rgb_array"),
         ({"colour": "red"}, "unknown argument 'colour'.*control_mode"),
     ],
 )
@@ -343,6 +342,16 @@ def test_bad_arguments_say_what_there_is(
 ) -> None:
     with pytest.raises(EmbodiedError, match=message):
         make(**settings)
+
+
+def test_an_unknown_render_mode_is_refused_after_gymnasiums_warning() -> None:
+    with (
+        pytest.raises(
+            EmbodiedError, match="unknown render_mode 'ansi'.*human, rgb_arr"
+        ),
+        pytest.warns(UserWarning, match="not in the possible render_modes"),
+    ):
+        make(render_mode="ansi")
 
 
 def test_an_unknown_task_names_those_there_are() -> None:

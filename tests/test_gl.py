@@ -10,8 +10,14 @@ from pathlib import Path
 import pytest
 
 from embodied.sim import gl
+from tests.commands import LONGEST_CHILD_S
 
 CHOOSE = "from embodied.sim.gl import ensure_gl; print(ensure_gl())"
+
+FRAME = "from embodied.sim.gl import render_test_frame; render_test_frame()"
+needs_egl = pytest.mark.skipif(
+    sys.platform != "linux" or not gl._egl_devices(), reason="there is no EGL here"
+)
 
 
 def child(code: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -19,7 +25,7 @@ def child(code: str, **settings: str) -> subprocess.CompletedProcess[str]:
     clean = {
         k: v
         for k, v in os.environ.items()
-        if k not in ("MUJOCO_GL", "PYOPENGL_PLATFORM")
+        if k not in ("MUJOCO_GL", "PYOPENGL_PLATFORM", "MUJOCO_EGL_DEVICE_ID")
     }
 
     return subprocess.run(
@@ -28,6 +34,7 @@ def child(code: str, **settings: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
+        timeout=LONGEST_CHILD_S,
     )
 
 
@@ -120,10 +127,7 @@ def test_egl_without_a_device(tmp_path: Path) -> None:
     "DISPLAY" in os.environ, reason="GLFW works where there is a display"
 )
 def test_a_backend_that_makes_no_context() -> None:
-    result = child(
-        "from embodied.sim.gl import render_test_frame; render_test_frame()",
-        MUJOCO_GL="glfw",
-    )
+    result = child(FRAME, MUJOCO_GL="glfw")
     assert (
         "RenderingError: cameras cannot render on this machine: glfw makes no context."
         in result.stderr
@@ -163,3 +167,72 @@ def test_a_black_picture_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     with pytest.raises(gl.RenderingError, match="a red box came out as the colour"):
         gl.render_test_frame()
+
+
+@needs_egl
+@pytest.mark.parametrize("value", ["7", "10", "-1", "cuda:0", "0,1", "1.0", "", " "])
+@pytest.mark.parametrize("backend", ["", "egl"])
+def test_a_device_that_is_not_there(
+    fresh_choice: pytest.MonkeyPatch, value: str, backend: str
+) -> None:
+    """Job scripts set such values, meant for other libraries or other machines."""
+    fresh_choice.setattr(gl, "_egl_devices", lambda: [1, 2])
+    fresh_choice.setenv("MUJOCO_GL", backend)
+    fresh_choice.setenv("MUJOCO_EGL_DEVICE_ID", value)
+    with pytest.raises(gl.SettingError) as refused:
+        gl.ensure_gl()
+    assert f"MUJOCO_EGL_DEVICE_ID={value!r} names no EGL device" in str(refused.value)
+    assert "this machine has 0 to 1. " in str(refused.value)
+    assert "apt-get" not in str(refused.value)
+
+
+@needs_egl
+def test_a_device_that_is_there() -> None:
+    assert child(FRAME, MUJOCO_EGL_DEVICE_ID="0").returncode == 0
+    # it does not matter where EGL is not used
+    code = "from embodied.sim.gl import ensure_gl; ensure_gl()"
+    assert child(code, MUJOCO_EGL_DEVICE_ID="x", MUJOCO_GL="glfw").returncode == 0
+
+
+def test_a_device_that_makes_no_context(fresh_choice: pytest.MonkeyPatch) -> None:
+    def fail(*args: object) -> None:
+        raise RuntimeError("no")
+
+    fresh_choice.setattr(gl, "ensure_gl", lambda: "egl")
+    fresh_choice.setattr(gl.mujoco, "Renderer", fail)
+    fresh_choice.setenv("MUJOCO_EGL_DEVICE_ID", "0")
+    with pytest.raises(
+        gl.SettingError, match="that MUJOCO_EGL_DEVICE_ID=0 names makes no context"
+    ):
+        gl.render_test_frame()
+
+
+@needs_egl
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("MUJOCO_EGL_DEVICE_ID", {"MUJOCO_EGL_DEVICE_ID": "cuda:0"}),
+        ("PYOPENGL_PLATFORM", {"PYOPENGL_PLATFORM": "glx"}),
+        ("PYOPENGL_PLATFORM", {"PYOPENGL_PLATFORM": "osmesa", "MUJOCO_GL": "egl"}),
+        ("MUJOCO_GL", {"MUJOCO_GL": "off"}),
+    ],
+)
+def test_doctor_names_the_setting(name: str, settings: dict[str, str]) -> None:
+    code = "from embodied.cli import doctor; print(doctor.check_rendering())"
+    result = child(code, **settings)
+    assert "ok=False, detail=" in result.stdout
+    assert name in result.stdout
+    assert "apt-get" not in result.stdout
+    assert "works with" not in result.stdout
+
+
+@pytest.mark.parametrize("call", ["make", "make_vec"])
+def test_a_backend_that_mujoco_does_not_know(call: str) -> None:
+    """MuJoCo says so when it is imported, which is when an environment is made."""
+    code = f"import gymnasium, embodied; gymnasium.{call}('embodied/ToteTransfer-v0')"
+    result = child(code, MUJOCO_GL="nonsense")
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith(
+        "embodied.errors.EmbodiedError: MuJoCo cannot be imported with MUJOCO_GL=nonsense"
+    )
+    assert last.endswith("unset it")

@@ -277,8 +277,8 @@ def test_attributes_of_each_world_as_gymnasiums_own_vector_gives_them() -> None:
     # the worlds have instructions of their own
     assert len(set(ours.get_attr("task_description"))) == 2
     assert gymnasium.make(ID).get_wrapper_attr("task") == "ToteTransfer"
-    with pytest.raises(EmbodiedError, match="'render' is done by all worlds at once"):
-        ours.call("render")
+    with pytest.raises(EmbodiedError, match="'step' is done by all worlds at once"):
+        ours.call("step")
     with pytest.raises(AttributeError):
         ours.get_attr("colour")
 

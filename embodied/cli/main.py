@@ -14,6 +14,7 @@ from embodied.cli.streams import never_refuse_letters
 from embodied.cli.verbs import add_verbs
 from embodied.errors import EmbodiedError
 from embodied.machine import refusal
+from embodied.mujoco_setting import explaining_mujoco_gl
 
 VERBS = {
     "doctor": "check this machine: versions, CPU, GPU, rendering, where files go",
@@ -67,9 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     never_refuse_letters()
 
     try:
-        args = build_parser(words).parse_args(words)
-        with no_empty_folders(getattr(args, "output", None)):
-            status = int(args.run(args))
+        with explaining_mujoco_gl():
+            args = build_parser(words).parse_args(words)
+            with no_empty_folders(getattr(args, "output", None)):
+                status = int(args.run(args))
         # here, where a reader that has gone can be told from a failure
         sys.stdout.flush()
         return status
@@ -90,18 +92,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not reason:
             raise
         print(f"error: {reason}. What was finished is kept.", file=sys.stderr)
-        return 2
-
-    except (AttributeError, ImportError, RuntimeError) as error:
-        setting = os.environ.get("MUJOCO_GL")
-        if not setting or "mujoco" in sys.modules:
-            raise
-        # MuJoCo loads the backend that this names when it is imported, and its own
-        # error hides the cause.
-        print(
-            f"error: MuJoCo cannot be imported with MUJOCO_GL={setting} ({error}): unset it",
-            file=sys.stderr,
-        )
         return 2
 
     except KeyboardInterrupt as stop:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import atexit
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import mujoco
 import numpy as np
 
 from embodied.core import PHYSICS_HZ
 from embodied.errors import unknown
+from embodied.sim.contexts import RenderContext, process_contexts
 from embodied.sim.engine import HostEngine
-from embodied.sim.gl import make_renderer
 
 DECOR_GROUP = 4  # of geoms that only pictures for people show
 # What frames for policies do without, because it costs time.
@@ -31,7 +32,8 @@ _BEAUTY_QUALITY = {
 class Camera:
     """Renders any world of an engine at one size.
 
-    The GL context is made at the first frame.
+    The GL context is made at the first frame, and freed when the camera is closed or
+    dropped. Any thread may ask for frames, as long as no other steps these worlds.
     """
 
     def __init__(
@@ -48,21 +50,24 @@ class Camera:
         self._engine = engine
         self._size = (height, width)
         self._beauty = beauty
-        self._renderer: mujoco.Renderer | None = None
+        self._context: RenderContext | None = None
+        # from now on forks of this process are noticed
+        process_contexts()
         self._option = mujoco.MjvOption()
         self._option.geomgroup[DECOR_GROUP] = beauty
         self._names = [engine.model.camera(i).name for i in range(engine.model.ncam)]
 
     def rgb(self, world: int, camera: str) -> np.ndarray:
         """Returns the colours, (H, W, 3) uint8."""
-        return self._look(world, camera).render()
+        with self._looking(world, camera) as renderer:
+            return renderer.render()
 
     def depth(self, world: int, camera: str) -> np.ndarray:
         """Returns the distances along the viewing direction, (H, W) float32, m."""
-        renderer = self._look(world, camera)
-        renderer.enable_depth_rendering()
-        frame = renderer.render()
-        renderer.disable_depth_rendering()
+        with self._looking(world, camera) as renderer:
+            renderer.enable_depth_rendering()
+            frame = renderer.render()
+            renderer.disable_depth_rendering()
         return frame
 
     def segmentation(self, world: int, camera: str) -> np.ndarray:
@@ -70,50 +75,44 @@ class Camera:
 
         That is an object's id and its mjtObj type; -1 where there is nothing.
         """
-        renderer = self._look(world, camera)
-        renderer.enable_segmentation_rendering()
-        frame = renderer.render()
-        renderer.disable_segmentation_rendering()
+        with self._looking(world, camera) as renderer:
+            renderer.enable_segmentation_rendering()
+            frame = renderer.render()
+            renderer.disable_segmentation_rendering()
         return frame
 
-    def _look(self, world: int, camera: str) -> mujoco.Renderer:
-        """Returns the renderer, with its scene set to what the camera sees now."""
+    @contextmanager
+    def _looking(self, world: int, camera: str) -> Iterator[mujoco.Renderer]:
+        """Yields the renderer, with its scene set to what the camera sees now."""
         if camera not in self._names:
             raise unknown("camera", camera, self._names)
+        context = self._context
+        if context is None:
+            context = self._make_context(world)
+            self._context = context
+
+        with context.current() as renderer:
+            # the renderer holds this model, which is filled with the world's values
+            self._engine.world_model(world)
+            data = self._engine.world_data(world)
+            renderer.update_scene(data, camera, self._option)
+            yield renderer
+
+    def _make_context(self, world: int) -> RenderContext:
         model = self._engine.world_model(world)
-        renderer = self._renderer
-        if renderer is None:
-            renderer = self._make_renderer(model)
-            self._renderer = renderer
-        data = self._engine.world_data(world)
-        renderer.update_scene(data, camera, self._option)
-        return renderer
-
-    def _make_renderer(self, model: mujoco.MjModel) -> mujoco.Renderer:
-        # the GL context reads the model's quality once, when it is made
-        quality = model.vis.quality
-        before = {name: getattr(quality, name) for name in _BEAUTY_QUALITY}
-        if self._beauty:
-            for name, value in _BEAUTY_QUALITY.items():
-                setattr(quality, name, value)
-        renderer = make_renderer(model, *self._size)
-        for name, value in before.items():
-            setattr(quality, name, value)
-
+        quality = _BEAUTY_QUALITY if self._beauty else None
+        context = RenderContext(model, *self._size, quality)
         if not self._beauty:
-            for flag in _COSTLY_EFFECTS:
-                renderer.scene.flags[flag] = False
-
-        # at exit it must go before EGL cleans up, which would leave it a dead context
-        atexit.register(renderer.close)
-        return renderer
+            with context.current() as renderer:
+                for flag in _COSTLY_EFFECTS:
+                    renderer.scene.flags[flag] = False
+        return context
 
     def close(self) -> None:
         """Frees the GL context."""
-        if self._renderer is not None:
-            atexit.unregister(self._renderer.close)
-            self._renderer.close()
-            self._renderer = None
+        if self._context is not None:
+            self._context.close()
+            self._context = None
 
 
 class CameraFeed:

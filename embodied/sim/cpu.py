@@ -9,7 +9,9 @@ import mujoco
 import numpy as np
 from mujoco.batch import Batch
 
+from embodied.errors import EmbodiedError
 from embodied.sim.engine import FAULTS, Watcher
+from embodied.sim.forks import ADVICE, never_free, tell_after_fork
 
 # Later rows win where several warnings occurred.
 _WARNING_FAULTS = {
@@ -21,6 +23,11 @@ _WARNING_FAULTS = {
     mujoco.mjtWarning.mjWARN_BADQVEL: "diverged",
     mujoco.mjtWarning.mjWARN_BADQPOS: "diverged",
 }
+FORKED = (
+    "these worlds cannot go on in this process: it was forked from the one that made "
+    "them, whose threads stayed there; make the environment in the new process, or "
+    f"{ADVICE}"
+)
 _NO_STAGE = int(mujoco.mjtStage.mjSTAGE_NONE)
 _VELOCITY_STAGE = int(mujoco.mjtStage.mjSTAGE_VEL)
 
@@ -48,6 +55,8 @@ class CpuEngine:
         self.version = 0
         self._batch = Batch(model, num_worlds, num_threads, persistent=True)
         self._warnings = self._batch.warning[:, :, 1]  # (N, kinds) counts, live
+        self._lacks_threads = False
+        tell_after_fork(self)
 
         # field -> live array, of the data and of the model
         self._views: dict[str, np.ndarray] = {}
@@ -75,17 +84,30 @@ class CpuEngine:
     def model_views(self) -> dict[str, np.ndarray]:
         return dict(self._model_views)
 
+    def after_fork(self) -> None:
+        """Leaves the worlds alone, in a forked child, if they have a thread pool."""
+        if self._batch.nthread > 1:
+            self._lacks_threads = True
+            never_free(self._batch)
+
+    def _check_threads(self) -> None:
+        if self._lacks_threads:
+            raise EmbodiedError(FORKED)
+
     def reset(self, ids: np.ndarray) -> None:
+        self._check_threads()
         self.version += 1
         self._batch.reset(ids, stage=_NO_STAGE)
 
     def refresh(self, ids: np.ndarray) -> None:
+        self._check_threads()
         self.version += 1
         if self._model_views:
             self._batch.set_const(ids)
         self._batch.forward(ids, stage=_VELOCITY_STAGE)
 
     def step(self, nstep: int) -> None:
+        self._check_threads()
         self.version += 1
         self._batch.step(nstep=nstep, stage=_VELOCITY_STAGE)
 

@@ -27,18 +27,28 @@ ADVICE = (
     ". On Debian or Ubuntu install what renders without a GPU and without a display:"
     f" sudo apt-get install {PACKAGES}   (or {SOFTWARE_PACKAGE})"
 )
+DEVICE_SETTING = "MUJOCO_EGL_DEVICE_ID"
+PLATFORM_SETTING = "PYOPENGL_PLATFORM"
 SWITCHED_OFF = ("disable", "disabled", "off", "false", "0")
 AUTOMATIC = ("", "enable", "enabled", "on", "true", "1")
 OSMESA_NAMES = ("libOSMesa.so.8", "libOSMesa.so.6", "libOSMesa.so")
 EGL_PLATFORM_DEVICE_EXT = 0x313F
+MOST_EGL_DEVICES = 10  # as many as MuJoCo asks for
 _TEST_SCENE = """<mujoco><visual><headlight ambient="1 1 1"/></visual><worldbody>
 <geom type="box" size="1 1 1" rgba="1 0 0 1"/><camera name="above" pos="0 0 3"/></worldbody></mujoco>"""
 
 _CHILD = "from embodied.sim.gl import render_test_frame; render_test_frame()"
+# how the last line of a child's error begins
+_ERROR_MARK = f"{__name__}.RenderingError: "
+_SETTING_MARK = f"{__name__}.SettingError: "
 
 
 class RenderingError(EmbodiedError):
     """No picture can be made on this machine, or not with the backend of MUJOCO_GL."""
+
+
+class SettingError(RenderingError):
+    """A variable of the process's environment keeps pictures from being made."""
 
 
 @functools.cache
@@ -48,21 +58,26 @@ def ensure_gl() -> str:
     This is cheap: nothing is rendered. A MUJOCO_GL that the user has set is obeyed.
 
     Raises:
-        RenderingError: no backend is to be found, or rendering is switched off.
+        RenderingError: no backend is to be found, or a setting forbids it.
     """
     chosen = os.environ.get("MUJOCO_GL", "").lower().strip()
     if chosen in SWITCHED_OFF:
-        raise RenderingError(
+        raise SettingError(
             f"rendering is switched off by MUJOCO_GL={chosen}: unset it to use cameras"
         )
     load_triton_first()
 
     if chosen not in AUTOMATIC:
-        return chosen  # MuJoCo took it when it was imported
+        # MuJoCo took it when it was imported
+        _check_import(chosen)
+        if chosen == "egl":
+            check_egl_device()
+        return chosen
     if sys.platform != "linux":
         # MuJoCo's own default is right there
         return "cgl" if sys.platform == "darwin" else "wgl"
 
+    check_egl_device()
     if _egl_works():
         return _use("egl")
     if any(_loads(name) for name in OSMESA_NAMES):
@@ -92,7 +107,31 @@ def make_renderer(model: mujoco.MjModel, height: int, width: int) -> mujoco.Rend
     try:
         return mujoco.Renderer(model, height, width)
     except (mujoco.FatalError, ImportError, RuntimeError) as error:
+        chosen = os.environ.get(DEVICE_SETTING)
+        if backend == "egl" and chosen is not None:
+            raise SettingError(
+                f"the EGL device that {DEVICE_SETTING}={chosen} names makes no context: "
+                "choose another, or unset it"
+            ) from error
         raise RenderingError(_cannot_render(f"{backend} makes no context")) from error
+
+
+def check_egl_device() -> None:
+    """Raises SettingError where MUJOCO_EGL_DEVICE_ID is no number of an EGL device.
+
+    MuJoCo would raise an error that names no setting, or say that there is no driver.
+    """
+    chosen = os.environ.get(DEVICE_SETTING)
+    count = len(_egl_devices())
+    if chosen is None or count == 0:
+        return
+
+    numbers = "only 0" if count == 1 else f"0 to {count - 1}"
+    if not chosen.strip().isdecimal() or int(chosen) >= count:
+        raise SettingError(
+            f"{DEVICE_SETTING}={chosen!r} names no EGL device: this machine has "
+            f"{numbers}. Set it to such a number, or unset it"
+        )
 
 
 def probe_rendering(timeout_s: float = 60) -> str:
@@ -108,6 +147,9 @@ def probe_rendering(timeout_s: float = 60) -> str:
     failure = _failure_in_child("", timeout_s)
     if not failure:
         return ensure_gl()
+    # no other backend and no package is of help
+    if failure.startswith(_SETTING_MARK):
+        raise SettingError(failure.removeprefix(_SETTING_MARK))
 
     # say which backend would have done it, if any
     if sys.platform == "linux":
@@ -151,24 +193,17 @@ def _egl_works() -> bool:
     MuJoCo's EGL context needs that. The device may be the software one.
     """
     pointer = ctypes.c_void_p
-    int_pointer = ctypes.POINTER(ctypes.c_int)
-    # the types of eglQueryDevicesEXT and of eglGetPlatformDisplayEXT
-    query_type = ctypes.CFUNCTYPE(
-        ctypes.c_uint, ctypes.c_int, ctypes.POINTER(pointer), int_pointer
-    )
+    # the type of eglGetPlatformDisplayEXT
     display_type = ctypes.CFUNCTYPE(pointer, ctypes.c_uint, pointer, pointer)
-    try:
-        egl = ctypes.CDLL("libEGL.so.1")
-        egl.eglGetProcAddress.restype = pointer
-        query_devices = query_type(egl.eglGetProcAddress(b"eglQueryDevicesEXT"))
-        get_display = display_type(egl.eglGetProcAddress(b"eglGetPlatformDisplayEXT"))
+    devices = _egl_devices()
+    if not devices:
+        return False
 
-        count = ctypes.c_int(0)
-        devices = (pointer * 16)()
-        query_devices(len(devices), devices, ctypes.byref(count))
+    try:
+        egl = _load_egl()
+        get_display = display_type(egl.eglGetProcAddress(b"eglGetPlatformDisplayEXT"))
         displays = [
-            get_display(EGL_PLATFORM_DEVICE_EXT, device, None)
-            for device in devices[: count.value]
+            get_display(EGL_PLATFORM_DEVICE_EXT, device, None) for device in devices
         ]
     except (OSError, AttributeError, TypeError):
         return False
@@ -176,6 +211,32 @@ def _egl_works() -> bool:
         display and egl.eglInitialize(pointer(display), None, None)
         for display in displays
     )
+
+
+def _egl_devices() -> list[int]:
+    """Returns the addresses of EGL's devices, in MuJoCo's order; none without EGL."""
+    pointer = ctypes.c_void_p
+    int_pointer = ctypes.POINTER(ctypes.c_int)
+    # the type of eglQueryDevicesEXT
+    query_type = ctypes.CFUNCTYPE(
+        ctypes.c_uint, ctypes.c_int, ctypes.POINTER(pointer), int_pointer
+    )
+    try:
+        egl = _load_egl()
+        query_devices = query_type(egl.eglGetProcAddress(b"eglQueryDevicesEXT"))
+    except (OSError, AttributeError, TypeError):
+        return []
+
+    count = ctypes.c_int(0)
+    devices = (pointer * MOST_EGL_DEVICES)()
+    query_devices(len(devices), devices, ctypes.byref(count))
+    return [device or 0 for device in devices[: count.value]]
+
+
+def _load_egl() -> ctypes.CDLL:
+    egl = ctypes.CDLL("libEGL.so.1")
+    egl.eglGetProcAddress.restype = ctypes.c_void_p
+    return egl
 
 
 def _loads(library: str) -> bool:
@@ -191,6 +252,12 @@ def _use(backend: str) -> str:
 
     `mujoco.Renderer` looks its context class up in the module that is changed here.
     """
+    platform = os.environ.get(PLATFORM_SETTING, "").lower()
+    if platform not in ("", backend):
+        raise SettingError(
+            f"{PLATFORM_SETTING}={platform} keeps MuJoCo from rendering by {backend}: "
+            "unset it"
+        )
     context = importlib.import_module("mujoco.rendering.classic.gl_context")
     try:
         context.GLContext = importlib.import_module(f"mujoco.{backend}").GLContext  # type: ignore[attr-defined]
@@ -212,8 +279,8 @@ def _failure_in_child(backend: str, timeout_s: float) -> str:
     environment = dict(os.environ)
     if backend:
         environment["MUJOCO_GL"] = backend
-    # set by MuJoCo in this process; not the user's wish
-    environment.pop("PYOPENGL_PLATFORM", None)
+        # perhaps MuJoCo set it in this process, for another backend
+        environment.pop(PLATFORM_SETTING, None)
 
     try:
         child = subprocess.run(
@@ -232,7 +299,17 @@ def _failure_in_child(backend: str, timeout_s: float) -> str:
     lines = child.stderr.strip().splitlines()
     if not lines:
         return f"it ended with exit status {child.returncode}"
-    return lines[-1].removeprefix(f"{__name__}.RenderingError: ")
+    return lines[-1].removeprefix(_ERROR_MARK)
+
+
+def _check_import(backend: str) -> None:
+    """Raises SettingError where MuJoCo found no renderer when it was imported."""
+    if not hasattr(mujoco, "Renderer"):
+        platform = os.environ.get(PLATFORM_SETTING, "")
+        raise SettingError(
+            f"MuJoCo cannot render with both MUJOCO_GL={backend} and "
+            f"{PLATFORM_SETTING}={platform}: unset {PLATFORM_SETTING}"
+        )
 
 
 def _cannot_render(reason: str) -> str:

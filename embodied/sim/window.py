@@ -12,6 +12,7 @@ from typing import Any
 import mujoco
 
 from embodied.errors import EmbodiedError
+from embodied.sim.contexts import process_contexts
 from embodied.sim.engine import HostEngine
 from embodied.sim.gl import load_triton_first
 
@@ -28,9 +29,11 @@ class Window:
         """Opens the window.
 
         Raises:
-            EmbodiedError: there is no display.
+            EmbodiedError: there is no display, or this process was forked from one that
+                had rendered.
         """
         _check_display()
+        process_contexts().note_window()
         self._engine = engine
         self._world = world
         # copies, because the viewer's own thread draws them while the worlds move on

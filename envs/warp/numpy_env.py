@@ -38,6 +38,7 @@ class NumpyVectorEnv(
 
     def __init__(self, env: WarpVectorEnv) -> None:
         super().__init__(env)
+        self.metadata = {**env.metadata, "torch": False}
         self.worlds = env.worlds
 
     @property

@@ -50,7 +50,12 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
     def __init__(self, config: EnvConfig, num_envs: int = 1) -> None:
         self.num_envs = num_envs
         self.render_mode = None
-        self.metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
+        self.metadata = {
+            "render_modes": [],
+            "render_fps": config.control_hz,
+            "autoreset_mode": AutoresetMode.SAME_STEP,
+            "torch": True,
+        }
         self._has_begun = False
 
         # with pixels no more starts than worlds: each one's first frames are kept

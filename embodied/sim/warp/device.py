@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from embodied.errors import EmbodiedError
+from embodied.sim.forks import ADVICE
 
 # From this driver version on a CUDA graph may hold the solver's loops.
 LEAST_CUDA = (12, 4)
@@ -32,6 +34,11 @@ def choose_device(warp: Any, name: str) -> str:
         raise EmbodiedError(
             f"no CUDA device: the engine 'warp' needs an NVIDIA GPU and its driver; {TRY_WITHOUT}"
         )
+    if name == "cuda" and _process_of_cuda() != os.getpid():
+        raise EmbodiedError(
+            "the GPU cannot be used in this process: it was forked from one that used "
+            f"it already; {ADVICE}"
+        )
     warp.init()
     if name != "cuda":
         return name
@@ -43,6 +50,12 @@ def choose_device(warp: Any, name: str) -> str:
         )
     _check_torch()
     return "cuda:0"
+
+
+@cache
+def _process_of_cuda() -> int:
+    """Returns the process that was the first to use CUDA; forked ones cannot."""
+    return os.getpid()
 
 
 def has_driver() -> bool:

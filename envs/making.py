@@ -1,0 +1,107 @@
+"""What Gymnasium calls to make environments.
+
+It is imported before MuJoCo, to say what keeps MuJoCo from being imported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+
+from embodied.errors import EmbodiedError
+from embodied.mujoco_setting import explaining_mujoco_gl
+
+if TYPE_CHECKING:
+    from gymnasium.vector import VectorEnv
+
+    from embodied.envs.config import EnvConfig
+    from embodied.envs.env import GroundEnv
+
+RENDER_MODES = ("human", "rgb_array")
+
+
+class EnvMaker:
+    """Makes an environment for `gymnasium.make`.
+
+    Gymnasium reads `metadata` before it calls this. For a mode that ends in `_list` it
+    asks for the mode without, and collects the pictures.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": list(RENDER_MODES)}
+
+    def __call__(
+        self, task: str, render_mode: str | None = None, **arguments: Any
+    ) -> GroundEnv:
+        """Makes an environment; `arguments` are EnvConfig's."""
+        with explaining_mujoco_gl():
+            from embodied.envs.config import EnvConfig
+            from embodied.envs.env import GroundEnv
+        return GroundEnv(EnvConfig.of({"task": task, **arguments}), render_mode)
+
+
+make_env = EnvMaker()
+
+
+def make_vector_env(
+    task: str,
+    num_envs: int = 1,
+    render_mode: str | None = None,
+    autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+    max_episode_steps: int | None = None,
+    **arguments: Any,
+) -> VectorEnv[Any, Any, Any]:
+    """Makes an environment for `gymnasium.make_vec`.
+
+    With the engine "warp" the environment's arrays are torch tensors.
+
+    Args:
+        task: name of the task.
+        num_envs: number of worlds.
+        render_mode: "rgb_array" or None.
+        autoreset_mode: SAME_STEP or DISABLED; SAME_STEP on the engine "warp".
+        max_episode_steps: truncates episodes after so many steps, if the task's horizon
+            does not do so before; as the argument of `gymnasium.make`.
+        arguments: EnvConfig's.
+    """
+    with explaining_mujoco_gl():
+        from embodied.envs.config import EnvConfig
+        from embodied.envs.vector_env import GroundVectorEnv, parse_autoreset_mode
+
+    config = EnvConfig.of({"task": task, **arguments})
+    _check_count("num_envs", num_envs)
+    if max_episode_steps not in (None, -1):
+        _check_count("max_episode_steps", max_episode_steps)
+        config = _with_limit(config, max_episode_steps)
+    if config.engine == "cpu":
+        return GroundVectorEnv(config, num_envs, render_mode, autoreset_mode)
+
+    mode = parse_autoreset_mode(autoreset_mode)
+    if render_mode is not None or mode != AutoresetMode.SAME_STEP:
+        raise EmbodiedError(
+            "the engine 'warp' renders nothing and resets in the same step"
+        )
+    from embodied.envs.warp.vector_env import WarpVectorEnv
+
+    return WarpVectorEnv(config, num_envs)
+
+
+def _check_count(name: str, number: Any) -> None:
+    if not isinstance(number, int | np.integer) or number < 1:
+        raise EmbodiedError(
+            f"{name} must be a whole number of at least 1, not {number!r}"
+        )
+
+
+def _with_limit(config: EnvConfig, max_episode_steps: Any) -> EnvConfig:
+    """Returns the config with a horizon of at most so many control steps."""
+    from embodied.envs.models import choose_robot
+    from embodied.envs.registry import get_task
+
+    task = get_task(config.task)
+    robot = choose_robot(task, config.robot)
+    horizon_s = config.horizon_s or task.horizon_for(robot)
+    limit_s = int(max_episode_steps) / config.control_hz
+    return replace(config, horizon_s=min(horizon_s, limit_s))
