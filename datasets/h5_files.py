@@ -183,8 +183,8 @@ class _CtrlCKept:
     def __init__(self) -> None:
         self._is_pressed = False
 
-    def note(self, *signal_and_frame: object) -> None:
-        """Is called instead of Python's own handler."""
+    def note(self, *_: object) -> None:
+        """Is called, with signal and frame, instead of Python's own handler."""
         self._is_pressed = True
 
     def check(self) -> None:

@@ -16,6 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from embodied.plain import make_fields_plain
+
 # A numpy array or a torch tensor: whatever the Array API calls an array.
 Array = Any
 
@@ -271,6 +273,9 @@ class PolicySpec:
     camera_hz: int | None = None  # None: a frame at each control step
     image_size: int = 96
     privileged: bool = False  # whether it may see `environment_state`
+
+    def __post_init__(self) -> None:
+        make_fields_plain(self)
 
 
 class Planner(Protocol):

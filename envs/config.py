@@ -9,11 +9,10 @@ from numbers import Integral, Real
 from types import NoneType
 from typing import Any
 
-import numpy as np
-
 from embodied.core import PHYSICS_HZ
 from embodied.envs.variation import LEVELS, SPLITS
 from embodied.errors import EmbodiedError, unknown
+from embodied.plain import make_fields_plain
 from embodied.robots.parts.part import CONTROL_MODES
 from embodied.robots.robot import Robot
 
@@ -31,7 +30,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "obs": _NAME,
     "control_mode": _NAME,
     "control_hz": _WHOLE_NUMBER,
-    "cameras": ((tuple, list, NoneType), "a tuple of names, or None"),
+    "cameras": ((tuple, NoneType), "a tuple of names, or None"),
     "image_size": _WHOLE_NUMBER,
     "camera_hz": _NUMBER_OR_NONE,
     "level": _NAME,
@@ -39,7 +38,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "engine": _NAME,
     "device": _NAME,
     "num_threads": _WHOLE_NUMBER,
-    "terminate_on_success": ((bool, np.bool_), "True or False"),
+    "terminate_on_success": ((bool,), "True or False"),
     "goal_progress": ((Real,), "a number"),
     "horizon_s": _NUMBER_OR_NONE,
 }
@@ -48,6 +47,8 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
 @dataclass(frozen=True)
 class EnvConfig:
     """Describes the worlds of a task: their contents, control and observations.
+
+    Numbers of numpy are made Python's own.
 
     Raises:
         EmbodiedError: a name is unknown, an argument has another type, or a rate does
@@ -89,6 +90,9 @@ class EnvConfig:
         return cls(**arguments)
 
     def __post_init__(self) -> None:
+        make_fields_plain(self)
+        if isinstance(self.cameras, list):
+            object.__setattr__(self, "cameras", tuple(self.cameras))
         self._check_kinds()
         self._check_cameras()
         self._check_numbers()
@@ -96,7 +100,8 @@ class EnvConfig:
     def _check_kinds(self) -> None:
         for argument, (kinds, description) in _KINDS.items():
             value = getattr(self, argument)
-            if not isinstance(value, kinds):
+            is_other_bool = isinstance(value, bool) and bool not in kinds
+            if is_other_bool or not isinstance(value, kinds):
                 raise EmbodiedError(f"{argument} must be {description}, not {value!r}")
 
         # names of tasks and robots are checked by the registry

@@ -13,6 +13,7 @@ from embodied.envs.proprioception import Proprioception
 from embodied.envs.task import Task
 from embodied.envs.variation import Variation
 from embodied.errors import EmbodiedError
+from embodied.plain import plain, why_not_json
 from embodied.sim.engine import HostEngine
 
 # Names among the fields of a start: the task's parameters begin with this prefix.
@@ -100,7 +101,7 @@ class Episodes:
         self, world: int, seed: int, sampled: dict[str, Any], noise: SensorNoise
     ) -> None:
         self.seeds[world] = seed
-        self.sampled[world] = sampled
+        self.sampled[world] = _stored(sampled)
         self.pixel_sigma[world] = noise.pixel_sigma
         self._proprioception.bias[world] = noise.encoder_bias
 
@@ -134,6 +135,24 @@ class Episodes:
             fields=fields,
             variation=self.sampled[world],
         )
+
+
+def _stored(sampled: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what was sampled as it is stored: with Python's own numbers and lists.
+
+    Raises:
+        EmbodiedError: a value cannot be stored as JSON.
+    """
+    values = plain(sampled)
+    if why_not_json(values):
+        for name, value in values.items():
+            reason = why_not_json({name: value})
+            if reason:
+                raise EmbodiedError(
+                    f"start returned {value!r} as {name!r}, which cannot be stored: "
+                    f"{reason}. Return numbers, words, lists of them, or None"
+                )
+    return values
 
 
 def state_checksum(state: np.ndarray) -> np.ndarray:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from embodied.errors import EmbodiedError
 from embodied.mujoco_setting import explaining_mujoco_gl
+from embodied.plain import plain
 
 if TYPE_CHECKING:
     from gymnasium.vector import VectorEnv
@@ -71,6 +71,8 @@ def make_vector_env(
         from embodied.envs.vector_env import GroundVectorEnv, parse_autoreset_mode
 
     config = EnvConfig.of({"task": task, **arguments})
+    num_envs = plain(num_envs)
+    max_episode_steps = plain(max_episode_steps)
     _check_count("num_envs", num_envs)
     if max_episode_steps not in (None, -1):
         _check_count("max_episode_steps", max_episode_steps)
@@ -89,7 +91,7 @@ def make_vector_env(
 
 
 def _check_count(name: str, number: Any) -> None:
-    if not isinstance(number, int | np.integer) or number < 1:
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
         raise EmbodiedError(
             f"{name} must be a whole number of at least 1, not {number!r}"
         )

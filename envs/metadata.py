@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from embodied.core import PHYSICS_HZ
+from embodied.plain import plain
 from embodied.sim.model_facts import model_facts
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def worlds_metadata(worlds: Worlds) -> dict[str, Any]:
     # names instead of what the config left open, or held as an object
     chosen = {"robot": worlds.robot.name, "cameras": list(worlds.cameras)}
 
-    return {
+    metadata = {
         "env_id": worlds.spec.env_id,
         "task": worlds.spec.name,
         "robot": worlds.robot.name,
@@ -33,3 +34,5 @@ def worlds_metadata(worlds: Worlds) -> dict[str, Any]:
         "state_layout": worlds.state_layout.parts,
         **model_facts(worlds.model),
     }
+    # tasks and robots may give numbers of numpy
+    return plain(metadata)

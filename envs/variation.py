@@ -10,6 +10,7 @@ from zlib import crc32
 import numpy as np
 
 from embodied.errors import EmbodiedError, unknown
+from embodied.plain import plain
 
 FACTORS = (
     "objects",
@@ -104,7 +105,7 @@ class Variable:
         return Interval(min(ends), max(ends))
 
     def allows(self, value: Any) -> bool:
-        """Returns whether a value lies in the full range."""
+        """Returns whether a plain value lies in the full range."""
         whole = self.full_range()
         if isinstance(whole, Interval):
             return isinstance(value, int | float) and whole.low <= value <= whole.high
@@ -113,7 +114,7 @@ class Variable:
         wanted = tuple(value) if isinstance(value, list) else value
         return any(
             isinstance(wanted, type(known)) and wanted == known
-            for known in whole.values
+            for known in plain(whole.values)
         )
 
 
@@ -185,7 +186,7 @@ class Variation:
             raise unknown("level", level, LEVELS)
         if split not in SPLITS:
             raise unknown("split", split, SPLITS)
-        overrides = {} if overrides is None else overrides
+        overrides = {} if overrides is None else plain(overrides)
         _check_overrides(table, overrides)
         self.level = level
         self.split = split

@@ -9,6 +9,7 @@ import numpy as np
 
 from embodied.core import PHYSICS_HZ, Array, seconds_to_ticks
 from embodied.errors import EmbodiedError
+from embodied.plain import make_fields_plain
 from embodied.policies.latency import SAMPLES_PER_EPISODE, DelayTable, PlanLatency
 from embodied.seeding import Stream, episode_generator
 
@@ -36,6 +37,7 @@ class Freeze:
     rate_hz: float = 0.0
 
     def __post_init__(self) -> None:
+        make_fields_plain(self)
         for name in ("duration_s", "start_s", "rate_hz"):
             value = getattr(self, name)
             if value is not None and not (np.isfinite(value) and value >= 0):

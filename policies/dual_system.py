@@ -40,6 +40,7 @@ from embodied.core import (
     seconds_to_ticks,
 )
 from embodied.errors import EmbodiedError, unknown
+from embodied.plain import make_fields_plain
 from embodied.policies.channel import Channel, Freeze
 from embodied.policies.clock import Clock
 from embodied.policies.latency import PlanLatency
@@ -77,6 +78,7 @@ class DualSystemConfig:
     gripper_elements: tuple[int, ...] = (-1,)
 
     def __post_init__(self) -> None:
+        make_fields_plain(self)
         Clock(self.planner_hz)  # checks the rate
         if not 0 <= self.drop <= 1:
             raise EmbodiedError(f"drop is a probability in [0, 1], not {self.drop}")

@@ -10,6 +10,7 @@ from embodied.core import PolicySpec
 from embodied.envs.config import EnvConfig
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
+from embodied.plain import make_fields_plain
 from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.noise import NoisyPolicy
 from embodied.policies.registry import find_policy
@@ -64,6 +65,7 @@ class EpisodeRunner:
     noise: float = 0.0
 
     def __post_init__(self) -> None:
+        make_fields_plain(self)
         if self.num_envs < 1:
             raise EmbodiedError(
                 f"the number of worlds at once must be at least 1, not {self.num_envs}"

@@ -16,6 +16,7 @@ import numpy as np
 
 from embodied.core import PHYSICS_HZ, Array
 from embodied.errors import EmbodiedError, unknown
+from embodied.plain import make_fields_plain, plain
 from embodied.seeding import episode_generator
 
 # How many delays are sampled for an episode; messages after these reuse them in order.
@@ -40,6 +41,7 @@ class Constant:
     ms: float = 0.0
 
     def __post_init__(self) -> None:
+        make_fields_plain(self)
         _check(self.ms, "a constant latency in ms")
 
     def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
@@ -61,6 +63,7 @@ class LogNormal:
     sigma: float
 
     def __post_init__(self) -> None:
+        make_fields_plain(self)
         _check(self.median_ms, "the median of a lognormal latency in ms")
         _check(self.sigma, "the sigma of a lognormal latency")
 
@@ -79,7 +82,7 @@ class Trace:
 
     def __post_init__(self) -> None:
         # A tuple is hashable and immutable.
-        object.__setattr__(self, "ms", tuple(float(value) for value in self.ms))
+        object.__setattr__(self, "ms", tuple(float(plain(value)) for value in self.ms))
         if not self.ms:
             raise EmbodiedError(
                 "a latency trace needs at least one delay in ms, this one is empty"

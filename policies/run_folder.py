@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from embodied.core import PolicySpec
 from embodied.errors import EmbodiedError
 from embodied.files import replace_text
+from embodied.plain import plain
 
 if TYPE_CHECKING:
     from embodied.envs.worlds import Worlds
@@ -34,7 +35,7 @@ def write_json(path: Path, value: Any) -> None:
     Raises:
         ValueError: a number is not finite.
     """
-    replace_text(path, json.dumps(value, indent=1, allow_nan=False))
+    replace_text(path, json.dumps(plain(value), indent=1, allow_nan=False))
 
 
 def write_info(folder: Path, info: dict[str, Any], packages: tuple[str, ...]) -> None:

@@ -103,6 +103,12 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         sys.modules.pop(name, None)
 
 
+def look_up_all() -> None:
+    task_names()
+    robot_names()
+    policy_summaries()
+
+
 def works(capsys: pytest.CaptureFixture[str]) -> dict[str, list[str]]:
     """Returns the names that `embodied list` shows, once the good package works."""
     assert get_task("Good-task").name == "Good-task"
@@ -138,7 +144,7 @@ def test_a_name_that_is_taken_or_malformed(
     site.install_good()
 
     with pytest.warns(UserWarning, match="the package bad-package: .* is left out"):
-        task_names(), robot_names(), policy_summaries()
+        look_up_all()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # policies are looked for each time
         shown = works(capsys)
@@ -151,7 +157,7 @@ def test_two_packages_want_one_name(site: Site, group: str) -> None:
         site.install(package, f"[{group}]\nsame = good_things:THING")
     message = "the package (one|two): .*'same'.* the package (one|two) has that name"
     with pytest.warns(UserWarning, match=message):
-        task_names(), robot_names(), policy_summaries()
+        look_up_all()
 
 
 @pytest.mark.parametrize("place", BROKEN)

@@ -10,6 +10,7 @@ import gymnasium
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_robot, get_task
 from embodied.errors import EmbodiedError, unknown
+from embodied.plain import make_fields_plain
 from embodied.policies.registry import find_policy
 from embodied.policies.training.budget import Budget
 from embodied.seeding import GLOBAL_SEED_LIMIT, checked_seed
@@ -82,6 +83,7 @@ class RLConfig:
     delay_ms: float = 0.0
 
     def __post_init__(self) -> None:
+        make_fields_plain(self)
         if self.algorithm not in ALGORITHMS:
             raise unknown("algorithm", self.algorithm, ALGORITHMS)
         if self.num_envs < 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from embodied.errors import EmbodiedError
+from embodied.plain import make_fields_plain
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Budget:
     max_steps: int | None = None
 
     def __post_init__(self) -> None:
+        make_fields_plain(self)
         if not self.minutes > 0 or (self.max_steps is not None and self.max_steps < 1):
             raise EmbodiedError(
                 f"minutes {self.minutes:g} and steps {self.max_steps} must be above 0"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from embodied.errors import EmbodiedError
+from embodied.plain import make_fields_plain
 from embodied.policies.training.budget import Budget
 from embodied.seeding import checked_seed
 
@@ -49,6 +50,7 @@ class ImitationConfig:
     jitter: float = 0.06
 
     def __post_init__(self) -> None:
+        make_fields_plain(self)
         checked_seed(self.seed)
         if self.workers is not None and self.workers < 0:
             raise EmbodiedError(f"workers must be at least 0, not {self.workers}")
