@@ -31,9 +31,18 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
     the episode only with `terminate_on_success`. `terminated` means a fault, or that
     the task can no longer succeed. The episode is truncated at the task's horizon.
 
+    Actions beyond [-1, 1] are clipped. Nothing stops a step after the end: the world
+    goes on, and each step is `truncated` or `terminated`, until `reset`; after a fault
+    the world stands at its start. `render` draws what there is now, so it needs a
+    `reset` before it. Any thread may call, one at a time.
+
+    With pixels the observation is a dictionary in a dictionary. Stable-Baselines3
+    refuses those ("Nested observation spaces are not supported"): give it
+    `embodied.envs.sb3.SB3VecEnv(gymnasium.make_vec(...))`, which flattens them.
+
     Raises:
-        EmbodiedError: for unknown names, for actions of another shape, for a step before
-            the first reset, and for anything after `close`.
+        EmbodiedError: for unknown names, for actions of another shape, for a step or a
+            picture before the first reset, and for anything after `close`.
     """
 
     observation_space: spaces.Dict
@@ -104,7 +113,7 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
     def step(
         self, action: np.ndarray
     ) -> tuple[ObservationDict, float, bool, bool, Info]:
-        """Makes one control step.
+        """Makes one control step, of an action (A,), clipped to [-1, 1].
 
         An action that is not finite ends the episode with the fault
         `action_not_finite`.
@@ -128,7 +137,10 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
     def render(self) -> np.ndarray | None:
         """Returns a picture (480, 640, 3) uint8 from the task's camera for people.
 
-        Returns None where a window shows it.
+        Returns None where a window shows it, and without a `render_mode`.
+
+        Raises:
+            EmbodiedError: no episode has begun.
         """
         if self.render_mode is None:
             gymnasium.logger.warn(

@@ -21,9 +21,10 @@ class SB3VecEnv(VecEnv):
     """A batch of worlds, on either engine, as a `VecEnv` of Stable-Baselines3.
 
     `SB3VecEnv(gymnasium.make_vec("embodied/ToteTransfer-v0", num_envs=16))` makes one.
-    Observations are flattened to one level: `pixels` becomes `pixels/<camera>`, with a
-    slash because torch allows no dot in a module's name. Wrap it in SB3's VecMonitor to
-    log episodes.
+    Stable-Baselines3 by itself refuses an environment with pixels ("Nested observation
+    spaces are not supported"), so here observations are flattened to one level:
+    `pixels` becomes `pixels/<camera>`, with a slash because torch allows no dot in a
+    module's name. Wrap it in SB3's VecMonitor to log episodes.
     """
 
     observation_space: spaces.Dict

@@ -39,6 +39,9 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
     reset(seed=s + i), later ones included. Autoreset is SAME_STEP, with `final_obs` and
     `final_info`, or DISABLED, with reset(options={"reset_mask": (N,) bool}). Infos are
     those of `embodied.envs.infos`.
+
+    Actions beyond [-1, 1] are clipped. With DISABLED a step is refused while an episode
+    that has ended is not reset.
     """
 
     observation_space: spaces.Dict

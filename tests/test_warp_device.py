@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
@@ -266,3 +267,12 @@ def test_contacts_are_counted_in_worlds_as_they_begin_and_move() -> None:
     peak = measure_contact_peak(started_worlds(4, level="L3"))
     assert 4 <= peak.mean_contacts <= peak.contacts < 80
     assert peak.contacts < peak.constraints < 300
+
+
+def test_a_process_that_was_forked_after_cuda_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(warp_device, "has_driver", lambda: True)
+    monkeypatch.setattr(warp_device, "_process_of_cuda", lambda: os.getpid() - 1)
+    with pytest.raises(EmbodiedError, match="forked from one that used it.*spawn"):
+        choose_device(SimpleNamespace(config=SimpleNamespace()), "cuda")
