@@ -80,6 +80,7 @@ def read_header(file: H5) -> Header:
             policy=str(attrs["policy"]),
             record_hz=int(attrs["record_hz"]),
             planner_hz=planner_hz,
+            schema_version=int(attrs["schema_version"]),
         )
     except (KeyError, ValueError) as error:
         raise DatasetError(

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from embodied.closing import ClosedOnExit
+from embodied.core import Layout
 from embodied.datasets.merge import StoredEpisode, default_masks, find_episodes
 from embodied.datasets.opening import open_file, read_header
 from embodied.datasets.schema import H5, DatasetError, Episode, EpisodeMeta, Header
@@ -27,6 +28,15 @@ class Dataset(ClosedOnExit):
                 meta = dataset.episodes[number]  # its row of the table
                 episode = dataset.episode(number)  # all of its arrays
                 image = dataset.read(number, "obs/front_image", 17)  # one frame
+
+    What the arrays hold is said by `Episode`; their names, shapes and units stand in
+    `embodied.datasets.schema`. Three things to know:
+
+    - Times are ticks of 1/400 s since the episode's start: divide them by
+      `embodied.core.PHYSICS_HZ` for seconds.
+    - A plan's `subtask` is a number: its word is `embodied.core.SKILLS[number]`.
+    - `agent_pos` and `environment_state` are flat; `agent_layout` and `state_layout`
+      say where each part lies: `agent_pos[:, dataset.agent_layout.slices()["joint_pos"]]`.
 
     Each process opens the file at the first use. A `Dataset` that is sent to another
     process holds the path and the table of episodes, never the open file.
@@ -68,11 +78,30 @@ class Dataset(ClosedOnExit):
         """The table of episodes, in the order of their numbers."""
         return tuple(source.meta for source in self._sources)
 
+    @property
+    def agent_layout(self) -> Layout:
+        """The named parts of `agent_pos`, in order."""
+        return _layout(self.header.metadata["agent_layout"])
+
+    @property
+    def state_layout(self) -> Layout:
+        """The named parts of `environment_state`, in order."""
+        return _layout(self.header.metadata["state_layout"])
+
+    @property
+    def masks(self) -> list[str]:
+        """The names of the masks, which robomimic calls filter keys."""
+        return list(self._masks)
+
     def mask(self, name: str) -> list[int]:
         """Returns the numbers of the episodes in a mask.
 
+        `success` and `failure` hold all episodes, `train` and `valid` the successes. A
+        tenth of these is `valid`, chosen by the seeds: in a small dataset that may be
+        none.
+
         Args:
-            name: `train`, `valid`, `success`, `failure`, or a user's own.
+            name: one of these, or a user's own.
 
         Raises:
             EmbodiedError: there is no such mask; lists those that exist.
@@ -161,6 +190,10 @@ class Dataset(ClosedOnExit):
             self._file = open_file(path)
             self._owner = os.getpid()
         return self._file
+
+
+def _layout(stored: Sequence[Sequence[Any]]) -> Layout:
+    return Layout(tuple((str(name), int(width)) for name, width in stored))
 
 
 def require_distinct(paths: Sequence[Path]) -> None:

@@ -13,6 +13,7 @@ from embodied.datasets.schema import (
     IMAGE_SUFFIX,
     PLAN_PAYLOAD,
     PLAN_TIMES,
+    RECORD_HZ,
     STREAMS,
     STREAMS_BEFORE,
     DatasetError,
@@ -20,15 +21,32 @@ from embodied.datasets.schema import (
     EpisodeMeta,
     Stream,
 )
+from embodied.envs.actions import as_actions
 
 if TYPE_CHECKING:
     from embodied.envs.episodes import EpisodeStart
     from embodied.envs.worlds import Worlds
+    from embodied.robots.control import RobotControl
     from embodied.rollout.rollout import EpisodeResult, Step
 
 
 # The tick of a world's next frame while no episode runs in it.
 NO_FRAME = np.iinfo(np.int64).max
+
+
+def record_rates(control_hz: int) -> list[int]:
+    """Returns the frame rates at which frames are whole control steps apart, in Hz."""
+    return [hz for hz in range(1, control_hz + 1) if control_hz % hz == 0]
+
+
+def usual_record_hz(control_hz: int) -> int:
+    """Returns the frame rate for worlds of a control rate, unless another is asked for.
+
+    It is the lowest of `record_rates` that is not below `RECORD_HZ`, else the control
+    rate.
+    """
+    fast_enough = [hz for hz in record_rates(control_hz) if hz >= RECORD_HZ]
+    return min(fast_enough, default=control_hz)
 
 
 class EpisodeSink(Protocol):
@@ -63,20 +81,23 @@ class _RunningEpisode:
 class Recorder:
     """Records episodes, and writes each of them to the sink when it is over.
 
-    Frame f is what the world showed at the first control step at or after its exact
-    time, f / record_hz. Episodes that are unfinished when the rollout stops are not
-    recorded.
+    Frame f is what the world showed at the time f / record_hz. Its action is the joint
+    target that the policy's own actions until the next frame would have come to, without
+    the disturbances of these. Episodes that are unfinished when the rollout stops are
+    not recorded.
 
     Raises:
-        DatasetError: at an episode's start, if `record_hz` is above the control rate;
-            at its end, if steps are missing, its seed is not that of its start, or an
-            action is outside [-1, 1].
+        DatasetError: at an episode's start, if `record_hz` does not divide the control
+            rate; at its end, if steps are missing, its seed is not that of its start, or
+            an action is outside [-1, 1].
     """
 
-    def __init__(self, sink: EpisodeSink, record_hz: int = 10) -> None:
+    def __init__(self, sink: EpisodeSink, record_hz: int = RECORD_HZ) -> None:
         self._sink = sink
         self._record_hz = record_hz
-        dtypes: dict[str, type] = {"tick": np.int64}
+        # resolves what a disturbed policy intended, from each frame on
+        self._intended_control: RobotControl | None = None
+        dtypes: dict[str, type] = {"tick": np.int64, "intended_target": np.float64}
         dtypes |= {spec.name: spec.dtype for spec in STREAMS}
         self._steps = StepBuffer(dtypes)
         self._running: dict[int, _RunningEpisode] = {}  # by world
@@ -95,9 +116,11 @@ class Recorder:
     ) -> None:
         """Begins to record the episodes of worlds `ids` (n,)."""
         control_hz = PHYSICS_HZ // worlds.ticks_per_step
-        if worlds.ticks_per_step * self._record_hz > PHYSICS_HZ:
+        rates = record_rates(control_hz)
+        if self._record_hz not in rates:
             raise DatasetError(
-                f"record_hz {self._record_hz} is above the control rate of {control_hz} Hz"
+                f"record_hz must divide the control rate of {control_hz} Hz, so it is one "
+                f"of {', '.join(map(str, rates))}, not {self._record_hz}"
             )
 
         # The number of worlds is known only now.
@@ -109,6 +132,18 @@ class Recorder:
         self._next_frame_tick[ids] = 0
         self._expect_frames(worlds, observation.tick)
 
+    def before_step(self, worlds: Worlds, intended: np.ndarray) -> None:
+        """Resolves the actions (N, A) that a disturbed policy intended.
+
+        They go on from where the robot really was at the newest frame.
+        """
+        if self._intended_control is None:
+            self._intended_control = worlds.second_control()
+        self._intended_control.follow(worlds.control, self._frame_due)
+        labels = worlds.interface.labels
+        actions, _ = as_actions(intended, worlds.num_worlds, labels)
+        self._intended_control.resolve(actions)
+
     def on_step(self, worlds: Worlds, step: Step) -> None:
         """Records a step of all worlds, with the frames and plans that belong to it."""
         before = step.before
@@ -116,12 +151,17 @@ class Recorder:
         for world in np.flatnonzero(self._frame_due).tolist():
             self._take_frame(before, world)
 
+        intended_target = result.joint_target
+        if step.intended is not None and self._intended_control is not None:
+            intended_target = self._intended_control.joint_target
+
         # Steps of episodes that are over make room for new ones.
         if self._steps.full:
             self._steps.make_room(self._oldest_step_needed())
         self._steps.append(
             {
                 "tick": before.tick,
+                "intended_target": intended_target,
                 "action": step.action,
                 "intended": step.action if step.intended is None else step.intended,
                 "agent_pos": before.agent_pos,
@@ -181,9 +221,8 @@ class Recorder:
         if before.pixels_tick is not None:
             running.image_ticks.append(int(before.pixels_tick[world]))
 
-        # The first tick at or after the exact time of the next frame.
         next_frame = len(running.frame_steps)
-        self._next_frame_tick[world] = -(-next_frame * PHYSICS_HZ // self._record_hz)
+        self._next_frame_tick[world] = next_frame * PHYSICS_HZ // self._record_hz
 
     def _episode(
         self,
@@ -209,12 +248,12 @@ class Recorder:
         # The step of each frame, and the last step of its period.
         frames = np.array(running.frame_steps)
         last = np.append(frames[1:], len(before)) - 1
-        joint_target = cut["joint_target"][last]
+        intended_target = cut["intended_target"][last]
 
         return Episode(
             meta=_meta(result, num_samples=len(frames)),
             obs=_frame_obs(cut["agent_pos"][frames], running),
-            actions=worlds.joint_interface.to_normalized(joint_target),
+            actions=worlds.joint_interface.to_normalized(intended_target),
             rewards=cut["reward"][last].astype(np.float32),
             states=np.stack(running.states),
             frame_tick=before[frames],
@@ -227,7 +266,7 @@ class Recorder:
 
     def _cut_steps(self, world: int, first_step: int) -> dict[str, np.ndarray]:
         """Returns the steps of a world from `first_step` on, (T, ...) by name."""
-        names = ["tick", *(spec.name for spec in STREAMS)]
+        names = ["tick", "intended_target", *(spec.name for spec in STREAMS)]
         stop = self._steps.count
         return {name: self._steps.cut(name, world, first_step, stop) for name in names}
 

@@ -10,13 +10,13 @@ each demo, and in its groups `streams`, `plans` and `start`:
         obs/agent_pos         (F, P) float32, see the metadata's `agent_layout`
         obs/environment_state (F, S) float32, of privileged policies only
         obs/<camera>_image    (F, H, W, 3) uint8
-        actions               (F, J) float32 in [-1, 1]
+        actions               (F, J) float32 in [-1, 1], what to learn
         rewards               (F,) float32
         dones                 (F,) uint8, 1 at the last frame
         states                (F, D) float64
         frame_tick            (F,) int64
         image_tick            (F,) int64, with cameras only
-        streams/<name>/t      (T,) int64, see `STREAMS`
+        streams/<name>/t      (T,) int64, see `STREAMS`: what was done, step by step
         streams/<name>/value  (T, ...)
         plans/<name>          (K, ...), of policies that plan only, see `PLAN_TIMES`
                               and `PLAN_PAYLOAD`
@@ -27,6 +27,11 @@ Letters: F frames (at `record_hz`), T control steps, K plans, P proprioception s
 S size of the privileged state, A action size, J joint action size (the joints and the
 gripper widths), D size of the physics state, E effectors, B bases, H and W pixels.
 Ticks count physics steps (`PHYSICS_HZ` per second) since the episode's start.
+
+`actions` are joint targets that the policy intended, without the noise that a
+collection may add. The environment of `env_args` takes them as they are, and shows what
+a policy that learned from them needs (`as_frame`). `streams/action` is what was really
+done, in the control mode and at the control rate of the metadata; a replay plays it.
 """
 
 from __future__ import annotations
@@ -45,11 +50,18 @@ from embodied.errors import EmbodiedError
 H5 = Any
 
 # Version 1: one goal per plan. Version 2: goals per effector, and goals of bases.
-SCHEMA_VERSION = 2
-READABLE_VERSIONS = (1, 2)
+# Version 3: `actions` are what the policy intended, and `env_args` names an environment
+# that takes them; before, they were what was done, with the disturbances.
+SCHEMA_VERSION = 3
+READABLE_VERSIONS = (1, 2, 3)
+
+# Frames per second, unless another rate is asked for: at this rate `actions` alone do
+# the tasks (docs/contracts.md, section 7).
+RECORD_HZ = 20
 
 IMAGE_SUFFIX = "_image"
 ENV_TYPE_GYM = 2  # robomimic's EnvType for a Gymnasium environment
+ACTIONS_MODE = "joint"  # the control mode of `actions`
 
 # Settings that change no episode. They are left out, so that the same seeds give the same
 # file.
@@ -127,12 +139,14 @@ class Header:
         policy: the name of the policy that acted.
         record_hz: frames per second.
         planner_hz: plans per second, of policies that plan.
+        schema_version: what its arrays mean.
     """
 
     metadata: Mapping[str, Any]
     policy: str
-    record_hz: int = 10
+    record_hz: int = RECORD_HZ
     planner_hz: float | None = None
+    schema_version: int = SCHEMA_VERSION
 
     @property
     def metadata_json(self) -> str:
@@ -140,17 +154,22 @@ class Header:
         return to_json({**self.metadata, "config": self._stored_config()})
 
     @property
-    def env_args_json(self) -> str:
-        """How to make this environment again, in the form that robomimic reads."""
+    def env_args(self) -> dict[str, Any]:
+        """The environment that `actions` are for, in the form that robomimic reads.
+
+        `gymnasium.make(env_name, **env_kwargs)` takes them one by one, as they are: the
+        same worlds, with joint targets as actions, at the frame rate.
+        """
         env_kwargs = self._stored_config()
         env_kwargs.pop("task", None)  # it is part of the id
-        env_args = {
+        env_kwargs["control_mode"] = ACTIONS_MODE
+        env_kwargs["control_hz"] = self.record_hz
+        return {
             "env_name": self.metadata["env_id"],
             "type": ENV_TYPE_GYM,
             "env_version": self.metadata["versions"]["embodied-ground"],
             "env_kwargs": env_kwargs,
         }
-        return to_json(env_args)
 
     def differences(self, other: Header) -> list[str]:
         """Returns the names of the entries that are not the same in both headers."""
@@ -173,6 +192,7 @@ class Header:
             "policy": self.policy,
             "record_hz": self.record_hz,
             "planner_hz": self.planner_hz,
+            "schema_version": self.schema_version,
         }
 
 
@@ -225,8 +245,10 @@ class Episode:
     Attributes:
         meta: its row of the table.
         obs: what the frames show: agent_pos, environment_state, <camera>_image.
-        actions: (F, J) float32 in [-1, 1], the normalised joint target at the end of
-            the frame's period, which lasts until the next frame.
+        actions: (F, J) float32 in [-1, 1], the normalised joint target that the policy
+            intended for the end of the frame's period, which lasts until the next frame.
+            Before schema version 3 it is the target that was reached, disturbances
+            included.
         rewards: (F,) float32, at the end of the frame's period.
         states: (F, D) float64, the full physics state at the frame.
         frame_tick: (F,) int64, when the frame was.
@@ -249,6 +271,22 @@ class Episode:
     plans: Mapping[str, np.ndarray]
     start_state: np.ndarray
     start_fields: Mapping[str, np.ndarray]
+
+
+def as_frame(observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Returns an environment's observation under the keys that a frame has in a file.
+
+    Args:
+        observation: of a Gymnasium environment of one world.
+    """
+    frame = {
+        key: value
+        for key, value in observation.items()
+        if key in ("agent_pos", "environment_state")
+    }
+    for camera, image in observation.get("pixels", {}).items():
+        frame[f"{camera}{IMAGE_SUFFIX}"] = image
+    return frame
 
 
 def to_json(value: Mapping[str, Any]) -> str:

@@ -21,7 +21,6 @@ from embodied.datasets.opening import read_meta
 from embodied.datasets.schema import (
     H5,
     IMAGE_SUFFIX,
-    SCHEMA_VERSION,
     DatasetError,
     Episode,
     EpisodeMeta,
@@ -75,7 +74,7 @@ def replacing(path: Path, header: Header, folder: Path) -> Iterator[NewFile]:
 def _write_header(file: H5, header: Header) -> None:
     # What this package reads.
     meta = file.create_group("meta")
-    meta.attrs["schema_version"] = SCHEMA_VERSION
+    meta.attrs["schema_version"] = header.schema_version
     meta.attrs["metadata"] = header.metadata_json
     meta.attrs["policy"] = header.policy
     meta.attrs["record_hz"] = header.record_hz
@@ -84,7 +83,7 @@ def _write_header(file: H5, header: Header) -> None:
 
     # What robomimic reads; `total` is set when the episodes are there.
     data = file.create_group("data")
-    data.attrs["env_args"] = header.env_args_json
+    data.attrs["env_args"] = to_json(header.env_args)
     data.attrs["total"] = 0
 
 

@@ -18,8 +18,12 @@ def worlds_metadata(worlds: Worlds) -> dict[str, Any]:
 
     The config within is enough to build the same worlds again.
     """
-    # names instead of what the config left open, or held as an object
-    chosen = {"robot": worlds.robot.name, "cameras": list(worlds.cameras)}
+    # names instead of what the config left open, or held as an object; a robot's
+    # description stays the path that was given
+    robot = worlds.config.robot
+    if not isinstance(robot, str):
+        robot = worlds.robot.name
+    chosen = {"robot": robot, "cameras": list(worlds.cameras)}
 
     metadata = {
         "env_id": worlds.spec.env_id,

@@ -192,6 +192,17 @@ class Worlds:
         self.episodes.put_back(np.flatnonzero(fault))
         self.control.reset(fault != 0)
 
+    def second_control(self) -> RobotControl:
+        """Returns another control of the same robots, to resolve actions not taken.
+
+        It remembers what the real one does, and moves nothing.
+        """
+        control = RobotControl(
+            self.robot, self.engine, self.config.control_mode, self.config.control_hz
+        )
+        control.follow(self.control, np.ones(self.num_worlds, bool))
+        return control
+
     def safety(self, ticks: int) -> Safety:
         """Returns forces of the last `ticks` physics steps, and the joint margins now.
 

@@ -1,8 +1,11 @@
-"""Records two demonstrations of the expert, and reads them."""
+"""Records two demonstrations of the expert, reads them, and plays their actions."""
 
 import sys
 from pathlib import Path
 
+import gymnasium as gym
+
+from embodied.core import PHYSICS_HZ, SKILLS
 from embodied.datasets.reader import Dataset
 from embodied.datasets.recorder import Recorder
 from embodied.datasets.schema import Header
@@ -25,6 +28,22 @@ with Dataset(path) as dataset:
     for number, meta in enumerate(dataset.episodes):
         print(f"{meta.seed}: {meta.instruction} success {meta.success}")
         episode = dataset.episode(number)
-        print("  actions at the frame rate", episode.actions.shape)
-        print("  actions at the control rate", episode.streams["action"].value.shape)
-        print("  goals that were planned", episode.plans["goal_pos_w"].shape)
+        print("  actions to learn, at the frame rate", episode.actions.shape)
+        done = episode.streams["action"].value
+        print("  what was done, at the control rate", done.shape)
+
+        # times are ticks, subtasks are numbers, proprioception is one flat vector
+        plans = episode.plans
+        seconds = plans["tick_start"][-1] / PHYSICS_HZ
+        print(f"  last plan at {seconds} s: {SKILLS[plans['subtask'][-1]]}")
+        hand = dataset.agent_layout.slices()["tcp_pos_w"]
+        print("  the hand ended at", episode.obs["agent_pos"][-1, hand], "m")
+    env_args = dataset.header.env_args
+    actions = dataset.read(0, "actions")
+
+# the environment that a dataset names takes its actions as they are
+env = gym.make(env_args["env_name"], **env_args["env_kwargs"])
+env.reset(seed=0)
+for action in actions:
+    _, _, _, _, info = env.step(action)
+print("the actions alone:", "success" if info["is_success"] else "failure")

@@ -27,6 +27,19 @@ CAMERA_PERIOD_TICKS = 16
 NO_END = 10**9  # steps
 
 
+class FakeControl:
+    """Servo targets that actions push about, with the interface of `RobotControl`."""
+
+    def __init__(self, num_worlds: int) -> None:
+        self.joint_target = np.zeros((num_worlds, JOINTS))
+
+    def follow(self, other: FakeControl, which: np.ndarray) -> None:
+        self.joint_target[which] = other.joint_target[which]
+
+    def resolve(self, action: np.ndarray) -> None:
+        self.joint_target = np.clip(self.joint_target + 0.1 * action, -2, 2)
+
+
 class FakeWorlds:
     """Points that are pushed about, with the interface of `Worlds`.
 
@@ -62,6 +75,8 @@ class FakeWorlds:
             high=(2.0,) * JOINTS,
         )
         self.joint_interface = ActionInterface("joint", (joints,))
+        self.interface = self.joint_interface
+        self.control = FakeControl(num_worlds)
         self.model_hash = "abc"
         self._lengths = lengths
         self._pixels = pixels
@@ -78,6 +93,7 @@ class FakeWorlds:
             self._tick[world] = 0
             self._x[world] = rng.uniform(-1, 1, JOINTS)
             self._drag[world] = rng.random()
+            self.control.joint_target[world] = self._x[world]
 
     def observe(self, privileged: bool = True) -> Observation:
         # Every value names the seed and the tick that it belongs to, so that a sample
@@ -113,6 +129,7 @@ class FakeWorlds:
         pushed = slowed + 0.1 * np.asarray(actions, np.float64)
         self._x = np.clip(pushed, -2, 2)
         self._tick += self.ticks_per_step
+        self.control.resolve(np.asarray(actions, np.float64))
 
         lengths = [self._length(world) for world in range(self.num_worlds)]
 
@@ -127,9 +144,14 @@ class FakeWorlds:
             terminated=no,
             truncated=self._tick >= self.ticks_per_step * np.array(lengths),
             fault=zeros,
-            joint_target=self._x.copy(),
+            joint_target=self.control.joint_target.copy(),
             dropped=zeros,
         )
+
+    def second_control(self) -> FakeControl:
+        control = FakeControl(self.num_worlds)
+        control.follow(self.control, np.ones(self.num_worlds, bool))
+        return control
 
     def safety(self, ticks: int) -> Safety:
         return Safety(
@@ -163,6 +185,7 @@ class FakeWorlds:
         self._seed[world] = start.seed
         self._tick[world] = 0
         self._x[world] = start.state
+        self.control.joint_target[world] = start.state
         self._drag[world] = start.fields["task/drag"]
 
     def variation_of(self, world: int) -> dict[str, Any]:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from embodied.cli.collect import split_summary
 from embodied.datasets.reader import Dataset
+from embodied.datasets.schema import RECORD_HZ
 from embodied.datasets.storage import part_files
 from tests.commands import (
     COMMAND,
@@ -45,7 +47,28 @@ def test_collect_says_what_is_there(
     assert summary["successes"] == 1
     assert summary["success"]["rate"] == 1.0
     assert summary["speed"] > 0
+    assert summary["masks"] == {"failure": 0, "success": 1, "train": 1, "valid": 0}
     assert output.err == ""
+
+
+def test_collect_says_that_nothing_is_to_validate_on() -> None:
+    said = split_summary({"train": 8, "valid": 0, "success": 8, "failure": 1})
+    assert said.startswith("8 to train on, none to validate on: mask/valid")
+
+    said = split_summary({"train": 38, "valid": 2, "success": 40, "failure": 0})
+    assert said == "38 to train on, 2 to validate on"
+
+
+def test_collect_records_at_a_rate_at_which_its_actions_do_the_task(
+    plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Dataset(plain) as dataset:
+        assert dataset.header.record_hz == RECORD_HZ
+
+    words = ("collect", TASK, "-o", tmp_path / "x.hdf5", "--no-cameras")
+    error = refused(capsys, *words, "--record-hz", 15)
+    assert "--record-hz must divide the control rate of 200 Hz" in error
+    assert "10, 20, 25" in error
 
 
 def test_collect_records_pictures(pictures: Path) -> None:

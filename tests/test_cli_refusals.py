@@ -25,7 +25,7 @@ from tests.commands import TASK, refused
         (("collect", TASK, "--split", "test"), "unknown split 'test'"),
         (
             ("collect", TASK, "--record-hz", 300),
-            "--record-hz must be from 1 to the control rate of 200, not 300",
+            "--record-hz must divide the control rate of 200 Hz",
         ),
         (("collect", TASK, "--planner-hz", 0), "a rate must be above 0"),
         (

@@ -39,7 +39,7 @@ def test_what_is_no_dataset_says_why(path: Path, tmp_path: Path) -> None:
         tmp_path: "is a folder",
         text: "is not an HDF5 file: it begins with b'hello, w'",
         foreign: r"not a dataset of ours .*it holds \['data'\]",
-        future: r"schema version 7; this package reads \[1, 2\]",
+        future: r"schema version 7; this package reads \[1, 2, 3\]",
     }
     for wrong, reason in reasons.items():
         with pytest.raises(DatasetError, match=reason):

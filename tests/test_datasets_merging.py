@@ -17,6 +17,8 @@ from tests.datasets_fakes import (
     fake_episode,
     fake_header,
     file_digest,
+    open_hdf5,
+    same,
     write_dataset,
 )
 
@@ -63,6 +65,27 @@ def test_what_does_not_belong_together_is_not_merged(
         merge([], target)
 
     assert not target.exists()
+
+
+def test_files_whose_actions_mean_other_things_are_not_joined(
+    path: Path, tmp_path: Path
+) -> None:
+    older = [write_dataset(tmp_path / f"{seed}.hdf5", [seed]) for seed in (50, 51)]
+    for old_path in older:
+        with open_hdf5(old_path, "r+") as file:
+            file["meta"].attrs["schema_version"] = 2
+
+    differ = r"differ in \['schema_version'\]"
+    with pytest.raises(DatasetError, match=differ):
+        merge([path, older[0]], tmp_path / "all.hdf5")
+    with pytest.raises(DatasetError, match=differ):
+        EpisodeWriter(older[0], fake_header(), "resume")
+
+    # Among themselves they are joined, and stay what they are.
+    merge(older, tmp_path / "older.hdf5")
+    with Dataset(tmp_path / "older.hdf5") as dataset:
+        assert dataset.header.schema_version == 2
+        assert same(dataset.episode(1), fake_episode(51))
 
 
 def test_a_target_that_exists_is_replaced_only_on_request(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from embodied.datasets.reader import Dataset
-from embodied.datasets.schema import DatasetError
+from embodied.datasets.schema import DatasetError, as_frame
 from embodied.datasets.writer import EpisodeWriter
 from embodied.errors import EmbodiedError
 from tests.datasets_fakes import (
@@ -64,6 +64,32 @@ def test_a_file_of_schema_1_reads_as_one_with_a_goal_per_effector(path: Path) ->
         np.testing.assert_array_equal(plans[name], expected[name])
 
 
+def test_the_parts_of_flat_vectors_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "set.hdf5"
+    layouts = {"agent_layout": [["joint_pos", 3], ["width", 1]], "state_layout": []}
+    with EpisodeWriter(path, fake_header(**layouts)) as writer:
+        writer.write(fake_episode(1))
+
+    with Dataset(path) as dataset:
+        joints = dataset.agent_layout.slices()["joint_pos"]
+        assert dataset.episode(0).obs["agent_pos"][:, joints].shape == (3, 3)
+        assert dataset.state_layout.size == 0
+
+
+def test_an_observation_gets_the_keys_of_a_file() -> None:
+    image = np.zeros((8, 8, 3), np.uint8)
+    observation = {
+        "agent_pos": np.zeros(4),
+        "pixels": {"front": image},
+        "pixels_age": np.zeros(1),
+    }
+
+    frame = as_frame(observation)
+
+    assert sorted(frame) == sorted(fake_episode(1).obs)
+    assert frame["front_image"] is image
+
+
 def test_rows_of_one_array_can_be_read(path: Path) -> None:
     dataset = Dataset(path)
     images = fake_episode(40).obs["front_image"]
@@ -105,7 +131,8 @@ def test_the_layout_is_robomimics(path: Path) -> None:
         assert arguments["type"] == 2
         assert arguments["env_kwargs"] == {
             "cameras": ["front"],
-            "control_hz": 50,
+            "control_hz": 10,
+            "control_mode": "joint",
             "level": "L1",
         }
 

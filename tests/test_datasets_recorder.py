@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from embodied.core import PHYSICS_HZ, Observation
 from embodied.datasets.buffer import StepBuffer
-from embodied.datasets.recorder import Recorder
+from embodied.datasets.recorder import Recorder, record_rates, usual_record_hz
 from embodied.datasets.schema import STREAMS, STREAMS_BEFORE, DatasetError, Episode
 from embodied.envs.worlds import Worlds
 from embodied.rollout.rollout import EpisodeResult, Step, rollout
 from tests.datasets_fake_worlds import CAMERA_PERIOD_TICKS, FakePolicy, fake_worlds
-from tests.datasets_fakes import same
+from tests.datasets_fakes import RECORD_HZ, same
 
 PLAN_EVERY = 6  # control steps
 
@@ -123,24 +123,16 @@ def test_every_episode_is_as_if_it_had_been_alone(
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    control_hz=st.sampled_from([20, 50, 200]),
-    record_hz=st.integers(1, 20),
-    steps=st.integers(1, 90),
-)
-def test_frames_are_at_the_first_step_at_or_after_their_time(
-    control_hz: int, record_hz: int, steps: int
-) -> None:
+@given(data=st.data(), steps=st.integers(1, 90))
+def test_frames_are_whole_control_steps_apart(data: st.DataObject, steps: int) -> None:
+    control_hz = data.draw(st.sampled_from([20, 50, 200, 400]))
+    record_hz = data.draw(st.sampled_from(record_rates(control_hz)))
+
     (episode,) = record({5: steps}, 1, control_hz, record_hz, plan_every=0)
 
-    # The first step at or after the exact time of each frame.
     ticks_per_step = PHYSICS_HZ // control_hz
-    step_ticks = np.arange(steps) * ticks_per_step
-    due = set()
-    for frame in range(steps * record_hz):
-        at_or_after = step_ticks[step_ticks * record_hz >= frame * PHYSICS_HZ]
-        due.update(at_or_after[:1].tolist())
-    assert episode.frame_tick.tolist() == sorted(due)
+    due = range(0, steps * ticks_per_step, PHYSICS_HZ // record_hz)
+    assert episode.frame_tick.tolist() == list(due)
 
     # Actions and rewards are those at the end of each frame's period.
     ends = np.append(episode.frame_tick[1:], steps * ticks_per_step)
@@ -152,18 +144,31 @@ def test_frames_are_at_the_first_step_at_or_after_their_time(
     assert episode.plans == {}
 
 
-def test_a_record_rate_above_the_control_rate_is_refused() -> None:
+@pytest.mark.parametrize("record_hz", [0, 3, 20, 51, 100])
+def test_a_record_rate_that_does_not_divide_the_control_rate_is_refused(
+    record_hz: int,
+) -> None:
     with pytest.raises(
-        DatasetError, match="record_hz 51 is above the control rate of 50 Hz"
+        DatasetError,
+        match="divide the control rate of 50 Hz.* 1, 2, 5, 10, 25, 50, not",
     ):
-        record({1: 3}, 1, record_hz=51)
+        record({1: 3}, 1, record_hz=record_hz)
+
+
+@pytest.mark.parametrize(
+    ("control_hz", "record_hz"), [(200, 20), (100, 20), (50, 25), (25, 25), (10, 10)]
+)
+def test_the_usual_record_rate_suits_every_control_rate(
+    control_hz: int, record_hz: int
+) -> None:
+    assert usual_record_hz(control_hz) == record_hz
 
 
 def test_without_cameras_and_privilege_nothing_is_made_up() -> None:
     sink = Sink()
     worlds = fake_worlds({1: 5}, pixels=False)
 
-    rollout(worlds, FakePolicy(), [1], [Recorder(sink)])
+    rollout(worlds, FakePolicy(), [1], [Recorder(sink, RECORD_HZ)])
 
     # The policy is not privileged, so the environment's state was not observed.
     (episode,) = sink.episodes
@@ -189,12 +194,43 @@ def test_what_was_wanted_is_kept_beside_what_was_done(
 ) -> None:
     sink = Sink()
 
-    rollout(fake_worlds({1: 5}), policy, [1], [Recorder(sink)])
+    rollout(fake_worlds({1: 5}), policy, [1], [Recorder(sink, RECORD_HZ)])
 
     streams = sink.episodes[0].streams
     intended = streams["intended"].value
     assert np.abs(intended).min() > 0
     np.testing.assert_array_equal(streams["action"].value, intended * np.float32(share))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    lengths=st.dictionaries(
+        st.integers(0, 1000), st.integers(1, 40), min_size=1, max_size=5
+    ),
+    num_worlds=st.integers(1, 3),
+    record_hz=st.sampled_from(record_rates(50)),
+)
+def test_the_actions_of_frames_are_those_that_were_wanted(
+    lengths: dict[int, int], num_worlds: int, record_hz: int
+) -> None:
+    """They go on from where the disturbances before the frame have brought the robot."""
+    sink = Sink()
+    worlds = fake_worlds(lengths, num_worlds=num_worlds)
+    recorder = Recorder(sink, record_hz)
+
+    rollout(worlds, DisturbedPolicy(), list(lengths), [recorder])
+
+    steps_per_frame = 50 // record_hz
+    for episode in sink.episodes:
+        streams = episode.streams
+        reached = np.vstack([episode.start_state, streams["joint_target"].value])
+        intended = streams["intended"].value.astype(np.float64)
+        for frame, action in enumerate(episode.actions):
+            first = frame * steps_per_frame
+            target = reached[first]
+            for wanted in intended[first : first + steps_per_frame]:
+                target = np.clip(target + 0.1 * wanted, -2, 2)
+            np.testing.assert_allclose(action, target / 2, atol=1e-12)
 
 
 class SkippingRecorder(Recorder):
@@ -223,7 +259,7 @@ def test_a_rollout_that_mixes_things_up_is_found_out(
     recorder: type[Recorder], reason: str
 ) -> None:
     with pytest.raises(DatasetError, match=reason):
-        rollout(fake_worlds({7: 9}), FakePolicy(), [7], [recorder(Sink())])
+        rollout(fake_worlds({7: 9}), FakePolicy(), [7], [recorder(Sink(), RECORD_HZ)])
 
 
 # The step buffer
@@ -264,7 +300,7 @@ def test_a_cut_is_a_copy() -> None:
 def test_on_step_is_cheap() -> None:
     num = 16
     worlds = fake_worlds({}, num_worlds=num, control_hz=200, pixels=False)
-    recorder = Recorder(Sink())
+    recorder = Recorder(Sink(), RECORD_HZ)
     worlds.reset(np.arange(num), list(range(num)))
     before = worlds.observe()
     result = worlds.step(np.zeros((num, 3)))

@@ -12,7 +12,7 @@ from embodied.datasets.replay import MakeWorlds, replay
 from embodied.datasets.writer import EpisodeWriter
 from embodied.rollout.rollout import rollout
 from tests.datasets_fake_worlds import FakePolicy, fake_worlds
-from tests.datasets_fakes import TICKS_PER_STEP, fake_header, open_hdf5
+from tests.datasets_fakes import RECORD_HZ, TICKS_PER_STEP, fake_header, open_hdf5
 
 LENGTHS = {3: 20, 5: 7, 8: 31, 9: 1, 14: 12}  # seed -> control steps
 
@@ -26,7 +26,7 @@ def path(tmp_path: Path) -> Path:
     path = tmp_path / "set.hdf5"
     worlds = fake_worlds(LENGTHS, num_worlds=2)
     with EpisodeWriter(path, fake_header()) as episodes:
-        rollout(worlds, FakePolicy(4), list(LENGTHS), [Recorder(episodes)])
+        rollout(worlds, FakePolicy(4), list(LENGTHS), [Recorder(episodes, RECORD_HZ)])
     return path
 
 

@@ -1,4 +1,4 @@
-"""Acceptance: robomimic's own loader and its info script take a file of ours."""
+"""Acceptance: robomimic reads our files, and what it learned acts in our worlds."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from embodied.datasets.recorder import Recorder
+from embodied.datasets.schema import RECORD_HZ as USUAL_RECORD_HZ
 from embodied.datasets.writer import EpisodeWriter
+from embodied.envs.registry import get_task
 from embodied.rollout.rollout import rollout
+from tests.dataset_recordings import record
 from tests.datasets_fake_worlds import FakePolicy, fake_worlds
-from tests.datasets_fakes import fake_header
+from tests.datasets_fakes import RECORD_HZ, fake_header
 
 LENGTHS = dict.fromkeys(range(12), 20)  # seed -> control steps
+ROOT = Path(__file__).parent.parent
 ROBOMIMIC = "robomimic==0.3.0"
 # What robomimic imports beside torch and torchvision.
 REQUIREMENTS = (
@@ -85,6 +90,60 @@ result["image"] = first["obs"]["front_image"][:, 0, 0, 0].tolist()
 print("RESULT " + json.dumps(result))
 """
 
+# Learns from a file with robomimic for a moment, and lets the policy act in the
+# environment that the file names; prints what came of it as one line of JSON.
+LEARN_AND_ACT = """
+import json
+import sys
+
+import embodied
+import gymnasium as gym
+import numpy as np
+import robomimic.utils.file_utils as files
+import robomimic.utils.obs_utils as obs_utils
+import robomimic.utils.train_utils as train_utils
+import torch
+from embodied.datasets.schema import as_frame
+from robomimic.algo import RolloutPolicy, algo_factory
+from robomimic.config import config_factory
+from torch.utils.data import DataLoader
+
+path = sys.argv[1]
+keys = ["agent_pos", "environment_state"]
+config = config_factory("bc")
+with config.values_unlocked():
+    config.train.data = path
+    config.train.hdf5_filter_key = "success"
+    config.observation.modalities.obs.low_dim = keys
+obs_utils.initialize_obs_utils_with_config(config)
+shapes = files.get_shape_metadata_from_dataset(path, keys)
+
+model = algo_factory(
+    "bc", config, shapes["all_shapes"], shapes["ac_dim"], torch.device("cpu")
+)
+data, _ = train_utils.load_data_for_training(config, obs_keys=keys)
+loader = DataLoader(data, batch_size=64, shuffle=True)
+losses = [
+    train_utils.run_epoch(model, loader, epoch, num_steps=20)["Loss"]
+    for epoch in range(1, 11)
+]
+
+env_args = files.get_env_metadata_from_dataset(path)
+env = gym.make(env_args["env_name"], **env_args["env_kwargs"])
+policy = RolloutPolicy(model)
+policy.start_episode()
+observation, _ = env.reset(seed=0)
+steps = 0
+ended = False
+while not ended:
+    action = policy(as_frame(observation))
+    observation, _, terminated, truncated, info = env.step(np.clip(action, -1, 1))
+    ended = terminated or truncated
+    steps += 1
+result = {"losses": losses, "steps": steps, "fault": info["fault"]}
+print("RESULT " + json.dumps(result))
+"""
+
 
 @pytest.fixture(scope="module")
 def robomimic(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -93,10 +152,11 @@ def robomimic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     python = folder / "bin" / "python"
 
-    # It sees the packages of the present Python, and a torchvision of empty modules.
+    # It sees this package and those of the present Python, and a torchvision of empty
+    # modules.
     query = "import sysconfig; print(sysconfig.get_path('purelib'))"
     packages = Path(run(python, "-c", query).strip())
-    (packages / "present.pth").write_text(sysconfig.get_path("purelib"))
+    (packages / "present.pth").write_text(f"{sysconfig.get_path('purelib')}\n{ROOT}\n")
     for name, text in TORCHVISION.items():
         (packages / name).parent.mkdir(exist_ok=True)
         (packages / name).write_text(text)
@@ -129,7 +189,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("data") / "set.hdf5"
     worlds = fake_worlds(LENGTHS, num_worlds=4)
     with EpisodeWriter(path, fake_header()) as episodes:
-        rollout(worlds, FakePolicy(3), list(LENGTHS), [Recorder(episodes)])
+        rollout(worlds, FakePolicy(3), list(LENGTHS), [Recorder(episodes, RECORD_HZ)])
     return path
 
 
@@ -140,12 +200,16 @@ def run(*command: str | Path) -> str:
     return process.stdout
 
 
+def result_of(printed: str) -> Any:
+    """What a script printed after `RESULT`."""
+    lines = [line for line in printed.splitlines() if line.startswith("RESULT ")]
+    return json.loads(lines[0].removeprefix("RESULT "))
+
+
 @pytest.mark.slow
 def test_robomimic_loads_a_file_of_ours(robomimic: Path, path: Path) -> None:
-    printed = run(robomimic, "-c", LOAD, path)
+    result = result_of(run(robomimic, "-c", LOAD, path))
 
-    lines = [line for line in printed.splitlines() if line.startswith("RESULT ")]
-    result = json.loads(lines[0].removeprefix("RESULT "))
     assert result["env"]["env_name"] == "embodied/Fake-v0"
     assert result["shapes"] == {"agent_pos": [5], "front_image": [3, 8, 8]}
 
@@ -164,3 +228,17 @@ def test_robomimics_info_script_finds_nothing_wrong(
 
     assert "total trajectories: 12" in printed
     assert "filter key failure with 12 demos" in printed
+
+
+@pytest.mark.slow
+def test_what_robomimic_learned_acts_in_the_environment_of_the_file(
+    robomimic: Path, tmp_path: Path
+) -> None:
+    path = record(tmp_path / "set.hdf5", "PanelReset", "arm", noise=0.33)
+
+    result = result_of(run(robomimic, "-c", LEARN_AND_ACT, path))
+
+    assert result["losses"][-1] < result["losses"][0] / 2
+    assert result["fault"] == ""
+    horizon_s = get_task("PanelReset").horizon_s
+    assert result["steps"] <= horizon_s * USUAL_RECORD_HZ

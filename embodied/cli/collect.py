@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from embodied.benchmark.wording import interval, percent
 from embodied.cli import arguments
 from embodied.cli.output import require_writable
 from embodied.cli.progress import stages
+from embodied.datasets.reader import Dataset
+from embodied.datasets.recorder import record_rates, usual_record_hz
+from embodied.datasets.schema import RECORD_HZ
 from embodied.datasets.writer import Mode
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_robot, get_task
@@ -83,9 +87,9 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--record-hz",
         type=int,
-        default=10,
         metavar="HZ",
-        help="recorded frames per second, with pictures (default: 10)",
+        help="recorded frames per second, with pictures and actions; a divisor of the "
+        f"control rate (default: {RECORD_HZ}, or the next higher one)",
     )
     cameras = parser.add_mutually_exclusive_group()
     cameras.add_argument(
@@ -144,12 +148,11 @@ def recording_of(args: argparse.Namespace) -> Recording:
     """
     source = find_policy(args.policy)
     spec = source.spec(args.task, args.robot)
-    if not 1 <= args.record_hz <= spec.control_hz:
-        raise EmbodiedError(
-            f"--record-hz must be from 1 to the control rate of {spec.control_hz}, not {args.record_hz}"
-        )
+    record_hz = record_hz_of(args, spec.control_hz)
     config = with_pictures(
-        env_config_for(spec, args.task, args.level, args.split, args.robot), args
+        env_config_for(spec, args.task, args.level, args.split, args.robot),
+        args,
+        record_hz,
     )
 
     planner_hz = source.planner_hz
@@ -164,10 +167,29 @@ def recording_of(args: argparse.Namespace) -> Recording:
         dual = DualSystemConfig(planner_hz=planner_hz, mailbox="predictive")
 
     runner = EpisodeRunner(args.policy, config, dual, args.num_envs, args.noise)
-    return Recording(runner, args.output, collection_header(runner, args.record_hz))
+    return Recording(runner, args.output, collection_header(runner, record_hz))
 
 
-def with_pictures(config: EnvConfig, args: argparse.Namespace) -> EnvConfig:
+def record_hz_of(args: argparse.Namespace, control_hz: int) -> int:
+    """Returns the rate of the recorded frames.
+
+    Raises:
+        EmbodiedError: the frames would not be whole control steps apart.
+    """
+    if args.record_hz is None:
+        return usual_record_hz(control_hz)
+    rates = record_rates(control_hz)
+    if args.record_hz not in rates:
+        raise EmbodiedError(
+            f"--record-hz must divide the control rate of {control_hz} Hz, so it is one of "
+            f"{', '.join(map(str, rates))}, not {args.record_hz}"
+        )
+    return int(args.record_hz)
+
+
+def with_pictures(
+    config: EnvConfig, args: argparse.Namespace, record_hz: int
+) -> EnvConfig:
     """Returns the config of a policy's worlds, with the cameras to be recorded added.
 
     Raises:
@@ -188,7 +210,7 @@ def with_pictures(config: EnvConfig, args: argparse.Namespace) -> EnvConfig:
             config,
             obs="both" if cameras else "state",
             cameras=cameras,
-            camera_hz=args.record_hz if cameras else None,
+            camera_hz=record_hz if cameras else None,
             image_size=image_size,
         )
 
@@ -215,6 +237,7 @@ def json_summary(path: Path, speed: float, wall_s: float) -> str:
         "path": str(path),
         **asdict(facts),
         "success": {**asdict(success), "rate": success.value},
+        "masks": mask_sizes(path),
         "wall_s": wall_s,
         "speed": speed,
     }
@@ -222,7 +245,7 @@ def json_summary(path: Path, speed: float, wall_s: float) -> str:
 
 
 def text_summary(path: Path, speed: float, wall_s: float) -> str:
-    """Returns what the dataset holds and how fast it was recorded, in three lines."""
+    """Returns what the dataset holds and how fast it was recorded, in four lines."""
     facts = dataset_facts([path])
     success = wilson(facts.successes, facts.episodes)
     share = percent(success.value, success.episodes)
@@ -233,5 +256,23 @@ def text_summary(path: Path, speed: float, wall_s: float) -> str:
         f"{path}: {facts.episodes} episodes, {facts.hours:.2f} h, {facts.frames} frames, "
         f"{facts.size_bytes / 1e6:.1f} MB\n"
         f"success {share} (95% interval {interval(success)})\n"
+        f"{split_summary(mask_sizes(path))}\n"
         f"{pace}"
+    )
+
+
+def mask_sizes(path: Path) -> dict[str, int]:
+    """Returns how many episodes each mask of the dataset holds."""
+    with Dataset(path) as dataset:
+        return {name: len(dataset.mask(name)) for name in dataset.masks}
+
+
+def split_summary(sizes: Mapping[str, int]) -> str:
+    """Returns how many of the successes are to train and to validate on, in one line."""
+    if sizes["valid"] or not sizes["train"]:
+        return f"{sizes['train']} to train on, {sizes['valid']} to validate on"
+    return (
+        f"{sizes['train']} to train on, none to validate on: mask/valid, a tenth of the "
+        "successes by their seeds, is empty in so small a dataset (embodied train then "
+        "keeps a few of the others apart)"
     )

@@ -16,6 +16,7 @@ from embodied.sim.engine import Engine
 class _Driven:
     """A part that takes actions, and its share of actions (N, A) and targets (N, T)."""
 
+    name: str
     law: TargetLaw  # turns its actions into its targets
     action: slice
     target: slice
@@ -75,15 +76,41 @@ class RobotControl:
         self._target[...] = xp.where(which[:, None], initial, self._target)
         self._engine.view("ctrl")[:, self._actuator_columns] = self._target
 
+    def memory(self) -> dict[str, Array]:
+        """Returns what is remembered between actions: live (N, ...) arrays by name."""
+        memory = {"target": self._target}
+        for part in self._driven:
+            for name, values in part.law.memory().items():
+                memory[f"{part.name}/{name}"] = values
+        return memory
+
+    def follow(self, other: RobotControl, which: Array) -> None:
+        """Takes over all that another control remembers, in worlds `which` (N,) bool.
+
+        Both are controls of the same robots in the same mode.
+        """
+        xp = self._engine.xp
+        theirs = other.memory()
+        for name, values in self.memory().items():
+            rows = xp.reshape(which, (-1,) + (1,) * (values.ndim - 1))
+            values[...] = xp.where(rows, theirs[name], values)
+
     def apply(self, action: Array) -> None:
         """Resolves actions (N, A), finite and in [-1, 1], and writes the targets."""
+        self.resolve(action)
+        self._engine.view("ctrl")[:, self._actuator_columns] = self._target
+
+    def resolve(self, action: Array) -> None:
+        """Turns actions (N, A), finite and in [-1, 1], into targets.
+
+        The servos do not learn of them.
+        """
         xp = self._engine.xp
         targets = [
             part.law.targets(action[:, part.action], self._target[:, part.target])
             for part in self._driven
         ]
         self._target[...] = clip(xp, xp.concat(targets, axis=1), self._low, self._high)
-        self._engine.view("ctrl")[:, self._actuator_columns] = self._target
 
 
 def _driven_parts(
@@ -101,7 +128,8 @@ def _driven_parts(
 
         action = slice(first_action, first_action + len(group.labels))
         target = slice(first_target, first_target + len(part.actuators))
-        driven.append(_Driven(part.law(mode, engine, robot, dt_s), action, target))
+        law = part.law(mode, engine, robot, dt_s)
+        driven.append(_Driven(part.name, law, action, target))
         first_action = action.stop
         first_target = target.stop
 

@@ -84,6 +84,17 @@ class Hook(Protocol):
 
 
 @runtime_checkable
+class IntentionHook(Protocol):
+    """A hook that wants to know what a disturbed policy intends before it is done."""
+
+    def before_step(self, worlds: Worlds, intended: Array) -> None:
+        """Called before each control step in which the policy intended (N, A).
+
+        It is not called where the policy is not disturbed.
+        """
+
+
+@runtime_checkable
 class PlanSource(Protocol):
     """A policy that makes plans and reports them."""
 
@@ -174,6 +185,7 @@ class _Rollout:
         # checked once, because runtime protocols are slow to check
         self._planner = policy if isinstance(policy, PlanSource) else None
         self._disturbed = policy if isinstance(policy, Disturbed) else None
+        self._intention_hooks = [h for h in hooks if isinstance(h, IntentionHook)]
 
     def run(self) -> list[EpisodeResult]:
         while len(self._results) < len(self._seeds):
@@ -217,10 +229,14 @@ class _Rollout:
     def _step(self, observation: Observation) -> Step:
         """Acts in all worlds, and tells the hooks."""
         action = np.asarray(self._policy.act(observation), np.float32)
+        intended = None
+        if self._disturbed is not None:
+            intended = self._disturbed.intended
+            for watching in self._intention_hooks:
+                watching.before_step(self._worlds, intended)
         result = self._worlds.step(action)
 
         plans = self._planner.take_plans() if self._planner is not None else []
-        intended = self._disturbed.intended if self._disturbed is not None else None
         active = self._stats.active
         step = Step(observation, action, result, active, plans, intended)
         for hook in self._hooks:

@@ -76,6 +76,9 @@ class EndEffectorLaw:
         self._pos[...] = xp.where(rows, pos, self._pos)
         self._quat_wxyz[...] = xp.where(rows, quat_wxyz, self._quat_wxyz)
 
+    def memory(self) -> dict[str, Array]:
+        return {"pos": self._pos, "quat_wxyz": self._quat_wxyz}
+
     def initial(self) -> Array:
         return self._approach.initial()
 

@@ -49,6 +49,9 @@ class PositionLaw:
     def reset(self, which: Array) -> None:
         """Nothing is remembered."""
 
+    def memory(self) -> dict[str, Array]:
+        return {}
+
     def initial(self) -> Array:
         return self._reader.read()
 
@@ -76,6 +79,9 @@ class SpeedLaw:
     def reset(self, which: Array) -> None:
         """Nothing is remembered."""
 
+    def memory(self) -> dict[str, Array]:
+        return {}
+
     def initial(self) -> Array:
         return self._reader.read()
 
@@ -97,6 +103,9 @@ class WidthLaw:
 
     def reset(self, which: Array) -> None:
         """Nothing is remembered."""
+
+    def memory(self) -> dict[str, Array]:
+        return {}
 
     def initial(self) -> Array:
         shape = (self._engine.num_worlds, 1)

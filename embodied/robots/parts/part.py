@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -112,6 +112,9 @@ class TargetLaw(Protocol):
 
     def reset(self, which: Array) -> None:
         """Begins anew in the worlds `which` (N,) bool."""
+
+    def memory(self) -> Mapping[str, Array]:
+        """Returns what it remembers between actions: live (N, ...) arrays by name."""
 
     def initial(self) -> Array:
         """Returns targets (N, T) that keep the part as it is."""
