@@ -30,6 +30,7 @@ MODULES = (
     "embodied.rollout.rollout",
     "embodied.policies.episodes",
     "embodied.datasets.reader",
+    "embodied.datasets.schema",
     "embodied.datasets.recorder",
     "embodied.datasets.writer",
     "embodied.datasets.replay",
