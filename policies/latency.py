@@ -79,6 +79,7 @@ class Trace:
     """
 
     ms: Sequence[float]
+    file: str = field(default="", compare=False)  # that it was read from; "" for none
 
     def __post_init__(self) -> None:
         # A tuple is hashable and immutable.
@@ -125,7 +126,7 @@ def read_trace(path: Path) -> Trace:
             raise EmbodiedError(
                 f"line {number} of the latency trace {path} is {text!r}, not a delay in ms"
             ) from None
-    return Trace(delays_ms)
+    return Trace(delays_ms, str(path))
 
 
 @dataclass(frozen=True)

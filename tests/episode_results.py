@@ -31,5 +31,6 @@ def episode_result(seed: int, success: bool = True, **changes: Any) -> EpisodeRe
         reward_sum=0.0,
         variation={},
         mean_plan_age_s=0.1,
+        ended="success" if success else "time out",
     )
     return replace(result, **changes)

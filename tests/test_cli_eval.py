@@ -52,7 +52,12 @@ def test_eval_goes_on_where_it_stopped(
     words = ("eval", TASK, "--episodes", 1, "-o", folder, *QUICKLY)
     assert embodied(*words, "--policy", "hold", "--json") == 0
     output = json.loads(capsys.readouterr().out)
-    assert output["cells"][0]["summary"]["success_at_end"]["rate"] == 0
+    cell = output["cells"][0]
+    assert cell["summary"]["success_at_end"]["rate"] == 0
+    assert cell["summary"]["failures"] == {"time out": 1}
+    [failed] = cell["failed"]
+    assert (failed["seed"], failed["ended"]) == (10_000, "time out")
+    assert cell["view"][:4] == ["embodied", "view", TASK, "--policy"]
     assert Path(output["report"]).read_text().startswith("<!doctype html>")
     assert "exists" in refused(capsys, *words, "--policy", "hold", "random")
     before = read_results(folder / "results.json").cells[0]

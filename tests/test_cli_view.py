@@ -32,7 +32,7 @@ def test_view_makes_a_video(
     assert embodied(*words) == 0
     assert embodied(*words) == 0  # it is only to be looked at
     output = capsys.readouterr().out
-    assert f"{video_path}\nseed 0: no success after 3.0 s, " in output
+    assert f"{video_path}\nseed 0: time out at 3.0 s, " in output
 
     # 3.0 s of episode, and the last frame held for 1.5 s.
     with av.open(video_path) as video:
@@ -58,7 +58,7 @@ def test_view_in_a_window(
     assert embodied(*words) == 0
     assert len(shown) == pytest.approx(2 * 3.0 * view.WINDOW_HZ, abs=2)
     assert shown[-1] == pytest.approx(2 * 3.0, abs=0.1)  # at real time
-    assert "seed 1: no success after 3.0 s" in capsys.readouterr().out
+    assert "seed 1: time out at 3.0 s" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -9,8 +9,9 @@ import pytest
 
 from embodied.cli import progress
 from embodied.cli.progress import EpisodeProgress, TrainingProgress, duration, remaining
+from embodied.rollout.advance import Advance
 
-EPISODE = SimpleNamespace(success_at_end=True, duration_s=8.0)
+EPISODE = SimpleNamespace(seed=7, success_at_end=True, duration_s=8.0)
 
 
 @pytest.fixture
@@ -63,6 +64,25 @@ def test_episodes_tell_what_is_left(
         progress(EPISODE)
     last_line = capsys.readouterr().err.splitlines()[-1]
     assert last_line == "collect L1: 4/4, 4 of 4 succeeded, 4 x real time"
+    progress.close()
+
+
+def test_episodes_that_run_count_in_part(
+    every_line: None, clock: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Filming renders all episodes at once: without their parts the first sign of
+    progress would be the last one.
+    """
+    progress = EpisodeProgress("film expert", total=2, quiet=False)
+    clock.now = 10.0
+    progress(Advance(seed=7, share=0.25))
+    progress(Advance(seed=8, share=0.25))
+    last_line = capsys.readouterr().err.splitlines()[-1]
+    assert last_line == "film expert: 0/2 (25%), 30 s left"
+
+    # One that ends early leaves less to do.
+    progress(EPISODE)
+    assert "film expert: 1/2 (62%), 1 of 1 succeeded, 0.8 x" in capsys.readouterr().err
     progress.close()
 
 

@@ -250,6 +250,47 @@ def test_words_from_outside_are_only_words():
     assert page.text.count(HOSTILE) >= 5
 
 
+def test_failed_episodes_are_named_with_how_where_and_what_to_type():
+    ends = [
+        {"ended": "time out", "duration_s": 20.0, "subtask": "place"},
+        {"ended": "lost", "duration_s": 12.3, "subtask": "place", "dropped": 1},
+        {"ended": "fault", "fault": "diverged", "duration_s": 3.0, "stage": "reach"},
+        {"ended": "undone", "time_to_success_s": 4.0, "success_once": True},
+    ]
+    good = [episode_result(0)]
+    bad = [episode_result(k + 1, False, **end) for k, end in enumerate(ends)]
+    view = ("embodied", "view", "Tote Transfer", "--stage", "")
+    condition = Condition("trained", "L1", num_episodes=5, planner_hz=8.0)
+    known = Cell(condition, "Trained", 1.0, (*good, *bad), view)
+    # one of which an old file does not tell the command
+    old = replace(
+        known, condition=replace(condition, level="L2", transport_ms=80.0), view=()
+    )
+
+    page = Page(render_report(Report(results(known, old, cell("expert", 40)))))
+    overview, old_overview = page.rows["failures"][1:3]
+    assert overview == [
+        "Trained",
+        "L1",
+        "8 Hz, no delay",
+        "4 of 5",
+        "1 timed out, 1 lost, 1 with a fault, 1 succeeded, then undone",
+        "2 in place, 2 without a plan",
+    ]
+    assert old_overview[1:4] == ["L2", "8 Hz, 80 ms late", "4 of 5"]
+
+    rows = page.rows["failures"][4:8]
+    assert [row[:5] for row in rows] == [
+        ["1", "time out at 20.0 s", "place", "–", "0.50"],  # noqa: RUF001
+        ["2", "lost at 12.3 s1 dropped", "place", "–", "0.50"],  # noqa: RUF001
+        ["3", "fault diverged at 3.0 s", "–", "reach", "0.50"],  # noqa: RUF001
+        ["4", "success at 4.0 s, undone at 5.0 s", "–", "–", "0.50"],  # noqa: RUF001
+    ]
+    command = "embodied view 'Tote Transfer' --stage '' --seed"
+    assert [row[5] for row in rows] == [f"{command} {k}" for k in (1, 2, 3, 4)]
+    assert {row[5] for row in page.rows["failures"][9:]} == {"–"}  # noqa: RUF001
+
+
 def test_report_is_written_whole(tmp_path):
     path = tmp_path / "report.html"
     write_report(path, Report(FULL))

@@ -26,6 +26,7 @@ from embodied.benchmark.results import (
 )
 from embodied.benchmark.results_file import read_results, resume_results, write_results
 from embodied.files import WriteError
+from embodied.rollout.endings import describe_ending
 from embodied.rollout.rollout import EpisodeResult
 from tests.episode_results import episode_result
 
@@ -145,6 +146,36 @@ def test_round_trip(tmp_path):
     write_results(tmp_path / "results.json", results)
     assert read_results(tmp_path / "results.json") == results
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_results_of_version_3_still_read(tmp_path):
+    """They do not tell how episodes ended: that stays open, the rest is the same."""
+    path = tmp_path / "results.json"
+    episodes = [
+        episode(0),
+        episode(1, success=False),
+        episode(2, success=False, fault="diverged"),
+    ]
+    whole = replace(cell("+--"), episodes=tuple(episodes))
+    write_results(path, Results(PROVENANCE).with_cell(whole))
+
+    content = json.loads(path.read_text())
+    content["schema_version"] = 3
+    for stored in content["cells"]:
+        del stored["view"]
+        for row in stored["episodes"]:
+            del row["ended"], row["subtask"], row["stage"]
+    path.write_text(json.dumps(content))
+
+    read = read_results(path).cells[0]
+    assert read.view == ()
+    assert [e.ended for e in read.episodes] == ["success", "", "fault"]
+    assert describe_ending(read.episodes[1]) == "no success at 6.0 s"
+    assert summarize(read).failures == {"": 1, "fault": 1}
+    forgotten = [replace(e, ended="", subtask="", stage="") for e in read.episodes]
+    assert forgotten == [
+        replace(e, ended="", subtask="", stage="") for e in whole.episodes
+    ]
 
 
 def test_file_is_plain_json_and_says_what_follows(tmp_path):
@@ -267,7 +298,7 @@ def test_resume_finds_what_is_there(tmp_path):
     [
         (
             lambda c: c.update(schema_version=99),
-            "schema version 99; this version reads 3",
+            "schema version 99; this version reads 3 and 4",
         ),
         (lambda c: c.update(format="other"), "is no results file"),
         (lambda c: c.pop("provenance"), "'provenance' of the file is 'missing'"),

@@ -37,7 +37,8 @@ from embodied.policies.rl.sb3_algorithms import learned_actor, make_algorithm
 from embodied.policies.rl.sb3_checkpoint import learner_tensors, restore_learner
 from embodied.policies.run_folder import CHECKPOINT, HISTORY, INFO, WEIGHTS, read_info
 from embodied.policies.training.budget import Budget
-from embodied.rollout.rollout import AFTER_SUCCESS_S, rollout
+from embodied.rollout.episode_stats import AFTER_SUCCESS_S
+from embodied.rollout.rollout import rollout
 from tests.ground import TOTE_TRANSFER, env_config, started_worlds
 
 REACH = get_task(TOTE_TRANSFER).stage("reach")

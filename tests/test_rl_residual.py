@@ -32,7 +32,8 @@ from embodied.policies.rl.residual import (
 from embodied.policies.rl.residual_env import ResidualVecEnv
 from embodied.policies.rl.sb3 import SB3Learner, make_env
 from embodied.policies.run_folder import INFO
-from embodied.rollout.rollout import AFTER_SUCCESS_S, rollout
+from embodied.rollout.episode_stats import AFTER_SUCCESS_S
+from embodied.rollout.rollout import rollout
 from tests.ground import TOTE_TRANSFER, env_config
 
 REACH = get_task(TOTE_TRANSFER).stage("reach")

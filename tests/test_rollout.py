@@ -5,20 +5,23 @@ neighbours.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from embodied.core import PHYSICS_HZ, Observation, Payload, Plan, PolicySpec
+from embodied.benchmark.failures import WORDS
+from embodied.core import PHYSICS_HZ, SKILLS, Observation, Payload, Plan, PolicySpec
 from embodied.envs.config import EnvConfig
 from embodied.envs.safety import Safety
 from embodied.envs.scoring import StepResult
+from embodied.envs.task import TaskStage
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.policies.simple import RandomPolicy
+from embodied.rollout.endings import describe_ending, describe_place
 from embodied.rollout.rollout import EpisodeResult, Step, rollout
 from embodied.sim.contact_force import WINDOW_TICKS
 
@@ -35,6 +38,7 @@ class Script:
     success_until: int = 10**6
     horizon: int = 100
     touches: tuple[int, ...] = ()
+    has_fault: bool = True  # whether it is lost by a fault
 
 
 class ScriptedWorlds:
@@ -44,6 +48,10 @@ class ScriptedWorlds:
 
     ticks_per_step: int = TICKS
     config = SimpleNamespace(control_mode="joint_delta", control_hz=CONTROL_HZ)
+    # in no order, since nothing promises one
+    spec = SimpleNamespace(
+        stages=(TaskStage("far", 0.9, 1.0), TaskStage("near", 0.4, 1.0))
+    )
 
     def __init__(self, scripts: dict[int, Script], num_worlds: int) -> None:
         self.scripts = scripts
@@ -73,7 +81,7 @@ class ScriptedWorlds:
 
         # reward and progress tell the number of the step
         progress = 1.0 / now
-        fault = np.where(lost, 1, 0)
+        fault = np.where(lost & np.array([s.has_fault for s in scripts]), 1, 0)
         target = np.zeros((len(now), 1))
         reward = now.astype(float)
         return StepResult(
@@ -225,6 +233,58 @@ def test_how_episodes_end() -> None:
     assert late.variation == {"seed": 9}
     assert late.instruction == "seed 9"
     assert late.mean_plan_age_s is None
+
+
+def test_each_way_to_end_has_a_word_and_reads_differently() -> None:
+    scripts = {
+        0: Script(lost_at=4),
+        1: Script(lost_at=4, has_fault=False),
+        2: Script(success_from=2, success_until=4, lost_at=5, has_fault=False),
+        3: Script(success_from=2, success_until=4),
+        4: Script(horizon=4),
+        5: Script(success_from=4),
+    }
+    results = rollout(ScriptedWorlds(scripts, 3), Still(), list(scripts))
+    endings = ["fault", "lost", "lost", "undone", "time out", "success"]
+    assert [result.ended for result in results] == endings
+    assert set(endings) - {"success"} == set(WORDS) - {""}
+
+    words = [describe_ending(result) for result in results]
+    assert words == [
+        f"fault action_not_finite at {4 / CONTROL_HZ:.1f} s",
+        f"lost at {4 / CONTROL_HZ:.1f} s",
+        f"lost at {5 / CONTROL_HZ:.1f} s",
+        f"success at {2 / CONTROL_HZ:.1f} s, undone at {2 / CONTROL_HZ + 1:.1f} s",
+        f"time out at {4 / CONTROL_HZ:.1f} s",
+        f"success at {4 / CONTROL_HZ:.1f} s",
+    ]
+
+
+def test_results_tell_the_last_subtask_and_the_furthest_stage() -> None:
+    class Planning(Still):
+        """Plans in world 0 alone: to reach at first, to press from step 3 on."""
+
+        def act(self, observation: Observation) -> np.ndarray:
+            self.tick = int(observation.tick[0])
+            return super().act(observation)
+
+        def take_plans(self) -> list[Plan]:
+            skill = "press" if self.tick >= 3 * TICKS else "reach"
+            zeros = np.zeros(1, np.int64)
+            subtask = np.array([SKILLS.index(skill)])
+            payload = replace(Payload.empty(1), subtask=subtask)
+            return [Plan(zeros, zeros, zeros, zeros, zeros, zeros, payload)]
+
+        def mean_plan_age_s(self, world: int) -> float:
+            return 0.1
+
+    scripts = {0: Script(horizon=8), 1: Script(horizon=8), 2: Script(horizon=2)}
+    results = rollout(ScriptedWorlds(scripts, 2), Planning(), list(scripts))
+    assert [result.subtask for result in results] == ["press", "", "reach"]
+    assert describe_place(results[2]) == "reach, stage far reached"
+
+    # progress is at most 1 / 1, at the first step
+    assert [result.stage for result in results] == ["far"] * 3
 
 
 def test_plans_reach_the_hooks_and_their_age_the_result() -> None:

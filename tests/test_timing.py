@@ -227,7 +227,7 @@ def test_eval_measures_under_jitter_losses_and_freezes(
     assert f"120 ms ({cell.condition.latency})" in table
     assert "10%, frozen for 1 s at 0.5 s" in table
     report = (tmp_path / "eval" / "report.html").read_text()
-    assert f"120 ms late ({cell.condition.latency}), 10% lost" in report
+    assert f"120 ms late ({cell.condition.latency}), 10% of plans lost" in report
     assert "frozen for 1 s at 0.5 s" in report
 
 

@@ -23,6 +23,7 @@ from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_task
 from embodied.policies.episodes import EpisodeRunner, env_config_for
 from embodied.policies.registry import find_policy
+from embodied.rollout.advance import Advances
 from embodied.rollout.film import Clip, Film, Shot
 from embodied.rollout.rollout import EpisodeResult
 from embodied.rollout.shards import Report, Stage, Workers
@@ -60,6 +61,8 @@ class Trial:
     runner: EpisodeRunner
     condition: Condition
     label: str  # the policy's name for people
+    timing: Timing | None = None  # None for a policy that does not plan
+    view: tuple[str, ...] = ()  # the command that shows its episodes, but for the seed
 
     @property
     def title(self) -> str:
@@ -88,7 +91,8 @@ class Filming:
 
     def __call__(self, seeds: Sequence[int], report: Report) -> list[Clip]:
         film = Film(self.shot, range(len(seeds)))
-        self.runner.run(seeds, [film], report)
+        # Episodes on film take long, so that their parts are reported, too.
+        self.runner.run(seeds, [film, Advances(list(seeds), report)], report)
         return film.clips
 
 
@@ -158,7 +162,8 @@ def _timed(
         mailbox=dual.mailbox,
     )
 
-    return Trial(replace(runner, dual=dual), timed, Path(condition.policy).name)
+    label = Path(condition.policy).name
+    return Trial(replace(runner, dual=dual), timed, label, timing)
 
 
 def evaluate(
@@ -234,7 +239,7 @@ def measure(
         replace(by_seed[seed], index=k) for k, seed in enumerate(condition.seeds)
     )
     wall_s = kept.wall_s + time.monotonic() - start_s
-    return Cell(condition, trial.label, wall_s, ordered)
+    return Cell(condition, trial.label, wall_s, ordered, trial.view)
 
 
 def _kept_words(trial: Trial, cell: UnfinishedCell) -> str:

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from embodied.benchmark import views, wording
+from embodied.benchmark.failures import failures, view_command
 from embodied.benchmark.plots import (
     Series,
     line_chart,
@@ -24,6 +25,7 @@ from embodied.benchmark.plots import (
 )
 from embodied.benchmark.results import Results, ResultsError, rate, summarize
 from embodied.files import replace_text
+from embodied.rollout.endings import describe_ending
 from embodied.rollout.video import Video
 
 # colour indices of training charts
@@ -96,7 +98,7 @@ def render_report(report: Report) -> str:
     # one colour per policy, in bars, legends and curves alike
     colours = views.colours(results, subject)
     sweeps = views.sweeps(results)
-    template = _environment().get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     return template.render(
         report=report,
         results=results,
@@ -107,6 +109,7 @@ def render_report(report: Report) -> str:
         sweeps=[(sweep, _delay_chart(sweep, colours)) for sweep in sweeps],
         pairings=views.pairings(results),
         summaries=[(cell, summarize(cell)) for cell in results.cells],
+        failures=failures(results),
         colours=colours,
         seeds=views.seeds(results),
         training=training_charts(report.history),
@@ -115,7 +118,8 @@ def render_report(report: Report) -> str:
     )
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Returns what renders the templates of this package."""
     # a name that a template misspells is an error, not an empty word
     environment = Environment(
         loader=PackageLoader("embodied.benchmark", ""),
@@ -139,6 +143,8 @@ def _environment() -> Environment:
         mark=mark,
         delay_sentence=views.delay_sentence,
         setting_of=views.Setting.of,
+        describe_ending=describe_ending,
+        view_command=view_command,
     )
     return environment
 

@@ -72,14 +72,23 @@ class Condition:
 class Cell:
     """The episodes of one condition, in the order of its seeds.
 
+    Attributes:
+        condition: what was measured.
+        label: the policy's name for people.
+        wall_s: how long it took.
+        episodes: one per seed.
+        view: the command that shows its episodes, as words without a seed; () where
+            results of version 3 do not tell.
+
     Raises:
         ResultsError: there are no episodes, or their seeds are not the condition's.
     """
 
     condition: Condition
-    label: str  # the policy's name for people
+    label: str
     wall_s: float
     episodes: tuple[EpisodeResult, ...]
+    view: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         expected = self.condition.seeds
@@ -113,6 +122,7 @@ class Summary:
     time_to_success_s: Median | None
     plan_age_mean_s: float | None
     faults: dict[str, int]
+    failures: dict[str, int]  # how episodes without success at the end ended
     simulated_s: float
     wall_s: float
     real_time_factor: float
@@ -254,6 +264,11 @@ def rate(cell: Cell, metric: Metric = success_at_end) -> Rate:
     return wilson(sum(metric(episode) for episode in cell.episodes), len(cell.episodes))
 
 
+def failed(cell: Cell) -> list[EpisodeResult]:
+    """Returns a cell's episodes that had not succeeded at their end."""
+    return [episode for episode in cell.episodes if not episode.success_at_end]
+
+
 def summarize(cell: Cell) -> Summary:
     """Returns the figures that tables and files give for a cell."""
     episodes = cell.episodes
@@ -262,6 +277,7 @@ def summarize(cell: Cell) -> Summary:
     times_s = [e.time_to_success_s for e in episodes if e.time_to_success_s is not None]
     ages_s = [e.mean_plan_age_s for e in episodes if e.mean_plan_age_s is not None]
     faults = Counter(e.fault for e in episodes if e.fault)
+    failures = Counter(e.ended for e in failed(cell))
     simulated_s = sum(e.duration_s for e in episodes)
 
     return Summary(
@@ -271,6 +287,7 @@ def summarize(cell: Cell) -> Summary:
         time_to_success_s=median(times_s),
         plan_age_mean_s=sum(ages_s) / len(ages_s) if ages_s else None,
         faults=dict(sorted(faults.items())),
+        failures=dict(failures.most_common()),
         simulated_s=simulated_s,
         wall_s=cell.wall_s,
         real_time_factor=simulated_s / cell.wall_s if cell.wall_s > 0 else 0.0,

@@ -1,9 +1,13 @@
 """`results.json`: how results are written, read, and resumed.
 
 The file holds `format`, `schema_version`, `provenance` and `cells`; a cell holds
-`condition`, `label`, `wall_s`, `summary` (for readers; computed anew from the episodes
-when read) and `episodes`. A number that is not finite is null. While a cell is
-measured, `unfinished` holds its episodes so far.
+`condition`, `label`, `wall_s`, `view` (the command that shows its episodes, but for the
+seed), `summary` (for readers; computed anew from the episodes when read) and `episodes`.
+A number that is not finite is null. While a cell is measured, `unfinished` holds its
+episodes so far.
+
+Version 4 added `view`, and to each episode `ended`, `subtask` and `stage`. Version 3
+still reads.
 """
 
 from __future__ import annotations
@@ -25,10 +29,12 @@ from embodied.benchmark.results import (
     summarize,
 )
 from embodied.files import replace_text
+from embodied.rollout.endings import FAULT, SUCCESS
 from embodied.rollout.rollout import EpisodeResult
 
 FORMAT = "embodied-results"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+READABLE = (3, 4)
 
 
 def write_results(path: Path, results: Results) -> None:
@@ -59,19 +65,23 @@ def read_results(path: Path) -> Results:
         )
 
     schema_version = content.get("schema_version")
-    if schema_version != SCHEMA_VERSION:
+    if schema_version not in READABLE:
         raise ResultsError(
             f"{path} has schema version {schema_version!r}; "
-            f"this version reads {SCHEMA_VERSION}"
+            f"this version reads {' and '.join(map(str, READABLE))}"
         )
 
     with _naming(path):
         provenance = _get(content, "provenance", dict, "the file")
         cells = _get(content, "cells", list, "the file")
+        unfinished = content.get("unfinished", [])
+        if schema_version == 3:
+            cells = _upgraded(cells)
+            unfinished = _upgraded(unfinished)
         return Results(
             decode(Provenance, provenance, "provenance"),
             tuple(_decode_cell(cell, f"cells[{i}]") for i, cell in enumerate(cells)),
-            _decode_unfinished(content.get("unfinished", [])),
+            _decode_unfinished(unfinished),
         )
 
 
@@ -151,6 +161,7 @@ def _encode_cell(cell: Cell) -> dict[str, Any]:
         "condition": encode(cell.condition),
         "label": cell.label,
         "wall_s": cell.wall_s,
+        "view": list(cell.view),
         "summary": plain_summary,
         "episodes": encode(cell.episodes),
     }
@@ -170,6 +181,8 @@ def _decode_cell(content: Any, where: str) -> Cell:
             decode(EpisodeResult, episode, f"{where}.episodes[{i}]")
             for i, episode in enumerate(episodes)
         ),
+        # version 3 has none
+        view=tuple(map(str, content.get("view") or ())),
     )
 
 
@@ -182,6 +195,37 @@ def _decode_unfinished(content: Any) -> tuple[UnfinishedCell, ...]:
         decode(UnfinishedCell, cell, f"unfinished[{i}]")
         for i, cell in enumerate(content)
     )
+
+
+def _upgraded(cells: Any) -> Any:
+    """Returns cells of version 3 whose episodes have what version 4 adds.
+
+    What is damaged stays as it is, and is found when it is decoded.
+    """
+    if not isinstance(cells, list):
+        return cells
+
+    return [_upgraded_cell(cell) for cell in cells]
+
+
+def _upgraded_cell(cell: Any) -> Any:
+    if not isinstance(cell, dict) or not isinstance(cell.get("episodes"), list):
+        return cell
+    episodes = [_upgraded_episode(episode) for episode in cell["episodes"]]
+    return {**cell, "episodes": episodes}
+
+
+def _upgraded_episode(episode: Any) -> Any:
+    if not isinstance(episode, dict):
+        return episode
+
+    # A time out and a loss were not told apart.
+    ended = ""
+    if episode.get("success_at_end") is True:
+        ended = SUCCESS
+    elif episode.get("fault"):
+        ended = FAULT
+    return {**episode, "ended": ended, "subtask": "", "stage": ""}
 
 
 def _get(

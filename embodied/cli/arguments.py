@@ -27,6 +27,15 @@ def add_scene(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--robot", help="a robot's name (default: the task's first)")
 
 
+def add_stage(parser: argparse.ArgumentParser) -> None:
+    """Adds --stage."""
+    parser.add_argument(
+        "--stage",
+        help="what counts as success: this stage of the task, e.g. reach; '' for the "
+        "whole task (default: a run's own)",
+    )
+
+
 def add_pairs(parser: argparse.ArgumentParser, verb: str) -> None:
     """Adds --task and --robot, several of each; `verb` says what is done with them."""
     parser.add_argument(

@@ -18,6 +18,7 @@ from embodied.benchmark.timing import Timing
 from embodied.cli.eval import REPORT, RESULTS, TRANSPORT, provenance_of
 from embodied.cli.progress import stages
 from embodied.cli.train import imitate
+from embodied.cli.view_command import with_view_commands
 from embodied.envs.registry import get_robot, get_task
 from embodied.files import replace_text
 from embodied.policies.collection import Recording, collect, collection_header
@@ -174,10 +175,11 @@ class Demo:
         seeds = range(EVAL_SEED, EVAL_SEED + self.size.episodes)
         timings = [Timing(transport_ms=delay) for delay in self.size.delays_ms]
         place = Place(TASK)
-        return [
+        trials = [
             *plan_trials(at_rest, place, ["L1"], [Timing()], seeds, self.num_envs),
             *plan_trials(on_belt, place, ["L2"], timings, seeds, self.num_envs),
         ]
+        return with_view_commands(trials)
 
     def filmed(self, trials: list[Trial]) -> list[Trial]:
         """Returns those of the trials that the report shows in films."""

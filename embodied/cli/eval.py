@@ -7,6 +7,7 @@ import json
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from embodied.benchmark import footage, views
 from embodied.benchmark.evaluation import Place, Trial, evaluate, plan_trials
@@ -14,11 +15,12 @@ from embodied.benchmark.provenance import collect_provenance
 from embodied.benchmark.report import Report, write_report
 from embodied.benchmark.results import Provenance, Results
 from embodied.cli import arguments
-from embodied.cli.eval_table import comparisons, results_table
+from embodied.cli.eval_table import comparisons, failed_seeds, results_table
 from embodied.cli.output import claim_folder
 from embodied.cli.progress import stages
 from embodied.cli.terms import LEVEL, Terms, terms_of
 from embodied.cli.timing import add_timing, timings_of
+from embodied.cli.view_command import with_view_commands
 from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
@@ -38,6 +40,8 @@ EXAMPLE = """embodied eval ToteTransfer --policy expert random --level L1 --epis
   embodied eval ToteTransfer --policy runs/totes --latency b100_4g -o runs/cloud"""
 RESULTS = "results.json"
 REPORT = "report.html"
+# what `--json` prints of a failed episode; `view` of its cell shows it, with `--seed`
+FAILED = ("seed", "ended", "fault", "duration_s", "subtask", "stage", "progress_max")
 TRANSPORT = (
     "Planner delay is simulated as transport: plans arrive later, but follow each other at the planner's rate all the"
     " same."
@@ -68,11 +72,7 @@ def _add_cells(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help=f"how much varies: L1 to L4 (default: {LEVEL}, or a run's own)",
     )
-    parser.add_argument(
-        "--stage",
-        help="what counts as success: this stage of the task, e.g. reach; '' for the whole task"
-        " (default: a run's own)",
-    )
+    arguments.add_stage(parser)
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
@@ -134,7 +134,7 @@ def trials_of(args: argparse.Namespace, terms: Terms) -> list[Trial]:
     if args.videos < 0:
         raise EmbodiedError(f"--videos must be at least 0, not {args.videos}")
     policies = policies_of(args)
-    return plan_trials(
+    trials = plan_trials(
         {name: name for name in policies},
         Place(args.task, args.split, args.robot, terms.stage),
         terms.levels,
@@ -142,6 +142,7 @@ def trials_of(args: argparse.Namespace, terms: Terms) -> list[Trial]:
         arguments.seeds(args),
         args.num_envs,
     )
+    return with_view_commands(trials)
 
 
 def provenance_of(trials: list[Trial], command: list[str]) -> Provenance:
@@ -184,8 +185,13 @@ def as_json(folder: Path) -> str:
     return json.dumps({**places, **content}, indent=2)
 
 
+def _brief(episode: dict[str, Any]) -> dict[str, Any]:
+    """Returns what tells which episode failed, how and where."""
+    return {name: episode[name] for name in FAILED}
+
+
 def as_text(results: Results, folder: Path) -> str:
     """Returns a table of the cells, the comparisons, and where the files are."""
-    lines = [results_table(results), *comparisons(results)]
+    lines = [results_table(results), *comparisons(results), *failed_seeds(results)]
     lines.append(f"{folder / RESULTS}, {folder / REPORT}")
     return "\n".join(lines)

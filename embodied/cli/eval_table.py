@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from embodied.benchmark import views, wording
+from embodied.benchmark.failures import failures, view_command
 from embodied.benchmark.results import Cell, Condition, Results, summarize
 from embodied.benchmark.timing import CONSTANT
 from embodied.cli.text_table import text_table
 
+MAX_SEEDS = 8  # in a line
 COLUMNS = (
     "policy",
     "level",
@@ -41,6 +43,28 @@ def comparisons(results: Results) -> list[str]:
             f"{names}, {first.condition.level}: {difference}, "
             f"p = {pairing.adjusted_p:.2g} (Holm)"
         )
+    return lines
+
+
+def failed_seeds(results: Results) -> list[str]:
+    """Returns a line for each cell with failures, and a command that shows the first."""
+    found = failures(results)
+    lines = []
+    for one in found:
+        seeds = [str(episode.seed) for episode in one.episodes]
+        shown = ", ".join(seeds[:MAX_SEEDS])
+        if len(seeds) > MAX_SEEDS:
+            shown += f" and {len(seeds) - MAX_SEEDS} more"
+        condition = one.cell.condition
+        name = f"{one.cell.label} {_place(condition)}"
+        if condition.planner_hz is not None:
+            name += f", {condition.delay_ms:g} ms late,"
+        lines.append(f"{name} failed with seeds {shown}: {one.endings_words}")
+
+    commands = [view_command(one.cell, one.episodes[0].seed) for one in found]
+    command = next(filter(None, commands), "")
+    if command:
+        lines.append(f"to see the first: {command}")
     return lines
 
 

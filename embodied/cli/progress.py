@@ -9,16 +9,21 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tqdm import tqdm
 
 from embodied.closing import ClosedOnExit
+from embodied.rollout.advance import Advance
 from embodied.rollout.rollout import EpisodeResult
 from embodied.rollout.shards import Stage
 
 LINE_EVERY_S = 20.0
+# Of an episode that runs a part is counted, which would be shown with all its digits.
+EPISODES_BAR = (
+    "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total} [{elapsed}<{remaining}{postfix}]"
+)
 
 
 def duration(seconds: float) -> str:
@@ -49,11 +54,19 @@ class Tally:
     done: int = 0
     successes: int = 0
     simulated_s: float = 0.0
+    # seed -> the share of the running episode that is over, where that is known
+    running: dict[int, float] = field(default_factory=dict)
 
     def add(self, result: EpisodeResult) -> None:
+        self.running.pop(result.seed, None)
         self.done += 1
         self.successes += result.success_at_end
         self.simulated_s += result.duration_s
+
+    @property
+    def done_with_parts(self) -> float:
+        """How many episodes are over, with the parts of those that run."""
+        return self.done + sum(self.running.values())
 
     @property
     def wall_s(self) -> float:
@@ -67,18 +80,20 @@ class Tally:
     @property
     def remaining(self) -> str:
         """How long the other episodes take at the pace so far, in words."""
-        return remaining(self.done, self.total, self.wall_s)
+        return remaining(self.done_with_parts, self.total, self.wall_s)
 
     def __str__(self) -> str:
         if not self.done:
             return ""
-        return (
-            f"{self.successes} of {self.done} succeeded, {self.speed:.0f} x real time"
-        )
+        speed = f"{self.speed:.0f}" if self.speed >= 1 else f"{self.speed:.2g}"
+        return f"{self.successes} of {self.done} succeeded, {speed} x real time"
 
 
 class EpisodeProgress:
-    """Shows one stage of episodes: call it with each result."""
+    """Shows one stage of episodes: call it with each result.
+
+    Between results it may be called with how far a running episode has come.
+    """
 
     def __init__(self, title: str, total: int, quiet: bool) -> None:
         self.tally = Tally(total, begun=time.monotonic())
@@ -92,12 +107,16 @@ class EpisodeProgress:
             unit="episode",
             disable=not terminal,
             dynamic_ncols=True,
+            bar_format=EPISODES_BAR,
         )
 
-    def __call__(self, result: EpisodeResult) -> None:
-        self.tally.add(result)
+    def __call__(self, news: EpisodeResult | Advance) -> None:
+        if isinstance(news, Advance):
+            self.tally.running[news.seed] = news.share
+        else:
+            self.tally.add(news)
         self._bar.set_postfix_str(str(self.tally), refresh=False)
-        self._bar.update()
+        self._bar.update(self.tally.done_with_parts - self._bar.n)
 
         is_last = self.tally.done == self.tally.total
         overdue = time.monotonic() - self._last_line > LINE_EVERY_S
@@ -109,10 +128,11 @@ class EpisodeProgress:
         self._bar.close()
 
     def _print_line(self) -> None:
-        parts = [f"{self.tally.done}/{self.tally.total}", str(self.tally)]
-        if self.tally.remaining:
-            parts.append(self.tally.remaining)
-        print(f"{self._title}: {', '.join(parts)}", file=sys.stderr)
+        tally = self.tally
+        parts = [f"{tally.done}/{tally.total}", str(tally), tally.remaining]
+        if tally.running:
+            parts[0] += f" ({tally.done_with_parts / tally.total:.0%})"
+        print(f"{self._title}: {', '.join(filter(None, parts))}", file=sys.stderr)
 
 
 def stages(quiet: bool) -> Stage:

@@ -12,17 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm import tqdm
 
 from embodied.benchmark.evaluation import Place, plan_trials
 from embodied.cli import arguments
 from embodied.cli.output import require_writable
+from embodied.cli.progress import stages
 from embodied.cli.terms import LEVEL, terms_of
 from embodied.cli.timing import add_timing, timings_of
 from embodied.core import PHYSICS_HZ, Observation
 from embodied.envs.registry import get_task
 from embodied.errors import EmbodiedError
 from embodied.policies.episodes import EpisodeRunner
+from embodied.rollout.advance import Advances
+from embodied.rollout.endings import describe_ending, describe_place
 from embodied.rollout.film import Film, Shot
 from embodied.rollout.grid import Grid
 from embodied.rollout.rollout import EpisodeResult, Step
@@ -51,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--level",
         help=f"how much varies: L1 to L4 (default: {LEVEL}, or what a run of reinforcement learning trained on)",
     )
+    arguments.add_stage(parser)
     parser.add_argument(
         "--seed", type=int, default=0, help="seed of the first episode (default: 0)"
     )
@@ -69,10 +72,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Shows the episodes, or films them."""
+    """Shows the episodes, and prints how they ended."""
+    for result in show(args):
+        print(describe(result))
+    return 0
+
+
+def show(args: argparse.Namespace) -> list[EpisodeResult]:
+    """Shows the episodes, or films them.
+
+    Each is the very episode that `embodied eval` measures under these conditions.
+    """
     seeds = arguments.seeds(args)
     path = video_path(args)
-    terms = terms_of([args.policy], None, None if args.level is None else [args.level])
+    terms = terms_of(
+        [args.policy], args.stage, None if args.level is None else [args.level]
+    )
     if terms.note:
         print(f"shown {terms.note}", file=sys.stderr)
     [trial] = plan_trials(
@@ -85,15 +100,13 @@ def run(args: argparse.Namespace) -> int:
 
     if path is None:
         arguments.refuse(args, ("camera",), "only of a video: give -o, too")
-        results = replace(trial.runner, num_envs=1).run(seeds, [Live()])
-    else:
-        camera = args.camera or get_task(args.task).beauty_camera
-        shot = Shot(camera, trial.label, VIDEO_SIZE)
-        results = record(path, trial.runner, shot, seeds)
-        print(path)
-    for result in results:
-        print(describe(result))
-    return 0
+        return replace(trial.runner, num_envs=1).run(seeds, [Live()])
+
+    camera = args.camera or get_task(args.task).beauty_camera
+    shot = Shot(camera, trial.label, VIDEO_SIZE)
+    results = record(path, trial.runner, shot, seeds)
+    print(path)
+    return results
 
 
 def video_path(args: argparse.Namespace) -> Path | None:
@@ -118,51 +131,31 @@ def video_path(args: argparse.Namespace) -> Path | None:
 
 def describe(result: EpisodeResult) -> str:
     """Returns a line about an episode."""
-    outcome = "success" if result.success_at_end else "no success"
-    if result.fault and not result.success_at_end:
-        outcome += f" ({result.fault})"
-    return (
-        f"seed {result.seed}: {outcome} after {result.duration_s:.1f} s, "
-        f"'{result.instruction}'"
-    )
+    parts = [describe_ending(result)]
+    if not result.success_at_end:
+        parts.append(f"progress {result.progress_max:.2f}")
+        parts.append(describe_place(result))
+    outcome = ", ".join(part for part in parts if part)
+    return f"seed {result.seed}: {outcome}, '{result.instruction}'"
 
 
 def record(
-    path: Path, runner: EpisodeRunner, shot: Shot, seeds: Sequence[int]
+    path: Path,
+    runner: EpisodeRunner,
+    shot: Shot,
+    seeds: Sequence[int],
+    quiet: bool = False,
 ) -> list[EpisodeResult]:
-    """Films episodes, side by side in one video."""
+    """Films episodes, side by side in one video, and shows how long it takes."""
     film = Film(shot, range(len(seeds)))
-    with tqdm(
-        unit="s", desc="simulated", disable=None, file=sys.stderr, dynamic_ncols=True
-    ) as bar:
-        results = runner.run(seeds, [film, Progress(bar)])
+    with stages(quiet)(f"film {shot.label}", len(seeds)) as report:
+        advances = Advances(list(seeds), report)
+        results = runner.run(seeds, [film, advances], report)
 
     path.parent.mkdir(parents=True, exist_ok=True)
     grid = Grid(tuple(film.clips), columns=math.ceil(math.sqrt(len(seeds))))
     write_mp4(path, grid.frames(), grid.fps)
     return results
-
-
-@dataclass
-class Progress:
-    """A rollout hook that moves a bar by the seconds that the worlds have simulated."""
-
-    bar: tqdm
-
-    def on_start(
-        self,
-        worlds: Worlds,
-        ids: np.ndarray,
-        indices: np.ndarray,
-        observation: Observation,
-    ) -> None:
-        """Does nothing: no time has been simulated yet."""
-
-    def on_step(self, worlds: Worlds, step: Step) -> None:
-        self.bar.update(worlds.ticks_per_step / PHYSICS_HZ)
-
-    def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
-        """Does nothing: the bar continues with the next episode."""
 
 
 @dataclass

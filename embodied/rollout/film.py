@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embodied.core import PHYSICS_HZ, Observation
+from embodied.rollout.endings import describe_ending
 from embodied.rollout.video import decode_jpeg, encode_jpeg
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Clip:
             return f"{now_s:.1f} s"
         if outcome:
             return f"success at {self.result.time_to_success_s or now_s:.1f} s"
-        return f"{self.result.fault or 'failed'} at {now_s:.1f} s"
+        return describe_ending(self.result)
 
     @property
     def _last(self) -> int:

@@ -8,22 +8,25 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from embodied.core import PHYSICS_HZ, Array, Observation, Plan, Policy, seconds_to_ticks
+from embodied.core import (
+    PHYSICS_HZ,
+    SKILLS,
+    Array,
+    Observation,
+    Plan,
+    Policy,
+)
 from embodied.envs.scoring import StepResult
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
-from embodied.sim.contact_force import WINDOW_TICKS
+from embodied.rollout.endings import ending_of
+from embodied.rollout.episode_stats import IDLE, NO_SUBTASK, EpisodeStats
 from embodied.sim.engine import FAULTS
 
 # episodes start on a common grid, so that planners at 8 Hz are due together and run as
 # one batch
 START_GRID_TICKS = 50
-IDLE = -1  # the episode index of a world in which none runs
-NEVER = -1  # the tick of what has not happened
 NO_WORLDS = np.zeros(0, np.int64)
-# how long an episode goes on after its first success, to see whether it lasts
-AFTER_SUCCESS_S = 1.0
-AFTER_SUCCESS_TICKS = seconds_to_ticks(AFTER_SUCCESS_S)
 OnResult = Callable[["EpisodeResult"], None]
 
 
@@ -63,6 +66,10 @@ class EpisodeResult:
     collisions: int = 0
     min_joint_margin_rad: float = 0.0  # smallest distance of a joint from its limits
     dropped: int = 0  # the most objects that lay where they should not at one time
+    # how it ended, in a word of `rollout.endings`; "" in old results that do not tell
+    ended: str = ""
+    subtask: str = ""  # of the last plan, one of SKILLS; "" for none
+    stage: str = ""  # the furthest of the task's stages that was reached; "" for none
 
 
 class Hook(Protocol):
@@ -179,7 +186,7 @@ class _Rollout:
 
         self._clock = 0  # ticks since the first step
         self._num_started = 0
-        self._stats = _EpisodeStats(worlds.num_worlds, worlds.ticks_per_step)
+        self._stats = EpisodeStats(worlds.num_worlds, worlds.ticks_per_step)
         self._results: dict[int, EpisodeResult] = {}
 
         # checked once, because runtime protocols are slow to check
@@ -237,6 +244,7 @@ class _Rollout:
         result = self._worlds.step(action)
 
         plans = self._planner.take_plans() if self._planner is not None else []
+        self._stats.add_plans(plans)
         active = self._stats.active
         step = Step(observation, action, result, active, plans, intended)
         for hook in self._hooks:
@@ -262,13 +270,16 @@ class _Rollout:
         has_succeeded = success_tick >= 0
         # a finite number also where no joint has limits: results are written as JSON
         joint_margin_rad = float(min(stats.joint_margin_rad[world], 2 * np.pi))
+        success_at_end = bool(step.result.success[world])
+        subtask = int(stats.subtask[world])
+        terminated = bool(step.result.terminated[world])
 
         return EpisodeResult(
             index=index,
             seed=int(self._seeds[index]),
             instruction=step.before.instruction[world],
             success_once=has_succeeded and not fault,
-            success_at_end=bool(step.result.success[world]),
+            success_at_end=success_at_end,
             progress_max=float(stats.progress[world]),
             progress_end=float(step.result.progress[world]),
             time_to_success_s=success_tick / PHYSICS_HZ if has_succeeded else None,
@@ -281,7 +292,18 @@ class _Rollout:
             collisions=int(stats.collisions[world]),
             min_joint_margin_rad=joint_margin_rad,
             dropped=int(stats.dropped[world]),
+            ended=ending_of(success_at_end, FAULTS[fault], terminated, has_succeeded),
+            subtask="" if subtask == NO_SUBTASK else SKILLS[subtask],
+            stage=self._stage_reached(float(stats.progress[world])),
         )
+
+    def _stage_reached(self, progress: float) -> str:
+        """Returns the furthest stage of the task that a progress has reached."""
+        reached = ""
+        for stage in sorted(self._worlds.spec.stages, key=lambda s: s.goal_progress):
+            if progress >= stage.goal_progress:
+                reached = stage.name
+        return reached
 
     def _mean_plan_age_s(self, world: int) -> float | None:
         if self._planner is None:
@@ -291,81 +313,3 @@ class _Rollout:
 
     def _seeds_of(self, indices: np.ndarray) -> list[int]:
         return [int(self._seeds[k]) for k in indices.tolist()]
-
-
-class _EpisodeStats:
-    """Running figures of the episode in each world, all (N,)."""
-
-    def __init__(self, num_worlds: int, ticks_per_step: int) -> None:
-        self.index = np.full(num_worlds, IDLE)
-        self.tick = np.zeros(num_worlds, np.int64)  # since the episode's start
-        self.success_tick = np.full(num_worlds, NEVER)  # of the first success
-        self.reward = np.zeros(num_worlds)  # the sum
-        self.progress = np.zeros(num_worlds)  # the maximum
-        self.dropped = np.zeros(num_worlds, np.int64)  # the maximum
-
-        # safety signals
-        self.contact_force_n = np.zeros(num_worlds)  # the maximum
-        self.joint_margin_rad = np.full(num_worlds, np.inf)  # the minimum
-        self.collisions = np.zeros(num_worlds, np.int64)
-        self._in_collision = np.zeros(num_worlds, bool)
-        # They are read once in as many whole control steps as the sensors hold, at least
-        # once per step.
-        steps_held = max(1, WINDOW_TICKS // ticks_per_step)
-        self._safety_ticks = steps_held * ticks_per_step
-
-    @property
-    def active(self) -> np.ndarray:
-        return self.index >= 0
-
-    def start(self, ids: np.ndarray, indices: np.ndarray) -> None:
-        """Resets the figures of worlds `ids`, where episodes `indices` begin."""
-        self.index[ids] = indices
-        self.tick[ids] = 0
-        self.success_tick[ids] = NEVER
-        self.reward[ids] = 0
-        self.progress[ids] = 0
-        self.dropped[ids] = 0
-
-        self.contact_force_n[ids] = 0
-        self.joint_margin_rad[ids] = np.inf
-        self.collisions[ids] = 0
-        self._in_collision[ids] = False
-
-    def add(self, result: StepResult, worlds: Worlds) -> np.ndarray:
-        """Adds a control step; returns (N,) bool, in which worlds an episode ends."""
-        self.tick += worlds.ticks_per_step
-        self.reward += result.reward
-        self.progress = np.maximum(self.progress, result.progress)
-        self.dropped = np.maximum(self.dropped, result.dropped)
-        is_first = result.success & (self.success_tick < 0)
-        self.success_tick = np.where(is_first, self.tick, self.success_tick)
-
-        ending = self._ending(result)
-        self._add_safety(worlds, ending)
-        return ending
-
-    def _ending(self, result: StepResult) -> np.ndarray:
-        has_succeeded = self.success_tick >= 0
-        settled = has_succeeded & (self.tick >= self.success_tick + AFTER_SUCCESS_TICKS)
-        return self.active & (settled | result.terminated | result.truncated)
-
-    def _add_safety(self, worlds: Worlds, ending: np.ndarray) -> None:
-        """Adds the safety signals, where they are due or an episode ends.
-
-        Forces and collisions cover all physics steps since they were last due; joint
-        margins are those of the moment.
-        """
-        due = (self.tick % self._safety_ticks == 0) | ending
-        if not due.any():
-            return
-
-        safety = worlds.safety(self._safety_ticks)
-        force = np.maximum(self.contact_force_n, safety.contact_force_n)
-        margin = np.minimum(self.joint_margin_rad, safety.joint_margin_rad)
-        self.contact_force_n = np.where(due, force, self.contact_force_n)
-        self.joint_margin_rad = np.where(due, margin, self.joint_margin_rad)
-
-        # a touch that lasts is one collision
-        self.collisions += due & safety.collision & ~self._in_collision
-        self._in_collision = np.where(due, safety.collision, self._in_collision)

@@ -10,7 +10,7 @@ import torch
 
 from embodied.core import PHYSICS_HZ, Observation, Policy
 from embodied.envs.warp.worlds import WarpStepResult, WarpWorlds
-from embodied.rollout.rollout import AFTER_SUCCESS_TICKS, NEVER
+from embodied.rollout.episode_stats import AFTER_SUCCESS_TICKS, NEVER
 from embodied.sim.engine import FAULTS
 
 

@@ -42,7 +42,7 @@ from embodied.policies.rl.sb3_algorithms import (
 from embodied.policies.rl.sb3_checkpoint import learner_tensors, restore_learner
 from embodied.policies.training.resume import goes_on
 from embodied.policies.training.run import OnRow, TrainingRun
-from embodied.rollout.rollout import AFTER_SUCCESS_S
+from embodied.rollout.episode_stats import AFTER_SUCCESS_S
 from embodied.seeding import GLOBAL_SEED_LIMIT, later_seed
 
 COOLING = 0.9  # the share of the learning rate that is lost by the end

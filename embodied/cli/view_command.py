@@ -1,0 +1,79 @@
+"""The command that shows the episodes of a cell: `embodied view` with its condition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from embodied.benchmark.evaluation import Trial
+from embodied.benchmark.timing import Timing
+from embodied.cli.timing import FLAGS
+from embodied.policies.registry import find_policy
+
+
+def with_view_commands(trials: Sequence[Trial]) -> list[Trial]:
+    """Returns the trials, each with the command that shows its episodes."""
+    return [replace(trial, view=view_words(trial)) for trial in trials]
+
+
+def view_words(trial: Trial) -> tuple[str, ...]:
+    """Returns the words of the command; `--seed` and a seed are to follow.
+
+    They are () for what cannot be typed: delays that no file holds, or a robot that was
+    made in Python.
+    """
+    config = trial.runner.config
+    timing = trial.timing or Timing()
+    if timing.trace is not None and not timing.trace.file:
+        return ()
+    if config.robot is not None and not isinstance(config.robot, str):
+        return ()
+
+    words = ["embodied", "view", config.task, "--policy", trial.runner.policy]
+    words += ["--level", config.level]
+    if config.split != "train":
+        words += ["--split", config.split]
+    if config.robot is not None:
+        words += ["--robot", config.robot]
+
+    # Without it, a run of reinforcement learning would be shown at its own stage.
+    stage = trial.condition.stage
+    if stage or find_policy(trial.runner.policy).trained_for is not None:
+        words += ["--stage", stage]
+
+    return (*words, *timing_words(timing))
+
+
+def timing_words(timing: Timing) -> list[str]:
+    """Returns the flags of a timing, which `timings_of` turns into the same again."""
+    freeze = timing.freeze
+    freezes = freeze.max_count > 0
+    at_random = freezes and freeze.rate_hz > 0
+    values = {
+        "planner_hz": timing.planner_hz,
+        "delay_ms": timing.transport_ms or None,
+        "compute_ms": timing.compute_ms or None,
+        # jitter of no delay is refused, as it would have no effect
+        "jitter": (timing.jitter if timing.transport_ms else 0) or None,
+        "latency": timing.profile or None,
+        "latency_trace": timing.trace.file if timing.trace is not None else None,
+        "drop": timing.drop or None,
+        "freeze_s": freeze.duration_s if freezes else None,
+        "freeze_at_s": freeze.start_s if freezes and not at_random else None,
+        "freeze_hz": freeze.rate_hz if at_random else None,
+        "mailbox": timing.mailbox if timing.mailbox != "latest" else None,
+    }
+
+    words = []
+    for name, value in values.items():
+        if value is not None:
+            words += [FLAGS[name], _exact(value)]
+    return words
+
+
+def _exact(value: str | float) -> str:
+    """Returns a value as it is typed, with all of its digits."""
+    if isinstance(value, str):
+        return value
+    brief = f"{value:g}"
+    return brief if float(brief) == value else repr(float(value))
