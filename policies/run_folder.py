@@ -26,7 +26,8 @@ WEIGHTS = "policy.safetensors"
 INFO = "policy.json"  # what makes a folder a run
 HISTORY = "history.json"
 CHECKPOINT = "checkpoint.safetensors"
-FILES = (WEIGHTS, INFO, HISTORY, CHECKPOINT)
+CURVES = "training.html"  # the history, drawn
+FILES = (WEIGHTS, INFO, HISTORY, CHECKPOINT, CURVES)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -75,8 +76,16 @@ def read_info(folder: Path) -> dict[str, Any]:
 
 
 def read_history(folder: Path) -> list[dict[str, float]]:
-    """Returns the rows of figures that training wrote, oldest first."""
-    return json.loads((folder / HISTORY).read_text(encoding="utf-8"))
+    """Returns the rows of figures that training wrote, oldest first.
+
+    docs/training.md and `training.figures` say what they mean.
+    """
+    rows = json.loads((folder / HISTORY).read_text(encoding="utf-8"))
+    # version 0.1 counted imitation's updates as `step`
+    return [
+        {"steps" if name == "step" else name: value for name, value in row.items()}
+        for row in rows
+    ]
 
 
 def policy_spec_from_json(stored: dict[str, Any]) -> PolicySpec:

@@ -35,8 +35,16 @@ from embodied.policies.rl.learner_env import LearnerVecEnv
 from embodied.policies.rl.sb3 import train_sb3
 from embodied.policies.rl.sb3_algorithms import learned_actor, make_algorithm
 from embodied.policies.rl.sb3_checkpoint import learner_tensors, restore_learner
-from embodied.policies.run_folder import CHECKPOINT, HISTORY, INFO, WEIGHTS, read_info
+from embodied.policies.run_folder import (
+    CHECKPOINT,
+    CURVES,
+    HISTORY,
+    INFO,
+    WEIGHTS,
+    read_info,
+)
 from embodied.policies.training.budget import Budget
+from embodied.policies.training.figures import FIGURES
 from embodied.rollout.episode_stats import AFTER_SUCCESS_S
 from embodied.rollout.rollout import rollout
 from tests.ground import TOTE_TRANSFER, env_config, started_worlds
@@ -254,6 +262,8 @@ def test_interrupted_training_keeps_the_policy_and_goes_on(
     steps = [row["steps"] for row in rows]
     assert steps == sorted(steps)
     assert steps[-1] == 600
+    assert set(rows[-1]) < set(FIGURES)
+    assert (folder / CURVES).exists()
     assert {198, 202} <= set(steps)  # it was interrupted in the step to 200
     assert [row["seconds"] for row in rows] == sorted(row["seconds"] for row in rows)
 

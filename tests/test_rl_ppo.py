@@ -25,6 +25,7 @@ from embodied.policies.rl.ppo import PpoConfig, PpoTrainer
 from embodied.policies.rl.warp import train_warp
 from embodied.policies.run_folder import CHECKPOINT, HISTORY, WEIGHTS
 from embodied.policies.training.budget import Budget
+from embodied.policies.training.figures import CLOCKS, REINFORCEMENT
 from tests.ground import TOTE_TRANSFER
 
 N = 64
@@ -251,9 +252,9 @@ def test_a_run_that_was_cut_goes_on(
     whole, cut = ((tmp_path / name / WEIGHTS).read_bytes() for name in ("whole", "cut"))
     assert whole == cut
 
-    steps = [
-        row["steps"] for row in json.loads((tmp_path / "cut" / HISTORY).read_text())
-    ]
+    history = json.loads((tmp_path / "cut" / HISTORY).read_text())
+    assert set(history[-1]) == {*CLOCKS, *REINFORCEMENT}
+    steps = [row["steps"] for row in history]
     assert steps == sorted(set(steps))
     assert steps[-1] == 8 * SMALL.min_steps * N
 

@@ -59,10 +59,10 @@ class Axis:
         return (scale(value) - low) / (scale(self.high) - low)
 
 
-def success_axis() -> Axis:
+def success_axis(title: str = "Success") -> Axis:
     """Returns an axis that always shows all of 0 to 100%."""
     ticks = tuple((k / 4, f"{25 * k}%") for k in range(5))
-    return Axis("Success", 0, 1, ticks)
+    return Axis(title, 0, 1, ticks)
 
 
 def linear_axis(title: str, low: float, high: float) -> Axis:

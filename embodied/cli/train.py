@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embodied.cli import arguments, train_rl
+from embodied.cli import arguments, train_rl, train_summary
 from embodied.cli.output import claim_folder
-from embodied.cli.progress import TrainingProgress, figures
-from embodied.cli.train_summary import finished_notice
+from embodied.cli.progress import TrainingProgress
 from embodied.datasets.reader import Dataset, require_distinct
 from embodied.envs.registry import task_names
 from embodied.errors import EmbodiedError
-from embodied.policies.run_folder import FILES, read_history
+from embodied.policies.run_folder import FILES
 from embodied.policies.training.budget import Budget
 from embodied.policies.training.resume import goes_on, stored_budget
 
@@ -112,7 +111,7 @@ def _add_budget(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains, then prints the last row of figures."""
+    """Trains, then prints the last figures and what they say."""
     budget = budget_of(args)
     arguments.check_seed(args.seed)
     if args.algo:
@@ -123,11 +122,10 @@ def run(args: argparse.Namespace) -> int:
     else:
         train_on_datasets(args, budget)
 
-    last = read_history(args.output)[-1]
     if args.json:
-        print(json.dumps({"run": str(args.output), **last}))
+        print(json.dumps(train_summary.as_json(args.output, budget)))
     else:
-        print(f"{args.output}: {figures(last)}")
+        print(train_summary.as_text(args.output, budget))
     return 0
 
 
@@ -172,6 +170,7 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
     try:
         imitate(config, args.output, args.resume, args.json)
     except KeyboardInterrupt as stop:
+        train_summary.draw(args.output)
         raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
 
 
@@ -184,7 +183,7 @@ def imitate(config: ImitationConfig, folder: Path, resume: bool, quiet: bool) ->
 
     if resume and not goes_on(folder, config.identity(), config.budget):
         if not quiet:
-            print(finished_notice(folder, config.budget), file=sys.stderr)
+            print(train_summary.finished_notice(folder, config.budget), file=sys.stderr)
         return
     with TrainingProgress(quiet) as progress:
         train_imitation(config, folder, progress, resume)

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from embodied.benchmark.evaluation import Place, plan_trials
 from embodied.benchmark.timing import Timing
-from embodied.cli import arguments
+from embodied.cli import arguments, train_summary
 from embodied.cli.output import claim_folder
 from embodied.cli.progress import TrainingProgress
-from embodied.cli.train_summary import finished_notice
 from embodied.cli.view import record
 from embodied.envs.config import ENGINES
 from embodied.envs.registry import get_task
@@ -110,17 +109,18 @@ def train(args: argparse.Namespace, budget: Budget) -> None:
 
     if is_spent:
         if not args.json:
-            print(finished_notice(folder, budget), file=sys.stderr)
+            print(train_summary.finished_notice(folder, budget), file=sys.stderr)
     else:
         run_trainer = trainer(config)
         try:
             with TrainingProgress(args.json) as progress:
                 run_trainer(config, folder, progress, args.resume)
         except KeyboardInterrupt as stop:
+            train_summary.draw(folder)
             raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
 
     if args.video:
-        film(folder, config)
+        film(folder, config, args.json)
 
 
 def rl_config(args: argparse.Namespace, budget: Budget) -> RLConfig:
@@ -177,7 +177,7 @@ def trainer(config: RLConfig) -> Trainer:
     return train_sb3
 
 
-def film(folder: Path, config: RLConfig) -> None:
+def film(folder: Path, config: RLConfig, quiet: bool) -> None:
     """Makes a short video of episodes that the policy was not trained in."""
     place = Place(config.task, "train", config.robot, config.stage)
     trial = plan_trials(
@@ -186,4 +186,4 @@ def film(folder: Path, config: RLConfig) -> None:
     video = folder / VIDEO
     video.unlink(missing_ok=True)
     shot = Shot(get_task(config.task).beauty_camera, folder.name, (480, 640))
-    record(video, trial.runner, shot, FILMED_SEEDS)
+    record(video, trial.runner, shot, FILMED_SEEDS, quiet)

@@ -3,10 +3,95 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from embodied.benchmark.training_page import write_training_page
+from embodied.benchmark.training_reading import advice, beside, gap, is_imitation
+from embodied.cli.progress import figures
+from embodied.cli.text_table import text_table
+from embodied.errors import EmbodiedError
+from embodied.policies.run_folder import read_history, read_info
 from embodied.policies.training.budget import Budget
+
+COLUMNS = (
+    "beside measured trainings",
+    "valid loss",
+    "over train",
+    "goal error",
+    "p90",
+    "subtasks right",
+    "succeeded",
+)
 
 
 def finished_notice(folder: Path, budget: Budget) -> str:
     """Returns a line on a run that has spent its budget."""
     return f"{folder} is finished: left as it is; more than {budget.flag} would lengthen it"
+
+
+def draw(folder: Path) -> Path | None:
+    """Draws the curves of a run; None where it has no figures yet."""
+    try:
+        return write_training_page(folder)
+    except (FileNotFoundError, EmbodiedError):  # interrupted before the first row
+        return None
+
+
+def as_json(folder: Path, budget: Budget) -> dict[str, Any]:
+    """Returns the last figures of a run and what they say, for programs."""
+    history = read_history(folder)
+    return {
+        "run": str(folder),
+        **history[-1],
+        "curves": str(draw(folder)),
+        "advice": advice(history, _doubled(budget).flag),
+    }
+
+
+def as_text(folder: Path, budget: Budget) -> str:
+    """Returns the last figures of a run, beside measured ones, and what they say."""
+    history = read_history(folder)
+    info = read_info(folder)
+    task = info["task"]
+    lines = [f"{folder}: {figures(history[-1])}"]
+    if is_imitation(history):
+        lines.append(_comparison(task, history[-1]))
+
+    lines.append(f"{advice(history, _doubled(budget).flag)}.")
+    lines.append(f"curves: {draw(folder)}")
+    lines.append(f"measure it: embodied eval {task} --policy {folder} -o {folder}-eval")
+    return "\n".join(lines)
+
+
+def _comparison(task: str, last: dict[str, float]) -> str:
+    """Returns a table: this training above measured ones."""
+    rows = [
+        (
+            "this one",
+            f"{last['valid_loss']:.2f}",
+            f"{gap(last):.2f} x",
+            f"{last['goal_error_mm']:.0f} mm",
+            f"{last['goal_error_p90_mm']:.0f} mm",
+            f"{last['subtask_accuracy']:.0%}",
+            "?",
+        )
+    ]
+    for one in beside(task):
+        rows.append(
+            (
+                one.title,
+                f"{one.valid_loss:.2f}",
+                f"{one.gap:.2f} x",
+                f"{one.goal_error_mm:.0f} mm",
+                f"{one.goal_error_p90_mm:.0f} mm",
+                f"{one.subtask_accuracy:.0%}",
+                one.success,
+            )
+        )
+    return text_table([COLUMNS, *rows])
+
+
+def _doubled(budget: Budget) -> Budget:
+    if budget.max_steps is not None:
+        return Budget(max_steps=2 * budget.max_steps)
+    return Budget(minutes=2 * budget.minutes)

@@ -18,6 +18,7 @@ from embodied.policies.rl.actor import Actor, ActorConfig, ActorPolicy
 from embodied.policies.rl.residual import BASE_FOLDER, Residual, ResidualPolicy
 from embodied.policies.run_folder import (
     CHECKPOINT,
+    CURVES,
     HISTORY,
     INFO,
     WEIGHTS,
@@ -32,6 +33,7 @@ _POLICY_FILES = (WEIGHTS, INFO, HISTORY)
 FILES = (
     *_POLICY_FILES,
     CHECKPOINT,
+    CURVES,
     *(f"{BASE_FOLDER}/{name}" for name in _POLICY_FILES),
 )
 

@@ -251,9 +251,15 @@ class ImitationLearner:
                 last_row = share
                 figures = self.validate()
                 figures["train_loss"] = float(torch.stack(losses).mean())
+                figures["passes"] = self._passes()
                 losses = []
                 run.add_row(share, figures)
                 run.save_checkpoint()
+
+    def _passes(self) -> float:
+        """Returns how often each plan of the training episodes was seen."""
+        plans = len(self._train.samples)
+        return round(self.steps * self._config.batch_size / plans, 3)
 
     def _set_learning_rate(self, share: float) -> None:
         """Sets the rate for this share of the budget: a warm-up, then half a cosine."""

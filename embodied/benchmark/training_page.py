@@ -1,0 +1,144 @@
+"""The page of a training: its curves, beside measured trainings, as one HTML file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from embodied.benchmark import wording
+from embodied.benchmark.plots import (
+    Series,
+    line_chart,
+    mark,
+    points_axis,
+    success_axis,
+    value_axis,
+)
+from embodied.benchmark.report import MAX_MARKS, environment
+from embodied.benchmark.training_reading import (
+    Rows,
+    advice,
+    beside,
+    gap,
+    is_imitation,
+)
+from embodied.files import replace_text
+from embodied.policies.run_folder import CURVES, read_history, read_info
+from embodied.policies.training.figures import CLOCKS, FIGURES, Figure
+
+# Columns that share a chart, with their names in its legend; others have one alone.
+TOGETHER = (
+    {"train_loss": "training episodes", "valid_loss": "validation episodes"},
+    {"goal_error_mm": "median", "goal_error_p90_mm": "90th percentile"},
+)
+TITLES = {"train_loss": "Loss", "goal_error_mm": "Goal error"}
+SHARES = ("success", "subtask_accuracy", "progress")  # shown from 0 to 100%
+UNDRAWN = ("passes",)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """A chart, and what its lines are."""
+
+    chart: Markup
+    legend: tuple[tuple[int, str], ...]  # (style, name); () for a single line
+
+
+def write_training_page(folder: Path) -> Path | None:
+    """Draws the history of a run into its folder.
+
+    Returns:
+        The page, or None where there is nothing to draw yet.
+
+    Raises:
+        EmbodiedError: The folder is no run.
+    """
+    history = read_history(folder)
+    if not history:
+        return None
+    path = folder / CURVES
+    replace_text(path, training_page(folder.name, read_info(folder), history))
+    return path
+
+
+def training_page(name: str, info: dict[str, Any], history: Rows) -> str:
+    """Returns the page of a run as HTML.
+
+    Args:
+        name: of the run.
+        info: as `read_info` returns it.
+        history: at least one row.
+    """
+    last = history[-1]
+    imitation = is_imitation(history)
+    rows = [
+        (FIGURES.get(column, Figure(column, "", "")), column, value)
+        for column, value in last.items()
+    ]
+    template = environment().get_template("training.html.j2")
+    return template.render(
+        name=name,
+        info=info,
+        last=last,
+        rows=rows,
+        charts=curves(history),
+        advice=advice(history),
+        imitation=imitation,
+        gap=gap(last) if imitation else None,
+        beside=beside(info["task"]) if imitation else (),
+        mark=mark,
+        duration=wording.duration,
+    )
+
+
+def curves(history: Rows) -> list[Curves]:
+    """Returns the charts of a history, over its steps."""
+    columns = dict.fromkeys(column for row in history for column in row)
+    drawn: set[str] = {*CLOCKS, *UNDRAWN}
+
+    charts = []
+    for column in columns:
+        if column in drawn:
+            continue
+        names = next((group for group in TOGETHER if column in group), {column: ""})
+        drawn.update(names)
+        lines = [
+            (_series(history, key, style), key)
+            for style, key in enumerate(names)
+            if key in columns
+        ]
+        shown = [(series, key) for series, key in lines if series.points]
+        if shown:
+            charts.append(_chart([series for series, _ in shown], names))
+    return charts
+
+
+def _chart(lines: Sequence[Series], names: dict[str, str]) -> Curves:
+    column = next(iter(names))
+    figure = FIGURES.get(column, Figure(column.replace("_", " "), "", ""))
+    title = TITLES.get(column, figure.title)
+    if figure.unit:
+        title += f" ({figure.unit})"
+
+    points = [point for line in lines for point in line.points]
+    x_axis = points_axis("Training steps", [x for x, _ in points])
+    y_axis = value_axis(title, [y for _, y in points])
+    if column in SHARES:
+        y_axis = success_axis(title)
+    legend = tuple((line.style, list(names.values())[line.style]) for line in lines)
+    chart = line_chart(lines, x_axis, y_axis, f"{title} during training")
+    return Curves(chart, legend if len(names) > 1 else ())
+
+
+def _series(history: Rows, column: str, style: int) -> Series:
+    points = []
+    for row in history:
+        value = row.get(column)
+        if value is not None and math.isfinite(value):
+            points.append((float(row["steps"]), float(value)))
+    return Series(tuple(points), style, marks=len(points) <= MAX_MARKS)

@@ -1,0 +1,125 @@
+"""What the figures of a training say: beside measured trainings, and what to do next.
+
+The trainings in `MEASURED` and the limits below are explained in docs/training.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+Rows = Sequence[Mapping[str, float]]
+
+# A validation loss this many times the training loss shows that a policy knows its
+# demonstrations better than the task: it needs more of them.
+WIDE_GAP = 1.25
+# Fewer passes over the demonstrations than this leave something to be learned.
+FEW_PASSES = 5.0
+# The shares of reinforcement learning's last episodes that are a success, or a start.
+LEARNED = 0.95
+BEGUN = 0.05
+# Progress that grew by less than this over the second half of a training stands still.
+STANDSTILL = 0.02
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A training by imitation whose policy was evaluated afterwards."""
+
+    task: str
+    level: str
+    demonstrations: int
+    steps: int
+    valid_loss: float
+    gap: float  # validation loss over training loss
+    goal_error_mm: float
+    goal_error_p90_mm: float
+    subtask_accuracy: float
+    success: str  # at the level of its demonstrations
+
+    @property
+    def title(self) -> str:
+        return f"{self.task} {self.level}, {self.demonstrations} demonstrations, {self.steps} steps"
+
+
+MEASURED = (
+    Measured(
+        "ToteTransfer", "L1 and L2", 560, 3500, 0.74, 1.06, 17, 75, 0.92, "91% of 300"
+    ),
+    Measured("ToteTransfer", "L1", 30, 300, 2.03, 1.69, 105, 153, 0.77, "0 of 30"),
+    Measured("PanelReset", "L2", 30, 300, 0.63, 1.29, 8, 37, 0.90, "4 of 30"),
+)
+
+
+def beside(task: str) -> tuple[Measured, ...]:
+    """Returns measured trainings to compare with: of the task, else of all tasks."""
+    own = tuple(one for one in MEASURED if one.task == task)
+    return own or MEASURED
+
+
+def is_imitation(history: Rows) -> bool:
+    """Returns whether these are the figures of imitation learning."""
+    return bool(history) and "valid_loss" in history[-1]
+
+
+def gap(row: Mapping[str, float]) -> float:
+    """Returns the validation loss over the training loss."""
+    return row["valid_loss"] / max(row["train_loss"], 1e-9)
+
+
+def advice(history: Rows, budget_flag: str = "") -> str:
+    """Returns what the figures say, and what would help; "" where they are too few.
+
+    Args:
+        history: the rows of a run.
+        budget_flag: a budget that would lengthen the run, such as `--minutes 10`.
+    """
+    if not history:
+        return ""
+    longer = "more time"
+    if budget_flag:
+        longer += f" (--resume {budget_flag})"
+    if is_imitation(history):
+        return _imitation_advice(history[-1], longer)
+    return _reinforcement_advice(history, longer)
+
+
+def _imitation_advice(last: Mapping[str, float], longer: str) -> str:
+    times = gap(last)
+    if times > WIDE_GAP:
+        return (
+            f"the validation loss is {times:.2f} times the training loss: the policy knows "
+            "its demonstrations better than the task. More demonstrations will help, more "
+            "time alone will not"
+        )
+
+    passes = last.get("passes")
+    if passes is not None and passes < FEW_PASSES:
+        return (
+            f"each plan was seen {passes:.2g} times only, and validation is about as good "
+            f"as training (a ratio of {times:.2f}): {longer} will help"
+        )
+    return (
+        f"validation is about as good as training (a ratio of {times:.2f}), and each plan "
+        "was seen often enough: where success is low, both more demonstrations and "
+        f"{longer} are needed"
+    )
+
+
+def _reinforcement_advice(history: Rows, longer: str) -> str:
+    last = history[-1]
+    success = last.get("success", 0.0)
+    before = history[len(history) // 2].get("progress", 0.0)
+    growth = last.get("progress", 0.0) - before
+    share = f"{success:.0%} of the last training episodes succeeded"
+
+    if success >= LEARNED:
+        return f"{share}: it is learned"
+    if growth > STANDSTILL:
+        return f"{share}, and progress still grows: {longer} will help"
+    if success >= BEGUN:
+        return f"{share}, but progress stands still: try {longer}, or another seed"
+    return (
+        f"{share}, and progress stands still: learn a stage first (--stage), at a lower "
+        "level, or from demonstrations (--demos); more time alone may not help"
+    )
