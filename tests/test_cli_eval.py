@@ -54,9 +54,9 @@ def test_eval_goes_on_where_it_stopped(
     output = json.loads(capsys.readouterr().out)
     cell = output["cells"][0]
     assert cell["summary"]["success_at_end"]["rate"] == 0
-    assert cell["summary"]["failures"] == {"time out": 1}
+    assert cell["summary"]["failures"] == {"lost": 1}
     [failed] = cell["failed"]
-    assert (failed["seed"], failed["ended"]) == (10_000, "time out")
+    assert (failed["seed"], failed["ended"]) == (10_000, "lost")
     assert cell["view"][:4] == ["embodied", "view", TASK, "--policy"]
     assert Path(output["report"]).read_text().startswith("<!doctype html>")
     assert "exists" in refused(capsys, *words, "--policy", "hold", "random")
