@@ -176,11 +176,12 @@ def report_of(
 
 
 def as_json(folder: Path) -> str:
-    """Returns the results file without its episodes, and where the files are."""
+    """Returns the results file with failed episodes alone, and where the files are."""
     content = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
     content.pop("unfinished", None)
     for cell in content["cells"]:
-        del cell["episodes"]
+        episodes = cell.pop("episodes")
+        cell["failed"] = [_brief(e) for e in episodes if not e["success_at_end"]]
     places = {"results": str(folder / RESULTS), "report": str(folder / REPORT)}
     return json.dumps({**places, **content}, indent=2)
 
