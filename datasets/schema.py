@@ -44,6 +44,7 @@ from typing import Any
 import numpy as np
 
 from embodied.errors import EmbodiedError
+from embodied.plain import make_fields_plain
 
 # An open h5py file or group. It is not typed, since the type of an item depends on the
 # file.
@@ -147,6 +148,9 @@ class Header:
     record_hz: int = RECORD_HZ
     planner_hz: float | None = None
     schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        make_fields_plain(self)
 
     @property
     def metadata_json(self) -> str:
