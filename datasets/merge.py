@@ -18,6 +18,7 @@ from embodied.datasets.schema import H5, DatasetError, EpisodeMeta, Header
 from embodied.datasets.storage import replacing, write_masks
 
 VALIDATION_SHARE = 0.1  # of the successes
+SHOWN_DIFFERENCES = 4  # of two headers, in an error message
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,8 @@ def merge(sources: Sequence[Path], target: Path, overwrite: bool = False) -> Non
     episodes: list[StoredEpisode] = []
     for path in sources:
         episodes += find_episodes(path)
-    _require_distinct_seeds(episodes)
-
     header = common_header(sources)
+    _require_distinct_seeds(episodes)
     write_merged(header, episodes, target, folder=target.parent)
 
 
@@ -99,8 +99,15 @@ def require_same(one: Header, other: Header, names: str) -> None:
     differing = one.differences(other)
     if differing:
         raise DatasetError(
-            f"{names} are not of one collection: they differ in {differing}"
+            f"{names} are not of one collection: {_first_few(differing)}"
         )
+
+
+def _first_few(differences: Sequence[str]) -> str:
+    """Returns the differences in one line that can be read."""
+    shown = "; ".join(differences[:SHOWN_DIFFERENCES])
+    hidden = len(differences) - SHOWN_DIFFERENCES
+    return f"{shown}; and {hidden} more" if hidden > 0 else shown
 
 
 def write_merged(

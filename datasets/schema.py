@@ -127,6 +127,10 @@ PLAN_PAYLOAD = (
 )
 
 
+# A longer value is not shown in an error message.
+MAX_SHOWN = 60
+
+
 class DatasetError(EmbodiedError):
     """A dataset cannot be read, or would be written with what it must not hold."""
 
@@ -176,13 +180,21 @@ class Header:
         }
 
     def differences(self, other: Header) -> list[str]:
-        """Returns the names of the entries that are not the same in both headers."""
+        """Returns what is not the same in both headers, the most telling first.
+
+        An entry reads like "config.level is 'L1' in the one, 'L2' in the other".
+        """
         own_entries = self._entries()
         other_entries = other._entries()
-        names = own_entries.keys() | other_entries.keys()
-        return sorted(
-            name for name in names if own_entries.get(name) != other_entries.get(name)
-        )
+        names = sorted(own_entries.keys() | other_entries.keys(), key=_telling)
+
+        differing = []
+        for name in names:
+            own = own_entries.get(name)
+            others = other_entries.get(name)
+            if own != others:
+                differing.append(_difference(name, own, others))
+        return differing
 
     def _stored_config(self) -> dict[str, Any]:
         config = dict(self.metadata["config"])
@@ -191,13 +203,30 @@ class Header:
         return config
 
     def _entries(self) -> dict[str, Any]:
+        """Returns all entries by name; those of the worlds' config as `config.level`."""
+        metadata = json.loads(self.metadata_json)
+        config = metadata.pop("config")
         return {
-            **json.loads(self.metadata_json),
+            **metadata,
+            **{f"config.{name}": value for name, value in config.items()},
             "policy": self.policy,
             "record_hz": self.record_hz,
             "planner_hz": self.planner_hz,
             "schema_version": self.schema_version,
         }
+
+
+def _telling(name: str) -> tuple[bool, bool, str]:
+    """Returns the place of an entry among others: first what a user chose."""
+    is_chosen = name in ("task", "robot", "policy", "record_hz", "planner_hz")
+    return (not is_chosen, not name.startswith("config."), name)
+
+
+def _difference(name: str, own: Any, other: Any) -> str:
+    values = [repr(own), repr(other)]
+    if max(map(len, values)) > MAX_SHOWN:
+        return f"{name} differs"
+    return f"{name} is {values[0]} in the one, {values[1]} in the other"
 
 
 @dataclass(frozen=True)

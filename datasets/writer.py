@@ -133,7 +133,8 @@ class EpisodeWriter(ClosedOnExit):
             existing = f"an unfinished collection for {self.path}"
         if existing:
             raise DatasetError(
-                f"{existing} exists; resume it, overwrite it, or choose another name"
+                f"{existing} exists: --resume to continue it, --overwrite to replace it "
+                "(from Python: the mode), or another name"
             )
         self._parts.mkdir(parents=True)
 

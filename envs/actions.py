@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from embodied.core import Array
@@ -24,9 +26,9 @@ def as_actions(
         all rows were finite.
 
     Raises:
-        EmbodiedError: the actions have another shape.
+        EmbodiedError: the actions have another shape, or are no numbers.
     """
-    actions = np.asarray(actions, dtype=np.float64)
+    actions = as_numbers(actions)
     expected = (num_worlds, len(labels))
     if actions.shape != expected:
         raise EmbodiedError(
@@ -39,3 +41,25 @@ def as_actions(
         bad = ~np.isfinite(actions).all(axis=1)
         actions = np.where(bad[:, None], 0.0, actions)
     return np.minimum(np.maximum(actions, -1.0), 1.0), bad
+
+
+def as_numbers(actions: Any) -> np.ndarray:
+    """Returns actions as an array of float64.
+
+    Raises:
+        EmbodiedError: they are no array of real numbers.
+    """
+    try:
+        array = np.asarray(actions)
+        if array.dtype.kind not in "biufO":
+            raise TypeError(f"not of the type {array.dtype}")
+        return array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise EmbodiedError(
+            f"actions must be an array of numbers from -1 to 1, not {_brief(actions)}"
+        ) from error
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) < 60 and "\n" not in text else f"a {type(value).__name__}"

@@ -9,6 +9,7 @@ import mujoco
 import numpy as np
 from gymnasium import spaces
 
+from embodied.envs.actions import as_numbers
 from embodied.envs.config import EnvConfig
 from embodied.envs.infos import Info, single_reset_info, single_step_info
 from embodied.envs.making import RENDER_MODES
@@ -122,7 +123,7 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
             raise EmbodiedError(self._why_no_episode)
 
         worlds = self.worlds
-        result = worlds.step(np.asarray(action)[None])
+        result = worlds.step(as_numbers(action)[None])
         info = single_step_info(result, worlds.safety(worlds.ticks_per_step))
         self._update_window()
 

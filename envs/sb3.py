@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, VectorEnv
 from stable_baselines3.common.vec_env import VecEnv
 
 from embodied.core import seconds_to_ticks
@@ -15,6 +15,7 @@ from embodied.envs.vector_env import PER_WORLD, GroundVectorEnv
 from embodied.envs.warp.numpy_env import NumpyVectorEnv
 from embodied.envs.warp.vector_env import WarpVectorEnv
 from embodied.errors import EmbodiedError
+from embodied.seeding import checked_seed
 
 
 class SB3VecEnv(VecEnv):
@@ -52,6 +53,10 @@ class SB3VecEnv(VecEnv):
                 "out Gymnasium's wrappers and vectorization_mode, and wrap it in those "
                 "of Stable-Baselines3"
             )
+        if not isinstance(env, VectorEnv):
+            raise EmbodiedError(
+                f"SB3VecEnv takes what gymnasium.make_vec returns, not {env!r}"
+            )
         mode = env.metadata["autoreset_mode"]
         if mode != AutoresetMode.SAME_STEP:
             raise EmbodiedError(
@@ -86,6 +91,10 @@ class SB3VecEnv(VecEnv):
         self._reset_seeds()
         self._reset_options()
         return flat(shown)
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Sets the seeds s, s + 1, ... of the next reset; any seeds for None."""
+        return super().seed(None if seed is None else checked_seed(seed))
 
     def step_async(self, actions: np.ndarray) -> None:
         self._actions = actions

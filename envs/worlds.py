@@ -22,6 +22,7 @@ from embodied.envs.scoring import HostScorer, ScoringRules, StepResult
 from embodied.envs.variation import Variation
 from embodied.errors import EmbodiedError
 from embodied.robots.control import RobotControl
+from embodied.seeding import checked_seed
 from embodied.sim.cameras import CameraFeed
 from embodied.sim.contact_force import WINDOW_TICKS, control_step
 from embodied.sim.cpu import CpuEngine
@@ -45,6 +46,8 @@ class Worlds:
             raise EmbodiedError(
                 f"the engine {config.engine!r} runs many worlds at once: use gymnasium.make_vec"
             )
+        if num_worlds < 1:
+            raise EmbodiedError(f"there must be at least 1 world, not {num_worlds}")
         self.config = config
         self.num_worlds = num_worlds
         self.spec = get_task(config.task)
@@ -105,7 +108,9 @@ class Worlds:
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
         """Starts new episodes in worlds `ids` (n,), one seed each."""
         ids = np.asarray(ids)
-        self.episodes.sample(ids, seeds)
+        if len(seeds) != len(ids):
+            raise EmbodiedError(f"{len(seeds)} seeds for {len(ids)} worlds")
+        self.episodes.sample(ids, [checked_seed(seed) for seed in seeds])
         self._begin(ids)
 
     def restore(self, world: int, start: EpisodeStart) -> None:

@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from embodied.core import Array, Controller, Observation, Planner, Policy, PolicySpec
+from embodied.envs.actions import as_numbers
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.worlds import Worlds
-from embodied.errors import EmbodiedError
+from embodied.errors import EmbodiedError, unknown
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
 from embodied.policies.episodes import env_config_for
 from embodied.policies.registry import PolicySource
@@ -28,6 +29,13 @@ ActFunction = Callable[[Observation, Signals], Array]
 
 # What the goal servo needs of the worlds, and the privileged state for the planner.
 SERVO_SPEC = PolicySpec(control_mode="ee_delta", control_hz=200, privileged=True)
+
+
+class SignalParts(dict[str, Array]):
+    """Parts of an observation by name; an unknown name says which there are."""
+
+    def __missing__(self, name: str) -> Array:
+        raise unknown("signal", name, self)
 
 
 class SignalReader:
@@ -43,7 +51,9 @@ class SignalReader:
     def __call__(self, observation: Observation) -> Signals:
         """Returns the parts of `agent_pos`, and of `environment_state` if it is shown."""
         agent_pos = observation.agent_pos
-        signals = {name: agent_pos[:, part] for name, part in self._agent.items()}
+        signals = SignalParts()
+        for name, part in self._agent.items():
+            signals[name] = agent_pos[:, part]
         state = observation.environment_state
         if state.shape[1]:
             signals |= {name: state[:, part] for name, part in self._state.items()}
@@ -100,7 +110,7 @@ class FunctionPolicy:
 
     def act(self, observation: Observation) -> np.ndarray:
         actions = self._act(observation, self._reader(observation))
-        return np.asarray(actions, np.float32)
+        return as_numbers(actions).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,8 @@ class EpisodeRunner:
         on_result: Callable[[EpisodeResult], None] | None = None,
     ) -> list[EpisodeResult]:
         """Runs one episode per seed and returns their results (see `rollout`)."""
+        if not len(seeds):
+            return []
         num_worlds = min(self.num_envs, len(seeds))
         with closing(Worlds(self.config, num_worlds)) as worlds:
             policy = find_policy(self.policy).make(worlds, self.dual)

@@ -111,8 +111,9 @@ def read_trace(path: Path) -> Trace:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise EmbodiedError(
-            f"the latency trace {path} cannot be read: {error}"
+            f"the latency trace {path} cannot be read: {reason}"
         ) from error
 
     delays_ms = []

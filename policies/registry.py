@@ -122,6 +122,10 @@ def find_policy(name: str) -> PolicySource:
     Raises:
         EmbodiedError: no such policy (lists those that exist), or it cannot be loaded.
     """
+    if not isinstance(name, str):
+        raise EmbodiedError(
+            f"a policy is found by its name, which is a text, not {name!r}"
+        )
     if name in BUILT_IN:
         return resolve_name(BUILT_IN[name].location)
 
@@ -129,7 +133,7 @@ def find_policy(name: str) -> PolicySource:
     if name in offered:
         entry = offered[name]
         return _load(f"{name} of {plugins.package_of(entry)}", entry.value)
-    if Path(name).exists():
+    if name and Path(name).exists():
         return _open_run(Path(name))
     if _is_location(name):
         return _load(name, name)

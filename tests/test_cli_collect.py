@@ -122,7 +122,7 @@ def test_collect_refuses_resumes_and_overwrites(
     # It resumes only with the settings that it was begun with, and then ends with the
     # very bytes of a collection that was never cut.
     error = refused(capsys, *words, "--resume", "--level", "L2")
-    assert "differ in ['config']" in error
+    assert "config.level is 'L1' in the one, 'L2' in the other" in error
     assert embodied(*words, "--episodes", 3, "--resume") == 0
     assert path.read_bytes() == plain.read_bytes()
 

@@ -83,7 +83,9 @@ def test_an_output_that_exists_is_refused(path: Path) -> None:
     EpisodeWriter(unfinished, fake_header()).write(fake_episode(1))
 
     # Neither a finished dataset nor an unfinished one is touched without a word.
-    with pytest.raises(DatasetError, match=r"set.hdf5 exists; resume it, overwrite it"):
+    with pytest.raises(
+        DatasetError, match=r"set.hdf5 exists: --resume .*, --overwrite"
+    ):
         EpisodeWriter(path, fake_header())
     with pytest.raises(DatasetError, match="unfinished collection"):
         EpisodeWriter(unfinished, fake_header())

@@ -19,7 +19,7 @@ from embodied.cli.eval_table import comparisons, failed_seeds, results_table
 from embodied.cli.output import claim_folder
 from embodied.cli.progress import stages
 from embodied.cli.terms import LEVEL, Terms, terms_of
-from embodied.cli.timing import add_timing, timings_of
+from embodied.cli.timing import add_timing, idle_note, timings_of
 from embodied.cli.view_command import with_view_commands
 from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
@@ -102,6 +102,10 @@ def run(args: argparse.Namespace) -> int:
             f"measured {terms.note}; --stage and --level choose otherwise",
             file=sys.stderr,
         )
+
+    note = idle_note(args, policies_of(args))
+    if note and not args.json:
+        print(note, file=sys.stderr)
 
     provenance = provenance_of(trials, ["embodied", *args.words])
     stage = stages(args.json)

@@ -11,6 +11,8 @@ from tqdm import tqdm
 from embodied.cli import arguments
 from embodied.cli.output import require_writable
 from embodied.envs.registry import loadable_tasks
+from embodied.envs.variation import LEVELS
+from embodied.errors import unknown
 from embodied.pages.contact_sheet import write_gallery
 from embodied.pages.gallery import CANDIDATES, FilmPlan, FilmWork, Take
 from embodied.pages.subject import choose_pairs
@@ -49,6 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Films, then writes all files."""
     require_writable(args.output)
+    if args.level not in LEVELS:
+        raise unknown("level", args.level, LEVELS)
     pairs = choose_pairs(args.task or loadable_tasks(), args.robot)
 
     # each film has seeds of its own, so that no two begin from the same start

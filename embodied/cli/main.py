@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from embodied import __version__
 from embodied.cli.output import no_empty_folders
+from embodied.cli.parser import LineParser
 from embodied.cli.streams import never_refuse_letters
 from embodied.cli.verbs import add_verbs
 from embodied.errors import EmbodiedError
@@ -42,7 +43,7 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     Raises:
         EmbodiedError: there is no such verb.
     """
-    parser = argparse.ArgumentParser(
+    parser = LineParser(
         prog="embodied",
         description="A simulated training ground for robots. `embodied VERB --help` says more and shows an example.",
     )

@@ -150,6 +150,15 @@ def timings_of(args: argparse.Namespace, policies: Sequence[str]) -> list[Timing
     return timings
 
 
+def idle_note(args: argparse.Namespace, policies: Sequence[str]) -> str:
+    """Returns for which policies the timing changes nothing; "" where there are none."""
+    given = [flag for name, flag in FLAGS.items() if getattr(args, name) is not None]
+    idle = [name for name in policies if find_policy(name).planner_hz is None]
+    if not given or not idle:
+        return ""
+    return f"{', '.join(given)}: no effect on {', '.join(idle)}, which makes no plans"
+
+
 def _check_effect(given: Sequence[str], policies: Sequence[str]) -> None:
     if not given or any(find_policy(name).planner_hz is not None for name in policies):
         return
@@ -186,6 +195,9 @@ def _freeze_of(args: argparse.Namespace, given: Sequence[str]) -> Freeze:
         raise EmbodiedError(
             "--freeze-s needs either --freeze-at-s (once) or --freeze-hz (at random)"
         )
+    for name in ("freeze_s", "freeze_hz"):
+        if getattr(args, name) == 0:
+            raise EmbodiedError(f"{FLAGS[name]} must be above 0: 0 would stop nothing")
     return Freeze(args.freeze_s, args.freeze_at_s, args.freeze_hz or 0.0)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -132,8 +133,8 @@ def run(args: argparse.Namespace) -> int:
 def budget_of(args: argparse.Namespace) -> Budget:
     """Returns how long to train; a run that is resumed has a budget already."""
     for flag, value in (("--minutes", args.minutes), ("--steps", args.steps)):
-        if value is not None and not value > 0:
-            raise EmbodiedError(f"{flag} must be above 0, not {value:g}")
+        if value is not None and not 0 < value < math.inf:
+            raise EmbodiedError(f"{flag} must be above 0 and finite, not {value:g}")
 
     if args.steps is not None:
         return Budget(max_steps=args.steps)
@@ -243,7 +244,8 @@ def chosen_cameras(datasets: list[Path], wanted: Sequence[str]) -> tuple[str, ..
         missing = [name for name in chosen if name not in there]
         if missing:
             raise EmbodiedError(
-                f"{path} has no pictures of cameras {missing}, but of {there}: "
+                f"{path} has no pictures of {', '.join(missing)}, but of "
+                f"{', '.join(there) or 'no camera'}: choose from these with --camera, or "
                 "collect it with the missing ones"
             )
     return chosen

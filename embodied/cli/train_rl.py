@@ -137,6 +137,11 @@ def rl_config(args: argparse.Namespace, budget: Budget) -> RLConfig:
             f"not {' '.join(args.source)}"
         )
 
+    if Path(args.source[0]).is_file():
+        raise EmbodiedError(
+            f"{args.source[0]} is a file, but --algo learns in a task's worlds: give a "
+            "task's name, or leave out --algo to learn from the file"
+        )
     if not args.base:
         arguments.refuse(args, ("residual", "delay_ms"), "only with --base")
     engine = args.engine or "cpu"

@@ -88,8 +88,6 @@ def show(args: argparse.Namespace) -> list[EpisodeResult]:
     terms = terms_of(
         [args.policy], args.stage, None if args.level is None else [args.level]
     )
-    if terms.note:
-        print(f"shown {terms.note}", file=sys.stderr)
     [trial] = plan_trials(
         {args.policy: args.policy},
         Place(args.task, args.split, args.robot, terms.stage),
@@ -97,6 +95,8 @@ def show(args: argparse.Namespace) -> list[EpisodeResult]:
         timings_of(args, [args.policy]),
         seeds,
     )
+    if terms.note:
+        print(f"shown {terms.note}", file=sys.stderr)
 
     if path is None:
         arguments.refuse(args, ("camera",), "only of a video: give -o, too")

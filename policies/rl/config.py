@@ -149,8 +149,9 @@ class RLConfig:
         base.spec(self.task, self.robot)
         if self.delay_ms and base.planner_hz is None:
             raise EmbodiedError(
-                f"delay_ms would have no effect, since {self.base} makes no plans: leave "
-                "it out, or correct a policy that plans, such as expert"
+                f"a delay of {self.delay_ms:g} ms would have no effect, since {self.base} "
+                "makes no plans: leave it out, or correct a policy that plans, such as "
+                "expert"
             )
 
     def env_config(self) -> EnvConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from embodied.errors import EmbodiedError
@@ -28,9 +29,12 @@ class Budget:
 
     def __post_init__(self) -> None:
         make_fields_plain(self)
-        if not self.minutes > 0 or (self.max_steps is not None and self.max_steps < 1):
+        if self.max_steps is not None:
+            if self.max_steps < 1:
+                raise EmbodiedError(f"max_steps must be above 0, not {self.max_steps}")
+        elif not 0 < self.minutes < math.inf:
             raise EmbodiedError(
-                f"minutes {self.minutes:g} and steps {self.max_steps} must be above 0"
+                f"minutes must be above 0 and finite, not {self.minutes:g}"
             )
 
     @property

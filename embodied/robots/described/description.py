@@ -125,7 +125,8 @@ def read_description(path: Path) -> Description:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:  # covers TOML and UTF-8 errors
-        raise EmbodiedError(f"no description can be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise EmbodiedError(f"no description can be read: {reason}") from error
 
     description = _decode(Description, table, "")
     mjcf = (path.parent / description.mjcf).resolve()
