@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from embodied.errors import EmbodiedError, unknown
 from embodied.plain import make_fields_plain
 
 # A numpy array or a torch tensor: whatever the Array API calls an array.
@@ -43,6 +44,17 @@ SKILLS = (
     "look_at",
     "stop",
 )
+
+
+def skill_index(name: str) -> int:
+    """Returns the place of a skill in SKILLS.
+
+    Raises:
+        EmbodiedError: there is no such skill. The message lists those that exist.
+    """
+    if name not in SKILLS:
+        raise unknown("skill", name, SKILLS)
+    return SKILLS.index(name)
 
 
 def seconds_to_ticks(seconds: float) -> int:
@@ -211,6 +223,39 @@ class Payload:
             bases=self.base_goal_w.shape[1],
             latent=self.latent.shape[1],
         )
+
+    def check(self, num: int, shape: PlanShape) -> None:
+        """Raises EmbodiedError unless these are whole plans for `num` worlds.
+
+        Args:
+            num: n.
+            shape: what the planner says of its plans.
+        """
+        expected = Payload.empty(num, shape)
+        for f in fields(self):
+            wanted = getattr(expected, f.name).shape
+            value = getattr(self, f.name)
+            found = getattr(value, "shape", None)
+            if found is None or tuple(found) != wanted:
+                what = repr(value) if found is None else f"of shape {tuple(found)}"
+                raise EmbodiedError(
+                    f"{f.name} of a plan must be an array of shape {wanted}, for {num} "
+                    f"worlds and the planner's {shape}, not {what}"
+                )
+
+        skills = np.asarray(self.subtask)
+        if skills.dtype.kind not in "iu" or (skills < 0).any():
+            raise EmbodiedError(
+                f"subtask of a plan must hold places in SKILLS, whole numbers, not {skills}"
+            )
+        if (skills >= len(SKILLS)).any():
+            raise EmbodiedError(
+                f"subtask of a plan must be below {len(SKILLS)}, the number of SKILLS, "
+                f"not {skills.max()}"
+            )
+        for name in ("goal_pos_w", "goal_quat_wxyz", "gripper", "base_goal_w"):
+            if not np.isfinite(np.asarray(getattr(self, name))).all():
+                raise EmbodiedError(f"{name} of a plan must be finite")
 
     def rows(self, ids: Array) -> Payload:
         """Returns the rows `ids` only."""

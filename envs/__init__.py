@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from embodied.envs.facts import PerState, quantity
     from embodied.envs.hand import Hand
     from embodied.envs.naming import colour_name, first_distinct, sampled_colours
+    from embodied.envs.own_tasks import register_task
     from embodied.envs.props.free_body import FreeBodies, FreeBody, add_free_box
     from embodied.envs.props.paint import Paint
     from embodied.envs.props.shapes import add_box
@@ -87,6 +88,7 @@ _EXPORTS = {
         "first_distinct",
         "sampled_colours",
     ),
+    "embodied.envs.own_tasks": ("register_task",),
     "embodied.envs.props.free_body": (
         "FreeBodies",
         "FreeBody",
@@ -192,6 +194,7 @@ __all__ = [
     "pick_and_place",
     "pointing_down",
     "quantity",
+    "register_task",
     "row",
     "sampled_colours",
     "scripted_expert",

@@ -11,6 +11,7 @@ import numpy as np
 from embodied.envs.common_factors import CommonFactors, SensorNoise
 from embodied.envs.proprioception import Proprioception
 from embodied.envs.task import Task
+from embodied.envs.task_checks import check_start, errors_of
 from embodied.envs.variation import Variation
 from embodied.errors import EmbodiedError
 from embodied.plain import plain, why_not_json
@@ -45,9 +46,11 @@ class Episodes:
         common_factors: CommonFactors,
         proprioception: Proprioception,
         variation: Variation,
+        task_name: str,
     ) -> None:
         self._engine = engine
         self._task = task
+        self._task_name = task_name
         self._common_factors = common_factors
         self._proprioception = proprioception
         self._variation = variation
@@ -66,7 +69,9 @@ class Episodes:
             common, noise = self._common_factors.start(
                 world, int(seed), self._variation
             )
-            own = self._task.start(world, int(seed), self._variation)
+            with errors_of(self._task_name, "start"):
+                own = self._task.start(world, int(seed), self._variation)
+            check_start(self._task_name, own)
             self._keep(world, int(seed), {**common, **own}, noise)
         self._update_instructions()
 

@@ -10,7 +10,8 @@ import mujoco
 
 from embodied.envs.registry import get_robot
 from embodied.envs.safety import with_safety_sensors
-from embodied.errors import unknown
+from embodied.envs.task_checks import check_cameras, errors_of
+from embodied.errors import EmbodiedError, unknown
 from embodied.names import check_names
 from embodied.robots.robot import Robot
 
@@ -68,7 +69,10 @@ def compiled_model(spec: TaskSpec, robot: Robot) -> mujoco.MjModel:
     A process compiles each pair of scene and robot once. The model that is returned is
     the caller's own copy, so that nothing written to it reaches other worlds.
     """
-    return copy.copy(_compile(spec.build, _SameRobot(robot)))
+    with errors_of(spec.name, "build"):
+        model = _compile(spec.build, _SameRobot(robot))
+    check_cameras(spec, model)
+    return copy.copy(model)
 
 
 class _SameRobot:
@@ -89,4 +93,8 @@ def _compile(
     build: Callable[[Robot], mujoco.MjSpec], key: _SameRobot
 ) -> mujoco.MjModel:
     scene = build(key.robot)
+    if not isinstance(scene, mujoco.MjSpec):
+        raise EmbodiedError(
+            f"it must return the scene, a mujoco.MjSpec, not a {type(scene).__name__}"
+        )
     return with_safety_sensors(scene, key.robot).compile()

@@ -8,6 +8,7 @@ used is reported as a warning and left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -42,11 +43,20 @@ CLASSES = {
     "embodied.tasks": "embodied.envs.task:TaskSpec",
     "embodied.robots": "embodied.robots.robot:Robot",
 }
+_OWN: dict[str, OwnTask] = {}  # by name, see `own_tasks`
+
+
+@dataclass(frozen=True)
+class OwnTask:
+    """A task that this process registered, beside those of installed packages."""
+
+    spec: TaskSpec
+    place: str = ""  # absolute FILE.py:TASK, or MODULE:TASK; "" if it has none
 
 
 def task_names() -> tuple[str, ...]:
-    """Returns the names of all tasks."""
-    return tuple(_places("embodied.tasks"))
+    """Returns the names of all tasks, those of one's own that are registered last."""
+    return (*_places("embodied.tasks"), *_OWN)
 
 
 def robot_names() -> tuple[str, ...]:
@@ -81,9 +91,35 @@ def get_task(name: str) -> TaskSpec:
             the package that offers it is broken.
     """
     short = name.removeprefix("embodied/").removesuffix("-v0")
+    if short in _OWN:
+        return _OWN[short].spec
     if short not in task_names():
-        raise unknown("task", name, task_names())
+        raise EmbodiedError(
+            f"{unknown('task', name, task_names())}; a task of your own is known once "
+            "its place is given: my_file.py:TASK or my_module:TASK on the command "
+            "line, embodied.envs.register_task('my_file.py:TASK') in Python"
+        )
     return _load("embodied.tasks", short)
+
+
+def offered_places() -> Mapping[str, str]:
+    """Returns name -> module:attribute of the tasks of this and of installed packages."""
+    return _places("embodied.tasks")
+
+
+def own_task(name: str) -> OwnTask | None:
+    """Returns a task of the user's own by its name; None if there is none."""
+    return _OWN.get(name)
+
+
+def own_places() -> tuple[str, ...]:
+    """Returns the places of the user's own tasks, for processes that need them, too."""
+    return tuple(own.place for own in _OWN.values() if own.place)
+
+
+def add_own_task(own: OwnTask) -> None:
+    """Adds a task, which `own_tasks.register_task` has checked."""
+    _OWN[own.spec.name] = own
 
 
 def get_robot(name: str) -> Robot:

@@ -11,7 +11,7 @@ from embodied.arrays import columns, largest, smallest
 from embodied.core import Array
 from embodied.robots.robot import Robot
 from embodied.sim.contact_force import ContactForce, add_contact_sensor
-from embodied.sim.engine import Engine
+from embodied.sim.engine import Engine, HostEngine
 
 # Prefixes of the sensors' names: one contact sensor per base of the robot, and one per
 # pair of a base and a body of the scenery.
@@ -100,3 +100,16 @@ class SafetySignals:
             contact_force = xp.maximum(contact_force, peaks[:, k])
         collision = largest(peaks[:, self._num_contacts :]) > COLLISION_N
         return Safety(contact_force, collision, margin)
+
+
+def overlapping_bodies(
+    engine: HostEngine, world: int
+) -> Iterator[tuple[tuple[str, str], float]]:
+    """Yields the names of bodies that touch in one world, and how deep, in m."""
+    data = engine.world_data(world)
+    model = engine.world_model(world)
+    mujoco.mj_forward(model, data)
+    for contact in data.contact[: data.ncon]:
+        one = model.body(model.geom_bodyid[contact.geom[0]]).name
+        other = model.body(model.geom_bodyid[contact.geom[1]]).name
+        yield (one, other), -float(contact.dist)

@@ -143,6 +143,10 @@ class HostScorer:
         self._fault = np.where(self._fault == 0, fault, self._fault)
         self._all_sound = not self._fault.any()
 
+    def is_sound(self) -> np.ndarray:
+        """Returns (N,) bool, whether a world's episode is without a fault."""
+        return self._fault == 0
+
     def score(self, outcome: Outcome, joint_target: np.ndarray) -> StepResult:
         """Scores the present step, see `score`."""
         result, self._held_ticks = score(

@@ -10,6 +10,7 @@ import mujoco
 
 from embodied.core import Array, Controller, Layout, Planner
 from embodied.envs.registry import task_id
+from embodied.envs.task_checks import check_spec, check_stage
 from embodied.envs.variation import Variable, Variation
 from embodied.errors import EmbodiedError, unknown
 from embodied.robots.robot import Robot
@@ -62,6 +63,9 @@ class TaskStage:
     name: str
     goal_progress: float  # the progress at which the stage is done
     horizon_s: float
+
+    def __post_init__(self) -> None:
+        check_stage(self.name, self.goal_progress, self.horizon_s)
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,12 @@ class TaskSpec:
         stages: parts that can be learned by themselves.
         base_start: x, y in m and yaw in rad, where a robot that travels starts.
         driving_s: how much longer the horizon is for a robot that travels.
+        constant: elements of the observation, such as `plate_pos_w.0`, that nothing
+            changes, by design. Another one that never changes is a dead sensor
+            (`embodied check-task`).
+
+    Raises:
+        EmbodiedError: a value is of another kind than these, or a name occurs twice.
     """
 
     name: str
@@ -143,6 +153,10 @@ class TaskSpec:
     stages: tuple[TaskStage, ...] = ()
     base_start: tuple[float, float, float] = (-0.6, -0.35, 0.0)
     driving_s: float = 5.0
+    constant: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_spec(self)
 
     def check(self, robot: Robot) -> None:
         """Raises EmbodiedError where a robot does not fit, with what it lacks."""

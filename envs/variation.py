@@ -9,7 +9,9 @@ from zlib import crc32
 
 import numpy as np
 
+from embodied.envs.values import is_number
 from embodied.errors import EmbodiedError, unknown
+from embodied.names import RULE, is_name
 from embodied.plain import plain
 
 FACTORS = (
@@ -33,6 +35,18 @@ class Interval:
     low: float
     high: float
 
+    def __post_init__(self) -> None:
+        if not is_number(self.low) or not is_number(self.high):
+            raise EmbodiedError(
+                f"an interval is (low, high), two finite numbers, not ({self.low!r}, "
+                f"{self.high!r})"
+            )
+        if self.low > self.high:
+            raise EmbodiedError(
+                f"the interval ({self.low:g}, {self.high:g}) ends below its beginning: "
+                f"write ({self.high:g}, {self.low:g})"
+            )
+
     def sample(self, rng: np.random.Generator) -> float:
         return float(rng.uniform(self.low, self.high))
 
@@ -45,6 +59,12 @@ class Choice:
     """One of several values, all equally likely."""
 
     values: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise EmbodiedError(
+                f"a choice is among at least one value, not {self.values!r}"
+            )
 
     def sample(self, rng: np.random.Generator) -> Any:
         return self.values[int(rng.integers(len(self.values)))]
@@ -77,6 +97,33 @@ class Variable:
     train: Range  # at L3 and L4
     held_out: Range
 
+    def __post_init__(self) -> None:
+        if not is_name(self.name):
+            raise EmbodiedError(
+                f"a variable's name consists of {RULE}, unlike {self.name!r}"
+            )
+        if self.factor not in FACTORS:
+            raise EmbodiedError(
+                f"variable {self.name!r}: {unknown('factor', self.factor, FACTORS)}"
+            )
+        self._check_ranges()
+
+    def _check_ranges(self) -> None:
+        """Raises EmbodiedError where words stand beside an interval of numbers."""
+        ranges = self._ranges()
+        if not any(isinstance(part, Interval) for part in ranges):
+            return
+        for part in ranges:
+            for value in part.values if isinstance(part, Choice) else ():
+                if not is_number(value):
+                    raise EmbodiedError(
+                        f"variable {self.name!r}: {value!r} stands beside an interval, so "
+                        "it must be a number, too"
+                    )
+
+    def _ranges(self) -> tuple[Range, ...]:
+        return (self.start, self.narrow, self.train, self.held_out)
+
     def range(self, level: str, split: str) -> Range:
         """Returns what the variable is sampled from at a level and split."""
         if split in (self.factor, "all"):
@@ -89,7 +136,7 @@ class Variable:
 
     def full_range(self) -> Range:
         """Returns the smallest range that holds what any level or split samples."""
-        ranges = (self.start, self.narrow, self.train, self.held_out)
+        ranges = self._ranges()
         choices = [part for part in ranges if isinstance(part, Choice)]
 
         if len(choices) == len(ranges):
@@ -145,14 +192,24 @@ def row(
     narrow = L1 if L2 is ... else L2
     train = narrow if L3 is ... else L3
     tested = train if held_out is ... else held_out
-    ranges = [_range_of(cell) for cell in (L1, narrow, train, tested)]
+    cells = {"L1": L1, "L2": narrow, "L3": train, "held_out": tested}
+    ranges = []
+    for column, cell in cells.items():
+        try:
+            ranges.append(_range_of(cell))
+        except EmbodiedError as error:
+            raise EmbodiedError(f"row {name!r}, {column}: {error}") from error
     return Variable(name, factor, unit, *ranges)
 
 
 def _range_of(cell: Any) -> Range:
     if isinstance(cell, tuple):
-        low, high = cell
-        return Interval(low, high)
+        if len(cell) != 2:
+            raise EmbodiedError(
+                f"a tuple is an interval (low, high): write {list(cell)} to choose from "
+                "several values"
+            )
+        return Interval(*cell)
     if isinstance(cell, list):
         return Choice(tuple(cell))
     return fixed(cell)
@@ -202,11 +259,15 @@ class Variation:
 
     def stream(self, seed: int, name: str) -> np.random.Generator:
         """Returns the random numbers of one variable in one episode."""
-        return np.random.default_rng(np.random.SeedSequence((seed, self._keys[name])))
+        key = self._keys.get(name)
+        if key is None:
+            raise unknown("variable of the table", name, self._keys)
+        return np.random.default_rng(np.random.SeedSequence((seed, key)))
 
     def sample(self, seed: int, name: str) -> Any:
         """Returns one value of a variable."""
-        return self._ranges[name].sample(self.stream(seed, name))
+        rng = self.stream(seed, name)
+        return self._ranges[name].sample(rng)
 
     def sample_many(self, seed: int, name: str, count: int) -> list[Any]:
         """Returns `count` independent values of a variable."""

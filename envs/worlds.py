@@ -19,6 +19,7 @@ from embodied.envs.proprioception import Proprioception
 from embodied.envs.registry import get_task
 from embodied.envs.safety import Safety, SafetySignals
 from embodied.envs.scoring import HostScorer, ScoringRules, StepResult
+from embodied.envs.task_checks import check_bound, check_present, errors_of
 from embodied.envs.variation import Variation
 from embodied.errors import EmbodiedError
 from embodied.robots.control import RobotControl
@@ -56,7 +57,9 @@ class Worlds:
         self.engine = CpuEngine(self.model, num_worlds, config.num_threads)
 
         # the task, the robot's control, and what it senses
-        self.task = self.spec.bind(self.engine, self.robot)
+        with errors_of(self.spec.name, "bind"):
+            self.task = self.spec.bind(self.engine, self.robot)
+        check_bound(self.spec.name, self.task, num_worlds)
         self.control = RobotControl(
             self.robot, self.engine, config.control_mode, config.control_hz
         )
@@ -89,11 +92,15 @@ class Worlds:
             common_factors,
             self.proprioception,
             self.variation,
+            self.spec.name,
         )
         self.horizon_s = config.horizon_s or self.spec.horizon_for(self.robot)
         self.ticks_per_step = PHYSICS_HZ // config.control_hz
         rules = ScoringRules.of(config, self.horizon_s)
         self._scorer = HostScorer(rules, num_worlds)
+        # what the task says is checked at the first reset, and after 1, 2, 4 ... steps
+        self._num_steps = 0
+        self._next_check = 0
 
     @property
     def instructions(self) -> tuple[str, ...]:
@@ -131,6 +138,8 @@ class Worlds:
         self.episodes.keep_start_states(ids)
         self._feed.reset(ids)
         self._scorer.begin(ids)
+        if not self._next_check:
+            self._check_task(ids)
 
     def observe(self, privileged: bool = True) -> Observation:
         """Returns the present observation, after rendering the frames that are due.
@@ -179,8 +188,17 @@ class Worlds:
 
         if bad is not None or self.engine.has_fault():
             self._handle_faults(bad)
+        self._num_steps += 1
+        if self._num_steps == self._next_check:
+            has_begun = np.array([bool(text) for text in self.instructions])
+            self._check_task(np.flatnonzero(self._scorer.is_sound() & has_begun))
         joint_target = self.control.joint_target.copy()
         return self._scorer.score(self.task.judge(), joint_target)
+
+    def _check_task(self, ids: np.ndarray) -> None:
+        """Checks what the task says of worlds `ids` (n,), then seldomer and seldomer."""
+        check_present(self.spec.name, self.task, self.num_worlds, ids)
+        self._next_check = max(1, 2 * self._num_steps)
 
     def _handle_faults(self, bad: np.ndarray | None) -> None:
         """Records the faults of worlds, and puts those back to their start states.

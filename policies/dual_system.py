@@ -123,6 +123,7 @@ class DualSystem:
         self._clock = Clock(self.config.planner_hz)
         self._stale_ticks = seconds_to_ticks(self.config.stale_after_s)
         self._plans: list[Plan] = []  # since the last `take_plans`
+        self._is_checked = False  # whether the planner's plans are whole
         self._allocate(num_worlds=0)
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
@@ -301,8 +302,12 @@ class DualSystem:
         """Makes one plan for each of worlds `ids` (n,), started at ticks `start` (n,)."""
         observation, tick_frame = self._inbox.take(ids, start)
         payload = self.planner.plan(observation, ids)
+        # its first plans show whether it makes them as it should
+        if not self._is_checked:
+            payload.check(len(ids), self.planner.plan_shape)
+            self._is_checked = True
         if len(payload.subtask) != len(ids):
-            raise ValueError(
+            raise EmbodiedError(
                 f"the planner gave {len(payload.subtask)} plans for {len(ids)} worlds"
             )
 

@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from embodied.contract.case import begun, random_actions
 from embodied.envs import worlds as worlds_module
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_task, robots_for, task_names
 from embodied.envs.worlds import Worlds
 from embodied.robots.parts.part import CONTROL_MODES
+
+__all__ = ["random_actions"]  # tests take it from here
 
 TOTE_TRANSFER = "ToteTransfer"
 TASKS_AND_ROBOTS = [
@@ -44,25 +47,13 @@ def env_config(**settings: Any) -> EnvConfig:
 
 def started_worlds(num: int = 1, first_seed: int = 0, **settings: Any) -> Worlds:
     """Worlds whose episodes have begun, with consecutive seeds."""
-    worlds = Worlds(env_config(**settings), num)
-    worlds.reset(np.arange(num), range(first_seed, first_seed + num))
-    return worlds
+    return begun(env_config(**settings), num, first_seed)
 
 
 def expert_worlds(num: int, **settings: Any) -> Worlds:
     """Worlds with the control mode and rate of the expert, without episodes yet."""
     config = env_config(control_mode="ee_delta", control_hz=200, **settings)
     return Worlds(config, num)
-
-
-def random_actions(worlds: Worlds, steps: int, seed: int = 0) -> np.ndarray:
-    """Uniform actions (steps, N, A), each held for some steps to lead somewhere."""
-    held_steps = 5
-    rng = np.random.default_rng(seed)
-    count = -(-steps // held_steps)  # rounded up
-    shape = (count, worlds.num_worlds, len(worlds.interface.low))
-    sampled = rng.uniform(-1, 1, shape)
-    return np.repeat(sampled, held_steps, axis=0)[:steps].astype(np.float32)
 
 
 def idle_action(worlds: Worlds) -> np.ndarray:  # (N, A)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from embodied.envs.common_factors import COMMON
 from embodied.envs.registry import get_task, task_names
 from embodied.envs.variation import Choice, Interval, Variable, fixed
 from embodied.pages.task_page import update_page
@@ -37,7 +38,7 @@ NEW = replace(
     TASKS[0],
     name="ValveTest",
     summary="turn the valve",
-    table=ROWS,
+    table=(*ROWS, *COMMON),
 )
 
 
@@ -67,7 +68,7 @@ def test_written_words_stay_and_tables_follow() -> None:
     )
 
     # the table changes, the words around it stay
-    other_unit = replace(NEW, table=(replace(ROWS[0], unit="g"), ROWS[1]))
+    other_unit = replace(NEW, table=(replace(ROWS[0], unit="g"), ROWS[1], *COMMON))
     changed = update_page(page, [other_unit])
     assert "A page of prose with \\1 in it." in changed
     assert "| mass | objects | g |" in changed

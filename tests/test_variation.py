@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from embodied.contract.tables import overlap
 from embodied.envs.registry import get_task, task_names
 from embodied.envs.variation import (
     FACTORS,
@@ -55,16 +56,6 @@ TABLE = (
 )  # fmt: skip
 ROWS = [(name, variable) for name in task_names() for variable in get_task(name).table]
 seeds = st.integers(0, 2**63 - 1)
-
-
-def overlap(a: Range, b: Range) -> bool:
-    """Whether both may give the same value; intervals that touch do not count."""
-    if isinstance(a, Interval) and isinstance(b, Interval):
-        return a.low < b.high and b.low < a.high
-    if isinstance(a, Choice) and isinstance(b, Choice):
-        return bool(set(a.values) & set(b.values))
-    numbers, interval = (a, b) if isinstance(b, Interval) else (b, a)
-    return any(interval.low < value < interval.high for value in numbers.values)
 
 
 def within(value: object, allowed: Range) -> bool:

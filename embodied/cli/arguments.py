@@ -6,9 +6,15 @@ import argparse
 import shlex
 from collections.abc import Sequence
 
+from embodied.envs.own_tasks import typed_task
 from embodied.errors import EmbodiedError
 from embodied.rollout.shards import default_workers
 from embodied.seeding import SEED_LIMIT
+
+TASK_HELP = (
+    "a task's name, e.g. ToteTransfer (see `embodied list tasks`), or one of your own: "
+    "FILE.py:TASK or MODULE:TASK"
+)
 
 
 def add_scene(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +22,8 @@ def add_scene(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "task",
         metavar="TASK",
-        help="a task's name, e.g. ToteTransfer (see `embodied list tasks`)",
+        type=typed_task,
+        help=TASK_HELP,
     )
     parser.add_argument(
         "--split",
@@ -39,7 +46,11 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
 def add_pairs(parser: argparse.ArgumentParser, verb: str) -> None:
     """Adds --task and --robot, several of each; `verb` says what is done with them."""
     parser.add_argument(
-        "--task", nargs="+", metavar="TASK", help=f"tasks to {verb} (default: all)"
+        "--task",
+        nargs="+",
+        metavar="TASK",
+        type=typed_task,
+        help=f"tasks to {verb}, by name or as FILE.py:TASK (default: all)",
     )
     parser.add_argument(
         "--robot",

@@ -14,6 +14,7 @@ from embodied.benchmark.provenance import host_facts
 from embodied.benchmark.throughput import Figure, measure_all
 from embodied.cli import arguments
 from embodied.cli.text_table import text_table
+from embodied.envs.own_tasks import typed_task
 from embodied.errors import EmbodiedError
 
 HELP = """Measure the speed of physics, environments, cameras, recording and policies: medians, with quartiles. Ratios
@@ -37,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         default="ToteTransfer",
         metavar="TASK",
-        help="a task's name, or `gpu` to measure a GPU (default: ToteTransfer)",
+        type=typed_task,
+        help="a task's name, FILE.py:TASK for one of your own, or `gpu` to measure a GPU "
+        "(default: ToteTransfer)",
     )
     parser.add_argument("--robot", help="a robot's name (default: the task's first)")
     parser.add_argument(
@@ -55,6 +58,7 @@ def _add_gpu_arguments(parser: argparse.ArgumentParser) -> None:
         "--task",
         nargs="+",
         metavar="TASK",
+        type=typed_task,
         help="tasks to measure (default: all)",
     )
     gpu.add_argument(

@@ -9,6 +9,7 @@ from typing import Any
 
 from embodied.cli.text_table import text_table
 from embodied.core import ActionInterface
+from embodied.envs.own_tasks import typed_task
 from embodied.envs.registry import (
     DESCRIPTION_SUFFIX,
     get_robot,
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--factors",
         metavar="TASK",
+        type=typed_task,
         help="what varies in a task, and by how much at each level",
     )
     parser.add_argument(

@@ -28,6 +28,7 @@ VERBS = {
     "survey": "measure every task: its expert's success with each robot, and its speed",
     "parity": "compare the engines cpu and warp, task by task",
     "gallery": "film every task and robot: a picture, a loop, clips",
+    "check-task": "check a task, also of your own, against what all tasks keep to",
     "bench": "measure the speed of simulation, rendering and policies",
     "demo": "do everything once: collect, train, evaluate, report",
 }

@@ -14,6 +14,7 @@ from embodied.cli import arguments, train_rl, train_summary
 from embodied.cli.output import claim_folder
 from embodied.cli.progress import TrainingProgress
 from embodied.datasets.reader import Dataset, require_distinct
+from embodied.envs.own_tasks import is_place
 from embodied.envs.registry import task_names
 from embodied.errors import EmbodiedError
 from embodied.policies.run_folder import FILES
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "source",
         nargs="+",
         metavar="DATASET",
-        help="files to learn from, or with --algo the name of a task",
+        help="files to learn from, or with --algo the name of a task, or FILE.py:TASK",
     )
     parser.add_argument(
         "-o",
@@ -192,7 +193,7 @@ def imitate(config: ImitationConfig, folder: Path, resume: bool, quiet: bool) ->
 
 def _refuse_tasks(sources: Sequence[str]) -> None:
     for name in sources:
-        if name in task_names():
+        if name in task_names() or is_place(name):
             raise EmbodiedError(
                 f"{name} is a task: give --algo to learn it by reinforcement learning, "
                 "or datasets, such as totes.hdf5, instead of it"

@@ -14,6 +14,7 @@ from embodied.cli.output import claim_folder
 from embodied.cli.progress import TrainingProgress
 from embodied.cli.view import record
 from embodied.envs.config import ENGINES
+from embodied.envs.own_tasks import typed_task
 from embodied.envs.registry import get_task
 from embodied.errors import EmbodiedError
 from embodied.policies.training.budget import Budget
@@ -154,7 +155,7 @@ def rl_config(args: argparse.Namespace, budget: Budget) -> RLConfig:
         demonstrations = DEMONSTRATIONS if replays else 0
 
     return RLConfig(
-        task=args.source[0],
+        task=typed_task(args.source[0]),
         robot=args.robot,
         algorithm=args.algo,
         stage=args.stage or "",

@@ -20,6 +20,8 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, Protocol, TypeVar
 
 from embodied.closing import ClosedOnExit
+from embodied.envs.own_tasks import register_task
+from embodied.envs.registry import own_places
 from embodied.errors import EmbodiedError
 from embodied.machine import refusal, usable_cores
 
@@ -119,7 +121,7 @@ class Workers(ClosedOnExit):
         for pipe, k in part_of.items():
             # the reading below finds out about a process that has died here
             with contextlib.suppress(BrokenPipeError):
-                pipe.send((work, parts[k]))
+                pipe.send((work, parts[k], own_places()))
 
         results: list[Sequence[T]] = [()] * len(parts)
         while part_of:
@@ -211,7 +213,10 @@ def _serve(pipe: Connection) -> None:
 def _work_on_next(pipe: Connection) -> tuple[str, Any]:
     """Works on the next part; returns the message that ends it."""
     try:
-        work, seeds = pipe.recv()
+        work, seeds, places = pipe.recv()
+        # tasks of the user's own, which the parent has registered
+        for place in places:
+            register_task(place)
         return "done", list(work(seeds, lambda item: pipe.send(("report", item))))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         raise

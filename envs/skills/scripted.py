@@ -15,6 +15,7 @@ from embodied.core import (
     Payload,
     Planner,
     PlanShape,
+    skill_index,
 )
 from embodied.envs.skills.driving import DrivingPlanner
 from embodied.envs.skills.goal_servo import GoalServo
@@ -113,17 +114,17 @@ def last_row(xp: Any, rows: Sequence[Row], otherwise_w: Array) -> tuple[Array, A
         rows: The decision table; later rows win.
         otherwise_w: (n, 3) m, what to reach for where no row applies.
     """
-    skill = xp.full(otherwise_w.shape[:1], SKILLS.index("reach"), dtype=xp.int64)
+    skill = xp.full(otherwise_w.shape[:1], skill_index("reach"), dtype=xp.int64)
     goal_w = otherwise_w
     for row in rows:
-        skill = xp.where(row.when, SKILLS.index(row.skill), skill)
+        skill = xp.where(row.when, skill_index(row.skill), skill)
         goal_w = xp.where(row.when[:, None], row.goal_w, goal_w)
     return skill, goal_w
 
 
 def is_skill(skill: Array, name: str) -> Array:
     """Returns (n,) bool, whether the skills (n,) are the one of this name."""
-    return skill == SKILLS.index(name)
+    return skill == skill_index(name)
 
 
 def make_payload(
@@ -173,7 +174,7 @@ def completion_of(xp: Any, order: tuple[str, ...], skill: Array) -> Array:
     """
     shares = [0.0] * len(SKILLS)
     for place, name in enumerate(order):
-        shares[SKILLS.index(name)] = place / (len(order) - 1)
+        shares[skill_index(name)] = place / (len(order) - 1)
     return xp.asarray(shares)[skill]
 
 

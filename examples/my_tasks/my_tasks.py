@@ -126,4 +126,5 @@ CUBE_TO_PLATE = TaskSpec(
     bind=CubeToPlate,
     expert=partial(pick_and_place, thing="cube", goal="plate", size=CUBE_M),
     beauty_camera="hall",
+    constant=("plate_pos_w.0", "plate_pos_w.2"),  # the plate's x and z never vary
 )

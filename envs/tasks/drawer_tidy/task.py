@@ -176,4 +176,5 @@ DRAWER_TIDY = TaskSpec(
     bind=DrawerTidy,
     expert=partial(scripted_expert, decide),
     beauty_camera=BEAUTY,
+    constant=("drawer_pos_w.2",),  # the counter has one height
 )

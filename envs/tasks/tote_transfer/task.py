@@ -193,5 +193,6 @@ TOTE_TRANSFER = TaskSpec(
     beauty_camera="hall",
     stages=(TaskStage("reach", 0.2475, 5.0), TaskStage("lift", 0.495, 8.0)),
     base_start=(-0.75, -0.35, 0.0),
+    constant=("tote_size.1",),  # totes have one width, that of the gripper's approach
     driving_s=10.0,
 )

@@ -1,0 +1,73 @@
+"""`embodied check-task`: a task tried against all that every task keeps to."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict
+
+from embodied.cli import arguments
+from embodied.contract.suite import CONTRACTS, Finding, check_task
+from embodied.envs.own_tasks import typed_task
+from embodied.envs.registry import get_robot, get_task
+
+HELP = """Check a task against the contracts that all tasks keep to: the same seed gives the same bits, starts are clear
+and unsolved, judgements follow from the recorded state, the code runs on torch, the expert succeeds, and so on. Prints
+each with what is wrong; the exit status is 1 if one is broken. It takes some minutes."""
+EXAMPLE = """embodied check-task my_tasks.py:CUBE_TO_PLATE
+  embodied check-task ToteTransfer --robot arm"""
+SHOWN_REASONS = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this verb's arguments."""
+    parser.add_argument(
+        "task", metavar="TASK", type=typed_task, help=arguments.TASK_HELP
+    )
+    parser.add_argument(
+        "--robot",
+        nargs="+",
+        default=(),
+        metavar="ROBOT",
+        help="robots to try it with (default: all that fit)",
+    )
+    arguments.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Tries all contracts; returns 1 if one is broken."""
+    spec = get_task(args.task)
+    for robot in args.robot:
+        spec.check(get_robot(robot))
+
+    findings = []
+    begun = time.monotonic()
+    for finding in check_task(spec.name, tuple(args.robot)):
+        findings.append(finding)
+        if not args.json:
+            now = time.monotonic()
+            print(as_text(finding, now - begun), flush=True)
+            begun = now
+
+    broken = [finding for finding in findings if finding.reasons]
+    if args.json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+    elif broken:
+        print(f"{spec.name} breaks {len(broken)} of {len(CONTRACTS)} contracts")
+    else:
+        print(f"{spec.name} keeps all {len(CONTRACTS)} contracts")
+    sys.stdout.flush()
+    return 1 if broken else 0
+
+
+def as_text(finding: Finding, took_s: float) -> str:
+    """Returns a line about a contract, and below it why it is broken."""
+    word = "FAIL" if finding.reasons else "pass"
+    lines = [f"{word}  {took_s:6.1f} s  {finding.contract}"]
+    lines += [f"      {reason}" for reason in finding.reasons[:SHOWN_REASONS]]
+    left_out = len(finding.reasons) - SHOWN_REASONS
+    if left_out > 0:
+        lines.append(f"      and in {left_out} more of {finding.num_trials} trials")
+    return "\n".join(lines)

@@ -1,0 +1,90 @@
+"""A task with a robot in a control mode, and what checks say and do with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from embodied.envs.config import EnvConfig
+from embodied.envs.registry import get_task, robots_for
+from embodied.envs.task import TaskSpec
+from embodied.envs.worlds import Worlds
+from embodied.errors import EmbodiedError
+from embodied.robots.parts.part import CONTROL_MODES
+
+HELD_STEPS = 5  # a random action is held for as long, to lead somewhere
+
+
+class ContractError(EmbodiedError):
+    """A task does not keep to a contract; the text says in what."""
+
+
+def require(is_kept: bool | np.bool_, reason: str) -> None:
+    """Raises ContractError with a reason unless something is as it should be."""
+    if not is_kept:
+        raise ContractError(reason)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A task, one of its robots, and a control mode."""
+
+    task: str
+    robot: str
+    mode: str = "joint_delta"
+
+    @property
+    def spec(self) -> TaskSpec:
+        return get_task(self.task)
+
+    def config(self, **settings: Any) -> EnvConfig:
+        """Returns the config of such worlds, of one thread unless told otherwise."""
+        own = {
+            "task": self.task,
+            "robot": self.robot,
+            "control_mode": self.mode,
+            "num_threads": 1,
+        }
+        return EnvConfig(**{**own, **settings})
+
+    def worlds(self, num: int, first_seed: int = 0, **settings: Any) -> Worlds:
+        """Returns worlds whose episodes have begun, with consecutive seeds."""
+        return begun(self.config(**settings), num, first_seed)
+
+    def make(self, **arguments: Any) -> gymnasium.Env[Any, Any]:
+        """Returns the environment as Gymnasium makes it."""
+        own = {"robot": self.robot, "control_mode": self.mode, "num_threads": 1}
+        return gymnasium.make(self.spec.env_id, **{**own, **arguments})
+
+
+def cases_of(task: str, robots: tuple[str, ...] = ()) -> list[Case]:
+    """Returns a task with each of its robots, the control modes in turns.
+
+    Args:
+        task: its name.
+        robots: names or descriptions; all registered ones that fit if there are none.
+    """
+    chosen = robots or robots_for(get_task(task))
+    return [
+        Case(task, robot, CONTROL_MODES[k % len(CONTROL_MODES)])
+        for k, robot in enumerate(chosen)
+    ]
+
+
+def begun(config: EnvConfig, num: int, first_seed: int = 0) -> Worlds:
+    """Returns worlds whose episodes have begun, with consecutive seeds."""
+    worlds = Worlds(config, num)
+    worlds.reset(np.arange(num), range(first_seed, first_seed + num))
+    return worlds
+
+
+def random_actions(worlds: Worlds, steps: int, seed: int = 0) -> np.ndarray:
+    """Returns uniform actions (steps, N, A) float32, each held for some steps."""
+    rng = np.random.default_rng(seed)
+    count = -(-steps // HELD_STEPS)  # rounded up
+    shape = (count, worlds.num_worlds, len(worlds.interface.low))
+    sampled = rng.uniform(-1, 1, shape)
+    return np.repeat(sampled, HELD_STEPS, axis=0)[:steps].astype(np.float32)

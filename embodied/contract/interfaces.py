@@ -1,0 +1,82 @@
+"""Environments are what Gymnasium and Stable-Baselines3 expect."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import closing
+from typing import cast
+
+import gymnasium
+import numpy as np
+from gymnasium.utils.env_checker import check_env
+
+from embodied.contract.case import Case, require
+from embodied.envs.worlds import Worlds
+
+STEPS = 100
+SLACK = 1e-6  # float32 has so much less than the bounds' float64
+
+
+def passes_gymnasiums_checker(case: Case, _: object = None) -> None:
+    """Checks the environment with Gymnasium's `check_env`, without a warning."""
+    with closing(case.make()) as env, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(env.unwrapped, skip_render_check=True)
+
+
+def passes_gymnasiums_checker_with_pixels(case: Case, obs: str) -> None:
+    """Checks it with camera pictures, fresh at each step or at 8 Hz."""
+    for camera_hz in (None, 8):
+        env = case.make(obs=obs, camera_hz=camera_hz, image_size=32)
+        with closing(env), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            check_env(env.unwrapped, skip_render_check=camera_hz is not None)
+
+
+def passes_stable_baselines_checker(case: Case, _: object = None) -> None:
+    """Checks it with Stable-Baselines3's `check_env`, without a warning."""
+    from stable_baselines3.common.env_checker import check_env as check_env_sb3
+
+    with closing(case.make()) as env, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env_sb3(env.unwrapped, skip_render_check=True)
+
+
+def observations_are_within_bounds(case: Case, _: object = None) -> None:
+    """Drives the robot as far as it goes: all is finite and within the spaces."""
+    with closing(case.make(level="L3")) as env:
+        space = cast(gymnasium.spaces.Dict, env.observation_space)
+        observation, _info = env.reset(seed=0)
+        rng = np.random.default_rng(0)
+
+        for k in range(STEPS):
+            require(space.contains(observation), f"step {k}: an observation is no such")
+            action = rng.choice([-1, 1], env.action_space.shape or ()).astype(
+                np.float32
+            )
+            observation, reward, *_rest, info = env.step(action)
+            require(0 <= float(reward) <= 1, f"step {k}: the reward is {reward}")
+            progress = info["progress"]
+            require(0 <= progress <= 1, f"step {k}: the progress is {progress}")
+            if k % 40 == 39:
+                observation, _info = env.reset()
+
+        _require_unclipped(cast(Worlds, env.get_wrapper_attr("worlds")), space)
+
+
+def _require_unclipped(worlds: Worlds, space: gymnasium.spaces.Dict) -> None:
+    """Raises ContractError where values lie beyond their bounds: only broken worlds clip."""
+    raw = worlds.observe()
+    for key, values, layout in (
+        ("agent_pos", raw.agent_pos, worlds.agent_layout),
+        ("environment_state", raw.environment_state, worlds.state_layout),
+    ):
+        high = cast(gymnasium.spaces.Box, space[key]).high
+        for name, columns in layout.slices().items():
+            largest = np.abs(values[:, columns]).max()
+            bound = high[columns].min()
+            require(
+                largest <= bound + SLACK,
+                f"{name} reaches {largest:g}, beyond its bound {bound:g}, which follows "
+                "from the end of its name (see embodied.envs.spaces.LIMITS)",
+            )

@@ -1,0 +1,202 @@
+"""Judgements follow from the recorded state alone, and run on torch as on NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import array_api_compat.torch as xp_torch
+import numpy as np
+import torch
+
+from embodied.contract.case import Case, ContractError, random_actions, require
+from embodied.envs.scoring import StepResult
+from embodied.envs.worlds import Worlds
+from embodied.policies.registry import find_policy
+from embodied.robots.control import RobotControl
+from embodied.rollout.rollout import EpisodeResult, Step, rollout
+from embodied.sim.engine import Engine
+
+LOG_TICKS = 80  # states are kept 5 times per second
+LEAST_STATES = 5
+LEVEL = "L2"
+EXPERT_SEEDS = (3, 4)
+
+
+class StateLog:
+    """A hook that keeps whole states and their judgements, 5 times per second."""
+
+    def __init__(self) -> None:
+        self.states: list[
+            tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]
+        ] = []
+        self.judged: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def on_start(self, worlds: Worlds, *_: Any) -> None:
+        """Does nothing: states count once the worlds move."""
+
+    def on_step(self, worlds: Worlds, step: Step) -> None:
+        due = int(step.before.tick[0]) % LOG_TICKS == 0
+        if not (due and step.active.all()) or step.result.fault.any():
+            return
+
+        # copies, because the worlds go on in the same arrays
+        memory = {name: np.copy(array) for name, array in worlds.task.memory().items()}
+        varied = {
+            name: np.copy(array) for name, array in worlds.engine.model_views().items()
+        }
+        self.states.append((worlds.integration_state(), varied, memory))
+        result: StepResult = step.result
+        self.judged.append((result.success_now.copy(), result.progress.copy()))
+
+    def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
+        """Does nothing: the results are returned by the rollout."""
+
+
+def the_expert_succeeds_and_is_judged_again(case: Case, _: object = None) -> None:
+    """Judges the expert's way to success again, state by state, in new worlds."""
+    config = case.config(control_mode="ee_delta", control_hz=200, level=LEVEL)
+    worlds = Worlds(config, len(EXPERT_SEEDS))
+    log = StateLog()
+    policy = find_policy("expert").make(worlds)
+    for result in rollout(worlds, policy, EXPERT_SEEDS, [log]):
+        require(
+            result.success_at_end,
+            f"the expert fails at {LEVEL} with seed {result.seed}, with a progress of "
+            f"{result.progress_max:.2f} at most: {_view(case, result.seed)}",
+        )
+
+    # the new worlds begin with other seeds: all that counts must come from the record
+    again = Worlds(config, len(EXPERT_SEEDS))
+    ids = np.arange(len(EXPERT_SEEDS))
+    again.reset(ids, [8, 9])
+    for (state, varied, memory), (success, progress) in zip(
+        log.states, log.judged, strict=True
+    ):
+        for name, values in varied.items():
+            again.engine.model_view(name)[...] = values
+        for name, values in memory.items():
+            again.task.memory()[name][...] = values
+        again.engine.state()[...] = state
+        again.engine.refresh(ids)
+
+        outcome = again.task.judge()
+        same = (outcome.success == success).all() and np.allclose(
+            outcome.progress, progress, rtol=0, atol=1e-9
+        )
+        require(
+            same,
+            f"a recorded state is judged otherwise in new worlds: progress "
+            f"{outcome.progress.tolist()}, not {progress.tolist()}; what an episode "
+            "remembers must be in `memory`, what differs in `engine.model_view`",
+        )
+    count = len(log.states)
+    require(count > LEAST_STATES, f"the expert was done after {count} judgements")
+
+
+def _view(case: Case, seed: int) -> str:
+    return (
+        f"embodied view {case.task} --robot {case.robot} --level {LEVEL} --seed {seed}"
+    )
+
+
+class TorchView:
+    """The same worlds as torch tensors, as an engine on a GPU gives them."""
+
+    xp = xp_torch
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.model = engine.model
+        self.num_worlds = engine.num_worlds
+
+    @property
+    def version(self) -> int:
+        return self._engine.version
+
+    def view(self, field: str) -> torch.Tensor:
+        values = self._engine.view(field)
+        return (
+            torch.from_numpy(values) if values.flags.writeable else torch.tensor(values)
+        )
+
+    def model_view(self, field: str) -> torch.Tensor:
+        return torch.from_numpy(self._engine.model_view(field))
+
+
+@contextmanager
+def _double_precision() -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def state_and_judgement_run_on_torch(case: Case, _: object = None) -> None:
+    """Compares `state`, `judge` and `before_step` on torch with those on NumPy."""
+    worlds = case.worlds(6, level="L4")
+    for action in random_actions(worlds, 60):
+        worlds.step(action)
+
+    with _double_precision():
+        on_torch = worlds.spec.bind(TorchView(worlds.engine), worlds.robot)  # type: ignore[arg-type]
+        for name, values in worlds.task.memory().items():
+            on_torch.memory()[name][...] = torch.from_numpy(values)
+
+        _require_close("state", on_torch.state(), worlds.task.state(), 1e-12)
+        outcome = on_torch.judge()
+        for name, values in vars(worlds.task.judge()).items():
+            judged = getattr(outcome, name)
+            if name == "dropped" and isinstance(judged, int):
+                continue  # a task in which nothing can fall
+            _require_close(f"judge: {name}", judged, values, 1e-9)
+
+        # what a task changes before a step (belts, pushes) is the same from either
+        tick = np.arange(6) * 300
+        worlds.task.before_step(tick)
+        views = worlds.engine.model_views()
+        expected = {name: np.copy(values) for name, values in views.items()}
+        on_torch.before_step(torch.from_numpy(tick))
+    for name, values in worlds.engine.model_views().items():
+        same = (values == expected[name]).all()
+        require(same, f"before_step changes {name} otherwise on torch")
+
+
+def _require_close(
+    what: str, on_torch: object, values: np.ndarray, tolerance: float
+) -> None:
+    if not isinstance(on_torch, torch.Tensor):
+        raise ContractError(
+            f"{what} is a {type(on_torch).__name__} on torch: use engine.xp, not numpy"
+        )
+    same = np.allclose(on_torch.numpy(), values, rtol=tolerance, atol=1e-15)
+    require(same, f"{what} differs between NumPy and torch")
+
+
+def control_runs_on_torch(case: Case, _: object = None) -> None:
+    """Compares the servo targets of actions on torch with those on NumPy."""
+    with _double_precision():
+        worlds = case.worlds(6)
+        on_torch = RobotControl(
+            worlds.robot,
+            TorchView(worlds.engine),  # type: ignore[arg-type]
+            case.mode,
+            worlds.config.control_hz,
+        )
+        on_torch.reset(torch.ones(6, dtype=torch.bool))
+
+        # on torch first, so that NumPy's commands are those that move the worlds
+        for action in random_actions(worlds, 10).astype(np.float64):
+            on_torch.apply(torch.from_numpy(action))
+            worlds.control.apply(action)
+            same = np.allclose(
+                on_torch.joint_target.numpy(),
+                worlds.control.joint_target,
+                rtol=1e-9,
+                atol=1e-12,
+            )
+            require(same, "the servo targets differ between NumPy and torch")
+            worlds.engine.step(20)

@@ -1,0 +1,108 @@
+"""The same seed and actions give the same bits, however many worlds there are."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from itertools import pairwise
+
+import numpy as np
+
+from embodied.contract.case import Case, random_actions, require
+from embodied.contract.traces import require_same, trace
+
+
+def the_same_seed_gives_the_same_bits(case: Case, _: object = None) -> None:
+    """Runs twice in new worlds, and once more in worlds that were used before."""
+    first = case.worlds(4, level="L4")
+    again = case.worlds(4, level="L4")
+    actions = random_actions(first, 30)
+    expected = trace(first, actions)
+    require_same(expected, trace(again, actions), what="two runs of the same seeds")
+
+    first.reset(np.arange(4), range(4))
+    what = "worlds that were used before, and new ones,"
+    require_same(expected, trace(first, actions), what=what)
+
+
+def a_world_alone_is_the_world_among_sixteen(case: Case, _: object = None) -> None:
+    """Compares world 9 of 16 with the same episode alone."""
+    many = case.worlds(16, level="L3")
+    alone = case.worlds(1, 9, level="L3")
+    actions = random_actions(many, 40)
+    require_same(
+        trace(many, actions),
+        trace(alone, actions[:, 9:10]),
+        ids=slice(9, 10),
+        other_ids=slice(0, 1),
+        what="a world among 16 and the same alone",
+    )
+
+
+def two_threads_give_the_bits_of_one(case: Case, _: object = None) -> None:
+    """Compares worlds of one and of two threads."""
+    one = case.worlds(8, num_threads=1)
+    two = case.worlds(8, num_threads=2)
+    actions = random_actions(one, 30)
+    require_same(trace(one, actions), trace(two, actions), what="one and two threads")
+
+
+def consecutive_resets_differ(case: Case, _: object = None) -> None:
+    """Resets three times: each episode starts otherwise."""
+    with closing(case.make(level="L1")) as env:
+        starts = [env.reset(seed=0)[0], env.reset()[0], env.reset()[0]]
+    for one, other in pairwise(starts):
+        for key in ("agent_pos", "environment_state"):
+            require(
+                (one[key] != other[key]).any(),
+                f"{key} is the same at two starts in a row: nothing varies at L1",
+            )
+
+
+def a_reset_forgets_the_episode_before(case: Case, _: object = None) -> None:
+    """What was done, sampled, broken or timed leaves no trace."""
+    used = case.worlds(2, 50, level="L4")
+    fresh = case.worlds(2, 3, level="L4")
+
+    # 3 s with their surprises, at whose end world 1 breaks
+    actions = random_actions(used, 60)
+    actions[-1, 1] = np.nan
+    trace(used, actions)
+    used.reset(np.arange(2), range(3, 5))
+
+    observation = used.observe()
+    expected = fresh.observe()
+    for key in ("agent_pos", "environment_state"):
+        same = getattr(observation, key).tobytes() == getattr(expected, key).tobytes()
+        require(same, f"{key} after a reset depends on the episode before it")
+    require(
+        observation.instruction == expected.instruction,
+        "the instruction after a reset depends on the episode before it",
+    )
+    require_same(
+        trace(fresh, actions[:20]),
+        trace(used, actions[:20]),
+        what="new worlds, and worlds that had another episode before,",
+    )
+
+
+def a_recorded_start_gives_the_same_bits(case: Case, level: str) -> None:
+    """Restores a start in new worlds, of another number, in another place."""
+    first = case.worlds(3, 20, level=level)
+    start = first.episode_start(2)
+    actions = random_actions(first, 50)
+
+    # world 2 of three is restored as world 1 of two
+    again = case.worlds(2, 90, level=level)
+    again.step(actions[0, :2])
+    again.restore(1, start)
+    require(
+        again.instructions[1] == first.instructions[2],
+        "a restored episode has another instruction",
+    )
+    require_same(
+        trace(first, actions),
+        trace(again, actions[:, [0, 2]]),
+        ids=slice(2, 3),
+        other_ids=slice(1, 2),
+        what="an episode and its recorded start, which `memory` must make whole,",
+    )

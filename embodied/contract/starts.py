@@ -1,0 +1,130 @@
+"""Episodes start clear of collisions and unsolved; what is observed is alive."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from embodied.contract.case import Case, ContractError, random_actions, require
+from embodied.core import Observation
+from embodied.envs.safety import overlapping_bodies
+from embodied.envs.variation import LEVELS, SPLITS
+from embodied.envs.worlds import Worlds
+from embodied.policies.registry import find_policy
+from embodied.rollout.rollout import EpisodeResult, Step, rollout
+
+RESTING_M = 1e-3  # how deep things may sink into each other at a start
+FIRST_SEED = 1000
+BROAD = ("train", "all")  # splits that are tried at each level, the others at L3
+LEVELS_AND_SPLITS = tuple(
+    (level, split)
+    for split in SPLITS
+    for level in LEVELS
+    if level == "L3" or split in BROAD
+)
+STILL_STEPS = 5
+EPISODES = 4
+NUM_WORLDS = 10
+STEPS = 50  # random ones, in each episode
+
+
+def starts_are_clear_and_unsolved(case: Case, where: tuple[str, str]) -> None:
+    """Starts eight episodes at a level and split."""
+    level, split = where
+    worlds = case.worlds(8, FIRST_SEED, level=level, split=split)
+    outcome = worlds.task.judge()
+    for flag in ("success", "lost"):
+        flagged = np.flatnonzero(getattr(outcome, flag))
+        if flagged.size:
+            seed = FIRST_SEED + int(flagged[0])
+            raise ContractError(f"seed {seed} starts as {flag}")
+
+    for world in range(8):
+        _require_clear(worlds, world)
+
+    # nothing ends by itself in the first steps, either
+    still = np.zeros((8, len(worlds.interface.low)))
+    for _ in range(STILL_STEPS):
+        ended = np.flatnonzero(worlds.step(still).terminated)
+        require(
+            not ended.size,
+            f"seed {FIRST_SEED + int(ended[0]) if ended.size else 0} ends by itself",
+        )
+    require(np.isfinite(worlds.integration_state()).all(), "the state is not finite")
+
+
+def _require_clear(worlds: Worlds, world: int) -> None:
+    """Raises ContractError where bodies of a world overlap."""
+    for bodies, depth_m in overlapping_bodies(worlds.engine, world):
+        require(
+            depth_m < RESTING_M,
+            f"seed {FIRST_SEED + world}: {bodies[0]!r} and {bodies[1]!r} overlap by "
+            f"{depth_m * 1000:.1f} mm at the start",
+        )
+
+
+def every_observed_element_is_alive(case: Case, _: object = None) -> None:
+    """Looks for dead sensors: what neither random actions nor the expert ever change.
+
+    Both act in several episodes at L3. `TaskSpec.constant` says what is constant by
+    design.
+    """
+    seen = Seen()
+    worlds = Worlds(case.config(level="L3", control_mode="joint"), NUM_WORLDS)
+    for episode in range(EPISODES):
+        first = NUM_WORLDS * episode
+        worlds.reset(np.arange(NUM_WORLDS), range(first, first + NUM_WORLDS))
+        for action in random_actions(worlds, STEPS, episode):
+            worlds.step(action)
+            seen.add(worlds.observe())
+
+    config = case.config(level="L3", control_mode="ee_delta", control_hz=200)
+    experts = Worlds(config, EPISODES)
+    policy = find_policy("expert").make(experts)
+    rollout(experts, policy, range(EPISODES), [seen])
+
+    constant = seen.constant(worlds)
+    expected = set(case.spec.constant)
+    dead = sorted(constant - expected)
+    require(
+        not dead,
+        f"{', '.join(dead)} never changed, neither by random actions nor by the expert: "
+        "leave out what is of no use, or say that it is meant so: "
+        f"TaskSpec(constant={tuple(dead)!r})",
+    )
+    alive = sorted(expected - constant)
+    require(not alive, f"TaskSpec.constant names {', '.join(alive)}, which changed")
+
+
+class Seen:
+    """A hook that keeps the least and the largest value of each observed element."""
+
+    def __init__(self) -> None:
+        self._low = np.array(np.inf)
+        self._high = np.array(-np.inf)
+
+    def add(self, observation: Observation) -> None:
+        """Takes note of the values of N worlds."""
+        parts = [observation.agent_pos, observation.environment_state]
+        values = np.concatenate(parts, axis=1)
+        self._low = np.minimum(values.min(axis=0), self._low)
+        self._high = np.maximum(values.max(axis=0), self._high)
+
+    def constant(self, worlds: Worlds) -> set[str]:
+        """Returns the elements that never changed, such as `plate_pos_w.0`."""
+        names = []
+        for layout in (worlds.agent_layout, worlds.state_layout):
+            for name, width in layout.parts:
+                names += [f"{name}.{k}" for k in range(width)]
+        spreads = self._high - self._low
+        return {name for name, spread in zip(names, spreads, strict=True) if not spread}
+
+    def on_start(self, worlds: Worlds, *_: Any) -> None:
+        """Does nothing: the starts are those of random actions, too."""
+
+    def on_step(self, worlds: Worlds, step: Step) -> None:
+        self.add(step.before)
+
+    def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
+        """Does nothing: all episodes count alike."""

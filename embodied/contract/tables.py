@@ -1,0 +1,67 @@
+"""What is held out is never trained on, and episodes say what was sampled."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from embodied.contract.case import Case, ContractError, require
+from embodied.envs.variation import LEVELS, Choice, Interval, Range
+
+SEEDS = 8
+
+
+def held_out_parts_are_disjoint(case: Case, _: object = None) -> None:
+    """Compares the held-out range of each variable with those of training.
+
+    A variable whose held-out range is that of training holds nothing out.
+    """
+    for variable in case.spec.table:
+        if variable.held_out == variable.train:
+            continue
+        for level in LEVELS:
+            trained = variable.range(level, "train")
+            if overlap(variable.held_out, trained):
+                raise ContractError(
+                    f"{variable.name} is held out at {variable.held_out}, but sampled "
+                    f"from {trained} at {level}"
+                )
+
+
+def overlap(a: Range, b: Range) -> bool:
+    """Returns whether both may give the same value; intervals may touch."""
+    if isinstance(a, Interval) and isinstance(b, Interval):
+        return a.low < b.high and b.low < a.high
+    if isinstance(a, Choice) and isinstance(b, Choice):
+        return bool(set(a.values) & set(b.values))
+    numbers = a if isinstance(a, Choice) else b
+    interval = b if isinstance(a, Choice) else a
+    if not isinstance(numbers, Choice) or not isinstance(interval, Interval):
+        return False
+    return any(interval.low < value < interval.high for value in numbers.values)
+
+
+def an_episode_says_what_was_sampled(case: Case, split: str) -> None:
+    """Looks at what `start` returned: a sentence without gaps, and plain values."""
+    worlds = case.worlds(SEEDS, level="L4", split=split)
+    for world in range(SEEDS):
+        sentence = worlds.instructions[world]
+        require(
+            "{" not in sentence and "}" not in sentence,
+            f"the instruction has a gap that nothing was put into: {sentence!r}",
+        )
+        sampled = worlds.variation_of(world)
+        try:
+            json.dumps(sampled, default=_plain)
+        except TypeError as error:
+            raise ContractError(
+                f"what `start` returned cannot be stored: {error}"
+            ) from error
+
+
+def _plain(value: object) -> object:
+    """Returns NumPy's numbers and arrays as Python's."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{value!r} is no number, word or list of these")

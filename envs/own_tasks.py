@@ -1,0 +1,241 @@
+"""Tasks of a user's own: in a file, in a module, or made at a prompt.
+
+A place, such as `my_tasks.py:CUBE_TO_PLATE` or `my_package.tasks:CUBE_TO_PLATE`, is
+loaded only where a user wrote it: on the command line, or in a call of `register_task`.
+Datasets and results hold the task's name alone, so that no data file decides which code
+is run.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from pkgutil import resolve_name
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import gymnasium
+
+from embodied.envs import registry
+from embodied.errors import EmbodiedError, in_one_line, unknown
+
+if TYPE_CHECKING:  # this imports MuJoCo
+    from embodied.envs.task import TaskSpec
+
+MAKER = "embodied.envs.env:make_env"
+VECTOR_MAKER = "embodied.envs.vector_env:make_vector_env"
+
+
+@dataclass(frozen=True)
+class MakeOwn:
+    """An entry point for Gymnasium that loads a task of a user's own.
+
+    Gymnasium sends it to the processes of a vector environment, which load the task by
+    themselves.
+    """
+
+    place: str
+    maker: str  # of environments, as module:function
+
+    def __call__(self, **arguments: Any) -> Any:
+        register_task(self.place)
+        make: Callable[..., Any] = resolve_name(self.maker)
+        return make(**arguments)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What Gymnasium reads of an entry point: that of the maker, if it has one."""
+        return resolve_name(self.maker).metadata
+
+
+def is_place(text: str) -> bool:
+    """Returns whether a text reads like a place, not like the name of a task."""
+    return ":" in text or text.endswith(".py")
+
+
+def register_task(task: str | TaskSpec) -> str:
+    """Lets this process use a task of one's own by its name.
+
+    A file that has changed since it was registered is loaded again.
+
+    Args:
+        task: the place of a `TaskSpec`: `FILE.py:TASK` or `MODULE:TASK`. TASK is the
+            variable that holds it or the task's own name, and may be left out where
+            there is one task only. Or a `TaskSpec` itself, which other processes
+            cannot load: give them a place.
+
+    Returns:
+        The task's id, for `gymnasium.make` and `gymnasium.make_vec`.
+
+    Raises:
+        EmbodiedError: there is no such file, module or task, it cannot be loaded, or
+            another task has its name.
+    """
+    from embodied.envs.task import TaskSpec
+
+    if isinstance(task, TaskSpec):
+        _add(registry.OwnTask(task))
+        return task.env_id
+    if not isinstance(task, str):
+        raise EmbodiedError(
+            "a task is given as FILE.py:TASK, as MODULE:TASK or as a TaskSpec, "
+            f"not as {task!r}"
+        )
+
+    location, _, name = task.partition(":")
+    module = (
+        _module_of_file(location) if location.endswith(".py") else _import(location)
+    )
+    variable, spec = _task_of(module, name, location)
+
+    if not _is_offered(spec, module):
+        place = location
+        if location.endswith(".py"):
+            place = str(Path(location).resolve())
+        _add(registry.OwnTask(spec, f"{place}:{variable}"))
+    return spec.env_id
+
+
+def typed_task(text: str) -> str:
+    """Returns the task's name for what a user typed; a place is registered."""
+    if not is_place(text):
+        return text
+    return registry.get_task(register_task(text)).name
+
+
+def _add(own: registry.OwnTask) -> None:
+    """Adds a task to the registries, in place of an earlier version of itself.
+
+    Raises:
+        EmbodiedError: another task has its name.
+    """
+    spec = own.spec
+    earlier = registry.own_task(spec.name)
+    taken = registry.offered_places().get(spec.name)
+    if earlier is not None and earlier.place != own.place:
+        taken = earlier.place or "a task that was registered before"
+    if taken is not None:
+        raise EmbodiedError(
+            f"{own.place or 'a task'} has the name {spec.name!r}, which is taken by "
+            f"{taken}: give it another one"
+        )
+
+    registry.add_own_task(own)
+    gymnasium.registry.pop(spec.env_id, None)
+    gymnasium.register(
+        id=spec.env_id,
+        entry_point=MakeOwn(own.place, MAKER) if own.place else MAKER,
+        vector_entry_point=(
+            MakeOwn(own.place, VECTOR_MAKER) if own.place else VECTOR_MAKER
+        ),
+        kwargs={"task": spec.name},
+    )
+
+
+def _is_offered(spec: TaskSpec, module: ModuleType) -> bool:
+    """Returns whether this package, or an installed one, offers the same task."""
+    place = registry.offered_places().get(spec.name)
+    if place is None or module.__file__ is None:
+        return False
+    found = find_spec(place.partition(":")[0])
+    return found is not None and found.origin == module.__file__
+
+
+def _task_of(module: ModuleType, name: str, location: str) -> tuple[str, TaskSpec]:
+    """Returns a task of a module, and the variable that holds it.
+
+    Args:
+        module: where it is looked for.
+        name: the variable, or the task's own name; "" for the only one there is.
+        location: of the module, for error messages.
+    """
+    from embodied.envs.task import TaskSpec
+
+    tasks = {
+        variable: value
+        for variable, value in vars(module).items()
+        if isinstance(value, TaskSpec)
+    }
+    if not tasks:
+        raise EmbodiedError(
+            f"{location} has no task: a task is a variable that holds a TaskSpec "
+            "(docs/your_first_task.md)"
+        )
+
+    if not name and len(tasks) == 1:
+        return next(iter(tasks.items()))
+    for variable, spec in tasks.items():
+        if name in (variable, spec.name):
+            return variable, spec
+    if not name:
+        choices = " or ".join(f"{location}:{variable}" for variable in tasks)
+        raise EmbodiedError(f"{location} has several tasks: write {choices}")
+    raise unknown(f"task in {location}", name, tasks)
+
+
+def _module_of_file(location: str) -> ModuleType:
+    """Returns the module of a file, loaded anew if the file has changed."""
+    path = Path(location).expanduser().resolve()
+    if not path.is_file():
+        raise EmbodiedError(f"there is no file {location}; the folder is {Path.cwd()}")
+
+    # a name of its own: the file may be called like a module that is installed
+    name = f"{path.stem}_{crc32(str(path).encode()):08x}"
+    changed_ns = path.stat().st_mtime_ns
+    loaded = sys.modules.get(name)
+    if loaded is not None and vars(loaded).get("__changed_ns__") == changed_ns:
+        return loaded
+
+    spec = spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise EmbodiedError(f"{location} is no Python file")
+    module = module_from_spec(spec)
+    vars(module)["__changed_ns__"] = changed_ns
+    _see_folder(path.parent)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except EmbodiedError as error:
+        del sys.modules[name]
+        raise EmbodiedError(f"{location}: {error}") from error
+    # a module may even end the program when it is imported
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise EmbodiedError(
+            f"loading {location} raised {in_one_line(error)}"
+        ) from error
+    return module
+
+
+def _import(location: str) -> ModuleType:
+    """Returns a module of the current directory or of an installed package."""
+    if not all(word.isidentifier() for word in location.split(".")):
+        raise EmbodiedError(
+            f"{location!r} is neither a file that ends in .py nor a module: a task of "
+            "your own is given as FILE.py:TASK or as MODULE:TASK"
+        )
+
+    _see_folder(Path.cwd())
+    try:
+        return importlib.import_module(location)
+    except EmbodiedError as error:
+        raise EmbodiedError(f"{location}: {error}") from error
+    # a module may even end the program when it is imported
+    except (Exception, SystemExit) as error:
+        raise EmbodiedError(
+            f"importing {location} raised {in_one_line(error)}"
+        ) from error
+
+
+def _see_folder(folder: Path) -> None:
+    """Lets imports look into a folder, after all others.
+
+    A file there may be called like a module that other packages import.
+    """
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))

@@ -1,0 +1,345 @@
+"""Checks of what a task's author wrote, once, where it first matters.
+
+A `TaskSpec` is checked when it is made, its scene and the bound task when worlds are
+built, what `start` returns at every start, and what `state`, `judge` and `memory` return
+at the first reset and then at ever longer intervals. So steps cost what they did, and a
+mistake is one line that names the task, the method and what was expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from embodied.core import Array, Layout
+from embodied.envs.values import is_number, is_phrase
+from embodied.envs.variation import Variable
+from embodied.errors import EmbodiedError, in_one_line, unknown
+from embodied.names import RULE, is_name
+
+if TYPE_CHECKING:  # these import MuJoCo
+    import mujoco
+
+    from embodied.envs.task import Outcome, Task, TaskSpec
+
+METHODS = ("start", "memory", "before_step", "state", "judge")
+
+
+@contextmanager
+def errors_of(task: str, method: str) -> Iterator[None]:
+    """Raises an EmbodiedError that names task and method for any other error within."""
+    try:
+        yield
+    except EmbodiedError as error:
+        raise EmbodiedError(f"task {task}: {method}: {error}") from error
+    except Exception as error:
+        raise EmbodiedError(
+            f"task {task}: {method} raised {in_one_line(error)}"
+        ) from error
+
+
+def check_spec(spec: TaskSpec) -> None:
+    """Raises EmbodiedError for a spec that no worlds can be made of."""
+    if not is_name(spec.name):
+        raise EmbodiedError(f"a task's name consists of {RULE}, unlike {spec.name!r}")
+
+    problem = (
+        _problem_of_texts(spec)
+        or _problem_of_numbers(spec)
+        or _problem_of_table(spec.table)
+        or _problem_of_stages(spec)
+    )
+    if problem:
+        raise EmbodiedError(f"task {spec.name}: {problem}")
+
+
+def _problem_of_texts(spec: TaskSpec) -> str:
+    """Returns what is wrong with the names and functions of a spec; "" if nothing is."""
+    if not is_phrase(spec.summary):
+        return f"summary must be a phrase, not {spec.summary!r}"
+
+    for field in ("cameras", "robot_cameras", "constant"):
+        names = getattr(spec, field)
+        if not isinstance(names, tuple | list):
+            return f"{field} must be a tuple of names, such as ('overview',), not {names!r}"
+
+    for field in ("cameras", "robot_cameras"):
+        for name in getattr(spec, field):
+            if not is_name(name):
+                return f"{field}: a camera's name consists of {RULE}, unlike {name!r}"
+
+    for field in ("build", "bind", "expert"):
+        if not callable(getattr(spec, field)):
+            return f"{field} must be a function, not {getattr(spec, field)!r}"
+    return ""
+
+
+def _problem_of_numbers(spec: TaskSpec) -> str:
+    if not is_number(spec.horizon_s) or spec.horizon_s <= 0:
+        return f"horizon_s must be seconds above 0, not {spec.horizon_s!r}"
+    if not is_number(spec.driving_s) or spec.driving_s < 0:
+        return f"driving_s must be seconds of at least 0, not {spec.driving_s!r}"
+
+    start: tuple[float, ...] = spec.base_start
+    if len(start) != 3 or not all(is_number(value) for value in start):
+        return f"base_start must be x, y in m and yaw in rad, not {start!r}"
+    return ""
+
+
+def _problem_of_table(table: object) -> str:
+    if not (isinstance(table, tuple | list) and table):
+        return (
+            "table must be a tuple of rows, at least those of COMMON: (*OWN, *COMMON), "
+            f"not {table!r}"
+        )
+    names = set()
+    for variable in table:
+        if not isinstance(variable, Variable):
+            return (
+                f"table has {variable!r}, which is no row: write row(name, factor, ...)"
+            )
+        if variable.name in names:
+            return f"table has two rows of the name {variable.name!r}"
+        names.add(variable.name)
+
+    # worlds sample these for every task
+    from embodied.envs.common_factors import COMMON
+
+    missing = [row.name for row in COMMON if row.name not in names]
+    if missing:
+        return (
+            f"table lacks {', '.join(missing)}, which all tasks have: add *COMMON to it"
+        )
+    return ""
+
+
+def _problem_of_stages(spec: TaskSpec) -> str:
+    names = set()
+    for stage in spec.stages:
+        if stage.name in names:
+            return f"there are two stages of the name {stage.name!r}"
+        names.add(stage.name)
+
+    return ""
+
+
+def check_stage(name: str, goal_progress: float, horizon_s: float) -> None:
+    """Raises EmbodiedError for a stage that cannot be learned."""
+    if not is_name(name):
+        raise EmbodiedError(f"a stage's name consists of {RULE}, unlike {name!r}")
+    if not is_number(goal_progress) or not 0 < goal_progress <= 1:
+        raise EmbodiedError(
+            f"stage {name}: goal_progress must be above 0 and at most 1, not "
+            f"{goal_progress!r}"
+        )
+    if not is_number(horizon_s) or horizon_s <= 0:
+        raise EmbodiedError(
+            f"stage {name}: horizon_s must be seconds above 0, not {horizon_s!r}"
+        )
+
+
+def check_cameras(spec: TaskSpec, model: mujoco.MjModel) -> None:
+    """Raises EmbodiedError where a scene lacks a camera that its task names."""
+    available = [model.camera(i).name for i in range(model.ncam)]
+    for field, names in (
+        ("cameras", spec.cameras),
+        ("beauty_camera", (spec.beauty_camera,)),
+    ):
+        for name in names:
+            if name not in available:
+                error = unknown("camera", name, available)
+                raise EmbodiedError(
+                    f"task {spec.name}: {field} names one that `build` does not add: "
+                    f"{error}"
+                )
+
+
+def check_bound(name: str, task: Task, num_worlds: int) -> None:
+    """Raises EmbodiedError where a bound task lacks something, or its layout is wrong.
+
+    Args:
+        name: of the task.
+        task: what `bind` returned.
+        num_worlds: N.
+    """
+    for method in METHODS:
+        if not callable(getattr(task, method, None)):
+            raise EmbodiedError(
+                f"task {name}: bind returned a {type(task).__name__}, which has no method "
+                f"{method!r}; a task has {', '.join(METHODS)} and state_layout"
+            )
+
+    layout = getattr(task, "state_layout", None)
+    if not isinstance(layout, Layout):
+        raise EmbodiedError(
+            f"task {name}: state_layout must be a Layout of (name, width) pairs, not "
+            f"{layout!r}"
+        )
+    parts = [part for part, _ in layout.parts]
+    for part, width in layout.parts:
+        if not (isinstance(width, Integral) and width >= 1):
+            raise EmbodiedError(
+                f"task {name}: state_layout: the width of {part!r} must be a whole number "
+                f"of at least 1, not {width!r}"
+            )
+        if not is_name(part) or parts.count(part) > 1:
+            raise EmbodiedError(
+                f"task {name}: state_layout: a name occurs once, and consists of {RULE}, unlike "
+                f"{part!r}"
+            )
+    check_memory(name, task, num_worlds)
+
+
+def check_memory(name: str, task: Task, num_worlds: int) -> None:
+    """Raises EmbodiedError unless `memory` returns live arrays (N, ...) by name."""
+    with errors_of(name, "memory"):
+        memory = task.memory()
+        again = task.memory()
+    if not isinstance(memory, Mapping):
+        raise EmbodiedError(
+            f"task {name}: memory must return a dictionary of arrays (N, ...), {{}} for "
+            f"none, not {_brief(memory)}"
+        )
+
+    for key, values in memory.items():
+        where = f"task {name}: memory()[{key!r}]"
+        if not is_name(key):
+            raise EmbodiedError(f"{where}: a name consists of {RULE}")
+        shape = getattr(values, "shape", None)
+        if not shape or shape[0] != num_worlds:
+            raise EmbodiedError(
+                f"{where} must be an array (N, ...) with N = {num_worlds} worlds, not "
+                f"{_brief(values)}"
+            )
+        if not isinstance(values, np.ndarray):
+            continue  # a tensor of the other engine
+        if values.dtype.kind not in "biuf":
+            raise EmbodiedError(
+                f"{where} must hold numbers, not values of the dtype {values.dtype}"
+            )
+        if not np.shares_memory(values, again[key]):
+            raise EmbodiedError(
+                f"{where} is another array at each call: return the live one, into which "
+                "replays write"
+            )
+
+
+def check_start(name: str, sampled: object) -> None:
+    """Raises EmbodiedError unless `start` returned what was sampled and an instruction."""
+    if not isinstance(sampled, Mapping):
+        raise EmbodiedError(
+            f"task {name}: start must return a dictionary of what was sampled, with the "
+            f"sentence 'instruction', not {_brief(sampled)}"
+        )
+    instruction = sampled.get("instruction")
+    if not is_phrase(instruction):
+        raise EmbodiedError(
+            f"task {name}: start must return a sentence as 'instruction', not "
+            f"{instruction!r}; it returned {', '.join(map(str, sampled)) or 'nothing'}"
+        )
+
+
+def check_present(name: str, task: Task, num_worlds: int, rows: np.ndarray) -> None:
+    """Checks what a task on the CPU's engine says of the present states.
+
+    Args:
+        name: of the task.
+        task: the bound task.
+        num_worlds: N.
+        rows: (n,) the worlds that have begun and have no fault.
+
+    Raises:
+        EmbodiedError: `state`, `judge` or `memory` returned something else than a task
+            must return.
+    """
+    with errors_of(name, "state"):
+        state = task.state()
+    _check_state(f"task {name}: state", task.state_layout, state, num_worlds, rows)
+    with errors_of(name, "judge"):
+        outcome = task.judge()
+    _check_outcome(f"task {name}: judge", outcome, num_worlds, rows)
+    check_memory(name, task, num_worlds)
+
+
+def _check_state(
+    where: str, layout: Layout, state: Array, num_worlds: int, rows: np.ndarray
+) -> None:
+    shape = (num_worlds, layout.size)
+    if not isinstance(state, np.ndarray) or state.shape != shape:
+        parts = ", ".join(f"{part} {width}" for part, width in layout.parts)
+        raise EmbodiedError(
+            f"{where} must return an array of shape {shape}, for {num_worlds} worlds and "
+            f"the {layout.size} numbers of state_layout ({parts}), not {_brief(state)}"
+        )
+    if state.dtype.kind != "f":
+        raise EmbodiedError(
+            f"{where} must return floating-point numbers, not the dtype {state.dtype}"
+        )
+
+    for part, columns in layout.slices().items():
+        values = state[rows, columns]
+        if not np.isfinite(values).all():
+            bad = values[~np.isfinite(values)][0]
+            raise EmbodiedError(f"{where} must return finite numbers: {part} has {bad}")
+
+
+def _check_outcome(
+    where: str, outcome: Outcome, num_worlds: int, rows: np.ndarray
+) -> None:
+    from embodied.envs.task import Outcome
+
+    if not isinstance(outcome, Outcome):
+        raise EmbodiedError(
+            f"{where} must return an Outcome(success, progress, lost), not "
+            f"{_brief(outcome)}"
+        )
+
+    for field, kind, words in (
+        ("success", "b", "bool"),
+        ("progress", "f", "numbers in [0, 1]"),
+        ("lost", "b", "bool"),
+    ):
+        _check_column(
+            f"{where}: {field}", getattr(outcome, field), num_worlds, kind, words
+        )
+    if not isinstance(outcome.dropped, int):
+        words = "counts"
+        _check_column(f"{where}: dropped", outcome.dropped, num_worlds, "iu", words)
+
+    progress = outcome.progress[rows]
+    outside = ~((progress >= 0) & (progress <= 1))  # NaN is outside, too
+    if outside.any():
+        raise EmbodiedError(
+            f"{where}: progress must be in [0, 1], as it is the reward, not "
+            f"{progress[outside][0]:g}"
+        )
+
+
+def _check_column(
+    where: str, values: object, num_worlds: int, kinds: str, words: str
+) -> None:
+    """Raises EmbodiedError unless values are an array (N,) of one of the dtype kinds."""
+    shape = (num_worlds,)
+    if not isinstance(values, np.ndarray) or values.shape != shape:
+        raise EmbodiedError(
+            f"{where} must be an array of {words} of shape {shape}, one for each world, "
+            f"not {_brief(values)}"
+        )
+    if values.dtype.kind not in kinds:
+        raise EmbodiedError(
+            f"{where} must be an array of {words}, not of the dtype {values.dtype}"
+        )
+
+
+def _brief(value: Any) -> str:
+    """Returns a value in a few words, for an error message."""
+    shape = getattr(value, "shape", None)
+    if shape is not None:
+        return f"a {type(value).__name__} of shape {tuple(shape)}"
+    if value is None or isinstance(value, bool | int | float | str):
+        return repr(value)
+    return f"a {type(value).__name__}"
