@@ -65,7 +65,7 @@ class EnvConfig:
     camera_hz: float | None = None  # None: a frame at each control step
     level: str = "L2"
     split: str = "train"
-    # variable of the task's table -> fixed value
+    # variable of the task's table -> its value in every episode, such as {"mass": 0.5}
     factors: Mapping[str, Any] = field(default_factory=dict)
     engine: str = "cpu"
     # for the engine "warp"; "cpu" to try it without a GPU

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -17,6 +19,8 @@ from packaging.requirements import Requirement
 
 from embodied.cli import doctor, main
 from embodied.cli.verbs import verb_module
+from embodied.envs.registry import get_task, task_id, task_names
+from embodied.envs.variation import Variation
 from embodied.errors import EmbodiedError, unknown
 
 COMMAND = Path(sys.executable).parent / "embodied"
@@ -214,6 +218,29 @@ def test_help_is_quick() -> None:
 def test_list_wrong_kind(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["list", "task"]) == 2
     assert "Did you mean 'tasks'?" in capsys.readouterr().err
+
+
+def test_list_says_which_tasks_have_stages(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main.main(["list", "tasks"]) == 0
+    lines = capsys.readouterr().out.splitlines()[1:]
+    for name, line in zip(task_names(), lines, strict=True):
+        stages = ", ".join(stage.name for stage in get_task(name).stages)
+        wanted = f"(stages: {stages})" if stages else "(no stages)"
+        assert task_id(name) in line
+        assert line.endswith(wanted)
+
+
+@pytest.mark.parametrize("task", task_names())
+def test_list_factors_shows_how_to_fix_one(
+    task: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it prints is what `gymnasium.make` takes."""
+    assert main.main(["list", "--factors", task]) == 0
+    printed = capsys.readouterr().out
+    (shown,) = re.findall(r"factors=(\{.*\})\)", printed)
+    Variation(get_task(task).table, "L1", "train", ast.literal_eval(shown))
 
 
 def test_list_one_kind(capsys: pytest.CaptureFixture[str]) -> None:

@@ -125,7 +125,7 @@ def test_every_command_on_the_page_is_one() -> None:
     with own_tasks_forgotten(), pytest.MonkeyPatch.context() as patch:
         patch.chdir(PACKAGE)
         for command in words:
-            assert build_parser(command[0]).parse_args(command)
+            assert build_parser(command).parse_args(command)
 
 
 def test_all_that_the_page_advises_can_be_imported() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from embodied.benchmark.results_file import read_results
-from embodied.cli.main import VERBS, build_parser
+from embodied.cli.main import VERBS
 from embodied.datasets.reader import Dataset
 from embodied.envs.config import EnvConfig
 from embodied.envs.own_tasks import register_task, typed_task
@@ -204,10 +204,9 @@ def test_every_verb_that_takes_a_task_takes_a_place(
         "bench": ["none.py:T"],
         "check-task": ["none.py:T"],
     }
-    assert set(VERBS) - set(words) == {"doctor", "demo"}
+    assert set(VERBS) - set(words) == {"doctor", "demo", "data"}
     for verb, arguments in words.items():
         assert "there is no file none.py" in refused(capsys, verb, *arguments)
-        assert "FILE.py:TASK" in build_parser(verb).format_help() or True
 
 
 @pytest.mark.usefixtures("few_threads")

@@ -159,7 +159,7 @@ def test_a_scene_is_checked_when_worlds_are_made(
         ("memory", lambda self: {"x": 0.0}, "memory()['x'] must be an array (N, ...)"),
         ("memory", lambda self: {"x": np.zeros(3)}, "with N = 2 worlds"),
         ("memory", lambda self: {"x": np.zeros(2)}, "another array at each call"),
-        ("memory", lambda self: {"a/b": np.zeros(2)}, "a name consists of letters"),
+        ("memory", lambda self: {"a/b": np.zeros(2)}, "a name consists of the"),
         ("memory", lambda self: {"x": np.array(["a", "b"])}, "must hold numbers"),
         ("memory", lambda self: self.nothing, "memory raised AttributeError"),
     ],

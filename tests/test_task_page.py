@@ -53,6 +53,9 @@ def test_a_new_task_gets_a_section() -> None:
     assert page.startswith("# Tasks\n\nHello.\n\n## What varies in every task\n")
     assert "## ValveTest\n\nTurn the valve.\n" in page
     assert "robots `arm`, `wheeled_arm`" in page
+    assert "`reach` (a progress of 0.2475, within 5 s)" in page
+    without = update_page("# Tasks\n", [replace(NEW, stages=())])
+    assert "It has no stages: it is learned as a whole." in without
     assert "| mass | objects | kg | 1.0 | 0.9 to 1.1 | 0.5 to 1.5 | 1.5 to 2 |" in page
     assert "| wish | instruction |  | 1 below | 2 below | 2 below | 1 below |" in page
     assert (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from embodied.envs.registry import (
     robot_names,
     robots_for,
 )
-from embodied.envs.variation import markdown_table
+from embodied.envs.variation import Interval, Variable, markdown_table
 from embodied.errors import EmbodiedError, unknown
 from embodied.policies.latency import PRESETS, PlanLatency
 from embodied.policies.registry import policy_summaries
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--factors",
         metavar="TASK",
         type=typed_task,
-        help="what varies in a task, and by how much at each level",
+        help="what varies in a task, by how much at each level, and how to fix it",
     )
     parser.add_argument(
         "--actions",
@@ -81,12 +82,28 @@ def print_factors(task: str, as_json: bool) -> None:
     table = get_task(task).table
     if not as_json:
         print(markdown_table(table))
+        print(factors_note(table))
         return
 
     rows = []
     for variable in table:
         rows.append({key: str(value) for key, value in vars(variable).items()})
     print(json.dumps(rows, indent=2))
+
+
+def factors_note(table: Sequence[Variable]) -> str:
+    """Returns how variables are given values in Python, for one that is a number."""
+    middles = {
+        variable.name: (variable.train.low + variable.train.high) / 2
+        for variable in table
+        if isinstance(variable.train, Interval)
+    }
+    name, value = next(iter(middles.items()))
+    return (
+        f"\nTo give variables a value: gymnasium.make(..., "
+        f"factors={{{name!r}: {value:g}}}).\nAny value in the variable's row will "
+        "do, held-out ones included; it holds in every episode."
+    )
 
 
 def print_actions(what: str, as_json: bool) -> None:
@@ -221,6 +238,16 @@ def names_text(names: dict[str, Rows]) -> str:
     for kind, members in names.items():
         lines = [kind.replace("_", " ")]
         for member in members:
-            lines.append(f"  {member['name']:<{width}}  {member['summary']}")
+            line = f"  {member['name']:<{width}}  {member['summary']}"
+            if "stages" in member:
+                line += f" ({stages_text(member['stages'])})"
+            lines.append(line)
         paragraphs.append("\n".join(lines))
     return "\n\n".join(paragraphs)
+
+
+def stages_text(stages: list[str]) -> str:
+    """Returns a task's stages, which `--stage` takes, in words."""
+    if not stages:
+        return "no stages"
+    return f"stages: {', '.join(stages)}"

@@ -26,6 +26,7 @@ MODULES = (
     "embodied.envs.config",
     "embodied.envs.worlds",
     "embodied.envs.registry",
+    "embodied.contract.suite",
     "embodied.envs.sb3",
     "embodied.rollout.rollout",
     "embodied.policies.episodes",

@@ -55,8 +55,20 @@ def _facts(task: TaskSpec) -> str:
     return (
         f"`{task.env_id}`: robots {robots}; cameras {cameras}; "
         f"{task.horizon_s:g} s to do it, "
-        f"and {task.driving_s:g} s more for a robot that drives."
+        f"and {task.driving_s:g} s more for a robot that drives. {_stages(task)}"
     )
+
+
+def _stages(task: TaskSpec) -> str:
+    """Returns a sentence on the parts of a task that can be learned by themselves."""
+    if not task.stages:
+        return "It has no stages: it is learned as a whole."
+    stages = [
+        f"`{stage.name}` (a progress of {stage.goal_progress:g}, within "
+        f"{stage.horizon_s:g} s)"
+        for stage in task.stages
+    ]
+    return f"Stages, for `--stage`: {', '.join(stages)}."
 
 
 def _variation(table: Sequence[Variable]) -> str:
