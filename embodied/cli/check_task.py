@@ -15,8 +15,9 @@ from embodied.envs.registry import get_robot, get_task
 
 HELP = """Check a task against the contracts that all tasks keep to: the same seed gives the same bits, starts are clear
 and unsolved, judgements follow from the recorded state, the code runs on torch, the expert succeeds, and so on. Prints
-each with what is wrong; the exit status is 1 if one is broken. It takes some minutes. A task of your own is given by its
-place, such as my_tasks.py:CUBE_TO_PLATE (docs/your_first_task.md)."""
+each with what is wrong; the exit status is 1 if one is broken. It takes some minutes.
+
+A task of your own is given by its place, such as my_tasks.py:CUBE_TO_PLATE (docs/your_first_task.md)."""
 EXAMPLE = "embodied check-task ToteTransfer --robot arm"
 SHOWN_REASONS = 3
 

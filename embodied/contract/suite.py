@@ -49,7 +49,7 @@ class Contract:
 
 CONTRACTS = (
     Contract(tables.held_out_parts_are_disjoint, Per.TASK),
-    Contract(tables.an_episode_says_what_was_sampled, Per.TASK, ("train", "all")),
+    Contract(tables.instructions_are_whole, Per.TASK, ("train", "all")),
     Contract(interfaces.passes_gymnasiums_checker),
     Contract(
         interfaces.passes_gymnasiums_checker_with_pixels, Per.TASK, ("pixels", "both")
