@@ -22,13 +22,11 @@ from zlib import crc32
 import gymnasium
 
 from embodied.envs import registry
+from embodied.envs.register import MAKER, VECTOR_MAKER
 from embodied.errors import EmbodiedError, in_one_line, unknown
 
 if TYPE_CHECKING:  # this imports MuJoCo
     from embodied.envs.task import TaskSpec
-
-MAKER = "embodied.envs.env:make_env"
-VECTOR_MAKER = "embodied.envs.vector_env:make_vector_env"
 
 
 @dataclass(frozen=True)

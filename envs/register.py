@@ -6,6 +6,9 @@ import gymnasium
 
 from embodied.envs.registry import task_id, task_names
 
+MAKER = "embodied.envs.making:make_env"
+VECTOR_MAKER = "embodied.envs.making:make_vector_env"
+
 
 def register_tasks() -> None:
     """Registers every task that is not yet registered, as `embodied/<Task>-v0`.
@@ -16,7 +19,7 @@ def register_tasks() -> None:
         if task_id(name) not in gymnasium.registry:
             gymnasium.register(
                 id=task_id(name),
-                entry_point="embodied.envs.making:make_env",
-                vector_entry_point="embodied.envs.making:make_vector_env",
+                entry_point=MAKER,
+                vector_entry_point=VECTOR_MAKER,
                 kwargs={"task": name},
             )
