@@ -16,7 +16,7 @@ from embodied.envs.worlds import Worlds
 from embodied.policies.registry import find_policy
 from embodied.robots.control import RobotControl
 from embodied.rollout.rollout import EpisodeResult, Step, rollout
-from embodied.sim.engine import Engine
+from embodied.sim.engine import Engine, Watcher
 
 LOG_TICKS = 80  # states are kept 5 times per second
 LEAST_STATES = 5
@@ -110,6 +110,7 @@ class TorchView:
         self._engine = engine
         self.model = engine.model
         self.num_worlds = engine.num_worlds
+        self.watchers: list[Watcher] = []
 
     @property
     def version(self) -> int:
