@@ -114,7 +114,7 @@ def _first_mismatches(worlds: Worlds, episodes: list[Episode]) -> list[int | Non
     spare_worlds = worlds.num_worlds - len(episodes)
     running = episodes + episodes[:1] * spare_worlds
     for world, episode in enumerate(running):
-        worlds.restore(world, _start_of(episode))
+        worlds.begin_recorded(world, _start_of(episode))
 
     actions = [episode.streams["action"] for episode in running]
     checksums = [episode.streams["checksum"] for episode in running]

@@ -15,6 +15,7 @@ SEED_LIMIT = 2**63
 GLOBAL_SEED_LIMIT = 2**32
 # one seed for all worlds, or one for each of them
 Seeds = int | Sequence[int | None] | None
+GENERATOR_KIND = "PCG64"  # of random generators, by NumPy's and Gymnasium's default
 
 
 class Stream(IntEnum):
@@ -41,6 +42,45 @@ def episode_generator(seed: int, stream: int) -> np.random.Generator:
         stream: A `Stream`, or any other whole number that tells purposes apart.
     """
     return np.random.default_rng(np.random.SeedSequence((int(seed), int(stream))))
+
+
+def generator_words(generator: np.random.Generator) -> np.ndarray:
+    """Returns where a generator is in its sequence, (6,) uint64.
+
+    Raises:
+        EmbodiedError: it is not one of NumPy's default kind.
+    """
+    state = generator.bit_generator.state
+    if state["bit_generator"] != GENERATOR_KIND:
+        raise EmbodiedError(
+            f"a generator of kind {state['bit_generator']}: expected {GENERATOR_KIND}, "
+            "as np.random.default_rng gives it"
+        )
+    numbers = state["state"]
+    words = [*_halves(numbers["state"]), *_halves(numbers["inc"])]
+    words += [state["has_uint32"], state["uinteger"]]
+    return np.array(words, np.uint64)
+
+
+def generator_at(words: np.ndarray) -> np.random.Generator:
+    """Returns a generator that goes on from where `generator_words` was taken."""
+    high, low, increment_high, increment_low, has_half, half = words.tolist()
+    bits = np.random.PCG64()
+    bits.state = {
+        "bit_generator": GENERATOR_KIND,
+        "state": {
+            "state": high << 64 | low,
+            "inc": increment_high << 64 | increment_low,
+        },
+        "has_uint32": has_half,
+        "uinteger": half,
+    }
+    return np.random.Generator(bits)
+
+
+def _halves(number: int) -> tuple[int, int]:
+    """Returns the upper and the lower 64 bits of a number of 128."""
+    return number >> 64, number & (2**64 - 1)
 
 
 def checked_seed(seed: Any, limit: int = SEED_LIMIT) -> int:

@@ -14,10 +14,11 @@ from embodied.envs.config import EnvConfig
 from embodied.envs.infos import Info, single_reset_info, single_step_info
 from embodied.envs.making import RENDER_MODES
 from embodied.envs.reset_options import checked_options
+from embodied.envs.snapshot import SEQUENCE, Snapshot
 from embodied.envs.spaces import ObservationDict, Observer, action_space, world_row
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError, unknown
-from embodied.seeding import checked_seed
+from embodied.seeding import checked_seed, generator_at, generator_words
 from embodied.sim.window import Window, has_display
 
 NOT_BEGUN = "no episode has begun: call reset first"
@@ -134,6 +135,48 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
             bool(result.truncated[0]),
             info,
         )
+
+    def snapshot(self) -> Snapshot:
+        """Returns all that this environment continues from, later resets included.
+
+        The snapshot is plain data. Wrappers are not in it: they have memories of their
+        own, which `copy.deepcopy` of the whole environment copies, too.
+        """
+        if self._why_no_episode:
+            raise EmbodiedError(self._why_no_episode)
+        words = generator_words(self.np_random)
+        return self.worlds.snapshot().with_arrays({SEQUENCE: words[None]})
+
+    def restore(self, snapshot: Snapshot) -> ObservationDict:
+        """Goes back, or on, to a snapshot of this or another environment.
+
+        It may be of one world of a vector environment, or of `Worlds`, which have no
+        sequence of seeds: this environment then keeps its own.
+
+        Returns:
+            The observation, as the step or reset before the snapshot gave it.
+
+        Raises:
+            EmbodiedError: the snapshot is of another task, robot, control mode or
+                model, or has not the frames of these cameras.
+        """
+        if self._why_no_episode == CLOSED:
+            raise EmbodiedError(CLOSED)
+        self.worlds.restore(snapshot)
+        if SEQUENCE in snapshot.arrays:
+            self.np_random = generator_at(snapshot.arrays[SEQUENCE][0])
+        self._why_no_episode = ""
+        self._update_window()
+        return world_row(self._observer.observe(), 0)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns what `copy` and `pickle` take: all but the window."""
+        return {**vars(self), "_window": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self.render_mode == "human" and self._why_no_episode != CLOSED:
+            self._window = Window(self.worlds.engine)
 
     def render(self) -> np.ndarray | None:
         """Returns a picture (480, 640, 3) uint8 from the task's camera for people.

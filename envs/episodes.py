@@ -115,6 +115,20 @@ class Episodes:
             values.get("instruction", "") for values in self.sampled
         )
 
+    def memory(self) -> dict[str, np.ndarray]:
+        """Returns what is kept of the episodes: live (N, ...) arrays by name."""
+        return {
+            "seed": self.seeds,
+            "pixel_sigma": self.pixel_sigma,
+            "start_state": self._start_states,
+        }
+
+    def recall(self, ids: np.ndarray, sampled: Sequence[Mapping[str, Any]]) -> None:
+        """Takes over what was sampled (n) for the episodes of worlds `ids` (n,)."""
+        for world, values in zip(ids.tolist(), sampled, strict=True):
+            self.sampled[world] = dict(values)
+        self._update_instructions()
+
     def keep_start_states(self, ids: np.ndarray) -> None:
         """Remembers the present states of worlds `ids` (n,) as their start states."""
         self._start_states[ids] = self._engine.state()[ids]

@@ -36,6 +36,10 @@ class Proprioception:
             parts += [(f"{effector.name}_pos_w", 3), (f"{effector.name}_rot6d", 6)]
         self.layout = Layout(tuple(parts))
 
+    def memory(self) -> dict[str, Array]:
+        """Returns what is kept of the episodes: live (N, ...) arrays by name."""
+        return {"bias": self.bias}
+
     def read(self) -> Array:
         """Returns (N, P) in rad, rad/s and m, as `layout` names it."""
         view = self._engine.view

@@ -134,6 +134,18 @@ class HostScorer:
         self._fault[ids] = 0
         self._all_sound = not self._fault.any()
 
+    def memory(self) -> dict[str, np.ndarray]:
+        """Returns what is kept of the episodes: live (N,) arrays by name."""
+        return {
+            "tick": self.tick,
+            "held_ticks": self._held_ticks,
+            "fault": self._fault,
+        }
+
+    def recall(self) -> None:
+        """Takes notice of what was written to `memory`."""
+        self._all_sound = not self._fault.any()
+
     def advance(self) -> None:
         """Moves all clocks on by one control step."""
         self.tick += self.rules.step_ticks

@@ -23,10 +23,11 @@ from embodied.envs.infos import (
     step_info,
 )
 from embodied.envs.reset_options import RESET_MASK, checked_options
+from embodied.envs.snapshot import ENDED, SEQUENCE, Ids, Snapshot, checked_ids
 from embodied.envs.spaces import ObservationDict, Observer, action_space, world_row
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError, unknown
-from embodied.seeding import Seeds, seed_of_each
+from embodied.seeding import Seeds, generator_at, generator_words, seed_of_each
 
 AUTORESET_MODES = (AutoresetMode.SAME_STEP, AutoresetMode.DISABLED)
 PER_WORLD = ("task_description",)  # attributes that have a value for each world
@@ -207,6 +208,46 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
             info["_final_obs"] = over.copy()
             observation = self._observer.observe()
         return observation, result.reward, result.terminated, result.truncated, info
+
+    def snapshot(self, worlds: Ids = None) -> Snapshot:
+        """Returns all that worlds continue from: one world, several, or all N.
+
+        The snapshot is plain data. Wrappers are not in it: they have memories of their
+        own, which `copy.deepcopy` of the whole environment copies, too.
+        """
+        self._require_episodes()
+        ids = checked_ids(worlds, self.num_envs)
+        sequences = [generator_words(self._generators[i]) for i in ids.tolist()]
+        own = {SEQUENCE: np.stack(sequences), ENDED: self._ended[ids]}
+        return self.worlds.snapshot(ids).with_arrays(own)
+
+    def restore(self, snapshot: Snapshot, worlds: Ids = None) -> ObservationDict:
+        """Puts worlds where others were: of this or another environment, or `Worlds`.
+
+        Args:
+            snapshot: of as many worlds, or of one, for all of them.
+            worlds: one world, several, or None for all N.
+
+        Returns:
+            The observation of all N worlds.
+
+        Raises:
+            EmbodiedError: the snapshot is of another task, robot, control mode or
+                model, or has not the frames of these cameras.
+        """
+        if self.closed:
+            raise EmbodiedError(CLOSED)
+        ids = checked_ids(worlds, self.num_envs)
+        self.worlds.restore(snapshot, ids)
+
+        # a snapshot of `Worlds` has no sequence of seeds: these worlds keep their own
+        for k, world in enumerate(ids.tolist()):
+            if SEQUENCE in snapshot.arrays:
+                words = snapshot.arrays[SEQUENCE][k % len(snapshot)]
+                self._generators[world] = generator_at(words)
+        self._ended[ids] = snapshot.arrays.get(ENDED, False)
+        self._has_begun = True
+        return self._observer.observe()
 
     def _require_episodes(self) -> None:
         if self.closed:

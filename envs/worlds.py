@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,17 @@ from embodied.envs.proprioception import Proprioception
 from embodied.envs.registry import get_task
 from embodied.envs.safety import Safety, SafetySignals
 from embodied.envs.scoring import HostScorer, ScoringRules, StepResult
+from embodied.envs.snapshot import (
+    ENGINE_PREFIX,
+    Ids,
+    Origin,
+    Snapshot,
+    check_fits,
+    checked_ids,
+    joined,
+    kept_rows,
+    write_rows,
+)
 from embodied.envs.task_checks import check_bound, check_present, errors_of
 from embodied.envs.variation import Variation
 from embodied.errors import EmbodiedError
@@ -120,7 +132,7 @@ class Worlds:
         self.episodes.sample(ids, [checked_seed(seed) for seed in seeds])
         self._begin(ids)
 
-    def restore(self, world: int, start: EpisodeStart) -> None:
+    def begin_recorded(self, world: int, start: EpisodeStart) -> None:
         """Begins a recorded episode again.
 
         Raises:
@@ -140,6 +152,64 @@ class Worlds:
         self._scorer.begin(ids)
         if not self._next_check:
             self._check_task(ids)
+
+    def snapshot(self, worlds: Ids = None) -> Snapshot:
+        """Returns all that worlds continue from: one world, several, or all N."""
+        ids = checked_ids(worlds, self.num_worlds)
+        arrays = joined(engine=self.engine.keep(ids))
+        arrays.update(kept_rows(self._memory(), ids))
+        sampled = tuple(self.variation_of(world) for world in ids.tolist())
+        return Snapshot(self._origin, arrays, sampled)
+
+    def restore(self, snapshot: Snapshot, worlds: Ids = None) -> None:
+        """Puts worlds where others were, in these or in others of the same config.
+
+        Args:
+            snapshot: of as many worlds, or of one, for all of them.
+            worlds: one world, several, or None for all N.
+
+        Raises:
+            EmbodiedError: the snapshot is of another task, robot, control mode or
+                model, or has not the frames of these cameras.
+        """
+        ids = checked_ids(worlds, self.num_worlds)
+        memory = self._memory()
+        check_fits(snapshot, self._origin, memory, len(ids))
+
+        # the engine comes last: what it computes must be new to all that look at it
+        write_rows(memory, ids, snapshot.arrays)
+        times = len(ids) // len(snapshot)
+        self.episodes.recall(ids, snapshot.sampled * times)
+        self._scorer.recall()
+        self.engine.recall(ids, snapshot.part(ENGINE_PREFIX))
+
+    def _memory(self) -> dict[str, np.ndarray]:
+        """Returns live arrays (N, ...) of all that is kept outside of the engine."""
+        return joined(
+            task=self.task.memory(),
+            control=self.control.memory(),
+            proprioception=self.proprioception.memory(),
+            episodes=self.episodes.memory(),
+            scoring=self._scorer.memory(),
+            cameras=self._feed.memory(),
+        )
+
+    @cached_property
+    def _origin(self) -> Origin:
+        return Origin.of(
+            task=self.spec.name,
+            robot=self.robot.name,
+            control_mode=self.config.control_mode,
+            engine=self.config.engine,
+            model=self.model,
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Lets `copy` and `pickle` build the worlds anew, and restore them."""
+        return type(self), (self.config, self.num_worlds), self.snapshot()
+
+    def __setstate__(self, snapshot: Snapshot) -> None:
+        self.restore(snapshot)
 
     def observe(self, privileged: bool = True) -> Observation:
         """Returns the present observation, after rendering the frames that are due.

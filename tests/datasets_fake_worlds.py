@@ -181,7 +181,7 @@ class FakeWorlds:
             variation=self.variation_of(world),
         )
 
-    def restore(self, world: int, start: EpisodeStart) -> None:
+    def begin_recorded(self, world: int, start: EpisodeStart) -> None:
         self._seed[world] = start.seed
         self._tick[world] = 0
         self._x[world] = start.state

@@ -84,7 +84,7 @@ def test_a_start_of_another_model_is_refused(task: str) -> None:
     with pytest.raises(
         EmbodiedError, match="recorded state has .* numbers, this model"
     ):
-        worlds.restore(0, short)
+        worlds.begin_recorded(0, short)
 
 
 def test_a_config_is_the_key_to_its_worlds() -> None:

@@ -65,6 +65,6 @@ def test_a_restored_episode_has_facts_of_its_own(task: str) -> None:
 
     for action in random_actions(worlds, 20):
         worlds.step(action)
-    worlds.restore(0, start)
+    worlds.begin_recorded(0, start)
     assert worlds.observe().environment_state[0].tobytes() == expected.tobytes()
     assert worlds.task.judge().progress[0] == progress

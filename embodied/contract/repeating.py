@@ -94,7 +94,7 @@ def a_recorded_start_gives_the_same_bits(case: Case, level: str) -> None:
     # world 2 of three is restored as world 1 of two
     again = case.worlds(2, 90, level=level)
     again.step(actions[0, :2])
-    again.restore(1, start)
+    again.begin_recorded(1, start)
     require(
         again.instructions[1] == first.instructions[2],
         "a restored episode has another instruction",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -34,6 +35,10 @@ class Robot:
 
     name: str
     parts: tuple[Part, ...]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Robot:
+        """Returns itself: it is immutable, and its models are compiled only once."""
+        return self
 
     def __post_init__(self) -> None:
         names: list[str] = []

@@ -153,6 +153,16 @@ class CameraFeed:
         self._due[ids] = 0
         self._count[ids] = 0
 
+    def memory(self) -> dict[str, np.ndarray]:
+        """Returns what is kept of the episodes: live (N, ...) arrays by name."""
+        if not self.cameras:
+            return {}
+        # copies, because frames that were given out stay as they are
+        self._frames = {name: frames.copy() for name, frames in self._frames.items()}
+        frames = {f"frames/{name}": values for name, values in self._frames.items()}
+        times = {"taken": self._taken, "due": self._due, "count": self._count}
+        return {**frames, **times}
+
     def update(self, tick: np.ndarray, sigma: np.ndarray, seeds: np.ndarray) -> None:
         """Renders the worlds whose next frame is due.
 

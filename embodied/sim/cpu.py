@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 import mujoco
@@ -30,6 +32,11 @@ FORKED = (
 )
 _NO_STAGE = int(mujoco.mjtStage.mjSTAGE_NONE)
 _VELOCITY_STAGE = int(mujoco.mjtStage.mjSTAGE_VEL)
+# What the names of kept arrays begin with: fields of the model as they are, and as they
+# were when constants were computed of them; fields of the data that are no state.
+_MODEL = "model/"
+_SETTLED = "settled/"
+_DERIVED = "derived/"
 
 
 def _log_warning(message: str) -> None:
@@ -61,6 +68,8 @@ class CpuEngine:
         # field -> live array, of the data and of the model
         self._views: dict[str, np.ndarray] = {}
         self._model_views: dict[str, np.ndarray] = {}
+        # what the model's fields were at each world's last `refresh`
+        self._settled: dict[str, np.ndarray] = {}
 
         # MuJoCo's kind of warning -> index of its fault
         self._fault_of_warning = {
@@ -78,7 +87,9 @@ class CpuEngine:
 
     def model_view(self, field: str) -> np.ndarray:
         if field not in self._model_views:
-            self._model_views[field] = self._batch.expand(field)
+            values = self._batch.expand(field)
+            self._model_views[field] = values
+            self._settled[field] = values.copy()
         return self._model_views[field]
 
     def model_views(self) -> dict[str, np.ndarray]:
@@ -103,6 +114,8 @@ class CpuEngine:
         self._check_threads()
         self.version += 1
         if self._model_views:
+            for field, values in self._model_views.items():
+                self._settled[field][ids] = values[ids]
             self._batch.set_const(ids)
         self._batch.forward(ids, stage=_VELOCITY_STAGE)
 
@@ -110,6 +123,48 @@ class CpuEngine:
         self._check_threads()
         self.version += 1
         self._batch.step(nstep=nstep, stage=_VELOCITY_STAGE)
+
+    def keep(self, ids: np.ndarray) -> dict[str, np.ndarray]:
+        kept = {"state": self._batch.state[ids]}
+        for field, values in self._model_views.items():
+            kept[_MODEL + field] = values[ids]
+            kept[_SETTLED + field] = self._settled[field][ids]
+        # forces and accelerations belong to the substep before: they can't be computed
+        for field, values in self._views.items():
+            if not values.flags.writeable:
+                kept[_DERIVED + field] = values[ids]
+        return kept
+
+    def recall(self, ids: np.ndarray, kept: Mapping[str, np.ndarray]) -> None:
+        self.reset(ids)
+        self._recall_model(ids, kept)
+        self._batch.state[ids] = kept["state"]
+        self._batch.forward(ids, stage=_VELOCITY_STAGE)
+
+        for name, rows in kept.items():
+            if name.startswith(_DERIVED):
+                # the batch shows what it computed last, which nothing else may change
+                shown = self.view(name.removeprefix(_DERIVED)).view()
+                shown.setflags(write=True)
+                shown[ids] = rows
+
+    def _recall_model(self, ids: np.ndarray, kept: Mapping[str, np.ndarray]) -> None:
+        """Writes the model's fields, and computes constants of what they were then."""
+        fields = [name.removeprefix(_MODEL) for name in kept if name.startswith(_MODEL)]
+        # worlds differ in no field before the first episode asks for it
+        for field in fields:
+            self.model_view(field)
+        if not self._model_views:
+            return
+
+        # a field in which the kept worlds did not differ yet has the model's values
+        for field, values in self._model_views.items():
+            nominal = attrgetter(field)(self.model)
+            values[ids] = kept.get(_SETTLED + field, nominal)
+            self._settled[field][ids] = values[ids]
+        self._batch.set_const(ids)
+        for field in fields:
+            self._model_views[field][ids] = kept[_MODEL + field]
 
     def has_fault(self) -> bool:
         return bool(self._warnings.any())

@@ -5,6 +5,7 @@ The first axis of every array counts the worlds: (N, ...).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import mujoco
@@ -72,6 +73,18 @@ class Engine(Protocol):
         """Moves all worlds on by `nstep` ticks.
 
         Position and velocity fields and sensors are current afterwards.
+        """
+
+    def keep(self, ids: Array) -> dict[str, Array]:
+        """Returns copies (n, ...) of all that worlds `ids` (n,) continue from.
+
+        What views show besides is among them, if they cannot compute it themselves.
+        """
+
+    def recall(self, ids: Array, kept: Mapping[str, Array]) -> None:
+        """Puts worlds `ids` (n,) where others were kept: rows (n, ...), or one for all.
+
+        They continue bit for bit, and all views show what they showed then.
         """
 
     def faults(self) -> Array:

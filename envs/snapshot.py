@@ -1,0 +1,187 @@
+"""Snapshots: the whole present of some worlds, from which they continue bit for bit.
+
+What has a memory of episodes shows it as live arrays (N, ...) by name, with a method
+`memory`, as tasks do. A snapshot copies rows of them, and is written back into the same
+arrays. Engines, which compute the most from the least, have `keep` and `recall`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from embodied.core import Array
+from embodied.errors import EmbodiedError
+from embodied.sim.model_facts import model_hash
+
+if TYPE_CHECKING:
+    import mujoco
+
+ENGINE_PREFIX = "engine/"  # of the arrays that an engine keeps
+# What environments add: where each world's own sequence of seeds is (n, 6), and whether
+# its episode has ended (n,).
+SEQUENCE = "env/sequence"
+ENDED = "env/ended"
+# The worlds that a call is about: one, several, or None for all.
+Ids = Any
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the worlds of a snapshot have in common with those that it fits."""
+
+    task: str
+    robot: str
+    control_mode: str
+    engine: str
+    mujoco_version: str
+    model_hash: str
+    starts_hash: str = ""  # of the bank of starts, on the engine `warp`
+
+    @classmethod
+    def of(
+        cls,
+        task: str,
+        robot: str,
+        control_mode: str,
+        engine: str,
+        model: mujoco.MjModel,
+        starts_hash: str = "",
+    ) -> Origin:
+        """Returns the origin of snapshots of worlds with this model."""
+        return cls(
+            task=task,
+            robot=robot,
+            control_mode=control_mode,
+            engine=engine,
+            mujoco_version=version("mujoco"),
+            model_hash=model_hash(model),
+            starts_hash=starts_hash,
+        )
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The present of n worlds: all that their future depends on, but the actions.
+
+    It is plain data, which may be kept, pickled and restored in other worlds of the
+    same task, robot and control mode, in another process, too. What acts in the worlds
+    is not in it: policies and wrappers have memories of their own.
+    """
+
+    origin: Origin
+    # numpy arrays; torch tensors from the engine `warp`
+    arrays: Mapping[str, Array]  # (n, ...) each
+    # the sampled variation of each world; empty from the engine `warp`
+    sampled: tuple[Mapping[str, Any], ...] = ()
+
+    def __len__(self) -> int:
+        return len(next(iter(self.arrays.values())))
+
+    def rows(self, ids: Array) -> Snapshot:
+        """Returns the worlds `ids` (k,) of these n only; one may stand there often."""
+        arrays = {name: values[ids] for name, values in self.arrays.items()}
+        sampled: tuple[Mapping[str, Any], ...] = ()
+        if self.sampled:
+            sampled = tuple(self.sampled[int(i)] for i in ids)
+        return replace(self, arrays=arrays, sampled=sampled)
+
+    def with_arrays(self, more: Mapping[str, Array]) -> Snapshot:
+        """Returns a snapshot that holds `more` arrays (n, ...)."""
+        return replace(self, arrays={**self.arrays, **more})
+
+    def part(self, prefix: str) -> dict[str, Array]:
+        """Returns the arrays whose names begin with a prefix, without it."""
+        return {
+            name.removeprefix(prefix): values
+            for name, values in self.arrays.items()
+            if name.startswith(prefix)
+        }
+
+
+def checked_ids(worlds: Ids, num_worlds: int) -> np.ndarray:
+    """Returns (k,) different indices of worlds: one, several, or all N for None.
+
+    Raises:
+        EmbodiedError: there is no such world, or one stands there twice.
+    """
+    if worlds is None:
+        return np.arange(num_worlds)
+    ids = np.atleast_1d(np.asarray(worlds))
+    is_index = ids.ndim == 1 and np.issubdtype(ids.dtype, np.integer)
+    if not is_index or not len(ids) or ids.min() < 0 or ids.max() >= num_worlds:
+        raise EmbodiedError(
+            f"worlds {worlds!r}: expected whole numbers from 0 to {num_worlds - 1}"
+        )
+    if len(np.unique(ids)) < len(ids):
+        raise EmbodiedError(f"worlds {worlds!r}: each may stand there only once")
+    return ids
+
+
+def joined(**memories: Mapping[str, Array]) -> dict[str, Array]:
+    """Returns several memories as one, each name after that of its owner."""
+    return {
+        f"{owner}/{name}": values
+        for owner, memory in memories.items()
+        for name, values in memory.items()
+    }
+
+
+def kept_rows(memory: Mapping[str, Array], ids: Array) -> dict[str, Array]:
+    """Returns copies (n, ...) of the rows `ids` (n,) of live arrays."""
+    return {name: values[ids] for name, values in memory.items()}
+
+
+def check_fits(
+    snapshot: Snapshot, origin: Origin, memory: Mapping[str, Array], num_ids: int
+) -> None:
+    """Raises EmbodiedError where a snapshot can't be written into `num_ids` worlds.
+
+    Args:
+        snapshot: what is to be restored.
+        origin: of snapshots of the worlds that are written to.
+        memory: the live arrays that would be written to.
+        num_ids: how many worlds would be written to.
+    """
+    if not isinstance(snapshot, Snapshot):
+        raise EmbodiedError(
+            f"expected a Snapshot, as `snapshot()` returns it, not {type(snapshot).__name__}"
+        )
+    theirs = asdict(snapshot.origin)
+    for name, own in asdict(origin).items():
+        if theirs[name] != own:
+            raise EmbodiedError(
+                f"this snapshot is of {name} {theirs[name]!r}, these worlds are of "
+                f"{own!r}: restore it in worlds of the config that it was taken with"
+            )
+    if len(snapshot) not in (1, num_ids):
+        raise EmbodiedError(
+            f"a snapshot of {len(snapshot)} worlds for {num_ids}: expected one row for "
+            "each, or one for all; `snapshot.rows` chooses"
+        )
+
+    for name, live in memory.items():
+        if name not in snapshot.arrays:
+            raise EmbodiedError(
+                f"this snapshot has no {name!r}, which these worlds continue from: "
+                "take it with the same cameras and version"
+            )
+        own_shape = tuple(live.shape[1:])
+        their_shape = tuple(snapshot.arrays[name].shape[1:])
+        if own_shape != their_shape:
+            raise EmbodiedError(
+                f"{name!r} of this snapshot has the shape {their_shape}, that of these "
+                f"worlds {own_shape}: restore it in worlds of the same config"
+            )
+
+
+def write_rows(
+    memory: Mapping[str, Array], ids: Array, arrays: Mapping[str, Array]
+) -> None:
+    """Writes kept rows (n, ...) into the rows `ids` of live arrays, in place."""
+    for name, live in memory.items():
+        live[ids] = arrays[name]
