@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,15 @@ class StartBank:
 
     def __len__(self) -> int:
         return len(self.instructions)
+
+    def hash(self) -> str:
+        """Returns the SHA-256 of the starts, in hexadecimal."""
+        digest = hashlib.sha256("\n".join(self.instructions).encode())
+        for arrays in (self.state, self.fields, self.parameters):
+            for name in sorted(arrays):
+                digest.update(arrays[name].tobytes())
+        digest.update(self.encoder_bias.tobytes())
+        return digest.hexdigest()
 
 
 def sample_starts(worlds: Worlds, first_seed: int) -> StartBank:

@@ -14,6 +14,7 @@ from embodied.envs.env import CLOSED, NOT_BEGUN
 from embodied.envs.infos import step_columns
 from embodied.envs.reset_options import RESET_MASK, checked_options
 from embodied.envs.safety import Safety
+from embodied.envs.snapshot import Ids, Snapshot
 from embodied.envs.spaces import action_space, limits
 from embodied.envs.vector_env import batched
 from embodied.envs.warp.worlds import WarpStepResult, WarpWorlds
@@ -134,6 +135,39 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         observation = self._observation(result.agent_pos, result.environment_state)
         info = self._info(result)
         return observation, result.reward, result.terminated, result.truncated, info
+
+    def snapshot(self, worlds: Ids = None) -> Snapshot:
+        """Returns all that worlds continue from: one world, several, or all N.
+
+        Its arrays are tensors on the device.
+        """
+        if self.closed:
+            raise EmbodiedError(CLOSED)
+        if not self._has_begun:
+            raise EmbodiedError(NOT_BEGUN)
+        return self.worlds.snapshot(worlds)
+
+    def restore(self, snapshot: Snapshot, worlds: Ids = None) -> Tensors:
+        """Puts worlds where others were, of this or of a like environment.
+
+        Args:
+            snapshot: of as many worlds, or of one, for all of them; tensors or numpy
+                arrays.
+            worlds: one world, several, or None for all N.
+
+        Returns:
+            The observation of all N worlds.
+
+        Raises:
+            EmbodiedError: the snapshot is of another task, robot, control mode, model
+                or bank of starts, or has not the frames of these cameras.
+        """
+        if self.closed:
+            raise EmbodiedError(CLOSED)
+        if not self._has_begun:
+            self.reset()  # for the worlds that are not restored
+        self.worlds.restore(snapshot, worlds)
+        return self._observation(*self.worlds.observe())
 
     def _info(self, result: WarpStepResult) -> Tensors:
         safety = Safety(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,6 +15,17 @@ from embodied.envs.config import EnvConfig
 from embodied.envs.proprioception import Proprioception
 from embodied.envs.safety import SafetySignals
 from embodied.envs.scoring import ScoringRules, StepResult, score
+from embodied.envs.snapshot import (
+    ENGINE_PREFIX,
+    Ids,
+    Origin,
+    Snapshot,
+    check_fits,
+    checked_ids,
+    joined,
+    kept_rows,
+    write_rows,
+)
 from embodied.envs.spaces import Observer
 from embodied.envs.warp.bank import DeviceBank
 from embodied.envs.warp.graph import CudaGraphs, StepGraph
@@ -85,6 +97,8 @@ class WarpWorlds:
         buffers = _buffers_for(num_worlds, probe, seed)
 
         self.config = host.config
+        self._arguments = (config, num_worlds, num_starts, device, seed)  # for copies
+        self._starts_hash = starts.hash()
         self.num_worlds = num_worlds
         self.robot = host.robot
         self.spec = host.spec
@@ -160,6 +174,78 @@ class WarpWorlds:
             self._begin(everywhere)
             feed.learn(self.start_index)
         self.start_index[...] = present
+
+    def snapshot(self, worlds: Ids = None) -> Snapshot:
+        """Returns all that worlds continue from: one world, several, or all N.
+
+        Its arrays are tensors on the device.
+        """
+        ids = self._ids(worlds)
+        arrays = joined(engine=self.engine.keep(ids))
+        arrays.update(kept_rows(self._memory(), ids))
+        return Snapshot(self._origin, arrays)
+
+    def restore(self, snapshot: Snapshot, worlds: Ids = None) -> None:
+        """Puts worlds where others were, in these or in others of the same config.
+
+        Later episodes are those that follow in the bank from there.
+
+        Args:
+            snapshot: of as many worlds, or of one, for all of them; tensors or numpy
+                arrays.
+            worlds: one world, several, or None for all N.
+
+        Raises:
+            EmbodiedError: the snapshot is of another task, robot, control mode, model
+                or bank of starts, or has not the frames of these cameras.
+        """
+        ids = self._ids(worlds)
+        if self.feed is not None and not self.feed.learned:
+            self.reset()  # renders the first frames of later episodes
+        memory = self._memory()
+        check_fits(snapshot, self._origin, memory, len(ids))
+
+        arrays = {
+            name: torch.as_tensor(values, device=self.device)
+            for name, values in snapshot.arrays.items()
+        }
+        write_rows(memory, ids, arrays)
+        kept = replace(snapshot, arrays=arrays).part(ENGINE_PREFIX)
+        self.engine.recall(ids, kept)
+
+    def _ids(self, worlds: Ids) -> torch.Tensor:
+        ids = checked_ids(worlds, self.num_worlds)
+        return torch.as_tensor(ids, dtype=torch.int64, device=self.device)
+
+    def _memory(self) -> dict[str, torch.Tensor]:
+        """Returns live tensors (N, ...) of all that is kept outside of the engine."""
+        scoring = {"tick": self._tick, "held_ticks": self._held_ticks}
+        return joined(
+            task=self.task.memory(),
+            control=self.control.memory(),
+            proprioception=self.proprioception.memory(),
+            episodes={"start_index": self.start_index},
+            scoring=scoring,
+            cameras=self.feed.memory() if self.feed is not None else {},
+        )
+
+    @cached_property
+    def _origin(self) -> Origin:
+        return Origin.of(
+            task=self.spec.name,
+            robot=self.robot.name,
+            control_mode=self.config.control_mode,
+            engine="warp",
+            model=self.engine.model,
+            starts_hash=self._starts_hash,
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Lets `copy` and `pickle` build the worlds anew, and restore them."""
+        return type(self), self._arguments, self.snapshot()
+
+    def __setstate__(self, snapshot: Snapshot) -> None:
+        self.restore(snapshot)
 
     def observe(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Returns proprioception (N, P) and privileged state (N, S)."""

@@ -272,6 +272,26 @@ class WarpEngine:
                 self._mjw.step1(self._model, self._data)
             sensors.index_copy_(1, self._late_ids, self._late)
 
+    def keep(self, ids: Array) -> dict[str, Array]:
+        return {name: values[ids] for name, values in self._memory().items()}
+
+    def recall(self, ids: Array, kept: Mapping[str, Array]) -> None:
+        memory = self._memory()
+        for name, rows in kept.items():
+            # a field that was looked at there, and not yet here
+            live = memory[name] if name in memory else self.view(name)
+            live[ids] = rows
+        self.refresh()
+
+    def _memory(self) -> dict[str, Array]:
+        """Returns live (N, ...) arrays: states, and whatever fields are in use."""
+        memory = {name: self.view(name) for name in STATE}
+        memory.update(self._views)
+        for name, values in self._model_views.items():
+            memory[f"model/{name}"] = values
+        memory["overflow"] = self._overflow
+        return memory
+
     def bare_step(self, nstep: int) -> None:
         """Calls mujoco_warp's own `step` `nstep` times, to measure ours against it."""
         with self.streams.follow():

@@ -77,6 +77,18 @@ class WarpFeed:
         self._final = zeros(n, pixels, 3, dtype=torch.uint8)
         self._first = zeros(len(sigma), pixels, 3, dtype=torch.uint8)  # (S, P, 3)
 
+    def memory(self) -> dict[str, torch.Tensor]:
+        """Returns what is kept of the episodes: live (N, ...) tensors by name."""
+        return {
+            "start": self._start,
+            "sigma": self._sigma,
+            "taken": self._taken,
+            "due": self._due,
+            "count": self._count,
+            "age_s": self.age_s,
+            "shown": self._shown,
+        }
+
     def learn(self, start: torch.Tensor) -> None:
         """Keeps the worlds' frames as the first ones of the starts `start` (N,).
 
