@@ -16,6 +16,7 @@ import numpy as np
 
 from embodied.core import Array
 from embodied.errors import EmbodiedError
+from embodied.sim.engine import Engine
 from embodied.sim.model_facts import model_hash
 
 if TYPE_CHECKING:
@@ -129,6 +130,12 @@ def joined(**memories: Mapping[str, Array]) -> dict[str, Array]:
         for owner, memory in memories.items()
         for name, values in memory.items()
     }
+
+
+def memory_of_watchers(engine: Engine) -> dict[str, Array]:
+    """Returns the memories of all that watches an engine, in the order of watchers."""
+    memories = [watcher.memory() for watcher in engine.watchers]
+    return joined(**{str(k): memory for k, memory in enumerate(memories)})
 
 
 def kept_rows(memory: Mapping[str, Array], ids: Array) -> dict[str, Array]:

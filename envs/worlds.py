@@ -29,6 +29,7 @@ from embodied.envs.snapshot import (
     checked_ids,
     joined,
     kept_rows,
+    memory_of_watchers,
     write_rows,
 )
 from embodied.envs.task_checks import check_bound, check_present, errors_of
@@ -189,6 +190,7 @@ class Worlds:
             task=self.task.memory(),
             control=self.control.memory(),
             proprioception=self.proprioception.memory(),
+            watchers=memory_of_watchers(self.engine),
             episodes=self.episodes.memory(),
             scoring=self._scorer.memory(),
             cameras=self._feed.memory(),

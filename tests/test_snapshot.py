@@ -130,6 +130,27 @@ def test_a_world_continues_from_a_snapshot_anywhere(
     assert future(used, 2, coming) == expected
 
 
+def test_forces_of_a_long_control_step_are_remembered() -> None:
+    """TableWipe looks at them before the next step."""
+    settings = {"task": "TableWipe", "control_hz": 5, "obs": "state"}
+    worlds, others = (eventful_worlds(1, 5, **settings) for _ in range(2))
+    for action in random_actions(worlds, 4):
+        worlds.step(action)
+    # as if the pad had been pressed and let go within the step
+    for watcher in worlds.engine.watchers:
+        watcher.memory()["earlier"][...] = 7.0
+    worlds.engine.version += 1  # what was computed of it is forgotten
+    others.restore(worlds.snapshot())
+    ticks = worlds.ticks_per_step
+    assert others.safety(ticks).contact_force_n == 7.0
+    assert flat(vars(others.safety(ticks))) == flat(vars(worlds.safety(ticks)))
+    for action in random_actions(worlds, 4, 1):
+        worlds.step(action)
+        others.step(action)
+        assert shown(others, 0) == shown(worlds, 0)
+        assert flat(vars(others.safety(ticks))) == flat(vars(worlds.safety(ticks)))
+
+
 def test_the_neighbours_of_a_restored_world_do_not_notice() -> None:
     worlds, alone = (eventful_worlds(3, 5) for _ in range(2))
     actions = random_actions(worlds, 30)

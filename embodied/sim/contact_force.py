@@ -100,22 +100,23 @@ class ContactForce:
         self._time = engine.view("time")  # (N,) s
 
         # (N, K) N, peaks of the present control step that the sensors no longer hold;
-        # None while they hold all of it
-        self._earlier: Array = None
+        # written in place: a captured graph goes on with the same memory
+        self._earlier = xp.zeros((engine.num_worlds, count))
         engine.watchers.append(self)
 
     def begin(self) -> None:
-        self._earlier = None
+        self._earlier[...] = 0.0
 
     def keep(self) -> None:
         peaks = self._held_peaks_n(WINDOW_TICKS)
-        if self._earlier is not None:
-            peaks = self._xp.maximum(self._earlier, peaks)
-        self._earlier = peaks
+        self._earlier[...] = self._xp.maximum(self._earlier, peaks)
 
     def forget(self, which: Array) -> None:
-        if self._earlier is not None:
-            self._earlier = self._xp.where(which[:, None], 0.0, self._earlier)
+        earlier = self._xp.where(which[:, None], 0.0, self._earlier)
+        self._earlier[...] = earlier
+
+    def memory(self) -> dict[str, Array]:
+        return {"earlier": self._earlier}
 
     def peaks_n(self, ticks: int | None = None) -> Array:
         """Returns the largest force at each sensor, (N, K) in N.
@@ -125,7 +126,7 @@ class ContactForce:
                 the whole control step, and at least 20.
         """
         peaks = self._held_peaks_n(WINDOW_TICKS if ticks is None else ticks)
-        if ticks is None and self._earlier is not None:
+        if ticks is None:
             peaks = self._xp.maximum(self._earlier, peaks)
         return peaks
 

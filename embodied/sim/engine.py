@@ -38,6 +38,9 @@ class Watcher(Protocol):
     def forget(self, which: Array) -> None:
         """Forgets what happened in worlds `which` (N,) bool, which were reset."""
 
+    def memory(self) -> Mapping[str, Array]:
+        """Returns what it keeps between control steps: live (N, ...) arrays by name."""
+
 
 class Engine(Protocol):
     """What tasks and robots ask of a simulator, on the CPU or on a GPU."""

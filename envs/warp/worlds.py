@@ -24,6 +24,7 @@ from embodied.envs.snapshot import (
     checked_ids,
     joined,
     kept_rows,
+    memory_of_watchers,
     write_rows,
 )
 from embodied.envs.spaces import Observer
@@ -224,6 +225,7 @@ class WarpWorlds:
             task=self.task.memory(),
             control=self.control.memory(),
             proprioception=self.proprioception.memory(),
+            watchers=memory_of_watchers(self.engine),
             episodes={"start_index": self.start_index},
             scoring=scoring,
             cameras=self.feed.memory() if self.feed is not None else {},
