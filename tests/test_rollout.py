@@ -281,7 +281,7 @@ def test_results_tell_the_last_subtask_and_the_furthest_stage() -> None:
     scripts = {0: Script(horizon=8), 1: Script(horizon=8), 2: Script(horizon=2)}
     results = rollout(ScriptedWorlds(scripts, 2), Planning(), list(scripts))
     assert [result.subtask for result in results] == ["press", "", "reach"]
-    assert describe_place(results[2]) == "reach, stage far reached"
+    assert describe_place(results[2]) == "in reach, stage far reached"
 
     # progress is at most 1 / 1, at the first step
     assert [result.stage for result in results] == ["far"] * 3

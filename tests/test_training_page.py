@@ -142,7 +142,7 @@ def test_a_history_of_version_0_1_reads_alike(tmp_path: Path) -> None:
         (rows(passes=1.6), "seen 1.6 times only.*more time .--resume --minutes 4"),
         (rows(), "both more demonstrations and more time"),
         (learning((0.0, 0.1), (0.3, 0.5), (0.98, 0.99)), "98% .*it is learned"),
-        (learning((0.0, 0.1), (0.1, 0.3), (0.4, 0.6)), "grows: more time"),
+        (learning((0.0, 0.1), (0.1, 0.3), (0.4, 0.6)), "still grows: more time"),
         (learning((0.0, 0.1), (0.3, 0.5), (0.3, 0.5)), "stands still: try more time"),
         (learning((0.0, 0.1), (0.0, 0.1), (0.0, 0.1)), "a stage first .--stage"),
     ],

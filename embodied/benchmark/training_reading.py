@@ -18,7 +18,7 @@ FEW_PASSES = 5.0
 # The shares of reinforcement learning's last episodes that are a success, or a start.
 LEARNED = 0.95
 BEGUN = 0.05
-# Progress that grew by less than this over the second half of a training stands still.
+# Success and progress that grew by less than this over the second half of a training stand still.
 STANDSTILL = 0.02
 
 
@@ -46,7 +46,9 @@ MEASURED = (
     Measured(
         "ToteTransfer", "L1 and L2", 560, 3500, 0.74, 1.06, 17, 75, 0.92, "91% of 300"
     ),
+    Measured("ToteTransfer", "L1", 120, 300, 1.30, 0.92, 41, 134, 0.87, "1 of 30"),
     Measured("ToteTransfer", "L1", 30, 300, 2.03, 1.69, 105, 153, 0.77, "0 of 30"),
+    Measured("PanelReset", "L2", 120, 500, 0.48, 0.95, 11, 31, 0.93, "7 of 30"),
     Measured("PanelReset", "L2", 30, 300, 0.63, 1.29, 8, 37, 0.90, "4 of 30"),
 )
 
@@ -90,7 +92,7 @@ def _imitation_advice(last: Mapping[str, float], longer: str) -> str:
         return (
             f"the validation loss is {times:.2f} times the training loss: the policy knows "
             "its demonstrations better than the task. More demonstrations will help, more "
-            "time alone will not"
+            "time alone hardly will"
         )
 
     passes = last.get("passes")
@@ -109,16 +111,18 @@ def _imitation_advice(last: Mapping[str, float], longer: str) -> str:
 def _reinforcement_advice(history: Rows, longer: str) -> str:
     last = history[-1]
     success = last.get("success", 0.0)
-    before = history[len(history) // 2].get("progress", 0.0)
-    growth = last.get("progress", 0.0) - before
+    middle = history[len(history) // 2]
+    growth = max(
+        last.get(name, 0.0) - middle.get(name, 0.0) for name in ("success", "progress")
+    )
     share = f"{success:.0%} of the last training episodes succeeded"
 
     if success >= LEARNED:
         return f"{share}: it is learned"
     if growth > STANDSTILL:
-        return f"{share}, and progress still grows: {longer} will help"
+        return f"{share}, and it still grows: {longer} will help"
     if success >= BEGUN:
-        return f"{share}, but progress stands still: try {longer}, or another seed"
+        return f"{share}, but that stands still: try {longer}, or another seed"
     return (
         f"{share}, and progress stands still: learn a stage first (--stage), at a lower "
         "level, or from demonstrations (--demos); more time alone may not help"

@@ -42,12 +42,12 @@ def describe_ending(result: EpisodeResult) -> str:
 
 
 def describe_place(result: EpisodeResult) -> str:
-    """Returns where in the task an episode ended, e.g. "place, stage lift".
+    """Returns where in the task an episode ended, e.g. "in place, stage lift reached".
 
     That is the subtask of the last plan, and the furthest stage that was reached. It is
     empty for a policy that does not plan, in a task without stages.
     """
-    parts = [result.subtask]
+    parts = [f"in {result.subtask}"] if result.subtask else []
     if result.stage:
         parts.append(f"stage {result.stage} reached")
-    return ", ".join(part for part in parts if part)
+    return ", ".join(parts)

@@ -69,7 +69,7 @@ REINFORCEMENT = {
     "progress": Figure(
         "Progress",
         "",
-        "the mean progress of these episodes, from 0 to 1: at their end on `cpu`, the "
+        "the mean progress of these episodes in the whole task, from 0 to 1: at their end on `cpu`, the "
         "furthest on `warp`",
     ),
     "reward": Figure("Reward", "", "the mean per step, at most 0 (`warp`)"),
