@@ -3,8 +3,10 @@ goes wrong.
 """
 
 import os
+import signal
 import time
 from collections.abc import Iterator
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
@@ -98,6 +100,26 @@ def test_a_failing_process_is_reported_and_the_next_job_runs(
             workers.run(FailAt(20, way), SEEDS)
         assert time.monotonic() - begun < 20
         assert workers.run(FailAt(99, way), SEEDS) == SEEDS
+
+
+def test_ctrl_c_while_processes_start_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = SpawnProcess.start
+    started: list[SpawnProcess] = []
+
+    def start_then_press(self: SpawnProcess) -> None:
+        start(self)
+        started.append(self)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(SpawnProcess, "start", start_then_press)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), Workers(2) as workers:
+            workers.run(describe, SEEDS)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(started) == 2
+    assert not any(process.is_alive() for process in started)
 
 
 def test_ctrl_c_stops_all_processes_at_once() -> None:

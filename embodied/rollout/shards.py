@@ -11,10 +11,10 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Protocol, TypeVar
@@ -159,7 +159,7 @@ class Workers(ClosedOnExit):
 
     def _start(self, count: int) -> None:
         context = multiprocessing.get_context("spawn")
-        with _one_thread(), _ignoring_ctrl_c():
+        with _one_thread(), _holding_ctrl_c_back():
             while len(self._workers) < count:
                 pipe, child_pipe = context.Pipe()
                 process = context.Process(
@@ -269,15 +269,15 @@ def _one_thread() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _ignoring_ctrl_c() -> Iterator[None]:
-    """Makes processes that start within it ignore Ctrl-C from their first moment on."""
-    # only the main thread may set signal handlers
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def _holding_ctrl_c_back() -> Iterator[None]:
+    """Makes processes that start within it deaf to Ctrl-C from their first moment on.
 
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    They inherit what is blocked. This process hears it at the end of the block.
+    """
+    # which would unblock Ctrl-C when it starts, among the first process
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
