@@ -103,6 +103,8 @@ def judge_by_what_is_remembered(self: Any) -> Outcome:
          "a world among 16 and the same alone differ in reward after 1 steps"),
         ("judge", judge_by_what_is_remembered, "a_recorded_start_gives_the_same_bits",
          "L1", "an episode and its recorded start, which `memory` must make whole,"),
+        ("judge", judge_by_what_is_remembered, "a_world_continues_from_a_snapshot",
+         None, "an episode and its snapshot, which `memory` must make whole,"),
         ("start", lambda self, world, seed, variation: {}["x"],
          "passes_gymnasiums_checker", None, "start raised KeyError: 'x' (test_check"),
     ],

@@ -106,3 +106,23 @@ def a_recorded_start_gives_the_same_bits(case: Case, level: str) -> None:
         other_ids=slice(1, 2),
         what="an episode and its recorded start, which `memory` must make whole,",
     )
+
+
+def a_world_continues_from_a_snapshot(case: Case, _: object = None) -> None:
+    """Restores a world amid its episode, in new worlds, in another place."""
+    first = case.worlds(3, 20, level="L4")
+    actions = random_actions(first, 50)
+    trace(first, actions[:25])
+    snapshot = first.snapshot(2)
+
+    # world 2 of three goes on as world 1 of two
+    again = case.worlds(2, 90, level="L4")
+    again.step(actions[0, :2])
+    again.restore(snapshot, 1)
+    require_same(
+        trace(first, actions[25:]),
+        trace(again, actions[25:, [0, 2]]),
+        ids=slice(2, 3),
+        other_ids=slice(1, 2),
+        what="an episode and its snapshot, which `memory` must make whole,",
+    )

@@ -62,6 +62,7 @@ CONTRACTS = (
     Contract(repeating.consecutive_resets_differ, Per.TASK),
     Contract(repeating.a_reset_forgets_the_episode_before, Per.TASK),
     Contract(repeating.a_recorded_start_gives_the_same_bits, variants=LEVELS),
+    Contract(repeating.a_world_continues_from_a_snapshot),
     Contract(faults.a_bad_action_ends_only_its_world, variants=faults.BAD_VALUES),
     Contract(faults.a_diverging_world_is_flagged, Per.TASK, faults.DIVERGING),
     Contract(faults.a_world_that_broke_costs_no_more, Per.TASK),

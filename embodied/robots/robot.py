@@ -36,7 +36,7 @@ class Robot:
     name: str
     parts: tuple[Part, ...]
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Robot:
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Robot:
         """Returns itself: it is immutable, and its models are compiled only once."""
         return self
 
