@@ -67,6 +67,12 @@ class Dataset(ClosedOnExit):
         """Whether its collection still runs or was interrupted."""
         return bool(part_files(self.path))
 
+    @property
+    def size_bytes(self) -> int:
+        """The size of the file, or of the parts of an unfinished collection."""
+        files = {source.path for source in self._sources} or {self.path}
+        return sum(path.stat().st_size for path in files)
+
     @cached_property
     def header(self) -> Header:
         """What is true of every episode."""
@@ -120,14 +126,21 @@ class Dataset(ClosedOnExit):
 
     def keys(self, number: int) -> list[str]:
         """Returns the names of an episode's arrays, such as `obs/agent_pos`."""
-        names: list[str] = []
+        return list(self.arrays(number))
+
+    def arrays(self, number: int) -> dict[str, H5]:
+        """Returns an episode's open arrays by name, of which nothing is read yet.
+
+        They are open until the next episode is asked for.
+        """
+        found: dict[str, H5] = {}
 
         def keep(name: str, item: H5) -> None:
             if isinstance(item, h5py.Dataset):
-                names.append(name)
+                found[name] = item
 
         self._demo(number).visititems(keep)
-        return names
+        return found
 
     def read(
         self, number: int, key: str, rows: slice | int | Sequence[int] = slice(None)
@@ -145,7 +158,8 @@ class Dataset(ClosedOnExit):
             raise unknown(
                 f"array in {source.demo} of {self.path}", key, self.keys(number)
             )
-        return array[rows]
+        # a number by itself has no rows
+        return array[rows] if array.shape else array[()]
 
     @cached_property
     def _sources(self) -> list[StoredEpisode]:

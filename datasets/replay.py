@@ -1,4 +1,8 @@
-"""Replaying recorded episodes, to check that the same states come out bit for bit."""
+"""Replaying recorded episodes, to check that the same states come out bit for bit.
+
+States are compared exactly, by a checksum at each control step. How far they are apart
+is told by the positions that the recorded frames hold.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +13,23 @@ from typing import Any
 
 import numpy as np
 
+from embodied.core import PHYSICS_HZ
 from embodied.datasets.reader import Dataset
-from embodied.datasets.schema import Episode, Stream
+from embodied.datasets.schema import DatasetError, Episode, Stream
+from embodied.envs.config import EnvConfig
 from embodied.envs.episodes import EpisodeStart
+from embodied.envs.registry import robot_names
 from embodied.envs.worlds import Worlds
 
 # Takes the metadata of a dataset, returns worlds to replay it in.
 MakeWorlds = Callable[[Mapping[str, Any]], Worlds]
+# Is told how many more episodes have been replayed.
+OnReplayed = Callable[[int], None]
 
 # The entries of the metadata that may explain why states differ.
 CAUSES = ("model_hash", "versions", "physics_hz")
+# settings that change no state, left out of the worlds that replay
+SEEN = ("obs", "cameras", "camera_hz", "image_size", "engine", "device")
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,9 @@ class ReplayReport:
         first_mismatch_tick: the end of the first control step after which the state
             differs; None if none does.
         differences: those of `CAUSES` that have changed since the recording.
+        largest_m: the largest deviation of a position at a frame.
+        largest_rad: the largest deviation of an angle or orientation at a frame.
+        seed_gives_start: whether the seed still gives the recorded start.
     """
 
     number: int
@@ -39,15 +53,85 @@ class ReplayReport:
     steps: int
     first_mismatch_tick: int | None
     differences: tuple[str, ...]
+    largest_m: float = 0.0
+    largest_rad: float = 0.0
+    seed_gives_start: bool = True
 
     @property
     def identical(self) -> bool:
         """Whether all states were the same."""
         return self.first_mismatch_tick is None
 
+    @property
+    def first_mismatch_s(self) -> float | None:
+        """When the states began to differ; None if they never did."""
+        if self.first_mismatch_tick is None:
+            return None
+        return self.first_mismatch_tick / PHYSICS_HZ
+
+
+def replay_config(metadata: Mapping[str, Any], robot: str | None = None) -> EnvConfig:
+    """Returns the config of the worlds that replay a dataset, without cameras.
+
+    Args:
+        metadata: of the dataset's header.
+        robot: the robot's name or description. A path that a file holds is never
+            followed, so a robot by its path must be given.
+
+    Raises:
+        DatasetError: the file does not say how its worlds were made, or its robot is
+            not known here.
+        EmbodiedError: its task is not known here.
+    """
+    stored = metadata.get("config")
+    if not isinstance(stored, Mapping):
+        raise DatasetError(
+            "the metadata hold no config of worlds, so nothing can be replayed"
+        )
+    settings = {name: value for name, value in stored.items() if name not in SEEN}
+
+    named = robot or settings.get("robot")
+    if robot is None and named not in robot_names():
+        raise DatasetError(
+            f"it was recorded with the robot {named!r}, which is not known here: name "
+            f"its description with --robot; known robots: {', '.join(robot_names())}"
+        )
+    return EnvConfig.of({**settings, "robot": named})
+
+
+def changes(recorded: Mapping[str, Any], present: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns those of `CAUSES` in which two metadata differ, with their values."""
+    sentences = []
+    for cause in CAUSES:
+        before = recorded.get(cause)
+        now = present.get(cause)
+        if before == now:
+            continue
+        if cause == "versions":
+            sentences += _version_changes(before or {}, now or {})
+        else:
+            sentences.append(f"{cause} was {_short(before)}, is {_short(now)}")
+    return tuple(sentences)
+
+
+def _version_changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    return [
+        f"{name} was {before.get(name, 'not there')}, is {now.get(name, 'not there')}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+
+
+def _short(value: Any) -> str:
+    """Returns a value, of a hash the first digits."""
+    return str(value)[:12]
+
 
 def replay(
-    path: str | Path, make_worlds: MakeWorlds, numbers: Sequence[int] | None = None
+    path: str | Path,
+    make_worlds: MakeWorlds,
+    numbers: Sequence[int] | None = None,
+    on_replayed: OnReplayed | None = None,
 ) -> list[ReplayReport]:
     """Replays episodes from their recorded starts with their recorded actions.
 
@@ -55,6 +139,7 @@ def replay(
         path: of the dataset.
         make_worlds: makes the worlds; as many episodes run at once as there are worlds.
         numbers: of the episodes to replay; all by default.
+        on_replayed: is called after each batch.
 
     Returns:
         A report per episode, in the order of `numbers`.
@@ -71,12 +156,16 @@ def replay(
         worlds = make_worlds(recorded)
         try:
             present = worlds.metadata()
-            differences = tuple(key for key in CAUSES if present[key] != recorded[key])
+            differences = tuple(
+                key for key in CAUSES if present.get(key) != recorded.get(key)
+            )
 
             reports: list[ReplayReport] = []
             for first in range(0, len(numbers), worlds.num_worlds):
                 batch = numbers[first : first + worlds.num_worlds]
                 reports += _replay_batch(dataset, worlds, batch, differences)
+                if on_replayed is not None:
+                    on_replayed(len(batch))
             return reports
         finally:
             worlds.close()
@@ -90,48 +179,128 @@ def _replay_batch(
 ) -> list[ReplayReport]:
     """Replays at most one episode per world, all at once."""
     episodes = [dataset.episode(number, images=False) for number in numbers]
-    mismatch_ticks = _first_mismatches(worlds, episodes)
+    seed_gives_start = [_seed_gives_start(worlds, episode) for episode in episodes]
+    batch = _Batch(worlds, episodes)
+    batch.run()
 
     reports = []
-    for number, episode, mismatch_tick in zip(
-        numbers, episodes, mismatch_ticks, strict=True
-    ):
+    for i, number in enumerate(numbers):
         reports.append(
             ReplayReport(
                 number=number,
-                seed=episode.meta.seed,
-                steps=len(episode.streams["action"].tick),
-                first_mismatch_tick=mismatch_tick,
+                seed=episodes[i].meta.seed,
+                steps=len(episodes[i].streams["action"].tick),
+                first_mismatch_tick=batch.mismatch_ticks[i],
                 differences=differences,
+                largest_m=float(batch.largest_m[i]),
+                largest_rad=float(batch.largest_rad[i]),
+                seed_gives_start=seed_gives_start[i],
             )
         )
     return reports
 
 
-def _first_mismatches(worlds: Worlds, episodes: list[Episode]) -> list[int | None]:
-    """Returns the tick of each episode's first state that differs; None without one."""
-    # Worlds without an episode of their own replay the first one as well.
-    spare_worlds = worlds.num_worlds - len(episodes)
-    running = episodes + episodes[:1] * spare_worlds
-    for world, episode in enumerate(running):
-        worlds.begin_recorded(world, _start_of(episode))
+def _seed_gives_start(worlds: Worlds, episode: Episode) -> bool:
+    """Returns whether the episode's seed still gives its recorded start.
 
-    actions = [episode.streams["action"] for episode in running]
-    checksums = [episode.streams["checksum"] for episode in running]
-    lengths = np.array([len(stream.tick) for stream in actions])
-    mismatch_ticks: list[int | None] = [None] * len(running)
+    What was sampled is compared, not the model's fields: those of an object that an
+    episode leaves out may be of an episode before it.
+    """
+    worlds.reset(np.array([0]), [episode.meta.seed])
+    start = worlds.episode_start(0)
+    same_values = start.variation == episode.meta.variation
+    return same_values and np.array_equal(start.state, episode.start_state)
 
-    for step in range(lengths.max()):
-        # A world whose episode is over repeats the last action, and is not compared.
-        rows = np.minimum(step, lengths - 1)
-        worlds.step(_values_at(actions, rows))
 
-        differs = worlds.checksum() != _values_at(checksums, rows)
-        for world in np.flatnonzero(differs & (step < lengths)).tolist():
-            if mismatch_ticks[world] is None:
-                mismatch_ticks[world] = int(checksums[world].tick[step])
+class _Batch:
+    """Episodes that are replayed together, one in each world.
 
-    return mismatch_ticks[: len(episodes)]
+    Attributes:
+        mismatch_ticks: of each world's first state that differs; None without one.
+        largest_m: (N,) the largest deviations of positions so far.
+        largest_rad: (N,) the largest deviations of angles so far.
+    """
+
+    def __init__(self, worlds: Worlds, episodes: Sequence[Episode]) -> None:
+        # Worlds without an episode of their own replay the first one as well.
+        spare_worlds = worlds.num_worlds - len(episodes)
+        running = [*episodes, *([episodes[0]] * spare_worlds)]
+        for world, episode in enumerate(running):
+            worlds.begin_recorded(world, _start_of(episode))
+
+        self._worlds = worlds
+        self._episodes = running
+        self._ticks = [episode.frame_tick for episode in running]
+        self._units = np.array(worlds.position_units)
+        self.mismatch_ticks: list[int | None] = [None] * len(running)
+        self.largest_m = np.zeros(len(running))
+        self.largest_rad = np.zeros(len(running))
+
+    def run(self) -> None:
+        """Replays the episodes to their ends, and compares their states."""
+        actions = [episode.streams["action"] for episode in self._episodes]
+        checksums = [episode.streams["checksum"] for episode in self._episodes]
+        lengths = np.array([len(stream.tick) for stream in actions])
+
+        for step in range(lengths.max()):
+            # A world whose episode is over repeats the last action, and is not compared.
+            rows = np.minimum(step, lengths - 1)
+            self._worlds.step(_values_at(actions, rows))
+
+            differs = self._worlds.checksum() != _values_at(checksums, rows)
+            for world in np.flatnonzero(differs & (step < lengths)).tolist():
+                if self.mismatch_ticks[world] is None:
+                    self.mismatch_ticks[world] = int(checksums[world].tick[step])
+
+            # how far apart, where it is known that they are
+            if any(tick is not None for tick in self.mismatch_ticks):
+                tick = (step + 1) * self._worlds.ticks_per_step
+                self._measure(tick, step < lengths)
+
+    def _measure(self, tick: int, compared: np.ndarray) -> None:
+        """Compares the positions with those of the frames at this tick.
+
+        Args:
+            tick: of the present state.
+            compared: (N,) whether a world's episode is not over.
+        """
+        states = self._worlds.physics_state()
+        stop = 1 + len(self._units)  # after the time come the positions
+        for world in np.flatnonzero(compared).tolist():
+            frame = int(np.searchsorted(self._ticks[world], tick))
+            ticks = self._ticks[world]
+            if frame == len(ticks) or ticks[frame] != tick:
+                continue
+
+            recorded = self._episodes[world].states[frame, 1:stop]
+            apart_m, apart_rad = deviation(states[world, 1:stop], recorded, self._units)
+            self.largest_m[world] = max(self.largest_m[world], apart_m)
+            self.largest_rad[world] = max(self.largest_rad[world], apart_rad)
+
+
+def deviation(
+    one: np.ndarray, other: np.ndarray, units: np.ndarray
+) -> tuple[float, float]:
+    """Returns how far two vectors of positions (Q,) are apart, in m and in rad.
+
+    Args:
+        one: positions.
+        other: positions.
+        units: (Q,) "m", "rad" or "quat" of each number.
+    """
+    apart = np.abs(one - other)
+    apart_m = float(apart[units == "m"].max(initial=0))
+    apart_rad = float(apart[units == "rad"].max(initial=0))
+
+    # the angle between two orientations, of which q and -q are the same
+    quats = one[units == "quat"].reshape(-1, 4)
+    others = other[units == "quat"].reshape(-1, 4)
+    chord = np.minimum(
+        np.linalg.norm(quats - others, axis=1),
+        np.linalg.norm(quats + others, axis=1),
+    )
+    angles = 4 * np.arcsin(np.clip(chord / 2, 0, 1))
+    return apart_m, max(apart_rad, float(angles.max(initial=0)))
 
 
 def _start_of(episode: Episode) -> EpisodeStart:

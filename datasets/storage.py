@@ -16,6 +16,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from embodied.datasets.descriptions import (
+    write_demo_descriptions,
+    write_group_description,
+)
 from embodied.datasets.h5_files import NewFile, new_file
 from embodied.datasets.opening import read_meta
 from embodied.datasets.schema import (
@@ -85,6 +89,8 @@ def _write_header(file: H5, header: Header) -> None:
     data = file.create_group("data")
     data.attrs["env_args"] = to_json(header.env_args)
     data.attrs["total"] = 0
+    for group in ("meta", "data"):
+        write_group_description(file, group)
 
 
 def write_masks(file: H5, masks: Mapping[str, Iterable[int]]) -> None:
@@ -93,6 +99,7 @@ def write_masks(file: H5, masks: Mapping[str, Iterable[int]]) -> None:
         names = [f"demo_{number}".encode() for number in numbers]
         width = max(map(len, names), default=1)
         file.create_dataset(f"mask/{mask}", data=np.array(names, dtype=f"S{width}"))
+    write_group_description(file, "mask")
 
 
 def write_episode(data: H5, name: str, episode: Episode) -> None:
@@ -134,6 +141,7 @@ def write_episode(data: H5, name: str, episode: Episode) -> None:
     for key, value in episode.start_fields.items():
         demo[f"start/fields/{key}"] = value
 
+    write_demo_descriptions(demo)
     _write_meta(demo, episode.meta)
 
 

@@ -41,6 +41,7 @@ from embodied.sim.cameras import CameraFeed
 from embodied.sim.contact_force import WINDOW_TICKS, control_step
 from embodied.sim.cpu import CpuEngine
 from embodied.sim.engine import FAULTS
+from embodied.sim.model_facts import position_units
 
 _BAD_ACTION = FAULTS.index("action_not_finite")
 
@@ -124,6 +125,11 @@ class Worlds:
     def max_steps(self) -> int:
         """Control steps until an episode is truncated, rounded up."""
         return -(-self._scorer.rules.horizon_ticks // self.ticks_per_step)
+
+    @property
+    def position_units(self) -> tuple[str, ...]:
+        """What each position of `physics_state` is: "m", "rad" or "quat"."""
+        return position_units(self.model)
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
         """Starts new episodes in worlds `ids` (n,), one seed each."""

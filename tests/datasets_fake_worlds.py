@@ -63,6 +63,7 @@ class FakeWorlds:
         self.num_worlds = num_worlds
         self.ticks_per_step = PHYSICS_HZ // control_hz
         self.config = SimpleNamespace(control_mode="joint_delta", control_hz=control_hz)
+        self.spec = SimpleNamespace(stages=())
 
         # The writer asks the worlds for no more than these: no robot or engine is
         # behind them.
@@ -77,6 +78,7 @@ class FakeWorlds:
         self.joint_interface = ActionInterface("joint", (joints,))
         self.interface = self.joint_interface
         self.control = FakeControl(num_worlds)
+        self.position_units = ("rad",) * JOINTS
         self.model_hash = "abc"
         self._lengths = lengths
         self._pixels = pixels

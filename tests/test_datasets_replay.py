@@ -7,9 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from embodied.core import PHYSICS_HZ
 from embodied.datasets.recorder import Recorder
-from embodied.datasets.replay import MakeWorlds, replay
+from embodied.datasets.replay import (
+    MakeWorlds,
+    changes,
+    deviation,
+    replay,
+    replay_config,
+)
+from embodied.datasets.schema import DatasetError
 from embodied.datasets.writer import EpisodeWriter
+from embodied.envs.config import EnvConfig
 from embodied.rollout.rollout import rollout
 from tests.datasets_fake_worlds import FakePolicy, fake_worlds
 from tests.datasets_fakes import RECORD_HZ, TICKS_PER_STEP, fake_header, open_hdf5
@@ -85,3 +94,66 @@ def test_differences_from_the_recording_are_reported(path: Path) -> None:
     reports = replay(path, make(2))
 
     assert {report.differences for report in reports} == {("model_hash",)}
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_how_far_it_deviates_and_from_when(path: Path, number: int) -> None:
+    with open_hdf5(path, "r+") as file:
+        file[f"data/demo_{number}/start/state"][1] += 0.25
+
+    report = replay(path, make(2), [number])[0]
+
+    # drag brings the two closer, and the start is no step
+    assert report.first_mismatch_tick == TICKS_PER_STEP
+    assert report.first_mismatch_s == TICKS_PER_STEP / PHYSICS_HZ
+    assert 0.2 < report.largest_rad < 0.25
+    assert report.largest_m == 0
+    assert not report.seed_gives_start
+
+
+def test_identical_episodes_deviate_by_nothing(path: Path) -> None:
+    for report in replay(path, make(3)):
+        assert report.largest_m == report.largest_rad == 0
+        assert report.first_mismatch_s is None
+        assert report.seed_gives_start
+
+
+def test_deviations_of_orientations_are_angles() -> None:
+    units = np.array(["m", "rad", "quat", "quat", "quat", "quat"])
+    angle = 0.3
+    one = np.array([1.0, 2.0, np.cos(0), 0, 0, 0])
+    turned = np.array([1.5, 2.1, np.cos(angle / 2), np.sin(angle / 2), 0, 0])
+
+    assert deviation(one, turned, units) == pytest.approx((0.5, angle))
+    # q and -q are the same orientation
+    flipped = np.concatenate([one[:2], -one[2:]])
+    assert deviation(one, flipped, units) == (0, 0)
+
+
+def test_what_changed_is_named_with_its_values() -> None:
+    recorded = {"model_hash": "abc", "versions": {"mujoco": "3.16.0", "numpy": "2.4"}}
+    present = {"model_hash": "xyz", "versions": {"mujoco": "3.17.0", "numpy": "2.4"}}
+
+    assert changes(recorded, recorded) == ()
+    assert changes(recorded, present) == (
+        "model_hash was abc, is xyz",
+        "mujoco was 3.16.0, is 3.17.0",
+    )
+
+
+@pytest.mark.parametrize("robot", ["/somewhere/evil.toml", "no_such_robot", None])
+def test_a_robot_that_a_file_names_by_path_is_not_followed(robot: str | None) -> None:
+    metadata = {"config": {"task": "ToteTransfer", "robot": robot}}
+
+    with pytest.raises(DatasetError, match="description with --robot; known robots"):
+        replay_config(metadata)
+    assert replay_config(metadata, "arm").robot == "arm"
+    with pytest.raises(DatasetError, match="no config of worlds"):
+        replay_config({})
+
+
+def test_worlds_for_a_replay_see_nothing() -> None:
+    config = {"task": "ToteTransfer", "robot": "arm", "obs": "both", "engine": "warp"}
+    metadata = {"config": {**config, "cameras": ["overview"], "camera_hz": 20}}
+
+    assert replay_config(metadata) == EnvConfig("ToteTransfer", "arm")

@@ -149,6 +149,42 @@ def stages(quiet: bool) -> Stage:
     return stage
 
 
+class CountProgress(ClosedOnExit):
+    """Shows how many of the things to do are done: call it with how many more are."""
+
+    def __init__(self, title: str, total: int, unit: str, quiet: bool = False) -> None:
+        self._title = title
+        self._quiet = quiet
+        self._begun = time.monotonic()
+        self._last_line = self._begun
+        terminal = sys.stderr.isatty() and not quiet
+        self._bar = tqdm(
+            total=total,
+            desc=title,
+            unit=unit,
+            disable=not terminal,
+            dynamic_ncols=True,
+        )
+        self._done = 0
+        self._total = total
+
+    def close(self) -> None:
+        """Ends the bar; the lines that follow begin below it."""
+        self._bar.close()
+
+    def __call__(self, count: int = 1) -> None:
+        self._done += count
+        self._bar.update(count)
+
+        now = time.monotonic()
+        overdue = now - self._last_line > LINE_EVERY_S
+        if self._bar.disable and not self._quiet and overdue:
+            self._last_line = now
+            rest = remaining(self._done, self._total, now - self._begun)
+            parts = [f"{self._done}/{self._total}", rest]
+            print(f"{self._title}: {', '.join(filter(None, parts))}", file=sys.stderr)
+
+
 class TrainingProgress(ClosedOnExit):
     """Shows how far a training has come: call it with each row of its figures."""
 

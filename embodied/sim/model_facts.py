@@ -45,3 +45,17 @@ def model_hash(model: mujoco.MjModel) -> str:
     buffer = np.zeros(mujoco.mj_sizeModel(model), np.uint8)
     mujoco.mj_saveModel(model, None, buffer)
     return hashlib.sha256(buffer.tobytes()).hexdigest()
+
+
+def position_units(model: mujoco.MjModel) -> tuple[str, ...]:
+    """Returns what each number of `qpos` is: "m", "rad", or "quat" (four in a row)."""
+    units_of = {
+        mujoco.mjtJoint.mjJNT_FREE: ("m",) * 3 + ("quat",) * 4,
+        mujoco.mjtJoint.mjJNT_BALL: ("quat",) * 4,
+        mujoco.mjtJoint.mjJNT_SLIDE: ("m",),
+        mujoco.mjtJoint.mjJNT_HINGE: ("rad",),
+    }
+    units: list[str] = []
+    for kind in model.jnt_type.tolist():
+        units += units_of[mujoco.mjtJoint(kind)]
+    return tuple(units)

@@ -3,5 +3,7 @@
 HELP = """Look into a dataset, check it, or make another one from it. No verb changes a file that it reads."""
 EXAMPLE = "embodied data merge a.hdf5 b.hdf5 -o both.hdf5"
 VERBS = {
+    "info": "say what datasets hold: episodes, success, streams, units, bytes",
+    "replay": "play episodes again, and say whether the same states come out",
     "merge": "put the episodes of several datasets into one",
 }

@@ -1,0 +1,137 @@
+"""What each group and array of a dataset file is, said in the file itself.
+
+The attributes `description` and `unit` let `h5dump -A` explain a file to somebody who
+has nothing else. They are of a fixed length, so that they cost few bytes, and follow
+from the schema alone, so that the same episodes give the same file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+
+from embodied.core import PHYSICS_HZ
+from embodied.datasets.schema import (
+    FRAMES,
+    H5,
+    IMAGE_SUFFIX,
+    PLAN_PAYLOAD,
+    PLAN_TIMES,
+    START,
+    STREAMS,
+    STREAMS_BEFORE,
+    ArraySpec,
+)
+
+TICKS = f"1/{PHYSICS_HZ} s"
+CAMERA_KEY = "obs/<camera>_image"
+FIELD_KEY = "start/fields/<name>"
+FIELDS_PREFIX = "start/fields/"
+
+# Of the groups of a file, ...
+FILE_GROUPS = {
+    "meta": "what is true of every episode: metadata (JSON) of the worlds, policy, rates",
+    "data": "the episodes; env_args (JSON) names the environment that actions are for",
+    "mask": "names of the demos in each mask, which robomimic calls filter keys",
+}
+# ... and of a demo.
+DEMO_GROUPS = {
+    "obs": "what the frames show; a row for each entry of frame_tick",
+    "streams": "what was done and measured at the control rate; t is each row's tick",
+    "plans": "the planner's plans, a row each; ticks are -1 where something never happened",
+    "start": "what a replay begins from",
+    "start/fields": "what was varied in this episode, by name",
+}
+DEMO = (
+    "an episode; actions, rewards, dones, states and obs have a row per frame; ticks "
+    f"are {TICKS} since its start"
+)
+
+
+@dataclass(frozen=True)
+class Described:
+    """An array of a demo, as the schema describes it.
+
+    Attributes:
+        key: its name, with `<camera>` or `<name>` for what a file fills in.
+        dtype: of its numbers, such as "float32".
+        shape: of one row.
+        rows: what it has a row for: "frame", "control step", "plan" or "".
+        unit: of its numbers; "1" for numbers without one.
+        meaning: what it is.
+    """
+
+    key: str
+    dtype: str
+    shape: str
+    rows: str
+    unit: str
+    meaning: str
+
+
+def described_arrays() -> tuple[Described, ...]:
+    """Returns every array that a demo may have, in the order of the schema."""
+    described = [_described(spec, spec.name, "frame") for spec in FRAMES]
+
+    # a stream is two arrays
+    for spec in STREAMS:
+        group = f"streams/{spec.name}"
+        side = "before" if spec in STREAMS_BEFORE else "after"
+        tick = ArraySpec("t", np.int64, "()", f"time {side} the step", TICKS)
+        described.append(_described(tick, f"{group}/t", "control step"))
+        described.append(_described(spec, f"{group}/value", "control step"))
+
+    for spec in (*PLAN_TIMES, *PLAN_PAYLOAD):
+        described.append(_described(spec, f"plans/{spec.name}", "plan"))
+    described += [_described(spec, spec.name, "") for spec in START]
+    return tuple(described)
+
+
+def _described(spec: ArraySpec, key: str, rows: str) -> Described:
+    dtype = "float64" if spec.dtype is np.floating else spec.dtype.__name__
+    return Described(key, dtype, spec.shape, rows, spec.unit, spec.meaning)
+
+
+_BY_KEY = {one.key: one for one in described_arrays()}
+
+
+def describe(key: str) -> Described | None:
+    """Returns what the schema says of an array of a demo; None if it has none such.
+
+    Args:
+        key: its name in a file, such as `obs/front_image`.
+    """
+    if key.startswith("obs/") and key.endswith(IMAGE_SUFFIX):
+        return _BY_KEY[CAMERA_KEY]
+    if key.startswith(FIELDS_PREFIX):
+        return _BY_KEY[FIELD_KEY]
+    return _BY_KEY.get(key)
+
+
+def write_group_description(file: H5, name: str) -> None:
+    """Writes the description of one of `FILE_GROUPS`."""
+    _write_text(file[name], "description", FILE_GROUPS[name])
+
+
+def write_demo_descriptions(demo: H5) -> None:
+    """Writes the descriptions of a demo, its groups and its arrays."""
+    _write_text(demo, "description", DEMO)
+    for name, text in DEMO_GROUPS.items():
+        if name in demo:
+            _write_text(demo[name], "description", text)
+
+    def write(key: str, item: H5) -> None:
+        described = describe(key)
+        # the many fields of a start would cost more bytes than they explain
+        is_field = key.startswith(FIELDS_PREFIX)
+        if described and isinstance(item, h5py.Dataset) and not is_field:
+            _write_text(item, "description", described.meaning)
+            _write_text(item, "unit", described.unit)
+
+    demo.visititems(write)
+
+
+def _write_text(item: H5, name: str, text: str) -> None:
+    item.attrs[name] = np.bytes_(text.encode())

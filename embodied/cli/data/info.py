@@ -1,0 +1,125 @@
+"""`embodied data info`: says what datasets hold."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from embodied.benchmark.statistics import wilson
+from embodied.benchmark.wording import interval, percent, size
+from embodied.cli.text_table import text_table
+from embodied.datasets.info import ArrayInfo, DatasetInfo, dataset_info
+
+HELP = """Say what datasets hold: task, robot, policy, rates, success, hours, seeds, instructions, masks, and of each
+stream the shape, the unit and the bytes. Nothing but attributes and sizes is read, so it is quick. A collection that
+still runs can be asked, too."""
+EXAMPLE = "embodied data info totes.hdf5"
+
+SHOWN_INSTRUCTIONS = 8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this verb's arguments."""
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="datasets")
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON: a list, an object per file"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints what each dataset holds."""
+    infos = [dataset_info(path) for path in args.files]
+    if args.json:
+        print(json.dumps([as_json(info) for info in infos]))
+    else:
+        print("\n\n".join(as_text(info) for info in infos))
+    return 0
+
+
+def as_json(info: DatasetInfo) -> dict[str, object]:
+    """Returns what a dataset holds as JSON values, with the interval of its success."""
+    content = asdict(info)
+    if info.episodes:
+        success = wilson(info.successes, info.episodes)
+        content["success"] = {**asdict(success), "rate": success.value}
+    return content
+
+
+def as_text(info: DatasetInfo) -> str:
+    """Returns what a dataset holds as a few lines and a table of its arrays."""
+    state = ", unfinished" if info.unfinished else ""
+    planner = f", plans {info.planner_hz:g} Hz" if info.planner_hz else ", no plans"
+    versions = ", ".join(f"{name} {value}" for name, value in info.versions.items())
+    masks = ", ".join(f"{name} {count}" for name, count in info.masks.items())
+    facts = [
+        ("task", f"{info.task}, level {info.level}, split {info.split}"),
+        ("robot", f"{info.robot}, actions {info.control_mode}"),
+        ("policy", info.policy),
+        (
+            "rates",
+            f"frames {info.record_hz} Hz, control {info.control_hz} Hz, physics "
+            f"{info.physics_hz} Hz{planner}",
+        ),
+        (
+            "episodes",
+            f"{info.episodes}, {info.hours:.3g} h, {info.frames} frames{_seeds(info)}",
+        ),
+        ("success", _success(info)),
+        ("masks", masks),
+        ("file", f"{_size(info)}, schema version {info.schema_version}, {versions}"),
+    ]
+    lines = [f"{info.path}{state}", text_table(facts)]
+
+    # of many sentences the most frequent are shown
+    shown = list(info.instructions.items())[:SHOWN_INSTRUCTIONS]
+    lines += ["", *(f"{count:5d} x {sentence}" for sentence, count in shown)]
+    hidden = len(info.instructions) - len(shown)
+    if hidden > 0:
+        lines.append(f"        and {hidden} more sentences (--json lists them)")
+
+    if info.arrays:
+        lines += ["", text_table([_HEAD, *map(_row, info.arrays)])]
+    return "\n".join(lines)
+
+
+_HEAD = ("array", "type", "row", "rows", "unit", "size")
+
+
+def _row(array: ArrayInfo) -> tuple[str, ...]:
+    row = " x ".join(map(str, array.row)) or "1"
+    is_many = not array.dtype
+    return (
+        array.key,
+        array.dtype or "several",
+        "" if is_many else row,
+        "" if is_many else str(array.rows),
+        array.unit,
+        size(array.size_bytes),
+    )
+
+
+def _seeds(info: DatasetInfo) -> str:
+    if not info.seeds:
+        return ""
+    return f", seeds {min(info.seeds)} to {max(info.seeds)}"
+
+
+def _success(info: DatasetInfo) -> str:
+    if not info.episodes:
+        return "no episodes"
+    success = wilson(info.successes, info.episodes)
+    share = percent(success.value, success.episodes)
+    faults = "".join(f", {count} {name}" for name, count in info.faults.items())
+    return (
+        f"{info.successes} of {info.episodes}, {share} "
+        f"(95% interval {interval(success)}){faults}"
+    )
+
+
+def _size(info: DatasetInfo) -> str:
+    if not info.hours:
+        return size(info.size_bytes)
+    per_hour = size(round(info.size_bytes / info.hours))
+    return f"{size(info.size_bytes)}, {per_hour} per robot-hour"
