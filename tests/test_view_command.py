@@ -19,10 +19,12 @@ from embodied.cli import view
 from embodied.cli.main import build_parser
 from embodied.cli.timing import add_timing, timings_of
 from embodied.cli.view_command import timing_words, view_words
+from embodied.envs.own_tasks import typed_task
 from embodied.policies.channel import Freeze
 from embodied.policies.latency import PRESETS, Trace, read_trace
 from embodied.policies.mailbox import MAILBOX_MODES
 from tests.commands import TASK, embodied
+from tests.own_tasks import FILE, cube_to_plate, own_tasks_forgotten
 
 # What changes no episode, or chooses which of them are run.
 ONLY_EVAL = {
@@ -100,6 +102,20 @@ def test_measured_delays_are_named_by_their_file(tmp_path: Path) -> None:
         {"expert": "expert"}, Place(TASK), ["L1"], [Timing(trace=Trace([3]))], range(1)
     )
     assert view_words(trial) == ()
+
+
+def test_a_task_of_ones_own_is_named_by_its_place() -> None:
+    with own_tasks_forgotten():
+        spec = cube_to_plate()
+        [trial] = plan_trials(
+            {"random": "random"}, Place(spec.name), ["L1"], [Timing()], range(1)
+        )
+        place = view_words(trial)[2]
+        assert place == f"{FILE}:CUBE_TO_PLATE"
+
+    # What is typed is enough for a process that has never heard of the task.
+    with own_tasks_forgotten():
+        assert typed_task(place) == spec.name
 
 
 @pytest.mark.usefixtures("few_threads", "grey_pictures", "short")

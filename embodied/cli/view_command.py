@@ -8,6 +8,7 @@ from dataclasses import replace
 from embodied.benchmark.evaluation import Trial
 from embodied.benchmark.timing import Timing
 from embodied.cli.timing import FLAGS
+from embodied.envs.registry import own_task
 from embodied.policies.registry import find_policy
 
 
@@ -19,8 +20,8 @@ def with_view_commands(trials: Sequence[Trial]) -> list[Trial]:
 def view_words(trial: Trial) -> tuple[str, ...]:
     """Returns the words of the command; `--seed` and a seed are to follow.
 
-    They are () for what cannot be typed: delays that no file holds, or a robot that was
-    made in Python.
+    They are () for what cannot be typed: delays that no file holds, or a robot or a task
+    that was made in Python.
     """
     config = trial.runner.config
     timing = trial.timing or Timing()
@@ -28,8 +29,12 @@ def view_words(trial: Trial) -> tuple[str, ...]:
         return ()
     if config.robot is not None and not isinstance(config.robot, str):
         return ()
+    own = own_task(config.task)
+    task = config.task if own is None else own.place
+    if not task:
+        return ()
 
-    words = ["embodied", "view", config.task, "--policy", trial.runner.policy]
+    words = ["embodied", "view", task, "--policy", trial.runner.policy]
     words += ["--level", config.level]
     if config.split != "train":
         words += ["--split", config.split]
