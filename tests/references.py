@@ -39,6 +39,7 @@ FOREIGN_WORDS = {
     "PIP_EXTRA_INDEX_URL",
     "TimeAwareObservation",
     "capture_while",
+    "deepcopy",
     "gym",
     "joint1",
     "left_arm",
