@@ -238,7 +238,8 @@ def test_a_limit_of_steps_that_is_none() -> None:
 
 def test_actions_are_clipped_and_steps_after_the_end_go_on() -> None:
     """As the docstring of the environment says."""
-    env, other = make(horizon_s=0.1), make(horizon_s=0.1)
+    env = make(horizon_s=0.1)
+    other = make(horizon_s=0.1)
     size = env.action_space.shape
     for each, action in ((env, 5.0), (other, 1.0)):
         each.reset(seed=0)
