@@ -50,7 +50,10 @@ def merge(sources: Sequence[Path], target: Path, overwrite: bool = False) -> Non
             `target` exists and must not be overwritten.
     """
     if target.exists() and not overwrite:
-        raise DatasetError(f"{target} exists; choose another name, or overwrite it")
+        raise DatasetError(
+            f"{target} exists: --overwrite to replace it (from Python: overwrite=True), or "
+            "another name"
+        )
 
     episodes: list[StoredEpisode] = []
     for path in sources:

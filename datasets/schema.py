@@ -298,10 +298,11 @@ class Header:
         }
 
 
-def _telling(name: str) -> tuple[bool, bool, str]:
+def _telling(name: str) -> tuple[int, bool, str]:
     """Returns the place of an entry among others: first what a user chose."""
-    is_chosen = name in ("task", "robot", "policy", "record_hz", "planner_hz")
-    return (not is_chosen, not name.startswith("config."), name)
+    chosen = ("task", "robot", "policy", "planner_hz", "record_hz")
+    place = chosen.index(name) if name in chosen else len(chosen)
+    return (place, not name.startswith("config."), name)
 
 
 def _difference(name: str, own: Any, other: Any) -> str:

@@ -128,6 +128,10 @@ def seeds(args: argparse.Namespace) -> range:
 
 def check_seed(first: int, count: int = 1) -> None:
     """Raises EmbodiedError unless `count` seeds from `first` on exist."""
+    if count == 1 and not 0 <= first < SEED_LIMIT:
+        raise EmbodiedError(
+            f"--seed must be at least 0 and at most 2**63 - 1, not {first}"
+        )
     if not 0 <= first <= SEED_LIMIT - count:
         raise EmbodiedError(
             f"--seed must be at least 0, and the last episode's seed below 2**63: {first} "
