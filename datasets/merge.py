@@ -7,7 +7,7 @@ process collected which of them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,9 @@ from embodied.datasets.h5_files import NewFile
 from embodied.datasets.opening import demo_names, open_file, read_header, read_meta
 from embodied.datasets.schema import H5, DatasetError, EpisodeMeta, Header
 from embodied.datasets.storage import replacing, write_masks
+
+# Is told how many more episodes have been copied.
+OnCopied = Callable[[int], None]
 
 VALIDATION_SHARE = 0.1  # of the successes
 SHOWN_DIFFERENCES = 4  # of two headers, in an error message
@@ -36,13 +39,19 @@ class StoredEpisode:
     meta: EpisodeMeta
 
 
-def merge(sources: Sequence[Path], target: Path, overwrite: bool = False) -> None:
+def merge(
+    sources: Sequence[Path],
+    target: Path,
+    overwrite: bool = False,
+    on_copied: OnCopied | None = None,
+) -> None:
     """Writes the episodes of all sources to one new file, in the order of their seeds.
 
     Args:
         sources: the files to merge; they stay as they are.
         target: the file to write.
         overwrite: whether `target` may exist.
+        on_copied: is called after each episode.
 
     Raises:
         DatasetError: a source is not a dataset; the sources are of different
@@ -60,7 +69,7 @@ def merge(sources: Sequence[Path], target: Path, overwrite: bool = False) -> Non
         episodes += find_episodes(path)
     header = common_header(sources)
     _require_distinct_seeds(episodes)
-    write_merged(header, episodes, target, folder=target.parent)
+    write_merged(header, episodes, target, folder=target.parent, on_copied=on_copied)
 
 
 def find_episodes(path: Path) -> list[StoredEpisode]:
@@ -114,7 +123,12 @@ def _first_few(differences: Sequence[str]) -> str:
 
 
 def write_merged(
-    header: Header, episodes: Sequence[StoredEpisode], target: Path, folder: Path
+    header: Header,
+    episodes: Sequence[StoredEpisode],
+    target: Path,
+    folder: Path,
+    masks: Mapping[str, Sequence[int]] | None = None,
+    on_copied: OnCopied | None = None,
 ) -> None:
     """Copies episodes to a new file in the order of their seeds, and adds the masks.
 
@@ -123,14 +137,16 @@ def write_merged(
         episodes: what to copy; their seeds differ.
         target: where the file is put once it is whole.
         folder: where it is written, on the same file system.
+        masks: name -> numbers in the new file; by default `default_masks`.
+        on_copied: is called after each episode.
     """
     ordered = sorted(episodes, key=lambda episode: episode.meta.seed)
     metas = [episode.meta for episode in ordered]
 
     with replacing(target, header, folder) as new:
-        _copy_demos(ordered, new)
+        _copy_demos(ordered, new, on_copied)
         new.h5["data"].attrs["total"] = sum(meta.num_samples for meta in metas)
-        write_masks(new.h5, default_masks(metas))
+        write_masks(new.h5, default_masks(metas) if masks is None else masks)
 
 
 def default_masks(metas: Sequence[EpisodeMeta]) -> dict[str, list[int]]:
@@ -173,7 +189,9 @@ def _require_distinct_seeds(episodes: Sequence[StoredEpisode]) -> None:
             raise DatasetError(f"seed {seed} is in both {twin.path} and {episode.path}")
 
 
-def _copy_demos(episodes: Sequence[StoredEpisode], new: NewFile) -> None:
+def _copy_demos(
+    episodes: Sequence[StoredEpisode], new: NewFile, on_copied: OnCopied | None
+) -> None:
     """Copies episodes to the group `/data` as demo_0, demo_1 and so on."""
     data = new.h5["data"]
     with ExitStack() as stack:
@@ -187,3 +205,5 @@ def _copy_demos(episodes: Sequence[StoredEpisode], new: NewFile) -> None:
                 source_path = episode.path
             source.copy(source["data"][episode.demo], data, f"demo_{number}")
             new.check()
+            if on_copied is not None:
+                on_copied(1)

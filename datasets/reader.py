@@ -142,6 +142,14 @@ class Dataset(ClosedOnExit):
         self._demo(number).visititems(keep)
         return found
 
+    def attributes(self, number: int) -> dict[str, Any]:
+        """Returns all attributes of an episode's group, those of other tools, too."""
+        return dict(self._demo(number).attrs)
+
+    def stored_episode(self, number: int) -> StoredEpisode:
+        """Returns where an episode lies, for those who copy it."""
+        return self._source(number)
+
     def read(
         self, number: int, key: str, rows: slice | int | Sequence[int] = slice(None)
     ) -> np.ndarray:

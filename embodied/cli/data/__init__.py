@@ -5,5 +5,8 @@ EXAMPLE = "embodied data merge a.hdf5 b.hdf5 -o both.hdf5"
 VERBS = {
     "info": "say what datasets hold: episodes, success, streams, units, bytes",
     "replay": "play episodes again, and say whether the same states come out",
+    "stats": "measure the arrays for normalisation: mean, std, limits, quantiles",
+    "filter": "copy the episodes that meet conditions",
+    "split": "divide the episodes into parts, by shares or counts",
     "merge": "put the episodes of several datasets into one",
 }

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from embodied.cli.output import require_writable
-from embodied.datasets.merge import merge
+from embodied.cli.progress import CountProgress
+from embodied.datasets.merge import find_episodes, merge
 from embodied.datasets.reader import Dataset
 
 HELP = """Put the episodes of several datasets into a new one, in the order of their seeds. They must be of one
@@ -31,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the new dataset, then says what it holds."""
     require_writable(args.output)
-    merge(args.sources, args.output, args.overwrite)
+    total = sum(len(find_episodes(path)) for path in args.sources)
+    with CountProgress("merge", total, "episode") as progress:
+        merge(args.sources, args.output, args.overwrite, progress)
 
     with Dataset(args.output) as dataset:
         successes = sum(meta.success for meta in dataset.episodes)

@@ -1,0 +1,67 @@
+"""Writing some of a dataset's episodes to another file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from embodied.datasets.merge import default_masks, write_merged
+from embodied.datasets.reader import Dataset
+from embodied.datasets.schema import DatasetError
+
+
+def require_new(targets: Sequence[Path], overwrite: bool, source: Path) -> None:
+    """Raises DatasetError if a file would be replaced that must not be.
+
+    Args:
+        targets: the files to be written.
+        overwrite: whether they may exist.
+        source: the file that is read, which is never replaced.
+    """
+    for target in targets:
+        if target.exists() and source.exists() and target.samefile(source):
+            raise DatasetError(f"{target} is the file that is read: choose another -o")
+        if target.exists() and not overwrite:
+            raise DatasetError(f"{target} exists; choose another name, or overwrite it")
+
+
+def write_subset(
+    dataset: Dataset,
+    numbers: Sequence[int],
+    target: Path,
+    masks: Mapping[str, Sequence[int]] | None = None,
+    on_copied: Callable[[int], None] | None = None,
+) -> None:
+    """Writes some episodes to a new file, in the order of their seeds.
+
+    Args:
+        dataset: to copy from; it stays as it is.
+        numbers: of the episodes to copy.
+        target: the file to write, in one step.
+        masks: name -> numbers of episodes, in place of the dataset's own masks. What is
+            not copied is left out of them.
+        on_copied: is called after each episode.
+    """
+    if masks is None:
+        masks = {name: dataset.mask(name) for name in dataset.masks}
+
+    episodes = [dataset.stored_episode(number) for number in numbers]
+    seeds = [dataset.episodes[number].seed for number in numbers]
+    places = {seed: place for place, seed in enumerate(sorted(seeds))}
+
+    # in the order of every other file, so that a whole one is copied byte for byte
+    usual = [name for name in default_masks([]) if name in masks]
+    new_masks = {}
+    for name in dict.fromkeys([*usual, *masks]):
+        member_seeds = [dataset.episodes[number].seed for number in masks[name]]
+        new_masks[name] = sorted(
+            places[seed] for seed in member_seeds if seed in places
+        )
+    write_merged(
+        dataset.header,
+        episodes,
+        target,
+        folder=target.parent,
+        masks=new_masks,
+        on_copied=on_copied,
+    )

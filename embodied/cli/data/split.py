@@ -1,0 +1,107 @@
+"""`embodied data split`: divides a dataset's episodes into parts."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from embodied.cli.output import require_writable
+from embodied.cli.progress import CountProgress
+from embodied.datasets.reader import Dataset
+from embodied.datasets.splitting import Part, Split, split
+from embodied.datasets.subsets import require_new, write_subset
+from embodied.errors import EmbodiedError
+
+HELP = """Divide a dataset's episodes into parts, by shares (0.8 or 80%), by counts, and one that takes the rest. A hash
+of its seed decides where an episode goes: by shares it stays there when others are added. Each part becomes a file
+NAME.hdf5 in a folder; with --masks, all episodes go to one new file, with a mask for each part that holds successes
+only, as for training."""
+EXAMPLE = """embodied data split totes.hdf5 train=80% valid=10% test=rest -o parts
+  embodied data split totes.hdf5 valid=20 train=rest --masks -o totes_split.hdf5"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this verb's arguments."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="the dataset")
+    parser.add_argument(
+        "parts", nargs="+", metavar="NAME=SIZE", help="e.g. train=0.8, valid=20, x=rest"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="the folder of the parts; with --masks the new file",
+    )
+    parser.add_argument(
+        "--masks", action="store_true", help="write one file with a mask for each part"
+    )
+    parser.add_argument(
+        "--split-seed", type=int, default=0, help="for another split (default: 0)"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace outputs that exist"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the parts, then says how many episodes each holds."""
+    parts = [Part.parse(text) for text in args.parts]
+    require_writable(args.output)
+    with Dataset(args.file) as dataset:
+        if args.masks:
+            return _write_masks(args, dataset, parts)
+        return _write_files(args, dataset, parts)
+
+
+def _write_masks(args: argparse.Namespace, dataset: Dataset, parts: list[Part]) -> int:
+    require_new([args.output], args.overwrite, args.file)
+    successes = [i for i, meta in enumerate(dataset.episodes) if meta.success]
+    found = _split(dataset, successes, parts, args.split_seed)
+
+    masks = {name: dataset.mask(name) for name in dataset.masks}
+    # the parts are another split, so the old one goes
+    for name in ("train", "valid"):
+        masks.pop(name, None)
+    with CountProgress("split", len(dataset), "episode") as progress:
+        write_subset(dataset, range(len(dataset)), args.output, masks | found, progress)
+    print(f"{args.output}: {len(dataset)} episodes; {_sizes(found)}")
+    return 0
+
+
+def _write_files(args: argparse.Namespace, dataset: Dataset, parts: list[Part]) -> int:
+    folder = args.output
+    if folder.exists() and not folder.is_dir():
+        raise EmbodiedError(f"{folder} is a file, but the parts go to a folder: see -o")
+    targets = {part.name: folder / f"{part.name}.hdf5" for part in parts}
+    require_new(list(targets.values()), args.overwrite, args.file)
+
+    found = _split(dataset, range(len(dataset)), parts, args.split_seed)
+    empty = [name for name, numbers in found.items() if not numbers]
+    if empty:
+        raise EmbodiedError(
+            f"{', '.join(empty)} would be empty: {len(dataset)} episodes are too few for "
+            "these shares; give counts"
+        )
+
+    folder.mkdir(parents=True, exist_ok=True)
+    total = sum(map(len, found.values()))
+    with CountProgress("split", total, "episode") as progress:
+        for name, numbers in found.items():
+            write_subset(dataset, numbers, targets[name], on_copied=progress)
+    print(f"{folder}: {_sizes(found)}")
+    return 0
+
+
+def _split(
+    dataset: Dataset, numbers: list[int] | range, parts: list[Part], split_seed: int
+) -> Split:
+    """Returns part name -> numbers of episodes."""
+    seeds = [dataset.episodes[number].seed for number in numbers]
+    found = split(seeds, parts, split_seed)
+    return {name: [numbers[i] for i in places] for name, places in found.items()}
+
+
+def _sizes(found: Split) -> str:
+    return ", ".join(f"{name} {len(numbers)}" for name, numbers in found.items())
