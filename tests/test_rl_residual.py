@@ -254,7 +254,7 @@ def test_train_a_correction_and_evaluate_it(tmp_path: Path) -> None:
             "above 0 and at most 1",
         ),
         (["--algo", "ppo", "--base", "expert", "--demos", "3"], "ppo does not"),
-        (["--algo", "sac", "--delay-ms", "100"], "the plans of a base"),
+        (["--algo", "sac", "--delay-ms", "100"], "--delay-ms: only with --base"),
         (["--algo", "sac", "--base", "expert", "--delay-ms", "-1"], "at least 0"),
         (
             ["--algo", "ppo", "--engine", "warp", "--base", "expert"],

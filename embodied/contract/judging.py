@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import array_api_compat.torch as xp_torch
 import numpy as np
 import torch
 
 from embodied.contract.case import Case, ContractError, random_actions, require
+from embodied.core import Array, Observation
 from embodied.envs.scoring import StepResult
 from embodied.envs.worlds import Worlds
 from embodied.policies.registry import find_policy
@@ -33,7 +33,9 @@ class StateLog:
         ] = []
         self.judged: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def on_start(self, worlds: Worlds, *_: Any) -> None:
+    def on_start(
+        self, worlds: Worlds, ids: Array, indices: Array, observation: Observation
+    ) -> None:
         """Does nothing: states count once the worlds move."""
 
     def on_step(self, worlds: Worlds, step: Step) -> None:

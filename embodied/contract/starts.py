@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from embodied.contract.case import Case, ContractError, random_actions, require
-from embodied.core import Observation
+from embodied.core import Array, Observation
 from embodied.envs.safety import overlapping_bodies
 from embodied.envs.variation import LEVELS, SPLITS
 from embodied.envs.worlds import Worlds
@@ -120,7 +118,9 @@ class Seen:
         spreads = self._high - self._low
         return {name for name, spread in zip(names, spreads, strict=True) if not spread}
 
-    def on_start(self, worlds: Worlds, *_: Any) -> None:
+    def on_start(
+        self, worlds: Worlds, ids: Array, indices: Array, observation: Observation
+    ) -> None:
         """Does nothing: the starts are those of random actions, too."""
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
