@@ -92,7 +92,9 @@ def fake_episode(
     if images:
         obs["front_image"] = rng.integers(0, 256, (frames, *IMAGE_SHAPE), np.uint8)
 
-    plans = {spec.name: np.arange(2) for spec in PLAN_TIMES}
+    plans = {spec.name: rng.random((2, 1, 3)) for spec in PLAN_PAYLOAD}
+    plans |= {spec.name: np.arange(2) for spec in PLAN_TIMES}
+    plans["subtask"] = np.arange(2)
     frame_tick = np.arange(frames) * PHYSICS_HZ // RECORD_HZ
     meta = EpisodeMeta(
         seed=seed,
@@ -115,7 +117,7 @@ def fake_episode(
         frame_tick=frame_tick,
         image_tick=frame_tick if images else None,
         streams=streams,
-        plans=plans | {spec.name: rng.random((2, 1, 3)) for spec in PLAN_PAYLOAD},
+        plans=plans,
         start_state=rng.random(7),
         start_fields={"geom_size": rng.random((2, 3)), "task/goal": rng.random(3)},
     )

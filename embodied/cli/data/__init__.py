@@ -8,5 +8,6 @@ VERBS = {
     "stats": "measure the arrays for normalisation: mean, std, limits, quantiles",
     "filter": "copy the episodes that meet conditions",
     "split": "divide the episodes into parts, by shares or counts",
+    "export": "write episodes in the format of LeRobot or another tool",
     "merge": "put the episodes of several datasets into one",
 }

@@ -1,0 +1,24 @@
+"""pyarrow, which is loaded where Parquet files are written or read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from embodied.errors import EmbodiedError
+
+
+def load_pyarrow() -> Any:
+    """Returns the module `pyarrow`, with `pyarrow.parquet` loaded.
+
+    Raises:
+        EmbodiedError: it is not installed; the message names the extra.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise EmbodiedError(
+            "LeRobot's Parquet files need pyarrow, which is not installed:"
+            " pip install 'embodied-ground[export]'"
+        ) from error
+    return pyarrow

@@ -1,0 +1,153 @@
+"""What a frame of an export holds, and how it is made of an episode's arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from embodied.core import SKILLS, ActionInterface
+from embodied.datasets.schema import IMAGE_SUFFIX, Episode, EpisodeMeta
+
+
+@dataclass(frozen=True)
+class FrameSpec:
+    """What every frame of a selection holds.
+
+    Attributes:
+        hz: frames per second.
+        robot: its name.
+        agent_names: of the elements of the proprioception.
+        state_names: of those of the privileged state; empty if it is left out.
+        action_names: of the elements of an action.
+        cameras: name -> (H, W).
+    """
+
+    hz: int
+    robot: str
+    agent_names: tuple[str, ...]
+    state_names: tuple[str, ...]
+    action_names: tuple[str, ...]
+    cameras: Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class SelectedEpisode:
+    """An episode at the rate of the selection.
+
+    Attributes:
+        meta: its row of the table of episodes; `num_samples` is that of this rate.
+        file_index: which of the files it is from.
+        number: which of its episodes it is.
+        agent_pos: (F, P) float32.
+        environment_state: (F, S) float32; S is 0 where it is left out.
+        images: camera -> (F, H, W, 3) uint8.
+        actions: (F, J) float32, to reach by the end of the frame's period.
+        rewards: (F,) float32, at the end of the frame's period.
+        success: (F,) bool, at the end of the frame's period.
+        states: (F, D) float64, the physics state.
+        subtasks: (frame, words) wherever another subtask begins.
+    """
+
+    meta: EpisodeMeta
+    file_index: int
+    number: int
+    agent_pos: np.ndarray
+    environment_state: np.ndarray
+    images: Mapping[str, np.ndarray]
+    actions: np.ndarray
+    rewards: np.ndarray
+    success: np.ndarray
+    states: np.ndarray
+    subtasks: tuple[tuple[int, str], ...]
+
+
+def camera_sizes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, int]]:
+    """Returns the sizes (H, W) of the cameras among the shapes of arrays, by name."""
+    sizes = {}
+    for key, shape in shapes.items():
+        if key.endswith(IMAGE_SUFFIX):
+            camera = key.removeprefix("obs/").removesuffix(IMAGE_SUFFIX)
+            sizes[camera] = (shape[0], shape[1])
+    return sizes
+
+
+def part_names(metadata: Mapping[str, Any], layout: str, size: int) -> tuple[str, ...]:
+    """Returns the names of the elements of a flat vector, such as `joint_pos.0`.
+
+    Args:
+        metadata: of a file.
+        layout: which of its layouts names the parts of the vector.
+        size: of the vector.
+    """
+    names = []
+    for part, width in metadata.get(layout, ()):
+        names += [f"{part}.{number}" if width > 1 else part for number in range(width)]
+    if len(names) == size:
+        return tuple(names)
+    return tuple(f"{number}" for number in range(size))
+
+
+def action_names(metadata: Mapping[str, Any], size: int) -> tuple[str, ...]:
+    """Returns the names of the elements of an action, such as `arm.joint1`."""
+    stored = metadata.get("joint_interface")
+    if stored is not None:
+        labels = ActionInterface.of(stored).labels
+        if len(labels) == size:
+            return labels
+    return tuple(f"{number}" for number in range(size))
+
+
+def with_frames(meta: EpisodeMeta, count: int) -> EpisodeMeta:
+    """Returns the row of the table of an episode that has `count` frames."""
+    return replace(meta, num_samples=count)
+
+
+def success_of_frames(episode: Episode, frames: np.ndarray) -> np.ndarray:  # (F,) bool
+    """Returns whether the task was done at the end of the period of each frame.
+
+    Args:
+        episode: the episode.
+        frames: (F,) which of its frames are meant; a period lasts until the next.
+    """
+    stream = episode.streams.get("success")
+    if stream is None:
+        success = np.zeros(len(frames), bool)
+        success[-1] = episode.meta.success
+        return success
+
+    ends = np.append(episode.frame_tick[frames[1:]], stream.tick[-1])
+    rows = np.searchsorted(stream.tick, ends, side="right") - 1
+    return stream.value[np.maximum(rows, 0)].astype(bool)
+
+
+def subtasks_of_frames(
+    episode: Episode, frames: np.ndarray
+) -> tuple[tuple[int, str], ...]:
+    """Returns (frame, word) wherever the plan in force begins another subtask.
+
+    A plan is in force once the controller can read it. Plans without a word among
+    `core.SKILLS` are passed over.
+    """
+    if "subtask" not in episode.plans:
+        return ()
+
+    begins: list[tuple[int, str]] = []
+    arrived = episode.plans["tick_arrived"]
+    ticks = episode.frame_tick[frames]
+    for plan in np.argsort(arrived, kind="stable"):
+        number = int(episode.plans["subtask"][plan])
+        if arrived[plan] < 0 or not 0 <= number < len(SKILLS):
+            continue
+        frame = int(np.searchsorted(ticks, arrived[plan]))
+        if frame == len(frames):
+            break
+
+        # A later plan for the same frame takes its place.
+        if begins and begins[-1][0] == frame:
+            begins.pop()
+        if not begins or begins[-1][1] != SKILLS[number]:
+            begins.append((frame, SKILLS[number]))
+    return tuple(begins)

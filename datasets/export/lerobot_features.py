@@ -1,0 +1,108 @@
+"""The columns of a LeRobot dataset: their names, types and shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from embodied.datasets.export.frames import FrameSpec
+from embodied.datasets.export.video_files import video_info
+
+# How pictures are stored.
+Pictures = Literal["video", "image", "none"]
+
+STATE = "observation.state"
+ENVIRONMENT_STATE = "observation.environment_state"
+IMAGES = "observation.images."
+ACTION = "action"
+REWARD = "next.reward"
+DONE = "next.done"
+SUCCESS = "next.success"
+LANGUAGE = "language_persistent"
+LANGUAGE_EVENTS = "language_events"
+
+# What LeRobot adds to every dataset.
+COUNTERS = ("frame_index", "episode_index", "index", "task_index")
+
+
+def lerobot_features(
+    spec: FrameSpec, pictures: Pictures, subtasks: bool
+) -> dict[str, dict[str, Any]]:
+    """Returns the entry `features` of `info.json`.
+
+    Args:
+        spec: what a frame holds.
+        pictures: how they are stored.
+        subtasks: whether there are columns of language.
+    """
+    features = {STATE: _vector(spec.agent_names)}
+    if spec.state_names:
+        features[ENVIRONMENT_STATE] = _vector(spec.state_names)
+    if pictures != "none":
+        for camera, size in spec.cameras.items():
+            features[IMAGES + camera] = _picture(spec.hz, size, pictures)
+
+    features[ACTION] = _vector(spec.action_names)
+    features[REWARD] = _scalar("float32")
+    features[DONE] = _scalar("bool")
+    features[SUCCESS] = _scalar("bool")
+    if subtasks:
+        features[LANGUAGE] = _scalar("language")
+        features[LANGUAGE_EVENTS] = _scalar("language")
+
+    features["timestamp"] = _scalar("float32")
+    for name in COUNTERS:
+        features[name] = _scalar("int64")
+    return features
+
+
+def arrow_schema(pa: Any, features: Mapping[str, Mapping[str, Any]]) -> Any:
+    """Returns the schema of the Parquet files of the frames; videos have no column."""
+    scalars = {"float32": pa.float32(), "int64": pa.int64(), "bool": pa.bool_()}
+    columns = []
+    for name, feature in features.items():
+        dtype = feature["dtype"]
+        if dtype == "video":
+            continue
+        if dtype == "image":
+            kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+        elif dtype == "language":
+            kind = pa.list_(_language_row(pa, has_time=name == LANGUAGE))
+        elif feature["shape"] == [1]:
+            kind = scalars[dtype]
+        else:
+            kind = pa.list_(scalars[dtype], feature["shape"][0])
+        columns.append(pa.field(name, kind))
+    return pa.schema(columns)
+
+
+def _vector(names: tuple[str, ...]) -> dict[str, Any]:
+    return {"dtype": "float32", "shape": [len(names)], "names": list(names)}
+
+
+def _scalar(dtype: str) -> dict[str, Any]:
+    return {"dtype": dtype, "shape": [1], "names": None}
+
+
+def _picture(hz: int, size: tuple[int, int], pictures: Pictures) -> dict[str, Any]:
+    feature: dict[str, Any] = {
+        "dtype": pictures,
+        "shape": [*size, 3],
+        "names": ["height", "width", "channels"],
+    }
+    if pictures == "video":
+        feature["info"] = video_info(hz, size)
+    return feature
+
+
+def _language_row(pa: Any, has_time: bool) -> Any:
+    """Returns the type of one row of language, as LeRobot 0.6 has it."""
+    row = [
+        pa.field("role", pa.string(), nullable=False),
+        pa.field("content", pa.string()),
+        pa.field("style", pa.string()),
+        pa.field("timestamp", pa.float32(), nullable=False),
+        pa.field("camera", pa.string()),
+        pa.field("tool_calls", pa.list_(pa.string())),
+    ]
+    return pa.struct([field for field in row if has_time or field.name != "timestamp"])

@@ -1,0 +1,265 @@
+"""What an export takes from dataset files: which episodes, at which rate, and what each
+of their frames holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from embodied.datasets.export.frames import (
+    FrameSpec,
+    SelectedEpisode,
+    action_names,
+    camera_sizes,
+    part_names,
+    subtasks_of_frames,
+    success_of_frames,
+    with_frames,
+)
+from embodied.datasets.reader import Dataset, require_distinct
+from embodied.datasets.schema import IMAGE_SUFFIX, DatasetError, Header
+from embodied.errors import unknown
+
+ALL = "all"  # in place of a mask: every episode
+STATE_KEY = "environment_state"
+INTENDED_SINCE = 3  # the schema version in which actions became what was intended
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a user wants of the files.
+
+    Attributes:
+        mask: the episodes of this mask; `all` for all of them.
+        cameras: their names; None for those that all files have.
+        hz: frames per second; None for the rate of the files.
+    """
+
+    mask: str = "success"
+    cameras: tuple[str, ...] | None = None
+    hz: int | None = None
+
+
+class Selection:
+    """The chosen episodes of one or several files of one robot.
+
+        selection = Selection([Path("totes.hdf5")], Choice(mask="train"))
+        for episode in selection.load(images=True):
+            ...
+
+    Attributes:
+        paths: of the files.
+        spec: what every frame holds.
+        headers: of the files.
+        omitted: what the files have and the selection has not, in words.
+
+    Raises:
+        DatasetError: a file cannot be read; the files do not fit together (names what
+            differs); an episode is in two of them; no episode is chosen; or the rate is
+            not a whole part of theirs.
+        EmbodiedError: there is no such mask or camera.
+    """
+
+    def __init__(self, paths: Sequence[Path], choice: Choice) -> None:
+        require_distinct(paths)
+        self.paths = tuple(paths)
+        self._datasets = [Dataset(path) for path in paths]
+        self._chosen: list[tuple[int, int]] = []  # (index of the file, episode)
+        for index, dataset in enumerate(self._datasets):
+            self._chosen += [(index, n) for n in _numbers(dataset, choice.mask)]
+        if not self._chosen:
+            raise DatasetError(
+                f"no episode of {', '.join(map(str, paths))} is in the mask"
+                f" {choice.mask!r}; with --mask {ALL} every episode is taken"
+            )
+
+        self.headers = tuple(dataset.header for dataset in self._datasets)
+        _require_one_robot(paths, self.headers)
+        self._stride = _stride(self.headers[0], choice.hz)
+        self.omitted: list[str] = []
+        self.spec = self._frame_spec(choice)
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    @property
+    def total_episodes(self) -> int:
+        """How many episodes the files hold, chosen or not."""
+        return sum(len(dataset) for dataset in self._datasets)
+
+    def load(self, images: bool) -> Iterator[SelectedEpisode]:
+        """Yields the chosen episodes, in the order of the files.
+
+        Args:
+            images: whether to read the pictures, which are nearly all of the data.
+
+        Raises:
+            DatasetError: an episode cannot be read.
+        """
+        for index, number in self._chosen:
+            try:
+                episode = self._load(index, number, images)
+            except OSError as error:
+                raise DatasetError(
+                    f"episode {number} of {self.paths[index]} cannot be read: {error}"
+                ) from error
+            yield episode
+
+    def close(self) -> None:
+        """Closes the files."""
+        for dataset in self._datasets:
+            dataset.close()
+
+    def _load(self, index: int, number: int, images: bool) -> SelectedEpisode:
+        dataset = self._datasets[index]
+        episode = dataset.episode(number, images=False)
+        pictures = {}
+        for camera in self.spec.cameras if images else ():
+            key = f"obs/{camera}{IMAGE_SUFFIX}"
+            pictures[camera] = dataset.read(
+                number, key, slice(None, None, self._stride)
+            )
+
+        # The first frame of each longer period, and the last one within it.
+        frames = np.arange(0, episode.meta.num_samples, self._stride)
+        last = np.append(frames[1:], episode.meta.num_samples) - 1
+        state = np.zeros((len(frames), 0), np.float32)
+        if self.spec.state_names:
+            state = episode.obs[STATE_KEY][frames]
+
+        return SelectedEpisode(
+            meta=with_frames(episode.meta, len(frames)),
+            file_index=index,
+            number=number,
+            agent_pos=episode.obs["agent_pos"][frames],
+            environment_state=state,
+            images=pictures,
+            actions=episode.actions[last],
+            rewards=episode.rewards[last],
+            success=success_of_frames(episode, frames),
+            states=episode.states[frames],
+            subtasks=subtasks_of_frames(episode, frames),
+        )
+
+    def _frame_spec(self, choice: Choice) -> FrameSpec:
+        """Returns what the frames of all files have in common."""
+        arrays = [self._row_shapes(index) for index in range(len(self.paths))]
+        for path, shapes in zip(self.paths, arrays, strict=True):
+            own = (shapes["obs/agent_pos"], shapes["actions"])
+            if own != (arrays[0]["obs/agent_pos"], arrays[0]["actions"]):
+                raise DatasetError(
+                    f"{self.paths[0]} and {path} cannot be exported as one set:"
+                    " agent_pos or actions have other widths"
+                )
+
+        metadata = self.headers[0].metadata
+        num_actions = arrays[0]["actions"][0]
+        return FrameSpec(
+            hz=self.headers[0].record_hz // self._stride,
+            robot=str(metadata.get("robot", "")),
+            agent_names=part_names(
+                metadata, "agent_layout", arrays[0]["obs/agent_pos"][0]
+            ),
+            state_names=self._state_names(arrays),
+            action_names=action_names(metadata, num_actions),
+            cameras=self._cameras(arrays, choice.cameras),
+        )
+
+    def _row_shapes(self, index: int) -> dict[str, tuple[int, ...]]:
+        """Returns the shape of a row of each array of a file that is exported."""
+        dataset = self._datasets[index]
+        exported = [key for key in dataset.keys(0) if key.startswith("obs/")]
+        shapes = {}
+        for key in [*exported, "actions"]:
+            shapes[key] = dataset.read(0, key, slice(0, 1)).shape[1:]
+        return shapes
+
+    def _state_names(
+        self, arrays: Sequence[Mapping[str, tuple[int, ...]]]
+    ) -> tuple[str, ...]:
+        """Returns the names of the privileged state, if it is the same in all files."""
+        widths = {shapes.get(f"obs/{STATE_KEY}", (0,))[0] for shapes in arrays}
+        names = set()
+        for header, width in zip(self.headers, widths, strict=False):
+            names.add(part_names(header.metadata, "state_layout", width))
+        if widths == {0}:
+            return ()
+        if len(widths) == 1 and len(names) == 1:
+            return names.pop()
+        self.omitted.append(f"{STATE_KEY}, which differs between the files")
+        return ()
+
+    def _cameras(
+        self,
+        arrays: Sequence[Mapping[str, tuple[int, ...]]],
+        wanted: tuple[str, ...] | None,
+    ) -> dict[str, tuple[int, int]]:
+        """Returns the sizes of the cameras that all files have, or that are wanted."""
+        of_files = [camera_sizes(shapes) for shapes in arrays]
+        shared = dict(of_files[0])
+        for cameras in of_files[1:]:
+            shared = {
+                name: size for name, size in shared.items() if cameras.get(name) == size
+            }
+
+        if wanted is None:
+            every = sorted({name for cameras in of_files for name in cameras})
+            for name in every:
+                if name not in shared:
+                    self.omitted.append(
+                        f"camera {name}, which not all files have in one size"
+                    )
+            return shared
+
+        for name in wanted:
+            if name not in shared:
+                raise unknown("camera that all files have in one size", name, shared)
+        return {name: shared[name] for name in wanted}
+
+
+def _numbers(dataset: Dataset, mask: str) -> list[int]:
+    if mask == ALL:
+        return list(range(len(dataset)))
+    return dataset.mask(mask)
+
+
+def _require_one_robot(paths: Sequence[Path], headers: Sequence[Header]) -> None:
+    """Raises DatasetError unless the frames of all files mean the same."""
+    first = _meaning(headers[0])
+    for path, header in zip(paths, headers, strict=True):
+        for name, value in _meaning(header).items():
+            if value != first[name]:
+                raise DatasetError(
+                    f"{paths[0]} and {path} cannot be exported as one set: {name} is"
+                    f" {first[name]!r} in the one, {value!r} in the other"
+                )
+
+
+def _meaning(header: Header) -> dict[str, object]:
+    """Returns what must be equal for two files to be exported as one set."""
+    metadata = header.metadata
+    return {
+        "robot": metadata.get("robot"),
+        "record_hz": header.record_hz,
+        "the parts of agent_pos": metadata.get("agent_layout"),
+        "the meaning of actions": metadata.get("joint_interface"),
+        "whether actions are as intended": header.schema_version >= INTENDED_SINCE,
+    }
+
+
+def _stride(header: Header, hz: int | None) -> int:
+    """Returns how many frames of the files make one of the export."""
+    rate = header.record_hz
+    if hz is None:
+        return 1
+    rates = [whole for whole in range(1, rate + 1) if rate % whole == 0]
+    if hz not in rates:
+        raise DatasetError(
+            f"frames were recorded at {rate} Hz, so they can be exported at"
+            f" {', '.join(map(str, rates))} Hz, not at {hz}"
+        )
+    return rate // hz

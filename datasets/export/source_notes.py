@@ -1,0 +1,55 @@
+"""What other formats have no place for, beside an export: where its episodes are from.
+
+`embodied.json` holds the headers of the files, `embodied_episodes.jsonl` one line per
+episode. Other tools pass over both; our import takes units, seeds and success from them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from embodied.closing import ClosedOnExit
+from embodied.datasets.export.frames import SelectedEpisode
+from embodied.datasets.schema import Header
+
+HEADERS_FILE = "embodied.json"
+EPISODES_FILE = "embodied_episodes.jsonl"
+
+
+class SourceNotes(ClosedOnExit):
+    """Writes the notes, episode by episode."""
+
+    def __init__(self, folder: Path, headers: Sequence[Header]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"sources": [header_note(header) for header in headers]})
+        (folder / HEADERS_FILE).write_text(text)
+        self._file = (folder / EPISODES_FILE).open("w")
+
+    def close(self) -> None:
+        """Ends the file of episodes."""
+        self._file.close()
+
+    def add(self, episode: SelectedEpisode) -> None:
+        """Writes the line of an episode."""
+        self._file.write(json.dumps(episode_note(episode)) + "\n")
+
+
+def header_note(header: Header) -> dict[str, Any]:
+    """Returns the header of a file as JSON values."""
+    return {
+        "metadata": json.loads(header.metadata_json),
+        "policy": header.policy,
+        "record_hz": header.record_hz,
+        "planner_hz": header.planner_hz,
+        "schema_version": header.schema_version,
+    }
+
+
+def episode_note(episode: SelectedEpisode) -> dict[str, Any]:
+    """Returns the row of the table of an episode, and where it is from."""
+    place = {"source": episode.file_index, "episode": episode.number}
+    return place | asdict(episode.meta)

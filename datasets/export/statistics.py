@@ -1,0 +1,110 @@
+"""Statistics of what is exported: extent, mean, deviation and quantiles."""
+
+from __future__ import annotations
+
+import numpy as np
+
+QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
+MAX_KEPT_ROWS = 2**18
+MAX_PICTURES = 100  # of an episode, evenly spaced
+
+# Statistics by name, each an array.
+Statistics = dict[str, np.ndarray]
+
+
+class VectorStatistics:
+    """Collects statistics of vectors (d,), of which there may be any number.
+
+    Quantiles are exact up to `MAX_KEPT_ROWS` rows. Of more, evenly spaced ones count.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._count = 0
+        self._min = np.full(width, np.inf)
+        self._max = np.full(width, -np.inf)
+        self._mean = np.zeros(width)
+        self._squares = np.zeros(width)  # the sum of squared deviations from the mean
+        self._kept: list[np.ndarray] = []
+        self._kept_rows = 0
+        self._every = 1  # which rows are kept: those whose number it divides
+
+    def add(self, values: np.ndarray) -> None:
+        """Adds values (n, d)."""
+        values = values.astype(np.float64)
+        self._min = np.minimum(self._min, values.min(axis=0))
+        self._max = np.maximum(self._max, values.max(axis=0))
+
+        # Two sets of values become one: mean and deviation as Chan et al. (1979) do.
+        total = self._count + len(values)
+        mean = values.mean(axis=0)
+        shift = mean - self._mean
+        self._squares += ((values - mean) ** 2).sum(axis=0)
+        self._squares += shift**2 * self._count * len(values) / total
+        self._mean = self._mean + shift * len(values) / total
+
+        self._keep(values)
+        self._count = total
+
+    def result(self) -> Statistics:
+        """Returns min, max, mean, std (d,), count (1,) and the quantiles (d,)."""
+        rows = np.concatenate(self._kept)
+        quantiles = np.quantile(rows, list(QUANTILES.values()), axis=0)
+        return {
+            "min": self._min,
+            "max": self._max,
+            "mean": self._mean,
+            "std": np.sqrt(self._squares / self._count),
+            "count": np.array([self._count]),
+            **dict(zip(QUANTILES, quantiles, strict=True)),
+        }
+
+    def _keep(self, values: np.ndarray) -> None:
+        first = -self._count % self._every
+        rows = values[first :: self._every]
+        self._kept.append(rows)
+        self._kept_rows += len(rows)
+        while self._kept_rows > MAX_KEPT_ROWS:
+            self._kept = [np.concatenate(self._kept)[::2]]
+            self._kept_rows = len(self._kept[0])
+            self._every *= 2
+
+
+class PictureStatistics:
+    """Collects statistics of pictures, exactly: of each colour's 256 values."""
+
+    def __init__(self) -> None:
+        self._pictures = 0
+        self._counts = np.zeros((3, 256), np.int64)
+
+    def add(self, pictures: np.ndarray) -> None:
+        """Adds pictures (n, H, W, 3) uint8, of which at most `MAX_PICTURES` count."""
+        number = min(len(pictures), MAX_PICTURES)
+        chosen = pictures[np.linspace(0, len(pictures) - 1, number).astype(int)]
+        for colour in range(3):
+            values = chosen[..., colour].ravel()
+            self._counts[colour] += np.bincount(values, minlength=256)
+        self._pictures += number
+
+    def result(self) -> Statistics:
+        """Returns statistics (3, 1, 1) of colours in [0, 1], and the count (1,)."""
+        levels = np.arange(256) / 255
+        shares = self._counts / self._counts.sum(axis=1, keepdims=True)
+        cumulative = np.cumsum(shares, axis=1)
+        present = self._counts > 0
+        mean = shares @ levels
+        deviation = np.sqrt(np.maximum(shares @ levels**2 - mean**2, 0))
+
+        values = {
+            "min": levels[present.argmax(axis=1)],
+            "max": levels[255 - present[:, ::-1].argmax(axis=1)],
+            "mean": mean,
+            "std": deviation,
+        }
+        for name, share in QUANTILES.items():
+            # The rounding of the sum must not pass over the last value that occurs.
+            reached = cumulative >= share - 1e-12
+            values[name] = levels[reached.argmax(axis=1)]
+
+        result = {name: value.reshape(3, 1, 1) for name, value in values.items()}
+        result["count"] = np.array([self._pictures])
+        return result

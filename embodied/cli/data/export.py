@@ -1,0 +1,113 @@
+"""`embodied data export`: writes episodes in the format of another tool."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from tqdm import tqdm
+
+from embodied.cli.output import no_empty_folders, require_writable
+from embodied.datasets.export.frames import SelectedEpisode
+from embodied.datasets.export.lerobot import export_lerobot
+from embodied.datasets.export.selection import ALL, Choice, Selection
+from embodied.errors import EmbodiedError
+
+HELP = """Write the episodes of one or several datasets of one robot in the format of another tool. Only successes are
+taken, unless another mask is asked for."""
+EXAMPLE = "embodied data export totes.hdf5 -o totes_lerobot --format lerobot"
+
+Export = Callable[[argparse.Namespace, Selection, Iterable[SelectedEpisode]], None]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this verb's arguments."""
+    parser.add_argument(
+        "sources", type=Path, nargs="+", metavar="FILE", help="the datasets to export"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="PATH", help="what to make"
+    )
+    parser.add_argument(
+        "--format", required=True, choices=list(FORMATS), help="whose format"
+    )
+    parser.add_argument(
+        "--mask",
+        default=Choice.mask,
+        help=f"which episodes: success, failure, train, valid, {ALL} or a mask of your own (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--hz", type=int, help="frames per second (default: as recorded)"
+    )
+    parser.add_argument(
+        "--camera",
+        action="append",
+        help="a camera to take; may be repeated (default: all that the files share)",
+    )
+    parser.add_argument(
+        "--images",
+        choices=["video", "image", "none"],
+        help="lerobot: pictures as H.264 videos, as PNG files in the tables, or not at all (default: video)",
+    )
+    parser.add_argument(
+        "--subtasks",
+        action="store_true",
+        help="lerobot: add the subtasks of the plans as LeRobot 0.6's columns of language",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the export, then says what it holds."""
+    refuse_without_effect(args)
+    require_writable(args.output)
+    cameras = tuple(args.camera) if args.camera else None
+    selection = Selection(args.sources, Choice(args.mask, cameras, args.hz))
+    for what in selection.omitted:
+        print(f"left out: {what}")
+
+    with_images = bool(selection.spec.cameras) and args.images != "none"
+    with no_empty_folders(args.output):
+        episodes = shown(selection.load(with_images), len(selection))
+        FORMATS[args.format](args, selection, episodes)
+    selection.close()
+
+    rest = selection.total_episodes - len(selection)
+    not_taken = f"; {rest} are not in the mask {args.mask}" if rest else ""
+    print(f"{args.output}: {len(selection)} episodes{not_taken}")
+    return 0
+
+
+def refuse_without_effect(args: argparse.Namespace) -> None:
+    """Raises EmbodiedError for a flag that the chosen format does not know."""
+    used = {
+        "--images": (args.images is not None, ("lerobot",)),
+        "--subtasks": (args.subtasks, ("lerobot",)),
+    }
+    for flag, (given, formats) in used.items():
+        if given and args.format not in formats:
+            raise EmbodiedError(
+                f"{flag} has an effect only with --format {' or '.join(formats)}"
+            )
+    if args.images == "none" and args.camera:
+        raise EmbodiedError("--camera has no effect with --images none")
+
+
+def shown(episodes: Iterable[SelectedEpisode], count: int) -> Iterator[SelectedEpisode]:
+    """Yields the episodes, and shows at a terminal how many are done."""
+    yield from tqdm(
+        episodes, "export", count, unit="episode", disable=None, dynamic_ncols=True
+    )
+
+
+def _lerobot(
+    args: argparse.Namespace,
+    selection: Selection,
+    episodes: Iterable[SelectedEpisode],
+) -> None:
+    export_lerobot(
+        selection, episodes, args.output, args.images or "video", args.subtasks
+    )
+
+
+FORMATS: dict[str, Export] = {"lerobot": _lerobot}
