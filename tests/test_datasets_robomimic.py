@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import sysconfig
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,12 +11,12 @@ from embodied.datasets.schema import RECORD_HZ as USUAL_RECORD_HZ
 from embodied.datasets.writer import EpisodeWriter
 from embodied.envs.registry import get_task
 from embodied.rollout.rollout import rollout
+from tests.acceptance import install, make_environment, packages_of, result_of, run
 from tests.dataset_recordings import record
 from tests.datasets_fake_worlds import FakePolicy, fake_worlds
 from tests.datasets_fakes import RECORD_HZ, fake_header
 
 LENGTHS = dict.fromkeys(range(12), 20)  # seed -> control steps
-ROOT = Path(__file__).parent.parent
 ROBOMIMIC = "robomimic==0.3.0"
 # What robomimic imports beside torch and torchvision.
 REQUIREMENTS = (
@@ -31,14 +26,6 @@ REQUIREMENTS = (
     "tensorboardX",
     "imageio",
     "six",
-)
-# What pip says when it has no network.
-UNREACHABLE = (
-    "No matching distribution",
-    "Could not find a version",
-    "Connection",
-    "timed out",
-    "Temporary failure",
 )
 # torchvision has no CPU build beside our torch. robomimic's models import these names,
 # its loader uses none.
@@ -149,14 +136,8 @@ print("RESULT " + json.dumps(result))
 def robomimic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Python that has robomimic besides what the present one has."""
     folder = tmp_path_factory.mktemp("robomimic")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    python = folder / "bin" / "python"
-
-    # It sees this package and those of the present Python, and a torchvision of empty
-    # modules.
-    query = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    packages = Path(run(python, "-c", query).strip())
-    (packages / "present.pth").write_text(f"{sysconfig.get_path('purelib')}\n{ROOT}\n")
+    python = make_environment(folder)
+    packages = packages_of(python)
     for name, text in TORCHVISION.items():
         (packages / name).parent.mkdir(exist_ok=True)
         (packages / name).write_text(text)
@@ -167,23 +148,6 @@ def robomimic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
-def install(python: Path, *arguments: str) -> None:
-    """Installs packages for a Python; skips the test where pip has no network."""
-    pip = f"-m pip --python {python} --disable-pip-version-check install"
-    options = "--quiet --retries 1 --timeout 10"
-    installed = subprocess.run(
-        [sys.executable, *pip.split(), *options.split(), *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    unreachable = any(reason in installed.stderr for reason in UNREACHABLE)
-    if installed.returncode and unreachable:
-        last_line = installed.stderr.strip().splitlines()[-1]
-        pytest.skip(f"pip cannot reach robomimic: {last_line}")
-    assert installed.returncode == 0, installed.stderr
-
-
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("data") / "set.hdf5"
@@ -191,19 +155,6 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with EpisodeWriter(path, fake_header()) as episodes:
         rollout(worlds, FakePolicy(3), list(LENGTHS), [Recorder(episodes, RECORD_HZ)])
     return path
-
-
-def run(*command: str | Path) -> str:
-    """What a command prints; it must succeed."""
-    process = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert process.returncode == 0, process.stderr
-    return process.stdout
-
-
-def result_of(printed: str) -> Any:
-    """What a script printed after `RESULT`."""
-    lines = [line for line in printed.splitlines() if line.startswith("RESULT ")]
-    return json.loads(lines[0].removeprefix("RESULT "))
 
 
 @pytest.mark.slow

@@ -1,0 +1,214 @@
+"""Acceptance: LeRobot's own code loads what we export, and learns from it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from embodied.datasets.export.lerobot import export_lerobot
+from embodied.datasets.export.lerobot_features import Pictures
+from embodied.datasets.export.selection import Choice, Selection
+from embodied.datasets.writer import EpisodeWriter
+from tests.acceptance import install, make_environment, packages_of, result_of, run
+from tests.datasets_fakes import fake_episode, fake_header
+
+# LeRobot 0.6.1 asks for other versions of much that it runs with as well, and for
+# Python 3.12, of which it uses a few lines of syntax.
+LEROBOT = "lerobot==0.6.1"
+REQUIREMENTS = ("datasets", "draccus", "einops", "termcolor", "huggingface_hub")
+AV = "av==15.1.0"  # the newest that has what LeRobot uses of it
+
+FRAMES = (20, 13)  # of the episodes
+SIDE = 64  # of the pictures
+
+# Loads a dataset with LeRobot and learns from it for a moment; prints what came of it
+# as one line of JSON.
+LOAD_AND_LEARN = """
+import importlib.machinery
+import json
+import os
+import sys
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+class Absent:
+    # Stands for packages that LeRobot imports and needs for nothing here: torchvision
+    # has no CPU build beside our torch.
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torchvision", "cv2"):
+            return importlib.machinery.ModuleSpec(name, self, is_package=True)
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        def attribute(name):
+            if name.startswith("__"):
+                raise AttributeError(name)
+            return type(name, (), {})
+
+        module.__getattr__ = attribute
+
+
+sys.meta_path.append(Absent())
+
+import numpy as np
+import torch
+import torchvision.transforms
+
+
+class ToTensor:
+    def __call__(self, picture):
+        return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
+
+
+torchvision.transforms.ToTensor = ToTensor
+
+from lerobot.datasets.factory import resolve_delta_timestamps
+from lerobot.datasets.lerobot_dataset import LeRobotDataset, LeRobotDatasetMetadata
+from lerobot.policies import ACTConfig, TDMPCConfig
+from lerobot.policies.factory import make_policy, make_pre_post_processors
+from lerobot.utils.collate import lerobot_collate_fn
+from torch.utils.data import DataLoader
+
+root = sys.argv[1]
+meta = LeRobotDatasetMetadata("local/set", root=root)
+plain = LeRobotDataset("local/set", root=root, video_backend="pyav")
+items = [plain[number] for number in range(len(plain))]
+result = {
+    "episodes": plain.num_episodes,
+    "features": sorted(plain.features),
+    "action": torch.stack([item["action"] for item in items]).tolist(),
+    "success": [bool(item["next.success"]) for item in items],
+    "tasks": [item["task"] for item in items],
+    "subtask": items[5]["language_persistent"],
+    "brightness": [
+        item[camera].mean().item() for item in items for camera in meta.camera_keys
+    ],
+}
+
+torch.manual_seed(0)
+if meta.camera_keys:
+    config = TDMPCConfig(device="cpu", push_to_hub=False)
+else:
+    config = ACTConfig(
+        device="cpu", push_to_hub=False, chunk_size=8, n_action_steps=8,
+        dim_model=32, n_heads=2, dim_feedforward=32,
+    )
+policy = make_policy(config, ds_meta=meta)
+preprocess, _ = make_pre_post_processors(config, dataset_stats=meta.stats)
+windows = LeRobotDataset(
+    "local/set", root=root, video_backend="pyav",
+    delta_timestamps=resolve_delta_timestamps(config, meta),
+)
+optimizer = torch.optim.Adam(policy.parameters(), 1e-3)
+losses = []
+for epoch in range(3):
+    for batch in DataLoader(windows, 11, collate_fn=lerobot_collate_fn):
+        loss, _ = policy.forward(preprocess(batch))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+result["losses"] = losses
+print("RESULT " + json.dumps(result))
+"""
+
+
+@pytest.fixture(scope="module")
+def lerobot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python that has LeRobot besides what the present one has."""
+    python = make_environment(tmp_path_factory.mktemp("lerobot"))
+    install(python, *REQUIREMENTS)
+    install(python, "--no-deps", AV)
+    install(python, "--no-deps", "--ignore-requires-python", LEROBOT)
+    for file in (packages_of(python) / "lerobot").rglob("*.py"):
+        text = file.read_text()
+        if with_older_syntax(text) != text:
+            file.write_text(with_older_syntax(text))
+    return python
+
+
+def with_older_syntax(text: str) -> str:
+    """A module's text with the type parameters of Python 3.12 written as in 3.11."""
+    variables: list[str] = []
+
+    def older(match: re.Match[str]) -> str:
+        kind, name, parameters, rest = match.groups()
+        names = [each.split(":")[0].strip() for each in parameters.split(",")]
+        variables.extend(names)
+        if kind == "def":
+            return f"def {name}({rest})"
+        bases = [*filter(None, [rest]), f"typing.Generic[{', '.join(names)}]"]
+        return f"class {name}({', '.join(bases)})"
+
+    text = re.sub(r"^type (\w+) = (.*)$", r'\1 = "\2"', text, flags=re.MULTILINE)
+    head = r"^(class|def) (\w+)\[([\w, :]+)\](?:\((.*)\))?"
+    text = re.sub(head, older, text, flags=re.MULTILINE)
+    if not variables:
+        return text
+
+    lines = ["import typing"]
+    lines += [f"{name} = typing.TypeVar({name!r})" for name in dict.fromkeys(variables)]
+    first_import = re.search(r"^(import|from) (?!__future__)", text, re.MULTILINE)
+    assert first_import
+    start = first_import.start()
+    return "\n".join([text[:start], *lines, text[start:]])
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset whose pictures are grey, each of another brightness."""
+    path = tmp_path_factory.mktemp("data") / "set.hdf5"
+    with EpisodeWriter(path, fake_header(robot="arm")) as writer:
+        for seed, frames in enumerate(FRAMES):
+            episode = fake_episode(seed, frames)
+            levels = 10 + 10 * np.arange(frames, dtype=np.uint8) + seed
+            pictures = np.broadcast_to(
+                levels[:, None, None, None], (frames, SIDE, SIDE, 3)
+            )
+            obs = {**episode.obs, "front_image": pictures}
+            writer.write(replace(episode, obs=obs))
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pictures", get_args(Pictures))
+def test_lerobot_loads_and_learns(
+    lerobot: Path, path: Path, tmp_path: Path, pictures: Pictures
+) -> None:
+    selection = Selection([path], Choice())
+    episodes = list(selection.load(images=True))
+    if pictures == "none":
+        # ACT wants pictures or a privileged state.
+        episodes = [
+            replace(each, environment_state=each.agent_pos[:, :2]) for each in episodes
+        ]
+        selection.spec = replace(selection.spec, state_names=("x", "y"))
+    export_lerobot(selection, episodes, tmp_path / "set", pictures, subtasks=True)
+
+    result = result_of(run(lerobot, "-c", LOAD_AND_LEARN, tmp_path / "set"))
+
+    assert result["episodes"] == len(FRAMES)
+    action = np.concatenate([episode.actions for episode in episodes])
+    assert np.array_equal(np.array(result["action"], np.float32), action)
+    success = np.concatenate([episode.success for episode in episodes])
+    assert result["success"] == success.tolist()
+    assert result["tasks"] == ["take tote 0"] * 20 + ["take tote 1"] * 13
+    assert [row["content"] for row in result["subtask"]] == ["reach", "grasp"]
+    if pictures != "none":
+        shown = [
+            picture.mean() for each in episodes for picture in each.images["front"]
+        ]
+        assert np.array(result["brightness"]) * 255 == pytest.approx(shown, abs=2)
+
+    assert np.isfinite(result["losses"]).all()
+    if pictures == "none":
+        # The other policy learns values as well, whose loss need not fall.
+        assert result["losses"][-1] < result["losses"][0]
