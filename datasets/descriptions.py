@@ -13,10 +13,8 @@ import h5py
 import numpy as np
 
 from embodied.core import PHYSICS_HZ
-from embodied.datasets.schema import (
+from embodied.datasets.array_specs import (
     FRAMES,
-    H5,
-    IMAGE_SUFFIX,
     PLAN_PAYLOAD,
     PLAN_TIMES,
     START,
@@ -24,6 +22,7 @@ from embodied.datasets.schema import (
     STREAMS_BEFORE,
     ArraySpec,
 )
+from embodied.datasets.schema import H5, IMAGE_SUFFIX
 
 TICKS = f"1/{PHYSICS_HZ} s"
 CAMERA_KEY = "obs/<camera>_image"

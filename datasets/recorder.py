@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from embodied.core import PHYSICS_HZ, Observation, Plan
+from embodied.datasets.array_specs import (
+    PLAN_PAYLOAD,
+    PLAN_TIMES,
+    STREAMS,
+    STREAMS_BEFORE,
+)
 from embodied.datasets.buffer import StepBuffer
 from embodied.datasets.schema import (
     IMAGE_SUFFIX,
-    PLAN_PAYLOAD,
-    PLAN_TIMES,
     RECORD_HZ,
-    STREAMS,
-    STREAMS_BEFORE,
     DatasetError,
     Episode,
     EpisodeMeta,

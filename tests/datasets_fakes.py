@@ -11,16 +11,13 @@ import h5py
 import numpy as np
 
 from embodied.core import PHYSICS_HZ
-from embodied.datasets.schema import (
+from embodied.datasets.array_specs import (
     PLAN_PAYLOAD,
     PLAN_TIMES,
     STREAMS,
     STREAMS_BEFORE,
-    Episode,
-    EpisodeMeta,
-    Header,
-    Stream,
 )
+from embodied.datasets.schema import Episode, EpisodeMeta, Header, Stream
 from embodied.datasets.writer import EpisodeWriter
 
 # More than ten, so that demo_10 comes after demo_2 or the order is wrong.

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embodied.core import PHYSICS_HZ, Observation
+from embodied.datasets.array_specs import STREAMS, STREAMS_BEFORE
 from embodied.datasets.buffer import StepBuffer
 from embodied.datasets.recorder import Recorder, record_rates, usual_record_hz
-from embodied.datasets.schema import STREAMS, STREAMS_BEFORE, DatasetError, Episode
+from embodied.datasets.schema import DatasetError, Episode
 from embodied.envs.worlds import Worlds
 from embodied.rollout.rollout import EpisodeResult, Step, rollout
 from tests.datasets_fake_worlds import CAMERA_PERIOD_TICKS, FakePolicy, fake_worlds

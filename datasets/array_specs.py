@@ -1,0 +1,150 @@
+"""The arrays of an episode in a dataset file: their names, shapes, units, meanings.
+
+The letters in shapes are those of `embodied.datasets.schema`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """What an array of a demo holds."""
+
+    name: str
+    dtype: type[np.generic]
+    shape: str  # of one row
+    meaning: str
+    unit: str = "1"  # "1" for numbers without one
+
+
+# Frames have a row each, `record_hz` of them per second.
+FRAMES = (
+    ArraySpec(
+        "obs/agent_pos",
+        np.float32,
+        "(P,)",
+        "proprioception, in the parts that the metadata's agent_layout names",
+        "rad, rad/s, m",
+    ),
+    ArraySpec(
+        "obs/environment_state",
+        np.float32,
+        "(S,)",
+        "privileged state, in the parts that the metadata's state_layout names",
+        "m, m/s, rad, rad/s",
+    ),
+    ArraySpec("obs/<camera>_image", np.uint8, "(H, W, 3)", "RGB picture of a camera"),
+    ArraySpec(
+        "actions",
+        np.float32,
+        "(J,)",
+        "what to learn: intended joint targets at the end of the frame's period, with "
+        "the limits of joint_interface at -1 and 1",
+    ),
+    ArraySpec(
+        "rewards",
+        np.float32,
+        "()",
+        "reward at the end of the frame's period, in [0, 1]",
+    ),
+    ArraySpec("dones", np.uint8, "()", "1 at the last frame, 0 before"),
+    ArraySpec(
+        "states",
+        np.float64,
+        "(D,)",
+        "MuJoCo's time, positions and velocities at the frame",
+        "s, m, rad, m/s, rad/s",
+    ),
+    ArraySpec("frame_tick", np.int64, "()", "when the frame was", "1/400 s"),
+    ArraySpec("image_tick", np.int64, "()", "when its pictures were taken", "1/400 s"),
+)
+
+# Streams have a row per control step. The ticks of these are those before the step, ...
+STREAMS_BEFORE = (
+    ArraySpec("action", np.float32, "(A,)", "as given to the worlds, in [-1, 1]"),
+    ArraySpec(
+        "intended",
+        np.float32,
+        "(A,)",
+        "what the policy wanted, where its actions were disturbed",
+    ),
+    ArraySpec(
+        "agent_pos",
+        np.float32,
+        "(P,)",
+        "proprioception before the action",
+        "rad, rad/s, m",
+    ),
+)
+
+# ... and the ticks of these are those after it.
+STREAMS_AFTER = (
+    ArraySpec(
+        "joint_target",
+        np.float64,
+        "(J,)",
+        "servo targets that the action came to",
+        "rad, m",
+    ),
+    ArraySpec("reward", np.float64, "()", "in [0, 1]"),
+    ArraySpec("progress", np.float32, "()", "in [0, 1]"),
+    ArraySpec("success", np.uint8, "()", "1 if the task has been done for 0.5 s"),
+    ArraySpec("checksum", np.uint64, "()", "of all positions and velocities"),
+)
+STREAMS = (*STREAMS_BEFORE, *STREAMS_AFTER)
+
+# Plans have a row each. Their times are ticks, -1 where something never happened.
+PLAN_TIMES = (
+    ArraySpec("seq", np.int64, "()", "number of the plan in its episode, from 0"),
+    ArraySpec(
+        "tick_frame", np.int64, "()", "capture of the oldest image used", "1/400 s"
+    ),
+    ArraySpec("tick_start", np.int64, "()", "the planner began", "1/400 s"),
+    ArraySpec("tick_done", np.int64, "()", "it had computed the plan", "1/400 s"),
+    ArraySpec(
+        "tick_arrived",
+        np.int64,
+        "()",
+        "the controller could read the plan",
+        "1/400 s",
+    ),
+)
+
+# Goals are in the world frame, and true at `tick_frame`.
+PLAN_PAYLOAD = (
+    ArraySpec("subtask", np.int64, "()", "index into core.SKILLS"),
+    ArraySpec("goal_pos_w", np.floating, "(E, 3)", "goal of each effector", "m"),
+    ArraySpec(
+        "goal_quat_wxyz", np.floating, "(E, 4)", "goal of each effector, a quaternion"
+    ),
+    ArraySpec(
+        "goal_vel_w", np.floating, "(E, 3)", "velocity of the goal itself", "m/s"
+    ),
+    ArraySpec("gripper", np.floating, "(E,)", "-1 closed, 1 open"),
+    ArraySpec("completion", np.floating, "()", "share of the task, in [0, 1]"),
+    ArraySpec(
+        "base_goal_w", np.floating, "(B, 4)", "x, y, z and yaw of each base", "m, rad"
+    ),
+)
+
+# What an episode begins from has no rows.
+START = (
+    ArraySpec(
+        "start/state",
+        np.float64,
+        "(D,)",
+        "MuJoCo's whole integration state, from which a replay begins",
+        "as MuJoCo has it",
+    ),
+    ArraySpec(
+        "start/fields/<name>",
+        np.floating,
+        "(...)",
+        "field of the model, or value of the task, as varied in this episode",
+        "as MuJoCo has it",
+    ),
+)
