@@ -61,7 +61,7 @@ def refusal(mistake: Callable[[], object]) -> str:
     return text
 
 
-@pytest.mark.parametrize("action", NO_ACTIONS, ids=repr)
+@pytest.mark.parametrize("action", NO_ACTIONS, ids=range(len(NO_ACTIONS)))
 @pytest.mark.parametrize("kind", ["single", "vector", "sb3", "worlds"])
 def test_actions_that_are_none(made: Any, kind: str, action: Any) -> None:
     # the last two cases fit no single world either
