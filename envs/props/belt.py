@@ -93,8 +93,9 @@ def _paint_surface(paint: Paint, size: BeltSize) -> None:
     left_x = size.x - half_width
     right_x = size.x + half_width
     for roller_y in _rollers_y(size):
-        ends = (left_x, roller_y, roller_z, right_x, roller_y, roller_z)
-        paint.cylinder(ends, ROLLER_RADIUS_M, ROLLER)
+        left_end = (left_x, roller_y, roller_z)
+        right_end = (right_x, roller_y, roller_z)
+        paint.cylinder(left_end, right_end, ROLLER_RADIUS_M, ROLLER)
 
     if size.rubber:
         rubber_half = (half_width, size.half_length - 0.03, 0.010)
@@ -123,7 +124,7 @@ class Belt:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._geom = engine.model.geom(SURFACE).id
-        engine.model_view("geom_surfacevel")
+        engine.model_view("geom_surfacevel")  # asking for it lets worlds differ in it
 
     def start(self, world: int, speed_m_s: float) -> None:
         """Sets the speed with which one world begins."""

@@ -69,7 +69,7 @@ def add_bin(spec: mujoco.MjSpec, place: BinPlace, size: BinSize) -> None:
     shell = Paint(spec, body, f"{place.name}_shell")
     shell.box((0, 0, -0.008), (half_x, half_y, 0.008), UNPAINTED)
     half_z = size.height / 2
-    for (x, y, _), (wall_x, wall_y, _) in walls:
+    for (x, y, _), (wall_x, wall_y, _) in walls:  # middle and half size
         wall_half = (wall_x, wall_y, half_z + 0.005)
         shell.box((x, y, half_z - 0.005), wall_half, UNPAINTED)
         rim_half = (_rim_half(wall_x), _rim_half(wall_y), RIM_HALF_M)
@@ -96,7 +96,11 @@ def _walls(size: BinSize) -> list[Box]:
 
 
 def _rim_half(wall_half: float) -> float:
-    """Returns the rim's half size on a wall, across its thickness or along it."""
+    """Returns the rim's half size along an axis along which a wall's is `wall_half`, m.
+
+    Across the wall's thickness the rim has a width of its own; along the wall it is
+    longer, so that the rims of neighbouring walls meet at the corner.
+    """
     across_thickness = wall_half < 0.01
     return max(wall_half, RIM_HALF_M) if across_thickness else wall_half + RIM_HALF_M
 
@@ -133,7 +137,7 @@ class Bins:
         # (B, 3)
         self._nominal = np.array([(place.x, place.y, size.floor_z) for place in places])
 
-        # (B, 2) the world's x and y in each bin's own axes
+        # (B, 2) each: the world's x axis, and its y axis, in each bin's own axes
         yaw = np.array([place.yaw for place in places])
         cos = np.cos(yaw)
         sin = np.sin(yaw)
@@ -141,6 +145,7 @@ class Bins:
         self._y_to_own = xp.asarray(np.stack([sin, cos], axis=1))
         self._half = xp.asarray([size.depth / 2, size.width / 2])
 
+        # asking for a field lets worlds differ in it
         for field in ("body_pos", "geom_rgba"):
             engine.model_view(field)
 

@@ -33,7 +33,8 @@ def add_button(
     """Adds a button to a face (z outwards).
 
     Its body, joint and geom are called `name`. The joint's position is how far the
-    button is pressed, m.
+    button is pressed, m. `pos` (3,) is the middle of the cap's underside in the face's
+    frame, m.
     """
     body = face.add_body(
         name=name,
@@ -46,6 +47,7 @@ def add_button(
 
     joint = body.add_joint(name=name, type=mujoco.mjtJoint.mjJNT_SLIDE, axis=(0, 0, -1))
     joint.range = (-STOP_ABOVE_M, TRAVEL_M)
+    # the stops are nearly as hard as MuJoCo allows
     joint.limited = True
     joint.solref_limit = PAD_SOLREF
     joint.solimp_limit = (0.99, 0.99, 0.001, 0.5, 2.0)
@@ -100,5 +102,6 @@ class Buttons:
         """
         view = self._engine.view
         bodies = self._body_ids[button]
+        # the z axis; `xmat` holds the rows of the rotation matrix
         outwards = view("xmat")[self._rows, bodies][:, [2, 5, 8]]
         return view("xpos")[self._rows, bodies] + CAP_HEIGHT_M * outwards

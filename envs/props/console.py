@@ -73,7 +73,7 @@ def add_console(spec: mujoco.MjSpec, size: ConsoleSize) -> mujoco.MjsBody:
     face = add_box(console, (0, 0, -0.01), face_half, FACE, "console_face")
     touched_by_robots_only(face)
 
-    # the cabinet is upright, like the world
+    # the cabinet is upright: the conjugate of the face's rotation undoes it
     upright = size.quat() * (1, -1, -1, -1)
     cabinet = console.add_body(name="console_cabinet", quat=upright)
     outline = _outline(size)
@@ -96,8 +96,9 @@ def add_console(spec: mujoco.MjSpec, size: ConsoleSize) -> mujoco.MjsBody:
 def _outline(size: ConsoleSize) -> np.ndarray:
     """Returns the cabinet's outline (6, 2), x and z, as seen from its right.
 
-    It runs counterclockwise from the face's lower edge.
+    It runs counterclockwise from the face's lower edge. Its origin is the face's middle.
     """
+    # x and z of the face's upper edge, along the axis that points up the face
     top = size.axes()[[0, 2], 1] * (size.height / 2 + 0.015)
     front = -top
     back_x = top[0] + size.depth
@@ -117,7 +118,8 @@ def _outline(size: ConsoleSize) -> np.ndarray:
 def _prism(outline: np.ndarray, near_y: float, far_y: float) -> Mesh:
     """Returns the prism of a convex outline (n, 2), x and z, between two y.
 
-    Each side has vertices of its own, so that the edges are sharp.
+    The faces look outwards if `near_y` is the smaller y, from where the outline runs
+    counterclockwise. Each side has vertices of its own, so that the edges are sharp.
     """
     count = len(outline)
     near = np.insert(outline, 1, near_y, axis=1)
@@ -142,11 +144,18 @@ def _prism(outline: np.ndarray, near_y: float, far_y: float) -> Mesh:
 def _add_solid(cabinet: mujoco.MjsBody, inner: np.ndarray, half_width: float) -> None:
     """Adds the box inside the shell that stops the robot.
 
-    What is mounted on the console passes through it.
+    What is mounted on the console passes through it. The box reaches from the floor up
+    to the lower edge of the face.
+
+    Args:
+        cabinet: the upright body.
+        inner: the shell's outline (6, 2), as `_outline` orders it.
+        half_width: of the console, m.
     """
-    low_x, low_z = inner[2:].min(axis=0)
-    high_x = inner[2:].max(axis=0)[0]
-    high_z = inner[0, 1]
+    below_face = inner[2:]  # all but the two points of the front
+    low_x, low_z = below_face.min(axis=0)
+    high_x = below_face.max(axis=0)[0]
+    high_z = inner[0, 1]  # of the face's lower edge
     middle = (
         (low_x + SOLID_BEHIND_SHELL_M + high_x) / 2,
         0.0,
@@ -166,6 +175,7 @@ def _paint_trim(
     spec: mujoco.MjSpec, cabinet: mujoco.MjsBody, outline: np.ndarray, half_y: float
 ) -> None:
     """Adds a plinth, and a yellow strip under the face."""
+    # the points of `_outline`
     front = outline[0]
     toe = outline[2]
     back = outline[3]
@@ -187,7 +197,7 @@ class Console:
         self._engine = engine
         self._body = engine.model.body("console").id
         self._nominal = np.array([size.x, 0.0, size.z])
-        engine.model_view("body_pos")
+        engine.model_view("body_pos")  # asking for it lets worlds differ in it
 
     def shift(self, world: int, offset_m: np.ndarray) -> None:
         """Moves the console of one world by (x, y, z) from its nominal place."""

@@ -147,13 +147,15 @@ class Dirt:
 
 
 def _ratio(area: Array, whole: Array) -> Array:
+    """Returns the share (N,) that `area` is of `whole`, which is 1 where both are 0."""
     return (area + NO_AREA_M2) / (whole + NO_AREA_M2)
 
 
 def _sum_of_cells(values: Array) -> Array:
-    """Returns the sum over the last axis of C, always in the same order.
+    """Returns the sum over the last axis of C = 12 cells, always in the same order.
 
-    Halving the axis twice takes fewer operations than adding the cells one by one.
+    So each world's sum is the same bit for bit whatever worlds are summed beside it.
+    Halving the axis twice, to three, takes fewer operations than adding cell by cell.
     """
     half = CELLS // 2
     quarter = CELLS // 4

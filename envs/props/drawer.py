@@ -102,6 +102,7 @@ def add_drawers(spec: mujoco.MjSpec, chest: mujoco.MjsBody, size: DrawersSize) -
         joint.range = [0, size.travel]
         stiff_friction(joint, SLIDE_FRICTION_N)
 
+        # a drawer slides inside the chest, whose walls it must not bump into
         spec.add_exclude(
             name=f"chest_{name}", bodyname1=chest.name, bodyname2=body.name
         )
@@ -181,8 +182,10 @@ class Drawers:
         self._dofs = [int(joint.dofadr[0]) for joint in joints]
         self._handles = [model.geom(f"handle_{name}").id for name in DRAWERS]
         self._inner = xp.asarray(size.inner)
+        # (3,) the middle of a drawer's floor, in its frame
         self._middle = xp.asarray([*size.inner.mean(axis=0)[:2], 0.0])
         self._rows = xp.arange(engine.num_worlds)
+        # asking for a field lets worlds differ in it
         for field in ("body_pos", "geom_rgba", "dof_frictionloss"):
             engine.model_view(field)
 

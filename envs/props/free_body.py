@@ -31,7 +31,7 @@ def add_free_box(
         rgba: its colour.
     """
     half = np.asarray(size, float) / 2
-    inertia = mass / 3 * (half @ half - half**2)
+    inertia = mass / 3 * (half @ half - half**2)  # (3,) of a solid box
     body = spec.worldbody.add_body(
         name=name, explicitinertial=True, mass=mass, inertia=inertia
     )
@@ -105,6 +105,7 @@ class FreeBodies:
         self._qvel = xp.asarray([[first, first + 1, first + 2] for first in qvel])
         self._rows = xp.arange(engine.num_worlds)
 
+        # asking for a field lets worlds differ in it
         for field in ("geom_rgba", "body_gravcomp", *varied_fields):
             engine.model_view(field)
 
@@ -149,7 +150,10 @@ class FreeBodies:
         forces[self._rows, self._body_ids[which], :2] = force_n
 
     def place(self, world: int, which: int, pos_w: Vector, yaw: float) -> None:
-        """Sets one body upright somewhere in one world, at rest."""
+        """Sets one body upright at `pos_w` (3,) m in one world that is being reset.
+
+        A reset has set all velocities to zero.
+        """
         first = self._qpos[which]
         pose = [*pos_w, *upright(yaw)]
         self._engine.view("qpos")[world, first : first + 7] = pose

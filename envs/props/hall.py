@@ -45,6 +45,7 @@ def add_hall(spec: mujoco.MjSpec, fenced: bool = True) -> None:
 
 def _paint_markings(spec: mujoco.MjSpec) -> None:
     """Draws the lines around the work area."""
+    # middle x and y, half size along x and y; m
     lines = (
         (0, -1.15, 1.1, 0.03),
         (0, 1.25, 1.1, 0.03),
@@ -73,7 +74,10 @@ def _add_light(spec: mujoco.MjSpec) -> None:
 
 
 def _paint_walls(decor: Paint) -> None:
-    """Paints walls with a plinth and columns, behind and to the left of the robot."""
+    """Paints walls with a plinth and columns, behind and to the left of the robot.
+
+    Boxes are given by their middle and half size, m.
+    """
     for x, y, half_x, half_y in ((-3.2, 0.4, 0.05, 4.4), (0.8, 3.4, 4.0, 0.05)):
         decor.box((x, y, 1.9), (half_x, half_y, 1.9), WALL)
         decor.box((x, y, 0.45), (half_x + 0.01, half_y + 0.01, 0.45), STRIPE)
@@ -84,7 +88,10 @@ def _paint_walls(decor: Paint) -> None:
 
 
 def _paint_fence(decor: Paint) -> None:
-    """Paints a low guard rail behind the station and to its left."""
+    """Paints a low guard rail behind the station and to its left.
+
+    Boxes are given by their middle and half size, m.
+    """
     left_y = 1.75
     back_x = -1.55
     posts = [(back_x, y) for y in (-1.2, 0.0, 1.2)]
@@ -92,15 +99,19 @@ def _paint_fence(decor: Paint) -> None:
     for x, y in posts:
         decor.box((x, y, 0.30), (0.04, 0.04, 0.30), SAFETY_YELLOW)
     for z in (0.25, 0.50):
-        decor.cylinder((back_x, -1.2, z, back_x, left_y, z), 0.03, SAFETY_YELLOW)
-        decor.cylinder((back_x, left_y, z, 0.85, left_y, z), 0.03, SAFETY_YELLOW)
+        decor.cylinder((back_x, -1.2, z), (back_x, left_y, z), 0.03, SAFETY_YELLOW)
+        decor.cylinder((back_x, left_y, z), (0.85, left_y, z), 0.03, SAFETY_YELLOW)
 
 
 def _paint_pallet(decor: Paint) -> None:
-    """Paints a pallet of stacked totes that wait, beyond the rail."""
+    """Paints a pallet of stacked totes that wait, beyond the rail.
+
+    Boxes are given by their middle and half size, m.
+    """
     for y in (2.05, 2.45, 2.85):
         decor.box((-1.9, y, 0.05), (0.60, 0.06, 0.05), WOOD)
     decor.box((-1.9, 2.45, 0.12), (0.60, 0.50, 0.02), WOOD)
+    # three along x; two rows, then half a layer on them
     for k in range(9):
         x = -2.25 + 0.35 * (k % 3)
         y = 2.25 + 0.4 * (k // 3 % 2)

@@ -135,7 +135,7 @@ def _add_sole(pad: mujoco.MjsBody) -> None:
         foot.condim = 3
         foot.group = COLLISION_GROUP
         foot.mass = 0
-        foot.priority = 1
+        foot.priority = 1  # its friction alone counts, whatever the table's is
 
 
 def _add_looks(spec: mujoco.MjSpec, pad: mujoco.MjsBody) -> None:
@@ -190,8 +190,12 @@ def add_mat(spec: mujoco.MjSpec, table: mujoco.MjsBody) -> None:
 
 
 def _slab(low_z: float, high_z: float, half: Vector) -> Loft:
-    """Returns a flat box with round corners and edges."""
+    """Returns a flat box with round corners and edges, of half width and depth `half`.
+
+    A section of a loft along z is (z, centre x, centre y, half x, half y), in m.
+    """
     edge = 0.003
+    # (height, how much smaller the slab is there)
     outline = ((low_z, edge), (low_z + edge, 0.0), (high_z - edge, 0.0), (high_z, edge))
     sections = tuple(
         (z, 0.0, 0.0, half[0] - inset, half[1] - inset) for z, inset in outline
@@ -213,6 +217,7 @@ class Pad:
         self._folds = model.geom("cloth_folds").id
         self._feet = [model.geom(name).id for name in FEET]
         self._force = ContactForce(engine, FORCE)
+        # asking for a field lets worlds differ in it
         for field in ("body_pos", "body_quat", "geom_rgba", "geom_friction"):
             engine.model_view(field)
 
@@ -231,7 +236,7 @@ class Pad:
     def grip_w(self) -> Array:
         """Returns the middle (N, 3) of the handle in the world, m."""
         view = self._engine.view
-        up = view("xmat")[:, self._body][:, [2, 5, 8]]
+        up = view("xmat")[:, self._body][:, [2, 5, 8]]  # the z axis; `xmat` holds rows
         return view("xpos")[:, self._body] + GRIP_Z_M * up
 
     def force_n(self) -> Array:
@@ -245,10 +250,10 @@ class Pad:
         """Returns which points lie under the cloth.
 
         Args:
-            xy_w: (N, 2, s, k) m in the world.
+            xy_w: (N, 2, S, C) m in the world, of C points in each of S groups.
 
         Returns:
-            (N, s, k) bool.
+            (N, S, C) bool.
         """
         xp = self._engine.xp
         view = self._engine.view
@@ -256,6 +261,7 @@ class Pad:
         rotation = view("xmat")[:, self._body, None, None]
         x = xy_w[:, 0] - pos[..., 0]
         y = xy_w[:, 1] - pos[..., 1]
+        # along the pad's x and y axes; `xmat` holds rows, so they are its columns
         along = x * rotation[..., 0] + y * rotation[..., 3]
         across = x * rotation[..., 1] + y * rotation[..., 4]
         return (xp.abs(along) < HALF_M[0]) & (xp.abs(across) < HALF_M[1])
@@ -271,13 +277,17 @@ class Pad:
         """
         xp = self._engine.xp
         applied = self._engine.view("xfrc_applied")
+        # MuJoCo applies forces at the centre of mass, so add the torque that moves this
+        # one down to the cloth
         lever_m = PLATE_COM_Z_M - SOLE_COM_Z_M
         torque = lever_m * xp.stack([force_n[:, 1], -force_n[:, 0]], axis=1)
         applied[:, self._body, :2] = force_n
         applied[:, self._body, 3:5] = torque
 
     def place(self, world: int, pos_w: Vector, yaw: float) -> None:
-        """Sets one world's pad down at rest, the foam squeezed by the plate's weight.
+        """Sets one world's pad down, the foam squeezed by the plate's weight.
+
+        It is at rest because a reset has set all velocities to zero.
 
         Args:
             world: the world.

@@ -45,15 +45,15 @@ class Paint:
         self._meshes: dict[tuple[float, ...], list[Mesh]] = defaultdict(list)
 
     def box(self, pos: Vector, half_size: Vector, rgba: Vector) -> None:
-        """Collects an upright box, m."""
+        """Collects a box along the body's axes: its middle `pos` and half size, m."""
         vertices, faces = _cube()
         vertices = vertices * np.asarray(half_size) + np.asarray(pos)
         self._meshes[tuple(rgba)].append((vertices, faces))
 
-    def cylinder(self, ends: Vector, radius: float, rgba: Vector) -> None:
-        """Collects a cylinder between two points (6,), m."""
-        start, end = np.reshape(ends, (2, 3)).astype(float)
-        self._meshes[tuple(rgba)].append(_cylinder(start, end, radius))
+    def cylinder(self, start: Vector, end: Vector, radius: float, rgba: Vector) -> None:
+        """Collects a cylinder between the middles (3,) of its two ends, m."""
+        mesh = _cylinder(np.asarray(start, float), np.asarray(end, float), radius)
+        self._meshes[tuple(rgba)].append(mesh)
 
     def add(self) -> None:
         """Adds the shapes to the body and forgets them."""
@@ -76,6 +76,7 @@ def _cube() -> Mesh:
         for sign in (-1, 1):
             corners = np.empty((4, 3))
             corners[:, axis] = sign
+            # the other way round on the low side, so that all faces look outwards
             corners[:, [(axis + 1) % 3, (axis + 2) % 3]] = square[::sign]
             sides.append(corners)
 
@@ -90,6 +91,8 @@ def _cylinder(start: np.ndarray, end: np.ndarray, radius: float) -> Mesh:
     Its vertices are the two rings of the wall, then the same two for the ends, so that
     the rims are drawn sharp.
     """
+    # `across` is any direction at a right angle; the product with the coordinate axis
+    # that is least parallel is never zero
     axis = (end - start) / np.linalg.norm(end - start)
     across = np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))])
     across /= np.linalg.norm(across)

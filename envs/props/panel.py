@@ -113,8 +113,8 @@ def _add_pair(face: mujoco.MjsBody, paint: Paint, row: int, column: int) -> None
         mass=0,
     )
     make_visual(lamp)
-    paint.cylinder((x, lamp_y, 0, x, lamp_y, 0.007), LAMP_RADIUS_M + 0.004, BEZEL)
-    paint.cylinder((x, button_y, 0, x, button_y, 0.004), 0.022, BEZEL)
+    paint.cylinder((x, lamp_y, 0), (x, lamp_y, 0.007), LAMP_RADIUS_M + 0.004, BEZEL)
+    paint.cylinder((x, button_y, 0), (x, button_y, 0.004), 0.022, BEZEL)
     add_button(face, BUTTONS[k], (x, button_y, BUTTON_TOP_M - CAP_HEIGHT_M), CAP)
 
 
@@ -140,7 +140,7 @@ class Panel:
         # (3, 4) rgba, as precise as the model holds it
         self._lights = xp.asarray(LIGHTS, dtype=xp.float32)
         self._signs = Signs(engine, NAMES, [f"row_{system}" for system in SYSTEMS])
-        engine.model_view("geom_rgba")
+        engine.model_view("geom_rgba")  # asking for it lets worlds differ in it
 
     def show(self, lights: Array) -> None:
         """Lights every lamp: DARK, WARNING or FAULT (N, 12)."""

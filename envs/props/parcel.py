@@ -46,9 +46,9 @@ class ParcelSize:
 
 
 def add_parcel(spec: mujoco.MjSpec, name: str) -> None:
-    """Adds a free, weightless parcel of nominal size with the label on its top.
+    """Adds a free parcel of nominal size with the label on its top.
 
-    Its frame is in its middle.
+    Its frame is in its middle. It is weightless until a world makes it present.
     """
     size = ParcelSize()
     body = spec.worldbody.add_body(

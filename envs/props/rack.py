@@ -114,7 +114,7 @@ class Rack:
         self._body = engine.model.body("rack").id
         self._nominal = np.array([size.x, size.y_near, 0.0])
         self._centres = engine.xp.asarray(size.slot_centres())  # (4, 3)
-        engine.model_view("body_pos")
+        engine.model_view("body_pos")  # asking for it lets worlds differ in it
 
     def shift(self, world: int, offset_m: np.ndarray) -> None:
         """Moves the rack of one world by (x, y) from its nominal place."""

@@ -44,7 +44,7 @@ class ScannerPlace:
 def add_scanner(spec: mujoco.MjSpec, place: ScannerPlace) -> None:
     """Adds the scanner as a body `scanner` that a world may shift.
 
-    Its frame is in the middle of the plate's top.
+    Its frame is in the middle of the plate's top, x towards the post with the head.
     """
     body = spec.worldbody.add_body(
         name=NAME, pos=[place.x, place.y, place.top_z], quat=upright(place.yaw)
@@ -56,7 +56,7 @@ def add_scanner(spec: mujoco.MjSpec, place: ScannerPlace) -> None:
     )
     plate.friction[0] = SLIDING_FRICTION
 
-    # the post and the head on it
+    # the post, from the floor up to the head, and the head on it
     post = (HEAD_BEHIND_M + 0.012, 0, (HEAD_ABOVE_M - place.top_z) / 2)
     post_half = (0.009, 0.009, (HEAD_ABOVE_M + place.top_z) / 2)
     add_box(body, post, post_half, FRAME_BLUE)
@@ -113,7 +113,7 @@ class Scanner:
         self._lamp = model.geom(f"{NAME}_lamp").id
         self._beam = model.geom(f"{NAME}_beam").id
 
-        # (2,) the world's x and y in the scanner's own axes
+        # (2,) each: the world's x axis, and its y axis, in the scanner's own axes
         cos = float(np.cos(place.yaw))
         sin = float(np.sin(place.yaw))
         self._x_to_own = xp.asarray([cos, -sin])
@@ -121,6 +121,7 @@ class Scanner:
         self._waiting = xp.asarray(WAITING)
         self._read = xp.asarray(READ)
 
+        # asking for a field lets worlds differ in it
         for field in ("body_pos", "geom_rgba"):
             engine.model_view(field)
 

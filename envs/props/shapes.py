@@ -33,7 +33,15 @@ def box_inertia(size_m: Vector, mass_kg: float) -> np.ndarray:
 def add_box(
     body: mujoco.MjsBody, pos: Vector, half_size: Vector, rgba: Vector, name: str = ""
 ) -> mujoco.MjsGeom:
-    """Adds a solid box; massless, since props set their inertia themselves."""
+    """Adds a solid box; massless, since props set their inertia themselves.
+
+    Args:
+        body: what the box is fixed to.
+        pos: the box's middle (3,) in the body's frame, m.
+        half_size: (3,) m.
+        rgba: its colour.
+        name: of the geom; empty for none.
+    """
     geom = body.add_geom(
         type=mujoco.mjtGeom.mjGEOM_BOX,
         pos=list(pos),
@@ -49,9 +57,9 @@ def add_box(
 def add_visual_box(
     body: mujoco.MjsBody, pos: Vector, half_size: Vector, rgba: Vector, name: str = ""
 ) -> mujoco.MjsGeom:
-    """Adds a box that nothing touches and that worlds may change.
+    """Adds a box, as `add_box` does, that nothing touches and that worlds may change.
 
-    For shapes that never change `Paint` is cheaper.
+    For shapes that are the same in all worlds at all times `Paint` is cheaper.
     """
     geom = add_box(body, pos, half_size, rgba, name)
     make_visual(geom)
@@ -67,7 +75,8 @@ def add_visual_mesh(
     """
     vertices, faces = mesh
     added = spec.add_mesh(name=name, uservert=vertices.ravel(), userface=faces.ravel())
-    # MuJoCo asks a volume of each mesh, also of a massless one; thin ones have none
+    # MuJoCo refuses meshes without a volume, which thin ones lack and which their
+    # inertia would be computed from; as shells they are taken by their surface
     added.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL
     geom = body.add_geom(
         name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, mass=0

@@ -142,11 +142,11 @@ def draw_text(text: str, style: SignStyle) -> Image.Image:
     draw.multiline_text(
         (width / 2, height / 2),
         text,
-        ink,
-        _font(size),
-        "mm",
-        size / 5,
-        "center",
+        fill=ink,
+        font=_font(size),
+        anchor="mm",
+        spacing=size / 5,
+        align="center",
         stroke_width=_stroke(size),
     )
     return shrunk(image)
@@ -190,10 +190,18 @@ def _stroke(size: float) -> float:
 
 
 def _largest_font(draw: ImageDraw.ImageDraw, text: str, room: tuple[int, int]) -> float:
-    """Returns the size at which the text fills the room's width or height."""
+    """Returns the size at which the text fills the room's width or height, in pixels.
+
+    It is found from the text at a trial size, with which all its measures grow.
+    """
     trial = float(room[1])
     left, top, right, bottom = draw.multiline_textbbox(
-        (0, 0), text, _font(trial), "mm", trial / 5, stroke_width=_stroke(trial)
+        (0, 0),
+        text,
+        font=_font(trial),
+        anchor="mm",
+        spacing=trial / 5,
+        stroke_width=_stroke(trial),
     )
     return trial * min(room[0] / (right - left), room[1] / (bottom - top))
 
@@ -214,6 +222,7 @@ def _plate_mesh(spec: mujoco.MjSpec, size_m: tuple[float, float]) -> str:
     mesh = spec.add_mesh(name=name, uservert=vertices.ravel(), userface=faces)
     mesh.usertexcoord = corners.ravel()
     mesh.userfacetexcoord = faces
+    # MuJoCo refuses flat meshes, which have no volume, unless they count as shells
     mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL
     return name
 
@@ -228,7 +237,7 @@ class Signs:
         model = engine.model
         self._plates = [model.geom(name).id for name in plates]
         self._materials = [model.material(name).id for name in texts]
-        engine.model_view("geom_matid")
+        engine.model_view("geom_matid")  # asking for it lets worlds differ in it
 
     def write(self, world: int, texts: Sequence[int]) -> None:
         """Shows a text on each plate of one world.

@@ -81,20 +81,21 @@ def add_stains(spec: mujoco.MjSpec, table: mujoco.MjsBody) -> None:
 
 
 def cell_middles() -> np.ndarray:
-    """Returns the middles (S, C, 2) of the stains' cells in their frames, m."""
+    """Returns the middles (S, C, 2) of the C cells of S stains in their frames, m."""
     return np.array(
         [[_middle_and_area(cell)[0] for cell in _cells(blob)] for blob in BLOBS]
     )
 
 
 def cell_areas() -> np.ndarray:
-    """Returns the areas (S, C) of the stains' cells, m2."""
+    """Returns the areas (S, C) of the C cells of S stains, m2."""
     return np.array(
         [[_middle_and_area(cell)[1] for cell in _cells(blob)] for blob in BLOBS]
     )
 
 
 def _cells(blob: Blob, overlap_m: float = 0.0) -> list[Cell]:
+    """Returns the CELLS cells of a blob, ring by ring from its centre."""
     return [
         _cell(blob, ring, k, overlap_m) for ring in RINGS for k in range(ring.cells)
     ]
@@ -105,7 +106,7 @@ def _cell(blob: Blob, ring: Ring, k: int, overlap_m: float) -> Cell:
     steps = STEPS_AROUND // ring.cells
     angle = 2 * np.pi * (k * steps + np.arange(steps + 1)) / STEPS_AROUND
     radius = blob.outline(angle)
-    wider = overlap_m / blob.radius
+    wider = overlap_m / blob.radius  # as a share of the radius, and as an angle
     angle = angle + np.linspace(-wider, wider, steps + 1)
 
     # the vertices of the inner arc, then those of the outer one
@@ -144,6 +145,7 @@ class Stains:
         ]
         self._columns = columns(self._geoms)
         self._middles = cell_middles()
+        # asking for a field lets worlds differ in it
         for field in ("body_pos", "body_quat", "geom_rgba"):
             engine.model_view(field)
 
@@ -158,7 +160,7 @@ class Stains:
 
         cos = np.cos(yaw)
         sin = np.sin(yaw)
-        turn = np.array([(cos, sin), (-sin, cos)])
+        turn = np.array([(cos, sin), (-sin, cos)])  # transposed, for points in rows
         return np.asarray(pos) + self._middles[stain] @ turn
 
     def paint(self, world: int, stain: int, rgb: Vector) -> None:

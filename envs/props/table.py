@@ -49,7 +49,7 @@ def add_table(spec: mujoco.MjSpec, size: TableSize) -> mujoco.MjsBody:
     top = add_box(table, (0, 0, -half_z), (half_x, half_y, half_z), TOP_WOOD, TOP)
     top.friction[0] = SLIDING_FRICTION
 
-    # the legs' and the apron's middle lines
+    # the middle lines of the legs, and of the apron, the rail around under the top
     leg_x = half_x - INSET_M
     leg_y = half_y - INSET_M
     leg_half_z = (size.top_z - size.thickness) / 2
@@ -78,7 +78,7 @@ class Table:
         model = engine.model
         self._mocap = int(model.body(TABLE).mocapid[0])
         self._top = model.geom(TOP).id
-        engine.model_view("geom_rgba")
+        engine.model_view("geom_rgba")  # asking for it lets worlds differ in it
 
     def raise_by(self, world: int, height_m: float) -> None:
         """Sets one world's table higher than nominal by `height_m`.

@@ -72,12 +72,16 @@ def add_tableware(
 
 def _turned(place: Place, outline: Outline) -> Loft:
     """Returns a round shape with an outline of (height, radius) pairs from below, m."""
+    # a section of a loft along z is (z, x, y, radius)
     sections = tuple((z, *place, radius) for z, radius in outline)
     return Loft("z", sections, smooth=0, sides=40)
 
 
 def _ball(place: Place, z: float, radius: float) -> Loft:
-    """Returns a ball with its middle at height `z`, with slightly flat poles."""
+    """Returns a ball with its middle at height `z`, with slightly flat poles.
+
+    A section of a loft along z is (z, x, y, radius), in m; none may have a radius of 0.
+    """
     sections = tuple(
         (z + radius * np.sin(a), *place, radius * max(np.cos(a), 0.05))
         for a in np.linspace(-np.pi / 2, np.pi / 2, 11)

@@ -64,7 +64,10 @@ Part = tuple[str, tuple[float, float, float], tuple[float, float, float]]
 
 
 def add_thing(spec: mujoco.MjSpec, name: str) -> None:
-    """Adds a free, weightless thing of nominal size, its frame in its middle."""
+    """Adds a free thing of nominal size, its frame in its middle.
+
+    It is weightless until a world makes it present.
+    """
     kind = THINGS[name]
     size = SIZES[kind]
     body = spec.worldbody.add_body(
@@ -142,6 +145,7 @@ def _colours(kind: str, rgb: Rgb) -> list[tuple[float, ...]]:
 
 
 def _num_solids(kind: str) -> int:
+    """Returns how many of the first parts can be touched."""
     return 2 if kind in ROUND else 1
 
 

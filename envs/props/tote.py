@@ -38,9 +38,10 @@ class ToteSize:
 
 
 def add_tote(spec: mujoco.MjSpec, name: str, rgba: Rgba) -> None:
-    """Adds a free, weightless tote of nominal size.
+    """Adds a free tote of nominal size.
 
-    Its frame is in the middle of its underside.
+    Its frame is in the middle of its underside. It is weightless until a world makes it
+    present.
     """
     size = ToteSize()
     centre, inertia = _inertia(size)

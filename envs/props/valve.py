@@ -60,7 +60,9 @@ TICKS_OUTER_M = 0.109
 NUMBERS_M = 0.122
 
 STEM_M = 0.05  # from the face to the middle of the handle
-HUB_ENDS_M = (0, 0, -0.012, 0, 0, 0.012)
+# the middles of the hub's ends, in the handle's frame
+HUB_LOW_M = (0, 0, -0.012)
+HUB_HIGH_M = (0, 0, 0.012)
 HUB_RADIUS_M = 0.018
 # A handwheel: its radius, that of its tube, and how it is approximated.
 RIM_RADIUS_M = 0.075
@@ -82,26 +84,33 @@ def dial_picture() -> Image.Image:
     """Returns the scale: ticks every 5 degrees, numbers every 30."""
     image = blank_picture(DIAL_SIZE_M, PAPER)
     width, height = image.size
-    scale = oversampled_pixels_per_m(DIAL_SIZE_M)
+    pixels_per_m = oversampled_pixels_per_m(DIAL_SIZE_M)
     ink = to_bytes(INK)
     draw = ImageDraw.Draw(image)
     edges = (0, 0, width - 1, height - 1)
-    draw.rectangle(edges, outline=ink, width=round(0.002 * scale))
+    draw.rectangle(edges, outline=ink, width=round(0.002 * pixels_per_m))
 
-    font = ImageFont.load_default(0.021 * scale)
-    axis = np.array([width / 2, height / 2 + scale * DIAL_MIDDLE_M])
+    # the valve's axis in the picture, whose y goes down; (2,) pixels
+    font = ImageFont.load_default(0.021 * pixels_per_m)
+    axis = np.array([width / 2, height / 2 + pixels_per_m * DIAL_MIDDLE_M])
     for degrees in range(0, SCALE_DEG + 1, 5):
-        turn = np.deg2rad(degrees) - UP_RAD
-        outwards = scale * np.array([-np.sin(turn), -np.cos(turn)])
+        turn = np.deg2rad(degrees) - UP_RAD  # anticlockwise of upwards
+        outwards = pixels_per_m * np.array([-np.sin(turn), -np.cos(turn)])
         inset, thickness = _tick(degrees)
         start = axis + outwards * (TICKS_INNER_M + inset)
         end = axis + outwards * TICKS_OUTER_M
-        draw.line((*start, *end), fill=ink, width=round(thickness * scale))
+        draw.line((*start, *end), fill=ink, width=round(thickness * pixels_per_m))
 
         if degrees % 30 == 0:
             x, y = axis + outwards * NUMBERS_M
-            stroke = scale * 0.0008
-            draw.text((x, y), str(degrees), ink, font, "mm", stroke_width=stroke)
+            draw.text(
+                (x, y),
+                str(degrees),
+                fill=ink,
+                font=font,
+                anchor="mm",
+                stroke_width=pixels_per_m * 0.0008,
+            )
     return shrunk(image)
 
 
@@ -132,8 +141,8 @@ def add_valve(spec: mujoco.MjSpec, face: mujoco.MjsBody, name: str, kind: str) -
     add_plate(spec, base, f"{name}_dial", "valve_dial", dial, DIAL_SIZE_M, flat)
 
     collar = Paint(spec, base, f"{name}_collar")
-    collar.cylinder((0, 0, 0, 0, 0, 0.012), 0.024, STEEL)
-    collar.cylinder((0, 0, 0, 0, 0, STEM_M), 0.010, STEEL)
+    collar.cylinder((0, 0, 0), (0, 0, 0.012), 0.024, STEEL)
+    collar.cylinder((0, 0, 0), (0, 0, STEM_M), 0.010, STEEL)
     collar.add()
 
     handle = _add_handle_body(base, f"{name}_handle")
@@ -150,6 +159,7 @@ def add_valve(spec: mujoco.MjSpec, face: mujoco.MjsBody, name: str, kind: str) -
 
 def _add_handle_body(base: mujoco.MjsBody, name: str) -> mujoco.MjsBody:
     """Adds the body that turns, with its joint; both are called `name`."""
+    # its y is where it points; at a joint angle of 0 that is at the start of the scale
     handle = base.add_body(
         name=name,
         pos=(0, 0, STEM_M),
@@ -169,17 +179,25 @@ def _add_handle_body(base: mujoco.MjsBody, name: str) -> mujoco.MjsBody:
 
 
 def _add_lever(spec: mujoco.MjSpec, handle: mujoco.MjsBody, name: str) -> None:
+    """Adds a grip on an arm to the handle of the valve `name`.
+
+    `Valves.paint` colours the geoms that are called {name}_colour...
+    """
     grip_half = (0.0075, 0.032, 0.010)
     add_box(handle, (0, 0.065, 0), grip_half, UNPAINTED, f"{name}_colour_grip")
 
     steel = Paint(spec, handle, f"{name}_steel")
-    steel.cylinder(HUB_ENDS_M, HUB_RADIUS_M, STEEL)
+    steel.cylinder(HUB_LOW_M, HUB_HIGH_M, HUB_RADIUS_M, STEEL)
     steel.box((0, 0.03, 0), (0.006, 0.03, 0.006), STEEL)
     steel.add()
-    _add_hub(handle).rgba = list(INVISIBLE)
+    _add_hub(handle).rgba = list(INVISIBLE)  # the paint shows it
 
 
 def _add_wheel(spec: mujoco.MjSpec, handle: mujoco.MjsBody, name: str) -> None:
+    """Adds a rim on spokes to the handle of the valve `name`.
+
+    `Valves.paint` colours the geoms that are called {name}_colour...
+    """
     for k in range(SPOKES):
         turn = 2 * np.pi * k / SPOKES
         middle = _point_of_handle(0.045, turn)
@@ -205,14 +223,15 @@ def _add_wheel(spec: mujoco.MjSpec, handle: mujoco.MjsBody, name: str) -> None:
     # the rim as cameras see it
     torus = _torus(RIM_RADIUS_M, TUBE_RADIUS_M)
     rim = add_visual_mesh(spec, handle, f"{name}_rim", torus)
-    rim.name = f"{name}_colour_rim"
+    rim.name = f"{name}_colour_rim"  # its geom; the mesh keeps its name
     _add_hub(handle).rgba = list(STEEL)
 
 
 def _add_hub(handle: mujoco.MjsBody) -> mujoco.MjsGeom:
+    """Adds the hub that a hand meets, around the axis."""
     return handle.add_geom(
         type=mujoco.mjtGeom.mjGEOM_CYLINDER,
-        fromto=HUB_ENDS_M,
+        fromto=(*HUB_LOW_M, *HUB_HIGH_M),
         size=(HUB_RADIUS_M, 0, 0),
         mass=0,
     )
@@ -224,6 +243,10 @@ def _point_of_handle(radius_m: float, turn: float) -> tuple[float, float, float]
 
 
 def _torus(radius: float, tube: float, around: int = 30, across: int = 8) -> Mesh:
+    """Returns a torus around z, of a tube of radius `tube`, m.
+
+    It has `around` sections, each with `across` vertices.
+    """
     u, v = np.meshgrid(np.arange(around), np.arange(across), indexing="ij")
     angle = 2 * np.pi * u / around
     roll = 2 * np.pi * v / across
@@ -259,6 +282,7 @@ class Valves:
         self._dof_ids = xp.asarray(self._dofs)
         self._rows = xp.arange(engine.num_worlds)
 
+        # the ids of each valve's geoms that a world may colour
         geom_names = [model.geom(i).name for i in range(model.ngeom)]
         self._coloured = []
         for name in names:
@@ -266,6 +290,7 @@ class Valves:
             ids = [i for i, geom in enumerate(geom_names) if geom.startswith(prefix)]
             self._coloured.append(ids)
 
+        # asking for a field lets worlds differ in it
         for field in ("body_pos", "geom_rgba", "dof_frictionloss"):
             engine.model_view(field)
 

@@ -41,7 +41,10 @@ def add_inspection_room(spec: mujoco.MjSpec) -> None:
 
 
 def _paint_wall(decor: Paint) -> None:
-    """Paints the wall ahead in the hall's colours, and a switch cabinet on it."""
+    """Paints the wall ahead in the hall's colours, and a switch cabinet on it.
+
+    Boxes are given by their middle and half size, m.
+    """
     decor.box((WALL_X + 0.05, 0.0, 1.9), (0.05, 3.4, 1.9), WALL)
     decor.box((WALL_X + 0.05, 0.0, 0.45), (0.06, 3.4, 0.45), STRIPE)
     decor.box((WALL_X + 0.05, 0.0, 0.92), (0.065, 3.4, 0.02), SAFETY_YELLOW)
@@ -55,17 +58,17 @@ def _paint_pipes(decor: Paint) -> None:
     """Paints two mains along the wall, and pipes down to the pumps and the console."""
     for z, radius, colour in ((2.12, 0.085, WATER), (1.90, 0.06, OIL)):
         x = WALL_X - 0.16
-        decor.cylinder((x, -3.3, z, x, 3.3, z), radius, colour)
+        decor.cylinder((x, -3.3, z), (x, 3.3, z), radius, colour)
         for y in (-2.6, -0.95, 0.35, 1.9):
-            decor.cylinder((x, y - 0.02, z, x, y + 0.02, z), radius + 0.03, PIPE)
+            decor.cylinder((x, y - 0.02, z), (x, y + 0.02, z), radius + 0.03, PIPE)
             decor.box((WALL_X - 0.05, y + 0.2, z), (0.06, 0.02, radius + 0.02), DARK)
     for y in (-1.45, 1.45):
-        _paint_drop(decor, (WALL_X - 0.16, y), (0.55, 2.12), 0.055, WATER)
+        _paint_riser(decor, (WALL_X - 0.16, y), (0.55, 2.12), 0.055, WATER)
     for y in (-0.66, -0.50):
-        _paint_drop(decor, (WALL_X - 0.16, y), (0.0, 1.90), 0.035, PIPE)
+        _paint_riser(decor, (WALL_X - 0.16, y), (0.0, 1.90), 0.035, PIPE)
 
 
-def _paint_drop(
+def _paint_riser(
     decor: Paint,
     xy: tuple[float, float],
     z: tuple[float, float],
@@ -73,24 +76,27 @@ def _paint_drop(
     colour: tuple[float, ...],
 ) -> None:
     """Paints an upright pipe between two heights `z`, with two flanges."""
-    decor.cylinder((*xy, z[0], *xy, z[1]), radius, colour)
+    decor.cylinder((*xy, z[0]), (*xy, z[1]), radius, colour)
     for share in (0.25, 0.7):
         at = z[0] + share * (z[1] - z[0])
-        decor.cylinder((*xy, at - 0.015, *xy, at + 0.015), radius + 0.025, PIPE)
+        decor.cylinder((*xy, at - 0.015), (*xy, at + 0.015), radius + 0.025, PIPE)
 
 
 def _paint_pump(decor: Paint, y: float) -> None:
-    """Paints a pump and its motor on a plinth, with the shaft along y."""
+    """Paints a pump and its motor on a plinth, with the shaft along y.
+
+    Boxes are given by their middle and half size, m.
+    """
     x = WALL_X - 0.30
     z = 0.42
     decor.box((x, y, 0.09), (0.24, 0.52, 0.09), (0.66, 0.67, 0.66, 1.0))
     decor.box((x, y, 0.20), (0.18, 0.46, 0.03), DARK)
-    decor.cylinder((x, y - 0.02, z, x, y + 0.12, z), 0.20, PUMP)
-    decor.cylinder((x, y + 0.12, z, x, y + 0.20, z), 0.09, PIPE)
-    decor.cylinder((x, y - 0.44, z, x, y - 0.08, z), 0.13, PUMP)
+    decor.cylinder((x, y - 0.02, z), (x, y + 0.12, z), 0.20, PUMP)
+    decor.cylinder((x, y + 0.12, z), (x, y + 0.20, z), 0.09, PIPE)
+    decor.cylinder((x, y - 0.44, z), (x, y - 0.08, z), 0.13, PUMP)
     for k in range(6):
         at = y - 0.42 + 0.06 * k
-        decor.cylinder((x, at, z, x, at + 0.018, z), 0.145, DARK)
+        decor.cylinder((x, at, z), (x, at + 0.018, z), 0.145, DARK)
 
 
 def _add_notices(spec: mujoco.MjSpec) -> None:
@@ -98,24 +104,25 @@ def _add_notices(spec: mujoco.MjSpec) -> None:
     white = (0.97, 0.97, 0.96)
     yellow = (0.96, 0.78, 0.08)
     blue = (0.10, 0.30, 0.62)
+    # name, text, the plate's middle (3,) in m, and style
     notices = (
         (
             "room",
             "PUMP ROOM 2",
             (WALL_X - 0.01, 0.13, 1.58),
-            SignStyle((0.52, 0.14), white, blue, True),
+            SignStyle((0.52, 0.14), ink=white, paper=blue, frame=True),
         ),
         (
             "caution",
             "CAUTION\nHOT PIPES",
             (WALL_X - 0.01, -2.0, 1.40),
-            SignStyle((0.34, 0.20), (0, 0, 0), yellow, True),
+            SignStyle((0.34, 0.20), ink=(0, 0, 0), paper=yellow, frame=True),
         ),
         (
             "volts",
             "DANGER\n400 V",
             (WALL_X - 0.21, 0.80, 1.43),
-            SignStyle((0.20, 0.13), (0, 0, 0), yellow, True),
+            SignStyle((0.20, 0.13), ink=(0, 0, 0), paper=yellow, frame=True),
         ),
     )
     for name, text, pos, style in notices:

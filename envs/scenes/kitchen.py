@@ -157,8 +157,8 @@ def _paint_window(decor: Paint) -> None:
 def _paint_plant(decor: Paint, pos: Vector) -> None:
     """Paints a pot with leaves that lean outwards."""
     x, y, z = pos
-    decor.cylinder((x, y, z, x, y, z + 0.10), 0.055, CLAY)
-    decor.cylinder((x, y, z + 0.10, x, y, z + 0.115), 0.062, CLAY)
+    decor.cylinder((x, y, z), (x, y, z + 0.10), 0.055, CLAY)
+    decor.cylinder((x, y, z + 0.10), (x, y, z + 0.115), 0.062, CLAY)
 
     for k in range(9):
         angle = 2.4 * k
@@ -168,7 +168,7 @@ def _paint_plant(decor: Paint, pos: Vector) -> None:
             y + lean * np.sin(angle),
             z + 0.20 + 0.03 * (k % 4),
         )
-        decor.cylinder((x, y, z + 0.11, *tip), 0.011, LEAF)
+        decor.cylinder((x, y, z + 0.11), tip, 0.011, LEAF)
 
 
 def _paint_shelf(decor: Paint) -> None:
@@ -196,13 +196,15 @@ def _paint_shelf(decor: Paint) -> None:
     )
     for k, colour in enumerate(contents):
         x = low_x + 0.45 + 0.13 * k
-        decor.cylinder((x, y, 1.545, x, y, 1.545 + 0.14), 0.045, colour)
-        decor.cylinder((x, y, 1.685, x, y, 1.705), 0.047, STEEL)
+        decor.cylinder((x, y, 1.545), (x, y, 1.545 + 0.14), 0.045, colour)
+        decor.cylinder((x, y, 1.685), (x, y, 1.705), 0.047, STEEL)
 
     # bowls, one in another
     for k in range(4):
         z = 1.545 + 0.022 * k
-        decor.cylinder((0.85, y, z, 0.85, y, z + 0.018), 0.075 - 0.004 * (k % 2), WHITE)
+        decor.cylinder(
+            (0.85, y, z), (0.85, y, z + 0.018), 0.075 - 0.004 * (k % 2), WHITE
+        )
 
     # books of different heights
     books = (
@@ -223,7 +225,7 @@ def _paint_shelf(decor: Paint) -> None:
 
 
 def _paint_fridge(decor: Paint) -> None:
-    """Paints it in the corner at the right, with two doors and some notes."""
+    """Paints a fridge in the corner at the right, with two doors and some notes."""
     x = 0.66
     low_y = -1.78
     high_y = -1.14
@@ -252,14 +254,14 @@ def _paint_fridge(decor: Paint) -> None:
 
 
 def _paint_clock(decor: Paint) -> None:
-    """Paints it on the wall ahead, at ten past ten."""
+    """Paints a clock on the wall ahead, at ten past ten."""
     x = FRONT_X
     y = 0.72
     z = 1.95
-    decor.cylinder((x - 0.03, y, z, x, y, z), 0.15, DARK)
-    decor.cylinder((x - 0.034, y, z, x, y, z), 0.135, WHITE)
+    decor.cylinder((x - 0.03, y, z), (x, y, z), 0.15, DARK)
+    decor.cylinder((x - 0.034, y, z), (x, y, z), 0.135, WHITE)
 
     # the hands' angles from upright, to the viewer's right
     for angle, length in ((np.radians(35), 0.07), (np.radians(-60), 0.11)):
         tip = (x - 0.036, y - length * np.sin(angle), z + length * np.cos(angle))
-        decor.cylinder((x - 0.036, y, z, *tip), 0.006, DARK)
+        decor.cylinder((x - 0.036, y, z), tip, 0.006, DARK)

@@ -88,7 +88,7 @@ def _add_front_counter(
     beside_high = (back_x, end - 0.003, under)
     _solid(chest, beside_low, beside_high, FRONT)
 
-    # what is dark behind the drawers, and the plinth
+    # what is dark behind the drawers, and the plinth; by middle and half size
     paint = Paint(spec, chest, "front_counter")
     paint.box(
         (size.x + 0.36, 0, (floor_z + under) / 2),
@@ -108,7 +108,10 @@ def _add_front_counter(
 
 
 def _add_side_counter(spec: mujoco.MjSpec, size: DrawersSize) -> None:
-    """Adds the counter on which the things lie."""
+    """Adds the counter on which the things lie.
+
+    Painted boxes are given by middle and half size, m.
+    """
     counter = spec.worldbody.add_body(name="side_counter")
     top = size.top_z - 0.0005  # where the worktops overlap, one of them is seen
     top_low = (END_X, SIDE_Y, top - 0.016)
@@ -129,10 +132,9 @@ def _add_side_counter(spec: mujoco.MjSpec, size: DrawersSize) -> None:
     y = 1.14
     for k, x in enumerate((-0.22, -0.12, -0.02)):
         rim_z = size.top_z + (0.16 - 0.025 * k)
-        can = (x, y, size.top_z, x, y, rim_z)
-        lid = (x, y, rim_z, x, y, rim_z + 0.02)
-        decor.cylinder(can, 0.045, CERAMIC)
-        decor.cylinder(lid, 0.047, WOOD)
+        rim = (x, y, rim_z)
+        decor.cylinder((x, y, size.top_z), rim, 0.045, CERAMIC)
+        decor.cylinder(rim, (x, y, rim_z + 0.02), 0.047, WOOD)
     decor.add()
 
 
@@ -143,7 +145,7 @@ def _paint_door(
 
     Args:
         decor: Collects the shapes.
-        at: x and y of its middle, m.
+        at: x and y of the middle of its surface, m.
         half_y: Half its width, m.
         z: Heights of its lower and upper edge, m.
     """
@@ -160,18 +162,22 @@ def _paint_door(
 
 
 def _paint_kettle(decor: Paint, pos: Vector) -> None:
+    """Paints a kettle that stands at `pos`; boxes by middle and half size, m."""
     x, y, z = pos
-    decor.cylinder((x, y, z, x, y, z + 0.02), 0.085, DARK)
-    decor.cylinder((x, y, z + 0.02, x, y, z + 0.19), 0.075, STEEL)
-    decor.cylinder((x, y, z + 0.19, x, y, z + 0.205), 0.060, DARK)
-    decor.cylinder((x - 0.06, y, z + 0.13, x - 0.12, y, z + 0.18), 0.014, STEEL)
+    decor.cylinder((x, y, z), (x, y, z + 0.02), 0.085, DARK)
+    decor.cylinder((x, y, z + 0.02), (x, y, z + 0.19), 0.075, STEEL)
+    decor.cylinder((x, y, z + 0.19), (x, y, z + 0.205), 0.060, DARK)
+    decor.cylinder((x - 0.06, y, z + 0.13), (x - 0.12, y, z + 0.18), 0.014, STEEL)
     decor.box((x + 0.11, y, z + 0.11), (0.012, 0.012, 0.075), DARK)
     for high in (0.05, 0.18):
         decor.box((x + 0.09, y, z + high), (0.025, 0.012, 0.010), DARK)
 
 
 def _paint_board(decor: Paint, pos: Vector) -> None:
-    """Paints cutting boards that lean at the wall, and a bowl of fruit."""
+    """Paints cutting boards that lean at the wall, and a bowl of fruit.
+
+    The boards stand around `pos` (3,). Boxes are given by middle and half size, m.
+    """
     x, y, z = pos
     decor.box((x + 0.02, y, z + 0.15), (0.012, 0.12, 0.15), DARK_BOARD)
     decor.box((x - 0.01, y + 0.09, z + 0.11), (0.010, 0.09, 0.11), LIGHT_BOARD)
@@ -181,10 +187,10 @@ def _paint_board(decor: Paint, pos: Vector) -> None:
     for k in range(4):
         low = (bowl_x, bowl_y, z + 0.015 * k)
         high = (bowl_x, bowl_y, z + 0.015 * (k + 1))
-        decor.cylinder((*low, *high), 0.06 + 0.018 * k, BOWL)
+        decor.cylinder(low, high, 0.06 + 0.018 * k, BOWL)
     for k, colour in enumerate(FRUIT):
         fruit_x = bowl_x + (0.045 if k % 2 else -0.045)
         fruit_y = bowl_y + 0.04 * (k - 1)
         low = (fruit_x, fruit_y, z + 0.06)
         high = (fruit_x, fruit_y, z + 0.06 + 0.05 + 0.003 * (2.1 * k))
-        decor.cylinder((*low, *high), 0.034, colour)
+        decor.cylinder(low, high, 0.034, colour)
