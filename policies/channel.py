@@ -63,11 +63,14 @@ class Freeze:
         is frozen.
         """
         if self.rate_hz > 0:
-            gaps = rng.exponential(PHYSICS_HZ / self.rate_hz, self.max_count)
+            # A constant rate per second awake gives exponential times awake in between.
+            mean_gap_ticks = PHYSICS_HZ / self.rate_hz
+            gap_ticks = rng.exponential(mean_gap_ticks, self.max_count)
             # At least one tick awake lies between two freezes.
-            gaps = np.maximum(np.ceil(gaps), 1)
-            return gaps.cumsum().astype(np.int64)
+            gap_ticks = np.maximum(np.ceil(gap_ticks), 1)
+            return gap_ticks.cumsum().astype(np.int64)
 
+        # One freeze at `start_s`, or none: then `max_count` is 0.
         begin = seconds_to_ticks(self.start_s or 0.0)
         return np.full(self.max_count, begin, np.int64)
 
@@ -88,6 +91,7 @@ class Channel:
         self._downlink = DelayTable(latency.downlink, Stream.PLAN_DOWNLINK, num_worlds)
 
         self._drop = drop  # probability
+        # Whether each plan is lost on the downlink.
         self._lost = np.zeros((num_worlds, SAMPLES_PER_EPISODE), bool)
 
         # When freezes begin, (N, max_count): in ticks awake, and on the world's clock.
@@ -109,19 +113,19 @@ class Channel:
             if self._freeze.max_count:
                 rng = episode_generator(seed, Stream.PLANNER_FREEZE)
                 begins_awake = self._freeze.sample_begins(rng)
-                # Each freeze moves the later ones back by its own duration.
-                earlier = np.arange(self._freeze.max_count)
+                # On the world's clock a freeze begins later by all freezes before it.
+                num_earlier = np.arange(self._freeze.max_count)
                 self._begins_awake[world] = begins_awake
-                self._begins[world] = begins_awake + self._freeze_ticks * earlier
+                self._begins[world] = begins_awake + self._freeze_ticks * num_earlier
 
     def received_at(self, ids: Array, captured: Array, number: Array) -> Array:
         """Returns when observations captured at some ticks reach the planner."""
         return captured + self._uplink.ticks(ids, number)
 
     def awake_at(self, tick: Array) -> Array:
-        """Returns the first ticks at or after `tick` at which no planner is frozen.
+        """Returns the first ticks at or after `tick` at which planners are not frozen.
 
-        Unlike the other methods it takes and returns a row for each of the N worlds.
+        Unlike the other methods it takes and returns one tick for each of the N worlds.
         """
         if not self._freeze.max_count:
             return tick
@@ -129,6 +133,7 @@ class Channel:
         tick = tick[:, None]  # (N, 1), against (N, max_count)
         ends = self._begins + self._freeze_ticks
         frozen = (self._begins <= tick) & (tick < ends)
+        # At most one freeze is on at a tick, and its end is later than the tick.
         return np.where(frozen, ends, tick).max(axis=1)
 
     def computed_at(self, ids: Array, start: Array, seq: Array) -> Array:
@@ -140,15 +145,18 @@ class Channel:
         if not self._freeze.max_count:
             return start + compute
 
-        # Computing takes ticks awake, so it is added on the clock that counts them.
+        # Computing takes ticks awake, so it is added on the clock that counts only
+        # them: the world's clock without the freezes that are over at the start.
         ends = self._begins[ids] + self._freeze_ticks
         num_over = (ends <= start[:, None]).sum(axis=1)
         done_awake = start - num_over * self._freeze_ticks + compute
 
-        # Back on the world's clock, all freezes that began until then have passed.
+        # Back on the world's clock, every freeze that began before the plan was done
+        # has passed. A plan that takes no time right after a freeze would not count
+        # that one.
         num_begun = (self._begins_awake[ids] < done_awake[:, None]).sum(axis=1)
-        num_over = np.maximum(num_over, num_begun)
-        return done_awake + num_over * self._freeze_ticks
+        num_passed = np.maximum(num_over, num_begun)
+        return done_awake + num_passed * self._freeze_ticks
 
     def arrived_at(self, ids: Array, done: Array, seq: Array) -> Array:
         """Returns when the controller can read plans; -1 where they are lost."""

@@ -41,12 +41,13 @@ def load_weights(network: nn.Module, folder: Path) -> None:
 def optimizer_tensors(stored: Mapping[str, Any]) -> dict[str, Tensor]:
     """Returns the tensors of an optimiser's `state_dict`, by names like `3/exp_avg`.
 
-    The rest of a `state_dict`, its `param_groups`, holds no tensors.
+    A name is the number of a network's parameter, and what is kept about it. The rest
+    of a `state_dict`, its `param_groups`, holds no tensors.
     """
     return {
         f"{parameter}/{name}": value
-        for parameter, moments in stored["state"].items()
-        for name, value in moments.items()
+        for parameter, kept in stored["state"].items()
+        for name, value in kept.items()
     }
 
 
@@ -76,7 +77,10 @@ def join_parts(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def split_parts(stored: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """Returns the parts that `join_parts` joined, but for those without tensors."""
+    """Returns the parts that `join_parts` joined.
+
+    A part that had no tensors left no trace, so it is missing.
+    """
     parts: dict[str, dict[str, Tensor]] = {}
     for key, value in stored.items():
         part, name = key.split(":", 1)

@@ -42,10 +42,11 @@ class Clock:
 
     def tick(self, event: Array) -> Array:
         """Returns the tick of an event; events are counted from 0."""
-        return -(-event * self._ticks // self._events)
+        return -(-event * self._ticks // self._events)  # rounded up
 
     def event(self, tick: Array) -> Array:
         """Returns the number of the first event at or after a tick."""
+        # The first one whose exact time is after the tick before.
         return (tick - 1) * self._events // self._ticks + 1
 
     def next_tick(self, tick: Array) -> Array:

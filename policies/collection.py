@@ -32,6 +32,7 @@ class Recording:
     header: Header
 
     def __call__(self, seeds: Sequence[int], report: Report) -> list[EpisodeResult]:
+        """Records an episode per seed, in the collection that `collect` has begun."""
         with EpisodeWriter(self.path, self.header, "join") as writer:
             recorder = Recorder(writer, self.header.record_hz)
             return self.runner.run(seeds, [recorder], report)
@@ -84,6 +85,8 @@ def collect(
         EmbodiedError: the worlds or a process refuse the work.
         KeyboardInterrupt: says how many episodes are kept.
     """
+    # Each process writes its episodes as files of their own, in the folder of parts.
+    # This writer owns that folder, and merges them in the end.
     writer = EpisodeWriter(recording.path, recording.header, mode)
     missing = [seed for seed in seeds if seed not in writer.seeds]
 

@@ -55,7 +55,7 @@ class SignalReader:
         for name, part in self._agent.items():
             signals[name] = agent_pos[:, part]
         state = observation.environment_state
-        if state.shape[1]:
+        if state.shape[1]:  # it has no columns where it is not shown
             signals |= {name: state[:, part] for name, part in self._state.items()}
         return signals
 
@@ -167,7 +167,7 @@ def _tried_spec(
     Raises:
         EmbodiedError: no such task or robot, or the policy cannot be made for them.
     """
-    config = env_config_for(spec, task, "L1", "train", robot)
+    config = env_config_for(spec, task, level="L1", split="train", robot=robot)
     with closing(Worlds(config)) as worlds:
         try:
             source.make(worlds)

@@ -252,7 +252,10 @@ class DualSystem:
         return now - self._stale_ticks - 1
 
     def _run_events(self, observation: Observation, now: np.ndarray) -> None:
-        """Runs all events up to `now` (N,): captures, then plans, then deliveries."""
+        """Runs all events up to `now` (N,): captures, then plans, then deliveries.
+
+        In this order a plan without any delay is seen at the tick of its observation.
+        """
         ids = (now >= self._next_capture).nonzero()[0]
         if ids.size:
             self._capture(ids, observation, now[ids])
@@ -284,7 +287,7 @@ class DualSystem:
             tick_frame = np.asarray(observation.pixels_tick)[ids]
 
         all_worlds = len(ids) == len(self._free_at)
-        rows = observation if all_worlds else observation.rows(ids)
+        rows = observation if all_worlds else observation.rows(ids)  # (n, ...)
         number = self._num_captured[ids]
         received = self._channel.received_at(ids, now, number)
         self._inbox.put(ids, received, number, tick_frame, rows)
@@ -302,7 +305,8 @@ class DualSystem:
         """Makes one plan for each of worlds `ids` (n,), started at ticks `start` (n,)."""
         observation, tick_frame = self._inbox.take(ids, start)
         payload = self.planner.plan(observation, ids)
-        # its first plans show whether it makes them as it should
+        # The shapes of its first plans are checked; later ones are trusted, to save
+        # time.
         if not self._is_checked:
             payload.check(len(ids), self.planner.plan_shape)
             self._is_checked = True

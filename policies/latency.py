@@ -79,7 +79,7 @@ class Trace:
     """
 
     ms: Sequence[float]
-    file: str = field(default="", compare=False)  # that it was read from; "" for none
+    file: str = field(default="", compare=False)  # where it was read from, if anywhere
 
     def __post_init__(self) -> None:
         # A tuple is hashable and immutable.
@@ -150,7 +150,14 @@ class PlanLatency:
 
 
 class DelayTable:
-    """The delays of N worlds in ticks, sampled when their episodes begin."""
+    """The delays of N worlds in ticks, sampled when their episodes begin.
+
+    Args:
+        source: what the delays are sampled from.
+        stream: the `seeding.Stream` of the random numbers: each kind of delay has its
+            own, so that they are independent.
+        num_worlds: N.
+    """
 
     def __init__(self, source: Latency, stream: int, num_worlds: int) -> None:
         self._source = source
@@ -193,6 +200,7 @@ def _to_ticks(ms: np.ndarray) -> np.ndarray:
 
 
 def _check(value: float, name: str) -> None:
+    """Raises EmbodiedError unless a number of this name is finite and at least 0."""
     if not (np.isfinite(value) and value >= 0):
         raise EmbodiedError(f"{name} must be finite and at least 0, not {value}")
 

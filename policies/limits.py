@@ -100,6 +100,7 @@ class ReferenceLimits:
                 f"the controller gave actions of shape {action.shape}, expected ({num_worlds}, action size)"
             )
 
+        # Gripper elements may jump, so their largest change is infinite.
         self._last = np.zeros_like(action)
         self._hold = np.zeros_like(action)
         self._step = np.full(action.shape[1], self._max_step, np.float32)
@@ -120,6 +121,8 @@ class ReferenceLimits:
             hold[:, self._grippers] = self._last[:, self._grippers]
             self._hold[just_stopped] = hold[just_stopped]
 
+        # Hold what was fixed when the stop began: the robot must not follow its own
+        # drift.
         self._stopped = stop.copy()
         return np.where(stop[:, None], self._hold, action)
 
@@ -128,5 +131,5 @@ class ReferenceLimits:
         if self._hold_action is not None:
             return np.array(self._hold_action(observation), np.float32)
         rest = np.zeros_like(self._last)
-        rest[:, self._grippers] = 1
+        rest[:, self._grippers] = 1  # open
         return rest

@@ -107,6 +107,12 @@ class Mailbox:
     Attributes:
         seq: (N,) of the plan that is shown; -1 before the first.
         tick_frame: (N,) of the plan that is shown.
+
+    Args:
+        num_worlds: N.
+        mode: one of the above.
+        period_ticks: ticks between two plans at the planner's rate.
+        shape: sizes of the plans.
     """
 
     def __init__(
@@ -134,7 +140,7 @@ class Mailbox:
         self._transit.clear(ids)
         empty = Payload.empty(len(ids), self._payload.shape)
         self._payload = self._payload.with_rows(ids, empty)
-        self._shown_since[ids] = -self._period_ticks
+        self._shown_since[ids] = -self._period_ticks  # long enough for any other plan
         self.seq[ids] = -1
         self.tick_frame[ids] = tick_frame
 
@@ -167,6 +173,7 @@ class Mailbox:
         ids = (due <= now).nonzero()[0]
         while ids.size:
             if self._mode == "fifo":
+                # A plan counts as shown from when it was due, however late we look.
                 self._shown_since[ids] = due[ids]
                 seq, message = self._transit.take_first(ids)
             else:
@@ -189,7 +196,13 @@ class Mailbox:
         return replace(payload, goal_pos_w=payload.goal_pos_w + moved_m)
 
     def _show(self, ids: Array, seq: Array, message: dict[str, np.ndarray]) -> None:
-        """Shows one plan in each of n worlds; its message is used up."""
+        """Shows one plan in each of n worlds.
+
+        Args:
+            ids: (n,) the worlds.
+            seq: (n,) of the plans.
+            message: `tick_frame` and the fields of the payload, n rows; it is used up.
+        """
         self.seq[ids] = seq
         self.tick_frame[ids] = message.pop("tick_frame")
         plans = Payload(**message)

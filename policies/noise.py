@@ -43,7 +43,8 @@ class NoisyPolicy(PolicyWrapper):
 
         Args:
             policy: the one that is shoved.
-            sigma: standard deviation of the shoves, in [0, 1].
+            sigma: standard deviation of what a shove adds to an action element; from 0
+                to 1.
             gripper_elements: which action elements are grippers.
 
         Raises:
@@ -80,17 +81,19 @@ class NoisyPolicy(PolicyWrapper):
         if self._unsampled_seeds:
             self._sample_shoves()
 
-        # Calm and shoves take turns, so at most one shove per world is under way.
+        # Calm and shoves take turns, so at most one shove per world is under way, and
+        # the sum over all K is the offset of that one.
         tick = np.asarray(observation.tick)[:, None]
         is_now = (tick >= self._begin_tick) & (tick < self._end_tick)  # (N, K)
         offset = np.einsum("nk,nka->na", is_now, self._offset)
         action = np.clip(self._intended + offset, -1, 1).astype(np.float32)
 
-        # Grippers do what the policy wants, unless the shove closes an open one.
+        # Grippers do what the policy wants, unless the shove closes an open one. Above
+        # 0 a gripper opens, at -1 it is shut.
         grip = self._intended[:, self._grippers]  # (N, grippers)
         is_closing = np.any(is_now & self._closes, axis=1, keepdims=True)  # (N, 1)
-        closed = is_closing & (grip > 0)
-        action[:, self._grippers] = np.where(closed, -1.0, grip)
+        is_shut = is_closing & (grip > 0)
+        action[:, self._grippers] = np.where(is_shut, -1.0, grip)
         return action
 
     def _allocate(self, num_worlds: int, action_size: int) -> None:
@@ -109,7 +112,7 @@ class NoisyPolicy(PolicyWrapper):
 
         count = SHOVES_PER_EPISODE
         for world, seed in self._unsampled_seeds.items():
-            # When each shove begins and ends.
+            # When each shove begins and ends, in ticks since the episode's start.
             rng = episode_generator(seed, Stream.ACTION_NOISE)
             closes = rng.random(count) < CLOSING_SHARE
             calm_s = rng.exponential(MEAN_CALM_S, count)

@@ -157,7 +157,10 @@ def run_names() -> list[str]:
 
 
 def _offered() -> dict[str, EntryPoint]:
-    """Returns the policies that installed packages offer, without loading them."""
+    """Returns the policies that installed packages offer, without loading them.
+
+    Packages cannot take the names of built-in policies.
+    """
     return plugins.offered(GROUP, dict.fromkeys(BUILT_IN, "embodied"))
 
 
@@ -224,7 +227,8 @@ def _import(name: str, module_name: str) -> Any:
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        # It may be a module that the policy's own module imports.
+        # What is missing may be something that the policy's own module imports, and not
+        # that module or a package around it.
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise EmbodiedError(f"policy {name}: {in_one_line(error)}") from error
         raise EmbodiedError(

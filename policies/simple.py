@@ -99,7 +99,7 @@ def hold_policy(interface: ActionInterface) -> HoldPolicy:
 
     def no_motion(observation: Observation) -> np.ndarray:
         action = np.zeros((len(observation.tick), len(interface.low)), np.float32)
-        action[:, list(interface.gripper_elements)] = 1
+        action[:, list(interface.gripper_elements)] = 1  # open
         return action
 
     return HoldPolicy(no_motion)

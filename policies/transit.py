@@ -79,6 +79,7 @@ class Transit:
         arrives = self._arrives.take(ids, axis=0)  # (n, slots)
         number = np.where(arrives <= tick[:, None], numbers, -1).max(axis=1)
 
+        # What is not newer leaves its slot; the rows themselves can still be read.
         newer = numbers > number[:, None]
         self._set_arrivals(ids, np.where(newer, arrives, NEVER))
         return number, self._read(ids, number)
@@ -111,6 +112,7 @@ class Transit:
         return ids * slots + number % slots
 
     def _empty_column(self, like: np.ndarray) -> np.ndarray:
+        """Returns a column (N * slots, ...) of zeros, for rows (n, ...) like these."""
         return np.zeros((self._arrives.size, *like.shape[1:]), like.dtype)
 
     def _set_arrivals(self, ids: Array, arrives: np.ndarray) -> None:

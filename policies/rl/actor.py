@@ -22,9 +22,9 @@ ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "elu": nn.functional.elu}
 class ActorConfig:
     """Widths of the network and how its output becomes an action in [-1, 1]."""
 
-    inputs: int
-    hidden: tuple[int, ...]
-    actions: int
+    inputs: int  # width of the observation
+    hidden: tuple[int, ...]  # widths of the hidden layers
+    actions: int  # A
     activation: str = "relu"  # a key of ACTIVATIONS
     squash: str = "tanh"  # or "clip"
 
@@ -36,7 +36,9 @@ class ActorConfig:
 class Actor(nn.Module):
     """A network from observations (n, P + S) to actions (n, A) in [-1, 1].
 
-    It scales its observations itself, so the scale is stored with the weights.
+    An observation is the proprioception (P) and, behind it, the privileged state (S).
+    The network normalises it by a mean and a deviation that are stored with the
+    weights.
     """
 
     mean: Tensor  # (P + S,)
@@ -86,7 +88,7 @@ class Actor(nn.Module):
         actor.std.copy_(std)
         return actor
 
-    def forward(self, observation: Tensor) -> Tensor:
+    def forward(self, observation: Tensor) -> Tensor:  # (n, P + S) -> (n, A)
         activation = ACTIVATIONS[self.config.activation]
         x = (observation - self.mean) / self.std
         x = x.clamp(-OBSERVATION_LIMIT, OBSERVATION_LIMIT)

@@ -112,6 +112,7 @@ class RLConfig:
             )
 
     def _check_warp(self) -> None:
+        """Checks that what is asked for can be learned on the engine `warp`."""
         if self.algorithm != "ppo":
             raise EmbodiedError(
                 f"the engine 'warp' learns by ppo so far; {self.algorithm} learns on "
@@ -165,6 +166,8 @@ class RLConfig:
         task = get_task(self.task)
         stage = task.stage(self.stage) if self.stage else None
 
+        # The device of worlds is that of the engine `warp`, and `cpu` has no use for
+        # it: there `device` is only torch's, and the worlds keep their default.
         on_cuda = self.device == "auto" or self.engine == "cpu"
         return EnvConfig(
             task=self.task,
@@ -190,6 +193,7 @@ class RLConfig:
 
 def make_vec_env(config: EnvConfig, num_envs: int) -> Any:
     """Returns a Gymnasium vector environment of worlds with this config."""
+    # The fields of a config are the arguments of the environment, but for the task.
     arguments = dict(vars(config))
     task = get_task(arguments.pop("task"))
     return gymnasium.make_vec(task.env_id, num_envs=num_envs, **arguments)

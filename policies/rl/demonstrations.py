@@ -19,7 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 
-# Control steps of all worlds at once; an expert that needs more does not succeed.
+# Steps of each world; an expert that needs more does not succeed.
 MAX_STEPS = 3000
 # Returns the actions (N, A) to take in the worlds as they are now.
 Teacher = Callable[[], np.ndarray]
@@ -53,15 +53,17 @@ def expert_teacher(worlds: Worlds) -> Teacher:
 
 def no_correction(env: VecEnv) -> Teacher:
     """Returns a teacher that never corrects the base of residual worlds."""
+    # In residual worlds the action is a correction, and the base acts beneath it.
     zeros = np.zeros((env.num_envs, *(env.action_space.shape or ())), np.float32)
     return zeros.copy
 
 
 class MixedReplay(NStepReplayBuffer):
-    """A learner's own experience, mixed half and half with prior experience.
+    """A replay buffer of a learner's own steps, mixed half and half with a teacher's.
 
     Attributes:
-        prior: where half of each batch comes from; None: all of it is the learner's.
+        prior: the steps of the teacher (see `demonstrate`), from which half of each
+            batch is drawn; None: all of it is the learner's.
     """
 
     prior: NStepReplayBuffer | None = None
@@ -74,6 +76,7 @@ class MixedReplay(NStepReplayBuffer):
 
         own = super().sample(batch_size - batch_size // 2, env)
         prior = self.prior.sample(batch_size // 2, env)
+        # Field by field: observations, actions, rewards and so on.
         pairs: Any = zip(own, prior, strict=True)
         return ReplayBufferSamples(*(torch.cat(pair) for pair in pairs))
 
@@ -86,14 +89,15 @@ def demonstrate(
     Args:
         env: The worlds it acts in.
         act: The teacher.
-        like: The learner's buffer; the new one sums up returns in the same way.
-        episodes: The least number of episodes to run.
+        like: The learner's buffer; the new one sums up rewards over as many steps, with
+            the same discount.
+        episodes: The least number of episodes to run, in all worlds together.
 
     Raises:
         EmbodiedError: No episode succeeded.
     """
     replay = NStepReplayBuffer(
-        MAX_STEPS * env.num_envs,
+        MAX_STEPS * env.num_envs,  # steps of all worlds together
         env.observation_space,
         env.action_space,
         device=like.device,
@@ -107,7 +111,8 @@ def demonstrate(
         action = act()
         after, reward, ended, infos = env.step(action)
 
-        # A world whose episode ended already shows its next one.
+        # A world whose episode ended already shows its next one; what the step led to
+        # is kept in its info.
         following = np.array(after)
         for world in np.flatnonzero(ended).tolist():
             following[world] = infos[world]["terminal_observation"]

@@ -49,7 +49,7 @@ class LearnerVecEnv(VecEnvWrapper):
     def measure_observation_scale(
         self, seed: int, teacher: Teacher | None = None
     ) -> None:
-        """Measures the mean and deviation of observations in new episodes.
+        """Measures the mean and deviation by which observations are scaled from now on.
 
         Args:
             seed: Of the random actions in the first episodes.
@@ -80,9 +80,11 @@ class LearnerVecEnv(VecEnvWrapper):
     def step_wait(
         self,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
+        # The reward of the worlds themselves is their progress, in [0, 1].
         observation, progress, ended, infos = self.venv.step_wait()
         for info in infos:
-            # An episode that ends in success has nothing more to earn.
+            # An episode that ends in success has nothing more to earn. Of one that is
+            # truncated, a learner would add the value of what might have followed.
             if info["is_success"]:
                 info["TimeLimit.truncated"] = False
             if "terminal_observation" in info:
@@ -108,6 +110,7 @@ class LearnerVecEnv(VecEnvWrapper):
         limited: np.ndarray = np.clip(scaled, -OBSERVATION_LIMIT, OBSERVATION_LIMIT)
         return limited
 
-    def _vector(self, observation: Any) -> np.ndarray:  # (n, S)
+    def _vector(self, observation: Any) -> np.ndarray:
+        """Returns the parts of a dict of n observations side by side, (n, S), raw."""
         parts = [observation[name] for name in self.parts]
         return np.concatenate(parts, axis=1).astype(np.float32)

@@ -148,7 +148,9 @@ class PpoTrainer:
 
     def update(self) -> dict[str, float]:
         """Acts for `steps_per_update` steps, learns from them, and returns figures."""
-        if self.between_legs:
+        if (
+            self.between_legs
+        ):  # a leg begins, with random numbers and episodes of its own
             torch.manual_seed(later_seed(self.config.seed, self.updates))
             self._state = _state_of(self.env.reset(seed=self.steps)[0])
             self._best_progress.zero_()
@@ -190,7 +192,9 @@ class PpoTrainer:
             self._state[noisy],
             learner_reward,
             ended[noisy],
-            {"time_outs": truncated[noisy].float()},
+            {
+                "time_outs": truncated[noisy].float()
+            },  # their value is added to the reward
         )
 
         # The quiet worlds show what was learned.
@@ -222,6 +226,7 @@ class PpoTrainer:
             lost: (N,) bool, whether an episode just ended in failure.
         """
         reward = step_reward(torch, progress.float(), self.config.goal)
+        # The return of -1 for ever is -1 / (1 - discount): scaled, losing costs just 1.
         return torch.where(lost, -1.0, reward * (1 - self.config.discount))
 
     def _figures(self) -> dict[str, float]:
@@ -243,7 +248,7 @@ class PpoTrainer:
         return Actor.from_layers(
             layers=[layer for layer in model.mlp if isinstance(layer, nn.Linear)],
             mean=normalizer.mean,
-            std=normalizer.std + normalizer.eps,
+            std=normalizer.std + normalizer.eps,  # which rsl_rl divides by
             activation="elu",
             squash="clip",
         )
@@ -309,6 +314,7 @@ def _make_ppo(
         steps_per_update: steps of each world between two updates.
         config: how it learns.
     """
+    # Which entries of the observation each network sees.
     groups = {"actor": ["state"], "critic": ["state"]}
     shape: dict[str, Any] = {
         "hidden_dims": config.hidden,
@@ -321,7 +327,7 @@ def _make_ppo(
         "std_type": "log",
     }
     actor = _Model(state, groups, "actor", num_actions, distribution_cfg=noise, **shape)
-    critic = _Model(state, groups, "critic", 1, **shape)
+    critic = _Model(state, groups, "critic", 1, **shape)  # of one output, the value
 
     device = str(state.device)
     storage = RolloutStorage(

@@ -83,9 +83,11 @@ class ResidualPolicy(PolicyWrapper):
         if self._correction.shape != wanted.shape:
             self._correction = np.zeros_like(wanted)
 
-        # A correction is due when an episode begins, and regularly after that.
+        # A correction is due when an episode begins, at tick 0, and regularly after
+        # that.
         due = np.asarray(observation.tick) % self._residual.ticks == 0
         if due.any():
+            # The network takes what the base wants as a part of the privileged state.
             state = np.concatenate([observation.environment_state, wanted], axis=1)
             fresh = self._actor.act(replace(observation, environment_state=state))
             self._correction = np.where(due[:, None], fresh, self._correction)

@@ -31,8 +31,10 @@ class ResidualVecEnv(VecEnvWrapper):
         self.base = base
         self._worlds = venv.env.worlds
         self._scale = residual.scale
+        # Control steps for which a correction is held.
         self._repeat = self._worlds.config.control_hz // residual.hz
 
+        # What the base wants to do next, and what the learner adds to it, (N, A).
         shape = venv.action_space.shape or ()
         self._wanted = np.zeros((venv.num_envs, *shape), np.float32)
         self._correction = np.zeros_like(self._wanted)
@@ -53,7 +55,7 @@ class ResidualVecEnv(VecEnvWrapper):
         self,
     ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Lets the base act for as long as the correction of `step_async` is held."""
-        rewards = np.zeros(self.num_envs)
+        rewards = np.zeros(self.num_envs)  # sums over `steps`
         steps = np.zeros(self.num_envs)
         ended = np.zeros(self.num_envs, bool)
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]

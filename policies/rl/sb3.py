@@ -94,18 +94,20 @@ def make_env(config: RLConfig) -> tuple[LearnerVecEnv, Residual | None]:
         EmbodiedError: The base does not exist, or is of another task.
     """
     if not config.base:
+        # Episodes end soon after success: what follows teaches little.
         worlds_env: Any = SB3VecEnv(
-            make_vec_env(config.env_config(), config.num_envs), AFTER_SUCCESS_S
+            make_vec_env(config.env_config(), config.num_envs),
+            after_success_s=AFTER_SUCCESS_S,
         )
         residual = None
     else:
         base = find_policy(config.base)
         spec = base.spec(config.task, config.robot)
         residual = Residual(
-            config.base,
-            config.residual,
-            corrections_hz(spec.control_hz),
-            base.planner_hz,
+            base=config.base,
+            scale=config.residual,
+            hz=corrections_hz(spec.control_hz),
+            planner_hz=base.planner_hz,
         )
         worlds_env = _residual_env(config, spec, residual)
 
@@ -120,16 +122,19 @@ def _residual_env(
     config: RLConfig, spec: PolicySpec, residual: Residual
 ) -> ResidualVecEnv:
     """Returns worlds in which the base acts, made as its spec asks."""
-    stage = config.env_config()
+    # Rates and control mode are the base's, goal and horizon those of what is learned.
     needed = env_config_for(spec, config.task, config.level, "train", config.robot)
+    learned = config.env_config()
     # The learner sees no images; the base observes the worlds by itself.
     shown = replace(
         needed,
         obs="state",
-        goal_progress=stage.goal_progress,
-        horizon_s=stage.horizon_s,
+        goal_progress=learned.goal_progress,
+        horizon_s=learned.horizon_s,
     )
-    env = SB3VecEnv(make_vec_env(shown, config.num_envs), AFTER_SUCCESS_S)
+    env = SB3VecEnv(
+        make_vec_env(shown, config.num_envs), after_success_s=AFTER_SUCCESS_S
+    )
 
     dual = None
     if residual.planner_hz:
@@ -157,6 +162,7 @@ class SB3Learner:
         self.config = config
         self.env = env
         self._residual = residual
+        # All rows of a vector environment lie in the same worlds.
         self._worlds: Worlds = env.get_attr("worlds", [0])[0]
         self._spec = _learned_spec(config, self._worlds)
 
@@ -172,6 +178,7 @@ class SB3Learner:
             replay.prior = demonstrate(env, teacher, replay, config.demonstrations)
 
     def _teacher(self) -> Teacher:
+        """Returns who demonstrates: the base by itself, or else the expert."""
         if self.config.base:
             return no_correction(self.env)
         return expert_teacher(self._worlds)
@@ -186,7 +193,7 @@ class SB3Learner:
             self.algorithm.learn(
                 total_timesteps=ENDLESS_STEPS,
                 callback=_Progress(run, self.config),
-                reset_num_timesteps=self.steps == 0,
+                reset_num_timesteps=self.steps == 0,  # a resumed one counts on
             )
         except KeyboardInterrupt:
             run.save_checkpoint()
@@ -247,11 +254,14 @@ class _Progress(BaseCallback):
         self._progress: deque[float] = deque(maxlen=WINDOW_EPISODES)
 
     def _on_step(self) -> bool:
+        """Is called after each step of all worlds; returns whether to go on."""
+        # `locals` are those of the algorithm's own loop.
         for info, ended in zip(self.locals["infos"], self.locals["dones"], strict=True):
             if ended:
                 self._success.append(bool(info["is_success"]))
                 self._progress.append(float(info["progress"]))
 
+        # The algorithm asks this schedule for its rate before each update.
         share = self._run.share()
         rate = LEARNING_RATE[self._config.algorithm] * (1 - COOLING * share)
         self.model.lr_schedule = lambda _: rate
@@ -272,6 +282,7 @@ class _Progress(BaseCallback):
         return goes_on
 
     def _figures(self) -> dict[str, float]:
+        """Returns the mean outcomes of the last episodes; 0 before the first one."""
         if not self._success:
             return {"success": 0.0, "progress": 0.0}
         return {

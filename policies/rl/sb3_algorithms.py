@@ -48,9 +48,13 @@ def make_algorithm(config: RLConfig, env: LearnerVecEnv) -> Any:
     if name == "ppo":
         nets["activation_fn"] = nn.Tanh
         algorithm: Any = PPO(
-            **common, n_steps=64, batch_size=16 * config.num_envs, ent_coef=0.001
+            **common,
+            n_steps=64,  # of each world between two updates
+            batch_size=16 * config.num_envs,  # so that there are four minibatches
+            ent_coef=0.001,
         )
     elif name == "sac":
+        # The weight of entropy is learned, too, and begins at 0.1.
         algorithm = SAC(**common, **_off_policy(config), ent_coef="auto_0.1")
     else:
         zeros = np.zeros(env.action_space.shape or ())
@@ -70,8 +74,8 @@ def _off_policy(config: RLConfig) -> dict[str, Any]:
     return {
         "learning_starts": random_steps,
         "batch_size": 256,
-        "train_freq": 1,
-        "gradient_steps": 8,
+        "train_freq": 1,  # steps of each world between two rounds of updates
+        "gradient_steps": 8,  # updates in a round
         "buffer_size": REPLAY_STEPS,
         "replay_buffer_class": MixedReplay,
         "replay_buffer_kwargs": {
@@ -83,13 +87,14 @@ def _off_policy(config: RLConfig) -> dict[str, Any]:
 
 def begin_without_correction(algorithm: Any) -> None:
     """Makes the first corrections 0, so that the base is at first as good as alone."""
+    # With an output layer of zeros, the action is 0 whatever is observed.
     policy = algorithm.policy
     actor = policy.action_net if isinstance(algorithm, PPO) else policy.actor.mu
     linear = [layer for layer in actor.modules() if isinstance(layer, nn.Linear)]
     output_layer = linear[-1]
     nn.init.zeros_(output_layer.weight)
     nn.init.zeros_(output_layer.bias)
-    if isinstance(algorithm, TD3):
+    if isinstance(algorithm, TD3):  # which has a second, slower copy of its actor
         policy.actor_target.load_state_dict(policy.actor.state_dict())
 
 

@@ -25,7 +25,7 @@ REPLAYED = (
     "timeouts",
 )
 # Names of the parts that are not networks or optimisers.
-OWN = "own"
+OWN = "own"  # the algorithm's counters and its weight of entropy
 REPLAY = "replay"
 
 
@@ -36,6 +36,7 @@ def learner_tensors(algorithm: Any) -> dict[str, Tensor]:
     weight of entropy and its replay buffer.
     """
     parts: dict[str, Mapping[str, Tensor]] = {}
+    # These are the `state_dict`s of networks and of optimisers, by name.
     for part, state in algorithm.get_parameters().items():
         parts[part] = optimizer_tensors(state) if _is_optimizer(state) else state
 
@@ -66,6 +67,7 @@ def restore_learner(algorithm: Any, stored: Mapping[str, Tensor]) -> None:
             parameters[part] = parts[part]
     algorithm.set_parameters(parameters)
 
+    # The entropy weight is the algorithm's own tensor, so it is written in place.
     own = parts[OWN]
     algorithm.num_timesteps = int(own["steps"])
     algorithm._n_updates = int(own["updates"])
@@ -91,6 +93,7 @@ def _replay_tensors(algorithm: Any) -> dict[str, Tensor]:
         return {}
 
     size = replay.size()
+    # The buffer is a ring: its next step is written at the position.
     tensors = {"position": torch.tensor(replay.pos)}
     for name in REPLAYED:
         tensors[name] = torch.from_numpy(getattr(replay, name)[:size])

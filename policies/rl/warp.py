@@ -96,11 +96,12 @@ class WarpLearner:
         A longer training goes on from the last of them, and so equals one that was
         never stopped.
         """
+        # The first checkpoint is for a training that ends within its first leg.
         trainer = self._trainer
         if not trainer.updates:
             run.save_checkpoint()
 
-        last_row = -ROW_EVERY_S
+        last_row = -ROW_EVERY_S  # so that the first update gives a row
         is_over = False
         while not is_over:
             figures = trainer.update()
@@ -139,6 +140,9 @@ class WarpLearner:
 
 
 def _cpu_metadata(config: RLConfig) -> dict[str, Any]:
-    """Returns the metadata of the same worlds on the engine `cpu`."""
+    """Returns the metadata of the same worlds on the engine `cpu`.
+
+    A run's metadata says where its policy acts, which is there.
+    """
     with closing(Worlds(replace(config.env_config(), engine="cpu"))) as worlds:
         return worlds.metadata()

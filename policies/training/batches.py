@@ -55,9 +55,8 @@ class BatchRequest(_Tensors):
     plans: Tensor  # (n,) rows of `Samples`
     light: Tensor  # (n, 2) factor and shift of the pixels
     agent_noise: Tensor  # (n, P) added to the planner's proprioception
-    age_s: (
-        Tensor  # (n, ages) time from the plan to when the controller is trained on it
-    )
+    # (n, ages) how long after the plan's time the controller is trained on it
+    age_s: Tensor
 
 
 @dataclass(frozen=True)
@@ -98,13 +97,15 @@ class BatchDataset(Dataset[Batch]):
         plans = request.plans
         hz = samples.control_hz
 
+        # What the planner sees: pictures of a while before the plan and of its time.
         images = [
             samples.frames.take(samples.then[plans]),
             samples.frames.take(samples.now[plans]),
         ]
         agent_pos = samples.agent_pos[samples.step[plans]]
 
-        # After the end of an episode its last step is repeated.
+        # Which control steps the controller is trained at, and those of each chunk of
+        # actions from there. After the end of an episode its last step is repeated.
         end = samples.last_step[plans]
         step = samples.step[plans, None] + (request.age_s * hz).long()
         step = torch.minimum(step, end[:, None])  # (n, ages)
@@ -116,6 +117,7 @@ class BatchDataset(Dataset[Batch]):
             images=torch.stack(images, dim=2),
             tokens=self.tokens[samples.sentence[plans]],
             planner_agent_pos=agent_pos + request.agent_noise,
+            # The age counts from the plan's picture, which may be older than the plan.
             age_s=(step - samples.frame_step[plans, None]) / hz,
             agent_pos=samples.agent_pos[step],
             action=samples.action[ahead],
@@ -141,10 +143,12 @@ class BatchRequests:
         Args:
             samples: The plans to sample from.
             noise: (P,) standard deviations of the noise on the planner's proprioception.
-            batch_size: See `ImitationConfig`.
-            ages_per_plan: See `ImitationConfig`.
-            max_age_s: See `ImitationConfig`.
-            jitter: See `ImitationConfig`.
+            batch_size: How many plans a batch has.
+            ages_per_plan: At how many moments after each plan the controller is
+                trained.
+            max_age_s: The latest such moment, counted from the plan.
+            jitter: By how much the pixels' factor differs from 1 at most; their shift
+                differs from 0 by up to twice as much.
             generator: Of all random numbers.
         """
         self._weights = plan_weights(samples.subtask)
@@ -152,7 +156,7 @@ class BatchRequests:
         self._batch_size = batch_size
         self._ages = ages_per_plan
         self._max_age_s = max_age_s
-        self._light = torch.tensor([jitter, 2 * jitter])
+        self._light_range = torch.tensor([jitter, 2 * jitter])  # of factor and shift
         self._generator = generator
 
     def __iter__(self) -> Iterator[BatchRequest]:
@@ -162,11 +166,11 @@ class BatchRequests:
             plans = torch.multinomial(
                 self._weights, n, replacement=True, generator=generator
             )
-            light = torch.rand((n, 2), generator=generator) * 2 - 1
+            light = torch.rand((n, 2), generator=generator) * 2 - 1  # in [-1, 1]
             noise = torch.randn((n, len(self._noise)), generator=generator)
             yield BatchRequest(
                 plans=plans,
-                light=light * self._light + torch.tensor([1.0, 0.0]),
+                light=light * self._light_range + torch.tensor([1.0, 0.0]),
                 agent_noise=self._noise * noise,
                 age_s=self._sample_ages(n),
             )
@@ -184,6 +188,7 @@ class BatchRequests:
         )
 
     def _sample_ages(self, n: int) -> Tensor:
+        """Returns ages (n, ages) in s, uniform from 0 to the greatest."""
         uniform = torch.rand((n, self._ages), generator=self._generator)
         return uniform * self._max_age_s
 

@@ -63,6 +63,7 @@ class DiskFrames:
             episode.path: Dataset(episode.path) for episode in self._episodes
         }
 
+        # The row at which each episode's pictures begin.
         counts = [episode.count for episode in self._episodes]
         self._first_rows = [0, *np.cumsum(counts)[:-1].tolist()]
 

@@ -155,6 +155,7 @@ def reading_workers(config: ImitationConfig, device: torch.device) -> int:
     if config.workers is not None:
         return config.workers
 
+    # Pictures in memory pass through the CPU's to the device.
     parts = training_episodes(config.datasets)
     needed = sum(pictures_bytes(part, config.cameras) for part in parts)
     room = min(memory_bytes(torch.device("cpu")), memory_bytes(device))
@@ -166,7 +167,7 @@ def reading_workers(config: ImitationConfig, device: torch.device) -> int:
 def _load(config: ImitationConfig, in_memory: bool) -> tuple[Samples, Samples]:
     """Returns the samples to train on and those to validate on."""
     train_part, valid_part = training_episodes(config.datasets)
-    history_s = NetConfig.history_s
+    history_s = NetConfig.history_s  # the default, as the networks will have it
     samples = load_samples(train_part, config.cameras, history_s, in_memory)
     held_out = load_samples(valid_part, config.cameras, history_s, in_memory)
     return samples, held_out
@@ -225,6 +226,7 @@ class ImitationLearner:
         self._train = self._batches_of(samples if workers else samples.to(self.device))
 
     def _batches_of(self, samples: Samples) -> BatchDataset:
+        """Returns the dataset that makes batches of some samples, on their device."""
         config = self.net.config
         tokens = config.vocabulary.encode(samples.sentences)
         return BatchDataset(samples, tokens.to(samples.step.device), config.chunk)

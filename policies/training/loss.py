@@ -111,6 +111,7 @@ def _base_loss(predicted: Tensor, wanted: Tensor) -> Tensor:
     """Returns how far the goals of bases (n, B, 4) are off; 0 if there are no bases."""
     if not wanted.shape[1]:
         return predicted.new_zeros(())
+    # Their yaw in rad counts like metres: 0.05 rad as much as 0.05 m.
     return functional.smooth_l1_loss(
         predicted / GOAL_UNIT_M, wanted / GOAL_UNIT_M, beta=GOAL_BETA
     )
@@ -130,6 +131,7 @@ def gaze_loss(gaze: Tensor, goal_view: Tensor) -> Tensor:
     side = round(gaze.shape[2] ** 0.5)
     in_view = torch.isfinite(goal_view).all(dim=2)
     cell = (torch.nan_to_num(goal_view) + 1) / 2 * side - 0.5  # (n, cameras, 2)
+    # Not quite the last cell, so that one comes after it: its weight is then near 0.
     cell = cell.clamp(0, side - 1.001)
     low = cell.floor().long()
     fraction = cell - cell.floor()
@@ -143,4 +145,5 @@ def gaze_loss(gaze: Tensor, goal_view: Tensor) -> Tensor:
             index = (low[..., 0] + row) * side + low[..., 1] + column
             log_probability = gaze.gather(2, index[..., None])[..., 0]
             loss = loss - row_weight * column_weight * log_probability
+    # The mean over the pictures in which the goal is.
     return (loss * in_view).sum() / in_view.sum().clamp_min(1)

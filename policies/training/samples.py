@@ -86,6 +86,8 @@ class Samples:
         rows = torch.arange(0, len(self), every)
         chosen = {name: getattr(self, name)[rows] for name in _PLAN_FIELDS}
 
+        # Of each chosen plan only two pictures are kept: first all earlier ones, then
+        # all of the plans' own times.
         pictures = torch.cat(
             [self.frames.take(chosen["then"]), self.frames.take(chosen["now"])]
         )
@@ -129,7 +131,7 @@ def training_episodes(paths: Sequence[Path]) -> tuple[Part, Part]:
         path, numbers = max(train, key=lambda entry: len(entry[1]))
         kept = max(1, len(numbers) // 10)
         valid.append((path, numbers[-kept:]))
-        del numbers[-kept:]
+        del numbers[-kept:]  # of the list in `train`
 
     if not any(numbers for _, numbers in train):
         names = ", ".join(map(str, paths))
@@ -207,7 +209,8 @@ class _SamplesBuilder:
     ) -> None:
         """Appends the rows of one episode, as `episode_rows` returns them.
 
-        Its numbers of rows are shifted by the rows of all episodes before it.
+        What points to a picture or a control step counts from the episode's beginning,
+        so it is shifted by the rows of all episodes before it.
         """
         sentence = self._sentences.setdefault(
             episode.meta.instruction, len(self._sentences)
@@ -338,13 +341,14 @@ def goal_view(
         if pose is None:
             continue
 
-        # In the camera's frame x points right, y up, and z backwards.
+        # In the camera's frame x points right, y up, and z backwards. The columns of
+        # its matrix are these axes in the world.
         rotation = np.asarray(pose["mat_w"]).reshape(3, 3)
         local = (goal_pos_w - np.asarray(pose["pos_w"])) @ rotation  # (k, 3)
 
         # Half the height of what the picture shows at the goal's distance, in m.
         half_height = -local[:, 2] * np.tan(np.deg2rad(pose["fovy_deg"]) / 2)
-        half_height = np.where(half_height > 0, half_height, np.nan)
+        half_height = np.where(half_height > 0, half_height, np.nan)  # not behind it
 
         down_and_right = np.stack([-local[:, 1], local[:, 0]], axis=1)
         row_column = down_and_right / half_height[:, None]

@@ -91,6 +91,8 @@ class VLAPlanner:
         if not history or history[-1][0] < tick:
             history.append((tick, images.copy()))
 
+        # Older images are forgotten but for one: the newest of those that are old
+        # enough.
         wanted = tick - self._config.history_s * PHYSICS_HZ
         while len(history) > 1 and history[1][0] <= wanted:
             history.pop(0)

@@ -179,7 +179,7 @@ class PlannerNet(nn.Module):
 
         # What it sees.
         self.text = WordBag(config.vocabulary, config.text_width)
-        self.vision = FilmConv(6, config.text_width)
+        self.vision = FilmConv(6, config.text_width)  # colours of two images
         self.agent_scale = Scale(config.agent_layout.size)
         self.goal_scale = Scale(3)
         self.speed_scale = Scale(3)
@@ -189,7 +189,7 @@ class PlannerNet(nn.Module):
         images = self.vision.size * len(config.cameras)
         inputs = images + config.text_width + self.proprioception.size
 
-        # What it says. `sizes` are those of the outputs, in the order of `forward`.
+        # What it says, as one vector: the latent. `sizes` are those of its parts.
         self.trunk = nn.Sequential(
             nn.Linear(inputs, config.hidden),
             nn.LayerNorm(config.hidden),
@@ -198,14 +198,14 @@ class PlannerNet(nn.Module):
             nn.SiLU(),
         )
         self.sizes = (
-            3 * self._effectors,
-            ROTATION_SIZE * self._effectors,
-            3 * self._effectors,
-            self._effectors,
-            1,
-            len(SKILLS),
-            config.free_latent,
-            BASE_GOAL_SIZE * self._bases,
+            3 * self._effectors,  # goal positions
+            ROTATION_SIZE * self._effectors,  # goal rotations
+            3 * self._effectors,  # velocities of the goals
+            self._effectors,  # grippers
+            1,  # completion
+            len(SKILLS),  # subtask
+            config.free_latent,  # numbers without a label
+            BASE_GOAL_SIZE * self._bases,  # goals of bases
         )
         self.heads = nn.Linear(config.hidden, sum(self.sizes))
 
@@ -237,6 +237,7 @@ class PlannerNet(nn.Module):
         hidden = self.trunk(torch.cat([features.reshape(n, -1), text, body], dim=1))
 
         # What it says. The latent is all of it, with bounded parts within their bounds.
+        # Goals, speeds and bases in it are normalised; plans hold them in m and m/s.
         outputs = self.heads(hidden).split(self.sizes, dim=1)
         goal, rotation, speed, gripper, completion, subtask, free, base = outputs
         latent = [
@@ -289,7 +290,7 @@ class ControllerNet(nn.Module):
         self.speed_scale = Scale(3)
         self.proprioception = Proprioception(config)
         offsets = (3 * len(GOAL_OFFSET_UNITS_M) + ROTATION_SIZE) * self._effectors
-        ages = 2
+        ages = 2  # a plan's age, and how fresh it is
         inputs = self.proprioception.size + latent_size + offsets + ages
         self.layers = nn.Sequential(
             nn.Linear(inputs, config.hidden),
@@ -321,13 +322,18 @@ class ControllerNet(nn.Module):
         ]
         turn = (rotation - posture).flatten(1)
 
+        # The second feature of the age falls from 1 to 0: it resolves small ages.
         ages = torch.stack([age_s, torch.exp(-AGE_DECAY_PER_S * age_s)], dim=1)
         body = self.proprioception(agent_pos, self.agent_scale)
         inputs = torch.cat([body, latent, *offsets, turn, ages], dim=1)
         return self.layers(inputs).reshape(-1, *self._chunk_shape)
 
     def _goals(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns the goals' positions, rotations and speeds in a latent, (n, E, ...)."""
+        """Returns the goals' positions, rotations and speeds in a latent, (n, E, ...).
+
+        A latent begins with these, normalised (see `PlannerNet.sizes`). The result is
+        in m and m/s.
+        """
         num = self._effectors
         sizes = [3 * num, ROTATION_SIZE * num, 3 * num]
         goal, rotation, speed = torch.split(latent[:, : sum(sizes)], sizes, dim=1)
@@ -378,7 +384,7 @@ def _as_channels(images: Tensor, light: Tensor | None) -> Tensor:
         light: (n, 2) factor and shift of the pixels, which may leave [-1, 1]; or None.
     """
     n, cameras, _, height, width, _ = images.shape
-    channels_first = images.permute(0, 1, 2, 5, 3, 4)
+    channels_first = images.permute(0, 1, 2, 5, 3, 4)  # (n, cameras, 2, 3, H, W)
     flat = channels_first.reshape(n * cameras, 6, height, width).float() / 127.5 - 1
     if light is None:
         return flat

@@ -72,11 +72,16 @@ class FilmConv(nn.Module):
             Features (n, size), and log-probabilities (n, cells) over a grid of
             H / 4 x W / 4 cells.
         """
-        near, x = self._features(images, text)
-        places = _coordinates(x.shape[2], x.shape[3], x)[0].flatten(1).T  # (cells, 2)
-        points = self._points(x, places)
-        named, gaze = self._named(torch.cat([near, x], dim=1), text, places)
-        return torch.cat([points, named], dim=1), gaze
+        patches, steered = self._features(images, text)
+        # Row and column of each cell of the feature maps, (cells, 2) in [-1, 1].
+        rows, columns = steered.shape[2:]
+        places = _coordinates(rows, columns, steered)[0].flatten(1).T
+
+        # The second readout also sees the patches, as they were before the instruction.
+        points = self._points(steered, places)
+        both = torch.cat([patches, steered], dim=1)
+        attended, gaze = self._attended(both, text, places)
+        return torch.cat([points, attended], dim=1), gaze
 
     def _features(self, images: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the features of patches before and after the instruction acted.
@@ -90,28 +95,33 @@ class FilmConv(nn.Module):
         n, _, height, width = images.shape
         places = _coordinates(height, width, images).expand(n, -1, -1, -1)
         with half_precision(images.device) if self.training else nullcontext():
-            near = functional.relu(self.patches(torch.cat([images, places], dim=1)))
-            x = near
+            patches = functional.relu(self.patches(torch.cat([images, places], dim=1)))
+            x = patches
             for convolution, film in zip(self.convolutions, self.film, strict=True):
                 x = functional.relu(_modulate(convolution(x), film(text)))
-        return near.float(), x.float()
+        return patches.float(), x.float()
 
     def _points(self, x: Tensor, places: Tensor) -> Tensor:
-        """Returns the mean place and the strength of each channel, (n, 3 last)."""
+        """Returns the mean place and the strength of each channel, (n, 3 last).
+
+        Each channel learns how sharply its softmax picks the most active cell.
+        """
         flat = self.last(x).flatten(2)  # (n, last, cells)
         activity = (flat * self.sharpness.exp()[:, None]).softmax(dim=2)
         points = activity @ places  # (n, last, 2)
         strength = functional.silu(flat.amax(dim=2))  # (n, last)
         return torch.cat([points.flatten(1), strength], dim=1)
 
-    def _named(self, x: Tensor, text: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    def _attended(
+        self, x: Tensor, text: Tensor, places: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Returns what the instruction attends to, and where the first head looks.
 
         Returns:
             Place and look of each head, (n, heads (2 + last / 2)), and log-probabilities
             (n, cells).
         """
-        keys = self.keys(x).flatten(2)  # (n, d, cells)
+        keys = self.keys(x).flatten(2)  # (n, d, cells), d = `last`
         values = self.values(x).flatten(2)  # (n, d / 2, cells)
         width = keys.shape[1]
         queries = self.queries(text).unflatten(1, (-1, width))  # (n, heads, d)
@@ -138,5 +148,6 @@ def _coordinates(height: int, width: int, like: Tensor) -> Tensor:
 
 def _modulate(x: Tensor, film: Tensor) -> Tensor:
     """Returns features (n, C, H, W), scaled and shifted by `film` (n, 2 C)."""
+    # Where `film` is 0 nothing changes.
     scale, shift = film[:, :, None, None].chunk(2, dim=1)
     return x * (1 + scale) + shift
