@@ -25,14 +25,19 @@ def pedestal(x_m: float = 0.0, y_m: float = 0.0) -> FixedBase:
 def add_pedestal(
     spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
 ) -> mujoco.MjsBody:
-    """Adds the stand; its origin is where an arm's base plate sits."""
+    """Adds the stand; its origin is where an arm's base plate sits.
+
+    `FixedBase` then lifts that origin to its `mount_pos_w`.
+    """
     prefix = placement.prefix
+    # a mass and inertia must be given, but have no effect: the stand has no joint
     stand = mount.add_body(
         name=f"{prefix}stand", mass=40, inertia=(4, 4, 1), explicitinertial=True
     )
     add_materials(spec)
     add_shells(spec, STAND, prefix=prefix)
-    add_solid_box(stand, *STAND_BOX)
+    centre, half_size = STAND_BOX
+    add_solid_box(stand, centre, half_size)
     return stand
 
 

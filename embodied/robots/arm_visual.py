@@ -65,6 +65,7 @@ def drum(
         v: centre along the axis after that.
         radius: radius of the cylinder.
     """
+    # straight, then rounded off over the last 20 mm: (place on the axis, u, v, radius)
     step = 0.004 if end > start else -0.004
     sections = (
         (start, u, v, radius),

@@ -51,6 +51,7 @@ class RobotControl:
         self._actuator_columns = columns(actuators)
 
         self._driven = _driven_parts(robot, engine, mode, 1 / control_hz)
+        # actions of the mode `joint` are targets: its limits hold for those of any mode
         self._low = engine.xp.asarray(self.joint_interface.low)  # (T,) rad or m
         self._high = engine.xp.asarray(self.joint_interface.high)
         self._target = engine.xp.zeros((engine.num_worlds, len(actuators)))  # (N, T)
@@ -101,9 +102,9 @@ class RobotControl:
         self._engine.view("ctrl")[:, self._actuator_columns] = self._target
 
     def resolve(self, action: Array) -> None:
-        """Turns actions (N, A), finite and in [-1, 1], into targets.
+        """Turns actions (N, A), finite and in [-1, 1], into `joint_target`.
 
-        The servos do not learn of them.
+        Nothing is written to the servos, which `apply` does besides.
         """
         xp = self._engine.xp
         targets = [
@@ -116,12 +117,15 @@ class RobotControl:
 def _driven_parts(
     robot: Robot, engine: Engine, mode: str, dt_s: float
 ) -> tuple[_Driven, ...]:
-    """Returns the parts that take actions, each with its share of action and target."""
+    """Returns the parts that take actions, each with its share of action and target.
+
+    `dt_s` is the control period.
+    """
     driven = []
     first_action = 0
     first_target = 0
     for part in robot.parts:
-        # heads and fixed bases take no actions
+        # heads and fixed bases take no actions, and have no servos
         group = part.action_group(mode)
         if group is None:
             continue

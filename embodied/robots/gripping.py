@@ -15,12 +15,14 @@ GRIPPER_STIFFNESS_N_M = 25_000.0
 FINGER_ARMATURE_KG = 1.25
 # Sliding, torsional and rolling friction of a pad.
 PAD_FRICTION = (1.2, 0.005, 0.0001)
+# Of MuJoCo's equality: 99% of the ideal force at any error, so that fingers keep pace.
 COUPLING_SOLIMP = (0.99, 0.99, 0.001, 0.5, 2)
 
 
 def make_pad(geom: mujoco.MjsGeom) -> None:
-    """Makes a geom grip: stiff, rough, and stronger than what it touches."""
+    """Makes a geom grip: stiff and rough, whatever it touches."""
     geom.solref = PAD_SOLREF
+    # with the higher priority, its figures alone hold in a contact with another geom
     geom.priority = 1
     geom.condim = 3
     geom.friction = list(PAD_FRICTION)
@@ -66,7 +68,7 @@ def add_width_drive(
         width_m: width of the open gripper.
         force_n: the largest force that it grips with.
     """
-    # the width is a tendon over all fingers
+    # the width is a tendon whose length is the sum of all fingers' positions
     tendon = spec.add_tendon(name=f"{name}_width")
     for finger in fingers:
         tendon.wrap_joint(finger, 1)

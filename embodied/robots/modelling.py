@@ -35,6 +35,8 @@ def set_inertia(
 ) -> None:
     """Gives a body its published mass, and gravity compensation.
 
+    A real arm's own controller compensates for gravity, too.
+
     Args:
         body: a body of a robot.
         mass_kg: its mass.

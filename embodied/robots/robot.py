@@ -185,6 +185,7 @@ class Robot:
         spec.compiler.degree = False
         spec.modelname = self.name
 
+        # part -> the body that others are mounted on; a base is `on` "", the world
         bodies = {"": spec.worldbody}
         for part in self.parts:
             bodies[part.name] = part.add_to(spec, bodies[part.on])
@@ -202,6 +203,7 @@ class Robot:
         return home
 
     def _add_home(self, spec: mujoco.MjSpec) -> None:
+        """Adds the keyframe of `home`, with servo targets that keep the robot there."""
         # the addresses of joints and servos are known once the model is compiled
         model = spec.compile()
         qpos = model.qpos0.copy()

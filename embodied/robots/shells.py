@@ -14,7 +14,7 @@ import mujoco
 import numpy as np
 
 VISUAL_GROUP = 2
-# sweep axis -> (u, v, axis), a right-handed triple
+# sweep axis -> indices into (x, y, z) of u, v and the axis, a right-handed triple
 AXES = {"x": (1, 2, 0), "y": (2, 0, 1), "z": (0, 1, 2)}
 
 
@@ -48,7 +48,8 @@ class Loft:
             sections = sections[::-1]
 
         rings = self._rings(sections)  # (k, sides, 3)
-        centres = np.zeros((2, 3))  # of the first and the last ring
+        # of the first and the last ring; a section begins with t, u, v
+        centres = np.zeros((2, 3))
         centres[:, list(AXES[self.axis])] = sections[[0, -1]][:, [1, 2, 0]]
 
         # the ends have vertices of their own, so that shading is sharp at their rim
@@ -56,7 +57,10 @@ class Loft:
         return vertices, self._faces(len(rings))
 
     def _rings(self, sections: np.ndarray) -> np.ndarray:
-        """Returns the outline of each section, (k, sides, 3)."""
+        """Returns the outline of each section, (k, sides, 3).
+
+        A section is (t, u, v, radius_u, radius_v).
+        """
         # a superellipse of half widths 1
         angle = np.arange(self.sides) * 2 * np.pi / self.sides
         circle = np.stack([np.cos(angle), np.sin(angle)])  # (2, sides)
@@ -64,9 +68,10 @@ class Loft:
 
         rings = np.empty((len(sections), self.sides, 3))
         u, v, t = AXES[self.axis]
-        rings[..., u] = sections[:, 1:2] + sections[:, 3:4] * circle[0]
-        rings[..., v] = sections[:, 2:3] + sections[:, 4:5] * circle[1]
-        rings[..., t] = sections[:, :1]
+        places, u_centres, v_centres, u_radii, v_radii = sections.T[..., None]  # (k, 1)
+        rings[..., u] = u_centres + u_radii * circle[0]
+        rings[..., v] = v_centres + v_radii * circle[1]
+        rings[..., t] = places
         return rings
 
     def _faces(self, num_rings: int) -> np.ndarray:
@@ -141,18 +146,20 @@ def add_shell(
     """
     vertices = []
     faces = []
-    count = 0
+    num_vertices = 0
     for shape in shapes:
         own_vertices, own_faces = shape.mesh()
         vertices.append(own_vertices)
-        faces.append(own_faces + count)
-        count += len(own_vertices)
+        # faces are indices into the vertices of all shapes together
+        faces.append(own_faces + num_vertices)
+        num_vertices += len(own_vertices)
 
     spec.add_mesh(
         name=name,
         uservert=np.concatenate(vertices).ravel(),
         userface=np.concatenate(faces).ravel(),
-        # the parts overlap, so their volume has no meaning
+        # MuJoCo computes the inertia of every mesh, even of a massless geom's: from its
+        # surface, since the shapes overlap and their volume has no meaning
         inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL,
     )
     return body.add_geom(

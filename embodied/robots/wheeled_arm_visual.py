@@ -76,6 +76,7 @@ def _slab(z: tuple[float, ...], inset: tuple[float, ...]) -> Loft:
 
 
 def _bumper(sign: int) -> Loft:
+    """Returns the bumper at the front (sign 1) or at the back (-1)."""
     half_x = 0.029
     half_y = HALF_WIDTH - 0.004
     x = MIDDLE_X + sign * (HALF_LENGTH - half_x)
@@ -89,6 +90,8 @@ def _bumper(sign: int) -> Loft:
 
 
 def _hub(x: float, y: float) -> Loft:
+    """Returns the hub of the wheel at (x, y), dished on the side away from the base."""
+    # (metres outwards from the wheel's middle, radius)
     side = float(np.sign(y))
     half = WHEEL_HALF_WIDTH
     rows = (
@@ -98,6 +101,7 @@ def _hub(x: float, y: float) -> Loft:
         (half - 0.006, 0.030),
         (half + 0.004, 0.022),
     )
+    # along y, a section's centre is (z, x)
     return Loft(
         "y",
         tuple((y + side * t, WHEEL_RADIUS, x, radius) for t, radius in rows),
@@ -107,9 +111,10 @@ def _hub(x: float, y: float) -> Loft:
 
 
 def _tyre(x: float, y: float) -> Loft:
-    """Returns what is seen of a wheel's rollers from afar."""
+    """Returns what is seen from afar of the rollers of the wheel at (x, y)."""
     half = WHEEL_HALF_WIDTH - 0.006
     radius = WHEEL_RADIUS - 0.005
+    # along y, a section's centre is (z, x)
     sections = (
         (y - half, WHEEL_RADIUS, x, radius),
         (y + half, WHEEL_RADIUS, x, radius),
@@ -118,7 +123,7 @@ def _tyre(x: float, y: float) -> Loft:
 
 
 def _rollers(x: float, y: float) -> tuple[Turned, ...]:
-    """Returns barrels at 45 degrees around a mecanum wheel.
+    """Returns barrels at 45 degrees around the mecanum wheel at (x, y).
 
     Those of the four wheels that stand on the floor form an X.
     """
@@ -129,14 +134,16 @@ def _rollers(x: float, y: float) -> tuple[Turned, ...]:
     )
     barrel = Loft("z", sections, smooth=0, sides=9)
 
+    # a barrel lies half along the rim, half along the axle; neighbouring wheels lean
+    # to opposite sides
     orbit = WHEEL_RADIUS - ROLLER_RADIUS
-    hand = float(np.sign((x - MIDDLE_X) * y))
+    lean = float(np.sign((x - MIDDLE_X) * y))
     rollers = []
     for angle in np.arange(ROLLERS) * 2 * np.pi / ROLLERS:
         cos = float(np.cos(angle))
         sin = float(np.sin(angle))
         quat = np.zeros(4)
-        mujoco.mju_quatZ2Vec(quat, np.array([-sin, hand, cos]))
+        mujoco.mju_quatZ2Vec(quat, np.array([-sin, lean, cos]))
         middle = (x + orbit * cos, y, WHEEL_RADIUS + orbit * sin)
         rollers.append(Turned(barrel, middle, tuple(quat.tolist())))
     return tuple(rollers)
@@ -167,6 +174,7 @@ def _on_face(
 
 
 def _disc(ahead: float, radius: float, right: float) -> Turned:
+    """Returns a disc on the face, whose front is `ahead` of the head's middle."""
     return _on_face(((0.030, radius, radius), (ahead, radius, radius)), right)
 
 
@@ -177,6 +185,7 @@ def _beam(start: tuple[float, ...], end: tuple[float, ...]) -> Turned:
     along = difference / length
     up = (0.0, 0.0, 1.0)
     axes = np.stack([up, np.cross(along, up), along], axis=1)
+    # (metres along the bar, its middle, half height, half width)
     rows = (
         (0.0, 0, 0, 0.014, 0.060),
         (length / 2, 0, 0, 0.013, 0.042),

@@ -87,7 +87,7 @@ BASE_SERVOS = {
     "base_y": (450_000.0, 0.10, DRIVE_N),
     "base_yaw": (80_000.0, 0.10, DRIVE_N * WHEEL_ARM_M),
 }
-LIFT_SERVO = (300_000.0, 0.06, 2000.0)
+LIFT_SERVO = (300_000.0, 0.06, 2000.0)  # stiffness in N/m, lag in s, limit in N
 # Centres and half sizes (3,) of collision boxes, in m.
 BASE_BOXES = (
     # the housing, whose underside is above the floor
@@ -158,10 +158,10 @@ def add_base(
     add_materials(spec, MATERIALS)
     add_shells(spec, {"base": BASE}, prefix=prefix)
     add_shells(spec, DECOR, DECOR_GROUP, prefix)
-    for box in BASE_BOXES:
-        add_solid_box(base, *box)
-    for name, figures in BASE_SERVOS.items():
-        add_joint_servo(spec, prefix + name, *figures)
+    for centre, half_size in BASE_BOXES:
+        add_solid_box(base, centre, half_size)
+    for name, (stiffness, lag_s, limit) in BASE_SERVOS.items():
+        add_joint_servo(spec, prefix + name, stiffness, lag_s, limit)
     return base
 
 
@@ -182,19 +182,25 @@ def add_lift(
         armature=SPINDLE_KG,
     )
 
+    # in materials that the base has added
     add_shells(spec, {"lift": LIFT}, prefix=prefix)
-    for box in LIFT_BOXES:
-        add_solid_box(body, *box)
-    add_joint_servo(spec, f"{prefix}lift", *LIFT_SERVO)
+    for centre, half_size in LIFT_BOXES:
+        add_solid_box(body, centre, half_size)
+    stiffness, lag_s, limit = LIFT_SERVO
+    add_joint_servo(spec, f"{prefix}lift", stiffness, lag_s, limit)
     return body
 
 
 def add_head(
     spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
 ) -> mujoco.MjsBody:
-    """Adds mast and head to the lift: collision capsules and the camera."""
+    """Adds mast and head to the lift: collision capsules and the camera.
+
+    Their mass and their looks are the lift's.
+    """
     add_capsule(mount, (*MAST, 0.0), (*MAST, 0.60), MAST_RADIUS_M)
     add_capsule(mount, on_head(-0.08, 0, 0), on_head(0.08, 0, 0), HEAD_RADIUS_M)
+    # the left eye, just ahead of the face, so that no picture shows the face
     mount.add_camera(
         name=f"{placement.prefix}head",
         pos=on_head(-EYES_M, 0.0, FACE_M + 0.006),
@@ -208,8 +214,8 @@ def _add_body(
     parent: mujoco.MjsBody, name: str, height_m: float, masses: Sequence[Mass]
 ) -> mujoco.MjsBody:
     """Adds a body above its parent that is the sum of masses with axes like its own."""
-    mass = np.array([row[0] for row in masses])
-    centres = np.array([row[1] for row in masses])
+    mass = np.array([kg for kg, _, _ in masses])
+    centres = np.array([centre for _, centre, _ in masses])
     middle = mass @ centres / mass.sum()
 
     # the sum of their inertias about the common centre, by the parallel axis theorem

@@ -137,14 +137,17 @@ def _gripper_part(
 
 
 def _prefix(description: Description, placement: Placement | None = None) -> str:
-    """Returns what names of the file begin with in the model."""
+    """Returns what names of the file begin with in the model.
+
+    The placement's own prefix goes first: it tells the robots of a team apart.
+    """
     outer = placement.prefix if placement else ""
     return f"{outer}{description.name}_"
 
 
 @dataclass(frozen=True)
 class StandBuilder:
-    """Adds the stand, and the column below it where one is wanted."""
+    """Adds the stand, and the column below it where one is wanted; a `PartBuilder`."""
 
     description: Description
 
@@ -160,7 +163,7 @@ class StandBuilder:
 
 @dataclass(frozen=True)
 class ArmBuilder:
-    """Adds the file's bodies, with servos on the arm's joints."""
+    """Adds the file's bodies, with servos on the arm's joints; a `PartBuilder`."""
 
     description: Description
 
@@ -171,7 +174,8 @@ class ArmBuilder:
         prefix = _prefix(description, placement)
         keeps_servos = description.servos == "file"
 
-        # only the bodies of the file, and the servos that are to be kept
+        # Only the bodies of the file, and the servos that are to be kept. Torque limits
+        # are read first, while there still are actuators that state them.
         source = _read_mjcf(description.mjcf)
         limits = torque_limits(source)
         keep_servos(source, description.joints if keeps_servos else ())
@@ -189,7 +193,10 @@ class ArmBuilder:
 
 @dataclass(frozen=True)
 class GripperBuilder:
-    """Adds tool point, pads and drive to the hand, which the arm's file brought."""
+    """Adds tool point, pads and drive to the hand, which the arm's file brought.
+
+    It is a `PartBuilder`.
+    """
 
     description: Description
 
@@ -208,6 +215,7 @@ class GripperBuilder:
 
 
 def _read_mjcf(path: str) -> mujoco.MjSpec:
+    """Returns the model of a file; raises EmbodiedError where it does not compile."""
     try:
         spec = mujoco.MjSpec.from_file(path)
         spec.compile()
@@ -243,6 +251,7 @@ def _attach(
 
 
 def _draw_column(stand: mujoco.MjsBody, height_m: float) -> None:
+    """Adds a column that carries the stand's origin, `height_m` above the floor."""
     # the column, from the mount down to the floor
     half_height = height_m / 2
     half_width = COLUMN_HALF_WIDTH_M
@@ -270,6 +279,7 @@ def _let_neighbours_touch(spec: mujoco.MjSpec) -> None:
     MuJoCo lets a link collide with what is fixed to the world, even with the body that
     carries it.
     """
+    # `body_weldid` is the body that one is rigidly part of: 0 is the world
     model = spec.compile()
     welded = model.body_weldid
     names = [model.body(i).name for i in range(model.nbody)]
@@ -284,7 +294,10 @@ def _let_neighbours_touch(spec: mujoco.MjSpec) -> None:
 
 
 def _check_names(spec: mujoco.MjSpec, description: Description, prefix: str) -> None:
-    """Raises EmbodiedError for the first name that the file does not have."""
+    """Raises EmbodiedError for the first name that the file does not have.
+
+    The file's bodies are attached already, their names prefixed.
+    """
     tcp = description.tcp
     wanted: tuple[tuple[str, Sequence[str], Sequence[mujoco.MjsElement]], ...] = (
         ("joint (joints)", description.joints, spec.joints),
@@ -328,6 +341,10 @@ def _add_tool(
 
 
 def _ranges(model: mujoco.MjModel, joints: tuple[str, ...], prefix: str) -> Ranges:
+    """Returns ranges (J, 2) of joints, rad or m; raises EmbodiedError where one lacks.
+
+    The joints' names begin with the prefix, which the file's do not have.
+    """
     ranges = []
     for name in joints:
         joint = model.joint(name)

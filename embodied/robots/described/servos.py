@@ -84,6 +84,7 @@ def keep_servos(spec: mujoco.MjSpec, joints: Sequence[str]) -> None:
 
 
 def _is_position_servo(actuator: mujoco.MjsActuator) -> bool:
+    """Returns whether an actuator's force falls in proportion to a joint's position."""
     on_joint = actuator.trntype == mujoco.mjtTrn.mjTRN_JOINT
     is_affine = actuator.biastype == mujoco.mjtBias.mjBIAS_AFFINE
     return bool(on_joint and is_affine and actuator.biasprm[1] < 0)
@@ -108,7 +109,8 @@ def add_servos(
     model = spec.compile()
     inertias = _largest_inertia(model, joints)
     for name, inertia, limit in zip(joints, inertias, limits, strict=True):
-        # critically damped by SERVO_LAG_S times the stiffness
+        # Critical damping is 2 sqrt(stiffness * inertia). It shall be the lag times the
+        # stiffness, which gives the stiffness.
         stiffness = 4 * inertia / SERVO_LAG_S**2
         servo = spec.add_actuator(
             name=name, target=name, trntype=mujoco.mjtTrn.mjTRN_JOINT
@@ -158,13 +160,15 @@ def add_gripper_drive(
     model = spec.compile()
     opens_m = [_opening(model, name) for name in fingers]
 
-    # the damping is what limits the speed at full force
+    # The damping is what limits the speed at full force: each finger makes its share of
+    # the width's speed.
     for name in fingers:
         joint = spec.joint(name)
         joint.armature = max(joint.armature, FINGER_ARMATURE_KG)
         damping = description.force_n * len(fingers) / description.speed_m_s
         joint.damping = [damping, 0.0, 0.0]
 
+    # the others follow the first, so that all are fully open together
     for other, opens in zip(fingers[1:], opens_m[1:], strict=True):
         if not _are_coupled(spec, fingers[0], other):
             name = f"{fingers[0]}-{other}"

@@ -154,13 +154,13 @@ def add_arm(
     prefix = placement.prefix
     mount = add_shoulder(mount, placement)
     last = _add_links(mount, prefix)
-    for name, inertia in INERTIAS.items():
-        set_inertia(spec.body(prefix + name), *inertia)
+    for name, (mass_kg, centre, inertia) in INERTIAS.items():
+        set_inertia(spec.body(prefix + name), mass_kg, centre, inertia)
 
     add_shells(spec, ARM_SHELLS, prefix=prefix)
     for name, capsules in CAPSULES.items():
-        for capsule in capsules:
-            add_capsule(spec.body(prefix + name), *capsule)
+        for start, end, radius_m in capsules:
+            add_capsule(spec.body(prefix + name), start, end, radius_m)
 
     # MuJoCo filters contacts between parent and child, but not where the parent is
     # fixed to the world.
@@ -177,7 +177,8 @@ def _add_links(mount: mujoco.MjsBody, prefix: str) -> mujoco.MjsBody:
     """Adds the base plate and, beside it on the mount, the chain of links."""
     mount.add_body(name=f"{prefix}link0")
 
-    # each link sits on the one before it, turned about its x by alpha
+    # by the Denavit-Hartenberg parameters: on the link before it, moved by `a` along
+    # that one's x and turned about it by `alpha`, then moved by `d` along its own z
     body = mount
     figures = zip(DH, JOINT_RANGES, ROTOR_INERTIA, strict=True)
     for i, ((a, d, alpha), limits, rotor_inertia) in enumerate(figures, start=1):

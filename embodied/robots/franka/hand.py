@@ -83,8 +83,8 @@ def add_hand(
     """Adds hand, fingers, camera, tool point, drive and sensors; returns the hand."""
     prefix = placement.prefix
     hand = _add_bodies(mount, prefix)
-    for name, inertia in INERTIAS.items():
-        set_inertia(spec.body(prefix + name), *inertia)
+    for name, (mass_kg, centre, inertia) in INERTIAS.items():
+        set_inertia(spec.body(prefix + name), mass_kg, centre, inertia)
 
     # what is seen, and what is hit
     add_shells(spec, HAND_SHELLS, prefix=prefix)
@@ -92,10 +92,11 @@ def add_hand(
         add_solid_box(spec.body(prefix + name), pos, half_size)
     for name in FINGERS:
         _add_pad(spec.body(prefix + name))
-    exclude_contact(spec, *(prefix + name for name in FINGERS))
 
-    # both fingers move alike, driven by the width between them
+    # both fingers move alike, driven by the width between them; it is their joints'
+    # ranges that stop them where the pads meet, not a contact
     left, right = (prefix + name for name in FINGERS)
+    exclude_contact(spec, left, right)
     couple_fingers(spec, f"{prefix}fingers", left, right)
     width_m = 2 * FINGER_TRAVEL_M
     drive = f"{prefix}gripper"
@@ -106,6 +107,7 @@ def add_hand(
 
 
 def _add_bodies(mount: mujoco.MjsBody, prefix: str) -> mujoco.MjsBody:
+    """Adds the hand with its tool point, camera and fingers; returns the hand."""
     half_yaw = HAND_YAW_RAD / 2
     hand = mount.add_body(
         name=f"{prefix}hand",
@@ -116,7 +118,9 @@ def _add_bodies(mount: mujoco.MjsBody, prefix: str) -> mujoco.MjsBody:
         name=f"{prefix}tcp", pos=(0, 0, TCP_M), size=(0.004, 0.004, 0.004), group=4
     )
 
-    # the picture's up is the hand's x
+    # Half a turn about the diagonal of x and y makes a camera, which looks along its
+    # -z, look along the hand's z, with the hand's x up in the picture. The tilt then
+    # turns it about the picture's horizontal axis, towards the fingers.
     half_tilt = CAMERA_TILT_RAD / 2
     cos, sin = np.sqrt(0.5) * np.array([np.cos(half_tilt), np.sin(half_tilt)])
     hand.add_camera(
@@ -126,7 +130,8 @@ def _add_bodies(mount: mujoco.MjsBody, prefix: str) -> mujoco.MjsBody:
         fovy=75,
     )
 
-    # the right finger is the left one, turned half round
+    # The right finger is the left one, turned half round. What limits their speed at
+    # full force is the damping: each makes half of the width's speed.
     for name, quat in zip(FINGERS, ((1, 0, 0, 0), (0, 0, 0, 1)), strict=True):
         finger = hand.add_body(name=prefix + name, pos=(0, 0, FINGER_M), quat=quat)
         finger.add_joint(
@@ -141,6 +146,7 @@ def _add_bodies(mount: mujoco.MjsBody, prefix: str) -> mujoco.MjsBody:
 
 
 def _add_pad(finger: mujoco.MjsBody) -> None:
+    """Adds a pad around the tool point's height; the closed gripper's pads touch."""
     pad = finger.add_geom(
         name=f"{finger.name}_pad",
         type=mujoco.mjtGeom.mjGEOM_BOX,

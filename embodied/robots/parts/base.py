@@ -67,7 +67,7 @@ class FixedBase(Base):
     def mount_pose(self, xp: Any, joint_pos: Array, lift_m: Array) -> Array:
         fixed = xp.asarray([*self.mount_pos_w, 0.0], dtype=joint_pos.dtype)
         pose = xp.broadcast_to(fixed, (joint_pos.shape[0], 4))
-        if isinstance(lift_m, float):
+        if isinstance(lift_m, float):  # 0.0: no torso lifts the mount
             return pose
         return pose + lift_m[:, None] * xp.asarray([0.0, 0.0, 1.0, 0.0])
 
@@ -99,6 +99,7 @@ class OmnidirectionalBase(Base):
 
     def mount_pose(self, xp: Any, joint_pos: Array, lift_m: Array) -> Array:
         x = joint_pos[:, 0]
+        # the zeros give it the shape (n,), even where `lift_m` is a number
         height = self.mount_pos_w[2] + lift_m + xp.zeros_like(x)
         return xp.stack([x, joint_pos[:, 1], height, joint_pos[:, YAW]], axis=1)
 

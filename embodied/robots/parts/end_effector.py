@@ -55,12 +55,14 @@ class EndEffectorLaw:
         self._qpos_columns = columns([model.joint(name).qposadr[0] for name in names])
         self._joint_ids = columns([model.joint(name).id for name in names])
         self._site = model.site(effector.site).id
+        # MuJoCo keeps no quaternions of sites: a sensor measures the tool point's
         self._quat_sensor = int(model.sensor(f"{effector.name}_quat_w").adr[0])
         self._mount = model.body(arm.root_body).id
         self._in_mount_frame = not _has_the_worlds_axes(model, self._mount)
 
-        # figures of the law
-        self._gains = xp.asarray(list(arm.ee_speeds)) * dt_s  # (6,) m, rad
+        # figures of the law; the first, (6,) in m and rad, is how far the target moves
+        # in a control step at full speed
+        self._full_step = xp.asarray(list(arm.ee_speeds)) * dt_s
         self._home = xp.asarray(arm.joints.home)  # (J,)
         self._damping = DAMPING**2 * xp.eye(6)
 
@@ -83,14 +85,14 @@ class EndEffectorLaw:
         return self._approach.initial()
 
     def targets(self, action: Array, previous: Array) -> Array:
-        """Returns joint targets (N, J) for commanded velocities (N, 6)."""
+        """Returns joint targets (N, J) for actions (N, 6): shares of full velocities."""
         return self._approach.approach(self._follow(action), previous)
 
     def _follow(self, action: Array) -> Array:
         """Moves the target by an action (N, 6); returns joints (N, J) towards it, rad."""
         xp = self._engine.xp
         joints = self._engine.view("qpos")[:, self._qpos_columns]
-        step = action * self._gains
+        step = action * self._full_step
         pos, quat_wxyz = self._measured()
 
         # the target moves, but stays near the measured tool point
@@ -99,10 +101,11 @@ class EndEffectorLaw:
         turn = quat_to_rotvec(quat_multiply(wanted, quat_conjugate(quat_wxyz)))
         lead_rad = _limit_norm(xp, turn, EE_LEAD_RAD)
 
-        # in place: a captured graph goes on with the same memory
+        # in place: a captured CUDA graph goes on with the same memory
         self._pos[...] = pos + lead_m
         self._quat_wxyz[...] = quat_multiply(quat_from_rotvec(lead_rad), quat_wxyz)
 
+        # the joints are to make up the lead, in the world's axes
         if self._in_mount_frame:
             mount = self._engine.view("xquat")[:, self._mount]
             lead_m = quat_rotate(mount, lead_m)
@@ -136,6 +139,9 @@ class EndEffectorLaw:
         jacobian = self._jacobian()  # (N, 6, J)
         transposed = xp.permute_dims(jacobian, (0, 2, 1))
         gram = jacobian @ transposed + self._damping
+
+        # A small step home comes first. The least squares then make up the error, and
+        # undo what that step moves the tool by, so that it stays where joints are free.
         posture = POSTURE_GAIN * (self._home - joints)
         rest = error - dot(jacobian, posture[:, None, :])
         solved = xp.linalg.solve(gram, rest[:, :, None])
@@ -163,5 +169,6 @@ def _has_the_worlds_axes(model: mujoco.MjModel, body: int) -> bool:
 
 
 def _limit_norm(xp: Any, vector: Array, limit: float) -> Array:
+    """Returns vectors (N, 3), shortened to `limit` where they are longer."""
     norm = xp.sqrt(dot(vector, vector))[..., None]
     return vector * (limit / xp.maximum(norm, xp.full_like(norm, limit)))

@@ -43,18 +43,31 @@ class Joints:
         return self.labels or tuple(as_name(name) for name in self.names)
 
     def prefixed(self, prefix: str) -> Joints:
-        """Returns the joints of the same part under other names in the model."""
+        """Returns the same joints under other names in the model.
+
+        In the action interface they keep their names: there the part's name, which has
+        the prefix, goes before them.
+        """
         names = tuple(prefix + name for name in self.names)
         return replace(self, names=names, labels=self.elements)
 
     def position_group(self, name: str, unit: str, frame: str) -> ActionGroup:
-        """Returns the action group that commands positions."""
+        """Returns the action group `name` that commands the joints' positions.
+
+        Args:
+            name: of the group, which is the part's.
+            unit: as in `ActionGroup`.
+            frame: what the positions refer to, such as "joint" or "world".
+        """
         low = tuple(low for low, _ in self.ranges)
         high = tuple(high for _, high in self.ranges)
         return ActionGroup(name, self.elements, unit, frame, low, high)
 
     def speed_group(self, name: str, unit: str, frame: str) -> ActionGroup:
-        """Returns the action group that commands speeds."""
+        """Returns the action group `name` that commands the joints' speeds.
+
+        The arguments are as in `position_group`.
+        """
         return speed_group(name, self.elements, unit, frame, self.speeds)
 
 
@@ -65,7 +78,15 @@ def speed_group(
     frame: str,
     speeds: tuple[float, ...],
 ) -> ActionGroup:
-    """Returns an action group that commands speeds in both directions."""
+    """Returns an action group whose actions of -1 and 1 are full speeds.
+
+    Args:
+        name: of the group.
+        labels: names of its a elements.
+        unit: as in `ActionGroup`.
+        frame: along whose axes the speeds are, such as "joint" or "mount".
+        speeds: (a,) full speeds, in that unit.
+    """
     backwards = tuple(-speed for speed in speeds)
     return ActionGroup(name, labels, unit, frame, backwards, speeds)
 
