@@ -1,0 +1,291 @@
+"""The page of one recorded episode: its pictures, plans and streams over one time."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from embodied.benchmark import tracks
+from embodied.benchmark.report import environment
+from embodied.core import PHYSICS_HZ, SKILLS
+from embodied.datasets.reader import Dataset
+from embodied.datasets.schema import IMAGE_SUFFIX, DatasetError, Episode, EpisodeMeta
+from embodied.files import replace_text
+from embodied.rollout.video import Video, encode_jpeg, write_mp4
+
+MIN_PICTURE_PX = 360  # smaller pictures are enlarged by a whole factor
+PLAN_ROWS = 3  # plans that overlap lie below each other
+
+
+@dataclass(frozen=True)
+class Track:
+    """A chart or bands with a title, and what its colours mean."""
+
+    title: str
+    picture: Markup
+    legend: tuple[tuple[int, str], ...] = ()  # (hue, name)
+
+
+def write_episode_page(path: Path, dataset: Dataset, number: int) -> None:
+    """Writes the page of an episode in one step.
+
+    Raises:
+        DatasetError: the dataset cannot be read.
+    """
+    replace_text(path, episode_page(dataset, number))
+
+
+def episode_page(dataset: Dataset, number: int) -> str:
+    """Returns the page of an episode as HTML, with everything in it."""
+    episode = dataset.episode(number)
+    meta = episode.meta
+    cameras = _cameras(episode)
+    video = None
+    if cameras:
+        video = _video(episode, dataset.header.record_hz)
+
+    template = environment().get_template("episode.html.j2")
+    return template.render(
+        name=dataset.path.name,
+        number=number,
+        header=dataset.header,
+        task=dataset.header.metadata.get("task", "unknown task"),
+        robot=dataset.header.metadata.get("robot", "unknown"),
+        meta=meta,
+        outcome=outcome(meta),
+        facts=facts(meta),
+        variation=sorted(meta.variation.items()),
+        video=video,
+        cameras=cameras,
+        tracks=_tracks(dataset, episode),
+        times=tracks.times(meta.duration_s),
+        duration_s=meta.duration_s,
+        left_px=tracks.LEFT_PX,
+        room_px=tracks.WIDTH_PX - tracks.LEFT_PX - tracks.RIGHT_PX,
+        width_px=tracks.WIDTH_PX,
+    )
+
+
+def write_episode_video(path: Path, dataset: Dataset, number: int) -> int:
+    """Writes the pictures of an episode as an MP4, in real time.
+
+    Returns:
+        The number of frames.
+
+    Raises:
+        DatasetError: the episode has no pictures.
+    """
+    episode = dataset.episode(number)
+    if not _cameras(episode):
+        raise DatasetError(
+            f"episode {number} of {dataset.path} has no pictures, so there is no video: "
+            "record them with embodied collect --camera"
+        )
+    return write_mp4(path, _pictures(episode), dataset.header.record_hz)
+
+
+def outcome(meta: EpisodeMeta) -> str:
+    """Returns how an episode ended, in words."""
+    if meta.fault:
+        return f"ended by the fault {meta.fault}"
+    if meta.success:
+        return "succeeded"
+    if meta.success_once:
+        return "had succeeded, but not at its end"
+    return f"failed at a progress of {meta.progress_max:.2f}"
+
+
+def facts(meta: EpisodeMeta) -> list[tuple[str, str]]:
+    """Returns the figures of an episode with their units."""
+    shown = [
+        ("seed", f"{meta.seed}"),
+        ("duration", f"{meta.duration_s:.2f} s"),
+        ("frames", f"{meta.num_samples}"),
+        ("reward, summed", f"{meta.reward_sum:.4g}"),
+    ]
+    optional = (
+        ("time to success", meta.time_to_success_s, "s"),
+        ("plan age, mean", meta.mean_plan_age_s, "s"),
+        ("contact force, peak", meta.peak_contact_force_n, "N"),
+        ("collisions", meta.collisions, ""),
+        ("joint margin, least", meta.min_joint_margin_rad, "rad"),
+        ("dropped", meta.dropped, ""),
+    )
+    for name, value, unit in optional:
+        if value is not None:
+            shown.append((name, f"{value:.4g} {unit}".rstrip()))
+    return shown
+
+
+def _cameras(episode: Episode) -> list[str]:
+    return [
+        key.removesuffix(IMAGE_SUFFIX)
+        for key in episode.obs
+        if key.endswith(IMAGE_SUFFIX)
+    ]
+
+
+def _pictures(episode: Episode) -> Iterator[np.ndarray]:
+    """Yields the pictures of all cameras side by side, (H, W, 3) uint8."""
+    cameras = [episode.obs[f"{name}{IMAGE_SUFFIX}"] for name in _cameras(episode)]
+    height = max(images.shape[1] for images in cameras)
+    factor = -(-MIN_PICTURE_PX // height)
+    for frame in range(len(cameras[0])):
+        pictures = []
+        for images in cameras:
+            missing = height - images.shape[1]
+            pictures.append(np.pad(images[frame], ((0, missing), (0, 0), (0, 0))))
+        together = np.concatenate(pictures, axis=1)
+        yield together.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def _video(episode: Episode, fps: int) -> Video:
+    buffer = io.BytesIO()
+    count = write_mp4(buffer, _pictures(episode), fps)
+    first = next(_pictures(episode))
+    height, width, _ = first.shape
+    return Video(buffer.getvalue(), encode_jpeg(first), width, height, count / fps)
+
+
+def _tracks(dataset: Dataset, episode: Episode) -> list[Track]:
+    """Returns the tracks of an episode, from what was wanted to what was done."""
+    duration_s = episode.meta.duration_s
+    metadata = dataset.header.metadata
+    found = []
+    if episode.plans:
+        found += _plan_tracks(episode)
+
+    joints = _labels(metadata.get("joint_interface"))
+    actions = _labels(metadata.get("action_interface"))
+    score = [
+        _line(episode, key, key, 0)
+        for key in ("progress", "reward")
+        if key in episode.streams
+    ]
+    if score:
+        found.append(_chart_track("Progress and reward, 0 to 1", score, duration_s))
+
+    found += _sensed_tracks(episode, metadata.get("agent_layout", ()), joints)
+    for key, title, names in (
+        ("joint_target", "joint_target, rad and m", joints),
+        ("action", "action, as it was done, -1 to 1", actions),
+        ("intended", "intended, as the policy wanted it, -1 to 1", actions),
+    ):
+        if key in episode.streams:
+            width = _width(episode, key)
+            lines = [_line(episode, key, _name(names, i), i) for i in range(width)]
+            found.append(_chart_track(title, lines, duration_s))
+    return found
+
+
+def _sensed_tracks(
+    episode: Episode, layout: Sequence[Any], joints: Sequence[str]
+) -> list[Track]:
+    """Returns the proprioception, a track for each of its parts."""
+    key = "agent_pos"
+    if key not in episode.streams:
+        return []
+    # a layout that does not fit, as of another tool, names nothing
+    width = _width(episode, key)
+    if sum(part_width for _, part_width in layout) != width:
+        layout = [(key, width)]
+
+    found = []
+    column = 0
+    for part, part_width in layout:
+        names = _part_names(part, part_width, joints)
+        lines = [_line(episode, key, name, column + i) for i, name in enumerate(names)]
+        title = f"{part}, {_part_unit(part)}"
+        found.append(_chart_track(title, lines, episode.meta.duration_s))
+        column += part_width
+    return found
+
+
+def _plan_tracks(episode: Episode) -> list[Track]:
+    """Returns the subtasks, and how each plan came about."""
+    plans = episode.plans
+    duration_s = episode.meta.duration_s
+    arrived = plans["tick_arrived"]
+    reached = np.flatnonzero(arrived >= 0)
+    order = reached[np.argsort(arrived[reached], kind="stable")]
+
+    # the newest plan's subtask holds until another one's arrives
+    subtasks: list[tracks.Band] = []
+    for place, row in enumerate(order):
+        kind = int(plans["subtask"][row])
+        is_last = place + 1 == len(order)
+        stop_s = duration_s if is_last else arrived[order[place + 1]] / PHYSICS_HZ
+        start_s = arrived[row] / PHYSICS_HZ
+        if subtasks and subtasks[-1].kind == kind:
+            start_s = subtasks.pop().start_s
+        subtasks.append(tracks.Band(start_s, float(stop_s), kind, _skill(kind)))
+
+    coming = []
+    for row in order:
+        start_s = max(int(plans["tick_frame"][row]), 0) / PHYSICS_HZ
+        kind = int(plans["subtask"][row])
+        word = f"plan {int(plans['seq'][row])} ({_skill(kind)})"
+        stop_s = float(arrived[row] / PHYSICS_HZ)
+        place = int(plans["seq"][row]) % PLAN_ROWS
+        coming.append(tracks.Band(start_s, stop_s, kind, word, place))
+
+    used = sorted({band.kind for band in subtasks})
+    legend = tuple((tracks.hue(kind), _skill(kind)) for kind in used)
+    return [
+        Track("Subtask", tracks.bands(subtasks, duration_s), legend),
+        Track(
+            "Plans, from the picture they saw to their arrival",
+            tracks.bands(coming, duration_s, PLAN_ROWS),
+        ),
+    ]
+
+
+def _chart_track(title: str, lines: Sequence[tracks.Line], duration_s: float) -> Track:
+    legend: tuple[tuple[int, str], ...] = ()
+    if len(lines) > 1:
+        legend = tuple((tracks.hue(i), line.name) for i, line in enumerate(lines))
+    return Track(title, tracks.chart(lines, duration_s), legend)
+
+
+def _line(episode: Episode, key: str, name: str, column: int) -> tracks.Line:
+    stream = episode.streams[key]
+    values = stream.value.reshape(len(stream.value), -1)
+    return tracks.Line(name, stream.tick / PHYSICS_HZ, values[:, column])
+
+
+def _width(episode: Episode, key: str) -> int:
+    value = episode.streams[key].value
+    return int(np.prod(value.shape[1:]))
+
+
+def _labels(interface: Any) -> list[str]:
+    """Returns the names of an action interface's columns; [] where there is none."""
+    if not interface:
+        return []
+    return [str(label) for group in interface["groups"] for label in group["labels"]]
+
+
+def _part_names(part: str, width: int, joints: Sequence[str]) -> list[str]:
+    if part.startswith("joint_"):
+        return [_name(joints, i) for i in range(width)]
+    axes = "xyz" if part.endswith("_pos_w") else ""
+    return [_name(axes, i) for i in range(width)]
+
+
+def _name(names: Sequence[str], place: int) -> str:
+    return names[place] if place < len(names) else f"{place}"
+
+
+def _part_unit(part: str) -> str:
+    units = {"joint_pos": "rad and m", "joint_vel": "rad/s and m/s"}
+    return units.get(part, "no unit" if part.endswith("_rot6d") else "m")
+
+
+def _skill(kind: int) -> str:
+    return SKILLS[kind] if 0 <= kind < len(SKILLS) else f"subtask {kind}"

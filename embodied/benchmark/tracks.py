@@ -1,0 +1,138 @@
+"""Tracks: charts and bands over one common time, as inline SVG.
+
+They are as wide as the page and lie below each other, so that one cursor runs through
+all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from embodied.benchmark.plots import linear_axis
+
+WIDTH_PX = 1000
+LEFT_PX = 64  # beside the plotting area
+RIGHT_PX = 14
+CHART_PX = 132  # height of a chart's plotting area
+BAND_PX = 30
+EDGE_PX = 8  # above and below a track
+TIMES_PX = 26  # height of the axis of times
+MAX_POINTS = 700  # of a line; more could not be told apart
+MIN_LABEL_PX = 7.0  # per letter of a band's word
+
+
+@dataclass(frozen=True)
+class Line:
+    """Values over time."""
+
+    name: str
+    time_s: np.ndarray  # (T,)
+    value: np.ndarray  # (T,)
+
+
+@dataclass(frozen=True)
+class Band:
+    """A stretch of time of one kind."""
+
+    start_s: float
+    stop_s: float
+    kind: int  # bands of a kind have a colour
+    word: str
+    row: int = 0
+
+
+def hue(kind: int) -> int:
+    """Returns the hue of a kind, in degrees; neighbours are far apart."""
+    return (205 + kind * 137) % 360
+
+
+def chart(lines: Sequence[Line], duration_s: float) -> Markup:
+    """Returns lines over time on a common axis."""
+    finite = np.concatenate([line.value[np.isfinite(line.value)] for line in lines])
+    low = float(finite.min(initial=0.0)) if len(finite) else 0.0
+    high = float(finite.max(initial=low)) if len(finite) else 1.0
+    axis = linear_axis("", low, high)
+
+    def down(value: float) -> float:
+        return EDGE_PX + CHART_PX * (1 - axis.share(value))
+
+    parts = []
+    for value, label in axis.ticks:
+        parts.append(_rule(LEFT_PX, down(value), WIDTH_PX - RIGHT_PX))
+        parts.append(
+            Markup('<text class="end" x="{}" y="{:.1f}">{}</text>').format(
+                LEFT_PX - 8, down(value) + 4, label
+            )
+        )
+    for kind, line in enumerate(lines):
+        places = []
+        step = -(-len(line.value) // MAX_POINTS)
+        for time_s, value in zip(line.time_s[::step], line.value[::step], strict=True):
+            if np.isfinite(value):
+                x = right(float(time_s), duration_s)
+                places.append(f"{x:.1f},{down(float(value)):.1f}")
+        parts.append(
+            Markup('<polyline style="--h:{}" points="{}"/>').format(
+                hue(kind), " ".join(places)
+            )
+        )
+    return _svg(parts, CHART_PX + 2 * EDGE_PX)
+
+
+def bands(stretches: Sequence[Band], duration_s: float, rows: int = 1) -> Markup:
+    """Returns coloured stretches, with their words where these fit."""
+    height_px = BAND_PX / rows
+    parts = []
+    for band in stretches:
+        x = right(band.start_s, duration_s)
+        width_px = max(right(band.stop_s, duration_s) - x, 1.0)
+        y = EDGE_PX / 2 + band.row * height_px
+        shape = Markup(
+            '<rect style="--h:{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}">'
+            "<title>{}</title></rect>"
+        )
+        title = f"{band.word}, {band.start_s:.2f} s to {band.stop_s:.2f} s"
+        parts.append(
+            shape.format(hue(band.kind), x, y, width_px, max(height_px - 1, 2), title)
+        )
+        if rows == 1 and width_px > MIN_LABEL_PX * len(band.word) + 6:
+            word = Markup('<text class="word" x="{:.1f}" y="{:.1f}">{}</text>')
+            parts.append(word.format(x + 6, y + height_px / 2 + 4, band.word))
+    return _svg(parts, BAND_PX + EDGE_PX)
+
+
+def times(duration_s: float) -> Markup:
+    """Returns the axis of the times, in s."""
+    axis = linear_axis("", 0, duration_s)
+    parts = []
+    for value, label in axis.ticks:
+        if value <= duration_s:
+            text = Markup('<text x="{:.1f}" y="16">{} s</text>')
+            parts.append(text.format(right(value, duration_s), label))
+    return _svg(parts, TIMES_PX)
+
+
+def right(time_s: float, duration_s: float) -> float:
+    """Returns where a time lies across a track, in pixels."""
+    room_px = WIDTH_PX - LEFT_PX - RIGHT_PX
+    return LEFT_PX + room_px * time_s / max(duration_s, 1e-9)
+
+
+def _rule(x1: float, y: float, x2: float) -> Markup:
+    return Markup('<line x1="{}" y1="{:.1f}" x2="{}" y2="{:.1f}"/>').format(
+        x1, y, x2, y
+    )
+
+
+def _svg(parts: Sequence[Markup], height_px: float) -> Markup:
+    """Returns a track of some parts, with the cursor."""
+    cursor = Markup(
+        '<line class="cursor" x1="{0}" x2="{0}" y1="0" y2="{1:.0f}"/>'
+    ).format(LEFT_PX, height_px)
+    return Markup(
+        '<svg class="track" viewBox="0 0 {} {:.0f}" aria-hidden="true">{}{}</svg>'
+    ).format(WIDTH_PX, height_px, Markup("").join(parts), cursor)

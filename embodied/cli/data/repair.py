@@ -1,0 +1,55 @@
+"""`embodied data repair`: saves the whole episodes of a damaged file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from embodied.benchmark.wording import size
+from embodied.cli.output import require_writable
+from embodied.datasets.repairing import RepairReport, repair
+from embodied.datasets.subsets import require_new
+
+HELP = """Save what is whole of a truncated or damaged file: every episode that can be read to its last number is copied
+to a new file. Of a collection that was not finished, the episodes in FILE.parts are joined. The damaged file stays as
+it is."""
+EXAMPLE = "embodied data repair damaged.hdf5 -o saved.hdf5"
+
+SHOWN = 10  # of the lost episodes
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this verb's arguments."""
+    parser.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="the damaged dataset, or one whose collection was not finished",
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="the new file"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace an output that exists"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the new dataset, then says what was saved and what was lost."""
+    require_writable(args.output)
+    require_new([args.output], args.overwrite, args.file)
+    print(as_text(args.output, repair(args.file, args.output)))
+    return 0
+
+
+def as_text(target: Path, report: RepairReport) -> str:
+    """Returns what was saved, and what was lost and why."""
+    lines = [f"{target}: {report.saved} episodes saved, {len(report.lost)} lost"]
+    if report.cut_bytes:
+        lines.append(f"the file's last {size(report.cut_bytes)} are missing")
+    lines += [
+        f"lost: {one.demo} of {one.path}: {one.reason}" for one in report.lost[:SHOWN]
+    ]
+    if len(report.lost) > SHOWN:
+        lines.append(f"and {len(report.lost) - SHOWN} more")
+    return "\n".join(lines)

@@ -1,0 +1,89 @@
+"""`embodied data show`: one recorded episode as a web page or a video."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from embodied.benchmark.episode_page import write_episode_page, write_episode_video
+from embodied.cli import arguments
+from embodied.cli.output import require_writable
+from embodied.datasets.reader import Dataset
+from embodied.errors import EmbodiedError
+
+HELP = """Show one episode as a web page that needs nothing else: instruction, outcome, the recorded pictures as a
+video, subtasks, plans and all streams over one time, with a cursor that follows the video and the pointer. With
+--video, write the pictures as an MP4."""
+EXAMPLE = "embodied data show totes.hdf5 3 -o episode.html"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this verb's arguments."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="the dataset")
+    parser.add_argument(
+        "episode",
+        type=int,
+        nargs="?",
+        metavar="N",
+        help="number of the episode (default: 0)",
+    )
+    parser.add_argument("--seed", type=int, help="the episode of this seed, instead")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="the page (default: FILE_episode_N.html in this folder; none with --video)",
+    )
+    parser.add_argument(
+        "--video", type=Path, metavar="FILE", help="write the pictures as an MP4"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the page or the video, then says where it is."""
+    with Dataset(args.file) as dataset:
+        number = number_of(args, dataset)
+        page = args.output
+        if page is None and args.video is None:
+            page = Path(f"{args.file.stem}_episode_{number}.html")
+
+        for target in (page, args.video):
+            if target is not None:
+                require_writable(target)
+                if target.exists() and target.samefile(args.file):
+                    raise EmbodiedError(f"{target} is the dataset: choose another name")
+
+        if args.video is not None:
+            count = write_episode_video(args.video, dataset, number)
+            print(f"{args.video}: {count} frames of episode {number}")
+        if page is not None:
+            write_episode_page(page, dataset, number)
+            print(f"{page}: episode {number}, seed {dataset.episodes[number].seed}")
+    return 0
+
+
+def number_of(args: argparse.Namespace, dataset: Dataset) -> int:
+    """Returns the number of the episode asked for.
+
+    Raises:
+        EmbodiedError: there is no such episode.
+    """
+    if args.seed is not None:
+        arguments.refuse(args, ("episode",), "not beside --seed")
+        seeds = [meta.seed for meta in dataset.episodes]
+        if args.seed not in seeds:
+            raise EmbodiedError(
+                f"there is no episode of seed {args.seed} in {args.file}; its "
+                f"{len(seeds)} seeds are from {min(seeds, default=0)} to "
+                f"{max(seeds, default=0)}"
+            )
+        return seeds.index(args.seed)
+
+    number = args.episode or 0
+    if not 0 <= number < len(dataset):
+        raise EmbodiedError(
+            f"there is no episode {number} in {args.file}, which has {len(dataset)}, "
+            "from 0 on"
+        )
+    return int(number)
