@@ -10,7 +10,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NoReturn
 
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import EpisodeMeta
@@ -69,6 +69,8 @@ class Condition:
         if isinstance(found, frozenset):
             return self._holds_of_set(found)
 
+        # Only two numbers, two flags or two words can be compared. To Python a flag is
+        # a number, too; numbers in conditions are always floats.
         is_number = isinstance(found, int | float) and not isinstance(found, bool)
         value_is_number = isinstance(self.value, float)
         if is_number != value_is_number or isinstance(found, bool) != isinstance(
@@ -80,11 +82,14 @@ class Condition:
         return OPERATORS[self.operator](found, self.value)
 
     def _holds_of_set(self, found: frozenset[str]) -> bool:
+        """Returns whether it holds of several words: `=` if the value is among them."""
         if self.operator not in ("=", "==", "!="):
             self._refuse("may be several, so only = and != apply")
-        return (self.value in found) != (self.operator == "!=")
+        is_member = self.value in found
+        return not is_member if self.operator == "!=" else is_member
 
-    def _refuse(self, reason: str) -> None:
+    def _refuse(self, reason: str) -> NoReturn:
+        """Raises EmbodiedError, with the reason after the attribute's name."""
         raise EmbodiedError(
             f"'{self.name}{self.operator}{self.value}' cannot be decided: {self.name} "
             f"{reason}"
@@ -92,6 +97,10 @@ class Condition:
 
 
 def _value(text: str) -> Value:
+    """Returns the flag, the number or else the word that a text says.
+
+    In quotes it is a word, whatever it looks like.
+    """
     quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
     if quoted:
         return text[1:-1]
@@ -147,6 +156,7 @@ def attribute_table(dataset: Dataset) -> list[Attributes]:
             masks.setdefault(number, set()).add(mask)
 
     table: list[Attributes] = []
+    # What the package itself says of an episode wins over what other tools wrote.
     for number, meta in enumerate(dataset.episodes):
         attributes = {**_others(dataset.attributes(number)), **common, **_own(meta)}
         attributes["number"] = number
@@ -155,6 +165,7 @@ def attribute_table(dataset: Dataset) -> list[Attributes]:
 
 
 def _own(meta: EpisodeMeta) -> dict[str, Value | None]:
+    """Returns what this package says of an episode, by name."""
     values: dict[str, Value | None] = {"success": meta.success}
     for f in fields(meta):
         if f.name != "variation":
@@ -175,7 +186,7 @@ def _others(stored: Mapping[str, Any]) -> dict[str, Value]:
             plain = plain.decode(errors="replace")
         if isinstance(plain, bool | int | float | str):
             values[name] = plain
-    # the one is JSON, the other says what a demo is
+    # no use in a condition: JSON of all that was sampled, and what any demo is
     values.pop("variation", None)
     values.pop("description", None)
     return values

@@ -89,6 +89,7 @@ def described_arrays() -> tuple[Described, ...]:
 
 
 def _described(spec: ArraySpec, key: str, rows: str) -> Described:
+    # Where the schema takes any float, this package writes float64.
     dtype = "float64" if spec.dtype is np.floating else spec.dtype.__name__
     return Described(key, dtype, spec.shape, rows, spec.unit, spec.meaning)
 

@@ -78,7 +78,7 @@ def new_file(path: Path, temporary: Path) -> Iterator[NewFile]:
         try:
             yield new
         finally:
-            new.h5.close()
+            new.h5.close()  # writes what HDF5 still holds back to the sink
             sink.close()
         sink.check(path)
 
@@ -124,6 +124,7 @@ class _Sink(io.RawIOBase):
         return len(block)
 
     def _try_to_write(self, block: memoryview) -> None:
+        """Writes at the present position, or sets `error`."""
         # The system may write less than it was given, above all when space runs out.
         done = 0
         try:

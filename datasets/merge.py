@@ -176,6 +176,7 @@ def is_for_validation(seed: int, split_seed: int = 0) -> bool:
 
     A hash of the seed decides, so episodes that are added later change nothing.
     """
+    # Eight bytes are a number below 2**64, any of which is as likely.
     digest = hashlib.blake2b(f"{split_seed}/{seed}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") < VALIDATION_SHARE * 2**64
 

@@ -61,7 +61,10 @@ def may_be_dataset(path: Path) -> bool:
 
 
 def demo_names(file: H5) -> list[str]:
-    """Returns the names of the whole demos, in the order of their numbers."""
+    """Returns the names of the whole demos, in the order of their numbers.
+
+    A demo is whole if it has `num_samples`, which is written last.
+    """
     names = [name for name, demo in file["data"].items() if "num_samples" in demo.attrs]
     return sorted(names, key=lambda name: int(name.removeprefix("demo_")))
 
@@ -110,6 +113,7 @@ def read_meta(demo: H5) -> EpisodeMeta:
 
 
 def _check_path(path: Path) -> None:
+    """Raises DatasetError unless there is an HDF5 file at a path."""
     if path.is_dir():
         raise DatasetError(f"{path} is a folder; a dataset is one HDF5 file")
 
@@ -128,6 +132,7 @@ def _check_path(path: Path) -> None:
 
 
 def _is_ours(file: H5) -> bool:
+    """Returns whether this package wrote a file, as its groups show."""
     return "meta" in file and "schema_version" in file["meta"].attrs and "data" in file
 
 

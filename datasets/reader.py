@@ -51,6 +51,7 @@ class Dataset(ClosedOnExit):
         self._owner = 0  # the process that opened it: a handle must not cross a fork
 
     def __getstate__(self) -> dict[str, Any]:
+        """Returns what is sent to another process: all but the open file."""
         return {**self.__dict__, "_file": None, "_owner": 0}
 
     def close(self) -> None:
@@ -171,6 +172,7 @@ class Dataset(ClosedOnExit):
 
     @cached_property
     def _sources(self) -> list[StoredEpisode]:
+        """Where each episode lies: in the file, or in an unfinished collection."""
         paths = [self.path]
         if not self.path.exists():
             # If there are no parts either, opening the path raises the right error.
@@ -183,10 +185,12 @@ class Dataset(ClosedOnExit):
 
     @cached_property
     def _masks(self) -> dict[str, list[int]]:
+        """Mask -> numbers of its episodes; the usual masks where the file has none."""
         file = self._open(self.path) if self.path.exists() else None
         if file is None or "mask" not in file:
             return default_masks(self.episodes)
 
+        # The file holds names of demos.
         numbers = {source.demo: number for number, source in enumerate(self._sources)}
         masks = {}
         for name, demos in file["mask"].items():
@@ -201,6 +205,7 @@ class Dataset(ClosedOnExit):
         return self._sources[number]
 
     def _demo(self, number: int) -> H5:
+        """Returns the open group of an episode."""
         source = self._source(number)
         return self._open(source.path)["data"][source.demo]
 

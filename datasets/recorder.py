@@ -195,6 +195,7 @@ class Recorder:
         self._sink.write(self._episode(worlds, world, running, result))
 
     def _oldest_step_needed(self) -> int:
+        """Returns the number of the first step of any episode that still runs."""
         first_steps = [running.first_step for running in self._running.values()]
         return min(first_steps, default=self._steps.count)
 
@@ -247,7 +248,8 @@ class Recorder:
             tick = before if spec in STREAMS_BEFORE else after
             streams[spec.name] = Stream(tick, cut[spec.name])
 
-        # The step of each frame, and the last step of its period.
+        # The step of each frame, and the last step of its period: the one before the
+        # next frame, or the episode's last.
         frames = np.array(running.frame_steps)
         last = np.append(frames[1:], len(before)) - 1
         intended_target = cut["intended_target"][last]
@@ -274,6 +276,7 @@ class Recorder:
 
 
 def _meta(result: EpisodeResult, num_samples: int) -> EpisodeMeta:
+    """Returns an episode's row of the table, from the fields of its result."""
     values = {}
     for f in fields(EpisodeMeta):
         if f.name != "num_samples":

@@ -242,6 +242,7 @@ class _Batch:
         checksums = [episode.streams["checksum"] for episode in self._episodes]
         lengths = np.array([len(stream.tick) for stream in actions])
 
+        # A recorded checksum is that of the state after the step.
         for step in range(lengths.max()):
             # A world whose episode is over repeats the last action, and is not compared.
             rows = np.minimum(step, lengths - 1)
@@ -292,7 +293,8 @@ def deviation(
     apart_m = float(apart[units == "m"].max(initial=0))
     apart_rad = float(apart[units == "rad"].max(initial=0))
 
-    # the angle between two orientations, of which q and -q are the same
+    # The angle between two orientations, of which q and -q are the same: unit
+    # quaternions are 2 sin(angle / 4) apart.
     quats = one[units == "quat"].reshape(-1, 4)
     others = other[units == "quat"].reshape(-1, 4)
     chord = np.minimum(
@@ -305,10 +307,10 @@ def deviation(
 
 def _start_of(episode: Episode) -> EpisodeStart:
     return EpisodeStart(
-        episode.meta.seed,
-        episode.start_state,
-        dict(episode.start_fields),
-        dict(episode.meta.variation),
+        seed=episode.meta.seed,
+        state=episode.start_state,
+        fields=dict(episode.start_fields),
+        variation=dict(episode.meta.variation),
     )
 
 

@@ -59,7 +59,7 @@ class Part:
 
 
 def split(seeds: Sequence[int], parts: Sequence[Part], split_seed: int = 0) -> Split:
-    """Returns part name -> the places in `seeds` of its episodes.
+    """Returns part name -> the indices into `seeds` of its episodes.
 
     Shares and counts cannot be mixed, except with one part that takes the rest.
 
@@ -67,10 +67,10 @@ def split(seeds: Sequence[int], parts: Sequence[Part], split_seed: int = 0) -> S
         EmbodiedError: the parts do not go together, or there are too few episodes.
     """
     _check_parts(parts)
-    ordered = sorted(range(len(seeds)), key=lambda i: place_of(seeds[i], split_seed))
-    if any(part.count is not None for part in parts):
-        return _by_count(ordered, parts)
     places = [place_of(seed, split_seed) for seed in seeds]
+    if any(part.count is not None for part in parts):
+        ordered = sorted(range(len(seeds)), key=lambda i: places[i])
+        return _by_count(ordered, parts)
     return _by_share(places, parts)
 
 
@@ -84,6 +84,7 @@ def place_of(seed: int, split_seed: int) -> float:
 
 
 def _check_parts(parts: Sequence[Part]) -> None:
+    """Raises EmbodiedError unless the parts go together."""
     check_names("part", [part.name for part in parts])
     shares = [part.share for part in parts if part.share is not None]
     counts = [part.count for part in parts if part.count is not None]
@@ -98,6 +99,12 @@ def _check_parts(parts: Sequence[Part]) -> None:
 
 
 def _by_count(ordered: Sequence[int], parts: Sequence[Part]) -> Split:
+    """Gives each part as many episodes as it counts, off the front.
+
+    Args:
+        ordered: indices of all episodes, in the order of their places in [0, 1).
+        parts: what to give them to.
+    """
     wanted = sum(part.count or 0 for part in parts)
     if wanted > len(ordered):
         raise EmbodiedError(f"{wanted} episodes are wanted, there are {len(ordered)}")
@@ -112,13 +119,19 @@ def _by_count(ordered: Sequence[int], parts: Sequence[Part]) -> Split:
 
 
 def _by_share(places: Sequence[float], parts: Sequence[Part]) -> Split:
+    """Gives each part the episodes in an interval of [0, 1) as long as its share.
+
+    Args:
+        places: of all episodes, in [0, 1).
+        parts: what to give them to.
+    """
     found: Split = {}
     low = 0.0
     for part in parts:
         if part.share is None:
             continue
         high = low + part.share
-        # what is all of it must not lose an episode by rounding
+        # shares that come to 1 must not lose the last episode by rounding
         if high > 1 - ROUNDING:
             high = 2.0
         found[part.name] = [i for i, place in enumerate(places) if low <= place < high]

@@ -96,6 +96,7 @@ def statistics(
 
 
 def _of_rows(dataset: Dataset, numbers: Sequence[int], key: str) -> ArrayStatistics:
+    """Returns the statistics of each of the C columns of an array."""
     parts = [_rows(dataset, number, key) for number in numbers]
     widths = {part.shape[1] for part in parts}
     if len(widths) > 1:
@@ -125,7 +126,8 @@ def _of_rows(dataset: Dataset, numbers: Sequence[int], key: str) -> ArrayStatist
     )
 
 
-def _rows(dataset: Dataset, number: int, key: str) -> np.ndarray:  # (R, C)
+def _rows(dataset: Dataset, number: int, key: str) -> np.ndarray:
+    """Returns an episode's array with each row flat, (R, C)."""
     array = dataset.read(number, key)
     return array.reshape(len(array), -1)
 
@@ -146,7 +148,9 @@ def _of_pictures(dataset: Dataset, numbers: Sequence[int], key: str) -> ArraySta
     levels = np.arange(LEVELS)
     total = counts.sum(axis=1)
     mean = counts @ levels / total
-    square = counts @ levels**2 / total
+    mean_square = counts @ levels**2 / total
+
+    # A quantile is the first level up to which that share of the pixels lies.
     cumulated = np.cumsum(counts, axis=1) / total[:, None]
     quantiles = [
         [float(np.searchsorted(share, quantile)) for share in cumulated]
@@ -157,7 +161,7 @@ def _of_pictures(dataset: Dataset, numbers: Sequence[int], key: str) -> ArraySta
         count=pictures,
         left_out=0,
         mean=_numbers(mean),
-        std=_numbers(np.sqrt(np.maximum(square - mean**2, 0))),
+        std=_numbers(np.sqrt(np.maximum(mean_square - mean**2, 0))),
         min=tuple(float(levels[row > 0].min()) for row in counts),
         max=tuple(float(levels[row > 0].max()) for row in counts),
         q01=tuple(quantiles[0]),

@@ -247,6 +247,7 @@ def _checked_stream(key: str, stream: Stream, meta: EpisodeMeta) -> np.ndarray:
 
 
 def _write_array(demo: H5, key: str, value: np.ndarray) -> None:
+    """Writes an array of frames; images are compressed, each by itself."""
     if not key.endswith(IMAGE_SUFFIX):
         demo[key] = value
         return
@@ -260,6 +261,7 @@ def _write_array(demo: H5, key: str, value: np.ndarray) -> None:
 
 
 def _write_meta(demo: H5, meta: EpisodeMeta) -> None:
+    """Writes the attributes in the order of the fields: `num_samples` is last."""
     for f in fields(meta):
         value = getattr(meta, f.name)
         if f.name == "variation":

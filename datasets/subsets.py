@@ -47,7 +47,8 @@ def write_subset(
 
     episodes = [dataset.stored_episode(number) for number in numbers]
     seeds = [dataset.episodes[number].seed for number in numbers]
-    places = {seed: place for place, seed in enumerate(sorted(seeds))}
+    # seed -> number in the new file, which is in the order of the seeds
+    new_number = {seed: number for number, seed in enumerate(sorted(seeds))}
 
     # in the order of every other file, so that a whole one is copied byte for byte
     usual = [name for name in default_masks([]) if name in masks]
@@ -55,7 +56,7 @@ def write_subset(
     for name in dict.fromkeys([*usual, *masks]):
         member_seeds = [dataset.episodes[number].seed for number in masks[name]]
         new_masks[name] = sorted(
-            places[seed] for seed in member_seeds if seed in places
+            new_number[seed] for seed in member_seeds if seed in new_number
         )
     write_merged(
         dataset.header,

@@ -149,6 +149,7 @@ class EpisodeWriter(ClosedOnExit):
         self.path.unlink(missing_ok=True)
 
     def _require_same_collection(self) -> None:
+        """Raises DatasetError if what is there has another header."""
         existing = part_files(self.path)
         if self.path.exists():
             existing = [self.path, *existing]
