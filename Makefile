@@ -54,8 +54,9 @@ build: setup  ## wheel and sdist into dist/, each tried away from this checkout
 bench: setup  ## measure speed
 	$(BIN)/embodied bench
 
-docs: setup  ## bring docs/tasks.md and docs/api.md up to date
+docs: setup  ## bring docs/tasks.md, docs/datasets.md and docs/api.md up to date
 	$(BIN)/python -m embodied.pages.task_page docs/tasks.md
+	$(BIN)/python -m embodied.pages.dataset_page docs/datasets.md
 	$(BIN)/python -m embodied.pages.api_page docs/api.md
 
 gallery: setup  ## film every task and robot into docs/images

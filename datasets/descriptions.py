@@ -48,6 +48,38 @@ DEMO = (
     f"are {TICKS} since its start"
 )
 
+# The attributes of /meta, ...
+HEADER_ATTRIBUTES = {
+    "schema_version": ("1", "what the names and numbers of the file mean"),
+    "metadata": (
+        "JSON",
+        "task, robot, config of the worlds, interfaces, layouts, model_hash, versions",
+    ),
+    "policy": ("text", "the name of the policy that acted"),
+    "record_hz": ("1/s", "frames per second"),
+    "planner_hz": ("1/s", "plans per second; missing for policies that make none"),
+}
+# ... and of a demo, by the fields of `EpisodeMeta`: (unit, meaning).
+EPISODE_ATTRIBUTES = {
+    "seed": ("1", "decides all that is random in the episode"),
+    "instruction": ("text", "what was to be done"),
+    "success_once": ("1", "whether the task was done at any time"),
+    "success_at_end": ("1", "whether it was done at the end"),
+    "progress_max": ("1", "the largest progress, in [0, 1]"),
+    "progress_end": ("1", "the progress at the end, in [0, 1]"),
+    "reward_sum": ("1", "the sum of streams/reward"),
+    "duration_s": ("s", "simulated"),
+    "fault": ("text", "what broke, such as `diverged`; empty without a fault"),
+    "time_to_success_s": ("s", "until the task was done for the first time"),
+    "mean_plan_age_s": ("s", "mean age of the plan that the controller followed"),
+    "peak_contact_force_n": ("N", "the largest contact force of the robot"),
+    "collisions": ("1", "how many there were"),
+    "min_joint_margin_rad": ("rad", "the least distance of a joint to its limit"),
+    "dropped": ("1", "the most objects that were dropped at one time"),
+    "variation": ("JSON", "the sampled value of each variable (docs/tasks.md)"),
+    "num_samples": ("1", "frames; a demo without it was not finished"),
+}
+
 
 @dataclass(frozen=True)
 class Described:

@@ -6,7 +6,6 @@ What people wrote between them stays. Run by `make docs`, or by
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from embodied.envs.registry import get_task, loadable_tasks, robots_for
 from embodied.envs.task import TaskSpec
 from embodied.envs.variation import Choice, Interval, Variable, fixed, markdown_table
 from embodied.files import replace_text
+from embodied.pages.blocks import put_block
 
 SHARED = "every task"  # the name of the block that holds the rows of all tasks
 SHARED_NAMES = frozenset(row.name for row in COMMON)
@@ -27,25 +27,13 @@ def update_page(page: str, tasks: Iterable[TaskSpec]) -> str:
     A task that has no block yet gets a section at the end.
     """
     shared_section = "\n## What varies in every task\n\n"
-    page = _put_block(page, SHARED, markdown_table(COMMON), shared_section)
+    page = put_block(page, SHARED, markdown_table(COMMON), shared_section)
     for task in tasks:
         summary = f"{task.summary[0].upper()}{task.summary[1:]}"
         section = f"\n## {task.name}\n\n{summary}.\n\n"
         content = f"{_facts(task)}\n\n{_variation(task.table)}"
-        page = _put_block(page, task.name, content, section)
+        page = put_block(page, task.name, content, section)
     return page
-
-
-def _put_block(page: str, name: str, content: str, section: str) -> str:
-    """Replaces a block, or adds it to the end below the head of a new section."""
-    begin = f"<!-- {name}: written by `make docs` -->"
-    end = f"<!-- {name}: end -->"
-    block = f"{begin}\n\n{content}\n\n{end}"
-    if begin not in page:
-        return f"{page.rstrip()}\n{section}{block}\n"
-
-    pattern = re.escape(begin) + ".*?" + re.escape(end)
-    return re.sub(pattern, lambda _: block, page, flags=re.DOTALL)
 
 
 def _facts(task: TaskSpec) -> str:

@@ -1,0 +1,83 @@
+"""Writes the tables of docs/datasets.md from the schema itself.
+
+What people wrote between them stays. Run by `make docs`, or by
+`python -m embodied.pages.dataset_page FILE`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from embodied.core import SKILLS
+from embodied.datasets.descriptions import (
+    DEMO_GROUPS,
+    EPISODE_ATTRIBUTES,
+    FILE_GROUPS,
+    HEADER_ATTRIBUTES,
+    Described,
+    described_arrays,
+)
+from embodied.files import replace_text
+from embodied.pages.blocks import put_block
+from embodied.pages.markdown import table
+
+# what arrays have rows for -> heading, and the rate of the rows
+KINDS = {
+    "frame": ("frames", "`record_hz`"),
+    "control step": ("streams", "`config.control_hz`"),
+    "plan": ("plans", "`planner_hz`"),
+    "": ("start", "once"),
+}
+
+
+def update_page(page: str) -> str:
+    """Returns the page with its tables renewed; missing ones come to the end."""
+    page = _put(page, "groups", _groups())
+    attributes = {"meta": HEADER_ATTRIBUTES, "episodes": EPISODE_ATTRIBUTES}
+    for name, rows in attributes.items():
+        page = _put(page, name, _attributes(rows))
+
+    arrays = described_arrays()
+    for kind, (name, rate) in KINDS.items():
+        of_kind = [one for one in arrays if one.rows == kind]
+        page = _put(page, name, _arrays(of_kind, rate))
+    words = ", ".join(f"{number} `{word}`" for number, word in enumerate(SKILLS))
+    return _put(page, "subtasks", f"{words}.")
+
+
+def _put(page: str, name: str, content: str) -> str:
+    return put_block(page, name, content, section=f"\n## {name.capitalize()}\n\n")
+
+
+def _groups() -> str:
+    rows = [(f"`/{name}`", text) for name, text in FILE_GROUPS.items()]
+    rows += [(f"`/data/demo_<i>/{name}`", text) for name, text in DEMO_GROUPS.items()]
+    return table(("group", "what it holds"), rows)
+
+
+def _attributes(attributes: Mapping[str, tuple[str, str]]) -> str:
+    rows = [
+        (f"`{name}`", "" if unit == "1" else unit, meaning)
+        for name, (unit, meaning) in attributes.items()
+    ]
+    return table(("attribute", "unit", "meaning"), rows)
+
+
+def _arrays(arrays: list[Described], rate: str) -> str:
+    rows = []
+    for one in arrays:
+        unit = "" if one.unit == "1" else one.unit
+        shape = "one number" if one.shape == "()" else f"`{one.shape}`"
+        rows.append((f"`{one.key}`", one.dtype, shape, unit, rate, one.meaning))
+    return table(("array", "type", "row", "unit", "rate", "meaning"), rows)
+
+
+def main(path: Path) -> None:
+    """Brings the page in a file up to date."""
+    replace_text(path, update_page(path.read_text(encoding="utf-8")))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
