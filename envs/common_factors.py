@@ -104,9 +104,11 @@ class CommonFactors:
         self._floor = model.geom("floor").id
 
         self._servos = [model.actuator(name).id for name in arm_joints]
+        # ids of geoms: a gripper's pads have "pad" in their names
         self._pads = [i for i in range(model.ngeom) if "pad" in model.geom(i).name]
         self._qpos = [int(model.joint(name).qposadr[0]) for name in robot.joint_names]
 
+        # asking for a field lets worlds differ in it
         for field in VARIED_FIELDS:
             engine.model_view(field)
 
@@ -174,6 +176,7 @@ class CommonFactors:
         return np.concatenate(bias)
 
     def _light(self, world: int, sample: dict[str, Any]) -> None:
+        """Sets the lamp's brightness and direction, and how bright the floor is."""
         model = self._engine.model
         model_view = self._engine.model_view
 
@@ -191,6 +194,7 @@ class CommonFactors:
         model_view("geom_rgba")[world, self._floor] = np.clip(rgba, 0, 1)
 
     def _views(self, world: int, sample: dict[str, Any]) -> None:
+        """Moves the task's cameras, and adds to their fields of view."""
         model = self._engine.model
         model_view = self._engine.model_view
         ids = self._cameras
@@ -199,6 +203,7 @@ class CommonFactors:
         model_view("cam_fovy")[world, ids] = model.cam_fovy[ids] + sample["camera_fovy"]
 
     def _dynamics(self, world: int, sample: dict[str, Any]) -> None:
+        """Scales the stiffness of the arms' servos and the friction of the pads."""
         model = self._engine.model
         model_view = self._engine.model_view
 

@@ -100,6 +100,7 @@ class EnvConfig:
     def _check_kinds(self) -> None:
         for argument, (kinds, description) in _KINDS.items():
             value = getattr(self, argument)
+            # to Python True is a number, too
             is_other_bool = isinstance(value, bool) and bool not in kinds
             if is_other_bool or not isinstance(value, kinds):
                 raise EmbodiedError(f"{argument} must be {description}, not {value!r}")

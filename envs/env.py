@@ -78,6 +78,7 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
 
     @property
     def _max_episode_steps(self) -> int:
+        """The steps until truncation, under the name that other people's wrappers read."""
         return self.worlds.max_steps
 
     @property

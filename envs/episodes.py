@@ -17,7 +17,7 @@ from embodied.errors import EmbodiedError
 from embodied.plain import plain, why_not_json
 from embodied.sim.engine import HostEngine
 
-# Names among the fields of a start: the task's parameters begin with this prefix.
+# Names among the fields of a start: what the task's `memory()` holds has this prefix.
 TASK_PREFIX = "task/"
 ENCODER_BIAS = "sensor/encoder_bias"
 # 2^64 divided by the golden ratio, which spreads the bits of a product.
@@ -30,7 +30,7 @@ class EpisodeStart:
 
     seed: int
     state: np.ndarray  # (S,) float64, the integration state
-    # the varied model fields; the task's parameters under `task/`; the encoder bias
+    # the varied model fields; the task's `memory()` under `task/`; the encoder bias
     fields: Mapping[str, np.ndarray]
     # the sampled value of each variable
     variation: dict[str, Any] = field(default_factory=dict)
@@ -105,6 +105,7 @@ class Episodes:
     def _keep(
         self, world: int, seed: int, sampled: dict[str, Any], noise: SensorNoise
     ) -> None:
+        """Remembers what one world's episode was sampled with."""
         self.seeds[world] = seed
         self.sampled[world] = _stored(sampled)
         self.pixel_sigma[world] = noise.pixel_sigma
@@ -184,6 +185,7 @@ def state_checksum(state: np.ndarray) -> np.ndarray:
         (N,) uint64.
     """
     words = np.ascontiguousarray(state).view(np.uint64)
-    # each column has a factor of its own, so that swapped values are noticed, too
+    # each column has a factor of its own, so that swapped values are noticed, too; an
+    # odd one loses no bit of a product modulo 2^64
     odd = np.arange(1, 2 * words.shape[1], 2, dtype=np.uint64)
     return (words * (odd * _CHECKSUM_FACTOR)).sum(axis=1, dtype=np.uint64)

@@ -74,7 +74,7 @@ def make_vector_env(
     num_envs = plain(num_envs)
     max_episode_steps = plain(max_episode_steps)
     _check_count("num_envs", num_envs)
-    if max_episode_steps not in (None, -1):
+    if max_episode_steps not in (None, -1):  # -1 is Gymnasium's word for no limit
         _check_count("max_episode_steps", max_episode_steps)
         config = _with_limit(config, max_episode_steps)
     if config.engine == "cpu":

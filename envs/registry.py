@@ -189,6 +189,7 @@ def _load(group: str, name: str) -> Any:
     if entry is None:
         return resolve_name(BUILT_IN[group][name])
 
+    # what the entry point gave: its name, or in words something of another class
     item = plugins.load(KINDS[group], entry)
     found = getattr(item, "name", None)
     if not isinstance(item, _class_of(group)):

@@ -86,6 +86,7 @@ class SB3VecEnv(VecEnv):
         sequence.
         """
         self._since_success[:] = -1
+        # SB3 keeps options for each world; here they are for all at once
         shown, info = self.env.reset(seed=list(self._seeds), options=self._options[0])
         self.reset_infos = [_of_world(info, i) for i in range(self.num_envs)]
         self._reset_seeds()
@@ -233,6 +234,7 @@ def _of_world(info: dict[str, Any], world: int) -> dict[str, Any]:
     """
     values = {}
     for name, column in info.items():
+        # leave out masks, ended episodes, and what is not valid for this world
         if name.startswith(("_", "final_")) or not info[f"_{name}"][world]:
             continue
         value = column[world]

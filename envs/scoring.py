@@ -92,6 +92,7 @@ def score(
         success_now = success_now & sound
         lost = lost | ~sound
 
+    # a product with False begins at 0 again
     held_ticks = (held_ticks + rules.step_ticks) * success_now
     success = held_ticks >= rules.hold_ticks
     terminated = lost | success if rules.terminate_on_success else lost

@@ -25,6 +25,7 @@ FACTORS = (
     "sensor",
 )
 LEVELS = ("L1", "L2", "L3", "L4")
+# What is sampled from its held-out values: nothing, the variables of one factor, or all.
 SPLITS = ("train", *FACTORS, "all")
 
 
@@ -203,6 +204,7 @@ def row(
 
 
 def _range_of(cell: Any) -> Range:
+    """Returns the range that a cell of a table stands for, see `row`."""
     if isinstance(cell, tuple):
         if len(cell) != 2:
             raise EmbodiedError(
@@ -253,6 +255,7 @@ class Variation:
         }
         for name, value in overrides.items():
             self._ranges[name] = fixed(value)
+        # numbers for the names, the same in each process, unlike those of `hash`
         self._keys = {
             variable.name: crc32(variable.name.encode()) for variable in table
         }

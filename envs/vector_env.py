@@ -114,6 +114,7 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
 
     @property
     def _max_episode_steps(self) -> int:
+        """The steps until truncation, under the name that other people's wrappers read."""
         return self.worlds.max_steps
 
     def reset(
@@ -139,6 +140,7 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
         return self._observer.observe(), info
 
     def _reset_mask(self, options: dict[str, Any] | None) -> np.ndarray:
+        """Returns (N,) bool, the worlds that the options of `reset` choose."""
         own = checked_options(options, (RESET_MASK,))
         mask = own.get(RESET_MASK, np.ones(self.num_envs, bool))
         if (
@@ -250,6 +252,7 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
         return self._observer.observe()
 
     def _require_episodes(self) -> None:
+        """Raises EmbodiedError after `close`, and before the first reset."""
         if self.closed:
             raise EmbodiedError(CLOSED)
         if not self._has_begun:

@@ -149,7 +149,11 @@ class Worlds:
         self._begin(np.array([world]))
 
     def _begin(self, ids: np.ndarray) -> None:
-        begun = np.isin(np.arange(self.num_worlds), ids)
+        """Begins episodes in worlds `ids` (n,), whose starts are in the engine.
+
+        The engine computes all that follows from the states before others read it.
+        """
+        begun = np.isin(np.arange(self.num_worlds), ids)  # (N,) bool
         self.engine.refresh(ids)
         for watcher in self.engine.watchers:
             watcher.forget(begun)
@@ -157,7 +161,7 @@ class Worlds:
         self.episodes.keep_start_states(ids)
         self._feed.reset(ids)
         self._scorer.begin(ids)
-        if not self._next_check:
+        if not self._next_check:  # at the first reset only
             self._check_task(ids)
 
     def snapshot(self, worlds: Ids = None) -> Snapshot:
@@ -185,7 +189,7 @@ class Worlds:
 
         # the engine comes last: what it computes must be new to all that look at it
         write_rows(memory, ids, snapshot.arrays)
-        times = len(ids) // len(snapshot)
+        times = len(ids) // len(snapshot)  # more than 1 if one world is put into many
         self.episodes.recall(ids, snapshot.sampled * times)
         self._scorer.recall()
         self.engine.recall(ids, snapshot.part(ENGINE_PREFIX))
@@ -320,6 +324,7 @@ class Worlds:
                 f"forces of the last {ticks} physics steps are not kept: ask for at most "
                 f"{WINDOW_TICKS}, or for the {self.ticks_per_step} of a control step"
             )
+        # None stands for a control step that is longer than the window of sensors
         return self._safety.read(ticks if ticks <= WINDOW_TICKS else None)
 
     def integration_state(self) -> np.ndarray:

@@ -104,7 +104,7 @@ def _cylinder(start: np.ndarray, end: np.ndarray, radius: float) -> Mesh:
     )
     vertices = np.concatenate([start + ring, end + ring] * 2)
 
-    # the wall: two triangles a side
+    # the wall: two triangles a side; `above` is on the ring at the other end
     side = np.arange(CYLINDER_SIDES)
     after = (side + 1) % CYLINDER_SIDES
     above = side + CYLINDER_SIDES

@@ -115,7 +115,8 @@ def _cell(blob: Blob, ring: Ring, k: int, overlap_m: float) -> Cell:
     outer_arc = (ring.outer + wider) * ray
     vertices = np.concatenate([inner_arc, outer_arc])
 
-    # two triangles a step; at the centre, where the inner arc is a point, one
+    # each step begins with a vertex of the inner arc and the one beyond it on the outer
+    # arc; two triangles a step, or one at the centre, where the inner arc is a point
     first = np.arange(steps)
     beyond = first + steps + 1
     faces = np.stack([first, beyond, beyond + 1], axis=1)

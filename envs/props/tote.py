@@ -100,6 +100,7 @@ def _inertia(size: ToteSize) -> tuple[np.ndarray, np.ndarray]:
     pos = all_pos[: len(SOLIDS)]
     half = all_half[: len(SOLIDS)]
 
+    # the mass of each solid, in proportion to its volume
     mass = np.prod(half, axis=1)
     mass *= size.mass / mass.sum()
     centre = mass @ pos / size.mass

@@ -62,7 +62,7 @@ class DrivingPlanner:
         return replace(
             payload,
             subtask=xp.where(away, SKILLS.index("drive_to"), payload.subtask),
-            base_goal_w=stand[:, None],
+            base_goal_w=stand[:, None],  # (n, 1 base, 4)
         )
 
     @staticmethod
@@ -80,6 +80,7 @@ class DrivingPlanner:
 
 
 def _at_the_origin(observation: Observation, payload: Payload) -> Array:
+    """Returns the stand (n, 4) where a fixed arm is mounted, whatever the plan."""
     xp = array_namespace(observation.agent_pos)
     stand = xp.asarray(STAND_POSE_W, dtype=observation.agent_pos.dtype)
     return xp.broadcast_to(stand, (observation.agent_pos.shape[0], 4))

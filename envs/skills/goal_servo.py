@@ -68,6 +68,7 @@ class GoalServo:
         """Does nothing: nothing is remembered."""
 
     def act(self, observation: Observation, payload: Payload, age_s: Array) -> Array:
+        """Returns actions (N, A) towards the goals, however old the plans are."""
         agent_pos = observation.agent_pos
         xp = array_namespace(agent_pos)
         driving = (payload.subtask == SKILLS.index("drive_to"))[:, None]  # (N, 1)
@@ -104,12 +105,14 @@ class GoalServo:
         """
         effector = self._effector_of_arm.get(part.name)
         if effector is None:
+            # other parts, such as a head, count as the first effector's
             effector = self._effector_of_gripper.get(part.name, 0)
         return effector >= payload.goal_pos_w.shape[1]
 
     @staticmethod
     def _rest(part: Part, agent_pos: Array) -> Array:
         """Returns the action of an arm that keeps its place, or of an open gripper."""
+        # made from `agent_pos`, so that they have its kind of array, dtype and device
         if isinstance(part, Gripper):
             return 1 + 0 * agent_pos[:, :1]
         return 0 * agent_pos[:, :6]
@@ -161,6 +164,7 @@ class _Drive:
         """Returns actions (N, 3) of the base: ahead, to the left, turning left."""
         xp = self._xp
         top = xp.asarray(self._robot.base.joints.speeds)
+        # as shares of the top speeds, together no longer than 1
         share = self._velocity[:, :2] / top[:2]
         along = _limited(share, xp.ones_like(self._yaw_rate))
         return xp.concat([along, self._yaw_rate / top[2]], axis=1)
@@ -175,6 +179,7 @@ class _Drive:
 
 
 def _limited(velocity: Array, limit: Array) -> Array:
+    """Returns velocities (N, k), shortened where they are longer than `limit` (N, 1)."""
     xp: Any = array_namespace(velocity)
     norm = xp.sqrt(xp.sum(velocity * velocity, axis=1, keepdims=True))
     return velocity * (limit / xp.maximum(norm, limit))
@@ -194,6 +199,7 @@ def _rotation_error(goal_wxyz: Array, rot6d: Array) -> Array:
 
 
 def _axes(rot6d: Array) -> tuple[Array, Array, Array]:
+    """Returns the x, y and z axes, (N, 3) each."""
     first = rot6d[:, :3]
     second = rot6d[:, 3:]
     return first, second, cross(first, second)

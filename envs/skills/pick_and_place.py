@@ -103,6 +103,7 @@ class PickAndPlace:
         )
 
     def _facts(self, xp: Any, agent: Readings, state: Readings) -> BoxFacts:
+        """Returns the facts of an observation."""
         _, width_m, height_m = self._size
         tcp = agent["tcp_pos_w"]
         box = state[f"{self._thing}_pos_w"]
@@ -133,7 +134,7 @@ class PickAndPlace:
 def _choose(xp: Any, facts: BoxFacts) -> tuple[Array, Array]:
     """Returns skill (n,) and where the tool centre point goes (n, 3)."""
     tcp = facts.tcp
-    in_hand = tcp - facts.box
+    in_hand = tcp - facts.box  # where the hand holds the box
     hover = xp.asarray([0.0, 0.0, HOVER_M])
     travel_z = facts.place[:, 2] + HOVER_M
 

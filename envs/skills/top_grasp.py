@@ -93,7 +93,8 @@ def top_grasp(
     bottom = pos_w[:, 2] - height / 2
     top = pos_w[:, 2] + height / 2
 
-    # five candidates, and how high the hand must stay for each
+    # five candidates, and how high the hand must stay for each: fingertips above the
+    # table, palm above the thing and its neighbours, yet pads still on the thing
     yaw, span = _candidates(xp, axes, size, upright, stands, lies)  # (n, 5) each
     above_table = bottom + FINGER_TIP_M + ABOVE_TABLE_M
     lowest = xp.maximum(above_table, top - PALM_M)[:, None]
@@ -130,6 +131,8 @@ def _candidates(
     round things that lie across their axis.
     """
     yaw, span = _box_candidates(xp, axes, size, upright)
+    # a lying cylinder: at a right angle to its z axis; a round thing's x size is its
+    # diameter
     across = _hand_yaw(xp, axes[:, 2, 1], -axes[:, 2, 0])[:, None]
     yaw = xp.where(lies[:, None], across, yaw)
     all_around = xp.broadcast_to(xp.asarray(ROUND_YAWS_RAD), yaw.shape)
@@ -146,7 +149,8 @@ def _box_candidates(
     There are only two of them, so the first one fills four columns.
     """
     rows = xp.arange(axes.shape[0])
-    level = xp.asarray([[1, 2], [0, 2], [1, 0]])[upright]  # (n, 2)
+    # (n, 2) the other two axes, which are level
+    level = xp.asarray([[1, 2], [0, 2], [1, 0]])[upright]
     yaws = []
     spans = []
     for k in range(2):
@@ -159,8 +163,11 @@ def _box_candidates(
 
 
 def _hand_yaw(xp: Any, x: Array, y: Array) -> Array:
-    """Returns the yaw (n,), within YAW_RANGE_RAD, of a hand that opens along (x, y)."""
-    half_turn = float(xp.pi)
+    """Returns the yaw (n,), within YAW_RANGE_RAD, of a hand that opens along (x, y).
+
+    A hand that points down opens along its y axis, a quarter turn from its yaw.
+    """
+    half_turn = float(xp.pi)  # by which the yaw may be off: the fingers are alike
     yaw = xp.atan2(y, x) + half_turn / 2 - YAW_RANGE_RAD[0]
     return yaw - half_turn * xp.floor(yaw / half_turn) + YAW_RANGE_RAD[0]
 
@@ -170,6 +177,7 @@ def _room(xp: Any, pos_w: Array, yaw: Array, span: Array, others_w: Array) -> Ar
 
     It is at most ROOM_M.
     """
+    # the y axis of a hand that points down, along which the fingers open
     along_opening = xp.stack([xp.sin(yaw), -xp.cos(yaw)], axis=2)  # (n, 5, 2)
     aside = along_opening * (span / 2 + FINGER_M)[:, :, None]
     room = xp.full_like(yaw, ROOM_M)
@@ -192,7 +200,8 @@ def _above_neighbours(
     cos = xp.cos(yaw)[:, :, None]
     along = xp.abs(away[..., 0] * sin - away[..., 1] * cos)  # (n, 5, K), of the opening
     across = away[..., 0] * cos + away[..., 1] * sin
-    top = 2 * others_w[:, None, :, 2] - table_z_w  # of what stands on the table
+    # what stands on the table is as high above its middle as the table is below it
+    top = 2 * others_w[:, None, :, 2] - table_z_w
 
     least = xp.zeros_like(yaw)
     for half_m, start_m, end_m, height_m in OVERHANGS_M:

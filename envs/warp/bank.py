@@ -29,7 +29,7 @@ class DeviceBank:
             for name, values in starts.fields.items()
         }
 
-        # what the engine does not hold: the task's parameters and the encoder bias
+        # what the engine does not hold: the memory of the task, and the encoder bias
         self._parameters = {
             name: torch.as_tensor(values) for name, values in starts.parameters.items()
         }
@@ -53,7 +53,7 @@ class DeviceBank:
         Args:
             which: (N,) bool, the worlds that are written.
             index: (N,) int64, the start of each world; used where `which` is True.
-            parameters: the task's live arrays, (N, ...) each.
+            parameters: the live arrays of the task's `memory()`, (N, ...) each.
             encoder_bias: (N, J) the proprioception's live array.
         """
         varied = self._engine.model_views()
@@ -68,6 +68,7 @@ class DeviceBank:
 
 
 def _as_type_of(like: torch.Tensor, values: object) -> torch.Tensor:
+    """Returns values as a tensor of the dtype of `like`, on torch's default device."""
     return torch.as_tensor(values, dtype=like.dtype)
 
 

@@ -42,6 +42,7 @@ class DeviceConstants(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
+        """Does what `func` does; torch calls this for its functions in the context."""
         kwargs = kwargs or {}
         if func in _INDEXING:
             args = (args[0], self._index(args[1]), *args[2:])
@@ -53,6 +54,7 @@ class DeviceConstants(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def _index(self, index: Any) -> Any:
+        """Returns an index in which kept tensors stand for lists and numpy arrays."""
         if isinstance(index, tuple):
             return tuple(self._index(part) for part in index)
         if isinstance(index, list | np.ndarray) and _is_of_host(index):
@@ -60,6 +62,7 @@ class DeviceConstants(TorchFunctionMode):
         return index
 
     def _constant(self, values: Any, dtype: torch.dtype | None) -> torch.Tensor:
+        """Returns the kept tensor of these values, which is made when first met."""
         host = np.asarray(values)
 
         # as torch does, give Python's floats the default type, and arrays their own
@@ -73,6 +76,7 @@ class DeviceConstants(TorchFunctionMode):
                 raise RuntimeError(
                     f"{values!r} would have to be copied from the host within a captured step"
                 )
+            # without this the call would come back to `__torch_function__`
             with torch._C.DisableTorchFunction():
                 self._kept[key] = torch.tensor(host, dtype=dtype, device=self.device)
         return self._kept[key]
@@ -92,6 +96,7 @@ def solve_definite(matrix: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """
     size = matrix.shape[-1]
     rows = torch.cat([matrix, right], dim=-1)  # (N, K, K + M)
+    # scale row k so that its element k is 1, and subtract it from all others
     for k in range(size):
         pivot = rows[:, k] / rows[:, k, k, None]
         factor = rows[:, :, k, None].clone()

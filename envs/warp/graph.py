@@ -86,6 +86,7 @@ class StepGraph:
         return tuple(output.clone() for output in self._outputs)
 
     def _work(self) -> Tensors:
+        """Calls the function on the input buffer, whose place in memory never changes."""
         with self._constants, self._device:
             return self._function(self._input)
 

@@ -62,23 +62,24 @@ class NumpyVectorEnv(
         on_device = torch.as_tensor(
             actions, dtype=torch.float32, device=self.worlds.device
         )
-        observation, *judgement, signals = self.env.step(on_device)
+        observation, *judgement, device_info = self.env.step(on_device)
         reward, terminated, truncated = (part.cpu().numpy() for part in judgement)
         over = terminated | truncated
 
         columns = {
-            name: signals[name].cpu().numpy() for name in (*RESET_KEYS, *STEP_KEYS)
+            name: device_info[name].cpu().numpy() for name in (*RESET_KEYS, *STEP_KEYS)
         }
         columns["fault"] = FAULT_NAMES[columns["fault"]]
         if over.any():
             info = restart_info(columns, over, self._start_progress())
-            info["final_obs"] = rows_of(_to_numpy(signals["final_obs"]), over)
+            info["final_obs"] = rows_of(_to_numpy(device_info["final_obs"]), over)
             info["_final_obs"] = over.copy()
         else:
             info = step_info(columns)
         return _to_numpy(observation), reward, terminated, truncated, info
 
     def _start_progress(self) -> np.ndarray:
+        """Returns the progress (N,) with which the present episodes began."""
         progress: np.ndarray = self.worlds.start_progress().cpu().numpy()
         return progress
 

@@ -37,7 +37,8 @@ class StartBank:
 
     state: dict[str, np.ndarray]  # fields of MjData, (S, ...)
     fields: dict[str, np.ndarray]  # fields of MjModel in which they differ, (S, ...)
-    parameters: dict[str, np.ndarray]  # of the task, (S, ...)
+    # what the task's `memory()` holds, such as targets and events to come, (S, ...)
+    parameters: dict[str, np.ndarray]
     encoder_bias: np.ndarray  # (S, J) rad or m
     progress: np.ndarray  # (S,) of the task, at the start
     instructions: tuple[str, ...]  # S sentences
@@ -62,6 +63,7 @@ def sample_starts(worlds: Worlds, first_seed: int) -> StartBank:
 
     view = worlds.engine.view
     parameters = worlds.task.memory()
+    # fields of the state that this model lacks, such as mocap poses, are empty
     return StartBank(
         state={name: np.array(view(name)) for name in STATE if view(name).size},
         fields=_differing_fields(worlds),

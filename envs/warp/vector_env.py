@@ -70,6 +70,7 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         self.action_space = batch_space(self.single_action_space, num_envs)
 
         device = self.worlds.device
+        # the largest absolute values of what observations show, (size,) each
         self._bounds = {
             "agent_pos": torch.as_tensor(
                 limits(self.worlds.agent_layout), device=device
@@ -79,7 +80,7 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
             self._bounds["environment_state"] = torch.as_tensor(
                 limits(self.worlds.state_layout), device=device
             )
-        self._all = torch.ones(num_envs, dtype=torch.bool, device=device)
+        self._all = torch.ones(num_envs, dtype=torch.bool, device=device)  # a mask
 
     def reset(
         self, *, seed: Seeds = None, options: dict[str, Any] | None = None
@@ -170,6 +171,7 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         return self._observation(*self.worlds.observe())
 
     def _info(self, result: WarpStepResult) -> Tensors:
+        """Returns the info of a step, as `embodied.envs.infos` describes it."""
         safety = Safety(
             result.contact_force_n, result.collision, result.joint_margin_rad
         )
@@ -195,6 +197,14 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         environment_state: torch.Tensor,
         final: bool = False,
     ) -> Tensors:
+        """Returns what `observation_space` describes, for all N worlds.
+
+        Args:
+            agent_pos: (N, P) proprioception.
+            environment_state: (N, S) privileged state.
+            final: show the frames of the episodes that ended in this step, rather than
+                those of the new ones.
+        """
         values = {"agent_pos": agent_pos, "environment_state": environment_state}
         observation: Tensors = {}
         for name, bound in self._bounds.items():

@@ -92,6 +92,7 @@ class WarpWorlds:
     ) -> None:
         # a missing device is reported before the starts are sampled, which takes long
         usable_device(device)
+        # worlds on the CPU: one for each start, and some in which contacts are counted
         host = Worlds(replace(config, engine="cpu"), num_starts)
         starts = sample_starts(host, seed)
         probe = Worlds(host.config, min(PROBED, num_starts))
@@ -156,6 +157,7 @@ class WarpWorlds:
             `agent_pos` (N, P) and `environment_state` (N, S).
         """
         with self.device:
+            # the first frames of all starts are rendered once, at the first reset
             if self.feed is not None and not self.feed.learned:
                 self._show_starts(self.feed)
             if starts is not None:
@@ -310,7 +312,8 @@ class WarpWorlds:
         self._held_ticks[...] = held_ticks
         self._fault_counts += (fault[:, None] == self._fault_kinds).sum(0)
 
-        # the observation before episodes that end are replaced by new ones
+        # what there is before episodes that end are replaced by new ones
+        # forces of this control step; None stands for one that is longer than the window
         ticks = self.ticks_per_step
         safety = self._safety.read(ticks if ticks <= WINDOW_TICKS else None)
         final_agent_pos, final_environment_state = self.observe()
@@ -344,6 +347,8 @@ class WarpWorlds:
         self.engine.forget_faults(which)
         self._tick[...] = torch.where(which, 0, self._tick)
         self._held_ticks[...] = torch.where(which, 0, self._held_ticks)
+        # compute what follows from the new states; what watches the engine from step to
+        # step, such as sensors of peak forces, must not remember the old ones
         self.engine.refresh()
         for watcher in self.engine.watchers:
             watcher.forget(which)
@@ -365,7 +370,7 @@ def _feed(host: Worlds, engine: WarpEngine) -> WarpFeed:
     from embodied.sim.warp.feed import WarpFeed
 
     size = host.config.image_size
-    sigma = []  # of the S starts
+    sigma = []  # of the S starts: the pixel noise's standard deviation, grey levels
     for world in range(host.num_worlds):
         sigma.append(host.variation_of(world).get("pixel_noise", 0.0))
     cameras = WarpCameras(engine, host.cameras, size, size)
@@ -373,4 +378,5 @@ def _feed(host: Worlds, engine: WarpEngine) -> WarpFeed:
 
 
 def _finite(values: torch.Tensor) -> torch.Tensor:
+    """Returns values with 0 for what a world that broke has made NaN or infinite."""
     return torch.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)

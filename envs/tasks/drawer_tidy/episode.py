@@ -51,6 +51,7 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     count = episode["things"]
     order = np.argsort(episode["order"][: len(THING_NAMES)])
     row = order[:count].tolist()
+    # the second named thing is another one than the first, if two are named
     first = episode["target"][0] % count
     second = (first + 1 + episode["target"][1] % (count - 1)) % count
     if episode["named"] == 1:
@@ -89,7 +90,7 @@ def pose_of(episode: dict[str, Any], thing: int) -> tuple[np.ndarray, float]:
 
 
 def goal_of(episode: dict[str, Any]) -> dict[str, Any]:
-    """Returns the values of an episode for the task's parameters, by their names."""
+    """Returns the values of an episode for the arrays of the task's `memory()`."""
     things = range(len(THING_NAMES))
     targets = episode["targets"]
     belongs = np.zeros((len(DRAWERS), len(THING_NAMES)))
@@ -115,6 +116,7 @@ def goal_of(episode: dict[str, Any]) -> dict[str, Any]:
 
 
 def _instruction(episode: dict[str, Any]) -> str:
+    """Returns the sentence, with the named things and the drawer filled in."""
     named = dict.fromkeys(episode["targets"])  # each once
     things = [
         f"the {episode['colours'][thing]} {THINGS[THING_NAMES[thing]]}"
@@ -139,6 +141,7 @@ def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, A
     is_shoved = rng.random() < 0.5
     angle = rng.uniform(*SHOVE_ANGLE_RAD)
     shove_n = horizontal_force(episode["mass"] * rng.uniform(*SHOVE_M_S2), angle)
+    # the force that brings the drawer to this speed in SHUT_S, against its friction
     push_m_s = rng.uniform(*SHUT_M_S)
     shut_n = MASS_KG * push_m_s / SHUT_S + episode["drawer_friction"]
 

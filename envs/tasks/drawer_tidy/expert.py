@@ -103,6 +103,7 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
         skill=step.skill,
         pos_w=step.pos,
         quat_wxyz=pointing_down(xp, step.yaw),
+        # from a width to a command: -1 closed, 1 open
         gripper=xp.clip(step.width / WIDTH_M, 0.0, 1.0) * 2 - 1,
         completion=_completion(xp, facts),
     )
@@ -204,6 +205,7 @@ def _work_drawer(xp: Any, facts: ExpertFacts) -> tuple[Step, Step]:
     no_turn = xp.zeros_like(opening)
     clear_z = xp.full_like(opening, CLEAR_Z_W)
     pos, yaw, _ = _way(xp, facts, handle, no_turn, clear_z)
+    # how far along x the hand has to go from here with the handle
     along = opening + xp.where(is_all_in, BEYOND_M, -PULLED_M - BEYOND_M)
     moved = xp.stack([tcp[:, 0] + along, handle[:, 1], handle[:, 2]], axis=1)
 

@@ -63,7 +63,7 @@ class ExpertFacts:
 
     @property
     def is_all_in(self) -> Array:
-        """(n,) bool, nothing is left to be put in."""
+        """(n,) bool, nothing is left to be put in: the share, in halves, is 1."""
         return self.share_in > 0.75
 
     @classmethod
@@ -143,6 +143,7 @@ def _others(xp: Any, things_pos_w: Array, pos: Array) -> Array:
 
 def _half_height(xp: Any, rot6d: Array, size: Array) -> Array:
     """Returns the height (n,) m of the highest corner above the middle of a box."""
+    # how far up each of the three axes points; the third is the others' cross product
     third_z = rot6d[:, 0] * rot6d[:, 4] - rot6d[:, 1] * rot6d[:, 3]
     up = xp.abs(xp.stack([rot6d[:, 2], rot6d[:, 5], third_z], axis=1))
     return dot(up, size) / 2

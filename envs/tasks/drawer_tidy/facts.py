@@ -123,6 +123,6 @@ class Facts:
         carry_m = xp.sqrt(dot(aside, aside))
 
         is_lifted = pos[:, 2] - height_m / 2 > DRAWERS_SIZE.top_z + LIFTED_M
-        carried = 0.4 + 0.5 * tolerance(carry_m, 0.03, 0.5)
-        reached = 0.3 * tolerance(reach_m, 0.03, 0.5)
+        carried = 0.4 + 0.5 * tolerance(carry_m, bound=0.03, margin=0.5)
+        reached = 0.3 * tolerance(reach_m, bound=0.03, margin=0.5)
         return xp.where(is_lifted & (reach_m < IN_HAND_M), carried, reached)

@@ -81,7 +81,7 @@ def _facts(
     right, up, out = (xp.asarray(axis) for axis in CONSOLE.axes().T)
     rot6d = agent["tcp_rot6d"]
 
-    # the button, and its lamp
+    # the button, the light of its lamp, and where its top is when nothing presses it
     button = state["button_pos_w"]
     on_face = button - state["panel_pos_w"]
     xy_on_face = xp.stack([dot(on_face, right), dot(on_face, up)], axis=1)

@@ -111,7 +111,8 @@ class PanelReset:
         memory["wrong"][...] = memory["wrong"] + wrong
         memory["resets"][...] = memory["resets"] + xp.astype(has_reset, xp.int64)
 
-        # the next lamp lights when it is time, but not while its button is held
+        # the next lamp lights when it is time, but not while its button is held; a
+        # fault that was not reset until then has moved there
         is_unfinished = memory["resets"] < memory["needed"]
         is_held = xp.any(is_next & down, axis=1)
         is_due = (tick >= memory["next_tick"]) & is_unfinished & ~is_held
@@ -143,7 +144,7 @@ class PanelReset:
         are_all_up = xp.sum(memory["down"], axis=1) == 0
         success = (memory["resets"] >= memory["needed"]) & are_all_up & ~is_wrong
 
-        on_its_way = 0.4 * tolerance(facts.reach_m, 0.01, 0.3)
+        on_its_way = 0.4 * tolerance(facts.reach_m, bound=0.01, margin=0.3)
         on_its_way = on_its_way + 0.4 * facts.share_pressed
         progress = staged_progress(
             xp,

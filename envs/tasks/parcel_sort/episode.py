@@ -66,6 +66,7 @@ def sample_episode(seed: int, variation: Variation, later_s: float) -> dict[str,
 
     episode |= _sample_event(rng, variation.level, episode)
     episode["event_s"] += later_s
+    # start farther back by as much as the belt carries them until then
     ridden_m = episode["belt_speed"] * later_s
     episode["y"] = [y - ridden_m for y in _along_the_belt(episode)]
     episode["instruction"] = episode["sentence"].format(

@@ -186,6 +186,7 @@ def _to_the_plate(facts: ExpertFacts, posture: Grip) -> list[Row]:
     # where the hand is with the parcel over the plate, turned if it must be
     bottom = parcel.bottom_z()
     in_hand = hand.pos_w - parcel.pos_w
+    # the hand's height above the parcel's underside, which is an end once it is turned
     turned_below = parcel.size[:, 0] / 2 + OFF_MIDDLE_M
     below = xp.where(facts.must_turn(), turned_below, hand.pos_w[:, 2] - bottom)
     carry_z = facts.plate_w[:, 2] + OVER_M + below
@@ -227,7 +228,7 @@ def _to_the_bin(facts: ExpertFacts, posture: Grip) -> list[Row]:
     # where the hand is with the parcel over its place in the bin
     bottom = parcel.bottom_z()
     in_hand = hand.pos_w - parcel.pos_w
-    below = hand.pos_w[:, 2] - bottom
+    below = hand.pos_w[:, 2] - bottom  # the hand's height above the parcel's underside
     over = with_z(xp, facts.slot_w + in_hand, plate_z + OVER_M + below)
     beside = around_column(xp, hand.pos_w, over, RADIUS_M, TURN_RAD)
     up = with_z(xp, hand.pos_w, over[:, 2])

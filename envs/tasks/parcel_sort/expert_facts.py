@@ -89,6 +89,7 @@ class ExpertFacts:
         parcel = parcels.one(which)
         slot_m = xp.asarray(BIN_SLOTS_M)[which]
         ones = xp.ones_like(priority)
+        # count by products with ones: `dot` adds in the same order for any n
         finished = dot(xp.where(is_finished, 1.0, 0.0), ones)
         wanted = dot(xp.where(parcels.is_wanted, 1.0, 0.0), ones)
         return cls(
@@ -107,6 +108,8 @@ class ExpertFacts:
         """Returns where the hand should take the parcel."""
         is_upright = self.xp.abs(self.parcel.x[:, 2]) > MOSTLY_COS
         is_standing = self.is_on_plate & self.parcel.is_label_up() & is_upright
+        # a parcel that stands on the plate is reached for from the plate's right, as
+        # seen from the robot
         return grip_of(self.parcel, left_of(horizontal(self.plate_w)), is_standing)
 
     def must_turn(self) -> Array:
@@ -134,8 +137,8 @@ class ExpertFacts:
         must_lift = self.must_lift()[:, None]
 
         # with a parcel: down, or aside to turn it; as it is until it is lifted
-        to = xp.where(parcel.is_scanned[:, None], self.slot_w, self.hand.pos_w)
-        outward = horizontal(to)
+        place = xp.where(parcel.is_scanned[:, None], self.slot_w, self.hand.pos_w)
+        outward = horizontal(place)  # from the robot's column
         down = -xp.broadcast_to(xp.asarray(UP), grip.x.shape)
         carry_x = xp.where(must_lift, self.hand.x, outward)
         carry_z = xp.where(must_lift, self.hand.z, down)

@@ -84,6 +84,7 @@ class Facts:
     @quantity
     def label_w(self) -> Array:
         """(N, K, 3) m, from the parcels' middles to their labels, along world axes."""
+        # rotation matrices times vectors
         return dot(self.rotations, self._memory["label"][:, :, None, :])
 
     @quantity

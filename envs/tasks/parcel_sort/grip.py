@@ -84,6 +84,7 @@ class Parcels:
         xp = array_namespace(state["parcel_bin_xy_w"])
 
         def rows(name: str, width: int) -> Array:
+            """Returns (n, K, width) from a part of the state, which is (n, K * width)."""
             return xp.reshape(state[name], (state[name].shape[0], -1, width))
 
         rot6d = rows("parcel_rot6d", 6)
@@ -193,6 +194,7 @@ def grip_of(parcel: Parcels, aside: Array, is_standing: Array) -> Grip:
     is_label_up = parcel.is_label_up()
 
     # along the parcel, in the one of the two directions that is wanted
+    # its width is level unless it lies on its side, where its height is
     is_on_back = (xp.abs(parcel.y[:, 2]) < MOSTLY_COS)[:, None]
     along = left_of(horizontal(xp.where(is_on_back, parcel.y, parcel.z)))
     forward = xp.broadcast_to(xp.asarray(FORWARD), aside.shape)

@@ -25,7 +25,8 @@ def _around(radius_m: float, angle_deg: float) -> tuple[float, float, float]:
     return radius_m * float(np.cos(angle)), radius_m * float(np.sin(angle)), angle
 
 
-SCANNER = ScannerPlace(*_around(0.53, 57)[:2], yaw=float(np.deg2rad(78)))
+SCANNER_X, SCANNER_Y, _ = _around(0.53, 57)
+SCANNER = ScannerPlace(SCANNER_X, SCANNER_Y, yaw=float(np.deg2rad(78)))
 BINS = tuple(
     BinPlace(f"bin_{k}", *_around(0.60, angle)) for k, angle in enumerate((81, 99, 117))
 )

@@ -193,6 +193,7 @@ class ParcelSort:
         progress = xp.where(is_right, 1.0, facts.parcel_progress)
         share = xp.where(is_wanted, progress, 0.0) - xp.where(is_taken, 1.0, 0.0)
         ones = xp.ones_like(share)
+        # sums over parcels: `dot` adds in the same order however many worlds there are
         wanted_count = xp.maximum(dot(memory["wanted"], ones), ones[:, 0])
         mean = dot(share, ones) / wanted_count
         are_all_right = all_of(is_right | ~is_wanted)
@@ -207,7 +208,7 @@ class ParcelSort:
 
 def _middle_to_label(size: ParcelSize, face: str) -> tuple[float, float, float]:
     """Returns the way from a parcel's middle to its label in the parcel's frame, m."""
-    if face == FACES[0]:
+    if face == FACES[0]:  # the top
         return 0.0, 0.0, size.height / 2
     return size.length / 2, 0.0, 0.0
 

@@ -123,6 +123,7 @@ def _stroke(xp: Any, state: Readings) -> Stroke:
     distance2 = away[:, 0] * away[:, 0] + away[:, 1] * away[:, 1]
     nearest = xp.argmin(xp.where(is_wanted, distance2, NOWHERE_M2), axis=1)
     is_nearest = xp.arange(stains) == nearest[:, None]
+    # pick its corners by a product with 1 at the nearest stain and 0 at the others
     chosen = xp.where(is_nearest, 1.0, 0.0)[:, None]  # (n, 1, S)
     low = dot(low, chosen)  # (n, 2)
     high = dot(high, chosen)
@@ -157,6 +158,7 @@ def _facts(xp: Any, agent: Readings, state: Readings, stroke: Stroke) -> ExpertF
     # the pad
     height = pad[:, 2] - state["table_z"][:, 0]
     off_lane = xp.abs(pad[:, 0] - stroke.lane_x)
+    # how far the pad is beyond an end of the stroke; negative between the ends
     off_ends = xp.maximum(stroke.low_y - pad[:, 1], pad[:, 1] - stroke.high_y)
     off_mat = xp.maximum(
         xp.abs(pad[:, 0] - state["mat_pos_w"][:, 0]),

@@ -176,7 +176,7 @@ class TableWipe:
             facts.peak_press_n[:, None],
             facts.table_z_w[:, None],
             facts.mat_xy_w,
-            1e4 * memory["left_m2"],
+            1e4 * memory["left_m2"],  # in cm2
             xp.where(memory["left_m2"] > 0, memory["named"], 0.0),
             xp.reshape(memory["low_xy_w"], (-1, 2 * S)),
             xp.reshape(memory["high_xy_w"], (-1, 2 * S)),
@@ -204,7 +204,8 @@ class TableWipe:
 
 def hand_progress(xp: Any, reach_m: Array, is_held: Array) -> Array:
     """Returns the progress (N,): reaching for the handle up to 0.25, holding it 0.3."""
-    return xp.where(is_held, 0.3, 0.25 * tolerance(reach_m, 0.02, 0.4))
+    reached = tolerance(reach_m, bound=0.02, margin=0.4)
+    return xp.where(is_held, 0.3, 0.25 * reached)
 
 
 TABLE_WIPE = TaskSpec(

@@ -42,7 +42,8 @@ def sample_episode(seed: int, variation: Variation, station: Station) -> dict[st
         episode[name] = variation.sample_many(seed, name, count)
     places = zip(episode["offset_x"], episode["length"], episode["yaw"], strict=True)
     episode["offset_x"] = [
-        _between_rails(station.belt.width, *place) for place in places
+        _between_rails(station.belt.width, offset_m, length_m, yaw)
+        for offset_m, length_m, yaw in places
     ]
     colours = variation.sample_many(seed, "colour", COLOUR_SAMPLES)
     episode["colour"] = sampled_colours(colours, count, episode["same_colour"])

@@ -104,6 +104,7 @@ class ToteTransferExpert:
         }
         facts = ExpertFacts.read(xp, agent, state)
 
+        # a tote rides within reach on the belt; one that is held gets the rack's yaw
         is_riding = ~facts.is_holding & ~facts.is_standing & facts.is_reachable
         skill, pos = _choose(xp, facts, is_riding)
         yaw = xp.where(facts.is_holding, xp.zeros_like(facts.yaw), facts.yaw)

@@ -105,6 +105,7 @@ class Facts:
     def grasp_error_m(self) -> Array:
         """(N,) from the TCP to the point to grip; less along the wall."""
         props = self._props
+        # along the tote's y and z axes: columns of a matrix that is held row by row
         across = self.tote_xmat[:, 1::3] * props.grip_y_m
         up = self.tote_xmat[:, 2::3] * props.grip_z_m
         error = props.hand.pos_w() - (self.tote_pos_w + (across + up))

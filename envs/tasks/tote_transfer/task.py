@@ -168,8 +168,8 @@ def staged_progress(
         slot_distance_m: (N,) horizontal, from the slot to the tote.
         station: The layout, which says from how far away progress is made.
     """
-    reached = tolerance(grasp_error_m, 0.02, station.reach_m)
-    carried = tolerance(slot_distance_m, 0.02, station.carry_m)
+    reached = tolerance(grasp_error_m, bound=0.02, margin=station.reach_m)
+    carried = tolerance(slot_distance_m, bound=0.02, margin=station.carry_m)
     lifted = height_m / LIFT_M
     lifted = xp.where(lifted > 1.0, 1.0, lifted)
 
@@ -191,7 +191,10 @@ TOTE_TRANSFER = TaskSpec(
     bind=ToteTransfer,
     expert=tote_transfer_expert,
     beauty_camera="hall",
-    stages=(TaskStage("reach", 0.2475, 5.0), TaskStage("lift", 0.495, 8.0)),
+    stages=(
+        TaskStage("reach", goal_progress=0.2475, horizon_s=5.0),
+        TaskStage("lift", goal_progress=0.495, horizon_s=8.0),
+    ),
     base_start=(-0.75, -0.35, 0.0),
     constant=("tote_size.1",),  # totes have one width, that of the gripper's approach
     driving_s=10.0,

@@ -21,7 +21,7 @@ def grasp_pos_w(xp: Any, hub_w: Array, angle: Array, is_wheel: Array) -> Array:
         is_wheel: (n,) 1 for wheels, 0 for levers.
     """
     right, up, _ = (xp.asarray(axis) for axis in CONSOLE.axes().T)
-    turn = angle - UP_RAD
+    turn = angle - UP_RAD  # anticlockwise of a handle that points up the face
     radius = xp.where(is_wheel > 0.5, GRASP_RADIUS_M["wheel"], GRASP_RADIUS_M["lever"])
     along_up = (radius * xp.cos(turn))[:, None] * up
     along_right = (radius * xp.sin(turn))[:, None] * right

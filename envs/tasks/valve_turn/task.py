@@ -94,6 +94,7 @@ class ValveTurn:
         for place, valve in enumerate(episode["order"]):
             x = episode["row_x"] + episode["gap"] * (place - middle)
             angle = float(np.deg2rad(episode["start_angle"][place]))
+            # below the face's middle line, so that the plate with the scale is on it
             valves.place(world, valve, (x, -DIAL_MIDDLE_M), angle)
             valves.paint(world, valve, COLOURS[episode["colour"][place]])
 
@@ -133,7 +134,7 @@ class ValveTurn:
         is_right = facts.angle_error < ANGLE_RAD
         success = is_right & facts.is_at_rest & facts.are_others_untouched
 
-        reached = tolerance(facts.reach_m, 0.01, 0.3)
+        reached = tolerance(facts.reach_m, bound=0.01, margin=0.3)
         progress = 0.25 * reached + 0.7 * facts.share_turned
         return Outcome(
             success=success,

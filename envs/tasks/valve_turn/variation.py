@@ -54,6 +54,7 @@ NAMED_BY = ["colour", "colour", "place"]
 
 
 def _all(sentences: dict[str, list[str]]) -> list[str]:
+    """Returns the sentences of all orders in one list."""
     return [text for texts in sentences.values() for text in texts]
 
 
