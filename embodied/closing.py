@@ -10,7 +10,7 @@ class ClosedOnExit:
     """Lets a class with a method `close` be used in a `with` statement."""
 
     def close(self) -> None:
-        """Frees what the object holds."""
+        """Frees what the object holds; each class has its own."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:

@@ -59,6 +59,7 @@ def skill_index(name: str) -> int:
 
 def seconds_to_ticks(seconds: float) -> int:
     """Returns a duration in whole physics ticks, rounded up: no event comes early."""
+    # rounded first, or the last bit of a float would cost a whole tick
     return int(np.ceil(round(seconds * PHYSICS_HZ, 6)))
 
 
@@ -93,10 +94,12 @@ class ActionInterface:
 
     @property
     def low(self) -> np.ndarray:  # (A,)
+        """The physical values of an action of -1."""
         return np.array([value for group in self.groups for value in group.low])
 
     @property
     def high(self) -> np.ndarray:  # (A,)
+        """The physical values of an action of 1."""
         return np.array([value for group in self.groups for value in group.high])
 
     @property
@@ -131,9 +134,11 @@ class ActionInterface:
         return cls(stored["mode"], groups)
 
     def to_physical(self, action: Array) -> Array:  # (..., A) -> (..., A)
+        """Returns the values, in each element's unit, that an action stands for."""
         return (self.high + self.low) / 2 + (self.high - self.low) / 2 * action
 
     def to_normalized(self, value: Array) -> Array:  # (..., A) -> (..., A)
+        """Returns the action in [-1, 1] that stands for physical values."""
         return (value - (self.high + self.low) / 2) / ((self.high - self.low) / 2)
 
 
@@ -258,11 +263,11 @@ class Payload:
                 raise EmbodiedError(f"{name} of a plan must be finite")
 
     def rows(self, ids: Array) -> Payload:
-        """Returns the rows `ids` only."""
+        """Returns the rows `ids`, an index array, only."""
         return Payload(**{f.name: getattr(self, f.name)[ids] for f in fields(self)})
 
     def with_rows(self, ids: Array, other: Payload) -> Payload:
-        """Returns a copy in which the rows `ids` are those of `other`."""
+        """Returns a copy in which rows `ids` (n,) are those of `other`, which has n."""
         values = {}
         for f in fields(self):
             values[f.name] = getattr(self, f.name).copy()

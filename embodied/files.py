@@ -61,7 +61,7 @@ def replacing(path: Path, temporary: Path | None = None) -> Iterator[Path]:
 
 def _put_in_place(temporary: Path, path: Path) -> None:
     # The content must be on the disk before its name is, or a power cut could leave an
-    # empty file under it.
+    # empty file under it. The new name is in the folder, which must be on it as well.
     try:
         sync(temporary)
         os.replace(temporary, path)

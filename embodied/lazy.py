@@ -10,7 +10,9 @@ from typing import Any
 def lazy_exports(
     namespace: dict[str, Any], exports: Mapping[str, Sequence[str]]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Returns the functions `__getattr__` and `__dir__` of a package.
+    """Returns the functions `__getattr__` and `__dir__` of a package (PEP 562).
+
+    Python calls them for a name that the package does not hold, and for `dir`.
 
     Args:
         namespace: the package's `globals()`.

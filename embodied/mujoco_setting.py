@@ -23,6 +23,7 @@ def explaining_mujoco_gl() -> Iterator[None]:
     try:
         yield
     except (AttributeError, ImportError, RuntimeError) as error:
+        # no fault of the setting, where it is not set or MuJoCo is already imported
         setting = os.environ.get("MUJOCO_GL")
         if not setting or "mujoco" in sys.modules:
             raise

@@ -44,4 +44,5 @@ def check_names(kind: str, names: Iterable[object]) -> None:
 def as_name(text: str) -> str:
     """Returns a text with `_` in place of what no name may have."""
     name = re.sub(r"[^A-Za-z0-9_-]", "_", text)
+    # it may still begin with -, or be empty
     return name if is_name(name) else f"_{name}"

@@ -17,10 +17,9 @@ def plain(value: Any) -> Any:
     Tuples, lists and mappings keep their kind; what is no number and no array, such as
     a path or a robot, is returned as it is.
     """
-    if (
-        isinstance(value, bool | int | float | str)
-        and type(value).__module__ != "numpy"
-    ):
+    # numpy's float64 and str_ are Python's float and str as well
+    is_basic = isinstance(value, bool | int | float | str)
+    if is_basic and type(value).__module__ != "numpy":
         return value
     if isinstance(value, Mapping):
         return {plain(key): plain(item) for key, item in value.items()}
@@ -32,6 +31,7 @@ def plain(value: Any) -> Any:
 
 
 def _plain_number(value: Any) -> Any:
+    """Returns an array or number of a library as Python's own; else the value itself."""
     if isinstance(value, np.ndarray):
         # item by item, since `tolist` would show the rounding of small floats
         return plain(value[()] if not value.ndim else list(value))

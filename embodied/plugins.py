@@ -80,7 +80,7 @@ def warn(message: str) -> None:
     """Warns of a package, also where warnings are made errors: nothing may break."""
     try:
         warnings.warn(message, stacklevel=2)
-    except UserWarning:
+    except UserWarning:  # a filter made an error of it
         sys.stderr.write(f"warning: {message}\n")
 
 
@@ -94,11 +94,13 @@ def _entries(group: str) -> list[EntryPoint]:
 
 
 def _entries_one_by_one(group: str) -> Iterator[EntryPoint]:
+    """Yields the entry points of a group, package by package; warns of unreadable ones."""
     seen = set()
     for distribution in distributions():
+        # names that differ in these signs or in case are one package's (PEP 503)
         name = _name_of(distribution)
         normalized = re.sub(r"[-_.]+", "-", name).lower()
-        if normalized in seen:  # an older one, which is hidden
+        if normalized in seen:  # a second copy, later on the path, is never imported
             continue
         seen.add(normalized)
 

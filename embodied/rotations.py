@@ -76,7 +76,7 @@ def quat_to_rotvec(quat: Array) -> Array:
     # -quat is the same rotation; the one with w >= 0 turns by at most pi
     quat = xp.where(quat[..., :1] < 0, -quat, quat)
     axis = quat[..., 1:]
-    norm = xp.sqrt(dot(axis, axis) + _TINY)[..., None]
+    norm = xp.sqrt(dot(axis, axis) + _TINY)[..., None]  # the sine of half the angle
     return axis * (2 * xp.atan2(norm, quat[..., :1]) / norm)
 
 
@@ -147,6 +147,7 @@ def quat_from_rot6d(rot6d: Array) -> Array:
 
 
 def _unit(vector: Array) -> Array:
+    """Returns vectors (..., k) of length 1; one that is nearly zero stays short."""
     xp = array_namespace(vector)
     squared_norm = xp.sum(vector * vector, axis=-1, keepdims=True)
     return vector / xp.sqrt(xp.clip(squared_norm, _LEAST_SQUARED_NORM, None))

@@ -47,6 +47,9 @@ def episode_generator(seed: int, stream: int) -> np.random.Generator:
 def generator_words(generator: np.random.Generator) -> np.ndarray:
     """Returns where a generator is in its sequence, (6,) uint64.
 
+    They are the upper and lower half of PCG64's state and of its increment, and whether
+    half a draw of 64 bits is left over, and which.
+
     Raises:
         EmbodiedError: it is not one of NumPy's default kind.
     """
@@ -128,5 +131,8 @@ def seed_of_each(seed: Any, num_worlds: int) -> list[int | None]:
 
 
 def later_seed(seed: int, steps: int, limit: int = SEED_LIMIT) -> int:
-    """Returns another seed for what goes on after some steps; it exists, too."""
+    """Returns another seed for what goes on after some steps, e.g. a resumed training.
+
+    It is a seed below `limit`, too.
+    """
     return (seed + steps) % limit

@@ -21,6 +21,8 @@ _COSTLY_EFFECTS = (
     mujoco.mjtRndFlag.mjRND_SKYBOX,
     mujoco.mjtRndFlag.mjRND_HAZE,
 )
+# Of the model's `vis.quality`: texels of shadows, samples per pixel, and the pieces that
+# round shapes are made of.
 _BEAUTY_QUALITY = {
     "shadowsize": 2048,
     "offsamples": 4,
@@ -51,7 +53,7 @@ class Camera:
         self._size = (height, width)
         self._beauty = beauty
         self._context: RenderContext | None = None
-        # from now on forks of this process are noticed
+        # from now on forks of this process are noticed, in which no picture can be made
         process_contexts()
         self._option = mujoco.MjvOption()
         self._option.geomgroup[DECOR_GROUP] = beauty
@@ -99,6 +101,7 @@ class Camera:
             yield renderer
 
     def _make_context(self, world: int) -> RenderContext:
+        """Returns a new context, for which the effects suit the kind of pictures."""
         model = self._engine.world_model(world)
         quality = _BEAUTY_QUALITY if self._beauty else None
         context = RenderContext(model, *self._size, quality)

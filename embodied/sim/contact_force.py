@@ -50,6 +50,7 @@ def add_contact_sensor(
         sensor.reftype = mujoco.mjtObj.mjOBJ_BODY
         sensor.refname = other
     sensor.intprm = [_FORCE, reduce, 1]  # what is reported, reduced how, to one contact
+    # `ContactForce` reads the history, which goes back so many steps, not `sensordata`
     sensor.nsample = WINDOW_TICKS
     sensor.delay = 1 / PHYSICS_HZ
 
@@ -72,6 +73,8 @@ def control_step(engine: Engine, ticks: int) -> None:
 
 class ContactForce:
     """Reads K contact sensors in N worlds; `control_step` makes it miss no step.
+
+    It is a `Watcher` of its engine: what it is told there is said at that protocol.
 
     Raises:
         EmbodiedError: the sensors were not added one right after the other.
@@ -100,7 +103,7 @@ class ContactForce:
         self._time = engine.view("time")  # (N,) s
 
         # (N, K) N, peaks of the present control step that the sensors no longer hold;
-        # written in place: a captured graph goes on with the same memory
+        # written in place: a captured CUDA graph goes on with the same memory
         self._earlier = xp.zeros((engine.num_worlds, count))
         engine.watchers.append(self)
 

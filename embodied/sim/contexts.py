@@ -60,7 +60,9 @@ class RenderContext:
         self._contexts = process_contexts()
         key = self._contexts.make(model, height, width, quality or {})
         self._key = key
-        # it must not refer to `self`, which would then never be dropped
+
+        # Frees the context when this object is dropped, for which it must not refer to
+        # `self`. At exit all contexts are freed together, before EGL ends.
         self._dropped = weakref.finalize(self, self._contexts.drop, key)
         self._dropped.atexit = False
 
@@ -96,13 +98,14 @@ class ProcessContexts:
     def make(
         self, model: mujoco.MjModel, height: int, width: int, quality: Mapping[str, int]
     ) -> int:
-        """Makes a context; returns its key."""
+        """Makes a context; returns its key. Arguments are as for `RenderContext`."""
         self.check_process()
         with self._using():
             backend = ensure_gl()
             self._let_go = _let_go_of(backend)
             self._was_used = True
 
+            # a renderer reads the quality only when it is made: the model gets it back
             before = {name: getattr(model.vis.quality, name) for name in quality}
             _set_quality(model, quality)
             try:
@@ -113,7 +116,8 @@ class ProcessContexts:
 
             key = next(self._keys)
             if key == 0:
-                # registered after EGL's own clean-up, so that it runs before it
+                # functions run in reverse at exit: EGL's own clean-up, registered when
+                # it was loaded above, runs after this
                 atexit.register(self._close_all)
             self._renderers[key] = renderer
             return key
@@ -186,6 +190,7 @@ class ProcessContexts:
 
     @contextmanager
     def _made_current(self, renderer: mujoco.Renderer) -> Iterator[mujoco.Renderer]:
+        """Yields a renderer with its context current in this thread, and then none."""
         context: Any = renderer._gl_context
         context.make_current()
         try:
@@ -194,16 +199,19 @@ class ProcessContexts:
             self._let_go(renderer)
 
     def _free_waiting(self) -> None:
+        """Frees the contexts that were dropped; this thread holds the lock."""
         while self._waiting:
             self._free(self._waiting.popleft())
 
     def _free(self, key: int) -> None:
+        """Frees a context, if it still exists; this thread holds the lock."""
         renderer = self._renderers.pop(key, None)
         if renderer is not None:
             with self._made_current(renderer):
                 renderer.close()
 
     def _close_all(self) -> None:
+        """Frees all contexts at exit, unless another thread goes on rendering."""
         if self._lock.acquire(timeout=_LAST_WAIT_S):
             try:
                 for key in list(self._renderers):
@@ -238,7 +246,7 @@ def _let_go_of(backend: str) -> Callable[[mujoco.Renderer], None]:
 def _let_go_of_egl(renderer: mujoco.Renderer) -> None:
     egl: Any = sys.modules["mujoco.egl"]
     library = egl.EGL
-    # each thread has a current API, whose context it is
+    # a thread has a current context per API: it is OpenGL's that is to be let go of
     library.eglBindAPI(library.EGL_OPENGL_API)
     library.eglMakeCurrent(
         egl.EGL_DISPLAY,

@@ -68,7 +68,8 @@ class CpuEngine:
         # field -> live array, of the data and of the model
         self._views: dict[str, np.ndarray] = {}
         self._model_views: dict[str, np.ndarray] = {}
-        # what the model's fields were at each world's last `refresh`
+        # what the model's fields were at each world's last `refresh`, when constants
+        # were derived of them: later writes have not changed these
         self._settled: dict[str, np.ndarray] = {}
 
         # MuJoCo's kind of warning -> index of its fault
@@ -113,10 +114,12 @@ class CpuEngine:
     def refresh(self, ids: np.ndarray) -> None:
         self._check_threads()
         self.version += 1
+        # MuJoCo derives constants of the model's fields, e.g. inverse inertias
         if self._model_views:
             for field, values in self._model_views.items():
                 self._settled[field][ids] = values[ids]
             self._batch.set_const(ids)
+        # up to velocities: forces and accelerations are computed by the next step
         self._batch.forward(ids, stage=_VELOCITY_STAGE)
 
     def step(self, nstep: int) -> None:
@@ -149,7 +152,11 @@ class CpuEngine:
                 shown[ids] = rows
 
     def _recall_model(self, ids: np.ndarray, kept: Mapping[str, np.ndarray]) -> None:
-        """Writes the model's fields, and computes constants of what they were then."""
+        """Writes the model's fields, and derives constants as the kept worlds had them.
+
+        For that it writes them twice: constants are derived of what the fields were at
+        the kept worlds' last `refresh`, then the fields get the values they had at last.
+        """
         fields = [name.removeprefix(_MODEL) for name in kept if name.startswith(_MODEL)]
         # worlds differ in no field before the first episode asks for it
         for field in fields:

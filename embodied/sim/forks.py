@@ -34,6 +34,7 @@ def tell_after_fork(owner: OwnerOfThreads) -> None:
 
 def never_free(thing: object) -> None:
     """Keeps an object alive until the process has ended, so that no destructor runs."""
+    # a reference too many: not even the interpreter's end brings the count to zero
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 

@@ -199,6 +199,7 @@ def _egl_works() -> bool:
     if not devices:
         return False
 
+    # a device works where a display of it can be initialised
     try:
         egl = _load_egl()
         get_display = display_type(egl.eglGetProcAddress(b"eglGetPlatformDisplayEXT"))
@@ -234,12 +235,15 @@ def _egl_devices() -> list[int]:
 
 
 def _load_egl() -> ctypes.CDLL:
+    """Returns the library; raises OSError where it is not installed."""
     egl = ctypes.CDLL("libEGL.so.1")
+    # without a type, ctypes would cut the addresses to 32 bits
     egl.eglGetProcAddress.restype = ctypes.c_void_p
     return egl
 
 
 def _loads(library: str) -> bool:
+    """Returns whether a shared library can be loaded."""
     try:
         ctypes.CDLL(library)
     except OSError:
@@ -252,6 +256,7 @@ def _use(backend: str) -> str:
 
     `mujoco.Renderer` looks its context class up in the module that is changed here.
     """
+    # PyOpenGL, with which MuJoCo calls the backend, obeys a setting of its own
     platform = os.environ.get(PLATFORM_SETTING, "").lower()
     if platform not in ("", backend):
         raise SettingError(
@@ -299,6 +304,8 @@ def _failure_in_child(backend: str, timeout_s: float) -> str:
     lines = child.stderr.strip().splitlines()
     if not lines:
         return f"it ended with exit status {child.returncode}"
+    # A traceback ends with the error. One about a setting keeps its mark, by which
+    # `probe_rendering` knows it.
     return lines[-1].removeprefix(_ERROR_MARK)
 
 

@@ -31,6 +31,7 @@ def fixed_camera_poses(model: mujoco.MjModel) -> dict[str, dict[str, Any]]:
     rotation matrix (3, 3), row by row.
     """
     poses = {}
+    # cameras of body 0, the world
     for i in np.flatnonzero(model.cam_bodyid == 0).tolist():
         poses[model.camera(i).name] = {
             "pos_w": model.cam_pos[i].tolist(),

@@ -10,6 +10,7 @@ TIMESTEP_S = 1 / PHYSICS_HZ
 # For grasping pads: the stiffest contact that MuJoCo can resolve, two steps long.
 PAD_SOLREF = (2 * TIMESTEP_S, 1.0)
 # The hardest constraint that MuJoCo takes.
+# (least and greatest impedance, width, midpoint, power), see MuJoCo's `solimp`.
 FRICTION_SOLIMP = (0.9999, 0.9999, 0.001, 0.5, 2.0)
 FRICTION_ARMATURE = 0.05  # kg m2 for a hinge, kg for a slide
 FRICTION_DAMPING = 0.5  # N m s/rad for a hinge, N s/m for a slide
@@ -41,6 +42,7 @@ def apply_defaults(spec: mujoco.MjSpec) -> None:
     quality.numslices = 10
     quality.numstacks = 4
 
+    # MuJoCo counts the near plane's distance in extents of the scene
     spec.stat.extent = SCENE_EXTENT_M
     spec.visual.map.znear = NEAR_M / SCENE_EXTENT_M
     spec.visual.global_.offwidth = LARGEST_PICTURE[0]

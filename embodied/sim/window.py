@@ -47,6 +47,7 @@ class Window:
             return
         data = self._engine.world_data(self._world)
         with self._handle.lock():
+            # the viewer draws a copy of the model: it gets this world's varied fields
             for field, values in self._engine.model_views().items():
                 operator.attrgetter(field)(self._model)[:] = values[self._world]
             mujoco.mj_copyData(self._data, self._model, data)
@@ -70,6 +71,8 @@ def has_display() -> bool:
 
 
 def _open(model: mujoco.MjModel, data: mujoco.MjData) -> Any:
+    """Returns the handle of MuJoCo's viewer, which runs in a thread of its own."""
+    # imported late: it loads a graphics library
     from mujoco import viewer
 
     return viewer.launch_passive(model, data, show_left_ui=False, show_right_ui=False)
@@ -99,6 +102,7 @@ def _check_display() -> None:
 
 
 def _opens_hidden_window(glfw: Any) -> bool:
+    """Returns whether a window can be made; it is not seen, and is destroyed at once."""
     glfw.window_hint(glfw.VISIBLE, False)
     trial = glfw.create_window(16, 16, "", None, None)
     glfw.default_window_hints()

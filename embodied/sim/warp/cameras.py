@@ -78,6 +78,7 @@ class WarpCameras:
             if self._context is None:
                 self._context = self._make_context()
             context = self._context
+            # the tree of bounding volumes, by which rays find geoms, follows the bodies
             self._mjw.refit_bvh(self._model, self._data, context)
             self._mjw.render(self._model, self._data, context)
             wp.launch(

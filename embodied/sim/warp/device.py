@@ -85,6 +85,7 @@ def _check_driver(
         raise EmbodiedError(
             f"this build of Warp has no CUDA: install warp-lang from PyPI; {TRY_WITHOUT}"
         )
+    # a build of Warp runs with any driver of its major version of CUDA, or a later one
     least = max(LEAST_CUDA, (built_for[0], 0))
     if installed < least:
         raise EmbodiedError(

@@ -151,6 +151,7 @@ class WarpEngine:
         self._late = xp.zeros((num_worlds, len(late)), device=self.device)
 
     def _make_data(self, num_worlds: int, buffers: Buffers) -> Any:
+        """Returns mujoco_warp's data of worlds at the model's defaults."""
         return self._mjw.make_data(
             self.model,
             nworld=num_worlds,
@@ -172,12 +173,18 @@ class WarpEngine:
         return sizes[1] - sizes[0]
 
     def _check_memory(self) -> None:
+        """Raises EmbodiedError where the worlds do not fit onto a GPU."""
         if self.device != "cpu":
             free_bytes, _ = self._torch().cuda.mem_get_info(self.device)
             check_memory(self.num_worlds, self.bytes_per_world, free_bytes)
 
     def _put_model(self, differing: Mapping[str, np.ndarray]) -> Any:
-        """Returns the device's model, in which worlds have values of their own."""
+        """Returns the device's model, in which worlds have values of their own.
+
+        Args:
+            differing: as in `__init__`; an array of another first axis than N holds no
+                values of worlds, and is left out.
+        """
         known = {
             name: values
             for name, values in differing.items()
@@ -254,20 +261,24 @@ class WarpEngine:
         That is position and velocity fields and sensors.
         """
         with self.streams.follow():
+            # places all geoms; `step1` leaves those alone whose bodies are welded
             self._mjw.kinematics(self._unwelded, self._data)
             self._mjw.step1(self._model, self._data)
 
     def step(self, nstep: int) -> None:
         """Moves all worlds on by `nstep` ticks.
 
-        Position and velocity fields must be current, and are so afterwards.
+        Position and velocity fields must be current, and are so afterwards. For that a
+        tick is made of MuJoCo's second half of a step, which moves the state, and then
+        of its first half, which computes these fields of the new state.
         """
         torch = self._torch()
         sensors = self.view("sensordata")
         with self.streams.follow():
             for k in range(nstep):
                 self._mjw.step2(self._model, self._data)
-                if k == nstep - 1:  # `step1` clears them
+                # sensors of forces and accelerations: `step1` clears them
+                if k == nstep - 1:
                     torch.index_select(sensors, 1, self._late_ids, out=self._late)
                 self._mjw.step1(self._model, self._data)
             sensors.index_copy_(1, self._late_ids, self._late)

@@ -135,7 +135,7 @@ class WarpFeed:
     def _count_frames(self, tick: torch.Tensor) -> None:
         """Counts the new frames, and computes when the next ones are due."""
         self._taken[...] = torch.where(self._now, tick, self._taken)
-        self._count += self._now
+        self._count += self._now  # a bool counts as 1
         self._due[...] = torch.where(self._now, self._next_due(tick), self._due)
 
     def _next_due(self, tick: torch.Tensor) -> torch.Tensor:

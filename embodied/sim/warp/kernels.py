@@ -12,6 +12,7 @@ def unpack(packed: wp.array2d[wp.uint32], rgb: wp.array3d[wp.uint8]):
     """Unpacks pixels 0xAARRGGBB (N, P) into bytes (N, P, 3)."""
     world, pixel = wp.tid()
     colour = packed[world, pixel]
+    # red, green and blue lie 16, 8 and 0 bits up
     for channel in range(3):
         rgb[world, pixel, channel] = wp.uint8(
             (colour >> wp.uint32(16 - 8 * channel)) & wp.uint32(255)
@@ -48,6 +49,7 @@ def show_due(
     world, pixel = wp.tid()
     if not now[world]:
         return
+    # a stream of random numbers for each pixel
     random = wp.rand_init(int(seed[world]), pixel)
     for channel in range(3):
         value = source[int(row[world]), pixel, channel]

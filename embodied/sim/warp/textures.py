@@ -46,6 +46,7 @@ def filtered(model: mujoco.MjModel, image_size: int) -> mujoco.MjModel:
         ]
         resized = np.stack(channels, axis=2)
 
+        # the smaller texture begins where the larger one did; the rest is not read
         small.tex_height[i] = height
         small.tex_width[i] = width
         small.tex_data[begin : begin + resized.size] = resized.ravel()
@@ -53,6 +54,7 @@ def filtered(model: mujoco.MjModel, image_size: int) -> mujoco.MjModel:
 
 
 def _resized(channel: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Returns a channel (H, W) of a texture, averaged to `height` by `width` texels."""
     image = Image.fromarray(channel)
     return np.asarray(image.resize((width, height), Image.Resampling.BOX))
 
@@ -69,6 +71,7 @@ def unbleached(model: mujoco.MjModel, device_model: Any) -> Any:
     if not textured.any() or len(device_model.mat_rgba) > 1:
         return device_model
 
+    # the emission times the colour, which is what glows, is the colour as it was
     rgba = model.mat_rgba.copy()
     rgba[textured, :3] /= GLOW
     emission = np.where(textured, GLOW, model.mat_emission)
