@@ -53,6 +53,10 @@ def _source(name: str) -> str | None:
 
 
 def _spec(name: str) -> ModuleSpec | None:
+    """Returns where a module is found; None for a name that is no module.
+
+    `find_spec` itself raises an error where the part before the last dot is no package.
+    """
     package = name.rpartition(".")[0]
     if package:
         parent = _spec(package)
@@ -74,12 +78,14 @@ def _meaning(name: str) -> str:
 
 
 def _is_docstring(node: ast.AST) -> bool:
+    """Returns whether a statement is a constant alone, which does nothing."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 @cache
 def _imports(name: str) -> frozenset[str]:
     """Returns the modules that a module imports when it is loaded."""
+    # top-level statements alone: imports in functions and `if` blocks do not count
     tree = ast.parse(_source(name) or "")
     modules = set()
     for node in tree.body:
@@ -88,7 +94,10 @@ def _imports(name: str) -> frozenset[str]:
 
 
 def _imported_names(node: ast.stmt) -> Iterator[str]:
-    """Yields the names in an import statement: of modules, or of what is in them."""
+    """Yields the names in an import statement: of modules, or of what is in them.
+
+    Relative imports are left out: this package has none.
+    """
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -74,11 +74,13 @@ def decode(kind: type[T], content: Any, where: str) -> T:
 
 @cache
 def _field_types(kind: type[Any]) -> dict[str, Any]:
+    """Returns field -> its type hint, for the fields of a dataclass."""
     hints = get_type_hints(kind)
     return {f.name: hints[f.name] for f in fields(kind)}
 
 
 def _decode_value(hint: Any, value: Any, where: str) -> Any:
+    """Returns what `json` read as a value of a field's type; `where` is for errors."""
     alternatives = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     if value is None and NoneType in alternatives:
         return None
@@ -87,6 +89,7 @@ def _decode_value(hint: Any, value: Any, where: str) -> Any:
     if value is None and float in alternatives:
         return math.nan
 
+    # `type` and not isinstance, here and below: a bool is an int as well
     if float in alternatives and type(value) is int:
         return float(value)
 
@@ -102,6 +105,7 @@ def _decode_value(hint: Any, value: Any, where: str) -> Any:
 
 
 def _decode_tuple(hint: Any, values: list[Any], where: str) -> tuple[Any, ...]:
+    """Returns a list that `json` read as the tuple of a type hint."""
     # tuple[X, ...] has as many items as there are values
     item_hints = get_args(hint)
     if item_hints[-1] is Ellipsis:

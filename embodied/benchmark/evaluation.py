@@ -66,6 +66,7 @@ class Trial:
 
     @property
     def title(self) -> str:
+        """What is measured, for progress: policy, level and how late plans are."""
         title = f"{self.label} {self.condition.level}"
         if self.condition.planner_hz:
             title += f", {self.condition.delay_ms:g} ms late"
@@ -90,6 +91,7 @@ class Filming:
     shot: Shot
 
     def __call__(self, seeds: Sequence[int], report: Report) -> list[Clip]:
+        # all episodes, by their indices
         film = Film(self.shot, range(len(seeds)))
         # Episodes on film take long, so that their parts are reported, too.
         self.runner.run(seeds, [film, Advances(list(seeds), report)], report)
@@ -148,6 +150,7 @@ def plan_trials(
 def _timed(
     runner: EpisodeRunner, condition: Condition, timing: Timing, own_hz: float
 ) -> Trial:
+    """Returns the trial of a policy that plans, `own_hz` times per second by default."""
     dual = timing.dual(own_hz)
 
     # the condition describes the timing that the dual system gets
@@ -184,6 +187,7 @@ def evaluate(
         EmbodiedError: a trial cannot be run, or a process died.
         KeyboardInterrupt: says how many episodes of the running cell are kept.
     """
+    # all trials are checked before the first is run, which may take hours
     results = resume_results(path, provenance)
     for trial in trials:
         results.require_extensible(trial.condition)
@@ -210,6 +214,7 @@ def measure(
         keeper: knows the episodes that need not be run, and keeps the others; None for
             none.
     """
+    # only what is not yet known is run
     condition = trial.condition
     kept = UnfinishedCell(condition, 0.0) if keeper is None else keeper.cell
     known_seeds = {episode.seed for episode in kept.episodes}
@@ -225,7 +230,7 @@ def measure(
                     keeper.add(episode)
 
             new = workers.run(Playing(trial.runner), missing, on_episode)
-    except BaseException as stop:
+    except BaseException as stop:  # Ctrl-C as well: whatever stops it, nothing is lost
         if keeper is None:
             raise
         keeper.keep()
@@ -233,7 +238,7 @@ def measure(
             raise KeyboardInterrupt(_kept_words(trial, keeper.cell)) from None
         raise
 
-    # until here, indices count within the part of one process
+    # an episode's index was its place in the part of one process: now it is the cell's
     by_seed = {episode.seed: episode for episode in (*kept.episodes, *new)}
     ordered = tuple(
         replace(by_seed[seed], index=k) for k, seed in enumerate(condition.seeds)
@@ -243,6 +248,7 @@ def measure(
 
 
 def _kept_words(trial: Trial, cell: UnfinishedCell) -> str:
+    """Returns what a user who stopped the work reads about what is in the file."""
     count = len(cell.episodes)
     return (
         f"Kept: the cells that were finished, and {count} of "

@@ -38,6 +38,7 @@ class CellFailures:
 
     @classmethod
     def of(cls, cell: Cell) -> CellFailures:
+        """Counts the failures of a cell."""
         episodes = failed(cell)
         endings = Counter(episode.ended for episode in episodes)
         places = Counter(episode.subtask for episode in episodes)
@@ -54,6 +55,7 @@ class CellFailures:
 
     @property
     def has_subtasks(self) -> bool:
+        """Whether any of the episodes had a plan, which names a subtask."""
         return any(self.places)
 
     @property

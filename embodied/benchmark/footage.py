@@ -19,7 +19,10 @@ FPS = 10  # of simulated time; rendering is most of the work
 
 
 def least_hindered(results: Results, trials: Sequence[Trial]) -> list[Trial]:
-    """Returns each policy's trial whose plans were hindered least, in each setting."""
+    """Returns each policy's trial whose plans were lost and delayed least, by setting.
+
+    A setting is what cells must share to be compared: level, split and stage.
+    """
     chosen = [cell.condition for board in scoreboards(results) for cell in board.cells]
     return [trial for trial in trials if trial.condition in chosen]
 

@@ -83,7 +83,8 @@ def measure_camera_speed(
     feed = worlds.feed
     assert feed is not None  # as `obs` asks for it
 
-    # a frame is due at each of these ticks
+    # a frame is due at each of these ticks, later than any world's clock; `still` is an
+    # action of zeros
     tick = torch.full((num,), FAR_TICK, dtype=torch.int64, device=worlds.device)
     still = torch.zeros((num, len(worlds.interface.low)), device=worlds.device)
 

@@ -115,7 +115,8 @@ def measure_world_speed(
     env: Any = gymnasium.make_vec(get_task(task).env_id, num, **arguments)
     worlds = env.unwrapped.worlds
 
-    # warm up: making the targets steps the environments, these steps the bare physics
+    # Warm up, so that nothing is compiled or captured while it is timed: making the
+    # targets steps the environments, and these calls step the bare physics.
     num_actions = effort.steps + WARM_UP_STEPS
     actions = _random_actions(env.action_space.shape, num_actions, worlds.device)
     targets = _actuator_targets(env, actions)
@@ -218,7 +219,10 @@ def _random_actions(
 def _actuator_targets(
     env: Any, actions: Sequence[torch.Tensor]
 ) -> list[torch.Tensor]:  # each (N, U)
-    """Returns the actuator targets that the environments make of the actions."""
+    """Returns the actuator targets that the environments make of the actions.
+
+    U is the number of the model's actuators.
+    """
     env.reset()
     targets = []
     for action in actions:
@@ -237,7 +241,7 @@ def _bare_step(worlds: Any) -> StepGraph:
     if worlds.device.type == "cuda":
         recorder = CudaGraphs(worlds.engine.streams, worlds.device)
 
-    ctrl = worlds.engine.view("ctrl")
+    ctrl = worlds.engine.view("ctrl")  # (N, U), live
 
     def step(targets: torch.Tensor) -> tuple[torch.Tensor, ...]:
         ctrl[...] = targets

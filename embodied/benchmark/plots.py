@@ -53,7 +53,7 @@ class Axis:
     log: bool = False  # whether it is logarithmic
 
     def share(self, value: float) -> float:
-        """Returns where a value lies between the ends, in [0, 1]."""
+        """Returns where a value lies between `low` (0) and `high` (1)."""
         scale = math.log10 if self.log else float
         low = scale(self.low)
         return (scale(value) - low) / (scale(self.high) - low)
@@ -67,6 +67,7 @@ def success_axis(title: str = "Success") -> Axis:
 
 def linear_axis(title: str, low: float, high: float) -> Axis:
     """Returns an axis with round ticks from at most `low` to at least `high`."""
+    # values that are all alike still get an axis
     high = high if high > low else low + 1
 
     # the smallest round step that gives at most about five intervals
@@ -90,6 +91,7 @@ def log_axis(title: str, low: float, high: float) -> Axis:
     factors = (1, 2, 5) if high / low < 200 else (1,)
     values = [f * 10.0**k for k in range(first, last + 1) for f in factors]
 
+    # from the last tick at or below the values to the first at or above them
     start = max(value for value in values if value <= low)
     stop = min(value for value in values if value >= high)
     ticks = tuple((v, _number(v)) for v in values if start <= v <= stop)
@@ -130,7 +132,7 @@ def line_chart(series: Sequence[Series], x: Axis, y: Axis, summary: str) -> Mark
 
 
 def mark(style: int, x: float = 7, y: float = 7) -> Markup:
-    """Returns the shape that goes with a colour."""
+    """Returns the shape that goes with a colour, centred on (x, y) in pixels."""
     shape = MARKS[style % len(MARKS)]
     if shape not in MARK_CORNERS:
         return Markup(
@@ -142,6 +144,7 @@ def mark(style: int, x: float = 7, y: float = 7) -> Markup:
 
 
 def _to_pixels(x: Axis, y: Axis) -> ToPixels:
+    """Returns what maps values to pixels, which count from the image's upper left."""
     width_px = WIDTH_PX - LEFT_PX - RIGHT_PX
     height_px = HEIGHT_PX - TOP_PX - BOTTOM_PX
 
@@ -154,6 +157,7 @@ def _to_pixels(x: Axis, y: Axis) -> ToPixels:
 
 
 def _grid(x: Axis, y: Axis, to_pixels: ToPixels) -> Markup:
+    """Returns the axes with their ticks, labels and titles."""
     bottom = HEIGHT_PX - BOTTOM_PX
     right = WIDTH_PX - RIGHT_PX
 
@@ -175,12 +179,14 @@ def _grid(x: Axis, y: Axis, to_pixels: ToPixels) -> Markup:
 
 
 def _rule(style: str, x1: float, y1: float, x2: float, y2: float) -> Markup:
+    """Returns a straight line between two points in pixels; `style` is a CSS class."""
     return Markup(
         '<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>'
     ).format(style, x1, y1, x2, y2)
 
 
 def _text(style: str, x: float, y: float, text: str) -> Markup:
+    """Returns words at a point in pixels; `style` is CSS classes, which align them."""
     return Markup('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(
         style, x, y, text
     )
@@ -207,6 +213,7 @@ def _band(series: Series, to_pixels: ToPixels) -> Markup:
 
 
 def _line(series: Series, to_pixels: ToPixels) -> Markup:
+    """Returns a line through the points, and their marks where they have some."""
     places = [to_pixels(x, y) for x, y in series.points]
     marks = Markup("")
     if series.marks:
@@ -217,10 +224,12 @@ def _line(series: Series, to_pixels: ToPixels) -> Markup:
 
 
 def _path(places: Sequence[Point]) -> str:
+    """Returns points in pixels as SVG lists them."""
     return " ".join(f"{u:.1f},{v:.1f}" for u, v in places)
 
 
 def _number(value: float) -> str:
+    """Returns a tick's label, e.g. "1,500", "0.25" or "2e-4"."""
     if value and abs(value) < 1e-3:
         return f"{value:.0e}".replace("e-0", "e-")
     return f"{value:,.10g}"

@@ -64,6 +64,7 @@ def _without_folder(argv: Sequence[str]) -> list[str]:
 
 
 def _versions() -> dict[str, str]:
+    """Returns the versions of those of PACKAGES that are installed."""
     versions = {}
     for package in PACKAGES:
         try:
@@ -74,6 +75,7 @@ def _versions() -> dict[str, str]:
 
 
 def _processor() -> str:
+    """Returns the processor's name; Linux tells it only in a file."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -150,6 +150,7 @@ def environment() -> Environment:
 
 
 def _delay_chart(sweep: views.Sweep, colours: Mapping[str, int]) -> Markup:
+    """Returns the success of each policy over the planner's delay, in one setting."""
     series = []
     delays_ms = []
     for curve in sweep.curves:
@@ -175,6 +176,7 @@ def training_charts(history: Sequence[Mapping[str, Any]]) -> list[Markup]:
     """Returns a chart for each quantity that has `train_` or `valid_` columns."""
     # rows may have different columns: some are only written now and then
     columns = dict.fromkeys(key for row in history for key in row)
+    # e.g. "loss" of "train_loss" and "valid_loss"
     quantities = dict.fromkeys(
         key.split("_", 1)[1] for key in columns if key.startswith(("train_", "valid_"))
     )
@@ -201,6 +203,10 @@ def training_charts(history: Sequence[Mapping[str, Any]]) -> list[Markup]:
 def _history_series(
     history: Sequence[Mapping[str, Any]], x_key: str, y_key: str, style: int
 ) -> Series:
+    """Returns a column over another, where it is given and finite.
+
+    Rows without `x_key` are counted.
+    """
     points = []
     for i, row in enumerate(history):
         y = row.get(y_key)

@@ -51,6 +51,7 @@ class Condition:
 
     @property
     def delay_ms(self) -> float:
+        """How late a plan usually arrives."""
         return self.compute_ms + self.transport_ms
 
     @property
@@ -179,6 +180,7 @@ class Results:
 
     def kept(self, condition: Condition) -> UnfinishedCell:
         """Returns the episodes of a condition that need not be run again."""
+        # of this condition, whether over more seeds, fewer seeds, or not yet all of them
         wall_s = 0.0
         episodes: dict[int, EpisodeResult] = {}
         parts: list[Cell | UnfinishedCell] = [*self.cells, *self.unfinished]
@@ -227,6 +229,7 @@ class Results:
             )
         self.require_extensible(cell.condition)
 
+        # a cell with more episodes stands where the one with fewer stood
         wanted = cell.condition.without_seeds
         cells = list(self.cells)
         places = [known.condition.without_seeds for known in cells]
@@ -238,11 +241,13 @@ class Results:
         return replace(self, cells=tuple(cells), unfinished=others)
 
     def _unfinished_others(self, condition: Condition) -> tuple[UnfinishedCell, ...]:
+        """Returns the unfinished cells of all other conditions, whatever their seeds."""
         wanted = condition.without_seeds
         return tuple(c for c in self.unfinished if c.condition.without_seeds != wanted)
 
 
 def _span(condition: Condition) -> str:
+    """Returns a condition's seeds in words."""
     return f"{condition.seeds.start} to {condition.seeds.stop - 1}"
 
 

@@ -118,6 +118,7 @@ def _setup(provenance: Provenance) -> dict[str, Any]:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
+    """Returns the JSON object in a file; raises ResultsError where there is none."""
     if not path.is_file():
         what = "a folder" if path.is_dir() else "missing"
         raise ResultsError(f"{path} is {what}; expected a results.json file")
@@ -138,6 +139,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> None:
+    """Raises ValueError for NaN and infinities, which Python's `json` would take."""
     raise ValueError(f"{name} is not JSON")
 
 
@@ -231,6 +233,10 @@ def _upgraded_episode(episode: Any) -> Any:
 def _get(
     content: Mapping[str, Any], name: str, kind: type | tuple[type, ...], where: str
 ) -> Any:
+    """Returns a value of an object; raises ResultsError unless it is of its kind.
+
+    `where` is what the object is, for the error.
+    """
     if not isinstance(content.get(name), kind):
         raise ResultsError(f"'{name}' of {where} is {content.get(name, 'missing')!r}")
     return content[name]

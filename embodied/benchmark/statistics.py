@@ -142,6 +142,7 @@ def _newcombe_paired(
     phi = _correlation(both, only_a, only_b, neither)
     difference = a.value - b.value
 
+    # as the standard deviation of a difference, with these in place of those of a and b
     def half_width(width_a: float, width_b: float) -> float:
         squared = width_a**2 - 2 * phi * width_a * width_b + width_b**2
         return math.sqrt(max(squared, 0.0))
@@ -169,7 +170,10 @@ def _correlation(both: int, only_a: int, only_b: int, neither: int) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Returns p-values adjusted for being a family of tests (Holm 1979)."""
+    """Returns p-values adjusted for being a family of tests (Holm 1979).
+
+    The smallest of m is multiplied by m, the next by m - 1, and so on.
+    """
     num = len(p_values)
     ascending = sorted(range(num), key=lambda i: p_values[i])
 

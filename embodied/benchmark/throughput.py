@@ -58,7 +58,7 @@ class Figure:
 
     @classmethod
     def of(cls, name: str, unit: str, values: list[float], wanted: str = "") -> Figure:
-        """Returns the figure of a measurement's repeats."""
+        """Returns the figure of a measurement's repeats, in `unit`."""
         lower, middle, upper = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
         return cls(name, unit, middle, lower, upper, wanted)
 
@@ -125,10 +125,12 @@ def measure_stepping(config: EnvConfig, num: int) -> SteppingFigures:
     worlds: Worlds = env.unwrapped.worlds
     env.reset(seed=0)
     action = rest_action(worlds)[0] if num == 1 else rest_action(worlds)
+
+    # the environment steps the engine through a stopwatch, which tells its share
     engine_step = _Stopwatch(worlds.engine.step)
     worlds.engine.step = engine_step  # type: ignore[method-assign]
 
-    # seconds of each step: the whole, and the engine's share by the stopwatch
+    # seconds of a step of all worlds: the whole, and the engine's share
     whole_s = []
     engine_s = []
     for repeat in range(REPEATS + 1):
@@ -159,6 +161,7 @@ def measure_stepping(config: EnvConfig, num: int) -> SteppingFigures:
 
 
 def _make_env(config: EnvConfig, num: int) -> Any:
+    """Returns the Gymnasium environment of one world, or the vector one of several."""
     arguments: dict[str, Any] = {
         "robot": config.robot,
         "control_mode": config.control_mode,
@@ -247,6 +250,10 @@ def measure_deciding(config: EnvConfig) -> Iterator[Figure]:
 
 
 def _decision_times_us(worlds: Worlds) -> list[float]:
+    """Returns how long one call of the expert takes, in each repeat.
+
+    The observation, and with it the clock, stays the same, so that nothing is planned.
+    """
     ids = np.arange(worlds.num_worlds)
     worlds.reset(ids, ids.tolist())
     policy = find_policy("expert").make(worlds)
@@ -288,6 +295,7 @@ class _Stopwatch:
 
 
 def _thread_seconds(work: Callable[[], object]) -> float:
+    """Returns the processor time of this thread that some work takes."""
     start_s = time.thread_time()
     work()
     return time.thread_time() - start_s
@@ -300,6 +308,7 @@ def _wall_seconds(work: Callable[[], object]) -> float:
 
 
 def _robot_name(config: EnvConfig) -> str | None:
+    """Returns the robot's name; None, the task's default, for what is not named."""
     return config.robot if isinstance(config.robot, str) else None
 
 

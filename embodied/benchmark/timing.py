@@ -70,6 +70,7 @@ class Timing:
         """Returns the delays of each plan."""
         if self.profile:
             return latency_preset(self.profile)
+        # all transport counts as the plan's way down: the observation arrives at once
         return PlanLatency(
             compute=Constant(self.compute_ms), downlink=self._transport()
         )
@@ -120,6 +121,7 @@ class Timing:
         return f"{freeze.duration_s:g} s at {freeze.start_s:g} s"
 
     def _transport(self) -> Latency:
+        """Returns how long a plan travels, where no profile says it."""
         if self.trace is not None:
             return self.trace
         if self.jitter:

@@ -76,6 +76,7 @@ def training_page(name: str, info: dict[str, Any], history: Rows) -> str:
     """
     last = history[-1]
     imitation = is_imitation(history)
+    # the newest figures; those that are not known get their column's name as a title
     rows = [
         (FIGURES.get(column, Figure(column, "", "")), column, value)
         for column, value in last.items()
@@ -105,6 +106,7 @@ def curves(history: Rows) -> list[Curves]:
     for column in columns:
         if column in drawn:
             continue
+        # columns that belong together share a chart: column -> its name in the legend
         names = next((group for group in TOGETHER if column in group), {column: ""})
         drawn.update(names)
         lines = [
@@ -119,6 +121,12 @@ def curves(history: Rows) -> list[Curves]:
 
 
 def _chart(lines: Sequence[Series], names: dict[str, str]) -> Curves:
+    """Returns the chart of some lines.
+
+    Args:
+        lines: at least one; its style is the place of its column in `names`.
+        names: column -> its name in the legend, of all columns that share the chart.
+    """
     column = next(iter(names))
     figure = FIGURES.get(column, Figure(column.replace("_", " "), "", ""))
     title = TITLES.get(column, figure.title)
@@ -136,6 +144,7 @@ def _chart(lines: Sequence[Series], names: dict[str, str]) -> Curves:
 
 
 def _series(history: Rows, column: str, style: int) -> Series:
+    """Returns a column over the training steps, where it is given and finite."""
     points = []
     for row in history:
         value = row.get(column)

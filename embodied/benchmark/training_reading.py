@@ -87,6 +87,7 @@ def advice(history: Rows, budget_flag: str = "") -> str:
 
 
 def _imitation_advice(last: Mapping[str, float], longer: str) -> str:
+    """Returns the advice on the last row; `longer` says how to train for longer."""
     times = gap(last)
     if times > WIDE_GAP:
         return (
@@ -109,8 +110,11 @@ def _imitation_advice(last: Mapping[str, float], longer: str) -> str:
 
 
 def _reinforcement_advice(history: Rows, longer: str) -> str:
+    """Returns the advice on a history; `longer` says how to train for longer."""
     last = history[-1]
     success = last.get("success", 0.0)
+
+    # how much it grew over the second half of the training
     middle = history[len(history) // 2]
     growth = max(
         last.get(name, 0.0) - middle.get(name, 0.0) for name in ("success", "progress")

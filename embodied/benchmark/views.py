@@ -43,6 +43,7 @@ class Setting:
 
     @property
     def meaning(self) -> str:
+        """What varies at the level, in words."""
         return LEVELS.get(self.level, "")
 
 
@@ -55,6 +56,7 @@ class Scoreboard:
 
     @property
     def same_starts(self) -> bool:
+        """Whether all policies were measured over the same seeds."""
         return len({cell.condition.seeds for cell in self.cells}) == 1
 
 
@@ -142,6 +144,11 @@ def _least_hindered(results: Results, setting: Setting) -> tuple[Cell, ...]:
 
 
 def _hindrance(condition: Condition) -> tuple[bool, float, float, bool]:
+    """Returns the key that sorts conditions, those that hinder plans least first.
+
+    A frozen planner weighs more than lost plans, these more than late ones; of equal
+    delays, one that varies hinders more than one that does not.
+    """
     return (
         bool(condition.freeze),
         condition.drop_rate,
@@ -214,7 +221,7 @@ def colours(results: Results, subject: str) -> dict[str, int]:
     """
     policies = list(dict.fromkeys(cell.condition.policy for cell in results.cells))
     informed = [policy for policy in policies if policy not in UNINFORMED]
-    informed.sort(key=lambda policy: policy != subject)
+    informed.sort(key=lambda policy: policy != subject)  # False, the subject, first
 
     indices = {policy: i % PALETTE_SIZE for i, policy in enumerate(informed)}
     for policy in policies:

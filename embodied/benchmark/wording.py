@@ -16,6 +16,7 @@ def percent(share: float, episodes: int) -> str:
     It reads 0% or 100% only if it is exactly that.
     """
     text = _rounded(share, episodes)
+    # "<1%" or "<0.1%": the digit that was rounded away becomes a 1
     if text.removesuffix(".0") == "0" and share > 0:
         return f"<{text[:-1]}1%"
     if text.removesuffix(".0") == "100" and share < 1:
@@ -31,6 +32,7 @@ def interval(rate: Rate) -> str:
 
 
 def _rounded(share: float, episodes: int) -> str:
+    """Returns a share as a percentage without its sign, e.g. "85" or "85.3"."""
     digits = 0 if episodes < 200 else 1
     return f"{share * 100:.{digits}f}"
 

@@ -65,6 +65,7 @@ def _members(module: ModuleType) -> list[str]:
 
 
 def _row(name: str, value: Any) -> str:
+    """Returns the table's line on a name; of a function with its parameters' names."""
     signature = ""
     if inspect.isfunction(value):
         parameters = inspect.signature(value).parameters

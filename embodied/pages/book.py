@@ -116,16 +116,19 @@ class Book(Generic[R]):
         replace_text(self.page, self.render(ledger, self.figures.name))
 
     def _check_format(self, content: Any) -> None:
+        """Raises ValueError for JSON of another kind or schema version."""
         expected = (f"embodied-{self.kind}", SCHEMA_VERSION)
         given = (content["format"], content["schema_version"])
         if given != expected:
             raise ValueError(f"its format is {given}, not {expected}")
 
     def _encode_row(self, row: R) -> dict[str, Any]:
+        """Returns a row for `json`, with the name of its kind."""
         names = {row_type: name for name, row_type in self.row_types.items()}
         return {"kind": names[type(row)], **encode(row)}
 
     def _decode_row(self, content: Mapping[str, Any], where: str) -> R:
+        """Returns the row that `_encode_row` made `content` of; `where` is for errors."""
         values = dict(content)
         row_type = self.row_types[values.pop("kind")]
         return decode(row_type, values, where)

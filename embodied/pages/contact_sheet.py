@@ -68,7 +68,7 @@ class Sheet:
     ) -> Image.Image:
         """Returns the sheet of frames of any size, with one caption each."""
         columns = min(self.columns, len(frames))
-        rows = -(-len(frames) // self.columns)
+        rows = -(-len(frames) // self.columns)  # rounded up
         height, width = self.tile_size
         gap = self.gap_px
 
@@ -82,6 +82,7 @@ class Sheet:
         return canvas
 
     def _draw_tile(self, frame: np.ndarray, caption: Caption) -> Image.Image:
+        """Returns a picture with its caption below."""
         height, width = self.tile_size
         tile = Image.new("RGB", (width, height), CAPTION_RGB)
         tile.paste(_resized(frame, self.picture_size), (0, 0))
@@ -188,6 +189,7 @@ def _write_loop(path: Path, frames: Iterator[Image.Image]) -> None:
 
 
 def _clip_frames(take: Take) -> Iterator[np.ndarray]:
+    """Yields all frames of a take, at the size of clips."""
     for k in range(len(take.clip.frames)):
         yield np.asarray(_resized(take.clip.frame(k), CLIP_SIZE))
 
@@ -197,5 +199,6 @@ def _caption(take: Take) -> Caption:
 
 
 def _resized(frame: np.ndarray, size: tuple[int, int]) -> Image.Image:
+    """Returns a frame (h, w, 3) at another size (H, W)."""
     height, width = size
     return Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS)

@@ -66,6 +66,7 @@ class ProgressTrace:
         self.values = [0.0]
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
+        # a film takes frame k at k / fps: the frames due by now get the progress of now
         tick = int(step.before.tick[0]) + worlds.ticks_per_step
         num_missing = tick * self.fps // PHYSICS_HZ + 1 - len(self.values)
         self.values.extend([float(step.result.progress[0])] * num_missing)
@@ -108,6 +109,7 @@ def film(plan: FilmPlan) -> Take:
 
     seeds = range(plan.first_seed, plan.first_seed + CANDIDATES)
     candidates = EpisodeRunner("expert", config, num_envs=CANDIDATES).run(seeds)
+    # among equals the first, whose index is the smallest
     best = max(
         candidates,
         key=lambda result: (result.success_at_end, result.progress_max, -result.index),

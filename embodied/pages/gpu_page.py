@@ -97,6 +97,7 @@ def _world_lines(ledger: Ledger[GpuRow], tasks: Sequence[str]) -> list[list[str]
     speeds = [row for row in ledger.rows if isinstance(row, WorldSpeed)]
     speeds.sort(key=lambda speed: (speed.device, speed.num_worlds))
 
+    # a task that was not measured gets an empty line for each usual number of worlds
     lines = []
     for task in tasks:
         measured = [_world_line(speed) for speed in speeds if speed.task == task]
@@ -136,16 +137,19 @@ def _camera_lines(ledger: Ledger[GpuRow], tasks: Sequence[str]) -> list[list[str
 
 
 def _whole(of: Median) -> str:
+    """Returns a median with its quartiles, all in whole numbers."""
     return f"{of.median:,.0f} ({of.lower_quartile:,.0f} to {of.upper_quartile:,.0f})"
 
 
 def _millions(of: Median) -> str:
+    """Returns a median with its quartiles, all in millions."""
     values = (of.median, of.lower_quartile, of.upper_quartile)
     middle, lower, upper = (f"{value / 1e6:.3g}" for value in values)
     return f"{middle} ({lower} to {upper})"
 
 
 def _share(of: Median) -> str:
+    """Returns a median with its quartiles, all as percentages."""
     return f"{of.median:.1%} ({of.lower_quartile:.1%} to {of.upper_quartile:.1%})"
 
 

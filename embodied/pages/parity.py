@@ -138,6 +138,8 @@ class PolicyOutcomes:
 
     def comparison(self) -> Comparison:
         """Compares the outcomes, paired by start."""
+        # rebuilt from the counts, which are all that matters: in which order the pairs
+        # of outcomes stand does not
         only_cpu = len(self.only_cpu)
         only_warp = len(self.only_warp)
         both = self.on_cpu.successes - only_cpu
@@ -167,6 +169,7 @@ def plan_parity(
     Motion is compared along with the expert only, and outcomes only where there are
     seeds.
     """
+    # figures are out of date once the code of the engine `warp` changes, too
     engine_code = code_hash((warp_worlds.__name__, warp_rollout.__name__))
     subjects = []
     for pair in pairs:
@@ -199,9 +202,9 @@ def measure_motion(question: ParityQuestion, device: str) -> MotionDrift:
     on_cpu = Worlds(config, MOTION_WORLDS)
     on_warp = WarpWorlds(
         replace(config, engine="warp", device=device),
-        MOTION_WORLDS,
-        MOTION_WORLDS,
-        device,
+        num_worlds=MOTION_WORLDS,
+        num_starts=MOTION_WORLDS,
+        device=device,
     )
     on_cpu.reset(np.arange(MOTION_WORLDS), range(MOTION_WORLDS))
     on_warp.reset()
@@ -219,6 +222,7 @@ def measure_motion(question: ParityQuestion, device: str) -> MotionDrift:
         cpu_step = on_cpu.step(action)
         warp_step = on_warp.step(torch.as_tensor(action))
 
+        # on the GPU an episode that ends is replaced at once: `final` is before that
         warp_agent_pos = warp_step.final_agent_pos.cpu().numpy()
         apart = np.abs(on_cpu.observe().agent_pos - warp_agent_pos)
         reward = np.abs(cpu_step.reward - warp_step.reward.cpu().numpy())
@@ -248,8 +252,13 @@ def measure_outcomes(
     # on the engine `warp` each start has a world of its own
     on_cpu = EpisodeRunner(name, config, num_envs=min(num, 16)).run(seeds)
     worlds = WarpWorlds(
-        replace(config, engine="warp", device=device), num, num, device, seeds.start
+        replace(config, engine="warp", device=device),
+        num_worlds=num,
+        num_starts=num,
+        device=device,
+        seed=seeds.start,
     )
+    # policies are made for worlds of the CPU, of which they take layouts and limits
     policy = find_policy(name).make(Worlds(config))
     on_warp = play_on_warp(worlds, policy, seeds.start, on_step)
 

@@ -49,6 +49,7 @@ class Subject:
         modules = [_module_of(maker) for maker in makers]
         modules += [rollout.__name__, dual_system.__name__]
 
+        # the registry lists all tasks: a new one must not outdate figures of the others
         code = code_hash(modules, without=(registry.__name__,))
         return cls(task, robot, code, metadata["model_hash"], metadata["versions"])
 

@@ -121,7 +121,16 @@ def measure_success(
     stage: Stage,
     num_envs: int,
 ) -> ExpertSuccess:
-    """Runs the expert, whose plans arrive at once."""
+    """Runs the expert, whose plans arrive at once.
+
+    Args:
+        question: which task, robot, level and seeds.
+        title: what the progress is shown under.
+        workers: run the episodes.
+        stage: shows the progress.
+        num_envs: worlds at once in each process; no result depends on it.
+    """
+    # one policy, level and timing make one trial
     subject = question.subject
     trials = plan_trials(
         {"expert": "expert"},
@@ -132,7 +141,6 @@ def measure_success(
         num_envs=num_envs,
     )
 
-    # progress is shown under the question's number
     trial = replace(trials[0], label=title)
     cell = measure(trial, workers, stage)
     return _success_row(subject, cell)

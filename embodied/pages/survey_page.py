@@ -84,6 +84,7 @@ def survey_page(
 
 
 def _episodes_sentence(successes: Sequence[ExpertSuccess]) -> str:
+    """Returns how many episodes each cell has, or where the page says it."""
     samples = {(row.first_seed, row.rate.episodes) for row in successes}
     if len(samples) > 1:
         return "with the episodes of each cell after its interval"
@@ -101,6 +102,7 @@ def _success_table(
     lines = []
     for pair in pairs:
         cells = [successes.get((*pair, level)) for level in levels]
+        # the time is that of the first level
         if any(cells):
             rates = [_rate(cell, uneven) for cell in cells]
             lines.append([*pair, *rates, _time(cells[0])])
@@ -108,6 +110,7 @@ def _success_table(
 
 
 def _rate(row: ExpertSuccess | None, uneven: bool) -> str:
+    """Returns the cell of a success rate; `uneven` adds the number of episodes."""
     if row is None:
         return ""
     episodes = f" of {row.rate.episodes}" if uneven else ""
@@ -115,6 +118,7 @@ def _rate(row: ExpertSuccess | None, uneven: bool) -> str:
 
 
 def _time(row: ExpertSuccess | None) -> str:
+    """Returns the cell of the time to success: the median and the quartiles, in s."""
     if row is None or row.quartiles_s is None:
         return ""
     lower, middle, upper = row.quartiles_s
@@ -130,7 +134,7 @@ def _cost_table(
             continue
 
         cost = costs[pair]
-        # the best of all levels
+        # the fastest of all levels
         at_work = [
             row.real_time_factor
             for (task, robot, _), row in successes.items()

@@ -37,6 +37,7 @@ def update_page(page: str, tasks: Iterable[TaskSpec]) -> str:
 
 
 def _facts(task: TaskSpec) -> str:
+    """Returns sentences on a task's robots, cameras, time and stages."""
     robots = ", ".join(f"`{name}`" for name in robots_for(task))
     all_cameras = (*task.cameras, *task.robot_cameras)
     cameras = ", ".join(f"`{name}`" for name in all_cameras)
@@ -78,6 +79,7 @@ def _variation(table: Sequence[Variable]) -> str:
 
 
 def _has_sentences(row: Variable) -> bool:
+    """Returns whether a variable's values are wordings of the instruction."""
     values = _values(row.train)
     return row.factor == "instruction" and any(
         isinstance(value, str) and " " in value for value in values
@@ -92,6 +94,7 @@ def _with_counts(row: Variable) -> Variable:
 
 
 def _sentence_list(row: Variable) -> str:
+    """Returns a variable's sentences as lists; "(L1)" marks those of the lowest level."""
     nominal = _values(row.start)
     lines = [f"`{row.name}`, in training:", ""]
     for value in _values(row.train):
@@ -103,6 +106,7 @@ def _sentence_list(row: Variable) -> str:
 
 
 def _values(part: Interval | Choice) -> tuple[object, ...]:
+    """Returns what there is to choose from; nothing for an interval of numbers."""
     return part.values if isinstance(part, Choice) else ()
 
 
