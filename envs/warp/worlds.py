@@ -92,10 +92,9 @@ class WarpWorlds:
     ) -> None:
         # a missing device is reported before the starts are sampled, which takes long
         usable_device(device)
-        # worlds on the CPU: one for each start, and some in which contacts are counted
         host = Worlds(replace(config, engine="cpu"), num_starts)
         starts = sample_starts(host, seed)
-        probe = Worlds(host.config, min(PROBED, num_starts))
+        probe = Worlds(host.config, min(PROBED, num_starts))  # to count contacts in
         buffers = _buffers_for(num_worlds, probe, seed)
 
         self.config = host.config
@@ -312,8 +311,8 @@ class WarpWorlds:
         self._held_ticks[...] = held_ticks
         self._fault_counts += (fault[:, None] == self._fault_kinds).sum(0)
 
-        # what there is before episodes that end are replaced by new ones
-        # forces of this control step; None stands for one that is longer than the window
+        # what there is before episodes that end are replaced by new ones; None stands
+        # for the forces of a control step that is longer than their window
         ticks = self.ticks_per_step
         safety = self._safety.read(ticks if ticks <= WINDOW_TICKS else None)
         final_agent_pos, final_environment_state = self.observe()
