@@ -53,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_gpu_arguments(parser: argparse.ArgumentParser) -> None:
+    # None has a default here: so one that was given without `gpu` can be refused.
     gpu = parser.add_argument_group("only for `embodied bench gpu`")
     gpu.add_argument(
         "--task",
@@ -97,6 +98,7 @@ def run(args: argparse.Namespace) -> int:
         args.device = args.device or "cuda"
         args.repeats = GPU_REPEATS if args.repeats is None else args.repeats
         args.steps = GPU_STEPS if args.steps is None else args.steps
+        # imported only now: it needs torch
         return int(importlib.import_module("embodied.cli.bench_gpu").run(args))
 
     arguments.refuse(args, ONLY_WITH_GPU, "only for `embodied bench gpu`")

@@ -41,10 +41,12 @@ class Output:
     def __init__(self, args: argparse.Namespace, facts: Facts) -> None:
         self._quiet = args.json
         self._book = None if args.output is None else gpu_book(args.output)
+        # Rows that are added say which command measured them, where and when.
         ledger: Ledger[GpuRow] = self._book.read() if self._book else Ledger()
         self._ledger = ledger.signed(args.words, device_name(args.device), facts)
 
     def add(self, row: GpuRow, sentence: str) -> None:
+        """Prints a row in words, and keeps it."""
         if not self._quiet:
             print(sentence, flush=True)
 
@@ -92,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
+    """Raises EmbodiedError for arguments with which nothing could be measured."""
     if args.device not in DEVICES:
         raise unknown("device", args.device, DEVICES)
 

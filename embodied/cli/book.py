@@ -49,6 +49,7 @@ def measure_missing(
     ledger = book.open(questions, args.resume, args.overwrite)
     missing = ledger.missing(questions)
     if missing:
+        # Rows that are added say which command measured them, where and when.
         ledger = ledger.signed(args.words, HOST, host_facts())
 
     num_measured = 0

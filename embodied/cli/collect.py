@@ -127,6 +127,7 @@ def run(args: argparse.Namespace) -> int:
         raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
     wall_s = time.monotonic() - begun
 
+    # How many times as fast as real time, all processes together.
     speed = sum(result.duration_s for result in results) / wall_s
     summary = json_summary if args.json else text_summary
     print(summary(args.output, speed, wall_s))
@@ -162,11 +163,14 @@ def recording_of(args: argparse.Namespace) -> Recording:
                 f"--planner-hz would have no effect, since {args.policy} makes no plans: leave it out"
             )
         planner_hz = args.planner_hz
+    # Goals that move, such as those on a belt, are moved on between two plans.
     dual = None
     if planner_hz is not None:
         dual = DualSystemConfig(planner_hz=planner_hz, mailbox="predictive")
 
-    runner = EpisodeRunner(args.policy, config, dual, args.num_envs, args.noise)
+    runner = EpisodeRunner(
+        args.policy, config, dual, num_envs=args.num_envs, noise=args.noise
+    )
     return Recording(runner, args.output, collection_header(runner, record_hz))
 
 
@@ -203,6 +207,7 @@ def with_pictures(
             args, ("image_size",), "no effect, since there are no pictures"
         )
 
+    # A policy without cameras leaves all to the arguments.
     needed = config.cameras or ()
     if not needed:
         image_size = config.image_size if args.image_size is None else args.image_size
@@ -230,7 +235,13 @@ def with_pictures(
 
 
 def json_summary(path: Path, speed: float, wall_s: float) -> str:
-    """Returns what the dataset holds and how fast it was recorded, for programs."""
+    """Returns what the dataset holds and how fast it was recorded, for programs.
+
+    Args:
+        path: of the dataset.
+        speed: simulated seconds per second of the wall clock.
+        wall_s: how long this call recorded.
+    """
     facts = dataset_facts([path])
     success = wilson(facts.successes, facts.episodes)
     content = {
@@ -245,7 +256,13 @@ def json_summary(path: Path, speed: float, wall_s: float) -> str:
 
 
 def text_summary(path: Path, speed: float, wall_s: float) -> str:
-    """Returns what the dataset holds and how fast it was recorded, in four lines."""
+    """Returns what the dataset holds and how fast it was recorded, in four lines.
+
+    Args:
+        path: of the dataset.
+        speed: simulated seconds per second of the wall clock; 0 if nothing was missing.
+        wall_s: how long this call recorded.
+    """
     facts = dataset_facts([path])
     success = wilson(facts.successes, facts.episodes)
     share = percent(success.value, success.episodes)

@@ -109,6 +109,13 @@ def claim(folder: Path, size: str, seed: int, resume: bool) -> None:
 
 
 def _check_claim(folder: Path, begun: Mapping[str, str | int], resume: bool) -> None:
+    """Raises EmbodiedError unless a folder may be claimed.
+
+    Args:
+        folder: the demo's.
+        begun: the size and seed with which the demo would begin or go on.
+        resume: whether it is to go on.
+    """
     mark = folder / MARK
     is_new = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     if not is_new and not mark.exists():
@@ -127,6 +134,7 @@ def _check_claim(folder: Path, begun: Mapping[str, str | int], resume: bool) -> 
 
 
 def _remove_demo(folder: Path) -> None:
+    """Removes what an earlier demo wrote into a folder; anything else stays."""
     for path in folder.glob("demonstrations-*"):
         if path.is_dir():
             shutil.rmtree(path)

@@ -58,12 +58,14 @@ def forecast(demo: Demo, workers: Workers) -> dict[str, float]:
 
 
 def _collecting_s(demo: Demo, workers: Workers) -> float:
+    """Returns the wall seconds of the demonstrations, one job a level."""
     counts = [episodes for _, episodes in demo.size.demonstrations]
     cost = _cost(Playing, demo.demonstrator("L1"), workers, min(counts))
     return cost.of(len(counts), sum(counts) * SUCCESS_S)
 
 
 def _training_s(demo: Demo, workers: Workers) -> float:
+    """Returns the wall seconds of the training, from a few of its steps."""
     from embodied.policies.training.imitation import train_imitation
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -106,6 +108,10 @@ class _RowClock:
 
 
 def _evaluating_s(demo: Demo, workers: Workers) -> float:
+    """Returns the wall seconds of the evaluation, one job a trial.
+
+    The pretrained policy is timed in place of the one that is yet to be trained.
+    """
     episodes = demo.size.episodes
     costs: dict[bool, Cost] = {}
     total_s = 0.0
@@ -119,6 +125,7 @@ def _evaluating_s(demo: Demo, workers: Workers) -> float:
 
 
 def _filming_s(demo: Demo, workers: Workers) -> float:
+    """Returns the wall seconds of the films, one job a film."""
     trials = demo.filmed(demo.trials(trained="pretrained"))
     shot = Shot(get_task(TASK).beauty_camera, "", fps=FPS)
 
@@ -157,6 +164,7 @@ def _cost(
     brief_s = seconds(BRIEF_S)
     long_s = seconds(LONG_S)
 
+    # Both have the same fixed cost, so their difference is simulation alone.
     per_simulated_s = max(0.0, long_s - brief_s) / (at_once * (LONG_S - BRIEF_S))
     job_s = max(0.0, brief_s - per_simulated_s * at_once * BRIEF_S)
     return Cost(job_s, per_simulated_s)

@@ -148,7 +148,9 @@ class Demo:
             camera_hz=RECORD_HZ,
         )
         dual = DualSystemConfig(planner_hz=RECORD_HZ, mailbox="predictive")
-        return EpisodeRunner("expert", config, dual, self.num_envs, NOISE)
+        return EpisodeRunner(
+            "expert", config, dual, num_envs=self.num_envs, noise=NOISE
+        )
 
     def recording(self, runner: EpisodeRunner, path: Path) -> Recording:
         """Returns the recording of a demonstrator into a dataset at `path`."""
@@ -157,7 +159,10 @@ class Demo:
     def training(self, datasets: list[Path], steps: int) -> ImitationConfig:
         """Returns what a policy is trained on, and for how long."""
         return ImitationConfig(
-            tuple(datasets), self._cameras(), Budget(max_steps=steps), self.seed
+            datasets=tuple(datasets),
+            cameras=self._cameras(),
+            budget=Budget(max_steps=steps),
+            seed=self.seed,
         )
 
     def trials(self, trained: str) -> list[Trial]:
@@ -166,6 +171,7 @@ class Demo:
         Args:
             trained: name or run folder of the policy that stands for `TRAINED`.
         """
+        # What a policy is called in the results -> its name or run folder.
         at_rest = {name: name for name in self.size.at_rest}
         on_belt = {name: name for name in self.size.on_belt}
         at_rest[TRAINED] = trained
@@ -211,6 +217,7 @@ class Demo:
     def _report(
         self, results: Results, trials: list[Trial], workers: Workers
     ) -> Report:
+        """Films the trials that are to be shown; returns what the report shows."""
         sentences = [
             self.size.caveat,
             f"{get_task(TASK).summary.capitalize()}.",
@@ -242,6 +249,7 @@ class Demo:
             replace_text(mark, json.dumps(content))
 
     def _stage_seconds(self) -> dict[str, float]:
+        """Returns stage -> the wall seconds spent on it, in all sittings together."""
         content = json.loads((self.folder / MARK).read_text(encoding="utf-8"))
         seconds: dict[str, float] = content["stages"]
         return seconds

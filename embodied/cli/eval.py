@@ -144,7 +144,7 @@ def trials_of(args: argparse.Namespace, terms: Terms) -> list[Trial]:
         terms.levels,
         timings_of(args, policies),
         arguments.seeds(args),
-        args.num_envs,
+        num_envs=args.num_envs,
     )
     return with_view_commands(trials)
 
@@ -171,9 +171,11 @@ def report_of(
 ) -> Report:
     """Films what was asked for; returns what the report shows."""
     summary = f"{get_task(args.task).summary.capitalize()}. {TRANSPORT}"
+    # Of each policy only the trial with the least delay and loss is filmed.
     films = footage.film_trials(
         results, footage.least_hindered(results, trials), args.videos, workers, stage
     )
+    # The report is about the first policy that has weights, if any has.
     trained = [name for name in policies_of(args) if find_policy(name).weights_hash]
     subject = views.subject_of(results, trained[0] if trained else "")
     return Report(results, subject=subject, summary=summary, videos=films)

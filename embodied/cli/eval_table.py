@@ -34,6 +34,7 @@ def comparisons(results: Results) -> list[str]:
     for pairing in views.pairings(results):
         first = pairing.first
         second = pairing.second
+        # The same policy twice differs in how late its plans are.
         names = f"{first.label} against {second.label}"
         if first.label == second.label:
             names = f"{_late_name(first)} against {_late_name(second)}"
@@ -61,6 +62,7 @@ def failed_seeds(results: Results) -> list[str]:
             name += f", {condition.delay_ms:g} ms late,"
         lines.append(f"{name} failed with seeds {shown}: {one.endings_words}")
 
+    # The first that can be typed: a task or robot made in Python has no command.
     commands = [view_command(one.cell, one.episodes[0].seed) for one in found]
     command = next(filter(None, commands), "")
     if command:
@@ -73,6 +75,7 @@ def _late_name(cell: Cell) -> str:
 
 
 def _row(cell: Cell) -> tuple[str, ...]:
+    """Returns a cell's text in each of `COLUMNS`."""
     summary = summarize(cell)
     end = summary.success_at_end
     once = summary.success_once
@@ -90,6 +93,7 @@ def _row(cell: Cell) -> tuple[str, ...]:
 
 
 def _place(condition: Condition) -> str:
+    """Returns the level, and the split and stage where they are not the usual ones."""
     words = [condition.level]
     if condition.split != "train":
         words.append(condition.split)

@@ -93,6 +93,7 @@ def print_factors(task: str, as_json: bool) -> None:
 
 def factors_note(table: Sequence[Variable]) -> str:
     """Returns how variables are given values in Python, for one that is a number."""
+    # The example is the first variable whose value is a number, at its middle.
     middles = {
         variable.name: (variable.train.low + variable.train.high) / 2
         for variable in table
@@ -147,6 +148,7 @@ def interfaces_of(what: str) -> dict[str, ActionInterface]:
 
 
 def _interfaces_of_dataset(path: Path) -> dict[str, ActionInterface]:
+    """Returns name of an array of actions (control mode) -> interface."""
     from embodied.datasets.opening import open_file, read_header
 
     with open_file(path) as file:
@@ -189,6 +191,7 @@ def catalogue() -> dict[str, Rows]:
 
 
 def _named(summaries: dict[str, str]) -> Rows:
+    """Returns name -> summary as rows with these two entries."""
     return [{"name": name, "summary": summary} for name, summary in summaries.items()]
 
 

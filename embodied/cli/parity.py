@@ -99,6 +99,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
+    """Raises EmbodiedError for arguments that make no sense or do not go together."""
     if args.level is not None and args.level not in LEVELS:
         raise unknown("level", args.level, LEVELS)
     if args.device not in DEVICES:
@@ -115,6 +116,7 @@ def _check(args: argparse.Namespace) -> None:
 def _measure(
     question: ParityQuestion, number: str, args: argparse.Namespace
 ) -> ParityRow:
+    """Compares motion if the question has no level, else how episodes end."""
     if not args.json:
         task, robot = question.subject.pair
         part = question.level or "motion"
@@ -129,7 +131,7 @@ def _measure(
         unit="episode",
         disable=args.json or None,
     ) as bar:
-
+        # the bar is told how many more there are
         def show(num_ended: int) -> None:
             bar.update(num_ended - bar.n)
 

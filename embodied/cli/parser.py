@@ -33,6 +33,7 @@ class LineParser(argparse.ArgumentParser):
         return found, unknown
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuses a value that is not among the choices, and suggests the nearest."""
         names = [str(choice) for choice in action.choices or ()]
         near = difflib.get_close_matches(str(value), names, n=1)
         try:

@@ -118,6 +118,7 @@ class EpisodeProgress:
         self._bar.set_postfix_str(str(self.tally), refresh=False)
         self._bar.update(self.tally.done_with_parts - self._bar.n)
 
+        # In a log, where there is no bar: a line now and then, and one at the end.
         is_last = self.tally.done == self.tally.total
         overdue = time.monotonic() - self._last_line > LINE_EVERY_S
         if self._bar.disable and not self._quiet and (overdue or is_last):
@@ -190,7 +191,7 @@ class TrainingProgress(ClosedOnExit):
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
-        # time and share done at the first row
+        # (time, share of the budget that was spent) at the first row
         self._begun: tuple[float, float] | None = None
         self._last_line = time.monotonic()
         terminal = sys.stderr.isatty() and not quiet
@@ -211,6 +212,7 @@ class TrainingProgress(ClosedOnExit):
         self._bar.set_postfix_str(figures(row), refresh=False)
         self._bar.update(row["share"] - self._bar.n)
 
+        # In a log, where there is no bar: a line now and then.
         now = time.monotonic()
         if self._begun is None:
             self._begun = (now, row["share"])

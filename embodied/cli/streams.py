@@ -48,6 +48,7 @@ def plain(text: str) -> str:
 
 
 def _nearest(letter: str) -> str:
+    """Returns a letter without its accents, or as a number where that isn't ASCII."""
     parts = unicodedata.normalize("NFKD", letter)
     without_accents = "".join(p for p in parts if not unicodedata.combining(p))
     if without_accents and without_accents.isascii():
@@ -56,6 +57,7 @@ def _nearest(letter: str) -> str:
 
 
 def _plainly(error: UnicodeError) -> tuple[str, int]:
+    """Returns what to write in place of what can't be encoded, and where to go on."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return plain(error.object[error.start : error.end]), error.end

@@ -160,6 +160,7 @@ def idle_note(args: argparse.Namespace, policies: Sequence[str]) -> str:
 
 
 def _check_effect(given: Sequence[str], policies: Sequence[str]) -> None:
+    """Raises EmbodiedError if arguments were given, and none of the policies plans."""
     if not given or any(find_policy(name).planner_hz is not None for name in policies):
         return
     flags = ", ".join(FLAGS[name] for name in given)
@@ -170,6 +171,7 @@ def _check_effect(given: Sequence[str], policies: Sequence[str]) -> None:
 
 
 def _check_delays(args: argparse.Namespace, given: Sequence[str]) -> None:
+    """Raises EmbodiedError if delays were given in two ways, or jitter of no delay."""
     for name, excluded in (
         ("latency", EXCLUDED_BY_LATENCY),
         ("latency_trace", EXCLUDED_BY_TRACE),
@@ -184,6 +186,7 @@ def _check_delays(args: argparse.Namespace, given: Sequence[str]) -> None:
 
 
 def _freeze_of(args: argparse.Namespace, given: Sequence[str]) -> Freeze:
+    """Returns the freezes asked for; `given` names the arguments that were typed."""
     when = [name for name in ("freeze_at_s", "freeze_hz") if name in given]
     if "freeze_s" not in given:
         if when:
@@ -198,7 +201,11 @@ def _freeze_of(args: argparse.Namespace, given: Sequence[str]) -> Freeze:
     for name in ("freeze_s", "freeze_hz"):
         if getattr(args, name) == 0:
             raise EmbodiedError(f"{FLAGS[name]} must be above 0: 0 would stop nothing")
-    return Freeze(args.freeze_s, args.freeze_at_s, args.freeze_hz or 0.0)
+    return Freeze(
+        duration_s=args.freeze_s,
+        start_s=args.freeze_at_s,
+        rate_hz=args.freeze_hz or 0.0,
+    )
 
 
 def _values(argument: float | Sequence[float] | None) -> list[float]:

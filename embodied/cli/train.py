@@ -161,11 +161,16 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
     cameras = chosen_cameras(datasets, args.camera or ())
     require_distinct(datasets)
     config = ImitationConfig(
-        tuple(datasets), cameras, budget, args.seed, args.device, args.workers
+        datasets=tuple(datasets),
+        cameras=cameras,
+        budget=budget,
+        seed=args.seed,
+        device=args.device,
+        workers=args.workers,
     )
     training_device(config.device)
     if args.resume:
-        goes_on(args.output, config.identity(), budget)
+        goes_on(args.output, config.identity(), budget)  # raises where it cannot
 
     warn_of_unfinished(datasets)
     claim_folder(args.output, FILES, args.resume, args.overwrite)
@@ -192,6 +197,7 @@ def imitate(config: ImitationConfig, folder: Path, resume: bool, quiet: bool) ->
 
 
 def _refuse_tasks(sources: Sequence[str]) -> None:
+    """Raises EmbodiedError if a task was given in place of a dataset."""
     for name in sources:
         if name in task_names() or is_place(name):
             raise EmbodiedError(

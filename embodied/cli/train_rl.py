@@ -12,7 +12,7 @@ from embodied.benchmark.timing import Timing
 from embodied.cli import arguments, train_summary
 from embodied.cli.output import claim_folder
 from embodied.cli.progress import TrainingProgress
-from embodied.cli.view import record
+from embodied.cli.view import VIDEO_SIZE, record
 from embodied.envs.config import ENGINES
 from embodied.envs.own_tasks import typed_task
 from embodied.envs.registry import get_task
@@ -185,11 +185,12 @@ def trainer(config: RLConfig) -> Trainer:
 
 def film(folder: Path, config: RLConfig, quiet: bool) -> None:
     """Makes a short video of episodes that the policy was not trained in."""
-    place = Place(config.task, "train", config.robot, config.stage)
-    trial = plan_trials(
+    # one policy, at one level, with plans that arrive at once: one trial
+    place = Place(config.task, robot=config.robot, stage=config.stage)
+    [trial] = plan_trials(
         {str(folder): str(folder)}, place, [config.level], [Timing()], FILMED_SEEDS
-    )[0]
+    )
     video = folder / VIDEO
     video.unlink(missing_ok=True)
-    shot = Shot(get_task(config.task).beauty_camera, folder.name, (480, 640))
+    shot = Shot(get_task(config.task).beauty_camera, label=folder.name, size=VIDEO_SIZE)
     record(video, trial.runner, shot, FILMED_SEEDS, quiet)

@@ -44,6 +44,7 @@ def as_json(folder: Path, budget: Budget) -> dict[str, Any]:
         "run": str(folder),
         **history[-1],
         "curves": str(draw(folder)),
+        # twice the budget is what may be advised
         "advice": advice(history, _doubled(budget).flag),
     }
 

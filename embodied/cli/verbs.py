@@ -57,6 +57,7 @@ def verb_module(package: str, verb: str) -> ModuleType:
 def _fill(
     parser: argparse.ArgumentParser, module: ModuleType, words: Sequence[str]
 ) -> None:
+    """Fills the parser of a verb from its module; `words` are those after the verb."""
     parser.description = module.HELP
     parser.epilog = f"example:\n  {module.EXAMPLE}"
     if hasattr(module, "VERBS"):

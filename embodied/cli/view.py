@@ -88,6 +88,7 @@ def show(args: argparse.Namespace) -> list[EpisodeResult]:
     terms = terms_of(
         [args.policy], args.stage, None if args.level is None else [args.level]
     )
+    # one policy, level and timing: one trial
     [trial] = plan_trials(
         {args.policy: args.policy},
         Place(args.task, args.split, args.robot, terms.stage),
@@ -103,7 +104,7 @@ def show(args: argparse.Namespace) -> list[EpisodeResult]:
         return replace(trial.runner, num_envs=1).run(seeds, [Live()])
 
     camera = args.camera or get_task(args.task).beauty_camera
-    shot = Shot(camera, trial.label, VIDEO_SIZE)
+    shot = Shot(camera, label=trial.label, size=VIDEO_SIZE)
     results = record(path, trial.runner, shot, seeds)
     print(path)
     return results
@@ -180,6 +181,7 @@ class Live:
         print(observation.instruction[0])
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
+        # Nothing is shown before its picture is due, at `WINDOW_HZ` of simulated time.
         now_s = (int(step.before.tick[0]) + worlds.ticks_per_step) / PHYSICS_HZ
         if self.window is None or now_s * WINDOW_HZ < self.num_shown:
             return

@@ -51,6 +51,7 @@ def view_words(trial: Trial) -> tuple[str, ...]:
 
 def timing_words(timing: Timing) -> list[str]:
     """Returns the flags of a timing, which `timings_of` turns into the same again."""
+    # None for a flag that is left out, as its default says the same.
     freeze = timing.freeze
     freezes = freeze.max_count > 0
     at_random = freezes and freeze.rate_hz > 0

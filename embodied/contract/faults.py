@@ -15,17 +15,19 @@ from embodied.contract.traces import Trace, require_same, results_of, trace
 from embodied.sim.engine import FAULTS
 
 BAD_VALUES = (np.nan, np.inf, -np.inf)
+# Fields of MuJoCo's state, and values of them that physics can't go on from.
 DIVERGING = (("qvel", 1e12), ("qpos", np.nan), ("qpos", 1e15))
 MORE_CONTACTS = 20  # of a world that was put back, than of another
 
 
 def a_bad_action_ends_only_its_world(case: Case, value: float) -> None:
     """Gives one world an action that is not finite, at the sixth of twelve steps."""
+    # the same four episodes twice; in one set, world 2 gets a bad number
     clean = case.worlds(4)
     hurt = case.worlds(4)
     actions = random_actions(clean, 12)
     bad = actions.copy()
-    bad[5, 2, 1] = value
+    bad[5, 2, 1] = value  # step, world, element
 
     rows = trace(hurt, bad)
     what = "worlds beside one that broke, and beside none,"
@@ -56,7 +58,7 @@ def a_diverging_world_is_flagged(case: Case, divergence: tuple[str, float]) -> N
 
         expected = trace(clean, actions[:3])
         rows = trace(hurt, actions[:3])
-        hurt.engine.view(field)[1, 0] = value
+        hurt.engine.view(field)[1, 0] = value  # of world 1
         expected += trace(clean, actions[3:])
         rows += trace(hurt, actions[3:])
         # MuJoCo writes its warnings into the working directory
@@ -72,8 +74,11 @@ def a_diverging_world_is_flagged(case: Case, divergence: tuple[str, float]) -> N
     _require_finite(rows)
 
 
-def a_world_that_broke_costs_no_more(case: Case, _: object = None) -> None:
-    """It goes on from its start, where nothing overlaps."""
+def a_world_that_broke_costs_no_more(case: Case, _variant: object = None) -> None:
+    """Breaks one of two worlds, and compares their contacts, which cost most.
+
+    A world that broke is put back to its start, where nothing overlaps.
+    """
     worlds = case.worlds(2, level="L1")
     hurt = random_actions(worlds, 1)[0]
     hurt[1] = np.nan
@@ -96,6 +101,7 @@ def _require_finite(rows: Trace) -> None:
 
 @contextmanager
 def _in_empty_folder() -> Iterator[Path]:
+    """Makes an empty folder the working directory, and yields it."""
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as name:
         os.chdir(name)

@@ -17,7 +17,7 @@ STEPS = 100
 SLACK = 1e-6  # float32 has so much less than the bounds' float64
 
 
-def passes_gymnasiums_checker(case: Case, _: object = None) -> None:
+def passes_gymnasiums_checker(case: Case, _variant: object = None) -> None:
     """Checks the environment with Gymnasium's `check_env`, without a warning."""
     with closing(case.make()) as env, warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -33,7 +33,7 @@ def passes_gymnasiums_checker_with_pixels(case: Case, obs: str) -> None:
             check_env(env.unwrapped, skip_render_check=camera_hz is not None)
 
 
-def passes_stable_baselines_checker(case: Case, _: object = None) -> None:
+def passes_stable_baselines_checker(case: Case, _variant: object = None) -> None:
     """Checks it with Stable-Baselines3's `check_env`, without a warning."""
     from stable_baselines3.common.env_checker import check_env as check_env_sb3
 
@@ -42,13 +42,14 @@ def passes_stable_baselines_checker(case: Case, _: object = None) -> None:
         check_env_sb3(env.unwrapped, skip_render_check=True)
 
 
-def observations_are_within_bounds(case: Case, _: object = None) -> None:
+def observations_are_within_bounds(case: Case, _variant: object = None) -> None:
     """Drives the robot as far as it goes: all is finite and within the spaces."""
     with closing(case.make(level="L3")) as env:
         space = cast(gymnasium.spaces.Dict, env.observation_space)
         observation, _info = env.reset(seed=0)
         rng = np.random.default_rng(0)
 
+        # each number of an action is at one of its limits, so that the robot goes far
         for k in range(STEPS):
             require(space.contains(observation), f"step {k}: an observation is no such")
             action = rng.choice([-1, 1], env.action_space.shape or ()).astype(
@@ -58,14 +59,18 @@ def observations_are_within_bounds(case: Case, _: object = None) -> None:
             require(0 <= float(reward) <= 1, f"step {k}: the reward is {reward}")
             progress = info["progress"]
             require(0 <= progress <= 1, f"step {k}: the progress is {progress}")
-            if k % 40 == 39:
+            if k % 40 == 39:  # another start now and then
                 observation, _info = env.reset()
 
         _require_unclipped(cast(Worlds, env.get_wrapper_attr("worlds")), space)
 
 
 def _require_unclipped(worlds: Worlds, space: gymnasium.spaces.Dict) -> None:
-    """Raises ContractError where values lie beyond their bounds: only broken worlds clip."""
+    """Raises ContractError where values lie beyond their bounds.
+
+    What an environment shows is clipped to them. That is meant for broken worlds: the
+    values of a sound one must be within the bounds by themselves.
+    """
     raw = worlds.observe()
     for key, values, layout in (
         ("agent_pos", raw.agent_pos, worlds.agent_layout),

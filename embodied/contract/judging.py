@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import array_api_compat.torch as xp_torch
 import numpy as np
@@ -24,14 +25,22 @@ LEVEL = "L2"
 EXPERT_SEEDS = (3, 4)
 
 
+@dataclass(frozen=True)
+class JudgedState:
+    """The whole state of N worlds, and how the task judged it."""
+
+    integration_state: np.ndarray  # (N, D)
+    model: dict[str, np.ndarray]  # fields of the model that vary, (N, ...) each
+    memory: dict[str, np.ndarray]  # what the task remembers, (N, ...) each
+    success: np.ndarray  # (N,) bool, at this moment
+    progress: np.ndarray  # (N,)
+
+
 class StateLog:
     """A hook that keeps whole states and their judgements, 5 times per second."""
 
     def __init__(self) -> None:
-        self.states: list[
-            tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]
-        ] = []
-        self.judged: list[tuple[np.ndarray, np.ndarray]] = []
+        self.states: list[JudgedState] = []
 
     def on_start(
         self, worlds: Worlds, ids: Array, indices: Array, observation: Observation
@@ -44,19 +53,28 @@ class StateLog:
             return
 
         # copies, because the worlds go on in the same arrays
-        memory = {name: np.copy(array) for name, array in worlds.task.memory().items()}
-        varied = {
-            name: np.copy(array) for name, array in worlds.engine.model_views().items()
-        }
-        self.states.append((worlds.integration_state(), varied, memory))
         result: StepResult = step.result
-        self.judged.append((result.success_now.copy(), result.progress.copy()))
+        self.states.append(
+            JudgedState(
+                integration_state=worlds.integration_state(),
+                model=_copies(worlds.engine.model_views()),
+                memory=_copies(worlds.task.memory()),
+                success=result.success_now.copy(),
+                progress=result.progress.copy(),
+            )
+        )
 
     def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
         """Does nothing: the results are returned by the rollout."""
 
 
-def the_expert_succeeds_and_is_judged_again(case: Case, _: object = None) -> None:
+def _copies(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: np.copy(array) for name, array in arrays.items()}
+
+
+def the_expert_succeeds_and_is_judged_again(
+    case: Case, _variant: object = None
+) -> None:
     """Judges the expert's way to success again, state by state, in new worlds."""
     config = case.config(control_mode="ee_delta", control_hz=200, level=LEVEL)
     worlds = Worlds(config, len(EXPERT_SEEDS))
@@ -73,31 +91,31 @@ def the_expert_succeeds_and_is_judged_again(case: Case, _: object = None) -> Non
     again = Worlds(config, len(EXPERT_SEEDS))
     ids = np.arange(len(EXPERT_SEEDS))
     again.reset(ids, [8, 9])
-    for (state, varied, memory), (success, progress) in zip(
-        log.states, log.judged, strict=True
-    ):
-        for name, values in varied.items():
+    for recorded in log.states:
+        for name, values in recorded.model.items():
             again.engine.model_view(name)[...] = values
-        for name, values in memory.items():
+        for name, values in recorded.memory.items():
             again.task.memory()[name][...] = values
-        again.engine.state()[...] = state
+        again.engine.state()[...] = recorded.integration_state
         again.engine.refresh(ids)
 
         outcome = again.task.judge()
-        same = (outcome.success == success).all() and np.allclose(
-            outcome.progress, progress, rtol=0, atol=1e-9
+        same = (outcome.success == recorded.success).all() and np.allclose(
+            outcome.progress, recorded.progress, rtol=0, atol=1e-9
         )
         require(
             same,
             f"a recorded state is judged otherwise in new worlds: progress "
-            f"{outcome.progress.tolist()}, not {progress.tolist()}; what an episode "
-            "remembers must be in `memory`, what differs in `engine.model_view`",
+            f"{outcome.progress.tolist()}, not {recorded.progress.tolist()}; "
+            "what an episode remembers must be in `memory`, what differs in "
+            "`engine.model_view`",
         )
     count = len(log.states)
     require(count > LEAST_STATES, f"the expert was done after {count} judgements")
 
 
 def _view(case: Case, seed: int) -> str:
+    """Returns the command that shows an episode of the expert."""
     return (
         f"embodied view {case.task} --robot {case.robot} --level {LEVEL} --seed {seed}"
     )
@@ -119,6 +137,8 @@ class TorchView:
         return self._engine.version
 
     def view(self, field: str) -> torch.Tensor:
+        # What may be written shares its memory with the engine; the rest is copied,
+        # since torch has no arrays that may only be read.
         values = self._engine.view(field)
         return (
             torch.from_numpy(values) if values.flags.writeable else torch.tensor(values)
@@ -130,6 +150,7 @@ class TorchView:
 
 @contextmanager
 def _double_precision() -> Iterator[None]:
+    """Lets torch make float64 tensors by default, as NumPy does."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
@@ -138,7 +159,7 @@ def _double_precision() -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def state_and_judgement_run_on_torch(case: Case, _: object = None) -> None:
+def state_and_judgement_run_on_torch(case: Case, _variant: object = None) -> None:
     """Compares `state`, `judge` and `before_step` on torch with those on NumPy."""
     worlds = case.worlds(6, level="L4")
     for action in random_actions(worlds, 60):
@@ -158,7 +179,7 @@ def state_and_judgement_run_on_torch(case: Case, _: object = None) -> None:
             _require_close(f"judge: {name}", judged, values, 1e-9)
 
         # what a task changes before a step (belts, pushes) is the same from either
-        tick = np.arange(6) * 300
+        tick = np.arange(6) * 300  # one for each world
         worlds.task.before_step(tick)
         views = worlds.engine.model_views()
         expected = {name: np.copy(values) for name, values in views.items()}
@@ -179,7 +200,7 @@ def _require_close(
     require(same, f"{what} differs between NumPy and torch")
 
 
-def control_runs_on_torch(case: Case, _: object = None) -> None:
+def control_runs_on_torch(case: Case, _variant: object = None) -> None:
     """Compares the servo targets of actions on torch with those on NumPy."""
     with _double_precision():
         worlds = case.worlds(6)
@@ -202,4 +223,4 @@ def control_runs_on_torch(case: Case, _: object = None) -> None:
                 atol=1e-12,
             )
             require(same, "the servo targets differ between NumPy and torch")
-            worlds.engine.step(20)
+            worlds.engine.step(20)  # ticks

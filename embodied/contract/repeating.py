@@ -11,7 +11,7 @@ from embodied.contract.case import Case, random_actions, require
 from embodied.contract.traces import require_same, trace
 
 
-def the_same_seed_gives_the_same_bits(case: Case, _: object = None) -> None:
+def the_same_seed_gives_the_same_bits(case: Case, _variant: object = None) -> None:
     """Runs twice in new worlds, and once more in worlds that were used before."""
     first = case.worlds(4, level="L4")
     again = case.worlds(4, level="L4")
@@ -24,10 +24,12 @@ def the_same_seed_gives_the_same_bits(case: Case, _: object = None) -> None:
     require_same(expected, trace(first, actions), what=what)
 
 
-def a_world_alone_is_the_world_among_sixteen(case: Case, _: object = None) -> None:
+def a_world_alone_is_the_world_among_sixteen(
+    case: Case, _variant: object = None
+) -> None:
     """Compares world 9 of 16 with the same episode alone."""
     many = case.worlds(16, level="L3")
-    alone = case.worlds(1, 9, level="L3")
+    alone = case.worlds(1, first_seed=9, level="L3")
     actions = random_actions(many, 40)
     require_same(
         trace(many, actions),
@@ -38,7 +40,7 @@ def a_world_alone_is_the_world_among_sixteen(case: Case, _: object = None) -> No
     )
 
 
-def two_threads_give_the_bits_of_one(case: Case, _: object = None) -> None:
+def two_threads_give_the_bits_of_one(case: Case, _variant: object = None) -> None:
     """Compares worlds of one and of two threads."""
     one = case.worlds(8, num_threads=1)
     two = case.worlds(8, num_threads=2)
@@ -46,7 +48,7 @@ def two_threads_give_the_bits_of_one(case: Case, _: object = None) -> None:
     require_same(trace(one, actions), trace(two, actions), what="one and two threads")
 
 
-def consecutive_resets_differ(case: Case, _: object = None) -> None:
+def consecutive_resets_differ(case: Case, _variant: object = None) -> None:
     """Resets three times: each episode starts otherwise."""
     with closing(case.make(level="L1")) as env:
         starts = [env.reset(seed=0)[0], env.reset()[0], env.reset()[0]]
@@ -58,10 +60,10 @@ def consecutive_resets_differ(case: Case, _: object = None) -> None:
             )
 
 
-def a_reset_forgets_the_episode_before(case: Case, _: object = None) -> None:
+def a_reset_forgets_the_episode_before(case: Case, _variant: object = None) -> None:
     """What was done, sampled, broken or timed leaves no trace."""
-    used = case.worlds(2, 50, level="L4")
-    fresh = case.worlds(2, 3, level="L4")
+    used = case.worlds(2, first_seed=50, level="L4")
+    fresh = case.worlds(2, first_seed=3, level="L4")
 
     # 3 s with their surprises, at whose end world 1 breaks
     actions = random_actions(used, 60)
@@ -87,12 +89,13 @@ def a_reset_forgets_the_episode_before(case: Case, _: object = None) -> None:
 
 def a_recorded_start_gives_the_same_bits(case: Case, level: str) -> None:
     """Restores a start in new worlds, of another number, in another place."""
-    first = case.worlds(3, 20, level=level)
+    first = case.worlds(3, first_seed=20, level=level)
     start = first.episode_start(2)
     actions = random_actions(first, 50)
 
-    # world 2 of three is restored as world 1 of two
-    again = case.worlds(2, 90, level=level)
+    # World 2 of three is restored as world 1 of two, which have other episodes under
+    # way: nothing of these may be left.
+    again = case.worlds(2, first_seed=90, level=level)
     again.step(actions[0, :2])
     again.begin_recorded(1, start)
     require(
@@ -108,15 +111,16 @@ def a_recorded_start_gives_the_same_bits(case: Case, level: str) -> None:
     )
 
 
-def a_world_continues_from_a_snapshot(case: Case, _: object = None) -> None:
+def a_world_continues_from_a_snapshot(case: Case, _variant: object = None) -> None:
     """Restores a world amid its episode, in new worlds, in another place."""
-    first = case.worlds(3, 20, level="L4")
+    first = case.worlds(3, first_seed=20, level="L4")
     actions = random_actions(first, 50)
     trace(first, actions[:25])
     snapshot = first.snapshot(2)
 
-    # world 2 of three goes on as world 1 of two
-    again = case.worlds(2, 90, level="L4")
+    # World 2 of three goes on as world 1 of two, which have other episodes under way:
+    # nothing of these may be left.
+    again = case.worlds(2, first_seed=90, level="L4")
     again.step(actions[0, :2])
     again.restore(snapshot, 1)
     require_same(

@@ -30,7 +30,7 @@ STEPS = 50  # random ones, in each episode
 def starts_are_clear_and_unsolved(case: Case, where: tuple[str, str]) -> None:
     """Starts eight episodes at a level and split."""
     level, split = where
-    worlds = case.worlds(8, FIRST_SEED, level=level, split=split)
+    worlds = case.worlds(8, first_seed=FIRST_SEED, level=level, split=split)
     outcome = worlds.task.judge()
     for flag in ("success", "lost"):
         flagged = np.flatnonzero(getattr(outcome, flag))
@@ -62,7 +62,7 @@ def _require_clear(worlds: Worlds, world: int) -> None:
         )
 
 
-def every_observed_element_is_alive(case: Case, _: object = None) -> None:
+def every_observed_element_is_alive(case: Case, _variant: object = None) -> None:
     """Looks for dead sensors: what neither random actions nor the expert ever change.
 
     Both act in several episodes at L3. `TaskSpec.constant` says what is constant by
@@ -77,6 +77,7 @@ def every_observed_element_is_alive(case: Case, _: object = None) -> None:
             worlds.step(action)
             seen.add(worlds.observe())
 
+    # The expert drives effectors, at its own control rate.
     config = case.config(level="L3", control_mode="ee_delta", control_hz=200)
     experts = Worlds(config, EPISODES)
     policy = find_policy("expert").make(experts)

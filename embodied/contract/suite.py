@@ -90,6 +90,7 @@ class Trial:
         """Returns why the case does not keep to the contract; "" if it does."""
         try:
             self.run()
+        # The checkers of Gymnasium and Stable-Baselines3 raise the latter two.
         except (EmbodiedError, AssertionError, Warning) as error:
             lines = str(error).splitlines() or [type(error).__name__]
             return lines[0]

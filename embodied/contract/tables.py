@@ -15,7 +15,7 @@ def held_out_parts_are_disjoint(case: Case, _: object = None) -> None:
     numbers of things that the words refer to, may overlap: training must see them all.
     """
     for variable in case.spec.table:
-        if variable.held_out == variable.train or _counts(variable.held_out):
+        if variable.held_out == variable.train or _is_whole(variable.held_out):
             continue
         for level in LEVELS:
             trained = variable.range(level, "train")
@@ -26,7 +26,7 @@ def held_out_parts_are_disjoint(case: Case, _: object = None) -> None:
                 )
 
 
-def _counts(part: Range) -> bool:
+def _is_whole(part: Range) -> bool:
     """Returns whether a range is of whole numbers, or of yes and no."""
     return isinstance(part, Choice) and all(
         isinstance(value, int) for value in part.values
@@ -39,6 +39,8 @@ def overlap(a: Range, b: Range) -> bool:
         return a.low < b.high and b.low < a.high
     if isinstance(a, Choice) and isinstance(b, Choice):
         return bool(set(a.values) & set(b.values))
+
+    # One is of single numbers, the other an interval.
     numbers = a if isinstance(a, Choice) else b
     interval = b if isinstance(a, Choice) else a
     if not isinstance(numbers, Choice) or not isinstance(interval, Interval):

@@ -48,7 +48,7 @@ def require_same(
     Args:
         one: a trace.
         other: a trace of as many steps.
-        ids: the worlds that are compared.
+        ids: the worlds that are compared, as an index of N rows.
         other_ids: those of the other trace; None for the same.
         what: whose traces these are, for the message.
     """
@@ -66,6 +66,7 @@ def require_same(
 
 
 def _first_difference(one: np.ndarray, other: np.ndarray) -> str:
+    """Returns where two arrays that differ do so first, and in what."""
     if one.shape != other.shape:
         return f"shapes {one.shape} and {other.shape}"
     if not (one != other).any():

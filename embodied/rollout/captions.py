@@ -14,7 +14,13 @@ def two_lines(text: str, font: Any, room_px: float) -> tuple[str, str]:
     """Returns the text broken between words where the first line is full.
 
     Each line is shortened where even that is too long.
+
+    Args:
+        text: words.
+        font: a font of Pillow's.
+        room_px: width of a line.
     """
+    # As many words as fit into the first line, at least one.
     words = text.split()
     num_first = 1
     for k in range(1, len(words) + 1):

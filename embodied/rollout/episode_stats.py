@@ -79,6 +79,7 @@ class EpisodeStats:
         return ending
 
     def _ending(self, result: StepResult) -> np.ndarray:
+        """Returns in which worlds (N,) an episode ends with this step."""
         has_succeeded = self.success_tick >= 0
         settled = has_succeeded & (self.tick >= self.success_tick + AFTER_SUCCESS_TICKS)
         return self.active & (settled | result.terminated | result.truncated)

@@ -95,6 +95,8 @@ class Film:
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
         for world, frames in self._frames.items():
+            # Frames that are due by the end of this step; none, or several at a low
+            # rate.
             tick = int(step.before.tick[world]) + worlds.ticks_per_step
             num_missing = tick * self._shot.fps // PHYSICS_HZ + 1 - len(frames)
             if num_missing <= 0 or not step.active[world]:

@@ -70,7 +70,7 @@ class Grid:
     @property
     def size(self) -> tuple[int, int]:  # (H, W), even
         columns = min(self.columns, len(self.clips))
-        rows = -(-len(self.clips) // self.columns)
+        rows = -(-len(self.clips) // self.columns)  # rounded up
         tile_height, tile_width = self.tile_size
         height = rows * (tile_height + GAP_PX) + GAP_PX
         width = columns * (tile_width + GAP_PX) + GAP_PX
@@ -82,6 +82,7 @@ class Grid:
         for k in range(longest):
             yield self.frame(k)
 
+        # After their ends clips show their last frames, each with its outcome.
         last = self.frame(longest)
         for _ in range(round(HOLD_S * self.fps)):
             yield last
@@ -110,7 +111,8 @@ class Grid:
             corners = (0, 0, width - 1, height - 1)
             draw.rectangle(corners, outline=colour, width=OUTLINE_PX)
 
-        # who acts and how it goes, and below it the instruction
+        # who acts and how it goes, and below it the instruction; 10 pixels from the
+        # edges
         title_font, small_font = self._fonts
         status = clip.status(k)
         room_px = width - 20 - title_font.getlength(status) - 10

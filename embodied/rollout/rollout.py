@@ -25,7 +25,7 @@ from embodied.sim.engine import FAULTS
 
 # episodes start on a common grid, so that planners at 8 Hz are due together and run as
 # one batch
-START_GRID_TICKS = 50
+START_GRID_TICKS = 50  # 1/8 s
 NO_WORLDS = np.zeros(0, np.int64)
 OnResult = Callable[["EpisodeResult"], None]
 
@@ -195,17 +195,21 @@ class _Rollout:
         self._intention_hooks = [h for h in hooks if isinstance(h, IntentionHook)]
 
     def run(self) -> list[EpisodeResult]:
+        """Runs all episodes; returns their results, in the order of the seeds."""
         while len(self._results) < len(self._seeds):
             started = self._reset_idle_worlds()
             observation = self._worlds.observe(self._policy.spec.privileged)
             self._announce_start(started, observation)
             step = self._step(observation)
             ending = self._stats.add(step.result, self._worlds)
+            # A world that ends here rests until the next common start.
             self._end_episodes(np.flatnonzero(ending), step)
         return [self._results[k] for k in range(len(self._seeds))]
 
     def _reset_idle_worlds(self) -> np.ndarray:
         """Begins the next episodes in worlds without one; returns these worlds (n,)."""
+        # The first step at or after each multiple of the grid. The clock counts this
+        # step.
         ticks_per_step = self._worlds.ticks_per_step
         is_start_time = self._clock % START_GRID_TICKS < ticks_per_step
         self._clock += ticks_per_step
@@ -263,6 +267,7 @@ class _Rollout:
         self._stats.index[ids] = IDLE
 
     def _episode_result(self, world: int, step: Step) -> EpisodeResult:
+        """Returns the result of the episode that ends in a world with this step."""
         stats = self._stats
         index = int(stats.index[world])
         fault = int(step.result.fault[world])

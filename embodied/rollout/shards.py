@@ -114,6 +114,7 @@ class Workers(ClosedOnExit):
     def _share_out(
         self, work: Work[T], parts: list[Sequence[int]], on_report: Report
     ) -> list[T]:
+        """Gives each process one part; returns all results, in order of the parts."""
         self._start(len(parts))
         part_of = {
             worker.pipe: k for k, worker in enumerate(self._workers[: len(parts)])
@@ -123,6 +124,7 @@ class Workers(ClosedOnExit):
             with contextlib.suppress(BrokenPipeError):
                 pipe.send((work, parts[k], own_places()))
 
+        # A process leaves `part_of` with its last message.
         results: list[Sequence[T]] = [()] * len(parts)
         while part_of:
             ready = set(wait(list(part_of)))
@@ -137,7 +139,11 @@ class Workers(ClosedOnExit):
         return [result for part in results for result in part]
 
     def _receive(self, k: int, part: Sequence[int]) -> tuple[str, Any]:
-        """Returns the kind and content of a process's next message."""
+        """Returns the kind and content of a process's next message.
+
+        The kind is "report", or "done" with the results of the part; the others, of a
+        process that cannot do its work, are raised as errors.
+        """
         process = self._workers[k].process
         pipe = self._workers[k].pipe
         try:
@@ -158,6 +164,7 @@ class Workers(ClosedOnExit):
         return kind, value
 
     def _start(self, count: int) -> None:
+        """Starts processes until there are `count`, each at the end of a pipe."""
         context = multiprocessing.get_context("spawn")
         with _one_thread(), _holding_ctrl_c_back():
             while len(self._workers) < count:
@@ -166,7 +173,7 @@ class Workers(ClosedOnExit):
                     target=_serve, args=(child_pipe,), daemon=True
                 )
                 process.start()
-                child_pipe.close()
+                child_pipe.close()  # the child has its own; ours would hide its death
                 self._workers.append(_Worker(process, pipe))
 
     def _kill(self) -> None:
@@ -211,7 +218,11 @@ def _serve(pipe: Connection) -> None:
 
 
 def _work_on_next(pipe: Connection) -> tuple[str, Any]:
-    """Works on the next part; returns the message that ends it."""
+    """Works on the next part; returns the message that ends it.
+
+    It is ("done", results), ("refused", why) for an expected error, or ("failed",
+    traceback) for any other.
+    """
     try:
         work, seeds, places = pipe.recv()
         # tasks of the user's own, which the parent has registered
@@ -232,6 +243,7 @@ def _seed_range(part: Sequence[int]) -> str:
 
 
 def _cause_of_death(exit_code: int | None) -> str:
+    """Returns why a process died; below 0, the exit code names a signal."""
     if exit_code is None or exit_code >= 0:
         return f"exit status {exit_code}"
 
@@ -274,7 +286,8 @@ def _holding_ctrl_c_back() -> Iterator[None]:
 
     They inherit what is blocked. This process hears it at the end of the block.
     """
-    # which would unblock Ctrl-C when it starts, among the first process
+    # Python's own helper process starts along with the first process, and would unblock
+    # Ctrl-C then; so it is started beforehand
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

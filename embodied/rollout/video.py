@@ -76,6 +76,7 @@ def write_mp4(
 def _encode(
     target: io.BytesIO, frames: Iterable[np.ndarray], fps: int, crf: int
 ) -> int:
+    """Writes the MP4 to a buffer; returns the number of frames."""
     count = 0
     shape: tuple[int, ...] | None = None
     # the stream's size is known with the first frame
@@ -118,8 +119,9 @@ def _configure_stream(stream: Any, height: int, width: int) -> None:
 
 
 def _video_frame(frame: np.ndarray, index: int) -> av.VideoFrame:
-    """Returns a picture (H, W, 3) as the encoder wants it; colours are halved in size,
-    so both sides must be even.
+    """Returns a picture (H, W, 3) as the encoder wants it.
+
+    yuv420p has one colour for 2 x 2 pixels, so both sides must be even.
     """
     height, width, _ = frame.shape
     even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")

@@ -58,6 +58,7 @@ def play_on_warp(
         result = worlds.step(torch.as_tensor(action))
         tick += worlds.ticks_per_step
 
+        # An episode ends by itself, or a while after its first success.
         success = result.success.cpu().numpy()
         ended = torch.logical_or(result.terminated, result.truncated).cpu().numpy()
         success_tick = np.where(success & (success_tick < 0), tick, success_tick)
