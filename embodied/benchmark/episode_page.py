@@ -124,6 +124,7 @@ def facts(meta: EpisodeMeta) -> list[tuple[str, str]]:
 
 
 def _cameras(episode: Episode) -> list[str]:
+    """Returns the names of the cameras whose pictures were recorded."""
     return [
         key.removesuffix(IMAGE_SUFFIX)
         for key in episode.obs
@@ -135,7 +136,9 @@ def _pictures(episode: Episode) -> Iterator[np.ndarray]:
     """Yields the pictures of all cameras side by side, (H, W, 3) uint8."""
     cameras = [episode.obs[f"{name}{IMAGE_SUFFIX}"] for name in _cameras(episode)]
     height = max(images.shape[1] for images in cameras)
-    factor = -(-MIN_PICTURE_PX // height)
+    factor = -(-MIN_PICTURE_PX // height)  # rounded up
+
+    # smaller pictures are filled up with black at the bottom
     for frame in range(len(cameras[0])):
         pictures = []
         for images in cameras:
@@ -222,10 +225,12 @@ def _plan_tracks(episode: Episode) -> list[Track]:
         is_last = place + 1 == len(order)
         stop_s = duration_s if is_last else arrived[order[place + 1]] / PHYSICS_HZ
         start_s = arrived[row] / PHYSICS_HZ
+        # a plan of the same subtask makes its band longer
         if subtasks and subtasks[-1].kind == kind:
             start_s = subtasks.pop().start_s
         subtasks.append(tracks.Band(start_s, float(stop_s), kind, _skill(kind)))
 
+    # plans in turn lie in one of a few rows, since the next begins before one arrives
     coming = []
     for row in order:
         start_s = max(int(plans["tick_frame"][row]), 0) / PHYSICS_HZ
@@ -254,12 +259,14 @@ def _chart_track(title: str, lines: Sequence[tracks.Line], duration_s: float) ->
 
 
 def _line(episode: Episode, key: str, name: str, column: int) -> tracks.Line:
+    """Returns one column of the stream `key` over time."""
     stream = episode.streams[key]
     values = stream.value.reshape(len(stream.value), -1)
     return tracks.Line(name, stream.tick / PHYSICS_HZ, values[:, column])
 
 
 def _width(episode: Episode, key: str) -> int:
+    """Returns how many columns the stream `key` has."""
     value = episode.streams[key].value
     return int(np.prod(value.shape[1:]))
 
@@ -272,6 +279,7 @@ def _labels(interface: Any) -> list[str]:
 
 
 def _part_names(part: str, width: int, joints: Sequence[str]) -> list[str]:
+    """Returns the names of the columns of one part of the proprioception."""
     if part.startswith("joint_"):
         return [_name(joints, i) for i in range(width)]
     axes = "xyz" if part.endswith("_pos_w") else ""
@@ -279,6 +287,7 @@ def _part_names(part: str, width: int, joints: Sequence[str]) -> list[str]:
 
 
 def _name(names: Sequence[str], place: int) -> str:
+    """Returns a column's name, or its number where there is no name."""
     return names[place] if place < len(names) else f"{place}"
 
 
@@ -288,4 +297,5 @@ def _part_unit(part: str) -> str:
 
 
 def _skill(kind: int) -> str:
+    """Returns the name of a plan's `subtask`, also of one that this version lacks."""
     return SKILLS[kind] if 0 <= kind < len(SKILLS) else f"subtask {kind}"

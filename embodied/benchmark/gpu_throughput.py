@@ -144,7 +144,7 @@ def measure_world_speed(
         env=median_of(env_speeds),
         bare=median_of(bare_speeds),
         ratio=median_of(
-            [env / bare for env, bare in zip(env_speeds, bare_speeds, strict=True)]
+            [own / bare for own, bare in zip(env_speeds, bare_speeds, strict=True)]
         ),
         captured=worlds.captured,
         bytes_per_world=worlds.engine.bytes_per_world,

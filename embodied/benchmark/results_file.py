@@ -153,6 +153,7 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def _encode_cell(cell: Cell) -> dict[str, Any]:
+    """Returns a cell as an object for `json`."""
     summary = summarize(cell)
     # for readers of the file, who need not compute a share themselves
     plain_summary = encode(summary)
@@ -170,6 +171,7 @@ def _encode_cell(cell: Cell) -> dict[str, Any]:
 
 
 def _decode_cell(content: Any, where: str) -> Cell:
+    """Returns the cell in a JSON value; raises ResultsError for any other value."""
     if not isinstance(content, dict):
         raise ResultsError(f"{where} is a {type(content).__name__}, not an object")
 

@@ -228,13 +228,15 @@ def measure_recording(config: EnvConfig, episodes: int) -> Iterator[Figure]:
 
 
 def _record(runner: EpisodeRunner, seeds: range, workers: Workers) -> float:
-    """Records the seeds; returns how many times as fast as real time."""
+    """Records an episode per seed, then deletes them; returns simulated over wall time."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bench.hdf5"
         recording = Recording(runner, path, collection_header(runner, record_hz=10))
 
         start_s = time.perf_counter()
-        results = collect(recording, seeds, "new", workers, quiet_stage)
+        results = collect(
+            recording, seeds, mode="new", workers=workers, stage=quiet_stage
+        )
         wall_s = time.perf_counter() - start_s
     return sum(result.duration_s for result in results) / wall_s
 

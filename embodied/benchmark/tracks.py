@@ -47,11 +47,13 @@ class Band:
 
 def hue(kind: int) -> int:
     """Returns the hue of a kind, in degrees; neighbours are far apart."""
+    # steps by the golden angle spread any number of hues evenly
     return (205 + kind * 137) % 360
 
 
 def chart(lines: Sequence[Line], duration_s: float) -> Markup:
     """Returns lines over time on a common axis."""
+    # the axis shows 0, too
     finite = np.concatenate([line.value[np.isfinite(line.value)] for line in lines])
     low = float(finite.min(initial=0.0)) if len(finite) else 0.0
     high = float(finite.max(initial=low)) if len(finite) else 1.0
@@ -60,6 +62,7 @@ def chart(lines: Sequence[Line], duration_s: float) -> Markup:
     def down(value: float) -> float:
         return EDGE_PX + CHART_PX * (1 - axis.share(value))
 
+    # a line across for each tick, with its label at the left
     parts = []
     for value, label in axis.ticks:
         parts.append(_rule(LEFT_PX, down(value), WIDTH_PX - RIGHT_PX))
@@ -68,9 +71,11 @@ def chart(lines: Sequence[Line], duration_s: float) -> Markup:
                 LEFT_PX - 8, down(value) + 4, label
             )
         )
+
+    # of a long line only every few points are drawn
     for kind, line in enumerate(lines):
         places = []
-        step = -(-len(line.value) // MAX_POINTS)
+        step = -(-len(line.value) // MAX_POINTS)  # rounded up
         for time_s, value in zip(line.time_s[::step], line.value[::step], strict=True):
             if np.isfinite(value):
                 x = right(float(time_s), duration_s)
@@ -84,7 +89,10 @@ def chart(lines: Sequence[Line], duration_s: float) -> Markup:
 
 
 def bands(stretches: Sequence[Band], duration_s: float, rows: int = 1) -> Markup:
-    """Returns coloured stretches, with their words where these fit."""
+    """Returns coloured stretches, with their words where these fit.
+
+    `rows` is how many lie below each other; words stand only in a single row.
+    """
     height_px = BAND_PX / rows
     parts = []
     for band in stretches:
@@ -123,6 +131,7 @@ def right(time_s: float, duration_s: float) -> float:
 
 
 def _rule(x1: float, y: float, x2: float) -> Markup:
+    """Returns a line across, at `y` pixels from the top."""
     return Markup('<line x1="{}" y1="{:.1f}" x2="{}" y2="{:.1f}"/>').format(
         x1, y, x2, y
     )

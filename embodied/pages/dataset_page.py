@@ -48,6 +48,7 @@ def update_page(page: str) -> str:
 
 
 def _put(page: str, name: str, content: str) -> str:
+    """Returns the page with a block renewed, in a section of that name if it is new."""
     return put_block(page, name, content, section=f"\n## {name.capitalize()}\n\n")
 
 
@@ -58,6 +59,7 @@ def _groups() -> str:
 
 
 def _attributes(attributes: Mapping[str, tuple[str, str]]) -> str:
+    """Returns a table of attributes, name -> (unit, meaning); a unit of 1 is none."""
     rows = [
         (f"`{name}`", "" if unit == "1" else unit, meaning)
         for name, (unit, meaning) in attributes.items()

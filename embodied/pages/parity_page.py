@@ -102,6 +102,7 @@ def _other_line(row: PolicyOutcomes) -> list[str]:
 
 
 def _motion_cells(row: MotionDrift | None) -> list[str]:
+    """Returns the cells below MOTION_HEAD, but for the task and the robot."""
     if row is None:
         return [""] * (len(MOTION_HEAD) - 2)
     return [
@@ -113,6 +114,7 @@ def _motion_cells(row: MotionDrift | None) -> list[str]:
 
 
 def _outcome_cells(row: PolicyOutcomes | None) -> list[str]:
+    """Returns the cells below OUTCOME_HEAD, empty where nothing was measured."""
     if row is None:
         return [""] * len(OUTCOME_HEAD)
     return [

@@ -147,6 +147,7 @@ def measure_success(
 
 
 def _success_row(subject: Subject, cell: Cell) -> ExpertSuccess:
+    """Returns what the survey keeps of a measured cell."""
     summary = summarize(cell)
 
     # there is no time where no episode succeeded

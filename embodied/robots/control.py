@@ -93,6 +93,7 @@ class RobotControl:
         xp = self._engine.xp
         theirs = other.memory()
         for name, values in self.memory().items():
+            # (N, 1, ...), as many axes as the values have
             rows = xp.reshape(which, (-1,) + (1,) * (values.ndim - 1))
             values[...] = xp.where(rows, theirs[name], values)
 

@@ -139,7 +139,7 @@ def add_base(
 ) -> mujoco.MjsBody:
     """Adds the base with its three joints, shells, collision boxes and servos."""
     prefix = placement.prefix
-    base = _add_body(mount, f"{prefix}base", 0.0, BASE_MASSES)
+    base = _add_body(mount, f"{prefix}base", height_m=0.0, masses=BASE_MASSES)
 
     # the wheels roll along x and y, and turn the base about the vertical
     slide = mujoco.mjtJoint.mjJNT_SLIDE
@@ -173,7 +173,7 @@ def add_lift(
     Its mass includes mast and head.
     """
     prefix = placement.prefix
-    body = _add_body(mount, f"{prefix}lift", MOUNT_LOW_M, LIFT_MASSES)
+    body = _add_body(mount, f"{prefix}lift", height_m=MOUNT_LOW_M, masses=LIFT_MASSES)
     body.add_joint(
         name=f"{prefix}lift",
         type=mujoco.mjtJoint.mjJNT_SLIDE,

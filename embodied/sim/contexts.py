@@ -172,6 +172,7 @@ class ProcessContexts:
         display = getattr(egl, "EGL_DISPLAY", None)
         # a display tells of a renderer that others made in the parent
         self._is_forked = self._is_forked or self._was_used or display is not None
+        # whatever frees OpenGL's things waits for threads that are not in this process
         if self._is_forked:
             for renderer in self._renderers.values():
                 never_free(renderer)

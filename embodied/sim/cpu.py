@@ -48,7 +48,10 @@ def _log_warning(message: str) -> None:
 
 
 class CpuEngine:
-    """N worlds on the CPU, bit-identical at any number of threads."""
+    """N worlds on the CPU, bit-identical at any number of threads.
+
+    It is a `HostEngine`, whose docstrings say what the methods take and return.
+    """
 
     xp: Any = np
 
@@ -139,6 +142,7 @@ class CpuEngine:
         return kept
 
     def recall(self, ids: np.ndarray, kept: Mapping[str, np.ndarray]) -> None:
+        # the reset clears the warnings, which are no part of the state
         self.reset(ids)
         self._recall_model(ids, kept)
         self._batch.state[ids] = kept["state"]

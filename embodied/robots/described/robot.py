@@ -91,6 +91,7 @@ def described_robot(description: Description) -> Robot:
 def _arm_part(
     description: Description, build: ArmBuilder, model: mujoco.MjModel
 ) -> Arm:
+    """Returns the arm; `model` is the whole robot's, which knows ranges and reach."""
     # people see the file's names as labels; the model has them with a prefix
     prefix = _prefix(description)
     names = tuple(prefix + name for name in description.joints)
@@ -118,6 +119,7 @@ def _arm_part(
 def _gripper_part(
     description: Description, build: GripperBuilder, model: mujoco.MjModel
 ) -> Gripper:
+    """Returns the gripper; `model` is the whole robot's, which knows the ranges."""
     # the tool point is a site of the file, or one that the builder adds
     prefix = _prefix(description)
     fingers = tuple(prefix + name for name in description.gripper.joints)

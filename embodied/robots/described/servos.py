@@ -134,7 +134,7 @@ def _largest_inertia(model: mujoco.MjModel, joints: Sequence[str]) -> np.ndarray
     for _ in range(POSTURES):
         data.qpos[addresses] = rng.uniform(low, high)
         mujoco.mj_forward(model, data)
-        # the diagonal of the inertia matrix
+        # the diagonal of the inertia matrix, which `mj_fullM` makes of MuJoCo's sparse one
         mujoco.mj_fullM(model, data, matrix)
         largest = np.maximum(largest, np.diag(matrix)[dofs])
     return largest

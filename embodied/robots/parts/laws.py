@@ -1,4 +1,7 @@
-"""How actions become servo targets: one small law per kind of command."""
+"""How actions become servo targets: one small law per kind of command.
+
+Each is a `TargetLaw`, whose docstrings say what the methods take and return.
+"""
 
 from __future__ import annotations
 

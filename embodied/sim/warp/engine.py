@@ -87,7 +87,10 @@ class Buffers:
 
 
 class WarpEngine:
-    """N worlds on one device."""
+    """N worlds on one device.
+
+    It is an `Engine`, whose docstrings say what the methods take and return.
+    """
 
     def __init__(
         self,

@@ -70,6 +70,7 @@ class WarpFeed:
         self._due = zeros(n)
         self._count = zeros(n)
 
+        # (N, 1): how old the newest frames are, and how old they were in the last `begin`
         self.age_s = zeros(n, 1, dtype=torch.float32)
         self.final_age_s = zeros(n, 1, dtype=torch.float32)
         pixels = cameras.pixels
@@ -116,6 +117,7 @@ class WarpFeed:
         self._final[...] = self._shown
         self.final_age_s[...] = self.age_s
 
+        # the first frame of an episode is the one that was kept of its start
         self._now[...] = which
         self._start[...] = torch.where(which, start, self._start)
         self._sigma[...] = self._sigma_of_start[self._start]
