@@ -51,6 +51,7 @@ def as_numbers(actions: Any) -> np.ndarray:
     """
     try:
         array = np.asarray(actions)
+        # bool, integer, unsigned, float; objects, too, if they convert to floats
         if array.dtype.kind not in "biufO":
             raise TypeError(f"not of the type {array.dtype}")
         return array.astype(np.float64)

@@ -55,7 +55,7 @@ class PerState(Generic[F]):
         self._facts: F
 
     def __call__(self) -> F:
-        version = self._engine.version
+        version = self._engine.version  # another one after each change of the state
         if version != self._version:
             self._facts = self._make_facts()
             self._version = version

@@ -94,6 +94,7 @@ class SafetySignals:
         angles = self._engine.view("qpos")[:, self._arm_columns]
         margin = smallest(xp.minimum(angles - self._low, self._high - angles))
 
+        # (N, contacts, then collisions) the strongest force of each sensor, N
         peaks = self._force.peaks_n(ticks)
         contact_force = peaks[:, 0]
         for k in range(1, self._num_contacts):

@@ -217,7 +217,7 @@ def check_memory(name: str, task: Task, num_worlds: int) -> None:
             )
         if not isinstance(values, np.ndarray):
             continue  # a tensor of the other engine
-        if values.dtype.kind not in "biuf":
+        if values.dtype.kind not in "biuf":  # bool, integer, unsigned, float
             raise EmbodiedError(
                 f"{where} must hold numbers, not values of the dtype {values.dtype}"
             )
@@ -322,7 +322,15 @@ def _check_outcome(
 def _check_column(
     where: str, values: object, num_worlds: int, kinds: str, words: str
 ) -> None:
-    """Raises EmbodiedError unless values are an array (N,) of one of the dtype kinds."""
+    """Raises EmbodiedError unless values are an array (N,) of one of the dtype kinds.
+
+    Args:
+        where: what the values are, for the message.
+        values: what a task returned.
+        num_worlds: N.
+        kinds: letters of numpy's `dtype.kind`.
+        words: what the values should be, for the message.
+    """
     shape = (num_worlds,)
     if not isinstance(values, np.ndarray) or values.shape != shape:
         raise EmbodiedError(

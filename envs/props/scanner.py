@@ -69,7 +69,10 @@ def add_scanner(spec: mujoco.MjSpec, place: ScannerPlace) -> None:
 def _paint_frame(
     spec: mujoco.MjSpec, body: mujoco.MjsBody, place: ScannerPlace
 ) -> None:
-    """Adds the plate's rim, its support down to the floor, and the head's lens."""
+    """Adds the plate's rim, its support down to the floor, and the head's lens.
+
+    Boxes are given by their middle and half size, m.
+    """
     half = place.half
     half_z = place.top_z / 2
     paint = Paint(spec, body, f"{NAME}_paint")

@@ -254,7 +254,8 @@ def _torus(radius: float, tube: float, around: int = 30, across: int = 8) -> Mes
     xyz = [out * np.cos(angle), out * np.sin(angle), tube * np.sin(roll)]
     vertices = np.stack(xyz, axis=-1).reshape(-1, 3)
 
-    # two triangles between each four neighbouring vertices
+    # two triangles between each four neighbouring vertices: a and b of one section, and
+    # c and d of the next
     next_u = (u + 1) % around
     next_v = (v + 1) % across
     a = u * across + v

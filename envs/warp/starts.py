@@ -82,6 +82,7 @@ def _differing_fields(worlds: Worlds) -> dict[str, np.ndarray]:
     derived: dict[str, list[np.ndarray]] = {
         name: [] for name in DERIVED if name not in fields
     }
+    # a world's own model has them as they follow from its varied fields
     for world in range(worlds.num_worlds):
         model = worlds.engine.world_model(world)
         for name, rows in derived.items():

@@ -285,6 +285,7 @@ class WarpWorlds:
         It waits for the device.
         """
         counts = zip(FAULTS, self._fault_counts.tolist(), strict=True)
+        # the name of no fault is empty
         return {name: count for name, count in counts if name and count}
 
     def _step(self, actions: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -139,7 +139,8 @@ def _empty_handed(facts: ExpertFacts, posture: Grip, is_riding: Array) -> list[R
     is_empty = ~facts.is_held
     is_free = is_empty & ~facts.is_idle
 
-    # where to hover: before the grip, where the parcel is to come, or at rest
+    # where to hover: before the grip, where the parcel is to come, or at rest; aimed
+    # ahead of a parcel that rides, because the arm lags behind
     ahead = xp.where(is_riding[:, None], LAG_S * parcel.vel_w, 0.0)
     grip = posture.pos_w + ahead
     is_coming = is_free & ~facts.is_on_plate & (grip[:, 1] < REACH_Y_W[0])

@@ -164,7 +164,7 @@ class Facts:
             self.bin_w - self.pos_w,
         ]
         ways = xp.stack(ways)  # (3, N, K, 3)
-        near = tolerance(xp.sqrt(dot(ways, ways)), NEAR_M, FAR_M)
+        near = tolerance(xp.sqrt(dot(ways, ways)), bound=NEAR_M, margin=FAR_M)
         near_hand, near_plate, near_bin = near
 
         is_lifted = self.is_held | (self.pos_w[..., 2] > SCANNER.top_z)

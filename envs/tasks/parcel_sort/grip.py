@@ -175,7 +175,8 @@ def left_of(way: Array) -> Array:
 
 def quat_of_axes(x: Array, z: Array) -> Array:
     """Returns the rotation (n, 4) wxyz of a hand with these axes, (n, 3) each."""
-    return quat_from_rot6d(array_namespace(x).concat([x, cross(z, x)], axis=1))
+    y = cross(z, x)
+    return quat_from_rot6d(array_namespace(x).concat([x, y], axis=1))
 
 
 def grip_of(parcel: Parcels, aside: Array, is_standing: Array) -> Grip:

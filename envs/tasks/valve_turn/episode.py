@@ -38,6 +38,7 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     """
     episode = variation.sample_each(seed, OWN)
     count = episode["valves"]
+    # the valves that stand on the console, from the left
     episode["order"] = list(episode["order"][:count])
     colours = variation.sample_many(seed, "colour", COLOUR_SAMPLES)
     episode["colour"] = sampled_colours(colours, count, episode["same_colour"])
@@ -84,7 +85,7 @@ def start_and_target(
     They are at least APART_DEG apart.
 
     Args:
-        order: What is asked for, such as `turn` or `open`.
+        order: The command, such as `turn` or `open`.
         sampled_deg: A sample on the whole scale, which is mapped to the angles at which
             the valve may start.
         angle_deg: The angle that the order `turn` asks for.
