@@ -164,7 +164,14 @@ def _array_info(key: str, array: H5) -> ArrayInfo:
     # All that was varied becomes one entry: its arrays are many and small.
     size_bytes = int(array.id.get_storage_size())
     if key.startswith(f"{VARIED}/"):
-        return ArrayInfo(VARIED, "", (), 0, "as MuJoCo has it", size_bytes)
+        return ArrayInfo(
+            key=VARIED,
+            dtype="",
+            row=(),
+            rows=0,
+            unit="as MuJoCo has it",
+            size_bytes=size_bytes,
+        )
     return ArrayInfo(
         key=key,
         dtype=str(array.dtype),

@@ -174,7 +174,8 @@ def default_masks(metas: Sequence[EpisodeMeta]) -> dict[str, list[int]]:
 def is_for_validation(seed: int, split_seed: int = 0) -> bool:
     """Returns whether the episode of a seed is for validation.
 
-    A hash of the seed decides, so episodes that are added later change nothing.
+    A hash of both seeds decides, so episodes that are added later change nothing, and
+    another `split_seed` gives another split.
     """
     # Eight bytes are a number below 2**64, any of which is as likely.
     digest = hashlib.blake2b(f"{split_seed}/{seed}".encode(), digest_size=8).digest()
@@ -182,6 +183,7 @@ def is_for_validation(seed: int, split_seed: int = 0) -> bool:
 
 
 def _require_distinct_seeds(episodes: Sequence[StoredEpisode]) -> None:
+    """Raises DatasetError if two of the episodes have the same seed."""
     by_seed: dict[int, StoredEpisode] = {}
     for episode in episodes:
         seed = episode.meta.seed

@@ -137,6 +137,7 @@ class Header:
         return differing
 
     def _stored_config(self) -> dict[str, Any]:
+        """Returns the worlds' config without the settings that change no episode."""
         config = dict(self.metadata["config"])
         for key in NOT_STORED:
             config.pop(key, None)
@@ -157,7 +158,10 @@ class Header:
 
 
 def _telling(name: str) -> tuple[int, bool, str]:
-    """Returns the place of an entry among others: first what a user chose."""
+    """Returns the key by which entries are sorted: first what a user chose.
+
+    After that come the other entries of the worlds' config, and then all that is left.
+    """
     chosen = ("task", "robot", "policy", "planner_hz", "record_hz")
     place = chosen.index(name) if name in chosen else len(chosen)
     return (place, not name.startswith("config."), name)

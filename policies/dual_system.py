@@ -173,7 +173,8 @@ class DualSystem:
         if (now >= self._next_event).any():
             self._run_events(observation, now)
 
-        # A plan is as old as the oldest image it was made from.
+        # A plan is as old as the oldest image it was made from. A world without a plan
+        # is treated as if it had one that is just too old.
         age_ticks = now - self._mailbox.tick_frame
         if age_ticks.min() < 0:
             raise ValueError(

@@ -135,12 +135,13 @@ class Mailbox:
 
         Args:
             ids: (n,) the worlds.
-            tick_frame: (n,) the date of the empty payload.
+            tick_frame: (n,) the tick from which the age of the empty payload counts.
         """
         self._transit.clear(ids)
         empty = Payload.empty(len(ids), self._payload.shape)
         self._payload = self._payload.with_rows(ids, empty)
-        self._shown_since[ids] = -self._period_ticks  # long enough for any other plan
+        # So long ago that the first plan is shown as soon as it arrives.
+        self._shown_since[ids] = -self._period_ticks
         self.seq[ids] = -1
         self.tick_frame[ids] = tick_frame
 
@@ -153,7 +154,8 @@ class Mailbox:
         """
         message = {"tick_frame": plan.tick_frame, **vars(plan.payload)}
 
-        # A plan that arrives at once is newer than all that are still on their way.
+        # A plan that arrives at once is newer than all that are still on their way, so
+        # these would never be shown.
         if self._mode != "fifo" and (plan.tick_arrived <= now).all():
             self._transit.clear(plan.world)
             self._show(plan.world, plan.seq, message)
@@ -180,6 +182,7 @@ class Mailbox:
                 seq, message = self._transit.take_newest(ids, now[ids])
             self._show(ids, seq, message)
 
+            # With `fifo` more plans may have been due since.
             due = self.next_tick()
             ids = (due <= now).nonzero()[0]
 

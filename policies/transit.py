@@ -45,6 +45,7 @@ class Transit:
             number: (n,) numbers of the messages, which rise in each world.
             rows: name -> (n, ...), the messages; the same names in every call.
         """
+        # `ravel` gives views here, so that writing to them fills the tables themselves.
         place = self._place(ids, number)
         if np.count_nonzero(self._arrives.ravel()[place] != NEVER):
             self._double_slots()
@@ -120,6 +121,7 @@ class Transit:
         self.next_arrival[ids] = arrives.min(axis=1)
 
     def _read(self, ids: Array, number: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns copies of the rows of n messages; they may have left their slots."""
         place = self._place(ids, number)
         return {
             name: column.take(place, axis=0) for name, column in self._columns.items()

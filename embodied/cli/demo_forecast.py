@@ -154,6 +154,7 @@ def _cost(
     """Times jobs with as many episodes as run at once, all cut off early."""
     at_once = min(episodes, runner.num_envs * workers.count)
 
+    # So short an episode lasts to its horizon: nobody succeeds before.
     def seconds(horizon_s: float) -> float:
         config = replace(runner.config, horizon_s=horizon_s)
         begun = time.monotonic()

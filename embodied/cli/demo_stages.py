@@ -208,6 +208,7 @@ class Demo:
         return self.folder / f"demonstrations-{level}.hdf5"
 
     def _collect(self, workers: Workers) -> None:
+        """Records the demonstrations of each level, or those that are missing."""
         first = self.size.first_seed
         for level, episodes in self.size.demonstrations:
             recording = self.recording(self.demonstrator(level), self._dataset(level))

@@ -111,6 +111,7 @@ class EpisodeProgress:
         )
 
     def __call__(self, news: EpisodeResult | Advance) -> None:
+        # tqdm is told by how much the count has grown.
         if isinstance(news, Advance):
             self.tally.running[news.seed] = news.share
         else:
@@ -222,7 +223,7 @@ class TrainingProgress(ClosedOnExit):
             self._print_line(row)
 
     def _print_line(self, row: Mapping[str, Any]) -> None:
-        begun, share = self._begun or (0.0, 0.0)
+        begun, share = self._begun or (0.0, 0.0)  # `__call__` has set it
         parts = [f"{row['share']:.0%}", figures(row)]
         # counted from the first row, since a resumed training doesn't begin at nothing
         rest = remaining(row["share"] - share, 1.0 - share, time.monotonic() - begun)

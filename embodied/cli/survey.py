@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     stage = stages(args.json)
 
     with Workers(arguments.workers(args, args.episodes)) as workers:
-
+        # a question without a level is about the cost of the task
         def measure(question: SurveyQuestion, number: str) -> SurveyRow:
             title = f"{number} {question.subject.task} {question.subject.robot}"
             if question.level is not None:

@@ -65,7 +65,10 @@ def as_text(folder: Path, budget: Budget) -> str:
 
 
 def _comparison(task: str, last: dict[str, float]) -> str:
-    """Returns a table: this training above measured ones."""
+    """Returns a table: this training above others of the task that were evaluated.
+
+    How often this one will succeed is not known yet.
+    """
     rows = [
         (
             "this one",

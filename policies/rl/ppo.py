@@ -86,6 +86,7 @@ class _Model(MLPModel):  # type: ignore[misc]  # rsl_rl has no types
     def get_latent(
         self, obs: TensorDict, masks: Tensor | None = None, hidden_state: Any = None
     ) -> Tensor:
+        """Returns what the first layer sees; rsl_rl's own method only normalises."""
         scaled = super().get_latent(obs, masks, hidden_state)
         return scaled.clamp(-OBSERVATION_LIMIT, OBSERVATION_LIMIT)
 
@@ -176,6 +177,7 @@ class PpoTrainer:
 
     def _step(self) -> Tensor:
         """Acts once in all worlds; returns the mean reward of the noisy ones."""
+        # The actor alone gives the mean of the policy, `act` a sample of it.
         quiet = slice(None, self.num_quiet)
         noisy = slice(self.num_quiet, None)
         action = torch.cat(

@@ -121,6 +121,7 @@ class ActorRun:
         if residual is None:
             return actor
 
+        # A base that is a run lies in this run's folder, wherever that was moved.
         name = residual.base
         if name == BASE_FOLDER:
             name = str(self.folder / BASE_FOLDER)

@@ -101,6 +101,7 @@ def _replay_tensors(algorithm: Any) -> dict[str, Tensor]:
 
 
 def _restore_replay(algorithm: Any, stored: Mapping[str, Tensor]) -> None:
+    """Fills the replay buffer, if there is one, from `_replay_tensors`."""
     replay = getattr(algorithm, "replay_buffer", None)
     if replay is None:
         return

@@ -36,6 +36,7 @@ class _Tensors:
     """Named tensors that move to a device together."""
 
     def to(self, device: torch.device) -> Self:
+        # A copy from pinned memory need not be waited for.
         moved = {
             name: value.to(device, non_blocking=True)
             for name, value in vars(self).items()
@@ -92,6 +93,7 @@ class BatchDataset(Dataset[Batch]):
         self._chunk = torch.arange(chunk)
 
     def __getitem__(self, request: BatchRequest) -> Batch:
+        """Returns the batch of n plans that a request asks for."""
         samples = self.samples
         request = request.to(samples.step.device)
         plans = request.plans
@@ -168,6 +170,7 @@ class BatchRequests:
             )
             light = torch.rand((n, 2), generator=generator) * 2 - 1  # in [-1, 1]
             noise = torch.randn((n, len(self._noise)), generator=generator)
+            # Factors are around 1, shifts around 0.
             yield BatchRequest(
                 plans=plans,
                 light=light * self._light_range + torch.tensor([1.0, 0.0]),

@@ -77,6 +77,7 @@ class DiskFrames:
         return self
 
     def _read(self, row: int) -> np.ndarray:  # (cameras, H, W, 3)
+        # The episode whose pictures begin last before the row, or at it.
         index = bisect_right(self._first_rows, row) - 1
         episode = self._episodes[index]
         dataset = self._datasets[episode.path]

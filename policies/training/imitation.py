@@ -240,7 +240,7 @@ class ImitationLearner:
             self._workers,
             pin_memory=self.device.type == "cuda",
         )
-        last_row = 0.0
+        last_row = 0.0  # share of the budget at that moment
         losses: list[Tensor] = []
         share = run.share()
         while share < 1:
@@ -266,7 +266,7 @@ class ImitationLearner:
     def _set_learning_rate(self, share: float) -> None:
         """Sets the rate for this share of the budget: a warm-up, then half a cosine."""
         warm_up = min(1.0, share / WARM_UP_SHARE + FIRST_RATE)
-        cosine = (1 + math.cos(math.pi * share)) / 2
+        cosine = (1 + math.cos(math.pi * share)) / 2  # from 1 to 0
         factor = warm_up * (LAST_RATE + (1 - LAST_RATE) * cosine)
         for group in self.optimizer.param_groups:
             group["lr"] = self._config.learning_rate * factor
@@ -292,8 +292,8 @@ class ImitationLearner:
         self.net.train()
 
         # The goal error of a plan is that of its worst effector.
-        error_m = torch.linalg.norm(output.goal_pos_w - batch.goal_pos_w, dim=2)
-        error_m = error_m.amax(dim=1)
+        offset_m = output.goal_pos_w - batch.goal_pos_w  # (n, E, 3)
+        error_m = torch.linalg.norm(offset_m, dim=2).amax(dim=1)
         is_right = output.subtask_logits.argmax(dim=1) == batch.subtask
         return {
             "valid_loss": float(loss.total()),

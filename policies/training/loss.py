@@ -43,6 +43,7 @@ class Loss:
     base: Tensor  # 0 for a robot that stays where it is
 
     def total(self) -> Tensor:
+        """Returns the weighted sum, which training minimises."""
         auxiliary = (
             self.rotation
             + self.speed

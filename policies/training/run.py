@@ -146,6 +146,7 @@ class TrainingRun:
         self._write_policy(finished=False)
 
     def _write_policy(self, finished: bool) -> None:
+        """Writes weights, history and info: all of a run but its checkpoint."""
         write_tensors(self.folder / WEIGHTS, self._learner.weights())
         write_json(self.folder / HISTORY, self.history)
         info = {
@@ -157,6 +158,7 @@ class TrainingRun:
         write_info(self.folder, info, self._learner.packages)
 
     def _restore(self) -> None:
+        """Sets the learner, the history and the time spent back to the checkpoint."""
         path = self.folder / CHECKPOINT
         try:
             self._learner.restore(load_file(path))

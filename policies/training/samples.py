@@ -293,7 +293,7 @@ def episode_rows(
         pictures_tick = episode.frame_tick
     tick = plans["tick_frame"]
     agent = episode.streams["agent_pos"]
-    action = episode.streams["intended"]
+    action = episode.streams["intended"]  # without the noise of the collection
     now = _last_at(pictures_tick, tick)
     step = np.searchsorted(agent.tick, tick, side="right") - 1
 
@@ -312,7 +312,7 @@ def episode_rows(
         "then": _last_at(pictures_tick, tick - history_s * PHYSICS_HZ),
         "step": step,
         "frame_step": np.searchsorted(agent.tick, pictures_tick[now], side="right") - 1,
-        "last_step": np.full(len(step), len(action.tick) - 1),
+        "last_step": np.full(len(step), len(action.tick) - 1),  # the same for each
         "subtask": plans["subtask"],
         **{name: values.astype(np.float32) for name, values in floats.items()},
     }

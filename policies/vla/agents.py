@@ -51,6 +51,7 @@ class VLAPlanner:
             output = self._net(pixels, tokens[rows], agent_pos[rows])
             return [getattr(output, name) for name in OUTPUTS]
 
+        # The networks compute in float32, plans are float64.
         outputs = infer_in_batches(len(images), infer)
         values = dict(zip(OUTPUTS, outputs, strict=True))
         rotation = values["goal_rot6d"].astype(np.float64)
@@ -117,6 +118,7 @@ class ChunkController:
         self._next_step = np.zeros(0, np.int64)  # (N,) index into the chunk
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
+        # How many worlds there are shows in the largest id that was ever reset.
         missing = int(np.max(ids)) + 1 - len(self._next_step)
         if missing > 0:
             chunks = np.zeros((missing, *self._chunk.shape[1:]), np.float32)
@@ -129,6 +131,7 @@ class ChunkController:
         self._next_step[ids] = self._config.execute
 
     def act(self, observation: Observation, payload: Payload, age_s: Array) -> Array:
+        # Only the first `execute` steps of a chunk are used: the rest is out of date.
         due = np.flatnonzero(self._next_step >= self._config.execute)
         if len(due):
             self._chunk[due] = self._predict(
