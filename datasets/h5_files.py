@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import io
 import os
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ import h5py
 
 from embodied import files
 from embodied.datasets.schema import H5
+from embodied.interrupts import CtrlCKept, ctrl_c_kept
 
 
 def open_to_read(path: Path) -> H5:
@@ -40,7 +39,7 @@ class NewFile:
     h5: H5
     _path: Path
     _sink: _Sink
-    _ctrl_c: _CtrlCKept
+    _ctrl_c: CtrlCKept
 
     def check(self) -> None:
         """Stops the writing where it has failed, or where Ctrl-C was pressed.
@@ -68,7 +67,7 @@ def new_file(path: Path, temporary: Path) -> Iterator[NewFile]:
     Raises:
         WriteError: something could not be written; `path` is as it was.
     """
-    with _ctrl_c_kept() as ctrl_c, files.replacing(path, temporary):
+    with ctrl_c_kept() as ctrl_c, files.replacing(path, temporary):
         try:
             sink = _Sink(temporary)
         except OSError as error:
@@ -176,39 +175,3 @@ class _Sink(io.RawIOBase):
             except OSError as error:
                 self.error = self.error or error
         super().close()
-
-
-class _CtrlCKept:
-    """Remembers that Ctrl-C was pressed."""
-
-    def __init__(self) -> None:
-        self._is_pressed = False
-
-    def note(self, *_: object) -> None:
-        """Is called, with signal and frame, instead of Python's own handler."""
-        self._is_pressed = True
-
-    def check(self) -> None:
-        """Raises KeyboardInterrupt if Ctrl-C was pressed."""
-        if self._is_pressed:
-            raise KeyboardInterrupt
-
-
-@contextmanager
-def _ctrl_c_kept() -> Iterator[_CtrlCKept]:
-    """Keeps Ctrl-C from interrupting the library; it counts when the block ends."""
-    kept = _CtrlCKept()
-    # Python handles signals in the main thread only. Processes that ignore Ctrl-C go
-    # on to do so.
-    handler = signal.getsignal(signal.SIGINT)
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if not (in_main_thread and callable(handler)):
-        yield kept
-        return
-
-    signal.signal(signal.SIGINT, kept.note)
-    try:
-        yield kept
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    kept.check()

@@ -23,6 +23,7 @@ from embodied.closing import ClosedOnExit
 from embodied.envs.own_tasks import register_task
 from embodied.envs.registry import own_places
 from embodied.errors import EmbodiedError
+from embodied.interrupts import ctrl_c_kept
 from embodied.machine import refusal, usable_cores
 
 ONE_THREAD = {
@@ -166,7 +167,7 @@ class Workers(ClosedOnExit):
     def _start(self, count: int) -> None:
         """Starts processes until there are `count`, each at the end of a pipe."""
         context = multiprocessing.get_context("spawn")
-        with _one_thread(), _holding_ctrl_c_back():
+        with _one_thread(), ctrl_c_kept(), _deaf_to_ctrl_c():
             while len(self._workers) < count:
                 pipe, child_pipe = context.Pipe()
                 process = context.Process(
@@ -281,10 +282,11 @@ def _one_thread() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _holding_ctrl_c_back() -> Iterator[None]:
+def _deaf_to_ctrl_c() -> Iterator[None]:
     """Makes processes that start within it deaf to Ctrl-C from their first moment on.
 
-    They inherit what is blocked. This process hears it at the end of the block.
+    They inherit what is blocked in this thread. This process may still hear it, in
+    another thread.
     """
     # Python's own helper process starts along with the first process, and would unblock
     # Ctrl-C then; so it is started beforehand
