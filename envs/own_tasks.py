@@ -106,6 +106,12 @@ def typed_task(text: str) -> str:
     return registry.get_task(register_task(text)).name
 
 
+def word_for(name: str) -> str:
+    """Returns what a user types for a task: its name, or the place of one's own."""
+    own = registry.own_task(name)
+    return name if own is None or not own.place else own.place
+
+
 def _add(own: registry.OwnTask) -> None:
     """Adds a task to the registries, in place of an earlier version of itself.
 

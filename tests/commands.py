@@ -26,12 +26,18 @@ def embodied(*words: object) -> int:
     return main.main([str(word) for word in words])
 
 
-def run_python(*words: object, folder: Path | None = None, **variables: str) -> str:
+def run_python(
+    *words: object,
+    folder: Path | None = None,
+    longest_s: float = LONGEST_CHILD_S,
+    **variables: str,
+) -> str:
     """Runs a fresh interpreter, which must succeed; returns what it prints.
 
     Args:
         words: of its command line.
         folder: its working directory.
+        longest_s: how long it may take.
         variables: of its environment, beside those of this process.
     """
     child = subprocess.run(
@@ -41,7 +47,7 @@ def run_python(*words: object, folder: Path | None = None, **variables: str) -> 
         capture_output=True,
         text=True,
         check=False,
-        timeout=LONGEST_CHILD_S,
+        timeout=longest_s,
     )
     assert child.returncode == 0, child.stderr
     return child.stdout

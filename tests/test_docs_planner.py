@@ -19,6 +19,7 @@ RUN = (
     "import json, sys; from embodied.cli.main import main; "
     "sys.exit(max(main(words) for words in json.loads(sys.argv[1])))"
 )
+LONGEST_S = 3600.0  # all commands of the page, on a busy machine
 MOST_LINES = {"my_planner": 42, "my_function": 17}  # without blank ones and comments
 
 
@@ -39,7 +40,13 @@ def commands() -> list[list[str]]:
 def run_in(folder: Path, words: list[list[str]]) -> str:
     """Runs commands in a fresh interpreter that does not see the folder by itself."""
     code = ("-P", "-c", RUN, json.dumps(words))
-    return run_python(*code, folder=folder, PYTHONPATH=str(ROOT), LP_NUM_THREADS="1")
+    return run_python(
+        *code,
+        folder=folder,
+        longest_s=LONGEST_S,
+        PYTHONPATH=str(ROOT),
+        LP_NUM_THREADS="1",
+    )
 
 
 @pytest.fixture

@@ -227,6 +227,8 @@ def test_it_is_recorded_and_measured_by_its_name(
     assert embodied("eval", place, "--policy", "hold", "-o", "e", *common) == 0
     results = read_results(folder / "e" / "results.json")
     assert len(results.cells[0].episodes) == 2
+    # the command that shows a failure can be typed as it is
+    assert results.cells[0].view[:3] == ("embodied", "view", f"{folder / place}")
 
     # whoever has the dataset but not the file is told what is missing
     with own_tasks_forgotten():

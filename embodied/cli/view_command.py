@@ -8,6 +8,7 @@ from dataclasses import replace
 from embodied.benchmark.evaluation import Trial
 from embodied.benchmark.timing import Timing
 from embodied.cli.timing import FLAGS
+from embodied.envs.own_tasks import word_for
 from embodied.envs.registry import own_task
 from embodied.policies.registry import find_policy
 
@@ -30,11 +31,11 @@ def view_words(trial: Trial) -> tuple[str, ...]:
     if config.robot is not None and not isinstance(config.robot, str):
         return ()
     own = own_task(config.task)
-    task = config.task if own is None else own.place
-    if not task:
+    if own is not None and not own.place:
         return ()
 
-    words = ["embodied", "view", task, "--policy", trial.runner.policy]
+    words = ["embodied", "view", word_for(config.task)]
+    words += ["--policy", trial.runner.policy]
     words += ["--level", config.level]
     if config.split != "train":
         words += ["--split", config.split]
