@@ -49,7 +49,7 @@ def run_python(
         check=False,
         timeout=longest_s,
     )
-    assert child.returncode == 0, child.stderr
+    assert child.returncode == 0, child.stdout[-2000:] + child.stderr
     return child.stdout
 
 
