@@ -28,7 +28,7 @@ PAGES = [
 TOP_FOLDERS = ("embodied", "envs", "policies", "datasets", "docs", "tests", "examples")
 # Files that pages and docstrings let a user write or get.
 EXAMPLE_FILES = re.compile(
-    r"\.\w+|(my_\w+|six|try_it|why|cube|cubes|named|totes|demo|random|x|two|best|chart"
+    r"\.\w+|(my_\w+|six|try_it|why|cube|cubes|named|totes|demo|random|x|two|best|chart|info|stats|embodied"
     r"|FILE|policy|report|results|history|checkpoint|clips?|pyproject)\.\w+|runs/.*|.*[<*{].*"
 )
 # What other libraries call their things, and what is an example in a sentence.
