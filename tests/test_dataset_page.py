@@ -70,4 +70,4 @@ def test_the_commands_run_as_they_stand(
     assert Path("saved.hdf5").read_bytes() == Path("totes.hdf5").read_bytes()
     assert Path("both.hdf5").read_bytes() == Path("totes.hdf5").read_bytes()
     with Dataset("parts/train.hdf5") as dataset:
-        assert len(dataset) == 9
+        assert len(dataset) == 4
