@@ -298,21 +298,26 @@ def test_ctrl_c_waits_for_the_library(
 
 
 def test_all_files_are_written_in_one_place() -> None:
-    """Nothing else in the package opens a file to write to it."""
+    """Nothing else in the package opens a file to write to it.
+
+    Exports fill a folder, which gets its name when it is whole; a repair reads a copy
+    that is removed.
+    """
     writing = re.compile(
         r"""\.write_(text|bytes)\(|h5py\.File\((?!\{)|shutil\.(copy|move)"""
         r"""|\bsave_file\(|\b(np|numpy|torch)\.save|\.tofile\(|json\.dump\("""
         r"""|\.save(fig)?\((?!\s*buffer)|(?<!av\.)\bopen\([^)]*["']r?b?[wax+]"""
         r"""|\bav\.open\((?!target)"""
     )
-    own = {"embodied/files.py", "datasets/h5_files.py"}
+    own = {"embodied/files.py", "datasets/h5_files.py", "datasets/repairing.py"}
     found = {}
     for package in ("embodied", "envs", "policies", "datasets"):
         for path in sorted((ROOT / package).rglob("*.py")):
             code = path.read_text(encoding="utf-8")
             hits = [match.group() for match in writing.finditer(code)]
-            if hits:
-                found[str(path.relative_to(ROOT))] = hits
+            name = str(path.relative_to(ROOT))
+            if hits and not name.startswith("datasets/export/"):
+                found[name] = hits
     assert set(found) == own, found
 
 
