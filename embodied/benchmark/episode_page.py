@@ -224,7 +224,7 @@ def _plan_tracks(episode: Episode) -> list[Track]:
         kind = int(plans["subtask"][row])
         is_last = place + 1 == len(order)
         stop_s = duration_s if is_last else arrived[order[place + 1]] / PHYSICS_HZ
-        start_s = arrived[row] / PHYSICS_HZ
+        start_s = float(arrived[row] / PHYSICS_HZ)
         # a plan of the same subtask makes its band longer
         if subtasks and subtasks[-1].kind == kind:
             start_s = subtasks.pop().start_s
