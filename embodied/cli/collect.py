@@ -13,8 +13,11 @@ from embodied.benchmark.dataset_facts import dataset_facts
 from embodied.benchmark.statistics import wilson
 from embodied.benchmark.wording import interval, percent
 from embodied.cli import arguments
+from embodied.cli.data.audit import audit_text
 from embodied.cli.output import require_writable
 from embodied.cli.progress import stages
+from embodied.datasets.audit.run import audit
+from embodied.datasets.audit.store import write_json
 from embodied.datasets.reader import Dataset
 from embodied.datasets.recorder import record_rates, usual_record_hz
 from embodied.datasets.schema import RECORD_HZ
@@ -41,6 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_pictures(parser)
     arguments.add_speed(parser)
     arguments.add_existing(parser)
+    parser.add_argument(
+        "--audit",
+        action="store_true",
+        help="then replay and check each episode, as `embodied data audit --beside` does",
+    )
     arguments.add_json(parser)
 
 
@@ -131,6 +139,11 @@ def run(args: argparse.Namespace) -> int:
     speed = sum(result.duration_s for result in results) / wall_s
     summary = json_summary if args.json else text_summary
     print(summary(args.output, speed, wall_s))
+    if args.audit:
+        audited = audit(args.output)
+        write_json(audited)
+        if not args.json:
+            print(audit_text(audited))
     return 0
 
 

@@ -11,5 +11,6 @@ VERBS = {
     "split": "divide the episodes into parts, by shares or counts",
     "export": "write episodes in the format of LeRobot or another tool",
     "repair": "save the whole episodes of a damaged file or an unfinished collection",
+    "audit": "say which episodes to trust, and why not",
     "merge": "put the episodes of several datasets into one",
 }

@@ -1,0 +1,178 @@
+"""What a replay says of episodes: whether they end as a success, and their sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from embodied.datasets.audit.context import Judgement
+from embodied.datasets.schema import H5, DatasetError, Episode, Header
+from embodied.datasets.storage import read_episode
+from embodied.envs.config import EnvConfig
+from embodied.envs.episodes import EpisodeStart
+from embodied.envs.registry import robot_names, task_names
+from embodied.envs.worlds import Worlds
+from embodied.errors import EmbodiedError
+
+# Episodes that are replayed at once.
+MOST_WORLDS = 16
+
+
+def why_not_judged(header: Header | None) -> str:
+    """Returns why no episode of a file can be judged by a replay; "" if it can.
+
+    A file names a task and a robot; it never decides which code is run. So both must be
+    offered by this package, by an installed one, or by the user's own command line.
+    """
+    if header is None:
+        return "the file is from elsewhere"
+    metadata = header.metadata
+    if metadata.get("task") not in task_names():
+        return f"there is no task {metadata.get('task')!r} here"
+    if metadata["config"].get("robot") not in robot_names():
+        return f"there is no robot {metadata['config'].get('robot')!r} here"
+    return ""
+
+
+def judge(
+    header: Header, demos: Mapping[str, H5]
+) -> tuple[dict[str, Judgement], dict[str, str]]:
+    """Replays episodes, and judges those that come out bit for bit the same.
+
+    Args:
+        header: of the file, of which `why_not_judged` says nothing.
+        demos: the groups of the episodes, by name.
+
+    Returns:
+        The judgements by demo, and by demo why there is none.
+    """
+    episodes: dict[str, Episode] = {}
+    reasons: dict[str, str] = {}
+    worlds = None
+    try:
+        worlds = _worlds(header, min(MOST_WORLDS, len(demos)))
+        reason = _other_model(header, worlds)
+        if reason:
+            return {}, dict.fromkeys(demos, reason)
+
+        judgements: dict[str, Judgement] = {}
+        for name, demo in demos.items():
+            episodes |= _readable(name, demo, reasons)
+            if len(episodes) == worlds.num_worlds:
+                judgements |= _judge_batch(worlds, episodes, reasons)
+                episodes = {}
+        if episodes:
+            judgements |= _judge_batch(worlds, episodes, reasons)
+        return judgements, reasons
+    except EmbodiedError as error:
+        return {}, dict.fromkeys(demos, f"no world can be made: {error}")
+    finally:
+        if worlds is not None:
+            worlds.close()
+
+
+def _worlds(header: Header, count: int) -> Worlds:
+    stored: dict[str, Any] = dict(header.metadata["config"])
+    # pictures are not judged
+    stored |= {"obs": "state", "cameras": (), "camera_hz": None, "num_threads": 1}
+    return Worlds(EnvConfig.of(stored), count)
+
+
+def _other_model(header: Header, worlds: Worlds) -> str:
+    """Returns what of model and physics is not that of the recording; "" if all is."""
+    present = worlds.metadata()
+    recorded = header.metadata
+    if present["model_hash"] != recorded.get("model_hash"):
+        return "its model is another one than this version's"
+    versions = recorded.get("versions", {})
+    if present["versions"]["mujoco"] != versions.get("mujoco"):
+        return f"it was recorded with MuJoCo {versions.get('mujoco')}"
+    return ""
+
+
+def _readable(name: str, demo: H5, reasons: dict[str, str]) -> dict[str, Episode]:
+    """Returns an episode by its name; nothing, and the reason, if it is damaged."""
+    try:
+        episode = read_episode(demo, images=False)
+        actions = episode.streams["action"].value
+        checksums = episode.streams["checksum"].value
+    except (KeyError, DatasetError, OSError, TypeError, ValueError) as error:
+        reasons[name] = f"it cannot be read ({error})"
+        return {}
+    if not len(actions) or len(actions) != len(checksums) or episode.meta.fault:
+        reasons[name] = "it has a fault, or steps are missing"
+        return {}
+    if not np.isfinite(actions).all():
+        reasons[name] = "its actions are not finite"
+        return {}
+    return {name: episode}
+
+
+def _judge_batch(
+    worlds: Worlds, episodes: Mapping[str, Episode], reasons: dict[str, str]
+) -> dict[str, Judgement]:
+    """Replays at most one episode per world, all at once."""
+    running = list(episodes.values())
+    running += running[:1] * (worlds.num_worlds - len(running))
+    sentences = _sentences(worlds, running)
+    success, same = _replay(worlds, running)
+
+    judgements = {}
+    for world, name in enumerate(episodes):
+        if same[world]:
+            judgements[name] = Judgement(bool(success[world]), sentences[world])
+        else:
+            reasons[name] = "its replay is not bit for bit the same"
+    return judgements
+
+
+def _sentences(worlds: Worlds, episodes: Sequence[Episode]) -> list[str]:
+    """Returns the sentence of each seed, where the start is that of the seed, else ""."""
+    seeds = [episode.meta.seed for episode in episodes]
+    worlds.reset(np.arange(worlds.num_worlds), seeds)
+    sentences = []
+    for world, episode in enumerate(episodes):
+        start = worlds.episode_start(world)
+        is_same = np.array_equal(start.state, episode.start_state)
+        is_same = is_same and start.fields.keys() == episode.start_fields.keys()
+        is_same = is_same and all(
+            np.array_equal(value, episode.start_fields[name])
+            for name, value in start.fields.items()
+        )
+        sentence = worlds.instructions[world]
+        sentences.append(sentence if is_same else "")
+    return sentences
+
+
+def _replay(
+    worlds: Worlds, episodes: Sequence[Episode]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns (N,) bool, whether each episode ends as a success, and whether all its
+    states were the same.
+    """
+    for world, episode in enumerate(episodes):
+        start = EpisodeStart(
+            episode.meta.seed,
+            episode.start_state,
+            dict(episode.start_fields),
+            dict(episode.meta.variation),
+        )
+        worlds.begin_recorded(world, start)
+
+    actions = [episode.streams["action"].value for episode in episodes]
+    checksums = [episode.streams["checksum"].value for episode in episodes]
+    lengths = np.array([len(rows) for rows in actions])
+    success = np.zeros(len(episodes), bool)
+    same = np.ones(len(episodes), bool)
+    for step in range(lengths.max()):
+        # a world whose episode is over repeats the last action, and is not compared
+        rows = np.minimum(step, lengths - 1)
+        result = worlds.step(
+            np.stack([a[r] for a, r in zip(actions, rows, strict=True)])
+        )
+        recorded = np.array([c[r] for c, r in zip(checksums, rows, strict=True)])
+        same &= (worlds.checksum() == recorded) | (step >= lengths)
+        success = np.where(step == lengths - 1, result.success, success)
+    return success, same

@@ -1,0 +1,185 @@
+"""Auditing a file: its episodes one by one, and what they cover together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+
+from embodied.datasets.audit.context import Context, Judgement
+from embodied.datasets.audit.diversity import Coverage, coverage_of, find_gaps
+from embodied.datasets.audit.facts import Brief, SetFacts, brief_of, set_facts
+from embodied.datasets.audit.findings import (
+    VERDICTS,
+    EpisodeAudit,
+    Finding,
+    Verdict,
+    in_order,
+)
+from embodied.datasets.audit.judging import judge, why_not_judged
+from embodied.datasets.audit.table import CHECKS
+from embodied.datasets.audit.thresholds import THRESHOLDS, Thresholds
+from embodied.datasets.audit.view import Source, View, read_view, source_of
+from embodied.datasets.h5_files import open_to_read
+from embodied.datasets.opening import may_be_dataset, open_file, read_header
+from embodied.datasets.schema import H5, DatasetError
+
+# Called after each episode with how many are done, of how many.
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The audit of a file.
+
+    Attributes:
+        path: of the file.
+        task: its name; "" for a file from elsewhere.
+        robot: its name; "" for a file from elsewhere.
+        episodes: in the order of their numbers.
+        findings: of the set as a whole; they change no episode's verdict.
+        coverage: how much of each variable's range the set holds.
+        briefs: what its episodes are compared by.
+        not_judged: by reason, how many episodes no replay could judge.
+    """
+
+    path: Path
+    task: str
+    robot: str
+    episodes: tuple[EpisodeAudit, ...]
+    findings: tuple[Finding, ...]
+    coverage: tuple[Coverage, ...]
+    briefs: tuple[Brief, ...]
+    not_judged: Mapping[str, int]
+
+    def demos(self, verdict: Verdict) -> list[str]:
+        """Returns the names of the episodes of a verdict."""
+        return [one.demo for one in self.episodes if one.verdict == verdict]
+
+    @property
+    def counts(self) -> dict[Verdict, int]:
+        """How many episodes have each verdict."""
+        return {verdict: len(self.demos(verdict)) for verdict in VERDICTS}
+
+
+def audit(
+    path: Path,
+    limits: Thresholds = THRESHOLDS,
+    replays: bool = True,
+    report: Report | None = None,
+) -> Audit:
+    """Returns the audit of a file.
+
+    Args:
+        path: a dataset of ours, or a robomimic file from elsewhere.
+        limits: when it speaks up.
+        replays: whether to judge success by replaying, where that can be done.
+        report: is told of the progress.
+
+    Raises:
+        DatasetError: the file cannot be read, or is of neither kind.
+    """
+    with opened(path) as (file, source):
+        demos = {name: file["data"][name] for name in episode_names(file)}
+        briefs = [_brief(demo, source) for demo in demos.values()]
+        facts = set_facts(briefs, limits.twin_distance)
+
+        # what replays tell, and what they cannot
+        judgements: dict[str, Judgement] = {}
+        reason = "no replay was asked for" if not replays else ""
+        reason = reason or why_not_judged(source.header)
+        reasons = dict.fromkeys(demos, reason)
+        if source.header is not None and not reason and demos:
+            judgements, reasons = judge(source.header, demos)
+
+        context = Context(facts, limits, judgements)
+        episodes = []
+        for number, demo in enumerate(demos.values()):
+            episodes.append(_audit_episode(read_view(demo, source), context))
+            if report is not None:
+                report(number + 1, len(demos))
+
+    return _in_all(path, source, episodes, briefs, facts, limits, reasons)
+
+
+def check_episode(view: View, context: Context) -> list[Finding]:
+    """Returns what all checks find in an episode."""
+    findings = []
+    for check in CHECKS:
+        findings += check.find(view, context)
+    return findings
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[H5, Source]]:
+    """Yields an open file, and what is true of all its episodes.
+
+    Raises:
+        DatasetError: it is neither a dataset of ours nor a robomimic file.
+    """
+    if may_be_dataset(path) or not path.is_file() or not h5py.is_hdf5(path):
+        with open_file(path) as file:
+            yield file, source_of(file, read_header(file))
+        return
+
+    with open_to_read(path) as file:
+        if "data" not in file or not episode_names(file):
+            raise DatasetError(
+                f"{path} is neither a dataset of ours nor a robomimic file, which has "
+                f"/data/demo_0: it holds {sorted(file)[:8]}"
+            )
+        yield file, source_of(file, None)
+
+
+def episode_names(file: H5) -> list[str]:
+    """Returns the names of the demos of a file, in the order of their numbers."""
+    names = [
+        name
+        for name, demo in file["data"].items()
+        if isinstance(demo, h5py.Group) and name.removeprefix("demo_").isdecimal()
+    ]
+    return sorted(names, key=lambda name: int(name.removeprefix("demo_")))
+
+
+def _brief(demo: H5, source: Source) -> Brief:
+    return brief_of(read_view(demo, source, images=False), demo)
+
+
+def _audit_episode(view: View, context: Context) -> EpisodeAudit:
+    meta = view.meta
+    return EpisodeAudit(
+        demo=view.demo,
+        seed=meta.seed if meta else None,
+        success=meta.success if meta else None,
+        duration_s=view.duration_s,
+        instruction=view.instruction,
+        findings=in_order(check_episode(view, context)),
+    )
+
+
+def _in_all(
+    path: Path,
+    source: Source,
+    episodes: list[EpisodeAudit],
+    briefs: list[Brief],
+    facts: SetFacts,
+    limits: Thresholds,
+    reasons: Mapping[str, str],
+) -> Audit:
+    header = source.header
+    metadata = header.metadata if header else {}
+    covers = coverage_of(header, briefs)
+    return Audit(
+        path=path,
+        task=metadata.get("task", ""),
+        robot=metadata.get("robot", ""),
+        episodes=tuple(episodes),
+        findings=tuple(find_gaps(covers, facts, limits)),
+        coverage=tuple(covers),
+        briefs=tuple(briefs),
+        not_judged=Counter(reasons.values()),
+    )

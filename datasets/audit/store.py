@@ -1,0 +1,93 @@
+"""The verdicts of an audit in a file: as JSON beside a dataset, or as masks in a copy."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from embodied import files
+from embodied.datasets.audit.findings import VERDICTS
+from embodied.datasets.audit.run import Audit, opened
+from embodied.datasets.audit.thresholds import THRESHOLDS, Thresholds
+from embodied.datasets.h5_files import new_file
+from embodied.datasets.schema import DatasetError
+
+MASK_PREFIX = "audit_"
+SUFFIX = ".audit.json"
+
+
+def masks_of(audit: Audit) -> dict[str, list[str]]:
+    """Returns the demos of each verdict, by the name of their mask."""
+    return {
+        f"{MASK_PREFIX}{verdict.lower()}": audit.demos(verdict) for verdict in VERDICTS
+    }
+
+
+def json_path(path: Path) -> Path:
+    """Returns where the verdicts of a dataset lie as JSON: beside it."""
+    return path.with_name(f"{path.name}{SUFFIX}")
+
+
+def as_json(audit: Audit, limits: Thresholds = THRESHOLDS) -> dict[str, Any]:
+    """Returns an audit as plain data for programs."""
+    episodes = []
+    for one in audit.episodes:
+        episodes.append(
+            {**asdict(one), "verdict": one.verdict, "findings": _plain(one.findings)}
+        )
+    return {
+        "path": str(audit.path),
+        "task": audit.task,
+        "robot": audit.robot,
+        "counts": audit.counts,
+        "masks": masks_of(audit),
+        "episodes": episodes,
+        "findings": _plain(audit.findings),
+        "coverage": [asdict(cover) for cover in audit.coverage],
+        "not_judged": {why: n for why, n in audit.not_judged.items() if why},
+        "thresholds": asdict(limits),
+    }
+
+
+def write_json(audit: Audit, limits: Thresholds = THRESHOLDS) -> Path:
+    """Writes an audit beside its dataset; returns the path."""
+    path = json_path(audit.path)
+    files.replace_text(path, json.dumps(as_json(audit, limits), indent=1))
+    return path
+
+
+def write_masked_copy(audit: Audit, target: Path, overwrite: bool = False) -> None:
+    """Copies a dataset, and adds a mask for each verdict.
+
+    Raises:
+        DatasetError: `target` exists, and must not be overwritten, or is the dataset.
+        WriteError: it cannot be written; what was there is kept.
+    """
+    if target.exists() and target.samefile(audit.path):
+        raise DatasetError(f"{target} is the dataset itself: choose another name")
+    if target.exists() and not overwrite:
+        raise DatasetError(f"{target} exists; choose another name, or overwrite it")
+
+    temporary = target.with_name(f"{target.name}.writing")
+    with opened(audit.path) as (source, _), new_file(target, temporary) as new:
+        for name, value in source.attrs.items():
+            new.h5.attrs[name] = value
+        for name in source:
+            source.copy(name, new.h5)
+            new.check()
+
+        for mask, demos in masks_of(audit).items():
+            path = f"mask/{mask}"
+            if path in new.h5:
+                del new.h5[path]
+            names = [demo.encode() for demo in demos]
+            width = max(map(len, names), default=1)
+            new.h5.create_dataset(path, data=np.array(names, dtype=f"S{width}"))
+
+
+def _plain(findings: Any) -> list[dict[str, Any]]:
+    return [asdict(finding) for finding in findings]
