@@ -173,7 +173,11 @@ def test_every_check_is_tried_with_a_fault() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"model_hash": "0"}, {"task": "Nowhere"}, {"config": {"robot": "x.toml"}}],
+    [
+        {"model_hash": "0"},
+        {"config": {"task": "Nowhere"}},
+        {"config": {"robot": "x.toml"}},
+    ],
 )
 def test_only_recordings_of_this_model_are_judged(
     good: Path, tmp_path: Path, change: dict[str, object]
@@ -262,6 +266,12 @@ def test_verdicts_are_stored_as_masks(good: Path, tmp_path: Path) -> None:
         with Dataset(path) as original:
             assert dataset.header == original.header
             assert dataset.episodes == original.episodes
+    # so that `filter` takes the good ones
+    passed = tmp_path / "passed.hdf5"
+    assert embodied("data", "filter", copy, "mask=audit_pass", "-o", passed) == 0
+    with Dataset(passed) as dataset:
+        assert len(dataset) == 4
+
     stored = json.loads(store.json_path(path).read_text())
     assert stored["masks"]["audit_exclude"] == ["demo_2"]
     assert stored["thresholds"]["idle_s"] == THRESHOLDS.idle_s

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from embodied.datasets.audit.context import Judgement
+from embodied.datasets.replay import replay_config
 from embodied.datasets.schema import H5, DatasetError, Episode, Header
 from embodied.datasets.storage import read_episode
-from embodied.envs.config import EnvConfig
 from embodied.envs.episodes import EpisodeStart
-from embodied.envs.registry import robot_names, task_names
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 
@@ -20,29 +19,16 @@ from embodied.errors import EmbodiedError
 MOST_WORLDS = 16
 
 
-def why_not_judged(header: Header | None) -> str:
-    """Returns why no episode of a file can be judged by a replay; "" if it can.
-
-    A file names a task and a robot; it never decides which code is run. So both must be
-    offered by this package, by an installed one, or by the user's own command line.
-    """
-    if header is None:
-        return "the file is from elsewhere"
-    metadata = header.metadata
-    if metadata.get("task") not in task_names():
-        return f"there is no task {metadata.get('task')!r} here"
-    if metadata["config"].get("robot") not in robot_names():
-        return f"there is no robot {metadata['config'].get('robot')!r} here"
-    return ""
-
-
 def judge(
     header: Header, demos: Mapping[str, H5]
 ) -> tuple[dict[str, Judgement], dict[str, str]]:
     """Replays episodes, and judges those that come out bit for bit the same.
 
+    A file names a task and a robot; it never decides which code is run. So both must be
+    known here, as `replay_config` says.
+
     Args:
-        header: of the file, of which `why_not_judged` says nothing.
+        header: of the file.
         demos: the groups of the episodes, by name.
 
     Returns:
@@ -50,9 +36,10 @@ def judge(
     """
     episodes: dict[str, Episode] = {}
     reasons: dict[str, str] = {}
-    worlds = None
+    worlds: Worlds | None = None
     try:
-        worlds = _worlds(header, min(MOST_WORLDS, len(demos)))
+        config = replace(replay_config(header.metadata), num_threads=1)
+        worlds = Worlds(config, min(MOST_WORLDS, len(demos)))
         reason = _other_model(header, worlds)
         if reason:
             return {}, dict.fromkeys(demos, reason)
@@ -67,17 +54,10 @@ def judge(
             judgements |= _judge_batch(worlds, episodes, reasons)
         return judgements, reasons
     except EmbodiedError as error:
-        return {}, dict.fromkeys(demos, f"no world can be made: {error}")
+        return {}, dict.fromkeys(demos, f"{error}")
     finally:
         if worlds is not None:
             worlds.close()
-
-
-def _worlds(header: Header, count: int) -> Worlds:
-    stored: dict[str, Any] = dict(header.metadata["config"])
-    # pictures are not judged
-    stored |= {"obs": "state", "cameras": (), "camera_hz": None, "num_threads": 1}
-    return Worlds(EnvConfig.of(stored), count)
 
 
 def _other_model(header: Header, worlds: Worlds) -> str:
@@ -135,14 +115,12 @@ def _sentences(worlds: Worlds, episodes: Sequence[Episode]) -> list[str]:
     sentences = []
     for world, episode in enumerate(episodes):
         start = worlds.episode_start(world)
+        # all but the sentence, which is in question
+        sampled = {**episode.meta.variation}
+        sampled["instruction"] = start.variation.get("instruction")
         is_same = np.array_equal(start.state, episode.start_state)
-        is_same = is_same and start.fields.keys() == episode.start_fields.keys()
-        is_same = is_same and all(
-            np.array_equal(value, episode.start_fields[name])
-            for name, value in start.fields.items()
-        )
-        sentence = worlds.instructions[world]
-        sentences.append(sentence if is_same else "")
+        is_same = is_same and sampled == start.variation
+        sentences.append(worlds.instructions[world] if is_same else "")
     return sentences
 
 

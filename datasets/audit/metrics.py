@@ -11,7 +11,7 @@ STILL_PER_S = 0.01
 # Any number of a state that changes faster belongs to something that moves.
 MOVING_PER_S = 0.02
 # Lags are looked for up to this long, in s.
-LONGEST_LAG_S = 2.0
+LONGEST_LAG_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def lag(cause: np.ndarray, effect: np.ndarray, hz: float) -> tuple[float, float,
         lag; and the correlation without a lag. All are 0 for signals that tell nothing.
     """
     rows = min(len(cause), len(effect))
-    reach = min(int(LONGEST_LAG_S * hz), rows // 3)
+    reach = min(int(LONGEST_LAG_S * hz), rows // 4)
     if reach < 1:
         return 0.0, 0.0, 0.0
 

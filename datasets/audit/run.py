@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +20,13 @@ from embodied.datasets.audit.findings import (
     Verdict,
     in_order,
 )
-from embodied.datasets.audit.judging import judge, why_not_judged
+from embodied.datasets.audit.judging import judge
 from embodied.datasets.audit.table import CHECKS
 from embodied.datasets.audit.thresholds import THRESHOLDS, Thresholds
 from embodied.datasets.audit.view import Source, View, read_view, source_of
 from embodied.datasets.h5_files import open_to_read
 from embodied.datasets.opening import may_be_dataset, open_file, read_header
 from embodied.datasets.schema import H5, DatasetError
-
-# Called after each episode with how many are done, of how many.
-Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,6 @@ def audit(
     path: Path,
     limits: Thresholds = THRESHOLDS,
     replays: bool = True,
-    report: Report | None = None,
 ) -> Audit:
     """Returns the audit of a file.
 
@@ -78,7 +74,6 @@ def audit(
         path: a dataset of ours, or a robomimic file from elsewhere.
         limits: when it speaks up.
         replays: whether to judge success by replaying, where that can be done.
-        report: is told of the progress.
 
     Raises:
         DatasetError: the file cannot be read, or is of neither kind.
@@ -91,17 +86,16 @@ def audit(
         # what replays tell, and what they cannot
         judgements: dict[str, Judgement] = {}
         reason = "no replay was asked for" if not replays else ""
-        reason = reason or why_not_judged(source.header)
+        if source.header is None:
+            reason = "the file is from elsewhere"
         reasons = dict.fromkeys(demos, reason)
         if source.header is not None and not reason and demos:
             judgements, reasons = judge(source.header, demos)
 
         context = Context(facts, limits, judgements)
-        episodes = []
-        for number, demo in enumerate(demos.values()):
-            episodes.append(_audit_episode(read_view(demo, source), context))
-            if report is not None:
-                report(number + 1, len(demos))
+        episodes = [
+            _audit_episode(read_view(demo, source), context) for demo in demos.values()
+        ]
 
     return _in_all(path, source, episodes, briefs, facts, limits, reasons)
 
