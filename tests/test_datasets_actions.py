@@ -104,10 +104,10 @@ def test_a_second_control_resolves_actions_as_the_real_one(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("noise", [0.0, NOISE])
 @pytest.mark.parametrize("task", sorted({task for task, _ in TASKS_AND_ROBOTS}))
-def test_the_actions_alone_do_the_task(task: str, noise: float, tmp_path: Path) -> None:
-    path = record(tmp_path / "set.hdf5", task, "arm", noise=noise)
+def test_the_actions_alone_do_the_task(task: str, tmp_path: Path) -> None:
+    """Those of undisturbed episodes: others recover from shoves, which a play lacks."""
+    path = record(tmp_path / "set.hdf5", task, "arm", noise=0.0)
 
     successes = []
     with open_hdf5(path) as file:
