@@ -136,6 +136,7 @@ def _heed_sigint() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_whole_and_says_how_to_go_on(
     plain: Path, tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ from tests.commands import QUICKLY, TASK, embodied, episodes_of, interrupted, re
 pytestmark = pytest.mark.usefixtures("few_threads")
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_who_measures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -90,6 +90,7 @@ def run_in_ascii(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_verbs_that_print_finish_in_ascii(tmp_path: Path) -> None:
     for words in PRINTING:
         child = run_in_ascii(tmp_path, *words)

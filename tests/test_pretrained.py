@@ -55,6 +55,7 @@ def played(policy: str) -> list[EpisodeResult]:
     return EpisodeRunner(policy, config).run([10_000, 10_001])
 
 
+@pytest.mark.slow
 def test_it_does_the_task_as_its_run_folder_does() -> None:
     results = played("pretrained")
     assert results == played(str(shipped_runs()[0]))

@@ -232,6 +232,7 @@ def test_a_learner_goes_on_from_its_tensors(algorithm: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_interrupted_training_keeps_the_policy_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

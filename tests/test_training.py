@@ -76,6 +76,7 @@ def weights_after(folder: Path, seed: int) -> dict[str, Tensor]:
     return dict(learner.weights())
 
 
+@pytest.mark.slow
 def test_the_same_seed_trains_the_same_weights(tmp_path: Path) -> None:
     first = weights_after(tmp_path / "first", seed=0)
     second = weights_after(tmp_path / "second", seed=0)

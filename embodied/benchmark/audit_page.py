@@ -151,6 +151,6 @@ def png(frame: np.ndarray) -> bytes:
     """Returns a picture (H, W, C) as PNG, at most PICTURE_PX wide and high."""
     image = Image.fromarray(frame.squeeze())
     image.thumbnail((PICTURE_PX, PICTURE_PX))
-    content = io.BytesIO()
-    image.save(content, "png")
-    return content.getvalue()
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
