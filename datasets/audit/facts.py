@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from embodied.datasets.audit.view import (
     View,
@@ -214,7 +214,7 @@ def _isolation(briefs: Sequence[Brief]) -> dict[str, float]:
     scaled = (starts - middle)[:, varying] / (high - low)[varying]
 
     # 2 nearest: the first is the start itself
-    distances = cKDTree(scaled).query(scaled, k=2)[0][:, 1]
+    distances = KDTree(scaled).query(scaled, k=2)[0][:, 1]
     usual = float(np.median(distances))
     if usual == 0:
         return {}

@@ -59,5 +59,3 @@ CHECKS = (
     Check("swapped_cameras", IRREGULAR_FORM, cameras.find_swapped),
     Check("late_camera", IRREGULAR_FORM, cameras.find_late_camera),
 )
-# Of a set as a whole; it changes no episode's verdict.
-COVERAGE = "coverage"
