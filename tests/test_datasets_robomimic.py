@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from embodied.datasets.export.robomimic import export_robomimic
+from embodied.datasets.export.selection import Choice, Selection
 from embodied.datasets.recorder import Recorder
 from embodied.datasets.schema import RECORD_HZ as USUAL_RECORD_HZ
 from embodied.datasets.writer import EpisodeWriter
@@ -167,6 +169,18 @@ def test_robomimic_loads_a_file_of_ours(robomimic: Path, path: Path) -> None:
     # 12 episodes of 4 frames are loaded, however they are cached.
     for cache in ("all", "low_dim", None):
         assert result[f"{cache}/None"][1] == 12 * 4
+
+
+@pytest.mark.slow
+def test_robomimic_loads_an_export(robomimic: Path, path: Path, tmp_path: Path) -> None:
+    target = tmp_path / "export.hdf5"
+    selection = Selection([path], Choice("all", hz=RECORD_HZ // 2))
+    export_robomimic(selection, selection.load(images=True), target)
+
+    result = result_of(run(robomimic, "-c", LOAD, target))
+
+    assert result["shapes"] == {"agent_pos": [5], "front_image": [3, 8, 8]}
+    assert result["None/None"][1] == 12 * 2
 
 
 @pytest.mark.slow

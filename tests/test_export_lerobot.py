@@ -17,8 +17,11 @@ from embodied.core import SKILLS
 from embodied.datasets.export.frames import subtasks_of_frames
 from embodied.datasets.export.lerobot import export_lerobot
 from embodied.datasets.export.lerobot_features import Pictures
+from embodied.datasets.export.running_statistics import (
+    PictureStatistics,
+    VectorStatistics,
+)
 from embodied.datasets.export.selection import Choice, Selection
-from embodied.datasets.export.statistics import PictureStatistics, VectorStatistics
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import DatasetError
 from embodied.datasets.writer import EpisodeWriter

@@ -32,13 +32,13 @@ from embodied.datasets.export.lerobot_features import (
 )
 from embodied.datasets.export.lerobot_meta import EpisodeTable, write_info, write_tasks
 from embodied.datasets.export.numbered_files import FileNumber
-from embodied.datasets.export.selection import Selection
-from embodied.datasets.export.source_notes import SourceNotes
-from embodied.datasets.export.statistics import (
+from embodied.datasets.export.running_statistics import (
     PictureStatistics,
     Statistics,
     VectorStatistics,
 )
+from embodied.datasets.export.selection import Selection
+from embodied.datasets.export.source_notes import SourceNotes
 from embodied.datasets.export.video_files import VideoFiles
 
 MAX_FILE_MB = 100  # of frames

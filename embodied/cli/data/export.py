@@ -6,11 +6,11 @@ import argparse
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from tqdm import tqdm
-
 from embodied.cli.output import no_empty_folders, require_writable
+from embodied.cli.progress import CountProgress
 from embodied.datasets.export.frames import SelectedEpisode
 from embodied.datasets.export.lerobot import export_lerobot
+from embodied.datasets.export.robomimic import export_robomimic
 from embodied.datasets.export.selection import ALL, Choice, Selection
 from embodied.errors import EmbodiedError
 
@@ -55,6 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="lerobot: add the subtasks of the plans as LeRobot 0.6's columns of language",
     )
+    parser.add_argument(
+        "--key",
+        action="append",
+        help="robomimic: an observation to write, such as agent_pos, wrist_image or tcp_pos_w; may be repeated",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -83,6 +88,7 @@ def refuse_without_effect(args: argparse.Namespace) -> None:
     used = {
         "--images": (args.images is not None, ("lerobot",)),
         "--subtasks": (args.subtasks, ("lerobot",)),
+        "--key": (args.key is not None, ("robomimic",)),
     }
     for flag, (given, formats) in used.items():
         if given and args.format not in formats:
@@ -94,10 +100,11 @@ def refuse_without_effect(args: argparse.Namespace) -> None:
 
 
 def shown(episodes: Iterable[SelectedEpisode], count: int) -> Iterator[SelectedEpisode]:
-    """Yields the episodes, and shows at a terminal how many are done."""
-    yield from tqdm(
-        episodes, "export", count, unit="episode", disable=None, dynamic_ncols=True
-    )
+    """Yields the episodes, and shows how many are done."""
+    with CountProgress("export", count, "episode") as progress:
+        for episode in episodes:
+            yield episode
+            progress(1)
 
 
 def _lerobot(
@@ -110,4 +117,12 @@ def _lerobot(
     )
 
 
-FORMATS: dict[str, Export] = {"lerobot": _lerobot}
+def _robomimic(
+    args: argparse.Namespace,
+    selection: Selection,
+    episodes: Iterable[SelectedEpisode],
+) -> None:
+    export_robomimic(selection, episodes, args.output, args.key)
+
+
+FORMATS: dict[str, Export] = {"lerobot": _lerobot, "robomimic": _robomimic}

@@ -1,0 +1,170 @@
+"""Export to a file of robomimic: chosen keys, at a chosen rate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from embodied.core import Layout
+from embodied.datasets.export.frames import SelectedEpisode
+from embodied.datasets.export.selection import STATE_KEY, Selection
+from embodied.datasets.export.source_notes import episode_note, header_note
+from embodied.datasets.h5_files import new_file
+from embodied.datasets.merge import default_masks
+from embodied.datasets.schema import (
+    H5,
+    IMAGE_SUFFIX,
+    DatasetError,
+    EpisodeMeta,
+    to_json,
+)
+from embodied.datasets.storage import write_masks
+from embodied.errors import unknown
+
+AGENT_KEY = "agent_pos"
+NOTES_GROUP = "embodied"  # robomimic passes over it
+NOTE = "embodied"  # the attribute of a demo
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Where a key's values lie: in which vector, and which of its elements."""
+
+    vector: str
+    elements: slice
+
+
+def export_robomimic(
+    selection: Selection,
+    episodes: Iterable[SelectedEpisode],
+    target: Path,
+    keys: Sequence[str] | None = None,
+) -> None:
+    """Writes a selection as a file of robomimic.
+
+    Args:
+        selection: what to export, of one environment.
+        episodes: those of the selection, loaded with their pictures.
+        target: the file to make.
+        keys: names below `obs`: `agent_pos`, `environment_state`, `<camera>_image`, or a
+            part of the first two, such as `tcp_pos_w`. By default all but the parts.
+
+    Raises:
+        DatasetError: `target` exists, or the files are of several environments.
+        EmbodiedError: there is no such key.
+        WriteError: the file cannot be written.
+    """
+    if target.exists():
+        raise DatasetError(f"{target} exists; choose another name after -o")
+    env_args = _common_env_args(selection)
+    parts = _parts(selection)
+    chosen = _chosen_keys(selection, parts, keys)
+
+    metas: list[EpisodeMeta] = []
+    temporary = target.with_name(f".{target.name}.writing")
+    with new_file(target, temporary) as new:
+        data = new.h5.create_group("data")
+        data.attrs["env_args"] = env_args
+        notes = new.h5.create_group(NOTES_GROUP)
+        notes.attrs["hz"] = selection.spec.hz
+        notes.attrs["sources"] = json.dumps(
+            [header_note(header) for header in selection.headers]
+        )
+
+        for number, episode in enumerate(episodes):
+            demo = data.create_group(f"demo_{number}")
+            _write_demo(demo, episode, _observations(episode, parts, chosen))
+            metas.append(episode.meta)
+            new.check()
+        data.attrs["total"] = sum(meta.num_samples for meta in metas)
+        write_masks(new.h5, default_masks(metas))
+
+
+def _common_env_args(selection: Selection) -> str:
+    """Returns the environment of all files, at the rate of the export, as JSON."""
+    environments = []
+    for header in selection.headers:
+        at_rate = replace(header, record_hz=selection.spec.hz)
+        environments.append(to_json(at_rate.env_args))
+    for path, other in zip(selection.paths, environments, strict=True):
+        if other != environments[0]:
+            raise DatasetError(
+                f"{selection.paths[0]} and {path} are of different environments, and a"
+                " file of robomimic names only one: export them one by one"
+            )
+    return environments[0]
+
+
+def _parts(selection: Selection) -> dict[str, _Part]:
+    """Returns the parts of the vectors that all files have, by name."""
+    parts = {}
+    metadata = selection.headers[0].metadata
+    vectors = {AGENT_KEY: "agent_layout"}
+    if selection.spec.state_names:
+        vectors[STATE_KEY] = "state_layout"
+    for vector, layout in vectors.items():
+        named = Layout(tuple((name, width) for name, width in metadata.get(layout, ())))
+        for name, elements in named.slices().items():
+            parts[name] = _Part(vector, elements)
+    return parts
+
+
+def _chosen_keys(
+    selection: Selection, parts: Mapping[str, _Part], keys: Sequence[str] | None
+) -> list[str]:
+    whole = [AGENT_KEY]
+    if selection.spec.state_names:
+        whole.append(STATE_KEY)
+    whole += [camera + IMAGE_SUFFIX for camera in selection.spec.cameras]
+    if keys is None:
+        return whole
+
+    for key in keys:
+        if key not in whole and key not in parts:
+            raise unknown("key", key, [*whole, *parts])
+    return list(dict.fromkeys(keys))
+
+
+def _observations(
+    episode: SelectedEpisode, parts: Mapping[str, _Part], keys: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Returns the arrays below `obs`, (F, ...) by key."""
+    whole = {AGENT_KEY: episode.agent_pos, STATE_KEY: episode.environment_state}
+    whole |= {camera + IMAGE_SUFFIX: rows for camera, rows in episode.images.items()}
+    chosen = {}
+    for key in keys:
+        if key in whole:
+            chosen[key] = whole[key]
+        else:
+            part = parts[key]
+            chosen[key] = whole[part.vector][:, part.elements]
+    return chosen
+
+
+def _write_demo(
+    demo: H5, episode: SelectedEpisode, observations: Mapping[str, np.ndarray]
+) -> None:
+    for key, rows in observations.items():
+        options: dict[str, Any] = {}
+        if key.endswith(IMAGE_SUFFIX):
+            # One picture per chunk, so that a random one takes one read.
+            options = {"chunks": (1, *rows.shape[1:]), "compression": "gzip"}
+            options["compression_opts"] = 1
+        demo.create_dataset(f"obs/{key}", data=rows, **options)
+
+    dones = np.zeros(len(episode.actions), np.uint8)
+    dones[-1] = 1
+    demo["actions"] = episode.actions
+    demo["rewards"] = episode.rewards
+    demo["dones"] = dones
+    demo["states"] = episode.states
+    demo["success"] = episode.success.astype(np.uint8)
+
+    demo.attrs["ep_meta"] = json.dumps({"lang": episode.meta.instruction})
+    demo.attrs[NOTE] = json.dumps(episode_note(episode))
+    demo.attrs["num_samples"] = len(episode.actions)
