@@ -15,7 +15,7 @@ import numpy as np
 
 from embodied.core import PHYSICS_HZ
 from embodied.datasets.reader import Dataset
-from embodied.datasets.schema import DatasetError, Episode, Stream
+from embodied.datasets.schema import IMPORTED_FROM, DatasetError, Episode, Stream
 from embodied.envs.config import EnvConfig
 from embodied.envs.episodes import EpisodeStart
 from embodied.envs.registry import robot_names
@@ -79,10 +79,15 @@ def replay_config(metadata: Mapping[str, Any], robot: str | None = None) -> EnvC
             followed, so a robot by its path must be given.
 
     Raises:
-        DatasetError: the file does not say how its worlds were made, or its robot is
-            not known here.
+        DatasetError: the file was imported from another format, or does not say how its
+            worlds were made; or its robot is not known here.
         EmbodiedError: its task is not known here.
     """
+    if IMPORTED_FROM in metadata:
+        raise DatasetError(
+            f"it was imported from {metadata[IMPORTED_FROM]}, which keeps no physics state"
+            " to begin from: replay the dataset that it was made of"
+        )
     stored = metadata.get("config")
     if not isinstance(stored, Mapping):
         raise DatasetError(

@@ -62,6 +62,9 @@ RECORD_HZ = 20
 
 IMAGE_SUFFIX = "_image"
 ENV_TYPE_GYM = 2  # robomimic's EnvType for a Gymnasium environment
+IMPORTED_FROM = (
+    "imported_from"  # in the metadata of what another tool wrote: its format
+)
 ACTIONS_MODE = "joint"  # the control mode of `actions`
 
 # Settings that change no episode. They are left out, so that the same seeds give the same

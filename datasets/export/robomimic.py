@@ -28,7 +28,7 @@ from embodied.errors import unknown
 
 AGENT_KEY = "agent_pos"
 NOTES_GROUP = "embodied"  # robomimic passes over it
-NOTE = "embodied"  # the attribute of a demo
+NOTE = "note"  # an attribute of that group and of each demo, JSON
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,9 @@ def export_robomimic(
     with new_file(target, temporary) as new:
         data = new.h5.create_group("data")
         data.attrs["env_args"] = env_args
+        sources = [header_note(header) for header in selection.headers]
         notes = new.h5.create_group(NOTES_GROUP)
-        notes.attrs["hz"] = selection.spec.hz
-        notes.attrs["sources"] = json.dumps(
-            [header_note(header) for header in selection.headers]
-        )
+        notes.attrs[NOTE] = json.dumps({"sources": sources})
 
         for number, episode in enumerate(episodes):
             demo = data.create_group(f"demo_{number}")

@@ -12,5 +12,6 @@ VERBS = {
     "export": "write episodes in the format of LeRobot or another tool",
     "repair": "save the whole episodes of a damaged file or an unfinished collection",
     "audit": "say which episodes to trust, and why not",
+    "import": "read a dataset of LeRobot or robomimic",
     "merge": "put the episodes of several datasets into one",
 }

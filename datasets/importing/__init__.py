@@ -1,0 +1,1 @@
+"""Datasets of other tools, read into files of ours."""

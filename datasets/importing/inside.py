@@ -1,0 +1,39 @@
+"""Files of a folder from elsewhere: nothing outside the folder is ever opened."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from embodied.datasets.schema import DatasetError
+
+
+def file_inside(folder: Path, relative: str) -> Path:
+    """Returns the path of a file of the folder.
+
+    Raises:
+        DatasetError: there is no such file; or the path, or a link in it, leads out.
+    """
+    path = folder / relative
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise DatasetError(f"{path} leads out of {folder}, which is never followed")
+    if not path.is_file():
+        raise DatasetError(f"{folder} is not whole: there is no {relative}")
+    return path
+
+
+def read_json(folder: Path, relative: str) -> dict[str, Any]:
+    """Returns the object in a JSON file of the folder.
+
+    Raises:
+        DatasetError: there is no such file, or no JSON object in it.
+    """
+    path = file_inside(folder, relative)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise DatasetError(f"{path} holds no JSON object")
+    return content

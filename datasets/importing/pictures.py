@@ -1,0 +1,95 @@
+"""Pictures of other tools' datasets: encoded one by one, or in a video."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from PIL import Image
+
+from embodied.datasets.schema import DatasetError
+
+
+def from_bytes(
+    rows: Sequence[Any], size: tuple[int, ...], where: str
+) -> np.ndarray:  # (F, H, W, 3)
+    """Returns pictures that are stored as PNG or JPEG files in a table.
+
+    Args:
+        rows: each with the file's `bytes`. A `path` beside them is never followed.
+        size: (H, W) that they must have.
+        where: what they are, for the error message.
+
+    Raises:
+        DatasetError: one of them is missing, damaged or of another size.
+    """
+    pictures = []
+    for number, row in enumerate(rows):
+        content = row.get("bytes") if isinstance(row, dict) else None
+        if not isinstance(content, bytes):
+            raise DatasetError(f"frame {number} of {where} holds no picture")
+        try:
+            with Image.open(io.BytesIO(content), formats=["PNG", "JPEG"]) as image:
+                _require_size((image.height, image.width), size, where)
+                pictures.append(np.asarray(image.convert("RGB")))
+        except (OSError, SyntaxError, ValueError) as error:
+            raise DatasetError(
+                f"frame {number} of {where} cannot be decoded: {error}"
+            ) from error
+    return np.stack(pictures)
+
+
+def from_video(
+    path: Path, start_s: float, count: int, hz: int, size: tuple[int, ...], where: str
+) -> np.ndarray:  # (F, H, W, 3)
+    """Returns the pictures of an episode in a video of many.
+
+    Args:
+        path: of the MP4 file.
+        start_s: when the episode begins there.
+        count: how many frames it has.
+        hz: frames per second.
+        size: (H, W) that they must have.
+        where: what they are, for the error message.
+
+    Raises:
+        DatasetError: the file is damaged, a picture is missing, or it has another size.
+    """
+    pictures: list[np.ndarray] = []
+    try:
+        # Only an MP4 is an MP4: other formats name files that would be followed.
+        with av.open(str(path), format="mp4") as container:
+            stream = container.streams.video[0]
+            _require_size((stream.height, stream.width), size, where)
+            container.seek(int(start_s * av.time_base), backward=True)
+            for frame in container.decode(stream):
+                if frame.pts is None or frame.time < start_s - 0.5 / hz:
+                    continue
+                expected_s = start_s + len(pictures) / hz
+                if abs(frame.time - expected_s) > 0.5 / hz:
+                    break
+                pictures.append(frame.to_ndarray(format="rgb24"))
+                if len(pictures) == count:
+                    break
+    except (av.FFmpegError, IndexError, OverflowError) as error:
+        raise DatasetError(f"{where}: {path} cannot be decoded: {error}") from error
+
+    if len(pictures) < count:
+        raise DatasetError(
+            f"{where} has {count} frames, but {path} shows {len(pictures)} of them"
+        )
+    return np.stack(pictures)
+
+
+def _require_size(
+    found: tuple[int, int], expected: tuple[int, ...], where: str
+) -> None:
+    if found != expected:
+        raise DatasetError(
+            f"{where} is {found[0]} x {found[1]} large, but said to be"
+            f" {' x '.join(map(str, expected))}"
+        )

@@ -1,0 +1,290 @@
+"""Import of a file in robomimic's layout."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from embodied.closing import ClosedOnExit
+from embodied.datasets.export.robomimic import NOTE, NOTES_GROUP
+from embodied.datasets.h5_files import open_to_read
+from embodied.datasets.importing.foreign import (
+    ActionRange,
+    ForeignEpisode,
+    ForeignSet,
+)
+from embodied.datasets.schema import H5, IMAGE_SUFFIX, DatasetError
+from embodied.names import is_name
+
+ORIGIN = "robomimic"
+AGENT_KEY = "agent_pos"
+# What a robot could not see; robosuite calls it `object`.
+PRIVILEGED = ("environment_state", "object", "object-state", "object_state")
+RATES = ("control_hz", "control_freq")  # in `env_kwargs`
+
+
+class RobomimicFile(ClosedOnExit):
+    """A file in robomimic's layout that is read.
+
+    Attributes:
+        foreign: what is true of every episode.
+        omitted: the names below `obs` that are not read.
+
+    Args:
+        path: of the file.
+        hz: frames per second; None where the file says it.
+
+    Raises:
+        DatasetError: it is not robomimic's layout; its arrays lie in other files, which
+            are never followed; or it does not say its rate, and `hz` is None.
+    """
+
+    def __init__(self, path: Path, hz: int | None = None) -> None:
+        self._path = path
+        try:
+            self._file = open_to_read(path)
+        except OSError as error:
+            raise DatasetError(f"{path} cannot be opened as HDF5: {error}") from error
+
+        try:
+            self._demos = self._find_demos()
+            self._widths, self._cameras, self.omitted = self._find_keys()
+            self.foreign = self._describe(hz)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def __len__(self) -> int:
+        return len(self._demos)
+
+    @property
+    def says_success(self) -> bool:
+        """Whether the episodes tell success from failure, as those of our export do."""
+        return all("success" in self._demo(name) for name in self._demos)
+
+    def action_range(self) -> ActionRange:
+        """Returns the extent of all actions."""
+        return ActionRange.of(
+            self._rows(self._demo(name), "actions") for name in self._demos
+        )
+
+    def load(self, success: bool | None) -> Iterator[ForeignEpisode]:
+        """Yields the episodes.
+
+        Args:
+            success: what is true of each episode if the file does not say it.
+        """
+        for name in self._demos:
+            try:
+                episode = self._load(self._demo(name), success)
+            except OSError as error:
+                raise DatasetError(
+                    f"{name} of {self._path} cannot be read: {error}"
+                ) from error
+            yield episode
+
+    def _load(self, demo: H5, success: bool | None) -> ForeignEpisode:
+        actions = self._rows(demo, "actions")
+        count = len(actions)
+        succeeded = None if success is None else np.zeros(count, bool)
+        if "success" in demo:
+            succeeded = self._rows(demo, "success")[:, 0].astype(bool)
+        elif succeeded is not None:
+            succeeded[-1:] = success
+
+        rewards = np.zeros(count, np.float32)
+        if "rewards" in demo:
+            rewards = self._rows(demo, "rewards")[:, 0]
+        states = np.zeros((count, 0))
+        if "states" in demo:
+            states = self._rows(demo, "states")
+
+        return ForeignEpisode(
+            agent_pos=self._vector(demo, privileged=False, count=count),
+            environment_state=self._vector(demo, privileged=True, count=count),
+            images={
+                camera: _array(demo, f"obs/{key}")[()]
+                for camera, key in self._cameras.items()
+            },
+            actions=actions,
+            rewards=rewards,
+            success=succeeded,
+            states=states,
+            instruction=self._instruction(demo),
+            note=_object(demo.attrs.get(NOTE)) or None,
+        )
+
+    def _vector(self, demo: H5, privileged: bool, count: int) -> np.ndarray:
+        """Returns the vectors of one kind, side by side."""
+        parts = [np.zeros((count, 0), np.float32)]
+        for key in self._widths:
+            if (key in PRIVILEGED) == privileged:
+                parts.append(self._rows(demo, f"obs/{key}"))
+        for part, key in zip(parts[1:], self._widths, strict=False):
+            if len(part) != count:
+                raise DatasetError(
+                    f"{demo.name} of {self._path} has {count} actions, but {len(part)}"
+                    f" rows of an observation such as {key}"
+                )
+        return np.concatenate(parts, axis=1)
+
+    def _rows(self, demo: H5, key: str) -> np.ndarray:  # (F, d)
+        values = _array(demo, key)[()]
+        if values.dtype.kind not in "fiub" or not values.size:
+            raise DatasetError(f"{demo.name}/{key} of {self._path} holds no numbers")
+        return values.reshape(len(values), -1)
+
+    def _instruction(self, demo: H5) -> str:
+        """Returns what was to be done, as RoboCasa or LIBERO say it; "" if unsaid."""
+        episode = _object(demo.attrs.get("ep_meta"))
+        problem = _object(self._file["data"].attrs.get("problem_info"))
+        said = episode.get("lang") or problem.get("language_instruction") or ""
+        return said if isinstance(said, str) else ""
+
+    def _demo(self, name: str) -> H5:
+        return self._file["data"][name]
+
+    def _find_demos(self) -> list[str]:
+        """Returns the names of the episodes, in the order of their numbers."""
+        if _link(self._file, "data") != "group":
+            raise DatasetError(
+                f"{self._path} is not robomimic's layout: it has no group /data, but"
+                f" {', '.join(sorted(self._file)) or 'nothing'}"
+            )
+        names = []
+        for name in self._file["data"]:
+            if not re.fullmatch(r"demo_[0-9]{1,9}", name):
+                continue
+            if _link(self._file["data"], name) != "group":
+                raise DatasetError(
+                    f"{name} of {self._path} lies in another file, which is not followed"
+                )
+            names.append(name)
+        if not names:
+            raise DatasetError(f"{self._path} has no demo in /data")
+        return sorted(names, key=lambda name: int(name.removeprefix("demo_")))
+
+    def _find_keys(self) -> tuple[dict[str, int], dict[str, str], list[str]]:
+        """Returns the widths of vectors, camera -> key, and what is neither."""
+        widths = {}
+        cameras = {}
+        omitted = []
+        first = self._demo(self._demos[0])
+        for key in first["obs"] if _link(first, "obs") == "group" else ():
+            if _link(first["obs"], key) != "array" or not is_name(key):
+                omitted.append(key)
+                continue
+            array = first["obs"][key]
+            if array.ndim == 4 and array.shape[3] == 3 and array.dtype == np.uint8:
+                cameras[key.removesuffix(IMAGE_SUFFIX)] = key
+            elif array.ndim in (1, 2) and array.dtype.kind in "fiub":
+                widths[key] = int(np.prod(array.shape[1:]))
+            else:
+                omitted.append(key)
+        if not any(key not in PRIVILEGED for key in widths):
+            raise DatasetError(
+                f"{self._path} has no vector in obs that a robot could see; it has"
+                f" {', '.join(first.get('obs', ())) or 'nothing'}"
+            )
+        return widths, cameras, omitted
+
+    def _describe(self, hz: int | None) -> ForeignSet:
+        env_args = _object(self._file["data"].attrs.get("env_args"))
+        env_kwargs = env_args.get("env_kwargs")
+        if not isinstance(env_kwargs, dict):
+            env_kwargs = {}
+        header = self._noted_header()
+        said = [env_kwargs[name] for name in RATES if name in env_kwargs]
+        rate = hz if hz is not None else next(iter(said), None)
+        is_number = isinstance(rate, int | float) and math.isfinite(rate)
+        if not is_number or rate != int(rate):
+            raise DatasetError(
+                f"{self._path} does not say how many frames it has per second: give --hz"
+            )
+
+        seen = [key for key in self._widths if key not in PRIVILEGED]
+        privileged = [key for key in self._widths if key in PRIVILEGED]
+        width = self._rows(self._demo(self._demos[0]), "actions").shape[1]
+        return ForeignSet(
+            origin=ORIGIN,
+            hz=int(rate),
+            name=str(env_args.get("env_name", self._path.stem)).rpartition("/")[2],
+            robot=_robot(env_kwargs),
+            agent_layout=tuple((key, self._widths[key]) for key in seen),
+            state_layout=tuple((key, self._widths[key]) for key in privileged),
+            action_names=tuple(f"action.{number}" for number in range(width)),
+            cameras=tuple(self._cameras),
+            header=header,
+        )
+
+    def _noted_header(self) -> Mapping[str, Any] | None:
+        """Returns the header of the file of which this is an export by us.
+
+        There is none if it is of several files, or has only parts of its vectors.
+        """
+        if _link(self._file, NOTES_GROUP) != "group":
+            return None
+        noted = _object(self._file[NOTES_GROUP].attrs.get(NOTE))
+        sources = noted.get("sources")
+        if not isinstance(sources, list) or len(sources) != 1:
+            return None
+        whole = {AGENT_KEY, *PRIVILEGED[:1]}
+        return sources[0] if set(self._widths) <= whole else None
+
+
+def _robot(env_kwargs: Mapping[str, Any]) -> str:
+    robots = env_kwargs.get("robot", env_kwargs.get("robots", ""))
+    if isinstance(robots, list):
+        return "_".join(str(robot) for robot in robots)
+    return str(robots)
+
+
+def _link(group: H5, name: str) -> str:
+    """Returns what a name stands for: "group", "array", or "" if it is followed nowhere.
+
+    Links to other files, and arrays whose values lie in other files, are "".
+    """
+    link = group.get(name, getlink=True)
+    if not isinstance(link, h5py.HardLink):
+        return ""
+    item = group[name]
+    if isinstance(item, h5py.Group):
+        return "group"
+    is_array = isinstance(item, h5py.Dataset)
+    if not is_array or item.external or item.is_virtual:
+        return ""
+    return "array"
+
+
+def _array(demo: H5, key: str) -> H5:
+    """Returns an array of a demo, whose values lie in this file."""
+    place, _, name = key.rpartition("/")
+    is_inside = not place or _link(demo, place) == "group"
+    group = demo[place] if place and is_inside else demo
+    if not is_inside or _link(group, name) != "array":
+        raise DatasetError(
+            f"{demo.name} of {demo.file.filename} has no array {key} of its own"
+        )
+    return group[name]
+
+
+def _object(text: Any) -> dict[str, Any]:
+    """Returns the JSON object in an attribute; an empty one if there is none."""
+    if not isinstance(text, str | bytes):
+        return {}
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
