@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from importlib.metadata import version
@@ -337,6 +338,13 @@ def _interface(foreign: ForeignSet, actions: ActionRange) -> dict[str, Any]:
         "high": actions.high.tolist(),
     }
     return {"mode": ACTIONS_MODE, "groups": [group]}
+
+
+def whole_rate(value: object) -> int | None:
+    """Returns a rate in Hz, which must be a whole number; None if it is not one."""
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return int(value) if value == int(value) else None
 
 
 def vector_layout(name: str, names: Sequence[str]) -> tuple[tuple[str, int], ...]:

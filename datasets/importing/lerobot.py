@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +30,7 @@ from embodied.datasets.importing.foreign import (
     ForeignEpisode,
     ForeignSet,
     vector_layout,
+    whole_rate,
 )
 from embodied.datasets.importing.inside import file_inside, read_json
 from embodied.datasets.importing.pictures import from_bytes, from_video
@@ -319,11 +319,12 @@ def _cameras(features: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _whole_rate(folder: Path, info: Mapping[str, Any]) -> int:
-    fps = info.get("fps")
-    is_number = isinstance(fps, int | float) and math.isfinite(fps)
-    if not is_number or fps != int(fps):
-        raise DatasetError(f"{folder}: fps is {fps!r}, but must be a whole number")
-    return int(fps)
+    rate = whole_rate(info.get("fps"))
+    if rate is None:
+        raise DatasetError(
+            f"{folder}: fps is {info.get('fps')!r}, but must be a whole number"
+        )
+    return rate
 
 
 def _check_row(

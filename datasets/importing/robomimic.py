@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from embodied.datasets.importing.foreign import (
     ActionRange,
     ForeignEpisode,
     ForeignSet,
+    whole_rate,
 )
 from embodied.datasets.schema import H5, IMAGE_SUFFIX, DatasetError
 from embodied.names import is_name
@@ -206,9 +206,8 @@ class RobomimicFile(ClosedOnExit):
             env_kwargs = {}
         header = self._noted_header()
         said = [env_kwargs[name] for name in RATES if name in env_kwargs]
-        rate = hz if hz is not None else next(iter(said), None)
-        is_number = isinstance(rate, int | float) and math.isfinite(rate)
-        if not is_number or rate != int(rate):
+        rate = whole_rate(hz if hz is not None else next(iter(said), None))
+        if rate is None:
             raise DatasetError(
                 f"{self._path} does not say how many frames it has per second: give --hz"
             )
@@ -218,7 +217,7 @@ class RobomimicFile(ClosedOnExit):
         width = self._rows(self._demo(self._demos[0]), "actions").shape[1]
         return ForeignSet(
             origin=ORIGIN,
-            hz=int(rate),
+            hz=rate,
             name=str(env_args.get("env_name", self._path.stem)).rpartition("/")[2],
             robot=_robot(env_kwargs),
             agent_layout=tuple((key, self._widths[key]) for key in seen),

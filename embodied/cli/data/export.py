@@ -10,6 +10,7 @@ from embodied.cli.output import no_empty_folders, require_writable
 from embodied.cli.progress import CountProgress
 from embodied.datasets.export.frames import SelectedEpisode
 from embodied.datasets.export.lerobot import export_lerobot
+from embodied.datasets.export.minari import export_minari
 from embodied.datasets.export.robomimic import export_robomimic
 from embodied.datasets.export.selection import ALL, Choice, Selection
 from embodied.errors import EmbodiedError
@@ -125,4 +126,16 @@ def _robomimic(
     export_robomimic(selection, episodes, args.output, args.key)
 
 
-FORMATS: dict[str, Export] = {"lerobot": _lerobot, "robomimic": _robomimic}
+def _minari(
+    args: argparse.Namespace,
+    selection: Selection,
+    episodes: Iterable[SelectedEpisode],
+) -> None:
+    export_minari(selection, episodes, args.output)
+
+
+FORMATS: dict[str, Export] = {
+    "lerobot": _lerobot,
+    "robomimic": _robomimic,
+    "minari": _minari,
+}
