@@ -91,9 +91,12 @@ def _write_episode(group: H5, number: int, episode: SelectedEpisode) -> None:
     group.attrs["total_steps"] = count
     group.attrs["seed"] = episode.meta.seed
     group.attrs["instruction"] = episode.meta.instruction
-    summaries = {"sum": np.sum, "max": np.max, "min": np.min, "mean": np.mean}
-    for name, summary in {**summaries, "std": np.std}.items():
-        group.attrs[f"rewards_{name}"] = float(summary(episode.rewards))
+    rewards = episode.rewards
+    group.attrs["rewards_sum"] = float(rewards.sum())
+    group.attrs["rewards_max"] = float(rewards.max())
+    group.attrs["rewards_min"] = float(rewards.min())
+    group.attrs["rewards_mean"] = float(rewards.mean())
+    group.attrs["rewards_std"] = float(rewards.std())
 
 
 def _metadata(
