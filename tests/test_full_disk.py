@@ -307,7 +307,7 @@ def test_all_files_are_written_in_one_place() -> None:
         r"""\.write_(text|bytes)\(|h5py\.File\((?!\{)|shutil\.(copy|move)"""
         r"""|\bsave_file\(|\b(np|numpy|torch)\.save|\.tofile\(|json\.dump\("""
         r"""|\.save(fig)?\((?!\s*buffer)|(?<!av\.)\bopen\([^)]*["']r?b?[wax+]"""
-        r"""|\bav\.open\((?!target)"""
+        r"""|\bav\.open\((?!target|source)"""
     )
     own = {"embodied/files.py", "datasets/h5_files.py", "datasets/repairing.py"}
     found = {}

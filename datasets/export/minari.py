@@ -36,7 +36,7 @@ def export_minari(
         selection: what to export.
         episodes: those of the selection, loaded with their pictures.
         target: the folder to make. Its name is the dataset's, such as `totes-v0`;
-            Minari finds it in the folder that `MINARI_DATASETS_PATH` names.
+            Minari finds it in the folder that its variable MINARI_DATASETS_PATH names.
 
     Raises:
         DatasetError: the name of `target` is none of Minari's, or it exists.

@@ -62,7 +62,8 @@ def from_video(
     pictures: list[np.ndarray] = []
     try:
         # Only an MP4 is an MP4: other formats name files that would be followed.
-        with av.open(str(path), format="mp4") as container:
+        source = str(path)
+        with av.open(source, format="mp4") as container:
             stream = container.streams.video[0]
             _require_size((stream.height, stream.width), size, where)
             container.seek(int(start_s * av.time_base), backward=True)
