@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from embodied.errors import EmbodiedError
@@ -14,11 +15,10 @@ def load_pyarrow() -> Any:
         EmbodiedError: it is not installed; the message names the extra.
     """
     try:
-        import pyarrow
-        import pyarrow.parquet
+        importlib.import_module("pyarrow.parquet")
+        return importlib.import_module("pyarrow")
     except ImportError as error:
         raise EmbodiedError(
             "LeRobot's Parquet files need pyarrow, which is not installed:"
             " pip install 'embodied-ground[export]'"
         ) from error
-    return pyarrow

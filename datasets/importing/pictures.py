@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.error import FFmpegError
 from PIL import Image
 
 from embodied.datasets.schema import DatasetError
@@ -76,7 +77,7 @@ def from_video(
                 pictures.append(frame.to_ndarray(format="rgb24"))
                 if len(pictures) == count:
                     break
-    except (av.FFmpegError, IndexError, OverflowError) as error:
+    except (FFmpegError, IndexError, OverflowError) as error:
         raise DatasetError(f"{where}: {path} cannot be decoded: {error}") from error
 
     if len(pictures) < count:
