@@ -1,7 +1,7 @@
 """The thresholds of the audit, in one place.
 
 They were set by measuring the expert's episodes of all tasks and robots, so that at most
-2% of them are flagged (`tests/test_audit_experts.py` holds it); docs/audit.md tells what
+2% of them are flagged; docs/audit.md tells what
 was measured.
 """
 
