@@ -173,9 +173,10 @@ def test_import_is_lazy() -> None:
     assert [name for name in HEAVY if name in loaded] == []
 
 
-def test_import_is_quick() -> None:
-    code = "import time; start = time.perf_counter(); import embodied; print(time.perf_counter() - start)"
-    assert min(float(in_child(code)) for _ in range(3)) < 1.0
+def test_the_import_loads_nothing_heavy() -> None:
+    code = "import sys, embodied; print(*sys.modules)"
+    heavy = {"torch", "stable_baselines3", "mujoco", "h5py", "av", "scipy", "warp"}
+    assert not heavy & set(in_child(code).split())
 
 
 def test_a_copy_without_links_says_what_to_do(tmp_path: Path) -> None:
