@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from embodied.datasets.reader import Dataset
+from embodied.datasets.running_statistics import (
+    PictureStatistics,
+    Statistics,
+    VectorStatistics,
+)
 from embodied.datasets.schema import IMAGE_SUFFIX, DatasetError
 from embodied.errors import unknown
 
-QUANTILES = {"q01": 0.01, "q99": 0.99}
-LEVELS = 256  # of a picture's colours
 # What is an index, a time, a checksum or a flag has no mean worth knowing.
 NOT_MEASURED_GROUPS = ("plans/", "start/")
 NOT_MEASURED = ("streams/checksum/value", "frame_tick", "image_tick", "dones")
@@ -65,8 +68,8 @@ def statistics(
 ) -> list[ArrayStatistics]:
     """Returns the statistics of arrays over all rows of some episodes.
 
-    Quantiles are exact: of one array at a time, all rows are in memory; of pictures,
-    which would not fit, the number of pixels at each level.
+    Quantiles are exact up to `running_statistics.MAX_KEPT_ROWS` rows; of more, evenly
+    spaced ones count. Those of pictures are exact.
 
     Args:
         dataset: to read.
@@ -97,77 +100,50 @@ def statistics(
 
 def _of_rows(dataset: Dataset, numbers: Sequence[int], key: str) -> ArrayStatistics:
     """Returns the statistics of each of the C columns of an array."""
-    parts = [_rows(dataset, number, key) for number in numbers]
-    widths = {part.shape[1] for part in parts}
-    if len(widths) > 1:
-        raise DatasetError(
-            f"{dataset.path}: {key} has rows of {sorted(widths)} numbers in different "
-            "episodes"
-        )
+    collected: VectorStatistics | None = None
+    widths = set()
+    left_out = 0
+    for number in numbers:
+        array = dataset.read(number, key)
+        rows = array.reshape(len(array), -1)  # (R, C)
+        widths.add(rows.shape[1])
+        if len(widths) > 1:
+            raise DatasetError(
+                f"{dataset.path}: {key} has rows of {sorted(widths)} numbers in "
+                "different episodes"
+            )
 
-    rows = np.concatenate(parts)  # (R, C)
-    finite = np.isfinite(rows).all(axis=1)
-    left_out = int((~finite).sum())
-    rows = rows[finite].astype(np.float64)
-    if not len(rows):
+        finite = np.isfinite(rows).all(axis=1)
+        left_out += int((~finite).sum())
+        if finite.any():
+            collected = collected or VectorStatistics(rows.shape[1])
+            collected.add(rows[finite])
+
+    if collected is None:
         raise DatasetError(f"{dataset.path}: {key} has no row of finite numbers")
-
-    low, high = np.quantile(rows, list(QUANTILES.values()), axis=0)
-    return ArrayStatistics(
-        key=key,
-        count=len(rows),
-        left_out=left_out,
-        mean=_numbers(rows.mean(axis=0)),
-        std=_numbers(rows.std(axis=0)),
-        min=_numbers(rows.min(axis=0)),
-        max=_numbers(rows.max(axis=0)),
-        q01=_numbers(low),
-        q99=_numbers(high),
-    )
-
-
-def _rows(dataset: Dataset, number: int, key: str) -> np.ndarray:
-    """Returns an episode's array with each row flat, (R, C)."""
-    array = dataset.read(number, key)
-    return array.reshape(len(array), -1)
+    return _named(key, collected.result(), left_out)
 
 
 def _of_pictures(dataset: Dataset, numbers: Sequence[int], key: str) -> ArrayStatistics:
     """Returns the statistics of each colour, of all pixels of all pictures."""
-    counts: np.ndarray | None = None  # (C, LEVELS) how many pixels have each level
-    pictures = 0
+    collected = PictureStatistics()
     for number in numbers:
-        images = dataset.read(number, key)
-        pictures += len(images)
-        colours = images.reshape(-1, images.shape[-1])
-        counted = [np.bincount(colour, minlength=LEVELS) for colour in colours.T]
-        counts = np.stack(counted) if counts is None else counts + np.stack(counted)
-    if counts is None or not pictures:
-        raise DatasetError(f"{dataset.path}: {key} has no picture")
+        collected.add(dataset.read(number, key))
+    return _named(key, collected.result(), left_out=0)
 
-    levels = np.arange(LEVELS)
-    total = counts.sum(axis=1)
-    mean = counts @ levels / total
-    mean_square = counts @ levels**2 / total
 
-    # A quantile is the first level up to which that share of the pixels lies.
-    cumulated = np.cumsum(counts, axis=1) / total[:, None]
-    quantiles = [
-        [float(np.searchsorted(share, quantile)) for share in cumulated]
-        for quantile in QUANTILES.values()
-    ]
+def _named(key: str, result: Statistics, left_out: int) -> ArrayStatistics:
+    def numbers(name: str) -> tuple[float, ...]:
+        return tuple(float(value) for value in result[name])
+
     return ArrayStatistics(
         key=key,
-        count=pictures,
-        left_out=0,
-        mean=_numbers(mean),
-        std=_numbers(np.sqrt(np.maximum(mean_square - mean**2, 0))),
-        min=tuple(float(levels[row > 0].min()) for row in counts),
-        max=tuple(float(levels[row > 0].max()) for row in counts),
-        q01=tuple(quantiles[0]),
-        q99=tuple(quantiles[1]),
+        count=int(result["count"][0]),
+        left_out=left_out,
+        mean=numbers("mean"),
+        std=numbers("std"),
+        min=numbers("min"),
+        max=numbers("max"),
+        q01=numbers("q01"),
+        q99=numbers("q99"),
     )
-
-
-def _numbers(row: np.ndarray) -> tuple[float, ...]:
-    return tuple(float(value) for value in row)

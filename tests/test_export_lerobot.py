@@ -17,12 +17,12 @@ from embodied.core import SKILLS
 from embodied.datasets.export.frames import subtasks_of_frames
 from embodied.datasets.export.lerobot import export_lerobot
 from embodied.datasets.export.lerobot_features import Pictures
-from embodied.datasets.export.running_statistics import (
+from embodied.datasets.export.selection import Choice, Selection
+from embodied.datasets.reader import Dataset
+from embodied.datasets.running_statistics import (
     PictureStatistics,
     VectorStatistics,
 )
-from embodied.datasets.export.selection import Choice, Selection
-from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import DatasetError
 from embodied.datasets.writer import EpisodeWriter
 from embodied.errors import EmbodiedError
@@ -226,13 +226,13 @@ def test_statistics_of_pictures() -> None:
 
     result = collected.result()
 
-    shares = pictures.reshape(-1, 3) / 255
-    assert result["mean"].ravel() == pytest.approx(shares.mean(axis=0))
-    assert result["std"].ravel() == pytest.approx(shares.std(axis=0))
-    assert result["min"].ravel() == pytest.approx(shares.min(axis=0))
-    assert result["max"].ravel() == pytest.approx(shares.max(axis=0))
-    middle = np.quantile(shares, 0.5, axis=0, method="inverted_cdf")
-    assert result["q50"].ravel() == pytest.approx(middle)
+    levels = pictures.reshape(-1, 3).astype(float)
+    assert result["mean"] == pytest.approx(levels.mean(axis=0))
+    assert result["std"] == pytest.approx(levels.std(axis=0))
+    assert result["min"] == pytest.approx(levels.min(axis=0))
+    assert result["max"] == pytest.approx(levels.max(axis=0))
+    middle = np.quantile(levels, 0.5, axis=0, method="inverted_cdf")
+    assert result["q50"] == pytest.approx(middle)
 
 
 def test_files_of_other_robots_are_refused(path: Path, tmp_path: Path) -> None:

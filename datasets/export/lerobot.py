@@ -32,16 +32,17 @@ from embodied.datasets.export.lerobot_features import (
 )
 from embodied.datasets.export.lerobot_meta import EpisodeTable, write_info, write_tasks
 from embodied.datasets.export.numbered_files import FileNumber
-from embodied.datasets.export.running_statistics import (
+from embodied.datasets.export.selection import Selection
+from embodied.datasets.export.source_notes import SourceNotes
+from embodied.datasets.export.video_files import VideoFiles
+from embodied.datasets.running_statistics import (
     PictureStatistics,
     Statistics,
     VectorStatistics,
 )
-from embodied.datasets.export.selection import Selection
-from embodied.datasets.export.source_notes import SourceNotes
-from embodied.datasets.export.video_files import VideoFiles
 
 MAX_FILE_MB = 100  # of frames
+MAX_PICTURES = 100  # of an episode, evenly spaced, count in the statistics
 
 
 def export_lerobot(
@@ -139,7 +140,10 @@ class _Writer(ClosedOnExit):
     def finish(self) -> None:
         """Writes what is said of the dataset as a whole; the files are closed."""
         statistics = {
-            name: {kind: value.tolist() for kind, value in collected.result().items()}
+            name: {
+                kind: value.tolist()
+                for kind, value in _as_lerobot_has_it(collected).items()
+            }
             for name, collected in self._statistics.items()
         }
         text = json.dumps(statistics, indent=2)
@@ -228,7 +232,8 @@ class _Writer(ClosedOnExit):
             if dtype in ("image", "video"):
                 of_episode: Any = PictureStatistics()
                 of_all = self._statistics.setdefault(name, PictureStatistics())
-                rows = values
+                number = min(len(values), MAX_PICTURES)
+                rows = values[np.linspace(0, len(values) - 1, number).astype(int)]
             else:
                 rows = values.reshape(len(values), -1)
                 of_episode = VectorStatistics(rows.shape[1])
@@ -236,8 +241,18 @@ class _Writer(ClosedOnExit):
                 of_all = self._statistics.setdefault(name, fresh)
             of_all.add(rows)
             of_episode.add(rows)
-            own[name] = of_episode.result()
+            own[name] = _as_lerobot_has_it(of_episode)
         return own
+
+
+def _as_lerobot_has_it(collected: VectorStatistics | PictureStatistics) -> Statistics:
+    """Returns statistics with colours (3, 1, 1) in [0, 1]."""
+    result = collected.result()
+    if isinstance(collected, VectorStatistics):
+        return result
+    count = result.pop("count")
+    colours = {name: value.reshape(3, 1, 1) / 255 for name, value in result.items()}
+    return {**colours, "count": count}
 
 
 def _png(picture: np.ndarray) -> bytes:

@@ -1,4 +1,4 @@
-"""Statistics of what is exported: extent, mean, deviation and quantiles."""
+"""Statistics that grow part by part: extent, mean, deviation and quantiles."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
 MAX_KEPT_ROWS = 2**18
-MAX_PICTURES = 100  # of an episode, evenly spaced
+LEVELS = 256  # of a colour
 
 # Statistics by name, each an array.
 Statistics = dict[str, np.ndarray]
@@ -70,41 +70,39 @@ class VectorStatistics:
 
 
 class PictureStatistics:
-    """Collects statistics of pictures, exactly: of each colour's 256 values."""
+    """Collects statistics of pictures, exactly: of each colour's levels."""
 
     def __init__(self) -> None:
         self._pictures = 0
-        self._counts = np.zeros((3, 256), np.int64)
+        # how many pixels have each level
+        self._counts = np.zeros((3, LEVELS), np.int64)
 
     def add(self, pictures: np.ndarray) -> None:
-        """Adds pictures (n, H, W, 3) uint8, of which at most `MAX_PICTURES` count."""
-        number = min(len(pictures), MAX_PICTURES)
-        chosen = pictures[np.linspace(0, len(pictures) - 1, number).astype(int)]
+        """Adds pictures (n, H, W, 3) uint8."""
         for colour in range(3):
-            values = chosen[..., colour].ravel()
-            self._counts[colour] += np.bincount(values, minlength=256)
-        self._pictures += number
+            values = pictures[..., colour].ravel()
+            self._counts[colour] += np.bincount(values, minlength=LEVELS)
+        self._pictures += len(pictures)
 
     def result(self) -> Statistics:
-        """Returns statistics (3, 1, 1) of colours in [0, 1], and the count (1,)."""
-        levels = np.arange(256) / 255
+        """Returns what `VectorStatistics` does, of colours (3,) in [0, 255]."""
+        levels = np.arange(LEVELS, dtype=np.float64)
         shares = self._counts / self._counts.sum(axis=1, keepdims=True)
         cumulative = np.cumsum(shares, axis=1)
         present = self._counts > 0
         mean = shares @ levels
         deviation = np.sqrt(np.maximum(shares @ levels**2 - mean**2, 0))
 
-        values = {
+        result = {
             "min": levels[present.argmax(axis=1)],
-            "max": levels[255 - present[:, ::-1].argmax(axis=1)],
+            "max": levels[LEVELS - 1 - present[:, ::-1].argmax(axis=1)],
             "mean": mean,
             "std": deviation,
         }
         for name, share in QUANTILES.items():
             # The rounding of the sum must not pass over the last value that occurs.
             reached = cumulative >= share - 1e-12
-            values[name] = levels[reached.argmax(axis=1)]
+            result[name] = levels[reached.argmax(axis=1)]
 
-        result = {name: value.reshape(3, 1, 1) for name, value in values.items()}
         result["count"] = np.array([self._pictures])
         return result
