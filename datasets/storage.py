@@ -8,7 +8,7 @@ that a random frame takes one read.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -96,10 +96,19 @@ def _write_header(file: H5, header: Header) -> None:
 def write_masks(file: H5, masks: Mapping[str, Iterable[int]]) -> None:
     """Writes masks, which robomimic calls filter keys: the names of their demos."""
     for mask, numbers in masks.items():
-        names = [f"demo_{number}".encode() for number in numbers]
-        width = max(map(len, names), default=1)
-        file.create_dataset(f"mask/{mask}", data=np.array(names, dtype=f"S{width}"))
+        write_mask(file, mask, [f"demo_{number}" for number in numbers])
     write_group_description(file, "mask")
+
+
+def write_mask(file: H5, mask: str, demos: Sequence[str]) -> None:
+    """Writes one mask, in place of one of the same name."""
+    path = f"mask/{mask}"
+    if path in file:
+        del file[path]
+
+    names = [demo.encode() for demo in demos]
+    width = max(map(len, names), default=1)
+    file.create_dataset(path, data=np.array(names, dtype=f"S{width}"))
 
 
 def write_episode(data: H5, name: str, episode: Episode) -> None:

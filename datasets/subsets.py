@@ -20,7 +20,9 @@ def require_new(targets: Sequence[Path], overwrite: bool, source: Path) -> None:
     """
     for target in targets:
         if target.exists() and source.exists() and target.samefile(source):
-            raise DatasetError(f"{target} is the file that is read: choose another -o")
+            raise DatasetError(
+                f"{target} is the file that is read: choose another name"
+            )
         if target.exists() and not overwrite:
             raise DatasetError(f"{target} exists; choose another name, or overwrite it")
 

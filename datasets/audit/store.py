@@ -7,14 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from embodied import files
 from embodied.datasets.audit.findings import VERDICTS
 from embodied.datasets.audit.run import Audit, opened
 from embodied.datasets.audit.thresholds import THRESHOLDS, Thresholds
 from embodied.datasets.h5_files import new_file
-from embodied.datasets.schema import DatasetError
+from embodied.datasets.storage import write_mask
+from embodied.datasets.subsets import require_new
 
 MASK_PREFIX = "audit_"
 SUFFIX = ".audit.json"
@@ -67,11 +66,7 @@ def write_masked_copy(audit: Audit, target: Path, overwrite: bool = False) -> No
         DatasetError: `target` exists, and must not be overwritten, or is the dataset.
         WriteError: it cannot be written; what was there is kept.
     """
-    if target.exists() and target.samefile(audit.path):
-        raise DatasetError(f"{target} is the dataset itself: choose another name")
-    if target.exists() and not overwrite:
-        raise DatasetError(f"{target} exists; choose another name, or overwrite it")
-
+    require_new([target], overwrite, audit.path)
     temporary = target.with_name(f"{target.name}.writing")
     with opened(audit.path) as (source, _), new_file(target, temporary) as new:
         for name, value in source.attrs.items():
@@ -81,12 +76,7 @@ def write_masked_copy(audit: Audit, target: Path, overwrite: bool = False) -> No
             new.check()
 
         for mask, demos in masks_of(audit).items():
-            path = f"mask/{mask}"
-            if path in new.h5:
-                del new.h5[path]
-            names = [demo.encode() for demo in demos]
-            width = max(map(len, names), default=1)
-            new.h5.create_dataset(path, data=np.array(names, dtype=f"S{width}"))
+            write_mask(new.h5, mask, demos)
 
 
 def _plain(findings: Any) -> list[dict[str, Any]]:
