@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from embodied.core import PHYSICS_HZ
+from embodied.datasets.playing import filled, play
 from embodied.datasets.reader import Dataset
-from embodied.datasets.schema import IMPORTED_FROM, DatasetError, Episode, Stream
+from embodied.datasets.schema import IMPORTED_FROM, DatasetError, Episode
 from embodied.envs.config import EnvConfig
-from embodied.envs.episodes import EpisodeStart
 from embodied.envs.registry import robot_names
 from embodied.envs.worlds import Worlds
 
@@ -227,12 +227,7 @@ class _Batch:
     """
 
     def __init__(self, worlds: Worlds, episodes: Sequence[Episode]) -> None:
-        # Worlds without an episode of their own replay the first one as well.
-        spare_worlds = worlds.num_worlds - len(episodes)
-        running = [*episodes, *([episodes[0]] * spare_worlds)]
-        for world, episode in enumerate(running):
-            worlds.begin_recorded(world, _start_of(episode))
-
+        running = filled(worlds, episodes)
         self._worlds = worlds
         self._episodes = running
         self._ticks = [episode.frame_tick for episode in running]
@@ -243,25 +238,15 @@ class _Batch:
 
     def run(self) -> None:
         """Replays the episodes to their ends, and compares their states."""
-        actions = [episode.streams["action"] for episode in self._episodes]
-        checksums = [episode.streams["checksum"] for episode in self._episodes]
-        lengths = np.array([len(stream.tick) for stream in actions])
-
-        # A recorded checksum is that of the state after the step.
-        for step in range(lengths.max()):
-            # A world whose episode is over repeats the last action, and is not compared.
-            rows = np.minimum(step, lengths - 1)
-            self._worlds.step(_values_at(actions, rows))
-
-            differs = self._worlds.checksum() != _values_at(checksums, rows)
-            for world in np.flatnonzero(differs & (step < lengths)).tolist():
+        for step in play(self._worlds, self._episodes):
+            tick = (step.number + 1) * self._worlds.ticks_per_step
+            for world in np.flatnonzero(step.differs).tolist():
                 if self.mismatch_ticks[world] is None:
-                    self.mismatch_ticks[world] = int(checksums[world].tick[step])
+                    self.mismatch_ticks[world] = tick
 
             # how far apart, where it is known that they are
-            if any(tick is not None for tick in self.mismatch_ticks):
-                tick = (step + 1) * self._worlds.ticks_per_step
-                self._measure(tick, step < lengths)
+            if any(mismatch is not None for mismatch in self.mismatch_ticks):
+                self._measure(tick, step.counts)
 
     def _measure(self, tick: int, compared: np.ndarray) -> None:
         """Compares the positions with those of the frames at this tick.
@@ -308,19 +293,3 @@ def deviation(
     )
     angles = 4 * np.arcsin(np.clip(chord / 2, 0, 1))
     return apart_m, max(apart_rad, float(angles.max(initial=0)))
-
-
-def _start_of(episode: Episode) -> EpisodeStart:
-    return EpisodeStart(
-        seed=episode.meta.seed,
-        state=episode.start_state,
-        fields=dict(episode.start_fields),
-        variation=dict(episode.meta.variation),
-    )
-
-
-def _values_at(streams: list[Stream], rows: np.ndarray) -> np.ndarray:  # (N, ...)
-    """Returns row `rows[i]` of stream i, for all N streams."""
-    return np.stack(
-        [stream.value[row] for stream, row in zip(streams, rows, strict=True)]
-    )

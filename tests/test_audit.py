@@ -309,7 +309,8 @@ def test_what_does_not_go_together_is_refused(
     audit_good = ("data", "audit", good, "--no-replay")
     assert "give --copy" in refused(capsys, *audit_good, "--overwrite")
     assert "exists" in refused(capsys, *audit_good, "--copy", copy)
-    assert "itself" in refused(capsys, *audit_good, "--copy", good, "--overwrite")
+    onto_itself = (*audit_good, "--copy", good, "--overwrite")
+    assert "the file that is read" in refused(capsys, *onto_itself)
     assert "one dataset" in refused(capsys, "data", "audit", good, good, "--copy", copy)
     assert "no dataset at" in refused(capsys, "data", "audit", "nowhere.hdf5")
 

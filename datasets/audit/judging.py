@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from embodied.datasets.audit.context import Judgement
+from embodied.datasets.playing import filled, play
 from embodied.datasets.replay import replay_config
 from embodied.datasets.schema import H5, DatasetError, Episode, Header
 from embodied.datasets.storage import read_episode
-from embodied.envs.episodes import EpisodeStart
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 
@@ -20,7 +20,9 @@ MOST_WORLDS = 16
 
 
 def judge(
-    header: Header, demos: Mapping[str, H5]
+    header: Header,
+    demos: Mapping[str, H5],
+    on_replayed: Callable[[int], None],
 ) -> tuple[dict[str, Judgement], dict[str, str]]:
     """Replays episodes, and judges those that come out bit for bit the same.
 
@@ -30,6 +32,7 @@ def judge(
     Args:
         header: of the file.
         demos: the groups of the episodes, by name.
+        on_replayed: is told how many more episodes have been replayed.
 
     Returns:
         The judgements by demo, and by demo why there is none.
@@ -49,9 +52,11 @@ def judge(
             episodes |= _readable(name, demo, reasons)
             if len(episodes) == worlds.num_worlds:
                 judgements |= _judge_batch(worlds, episodes, reasons)
+                on_replayed(len(episodes))
                 episodes = {}
         if episodes:
             judgements |= _judge_batch(worlds, episodes, reasons)
+            on_replayed(len(episodes))
         return judgements, reasons
     except EmbodiedError as error:
         return {}, dict.fromkeys(demos, f"{error}")
@@ -94,10 +99,14 @@ def _judge_batch(
     worlds: Worlds, episodes: Mapping[str, Episode], reasons: dict[str, str]
 ) -> dict[str, Judgement]:
     """Replays at most one episode per world, all at once."""
-    running = list(episodes.values())
-    running += running[:1] * (worlds.num_worlds - len(running))
+    running = filled(worlds, list(episodes.values()))
     sentences = _sentences(worlds, running)
-    success, same = _replay(worlds, running)
+
+    success = np.zeros(len(running), bool)
+    same = np.ones(len(running), bool)
+    for step in play(worlds, running):
+        same &= ~step.differs
+        success = np.where(step.is_last, step.result.success, success)
 
     judgements = {}
     for world, name in enumerate(episodes):
@@ -122,35 +131,3 @@ def _sentences(worlds: Worlds, episodes: Sequence[Episode]) -> list[str]:
         is_same = is_same and sampled == start.variation
         sentences.append(worlds.instructions[world] if is_same else "")
     return sentences
-
-
-def _replay(
-    worlds: Worlds, episodes: Sequence[Episode]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns (N,) bool, whether each episode ends as a success, and whether all its
-    states were the same.
-    """
-    for world, episode in enumerate(episodes):
-        start = EpisodeStart(
-            episode.meta.seed,
-            episode.start_state,
-            dict(episode.start_fields),
-            dict(episode.meta.variation),
-        )
-        worlds.begin_recorded(world, start)
-
-    actions = [episode.streams["action"].value for episode in episodes]
-    checksums = [episode.streams["checksum"].value for episode in episodes]
-    lengths = np.array([len(rows) for rows in actions])
-    success = np.zeros(len(episodes), bool)
-    same = np.ones(len(episodes), bool)
-    for step in range(lengths.max()):
-        # a world whose episode is over repeats the last action, and is not compared
-        rows = np.minimum(step, lengths - 1)
-        result = worlds.step(
-            np.stack([a[r] for a, r in zip(actions, rows, strict=True)])
-        )
-        recorded = np.array([c[r] for c, r in zip(checksums, rows, strict=True)])
-        same &= (worlds.checksum() == recorded) | (step >= lengths)
-        success = np.where(step == lengths - 1, result.success, success)
-    return success, same

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +67,7 @@ def audit(
     path: Path,
     limits: Thresholds = THRESHOLDS,
     replays: bool = True,
+    on_replayed: Callable[[int], None] | None = None,
 ) -> Audit:
     """Returns the audit of a file.
 
@@ -74,6 +75,7 @@ def audit(
         path: a dataset of ours, or a robomimic file from elsewhere.
         limits: when it speaks up.
         replays: whether to judge success by replaying, where that can be done.
+        on_replayed: is told how many more episodes have been replayed.
 
     Raises:
         DatasetError: the file cannot be read, or is of neither kind.
@@ -90,7 +92,9 @@ def audit(
             reason = "the file is from elsewhere"
         reasons = dict.fromkeys(demos, reason)
         if source.header is not None and not reason and demos:
-            judgements, reasons = judge(source.header, demos)
+            judgements, reasons = judge(
+                source.header, demos, on_replayed or (lambda count: None)
+            )
 
         context = Context(facts, limits, judgements)
         episodes = [

@@ -13,10 +13,9 @@ from embodied.benchmark.dataset_facts import dataset_facts
 from embodied.benchmark.statistics import wilson
 from embodied.benchmark.wording import interval, percent
 from embodied.cli import arguments
-from embodied.cli.data.audit import audit_text
+from embodied.cli.data.audit import audit_text, audited
 from embodied.cli.output import require_writable
 from embodied.cli.progress import stages
-from embodied.datasets.audit.run import audit
 from embodied.datasets.audit.store import write_json
 from embodied.datasets.reader import Dataset
 from embodied.datasets.recorder import record_rates, usual_record_hz
@@ -140,10 +139,10 @@ def run(args: argparse.Namespace) -> int:
     summary = json_summary if args.json else text_summary
     print(summary(args.output, speed, wall_s))
     if args.audit:
-        audited = audit(args.output)
-        write_json(audited)
+        one = audited(args.output, True, args.json)
+        write_json(one)
         if not args.json:
-            print(audit_text(audited))
+            print(audit_text(one))
     return 0
 
 

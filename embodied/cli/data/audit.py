@@ -10,8 +10,9 @@ from pathlib import Path
 from embodied.benchmark.audit_page import write_audit_page
 from embodied.cli.arguments import add_json, refuse
 from embodied.cli.output import require_writable
+from embodied.cli.progress import CountProgress
 from embodied.cli.text_table import text_table
-from embodied.datasets.audit.run import Audit, audit
+from embodied.datasets.audit.run import Audit, audit, episode_names, opened
 from embodied.datasets.audit.store import as_json, write_json, write_masked_copy
 from embodied.errors import EmbodiedError
 
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Audits the datasets, then says what was found, and stores it as asked for."""
     _check(args)
-    audits = [audit(path, replays=not args.no_replay) for path in args.files]
+    audits = [audited(path, not args.no_replay, args.json) for path in args.files]
 
     if args.beside:
         for one in audits:
@@ -77,6 +78,14 @@ def run(args: argparse.Namespace) -> int:
     else:
         print("\n\n".join(audit_text(one) for one in audits))
     return 0
+
+
+def audited(path: Path, replays: bool, quiet: bool) -> Audit:
+    """Returns the audit of a file; shows how far the replays are unless `quiet`."""
+    with opened(path) as (file, _):
+        total = len(episode_names(file))
+    with CountProgress("replay", total, "episode", quiet or not replays) as progress:
+        return audit(path, replays=replays, on_replayed=progress)
 
 
 def audit_text(one: Audit) -> str:

@@ -1,0 +1,83 @@
+"""Plays recorded episodes again, step by step, with their recorded actions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from embodied.datasets.schema import Episode, Stream
+from embodied.envs.episodes import EpisodeStart
+from embodied.envs.scoring import StepResult
+from embodied.envs.worlds import Worlds
+
+
+@dataclass(frozen=True)
+class PlayedStep:
+    """One control step of N episodes that are played together.
+
+    Attributes:
+        number: of the step, from 0.
+        result: what came of it.
+        counts: (N,) bool, whether the episode has such a step. One that is over repeats
+            its last action.
+        is_last: (N,) bool, whether it is the episode's last step.
+        differs: (N,) bool, whether the state after it is not the recorded one.
+    """
+
+    number: int
+    result: StepResult
+    counts: np.ndarray
+    is_last: np.ndarray
+    differs: np.ndarray
+
+
+def filled(worlds: Worlds, episodes: Sequence[Episode]) -> list[Episode]:
+    """Returns an episode for each world: the first one again, where there are fewer."""
+    spare_worlds = worlds.num_worlds - len(episodes)
+    return [*episodes, *([episodes[0]] * spare_worlds)]
+
+
+def play(worlds: Worlds, episodes: Sequence[Episode]) -> Iterator[PlayedStep]:
+    """Plays one episode in each world, from its recorded start, until all are over.
+
+    Args:
+        worlds: N of the kind in which the episodes were recorded.
+        episodes: N, see `filled`.
+
+    Raises:
+        EmbodiedError: a start does not fit the worlds.
+    """
+    for world, episode in enumerate(episodes):
+        start = EpisodeStart(
+            seed=episode.meta.seed,
+            state=episode.start_state,
+            fields=dict(episode.start_fields),
+            variation=dict(episode.meta.variation),
+        )
+        worlds.begin_recorded(world, start)
+
+    actions = [episode.streams["action"] for episode in episodes]
+    # a recorded checksum is that of the state after the step
+    checksums = [episode.streams["checksum"] for episode in episodes]
+    lengths = np.array([len(stream.value) for stream in actions])
+
+    for number in range(lengths.max()):
+        rows = np.minimum(number, lengths - 1)
+        result = worlds.step(_values_at(actions, rows))
+        counts = number < lengths
+        yield PlayedStep(
+            number=number,
+            result=result,
+            counts=counts,
+            is_last=np.equal(number, lengths - 1),
+            differs=counts & (worlds.checksum() != _values_at(checksums, rows)),
+        )
+
+
+def _values_at(streams: list[Stream], rows: np.ndarray) -> np.ndarray:  # (N, ...)
+    """Returns row `rows[i]` of stream i, for all N streams."""
+    return np.stack(
+        [stream.value[row] for stream, row in zip(streams, rows, strict=True)]
+    )
