@@ -14,6 +14,7 @@ from embodied.benchmark.results_file import read_results
 from embodied.cli import main
 
 COMMAND = Path(sys.executable).parent / "embodied"
+ROOT = Path(__file__).resolve().parent.parent
 TASK = "ToteTransfer"
 LONGEST_CHILD_S = 120  # a child that hangs fails its test
 # seed 14 is one of those kept for validation, so three episodes are enough to train on
@@ -34,6 +35,8 @@ def run_python(
 ) -> str:
     """Runs a fresh interpreter, which must succeed; returns what it prints.
 
+    It finds the tests' own modules, as pytest does.
+
     Args:
         words: of its command line.
         folder: its working directory.
@@ -43,7 +46,7 @@ def run_python(
     child = subprocess.run(
         [sys.executable, *map(str, words)],
         cwd=folder,
-        env=os.environ | variables,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | variables,
         capture_output=True,
         text=True,
         check=False,
