@@ -208,8 +208,8 @@ def _replay_batch(
 def _seed_gives_start(worlds: Worlds, episode: Episode) -> bool:
     """Returns whether the episode's seed still gives its recorded start.
 
-    What was sampled is compared, not the model's fields: those of an object that an
-    episode leaves out may be of an episode before it.
+    What was sampled is compared, not the model's fields: files of earlier versions may
+    hold, for an object that takes no part, the fields of an episode before.
     """
     worlds.reset(np.array([0]), [episode.meta.seed])
     start = worlds.episode_start(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -61,10 +62,15 @@ class Episodes:
         self.instructions = ("",) * n
         self.pixel_sigma = np.zeros(n)  # (N,) grey levels
         self._start_states = engine.state().copy()  # (N, S)
+        # what the task remembers before any episode
+        self._first_memory = {
+            name: values.copy() for name, values in task.memory().items()
+        }
 
     def sample(self, ids: np.ndarray, seeds: Sequence[int]) -> None:
         """Samples and writes new episodes for worlds `ids` (n,), one seed each."""
         self._engine.reset(ids)
+        self._forget(ids)
         for world, seed in zip(ids.tolist(), seeds, strict=True):
             common, noise = self._common_factors.start(
                 world, int(seed), self._variation
@@ -74,6 +80,17 @@ class Episodes:
             check_start(self._task_name, own)
             self._keep(world, int(seed), {**common, **own}, noise)
         self._update_instructions()
+
+    def _forget(self, ids: np.ndarray) -> None:
+        """Takes what earlier episodes of worlds `ids` (n,) varied back to the model's.
+
+        A start writes only what takes part in its episode: without this, an object that
+        is left out would keep the size and colour that it had before.
+        """
+        for name, values in self._engine.model_views().items():
+            values[ids] = attrgetter(name)(self._engine.model)
+        for name, values in self._task.memory().items():
+            values[ids] = self._first_memory[name][ids]
 
     def write(self, world: int, start: EpisodeStart) -> None:
         """Writes a recorded start into one world.

@@ -44,7 +44,6 @@ def run_in(folder: Path, words: list[list[str]]) -> str:
         *code,
         folder=folder,
         longest_s=LONGEST_S,
-        PYTHONPATH=str(ROOT),
         LP_NUM_THREADS="1",
     )
 

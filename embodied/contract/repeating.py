@@ -9,6 +9,7 @@ import numpy as np
 
 from embodied.contract.case import Case, random_actions, require
 from embodied.contract.traces import require_same, trace
+from embodied.envs.episodes import EpisodeStart
 
 
 def the_same_seed_gives_the_same_bits(case: Case, _variant: object = None) -> None:
@@ -80,11 +81,26 @@ def a_reset_forgets_the_episode_before(case: Case, _variant: object = None) -> N
         observation.instruction == expected.instruction,
         "the instruction after a reset depends on the episode before it",
     )
+    for world in range(2):
+        _require_same_start(used.episode_start(world), fresh.episode_start(world))
     require_same(
         trace(fresh, actions[:20]),
         trace(used, actions[:20]),
         what="new worlds, and worlds that had another episode before,",
     )
+
+
+def _require_same_start(start: EpisodeStart, expected: EpisodeStart) -> None:
+    """Raises ContractError where a dataset would tell two starts of a seed apart."""
+    require(
+        start.fields.keys() == expected.fields.keys(),
+        "the fields that vary depend on the episode before",
+    )
+    for name, values in expected.fields.items():
+        require(
+            start.fields[name].tobytes() == values.tobytes(),
+            f"{name} after a reset depends on the episode before it",
+        )
 
 
 def a_recorded_start_gives_the_same_bits(case: Case, level: str) -> None:
