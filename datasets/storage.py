@@ -171,8 +171,9 @@ def read_episode(demo: H5, images: bool = True) -> Episode:
         streams[key] = Stream(group["t"][()], group["value"][()])
 
     plans = {}
-    if "plans" in demo:
+    if "plans" in demo:  # absent where the policy does not plan
         plans = {key: array[()] for key, array in demo["plans"].items()}
+        # files of schema 1 hold one goal a plan, without the axis of effectors
         plans = _with_goals_per_effector(plans)
 
     return Episode(

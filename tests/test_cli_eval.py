@@ -228,9 +228,9 @@ def test_a_damaged_run(
 @pytest.mark.parametrize(
     ("good", "bad", "caption"),
     [
-        ([3, 4], [7], "The first seeds that succeeded 3, 4 and that failed 7."),
-        ([3], [], "The first seeds that succeeded 3. None of 50 failed."),
-        ([], [7], "The first seeds that failed 7. None of 50 succeeded."),
+        ([3, 4], [7], "Seeds: the first that succeeded (3, 4) and the first that failed (7)."),
+        ([3], [], "Seeds: the first that succeeded (3). None of 50 failed."),
+        ([], [7], "Seeds: the first that failed (7). None of 50 succeeded."),
     ],
 )
 def test_what_a_film_shows(good: list[int], bad: list[int], caption: str) -> None:

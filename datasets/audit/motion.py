@@ -156,26 +156,27 @@ def _is_driven(view: View, context: Context) -> bool:
 
 
 def find_jumps(view: View, context: Context) -> list[Finding]:
-    """Finds joints that are suddenly elsewhere."""
+    """Finds joints that are suddenly elsewhere: steps unlike those on either side."""
     limits = context.limits
-    positions = view.positions
-    usual = context.facts.step
+    positions = view.positions  # (T, J) rad and m
+    usual = context.facts.step  # (J,) the largest step of the median episode
     if len(positions) < 2 or usual.shape != positions.shape[1:]:
         return []
 
-    steps = sudden_steps(positions)
     if context.facts.count < limits.least_episodes:
+        # too few for a median: nearly the largest step of this episode itself
         usual = np.nanpercentile(np.abs(np.diff(positions, axis=0)), 95, axis=0)
+    excess = sudden_steps(positions)  # (T - 1, J) beyond the steps on either side
     least = limits.jump_least_per_s / view.motion_hz
     allowed = np.maximum(limits.jump_times * usual, least)
-    with np.errstate(invalid="ignore"):
-        bad = steps > allowed
+    with np.errstate(invalid="ignore"):  # readings that are NaN
+        bad = excess > allowed
     if not bad.any():
         return []
     row, joint = np.argwhere(bad)[0].tolist()
     message = (
-        f"joint {joint} jumps by {steps[row, joint]:.3f} rad or m in a step; "
-        f"{usual[joint]:.3f} is usual at most"
+        f"joint {joint} jumps: it moves by {excess[row, joint]:.3f} rad or m more than in "
+        f"the steps before and after; its steps usually reach {usual[joint]:.3f}"
     )
     return [Finding("jump", "REVIEW", message, row / view.motion_hz)]
 
@@ -202,14 +203,16 @@ def find_beyond_limits(view: View, context: Context) -> list[Finding]:
     limits = context.limits
     interface = view.source.joint_interface
     if interface is None:
+        # a file from elsewhere says neither the ranges nor the scale of its actions
         return []
 
+    # the grippers are not in `view.joints`
     findings = []
     is_joint = np.ones(len(interface.labels), bool)
     is_joint[list(interface.gripper_elements)] = False
     low = interface.low[is_joint]
     high = interface.high[is_joint]
-    joints = view.joints
+    joints = view.joints  # (T, J) rad and m; empty where the file does not tell
     if joints.size and joints.shape[1] == len(low):
         beyond = np.maximum(low - joints, joints - high)
         worst = float(np.nanmax(beyond, initial=-np.inf))

@@ -262,7 +262,11 @@ def _png(picture: np.ndarray) -> bytes:
 
 
 def _language(episode: SelectedEpisode, hz: int) -> list[dict[str, Any]]:
-    """Returns the subtasks of an episode as LeRobot's rows of language."""
+    """Returns the subtasks of an episode as LeRobot's rows of language.
+
+    The times are rounded to float32, as the frames' own timestamps are, so that the two
+    are equal.
+    """
     return [
         {
             "role": "assistant",

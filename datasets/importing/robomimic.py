@@ -83,7 +83,11 @@ class RobomimicFile(ClosedOnExit):
         """Yields the episodes.
 
         Args:
-            success: what is true of each episode if the file does not say it.
+            success: whether the episodes ended in success, where the file does not say
+                it; None leaves it unknown.
+
+        Raises:
+            DatasetError: an episode cannot be read.
         """
         for name in self._demos:
             try:

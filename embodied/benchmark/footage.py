@@ -112,13 +112,13 @@ def plans_sentence(filmed: Condition, unfilmed: Sequence[Condition]) -> str:
 
 
 def seeds_sentence(good: Sequence[int], bad: Sequence[int], episodes: int) -> str:
-    """Returns a sentence on which seeds a video shows, and why these."""
+    """Returns a sentence on which seeds a video shows, at least one, and why these."""
     parts = []
     if good:
-        parts.append(f"succeeded {', '.join(map(str, good))}")
+        parts.append(f"the first that succeeded ({', '.join(map(str, good))})")
     if bad:
-        parts.append(f"failed {', '.join(map(str, bad))}")
-    sentence = f"The first seeds that {' and that '.join(parts)}."
+        parts.append(f"the first that failed ({', '.join(map(str, bad))})")
+    sentence = f"Seeds: {' and '.join(parts)}."
 
     if good and bad:
         return sentence

@@ -87,7 +87,10 @@ def advice(history: Rows, budget_flag: str = "") -> str:
 
 
 def _imitation_advice(last: Mapping[str, float], longer: str) -> str:
-    """Returns the advice on the last row; `longer` says how to train for longer."""
+    """Returns the advice on the last row.
+
+    `longer` is a noun phrase on training for longer, as in "more time (--resume)".
+    """
     times = gap(last)
     if times > WIDE_GAP:
         return (

@@ -130,7 +130,7 @@ def policies_of(args: argparse.Namespace) -> list[str]:
 
 
 def trials_of(args: argparse.Namespace, terms: Terms) -> list[Trial]:
-    """Returns the cells asked for.
+    """Returns the trials asked for: each policy at each level with each timing.
 
     Raises:
         EmbodiedError: a name does not exist, or a number makes no sense.
@@ -138,8 +138,9 @@ def trials_of(args: argparse.Namespace, terms: Terms) -> list[Trial]:
     if args.videos < 0:
         raise EmbodiedError(f"--videos must be at least 0, not {args.videos}")
     policies = policies_of(args)
+    labels = {name: name for name in policies}  # here a name is its own label
     trials = plan_trials(
-        {name: name for name in policies},
+        labels,
         Place(args.task, args.split, args.robot, terms.stage),
         terms.levels,
         timings_of(args, policies),

@@ -88,10 +88,10 @@ def train_sb3(
 
 
 def make_env(config: RLConfig) -> tuple[LearnerVecEnv, Residual | None]:
-    """Returns worlds to learn in, and the residual that is learned, if it is one.
+    """Returns worlds to learn in and, where a base policy is corrected, the residual.
 
     Raises:
-        EmbodiedError: The base does not exist, or is of another task.
+        EmbodiedError: The base policy does not exist, or is of another task.
     """
     if not config.base:
         # Episodes end soon after success: what follows teaches little.
@@ -111,8 +111,9 @@ def make_env(config: RLConfig) -> tuple[LearnerVecEnv, Residual | None]:
         )
         worlds_env = _residual_env(config, spec, residual)
 
+    # what a step earns depends on the progress at which all is done (`rl.reward`)
+    goal = config.env_config().goal_progress  # in (0, 1]
     discount = DISCOUNT[config.algorithm]
-    goal = config.env_config().goal_progress
     env = LearnerVecEnv(worlds_env, goal, discount)
     env.seed(config.seed)
     return env, residual
