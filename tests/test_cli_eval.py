@@ -228,7 +228,11 @@ def test_a_damaged_run(
 @pytest.mark.parametrize(
     ("good", "bad", "caption"),
     [
-        ([3, 4], [7], "Seeds: the first that succeeded (3, 4) and the first that failed (7)."),
+        (
+            [3, 4],
+            [7],
+            "Seeds: the first that succeeded (3, 4) and the first that failed (7).",
+        ),
         ([3], [], "Seeds: the first that succeeded (3). None of 50 failed."),
         ([], [7], "Seeds: the first that failed (7). None of 50 succeeded."),
     ],
