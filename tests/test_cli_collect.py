@@ -110,6 +110,7 @@ def test_a_dataset_does_not_depend_on_who_collects_it(
     assert (tmp_path / "again.hdf5").read_bytes() == plain.read_bytes()
 
 
+@pytest.mark.slow
 def test_collect_refuses_resumes_and_overwrites(
     plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

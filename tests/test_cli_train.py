@@ -98,6 +98,7 @@ def test_train_refuses_datasets_that_do_not_fit_together(
     assert f"{small} differs from {pictures} in image_size: 48, not 96" in error
 
 
+@pytest.mark.slow
 def test_train_says_that_a_collection_is_unfinished(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -194,6 +194,7 @@ def test_at_l4_one_thing_happens_in_each_episode_and_below_nothing() -> None:
     assert 60 < sum(shoved) < 140
 
 
+@pytest.mark.slow
 def test_a_shove_moves_the_named_thing_and_leaves_it_on_the_counter() -> None:
     worlds = tidy_worlds(16, level="L4")
     sampled = [worlds.variation_of(world) for world in range(16)]
@@ -239,6 +240,7 @@ def test_a_drawer_is_pushed_shut_only_after_it_was_opened() -> None:
 @pytest.mark.parametrize(
     "robot", ["arm", pytest.param("wheeled_arm", marks=pytest.mark.slow)]
 )
+@pytest.mark.slow
 def test_the_expert_tidies_up_whatever_happens(robot: str) -> None:
     # A level with all surprises; one failure in eight is let pass.
     worlds = expert_worlds(8, task="DrawerTidy", robot=robot, level="L4")

@@ -10,13 +10,25 @@ from tests.commands import run_python
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+# those that train
+SLOW = ("learn_with_sb3",)
 
 
 def test_there_are_six() -> None:
     assert len(EXAMPLES) == 6
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(
+            path,
+            id=path.stem,
+            marks=[pytest.mark.slow] if path.stem in SLOW else [],
+        )
+        for path in EXAMPLES
+    ],
+)
 def test_an_example_runs(path: Path, tmp_path: Path) -> None:
     # Its own folder is on the path, the tests' settings are not.
     warnings = "error::DeprecationWarning:embodied"

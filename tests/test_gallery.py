@@ -100,6 +100,7 @@ def test_a_film_goes_from_start_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (made.frame_at(1.0) != made.frame_at(0.0)).any()
 
 
+@pytest.mark.slow
 def test_the_command_writes_every_task_and_robot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -210,6 +210,7 @@ def test_every_verb_that_takes_a_task_takes_a_place(
 
 
 @pytest.mark.usefixtures("few_threads")
+@pytest.mark.slow
 def test_it_is_recorded_and_measured_by_its_name(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

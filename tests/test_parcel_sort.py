@@ -262,6 +262,7 @@ def test_lost_is_a_parcel_on_the_floor_or_past_the_arm(fallen: bool) -> None:
     assert worlds.task.judge().lost[0] == fallen
 
 
+@pytest.mark.slow
 def test_at_l4_the_belt_changes_its_speed_or_a_wanted_parcel_is_pushed() -> None:
     num = 24
     worlds = Worlds(EnvConfig("ParcelSort", level="L4", num_threads=1), num)
@@ -313,6 +314,7 @@ def test_below_l4_nothing_happens(level: str) -> None:
 @pytest.mark.parametrize(
     "robot", ["arm", pytest.param("wheeled_arm", marks=pytest.mark.slow)]
 )
+@pytest.mark.slow
 def test_the_expert_turns_parcels_whose_label_is_on_an_end(robot: str) -> None:
     spec = find_policy("expert").spec("ParcelSort", robot)
     config = env_config_for(spec, "ParcelSort", "L2", "train", robot)

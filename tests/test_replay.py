@@ -31,7 +31,7 @@ for report in replay(Path(sys.argv[1]), make_worlds):
     [
         pytest.param("L1", marks=pytest.mark.slow),
         pytest.param("L3", marks=pytest.mark.slow),
-        "L4",
+        pytest.param("L4", marks=pytest.mark.slow),
     ],
 )
 def test_an_episode_replays_in_another_process(level: str, tmp_path: Path) -> None:

@@ -189,6 +189,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_learner_goes_on_from_its_tensors(algorithm: str) -> None:

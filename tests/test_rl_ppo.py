@@ -221,6 +221,7 @@ def test_train_on_warp_and_evaluate_on_the_cpu(
     assert "was trained with stage 'reach', not 'lift'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

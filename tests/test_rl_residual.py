@@ -95,6 +95,7 @@ def with_correction(
     )
 
 
+@pytest.mark.slow
 def test_no_correction_is_the_base_to_the_last_bit() -> None:
     worlds = reaching(3)
     alone = rollout(worlds, find_policy("expert").make(worlds), range(5))

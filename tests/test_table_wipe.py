@@ -181,6 +181,7 @@ def test_below_l4_nothing_happens(level: str) -> None:
     assert np.abs(part(worlds, "pad_pos_w") - pad).max() < 1e-3
 
 
+@pytest.mark.slow
 def test_at_l4_the_pad_is_shoved_or_more_is_spilled() -> None:
     worlds = wipe_worlds(N, level="L4")
     sampled = [worlds.variation_of(world) for world in range(N)]

@@ -31,6 +31,7 @@ def test_colours_name_one_tote() -> None:
     assert tote_name(["red", "blue", "red"], 0) == "first red"
 
 
+@pytest.mark.slow
 def test_at_l4_one_thing_happens_in_each_episode(changing: Worlds) -> None:
     changing.reset(np.arange(N), list(range(N)))
     sampled = [changing.variation_of(world) for world in range(N)]
@@ -129,6 +130,7 @@ class Driven:
 
 
 @pytest.mark.parametrize("seed", [10042, pytest.param(10043, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_the_wheeled_expert_brings_the_tote_to_the_far_rack(seed: int) -> None:
     worlds = expert_worlds(1, robot="wheeled_arm", level="L4")
     driven = Driven()

@@ -130,6 +130,7 @@ def test_bfloat16_keeps_to_the_convolutions(monkeypatch: pytest.MonkeyPatch) -> 
     assert net.planner.vision.patches.weight.grad.dtype == torch.float32
 
 
+@pytest.mark.slow
 def test_batches_do_not_depend_on_who_reads_them() -> None:
     samples = make_samples(1)
     dataset = make_dataset(samples)

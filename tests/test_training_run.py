@@ -53,6 +53,7 @@ def test_a_run_goes_on_where_it_was_cut(tmp_path: Path) -> None:
     assert is_finished(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_holds_all_that_is_needed(tmp_path: Path) -> None:
     learner = make_learner()
     make_run(tmp_path, learner).train()
@@ -123,6 +124,7 @@ def test_a_finished_run_is_lengthened_by_a_larger_budget(tmp_path: Path) -> None
     assert not goes_on(tmp_path, identity, Budget(max_steps=10))
 
 
+@pytest.mark.slow
 def test_a_lengthening_that_is_cut_goes_on(tmp_path: Path) -> None:
     make_run(tmp_path, make_learner(), steps=4).train()
     with pytest.raises(KeyboardInterrupt):

@@ -181,6 +181,7 @@ class Others:
 
 
 @pytest.mark.parametrize("kind", ["lever", "wheel"])
+@pytest.mark.slow
 def test_the_expert_turns_by_the_whole_scale_and_touches_no_other(kind: str) -> None:
     """In both directions, at the outer places too."""
     place = {"lever": 0, "wheel": 1}[kind]

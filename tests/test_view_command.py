@@ -122,10 +122,16 @@ def test_a_task_of_ones_own_is_named_by_its_place() -> None:
 @pytest.mark.parametrize(
     "condition",
     [
-        "--policy expert --level L3 --planner-hz 3.3 --compute-ms 140 --drop 0.3"
-        " --mailbox predictive --stage lift",
-        "--policy expert --delay-ms 420.25 --jitter 0.7 --freeze-s 1 --freeze-hz 0.4"
-        " --split layout --robot wheeled_arm",
+        pytest.param(
+            "--policy expert --level L3 --planner-hz 3.3 --compute-ms 140 --drop 0.3"
+            " --mailbox predictive --stage lift",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "--policy expert --delay-ms 420.25 --jitter 0.7 --freeze-s 1 --freeze-hz 0.4"
+            " --split layout --robot wheeled_arm",
+            marks=pytest.mark.slow,
+        ),
         "--policy random --level L4 --stage reach",
     ],
 )
