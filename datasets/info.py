@@ -146,6 +146,8 @@ def _arrays(dataset: Dataset) -> tuple[ArrayInfo, ...]:
     for number in range(len(dataset)):
         for key, array in dataset.arrays(number).items():
             one = _array_info(key, array)
+
+            # the sizes add up; type and row are those of its first episode
             before = found.get(one.key)
             if before is not None:
                 one = ArrayInfo(

@@ -43,6 +43,7 @@ class Part:
         """
         name, _, size = text.partition("=")
         check_names("part", [name])
+
         share = _SHARE.fullmatch(size)
         if share is not None:
             value = float(share[1]) / 100 if share[1] else float(share[2])
@@ -52,6 +53,7 @@ class Part:
             return cls(name, count=int(size))
         elif size == REST:
             return cls(name)
+
         raise EmbodiedError(
             f"{text!r} is no part: write NAME=SIZE, where SIZE is a share such as 0.8 or "
             "80%, a number of episodes such as 20, or `rest`"

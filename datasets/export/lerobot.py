@@ -148,7 +148,9 @@ class _Writer(ClosedOnExit):
         }
         text = json.dumps(statistics, indent=2)
         (self._folder / "meta" / "stats.json").write_text(text)
+
         write_tasks(self._pa, self._folder, list(self._tasks))
+
         info = {
             "robot_type": self._spec.robot,
             "total_episodes": self._episodes,
@@ -227,11 +229,13 @@ class _Writer(ClosedOnExit):
         own = {}
         for name, values in columns.items():
             dtype = self._features[name]["dtype"]
-            if dtype == "language":
+            if dtype == "language":  # text has no statistics
                 continue
+
             if dtype in ("image", "video"):
                 of_episode: Any = PictureStatistics()
                 of_all = self._statistics.setdefault(name, PictureStatistics())
+                # some pictures, evenly spread, are enough for means of colours
                 number = min(len(values), MAX_PICTURES)
                 rows = values[np.linspace(0, len(values) - 1, number).astype(int)]
             else:
@@ -239,6 +243,7 @@ class _Writer(ClosedOnExit):
                 of_episode = VectorStatistics(rows.shape[1])
                 fresh = VectorStatistics(rows.shape[1])
                 of_all = self._statistics.setdefault(name, fresh)
+
             of_all.add(rows)
             of_episode.add(rows)
             own[name] = _as_lerobot_has_it(of_episode)

@@ -47,17 +47,21 @@ def export_minari(
             f"{target.name} is no name of a dataset of Minari: it ends with -v and a"
             " number, such as totes-v0"
         )
+
     with new_folder(target) as folder:
         data = folder / "data"
         data.mkdir()
-        steps = 0
         path = data / DATA_FILE
+
+        steps = 0
         with new_file(path, path.with_name(f".{path.name}.writing")) as new:
             for number, episode in enumerate(episodes):
                 group = new.h5.create_group(f"episode_{number}")
                 _write_episode(group, number, episode)
                 steps += len(episode.actions)
                 new.check()
+
+        # written last, since it tells the size of the other file
         metadata = _metadata(selection, target.name, steps, path)
         (data / "metadata.json").write_text(json.dumps(metadata))
 

@@ -331,6 +331,7 @@ def _check_row(
     folder: Path, index: int, row: Mapping[str, Any], videos: Sequence[str]
 ) -> None:
     """Raises DatasetError unless a row of the table of episodes is as it must be."""
+    # what is read of a row, and as which type
     kinds: dict[str, type] = {
         "episode_index": int,
         "length": int,
@@ -342,6 +343,7 @@ def _check_row(
         kinds[f"videos/{name}/chunk_index"] = int
         kinds[f"videos/{name}/file_index"] = int
         kinds[f"videos/{name}/from_timestamp"] = float
+
     for name, kind in kinds.items():
         if not isinstance(row.get(name), kind):
             raise DatasetError(

@@ -166,6 +166,7 @@ class RobomimicFile(ClosedOnExit):
                 f"{self._path} is not robomimic's layout: it has no group /data, but"
                 f" {', '.join(sorted(self._file)) or 'nothing'}"
             )
+
         names = []
         for name in self._file["data"]:
             if not re.fullmatch(r"demo_[0-9]{1,9}", name):
@@ -175,6 +176,7 @@ class RobomimicFile(ClosedOnExit):
                     f"{name} of {self._path} lies in another file, which is not followed"
                 )
             names.append(name)
+
         if not names:
             raise DatasetError(f"{self._path} has no demo in /data")
         return sorted(names, key=lambda name: int(name.removeprefix("demo_")))
@@ -184,11 +186,15 @@ class RobomimicFile(ClosedOnExit):
         widths = {}
         cameras = {}
         omitted = []
+
+        # the first episode stands for all
         first = self._demo(self._demos[0])
         for key in first["obs"] if _link(first, "obs") == "group" else ():
             if _link(first["obs"], key) != "array" or not is_name(key):
                 omitted.append(key)
                 continue
+
+            # pictures (T, H, W, 3), vectors (T, ...) that are read flat
             array = first["obs"][key]
             if array.ndim == 4 and array.shape[3] == 3 and array.dtype == np.uint8:
                 cameras[key.removesuffix(IMAGE_SUFFIX)] = key
@@ -196,6 +202,7 @@ class RobomimicFile(ClosedOnExit):
                 widths[key] = int(np.prod(array.shape[1:]))
             else:
                 omitted.append(key)
+
         if not any(key not in PRIVILEGED for key in widths):
             raise DatasetError(
                 f"{self._path} has no vector in obs that a robot could see; it has"
