@@ -79,6 +79,7 @@ def _problem_of_texts(spec: TaskSpec) -> str:
 
 
 def _problem_of_numbers(spec: TaskSpec) -> str:
+    """Returns what is wrong with the numbers of a spec; "" if nothing is."""
     if not is_number(spec.horizon_s) or spec.horizon_s <= 0:
         return f"horizon_s must be seconds above 0, not {spec.horizon_s!r}"
     if not is_number(spec.driving_s) or spec.driving_s < 0:
@@ -91,10 +92,11 @@ def _problem_of_numbers(spec: TaskSpec) -> str:
 
 
 def _problem_of_table(table: object) -> str:
+    """Returns what is wrong with a table of variables; "" if nothing is."""
     if not (isinstance(table, tuple | list) and table):
         return (
-            "table must be a tuple of rows, at least those of COMMON: (*OWN, *COMMON), "
-            f"not {table!r}"
+            "table must be a tuple of rows, at least those of COMMON: "
+            f"(*TASK_VARIABLES, *COMMON), not {table!r}"
         )
     names = set()
     for variable in table:
@@ -118,6 +120,7 @@ def _problem_of_table(table: object) -> str:
 
 
 def _problem_of_stages(spec: TaskSpec) -> str:
+    """Returns what is wrong among the stages of a spec; "" if nothing is."""
     names = set()
     for stage in spec.stages:
         if stage.name in names:
@@ -196,6 +199,7 @@ def check_bound(name: str, task: Task, num_worlds: int) -> None:
 
 def check_memory(name: str, task: Task, num_worlds: int) -> None:
     """Raises EmbodiedError unless `memory` returns live arrays (N, ...) by name."""
+    # asked twice: arrays that are live are the same ones both times
     with errors_of(name, "memory"):
         memory = task.memory()
         again = task.memory()
@@ -268,6 +272,10 @@ def check_present(name: str, task: Task, num_worlds: int, rows: np.ndarray) -> N
 def _check_state(
     where: str, layout: Layout, state: Array, num_worlds: int, rows: np.ndarray
 ) -> None:
+    """Raises EmbodiedError unless `state` is (N, S) finite numbers, as its layout says.
+
+    Only the worlds `rows` (n,) must be finite. `where` begins the message.
+    """
     shape = (num_worlds, layout.size)
     if not isinstance(state, np.ndarray) or state.shape != shape:
         parts = ", ".join(f"{part} {width}" for part, width in layout.parts)
@@ -290,6 +298,10 @@ def _check_state(
 def _check_outcome(
     where: str, outcome: Outcome, num_worlds: int, rows: np.ndarray
 ) -> None:
+    """Raises EmbodiedError unless a task's outcome has arrays (N,) of the right kinds.
+
+    Progress must be in [0, 1] in the worlds `rows` (n,). `where` begins the message.
+    """
     from embodied.envs.task import Outcome
 
     if not isinstance(outcome, Outcome):
@@ -298,6 +310,7 @@ def _check_outcome(
             f"{_brief(outcome)}"
         )
 
+    # letters of numpy's `dtype.kind`: bool, float, and below integer and unsigned
     for field, kind, words in (
         ("success", "b", "bool"),
         ("progress", "f", "numbers in [0, 1]"),

@@ -30,7 +30,7 @@ PLATE_HEIGHT_M = 0.012
 
 WORDS = ["Put the cube onto the plate.", "Set the cube down on the plate."]
 OTHER_WORDS = ["The cube belongs on the plate."]
-OWN = (
+TASK_VARIABLES = (
     row("cube_x", "layout", "m", L1=0.5, L2=(0.45, 0.55), L3=(0.4, 0.6), held_out=(0.36, 0.4)),
     row("cube_y", "layout", "m", L1=(-0.2, -0.1), L2=(-0.25, -0.1), L3=(-0.3, -0.1), held_out=-0.35),
     row("cube_yaw", "layout", "rad", L1=0.0, L2=(-0.4, 0.4), L3=(-0.6, 0.6), held_out=(0.6, 0.78)),
@@ -81,7 +81,7 @@ class CubeToPlate:
         pass
 
     def start(self, world, seed, variation):
-        episode = variation.sample_each(seed, OWN)
+        episode = variation.sample_each(seed, TASK_VARIABLES)
         cube_pos = (episode["cube_x"], episode["cube_y"], TOP_Z + 0.0252)
         self.cube.place(world, cube_pos, episode["cube_yaw"])
         self.engine.model_view("body_pos")[world, self.plate, 1] = episode["plate_y"]
@@ -121,7 +121,7 @@ CUBE_TO_PLATE = TaskSpec(
     needs=Needs(opening_m=0.06, reach_m=0.75),
     cameras=("overview",),
     horizon_s=15.0,
-    table=(*OWN, *COMMON),
+    table=(*TASK_VARIABLES, *COMMON),
     build=build,
     bind=CubeToPlate,
     expert=partial(pick_and_place, thing="cube", goal="plate", size=CUBE_M),

@@ -13,11 +13,12 @@ from embodied.envs.props.drawer import DRAWERS, MASS_KG
 from embodied.envs.props.parking import parked_w
 from embodied.envs.props.things import ROUND, SIZES, THINGS, ThingSize
 from embodied.envs.tasks.drawer_tidy.scene import DRAWERS_SIZE
-from embodied.envs.tasks.drawer_tidy.variation import OWN
+from embodied.envs.tasks.drawer_tidy.variation import TASK_VARIABLES
 from embodied.envs.variation import Variation
 
 THING_NAMES = tuple(THINGS)
-# These variables are sampled SAMPLES times each.
+# These variables are sampled SAMPLES times each: enough for every thing and drawer, and
+# to find as many different colours.
 SEVERAL = ("order", "colour", "handle", "offset_x", "offset_y", "yaw", "ajar", "target")
 SAMPLES = 16
 # The things lie on the counter in a row along x, which begins here and has 4 places.
@@ -43,15 +44,16 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
 
     Lists over things are in the order of `THINGS`.
     """
-    episode = variation.sample_each(seed, OWN)
+    episode = variation.sample_each(seed, TASK_VARIABLES)
     for name in SEVERAL:
         episode[name] = variation.sample_many(seed, name, SAMPLES)
 
-    # indices of the things that take part, along x, and of those that are named
+    # `row` has the indices of the things that take part, along x: those with the lowest
+    # samples of `order`
     count = episode["things"]
     order = np.argsort(episode["order"][: len(THING_NAMES)])
     row = order[:count].tolist()
-    # the second named thing is another one than the first, if two are named
+    # places in the row of the named things; where two are named, they differ
     first = episode["target"][0] % count
     second = (first + 1 + episode["target"][1] % (count - 1)) % count
     if episode["named"] == 1:
@@ -89,13 +91,13 @@ def pose_of(episode: dict[str, Any], thing: int) -> tuple[np.ndarray, float]:
     return np.array([x, y, z]), episode["yaw"][place]
 
 
-def goal_of(episode: dict[str, Any]) -> dict[str, Any]:
-    """Returns the values of an episode for the arrays of the task's `memory()`."""
+def memory_of(episode: dict[str, Any]) -> dict[str, Any]:
+    """Returns one world's values for the arrays of the task's `memory()`, by name."""
     things = range(len(THING_NAMES))
     targets = episode["targets"]
     belongs = np.zeros((len(DRAWERS), len(THING_NAMES)))
     belongs[episode["drawer"], targets] = 1.0
-    size_m: list[float] = []
+    size_m: list[float] = []  # x, y, z of the first named thing, then of the second
     for thing in targets:
         size = thing_size(THING_NAMES[thing], episode)
         size_m += [size.x, size.y, size.z]
@@ -111,7 +113,7 @@ def goal_of(episode: dict[str, Any]) -> dict[str, Any]:
         "shove_tick": seconds_to_ticks(episode["shove_at_s"]),
         "shut": episode["shut_n"],
         "shut_delay": seconds_to_ticks(episode["shut_after_s"]),
-        "shut_tick": -1,
+        "shut_tick": -1,  # not known until the drawer has been opened
     }
 
 
@@ -138,7 +140,7 @@ def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, A
     """
     rng = event_rng(seed)
     happens = level == "L4"
-    is_shoved = rng.random() < 0.5
+    is_shoved = rng.random() < 0.5  # else the drawer is pushed
     angle = rng.uniform(*SHOVE_ANGLE_RAD)
     shove_n = horizontal_force(episode["mass"] * rng.uniform(*SHOVE_M_S2), angle)
     # the force that brings the drawer to this speed in SHUT_S, against its friction

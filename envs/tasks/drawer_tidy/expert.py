@@ -41,7 +41,7 @@ ENOUGH_M = 0.155
 # How far the drawer is still open when it need not be closed, and when pushing ends.
 CLOSED_M = 0.006
 SHUT_M = 0.002
-# The hand aims this much further, because the handle slips between the pads.
+# The hand aims this much farther, because the handle slips between the pads.
 BEYOND_M = 0.010
 # Where things are put in the drawer, from its front and aside. The first spot is taken
 # that has this much room around it.
@@ -86,7 +86,7 @@ EASE_M = 0.012
 
 @dataclass(frozen=True)
 class Step:
-    """What to do in n worlds, and in which of them it is time to do so."""
+    """What the hand may do next in n worlds, and in which of them it is time for it."""
 
     when: Array  # (n,) bool
     skill: Array  # (n,) index into SKILLS
@@ -110,14 +110,14 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
 
 
 def _completion(xp: Any, facts: ExpertFacts) -> Array:
-    """Returns the completion (n,): opening and closing 1/6 each, filling 2/3."""
+    """Returns the completion (n,): opening and closing are 1/6 each, filling is 2/3."""
     share_open = xp.clip(facts.opening / OPEN_M, 0.0, 1.0)
     filling = share_open / 6 + facts.share_in * 2 / 3
     return xp.where(facts.is_all_in, 1.0 - share_open / 6, filling)
 
 
 def _choose(xp: Any, facts: ExpertFacts) -> Step:
-    """Returns the last of the possible steps whose time it is."""
+    """Returns for each world the last of the possible steps that it is time for."""
     thing = facts.thing
     grasp = top_grasp(
         thing.pos, thing.rot6d, thing.size, thing.is_round, facts.others, TOP_Z
@@ -129,11 +129,12 @@ def _choose(xp: Any, facts: ExpertFacts) -> Step:
         let_go,
         _bring(xp, facts, grasp),
     ]
+    # begin with the step that is always possible; later ones take its place
     chosen = _rest(xp, facts)
     for step in steps:
         rows = step.when[:, None]
         chosen = Step(
-            when=chosen.when | step.when,
+            when=chosen.when,  # everywhere
             skill=xp.where(step.when, step.skill, chosen.skill),
             pos=xp.where(rows, step.pos, chosen.pos),
             yaw=xp.where(step.when, step.yaw, chosen.yaw),
@@ -143,10 +144,13 @@ def _choose(xp: Any, facts: ExpertFacts) -> Step:
 
 
 def _rest(xp: Any, facts: ExpertFacts) -> Step:
-    """Returns the step when all is done: the hand goes up."""
+    """Returns the step for want of another, such as when all is done: the hand goes up.
+
+    It is possible in all worlds.
+    """
     opening = facts.opening
     return Step(
-        when=xp.ones_like(facts.thing.is_held),
+        when=xp.ones_like(facts.thing.is_held),  # bool
         skill=xp.full(opening.shape, SKILLS.index("retreat"), dtype=xp.int64),
         pos=with_z(xp, facts.hand.tcp, xp.full_like(opening, CLEAR_Z_W)),
         yaw=_hand_yaw(xp, facts),
@@ -205,7 +209,8 @@ def _work_drawer(xp: Any, facts: ExpertFacts) -> tuple[Step, Step]:
     no_turn = xp.zeros_like(opening)
     clear_z = xp.full_like(opening, CLEAR_Z_W)
     pos, yaw, _ = _way(xp, facts, handle, no_turn, clear_z)
-    # how far along x the hand has to go from here with the handle
+    # how far along x the hand has to go from here with the handle: forward until the
+    # drawer is shut, or back until it is pulled open
     along = opening + xp.where(is_all_in, BEYOND_M, -PULLED_M - BEYOND_M)
     moved = xp.stack([tcp[:, 0] + along, handle[:, 1], handle[:, 2]], axis=1)
 
@@ -238,20 +243,20 @@ def _bring(xp: Any, facts: ExpertFacts, grasp: TopGrasp) -> Step:
     """
     tcp = facts.hand.tcp
     in_hand = tcp - facts.thing.pos
-    hanging = tcp[:, 2] - grasp.bottom_z  # of the hand above the thing's underside
-    has_room = facts.opening > ENOUGH_M
+    hanging = tcp[:, 2] - grasp.bottom_z  # height of the hand above what hangs in it
+    is_open = facts.opening > ENOUGH_M
     spot = xp.where(
-        has_room[:, None], _spot_in_drawer(xp, facts), _spot_on_counter(xp, facts)
+        is_open[:, None], _spot_in_drawer(xp, facts), _spot_on_counter(xp, facts)
     )
 
     # the palm is wider than a drawer, so it must stay above what is in it
     above_neighbour = facts.neighbour_top + ABOVE_NEIGHBOUR_M - PALM_M
-    above_neighbour = xp.where(has_room, above_neighbour, 0.0)
+    above_neighbour = xp.where(is_open, above_neighbour, 0.0)
     down_z = xp.maximum(spot[:, 2] + hanging + ABOVE_FLOOR_M, above_neighbour)
     goal = with_z(xp, spot[:, :2] + in_hand[:, :2], down_z)
-    turn = xp.where(has_room, 0.0, _hand_yaw(xp, facts))
+    yaw_there = xp.where(is_open, 0.0, _hand_yaw(xp, facts))
     carry_z = TOP_Z + CARRY_M + hanging
-    pos, yaw, is_ready = _way(xp, facts, goal, turn, carry_z)
+    pos, yaw, is_ready = _way(xp, facts, goal, yaw_there, carry_z)
 
     has_landed = is_ready & (tcp[:, 2] < down_z + LANDED_M)
     is_low = tcp[:, 2] < carry_z - LOW_M
@@ -289,8 +294,9 @@ def _roomiest(xp: Any, spots: Array, others: Array, enough_m: float) -> Array:
         others: (n, K, 3) m, what stands around.
         enough_m: The distance from all others that is enough.
     """
-    gap = spots[:, :, None, :2] - others[:, None, :, :2]
+    gap = spots[:, :, None, :2] - others[:, None, :, :2]  # (n, S, K, 2)
     room = xp.min(xp.sqrt(dot(gap, gap)), axis=2)  # (n, S)
+    # all that have enough are alike, and `argmax` takes the first of them
     room = xp.minimum(room, xp.full_like(room, enough_m))
     return spots[xp.arange(spots.shape[0]), xp.argmax(room, axis=1)]
 
@@ -318,7 +324,7 @@ def _way(
     """
     tcp = facts.hand.tcp
     present_yaw = _hand_yaw(xp, facts)
-    gap = (goal - tcp)[:, :2]
+    gap = (goal - tcp)[:, :2]  # horizontal
     is_turned = xp.cos(present_yaw - yaw) > ALIGNED_COS
     is_ready = (dot(gap, gap) < NEAR_M**2) & is_turned
     is_low = tcp[:, 2] < clear_z - LOW_M

@@ -16,6 +16,7 @@ OPEN_M = 0.165
 OVERHEAD_Z_W = 2.0
 # Added to the positions of things that are in nobody's way.
 NOWHERE_M = 10.0
+# Two positions whose squared distance is less than this are those of one thing.
 SAME_PLACE_M2 = 1e-12
 # The hand is around a thing within these distances of its middle, horizontal and
 # vertical.
@@ -82,7 +83,7 @@ class ExpertFacts:
             fields[name] = _choose_rows(xp, is_second, value, getattr(first, name))
         thing = Thing(**fields)
 
-        # the other named thing is a neighbour only in the drawer
+        # the other named thing, which is a neighbour only once it is in the drawer
         is_other_inside = xp.where(is_second, first.is_inside, second.is_inside)
         other_top = xp.where(is_second, first.top_z, second.top_z)
         return cls(
@@ -116,11 +117,12 @@ def _named_thing(xp: Any, hand: Hand, state: Readings, k: int) -> Thing:
 def _is_second_next(first: Thing, second: Thing) -> Array:
     """Returns (n,) bool, whether the second named thing is the one to work on.
 
-    That is the one in the hand, or else the lower one of those not yet in the drawer.
+    That is the one in the hand, or else the lower one of those not yet in the drawer:
+    the hand that brings the other must stay above it.
     """
     is_lower = second.size[:, 2] < first.size[:, 2]
-    comes_first = first.is_inside | ~second.is_inside & is_lower
-    return second.is_held | comes_first & ~first.is_held & ~second.is_inside
+    is_preferred = (first.is_inside | is_lower) & ~second.is_inside
+    return second.is_held | is_preferred & ~first.is_held
 
 
 def _choose_rows(xp: Any, is_chosen: Array, value: Array, otherwise: Array) -> Array:
@@ -151,14 +153,17 @@ def _half_height(xp: Any, rot6d: Array, size: Array) -> Array:
 
 def _is_held(xp: Any, hand: Hand, pos: Array, rot6d: Array, size: Array) -> Array:
     """Returns (n,) bool, whether the fingers are around a thing and closed on it."""
-    # the thing's width between the fingers, along the axis that is nearest to theirs
+    # how far each of the thing's axes points along the hand's y, along which the
+    # fingers open: cosines, whose squares add up to 1
     opens_along = hand.rot6d[:, 3:]
-    x_share = xp.abs(dot(rot6d[:, :3], opens_along))
-    y_share = xp.abs(dot(rot6d[:, 3:], opens_along))
-    shares = xp.stack([x_share, y_share], axis=1)
-    z_share2 = 1.0 - dot(shares, shares)
-    z_share = xp.sqrt(xp.maximum(z_share2, xp.zeros_like(x_share)))
-    axis = xp.argmax(xp.concat([shares, z_share[:, None]], axis=1), axis=1)
+    x_cos = xp.abs(dot(rot6d[:, :3], opens_along))
+    y_cos = xp.abs(dot(rot6d[:, 3:], opens_along))
+    xy_cos = xp.stack([x_cos, y_cos], axis=1)
+    z_cos2 = 1.0 - dot(xy_cos, xy_cos)
+    z_cos = xp.sqrt(xp.maximum(z_cos2, xp.zeros_like(x_cos)))
+
+    # the thing's width between the fingers: its size along the axis nearest to theirs
+    axis = xp.argmax(xp.concat([xy_cos, z_cos[:, None]], axis=1), axis=1)
     span = size[xp.arange(size.shape[0]), axis]
 
     away = hand.tcp - pos

@@ -16,9 +16,10 @@ from embodied.envs.tasks.drawer_tidy.scene import DRAWERS_SIZE
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# A drawer is closed below the one opening, and open from the other one on.
+# A drawer whose opening is less than CLOSED_M is closed; from OPEN_M on it is open.
 CLOSED_M = 0.008
 OPEN_M = 0.17
+# A thing whose middle is lower than this has fallen off the counter.
 FALLEN_Z_W = 0.45
 # A thing is carried if its underside is this high above the counter, and its middle
 # this near to the hand.
@@ -47,9 +48,10 @@ class Facts:
         self._props = props
         self._memory = memory
         self._xp = props.xp
-        self.things_pos_w = props.things.positions_w()  # (N, K, 3) m
+        self.things_pos_w = props.things.positions_w()  # (N, K, 3) m, of the middles
         self.openings_m = props.drawers.openings()  # (N, D)
-        self.targets = [memory["target"][:, k] for k in range(2)]  # (N,) each
+        # the indices of the first and of the second named thing, (N,) each
+        self.targets = [memory["target"][:, k] for k in range(2)]
 
     @quantity
     def opening_m(self) -> Array:
@@ -85,7 +87,7 @@ class Facts:
     @quantity
     def are_all_where_they_belong(self) -> Array:
         """(N,) bool, the named things are in the named drawer, and no other in any."""
-        is_right = self.is_in_drawer == (self._memory["belongs"] > 0)
+        is_right = self.is_in_drawer == (self._memory["belongs"] > 0)  # (N, D, K)
         width = is_right.shape[1] * is_right.shape[2]
         return self._xp.all(self._xp.reshape(is_right, (-1, width)), axis=1)
 
@@ -113,7 +115,8 @@ class Facts:
         It is reached for first, then lifted and carried.
         """
         xp = self._xp
-        pos = self.things_pos_w[self._props.worlds, self.targets[k]]
+        pos = self.things_pos_w[self._props.worlds, self.targets[k]]  # (N, 3)
+        # `size` holds x, y and z of the first named thing, then those of the second
         height_m = self._memory["size"][:, 3 * k + 2]
 
         away = pos - self._props.hand.pos_w()

@@ -60,7 +60,7 @@ def build_drawer_kitchen(robot: Robot) -> mujoco.MjSpec:
 
 
 def _solid(body: mujoco.MjsBody, low: Vector, high: Vector, rgba: Vector) -> None:
-    """Adds a box between two corners (3,), m."""
+    """Adds a box between two corners (3,), m, along which things slide."""
     corner = np.array(low)
     opposite = np.array(high)
     box = add_box(body, (corner + opposite) / 2, (opposite - corner) / 2, rgba)
@@ -70,40 +70,45 @@ def _solid(body: mujoco.MjsBody, low: Vector, high: Vector, rgba: Vector) -> Non
 def _add_front_counter(
     spec: mujoco.MjSpec, chest: mujoco.MjsBody, size: DrawersSize
 ) -> None:
-    """Adds the worktop, the drawers' surroundings and the doors below them."""
-    under = size.top_z - size.worktop
-    floor_z = size.floor_z - 0.024
-    end = size.y[-1] - size.pitch / 2
+    """Adds the worktop, the drawers' surroundings and the doors below them.
+
+    The worktop stands out over the drawers' fronts; the cupboards leave a gap of a few
+    mm around them.
+    """
+    under = size.top_z - size.worktop  # z of the worktop's underside
+    below = size.floor_z - 0.024  # z of the lower edge of the gap under the fronts
+    right_end = size.y[-1] - size.pitch / 2  # y of the drawers' right end
     front_x = size.x + 0.002
     back_x = FRONT_X - 0.04
 
-    # the worktop, the cupboards below the drawers, and those beside them
+    # the worktop, the cupboards below the drawers, and those to their right
     top_low = (size.x - 0.005, END_Y, under)
     top_high = (FRONT_X - 0.02, LEFT_Y - 0.02, size.top_z)
     _solid(chest, top_low, top_high, STONE)
     below_low = (front_x, END_Y + 0.01, 0.10)
-    below_high = (back_x, LEFT_Y - 0.04, floor_z)
+    below_high = (back_x, LEFT_Y - 0.04, below)
     _solid(chest, below_low, below_high, FRONT)
-    beside_low = (front_x, END_Y + 0.01, floor_z)
-    beside_high = (back_x, end - 0.003, under)
+    beside_low = (front_x, END_Y + 0.01, below)
+    beside_high = (back_x, right_end - 0.003, under)
     _solid(chest, beside_low, beside_high, FRONT)
 
     # what is dark behind the drawers, and the plinth; by middle and half size
     paint = Paint(spec, chest, "front_counter")
     paint.box(
-        (size.x + 0.36, 0, (floor_z + under) / 2),
-        (0.005, 0.36, (under - floor_z) / 2),
+        (size.x + 0.36, 0, (below + under) / 2),
+        (0.005, 0.36, (under - below) / 2),
         DARK,
     )
     paint.box((size.x + 0.34, 0.09, 0.05), (0.30, 1.12, 0.05), PLINTH)
     paint.add()
 
+    # four doors below, a wide drawer that does not open, and what stands on the worktop
     decor = Paint(spec, chest, "front_counter_decor", decor=True)
     for y in (0.18, -0.18, -0.53, -0.87):
-        _paint_door(decor, (size.x, y), 0.165, (0.12, floor_z - 0.012))
-    _paint_door(decor, (size.x, -0.70), 0.33, (floor_z + 0.006, under - 0.006))
+        _paint_door(decor, (size.x, y), 0.165, (0.12, below - 0.012))
+    _paint_door(decor, (size.x, -0.70), 0.33, (below + 0.006, under - 0.006))
     _paint_kettle(decor, (0.98, -0.62, size.top_z))
-    _paint_board(decor, (1.20, 0.62, size.top_z))
+    _paint_boards_and_bowl(decor, (1.20, 0.62, size.top_z))
     decor.add()
 
 
@@ -121,6 +126,7 @@ def _add_side_counter(spec: mujoco.MjSpec, size: DrawersSize) -> None:
     below_high = (size.x, LEFT_Y - 0.04, size.top_z - 0.016)
     _solid(counter, below_low, below_high, FRONT)
 
+    # the plinth, and three doors: edge, panel and handle of each
     decor = Paint(spec, counter, "side_counter_decor", decor=True)
     decor.box((0.08, SIDE_Y + 0.40, 0.05), (0.45, 0.32, 0.05), PLINTH)
     for x, half in ((-0.16, 0.15), (0.16, 0.15), (0.42, 0.10)):
@@ -128,7 +134,7 @@ def _add_side_counter(spec: mujoco.MjSpec, size: DrawersSize) -> None:
         decor.box((x, SIDE_Y + 0.024, 0.40), (half - 0.035, 0.004, 0.255), FRONT)
         decor.box((x + half - 0.02, SIDE_Y + 0.010, 0.62), (0.006, 0.010, 0.05), STEEL)
 
-    # canisters at the wall
+    # canisters at the wall, each lower than the one before it, with lids
     y = 1.14
     for k, x in enumerate((-0.22, -0.12, -0.02)):
         rim_z = size.top_z + (0.16 - 0.025 * k)
@@ -173,8 +179,8 @@ def _paint_kettle(decor: Paint, pos: Vector) -> None:
         decor.box((x + 0.09, y, z + high), (0.025, 0.012, 0.010), DARK)
 
 
-def _paint_board(decor: Paint, pos: Vector) -> None:
-    """Paints cutting boards that lean at the wall, and a bowl of fruit.
+def _paint_boards_and_bowl(decor: Paint, pos: Vector) -> None:
+    """Paints two cutting boards that stand at the wall, and a bowl of fruit.
 
     The boards stand around `pos` (3,). Boxes are given by middle and half size, m.
     """
@@ -182,6 +188,7 @@ def _paint_board(decor: Paint, pos: Vector) -> None:
     decor.box((x + 0.02, y, z + 0.15), (0.012, 0.12, 0.15), DARK_BOARD)
     decor.box((x - 0.01, y + 0.09, z + 0.11), (0.010, 0.09, 0.11), LIGHT_BOARD)
 
+    # the bowl is four rings that grow wider; a fruit is a short cylinder
     bowl_x = x - 0.12
     bowl_y = y - 0.32
     for k in range(4):

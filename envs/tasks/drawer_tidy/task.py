@@ -16,7 +16,7 @@ from embodied.envs.task import Needs, Outcome, TaskSpec
 from embodied.envs.tasks.drawer_tidy.episode import (
     SHUT_S,
     THING_NAMES,
-    goal_of,
+    memory_of,
     pose_of,
     sample_episode,
     thing_size,
@@ -37,10 +37,12 @@ class DrawerTidy:
 
     state_layout = Layout(
         (
+            # of the first named thing, then of the second
             ("target_pos_w", 6),
             ("target_rot6d", 12),
             ("target_size", 6),
             ("target_round", 2),
+            # of the named drawer, of the other drawers, and of all things
             ("drawer_pos_w", 3),
             ("opening", 1),
             ("other_openings", 2),
@@ -55,11 +57,12 @@ class DrawerTidy:
         self._engine = engine
         self._props = Props(engine, robot)
         self._memory = {
-            # the named things; if there is only one, it stands here twice
+            # indices of the named things; if there is only one, it stands here twice
             "target": xp.zeros((n, 2), dtype=xp.int64),
-            # 1 where a thing should be in a drawer at the end
+            # 1 where a thing (column) should be in a drawer (row) at the end
             "belongs": xp.zeros((n, len(DRAWERS), count)),
-            # of the named things: their sizes, m, and 1 for round ones
+            # of the named things: x, y, z of the first and of the second, m; 1 for
+            # round ones
             "size": xp.zeros((n, 6)),
             "round": xp.zeros((n, 2)),
             # 1 for things that take part
@@ -90,11 +93,15 @@ class DrawerTidy:
         for drawer, colour in enumerate(episode["handles"]):
             drawers.paint(world, drawer, COLOURS[colour])
 
-        for name, value in goal_of(episode).items():
+        for name, value in memory_of(episode).items():
             self._memory[name][world] = value
         return episode
 
     def _place_things(self, world: int, episode: dict[str, Any]) -> None:
+        """Places all things in one world, and gives them size and colour.
+
+        Those that take no part are parked.
+        """
         things = self._props.things
         for thing, name in enumerate(THING_NAMES):
             pos_w, yaw = pose_of(episode, thing)
@@ -108,7 +115,8 @@ class DrawerTidy:
         memory = self._memory
         props = self._props
 
-        # some time after the named drawer was first open, it is pushed shut
+        # some time after the named drawer was first open, it is pushed shut; until it
+        # was, `shut_tick` is -1
         is_open = self._facts().opening_m > OPEN_M
         is_first = is_open & (memory["shut_tick"] < 0)
         shut_tick = xp.where(is_first, tick + memory["shut_delay"], memory["shut_tick"])
@@ -121,6 +129,7 @@ class DrawerTidy:
         props.things.push(memory["target"][:, 0], shove_n)
 
     def state(self) -> Array:
+        """Returns (N, S), in the order of `state_layout`."""
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()
@@ -154,7 +163,10 @@ class DrawerTidy:
 
 
 def staged_progress(xp: Any, facts: Facts) -> Array:
-    """Returns the progress (N,), below 1: opening, filling and closing the drawer."""
+    """Returns the progress (N,), below 1: opening, filling and closing the drawer.
+
+    Opening counts 0.2, and each named thing 0.3; closing begins at 0.8.
+    """
     first_in = facts.is_target_in(0)
     second_in = facts.is_target_in(1)
     first = xp.where(first_in, 1.0, facts.target_progress(0))

@@ -37,7 +37,7 @@ HELD_OUT_SENTENCES = [
     "In {drawer} is where {things} should be, with nothing left open.",
 ]
 
-OWN = (
+TASK_VARIABLES = (
     row("things", "objects", L1=3, L2=[3, 4]),
     row("order", "objects", L1=(0.0, 1.0)),  # of each: the lowest take part, in this order along the counter
     row("colour", "objects", L1=TRAIN_COLOURS, held_out=HELD_OUT_COLOURS),
@@ -58,4 +58,4 @@ OWN = (
     row("target", "instruction", L1=[0, 1, 2, 3]),
     row("drawer", "instruction", L1=[0, 1, 2]),
 )  # fmt: skip
-TABLE = (*OWN, *COMMON)
+TABLE = (*TASK_VARIABLES, *COMMON)

@@ -9,7 +9,7 @@ import numpy as np
 from embodied.core import PHYSICS_HZ
 from embodied.envs.events import NEVER, event_rng
 from embodied.envs.props.panel import COLUMNS, DARK, FAULT, ROWS, WARNING
-from embodied.envs.tasks.panel_reset.variation import OWN
+from embodied.envs.tasks.panel_reset.variation import TASK_VARIABLES
 from embodied.envs.variation import Variation
 
 LAMP_COUNT = ROWS * COLUMNS
@@ -23,13 +23,15 @@ AGAIN_S = (0.3, 1.0)
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     """Returns the sampled values of one episode, JSON-able.
 
-    Its `lights` are DARK, WARNING or FAULT.
+    Its `lights` (12 numbers) are DARK, WARNING or FAULT; its `place` is the lamp whose
+    fault is to be reset.
     """
-    episode = variation.sample_each(seed, OWN)
+    episode = variation.sample_each(seed, TASK_VARIABLES)
     # a sentence that names no row would not say which of several faults is meant
     if "{row}" not in episode["sentence"]:
         episode["decoys"] = 0
 
+    # where there are more systems than rows, draw the rows' names among them
     systems = list(episode["systems"])
     if len(systems) > ROWS:
         order = variation.stream(seed, "systems").permutation(len(systems))
@@ -52,7 +54,8 @@ def row_of(lamp: int) -> int:
 def event_ticks(episode: dict[str, Any]) -> tuple[int, int]:
     """Returns when the next lamp lights, and how long it waits after the first reset.
 
-    Where the fault moves it does not wait; otherwise it lights NEVER until the reset.
+    Both are in physics ticks. A fault that moves lights the next lamp at a fixed time,
+    and the wait is 0. Otherwise the time is NEVER until the first reset.
     """
     ticks = int(episode["event_s"] * PHYSICS_HZ)
     if episode["event"] == "moves":
@@ -61,7 +64,10 @@ def event_ticks(episode: dict[str, Any]) -> tuple[int, int]:
 
 
 def _sample_lights(episode: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
-    """Returns the lights (12,): the fault, decoys in other rows, and warnings."""
+    """Returns the lights (12,): the fault, decoys in other rows, and warnings.
+
+    Decoys are faults that must stay.
+    """
     lights = np.full(LAMP_COUNT, DARK)
     fault = episode["place"]
     lights[fault] = FAULT
@@ -88,6 +94,7 @@ def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, A
     if episode["decoys"]:
         free = [k for k in free if row_of(k) == row_of(fault)]
 
+    # the fault can only move to a free lamp, but the same lamp may light again
     moves = bool(rng.random() < MOVE_SHARE) and bool(free)
     next_place = int(rng.choice(free if moves else [*free, fault]))
     event_s = float(rng.uniform(*(MOVE_S if moves else AGAIN_S)))

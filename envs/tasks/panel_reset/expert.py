@@ -59,6 +59,7 @@ class ExpertFacts:
 def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     """Returns the plans for n worlds."""
     num = agent["tcp_pos_w"].shape[0]
+    # of a hand that points straight at the face, in the world
     quat = quat_multiply(face_quat(xp, CONSOLE, num), hand_quat_in_face(xp, num))
     facts = _facts(xp, agent, state, quat_to_rot6d(quat))
     skill, tip = _choose(xp, facts)
@@ -81,7 +82,8 @@ def _facts(
     right, up, out = (xp.asarray(axis) for axis in CONSOLE.axes().T)
     rot6d = agent["tcp_rot6d"]
 
-    # the button, the light of its lamp, and where its top is when nothing presses it
+    # the button, the light of its lamp, and where its top is when nothing presses it:
+    # BUTTON_TOP_M out of the face
     button = state["button_pos_w"]
     on_face = button - state["panel_pos_w"]
     xy_on_face = xp.stack([dot(on_face, right), dot(on_face, up)], axis=1)
@@ -89,7 +91,7 @@ def _facts(
     light = state["lamps"][xp.arange(lamp.shape[0]), lamp]
     top = button + (BUTTON_TOP_M - dot(on_face, out))[:, None] * out
 
-    # the fingers' tip
+    # from the button's top to the tip of the fingers: out of the face, and along it
     offset = fingertip_w(agent["tcp_pos_w"], rot6d) - top
     height = dot(offset, out)
     beside = offset - height[:, None] * out
@@ -110,6 +112,7 @@ def _choose(xp: Any, facts: ExpertFacts) -> tuple[Array, Array]:
     """
     out = outwards(xp, CONSOLE)
     before = facts.top + STANDOFF_M * out
+    # out of the face from where the tip is now
     straight_out = facts.top + facts.beside + STANDOFF_M * out
     pressed = facts.top - DEPTH_M * out
 

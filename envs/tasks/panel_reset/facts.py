@@ -64,6 +64,7 @@ class Facts:
         """(N,) in [0, 1], how much of its way to the click the button is pressed."""
         xp = self._xp
         share = self._at_fault(self._props.buttons.travel()) / PRESSED_M
+        # clipped: a button may be pressed beyond its click, or stand above its rest
         return xp.where(share > 1.0, 1.0, xp.where(share < 0.0, 0.0, share))
 
     @quantity

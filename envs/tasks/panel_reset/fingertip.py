@@ -15,4 +15,5 @@ def fingertip_w(tcp_w: Array, rot6d: Array) -> Array:
         tcp_w: (n, 3) m, the tool centre points.
         rot6d: (n, 6), the hands' x and y axes.
     """
+    # along the hand's z axis, which points out of the fingers
     return tcp_w + TIP_M * cross(rot6d[:, :3], rot6d[:, 3:])

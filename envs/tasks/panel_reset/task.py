@@ -59,7 +59,8 @@ class PanelReset:
             "resets": xp.zeros(n, dtype=xp.int64),
             "needed": xp.ones(n, dtype=xp.int64),
             "wrong": xp.zeros(n, dtype=xp.int64),
-            # the lamp that lights at next_tick, and how long after the first reset
+            # the lamp that lights at next_tick, which is NEVER where it waits for the
+            # first reset; and how long after that reset it lights
             "next": xp.zeros(n, dtype=xp.int64),
             "next_tick": xp.zeros(n, dtype=xp.int64),
             "wait_ticks": xp.zeros(n, dtype=xp.int64),
@@ -116,6 +117,7 @@ class PanelReset:
         is_unfinished = memory["resets"] < memory["needed"]
         is_held = xp.any(is_next & down, axis=1)
         is_due = (tick >= memory["next_tick"]) & is_unfinished & ~is_held
+        # which lamp (N, 12) begins to show a fault, and which no longer shows one
         comes = is_due[:, None] & is_next
         goes = is_due[:, None] & is_fault & (memory["resets"] == 0)[:, None]
         lights = xp.where(is_reset, DARK, memory["lights"])
@@ -131,8 +133,10 @@ class PanelReset:
         self._props.panel.show(memory["lights"])
 
     def state(self) -> Array:
+        """Returns (N, 18), in the order of `state_layout`."""
         xp = self._engine.xp
         facts = self._facts()
+        # DARK, WARNING and FAULT are 0, 1 and 2
         lamps = xp.astype(self._memory["lights"], xp.float64) / FAULT
         return xp.concat([facts.button_pos_w, facts.panel_pos_w, lamps], axis=1)
 
@@ -144,6 +148,7 @@ class PanelReset:
         are_all_up = xp.sum(memory["down"], axis=1) == 0
         success = (memory["resets"] >= memory["needed"]) & are_all_up & ~is_wrong
 
+        # towards the next reset: the hand reaches the button, then presses it
         on_its_way = 0.4 * tolerance(facts.reach_m, bound=0.01, margin=0.3)
         on_its_way = on_its_way + 0.4 * facts.share_pressed
         progress = staged_progress(
@@ -152,6 +157,7 @@ class PanelReset:
             on_its_way=xp.where(facts.is_lit, on_its_way, 0.0),
         )
         progress = xp.where(success, 1.0, progress)
+        # there may be more resets than are needed
         progress = xp.where(progress > 1.0, 1.0, progress)
         return Outcome(
             success=success,

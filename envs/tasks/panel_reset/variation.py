@@ -27,7 +27,7 @@ HELD_OUT_SYSTEMS = ("heating", "air", "vents")
 HELD_OUT_PLACES = [3, 5, 8]
 TRAIN_PLACES = [0, 1, 2, 4, 6, 7, 9, 10, 11]
 
-OWN = (
+TASK_VARIABLES = (
     row("systems", "objects", L1=[SYSTEMS[:3]], L2=[SYSTEMS], held_out=[HELD_OUT_SYSTEMS]),
     row("decoys", "objects", L1=0, L2=[0, 1], L3=[1, 2], held_out=[2, 3]),
     row("warnings", "objects", L1=0, L2=[0, 1], L3=[0, 1, 2], held_out=[3, 4]),
@@ -37,4 +37,4 @@ OWN = (
     row("console_z", "layout", "m", L1=0.0, L2=(-0.01, 0.01), L3=(-0.025, 0.025), held_out=(0.025, 0.04)),
     row("sentence", "instruction", L1=PLAIN, L2=TRAIN_SENTENCES, held_out=HELD_OUT_SENTENCES),
 )  # fmt: skip
-TABLE = (*OWN, *COMMON)
+TABLE = (*TASK_VARIABLES, *COMMON)

@@ -12,7 +12,7 @@ from embodied.envs.naming import first_distinct
 from embodied.envs.props.parcel import ParcelSize
 from embodied.envs.props.parking import parked_w
 from embodied.envs.tasks.parcel_sort.scene import BELT, BINS
-from embodied.envs.tasks.parcel_sort.variation import OWN, PER_PARCEL
+from embodied.envs.tasks.parcel_sort.variation import PER_PARCEL, TASK_VARIABLES
 from embodied.envs.variation import Variation
 
 # The random stream of events, apart from those of the table's variables.
@@ -25,7 +25,7 @@ TOP_YAW_RAD = 0.0
 END_YAW_RAD = 1.13
 # A parcel with its label on the top may be turned by this much more.
 TOP_TURN_FACTOR = 2.0
-ABOVE_BELT_M = 0.0005
+ABOVE_BELT_M = 0.0005  # a parcel starts this high above the belt, so that none sinks in
 # The least distance between the middles of parcels that follow each other.
 AT_LEAST_M = 0.22
 # A push's force per kg of the parcel. Friction holds 7.8 m/s2 of it, so the parcel
@@ -50,7 +50,8 @@ def sample_episode(seed: int, variation: Variation, later_s: float) -> dict[str,
         variation: Samples the variables.
         later_s: How much later parcels and event come, for a robot that must drive up.
     """
-    episode = variation.sample_each(seed, OWN)
+    # what differs from parcel to parcel is sampled again, once for each
+    episode = variation.sample_each(seed, TASK_VARIABLES)
     count = episode["parcels"]
     for name in PER_PARCEL:
         episode[name] = variation.sample_many(seed, name, count)
@@ -58,7 +59,7 @@ def sample_episode(seed: int, variation: Variation, later_s: float) -> dict[str,
     colours = variation.sample_many(seed, "colour", COLOUR_SAMPLES)
     episode["colour"] = first_distinct(colours, len(BINS))
 
-    # at least one parcel is of a named colour
+    # at least one parcel belongs into a bin whose colour is named
     rng = event_rng(seed, EVENT_STREAM)
     named_bin = int(rng.choice(episode["named"]))
     episode["parcel_bin"][int(rng.integers(count))] = named_bin
@@ -76,7 +77,7 @@ def sample_episode(seed: int, variation: Variation, later_s: float) -> dict[str,
 
 
 def event_tick(episode: dict[str, Any]) -> int:
-    """Returns when the event happens."""
+    """Returns when the event happens, in physics ticks."""
     return int(episode["event_s"] * PHYSICS_HZ)
 
 
@@ -121,7 +122,7 @@ def _sample_event(
     speed_factor = rng.uniform(*SPEED_FACTOR)
     angle = rng.uniform(*PUSH_ANGLE_RAD)
     parcel = int(np.flatnonzero(episode["wanted"])[-1])
-    sign = rng.choice((-1, 1))
+    sign = rng.choice((-1, 1))  # along the belt, which runs along y, or against it
     force = episode["mass"][parcel] * rng.uniform(*PUSH_M_S2)
 
     push = (0.0, 0.0)
@@ -141,7 +142,7 @@ def _sample_event(
 
 
 def _along_the_belt(episode: dict[str, Any]) -> list[float]:
-    """Returns the y at which each parcel starts.
+    """Returns the y at which each parcel starts, m; the first is farthest ahead.
 
     Each comes at least `gap_s` after the one before it, at the belt's highest speed.
     """

@@ -99,6 +99,7 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
 
     # a goal on the belt moves with it
     velocity = facts.parcel.vel_w * xp.asarray([1.0, 1.0, 0.0])
+    # the fingers close where they grasp, and hold while a parcel is moved
     is_closed = is_skill(skill, "grasp") & _is_on_grip(facts, posture)
     for name in ("lift", "carry", "turn", "place"):
         is_closed = is_closed | is_skill(skill, name)
@@ -122,6 +123,7 @@ def _is_on_grip(facts: ExpertFacts, posture: Grip) -> Array:
 def _is_before_grip(facts: ExpertFacts, posture: Grip) -> Array:
     """Returns (n,) bool, whether the hand is where it may go in to the grip."""
     error = facts.hand.pos_w - posture.pos_w
+    # along the approach, negative before the grip; and at a right angle to it
     ahead = dot(error, posture.z)
     beside = error - posture.z * ahead[:, None]
     is_aligned = posture.alignment(facts.hand) > ALIGNED_COS
@@ -139,8 +141,9 @@ def _empty_handed(facts: ExpertFacts, posture: Grip, is_riding: Array) -> list[R
     is_empty = ~facts.is_held
     is_free = is_empty & ~facts.is_idle
 
-    # where to hover: before the grip, where the parcel is to come, or at rest; aimed
-    # ahead of a parcel that rides, because the arm lags behind
+    # where to hover: before the grip; as far along the belt as it waits for a parcel
+    # that is still to come; or at rest. For a parcel that rides it aims ahead, because
+    # the arm lags behind
     ahead = xp.where(is_riding[:, None], LAG_S * parcel.vel_w, 0.0)
     grip = posture.pos_w + ahead
     is_coming = is_free & ~facts.is_on_plate & (grip[:, 1] < REACH_Y_W[0])
@@ -175,14 +178,14 @@ def _empty_handed(facts: ExpertFacts, posture: Grip, is_riding: Array) -> list[R
 
 
 def _to_the_plate(facts: ExpertFacts, posture: Grip) -> list[Row]:
-    """Returns the rows with a parcel that has not been read.
+    """Returns the rows of a hand with a parcel that has not been read.
 
     It is lifted, carried to the plate and turned, set down and let go.
     """
     xp = facts.xp
     hand = facts.hand
     parcel = facts.parcel
-    is_mine = facts.is_held & ~parcel.is_scanned
+    has_unread = facts.is_held & ~parcel.is_scanned
 
     # where the hand is with the parcel over the plate, turned if it must be
     bottom = parcel.bottom_z()
@@ -194,7 +197,7 @@ def _to_the_plate(facts: ExpertFacts, posture: Grip) -> list[Row]:
     over = with_z(xp, facts.plate_w + in_hand, carry_z)
     beside = around_column(xp, hand.pos_w, over, RADIUS_M, TURN_RAD)
 
-    # how near to the plate the parcel is
+    # how near to the plate the parcel is: horizontally, and its underside above it
     to_plate = (parcel.pos_w - facts.plate_w)[:, :2]
     distance = xp.sqrt(dot(to_plate, to_plate))
     height = bottom - facts.plate_w[:, 2]
@@ -203,19 +206,19 @@ def _to_the_plate(facts: ExpertFacts, posture: Grip) -> list[Row]:
     is_being_lowered = is_being_lowered & (bottom < facts.plate_w[:, 2] + LOWERING_M)
     lies = (distance < LYING_BESIDE_M) & (xp.abs(height) < LYING_M)
 
-    may_place = is_mine & (is_over | is_being_lowered)
+    may_place = has_unread & (is_over | is_being_lowered)
     down_z = hand.pos_w[:, 2] - height - PRESS_M
     up = with_z(xp, hand.pos_w, carry_z)
     return [  # the last that applies wins
-        Row("carry", when=is_mine, goal_w=beside),
-        Row("lift", when=is_mine & facts.must_lift(), goal_w=up),
+        Row("carry", when=has_unread, goal_w=beside),
+        Row("lift", when=has_unread & facts.must_lift(), goal_w=up),
         Row("place", when=may_place, goal_w=with_z(xp, over, down_z)),
-        Row("release", when=is_mine & lies, goal_w=hand.pos_w),
+        Row("release", when=has_unread & lies, goal_w=hand.pos_w),
     ]
 
 
 def _to_the_bin(facts: ExpertFacts, posture: Grip) -> list[Row]:
-    """Returns the rows with a parcel that has been read.
+    """Returns the rows of a hand with a parcel that has been read.
 
     It is lifted, carried to its bin, lowered and let go.
     """
@@ -224,7 +227,7 @@ def _to_the_bin(facts: ExpertFacts, posture: Grip) -> list[Row]:
     parcel = facts.parcel
     plate_z = facts.plate_w[:, 2]
     slot_z = facts.slot_w[:, 2]
-    is_mine = facts.is_held & parcel.is_scanned
+    has_read = facts.is_held & parcel.is_scanned
 
     # where the hand is with the parcel over its place in the bin
     bottom = parcel.bottom_z()
@@ -239,16 +242,16 @@ def _to_the_bin(facts: ExpertFacts, posture: Grip) -> list[Row]:
     distance = xp.sqrt(dot(to_slot, to_slot))
     is_low = (bottom < plate_z + LOW_M) & (distance > AWAY_M)
     is_above = distance < ABOVE_BIN_M
-    may_place = is_mine & is_above & (posture.alignment(hand) > DROP_COS)
+    may_place = has_read & is_above & (posture.alignment(hand) > DROP_COS)
     drop_z = xp.maximum(slot_z + INTO_BIN_M + below, slot_z + BIN.height + ABOVE_RIM_M)
     may_drop = may_place & (hand.pos_w[:, 2] < drop_z + DROP_SLACK_M)
 
     # the hand must point down again after it has turned a parcel
     is_turned = hand.z[:, 2] > -POINTS_DOWN_COS
     return [  # the last that applies wins
-        Row("carry", when=is_mine, goal_w=beside),
-        Row("turn", when=is_mine & is_turned, goal_w=up),
-        Row("lift", when=is_mine & is_low, goal_w=up),
+        Row("carry", when=has_read, goal_w=beside),
+        Row("turn", when=has_read & is_turned, goal_w=up),
+        Row("lift", when=has_read & is_low, goal_w=up),
         Row("place", when=may_place, goal_w=with_z(xp, over, drop_z)),
         Row("release", when=may_drop, goal_w=hand.pos_w),
     ]

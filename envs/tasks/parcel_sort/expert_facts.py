@@ -80,14 +80,14 @@ class ExpertFacts:
         is_on_plate = _is_on_plate(xp, parcels, plate_w)
         is_binned = _is_in_bin(parcels) & ~is_held
         is_finished = parcels.is_wanted & parcels.is_scanned & is_binned
-        is_open = parcels.is_wanted & ~is_finished
+        is_unfinished = parcels.is_wanted & ~is_finished
         priority = _priority(xp, parcels, is_held, is_on_plate)
-        priority = xp.where(is_open, priority, FINISHED)
+        priority = xp.where(is_unfinished, priority, FINISHED)
 
         which = xp.argmax(priority, axis=1)
         rows = xp.arange(which.shape[0])
         parcel = parcels.one(which)
-        slot_m = xp.asarray(BIN_SLOTS_M)[which]
+        slot_m = xp.asarray(BIN_SLOTS_M)[which]  # (n,)
         ones = xp.ones_like(priority)
         # count by products with ones: `dot` adds in the same order for any n
         finished = dot(xp.where(is_finished, 1.0, 0.0), ones)
@@ -121,6 +121,7 @@ class ExpertFacts:
         """Returns (n,) bool, whether a held parcel must be lifted before it moves."""
         to_plate = (self.parcel.pos_w - self.plate_w)[:, :2]
         is_away = dot(to_plate, to_plate) > AWAY_M**2
+        # high enough above the belt to be turned, or to go sideways
         free_m = self.xp.where(self.must_turn(), FREE_TO_TURN_M, FREE_M)
         is_low = self.parcel.bottom_z() < BELT.top_z + free_m
         return self.is_held & is_low & is_away
@@ -182,7 +183,10 @@ def _is_in_bin(parcels: Parcels) -> Array:
 
 
 def _priority(xp: Any, parcels: Parcels, is_held: Array, is_on_plate: Array) -> Array:
-    """Returns the priority (n, K) of each parcel to be worked on next."""
+    """Returns the priority (n, K) of each parcel to be worked on next.
+
+    On the belt it is higher for parcels farther along, which will be gone sooner.
+    """
     y = parcels.pos_w[..., 1]
     priority = xp.where(is_within_reach(parcels), WITHIN_REACH, COMING)
     priority = priority + PER_M_ALONG_BELT * xp.clip(y, -3.0, 1.0)

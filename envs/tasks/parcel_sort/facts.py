@@ -35,7 +35,7 @@ AROUND_M = 0.005
 FLOOR_Z_W = 0.40
 # The belt does not bring back a parcel beyond this.
 PASSED_Y_W = 0.62
-# Rewards for getting nearer are full up to this distance, and a tenth at this one more.
+# A reward for getting nearer is full within NEAR_M, and a tenth FAR_M farther away.
 NEAR_M = 0.06
 FAR_M = 0.5
 
@@ -104,11 +104,13 @@ class Facts:
         xp = self._xp
         memory = self._memory
         up = self.rotations[:, :, 2, :]  # (N, K, 3) how far up each axis points
+        # the parcel's underside above the plate, however it lies
         half_height = dot(xp.abs(up), memory["size"]) / 2
         under = self.pos_w[..., 2] - half_height - self.plate_w[:, 2:]
         is_on_plate = self._props.scanner.over(self.pos_w) & (xp.abs(under) < FLAT_M)
         lies = is_on_plate & self.is_still & (memory["present"] > 0)
 
+        # the label points up, and the hand does not hide it
         label = self.label_w
         is_label_up = label[..., 2] > LABEL_UP_COS * xp.sqrt(dot(label, label))
         to_hand = self.to_hand - label
@@ -130,6 +132,7 @@ class Facts:
         """(N, K) bool, parcels with the TCP in them and the gripper not open."""
         xp = self._xp
         own_axes = xp.permute_dims(self.rotations, (0, 1, 3, 2))  # rows are axes
+        # (N, K, 3) from the parcels' middles to the TCP, along their own axes
         offset = xp.abs(dot(own_axes, self.to_hand[:, :, None, :]))
         inside = offset < self._memory["size"] / 2 + AROUND_M
         return all_of(inside) & (self._props.hand.width_m()[:, None] < OPEN_M)
@@ -156,8 +159,10 @@ class Facts:
         """(N, K) below 1, the progress of each parcel on its way to its bin.
 
         It is reached for, held, brought to the plate, read and brought to the bin.
+        Once it is read, progress begins at 0.45.
         """
         xp = self._xp
+        # how near the hand is to the parcel, and that to plate and bin: (N, K) each
         ways = [
             self.to_hand,
             self.plate_w[:, None, :] - self.pos_w,

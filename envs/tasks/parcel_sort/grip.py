@@ -49,6 +49,7 @@ class Hand:
 
     @classmethod
     def read(cls, agent: Readings) -> Hand:
+        """Returns the hand of an observation's proprioception."""
         x = agent["tcp_rot6d"][:, :3]
         y = agent["tcp_rot6d"][:, 3:]
         return cls(
@@ -81,6 +82,7 @@ class Parcels:
 
     @classmethod
     def read(cls, state: Readings) -> Parcels:
+        """Returns the parcels of an observation's privileged state."""
         xp = array_namespace(state["parcel_bin_xy_w"])
 
         def rows(name: str, width: int) -> Array:
@@ -91,7 +93,7 @@ class Parcels:
         x = rot6d[..., :3]
         y = rot6d[..., 3:]
         bin_xy = rows("parcel_bin_xy_w", 2)
-        bin_z = xp.full_like(bin_xy[..., :1], BIN.floor_z)
+        bin_z = xp.full_like(bin_xy[..., :1], BIN.floor_z)  # which never varies
         return cls(
             pos_w=rows("parcel_pos_w", 3),
             vel_w=rows("parcel_vel_w", 3),
@@ -114,6 +116,7 @@ class Parcels:
     def bottom_z(self) -> Array:
         """Returns the height of each parcel's lowest corner, m."""
         xp = array_namespace(self.size)
+        # how much of the parcel's height each of its three sides makes
         extents = [
             xp.abs(axis[..., 2]) * self.size[..., k]
             for k, axis in enumerate((self.x, self.y, self.z))
@@ -136,8 +139,10 @@ class Parcels:
         offset = hand.pos_w[:, None, :] - self.pos_w
         opens_along = hand.y[:, None, :]
 
+        # whether the TCP is inside along each axis, and how wide the parcel is for the
+        # fingers
         is_inside = True
-        extent = 0.0  # along the hand's opening
+        extent = 0.0
         for k, axis in enumerate((self.x, self.y, self.z)):
             size = self.size[..., k]
             is_inside = is_inside & (xp.abs(dot(axis, offset)) < size / 2 + AROUND_M)
@@ -168,7 +173,7 @@ def horizontal(vectors: Array) -> Array:
 
 
 def left_of(way: Array) -> Array:
-    """Returns horizontal directions (n, 3) turned left by a quarter."""
+    """Returns horizontal directions (n, 3) turned to the left by a quarter turn."""
     xp: Any = array_namespace(way)
     return xp.stack([-way[:, 1], way[:, 0], xp.zeros_like(way[:, 0])], axis=1)
 
@@ -194,10 +199,11 @@ def grip_of(parcel: Parcels, aside: Array, is_standing: Array) -> Grip:
     way = parcel.label_way()
     is_label_up = parcel.is_label_up()
 
-    # along the parcel, in the one of the two directions that is wanted
-    # its width is level unless it lies on its side, where its height is
-    is_on_back = (xp.abs(parcel.y[:, 2]) < MOSTLY_COS)[:, None]
-    along = left_of(horizontal(xp.where(is_on_back, parcel.y, parcel.z)))
+    # the horizontal direction along the parcel, at a right angle to a side that is
+    # level: its width, or its height if it lies on its side
+    is_width_level = (xp.abs(parcel.y[:, 2]) < MOSTLY_COS)[:, None]
+    along = left_of(horizontal(xp.where(is_width_level, parcel.y, parcel.z)))
+    # of the two such directions take the one that is nearer to what is wanted
     forward = xp.broadcast_to(xp.asarray(FORWARD), aside.shape)
     wanted = xp.where(is_label_up[:, None], forward, way)
     wanted = xp.where(is_standing[:, None], aside, wanted)

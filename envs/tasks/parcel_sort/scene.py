@@ -20,7 +20,10 @@ CAMERA = "overview"
 
 
 def _around(radius_m: float, angle_deg: float) -> tuple[float, float, float]:
-    """Returns x, y of a place around the robot's column, and the yaw away from it."""
+    """Returns x, y in m of a place around the robot's column, and the yaw away from it.
+
+    The column is at the world's origin.
+    """
     angle = float(np.deg2rad(angle_deg))
     return radius_m * float(np.cos(angle)), radius_m * float(np.sin(angle)), angle
 

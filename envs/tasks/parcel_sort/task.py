@@ -44,6 +44,7 @@ LYING_M = 0.04
 class ParcelSort:
     """N episodes of ParcelSort on an engine."""
 
+    # of each of the three parcels in turn; then of the scanner and the belt
     state_layout = Layout(
         (
             ("parcel_pos_w", 9),
@@ -67,14 +68,14 @@ class ParcelSort:
         self._later_s = DRIVING_S if robot.travels else 0.0
         self._props = Props(engine, robot)
         self._memory = {
-            "wanted": xp.zeros((n, k)),
-            "present": xp.zeros((n, k)),
-            "bin": xp.zeros((n, k), dtype=xp.int64),
+            "wanted": xp.zeros((n, k)),  # 1 for parcels to be sorted
+            "present": xp.zeros((n, k)),  # 1 for parcels that take part
+            "bin": xp.zeros((n, k), dtype=xp.int64),  # of their colour, an index
             "size": xp.zeros((n, k, 3)),  # length, width, height, m
             # from the middle to the label in the parcel's frame, m
             "label": xp.zeros((n, k, 3)),
-            "scanned": xp.zeros((n, k)),
-            # the last time at which the scanner could not read it
+            "scanned": xp.zeros((n, k)),  # 1 for parcels that have been read
+            # the last tick at which the scanner could not read the parcel
             "moved_tick": xp.zeros((n, k), dtype=xp.int64),
             # from event_tick on: the belt's speed, m/s, and the force on the pushed
             # parcel along x and y, N
@@ -90,6 +91,7 @@ class ParcelSort:
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
         episode = sample_episode(seed, variation, self._later_s)
+        # parcels that take no part keep the zeros
         memory = self._memory
         for values in memory.values():
             values[world] = 0
@@ -143,7 +145,7 @@ class ParcelSort:
         has_happened = tick >= memory["event_tick"]
         speed = xp.where(has_happened, memory["speed_after"], facts.belt_speed)
         props.belt.set_speed(speed)
-        height = facts.pos_w[props.worlds, memory["pushed"]][:, 2] - BELT.top_z
+        height = facts.pos_w[props.worlds, memory["pushed"]][:, 2] - BELT.top_z  # (N,)
         is_pushed = is_during(tick, memory["event_tick"], PUSH_TICKS)
         is_pushed = is_pushed & (height < LYING_M)
         force = xp.where(is_pushed[:, None], memory["push"], 0.0)
@@ -158,11 +160,13 @@ class ParcelSort:
         props.scanner.show(any_of(is_read & ~facts.is_binned))
 
     def state(self) -> Array:
+        """Returns (N, S), in the order of `state_layout`."""
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()
         n, k, _ = facts.pos_w.shape
         xmat = xp.reshape(facts.rotations, (n, k, 9))
+        # (N, K, ...) or (N, K) each
         of_parcels = [
             facts.pos_w,
             xmat[:, :, ROT6D_OF_XMAT],
@@ -190,10 +194,12 @@ class ParcelSort:
         is_off_belt = ~facts.is_on_belt | facts.is_held
         is_taken = is_present & ~is_wanted & is_off_belt  # though it was to be left
 
+        # a wanted parcel adds its progress; one that was to be left, but taken, costs 1
         progress = xp.where(is_right, 1.0, facts.parcel_progress)
         share = xp.where(is_wanted, progress, 0.0) - xp.where(is_taken, 1.0, 0.0)
         ones = xp.ones_like(share)
-        # sums over parcels: `dot` adds in the same order however many worlds there are
+        # sums over parcels, as products with ones: `dot` adds in the same order however
+        # many worlds there are
         wanted_count = xp.maximum(dot(memory["wanted"], ones), ones[:, 0])
         mean = dot(share, ones) / wanted_count
         are_all_right = all_of(is_right | ~is_wanted)

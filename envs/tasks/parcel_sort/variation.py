@@ -54,7 +54,7 @@ PER_PARCEL = (
     "gap_s",
 )
 
-OWN = (
+TASK_VARIABLES = (
     row("parcels", "objects", L1=2, L2=[2, 3]),
     row("colour", "objects", L1=TRAIN_COLOURS[:3], L2=TRAIN_COLOURS, held_out=HELD_OUT_COLOURS),
     row("parcel_bin", "objects", L1=[0, 1, 2]),
@@ -76,4 +76,4 @@ OWN = (
     row("sentence", "instruction", L1=PLAIN, L2=TRAIN_SENTENCES, held_out=HELD_OUT_SENTENCES),
     row("named", "instruction", L1=SUBSETS),
 )  # fmt: skip
-TABLE = (*OWN, *COMMON)
+TABLE = (*TASK_VARIABLES, *COMMON)

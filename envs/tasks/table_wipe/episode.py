@@ -10,20 +10,21 @@ from embodied.envs.events import event_rng, horizontal_force
 from embodied.envs.naming import first_distinct
 from embodied.envs.props.stains import STAINS
 from embodied.envs.tasks.table_wipe.scene import PLACES_XY
-from embodied.envs.tasks.table_wipe.variation import OWN
+from embodied.envs.tasks.table_wipe.variation import TASK_VARIABLES
 from embodied.envs.variation import Variation
 
 # The random stream of events, apart from those of the table's variables.
 EVENT_STREAM = 0x57495045
-# How many values are sampled of each variable.
+# How many values are sampled of each variable: for some as many as are used, for the
+# others enough to find different ones.
 SAMPLES = {
     "kind": 8,
     "blob": 8,
     "place": 12,
-    "offset": 2 * len(STAINS),
+    "offset": 2 * len(STAINS),  # x and y of each stain
     "turn": len(STAINS),
     "small": len(STAINS),
-    "pad_offset": 2,
+    "pad_offset": 2,  # x and y
 }
 # A push slides the pad by 8 to 14 cm.
 PUSH_N = (1.5, 1.8)
@@ -37,10 +38,10 @@ SPILL_AFTER_S = (4.0, 8.0)
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     """Returns the sampled values of one episode, JSON-able.
 
-    Lists such as `kind` and `named` have one element per stain. The last one is that of
-    the stain that may be spilled later.
+    `kind` and `named` have one element per stain, the last for the one that may be
+    spilled later. Other lists have at least as many; their first elements count.
     """
-    episode = variation.sample_each(seed, OWN)
+    episode = variation.sample_each(seed, TASK_VARIABLES)
     for name, count in SAMPLES.items():
         episode[name] = variation.sample_many(seed, name, count)
 
@@ -85,7 +86,10 @@ def named_by(request: str, kind: str, kinds: Sequence[str]) -> list[bool]:
 
 
 def event_ticks(episode: dict[str, Any]) -> tuple[int, int]:
-    """Returns when the pad is pushed, and when more is spilled at the latest."""
+    """Returns when the pad is pushed, and when more is spilled at the latest.
+
+    Both are in physics ticks.
+    """
     push_s, spill_s = episode["event_s"]
     return int(push_s * PHYSICS_HZ), int(spill_s * PHYSICS_HZ)
 

@@ -89,6 +89,7 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     skill, pos = _choose(xp, agent, state, stroke, facts)
 
     yaw = xp.where(facts.is_holding, 0.0, _handle_yaw(xp, state["pad_rot6d"]))
+    # the fingers open to let go, away from the pad, and once it lies on its mat
     is_at_pad = facts.is_holding | facts.is_on_grip
     is_open = is_skill(skill, "release") | ~is_at_pad | facts.is_put_back
     return make_payload(
@@ -113,16 +114,17 @@ def _handle_yaw(xp: Any, rot6d: Array) -> Array:
 def _stroke(xp: Any, state: Readings) -> Stroke:
     """Returns the stroke over the nearest stain that is named and not yet clean."""
     pad = state["pad_pos_w"]
-    stains = state["dirt_named"].shape[1]
-    low = xp.reshape(state["dirt_low_xy_w"], (-1, 2, stains))
-    high = xp.reshape(state["dirt_high_xy_w"], (-1, 2, stains))
+    num_stains = state["dirt_named"].shape[1]  # S
+    # (n, 2, S) corners of the box around what is left of each stain
+    low = xp.reshape(state["dirt_low_xy_w"], (-1, 2, num_stains))
+    high = xp.reshape(state["dirt_high_xy_w"], (-1, 2, num_stains))
 
-    # the nearest stain
+    # the nearest of those that are to be wiped
     is_wanted = (state["dirt_named"] > 0) & (state["dirt_cm2"] > 0)
     away = (low + high) / 2 - pad[:, :2, None]
     distance2 = away[:, 0] * away[:, 0] + away[:, 1] * away[:, 1]
     nearest = xp.argmin(xp.where(is_wanted, distance2, NOWHERE_M2), axis=1)
-    is_nearest = xp.arange(stains) == nearest[:, None]
+    is_nearest = xp.arange(num_stains) == nearest[:, None]
     # pick its corners by a product with 1 at the nearest stain and 0 at the others
     chosen = xp.where(is_nearest, 1.0, 0.0)[:, None]  # (n, 1, S)
     low = dot(low, chosen)  # (n, 2)
@@ -131,6 +133,7 @@ def _stroke(xp: Any, state: Readings) -> Stroke:
     # the lane is over the stain's middle, or, where one lane is too narrow for the
     # stain, as near to the pad as it may be
     too_wide = high[:, 0] - low[:, 0] - LANE_M
+    # how far the lane may be off the middle
     room = xp.maximum(too_wide, xp.zeros_like(low[:, 0])) / 2
     middle_x = (low[:, 0] + high[:, 0]) / 2
     lane_x = xp.minimum(xp.maximum(pad[:, 0], middle_x - room), middle_x + room)
@@ -160,6 +163,7 @@ def _facts(xp: Any, agent: Readings, state: Readings, stroke: Stroke) -> ExpertF
     off_lane = xp.abs(pad[:, 0] - stroke.lane_x)
     # how far the pad is beyond an end of the stroke; negative between the ends
     off_ends = xp.maximum(stroke.low_y - pad[:, 1], pad[:, 1] - stroke.high_y)
+    # along x or y, whichever is larger
     off_mat = xp.maximum(
         xp.abs(pad[:, 0] - state["mat_pos_w"][:, 0]),
         xp.abs(pad[:, 1] - state["mat_pos_w"][:, 1]),
@@ -242,6 +246,9 @@ def _onward_y(xp: Any, state: Readings, stroke: Stroke) -> Array:
 
 
 def _completion(xp: Any, state: Readings) -> Array:
-    """Returns the completion (n,), which grows as less of the named stains is left."""
+    """Returns the completion (n,), which rises to 1 as less of the stains is left.
+
+    What is left is measured in cm2 of the named stains: at 10 cm2 it is one half.
+    """
     left_cm2 = xp.sum(state["dirt_named"] * state["dirt_cm2"], axis=1)
     return 1 / (1 + 0.1 * left_cm2)

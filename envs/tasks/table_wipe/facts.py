@@ -19,6 +19,7 @@ from embodied.sim.engine import Engine
 MOST_N = 100.0
 # How near the hand must be to the handle's middle to hold it.
 HELD_ERROR_M = 0.02
+# A pad that is lower than this has fallen off the table, however low that stands.
 FALLEN_Z_W = TABLE.top_z - 0.1
 
 
@@ -40,7 +41,7 @@ class Facts:
         self._props = props
         self._memory = memory
         self._xp = props.xp
-        # (N, 3) m, (N, 6), (N, 3) m/s
+        # (N, 3) m, of the middle of its underside; (N, 6); and (N, 3) m/s
         self.pad_pos_w, self.pad_rot6d, self.pad_vel_w = props.pad.pose()
 
     @quantity

@@ -56,11 +56,12 @@ class TableWipe:
             ("pad_pos_w", 3),
             ("pad_rot6d", 6),
             ("pad_vel_w", 3),
-            ("pad_force", 2),
+            ("pad_force", 2),  # on the table, now and at most so far, N
             ("table_z", 1),
             ("mat_pos_w", 2),
+            # of each of the S stains
             ("dirt_cm2", S),
-            ("dirt_named", S),
+            ("dirt_named", S),  # 1 for stains that are still to be wiped
             ("dirt_low_xy_w", 2 * S),
             ("dirt_high_xy_w", 2 * S),
         )
@@ -79,7 +80,7 @@ class TableWipe:
             # from push_tick on: the force on the pad along x and y, N
             "push": xp.zeros((n, 2)),
             "push_tick": xp.zeros(n, dtype=xp.int64),
-            "spill_tick": xp.zeros(n, dtype=xp.int64),
+            "spill_tick": xp.zeros(n, dtype=xp.int64),  # the latest time of the spill
         }
         self._facts = PerState(engine, lambda: Facts(self._props, self._memory))
 
@@ -108,7 +109,7 @@ class TableWipe:
     def _lay_table(
         self, world: int, pad_xy_w: np.ndarray, episode: dict[str, Any]
     ) -> None:
-        """Sets the table's height, and lays the mat and the pad onto it."""
+        """Sets the table's height and colour, and lays the mat and the pad onto it."""
         pad = self._props.pad
         table = self._props.table
         yaw = episode["pad_yaw"]
@@ -129,17 +130,18 @@ class TableWipe:
         rgb, rub_m = KINDS[episode["kind"][k]]
         rub_m = rub_m * episode["stickiness"]
         offset = episode["offset"][2 * k : 2 * k + 2]
-        at = PLACES_XY[episode["place"][k]] + offset - TABLE_XY
+        # in the table's frame, which differs from the world's by TABLE_XY
+        xy = PLACES_XY[episode["place"][k]] + offset - TABLE_XY
 
-        cells_w = stains.place(world, blob, at, episode["turn"][k]) + TABLE_XY
+        cells_w = stains.place(world, blob, xy, episode["turn"][k]) + TABLE_XY
         stains.paint(world, blob, rgb)
         dirt.lay(world, blob, cells_w, rub_m, episode["named"][k])
 
-        size = SMALL_CELLS if episode["small"][k] else CELLS
+        num_cells = SMALL_CELLS if episode["small"][k] else CELLS
         if k < episode["stains"]:
-            dirt.dirty(world, blob, size)
+            dirt.dirty(world, blob, num_cells)
         elif episode["spilled"]:
-            dirt.spill_later(world, blob, size)
+            dirt.spill_later(world, blob, num_cells)
 
     def before_step(self, tick: Array) -> None:
         xp = self._engine.xp
@@ -156,8 +158,8 @@ class TableWipe:
         way = xy - memory["pad_xy_w"]
         is_rubbing = facts.press_n > RUBBING_N
         rubbed_m = xp.where(is_rubbing, xp.sqrt(dot(way, way)), 0.0)
-        is_under_way = memory["wiped"] > SPILL_AT_SHARE
-        is_spilling = (tick >= memory["spill_tick"]) | is_under_way
+        is_enough_wiped = memory["wiped"] > SPILL_AT_SHARE
+        is_spilling = (tick >= memory["spill_tick"]) | is_enough_wiped
         under = props.pad.under(memory["cell_xy_w"])
         props.stains.show(self._dirt.update(under, rubbed_m, is_spilling))
 
@@ -165,6 +167,7 @@ class TableWipe:
         memory["peak_n"][...] = facts.peak_press_n
 
     def state(self) -> Array:
+        """Returns (N, S), in the order of `state_layout`."""
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()
@@ -192,6 +195,8 @@ class TableWipe:
         is_spoilt = ~is_gentle | are_others_wiped | facts.is_fallen
         success = (memory["wiped"] >= WIPED_SHARE) & ~is_spoilt
 
+        # up to 0.3 for the pad in the hand, and 0.65 for what is wiped, less if other
+        # stains were wiped, too
         in_hand = hand_progress(xp, facts.reach_m, facts.is_held)
         progress = in_hand + 0.65 * memory["wiped"] * memory["spared"]
         return Outcome(
@@ -203,7 +208,13 @@ class TableWipe:
 
 
 def hand_progress(xp: Any, reach_m: Array, is_held: Array) -> Array:
-    """Returns the progress (N,): reaching for the handle up to 0.25, holding it 0.3."""
+    """Returns the progress (N,) of the hand: up to 0.25 on its way, 0.3 if it holds.
+
+    Args:
+        xp: The array namespace.
+        reach_m: (N,) from the hand to the middle of the pad's handle.
+        is_held: (N,) bool, the fingers are closed on the handle.
+    """
     reached = tolerance(reach_m, bound=0.02, margin=0.4)
     return xp.where(is_held, 0.3, 0.25 * reached)
 

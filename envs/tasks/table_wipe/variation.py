@@ -79,7 +79,7 @@ HELD_OUT = {
     ],
 }
 
-OWN = (
+TASK_VARIABLES = (
     row("stains", "objects", L1=2, L2=[2, 3], L3=[1, 2, 3]),
     row("kind", "objects", L1=TRAIN_KINDS, held_out=HELD_OUT_KINDS),
     row("blob", "objects", L1=[0, 1, 2, 3]),
@@ -100,4 +100,4 @@ OWN = (
     row("stickiness", "dynamics", "x", L1=1.0, L3=(0.8, 1.2), held_out=(1.2, 1.5)),
     row("table_friction", "dynamics", L1=0.5, L3=(0.4, 0.6), held_out=(0.3, 0.4)),
 )  # fmt: skip
-TABLE = (*OWN, *COMMON)
+TABLE = (*TASK_VARIABLES, *COMMON)

@@ -13,15 +13,16 @@ from embodied.envs.props.parking import parked_w
 from embodied.envs.props.rack import SLOTS
 from embodied.envs.props.tote import ToteSize
 from embodied.envs.tasks.tote_transfer.scene import Station
-from embodied.envs.tasks.tote_transfer.variation import OWN
+from embodied.envs.tasks.tote_transfer.variation import TASK_VARIABLES
 from embodied.envs.variation import Variation
 
 TOTE = ToteSize()
+# Variables that are sampled for each tote.
 PER_TOTE = ("length", "yaw", "offset_x")
 # How many colours are sampled, enough to find different ones.
 COLOUR_SAMPLES = 16
-RAIL_GAP_M = 0.002
-ABOVE_BELT_M = 0.0005
+RAIL_GAP_M = 0.002  # the least between a tote and a rail at the start
+ABOVE_BELT_M = 0.0005  # a tote starts this high above the belt, so that none sinks in
 # Names along the belt, the tote ahead first.
 ORDINALS = ("first", "second", "third")
 # A push's force per kg of the tote. Friction holds 7.8 m/s2 of it, so the tote slides 5
@@ -34,10 +35,10 @@ EVENT_BELT_M_S = (0.0, 0.15)
 
 def sample_episode(seed: int, variation: Variation, station: Station) -> dict[str, Any]:
     """Returns the sampled values of one episode at a station, JSON-able."""
-    episode = variation.sample_each(seed, OWN)
+    episode = variation.sample_each(seed, TASK_VARIABLES)
     count = episode["totes"]
 
-    # what each tote has of its own
+    # what differs from tote to tote is sampled again, once for each
     for name in PER_TOTE:
         episode[name] = variation.sample_many(seed, name, count)
     places = zip(episode["offset_x"], episode["length"], episode["yaw"], strict=True)
@@ -48,7 +49,8 @@ def sample_episode(seed: int, variation: Variation, station: Station) -> dict[st
     colours = variation.sample_many(seed, "colour", COLOUR_SAMPLES)
     episode["colour"] = sampled_colours(colours, count, episode["same_colour"])
 
-    # where the robot must drive up, totes and event come later
+    # a robot that travels must drive up first: the totes start farther back, by what
+    # the belt carries them in that time, and the event comes later
     episode["first_y"] -= episode["belt_speed"] * station.later_s
     episode |= _sample_event(seed, variation.level, episode)
     episode["event_s"] += station.later_s
@@ -89,14 +91,14 @@ def pose_of(
 
 
 def event_tick(episode: dict[str, Any]) -> int:
-    """Returns when the event happens."""
+    """Returns when the event happens, in physics ticks."""
     return int(episode["event_s"] * PHYSICS_HZ)
 
 
 def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, Any]:
     """Samples the event of level L4: the belt's speed changes, or the tote is pushed.
 
-    At other levels the values are such that nothing happens.
+    At other levels nothing happens: the speed stays and the push is 0.
     """
     rng = event_rng(seed)
     push = (0.0, 0.0)
@@ -129,6 +131,7 @@ def _between_rails(
         length_m: The tote's length.
         yaw: The tote's yaw, rad.
     """
+    # half of what the turned tote takes up across the belt
     half_m = (length_m * np.cos(yaw) + TOTE.width * np.sin(abs(yaw))) / 2
     room_m = belt_m / 2 - half_m - RAIL_GAP_M
     return float(np.clip(offset_m, -room_m, room_m))

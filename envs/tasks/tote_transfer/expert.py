@@ -62,6 +62,7 @@ def tote_transfer_expert(
     expert = ToteTransferExpert(robot)
     planner = ScriptedPlanner(agent_layout, state_layout, expert.decide)
 
+    # the stand follows from the observation alone, whatever the plan
     def stand(observation: Observation, payload: Payload) -> Array:
         return expert.stand(*planner.read(observation))
 
@@ -92,7 +93,8 @@ class ToteTransferExpert:
 
     def decide(self, xp: Any, agent: Readings, state: Readings) -> Payload:
         """Returns the plans for n worlds."""
-        # move the origin to the floor below the mount of a robot at its stand
+        # move the origin to the floor below the mount of a robot at its stand: so the
+        # decisions for a fixed robot, which stands at the origin, hold there, too
         facts_w = ExpertFacts.read(xp, agent, state)
         x, y = self._stand_xy(xp, facts_w, state["tote_vel_w"][:, 1])
         origin = xp.stack([x, y, xp.zeros_like(x)], axis=1)
@@ -104,7 +106,7 @@ class ToteTransferExpert:
         }
         facts = ExpertFacts.read(xp, agent, state)
 
-        # a tote rides within reach on the belt; one that is held gets the rack's yaw
+        # a tote rides within reach on the belt; one that is held gets the rack's yaw, 0
         is_riding = ~facts.is_holding & ~facts.is_standing & facts.is_reachable
         skill, pos = _choose(xp, facts, is_riding)
         yaw = xp.where(facts.is_holding, xp.zeros_like(facts.yaw), facts.yaw)
@@ -125,7 +127,7 @@ class ToteTransferExpert:
     def _is_at_rack(facts: ExpertFacts) -> Array:
         """Returns (n,) bool, whether the robot's work is at the rack now.
 
-        It is where the tote is there, or in the hand and lifted.
+        It is where the tote is at the rack, or in the hand and lifted.
         """
         away = (facts.tote - facts.slot)[:, :2]
         return (dot(away, away) < AT_RACK_M**2) | facts.is_holding & ~facts.is_low
@@ -151,11 +153,11 @@ class ToteTransferExpert:
 
 
 def _choose(xp: Any, facts: ExpertFacts, is_riding: Array) -> tuple[Array, Array]:
-    """Returns the skill (n,) and the hand's goal (n, 3) m."""
+    """Returns the skill (n,), an index into SKILLS, and the hand's goal (n, 3) m."""
     tcp = facts.tcp
     slot = facts.slot
     grip = facts.grip
-    in_hand = tcp - facts.tote  # where the hand holds the tote
+    in_hand = tcp - facts.tote  # from the tote to the hand that holds it
     carry_z = xp.full_like(tcp[:, 2], CARRY_Z_W)
 
     # the hand waits within reach for a tote that is still to come
@@ -165,6 +167,7 @@ def _choose(xp: Any, facts: ExpertFacts, is_riding: Array) -> tuple[Array, Array
     down = slot + in_hand - xp.asarray([0.0, 0.0, PRESS_M])
     above_rim = grip[:, 2] + GRASP_DEPTH_M + CLEAR_M
 
+    # a tote that is being lowered goes on down even if it drifts off a little
     held = facts.is_holding
     may_lower = facts.is_above_slot | facts.is_being_lowered
     may_lower = may_lower & (facts.tote[:, 1] > PLACE_Y_W)

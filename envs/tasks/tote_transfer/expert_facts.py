@@ -47,12 +47,12 @@ class ExpertFacts:
     grip: Array  # (n, 3) m, on the wall that will face the robot in the rack
     yaw: Array  # (n,) rad, of the tote
     # about the hand, (n,) bool each
-    is_holding: Array
-    is_near_grip: Array
-    is_on_grip: Array
-    is_low: Array
+    is_holding: Array  # the tote, by its wall
+    is_near_grip: Array  # so near that it may go down
+    is_on_grip: Array  # so near that the fingers may close
+    is_low: Array  # too low to carry
     # about the tote, (n,) bool each
-    is_reachable: Array
+    is_reachable: Array  # on the belt
     is_standing: Array  # in its slot
     is_above_slot: Array
     is_being_lowered: Array  # into its slot, and not too high to have begun
@@ -68,6 +68,7 @@ class ExpertFacts:
         width = agent["gripper_width"][:, 0]
         is_closed = (width > HELD_WIDTH_M[0]) & (width < HELD_WIDTH_M[1])
         error = tcp - grip
+        # horizontal error; the wall runs roughly along the world's x
         aside = xp.sqrt(error[:, 1] ** 2 + (ALONG_WALL_WEIGHT * error[:, 0]) ** 2)
         height = xp.abs(error[:, 2])
 
@@ -94,9 +95,12 @@ class ExpertFacts:
 
 
 def grip_point(xp: Any, tote: Array, rot6d: Array) -> Array:
-    """Returns the grip (n, 3) m, on the wall that will face the robot in the rack."""
+    """Returns the grip (n, 3) m, on the wall that will face the robot in the rack.
+
+    That is the tote's wall towards its own -y.
+    """
     size = ToteSize()
-    across = rot6d[:, 3:]
+    across = rot6d[:, 3:]  # the tote's y axis in the world
     up = xp.asarray([0.0, 0.0, 1.0]) * (size.height - GRASP_DEPTH_M)
     return tote - across * (size.width / 2) + up
 

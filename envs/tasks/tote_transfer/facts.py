@@ -31,6 +31,7 @@ SLOT_Y_M = 0.03
 SLOT_Z_M = 0.012
 # A tote is upright if it leans by less than 8 degrees.
 UPRIGHT_COS = float(np.cos(np.deg2rad(8)))
+# A tote slower than this is at rest; one lower than this has fallen off belt or rack.
 AT_REST_M_S = 0.02
 FALLEN_Z_W = 0.45
 # A tote rides on the belt if it is lower than this above it, and is out of reach when
@@ -54,11 +55,12 @@ class Props:
 
         count = len(TOTES)
         others = [[(k + 1) % count, (k + 2) % count] for k in range(count)]
-        self.others = xp.asarray(others)  # (K, 2), the other totes of each tote
-        # the point to grip, on a wall in the tote's frame
+        self.others = xp.asarray(others)  # (K, 2), indices of each tote's other totes
+        # y and z of the point to grip, on a long wall in the tote's frame; its x is 0
         self.grip_y_m = -tote.width / 2
         self.grip_z_m = tote.height - GRASP_DEPTH_M
-        # errors along the wall count less: there is more room for the fingers
+        # weights of the squared error along the world's axes: x runs roughly along the
+        # wall, where there is more room for the fingers
         self.grip_weight = xp.asarray([0.75, 1.0, 1.0])
 
 
@@ -69,7 +71,7 @@ class Facts:
         self._props = props
         self._memory = memory
         self._xp = props.xp
-        # (N, 3) m, (N, 9) row by row, (N, 3) m/s
+        # (N, 3) m, of the middle of its underside; (N, 9) row by row; (N, 3) m/s
         self.tote_pos_w, self.tote_xmat = props.totes.pose_of(memory["tote"])
         self.tote_vel_w = props.totes.velocity_of(memory["tote"])
 
@@ -103,7 +105,7 @@ class Facts:
 
     @quantity
     def grasp_error_m(self) -> Array:
-        """(N,) from the TCP to the point to grip; less along the wall."""
+        """(N,) from the TCP to the point to grip; errors along the wall count less."""
         props = self._props
         # along the tote's y and z axes: columns of a matrix that is held row by row
         across = self.tote_xmat[:, 1::3] * props.grip_y_m
@@ -124,7 +126,7 @@ class Facts:
         offset = self.slot_offset_m
         half_x = self._props.station.rack.slot_x / 2 - SLOT_MARGIN_M
         is_inside = (offset[:, 0] < half_x) & (offset[:, 1] < SLOT_Y_M)
-        is_upright = self.tote_xmat[:, 8] > UPRIGHT_COS
+        is_upright = self.tote_xmat[:, 8] > UPRIGHT_COS  # how far up its z axis points
         return is_inside & (offset[:, 2] < SLOT_Z_M) & is_upright
 
     @quantity
@@ -139,6 +141,7 @@ class Facts:
         x = self.tote_pos_w[:, 0]
         y = self.tote_pos_w[:, 1]
         z = self.tote_pos_w[:, 2]
+        # above the belt, or beyond it as seen from the robot
         is_riding = (x > belt.x - belt.width / 2) & (z < belt.top_z + RIDING_M)
         return (z < FALLEN_Z_W) | (is_riding & (y > belt.y_end - OUT_OF_REACH_M))
 

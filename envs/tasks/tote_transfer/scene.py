@@ -72,7 +72,7 @@ def build_tote_station(robot: Robot) -> mujoco.MjSpec:
     add_belt(spec, station.belt)
     add_rack(spec, station.rack)
     for name in TOTES:
-        add_tote(spec, name, (0.2, 0.4, 0.7, 1.0))
+        add_tote(spec, name, (0.2, 0.4, 0.7, 1.0))  # worlds give each its own colour
     if robot.travels:
         _paint_lane(spec)
         add_view(spec, CAMERA, (2.3, 0.4, 2.6), (-0.3, 0.76, 0.5), 72)
@@ -84,7 +84,7 @@ def build_tote_station(robot: Robot) -> mujoco.MjSpec:
 
 
 def _paint_lane(spec: mujoco.MjSpec) -> None:
-    """Marks the floor where the robot stands at the rack."""
+    """Marks the floor around the robot's place at the rack, on three sides."""
     lane = Paint(spec, spec.worldbody, "lane", decor=True)
     x, y = ROAMING.rack_origin_w
     for side in (-0.5, 0.5):

@@ -39,12 +39,13 @@ LIFT_M = 0.15  # above the belt: a tote that is higher counts as lifted
 class ToteTransfer:
     """N episodes of ToteTransfer on an engine."""
 
+    # "the tote" is the one that the instruction names
     state_layout = Layout(
         (
             ("tote_pos_w", 3),
             ("tote_rot6d", 6),
             ("tote_vel_w", 3),
-            ("tote_size", 2),
+            ("tote_size", 2),  # length, width
             ("slot_pos_w", 3),
             ("other_totes_pos_w", 6),
             ("belt_speed", 1),
@@ -58,10 +59,10 @@ class ToteTransfer:
         self._station = station_of(robot)
         self._props = Props(engine, robot, self._station)
         self._memory = {
-            "tote": xp.zeros(n, dtype=xp.int64),
-            "slot": xp.zeros(n, dtype=xp.int64),
+            "tote": xp.zeros(n, dtype=xp.int64),  # the named one
+            "slot": xp.zeros(n, dtype=xp.int64),  # the named one
             "size": xp.zeros((n, 2)),  # length, width of the named tote, m
-            "present": xp.zeros((n, len(TOTES))),
+            "present": xp.zeros((n, len(TOTES))),  # 1 for totes that take part
             # from event_tick on: the belt's speed, m/s, and the force on the named tote
             # along x and y, N
             "speed_after": xp.zeros(n),
@@ -94,6 +95,7 @@ class ToteTransfer:
         return episode
 
     def _place_tote(self, world: int, tote: int, episode: dict[str, Any]) -> None:
+        """Places a tote, and makes it the one that was sampled, if it takes part."""
         totes = self._props.totes
         is_present = tote < episode["totes"]
         pos_w, yaw = pose_of(episode, tote, self._station)
@@ -109,6 +111,8 @@ class ToteTransfer:
         memory = self._memory
         belt = self._props.belt
 
+        # the event: another speed of the belt, or a push on the named tote; what was
+        # sampled lets only one of the two change anything
         has_happened = tick >= memory["event_tick"]
         speed = xp.where(has_happened, memory["speed_after"], belt.speed())
         belt.set_speed(speed)
@@ -118,12 +122,15 @@ class ToteTransfer:
         self._props.totes.push(memory["tote"], force)
 
     def state(self) -> Array:
+        """Returns (N, 24), in the order of `state_layout`."""
         facts = self._facts()
         parts = [
+            # of the named tote
             facts.tote_pos_w,
             facts.tote_xmat[:, ROT6D_OF_XMAT],
             facts.tote_vel_w,
             self._memory["size"],
+            # of what is around it
             facts.slot_pos_w,
             facts.other_totes_pos_w,
             facts.belt_speed[:, None],
@@ -160,6 +167,8 @@ def staged_progress(
 ) -> Array:
     """Returns the progress (N,), below 1, of reaching, lifting and carrying the tote.
 
+    Up to 0.25 for reaching it; 0.35 in the hand, and up to 0.9 at its slot.
+
     Args:
         xp: The array namespace.
         grasp_error_m: (N,) from the TCP to the point to grip.
@@ -173,6 +182,7 @@ def staged_progress(
     lifted = height_m / LIFT_M
     lifted = xp.where(lifted > 1.0, 1.0, lifted)
 
+    # near the slot it need not be high any more
     on_its_way = xp.maximum(lifted, carried)
     in_hand = 0.35 + 0.15 * on_its_way + 0.4 * carried
     return xp.where(is_in_hand, in_hand, 0.25 * reached)

@@ -32,7 +32,7 @@ HELD_OUT_SENTENCES = [
     "Clear the {tote} tote from the belt; its place is the {slot} slot.",
 ]
 
-OWN = (
+TASK_VARIABLES = (
     row("totes", "objects", L1=2, L2=[2, 3]),
     row("colour", "objects", L1=TRAIN_COLOURS, held_out=HELD_OUT_COLOURS),
     row("same_colour", "objects", L1=False, L2=[False, False, False, True], L3=[False, False, True]),
@@ -49,4 +49,4 @@ OWN = (
     row("target", "instruction", L1=[0, 1, 2]),
     row("slot", "instruction", L1=[0, 1, 2, 3]),
 )  # fmt: skip
-TABLE = (*OWN, *COMMON)
+TABLE = (*TASK_VARIABLES, *COMMON)

@@ -7,7 +7,7 @@ from typing import Any
 from embodied.core import PHYSICS_HZ
 from embodied.envs.events import NEVER, event_rng
 from embodied.envs.naming import colour_name, sampled_colours
-from embodied.envs.tasks.valve_turn.variation import OWN, order_of
+from embodied.envs.tasks.valve_turn.variation import TASK_VARIABLES, order_of
 from embodied.envs.variation import Variation
 
 FULL_DEG = 120.0
@@ -36,7 +36,7 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
 
     Lists are in the order of the places, from the left.
     """
-    episode = variation.sample_each(seed, OWN)
+    episode = variation.sample_each(seed, TASK_VARIABLES)
     count = episode["valves"]
     # the valves that stand on the console, from the left
     episode["order"] = list(episode["order"][:count])
@@ -66,10 +66,10 @@ def place_of(episode: dict[str, Any]) -> int:
 
 
 def event_ticks(episode: dict[str, Any]) -> tuple[int, int]:
-    """Returns when the push comes, and how long it waits for the valve to stand right.
+    """Returns when the push comes, and how long after the valve first stands right.
 
-    A late push comes NEVER until the valve first stands right, and that long afterwards.
-    An early push does not wait.
+    Both are in physics ticks. An early push has a fixed time, and the wait is 0. The
+    time of a late push is NEVER until the valve first stands right.
     """
     ticks = int(episode["event_s"] * PHYSICS_HZ)
     if episode["push_late"]:
@@ -90,6 +90,7 @@ def start_and_target(
             the valve may start.
         angle_deg: The angle that the order `turn` asks for.
     """
+    # a quarter turn anywhere on the scale
     if order in ("more", "less"):
         lower = sampled_deg * (FULL_DEG - QUARTER_DEG) / FULL_DEG
         upper = lower + QUARTER_DEG
@@ -102,6 +103,7 @@ def start_and_target(
     room_above = max(FULL_DEG - APART_DEG - target, 0.0)
     start = sampled_deg / FULL_DEG * (room_below + room_above)
     if start >= room_below:
+        # skip the angles near the target
         start = start - room_below + target + APART_DEG
     return start, target
 
@@ -129,6 +131,7 @@ def _sample_push(seed: int, level: str, episode: dict[str, Any]) -> dict[str, An
     early_way = _way_off(start_deg, target_deg)
     late_way = 1 if target_deg < FULL_DEG / 2 else -1  # towards the larger room
 
+    # the push is late, too, where no early one is sure to leave the valve off target
     is_late = bool(rng.random() < LATE_SHARE) or not early_way
     event_s = float(rng.uniform(*(LATE_S if is_late else EARLY_S)))
     torque_n_m = 0.0
@@ -147,6 +150,7 @@ def _way_off(start_deg: float, target_deg: float) -> int:
     Returns:
         1 towards larger angles, -1 towards smaller ones, 0 if neither direction will do.
     """
+    # away from the target if the scale has room, else towards it if that is far enough
     away = 1 if start_deg > target_deg else -1
     room_deg = FULL_DEG - start_deg if away > 0 else start_deg
     if room_deg > PUSHED_DEG:

@@ -103,7 +103,7 @@ def _facts(
         angle: (n,) rad, of the handle.
         target: (n,) rad, that it should have.
     """
-    wanted = quat_to_rot6d(grasp_quat_wxyz(xp, angle))
+    wanted = quat_to_rot6d(grasp_quat_wxyz(xp, angle))  # the hand's x and y axes
     width = agent["gripper_width"][:, 0]
 
     # the hand's error from the grasp: out of the face, along and across the handle
@@ -131,7 +131,14 @@ def _facts(
 def _choose(
     xp: Any, tcp: Array, grasp: Array, facts: ExpertFacts
 ) -> tuple[Array, Array]:
-    """Returns the skill (n,) and the hand's goal (n, 3) m."""
+    """Returns the skill (n,) and the hand's goal (n, 3) m.
+
+    Args:
+        xp: The array namespace.
+        tcp: (n, 3) m, where the hand is.
+        grasp: (n, 3) m, where it should grip the handle; ahead of it to turn it.
+        facts: The facts.
+    """
     before = grasp + STANDOFF_M * outwards(xp, CONSOLE)
     aside = xp.broadcast_to(xp.asarray(ASIDE_W), before.shape)
 
@@ -139,13 +146,14 @@ def _choose(
     is_turning = held & ~facts.is_turned_right
     is_working = ~held & ~facts.is_done
     is_leaving = ~held & facts.is_done
-    is_stuck = facts.is_near_handle & ~facts.is_open_wide
+    # the fingers are not yet clear of the handle
+    is_around = facts.is_near_handle & ~facts.is_open_wide
     rows = [  # the last that applies wins
         Row("reach", when=is_working, goal_w=before),
         Row("grasp", when=is_working & facts.is_over_handle, goal_w=grasp),
         Row("turn", when=is_turning, goal_w=grasp),
         Row("retreat", when=is_leaving, goal_w=before),
         Row("look_at", when=is_leaving & ~facts.is_near_handle, goal_w=aside),
-        Row("release", when=is_stuck & facts.is_done & ~is_turning, goal_w=tcp),
+        Row("release", when=is_around & facts.is_done & ~is_turning, goal_w=tcp),
     ]
     return last_row(xp, rows, otherwise_w=before)

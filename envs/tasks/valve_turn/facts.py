@@ -32,10 +32,10 @@ class Props:
         self.valves = Valves(engine, VALVES)
         self.console = Console(engine, CONSOLE)
         self.hand = Hand(engine, robot)
-        self.worlds = xp.arange(engine.num_worlds)[:, None]  # (N, 1)
+        self.worlds = xp.arange(engine.num_worlds)[:, None]  # (N, 1), to index rows
         # (K,) 1 for wheels, 0 for levers
         self.is_wheel = xp.asarray([float(kind == "wheel") for kind in KIND_OF_VALVE])
-        # (K, K) row k has the valves in order, beginning with valve k
+        # (K, K) row k has the indices of the valves in order, beginning with valve k
         rows = [[(k + j) % count for j in range(count)] for k in range(count)]
         self.in_order_from = xp.asarray(rows)
 
@@ -95,6 +95,7 @@ class Facts:
     def are_others_untouched(self) -> Array:
         """(N,) bool, no other valve has been turned."""
         moved = self._xp.abs(self.angles - self.start_angles)
+        # the named one, which stands first, is left out
         return (moved[:, 1] < OTHERS_RAD) & (moved[:, 2] < OTHERS_RAD)
 
     @quantity

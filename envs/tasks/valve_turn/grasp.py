@@ -20,6 +20,7 @@ def grasp_pos_w(xp: Any, hub_w: Array, angle: Array, is_wheel: Array) -> Array:
         angle: (n,) rad on the scale, at which they stand.
         is_wheel: (n,) 1 for wheels, 0 for levers.
     """
+    # axes of the face in the world; the third points out of it
     right, up, _ = (xp.asarray(axis) for axis in CONSOLE.axes().T)
     turn = angle - UP_RAD  # anticlockwise of a handle that points up the face
     radius = xp.where(is_wheel > 0.5, GRASP_RADIUS_M["wheel"], GRASP_RADIUS_M["lever"])
@@ -31,6 +32,7 @@ def grasp_pos_w(xp: Any, hub_w: Array, angle: Array, is_wheel: Array) -> Array:
 def grasp_quat_wxyz(xp: Any, angle: Array) -> Array:
     """Returns the rotations (n, 4) of hands that grip handles at `angle` (n,) rad."""
     num = angle.shape[0]
+    # turn the face's frame as the handle is turned, and put the hand straight before it
     turned_face = quat_multiply(
         face_quat(xp, CONSOLE, num), quat_from_yaw(angle - UP_RAD)
     )

@@ -35,6 +35,7 @@ ANGLE_RAD = np.deg2rad(5.0)
 class ValveTurn:
     """N episodes of ValveTurn on an engine."""
 
+    # "the valve" is the one that the instruction names
     state_layout = Layout(
         (
             ("valve_pos_w", 3),
@@ -52,12 +53,13 @@ class ValveTurn:
         self._engine = engine
         self._props = Props(engine, robot)
         self._memory = {
-            "valve": xp.zeros(n, dtype=xp.int64),
-            "target": xp.ones(n),  # rad on the scale
-            "start": xp.zeros((n, len(VALVES))),  # rad, of all
+            "valve": xp.zeros(n, dtype=xp.int64),  # the named one
+            "target": xp.ones(n),  # its angle that is asked for, rad on the scale
+            "start": xp.zeros((n, len(VALVES))),  # angles of all at the start, rad
             "push": xp.zeros(n),  # N m on the named valve from event_tick on
+            # NEVER for a late push, until the valve first stands right
             "event_tick": xp.zeros(n, dtype=xp.int64),
-            # how long after the valve first stands right a late event comes
+            # how long after the valve first stands right a late push comes
             "late_ticks": xp.zeros(n, dtype=xp.int64),
         }
         self._facts = PerState(engine, lambda: Facts(self._props, self._memory))
@@ -90,6 +92,7 @@ class ValveTurn:
             if valve not in episode["order"]:
                 valves.park(world, valve)
 
+        # in a row along the face's x, whose middle is at `row_x`
         middle = (episode["valves"] - 1) / 2
         for place, valve in enumerate(episode["order"]):
             x = episode["row_x"] + episode["gap"] * (place - middle)
@@ -115,8 +118,10 @@ class ValveTurn:
         self._props.valves.push(memory["valve"], torque_n_m)
 
     def state(self) -> Array:
+        """Returns (N, 14), in the order of `state_layout`."""
         xp = self._engine.xp
         facts = self._facts()
+        # the named valve comes first, here and among the angles
         hubs = xp.reshape(facts.hubs_w, (-1, 3 * len(VALVES)))
         parts = [
             hubs[:, :3],
@@ -139,7 +144,7 @@ class ValveTurn:
         return Outcome(
             success=success,
             progress=xp.where(success, 1.0, progress),
-            lost=xp.zeros_like(success),
+            lost=xp.zeros_like(success),  # a valve can always be turned back
         )
 
 

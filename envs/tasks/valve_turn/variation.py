@@ -67,7 +67,7 @@ def order_of(sentence: str) -> str:
     raise KeyError(f"no order is given by {sentence!r}")
 
 
-OWN = (
+TASK_VARIABLES = (
     row("valves", "objects", L1=3, L2=[2, 3]),
     row("colour", "objects", L1=TRAIN_COLOURS, held_out=HELD_OUT_COLOURS),
     row("same_colour", "objects", L1=False, L2=[False, False, False, True], L3=[False, False, True]),
@@ -84,4 +84,4 @@ OWN = (
     row("named_by", "instruction", L1="colour", L2=NAMED_BY),
     row("friction", "dynamics", "N m", L1=0.8, L2=(0.6, 1.0), L3=(0.4, 1.2), held_out=(1.2, 1.5)),
 )  # fmt: skip
-TABLE = (*OWN, *COMMON)
+TABLE = (*TASK_VARIABLES, *COMMON)
