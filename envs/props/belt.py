@@ -20,7 +20,7 @@ ROLLER = (0.72, 0.74, 0.76, 1.0)
 ROLLER_RADIUS_M = 0.022
 BED = (0.16, 0.17, 0.18, 1.0)
 RUBBER = (0.30, 0.33, 0.36, 1.0)
-LEGS_APART_M = 2.0  # roughly: there is a pair at either end
+LEGS_APART_M = 2.0  # roughly, between pairs of legs: there is a pair at either end
 SLIDING_FRICTION = 0.8
 # A speed given to a belt that was compiled at rest has no effect.
 COMPILED_SPEED_M_S = 0.05
@@ -50,7 +50,10 @@ class BeltSize:
 
 
 def add_belt(spec: mujoco.MjSpec, size: BeltSize) -> None:
-    """Adds the belt, its rails and legs, and a stop at its end."""
+    """Adds the belt, its rails and legs, and a stop at its end.
+
+    Boxes are given by their middle and half size, m.
+    """
     world = spec.worldbody
     half_width = size.width / 2
     y = size.middle_y
@@ -62,7 +65,7 @@ def add_belt(spec: mujoco.MjSpec, size: BeltSize) -> None:
         INVISIBLE,
         SURFACE,
     )
-    surface.surfacevel = [0, COMPILED_SPEED_M_S, 0, 0, 0, 0]
+    surface.surfacevel = [0, COMPILED_SPEED_M_S, 0, 0, 0, 0]  # linear, then angular
     surface.friction[0] = SLIDING_FRICTION
     surface.group = COLLISION_GROUP
 
@@ -83,7 +86,10 @@ def add_belt(spec: mujoco.MjSpec, size: BeltSize) -> None:
 
 
 def _paint_surface(paint: Paint, size: BeltSize) -> None:
-    """Paints the bed, the rollers, and the rubber over them where there is any."""
+    """Paints the bed, the rollers, and the rubber over them where there is any.
+
+    Rubber ends 0.5 mm below the belt's top, on which things lie.
+    """
     half_width = size.width / 2
     y = size.middle_y
     bed_half = (half_width, size.half_length, 0.01)
@@ -103,7 +109,7 @@ def _paint_surface(paint: Paint, size: BeltSize) -> None:
 
 
 def _rollers_y(size: BeltSize) -> list[float]:
-    """Returns where the rollers are: all along, or under a band only at its ends."""
+    """Returns the y of each roller, m: all along, or under a band only at its ends."""
     if size.rubber:
         return [size.y_start + ROLLER_RADIUS_M, size.y_end - ROLLER_RADIUS_M]
     count = int((size.y_end - size.y_start) / size.roller_pitch)
@@ -111,7 +117,7 @@ def _rollers_y(size: BeltSize) -> list[float]:
 
 
 def _legs_y(size: BeltSize) -> list[float]:
-    """Returns where the pairs of legs are."""
+    """Returns the y of each pair of legs, m, evenly spaced."""
     first = size.y_start + 0.15
     last = size.y_end - 0.15
     gaps = max(1, round((last - first) / LEGS_APART_M))

@@ -19,6 +19,8 @@ WALL_M = 0.006
 RIM_HALF_M = 0.010  # of the painted rim's width and height
 # A point so far below the floor still counts as inside.
 FLOOR_TOLERANCE_M = 0.005
+# A half size less than this is across a wall's thickness, not along the wall.
+THIN_M = 0.01
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ def add_bin(spec: mujoco.MjSpec, place: BinPlace, size: BinSize) -> None:
     shell.box((0, 0, -0.008), (half_x, half_y, 0.008), UNPAINTED)
     half_z = size.height / 2
     for (x, y, _), (wall_x, wall_y, _) in walls:  # middle and half size
+        # painted walls reach 1 cm farther down than solid ones, along the floor's side
         wall_half = (wall_x, wall_y, half_z + 0.005)
         shell.box((x, y, half_z - 0.005), wall_half, UNPAINTED)
         rim_half = (_rim_half(wall_x), _rim_half(wall_y), RIM_HALF_M)
@@ -101,14 +104,17 @@ def _rim_half(wall_half: float) -> float:
     Across the wall's thickness the rim has a width of its own; along the wall it is
     longer, so that the rims of neighbouring walls meet at the corner.
     """
-    across_thickness = wall_half < 0.01
+    across_thickness = wall_half < THIN_M
     return max(wall_half, RIM_HALF_M) if across_thickness else wall_half + RIM_HALF_M
 
 
 def _paint_stand(
     spec: mujoco.MjSpec, body: mujoco.MjsBody, place: BinPlace, size: BinSize
 ) -> None:
-    """Adds a shelf and four legs."""
+    """Adds a shelf and four legs with a rail at the near and the far side.
+
+    Boxes are given by their middle and half size in the bin's frame, m.
+    """
     stand = Paint(spec, body, f"{place.name}_stand")
     x = size.depth / 2
     y = size.width / 2
@@ -134,7 +140,7 @@ class Bins:
         xp = engine.xp
         self._bodies = columns([model.body(place.name).id for place in places])
         self._shells = [model.geom(f"{place.name}_shell_0").id for place in places]
-        # (B, 3)
+        # (B, 3) m, where the floors' middles are without a shift
         self._nominal = np.array([(place.x, place.y, size.floor_z) for place in places])
 
         # (B, 2) each: the world's x axis, and its y axis, in each bin's own axes
@@ -150,7 +156,7 @@ class Bins:
             engine.model_view(field)
 
     def shift(self, world: int, offset_m: np.ndarray) -> None:
-        """Moves all bins of one world by (x, y) from their nominal places."""
+        """Moves all bins of one world by (x, y) m from their nominal places."""
         offset = np.array([*offset_m, 0.0])
         self._engine.model_view("body_pos")[world, self._bodies] = (
             self._nominal + offset
@@ -174,7 +180,8 @@ class Bins:
             (N, P, B) bool.
         """
         xp = self._engine.xp
-        # (N, P, B, 3)
+        # (N, P, B, 3) from each bin's floor to each point; then x and y along the bin's
+        # own axes
         offset = points_w[:, :, None, :] - self.floors_w()[:, None, :, :]
         own = offset[..., :1] * self._x_to_own + offset[..., 1:2] * self._y_to_own
         within = xp.abs(own) < self._half  # (N, P, B, 2)

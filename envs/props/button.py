@@ -30,7 +30,7 @@ STOP_ABOVE_M = 0.001
 def add_button(
     face: mujoco.MjsBody, name: str, pos: Vector, rgba: Rgba
 ) -> mujoco.MjsBody:
-    """Adds a button to a face (z outwards).
+    """Adds a button to a face (z outwards), and returns its body.
 
     Its body, joint and geom are called `name`. The joint's position is how far the
     button is pressed, m. `pos` (3,) is the middle of the cap's underside in the face's
@@ -41,13 +41,14 @@ def add_button(
         pos=list(pos),
         gravcomp=1,
         mass=MASS_KG,
-        inertia=(1e-5, 1e-5, 1e-5),
+        inertia=(1e-5, 1e-5, 1e-5),  # kg m2; of no account, as it only slides
         explicitinertial=True,
     )
 
     joint = body.add_joint(name=name, type=mujoco.mjtJoint.mjJNT_SLIDE, axis=(0, 0, -1))
     joint.range = (-STOP_ABOVE_M, TRAVEL_M)
-    # the stops are nearly as hard as MuJoCo allows
+    # the stops are nearly as hard as MuJoCo allows; `solimp` is the least and greatest
+    # impedance, width, midpoint and power
     joint.limited = True
     joint.solref_limit = PAD_SOLREF
     joint.solimp_limit = (0.99, 0.99, 0.001, 0.5, 2.0)
@@ -98,7 +99,7 @@ class Buttons:
     def tops_w(self, button: Array) -> Array:
         """Returns the middle (N, 3) of the top of each world's `button` (N,), m.
 
-        It sinks as the button is pressed.
+        `button` holds indices into the names. The top sinks as the button is pressed.
         """
         view = self._engine.view
         bodies = self._body_ids[button]

@@ -23,8 +23,8 @@ from embodied.sim.engine import Engine
 FACE = (0.66, 0.69, 0.70, 1.0)
 CABINET = (0.58, 0.61, 0.63, 1.0)
 CHEEK_M = 0.02  # thickness of the cabinet's sides, which stand over the face
-SHELL_BELOW_CHEEKS_M = 0.012
-SOLID_BEHIND_SHELL_M = 0.02
+SHELL_BELOW_CHEEKS_M = 0.012  # how much lower the shell between them ends
+SOLID_BEHIND_SHELL_M = 0.02  # how far behind the shell's front the robot is stopped
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,9 @@ class ConsoleSize:
 
 
 def add_console(spec: mujoco.MjSpec, size: ConsoleSize) -> mujoco.MjsBody:
-    """Adds the body `console`, which worlds may shift.
+    """Adds the body `console`, which worlds may shift, and returns it.
 
-    Its frame lies in the face: x right, y up, z outwards.
+    Its frame lies in the middle of the face: x right, y up, z outwards.
     """
     console = spec.worldbody.add_body(
         name="console", pos=[size.x, 0, size.z], quat=size.quat()
@@ -73,7 +73,7 @@ def add_console(spec: mujoco.MjSpec, size: ConsoleSize) -> mujoco.MjsBody:
     face = add_box(console, (0, 0, -0.01), face_half, FACE, "console_face")
     touched_by_robots_only(face)
 
-    # the cabinet is upright: the conjugate of the face's rotation undoes it
+    # the cabinet is upright: the conjugate of the face's rotation (wxyz) undoes it
     upright = size.quat() * (1, -1, -1, -1)
     cabinet = console.add_body(name="console_cabinet", quat=upright)
     outline = _outline(size)
@@ -98,7 +98,8 @@ def _outline(size: ConsoleSize) -> np.ndarray:
 
     It runs counterclockwise from the face's lower edge. Its origin is the face's middle.
     """
-    # x and z of the face's upper edge, along the axis that points up the face
+    # x and z of the outline's upper corner: 15 mm beyond the face's upper edge, along
+    # the axis that points up the face
     top = size.axes()[[0, 2], 1] * (size.height / 2 + 0.015)
     front = -top
     back_x = top[0] + size.depth
@@ -174,7 +175,10 @@ def _add_solid(cabinet: mujoco.MjsBody, inner: np.ndarray, half_width: float) ->
 def _paint_trim(
     spec: mujoco.MjSpec, cabinet: mujoco.MjsBody, outline: np.ndarray, half_y: float
 ) -> None:
-    """Adds a plinth, and a yellow strip under the face."""
+    """Adds a plinth, and a yellow strip under the face.
+
+    Boxes are given by their middle and half size, m.
+    """
     # the points of `_outline`
     front = outline[0]
     toe = outline[2]

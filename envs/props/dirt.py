@@ -14,7 +14,7 @@ from embodied.core import Array
 from embodied.envs.props.stains import CELLS, STAINS, cell_areas
 
 S = len(STAINS)
-FAR_M = 9.0  # beyond any cell
+FAR_M = 9.0  # a coordinate beyond any cell's
 # Added to both areas of a ratio. So where there are no stains to spare, all of them are
 # spared, and where there are none to wipe, none is wiped.
 NO_AREA_M2 = 1e-12
@@ -83,13 +83,13 @@ class Dirt:
         arrays["named"][world, stain] = float(named)
 
     def dirty(self, world: int, stain: int, cells: int) -> None:
-        """Makes a stain's first `cells` dirty at the start."""
+        """Makes a stain's first `cells` cells dirty, at the start of an episode."""
         for name in ("left", "present"):
             self.arrays[name][world, stain, :cells] = 1.0
         self._survey(slice(world, world + 1))
 
     def spill_later(self, world: int, stain: int, cells: int) -> None:
-        """Makes a stain's first `cells` dirty at the spill."""
+        """Sets a stain's first `cells` cells to become dirty when `update` spills."""
         self.arrays["spill"][world, stain, :cells] = 1.0
 
     def update(self, under: Array, rubbed_m: Array, spilling: Array) -> Array:
@@ -105,6 +105,7 @@ class Dirt:
         """
         xp = self._xp
         arrays = self.arrays
+        # the share (N, S, 1) of a whole cell's dirt that so much rubbing takes off
         share = (rubbed_m[:, None] / arrays["rub_m"])[:, :, None]
         left = arrays["left"] - xp.where(under, share, 0.0)
         spilled = xp.where(spilling[:, None, None], arrays["spill"], 0.0)
@@ -120,19 +121,23 @@ class Dirt:
         return self._xp.reshape(self.arrays["left"], (-1, S * CELLS))
 
     def _survey(self, rows: slice) -> None:
-        """Updates areas, boxes and shares of some worlds after a change of dirt."""
+        """Updates areas, boxes and shares of some worlds after a change of dirt.
+
+        Args:
+            rows: the worlds, n of them.
+        """
         xp = self._xp
         arrays = self.arrays
         left = arrays["left"][rows]
         cells = arrays["cell_xy_w"][rows]
         named = arrays["named"][rows]
 
-        # areas (N, S) in m2: dirty now, and dirty at any time
+        # areas (n, S) in m2: dirty now, and dirty at any time
         area = _sum_of_cells(self._areas * left)
         area_ever = _sum_of_cells(self._areas * arrays["present"][rows])
         arrays["left_m2"][rows] = area
 
-        # the box around what is dirty, where anything is
+        # the box (n, 2, S) around the middles of what is dirty; zeros where nothing is
         dirty = (left > 0)[:, None]
         any_dirty = (area > 0)[:, None]
         low = xp.min(xp.where(dirty, cells, FAR_M), axis=3)

@@ -27,27 +27,33 @@ WALL_M = 0.006
 FLOOR_M = 0.006
 # Between neighbours, and between a front and the worktop.
 GAP_M = 0.006
-FRONT_BELOW_FLOOR_M = 0.018
+FRONT_BELOW_FLOOR_M = 0.018  # the front's lower edge, below the floor's top
+# The low walls are sunk so deep into the floor, so that no gap opens between them.
+WALL_IN_FLOOR_M = 0.004
 HANDLE_HALF_M = np.array([0.013, 0.025, 0.015])
 SLIDING_FRICTION = 0.5
 
 
 @dataclass(frozen=True)
 class DrawersSize:
-    """Where the fronts are, and one drawer's measures; m."""
+    """Where the fronts are, and one drawer's measures; m.
 
-    x: float = 0.557  # of the fronts when closed
+    A drawer's frame is on the outer face of its front, in the middle of its width and
+    at the height of the floor's top: x goes inwards, y to the left, z up.
+    """
+
+    x: float = 0.557  # of the fronts' outer faces in the world, when closed
     top_z: float = 0.74  # of the worktop
     worktop: float = 0.016  # thickness
     pitch: float = 0.24  # from one drawer to the next
     depth: float = 0.30
     height: float = 0.125  # of the inner floor below the worktop's top
-    wall: float = 0.038  # height of the low walls
-    travel: float = 0.215
+    wall: float = 0.038  # height of the low walls above the floor
+    travel: float = 0.215  # the largest opening
 
     @property
     def y(self) -> tuple[float, ...]:
-        """Middles of the drawers, in the order of DRAWERS."""
+        """Middles of the drawers in the world, in the order of DRAWERS."""
         return tuple(self.pitch * (1 - k) for k in range(len(DRAWERS)))
 
     @property
@@ -68,6 +74,7 @@ class DrawersSize:
     @property
     def inner(self) -> np.ndarray:
         """(2, 3) corners of the room inside, in the drawer's frame."""
+        # each side wall stands its own thickness in from the front's end
         half_y = self.front_half_y - 2 * WALL_M
         low = (FRONT_M, -half_y, 0.0)
         high = (FRONT_M + self.depth, half_y, self.height - self.worktop)
@@ -92,7 +99,7 @@ def add_drawers(spec: mujoco.MjSpec, chest: mujoco.MjsBody, size: DrawersSize) -
             explicitinertial=True,
         )
         body.ipos = [size.depth / 2, 0, 0.02]
-        body.inertia = [0.010, 0.016, 0.024]
+        body.inertia = [0.010, 0.016, 0.024]  # kg m2, about x, y and z
         body.gravcomp = 1.0
 
         joint = body.add_joint(
@@ -111,13 +118,18 @@ def add_drawers(spec: mujoco.MjSpec, chest: mujoco.MjsBody, size: DrawersSize) -
 
 
 def _add_solids(body: mujoco.MjsBody, name: str, size: DrawersSize) -> None:
-    """Adds what things and fingers meet: floor, front, three walls and handle."""
+    """Adds what things and fingers meet: floor, front, three walls and handle.
+
+    Boxes are given by middle and half size in the drawer's frame, m: x goes inwards
+    from the front's outer face, z up from the floor's top.
+    """
     low, high = size.inner
     mid_x = (low[0] + high[0]) / 2
     half_x = size.depth / 2
     half_y = high[1]
-    wall_z = size.wall / 2 - 0.002
-    half_wall_z = size.wall / 2 + 0.002
+    # the walls reach from WALL_IN_FLOOR_M below the floor's top to `size.wall` above it
+    wall_z = size.wall / 2 - WALL_IN_FLOOR_M / 2
+    half_wall_z = size.wall / 2 + WALL_IN_FLOOR_M / 2
     front_half_z = (size.front_top_z + FRONT_BELOW_FLOOR_M) / 2
 
     floor = (mid_x, 0, -FLOOR_M / 2)
@@ -146,19 +158,22 @@ def _add_solids(body: mujoco.MjsBody, name: str, size: DrawersSize) -> None:
 def _paint_front(
     spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, size: DrawersSize
 ) -> None:
-    """Adds a raised frame on the front, and the handle's two feet."""
+    """Adds a raised frame on the front, and the handle's two feet.
+
+    Boxes are given by middle and half size in the drawer's frame, m.
+    """
     paint = Paint(spec, body, f"drawer_{name}_paint")
     top_z = size.front_top_z
     bottom_z = -FRONT_BELOW_FLOOR_M
     half_y = size.front_half_y
-    rail = 0.012
-    thick = 0.003
+    half_width = 0.012  # of the frame's rails
+    half_thick = 0.003
 
-    for z in (top_z - rail, bottom_z + rail):
-        paint.box((-thick, 0, z), (thick, half_y, rail), FRONT_EDGE)
-    upright_half = (thick, rail, (top_z - bottom_z) / 2)
+    for z in (top_z - half_width, bottom_z + half_width):
+        paint.box((-half_thick, 0, z), (half_thick, half_y, half_width), FRONT_EDGE)
+    upright_half = (half_thick, half_width, (top_z - bottom_z) / 2)
     for side in (-1, 1):
-        upright = (-thick, side * (half_y - rail), (top_z + bottom_z) / 2)
+        upright = (-half_thick, side * (half_y - half_width), (top_z + bottom_z) / 2)
         paint.box(upright, upright_half, FRONT_EDGE)
         foot = (-0.010, side * 0.016, size.handle[2])
         paint.box(foot, (0.010, 0.004, 0.006), STEEL)
@@ -196,7 +211,7 @@ class Drawers:
     def frame_w(self, drawer: Array) -> Array:
         """Returns the frame's origin (N, 3) of each world's `drawer` (N,), m.
 
-        It is in the middle of its front's face, at the inner floor's height.
+        `drawer` holds indices into DRAWERS. `DrawersSize` says where the frame is.
         """
         return self._engine.view("xpos")[self._rows, self._ids[drawer]]
 
@@ -211,19 +226,23 @@ class Drawers:
             points_w: (N, K, 3) m.
 
         Returns:
-            (N, 3, K) bool.
+            (N, 3 drawers, K) bool.
         """
-        frames = self._engine.view("xpos")[:, self._ids]  # (N, 3, 3)
-        inside = points_w[:, None, :, :] - frames[:, :, None, :]  # (N, 3, K, 3)
-        within = (inside > self._inner[0]) & (inside < self._inner[1])
+        frames = self._engine.view("xpos")[:, self._ids]  # (N, 3 drawers, xyz)
+        # (N, 3 drawers, K, xyz) in the frames: drawers only slide, so none is turned
+        own = points_w[:, None, :, :] - frames[:, :, None, :]
+        within = (own > self._inner[0]) & (own < self._inner[1])
         return within[..., 0] & within[..., 1] & within[..., 2]
 
     def push(self, drawer: Array, force_n: Array) -> None:
-        """Pushes each world's `drawer` (N,) shut by a force (N,) until called again."""
+        """Pushes each world's `drawer` (N,) shut by a force (N,) N until called again.
+
+        Shut is towards +x.
+        """
         self._engine.view("xfrc_applied")[self._rows, self._ids[drawer], 0] = force_n
 
     def set(self, world: int, openings_m: np.ndarray, friction_n: float) -> None:
-        """Sets the openings (3,) of one world's drawers, and their friction."""
+        """Sets the openings (3,) of one world's drawers, and the friction of each."""
         self._engine.view("qpos")[world, self._qpos] = openings_m
         self._engine.model_view("dof_frictionloss")[world, self._dofs] = friction_n
 

@@ -16,12 +16,13 @@ from embodied.sim.engine import ROT6D_OF_XMAT, Engine
 # models with different counts cannot share a batch.
 NO_GRAVCOMP = 1e-12
 WEIGHTLESS_GRAVCOMP = 1.0
+SLIDING_FRICTION = 0.8  # of a box that `add_free_box` adds
 
 
 def add_free_box(
     spec: mujoco.MjSpec, name: str, size: Vector, mass: float, rgba: Vector
 ) -> mujoco.MjsBody:
-    """Adds a solid box that may go anywhere, its frame in its middle.
+    """Adds a solid box that may go anywhere, its frame in its middle; returns its body.
 
     Args:
         spec: the scene.
@@ -31,12 +32,13 @@ def add_free_box(
         rgba: its colour.
     """
     half = np.asarray(size, float) / 2
-    inertia = mass / 3 * (half @ half - half**2)  # (3,) of a solid box
+    inertia = mass / 3 * (half @ half - half**2)  # (3,) kg m2, of a solid box
     body = spec.worldbody.add_body(
         name=name, explicitinertial=True, mass=mass, inertia=inertia
     )
     body.add_freejoint(name=name)
-    add_box(body, (0, 0, 0), half, rgba, f"{name}_box").friction[0] = 0.8
+    box = add_box(body, (0, 0, 0), half, rgba, f"{name}_box")
+    box.friction[0] = SLIDING_FRICTION
     return body
 
 
@@ -55,7 +57,7 @@ class FreeBody:
         return self._engine.view("xpos")[:, self._body]
 
     def rot6d(self) -> Array:
-        """Returns the x and y axes (N, 6)."""
+        """Returns the body's x and y axes in the world (N, 6)."""
         return self._engine.view("xmat")[:, self._body][:, ROT6D_OF_XMAT]
 
     def vel_w(self) -> Array:
@@ -63,7 +65,8 @@ class FreeBody:
         return self._engine.view("qvel")[:, self._qvel : self._qvel + 3]
 
     def place(self, world: int, pos_w: Vector, yaw: float = 0.0) -> None:
-        """Sets the body upright at a place in one world, at rest."""
+        """Sets the body upright at a place (3,) m in one world, at rest."""
+        # a free joint has 7 positions, of which 4 are a quaternion, and 6 velocities
         pose = [*pos_w, *upright(yaw)]
         self._engine.view("qpos")[world, self._qpos : self._qpos + 7] = pose
         self._engine.view("qvel")[world, self._qvel : self._qvel + 6] = 0.0
@@ -96,11 +99,14 @@ class FreeBodies:
         model = engine.model
         xp = engine.xp
 
+        # the same ids three times: to write one body, to read all, and to choose a
+        # body for each world
         self._bodies = [model.body(name).id for name in names]
         self._body_columns = columns(self._bodies)
         self._body_ids = xp.asarray(self._bodies)
         self._geoms = [[model.geom(name).id for name in own] for own in geoms]
         self._qpos = [int(model.joint(name).qposadr[0]) for name in names]
+        # (K, 3) where the linear velocities are
         qvel = [int(model.joint(name).dofadr[0]) for name in names]
         self._qvel = xp.asarray([[first, first + 1, first + 2] for first in qvel])
         self._rows = xp.arange(engine.num_worlds)
@@ -147,6 +153,7 @@ class FreeBodies:
             force_n: the horizontal force (N, 2), N.
         """
         forces = self._engine.view("xfrc_applied")
+        # other bodies keep their forces: `which` must not change while one is pushed
         forces[self._rows, self._body_ids[which], :2] = force_n
 
     def place(self, world: int, which: int, pos_w: Vector, yaw: float) -> None:
@@ -159,7 +166,10 @@ class FreeBodies:
         self._engine.view("qpos")[world, first : first + 7] = pose
 
     def set_present(self, world: int, which: int, present: bool) -> None:
-        """Makes one body take part in a world, or makes it weightless and invisible."""
+        """Makes one body take part in a world, or makes it weightless and invisible.
+
+        It still collides; `parking` has places for bodies that take no part.
+        """
         model_view = self._engine.model_view
         gravcomp = NO_GRAVCOMP if present else WEIGHTLESS_GRAVCOMP
         model_view("geom_rgba")[world, self._geoms[which], 3] = float(present)

@@ -45,7 +45,7 @@ def add_hall(spec: mujoco.MjSpec, fenced: bool = True) -> None:
 
 def _paint_markings(spec: mujoco.MjSpec) -> None:
     """Draws the lines around the work area."""
-    # middle x and y, half size along x and y; m
+    # the four lines: middle x and y, half size along x and y; m
     lines = (
         (0, -1.15, 1.1, 0.03),
         (0, 1.25, 1.1, 0.03),
@@ -78,11 +78,13 @@ def _paint_walls(decor: Paint) -> None:
 
     Boxes are given by their middle and half size, m.
     """
+    # each wall: the wall itself, its plinth, and a line along the plinth's upper edge
     for x, y, half_x, half_y in ((-3.2, 0.4, 0.05, 4.4), (0.8, 3.4, 4.0, 0.05)):
         decor.box((x, y, 1.9), (half_x, half_y, 1.9), WALL)
         decor.box((x, y, 0.45), (half_x + 0.01, half_y + 0.01, 0.45), STRIPE)
         line_half = (half_x + 0.015, half_y + 0.015, 0.02)
         decor.box((x, y, 0.92), line_half, SAFETY_YELLOW)
+    # the columns
     for x, y in ((-3.1, -1.6), (-3.1, 1.2), (-0.6, 3.3), (2.2, 3.3)):
         decor.box((x, y, 1.9), (0.10, 0.10, 1.9), COLUMN)
 
@@ -108,10 +110,11 @@ def _paint_pallet(decor: Paint) -> None:
 
     Boxes are given by their middle and half size, m.
     """
+    # the pallet: three runners and a deck
     for y in (2.05, 2.45, 2.85):
         decor.box((-1.9, y, 0.05), (0.60, 0.06, 0.05), WOOD)
     decor.box((-1.9, 2.45, 0.12), (0.60, 0.50, 0.02), WOOD)
-    # three along x; two rows, then half a layer on them
+    # nine totes: three along x and two along y, then a row of three on the first row
     for k in range(9):
         x = -2.25 + 0.35 * (k % 3)
         y = 2.25 + 0.4 * (k // 3 % 2)

@@ -27,7 +27,7 @@ from embodied.sim.engine import ROT6D_OF_XMAT, Engine
 PAD = "cloth"
 SOLE = "cloth_sole"
 MAT = "cloth_mat"
-FORCE = "cloth_force"
+FORCE = "cloth_force"  # the sensor of the force between pad and table
 FEET = tuple(f"cloth_foot_{k}" for k in range(4))
 
 # Half the size of the cloth, along the handle and across it.
@@ -46,7 +46,7 @@ CLOTH_FRICTION = 0.5
 
 FOAM_STIFFNESS_N_M = 1500.0
 FOAM_DAMPING_N_S_M = 12.0
-FOAM_M = 0.016  # the depth at which it is flat
+FOAM_M = 0.016  # how far it can be squeezed
 
 PLATE_KG = 0.14
 PLATE_COM_Z_M = 0.038
@@ -89,6 +89,8 @@ def add_pad(spec: mujoco.MjSpec) -> None:
         explicitinertial=True,
     )
     pad.add_freejoint(name=PAD)
+    # what can be touched: height of the middle, and half size; the handle begins 1 mm
+    # above the plate
     solids = {"handle": (GRIP_Z_M - 0.001, HANDLE_HALF_M)}
     solids["plate"] = (PLATE_Z_M, PLATE_HALF_M)
     for name, (z, half) in solids.items():
@@ -111,6 +113,7 @@ def _add_sole(pad: mujoco.MjsBody) -> None:
         inertia=SOLE_INERTIA_KG_M2,
         explicitinertial=True,
     )
+    # the position is how far the foam is squeezed, m; at 0 its spring is at rest
     foam = sole.add_joint(
         name=SOLE,
         type=mujoco.mjtJoint.mjJNT_SLIDE,
@@ -153,7 +156,8 @@ def _add_looks(spec: mujoco.MjSpec, pad: mujoco.MjsBody) -> None:
     ]
     add_shell(spec, sole, "cloth_folds", folds, "cloth")
 
-    # white seams around the folds
+    # white seams around the folds, where each begins along x; they are 6 mm wide, and
+    # stand out a little from the cloth
     seams = []
     for start in (-0.046, -0.034, 0.028, 0.040):
         ends = tuple(
@@ -178,7 +182,10 @@ def _add_looks(spec: mujoco.MjSpec, pad: mujoco.MjsBody) -> None:
 
 
 def add_mat(spec: mujoco.MjSpec, table: mujoco.MjsBody) -> None:
-    """Adds the drip mat, which is only drawn, where a world puts it."""
+    """Adds the drip mat, which is only drawn; a world puts it where the pad lies.
+
+    Its inner part stands a little higher than its rim, which is 8 mm wide.
+    """
     mat = table.add_body(name=MAT)
     half = HALF_M + MAT_MARGIN_M
     rim = [_slab(-0.001, 0.0015, half)]
@@ -190,9 +197,10 @@ def add_mat(spec: mujoco.MjSpec, table: mujoco.MjsBody) -> None:
 
 
 def _slab(low_z: float, high_z: float, half: Vector) -> Loft:
-    """Returns a flat box with round corners and edges, of half width and depth `half`.
+    """Returns a flat box with round corners and edges between two heights, m.
 
-    A section of a loft along z is (z, centre x, centre y, half x, half y), in m.
+    `half` has its half sizes along x and y. A section of a loft along z is (z, centre
+    x, centre y, half x, half y), in m.
     """
     edge = 0.003
     # (height, how much smaller the slab is there)
@@ -240,9 +248,10 @@ class Pad:
         return view("xpos")[:, self._body] + GRIP_Z_M * up
 
     def force_n(self) -> Array:
-        """Returns the strongest force (N,) between pad and table lately.
+        """Returns the strongest force (N,) between pad and table lately, N.
 
-        Every physics step of the last control step counts, and at least 50 ms.
+        It is the largest of all physics steps of the last control step, or of the last
+        50 ms if that step was shorter.
         """
         return self._force.peaks_n()[:, 0]
 
@@ -257,7 +266,7 @@ class Pad:
         """
         xp = self._engine.xp
         view = self._engine.view
-        pos = view("xpos")[:, self._body, None, None]
+        pos = view("xpos")[:, self._body, None, None]  # (N, 1, 1, 3)
         rotation = view("xmat")[:, self._body, None, None]
         x = xy_w[:, 0] - pos[..., 0]
         y = xy_w[:, 1] - pos[..., 1]
@@ -271,7 +280,7 @@ class Pad:
         return self._engine.view("xpos")[:, self._mat, :2]
 
     def push(self, force_n: Array) -> None:
-        """Pushes the pads with a horizontal force (N, 2) N, until it is called again.
+        """Pushes each world's pad by a horizontal force (N, 2) in N until called again.
 
         The force acts at the height of the cloth; higher up the pads would tip.
         """

@@ -56,7 +56,7 @@ class Paint:
         self._meshes[tuple(rgba)].append(mesh)
 
     def add(self) -> None:
-        """Adds the shapes to the body and forgets them."""
+        """Adds the shapes to the body, one mesh per colour, and forgets them."""
         for k, (rgba, meshes) in enumerate(self._meshes.items()):
             name = f"{self._name}_{k}"
             geom = add_visual_mesh(self._spec, self._body, name, join_meshes(meshes))
@@ -70,6 +70,7 @@ def _cube() -> Mesh:
 
     Each side has corners of its own, so that the edges are drawn sharp.
     """
+    # the corners of each side, counterclockwise from outside, and its two triangles
     square = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], float)
     sides = []
     for axis in range(3):
@@ -104,14 +105,15 @@ def _cylinder(start: np.ndarray, end: np.ndarray, radius: float) -> Mesh:
     )
     vertices = np.concatenate([start + ring, end + ring] * 2)
 
-    # the wall: two triangles a side; `above` is on the ring at the other end
+    # the wall: two triangles a side, of vertices of the first two rings; `side` and
+    # `after` are neighbours on the first, `above` and `above_after` on the second
     side = np.arange(CYLINDER_SIDES)
     after = (side + 1) % CYLINDER_SIDES
     above = side + CYLINDER_SIDES
     above_after = after + CYLINDER_SIDES
     wall = [(side, after, above_after), (side, above_after, above)]
 
-    # the ends: a fan of triangles each
+    # the ends: a fan of triangles each, of vertices of the third and the fourth ring
     fan = np.arange(1, CYLINDER_SIDES - 1)
     first = 2 * CYLINDER_SIDES
     last = 3 * CYLINDER_SIDES

@@ -26,9 +26,9 @@ PITCH_Y_M = 0.118
 # the middle of the upper left pair of lamp and button, in the face
 FIRST_X_M = -0.095
 FIRST_Y_M = 0.100
-LAMP_ABOVE_M = 0.026
+LAMP_ABOVE_M = 0.026  # the pair's middle
 LAMP_RADIUS_M = 0.017
-BUTTON_BELOW_M = 0.024
+BUTTON_BELOW_M = 0.024  # the pair's middle
 BUTTON_TOP_M = STOP_ABOVE_M + CAP_HEIGHT_M  # of a button that is up, above the face
 NAME_X_M = -0.215
 NAME_SIZE_M = (0.125, 0.062)
@@ -58,7 +58,7 @@ NAMES = tuple(f"row_name_{row}" for row in range(ROWS))
 
 
 def middle_m(row: int, column: int) -> tuple[float, float]:
-    """Returns the point (x, y) of the face between a lamp and its button."""
+    """Returns the point (x, y) in m of the face between a lamp and its button."""
     return FIRST_X_M + column * PITCH_X_M, FIRST_Y_M - row * PITCH_Y_M
 
 
@@ -86,7 +86,7 @@ def _add_row(spec: mujoco.MjSpec, face: mujoco.MjsBody, paint: Paint, row: int) 
     """Adds a row's plate, its lamps and buttons, and the board behind them."""
     first_x, y = middle_m(row, 0)
     last_x, _ = middle_m(row, COLUMNS - 1)
-    any_text = f"row_{next(iter(SYSTEMS))}"  # which a world replaces
+    any_text = f"row_{next(iter(SYSTEMS))}"  # until a world writes another
     add_plate(spec, face, NAMES[row], any_text, (NAME_X_M, y, 0), NAME_SIZE_M, FLAT)
 
     for column in range(COLUMNS):
@@ -101,8 +101,9 @@ def _add_pair(face: mujoco.MjsBody, paint: Paint, row: int, column: int) -> None
     x, y = middle_m(row, column)
     lamp_y = y + LAMP_ABOVE_M
     button_y = y - BUTTON_BELOW_M
-    k = row * COLUMNS + column
+    k = row * COLUMNS + column  # of LAMPS and BUTTONS
 
+    # the lamp stands out 12 mm from the face, its bezel 7 mm, the button's bezel 4 mm
     lamp = face.add_geom(
         name=LAMPS[k],
         type=mujoco.mjtGeom.mjGEOM_CYLINDER,
@@ -119,12 +120,13 @@ def _add_pair(face: mujoco.MjsBody, paint: Paint, row: int, column: int) -> None
 
 
 def lamp_of_button(xp: Any, at_m: Array) -> Array:
-    """Returns the numbers (n,) of the lamps whose buttons are at x, y of the face.
+    """Returns the numbers (n,) of the lamps whose buttons are at places of the face.
 
     Args:
         xp: the array namespace.
-        at_m: the buttons' places (n, 2).
+        at_m: x and y (n, 2) of the buttons.
     """
+    # the nearest column and row
     column = xp.round((at_m[:, 0] - FIRST_X_M) / PITCH_X_M)
     row = xp.round((FIRST_Y_M - BUTTON_BELOW_M - at_m[:, 1]) / PITCH_Y_M)
     return xp.astype(row * COLUMNS + column, xp.int64)
@@ -143,7 +145,7 @@ class Panel:
         engine.model_view("geom_rgba")  # asking for it lets worlds differ in it
 
     def show(self, lights: Array) -> None:
-        """Lights every lamp: DARK, WARNING or FAULT (N, 12)."""
+        """Lights all worlds' lamps as `lights` (N, 12): DARK, WARNING or FAULT."""
         self._engine.model_view("geom_rgba")[:, self._lamps] = self._lights[lights]
 
     def show_one(self, world: int, lights: np.ndarray) -> None:
@@ -151,6 +153,6 @@ class Panel:
         self._engine.model_view("geom_rgba")[world, self._lamps] = self._lights[lights]
 
     def name_rows(self, world: int, systems: Sequence[str]) -> None:
-        """Writes what the rows of one world are for, from the top."""
+        """Writes onto one world's plates the systems of its rows, from the top."""
         names = list(SYSTEMS)
         self._signs.write(world, [names.index(system) for system in systems])

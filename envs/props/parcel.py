@@ -57,6 +57,7 @@ def add_parcel(spec: mujoco.MjSpec, name: str) -> None:
     body.gravcomp = WEIGHTLESS_GRAVCOMP
     body.add_freejoint(name=name)
 
+    # PARTS in order: the body can be touched, the rest is only seen
     pos, half = _boxes(size, "top")
     solid = add_box(body, pos[0], half[0], (*CARDBOARD, 1.0), f"{name}_body")
     solid.friction[0] = SLIDING_FRICTION
@@ -73,7 +74,8 @@ def add_parcel(spec: mujoco.MjSpec, name: str) -> None:
 def _boxes(size: ParcelSize, face: str) -> tuple[np.ndarray, np.ndarray]:
     """Returns the centres and half sizes (4, 3) of PARTS in the parcel's frame.
 
-    The tape runs around the length, and the label covers its middle.
+    The tape runs around the parcel along its length, under the label. The code is a
+    white strip on the label.
     """
     x = size.length / 2
     y = size.width / 2
@@ -89,6 +91,7 @@ def _boxes(size: ParcelSize, face: str) -> tuple[np.ndarray, np.ndarray]:
         label = ((0, 0, z), (0.85 * x, 0.85 * y, thick))
         code = ((-0.45 * x, 0, z + thick), (0.12 * x, 0.6 * y, thick))
     else:
+        # the tape does not cross the ends, where the label is
         tape = ((0, 0, 0), (x - 0.001, 0.15 * y, z + thick / 2))
         label = ((x, 0, 0), (thick, 0.94 * y, 0.94 * z))
         code = ((x + thick, 0, -0.6 * z), (thick, 0.5 * y, 0.10 * z))

@@ -29,10 +29,10 @@ class RackSize:
     Left is -x for a robot that looks along +y.
     """
 
-    x: float = -0.04
-    y_near: float = 0.36
-    lower_z: float = 0.66
-    upper_z: float = 0.80
+    x: float = -0.04  # of the middle between left and right
+    y_near: float = 0.36  # of the edge nearest to the robot
+    lower_z: float = 0.66  # of the floors of the near row
+    upper_z: float = 0.80  # of those of the far row
     slot_x: float = 0.345
     slot_y: float = 0.245
     lip: float = 0.012  # height of the dividers
@@ -57,7 +57,10 @@ class RackSize:
 
 
 def add_rack(spec: mujoco.MjSpec, size: RackSize) -> None:
-    """Adds the rack as a body `rack` that a world may shift."""
+    """Adds the rack as a body `rack` that a world may shift.
+
+    Its frame is on the floor at (x, y_near), along the world's axes.
+    """
     rack = spec.worldbody.add_body(name="rack", pos=[size.x, size.y_near, 0])
     paint = Paint(spec, rack, "rack_paint")
     for row, top_z in enumerate((size.lower_z, size.upper_z)):
@@ -70,7 +73,17 @@ def add_rack(spec: mujoco.MjSpec, size: RackSize) -> None:
 def _add_row(
     rack: mujoco.MjsBody, paint: Paint, size: RackSize, y: float, top_z: float
 ) -> None:
-    """Adds a row of two slots, its middle at `y`: deck, dividers, edges and legs."""
+    """Adds a row of two slots: deck, dividers, edges and legs.
+
+    Boxes are given by their middle and half size in the rack's frame, m.
+
+    Args:
+        rack: the body.
+        paint: collects what is only seen.
+        size: of the rack.
+        y: of the row's middle, in the rack's frame.
+        top_z: height of the deck's upper face, the slots' floor.
+    """
     half_x = size.slot_x + 0.008
     half_y = size.slot_y / 2
     half_lip = size.lip / 2
@@ -99,6 +112,7 @@ def _paint_labels(paint: Paint, size: RackSize) -> None:
     """Paints a plate for each slot on its row's near edge, with one to four marks."""
     for k, (x, y, z) in enumerate(size.slot_centres()):
         front_y = y - size.slot_y / 2 - 0.001
+        # the plate hangs below the edge, and slot k has k + 1 marks in its middle
         paint.box((x, front_y, z - 0.03), (0.07, 0.003, 0.022), PLATE_WHITE)
         for mark in range(k + 1):
             mark_x = x + 0.025 * (mark - k / 2)
@@ -117,7 +131,7 @@ class Rack:
         engine.model_view("body_pos")  # asking for it lets worlds differ in it
 
     def shift(self, world: int, offset_m: np.ndarray) -> None:
-        """Moves the rack of one world by (x, y) from its nominal place."""
+        """Moves the rack of one world by (x, y) m from its nominal place."""
         offset = np.array([*offset_m, 0.0])
         self._engine.model_view("body_pos")[world, self._body] = self._nominal + offset
 

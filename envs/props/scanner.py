@@ -71,11 +71,13 @@ def _paint_frame(
 ) -> None:
     """Adds the plate's rim, its support down to the floor, and the head's lens.
 
-    Boxes are given by their middle and half size, m.
+    The support is a tray, a column and a foot. Boxes are given by their middle and half
+    size, m.
     """
     half = place.half
     half_z = place.top_z / 2
     paint = Paint(spec, body, f"{NAME}_paint")
+    # the rim: strips of 12 mm around the plate
     for side in (-1, 1):
         edge = side * (half + 0.006)
         paint.box((0, edge, -0.006), (half + 0.012, 0.006, 0.0065), SAFETY_YELLOW)
@@ -92,7 +94,7 @@ def _paint_frame(
 
 
 def _add_lamp(spec: mujoco.MjSpec, body: mujoco.MjsBody, place: ScannerPlace) -> None:
-    """Adds a lamp on the head, and the beam across the plate."""
+    """Adds a lamp on the head, and the beam across the plate, which has its colour."""
     spec.add_material(name=f"{NAME}_lamp", emission=EMISSION)
     lamp = (HEAD_BEHIND_M, 0, HEAD_ABOVE_M + 0.038)
     lights = (
@@ -116,7 +118,7 @@ class Scanner:
         self._lamp = model.geom(f"{NAME}_lamp").id
         self._beam = model.geom(f"{NAME}_beam").id
 
-        # (2,) each: the world's x axis, and its y axis, in the scanner's own axes
+        # (2,) each: the world's x axis, and its y axis, along the scanner's x and y
         cos = float(np.cos(place.yaw))
         sin = float(np.sin(place.yaw))
         self._x_to_own = xp.asarray([cos, -sin])
@@ -129,7 +131,7 @@ class Scanner:
             engine.model_view(field)
 
     def shift(self, world: int, offset_m: np.ndarray) -> None:
-        """Moves the scanner of one world by (x, y) from its nominal place."""
+        """Moves the scanner of one world by (x, y) m from its nominal place."""
         place = self._place
         x = place.x + offset_m[0]
         y = place.y + offset_m[1]
@@ -143,8 +145,9 @@ class Scanner:
         """Returns which of the points (N, P, 3) are above the plate: (N, P) bool."""
         xp = self._engine.xp
         offset = points_w - self.plate_w()[:, None, :]
+        # (N, P, 2) along the scanner's own x and y
         own = offset[..., :1] * self._x_to_own + offset[..., 1:2] * self._y_to_own
-        distance = xp.abs(own)  # (N, P, 2)
+        distance = xp.abs(own)
         return xp.maximum(distance[..., 0], distance[..., 1]) < self._place.half
 
     def darken(self, world: int) -> None:
@@ -153,7 +156,7 @@ class Scanner:
 
     def show(self, read: Array) -> None:
         """Lights each world's lamp green where a label has been read (N,) bool."""
-        # (N, 4)
+        # (N, 4) rgba
         colour = self._engine.xp.where(read[:, None], self._read, self._waiting)
         rgba = self._engine.model_view("geom_rgba")
         rgba[:, self._lamp] = colour

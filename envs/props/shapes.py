@@ -89,7 +89,7 @@ def join_meshes(meshes: Sequence[Mesh]) -> Mesh:
     """Returns one mesh of several."""
     vertices = []
     faces = []
-    count = 0
+    count = 0  # of the vertices so far, by which the next faces' indices are shifted
     for part_vertices, part_faces in meshes:
         vertices.append(part_vertices)
         faces.append(part_faces + count)

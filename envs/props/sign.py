@@ -111,7 +111,10 @@ def add_plate(
     size_m: tuple[float, float],
     quat: Vector = FACING_MINUS_X,
 ) -> mujoco.MjsGeom:
-    """Adds a plate that shows `material` on its front; nothing touches it."""
+    """Adds a plate that shows `material` on its front; nothing touches it.
+
+    `pos` and `quat` are as for `add_sign`.
+    """
     geom = body.add_geom(
         name=name,
         type=mujoco.mjtGeom.mjGEOM_MESH,
@@ -132,6 +135,7 @@ def draw_text(text: str, style: SignStyle) -> Image.Image:
     draw = ImageDraw.Draw(image)
     ink = to_bytes(style.ink)
 
+    # the frame's inset and width, and the margin, grow with the plate
     if style.frame:
         inset = height // 25 + 1
         edges = (inset, inset, width - 1 - inset, height - 1 - inset)
@@ -215,6 +219,7 @@ def _plate_mesh(spec: mujoco.MjSpec, size_m: tuple[float, float]) -> str:
     if spec.mesh(name) is not None:
         return name
 
+    # a rectangle of two triangles; its corners are those of the texture, too
     corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], float)
     xy = (corners - 0.5) * np.asarray(size_m)
     vertices = np.concatenate([xy, np.full((4, 1), PLATE_M)], axis=1)
@@ -235,6 +240,7 @@ class Signs:
     ) -> None:
         self._engine = engine
         model = engine.model
+        # a plate shows a text where its geom has the text's material
         self._plates = [model.geom(name).id for name in plates]
         self._materials = [model.material(name).id for name in texts]
         engine.model_view("geom_matid")  # asking for it lets worlds differ in it
@@ -244,7 +250,7 @@ class Signs:
 
         Args:
             world: the world.
-            texts: an index into the texts for each plate.
+            texts: for each plate the index of a text, in the order of `__init__`.
         """
         materials = [self._materials[text] for text in texts]
         self._engine.model_view("geom_matid")[world, self._plates] = materials

@@ -49,13 +49,14 @@ class Blob:
     seed: int  # of the waves around it
 
     def outline(self, angle: np.ndarray) -> np.ndarray:
-        """Returns the radius at each angle, m."""
+        """Returns the radius, m, at each angle, rad: the mean with waves around it."""
         rng = np.random.default_rng(self.seed)
         swing = np.zeros_like(angle)
-        for waves, size in WAVES:
+        # each wave has a share of its amplitude, and a phase
+        for waves, amplitude in WAVES:
             swing += (
                 rng.uniform(0.3, 1.0)
-                * size
+                * amplitude
                 * np.cos(waves * angle + rng.uniform(0, 2 * np.pi))
             )
         return self.radius * (1 + swing)
@@ -66,7 +67,10 @@ STAINS = tuple(f"stain_{k}" for k in range(len(BLOBS)))
 
 
 def add_stains(spec: mujoco.MjSpec, table: mujoco.MjsBody) -> None:
-    """Adds the stains to a table, clean (invisible) until a world says otherwise."""
+    """Adds the stains to a table, clean (invisible) until a world says otherwise.
+
+    Each is a body of its own, which a world places; each cell is a geom of it.
+    """
     spec.add_material(
         name="stain", rgba=[0.3, 0.2, 0.1, 1], specular=0.5, shininess=0.8
     )
@@ -102,7 +106,7 @@ def _cells(blob: Blob, overlap_m: float = 0.0) -> list[Cell]:
 
 
 def _cell(blob: Blob, ring: Ring, k: int, overlap_m: float) -> Cell:
-    """Returns the `k`-th cell of a ring, seen from above, grown on each side."""
+    """Returns the `k`-th cell of a ring, seen from above, grown by `overlap_m`."""
     steps = STEPS_AROUND // ring.cells
     angle = 2 * np.pi * (k * steps + np.arange(steps + 1)) / STEPS_AROUND
     radius = blob.outline(angle)
@@ -129,8 +133,10 @@ def _cell(blob: Blob, ring: Ring, k: int, overlap_m: float) -> Cell:
 def _middle_and_area(cell: Cell) -> tuple[np.ndarray, float]:
     """Returns a cell's centroid (2,) in m, and its area in m2."""
     vertices, faces = cell
+    # the three corners of each triangle, (m, 2) each, and the triangles' areas (m,)
     a, b, c = (vertices[faces[:, k]] for k in range(3))
     area = ((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]) / 2
+    # their centroids (a + b + c) / 3, weighted by area
     return area @ (a + b + c) / 3 / area.sum(), float(area.sum())
 
 
@@ -151,7 +157,7 @@ class Stains:
             engine.model_view(field)
 
     def place(self, world: int, stain: int, pos: Vector, yaw: float) -> np.ndarray:
-        """Puts one world's stain at (x, y) in the table's frame.
+        """Puts one world's stain at `pos`, (x, y) in the table's frame, m.
 
         Returns the middles (C, 2) of its cells in that frame, m.
         """

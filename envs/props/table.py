@@ -37,8 +37,9 @@ class TableSize:
 def add_table(spec: mujoco.MjSpec, size: TableSize) -> mujoco.MjsBody:
     """Adds the table, its frame in the middle of the top's upper face.
 
-    Worlds may differ in its height. It is a mocap body, because a GPU engine sets one
-    where a state says; it does not do so for a body that is merely fixed.
+    Returns its body. Worlds may differ in its height. It is a mocap body, because a GPU
+    engine sets one where a state says; it does not do so for a body that is merely
+    fixed.
     """
     table = spec.worldbody.add_body(
         name=TABLE, pos=[size.x, size.y, size.top_z], mocap=True
@@ -49,7 +50,7 @@ def add_table(spec: mujoco.MjSpec, size: TableSize) -> mujoco.MjsBody:
     top = add_box(table, (0, 0, -half_z), (half_x, half_y, half_z), TOP_WOOD, TOP)
     top.friction[0] = SLIDING_FRICTION
 
-    # the middle lines of the legs, and of the apron, the rail around under the top
+    # the middle lines of the legs, and of the apron: the rail around, under the top
     leg_x = half_x - INSET_M
     leg_y = half_y - INSET_M
     leg_half_z = (size.top_z - size.thickness) / 2

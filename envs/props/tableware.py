@@ -33,7 +33,7 @@ RING_OF_FRUITS = (
 )
 FRUIT_RADIUS_M = 0.036
 RING_RADIUS_M = 0.062
-RING_STEP_RAD = 1.257
+RING_STEP_RAD = 1.257  # a fifth of a turn
 
 Place = tuple[float, float]  # m, on the table
 Outline = tuple[tuple[float, float], ...]
@@ -46,7 +46,10 @@ def add_tableware(
     bowl: Place,
     mug: Place,
 ) -> None:
-    """Lays the table, at places in its frame."""
+    """Lays the table, at places in its frame.
+
+    There is one mesh per colour: what has a colour is collected in `lofts` first.
+    """
     for name, rgb in COLOURS.items():
         spec.add_material(name=name, rgba=[*rgb, 1], specular=0.5, shininess=0.6)
 
@@ -71,16 +74,20 @@ def add_tableware(
 
 
 def _turned(place: Place, outline: Outline) -> Loft:
-    """Returns a round shape with an outline of (height, radius) pairs from below, m."""
+    """Returns a round shape that stands at a place of the table.
+
+    Its outline is (height, radius) pairs from below, m.
+    """
     # a section of a loft along z is (z, x, y, radius)
     sections = tuple((z, *place, radius) for z, radius in outline)
     return Loft("z", sections, smooth=0, sides=40)
 
 
 def _ball(place: Place, z: float, radius: float) -> Loft:
-    """Returns a ball with its middle at height `z`, with slightly flat poles.
+    """Returns a ball over a place of the table, its middle at height `z`, m.
 
-    A section of a loft along z is (z, x, y, radius), in m; none may have a radius of 0.
+    Its poles are slightly flat. A section of a loft along z is (z, x, y, radius), in m;
+    none may have a radius of 0.
     """
     sections = tuple(
         (z + radius * np.sin(a), *place, radius * max(np.cos(a), 0.05))

@@ -20,7 +20,7 @@ from embodied.envs.props.shapes import (
 )
 from embodied.sim.engine import Engine
 
-# body -> kind
+# body -> kind; kinds are the words of instructions, too
 THINGS = {
     "cup_0": "cup",
     "cup_1": "cup",
@@ -49,7 +49,7 @@ class ThingSize:
     mass: float = 0.25
 
     def scaled(self, girth: float, height: float, mass: float) -> ThingSize:
-        """Returns a size of the same kind of thing, with factors and a mass in kg."""
+        """Returns this size times factors, across and in height, with a mass in kg."""
         return ThingSize(self.x * girth, self.y * girth, self.z * height, mass)
 
 
@@ -77,6 +77,8 @@ def add_thing(spec: mujoco.MjSpec, name: str) -> None:
     body.gravcomp = WEIGHTLESS_GRAVCOMP
     body.add_freejoint(name=name)
 
+    # all parts are added as boxes; of a cylinder, whose `half` is what MuJoCo takes for
+    # one, the type is changed afterwards
     for k, (shape, pos, half) in enumerate(_parts(kind, size)):
         solid = k < _num_solids(kind)
         add = add_box if solid else add_visual_box
@@ -89,7 +91,10 @@ def add_thing(spec: mujoco.MjSpec, name: str) -> None:
 
 
 def _parts(kind: str, size: ThingSize) -> list[Part]:
-    """Returns the solids first, then what is painted on, in the thing's frame."""
+    """Returns the solids first, then what is painted on, in the thing's frame.
+
+    What is painted on stands out by a fraction of a mm, so that it is seen.
+    """
     x = size.x / 2
     y = size.y / 2
     z = size.z / 2
@@ -112,7 +117,7 @@ def _parts(kind: str, size: ThingSize) -> list[Part]:
 
 
 def _cup_paint(radius: float, z: float) -> list[Part]:
-    """Returns the rim, the dark inside and a stripe."""
+    """Returns a cup's rim, its dark inside and a stripe; `z` is half its height."""
     return [
         ("cylinder", (0, 0, z - 0.004), (radius + 0.0012, 0.0045, 0)),
         ("cylinder", (0, 0, z - 0.003), (radius - 0.004, 0.0040, 0)),
@@ -121,7 +126,10 @@ def _cup_paint(radius: float, z: float) -> list[Part]:
 
 
 def _tin_paint(radius: float, z: float) -> list[Part]:
-    """Returns the label, and the rings at the bottom and the top."""
+    """Returns a tin's label, and its rings at the bottom and the top.
+
+    `z` is half its height.
+    """
     ring_half = (radius + 0.0012, 0.003, 0)
     return [
         ("cylinder", (0, 0, 0), (radius + 0.0006, 0.68 * z, 0)),
@@ -131,7 +139,7 @@ def _tin_paint(radius: float, z: float) -> list[Part]:
 
 
 def _colours(kind: str, rgb: Rgb) -> list[tuple[float, ...]]:
-    """Returns the colour of each part of a thing that is `rgb`."""
+    """Returns the colour of each of the `_parts` of a thing that is `rgb`."""
     own = np.asarray(rgb)
     light = tuple(0.55 * own + 0.45)
     dark = tuple(0.55 * own)

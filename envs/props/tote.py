@@ -19,6 +19,7 @@ WALL_LIFT_M = 0.002
 RIM_HALF_WIDTH_M = 0.006
 RIM_HALF_HEIGHT_M = 0.012
 SLIDING_FRICTION = 0.6
+# The base, and walls towards +y, -y, +x and -x; the rims are on these, in their order.
 SOLIDS = ("base", "wall_left", "wall_right", "wall_front", "wall_back")
 RIMS = ("rim_5", "rim_6", "rim_7", "rim_8")
 PARTS = SOLIDS + RIMS
@@ -70,11 +71,13 @@ def _boxes(size: ToteSize) -> tuple[np.ndarray, np.ndarray]:
     mid_z = WALL_LIFT_M + half_z
     rim_z = size.height - RIM_HALF_HEIGHT_M - 0.001
 
+    # half sizes of walls and rims along the tote, and across it, from corner to corner
     along = (x - WALL_M, wall, half_z)
     across = (wall, y, half_z)
     rim_along = (x + 0.002, RIM_HALF_WIDTH_M, RIM_HALF_HEIGHT_M)
     rim_across = (RIM_HALF_WIDTH_M, y + 0.002, RIM_HALF_HEIGHT_M)
 
+    # middle and half size, in the order of PARTS
     boxes = [
         ((0, 0, BASE_M / 2), (x - WALL_M, y - WALL_M, BASE_M / 2)),
         ((0, y - wall, mid_z), along),
@@ -92,7 +95,7 @@ def _boxes(size: ToteSize) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _inertia(size: ToteSize) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the centre of mass (3,) and the principal inertia (3,) about it.
+    """Returns the centre of mass (3,), m, and the inertia (3,) about it, kg m2.
 
     They are those of the five solids, all of one density.
     """

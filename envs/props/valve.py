@@ -81,7 +81,10 @@ def add_dial(spec: mujoco.MjSpec) -> None:
 
 
 def dial_picture() -> Image.Image:
-    """Returns the scale: ticks every 5 degrees, numbers every 30."""
+    """Returns the scale: ticks every 5 degrees, numbers every 30.
+
+    Sizes on the plate in m times `pixels_per_m` are pixels of the picture.
+    """
     image = blank_picture(DIAL_SIZE_M, PAPER)
     width, height = image.size
     pixels_per_m = oversampled_pixels_per_m(DIAL_SIZE_M)
@@ -137,7 +140,7 @@ def add_valve(spec: mujoco.MjSpec, face: mujoco.MjsBody, name: str, kind: str) -
     """
     base = face.add_body(name=name)
     dial = (0, DIAL_MIDDLE_M, 0)
-    flat = (1, 0, 0, 0)
+    flat = (1, 0, 0, 0)  # wxyz of a plate on the face
     add_plate(spec, base, f"{name}_dial", "valve_dial", dial, DIAL_SIZE_M, flat)
 
     collar = Paint(spec, base, f"{name}_collar")
@@ -150,6 +153,7 @@ def add_valve(spec: mujoco.MjSpec, face: mujoco.MjsBody, name: str, kind: str) -
         _add_lever(spec, handle, name)
     else:
         _add_wheel(spec, handle, name)
+    # just above the scale, which is STEM_M below the handle's frame
     pointer = Paint(spec, handle, f"{name}_pointer")
     pointer.box((0, 0.055, 0.012 - STEM_M), (0.004, 0.045, 0.002), POINTER)
     pointer.add()
@@ -181,6 +185,7 @@ def _add_handle_body(base: mujoco.MjsBody, name: str) -> mujoco.MjsBody:
 def _add_lever(spec: mujoco.MjSpec, handle: mujoco.MjsBody, name: str) -> None:
     """Adds a grip on an arm to the handle of the valve `name`.
 
+    Boxes are given by their middle and half size in the handle's frame, m.
     `Valves.paint` colours the geoms that are called {name}_colour...
     """
     grip_half = (0.0075, 0.032, 0.010)
@@ -238,7 +243,10 @@ def _add_hub(handle: mujoco.MjsBody) -> mujoco.MjsGeom:
 
 
 def _point_of_handle(radius_m: float, turn: float) -> tuple[float, float, float]:
-    """Returns the point of a handle `turn` rad anticlockwise of where it points."""
+    """Returns the point of a handle `turn` rad anticlockwise of where it points, m.
+
+    It is in the handle's frame, `radius_m` from the axis.
+    """
     return (-radius_m * float(np.sin(turn)), radius_m * float(np.cos(turn)), 0.0)
 
 
@@ -250,7 +258,7 @@ def _torus(radius: float, tube: float, around: int = 30, across: int = 8) -> Mes
     u, v = np.meshgrid(np.arange(around), np.arange(across), indexing="ij")
     angle = 2 * np.pi * u / around
     roll = 2 * np.pi * v / across
-    out = radius + tube * np.cos(roll)
+    out = radius + tube * np.cos(roll)  # the distance from the axis
     xyz = [out * np.cos(angle), out * np.sin(angle), tube * np.sin(roll)]
     vertices = np.stack(xyz, axis=-1).reshape(-1, 3)
 
@@ -308,7 +316,7 @@ class Valves:
         return self._engine.view("xpos")[self._rows[:, None], self._handle_ids[valves]]
 
     def push(self, valve: Array, torque_n_m: Array) -> None:
-        """Turns each world's `valve` (N,) with a torque (N,) until called again."""
+        """Turns each world's `valve` (N,) with a torque (N,) N m until called again."""
         self._engine.view("qfrc_applied")[self._rows, self._dof_ids[valve]] = torque_n_m
 
     def place(
@@ -328,7 +336,7 @@ class Valves:
         self._engine.model_view("geom_rgba")[world, self._coloured[valve]] = (*rgb, 1.0)
 
     def set_friction(self, world: int, valve: int, torque_n_m: float) -> None:
-        """Sets how hard one valve is to turn."""
+        """Sets how hard one valve is to turn: its friction torque, N m."""
         self._engine.model_view("dof_frictionloss")[world, self._dofs[valve]] = (
             torque_n_m
         )
