@@ -56,12 +56,14 @@ def _paint_wall(decor: Paint) -> None:
 
 def _paint_pipes(decor: Paint) -> None:
     """Paints two mains along the wall, and pipes down to the pumps and the console."""
+    # the mains, with flanges and brackets
     for z, radius, colour in ((2.12, 0.085, WATER), (1.90, 0.06, OIL)):
         x = WALL_X - 0.16
         decor.cylinder((x, -3.3, z), (x, 3.3, z), radius, colour)
         for y in (-2.6, -0.95, 0.35, 1.9):
             decor.cylinder((x, y - 0.02, z), (x, y + 0.02, z), radius + 0.03, PIPE)
             decor.box((WALL_X - 0.05, y + 0.2, z), (0.06, 0.02, radius + 0.02), DARK)
+    # down to the pumps, and to the floor behind the console
     for y in (-1.45, 1.45):
         _paint_riser(decor, (WALL_X - 0.16, y), (0.55, 2.12), 0.055, WATER)
     for y in (-0.66, -0.50):
@@ -75,7 +77,7 @@ def _paint_riser(
     radius: float,
     colour: tuple[float, ...],
 ) -> None:
-    """Paints an upright pipe between two heights `z`, with two flanges."""
+    """Paints an upright pipe at (x, y) between two heights `z`, m, with two flanges."""
     decor.cylinder((*xy, z[0]), (*xy, z[1]), radius, colour)
     for share in (0.25, 0.7):
         at = z[0] + share * (z[1] - z[0])
@@ -88,7 +90,8 @@ def _paint_pump(decor: Paint, y: float) -> None:
     Boxes are given by their middle and half size, m.
     """
     x = WALL_X - 0.30
-    z = 0.42
+    z = 0.42  # of the shaft
+    # plinth and frame; the pump's housing and its inlet; the motor and its cooling ribs
     decor.box((x, y, 0.09), (0.24, 0.52, 0.09), (0.66, 0.67, 0.66, 1.0))
     decor.box((x, y, 0.20), (0.18, 0.46, 0.03), DARK)
     decor.cylinder((x, y - 0.02, z), (x, y + 0.12, z), 0.20, PUMP)

@@ -63,6 +63,7 @@ def _paint_floor(decor: Paint) -> None:
 
     # seams along the boards, and across them where boards end
     rng = np.random.default_rng(0)
+    # rows of boards are 0.18 m wide, and boards 1.3 m long
     for row, y in enumerate(np.arange(ROOM[1], LEFT_Y, 0.18)):
         _span(decor, (ROOM[0], y, 0.004), (FRONT_X, y + 0.005, 0.0045), OAK_DARK)
         for x in np.arange(
@@ -93,15 +94,16 @@ def _paint_tiles(decor: Paint) -> None:
     The fifth row has another colour.
     """
     low_z, high_z = TILES_Z
+    # where the tiles begin on the wall at the left, and on the one ahead
     start_x = -0.45
     start_y = -1.0
     width = 0.20
     height = 0.10
-    seam = 0.006
+    seam = 0.006  # of grout between tiles
     _span(decor, (FRONT_X - 0.008, start_y, low_z), (FRONT_X, LEFT_Y, high_z), GROUT)
     _span(decor, (start_x, LEFT_Y - 0.008, low_z), (FRONT_X, LEFT_Y, high_z), GROUT)
 
-    # on the wall ahead, and on the one at the left
+    # on the wall ahead, and on the one at the left; the outermost tiles are cut off
     for row, z in enumerate(np.arange(low_z, high_z - 0.01, height)):
         colour = TILE_BAND if row == 4 else TILE
         shift = width / 2 * (row % 2)
@@ -135,7 +137,7 @@ def _paint_window(decor: Paint) -> None:
     _span(decor, (x - 0.004, low_y, low_z), (x, high_y, high_z), SKY)
     _span(decor, (x - 0.006, low_y, low_z), (x, high_y, low_z + 0.20), HILL)
 
-    # the frame
+    # the frame: uprights, rails, and the sill
     for y in (low_y, (low_y + high_y) / 2, high_y):
         _span(decor, (x - 0.03, y - 0.025, low_z), (x, y + 0.025, high_z), WHITE)
     for z in (low_z, high_z, low_z + 0.52):
@@ -160,6 +162,7 @@ def _paint_plant(decor: Paint, pos: Vector) -> None:
     decor.cylinder((x, y, z), (x, y, z + 0.10), 0.055, CLAY)
     decor.cylinder((x, y, z + 0.10), (x, y, z + 0.115), 0.062, CLAY)
 
+    # leaves spread evenly, as each is turned by the golden angle from the one before
     for k in range(9):
         angle = 2.4 * k
         lean = 0.04 + 0.012 * (k % 3)
@@ -176,6 +179,7 @@ def _paint_shelf(decor: Paint) -> None:
     low_x = -0.45
     high_x = 1.29
     depth = 0.20
+    # the boards, on two brackets each
     for z in (1.52, 1.88):
         _span(decor, (low_x, LEFT_Y - depth, z), (high_x, LEFT_Y, z + 0.025), OAK)
         for x in (low_x + 0.1, high_x - 0.15):
@@ -226,7 +230,7 @@ def _paint_shelf(decor: Paint) -> None:
 
 def _paint_fridge(decor: Paint) -> None:
     """Paints a fridge in the corner at the right, with two doors and some notes."""
-    x = 0.66
+    x = 0.66  # of its front
     low_y = -1.78
     high_y = -1.14
     _span(decor, (x, low_y, 0.03), (FRONT_X - 0.01, high_y, 1.80), WHITE)
@@ -254,14 +258,15 @@ def _paint_fridge(decor: Paint) -> None:
 
 
 def _paint_clock(decor: Paint) -> None:
-    """Paints a clock on the wall ahead, at ten past ten."""
+    """Paints a clock on the wall ahead, at about ten to one."""
     x = FRONT_X
     y = 0.72
     z = 1.95
     decor.cylinder((x - 0.03, y, z), (x, y, z), 0.15, DARK)
     decor.cylinder((x - 0.034, y, z), (x, y, z), 0.135, WHITE)
 
-    # the hands' angles from upright, to the viewer's right
+    # the hour hand, then the minute hand: its angle from upright, to the viewer's
+    # right, and its length
     for angle, length in ((np.radians(35), 0.07), (np.radians(-60), 0.11)):
         tip = (x - 0.036, y - length * np.sin(angle), z + length * np.cos(angle))
         decor.cylinder((x - 0.036, y, z), tip, 0.006, DARK)

@@ -12,7 +12,7 @@ from embodied.sim.physics import apply_defaults
 def start_station(name: str, robot: Robot, fenced: bool = True) -> mujoco.MjSpec:
     """Returns a spec with the robot in an otherwise empty hall.
 
-    Its mount is above the world's origin and looks along +x.
+    The robot's mount is above the world's origin and looks along +x.
 
     Args:
         name: of the model.

@@ -24,6 +24,7 @@ def add_view(
         target_w: (3,) the point in the middle of its picture, m.
         fovy_deg: its vertical field of view.
     """
+    # the camera's x points to the right of its picture, y up, and z back at the viewer
     back = np.asarray(pos_w, float) - np.asarray(target_w, float)
     back /= np.linalg.norm(back)
     right = np.cross([0.0, 0.0, 1.0], back)

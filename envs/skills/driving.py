@@ -18,8 +18,8 @@ ARRIVED_FLOOR_M = 0.012
 ARRIVED_HEIGHT_M = 0.008
 ARRIVED_YAW_RAD = 0.015
 
-# Returns where the mount should stand for the arm's plan: (n, 4) x, y, z in m and yaw
-# in rad.
+# A function that returns where the mount should stand for the arm's plan: (n, 4) x, y,
+# z in m and yaw in rad.
 Stand = Callable[[Observation, Payload], Array]
 
 
@@ -38,6 +38,14 @@ class DrivingPlanner:
         robot: Robot,
         stand: Stand | None = None,
     ) -> None:
+        """Wraps a planner.
+
+        Args:
+            planner: plans what the arm does, as if the mount were at its stand.
+            agent_layout: The layout of proprioception.
+            robot: The robot that does it.
+            stand: Returns the mount's stand; by default where a fixed arm is mounted.
+        """
         # a plan for a robot that travels has a goal for its base, too
         self.plan_shape = planner.plan_shape
         if robot.travels:
@@ -70,6 +78,7 @@ class DrivingPlanner:
         """Returns (n,) bool, whether the mount is not yet at its stand."""
         xp = array_namespace(mount)
         error = mount - stand
+        # whole turns make no difference
         yaw_error = xp.atan2(xp.sin(error[:, 3]), xp.cos(error[:, 3]))
         floor_error = xp.maximum(xp.abs(error[:, 0]), xp.abs(error[:, 1]))
         return (

@@ -10,7 +10,8 @@ from embodied.arrays import dot
 from embodied.core import Array
 from embodied.envs.props.console import ConsoleSize
 
-# The rotation of such a hand in the face's frame, wxyz.
+# The rotation of such a hand in the face's frame, wxyz: its z points into the face, its
+# x up the face, and its fingers open along its y, to the right.
 HAND_IN_FACE = (0.0, np.sqrt(0.5), np.sqrt(0.5), 0.0)
 # Where the TCP is when the hand hides nothing of the console from the camera, m.
 ASIDE_W = (0.43, -0.24, 1.0)

@@ -59,7 +59,7 @@ class GoalServo:
         self._mount = MountPose(robot, agent_layout)
         self._top_speeds = [SPEED_M_S.get(skill, OTHER_SPEED_M_S) for skill in SKILLS]
 
-        # which effector each arm and gripper belongs to
+        # the index of the effector that each arm and gripper belongs to, by their names
         effectors = list(enumerate(robot.effectors))
         self._effector_of_arm = {effector.arm: k for k, effector in effectors}
         self._effector_of_gripper = {effector.gripper: k for k, effector in effectors}
@@ -68,7 +68,10 @@ class GoalServo:
         """Does nothing: nothing is remembered."""
 
     def act(self, observation: Observation, payload: Payload, age_s: Array) -> Array:
-        """Returns actions (N, A) towards the goals, however old the plans are."""
+        """Returns actions (N, A) towards the goals, however old the plans are.
+
+        They are in [-1, 1], as the control mode `ee_delta` takes them.
+        """
         agent_pos = observation.agent_pos
         xp = array_namespace(agent_pos)
         driving = (payload.subtask == SKILLS.index("drive_to"))[:, None]  # (N, 1)
@@ -115,7 +118,7 @@ class GoalServo:
         # made from `agent_pos`, so that they have its kind of array, dtype and device
         if isinstance(part, Gripper):
             return 1 + 0 * agent_pos[:, :1]
-        return 0 * agent_pos[:, :6]
+        return 0 * agent_pos[:, :6]  # no linear and no angular velocity
 
     def _arm(self, arm: Arm, payload: Payload, agent_pos: Array) -> tuple[Array, Array]:
         """Returns an effector's linear and angular velocity as actions, (N, 3) each.
@@ -155,6 +158,7 @@ class _Drive:
         self._robot = robot
         self._world_to_mount = quat_conjugate(quat_from_yaw(mount[:, 3]))
 
+        # how far to go along the mount's own axes, and to turn
         way = quat_rotate(self._world_to_mount, goal[:, :3] - mount[:, :3])
         turn = quat_multiply(quat_from_yaw(goal[:, 3]), self._world_to_mount)
         self._velocity = DRIVE_GAIN_PER_S * way  # (N, 3) m/s
@@ -170,11 +174,11 @@ class _Drive:
         return xp.concat([along, self._yaw_rate / top[2]], axis=1)
 
     def lift(self, lift: Lift) -> Array:
-        """Returns actions (N, 1) of a lift."""
+        """Returns actions (N, 1) of a lift: upward speeds, as shares of the top one."""
         return self._velocity[:, 2:] / lift.joints.speeds[0]
 
     def to_mount(self, vector: Array) -> Array:
-        """Returns vectors (N, 3) of the world along the axes of the mount."""
+        """Returns vectors (N, 3), given along the world's axes, along the mount's."""
         return quat_rotate(self._world_to_mount, vector)
 
 
@@ -186,10 +190,10 @@ def _limited(velocity: Array, limit: Array) -> Array:
 
 
 def _rotation_error(goal_wxyz: Array, rot6d: Array) -> Array:
-    """Returns rotation errors (N, 3), about the axes of the world.
+    """Returns rotation errors (N, 3) rad, from `rot6d` to the goal, about world axes.
 
-    Half the sum of the axes' cross products is the rotation vector for small errors,
-    free of the quaternion's sign.
+    Half the sum of the axes' cross products is the rotation vector for small errors. A
+    quaternion and its negative, which are one rotation, give the same.
     """
     total = 0.0
     axes = zip(_axes(rot6d), _axes(quat_to_rot6d(goal_wxyz)), strict=True)
@@ -199,7 +203,7 @@ def _rotation_error(goal_wxyz: Array, rot6d: Array) -> Array:
 
 
 def _axes(rot6d: Array) -> tuple[Array, Array, Array]:
-    """Returns the x, y and z axes, (N, 3) each."""
-    first = rot6d[:, :3]
-    second = rot6d[:, 3:]
-    return first, second, cross(first, second)
+    """Returns the x, y and z axes, (N, 3) each, of rotations (N, 6)."""
+    x = rot6d[:, :3]
+    y = rot6d[:, 3:]
+    return x, y, cross(x, y)

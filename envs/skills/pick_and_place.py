@@ -91,7 +91,7 @@ class PickAndPlace:
 
         is_closing = is_skill(skill, "grasp") & facts.is_hand_on
         is_closing = is_closing | facts.is_held & ~is_skill(skill, "release")
-        # the box is set down with its sides along the world's axes
+        # the box is taken as it is turned, and set down along the world's axes
         box_yaw = _quarter_yaw(xp, state[f"{self._thing}_rot6d"])
         yaw = xp.where(facts.is_held, 0.0, box_yaw)
         return make_payload(
@@ -107,11 +107,13 @@ class PickAndPlace:
         _, width_m, height_m = self._size
         tcp = agent["tcp_pos_w"]
         box = state[f"{self._thing}_pos_w"]
+        # where the box's middle is once it stands on the goal
         half_up = xp.asarray([0.0, 0.0, 1.0]) * (height_m / 2)
         place = state[f"{self._goal}_pos_w"] + half_up
 
         width = agent["gripper_width"][:, 0]
         is_closed = (width > width_m - NARROWER_M) & (width < width_m + WIDER_M)
+        # from the box to the hand, and from its place to the box
         error = tcp - box
         beside = _length(xp, error[:, :2])
         above = xp.abs(error[:, 2])
@@ -132,9 +134,9 @@ class PickAndPlace:
 
 
 def _choose(xp: Any, facts: BoxFacts) -> tuple[Array, Array]:
-    """Returns skill (n,) and where the tool centre point goes (n, 3)."""
+    """Returns skill (n,), an index into SKILLS, and where the TCP goes (n, 3) m."""
     tcp = facts.tcp
-    in_hand = tcp - facts.box  # where the hand holds the box
+    in_hand = tcp - facts.box  # from the box to the hand that holds it
     hover = xp.asarray([0.0, 0.0, HOVER_M])
     travel_z = facts.place[:, 2] + HOVER_M
 

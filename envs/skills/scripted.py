@@ -27,7 +27,8 @@ POINTING_DOWN = (0.0, 1.0, 0.0, 0.0)
 
 # Name of a layout's part -> its values, (n, width).
 Readings = dict[str, Array]
-# Returns plans from the array namespace, proprioception and privileged state.
+# A function that returns plans from the array namespace, proprioception and privileged
+# state.
 Decide = Callable[[Any, Readings, Readings], Payload]
 
 
@@ -51,6 +52,7 @@ class ScriptedPlanner:
     def __init__(
         self, agent_layout: Layout, state_layout: Layout, decide: Decide
     ) -> None:
+        # name of a layout's part -> its columns
         self._agent = _with_first_effector(agent_layout.slices())
         self._state = state_layout.slices()
         self._decide = decide
@@ -93,7 +95,7 @@ def scripted_expert(
 
 
 def _with_first_effector(parts: dict[str, slice]) -> dict[str, slice]:
-    """Returns the parts, with those of the first effector under plain names, too.
+    """Returns a layout's parts, those of the first effector under plain names, too.
 
     The names of a robot with two arms begin with `left_` or the like. With the plain
     names, planners written for one arm work with such robots.
@@ -142,13 +144,15 @@ def make_payload(
         pos_w: (n, 3) m, where the effector goes.
         quat_wxyz: (n, 4) how it is turned there.
         gripper: (n,) in [-1, 1], -1 closed.
-        completion: (n,) share of the task that is done.
+        completion: (n,) in [0, 1], share of the task that is done.
         vel_w: (n, 3) m/s of the goal itself; None for a goal at rest.
     """
     xp = array_namespace(pos_w)
     if vel_w is None:
         vel_w = xp.zeros_like(pos_w)
 
+    # goals have an axis of effectors, (n, 1, ...); there are no goals of bases, and no
+    # numbers of a latent, which only learned planners give
     num = pos_w.shape[0]
     return Payload(
         subtask=skill,
@@ -204,11 +208,14 @@ def around_column(
         turn_rad: The largest angle about the column from the hand to the next point;
             a goal that is nearer is itself the next point.
     """
+    # about the column: how far it is to the goal, the shorter way round, and the angle
+    # of the next point
     angle = xp.atan2(tcp_w[:, 1], tcp_w[:, 0])
     goal_angle = xp.atan2(goal_w[:, 1], goal_w[:, 0])
     turn = xp.atan2(xp.sin(goal_angle - angle), xp.cos(goal_angle - angle))
     next_angle = angle + xp.clip(turn, -turn_rad, turn_rad)
 
+    # its distance from the column
     radius = xp.sqrt(dot(tcp_w[:, :2], tcp_w[:, :2]))
     goal_radius = xp.sqrt(dot(goal_w[:, :2], goal_w[:, :2]))
     next_radius = xp.clip((radius + goal_radius) / 2, *radius_m)

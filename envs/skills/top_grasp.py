@@ -40,8 +40,8 @@ ROOM_M = 0.075
 # With less room than AMPLE_M the gripper opens only this much wider than the thing.
 SLACK_M = 0.024
 AMPLE_M = 0.065
-# Of palm and camera: half the width along the fingers' opening, where they begin and
-# end across it, and the height above the TCP.
+# Of the palm, then of the camera: half the width along the fingers' opening, where it
+# begins and ends across that, and its height above the TCP.
 OVERHANGS_M = ((0.102, -0.032, 0.032, 0.035), (0.045, 0.032, 0.072, 0.052))
 
 
@@ -85,7 +85,8 @@ def top_grasp(
     axes = xp.stack([x_axis, y_axis, cross(x_axis, y_axis)], axis=1)  # (n, 3 axes, 3)
     upright = xp.argmax(xp.abs(axes[:, :, 2]), axis=1)  # (n,) the most vertical axis
 
-    # how high the thing is
+    # how high the thing is along its most vertical axis; a cylinder that lies is as
+    # high as its diameter
     stands = is_round & (xp.abs(axes[:, 2, 2]) > UPRIGHT_COS)
     lies = is_round & (xp.abs(axes[:, 2, 2]) <= UPRIGHT_COS)
     height = xp.where(stands, size[:, 2], size[rows, upright])
@@ -103,12 +104,14 @@ def top_grasp(
     raised = xp.maximum(above_others, lowest)  # (n, 5)
 
     # the best has room, is narrow, and neither raises nor turns the hand
+    # (n, 5), all in m
     cost = xp.where(raised > highest, TOO_HIGH_COST_M, 0.0)
     cost = xp.where(span > WIDEST_M, TOO_WIDE_COST_M, cost)
     room = _room(xp, pos_w, yaw, span, others_w)
     score = room - span - (raised - lowest) - TURN_COST_M * xp.abs(yaw) - cost
     best = xp.argmax(score, axis=1)
 
+    # open wide, or only a little wider than the thing where a neighbour is near
     z = xp.minimum(raised, highest)[rows, best]
     narrow = xp.minimum(span + SLACK_M, xp.full_like(span, OPEN_M))
     opening = xp.where(room < AMPLE_M, narrow, OPEN_M)
@@ -149,7 +152,7 @@ def _box_candidates(
     There are only two of them, so the first one fills four columns.
     """
     rows = xp.arange(axes.shape[0])
-    # (n, 2) the other two axes, which are level
+    # (n, 2) the indices of the other two axes, which are level
     level = xp.asarray([[1, 2], [0, 2], [1, 0]])[upright]
     yaws = []
     spans = []
@@ -168,6 +171,7 @@ def _hand_yaw(xp: Any, x: Array, y: Array) -> Array:
     A hand that points down opens along its y axis, a quarter turn from its yaw.
     """
     half_turn = float(xp.pi)  # by which the yaw may be off: the fingers are alike
+    # counted from the range's lower end, half turns are taken off until less is left
     yaw = xp.atan2(y, x) + half_turn / 2 - YAW_RANGE_RAD[0]
     return yaw - half_turn * xp.floor(yaw / half_turn) + YAW_RANGE_RAD[0]
 
@@ -175,7 +179,7 @@ def _hand_yaw(xp: Any, x: Array, y: Array) -> Array:
 def _room(xp: Any, pos_w: Array, yaw: Array, span: Array, others_w: Array) -> Array:
     """Returns the room (n, 5) m from the fingers to the nearest neighbour's middle.
 
-    It is at most ROOM_M.
+    It is horizontal, from the middle of the nearer finger, and at most ROOM_M.
     """
     # the y axis of a hand that points down, along which the fingers open
     along_opening = xp.stack([xp.sin(yaw), -xp.cos(yaw)], axis=2)  # (n, 5, 2)
@@ -195,11 +199,12 @@ def _above_neighbours(
 
     Palm and camera reach over them. The heights are those of the tool centre point.
     """
+    # from the thing to each neighbour, along the fingers' opening and across it
     away = (others_w - pos_w[:, None, :])[:, None, :, :2]  # (n, 1, K, 2)
     sin = xp.sin(yaw)[:, :, None]
     cos = xp.cos(yaw)[:, :, None]
     along = xp.abs(away[..., 0] * sin - away[..., 1] * cos)  # (n, 5, K), of the opening
-    across = away[..., 0] * cos + away[..., 1] * sin
+    across = away[..., 0] * cos + away[..., 1] * sin  # (n, 5, K)
     # what stands on the table is as high above its middle as the table is below it
     top = 2 * others_w[:, None, :, 2] - table_z_w
 
