@@ -51,7 +51,7 @@ def as_numbers(actions: Any) -> np.ndarray:
     """
     try:
         array = np.asarray(actions)
-        # bool, integer, unsigned, float; objects, too, if they convert to floats
+        # letters for bool, integer, unsigned, float; and objects, which may convert
         if array.dtype.kind not in "biufO":
             raise TypeError(f"not of the type {array.dtype}")
         return array.astype(np.float64)
@@ -62,5 +62,6 @@ def as_numbers(actions: Any) -> np.ndarray:
 
 
 def _brief(value: Any) -> str:
+    """Returns a short value as it is written, of a long one only its type."""
     text = repr(value)
     return text if len(text) < 60 and "\n" not in text else f"a {type(value).__name__}"

@@ -28,7 +28,7 @@ COMMON = (
         L1=0.0, L3=(-0.5, 0.5), held_out=(0.5, 2.0)),
     row("joint_start", "robot", "rad",
         L1=(-0.06, 0.06), L2=(-0.08, 0.08), L3=(-0.10, 0.10), held_out=(0.10, 0.14)),
-    row("base_start", "robot", "m, rad",
+    row("base_start", "robot", "m, rad",  # x, y and yaw
         L1=(-0.05, 0.05), L2=(-0.10, 0.10), L3=(-0.15, 0.15), held_out=(0.15, 0.20)),
     row("servo_gain", "dynamics", "x",
         L1=1.0, L3=(0.85, 1.15), held_out=(0.7, 0.85)),
@@ -137,7 +137,7 @@ class CommonFactors:
         return sample, noise
 
     def _pose(self, world: int, sample: dict[str, Any]) -> None:
-        """Puts the robot near its home: base, arms and open grippers."""
+        """Puts the robot near its home: base, torso, arms and open grippers."""
         qpos = self._engine.view("qpos")
         qpos[world, self._qpos] = np.concatenate(self._joint_starts(sample))
         for gripper in self._robot.grippers:
@@ -146,9 +146,9 @@ class CommonFactors:
                 qpos[world, address] = open_m
 
     def _joint_starts(self, sample: dict[str, Any]) -> list[np.ndarray]:
-        """Returns the start of each part's joints."""
+        """Returns where each part's joints start, rad or m, in the order of parts."""
         starts = []
-        first = 0
+        first = 0  # of the samples for the next arm
         for part in self._robot.parts:
             home = np.asarray(part.joints.home)
 
@@ -165,7 +165,7 @@ class CommonFactors:
     def _encoder_bias(self, sample: dict[str, Any]) -> np.ndarray:
         """Returns the bias (J,) of every joint, which is 0 for base and torso."""
         bias = []
-        first = 0
+        first = 0  # of the samples for the next arm
         for part in self._robot.parts:
             count = len(part.joints)
             if isinstance(part, Arm):
@@ -183,14 +183,15 @@ class CommonFactors:
         diffuse = model.light_diffuse[self._lamp]
         model_view("light_diffuse")[world, self._lamp] = diffuse * sample["brightness"]
 
+        # tilted along the world's x
         tilt = np.array([np.sin(sample["lamp_tilt"]), 0, 0])
         direction = model.light_dir[self._lamp] + tilt
         model_view("light_dir")[world, self._lamp] = direction / np.linalg.norm(
             direction
         )
 
-        shade = np.array([*[sample["floor_shade"]] * 3, 1])
-        rgba = model.geom_rgba[self._floor] * shade
+        shade = sample["floor_shade"]
+        rgba = model.geom_rgba[self._floor] * np.array([shade, shade, shade, 1])
         model_view("geom_rgba")[world, self._floor] = np.clip(rgba, 0, 1)
 
     def _views(self, world: int, sample: dict[str, Any]) -> None:

@@ -98,9 +98,10 @@ class EnvConfig:
         self._check_numbers()
 
     def _check_kinds(self) -> None:
+        """Raises EmbodiedError for a value of another type, or an unknown choice."""
         for argument, (kinds, description) in _KINDS.items():
             value = getattr(self, argument)
-            # to Python True is a number, too
+            # to Python True is a number, too; here only some arguments may be a bool
             is_other_bool = isinstance(value, bool) and bool not in kinds
             if is_other_bool or not isinstance(value, kinds):
                 raise EmbodiedError(f"{argument} must be {description}, not {value!r}")
@@ -118,6 +119,7 @@ class EnvConfig:
                 raise unknown(kind, name, available)
 
     def _check_cameras(self) -> None:
+        """Raises EmbodiedError for frames that no camera could take."""
         if self.camera_hz is not None and not 0 < self.camera_hz <= PHYSICS_HZ:
             raise EmbodiedError(
                 f"camera_hz {self.camera_hz} must be above 0 and at most {PHYSICS_HZ}"
@@ -137,6 +139,7 @@ class EnvConfig:
             raise EmbodiedError(f"image_size {self.image_size} must be from 16 to 512")
 
     def _check_numbers(self) -> None:
+        """Raises EmbodiedError for a number outside of its range."""
         if self.control_hz <= 0 or PHYSICS_HZ % self.control_hz:
             raise EmbodiedError(
                 f"control_hz {self.control_hz} must divide the physics rate of {PHYSICS_HZ} Hz"

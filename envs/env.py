@@ -52,7 +52,7 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
     def __init__(self, config: EnvConfig, render_mode: str | None = None) -> None:
         if render_mode is not None and render_mode not in RENDER_MODES:
             raise unknown("render_mode", render_mode, RENDER_MODES)
-        modes = RENDER_MODES if has_display() else RENDER_MODES[1:]
+        modes = RENDER_MODES if has_display() else RENDER_MODES[1:]  # without "human"
         self.metadata = {"render_modes": list(modes), "render_fps": config.control_hz}
         self.render_mode = render_mode
 
@@ -104,7 +104,7 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
             raise EmbodiedError(CLOSED)
         given = None if seed is None else checked_seed(seed)
         checked_options(options)
-        super().reset(seed=given)
+        super().reset(seed=given)  # seeds `np_random` anew if a seed is given
 
         episode_seed = int(self.np_random.integers(2**63)) if given is None else given
         self.worlds.reset([0], [episode_seed])

@@ -62,13 +62,16 @@ class Episodes:
         self.instructions = ("",) * n
         self.pixel_sigma = np.zeros(n)  # (N,) grey levels
         self._start_states = engine.state().copy()  # (N, S)
-        # what the task remembers before any episode
+        # what the task remembers before any episode, (N, ...) each
         self._first_memory = {
             name: values.copy() for name, values in task.memory().items()
         }
 
     def sample(self, ids: np.ndarray, seeds: Sequence[int]) -> None:
-        """Samples and writes new episodes for worlds `ids` (n,), one seed each."""
+        """Samples and writes new episodes for worlds `ids` (n,), one seed each.
+
+        What follows from the states is not computed yet.
+        """
         self._engine.reset(ids)
         self._forget(ids)
         for world, seed in zip(ids.tolist(), seeds, strict=True):
@@ -105,11 +108,12 @@ class Episodes:
                 "replay it with the task, robot and version that recorded it"
             )
 
+        # a field is of the task's memory, the encoder bias, or a field of the model
         self._engine.reset(np.array([world]))
-        parameters = self._task.memory()
+        memory = self._task.memory()
         for name, value in start.fields.items():
             if name.startswith(TASK_PREFIX):
-                parameters[name.removeprefix(TASK_PREFIX)][world] = value
+                memory[name.removeprefix(TASK_PREFIX)][world] = value
             elif name != ENCODER_BIAS:
                 self._engine.model_view(name)[world] = value
         state[world] = start.state
@@ -129,6 +133,7 @@ class Episodes:
         self._proprioception.bias[world] = noise.encoder_bias
 
     def _update_instructions(self) -> None:
+        """Takes the sentences from what was sampled; "" before a first episode."""
         self.instructions = tuple(
             values.get("instruction", "") for values in self.sampled
         )
@@ -160,9 +165,8 @@ class Episodes:
     def start_of(self, world: int) -> EpisodeStart:
         """Returns the start of a world's episode; valid right after its reset only."""
         varied = self._engine.model_views()
-        parameters = self._task.memory()
         fields = {name: values[world].copy() for name, values in varied.items()}
-        for name, values in parameters.items():
+        for name, values in self._task.memory().items():
             fields[f"{TASK_PREFIX}{name}"] = values[world].copy()
         fields[ENCODER_BIAS] = self._proprioception.bias[world].copy()
 
@@ -180,6 +184,7 @@ def _stored(sampled: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         EmbodiedError: a value cannot be stored as JSON.
     """
+    # if something is wrong, find the value, to name it
     values = plain(sampled)
     if why_not_json(values):
         for name, value in values.items():

@@ -142,7 +142,7 @@ def masked(columns: Columns, valid: np.ndarray) -> Info:
     info: Info = {}
     for name, values in columns.items():
         kept = values.copy()
-        kept[~valid] = None if kept.dtype == object else 0
+        kept[~valid] = None if kept.dtype == object else 0  # to a bool, 0 is False
         info[name] = kept
         info[f"_{name}"] = valid.copy()
     return info

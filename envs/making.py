@@ -80,6 +80,7 @@ def make_vector_env(
     if config.engine == "cpu":
         return GroundVectorEnv(config, num_envs, render_mode, autoreset_mode)
 
+    # the engine `warp`, which is imported only here because it needs torch
     mode = parse_autoreset_mode(autoreset_mode)
     if render_mode is not None or mode != AutoresetMode.SAME_STEP:
         raise EmbodiedError(
@@ -98,7 +99,10 @@ def _check_count(name: str, number: Any) -> None:
 
 
 def _with_limit(config: EnvConfig, max_episode_steps: Any) -> EnvConfig:
-    """Returns the config with a horizon of at most so many control steps."""
+    """Returns the config with a horizon of at most so many control steps.
+
+    The horizon is the config's own, or else that of the task with its robot.
+    """
     from embodied.envs.models import choose_robot
     from embodied.envs.registry import get_task
 

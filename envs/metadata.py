@@ -18,8 +18,8 @@ def worlds_metadata(worlds: Worlds) -> dict[str, Any]:
 
     The config within is enough to build the same worlds again.
     """
-    # names instead of what the config left open, or held as an object; a robot's
-    # description stays the path that was given
+    # put names where the config left the robot or the cameras open, or holds a robot as
+    # an object; the path of a robot's description stays as it was given
     robot = worlds.config.robot
     if not isinstance(robot, str):
         robot = worlds.robot.name

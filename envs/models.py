@@ -68,6 +68,9 @@ def compiled_model(spec: TaskSpec, robot: Robot) -> mujoco.MjModel:
 
     A process compiles each pair of scene and robot once. The model that is returned is
     the caller's own copy, so that nothing written to it reaches other worlds.
+
+    Raises:
+        EmbodiedError: the scene cannot be built, or lacks a camera that the task names.
     """
     with errors_of(spec.name, "build"):
         model = _compile(spec.build, _SameRobot(robot))

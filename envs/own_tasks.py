@@ -118,6 +118,7 @@ def _add(own: registry.OwnTask) -> None:
     Raises:
         EmbodiedError: another task has its name.
     """
+    # `taken` is the place of another task of this name, None if there is none
     spec = own.spec
     earlier = registry.own_task(spec.name)
     taken = registry.offered_places().get(spec.name)
@@ -129,6 +130,7 @@ def _add(own: registry.OwnTask) -> None:
             f"{taken}: give it another one"
         )
 
+    # a task with a place can be loaded in the processes of a vector environment, too
     registry.add_own_task(own)
     gymnasium.registry.pop(spec.env_id, None)
     gymnasium.register(
@@ -143,6 +145,7 @@ def _add(own: registry.OwnTask) -> None:
 
 def _is_offered(spec: TaskSpec, module: ModuleType) -> bool:
     """Returns whether this package, or an installed one, offers the same task."""
+    # it does if the task of this name lies in the same file
     place = registry.offered_places().get(spec.name)
     if place is None or module.__file__ is None:
         return False
@@ -183,14 +186,17 @@ def _task_of(module: ModuleType, name: str, location: str) -> tuple[str, TaskSpe
 
 
 def _module_of_file(location: str) -> ModuleType:
-    """Returns the module of a file, loaded anew if the file has changed."""
+    """Returns the module of a file; loads it, or loads it anew if the file has changed.
+
+    What the file imports may lie in the file's own folder.
+    """
     path = Path(location).expanduser().resolve()
     if not path.is_file():
         raise EmbodiedError(f"there is no file {location}; the folder is {Path.cwd()}")
 
-    # a name of its own: the file may be called like a module that is installed
+    # a name that only this path has: the file may be called like an installed module
     name = f"{path.stem}_{crc32(str(path).encode()):08x}"
-    changed_ns = path.stat().st_mtime_ns
+    changed_ns = path.stat().st_mtime_ns  # when the file was last changed
     loaded = sys.modules.get(name)
     if loaded is not None and vars(loaded).get("__changed_ns__") == changed_ns:
         return loaded
@@ -200,7 +206,7 @@ def _module_of_file(location: str) -> ModuleType:
         raise EmbodiedError(f"{location} is no Python file")
     module = module_from_spec(spec)
     vars(module)["__changed_ns__"] = changed_ns
-    _see_folder(path.parent)
+    _make_importable(path.parent)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
@@ -217,14 +223,18 @@ def _module_of_file(location: str) -> ModuleType:
 
 
 def _import(location: str) -> ModuleType:
-    """Returns a module of the current directory or of an installed package."""
+    """Returns a module of the current directory or of an installed package.
+
+    Args:
+        location: its name, such as `my_package.tasks`.
+    """
     if not all(word.isidentifier() for word in location.split(".")):
         raise EmbodiedError(
             f"{location!r} is neither a file that ends in .py nor a module: a task of "
             "your own is given as FILE.py:TASK or as MODULE:TASK"
         )
 
-    _see_folder(Path.cwd())
+    _make_importable(Path.cwd())
     try:
         return importlib.import_module(location)
     except EmbodiedError as error:
@@ -236,10 +246,10 @@ def _import(location: str) -> ModuleType:
         ) from error
 
 
-def _see_folder(folder: Path) -> None:
-    """Lets imports look into a folder, after all others.
+def _make_importable(folder: Path) -> None:
+    """Lets this process import modules from a folder.
 
-    A file there may be called like a module that other packages import.
+    It is searched last: a file in it may be called like a module of another package.
     """
     if str(folder) not in sys.path:
         sys.path.append(str(folder))

@@ -173,7 +173,7 @@ def _places(group: str) -> Mapping[str, str]:
 
 @cache
 def _offered(group: str) -> Mapping[str, EntryPoint]:
-    """Returns what installed packages offer, by name."""
+    """Returns the entry points of other installed packages, by name."""
     return plugins.offered(group, taken=dict.fromkeys(BUILT_IN[group], "embodied"))
 
 
@@ -189,7 +189,7 @@ def _load(group: str, name: str) -> Any:
     if entry is None:
         return resolve_name(BUILT_IN[group][name])
 
-    # what the entry point gave: its name, or in words something of another class
+    # `found` is the name of what the entry point gave, or says of what class it is
     item = plugins.load(KINDS[group], entry)
     found = getattr(item, "name", None)
     if not isinstance(item, _class_of(group)):

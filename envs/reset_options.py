@@ -59,7 +59,10 @@ def checked_options(
 
 
 def _means(name: str, value: Any, known: str) -> bool:
-    """Returns whether an option of this name was probably meant to be the known one."""
+    """Returns whether an option of this name was probably meant to be the known one.
+
+    A name that is less alike will do where the value is an array, such as a mask.
+    """
     plain = name.casefold().replace("-", "_")
     likeness = SequenceMatcher(None, plain, known).ratio()
     is_array = isinstance(value, list | tuple | np.ndarray)

@@ -35,7 +35,11 @@ class Safety:
 
 
 def with_safety_sensors(spec: mujoco.MjSpec, robot: Robot) -> mujoco.MjSpec:
-    """Adds the sensors that `SafetySignals` reads; returns the spec itself."""
+    """Adds the sensors that `SafetySignals` reads; returns the spec itself.
+
+    First come those of all contacts of each root of the robot, then those of contacts
+    of each root with each body of the scenery.
+    """
     roots = [base.root_body for base in robot.bases]
     for k, root in enumerate(roots):
         add_contact_sensor(spec, f"{CONTACT}_{k}", root)
@@ -54,6 +58,7 @@ def _scenery(body: mujoco.MjsBody, roots: list[str]) -> Iterator[mujoco.MjsBody]
         body: where the search begins; its children are searched, too.
         roots: names of the robot's root bodies, which are left out.
     """
+    # a geom with neither can touch nothing
     if any(geom.contype or geom.conaffinity for geom in body.geoms):
         yield body
     for child in body.bodies:
@@ -92,6 +97,7 @@ class SafetySignals:
         """
         xp = self._engine.xp
         angles = self._engine.view("qpos")[:, self._arm_columns]
+        # the joint that is nearest to an end of its range
         margin = smallest(xp.minimum(angles - self._low, self._high - angles))
 
         # (N, contacts, then collisions) the strongest force of each sensor, N
@@ -103,10 +109,15 @@ class SafetySignals:
         return Safety(contact_force, collision, margin)
 
 
-def overlapping_bodies(
+def body_contacts(
     engine: HostEngine, world: int
 ) -> Iterator[tuple[tuple[str, str], float]]:
-    """Yields the names of bodies that touch in one world, and how deep, in m."""
+    """Yields for each contact in one world the names of its two bodies, and its depth.
+
+    The depth, in m, is positive where they overlap. Two bodies may have several
+    contacts, which are all yielded. The world itself is not touched.
+    """
+    # contacts are computed in a copy of the world's data
     data = engine.world_data(world)
     model = engine.world_model(world)
     mujoco.mj_forward(model, data)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.vec_env import VecEnv
 
 from embodied.core import seconds_to_ticks
@@ -52,10 +52,6 @@ class SB3VecEnv(VecEnv):
                 f"SB3VecEnv takes what gymnasium.make_vec(...) returns, not {env}: leave "
                 "out Gymnasium's wrappers and vectorization_mode, and wrap it in those "
                 "of Stable-Baselines3"
-            )
-        if not isinstance(env, VectorEnv):
-            raise EmbodiedError(
-                f"SB3VecEnv takes what gymnasium.make_vec returns, not {env!r}"
             )
         mode = env.metadata["autoreset_mode"]
         if mode != AutoresetMode.SAME_STEP:
@@ -112,6 +108,7 @@ class SB3VecEnv(VecEnv):
         over = terminated | truncated
         observation = flat(shown)
 
+        # one dictionary per world, of the episode that the step belongs to
         infos = []
         for i in range(self.num_envs):
             last = _of_world(info["final_info"] if over[i] else info, i)
@@ -129,7 +126,12 @@ class SB3VecEnv(VecEnv):
         return observation, reward.astype(np.float32), over, infos
 
     def _settled(self, infos: list[dict[str, Any]], over: np.ndarray) -> np.ndarray:
-        """Returns (N,) bool, worlds in which the first success was long enough ago."""
+        """Returns (N,) bool, worlds in which the first success was long enough ago.
+
+        Args:
+            infos: one per world, of the step just made.
+            over: (N,) bool, worlds whose episode has ended by itself.
+        """
         success = np.array([info["is_success"] for info in infos])
         since = self._since_success
 

@@ -92,7 +92,7 @@ def score(
         success_now = success_now & sound
         lost = lost | ~sound
 
-    # a product with False begins at 0 again
+    # a product with False is 0: where success is interrupted, the time begins anew
     held_ticks = (held_ticks + rules.step_ticks) * success_now
     success = held_ticks >= rules.hold_ticks
     terminated = lost | success if rules.terminate_on_success else lost
@@ -112,7 +112,8 @@ def score(
     return result, held_ticks
 
 
-def _dropped_per_world(outcome: Outcome, tick: Array) -> Array:  # (N,) like `tick`
+def _dropped_per_world(outcome: Outcome, tick: Array) -> Array:
+    """Returns how many things were dropped in each world, (N,) int64 like `tick`."""
     if isinstance(outcome.dropped, int):  # a task in which nothing can fall
         return array_namespace(tick).zeros_like(tick) + outcome.dropped
     return outcome.dropped

@@ -112,6 +112,7 @@ def checked_ids(worlds: Ids, num_worlds: int) -> np.ndarray:
     """
     if worlds is None:
         return np.arange(num_worlds)
+    # no worlds at all, and indices from the end, are refused, too
     ids = np.atleast_1d(np.asarray(worlds))
     is_index = ids.ndim == 1 and np.issubdtype(ids.dtype, np.integer)
     if not is_index or not len(ids) or ids.min() < 0 or ids.max() >= num_worlds:
@@ -124,7 +125,7 @@ def checked_ids(worlds: Ids, num_worlds: int) -> np.ndarray:
 
 
 def joined(**memories: Mapping[str, Array]) -> dict[str, Array]:
-    """Returns several memories as one, each name after that of its owner."""
+    """Returns several memories as one, with names `<owner>/<name>`."""
     return {
         f"{owner}/{name}": values
         for owner, memory in memories.items()

@@ -34,7 +34,7 @@ def action_space(interface: ActionInterface) -> spaces.Box:
 
 def limits(layout: Layout) -> np.ndarray:
     """Returns the bound of each element's absolute value, (size,) float32."""
-    by_part = []
+    by_part = []  # one bound per part, repeated for its elements below
     for name, _ in layout.parts:
         fitting = [limit for end, limit in LIMITS if name.endswith(end)]
         by_part.append(fitting[0] if fitting else OTHER_LIMIT)
@@ -101,6 +101,7 @@ class _Bounds:
         self._high = limit.astype(np.float64)
 
     def clip(self, values: np.ndarray) -> np.ndarray:
+        """Returns values (..., size) within the bounds, as float32."""
         raised = np.maximum(values, self._low)
         clipped: np.ndarray = np.minimum(raised, self._high)
         return clipped.astype(np.float32)
@@ -119,6 +120,7 @@ def _box(limit: np.ndarray) -> spaces.Box:
 
 
 def _age_s(observation: Observation) -> np.ndarray:
+    """Returns how old each world's newest frames are, (N,) float32 in s."""
     age_ticks = observation.tick - observation.pixels_tick
     age_s: np.ndarray = age_ticks / PHYSICS_HZ
     return age_s.astype(np.float32)

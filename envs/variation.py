@@ -110,7 +110,10 @@ class Variable:
         self._check_ranges()
 
     def _check_ranges(self) -> None:
-        """Raises EmbodiedError where words stand beside an interval of numbers."""
+        """Raises EmbodiedError where words stand beside an interval of numbers.
+
+        Such ranges could not be joined by `full_range`.
+        """
         ranges = self._ranges()
         if not any(isinstance(part, Interval) for part in ranges):
             return
@@ -140,10 +143,12 @@ class Variable:
         ranges = self._ranges()
         choices = [part for part in ranges if isinstance(part, Choice)]
 
+        # choices alone: all their values, each once
         if len(choices) == len(ranges):
             values = [value for choice in choices for value in choice.values]
             return Choice(tuple(dict.fromkeys(values)))
 
+        # else an interval around all; values of choices beside it are numbers
         ends: list[float] = []
         for part in ranges:
             if isinstance(part, Interval):
@@ -153,7 +158,7 @@ class Variable:
         return Interval(min(ends), max(ends))
 
     def allows(self, value: Any) -> bool:
-        """Returns whether a plain value lies in the full range."""
+        """Returns whether a value, as JSON has it, lies in the full range."""
         whole = self.full_range()
         if isinstance(whole, Interval):
             return isinstance(value, int | float) and whole.low <= value <= whole.high
@@ -176,7 +181,7 @@ def row(
     L3: Any = ...,
     held_out: Any = ...,
 ) -> Variable:
-    """Returns a row of a table.
+    """Returns a row of a table; `...` stands for a range that is left out.
 
     Each range is written as a tuple `(low, high)` for an interval, a list of values to
     choose from, or anything else for a single value.
@@ -255,7 +260,7 @@ class Variation:
         }
         for name, value in overrides.items():
             self._ranges[name] = fixed(value)
-        # numbers for the names, the same in each process, unlike those of `hash`
+        # a number for each name, the same in each process, unlike those of `hash`
         self._keys = {
             variable.name: crc32(variable.name.encode()) for variable in table
         }
@@ -311,7 +316,7 @@ def _check_overrides(table: Sequence[Variable], overrides: Mapping[str, Any]) ->
 
 
 def markdown_table(table: Sequence[Variable]) -> str:
-    """Returns a table in Markdown, for the documentation."""
+    """Returns a table in Markdown, one line per variable, for the documentation."""
     lines = [
         "| variable | factor | unit | L1 | L2 | L3, L4 | held out |",
         "|---|---|---|---|---|---|---|",

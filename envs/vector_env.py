@@ -75,7 +75,8 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
         self.observation_space = batched(self._observer.space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
 
-        # sample the seeds of the episodes, one generator per world
+        # generators of the seeds of later episodes, one per world; all worlds count as
+        # ended until they are reset
         self._generators = [seeding.np_random()[0] for _ in range(num_envs)]
         self._ended = np.ones(num_envs, bool)
         self._has_begun = False
@@ -132,6 +133,7 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
             raise EmbodiedError(CLOSED)
         ids = np.flatnonzero(self._reset_mask(options))
         given = seed_of_each(seed, self.num_envs)
+        # Gymnasium keeps the seed; the episodes' seeds come from each world's generator
         if isinstance(seed, int | np.integer):
             super().reset(seed=int(seed))
 

@@ -124,6 +124,7 @@ class Worlds:
     @property
     def max_steps(self) -> int:
         """Control steps until an episode is truncated, rounded up."""
+        # a floor division of the negative rounds up
         return -(-self._scorer.rules.horizon_ticks // self.ticks_per_step)
 
     @property
@@ -217,7 +218,10 @@ class Worlds:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Lets `copy` and `pickle` build the worlds anew, and restore them."""
+        """Lets `copy` and `pickle` build the worlds anew, and restore them.
+
+        That is a class, its arguments, and what `__setstate__` is given.
+        """
         return type(self), (self.config, self.num_worlds), self.snapshot()
 
     def __setstate__(self, snapshot: Snapshot) -> None:
@@ -271,6 +275,7 @@ class Worlds:
         if bad is not None or self.engine.has_fault():
             self._handle_faults(bad)
         self._num_steps += 1
+        # worlds without an instruction have not begun
         if self._num_steps == self._next_check:
             has_begun = np.array([bool(text) for text in self.instructions])
             self._check_task(np.flatnonzero(self._scorer.is_sound() & has_begun))

@@ -6,7 +6,7 @@ import numpy as np
 
 from embodied.contract.case import Case, ContractError, random_actions, require
 from embodied.core import Array, Observation
-from embodied.envs.safety import overlapping_bodies
+from embodied.envs.safety import body_contacts
 from embodied.envs.variation import LEVELS, SPLITS
 from embodied.envs.worlds import Worlds
 from embodied.policies.registry import find_policy
@@ -54,7 +54,7 @@ def starts_are_clear_and_unsolved(case: Case, where: tuple[str, str]) -> None:
 
 def _require_clear(worlds: Worlds, world: int) -> None:
     """Raises ContractError where bodies of a world overlap."""
-    for bodies, depth_m in overlapping_bodies(worlds.engine, world):
+    for bodies, depth_m in body_contacts(worlds.engine, world):
         require(
             depth_m < RESTING_M,
             f"seed {FIRST_SEED + world}: {bodies[0]!r} and {bodies[1]!r} overlap by "

@@ -37,15 +37,16 @@ def overlap(a: Range, b: Range) -> bool:
     """Returns whether both may give the same value; intervals may touch."""
     if isinstance(a, Interval) and isinstance(b, Interval):
         return a.low < b.high and b.low < a.high
-    if isinstance(a, Choice) and isinstance(b, Choice):
-        return bool(set(a.values) & set(b.values))
+    if isinstance(a, Interval):
+        return _lies_inside(a, b)
+    if isinstance(b, Interval):
+        return _lies_inside(b, a)
+    return bool(set(a.values) & set(b.values))
 
-    # One is of single numbers, the other an interval.
-    numbers = a if isinstance(a, Choice) else b
-    interval = b if isinstance(a, Choice) else a
-    if not isinstance(numbers, Choice) or not isinstance(interval, Interval):
-        return False
-    return any(interval.low < value < interval.high for value in numbers.values)
+
+def _lies_inside(interval: Interval, choice: Choice) -> bool:
+    """Returns whether a value of the choice is strictly between the interval's ends."""
+    return any(interval.low < value < interval.high for value in choice.values)
 
 
 def instructions_are_whole(case: Case, split: str) -> None:

@@ -20,6 +20,7 @@ class DeviceBank:
         self._engine = engine
         self._size = len(starts)
         varied = engine.model_views()
+        # (S, ...) each: what is written into the engine's data and model, by field
         self._state = {
             name: _as_type_of(engine.view(name), values)
             for name, values in starts.state.items()
@@ -29,7 +30,8 @@ class DeviceBank:
             for name, values in starts.fields.items()
         }
 
-        # what the engine does not hold: the memory of the task, and the encoder bias
+        # what the engine does not hold: the memory of the task, and the encoder bias;
+        # (S, ...) each
         self._parameters = {
             name: torch.as_tensor(values) for name, values in starts.parameters.items()
         }

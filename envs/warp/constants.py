@@ -44,6 +44,7 @@ class DeviceConstants(TorchFunctionMode):
     ) -> Any:
         """Does what `func` does; torch calls this for its functions in the context."""
         kwargs = kwargs or {}
+        # the index is the second argument, of reads and of writes
         if func in _INDEXING:
             args = (args[0], self._index(args[1]), *args[2:])
         elif func in _CONSTRUCTORS and len(args) == 1 and _is_of_host(args[0]):
@@ -62,7 +63,11 @@ class DeviceConstants(TorchFunctionMode):
         return index
 
     def _constant(self, values: Any, dtype: torch.dtype | None) -> torch.Tensor:
-        """Returns the kept tensor of these values, which is made when first met."""
+        """Returns the kept tensor of these values, which is made when first met.
+
+        Raises:
+            RuntimeError: they are met for the first time while `sealed`.
+        """
         host = np.asarray(values)
 
         # as torch does, give Python's floats the default type, and arrays their own

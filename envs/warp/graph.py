@@ -39,7 +39,7 @@ class Recorder(Protocol):
 class StepGraph:
     """A function on a device whose first call runs it and whose second captures it.
 
-    Later calls launch what was captured.
+    The second call and later ones launch what was captured.
 
     Args:
         function: takes one tensor and returns several. It must do the same work each
@@ -139,6 +139,7 @@ class CudaGraphs:
             return work()
 
     def capture(self, work: Work) -> tuple[Launch, Tensors]:
+        # what torch allocates within the capture must stay as long as the graph does
         own_pool = torch.cuda.use_mem_pool(self._pool, self._device)
         with (
             self._beside(),
@@ -153,7 +154,8 @@ class CudaGraphs:
     def _beside(self) -> Iterator[None]:
         """Makes our stream torch's current one, in order with the caller's stream.
 
-        Ours waits for what the caller's stream has to do, which then waits for ours.
+        Ours waits for what the caller's stream still has to do; afterwards the caller's
+        waits for ours.
         """
         callers = torch.cuda.current_stream(self._device)
         self._stream.wait_stream(callers)

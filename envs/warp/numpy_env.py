@@ -44,7 +44,7 @@ class NumpyVectorEnv(
     @property
     def task_description(self) -> tuple[str, ...]:
         """The N episodes' instructions."""
-        starts = self.worlds.start_index.tolist()
+        starts = self.worlds.start_index.tolist()  # of each world, in the bank
         return tuple(self.worlds.instructions[start] for start in starts)
 
     def reset(
@@ -69,6 +69,7 @@ class NumpyVectorEnv(
         columns = {
             name: device_info[name].cpu().numpy() for name in (*RESET_KEYS, *STEP_KEYS)
         }
+        # names instead of indices, as on the engine `cpu`
         columns["fault"] = FAULT_NAMES[columns["fault"]]
         if over.any():
             info = restart_info(columns, over, self._start_progress())
@@ -88,7 +89,7 @@ class NumpyVectorEnv(
 
 
 def _to_numpy(parts: Tensors) -> ObservationDict:
-    """Returns arrays that share no memory with the tensors, on the CPU either."""
+    """Returns arrays that share no memory with the tensors, not even on the CPU."""
     arrays = {}
     for name, part in parts.items():
         is_group = isinstance(part, dict)

@@ -75,7 +75,10 @@ def sample_starts(worlds: Worlds, first_seed: int) -> StartBank:
 
 
 def _differing_fields(worlds: Worlds) -> dict[str, np.ndarray]:
-    """Returns the varied model fields, and the derived ones in which worlds differ."""
+    """Returns the varied model fields, and the derived ones in which worlds differ.
+
+    The arrays (S, ...) have a row for each world.
+    """
     varied = worlds.engine.model_views()
     fields = {name: np.array(values) for name, values in varied.items()}
 
@@ -105,7 +108,12 @@ class ContactPeak:
 
 
 def measure_contact_peak(worlds: Worlds, first_seed: int = 0) -> ContactPeak:
-    """Runs the worlds with random actions, and returns the most contacts there were."""
+    """Runs the worlds with random actions, and returns the most contacts there were.
+
+    Args:
+        worlds: which are reset with consecutive seeds.
+        first_seed: of the first world, and of the actions.
+    """
     num = worlds.num_worlds
     hz = worlds.config.control_hz
     steps = int(PROBE_S * hz)

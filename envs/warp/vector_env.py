@@ -109,7 +109,11 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         return self._observation(*observed), _masked(columns, self._all)
 
     def _starts(self, seed: Seeds) -> list[int] | None:
-        """Returns N numbers of starts, or None for each world's next one."""
+        """Returns N numbers of starts, or None for each world's next one.
+
+        Raises:
+            EmbodiedError: only some of the worlds have a seed.
+        """
         each = seed_of_each(seed, self.num_envs)
         given = [one for one in each if one is not None]
         if given and len(given) != self.num_envs:
@@ -171,7 +175,10 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         return self._observation(*self.worlds.observe())
 
     def _info(self, result: WarpStepResult) -> Tensors:
-        """Returns the info of a step, as `embodied.envs.infos` describes it."""
+        """Returns the info of a step, as `embodied.envs.infos` describes it.
+
+        Both final keys are always there, with a mask of the worlds that ended.
+        """
         safety = Safety(
             result.contact_force_n, result.collision, result.joint_margin_rad
         )

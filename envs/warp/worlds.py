@@ -90,7 +90,8 @@ class WarpWorlds:
         device: str = "cuda",
         seed: int = 0,
     ) -> None:
-        # a missing device is reported before the starts are sampled, which takes long
+        # a missing device is reported before the starts are sampled, which takes long:
+        # one world on the host for each of them
         usable_device(device)
         host = Worlds(replace(config, engine="cpu"), num_starts)
         starts = sample_starts(host, seed)
@@ -168,7 +169,10 @@ class WarpWorlds:
             return self.observe()
 
     def _show_starts(self, feed: WarpFeed) -> None:
-        """Renders the first frames of every start in the bank, N starts at a time."""
+        """Renders the first frames of every start in the bank, N starts at a time.
+
+        The worlds' own starts are the same afterwards.
+        """
         present = self.start_index.clone()
         everywhere = torch.ones(self.num_worlds, dtype=torch.bool)
         for first in range(0, len(self._bank), self.num_worlds):
@@ -244,7 +248,10 @@ class WarpWorlds:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Lets `copy` and `pickle` build the worlds anew, and restore them."""
+        """Lets `copy` and `pickle` build the worlds anew, and restore them.
+
+        That is a class, its arguments, and what `__setstate__` is given.
+        """
         return type(self), self._arguments, self.snapshot()
 
     def __setstate__(self, snapshot: Snapshot) -> None:
@@ -335,7 +342,10 @@ class WarpWorlds:
         return tuple(getattr(whole, field.name) for field in fields(whole))
 
     def _begin(self, which: torch.Tensor) -> None:
-        """Starts new episodes in the worlds `which` (N,) bool."""
+        """Starts new episodes in the worlds `which` (N,) bool.
+
+        It is part of a captured step: nothing here depends on which worlds these are.
+        """
         # a world that has not moved since its reset keeps the start it was given
         used = self._tick > 0
         following = (self.start_index + self.num_worlds * used) % len(self._bank)
