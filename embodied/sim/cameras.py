@@ -66,6 +66,7 @@ class Camera:
 
     def depth(self, world: int, camera: str) -> np.ndarray:
         """Returns the distances along the viewing direction, (H, W) float32, m."""
+        # a renderer makes one kind of picture at a time, colours unless told otherwise
         with self._looking(world, camera) as renderer:
             renderer.enable_depth_rendering()
             frame = renderer.render()
@@ -94,7 +95,8 @@ class Camera:
             self._context = context
 
         with context.current() as renderer:
-            # the renderer holds this model, which is filled with the world's values
+            # the engine has one model for looking at worlds, which the renderer holds:
+            # this fills it with the world's own values
             self._engine.world_model(world)
             data = self._engine.world_data(world)
             renderer.update_scene(data, camera, self._option)
@@ -193,13 +195,14 @@ class CameraFeed:
 
         self._taken[due] = tick[due]
         self._count[due] += 1
+        # the tick of the next frame: the next update, or by the number of frames so far
         if self._hz is None:
             self._due[due] = tick[due] + 1
         else:
             self._due[due] = np.ceil(self._count[due] * PHYSICS_HZ / self._hz)
 
     def _add_noise(self, world: int, sigma: float, seed: int) -> None:
-        """Adds noise that repeats with the seed and the frame's number."""
+        """Adds noise to a world's new frames; repeats with seed and frame number."""
         rng = np.random.default_rng((seed, int(self._count[world])))
         for frames in self._frames.values():
             noisy = frames[world] + rng.normal(0.0, sigma, frames[world].shape)

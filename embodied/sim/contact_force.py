@@ -18,6 +18,7 @@ WINDOW_TICKS = 20  # T: physics steps that a sensor's history holds, 50 ms
 # How a contact sensor makes one force of several contacts, in MuJoCo's numbering.
 STRONGEST_CONTACT = 2
 SUM_OF_CONTACTS = 3
+# A sensor reports what has its bit set; here the force alone.
 _FORCE = 1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE)
 
 # A sensor's history: two numbers of MuJoCo's own, then T times, then T forces (3,).
@@ -91,7 +92,7 @@ class ContactForce:
                 "right after the other"
             )
 
-        # views of the live state, made once
+        # views of the live state, made once: K histories that lie side by side
         xp = engine.xp
         self._xp = xp
         stop = starts[0] + count * _HISTORY_SIZE
@@ -107,6 +108,7 @@ class ContactForce:
         self._earlier = xp.zeros((engine.num_worlds, count))
         engine.watchers.append(self)
 
+    # from here to `memory`: what a `Watcher` does
     def begin(self) -> None:
         self._earlier[...] = 0.0
 

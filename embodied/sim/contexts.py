@@ -58,6 +58,7 @@ class RenderContext:
             RenderingError: no context can be made in this process.
         """
         self._contexts = process_contexts()
+        # the process keeps the renderer, under this key
         key = self._contexts.make(model, height, width, quality or {})
         self._key = key
 
@@ -86,14 +87,15 @@ class ProcessContexts:
     """All contexts of this process, one of which is in use at a time."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # held while a context is in use
         self._keys = itertools.count()
-        self._renderers: dict[int, mujoco.Renderer] = {}
+        self._renderers: dict[int, mujoco.Renderer] = {}  # by key
         # keys of contexts that were dropped while another was in use
         self._waiting: deque[int] = deque()
+        # leaves this thread without a current context, after a frame of a renderer
         self._let_go: Callable[[mujoco.Renderer], None] = _let_go_of_egl
-        self._was_used = False
-        self._is_forked = False
+        self._was_used = False  # OpenGL, in this process
+        self._is_forked = False  # from a process that had used OpenGL
 
     def make(
         self, model: mujoco.MjModel, height: int, width: int, quality: Mapping[str, int]
@@ -102,7 +104,7 @@ class ProcessContexts:
         self.check_process()
         with self._using():
             backend = ensure_gl()
-            self._let_go = _let_go_of(backend)
+            self._let_go = _function_that_lets_go(backend)
             self._was_used = True
 
             # a renderer reads the quality only when it is made: the model gets it back
@@ -168,7 +170,7 @@ class ProcessContexts:
 
     def after_fork(self) -> None:
         """Leaves alone, in the child, what the parent made."""
-        egl = sys.modules.get("mujoco.egl")
+        egl = sys.modules.get("mujoco.egl")  # None if it was never loaded
         display = getattr(egl, "EGL_DISPLAY", None)
         # a display tells of a renderer that others made in the parent
         self._is_forked = self._is_forked or self._was_used or display is not None
@@ -230,12 +232,16 @@ def process_contexts() -> ProcessContexts:
 
 
 def _set_quality(model: mujoco.MjModel, values: Mapping[str, int]) -> None:
+    """Writes values into the model's `vis.quality`."""
     for name, value in values.items():
         setattr(model.vis.quality, name, value)
 
 
-def _let_go_of(backend: str) -> Callable[[mujoco.Renderer], None]:
-    """Returns what leaves this thread without a current context."""
+def _function_that_lets_go(backend: str) -> Callable[[mujoco.Renderer], None]:
+    """Returns the backend's function that leaves this thread no current context.
+
+    The function is given the renderer whose context is current; only CGL asks for it.
+    """
     functions = {
         "egl": _let_go_of_egl,
         "osmesa": _let_go_of_osmesa,

@@ -100,7 +100,10 @@ class CpuEngine:
         return dict(self._model_views)
 
     def after_fork(self) -> None:
-        """Leaves the worlds alone, in a forked child, if they have a thread pool."""
+        """Leaves the worlds alone, in a forked child, if they have a thread pool.
+
+        The pool's threads stayed in the parent, and its destructor would wait for them.
+        """
         if self._batch.nthread > 1:
             self._lacks_threads = True
             never_free(self._batch)
@@ -131,11 +134,13 @@ class CpuEngine:
         self._batch.step(nstep=nstep, stage=_VELOCITY_STAGE)
 
     def keep(self, ids: np.ndarray) -> dict[str, np.ndarray]:
+        # the fields of the model as they are, and as they were at the last `refresh`
         kept = {"state": self._batch.state[ids]}
         for field, values in self._model_views.items():
             kept[_MODEL + field] = values[ids]
             kept[_SETTLED + field] = self._settled[field][ids]
         # forces and accelerations belong to the substep before: they can't be computed
+        # from the state; views that cannot be written to are of such derived fields
         for field, values in self._views.items():
             if not values.flags.writeable:
                 kept[_DERIVED + field] = values[ids]
@@ -181,6 +186,7 @@ class CpuEngine:
         return bool(self._warnings.any())
 
     def faults(self) -> np.ndarray:
+        # later kinds of warnings win, see `_WARNING_FAULTS`
         result = np.zeros(self.num_worlds, dtype=np.int64)
         for kind, fault in self._fault_of_warning.items():
             result = np.where(self._warnings[:, kind] > 0, fault, result)

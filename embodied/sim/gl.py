@@ -68,7 +68,7 @@ def ensure_gl() -> str:
     load_triton_first()
 
     if chosen not in AUTOMATIC:
-        # MuJoCo took it when it was imported
+        # MuJoCo obeyed it when it was imported
         _check_import(chosen)
         if chosen == "egl":
             check_egl_device()
@@ -144,6 +144,7 @@ def probe_rendering(timeout_s: float = 60) -> str:
         RenderingError: none did; the text says what to install, or which MUJOCO_GL
             would work.
     """
+    # with the user's own settings
     failure = _failure_in_child("", timeout_s)
     if not failure:
         return ensure_gl()
@@ -179,6 +180,7 @@ def render_test_frame() -> np.ndarray:
     finally:
         renderer.close()
 
+    # the mean colour, from 0 to 255
     red, green, blue = frame.reshape(-1, 3).mean(0)
     if red < 100 or max(green, blue) > red / 2:
         raise RenderingError(
@@ -193,7 +195,7 @@ def _egl_works() -> bool:
     MuJoCo's EGL context needs that. The device may be the software one.
     """
     pointer = ctypes.c_void_p
-    # the type of eglGetPlatformDisplayEXT
+    # the C type of eglGetPlatformDisplayEXT: its result, then its arguments
     display_type = ctypes.CFUNCTYPE(pointer, ctypes.c_uint, pointer, pointer)
     devices = _egl_devices()
     if not devices:
@@ -218,7 +220,7 @@ def _egl_devices() -> list[int]:
     """Returns the addresses of EGL's devices, in MuJoCo's order; none without EGL."""
     pointer = ctypes.c_void_p
     int_pointer = ctypes.POINTER(ctypes.c_int)
-    # the type of eglQueryDevicesEXT
+    # the C type of eglQueryDevicesEXT: its result, then its arguments
     query_type = ctypes.CFUNCTYPE(
         ctypes.c_uint, ctypes.c_int, ctypes.POINTER(pointer), int_pointer
     )
@@ -228,6 +230,7 @@ def _egl_devices() -> list[int]:
     except (OSError, AttributeError, TypeError):
         return []
 
+    # EGL fills `devices`, and sets `count` to how many there are
     count = ctypes.c_int(0)
     devices = (pointer * MOST_EGL_DEVICES)()
     query_devices(len(devices), devices, ctypes.byref(count))
@@ -235,7 +238,7 @@ def _egl_devices() -> list[int]:
 
 
 def _load_egl() -> ctypes.CDLL:
-    """Returns the library; raises OSError where it is not installed."""
+    """Returns EGL's library; raises OSError where it is not installed."""
     egl = ctypes.CDLL("libEGL.so.1")
     # without a type, ctypes would cut the addresses to 32 bits
     egl.eglGetProcAddress.restype = ctypes.c_void_p
@@ -310,7 +313,11 @@ def _failure_in_child(backend: str, timeout_s: float) -> str:
 
 
 def _check_import(backend: str) -> None:
-    """Raises SettingError where MuJoCo found no renderer when it was imported."""
+    """Raises SettingError where MuJoCo found no renderer when it was imported.
+
+    Args:
+        backend: which MUJOCO_GL names.
+    """
     if not hasattr(mujoco, "Renderer"):
         platform = os.environ.get(PLATFORM_SETTING, "")
         raise SettingError(

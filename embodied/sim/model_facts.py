@@ -49,7 +49,10 @@ def model_hash(model: mujoco.MjModel) -> str:
 
 
 def position_units(model: mujoco.MjModel) -> tuple[str, ...]:
-    """Returns what each number of `qpos` is: "m", "rad", or "quat" (four in a row)."""
+    """Returns what each number of `qpos` is: "m", "rad", or "quat" (four in a row).
+
+    The joints follow each other in `qpos` in their order in the model.
+    """
     units_of = {
         mujoco.mjtJoint.mjJNT_FREE: ("m",) * 3 + ("quat",) * 4,
         mujoco.mjtJoint.mjJNT_BALL: ("quat",) * 4,

@@ -47,7 +47,7 @@ class Window:
             return
         data = self._engine.world_data(self._world)
         with self._handle.lock():
-            # the viewer draws a copy of the model: it gets this world's varied fields
+            # the viewer draws copies of the model and the data: bring both up to date
             for field, values in self._engine.model_views().items():
                 operator.attrgetter(field)(self._model)[:] = values[self._world]
             mujoco.mj_copyData(self._data, self._model, data)
@@ -72,7 +72,7 @@ def has_display() -> bool:
 
 def _open(model: mujoco.MjModel, data: mujoco.MjData) -> Any:
     """Returns the handle of MuJoCo's viewer, which runs in a thread of its own."""
-    # imported late: it loads a graphics library
+    # imported only here: it loads a graphics library
     from mujoco import viewer
 
     return viewer.launch_passive(model, data, show_left_ui=False, show_right_ui=False)

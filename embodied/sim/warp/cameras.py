@@ -125,7 +125,7 @@ class WarpCameras:
         height, width = self._size
         count = height * width
         begin = self.cameras.index(camera) * count
-        own = pixels[:, begin : begin + count]
+        own = pixels[:, begin : begin + count]  # (N, H * W, ...)
         return own.view(len(pixels), height, width, *pixels.shape[2:])
 
     def _make_context(self) -> Any:
@@ -146,6 +146,7 @@ class WarpCameras:
             use_precomputed_rays=False,  # worlds differ in fovy
         )
 
+        # MuJoCo counts the far plane's distance in extents of the scene
         self._far_m = float(model.vis.map.zfar * model.stat.extent)
         self._rgb = wp.zeros((self._engine.num_worlds, self.pixels, 3), dtype=wp.uint8)
         self._frames: torch.Tensor = wp.to_torch(self._rgb)

@@ -140,7 +140,7 @@ class Streams:
         return context
 
     def capture(self) -> AbstractContextManager[Any]:
-        """Returns a context that captures the work within it as its `graph`, undone.
+        """Returns a context that captures the work within it as its `graph`, not done.
 
         Torch's current stream must not be the default one. Calls that are no work, such
         as those by which CUDA loads a kernel late or torch gets memory, do not break
@@ -168,7 +168,7 @@ def _warp_stream(warp: Any, stream: Any) -> Any:
 
 
 def bytes_of(warp: Any, data: Any) -> int:
-    """Returns the bytes of all arrays in a dataclass and in those within it."""
+    """Returns the bytes of all Warp arrays in a dataclass and in those within it."""
     total = 0
     for field in dataclasses.fields(data):
         value = getattr(data, field.name)

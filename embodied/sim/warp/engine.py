@@ -147,7 +147,8 @@ class WarpEngine:
         self._overflow = self._tensor(self._data.overflow)
         self._overflow_bits = _overflow_bits(self._mjw)
 
-        # the values of sensors that `step` must keep
+        # the sensors of forces and accelerations, whose values `step` must keep: their
+        # columns of `sensordata`, and room for the values (N, columns)
         late = _late_sensors(self.model)
         xp = self._torch()
         self._late_ids = xp.tensor(late, dtype=xp.int64, device=self.device)
@@ -292,7 +293,7 @@ class WarpEngine:
     def recall(self, ids: Array, kept: Mapping[str, Array]) -> None:
         memory = self._memory()
         for name, rows in kept.items():
-            # a field that was looked at there, and not yet here
+            # a field may have been looked at there, and not yet here
             live = memory[name] if name in memory else self.view(name)
             live[ids] = rows
         self.refresh()
@@ -348,6 +349,7 @@ def usable_device(name: str) -> str:
 
 
 def _load(name: str) -> Any:
+    """Returns a module of the extra `gpu`; raises EmbodiedError where it is missing."""
     try:
         return importlib.import_module(name)
     except ImportError as error:

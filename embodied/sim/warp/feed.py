@@ -123,11 +123,11 @@ class WarpFeed:
         self._sigma[...] = self._sigma_of_start[self._start]
         self._count[...] = torch.where(which, 0, self._count)
         self._show(self._first, self._start)
-        self._count_frames(torch.zeros_like(self._taken))
+        self._count_frames(torch.zeros_like(self._taken))  # taken at tick 0
         self.age_s[...] = torch.where(which[:, None], 0.0, self.age_s)
 
     def _show(self, source: torch.Tensor, row: torch.Tensor) -> None:
-        """Shows rows (N,) of `source` in the worlds that show a new frame now."""
+        """Shows rows (N,) of `source` (rows, P, 3) in worlds with a new frame now."""
         self._seed[...] = self._start * FRAMES_PER_START + self._count
         tensors = (self._now, source, row, self._sigma, self._seed, self._shown)
         inputs = [wp.from_torch(tensor) for tensor in tensors]
@@ -137,7 +137,7 @@ class WarpFeed:
     def _count_frames(self, tick: torch.Tensor) -> None:
         """Counts the new frames, and computes when the next ones are due."""
         self._taken[...] = torch.where(self._now, tick, self._taken)
-        self._count += self._now  # a bool counts as 1
+        self._count += self._now  # True counts as 1
         self._due[...] = torch.where(self._now, self._next_due(tick), self._due)
 
     def _next_due(self, tick: torch.Tensor) -> torch.Tensor:

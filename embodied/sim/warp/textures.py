@@ -29,6 +29,7 @@ def filtered(model: mujoco.MjModel, image_size: int) -> mujoco.MjModel:
     """
     small = copy.copy(model)
     longest = max(LEAST_TEXELS, round(image_size * TEXELS_PER_PIXEL))
+    # textures of two dimensions that have texels in the model
     is_picture = (model.tex_type == mujoco.mjtTexture.mjTEXTURE_2D) & (
         model.tex_adr >= 0
     )
