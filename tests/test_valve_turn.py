@@ -18,7 +18,7 @@ from embodied.envs.tasks.valve_turn.task import ANGLE_RAD, ValveTurn
 from embodied.envs.tasks.valve_turn.variation import (
     HELD_OUT_SENTENCES,
     TRAIN_SENTENCES,
-    order_of,
+    command_of,
 )
 from embodied.envs.worlds import Worlds
 from embodied.policies.registry import find_policy
@@ -88,7 +88,7 @@ def test_every_order_has_train_and_held_out_sentences() -> None:
     for sentences in (TRAIN_SENTENCES, HELD_OUT_SENTENCES):
         for order, texts in sentences.items():
             for text in texts:
-                assert order_of(text) == order
+                assert command_of(text) == order
                 assert ("{angle}" in text) == (order == "turn"), text
 
 

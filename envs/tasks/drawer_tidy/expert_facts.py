@@ -98,7 +98,7 @@ class ExpertFacts:
 
 
 def _named_thing(xp: Any, hand: Hand, state: Readings, k: int) -> Thing:
-    """Returns the k-th of the named things."""
+    """Returns the k-th of the two named things, counted from 0."""
     pos = state["target_pos_w"][:, 3 * k : 3 * k + 3]
     rot6d = state["target_rot6d"][:, 6 * k : 6 * k + 6]
     size = state["target_size"][:, 3 * k : 3 * k + 3]

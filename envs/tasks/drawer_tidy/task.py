@@ -83,6 +83,7 @@ class DrawerTidy:
         return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
+        """Samples an episode, and sets things, drawers and memory of one world."""
         episode = sample_episode(seed, variation)
         self._place_things(world, episode)
 
@@ -111,6 +112,7 @@ class DrawerTidy:
             things.set_present(world, thing, thing in episode["row"])
 
     def before_step(self, tick: Array) -> None:
+        """Pushes the named drawer, or shoves the first named thing, when it is time."""
         xp = self._engine.xp
         memory = self._memory
         props = self._props
@@ -150,6 +152,11 @@ class DrawerTidy:
         return xp.concat(parts, axis=1)
 
     def judge(self) -> Outcome:
+        """Returns the judgement.
+
+        Success: all things are where they belong, and all drawers closed. Lost: a named
+        thing has fallen.
+        """
         xp = self._engine.xp
         facts = self._facts()
         success = facts.are_all_where_they_belong & facts.are_all_closed

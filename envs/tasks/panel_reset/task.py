@@ -71,6 +71,7 @@ class PanelReset:
         return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
+        """Samples an episode, and sets panel, console and memory of one world."""
         episode = sample_episode(seed, variation)
         fault = episode["place"]
 
@@ -95,13 +96,14 @@ class PanelReset:
         return episode
 
     def before_step(self, tick: Array) -> None:
+        """Counts pressed buttons, and lights the next lamp when it is time."""
         xp = self._engine.xp
         memory = self._memory
         lamps = self._lamps
         is_fault = lamps == memory["fault"][:, None]  # (N, 12)
         is_next = lamps == memory["next"][:, None]  # (N, 12)
 
-        # buttons that went down since the last step
+        # buttons (N, 12) that went down since the last step
         down = self._props.buttons.down(memory["down"] > 0)
         is_pressed = down & (memory["down"] == 0)
         is_reset = is_pressed & is_fault & (memory["lights"] == FAULT)
@@ -141,6 +143,11 @@ class PanelReset:
         return xp.concat([facts.button_pos_w, facts.panel_pos_w, lamps], axis=1)
 
     def judge(self) -> Outcome:
+        """Returns the judgement.
+
+        Success: all resets were made, and no button is down. Lost: a wrong button was
+        pressed.
+        """
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()

@@ -90,6 +90,7 @@ class ParcelSort:
         return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
+        """Samples an episode, and sets parcels, props and memory of one world."""
         episode = sample_episode(seed, variation, self._later_s)
         # parcels that take no part keep the zeros
         memory = self._memory
@@ -136,6 +137,7 @@ class ParcelSort:
         memory["label"][world, parcel] = _middle_to_label(size, face)
 
     def before_step(self, tick: Array) -> None:
+        """Lets the event happen, and the scanner read parcels, when it is time."""
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()
@@ -182,6 +184,11 @@ class ParcelSort:
         return xp.concat(parts, axis=1)
 
     def judge(self) -> Outcome:
+        """Returns the judgement.
+
+        Success: the wanted parcels were read and lie in their bins, and no other was
+        taken off the belt. Lost: a parcel has fallen, or a wanted one has passed.
+        """
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()

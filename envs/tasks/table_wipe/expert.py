@@ -188,9 +188,9 @@ def _facts(xp: Any, agent: Readings, state: Readings, stroke: Stroke) -> ExpertF
 def _choose(
     xp: Any, agent: Readings, state: Readings, stroke: Stroke, facts: ExpertFacts
 ) -> tuple[Array, Array]:
-    """Returns the skill (n,) and the hand's goal (n, 3) m."""
+    """Returns the skill (n,), an index into SKILLS, and the hand's goal (n, 3) m."""
     tcp = agent["tcp_pos_w"]
-    pad = state["pad_pos_w"]
+    pad = state["pad_pos_w"]  # (n, 3), the middle of its underside
     table_z = state["table_z"][:, 0]
     pressed_z = table_z - PRESS_M
     clear_z = table_z + CLEAR_M
@@ -199,7 +199,8 @@ def _choose(
     hover = with_z(xp, grip, grip[:, 2] + HOVER_M)
     above_table = with_z(xp, tcp, table_z + GRIP_Z_M + HOVER_M)
 
-    # where the pad goes: to the stroke, along it, and back to the mat
+    # where the pad goes, (n, 2): to the nearest point of the stroke, along it to an
+    # end, and back to the mat when nothing is left to wipe
     entry_y = xp.minimum(xp.maximum(pad[:, 1], stroke.low_y), stroke.high_y)
     entry = xp.stack([stroke.lane_x, entry_y], axis=1)
     onward = xp.stack([stroke.lane_x, _onward_y(xp, state, stroke)], axis=1)

@@ -88,6 +88,7 @@ class TableWipe:
         return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
+        """Samples an episode, and sets table, pad, dirt and memory of one world."""
         episode = sample_episode(seed, variation)
         pad_xy_w = np.asarray(MAT_XY) + episode["pad_offset"]
 
@@ -144,6 +145,7 @@ class TableWipe:
             dirt.spill_later(world, blob, num_cells)
 
     def before_step(self, tick: Array) -> None:
+        """Pushes the pad when it is time, wipes what it has rubbed, and spills more."""
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()
@@ -187,6 +189,11 @@ class TableWipe:
         return xp.concat(parts, axis=1)
 
     def judge(self) -> Outcome:
+        """Returns the judgement.
+
+        Success: the named stains are gone. Lost: the pad was pressed too hard or has
+        fallen, or other stains were wiped.
+        """
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()

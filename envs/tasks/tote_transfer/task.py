@@ -75,6 +75,7 @@ class ToteTransfer:
         return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
+        """Samples an episode, and sets totes, rack, belt and memory of one world."""
         episode = sample_episode(seed, variation, self._station)
         target = target_of(episode)
 
@@ -107,6 +108,7 @@ class ToteTransfer:
             totes.paint(world, tote, COLOURS[episode["colour"][tote]])
 
     def before_step(self, tick: Array) -> None:
+        """Changes the belt's speed, or pushes the named tote, when it is time."""
         xp = self._engine.xp
         memory = self._memory
         belt = self._props.belt
@@ -138,6 +140,11 @@ class ToteTransfer:
         return self._engine.xp.concat(parts, axis=1)
 
     def judge(self) -> Outcome:
+        """Returns the judgement.
+
+        Success: the tote stands in its slot, let go and at rest. Lost: it has fallen,
+        or rides out of reach.
+        """
         xp = self._engine.xp
         facts = self._facts()
         success = facts.is_set_down & ~facts.is_held & facts.is_at_rest

@@ -7,7 +7,7 @@ from typing import Any
 from embodied.core import PHYSICS_HZ
 from embodied.envs.events import NEVER, event_rng
 from embodied.envs.naming import colour_name, sampled_colours
-from embodied.envs.tasks.valve_turn.variation import TASK_VARIABLES, order_of
+from embodied.envs.tasks.valve_turn.variation import TASK_VARIABLES, command_of
 from embodied.envs.variation import Variation
 
 FULL_DEG = 120.0
@@ -34,11 +34,11 @@ PUSHED_PAST_DEG = 45.0
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     """Returns the sampled values of one episode, JSON-able.
 
-    Lists are in the order of the places, from the left.
+    Lists are in the order of the places, from the left. `order` has the valves that
+    stand there.
     """
     episode = variation.sample_each(seed, TASK_VARIABLES)
     count = episode["valves"]
-    # the valves that stand on the console, from the left
     episode["order"] = list(episode["order"][:count])
     colours = variation.sample_many(seed, "colour", COLOUR_SAMPLES)
     episode["colour"] = sampled_colours(colours, count, episode["same_colour"])
@@ -47,7 +47,7 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     place = place_of(episode)
     start_deg = variation.sample_many(seed, "start_angle", count)
     start_deg[place], episode["target_angle"] = start_and_target(
-        order=order_of(episode["sentence"]),
+        command=command_of(episode["sentence"]),
         sampled_deg=start_deg[place],
         angle_deg=episode["angle"],
     )
@@ -78,26 +78,26 @@ def event_ticks(episode: dict[str, Any]) -> tuple[int, int]:
 
 
 def start_and_target(
-    order: str, sampled_deg: float, angle_deg: float
+    command: str, sampled_deg: float, angle_deg: float
 ) -> tuple[float, float]:
     """Returns the start angle of the named valve and its target, in degrees.
 
     They are at least APART_DEG apart.
 
     Args:
-        order: The command, such as `turn` or `open`.
+        command: What the sentence asks for, such as `turn` or `open`.
         sampled_deg: A sample on the whole scale, which is mapped to the angles at which
             the valve may start.
-        angle_deg: The angle that the order `turn` asks for.
+        angle_deg: The angle that the command `turn` asks for.
     """
     # a quarter turn anywhere on the scale
-    if order in ("more", "less"):
+    if command in ("more", "less"):
         lower = sampled_deg * (FULL_DEG - QUARTER_DEG) / FULL_DEG
         upper = lower + QUARTER_DEG
-        return (lower, upper) if order == "more" else (upper, lower)
+        return (lower, upper) if command == "more" else (upper, lower)
 
     targets = {"turn": angle_deg, "open": FULL_DEG, "shut": 0.0, "half": FULL_DEG / 2}
-    target = float(targets[order])
+    target = float(targets[command])
     # map the sample to the scale without the angles near the target
     room_below = max(target - APART_DEG, 0.0)
     room_above = max(FULL_DEG - APART_DEG - target, 0.0)

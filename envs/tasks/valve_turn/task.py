@@ -68,6 +68,7 @@ class ValveTurn:
         return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
+        """Samples an episode, and sets console, valves and memory of one world."""
         episode = sample_episode(seed, variation)
         self._place_valves(world, episode)
 
@@ -102,6 +103,7 @@ class ValveTurn:
             valves.paint(world, valve, COLOURS[episode["colour"][place]])
 
     def before_step(self, tick: Array) -> None:
+        """Pushes the named valve when it is time."""
         xp = self._engine.xp
         memory = self._memory
         is_right = self._facts().angle_error < ANGLE_RAD
@@ -134,6 +136,10 @@ class ValveTurn:
         return xp.concat(parts, axis=1)
 
     def judge(self) -> Outcome:
+        """Returns the judgement.
+
+        Success: the valve stands right and at rest, and the others are untouched.
+        """
         xp = self._engine.xp
         facts = self._facts()
         is_right = facts.angle_error < ANGLE_RAD

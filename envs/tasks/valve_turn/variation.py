@@ -18,7 +18,7 @@ TRAIN_COLOURS = ["red", "blue", "yellow", "green", "grey"]
 HELD_OUT_COLOURS = ["orange", "purple"]
 
 PLAIN = ["Turn the {valve} valve to {angle} degrees."]
-# Order -> its sentences; only those of `turn` name an angle.
+# Command -> its sentences; only those of `turn` name an angle.
 TRAIN_SENTENCES = {
     "turn": [
         *PLAIN,
@@ -45,7 +45,7 @@ HELD_OUT_SENTENCES = {
 }
 TRAIN_ANGLES = [0, 10, 20, 40, 50, 60, 80, 90, 110, 120]
 HELD_OUT_ANGLES = [30, 70, 100]
-# Which valves stand on the console, from the left.
+# Which valves stand on the console, from the left; where there are two, the first two.
 LEVER_WHEEL_LEVER = (0, 1, 2)
 WHEEL_LEVER_LEVER = (1, 0, 2)
 LEVER_LEVER_WHEEL = (0, 2, 1)
@@ -54,17 +54,17 @@ NAMED_BY = ["colour", "colour", "place"]
 
 
 def _all(sentences: dict[str, list[str]]) -> list[str]:
-    """Returns the sentences of all orders in one list."""
+    """Returns the sentences of all commands in one list."""
     return [text for texts in sentences.values() for text in texts]
 
 
-def order_of(sentence: str) -> str:
+def command_of(sentence: str) -> str:
     """Returns what a sentence asks for, such as `turn` or `open`."""
     for sentences in (TRAIN_SENTENCES, HELD_OUT_SENTENCES):
-        for order, texts in sentences.items():
+        for command, texts in sentences.items():
             if sentence in texts:
-                return order
-    raise KeyError(f"no order is given by {sentence!r}")
+                return command
+    raise KeyError(f"no command is given by {sentence!r}")
 
 
 TASK_VARIABLES = (
