@@ -18,6 +18,7 @@ class Hand:
         effector = effector or robot.effectors[0]
         fingers = robot.gripper_of(effector).fingers
         self._engine = engine
+        # the site of the tool centre point, and the columns of the fingers in `qpos`
         self._site = model.site(effector.site).id
         self._fingers = [int(model.joint(name).qposadr[0]) for name in fingers]
 

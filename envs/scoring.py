@@ -82,6 +82,7 @@ def score(
     lost = outcome.lost
     success_now = outcome.success
 
+    # where a stage is learned by itself, its progress is success
     if rules.goal_progress < 1:
         success_now = success_now | (progress >= rules.goal_progress)
 

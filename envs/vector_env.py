@@ -244,7 +244,8 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
         ids = checked_ids(worlds, self.num_envs)
         self.worlds.restore(snapshot, ids)
 
-        # a snapshot of `Worlds` has no sequence of seeds: these worlds keep their own
+        # a snapshot of `Worlds` has no sequence of seeds: these worlds keep their own.
+        # One of a single world has one row for all
         for k, world in enumerate(ids.tolist()):
             if SEQUENCE in snapshot.arrays:
                 words = snapshot.arrays[SEQUENCE][k % len(snapshot)]

@@ -74,6 +74,7 @@ class Buttons:
     def __init__(self, engine: Engine, names: Sequence[str]) -> None:
         self._engine = engine
         model = engine.model
+        # columns of `qpos`, ids of the bodies, and worlds to choose a button for
         self._qpos = columns([model.joint(name).qposadr[0] for name in names])
         self._body_ids = engine.xp.asarray([model.body(name).id for name in names])
         self._rows = engine.xp.arange(engine.num_worlds)

@@ -106,9 +106,9 @@ def _outline(size: ConsoleSize) -> np.ndarray:
     floor_z = -size.z
     return np.array(
         [
-            front,
-            (front[0], front[1] - 0.05),
-            (front[0] + 0.06, floor_z),
+            front,  # beyond the face's lower edge
+            (front[0], front[1] - 0.05),  # below it, where the front begins to recede
+            (front[0] + 0.06, floor_z),  # the toe, set back for people's feet
             (back_x, floor_z),
             (back_x, top[1]),
             top,

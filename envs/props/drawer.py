@@ -188,6 +188,7 @@ class Drawers:
         self.size = size
         model = engine.model
         xp = engine.xp
+        # where the drawers are in MuJoCo's arrays: bodies, joints and handles' geoms
         bodies = [model.body(f"drawer_{name}").id for name in DRAWERS]
         joints = [model.joint(f"drawer_{name}") for name in DRAWERS]
         self._ids = xp.asarray(bodies)
@@ -196,10 +197,13 @@ class Drawers:
         self._qpos = columns([joint.qposadr[0] for joint in joints])
         self._dofs = [int(joint.dofadr[0]) for joint in joints]
         self._handles = [model.geom(f"handle_{name}").id for name in DRAWERS]
+
+        # (2, 3) corners of the room inside, in a drawer's frame
         self._inner = xp.asarray(size.inner)
         # (3,) the middle of a drawer's floor, in its frame
         self._middle = xp.asarray([*size.inner.mean(axis=0)[:2], 0.0])
-        self._rows = xp.arange(engine.num_worlds)
+        self._rows = xp.arange(engine.num_worlds)  # to choose a drawer for each world
+
         # asking for a field lets worlds differ in it
         for field in ("body_pos", "geom_rgba", "dof_frictionloss"):
             engine.model_view(field)

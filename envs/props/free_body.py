@@ -49,6 +49,7 @@ class FreeBody:
         self._engine = engine
         self._body = engine.model.body(name).id
         joint = engine.model.joint(name)
+        # where in `qpos` and `qvel` the free joint begins
         self._qpos = int(joint.qposadr[0])
         self._qvel = int(joint.dofadr[0])
 
@@ -109,7 +110,7 @@ class FreeBodies:
         # (K, 3) where the linear velocities are
         qvel = [int(model.joint(name).dofadr[0]) for name in names]
         self._qvel = xp.asarray([[first, first + 1, first + 2] for first in qvel])
-        self._rows = xp.arange(engine.num_worlds)
+        self._rows = xp.arange(engine.num_worlds)  # to choose a body for each world
 
         # asking for a field lets worlds differ in it
         for field in ("geom_rgba", "body_gravcomp", *varied_fields):

@@ -28,6 +28,7 @@ def add_hall(spec: mujoco.MjSpec, fenced: bool = True) -> None:
             travels would need room.
     """
     world = spec.worldbody
+    # a plane is endless; its size is half of what is drawn of it, and a grid's spacing
     floor = world.add_geom(
         name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[6, 6, 0.1]
     )
@@ -59,6 +60,7 @@ def _paint_markings(spec: mujoco.MjSpec) -> None:
 
 
 def _add_light(spec: mujoco.MjSpec) -> None:
+    """Sets the light that comes from each camera, and adds a lamp overhead."""
     headlight = spec.visual.headlight
     headlight.ambient = [0.35] * 3
     headlight.diffuse = [0.25] * 3

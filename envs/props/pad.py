@@ -219,6 +219,7 @@ class Pad:
         model = engine.model
         self._body = model.body(PAD).id
         self._mat = model.body(MAT).id
+        # where in `qpos` and `qvel` the pad's free joint begins, and where the foam is
         self._qpos = int(model.joint(PAD).qposadr[0])
         self._qvel = int(model.joint(PAD).dofadr[0])
         self._squeeze = int(model.joint(SOLE).qposadr[0])

@@ -281,6 +281,7 @@ class Valves:
         self._engine = engine
         model = engine.model
         xp = engine.xp
+        # where the valves are in MuJoCo's arrays: bases, handles and their joints
         handles = [model.body(f"{name}_handle").id for name in names]
         joints = [model.joint(f"{name}_handle") for name in names]
         self._bases = [model.body(name).id for name in names]
@@ -289,7 +290,7 @@ class Valves:
         self._dofs = [int(joint.dofadr[0]) for joint in joints]
         self._handle_ids = xp.asarray(handles)
         self._dof_ids = xp.asarray(self._dofs)
-        self._rows = xp.arange(engine.num_worlds)
+        self._rows = xp.arange(engine.num_worlds)  # to choose a valve for each world
 
         # the ids of each valve's geoms that a world may colour
         geom_names = [model.geom(i).name for i in range(model.ngeom)]

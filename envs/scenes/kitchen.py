@@ -63,7 +63,7 @@ def _paint_floor(decor: Paint) -> None:
 
     # seams along the boards, and across them where boards end
     rng = np.random.default_rng(0)
-    # rows of boards are 0.18 m wide, and boards 1.3 m long
+    # a row of boards is 0.18 m wide; its boards are 1.3 m long, and begin at random
     for row, y in enumerate(np.arange(ROOM[1], LEFT_Y, 0.18)):
         _span(decor, (ROOM[0], y, 0.004), (FRONT_X, y + 0.005, 0.0045), OAK_DARK)
         for x in np.arange(
@@ -78,7 +78,7 @@ def _paint_floor(decor: Paint) -> None:
 
 
 def _paint_walls(decor: Paint) -> None:
-    """Paints both walls and their skirting boards."""
+    """Paints both walls and their skirting boards, each a box between two corners."""
     for low, high in (
         ((FRONT_X, ROOM[1], 0), (FRONT_X + 0.08, LEFT_Y + 0.08, HEIGHT_M)),
         ((ROOM[0], LEFT_Y, 0), (FRONT_X, LEFT_Y + 0.08, HEIGHT_M)),

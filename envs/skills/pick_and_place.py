@@ -142,7 +142,8 @@ def _choose(xp: Any, facts: BoxFacts) -> tuple[Array, Array]:
 
     held = facts.is_held
     may_place = held & facts.is_over_place
-    # the last row that applies wins
+    # the last row that applies wins; without one, the hand reaches for a point above
+    # the box
     rows = [
         Row("grasp", when=~held & facts.is_hand_near, goal_w=facts.box),
         Row(

@@ -103,8 +103,8 @@ def top_grasp(
     above_others = _above_neighbours(xp, pos_w, yaw, others_w, table_z_w)
     raised = xp.maximum(above_others, lowest)  # (n, 5)
 
-    # the best has room, is narrow, and neither raises nor turns the hand
-    # (n, 5), all in m
+    # the best has room, is narrow, and neither raises nor turns the hand; scores (n, 5)
+    # are in m
     cost = xp.where(raised > highest, TOO_HIGH_COST_M, 0.0)
     cost = xp.where(span > WIDEST_M, TOO_WIDE_COST_M, cost)
     room = _room(xp, pos_w, yaw, span, others_w)

@@ -186,17 +186,11 @@ class WarpEngine:
         """Returns the device's model, in which worlds have values of their own.
 
         Args:
-            differing: as in `__init__`; an array of another first axis than N holds no
-                values of worlds, and is left out.
+            differing: as in `__init__`.
         """
-        known = {
-            name: values
-            for name, values in differing.items()
-            if values.shape[0] == self.num_worlds
-        }
         try:
             device_model = self._mjw.put_model(
-                self.model, batch_sizes=dict.fromkeys(known, self.num_worlds)
+                self.model, batch_sizes=dict.fromkeys(differing, self.num_worlds)
             )
         except (NotImplementedError, ValueError) as error:
             raise EmbodiedError(
@@ -204,7 +198,7 @@ class WarpEngine:
             ) from error
 
         # each world's own first values
-        for name, values in known.items():
+        for name, values in differing.items():
             shape = getattr(self.model, name).shape
             varied = self._shaped(getattr(device_model, name), shape)
             varied[...] = self._torch().as_tensor(values, dtype=varied.dtype)
