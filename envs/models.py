@@ -95,6 +95,7 @@ class _SameRobot:
 def _compile(
     build: Callable[[Robot], mujoco.MjSpec], key: _SameRobot
 ) -> mujoco.MjModel:
+    """Returns the compiled model of a scene, once for each function and robot."""
     scene = build(key.robot)
     if not isinstance(scene, mujoco.MjSpec):
         raise EmbodiedError(

@@ -189,6 +189,7 @@ class SB3VecEnv(VecEnv):
     def set_attr(
         self, attr_name: str, value: Any, indices: int | Iterable[int] | None = None
     ) -> None:
+        """Refuses: there are no single environments whose attributes could be set."""
         raise EmbodiedError(
             f"cannot set {attr_name!r}: worlds of a batch have no attributes of their own"
         )
@@ -200,6 +201,7 @@ class SB3VecEnv(VecEnv):
         indices: int | Iterable[int] | None = None,
         **method_kwargs: Any,
     ) -> list[Any]:
+        """Refuses: there are no single environments whose methods could be called."""
         raise EmbodiedError(
             f"cannot call {method_name!r}: worlds of a batch have no methods of their own, use .env"
         )

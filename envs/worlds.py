@@ -209,6 +209,7 @@ class Worlds:
 
     @cached_property
     def _origin(self) -> Origin:
+        """What snapshots must have in common with these worlds."""
         return Origin.of(
             task=self.spec.name,
             robot=self.robot.name,

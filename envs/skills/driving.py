@@ -60,6 +60,7 @@ class DrivingPlanner:
         self._planner.reset(ids, seeds)
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
+        """Returns the wrapped planner's plans, to drive first where the mount is away."""
         payload = self._planner.plan(observation, ids)
         if not self._travels:
             return payload

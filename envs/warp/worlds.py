@@ -238,6 +238,7 @@ class WarpWorlds:
 
     @cached_property
     def _origin(self) -> Origin:
+        """What snapshots must have in common with these worlds."""
         return Origin.of(
             task=self.spec.name,
             robot=self.robot.name,
