@@ -60,7 +60,7 @@ class DrivingPlanner:
         self._planner.reset(ids, seeds)
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
-        """Returns the wrapped planner's plans, to drive first where the mount is away."""
+        """Returns the wrapped planner's plans; to drive first where it is needed."""
         payload = self._planner.plan(observation, ids)
         if not self._travels:
             return payload

@@ -79,7 +79,8 @@ class GoalServo:
         if self._robot.travels:
             drive = _Drive(self._robot, payload, self._mount.read(agent_pos))
 
-        # the elements of each part, in the order of the action
+        # the elements of each part, in the order of the action; a head does not move, and
+        # has none
         elements = []
         for part in self._robot.parts:
             if isinstance(part, Base) and drive is not None:

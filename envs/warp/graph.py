@@ -139,8 +139,8 @@ class CudaGraphs:
             return work()
 
     def capture(self, work: Work) -> tuple[Launch, Tensors]:
-        # what torch allocates within the capture lies in the pool, which lives as long as
-        # this object
+        # what torch allocates within the capture lies in the pool, which lives as long
+        # as this object
         own_pool = torch.cuda.use_mem_pool(self._pool, self._device)
         with (
             self._beside(),
