@@ -35,13 +35,13 @@ def _is_whole(part: Range) -> bool:
 
 def overlap(a: Range, b: Range) -> bool:
     """Returns whether both may give the same value; intervals may touch."""
-    if isinstance(a, Interval) and isinstance(b, Interval):
-        return a.low < b.high and b.low < a.high
-    if isinstance(a, Interval):
-        return _lies_inside(a, b)
-    if isinstance(b, Interval):
+    if isinstance(a, Choice):
+        if isinstance(b, Choice):
+            return bool(set(a.values) & set(b.values))
         return _lies_inside(b, a)
-    return bool(set(a.values) & set(b.values))
+    if isinstance(b, Choice):
+        return _lies_inside(a, b)
+    return a.low < b.high and b.low < a.high
 
 
 def _lies_inside(interval: Interval, choice: Choice) -> bool:
