@@ -181,10 +181,11 @@ def row(
     L3: Any = ...,
     held_out: Any = ...,
 ) -> Variable:
-    """Returns a row of a table; `...` stands for a range that is left out.
+    """Returns a row of a table.
 
     Each range is written as a tuple `(low, high)` for an interval, a list of values to
-    choose from, or anything else for a single value.
+    choose from, or anything else for a single value. `...` stands for one that is left
+    out.
 
     Args:
         name: The variable's name.
