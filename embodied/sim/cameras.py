@@ -162,7 +162,8 @@ class CameraFeed:
         """Returns what is kept of the episodes: live (N, ...) arrays by name."""
         if not self.cameras:
             return {}
-        # copies, because frames that were given out stay as they are
+        # a restore writes into the live arrays, so those that were given out as frames
+        # are replaced by copies
         self._frames = {name: frames.copy() for name, frames in self._frames.items()}
         frames = {f"frames/{name}": values for name, values in self._frames.items()}
         times = {"taken": self._taken, "due": self._due, "count": self._count}

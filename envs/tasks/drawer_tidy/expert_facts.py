@@ -78,6 +78,7 @@ class ExpertFacts:
         first = _named_thing(xp, hand, state, 0)
         second = _named_thing(xp, hand, state, 1)
         is_second = _is_second_next(first, second)
+        # field by field the one to work on
         fields = {}
         for name, value in vars(second).items():
             fields[name] = _choose_rows(xp, is_second, value, getattr(first, name))
