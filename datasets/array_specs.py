@@ -39,6 +39,20 @@ FRAMES = (
     ),
     ArraySpec("obs/<camera>_image", np.uint8, "(H, W, 3)", "RGB picture of a camera"),
     ArraySpec(
+        "obs/<camera>_depth",
+        np.uint16,
+        "(H, W, 1)",
+        "distance along the camera's axis, 65535 for that or more; float32 where the "
+        "attribute unit says m",
+        "mm",
+    ),
+    ArraySpec(
+        "obs/<camera>_segmentation",
+        np.uint16,
+        "(H, W, 1)",
+        "what each pixel shows: an index into the metadata's segmentation_names",
+    ),
+    ArraySpec(
         "actions",
         np.float32,
         "(J,)",

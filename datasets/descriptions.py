@@ -22,10 +22,10 @@ from embodied.datasets.array_specs import (
     STREAMS_BEFORE,
     ArraySpec,
 )
-from embodied.datasets.schema import H5, IMAGE_SUFFIX
+from embodied.datasets.schema import DEPTH_SUFFIX, H5, PICTURE_SUFFIXES
 
 TICKS = f"1/{PHYSICS_HZ} s"
-CAMERA_KEY = "obs/<camera>_image"
+CAMERA_KEY = "obs/<camera>"
 FIELD_KEY = "start/fields/<name>"
 FIELDS_PREFIX = "start/fields/"
 
@@ -135,8 +135,9 @@ def describe(key: str) -> Described | None:
     Args:
         key: its name in a file, such as `obs/front_image`.
     """
-    if key.startswith("obs/") and key.endswith(IMAGE_SUFFIX):
-        return _BY_KEY[CAMERA_KEY]
+    for suffix in PICTURE_SUFFIXES:
+        if key.startswith("obs/") and key.endswith(suffix):
+            return _BY_KEY[CAMERA_KEY + suffix]
     if key.startswith(FIELDS_PREFIX):
         return _BY_KEY[FIELD_KEY]
     return _BY_KEY.get(key)
@@ -160,7 +161,8 @@ def write_demo_descriptions(demo: H5) -> None:
         is_field = key.startswith(FIELDS_PREFIX)
         if described and isinstance(item, h5py.Dataset) and not is_field:
             _write_text(item, "description", described.meaning)
-            _write_text(item, "unit", described.unit)
+            in_metres = key.endswith(DEPTH_SUFFIX) and item.dtype.kind == "f"
+            _write_text(item, "unit", "m" if in_metres else described.unit)
 
     demo.visititems(write)
 

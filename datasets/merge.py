@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from embodied.datasets.guarded import damage_named
 from embodied.datasets.h5_files import NewFile
 from embodied.datasets.opening import demo_names, open_file, read_header, read_meta
 from embodied.datasets.schema import H5, DatasetError, EpisodeMeta, Header
@@ -75,10 +76,12 @@ def merge(
 def find_episodes(path: Path) -> list[StoredEpisode]:
     """Returns the whole episodes of a file, in the order of their numbers."""
     with open_file(path) as file:
-        return [
-            StoredEpisode(path, name, read_meta(file["data"][name]))
-            for name in demo_names(file)
-        ]
+        found = []
+        for name in demo_names(file):
+            with damage_named(path, f"/data/{name}"):
+                demo = file["data"][name]
+            found.append(StoredEpisode(path, name, read_meta(demo)))
+        return found
 
 
 def common_header(paths: Sequence[Path]) -> Header:
@@ -206,7 +209,8 @@ def _copy_demos(
                 stack.close()
                 source = stack.enter_context(open_file(episode.path))
                 source_path = episode.path
-            source.copy(source["data"][episode.demo], data, f"demo_{number}")
+            with damage_named(episode.path, f"/data/{episode.demo}"):
+                source.copy(source["data"][episode.demo], data, f"demo_{number}")
             new.check()
             if on_copied is not None:
                 on_copied(1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from embodied.datasets.guarded import damage_named, group_in, own_group
 from embodied.datasets.h5_files import open_to_read
 from embodied.datasets.schema import (
     H5,
@@ -18,6 +21,8 @@ from embodied.datasets.schema import (
     EpisodeMeta,
     Header,
 )
+
+DEMO_NAME = re.compile(r"demo_[0-9]{1,18}")
 
 
 def open_file(path: Path) -> H5:
@@ -42,7 +47,8 @@ def open_file(path: Path) -> H5:
 
     # A file that is refused must not stay open.
     try:
-        _check_version(file, path)
+        with damage_named(path):
+            _check_version(file, path)
     except BaseException:
         file.close()
         raise
@@ -54,19 +60,31 @@ def may_be_dataset(path: Path) -> bool:
     if not h5py.is_hdf5(path):
         return False
     try:
-        with open_to_read(path) as file:
+        with open_to_read(path) as file, damage_named(path):
             return _is_ours(file)
-    except OSError:
+    except (OSError, DatasetError):
         return True
 
 
 def demo_names(file: H5) -> list[str]:
     """Returns the names of the whole demos, in the order of their numbers.
 
-    A demo is whole if it has `num_samples`, which is written last.
+    A demo is whole if it has `num_samples`, which is written last. What lies in another
+    file is none.
+
+    Raises:
+        DatasetError: the file is damaged.
     """
-    names = [name for name, demo in file["data"].items() if "num_samples" in demo.attrs]
-    return sorted(names, key=lambda name: int(name.removeprefix("demo_")))
+    with damage_named(file, "data"):
+        data = group_in(file, "data")
+        names = [name for name in data if DEMO_NAME.fullmatch(name)]
+        demos = {name: own_group(data, name) for name in names}
+        whole = [
+            name
+            for name, demo in demos.items()
+            if demo is not None and "num_samples" in demo.attrs
+        ]
+    return sorted(whole, key=lambda name: int(name.removeprefix("demo_")))
 
 
 def read_header(file: H5) -> Header:
@@ -75,20 +93,22 @@ def read_header(file: H5) -> Header:
     Raises:
         DatasetError: the header is damaged.
     """
-    attrs = file["meta"].attrs
-    planner_hz = float(attrs["planner_hz"]) if "planner_hz" in attrs else None
-    try:
-        return Header(
+    with damage_named(Path(file.filename), "the attributes of /meta"):
+        attrs = file["meta"].attrs
+        planner_hz = float(attrs["planner_hz"]) if "planner_hz" in attrs else None
+        header = Header(
             metadata=json.loads(attrs["metadata"]),
             policy=str(attrs["policy"]),
             record_hz=int(attrs["record_hz"]),
             planner_hz=planner_hz,
             schema_version=int(attrs["schema_version"]),
         )
-    except (KeyError, ValueError) as error:
+    config = isinstance(header.metadata, dict) and header.metadata.get("config", {})
+    if not isinstance(config, dict) or header.record_hz < 1:
         raise DatasetError(
-            f"{file.filename} is damaged: the attributes of /meta cannot be read ({error})"
-        ) from error
+            f"{file.filename} is damaged: the attributes of /meta are not of their kinds"
+        )
+    return header
 
 
 def read_meta(demo: H5) -> EpisodeMeta:
@@ -97,19 +117,34 @@ def read_meta(demo: H5) -> EpisodeMeta:
     Raises:
         DatasetError: the attributes are damaged.
     """
-    values: dict[str, Any] = {}
-    for f in fields(EpisodeMeta):
-        if f.name in demo.attrs:
-            stored = demo.attrs[f.name]
-            values[f.name] = stored.item() if isinstance(stored, np.generic) else stored
-
-    try:
+    with damage_named(demo, "its attributes"):
+        values: dict[str, Any] = {}
+        for f in fields(EpisodeMeta):
+            if f.name in demo.attrs:
+                stored = demo.attrs[f.name]
+                is_scalar = isinstance(stored, np.generic)
+                values[f.name] = stored.item() if is_scalar else stored
         values["variation"] = json.loads(values["variation"])
-        return EpisodeMeta(**values)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DatasetError(
-            f"{demo.file.filename} is damaged: the attributes of {demo.name} cannot be read ({error})"
-        ) from error
+        meta = EpisodeMeta(**values)
+
+    for f in fields(EpisodeMeta):
+        if not _is_of_kind(getattr(meta, f.name), str(f.type)):
+            raise DatasetError(
+                f"{demo.file.filename} is damaged: {f.name} of {demo.name} is "
+                f"{str(getattr(meta, f.name))[:40]!r}, no {str(f.type).split()[0]}"
+            )
+    return meta
+
+
+def _is_of_kind(value: Any, kind: str) -> bool:
+    """Returns whether a value is of the kind that a field of `EpisodeMeta` declares."""
+    if value is None:
+        return kind.endswith("None")
+    name = kind.split(maxsplit=1)[0]
+    if name in ("int", "float"):
+        is_number = isinstance(value, int if name == "int" else (int, float))
+        return is_number and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, {"bool": bool, "str": str}.get(name, dict))
 
 
 def _check_path(path: Path) -> None:
@@ -133,7 +168,10 @@ def _check_path(path: Path) -> None:
 
 def _is_ours(file: H5) -> bool:
     """Returns whether this package wrote a file, as its groups show."""
-    return "meta" in file and "schema_version" in file["meta"].attrs and "data" in file
+    meta = own_group(file, "meta")
+    if meta is None or own_group(file, "data") is None:
+        return False
+    return "schema_version" in meta.attrs
 
 
 def _check_version(file: H5, path: Path) -> None:
@@ -143,7 +181,7 @@ def _check_version(file: H5, path: Path) -> None:
             f" schema_version); it holds {sorted(file)}"
         )
     version = file["meta"].attrs["schema_version"]
-    if version not in READABLE_VERSIONS:
+    if not np.isscalar(version) or version not in READABLE_VERSIONS:
         raise DatasetError(
             f"{path} has schema version {version}; this package reads"
             f" {list(READABLE_VERSIONS)}"

@@ -8,15 +8,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from embodied.closing import ClosedOnExit
 from embodied.core import Layout
+from embodied.datasets.episode_reading import read_episode
+from embodied.datasets.guarded import (
+    arrays_below,
+    arrays_in,
+    damage_named,
+    group_in,
+    own_array,
+    read_array,
+)
 from embodied.datasets.merge import StoredEpisode, default_masks, find_episodes
 from embodied.datasets.opening import open_file, read_header
 from embodied.datasets.schema import H5, DatasetError, Episode, EpisodeMeta, Header
-from embodied.datasets.storage import part_files, read_episode
+from embodied.datasets.storage import part_files
 from embodied.errors import unknown
 
 
@@ -134,18 +142,17 @@ class Dataset(ClosedOnExit):
 
         They are open until the next episode is asked for.
         """
-        found: dict[str, H5] = {}
-
-        def keep(name: str, item: H5) -> None:
-            if isinstance(item, h5py.Dataset):
-                found[name] = item
-
-        self._demo(number).visititems(keep)
-        return found
+        return arrays_below(self._demo(number))
 
     def attributes(self, number: int) -> dict[str, Any]:
         """Returns all attributes of an episode's group, those of other tools, too."""
-        return dict(self._demo(number).attrs)
+        demo = self._demo(number)
+        with damage_named(demo, "its attributes"):
+            return dict(demo.attrs)
+
+    def group(self, number: int) -> H5:
+        """Returns the open group of an episode, until the next one is asked for."""
+        return self._demo(number)
 
     def stored_episode(self, number: int) -> StoredEpisode:
         """Returns where an episode lies, for those who copy it."""
@@ -162,13 +169,16 @@ class Dataset(ClosedOnExit):
             EmbodiedError: there is no such array; lists those that exist.
         """
         source = self._source(number)
-        array = self._open(source.path).get(f"data/{source.demo}/{key}")
-        if not isinstance(array, h5py.Dataset):
+        place, _, name = f"data/{source.demo}/{key}".rpartition("/")
+        with damage_named(self.path, f"/{place}"):
+            group = self._open(source.path).get(place)
+            array = own_array(group, name)
+        if array is None:
             raise unknown(
                 f"array in {source.demo} of {self.path}", key, self.keys(number)
             )
         # a number by itself has no rows
-        return array[rows] if array.shape else array[()]
+        return read_array(array, rows if array.shape else ())
 
     @cached_property
     def _sources(self) -> list[StoredEpisode]:
@@ -187,14 +197,17 @@ class Dataset(ClosedOnExit):
     def _masks(self) -> dict[str, list[int]]:
         """Mask -> numbers of its episodes; the usual masks where the file has none."""
         file = self._open(self.path) if self.path.exists() else None
-        if file is None or "mask" not in file:
-            return default_masks(self.episodes)
+        with damage_named(self.path, "/mask"):
+            if file is None or "mask" not in file:
+                return default_masks(self.episodes)
 
         # The file holds names of demos.
         numbers = {source.demo: number for number, source in enumerate(self._sources)}
         masks = {}
-        for name, demos in file["mask"].items():
-            masks[name] = [numbers[demo.decode()] for demo in demos[()]]
+        for name, array in arrays_in(group_in(file, "mask")).items():
+            demos = read_array(array).ravel().tolist()
+            with damage_named(self.path, f"/mask/{name}"):
+                masks[name] = [numbers[demo.decode()] for demo in demos]
         return masks
 
     def _source(self, number: int) -> StoredEpisode:
@@ -207,7 +220,9 @@ class Dataset(ClosedOnExit):
     def _demo(self, number: int) -> H5:
         """Returns the open group of an episode."""
         source = self._source(number)
-        return self._open(source.path)["data"][source.demo]
+        file = self._open(source.path)
+        with damage_named(source.path, f"/data/{source.demo}"):
+            return file["data"][source.demo]
 
     def _open(self, path: Path) -> H5:
         """Returns the open file; each process has one file open at a time."""

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import h5py
 
+from embodied.datasets.episode_reading import read_episode
 from embodied.datasets.merge import StoredEpisode, write_merged
 from embodied.datasets.opening import open_file, read_header, read_meta
 from embodied.datasets.schema import H5, DatasetError, Header
-from embodied.datasets.storage import part_files, parts_folder, read_episode
+from embodied.datasets.storage import part_files, parts_folder
 
 PARTS_SUFFIX = ".parts"
 # of HDF5's superblock of version 0, which this package writes: the end of the file

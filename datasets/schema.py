@@ -10,6 +10,8 @@ each demo, and in its groups `streams`, `plans` and `start`:
         obs/agent_pos         (F, P) float32, see the metadata's `agent_layout`
         obs/environment_state (F, S) float32, of privileged policies only
         obs/<camera>_image    (F, H, W, 3) uint8
+        obs/<camera>_depth    (F, H, W, 1) uint16 or float32, where it was rendered
+        obs/<camera>_segmentation  (F, H, W, 1) uint16, where it was rendered
         actions               (F, J) float32 in [-1, 1], what to learn
         rewards               (F,) float32
         dones                 (F,) uint8, 1 at the last frame
@@ -61,6 +63,9 @@ READABLE_VERSIONS = (1, 2, 3)
 RECORD_HZ = 20
 
 IMAGE_SUFFIX = "_image"
+DEPTH_SUFFIX = "_depth"
+SEGMENTATION_SUFFIX = "_segmentation"
+PICTURE_SUFFIXES = (IMAGE_SUFFIX, DEPTH_SUFFIX, SEGMENTATION_SUFFIX)
 ENV_TYPE_GYM = 2  # robomimic's EnvType for a Gymnasium environment
 IMPORTED_FROM = (
     "imported_from"  # in the metadata of what another tool wrote: its format
@@ -115,10 +120,17 @@ class Header:
         env_kwargs.pop("task", None)  # it is part of the id
         env_kwargs["control_mode"] = ACTIONS_MODE
         env_kwargs["control_hz"] = self.record_hz
+        try:
+            env_name = self.metadata["env_id"]
+            env_version = self.metadata["versions"]["embodied-ground"]
+        except (KeyError, TypeError) as error:
+            raise DatasetError(
+                f"the metadata do not say which environment it is (no {error})"
+            ) from error
         return {
-            "env_name": self.metadata["env_id"],
+            "env_name": env_name,
             "type": ENV_TYPE_GYM,
-            "env_version": self.metadata["versions"]["embodied-ground"],
+            "env_version": env_version,
             "env_kwargs": env_kwargs,
         }
 
@@ -141,7 +153,7 @@ class Header:
 
     def _stored_config(self) -> dict[str, Any]:
         """Returns the worlds' config without the settings that change no episode."""
-        config = dict(self.metadata["config"])
+        config = dict(self.metadata.get("config", {}))
         for key in NOT_STORED:
             config.pop(key, None)
         return config
@@ -225,7 +237,8 @@ class Episode:
 
     Attributes:
         meta: its row of the table.
-        obs: what the frames show: agent_pos, environment_state, <camera>_image.
+        obs: what the frames show: agent_pos, environment_state, <camera>_image, and
+            what `data render` adds: <camera>_depth, <camera>_segmentation.
         actions: (F, J) float32 in [-1, 1], the normalised joint target that the policy
             intended for the end of the frame's period, which lasts until the next frame.
             Before schema version 3 it is the target that was reached, disturbances
@@ -252,6 +265,15 @@ class Episode:
     plans: Mapping[str, np.ndarray]
     start_state: np.ndarray
     start_fields: Mapping[str, np.ndarray]
+
+
+def is_picture_key(key: str) -> bool:
+    """Returns whether an array of frames holds pictures: colours, depth, or things.
+
+    Args:
+        key: its name, such as `front_image` or `obs/front_image`.
+    """
+    return key.endswith(PICTURE_SUFFIXES)
 
 
 def as_frame(observation: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -13,7 +13,12 @@ from embodied.datasets.running_statistics import (
     Statistics,
     VectorStatistics,
 )
-from embodied.datasets.schema import IMAGE_SUFFIX, DatasetError
+from embodied.datasets.schema import (
+    DEPTH_SUFFIX,
+    IMAGE_SUFFIX,
+    SEGMENTATION_SUFFIX,
+    DatasetError,
+)
 from embodied.errors import unknown
 
 # What is an index, a time, a checksum or a flag has no mean worth knowing.
@@ -56,6 +61,7 @@ def measured_keys(dataset: Dataset, number: int) -> list[str]:
         for key in dataset.keys(number)
         if not key.startswith(NOT_MEASURED_GROUPS)
         and not key.endswith(TICKS_SUFFIX)
+        and not key.endswith(SEGMENTATION_SUFFIX)
         and key not in NOT_MEASURED
     ]
 
@@ -99,13 +105,20 @@ def statistics(
 
 
 def _of_rows(dataset: Dataset, numbers: Sequence[int], key: str) -> ArrayStatistics:
-    """Returns the statistics of each of the C columns of an array."""
+    """Returns the statistics of each of the C columns of an array.
+
+    Of depth every pixel is a row of one number.
+    """
     collected: VectorStatistics | None = None
     widths = set()
     left_out = 0
     for number in numbers:
         array = dataset.read(number, key)
-        rows = array.reshape(len(array), -1)  # (R, C)
+        if not array.ndim or array.dtype.kind not in "fiub":
+            raise DatasetError(f"{dataset.path}: {key} holds no rows of numbers")
+        count = array.size if key.endswith(DEPTH_SUFFIX) else len(array)
+        width = array.size // max(count, 1)
+        rows = array.reshape(count, width)  # (R, C)
         widths.add(rows.shape[1])
         if len(widths) > 1:
             raise DatasetError(
@@ -128,7 +141,12 @@ def _of_pictures(dataset: Dataset, numbers: Sequence[int], key: str) -> ArraySta
     """Returns the statistics of each colour, of all pixels of all pictures."""
     collected = PictureStatistics()
     for number in numbers:
-        collected.add(dataset.read(number, key))
+        pictures = dataset.read(number, key)
+        if pictures.dtype != np.uint8 or pictures.shape[3:] != (3,):
+            raise DatasetError(
+                f"{dataset.path}: {key} holds {pictures.shape} {pictures.dtype}, no pictures"
+            )
+        collected.add(pictures)
     return _named(key, collected.result(), left_out=0)
 
 

@@ -1,4 +1,4 @@
-"""Writing episodes to groups of an HDF5 file, and reading them.
+"""Writing episodes to groups of an HDF5 file.
 
 Files hold no time stamps, so the same episodes give the same bytes. Low-dimensional
 arrays are contiguous. Images have one chunk per frame, compressed by gzip at level 1, so
@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from embodied.datasets.descriptions import (
@@ -21,15 +20,14 @@ from embodied.datasets.descriptions import (
     write_group_description,
 )
 from embodied.datasets.h5_files import NewFile, new_file
-from embodied.datasets.opening import read_meta
 from embodied.datasets.schema import (
     H5,
-    IMAGE_SUFFIX,
     DatasetError,
     Episode,
     EpisodeMeta,
     Header,
     Stream,
+    is_picture_key,
     to_json,
 )
 
@@ -154,43 +152,6 @@ def write_episode(data: H5, name: str, episode: Episode) -> None:
     _write_meta(demo, episode.meta)
 
 
-def read_episode(demo: H5, images: bool = True) -> Episode:
-    """Returns the episode that `write_episode` wrote to a group.
-
-    Args:
-        demo: the group.
-        images: whether to read the images, which are nearly all of an episode's size.
-    """
-    obs = {}
-    for key, array in demo["obs"].items():
-        if images or not key.endswith(IMAGE_SUFFIX):
-            obs[key] = array[()]
-
-    streams = {}
-    for key, group in demo["streams"].items():
-        streams[key] = Stream(group["t"][()], group["value"][()])
-
-    plans = {}
-    if "plans" in demo:  # absent where the policy does not plan
-        plans = {key: array[()] for key, array in demo["plans"].items()}
-        # files of schema 1 hold one goal a plan, without the axis of effectors
-        plans = _with_goals_per_effector(plans)
-
-    return Episode(
-        meta=read_meta(demo),
-        obs=obs,
-        actions=demo["actions"][()],
-        rewards=demo["rewards"][()],
-        states=demo["states"][()],
-        frame_tick=demo["frame_tick"][()],
-        image_tick=demo["image_tick"][()] if "image_tick" in demo else None,
-        streams=streams,
-        plans=plans,
-        start_state=demo["start/state"][()],
-        start_fields=_read_tree(demo["start/fields"]),
-    )
-
-
 def in_bounds(actions: np.ndarray, tick: np.ndarray, name: str) -> np.ndarray:
     """Returns actions clipped to [-1, 1], which corrects rounding only.
 
@@ -212,35 +173,6 @@ def in_bounds(actions: np.ndarray, tick: np.ndarray, name: str) -> np.ndarray:
     return np.clip(actions, -1, 1)
 
 
-def _read_tree(group: H5) -> dict[str, np.ndarray]:
-    """Reads all arrays below a group; their names hold slashes."""
-    arrays: dict[str, np.ndarray] = {}
-
-    def keep(name: str, item: H5) -> None:
-        if isinstance(item, h5py.Dataset):
-            arrays[name] = item[()]
-
-    group.visititems(keep)
-    return arrays
-
-
-def _with_goals_per_effector(plans: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns plans of schema version 1, with one goal each, in the form of version 2.
-
-    In version 1 the goal of a plan with the skill `drive_to` was the base's. It is not
-    moved to `base_goal_w`, which is empty.
-    """
-    if "base_goal_w" in plans:
-        return plans
-
-    plans = dict(plans)
-    for name in ("goal_pos_w", "goal_quat_wxyz", "goal_vel_w", "gripper"):
-        plans[name] = plans[name][:, None]  # (K, ...) -> (K, 1, ...)
-    num_plans = len(plans["subtask"])
-    plans["base_goal_w"] = np.zeros((num_plans, 0, 4))
-    return plans
-
-
 def _checked_stream(key: str, stream: Stream, meta: EpisodeMeta) -> np.ndarray:
     """Returns the values of a stream; those of actions are checked to be in bounds."""
     name = f"streams/{key}"
@@ -257,8 +189,8 @@ def _checked_stream(key: str, stream: Stream, meta: EpisodeMeta) -> np.ndarray:
 
 
 def _write_array(demo: H5, key: str, value: np.ndarray) -> None:
-    """Writes an array of frames; images are compressed, each by itself."""
-    if not key.endswith(IMAGE_SUFFIX):
+    """Writes an array of frames; pictures are compressed, each by itself."""
+    if not is_picture_key(key):
         demo[key] = value
         return
     demo.create_dataset(

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from embodied.datasets.audit.context import Judgement
+from embodied.datasets.episode_reading import read_episode
 from embodied.datasets.playing import filled, play
 from embodied.datasets.replay import replay_config
 from embodied.datasets.schema import H5, DatasetError, Episode, Header
-from embodied.datasets.storage import read_episode
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 

@@ -48,7 +48,7 @@ def is_still(positions: np.ndarray, hz: float) -> np.ndarray:
         hz: rows per second.
     """
     speed = np.abs(np.diff(positions, axis=0)) * hz
-    fastest: np.ndarray = speed.max(axis=1)
+    fastest: np.ndarray = speed.max(axis=1, initial=0)
     return fastest < STILL_PER_S
 
 
@@ -59,7 +59,7 @@ def is_world_still(states: np.ndarray, hz: float) -> np.ndarray:
         states: (F, D), the clock first.
         hz: states per second.
     """
-    fastest: np.ndarray = np.abs(np.diff(states[:, 1:], axis=0)).max(axis=1)
+    fastest: np.ndarray = np.abs(np.diff(states[:, 1:], axis=0)).max(axis=1, initial=0)
     return fastest * hz < MOVING_PER_S
 
 

@@ -24,6 +24,7 @@ from embodied.datasets.audit.judging import judge
 from embodied.datasets.audit.table import CHECKS
 from embodied.datasets.audit.thresholds import THRESHOLDS, Thresholds
 from embodied.datasets.audit.view import Source, View, read_view, source_of
+from embodied.datasets.guarded import damage_named, own_group
 from embodied.datasets.h5_files import open_to_read
 from embodied.datasets.opening import may_be_dataset, open_file, read_header
 from embodied.datasets.schema import H5, DatasetError
@@ -135,11 +136,10 @@ def opened(path: Path) -> Iterator[tuple[H5, Source]]:
 
 def episode_names(file: H5) -> list[str]:
     """Returns the names of the demos of a file, in the order of their numbers."""
-    names = [
-        name
-        for name, demo in file["data"].items()
-        if isinstance(demo, h5py.Group) and name.removeprefix("demo_").isdecimal()
-    ]
+    with damage_named(file, "data"):
+        data = file["data"]
+        names = [name for name in data if name.removeprefix("demo_").isdecimal()]
+        names = [name for name in names if own_group(data, name) is not None]
     return sorted(names, key=lambda name: int(name.removeprefix("demo_")))
 
 

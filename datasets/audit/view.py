@@ -13,10 +13,10 @@ from functools import cached_property
 from typing import Any
 from zlib import crc32
 
-import h5py
 import numpy as np
 
 from embodied.core import PHYSICS_HZ, ActionInterface, Layout
+from embodied.datasets.guarded import arrays_below, read_array, require_sound_size
 from embodied.datasets.opening import read_meta
 from embodied.datasets.schema import (
     H5,
@@ -171,26 +171,23 @@ def read_view(demo: H5, source: Source, images: bool = True) -> View:
     arrays: dict[str, np.ndarray] = {}
     pictures: dict[str, H5] = {}
 
-    def sort(name: str, item: H5) -> None:
-        if not isinstance(item, h5py.Dataset) or name.startswith("next_obs/"):
-            return
-        if is_picture(item):
-            pictures[camera_name(name)] = item
-        elif np.issubdtype(item.dtype, np.number) and item.ndim < 4:
-            arrays[name] = item[()]
-
-    demo.visititems(sort)
     cameras: dict[str, Camera] = {}
-    if images:
-        cameras = {name: read_camera(item) for name, item in pictures.items()}
-
     meta = None
     damage = ""
-    if source.header is not None:
-        try:
+    try:
+        for name, item in arrays_below(demo).items():
+            if name.startswith("next_obs/"):
+                continue
+            if is_picture(item):
+                pictures[camera_name(name)] = item
+            elif np.issubdtype(item.dtype, np.number) and 0 < item.ndim < 4:
+                arrays[name] = read_array(item)
+        if images:
+            cameras = {name: read_camera(item) for name, item in pictures.items()}
+        if source.header is not None:
             meta = read_meta(demo)
-        except DatasetError as error:
-            damage = str(error)
+    except DatasetError as error:
+        damage = str(error)
     instruction = meta.instruction if meta else _foreign_instruction(demo)
     name = demo.name.rpartition("/")[2]
     return View(name, source, arrays, cameras, meta, damage, instruction)
@@ -208,24 +205,21 @@ def camera_name(path: str) -> str:
 
 def picture_paths(demo: H5) -> dict[str, str]:
     """Returns the paths of an episode's pictures, by camera."""
-    paths: dict[str, str] = {}
-
-    def keep(name: str, item: H5) -> None:
-        is_own = isinstance(item, h5py.Dataset) and not name.startswith("next_obs/")
-        if is_own and is_picture(item):
-            paths[camera_name(name)] = name
-
-    demo.visititems(keep)
-    return paths
+    return {
+        camera_name(name): name
+        for name, item in arrays_below(demo).items()
+        if is_picture(item) and not name.startswith("next_obs/")
+    }
 
 
 def read_camera(item: H5) -> Camera:
     """Returns the pictures of a camera, a few frames in memory at a time."""
+    require_sound_size(item)
     digests = []
     spreads = []
     small = []
     for first in range(0, len(item), FRAMES_AT_ONCE):
-        frames = item[first : first + FRAMES_AT_ONCE]
+        frames = read_array(item, slice(first, first + FRAMES_AT_ONCE))
         digests += [crc32(frame) for frame in frames]
         reduced = shrink(frames)
         spreads.append(reduced.reshape(len(reduced), -1).std(axis=1))

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from embodied.closing import ClosedOnExit
 from embodied.datasets.export.robomimic import NOTE, NOTES_GROUP
+from embodied.datasets.guarded import damage_named, own_array, own_group, read_array
 from embodied.datasets.h5_files import open_to_read
 from embodied.datasets.importing.foreign import (
     ActionRange,
@@ -54,9 +54,10 @@ class RobomimicFile(ClosedOnExit):
             raise DatasetError(f"{path} cannot be opened as HDF5: {error}") from error
 
         try:
-            self._demos = self._find_demos()
-            self._widths, self._cameras, self.omitted = self._find_keys()
-            self.foreign = self._describe(hz)
+            with damage_named(path):
+                self._demos = self._find_demos()
+                self._widths, self._cameras, self.omitted = self._find_keys()
+                self.foreign = self._describe(hz)
         except BaseException:
             self.close()
             raise
@@ -75,9 +76,10 @@ class RobomimicFile(ClosedOnExit):
 
     def action_range(self) -> ActionRange:
         """Returns the extent of all actions."""
-        return ActionRange.of(
-            self._rows(self._demo(name), "actions") for name in self._demos
-        )
+        with damage_named(self._path, "actions"):
+            return ActionRange.of(
+                self._rows(self._demo(name), "actions") for name in self._demos
+            )
 
     def load(self, success: bool | None) -> Iterator[ForeignEpisode]:
         """Yields the episodes.
@@ -90,12 +92,8 @@ class RobomimicFile(ClosedOnExit):
             DatasetError: an episode cannot be read.
         """
         for name in self._demos:
-            try:
+            with damage_named(self._path, name):
                 episode = self._load(self._demo(name), success)
-            except OSError as error:
-                raise DatasetError(
-                    f"{name} of {self._path} cannot be read: {error}"
-                ) from error
             yield episode
 
     def _load(self, demo: H5, success: bool | None) -> ForeignEpisode:
@@ -118,7 +116,7 @@ class RobomimicFile(ClosedOnExit):
             agent_pos=self._vector(demo, privileged=False, count=count),
             environment_state=self._vector(demo, privileged=True, count=count),
             images={
-                camera: _array(demo, f"obs/{key}")[()]
+                camera: read_array(_array(demo, f"obs/{key}"))
                 for camera, key in self._cameras.items()
             },
             actions=actions,
@@ -144,7 +142,7 @@ class RobomimicFile(ClosedOnExit):
         return np.concatenate(parts, axis=1)
 
     def _rows(self, demo: H5, key: str) -> np.ndarray:  # (F, d)
-        values = _array(demo, key)[()]
+        values = read_array(_array(demo, key))
         if values.dtype.kind not in "fiub" or not values.size:
             raise DatasetError(f"{demo.name}/{key} of {self._path} holds no numbers")
         return values.reshape(len(values), -1)
@@ -161,7 +159,7 @@ class RobomimicFile(ClosedOnExit):
 
     def _find_demos(self) -> list[str]:
         """Returns the names of the episodes, in the order of their numbers."""
-        if _link(self._file, "data") != "group":
+        if own_group(self._file, "data") is None:
             raise DatasetError(
                 f"{self._path} is not robomimic's layout: it has no group /data, but"
                 f" {', '.join(sorted(self._file)) or 'nothing'}"
@@ -171,7 +169,7 @@ class RobomimicFile(ClosedOnExit):
         for name in self._file["data"]:
             if not re.fullmatch(r"demo_[0-9]{1,9}", name):
                 continue
-            if _link(self._file["data"], name) != "group":
+            if own_group(self._file["data"], name) is None:
                 raise DatasetError(
                     f"{name} of {self._path} lies in another file, which is not followed"
                 )
@@ -189,13 +187,13 @@ class RobomimicFile(ClosedOnExit):
 
         # the first episode stands for all
         first = self._demo(self._demos[0])
-        for key in first["obs"] if _link(first, "obs") == "group" else ():
-            if _link(first["obs"], key) != "array" or not is_name(key):
+        for key in own_group(first, "obs") or ():
+            array = own_array(first["obs"], key)
+            if array is None or not is_name(key):
                 omitted.append(key)
                 continue
 
             # pictures (T, H, W, 3), vectors (T, ...) that are read flat
-            array = first["obs"][key]
             if array.ndim == 4 and array.shape[3] == 3 and array.dtype == np.uint8:
                 cameras[key.removesuffix(IMAGE_SUFFIX)] = key
             elif array.ndim in (1, 2) and array.dtype.kind in "fiub":
@@ -243,7 +241,7 @@ class RobomimicFile(ClosedOnExit):
 
         There is none if it is of several files, or has only parts of its vectors.
         """
-        if _link(self._file, NOTES_GROUP) != "group":
+        if own_group(self._file, NOTES_GROUP) is None:
             return None
         noted = _object(self._file[NOTES_GROUP].attrs.get(NOTE))
         sources = noted.get("sources")
@@ -260,33 +258,16 @@ def _robot(env_kwargs: Mapping[str, Any]) -> str:
     return str(robots)
 
 
-def _link(group: H5, name: str) -> str:
-    """Returns what a name stands for: "group", "array", or "" if it is followed nowhere.
-
-    Links to other files, and arrays whose values lie in other files, are "".
-    """
-    link = group.get(name, getlink=True)
-    if not isinstance(link, h5py.HardLink):
-        return ""
-    item = group[name]
-    if isinstance(item, h5py.Group):
-        return "group"
-    is_array = isinstance(item, h5py.Dataset)
-    if not is_array or item.external or item.is_virtual:
-        return ""
-    return "array"
-
-
 def _array(demo: H5, key: str) -> H5:
     """Returns an array of a demo, whose values lie in this file."""
     place, _, name = key.rpartition("/")
-    is_inside = not place or _link(demo, place) == "group"
-    group = demo[place] if place and is_inside else demo
-    if not is_inside or _link(group, name) != "array":
+    group = own_group(demo, place) if place else demo
+    array = None if group is None else own_array(group, name)
+    if array is None:
         raise DatasetError(
             f"{demo.name} of {demo.file.filename} has no array {key} of its own"
         )
-    return group[name]
+    return array
 
 
 def _object(text: Any) -> dict[str, Any]:

@@ -1,0 +1,179 @@
+"""Reading an episode from its group, whatever may have happened to the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from embodied.datasets.guarded import (
+    array_in,
+    arrays_below,
+    arrays_in,
+    damage_named,
+    group_in,
+    read_array,
+)
+from embodied.datasets.opening import read_meta
+from embodied.datasets.schema import (
+    H5,
+    IMAGE_SUFFIX,
+    DatasetError,
+    Episode,
+    Stream,
+    is_picture_key,
+)
+
+NUMBERS = "fiub"  # the kinds of numpy's types that are numbers or flags
+PICTURE_AXES = 4  # (F, H, W, C)
+# Of plans: what version 1 of the schema has once, not for each effector.
+ONE_GOAL = ("goal_pos_w", "goal_quat_wxyz", "goal_vel_w", "gripper")
+# The arrays with a row per frame, beside those below obs, and how many axes they have.
+FRAME_AXES = {"actions": 2, "rewards": 1, "states": 2, "frame_tick": 1}
+
+
+def read_episode(demo: H5, images: bool = True) -> Episode:
+    """Returns the episode that `write_episode` wrote to a group.
+
+    Args:
+        demo: the group.
+        images: whether to read the pictures, which are nearly all of an episode's size.
+
+    Raises:
+        DatasetError: something is missing, cannot be read, or does not fit the rest.
+    """
+    obs = {}
+    for key, array in arrays_in(group_in(demo, "obs")).items():
+        if images or not is_picture_key(key):
+            obs[key] = read_array(array)
+
+    streams = {}
+    names_of_streams = group_in(demo, "streams")
+    with damage_named(names_of_streams):
+        names = list(names_of_streams)
+    for key in names:
+        stream = group_in(names_of_streams, key)
+        tick = read_array(array_in(stream, "t"))
+        streams[key] = Stream(tick, read_array(array_in(stream, "value")))
+
+    plans: dict[str, np.ndarray] = {}
+    if _has(demo, "plans"):
+        for key, array in arrays_in(group_in(demo, "plans")).items():
+            plans[key] = read_array(array)
+    frames = {key: read_array(array_in(demo, key)) for key in FRAME_AXES}
+    image_tick = None
+    if _has(demo, "image_tick"):
+        image_tick = read_array(array_in(demo, "image_tick"))
+    start = group_in(demo, "start")
+    fields = arrays_below(group_in(start, "fields"))
+
+    episode = Episode(
+        meta=read_meta(demo),
+        obs=obs,
+        **frames,
+        image_tick=image_tick,
+        streams=streams,
+        plans=plans,
+        start_state=read_array(array_in(start, "state")),
+        start_fields={key: read_array(array) for key, array in fields.items()},
+    )
+    _require_sound(episode, f"{demo.file.filename} is damaged: {demo.name}")
+    return replace(episode, plans=_with_goals_per_effector(plans))
+
+
+def _has(demo: H5, name: str) -> bool:
+    with damage_named(demo, name):
+        return name in demo
+
+
+def _require_sound(episode: Episode, where: str) -> None:
+    """Raises DatasetError unless arrays are numbers whose lengths fit each other.
+
+    Args:
+        episode: as it was read.
+        where: begins the message.
+    """
+    arrays: dict[str, np.ndarray] = {
+        **{f"obs/{key}": array for key, array in episode.obs.items()},
+        **{key: getattr(episode, key) for key in FRAME_AXES},
+    }
+    if episode.image_tick is not None:
+        arrays["image_tick"] = episode.image_tick
+    frames = episode.meta.num_samples
+    if frames < 1:
+        raise DatasetError(f"{where} has {frames} frames")
+    if "agent_pos" not in episode.obs:
+        raise DatasetError(f"{where} has no array obs/agent_pos")
+    for key, array in arrays.items():
+        _require_rows(array, frames, f"{where}/{key}")
+    for key, axes in FRAME_AXES.items():
+        if arrays[key].ndim != axes:
+            raise DatasetError(
+                f"{where}/{key} has {arrays[key].ndim} axes in place of {axes}"
+            )
+    _require_observations(episode.obs, where)
+
+    for key, stream in episode.streams.items():
+        place = f"{where}/streams/{key}"
+        _require_rows(stream.tick, None, f"{place}/t")
+        _require_rows(stream.value, len(stream.tick), f"{place}/value")
+    if episode.plans:
+        counts = {len(plan) if plan.ndim else None for plan in episode.plans.values()}
+        if len(counts) > 1 or None in counts:
+            raise DatasetError(f"{where}/plans has arrays of different lengths")
+    _require_start(episode, where)
+
+
+def _require_observations(obs: Mapping[str, np.ndarray], where: str) -> None:
+    """Raises DatasetError for pictures that are none, and vectors that are none."""
+    for key, array in obs.items():
+        if not is_picture_key(key):
+            if key == "agent_pos" and array.ndim != 2:
+                raise DatasetError(f"{where}/obs/{key} has no rows of numbers")
+            continue
+        is_colour = key.endswith(IMAGE_SUFFIX)
+        is_whole = array.ndim == PICTURE_AXES and array.size
+        if not is_whole or (is_colour and array.dtype != np.uint8):
+            raise DatasetError(
+                f"{where}/obs/{key} holds {array.shape} {array.dtype}, no pictures"
+            )
+        if array.shape[3] != (3 if is_colour else 1):
+            raise DatasetError(
+                f"{where}/obs/{key} holds pictures of {array.shape[3]} channels"
+            )
+
+
+def _require_rows(array: np.ndarray, count: int | None, where: str) -> None:
+    """Raises DatasetError unless an array holds numbers, in so many rows."""
+    if array.dtype.kind not in NUMBERS or not array.ndim:
+        raise DatasetError(f"{where} holds no rows of numbers")
+    if count is not None and len(array) != count:
+        raise DatasetError(f"{where} has {len(array)} rows in place of {count}")
+
+
+def _require_start(episode: Episode, where: str) -> None:
+    arrays = {"state": episode.start_state, **episode.start_fields}
+    for key, array in arrays.items():
+        if array.dtype.kind not in NUMBERS:
+            raise DatasetError(f"{where}/start/{key} holds no numbers")
+    if episode.start_state.ndim != 1:
+        raise DatasetError(f"{where}/start/state is no vector")
+
+
+def _with_goals_per_effector(plans: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns plans of schema version 1, with one goal each, in the form of version 2.
+
+    In version 1 the goal of a plan with the skill `drive_to` was the base's. It is not
+    moved to `base_goal_w`, which is empty.
+    """
+    if not plans or "base_goal_w" in plans:
+        return plans
+
+    plans = dict(plans)
+    for name in ONE_GOAL:
+        if name in plans:
+            plans[name] = plans[name][:, None]  # (K, ...) -> (K, 1, ...)
+    num_plans = len(next(iter(plans.values())))
+    plans["base_goal_w"] = np.zeros((num_plans, 0, 4))
+    return plans

@@ -1,0 +1,163 @@
+"""Whatever a file declares or links to, readers name it and hold little memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from embodied.datasets.export.selection import Choice, Selection
+from embodied.datasets.importing.robomimic import RobomimicFile
+from embodied.datasets.reader import Dataset
+from embodied.datasets.schema import DatasetError
+from embodied.datasets.statistics import statistics
+from embodied.errors import EmbodiedError
+from tests.commands import run_python
+from tests.datasets_fakes import open_hdf5, write_dataset
+
+HUGE = 10**12
+DEMO = "data/demo_0"
+# arrays of every kind that readers know
+ARRAYS = (
+    "actions",
+    "states",
+    "image_tick",
+    "obs/agent_pos",
+    "obs/front_image",
+    "streams/action/value",
+    "streams/action/t",
+    "plans/subtask",
+    "start/state",
+    "start/fields/geom_size",
+)
+OPTIONAL = ("obs/front_image", "plans/subtask", "start/fields/geom_size")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return write_dataset(tmp_path / "set.hdf5", [1])
+
+
+def put(path: Path, key: str, write: Callable[[Any, str], Any]) -> None:
+    """Puts something else in the place of an array of the first episode."""
+    with open_hdf5(path, "r+") as file:
+        del file[f"{DEMO}/{key}"]
+        write(file, f"{DEMO}/{key}")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("key", ARRAYS)
+def test_what_declares_more_than_the_file_holds_is_refused(
+    path: Path, key: str, chunked: bool
+) -> None:
+    options = {"chunks": (1, 7), "compression": "gzip"} if chunked else {}
+    put(
+        path,
+        key,
+        lambda file, name: file.create_dataset(name, (HUGE, 7), "f8", **options),
+    )
+
+    tracemalloc.start()
+    with pytest.raises(DatasetError, match="declares .* GB, but holds 0 bytes"):
+        Dataset(path).episode(0)
+    with pytest.raises(DatasetError, match="declares .* GB, but holds 0 bytes"):
+        Dataset(path).read(0, key)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**24
+
+
+def test_every_reader_refuses_it(path: Path) -> None:
+    put(path, "actions", lambda file, name: file.create_dataset(name, (HUGE, 7), "f8"))
+    with pytest.raises(DatasetError, match="declares"):
+        statistics(Dataset(path), [0], ["actions"])
+    selection = Selection([path], Choice(mask="all"))
+    with pytest.raises(DatasetError, match="declares"):
+        list(selection.load(images=True))
+    selection.close()
+    with pytest.raises(DatasetError, match="declares"):
+        RobomimicFile(path, hz=10)
+
+
+@pytest.mark.parametrize("key", ARRAYS)
+def test_no_link_leads_out_of_the_file(path: Path, key: str, tmp_path: Path) -> None:
+    other = write_dataset(tmp_path / "other.hdf5", [1])
+    layout = h5py.VirtualLayout((3, 2), "f4")
+    layout[:] = h5py.VirtualSource(other, f"{DEMO}/actions", (3, 3))[:, :2]
+    raw = [(str(other), 0, h5py.h5f.UNLIMITED)]
+    links: tuple[Callable[[Any, str], Any], ...] = (
+        lambda file, name: file.__setitem__(
+            name, h5py.ExternalLink(other, f"{DEMO}/{key}")
+        ),
+        lambda file, name: file.create_virtual_dataset(name, layout),
+        lambda file, name: file.create_dataset(name, (3, 2), "f4", external=raw),
+    )
+    for write in links:
+        put(path, key, write)
+        with pytest.raises(EmbodiedError, match="unknown array in demo_0"):
+            Dataset(path).read(0, key)
+
+        # what is optional is not there, the rest is missed
+        if key in OPTIONAL:
+            episode = Dataset(path).episode(0)
+            found = {**episode.obs, **episode.plans, **episode.start_fields}
+            assert key.rpartition("/")[2] not in found
+        else:
+            with pytest.raises(DatasetError, match=r"has no array .*"):
+                Dataset(path).episode(0)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("actions", np.zeros(3), "actions has 1 axes in place of 2"),
+        ("actions", np.zeros((2, 3)), "actions has 2 rows in place of 3"),
+        ("rewards", np.full(3, b"much"), "rewards holds no rows of numbers"),
+        ("frame_tick", 7, "frame_tick holds no rows of numbers"),
+        ("obs/front_image", np.zeros((3, 8, 8, 3)), "front_image holds .* no pictures"),
+        ("obs/front_image", np.zeros((3, 8, 8, 4), np.uint8), "of 4 channels"),
+        ("streams/action/t", np.zeros(4), "action/value has 15 rows in place of 4"),
+        ("plans/subtask", np.zeros(9), "plans has arrays of different lengths"),
+        ("start/state", np.zeros((2, 2)), "start/state is no vector"),
+        ("start/fields/geom_size", "big", "start/geom_size holds no numbers"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_named(
+    path: Path, key: str, value: Any, message: str
+) -> None:
+    put(path, key, lambda file, name: file.__setitem__(name, value))
+    with pytest.raises(DatasetError, match=message):
+        Dataset(path).episode(0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seed", 1.5),
+        ("seed", "one"),
+        ("duration_s", np.nan),
+        ("duration_s", np.zeros(3)),
+        ("success_at_end", 1),
+        ("instruction", 3),
+        ("variation", "[1]"),
+        ("num_samples", -1),
+    ],
+)
+def test_attributes_of_another_kind_are_named(
+    path: Path, name: str, value: Any
+) -> None:
+    with open_hdf5(path, "r+") as file:
+        del file[DEMO].attrs[name]
+        file[DEMO].attrs[name] = value
+    with pytest.raises(DatasetError, match="is damaged: .*demo_0"):
+        Dataset(path).episode(0)
+
+
+@pytest.mark.slow
+def test_mutated_files_are_read_or_refused_by_name(tmp_path: Path) -> None:
+    run_python("-W", "ignore", "-m", "tests.fuzz_datasets", tmp_path, 0, 1000)
