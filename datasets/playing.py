@@ -39,6 +39,16 @@ def filled(worlds: Worlds, episodes: Sequence[Episode]) -> list[Episode]:
     return [*episodes, *([episodes[0]] * spare_worlds)]
 
 
+def start_of(episode: Episode) -> EpisodeStart:
+    """Returns how a recorded episode began."""
+    return EpisodeStart(
+        seed=episode.meta.seed,
+        state=episode.start_state,
+        fields=dict(episode.start_fields),
+        variation=dict(episode.meta.variation),
+    )
+
+
 def play(worlds: Worlds, episodes: Sequence[Episode]) -> Iterator[PlayedStep]:
     """Plays one episode in each world, from its recorded start, until all are over.
 
@@ -50,13 +60,7 @@ def play(worlds: Worlds, episodes: Sequence[Episode]) -> Iterator[PlayedStep]:
         EmbodiedError: a start does not fit the worlds.
     """
     for world, episode in enumerate(episodes):
-        start = EpisodeStart(
-            seed=episode.meta.seed,
-            state=episode.start_state,
-            fields=dict(episode.start_fields),
-            variation=dict(episode.meta.variation),
-        )
-        worlds.begin_recorded(world, start)
+        worlds.begin_recorded(world, start_of(episode))
 
     actions = [episode.streams["action"] for episode in episodes]
     # a recorded checksum is that of the state after the step

@@ -10,6 +10,12 @@ from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import DatasetError
 
 
+def require_not_source(target: Path, source: Path) -> None:
+    """Raises DatasetError if the file to be written is the one that is read."""
+    if target.exists() and source.exists() and target.samefile(source):
+        raise DatasetError(f"{target} is the file that is read: choose another name")
+
+
 def require_new(targets: Sequence[Path], overwrite: bool, source: Path) -> None:
     """Raises DatasetError if a file would be replaced that must not be.
 
@@ -19,10 +25,7 @@ def require_new(targets: Sequence[Path], overwrite: bool, source: Path) -> None:
         source: the file that is read, which is never replaced.
     """
     for target in targets:
-        if target.exists() and source.exists() and target.samefile(source):
-            raise DatasetError(
-                f"{target} is the file that is read: choose another name"
-            )
+        require_not_source(target, source)
         if target.exists() and not overwrite:
             raise DatasetError(f"{target} exists; choose another name, or overwrite it")
 

@@ -9,6 +9,8 @@ parts, by seed, into one file, which is put in place by a rename as well.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -21,7 +23,7 @@ from embodied.datasets.merge import (
     write_merged,
 )
 from embodied.datasets.opening import may_be_dataset
-from embodied.datasets.schema import DatasetError, Episode, Header
+from embodied.datasets.schema import H5, DatasetError, Episode, Header
 from embodied.datasets.storage import (
     part_file,
     part_files,
@@ -52,7 +54,21 @@ class EpisodeWriter(ClosedOnExit):
             dataset. Mode `join`: there is no collection.
     """
 
-    def __init__(self, path: Path, header: Header, mode: Mode = "new") -> None:
+    def __init__(
+        self,
+        path: Path,
+        header: Header,
+        mode: Mode = "new",
+        masks: Mapping[str, Collection[int]] | None = None,
+    ) -> None:
+        """Begins the collection, goes on with it, or joins it.
+
+        Args:
+            path: of the file to be.
+            header: of the file.
+            mode: what to do about what is there.
+            masks: name -> seeds, in place of the usual masks of the file.
+        """
         if mode not in get_args(Mode):
             raise DatasetError(f"unknown mode {mode!r}; modes are {get_args(Mode)}")
         if path.is_dir():
@@ -61,6 +77,7 @@ class EpisodeWriter(ClosedOnExit):
         self.path = path
         self.header = header
         self._mode = mode
+        self._masks = masks
         self._parts = parts_folder(path)
         self._closed = False
 
@@ -82,8 +99,12 @@ class EpisodeWriter(ClosedOnExit):
         """The seeds of the episodes that are already written."""
         return frozenset(self._seeds)
 
-    def write(self, episode: Episode) -> None:
+    def write(self, episode: Episode, add: Callable[[H5], None] | None = None) -> None:
         """Writes an episode, durably.
+
+        Args:
+            episode: the episode.
+            add: writes what it has beyond the schema to its group.
 
         Raises:
             DatasetError: an episode of its seed is already there, or `write_episode`
@@ -97,6 +118,8 @@ class EpisodeWriter(ClosedOnExit):
         part = part_file(self.path, seed)
         with replacing(part, self.header, self._parts) as new:
             write_episode(new.h5["data"], "demo_0", episode)
+            if add is not None:
+                add(new.h5["data/demo_0"])
             new.h5["data"].attrs["total"] = episode.meta.num_samples
         self._seeds.add(seed)
 
@@ -119,10 +142,28 @@ class EpisodeWriter(ClosedOnExit):
                 for episode in find_episodes(part):
                     if episode.meta.seed not in merged_seeds:
                         episodes.append(episode)
-            write_merged(self.header, episodes, self.path, folder=self._parts)
+            write_merged(
+                self.header,
+                episodes,
+                self.path,
+                folder=self._parts,
+                masks=self._numbers_of_masks(episodes),
+            )
 
         shutil.rmtree(self._parts)
         self._closed = True
+
+    def _numbers_of_masks(
+        self, episodes: Sequence[StoredEpisode]
+    ) -> dict[str, list[int]] | None:
+        """Returns the episodes of each mask by their numbers in the merged file."""
+        if self._masks is None:
+            return None
+        ordered = sorted(episode.meta.seed for episode in episodes)
+        return {
+            name: [number for number, seed in enumerate(ordered) if seed in seeds]
+            for name, seeds in self._masks.items()
+        }
 
     def _begin(self) -> None:
         """Begins a collection, unless there is something at the path."""
@@ -164,3 +205,30 @@ class EpisodeWriter(ClosedOnExit):
     def _find_seeds(self) -> set[int]:
         merged = {episode.meta.seed for episode in self._merged_episodes()}
         return merged | {part_seed(part) for part in part_files(self.path)}
+
+
+@contextmanager
+def kept_when_stopped(writer: EpisodeWriter, seeds: Collection[int]) -> Iterator[None]:
+    """Sees to what is left when something stops the collection that a writer owns.
+
+    An empty folder of parts is removed; one that holds episodes stays.
+
+    Args:
+        writer: owns the collection.
+        seeds: of the episodes that are wanted.
+
+    Raises:
+        KeyboardInterrupt: where Ctrl-C stopped it; says how many episodes are kept.
+    """
+    try:
+        yield
+    except BaseException as stop:
+        with suppress(OSError):
+            parts_folder(writer.path).rmdir()
+        if isinstance(stop, KeyboardInterrupt):
+            written = {part_seed(part) for part in part_files(writer.path)}
+            num_kept = len(set(seeds) & (writer.seeds | written))
+            raise KeyboardInterrupt(
+                f"Kept: {num_kept} of {len(seeds)} episodes"
+            ) from None
+        raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +50,15 @@ SINGLE_VALUES = (
     "camera_fovy",
     "servo_gain",
     "pad_friction",
+    "pixel_noise",
+)
+# Variables that change pictures, and nothing that moves.
+LOOKS = (
+    "brightness",
+    "lamp_tilt",
+    "floor_shade",
+    "camera_shift",
+    "camera_fovy",
     "pixel_noise",
 )
 # Fields of the MuJoCo model that these factors write.
@@ -129,12 +139,21 @@ class CommonFactors:
         # sampled for every robot, used only by those that travel
         sample["base_start"] = variation.sample_many(seed, "base_start", 3)
 
-        self._light(world, sample)
-        self._views(world, sample)
+        self.look(world, sample)
         self._dynamics(world, sample)
         self._pose(world, sample)
         noise = SensorNoise(self._encoder_bias(sample), float(sample["pixel_noise"]))
         return sample, noise
+
+    def look(self, world: int, sample: Mapping[str, Any]) -> None:
+        """Writes the light and the cameras' views of one world.
+
+        Args:
+            world: its number.
+            sample: a value for each of `LOOKS`, among others.
+        """
+        self._light(world, sample)
+        self._views(world, sample)
 
     def _pose(self, world: int, sample: dict[str, Any]) -> None:
         """Puts the robot near its home: base, torso, arms and open grippers."""
@@ -175,7 +194,7 @@ class CommonFactors:
                 bias.append(np.zeros(count))
         return np.concatenate(bias)
 
-    def _light(self, world: int, sample: dict[str, Any]) -> None:
+    def _light(self, world: int, sample: Mapping[str, Any]) -> None:
         """Sets the lamp's brightness and direction, and how bright the floor is."""
         model = self._engine.model
         model_view = self._engine.model_view
@@ -194,7 +213,7 @@ class CommonFactors:
         rgba = model.geom_rgba[self._floor] * np.array([shade, shade, shade, 1])
         model_view("geom_rgba")[world, self._floor] = np.clip(rgba, 0, 1)
 
-    def _views(self, world: int, sample: dict[str, Any]) -> None:
+    def _views(self, world: int, sample: Mapping[str, Any]) -> None:
         """Moves the task's cameras, and adds to their fields of view."""
         model = self._engine.model
         model_view = self._engine.model_view

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from embodied.envs.common_factors import CommonFactors, SensorNoise
+from embodied.envs.common_factors import LOOKS, CommonFactors, SensorNoise
 from embodied.envs.proprioception import Proprioception
 from embodied.envs.task import Task
 from embodied.envs.task_checks import check_start, errors_of
@@ -122,6 +122,27 @@ class Episodes:
         noise = SensorNoise(start.fields[ENCODER_BIAS], pixel_sigma)
         self._keep(world, start.seed, start.variation, noise)
         self._update_instructions()
+
+    def change_looks(self, world: int, looks: Mapping[str, Any]) -> None:
+        """Lights and looks at one world's recorded episode in another way.
+
+        Args:
+            world: its number, right after `write`.
+            looks: values of some of `LOOKS`.
+
+        Raises:
+            EmbodiedError: the recording does not say how it looked.
+        """
+        sampled = {**self.sampled[world], **looks}
+        missing = [name for name in LOOKS if name not in sampled]
+        if missing:
+            raise EmbodiedError(
+                f"the recording does not say what {', '.join(missing)} was: give values "
+                "of them all, or change nothing of how it looked"
+            )
+        self._common_factors.look(world, sampled)
+        self.sampled[world] = _stored(sampled)
+        self.pixel_sigma[world] = float(sampled["pixel_noise"])
 
     def _keep(
         self, world: int, seed: int, sampled: dict[str, Any], noise: SensorNoise

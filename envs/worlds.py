@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -140,14 +140,27 @@ class Worlds:
         self.episodes.sample(ids, [checked_seed(seed) for seed in seeds])
         self._begin(ids)
 
-    def begin_recorded(self, world: int, start: EpisodeStart) -> None:
+    def begin_recorded(
+        self, world: int, start: EpisodeStart, looks: Mapping[str, Any] | None = None
+    ) -> None:
         """Begins a recorded episode again.
+
+        Args:
+            world: where.
+            start: how it began.
+            looks: other values of variables that change pictures only (`LOOKS`).
 
         Raises:
             EmbodiedError: the recorded fields or state do not fit the model.
         """
         self.episodes.write(world, start)
+        if looks:
+            self.episodes.change_looks(world, looks)
         self._begin(np.array([world]))
+
+    def rest(self, ids: Array) -> None:
+        """Takes no more frames in worlds `ids`, whose episodes are over."""
+        self._feed.rest(np.asarray(ids))
 
     def _begin(self, ids: np.ndarray) -> None:
         """Begins episodes in worlds `ids` (n,), whose starts are in the engine.
@@ -342,6 +355,20 @@ class Worlds:
         view = self.engine.view
         parts = [view("time")[:, None], view("qpos"), view("qvel")]
         return np.concatenate(parts, axis=1)
+
+    def put_physics_state(self, world: int, state: np.ndarray) -> None:
+        """Puts one world where it was recorded to be.
+
+        Args:
+            world: its number.
+            state: (1 + nq + nv,) as `physics_state` has it; its time is not used.
+        """
+        positions = self.engine.view("qpos")
+        velocities = self.engine.view("qvel")
+        stop = 1 + positions.shape[1]
+        positions[world] = state[1:stop]
+        velocities[world] = state[stop:]
+        self.engine.refresh(np.array([world]))
 
     def checksum(self) -> np.ndarray:
         """Returns exact checksums (N,) uint64 of positions and velocities."""

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from embodied.datasets.recorder import Recorder
 from embodied.datasets.schema import Header
-from embodied.datasets.storage import part_files, part_seed, parts_folder
-from embodied.datasets.writer import EpisodeWriter, Mode
+from embodied.datasets.writer import EpisodeWriter, Mode, kept_when_stopped
 from embodied.envs.worlds import Worlds
 from embodied.policies.episodes import EpisodeRunner
 from embodied.rollout.rollout import EpisodeResult
@@ -90,21 +89,8 @@ def collect(
     writer = EpisodeWriter(recording.path, recording.header, mode)
     missing = [seed for seed in seeds if seed not in writer.seeds]
 
-    try:
-        title = f"collect {recording.runner.config.level}"
-        with stage(title, len(missing)) as report:
-            results = workers.run(recording, missing, report)
-    except BaseException as stop:
-        # An empty folder of parts is removed; one that holds episodes stays.
-        with contextlib.suppress(OSError):
-            parts_folder(recording.path).rmdir()
-        if isinstance(stop, KeyboardInterrupt):
-            written = {part_seed(part) for part in part_files(recording.path)}
-            num_kept = len(set(seeds) & (writer.seeds | written))
-            raise KeyboardInterrupt(
-                f"Kept: {num_kept} of {len(seeds)} episodes"
-            ) from None
-        raise
-
+    title = f"collect {recording.runner.config.level}"
+    with kept_when_stopped(writer, seeds), stage(title, len(missing)) as report:
+        results = workers.run(recording, missing, report)
     writer.close()
     return results

@@ -20,13 +20,31 @@ EPISODES = 4
 
 
 def record(
-    path: Path, task: str, robot: str, horizon_s: float | None = None, noise: float = 0
+    path: Path,
+    task: str,
+    robot: str,
+    horizon_s: float | None = None,
+    noise: float = 0,
+    level: str = "L2",
+    **seen: Any,
 ) -> Path:
-    """Records episodes of the expert, as `embodied collect` does."""
+    """Records episodes of the expert, as `embodied collect` does.
+
+    Args:
+        path: of the dataset.
+        task: its name.
+        robot: its name.
+        horizon_s: how long they take at most.
+        noise: of the actions.
+        level: how much varies.
+        seen: settings of the worlds that show pictures; without them there are none.
+    """
     expert = find_policy("expert")
     spec = expert.spec(task, robot)
-    config = env_config_for(spec, task, "L2", "train", robot)
-    with closing(Worlds(replace(config, horizon_s=horizon_s), EPISODES)) as worlds:
+    config = env_config_for(spec, task, level, "train", robot)
+    with closing(
+        Worlds(replace(config, horizon_s=horizon_s, **seen), EPISODES)
+    ) as worlds:
         policy: Any = expert.make(worlds)
         if noise:
             policy = NoisyPolicy(policy, noise, worlds.interface.gripper_elements)

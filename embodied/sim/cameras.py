@@ -13,7 +13,11 @@ from embodied.errors import unknown
 from embodied.sim.contexts import RenderContext, process_contexts
 from embodied.sim.engine import HostEngine
 
+NEVER = np.iinfo(np.int64).max  # a tick that does not come
 DECOR_GROUP = 4  # of geoms that only pictures for people show
+# of what `segmentation` shows: MuJoCo's types of objects
+GEOM_TYPE = int(mujoco.mjtObj.mjOBJ_GEOM)
+SITE_TYPE = int(mujoco.mjtObj.mjOBJ_SITE)
 # What frames for policies do without, because it costs time.
 _COSTLY_EFFECTS = (
     mujoco.mjtRndFlag.mjRND_SHADOW,
@@ -157,6 +161,10 @@ class CameraFeed:
         """Begins episodes in worlds `ids`: their first frame is due at once."""
         self._due[ids] = 0
         self._count[ids] = 0
+
+    def rest(self, ids: np.ndarray) -> None:
+        """Takes no more frames in worlds `ids`, until they are reset."""
+        self._due[ids] = NEVER
 
     def memory(self) -> dict[str, np.ndarray]:
         """Returns what is kept of the episodes: live (N, ...) arrays by name."""

@@ -63,3 +63,28 @@ def position_units(model: mujoco.MjModel) -> tuple[str, ...]:
     for kind in model.jnt_type.tolist():
         units += units_of[mujoco.mjtJoint(kind)]
     return tuple(units)
+
+
+def thing_names(model: mujoco.MjModel) -> tuple[str, ...]:
+    """Returns the names of what segmentation tells apart.
+
+    First `nothing`, then each body, then each geom of the world itself.
+    """
+    bodies = [model.body(i).name or f"body_{i}" for i in range(1, model.nbody)]
+    geoms = [model.geom(i).name or f"geom_{i}" for i in _geoms_of_world(model)]
+    return ("nothing", *bodies, *geoms)
+
+
+def things_of_model(model: mujoco.MjModel) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the index into `thing_names` of each geom and of each site, as uint16.
+
+    A body's number is its index there, since number 0 is the world itself.
+    """
+    of_geom = model.geom_bodyid.astype(np.uint16)
+    for place, geom in enumerate(_geoms_of_world(model)):
+        of_geom[geom] = model.nbody + place
+    return of_geom, model.site_bodyid.astype(np.uint16)
+
+
+def _geoms_of_world(model: mujoco.MjModel) -> list[int]:
+    return np.flatnonzero(model.geom_bodyid == 0).tolist()

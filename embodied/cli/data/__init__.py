@@ -6,6 +6,7 @@ VERBS = {
     "info": "say what datasets hold: episodes, success, streams, units, bytes",
     "show": "show one episode as a web page: pictures, plans, streams over time",
     "replay": "play episodes again, and say whether the same states come out",
+    "render": "render the pictures of episodes: any camera, size, light, depth",
     "stats": "measure the arrays for normalisation: mean, std, limits, quantiles",
     "filter": "copy the episodes that meet conditions",
     "split": "divide the episodes into parts, by shares or counts",

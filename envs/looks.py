@@ -1,0 +1,83 @@
+"""Changes of how recorded episodes look: light, cameras, noise of the pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from embodied.envs.common_factors import LOOKS
+from embodied.envs.variation import LEVELS, Variable, Variation
+from embodied.errors import EmbodiedError, unknown
+
+SHIFT = "camera_shift"  # it has a value for each axis
+AXES = 3
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Variables of pictures, each with a value or with a level to draw it at.
+
+    A level draws the value that the episode's seed has at that level.
+
+    Raises:
+        EmbodiedError: a variable changes more than pictures, or does not exist.
+    """
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in self.values:
+            if name not in LOOKS:
+                raise unknown("variable of pictures", name, LOOKS)
+
+    def __bool__(self) -> bool:
+        return bool(self.values)
+
+    def of(self, table: Sequence[Variable], seed: int) -> dict[str, Any]:
+        """Returns the value of each variable in the episode of a seed.
+
+        Args:
+            table: of the task.
+            seed: of the episode.
+
+        Raises:
+            EmbodiedError: the table does not allow a value.
+        """
+        chosen = {}
+        for name, value in self.values.items():
+            if value in LEVELS:
+                variation = Variation(table, value, "train")
+            else:
+                variation = Variation(table, LEVELS[0], "train", {name: value})
+            if name == SHIFT:
+                chosen[name] = variation.sample_many(seed, name, AXES)
+            else:
+                chosen[name] = variation.sample(seed, name)
+        return chosen
+
+    def as_text(self) -> str:
+        """Returns the variables with their values, such as `brightness=L3`."""
+        return " ".join(f"{name}={value}" for name, value in self.values.items())
+
+
+def parsed_looks(words: Sequence[str]) -> Looks:
+    """Returns the looks that words such as `brightness=0.8` or `pixel_noise=L3` mean.
+
+    Raises:
+        EmbodiedError: a word has another form, or names no variable of pictures.
+    """
+    values: dict[str, Any] = {}
+    for word in words:
+        name, _, text = word.partition("=")
+        if text in LEVELS:
+            values[name] = text
+            continue
+        try:
+            values[name] = float(text)
+        except ValueError:
+            raise EmbodiedError(
+                f"{word!r} is not NAME=VALUE or NAME=LEVEL, such as brightness=0.8 or "
+                f"brightness=L3; names are {', '.join(LOOKS)}"
+            ) from None
+    return Looks(values)
