@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from embodied.core import SKILLS, ActionInterface
-from embodied.datasets.schema import IMAGE_SUFFIX, Episode, EpisodeMeta
+from embodied.datasets.schema import (
+    DEPTH_SUFFIX,
+    IMAGE_SUFFIX,
+    SEGMENTATION_SUFFIX,
+    Episode,
+    EpisodeMeta,
+)
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,7 @@ class FrameSpec:
         state_names: of those of the privileged state; empty if it is left out.
         action_names: of the elements of an action.
         cameras: name -> (H, W).
+        truth: name of an array of depth or segmentation -> (H, W).
     """
 
     hz: int
@@ -31,6 +38,7 @@ class FrameSpec:
     state_names: tuple[str, ...]
     action_names: tuple[str, ...]
     cameras: Mapping[str, tuple[int, int]]
+    truth: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,8 @@ class SelectedEpisode:
         success: (F,) bool, at the end of the frame's period.
         states: (F, D) float64, the physics state.
         subtasks: (frame, words) wherever another subtask begins.
+        truth: `<camera>_depth` (F, H, W, 1) float32 in m, `<camera>_segmentation`
+            (F, H, W, 1) uint16.
     """
 
     meta: EpisodeMeta
@@ -62,6 +72,7 @@ class SelectedEpisode:
     success: np.ndarray
     states: np.ndarray
     subtasks: tuple[tuple[int, str], ...]
+    truth: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def camera_sizes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, int]]:
@@ -72,6 +83,31 @@ def camera_sizes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, 
             camera = key.removeprefix("obs/").removesuffix(IMAGE_SUFFIX)
             sizes[camera] = (shape[0], shape[1])
     return sizes
+
+
+def truth_sizes(
+    shapes: Mapping[str, tuple[int, ...]], cameras: Collection[str]
+) -> dict[str, tuple[int, int]]:
+    """Returns the sizes (H, W) of depth and segmentation, by name.
+
+    Args:
+        shapes: of a row of each array of a file.
+        cameras: those that are taken.
+    """
+    sizes = {}
+    for camera in cameras:
+        for suffix in (DEPTH_SUFFIX, SEGMENTATION_SUFFIX):
+            shape = shapes.get(f"obs/{camera}{suffix}")
+            if shape is not None and len(shape) == 3 and shape[2] == 1:
+                sizes[camera + suffix] = (shape[0], shape[1])
+    return sizes
+
+
+def depth_in_m(depth: np.ndarray) -> np.ndarray:
+    """Returns depth as float32 in m: 16-bit numbers are mm."""
+    if depth.dtype.kind == "f":
+        return depth.astype(np.float32)
+    return depth.astype(np.float32) / np.float32(1000)
 
 
 def part_names(metadata: Mapping[str, Any], layout: str, size: int) -> tuple[str, ...]:
@@ -131,7 +167,7 @@ def subtasks_of_frames(
     A plan is in force once the controller can read it. Plans without a word among
     `core.SKILLS` are passed over.
     """
-    if "subtask" not in episode.plans:
+    if not {"subtask", "tick_arrived"} <= episode.plans.keys():
         return ()
 
     begins: list[tuple[int, str]] = []

@@ -20,6 +20,9 @@ DONE = "next.done"
 SUCCESS = "next.success"
 LANGUAGE = "language_persistent"
 LANGUAGE_EVENTS = "language_events"
+# numbers of sentences in the table of tasks, as GR00T reads them
+DESCRIPTION = "annotation.human.action.task_description"
+SUBTASK = "annotation.human.action.subtask"
 
 # What LeRobot adds to every dataset.
 COUNTERS = ("frame_index", "episode_index", "index", "task_index")
@@ -54,6 +57,21 @@ def lerobot_features(
     for name in COUNTERS:
         features[name] = _scalar("int64")
     return features
+
+
+def with_annotations(
+    features: Mapping[str, dict[str, Any]], subtasks: bool
+) -> dict[str, dict[str, Any]]:
+    """Returns features with GR00T's columns of sentences, which are numbers.
+
+    Args:
+        features: those of LeRobot.
+        subtasks: whether there is a column of subtasks, too.
+    """
+    annotated = {**features, DESCRIPTION: _scalar("int64")}
+    if subtasks:
+        annotated[SUBTASK] = _scalar("int64")
+    return annotated
 
 
 def arrow_schema(pa: Any, features: Mapping[str, Mapping[str, Any]]) -> Any:

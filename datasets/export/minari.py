@@ -15,7 +15,7 @@ from embodied.datasets.export.folders import new_folder
 from embodied.datasets.export.frames import FrameSpec, SelectedEpisode
 from embodied.datasets.export.selection import STATE_KEY, Selection
 from embodied.datasets.h5_files import new_file
-from embodied.datasets.schema import H5, DatasetError
+from embodied.datasets.schema import DEPTH_SUFFIX, H5, DatasetError
 
 MINARI_VERSION = "0.5.4"  # whose format this is
 AGENT_KEY = "agent_pos"
@@ -74,9 +74,9 @@ def _write_episode(group: H5, number: int, episode: SelectedEpisode) -> None:
         observations[STATE_KEY] = episode.environment_state
     for key, values in observations.items():
         group[f"observations/{key}"] = values[rows]
-    for camera, pictures in episode.images.items():
+    for name, pictures in {**episode.images, **episode.truth}.items():
         group.create_dataset(
-            f"observations/{camera}",
+            f"observations/{name}",
             data=pictures[rows],
             chunks=(1, *pictures.shape[1:]),
             compression="gzip",
@@ -131,6 +131,11 @@ def _observation_space(spec: FrameSpec) -> Mapping[str, Any]:
         spaces[STATE_KEY] = _box((len(spec.state_names),), "float32", -LIMIT, LIMIT)
     for camera, size in spec.cameras.items():
         spaces[camera] = _box((*size, 3), "uint8", 0, 255)
+    for name, size in spec.truth.items():
+        is_depth = name.endswith(DEPTH_SUFFIX)
+        dtype = "float32" if is_depth else "uint16"
+        high = LIMIT if is_depth else np.iinfo(np.uint16).max
+        spaces[name] = _box((*size, 1), dtype, 0, high)
     return {"type": "Dict", "subspaces": spaces}
 
 

@@ -21,6 +21,7 @@ from embodied.datasets.schema import (
     IMAGE_SUFFIX,
     DatasetError,
     EpisodeMeta,
+    is_picture_key,
     to_json,
 )
 from embodied.datasets.storage import write_masks
@@ -51,8 +52,9 @@ def export_robomimic(
         selection: what to export, of one environment.
         episodes: those of the selection, loaded with their pictures.
         target: the file to make.
-        keys: names below `obs`: `agent_pos`, `environment_state`, `<camera>_image`, or a
-            part of the first two, such as `tcp_pos_w`. By default all but the parts.
+        keys: names below `obs`: `agent_pos`, `environment_state`, `<camera>_image`,
+            `<camera>_depth` in m, `<camera>_segmentation`, or a part of the first two,
+            such as `tcp_pos_w`. By default all but the parts.
 
     Raises:
         DatasetError: `target` exists, or the files are of several environments.
@@ -119,6 +121,7 @@ def _chosen_keys(
     if selection.spec.state_names:
         whole.append(STATE_KEY)
     whole += [camera + IMAGE_SUFFIX for camera in selection.spec.cameras]
+    whole += selection.spec.truth
     if keys is None:
         return whole
 
@@ -134,6 +137,7 @@ def _observations(
     """Returns the arrays below `obs`, (F, ...) by key."""
     whole = {AGENT_KEY: episode.agent_pos, STATE_KEY: episode.environment_state}
     whole |= {camera + IMAGE_SUFFIX: rows for camera, rows in episode.images.items()}
+    whole |= episode.truth
     chosen = {}
     for key in keys:
         if key in whole:
@@ -149,7 +153,7 @@ def _write_demo(
 ) -> None:
     for key, rows in observations.items():
         options: dict[str, Any] = {}
-        if key.endswith(IMAGE_SUFFIX):
+        if is_picture_key(key):
             # One picture per chunk, so that a random one takes one read.
             options = {"chunks": (1, *rows.shape[1:]), "compression": "gzip"}
             options["compression_opts"] = 1

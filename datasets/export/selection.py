@@ -15,13 +15,21 @@ from embodied.datasets.export.frames import (
     SelectedEpisode,
     action_names,
     camera_sizes,
+    depth_in_m,
     part_names,
     subtasks_of_frames,
     success_of_frames,
+    truth_sizes,
     with_frames,
 )
 from embodied.datasets.reader import Dataset, require_distinct
-from embodied.datasets.schema import IMAGE_SUFFIX, DatasetError, Header
+from embodied.datasets.schema import (
+    DEPTH_SUFFIX,
+    IMAGE_SUFFIX,
+    SEGMENTATION_SUFFIX,
+    DatasetError,
+    Header,
+)
 from embodied.errors import unknown
 
 ALL = "all"  # in place of a mask: every episode
@@ -101,13 +109,7 @@ class Selection:
             DatasetError: an episode cannot be read.
         """
         for index, number in self._chosen:
-            try:
-                episode = self._load(index, number, images)
-            except OSError as error:
-                raise DatasetError(
-                    f"episode {number} of {self.paths[index]} cannot be read: {error}"
-                ) from error
-            yield episode
+            yield self._load(index, number, images)
 
     def close(self) -> None:
         """Closes the files."""
@@ -123,6 +125,11 @@ class Selection:
             pictures[camera] = dataset.read(
                 number, key, slice(None, None, self._stride)
             )
+
+        truth = {}
+        for name in self.spec.truth if images else ():
+            rows = dataset.read(number, f"obs/{name}", slice(None, None, self._stride))
+            truth[name] = depth_in_m(rows) if name.endswith(DEPTH_SUFFIX) else rows
 
         # The first frame of each longer period, and the last one within it.
         frames = np.arange(0, episode.meta.num_samples, self._stride)
@@ -143,6 +150,7 @@ class Selection:
             success=success_of_frames(episode, frames),
             states=episode.states[frames],
             subtasks=subtasks_of_frames(episode, frames),
+            truth=truth,
         )
 
     def _frame_spec(self, choice: Choice) -> FrameSpec:
@@ -158,6 +166,7 @@ class Selection:
 
         metadata = self.headers[0].metadata
         num_actions = arrays[0]["actions"][0]
+        cameras = self._cameras(arrays, choice.cameras)
         return FrameSpec(
             hz=self.headers[0].record_hz // self._stride,
             robot=str(metadata.get("robot", "")),
@@ -166,16 +175,46 @@ class Selection:
             ),
             state_names=self._state_names(arrays),
             action_names=action_names(metadata, num_actions),
-            cameras=self._cameras(arrays, choice.cameras),
+            cameras=cameras,
+            truth=self._truth(arrays, cameras),
         )
+
+    def _truth(
+        self,
+        arrays: Sequence[Mapping[str, tuple[int, ...]]],
+        cameras: Mapping[str, tuple[int, int]],
+    ) -> dict[str, tuple[int, int]]:
+        """Returns the sizes of the depth and segmentation that all files have.
+
+        Numbers of things mean the same only where all files name the same.
+        """
+        of_files = [truth_sizes(shapes, cameras) for shapes in arrays]
+        tables = [h.metadata.get("segmentation_names") for h in self.headers]
+        shared = {}
+        for name, size in of_files[0].items():
+            is_shared = all(sizes.get(name) == size for sizes in of_files)
+            if name.endswith(SEGMENTATION_SUFFIX):
+                is_shared = is_shared and all(table == tables[0] for table in tables)
+            if is_shared:
+                shared[name] = size
+        for name in sorted(
+            {name for sizes in of_files for name in sizes} - set(shared)
+        ):
+            self.omitted.append(f"{name}, which is not the same in all files")
+        return shared
 
     def _row_shapes(self, index: int) -> dict[str, tuple[int, ...]]:
         """Returns the shape of a row of each array of a file that is exported."""
         dataset = self._datasets[index]
-        exported = [key for key in dataset.keys(0) if key.startswith("obs/")]
-        shapes = {}
-        for key in [*exported, "actions"]:
-            shapes[key] = dataset.read(0, key, slice(0, 1)).shape[1:]
+        arrays = dataset.arrays(0)
+        shapes = {
+            key: tuple(array.shape[1:])
+            for key, array in arrays.items()
+            if key.startswith("obs/") or key == "actions"
+        }
+        for key in ("obs/agent_pos", "actions"):
+            if len(shapes.get(key, ())) != 1:
+                raise DatasetError(f"{dataset.path} is damaged: {key} has no rows")
         return shapes
 
     def _state_names(

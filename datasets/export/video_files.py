@@ -25,6 +25,61 @@ OPTIONS = {"crf": "18", "g": "2", "bf": "0", "preset": "veryfast"}
 MAX_FILE_MB = 200
 
 
+class VideoFile(ClosedOnExit):
+    """One file, to which pictures are added.
+
+    Attributes:
+        path: of the file.
+        pictures: how many there are so far.
+
+    Raises:
+        DatasetError: height or width is odd, which yuv420p cannot hold.
+    """
+
+    def __init__(self, path: Path, hz: int, size: tuple[int, int]) -> None:
+        require_even(size)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self.pictures = 0
+        self._container: Any = av.open(str(path), "w", format="mp4")
+        stream: Any = self._container.add_stream(CODEC, rate=hz, options=OPTIONS)
+        stream.height, stream.width = size
+        stream.pix_fmt = PIXEL_FORMAT
+        self._stream = stream
+
+        # Readers disagree on the hues of a video that does not say what they mean.
+        context = stream.codec_context
+        context.colorspace = BT709
+        context.color_primaries = BT709
+        context.color_trc = BT709
+
+    @property
+    def written_bytes(self) -> int:
+        """How many bytes are on the disk; none until the encoder gives its first packet."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def add(self, pictures: np.ndarray) -> None:
+        """Adds pictures (F, H, W, 3)."""
+        for picture in pictures:
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame = frame.reformat(
+                format=PIXEL_FORMAT, dst_colorspace=Colorspace.ITU709
+            )
+            frame.pts = self.pictures
+            for packet in self._stream.encode(frame):
+                self._container.mux(packet)
+            self.pictures += 1
+
+    def close(self) -> None:
+        """Ends the file."""
+        if self._container is None:
+            return
+        for packet in self._stream.encode():
+            self._container.mux(packet)
+        self._container.close()
+        self._container = None
+
+
 class VideoFiles(ClosedOnExit):
     """Writes the pictures of one camera, episode by episode.
 
@@ -33,28 +88,18 @@ class VideoFiles(ClosedOnExit):
     """
 
     def __init__(self, folder: Path, hz: int, size: tuple[int, int]) -> None:
-        height, width = size
-        if height % 2 or width % 2:
-            raise DatasetError(
-                f"a video needs an even height and width, but the pictures are"
-                f" {height} x {width}: export them with --images image"
-            )
+        require_even(size)
         self._folder = folder
         self._hz = hz
         self._size = size
         self._number = FileNumber()
-        self._container: Any = None
-        self._stream: Any = None
-        self._pictures = 0  # in the open file
+        self._file: VideoFile | None = None
 
     def close(self) -> None:
         """Ends the open file."""
-        if self._container is None:
-            return
-        for packet in self._stream.encode():
-            self._container.mux(packet)
-        self._container.close()
-        self._container = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def add(self, pictures: np.ndarray) -> tuple[FileNumber, float, float]:
         """Adds the pictures (F, H, W, 3) of an episode.
@@ -62,44 +107,30 @@ class VideoFiles(ClosedOnExit):
         Returns:
             The file that they are in, and the seconds at which they begin and end there.
         """
-        self._begin_file_if_due()
-        start_s = self._pictures / self._hz
-        for picture in pictures:
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame = frame.reformat(
-                format=PIXEL_FORMAT, dst_colorspace=Colorspace.ITU709
-            )
-            frame.pts = self._pictures
-            for packet in self._stream.encode(frame):
-                self._container.mux(packet)
-            self._pictures += 1
-        return self._number, start_s, self._pictures / self._hz
+        file = self._file_for_more()
+        start_s = file.pictures / self._hz
+        file.add(pictures)
+        return self._number, start_s, file.pictures / self._hz
 
-    def _begin_file_if_due(self) -> None:
-        if self._container is not None:
-            # There is no file until the encoder gives its first packet.
-            written = self._path.stat().st_size if self._path.exists() else 0
-            if written < MAX_FILE_MB * 2**20:
-                return
+    def _file_for_more(self) -> VideoFile:
+        """Returns the open file, or a new one where that is full."""
+        if self._file is not None and self._file.written_bytes >= MAX_FILE_MB * 2**20:
             self.close()
             self._number = self._number.next()
+        if self._file is None:
+            path = self._folder / self._number.path("mp4")
+            self._file = VideoFile(path, self._hz, self._size)
+        return self._file
 
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._container = av.open(str(self._path), "w", format="mp4")
-        self._stream = self._container.add_stream(CODEC, rate=self._hz, options=OPTIONS)
-        self._stream.height, self._stream.width = self._size
-        self._stream.pix_fmt = PIXEL_FORMAT
-        self._pictures = 0
 
-        # Readers disagree on the hues of a video that does not say what they mean.
-        context = self._stream.codec_context
-        context.colorspace = BT709
-        context.color_primaries = BT709
-        context.color_trc = BT709
-
-    @property
-    def _path(self) -> Path:
-        return self._folder / self._number.path("mp4")
+def require_even(size: tuple[int, int]) -> None:
+    """Raises DatasetError for a height or width that yuv420p cannot hold."""
+    height, width = size
+    if height % 2 or width % 2:
+        raise DatasetError(
+            f"a video needs an even height and width, but the pictures are"
+            f" {height} x {width}: export them with --images image"
+        )
 
 
 def video_info(hz: int, size: tuple[int, int]) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from embodied.cli.output import no_empty_folders, require_writable
 from embodied.cli.progress import CountProgress
 from embodied.datasets.export.frames import SelectedEpisode
 from embodied.datasets.export.lerobot import export_lerobot
+from embodied.datasets.export.lerobot_v2 import export_lerobot_v2
 from embodied.datasets.export.minari import export_minari
+from embodied.datasets.export.rerun import export_rerun
 from embodied.datasets.export.robomimic import export_robomimic
 from embodied.datasets.export.selection import ALL, Choice, Selection
 from embodied.errors import EmbodiedError
@@ -54,7 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--subtasks",
         action="store_true",
-        help="lerobot: add the subtasks of the plans as LeRobot 0.6's columns of language",
+        help="lerobot: add the subtasks of the plans as LeRobot 0.6's columns of language, with --v2 as GR00T's",
+    )
+    parser.add_argument(
+        "--v2",
+        action="store_true",
+        help="lerobot: the older format v2.1, with the modality.json that GR00T reads",
     )
     parser.add_argument(
         "--key",
@@ -69,7 +76,10 @@ def run(args: argparse.Namespace) -> int:
     require_writable(args.output)
     cameras = tuple(args.camera) if args.camera else None
     selection = Selection(args.sources, Choice(args.mask, cameras, args.hz))
-    for what in selection.omitted:
+    omitted = list(selection.omitted)
+    if args.format == "lerobot" and selection.spec.truth:
+        omitted.append("depth and segmentation, for which LeRobot has no place")
+    for what in omitted:
         print(f"left out: {what}")
 
     with_images = bool(selection.spec.cameras) and args.images != "none"
@@ -89,6 +99,7 @@ def refuse_without_effect(args: argparse.Namespace) -> None:
     used = {
         "--images": (args.images is not None, ("lerobot",)),
         "--subtasks": (args.subtasks, ("lerobot",)),
+        "--v2": (args.v2, ("lerobot",)),
         "--key": (args.key is not None, ("robomimic",)),
     }
     for flag, (given, formats) in used.items():
@@ -113,9 +124,8 @@ def _lerobot(
     selection: Selection,
     episodes: Iterable[SelectedEpisode],
 ) -> None:
-    export_lerobot(
-        selection, episodes, args.output, args.images or "video", args.subtasks
-    )
+    export = export_lerobot_v2 if args.v2 else export_lerobot
+    export(selection, episodes, args.output, args.images or "video", args.subtasks)
 
 
 def _robomimic(
@@ -134,8 +144,17 @@ def _minari(
     export_minari(selection, episodes, args.output)
 
 
+def _rerun(
+    args: argparse.Namespace,
+    selection: Selection,
+    episodes: Iterable[SelectedEpisode],
+) -> None:
+    export_rerun(selection, episodes, args.output)
+
+
 FORMATS: dict[str, Export] = {
     "lerobot": _lerobot,
     "robomimic": _robomimic,
     "minari": _minari,
+    "rerun": _rerun,
 }

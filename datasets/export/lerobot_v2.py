@@ -1,0 +1,216 @@
+"""Export to LeRobot's format v2.1, with what GR00T wants to know beside it.
+
+An episode is a Parquet file and a video for each camera. `meta/modality.json` names the
+parts of states and actions, as NVIDIA's GR00T reads them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TextIO
+
+from embodied.closing import ClosedOnExit
+from embodied.datasets.export.arrow import load_pyarrow
+from embodied.datasets.export.folders import new_folder
+from embodied.datasets.export.frames import SelectedEpisode
+from embodied.datasets.export.lerobot_features import (
+    DESCRIPTION,
+    IMAGES,
+    SUBTASK,
+    Pictures,
+    lerobot_features,
+    with_annotations,
+)
+from embodied.datasets.export.lerobot_frames import FeatureStatistics, FrameColumns
+from embodied.datasets.export.numbered_files import FILES_PER_CHUNK
+from embodied.datasets.export.selection import Selection
+from embodied.datasets.export.source_notes import SourceNotes
+from embodied.datasets.export.video_files import VideoFile
+
+LEROBOT_VERSION = "v2.1"
+DATA_PATH = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
+VIDEO_PATH = (
+    "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
+)
+ANNOTATION = "annotation."
+
+
+def export_lerobot_v2(
+    selection: Selection,
+    episodes: Iterable[SelectedEpisode],
+    target: Path,
+    pictures: Pictures,
+    subtasks: bool = False,
+) -> None:
+    """Writes a selection as a LeRobotDataset v2.1 with `modality.json`.
+
+    Args:
+        selection: what to export.
+        episodes: those of the selection, loaded.
+        target: the folder to make.
+        pictures: how they are stored; `none` leaves them out.
+        subtasks: whether to add the subtasks of the plans as GR00T's annotation.
+
+    Raises:
+        EmbodiedError: pyarrow is not installed; `target` exists; or it cannot be written.
+    """
+    load_pyarrow()
+    with (
+        new_folder(target) as folder,
+        _Writer(folder, selection, pictures, subtasks) as writer,
+    ):
+        for episode in episodes:
+            writer.add(episode)
+        writer.finish()
+
+
+class _Writer(ClosedOnExit):
+    """Writes the files of a dataset, episode by episode."""
+
+    def __init__(
+        self, folder: Path, selection: Selection, pictures: Pictures, subtasks: bool
+    ) -> None:
+        self._pa = load_pyarrow()
+        self._folder = folder
+        self._selection = selection
+        self._spec = selection.spec
+        features = lerobot_features(selection.spec, pictures, subtasks=False)
+        self._features = with_annotations(features, subtasks)
+        self._frames = FrameColumns(self._pa, self._features, self._spec.hz)
+        self._statistics = FeatureStatistics(self._features)
+
+        self._open = ExitStack()
+        notes = SourceNotes(folder / "meta", selection.headers)
+        self._notes = self._open.enter_context(notes)
+        self._episodes = self._open_lines("episodes")
+        self._episode_statistics = self._open_lines("episodes_stats")
+
+    def _open_lines(self, name: str) -> TextIO:
+        path = self._folder / "meta" / f"{name}.jsonl"
+        return self._open.enter_context(path.open("w"))
+
+    def close(self) -> None:
+        """Ends the files."""
+        self._open.close()
+
+    def add(self, episode: SelectedEpisode) -> None:
+        """Adds an episode."""
+        columns = self._frames.columns(episode)
+        path = self._place(DATA_PATH)
+        self._pa.parquet.write_table(self._frames.table(columns), path)
+        for name in self._video_keys():
+            place = self._place(VIDEO_PATH, name)
+            height, width = self._features[name]["shape"][:2]
+            with VideoFile(place, self._spec.hz, (height, width)) as video:
+                video.add(columns[name])
+
+        number = self._frames.episodes
+        row = {
+            "episode_index": number,
+            "tasks": [episode.meta.instruction],
+            "length": len(episode.actions),
+        }
+        _write_line(self._episodes, row)
+        statistics = self._statistics.add(columns)
+        _write_line(
+            self._episode_statistics, {"episode_index": number, "stats": statistics}
+        )
+        self._notes.add(episode)
+        self._frames.count(episode)
+
+    def finish(self) -> None:
+        """Writes what is said of the dataset as a whole."""
+        with (self._folder / "meta" / "tasks.jsonl").open("w") as lines:
+            for sentence, number in self._frames.tasks.items():
+                _write_line(lines, {"task_index": number, "task": sentence})
+        self._write_json("stats", self._statistics.result())
+        self._write_json("modality", self._modality())
+        self._write_json("info", self._info())
+
+    def _info(self) -> dict[str, Any]:
+        count = self._frames.episodes
+        videos = self._video_keys()
+        return {
+            "codebase_version": LEROBOT_VERSION,
+            "robot_type": self._spec.robot,
+            "total_episodes": count,
+            "total_frames": self._frames.frames,
+            "total_tasks": len(self._frames.tasks),
+            "total_videos": count * len(videos),
+            "total_chunks": -(-count // FILES_PER_CHUNK),
+            "chunks_size": FILES_PER_CHUNK,
+            "fps": self._spec.hz,
+            "splits": {"train": f"0:{count}"},
+            "data_path": DATA_PATH,
+            "video_path": VIDEO_PATH if videos else None,
+            "features": self._features,
+        }
+
+    def _modality(self) -> dict[str, Any]:
+        """Returns what GR00T reads of states, actions, videos and annotations."""
+        metadata = self._selection.headers[0].metadata
+        modality: dict[str, Any] = {
+            "state": spans(
+                metadata.get("agent_layout", ()), len(self._spec.agent_names)
+            ),
+            "action": spans(_action_parts(metadata), len(self._spec.action_names)),
+        }
+        videos = self._video_keys()
+        if videos:
+            modality["video"] = {
+                name.removeprefix(IMAGES): {"original_key": name} for name in videos
+            }
+        modality["annotation"] = {
+            name.removeprefix(ANNOTATION): {}
+            for name in (DESCRIPTION, SUBTASK)
+            if name in self._features
+        }
+        return modality
+
+    def _video_keys(self) -> list[str]:
+        return [
+            name
+            for name, feature in self._features.items()
+            if feature["dtype"] == "video"
+        ]
+
+    def _place(self, pattern: str, video_key: str = "") -> Path:
+        """Returns the path of a file of the next episode, whose folder is made."""
+        number = self._frames.episodes
+        name = pattern.format(
+            episode_chunk=number // FILES_PER_CHUNK,
+            episode_index=number,
+            video_key=video_key,
+        )
+        path = self._folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        path = self._folder / "meta" / f"{name}.json"
+        path.write_text(json.dumps(content, indent=2))
+
+
+def spans(parts: Sequence[Sequence[Any]], size: int) -> dict[str, dict[str, int]]:
+    """Returns where each part (name, width) of a vector begins and ends.
+
+    Parts that do not fill the vector are one part, `all`.
+    """
+    found = {}
+    start = 0
+    for name, width in parts:
+        found[str(name)] = {"start": start, "end": start + int(width)}
+        start += int(width)
+    return found if start == size else {"all": {"start": 0, "end": size}}
+
+
+def _action_parts(metadata: Mapping[str, Any]) -> list[tuple[str, int]]:
+    groups = (metadata.get("joint_interface") or {}).get("groups", ())
+    return [(group["name"], len(group["labels"])) for group in groups]
+
+
+def _write_line(file: TextIO, content: Mapping[str, Any]) -> None:
+    file.write(json.dumps(content) + "\n")

@@ -1,0 +1,162 @@
+"""Measures what an hour of recordings takes in several forms, for docs/datasets.md.
+
+    python -m embodied.pages.storage_sizes totes.hdf5
+
+prints a table: the states without pictures, and with pictures as they are stored, and
+as videos. Videos are written as the LeRobot export does it, with a key frame in every
+second picture, so that any picture is found fast, and with one in thirty.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from embodied.datasets.info import dataset_info
+from embodied.datasets.reader import Dataset
+from embodied.datasets.schema import IMAGE_SUFFIX, is_picture_key
+from embodied.pages.markdown import table
+
+PEAK = 255.0  # of a grey level
+# form -> (encoder, its options)
+VIDEOS: dict[str, tuple[str, dict[str, str]]] = {
+    "H.264, crf 18, every 2nd a key frame": (
+        "libx264",
+        {"crf": "18", "g": "2", "bf": "0", "preset": "veryfast"},
+    ),
+    "H.264, crf 18, every 30th a key frame": (
+        "libx264",
+        {"crf": "18", "g": "30", "bf": "0", "preset": "veryfast"},
+    ),
+    "AV1, crf 30, every 2nd a key frame": (
+        "libsvtav1",
+        {"crf": "30", "g": "2", "preset": "10"},
+    ),
+    "AV1, crf 30, every 30th a key frame": (
+        "libsvtav1",
+        {"crf": "30", "g": "30", "preset": "10"},
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the pictures of a dataset come to in one form.
+
+    Attributes:
+        size_bytes: of all of them.
+        psnr_db: how near they are to what was rendered; infinite if they are the same.
+        read_s: how long all of them take to read in order.
+    """
+
+    size_bytes: int
+    psnr_db: float
+    read_s: float
+
+
+def measure(path: Path) -> str:
+    """Returns the table for a dataset, in Markdown."""
+    info = dataset_info(path)
+    keys = [array.key for array in info.arrays]
+    pictures = [key for key in keys if key.endswith(IMAGE_SUFFIX)]
+    of_pictures = sum(a.size_bytes for a in info.arrays if is_picture_key(a.key))
+    states_bytes = info.size_bytes - of_pictures
+
+    forms = {"HDF5, each picture by gzip": _as_stored(path, pictures, of_pictures)}
+    for name, (encoder, options) in VIDEOS.items():
+        forms[name] = _as_video(path, pictures, info.record_hz, encoder, options)
+
+    count = info.frames * len(pictures)
+    alone = _per_hour(states_bytes, info.hours)
+    rows = [("states only, without pictures", alone, "", "", "")]
+    for name, one in forms.items():
+        psnr = "exact" if np.isinf(one.psnr_db) else f"{one.psnr_db:.0f} dB"
+        rows.append(
+            (
+                name,
+                _per_hour(states_bytes + one.size_bytes, info.hours),
+                f"{one.size_bytes / count / 1000:.2f} kB",
+                psnr,
+                f"{count / one.read_s:.0f}",
+            )
+        )
+    heading = ("form", "per robot-hour", "a picture", "fidelity", "pictures read per s")
+    return table(heading, rows)
+
+
+def _per_hour(size_bytes: int, hours: float) -> str:
+    return f"{size_bytes / hours / 1e6:.0f} MB"
+
+
+def _as_stored(path: Path, keys: Sequence[str], size_bytes: int) -> Measured:
+    begun = time.perf_counter()
+    for _ in _pictures(path, keys):
+        pass
+    return Measured(size_bytes, np.inf, time.perf_counter() - begun)
+
+
+def _as_video(
+    path: Path, keys: Sequence[str], hz: int, encoder: str, options: dict[str, str]
+) -> Measured:
+    """Encodes and decodes the pictures of each camera and episode."""
+    size_bytes = 0
+    squares = 0.0
+    numbers = 0
+    read_s = 0.0
+    for pictures in _pictures(path, keys):
+        video = _encoded(pictures, hz, encoder, options)
+        size_bytes += len(video)
+
+        begun = time.perf_counter()
+        decoded = _decoded(video)
+        read_s += time.perf_counter() - begun
+        difference = decoded.astype(np.float32) - pictures
+        squares += float((difference**2).sum())
+        numbers += difference.size
+    return Measured(
+        size_bytes, float(10 * np.log10(PEAK**2 * numbers / squares)), read_s
+    )
+
+
+def _pictures(path: Path, keys: Sequence[str]) -> Iterator[np.ndarray]:
+    """Yields the pictures (F, H, W, 3) of each episode and camera."""
+    with Dataset(path) as dataset:
+        for number in range(len(dataset)):
+            for key in keys:
+                yield dataset.read(number, key)
+
+
+def _encoded(
+    pictures: np.ndarray, hz: int, encoder: str, options: dict[str, str]
+) -> bytes:
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as container:
+        stream: Any = container.add_stream(encoder, rate=hz, options=options)
+        stream.height, stream.width = pictures.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        for number, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def _decoded(video: bytes) -> np.ndarray:
+    with av.open(io.BytesIO(video), "r") as container:
+        frames = container.decode(video=0)
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in frames])
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("SVT_LOG", "1")  # the encoder's own lines: errors only
+    print(measure(Path(sys.argv[1])))  # noqa: T201
