@@ -84,7 +84,8 @@ STREAMS_BEFORE = (
         "intended",
         np.float32,
         "(A,)",
-        "what the policy wanted, where its actions were disturbed",
+        "what the policy wanted, where its actions were disturbed; what the expert "
+        "wanted, where it corrects a policy",
     ),
     ArraySpec(
         "agent_pos",
@@ -92,6 +93,24 @@ STREAMS_BEFORE = (
         "(P,)",
         "proprioception before the action",
         "rad, rad/s, m",
+    ),
+)
+# These are only in files in which several actors take turns. Their ticks, too, are those
+# before the step.
+STREAMS_OF_ACTORS = (
+    ArraySpec(
+        "intended_by",
+        np.uint8,
+        "()",
+        "index into core.ACTORS: whose wish streams/intended is, and so actions; only "
+        "where several take turns",
+    ),
+    ArraySpec(
+        "executed_by",
+        np.uint8,
+        "()",
+        "index into core.ACTORS: whose action streams/action is; only where several take "
+        "turns",
     ),
 )
 

@@ -20,6 +20,7 @@ from embodied.datasets.array_specs import (
     START,
     STREAMS,
     STREAMS_BEFORE,
+    STREAMS_OF_ACTORS,
     ArraySpec,
 )
 from embodied.datasets.schema import DEPTH_SUFFIX, H5, PICTURE_SUFFIXES
@@ -58,6 +59,10 @@ HEADER_ATTRIBUTES = {
     "policy": ("text", "the name of the policy that acted"),
     "record_hz": ("1/s", "frames per second"),
     "planner_hz": ("1/s", "plans per second; missing for policies that make none"),
+    "correction": (
+        "JSON",
+        "who corrected the policy, and by which rule; missing where nobody did",
+    ),
 }
 # ... and of a demo, by the fields of `EpisodeMeta`: (unit, meaning).
 EPISODE_ATTRIBUTES = {
@@ -76,6 +81,11 @@ EPISODE_ATTRIBUTES = {
     "collisions": ("1", "how many there were"),
     "min_joint_margin_rad": ("rad", "the least distance of a joint to its limit"),
     "dropped": ("1", "the most objects that were dropped at one time"),
+    "takeovers": ("1", "how often somebody else took over from the policy"),
+    "takeover_s": ("s", "how long somebody else than the policy acted"),
+    "operator": ("text", "who did it by hand"),
+    "device": ("text", "with which device"),
+    "marked": ("1", "whether the operator marked it, to look at it again"),
     "variation": ("JSON", "the sampled value of each variable (docs/tasks.md)"),
     "num_samples": ("1", "frames; a demo without it was not finished"),
 }
@@ -107,9 +117,10 @@ def described_arrays() -> tuple[Described, ...]:
     described = [_described(spec, spec.name, "frame") for spec in FRAMES]
 
     # a stream is two arrays
-    for spec in STREAMS:
+    for spec in (*STREAMS_OF_ACTORS, *STREAMS):
         group = f"streams/{spec.name}"
-        side = "before" if spec in STREAMS_BEFORE else "after"
+        is_before = spec in (*STREAMS_OF_ACTORS, *STREAMS_BEFORE)
+        side = "before" if is_before else "after"
         tick = ArraySpec("t", np.int64, "()", f"time {side} the step", TICKS)
         described.append(_described(tick, f"{group}/t", "control step"))
         described.append(_described(spec, f"{group}/value", "control step"))

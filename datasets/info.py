@@ -61,6 +61,11 @@ class DatasetInfo:
         faults: how many episodes had each fault.
         hours: simulated.
         frames: of all episodes.
+        takeovers: how often somebody took over from the policy, in all episodes together.
+        takeover_h: how long, in hours; 0 where nobody corrected a policy.
+        operators: who did how many episodes by hand.
+        devices: with which device how many of them.
+        marked: how many of them are marked.
         seeds: of the episodes, in their order.
         instructions: each sentence, and how often it was given.
         masks: the number of episodes in each.
@@ -87,6 +92,11 @@ class DatasetInfo:
     faults: dict[str, int]
     hours: float
     frames: int
+    takeovers: int
+    takeover_h: float
+    operators: dict[str, int]
+    devices: dict[str, int]
+    marked: int
     seeds: tuple[int, ...]
     instructions: dict[str, int]
     masks: dict[str, int]
@@ -128,6 +138,11 @@ def dataset_info(path: Path) -> DatasetInfo:
             faults=_counts(meta.fault for meta in metas if meta.fault),
             hours=sum(meta.duration_s for meta in metas) / 3600,
             frames=sum(meta.num_samples for meta in metas),
+            takeovers=sum(meta.takeovers or 0 for meta in metas),
+            takeover_h=sum(meta.takeover_s or 0 for meta in metas) / 3600,
+            operators=_counts(meta.operator for meta in metas if meta.operator),
+            devices=_counts(meta.device for meta in metas if meta.device),
+            marked=sum(bool(meta.marked) for meta in metas),
             seeds=tuple(meta.seed for meta in metas),
             instructions=_counts(meta.instruction for meta in metas),
             masks={name: len(dataset.mask(name)) for name in dataset.masks},

@@ -96,15 +96,20 @@ def read_header(file: H5) -> Header:
     with damage_named(Path(file.filename), "the attributes of /meta"):
         attrs = file["meta"].attrs
         planner_hz = float(attrs["planner_hz"]) if "planner_hz" in attrs else None
+        correction = None
+        if "correction" in attrs:
+            correction = json.loads(attrs["correction"])
         header = Header(
             metadata=json.loads(attrs["metadata"]),
             policy=str(attrs["policy"]),
             record_hz=int(attrs["record_hz"]),
             planner_hz=planner_hz,
             schema_version=int(attrs["schema_version"]),
+            correction=correction,
         )
     config = isinstance(header.metadata, dict) and header.metadata.get("config", {})
-    if not isinstance(config, dict) or header.record_hz < 1:
+    is_sound = isinstance(config, dict) and header.record_hz >= 1
+    if not is_sound or not isinstance(header.correction, dict | None):
         raise DatasetError(
             f"{file.filename} is damaged: the attributes of /meta are not of their kinds"
         )

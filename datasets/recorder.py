@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from embodied.core import PHYSICS_HZ, Observation, Plan
+from embodied.core import ACTORS, PHYSICS_HZ, Observation, Plan
 from embodied.datasets.array_specs import (
     PLAN_PAYLOAD,
     PLAN_TIMES,
     STREAMS,
     STREAMS_BEFORE,
+    STREAMS_OF_ACTORS,
 )
 from embodied.datasets.buffer import StepBuffer
 from embodied.datasets.schema import (
@@ -100,8 +101,9 @@ class Recorder:
         # resolves what a disturbed policy intended, from each frame on
         self._intended_control: RobotControl | None = None
         dtypes: dict[str, type] = {"tick": np.int64, "intended_target": np.float64}
-        dtypes |= {spec.name: spec.dtype for spec in STREAMS}
+        dtypes |= {spec.name: spec.dtype for spec in (*STREAMS_OF_ACTORS, *STREAMS)}
         self._steps = StepBuffer(dtypes)
+        self._has_actors = False  # whether several actors take turns
         self._running: dict[int, _RunningEpisode] = {}  # by world
 
         # Whether the coming step begins with a frame, and the physics state before it.
@@ -157,6 +159,10 @@ class Recorder:
         if step.intended is not None and self._intended_control is not None:
             intended_target = self._intended_control.joint_target
 
+        # One actor alone is not worth a stream: its rows are left out of the episode.
+        self._has_actors = step.executed_by is not None
+        nobody = np.zeros(worlds.num_worlds, np.uint8)
+
         # Steps of episodes that are over make room for new ones.
         if self._steps.full:
             self._steps.make_room(self._oldest_step_needed())
@@ -166,6 +172,8 @@ class Recorder:
                 "intended_target": intended_target,
                 "action": step.action,
                 "intended": step.action if step.intended is None else step.intended,
+                "intended_by": nobody if step.intended_by is None else step.intended_by,
+                "executed_by": nobody if step.executed_by is None else step.executed_by,
                 "agent_pos": before.agent_pos,
                 "joint_target": result.joint_target,
                 "reward": result.reward,
@@ -247,6 +255,12 @@ class Recorder:
         for spec in STREAMS:
             tick = before if spec in STREAMS_BEFORE else after
             streams[spec.name] = Stream(tick, cut[spec.name])
+        meta = _meta(result, num_samples=len(running.frame_steps))
+        if self._has_actors:
+            for spec in STREAMS_OF_ACTORS:
+                streams[spec.name] = Stream(before, cut[spec.name])
+            step_s = worlds.ticks_per_step / PHYSICS_HZ
+            meta = with_takeovers(meta, cut["executed_by"], step_s)
 
         # The step of each frame, and the last step of its period: the one before the
         # next frame, or the episode's last.
@@ -255,7 +269,7 @@ class Recorder:
         intended_target = cut["intended_target"][last]
 
         return Episode(
-            meta=_meta(result, num_samples=len(frames)),
+            meta=meta,
             obs=_frame_obs(cut["agent_pos"][frames], running),
             actions=worlds.joint_interface.to_normalized(intended_target),
             rewards=cut["reward"][last].astype(np.float32),
@@ -270,7 +284,8 @@ class Recorder:
 
     def _cut_steps(self, world: int, first_step: int) -> dict[str, np.ndarray]:
         """Returns the steps of a world from `first_step` on, (T, ...) by name."""
-        names = ["tick", "intended_target", *(spec.name for spec in STREAMS)]
+        specs = (*STREAMS_OF_ACTORS, *STREAMS)
+        names = ["tick", "intended_target", *(spec.name for spec in specs)]
         stop = self._steps.count
         return {name: self._steps.cut(name, world, first_step, stop) for name in names}
 
@@ -279,9 +294,25 @@ def _meta(result: EpisodeResult, num_samples: int) -> EpisodeMeta:
     """Returns an episode's row of the table, from the fields of its result."""
     values = {}
     for f in fields(EpisodeMeta):
-        if f.name != "num_samples":
+        if hasattr(result, f.name):
             values[f.name] = getattr(result, f.name)
     return EpisodeMeta(**values, num_samples=num_samples)
+
+
+def with_takeovers(
+    meta: EpisodeMeta, executed_by: np.ndarray, step_s: float
+) -> EpisodeMeta:
+    """Returns the row of an episode with how often and how long others than the policy acted.
+
+    Args:
+        meta: the row.
+        executed_by: (T,) index into ACTORS, who acted in each step.
+        step_s: the duration of a step.
+    """
+    is_other = executed_by != ACTORS.index("policy")
+    begins = np.flatnonzero(is_other[1:] & ~is_other[:-1])
+    takeover_s = float(np.count_nonzero(is_other) * step_s)
+    return replace(meta, takeovers=len(begins), takeover_s=takeover_s)
 
 
 def _frame_obs(

@@ -20,6 +20,7 @@ each demo, and in its groups `streams`, `plans` and `start`:
         image_tick            (F,) int64, with cameras only
         streams/<name>/t      (T,) int64, see `STREAMS` in array_specs.py
         streams/<name>/value  (T, ...)
+        streams/intended_by   and executed_by, where several actors take turns
         plans/<name>          (K, ...), of policies that plan only, see `PLAN_TIMES`
                               and `PLAN_PAYLOAD`
         start/state           (D,) float64
@@ -93,6 +94,8 @@ class Header:
         record_hz: frames per second.
         planner_hz: plans per second, of policies that plan.
         schema_version: what its arrays mean.
+        correction: who corrected the policy, as `by`, and by which rule; None where
+            nobody did.
     """
 
     metadata: Mapping[str, Any]
@@ -100,6 +103,7 @@ class Header:
     record_hz: int = RECORD_HZ
     planner_hz: float | None = None
     schema_version: int = SCHEMA_VERSION
+    correction: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         make_fields_plain(self)
@@ -169,6 +173,7 @@ class Header:
             "record_hz": self.record_hz,
             "planner_hz": self.planner_hz,
             "schema_version": self.schema_version,
+            "correction": self.correction,
         }
 
 
@@ -212,6 +217,11 @@ class EpisodeMeta:
     collisions: int | None = None
     min_joint_margin_rad: float | None = None
     dropped: int | None = None  # the most objects that were dropped at one time
+    takeovers: int | None = None  # where somebody corrects a policy only
+    takeover_s: float | None = None
+    operator: str | None = None  # of takes by hand only
+    device: str | None = None
+    marked: bool | None = None
     variation: Mapping[str, Any] = field(default_factory=dict)  # sampled values
     # Number of frames. It must stay the last field: it is written last, and a demo
     # without it is not whole.
@@ -247,7 +257,8 @@ class Episode:
         states: (F, D) float64, the full physics state at the frame.
         frame_tick: (F,) int64, when the frame was.
         image_tick: (F,) int64, when its images were taken; None without cameras.
-        streams: by the names of `STREAMS`.
+        streams: by the names of `STREAMS`, and of `STREAMS_OF_ACTORS` where several
+            actors take turns.
         plans: (K, ...) by the names of `PLAN_TIMES` and `PLAN_PAYLOAD`; empty if the
             policy makes none.
         start_state: (D,) float64, the physics state to begin from.

@@ -82,6 +82,8 @@ def _write_header(file: H5, header: Header) -> None:
     meta.attrs["record_hz"] = header.record_hz
     if header.planner_hz is not None:
         meta.attrs["planner_hz"] = header.planner_hz
+    if header.correction is not None:
+        meta.attrs["correction"] = to_json(header.correction)
 
     # What robomimic reads; `total` is set when the episodes are there.
     data = file.create_group("data")

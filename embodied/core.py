@@ -45,6 +45,10 @@ SKILLS = (
     "stop",
 )
 
+# Who acts. The streams `intended_by` and `executed_by` of a dataset are indices into this
+# tuple. Append only: datasets store the index.
+ACTORS = ("policy", "expert", "person")
+
 
 def skill_index(name: str) -> int:
     """Returns the place of a skill in SKILLS.

@@ -47,12 +47,17 @@ def collection_header(runner: EpisodeRunner, record_hz: int) -> Header:
     policy = runner.policy
     if runner.noise:
         policy = f"{policy}, action noise {runner.noise:g}"
+    correction = None
+    if runner.correction is not None:
+        policy = f"{policy}, corrected by {runner.correction.by}"
+        correction = runner.correction.to_json()
     with contextlib.closing(Worlds(runner.config)) as worlds:
         return Header(
             worlds.metadata(),
             policy,
             record_hz,
             runner.dual.planner_hz if runner.dual else None,
+            correction=correction,
         )
 
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from embodied.core import PolicySpec
+from embodied.core import Policy, PolicySpec
 from embodied.envs.config import EnvConfig
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.plain import make_fields_plain
+from embodied.policies.corrected import CorrectedPolicy, Correction
 from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.noise import NoisyPolicy
 from embodied.policies.registry import find_policy
@@ -53,9 +54,10 @@ class EpisodeRunner:
             without delay.
         num_envs: how many worlds run at once.
         noise: standard deviation of the shoves of its actions (see `NoisyPolicy`).
+        correction: who takes over when the policy strays; None for nobody.
 
     Raises:
-        EmbodiedError: a number is out of its range.
+        EmbodiedError: a number is out of its range, or there are noise and a correction.
     """
 
     policy: str
@@ -63,6 +65,7 @@ class EpisodeRunner:
     dual: DualSystemConfig | None = None
     num_envs: int = 16
     noise: float = 0.0
+    correction: Correction | None = None
 
     def __post_init__(self) -> None:
         make_fields_plain(self)
@@ -74,6 +77,11 @@ class EpisodeRunner:
             raise EmbodiedError(
                 f"the action noise must be from 0 to 1, as actions are from -1 to 1, "
                 f"not {self.noise}"
+            )
+        if self.noise and self.correction is not None:
+            raise EmbodiedError(
+                "a policy that is corrected is not shoved, too: its own errors are what "
+                "there is to correct; leave out the noise or the correction"
             )
 
     def run(
@@ -87,9 +95,15 @@ class EpisodeRunner:
             return []
         num_worlds = min(self.num_envs, len(seeds))
         with closing(Worlds(self.config, num_worlds)) as worlds:
-            policy = find_policy(self.policy).make(worlds, self.dual)
-            if self.noise:
-                policy = NoisyPolicy(
-                    policy, self.noise, worlds.interface.gripper_elements
-                )
-            return rollout(worlds, policy, seeds, hooks, on_result)
+            return rollout(worlds, self._make_policy(worlds), seeds, hooks, on_result)
+
+    def _make_policy(self, worlds: Worlds) -> Policy:
+        """Returns the policy, with what disturbs or corrects it."""
+        policy = find_policy(self.policy).make(worlds, self.dual)
+        grippers = worlds.interface.gripper_elements
+        if self.noise:
+            return NoisyPolicy(policy, self.noise, grippers)
+        if self.correction is not None:
+            expert = find_policy(self.correction.by).make(worlds, self.dual)
+            return CorrectedPolicy(policy, expert, self.correction.rule, grippers)
+        return policy

@@ -167,7 +167,8 @@ def test_thinned_samples_keep_their_pictures() -> None:
 def test_skills_that_look_are_sampled_more_often() -> None:
     reach = SKILLS.index("reach")
     lift = SKILLS.index("lift")
-    weights = plan_weights(torch.tensor([reach] * 50 + [lift] * 50))
+    subtask = torch.tensor([reach] * 50 + [lift] * 50)
+    weights = plan_weights(subtask, torch.ones(100))
     ratio = float(weights[0] / weights[-1])
     assert ratio == pytest.approx(SKILL_WEIGHT["reach"], rel=0.1)
 

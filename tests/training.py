@@ -59,6 +59,7 @@ def make_samples(seed: int) -> Samples:
 
     return Samples(
         frames=MemoryFrames(pictures),
+        weight=torch.ones(k),
         now=episode,
         then=episode,
         sentence=torch.zeros_like(episode),

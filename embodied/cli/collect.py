@@ -12,7 +12,7 @@ from pathlib import Path
 from embodied.benchmark.dataset_facts import dataset_facts
 from embodied.benchmark.statistics import wilson
 from embodied.benchmark.wording import interval, percent
-from embodied.cli import arguments
+from embodied.cli import arguments, correction
 from embodied.cli.data.audit import audit_text, audited
 from embodied.cli.output import require_writable
 from embodied.cli.progress import stages
@@ -33,13 +33,15 @@ from embodied.rollout.shards import Workers
 HELP = """Record demonstrations of the scripted expert or of any other policy: what the robot sensed, what its cameras
 saw, its actions and its plans. Failures are kept and labelled. The same seeds give the same file, however many
 processes and worlds share the work."""
-EXAMPLE = "embodied collect ToteTransfer -o totes.hdf5 --episodes 200 --level L2"
+EXAMPLE = """embodied collect ToteTransfer -o totes.hdf5 --episodes 200 --level L2
+  embodied collect ToteTransfer -o round1.hdf5 --policy runs/totes --correct expert"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
     arguments.add_scene(parser)
     _add_episodes(parser)
+    correction.add_arguments(parser)
     _add_pictures(parser)
     arguments.add_speed(parser)
     arguments.add_existing(parser)
@@ -160,7 +162,9 @@ def recording_of(args: argparse.Namespace) -> Recording:
         EmbodiedError: a name does not exist, or arguments do not go together.
     """
     source = find_policy(args.policy)
+    corrected = correction.correction_of(args)
     spec = source.spec(args.task, args.robot)
+    spec = correction.spec_with(corrected, spec, args)
     record_hz = record_hz_of(args, spec.control_hz)
     config = with_pictures(
         env_config_for(spec, args.task, args.level, args.split, args.robot),
@@ -168,7 +172,7 @@ def recording_of(args: argparse.Namespace) -> Recording:
         record_hz,
     )
 
-    planner_hz = source.planner_hz
+    planner_hz = correction.planner_hz_with(corrected, source.planner_hz)
     if args.planner_hz is not None:
         if planner_hz is None:
             raise EmbodiedError(
@@ -181,7 +185,12 @@ def recording_of(args: argparse.Namespace) -> Recording:
         dual = DualSystemConfig(planner_hz=planner_hz, mailbox="predictive")
 
     runner = EpisodeRunner(
-        args.policy, config, dual, num_envs=args.num_envs, noise=args.noise
+        args.policy,
+        config,
+        dual,
+        num_envs=args.num_envs,
+        noise=args.noise,
+        correction=corrected,
     )
     return Recording(runner, args.output, collection_header(runner, record_hz))
 

@@ -17,7 +17,8 @@ from embodied.datasets.reader import Dataset, require_distinct
 from embodied.envs.own_tasks import is_place
 from embodied.envs.registry import task_names
 from embodied.errors import EmbodiedError
-from embodied.policies.run_folder import FILES
+from embodied.policies.pretrained import pretrained_folder
+from embodied.policies.run_folder import FILES, policy_spec_from_json, read_info
 from embodied.policies.training.budget import Budget
 from embodied.policies.training.resume import goes_on, stored_budget
 
@@ -45,7 +46,7 @@ ONLY_WITH_ALGO = (
     "stage",
     "video",
 )
-ONLY_WITH_DATASETS = ("camera", "workers")
+ONLY_WITH_DATASETS = ("camera", "workers", "takeover_weight", "shadow_weight")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run folder for the policy",
     )
     _add_budget(parser)
+    _add_rounds(parser)
     parser.add_argument(
         "--camera",
         nargs="+",
@@ -94,6 +96,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_json(parser)
 
 
+def _add_rounds(parser: argparse.ArgumentParser) -> None:
+    """Adds what rounds of correction need (docs/corrections.md)."""
+    parser.add_argument(
+        "--from",
+        dest="start",
+        metavar="RUN",
+        help="go on from a run, or from `pretrained`, at a lower learning rate (default: "
+        "networks that know nothing yet)",
+    )
+    parser.add_argument(
+        "--takeover-weight",
+        type=float,
+        metavar="W",
+        help="of datasets of `collect --correct`: how often take-overs are sampled, where "
+        "demonstrations have a weight of 1 (default: 1)",
+    )
+    parser.add_argument(
+        "--shadow-weight",
+        type=float,
+        metavar="W",
+        help="the same of what the expert wanted while the policy drove; 0 leaves it out "
+        "(default: 1)",
+    )
+
+
 def _add_budget(parser: argparse.ArgumentParser) -> None:
     """Adds --minutes and --steps, of which one may be given."""
     budget = parser.add_mutually_exclusive_group()
@@ -120,6 +147,10 @@ def run(args: argparse.Namespace) -> int:
         arguments.refuse(
             args, ONLY_WITH_DATASETS, "only with datasets, not with --algo"
         )
+        if args.start is not None:
+            raise EmbodiedError(
+                "--from: only with datasets; with --algo there is --base"
+            )
         train_rl.train(args, budget)
     else:
         train_on_datasets(args, budget)
@@ -158,8 +189,10 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
 
     # what cannot work is refused before anything is written
     datasets = [Path(name) for name in args.source]
-    cameras = chosen_cameras(datasets, args.camera or ())
+    start = start_of(args)
+    cameras = chosen_cameras(datasets, args.camera or cameras_of(start))
     require_distinct(datasets)
+    require_takeovers(args, datasets)
     config = ImitationConfig(
         datasets=tuple(datasets),
         cameras=cameras,
@@ -167,6 +200,9 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
         seed=args.seed,
         device=args.device,
         workers=args.workers,
+        start=start,
+        takeover_weight=weight_of(args.takeover_weight),
+        shadow_weight=weight_of(args.shadow_weight),
     )
     training_device(config.device)
     if args.resume:
@@ -179,6 +215,61 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
     except KeyboardInterrupt as stop:
         train_summary.draw(args.output)
         raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
+
+
+def start_of(args: argparse.Namespace) -> Path | None:
+    """Returns the folder of the run that --from names; None for no run.
+
+    Raises:
+        EmbodiedError: there is no such run, or one of another kind.
+    """
+    if args.start is None:
+        return None
+    folder = Path(args.start)
+    if args.start == "pretrained":
+        task, robot = subject_of(Path(args.source[0]))
+        folder = pretrained_folder(task, robot)
+    kind = read_info(folder).get("kind", "vla")
+    if kind != "vla":
+        raise EmbodiedError(
+            f"{folder} is a run of the kind {kind!r}: --from takes one that was trained "
+            "on datasets"
+        )
+    return folder
+
+
+def subject_of(path: Path) -> tuple[str, str]:
+    """Returns the task and the robot of a dataset."""
+    with Dataset(path) as dataset:
+        metadata = dataset.header.metadata
+        return str(metadata["task"]), str(metadata["robot"])
+
+
+def cameras_of(start: Path | None) -> Sequence[str]:
+    """Returns the cameras of a run; none without one."""
+    if start is None:
+        return ()
+    return tuple(policy_spec_from_json(read_info(start)["spec"]).cameras)
+
+
+def weight_of(given: float | None) -> float:
+    """Returns a weight that was given, or 1."""
+    return 1.0 if given is None else given
+
+
+def require_takeovers(args: argparse.Namespace, datasets: Sequence[Path]) -> None:
+    """Raises EmbodiedError if weights of take-overs were given where there are none."""
+    corrected = []
+    for path in datasets:
+        with Dataset(path) as dataset:
+            corrected.append(dataset.header.correction is not None)
+    if not any(corrected):
+        arguments.refuse(
+            args,
+            ("takeover_weight", "shadow_weight"),
+            "no effect, since in none of the datasets anybody corrected a policy "
+            "(embodied collect --correct)",
+        )
 
 
 def imitate(config: ImitationConfig, folder: Path, resume: bool, quiet: bool) -> None:

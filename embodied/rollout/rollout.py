@@ -42,6 +42,10 @@ class Step:
     # (N, A) float32, what a disturbed policy wanted to do; None where it is not
     # disturbed
     intended: Array | None = None
+    # (N,) uint8, indices into ACTORS: whose are `intended` and `action`; None where one
+    # policy does all
+    intended_by: Array | None = None
+    executed_by: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,19 @@ class Disturbed(Protocol):
         """(N, A) the actions of the last `act` before the disturbance."""
 
 
+@runtime_checkable
+class SharedControl(Protocol):
+    """A policy in which several actors take turns, such as a policy and an expert."""
+
+    @property
+    def intended_by(self) -> Array:
+        """(N,) uint8, index into ACTORS: who wanted the `intended` of the last `act`."""
+
+    @property
+    def executed_by(self) -> Array:
+        """(N,) uint8, index into ACTORS: whose action the last `act` returned."""
+
+
 def rollout(
     worlds: Worlds,
     policy: Policy,
@@ -192,6 +209,7 @@ class _Rollout:
         # checked once, because runtime protocols are slow to check
         self._planner = policy if isinstance(policy, PlanSource) else None
         self._disturbed = policy if isinstance(policy, Disturbed) else None
+        self._shared = policy if isinstance(policy, SharedControl) else None
         self._intention_hooks = [h for h in hooks if isinstance(h, IntentionHook)]
 
     def run(self) -> list[EpisodeResult]:
@@ -249,8 +267,16 @@ class _Rollout:
 
         plans = self._planner.take_plans() if self._planner is not None else []
         self._stats.add_plans(plans)
-        active = self._stats.active
-        step = Step(observation, action, result, active, plans, intended)
+        step = Step(
+            before=observation,
+            action=action,
+            result=result,
+            active=self._stats.active,
+            plans=plans,
+            intended=intended,
+            intended_by=self._shared.intended_by if self._shared else None,
+            executed_by=self._shared.executed_by if self._shared else None,
+        )
         for hook in self._hooks:
             hook.on_step(self._worlds, step)
         return step

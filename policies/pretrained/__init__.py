@@ -27,6 +27,23 @@ def shipped_runs() -> list[Path]:
     return sorted(path.parent for path in FOLDER.glob(f"*/{INFO}"))
 
 
+def pretrained_folder(task: str, robot: str) -> Path:
+    """Returns the folder of the run for a task and a robot.
+
+    Raises:
+        EmbodiedError: none ships for them (lists those that do).
+    """
+    folder = FOLDER / f"{task}-{robot}"
+    shipped = shipped_runs()
+    if folder not in shipped:
+        names = ", ".join(path.name for path in shipped)
+        raise EmbodiedError(
+            f"no pretrained policy ships for {folder.name}, only for {names}: train "
+            "one with `embodied collect` and `embodied train`"
+        )
+    return folder
+
+
 class Pretrained:
     """The source of the policy `pretrained`: it takes the run for the task and robot."""
 
@@ -48,20 +65,8 @@ class Pretrained:
         return run.make(worlds, dual)
 
     def _run(self, task: str, robot: str) -> PolicySource:
-        """Returns the source of the run for a task and a robot.
-
-        Raises:
-            EmbodiedError: none ships for them (lists those that do).
-        """
-        folder = FOLDER / f"{task}-{robot}"
-        shipped = shipped_runs()
-        if folder not in shipped:
-            names = ", ".join(path.name for path in shipped)
-            raise EmbodiedError(
-                f"no pretrained policy ships for {folder.name}, only for {names}: train "
-                "one with `embodied collect` and `embodied train`"
-            )
-        return find_policy(str(folder))
+        """Returns the source of the run for a task and a robot."""
+        return find_policy(str(pretrained_folder(task, robot)))
 
 
 PRETRAINED = Pretrained()

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from embodied.core import SKILLS
+from embodied.errors import EmbodiedError
 from embodied.policies.training.samples import LABELS, Samples
 
 # How often plans of a skill are sampled: more often if the skill has to find something
@@ -153,7 +154,7 @@ class BatchRequests:
                 differs from 0 by up to twice as much.
             generator: Of all random numbers.
         """
-        self._weights = plan_weights(samples.subtask)
+        self._weights = plan_weights(samples.subtask, samples.weight)
         self._noise = noise
         self._batch_size = batch_size
         self._ages = ages_per_plan
@@ -196,19 +197,31 @@ class BatchRequests:
         return uniform * self._max_age_s
 
 
-def plan_weights(subtask: Tensor) -> Tensor:
+def plan_weights(subtask: Tensor, weight: Tensor) -> Tensor:
     """Returns the relative frequencies (k,) at which plans are sampled.
 
-    Skills are sampled by their weight, however many plans each of them has.
+    Skills are sampled by their weight, however many plans each of them has. Within a
+    skill, plans are sampled by their own.
 
     Args:
         subtask: (k,) index into SKILLS of each plan.
+        weight: (k,) of each plan.
+
+    Raises:
+        EmbodiedError: no plan has a weight above 0.
     """
-    num_plans = torch.bincount(subtask, minlength=len(SKILLS)).clamp_min(1).float()
-    weight = torch.ones(len(SKILLS))
+    if not (weight > 0).any():
+        raise EmbodiedError(
+            "no plan is left to learn from: with these weights of take-overs and of what "
+            "the policy drove, all are left out"
+        )
+    # the plans of each skill, counted by their weights
+    num_plans = torch.bincount(subtask, weight, minlength=len(SKILLS))
+    num_plans = torch.where(num_plans > 0, num_plans, 1.0)
+    skill_weight = torch.ones(len(SKILLS))
     for skill, factor in SKILL_WEIGHT.items():
-        weight[SKILLS.index(skill)] = factor
-    return (weight / num_plans)[subtask]
+        skill_weight[SKILLS.index(skill)] = factor
+    return (skill_weight / num_plans)[subtask] * weight
 
 
 def agent_noise(agent_parts: tuple[tuple[str, int], ...]) -> Tensor:

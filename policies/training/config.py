@@ -5,6 +5,7 @@ This module does not import torch, so that the command line can check settings a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,12 @@ class ImitationConfig:
         weight_decay: of AdamW.
         jitter: by how much the pictures' contrast is varied; their brightness is varied
             by twice as much.
+        start: a run to go on from, with a lower learning rate; None for networks that
+            know nothing yet.
+        takeover_weight: how often plans of take-overs are sampled, where an expert
+            corrected a policy; 1 is as often as those of demonstrations.
+        shadow_weight: the same of plans that the expert made while the policy drove; 0
+            leaves them out.
     """
 
     datasets: tuple[Path, ...]
@@ -48,18 +55,31 @@ class ImitationConfig:
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
     jitter: float = 0.06
+    start: Path | None = None
+    takeover_weight: float = 1.0
+    shadow_weight: float = 1.0
 
     def __post_init__(self) -> None:
         make_fields_plain(self)
         checked_seed(self.seed)
         if self.workers is not None and self.workers < 0:
             raise EmbodiedError(f"workers must be at least 0, not {self.workers}")
+        for name in ("takeover_weight", "shadow_weight"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:
+                raise EmbodiedError(
+                    f"{name} must be at least 0 and finite, not {value}"
+                )
 
     def identity(self) -> dict[str, Any]:
         """Returns what must be the same when this training is resumed, as JSON values."""
+        weights = [self.takeover_weight, self.shadow_weight]
         return {
             "method": "imitation",
             "datasets": [path.name for path in self.datasets],
             "cameras": list(self.cameras),
             "seed": self.seed,
+            # None as in runs that are older than these settings
+            "start": None if self.start is None else str(self.start),
+            "weights": None if weights == [1, 1] else weights,
         }

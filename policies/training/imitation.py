@@ -23,6 +23,7 @@ from embodied.policies.checkpoint import (
     split_parts,
 )
 from embodied.policies.device import memory_bytes, training_device
+from embodied.policies.training.actor_weights import ActorWeights
 from embodied.policies.training.batches import (
     Batch,
     BatchDataset,
@@ -41,7 +42,7 @@ from embodied.policies.training.samples import (
     training_episodes,
 )
 from embodied.policies.vla.network import DualSystemNet, NetConfig
-from embodied.policies.vla.run_folder import RunInfo
+from embodied.policies.vla.run_folder import RunInfo, load_net, read_run
 from embodied.policies.vla.text import Vocabulary
 from embodied.seeding import later_seed
 
@@ -55,6 +56,8 @@ ROW_EVERY_SHARE = 0.02  # of the budget, between two rows of figures
 WARM_UP_SHARE = 0.03
 FIRST_RATE = 0.02
 LAST_RATE = 0.01
+# The learning rate of a training that goes on from a run, as a share of the configured one.
+LATER_RATE = 0.25
 # The metadata that must be the same in all datasets of a training.
 COMMON_METADATA = (
     "task",
@@ -95,6 +98,23 @@ def train_imitation(
     samples, held_out = _load(config, in_memory=workers == 0)
 
     torch.manual_seed(config.seed)
+    net = _first_net(config, metadata, samples)
+    info = RunInfo.of(net.config, metadata, config.datasets)
+    learner = ImitationLearner(net, samples, held_out, config, info, device, workers)
+    run = TrainingRun(folder, learner, config.budget, config.identity(), on_row)
+    run.train(resume)
+
+
+def _first_net(
+    config: ImitationConfig, metadata: Mapping[str, Any], samples: Samples
+) -> DualSystemNet:
+    """Returns the networks of the run to go on from, or new ones.
+
+    New ones know nothing but the scales of the samples.
+    """
+    if config.start is not None:
+        return _net_of(config.start, config, metadata)
+
     net = DualSystemNet(
         NetConfig(
             words=Vocabulary.of(samples.sentences).words,
@@ -111,11 +131,35 @@ def train_imitation(
         samples.goal_vel_w,
         samples.base_goal_w,
     )
+    return net
 
-    info = RunInfo.of(net.config, metadata, config.datasets)
-    learner = ImitationLearner(net, samples, held_out, config, info, device, workers)
-    run = TrainingRun(folder, learner, config.budget, config.identity(), on_row)
-    run.train(resume)
+
+def _net_of(
+    folder: Path, config: ImitationConfig, metadata: Mapping[str, Any]
+) -> DualSystemNet:
+    """Returns the networks of a run, to go on from.
+
+    Words that it does not know stay unknown to it.
+
+    Raises:
+        EmbodiedError: The run is not for such datasets.
+    """
+    info = read_run(folder)
+    recorded = info.metadata["config"]
+    own = {
+        **info.trained_in,
+        "control_hz": recorded["control_hz"],
+        "image_size": info.net.image_size,
+        "cameras": list(info.net.cameras),
+    }
+    given = {**metadata, "cameras": list(config.cameras)}
+    for key in (*COMMON_METADATA, "cameras"):
+        if own[key] != given[key]:
+            raise EmbodiedError(
+                f"the run {folder} was trained for another {key} than that of "
+                f"{config.datasets[0]}: {own[key]}, not {given[key]}"
+            )
+    return load_net(folder)
 
 
 def common_metadata(datasets: Sequence[Path]) -> dict[str, Any]:
@@ -168,7 +212,9 @@ def _load(config: ImitationConfig, in_memory: bool) -> tuple[Samples, Samples]:
     """Returns the samples to train on and those to validate on."""
     train_part, valid_part = training_episodes(config.datasets)
     history_s = NetConfig.history_s  # the default, as the networks will have it
-    samples = load_samples(train_part, config.cameras, history_s, in_memory)
+    weights = ActorWeights(config.takeover_weight, config.shadow_weight)
+    samples = load_samples(train_part, config.cameras, history_s, in_memory, weights)
+    # The held-out episodes are all judged alike.
     held_out = load_samples(valid_part, config.cameras, history_s, in_memory)
     return samples, held_out
 
@@ -208,6 +254,10 @@ class ImitationLearner:
         self.optimizer = torch.optim.AdamW(
             net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
+        # what a run has learned must not be swept away at once
+        self._rate = config.learning_rate
+        if config.start is not None:
+            self._rate *= LATER_RATE
 
         self._generator = torch.Generator().manual_seed(config.seed)
         self._requests = BatchRequests(
@@ -269,7 +319,7 @@ class ImitationLearner:
         cosine = (1 + math.cos(math.pi * share)) / 2  # from 1 to 0
         factor = warm_up * (LAST_RATE + (1 - LAST_RATE) * cosine)
         for group in self.optimizer.param_groups:
-            group["lr"] = self._config.learning_rate * factor
+            group["lr"] = self._rate * factor
 
     def _step(self, batch: Batch) -> Tensor:
         """Updates the networks once; returns the total loss, still on the device."""

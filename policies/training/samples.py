@@ -15,6 +15,7 @@ from tqdm import tqdm
 from embodied.core import PHYSICS_HZ
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import IMAGE_SUFFIX, DatasetError, Episode
+from embodied.policies.training.actor_weights import ActorWeights, plan_weights_of
 from embodied.policies.training.frames import (
     DiskFrames,
     EpisodeFrames,
@@ -53,6 +54,7 @@ class Samples:
     # counts from there
     frame_step: Tensor
     last_step: Tensor  # (k,) row of the last control step of the plan's episode
+    weight: Tensor  # (k,) how often it is sampled, 1 for a demonstration's
     subtask: Tensor  # (k,) int64
     goal_pos_w: Tensor  # (k, E, 3) m
     goal_rot6d: Tensor  # (k, E, 6)
@@ -103,8 +105,10 @@ _PLAN_FIELDS = (
     "step",
     "frame_step",
     "last_step",
+    "weight",
     *LABELS,
 )
+
 
 # Datasets, each with the numbers of some of its episodes.
 Part = list[tuple[Path, list[int]]]
@@ -151,7 +155,11 @@ def pictures_bytes(part: Part, cameras: Sequence[str]) -> int:
 
 
 def load_samples(
-    part: Part, cameras: Sequence[str], history_s: float, in_memory: bool = True
+    part: Part,
+    cameras: Sequence[str],
+    history_s: float,
+    in_memory: bool = True,
+    weights: ActorWeights | None = None,
 ) -> Samples:
     """Reads episodes into samples.
 
@@ -160,11 +168,13 @@ def load_samples(
         cameras: Whose pictures the samples have.
         history_s: How long before the plan the earlier picture is taken.
         in_memory: Whether all pictures are read now, or later when they are needed.
+        weights: Of plans where an expert corrected a policy; 1 by default.
 
     Raises:
         DatasetError: A dataset lacks plans, or a camera's pictures.
     """
     builder = _SamplesBuilder()
+    weights = weights or ActorWeights()
     for path, numbers in part:
         with Dataset(path) as dataset:
             builder.begin(path, dataset, cameras)
@@ -173,6 +183,7 @@ def load_samples(
             ):
                 episode = dataset.episode(number, images=in_memory)
                 rows = episode_rows(path, episode, history_s)
+                rows["weight"] = plan_weights_of(episode, rows["step"], weights)
                 builder.add(number, episode, rows)
                 if in_memory:
                     builder.add_pictures(episode)

@@ -67,6 +67,7 @@ def as_text(info: DatasetInfo) -> str:
             f"{info.episodes}, {info.hours:.3g} h, {info.frames} frames{_seeds(info)}",
         ),
         ("success", _success(info)),
+        *_hands(info),
         ("masks", masks),
         ("file", f"{_size(info)}, schema version {info.schema_version}, {versions}"),
     ]
@@ -116,6 +117,19 @@ def _success(info: DatasetInfo) -> str:
         f"{info.successes} of {info.episodes}, {share} "
         f"(95% interval {interval(success)}){faults}"
     )
+
+
+def _hands(info: DatasetInfo) -> list[tuple[str, str]]:
+    """Returns rows about take-overs and takes by hand; none where there are none."""
+    rows = []
+    if info.takeover_h:
+        share = percent(info.takeover_h / info.hours, info.episodes)
+        rows.append(("take-overs", f"{info.takeovers}, {share} of the time"))
+    if info.operators:
+        people = ", ".join(f"{n} by {name}" for name, n in info.operators.items())
+        devices = ", ".join(f"{n} {name}" for name, n in info.devices.items())
+        rows.append(("by hand", f"{people} ({devices}), {info.marked} marked"))
+    return rows
 
 
 def _size(info: DatasetInfo) -> str:

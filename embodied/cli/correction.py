@@ -1,0 +1,110 @@
+"""The flags of `embodied collect` that let an expert correct a policy."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+
+from embodied.cli import arguments
+from embodied.core import PolicySpec
+from embodied.errors import EmbodiedError
+from embodied.policies.corrected import CORRECTORS, Correction, corrected_spec
+from embodied.policies.registry import find_policy
+from embodied.policies.takeover import TakeoverRule
+
+ONLY_WITH_CORRECT = ("stray", "stall_s", "takeover_after_s")
+ONLY_WITHOUT_SCHEDULE = ("stray", "stall_s")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds --correct and what says when."""
+    rule = TakeoverRule()
+    parser.add_argument(
+        "--correct",
+        choices=CORRECTORS,
+        help="who takes over when the policy strays, and says at each step what to learn "
+        "(docs/corrections.md); only with a policy that learned from it",
+    )
+    parser.add_argument(
+        "--stray",
+        type=float,
+        metavar="X",
+        help="take over when what the policy does and what the expert would do differ by "
+        f"more than this share of the top speed, over {rule.mean_s:g} s (default: "
+        f"{rule.stray:g})",
+    )
+    parser.add_argument(
+        "--stall-s",
+        type=float,
+        metavar="S",
+        help="take over when a subtask lasts longer than this (default: "
+        f"{rule.stall_s:g})",
+    )
+    parser.add_argument(
+        "--takeover-after-s",
+        type=float,
+        metavar="S",
+        help="a schedule in place of that: take over when an episode is so old, for good",
+    )
+
+
+def correction_of(args: argparse.Namespace) -> Correction | None:
+    """Returns who corrects the policy, and when; None for nobody.
+
+    Raises:
+        EmbodiedError: flags do not go together, or a number is out of its range.
+    """
+    if args.correct is None:
+        arguments.refuse(args, ONLY_WITH_CORRECT, "only with --correct expert")
+        return None
+
+    if args.policy == args.correct:
+        raise EmbodiedError(
+            f"the {args.correct} has nothing to correct in itself: give --policy a run "
+            "that `embodied train` wrote, or leave out --correct"
+        )
+    if args.noise:
+        raise EmbodiedError(
+            "--noise: not with --correct, since the policy's own errors are what there is "
+            "to correct"
+        )
+    rule = TakeoverRule()
+    if args.takeover_after_s is not None:
+        arguments.refuse(
+            args, ONLY_WITHOUT_SCHEDULE, "no effect with --takeover-after-s"
+        )
+        rule = TakeoverRule(after_s=args.takeover_after_s)
+    if args.stray is not None:
+        # hand back at half of it, as by default
+        rule = replace(rule, stray=args.stray, back=args.stray / 2)
+    if args.stall_s is not None:
+        rule = replace(rule, stall_s=args.stall_s)
+    return Correction(args.correct, rule)
+
+
+def spec_with(
+    correction: Correction | None, spec: PolicySpec, args: argparse.Namespace
+) -> PolicySpec:
+    """Returns what a policy and who corrects it need of the worlds.
+
+    Raises:
+        EmbodiedError: they do not act alike.
+    """
+    if correction is None:
+        return spec
+    expert = find_policy(correction.by).spec(args.task, args.robot)
+    return corrected_spec(spec, expert, args.policy)
+
+
+def planner_hz_with(
+    correction: Correction | None, planner_hz: float | None
+) -> float | None:
+    """Returns how many plans per second are recorded: the expert's, where it corrects.
+
+    Args:
+        correction: who corrects the policy.
+        planner_hz: of the policy itself; None for one that does not plan.
+    """
+    if planner_hz is None and correction is not None:
+        return find_policy(correction.by).planner_hz
+    return planner_hz

@@ -1,0 +1,46 @@
+"""How often plans are sampled where an expert corrected a policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from embodied.core import ACTORS
+from embodied.datasets.schema import Episode
+
+
+@dataclass(frozen=True)
+class ActorWeights:
+    """How often plans are sampled; those of demonstrations have a weight of 1.
+
+    Attributes:
+        takeover: of plans that were made while the expert drove.
+        shadow: of plans that the expert made while the policy drove.
+    """
+
+    takeover: float = 1.0
+    shadow: float = 1.0
+
+
+def plan_weights_of(
+    episode: Episode, step: np.ndarray, weights: ActorWeights
+) -> np.ndarray:
+    """Returns how often the plans of an episode are sampled, (k,) float32.
+
+    A policy does not learn from itself: what it intended weighs nothing.
+
+    Args:
+        episode: where the plans are from.
+        step: (k,) the control step of each plan.
+        weights: where an expert corrected a policy.
+    """
+    # nobody took turns, or one person drove all the time
+    if "executed_by" not in episode.streams or episode.meta.takeovers is None:
+        return np.ones(len(step), np.float32)
+
+    policy = ACTORS.index("policy")
+    is_driven = episode.streams["executed_by"].value[step] == policy
+    is_own = episode.streams["intended_by"].value[step] == policy
+    weight = np.where(is_driven, weights.shadow, weights.takeover)
+    return np.where(is_own, 0.0, weight).astype(np.float32)

@@ -1,0 +1,38 @@
+"""Every expert can take over in the middle of an episode."""
+
+from __future__ import annotations
+
+import pytest
+
+from embodied.policies.corrected import Correction
+from embodied.policies.episodes import EpisodeRunner, env_config_for
+from embodied.policies.takeover import TakeoverRule
+from embodied.rollout.rollout import EpisodeResult
+from tests.ground import TASKS_AND_ROBOTS
+from tests.wandering import SPEC
+
+EPISODES = 6
+FIRST_SEED = 300
+# experts that begin at the beginning succeed in nearly all (docs/ground.md)
+LEAST_SUCCESSES = 4
+
+
+def corrected_runs(
+    task: str, robot: str, after_s: float, episodes: int
+) -> list[EpisodeResult]:
+    """Runs episodes at L2 in which the expert takes over from a policy that wanders."""
+    runner = EpisodeRunner(
+        "tests.wandering:SOURCE",
+        env_config_for(SPEC, task, "L2", "train", robot),
+        num_envs=episodes,
+        correction=Correction("expert", TakeoverRule(after_s=after_s)),
+    )
+    return runner.run(range(FIRST_SEED, FIRST_SEED + episodes))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("task", "robot"), TASKS_AND_ROBOTS)
+def test_an_expert_takes_over_from_any_state(task: str, robot: str) -> None:
+    results = corrected_runs(task, robot, after_s=1.0, episodes=EPISODES)
+    successes = sum(result.success_at_end for result in results)
+    assert successes >= LEAST_SUCCESSES, [result.ended for result in results]
