@@ -22,6 +22,7 @@ VERBS = {
     "list": "list the tasks, robots, control modes, policies and latency profiles",
     "view": "watch a policy at work, in a window or a video",
     "collect": "record demonstrations into a dataset",
+    "teleop": "demonstrate a task yourself, with a device in your hand",
     "train": "train a policy on a dataset",
     "eval": "measure a policy's success over seeds and conditions, with intervals",
     "data": "look into datasets, check them, make new ones from them",

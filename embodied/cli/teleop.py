@@ -1,0 +1,226 @@
+"""`embodied teleop`: a person demonstrates a task with a device in the hand."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import getpass
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from embodied.benchmark.dataset_facts import dataset_facts
+from embodied.cli import arguments
+from embodied.cli.collect import mode_of, record_hz_of, with_pictures
+from embodied.cli.output import require_writable
+from embodied.core import PolicySpec
+from embodied.datasets.schema import RECORD_HZ, Header
+from embodied.datasets.storage import part_files, parts_folder
+from embodied.datasets.writer import EpisodeWriter
+from embodied.envs.config import EnvConfig
+from embodied.envs.registry import get_robot, get_task
+from embodied.envs.worlds import Worlds
+from embodied.errors import EmbodiedError
+from embodied.policies.episodes import env_config_for
+from embodied.policies.expert import EXPERT
+from embodied.policies.teleop.device import Device
+from embodied.policies.teleop.operator import AIDS, Operator
+from embodied.policies.teleop.registry import BUILT_IN, SCRIPT_PREFIX, find_device
+from embodied.policies.teleop.takes import Labels, Screen, Takes
+from embodied.rollout.endings import describe_ending
+
+if TYPE_CHECKING:
+    from embodied.rollout.rollout import EpisodeResult
+
+HELP = """Demonstrate a task yourself: a window shows the world and what is to be done, a device moves the robot's hand.
+At the end of each take you keep it, keep it with a mark, or throw it away and do it again. Takes are recorded as
+`embodied collect` does, with your name and the device, and survive a crash."""
+EXAMPLE = """embodied teleop ToteTransfer -o by_hand.hdf5 --episodes 10
+  embodied teleop DrawerTidy -o by_hand.hdf5 --device spacemouse --aid level"""
+# Takes may last so many times as long as the task allows a policy.
+PATIENCE = 3.0
+POLICY = "person"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this verb's arguments."""
+    arguments.add_scene(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="the dataset, e.g. by_hand.hdf5",
+    )
+    _add_person(parser)
+    parser.add_argument(
+        "--episodes", type=int, default=10, help="how many takes (default: 10)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the first take (default: 0)"
+    )
+    parser.add_argument(
+        "--level", default="L2", help="how much varies: L1, L2, L3 or L4 (default: L2)"
+    )
+    parser.add_argument(
+        "--horizon-s",
+        type=float,
+        metavar="S",
+        help="how long a take may last (default: three times what a policy is given)",
+    )
+    _add_pictures(parser)
+    arguments.add_existing(parser)
+
+
+def _add_person(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device",
+        default="keyboard",
+        help=f"{', '.join(BUILT_IN)}, {SCRIPT_PREFIX}FILE for commands from a file, or "
+        "MODULE:NAME for one of your own (default: keyboard)",
+    )
+    parser.add_argument(
+        "--aid",
+        choices=AIDS,
+        default="goal",
+        help="what turns the hand: goal, as the task needs it; level, it keeps its tilt; "
+        "free, you alone (default: goal)",
+    )
+    parser.add_argument(
+        "--operator",
+        metavar="NAME",
+        help="who demonstrates, written into each take (default: the user's login)",
+    )
+    parser.add_argument(
+        "--headless",
+        action="store_true",
+        help="no window, as fast as it goes: for scripts",
+    )
+
+
+def _add_pictures(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--record-hz",
+        type=int,
+        metavar="HZ",
+        help=f"recorded frames per second (default: {RECORD_HZ})",
+    )
+    cameras = parser.add_mutually_exclusive_group()
+    cameras.add_argument(
+        "--camera",
+        nargs="+",
+        metavar="NAME",
+        help="cameras to record (default: the task's)",
+    )
+    cameras.add_argument("--no-cameras", action="store_true", help="record no pictures")
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        metavar="PX",
+        help="height and width of the recorded pictures (default: 96)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Records the takes, then prints what the dataset holds."""
+    seeds = arguments.seeds(args)
+    require_writable(args.output)
+    device = find_device(args.device)
+    config, record_hz = worlds_of(args)
+    labels = Labels(args.operator or getpass.getuser(), device.name)
+
+    with contextlib.closing(Worlds(config)) as worlds:
+        operator = Operator(worlds, device, args.aid)
+        header = Header(worlds.metadata(), POLICY, record_hz, EXPERT.planner_hz)
+        with screen_of(args, worlds, device) as screen, opened(device):
+            writer = EpisodeWriter(args.output, header, mode_of(args))
+            takes = Takes(worlds, operator, device, writer, labels, screen)
+            with kept_on_interrupt(args):
+                results = takes.record(seeds)
+    finish(writer, results)
+    return 0
+
+
+def worlds_of(args: argparse.Namespace) -> tuple[EnvConfig, int]:
+    """Returns the config of the world, and the rate of the recorded frames.
+
+    Raises:
+        EmbodiedError: a name does not exist, or a number is out of its range.
+    """
+    task = get_task(args.task)
+    robot = get_robot(args.robot or task.default_robot)
+    spec = PolicySpec(control_mode="ee_delta", control_hz=200, privileged=True)
+    record_hz = record_hz_of(args, spec.control_hz)
+    config = env_config_for(spec, args.task, args.level, args.split, args.robot)
+    args.policy = POLICY
+    config = with_pictures(config, args, record_hz)
+
+    horizon_s = args.horizon_s
+    if horizon_s is None:
+        horizon_s = PATIENCE * task.horizon_for(robot)
+    return replace(config, horizon_s=horizon_s), record_hz
+
+
+@contextlib.contextmanager
+def screen_of(
+    args: argparse.Namespace, worlds: Worlds, device: Device
+) -> Iterator[Screen | None]:
+    """Yields what the person looks at; None where nobody looks.
+
+    Raises:
+        EmbodiedError: there is no screen, or pygame is not installed.
+    """
+    if args.headless:
+        if args.device == "keyboard":
+            raise EmbodiedError(
+                "--headless: the keyboard belongs to a window; give --device "
+                f"{SCRIPT_PREFIX}FILE or one of your own"
+            )
+        yield None
+        return
+
+    from embodied.cli.teleop_window import TeleopWindow
+
+    with contextlib.closing(TeleopWindow(worlds, device)) as window:
+        yield window
+
+
+@contextlib.contextmanager
+def opened(device: Device) -> Iterator[None]:
+    """Connects to a device for a while."""
+    device.open()
+    try:
+        yield
+    finally:
+        device.close()
+
+
+@contextlib.contextmanager
+def kept_on_interrupt(args: argparse.Namespace) -> Iterator[None]:
+    """Says after Ctrl-C which takes are kept, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        kept = len(part_files(args.output))
+        with contextlib.suppress(OSError):  # a folder that holds takes stays
+            parts_folder(args.output).rmdir()
+        stop = KeyboardInterrupt(f"Kept: {kept} takes")
+        raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
+
+
+def finish(writer: EpisodeWriter, results: list[EpisodeResult]) -> None:
+    """Joins the takes into one file, and prints what it holds."""
+    writer.close()
+    for result in results:
+        print(f"seed {result.seed}: {describe_ending(result)}, '{result.instruction}'")
+    if not writer.path.exists():
+        print("no take was kept", file=sys.stderr)
+        return
+    facts = dataset_facts([writer.path])
+    print(
+        f"{writer.path}: {facts.episodes} takes, {facts.successes} of them successes, "
+        f"{60 * facts.hours:.1f} min"
+    )

@@ -1,0 +1,165 @@
+"""The window of `embodied teleop`: two views of the world, and what there is to know."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from embodied.core import PHYSICS_HZ, Observation
+from embodied.policies.teleop.device import Device, KeyListener
+from embodied.policies.teleop.gamepad import import_pygame
+from embodied.rollout.endings import describe_ending
+from embodied.rollout.rollout import EpisodeResult, Step
+
+if TYPE_CHECKING:
+    from embodied.envs.worlds import Worlds
+
+VIEW_SIZE = (480, 640)  # (H, W) of each view, in pixels
+MAX_FPS = 25
+# Pictures take no more than this share of the time, so that slow ones slow the world less.
+PICTURE_SHARE = 0.5
+TEXT_HEIGHT = 108  # of the lines below the views
+FONT_SIZE = 18
+KEY_ROWS = 3  # of the lines that say what each key does
+INK = (235, 235, 235)
+PAPER = (24, 26, 30)
+GOOD = (130, 220, 140)
+PAUSE_S = 0.02  # between two looks at the device, at the end of a take
+DECIDE = "keep it, keep it with a mark, or throw it away?"
+
+
+class TeleopWindow:
+    """A screen for a person: a rollout hook that shows world 0 in real time."""
+
+    def __init__(self, worlds: Worlds, device: Device, pygame: Any = None) -> None:
+        """Opens the window.
+
+        Args:
+            worlds: of which it shows the first.
+            device: told of keys, if it listens to them; its keys are shown.
+            pygame: given by tests.
+
+        Raises:
+            EmbodiedError: there is no screen, or pygame is not installed.
+        """
+        self._pygame = pygame or import_pygame()
+        self._worlds = worlds
+        self._device = device
+        self._cameras = _views(worlds)
+        # not the sound, which complains where there is no card
+        self._pygame.display.init()
+        self._pygame.font.init()
+        height, width = VIEW_SIZE
+        size = (width * len(self._cameras), height + TEXT_HEIGHT)
+        self._surface = self._pygame.display.set_mode(size)
+        self._pygame.display.set_caption(f"{worlds.spec.name}: {device.name}")
+        self._font = self._pygame.font.Font(None, FONT_SIZE + 4)
+
+        # pace: when the take began, and when the next picture is due, in real time
+        self._begun_s = 0.0
+        self._next_s = 0.0
+        self._last_seen = ""
+
+    def close(self) -> None:
+        """Closes the window."""
+        self._pygame.quit()
+
+    def on_start(
+        self,
+        worlds: Worlds,
+        ids: np.ndarray,
+        indices: np.ndarray,
+        observation: Observation,
+    ) -> None:
+        """Shows where the take begins."""
+        self._begun_s = time.monotonic()
+        self._next_s = 0.0
+        self._draw(observation.instruction[0], "")
+
+    def on_step(self, worlds: Worlds, step: Step) -> None:
+        """Keeps the pace of real time, and shows a picture when one is due."""
+        self._pump()
+        now_s = (int(step.before.tick[0]) + worlds.ticks_per_step) / PHYSICS_HZ
+        ahead_s = self._begun_s + now_s - time.monotonic()
+        if ahead_s > 0:
+            time.sleep(ahead_s)
+        else:
+            # a world that was held up does not hurry to catch up
+            self._begun_s -= ahead_s
+
+        if time.monotonic() < self._next_s:
+            return
+        begun_s = time.monotonic()
+        progress = float(step.result.progress[0])
+        left_s = worlds.horizon_s - now_s
+        status = f"progress {progress:.0%}, {left_s:.0f} s left"
+        if step.result.success[0]:
+            status = "done: hold it for a moment"
+        self._draw(step.before.instruction[0], status)
+        took_s = time.monotonic() - begun_s
+        self._next_s = begun_s + max(1 / MAX_FPS, took_s / PICTURE_SHARE)
+
+    def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
+        """Does nothing: `ask` shows how it ended."""
+
+    def ask(self, result: EpisodeResult) -> None:
+        """Shows how a take ended, and waits a moment for the person's decision."""
+        self._pump()
+        shown = f"{describe_ending(result)}: {DECIDE}"
+        if shown != self._last_seen:
+            self._draw(result.instruction, shown)
+        self._last_seen = shown
+        time.sleep(PAUSE_S)
+
+    def _pump(self) -> None:
+        """Tells the device of keys; a closed window ends the session, as Ctrl-C does."""
+        pygame = self._pygame
+        for event in pygame.event.get():
+            if event.type == pygame.QUIT:
+                raise KeyboardInterrupt("The window was closed")
+            if not isinstance(self._device, KeyListener):
+                continue
+            if event.type == pygame.KEYDOWN:
+                self._device.press(pygame.key.name(event.key))
+            elif event.type == pygame.KEYUP:
+                self._device.release(pygame.key.name(event.key))
+
+    def _draw(self, instruction: str, status: str) -> None:
+        """Draws the views, the instruction, the state of the take, and the keys."""
+        self._last_seen = status
+        height, width = VIEW_SIZE
+        self._surface.fill(PAPER)
+        for number, camera in enumerate(self._cameras):
+            picture = self._worlds.render(0, camera, VIEW_SIZE)
+            # pygame counts columns first
+            view = self._pygame.surfarray.make_surface(picture.swapaxes(0, 1))
+            self._surface.blit(view, (number * width, 0))
+        keys = "   ".join(f"{key}: {meaning}" for key, meaning in self._device.keys)
+        lines = [(instruction, INK), (status, GOOD), *_wrapped(keys, KEY_ROWS)]
+        for row, (text, colour) in enumerate(lines):
+            place = (8, height + 4 + row * (FONT_SIZE + 2))
+            self._surface.blit(self._font.render(text, True, colour), place)
+        self._pygame.display.flip()
+
+
+def _views(worlds: Worlds) -> tuple[str, ...]:
+    """Returns the cameras to show: the one that shows most, and one at the hand."""
+    known = worlds.spec.cameras_for(worlds.robot)
+    first = worlds.spec.beauty_camera
+    at_hand = [name for name in known if "wrist" in name]
+    others = [*at_hand, *known]
+    return tuple(dict.fromkeys([first, *others[:1]]))
+
+
+def _wrapped(text: str, rows: int) -> list[tuple[str, tuple[int, int, int]]]:
+    """Returns a text in some rows of about the same length, broken between words."""
+    words = text.split(" ")
+    length = -(-len(text) // rows)
+    lines = [""]
+    for word in words:
+        if len(lines[-1]) + len(word) > length and len(lines) < rows:
+            lines.append("")
+        lines[-1] += f"{word} "
+    return [(line.strip(), INK) for line in lines]

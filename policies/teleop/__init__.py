@@ -1,0 +1,1 @@
+"""Demonstrations by hand: devices, what their commands do, and the takes they make."""

@@ -1,0 +1,120 @@
+"""A gamepad as a device, by pygame: two sticks, two triggers, and the buttons."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import Any
+
+from embodied.errors import EmbodiedError
+from embodied.policies.teleop.device import Command, axis
+
+DEAD_ZONE = 0.12
+# The numbers that pygame gives the axes and buttons of an Xbox controller; others follow
+# it, by SDL's mapping.
+LEFT_X = 0
+LEFT_Y = 1
+LEFT_TRIGGER = 2
+RIGHT_X = 3
+RIGHT_Y = 4
+RIGHT_TRIGGER = 5
+A = 0
+B = 1
+X = 2
+Y = 3
+LEFT_BUMPER = 4
+BACK = 6
+START = 7
+EVENT_BUTTONS = {
+    START: "keep",
+    Y: "mark",
+    BACK: "discard",
+    X: "next_arm",
+}
+
+
+class Gamepad:
+    """The first gamepad that is connected; with the left bumper it drives the base."""
+
+    name = "gamepad"
+    keys = (
+        ("left stick", "hand ahead, back, left, right"),
+        ("triggers", "hand down (left), up (right)"),
+        ("right stick", "turn the hand: yaw, pitch"),
+        ("A, B", "close, open the gripper"),
+        ("left bumper held", "the sticks drive the base, the triggers lift it"),
+        ("X", "the next arm"),
+        ("start, Y", "at the end of a take: keep it, keep it with a mark"),
+        ("back", "throw the take away and begin it again"),
+        ("start and back together", "end the session"),
+    )
+
+    def __init__(self, pygame: Any = None) -> None:
+        """Prepares the device; `pygame` may be given by tests."""
+        self._pygame = pygame
+        self._pad: Any = None
+        self._down: set[int] = set()  # event buttons that are held
+
+    def open(self) -> None:
+        if self._pygame is None:
+            self._pygame = import_pygame()
+        self._pygame.display.init()  # which hands out the events
+        self._pygame.joystick.init()
+        if not self._pygame.joystick.get_count():
+            raise EmbodiedError(
+                "no gamepad is connected: plug one in, or choose another --device"
+            )
+        self._pad = self._pygame.joystick.Joystick(0)
+        self._pad.init()
+
+    def close(self) -> None:
+        self._pad = None
+
+    def read(self) -> Command:
+        self._pygame.event.pump()
+        ahead = -self._axis(LEFT_Y)
+        left = -self._axis(LEFT_X)
+        # triggers rest at -1
+        lift = (self._axis(RIGHT_TRIGGER) - self._axis(LEFT_TRIGGER)) / 2
+        yaw = -self._axis(RIGHT_X)
+        pitch = -self._axis(RIGHT_Y)
+        grip = float(self._button(B)) - float(self._button(A))
+        if self._button(LEFT_BUMPER):
+            drive = (ahead, left, lift, yaw)
+            return Command(drive=drive, grip=grip, events=self._events())
+        return Command(
+            move=(ahead, left, lift),
+            turn=(0.0, pitch, yaw),
+            grip=grip,
+            events=self._events(),
+        )
+
+    def _axis(self, number: int) -> float:
+        return axis(float(self._pad.get_axis(number)), DEAD_ZONE)
+
+    def _button(self, number: int) -> bool:
+        return bool(self._pad.get_button(number))
+
+    def _events(self) -> frozenset[str]:
+        """Returns the events of the buttons that went down since the last read."""
+        if self._button(START) and self._button(BACK):
+            return frozenset({"quit"})
+        before = self._down
+        self._down = {number for number in EVENT_BUTTONS if self._button(number)}
+        return frozenset(EVENT_BUTTONS[number] for number in self._down - before)
+
+
+def import_pygame() -> Any:
+    """Returns the package pygame, which is an extra.
+
+    Raises:
+        EmbodiedError: it is not installed.
+    """
+    # it greets on stdout otherwise
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    try:
+        return importlib.import_module("pygame")
+    except ImportError as error:
+        raise EmbodiedError(
+            "the window and gamepads need pygame: pip install 'embodied-ground[teleop]'"
+        ) from error

@@ -1,0 +1,106 @@
+"""The keyboard as a device: keys that are held move the hand, keys that are hit say more.
+
+Whoever has the keyboard, such as a window or a browser, tells it of keys.
+"""
+
+from __future__ import annotations
+
+from embodied.policies.teleop.device import Command
+
+# key -> place in `move`, `turn` or `drive`, and direction
+MOVES = {
+    "w": (0, 1),
+    "s": (0, -1),
+    "a": (1, 1),
+    "d": (1, -1),
+    "e": (2, 1),
+    "q": (2, -1),
+}
+TURNS = {
+    "u": (0, 1),
+    "o": (0, -1),
+    "i": (1, 1),
+    "k": (1, -1),
+    "j": (2, 1),
+    "l": (2, -1),
+}
+DRIVES = {
+    "up": (0, 1),
+    "down": (0, -1),
+    "left": (1, 1),
+    "right": (1, -1),
+    "page up": (2, 1),
+    "page down": (2, -1),
+    "home": (3, 1),
+    "end": (3, -1),
+}
+EVENT_KEYS = {
+    "space": "grip",
+    "return": "keep",
+    "m": "mark",
+    "backspace": "discard",
+    "tab": "next_arm",
+    "escape": "quit",
+}
+SLOW_KEY = "left shift"
+SLOW_SHARE = 0.25  # of the speed, while that key is held
+
+
+class Keyboard:
+    """Held keys as a command."""
+
+    name = "keyboard"
+    keys = (
+        ("w s a d q e", "hand ahead, back, left, right, down, up"),
+        ("u o i k j l", "turn the hand: roll, pitch, yaw"),
+        ("space", "close or open the gripper"),
+        ("arrows, page up and down, home, end", "drive, lift and turn the base"),
+        ("left shift", "slowly"),
+        ("tab", "the next arm"),
+        ("return, m", "at the end of a take: keep it, keep it with a mark"),
+        ("backspace", "throw the take away and begin it again"),
+        ("escape", "end the session"),
+    )
+
+    def __init__(self) -> None:
+        self._held: set[str] = set()
+        self._events: set[str] = set()
+
+    def open(self) -> None:
+        """Does nothing: whoever has the keyboard tells of its keys."""
+
+    def close(self) -> None:
+        """Does nothing."""
+
+    def press(self, key: str) -> None:
+        # a key that is held may be told of again and again
+        if key in EVENT_KEYS and key not in self._held:
+            self._events.add(EVENT_KEYS[key])
+        self._held.add(key)
+
+    def release(self, key: str) -> None:
+        self._held.discard(key)
+
+    def read(self) -> Command:
+        events = frozenset(self._events)
+        self._events.clear()
+        speed = SLOW_SHARE if SLOW_KEY in self._held else 1.0
+        move = self._sum(MOVES, 3, speed)
+        turn = self._sum(TURNS, 3, speed)
+        drive = self._sum(DRIVES, 4, speed)
+        return Command(
+            move=(move[0], move[1], move[2]),
+            turn=(turn[0], turn[1], turn[2]),
+            drive=(drive[0], drive[1], drive[2], drive[3]),
+            events=events,
+        )
+
+    def _sum(
+        self, keys: dict[str, tuple[int, int]], size: int, speed: float
+    ) -> list[float]:
+        """Returns what the held keys of a table add up to, element by element."""
+        total = [0.0] * size
+        for key in self._held & keys.keys():
+            place, direction = keys[key]
+            total[place] += speed * direction
+        return total

@@ -1,0 +1,73 @@
+"""Devices by name: those that come with the package, a script, or one's own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
+
+from embodied.errors import EmbodiedError, in_one_line, unknown
+from embodied.policies.teleop.device import Device
+
+# name -> (location, what it is)
+BUILT_IN = {
+    "keyboard": (
+        "embodied.policies.teleop.keyboard:Keyboard",
+        "the keys of the window; needs pygame",
+    ),
+    "gamepad": (
+        "embodied.policies.teleop.gamepad:Gamepad",
+        "two sticks and two triggers; needs pygame",
+    ),
+    "spacemouse": (
+        "embodied.policies.teleop.spacemouse:SpaceMouse",
+        "a 3Dconnexion knob; needs hidapi",
+    ),
+}
+SCRIPT_PREFIX = "script:"
+MEMBERS = ("name", "keys", "open", "read", "close")
+
+
+def find_device(name: str) -> Device:
+    """Returns a device, which is not opened yet.
+
+    Args:
+        name: one of `BUILT_IN`, `script:FILE`, or `MODULE:NAME` of a class, or of a
+            function that returns a device.
+
+    Raises:
+        EmbodiedError: there is none of that name, or it is no device.
+    """
+    if name.startswith(SCRIPT_PREFIX):
+        from embodied.policies.teleop.script import Script
+
+        return Script(Path(name.removeprefix(SCRIPT_PREFIX)))
+    if name in BUILT_IN:
+        return resolve_name(BUILT_IN[name][0])()
+
+    module, colon, attribute = name.partition(":")
+    words = [*module.split("."), *attribute.split(".")]
+    if not colon or not all(word.isidentifier() for word in words):
+        names = [*BUILT_IN, f"{SCRIPT_PREFIX}FILE"]
+        raise EmbodiedError(
+            f"{unknown('device', name, names)}; or MODULE:NAME for one of your own"
+        )
+    # a console script, unlike `python -m`, does not look into the current directory
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        device: Any = resolve_name(name)()
+    except EmbodiedError:
+        raise
+    # a module of somebody else may raise anything
+    except Exception as error:
+        raise EmbodiedError(f"device {name} raised {in_one_line(error)}") from error
+    missing = [member for member in MEMBERS if not hasattr(device, member)]
+    if missing:
+        raise EmbodiedError(
+            f"device {name} is no device: it has no {', '.join(missing)} "
+            "(docs/teleoperation.md)"
+        )
+    return device

@@ -1,0 +1,102 @@
+"""A device that reads its commands from a file: a take without a hand, for tests.
+
+Each line is a JSON object: the fields of a `Command` that are not at rest, and `steps`,
+for how many reads in turn it holds (1 if it is left out):
+
+    {"move": [0.5, 0, 0], "steps": 100}
+    {"events": ["grip"]}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from embodied.errors import EmbodiedError, unknown
+from embodied.policies.teleop.device import EVENTS, Command
+
+SIZES = {"move": 3, "turn": 3, "drive": 4}
+FIELDS = (*SIZES, "grip", "events", "steps")
+
+
+class Script:
+    """Reads one command after the other; ends the session when there are no more."""
+
+    name = "script"
+    keys: tuple[tuple[str, str], ...] = ()
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._commands: Iterator[Command] = iter(())
+
+    def open(self) -> None:
+        try:
+            text = self._path.read_text(encoding="utf-8")
+        except (OSError, UnicodeError) as error:
+            raise EmbodiedError(
+                f"no script can be read from {self._path}: {error}"
+            ) from error
+        lines = [
+            (f"{self._path}, line {number}", line)
+            for number, line in enumerate(text.splitlines(), start=1)
+            if line.strip()
+        ]
+        # all lines are checked before the first take begins
+        commands = [_parsed(place, line) for place, line in lines]
+        self._commands = _repeated(commands)
+
+    def close(self) -> None:
+        self._commands = iter(())
+
+    def read(self) -> Command:
+        return next(self._commands, Command(events=frozenset({"quit"})))
+
+
+def _repeated(commands: list[tuple[Command, int]]) -> Iterator[Command]:
+    for command, steps in commands:
+        for _ in range(steps):
+            yield command
+
+
+def _parsed(place: str, line: str) -> tuple[Command, int]:
+    """Returns the command of a line, and for how many reads it holds.
+
+    Raises:
+        EmbodiedError: the line is not a command.
+    """
+    try:
+        stored: Any = json.loads(line)
+    except ValueError as error:
+        raise EmbodiedError(f"{place} is not JSON: {error}") from error
+    if not isinstance(stored, dict):
+        raise EmbodiedError(f"{place} must be an object, not {line.strip()[:40]}")
+    for name in stored:
+        if name not in FIELDS:
+            raise unknown(f"field of {place}", name, FIELDS)
+
+    values: dict[str, Any] = {}
+    for name, size in SIZES.items():
+        values[name] = _numbers(place, name, stored.get(name, [0.0] * size), size)
+    [values["grip"]] = _numbers(place, "grip", [stored.get("grip", 0.0)], 1)
+    events = stored.get("events", [])
+    for event in events if isinstance(events, list) else [events]:
+        if event not in EVENTS:
+            raise unknown(f"event of {place}", str(event), EVENTS)
+    steps = stored.get("steps", 1)
+    if type(steps) is not int or steps < 1:
+        raise EmbodiedError(f"{place}: steps must be a number from 1 on, not {steps}")
+    return Command(**values, events=frozenset(events)), steps
+
+
+def _numbers(place: str, name: str, given: Any, size: int) -> Any:
+    """Returns `size` numbers in [-1, 1] as a tuple."""
+    is_list = isinstance(given, list) and len(given) == size
+    if not is_list or not all(
+        type(value) in (int, float) and -1 <= value <= 1 for value in given
+    ):
+        raise EmbodiedError(
+            f"{place}: {name} must be {size} numbers from -1 to 1, not {given}"
+        )
+    return tuple(float(value) for value in given)

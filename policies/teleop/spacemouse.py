@@ -1,0 +1,115 @@
+"""A SpaceMouse of 3Dconnexion as a device: a knob that is pushed and turned, by hidapi."""
+
+from __future__ import annotations
+
+import importlib
+import struct
+from typing import Any
+
+from embodied.errors import EmbodiedError
+from embodied.policies.teleop.device import Command, axis
+
+VENDORS = (0x256F, 0x046D)  # 3Dconnexion, and Logitech, which made the older ones
+PRODUCTS = ("SpaceMouse", "SpaceNavigator", "SpacePilot", "SpaceExplorer")
+FULL = 350.0  # what the knob gives at its end
+DEAD_ZONE = 0.08
+# The first byte of a report says what it holds.
+MOVE_REPORT = 1
+TURN_REPORT = 2
+BUTTON_REPORT = 3
+LONG_REPORT = 13  # of wireless ones, which send both at once
+LEFT_BUTTON = 1
+RIGHT_BUTTON = 2
+
+
+class SpaceMouse:
+    """The first SpaceMouse that is connected."""
+
+    name = "spacemouse"
+    keys = (
+        ("push the knob", "the hand ahead, back, left, right, up, down"),
+        ("turn the knob", "turn the hand"),
+        ("left button", "close or open the gripper; at the end of a take: keep it"),
+        ("right button", "throw the take away and begin it again"),
+        ("both buttons", "end the session"),
+    )
+
+    def __init__(self, hid: Any = None) -> None:
+        """Prepares the device; `hid` may be given by tests."""
+        self._hid = hid
+        self._mouse: Any = None
+        self._knob = [0.0] * 6
+        self._buttons = 0
+
+    def open(self) -> None:
+        if self._hid is None:
+            self._hid = _import_hid()
+        for found in self._hid.enumerate():
+            name = str(found.get("product_string") or "")
+            is_known = any(word in name for word in PRODUCTS)
+            if found["vendor_id"] in VENDORS and is_known:
+                self._mouse = self._hid.device()
+                self._mouse.open_path(found["path"])
+                self._mouse.set_nonblocking(1)
+                return
+        raise EmbodiedError(
+            "no SpaceMouse is connected, or this user may not read it (on Linux: a udev "
+            "rule for /dev/hidraw*): plug one in, or choose another --device"
+        )
+
+    def close(self) -> None:
+        if self._mouse is not None:
+            self._mouse.close()
+        self._mouse = None
+
+    def read(self) -> Command:
+        events: set[str] = set()
+        report = bytes(self._mouse.read(64))
+        while report:
+            events |= self._take(report)
+            report = bytes(self._mouse.read(64))
+
+        right, back, down, pitch, roll, yaw = self._knob
+        return Command(
+            move=(-back, -right, -down),
+            turn=(-roll, -pitch, -yaw),
+            events=frozenset(events),
+        )
+
+    def _take(self, report: bytes) -> set[str]:
+        """Notes what a report says; returns the events in it."""
+        kind = report[0]
+        if kind == MOVE_REPORT:
+            self._knob[:3] = _axes(report[1:7])
+            if len(report) >= LONG_REPORT:
+                self._knob[3:] = _axes(report[7:13])
+        elif kind == TURN_REPORT:
+            self._knob[3:] = _axes(report[1:7])
+        elif kind == BUTTON_REPORT:
+            return self._press(report[1])
+        return set()
+
+    def _press(self, buttons: int) -> set[str]:
+        pressed = buttons & ~self._buttons
+        self._buttons = buttons
+        if buttons == LEFT_BUTTON | RIGHT_BUTTON:
+            return {"quit"}
+        if pressed & LEFT_BUTTON:
+            return {"grip", "keep"}
+        if pressed & RIGHT_BUTTON:
+            return {"discard"}
+        return set()
+
+
+def _axes(data: bytes) -> list[float]:
+    """Returns three axes of the knob in [-1, 1], from their 16 bits each."""
+    return [axis(value / FULL, DEAD_ZONE) for value in struct.unpack("<3h", data)]
+
+
+def _import_hid() -> Any:
+    try:
+        return importlib.import_module("hid")
+    except ImportError as error:
+        raise EmbodiedError(
+            "a SpaceMouse needs hidapi: pip install 'embodied-ground[teleop]'"
+        ) from error
