@@ -9,7 +9,7 @@ from embodied.policies.episodes import EpisodeRunner, env_config_for
 from embodied.policies.takeover import TakeoverRule
 from embodied.rollout.rollout import EpisodeResult
 from tests.ground import TASKS_AND_ROBOTS
-from tests.wandering import SPEC
+from tests.wandering import SOURCE
 
 EPISODES = 6
 FIRST_SEED = 300
@@ -23,7 +23,7 @@ def corrected_runs(
     """Runs episodes at L2 in which the expert takes over from a policy that wanders."""
     runner = EpisodeRunner(
         "tests.wandering:SOURCE",
-        env_config_for(SPEC, task, "L2", "train", robot),
+        env_config_for(SOURCE.spec(task, robot), task, "L2", "train", robot),
         num_envs=episodes,
         correction=Correction("expert", TakeoverRule(after_s=after_s)),
     )

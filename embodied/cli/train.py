@@ -186,6 +186,10 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
     )
     from embodied.policies.device import training_device
     from embodied.policies.training.config import ImitationConfig
+    from embodied.policies.training.imitation import (
+        common_metadata,
+        require_start_fits,
+    )
 
     # what cannot work is refused before anything is written
     datasets = [Path(name) for name in args.source]
@@ -205,6 +209,7 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
         shadow_weight=weight_of(args.shadow_weight),
     )
     training_device(config.device)
+    require_start_fits(config, common_metadata(datasets))
     if args.resume:
         goes_on(args.output, config.identity(), budget)  # raises where it cannot
 

@@ -110,10 +110,12 @@ def _first_net(
 ) -> DualSystemNet:
     """Returns the networks of the run to go on from, or new ones.
 
-    New ones know nothing but the scales of the samples.
+    New ones know nothing but the scales of the samples. Words that a run does not know
+    stay unknown to it.
     """
     if config.start is not None:
-        return _net_of(config.start, config, metadata)
+        require_start_fits(config, metadata)
+        return load_net(config.start)
 
     net = DualSystemNet(
         NetConfig(
@@ -134,21 +136,22 @@ def _first_net(
     return net
 
 
-def _net_of(
-    folder: Path, config: ImitationConfig, metadata: Mapping[str, Any]
-) -> DualSystemNet:
-    """Returns the networks of a run, to go on from.
+def require_start_fits(config: ImitationConfig, metadata: Mapping[str, Any]) -> None:
+    """Checks that the run to go on from is for such datasets.
 
-    Words that it does not know stay unknown to it.
+    Args:
+        config: of the training; without a run to go on from, all is well.
+        metadata: of the datasets, as `common_metadata` returns it.
 
     Raises:
-        EmbodiedError: The run is not for such datasets.
+        EmbodiedError: it is for others (names what differs).
     """
-    info = read_run(folder)
-    recorded = info.metadata["config"]
+    if config.start is None:
+        return
+    info = read_run(config.start)
     own = {
         **info.trained_in,
-        "control_hz": recorded["control_hz"],
+        "control_hz": info.spec.control_hz,
         "image_size": info.net.image_size,
         "cameras": list(info.net.cameras),
     }
@@ -156,10 +159,9 @@ def _net_of(
     for key in (*COMMON_METADATA, "cameras"):
         if own[key] != given[key]:
             raise EmbodiedError(
-                f"the run {folder} was trained for another {key} than that of "
+                f"the run {config.start} was trained for another {key} than that of "
                 f"{config.datasets[0]}: {own[key]}, not {given[key]}"
             )
-    return load_net(folder)
 
 
 def common_metadata(datasets: Sequence[Path]) -> dict[str, Any]:
