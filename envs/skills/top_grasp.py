@@ -85,8 +85,7 @@ def top_grasp(
     axes = xp.stack([x_axis, y_axis, cross(x_axis, y_axis)], axis=1)  # (n, 3 axes, 3)
     upright = xp.argmax(xp.abs(axes[:, :, 2]), axis=1)  # (n,) the most vertical axis
 
-    # how high the thing is along its most vertical axis; a cylinder that lies is as
-    # high as its diameter
+    # the thing's height along that axis; a cylinder that lies is as high as it is wide
     stands = is_round & (xp.abs(axes[:, 2, 2]) > UPRIGHT_COS)
     lies = is_round & (xp.abs(axes[:, 2, 2]) <= UPRIGHT_COS)
     height = xp.where(stands, size[:, 2], size[rows, upright])
@@ -103,17 +102,15 @@ def top_grasp(
     above_others = _above_neighbours(xp, pos_w, yaw, others_w, table_z_w)
     raised = xp.maximum(above_others, lowest)  # (n, 5)
 
-    # the best has room, is narrow, and neither raises nor turns the hand; scores (n, 5)
-    # are in m
+    # the best has room, is narrow, and neither raises nor turns the hand; scores in m
     cost = xp.where(raised > highest, TOO_HIGH_COST_M, 0.0)
     cost = xp.where(span > WIDEST_M, TOO_WIDE_COST_M, cost)
     room = _room(xp, pos_w, yaw, span, others_w)
     score = room - span - (raised - lowest) - TURN_COST_M * xp.abs(yaw) - cost
     best = xp.argmax(score, axis=1)
 
-    # open wide, or only a little wider than the thing where a neighbour is near
     z = xp.minimum(raised, highest)[rows, best]
-    narrow = xp.minimum(span + SLACK_M, xp.full_like(span, OPEN_M))
+    narrow = xp.minimum(span + SLACK_M, xp.full_like(span, OPEN_M))  # near neighbours
     opening = xp.where(room < AMPLE_M, narrow, OPEN_M)
     return TopGrasp(
         pos_w=xp.stack([pos_w[:, 0], pos_w[:, 1], z], axis=1),

@@ -90,8 +90,7 @@ class WarpWorlds:
         device: str = "cuda",
         seed: int = 0,
     ) -> None:
-        # a missing device is reported before the starts are sampled, which takes long:
-        # one world on the host for each of them
+        # a missing device is reported before the starts are sampled, which takes long
         usable_device(device)
         host = Worlds(replace(config, engine="cpu"), num_starts)
         starts = sample_starts(host, seed)

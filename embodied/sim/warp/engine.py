@@ -147,8 +147,7 @@ class WarpEngine:
         self._overflow = self._tensor(self._data.overflow)
         self._overflow_bits = _overflow_bits(self._mjw)
 
-        # the sensors of forces and accelerations, whose values `step` must keep: their
-        # columns of `sensordata`, and room for the values (N, columns)
+        # the columns of sensors whose values `step` must keep, and room for the values
         late = _late_sensors(self.model)
         xp = self._torch()
         self._late_ids = xp.tensor(late, dtype=xp.int64, device=self.device)
