@@ -85,7 +85,7 @@ def top_grasp(
     axes = xp.stack([x_axis, y_axis, cross(x_axis, y_axis)], axis=1)  # (n, 3 axes, 3)
     upright = xp.argmax(xp.abs(axes[:, :, 2]), axis=1)  # (n,) the most vertical axis
 
-    # the thing's height along that axis; a cylinder that lies is as high as it is wide
+    # the thing's height along that axis; for a cylinder that lies, its diameter
     stands = is_round & (xp.abs(axes[:, 2, 2]) > UPRIGHT_COS)
     lies = is_round & (xp.abs(axes[:, 2, 2]) <= UPRIGHT_COS)
     height = xp.where(stands, size[:, 2], size[rows, upright])
