@@ -32,6 +32,8 @@ class GroundTruth:
 
     def segmentation(self, world: int, camera: str) -> np.ndarray:
         """Returns which of `names` each pixel shows, (H, W, 1) uint16."""
+        # the id of what a pixel shows, and its type of object; where both are -1, the
+        # pixel keeps 0, which is `nothing`
         seen = self._camera.segmentation(world, camera)  # (H, W, 2)
         number = seen[:, :, 0]
         kind = seen[:, :, 1]

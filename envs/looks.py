@@ -46,6 +46,7 @@ class Looks:
         """
         chosen = {}
         for name, value in self.values.items():
+            # a value that is given stands in for what any level would draw
             if value in LEVELS:
                 variation = Variation(table, value, "train")
             else:

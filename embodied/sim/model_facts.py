@@ -87,4 +87,5 @@ def things_of_model(model: mujoco.MjModel) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _geoms_of_world(model: mujoco.MjModel) -> list[int]:
+    """Returns the ids of the geoms that belong to no body but the world itself."""
     return np.flatnonzero(model.geom_bodyid == 0).tolist()
