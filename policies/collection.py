@@ -96,6 +96,7 @@ def collect(
 
     title = f"collect {recording.runner.config.level}"
     with kept_when_stopped(writer, seeds), stage(title, len(missing)) as report:
-        results = workers.run(recording, missing, report)
+        at_once = recording.runner.num_envs
+        results = workers.run(recording, missing, report, at_once)
     writer.close()
     return results

@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from embodied.errors import EmbodiedError
 from embodied.rollout.shards import Report
@@ -52,6 +53,25 @@ class FailAt:
         if self.failure == "full":
             raise OSError(errno.ENOSPC, "five lines of text")
         raise ZeroDivisionError("one over nothing")
+
+
+@dataclass(frozen=True)
+class DieOnce:
+    """Returns its seeds; the first process that comes to one of them dies.
+
+    Reports (seed, process id).
+    """
+
+    seed: int
+    mark: Path  # a file that tells that it has happened
+
+    def __call__(self, seeds: Sequence[int], report: Report) -> list[int]:
+        for seed in seeds:
+            report((seed, os.getpid()))
+            if seed == self.seed and not self.mark.exists():
+                self.mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+        return list(seeds)
 
 
 def sleep(seeds: Sequence[int], report: Report) -> list[int]:

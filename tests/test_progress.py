@@ -60,10 +60,21 @@ def test_episodes_tell_what_is_left(
     )
 
     # The last one says nothing of what is left.
-    for clock.now in (4.0, 6.0, 8.0):
-        progress(EPISODE)
+    for seed in (8, 9, 10):
+        clock.now += 2.0
+        progress(SimpleNamespace(**vars(EPISODE) | {"seed": seed}))
     last_line = capsys.readouterr().err.splitlines()[-1]
     assert last_line == "collect L1: 4/4, 4 of 4 succeeded, 4 x real time"
+    progress.close()
+
+
+def test_an_episode_that_is_repeated_counts_once(
+    every_line: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    progress = EpisodeProgress("eval", total=2, quiet=False)
+    for _ in range(3):
+        progress(EPISODE)
+    assert "eval: 1/2, 1 of 1 succeeded" in capsys.readouterr().err.splitlines()[-1]
     progress.close()
 
 

@@ -2,9 +2,11 @@
 goes wrong.
 """
 
+import math
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -13,9 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from embodied import machine
 from embodied.errors import EmbodiedError
-from embodied.rollout.shards import Workers, default_workers, split
-from tests.shards_work import FailAt, describe, sleep
+from embodied.machine import cpu_quota, usable_cores
+from embodied.rollout.shards import (
+    Workers,
+    default_workers,
+    parts_per_process,
+    split,
+)
+from tests.shards_work import DieOnce, FailAt, describe, sleep
 
 SEEDS = [7, 8, 9, 20, 21]
 
@@ -102,6 +111,84 @@ def test_a_failing_process_is_reported_and_the_next_job_runs(
         assert workers.run(FailAt(99, way), SEEDS) == SEEDS
 
 
+def test_a_process_that_dies_loses_its_part_alone(tmp_path: Path) -> None:
+    seeds = range(12)
+    reports: list[tuple[int, int]] = []
+    with Workers(2) as workers:
+        # one seed at once: three parts of two for each process
+        work = DieOnce(seed=5, mark=tmp_path / "died")
+        assert workers.run(work, seeds, reports.append, at_once=1) == list(seeds)
+        assert workers.run(work, seeds) == list(seeds)
+
+    # only the part of the seed was done twice, by another process
+    counts = Counter(seed for seed, _ in reports)
+    assert {seed for seed, count in counts.items() if count > 1} <= {4, 5}
+    processes = [process for seed, process in reports if seed == 5]
+    assert len(set(processes)) == 2
+
+
+@given(st.integers(1, 10**4), st.integers(1, 64), st.integers(1, 32))
+def test_a_part_keeps_the_batch_busy(seeds: int, count: int, at_once: int) -> None:
+    parts = split(range(seeds), count * parts_per_process(range(seeds), count, at_once))
+    # as many seeds as two batches have, or all that there are for a process
+    least = min(2 * at_once, seeds // count)
+    assert all(len(part) >= least for part in parts)
+    assert len(parts) >= min(count, seeds)
+
+
+@pytest.mark.parametrize(
+    ("files", "quota"),
+    [
+        ({}, math.inf),
+        ({"proc/self/cgroup": "0::/"}, math.inf),
+        (
+            {"proc/self/cgroup": "0::/a/b", "sys/fs/cgroup/a/b/cpu.max": "max 100000"},
+            math.inf,
+        ),
+        # within a container, the own group is mounted at the base
+        (
+            {"proc/self/cgroup": "0::/a/b", "sys/fs/cgroup/cpu.max": "150000 100000"},
+            1.5,
+        ),
+        # a group around it sets less
+        (
+            {
+                "proc/self/cgroup": "0::/a/b",
+                "sys/fs/cgroup/a/b/cpu.max": "400000 100000",
+                "sys/fs/cgroup/a/cpu.max": "200000 100000",
+            },
+            2.0,
+        ),
+        # version 1
+        (
+            {
+                "proc/self/cgroup": "5:memory:/c\n4:cpu,cpuacct:/c",
+                "sys/fs/cgroup/cpu/c/cpu.cfs_quota_us": "300000",
+                "sys/fs/cgroup/cpu/c/cpu.cfs_period_us": "100000",
+                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1",
+                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
+            },
+            3.0,
+        ),
+    ],
+)
+def test_the_quota_of_a_container(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    files: dict[str, str],
+    quota: float,
+) -> None:
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n")
+    assert cpu_quota(tmp_path) == quota
+
+    monkeypatch.setattr(machine, "cpu_quota", lambda: quota)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64))
+    assert usable_cores() == min(64, math.ceil(min(quota, 64)))
+
+
 def test_ctrl_c_while_processes_start_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     start = SpawnProcess.start
     started: list[SpawnProcess] = []
@@ -144,6 +231,6 @@ def test_ctrl_c_stops_all_processes_at_once() -> None:
 def test_number_of_workers() -> None:
     with pytest.raises(EmbodiedError, match="at least 1, not 0"):
         Workers(0)
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     assert default_workers(1) == 1
     assert default_workers(4 * cores) == default_workers(10**6) == cores

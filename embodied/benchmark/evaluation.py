@@ -229,7 +229,9 @@ def measure(
                 if keeper is not None:
                     keeper.add(episode)
 
-            new = workers.run(Playing(trial.runner), missing, on_episode)
+            new = workers.run(
+                Playing(trial.runner), missing, on_episode, trial.runner.num_envs
+            )
     except BaseException as stop:  # Ctrl-C as well: whatever stops it, nothing is lost
         if keeper is None:
             raise

@@ -56,8 +56,13 @@ class Tally:
     simulated_s: float = 0.0
     # seed -> the share of the running episode that is over, where that is known
     running: dict[int, float] = field(default_factory=dict)
+    _seeds: set[int] = field(default_factory=set)  # of the episodes that have ended
 
     def add(self, result: EpisodeResult) -> None:
+        """Counts an episode; one that was repeated, since its process died, once."""
+        if result.seed in self._seeds:
+            return
+        self._seeds.add(result.seed)
         self.running.pop(result.seed, None)
         self.done += 1
         self.successes += result.success_at_end

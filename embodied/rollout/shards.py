@@ -1,23 +1,26 @@
 """Seeds shared out among processes.
 
-Each process works on a contiguous part; results come back in the order of the seeds.
+Each process works on one contiguous part after the other, as they come free; results
+come back in the order of the seeds. A process that dies is replaced, and its part is
+repeated.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import multiprocessing
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from embodied.closing import ClosedOnExit
 from embodied.envs.own_tasks import register_task
@@ -26,12 +29,15 @@ from embodied.errors import EmbodiedError
 from embodied.interrupts import ctrl_c_kept
 from embodied.machine import refusal, usable_cores
 
+LOGGER = logging.getLogger(__name__)
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
 STOP_WAIT_S = 5.0
+# A part is worked on so often before the death of its process counts as an error.
+MAX_TRIES = 3
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 # Is called with each result, or with whatever else the work reports.
@@ -53,10 +59,32 @@ class Work(Protocol[T_co]):
         """
 
 
+class _ProcessDiedError(EmbodiedError):
+    """A process ended in the middle of its work."""
+
+
 @dataclass(frozen=True)
 class _Worker:
     process: SpawnProcess
     pipe: Connection
+
+
+@dataclass
+class _Part(Generic[T]):
+    """Seeds that one process works on at a time."""
+
+    seeds: Sequence[int]
+    tries: int = 0
+    results: Sequence[T] = ()
+
+
+@dataclass
+class _Job(Generic[T]):
+    """The parts of a job, by their numbers: those that wait, and those at work."""
+
+    parts: list[_Part[T]]
+    waiting: list[int] = field(default_factory=list)
+    at_work: dict[Connection, int] = field(default_factory=dict)
 
 
 class Workers(ClosedOnExit):
@@ -75,26 +103,36 @@ class Workers(ClosedOnExit):
         self._workers: list[_Worker] = []
 
     def run(
-        self, work: Work[T], seeds: Sequence[int], on_report: Report = lambda item: None
+        self,
+        work: Work[T],
+        seeds: Sequence[int],
+        on_report: Report = lambda item: None,
+        at_once: int | None = None,
     ) -> list[T]:
         """Returns the results of `work` for all seeds, in their order.
 
         Args:
-            work: is called in each process with a part of the seeds.
+            work: is called in each process with a part of the seeds, and again with the
+                same part where the process died.
             seeds: the seeds to work on.
-            on_report: is called in this process with what the work reports.
+            on_report: is called in this process with what the work reports, twice where
+                a part was repeated.
+            at_once: how many seeds the work takes on together; many seeds then become
+                several parts per process. None for one part per process.
 
         Raises:
-            EmbodiedError: the work raised one, or a process died; names the seeds.
+            EmbodiedError: the work raised one, or processes died at the same part again
+                and again; names the seeds.
             RuntimeError: the work failed otherwise; holds the traceback.
         """
-        parts = split(seeds, self.count)
-        if not parts:
+        if not seeds:
             return []
 
-        if len(parts) == 1:
+        if min(self.count, len(seeds)) == 1:
             with _one_thread():
                 return list(work(seeds, on_report))
+
+        parts = split(seeds, self.count * parts_per_process(seeds, self.count, at_once))
 
         try:
             return self._share_out(work, parts, on_report)
@@ -115,44 +153,62 @@ class Workers(ClosedOnExit):
     def _share_out(
         self, work: Work[T], parts: list[Sequence[int]], on_report: Report
     ) -> list[T]:
-        """Gives each process one part; returns all results, in order of the parts."""
-        self._start(len(parts))
-        part_of = {
-            worker.pipe: k for k, worker in enumerate(self._workers[: len(parts)])
-        }
-        for pipe, k in part_of.items():
-            # the reading below finds out about a process that has died here
+        """Gives each free process the next part; returns all results, in their order."""
+        job: _Job[T] = _Job([_Part(part) for part in parts], [*range(len(parts))])
+        while job.waiting or job.at_work:
+            # one process for each part, as far as there are processes
+            self._start(min(self.count, len(job.waiting) + len(job.at_work)))
+            self._hand_out(work, job)
+            for pipe in set(wait(list(job.at_work))):
+                self._take(pipe, job, on_report)
+        return [result for part in job.parts for result in part.results]
+
+    def _hand_out(self, work: Work[T], job: _Job[T]) -> None:
+        """Gives the parts that wait to the processes that are free."""
+        free = [w.pipe for w in self._workers if w.pipe not in job.at_work]
+        for pipe in free[: len(job.waiting)]:
+            part = job.parts[job.waiting[0]]
+            part.tries += 1
+            job.at_work[pipe] = job.waiting.pop(0)
+            # the reading of its messages finds out about a process that has died here
             with contextlib.suppress(BrokenPipeError):
-                pipe.send((work, parts[k], own_places()))
+                pipe.send((work, part.seeds, own_places()))
 
-        # A process leaves `part_of` with its last message.
-        results: list[Sequence[T]] = [()] * len(parts)
-        while part_of:
-            ready = set(wait(list(part_of)))
-            for pipe in [pipe for pipe in part_of if pipe in ready]:
-                k = part_of[pipe]
-                kind, value = self._receive(k, parts[k])
-                if kind == "report":
-                    on_report(value)
-                else:
-                    results[k] = value
-                    del part_of[pipe]
-        return [result for part in results for result in part]
+    def _take(self, pipe: Connection, job: _Job[T], on_report: Report) -> None:
+        """Takes the next message of a process; where it has died, its part waits."""
+        k = job.at_work[pipe]
+        part = job.parts[k]
+        try:
+            kind, value = self._receive(pipe, part.seeds)
+        except _ProcessDiedError as death:
+            if part.tries == MAX_TRIES:
+                raise
+            LOGGER.warning("%s. Another one repeats its work.", death)
+            self._bury(pipe)
+            del job.at_work[pipe]
+            job.waiting.insert(0, k)
+            return
 
-    def _receive(self, k: int, part: Sequence[int]) -> tuple[str, Any]:
+        # A process leaves `at_work` with its last message.
+        if kind == "report":
+            on_report(value)
+        else:
+            part.results = value
+            del job.at_work[pipe]
+
+    def _receive(self, pipe: Connection, part: Sequence[int]) -> tuple[str, Any]:
         """Returns the kind and content of a process's next message.
 
         The kind is "report", or "done" with the results of the part; the others, of a
         process that cannot do its work, are raised as errors.
         """
-        process = self._workers[k].process
-        pipe = self._workers[k].pipe
         try:
             kind, value = pipe.recv()
         except (EOFError, ConnectionResetError):
+            process = self._worker_at(pipe).process
             process.join(STOP_WAIT_S)
             cause = _cause_of_death(process.exitcode)
-            raise EmbodiedError(
+            raise _ProcessDiedError(
                 f"the process at work on {_seed_range(part)} died ({cause})"
             ) from None
 
@@ -163,6 +219,17 @@ class Workers(ClosedOnExit):
                 f"the work on {_seed_range(part)} failed in its process:\n{value}"
             )
         return kind, value
+
+    def _worker_at(self, pipe: Connection) -> _Worker:
+        return next(worker for worker in self._workers if worker.pipe is pipe)
+
+    def _bury(self, pipe: Connection) -> None:
+        """Forgets a process that has died."""
+        worker = self._worker_at(pipe)
+        self._workers.remove(worker)
+        worker.process.kill()
+        worker.process.join()
+        pipe.close()
 
     def _start(self, count: int) -> None:
         """Starts processes until there are `count`, each at the end of a pipe."""
@@ -200,6 +267,17 @@ def split(seeds: Sequence[int], parts: int) -> list[Sequence[int]]:
 
     ends = [k * len(seeds) // count for k in range(count + 1)]
     return [seeds[start:stop] for start, stop in itertools.pairwise(ends)]
+
+
+def parts_per_process(seeds: Sequence[int], processes: int, at_once: int | None) -> int:
+    """Returns into how many parts the seeds of one process are divided.
+
+    A part has at least twice as many seeds as the work takes on together, or most of
+    the batch would be idle towards its end.
+    """
+    if at_once is None:
+        return 1
+    return max(1, len(seeds) // (processes * 2 * at_once))
 
 
 def default_workers(episodes: int) -> int:
