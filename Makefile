@@ -58,6 +58,7 @@ docs: setup  ## bring docs/tasks.md, docs/datasets.md and docs/api.md up to date
 	$(BIN)/python -m embodied.pages.task_page docs/tasks.md
 	$(BIN)/python -m embodied.pages.dataset_page docs/datasets.md
 	$(BIN)/python -m embodied.pages.api_page docs/api.md
+	$(BIN)/python -m embodied.pages.results_schema_page docs/results.schema.json
 
 gallery: setup  ## film every task and robot into docs/images
 	$(BIN)/embodied gallery

@@ -276,6 +276,15 @@ def test_failed_episodes_are_named_with_how_where_and_what_to_type():
         "4 of 5",
         "1 timed out, 1 lost, 1 with a fault, 1 succeeded, then undone",
         "2 in place, 2 without a plan",
+        ", ".join(
+            f"{what} 20% (4{wording.EN_DASH}62%)"
+            for what in (
+                "timed out in place",
+                "dropped in place",
+                "diverged in reach",
+                "undone",
+            )
+        ),
     ]
     assert old_overview[1:4] == ["L2", "8 Hz, 80 ms late", "4 of 5"]
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embodied.benchmark.codec import encode
-from embodied.benchmark.evaluation import Place, plan_trials
 from embodied.benchmark.results_file import read_results
 from embodied.benchmark.timing import Timing
+from embodied.benchmark.trials import Place, plan_trials
 from embodied.cli import view
 from embodied.cli.main import build_parser
 from embodied.cli.timing import add_timing, timings_of

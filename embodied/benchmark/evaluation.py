@@ -3,84 +3,87 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
 
 from embodied.benchmark.keeping import EpisodeKeeper
 from embodied.benchmark.results import (
     Cell,
-    Condition,
     Provenance,
     Results,
     UnfinishedCell,
 )
 from embodied.benchmark.results_file import resume_results, write_results
-from embodied.benchmark.timing import Timing
-from embodied.core import PolicySpec
-from embodied.envs.config import EnvConfig
-from embodied.envs.registry import get_task
-from embodied.policies.episodes import EpisodeRunner, env_config_for
-from embodied.policies.registry import find_policy
+from embodied.benchmark.stopping import LOOK, StoppingRule
+from embodied.benchmark.trials import Trial
+from embodied.errors import EmbodiedError, in_one_line
+from embodied.policies.episodes import EpisodeRunner
 from embodied.rollout.advance import Advances
+from embodied.rollout.endings import FAULT
 from embodied.rollout.film import Clip, Film, Shot
 from embodied.rollout.rollout import EpisodeResult
 from embodied.rollout.shards import Report, Stage, Workers
 
-
-@dataclass(frozen=True)
-class Place:
-    """Where policies are measured."""
-
-    task: str
-    split: str = "train"
-    robot: str | None = None
-    stage: str = ""  # of the task; empty: the whole task
-
-    def config(self, spec: PolicySpec, level: str) -> EnvConfig:
-        """Returns the config of worlds there, as a policy needs them.
-
-        Raises:
-            EmbodiedError: the task, robot, split, level or stage does not exist.
-        """
-        config = env_config_for(spec, self.task, level, self.split, self.robot)
-        if not self.stage:
-            return config
-
-        stage = get_task(self.task).stage(self.stage)
-        return replace(
-            config, goal_progress=stage.goal_progress, horizon_s=stage.horizon_s
-        )
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A cell that is to be measured."""
-
-    runner: EpisodeRunner
-    condition: Condition
-    label: str  # the policy's name for people
-    timing: Timing | None = None  # None for a policy that does not plan
-    view: tuple[str, ...] = ()  # the command that shows its episodes, but for the seed
-
-    @property
-    def title(self) -> str:
-        """What is measured, for progress: policy, level and how late plans are."""
-        title = f"{self.label} {self.condition.level}"
-        if self.condition.planner_hz:
-            title += f", {self.condition.delay_ms:g} ms late"
-        return title
+POLICY_RAISED = "policy_raised"  # the fault of an episode whose policy raised
 
 
 @dataclass(frozen=True)
 class Playing:
-    """The work of one process: runs episodes of a policy."""
+    """The work of one process: runs episodes of a policy.
+
+    An episode in which the policy raises is lost, and flagged; the others are not.
+    """
 
     runner: EpisodeRunner
 
     def __call__(self, seeds: Sequence[int], report: Report) -> list[EpisodeResult]:
-        return self.runner.run(seeds, on_result=report)
+        results: dict[int, EpisodeResult] = {}
+
+        def keep(result: EpisodeResult) -> None:
+            results[result.seed] = result
+            report(result)
+
+        try:
+            self.runner.run(seeds, on_result=keep)
+        except (EmbodiedError, OSError, MemoryError):
+            raise
+        except Exception:
+            # which episode it was is known once each of the others has run alone, and
+            # no result depends on how many run together
+            for seed in seeds:
+                if seed not in results:
+                    keep(self._alone(seed))
+        return [results[seed] for seed in seeds]
+
+    def _alone(self, seed: int) -> EpisodeResult:
+        """Runs one episode; where the policy raises, its result says so."""
+        runner = replace(self.runner, num_envs=1)
+        try:
+            return runner.run([seed])[0]
+        except (EmbodiedError, OSError, MemoryError):
+            raise
+        except Exception as error:
+            return lost_episode(seed, in_one_line(error))
+
+
+def lost_episode(seed: int, error: str) -> EpisodeResult:
+    """Returns the result of an episode in which the policy raised an error."""
+    return EpisodeResult(
+        index=0,
+        seed=seed,
+        instruction="",
+        success_once=False,
+        success_at_end=False,
+        progress_max=0.0,
+        progress_end=0.0,
+        time_to_success_s=None,
+        duration_s=0.0,
+        fault=POLICY_RAISED,
+        reward_sum=0.0,
+        ended=FAULT,
+        error=error,
+    )
 
 
 @dataclass(frozen=True)
@@ -98,93 +101,32 @@ class Filming:
         return film.clips
 
 
-def plan_trials(
-    policies: Mapping[str, str],
-    place: Place,
-    levels: Sequence[str],
-    timings: Sequence[Timing],
-    seeds: range,
-    num_envs: int = 16,
-) -> list[Trial]:
-    """Returns every policy at every level with every timing.
-
-    A policy that does not plan is measured once per level.
-
-    Args:
-        policies: label -> name of each policy.
-        place: where they are measured.
-        levels: how much varies.
-        timings: when plans are made and arrive.
-        seeds: of the episodes of each cell.
-        num_envs: worlds at once in each process; no result depends on it.
-
-    Raises:
-        EmbodiedError: a name does not exist, or a run is of another task.
-    """
-    trials = []
-    for (label, name), level in product(policies.items(), levels):
-        source = find_policy(name)
-        spec = source.spec(place.task, place.robot)
-        runner = EpisodeRunner(name, place.config(spec, level), num_envs=num_envs)
-        condition = Condition(
-            policy=label,
-            level=level,
-            split=place.split,
-            first_seed=seeds.start,
-            num_episodes=len(seeds),
-            control_mode=spec.control_mode,
-            control_hz=spec.control_hz,
-            stage=place.stage,
-            weights=source.weights_hash,
-        )
-
-        # only a policy that plans is measured with each timing
-        own_hz = source.planner_hz
-        if own_hz is None:
-            trials.append(Trial(runner, condition, Path(label).name))
-        else:
-            trials += [_timed(runner, condition, timing, own_hz) for timing in timings]
-    return trials
-
-
-def _timed(
-    runner: EpisodeRunner, condition: Condition, timing: Timing, own_hz: float
-) -> Trial:
-    """Returns the trial of a policy that plans, `own_hz` times per second by default."""
-    dual = timing.dual(own_hz)
-
-    # the condition describes the timing that the dual system gets
-    timed = replace(
-        condition,
-        planner_hz=dual.planner_hz,
-        compute_ms=timing.median_compute_ms,
-        transport_ms=timing.median_transport_ms,
-        latency=timing.latency_words,
-        drop_rate=dual.drop,
-        freeze=timing.freeze_words,
-        mailbox=dual.mailbox,
-    )
-
-    label = Path(condition.policy).name
-    return Trial(replace(runner, dual=dual), timed, label, timing)
-
-
 def evaluate(
     path: Path,
     provenance: Provenance,
     trials: Sequence[Trial],
     workers: Workers,
     stage: Stage,
+    rules: Sequence[StoppingRule | None] = (),
 ) -> Results:
     """Measures the cells, or the episodes of cells, that are not in the file at `path`.
 
     The file is whole at any moment. It gets each cell at once, and the episodes of an
     unfinished one now and then and when something stops the work.
 
+    Args:
+        path: of the results file.
+        provenance: where the results come from.
+        trials: the cells.
+        workers: the processes that share the work.
+        stage: shows the progress.
+        rules: for each trial, what may stop it before all its episodes are run; () for
+            none at all.
+
     Raises:
         ResultsError: the file holds results of something else, or a cell of the same
             condition over other seeds.
-        EmbodiedError: a trial cannot be run, or a process died.
+        EmbodiedError: a trial cannot be run, or processes died again and again.
         KeyboardInterrupt: says how many episodes of the running cell are kept.
     """
     # all trials are checked before the first is run, which may take hours
@@ -192,18 +134,25 @@ def evaluate(
     for trial in trials:
         results.require_extensible(trial.condition)
 
-    for trial in trials:
+    rules = rules or [None] * len(trials)
+    for trial, rule in zip(trials, rules, strict=True):
         results = results.without_outdated(trial.condition)
         if results.find(trial.condition) is None:
             keeper = EpisodeKeeper(path, results, trial.condition)
-            cell = measure(trial, workers, stage, keeper)
-            results = results.with_cell(cell)
+            cell = measure(trial, workers, stage, keeper, rule)
+            # a rule that stopped it before stops it at the same place again
+            if results.find(cell.condition) is None:
+                results = results.with_cell(cell)
             write_results(path, results)
     return results
 
 
 def measure(
-    trial: Trial, workers: Workers, stage: Stage, keeper: EpisodeKeeper | None = None
+    trial: Trial,
+    workers: Workers,
+    stage: Stage,
+    keeper: EpisodeKeeper | None = None,
+    rule: StoppingRule | None = None,
 ) -> Cell:
     """Measures one cell.
 
@@ -213,12 +162,18 @@ def measure(
         stage: shows the progress.
         keeper: knows the episodes that need not be run, and keeps the others; None for
             none.
+        rule: what may stop it before all episodes are run; None for nothing. It is asked
+            after every LOOK episodes, in the order of the seeds, so that the number of
+            processes changes no result.
+
+    Raises:
+        EmbodiedError: the policy raised in every episode, or what `Workers.run` raises.
     """
     # only what is not yet known is run
     condition = trial.condition
     kept = UnfinishedCell(condition, 0.0) if keeper is None else keeper.cell
-    known_seeds = {episode.seed for episode in kept.episodes}
-    missing = [seed for seed in condition.seeds if seed not in known_seeds]
+    known = {episode.seed: episode for episode in kept.episodes}
+    missing = [seed for seed in condition.seeds if seed not in known]
 
     start_s = time.monotonic()
     try:
@@ -226,12 +181,18 @@ def measure(
 
             def on_episode(episode: EpisodeResult) -> None:
                 report(episode)
-                if keeper is not None:
+                # one whose policy raised is tried again when the work is resumed
+                if keeper is not None and not episode.error:
                     keeper.add(episode)
 
-            new = workers.run(
-                Playing(trial.runner), missing, on_episode, trial.runner.num_envs
-            )
+            def run(seeds: Sequence[int]) -> None:
+                new = [seed for seed in seeds if seed not in known]
+                playing = Playing(trial.runner)
+                at_once = trial.runner.num_envs
+                for episode in workers.run(playing, new, on_episode, at_once):
+                    known[episode.seed] = episode
+
+            count = _run_as_needed(run, known, trial, workers.count, rule)
     except BaseException as stop:  # Ctrl-C as well: whatever stops it, nothing is lost
         if keeper is None:
             raise
@@ -241,12 +202,55 @@ def measure(
         raise
 
     # an episode's index was its place in the part of one process: now it is the cell's
-    by_seed = {episode.seed: episode for episode in (*kept.episodes, *new)}
-    ordered = tuple(
-        replace(by_seed[seed], index=k) for k, seed in enumerate(condition.seeds)
-    )
+    seeds = condition.seeds[:count]
+    ordered = tuple(replace(known[seed], index=k) for k, seed in enumerate(seeds))
+    if all(episode.error for episode in ordered):
+        raise EmbodiedError(
+            f"the policy {trial.label} raised in each of {count} episodes, first: "
+            f"{ordered[0].error}"
+        )
     wall_s = kept.wall_s + time.monotonic() - start_s
-    return Cell(condition, trial.label, wall_s, ordered, trial.view)
+    return Cell(
+        condition=replace(condition, num_episodes=count),
+        label=trial.label,
+        wall_s=wall_s,
+        episodes=ordered,
+        view=trial.view,
+        abilities=trial.abilities,
+        rule=rule.words if rule is not None else "",
+    )
+
+
+def _run_as_needed(
+    run: Callable[[Sequence[int]], None],
+    known: Mapping[int, EpisodeResult],
+    trial: Trial,
+    processes: int,
+    rule: StoppingRule | None,
+) -> int:
+    """Runs the episodes of a trial, or as many as a rule needs; returns how many.
+
+    Args:
+        run: runs the episodes of these seeds.
+        known: seed -> the episodes that have been run.
+        trial: the cell.
+        processes: how many share the work.
+        rule: what may stop it; None for nothing.
+    """
+    seeds = trial.condition.seeds
+    if rule is None:
+        run(seeds)
+        return len(seeds)
+
+    # enough at a time to keep all processes busy; what is run too much is dropped
+    busy = processes * trial.runner.num_envs
+    block = -(-busy // LOOK) * LOOK
+    for start in range(0, len(seeds), block):
+        run(seeds[start : start + block])
+        for count in range(start + LOOK, min(start + block, len(seeds)) + 1, LOOK):
+            if rule.is_met([known[seed] for seed in seeds[:count]]):
+                return count
+    return len(seeds)
 
 
 def _kept_words(trial: Trial, cell: UnfinishedCell) -> str:

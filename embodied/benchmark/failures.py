@@ -1,4 +1,4 @@
-"""The episodes that failed: which, how, where, and the command that shows them."""
+"""The episodes that failed: which, how, where, how often, and what shows them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from embodied.benchmark.results import Cell, Results, failed
+from embodied.benchmark.statistics import Rate, wilson
 from embodied.rollout.endings import FAULT, LOST, TIME_OUT, UNDONE
 from embodied.rollout.rollout import EpisodeResult
 
@@ -18,6 +19,10 @@ WORDS = {
     FAULT: "with a fault",
     "": "without success",  # version 3 of the results does not tell
 }
+DROPPED = "dropped"
+COLLIDED = "collided"
+# Ending of `EpisodeResult` -> what that is called as an event.
+EVENTS = {LOST: "lost", UNDONE: "undone", TIME_OUT: "timed out", "": "failed"}
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,11 @@ class CellFailures:
         )
 
     @property
+    def modes(self) -> list[FailureMode]:
+        """The ways in which they failed, the most frequent first."""
+        return failure_modes(self.cell)
+
+    @property
     def has_stages(self) -> bool:
         return any(episode.stage for episode in self.episodes)
 
@@ -74,6 +84,27 @@ class CellFailures:
         )
 
 
+@dataclass(frozen=True)
+class FailureMode:
+    """A way to fail: where in the task, and what happened.
+
+    Attributes:
+        place: the last subtask, or the furthest stage that was reached; "" for neither.
+        event: what happened, e.g. "dropped".
+        rate: its share of all episodes.
+        seed: of one such episode.
+    """
+
+    place: str
+    event: str
+    rate: Rate
+    seed: int
+
+    @property
+    def words(self) -> str:
+        return f"{self.event} in {self.place}" if self.place else self.event
+
+
 def failures(results: Results) -> list[CellFailures]:
     """Returns the failed episodes of each cell that has any, in the cells' order."""
     found = [CellFailures.of(cell) for cell in results.cells]
@@ -88,3 +119,28 @@ def view_command(cell: Cell, seed: int) -> str:
     if not cell.view:
         return ""
     return shlex.join([*cell.view, "--seed", str(seed)])
+
+
+def failure_modes(cell: Cell) -> list[FailureMode]:
+    """Returns the ways in which episodes of a cell failed, the most frequent first."""
+    modes: dict[tuple[str, str], list[int]] = {}
+    for episode in failed(cell):
+        key = (episode.subtask or episode.stage, event_of(episode))
+        modes.setdefault(key, []).append(episode.seed)
+
+    ordered = sorted(modes.items(), key=lambda item: -len(item[1]))
+    return [
+        FailureMode(place, event, wilson(len(seeds), len(cell.episodes)), seeds[0])
+        for (place, event), seeds in ordered
+    ]
+
+
+def event_of(episode: EpisodeResult) -> str:
+    """Returns what happened in a failed episode, as far as it is recorded."""
+    if episode.ended == FAULT:
+        return episode.fault.replace("_", " ")
+    if episode.dropped:
+        return DROPPED
+    if episode.collisions:
+        return COLLIDED
+    return EVENTS[episode.ended]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from embodied.benchmark.evaluation import Trial, film
+from embodied.benchmark.evaluation import film
 from embodied.benchmark.report import CaptionedVideo
 from embodied.benchmark.results import Condition, Results
 from embodied.benchmark.timing import CONSTANT
+from embodied.benchmark.trials import Trial
 from embodied.benchmark.views import Setting, scoreboards, seeds_to_film
 from embodied.envs.registry import get_task
 from embodied.rollout.film import Clip, Shot

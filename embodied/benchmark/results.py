@@ -48,6 +48,8 @@ class Condition:
     mailbox: str = "latest"
     stage: str = ""  # of the task; empty: the whole task
     weights: str = ""  # SHA-256 of the policy's weights; empty where it has none
+    task: str = ""
+    robot: str = ""
 
     @property
     def delay_ms(self) -> float:
@@ -68,6 +70,16 @@ class Condition:
     def seeds(self) -> range:
         return range(self.first_seed, self.first_seed + self.num_episodes)
 
+    @property
+    def place(self) -> str:
+        """Task and robot, e.g. "ToteTransfer arm"."""
+        return place_name(self.task, self.robot)
+
+
+def place_name(task: str, robot: str) -> str:
+    """Returns the key of a task and a robot in `Provenance.models` and the like."""
+    return f"{task} {robot}".strip()
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -80,6 +92,9 @@ class Cell:
         episodes: one per seed.
         view: the command that shows its episodes, as words without a seed; () where
             results of version 3 do not tell.
+        abilities: what it measures, as its suite says (see `suites`).
+        rule: what stopped it before all episodes were run; "" where their number was
+            fixed beforehand.
 
     Raises:
         ResultsError: there are no episodes, or their seeds are not the condition's.
@@ -90,6 +105,8 @@ class Cell:
     wall_s: float
     episodes: tuple[EpisodeResult, ...]
     view: tuple[str, ...] = ()
+    abilities: tuple[str, ...] = ()
+    rule: str = ""
 
     def __post_init__(self) -> None:
         expected = self.condition.seeds
@@ -141,6 +158,12 @@ class Provenance:
     versions: Mapping[str, str]
     host: Mapping[str, str | int]
     metadata: Mapping[str, Any] = field(default_factory=dict)  # of the worlds
+    # the protocol that was followed, with its version; empty for none
+    suite: Mapping[str, Any] = field(default_factory=dict)
+    # task and robot -> SHA-256 of the model, and of the code that makes and runs it
+    models: Mapping[str, str] = field(default_factory=dict)
+    code: Mapping[str, str] = field(default_factory=dict)
+    shard: str = ""  # which part of the episodes these are, e.g. "3/16"; "" for all
 
 
 @dataclass(frozen=True)
@@ -308,7 +331,7 @@ def compare(
     """
     a = first.condition
     b = second.condition
-    if (a.level, a.split) != (b.level, b.split):
+    if (a.task, a.robot, a.level, a.split) != (b.task, b.robot, b.level, b.split):
         return None
 
     # a seed stands for the same start in both

@@ -6,13 +6,18 @@ seed), `summary` (for readers; computed anew from the episodes when read) and `e
 A number that is not finite is null. While a cell is measured, `unfinished` holds its
 episodes so far.
 
-Version 4 added `view`, and to each episode `ended`, `subtask` and `stage`. Version 3
-still reads.
+`checksum` is the SHA-256 of all the rest, so that a change by hand is noticed. The JSON
+schema of `results_schema` holds for what is written and for what is read.
+
+Version 5 added `checksum`; task and robot of each condition; the suite, the models, the
+code and the shard of the provenance; `abilities` and `rule` of a cell, and `error` of an
+episode. Versions 3 and 4 still read.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,17 +33,21 @@ from embodied.benchmark.results import (
     UnfinishedCell,
     summarize,
 )
+from embodied.benchmark.results_schema import FORMAT, SCHEMA_VERSION, check_schema
+from embodied.benchmark.results_upgrade import READABLE, upgraded
 from embodied.files import replace_text
-from embodied.rollout.endings import FAULT, SUCCESS
 from embodied.rollout.rollout import EpisodeResult
 
-FORMAT = "embodied-results"
-SCHEMA_VERSION = 4
-READABLE = (3, 4)
 
+def write_results(path: Path, results: Results, check: bool = True) -> None:
+    """Writes the file in one step, so that it is whole at any moment.
 
-def write_results(path: Path, results: Results) -> None:
-    """Writes the file in one step, so that it is whole at any moment."""
+    Args:
+        path: of the file.
+        results: what it is to hold.
+        check: whether it is held against the JSON schema, which takes a while for
+            thousands of episodes.
+    """
     content: dict[str, Any] = {
         "format": FORMAT,
         "schema_version": SCHEMA_VERSION,
@@ -47,6 +56,9 @@ def write_results(path: Path, results: Results) -> None:
     }
     if results.unfinished:
         content["unfinished"] = encode(results.unfinished)
+    content["checksum"] = checksum(content)
+    if check:
+        check_schema(content)
     replace_text(path, json.dumps(content, indent=1, allow_nan=False))
 
 
@@ -55,7 +67,7 @@ def read_results(path: Path) -> Results:
 
     Raises:
         ResultsError: it is not a file, not JSON, not a results file, of another schema
-            version, or damaged.
+            version, damaged, or changed since it was written.
     """
     content = _read_json(path)
     if content.get("format") != FORMAT:
@@ -66,23 +78,38 @@ def read_results(path: Path) -> Results:
 
     schema_version = content.get("schema_version")
     if schema_version not in READABLE:
+        versions = ", ".join(map(str, READABLE[:-1]))
         raise ResultsError(
             f"{path} has schema version {schema_version!r}; "
-            f"this version reads {' and '.join(map(str, READABLE))}"
+            f"this version reads {versions} and {READABLE[-1]}"
         )
 
     with _naming(path):
-        provenance = _get(content, "provenance", dict, "the file")
-        cells = _get(content, "cells", list, "the file")
-        unfinished = content.get("unfinished", [])
-        if schema_version == 3:
-            cells = _upgraded(cells)
-            unfinished = _upgraded(unfinished)
-        return Results(
+        current = upgraded(content)
+        provenance = _get(current, "provenance", dict, "the file")
+        cells = _get(current, "cells", list, "the file")
+        results = Results(
             decode(Provenance, provenance, "provenance"),
             tuple(_decode_cell(cell, f"cells[{i}]") for i, cell in enumerate(cells)),
-            _decode_unfinished(unfinished),
+            _decode_unfinished(current.get("unfinished", [])),
         )
+        if schema_version == SCHEMA_VERSION:
+            check_schema(content)
+
+    # older versions have none
+    if schema_version == SCHEMA_VERSION and content["checksum"] != checksum(content):
+        raise ResultsError(
+            f"{path} was changed after it was written: its checksum no longer fits. "
+            "Take the file as `embodied eval` wrote it, or measure again with --overwrite"
+        )
+    return results
+
+
+def checksum(content: Mapping[str, Any]) -> str:
+    """Returns the SHA-256 of what a file holds beside its checksum, in a fixed form."""
+    rest = {name: value for name, value in content.items() if name != "checksum"}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def resume_results(path: Path, provenance: Provenance) -> Results:
@@ -97,24 +124,53 @@ def resume_results(path: Path, provenance: Provenance) -> Results:
 
     results = read_results(path)
     # cells of something else must not stand in one table with this run's
-    file_setup = _setup(results.provenance)
-    for name, value in _setup(provenance).items():
-        if file_setup[name] != value:
+    wanted = _setup(provenance)
+    for name, value in _setup(results.provenance).items():
+        if wanted[name] != value:
             raise ResultsError(
                 f"{path} cannot be resumed: "
-                f"its {name} is {file_setup[name]!r}, this run's is {value!r}"
+                f"its {name} is {_brief(value)}, this run's is {_brief(wanted[name])}"
             )
+    if results.provenance.shard != provenance.shard:
+        raise ResultsError(
+            f"{path} cannot be resumed: it holds shard "
+            f"{results.provenance.shard or 'none'}, this run is shard "
+            f"{provenance.shard or 'none'}"
+        )
     return results
+
+
+def require_same_setup(
+    path: Path, provenance: Provenance, other_path: Path, other: Provenance
+) -> None:
+    """Raises ResultsError unless the cells of two files may stand in one table."""
+    wanted = _setup(other)
+    for name, value in _setup(provenance).items():
+        if wanted[name] != value:
+            raise ResultsError(
+                f"{path} and {other_path} don't go together: the {name} of the first is "
+                f"{_brief(value)}, that of the second {_brief(wanted[name])}"
+            )
 
 
 def _setup(provenance: Provenance) -> dict[str, Any]:
     """Returns what must be equal for cells to stand in one table."""
+    suite = {k: v for k, v in provenance.suite.items() if k != "episodes"}
     return {
         "task": provenance.task,
         "robot": provenance.robot,
         "versions": dict(provenance.versions),
         "model_hash": provenance.metadata.get("model_hash"),
+        "models": dict(provenance.models),
+        "suite": suite,
     }
+
+
+def _brief(value: Any) -> str:
+    """Returns a value for an error message; of a suite its name and version."""
+    if isinstance(value, dict) and "protocol" in value:
+        return f"{value['name']} {value['version']}"
+    return repr(value)
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -165,6 +221,8 @@ def _encode_cell(cell: Cell) -> dict[str, Any]:
         "label": cell.label,
         "wall_s": cell.wall_s,
         "view": list(cell.view),
+        "abilities": list(cell.abilities),
+        "rule": cell.rule,
         "summary": plain_summary,
         "episodes": encode(cell.episodes),
     }
@@ -185,8 +243,9 @@ def _decode_cell(content: Any, where: str) -> Cell:
             decode(EpisodeResult, episode, f"{where}.episodes[{i}]")
             for i, episode in enumerate(episodes)
         ),
-        # version 3 has none
-        view=tuple(map(str, content.get("view") or ())),
+        view=tuple(map(str, _get(content, "view", list, where))),
+        abilities=tuple(map(str, _get(content, "abilities", list, where))),
+        rule=_get(content, "rule", str, where),
     )
 
 
@@ -199,37 +258,6 @@ def _decode_unfinished(content: Any) -> tuple[UnfinishedCell, ...]:
         decode(UnfinishedCell, cell, f"unfinished[{i}]")
         for i, cell in enumerate(content)
     )
-
-
-def _upgraded(cells: Any) -> Any:
-    """Returns cells of version 3 whose episodes have what version 4 adds.
-
-    What is damaged stays as it is, and is found when it is decoded.
-    """
-    if not isinstance(cells, list):
-        return cells
-
-    return [_upgraded_cell(cell) for cell in cells]
-
-
-def _upgraded_cell(cell: Any) -> Any:
-    if not isinstance(cell, dict) or not isinstance(cell.get("episodes"), list):
-        return cell
-    episodes = [_upgraded_episode(episode) for episode in cell["episodes"]]
-    return {**cell, "episodes": episodes}
-
-
-def _upgraded_episode(episode: Any) -> Any:
-    if not isinstance(episode, dict):
-        return episode
-
-    # A time out and a loss were not told apart.
-    ended = ""
-    if episode.get("success_at_end") is True:
-        ended = SUCCESS
-    elif episode.get("fault"):
-        ended = FAULT
-    return {**episode, "ended": ended, "subtask": "", "stage": ""}
 
 
 def _get(

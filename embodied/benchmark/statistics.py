@@ -75,17 +75,32 @@ def wilson(successes: int, episodes: int, confidence: float = CONFIDENCE) -> Rat
     if not 0 <= successes <= episodes:
         raise ValueError(f"successes must lie in [0, {episodes}], got {successes}")
 
-    interval = stats.binomtest(int(successes), int(episodes)).proportion_ci(
-        confidence, method="wilson"
-    )
-    # the clamp only removes rounding: at 0% and 100% the limit is the rate itself
+    low, high = wilson_limits(int(successes), int(episodes), confidence)
+    return Rate(int(successes), int(episodes), low, high)
+
+
+def wilson_limits(
+    successes: float, episodes: float, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Returns the limits of the Wilson score interval.
+
+    Where episodes depend on each other, their number is that of as many independent ones
+    as would tell as much: it need not be whole.
+    """
     value = successes / episodes
-    return Rate(
-        int(successes),
-        int(episodes),
-        float(min(interval.low, value)),
-        float(max(interval.high, value)),
-    )
+    if float(successes).is_integer() and float(episodes).is_integer():
+        test = stats.binomtest(int(successes), int(episodes))
+        low, high = test.proportion_ci(confidence, method="wilson")
+    else:
+        # imported here, because it takes longer than all that most commands do
+        from statsmodels.stats.proportion import proportion_confint
+
+        low, high = proportion_confint(
+            successes, episodes, 1 - confidence, method="wilson"
+        )
+
+    # the clamp only removes rounding: at 0% and 100% the limit is the rate itself
+    return float(min(low, value)), float(max(high, value))
 
 
 def compare_paired(
@@ -114,7 +129,7 @@ def compare_paired(
     only_a = int((a & ~b).sum())
     only_b = int((~a & b).sum())
     neither = a.size - both - only_a - only_b
-    low, high = _newcombe_paired(both, only_a, only_b, neither, confidence)
+    low, high = newcombe_paired(both, only_a, only_b, neither, confidence)
 
     p_value = 1.0
     if only_a + only_b:
@@ -132,27 +147,29 @@ def compare_paired(
     )
 
 
-def _newcombe_paired(
-    both: int, only_a: int, only_b: int, neither: int, confidence: float
+def newcombe_paired(
+    both: float, only_a: float, only_b: float, neither: float, confidence: float
 ) -> tuple[float, float]:
     """Returns the limits of the difference of rates, from the limits of both rates."""
     episodes = both + only_a + only_b + neither
-    a = wilson(both + only_a, episodes, confidence)
-    b = wilson(both + only_b, episodes, confidence)
+    a_value = (both + only_a) / episodes
+    b_value = (both + only_b) / episodes
+    a_low, a_high = wilson_limits(both + only_a, episodes, confidence)
+    b_low, b_high = wilson_limits(both + only_b, episodes, confidence)
     phi = _correlation(both, only_a, only_b, neither)
-    difference = a.value - b.value
+    difference = a_value - b_value
 
     # as the standard deviation of a difference, with these in place of those of a and b
     def half_width(width_a: float, width_b: float) -> float:
         squared = width_a**2 - 2 * phi * width_a * width_b + width_b**2
         return math.sqrt(max(squared, 0.0))
 
-    low = difference - half_width(a.value - a.low, b.high - b.value)
-    high = difference + half_width(a.high - a.value, b.value - b.low)
+    low = difference - half_width(a_value - a_low, b_high - b_value)
+    high = difference + half_width(a_high - a_value, b_value - b_low)
     return max(low, -1.0), min(high, 1.0)
 
 
-def _correlation(both: int, only_a: int, only_b: int, neither: int) -> float:
+def _correlation(both: float, only_a: float, only_b: float, neither: float) -> float:
     """Returns Newcombe's phi, the correlation of the pairs.
 
     A continuity correction pulls a positive correlation towards 0.
@@ -174,15 +191,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     The smallest of m is multiplied by m, the next by m - 1, and so on.
     """
-    num = len(p_values)
-    ascending = sorted(range(num), key=lambda i: p_values[i])
+    if len(p_values) < 2:
+        return list(p_values)
 
-    adjusted = [0.0] * num
-    largest = 0.0
-    for rank, i in enumerate(ascending):
-        # an adjusted p-value is never below that of a smaller one
-        largest = max(largest, (num - rank) * p_values[i])
-        adjusted[i] = min(largest, 1.0)
+    # imported here, because it takes longer than all that most commands do
+    from statsmodels.stats.multitest import multipletests
+
+    adjusted: list[float] = multipletests(p_values, method="holm")[1].tolist()
     return adjusted
 
 

@@ -17,11 +17,12 @@ TASK_HELP = (
 )
 
 
-def add_scene(parser: argparse.ArgumentParser) -> None:
-    """Adds TASK, --split and --robot."""
+def add_scene(parser: argparse.ArgumentParser, optional: bool = False) -> None:
+    """Adds TASK, --split and --robot; with `optional`, TASK may be left out."""
     parser.add_argument(
         "task",
         metavar="TASK",
+        nargs="?" if optional else None,
         type=typed_task,
         help=TASK_HELP,
     )

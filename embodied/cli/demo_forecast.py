@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from embodied.benchmark.evaluation import Filming, Playing, Trial
+from embodied.benchmark.evaluation import Filming, Playing
 from embodied.benchmark.footage import FPS
+from embodied.benchmark.trials import Trial
 from embodied.cli.demo_stages import TASK, Demo
 from embodied.envs.registry import get_task
 from embodied.policies.collection import collect

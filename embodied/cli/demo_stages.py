@@ -11,10 +11,11 @@ from pathlib import Path
 
 from embodied.benchmark import footage
 from embodied.benchmark.dataset_facts import dataset_facts
-from embodied.benchmark.evaluation import Place, Trial, evaluate, plan_trials
+from embodied.benchmark.evaluation import evaluate
 from embodied.benchmark.report import Report, write_report
 from embodied.benchmark.results import Results
 from embodied.benchmark.timing import Timing
+from embodied.benchmark.trials import Place, Trial, plan_trials
 from embodied.cli.eval import REPORT, RESULTS, TRANSPORT, provenance_of
 from embodied.cli.progress import stages
 from embodied.cli.train import imitate

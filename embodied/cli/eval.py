@@ -6,24 +6,28 @@ import argparse
 import json
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from embodied.benchmark import footage, views
-from embodied.benchmark.evaluation import Place, Trial, evaluate, plan_trials
+from embodied.benchmark.board import make_board, read_contestants
+from embodied.benchmark.board_page import write_board_page
+from embodied.benchmark.board_words import NO_CERTIFICATE, duel_words, ranking_words
+from embodied.benchmark.evaluation import evaluate
+from embodied.benchmark.place_code import code_of
 from embodied.benchmark.provenance import collect_provenance
 from embodied.benchmark.report import Report, write_report
 from embodied.benchmark.results import Provenance, Results
-from embodied.cli import arguments
+from embodied.benchmark.trials import Trial
+from embodied.cli import arguments, plan, reproduce
 from embodied.cli.eval_table import comparisons, failed_seeds, results_table
 from embodied.cli.output import claim_folder
 from embodied.cli.progress import stages
-from embodied.cli.terms import LEVEL, Terms, terms_of
-from embodied.cli.timing import add_timing, idle_note, timings_of
-from embodied.cli.view_command import with_view_commands
+from embodied.cli.terms import LEVEL
+from embodied.cli.timing import add_timing
 from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
-from embodied.errors import EmbodiedError
 from embodied.policies.registry import find_policy
 from embodied.rollout.shards import Stage, Workers
 
@@ -32,12 +36,19 @@ delay, from the same starts. Writes results.json (after each cell) and report.ht
 wrote is measured at the stage and level that it learned, unless --stage or --level say otherwise. --resume goes on with
 the episodes that are missing; with more --episodes it adds to those that there are.
 
+--suite measures the cells of a suite by its protocol (`embodied list suites`), those of one TASK or --robot alone where
+it is given; `{task}` and `{robot}` in a policy's name stand for a cell's own. --until and --against stop a cell as soon
+as its data allows. --shard measures a part of the seeds, for `embodied merge`. --reproduce repeats a results file.
+
 --delay-ms is simulated as transport: each plan arrives that much later, but plans still follow each other at the
 planner's rate. --compute-ms keeps the planner busy: the next plan begins only when the last one is done."""
 EXAMPLE = """embodied eval ToteTransfer --policy expert random --level L1 --episodes 50 -o runs/eval
   embodied eval ToteTransfer --policy runs/totes --level L2 --delay-ms 0 100 250 500 -o runs/delays
   embodied eval ToteTransfer --policy runs/totes --delay-ms 100 --jitter 0.5 --freeze-s 1 --freeze-hz 0.1 -o runs/jitter
-  embodied eval ToteTransfer --policy runs/totes --latency b100_4g -o runs/cloud"""
+  embodied eval ToteTransfer --policy runs/totes --latency b100_4g -o runs/cloud
+  embodied eval --suite handling --policy expert 'runs/{task}-{robot}' -o runs/handling
+  embodied eval ToteTransfer --policy runs/totes --episodes 2000 --against runs/a:expert -o runs/b
+  embodied eval --reproduce runs/eval/results.json"""
 RESULTS = "results.json"
 REPORT = "report.html"
 # what `--json` prints of a failed episode; `view` of its cell shows it, with `--seed`
@@ -50,9 +61,10 @@ TRANSPORT = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
-    arguments.add_scene(parser)
+    arguments.add_scene(parser, optional=True)
     _add_cells(parser)
     _add_output(parser)
+    plan.add_arguments(parser)
     add_timing(parser, sweep=True)
     arguments.add_speed(parser)
     arguments.add_existing(parser)
@@ -63,10 +75,11 @@ def _add_cells(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy",
         nargs="+",
-        required=True,
         help="names, run folders, or MODULE:NAME (see `embodied list policies`)",
     )
     arguments.add_cell_episodes(parser, default=100)
+    # None tells what was not typed, and stands for the defaults above
+    parser.set_defaults(episodes=None, seed=None, split=None)
     parser.add_argument(
         "--level",
         nargs="+",
@@ -80,7 +93,6 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--output",
         type=Path,
-        required=True,
         metavar="FOLDER",
         help="folder for the results and the report",
     )
@@ -95,72 +107,78 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measures the missing cells, writes results and report, and prints the results."""
-    terms = terms_of(policies_of(args), args.stage, args.level)
-    trials = trials_of(args, terms)
-    if terms.note and not args.json:
-        print(
-            f"measured {terms.note}; --stage and --level choose otherwise",
-            file=sys.stderr,
-        )
+    if args.reproduce is not None:
+        return reproduce.run(args)
 
-    note = idle_note(args, policies_of(args))
-    if note and not args.json:
-        print(note, file=sys.stderr)
+    chosen = plan.plan_of(args)
+    if chosen.note and not args.json:
+        print(chosen.note, file=sys.stderr)
 
-    provenance = provenance_of(trials, ["embodied", *args.words])
+    trials = chosen.trials
+    provenance = replace(
+        provenance_of(trials, ["embodied", *args.words]),
+        suite=chosen.suite,
+        shard=chosen.shard,
+    )
+    episodes = trials[0].condition.num_episodes
     stage = stages(args.json)
     try:
-        with Workers(arguments.workers(args, args.episodes)) as workers:
+        with Workers(arguments.workers(args, episodes)) as workers:
             claim_folder(args.output, (RESULTS, REPORT), args.resume, args.overwrite)
-            results = evaluate(
-                args.output / RESULTS, provenance, trials, workers, stage
-            )
-            report = report_of(args, results, trials, workers, stage)
+            path = args.output / RESULTS
+            results = evaluate(path, provenance, trials, workers, stage, chosen.rules)
+            write_page(args, results, trials, workers, stage)
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
 
-    write_report(args.output / REPORT, report)
     print(as_json(args.output) if args.json else as_text(results, args.output))
     return 0
 
 
-def policies_of(args: argparse.Namespace) -> list[str]:
-    """Returns the policies' names; `runs/totes/` is the same run as `runs/totes`."""
-    return [str(Path(name)) for name in args.policy]
-
-
-def trials_of(args: argparse.Namespace, terms: Terms) -> list[Trial]:
-    """Returns the trials asked for: each policy at each level with each timing.
-
-    Raises:
-        EmbodiedError: a name does not exist, or a number makes no sense.
-    """
-    if args.videos < 0:
-        raise EmbodiedError(f"--videos must be at least 0, not {args.videos}")
-    policies = policies_of(args)
-    labels = {name: name for name in policies}  # here a name is its own label
-    trials = plan_trials(
-        labels,
-        Place(args.task, args.split, args.robot, terms.stage),
-        terms.levels,
-        timings_of(args, policies),
-        arguments.seeds(args),
-        num_envs=args.num_envs,
-    )
-    return with_view_commands(trials)
+def write_page(
+    args: argparse.Namespace,
+    results: Results,
+    trials: list[Trial],
+    workers: Workers,
+    stage: Stage,
+) -> None:
+    """Writes the report, which is a leaderboard with profiles for a suite."""
+    if args.suite is not None:
+        board = make_board(read_contestants([str(args.output)]))
+        write_board_page(args.output / REPORT, board)
+        return
+    report = report_of(args, results, trials, workers, stage)
+    write_report(args.output / REPORT, report)
 
 
 def provenance_of(trials: list[Trial], command: list[str]) -> Provenance:
     """Returns where the results come from, with the first policy's rates."""
+    metadata = {}
+    models = {}
+    code = {}
+    for trial in trials:
+        place = trial.condition.place
+        if place not in models:
+            with closing(Worlds(trial.runner.config)) as worlds:
+                metadata[place] = worlds.metadata()
+                models[place] = metadata[place]["model_hash"]
+                code[place] = code_of(worlds)
+
     first = trials[0]
-    with closing(Worlds(first.runner.config)) as worlds:
-        metadata = worlds.metadata()
     rates = {
         "planner_hz": first.condition.planner_hz,
         "control_hz": first.condition.control_hz,
         "camera_hz": first.runner.config.camera_hz,
     }
-    return collect_provenance(metadata, rates, command)
+    facts = metadata[first.condition.place]
+    if len(metadata) > 1:
+        # no metadata of one place would be true of all
+        facts = {
+            name: ", ".join(dict.fromkeys(str(one[name]) for one in metadata.values()))
+            for name in ("task", "robot")
+        }
+    provenance = collect_provenance(facts, rates, command)
+    return replace(provenance, models=models, code=code)
 
 
 def report_of(
@@ -177,7 +195,8 @@ def report_of(
         results, footage.least_hindered(results, trials), args.videos, workers, stage
     )
     # The report is about the first policy that has weights, if any has.
-    trained = [name for name in policies_of(args) if find_policy(name).weights_hash]
+    names = plan.policies_of(args)
+    trained = [name for name in names if find_policy(name).weights_hash]
     subject = views.subject_of(results, trained[0] if trained else "")
     return Report(results, subject=subject, summary=summary, videos=films)
 
@@ -200,6 +219,17 @@ def _brief(episode: dict[str, Any]) -> dict[str, Any]:
 
 def as_text(results: Results, folder: Path) -> str:
     """Returns a table of the cells, the comparisons, and where the files are."""
-    lines = [results_table(results), *comparisons(results), *failed_seeds(results)]
+    lines = [results_table(results)]
+    if results.provenance.suite:
+        lines += _board_lines(folder)
+    else:
+        lines += [*comparisons(results), *failed_seeds(results)]
     lines.append(f"{folder / RESULTS}, {folder / REPORT}")
     return "\n".join(lines)
+
+
+def _board_lines(folder: Path) -> list[str]:
+    """Returns who is better, where several policies have been through a suite."""
+    board = make_board(read_contestants([str(folder)]))
+    duels = [duel_words(board, duel) for duel in board.duels]
+    return [*ranking_words(board), *duels, NO_CERTIFICATE]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from embodied.benchmark.suite import find_suite, suite_names
 from embodied.cli.text_table import text_table
 from embodied.core import ActionInterface
 from embodied.envs.own_tasks import typed_task
@@ -27,8 +28,8 @@ from embodied.policies.registry import policy_summaries
 from embodied.policies.run_folder import read_info
 from embodied.robots.parts.part import CONTROL_MODES
 
-HELP = """List the tasks, robots, control modes, policies and latency profiles that exist: the names that all other
-verbs take."""
+HELP = """List the tasks, robots, control modes, policies, latency profiles and suites that exist: the names that all
+other verbs take."""
 EXAMPLE = """embodied list tasks --json
   embodied list --factors ToteTransfer
   embodied list --actions arm"""
@@ -46,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "kind",
         nargs="?",
-        help="tasks, robots, control_modes, policies or latency_profiles (default: all)",
+        help="tasks, robots, control_modes, policies, latency_profiles or suites "
+        "(default: all)",
     )
     parser.add_argument(
         "--factors",
@@ -187,6 +189,7 @@ def catalogue() -> dict[str, Rows]:
         "control_modes": _named(MODES),
         "policies": _named(policies),
         "latency_profiles": _named(profiles),
+        "suites": [describe_suite(name) for name in suite_names()],
     }
 
 
@@ -231,6 +234,39 @@ def describe_latency(latency: PlanLatency) -> str:
     )
 
 
+def describe_suite(name: str) -> dict[str, Any]:
+    """Returns the facts by which one chooses a suite.
+
+    `cells` holds, for each ability, in how many cells it is measured.
+    """
+    suite = find_suite(name)
+    counts: dict[str, int] = {}
+    for cell in suite.cells:
+        for ability in (cell.ability, *cell.dimensions):
+            counts[ability] = counts.get(ability, 0) + 1
+    return {
+        "name": name,
+        "version": suite.version,
+        "summary": suite.summary,
+        "tasks": list(dict.fromkeys(cell.task for cell in suite.cells)),
+        "robots": list(dict.fromkeys(cell.robot for cell in suite.cells)),
+        "cells": len(suite.cells),
+        "abilities": counts,
+        "protocol": dict(suite.protocol),
+    }
+
+
+def suite_text(suite: dict[str, Any]) -> str:
+    """Returns a suite's version, size and protocol, and what its cells measure."""
+    abilities = ", ".join(f"{n} {ability}" for ability, n in suite["abilities"].items())
+    protocol = suite["protocol"]
+    return (
+        f"version {suite['version']}: {suite['cells']} cells of {protocol['episodes']} "
+        f"episodes from seed {protocol['first_seed']}, success {protocol['success']}; "
+        f"measures {abilities}"
+    )
+
+
 def names_text(names: dict[str, Rows]) -> str:
     """Returns a paragraph for each kind, with a line for each member."""
     width = 0
@@ -244,6 +280,8 @@ def names_text(names: dict[str, Rows]) -> str:
             line = f"  {member['name']:<{width}}  {member['summary']}"
             if "stages" in member:
                 line += f" ({stages_text(member['stages'])})"
+            if "abilities" in member:
+                line += f" ({suite_text(member)})"
             lines.append(line)
         paragraphs.append("\n".join(lines))
     return "\n\n".join(paragraphs)

@@ -19,12 +19,15 @@ from embodied.mujoco_setting import explaining_mujoco_gl
 
 VERBS = {
     "doctor": "check this machine: versions, CPU, GPU, rendering, where files go",
-    "list": "list the tasks, robots, control modes, policies and latency profiles",
+    "list": "list the tasks, robots, control modes, policies, latency profiles and suites",
     "view": "watch a policy at work, in a window or a video",
     "collect": "record demonstrations into a dataset",
     "teleop": "demonstrate a task yourself, with a device in your hand",
     "train": "train a policy on a dataset",
     "eval": "measure a policy's success over seeds and conditions, with intervals",
+    "compare": "tell which of several policies is better, and how sure that is",
+    "report": "write a policy's profile, or a leaderboard of several policies",
+    "merge": "put results of shards, or of several policies, into one file",
     "data": "look into datasets, check them, make new ones from them",
     "survey": "measure every task: its expert's success with each robot, and its speed",
     "parity": "compare the engines cpu and warp, task by task",

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embodied.benchmark.evaluation import Place, plan_trials
 from embodied.benchmark.timing import Timing
+from embodied.benchmark.trials import Place, plan_trials
 from embodied.cli import arguments, train_summary
 from embodied.cli.output import claim_folder
 from embodied.cli.progress import TrainingProgress

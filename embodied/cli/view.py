@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embodied.benchmark.evaluation import Place, plan_trials
+from embodied.benchmark.trials import Place, plan_trials
 from embodied.cli import arguments
 from embodied.cli.output import require_writable
 from embodied.cli.progress import stages

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from embodied.benchmark.evaluation import Trial
 from embodied.benchmark.timing import Timing
+from embodied.benchmark.trials import Trial
 from embodied.cli.timing import FLAGS
 from embodied.envs.own_tasks import word_for
 from embodied.envs.registry import own_task

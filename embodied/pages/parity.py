@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from embodied.benchmark.code_hash import code_hash
-from embodied.benchmark.evaluation import Place
 from embodied.benchmark.gpu_throughput import device_name
 from embodied.benchmark.statistics import Comparison, Rate, compare_paired, wilson
+from embodied.benchmark.trials import Place
 from embodied.envs.config import EnvConfig
 from embodied.envs.warp import worlds as warp_worlds
 from embodied.envs.warp.worlds import WarpWorlds

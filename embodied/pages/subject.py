@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from embodied.benchmark.code_hash import code_hash
-from embodied.envs import registry
+from embodied.benchmark.place_code import code_of
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_task, robots_for
 from embodied.envs.worlds import Worlds
 from embodied.errors import unknown
 from embodied.pages.ledger import Ledger
-from embodied.policies import dual_system
-from embodied.rollout import rollout
 
 HOST = "cpu"  # the device that a ledger's host is listed under
 Pair = tuple[str, str]  # task, robot
@@ -39,18 +35,8 @@ class Subject:
         """Returns the task and robot as they are in this process."""
         worlds = Worlds(EnvConfig(task, robot=robot))
         metadata = worlds.metadata()
-        spec = worlds.spec
+        code = code_of(worlds)
         worlds.close()
-
-        # what makes the task and the robot, and what runs them
-        makers: list[Callable[..., object]] = [spec.build, spec.bind, spec.expert]
-        for part in worlds.robot.parts:
-            makers += [part.build, type(part)]
-        modules = [_module_of(maker) for maker in makers]
-        modules += [rollout.__name__, dual_system.__name__]
-
-        # the registry lists all tasks: a new one must not outdate figures of the others
-        code = code_hash(modules, without=(registry.__name__,))
         return cls(task, robot, code, metadata["model_hash"], metadata["versions"])
 
     @property
@@ -92,10 +78,3 @@ def versions_and_host(ledger: Ledger[Any], subjects: Iterable[Subject]) -> str:
         machine = f"{host['cores']} cores of {host['processor']}, {host['system']}"
 
     return f"{'; '.join(version_lists)}. {machine}."
-
-
-def _module_of(part: Callable[..., object]) -> str:
-    """Returns the module of a function, a class or what a `partial` is made of."""
-    function = part.func if isinstance(part, partial) else part
-    module: str = getattr(function, "__module__", type(function).__module__)
-    return module

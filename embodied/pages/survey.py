@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from embodied.benchmark.evaluation import Place, measure, plan_trials
+from embodied.benchmark.evaluation import measure
 from embodied.benchmark.results import Cell, summarize
 from embodied.benchmark.statistics import Rate
 from embodied.benchmark.throughput import (
@@ -15,6 +15,7 @@ from embodied.benchmark.throughput import (
     measure_stepping,
 )
 from embodied.benchmark.timing import Timing
+from embodied.benchmark.trials import Place, plan_trials
 from embodied.envs.variation import LEVELS
 from embodied.errors import unknown
 from embodied.pages.subject import Pair, Subject

@@ -74,6 +74,7 @@ class EpisodeResult:
     ended: str = ""
     subtask: str = ""  # of the last plan, one of SKILLS; "" for none
     stage: str = ""  # the furthest of the task's stages that was reached; "" for none
+    error: str = ""  # what the policy raised, in one line; "" for nothing
 
 
 class Hook(Protocol):

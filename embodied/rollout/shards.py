@@ -159,7 +159,8 @@ class Workers(ClosedOnExit):
             # one process for each part, as far as there are processes
             self._start(min(self.count, len(job.waiting) + len(job.at_work)))
             self._hand_out(work, job)
-            for pipe in set(wait(list(job.at_work))):
+            ready = set(wait(list(job.at_work)))
+            for pipe in [pipe for pipe in job.at_work if pipe in ready]:
                 self._take(pipe, job, on_report)
         return [result for part in job.parts for result in part.results]
 

@@ -1,0 +1,128 @@
+"""The page of a board: one HTML file with everything in it, which needs no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from embodied.benchmark.board import Board, Contestant, Spot
+from embodied.benchmark.board_words import (
+    NO_CERTIFICATE,
+    duel_words,
+    headline,
+    pooled_words,
+)
+from embodied.benchmark.failures import FailureMode, failure_modes
+from embodied.benchmark.plots import Series, line_chart, points_axis, success_axis
+from embodied.benchmark.pooled import Pooled
+from embodied.benchmark.profile import beside_success, profile, success_by_time
+from embodied.benchmark.report import environment
+from embodied.benchmark.results import Cell, summarize
+from embodied.benchmark.suite import CLASSES
+from embodied.benchmark.views import PALETTE_SIZE
+from embodied.files import replace_text
+
+EXPERT = "expert"
+MAX_SENTENCES = 6  # of comparisons, at the top of the page
+MAX_CURVES = 6  # charts of the time to success
+POINTS = 40  # of each of their lines
+
+
+def write_board_page(path: Path, board: Board) -> None:
+    """Writes the page in one step."""
+    replace_text(path, board_page(board))
+
+
+def board_page(board: Board) -> str:
+    """Returns the page as HTML."""
+    pages = environment()
+    pages.filters.update(
+        pooled=pooled_words,
+        mean=lambda rate: pooled_words(rate).partition(" ")[0],
+        limits=lambda rate: pooled_words(rate).partition(" ")[2].strip("()"),
+    )
+    several = len(board.contestants) > 1
+    sentences = [duel_words(board, duel) for duel in board.duels]
+    suites = dict.fromkeys(one.suite for one in board.contestants)
+    suite = ", ".join(filter(None, suites))
+    return pages.get_template("board.html.j2").render(
+        board=board,
+        palette=PALETTE_SIZE,
+        title="Leaderboard" if several else "Profile",
+        over=f"suite {suite}" if suite else "no suite",
+        headline=headline(board),
+        sentences=sentences[:MAX_SENTENCES],
+        episodes=sum(_episodes(one, board) for one in board.contestants),
+        abilities=_abilities(board),
+        beside=list(_beside(board)),
+        curves=list(_curves(board)),
+        modes=list(_modes(board)),
+        no_certificate=NO_CERTIFICATE,
+    )
+
+
+def _episodes(contestant: Contestant, board: Board) -> int:
+    return sum(len(contestant.cells[spot].episodes) for spot in board.spots)
+
+
+def _abilities(board: Board) -> list[tuple[str, str, list[tuple[int, Pooled]]]]:
+    """Returns each ability, whose kind of ability it is, and each policy's success."""
+    rows: dict[str, list[tuple[int, Pooled]]] = {}
+    for index, contestant in enumerate(board.contestants):
+        for one in profile(contestant):
+            rows.setdefault(one.ability, []).append((index, one.rate))
+    return [
+        (ability, "class" if ability in CLASSES else "dimension", own)
+        for ability, own in rows.items()
+    ]
+
+
+def _cells(board: Board) -> Iterator[tuple[Spot, int, Cell]]:
+    """Yields the cells of all policies, one place after the other."""
+    for spot in board.spots:
+        for index, contestant in enumerate(board.contestants):
+            yield spot, index, contestant.cells[spot]
+
+
+def _beside(board: Board) -> Iterator[tuple[Any, ...]]:
+    """Yields each cell with its figures beside success."""
+    for spot, index, cell in _cells(board):
+        yield spot, index, summarize(cell), beside_success(cell, _expert(board, spot))
+
+
+def _expert(board: Board, spot: Spot) -> Cell | None:
+    """Returns the expert's cell at a spot, where it takes part."""
+    for contestant in board.contestants:
+        if contestant.cells[spot].condition.policy == EXPERT:
+            return contestant.cells[spot]
+    return None
+
+
+def _modes(board: Board) -> Iterator[tuple[Spot, int, Cell, FailureMode]]:
+    for spot, index, cell in _cells(board):
+        for mode in failure_modes(cell):
+            yield spot, index, cell, mode
+
+
+def _curves(board: Board) -> Iterator[tuple[str, Markup, list[int]]]:
+    """Yields the time-to-success curves of the first spots, with who is in them."""
+    for spot in board.spots[:MAX_CURVES]:
+        cells = [one.cells[spot] for one in board.contestants]
+        longest_s = max(e.duration_s for cell in cells for e in cell.episodes)
+        times_s = [longest_s * k / POINTS for k in range(POINTS + 1)]
+        series = [
+            Series(
+                tuple(zip(times_s, success_by_time(cell, times_s), strict=True)),
+                index % PALETTE_SIZE,
+                marks=False,
+            )
+            for index, cell in enumerate(cells)
+        ]
+        axis = points_axis("Simulated time (s)", times_s)
+        chart = line_chart(
+            series, axis, success_axis(), f"Success by time, {spot.words}"
+        )
+        yield spot.words, chart, list(range(len(cells)))

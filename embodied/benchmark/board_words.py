@@ -1,0 +1,128 @@
+"""What a board says, in sentences, and as plain values for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from embodied.benchmark.board import BETTER, UNDECIDED, WORSE, Board, Duel
+from embodied.benchmark.codec import encode
+from embodied.benchmark.pooled import Difference, Pooled
+from embodied.benchmark.profile import profile
+from embodied.benchmark.suite import CLASSES
+from embodied.benchmark.wording import EN_DASH, listing, p_value, percent, signed
+
+NO_CERTIFICATE = (
+    "This is a measurement in simulation by the published methods' words, and no certificate: no accredited body has"
+    " tested anything."
+)
+JOINED = {BETTER: "is better than", WORSE: "is worse than"}
+
+
+def pooled_words(rate: Pooled) -> str:
+    """Returns a rate with its interval, e.g. "85% (79-92%)" (with an en dash)."""
+    low = percent(rate.low, rate.episodes).rstrip("%")
+    high = percent(rate.high, rate.episodes)
+    return f"{percent(rate.value, rate.episodes)} ({low}{EN_DASH}{high})"
+
+
+def difference_words(difference: Difference) -> str:
+    """Returns a difference in percentage points with its interval."""
+    low = signed(difference.low)
+    high = signed(difference.high)
+    return f"{signed(difference.value)} points (95% interval {low} to {high})"
+
+
+def duel_words(board: Board, duel: Duel) -> str:
+    """Returns who is better, by how much, and what it would take to decide."""
+    first = board.contestants[duel.first].name
+    second = board.contestants[duel.second].name
+    found = duel.difference
+    facts = (
+        f"{difference_words(found)}, p = {p_value(duel.adjusted_p)}, "
+        f"{found.episodes:,} pairs"
+    ).replace("p = <", "p <")
+    if duel.verdict != UNDECIDED:
+        return f"{first} {JOINED[duel.verdict]} {second}: {facts}."
+    return f"{first} and {second}: undecided, {facts}. {needed_words(duel)}"
+
+
+def needed_words(duel: Duel) -> str:
+    """Returns what it would take to decide an undecided duel; "" for a decided one."""
+    if duel.verdict != UNDECIDED:
+        return ""
+    have = duel.difference.episodes
+    need = f"about {duel.needed:,} pairs"
+    if not duel.difference.value:
+        return (
+            f"To find a difference of 5 points would take {need}; there are {have:,}."
+        )
+    if duel.needed <= have:
+        # chance, or the correction for many tests, has kept it below the level
+        return f"If this difference is real, {need} decide in 4 of 5 cases; here they did not."
+    return f"If this difference is real, {need} decide; there are {have:,}."
+
+
+def ranking_words(board: Board) -> list[str]:
+    """Returns a line for each contestant, the best first."""
+    ranks = [standing.rank for standing in board.standings]
+    lines = []
+    for standing in board.standings:
+        tie = " (tie)" if ranks.count(standing.rank) > 1 else ""
+        name = board.contestants[standing.index].name
+        lines.append(f"{standing.rank}. {name}{tie}: {pooled_words(standing.rate)}")
+    return lines
+
+
+def headline(board: Board) -> str:
+    """Returns who is best, in a sentence."""
+    best = [standing for standing in board.standings if standing.rank == 1]
+    names = [board.contestants[standing.index].name for standing in best]
+    rates = listing([pooled_words(standing.rate) for standing in best])
+    if len(board.contestants) == 1:
+        return f"{names[0]} succeeds in {rates} of episodes"
+    if len(best) == 1:
+        return f"{names[0]} is best: it succeeds in {rates} of episodes"
+    return f"{listing(names)} tie for the first rank, with {rates}"
+
+
+def board_values(board: Board) -> dict[str, Any]:
+    """Returns all that a board says as values for `json`."""
+    names = [one.name for one in board.contestants]
+
+    def duel_values(duel: Duel) -> dict[str, Any]:
+        return {
+            "first": names[duel.first],
+            "second": names[duel.second],
+            "cell": duel.spot.words if duel.spot else None,
+            "verdict": duel.verdict,
+            "adjusted_p": duel.adjusted_p,
+            "needed_pairs": duel.needed if duel.verdict == UNDECIDED else None,
+            **encode(duel.difference),
+        }
+
+    standings = []
+    for standing in board.standings:
+        contestant = board.contestants[standing.index]
+        abilities = {
+            one.ability: {
+                "kind": "class" if one.ability in CLASSES else "dimension",
+                **encode(one.rate),
+            }
+            for one in profile(contestant)
+        }
+        standings.append(
+            {
+                "rank": standing.rank,
+                "policy": contestant.name,
+                "suite": contestant.suite or None,
+                **encode(standing.rate),
+                "abilities": abilities,
+            }
+        )
+    return {
+        "standings": standings,
+        "comparisons": [duel_values(duel) for duel in board.duels],
+        "cells": [duel_values(duel) for duel in board.local_duels],
+        "notes": list(board.notes),
+        "certificate": NO_CERTIFICATE,
+    }

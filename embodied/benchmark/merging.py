@@ -1,0 +1,108 @@
+"""Results put together: shards of one evaluation, or other policies beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from embodied.benchmark.results import (
+    Cell,
+    Condition,
+    Provenance,
+    Results,
+    ResultsError,
+)
+from embodied.benchmark.results_file import read_results, require_same_setup
+from embodied.rollout.rollout import EpisodeResult
+
+
+def merge_results(paths: Sequence[Path]) -> Results:
+    """Returns the results of several files as those of one evaluation.
+
+    Cells that differ in their seeds alone become one, whose seeds must have no gap.
+
+    Args:
+        paths: of results files.
+
+    Raises:
+        ResultsError: they are of other tasks, robots, versions or suites; episodes are
+            missing, or told in two ways.
+    """
+    read = [(path, read_results(path)) for path in paths]
+    first_path, first = read[0]
+    for path, results in read[1:]:
+        require_same_setup(path, results.provenance, first_path, first.provenance)
+
+    parts: dict[Condition, list[Cell]] = {}
+    for path, results in read:
+        if results.unfinished:
+            raise ResultsError(
+                f"{path} is not finished: go on with it first, with --resume"
+            )
+        for cell in results.cells:
+            parts.setdefault(cell.condition.without_seeds, []).append(cell)
+    missing = _missing_shards([results.provenance for _, results in read])
+    cells = tuple(_joined(cells, missing) for cells in parts.values())
+
+    provenance = replace(first.provenance, shard="")
+    suite = provenance.suite
+    if suite:
+        # a shard's number is that of its own episodes
+        longest = max(len(cell.episodes) for cell in cells)
+        provenance = replace(provenance, suite={**suite, "episodes": longest})
+    return Results(provenance, cells)
+
+
+def _joined(cells: Sequence[Cell], missing: str) -> Cell:
+    """Returns one cell with the episodes of several; `missing` is for the error."""
+    episodes: dict[int, EpisodeResult] = {}
+    for cell in cells:
+        for episode in cell.episodes:
+            known = episodes.setdefault(episode.seed, replace(episode, index=0))
+            if repr(known) != repr(replace(episode, index=0)):
+                raise ResultsError(
+                    f"seed {episode.seed} of {cell.label} at {cell.condition.level} is "
+                    "told in two ways: the files are of two evaluations"
+                )
+
+    seeds = sorted(episodes)
+    gaps = sorted(set(range(seeds[0], seeds[-1] + 1)) - episodes.keys())
+    if gaps:
+        raise ResultsError(
+            f"{cells[0].label} at {cells[0].condition.level} lacks {len(gaps)} episodes, "
+            f"seeds {gaps[0]} to {gaps[-1]}{missing}"
+        )
+    condition = replace(
+        cells[0].condition, first_seed=seeds[0], num_episodes=len(seeds)
+    )
+    return replace(
+        cells[0],
+        condition=condition,
+        wall_s=sum(cell.wall_s for cell in cells),
+        episodes=tuple(
+            replace(episodes[seed], index=k) for k, seed in enumerate(seeds)
+        ),
+    )
+
+
+def _missing_shards(provenances: Sequence[Provenance]) -> str:
+    """Returns which shards are not there, e.g. ": shard 3/16 is missing"; "" for none."""
+    shards = {one.shard for one in provenances if one.shard}
+    counts = {shard.partition("/")[2] for shard in shards}
+    if len(counts) != 1:
+        return ""
+    count = int(counts.pop())
+    wanted = [f"{k}/{count}" for k in range(1, count + 1)]
+    missing = [shard for shard in wanted if shard not in shards]
+    return f": shard {', '.join(missing)} is missing" if missing else ""
+
+
+def require_all_shards(paths: Sequence[Path]) -> None:
+    """Raises ResultsError unless every shard of an evaluation is there.
+
+    The last ones would leave no gap in the seeds.
+    """
+    missing = _missing_shards([read_results(path).provenance for path in paths])
+    if missing:
+        raise ResultsError(f"the results are not whole{missing}: measure it first")

@@ -1,0 +1,32 @@
+"""The code that figures of a task with a robot depend on, as one hash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from embodied.benchmark.code_hash import code_hash
+from embodied.envs import registry
+from embodied.envs.worlds import Worlds
+from embodied.policies import dual_system
+from embodied.rollout import rollout
+
+
+def code_of(worlds: Worlds) -> str:
+    """Returns the SHA-256 of what makes the task and the robot, and what runs them."""
+    spec = worlds.spec
+    makers: list[Callable[..., object]] = [spec.build, spec.bind, spec.expert]
+    for part in worlds.robot.parts:
+        makers += [part.build, type(part)]
+    modules = [_module_of(maker) for maker in makers]
+    modules += [rollout.__name__, dual_system.__name__]
+
+    # the registry lists all tasks: a new one must not outdate figures of the others
+    return code_hash(modules, without=(registry.__name__,))
+
+
+def _module_of(part: Callable[..., object]) -> str:
+    """Returns the module of a function, a class or what a `partial` is made of."""
+    function = part.func if isinstance(part, partial) else part
+    module: str = getattr(function, "__module__", type(function).__module__)
+    return module

@@ -1,0 +1,140 @@
+"""The JSON schema of `results.json`, made from the dataclasses that it holds.
+
+`docs/results.schema.json` publishes it for other programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from embodied.benchmark.results import (
+    Condition,
+    Provenance,
+    ResultsError,
+    Summary,
+    UnfinishedCell,
+)
+from embodied.benchmark.statistics import Rate
+from embodied.rollout.rollout import EpisodeResult
+
+FORMAT = "embodied-results"
+SCHEMA_VERSION = 5
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+TEXT = {"type": "string"}
+TEXTS = {"type": "array", "items": TEXT}
+SIMPLE = {str: "string", bool: "boolean", int: "integer"}
+# properties that the file adds to those of a dataclass
+ADDED = {Rate: {"rate": {"type": "number", "minimum": 0, "maximum": 1}}}
+
+
+@cache
+def results_schema() -> dict[str, Any]:
+    """Returns the schema of a file of the present version."""
+    cell = {
+        "condition": _schema_of(Condition),
+        "label": TEXT,
+        "wall_s": {"type": "number", "minimum": 0},
+        "view": TEXTS,
+        "abilities": TEXTS,
+        "rule": TEXT,
+        "summary": _schema_of(Summary),
+        "episodes": {
+            "type": "array",
+            "items": _schema_of(EpisodeResult),
+            "minItems": 1,
+        },
+    }
+    file = {
+        "format": {"const": FORMAT},
+        "schema_version": {"const": SCHEMA_VERSION},
+        "provenance": _schema_of(Provenance),
+        "cells": {"type": "array", "items": _object(cell)},
+        "unfinished": {"type": "array", "items": _schema_of(UnfinishedCell)},
+        "checksum": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    }
+    required = [name for name in file if name != "unfinished"]
+    title = "Results of an evaluation, as `embodied eval` writes them"
+    return {"$schema": DIALECT, "title": title, **_object(file, required)}
+
+
+@cache
+def _validator() -> Any:
+    # imported when it is first needed, like all that few commands need
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(results_schema())
+
+
+def check_schema(content: Mapping[str, Any]) -> None:
+    """Checks that what is in a file, or is to be, fits the schema.
+
+    Raises:
+        ResultsError: it does not; names the place.
+    """
+    from jsonschema.exceptions import best_match
+
+    error = best_match(_validator().iter_errors(content))
+    if error is not None:
+        place = "/".join(map(str, error.absolute_path)) or "the file"
+        raise ResultsError(f"{place} does not fit the schema: {error.message[:200]}")
+
+
+def _object(
+    properties: dict[str, Any], required: list[str] | None = None
+) -> dict[str, Any]:
+    """Returns the schema of an object that has these properties and no others."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties) if required is None else required,
+        "additionalProperties": False,
+    }
+
+
+def _schema_of(kind: type[Any]) -> dict[str, Any]:
+    """Returns the schema of a dataclass, as `codec.encode` writes it."""
+    hints = get_type_hints(kind)
+    properties = {f.name: _type_of(hints[f.name]) for f in fields(kind)}
+    return _object({**properties, **ADDED.get(kind, {})})
+
+
+def _type_of(hint: Any) -> dict[str, Any]:
+    """Returns the schema of a value of a field's type."""
+    alternatives = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    kinds = [_plain_type(one) for one in alternatives if one is not NoneType]
+    if NoneType in alternatives:
+        kinds.append({"type": "null"})
+    if len(kinds) == 1:
+        return kinds[0]
+
+    # as few words as will do, since every episode is held against them
+    names = [kind["type"] for kind in kinds if set(kind) == {"type"}]
+    if len(names) == len(kinds):
+        flat = [
+            names_of if isinstance(names_of, list) else [names_of] for names_of in names
+        ]
+        return {"type": sorted({name for part in flat for name in part})}
+    return {"anyOf": kinds}
+
+
+def _plain_type(hint: Any) -> dict[str, Any]:
+    """Returns the schema of a type that is no union."""
+    if hint in SIMPLE:
+        return {"type": SIMPLE[hint]}
+    if hint is float:
+        # a number that is not finite is null
+        return {"type": ["number", "null"]}
+    if is_dataclass(hint) and isinstance(hint, type):
+        return _schema_of(hint)
+
+    origin = get_origin(hint) or hint
+    if origin is tuple:
+        return {"type": "array", "items": _type_of(get_args(hint)[0])}
+    values = get_args(hint)[1:]
+    if origin in (dict, Mapping) and values and values[0] is not Any:
+        return {"type": "object", "additionalProperties": _type_of(values[0])}
+    return {"type": "object"}

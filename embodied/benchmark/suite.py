@@ -1,0 +1,196 @@
+"""Suites: what is measured, how, and which ability each cell stands for, as data.
+
+A suite is one TOML file with its version and its protocol; those that come with the
+package lie in `suites/`. Any change that could change an outcome needs a new version:
+`suites/versions.json` pins what each version is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from embodied.envs.variation import LEVELS, SPLITS
+from embodied.errors import EmbodiedError, unknown
+
+FOLDER = Path(__file__).parent / "suites"
+# The classes of abilities of the CAICT's method, and the dimensions of T/CIE 298-2025.
+CLASSES = ("basic", "cognitive", "closed loop")
+DIMENSIONS = ("perception", "decision", "execution", "cooperation")
+PROTOCOL = ("episodes", "first_seed", "success", "rates", "horizon_s")
+SUCCESS = "at the end"
+OWN_RATES = "the policy's own"
+TIMING = ("profile", "drop", "freeze_s", "freeze_hz")
+CELLS = ("tasks", "robots", "levels", "splits", "timings", "class", "dimensions")
+FIELDS = ("name", "version", "summary", "protocol", "cells")
+
+
+@dataclass(frozen=True)
+class SuiteCell:
+    """A cell of a suite: where a policy is measured, and what that measures."""
+
+    task: str
+    robot: str
+    level: str
+    split: str
+    timing: Mapping[str, Any]  # names in TIMING -> values; empty for plans in time
+    ability: str  # one of CLASSES
+    dimensions: tuple[str, ...]  # of DIMENSIONS
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What is measured, and how.
+
+    Attributes:
+        name: e.g. "handling".
+        version: a whole number from 1 on.
+        summary: what it is about, in half a line.
+        protocol: the episodes of each cell, the seed of the first of them, the rule of
+            success, the rates, and the horizon of each task and robot.
+        cells: in the order in which they are measured.
+        content: the file, as it is stored with results.
+    """
+
+    name: str
+    version: int
+    summary: str
+    protocol: Mapping[str, Any]
+    cells: tuple[SuiteCell, ...]
+    content: Mapping[str, Any]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of all that could change an outcome."""
+        decisive = {k: v for k, v in self.content.items() if k != "summary"}
+        text = json.dumps(decisive, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def seeds(self) -> range:
+        first = int(self.protocol["first_seed"])
+        return range(first, first + int(self.protocol["episodes"]))
+
+    def stored(self, seeds: range) -> dict[str, Any]:
+        """Returns what results say of the suite that they are of.
+
+        Args:
+            seeds: those that were asked for, which may be fewer than the protocol's.
+        """
+        return {
+            "name": self.name,
+            "version": self.version,
+            "hash": self.hash,
+            "episodes": len(seeds),
+            "protocol": dict(self.protocol),
+            "cells": list(self.content["cells"]),
+        }
+
+
+def suite_names() -> tuple[str, ...]:
+    """Returns the names of the suites that come with the package."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+
+
+def find_suite(name: str) -> Suite:
+    """Returns a suite by its name, or from a TOML file of the user's own.
+
+    Raises:
+        EmbodiedError: there is none, or its file is not as it should be.
+    """
+    path = Path(name)
+    if path.suffix != ".toml":
+        if name not in suite_names():
+            wrong = unknown("suite", name, suite_names())
+            raise EmbodiedError(f"{wrong}; or FILE.toml for one of your own")
+        path = FOLDER / f"{name}.toml"
+
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EmbodiedError(f"{path} cannot be read as a suite: {error}") from error
+    return _suite_of(content, path.name)
+
+
+def _suite_of(content: dict[str, Any], file: str) -> Suite:
+    """Returns the suite in a file's content; `file` is for error messages."""
+    _require(content, FIELDS, file)
+    protocol = content["protocol"]
+    _require(protocol, PROTOCOL, f"{file}, protocol")
+    for name in ("episodes", "first_seed"):
+        if not isinstance(protocol[name], int) or protocol[name] < 0:
+            raise EmbodiedError(f"{file}, protocol: {name} must be a whole number")
+    if (protocol["success"], protocol["rates"]) != (SUCCESS, OWN_RATES):
+        raise EmbodiedError(
+            f"{file}, protocol: success can only be {SUCCESS!r}, and rates {OWN_RATES!r}"
+        )
+
+    cells: list[SuiteCell] = []
+    for number, rows in enumerate(content["cells"]):
+        cells += _cells_of(rows, f"{file}, cells[{number}]")
+    return Suite(
+        name=str(content["name"]),
+        version=int(content["version"]),
+        summary=str(content["summary"]),
+        protocol=protocol,
+        cells=tuple(cells),
+        content=content,
+    )
+
+
+def _cells_of(rows: dict[str, Any], where: str) -> list[SuiteCell]:
+    """Returns the cells of one table: each of its values with each of the others."""
+    _require({"timings": [{}], **rows}, CELLS, where)
+    _known("level", rows["levels"], LEVELS, where)
+    _known("split", rows["splits"], SPLITS, where)
+    _known("class", [rows["class"]], CLASSES, where)
+    _known("dimension", rows["dimensions"], DIMENSIONS, where)
+    timings = rows.get("timings", [{}])
+    for timing in timings:
+        _known("timing", timing, TIMING, where)
+
+    places = product(rows["tasks"], rows["robots"], rows["levels"], rows["splits"])
+    return [
+        SuiteCell(
+            task, robot, level, split, timing, rows["class"], tuple(rows["dimensions"])
+        )
+        for (task, robot, level, split), timing in product(places, timings)
+    ]
+
+
+def _require(content: Any, names: Sequence[str], where: str) -> None:
+    """Raises EmbodiedError unless a table has exactly these keys."""
+    given = sorted(content) if isinstance(content, dict) else type(content).__name__
+    if given != sorted(names):
+        raise EmbodiedError(f"{where}: expected the keys {sorted(names)}, not {given}")
+
+
+def _known(kind: str, values: Iterable[str], known: Sequence[str], where: str) -> None:
+    for value in values:
+        if value not in known:
+            raise EmbodiedError(f"{where}: {unknown(kind, value, known)}")
+
+
+def cells_at(
+    suite: Suite, task: str | None = None, robot: str | None = None
+) -> list[SuiteCell]:
+    """Returns the cells of a suite, or those of one task or robot alone.
+
+    Raises:
+        EmbodiedError: it has none there.
+    """
+    chosen = suite.cells
+    for kind, wanted in (("task", task), ("robot", robot)):
+        if wanted is None:
+            continue
+        known = dict.fromkeys(getattr(cell, kind) for cell in chosen)
+        if wanted not in known:
+            raise unknown(f"{kind} of the suite {suite.name}", wanted, known)
+        chosen = tuple(cell for cell in chosen if getattr(cell, kind) == wanted)
+    return list(chosen)

@@ -1,0 +1,177 @@
+"""What is to be measured: policies on tasks, cell by cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+from embodied.benchmark.results import Condition
+from embodied.benchmark.timing import Timing
+from embodied.core import PolicySpec
+from embodied.envs.config import EnvConfig
+from embodied.envs.models import choose_robot
+from embodied.envs.registry import get_task
+from embodied.policies.episodes import EpisodeRunner, env_config_for
+from embodied.policies.registry import PolicySource, find_policy
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where policies are measured."""
+
+    task: str
+    split: str = "train"
+    robot: str | None = None
+    stage: str = ""  # of the task; empty: the whole task
+
+    def config(self, spec: PolicySpec, level: str) -> EnvConfig:
+        """Returns the config of worlds there, as a policy needs them.
+
+        Raises:
+            EmbodiedError: the task, robot, split, level or stage does not exist.
+        """
+        config = env_config_for(spec, self.task, level, self.split, self.robot)
+        if not self.stage:
+            return config
+
+        stage = get_task(self.task).stage(self.stage)
+        return replace(
+            config, goal_progress=stage.goal_progress, horizon_s=stage.horizon_s
+        )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A cell that is to be measured."""
+
+    runner: EpisodeRunner
+    condition: Condition
+    label: str  # the policy's name for people
+    timing: Timing | None = None  # None for a policy that does not plan
+    view: tuple[str, ...] = ()  # the command that shows its episodes, but for the seed
+    abilities: tuple[str, ...] = ()  # what it measures, as its suite says
+
+    @property
+    def title(self) -> str:
+        """What is measured, for progress: policy, level and how late plans are."""
+        title = f"{self.label} {self.condition.level}"
+        if self.abilities:
+            title = f"{self.condition.place}, {title}"
+            if self.condition.split != "train":
+                title += f" {self.condition.split}"
+        if self.condition.planner_hz:
+            title += f", {self.condition.delay_ms:g} ms late"
+        return title
+
+
+def plan_trials(
+    policies: Mapping[str, str],
+    place: Place,
+    levels: Sequence[str],
+    timings: Sequence[Timing],
+    seeds: range,
+    num_envs: int = 16,
+) -> list[Trial]:
+    """Returns every policy at every level with every timing.
+
+    A policy that does not plan is measured once per level.
+
+    Args:
+        policies: label -> name of each policy.
+        place: where they are measured.
+        levels: how much varies.
+        timings: when plans are made and arrive.
+        seeds: of the episodes of each cell.
+        num_envs: worlds at once in each process; no result depends on it.
+
+    Raises:
+        EmbodiedError: a name does not exist, or a run is of another task.
+    """
+    candidates = [
+        Candidate.of(label, name, place.task, place.robot)
+        for label, name in policies.items()
+    ]
+    trials = []
+    for candidate, level in product(candidates, levels):
+        trials += candidate.trials(place, level, timings, seeds, num_envs)
+    return trials
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A policy that is to be measured on a task with a robot."""
+
+    label: str  # what results call it
+    name: str  # what `find_policy` knows it by
+    source: PolicySource
+    spec: PolicySpec
+    task: str
+    robot: str
+
+    @classmethod
+    def of(cls, label: str, name: str, task: str, robot: str | None) -> Candidate:
+        """Returns a policy with what it needs of the worlds.
+
+        Raises:
+            EmbodiedError: a name does not exist, or the policy is for another task or
+                robot.
+        """
+        source = find_policy(name)
+        spec = source.spec(task, robot)
+        chosen = choose_robot(get_task(task), robot)
+        return cls(label, name, source, spec, get_task(task).name, chosen.name)
+
+    def trials(
+        self,
+        place: Place,
+        level: str,
+        timings: Sequence[Timing],
+        seeds: range,
+        num_envs: int,
+    ) -> list[Trial]:
+        """Returns its trials at a level; one alone where it does not plan."""
+        config = place.config(self.spec, level)
+        runner = EpisodeRunner(self.name, config, num_envs=num_envs)
+        condition = Condition(
+            policy=self.label,
+            level=level,
+            split=place.split,
+            first_seed=seeds.start,
+            num_episodes=len(seeds),
+            control_mode=self.spec.control_mode,
+            control_hz=self.spec.control_hz,
+            stage=place.stage,
+            weights=self.source.weights_hash,
+            task=self.task,
+            robot=self.robot,
+        )
+
+        # only a policy that plans is measured with each timing
+        own_hz = self.source.planner_hz
+        if own_hz is None:
+            return [Trial(runner, condition, Path(self.label).name)]
+        return [_timed(runner, condition, timing, own_hz) for timing in timings]
+
+
+def _timed(
+    runner: EpisodeRunner, condition: Condition, timing: Timing, own_hz: float
+) -> Trial:
+    """Returns the trial of a policy that plans, `own_hz` times per second by default."""
+    dual = timing.dual(own_hz)
+
+    # the condition describes the timing that the dual system gets
+    timed = replace(
+        condition,
+        planner_hz=dual.planner_hz,
+        compute_ms=timing.median_compute_ms,
+        transport_ms=timing.median_transport_ms,
+        latency=timing.latency_words,
+        drop_rate=dual.drop,
+        freeze=timing.freeze_words,
+        mailbox=dual.mailbox,
+    )
+
+    label = Path(condition.policy).name
+    return Trial(replace(runner, dual=dual), timed, label, timing)

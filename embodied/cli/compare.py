@@ -1,0 +1,74 @@
+"""`embodied compare`: which of several policies is better, and how sure that is."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from embodied.benchmark.board import UNDECIDED, make_board, read_contestants
+from embodied.benchmark.board_page import write_board_page
+from embodied.benchmark.board_words import board_values, duel_words, ranking_words
+from embodied.cli import arguments
+from embodied.cli.output import require_writable
+from embodied.errors import EmbodiedError
+
+HELP = """Compare policies that `embodied eval` has measured over the same seeds: better, worse or undecided, each with
+the difference, its 95% interval, and what it would take to decide. The test is exact (McNemar's; over several cells,
+whole seeds are turned), adjusted by Holm's method. Where the data does not separate policies, they share a rank.
+Results of other suites, tasks, robots, models or seeds don't compare: the difference is named."""
+EXAMPLE = """embodied compare runs/a runs/b
+  embodied compare runs/a:expert runs/b:runs/totes runs/c -o runs/compare.html
+  embodied compare runs/a runs/b --json"""
+MAX_CELLS = 12  # whose comparisons are printed
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this verb's arguments."""
+    parser.add_argument(
+        "results",
+        nargs="+",
+        metavar="RESULTS",
+        help="folders of `embodied eval`, or their results.json; FOLDER:POLICY for one "
+        "policy of several",
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="write a page, e.g. x.html"
+    )
+    arguments.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compares the policies, and prints or writes what it finds."""
+    contestants = read_contestants(args.results)
+    if len(contestants) < 2:
+        raise EmbodiedError(
+            f"there is one policy alone, {contestants[0].name}: give the results of "
+            "another one as well, or see `embodied report`"
+        )
+    if args.output is not None:
+        require_writable(args.output)
+    board = make_board(contestants)
+
+    if args.output is not None:
+        write_board_page(args.output, board)
+    if args.json:
+        print(json.dumps(board_values(board), indent=2))
+        return 0
+
+    lines = [*ranking_words(board), ""]
+    lines += [duel_words(board, duel) for duel in board.duels]
+    decided = [duel for duel in board.local_duels if duel.verdict != UNDECIDED]
+    if board.local_duels:
+        lines.append(
+            f"\ncell by cell: {len(decided)} of {len(board.local_duels)} decided"
+        )
+        local = [f"{d.spot.words}: {duel_words(board, d)}" for d in decided if d.spot]
+        lines += local[:MAX_CELLS]
+        if len(local) > MAX_CELLS:
+            lines.append(f"and {len(local) - MAX_CELLS} more: -o writes them to a page")
+    lines += board.notes
+    if args.output is not None:
+        lines.append(str(args.output))
+    print("\n".join(lines))
+    return 0

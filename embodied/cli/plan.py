@@ -1,0 +1,267 @@
+"""What `embodied eval` is to measure: the cells of a suite, or those of the flags."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from embodied.benchmark.board import Contestant, Spot, read_contestants
+from embodied.benchmark.results import Condition, success_at_end
+from embodied.benchmark.statistics import CONFIDENCE
+from embodied.benchmark.stopping import Against, StoppingRule, Until
+from embodied.benchmark.suite import cells_at, find_suite
+from embodied.benchmark.suite_plan import plan_suite
+from embodied.benchmark.trials import Place, Trial, plan_trials
+from embodied.cli import arguments
+from embodied.cli.terms import terms_of
+from embodied.cli.timing import FLAGS, idle_note, timings_of
+from embodied.cli.view_command import with_view_commands
+from embodied.errors import EmbodiedError
+from embodied.rollout.shards import split
+
+# where they were not typed, and no suite has them
+EPISODES = 100
+FIRST_SEED = 10_000
+SPLIT = "train"
+# flags whose values are a suite's own
+SUITE_HAS = ("seed", "split", "level", "stage", *FLAGS)
+SLURM = "slurm"
+SLURM_INDEX = "SLURM_ARRAY_TASK_ID"
+
+
+@dataclass(frozen=True)
+class EvalPlan:
+    """What is to be measured.
+
+    Attributes:
+        trials: the cells.
+        suite: the protocol that they follow; empty for none.
+        rules: for each trial, what may stop it; () for nothing.
+        shard: the part of the seeds, e.g. "3/16"; "" for all.
+        note: what the user should know; "" for nothing.
+    """
+
+    trials: list[Trial]
+    suite: Mapping[str, Any] = field(default_factory=dict)
+    rules: tuple[StoppingRule, ...] = ()
+    shard: str = ""
+    note: str = ""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of suites, stopping rules, shards and repetitions."""
+    parser.add_argument(
+        "--suite",
+        metavar="NAME",
+        help="measure a suite by its protocol (see `embodied list suites`), or FILE.toml",
+    )
+    rule = parser.add_mutually_exclusive_group()
+    rule.add_argument(
+        "--until",
+        type=float,
+        metavar="SHARE",
+        help="stop a cell when its interval is this narrow on both sides, e.g. 0.03; "
+        "--episodes is then the most",
+    )
+    rule.add_argument(
+        "--against",
+        metavar="RESULTS",
+        help="stop a cell when it is told apart from the same cell of another policy, by "
+        "a test that may be asked at any time; FOLDER:POLICY for one of several",
+    )
+    parser.add_argument(
+        "--shard",
+        nargs="?",
+        const=SLURM,
+        metavar="K/N",
+        help="measure the K-th of N parts of the seeds (no value: SLURM's array task)",
+    )
+    parser.add_argument(
+        "--reproduce",
+        type=Path,
+        metavar="FILE",
+        help="repeat the episodes of a results file, and say how many differ",
+    )
+
+
+def plan_of(args: argparse.Namespace) -> EvalPlan:
+    """Returns what was asked for.
+
+    Raises:
+        EmbodiedError: a name does not exist, a number makes no sense, or a flag would
+            have no effect.
+    """
+    _require(args)
+    if args.videos < 0:
+        raise EmbodiedError(f"--videos must be at least 0, not {args.videos}")
+    chosen = _plan_of_flags(args) if args.suite is None else _plan_of_suite(args)
+    if args.shard is not None:
+        chosen = _shard_of(chosen, args)
+
+    chosen = replace(chosen, trials=with_view_commands(chosen.trials))
+    return replace(chosen, rules=_rules_of(chosen.trials, args))
+
+
+def policies_of(args: argparse.Namespace) -> list[str]:
+    """Returns the policies' names; `runs/totes/` is the same run as `runs/totes`."""
+    return [str(Path(name)) for name in args.policy]
+
+
+def _require(args: argparse.Namespace) -> None:
+    """Raises EmbodiedError where an argument is missing without which nothing is said."""
+    needed = {"--policy": args.policy, "-o/--output": args.output}
+    if args.suite is None:
+        needed = {"TASK": args.task, **needed}
+    missing = [name for name, value in needed.items() if value is None]
+    if missing:
+        raise EmbodiedError(
+            f"the following arguments are required: {', '.join(missing)} "
+            "(see `embodied eval --help`)"
+        )
+
+
+def _plan_of_flags(args: argparse.Namespace) -> EvalPlan:
+    policies = policies_of(args)
+    terms = terms_of(policies, args.stage, args.level)
+    notes = [idle_note(args, policies)]
+    if terms.note:
+        notes.append(f"measured {terms.note}; --stage and --level choose otherwise")
+
+    trials = plan_trials(
+        {name: name for name in policies},  # here a name is its own label
+        Place(args.task, args.split or SPLIT, args.robot, terms.stage),
+        terms.levels,
+        timings_of(args, policies),
+        _seeds_of(args),
+        num_envs=args.num_envs,
+    )
+    return EvalPlan(trials, note="\n".join(filter(None, notes)))
+
+
+def _plan_of_suite(args: argparse.Namespace) -> EvalPlan:
+    suite = find_suite(args.suite)
+    reason = f"the suite {suite.name} says it; leave it out, or leave out --suite"
+    arguments.refuse(args, SUITE_HAS, reason)
+    arguments.refuse(args, ["videos"] if args.videos else [], "not with --suite")
+
+    seeds = suite.seeds
+    note = ""
+    if args.episodes is not None:
+        limited = argparse.Namespace(episodes=args.episodes, seed=seeds.start)
+        seeds = arguments.seeds(limited)
+        note = (
+            f"{len(seeds)} episodes per cell; the protocol of {suite.name} "
+            f"{suite.version} asks for {len(suite.seeds)}"
+        )
+
+    cells = cells_at(suite, args.task, args.robot)
+    trials = plan_suite(suite, cells, policies_of(args), seeds, args.num_envs)
+    return EvalPlan(trials, suite.stored(seeds), note=note)
+
+
+def _seeds_of(args: argparse.Namespace) -> range:
+    episodes = EPISODES if args.episodes is None else args.episodes
+    seed = FIRST_SEED if args.seed is None else args.seed
+    return arguments.seeds(argparse.Namespace(episodes=episodes, seed=seed))
+
+
+def _rules_of(
+    trials: list[Trial], args: argparse.Namespace
+) -> tuple[StoppingRule, ...]:
+    """Returns what may stop each trial; () where nothing was asked for."""
+    if args.until is not None:
+        return tuple(Until(args.until) for _ in trials)
+    if args.against is None:
+        return ()
+
+    contestants = read_contestants([args.against])
+    if len(contestants) > 1:
+        names = ", ".join(one.name for one in contestants)
+        raise EmbodiedError(
+            f"--against {args.against} holds several policies ({names}): "
+            f"name one, e.g. {args.against}:{contestants[0].name}"
+        )
+    # each of several cells may be wrong, so that all of them together are at 5%
+    alpha = (1 - CONFIDENCE) / len(trials)
+    return tuple(_against(trial.condition, contestants[0], alpha) for trial in trials)
+
+
+def _against(condition: Condition, other: Contestant, alpha: float) -> Against:
+    """Returns the rule that compares a cell with the same cell of another policy."""
+    spot = Spot.of(condition)
+    cell = other.cells.get(spot)
+    if cell is None:
+        known = "; ".join(one.words for one in other.cells)
+        raise EmbodiedError(
+            f"--against: {other.name} was not measured in {spot.words}, but in {known}"
+        )
+
+    outcomes = {
+        episode.seed: success_at_end(episode)
+        for episode in cell.episodes
+        if episode.seed in condition.seeds
+    }
+    if len(outcomes) < condition.num_episodes:
+        own = cell.condition.seeds
+        raise EmbodiedError(
+            f"--against: {other.name} was measured over the seeds {own.start} to "
+            f"{own.stop - 1} in {spot.words}: give --seed {own.start} and --episodes "
+            f"{len(own)} or fewer"
+        )
+    return Against(other.name, outcomes, alpha)
+
+
+def _shard_of(chosen: EvalPlan, args: argparse.Namespace) -> EvalPlan:
+    """Returns the part of each cell that this process is to measure."""
+    if args.until is not None or args.against is not None:
+        raise EmbodiedError(
+            "--shard measures a fixed part of the seeds: leave out --until and --against"
+        )
+    number, count = parse_shard(args.shard, os.environ)
+    trials = []
+    for trial in chosen.trials:
+        seeds = trial.condition.seeds
+        if len(seeds) < count:
+            raise EmbodiedError(
+                f"--shard {number}/{count}: there are {len(seeds)} episodes per cell, "
+                f"which make no {count} parts: use fewer shards, or more --episodes"
+            )
+        part = split(seeds, count)[number - 1]
+        condition = replace(trial.condition, first_seed=part[0], num_episodes=len(part))
+        trials.append(replace(trial, condition=condition))
+    return replace(chosen, trials=trials, shard=f"{number}/{count}")
+
+
+def parse_shard(text: str, environment: Mapping[str, str]) -> tuple[int, int]:
+    """Returns which part of how many: (3, 16) for "3/16".
+
+    Args:
+        text: what was typed; SLURM for the array task of SLURM's.
+        environment: variables of the process.
+
+    Raises:
+        EmbodiedError: it is neither, or there is no such part.
+    """
+    if text == SLURM:
+        if SLURM_INDEX not in environment:
+            raise EmbodiedError(
+                f"--shard without a value takes SLURM's array task, but {SLURM_INDEX} "
+                "is not set: type the part, e.g. --shard 3/16"
+            )
+        first = int(environment.get("SLURM_ARRAY_TASK_MIN", "0"))
+        step = int(environment.get("SLURM_ARRAY_TASK_STEP", "1"))
+        number = (int(environment[SLURM_INDEX]) - first) // step + 1
+        return number, int(environment.get("SLURM_ARRAY_TASK_COUNT", "1"))
+
+    number_word, _, count_word = text.partition("/")
+    if not (number_word.isdecimal() and count_word.isdecimal()):
+        raise EmbodiedError(f"--shard must be K/N, e.g. 3/16, not {text!r}")
+    number = int(number_word)
+    count = int(count_word)
+    if not 1 <= number <= count:
+        raise EmbodiedError(f"--shard {text}: the part must be from 1 to {count}")
+    return number, count

@@ -1,0 +1,240 @@
+"""`embodied eval --reproduce`: a results file is measured again, and compared."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from embodied.benchmark.evaluation import measure
+from embodied.benchmark.results import Cell, Provenance
+from embodied.benchmark.results_file import read_results
+from embodied.benchmark.trials import Place, Trial, plan_trials
+from embodied.cli import arguments
+from embodied.cli.parser import LineParser
+from embodied.cli.progress import stages
+from embodied.cli.timing import add_timing, timings_of
+from embodied.envs.own_tasks import is_place, typed_task
+from embodied.errors import EmbodiedError
+from embodied.policies.registry import BUILT_IN, policy_summaries
+from embodied.rollout.rollout import EpisodeResult
+from embodied.rollout.shards import Workers
+
+RESULTS = "results.json"
+# flags that say what is measured, which the file says itself
+FILE_HAS = (
+    "suite",
+    "until",
+    "against",
+    "shard",
+    "seed",
+    "split",
+    "robot",
+    "level",
+    "stage",
+)
+MAX_SEEDS = 8  # in a line
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """A cell and the same cell measured again."""
+
+    before: Cell
+    after: Cell
+
+    @property
+    def different(self) -> list[EpisodeResult]:
+        """The episodes, as they were, that differ in any of their fields."""
+        pairs = zip(self.before.episodes, self.after.episodes, strict=False)
+        return [one for one, other in pairs if repr(one) != repr(other)]
+
+    @property
+    def outcomes(self) -> int:
+        """How many episodes differ in their success at the end."""
+        pairs = zip(self.before.episodes, self.after.episodes, strict=False)
+        return sum(one.success_at_end != two.success_at_end for one, two in pairs)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Repeats the episodes; returns 0 if all are equal to the digit, 1 if any is not."""
+    arguments.refuse(args, FILE_HAS, "--reproduce takes it from the file: leave it out")
+    path = args.reproduce
+    if path.is_dir():
+        path = path / RESULTS
+    results = read_results(path)
+    cells = [_first_of(cell, args.episodes) for cell in results.cells]
+    if not cells:
+        raise EmbodiedError(
+            f"{path} holds no finished cell: there is nothing to repeat"
+        )
+
+    trials = [_trial_of(cell, path, args) for cell in cells]
+    stage = stages(args.json)
+    repetitions = []
+    with Workers(arguments.workers(args, len(cells[0].episodes))) as workers:
+        for cell, trial in zip(cells, trials, strict=True):
+            repetitions.append(Repetition(cell, measure(trial, workers, stage)))
+
+    differences = differences_of(results.provenance, trials)
+    if args.json:
+        print(json.dumps(_values(repetitions, differences), indent=2))
+    else:
+        print("\n".join(_lines(repetitions, differences)))
+    return 1 if any(one.different for one in repetitions) else 0
+
+
+def _first_of(cell: Cell, count: int | None) -> Cell:
+    """Returns the first episodes of a cell; all where `count` is None."""
+    if count is None or count >= len(cell.episodes):
+        return cell
+    if count < 1:
+        raise EmbodiedError(f"--episodes must be at least 1, not {count}")
+    condition = replace(cell.condition, num_episodes=count)
+    return replace(cell, condition=condition, episodes=cell.episodes[:count])
+
+
+def _trial_of(cell: Cell, path: Path, args: argparse.Namespace) -> Trial:
+    """Returns the trial that measures a cell again.
+
+    Raises:
+        EmbodiedError: the file does not tell how, names code that was not typed, or the
+            policy is another one now.
+    """
+    told = _told(cell, path)
+    condition = cell.condition
+    _check_typed(told, args, path)
+    place = Place(told.task, condition.split, told.robot, condition.stage)
+    [trial] = plan_trials(
+        {condition.policy: told.policy},
+        place,
+        [condition.level],
+        timings_of(told, [told.policy]),
+        condition.seeds,
+        num_envs=args.num_envs,
+    )
+
+    now = trial.condition
+    if now.weights != condition.weights:
+        raise EmbodiedError(
+            f"{path}: the policy {condition.policy} has other weights now "
+            f"({now.weights[:8]}) than it had ({condition.weights[:8]}): bring back "
+            "those that were measured"
+        )
+    if now != condition:
+        raise EmbodiedError(
+            f"{path}: the cell of {condition.policy} at {condition.level} cannot be "
+            "repeated: its condition and its command differ"
+        )
+    return trial
+
+
+def _told(cell: Cell, path: Path) -> argparse.Namespace:
+    """Returns the arguments of the command that shows a cell's episodes."""
+    if cell.view[:2] != ("embodied", "view"):
+        raise EmbodiedError(
+            f"{path}: the cell of {cell.condition.policy} does not tell how it was "
+            "measured: it is of an old version, or of a task or robot made in Python"
+        )
+    parser = LineParser(prog="embodied view", add_help=False)
+    parser.add_argument("task")
+    for flag in ("--policy", "--level", "--split", "--robot", "--stage"):
+        parser.add_argument(flag)
+    add_timing(parser, sweep=False)
+    return parser.parse_args(list(cell.view[2:]))
+
+
+def _check_typed(
+    told: argparse.Namespace, args: argparse.Namespace, path: Path
+) -> None:
+    """Checks that no code is loaded from a place that only the file names."""
+    if is_place(told.task):
+        if args.task is None:
+            raise EmbodiedError(
+                f"{path} names a task of your own, {told.task}, whose code would be "
+                f"loaded: type it, too: embodied eval {told.task} --reproduce {path}"
+            )
+        told.task = args.task
+    else:
+        told.task = typed_task(told.task)
+
+    known = told.policy in BUILT_IN or told.policy in policy_summaries()
+    known = known or Path(told.policy).is_dir()
+    if not known and told.policy not in (args.policy or ()):
+        raise EmbodiedError(
+            f"{path} names a policy of your own, {told.policy}, whose code would be "
+            f"loaded: type it, too, with --policy {told.policy}"
+        )
+
+
+def differences_of(before: Provenance, trials: Sequence[Trial]) -> list[str]:
+    """Returns what differs between then and now: versions, machine, models, code."""
+    # here, because `eval` imports this module
+    from embodied.cli.eval import provenance_of
+
+    now = provenance_of(list(trials), [])
+    found = []
+    for name in sorted(before.versions.keys() | now.versions.keys()):
+        old = before.versions.get(name, "none")
+        new = now.versions.get(name, "none")
+        if old != new:
+            found.append(f"{name} {old} then, {new} now")
+    for name in ("processor", "architecture", "system"):
+        if before.host.get(name) != now.host.get(name):
+            found.append(
+                f"{name} {before.host.get(name)} then, {now.host.get(name)} now"
+            )
+    for what, old_hashes, new_hashes in (
+        ("model", before.models, now.models),
+        ("code", before.code, now.code),
+    ):
+        for place in sorted(old_hashes.keys() & new_hashes.keys()):
+            if old_hashes[place] != new_hashes[place]:
+                found.append(f"the {what} of {place} has changed")
+    return found
+
+
+def _lines(repetitions: Sequence[Repetition], differences: Sequence[str]) -> list[str]:
+    """Returns what was found, for people."""
+    lines = []
+    for one in repetitions:
+        condition = one.before.condition
+        name = f"{condition.policy} {condition.place} {condition.level}".strip()
+        count = len(one.before.episodes)
+        wrong = one.different
+        if not wrong:
+            lines.append(f"{name}: all {count} episodes are equal, to the digit")
+            continue
+        seeds = ", ".join(str(episode.seed) for episode in wrong[:MAX_SEEDS])
+        more = ", ..." if len(wrong) > MAX_SEEDS else ""
+        lines.append(
+            f"{name}: {len(wrong)} of {count} episodes differ, {one.outcomes} of them in "
+            f"success: seeds {seeds}{more}"
+        )
+    if differences:
+        lines.append(f"what differs beside them: {'; '.join(differences)}")
+    else:
+        lines.append("versions, code, models and processor are the same")
+    return lines
+
+
+def _values(
+    repetitions: Sequence[Repetition], differences: Sequence[str]
+) -> dict[str, Any]:
+    """Returns what was found, for programs."""
+    cells = [
+        {
+            "policy": one.before.condition.policy,
+            "task": one.before.condition.task,
+            "robot": one.before.condition.robot,
+            "level": one.before.condition.level,
+            "episodes": len(one.before.episodes),
+            "different": [episode.seed for episode in one.different],
+            "different_outcomes": one.outcomes,
+        }
+        for one in repetitions
+    ]
+    return {"cells": cells, "differences": list(differences)}

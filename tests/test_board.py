@@ -1,0 +1,310 @@
+"""Who is better: what the data separates, what it does not, and what never compares."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embodied.benchmark.board import (
+    BETTER,
+    UNDECIDED,
+    WORSE,
+    make_board,
+    read_contestants,
+)
+from embodied.benchmark.board_page import board_page
+from embodied.benchmark.board_words import (
+    board_values,
+    duel_words,
+    headline,
+    ranking_words,
+)
+from embodied.benchmark.failures import failure_modes
+from embodied.benchmark.profile import (
+    beside_success,
+    profile,
+    success_by_time,
+    units_per_hour,
+)
+from embodied.benchmark.results import ResultsError
+from tests.commands import embodied, refused
+from tests.episode_results import episode_result
+from tests.results_fakes import fake_cell, fake_contestant, write_fake_results
+
+
+def shares(rate: float, seed: int, count: int = 200) -> list[bool]:
+    """Outcomes in a mixed order, of exactly this rate."""
+    outcomes = np.arange(count) < round(rate * count)
+    return np.random.default_rng(seed).permutation(outcomes).tolist()
+
+
+def test_better_worse_and_undecided_with_what_it_would_take() -> None:
+    good = fake_contestant(fake_cell(shares(0.9, 0), "good"))
+    bad = fake_contestant(fake_cell(shares(0.6, 1), "bad"))
+    near = fake_contestant(fake_cell(shares(0.88, 2), "near"))
+    board = make_board([good, bad, near])
+    verdicts = {(d.first, d.second): d.verdict for d in board.duels}
+    assert verdicts == {(0, 1): BETTER, (0, 2): UNDECIDED, (1, 2): WORSE}
+
+    # ties share a rank
+    ranks = [(s.rank, board.contestants[s.index].name) for s in board.standings]
+    assert ranks == [(1, "good"), (1, "near"), (3, "bad")]
+    assert ranking_words(board)[0].startswith("1. good (tie): 90.0%")
+
+    assert headline(board).startswith(
+        "good and near tie for the first rank, with 90.0%"
+    )
+    two = make_board([good, bad])
+    assert headline(two).startswith("good is best: it succeeds in 90.0% (")
+
+    better, undecided, _ = (duel_words(board, duel) for duel in board.duels)
+    assert better.startswith("good is better than bad: +30 points (95% interval +")
+    assert "undecided" in undecided
+    assert "If this difference is real, about " in undecided
+    assert board.duels[1].needed > 200
+    json.dumps(board_values(board), allow_nan=False)
+
+
+def test_what_it_takes_to_decide_decides() -> None:
+    """With as many pairs as were asked for, the same difference is found."""
+    first = shares(0.9, 0)
+    second = shares(0.86, 1)
+    pair = [
+        fake_contestant(fake_cell(first, "a")),
+        fake_contestant(fake_cell(second, "b")),
+    ]
+    [duel] = make_board(pair).duels
+    assert duel.verdict == UNDECIDED
+    times = -(-duel.needed // 200)
+    more = [
+        fake_contestant(fake_cell(first * times, "a")),
+        fake_contestant(fake_cell(second * times, "b")),
+    ]
+    assert make_board(more).duels[0].verdict == BETTER
+
+
+def test_many_cells_are_not_many_chances() -> None:
+    """Of 40 cells of equal policies, some differ by chance: Holm keeps them undecided."""
+    rng = np.random.default_rng(6)
+    cells = []
+    for name in "ab":
+        own = [fake_cell(rng.random(50) < 0.5, name, task=f"T{k}") for k in range(40)]
+        cells.append(fake_contestant(*own))
+    board = make_board(cells)
+    assert len(board.local_duels) == 40
+    assert min(d.difference.p_value for d in board.local_duels) < 0.05
+    assert {d.verdict for d in board.local_duels} == {UNDECIDED}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"task": "ParcelSort"}, "differ in task, ToteTransfer against ParcelSort"),
+        ({"robot": "leg"}, "differ in robot, arm against leg"),
+        ({"level": "L4"}, "differ in level, L2 against L4"),
+        ({"split": "objects"}, "differ in split, train against objects"),
+        ({"stage": "reach"}, "differ in stage, none against reach"),
+        (
+            {"planner_hz": 8.0, "transport_ms": 100.0},
+            "differ in timing, none against plans 100 ms late",
+        ),
+        ({"first_seed": 50}, "differ in seeds, 0 to 3 against 50 to 53"),
+    ],
+)
+def test_other_conditions_do_not_compare(changes: dict, message: str) -> None:
+    first = fake_contestant(fake_cell("++--"))
+    second = fake_contestant(fake_cell("++--", "b", **changes))
+    with pytest.raises(ResultsError, match=message) as caught:
+        make_board([first, second])
+    assert str(caught.value).startswith("a and b don't compare")
+
+
+def suite(**changes: object) -> dict:
+    usual = {"name": "handling", "version": 1, "hash": "x", "episodes": 4, "cells": []}
+    return {**usual, "protocol": {"episodes": 4}, **changes}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ({"suite": suite()}, {}, "differ in suite, handling 1 against none"),
+        (
+            {"suite": suite()},
+            {"suite": suite(version=2)},
+            "differ in suite, handling 1 against handling 2",
+        ),
+        (
+            {"suite": suite()},
+            {"suite": suite(hash="y")},
+            "differ in the hash of suite handling 1",
+        ),
+        (
+            {"suite": suite()},
+            {"suite": suite(protocol={"episodes": 5})},
+            "differ in the protocol of suite handling 1",
+        ),
+        (
+            {},
+            {"models": {"ToteTransfer arm": "another one"}},
+            "differ in the model of ToteTransfer arm, abc against another",
+        ),
+    ],
+)
+def test_other_protocols_do_not_compare(
+    first: dict, second: dict, message: str
+) -> None:
+    a = fake_contestant(fake_cell("++--"), **first)
+    b = fake_contestant(fake_cell("++--", "b"), **second)
+    with pytest.raises(ResultsError, match=message):
+        make_board([a, b])
+
+
+def test_what_differs_beside_is_a_note() -> None:
+    a = fake_contestant(fake_cell("++--"))
+    b = fake_contestant(
+        fake_cell("++--", "b"),
+        versions={"mujoco": "3.17.1"},
+        code={"ToteTransfer arm": "other"},
+        host={"processor": "b"},
+    )
+    [note] = make_board([a, b]).notes
+    for words in ("mujoco 3.17.0 against 3.17.1", "code of ToteTransfer", "processor"):
+        assert words in note
+
+    # fewer episodes of the same suite compare, over those that are shared
+    short = fake_contestant(fake_cell("++", "b"), suite=suite(episodes=2))
+    board = make_board([fake_contestant(fake_cell("++--"), suite=suite()), short])
+    assert board.duels[0].difference.episodes == 2
+    assert board.contestants[1].short
+
+
+def test_a_policy_without_plans_stands_beside_plans_in_time() -> None:
+    planner = fake_contestant(
+        fake_cell("++--", planner_hz=8.0),
+        fake_cell("+---", planner_hz=8.0, transport_ms=100.0),
+    )
+    other = fake_contestant(fake_cell("----", "b"))
+    [spot] = make_board([planner, other]).spots
+    assert spot.timing == ""
+
+
+def test_results_are_named_by_folder_and_policy(tmp_path: Path) -> None:
+    one = write_fake_results(
+        tmp_path / "one", fake_cell("++--", "a"), fake_cell("+++-", "b")
+    )
+    two = write_fake_results(tmp_path / "two", fake_cell("+---", "a"))
+    names = [c.name for c in read_contestants([str(one), f"{two}/results.json"])]
+    assert names == [f"a ({one})", "b", f"a ({two}/results.json)"]
+    [chosen] = read_contestants([f"{one}:b"])
+    assert chosen.name == "b"
+    with pytest.raises(ResultsError, match="has no policy 'c': a, b"):
+        read_contestants([f"{one}:c"])
+    with pytest.raises(ResultsError, match="missing"):
+        read_contestants([str(tmp_path / "three")])
+
+
+def test_the_profile_has_what_was_measured() -> None:
+    cells = [
+        fake_cell("++++", abilities=("basic", "execution")),
+        fake_cell("+---", level="L4", abilities=("closed loop", "execution")),
+    ]
+    found = {one.ability: one.rate for one in profile(fake_contestant(*cells))}
+    assert list(found) == ["basic", "closed loop", "execution"]
+    assert found["basic"].value == 1.0
+    assert found["execution"].value == 0.625
+    assert found["execution"].low < 0.625 < found["execution"].high
+
+
+def test_failures_are_counted_by_what_happened_and_where() -> None:
+    cell = fake_cell("++------")
+    changes = [
+        {},
+        {},
+        {"ended": "lost", "dropped": 1, "subtask": "place"},
+        {"ended": "lost", "dropped": 1, "subtask": "place"},
+        {"ended": "time out", "collisions": 2, "stage": "lift"},
+        {"ended": "time out", "subtask": "reach"},
+        {"ended": "undone"},
+        {"ended": "fault", "fault": "policy_raised"},
+    ]
+    pairs = zip(cell.episodes, changes, strict=True)
+    episodes = tuple(replace(episode, **change) for episode, change in pairs)
+    modes = failure_modes(replace(cell, episodes=episodes))
+    assert [(mode.words, mode.rate.successes) for mode in modes] == [
+        ("dropped in place", 2),
+        ("collided in lift", 1),
+        ("timed out in reach", 1),
+        ("undone", 1),
+        ("policy raised", 1),
+    ]
+    assert modes[0].rate.episodes == 8
+    assert modes[0].rate.low < 0.25 < modes[0].rate.high
+    assert modes[0].seed == 2
+
+
+def test_pace_beside_the_experts() -> None:
+    # 5 s each: 720 episodes per hour
+    cell = fake_cell("++--")
+    pace = units_per_hour(cell.episodes)
+    assert pace.value == pytest.approx(360)
+    assert pace.low < 360 < pace.high
+    found = beside_success(cell, fake_cell("++++", "expert"))
+    assert found.share_of_expert == pytest.approx(0.5)
+    assert found.seconds_per_unit == pytest.approx(10)
+    assert beside_success(fake_cell("--")).seconds_per_unit is None
+
+    undone = episode_result(0, True, success_at_end=False, ended="undone")
+    late = replace(cell, episodes=(undone, *cell.episodes[1:]))
+    assert success_by_time(cell, [0.0, 3.9, 4.0, 9.0]) == [0, 0, 0.5, 0.5]
+    assert success_by_time(late, [4.0]) == [0.25]
+
+
+def test_compare_and_report_print_and_write(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    abilities = ("basic", "execution")
+    good = [
+        fake_cell(shares(0.9, k), "<b>good</b>", task=t, abilities=abilities)
+        for k, t in enumerate("xy")
+    ]
+    bad = [
+        fake_cell(shares(0.5, k + 9), "bad", task=t, abilities=abilities)
+        for k, t in enumerate("xy")
+    ]
+    write_fake_results(Path("good"), *good)
+    write_fake_results(Path("bad"), *bad)
+
+    assert embodied("compare", "good", "bad", "-o", "c.html") == 0
+    printed = capsys.readouterr().out
+    assert "<b>good</b> is better than bad: +40 points" in printed
+    assert "cell by cell: 2 of 2 decided" in printed
+    assert embodied("compare", "good", "bad", "--json") == 0
+    values = json.loads(capsys.readouterr().out)
+    assert [one["rank"] for one in values["standings"]] == [1, 2]
+    assert values["comparisons"][0]["verdict"] == "better"
+    assert len(values["cells"]) == 2
+
+    assert embodied("report", "good", "bad", "-o", "r.html") == 0
+    assert "no certificate" in capsys.readouterr().out
+    for page in (Path("c.html").read_text(), Path("r.html").read_text()):
+        assert "&lt;b&gt;good" in page
+        assert "<b>good" not in page
+        assert "no certificate" in page
+        assert "http" not in page.replace("http-equiv", "")
+
+    assert embodied("report", "good") == 0
+    assert "Profile" in Path("board.html").read_text()
+    error = refused(capsys, "compare", "bad")
+    assert "there is one policy alone, bad" in error
+    assert "must" not in error
+
+
+def test_a_page_of_one_policy_compares_nothing() -> None:
+    page = board_page(make_board([fake_contestant(fake_cell("++--"))]))
+    assert "Who is better" not in page
+    assert "How they failed" in page
