@@ -201,23 +201,34 @@ def measure(
             raise KeyboardInterrupt(_kept_words(trial, keeper.cell)) from None
         raise
 
+    wall_s = kept.wall_s + time.monotonic() - start_s
+    cell = _cell_of(trial, known, count, wall_s)
+    return replace(cell, rule=rule.words) if rule is not None else cell
+
+
+def _cell_of(
+    trial: Trial, known: Mapping[int, EpisodeResult], count: int, wall_s: float
+) -> Cell:
+    """Returns the cell of the first `count` episodes of a trial.
+
+    Raises:
+        EmbodiedError: the policy raised in every one of them.
+    """
     # an episode's index was its place in the part of one process: now it is the cell's
-    seeds = condition.seeds[:count]
+    seeds = trial.condition.seeds[:count]
     ordered = tuple(replace(known[seed], index=k) for k, seed in enumerate(seeds))
     if all(episode.error for episode in ordered):
         raise EmbodiedError(
             f"the policy {trial.label} raised in each of {count} episodes, first: "
             f"{ordered[0].error}"
         )
-    wall_s = kept.wall_s + time.monotonic() - start_s
     return Cell(
-        condition=replace(condition, num_episodes=count),
+        condition=replace(trial.condition, num_episodes=count),
         label=trial.label,
         wall_s=wall_s,
         episodes=ordered,
         view=trial.view,
         abilities=trial.abilities,
-        rule=rule.words if rule is not None else "",
     )
 
 
