@@ -14,7 +14,7 @@ from typing import Any
 from embodied.benchmark.results import Provenance
 from embodied.machine import usable_cores
 
-PACKAGES = ("embodied-ground", "mujoco", "numpy", "scipy", "torch")
+PACKAGES = ("embodied-ground", "mujoco", "numpy", "torch")
 
 
 def collect_provenance(
