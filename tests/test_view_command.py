@@ -28,12 +28,17 @@ from tests.own_tasks import FILE, cube_to_plate, own_tasks_forgotten
 
 # What changes no episode, or chooses which of them are run.
 ONLY_EVAL = {
+    "--against",
     "--episodes",
     "--json",
     "--num-envs",
     "--output",
     "--overwrite",
+    "--reproduce",
     "--resume",
+    "--shard",
+    "--suite",
+    "--until",
     "--videos",
     "--workers",
 }
