@@ -98,6 +98,8 @@ class RenderWork:
             closing(Worlds(self.config, self._num_worlds(dataset, numbers))) as worlds,
             closing(GroundTruth(worlds)) as truth,
         ):
+            # what a process that died has left is rendered again
+            writer.forget(seeds)
             _Rendering(self, dataset, writer, worlds, truth, report).run(numbers)
         return list(seeds)
 

@@ -9,7 +9,7 @@ parts, by seed, into one file, which is put in place by a rename as well.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, get_args
@@ -98,6 +98,16 @@ class EpisodeWriter(ClosedOnExit):
     def seeds(self) -> frozenset[int]:
         """The seeds of the episodes that are already written."""
         return frozenset(self._seeds)
+
+    def forget(self, seeds: Iterable[int]) -> None:
+        """Deletes the episodes of these seeds in the unfinished collection.
+
+        They were left by a process that died in the middle of its work, which is to be
+        done again.
+        """
+        for seed in seeds:
+            part_file(self.path, seed).unlink(missing_ok=True)
+        self._seeds = self._find_seeds()
 
     def write(self, episode: Episode, add: Callable[[H5], None] | None = None) -> None:
         """Writes an episode, durably.

@@ -31,8 +31,13 @@ class Recording:
     header: Header
 
     def __call__(self, seeds: Sequence[int], report: Report) -> list[EpisodeResult]:
-        """Records an episode per seed, in the collection that `collect` has begun."""
+        """Records an episode per seed, in the collection that `collect` has begun.
+
+        What is there of these seeds was left by a process that died before it could tell
+        their results: it is recorded again.
+        """
         with EpisodeWriter(self.path, self.header, "join") as writer:
+            writer.forget(seeds)
             recorder = Recorder(writer, self.header.record_hz)
             return self.runner.run(seeds, [recorder], report)
 

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from embodied.benchmark.results_file import read_results
+from embodied.datasets.reader import Dataset
+from embodied.datasets.storage import part_files, part_seed
+from embodied.datasets.writer import EpisodeWriter
 from embodied.policies import registry
+from embodied.policies.collection import Recording, collection_header
+from embodied.policies.episodes import EpisodeRunner, env_config_for
+from embodied.policies.registry import find_policy
 from tests.commands import QUICKLY, TASK, embodied, episodes_of, refused
 from tests.raising_policy import ALWAYS, BAD_SEED, NEVER, SOMETIMES
 
@@ -117,3 +123,18 @@ def test_a_cell_stops_when_it_is_told_apart(
         "was not measured in ToteTransfer arm L3, but in ToteTransfer arm L2" in error
     )
     assert "missing" in refused(capsys, *words, "--against", tmp_path / "no", "-o", "x")
+
+
+def test_a_part_of_a_collection_can_be_repeated(short: None, tmp_path: Path) -> None:
+    """As after the death of a process, which had written some of its episodes."""
+    config = env_config_for(find_policy("hold").spec(TASK), TASK, "L1", "train")
+    runner = EpisodeRunner("hold", config, num_envs=2)
+    path = tmp_path / "set.hdf5"
+    recording = Recording(runner, path, collection_header(runner, 20))
+    with EpisodeWriter(path, recording.header):
+        first = recording([3, 4], lambda result: None)
+        again = recording([3, 4, 5], lambda result: None)
+        assert again[:2] == first
+        assert {part_seed(part) for part in part_files(path)} == {3, 4, 5}
+    with Dataset(path) as dataset:
+        assert len(dataset) == 3
