@@ -18,7 +18,7 @@ from embodied.benchmark.results import Cell, Metric, success_at_end
 from embodied.benchmark.statistics import (
     BOOTSTRAP_SEED,
     CONFIDENCE,
-    Median,
+    Estimate,
     newcombe_paired,
     wilson_limits,
 )
@@ -61,7 +61,7 @@ class Difference:
     episodes: int
     discordant: float
     design_effect: float
-    progress: Median | None = None
+    progress: Estimate | None = None
 
 
 def pooled_rate(cells: Sequence[Cell], metric: Metric = success_at_end) -> Pooled:
@@ -172,7 +172,7 @@ def required_pairs(difference: float, discordant: float, power: float = POWER) -
     return math.ceil((root / size) ** 2)
 
 
-def mean_with_interval(values: np.ndarray, weights: np.ndarray) -> Median | None:
+def mean_with_interval(values: np.ndarray, weights: np.ndarray) -> Estimate | None:
     """Returns a weighted mean with a bootstrap interval; None for a single value."""
     if len(values) < 2:
         return None
@@ -181,8 +181,7 @@ def mean_with_interval(values: np.ndarray, weights: np.ndarray) -> Median | None
     totals = (weights * values)[rows].sum(1) / weights[rows].sum(1)
     low, high = np.quantile(totals, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     value = float(weights @ values / weights.sum())
-    lower, upper = np.quantile(values, (0.25, 0.75)).tolist()
-    return Median(value, lower, upper, float(min(low, value)), float(max(high, value)))
+    return Estimate(value, float(min(low, value)), float(max(high, value)))
 
 
 def _shared_seeds(first: Cell, second: Cell) -> list[int]:

@@ -11,7 +11,7 @@ import numpy as np
 from embodied.benchmark.board import Contestant
 from embodied.benchmark.pooled import Pooled, pooled_rate
 from embodied.benchmark.results import Cell
-from embodied.benchmark.statistics import BOOTSTRAP_SEED, CONFIDENCE
+from embodied.benchmark.statistics import BOOTSTRAP_SEED, CONFIDENCE, Estimate
 from embodied.benchmark.suite import CLASSES, DIMENSIONS
 from embodied.rollout.rollout import EpisodeResult
 
@@ -24,15 +24,6 @@ class AbilityRate:
 
     ability: str
     rate: Pooled
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A figure with its bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,15 @@ class Median:
     high: float | None
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+
 def wilson(successes: int, episodes: int, confidence: float = CONFIDENCE) -> Rate:
     """Returns the rate with its Wilson score interval (Wilson 1927).
 
