@@ -208,6 +208,7 @@ def test_a_suite_is_measured_by_its_protocol(
     assert embodied(*words) == 0
     printed = capsys.readouterr().out
     assert "no certificate" in printed
+    assert "PanelReset arm  expert  L2" in printed
     results = read_results(Path("out/results.json"))
     assert results.provenance.suite["name"] == "tiny"
     assert results.provenance.suite["version"] == 3

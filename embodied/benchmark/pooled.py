@@ -23,6 +23,7 @@ from embodied.benchmark.statistics import (
     wilson_limits,
 )
 
+BOOTSTRAPS = 1000  # resamples of a bootstrap
 RESAMPLES = 9999  # of a permutation test, where not all permutations are tried
 POWER = 0.8  # the chance with which a difference is to be found
 Key = tuple[str, int]  # place and seed
@@ -61,7 +62,7 @@ class Difference:
     episodes: int
     discordant: float
     design_effect: float
-    progress: Estimate | None = None
+    progress: Estimate
 
 
 def pooled_rate(cells: Sequence[Cell], metric: Metric = success_at_end) -> Pooled:
@@ -149,7 +150,7 @@ def pooled_difference(
         episodes=len(keys),
         discordant=float(weight @ np.abs(a - b)),
         design_effect=effect,
-        progress=mean_with_interval(np.array(progress), weight),
+        progress=mean_with_interval(keys, np.array(progress), weight),
     )
 
 
@@ -172,15 +173,20 @@ def required_pairs(difference: float, discordant: float, power: float = POWER) -
     return math.ceil((root / size) ** 2)
 
 
-def mean_with_interval(values: np.ndarray, weights: np.ndarray) -> Estimate | None:
-    """Returns a weighted mean with a bootstrap interval; None for a single value."""
-    if len(values) < 2:
-        return None
+def mean_with_interval(
+    keys: Sequence[Key], values: np.ndarray, weights: np.ndarray
+) -> Estimate:
+    """Returns a weighted mean, with a bootstrap interval over the clusters."""
+    sums = _by_cluster(keys, weights * values)
+    shares = _by_cluster(keys, weights)
     rng = np.random.default_rng(BOOTSTRAP_SEED)
-    rows = rng.integers(0, len(values), (1000, len(values)))
-    totals = (weights * values)[rows].sum(1) / weights[rows].sum(1)
-    low, high = np.quantile(totals, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    value = float(weights @ values / weights.sum())
+    means = []
+    for _ in range(BOOTSTRAPS):
+        drawn = rng.integers(0, len(sums), len(sums))
+        means.append(sums[drawn].sum() / shares[drawn].sum())
+
+    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    value = float(sums.sum() / shares.sum())
     return Estimate(value, float(min(low, value)), float(max(high, value)))
 
 

@@ -25,7 +25,14 @@ COLUMNS = (
 
 def results_table(results: Results) -> str:
     """Returns a line for each cell, below a line of titles."""
-    return text_table([COLUMNS, *(_row(cell) for cell in results.cells)])
+    rows = [_row(cell) for cell in results.cells]
+    places = [cell.condition.place for cell in results.cells]
+    if len(set(places)) < 2:
+        return text_table([COLUMNS, *rows])
+
+    # task and robot, where there are several
+    placed = [(place, *row) for place, row in zip(places, rows, strict=True)]
+    return text_table([("where", *COLUMNS), *placed])
 
 
 def comparisons(results: Results) -> list[str]:
