@@ -203,6 +203,7 @@ def test_every_verb_that_takes_a_task_takes_a_place(
         "gallery": ["--task", "none.py:T", *output],
         "bench": ["none.py:T"],
         "check-task": ["none.py:T"],
+        "teleop": ["none.py:T", *output],
     }
     of_results = {"compare", "report", "merge"}
     assert set(VERBS) - set(words) == {"doctor", "demo", "data"} | of_results
