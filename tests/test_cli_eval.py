@@ -233,6 +233,12 @@ def test_a_damaged_run(
             [7],
             "Seeds: the first that succeeded (3, 4) and the first that failed (7).",
         ),
+        (
+            [3],
+            [7, 9],
+            "Seeds: the first that succeeded (3) and the first that failed (7, 9, one of"
+            " each kind first).",
+        ),
         ([3], [], "Seeds: the first that succeeded (3). None of 50 failed."),
         ([], [7], "Seeds: the first that failed (7). None of 50 succeeded."),
     ],

@@ -87,6 +87,7 @@ def test_a_cell_stops_when_its_interval_is_narrow(
     )
 
 
+@pytest.mark.slow
 def test_a_cell_stops_when_it_is_told_apart(
     short: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,6 +18,7 @@ from tests.results_fakes import fake_cell, write_fake_results
 TASK = "PanelReset"
 
 
+@pytest.mark.slow
 def test_shards_make_the_whole(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], short: None
 ) -> None:

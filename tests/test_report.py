@@ -376,6 +376,13 @@ def test_films_show_the_first_seeds_of_each_outcome():
     assert views.seeds_to_film(trained, succeeded=True, count=3) == [0, 1, 2]
     assert views.seeds_to_film(trained, succeeded=False) == [33, 34, 35, 36]
 
+    # one of each kind of failure first, the most frequent kind before the others
+    episodes = list(trained.episodes)
+    episodes[36] = replace(episodes[36], ended="lost", dropped=1)
+    episodes[38] = replace(episodes[38], ended="lost", subtask="place")
+    mixed = replace(trained, episodes=tuple(episodes))
+    assert views.seeds_to_film(mixed, succeeded=False) == [33, 36, 38, 34]
+
 
 def test_colours_follow_the_policy():
     assert views.colours(FULL, "trained") == {

@@ -48,6 +48,7 @@ def test_results_repeat_to_the_digit(
     assert "versions, code, models and processor are the same" in printed
 
 
+@pytest.mark.slow
 def test_what_differs_is_counted_and_explained(
     measured: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -194,6 +194,7 @@ def test_a_task_that_has_changed_is_no_longer_of_the_suite(tiny: Path) -> None:
         trials_of(replace(suite, protocol=protocol), "hold")
 
 
+@pytest.mark.slow
 def test_a_suite_is_measured_by_its_protocol(
     tiny: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -118,7 +118,8 @@ def seeds_sentence(good: Sequence[int], bad: Sequence[int], episodes: int) -> st
     if good:
         parts.append(f"the first that succeeded ({', '.join(map(str, good))})")
     if bad:
-        parts.append(f"the first that failed ({', '.join(map(str, bad))})")
+        kinds = ", one of each kind first" if len(bad) > 1 else ""
+        parts.append(f"the first that failed ({', '.join(map(str, bad))}{kinds})")
     sentence = f"Seeds: {' and '.join(parts)}."
 
     if good and bad:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from embodied.benchmark.failures import failure_modes
 from embodied.benchmark.results import Cell, Condition, Results, compare, rate
 from embodied.benchmark.statistics import Comparison, holm
 from embodied.benchmark.timing import CONSTANT
@@ -206,11 +207,15 @@ def pairings(results: Results) -> list[Pairing]:
 def seeds_to_film(cell: Cell, succeeded: bool, count: int = 4) -> list[int]:
     """Returns the first seeds of a cell that succeeded, or that failed.
 
-    Run again to be filmed, they have the same outcome.
+    Of the failures there is one of each kind first, the most frequent kind before the
+    others. Run again to be filmed, they have the same outcome.
     """
     seeds = [
         episode.seed for episode in cell.episodes if episode.success_at_end == succeeded
     ]
+    if not succeeded:
+        kinds = [mode.seed for mode in failure_modes(cell)]
+        seeds = [*kinds, *(seed for seed in seeds if seed not in kinds)]
     return seeds[:count]
 
 
