@@ -35,6 +35,7 @@ VERBS = {
     "check-task": "check a task, also of your own, against what all tasks keep to",
     "bench": "measure the speed of simulation, rendering and policies",
     "demo": "do everything once: collect, train, evaluate, report",
+    "completion": "print a script that completes verbs and flags in a shell",
 }
 INTERRUPTED = 130  # what shells use for a process that Ctrl-C ended
 

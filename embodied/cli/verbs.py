@@ -16,6 +16,7 @@ def add_verbs(
     package: str,
     summaries: Mapping[str, str],
     words: Sequence[str],
+    every: bool = False,
 ) -> None:
     """Adds the verbs of a package, with the arguments of the verb that was typed.
 
@@ -28,6 +29,7 @@ def add_verbs(
         package: whose modules they are.
         summaries: verb -> what it does, in half a line.
         words: what was typed, from the verb on.
+        every: add the arguments of every verb, whose modules take seconds to load.
 
     Raises:
         EmbodiedError: the first word is no verb.
@@ -42,8 +44,8 @@ def add_verbs(
             name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         # only this module is imported: the others' imports would cost seconds
-        if name == typed:
-            _fill(verb_parser, verb_module(package, name), words[1:])
+        if every or name == typed:
+            _fill(verb_parser, verb_module(package, name), words[1:], every)
 
 
 def verb_module(package: str, verb: str) -> ModuleType:
@@ -55,13 +57,16 @@ def verb_module(package: str, verb: str) -> ModuleType:
 
 
 def _fill(
-    parser: argparse.ArgumentParser, module: ModuleType, words: Sequence[str]
+    parser: argparse.ArgumentParser,
+    module: ModuleType,
+    words: Sequence[str],
+    every: bool,
 ) -> None:
     """Fills the parser of a verb from its module; `words` are those after the verb."""
     parser.description = module.HELP
     parser.epilog = f"example:\n  {module.EXAMPLE}"
     if hasattr(module, "VERBS"):
-        add_verbs(parser, module.__name__, module.VERBS, words)
+        add_verbs(parser, module.__name__, module.VERBS, words, every)
         return
     parser.set_defaults(run=module.run)
     module.add_arguments(parser)
