@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 
 from embodied.datasets.schema import H5, DatasetError
+from embodied.errors import one_line
 
 # What h5py raises for bytes that make no sense, or for an item of another kind.
 DAMAGE = (
@@ -60,11 +61,6 @@ def _damaged(place: Path | H5, name: str, error: BaseException) -> DatasetError:
     return DatasetError(
         f"{place.file.filename} is damaged: {what} cannot be read ({reason})"
     )
-
-
-def one_line(error: BaseException) -> str:
-    """Returns the text of an error without its line breaks; its kind if it has none."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def own_item(group: H5, name: str) -> H5 | None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from embodied.datasets.guarded import damage_named, group_in, own_group
 from embodied.datasets.h5_files import open_to_read
+from embodied.datasets.header_checks import wrong_entry
 from embodied.datasets.schema import (
     H5,
     READABLE_VERSIONS,
@@ -21,6 +22,7 @@ from embodied.datasets.schema import (
     EpisodeMeta,
     Header,
 )
+from embodied.errors import one_line
 
 DEMO_NAME = re.compile(r"demo_[0-9]{1,18}")
 
@@ -42,7 +44,7 @@ def open_file(path: Path) -> H5:
                 f" or open it as h5py.File({path.name!r}, locking=False)"
             ) from error
         raise DatasetError(
-            f"{path} is truncated or damaged and cannot be opened: {error}"
+            f"{path} is truncated or damaged and cannot be opened: {one_line(error)}"
         ) from error
 
     # A file that is refused must not stay open.
@@ -107,11 +109,10 @@ def read_header(file: H5) -> Header:
             schema_version=int(attrs["schema_version"]),
             correction=correction,
         )
-    config = isinstance(header.metadata, dict) and header.metadata.get("config", {})
-    is_sound = isinstance(config, dict) and header.record_hz >= 1
-    if not is_sound or not isinstance(header.correction, dict | None):
+    wrong = wrong_entry(header)
+    if wrong:
         raise DatasetError(
-            f"{file.filename} is damaged: the attributes of /meta are not of their kinds"
+            f"{file.filename} is damaged: {wrong} of /meta makes no sense"
         )
     return header
 

@@ -20,6 +20,7 @@ from embodied.datasets.merge import StoredEpisode, write_merged
 from embodied.datasets.opening import open_file, read_header, read_meta
 from embodied.datasets.schema import H5, DatasetError, Header
 from embodied.datasets.storage import part_files, parts_folder
+from embodied.errors import one_line
 
 PARTS_SUFFIX = ".parts"
 # of HDF5's superblock of version 0, which this package writes: the end of the file
@@ -83,7 +84,7 @@ def repair(
             except ATTEMPTS as error:
                 if len(sources) == 1:
                     raise DatasetError(
-                        f"nothing of {source} can be saved: {error}"
+                        f"nothing of {source} can be saved: {one_line(error)}"
                     ) from error
                 lost.append(Lost(source, "all", str(error)))
                 continue

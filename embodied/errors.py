@@ -27,6 +27,14 @@ def unknown(kind: str, name: str, available: Iterable[str]) -> EmbodiedError:
     return EmbodiedError(f"unknown {kind} {name!r}.{hint} Available: {listing}")
 
 
+def one_line(error: BaseException) -> str:
+    """Returns the text of an error without line breaks; its type if it has none.
+
+    Libraries tell of a damaged file in several lines.
+    """
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def in_one_line(error: BaseException) -> str:
     """Returns type, text, file and line of an error that a user's code raised."""
     text = (str(error).splitlines() or [""])[0]

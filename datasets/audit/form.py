@@ -112,7 +112,7 @@ def find_old_pictures(view: View, context: Context) -> list[Finding]:
     # cameras slower than the frames give the same picture several times
     camera_hz = view.source.frame_hz
     if view.source.header is not None:
-        config = view.source.header.metadata["config"]
+        config = view.source.header.metadata.get("config", {})
         camera_hz = min(camera_hz, config.get("camera_hz") or camera_hz)
     allowed = context.limits.picture_age_frames * PHYSICS_HZ / camera_hz
     age = frames - pictures

@@ -13,7 +13,7 @@ from embodied.datasets.playing import filled, play
 from embodied.datasets.replay import replay_config
 from embodied.datasets.schema import H5, DatasetError, Episode, Header
 from embodied.envs.worlds import Worlds
-from embodied.errors import EmbodiedError
+from embodied.errors import EmbodiedError, one_line
 
 # Episodes that are replayed at once.
 MOST_WORLDS = 16
@@ -84,7 +84,7 @@ def _readable(name: str, demo: H5, reasons: dict[str, str]) -> dict[str, Episode
         actions = episode.streams["action"].value
         checksums = episode.streams["checksum"].value
     except (KeyError, DatasetError, OSError, TypeError, ValueError) as error:
-        reasons[name] = f"it cannot be read ({error})"
+        reasons[name] = f"it cannot be read ({one_line(error)})"
         return {}
     if not len(actions) or len(actions) != len(checksums) or episode.meta.fault:
         reasons[name] = "it has a fault, or steps are missing"

@@ -55,6 +55,18 @@ class Camera:
     small: np.ndarray
 
 
+# The arrays whose axes are known, below the group of an episode.
+ARRAY_AXES = {
+    "actions": (2,),
+    "rewards": (1,),
+    "dones": (1,),
+    "states": (2,),
+    "frame_tick": (1,),
+    "image_tick": (1,),
+}
+ANY_AXES = (1, 2, 3)
+
+
 @dataclass(frozen=True)
 class Source:
     """What is true of every episode of a file.
@@ -72,7 +84,8 @@ class Source:
         """Control steps per second; the frame rate for a file from elsewhere."""
         if self.header is None:
             return self.frame_hz
-        return float(self.header.metadata["config"]["control_hz"])
+        config = self.header.metadata.get("config", {})
+        return float(config.get("control_hz") or self.frame_hz)
 
     @cached_property
     def agent_slices(self) -> dict[str, slice]:
@@ -98,7 +111,7 @@ class View:
         arrays: by path below the group, all that are no pictures.
         cameras: by name; empty where pictures were not read.
         meta: its row of the table; None in a file from elsewhere.
-        damage: why the row cannot be read; "" if it can.
+        damage: why some of it cannot be read; "" if all of it can.
         instruction: the sentence, "" where nothing tells.
     """
 
@@ -181,6 +194,9 @@ def read_view(demo: H5, source: Source, images: bool = True) -> View:
             if is_picture(item):
                 pictures[camera_name(name)] = item
             elif np.issubdtype(item.dtype, np.number) and 0 < item.ndim < 4:
+                if item.ndim not in axes_of(name):
+                    damage = damage or f"{name} has {item.ndim} axes"
+                    continue
                 arrays[name] = read_array(item)
         if images:
             cameras = {name: read_camera(item) for name, item in pictures.items()}
@@ -191,6 +207,13 @@ def read_view(demo: H5, source: Source, images: bool = True) -> View:
     instruction = meta.instruction if meta else _foreign_instruction(demo)
     name = demo.name.rpartition("/")[2]
     return View(name, source, arrays, cameras, meta, damage, instruction)
+
+
+def axes_of(name: str) -> tuple[int, ...]:
+    """Returns how many axes an array may have, which is known of ours by its name."""
+    if name.startswith("streams/"):
+        return (1,) if name.endswith("/t") else (1, 2)
+    return ARRAY_AXES.get(name, ANY_AXES)
 
 
 def is_picture(item: H5) -> bool:

@@ -79,7 +79,7 @@ def camera_sizes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, 
     """Returns the sizes (H, W) of the cameras among the shapes of arrays, by name."""
     sizes = {}
     for key, shape in shapes.items():
-        if key.endswith(IMAGE_SUFFIX):
+        if key.endswith(IMAGE_SUFFIX) and len(shape) == 3 and shape[2] == 3:
             camera = key.removeprefix("obs/").removesuffix(IMAGE_SUFFIX)
             sizes[camera] = (shape[0], shape[1])
     return sizes

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from embodied.datasets.schema import DatasetError
+from embodied.errors import one_line
 
 
 def file_inside(folder: Path, relative: str) -> Path:
@@ -33,7 +34,7 @@ def read_json(folder: Path, relative: str) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{path} is not JSON: {error}") from error
+        raise DatasetError(f"{path} is not JSON: {one_line(error)}") from error
     if not isinstance(content, dict):
         raise DatasetError(f"{path} holds no JSON object")
     return content

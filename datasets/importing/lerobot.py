@@ -35,6 +35,7 @@ from embodied.datasets.importing.foreign import (
 from embodied.datasets.importing.inside import file_inside, read_json
 from embodied.datasets.importing.pictures import from_bytes, from_video
 from embodied.datasets.schema import DatasetError
+from embodied.errors import one_line
 from embodied.names import is_name
 
 ORIGIN = "LeRobotDataset v3.0"
@@ -215,7 +216,7 @@ class LeRobotFolder:
             with self._pa.parquet.ParquetFile(path) as file:
                 yield file
         except (self._pa.ArrowException, OSError) as error:
-            raise DatasetError(f"{path} cannot be read: {error}") from error
+            raise DatasetError(f"{path} cannot be read: {one_line(error)}") from error
 
     def _frames(self, row: Mapping[str, Any]) -> Any:
         """Returns the frames of an episode as a table."""

@@ -13,6 +13,7 @@ from av.error import FFmpegError
 from PIL import Image
 
 from embodied.datasets.schema import DatasetError
+from embodied.errors import one_line
 
 
 def from_bytes(
@@ -39,7 +40,7 @@ def from_bytes(
                 pictures.append(np.asarray(image.convert("RGB")))
         except (OSError, SyntaxError, ValueError) as error:
             raise DatasetError(
-                f"frame {number} of {where} cannot be decoded: {error}"
+                f"frame {number} of {where} cannot be decoded: {one_line(error)}"
             ) from error
     return np.stack(pictures)
 
@@ -78,7 +79,9 @@ def from_video(
                 if len(pictures) == count:
                     break
     except (FFmpegError, IndexError, OverflowError) as error:
-        raise DatasetError(f"{where}: {path} cannot be decoded: {error}") from error
+        raise DatasetError(
+            f"{where}: {path} cannot be decoded: {one_line(error)}"
+        ) from error
 
     if len(pictures) < count:
         raise DatasetError(

@@ -21,6 +21,7 @@ from embodied.datasets.importing.foreign import (
     whole_rate,
 )
 from embodied.datasets.schema import H5, IMAGE_SUFFIX, DatasetError
+from embodied.errors import one_line
 from embodied.names import is_name
 
 ORIGIN = "robomimic"
@@ -51,7 +52,9 @@ class RobomimicFile(ClosedOnExit):
         try:
             self._file = open_to_read(path)
         except OSError as error:
-            raise DatasetError(f"{path} cannot be opened as HDF5: {error}") from error
+            raise DatasetError(
+                f"{path} cannot be opened as HDF5: {one_line(error)}"
+            ) from error
 
         try:
             with damage_named(path):
