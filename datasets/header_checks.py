@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from embodied.core import ActionInterface, Layout
@@ -15,22 +15,43 @@ def wrong_entry(header: Header) -> str:
 
     An entry that is missing is none: other tools may say less.
     """
-    if header.record_hz < 1:
-        return "record_hz"
-    if header.planner_hz is not None and not _is_rate(header.planner_hz):
-        return "planner_hz"
-    if not isinstance(header.metadata, dict):
-        return "metadata"
-    if header.correction is not None and not isinstance(header.correction, dict):
-        return "correction"
-    for name, is_sound in ENTRIES.items():
-        if name in header.metadata and not is_sound(header.metadata[name]):
-            return f"{name} in the metadata"
+    wrong = [name for name, is_sound in _attributes(header) if not is_sound]
+    if wrong:
+        return wrong[0]
+
+    wrong += _unsound(header.metadata, ENTRIES)
+    if not wrong:
+        wrong += [
+            f"config.{name}" for name in _unsound(_config(header), CONFIG_ENTRIES)
+        ]
+    return f"{wrong[0]} in the metadata" if wrong else ""
+
+
+def _attributes(header: Header) -> list[tuple[str, bool]]:
+    """Returns the attributes by name, and whether they make sense."""
+    return [
+        ("record_hz", header.record_hz >= 1),
+        ("planner_hz", header.planner_hz is None or _is_rate(header.planner_hz)),
+        ("metadata", _is_object(header.metadata)),
+        ("correction", header.correction is None or _is_object(header.correction)),
+    ]
+
+
+def _config(header: Header) -> dict[str, Any]:
+    """Returns the worlds' config without what is None, which stands for a default."""
     config = header.metadata.get("config", {})
-    for name, is_sound in CONFIG_ENTRIES.items():
-        if config.get(name) is not None and not is_sound(config[name]):
-            return f"config.{name} in the metadata"
-    return ""
+    return {name: value for name, value in config.items() if value is not None}
+
+
+def _unsound(
+    values: Mapping[str, Any], kinds: Mapping[str, Callable[[Any], bool]]
+) -> list[str]:
+    """Returns the names of the values that are not of their kinds."""
+    return [
+        name
+        for name, is_sound in kinds.items()
+        if name in values and not is_sound(values[name])
+    ]
 
 
 def _is_rate(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -156,6 +157,34 @@ def test_attributes_of_another_kind_are_named(
         file[DEMO].attrs[name] = value
     with pytest.raises(DatasetError, match="is damaged: .*demo_0"):
         Dataset(path).episode(0)
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [
+        ("config", [1]),
+        ("agent_layout", [["joint_pos", -1]]),
+        ("state_layout", {"a": 1}),
+        ("joint_interface", {"mode": "joint", "groups": [{"name": "arm"}]}),
+        ("versions", "3.17"),
+        ("physics_hz", 0),
+        ("segmentation_names", [1, 2]),
+        ("config.control_hz", "fast"),
+        ("config.cameras", "front"),
+    ],
+)
+def test_an_entry_of_the_metadata_that_makes_no_sense_is_named(
+    path: Path, entry: str, value: Any
+) -> None:
+    with open_hdf5(path, "r+") as file:
+        metadata = json.loads(file["meta"].attrs["metadata"])
+        group = metadata["config"] if entry.startswith("config.") else metadata
+        group[entry.removeprefix("config.")] = value
+        file["meta"].attrs["metadata"] = json.dumps(metadata)
+    with pytest.raises(
+        DatasetError, match=f"{entry} in the metadata of /meta makes no"
+    ):
+        Dataset(path).header  # noqa: B018
 
 
 @pytest.mark.slow
