@@ -144,7 +144,10 @@ def arrays_below(group: H5) -> dict[str, H5]:
     """Returns all arrays below a group, whose names hold slashes."""
     found: dict[str, H5] = {}
 
-    def keep(name: str, item: H5) -> None:
+    def keep(name: str | bytes, item: H5) -> None:
+        # h5py gives names that are no text as bytes
+        if isinstance(name, bytes):
+            raise ValueError(f"the name {name!r} is no text")
         if isinstance(item, h5py.Dataset) and not _lies_elsewhere(item):
             found[name] = item
 

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
+from embodied.datasets.audit.run import audit
 from embodied.datasets.export.selection import Choice, Selection
 from embodied.datasets.importing.robomimic import RobomimicFile
 from embodied.datasets.reader import Dataset
@@ -190,3 +191,25 @@ def test_an_entry_of_the_metadata_that_makes_no_sense_is_named(
 @pytest.mark.slow
 def test_mutated_files_are_read_or_refused_by_name(tmp_path: Path) -> None:
     run_python("-W", "ignore", "-m", "tests.fuzz_datasets", tmp_path, 0, 1000)
+
+
+@pytest.mark.parametrize("key", ["obs/front_image", "streams/action/value"])
+def test_an_audit_excludes_an_episode_that_cannot_be_read(path: Path, key: str) -> None:
+    two = write_dataset(path.with_name("two.hdf5"), [1, 2])
+    with open_hdf5(two, "r+") as file:
+        del file[f"{DEMO}/{key}"]
+        options = {"chunks": (1, 8, 8, 3), "compression": "gzip"}
+        if key.endswith("image"):
+            file.create_dataset(f"{DEMO}/{key}", (HUGE, 8, 8, 3), "u1", **options)
+        else:
+            file.create_dataset(f"{DEMO}/{key}", (HUGE, 3), "f4")
+
+    one = audit(two, replays=False)
+    damage = [
+        finding.message
+        for finding in one.episodes[0].findings
+        if finding.check == "fault"
+    ]
+    assert "demo_0" in one.demos("EXCLUDE")
+    assert any("declares" in message for message in damage)
+    assert not [f for f in one.episodes[1].findings if f.check == "fault"]

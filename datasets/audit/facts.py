@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,8 @@ from embodied.datasets.audit.view import (
     picture_paths,
     shrink,
 )
-from embodied.datasets.schema import H5
+from embodied.datasets.guarded import read_array
+from embodied.datasets.schema import H5, DatasetError
 
 # A path is compared at so many moments, evenly spaced in time.
 PATH_POINTS = 24
@@ -164,13 +166,18 @@ def _moves(view: View) -> dict[str, np.ndarray]:
 
 
 def _mean_pictures(demo: H5) -> dict[str, np.ndarray]:
+    """Returns the mean of a few pictures of each camera, in small.
+
+    What cannot be read is left out here: `read_view` names it.
+    """
     means = {}
-    for camera, path in picture_paths(demo).items():
-        item = demo[path]
-        if len(item):
-            rows = np.linspace(0, len(item) - 1, SAMPLED_PICTURES).astype(int)
-            frames = np.stack([item[row] for row in rows])
-            means[camera] = shrink(frames).mean(axis=0)
+    with suppress(DatasetError):
+        for camera, path in picture_paths(demo).items():
+            item = demo[path]
+            if len(item):
+                rows = np.linspace(0, len(item) - 1, SAMPLED_PICTURES).astype(int)
+                frames = np.stack([read_array(item, int(row)) for row in rows])
+                means[camera] = shrink(frames).mean(axis=0)
     return means
 
 
@@ -183,7 +190,8 @@ def _moving_share(briefs: Sequence[Brief]) -> dict[str, np.ndarray]:
     shares = {}
     for path, rows in by_path.items():
         alike = _same_width(rows)
-        shares[path] = np.mean(alike, axis=0)
+        if alike:
+            shares[path] = np.mean(alike, axis=0)
     return shares
 
 

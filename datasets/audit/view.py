@@ -308,6 +308,8 @@ def _foreign_positions(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
 def _columns(array: np.ndarray, columns: Any) -> np.ndarray:
     matrix = _matrix(array)
     kept = [column for column in columns if column < matrix.shape[1]]
+    if not kept:
+        return np.zeros((0, 0))
     return matrix[:, kept].astype(np.float64)
 
 
