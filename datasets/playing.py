@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embodied.datasets.schema import Episode, Stream
+from embodied.datasets.schema import DatasetError, Episode, Stream
 from embodied.envs.episodes import EpisodeStart
 from embodied.envs.scoring import StepResult
 from embodied.envs.worlds import Worlds
@@ -49,6 +49,33 @@ def start_of(episode: Episode) -> EpisodeStart:
     )
 
 
+def require_playable(worlds: Worlds, episode: Episode) -> None:
+    """Raises DatasetError unless an episode has what it takes to play it in worlds."""
+    where = f"the episode of seed {episode.meta.seed} cannot be played"
+    missing = [name for name in ("action", "checksum") if name not in episode.streams]
+    if missing:
+        raise DatasetError(f"{where}, since it has no streams/{missing[0]}")
+
+    actions = episode.streams["action"].value
+    width = len(worlds.interface.labels)
+    if not len(actions) or actions.shape[1:] != (width,):
+        raise DatasetError(
+            f"{where}: its actions are {actions.shape}, where rows of {width} numbers "
+            "are due"
+        )
+    checksums = episode.streams["checksum"].value
+    if checksums.shape != (len(actions),):
+        raise DatasetError(
+            f"{where}: it has {len(actions)} actions, but {len(checksums)} checksums"
+        )
+    own = worlds.physics_state().shape[1]
+    if episode.states.shape[1] != own:
+        raise DatasetError(
+            f"{where}: its states are of {episode.states.shape[1]} numbers, this model's "
+            f"of {own}"
+        )
+
+
 def play(worlds: Worlds, episodes: Sequence[Episode]) -> Iterator[PlayedStep]:
     """Plays one episode in each world, from its recorded start, until all are over.
 
@@ -57,9 +84,10 @@ def play(worlds: Worlds, episodes: Sequence[Episode]) -> Iterator[PlayedStep]:
         episodes: N, see `filled`.
 
     Raises:
-        EmbodiedError: a start does not fit the worlds.
+        EmbodiedError: an episode does not fit the worlds, or lacks its actions.
     """
     for world, episode in enumerate(episodes):
+        require_playable(worlds, episode)
         worlds.begin_recorded(world, start_of(episode))
 
     actions = [episode.streams["action"] for episode in episodes]

@@ -8,7 +8,7 @@ made, bit for bit, with the same frames and the same noise of the pixels.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,8 +17,8 @@ from typing import Any, Literal
 import h5py
 import numpy as np
 
-from embodied.core import PHYSICS_HZ, Observation
-from embodied.datasets.playing import start_of
+from embodied.core import PHYSICS_HZ
+from embodied.datasets.playing import require_playable, start_of
 from embodied.datasets.reader import Dataset
 from embodied.datasets.replay import changes
 from embodied.datasets.schema import (
@@ -176,18 +176,18 @@ class _Playing:
     Attributes:
         number: of the episode in its file.
         episode: as it was recorded.
-        looks: what changes of how it looks, by variable.
         row: of the next control step.
         frame: the next frame to take.
-        pictures: what was rendered so far, by key.
-        image_ticks: when it was.
+        newest: the newest pictures of depth and things, by key.
+        pictures: those of the frames so far, by key.
+        image_ticks: when they were taken.
     """
 
     number: int
     episode: Episode
-    looks: Mapping[str, Any]
     row: int = 0
     frame: int = 0
+    newest: dict[str, np.ndarray] = field(default_factory=dict)
     pictures: dict[str, list[np.ndarray]] = field(default_factory=dict)
     image_ticks: list[int] = field(default_factory=list)
 
@@ -227,12 +227,12 @@ class _Rendering:
                 continue
             number = waiting.popleft()
             episode = self._dataset.episode(number, images=False)
-            _require_playable(self._dataset, number, episode)
+            require_playable(self._worlds, episode)
             looks = self._wanted.looks.of(self._worlds.spec.table, episode.meta.seed)
             self._worlds.begin_recorded(world, start_of(episode), looks)
             if looks:
                 episode = self._with_looks(episode, world)
-            self._playing[world] = _Playing(number, episode, looks)
+            self._playing[world] = _Playing(number, episode)
 
     def _with_looks(self, episode: Episode, world: int) -> Episode:
         """Returns an episode that says how its world was made to look."""
@@ -244,15 +244,38 @@ class _Rendering:
         """Renders the frames that are due in each world."""
         due = []
         for world, playing in self._playing.items():
-            tick = playing.row * self._worlds.ticks_per_step
             ticks = playing.episode.frame_tick
-            if playing.frame < len(ticks) and ticks[playing.frame] == tick:
+            is_left = playing.frame < len(ticks)
+            if is_left and ticks[playing.frame] == self._tick(playing):
                 due.append(world)
                 self._check_state(world, playing)
 
         observation = self._worlds.observe(privileged=False)
+        taken = observation.pixels_tick
+        assert taken is not None
+        for world, playing in self._playing.items():
+            # a picture of the cameras comes with its depth and things
+            if taken[world] == self._tick(playing):
+                playing.newest = self._ground_truth(world)
         for world in due:
-            self._take_frame(world, self._playing[world], observation)
+            colours = {
+                camera + IMAGE_SUFFIX: frames[world].copy()
+                for camera, frames in observation.pixels.items()
+            }
+            self._keep(self._playing[world], colours, int(taken[world]))
+
+    def _tick(self, playing: _Playing) -> int:
+        """Returns the time of an episode, in ticks."""
+        return playing.row * self._worlds.ticks_per_step
+
+    def _keep(
+        self, playing: _Playing, colours: dict[str, np.ndarray], taken: int
+    ) -> None:
+        """Keeps the pictures of a frame, which were taken at a tick."""
+        for key, picture in {**colours, **playing.newest}.items():
+            playing.pictures.setdefault(key, []).append(picture)
+        playing.image_ticks.append(taken)
+        playing.frame += 1
 
     def _check_state(self, world: int, playing: _Playing) -> None:
         """Compares the state of a world with that of the frame that is due."""
@@ -262,43 +285,19 @@ class _Rendering:
             return
         if not self._wanted.set_states:
             raise self._differs(playing)
-        if state.shape != recorded.shape:
-            raise DatasetError(
-                f"episode {playing.number} of {self._dataset.path} has states of "
-                f"{recorded.size} numbers, but this model of {state.size}"
-            )
         self._worlds.put_physics_state(world, recorded)
 
-    def _take_frame(
-        self, world: int, playing: _Playing, observation: Observation
-    ) -> None:
-        """Keeps what one world shows now."""
-        assert observation.pixels_tick is not None
-        taken = int(observation.pixels_tick[world])
-        is_new = not playing.image_ticks or taken != playing.image_ticks[-1]
-        for camera, frames in observation.pixels.items():
-            pictures = {IMAGE_SUFFIX: frames[world].copy()}
-            if is_new:
-                pictures |= self._ground_truth(world, camera)
-            for suffix in (IMAGE_SUFFIX, *self._truth_suffixes()):
-                kept = playing.pictures.setdefault(camera + suffix, [])
-                # where no picture was due, the one before is still the newest
-                kept.append(pictures[suffix] if suffix in pictures else kept[-1])
-        playing.image_ticks.append(taken)
-        playing.frame += 1
-
-    def _truth_suffixes(self) -> list[str]:
-        suffixes = [DEPTH_SUFFIX] if self._wanted.depth else []
-        return suffixes + ([SEGMENTATION_SUFFIX] if self._wanted.segmentation else [])
-
-    def _ground_truth(self, world: int, camera: str) -> dict[str, np.ndarray]:
-        """Returns the depth and the things that a camera sees, by their suffixes."""
+    def _ground_truth(self, world: int) -> dict[str, np.ndarray]:
+        """Returns the depth and the things that the cameras see now, by key."""
         found = {}
-        if self._wanted.depth:
-            depth = self._truth.depth_m(world, camera)
-            found[DEPTH_SUFFIX] = depth if self._wanted.depth == "m" else as_mm(depth)
-        if self._wanted.segmentation:
-            found[SEGMENTATION_SUFFIX] = self._truth.segmentation(world, camera)
+        for camera in self._worlds.cameras:
+            if self._wanted.depth:
+                depth = self._truth.depth_m(world, camera)
+                is_metric = self._wanted.depth == "m"
+                found[camera + DEPTH_SUFFIX] = depth if is_metric else as_mm(depth)
+            if self._wanted.segmentation:
+                things = self._truth.segmentation(world, camera)
+                found[camera + SEGMENTATION_SUFFIX] = things
         return found
 
     def _step(self) -> None:
@@ -346,7 +345,7 @@ class _Rendering:
         recorded = self._dataset.header.metadata
         causes = changes(recorded, self._worlds.metadata())
         why = "; ".join(causes) or "model and versions are those of the recording"
-        seconds = playing.row * self._worlds.ticks_per_step / PHYSICS_HZ
+        seconds = self._tick(playing) / PHYSICS_HZ
         return DatasetError(
             f"episode {playing.number} of {self._dataset.path} does not replay: its "
             f"states differ from {seconds:.3f} s on ({why}); --set-states renders the "
@@ -375,19 +374,3 @@ def copy_rest(source: H5, target: H5) -> None:
             source.copy(name, target)
         elif isinstance(source[name], h5py.Group):
             copy_rest(source[name], target[name])
-
-
-def _require_playable(dataset: Dataset, number: int, episode: Episode) -> None:
-    """Raises DatasetError unless an episode has all that it takes to play it."""
-    missing = [key for key in ("action", "checksum") if key not in episode.streams]
-    if missing:
-        raise DatasetError(
-            f"episode {number} of {dataset.path} cannot be played, since it lacks "
-            f"streams/{missing[0]}"
-        )
-    steps = len(episode.streams["action"].value)
-    if not steps or len(episode.streams["checksum"].value) != steps:
-        raise DatasetError(
-            f"episode {number} of {dataset.path} is damaged: it has {steps} actions and "
-            f"{len(episode.streams['checksum'].value)} checksums"
-        )

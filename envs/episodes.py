@@ -108,20 +108,44 @@ class Episodes:
                 "replay it with the task, robot and version that recorded it"
             )
 
-        # a field is of the task's memory, the encoder bias, or a field of the model
         self._engine.reset(np.array([world]))
-        memory = self._task.memory()
         for name, value in start.fields.items():
-            if name.startswith(TASK_PREFIX):
-                memory[name.removeprefix(TASK_PREFIX)][world] = value
-            elif name != ENCODER_BIAS:
-                self._engine.model_view(name)[world] = value
+            live = self._field(name)
+            if live.shape[1:] != np.shape(value):
+                raise EmbodiedError(
+                    f"recorded {name} is {np.shape(value)}, this model's {live.shape[1:]}: "
+                    "replay it with the task, robot and version that recorded it"
+                )
+            live[world] = value
+        if ENCODER_BIAS not in start.fields:
+            raise EmbodiedError(f"the recorded start has no {ENCODER_BIAS}")
         state[world] = start.state
 
         pixel_sigma = float(start.variation.get("pixel_noise", 0.0))
         noise = SensorNoise(start.fields[ENCODER_BIAS], pixel_sigma)
         self._keep(world, start.seed, start.variation, noise)
         self._update_instructions()
+
+    def _field(self, name: str) -> np.ndarray:
+        """Returns the live (N, ...) array that a field of a start is written to.
+
+        It is of the task's memory, the encoder bias, or a field of the model.
+
+        Raises:
+            EmbodiedError: there is none of this name.
+        """
+        if name == ENCODER_BIAS:
+            return self._proprioception.bias
+        memory = self._task.memory()
+        own = name.removeprefix(TASK_PREFIX)
+        if own != name and own in memory:
+            return memory[own]
+        try:
+            return self._engine.model_view(name)
+        except ValueError as error:
+            raise EmbodiedError(
+                f"the recorded start has {name}, which this model and task have not"
+            ) from error
 
     def change_looks(self, world: int, looks: Mapping[str, Any]) -> None:
         """Lights and looks at one world's recorded episode in another way.

@@ -182,6 +182,7 @@ def test_other_light_changes_pictures_and_nothing_that_moves(
     assert file_digest(again) == file_digest(dark_path)
 
 
+@pytest.mark.slow
 def test_a_level_draws_what_a_recording_at_that_level_would(
     states: Path, tmp_path: Path
 ) -> None:
@@ -299,3 +300,69 @@ def test_mistakes_are_named(
         capsys, "data", "render", other, "-o", tmp_path / "x"
     )
     assert list(tmp_path.glob("*.parts")) == []
+
+
+@pytest.mark.slow
+def test_depth_is_of_the_moment_of_its_picture(tmp_path: Path) -> None:
+    # cameras at 8 Hz take their pictures between the frames
+    source = record(
+        tmp_path / "seen.hdf5",
+        "ToteTransfer",
+        "arm",
+        HORIZON_S,
+        **seen("wrist", camera_hz=8),
+    )
+    slow = Dataset(render(source, tmp_path / "slow.hdf5", "--depth", "m"))
+    fast = record(
+        tmp_path / "fast.hdf5",
+        "ToteTransfer",
+        "arm",
+        HORIZON_S,
+        **seen("wrist", camera_hz=200),
+    )
+    ticks = slow.read(0, "image_tick")
+    assert len(np.unique(ticks)) < len(ticks)
+    truth = Dataset(render(fast, tmp_path / "truth.hdf5", "--depth", "m"))
+    of_frames = truth.read(0, "obs/wrist_depth")
+    depth = slow.read(0, "obs/wrist_depth")
+    for frame, tick in enumerate(ticks):
+        same = np.flatnonzero(truth.read(0, "frame_tick") == tick)
+        for other in same:
+            assert np.array_equal(depth[frame], of_frames[other])
+    # a picture that is shown twice has one depth
+    twice = np.flatnonzero(np.diff(ticks) == 0)
+    assert np.array_equal(depth[twice], depth[twice + 1])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("streams/action/value", np.zeros((50, 2), np.float32), "its actions are"),
+        ("streams/checksum/value", np.zeros(50, np.float32)[:, None], "checksums"),
+        ("start/fields/geom_rgba", np.zeros(3), "recorded geom_rgba is"),
+        ("start/fields/geom_bogus", np.zeros(3), "which this model and task have not"),
+        ("states", None, "its states are of"),
+    ],
+)
+def test_recordings_that_do_not_fit_the_worlds_are_named(
+    states: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    key: str,
+    value: Any,
+    message: str,
+) -> None:
+    source = tmp_path / "states.hdf5"
+    source.write_bytes(states.read_bytes())
+    with open_hdf5(source, "r+") as file:
+        place = f"data/demo_0/{key}"
+        if value is None:
+            value = file[place][:, :-1]
+        if place in file:
+            del file[place]
+        file[place] = value
+    target = tmp_path / "rendered.hdf5"
+    render_words = ("data", "render", source, "-o", target, "--workers", 1)
+    assert message in refused(capsys, *render_words)
+    assert message in refused(capsys, "data", "replay", source)
+    assert not list(tmp_path.glob("rendered*"))

@@ -120,7 +120,7 @@ def test_subtasks_are_sentences_of_the_table(path: Path) -> None:
     assert "human.action.subtask" in modality["annotation"]
 
 
-@pytest.mark.parametrize("version", ["v2", "v3"])
+@pytest.mark.parametrize("version", ["v2", pytest.param("v3", marks=pytest.mark.slow)])
 def test_the_reader_of_another_tool_takes_it(path: Path, version: str) -> None:
     # Rerun's own reader, which tells the versions apart
     from rerun.experimental import LeRobotReader
