@@ -160,9 +160,9 @@ class CommonFactors:
         qpos = self._engine.view("qpos")
         qpos[world, self._qpos] = np.concatenate(self._joint_starts(sample))
         for gripper in self._robot.grippers:
-            for name, open_m in zip(gripper.fingers, gripper.open_m, strict=True):
+            for name, open_at in zip(gripper.fingers, gripper.open_at, strict=True):
                 address = int(self._engine.model.joint(name).qposadr[0])
-                qpos[world, address] = open_m
+                qpos[world, address] = open_at
 
     def _joint_starts(self, sample: dict[str, Any]) -> list[np.ndarray]:
         """Returns where each part's joints start, rad or m, in the order of parts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from embodied.arrays import dot
 from embodied.core import Array
 from embodied.robots.parts.part import Effector
 from embodied.robots.robot import Robot
@@ -16,11 +17,12 @@ class Hand:
     ) -> None:
         model = engine.model
         effector = effector or robot.effectors[0]
-        fingers = robot.gripper_of(effector).fingers
+        gripper = robot.gripper_of(effector)
         self._engine = engine
         # the site of the tool centre point, and the columns of the fingers in `qpos`
         self._site = model.site(effector.site).id
-        self._fingers = [int(model.joint(name).qposadr[0]) for name in fingers]
+        self._fingers = [int(model.joint(name).qposadr[0]) for name in gripper.fingers]
+        self._pads = [model.site(name).id for name in gripper.pads]
 
     def pos_w(self) -> Array:
         """Returns (N, 3) m, the tool centre point (TCP) in the world."""
@@ -32,9 +34,17 @@ class Hand:
 
     def width_m(self) -> Array:
         """Returns (N,) m between the fingers' pads."""
+        if self._pads:
+            return self._pad_distance_m()
         qpos = self._engine.view("qpos")
         # each finger's joint position is its share of the opening
         width = qpos[:, self._fingers[0]]
         for finger in self._fingers[1:]:
             width = width + qpos[:, finger]
         return width
+
+    def _pad_distance_m(self) -> Array:
+        """Returns (N,) m between the pads' faces, along the hand's y axis."""
+        sites = self._engine.view("site_xpos")
+        y_axis = self._engine.view("site_xmat")[:, self._site][:, 1::3]
+        return dot(sites[:, self._pads[0]] - sites[:, self._pads[1]], y_axis)

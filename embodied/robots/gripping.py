@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import mujoco
 
@@ -29,16 +29,22 @@ def make_pad(geom: mujoco.MjsGeom) -> None:
 
 
 def couple_fingers(
-    spec: mujoco.MjSpec, name: str, follower: str, leader: str, ratio: float = 1.0
+    spec: mujoco.MjSpec,
+    name: str,
+    follower: str,
+    leader: str,
+    ratio: float = 1.0,
+    offset: float = 0.0,
 ) -> None:
     """Makes one finger move as another does.
 
     Args:
         spec: the model.
         name: name of the equality that does it.
-        follower: name of a sliding joint.
+        follower: name of a joint.
         leader: name of the joint that it follows.
-        ratio: position of the follower over that of the leader.
+        ratio: how far the follower moves, over how far the leader does.
+        offset: position of the follower where the leader is at 0.
     """
     spec.add_equality(
         name=name,
@@ -46,7 +52,7 @@ def couple_fingers(
         name1=follower,
         name2=leader,
         # coefficients of a polynomial in the leader's position; MuJoCo wants 11 numbers
-        data=(0, ratio, *[0] * 10),
+        data=(offset, ratio, *[0] * 10),
         solref=PAD_SOLREF,
         solimp=COUPLING_SOLIMP,
     )
@@ -55,27 +61,30 @@ def couple_fingers(
 def add_width_drive(
     spec: mujoco.MjSpec,
     name: str,
-    fingers: Sequence[str],
+    levers: Mapping[str, float],
     width_m: float,
     force_n: float,
+    length_m: float = 0.0,
 ) -> None:
     """Adds an actuator whose target is the width of a gripper in m.
 
     Args:
         spec: the model.
         name: name of the actuator.
-        fingers: names of the sliding joints whose positions add up to the width.
+        levers: joint -> what of the width its position makes, in m per m or rad.
         width_m: width of the open gripper.
         force_n: the largest force that it grips with.
+        length_m: the sum of positions times levers where the width is 0.
     """
-    # the width is a tendon whose length is the sum of all fingers' positions
+    # the width is a tendon whose length is the sum of all fingers' shares
     tendon = spec.add_tendon(name=f"{name}_width")
-    for finger in fingers:
-        tendon.wrap_joint(finger, 1)
+    for finger, lever in levers.items():
+        tendon.wrap_joint(finger, lever)
 
     servo = spec.add_actuator(
         name=name, target=f"{name}_width", trntype=mujoco.mjtTrn.mjTRN_TENDON
     )
     servo.set_to_position(kp=GRIPPER_STIFFNESS_N_M)
+    servo.biasprm[0] = GRIPPER_STIFFNESS_N_M * length_m
     servo.ctrlrange = (0, width_m)
     servo.forcerange = (-force_n, force_n)

@@ -5,11 +5,17 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
+from embodied.robots.parts.part import Ranges
+
 POSTURES = 4096  # how many are tried
 
 
 def farthest_reach_m(
-    model: mujoco.MjModel, joints: tuple[str, ...], mount: str, site: str
+    model: mujoco.MjModel,
+    joints: tuple[str, ...],
+    mount: str,
+    site: str,
+    ranges: Ranges | None = None,
 ) -> float:
     """Returns the farthest distance of a tool point from an arm's mount.
 
@@ -21,11 +27,13 @@ def farthest_reach_m(
         joints: names of the arm's joints.
         mount: name of the body that carries the arm.
         site: name of the tool point.
+        ranges: (J, 2) of the joints in rad; None for the model's.
     """
     data = mujoco.MjData(model)
     rng = np.random.default_rng(0)
     addresses = [int(model.joint(name).qposadr[0]) for name in joints]
-    low, high = np.array([model.joint(name).range for name in joints]).T
+    limits = ranges or [model.joint(name).range for name in joints]
+    low, high = np.array(limits).T
 
     farthest = 0.0
     for _ in range(POSTURES):

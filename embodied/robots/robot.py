@@ -199,7 +199,7 @@ class Robot:
         for part in self.parts:
             home.update(zip(part.joints.names, part.joints.home, strict=True))
         for gripper in self.grippers:
-            home.update(zip(gripper.fingers, gripper.open_m, strict=True))
+            home.update(zip(gripper.fingers, gripper.open_at, strict=True))
         return home
 
     def _add_home(self, spec: mujoco.MjSpec) -> None:

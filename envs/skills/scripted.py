@@ -19,6 +19,7 @@ from embodied.core import (
 )
 from embodied.envs.skills.driving import DrivingPlanner
 from embodied.envs.skills.goal_servo import GoalServo
+from embodied.envs.skills.hand_view import HandView
 from embodied.robots.robot import Robot
 from embodied.rotations import quat_from_yaw, quat_multiply
 
@@ -50,18 +51,32 @@ class ScriptedPlanner:
     plan_shape = PlanShape()
 
     def __init__(
-        self, agent_layout: Layout, state_layout: Layout, decide: Decide
+        self,
+        agent_layout: Layout,
+        state_layout: Layout,
+        decide: Decide,
+        hand: HandView | None = None,
     ) -> None:
+        """Keeps what reads and decides.
+
+        Args:
+            agent_layout: The layout of proprioception.
+            state_layout: The layout of privileged state.
+            decide: Returns the plans.
+            hand: How a hand looks to it that is not of the house; None for one that is.
+        """
         # name of a layout's part -> its columns
         self._agent = _with_first_effector(agent_layout.slices())
         self._state = state_layout.slices()
         self._decide = decide
+        self._hand = hand
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
         """Does nothing: nothing is remembered."""
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
-        return self._decide(*self.read(observation))
+        payload = self._decide(*self.read(observation))
+        return self._hand.done(payload) if self._hand else payload
 
     def read(self, observation: Observation) -> tuple[Any, Readings, Readings]:
         """Returns the array namespace, proprioception and privileged state.
@@ -70,9 +85,13 @@ class ScriptedPlanner:
         """
         agent_pos = observation.agent_pos
         state = observation.environment_state
+        agent = {name: agent_pos[:, part] for name, part in self._agent.items()}
+        if self._hand:
+            seen = self._hand.seen(agent["tcp_pos_w"], agent["tcp_rot6d"])
+            agent["tcp_pos_w"] = seen
         return (
             array_namespace(agent_pos),
-            {name: agent_pos[:, part] for name, part in self._agent.items()},
+            agent,
             {name: state[:, part] for name, part in self._state.items()},
         )
 
@@ -90,7 +109,8 @@ def scripted_expert(
         state_layout: The layout of privileged state.
         robot: The robot that does it.
     """
-    planner = ScriptedPlanner(agent_layout, state_layout, decide)
+    hand = HandView.of(robot)
+    planner = ScriptedPlanner(agent_layout, state_layout, decide, hand)
     return DrivingPlanner(planner, agent_layout, robot), GoalServo(agent_layout, robot)
 
 

@@ -1,30 +1,44 @@
-"""A user's description of their own robot: a TOML file beside its MJCF file."""
+"""A user's description of their own robot: a TOML file beside its model's file."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any
 
 from embodied.errors import EmbodiedError, unknown
-
-Names = tuple[str, ...]
-Numbers = tuple[float, ...]
-T = TypeVar("T")
+from embodied.names import check_names
+from embodied.robots.described.tables import Names, Numbers, read_table
 
 SERVOS = ("ours", "file")
+VERSION = 1  # of the format
+# A quaternion shorter than this is none.
+LEAST_NORM = 1e-6
+
+
+def _within(low: float, high: float) -> dict[str, Any]:
+    """Returns the metadata of a key whose numbers lie in a range, ends included."""
+    return {"range": (low, high)}
 
 
 @dataclass(frozen=True)
 class Mount:
     """Where the arm is bolted on, and how it stands there."""
 
-    body: str = ""  # empty: the file's first
-    pos_w: Numbers = (0.0, 0.0, 0.72)  # (3,) m
-    yaw_deg: float = 0.0
+    body: str = ""  # empty: the bodies that carry the arms
+    # (3,) m
+    pos_w: Numbers = field(default=(0.0, 0.0, 0.72), metadata=_within(-10, 10))
+    yaw_deg: float = field(default=0.0, metadata=_within(-360, 360))
     stand: bool = True  # whether there is a column below it
+
+    def __post_init__(self) -> None:
+        _check_count("mount.pos_w", self.pos_w, 3)
+        if self.stand and self.pos_w[2] <= 0:
+            raise EmbodiedError(
+                f"mount.pos_w has a height of {self.pos_w[2]:g} m, where no column fits "
+                "below: write mount.stand = false, or a height above 0"
+            )
 
 
 @dataclass(frozen=True)
@@ -36,37 +50,135 @@ class Tcp:
 
     site: str = ""
     body: str = ""
-    pos: Numbers = (0.0, 0.0, 0.0)  # (3,) m, on the body
-    quat_wxyz: Numbers = (1.0, 0.0, 0.0, 0.0)
+    # (3,) m, on the body
+    pos: Numbers = field(default=(0.0, 0.0, 0.0), metadata=_within(-2, 2))
+    quat_wxyz: Numbers = field(
+        default=(1.0, 0.0, 0.0, 0.0), metadata=_within(-100, 100)
+    )
+
+    def __post_init__(self) -> None:
+        if bool(self.site) == bool(self.body):
+            raise EmbodiedError(
+                "tcp needs either a site, or a body with pos and quat_wxyz"
+            )
+        _check_count("tcp.pos", self.pos, 3)
+        _check_quat("tcp.quat_wxyz", self.quat_wxyz)
 
 
 @dataclass(frozen=True)
 class Gripper:
-    """Fingers that slide from 0, where they touch, to the end of their ranges."""
+    """Fingers that slide or turn.
+
+    Attributes:
+        joints: names of the F joints that are driven; what is coupled to them in the
+            file follows.
+        closed: (F,) m or rad, where the fingers touch; none: the end of each range at
+            which a finger is nearer to the tool centre point.
+        open: (F,) m or rad, where they are open; none: the other end.
+        pads: names of geoms that grip.
+        force_n: grip force; None: what the file says, else 70 N.
+        speed_m_s: how fast the width changes.
+        mjcf: the gripper's own file, where it is not part of the arm's.
+        on: the arm's body or site that such a gripper sits on.
+        pos: (3,) m, its place there.
+        quat_wxyz: how it is turned there.
+    """
 
     joints: Names
-    pads: Names = ()  # geoms that grip
-    force_n: float = 70.0
-    speed_m_s: float = 0.2  # of the width
+    closed: Numbers = field(default=(), metadata=_within(-20, 20))
+    open: Numbers = field(default=(), metadata=_within(-20, 20))
+    pads: Names = ()
+    force_n: float | None = field(default=None, metadata=_within(0.1, 10_000))
+    speed_m_s: float = field(default=0.2, metadata=_within(0.005, 5))
+    mjcf: str = ""
+    on: str = ""
+    pos: Numbers = field(default=(0.0, 0.0, 0.0), metadata=_within(-2, 2))
+    quat_wxyz: Numbers = field(
+        default=(1.0, 0.0, 0.0, 0.0), metadata=_within(-100, 100)
+    )
+
+    def __post_init__(self) -> None:
+        if not self.joints:
+            raise EmbodiedError("gripper.joints must name at least one joint")
+        _check_once("gripper.joints", self.joints)
+        _check_once("gripper.pads", self.pads)
+
+        # both postures or none, one number per joint
+        if bool(self.closed) != bool(self.open):
+            raise EmbodiedError(
+                "gripper.closed and gripper.open go together: write both or neither"
+            )
+        each = f", one for each of {', '.join(self.joints)}"
+        for key, values in (("closed", self.closed), ("open", self.open)):
+            if values:
+                _check_count(f"gripper.{key}", values, len(self.joints), each)
+
+        # a file of its own
+        _check_count("gripper.pos", self.pos, 3)
+        _check_quat("gripper.quat_wxyz", self.quat_wxyz)
+        if bool(self.mjcf) != bool(self.on):
+            raise EmbodiedError(
+                "gripper.mjcf and gripper.on go together: the gripper's file, and the "
+                "arm's body or site that it sits on"
+            )
 
 
 @dataclass(frozen=True)
-class Description:
-    """An arm with a parallel gripper.
+class DescribedArm:
+    """One arm with its gripper.
 
     Attributes:
-        name: name of the robot; it goes before all names of the file.
-        mjcf: path of the model.
         joints: names of the arm's J joints, from the mount on.
         speeds: (J,) largest speed of each joint, rad/s.
         home: (J,) rad, where episodes start.
         gripper: its fingers.
         tcp: its tool centre point.
+        name: what the names of its parts begin with; empty for an only arm.
+    """
+
+    joints: Names
+    speeds: Numbers = field(metadata=_within(0.01, 100))
+    home: Numbers = field(metadata=_within(-100, 100))
+    gripper: Gripper
+    tcp: Tcp
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.joints:
+            raise EmbodiedError("joints must name at least one joint")
+        _check_once("joints", self.joints)
+        for joint in self.gripper.joints:
+            if joint in self.joints and not self.gripper.mjcf:
+                raise EmbodiedError(
+                    f"{joint!r} is among joints and gripper.joints: leave it in one"
+                )
+
+        # one number per joint
+        each = f", one for each of {', '.join(self.joints)}"
+        _check_count("speeds", self.speeds, len(self.joints), each)
+        _check_count("home", self.home, len(self.joints), each)
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its parts begin with."""
+        return f"{self.name}_" if self.name else ""
+
+
+@dataclass(frozen=True)
+class Description:
+    """A robot with one arm, whose keys stand at the top, or with several.
+
+    Attributes:
+        name: name of the robot; it goes before all names of the file.
+        mjcf: path of the model, MJCF or URDF.
+        joints, speeds, home, gripper, tcp: of an only arm, see `DescribedArm`.
+        arm: two or more arms.
         mount: where it stands.
         cameras: names of cameras that it carries.
         servos: "ours", or "file" for the position servos that the file has.
         ee_speed_m_s: full speed of the tool in the mode `ee_delta`.
         ee_speed_rad_s: full turning speed of the tool in that mode.
+        version: of this format.
 
     Raises:
         EmbodiedError: numbers or names do not go together.
@@ -74,38 +186,91 @@ class Description:
 
     name: str
     mjcf: str
-    joints: Names
-    speeds: Numbers
-    home: Numbers
-    gripper: Gripper
-    tcp: Tcp
+    joints: Names = ()
+    speeds: Numbers = field(default=(), metadata=_within(0.01, 100))
+    home: Numbers = field(default=(), metadata=_within(-100, 100))
+    gripper: Gripper | None = None
+    tcp: Tcp | None = None
+    arm: tuple[DescribedArm, ...] = ()
     mount: Mount = field(default_factory=Mount)
     cameras: Names = ()
     servos: str = "ours"
-    ee_speed_m_s: float = 0.6
-    ee_speed_rad_s: float = 2.0
+    ee_speed_m_s: float = field(default=0.6, metadata=_within(0.01, 10))
+    ee_speed_rad_s: float = field(default=2.0, metadata=_within(0.01, 50))
+    version: float = float(VERSION)
 
     def __post_init__(self) -> None:
-        if not (self.joints and self.gripper.joints):
+        check_names("robot (name)", [self.name])
+        if self.version != VERSION:
             raise EmbodiedError(
-                "joints and gripper.joints must each name at least one joint"
-            )
-        if bool(self.tcp.site) == bool(self.tcp.body):
-            raise EmbodiedError(
-                "tcp needs either a site, or a body with pos and quat_wxyz"
+                f"version is {self.version:g}, and this program reads {VERSION}: "
+                "update it, or write the description anew"
             )
         if self.servos not in SERVOS:
             raise unknown("kind of servos", self.servos, SERVOS)
+        _check_once("cameras", self.cameras)
+        self._check_arms()
 
-        # one number per joint
-        each = f", one for each of {', '.join(self.joints)}"
-        _check_count("speeds", self.speeds, len(self.joints), each)
-        _check_count("home", self.home, len(self.joints), each)
+    @property
+    def arms(self) -> tuple[DescribedArm, ...]:
+        """Its arms: one, or more."""
+        if self.arm or self.gripper is None or self.tcp is None:
+            return self.arm
+        only = DescribedArm(self.joints, self.speeds, self.home, self.gripper, self.tcp)
+        return (only,)
 
-        # vectors
-        _check_count("mount.pos_w", self.mount.pos_w, 3)
-        _check_count("tcp.pos", self.tcp.pos, 3)
-        _check_count("tcp.quat_wxyz", self.tcp.quat_wxyz, 4)
+    def _check_arms(self) -> None:
+        """Raises EmbodiedError unless there is one arm at the top, or a list of them."""
+        of_one = {
+            "joints": self.joints,
+            "speeds": self.speeds,
+            "home": self.home,
+            "gripper": self.gripper,
+            "tcp": self.tcp,
+        }
+        given = [key for key, value in of_one.items() if value]
+        missing = [key for key, value in of_one.items() if not value]
+        if self.arm and given:
+            raise EmbodiedError(
+                f"{', '.join(given)} and [[arm]] are both given: an only arm stands at "
+                "the top, several stand in [[arm]] tables"
+            )
+        if not self.arm and missing:
+            raise EmbodiedError(f"these keys are missing: {', '.join(missing)}")
+
+        # their names tell them apart, and a joint belongs to one
+        names = [arm.name for arm in self.arms]
+        if len(names) > 1:
+            check_names("arm (arm.name)", names)
+        _check_once("joints", [joint for arm in self.arms for joint in arm.joints])
+
+
+def read_description(path: Path) -> Description:
+    """Returns the description in a file; paths in it become absolute.
+
+    Raises:
+        EmbodiedError: the file does not exist or is not TOML, or a key is missing,
+            unknown, of another type or out of its range.
+    """
+    description = read_table(Description, path)
+    folder = path.parent
+    if not description.mjcf:
+        raise EmbodiedError("mjcf must name the model's file")
+
+    # grippers may have files of their own
+    arms = tuple(_with_paths(arm, folder) for arm in description.arms)
+    mjcf = str((folder / description.mjcf).resolve())
+    if description.arm:
+        return replace(description, mjcf=mjcf, arm=arms)
+    return replace(description, mjcf=mjcf, gripper=arms[0].gripper)
+
+
+def _with_paths(arm: DescribedArm, folder: Path) -> DescribedArm:
+    """Returns the arm, with the path of its gripper's file made absolute."""
+    if not arm.gripper.mjcf:
+        return arm
+    mjcf = str((folder / arm.gripper.mjcf).resolve())
+    return replace(arm, gripper=replace(arm.gripper, mjcf=mjcf))
 
 
 def _check_count(key: str, values: Numbers, expected: int, hint: str = "") -> None:
@@ -115,75 +280,18 @@ def _check_count(key: str, values: Numbers, expected: int, hint: str = "") -> No
         )
 
 
-def read_description(path: Path) -> Description:
-    """Returns the description in a file; its `mjcf` becomes an absolute path.
-
-    Raises:
-        EmbodiedError: the file does not exist or is not TOML, or a key is missing,
-            unknown or of another type.
-    """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # covers TOML and UTF-8 errors
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise EmbodiedError(f"no description can be read: {reason}") from error
-
-    description = _decode(Description, table, "")
-    mjcf = (path.parent / description.mjcf).resolve()
-    return replace(description, mjcf=str(mjcf))
+def _check_quat(key: str, quat_wxyz: Numbers) -> None:
+    _check_count(key, quat_wxyz, 4)
+    if sum(value * value for value in quat_wxyz) < LEAST_NORM**2:
+        raise EmbodiedError(
+            f"{key} is all zeros, which is no rotation: [1, 0, 0, 0] turns nothing"
+        )
 
 
-def _decode(cls: type[T], table: Mapping[str, Any], where: str) -> T:
-    """Returns an instance of a dataclass with the values of a TOML table.
-
-    Args:
-        cls: the dataclass.
-        table: the values.
-        where: what the table's keys begin with in messages, e.g. "gripper.".
-    """
-    known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
-    for key in table:
-        if key not in known:
-            raise unknown("key", f"{where}{key}", [f"{where}{name}" for name in known])
-
-    # fields without a default must be given
-    missing = []
-    for name, f in known.items():
-        has_default = f.default is not MISSING or f.default_factory is not MISSING
-        if not has_default and name not in table:
-            missing.append(f"{where}{name}")
-    if missing:
-        raise EmbodiedError(f"these keys are missing: {', '.join(missing)}")
-
-    hints = get_type_hints(cls)
-    values = {}
-    for key, value in table.items():
-        values[key] = _value(hints[key], value, f"{where}{key}")
-    return cls(**values)
-
-
-def _value(hint: Any, value: Any, where: str) -> Any:
-    """Returns a TOML value as a field of type `hint` wants it."""
-    if is_dataclass(hint) and isinstance(value, dict):
-        return _decode(hint, value, f"{where}.")  # type: ignore[arg-type]
-
-    # TOML's integers are numbers, too; its booleans are not
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is float and is_number:
-        return float(value)
-    if hint in (str, bool) and isinstance(value, hint):
-        return value
-
-    if hint in (Names, Numbers) and isinstance(value, list):
-        item = str if hint == Names else float
-        items = enumerate(value)
-        return tuple(_value(item, element, f"{where}[{k}]") for k, element in items)
-
-    kinds = {
-        str: "a string",
-        float: "a number",
-        bool: "true or false",
-        Names: "strings",
-        Numbers: "numbers",
-    }
-    raise EmbodiedError(f"{where} is {value!r}, expected {kinds.get(hint, 'a table')}")
+def _check_once(key: str, names: Sequence[str]) -> None:
+    """Raises EmbodiedError for a name that is empty or occurs twice."""
+    for name in names:
+        if not name:
+            raise EmbodiedError(f"{key} has an empty name")
+        if names.count(name) > 1:
+            raise EmbodiedError(f"{key} names {name!r} twice")

@@ -73,7 +73,8 @@ def franka_hand(on: str = "arm") -> Gripper:
         build=add_hand,
         cameras=("wrist",),
         fingers=FINGERS,
-        open_m=(FINGER_TRAVEL_M, FINGER_TRAVEL_M),
+        open_at=(FINGER_TRAVEL_M, FINGER_TRAVEL_M),
+        width_m=2 * FINGER_TRAVEL_M,
     )
 
 
@@ -100,7 +101,7 @@ def add_hand(
     couple_fingers(spec, f"{prefix}fingers", left, right)
     width_m = 2 * FINGER_TRAVEL_M
     drive = f"{prefix}gripper"
-    add_width_drive(spec, drive, (left, right), width_m, GRIPPER_FORCE_N)
+    add_width_drive(spec, drive, {left: 1, right: 1}, width_m, GRIPPER_FORCE_N)
 
     _add_sensors(spec, prefix)
     return hand

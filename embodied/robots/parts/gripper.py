@@ -13,29 +13,33 @@ from embodied.sim.engine import Engine
 if TYPE_CHECKING:
     from embodied.robots.robot import Robot
 
+TIP_M = 0.020  # of the hand of our own robots
 TCP = Effector(name="tcp", site="tcp", arm="arm", gripper="gripper")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gripper(Part):
-    """A parallel gripper, driven by an actuator of the part's name.
+    """A gripper with two pads, driven by an actuator of the part's name.
 
     Attributes:
-        fingers: joints whose positions add up to the width between the pads.
-        open_m: (number of fingers,) their positions when it is open; 0 is closed.
+        fingers: the joints that move when it opens.
+        open_at: (number of fingers,) their positions when it is open, m or rad.
+        width_m: the width between the pads when it is open.
+        pads: two sites on the inner faces of the pads, towards +y and -y of the tool
+            point, whose distance is the width; none where the positions of the fingers
+            add up to it.
         tool: its tool centre point.
+        tip_m: how far the closed fingers' tips are beyond the tool centre point.
     """
 
     name: str = "gripper"
     on: str = "arm"
     fingers: tuple[str, ...] = ("finger_left", "finger_right")
-    open_m: tuple[float, ...] = (0.04, 0.04)
+    open_at: tuple[float, ...] = (0.04, 0.04)
+    width_m: float = 0.08
+    pads: tuple[str, ...] = ()
     tool: Effector = field(default=TCP)
-
-    @property
-    def width_m(self) -> float:
-        """The width between the pads when it is open."""
-        return sum(self.open_m)
+    tip_m: float = TIP_M
 
     @property
     def actuators(self) -> tuple[str, ...]:
@@ -62,6 +66,7 @@ class Gripper(Part):
         return replace(
             super().prefixed(prefix, on),
             fingers=tuple(prefix + finger for finger in self.fingers),
+            pads=tuple(prefix + pad for pad in self.pads),
             tool=self.tool.prefixed(prefix),
         )
 

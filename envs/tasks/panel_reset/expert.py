@@ -27,8 +27,9 @@ from embodied.envs.skills.scripted import (
     last_row,
     make_payload,
 )
-from embodied.envs.tasks.panel_reset.fingertip import TIP_M, fingertip_w
+from embodied.envs.tasks.panel_reset.fingertip import fingertip_w
 from embodied.envs.tasks.panel_reset.scene import CONSOLE
+from embodied.robots.parts.gripper import TIP_M
 from embodied.rotations import quat_multiply, quat_to_rot6d
 
 ORDER = ("reach", "press", "retreat", "look_at")

@@ -26,6 +26,7 @@ class Props:
         self.buttons = Buttons(engine, BUTTONS)
         self.console = Console(engine, CONSOLE)
         self.hand = Hand(engine, robot)
+        self.tip_m = robot.gripper_of(robot.effectors[0]).tip_m
         self.worlds = engine.xp.arange(engine.num_worlds)
 
 
@@ -71,6 +72,6 @@ class Facts:
     def reach_m(self) -> Array:
         """(N,) from the closed fingers' tip to the fault's button."""
         hand = self._props.hand
-        tip = fingertip_w(hand.pos_w(), hand.rot6d())
+        tip = fingertip_w(hand.pos_w(), hand.rot6d(), self._props.tip_m)
         offset = tip - self.button_pos_w
         return self._xp.sqrt(dot(offset, offset))

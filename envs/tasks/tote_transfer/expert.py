@@ -11,6 +11,7 @@ from embodied.arrays import dot
 from embodied.core import Array, Controller, Layout, Observation, Payload, Planner
 from embodied.envs.skills.driving import STAND_POSE_W, DrivingPlanner
 from embodied.envs.skills.goal_servo import GoalServo
+from embodied.envs.skills.hand_view import HandView
 from embodied.envs.skills.scripted import (
     Readings,
     Row,
@@ -60,7 +61,8 @@ def tote_transfer_expert(
     A robot that travels stands now at the belt, now at the rack.
     """
     expert = ToteTransferExpert(robot)
-    planner = ScriptedPlanner(agent_layout, state_layout, expert.decide)
+    hand = HandView.of(robot)
+    planner = ScriptedPlanner(agent_layout, state_layout, expert.decide, hand)
 
     # the stand follows from the observation alone, whatever the plan
     def stand(observation: Observation, payload: Payload) -> Array:

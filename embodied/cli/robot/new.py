@@ -1,0 +1,78 @@
+"""`embodied robot new`: a description of a model, made by looking at it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from embodied.cli.output import require_writable
+from embodied.errors import EmbodiedError
+from embodied.robots.described.guess import guess_description
+from embodied.robots.described.writing import write_description
+
+HELP = """Write the description of a robot by looking at its model: the arm's joints, the fingers and their sense, the
+tool point, cameras, the grip force, and a home with the hand in front, pointing down. What no model tells, such as
+speeds, is guessed; every guess is printed. A gripper may have a file of its own."""
+EXAMPLE = """embodied robot new arm.urdf -o arm.toml
+  embodied robot new ur5e.xml --gripper 2f85.xml --on attachment_site -o ur5e.toml"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this verb's arguments."""
+    parser.add_argument(
+        "model", type=Path, metavar="FILE", help="the model: MJCF (.xml) or URDF"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="the description (default: NAME.toml in this folder)",
+    )
+    parser.add_argument(
+        "--name", default="", help="the robot's name (default: the model's)"
+    )
+    parser.add_argument(
+        "--gripper",
+        type=Path,
+        metavar="FILE",
+        help="the gripper's model, where the arm's has none",
+    )
+    parser.add_argument(
+        "--on",
+        default="",
+        metavar="PLACE",
+        help="the arm's body or site that such a gripper sits on (default: its end)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the file")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the description, and says what in it is guessed."""
+    if args.on and args.gripper is None:
+        raise EmbodiedError("--on says where --gripper sits: give both")
+    if args.output is not None:
+        _require_place(args.output, args.overwrite)
+    guess = guess_description(args.model, args.name, args.gripper, args.on)
+    description = guess.reading.description
+    path = args.output or Path(f"{description.name}.toml")
+    _require_place(path, args.overwrite)
+
+    notes = {doubt.split(":")[0]: "a guess" for doubt in guess.doubts}
+    write_description(description, path, notes)
+    print(f"{path}: robot {description.name}, {guess.reading.robot.summary()}")
+    for doubt in guess.doubts:
+        print(f"  guessed  {doubt}")
+    print(f"See what was understood: embodied robot check {path}")
+    return 0
+
+
+def _require_place(path: Path, overwrite: bool) -> None:
+    """Raises EmbodiedError where a file cannot be written, or would be replaced."""
+    if path.suffix != ".toml":
+        raise EmbodiedError(
+            f"a description's name ends in .toml, unlike {path}: choose another with -o"
+        )
+    require_writable(path)
+    if path.exists() and not overwrite:
+        raise EmbodiedError(f"{path} exists: choose another with -o, or --overwrite")

@@ -1,0 +1,263 @@
+"""What adds a described robot's pieces to a model: stand, arms and grippers.
+
+The robot's name goes before all names of its files, so that none collides with a name
+of a scene.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from embodied.robots.described.description import DescribedArm, Description
+from embodied.robots.described.fingers import (
+    FORCE_N,
+    add_gripper_drive,
+    add_pad_sites,
+    file_force_n,
+    make_pads,
+)
+from embodied.robots.described.hand import Hand
+from embodied.robots.described.holding import hold_the_rest
+from embodied.robots.described.servos import add_servos, force_limits, keep_servos
+from embodied.robots.described.settings import share_settings
+from embodied.robots.described.source import (
+    FileArm,
+    Source,
+    drop_the_rest,
+    read_source,
+    tops,
+)
+from embodied.robots.parts.part import Placement
+
+COLUMN_RGBA = (0.13, 0.20, 0.27, 1.0)
+COLUMN_HALF_WIDTH_M = 0.075
+FOOT_RGBA = (0.10, 0.15, 0.20, 1.0)
+FOOT_HALF_WIDTH_M = 0.17
+FOOT_HALF_HEIGHT_M = 0.015
+
+
+def prefix_of(description: Description, placement: Placement | None = None) -> str:
+    """Returns what names of the file begin with in the model.
+
+    The placement's own prefix goes first: it tells the robots of a team apart.
+    """
+    outer = placement.prefix if placement else ""
+    return f"{outer}{description.name}_"
+
+
+def tcp_site(arm: DescribedArm, names: FileArm) -> str:
+    """Returns what the tool point is called in the file; `tcp` where we add it."""
+    return names.tcp_site or f"{arm.prefix}tcp"
+
+
+@dataclass(frozen=True)
+class StandBuilder:
+    """Adds the stand, and the column below it where one is wanted; a `PartBuilder`."""
+
+    description: Description
+
+    def __call__(
+        self, spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
+    ) -> mujoco.MjsBody:
+        prefix = prefix_of(self.description, placement)
+        stand = mount.add_body(name=f"{prefix}stand", gravcomp=1)
+        if self.description.mount.stand:
+            _draw_column(stand, self.description.mount.pos_w[2])
+        return stand
+
+
+@dataclass(frozen=True)
+class ArmsBuilder:
+    """Adds the file's bodies with all arms, and servos on the arms' joints.
+
+    It is a `PartBuilder`.
+    """
+
+    description: Description
+
+    def __call__(
+        self, spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
+    ) -> mujoco.MjsBody:
+        source = read_source(self.description)
+        self.attach(source, spec, mount, placement)
+        return mount
+
+    def attach(
+        self,
+        source: Source,
+        spec: mujoco.MjSpec,
+        mount: mujoco.MjsBody,
+        placement: Placement,
+    ) -> None:
+        """Adds what was read; what of it is held or left out is noted in `source`."""
+        prefix = prefix_of(self.description, placement)
+        joints = [name for arm in source.arms for name in arm.joints]
+        keeps_servos = self.description.servos == "file"
+
+        # Only the bodies of the file, and the servos that are to be kept. Torque limits
+        # are read first, while there still are actuators that state them.
+        limits = force_limits(source.spec.compile())
+        hold_the_rest(source)
+        before = len(source.spec.actuators)
+        keep_servos(source.spec, joints if keeps_servos else ())
+        if before > len(source.spec.actuators):
+            gone = before - len(source.spec.actuators)
+            source.left_out.append(f"{gone} actuators")
+        drop_the_rest(source)
+
+        self._mount(source, spec, mount, prefix)
+        _let_neighbours_touch(spec)
+        if not keeps_servos:
+            names = [prefix + name for name in joints]
+            add_servos(spec, names, [limits.get(name) for name in joints])
+
+    def _mount(
+        self,
+        source: Source,
+        spec: mujoco.MjSpec,
+        mount: mujoco.MjsBody,
+        prefix: str,
+    ) -> None:
+        """Puts the file's arms on the mount, held up against gravity by themselves."""
+        for body in source.spec.bodies:
+            body.gravcomp = 1
+
+        half_yaw = np.deg2rad(self.description.mount.yaw_deg) / 2
+        frame = mount.add_frame(quat=[np.cos(half_yaw), 0, 0, np.sin(half_yaw)])
+        share_settings(source.spec, spec)
+        wanted = self.description.mount.body
+        for body in tops(source.spec, source):
+            if wanted in ("", body.name):
+                frame.attach_body(body, prefix, "")
+
+
+@dataclass(frozen=True)
+class CarriedArmBuilder:
+    """Adds nothing: the file's bodies came with the first arm; a `PartBuilder`."""
+
+    def __call__(
+        self, spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
+    ) -> mujoco.MjsBody:
+        return mount
+
+
+@dataclass(frozen=True)
+class GripperBuilder:
+    """Adds tool point, pads and drive to a hand, which the arm's file brought.
+
+    It is a `PartBuilder`.
+    """
+
+    description: Description
+    arm: DescribedArm
+    names: FileArm
+    hand: Hand
+    force_n: float
+
+    def __call__(
+        self, spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
+    ) -> mujoco.MjsBody:
+        prefix = prefix_of(self.description, placement)
+        fingers = [prefix + name for name in self.names.fingers]
+        outer = f"{placement.prefix}{self.arm.prefix}"
+
+        add_tool(spec, self.description, self.arm, self.names, placement)
+        make_pads(spec, [prefix + name for name in self.hand.pads])
+        for first, second in self.hand.touching:
+            spec.add_exclude(bodyname1=prefix + first, bodyname2=prefix + second)
+        add_pad_sites(spec, self.hand, prefix, pad_sites(prefix, self.arm))
+        add_gripper_drive(
+            spec,
+            fingers,
+            self.hand,
+            self.force_n,
+            self.arm.gripper.speed_m_s,
+            f"{outer}gripper",
+        )
+        return mount
+
+
+def pad_sites(prefix: str, arm: DescribedArm) -> tuple[str, str]:
+    """Returns the names of the sites on an arm's pads."""
+    return f"{prefix}{arm.prefix}face_left", f"{prefix}{arm.prefix}face_right"
+
+
+def grip_force_n(arm: DescribedArm, hand: Hand, limits: dict[str, float]) -> float:
+    """Returns the described grip force, or the file's, or 70 N."""
+    if arm.gripper.force_n is not None:
+        return arm.gripper.force_n
+    return file_force_n(hand, limits) or FORCE_N
+
+
+def add_tool(
+    spec: mujoco.MjSpec,
+    description: Description,
+    arm: DescribedArm,
+    names: FileArm,
+    placement: Placement,
+) -> None:
+    """Adds the tool centre point, and the sensor of its orientation."""
+    prefix = prefix_of(description, placement)
+    site = prefix + tcp_site(arm, names)
+    if names.tcp_body:
+        spec.body(prefix + names.tcp_body).add_site(
+            name=site,
+            pos=arm.tcp.pos,
+            quat=arm.tcp.quat_wxyz,
+            group=4,
+            material="",  # the file's default may name one
+        )
+
+    # every effector has a sensor of its orientation, named after it
+    spec.add_sensor(
+        name=f"{placement.prefix}{arm.prefix}tcp_quat_w",
+        type=mujoco.mjtSensor.mjSENS_FRAMEQUAT,
+        objtype=mujoco.mjtObj.mjOBJ_SITE,
+        objname=site,
+    )
+
+
+def _draw_column(stand: mujoco.MjsBody, height_m: float) -> None:
+    """Adds a column that carries the stand's origin, `height_m` above the floor."""
+    # the column, from the mount down to the floor
+    half_height = height_m / 2
+    half_width = COLUMN_HALF_WIDTH_M
+    stand.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        pos=(0, 0, -half_height),
+        size=(half_width, half_width, half_height),
+        rgba=COLUMN_RGBA,
+        mass=0,
+    )
+
+    # its foot
+    stand.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        pos=(0, 0, FOOT_HALF_HEIGHT_M - height_m),
+        size=(FOOT_HALF_WIDTH_M, FOOT_HALF_WIDTH_M, FOOT_HALF_HEIGHT_M),
+        rgba=FOOT_RGBA,
+        mass=0,
+    )
+
+
+def _let_neighbours_touch(spec: mujoco.MjSpec) -> None:
+    """Excludes contacts between what is fixed to the world and the first links on it.
+
+    MuJoCo lets a link collide with what is fixed to the world, even with the body that
+    carries it.
+    """
+    # `body_weldid` is the body that one is rigidly part of: 0 is the world
+    model = spec.compile()
+    welded = model.body_weldid
+    names = [model.body(i).name for i in range(model.nbody)]
+    bodies = range(1, model.nbody)
+    fixed = [i for i in bodies if welded[i] == 0]
+    first = [i for i in bodies if welded[i] and welded[model.body_parentid[i]] == 0]
+    known = {int(signature) for signature in model.exclude_signature}
+    for a in fixed:
+        for b in first:
+            if (a << 16) + b not in known and (b << 16) + a not in known:
+                spec.add_exclude(bodyname1=names[a], bodyname2=names[b])

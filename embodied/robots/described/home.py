@@ -1,0 +1,110 @@
+"""Where an arm starts: the hand in front of the mount, pointing down."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+
+from embodied.robots.described.chain import Parts
+from embodied.robots.described.tool import ToolPoint
+
+# Of the search: how many starts, how many steps of each, and what is near enough.
+STARTS = 48
+ENOUGH = 8  # postures to choose from
+STEPS = 120
+NEAR_M = 1e-3
+NEAR_RAD = 5e-3
+DAMPING = 0.05
+STEP_RAD = 0.3
+# From a limit, in rad, and from an endless joint's half turn.
+MARGIN_RAD = 0.05
+# A home is worse by this for each rad of its sideways joints, compared with margins.
+TURN_COST = 0.3
+# The hand's axes in the world: x ahead, z down; the fingers are alike, so y either way.
+DOWN = np.array([[1.0, 0, 0], [0, -1, 0], [0, 0, -1]])
+
+
+class HomeSearch:
+    """Inverse kinematics of a model's arm, from many starts; always the same ones."""
+
+    def __init__(self, model: mujoco.MjModel, parts: Parts, tool: ToolPoint) -> None:
+        self._model = model
+        self._data = mujoco.MjData(model)
+        self._tool = tool
+        self._qpos = [int(model.jnt_qposadr[j]) for j in parts.arm]
+        self._dofs = [int(model.jnt_dofadr[j]) for j in parts.arm]
+        limits = []
+        for j in parts.arm:
+            low, high = model.jnt_range[j] if model.jnt_limited[j] else (-np.pi, np.pi)
+            limits.append((low + MARGIN_RAD, high - MARGIN_RAD))
+        self._low, self._high = np.array(limits).T
+
+    def postures(self, place: np.ndarray) -> list[np.ndarray]:
+        """Returns postures (J,) with the hand at a place (3,) in the file, best first."""
+        rng = np.random.default_rng(0)
+        found = []
+        for k in range(STARTS):
+            # the first start is the file's own
+            start = self._model.qpos0[self._qpos]
+            if k:
+                start = rng.uniform(self._low, self._high)
+            for turn in (DOWN, DOWN * [-1, -1, 1]):
+                posture = self._reach(
+                    np.clip(start, self._low, self._high), place, turn
+                )
+                if posture is not None:
+                    found.append((self._cost(posture), posture))
+                    break
+            if len(found) == ENOUGH:
+                break
+        found.sort(key=lambda pair: pair[0])
+        return [posture for _, posture in found]
+
+    def _cost(self, posture: np.ndarray) -> float:
+        """Returns how bad a posture is: near to limits, far from straight ahead."""
+        span = np.minimum(self._high - self._low, 2 * np.pi)
+        margin = np.minimum(posture - self._low, self._high - posture) / span
+        elbow_w = self._data_at(posture).xanchor[:, 2]
+        low = float(min(0.0, elbow_w.min()))
+        return (
+            TURN_COST * float(np.abs(posture).mean()) - float(margin.min()) - 10 * low
+        )
+
+    def _data_at(self, posture: np.ndarray) -> mujoco.MjData:
+        self._data.qpos[self._qpos] = posture
+        mujoco.mj_kinematics(self._model, self._data)
+        mujoco.mj_comPos(self._model, self._data)
+        return self._data
+
+    def _reach(
+        self, posture: np.ndarray, place: np.ndarray, turn: np.ndarray
+    ) -> np.ndarray | None:
+        """Returns a posture that brings the tool point to a place; None if none does."""
+        model = self._model
+        pos_jac = np.zeros((3, model.nv))
+        rot_jac = np.zeros((3, model.nv))
+        tool_axes = np.zeros(9)
+        mujoco.mju_quat2Mat(tool_axes, self._tool.quat_wxyz)
+        for _ in range(STEPS):
+            data = self._data_at(posture)
+            body_axes = data.xmat[self._tool.body].reshape(3, 3)
+            point = data.xpos[self._tool.body] + body_axes @ self._tool.pos
+            axes = body_axes @ tool_axes.reshape(3, 3)
+            away = place - point
+            turned = sum(np.cross(axes[:, k], turn[:, k]) for k in range(3)) / 2
+            # half a turn away has no error of its own
+            is_against = np.trace(axes.T @ turn) < 0
+            if is_against and np.linalg.norm(turned) < NEAR_RAD:
+                turned = np.array([0.3, 0.2, 0.1])
+            is_there = np.linalg.norm(away) < NEAR_M
+            if is_there and np.linalg.norm(turned) < NEAR_RAD and not is_against:
+                return posture
+
+            mujoco.mj_jac(model, data, pos_jac, rot_jac, point, self._tool.body)
+            jac = np.concatenate([pos_jac, rot_jac])[:, self._dofs]
+            error = np.concatenate([away, turned])
+            gram = jac @ jac.T + DAMPING**2 * np.eye(6)
+            step = jac.T @ np.linalg.solve(gram, error)
+            step *= min(1.0, STEP_RAD / max(float(np.abs(step).max()), 1e-9))
+            posture = np.clip(posture + step, self._low, self._high)
+        return None

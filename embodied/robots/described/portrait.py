@@ -1,0 +1,100 @@
+"""A picture of a described robot: at home, and its hand open and closed."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import mujoco
+import numpy as np
+from PIL import Image
+
+from embodied.files import replace_bytes
+from embodied.robots.described.robot import Reading
+from embodied.sim.contexts import RenderContext
+from embodied.sim.physics import apply_defaults
+
+SIZE = 480  # pixels, of each of the three pictures
+AXIS_M = 0.06
+AXIS_RADIUS_M = 0.002
+AXIS_RGBA = ((0.9, 0.1, 0.1, 1), (0.1, 0.7, 0.1, 1), (0.1, 0.2, 0.9, 1))
+SETTLING_S = 1.5
+QUALITY = {"shadowsize": 2048, "offsamples": 4}
+
+
+def write_portrait(reading: Reading, path: Path) -> None:
+    """Writes a PNG: the robot at home, its first hand open, and closed.
+
+    Raises:
+        RenderingError: no picture can be made on this machine.
+        WriteError: the file cannot be written.
+    """
+    model = _scene(reading)
+    data = mujoco.MjData(model)
+    mujoco.mj_resetDataKeyframe(model, data, 0)
+    mujoco.mj_forward(model, data)
+    robot = reading.robot
+    tcp = model.site(robot.effectors[0].site).id
+    gripper = model.actuator(robot.grippers[0].name).id
+
+    context = RenderContext(model, SIZE, SIZE, QUALITY)
+    try:
+        middle = (data.site_xpos[tcp] + data.body(robot.base.root_body).xpos) / 2
+        pictures = [_picture(context, data, middle, 2.2 * robot.arms[0].reach_m)]
+        for width_m in (robot.grippers[0].width_m, 0.0):
+            data.ctrl[gripper] = width_m
+            mujoco.mj_step(model, data, int(SETTLING_S / model.opt.timestep))
+            pictures.append(_picture(context, data, data.site_xpos[tcp], 0.5))
+    finally:
+        context.close()
+
+    buffer = io.BytesIO()
+    Image.fromarray(np.concatenate(pictures, axis=1)).save(buffer, format="PNG")
+    replace_bytes(path, buffer.getvalue())
+
+
+def _scene(reading: Reading) -> mujoco.MjModel:
+    """Returns the robot on a floor in the light, the tool point's frame drawn."""
+    spec = reading.robot.build()
+    apply_defaults(spec)
+    spec.visual.global_.offwidth = SIZE
+    spec.visual.global_.offheight = SIZE
+    spec.worldbody.add_light(pos=(1, -1, 3), dir=(-0.3, 0.3, -1))
+    spec.worldbody.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_PLANE,
+        size=(3, 3, 0.1),
+        rgba=(0.85, 0.87, 0.89, 1),
+        contype=0,
+        conaffinity=0,
+    )
+    for effector in reading.robot.effectors:
+        site = spec.site(effector.site)
+        frame = site.parent.add_frame(pos=site.pos, quat=site.quat)
+        frame.alt.type = site.alt.type
+        for axis, rgba in zip(np.eye(3), AXIS_RGBA, strict=True):
+            geom = site.parent.add_geom(
+                type=mujoco.mjtGeom.mjGEOM_CAPSULE,
+                fromto=(0, 0, 0, *(AXIS_M * axis)),
+                size=(AXIS_RADIUS_M, 0, 0),
+                rgba=rgba,
+                material="",  # the file's default may name one
+                contype=0,
+                conaffinity=0,
+                mass=0,
+            )
+            geom.set_frame(frame)
+    return spec.compile()
+
+
+def _picture(
+    context: RenderContext, data: mujoco.MjData, middle: np.ndarray, distance_m: float
+) -> np.ndarray:
+    """Returns a picture (SIZE, SIZE, 3) of a place, from in front and above."""
+    camera = mujoco.MjvCamera()
+    camera.lookat = middle
+    camera.distance = distance_m
+    camera.azimuth = 150
+    camera.elevation = -15
+    with context.current() as renderer:
+        renderer.update_scene(data, camera)
+        return renderer.render().copy()

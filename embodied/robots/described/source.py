@@ -1,0 +1,256 @@
+"""A user's model, made ready to be mounted: what is described moves, the rest is held.
+
+Nothing is written to the user's files. Names are the file's, but those of a gripper
+with a file of its own, which begin with `hand_`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import mujoco
+
+from embodied.errors import EmbodiedError, unknown
+from embodied.robots.described.description import (
+    DescribedArm,
+    Description,
+    Gripper,
+    Tcp,
+)
+from embodied.robots.described.drawing import draw_only_what_is_seen
+from embodied.robots.described.settings import share_settings
+from embodied.robots.described.urdf import URDF_SUFFIX, find_meshes
+
+HAND_PREFIX = "hand_"
+# A joint of the file at 0 degrees of freedom is none: these move along or about an axis.
+SINGLE = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
+JOINT_KINDS = {0: "free", 1: "a ball", 2: "sliding", 3: "a hinge"}  # by mjtJoint
+
+
+@dataclass(frozen=True)
+class FileArm:
+    """What an arm's things are called in the model that its files make together."""
+
+    joints: tuple[str, ...]
+    fingers: tuple[str, ...]
+    pads: tuple[str, ...]
+    tcp_site: str  # empty where the tool point is a place on a body
+    tcp_body: str
+
+
+@dataclass
+class Source:
+    """A user's model.
+
+    Attributes:
+        spec: the model.
+        arms: the names of each arm's things.
+        held: joint -> where it is held, in rad or m; those that no key names.
+        left_out: what of the file the robot does not have, in words.
+    """
+
+    spec: mujoco.MjSpec
+    arms: tuple[FileArm, ...]
+    held: dict[str, float] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+
+def read_source(description: Description) -> Source:
+    """Returns the model of a description, its grippers attached, its names checked.
+
+    Actuators, sensors and keyframes are still there.
+
+    Raises:
+        EmbodiedError: a file cannot be read or does not compile, or it does not have
+            what the description names.
+    """
+    spec = read_model(description.mjcf)
+    arms = tuple(_file_arm(spec, arm) for arm in description.arms)
+    _check_names(spec, description, arms)
+    return Source(spec, arms)
+
+
+def read_model(path: str) -> mujoco.MjSpec:
+    """Returns the model of an MJCF or URDF file, all bodies, joints and shapes named.
+
+    Raises:
+        EmbodiedError: the file cannot be read, or it does not compile.
+    """
+    if "\0" in path or not Path(path).is_file():
+        raise EmbodiedError(f"there is no model file {path}: correct the key mjcf")
+    try:
+        spec = mujoco.MjSpec.from_file(path)
+        if Path(path).suffix.lower() == URDF_SUFFIX:
+            find_meshes(spec, Path(path))
+        spec.compile()
+    except (ValueError, OSError) as error:  # of XML, of the model, of files it names
+        message = " ".join(str(error).split())
+        raise EmbodiedError(f"the file {path} does not compile: {message}") from error
+    _name_all(spec)
+    return spec
+
+
+def drop_the_rest(source: Source) -> None:
+    """Deletes what a robot brings no use for, and says so in `left_out`."""
+    spec = source.spec
+    kinds = (
+        ("sensors", spec.sensors),
+        ("keyframes", spec.keys),
+        ("lights", spec.lights),
+    )
+    for kind, elements in kinds:
+        if len(elements):
+            source.left_out.append(f"{len(elements)} {kind}")
+        for element in list(elements):
+            spec.delete(element)
+    for texture in list(spec.textures):  # the scene has a sky of its own
+        if texture.type == mujoco.mjtTexture.mjTEXTURE_SKYBOX:
+            spec.delete(texture)
+    draw_only_what_is_seen(spec)
+
+
+def tops(spec: mujoco.MjSpec, source: Source) -> list[mujoco.MjsBody]:
+    """Returns the bodies of the file's world that carry the arms, in the file's order."""
+    carrying = set()
+    for arm in source.arms:
+        for name in (*arm.joints, *arm.fingers):
+            body = spec.joint(name).parent
+            while body.parent.name != "world":
+                body = body.parent
+            carrying.add(body.name)
+    return [body for body in spec.worldbody.bodies if body.name in carrying]
+
+
+# Names
+# --------------------------------------------------------------------------------------
+
+
+def _name_all(spec: mujoco.MjSpec) -> None:
+    """Names bodies, joints and shapes that have no name, by their place in the file."""
+    for kind, elements in (
+        ("body", spec.bodies),
+        ("joint", spec.joints),
+        ("geom", spec.geoms),
+    ):
+        taken = {element.name for element in elements}
+        for k, element in enumerate(elements):
+            if element.name:
+                continue
+            name = f"{kind}{k}"
+            while name in taken:
+                name += "_"
+            element.name = name
+            taken.add(name)
+
+
+def _file_arm(spec: mujoco.MjSpec, arm: DescribedArm) -> FileArm:
+    """Returns the names of an arm's things; attaches its gripper's own file, if any."""
+    gripper = arm.gripper
+    before = HAND_PREFIX if gripper.mjcf else ""
+    if gripper.mjcf:
+        before = arm.prefix + before
+        own = read_model(gripper.mjcf)
+        sites = [site.name for site in own.sites]
+        bodies = [body.name for body in own.bodies]
+        attach_gripper(spec, own, gripper, before)
+        tcp = _named_tcp(arm.tcp, sites, bodies, before)
+    else:
+        tcp = arm.tcp
+    return FileArm(
+        joints=arm.joints,
+        fingers=tuple(before + name for name in gripper.joints),
+        pads=tuple(before + name for name in gripper.pads),
+        tcp_site=tcp.site,
+        tcp_body=tcp.body,
+    )
+
+
+def attach_gripper(
+    spec: mujoco.MjSpec, own: mujoco.MjSpec, gripper: Gripper, before: str
+) -> None:
+    """Attaches a gripper's file to the arm's body or site that the description names.
+
+    Args:
+        spec: the arm's model.
+        own: the gripper's.
+        gripper: as described.
+        before: what the names of its things begin with from now on.
+    """
+    carriers = {body.name: body for body in spec.bodies}
+    sites = {site.name: site for site in spec.sites if site.name}
+    if gripper.on in carriers:
+        carrier = carriers[gripper.on].add_frame()
+    elif gripper.on in sites:
+        site = sites[gripper.on]
+        carrier = site.parent.add_frame(pos=site.pos, quat=site.quat)
+        carrier.alt.type = site.alt.type
+    else:
+        raise unknown("body or site (gripper.on)", gripper.on, [*carriers, *sites])
+    frame = carrier.parent.add_frame(pos=gripper.pos, quat=gripper.quat_wxyz)
+    frame.set_frame(carrier)
+    share_settings(own, spec)
+    for body in list(own.worldbody.bodies):
+        frame.attach_body(body, before, "")
+    try:
+        spec.compile()
+    except ValueError as error:
+        message = " ".join(str(error).split())
+        raise EmbodiedError(
+            f"the gripper's file {gripper.mjcf} does not go with the arm's: {message}"
+        ) from error
+
+
+def _named_tcp(
+    tcp: Tcp, sites: Collection[str], bodies: Collection[str], before: str
+) -> Tcp:
+    """Returns a tool point whose name is one of the gripper's, if it has that name."""
+    site = before + tcp.site if tcp.site in sites else tcp.site
+    body = before + tcp.body if tcp.body in bodies else tcp.body
+    return Tcp(site, body, tcp.pos, tcp.quat_wxyz)
+
+
+def _check_names(
+    spec: mujoco.MjSpec, description: Description, arms: tuple[FileArm, ...]
+) -> None:
+    """Raises EmbodiedError for the first name that the file does not have."""
+    joints = {joint.name: joint for joint in spec.joints}
+    geoms = [geom.name for geom in spec.geoms if geom.name]
+    cameras = [camera.name for camera in spec.cameras if camera.name]
+    sites = [site.name for site in spec.sites if site.name]
+    bodies = [body.name for body in spec.bodies if body.name != "world"]
+    wanted: list[tuple[str, tuple[str, ...], Collection[str]]] = []
+    for arm in arms:
+        wanted += [
+            ("joint (joints)", arm.joints, joints),
+            ("joint (gripper.joints)", arm.fingers, joints),
+            ("geom (gripper.pads)", arm.pads, geoms),
+            ("site (tcp.site)", (arm.tcp_site,) * bool(arm.tcp_site), sites),
+            ("body (tcp.body)", (arm.tcp_body,) * bool(arm.tcp_body), bodies),
+        ]
+    wanted.append(("camera (cameras)", description.cameras, cameras))
+    top = description.mount.body
+    top_names = [body.name for body in spec.worldbody.bodies]
+    wanted.append(("body to mount (mount.body)", (top,) * bool(top), top_names))
+
+    for kind, names, available in wanted:
+        for name in names:
+            if name not in available:
+                raise unknown(kind, name, available)
+    for arm in arms:
+        for name in arm.joints:
+            _check_kind("joints", joints[name], (mujoco.mjtJoint.mjJNT_HINGE,))
+        for name in arm.fingers:
+            _check_kind("gripper.joints", joints[name], SINGLE)
+
+
+def _check_kind(
+    key: str, joint: mujoco.MjsJoint, kinds: tuple[mujoco.mjtJoint, ...]
+) -> None:
+    if joint.type not in kinds:
+        words = " or ".join(JOINT_KINDS[int(kind)] for kind in kinds)
+        raise EmbodiedError(
+            f"joint {joint.name!r} is {JOINT_KINDS[int(joint.type)]}, and {key} takes "
+            f"only {words}: leave it out, and it is held where the file has it"
+        )

@@ -1,0 +1,121 @@
+"""TOML tables as dataclasses: every key known, of its type, and in its range.
+
+A field that holds numbers may have the metadata `range`, (lowest, highest).
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from embodied.errors import EmbodiedError, unknown
+
+Names = tuple[str, ...]
+Numbers = tuple[float, ...]
+T = TypeVar("T")
+
+
+def read_table(cls: type[T], path: Path) -> T:
+    """Returns an instance of a dataclass with the values of a TOML file.
+
+    Raises:
+        EmbodiedError: the file does not exist or is not TOML, or a key is missing,
+            unknown, of another type or out of its range.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # covers TOML and UTF-8 errors
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise EmbodiedError(f"no description can be read: {reason}") from error
+    except RecursionError as error:
+        raise EmbodiedError(
+            "no description can be read: its values are nested too deeply"
+        ) from error
+    return _decode(cls, table, "")
+
+
+def _decode(cls: type[T], table: Mapping[str, Any], where: str) -> T:
+    """Returns an instance of a dataclass with the values of a TOML table.
+
+    Args:
+        cls: the dataclass.
+        table: the values.
+        where: what the table's keys begin with in messages, e.g. "gripper.".
+    """
+    known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
+    for key in table:
+        if key not in known:
+            raise unknown("key", f"{where}{key}", [f"{where}{name}" for name in known])
+
+    # fields without a default must be given
+    missing = []
+    for name, f in known.items():
+        has_default = f.default is not MISSING or f.default_factory is not MISSING
+        if not has_default and name not in table:
+            missing.append(f"{where}{name}")
+    if missing:
+        raise EmbodiedError(f"these keys are missing: {', '.join(missing)}")
+
+    hints = get_type_hints(cls)
+    values = {}
+    for key, value in table.items():
+        decoded = _value(hints[key], value, f"{where}{key}")
+        _check_range(known[key], decoded, f"{where}{key}")
+        values[key] = decoded
+    return cls(**values)
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    """Returns a TOML value as a field of type `hint` wants it."""
+    # None is what a key that is left out means
+    if isinstance(hint, types.UnionType):
+        (hint,) = (one for one in get_args(hint) if one is not types.NoneType)
+    if is_dataclass(hint) and isinstance(value, dict):
+        return _decode(hint, value, f"{where}.")  # type: ignore[arg-type]
+
+    # TOML's integers are numbers, too; its booleans are not
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is float and is_number:
+        return _finite(value, where)
+    if hint in (str, bool) and isinstance(value, hint):
+        return value
+
+    if get_origin(hint) is tuple and isinstance(value, list):
+        item = get_args(hint)[0]
+        items = enumerate(value)
+        return tuple(_value(item, element, f"{where}[{k}]") for k, element in items)
+
+    kinds = {
+        str: "a string",
+        float: "a number",
+        bool: "true or false",
+        Names: "strings",
+        Numbers: "numbers",
+    }
+    raise EmbodiedError(f"{where} is {value!r}, expected {kinds.get(hint, 'a table')}")
+
+
+def _finite(value: int | float, where: str) -> float:
+    """Returns a number that a float can hold."""
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise EmbodiedError(f"{where} is {number}, expected a finite number")
+    return number
+
+
+def _check_range(known: Field[Any], value: Any, where: str) -> None:
+    """Raises EmbodiedError for a number, or one in a list, beyond its field's range."""
+    if "range" not in known.metadata:
+        return
+    low, high = known.metadata["range"]
+    for number in value if isinstance(value, tuple) else (value,):
+        if not low <= number <= high:
+            raise EmbodiedError(f"{where} is {number:g}, expected {low:g} to {high:g}")

@@ -1,0 +1,63 @@
+"""Descriptions as TOML files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from embodied.files import replace_text
+from embodied.robots.described.description import Description
+
+PATHS = ("mjcf",)  # keys that are written from the description's folder
+
+
+def write_description(
+    description: Description, path: Path, notes: Mapping[str, str] | None = None
+) -> None:
+    """Writes a description to a file, keys with their defaults left out.
+
+    Args:
+        description: its paths are absolute.
+        path: of the file.
+        notes: key -> what to say of it beside it.
+    """
+    replace_text(path, as_toml(description, path.parent, notes or {}))
+
+
+def as_toml(description: Description, folder: Path, notes: Mapping[str, str]) -> str:
+    """Returns the text of a description that will stand in a folder."""
+    return "\n".join(_table(description, folder, "", notes)) + "\n"
+
+
+def _table(table: Any, folder: Path, where: str, notes: Mapping[str, str]) -> list[str]:
+    """Returns the lines of a table, those of its own tables last."""
+    lines = []
+    tables: list[str] = []
+    for f in fields(table):
+        value = getattr(table, f.name)
+        default = f.default
+        if f.default_factory is not MISSING:
+            default = f.default_factory()
+        if value == default:
+            continue
+        key = f"{where}{f.name}"
+        if is_dataclass(value):
+            tables += ["", f"[{key}]", *_table(value, folder, f"{key}.", notes)]
+            continue
+
+        if f.name in PATHS:
+            value = os.path.relpath(value, folder.resolve())
+        note = f"  # {notes[key]}" if key in notes else ""
+        lines.append(f"{f.name} = {_literal(value)}{note}")
+    return lines + tables
+
+
+def _literal(value: Any) -> str:
+    """Returns a value as TOML, whose strings and numbers are written as in JSON."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(_literal(one) for one in value)}]"
+    return json.dumps(value, ensure_ascii=False)

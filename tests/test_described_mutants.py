@@ -1,0 +1,98 @@
+"""Whatever stands in a description or a model: a robot, or one named error."""
+
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from embodied.errors import EmbodiedError
+from embodied.robots.described.robot import load_robot
+from tests.six_arm import MJCF, TOML, write_six
+
+# What is put in the place of a value in a description, and of an attribute in a model.
+VALUES = (
+    "0",
+    "-1",
+    "1e300",
+    "-inf",
+    "nan",
+    "true",
+    '""',
+    '"pan"',
+    '"left"',
+    '"a/b"',
+    '"\\u0000"',
+    "[]",
+    "[[]]",
+    "[0, 0, 0]",
+    "{}",
+    "{ site = 3 }",
+    "1979-05-27",
+    "99999999999999999999999",
+)
+ATTRIBUTES = (
+    "",
+    "0",
+    "-1",
+    "1e30",
+    "nan",
+    "0 0 0",
+    "1 2 3 4 5 6",
+    "left",
+    "pan",
+    "free",
+    "slide",
+    "ball",
+    "mesh",
+    "true",
+)
+
+
+def mutated_toml(rng: random.Random) -> str:
+    lines = TOML.splitlines()
+    place = rng.randrange(len(lines))
+    if rng.random() < 0.3:
+        del lines[place]
+    elif "=" in lines[place]:
+        key = lines[place].split("=")[0]
+        lines[place] = f"{key}= {rng.choice(VALUES)}"
+    else:
+        lines.insert(place, f"{rng.choice(('body', 'open', 'mjcf'))} = 1")
+    return "\n".join(lines)
+
+
+def mutated_mjcf(rng: random.Random) -> str:
+    attributes = list(re.finditer(r'(\w+)="([^"]*)"', MJCF))
+    elements = list(re.finditer(r"<\w+[^<>]*/>", MJCF))
+    if rng.random() < 0.25:
+        cut = rng.choice(elements)
+        return MJCF[: cut.start()] + MJCF[cut.end() :]
+    one = rng.choice(attributes)
+    value = rng.choice(ATTRIBUTES)
+    return f'{MJCF[: one.start()]}{one[1]}="{value}"{MJCF[one.end() :]}'
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # MuJoCo's, of models that no one would write
+@pytest.mark.parametrize("seed", range(10))
+def test_only_named_errors_are_raised(seed: int, tmp_path: Path) -> None:
+    rng = random.Random(seed)
+    loaded = 0
+    for _ in range(60):
+        toml = TOML
+        mjcf = MJCF
+        if rng.random() < 0.5:
+            toml = mutated_toml(rng)
+        else:
+            mjcf = mutated_mjcf(rng)
+        try:
+            load_robot(write_six(tmp_path, toml, mjcf))
+            loaded += 1
+        except EmbodiedError as error:
+            message = str(error)
+            assert "\n" not in message
+            assert len(message) < 1500
+    assert loaded > 3  # or the mutations would test nothing but the reader of TOML

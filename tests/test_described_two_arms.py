@@ -1,0 +1,102 @@
+"""Two arms of one file, as two `[[arm]]` tables."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embodied.errors import EmbodiedError
+from embodied.robots.described.robot import load_robot
+from tests.ground import idle_action
+from tests.six_arm import MJCF, TOML, started_worlds, write_six
+
+ARM = MJCF[MJCF.index('<body name="base">') : MJCF.index("</worldbody>")]
+JOINTS = ("pan", "lift", "elbow", "wrist1", "wrist2", "wrist3")
+
+
+def arm_of(side: str, y_m: float) -> str:
+    """The arm with the side before all its names, beside the file's origin."""
+    named = re.sub(r'name="(\w+)"', rf'name="{side}_\1"', ARM)
+    return named.replace("<body ", f'<body pos="0 {y_m} 0" ', 1)
+
+
+def table_of(side: str) -> str:
+    home = re.search(r"^home = .*$", TOML, flags=re.MULTILINE)
+    speeds = re.search(r"^speeds = .*$", TOML, flags=re.MULTILINE)
+    assert home
+    assert speeds
+    names = ", ".join(f'"{side}_{joint}"' for joint in JOINTS)
+    return f"""
+[[arm]]
+name = "{side}"
+joints = [{names}]
+{speeds.group()}
+{home.group()}
+gripper = {{ joints = ["{side}_left", "{side}_right"] }}
+tcp = {{ site = "{side}_tool" }}
+"""
+
+
+def write_twins(folder: Path, toml: str = "") -> Path:
+    arms = arm_of("l", 0.25) + arm_of("r", -0.25)
+    mjcf = MJCF.replace(ARM, arms)
+    mjcf = re.sub(r"<actuator>.*</keyframe>", "", mjcf, flags=re.DOTALL)
+    head = 'name = "twins"\nmjcf = "six.xml"\ncameras = ["l_eye", "r_eye"]\n'
+    return write_six(folder, toml or head + table_of("l") + table_of("r"), mjcf)
+
+
+def test_each_arm_has_its_own_actions_and_effector(tmp_path: Path) -> None:
+    robot = load_robot(write_twins(tmp_path))
+
+    assert [part.name for part in robot.parts] == [
+        "base",
+        "l_arm",
+        "l_gripper",
+        "r_arm",
+        "r_gripper",
+    ]
+    assert [effector.name for effector in robot.effectors] == ["l_tcp", "r_tcp"]
+    assert robot.cameras == ("twins_l_eye", "twins_r_eye")
+
+    worlds = started_worlds(robot, control_mode="joint_delta")
+    labels = list(worlds.interface.labels)
+    action = idle_action(worlds)
+    action[0, labels.index("r_arm.r_pan")] = 0.2
+    action[0, labels.index("r_gripper.width")] = -1
+    start = worlds.control.joints().copy()
+    for _ in range(20):
+        worlds.step(action)
+
+    moved = (worlds.control.joints() - start)[0]
+    assert moved[6] == pytest.approx(0.2 * 2.5, abs=0.1)
+    assert np.abs(np.delete(moved, 6)).max() < 0.02
+    seen = worlds.observe().agent_pos[0]
+    parts = worlds.agent_layout.slices()
+    # an idle action is half the width
+    assert seen[parts["l_gripper_width"]] == pytest.approx(0.045, abs=2e-3)
+    assert seen[parts["r_gripper_width"]] == pytest.approx(0, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('name = "r"', 'name = "l"', "'l' names more than one arm"),
+        ('name = "r"\n', "", "no arm .* can be named ''"),
+        ('"r_pan"', '"l_pan"', "joints names 'l_pan' twice"),
+        ("cameras", "speeds = [1]\ncameras", r"speeds and \[\[arm\]\] are both given"),
+        ('"r_pan", ', "", r"speeds has 6 numbers, expected 5"),
+    ],
+)
+def test_what_does_not_go_together_is_said(
+    old: str, new: str, message: str, tmp_path: Path
+) -> None:
+    path = write_twins(tmp_path)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+    with pytest.raises(EmbodiedError, match=message):
+        load_robot(path)

@@ -1,0 +1,202 @@
+"""`embodied robot`: a description is written by looking, and what it means is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from embodied.cli.main import main
+from embodied.robots.described.robot import load_robot
+from tests.six_arm import MJCF, TOML, write_six
+
+# Small, as URDF has it: six joints, two fingers, a mesh in its package.
+LINK = """<link name="{name}"><inertial><mass value="{mass}"/><inertia ixx="0.02" iyy="0.02" izz="0.02" ixy="0"
+ixz="0" iyz="0"/></inertial><collision><origin xyz="{at}"/><geometry>{shape}</geometry></collision></link>"""
+JOINT = """<joint name="{name}" type="{kind}"><parent link="{parent}"/><child link="{child}"/><origin xyz="{at}"/>
+<axis xyz="{axis}"/><limit lower="{low}" upper="{high}" effort="{effort}" velocity="{speed}"/></joint>"""
+WEDGE = "v 0 0 0\nv .05 0 0\nv 0 .05 0\nv 0 0 .05\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"
+
+
+def urdf() -> str:
+    """An arm of our own, whose first link is a mesh that it names by its package."""
+    mesh = '<mesh filename="package://our_arm/meshes/wedge.obj"/>'
+    links = [
+        ("base", 4, "0 0 0", mesh),
+        ("turret", 3, "0 0 0.08", box(0.05, 0.05, 0.03)),
+    ]
+    names = ("upper", "fore", "wrist", "cross", "hand")
+    for name, length in zip(names, (0.36, 0.34, 0.05, 0.05, 0.06), strict=True):
+        shape = box(0.05, 0.05, length)
+        links.append((name, 1, f"0 0 {length / 2 + 0.03:g}", shape))
+    for name, y in (("left", 0.006), ("right", -0.006)):
+        links.append((name, 0.05, f"0 {y} 0.03", box(0.02, 0.012, 0.06)))
+    joints = [
+        ("pan", "base", "turret", "0 0 0.05", "0 0 1"),
+        ("lift", "turret", "upper", "0 0 0.1", "0 1 0"),
+        ("elbow", "upper", "fore", "0 0 0.42", "0 1 0"),
+        ("flex", "fore", "wrist", "0 0 0.40", "0 1 0"),
+        ("bend", "wrist", "cross", "0 0 0.10", "1 0 0"),
+        ("roll", "cross", "hand", "0 0 0.10", "0 0 1"),
+    ]
+    text = [
+        LINK.format(name=name, mass=mass, at=at, shape=shape)
+        for name, mass, at, shape in links
+    ]
+    for name, parent, child, at, axis in joints:
+        text.append(joint(name, "revolute", parent, child, at, axis, (-2.6, 2.6)))
+    text.append(
+        joint("left", "prismatic", "hand", "left", "0 0 0.09", "0 1 0", (0, 0.04))
+    )
+    text.append(
+        joint("right", "prismatic", "hand", "right", "0 0 0.09", "0 1 0", (-0.04, 0))
+    )
+    return f'<robot name="ours">{"".join(text)}</robot>'
+
+
+def box(x: float, y: float, z: float) -> str:
+    return f'<box size="{x} {y} {z}"/>'
+
+
+def joint(
+    name: str,
+    kind: str,
+    parent: str,
+    child: str,
+    at: str,
+    axis: str,
+    limits: tuple[float, float],
+) -> str:
+    effort = 30 if kind == "prismatic" else 120
+    return JOINT.format(
+        name=name,
+        kind=kind,
+        parent=parent,
+        child=child,
+        at=at,
+        axis=axis,
+        low=limits[0],
+        high=limits[1],
+        effort=effort,
+        speed=1.7,
+    )
+
+
+def test_new_describes_an_mjcf_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_six(tmp_path)
+    path = tmp_path / "out" / "new.toml"
+    path.parent.mkdir()
+
+    assert main(["robot", "new", str(tmp_path / "six.xml"), "-o", str(path)]) == 0
+
+    # it is the arm that the page describes by hand; the file's folder is another
+    assert "guessed  speeds" in capsys.readouterr().out
+    made = load_robot(path)
+    by_hand = load_robot(tmp_path / "six.toml")
+    assert 'mjcf = "../six.xml"' in path.read_text()
+    assert made.arms[0].joints.elements == by_hand.arms[0].joints.elements
+    assert made.grippers[0].width_m == pytest.approx(by_hand.grippers[0].width_m)
+    assert made.cameras == by_hand.cameras
+    assert made.arms[0].joints.home[0] == pytest.approx(0, abs=0.05)
+
+
+def test_new_describes_a_urdf_whose_mesh_is_in_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "our_arm"
+    (package / "urdf").mkdir(parents=True)
+    (package / "meshes").mkdir()
+    (package / "meshes" / "wedge.obj").write_text(WEDGE)
+    (package / "urdf" / "arm.urdf").write_text(urdf())
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["robot", "new", "our_arm/urdf/arm.urdf"]) == 0
+
+    robot = load_robot("ours.toml")
+    assert robot.arms[0].joints.speeds == (1.7,) * 6
+    assert robot.grippers[0].width_m == pytest.approx(0.08, abs=1e-3)
+    model = robot.build().compile()
+    assert model.actuator("ours_lift").forcerange[1] == 120
+    assert model.actuator("gripper").forcerange[1] == pytest.approx(30)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere.xml"], "there is no model file"),
+        (["six.toml"], "does not compile"),
+        (["six.xml", "-o", "six.toml"], "six.toml exists: choose another with -o"),
+        (["six.xml", "-o", "six.yaml"], "a description's name ends in .toml"),
+        (["six.xml", "--on", "hand"], "--on says where --gripper sits: give both"),
+        (["bare.xml"], "no gripper is found behind the joint 'wrist3'"),
+        (["stick.xml"], "no arm is found: 1 joints that turn"),
+    ],
+)
+def test_what_new_cannot_do_is_said(
+    words: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_six(tmp_path)
+    start = MJCF.index('<body name="left"')
+    end = MJCF.index("</body>\n              </body>", start)
+    (tmp_path / "bare.xml").write_text(MJCF[:start] + MJCF[end:])
+    (tmp_path / "stick.xml").write_text(
+        '<mujoco><worldbody><body><joint/><geom size="1"/></body></worldbody></mujoco>'
+    )
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["robot", "new", *words]) == 2
+
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_check_says_what_was_understood(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_six(tmp_path)
+
+    assert main(["robot", "check", str(path)]) == 0
+
+    said = capsys.readouterr().out
+    assert "0 to 90 mm wide, 70 N" in said
+    assert "ToteTransfer: fits" in said
+    assert "left out: 2 actuators, 1 sensors, 1 keyframes" in said
+    assert "nothing is doubtful" in said
+
+
+def test_check_measures_how_late_joints_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mjcf = MJCF.replace('gear="100"', 'gear="2"')  # a motor that is too weak
+    assert mjcf != MJCF
+    path = write_six(tmp_path, TOML, mjcf)
+
+    assert main(["robot", "check", str(path), "--json"]) == 1
+
+    account = json.loads(capsys.readouterr().out)
+    late = [one["name"] for one in account["joints"] if one["lag_s"] > 0.06]
+    assert late == ["pan"]
+    assert any("joint pan follows" in doubt for doubt in account["doubts"])
+
+
+def test_check_draws_the_robot(tmp_path: Path) -> None:
+    path = write_six(tmp_path)
+    picture = tmp_path / "six.png"
+
+    main(["robot", "check", str(path), "--picture", str(picture)])
+
+    pixels = np.asarray(Image.open(picture))
+    assert pixels.shape == (480, 3 * 480, 3)
+    opened = pixels[:, 480:960].astype(int)
+    closed = pixels[:, 960:].astype(int)
+    assert np.abs(opened - closed).max() > 50  # the fingers have moved
