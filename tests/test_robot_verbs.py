@@ -105,6 +105,7 @@ def test_new_describes_an_mjcf_file(
     assert made.arms[0].joints.home[0] == pytest.approx(0, abs=0.05)
 
 
+@pytest.mark.slow
 def test_new_describes_a_urdf_whose_mesh_is_in_its_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from embodied.robots.described.tool import ToolPoint
 
 # Of the search: how many starts, how many steps of each, and what is near enough.
 STARTS = 48
-ENOUGH = 8  # postures to choose from
+ENOUGH = 16  # postures to choose from
 STEPS = 120
 NEAR_M = 1e-3
 NEAR_RAD = 5e-3
@@ -18,8 +18,10 @@ DAMPING = 0.05
 STEP_RAD = 0.3
 # From a limit, in rad, and from an endless joint's half turn.
 MARGIN_RAD = 0.05
-# A home is worse by this for each rad of its sideways joints, compared with margins.
-TURN_COST = 0.3
+# What a home's cost has for each rad that its joints are turned by, on the mean, and
+# how much it gains by joints that are high; a margin of a whole range counts 1.
+TURN_COST = 0.1
+HEIGHT_GAIN_PER_M = 3.0
 # The hand's axes in the world: x ahead, z down; the fingers are alike, so y either way.
 DOWN = np.array([[1.0, 0, 0], [0, -1, 0], [0, 0, -1]])
 
@@ -31,6 +33,7 @@ class HomeSearch:
         self._model = model
         self._data = mujoco.MjData(model)
         self._tool = tool
+        self._joints = list(parts.arm)
         self._qpos = [int(model.jnt_qposadr[j]) for j in parts.arm]
         self._dofs = [int(model.jnt_dofadr[j]) for j in parts.arm]
         limits = []
@@ -61,14 +64,12 @@ class HomeSearch:
         return [posture for _, posture in found]
 
     def _cost(self, posture: np.ndarray) -> float:
-        """Returns how bad a posture is: near to limits, far from straight ahead."""
+        """Returns how bad a posture is: near to limits, turned far, with a low elbow."""
         span = np.minimum(self._high - self._low, 2 * np.pi)
         margin = np.minimum(posture - self._low, self._high - posture) / span
-        elbow_w = self._data_at(posture).xanchor[:, 2]
-        low = float(min(0.0, elbow_w.min()))
-        return (
-            TURN_COST * float(np.abs(posture).mean()) - float(margin.min()) - 10 * low
-        )
+        height = float(self._data_at(posture).xanchor[self._joints, 2].mean())
+        turned = float(np.abs(posture).mean())
+        return TURN_COST * turned - float(margin.min()) - HEIGHT_GAIN_PER_M * height
 
     def _data_at(self, posture: np.ndarray) -> mujoco.MjData:
         self._data.qpos[self._qpos] = posture
