@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from embodied.benchmark.wording import EN_DASH
 from embodied.cli import progress
 from embodied.cli.progress import EpisodeProgress, TrainingProgress, duration, remaining
 from embodied.rollout.advance import Advance
@@ -65,6 +66,20 @@ def test_episodes_tell_what_is_left(
         progress(SimpleNamespace(**vars(EPISODE) | {"seed": seed}))
     last_line = capsys.readouterr().err.splitlines()[-1]
     assert last_line == "collect L1: 4/4, 4 of 4 succeeded, 4 x real time"
+    progress.close()
+
+
+def test_the_interval_so_far_is_shown_once_it_tells_something(
+    every_line: None, clock: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    progress = EpisodeProgress("eval", total=40, quiet=False)
+    for seed in range(20):
+        clock.now += 2.0
+        episode = {"seed": seed, "success_at_end": seed % 4 > 0}
+        progress(SimpleNamespace(**vars(EPISODE) | episode))
+    lines = capsys.readouterr().err.splitlines()
+    assert "9/40, 6 of 9 succeeded, 4 x" in lines[8]
+    assert f"20/40, 15 of 20 succeeded (53{EN_DASH}89%), 4 x" in lines[19]
     progress.close()
 
 

@@ -20,6 +20,7 @@ from embodied.rollout.rollout import EpisodeResult
 from embodied.rollout.shards import Stage
 
 LINE_EVERY_S = 20.0
+LEAST_FOR_INTERVAL = 10  # episodes; the interval of fewer is wider than 40 points
 # Of an episode that runs a part is counted, which would be shown with all its digits.
 EPISODES_BAR = (
     "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total} [{elapsed}<{remaining}{postfix}]"
@@ -91,7 +92,22 @@ class Tally:
         if not self.done:
             return ""
         speed = f"{self.speed:.0f}" if self.speed >= 1 else f"{self.speed:.2g}"
-        return f"{self.successes} of {self.done} succeeded, {speed} x real time"
+        return (
+            f"{self.successes} of {self.done} succeeded{self._interval}, "
+            f"{speed} x real time"
+        )
+
+    @property
+    def _interval(self) -> str:
+        """The interval of the success so far; "" for so few episodes that it tells none."""
+        if self.done < LEAST_FOR_INTERVAL:
+            return ""
+
+        # imported here: scipy takes longer than the help of a verb
+        from embodied.benchmark.statistics import wilson
+        from embodied.benchmark.wording import interval
+
+        return f" ({interval(wilson(self.successes, self.done))})"
 
 
 class EpisodeProgress:
