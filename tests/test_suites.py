@@ -229,3 +229,13 @@ def test_a_suite_is_measured_by_its_protocol(
     tiny.write_text(TINY.replace("version = 3", "version = 4"))
     error = refused(capsys, *words, "--resume")
     assert "its suite is tiny 3, this run's is tiny 4" in error
+
+
+def test_the_list_explains_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert embodied("list", "suites") == 0
+    printed = capsys.readouterr().out
+    assert "version 1: 60 cells of 200 episodes from seed 10000" in printed
+    assert "cells by class: 48 basic, 12 cognitive; by dimension: " in printed
+    assert embodied("list", "suites", "--json") == 0
+    [suites] = json.loads(capsys.readouterr().out).values()
+    assert [one["name"] for one in suites] == list(suite_names())

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from embodied.benchmark.suite import find_suite, suite_names
+from embodied.benchmark.suite import CLASSES, DIMENSIONS, find_suite, suite_names
 from embodied.cli.text_table import text_table
 from embodied.core import ActionInterface
 from embodied.envs.own_tasks import typed_task
@@ -256,15 +256,20 @@ def describe_suite(name: str) -> dict[str, Any]:
     }
 
 
-def suite_text(suite: dict[str, Any]) -> str:
+def suite_lines(suite: dict[str, Any]) -> list[str]:
     """Returns a suite's version, size and protocol, and what its cells measure."""
-    abilities = ", ".join(f"{n} {ability}" for ability, n in suite["abilities"].items())
     protocol = suite["protocol"]
-    return (
+    size = (
         f"version {suite['version']}: {suite['cells']} cells of {protocol['episodes']} "
-        f"episodes from seed {protocol['first_seed']}, success {protocol['success']}; "
-        f"measures {abilities}"
+        f"episodes from seed {protocol['first_seed']}, success {protocol['success']}"
     )
+    counts = suite["abilities"]
+    classes = [f"{counts[name]} {name}" for name in CLASSES if name in counts]
+    dimensions = [f"{counts[name]} {name}" for name in DIMENSIONS if name in counts]
+    return [
+        size,
+        f"cells by class: {', '.join(classes)}; by dimension: {', '.join(dimensions)}",
+    ]
 
 
 def names_text(names: dict[str, Rows]) -> str:
@@ -281,7 +286,8 @@ def names_text(names: dict[str, Rows]) -> str:
             if "stages" in member:
                 line += f" ({stages_text(member['stages'])})"
             if "abilities" in member:
-                line += f" ({suite_text(member)})"
+                indent = " " * (width + 4)
+                line += "".join(f"\n{indent}{text}" for text in suite_lines(member))
             lines.append(line)
         paragraphs.append("\n".join(lines))
     return "\n\n".join(paragraphs)
