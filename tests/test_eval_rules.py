@@ -82,6 +82,9 @@ def test_a_cell_stops_when_its_interval_is_narrow(
     assert embodied(*words, *until, "-o", tmp_path / "a", "--resume") == 0
     [cell] = read_results(tmp_path / "a" / "results.json").cells
     assert cell == before
+    wider = (*words, "--until", 0.2, "-o", tmp_path / "a", "--resume")
+    assert embodied(*wider) == 0
+    assert read_results(tmp_path / "a" / "results.json").cells == (before,)
     assert "e.g. 0.03 for 3 points" in refused(
         capsys, *words, "--until", 3, "-o", tmp_path / "b"
     )

@@ -140,8 +140,8 @@ def evaluate(
         if results.find(trial.condition) is None:
             keeper = EpisodeKeeper(path, results, trial.condition)
             cell = measure(trial, workers, stage, keeper, rule)
-            # a rule that stopped it before stops it at the same place again
-            if results.find(cell.condition) is None:
+            # a rule that stopped it before stops it there again, or earlier
+            if not results.covers(cell.condition):
                 results = results.with_cell(cell)
             write_results(path, results)
     return results

@@ -178,6 +178,15 @@ class Results:
         """Returns the cell of this condition; None where it is not measured yet."""
         return next((cell for cell in self.cells if cell.condition == condition), None)
 
+    def covers(self, condition: Condition) -> bool:
+        """Returns whether a cell has all episodes of a condition, or more of them."""
+        return any(
+            cell.condition.without_seeds == condition.without_seeds
+            and cell.condition.first_seed == condition.first_seed
+            and cell.condition.num_episodes >= condition.num_episodes
+            for cell in self.cells
+        )
+
     def require_extensible(self, condition: Condition) -> None:
         """Checks that measuring a condition adds no second cell of the same seeds.
 
