@@ -87,6 +87,12 @@ EPISODE_ATTRIBUTES = {
     "device": ("text", "with which device"),
     "marked": ("1", "whether the operator marked it, to look at it again"),
     "variation": ("JSON", "the sampled value of each variable (docs/tasks.md)"),
+    "source_file": ("text", "of a generated episode: the file that it was made from"),
+    "source_episode": ("1", "the number of the episode in it that it follows"),
+    "source_segments": (
+        "text",
+        "the numbers of the episodes that its segments are from, in their order",
+    ),
     "num_samples": ("1", "frames; a demo without it was not finished"),
 }
 

@@ -294,6 +294,7 @@ def _meta(result: EpisodeResult, num_samples: int) -> EpisodeMeta:
     """Returns an episode's row of the table, from the fields of its result."""
     values = {}
     for f in fields(EpisodeMeta):
+        # what an episode was made from is not known here
         if hasattr(result, f.name):
             values[f.name] = getattr(result, f.name)
     return EpisodeMeta(**values, num_samples=num_samples)

@@ -223,6 +223,11 @@ class EpisodeMeta:
     device: str | None = None
     marked: bool | None = None
     variation: Mapping[str, Any] = field(default_factory=dict)  # sampled values
+    # of an episode that was generated from others: the file with these, the one that it
+    # follows, and the one that each of its segments is from, as numbers with spaces
+    source_file: str | None = None
+    source_episode: int | None = None
+    source_segments: str | None = None
     # Number of frames. It must stay the last field: it is written last, and a demo
     # without it is not whole.
     num_samples: int = 0

@@ -218,7 +218,9 @@ class EpisodeWriter(ClosedOnExit):
 
 
 @contextmanager
-def kept_when_stopped(writer: EpisodeWriter, seeds: Collection[int]) -> Iterator[None]:
+def kept_when_stopped(
+    writer: EpisodeWriter, seeds: Collection[int], wanted: int | None = None
+) -> Iterator[None]:
     """Sees to what is left when something stops the collection that a writer owns.
 
     An empty folder of parts is removed; one that holds episodes stays.
@@ -226,6 +228,7 @@ def kept_when_stopped(writer: EpisodeWriter, seeds: Collection[int]) -> Iterator
     Args:
         writer: owns the collection.
         seeds: of the episodes that are wanted.
+        wanted: how many of them are; None for all.
 
     Raises:
         KeyboardInterrupt: where Ctrl-C stopped it; says how many episodes are kept.
@@ -239,6 +242,6 @@ def kept_when_stopped(writer: EpisodeWriter, seeds: Collection[int]) -> Iterator
             written = {part_seed(part) for part in part_files(writer.path)}
             num_kept = len(set(seeds) & (writer.seeds | written))
             raise KeyboardInterrupt(
-                f"Kept: {num_kept} of {len(seeds)} episodes"
+                f"Kept: {num_kept} of {wanted or len(seeds)} episodes"
             ) from None
         raise

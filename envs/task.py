@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import mujoco
 
 from embodied.core import Array, Controller, Layout, Planner
+from embodied.envs.objects import Objects
 from embodied.envs.registry import task_id
 from embodied.envs.task_checks import check_spec, check_stage
 from embodied.envs.variation import Variable, Variation
@@ -133,6 +134,8 @@ class TaskSpec:
         constant: elements of the observation, such as `plate_pos_w.0`, that nothing
             changes, by design. Another one that never changes is a dead sensor
             (`embodied check-task`).
+        objects: what its subtasks are about, for `embodied data generate`; None where
+            demonstrations cannot be generated from others.
 
     Raises:
         EmbodiedError: a value is of another kind than these, or a name occurs twice.
@@ -154,6 +157,7 @@ class TaskSpec:
     base_start: tuple[float, float, float] = (-0.6, -0.35, 0.0)
     driving_s: float = 5.0
     constant: tuple[str, ...] = ()
+    objects: Objects | None = None
 
     def __post_init__(self) -> None:
         check_spec(self)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embodied.core import Array, Layout
+from embodied.envs.objects import Objects
 from embodied.envs.values import is_number, is_phrase
 from embodied.envs.variation import Variable
 from embodied.errors import EmbodiedError, in_one_line, unknown
@@ -75,7 +76,13 @@ def _problem_of_texts(spec: TaskSpec) -> str:
     for field in ("build", "bind", "expert"):
         if not callable(getattr(spec, field)):
             return f"{field} must be a function, not {getattr(spec, field)!r}"
-    return ""
+    return _problem_of_objects(spec.objects)
+
+
+def _problem_of_objects(objects: object) -> str:
+    if objects is None or isinstance(objects, Objects):
+        return ""
+    return f"objects must be Objects(poses, brought_to) or None, not {objects!r}"
 
 
 def _problem_of_numbers(spec: TaskSpec) -> str:

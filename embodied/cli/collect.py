@@ -22,7 +22,8 @@ from embodied.datasets.recorder import record_rates, usual_record_hz
 from embodied.datasets.schema import RECORD_HZ
 from embodied.datasets.writer import Mode
 from embodied.envs.config import EnvConfig
-from embodied.envs.registry import get_robot, get_task
+from embodied.envs.models import choose_robot
+from embodied.envs.registry import get_task
 from embodied.errors import EmbodiedError
 from embodied.policies.collection import Recording, collect, collection_header
 from embodied.policies.dual_system import DualSystemConfig
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_scene(parser)
     _add_episodes(parser)
     correction.add_arguments(parser)
-    _add_pictures(parser)
+    add_pictures(parser)
     arguments.add_speed(parser)
     arguments.add_existing(parser)
     parser.add_argument(
@@ -92,7 +93,8 @@ def _add_episodes(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_pictures(parser: argparse.ArgumentParser) -> None:
+def add_pictures(parser: argparse.ArgumentParser) -> None:
+    """Adds the rate of the frames, the cameras and the size of the pictures."""
     parser.add_argument(
         "--record-hz",
         type=int,
@@ -220,8 +222,8 @@ def with_pictures(
     Raises:
         EmbodiedError: a camera or image size that the policy needs would be missing.
     """
-    task = get_task(args.task)
-    known = task.cameras_for(get_robot(args.robot or task.default_robot))
+    task = get_task(config.task)
+    known = task.cameras_for(choose_robot(task, config.robot))
     cameras = () if args.no_cameras else tuple(args.camera or known)
     if not cameras:
         arguments.refuse(

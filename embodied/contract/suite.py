@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from embodied.contract import faults, interfaces, judging, repeating, starts, tables
+from embodied.contract import (
+    faults,
+    interfaces,
+    judging,
+    objects,
+    repeating,
+    starts,
+    tables,
+)
 from embodied.contract.case import Case, cases_of
 from embodied.envs.registry import get_task
 from embodied.envs.variation import LEVELS
@@ -68,6 +76,7 @@ CONTRACTS = (
     Contract(faults.a_world_that_broke_costs_no_more, Per.TASK),
     Contract(starts.starts_are_clear_and_unsolved, Per.ROBOT, starts.LEVELS_AND_SPLITS),
     Contract(starts.every_observed_element_is_alive, Per.ROBOT, is_long=True),
+    Contract(objects.objects_of_subtasks_are_poses, Per.ROBOT),
     Contract(judging.state_and_judgement_run_on_torch, Per.TASK),
     Contract(judging.control_runs_on_torch),
     Contract(judging.the_expert_succeeds_and_is_judged_again, Per.ROBOT, is_long=True),

@@ -11,6 +11,7 @@ VERBS = {
     "filter": "copy the episodes that meet conditions",
     "split": "divide the episodes into parts, by shares or counts",
     "export": "write episodes in the format of LeRobot or another tool",
+    "generate": "make many demonstrations from few, checked by simulation",
     "repair": "save the whole episodes of a damaged file or an unfinished collection",
     "audit": "say which episodes to trust, and why not",
     "import": "read a dataset of LeRobot or robomimic",

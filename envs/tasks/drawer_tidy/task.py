@@ -23,6 +23,7 @@ from embodied.envs.tasks.drawer_tidy.episode import (
 )
 from embodied.envs.tasks.drawer_tidy.expert import decide
 from embodied.envs.tasks.drawer_tidy.facts import OPEN_M, Facts, Props
+from embodied.envs.tasks.drawer_tidy.objects import OBJECTS
 from embodied.envs.tasks.drawer_tidy.scene import BEAUTY, CAMERA, build_drawer_kitchen
 from embodied.envs.tasks.drawer_tidy.variation import COLOURS, TABLE
 from embodied.envs.variation import Variation
@@ -196,4 +197,5 @@ DRAWER_TIDY = TaskSpec(
     expert=partial(scripted_expert, decide),
     beauty_camera=BEAUTY,
     constant=("drawer_pos_w.2",),  # the counter has one height
+    objects=OBJECTS,
 )

@@ -22,6 +22,7 @@ from embodied.envs.tasks.panel_reset.episode import (
 )
 from embodied.envs.tasks.panel_reset.expert import decide
 from embodied.envs.tasks.panel_reset.facts import Facts, Props
+from embodied.envs.tasks.panel_reset.objects import OBJECTS
 from embodied.envs.tasks.panel_reset.scene import CAMERA, build_panel_station
 from embodied.envs.tasks.panel_reset.variation import TABLE
 from embodied.envs.variation import Variation
@@ -198,4 +199,5 @@ PANEL_RESET = TaskSpec(
     bind=PanelReset,
     expert=partial(scripted_expert, decide),
     beauty_camera=ROOM_VIEW,
+    objects=OBJECTS,
 )

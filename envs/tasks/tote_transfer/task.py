@@ -21,6 +21,7 @@ from embodied.envs.tasks.tote_transfer.episode import (
 )
 from embodied.envs.tasks.tote_transfer.expert import tote_transfer_expert
 from embodied.envs.tasks.tote_transfer.facts import Facts, Props
+from embodied.envs.tasks.tote_transfer.objects import OBJECTS
 from embodied.envs.tasks.tote_transfer.scene import (
     CAMERA,
     TOTES,
@@ -215,4 +216,5 @@ TOTE_TRANSFER = TaskSpec(
     base_start=(-0.75, -0.35, 0.0),
     constant=("tote_size.1",),  # totes have one width, that of the gripper's approach
     driving_s=10.0,
+    objects=OBJECTS,
 )

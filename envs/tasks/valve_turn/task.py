@@ -22,6 +22,7 @@ from embodied.envs.tasks.valve_turn.episode import (
 )
 from embodied.envs.tasks.valve_turn.expert import decide
 from embodied.envs.tasks.valve_turn.facts import Facts, Props
+from embodied.envs.tasks.valve_turn.objects import OBJECTS
 from embodied.envs.tasks.valve_turn.scene import CAMERA, VALVES, build_valve_station
 from embodied.envs.tasks.valve_turn.variation import COLOURS, TABLE
 from embodied.envs.variation import Variation
@@ -167,4 +168,5 @@ VALVE_TURN = TaskSpec(
     bind=ValveTurn,
     expert=partial(scripted_expert, decide),
     beauty_camera=ROOM_VIEW,
+    objects=OBJECTS,
 )

@@ -1,0 +1,228 @@
+"""`embodied data generate`: many demonstrations from few."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from embodied.benchmark.statistics import wilson
+from embodied.benchmark.wording import interval, percent
+from embodied.cli import arguments
+from embodied.cli.collect import add_pictures, mode_of, record_hz_of, with_pictures
+from embodied.cli.output import require_writable
+from embodied.cli.progress import stages
+from embodied.datasets.reader import Dataset
+from embodied.envs.config import EnvConfig
+from embodied.envs.own_tasks import typed_task
+from embodied.errors import EmbodiedError
+from embodied.policies.generation.generating import (
+    PLANNER_HZ,
+    Generated,
+    Generation,
+    generate,
+    generation_header,
+)
+from embodied.policies.generation.source import (
+    FINDINGS,
+    check_finding,
+    read_library,
+    source_config,
+)
+from embodied.rollout.shards import Workers
+
+HELP = """Make many demonstrations from few. Each demonstration is cut into segments that are about one object; in
+another episode the hand does what it did relative to the object, wherever that now stands, and what succeeds in
+simulation is kept, with the episode that it was made from. The same arguments give the same file."""
+EXAMPLE = "embodied data generate totes.hdf5 -o many.hdf5 --episodes 200"
+# Seeds that are tried, in multiples of the demonstrations asked for.
+TRIES = 4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this verb's arguments."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="the demonstrations")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="the new dataset, e.g. many.hdf5",
+    )
+    parser.add_argument(
+        "--episodes",
+        type=int,
+        default=200,
+        help="how many demonstrations to keep (default: 200)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        help="seed of the first try (default: the one after the source's)",
+    )
+    parser.add_argument(
+        "--tries",
+        type=int,
+        metavar="N",
+        help=f"how many seeds to try at most (default: {TRIES} times --episodes)",
+    )
+    parser.add_argument(
+        "--level", help="how much varies: L1, L2, L3 or L4 (default: the source's)"
+    )
+    parser.add_argument(
+        "--split",
+        help="train; or a factor's name, for its held-out values; or all (default: the "
+        "source's)",
+    )
+    parser.add_argument(
+        "--segments",
+        metavar="HOW",
+        help=f"how segments are found: {' or '.join(FINDINGS)} (default: plans where all "
+        "demonstrations have them)",
+    )
+    parser.add_argument(
+        "--noise",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="standard deviation of noise on the actions, as `embodied collect` has it "
+        "(default: 0)",
+    )
+    _add_where(parser)
+    add_pictures(parser)
+    arguments.add_speed(parser)
+    arguments.add_existing(parser)
+    arguments.add_json(parser)
+
+
+def _add_where(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--robot",
+        help="the robot's description, e.g. six.toml, where it is not known by a name",
+    )
+    parser.add_argument(
+        "--task",
+        type=typed_task,
+        metavar="FILE.py:TASK",
+        help="where a task of your own is",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Generates the episodes, then says how many tries it took."""
+    check_finding(args.segments)
+    require_writable(args.output)
+    if args.output.exists() and args.output.samefile(args.file):
+        raise EmbodiedError(f"{args.file} is what is read: give -o another name")
+    played = source_config(args.file, args.robot)
+    seeds = seeds_of(args)
+    work = generation_of(args, played)
+
+    begun = time.monotonic()
+    try:
+        with Workers(arguments.workers(args, len(seeds))) as workers:
+            generated = generate(
+                work, args.episodes, seeds, mode_of(args), workers, stages(args.json)
+            )
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
+    wall_s = time.monotonic() - begun
+
+    summary = json_summary if args.json else text_summary
+    print(summary(args.output, generated, args.episodes, wall_s))
+    return int(generated.kept < args.episodes)
+
+
+def seeds_of(args: argparse.Namespace) -> range:
+    """Returns the seeds that may be tried.
+
+    Raises:
+        EmbodiedError: there are none, or some that do not exist.
+    """
+    if args.episodes < 1:
+        raise EmbodiedError(f"--episodes must be at least 1, not {args.episodes}")
+    tries = TRIES * args.episodes if args.tries is None else args.tries
+    if tries < args.episodes:
+        raise EmbodiedError(
+            f"--tries must be at least --episodes, which is {args.episodes}, not {tries}"
+        )
+    first = args.seed
+    if first is None:
+        with Dataset(args.file) as dataset:
+            first = max(meta.seed for meta in dataset.episodes) + 1
+    arguments.check_seed(first, tries)
+    return range(first, first + tries)
+
+
+def generation_of(args: argparse.Namespace, played: EnvConfig) -> Generation:
+    """Returns what is to be tried.
+
+    Args:
+        args: the parsed arguments.
+        played: the config of the worlds in which the source was recorded.
+
+    Raises:
+        EmbodiedError: arguments do not go together, or the source cannot be used.
+    """
+    if args.num_envs < 1:
+        raise EmbodiedError(f"--num-envs must be at least 1, not {args.num_envs}")
+    if not 0 <= args.noise <= 1:
+        raise EmbodiedError(f"--noise must be from 0 to 1, not {args.noise}")
+    record_hz = record_hz_of(args, played.control_hz)
+    config = replace(
+        played,
+        control_mode="ee_delta",
+        level=args.level or played.level,
+        split=args.split or played.split,
+        num_threads=1,
+    )
+    config = with_pictures(config, args, record_hz)
+
+    with Dataset(args.file) as dataset:
+        planner_hz = dataset.header.planner_hz or PLANNER_HZ
+    header = generation_header(config, args.file, record_hz, planner_hz, args.noise)
+    return Generation(
+        library=read_library(args.file, played, args.segments),
+        config=config,
+        source=args.file.name,
+        path=args.output,
+        header=header,
+        num_envs=args.num_envs,
+        noise=args.noise,
+    )
+
+
+def json_summary(path: Path, generated: Generated, wanted: int, wall_s: float) -> str:
+    """Returns what was kept, for programs."""
+    share = wilson(generated.kept, generated.tried)
+    content = {
+        "path": str(path),
+        **asdict(generated),
+        "wanted": wanted,
+        "yield": {**asdict(share), "rate": share.value},
+        "wall_s": wall_s,
+    }
+    return json.dumps(content)
+
+
+def text_summary(path: Path, generated: Generated, wanted: int, wall_s: float) -> str:
+    """Returns what was kept of how many tries, in two lines."""
+    share = wilson(generated.kept, generated.tried)
+    lines = [
+        f"{path}: {generated.kept} demonstrations of {generated.tried} tries, "
+        f"{percent(share.value, share.episodes)} (95% interval {interval(share)})"
+    ]
+    if generated.kept < wanted:
+        lines.append(
+            f"{wanted} were asked for: --resume with a larger --tries goes on, and more "
+            "demonstrations in the source raise the share"
+        )
+    if generated.simulated_s:
+        speed = generated.simulated_s / wall_s
+        lines.append(f"{wall_s:.0f} s, {speed:.0f} x real time")
+    else:
+        lines.append("it was complete: nothing to do")
+    return "\n".join(lines)

@@ -1,0 +1,43 @@
+"""The objects of DrawerTidy's subtasks: the handle, both named things, the drawer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from embodied.core import Array
+from embodied.envs.objects import ObjectPose, Objects, turned
+from embodied.envs.tasks.drawer_tidy.scene import DRAWERS_SIZE
+
+
+def poses(xp: Any, state: Mapping[str, Array]) -> dict[str, ObjectPose]:
+    """Returns where the objects are in n worlds.
+
+    The chest is where the handle is when the drawer is closed.
+    """
+    drawer = state["drawer_pos_w"]
+    handle = drawer + xp.asarray(DRAWERS_SIZE.handle)
+    # a drawer opens towards -x
+    closed = xp.asarray([1.0, 0.0, 0.0]) * state["opening"]
+    return {
+        "handle": ObjectPose(handle),
+        "chest": ObjectPose(handle + closed),
+        "drawer": ObjectPose(drawer),
+        "first": _named_thing(xp, state, 0),
+        "second": _named_thing(xp, state, 1),
+    }
+
+
+def _named_thing(xp: Any, state: Mapping[str, Array], k: int) -> ObjectPose:
+    """Returns where the k-th named thing is; if there is only one, it is there twice."""
+    is_round = state["target_round"][:, k] > 0.5
+    rot6d = state["target_rot6d"][:, 6 * k : 6 * k + 6]
+    size = state["target_size"][:, 3 * k : 3 * k + 3]
+    return ObjectPose(
+        state["target_pos_w"][:, 3 * k : 3 * k + 3], turned(xp, rot6d, is_round), size
+    )
+
+
+OBJECTS = Objects(
+    poses, brought_to={"handle": "chest", "first": "drawer", "second": "drawer"}
+)

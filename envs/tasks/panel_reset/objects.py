@@ -1,0 +1,23 @@
+"""The object of PanelReset's subtasks: the button to press."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from embodied.arrays import dot
+from embodied.core import Array
+from embodied.envs.objects import ObjectPose, Objects
+from embodied.envs.skills.face_reach import outwards
+from embodied.envs.tasks.panel_reset.scene import CONSOLE
+
+
+def poses(xp: Any, state: Mapping[str, Array]) -> dict[str, ObjectPose]:
+    """Returns where the button's place on the panel is, however far it is pressed."""
+    out = outwards(xp, CONSOLE)
+    button = state["button_pos_w"]
+    height = dot(button - state["panel_pos_w"], out)
+    return {"button": ObjectPose(button - height[:, None] * out)}
+
+
+OBJECTS = Objects(poses)

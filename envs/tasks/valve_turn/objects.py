@@ -1,0 +1,31 @@
+"""The objects of ValveTurn's subtasks: the handle, and the angle it is turned to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from embodied.core import Array
+from embodied.envs.objects import ObjectPose, Objects
+from embodied.envs.tasks.valve_turn.grasp import grasp_pos_w, grasp_quat_wxyz
+
+
+def poses(xp: Any, state: Mapping[str, Array]) -> dict[str, ObjectPose]:
+    """Returns where the handle is gripped now, and where it is at the target angle."""
+    hub = state["valve_pos_w"]
+    is_wheel = state["valve_is_wheel"][:, 0]
+    angles = {
+        "handle": state["valve_angle"][:, 0],
+        "target": state["target_angle"][:, 0],
+    }
+    return {
+        name: ObjectPose(
+            grasp_pos_w(xp, hub, angle, is_wheel),
+            grasp_quat_wxyz(xp, angle),
+            state["valve_is_wheel"],
+        )
+        for name, angle in angles.items()
+    }
+
+
+OBJECTS = Objects(poses, brought_to={"handle": "target"})

@@ -1,0 +1,78 @@
+"""What a demonstration shows of hand and objects, at each of its control steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ObjectPath:
+    """Where an object was at T control steps."""
+
+    pos_w: np.ndarray  # (T, 3) m
+    quat_wxyz: np.ndarray  # (T, 4)
+    traits: np.ndarray  # (k,) at the start, see `ObjectPose`
+
+
+@dataclass(frozen=True)
+class Motion:
+    """A demonstration of T control steps.
+
+    Attributes:
+        episode: its number in the file.
+        dt_s: the control period.
+        hand_pos_w: (T, 3) m, of the tool centre point.
+        hand_quat_wxyz: (T, 4)
+        width_m: (T,) of the gripper, as measured.
+        grip: (T,) the gripper's command in [-1, 1].
+        mount: (T, 4) x, y, z in m and yaw in rad of what carries the arm.
+        travels: whether plans have goals for it.
+        objects: by the names of the task's `Objects`.
+        plans: (T, ...) by the names of `PLAN_PAYLOAD`: the plan that was followed at
+            each step; empty without plans.
+    """
+
+    episode: int
+    dt_s: float
+    hand_pos_w: np.ndarray
+    hand_quat_wxyz: np.ndarray
+    width_m: np.ndarray
+    grip: np.ndarray
+    mount: np.ndarray
+    travels: bool
+    objects: Mapping[str, ObjectPath]
+    plans: Mapping[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.hand_pos_w)
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A while in which the hand holds an object."""
+
+    start: int  # the first step at which it is held
+    stop: int  # the first step at which it is let go
+    thing: str  # name of the object
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of a demonstration that is about one object.
+
+    Attributes:
+        start: its first step.
+        contact: its first step near the object; what comes before is the way there.
+        stop: the step after its last.
+        anchor: name of the object to which the hand's path is relative.
+        carried: name of the object in the hand; "" for none.
+    """
+
+    start: int
+    contact: int
+    stop: int
+    anchor: str
+    carried: str = ""

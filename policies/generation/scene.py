@@ -1,0 +1,95 @@
+"""Hands and objects of worlds, as an observation shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from embodied.core import Observation
+from embodied.envs.worlds import Worlds
+from embodied.policies.generation.library import Sight
+from embodied.policies.generation.source import objects_of
+from embodied.rotations import quat_from_rot6d
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Hands and objects of n worlds now.
+
+    Attributes:
+        names: of the O objects.
+        pos_w: (n, O, 3) m, of the objects.
+        quat_wxyz: (n, O, 4)
+        traits: of each object, (n, k).
+        hand_pos_w: (n, 3) m.
+        hand_quat_wxyz: (n, 4)
+        tick: (n,) of each world's clock.
+    """
+
+    names: list[str]
+    pos_w: np.ndarray
+    quat_wxyz: np.ndarray
+    traits: list[np.ndarray]
+    hand_pos_w: np.ndarray
+    hand_quat_wxyz: np.ndarray
+    tick: np.ndarray
+
+    def rows(self, ids: np.ndarray) -> Scene:
+        """Returns the rows `ids` only."""
+        return Scene(
+            names=self.names,
+            pos_w=self.pos_w[ids],
+            quat_wxyz=self.quat_wxyz[ids],
+            traits=[one[ids] for one in self.traits],
+            hand_pos_w=self.hand_pos_w[ids],
+            hand_quat_wxyz=self.hand_quat_wxyz[ids],
+            tick=self.tick[ids],
+        )
+
+    def sights(self, k: int) -> Mapping[str, Sight]:
+        """Returns the objects of row `k`."""
+        return {
+            name: Sight(
+                self.pos_w[k, place], self.quat_wxyz[k, place], self.traits[place][k]
+            )
+            for place, name in enumerate(self.names)
+        }
+
+
+class Eyes:
+    """Reads the scenes of worlds from observations with the privileged state."""
+
+    def __init__(self, worlds: Worlds) -> None:
+        effector = worlds.robot.effectors[0]
+        agent = worlds.agent_layout.slices()
+        self._pos_part = agent[f"{effector.name}_pos_w"]
+        self._rot_part = agent[f"{effector.name}_rot6d"]
+        self._objects = objects_of(worlds.spec.name)
+        self._state_parts = worlds.state_layout.slices()
+
+    def look(self, observation: Observation) -> Scene:
+        """Returns what an observation of n worlds shows."""
+        state = np.asarray(observation.environment_state)
+        agent = np.asarray(observation.agent_pos)
+        readings = {name: state[:, part] for name, part in self._state_parts.items()}
+        poses = self._objects.poses(np, readings)
+
+        # what is not turned has the axes of the world
+        quats = []
+        traits = []
+        for pose in poses.values():
+            not_turned = np.tile([1.0, 0.0, 0.0, 0.0], (len(state), 1))
+            quats.append(not_turned if pose.quat_wxyz is None else pose.quat_wxyz)
+            none = np.zeros((len(state), 0))
+            traits.append(none if pose.traits is None else pose.traits)
+        return Scene(
+            names=list(poses),
+            pos_w=np.stack([pose.pos_w for pose in poses.values()], axis=1),
+            quat_wxyz=np.stack(quats, axis=1),
+            traits=traits,
+            hand_pos_w=agent[:, self._pos_part],
+            hand_quat_wxyz=quat_from_rot6d(agent[:, self._rot_part]),
+            tick=np.asarray(observation.tick),
+        )

@@ -1,0 +1,117 @@
+"""Actions in the mode `ee_delta` that let hand and mount follow given velocities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from embodied.arrays import dot
+from embodied.core import Observation
+from embodied.envs.worlds import Worlds
+from embodied.robots.mount import MountPose
+from embodied.robots.parts.arm import Arm
+from embodied.robots.parts.base import Base
+from embodied.robots.parts.gripper import Gripper
+from embodied.robots.parts.torso import Lift
+from embodied.rotations import cross, quat_conjugate, quat_from_yaw, quat_rotate
+
+# Velocity per error.
+GAIN_PER_S = 8.0
+TURN_GAIN_PER_S = 6.0
+MOUNT_GAIN_PER_S = 3.0
+# The most that an error adds.
+CATCH_UP_M_S = 0.3
+CATCH_UP_RAD_S = 1.5
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What hands and mounts of n worlds are to do now.
+
+    Attributes:
+        velocity: (n, 3) m/s of the hand.
+        turning: (n, 3) rad/s of the hand.
+        error_m: (n, 3) from the hand to where it should be.
+        error_rad: (n, 3) the same for its rotation.
+        grip: (n,) command in [-1, 1].
+        mount: (n, 4) x, y, z in m and yaw in rad.
+        mount_velocity: (n, 4) of the same, per s.
+        hand_pos_w: (n, 3) m, where the hand is.
+    """
+
+    velocity: np.ndarray
+    turning: np.ndarray
+    error_m: np.ndarray
+    error_rad: np.ndarray
+    grip: np.ndarray
+    mount: np.ndarray
+    mount_velocity: np.ndarray
+    hand_pos_w: np.ndarray
+
+
+class HandServo:
+    """Turns what is wanted of the first effector and the mount into actions."""
+
+    def __init__(self, worlds: Worlds) -> None:
+        self._robot = worlds.robot
+        self._mount = MountPose(worlds.robot, worlds.agent_layout)
+        self._interface = worlds.interface
+
+    def rest(self, observation: Observation) -> np.ndarray:
+        """Returns actions (N, A) of robots that stand still with open grippers."""
+        actions = np.zeros((len(observation.tick), len(self._interface.labels)))
+        actions[:, list(self._interface.gripper_elements)] = 1.0
+        return actions
+
+    def act(self, agent_pos: np.ndarray, wanted: Wanted) -> np.ndarray:
+        """Returns actions (n, A)."""
+        mount = np.asarray(self._mount.read(agent_pos))
+        to_mount = quat_conjugate(quat_from_yaw(mount[:, 3]))
+        drive = np.zeros_like(mount)
+        if self._robot.travels:
+            drive = _drive(mount, wanted)
+
+        # the hand's velocity as seen from a mount that moves
+        velocity = wanted.velocity + _limited(GAIN_PER_S * wanted.error_m, CATCH_UP_M_S)
+        turn_back = _limited(TURN_GAIN_PER_S * wanted.error_rad, CATCH_UP_RAD_S)
+        spin = drive[:, 3:] * np.array([0.0, 0.0, 1.0])
+        lever = wanted.hand_pos_w - mount[:, :3]
+        velocity = quat_rotate(to_mount, velocity - drive[:, :3] - cross(spin, lever))
+        turning = quat_rotate(to_mount, wanted.turning + turn_back - spin)
+
+        elements = []
+        for part in self._robot.parts:
+            if isinstance(part, Base) and part.travels:
+                along = quat_rotate(to_mount, drive[:, :3])[:, :2]
+                speeds = np.asarray(part.joints.speeds)
+                elements.append(np.column_stack([along, drive[:, 3:]]) / speeds)
+            elif isinstance(part, Lift):
+                elements.append(drive[:, 2:3] / part.joints.speeds[0])
+            elif isinstance(part, Arm):
+                elements += self._arm(part, velocity, turning)
+            elif isinstance(part, Gripper):
+                elements.append(wanted.grip[:, None])
+        return np.clip(np.concatenate(elements, axis=1), -1.0, 1.0)
+
+    @staticmethod
+    def _arm(arm: Arm, velocity: np.ndarray, turning: np.ndarray) -> list[np.ndarray]:
+        """Returns the velocities as shares of an arm's full speeds, along its axes."""
+        if arm.is_turned:
+            placed = np.tile(arm.placement.quat_wxyz, (len(velocity), 1))
+            velocity = quat_rotate(quat_conjugate(placed), velocity)
+            turning = quat_rotate(quat_conjugate(placed), turning)
+        return [velocity / arm.ee_speed_m_s, turning / arm.ee_speed_rad_s]
+
+
+def _drive(mount: np.ndarray, wanted: Wanted) -> np.ndarray:
+    """Returns how fast the mounts are to move, (n, 4) m/s and rad/s in the world."""
+    error = wanted.mount - mount
+    error[:, 3] = np.arctan2(np.sin(error[:, 3]), np.cos(error[:, 3]))
+    return wanted.mount_velocity + MOUNT_GAIN_PER_S * error
+
+
+def _limited(vector: np.ndarray, limit: float) -> np.ndarray:
+    """Returns vectors (n, 3), shortened where they are longer than a limit."""
+    norm = np.sqrt(dot(vector, vector))[:, None]
+    return vector * (limit / np.maximum(norm, limit))

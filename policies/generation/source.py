@@ -1,0 +1,222 @@
+"""Reading the demonstrations to generate from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from embodied.core import Layout
+from embodied.datasets.playing import filled, play
+from embodied.datasets.reader import Dataset
+from embodied.datasets.replay import changes, replay_config
+from embodied.datasets.schema import Episode
+from embodied.envs.config import EnvConfig
+from embodied.envs.objects import Objects
+from embodied.envs.registry import get_task, task_names
+from embodied.envs.worlds import Worlds
+from embodied.errors import EmbodiedError, unknown
+from embodied.policies.generation.library import Library, library_of
+from embodied.policies.generation.motion import Motion, ObjectPath
+from embodied.policies.generation.segments import find_segments
+from embodied.robots.mount import MountPose
+from embodied.rotations import quat_from_rot6d
+
+Finding = Literal["plans", "gripper"]
+FINDINGS = ("plans", "gripper")
+# How many demonstrations are played at once.
+BATCH = 16
+
+
+def source_config(path: Path, robot: str | None) -> EnvConfig:
+    """Returns the config of the worlds in which a source was recorded.
+
+    Args:
+        path: of the source.
+        robot: of the demonstrations to generate; None for the source's.
+
+    Raises:
+        EmbodiedError: there are no successes in it; it cannot be played; it is of
+            another robot; or its task or robot is none to generate for.
+    """
+    with Dataset(path) as dataset:
+        metadata = dataset.header.metadata
+        successes = sum(meta.success for meta in dataset.episodes)
+        count = len(dataset)
+    if not successes:
+        raise EmbodiedError(
+            f"none of the {count} episodes of {path} succeeded, so there is nothing to "
+            "generate from: collect or keep at least one that did"
+        )
+
+    recorded = str(metadata.get("robot"))
+    config = replay_config(metadata, robot)
+    objects_of(config.task)
+    with closing(Worlds(config)) as worlds:
+        present = worlds.robot
+        effectors = len(present.effectors)
+    if present.name != recorded:
+        raise EmbodiedError(
+            f"{path} has paths of the robot {recorded}, which {present.name} cannot "
+            f"follow: leave out --robot, or collect a source with {present.name}"
+        )
+    if effectors != 1:
+        raise EmbodiedError(
+            f"robot {present.name} has {effectors} effectors; demonstrations are "
+            "generated for robots with one"
+        )
+    return config
+
+
+def objects_of(task: str) -> Objects:
+    """Returns the objects of a task's subtasks.
+
+    Raises:
+        EmbodiedError: there is no such task, or it declares none.
+    """
+    objects = get_task(task).objects
+    if objects is None:
+        able = [name for name in task_names() if get_task(name).objects is not None]
+        raise EmbodiedError(
+            f"task {task} declares no objects of its subtasks, so no demonstrations can "
+            f"be generated for it (`objects` of its TaskSpec); tasks that do: "
+            f"{', '.join(able)}"
+        )
+    return objects
+
+
+def read_library(path: Path, config: EnvConfig, finding: Finding | None) -> Library:
+    """Returns the segments of all successful demonstrations of a file.
+
+    They are played again, so that all that is known of the objects is known at each
+    control step, whatever the file holds of it.
+
+    Args:
+        path: of the source.
+        config: as `source_config` returns it.
+        finding: how segments are found; by default by plans where there are any.
+
+    Raises:
+        EmbodiedError: a demonstration plays otherwise than it was recorded, or there
+            are no plans to find segments by.
+    """
+    with Dataset(path) as dataset:
+        metas = dataset.episodes
+        numbers = [number for number, meta in enumerate(metas) if meta.success]
+        has_plans = all("plans/seq" in dataset.keys(number) for number in numbers)
+        if finding == "plans" and not has_plans:
+            raise EmbodiedError(
+                f"{path} has episodes without plans: leave out --segments plans, and "
+                "segments are found by the gripper"
+            )
+        by_plans = has_plans if finding is None else finding == "plans"
+
+        motions: list[Motion] = []
+        with closing(Worlds(config, min(BATCH, len(numbers)))) as worlds:
+            for first in range(0, len(numbers), worlds.num_worlds):
+                batch = numbers[first : first + worlds.num_worlds]
+                motions += _played(dataset, worlds, batch)
+    objects = objects_of(config.task)
+    return library_of(
+        [(motion, find_segments(motion, objects, by_plans)) for motion in motions]
+    )
+
+
+def _played(dataset: Dataset, worlds: Worlds, numbers: Sequence[int]) -> list[Motion]:
+    """Plays demonstrations, at most one in each world; returns what they show."""
+    episodes = [dataset.episode(number, images=False) for number in numbers]
+    states: list[np.ndarray] = []  # after each step, (N, S)
+    for step in play(worlds, filled(worlds, episodes)):
+        states.append(np.array(worlds.task.state()))
+        for world in np.flatnonzero(step.differs[: len(numbers)]).tolist():
+            recorded = dataset.header.metadata
+            causes = "; ".join(changes(recorded, worlds.metadata()))
+            raise EmbodiedError(
+                f"episode {numbers[world]} of {dataset.path} plays otherwise than it was "
+                f"recorded, so its objects are not known ({causes or 'another CPU'}): "
+                "collect it again with this version"
+            )
+
+    # what a step began with is what the step before ended with
+    all_states = np.stack([states[0], *states[:-1]])  # (T, N, S)
+    return [
+        _motion(worlds, number, episodes[world], all_states[:, world])
+        for world, number in enumerate(numbers)
+    ]
+
+
+def _motion(
+    worlds: Worlds, number: int, episode: Episode, states: np.ndarray
+) -> Motion:
+    """Returns what a demonstration shows.
+
+    Args:
+        worlds: in which it was played.
+        number: of the episode in its file.
+        episode: with its streams.
+        states: (T or more, S) the privileged state at its steps.
+    """
+    agent = np.asarray(episode.streams["agent_pos"].value, np.float64)
+    effector = worlds.robot.effectors[0]
+    slices = worlds.agent_layout.slices()
+    width = slices[gripper_width_part(worlds.agent_layout)]
+    quat = quat_from_rot6d(agent[:, slices[f"{effector.name}_rot6d"]])
+    return Motion(
+        episode=number,
+        dt_s=1 / worlds.config.control_hz,
+        hand_pos_w=agent[:, slices[f"{effector.name}_pos_w"]],
+        hand_quat_wxyz=quat,
+        width_m=agent[:, width][:, 0],
+        grip=_grip(worlds, episode),
+        mount=MountPose(worlds.robot, worlds.agent_layout).read(agent),
+        travels=worlds.robot.travels,
+        objects=_paths(worlds, states[: len(agent)]),
+        plans=_plans_at_steps(episode),
+    )
+
+
+def gripper_width_part(layout: Layout) -> str:
+    """Returns the name of the first gripper's width in a layout of proprioception."""
+    return next(name for name, _ in layout.parts if name.endswith("gripper_width"))
+
+
+def _grip(worlds: Worlds, episode: Episode) -> np.ndarray:
+    """Returns the commands (T,) of the gripper."""
+    element = worlds.interface.gripper_elements[0]
+    return np.asarray(episode.streams["action"].value[:, element], np.float64)
+
+
+def _paths(worlds: Worlds, states: np.ndarray) -> dict[str, ObjectPath]:
+    """Returns the objects' paths, from privileged states (T, S)."""
+    objects = objects_of(worlds.spec.name)
+    parts = worlds.state_layout.slices()
+    readings = {name: states[:, part] for name, part in parts.items()}
+    paths = {}
+    for name, pose in objects.poses(np, readings).items():
+        quat = pose.quat_wxyz
+        if quat is None:
+            quat = np.tile([1.0, 0.0, 0.0, 0.0], (len(states), 1))
+        traits = np.zeros(0) if pose.traits is None else pose.traits[0]
+        paths[name] = ObjectPath(np.asarray(pose.pos_w), np.asarray(quat), traits)
+    return paths
+
+
+def _plans_at_steps(episode: Episode) -> Mapping[str, np.ndarray]:
+    """Returns the plans (T, ...) that were followed at each step; none without plans."""
+    if not episode.plans:
+        return {}
+    arrived = episode.plans["tick_arrived"]
+    known = np.flatnonzero(arrived >= 0)
+    ticks = episode.streams["action"].tick
+    newest = np.searchsorted(arrived[known], ticks, side="right") - 1
+    rows = known[np.maximum(newest, 0)]
+    return {name: values[rows] for name, values in episode.plans.items()}
+
+
+def check_finding(finding: str | None) -> None:
+    """Raises EmbodiedError for an unknown way to find segments."""
+    if finding is not None and finding not in FINDINGS:
+        raise unknown("way to find segments", finding, FINDINGS)
