@@ -311,7 +311,10 @@ def taken_motion(empty_grasp: bool, wait: int) -> tuple[Motion, int, int]:
         empty_grasp: whether the hand closes once where nothing is.
         wait: steps for which it stands still before it goes on.
     """
-    home, above, thing, place = (0, 0, 0.4), (0.5, 0, 0.3), (0.5, 0, 0), (0, 0.5, 0)
+    home = (0, 0, 0.4)
+    above = (0.5, 0, 0.3)
+    thing = (0.5, 0, 0)
+    place = (0, 0.5, 0)
     hand = [line(home, above, 100), np.tile(above, (wait + 60, 1))]
     width = [np.full(100, 0.08)]
     if empty_grasp:

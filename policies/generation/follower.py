@@ -27,7 +27,10 @@ WAY_M = 0.05
 NEAR_M = 0.012
 ARRIVED_M = 0.006
 ARRIVED_RAD = 0.06
-# A hand that has waited this long, or has nothing more to do for this long, gives up.
+# Near an object, which may not let the hand come nearer, it waits no longer than this in
+# a segment. A hand that has waited this long on its way, or has nothing more to do, gives
+# up.
+PATIENCE_S = 1.0
 GIVE_UP_S = 6.0
 NO_WAY = -1
 
@@ -64,7 +67,9 @@ class Follower:
         self._stop_row = np.zeros(n, np.int64)
         self._anchor = np.zeros(n, np.int64)  # places in `_names`
         self._led = np.full(n, NO_WAY)  # of the object in the hand; -1 for none
-        self._waited = np.zeros(n, np.int64)  # control steps
+        # for how many control steps the hand has waited, and near the object of a segment
+        self._waited = np.zeros(n, np.int64)
+        self._waited_near = np.zeros(n, np.int64)
         # what the hand was off the path when the segment began
         self._off_m = np.zeros((n, 3))
         self._off_rad = np.zeros((n, 3))
@@ -173,10 +178,15 @@ class Follower:
         )
         limit_m = np.where(is_near, NEAR_M, WAY_M)
         is_waiting = away_m > np.where(is_arriving, ARRIVED_M, limit_m)
-        is_waiting |= is_arriving & (away_rad > ARRIVED_RAD)
+        # what is in the hand may be turned by something else, as a drawer's handle is
+        is_led = self._led[ids] >= 0
+        is_waiting |= is_arriving & (away_rad > ARRIVED_RAD) & ~is_led
+        is_exact = is_near | is_arriving
+        is_waiting &= ~is_exact | (self._waited_near[ids] * self._dt_s < PATIENCE_S)
+        self._waited_near[ids] += is_waiting & is_exact
 
         goes = ~is_waiting[:, None]
-        is_led = (self._led[ids] >= 0)[:, None]
+        is_led = is_led[:, None]
         drift = np.where(is_led, 0.0, self._velocity[ids][num, self._anchor[ids]])
         wanted = Wanted(
             velocity=drift + goes * quat_rotate(turn, rows.velocity[row]),
@@ -252,6 +262,7 @@ class Follower:
         self._led[world] = self._names.index(way.carried) if way.carried else NO_WAY
         self._anchor_quat[world] = scene.quat_wxyz[k, self._anchor[world]]
         self._waited[world] = 0
+        self._waited_near[world] = 0
 
         # how far hand or object are from where the path begins
         ids = np.array([world])
