@@ -1,7 +1,8 @@
 """A planner that learns plans from datasets, for the experiment of docs/generate.md.
 
-It sees proprioception and the privileged state, no pictures, so that it trains in a
-minute; the goal servo follows its plans, as it follows the expert's.
+It is for ToteTransfer. It sees proprioception, the privileged state and the ways between
+hand, tote and slot, no pictures, so that it trains in a minute; the goal servo follows
+its plans, as it follows the expert's.
 
     python tests/learned_plans.py few.hdf5 many.hdf5 -o weights.safetensors
     LEARNED=weights.safetensors embodied eval ToteTransfer --policy learned_plans:POLICY
@@ -12,7 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +21,28 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from embodied.core import SKILLS, Array, Observation, Payload, PlanShape
+from embodied.core import SKILLS, Array, Layout, Observation, Payload, PlanShape
 from embodied.datasets.reader import Dataset
 from embodied.envs.worlds import Worlds
 from embodied.policies.custom import policy_from_planner
 from embodied.rotations import quat_from_rot6d, quat_to_rot6d
 
-WIDTH = 256
+WIDTH = 192
 STEPS = 4000
-BATCH = 256
+BATCH = 128
 LEARNING_RATE = 2e-3
 # how far inputs are disturbed, in their standard deviations
 JITTER = 0.02
-OUTPUTS = {"goal_pos_w": 3, "rot6d": 6, "goal_vel_w": 3, "gripper": 1, "completion": 1}
+# ways of these lengths, in m, are told apart best
+FINE_M = (0.1, 0.02)
+HELD_WIDTH_M = 0.007  # of the gripper on a tote's wall
+OUTPUTS = {
+    "goal_from_tote": 3,
+    "rot6d": 6,
+    "goal_vel_w": 3,
+    "gripper": 1,
+    "completion": 1,
+}
 
 
 class PlanNetwork(nn.Module):
@@ -64,6 +74,39 @@ class PlanNetwork(nn.Module):
         return (seen - self.input_mean) / self.input_std
 
 
+def features(agent_pos: np.ndarray, state: np.ndarray, reader: Parts) -> np.ndarray:
+    """Returns what the network sees (n, I): both vectors, and ways in between."""
+    tcp = agent_pos[:, reader.tcp]
+    tote = state[:, reader.tote]
+    slot = state[:, reader.slot]
+    parts = [agent_pos, state]
+    for way in (tcp - tote, tote - slot):
+        parts += [way, *(np.tanh(way / fine_m) for fine_m in FINE_M)]
+    parts.append(np.tanh((agent_pos[:, reader.width] - HELD_WIDTH_M) / 0.005))
+    return np.concatenate(parts, axis=1)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Where the parts that matter lie in proprioception and privileged state."""
+
+    tcp: slice
+    width: slice
+    tote: slice
+    slot: slice
+
+    @classmethod
+    def of(cls, agent: Layout, state: Layout) -> Parts:
+        agent_parts = agent.slices()
+        state_parts = state.slices()
+        return cls(
+            agent_parts["tcp_pos_w"],
+            agent_parts["gripper_width"],
+            state_parts["tote_pos_w"],
+            state_parts["slot_pos_w"],
+        )
+
+
 def plans_of(paths: Sequence[Path]) -> tuple[Tensor, Tensor, Tensor]:
     """Returns what was seen (k, I), the plans' values (k, V) and skills (k,)."""
     seen = []
@@ -71,6 +114,7 @@ def plans_of(paths: Sequence[Path]) -> tuple[Tensor, Tensor, Tensor]:
     skills = []
     for path in paths:
         with Dataset(path) as dataset:
+            reader = Parts.of(dataset.agent_layout, dataset.state_layout)
             for number in dataset.mask("success"):
                 episode = dataset.episode(number, images=False)
                 plans = episode.plans
@@ -78,13 +122,11 @@ def plans_of(paths: Sequence[Path]) -> tuple[Tensor, Tensor, Tensor]:
                     episode.frame_tick, plans["tick_frame"], "right"
                 )
                 frame = np.maximum(frame - 1, 0)
-                obs = [
-                    episode.obs[name][frame]
-                    for name in ("agent_pos", "environment_state")
-                ]
-                seen.append(np.concatenate(obs, axis=1))
+                agent_pos = episode.obs["agent_pos"][frame].astype(np.float64)
+                state = episode.obs["environment_state"][frame].astype(np.float64)
+                seen.append(features(agent_pos, state, reader))
                 parts = [
-                    plans["goal_pos_w"][:, 0],
+                    plans["goal_pos_w"][:, 0] - state[:, reader.tote],
                     quat_to_rot6d(plans["goal_quat_wxyz"][:, 0]),
                     plans["goal_vel_w"][:, 0],
                     plans["gripper"],
@@ -132,6 +174,7 @@ class LearnedPlanner:
     plan_shape = PlanShape()
 
     def __init__(self, worlds: Worlds) -> None:
+        self._reader = Parts.of(worlds.agent_layout, worlds.state_layout)
         weights = load_file(os.environ["LEARNED"])
         self._network = PlanNetwork(len(weights["input_mean"]))
         self._network.load_state_dict(weights)
@@ -140,8 +183,9 @@ class LearnedPlanner:
         """Does nothing: nothing is remembered."""
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
-        parts = [observation.agent_pos, observation.environment_state]
-        seen = torch.from_numpy(np.concatenate(parts, axis=1)).float()
+        state = observation.environment_state
+        seen_now = features(observation.agent_pos, state, self._reader)
+        seen = torch.from_numpy(seen_now).float()
         with torch.no_grad():
             values, logits = self._network(self._network.scaled(seen))
             values = values * self._network.output_std + self._network.output_mean
@@ -151,7 +195,7 @@ class LearnedPlanner:
         return replace(
             payload,
             subtask=logits.argmax(1).numpy(),
-            goal_pos_w=pos[:, None],
+            goal_pos_w=(state[:, self._reader.tote] + pos)[:, None],
             goal_quat_wxyz=quat_from_rot6d(rot6d)[:, None],
             goal_vel_w=velocity[:, None],
             gripper=np.where(gripper > 0, 1.0, -1.0),
