@@ -19,7 +19,8 @@ class Hand:
         effector = effector or robot.effectors[0]
         gripper = robot.gripper_of(effector)
         self._engine = engine
-        # the site of the tool centre point, and the columns of the fingers in `qpos`
+        # the site of the tool centre point; the columns of the fingers in `qpos`; and two
+        # sites on the pads, none where the fingers' positions add up to the width
         self._site = model.site(effector.site).id
         self._fingers = [int(model.joint(name).qposadr[0]) for name in gripper.fingers]
         self._pads = [model.site(name).id for name in gripper.pads]
@@ -46,5 +47,6 @@ class Hand:
     def _pad_distance_m(self) -> Array:
         """Returns (N,) m between the pads' faces, along the hand's y axis."""
         sites = self._engine.view("site_xpos")
+        # in the world: the second column of a matrix that is held row by row
         y_axis = self._engine.view("site_xmat")[:, self._site][:, 1::3]
         return dot(sites[:, self._pads[0]] - sites[:, self._pads[1]], y_axis)

@@ -80,6 +80,7 @@ def _problem_of_texts(spec: TaskSpec) -> str:
 
 
 def _problem_of_objects(objects: object) -> str:
+    """Returns what is wrong with the objects of a spec; "" if nothing is."""
     if objects is None or isinstance(objects, Objects):
         return ""
     return f"objects must be Objects(poses, brought_to) or None, not {objects!r}"

@@ -23,7 +23,8 @@ class HandView:
     """Turns readings and plans of one hand into those of the house's own, and back."""
 
     def __init__(self, gripper: Gripper) -> None:
-        self._ahead_m = gripper.tip_m - TIP_M  # of the tool point, as experts see it
+        # how far ahead of the hand's own tool point is the one that experts see
+        self._ahead_m = gripper.tip_m - TIP_M
         self._width_m = gripper.width_m
 
     @classmethod
@@ -42,7 +43,7 @@ class HandView:
         """Returns plans of an expert's first effector as plans for the hand itself."""
         xp: Any = array_namespace(payload.goal_pos_w)
         rot6d = quat_to_rot6d(payload.goal_quat_wxyz[:, 0])
-        out = cross(rot6d[:, :3], rot6d[:, 3:])
+        out = cross(rot6d[:, :3], rot6d[:, 3:])  # the hand's z axis, out of its fingers
         goal = payload.goal_pos_w[:, 0] - self._ahead_m * out
 
         # a command is a share of the width, from -1, closed, to 1
