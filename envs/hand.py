@@ -19,8 +19,8 @@ class Hand:
         effector = effector or robot.effectors[0]
         gripper = robot.gripper_of(effector)
         self._engine = engine
-        # the site of the tool centre point; the columns of the fingers in `qpos`; and two
-        # sites on the pads, none where the fingers' positions add up to the width
+        # the site of the tool centre point; the columns of the fingers in `qpos`; and
+        # two sites on the pads, none where the fingers' positions add up to the width
         self._site = model.site(effector.site).id
         self._fingers = [int(model.joint(name).qposadr[0]) for name in gripper.fingers]
         self._pads = [model.site(name).id for name in gripper.pads]
