@@ -8,6 +8,7 @@ import mujoco
 import numpy as np
 import pytest
 
+from embodied.errors import EmbodiedError
 from embodied.robots.described.account import account_of
 from embodied.robots.described.robot import load_robot, read_robot
 from embodied.robots.robot import Robot
@@ -199,6 +200,26 @@ def test_joints_that_nobody_names_are_held_in_their_range(tmp_path: Path) -> Non
     mujoco.mj_kinematics(model, data)
     base = data.body("six_base").xpos
     np.testing.assert_allclose(base, (0, 0, 0.72 + 0.1), atol=1e-9)
+
+
+def test_a_description_may_hold_them_elsewhere(tmp_path: Path) -> None:
+    mjcf = mjcf_with(('<body name="base">', TORSO), ('<body name="shoulder"', HEAD))
+    toml = f'held = ["rail"]\nheld_at = [0.25]\n{TOML}'
+    reading = read_robot(write_six(tmp_path, toml, mjcf))
+    assert reading.source.held["rail"] == 0.25
+    model = reading.robot.build().compile()
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    assert data.body("six_base").xpos[2] == pytest.approx(0.72 + 0.25)
+
+    for old, new, message in (
+        ("0.25", "0.5", "held_at of 'rail' is 0.5, outside its range 0.1 to 0.4"),
+        ("[0.25]", "[]", "held_at has 0 numbers, expected 1, one for each of rail"),
+        ('"rail"', '"rial"', r"unknown joint \(held\) 'rial'. Did you mean 'rail'"),
+        ('"rail"', '"pan"', "'pan' is among joints and held"),
+    ):
+        with pytest.raises(EmbodiedError, match=message):
+            load_robot(write_six(tmp_path, toml.replace(old, new, 1), mjcf))
 
 
 def test_they_are_held_at_the_files_keyframe(tmp_path: Path) -> None:

@@ -174,6 +174,8 @@ class Description:
         joints, speeds, home, gripper, tcp: of an only arm, see `DescribedArm`.
         arm: two or more arms.
         mount: where it stands.
+        held: names of joints of no arm that are held elsewhere than the file has them.
+        held_at: where each of those is held, in rad or m.
         cameras: names of cameras that it carries.
         servos: "ours", or "file" for the position servos that the file has.
         ee_speed_m_s: full speed of the tool in the mode `ee_delta`.
@@ -193,6 +195,8 @@ class Description:
     tcp: Tcp | None = None
     arm: tuple[DescribedArm, ...] = ()
     mount: Mount = field(default_factory=Mount)
+    held: Names = ()
+    held_at: Numbers = field(default=(), metadata=_within(-100, 100))
     cameras: Names = ()
     servos: str = "ours"
     ee_speed_m_s: float = field(default=0.6, metadata=_within(0.01, 10))
@@ -209,6 +213,9 @@ class Description:
         if self.servos not in SERVOS:
             raise unknown("kind of servos", self.servos, SERVOS)
         _check_once("cameras", self.cameras)
+        _check_once("held", self.held)
+        each = f", one for each of {', '.join(self.held) or 'held, which names none'}"
+        _check_count("held_at", self.held_at, len(self.held), each)
         self._check_arms()
 
     @property
@@ -242,7 +249,13 @@ class Description:
         names = [arm.name for arm in self.arms]
         if len(names) > 1:
             check_names("arm (arm.name)", names)
-        _check_once("joints", [joint for arm in self.arms for joint in arm.joints])
+        driven = [joint for arm in self.arms for joint in arm.joints]
+        _check_once("joints", driven)
+        for joint in self.held:
+            if joint in driven:
+                raise EmbodiedError(
+                    f"{joint!r} is among joints and held: leave it in one"
+                )
 
 
 def read_description(path: Path) -> Description:

@@ -12,17 +12,20 @@ from embodied.robots.described.source import SINGLE, FileArm, Source
 
 
 def hold_the_rest(source: Source) -> None:
-    """Deletes the joints that no key names, their bodies at the file's keyframe.
+    """Deletes the joints that no arm has, their bodies where the description holds them.
 
-    Without a keyframe they stay where the file draws them, but within their range. What
-    is coupled to a finger stays, as a gripper's linkage does.
+    Others are held at the file's keyframe; without one they stay where the file draws
+    them, but within their range. What is coupled to a finger stays, as a gripper's
+    linkage does.
 
     Raises:
-        EmbodiedError: a body has joints that are named, and joints that are not.
+        EmbodiedError: a body has joints that are named, and joints that are not, or a
+            joint is to be held out of its range.
     """
     spec = source.spec
     model = spec.compile()
     data = resting_data(model)
+    _hold_as_described(source, model, data)
     kept = _moving_joints(model, source.arms)
 
     for body in list(spec.bodies)[1:]:
@@ -43,6 +46,26 @@ def hold_the_rest(source: Source) -> None:
             spec.delete(joint)
 
     _delete_orphans(spec, model, kept)
+
+
+def _hold_as_described(
+    source: Source, model: mujoco.MjModel, data: mujoco.MjData
+) -> None:
+    """Sets the joints that the description holds elsewhere than the file has them.
+
+    Raises:
+        EmbodiedError: such a place is out of a joint's range.
+    """
+    for name, value in source.held_at.items():
+        joint = model.joint(name)
+        low, high = joint.range
+        if model.jnt_limited[joint.id] and not low <= value <= high:
+            raise EmbodiedError(
+                f"held_at of {name!r} is {value:g}, outside its range {low:.4g} to "
+                f"{high:.4g}"
+            )
+        data.qpos[joint.qposadr[0]] = value
+    mujoco.mj_kinematics(model, data)
 
 
 def resting_data(model: mujoco.MjModel) -> mujoco.MjData:

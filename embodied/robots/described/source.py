@@ -47,12 +47,14 @@ class Source:
     Attributes:
         spec: the model.
         arms: the names of each arm's things.
+        held_at: joint -> where the description wants it held, in rad or m.
         held: joint -> where it is held, in rad or m; those that no key names.
         left_out: what of the file the robot does not have, in words.
     """
 
     spec: mujoco.MjSpec
     arms: tuple[FileArm, ...]
+    held_at: dict[str, float] = field(default_factory=dict)
     held: dict[str, float] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
@@ -69,7 +71,8 @@ def read_source(description: Description) -> Source:
     spec = read_model(description.mjcf)
     arms = tuple(_file_arm(spec, arm) for arm in description.arms)
     _check_names(spec, description, arms)
-    return Source(spec, arms)
+    held_at = dict(zip(description.held, description.held_at, strict=True))
+    return Source(spec, arms, held_at)
 
 
 def read_model(path: str) -> mujoco.MjSpec:
@@ -230,6 +233,7 @@ def _check_names(
             ("body (tcp.body)", (arm.tcp_body,) * bool(arm.tcp_body), bodies),
         ]
     wanted.append(("camera (cameras)", description.cameras, cameras))
+    wanted.append(("joint (held)", description.held, joints))
     top = description.mount.body
     top_names = [body.name for body in spec.worldbody.bodies]
     wanted.append(("body to mount (mount.body)", (top,) * bool(top), top_names))
@@ -238,6 +242,8 @@ def _check_names(
         for name in names:
             if name not in available:
                 raise unknown(kind, name, available)
+    for name in description.held:
+        _check_kind("held", joints[name], SINGLE)
     for arm in arms:
         for name in arm.joints:
             _check_kind("joints", joints[name], (mujoco.mjtJoint.mjJNT_HINGE,))
