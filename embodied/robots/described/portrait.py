@@ -59,6 +59,16 @@ def _scene(reading: Reading) -> mujoco.MjModel:
     apply_defaults(spec)
     spec.visual.global_.offwidth = SIZE
     spec.visual.global_.offheight = SIZE
+    spec.visual.headlight.ambient = (0.35, 0.35, 0.35)
+    spec.add_texture(
+        name="sky",
+        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+        rgb1=(0.93, 0.95, 0.97),
+        rgb2=(0.75, 0.80, 0.85),
+        width=64,
+        height=384,
+    )
     spec.worldbody.add_light(pos=(1, -1, 3), dir=(-0.3, 0.3, -1))
     spec.worldbody.add_geom(
         type=mujoco.mjtGeom.mjGEOM_PLANE,
