@@ -81,7 +81,7 @@ def read_model(path: str) -> mujoco.MjSpec:
     Raises:
         EmbodiedError: the file cannot be read, or it does not compile.
     """
-    if "\0" in path or not Path(path).is_file():
+    if not Path(path).is_file():
         raise EmbodiedError(f"there is no model file {path}: correct the key mjcf")
     try:
         spec = mujoco.MjSpec.from_file(path)

@@ -82,7 +82,13 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if hint is float and is_number:
         return _finite(value, where)
-    if hint in (str, bool) and isinstance(value, hint):
+    if hint is str and isinstance(value, str):
+        if "\0" in value:  # which no name and no path can have
+            raise EmbodiedError(
+                f"{where} is {value!r}, expected no character of code 0"
+            )
+        return value
+    if hint is bool and isinstance(value, bool):
         return value
 
     if get_origin(hint) is tuple and isinstance(value, list):
