@@ -164,6 +164,24 @@ PLAN_PAYLOAD = (
     ),
 )
 
+# What only some planners give, or only some plans have.
+PLAN_OPTIONAL = (
+    ArraySpec(
+        "chunk",
+        np.float32,
+        "(H, A)",
+        "an action chunk: row k is what to do from k / chunk_hz after tick_frame on",
+    ),
+    ArraySpec("chunk_hz", np.float64, "()", "rows of the chunk per second", "1/s"),
+    ArraySpec(
+        "fault",
+        np.int64,
+        "()",
+        "why it was thrown away, an index into core.PLAN_FAULTS; missing where all "
+        "plans of the episode are sound",
+    ),
+)
+
 # What an episode begins from has no rows.
 START = (
     ArraySpec(

@@ -15,6 +15,7 @@ import numpy as np
 from embodied.core import PHYSICS_HZ
 from embodied.datasets.array_specs import (
     FRAMES,
+    PLAN_OPTIONAL,
     PLAN_PAYLOAD,
     PLAN_TIMES,
     START,
@@ -131,7 +132,7 @@ def described_arrays() -> tuple[Described, ...]:
         described.append(_described(tick, f"{group}/t", "control step"))
         described.append(_described(spec, f"{group}/value", "control step"))
 
-    for spec in (*PLAN_TIMES, *PLAN_PAYLOAD):
+    for spec in (*PLAN_TIMES, *PLAN_PAYLOAD, *PLAN_OPTIONAL):
         described.append(_described(spec, f"plans/{spec.name}", "plan"))
     described += [_described(spec, spec.name, "") for spec in START]
     return tuple(described)

@@ -342,4 +342,13 @@ def _plan_table(plans: list[tuple[Plan, int]]) -> dict[str, np.ndarray]:
     for spec in PLAN_PAYLOAD:
         rows = [getattr(plan.payload, spec.name)[row] for plan, row in plans]
         table[spec.name] = np.stack(rows)
+
+    # a planner gives chunks with each plan or with none
+    for name in ("chunk", "chunk_hz"):
+        if getattr(plans[0][0].payload, name) is not None:
+            rows = [getattr(plan.payload, name)[row] for plan, row in plans]
+            table[name] = np.stack(rows)
+    faults = [0 if plan.fault is None else int(plan.fault[row]) for plan, row in plans]
+    if any(faults):
+        table["fault"] = np.array(faults)
     return table

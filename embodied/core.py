@@ -4,19 +4,19 @@ Nothing here knows a simulator, a file or torch.
 
 Shapes: N worlds (n where it is a subset of them), A action elements, P numbers of
 proprioception, S numbers of privileged state, E effectors, B bases that travel,
-L numbers of a latent. Time is an integer count of physics ticks since the world's
+L numbers of a latent, H steps of an action chunk. Time is an integer count of physics ticks since the world's
 reset (`PHYSICS_HZ` per second), so that no clock drifts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
-from embodied.errors import EmbodiedError, unknown
+from embodied.errors import unknown
 from embodied.plain import make_fields_plain
 
 # A numpy array or a torch tensor: whatever the Array API calls an array.
@@ -197,13 +197,27 @@ class Observation:
         )
 
 
+# What plans may hold beside the subtask and the completion, which all of them have.
+PayloadKind = Literal["goals", "base_goals", "latent", "chunk"]
+PAYLOAD_KINDS: tuple[PayloadKind, ...] = get_args(PayloadKind)
+
+
 @dataclass(frozen=True)
 class PlanShape:
-    """How many goals a plan has, and how long its latent is."""
+    """What a planner's plans hold: goals, a latent, an action chunk, and how large."""
 
-    effectors: int = 1  # E
-    bases: int = 0  # B, those that travel
+    effectors: int = 1  # E, those with goals
+    bases: int = 0  # B, those that travel and have goals
     latent: int = 0  # L
+    chunk_steps: int = 0  # H; 0 for plans without an action chunk
+    chunk_actions: int = 0  # A, of an action chunk
+
+    @property
+    def kinds(self) -> tuple[PayloadKind, ...]:
+        """The kinds of payload that such plans give, in the order of PAYLOAD_KINDS."""
+        sizes = (self.effectors, self.bases, self.latent, self.chunk_steps)
+        pairs = zip(PAYLOAD_KINDS, sizes, strict=True)
+        return tuple(kind for kind, size in pairs if size)
 
 
 @dataclass(frozen=True)
@@ -211,7 +225,8 @@ class Payload:
     """The content of plans, one row per world.
 
     Goals are poses in the world frame, true at the plan's `tick_frame`. The order of
-    effectors and bases is that of the robot's parts.
+    effectors and bases is that of the robot's parts. Row k of an action chunk is what
+    to do from k / `chunk_hz` after `tick_frame` on. What is None is not given.
     """
 
     subtask: Array  # (n,) int64, index into SKILLS
@@ -224,58 +239,35 @@ class Payload:
     latent: Array  # (n, L)
     # (n, B, 4) x, y, z in m and yaw in rad, where the mount on each base should stand
     base_goal_w: Array
+    chunk: Array = None  # (n, H, A) actions in [-1, 1], in the worlds' control mode
+    chunk_hz: Array = None  # (n,) rows of the chunk per second
 
     @property
     def shape(self) -> PlanShape:
+        steps, actions = (0, 0) if self.chunk is None else self.chunk.shape[1:]
         return PlanShape(
             effectors=self.goal_pos_w.shape[1],
             bases=self.base_goal_w.shape[1],
             latent=self.latent.shape[1],
+            chunk_steps=steps,
+            chunk_actions=actions,
         )
 
-    def check(self, num: int, shape: PlanShape) -> None:
-        """Raises EmbodiedError unless these are whole plans for `num` worlds.
-
-        Args:
-            num: n.
-            shape: what the planner says of its plans.
-        """
-        expected = Payload.empty(num, shape)
-        for f in fields(self):
-            wanted = getattr(expected, f.name).shape
-            value = getattr(self, f.name)
-            found = getattr(value, "shape", None)
-            if found is None or tuple(found) != wanted:
-                what = repr(value) if found is None else f"of shape {tuple(found)}"
-                raise EmbodiedError(
-                    f"{f.name} of a plan must be an array of shape {wanted}, for {num} "
-                    f"worlds and the planner's {shape}, not {what}"
-                )
-
-        skills = np.asarray(self.subtask)
-        if skills.dtype.kind not in "iu" or (skills < 0).any():
-            raise EmbodiedError(
-                f"subtask of a plan must hold places in SKILLS, whole numbers, not {skills}"
-            )
-        if (skills >= len(SKILLS)).any():
-            raise EmbodiedError(
-                f"subtask of a plan must be below {len(SKILLS)}, the number of SKILLS, "
-                f"not {skills.max()}"
-            )
-        for name in ("goal_pos_w", "goal_quat_wxyz", "gripper", "base_goal_w"):
-            if not np.isfinite(np.asarray(getattr(self, name))).all():
-                raise EmbodiedError(f"{name} of a plan must be finite")
+    @property
+    def given(self) -> dict[str, Array]:
+        """Name -> array, of all that these plans hold."""
+        return {name: value for name, value in vars(self).items() if value is not None}
 
     def rows(self, ids: Array) -> Payload:
         """Returns the rows `ids`, an index array, only."""
-        return Payload(**{f.name: getattr(self, f.name)[ids] for f in fields(self)})
+        return Payload(**{name: value[ids] for name, value in self.given.items()})
 
     def with_rows(self, ids: Array, other: Payload) -> Payload:
         """Returns a copy in which rows `ids` (n,) are those of `other`, which has n."""
         values = {}
-        for f in fields(self):
-            values[f.name] = getattr(self, f.name).copy()
-            values[f.name][ids] = getattr(other, f.name)
+        for name, value in self.given.items():
+            values[name] = value.copy()
+            values[name][ids] = getattr(other, name)
         return replace(self, **values)
 
     @classmethod
@@ -287,6 +279,13 @@ class Payload:
         quat_wxyz = np.zeros((num, shape.effectors, 4))
         quat_wxyz[..., 0] = 1
 
+        chunk = None
+        chunk_hz = None
+        if shape.chunk_steps:
+            chunk_shape = (num, shape.chunk_steps, shape.chunk_actions)
+            chunk = np.zeros(chunk_shape, np.float32)
+            chunk_hz = np.ones(num)
+
         return cls(
             subtask=np.full(num, SKILLS.index("stop"), dtype=np.int64),
             goal_pos_w=np.zeros((num, shape.effectors, 3)),
@@ -296,7 +295,13 @@ class Payload:
             completion=np.zeros(num),
             latent=np.zeros((num, shape.latent), np.float32),
             base_goal_w=np.zeros((num, shape.bases, 4)),
+            chunk=chunk,
+            chunk_hz=chunk_hz,
         )
+
+
+# Why a plan was thrown away when it was made; "" for one that is sound.
+PLAN_FAULTS = ("", "not_finite", "from_the_future")
 
 
 @dataclass(frozen=True)
@@ -315,6 +320,7 @@ class Plan:
     tick_done: Array  # (n,) int64, the planner had computed the plan
     tick_arrived: Array  # (n,) int64, the controller could read the plan
     payload: Payload
+    fault: Array = None  # (n,) int64, index into PLAN_FAULTS; None where all are sound
 
 
 @dataclass(frozen=True)
@@ -333,7 +339,10 @@ class PolicySpec:
 
 
 class Planner(Protocol):
-    """System 2: says what to do next, a few times per second."""
+    """System 2: says what to do next, a few times per second.
+
+    `plan_shape` declares which kinds of payload its plans give.
+    """
 
     plan_shape: PlanShape
 
@@ -345,7 +354,11 @@ class Planner(Protocol):
 
 
 class Controller(Protocol):
-    """System 1: sees a live observation and the newest plan at every control step."""
+    """System 1: sees a live observation and the newest plan at every control step.
+
+    It may declare in an attribute `takes`, a tuple of `PayloadKind`, which kinds it
+    needs of a plan; a planner that does not give them is then refused.
+    """
 
     spec: PolicySpec
 

@@ -32,6 +32,7 @@ class Stream(IntEnum):
     PLANNER_FREEZE = 5
     RANDOM_POLICY = 6
     ACTION_NOISE = 7
+    LINK_OUTAGE = 8
 
 
 def episode_generator(seed: int, stream: int) -> np.random.Generator:

@@ -129,13 +129,19 @@ class HostScorer:
         self._held_ticks = np.zeros(num_worlds, np.int64)
         self._fault = np.zeros(num_worlds, np.int64)  # index into FAULTS
         self._all_sound = True
+        # how far each clock moves in a step: 0 where a world rests
+        self._step_ticks = np.full(num_worlds, rules.step_ticks, np.int64)
 
     def begin(self, ids: np.ndarray) -> None:
         """Starts new episodes in worlds `ids` (n,)."""
         self.tick[ids] = 0
         self._held_ticks[ids] = 0
         self._fault[ids] = 0
-        self._all_sound = not self._fault.any()
+        self.recall(ids)
+
+    def rest(self, ids: np.ndarray) -> None:
+        """Stops the clocks of worlds `ids` (n,) until other episodes are there."""
+        self._step_ticks[ids] = 0
 
     def memory(self) -> dict[str, np.ndarray]:
         """Returns what is kept of the episodes: live (N,) arrays by name."""
@@ -145,13 +151,14 @@ class HostScorer:
             "fault": self._fault,
         }
 
-    def recall(self) -> None:
-        """Takes notice of what was written to `memory`."""
+    def recall(self, ids: np.ndarray) -> None:
+        """Takes notice of what was written to `memory` of worlds `ids` (n,)."""
+        self._step_ticks[ids] = self.rules.step_ticks
         self._all_sound = not self._fault.any()
 
     def advance(self) -> None:
         """Moves all clocks on by one control step."""
-        self.tick += self.rules.step_ticks
+        self.tick += self._step_ticks
 
     def add_faults(self, fault: np.ndarray) -> None:
         """Keeps the first fault of each world, from (N,) int of the present step."""

@@ -47,9 +47,7 @@ _BAD_ACTION = FAULTS.index("action_not_finite")
 
 
 class Worlds:
-    """A batch of worlds that are reset, observed and stepped together.
-
-    Each world has its own clock and its own episode.
+    """A batch of worlds that are stepped together, each with its clock and episode.
 
     Raises:
         EmbodiedError: a name in the config is unknown, or the task does not suit the
@@ -140,6 +138,11 @@ class Worlds:
         self.episodes.sample(ids, [checked_seed(seed) for seed in seeds])
         self._begin(ids)
 
+    def rest(self, ids: Array) -> None:
+        """Stops physics, clocks and frames of worlds `ids`, until the next episodes."""
+        for part in (self.engine, self._scorer, self._feed):
+            part.rest(ids)
+
     def begin_recorded(
         self, world: int, start: EpisodeStart, looks: Mapping[str, Any] | None = None
     ) -> None:
@@ -158,16 +161,13 @@ class Worlds:
             self.episodes.change_looks(world, looks)
         self._begin(np.array([world]))
 
-    def rest(self, ids: Array) -> None:
-        """Takes no more frames in worlds `ids`, whose episodes are over."""
-        self._feed.rest(np.asarray(ids))
-
     def _begin(self, ids: np.ndarray) -> None:
         """Begins episodes in worlds `ids` (n,), whose starts are in the engine.
 
         The engine computes all that follows from the states before others read it.
         """
         begun = np.isin(np.arange(self.num_worlds), ids)  # (N,) bool
+        self.engine.wake(ids)
         self.engine.refresh(ids)
         for watcher in self.engine.watchers:
             watcher.forget(begun)
@@ -205,7 +205,7 @@ class Worlds:
         write_rows(memory, ids, snapshot.arrays)
         times = len(ids) // len(snapshot)  # more than 1 if one world is put into many
         self.episodes.recall(ids, snapshot.sampled * times)
-        self._scorer.recall()
+        self._scorer.recall(ids)
         self.engine.recall(ids, snapshot.part(ENGINE_PREFIX))
 
     def _memory(self) -> dict[str, np.ndarray]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from embodied.policies.custom import (
         SERVO_SPEC,
         SignalReader,
+        chunk_player,
         goal_servo,
         policy_from_function,
         policy_from_planner,
@@ -48,6 +49,7 @@ _EXPORTS = {
     "embodied.policies.custom": (
         "SERVO_SPEC",
         "SignalReader",
+        "chunk_player",
         "goal_servo",
         "policy_from_function",
         "policy_from_planner",
@@ -70,6 +72,7 @@ __all__ = [
     "PolicySource",
     "PolicySpec",
     "SignalReader",
+    "chunk_player",
     "find_policy",
     "goal_servo",
     "policy_from_function",

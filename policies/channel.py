@@ -1,4 +1,4 @@
-"""What lies between the planner and the controller: delays, losses and freezes."""
+"""What lies between the planner and the controller: delays, losses, interruptions."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from embodied.core import PHYSICS_HZ, Array, seconds_to_ticks
 from embodied.errors import EmbodiedError
 from embodied.plain import make_fields_plain
 from embodied.policies.latency import SAMPLES_PER_EPISODE, DelayTable, PlanLatency
+from embodied.policies.transit import NEVER
 from embodied.seeding import Stream, episode_generator
 
-_MAX_RANDOM_FREEZES = 64  # per episode
+_MAX_RANDOM = 64  # interruptions per episode
 
 
 @dataclass(frozen=True)
-class Freeze:
-    """When the planner freezes: no plan is started or completed until it goes on.
+class Interruption:
+    """When something stops for a while: the planner (a freeze), or the link (an outage).
 
-    A plan that is being computed when a freeze begins is completed after it.
+    A frozen planner starts and completes no plan; one that is being computed when the
+    freeze begins is completed after it. Without a link, no message gets through: one
+    that is sent or would arrive meanwhile is lost.
 
     Attributes:
-        duration_s: how long a freeze lasts; 0 for no freezes.
-        start_s: when the only freeze of an episode begins; None for no such freeze.
-        rate_hz: mean number of random freezes per second of time awake. It cannot be
+        duration_s: how long it lasts; 0 for none.
+        start_s: when the only one of an episode begins; None for no such.
+        rate_hz: mean number of random ones per second of time in between. It cannot be
             combined with `start_s`.
 
     Raises:
@@ -42,37 +45,48 @@ class Freeze:
             value = getattr(self, name)
             if value is not None and not (np.isfinite(value) and value >= 0):
                 raise EmbodiedError(
-                    f"a freeze's {name} must be finite and at least 0, not {value}"
+                    f"{name} of a freeze or an outage must be finite and at least 0, "
+                    f"not {value}"
                 )
         if self.start_s is not None and self.rate_hz > 0:
-            raise EmbodiedError("a freeze has a start_s or a rate_hz, not both")
+            raise EmbodiedError(
+                "a freeze or an outage has start_s or rate_hz, not both"
+            )
 
     @property
     def max_count(self) -> int:
-        """How many freezes an episode has at most."""
+        """How many an episode has at most."""
         if self.duration_s == 0:
             return 0
         if self.rate_hz > 0:
-            return _MAX_RANDOM_FREEZES
+            return _MAX_RANDOM
         return 0 if self.start_s is None else 1
 
     def sample_begins(self, rng: np.random.Generator) -> np.ndarray:
-        """Samples when the freezes of an episode begin, (max_count,) int64.
+        """Samples when those of an episode begin, (max_count,) int64.
 
-        The ticks are ticks awake: those of a clock that stands still while the planner
-        is frozen.
+        The ticks are those of a clock that stands still during interruptions.
         """
         if self.rate_hz > 0:
-            # A constant rate per second awake gives exponential times awake in between.
+            # A constant rate gives exponential times in between.
             mean_gap_ticks = PHYSICS_HZ / self.rate_hz
             gap_ticks = rng.exponential(mean_gap_ticks, self.max_count)
-            # At least one tick awake lies between two freezes.
+            # At least one tick lies between two of them.
             gap_ticks = np.maximum(np.ceil(gap_ticks), 1)
             return gap_ticks.cumsum().astype(np.int64)
 
-        # One freeze at `start_s`, or none: then `max_count` is 0.
+        # One at `start_s`, or none: then `max_count` is 0.
         begin = seconds_to_ticks(self.start_s or 0.0)
         return np.full(self.max_count, begin, np.int64)
+
+    @property
+    def words(self) -> str:
+        """When it is, e.g. "0.5 s at 2 s"; "" where it never is."""
+        if not self.max_count:
+            return ""
+        if self.rate_hz:
+            return f"{self.duration_s:g} s, {self.rate_hz:g} times per second"
+        return f"{self.duration_s:g} s at {self.start_s:g} s"
 
 
 class Channel:
@@ -84,7 +98,12 @@ class Channel:
     """
 
     def __init__(
-        self, num_worlds: int, latency: PlanLatency, drop: float, freeze: Freeze
+        self,
+        num_worlds: int,
+        latency: PlanLatency,
+        drop: float,
+        freeze: Interruption,
+        outage: Interruption | None = None,
     ) -> None:
         self._compute = DelayTable(latency.compute, Stream.PLAN_COMPUTE, num_worlds)
         self._uplink = DelayTable(latency.uplink, Stream.PLAN_UPLINK, num_worlds)
@@ -100,8 +119,13 @@ class Channel:
         self._begins_awake = np.zeros((num_worlds, freeze.max_count), np.int64)
         self._begins = np.zeros_like(self._begins_awake)
 
+        # When outages begin, (N, max_count) on the world's clock.
+        self._outage = outage or Interruption()
+        self._outage_ticks = seconds_to_ticks(self._outage.duration_s)
+        self._outages = np.zeros((num_worlds, self._outage.max_count), np.int64)
+
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        """Samples the delays, losses and freezes of new episodes in worlds `ids`."""
+        """Samples the delays, losses and interruptions of new episodes in worlds `ids`."""
         for table in (self._compute, self._uplink, self._downlink):
             table.reset(ids, seeds)
 
@@ -118,9 +142,22 @@ class Channel:
                 self._begins_awake[world] = begins_awake
                 self._begins[world] = begins_awake + self._freeze_ticks * num_earlier
 
+            if self._outage.max_count:
+                rng = episode_generator(seed, Stream.LINK_OUTAGE)
+                begins = self._outage.sample_begins(rng)
+                num_earlier = np.arange(self._outage.max_count)
+                self._outages[world] = begins + self._outage_ticks * num_earlier
+
     def received_at(self, ids: Array, captured: Array, number: Array) -> Array:
-        """Returns when observations captured at some ticks reach the planner."""
-        return captured + self._uplink.ticks(ids, number)
+        """Returns when observations captured at some ticks reach the planner.
+
+        It is NEVER for those that an outage keeps from it.
+        """
+        received = captured + self._uplink.ticks(ids, number)
+        if not self._outage.max_count:
+            return received
+        is_lost = self._is_out(ids, captured) | self._is_out(ids, received)
+        return np.where(is_lost, NEVER, received)
 
     def awake_at(self, tick: Array) -> Array:
         """Returns the first ticks at or after `tick` at which planners are not frozen.
@@ -161,6 +198,15 @@ class Channel:
     def arrived_at(self, ids: Array, done: Array, seq: Array) -> Array:
         """Returns when the controller can read plans; -1 where they are lost."""
         arrived = done + self._downlink.ticks(ids, seq)
+        if self._outage.max_count:
+            is_lost = self._is_out(ids, done) | self._is_out(ids, arrived)
+            arrived = np.where(is_lost, -1, arrived)
         if not self._drop:
             return arrived
         return np.where(self._lost[ids, seq % SAMPLES_PER_EPISODE], -1, arrived)
+
+    def _is_out(self, ids: Array, tick: Array) -> np.ndarray:
+        """Returns (n,) bool, in which of worlds `ids` there is an outage at `tick`."""
+        begins = self._outages[ids]  # (n, max_count)
+        tick = np.asarray(tick)[:, None]
+        return ((begins <= tick) & (tick < begins + self._outage_ticks)).any(axis=1)

@@ -42,14 +42,19 @@ class Recording:
             return self.runner.run(seeds, [recorder], report)
 
 
-def collection_header(runner: EpisodeRunner, record_hz: int) -> Header:
+def collection_header(
+    runner: EpisodeRunner, record_hz: int, hindrances: str = ""
+) -> Header:
     """Returns the header of a dataset of a policy's episodes.
 
     Args:
         runner: the policy and its worlds.
         record_hz: frames per second.
+        hindrances: how its plans travelled, as it was typed; "" for at once.
     """
     policy = runner.policy
+    if hindrances:
+        policy = f"{policy} with {hindrances}"
     if runner.noise:
         policy = f"{policy}, action noise {runner.noise:g}"
     correction = None

@@ -10,7 +10,7 @@ import hashlib
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,8 @@ from embodied.envs.actions import as_numbers
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError, unknown
+from embodied.policies.assembly import dual_system
+from embodied.policies.chunks import ChunkPlayer
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
 from embodied.policies.episodes import env_config_for
 from embodied.policies.registry import PolicySource
@@ -65,6 +67,13 @@ def goal_servo(worlds: Worlds) -> GoalServo:
     return GoalServo(worlds.agent_layout, worlds.robot, worlds.config.control_hz)
 
 
+def chunk_player(worlds: Worlds) -> ChunkPlayer:
+    """Returns the controller for planners whose plans are action chunks."""
+    config = worlds.config
+    spec = PolicySpec(control_mode=config.control_mode, control_hz=config.control_hz)
+    return ChunkPlayer(worlds.interface, spec)
+
+
 def policy_from_planner(
     make_planner: Callable[[Worlds], Planner],
     spec: PolicySpec = SERVO_SPEC,
@@ -78,7 +87,8 @@ def policy_from_planner(
         spec: what both need of the worlds: control mode and rate, cameras, and whether
             the privileged state is shown.
         planner_hz: plans per second, unless `--planner-hz` says otherwise.
-        make_controller: makes the controller for a batch of worlds.
+        make_controller: makes the controller for a batch of worlds: `goal_servo` for
+            goals, `chunk_player` for action chunks, or one of your own.
     """
     return _PlannerSource(make_planner, spec, planner_hz, make_controller)
 
@@ -130,13 +140,12 @@ class _PlannerSource:
         return _tried_spec(self, self.policy_spec, task, robot)
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> DualSystem:
-        dual = dual or DualSystemConfig(planner_hz=self.planner_hz)
-        grippers = worlds.interface.gripper_elements
-        return DualSystem(
+        return dual_system(
+            worlds,
             self.make_planner(worlds),
             self.make_controller(worlds),
-            config=replace(dual, gripper_elements=grippers),
             spec=self.policy_spec,
+            config=dual or DualSystemConfig(planner_hz=self.planner_hz),
         )
 
 

@@ -84,6 +84,11 @@ class EpisodeRunner:
                 "there is to correct; leave out the noise or the correction"
             )
 
+    def try_out(self) -> None:
+        """Raises EmbodiedError if such a policy cannot be made for such worlds."""
+        with closing(Worlds(self.config)) as worlds:
+            self._make_policy(worlds)
+
     def run(
         self,
         seeds: Sequence[int],

@@ -8,6 +8,7 @@ from dataclasses import replace
 from embodied.core import PolicySpec
 from embodied.envs.config import EnvConfig
 from embodied.envs.worlds import Worlds
+from embodied.policies.assembly import dual_system
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
 
 PLANNER_HZ = 8.0
@@ -31,13 +32,12 @@ class Expert:
         planner, controller = worlds.spec.expert(
             worlds.agent_layout, worlds.state_layout, worlds.robot
         )
-        dual = dual or DualSystemConfig(planner_hz=self.planner_hz)
-        grippers = worlds.interface.gripper_elements
-        return DualSystem(
+        return dual_system(
+            worlds,
             planner,
             controller,
-            config=replace(dual, gripper_elements=grippers),
             spec=replace(controller.spec, privileged=True),
+            config=dual or DualSystemConfig(planner_hz=self.planner_hz),
         )
 
 

@@ -1,4 +1,4 @@
-"""How long plans take: kinds of latency, and presets of machines and networks.
+"""How long plans take: kinds of latency.
 
 Delays are sampled per world and episode, from a generator that depends on the episode's
 seed alone. So neither the number of worlds nor their order changes what happens in one.
@@ -6,21 +6,22 @@ seed alone. So neither the number of worlds nor their order changes what happens
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
 
 from embodied.core import PHYSICS_HZ, Array
-from embodied.errors import EmbodiedError, unknown
+from embodied.errors import EmbodiedError
 from embodied.plain import make_fields_plain, plain
 from embodied.seeding import episode_generator
 
 # How many delays are sampled for an episode; messages after these reuse them in order.
 SAMPLES_PER_EPISODE = 1024
+# The first line of a trace that is of one episode.
+FROM_START = "# from the start of the episode"
 
 
 class Latency(Protocol):
@@ -75,11 +76,13 @@ class LogNormal:
 class Trace:
     """Measured delays in ms, in the order of their measurement.
 
-    An episode begins at a random place of the trace, which is repeated without end.
+    An episode begins at a random place of the trace, which is repeated without end; or
+    always at its first delay, as it takes to play an episode again.
     """
 
     ms: Sequence[float]
     file: str = field(default="", compare=False)  # where it was read from, if anywhere
+    from_start: bool = False  # whether episodes begin at the first delay
 
     def __post_init__(self) -> None:
         # A tuple is hashable and immutable.
@@ -92,7 +95,7 @@ class Trace:
             _check(value, "a delay of a latency trace in ms")
 
     def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        start = rng.integers(len(self.ms))
+        start = 0 if self.from_start else rng.integers(len(self.ms))
         return np.take(self.ms, start + np.arange(count), mode="wrap")
 
     @property
@@ -103,7 +106,8 @@ class Trace:
 def read_trace(path: Path) -> Trace:
     """Reads a text file with one delay in ms per line, in the order of measurement.
 
-    Empty lines and lines that begin with `#` are skipped.
+    Empty lines and lines that begin with `#` are skipped, but for the first one: if that
+    is FROM_START, episodes begin at the first delay.
 
     Raises:
         EmbodiedError: the file cannot be read, or a line is not a delay.
@@ -122,12 +126,15 @@ def read_trace(path: Path) -> Trace:
         if not text or text.startswith("#"):
             continue
         try:
-            delays_ms.append(float(text))
-        except ValueError:
+            delay_ms = float(text)
+            _check(delay_ms, "a delay")
+        except (ValueError, EmbodiedError):
             raise EmbodiedError(
-                f"line {number} of the latency trace {path} is {text!r}, not a delay in ms"
+                f"line {number} of the latency trace {path} is {text!r}, not a delay in "
+                "ms of at least 0"
             ) from None
-    return Trace(delays_ms, str(path))
+        delays_ms.append(delay_ms)
+    return Trace(delays_ms, str(path), from_start=lines[:1] == [FROM_START])
 
 
 @dataclass(frozen=True)
@@ -203,47 +210,3 @@ def _check(value: float, name: str) -> None:
     """Raises EmbodiedError unless a number of this name is finite and at least 0."""
     if not (np.isfinite(value) and value >= 0):
         raise EmbodiedError(f"{name} must be finite and at least 0, not {value}")
-
-
-_VLA_PERF = (
-    "pi0 in bf16, 10 denoising steps, by the analytical model VLA-Perf"
-    " (arXiv 2602.18397, table of device and server configurations; totals as quoted by"
-    " arXiv 2605.08168). Modelled, without jitter."
-)
-
-PRESETS: Mapping[str, PlanLatency] = MappingProxyType(
-    {
-        "none": PlanLatency(),
-        # An RTX 4090 beside the robot: 31 ms, all of it compute.
-        "workstation": PlanLatency(compute=Constant(31.06), source=_VLA_PERF),
-        # A Jetson Thor on the robot: 53 ms, all of it compute.
-        "jetson_thor": PlanLatency(compute=Constant(52.57), source=_VLA_PERF),
-        # A B100 behind 4G: 73 ms, of which 3 compute. An image takes longer on its way
-        # up than an action chunk on its way down.
-        "b100_4g": PlanLatency(
-            compute=Constant(3.18),
-            uplink=Constant(44.82),
-            downlink=Constant(25.0),
-            source=_VLA_PERF,
-        ),
-        # A B100 behind 4G in a distant data centre (100 ms one way): 273 ms, of which 3
-        # compute.
-        "slow_cloud_4g": PlanLatency(
-            compute=Constant(3.18),
-            uplink=Constant(145.19),
-            downlink=Constant(125.0),
-            source=_VLA_PERF,
-        ),
-    }
-)
-
-
-def latency_preset(name: str) -> PlanLatency:
-    """Returns the preset of a name.
-
-    Raises:
-        EmbodiedError: no such preset (lists those that exist).
-    """
-    if name not in PRESETS:
-        raise unknown("latency preset", name, PRESETS)
-    return PRESETS[name]

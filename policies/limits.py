@@ -70,9 +70,10 @@ class ReferenceLimits:
         action = np.asarray(action, np.float32)
         if action.shape != self._last.shape:
             self._allocate(action)
-        if self._starting.any():
+        # `count_nonzero` is four times as fast as `any` and `all`
+        if np.count_nonzero(self._starting):
             self._start(observation)
-        if stop.any() or self._stopped.any():
+        if np.count_nonzero(stop) or np.count_nonzero(self._stopped):
             action = self._stop(action, stop, observation)
 
         lowest = self._last - self._step
@@ -80,7 +81,7 @@ class ReferenceLimits:
         limited = np.minimum(np.maximum(action, lowest), highest)
 
         finite = np.isfinite(action)
-        if finite.all():
+        if np.count_nonzero(finite) == finite.size:
             self._last = limited
             return limited.copy()
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from embodied.core import Array, Observation, Payload, Plan, PlanShape
 from embodied.errors import unknown
+from embodied.policies.bridges.bridge import Arrival, Bridge
 from embodied.policies.transit import Transit
 
 MailboxMode = Literal["latest", "fifo", "predictive"]
@@ -101,8 +102,11 @@ class Mailbox:
             arrives later is ignored.
         fifo: shows every plan in the order of arrival, each for at least one planner
             period.
-        predictive: like latest, but moves each goal by its velocity times the plan's
-            age.
+        predictive: like latest, but shows the plan as it is for now: each goal is moved
+            by its velocity times the plan's age.
+
+    An action chunk says for which time each of its rows is, so that it is played for
+    now in all modes.
 
     Attributes:
         seq: (N,) of the plan that is shown; -1 before the first.
@@ -113,16 +117,23 @@ class Mailbox:
         mode: one of the above.
         period_ticks: ticks between two plans at the planner's rate.
         shape: sizes of the plans.
+        bridge: decides what is shown of each plan.
     """
 
     def __init__(
-        self, num_worlds: int, mode: str, period_ticks: int, shape: PlanShape
+        self,
+        num_worlds: int,
+        mode: str,
+        period_ticks: int,
+        shape: PlanShape,
+        bridge: Bridge,
     ) -> None:
         if mode not in MAILBOX_MODES:
             raise unknown("mailbox mode", mode, MAILBOX_MODES)
         self._mode = mode
         self._period_ticks = period_ticks
         self._transit = Transit(num_worlds)
+        self._bridge = bridge
 
         # The plans that are shown.
         self._payload = Payload.empty(num_worlds, shape)
@@ -138,6 +149,7 @@ class Mailbox:
             tick_frame: (n,) the tick from which the age of the empty payload counts.
         """
         self._transit.clear(ids)
+        self._bridge.reset(ids)
         empty = Payload.empty(len(ids), self._payload.shape)
         self._payload = self._payload.with_rows(ids, empty)
         # So long ago that the first plan is shown as soon as it arrives.
@@ -152,13 +164,13 @@ class Mailbox:
             plan: n rows.
             now: (n,) ticks.
         """
-        message = {"tick_frame": plan.tick_frame, **vars(plan.payload)}
+        message = {"tick_frame": plan.tick_frame, **plan.payload.given}
 
         # A plan that arrives at once is newer than all that are still on their way, so
         # these would never be shown.
         if self._mode != "fifo" and (plan.tick_arrived <= now).all():
             self._transit.clear(plan.world)
-            self._show(plan.world, plan.seq, message)
+            self._show(plan.world, plan.seq, message, now)
         else:
             self._transit.put(plan.world, plan.tick_arrived, plan.seq, message)
 
@@ -180,7 +192,7 @@ class Mailbox:
                 seq, message = self._transit.take_first(ids)
             else:
                 seq, message = self._transit.take_newest(ids, now[ids])
-            self._show(ids, seq, message)
+            self._show(ids, seq, message, now[ids])
 
             # With `fifo` more plans may have been due since.
             due = self.next_tick()
@@ -198,18 +210,30 @@ class Mailbox:
         moved_m = payload.goal_vel_w * age_s[:, None, None]  # (N, E, 3)
         return replace(payload, goal_pos_w=payload.goal_pos_w + moved_m)
 
-    def _show(self, ids: Array, seq: Array, message: dict[str, np.ndarray]) -> None:
-        """Shows one plan in each of n worlds.
+    def _show(
+        self, ids: Array, seq: Array, message: dict[str, np.ndarray], now: Array
+    ) -> None:
+        """Shows one plan in each of n worlds, as the bridge has it.
 
         Args:
             ids: (n,) the worlds.
             seq: (n,) of the plans.
             message: `tick_frame` and the fields of the payload, n rows; it is used up.
+            now: (n,) ticks.
         """
+        tick_frame = message.pop("tick_frame")
+        all_worlds = len(ids) == len(self.seq)
+        arrival = Arrival(
+            ids=ids,
+            now=now,
+            plan=Payload(**message),
+            tick_frame=tick_frame,
+            shown=self._payload if all_worlds else self._payload.rows(ids),
+            shown_frame=self.tick_frame[ids],
+            is_first=self.seq[ids] < 0,
+        )
+        plans = self._bridge.merge(arrival)
+
         self.seq[ids] = seq
-        self.tick_frame[ids] = message.pop("tick_frame")
-        plans = Payload(**message)
-        if len(ids) == len(self.seq):
-            self._payload = plans
-        else:
-            self._payload = self._payload.with_rows(ids, plans)
+        self.tick_frame[ids] = tick_frame
+        self._payload = plans if all_worlds else self._payload.with_rows(ids, plans)

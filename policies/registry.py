@@ -13,8 +13,6 @@ act in. `find_policy` takes, in this order:
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
@@ -25,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from embodied import plugins
 from embodied.core import Policy, PolicySpec
 from embodied.errors import EmbodiedError, in_one_line, unknown
+from embodied.policies.locations import is_location, load_attribute
 from embodied.policies.run_folder import INFO, read_info
 
 if TYPE_CHECKING:
@@ -100,6 +99,10 @@ BUILT_IN = {
         "embodied.policies.expert:EXPERT",
         "scripted planner and skill controller, sees the privileged state",
     ),
+    "expert_chunks": BuiltIn(
+        "embodied.policies.expert_chunks:EXPERT_CHUNKS",
+        "the expert as a planner of action chunks, 50 actions at 50 Hz, as VLAs give",
+    ),
     "pretrained": BuiltIn(
         "embodied.policies.pretrained:PRETRAINED",
         "trained on demonstrations; ships for ToteTransfer with the robot arm",
@@ -135,7 +138,7 @@ def find_policy(name: str) -> PolicySource:
         return _load(f"{name} of {plugins.package_of(entry)}", entry.value)
     if name and Path(name).exists():
         return _open_run(Path(name))
-    if _is_location(name):
+    if is_location(name):
         return _load(name, name)
     names = [*BUILT_IN, *offered, *run_names()]
     raise EmbodiedError(
@@ -184,13 +187,6 @@ def _open_run(folder: Path) -> PolicySource:
         ) from error
 
 
-def _is_location(name: str) -> bool:
-    """Returns whether a name reads like `package.module:NAME`."""
-    module, colon, attribute = name.partition(":")
-    words = [*module.split("."), *attribute.split(".")]
-    return bool(colon) and all(word.isidentifier() for word in words)
-
-
 def _load(name: str, location: str) -> PolicySource:
     """Returns the source at a location.
 
@@ -198,8 +194,7 @@ def _load(name: str, location: str) -> PolicySource:
         name: of the policy, for error messages.
         location: `package.module:NAME` of a source, or of a function that returns one.
     """
-    module_name, _, attribute = location.partition(":")
-    item = _attribute(name, _import(name, module_name), attribute)
+    item = load_attribute(f"policy {name}", location)
     if _is_source(item):
         return item
     if not callable(item):
@@ -215,44 +210,6 @@ def _load(name: str, location: str) -> PolicySource:
     if not _is_source(source):
         raise _not_a_source(name, f"returned {_brief(source)}")
     return source
-
-
-def _import(name: str, module_name: str) -> Any:
-    """Returns the module of a policy; `name` is the policy's, for error messages."""
-    # A console script, unlike `python -m`, does not look into the current directory.
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-
-    try:
-        return importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        # What is missing may be something that the policy's own module imports, and not
-        # that module or a package around it.
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise EmbodiedError(f"policy {name}: {in_one_line(error)}") from error
-        raise EmbodiedError(
-            f"policy {name}: there is no module {error.name!r}, neither in {here} nor "
-            f"installed"
-        ) from error
-    except EmbodiedError:
-        raise
-    # a module may even end the program when it is imported
-    except (Exception, SystemExit) as error:
-        raise EmbodiedError(
-            f"policy {name}: importing {module_name} raised {in_one_line(error)}"
-        ) from error
-
-
-def _attribute(name: str, module: Any, attribute: str) -> Any:
-    """Returns an attribute of a module; it may be a dotted path such as `Class.name`."""
-    item = module
-    for word in attribute.split("."):
-        if not hasattr(item, word):
-            public = [key for key in vars(module) if not key.startswith("_")]
-            raise unknown(f"policy {name}: {module.__name__} has no", attribute, public)
-        item = getattr(item, word)
-    return item
 
 
 def _is_source(item: Any) -> bool:

@@ -97,6 +97,9 @@ class FakeWorlds:
             self._drag[world] = rng.random()
             self.control.joint_target[world] = self._x[world]
 
+    def rest(self, ids: np.ndarray) -> None:
+        """Does nothing: these worlds cost nothing."""
+
     def observe(self, privileged: bool = True) -> Observation:
         # Every value names the seed and the tick that it belongs to, so that a sample
         # in the wrong place shows.

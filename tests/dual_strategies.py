@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from embodied.policies.channel import Freeze
+from embodied.policies.channel import Interruption
 from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.latency import Constant, Latency, LogNormal, PlanLatency, Trace
 
@@ -16,15 +16,15 @@ LATENCIES: st.SearchStrategy[Latency] = st.one_of(
     ),
 )
 
-FREEZES = st.one_of(
-    st.just(Freeze()),
+INTERRUPTIONS = st.one_of(
+    st.just(Interruption()),
     st.builds(
-        Freeze,
+        Interruption,
         duration_s=st.sampled_from([0.1, 0.6]),
         start_s=st.sampled_from([0.0, 0.4, 0.71]),
     ),
     st.builds(
-        Freeze,
+        Interruption,
         duration_s=st.sampled_from([0.0025, 0.1]),
         rate_hz=st.sampled_from([1.0, 5.0]),
     ),
@@ -35,7 +35,8 @@ CONFIGS = st.builds(
     planner_hz=st.sampled_from([2.5, 7, 8, 9, 30, 150]),
     latency=st.builds(PlanLatency, LATENCIES, LATENCIES, LATENCIES),
     drop=st.sampled_from([0.0, 0.3]),
-    freeze=FREEZES,
+    freeze=INTERRUPTIONS,
+    outage=INTERRUPTIONS,
     mailbox=st.sampled_from(["latest", "fifo", "predictive"]),
     stale_after_s=st.sampled_from([0.2, 1.5]),
 )

@@ -214,7 +214,8 @@ print(*sys.modules, file=sys.stderr)
     assert "arm" in names["robots"]
     assert names["control_modes"] == ["joint", "joint_delta", "ee_delta"]
     assert {"expert", "pretrained", "random", "FOLDER"} < set(names["policies"])
-    assert {"none", "workstation", "b100_4g"} < set(names["latency_profiles"])
+    assert {"none", "workstation", "cloud-4g"} < set(names["channels"])
+    assert {"hold", "rtc"} < set(names["bridges"])
     assert all(len(robot["actions"]["joint"]) > 1 for robot in kinds["robots"])
 
 

@@ -97,7 +97,7 @@ def test_a_rate_of_plans_needs_a_policy_that_plans(
 ) -> None:
     words = ("collect", TASK, "--policy", "random", "-o", tmp_path / "x.hdf5")
     error = refused(capsys, *words, "--planner-hz", 4)
-    assert "--planner-hz would have no effect, since random makes no plans" in error
+    assert "--planner-hz would have no effect, since no plans are made" in error
 
 
 @pytest.mark.parametrize(

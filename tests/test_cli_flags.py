@@ -20,13 +20,19 @@ TIMINGS = {
     "delay_ms": ("--delay-ms", "100"),
     "compute_ms": ("--compute-ms", "100"),
     "jitter": ("--jitter", "0.5", "--delay-ms", "100"),
-    "latency": ("--latency", "b100_4g"),
+    "channel": ("--channel", "cloud-4g"),
     "latency_trace": ("--latency-trace", "trace.txt"),
+    "compute_jitter": ("--compute-jitter", "0.5", "--compute-ms", "100"),
+    "compute_trace": ("--compute-trace", "trace.txt"),
     "drop": ("--drop", "0.5"),
     "freeze_s": ("--freeze-s", "1", "--freeze-at-s", "2"),
     "freeze_at_s": ("--freeze-s", "1", "--freeze-at-s", "1"),
     "freeze_hz": ("--freeze-s", "1", "--freeze-hz", "0.1"),
+    "outage_s": ("--outage-s", "1", "--outage-at-s", "2"),
+    "outage_at_s": ("--outage-s", "1", "--outage-at-s", "1"),
+    "outage_hz": ("--outage-s", "1", "--outage-hz", "0.1"),
     "mailbox": ("--mailbox", "fifo"),
+    "bridge": ("--bridge", "rtc"),
 }
 
 
@@ -49,7 +55,7 @@ def test_the_table_has_every_flag() -> None:
 
 
 @pytest.mark.usefixtures("known_policies")
-@pytest.mark.parametrize("verb", ["eval", "view"])
+@pytest.mark.parametrize("verb", ["eval", "view", "collect"])
 @pytest.mark.parametrize("name", TIMINGS)
 @pytest.mark.parametrize("policy", PLANS_HZ)
 def test_timing_has_an_effect_or_is_refused(
@@ -84,7 +90,7 @@ def test_policies_that_do_not_plan_are_named_beside_others() -> None:
         ("--freeze-s", "1", "--freeze-hz", "0"),
         ("--freeze-hz", "1"),
         ("--jitter", "0.5"),
-        ("--latency", "none", "--delay-ms", "5"),
+        ("--channel", "none", "--delay-ms", "5"),
     ],
 )
 def test_timings_that_would_do_nothing(words: tuple[str, ...]) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from embodied.core import Array, Observation, Payload
+from embodied.core import PLAN_FAULTS, Array, Observation, Payload, PlanShape
 from embodied.errors import EmbodiedError
-from embodied.policies.channel import Freeze
+from embodied.policies.channel import Interruption
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
 from tests.dual_fakes import FakeController, FakePlanner, FakeWorlds, delays, simulate
 
@@ -40,7 +42,7 @@ def test_when_every_plan_is_lost_the_body_never_moves() -> None:
 
 
 def test_a_frozen_planner_neither_starts_nor_finishes() -> None:
-    freeze = Freeze(duration_s=0.5, start_s=1.1)  # ticks 440 to 640
+    freeze = Interruption(duration_s=0.5, start_s=1.1)  # ticks 440 to 640
 
     # 40 ticks of computing: the plan of tick 400 is done as the freeze begins.
     latency = delays(compute_ms=100)
@@ -67,7 +69,7 @@ def test_a_frozen_planner_neither_starts_nor_finishes() -> None:
 
 
 def test_a_stale_plan_stops_the_body_in_time_and_a_fresh_one_sets_it_going() -> None:
-    freeze = Freeze(duration_s=2, start_s=1)  # ticks 400 to 1200
+    freeze = Interruption(duration_s=2, start_s=1)  # ticks 400 to 1200
     config = DualSystemConfig(freeze=freeze, stale_after_s=0.5, max_action_rate=10)
 
     log = simulate(config, seconds=5)
@@ -135,6 +137,144 @@ def actions_of_three_worlds(poisoned_from_step: int | None) -> np.ndarray:
         actions.append(action)
         worlds.advance(action)
     return np.array(actions)
+
+
+# Plans that are not sound
+# --------------------------------------------------------------------------------------
+
+
+class FaultyPlanner(FakePlanner):
+    """Gives bad plans from the third on, for world 1 only."""
+
+    def __init__(self, spoil: Callable[[Payload, int], None]) -> None:
+        super().__init__()
+        self.spoil = spoil
+
+    def plan(self, observation: Observation, ids: Array) -> Payload:
+        payload = super().plan(observation, ids)
+        for row, world in enumerate(ids.tolist()):
+            if world == 1 and self.num_plans[world] >= 3:
+                self.spoil(payload, row)
+        return payload
+
+
+SPOILT = {
+    "goal_pos_w": np.nan,
+    "goal_vel_w": np.inf,
+    "gripper": np.nan,
+    "completion": -np.inf,
+    "latent": np.nan,
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_plan_that_is_not_finite_is_recorded_and_never_shown(name: str) -> None:
+    def spoil(payload: Payload, row: int) -> None:
+        getattr(payload, name)[row] = SPOILT[name]
+
+    clean, _ = run_two_worlds(FakePlanner())
+    actions, system = run_two_worlds(FaultyPlanner(spoil))
+
+    # world 0 does not notice; world 1 stops once its second plan is too old
+    np.testing.assert_array_equal(actions[:, 0], clean[:, 0])
+    assert np.isfinite(actions).all()
+    assert np.abs(actions[100:120, 1, 0]).min() > 0.1
+    np.testing.assert_array_equal(actions[-20:, 1, :2], 0)
+
+    faults = fault_table(system)
+    words = [PLAN_FAULTS[k] for k in faults[1]]
+    assert words == ["", "", *["not_finite"] * (len(words) - 2)]
+    assert not any(faults[0])
+
+
+def test_a_frame_from_the_future_is_recorded_and_never_shown() -> None:
+    """As of a camera whose clock is ahead."""
+    system = DualSystem(FakePlanner(), FakeController(cameras=("front",)))
+    worlds = FakeWorlds(1, camera=True)
+    system.reset(np.arange(1), worlds.observe(), [0])
+
+    for _ in range(100):
+        shown = worlds.observe()
+        ahead = replace(shown, pixels_tick=shown.tick + 40)
+        worlds.advance(system.act(ahead))
+
+    assert {PLAN_FAULTS[k] for k in fault_table(system)[0]} == {"from_the_future"}
+    assert np.isnan(system.mean_plan_age_s(0))  # none was ever shown
+
+
+def run_two_worlds(planner: FakePlanner) -> tuple[np.ndarray, DualSystem]:
+    """Returns the actions (500, 2, 3) of two worlds, and the system that gave them."""
+    system = DualSystem(planner, FakeController())
+    worlds = FakeWorlds(2)
+    worlds.reset(np.arange(2), [0, 1])
+    system.reset(np.arange(2), worlds.observe(), [0, 1])
+    actions = []
+    for _ in range(500):
+        action = system.act(worlds.observe())
+        actions.append(action)
+        worlds.advance(action)
+    return np.array(actions), system
+
+
+def fault_table(system: DualSystem) -> dict[int, list[int]]:
+    """Returns world -> the fault of each of its plans."""
+    table: dict[int, list[int]] = {}
+    for plan in system.take_plans():
+        faults = np.zeros(len(plan.world), int) if plan.fault is None else plan.fault
+        for world, fault in zip(plan.world.tolist(), faults, strict=True):
+            table.setdefault(world, []).append(int(fault))
+    return table
+
+
+def test_a_plan_that_comes_too_late_moves_nothing() -> None:
+    """It is stale when it arrives, so that the robot never begins to move."""
+    config = DualSystemConfig(stale_after_s=0.5, latency=delays(down_ms=600))
+    log = simulate(config)
+    assert len(log.plans) > 20
+    np.testing.assert_array_equal(log.actions[:, 0, :2], 0)
+
+
+def test_what_a_planner_raises_is_not_hidden() -> None:
+    """So that `embodied eval` records it as the fault of the episode."""
+
+    def plan(observation: Observation, ids: Array) -> Payload:
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        one_act(plan)
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        (None, "returned a NoneType, expected a Payload"),
+        (Payload.empty(1), r"latent of a plan must be an array of shape \(1, 2\)"),
+        (
+            Payload.empty(1, PlanShape(latent=2, chunk_steps=4, chunk_actions=3)),
+            "a plan has chunk, which the planner's PlanShape.* does not name",
+        ),
+    ],
+)
+def test_what_is_no_such_plan_is_refused(given: Any, match: str) -> None:
+    with pytest.raises(EmbodiedError, match=match):
+        one_act(lambda observation, ids: given)
+
+
+def one_act(plan: Callable[[Observation, Array], Any]) -> None:
+    planner = FakePlanner()
+    planner.plan = plan  # type: ignore[method-assign]
+    system = DualSystem(planner, FakeController())
+    worlds = FakeWorlds(1)
+    system.reset(np.arange(1), worlds.observe(), [0])
+    system.act(worlds.observe())
+
+
+def test_the_shapes_of_later_plans_are_checked_as_well() -> None:
+    def spoil(payload: Payload, row: int) -> None:
+        object.__setattr__(payload, "gripper", np.zeros((2, 5)))
+
+    with pytest.raises(EmbodiedError, match=r"gripper .* \(2, 1\), .* not of shape"):
+        run_two_worlds(FaultyPlanner(spoil))
 
 
 # Wrong use

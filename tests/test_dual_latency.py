@@ -1,21 +1,24 @@
-"""Sources of latency, their tables and presets."""
+"""Sources of latency, their tables, and the profiles of channels."""
 
+import re
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from embodied.errors import EmbodiedError
+from embodied.policies.channel_profiles import (
+    PROFILES,
+    ChannelProfile,
+    channel_profile,
+)
 from embodied.policies.latency import (
-    PRESETS,
     SAMPLES_PER_EPISODE,
     Constant,
     DelayTable,
     Latency,
     LogNormal,
-    PlanLatency,
     Trace,
-    latency_preset,
 )
 from embodied.seeding import episode_generator
 
@@ -104,27 +107,32 @@ def test_impossible_latencies_are_refused_by_name(
     [
         ("none", 0),
         ("workstation", 31),
-        ("jetson_thor", 53),
-        ("b100_4g", 73),
-        ("slow_cloud_4g", 273),
+        ("embedded", 53),
+        ("edge-4g", 73),
+        ("cloud-4g", 273),
+        ("edge-5g", 28),
+        ("edge-5g-congested", 103),
     ],
 )
-def test_presets_add_up_to_the_published_totals(name: str, total_ms: int) -> None:
-    preset = latency_preset(name)
-    parts = [preset.compute, preset.uplink, preset.downlink]
-
-    parts_ms = [part.ms for part in parts if isinstance(part, Constant)]
-    assert round(sum(parts_ms)) == total_ms
-    assert bool(preset.source) == (name != "none")
+def test_profiles_add_up_to_the_published_totals(name: str, total_ms: int) -> None:
+    latency = channel_profile(name).latency
+    parts = (latency.compute, latency.uplink, latency.downlink)
+    assert round(sum(part.median_ms for part in parts)) == total_ms
 
 
-def test_an_unknown_preset_is_answered_with_the_names_there_are() -> None:
-    with pytest.raises(
-        EmbodiedError, match=r"'slow_cloud'.*slow_cloud_4g.*workstation"
-    ):
-        latency_preset("slow_cloud")
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_profile_names_its_source_and_its_parts(name: str) -> None:
+    profile = PROFILES[name]
+    assert bool(profile.latency.source) == (name != "none")
+    assert {"compute", "up", "down"} <= set(re.findall(r"\w+", profile.words))
+    assert f"{profile.latency.uplink.median_ms:g} ms" in profile.words
 
 
-def test_presets_cannot_be_changed() -> None:
+def test_an_unknown_channel_is_answered_with_the_names_there_are() -> None:
+    with pytest.raises(EmbodiedError, match=r"'cloud'.*cloud-4g.*workstation"):
+        channel_profile("cloud")
+
+
+def test_profiles_cannot_be_changed() -> None:
     with pytest.raises(TypeError):
-        PRESETS["mine"] = PlanLatency()  # type: ignore[index]
+        PROFILES["mine"] = ChannelProfile("mine")  # type: ignore[index]

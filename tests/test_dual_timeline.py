@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from embodied.core import Array
-from embodied.policies.channel import Channel, Freeze
+from embodied.policies.channel import Channel, Interruption
 from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.latency import PlanLatency
 from tests.dual_fakes import simulate
@@ -50,7 +50,9 @@ class SlowTimeline:
         self.period = Fraction(400) / rate
 
         # The delays come from a channel without freezes: those are simulated here.
-        self.channel = Channel(1, config.latency, config.drop, Freeze())
+        self.channel = Channel(
+            1, config.latency, config.drop, Interruption(), config.outage
+        )
         self.freezes = Channel(1, PlanLatency(), 0, config.freeze)
         for channel in (self.channel, self.freezes):
             channel.reset(np.array([0]), [seed])

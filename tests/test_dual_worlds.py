@@ -175,7 +175,7 @@ class ReusingPlanner(FakePlanner):
         fresh = super().plan(observation, ids)
         if self.reused is None:
             self.reused = fresh
-        for name, value in vars(fresh).items():
+        for name, value in fresh.given.items():
             getattr(self.reused, name)[:] = value
         return self.reused
 

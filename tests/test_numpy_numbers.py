@@ -27,7 +27,7 @@ from embodied.envs.variation import Interval, Variation
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.plain import plain
-from embodied.policies.channel import Freeze
+from embodied.policies.channel import Interruption
 from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.episodes import EpisodeRunner
 from embodied.policies.latency import Constant, LogNormal, Trace
@@ -44,7 +44,7 @@ CONFIGS = (
     DualSystemConfig(),
     Constant(3.5),
     LogNormal(20.0, 0.5),
-    Freeze(0.5, start_s=1.0),
+    Interruption(0.5, start_s=1.0),
     Budget(2.5, 100),
     ImitationConfig((Path("a.hdf5"),), ("front",), Budget(), workers=2),
     RLConfig("PanelReset"),

@@ -92,6 +92,27 @@ def test_a_value_outside_its_range_is_damage(tmp_path: Path) -> None:
         read_results(folder / "results.json")
 
 
+def test_results_of_version_5_still_read(tmp_path: Path) -> None:
+    """They had no outages, no bridges, and no plans that were thrown away."""
+    path = tmp_path / "results.json"
+    whole = fake_cell("+--")
+    write_results(path, Results(PROVENANCE).with_cell(whole))
+    content = content_of(tmp_path)
+    content["schema_version"] = 5
+    for cell in content["cells"]:
+        del cell["condition"]["outage"], cell["condition"]["bridge"]
+        for episode in cell["episodes"]:
+            del episode["plan_faults"]
+    content["checksum"] = checksum(content)
+    path.write_text(json.dumps(content))
+    assert read_results(path).cells == (whole,)
+
+    content["cells"][0]["label"] = "other"
+    path.write_text(json.dumps(content))
+    with pytest.raises(ResultsError, match="changed after it was written"):
+        read_results(path)
+
+
 def test_results_of_version_4_still_read(tmp_path: Path) -> None:
     """Task and robot of their conditions are those of the whole file."""
     path = tmp_path / "results.json"

@@ -63,6 +63,9 @@ class ScriptedWorlds:
         self.seed[ids] = seeds
         self.step_number[ids] = 0
 
+    def rest(self, ids: np.ndarray) -> None:
+        """Does nothing: these worlds cost nothing."""
+
     def observe(self, privileged: bool) -> Observation:
         assert not privileged
         none = np.zeros((self.num_worlds, 0))

@@ -15,6 +15,7 @@ from embodied.core import Layout, Payload, PlanShape, skill_index
 from embodied.envs.task import Outcome, TaskSpec, TaskStage
 from embodied.envs.variation import Choice, Interval, Variation, row
 from embodied.errors import EmbodiedError
+from embodied.policies.plans import check_payload
 from embodied.policies.registry import find_policy
 from embodied.rollout.rollout import rollout
 from tests.own_tasks import (
@@ -325,9 +326,9 @@ def test_a_planners_first_plans_are_checked(
     cube: TaskSpec, field: str, value: Any, said: str
 ) -> None:
     good = Payload.empty(2, PlanShape())
-    good.check(2, PlanShape())
+    check_payload(good, 2, PlanShape())
     bad = replace(good, **{field: value})
-    assert said in message(bad.check, 2, PlanShape())
+    assert said in message(check_payload, bad, 2, PlanShape())
 
     def expert(agent: Layout, state: Layout, robot: Any) -> Any:
         planner, controller = cube.expert(agent, state, robot)

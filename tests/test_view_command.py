@@ -20,8 +20,10 @@ from embodied.cli.main import build_parser
 from embodied.cli.timing import add_timing, timings_of
 from embodied.cli.view_command import timing_words, view_words
 from embodied.envs.own_tasks import typed_task
-from embodied.policies.channel import Freeze
-from embodied.policies.latency import PRESETS, Trace, read_trace
+from embodied.policies.bridges.registry import BRIDGES
+from embodied.policies.channel import Interruption
+from embodied.policies.channel_profiles import PROFILES
+from embodied.policies.latency import Trace, read_trace
 from embodied.policies.mailbox import MAILBOX_MODES
 from tests.commands import TASK, embodied
 from tests.own_tasks import FILE, cube_to_plate, own_tasks_forgotten
@@ -44,16 +46,17 @@ ONLY_EVAL = {
 }
 
 positive = st.floats(min_value=1e-3, max_value=1e4)
-freezes = st.one_of(
-    st.just(Freeze()),
-    st.builds(Freeze, duration_s=positive, start_s=positive),
-    st.builds(Freeze, duration_s=positive, rate_hz=positive),
+interruptions = st.one_of(
+    st.just(Interruption()),
+    st.builds(Interruption, duration_s=positive, start_s=positive),
+    st.builds(Interruption, duration_s=positive, rate_hz=positive),
 )
 common = {
     "planner_hz": st.none() | st.floats(min_value=0.1, max_value=100),
-    "drop": st.floats(min_value=0, max_value=1),
-    "freeze": freezes,
+    "freeze": interruptions,
+    "outage": interruptions,
     "mailbox": st.sampled_from(MAILBOX_MODES),
+    "bridge": st.sampled_from(sorted(BRIDGES)),
 }
 timings = st.one_of(
     st.builds(
@@ -61,9 +64,11 @@ timings = st.one_of(
         transport_ms=positive,
         compute_ms=positive | st.just(0.0),
         jitter=positive | st.just(0.0),
+        compute_jitter=positive | st.just(0.0),
+        drop=st.floats(min_value=0, max_value=1),
         **common,
     ),
-    st.builds(Timing, profile=st.sampled_from(sorted(PRESETS)), **common),
+    st.builds(Timing, channel=st.sampled_from(sorted(PROFILES)), **common),
 )
 
 
@@ -88,6 +93,9 @@ def test_the_flags_of_a_timing_make_the_same_timing(timing: Timing) -> None:
     parser = argparse.ArgumentParser()
     add_timing(parser, sweep=False)
     args = parser.parse_args(timing_words(timing))
+    # jitter of no delay is left out
+    if not timing.compute_ms:
+        timing = replace(timing, compute_jitter=0.0)
     assert timings_of(args, ["expert"]) == [timing]
 
 

@@ -14,15 +14,15 @@ from embodied.core import Observation, Payload, PolicySpec
 from embodied.errors import EmbodiedError
 from embodied.policies.checkpoint import write_tensors
 from embodied.policies.inference import BATCH_ROWS, infer_in_batches
-from embodied.policies.run_folder import INFO, WEIGHTS, write_info
+from embodied.policies.run_folder import INFO, WEIGHTS, read_info, write_info
 from embodied.policies.training.loss import gaze_loss
 from embodied.policies.training.samples import goal_view
 from embodied.policies.vla.agents import ChunkController, VLAPlanner
 from embodied.policies.vla.network import DualSystemNet, NetConfig
 from embodied.policies.vla.run_folder import (
     RunInfo,
+    VLARun,
     load_net,
-    load_policy,
     read_run,
 )
 from embodied.policies.vla.text import PADDING, UNKNOWN, Vocabulary
@@ -203,7 +203,7 @@ def test_a_run_folder_gives_back_what_was_saved(
     assert read_run(tmp_path) == run_info(net)
     for name, value in net.state_dict().items():
         assert torch.equal(value, loaded.state_dict()[name])
-    assert load_policy(tmp_path).config.planner_hz == 8.0
+    assert VLARun.of(tmp_path, read_info(tmp_path)).planner_hz == 8.0
 
 
 def test_what_is_no_run_folder_is_named(net: DualSystemNet, tmp_path: Path) -> None:

@@ -38,14 +38,16 @@ class Condition:
     num_episodes: int = 100
     control_mode: str = "joint_delta"
     control_hz: int = 20
-    # None: this policy has no planner, and the fields down to `mailbox` mean nothing
+    # None: this policy has no planner, and the fields down to `bridge` mean nothing
     planner_hz: float | None = None
     compute_ms: float = 0.0  # the median
     transport_ms: float = 0.0  # the median
     latency: str = "constant"  # how the delays are distributed
     drop_rate: float = 0.0  # share of plans that never arrive
     freeze: str = ""  # when the planner stops; empty: never
+    outage: str = ""  # when no message gets through; empty: never
     mailbox: str = "latest"
+    bridge: str = "hold"  # what is done about stale plans
     stage: str = ""  # of the task; empty: the whole task
     weights: str = ""  # SHA-256 of the policy's weights; empty where it has none
     task: str = ""
@@ -55,6 +57,18 @@ class Condition:
     def delay_ms(self) -> float:
         """How late a plan usually arrives."""
         return self.compute_ms + self.transport_ms
+
+    @property
+    def hindrances(self) -> tuple[str, ...]:
+        """What stops plans beside losses, and the bridge that is to help, in words."""
+        words = []
+        if self.freeze:
+            words.append(f"frozen for {self.freeze}")
+        if self.outage:
+            words.append(f"cut off for {self.outage}")
+        if self.bridge != "hold":
+            words.append(f"bridge {self.bridge}")
+        return tuple(words)
 
     @property
     def without_weights(self) -> Condition:

@@ -11,7 +11,8 @@ schema of `results_schema` holds for what is written and for what is read.
 
 Version 5 added `checksum`; task and robot of each condition; the suite, the models, the
 code and the shard of the provenance; `abilities` and `rule` of a cell, and `error` of an
-episode. Versions 3 and 4 still read.
+episode. Version 6 added `outage` and `bridge` of a condition, and `plan_faults` of an
+episode. Versions from 3 on still read.
 """
 
 from __future__ import annotations
@@ -96,8 +97,8 @@ def read_results(path: Path) -> Results:
         if schema_version == SCHEMA_VERSION:
             check_schema(content)
 
-    # older versions have none
-    if schema_version == SCHEMA_VERSION and content["checksum"] != checksum(content):
+    # versions before 5 have none
+    if schema_version >= 5 and content.get("checksum") != checksum(content):
         raise ResultsError(
             f"{path} was changed after it was written: its checksum no longer fits. "
             "Take the file as `embodied eval` wrote it, or measure again with --overwrite"

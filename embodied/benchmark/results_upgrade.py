@@ -12,7 +12,7 @@ from embodied.benchmark.results import place_name
 from embodied.benchmark.results_schema import SCHEMA_VERSION
 from embodied.rollout.endings import FAULT, SUCCESS
 
-READABLE = (3, 4, SCHEMA_VERSION)
+READABLE = (3, 4, 5, SCHEMA_VERSION)
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -66,18 +66,20 @@ def _parts(cell: dict[str, Any], task: str, robot: str) -> dict[str, Any]:
     """Returns a cell, whole or unfinished, with a newer condition and newer episodes."""
     newer = {**cell}
     if isinstance(cell.get("condition"), dict):
-        newer["condition"] = {"task": task, "robot": robot, **cell["condition"]}
+        added = {"task": task, "robot": robot, "outage": "", "bridge": "hold"}
+        newer["condition"] = {**added, **cell["condition"]}
     if "episodes" in cell:
         newer["episodes"] = _each(cell["episodes"], _episode)
     return newer
 
 
 def _episode(episode: dict[str, Any]) -> dict[str, Any]:
-    """Returns an episode with what versions 4 and 5 added."""
+    """Returns an episode with what versions 4, 5 and 6 added."""
     # version 3 does not tell a time out from a loss
     ended = ""
     if episode.get("success_at_end") is True:
         ended = SUCCESS
     elif episode.get("fault"):
         ended = FAULT
-    return {"ended": ended, "subtask": "", "stage": "", "error": "", **episode}
+    added = {"ended": ended, "subtask": "", "stage": "", "error": "", "plan_faults": 0}
+    return {**added, **episode}

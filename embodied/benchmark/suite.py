@@ -26,7 +26,7 @@ DIMENSIONS = ("perception", "decision", "execution", "cooperation")
 PROTOCOL = ("episodes", "first_seed", "success", "rates", "horizon_s")
 SUCCESS = "at the end"
 OWN_RATES = "the policy's own"
-TIMING = ("profile", "drop", "freeze_s", "freeze_hz")
+TIMING = ("channel", "drop", "freeze_s", "freeze_hz")
 CELLS = ("tasks", "robots", "levels", "splits", "timings", "class", "dimensions")
 FIELDS = ("name", "version", "summary", "protocol", "cells")
 

@@ -14,7 +14,7 @@ from embodied.benchmark.trials import Candidate, Place, Trial
 from embodied.envs.models import choose_robot
 from embodied.envs.registry import get_task
 from embodied.errors import EmbodiedError
-from embodied.policies.channel import Freeze
+from embodied.policies.channel import Interruption
 
 
 def plan_suite(
@@ -62,11 +62,11 @@ def plan_suite(
 def _timing_of(cell: SuiteCell) -> Timing:
     """Returns when plans are made in a cell, and how they travel."""
     values = cell.timing
-    freeze = Freeze(
+    freeze = Interruption(
         duration_s=values.get("freeze_s", 0.0), rate_hz=values.get("freeze_hz", 0.0)
     )
-    profile = values.get("profile", "")
-    return Timing(profile=profile, drop=values.get("drop", 0.0), freeze=freeze)
+    channel = values.get("channel", "")
+    return Timing(channel=channel, drop=values.get("drop", 0.0), freeze=freeze)
 
 
 def _check_horizon(suite: Suite, task: str, robot: str) -> None:

@@ -20,8 +20,9 @@ import numpy as np
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
+from embodied.policies.channel_profiles import channel_profile
 from embodied.policies.collection import Recording, collect, collection_header
-from embodied.policies.dual_system import DualSystemConfig
+from embodied.policies.dual_system import DualSystem, DualSystemConfig
 from embodied.policies.episodes import EpisodeRunner, env_config_for
 from embodied.policies.registry import find_policy
 from embodied.rollout.shards import Workers, default_workers, quiet_stage
@@ -35,6 +36,7 @@ FRAME_STEPS = 10  # in each repeat
 RECORDINGS = 3
 RECORDED_WORLDS = 16
 DECISIONS = 200  # in each repeat
+RUNTIME_STEPS = 200  # control steps of a rollout in each repeat: 1 s
 SETTLING_S = 1.0  # until everything is at rest
 # Number of worlds -> the bounds that are wanted of: the time of Python beside physics,
 # the speed, and the time of `env.step` over that of physics. "" for none.
@@ -85,6 +87,7 @@ def measure_all(task: str, robot: str | None, episodes: int) -> Iterator[Figure]
     yield measure_frames(config)
     yield from measure_recording(config, episodes)
     yield from measure_deciding(config)
+    yield from measure_runtime(config)
 
 
 def bench_config(task: str, robot: str | None) -> EnvConfig:
@@ -128,7 +131,7 @@ def measure_stepping(config: EnvConfig, num: int) -> SteppingFigures:
 
     # the environment steps the engine through a stopwatch, which tells its share
     engine_step = _Stopwatch(worlds.engine.step)
-    worlds.engine.step = engine_step  # type: ignore[method-assign]
+    worlds.engine.step = engine_step.call  # type: ignore[method-assign]
 
     # seconds of a step of all worlds: the whole, and the engine's share
     whole_s = []
@@ -272,6 +275,60 @@ def _decision_times_us(worlds: Worlds) -> list[float]:
     return times_us
 
 
+def measure_runtime(config: EnvConfig) -> Iterator[Figure]:
+    """Measures what the dual-system runtime adds to planner, controller and worlds.
+
+    The expert acts in rollouts with channel and mailbox, and stopwatches tell the shares
+    of its planner, of its controller, and of the whole policy.
+    """
+    robot = _robot_name(config)
+    spec = find_policy("expert").spec(config.task, robot)
+    expert_config = env_config_for(spec, config.task, "L1", "train", robot)
+    for num, unit, bound in (
+        (1, "us per step", "<= 100"),
+        (RECORDED_WORLDS, "ratio", "<= 1.05"),
+    ):
+        values = []
+        for whole_s, runtime_s in _runtime_times_s(Worlds(expert_config, num)):
+            us = 1e6 * runtime_s / RUNTIME_STEPS
+            values.append(us if num == 1 else whole_s / (whole_s - runtime_s))
+        name = f"runtime in a tick, {_num_worlds(num)}"
+        if num > 1:
+            name = f"rollout over one without the runtime, {_num_worlds(num)}"
+        yield Figure.of(name, unit, values, bound)
+
+
+def _runtime_times_s(worlds: Worlds) -> list[tuple[float, float]]:
+    """Returns how long rollouts take, and the runtime in them, for each repeat."""
+    timing = DualSystemConfig(latency=channel_profile("cloud-4g").latency)
+    policy = find_policy("expert").make(worlds, timing)
+    if not isinstance(policy, DualSystem):
+        raise TypeError("the expert is a dual system")
+    plan = _Stopwatch(policy.planner.plan)
+    act = _Stopwatch(policy.controller.act)
+    decide = _Stopwatch(policy.act)
+    policy.planner.plan = plan.call  # type: ignore[method-assign]
+    policy.controller.act = act.call  # type: ignore[method-assign]
+
+    ids = np.arange(worlds.num_worlds)
+    times_s = []
+    for repeat in range(REPEATS + 1):
+        worlds.reset(ids, ids.tolist())
+        policy.reset(ids, worlds.observe(), ids.tolist())
+        for stopwatch in (plan, act, decide):
+            stopwatch.seconds = 0.0
+        whole_s = _thread_seconds(
+            lambda: [
+                worlds.step(decide.call(worlds.observe())) for _ in range(RUNTIME_STEPS)
+            ]
+        )
+        policy.take_plans()
+        if repeat:  # the first one only warms up
+            times_s.append((whole_s, decide.seconds - plan.seconds - act.seconds))
+    worlds.close()
+    return times_s
+
+
 def rest_action(worlds: Worlds) -> np.ndarray:
     """Returns actions (N, A) that keep the robots at their present joint targets.
 
@@ -284,16 +341,25 @@ def rest_action(worlds: Worlds) -> np.ndarray:
 
 
 class _Stopwatch:
-    """A function that adds up the time spent in it."""
+    """Adds up the time spent in a function.
 
-    def __init__(self, function: Callable[[int], None]) -> None:
-        self._function = function
+    Attributes:
+        call: does what the function does, and takes its time.
+        seconds: the time so far.
+    """
+
+    call: Callable[..., Any]
+
+    def __init__(self, function: Callable[..., Any]) -> None:
         self.seconds = 0.0
 
-    def __call__(self, nstep: int) -> None:
-        start_s = time.thread_time()
-        self._function(nstep)
-        self.seconds += time.thread_time() - start_s
+        def call(*arguments: Any) -> Any:
+            start_s = time.thread_time()
+            result = function(*arguments)
+            self.seconds += time.thread_time() - start_s
+            return result
+
+        self.call = call
 
 
 def _thread_seconds(work: Callable[[], object]) -> float:

@@ -7,7 +7,9 @@ import json
 from dataclasses import dataclass, field
 
 from embodied.errors import EmbodiedError
-from embodied.policies.channel import Freeze
+from embodied.policies.bridges.registry import find_bridge
+from embodied.policies.channel import Interruption
+from embodied.policies.channel_profiles import channel_profile
 from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.latency import (
     Constant,
@@ -15,7 +17,6 @@ from embodied.policies.latency import (
     LogNormal,
     PlanLatency,
     Trace,
-    latency_preset,
 )
 from embodied.policies.mailbox import MailboxMode
 
@@ -31,58 +32,86 @@ class Timing:
     Attributes:
         planner_hz: plans per second; None for as many as the policy makes by itself.
         transport_ms: how long a plan travels; the median where there is jitter.
-        compute_ms: how long the planner is busy with a plan.
+        compute_ms: how long the planner is busy with a plan; the median likewise.
         jitter: sigma of the transport's lognormal distribution; 0 for no jitter, and
             of no effect where the transport takes no time.
-        profile: a latency preset in place of the three delays above; "" for none.
+        compute_jitter: the same of the time to compute.
+        channel: a profile of `policies.channel_profiles` in place of all the delays
+            above; "" for none.
         trace: measured delays in place of `transport_ms` and `jitter`.
+        compute_trace: measured times in place of `compute_ms` and `compute_jitter`.
         drop: the share of the plans that never arrive.
         freeze: when the planner stops for a while.
+        outage: when no message gets through.
         mailbox: which plan the controller reads.
+        bridge: what is done about stale plans.
 
     Raises:
-        EmbodiedError: no such profile, or delays that exclude each other.
+        EmbodiedError: no such channel or bridge, or delays that exclude each other.
     """
 
     planner_hz: float | None = None
     transport_ms: float = 0.0
     compute_ms: float = 0.0
     jitter: float = 0.0
-    profile: str = ""
+    compute_jitter: float = 0.0
+    channel: str = ""
     trace: Trace | None = None
+    compute_trace: Trace | None = None
     drop: float = 0.0
-    freeze: Freeze = field(default_factory=Freeze)
+    freeze: Interruption = field(default_factory=Interruption)
+    outage: Interruption = field(default_factory=Interruption)
     mailbox: MailboxMode = "latest"
+    bridge: str = "hold"
 
     def __post_init__(self) -> None:
-        delays = (self.transport_ms, self.compute_ms, self.jitter, self.trace)
-        if self.profile and any(delays):
-            raise EmbodiedError(
-                f"the latency profile {self.profile} holds all delays: give no other"
-            )
-        if self.trace is not None and (self.transport_ms or self.jitter):
+        transport = (self.transport_ms, self.jitter)
+        compute = (self.compute_ms, self.compute_jitter)
+        traces = (self.trace, self.compute_trace)
+        if self.channel:
+            if any((*transport, *compute, *traces)):
+                raise EmbodiedError(
+                    f"the channel {self.channel} holds all delays: give no other"
+                )
+            if self.drop and channel_profile(self.channel).drop:
+                raise EmbodiedError(
+                    f"the channel {self.channel} holds the losses: give no other"
+                )
+        if self.trace is not None and any(transport):
             raise EmbodiedError(
                 "a latency trace holds the transport's delays: give no delay or jitter"
             )
-        self.latency()  # refuses a wrong name or number at once
+        if self.compute_trace is not None and any(compute):
+            raise EmbodiedError(
+                "a trace of compute holds its times: give no other, and no jitter of it"
+            )
+        # a wrong name or number is refused at once
+        self.latency()
+        find_bridge(self.bridge)
 
     def latency(self) -> PlanLatency:
         """Returns the delays of each plan."""
-        if self.profile:
-            return latency_preset(self.profile)
+        if self.channel:
+            return channel_profile(self.channel).latency
         # all transport counts as the plan's way down: the observation arrives at once
         return PlanLatency(
-            compute=Constant(self.compute_ms), downlink=self._transport()
+            compute=_delay(self.compute_ms, self.compute_jitter, self.compute_trace),
+            downlink=_delay(self.transport_ms, self.jitter, self.trace),
         )
 
     def dual(self, own_hz: float) -> DualSystemConfig:
         """Returns the dual system's config; `own_hz` is the planner's default rate."""
+        drop = self.drop
+        if self.channel:
+            drop = max(drop, channel_profile(self.channel).drop)
         return DualSystemConfig(
             planner_hz=own_hz if self.planner_hz is None else self.planner_hz,
             latency=self.latency(),
-            drop=self.drop,
+            drop=drop,
             freeze=self.freeze,
+            outage=self.outage,
             mailbox=self.mailbox,
+            bridge=self.bridge,
         )
 
     @property
@@ -99,31 +128,32 @@ class Timing:
     @property
     def latency_words(self) -> str:
         """How the delays are distributed, e.g. "lognormal, sigma 0.4"."""
-        if self.profile:
-            return f"profile {self.profile}"
-        if self.trace is not None:
-            # two traces of one length are two conditions
-            text = json.dumps(list(self.trace.ms))
-            digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-            return f"trace of {len(self.trace.ms)} delays, {digest}"
-        if self.jitter and self.transport_ms:
-            return f"lognormal, sigma {self.jitter:g}"
-        return CONSTANT
+        if self.channel:
+            return f"channel {self.channel}"
+        transport = _spread(self.transport_ms, self.jitter, self.trace)
+        compute = _spread(self.compute_ms, self.compute_jitter, self.compute_trace)
+        if compute == CONSTANT:
+            return transport
+        return f"{transport}; compute {compute}"
 
-    @property
-    def freeze_words(self) -> str:
-        """When the planner stops, e.g. "0.5 s at 2 s"; "" where it never does."""
-        freeze = self.freeze
-        if not freeze.max_count:
-            return ""
-        if freeze.rate_hz:
-            return f"{freeze.duration_s:g} s, {freeze.rate_hz:g} times per second"
-        return f"{freeze.duration_s:g} s at {freeze.start_s:g} s"
 
-    def _transport(self) -> Latency:
-        """Returns how long a plan travels, where no profile says it."""
-        if self.trace is not None:
-            return self.trace
-        if self.jitter:
-            return LogNormal(self.transport_ms, self.jitter)
-        return Constant(self.transport_ms)
+def _delay(median_ms: float, sigma: float, trace: Trace | None) -> Latency:
+    """Returns a delay that is constant, lognormal or measured."""
+    if trace is not None:
+        return trace
+    if sigma:
+        return LogNormal(median_ms, sigma)
+    return Constant(median_ms)
+
+
+def _spread(median_ms: float, sigma: float, trace: Trace | None) -> str:
+    """Returns how such a delay is distributed, in words."""
+    if trace is not None:
+        # two traces of one length are two conditions
+        text = json.dumps(list(trace.ms))
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        whole = f"trace of {len(trace.ms)} delays, {digest}"
+        return f"{whole}, from its start" if trace.from_start else whole
+    if sigma and median_ms:
+        return f"lognormal, sigma {sigma:g}"
+    return CONSTANT

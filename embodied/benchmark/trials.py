@@ -169,9 +169,14 @@ def _timed(
         transport_ms=timing.median_transport_ms,
         latency=timing.latency_words,
         drop_rate=dual.drop,
-        freeze=timing.freeze_words,
+        freeze=timing.freeze.words,
+        outage=timing.outage.words,
         mailbox=dual.mailbox,
+        bridge=dual.bridge,
     )
 
-    label = Path(condition.policy).name
-    return Trial(replace(runner, dual=dual), timed, label, timing)
+    # whether a bridge suits the plans shows when the policy is made
+    runner = replace(runner, dual=dual)
+    if timing.bridge != "hold":
+        runner.try_out()
+    return Trial(runner, timed, Path(condition.policy).name, timing)

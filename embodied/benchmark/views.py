@@ -151,7 +151,7 @@ def _hindrance(condition: Condition) -> tuple[bool, float, float, bool]:
     delays, one that varies hinders more than one that does not.
     """
     return (
-        bool(condition.freeze),
+        bool(condition.freeze or condition.outage),
         condition.drop_rate,
         condition.delay_ms,
         condition.latency != CONSTANT,

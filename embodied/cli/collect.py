@@ -16,6 +16,8 @@ from embodied.cli import arguments, correction
 from embodied.cli.data.audit import audit_text, audited
 from embodied.cli.output import require_writable
 from embodied.cli.progress import stages
+from embodied.cli.timing import add_timing, timings_of
+from embodied.cli.view_command import timing_words
 from embodied.datasets.audit.store import write_json
 from embodied.datasets.reader import Dataset
 from embodied.datasets.recorder import record_rates, usual_record_hz
@@ -26,11 +28,13 @@ from embodied.envs.models import choose_robot
 from embodied.envs.registry import get_task
 from embodied.errors import EmbodiedError
 from embodied.policies.collection import Recording, collect, collection_header
-from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.episodes import EpisodeRunner, env_config_for
+from embodied.policies.mailbox import MailboxMode
 from embodied.policies.registry import find_policy
 from embodied.rollout.shards import Workers
 
+# Goals that move, such as those on a belt, are moved on between two plans.
+MAILBOX: MailboxMode = "predictive"
 HELP = """Record demonstrations of the scripted expert or of any other policy: what the robot sensed, what its cameras
 saw, its actions and its plans. Failures are kept and labelled. The same seeds give the same file, however many
 processes and worlds share the work."""
@@ -44,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_episodes(parser)
     correction.add_arguments(parser)
     add_pictures(parser)
+    add_timing(parser, sweep=False, mailbox=MAILBOX)
     arguments.add_speed(parser)
     arguments.add_existing(parser)
     parser.add_argument(
@@ -76,12 +81,6 @@ def _add_episodes(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--level", default="L2", help="how much varies: L1, L2, L3 or L4 (default: L2)"
-    )
-    parser.add_argument(
-        "--planner-hz",
-        type=float,
-        metavar="HZ",
-        help="plans per second (default: the policy's own rate, 8 for the expert)",
     )
     parser.add_argument(
         "--noise",
@@ -174,17 +173,14 @@ def recording_of(args: argparse.Namespace) -> Recording:
         record_hz,
     )
 
+    # one timing, of the policy and of who corrects it
+    planners = [args.policy] if corrected is None else [args.policy, corrected.by]
+    [timing] = timings_of(args, planners)
+    hindrances = timing_words(replace(timing, planner_hz=None))
+    if args.mailbox is None:
+        timing = replace(timing, mailbox=MAILBOX)
     planner_hz = correction.planner_hz_with(corrected, source.planner_hz)
-    if args.planner_hz is not None:
-        if planner_hz is None:
-            raise EmbodiedError(
-                f"--planner-hz would have no effect, since {args.policy} makes no plans: leave it out"
-            )
-        planner_hz = args.planner_hz
-    # Goals that move, such as those on a belt, are moved on between two plans.
-    dual = None
-    if planner_hz is not None:
-        dual = DualSystemConfig(planner_hz=planner_hz, mailbox="predictive")
+    dual = None if planner_hz is None else timing.dual(planner_hz)
 
     runner = EpisodeRunner(
         args.policy,
@@ -194,7 +190,10 @@ def recording_of(args: argparse.Namespace) -> Recording:
         noise=args.noise,
         correction=corrected,
     )
-    return Recording(runner, args.output, collection_header(runner, record_hz))
+    if timing.bridge != "hold":
+        runner.try_out()
+    header = collection_header(runner, record_hz, " ".join(hindrances))
+    return Recording(runner, args.output, header)
 
 
 def record_hz_of(args: argparse.Namespace, control_hz: int) -> int:

@@ -45,7 +45,7 @@ planner's rate. --compute-ms keeps the planner busy: the next plan begins only w
 EXAMPLE = """embodied eval ToteTransfer --policy expert random --level L1 --episodes 50 -o runs/eval
   embodied eval ToteTransfer --policy runs/totes --level L2 --delay-ms 0 100 250 500 -o runs/delays
   embodied eval ToteTransfer --policy runs/totes --delay-ms 100 --jitter 0.5 --freeze-s 1 --freeze-hz 0.1 -o runs/jitter
-  embodied eval ToteTransfer --policy runs/totes --latency b100_4g -o runs/cloud
+  embodied eval ToteTransfer --policy runs/totes --channel edge-4g -o runs/cloud
   embodied eval --suite handling --policy expert 'runs/{task}-{robot}' -o runs/handling
   embodied eval ToteTransfer --policy runs/totes --episodes 2000 --against runs/a:expert -o runs/b
   embodied eval --reproduce runs/eval/results.json"""

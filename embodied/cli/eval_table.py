@@ -118,6 +118,5 @@ def _timing(condition: Condition) -> tuple[str, str, str]:
     if condition.latency != CONSTANT:
         late += f" ({condition.latency})"
     lost = f"{condition.drop_rate:.0%}"
-    if condition.freeze:
-        lost += f", frozen for {condition.freeze}"
+    lost = ", ".join([lost, *condition.hindrances])
     return (f"{condition.planner_hz:g} Hz", late, lost)

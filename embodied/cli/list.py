@@ -23,12 +23,13 @@ from embodied.envs.registry import (
 )
 from embodied.envs.variation import Interval, Variable, markdown_table
 from embodied.errors import EmbodiedError, unknown
-from embodied.policies.latency import PRESETS, PlanLatency
+from embodied.policies.bridges.registry import BRIDGES
+from embodied.policies.channel_profiles import PROFILES
 from embodied.policies.registry import policy_summaries
 from embodied.policies.run_folder import read_info
 from embodied.robots.parts.part import CONTROL_MODES
 
-HELP = """List the tasks, robots, control modes, policies, latency profiles and suites that exist: the names that all
+HELP = """List the tasks, robots, control modes, policies, channels, bridges and suites that exist: the names that all
 other verbs take."""
 EXAMPLE = """embodied list tasks --json
   embodied list --factors ToteTransfer
@@ -47,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "kind",
         nargs="?",
-        help="tasks, robots, control_modes, policies, latency_profiles or suites "
+        help="tasks, robots, control_modes, policies, channels, bridges or suites "
         "(default: all)",
     )
     parser.add_argument(
@@ -182,13 +183,15 @@ def catalogue() -> dict[str, Rows]:
         "FOLDER": "a run that `embodied train` wrote",
         "MODULE:NAME": "one of your own, in a module in this folder or installed",
     }
-    profiles = {name: describe_latency(preset) for name, preset in PRESETS.items()}
+    channels = {name: profile.words for name, profile in PROFILES.items()}
+    bridges = {name: built_in.summary for name, built_in in BRIDGES.items()}
     return {
         "tasks": [describe_task(name) for name in loadable_tasks()],
         "robots": [describe_robot(name) for name in loadable_robots()],
         "control_modes": _named(MODES),
         "policies": _named(policies),
-        "latency_profiles": _named(profiles),
+        "channels": _named(channels),
+        "bridges": _named(bridges),
         "suites": [describe_suite(name) for name in suite_names()],
     }
 
@@ -223,15 +226,6 @@ def describe_robot(name: str) -> dict[str, Any]:
         "cameras": list(robot.cameras),
         "actions": {mode: list(robot.interface(mode).labels) for mode in CONTROL_MODES},
     }
-
-
-def describe_latency(latency: PlanLatency) -> str:
-    """Returns the delays of a plan in words."""
-    return (
-        f"compute {latency.compute.median_ms:g} ms, "
-        f"uplink {latency.uplink.median_ms:g} ms, "
-        f"downlink {latency.downlink.median_ms:g} ms"
-    )
 
 
 def describe_suite(name: str) -> dict[str, Any]:

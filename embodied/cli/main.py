@@ -19,7 +19,7 @@ from embodied.mujoco_setting import explaining_mujoco_gl
 
 VERBS = {
     "doctor": "check this machine: versions, CPU, GPU, rendering, where files go",
-    "list": "list the tasks, robots, control modes, policies, latency profiles and suites",
+    "list": "list the tasks, robots, control modes, policies, channels and suites",
     "robot": "bring a robot of your own: write its description, check it",
     "view": "watch a policy at work, in a window or a video",
     "collect": "record demonstrations into a dataset",

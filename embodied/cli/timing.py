@@ -1,4 +1,4 @@
-"""Arguments of `eval` and `view` that say when plans are made and how they travel."""
+"""Arguments that say when plans are made and how they travel, for several verbs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 
 from embodied.benchmark.timing import Timing
 from embodied.errors import EmbodiedError
-from embodied.policies.channel import Freeze
-from embodied.policies.latency import PRESETS, read_trace
+from embodied.policies.bridges.registry import BRIDGES
+from embodied.policies.channel import Interruption
+from embodied.policies.channel_profiles import PROFILES
+from embodied.policies.latency import Trace, read_trace
 from embodied.policies.mailbox import MAILBOX_MODES
 from embodied.policies.registry import find_policy
 
@@ -18,28 +20,69 @@ from embodied.policies.registry import find_policy
 FLAGS = {
     "planner_hz": "--planner-hz",
     "delay_ms": "--delay-ms",
-    "compute_ms": "--compute-ms",
     "jitter": "--jitter",
-    "latency": "--latency",
     "latency_trace": "--latency-trace",
+    "compute_ms": "--compute-ms",
+    "compute_jitter": "--compute-jitter",
+    "compute_trace": "--compute-trace",
+    "channel": "--channel",
     "drop": "--drop",
     "freeze_s": "--freeze-s",
     "freeze_at_s": "--freeze-at-s",
     "freeze_hz": "--freeze-hz",
+    "outage_s": "--outage-s",
+    "outage_at_s": "--outage-at-s",
+    "outage_hz": "--outage-hz",
     "mailbox": "--mailbox",
+    "bridge": "--bridge",
 }
-EXCLUDED_BY_LATENCY = ("delay_ms", "compute_ms", "jitter", "latency_trace")
-EXCLUDED_BY_TRACE = ("delay_ms", "jitter")
+# attribute -> the attributes of what it sets itself
+EXCLUDES = {
+    "channel": (
+        "delay_ms",
+        "jitter",
+        "latency_trace",
+        "compute_ms",
+        "compute_jitter",
+        "compute_trace",
+    ),
+    "latency_trace": ("delay_ms", "jitter"),
+    "compute_trace": ("compute_ms", "compute_jitter"),
+}
+# jitter -> the delay that it spreads
+SPREADS = {"jitter": "delay_ms", "compute_jitter": "compute_ms"}
 
 
-def add_timing(parser: argparse.ArgumentParser, sweep: bool) -> None:
-    """Adds the arguments; with `sweep`, several delays and losses may be given."""
+def add_timing(
+    parser: argparse.ArgumentParser, sweep: bool, mailbox: str = "latest"
+) -> None:
+    """Adds the arguments.
+
+    Args:
+        parser: of the verb.
+        sweep: whether several delays and losses may be given.
+        mailbox: the verb's default.
+    """
     group = parser.add_argument_group(
         "timing of plans",
-        "only for policies that plan; by default all plans arrive at once",
+        "only for policies that plan; by default all plans arrive at once "
+        "(docs/dual_system.md)",
     )
     _add_delays(group, "+" if sweep else None)
     _add_losses(group, "+" if sweep else None)
+    for what, begins in (("freeze", "the planner"), ("outage", "all transport")):
+        _add_interruption(group, what, begins)
+    group.add_argument(
+        "--mailbox",
+        choices=MAILBOX_MODES,
+        help=f"which plan the controller reads (default: {mailbox})",
+    )
+    group.add_argument(
+        "--bridge",
+        metavar="NAME",
+        help="what is done about stale action chunks: "
+        f"{', '.join(BRIDGES)}, or MODULE:NAME (default: hold)",
+    )
 
 
 def _add_delays(group: argparse._ArgumentGroup, nargs: str | None) -> None:
@@ -50,17 +93,17 @@ def _add_delays(group: argparse._ArgumentGroup, nargs: str | None) -> None:
         help="plans per second (default: the policy's own rate)",
     )
     group.add_argument(
+        "--channel",
+        metavar="NAME",
+        help="all delays and losses at once, those of a machine and the network to it: "
+        f"{', '.join(PROFILES)}",
+    )
+    group.add_argument(
         "--delay-ms",
         type=float,
         nargs=nargs,
         metavar="MS",
         help="how long a plan travels, while others may follow it (default: 0)",
-    )
-    group.add_argument(
-        "--compute-ms",
-        type=float,
-        metavar="MS",
-        help="how long the planner is busy with a plan (default: 0)",
     )
     group.add_argument(
         "--jitter",
@@ -69,16 +112,28 @@ def _add_delays(group: argparse._ArgumentGroup, nargs: str | None) -> None:
         help="spread the delays: lognormal with this sigma and --delay-ms as median",
     )
     group.add_argument(
-        "--latency",
-        metavar="PROFILE",
-        help="all delays at once, those of a machine and its network: "
-        f"{', '.join(PRESETS)}",
-    )
-    group.add_argument(
         "--latency-trace",
         type=Path,
         metavar="FILE",
         help="measured delays instead of --delay-ms: a text file with one per line, in ms",
+    )
+    group.add_argument(
+        "--compute-ms",
+        type=float,
+        metavar="MS",
+        help="how long the planner is busy with a plan (default: 0)",
+    )
+    group.add_argument(
+        "--compute-jitter",
+        type=float,
+        metavar="SIGMA",
+        help="spread the times to compute, as --jitter does the delays",
+    )
+    group.add_argument(
+        "--compute-trace",
+        type=Path,
+        metavar="FILE",
+        help="measured times instead of --compute-ms, as --latency-trace has delays",
     )
 
 
@@ -90,28 +145,27 @@ def _add_losses(group: argparse._ArgumentGroup, nargs: str | None) -> None:
         metavar="SHARE",
         help="share of the plans that get lost, from 0 to 1 (default: 0)",
     )
+
+
+def _add_interruption(group: argparse._ArgumentGroup, name: str, what: str) -> None:
+    """Adds the three arguments of a freeze or an outage; `what` is it that stops."""
     group.add_argument(
-        "--freeze-s",
+        f"--{name}-s",
         type=float,
         metavar="S",
-        help="stop the planner for this long; needs --freeze-at-s or --freeze-hz",
+        help=f"stop {what} for this long; needs --{name}-at-s or --{name}-hz",
     )
     group.add_argument(
-        "--freeze-at-s",
+        f"--{name}-at-s",
         type=float,
         metavar="S",
-        help="with --freeze-s: stop once, at this time of each episode",
+        help=f"with --{name}-s: stop once, at this time of each episode",
     )
     group.add_argument(
-        "--freeze-hz",
+        f"--{name}-hz",
         type=float,
         metavar="HZ",
-        help="with --freeze-s: stop at random, on average this many times per second",
-    )
-    group.add_argument(
-        "--mailbox",
-        choices=MAILBOX_MODES,
-        help="which plan the controller reads (default: latest)",
+        help=f"with --{name}-s: stop at random, on average this many times per second",
     )
 
 
@@ -129,8 +183,8 @@ def timings_of(args: argparse.Namespace, policies: Sequence[str]) -> list[Timing
     given = [name for name in FLAGS if getattr(args, name) is not None]
     _check_effect(given, policies)
     _check_delays(args, given)
-    freeze = _freeze_of(args, given)
-    trace = None if args.latency_trace is None else read_trace(args.latency_trace)
+    freeze = _interruption_of(args, given, "freeze", "the planner stops")
+    outage = _interruption_of(args, given, "outage", "nothing gets through")
 
     timings = []
     for drop, delay_ms in product(_values(args.drop), _values(args.delay_ms)):
@@ -140,11 +194,15 @@ def timings_of(args: argparse.Namespace, policies: Sequence[str]) -> list[Timing
                 transport_ms=delay_ms,
                 compute_ms=args.compute_ms or 0.0,
                 jitter=args.jitter or 0.0,
-                profile=args.latency or "",
-                trace=trace,
+                compute_jitter=args.compute_jitter or 0.0,
+                channel=args.channel or "",
+                trace=_trace_of(args.latency_trace),
+                compute_trace=_trace_of(args.compute_trace),
                 drop=drop,
                 freeze=freeze,
+                outage=outage,
                 mailbox=args.mailbox or "latest",
+                bridge=args.bridge or "hold",
             )
         )
     return timings
@@ -172,40 +230,56 @@ def _check_effect(given: Sequence[str], policies: Sequence[str]) -> None:
 
 def _check_delays(args: argparse.Namespace, given: Sequence[str]) -> None:
     """Raises EmbodiedError if delays were given in two ways, or jitter of no delay."""
-    for name, excluded in (
-        ("latency", EXCLUDED_BY_LATENCY),
-        ("latency_trace", EXCLUDED_BY_TRACE),
-    ):
+    for name, excluded in EXCLUDES.items():
         also = [FLAGS[other] for other in excluded if other in given]
         if name in given and also:
             raise EmbodiedError(
                 f"{FLAGS[name]} sets these delays itself: leave out {', '.join(also)}"
             )
-    if "jitter" in given and not any(_values(args.delay_ms)):
-        raise EmbodiedError("--jitter spreads --delay-ms: give a delay above 0")
+    for jitter, delay in SPREADS.items():
+        if jitter in given and not any(_values(getattr(args, delay))):
+            raise EmbodiedError(
+                f"{FLAGS[jitter]} spreads {FLAGS[delay]}: give a delay above 0"
+            )
 
 
-def _freeze_of(args: argparse.Namespace, given: Sequence[str]) -> Freeze:
-    """Returns the freezes asked for; `given` names the arguments that were typed."""
-    when = [name for name in ("freeze_at_s", "freeze_hz") if name in given]
-    if "freeze_s" not in given:
+def _interruption_of(
+    args: argparse.Namespace, given: Sequence[str], name: str, effect: str
+) -> Interruption:
+    """Returns the freezes or outages asked for.
+
+    Args:
+        args: the parsed arguments.
+        given: the arguments that were typed.
+        name: "freeze" or "outage".
+        effect: what happens in one.
+    """
+    duration = f"{name}_s"
+    times = (f"{name}_at_s", f"{name}_hz")
+    when = [one for one in times if one in given]
+    if duration not in given:
         if when:
             raise EmbodiedError(
-                f"{FLAGS[when[0]]} needs --freeze-s: how long the planner stops"
+                f"{FLAGS[when[0]]} needs {FLAGS[duration]}: how long {effect}"
             )
-        return Freeze()
+        return Interruption()
     if len(when) != 1:
+        once, at_random = (FLAGS[one] for one in times)
         raise EmbodiedError(
-            "--freeze-s needs either --freeze-at-s (once) or --freeze-hz (at random)"
+            f"{FLAGS[duration]} needs either {once} (once) or {at_random} (at random)"
         )
-    for name in ("freeze_s", "freeze_hz"):
-        if getattr(args, name) == 0:
-            raise EmbodiedError(f"{FLAGS[name]} must be above 0: 0 would stop nothing")
-    return Freeze(
-        duration_s=args.freeze_s,
-        start_s=args.freeze_at_s,
-        rate_hz=args.freeze_hz or 0.0,
+    for one in (duration, times[1]):
+        if getattr(args, one) == 0:
+            raise EmbodiedError(f"{FLAGS[one]} must be above 0: 0 would stop nothing")
+    return Interruption(
+        duration_s=getattr(args, duration),
+        start_s=getattr(args, times[0]),
+        rate_hz=getattr(args, times[1]) or 0.0,
     )
+
+
+def _trace_of(path: Path | None) -> Trace | None:
+    return None if path is None else read_trace(path)
 
 
 def _values(argument: float | Sequence[float] | None) -> list[float]:

@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embodied.benchmark.trials import Place, plan_trials
+from embodied.benchmark.trials import Place, Trial, plan_trials
 from embodied.cli import arguments
 from embodied.cli.output import require_writable
 from embodied.cli.progress import stages
 from embodied.cli.terms import LEVEL, terms_of
-from embodied.cli.timing import add_timing, timings_of
+from embodied.cli.timing import FLAGS, add_timing, timings_of
 from embodied.core import PHYSICS_HZ, Observation
 from embodied.envs.registry import get_task
 from embodied.errors import EmbodiedError
 from embodied.policies.episodes import EpisodeRunner
+from embodied.policies.realtime.pacing import LATE_MS
+from embodied.policies.realtime.run import run_in_real_time, write_trace
+from embodied.policies.realtime.system import NEVER_MS, RealTimeRecord
 from embodied.rollout.advance import Advances
 from embodied.rollout.endings import describe_ending, describe_place
 from embodied.rollout.film import Film, Shot
@@ -36,7 +39,8 @@ if TYPE_CHECKING:
 
 HELP = "Watch a policy at work: in a window in real time where there is a screen, else in a video."
 EXAMPLE = """embodied view ToteTransfer --level L2
-  embodied view ToteTransfer --policy random --episodes 4 -o random.mp4"""
+  embodied view ToteTransfer --policy random --episodes 4 -o random.mp4
+  embodied view ToteTransfer --policy pretrained --realtime --trace clock.txt"""
 WINDOW_HZ = 50
 VIDEO_SIZE = (480, 640)  # (H, W) of each episode, in pixels
 
@@ -68,14 +72,71 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="an .mp4 file, in place of a window (default: runs/view/TASK.mp4)",
     )
+    _add_real_time(parser)
     add_timing(parser, sweep=False)
+
+
+def _add_real_time(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--realtime",
+        action="store_true",
+        help="run on the wall clock, with the planner in a process of its own, and say "
+        "how punctual it was",
+    )
+    parser.add_argument(
+        "--trace",
+        type=Path,
+        metavar="FILE",
+        help="with --realtime: write how long each plan of the episode took; "
+        "--compute-trace FILE then shows the same episode in simulated time",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Shows the episodes, and prints how they ended."""
+    if args.realtime:
+        return run_real_time(args)
+    arguments.refuse(args, ("trace",), "only with --realtime")
     for result in show(args):
         print(describe(result))
     return 0
+
+
+def run_real_time(args: argparse.Namespace) -> int:
+    """Runs the episodes on the wall clock, and prints how punctual they were."""
+    given = [name for name in FLAGS if name not in ("planner_hz", "mailbox", "bridge")]
+    reason = "not with --realtime, which measures what takes time"
+    arguments.refuse(args, ("output", "camera", *given), reason)
+    seeds = arguments.seeds(args)
+    if args.trace is not None:
+        if len(seeds) > 1:
+            raise EmbodiedError("--trace is of one episode: leave out --episodes")
+        require_writable(args.trace)
+
+    trial = trial_of(args, seeds)
+    results, records = run_in_real_time(trial.runner, seeds)
+    for result, record in zip(results, records, strict=True):
+        print(describe(result))
+        print(describe_clock(record, trial.condition.control_hz))
+    if args.trace is not None:
+        write_trace(args.trace, records[0])
+        print(args.trace)
+    return 0
+
+
+def describe_clock(record: RealTimeRecord, control_hz: int) -> str:
+    """Returns how punctual an episode was, and how old its plans were, in two lines."""
+    steps = record.punctuality
+    plans_ms = np.array(record.compute_ms or [np.nan])
+    plans_ms = plans_ms[plans_ms < NEVER_MS]
+    return (
+        f"  {steps.steps} control steps at {control_hz} Hz: {steps.late_share:.1%} begun "
+        f"more than {LATE_MS:g} ms late, the median {steps.median_ms:.2f} ms, the 99th "
+        f"percentile {steps.p99_ms:.2f}, the worst {steps.worst_ms:.1f}\n"
+        f"  {len(record.compute_ms)} plans took {np.median(plans_ms):g} ms, the longest "
+        f"{plans_ms.max():g}; their age was {1000 * record.mean_age_s:.0f} ms, at most "
+        f"{1000 * record.worst_age_s:.0f}"
+    )
 
 
 def show(args: argparse.Namespace) -> list[EpisodeResult]:
@@ -85,6 +146,20 @@ def show(args: argparse.Namespace) -> list[EpisodeResult]:
     """
     seeds = arguments.seeds(args)
     path = video_path(args)
+    trial = trial_of(args, seeds)
+    if path is None:
+        arguments.refuse(args, ("camera",), "only of a video: give -o, too")
+        return replace(trial.runner, num_envs=1).run(seeds, [Live()])
+
+    camera = args.camera or get_task(args.task).beauty_camera
+    shot = Shot(camera, label=trial.label, size=VIDEO_SIZE)
+    results = record(path, trial.runner, shot, seeds)
+    print(path)
+    return results
+
+
+def trial_of(args: argparse.Namespace, seeds: range) -> Trial:
+    """Returns the policy in its worlds; says at which stage and level, if not asked."""
     terms = terms_of(
         [args.policy], args.stage, None if args.level is None else [args.level]
     )
@@ -98,16 +173,7 @@ def show(args: argparse.Namespace) -> list[EpisodeResult]:
     )
     if terms.note:
         print(f"shown {terms.note}", file=sys.stderr)
-
-    if path is None:
-        arguments.refuse(args, ("camera",), "only of a video: give -o, too")
-        return replace(trial.runner, num_envs=1).run(seeds, [Live()])
-
-    camera = args.camera or get_task(args.task).beauty_camera
-    shot = Shot(camera, label=trial.label, size=VIDEO_SIZE)
-    results = record(path, trial.runner, shot, seeds)
-    print(path)
-    return results
+    return trial
 
 
 def video_path(args: argparse.Namespace) -> Path | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from embodied.benchmark.timing import Timing
 from embodied.benchmark.trials import Trial
 from embodied.cli.timing import FLAGS
 from embodied.envs.own_tasks import word_for
 from embodied.envs.registry import own_task
+from embodied.policies.channel import Interruption
 from embodied.policies.registry import find_policy
 
 
@@ -26,7 +28,8 @@ def view_words(trial: Trial) -> tuple[str, ...]:
     """
     config = trial.runner.config
     timing = trial.timing or Timing()
-    if timing.trace is not None and not timing.trace.file:
+    traces = (timing.trace, timing.compute_trace)
+    if any(trace is not None and not trace.file for trace in traces):
         return ()
     if config.robot is not None and not isinstance(config.robot, str):
         return ()
@@ -52,23 +55,22 @@ def view_words(trial: Trial) -> tuple[str, ...]:
 
 def timing_words(timing: Timing) -> list[str]:
     """Returns the flags of a timing, which `timings_of` turns into the same again."""
-    # None for a flag that is left out, as its default says the same.
-    freeze = timing.freeze
-    freezes = freeze.max_count > 0
-    at_random = freezes and freeze.rate_hz > 0
+    # None for a flag that is left out, as its default says the same. Jitter of no delay
+    # is refused, as it would have no effect.
     values = {
         "planner_hz": timing.planner_hz,
         "delay_ms": timing.transport_ms or None,
-        "compute_ms": timing.compute_ms or None,
-        # jitter of no delay is refused, as it would have no effect
         "jitter": (timing.jitter if timing.transport_ms else 0) or None,
-        "latency": timing.profile or None,
-        "latency_trace": timing.trace.file if timing.trace is not None else None,
+        "latency_trace": timing.trace.file if timing.trace else None,
+        "compute_ms": timing.compute_ms or None,
+        "compute_jitter": (timing.compute_jitter if timing.compute_ms else 0) or None,
+        "compute_trace": timing.compute_trace.file if timing.compute_trace else None,
+        "channel": timing.channel or None,
         "drop": timing.drop or None,
-        "freeze_s": freeze.duration_s if freezes else None,
-        "freeze_at_s": freeze.start_s if freezes and not at_random else None,
-        "freeze_hz": freeze.rate_hz if at_random else None,
+        **_interruption_values("freeze", timing.freeze),
+        **_interruption_values("outage", timing.outage),
         "mailbox": timing.mailbox if timing.mailbox != "latest" else None,
+        "bridge": timing.bridge if timing.bridge != "hold" else None,
     }
 
     words = []
@@ -76,6 +78,17 @@ def timing_words(timing: Timing) -> list[str]:
         if value is not None:
             words += [FLAGS[name], _exact(value)]
     return words
+
+
+def _interruption_values(name: str, interruption: Interruption) -> dict[str, Any]:
+    """Returns the arguments of a freeze or an outage; none where it never is."""
+    if not interruption.max_count:
+        return {}
+    return {
+        f"{name}_s": interruption.duration_s,
+        f"{name}_at_s": None if interruption.rate_hz else interruption.start_s,
+        f"{name}_hz": interruption.rate_hz or None,
+    }
 
 
 def _exact(value: str | float) -> str:

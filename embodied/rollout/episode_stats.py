@@ -30,6 +30,7 @@ class EpisodeStats:
         self.progress = np.zeros(num_worlds)  # the maximum
         self.dropped = np.zeros(num_worlds, np.int64)  # the maximum
         self.subtask = np.full(num_worlds, NO_SUBTASK)  # of the last plan
+        self.plan_faults = np.zeros(num_worlds, np.int64)  # plans that are not sound
 
         # safety signals
         self.contact_force_n = np.zeros(num_worlds)  # the maximum
@@ -54,6 +55,7 @@ class EpisodeStats:
         self.progress[ids] = 0
         self.dropped[ids] = 0
         self.subtask[ids] = NO_SUBTASK
+        self.plan_faults[ids] = 0
 
         self.contact_force_n[ids] = 0
         self.joint_margin_rad[ids] = np.inf
@@ -64,6 +66,8 @@ class EpisodeStats:
         """Adds the plans that were begun, oldest first."""
         for plan in plans:
             self.subtask[plan.world] = plan.payload.subtask
+            if plan.fault is not None:
+                self.plan_faults[plan.world] += plan.fault > 0
 
     def add(self, result: StepResult, worlds: Worlds) -> np.ndarray:
         """Adds a control step; returns (N,) bool, in which worlds an episode ends."""

@@ -75,6 +75,8 @@ class EpisodeResult:
     subtask: str = ""  # of the last plan, one of SKILLS; "" for none
     stage: str = ""  # the furthest of the task's stages that was reached; "" for none
     error: str = ""  # what the policy raised, in one line; "" for nothing
+    # plans that were thrown away when they were made, as they were not sound
+    plan_faults: int = 0
 
 
 class Hook(Protocol):
@@ -292,6 +294,8 @@ class _Rollout:
             if self._on_result is not None:
                 self._on_result(result)
         self._stats.index[ids] = IDLE
+        if len(ids):
+            self._worlds.rest(ids)
 
     def _episode_result(self, world: int, step: Step) -> EpisodeResult:
         """Returns the result of the episode that ends in a world with this step."""
@@ -327,6 +331,7 @@ class _Rollout:
             ended=ending_of(success_at_end, FAULTS[fault], terminated, has_succeeded),
             subtask="" if subtask == NO_SUBTASK else SKILLS[subtask],
             stage=self._stage_reached(float(stats.progress[world])),
+            plan_faults=int(stats.plan_faults[world]),
         )
 
     def _stage_reached(self, progress: float) -> str:

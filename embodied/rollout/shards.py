@@ -129,7 +129,7 @@ class Workers(ClosedOnExit):
             return []
 
         if min(self.count, len(seeds)) == 1:
-            with _one_thread():
+            with one_thread():
                 return list(work(seeds, on_report))
 
         parts = split(seeds, self.count * parts_per_process(seeds, self.count, at_once))
@@ -235,7 +235,7 @@ class Workers(ClosedOnExit):
     def _start(self, count: int) -> None:
         """Starts processes until there are `count`, each at the end of a pipe."""
         context = multiprocessing.get_context("spawn")
-        with _one_thread(), ctrl_c_kept(), _deaf_to_ctrl_c():
+        with one_thread(), ctrl_c_kept(), _deaf_to_ctrl_c():
             while len(self._workers) < count:
                 pipe, child_pipe = context.Pipe()
                 process = context.Process(
@@ -334,7 +334,7 @@ def _cause_of_death(exit_code: int | None) -> str:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Makes what starts or is loaded within it compute with one thread.
 
     Then sums are added in one order everywhere.

@@ -66,6 +66,7 @@ class CpuEngine:
         self._batch = Batch(model, num_worlds, num_threads, persistent=True)
         self._warnings = self._batch.warning[:, :, 1]  # (N, kinds) counts, live
         self._lacks_threads = False
+        self._moves = np.ones(num_worlds, bool)  # which worlds do not rest
         tell_after_fork(self)
 
         # field -> live array, of the data and of the model
@@ -117,6 +118,12 @@ class CpuEngine:
         self.version += 1
         self._batch.reset(ids, stage=_NO_STAGE)
 
+    def rest(self, ids: np.ndarray) -> None:
+        self._moves[ids] = False
+
+    def wake(self, ids: np.ndarray) -> None:
+        self._moves[ids] = True
+
     def refresh(self, ids: np.ndarray) -> None:
         self._check_threads()
         self.version += 1
@@ -131,7 +138,12 @@ class CpuEngine:
     def step(self, nstep: int) -> None:
         self._check_threads()
         self.version += 1
-        self._batch.step(nstep=nstep, stage=_VELOCITY_STAGE)
+        if self._moves.all():
+            self._batch.step(nstep=nstep, stage=_VELOCITY_STAGE)
+            return
+        moving = np.flatnonzero(self._moves)
+        if len(moving):
+            self._batch.step(moving, nstep=nstep, stage=_VELOCITY_STAGE)
 
     def keep(self, ids: np.ndarray) -> dict[str, np.ndarray]:
         # the fields of the model as they are, and as they were at the last `refresh`
@@ -148,6 +160,7 @@ class CpuEngine:
 
     def recall(self, ids: np.ndarray, kept: Mapping[str, np.ndarray]) -> None:
         # the reset clears the warnings, which are no part of the state
+        self.wake(ids)
         self.reset(ids)
         self._recall_model(ids, kept)
         self._batch.state[ids] = kept["state"]

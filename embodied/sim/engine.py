@@ -109,6 +109,12 @@ class HostEngine(Engine, Protocol):
     def has_fault(self) -> bool:
         """Returns whether any world broke since its reset; quicker than `faults`."""
 
+    def rest(self, ids: Array) -> None:
+        """Lets worlds `ids` stand still: steps leave them out until they are woken."""
+
+    def wake(self, ids: Array) -> None:
+        """Lets worlds `ids` take part in steps again."""
+
     def refresh(self, ids: Array) -> None:
         """Computes what is derived in worlds `ids`, after writes to model or state."""
 

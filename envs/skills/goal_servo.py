@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from embodied.arrays import array_namespace
-from embodied.core import SKILLS, Array, Layout, Observation, Payload, PolicySpec
+from embodied.core import (
+    SKILLS,
+    Array,
+    Layout,
+    Observation,
+    Payload,
+    PayloadKind,
+    PolicySpec,
+)
 from embodied.robots.mount import MountPose
 from embodied.robots.parts.arm import Arm
 from embodied.robots.parts.base import Base
@@ -49,6 +57,8 @@ class GoalServo:
     go to the base's goal and the arms keep their posture; in every other skill the
     effectors go to their goals and the base stands still.
     """
+
+    takes: tuple[PayloadKind, ...] = ("goals",)
 
     def __init__(
         self, agent_layout: Layout, robot: Robot, control_hz: int = 200

@@ -8,7 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from embodied.core import PHYSICS_HZ, Array, Observation, Payload, PolicySpec
+from embodied.core import (
+    PHYSICS_HZ,
+    Array,
+    Observation,
+    Payload,
+    PayloadKind,
+    PolicySpec,
+)
 from embodied.policies.inference import infer_in_batches
 from embodied.policies.vla.network import DualSystemNet
 from embodied.rotations import quat_from_rot6d
@@ -107,6 +114,8 @@ class ChunkController:
         net: the networks.
         spec: what they need of the worlds.
     """
+
+    takes: tuple[PayloadKind, ...] = ("latent",)
 
     def __init__(self, net: DualSystemNet, spec: PolicySpec) -> None:
         self.spec = spec

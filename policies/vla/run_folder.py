@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from embodied.core import PolicySpec
 from embodied.envs.config import EnvConfig
 from embodied.envs.worlds import Worlds
+from embodied.policies.assembly import dual_system
 from embodied.policies.checkpoint import load_weights
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
 from embodied.policies.run_folder import (
@@ -122,9 +123,14 @@ class VLARun:
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> DualSystem:
         check_worlds(self.folder, self.info.trained_in, worlds)
-        dual = dual or DualSystemConfig(planner_hz=self.planner_hz)
-        grippers = worlds.interface.gripper_elements
-        return load_policy(self.folder, replace(dual, gripper_elements=grippers))
+        net = load_net(self.folder)
+        return dual_system(
+            worlds,
+            VLAPlanner(net),
+            ChunkController(net, self.info.spec),
+            spec=self.info.spec,
+            config=dual or DualSystemConfig(planner_hz=self.planner_hz),
+        )
 
 
 def read_run(path: Path) -> RunInfo:
@@ -141,21 +147,3 @@ def load_net(path: Path) -> DualSystemNet:
     net = DualSystemNet(read_run(path).net)
     load_weights(net, path)
     return net.eval()
-
-
-def load_policy(path: Path, dual: DualSystemConfig | None = None) -> DualSystem:
-    """Returns the policy of a run folder.
-
-    Args:
-        path: the folder.
-        dual: when plans are made and how they travel; None for the rate that it was
-            trained at, without any delay.
-    """
-    info = read_run(path)
-    net = load_net(path)
-    return DualSystem(
-        VLAPlanner(net),
-        ChunkController(net, info.spec),
-        config=dual or DualSystemConfig(planner_hz=info.planner_hz),
-        spec=info.spec,
-    )

@@ -1,0 +1,26 @@
+"""The bridge `hold`: the newest plan counts as it is, until the next one comes."""
+
+from __future__ import annotations
+
+from embodied.core import Array, Observation, Payload, PayloadKind
+from embodied.policies.bridges.bridge import Arrival, Setting
+
+
+class Hold:
+    """Changes nothing; other bridges override what they do otherwise."""
+
+    kinds: tuple[PayloadKind, ...] = ()
+
+    def __init__(self, setting: Setting) -> None:
+        """Makes the bridge of a dual system."""
+
+    def reset(self, ids: Array) -> None:
+        """Does nothing: nothing is remembered."""
+
+    def merge(self, arrival: Arrival) -> Payload:
+        return arrival.plan
+
+    def correct(
+        self, observation: Observation, payload: Payload, age_s: Array, action: Array
+    ) -> Array:
+        return action

@@ -1,0 +1,103 @@
+"""The expert of each task as a planner of action chunks, as today's VLAs are.
+
+Where the expert's plan names a goal, this one says the actions of the next second that
+lead there. It tells what delay and bridges do to chunks, without any weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from embodied.core import Array, Controller, Observation, Payload, Planner, PolicySpec
+from embodied.envs.config import EnvConfig
+from embodied.envs.worlds import Worlds
+from embodied.policies.assembly import dual_system
+from embodied.policies.chunks import ChunkPlayer
+from embodied.policies.dual_system import DualSystem, DualSystemConfig
+from embodied.policies.forecast import Forecast
+
+if TYPE_CHECKING:
+    from embodied.core import PlanShape
+
+PLANNER_HZ = 8.0
+# Those of pi0 (arXiv 2410.24164): chunks of 50 actions, at up to 50 Hz.
+CHUNK_STEPS = 50
+CHUNK_HZ = 50.0
+
+
+class ChunkingPlanner:
+    """Turns the plans of a planner into action chunks, by asking their controller.
+
+    The controller is asked for each row, with the robot where the rows before have
+    brought it, and with goals that move at their own velocity.
+    """
+
+    def __init__(
+        self, planner: Planner, controller: Controller, worlds: Worlds
+    ) -> None:
+        self._planner = planner
+        self._controller = controller
+        self._forecast = Forecast(worlds.robot, worlds.agent_layout)
+        self._num_actions = len(worlds.interface.labels)
+        self.plan_shape: PlanShape = replace(
+            planner.plan_shape,
+            chunk_steps=CHUNK_STEPS,
+            chunk_actions=self._num_actions,
+        )
+
+    def reset(self, ids: Array, seeds: Sequence[int]) -> None:
+        self._planner.reset(ids, seeds)
+
+    def plan(self, observation: Observation, ids: Array) -> Payload:
+        plan = self._planner.plan(observation, ids)
+        num = len(plan.subtask)
+        agent_pos = np.array(observation.agent_pos, np.float64)
+        chunk = np.zeros((num, CHUNK_STEPS, self._num_actions), np.float32)
+
+        for k in range(CHUNK_STEPS):
+            age_s = np.full(num, k / CHUNK_HZ)
+            goal_pos_w = plan.goal_pos_w + plan.goal_vel_w * age_s[:, None, None]
+            action = self._controller.act(
+                replace(observation, agent_pos=agent_pos),
+                replace(plan, goal_pos_w=goal_pos_w),
+                age_s,
+            )
+            chunk[:, k] = action
+            agent_pos = self._forecast.after(agent_pos, action, 1 / CHUNK_HZ)
+        return replace(plan, chunk=chunk, chunk_hz=np.full(num, CHUNK_HZ))
+
+
+class ExpertChunks:
+    """The source of the policy `expert_chunks`. It sees the privileged state."""
+
+    planner_hz = PLANNER_HZ
+    weights_hash = ""
+    trained_for = None
+
+    def spec(self, task: str, robot: str | None = None) -> PolicySpec:
+        with closing(Worlds(EnvConfig(task, robot=robot))) as worlds:
+            _, controller = worlds.spec.expert(
+                worlds.agent_layout, worlds.state_layout, worlds.robot
+            )
+            return replace(controller.spec, privileged=True)
+
+    def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> DualSystem:
+        planner, controller = worlds.spec.expert(
+            worlds.agent_layout, worlds.state_layout, worlds.robot
+        )
+        spec = replace(controller.spec, privileged=True)
+        return dual_system(
+            worlds,
+            ChunkingPlanner(planner, controller, worlds),
+            ChunkPlayer(worlds.interface, spec),
+            spec=spec,
+            config=dual or DualSystemConfig(planner_hz=self.planner_hz),
+        )
+
+
+EXPERT_CHUNKS = ExpertChunks()

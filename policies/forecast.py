@@ -1,0 +1,94 @@
+"""Where actions of the mode `ee_delta` bring a robot, without simulating it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from embodied.core import Array, Layout
+from embodied.robots.mount import MountPose
+from embodied.robots.parts.arm import Arm
+from embodied.robots.parts.base import Base
+from embodied.robots.parts.torso import Lift
+from embodied.robots.robot import Robot
+from embodied.rotations import (
+    quat_from_rot6d,
+    quat_from_rotvec,
+    quat_from_yaw,
+    quat_multiply,
+    quat_rotate,
+    quat_to_rot6d,
+)
+
+
+class Forecast:
+    """Moves the poses in proprioception as actions command, exactly and at once.
+
+    Effectors, lifts and bases move; joints of arms, speeds and widths stay as they are.
+    An effector does not ride on a base: plans move either the base or the arms.
+    """
+
+    def __init__(self, robot: Robot, agent_layout: Layout) -> None:
+        self._robot = robot
+        self._slices = agent_layout.slices()
+        self._mount = MountPose(robot, agent_layout)
+
+    def after(self, agent_pos: np.ndarray, action: Array, time_s: float) -> np.ndarray:
+        """Returns the proprioception (n, P) after a time in which actions (n, A) hold."""
+        after = agent_pos.copy()
+        first = 0
+        for part in self._robot.parts:
+            group = part.action_group("ee_delta")
+            if group is None:
+                continue
+            own = np.asarray(action)[:, first : first + len(group.labels)]
+            first += len(group.labels)
+            if isinstance(part, Arm):
+                self._move_effector(after, agent_pos, part, own * time_s)
+            elif isinstance(part, Base | Lift):
+                self._move_joints(after, agent_pos, part, own * time_s)
+        return after
+
+    def _move_effector(
+        self, after: np.ndarray, before: np.ndarray, arm: Arm, share: np.ndarray
+    ) -> None:
+        """Moves an arm's effector by a share (n, 6) of its full speeds, in s."""
+        move_m = share[:, :3] * arm.ee_speed_m_s
+        turn_rad = share[:, 3:] * arm.ee_speed_rad_s
+
+        # from the axes of the mount to those of the world
+        if arm.is_turned:
+            placed = np.broadcast_to(arm.placement.quat_wxyz, (len(share), 4))
+            move_m = quat_rotate(placed, move_m)
+            turn_rad = quat_rotate(placed, turn_rad)
+        if self._robot.travels:
+            mount = quat_from_yaw(self._mount.read(before)[:, 3])
+            move_m = quat_rotate(mount, move_m)
+            turn_rad = quat_rotate(mount, turn_rad)
+
+        name = self._robot.effector_of(arm).name
+        rotation = self._slices[f"{name}_rot6d"]
+        turned = quat_multiply(
+            quat_from_rotvec(turn_rad), quat_from_rot6d(before[:, rotation])
+        )
+        after[:, self._slices[f"{name}_pos_w"]] += move_m
+        after[:, rotation] = quat_to_rot6d(turned)
+
+    def _move_joints(
+        self,
+        after: np.ndarray,
+        before: np.ndarray,
+        part: Base | Lift,
+        share: np.ndarray,
+    ) -> None:
+        """Moves the joints of a base or lift by a share of their full speeds, in s."""
+        first = self._slices["joint_pos"].start
+        own = self._robot.joint_slice(part)
+        move = share * np.array(part.joints.speeds)  # (n, J) m and rad
+
+        # the speeds of a base are along its own axes
+        if isinstance(part, Base):
+            yaw = quat_from_yaw(self._mount.read(before)[:, 3])
+            on_floor = move * np.array([1.0, 1.0, 0.0])
+            turning = move * np.array([0.0, 0.0, 1.0])
+            move = quat_rotate(yaw, on_floor) + turning
+        after[:, first + own.start : first + own.stop] += move

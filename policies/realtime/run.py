@@ -1,0 +1,95 @@
+"""Episodes in real time, in this process and that of the planner."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from embodied.core import Observation
+from embodied.envs.worlds import Worlds
+from embodied.errors import EmbodiedError
+from embodied.files import replace_text
+from embodied.policies.dual_system import DualSystem
+from embodied.policies.episodes import EpisodeRunner
+from embodied.policies.latency import FROM_START
+from embodied.policies.realtime.planner_process import PlannerProcess
+from embodied.policies.realtime.system import RealTimeRecord, RealTimeSystem
+from embodied.policies.registry import find_policy
+from embodied.rollout.rollout import EpisodeResult, Step, rollout
+
+
+def run_in_real_time(
+    runner: EpisodeRunner, seeds: Sequence[int]
+) -> tuple[list[EpisodeResult], list[RealTimeRecord]]:
+    """Runs one episode per seed, one after the other, on the wall clock.
+
+    Args:
+        runner: the policy and its worlds; its channel must have no delays, as they are
+            what is measured.
+        seeds: of the episodes.
+
+    Returns:
+        The results, and what the clock did in each episode.
+
+    Raises:
+        EmbodiedError: the policy makes no plans, or the planner's process failed.
+    """
+    with closing(Worlds(runner.config)) as worlds:
+        simulated = find_policy(runner.policy).make(worlds, runner.dual)
+        if not isinstance(simulated, DualSystem):
+            raise EmbodiedError(
+                f"{runner.policy} makes no plans, so there is nothing to run beside its "
+                "controller: choose a policy that plans, such as expert"
+            )
+        with PlannerProcess(runner.policy, runner.config) as process:
+            system = RealTimeSystem(process, simulated)
+            keeper = _RecordKeeper(system)
+            with _no_collection():
+                results = rollout(worlds, system, seeds, [keeper])
+    return results, keeper.records
+
+
+def write_trace(path: Path, record: RealTimeRecord) -> None:
+    """Writes how long each plan took, as a trace that replays the episode exactly."""
+    lines = [FROM_START, f"# seed {record.seed}: ms that each plan took"]
+    lines += [f"{ms:g}" for ms in record.compute_ms]
+    replace_text(path, "\n".join(lines) + "\n")
+
+
+@dataclass
+class _RecordKeeper:
+    """A rollout hook that keeps what the clock did."""
+
+    system: RealTimeSystem
+    records: list[RealTimeRecord] = field(default_factory=list)
+
+    def on_start(
+        self,
+        worlds: Worlds,
+        ids: np.ndarray,
+        indices: np.ndarray,
+        observation: Observation,
+    ) -> None:
+        """Does nothing."""
+
+    def on_step(self, worlds: Worlds, step: Step) -> None:
+        """Does nothing."""
+
+    def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
+        self.records.append(self.system.record())
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keeps Python from collecting garbage, which takes longer than a control step."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
