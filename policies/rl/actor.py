@@ -22,11 +22,11 @@ ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "elu": nn.functional.elu}
 class ActorConfig:
     """Widths of the network and how its output becomes an action in [-1, 1]."""
 
-    inputs: int  # width of the observation
+    inputs: int  # P + S, width of the observation
     hidden: tuple[int, ...]  # widths of the hidden layers
     actions: int  # A
     activation: str = "relu"  # a key of ACTIVATIONS
-    squash: str = "tanh"  # or "clip"
+    squash: str = "tanh"  # how the output is brought into [-1, 1]; or "clip"
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> ActorConfig:
@@ -118,4 +118,5 @@ class ActorPolicy:
         def infer(rows: np.ndarray) -> list[Tensor]:
             return [self._actor(torch.from_numpy(inputs[rows]))]
 
+        # Batches of one size: an action does not depend on how many worlds there are.
         return infer_in_batches(len(inputs), infer)[0]

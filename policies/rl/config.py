@@ -19,7 +19,7 @@ from embodied.sim.warp.engine import usable_device
 ALGORITHMS = ("sac", "td3", "ppo")
 # These can learn from the experience of other policies, such as demonstrations.
 OFF_POLICY = ("sac", "td3")
-CPU_WORLDS = 16
+CPU_WORLDS = 16  # the default number of worlds
 # The fields of the config that must be the same when a run is resumed.
 FIXED = (
     "task",
@@ -58,8 +58,9 @@ class RLConfig:
         demonstrations: how many episodes of the expert, or of the base alone, are
             replayed beside the learner's own.
         base: the policy that is corrected, by its name or run folder; "" for none.
-        residual: the largest correction of the base's action.
-        delay_ms: how late the plans of the base are.
+        residual: the largest correction of each element of the base's action, which is
+            in [-1, 1].
+        delay_ms: how long the plans of the base travel until it can follow them.
 
     Raises:
         EmbodiedError: Values do not go together.
@@ -137,6 +138,7 @@ class RLConfig:
                 another task, the base makes no plans that could be late, or the device
                 cannot be used.
         """
+        # All of these are called for their errors only.
         env_config = self.env_config()
         if self.engine == "warp":
             usable_device(env_config.device)
@@ -146,6 +148,7 @@ class RLConfig:
             training_device(self.device)
         if not self.base:
             return
+
         base = find_policy(self.base)
         base.spec(self.task, self.robot)
         if self.delay_ms and base.planner_hz is None:
@@ -166,16 +169,18 @@ class RLConfig:
         task = get_task(self.task)
         stage = task.stage(self.stage) if self.stage else None
 
-        # The device of worlds is that of the engine `warp`, and `cpu` has no use for
-        # it: there `device` is only torch's, and the worlds keep their default.
-        on_cuda = self.device == "auto" or self.engine == "cpu"
+        # Only worlds on the engine `warp` have a use for a device. On `cpu` ours is
+        # torch's alone, and the worlds keep their default, "cuda".
+        is_default = self.device == "auto" or self.engine == "cpu"
+
+        # Without a stage: the whole task, with its own horizon.
         return EnvConfig(
             task=self.task,
             robot=self.robot,
             control_mode=self.control_mode,
             level=self.level,
             engine=self.engine,
-            device="cuda" if on_cuda else self.device,
+            device="cuda" if is_default else self.device,
             goal_progress=stage.goal_progress if stage else 1.0,
             horizon_s=stage.horizon_s if stage else None,
         )
@@ -186,6 +191,7 @@ class RLConfig:
         return {
             "method": "reinforcement learning",
             **{name: getattr(self, name) for name in FIXED},
+            # An id of the task is the same as its name, None as its default robot.
             "task": task.name,
             "robot": self.robot or task.default_robot,
         }

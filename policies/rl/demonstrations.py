@@ -19,7 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 
-# Steps of each world; an expert that needs more does not succeed.
+# The most steps of each world. A teacher that has not succeeded by then never does.
 MAX_STEPS = 3000
 # Returns the actions (N, A) to take in the worlds as they are now.
 Teacher = Callable[[], np.ndarray]
@@ -41,7 +41,7 @@ def expert_teacher(worlds: Worlds) -> Teacher:
             "learn without it (--demos 0)"
         )
     ids = np.arange(worlds.num_worlds)
-    no_age_s = np.zeros(worlds.num_worlds)
+    no_age_s = np.zeros(worlds.num_worlds)  # each plan is made for the very step
 
     def act() -> np.ndarray:
         observation = worlds.observe()

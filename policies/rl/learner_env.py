@@ -93,13 +93,12 @@ class LearnerVecEnv(VecEnvWrapper):
                 info["terminal_observation"] = self.scaled(row)[0]
 
         # An episode is lost when it ends neither in success nor by its time limit.
-        not_lost = np.array(
+        won_or_timed_out = np.array(
             [info["is_success"] or info["TimeLimit.truncated"] for info in infos]
         )
+        lost = ended & ~won_or_timed_out
         reward = np.where(
-            ended & ~not_lost,
-            self.losing_reward,
-            step_reward(np, progress, self.goal),
+            lost, self.losing_reward, step_reward(np, progress, self.goal)
         )
         vector = self.scaled(self._vector(observation))
         return vector, reward.astype(np.float32), ended, infos

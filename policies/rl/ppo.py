@@ -104,7 +104,8 @@ class PpoTrainer:
         num_quiet: Q; the first Q worlds are the quiet ones.
         steps_per_update: steps of each world between two updates.
         updates: how many updates were made.
-        success: (Q, episodes) of the last episodes in each quiet world, newest first.
+        success: (Q, episodes) 1 for a success, 0 for a failure, of the last episodes in
+            each quiet world, newest first; 0 where there was no episode yet.
         progress: (Q, episodes) the greatest progress of each of them.
         mean_reward: of the noisy worlds since the last update.
     """
@@ -120,6 +121,7 @@ class PpoTrainer:
         self.env = env
         self.config = config
         torch.manual_seed(config.seed)
+        # Any seed: only the shapes are used, as the first update begins new episodes.
         self._state = _state_of(env.reset(seed=0)[0])
         self.device = self._state.device
 
@@ -149,9 +151,8 @@ class PpoTrainer:
 
     def update(self) -> dict[str, float]:
         """Acts for `steps_per_update` steps, learns from them, and returns figures."""
-        if (
-            self.between_legs
-        ):  # a leg begins, with random numbers and episodes of its own
+        if self.between_legs:
+            # A leg begins, with random numbers and episodes of its own.
             torch.manual_seed(later_seed(self.config.seed, self.updates))
             self._state = _state_of(self.env.reset(seed=self.steps)[0])
             self._best_progress.zero_()
@@ -186,7 +187,8 @@ class PpoTrainer:
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._state = _state_of(observation)
 
-        # The noisy worlds teach.
+        # The noisy worlds teach. After a time-out the value of what might have followed
+        # is added to the reward.
         ended = terminated | truncated
         lost = terminated & ~info["is_success"]
         learner_reward = self.learner_reward(reward, lost)[noisy]
@@ -194,9 +196,7 @@ class PpoTrainer:
             self._state[noisy],
             learner_reward,
             ended[noisy],
-            {
-                "time_outs": truncated[noisy].float()
-            },  # their value is added to the reward
+            {"time_outs": truncated[noisy].float()},
         )
 
         # The quiet worlds show what was learned.
@@ -286,7 +286,7 @@ class PpoTrainer:
 
         self.ppo.learning_rate = float(own["learning_rate"])
         groups = self.ppo.optimizer.state_dict()["param_groups"]
-        groups[0]["lr"] = self.ppo.learning_rate
+        groups[0]["lr"] = self.ppo.learning_rate  # all parameters are in one group
         moments = parts.get("optimizer", {})  # none before the first update
         self.ppo.optimizer.load_state_dict(optimizer_state(moments, groups))
 
@@ -331,6 +331,7 @@ def _make_ppo(
     actor = _Model(state, groups, "actor", num_actions, distribution_cfg=noise, **shape)
     critic = _Model(state, groups, "critic", 1, **shape)  # of one output, the value
 
+    # "rl" in contrast to rsl_rl's "distillation" of one policy into another.
     device = str(state.device)
     storage = RolloutStorage(
         "rl", state.batch_size[0], steps_per_update, state, [num_actions], device

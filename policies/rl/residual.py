@@ -57,6 +57,11 @@ def corrected(wanted: Array, correction: Array, scale: float) -> np.ndarray:
     """Returns corrected actions (N, A) in [-1, 1].
 
     Where the correction is 0 the action is what was wanted, to the last bit.
+
+    Args:
+        wanted: (N, A) the actions of the base.
+        correction: (N, A) in [-1, 1].
+        scale: the largest correction of an action element.
     """
     clipped = np.clip(wanted + scale * correction, -1, 1)
     return np.where(correction == 0, wanted, clipped)
@@ -80,7 +85,7 @@ class ResidualPolicy(PolicyWrapper):
 
     def act(self, observation: Observation) -> np.ndarray:
         wanted = np.asarray(self._wrapped.act(observation), np.float32)
-        if self._correction.shape != wanted.shape:
+        if self._correction.shape != wanted.shape:  # the first call
             self._correction = np.zeros_like(wanted)
 
         # A correction is due when an episode begins, at tick 0, and regularly after

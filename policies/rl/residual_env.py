@@ -56,7 +56,7 @@ class ResidualVecEnv(VecEnvWrapper):
     ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Lets the base act for as long as the correction of `step_async` is held."""
         rewards = np.zeros(self.num_envs)  # sums over `steps`
-        steps = np.zeros(self.num_envs)
+        steps = np.zeros(self.num_envs)  # control steps within the episode
         ended = np.zeros(self.num_envs, bool)
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
 
@@ -66,7 +66,8 @@ class ResidualVecEnv(VecEnvWrapper):
             result: Any = self.venv.step(action)
             observation, reward, just_ended, step_infos = result
 
-            # Where an episode ended, nothing of the next one counts yet.
+            # Where an episode ended, nothing of the next one counts yet. Nobody asks
+            # the base at the very end, so what it wanted last stands in.
             running = ~ended
             rewards += running * reward
             steps += running

@@ -110,7 +110,8 @@ class ActorRun:
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
         mode = self.info.spec.control_mode
         with closing(Worlds(EnvConfig(task, robot=robot, control_mode=mode))) as worlds:
-            # Damaged weights are found here, before anything is evaluated.
+            # Another task or robot, and damaged weights, are found here, before
+            # anything is evaluated.
             self.make(worlds)
         return self.info.spec
 

@@ -127,14 +127,14 @@ def _residual_env(
     needed = env_config_for(spec, config.task, config.level, "train", config.robot)
     learned = config.env_config()
     # The learner sees no images; the base observes the worlds by itself.
-    shown = replace(
+    env_config = replace(
         needed,
         obs="state",
         goal_progress=learned.goal_progress,
         horizon_s=learned.horizon_s,
     )
     env = SB3VecEnv(
-        make_vec_env(shown, config.num_envs), after_success_s=AFTER_SUCCESS_S
+        make_vec_env(env_config, config.num_envs), after_success_s=AFTER_SUCCESS_S
     )
 
     dual = None
@@ -262,7 +262,8 @@ class _Progress(BaseCallback):
                 self._success.append(bool(info["is_success"]))
                 self._progress.append(float(info["progress"]))
 
-        # The algorithm asks this schedule for its rate before each update.
+        # The rate falls with the share of the budget that is spent. The algorithm asks
+        # this schedule for it before each update.
         share = self._run.share()
         rate = LEARNING_RATE[self._config.algorithm] * (1 - COOLING * share)
         self.model.lr_schedule = lambda _: rate
@@ -271,16 +272,17 @@ class _Progress(BaseCallback):
             len(self._success) == WINDOW_EPISODES
             and np.mean(self._success) >= self._config.stop_at
         )
-        goes_on = not is_learned and share < 1
+        is_over = is_learned or share >= 1
 
+        # The last checkpoint is for `SB3Learner.train` to write.
         now = time.monotonic()
-        if not goes_on or now - self._last_row > ROW_EVERY_S:
+        if is_over or now - self._last_row > ROW_EVERY_S:
             self._last_row = now
             self._run.add_row(share, self._figures())
-        if goes_on and now - self._last_checkpoint > CHECKPOINT_EVERY_S:
+        if not is_over and now - self._last_checkpoint > CHECKPOINT_EVERY_S:
             self._last_checkpoint = now
             self._run.save_checkpoint()
-        return goes_on
+        return not is_over
 
     def _figures(self) -> dict[str, float]:
         """Returns the mean outcomes of the last episodes; 0 before the first one."""

@@ -90,6 +90,7 @@ def begin_without_correction(algorithm: Any) -> None:
     # With an output layer of zeros, the action is 0 whatever is observed.
     policy = algorithm.policy
     actor = policy.action_net if isinstance(algorithm, PPO) else policy.actor.mu
+    # PPO's and SAC's are one layer; TD3's is the whole network.
     linear = [layer for layer in actor.modules() if isinstance(layer, nn.Linear)]
     output_layer = linear[-1]
     nn.init.zeros_(output_layer.weight)

@@ -61,6 +61,7 @@ def restore_learner(algorithm: Any, stored: Mapping[str, Tensor]) -> None:
     parameters: dict[str, Any] = {}
     for part, state in algorithm.get_parameters().items():
         if _is_optimizer(state):
+            # Before the first update an optimiser has no tensors to store.
             groups = state["param_groups"]
             parameters[part] = optimizer_state(parts.get(part, {}), groups)
         else:

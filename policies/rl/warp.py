@@ -91,7 +91,7 @@ class WarpLearner:
         return self._trainer.steps
 
     def train(self, run: TrainingRun) -> None:
-        """Learns to the end, with a checkpoint before each leg.
+        """Learns to the end, with a checkpoint before each leg (see `PpoTrainer`).
 
         A longer training goes on from the last of them, and so equals one that was
         never stopped.
@@ -142,7 +142,7 @@ class WarpLearner:
 def _cpu_metadata(config: RLConfig) -> dict[str, Any]:
     """Returns the metadata of the same worlds on the engine `cpu`.
 
-    A run's metadata says where its policy acts, which is there.
+    A run's metadata says where its policy acts, and that is on `cpu` only.
     """
     with closing(Worlds(replace(config.env_config(), engine="cpu"))) as worlds:
         return worlds.metadata()
