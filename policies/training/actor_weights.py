@@ -35,12 +35,12 @@ def plan_weights_of(
         step: (k,) the control step of each plan.
         weights: where an expert corrected a policy.
     """
-    # nobody took turns, or one person drove all the time
+    # One actor drove all the time: all of it is a demonstration.
     if "executed_by" not in episode.streams or episode.meta.takeovers is None:
         return np.ones(len(step), np.float32)
 
     policy = ACTORS.index("policy")
-    is_driven = episode.streams["executed_by"].value[step] == policy
-    is_own = episode.streams["intended_by"].value[step] == policy
-    weight = np.where(is_driven, weights.shadow, weights.takeover)
-    return np.where(is_own, 0.0, weight).astype(np.float32)
+    policy_drove = episode.streams["executed_by"].value[step] == policy
+    policy_planned = episode.streams["intended_by"].value[step] == policy
+    weight = np.where(policy_drove, weights.shadow, weights.takeover)
+    return np.where(policy_planned, 0.0, weight).astype(np.float32)

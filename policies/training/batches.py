@@ -21,14 +21,14 @@ from embodied.policies.training.samples import LABELS, Samples
 # How often plans of a skill are sampled: more often if the skill has to find something
 # than if it goes on with what is found. Skills not named here have weight 1.
 SKILL_WEIGHT = {"reach": 3.0, "grasp": 3.0, "carry": 2.0, "place": 1.5, "release": 0.5}
-# Standard deviations of the noise on the planner's proprioception, in rad, rad/s and m. In
-# demonstrations the hand is nearly always where it should be: a planner that knew its
-# pose exactly would answer "here" instead of looking for the goal.
+# Standard deviations of the noise on the parts of the planner's proprioception; parts not
+# named here get none. In demonstrations the hand is nearly always where it should be: a
+# planner that knew its pose exactly would answer "here" instead of looking for the goal.
 AGENT_NOISE = {
-    "joint_pos": 0.06,
-    "joint_vel": 0.1,
-    "tcp_pos_w": 0.04,
-    "tcp_rot6d": 0.03,
+    "joint_pos": 0.06,  # rad
+    "joint_vel": 0.1,  # rad/s
+    "tcp_pos_w": 0.04,  # m
+    "tcp_rot6d": 0.03,  # of entries of a rotation matrix
 }
 
 
@@ -55,7 +55,7 @@ class BatchRequest(_Tensors):
     """Which n plans a batch is made of, and all that is random about it."""
 
     plans: Tensor  # (n,) rows of `Samples`
-    light: Tensor  # (n, 2) factor and shift of the pixels
+    light: Tensor  # (n, 2) factor and shift of the pixels, as if the light varied
     agent_noise: Tensor  # (n, P) added to the planner's proprioception
     # (n, ages) how long after the plan's time the controller is trained on it
     age_s: Tensor
@@ -150,7 +150,7 @@ class BatchRequests:
             ages_per_plan: At how many moments after each plan the controller is
                 trained.
             max_age_s: The latest such moment, counted from the plan.
-            jitter: By how much the pixels' factor differs from 1 at most; their shift
+            jitter: By how much the pixels' factor differs from 1 at most. Their shift
                 differs from 0 by up to twice as much.
             generator: Of all random numbers.
         """
@@ -215,9 +215,11 @@ def plan_weights(subtask: Tensor, weight: Tensor) -> Tensor:
             "no plan is left to learn from: with these weights of take-overs and of what "
             "the policy drove, all are left out"
         )
-    # the plans of each skill, counted by their weights
+    # The plans of each skill, counted by their weights. A skill without any has no plan
+    # to sample; its 1 keeps the division below from 0 / 0.
     num_plans = torch.bincount(subtask, weight, minlength=len(SKILLS))
     num_plans = torch.where(num_plans > 0, num_plans, 1.0)
+
     skill_weight = torch.ones(len(SKILLS))
     for skill, factor in SKILL_WEIGHT.items():
         skill_weight[SKILLS.index(skill)] = factor

@@ -137,19 +137,19 @@ def _first_net(
 
 
 def require_start_fits(config: ImitationConfig, metadata: Mapping[str, Any]) -> None:
-    """Checks that the run to go on from is for such datasets.
+    """Checks that the run to go on from was trained on datasets like these.
 
     Args:
         config: of the training; without a run to go on from, all is well.
         metadata: of the datasets, as `common_metadata` returns it.
 
     Raises:
-        EmbodiedError: it is for others (names what differs).
+        EmbodiedError: it was not; the message names what differs.
     """
     if config.start is None:
         return
     info = read_run(config.start)
-    own = {
+    trained = {
         **info.trained_in,
         "control_hz": info.spec.control_hz,
         "image_size": info.net.image_size,
@@ -157,10 +157,10 @@ def require_start_fits(config: ImitationConfig, metadata: Mapping[str, Any]) -> 
     }
     given = {**metadata, "cameras": list(config.cameras)}
     for key in (*COMMON_METADATA, "cameras"):
-        if own[key] != given[key]:
+        if trained[key] != given[key]:
             raise EmbodiedError(
                 f"the run {config.start} was trained for another {key} than that of "
-                f"{config.datasets[0]}: {own[key]}, not {given[key]}"
+                f"{config.datasets[0]}: {trained[key]}, not {given[key]}"
             )
 
 
@@ -201,7 +201,7 @@ def reading_workers(config: ImitationConfig, device: torch.device) -> int:
     if config.workers is not None:
         return config.workers
 
-    # Pictures in memory pass through the CPU's to the device.
+    # Pictures are read into the CPU's memory before they are moved to the device's.
     parts = training_episodes(config.datasets)
     needed = sum(pictures_bytes(part, config.cameras) for part in parts)
     room = min(memory_bytes(torch.device("cpu")), memory_bytes(device))
@@ -216,7 +216,7 @@ def _load(config: ImitationConfig, in_memory: bool) -> tuple[Samples, Samples]:
     history_s = NetConfig.history_s  # the default, as the networks will have it
     weights = ActorWeights(config.takeover_weight, config.shadow_weight)
     samples = load_samples(train_part, config.cameras, history_s, in_memory, weights)
-    # The held-out episodes are all judged alike.
+    # Without weights: the held-out episodes are all judged alike.
     held_out = load_samples(valid_part, config.cameras, history_s, in_memory)
     return samples, held_out
 
@@ -256,7 +256,7 @@ class ImitationLearner:
         self.optimizer = torch.optim.AdamW(
             net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        # what a run has learned must not be swept away at once
+        # High rates would sweep away what a run to go on from has learned.
         self._rate = config.learning_rate
         if config.start is not None:
             self._rate *= LATER_RATE
@@ -272,9 +272,9 @@ class ImitationLearner:
             generator=self._generator,
         )
 
-        # Workers cannot read from the memory of another device.
         held_out = held_out.thinned(VALIDATION_PLANS).to(self.device)
         self._held_out = self._batches_of(held_out)
+        # Workers read from the CPU's memory: batches are moved to the device later.
         self._train = self._batches_of(samples if workers else samples.to(self.device))
 
     def _batches_of(self, samples: Samples) -> BatchDataset:
@@ -293,7 +293,7 @@ class ImitationLearner:
             pin_memory=self.device.type == "cuda",
         )
         last_row = 0.0  # share of the budget at that moment
-        losses: list[Tensor] = []
+        losses: list[Tensor] = []  # of the updates since the last row, on the device
         share = run.share()
         while share < 1:
             self._set_learning_rate(share)

@@ -130,7 +130,7 @@ def gaze_loss(gaze: Tensor, goal_view: Tensor) -> Tensor:
     """
     # The place of the goal in cells, counted from the middle of the first one.
     side = round(gaze.shape[2] ** 0.5)
-    in_view = torch.isfinite(goal_view).all(dim=2)
+    in_view = torch.isfinite(goal_view).all(dim=2)  # (n, cameras)
     cell = (torch.nan_to_num(goal_view) + 1) / 2 * side - 0.5  # (n, cameras, 2)
     # Not quite the last cell, so that one comes after it: its weight is then near 0.
     cell = cell.clamp(0, side - 1.001)

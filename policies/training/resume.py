@@ -24,7 +24,8 @@ def is_finished(folder: Path) -> bool:
     """Returns whether a folder holds a run that has spent its budget."""
     if not (folder / INFO).exists():
         return False
-    # Runs of version 0.1 do not say it: they lost their checkpoint when they were over.
+    # Runs of version 0.1 do not say whether they are finished, but a finished one has
+    # lost its checkpoint.
     return bool(read_info(folder).get("finished", not (folder / CHECKPOINT).exists()))
 
 

@@ -55,13 +55,13 @@ class Samples:
     frame_step: Tensor
     last_step: Tensor  # (k,) row of the last control step of the plan's episode
     weight: Tensor  # (k,) how often it is sampled, 1 for a demonstration's
-    subtask: Tensor  # (k,) int64
+    subtask: Tensor  # (k,) int64, index into SKILLS
     goal_pos_w: Tensor  # (k, E, 3) m
     goal_rot6d: Tensor  # (k, E, 6)
     goal_vel_w: Tensor  # (k, E, 3) m/s
-    gripper: Tensor  # (k, E)
-    completion: Tensor  # (k,)
-    base_goal_w: Tensor  # (k, B, 4) m and rad
+    gripper: Tensor  # (k, E) in [-1, 1]: -1 closed, 1 open
+    completion: Tensor  # (k,) share of the task that is done, in [0, 1]
+    base_goal_w: Tensor  # (k, B, 4) x, y, z in m and yaw in rad
     # (k, cameras, 2) where the goal is in each picture, from top to bottom and from left
     # to right in [-1, 1]; nan if it is not in view
     goal_view: Tensor
@@ -83,7 +83,10 @@ class Samples:
         return replace(self, frames=self.frames.to(device), **moved)
 
     def thinned(self, count: int) -> Samples:
-        """Returns about `count` of the plans, evenly spread, with pictures in memory."""
+        """Returns evenly spread plans with their pictures in memory.
+
+        They are at least `count` and less than twice as many, or all if there are fewer.
+        """
         every = max(1, len(self) // count)
         rows = torch.arange(0, len(self), every)
         chosen = {name: getattr(self, name)[rows] for name in _PLAN_FIELDS}
@@ -98,6 +101,7 @@ class Samples:
         return replace(self, frames=MemoryFrames(pictures), **chosen)
 
 
+# The fields of `Samples` with one row per plan.
 _PLAN_FIELDS = (
     "now",
     "then",
@@ -223,14 +227,15 @@ class _SamplesBuilder:
         What points to a picture or a control step counts from the episode's beginning,
         so it is shifted by the rows of all episodes before it.
         """
+        # A sentence that is new gets the next index.
         sentence = self._sentences.setdefault(
             episode.meta.instruction, len(self._sentences)
         )
-        first_row = dict.fromkeys(("now", "then"), self._num_frames)
-        first_row |= dict.fromkeys(("step", "frame_step", "last_step"), self._num_steps)
+        shift = dict.fromkeys(("now", "then"), self._num_frames)
+        shift |= dict.fromkeys(("step", "frame_step", "last_step"), self._num_steps)
         for name, values in rows.items():
-            if name in first_row:
-                self._parts[name].append(values + first_row[name])
+            if name in shift:
+                self._parts[name].append(values + shift[name])
             else:
                 self._parts[name].append(values)
         self._parts["sentence"].append(np.full(len(rows["now"]), sentence))
@@ -300,7 +305,7 @@ def episode_rows(
 
     # Which picture and which control step there was at the time of each plan.
     pictures_tick = episode.image_tick
-    if pictures_tick is None:
+    if pictures_tick is None:  # a picture was taken with each sample
         pictures_tick = episode.frame_tick
     tick = plans["tick_frame"]
     agent = episode.streams["agent_pos"]
@@ -359,8 +364,9 @@ def goal_view(
 
         # Half the height of what the picture shows at the goal's distance, in m.
         half_height = -local[:, 2] * np.tan(np.deg2rad(pose["fovy_deg"]) / 2)
-        half_height = np.where(half_height > 0, half_height, np.nan)  # not behind it
+        half_height = np.where(half_height > 0, half_height, np.nan)  # nan: behind it
 
+        # Pictures are square: half the width is the same.
         down_and_right = np.stack([-local[:, 1], local[:, 0]], axis=1)
         row_column = down_and_right / half_height[:, None]
         in_view = (np.abs(row_column) < 1).all(axis=1, keepdims=True)
