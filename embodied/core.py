@@ -4,8 +4,8 @@ Nothing here knows a simulator, a file or torch.
 
 Shapes: N worlds (n where it is a subset of them), A action elements, P numbers of
 proprioception, S numbers of privileged state, E effectors, B bases that travel,
-L numbers of a latent, H steps of an action chunk. Time is an integer count of physics ticks since the world's
-reset (`PHYSICS_HZ` per second), so that no clock drifts.
+L numbers of a latent, H steps of an action chunk. Time is an integer count of physics
+ticks since the world's reset (`PHYSICS_HZ` per second), so that no clock drifts.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def in_one_line(error: BaseException) -> str:
     text = (str(error).splitlines() or [""])[0]
     frames = traceback.extract_tb(error.__traceback__)
 
-    # a syntax error names its own place: the traceback ends at the import of the file
+    # A syntax error names its own place: its traceback ends at the import of the file.
     if isinstance(error, SyntaxError):
         file = Path(error.filename or "").name
         return f"SyntaxError: {error.msg} ({file}, line {error.lineno})"

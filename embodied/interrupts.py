@@ -29,7 +29,7 @@ def ctrl_c_kept() -> Iterator[CtrlCKept]:
     """Keeps Ctrl-C from interrupting a block; it counts when the block ends."""
     kept = CtrlCKept()
     # Python handles signals in the main thread only. Processes that ignore Ctrl-C go
-    # on to do so.
+    # on to do so: their handler is a constant, which cannot be called.
     handler = signal.getsignal(signal.SIGINT)
     in_main_thread = threading.current_thread() is threading.main_thread()
     if not (in_main_thread and callable(handler)):

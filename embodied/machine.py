@@ -30,7 +30,7 @@ REFUSALS = frozenset(
 def usable_cores() -> int:
     """Returns the number of cores that this process may use.
 
-    A container may have many cores in sight, and a quota of the time of two.
+    A container may see many cores, and yet have a quota of the time of two.
     """
     cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
@@ -39,10 +39,10 @@ def usable_cores() -> int:
 
 
 def cpu_quota(root: Path = Path("/")) -> float:
-    """Returns of how many cores control groups let this process use the time.
+    """Returns the time of how many cores control groups grant this process.
 
-    It is infinite where there is no limit. The limits of all groups around the
-    process's own hold, too.
+    It may be a fraction, such as 1.5, and is infinite where there is no limit. The
+    limits of all groups around the process's own hold, too.
 
     Args:
         root: of the file system.

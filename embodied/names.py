@@ -42,7 +42,7 @@ def check_names(kind: str, names: Iterable[object]) -> None:
 
 
 def as_name(text: str) -> str:
-    """Returns a text with `_` in place of what no name may have."""
+    """Returns a text as a name, with `_` in place of signs that no name may have."""
     name = re.sub(r"[^A-Za-z0-9_-]", "_", text)
     # it may still begin with -, or be empty
     return name if is_name(name) else f"_{name}"

@@ -26,7 +26,7 @@ def offered(group: str, taken: Mapping[str, str]) -> dict[str, EntryPoint]:
 
     Args:
         group: of entry points, such as `embodied.tasks`.
-        taken: name -> who has it, of the names that are not to be had.
+        taken: name -> its owner, of the names that are no longer free.
     """
     found: dict[str, EntryPoint] = {}
     for entry in _entries(group):

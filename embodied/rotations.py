@@ -20,12 +20,13 @@ _LEFT_SIGN = [
     [1.0, 1.0, 1.0, -1.0],
     [1.0, -1.0, 1.0, 1.0],
 ]
-# The cyclic neighbours of x, y and z, for the cross product.
+# The elements after and before x, y and z in a cycle, for the cross product.
 _NEXT = np.array([1, 2, 0])
 _LAST = np.array([2, 0, 1])
 # Added under a square root, so that a norm of zero needs no branch; it is too small to
 # change any other value.
 _TINY = 1e-30
+# The least squared length that a vector is divided by to make it one of length 1.
 _LEAST_SQUARED_NORM = 1e-18
 
 

@@ -15,7 +15,9 @@ from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.robots.parts.part import CONTROL_MODES
 
-HELD_STEPS = 5  # a random action is held for as long, to lead somewhere
+# Control steps that a random action is held for. If each step had its own, they would
+# nearly cancel out, and the robot would hardly move.
+HELD_STEPS = 5
 
 
 class ContractError(EmbodiedError):
@@ -41,27 +43,30 @@ class Case:
         return get_task(self.task)
 
     def config(self, **settings: Any) -> EnvConfig:
-        """Returns the config of such worlds, of one thread unless told otherwise."""
-        own = {
+        """Returns the config of this case's worlds; `settings` override its fields.
+
+        Worlds have one thread unless told otherwise.
+        """
+        defaults = {
             "task": self.task,
             "robot": self.robot,
             "control_mode": self.mode,
             "num_threads": 1,
         }
-        return EnvConfig(**{**own, **settings})
+        return EnvConfig(**{**defaults, **settings})
 
     def worlds(self, num: int, first_seed: int = 0, **settings: Any) -> Worlds:
         """Returns worlds whose episodes have begun, with consecutive seeds."""
         return begun(self.config(**settings), num, first_seed)
 
     def make(self, **arguments: Any) -> gymnasium.Env[Any, Any]:
-        """Returns the environment as Gymnasium makes it."""
-        own = {"robot": self.robot, "control_mode": self.mode, "num_threads": 1}
-        return gymnasium.make(self.spec.env_id, **{**own, **arguments})
+        """Returns the environment as Gymnasium makes it, with these `arguments`."""
+        defaults = {"robot": self.robot, "control_mode": self.mode, "num_threads": 1}
+        return gymnasium.make(self.spec.env_id, **{**defaults, **arguments})
 
 
 def cases_of(task: str, robots: tuple[str, ...] = ()) -> list[Case]:
-    """Returns a task with each of its robots, the control modes in turns.
+    """Returns a task with each of its robots, each with the next control mode in turn.
 
     Args:
         task: its name.

@@ -17,7 +17,8 @@ from embodied.sim.engine import FAULTS
 BAD_VALUES = (np.nan, np.inf, -np.inf)
 # Fields of MuJoCo's state, and values of them that physics can't go on from.
 DIVERGING = (("qvel", 1e12), ("qpos", np.nan), ("qpos", 1e15))
-MORE_CONTACTS = 20  # of a world that was put back, than of another
+# By fewer than this the contacts of a world that was put back differ from another's.
+MORE_CONTACTS = 20
 
 
 def a_bad_action_ends_only_its_world(case: Case, value: float) -> None:

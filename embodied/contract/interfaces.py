@@ -14,7 +14,7 @@ from embodied.contract.case import Case, require
 from embodied.envs.worlds import Worlds
 
 STEPS = 100
-SLACK = 1e-6  # float32 has so much less than the bounds' float64
+SLACK = 1e-6  # the bounds are rounded to float32, the values are float64
 
 
 def passes_gymnasiums_checker(case: Case, _variant: object = None) -> None:

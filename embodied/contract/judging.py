@@ -21,7 +21,7 @@ from embodied.rollout.rollout import EpisodeResult, Step, rollout
 from embodied.sim.engine import Engine, Watcher
 
 LOG_TICKS = 80  # states are kept 5 times per second
-LEAST_STATES = 5
+LEAST_STATES = 5  # with no more than these, too little would be judged again
 LEVEL = "L2"
 EXPERT_SEEDS = (3, 4)
 
@@ -49,6 +49,7 @@ class StateLog:
         """Does nothing: states count once the worlds move."""
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
+        # The episodes began together, so that all worlds have the tick of world 0.
         due = int(step.before.tick[0]) % LOG_TICKS == 0
         if not (due and step.active.all()) or step.result.fault.any():
             return

@@ -21,7 +21,9 @@ from embodied.envs.registry import get_task
 from embodied.envs.variation import LEVELS
 from embodied.errors import EmbodiedError, in_one_line
 
-Check = Callable[[Case, Any], None]  # raises an error where a case is broken
+# (case, variant) -> raises an error where the case is broken. The variant is one of the
+# contract's; a check without variants gets None, and ignores it.
+Check = Callable[[Case, Any], None]
 
 
 class Per(Enum):
@@ -29,7 +31,7 @@ class Per(Enum):
 
     TASK = "task"  # with the first robot
     ROBOT = "robot"  # with each robot
-    MODE = "mode"  # with each robot, each in its control mode
+    MODE = "mode"  # with every case: each robot in its control mode
 
 
 @dataclass(frozen=True)

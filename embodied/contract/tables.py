@@ -27,7 +27,7 @@ def held_out_parts_are_disjoint(case: Case, _: object = None) -> None:
 
 
 def _is_whole(part: Range) -> bool:
-    """Returns whether a range is of whole numbers, or of yes and no."""
+    """Returns whether a range is of whole numbers, or of yes and no (also an int)."""
     return isinstance(part, Choice) and all(
         isinstance(value, int) for value in part.values
     )

@@ -75,8 +75,9 @@ def _row(name: str, value: Any) -> str:
 
 def _summary(value: Any) -> str:
     """Returns the first paragraph of a docstring, or what kind of constant it is."""
-    if value is Any:
+    if value is Any:  # `core.Array`
         return "a numpy array or a torch tensor"
+    # A constant has no docstring: `getdoc` would return that of its type.
     is_documented = inspect.isclass(value) or inspect.isroutine(value)
     text = inspect.getdoc(value) if is_documented else ""
     if not text:

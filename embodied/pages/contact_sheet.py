@@ -87,7 +87,8 @@ class Sheet:
         tile = Image.new("RGB", (width, height), CAPTION_RGB)
         tile.paste(_resized(frame, self.picture_size), (0, 0))
 
-        # the title gives way to the note at its right
+        # The title gives way to the note at its right: 10 pixels lie between them, and
+        # 10 at each edge.
         large, small = self._fonts
         room_px = width - 30 - small.getlength(caption.note)
         title = shorten(caption.title, large, room_px)
@@ -143,7 +144,10 @@ def loop_frames(takes: Sequence[Take]) -> Iterator[Image.Image]:
 
 
 def one_per_task(takes: Sequence[Take]) -> list[Take]:
-    """Returns a take per task: the first task's first, the second one's second, ..."""
+    """Returns a take per task: the first task's first, the second one's second, ...
+
+    Counting begins anew where a task has fewer takes.
+    """
     by_task: dict[str, list[Take]] = {}
     for take in takes:
         by_task.setdefault(take.plan.task, []).append(take)

@@ -23,7 +23,8 @@ from embodied.files import replace_text
 from embodied.pages.blocks import put_block
 from embodied.pages.markdown import table
 
-# what arrays have rows for -> heading, and the rate of the rows
+# What arrays have a row for -> their heading, and the rate of the rows. "" is of arrays
+# that an episode has once.
 KINDS = {
     "frame": ("frames", "`record_hz`"),
     "control step": ("streams", "`config.control_hz`"),

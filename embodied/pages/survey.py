@@ -131,7 +131,8 @@ def measure_success(
         stage: shows the progress.
         num_envs: worlds at once in each process; no result depends on it.
     """
-    # one policy, level and timing make one trial
+    # One policy, level and timing make one trial. A question about success has a level:
+    # the `or` is for the type alone.
     subject = question.subject
     trials = plan_trials(
         {"expert": "expert"},

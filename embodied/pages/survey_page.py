@@ -102,7 +102,7 @@ def _success_table(
     lines = []
     for pair in pairs:
         cells = [successes.get((*pair, level)) for level in levels]
-        # the time is that of the first level
+        # A pair without any figures has no line. The time is that of the first level.
         if any(cells):
             rates = [_rate(cell, uneven) for cell in cells]
             lines.append([*pair, *rates, _time(cells[0])])
@@ -134,7 +134,7 @@ def _cost_table(
             continue
 
         cost = costs[pair]
-        # the fastest of all levels
+        # At each level; the fastest is shown.
         at_work = [
             row.real_time_factor
             for (task, robot, _), row in successes.items()

@@ -87,7 +87,7 @@ def _has_sentences(row: Variable) -> bool:
 
 
 def _with_counts(row: Variable) -> Variable:
-    """Returns the row with the number of its sentences in place of the sentences."""
+    """Returns the row with a note such as "12 below" in place of 12 sentences."""
     ranges = (row.start, row.narrow, row.train, row.held_out)
     counts = [fixed(f"{len(_values(part))} below") for part in ranges]
     return Variable(row.name, row.factor, row.unit, *counts)

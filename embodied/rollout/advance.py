@@ -53,7 +53,7 @@ class Advances:
         horizon_ticks = worlds.horizon_s * PHYSICS_HZ
         for world, seed in self._running.items():
             tick = int(step.before.tick[world]) + worlds.ticks_per_step
-            # In the first step that ends at or after each multiple of the period.
+            # True of the first step that ends at or after each multiple of the period.
             if tick % REPORT_EVERY_TICKS < worlds.ticks_per_step:
                 self._report(Advance(seed, min(tick / horizon_ticks, 1.0)))
 

@@ -30,6 +30,7 @@ def ending_of(
 
 def describe_ending(result: EpisodeResult) -> str:
     """Returns how and when an episode ended, e.g. "lost at 12.3 s"."""
+    # A success always has its time: the `or` behind it is for the type alone.
     at = f"at {result.duration_s:.1f} s"
     if result.ended == SUCCESS:
         return f"success at {result.time_to_success_s or result.duration_s:.1f} s"

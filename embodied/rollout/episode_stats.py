@@ -37,8 +37,8 @@ class EpisodeStats:
         self.joint_margin_rad = np.full(num_worlds, np.inf)  # the minimum
         self.collisions = np.zeros(num_worlds, np.int64)
         self._in_collision = np.zeros(num_worlds, bool)
-        # They are read once in as many whole control steps as the sensors hold, at least
-        # once per step.
+        # The sensors' history holds WINDOW_TICKS. So it is read only once in as many
+        # control steps as fit into that, or at each step if none does.
         steps_held = max(1, WINDOW_TICKS // ticks_per_step)
         self._safety_ticks = steps_held * ticks_per_step
 

@@ -68,7 +68,7 @@ class Grid:
         return height + CAPTION_HEIGHT_PX, width
 
     @property
-    def size(self) -> tuple[int, int]:  # (H, W), even
+    def size(self) -> tuple[int, int]:  # (H, W), even as H.264 needs them
         columns = min(self.columns, len(self.clips))
         rows = -(-len(self.clips) // self.columns)  # rounded up
         tile_height, tile_width = self.tile_size
@@ -111,8 +111,8 @@ class Grid:
             corners = (0, 0, width - 1, height - 1)
             draw.rectangle(corners, outline=colour, width=OUTLINE_PX)
 
-        # who acts and how it goes, and below it the instruction; 10 pixels from the
-        # edges
+        # Who acts and how it goes, and below it the instruction: 10 pixels from the
+        # edges, and 10 between the label and the status.
         title_font, small_font = self._fonts
         status = clip.status(k)
         room_px = width - 20 - title_font.getlength(status) - 10

@@ -229,8 +229,8 @@ class _Rollout:
 
     def _reset_idle_worlds(self) -> np.ndarray:
         """Begins the next episodes in worlds without one; returns these worlds (n,)."""
-        # The first step at or after each multiple of the grid. The clock counts this
-        # step.
+        # Episodes start with the first step at or after each multiple of the grid. From
+        # here on the clock includes the step that begins now.
         ticks_per_step = self._worlds.ticks_per_step
         is_start_time = self._clock % START_GRID_TICKS < ticks_per_step
         self._clock += ticks_per_step

@@ -159,6 +159,7 @@ class Workers(ClosedOnExit):
             # one process for each part, as far as there are processes
             self._start(min(self.count, len(job.waiting) + len(job.at_work)))
             self._hand_out(work, job)
+            # In the order of `at_work`, of a copy, since `_take` removes from it.
             ready = set(wait(list(job.at_work)))
             for pipe in [pipe for pipe in job.at_work if pipe in ready]:
                 self._take(pipe, job, on_report)
@@ -171,7 +172,7 @@ class Workers(ClosedOnExit):
             part = job.parts[job.waiting[0]]
             part.tries += 1
             job.at_work[pipe] = job.waiting.pop(0)
-            # the reading of its messages finds out about a process that has died here
+            # If the process has died, `_take` finds out when it reads its messages.
             with contextlib.suppress(BrokenPipeError):
                 pipe.send((work, part.seeds, own_places()))
 
@@ -190,7 +191,7 @@ class Workers(ClosedOnExit):
             job.waiting.insert(0, k)
             return
 
-        # A process leaves `at_work` with its last message.
+        # A process is at work until its last message, which brings the results.
         if kind == "report":
             on_report(value)
         else:

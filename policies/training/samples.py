@@ -305,7 +305,7 @@ def episode_rows(
 
     # Which picture and which control step there was at the time of each plan.
     pictures_tick = episode.image_tick
-    if pictures_tick is None:  # a picture was taken with each sample
+    if pictures_tick is None:  # recorded without cameras
         pictures_tick = episode.frame_tick
     tick = plans["tick_frame"]
     agent = episode.streams["agent_pos"]

@@ -45,6 +45,7 @@ class VLAPlanner:
         self._history: dict[int, list[tuple[int, np.ndarray]]] = {}
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
+        """Forgets the images of worlds `ids`; nothing here is random."""
         for world in np.asarray(ids).tolist():
             self._history[world] = []
 
@@ -140,7 +141,8 @@ class ChunkController:
         self._next_step[ids] = self._config.execute
 
     def act(self, observation: Observation, payload: Payload, age_s: Array) -> Array:
-        # Only the first `execute` steps of a chunk are used: the rest is out of date.
+        # Only the first `execute` steps of a chunk are used: the rest is out of date by
+        # then. Worlds are out of step with each other, so each has a due time of its own.
         due = np.flatnonzero(self._next_step >= self._config.execute)
         if len(due):
             self._chunk[due] = self._predict(

@@ -92,6 +92,7 @@ class NetConfig:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> NetConfig:
+        # JSON has lists in place of tuples.
         tuples = {name: tuple(stored[name]) for name in ("words", "cameras")}
         parts = tuple((name, width) for name, width in stored["agent_parts"])
         return cls(**{**stored, **tuples, "agent_parts": parts})
@@ -237,7 +238,8 @@ class PlannerNet(nn.Module):
         hidden = self.trunk(torch.cat([features.reshape(n, -1), text, body], dim=1))
 
         # What it says. The latent is all of it, with bounded parts within their bounds.
-        # Goals, speeds and bases in it are normalised; plans hold them in m and m/s.
+        # Goals, speeds and bases in it are normalised; plans hold them in m and m/s. The
+        # order is that of `sizes`.
         outputs = self.heads(hidden).split(self.sizes, dim=1)
         goal, rotation, speed, gripper, completion, subtask, free, base = outputs
         latent = [
@@ -285,6 +287,7 @@ class ControllerNet(nn.Module):
         self._rotations = [slices[f"{name}_rot6d"] for name in effectors]
         self._chunk_shape = (config.chunk, config.action_size)
 
+        # The same scales as the planner's: they undo its normalisation of the latent.
         self.agent_scale = Scale(config.agent_layout.size)
         self.goal_scale = Scale(3)
         self.speed_scale = Scale(3)

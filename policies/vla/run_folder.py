@@ -99,7 +99,7 @@ class VLARun:
     folder: Path
     info: RunInfo
 
-    trained_for = None
+    trained_for = None  # only reinforcement learning trains for one stage and level
 
     @classmethod
     def of(cls, folder: Path, stored: dict[str, Any]) -> VLARun:
@@ -117,7 +117,8 @@ class VLARun:
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
         mode = self.info.spec.control_mode
         with closing(Worlds(EnvConfig(task, robot=robot, control_mode=mode))) as worlds:
-            # Damaged weights are found here, before anything is evaluated.
+            # Another task or robot, and damaged weights, are found here, before
+            # anything is evaluated.
             self.make(worlds)
         return self.info.spec
 

@@ -51,7 +51,7 @@ class FilmConv(nn.Module):
 
         # The first readout.
         self.last = nn.Conv2d(middle, last, 1)
-        self.sharpness = nn.Parameter(torch.zeros(last))
+        self.sharpness = nn.Parameter(torch.zeros(last))  # log of each softmax's scale
 
         # The second readout.
         self.keys = nn.Conv2d(first + middle, last, 1)
@@ -116,6 +116,8 @@ class FilmConv(nn.Module):
         self, x: Tensor, text: Tensor, places: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Returns what the instruction attends to, and where the first head looks.
+
+        The first head is the one that training teaches where to look (see `gaze_loss`).
 
         Returns:
             Place and look of each head, (n, heads (2 + last / 2)), and log-probabilities
