@@ -345,7 +345,10 @@ def _duels(
         found.append((i, j, spot, difference))
 
     adjusted = holm([difference.p_value for *_, difference in found])
-    return [Duel(*one, p) for one, p in zip(found, adjusted, strict=True)]
+    return [
+        Duel(i, j, spot, difference, p)
+        for (i, j, spot, difference), p in zip(found, adjusted, strict=True)
+    ]
 
 
 def _standings(

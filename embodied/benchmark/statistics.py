@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -99,16 +100,16 @@ def wilson_limits(
     value = successes / episodes
     if float(successes).is_integer() and float(episodes).is_integer():
         test = stats.binomtest(int(successes), int(episodes))
-        low, high = test.proportion_ci(confidence, method="wilson")
+        limits: Any = test.proportion_ci(confidence, method="wilson")
     else:
         # imported here, because it takes longer than all that most commands do
         from statsmodels.stats.proportion import proportion_confint
 
-        low, high = proportion_confint(
-            successes, episodes, 1 - confidence, method="wilson"
-        )
+        alpha = 1 - confidence
+        limits = proportion_confint(successes, episodes, alpha, method="wilson")
 
     # the clamp only removes rounding: at 0% and 100% the limit is the rate itself
+    low, high = limits
     return float(min(low, value)), float(max(high, value))
 
 
@@ -206,7 +207,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
     # imported here, because it takes longer than all that most commands do
     from statsmodels.stats.multitest import multipletests
 
-    adjusted: list[float] = multipletests(p_values, method="holm")[1].tolist()
+    result: Any = multipletests(p_values, method="holm")
+    adjusted: list[float] = result[1].tolist()
     return adjusted
 
 

@@ -155,12 +155,10 @@ def _cells_of(rows: dict[str, Any], where: str) -> list[SuiteCell]:
     for timing in timings:
         _known("timing", timing, TIMING, where)
 
-    places = product(rows["tasks"], rows["robots"], rows["levels"], rows["splits"])
+    axes = (rows["tasks"], rows["robots"], rows["levels"], rows["splits"], timings)
     return [
-        SuiteCell(
-            task, robot, level, split, timing, rows["class"], tuple(rows["dimensions"])
-        )
-        for (task, robot, level, split), timing in product(places, timings)
+        SuiteCell(*values, rows["class"], tuple(rows["dimensions"]))
+        for values in product(*axes)
     ]
 
 
