@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from embodied.envs.facts import PerState, quantity
     from embodied.envs.hand import Hand
     from embodied.envs.naming import colour_name, first_distinct, sampled_colours
+    from embodied.envs.objects import ObjectPose, Objects
     from embodied.envs.own_tasks import register_task
     from embodied.envs.props.free_body import FreeBodies, FreeBody, add_free_box
     from embodied.envs.props.paint import Paint
@@ -88,6 +89,7 @@ _EXPORTS = {
         "first_distinct",
         "sampled_colours",
     ),
+    "embodied.envs.objects": ("ObjectPose", "Objects"),
     "embodied.envs.own_tasks": ("register_task",),
     "embodied.envs.props.free_body": (
         "FreeBodies",
@@ -157,6 +159,8 @@ __all__ = [
     "Interval",
     "Layout",
     "Needs",
+    "ObjectPose",
+    "Objects",
     "Outcome",
     "Paint",
     "Payload",
