@@ -31,6 +31,10 @@ DAMAGE = (
     TypeError,
     ValueError,
 )
+# HDF5's own numbers: of its H5L_type_t and H5D_layout_t
+HARD_LINK = 0
+CONTIGUOUS = 1
+VIRTUAL = 3
 # gzip makes a thousandth of its input at best.
 LARGEST_EXPANSION = 1100
 # What an array may declare whatever is stored: fill values are stored nowhere.
@@ -74,7 +78,7 @@ def own_item(group: H5, name: str) -> H5 | None:
     # h5py's own way, `group.get(name, getlink=True)`, takes three times as long
     links = group.id.links
     key = name.encode()
-    if not links.exists(key) or links.get_info(key).type != h5py.h5l.TYPE_HARD:
+    if not links.exists(key) or links.get_info(key).type != HARD_LINK:
         return None
     item = group[name]
     if isinstance(item, h5py.Dataset):
@@ -86,9 +90,9 @@ def _lies_elsewhere(array: H5) -> bool:
     """Returns whether the values of an array lie in other files."""
     how = array.id.get_create_plist()
     layout = how.get_layout()
-    if layout == h5py.h5d.CONTIGUOUS:
+    if layout == CONTIGUOUS:
         return how.get_external_count() > 0
-    return layout == h5py.h5d.VIRTUAL
+    return layout == VIRTUAL
 
 
 def own_group(group: H5, name: str) -> H5 | None:
@@ -149,6 +153,7 @@ def arrays_below(group: H5) -> dict[str, H5]:
         if isinstance(name, bytes):
             raise ValueError(f"the name {name!r} is no text")
         if isinstance(item, h5py.Dataset) and not _lies_elsewhere(item):
+            np.dtype(item.dtype)  # a type that makes no sense is named here
             found[name] = item
 
     with damage_named(group):

@@ -9,6 +9,8 @@ from typing import Any
 from embodied.core import ActionInterface, Layout
 from embodied.datasets.schema import Header
 
+HIGHEST_HZ = 10**6  # of frames, whoever recorded them
+
 
 def wrong_entry(header: Header) -> str:
     """Returns the name of an entry that makes no sense; "" if all do.
@@ -30,7 +32,7 @@ def wrong_entry(header: Header) -> str:
 def _attributes(header: Header) -> list[tuple[str, bool]]:
     """Returns the attributes by name, and whether they make sense."""
     return [
-        ("record_hz", header.record_hz >= 1),
+        ("record_hz", 1 <= header.record_hz <= HIGHEST_HZ),
         ("planner_hz", header.planner_hz is None or _is_rate(header.planner_hz)),
         ("metadata", _is_object(header.metadata)),
         ("correction", header.correction is None or _is_object(header.correction)),

@@ -226,11 +226,15 @@ class Dataset(ClosedOnExit):
 
     def _open(self, path: Path) -> H5:
         """Returns the open file; each process has one file open at a time."""
-        is_own = self._file is not None and self._owner == os.getpid()
-        if not is_own or self._file.filename != str(path):
-            self.close()
-            self._file = open_file(path)
-            self._owner = os.getpid()
+        file = self._file
+        # after a fork it is another process's
+        is_own = self._owner == os.getpid()
+        if file is not None and is_own and file.filename == str(path):
+            return file
+
+        self.close()
+        self._file = open_file(path)
+        self._owner = os.getpid()
         return self._file
 
 

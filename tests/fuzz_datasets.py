@@ -267,7 +267,7 @@ def _change_numbers(item: Any, rng: np.random.Generator) -> None:
         )
     elif item.dtype.kind in "iu":
         limits = np.iinfo(item.dtype)
-        value = rng.choice([limits.min, limits.max]).astype(item.dtype)
+        value = limits.max if rng.random() < 0.5 else limits.min
     else:
         return
     place = tuple(int(rng.integers(length)) for length in item.shape)

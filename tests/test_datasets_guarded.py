@@ -192,7 +192,7 @@ def test_an_entry_of_the_metadata_that_makes_no_sense_is_named(
 
 @pytest.mark.slow
 def test_mutated_files_are_read_or_refused_by_name(tmp_path: Path) -> None:
-    run_python("-W", "ignore", "-m", "tests.fuzz_datasets", tmp_path, 0, 1000)
+    run_python("-W", "ignore", "-m", "tests.fuzz_datasets", tmp_path, 0, 600)
 
 
 @pytest.mark.parametrize("key", ["obs/front_image", "streams/action/value"])
