@@ -9,6 +9,7 @@ from typing import Any
 from embodied.core import ActionInterface, Layout
 from embodied.datasets.schema import Header
 
+WIDEST = 10**6  # of a part of a vector
 HIGHEST_HZ = 10**6  # of frames, whoever recorded them
 
 
@@ -80,7 +81,8 @@ def _is_layout(value: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return all(
-        _is_text(name) and type(width) is int and width >= 0 for name, width in parts
+        _is_text(name) and type(width) is int and 0 <= width <= WIDEST
+        for name, width in parts
     )
 
 

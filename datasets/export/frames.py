@@ -118,12 +118,15 @@ def part_names(metadata: Mapping[str, Any], layout: str, size: int) -> tuple[str
         layout: which of its layouts names the parts of the vector.
         size: of the vector.
     """
-    names = []
-    for part, width in metadata.get(layout, ()):
+    parts = metadata.get(layout, ())
+    # parts that don't fit name nothing, however wide they say they are
+    if sum(width for _, width in parts) != size:
+        return tuple(f"{number}" for number in range(size))
+
+    names: list[str] = []
+    for part, width in parts:
         names += [f"{part}.{number}" if width > 1 else part for number in range(width)]
-    if len(names) == size:
-        return tuple(names)
-    return tuple(f"{number}" for number in range(size))
+    return tuple(names)
 
 
 def action_names(metadata: Mapping[str, Any], size: int) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ READ = (STATE, ENVIRONMENT_STATE, ACTION, REWARD, SUCCESS)
 # What follows from the rest, or is read in another way.
 PASSED_OVER = (*COUNTERS, DONE, LANGUAGE, LANGUAGE_EVENTS, "timestamp")
 SHOWN_TASKS = 3
+LONGEST = 10**5  # of an axis of a feature: no vector or picture is so large
 
 
 class LeRobotFolder:
@@ -303,7 +304,7 @@ def _is_usable(name: str, feature: Any) -> bool:
     shape = feature.get("shape") if isinstance(feature, dict) else None
     if not isinstance(shape, list) or not shape:
         return False
-    is_whole = all(type(length) is int and length > 0 for length in shape)
+    is_whole = all(type(length) is int and 0 < length <= LONGEST for length in shape)
     return is_whole and all(is_name(part) for part in name.split("."))
 
 
