@@ -78,7 +78,10 @@ def mutated_mjcf(rng: random.Random) -> str:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # MuJoCo's, of models that no one would write
 @pytest.mark.parametrize("seed", range(10))
-def test_only_named_errors_are_raised(seed: int, tmp_path: Path) -> None:
+def test_only_named_errors_are_raised(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where MuJoCo leaves its log
     rng = random.Random(seed)
     loaded = 0
     for _ in range(60):
