@@ -16,6 +16,7 @@ from embodied.envs.skills.top_grasp import (
     TopGrasp,
     top_grasp,
 )
+from embodied.robots.parts.gripper import PALM_M
 from embodied.rotations import quat_from_rotvec, quat_multiply, quat_to_rot6d
 
 TABLE_Z = 0.7
@@ -114,3 +115,16 @@ def test_the_palm_stays_above_a_tall_neighbour_under_it() -> None:
     assert beside.pos_w[0, 2] - FINGER_TIP_M < beside.top_z[0] - 0.005
     aside = np.array([[[0.42, 0.4, TABLE_Z + 0.045]]])
     assert grasp(BOX, others=aside).pos_w[0, 2] == alone.pos_w[0, 2]
+
+
+def test_a_lower_palm_grips_higher_up() -> None:
+    tall = np.array([[0.04, 0.04, 0.09]])
+    pos = np.array([[0.3, 0.4, TABLE_Z + 0.045]])
+    rot6d = np.array([[1.0, 0, 0, 0, 1, 0]])
+
+    def height(palm_m: float) -> float:
+        is_round = np.array([False])
+        chosen = top_grasp(pos, rot6d, tall, is_round, FAR, TABLE_Z, palm_m)
+        return float(chosen.pos_w[0, 2])
+
+    assert height(0.010) == pytest.approx(height(PALM_M) + PALM_M - 0.010)

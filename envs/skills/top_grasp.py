@@ -7,11 +7,11 @@ from typing import Any
 
 from embodied.arrays import array_namespace, dot
 from embodied.core import Array
+from embodied.robots.parts.gripper import PALM_M
 from embodied.rotations import cross
 
-# The hand: how far the fingertips are below the TCP, and the palm above it.
+# The hand: how far the fingertips are below the TCP.
 FINGER_TIP_M = 0.020
-PALM_M = 0.032
 # The width of the open gripper, and the widest thing that goes between the fingers.
 OPEN_M = 0.080
 WIDEST_M = 0.072
@@ -67,6 +67,7 @@ def top_grasp(
     is_round: Array,
     others_w: Array,
     table_z_w: float,
+    palm_m: float = PALM_M,
 ) -> TopGrasp:
     """Returns the best of five candidate grasps for each of n things.
 
@@ -77,12 +78,11 @@ def top_grasp(
         is_round: (n,) bool.
         others_w: (n, K, 3) m, middles of what stands on the table around each thing.
         table_z_w: Height of the table, m.
+        palm_m: How far the palm is above the TCP.
     """
     xp = array_namespace(pos_w)
     rows = xp.arange(pos_w.shape[0])
-    x_axis = rot6d[:, :3]
-    y_axis = rot6d[:, 3:]
-    axes = xp.stack([x_axis, y_axis, cross(x_axis, y_axis)], axis=1)  # (n, 3 axes, 3)
+    axes = _axes(xp, rot6d)
     upright = xp.argmax(xp.abs(axes[:, :, 2]), axis=1)  # (n,) the most vertical axis
 
     # the thing's height along that axis; for a cylinder that lies, its diameter
@@ -97,9 +97,9 @@ def top_grasp(
     # table, palm above the thing and its neighbours, yet pads still on the thing
     yaw, span = _candidates(xp, axes, size, upright, stands, lies)  # (n, 5) each
     above_table = bottom + FINGER_TIP_M + ABOVE_TABLE_M
-    lowest = xp.maximum(above_table, top - PALM_M)[:, None]
+    lowest = xp.maximum(above_table, top - palm_m)[:, None]
     highest = (top + FINGER_TIP_M - LEAST_GRIP_M)[:, None]
-    above_others = _above_neighbours(xp, pos_w, yaw, others_w, table_z_w)
+    above_others = _above_neighbours(xp, pos_w, yaw, others_w, table_z_w, palm_m)
     raised = xp.maximum(above_others, lowest)  # (n, 5)
 
     # the best has room, is narrow, and neither raises nor turns the hand; scores in m
@@ -120,6 +120,13 @@ def top_grasp(
         bottom_z=bottom,
         top_z=top,
     )
+
+
+def _axes(xp: Any, rot6d: Array) -> Array:
+    """Returns the axes (n, 3 axes, 3) of things from their x and y axes (n, 6)."""
+    x_axis = rot6d[:, :3]
+    y_axis = rot6d[:, 3:]
+    return xp.stack([x_axis, y_axis, cross(x_axis, y_axis)], axis=1)
 
 
 def _candidates(
@@ -190,7 +197,12 @@ def _room(xp: Any, pos_w: Array, yaw: Array, span: Array, others_w: Array) -> Ar
 
 
 def _above_neighbours(
-    xp: Any, pos_w: Array, yaw: Array, others_w: Array, table_z_w: float
+    xp: Any,
+    pos_w: Array,
+    yaw: Array,
+    others_w: Array,
+    table_z_w: float,
+    palm_m: float,
 ) -> Array:
     """Returns the least heights (n, 5) m at which the hand clears its neighbours.
 
@@ -206,10 +218,11 @@ def _above_neighbours(
     top = 2 * others_w[:, None, :, 2] - table_z_w
 
     least = xp.zeros_like(yaw)
+    lower_m = PALM_M - palm_m  # than the palm of our own robots
     for half_m, start_m, end_m, height_m in OVERHANGS_M:
         is_below = along < half_m + NEIGHBOUR_M
         is_below = is_below & (across > start_m - NEIGHBOUR_M)
         is_below = is_below & (across < end_m + NEIGHBOUR_M)
-        raised = xp.where(is_below, top - height_m, 0.0)
+        raised = xp.where(is_below, top - (height_m - lower_m), 0.0)
         least = xp.maximum(least, xp.max(raised, axis=2))
     return least

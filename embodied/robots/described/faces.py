@@ -17,6 +17,8 @@ FLAT_M = 0.002
 # Where rays come from along the hand's axis to find its tips, and how far beside it.
 BEYOND_M = 0.2
 NEAR_AXIS_M = (-0.004, -0.002, 0.0, 0.002, 0.004)
+# Where rays are sent to the palm from, across the hand.
+OVER_PALM_M = (-0.03, -0.015, 0.0, 0.015, 0.03)
 FINGER_GROUP = 5  # what rays meet, in a copy of the model
 
 
@@ -130,6 +132,35 @@ class FaceFinder:
                 if distance >= 0:
                     reached.append(BEYOND_M - distance)
         return max(reached) if reached else None
+
+    def behind_m(self, targets: list[int], from_m: float) -> float:
+        """Returns how far behind a point on the hand's axis shapes are, on the way back.
+
+        Args:
+            targets: ids of the shapes.
+            from_m: where the point is, beyond the tool point.
+        """
+        self._model.geom_group[:] = 0
+        self._model.geom_group[targets] = FINGER_GROUP
+        group = np.array([0, 0, 0, 0, 0, 1], np.uint8)
+        geom = np.zeros(1, np.int32)
+        behind = [BEYOND_M]
+        for x in OVER_PALM_M:
+            for y in OVER_PALM_M:
+                start = self._origin + self._axes @ [x, y, from_m]
+                distance = mujoco.mj_ray(
+                    self._model,
+                    self._data,
+                    start,
+                    -self._axes[:, 2],
+                    group,
+                    1,
+                    -1,
+                    geom,
+                )
+                if distance >= 0:
+                    behind.append(distance)
+        return min(behind)
 
     def _name(self, name: str) -> str:
         return name.removeprefix(self._prefix)

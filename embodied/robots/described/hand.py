@@ -14,6 +14,7 @@ from embodied.robots.described.geometry import main_axis, points_of, solid_geoms
 from embodied.robots.described.holding import subtree
 from embodied.robots.described.linkage import scratch, settled
 from embodied.robots.described.source import FileArm
+from embodied.robots.parts.gripper import PALM_M, TIP_M
 
 # How far the tool point's axes may be off, in degrees: y from the direction of opening,
 # z from the direction out of the hand.
@@ -25,6 +26,8 @@ CLEAR_M = 5e-4
 TOUCHING_M = 1.5e-3
 # A gripper must open at least this wide.
 LEAST_WIDTH_M = 5e-3
+# Between the palm and what stands before it.
+PALM_ROOM_M = 0.005
 # Finger tips are taken to be within these from the tool point, whatever a model has.
 TIPS_M = (-0.02, 0.10)
 
@@ -43,6 +46,7 @@ class Hand:
         faces: the pads' inner faces, towards +y and towards -y of the tool point.
         pads: the shapes that grip: those that are described, else those of the faces.
         tip_m: how far the closed fingers' tips are beyond the tool point.
+        palm_m: how far the palm is behind a point 20 mm behind the tips, less a little.
         touching: pairs of bodies that overlap in the open hand, as links do.
     """
 
@@ -56,6 +60,7 @@ class Hand:
     faces: tuple[PadFace, PadFace]
     pads: tuple[str, ...]
     tip_m: float
+    palm_m: float
     touching: tuple[tuple[str, str], ...] = ()
 
 
@@ -138,6 +143,7 @@ class _Measurement:
             faces=faces,
             pads=self._names.pads or faces[0].geoms + faces[1].geoms,
             tip_m=self._tip_m(geoms, at_closed),
+            palm_m=self._palm_m(geoms, at_closed),
             touching=self._touching(at_open),
         )
 
@@ -356,6 +362,13 @@ class _Measurement:
             points = [points_of(self._model, at_closed, geom) for geom in geoms]
             tip_m = self._in_tool(at_closed, np.concatenate(points))[:, 2].max()
         return round(float(np.clip(tip_m, *TIPS_M)), 4)
+
+    def _palm_m(self, geoms: list[int], at_closed: mujoco.MjData) -> float:
+        """Returns how high things may stand before the palm, at most as before ours."""
+        still = [geom for geom in self._hand_geoms() if geom not in geoms]
+        finder = FaceFinder(self._model, at_closed, self._site, self._prefix)
+        behind_m = finder.behind_m(still, self._tip_m(geoms, at_closed) - TIP_M)
+        return round(float(np.clip(behind_m - PALM_ROOM_M, 0.0, PALM_M)), 4)
 
     def _touching(self, at_open: mujoco.MjData) -> tuple[tuple[str, str], ...]:
         """Returns the pairs of the hand's bodies that overlap when it is open."""

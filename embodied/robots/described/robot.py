@@ -203,6 +203,7 @@ def _gripper_part(
         pads=pad_sites(prefix, arm),
         tool=tool,
         tip_m=hand.tip_m,
+        palm_m=hand.palm_m,
     )
 
 

@@ -13,7 +13,10 @@ from embodied.sim.engine import Engine
 if TYPE_CHECKING:
     from embodied.robots.robot import Robot
 
-TIP_M = 0.020  # of the hand of our own robots
+# Of the hand of our own robots: the fingertips, beyond the tool centre point; and the
+# palm, before it, with a little room.
+TIP_M = 0.020
+PALM_M = 0.032
 TCP = Effector(name="tcp", site="tcp", arm="arm", gripper="gripper")
 
 
@@ -30,6 +33,8 @@ class Gripper(Part):
             add up to it.
         tool: its tool centre point.
         tip_m: how far the closed fingers' tips are beyond the tool centre point.
+        palm_m: how high a thing may stand above a point 20 mm behind the tips, so that
+            the palm clears it.
     """
 
     name: str = "gripper"
@@ -40,6 +45,7 @@ class Gripper(Part):
     pads: tuple[str, ...] = ()
     tool: Effector = field(default=TCP)
     tip_m: float = TIP_M
+    palm_m: float = PALM_M
 
     @property
     def actuators(self) -> tuple[str, ...]:

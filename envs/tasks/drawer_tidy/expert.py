@@ -6,20 +6,24 @@ It decides from the present state alone, so that it recovers from whatever happe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from embodied.arrays import dot
-from embodied.core import SKILLS, Array, Payload
+from embodied.core import SKILLS, Array, Controller, Layout, Payload, Planner
 from embodied.envs.skills.scripted import (
     Readings,
     around_column,
     make_payload,
     pointing_down,
+    scripted_expert,
     with_z,
 )
-from embodied.envs.skills.top_grasp import PALM_M, TopGrasp, top_grasp
+from embodied.envs.skills.top_grasp import TopGrasp, top_grasp
 from embodied.envs.tasks.drawer_tidy.expert_facts import OPEN_M, ExpertFacts
 from embodied.envs.tasks.drawer_tidy.scene import DRAWERS_SIZE
+from embodied.robots.parts.gripper import PALM_M
+from embodied.robots.robot import Robot
 
 TOP_Z = DRAWERS_SIZE.top_z
 # The hand grips this far above the handle's middle, so that the palm clears the
@@ -95,10 +99,22 @@ class Step:
     width: Array  # (n,) m, of the gripper
 
 
-def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
+def drawer_tidy_expert(
+    agent_layout: Layout, state_layout: Layout, robot: Robot
+) -> tuple[Planner, Controller]:
+    """Returns planner and controller of the expert, which knows the robot's palm."""
+    palm_m = robot.gripper_of(robot.effectors[0]).palm_m
+    return scripted_expert(
+        partial(decide, palm_m=palm_m), agent_layout, state_layout, robot
+    )
+
+
+def decide(
+    xp: Any, agent: Readings, state: Readings, palm_m: float = PALM_M
+) -> Payload:
     """Returns the plans for n worlds."""
     facts = ExpertFacts.read(xp, agent, state)
-    step = _choose(xp, facts)
+    step = _choose(xp, facts, palm_m)
     return make_payload(
         skill=step.skill,
         pos_w=step.pos,
@@ -116,18 +132,18 @@ def _completion(xp: Any, facts: ExpertFacts) -> Array:
     return xp.where(facts.is_all_in, 1.0 - share_open / 6, filling)
 
 
-def _choose(xp: Any, facts: ExpertFacts) -> Step:
+def _choose(xp: Any, facts: ExpertFacts, palm_m: float) -> Step:
     """Returns for each world the last of the possible steps that it is time for."""
     thing = facts.thing
     grasp = top_grasp(
-        thing.pos, thing.rot6d, thing.size, thing.is_round, facts.others, TOP_Z
+        thing.pos, thing.rot6d, thing.size, thing.is_round, facts.others, TOP_Z, palm_m
     )
     pull_or_push, let_go = _work_drawer(xp, facts)
     steps = [
         _pick(xp, facts, grasp),
         pull_or_push,
         let_go,
-        _bring(xp, facts, grasp),
+        _bring(xp, facts, grasp, palm_m),
     ]
     # begin with the step that is always possible; later ones take its place
     chosen = _rest(xp, facts)
@@ -236,7 +252,7 @@ def _work_drawer(xp: Any, facts: ExpertFacts) -> tuple[Step, Step]:
     return pull_or_push, let_go
 
 
-def _bring(xp: Any, facts: ExpertFacts, grasp: TopGrasp) -> Step:
+def _bring(xp: Any, facts: ExpertFacts, grasp: TopGrasp, palm_m: float) -> Step:
     """Returns the step that brings what is held into the drawer and sets it down.
 
     Where the drawer is not open, it is brought back to the counter.
@@ -250,7 +266,7 @@ def _bring(xp: Any, facts: ExpertFacts, grasp: TopGrasp) -> Step:
     )
 
     # the palm is wider than a drawer, so it must stay above what is in it
-    above_neighbour = facts.neighbour_top + ABOVE_NEIGHBOUR_M - PALM_M
+    above_neighbour = facts.neighbour_top + ABOVE_NEIGHBOUR_M - palm_m
     above_neighbour = xp.where(is_open, above_neighbour, 0.0)
     down_z = xp.maximum(spot[:, 2] + hanging + ABOVE_FLOOR_M, above_neighbour)
     goal = with_z(xp, spot[:, :2] + in_hand[:, :2], down_z)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ from embodied.core import Array, Layout, seconds_to_ticks
 from embodied.envs.events import PUSH_TICKS, is_during
 from embodied.envs.facts import PerState
 from embodied.envs.props.drawer import DRAWERS
-from embodied.envs.skills.scripted import scripted_expert
 from embodied.envs.task import Needs, Outcome, TaskSpec
 from embodied.envs.tasks.drawer_tidy.episode import (
     SHUT_S,
@@ -21,7 +19,7 @@ from embodied.envs.tasks.drawer_tidy.episode import (
     sample_episode,
     thing_size,
 )
-from embodied.envs.tasks.drawer_tidy.expert import decide
+from embodied.envs.tasks.drawer_tidy.expert import drawer_tidy_expert
 from embodied.envs.tasks.drawer_tidy.facts import OPEN_M, Facts, Props
 from embodied.envs.tasks.drawer_tidy.objects import OBJECTS
 from embodied.envs.tasks.drawer_tidy.scene import BEAUTY, CAMERA, build_drawer_kitchen
@@ -194,7 +192,7 @@ DRAWER_TIDY = TaskSpec(
     table=TABLE,
     build=build_drawer_kitchen,
     bind=DrawerTidy,
-    expert=partial(scripted_expert, decide),
+    expert=drawer_tidy_expert,
     beauty_camera=BEAUTY,
     constant=("drawer_pos_w.2",),  # the counter has one height
     objects=OBJECTS,
