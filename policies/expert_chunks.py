@@ -9,20 +9,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embodied.core import Array, Controller, Observation, Payload, Planner, PolicySpec
+from embodied.core import (
+    Array,
+    Controller,
+    Observation,
+    Payload,
+    Planner,
+    PolicySpec,
+)
 from embodied.envs.config import EnvConfig
 from embodied.envs.worlds import Worlds
 from embodied.policies.assembly import dual_system
 from embodied.policies.chunks import ChunkPlayer
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
 from embodied.policies.forecast import Forecast
-
-if TYPE_CHECKING:
-    from embodied.core import PlanShape
 
 PLANNER_HZ = 8.0
 # Those of pi0 (arXiv 2410.24164): chunks of 50 actions, at up to 50 Hz.
@@ -44,7 +47,7 @@ class ChunkingPlanner:
         self._controller = controller
         self._forecast = Forecast(worlds.robot, worlds.agent_layout)
         self._num_actions = len(worlds.interface.labels)
-        self.plan_shape: PlanShape = replace(
+        self.plan_shape = replace(
             planner.plan_shape,
             chunk_steps=CHUNK_STEPS,
             chunk_actions=self._num_actions,

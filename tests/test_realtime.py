@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +13,18 @@ import pytest
 
 from embodied.benchmark.timing import Timing
 from embodied.cli.timing import FLAGS
+from embodied.core import Array, Observation, Payload, PlanShape
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
+from embodied.policies import policy_from_planner
 from embodied.policies.episodes import EpisodeRunner, env_config_for
 from embodied.policies.latency import read_trace
+from embodied.policies.realtime import planner_process
 from embodied.policies.realtime.pacing import Pacer
 from embodied.policies.realtime.planner_process import PlannerProcess
 from embodied.policies.realtime.run import run_in_real_time, write_trace
 from embodied.policies.realtime.shared import SharedArrays
+from embodied.policies.realtime.system import NEVER_MS
 from embodied.policies.registry import find_policy
 from tests.commands import TASK, embodied, refused
 
@@ -73,6 +79,45 @@ def test_a_planner_process_gives_the_plans_that_the_planner_gives() -> None:
     for name, value in expected.items():
         np.testing.assert_array_equal(given[name], value)
         assert given[name].dtype == value.dtype
+
+
+class HangingPlanner:
+    """Makes three plans, and then never another one."""
+
+    plan_shape = PlanShape()
+
+    def __init__(self, worlds: Worlds) -> None:
+        self._left = 3
+
+    def reset(self, ids: Array, seeds: Sequence[int]) -> None:
+        """Does nothing."""
+
+    def plan(self, observation: Observation, ids: Array) -> Payload:
+        while not self._left:
+            time.sleep(1)
+        self._left -= 1
+        return Payload.empty(len(ids), self.plan_shape)
+
+
+HANGING = policy_from_planner(HangingPlanner)
+
+
+@pytest.mark.slow
+def test_a_planner_that_hangs_stops_the_robot_and_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(planner_process, "PLAN_TIMEOUT_S", 0.2)
+    hanging = runner("tests.test_realtime:HANGING")
+
+    # the episode goes on to its end, with plans that get old
+    [result], [record] = run_in_real_time(hanging, [3])
+    assert result.ended == "time out"
+    assert record.compute_ms[3:] == (NEVER_MS,)
+    assert record.worst_age_s > 0.5
+
+    # the next one would need it
+    with pytest.raises(EmbodiedError, match=r"the planner hangs: .* no plan for 0.2 s"):
+        run_in_real_time(hanging, [3, 4])
 
 
 def test_shared_arrays_come_over_as_they_are() -> None:

@@ -26,6 +26,8 @@ from embodied.rollout.shards import one_thread
 
 START_TIMEOUT_S = 120.0  # a process that imports torch takes some seconds
 END_TIMEOUT_S = 5.0
+# How long a plan is waited for where one must be; in an episode nobody waits.
+PLAN_TIMEOUT_S = 30.0
 PIXELS = "pixels/"  # prefix of a camera's frames among the shared arrays
 
 
@@ -63,8 +65,12 @@ class PlannerProcess(ClosedOnExit):
         """Begins an episode in its one world.
 
         A plan that is still being made is waited for and thrown away.
+
+        Raises:
+            EmbodiedError: that plan does not come, or its process has ended.
         """
         if self.is_busy:
+            self._await_plan()
             self._receive("planned")
             self.is_busy = False
         self._send("reset", int(seeds[0]))
@@ -72,8 +78,10 @@ class PlannerProcess(ClosedOnExit):
     def plan(self, observation: Observation, ids: Array) -> Payload:
         """Returns a plan after waiting for it."""
         self.start(observation)
-        while (payload := self.take()) is None:
-            self._pipe.poll(None)
+        self._await_plan()
+        payload = self.take()
+        if payload is None:
+            raise ValueError("a plan that is there was not taken")
         return payload
 
     def start(self, observation: Observation) -> None:
@@ -113,7 +121,8 @@ class PlannerProcess(ClosedOnExit):
         """Ends the process, and frees what is shared with it."""
         with contextlib.suppress(BrokenPipeError, OSError):
             self._pipe.send(None)
-        self._process.join(END_TIMEOUT_S)
+        # one that still makes a plan would not hear
+        self._process.join(0 if self.is_busy else END_TIMEOUT_S)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
@@ -121,6 +130,12 @@ class PlannerProcess(ClosedOnExit):
         for shared in (self._observation, self._payload):
             if shared is not None:
                 shared.close()
+
+    def _await_plan(self) -> None:
+        if not self._pipe.poll(PLAN_TIMEOUT_S):
+            raise EmbodiedError(
+                f"the planner hangs: it has made no plan for {PLAN_TIMEOUT_S:g} s"
+            )
 
     def _send(self, *message: Any) -> None:
         try:
