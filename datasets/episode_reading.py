@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from embodied.datasets.array_specs import PLAN_TIMES
 from embodied.datasets.guarded import (
     array_in,
     arrays_below,
@@ -29,6 +30,8 @@ NUMBERS = "fiub"  # the kinds of numpy's types that are numbers or flags
 PICTURE_AXES = 4  # (F, H, W, C)
 # Of plans: what version 1 of the schema has once, not for each effector.
 ONE_GOAL = ("goal_pos_w", "goal_quat_wxyz", "goal_vel_w", "gripper")
+# Of plans: what has one whole number for each.
+PLAN_NUMBERS = (*(spec.name for spec in PLAN_TIMES), "subtask")
 # The arrays with a row per frame, beside those below obs, and how many axes they have.
 FRAME_AXES = {"actions": 2, "rewards": 1, "states": 2, "frame_tick": 1}
 
@@ -119,10 +122,19 @@ def _require_sound(episode: Episode, where: str) -> None:
         _require_rows(stream.tick, None, f"{place}/t")
         _require_rows(stream.value, len(stream.tick), f"{place}/value")
     if episode.plans:
-        counts = {len(plan) if plan.ndim else None for plan in episode.plans.values()}
-        if len(counts) > 1 or None in counts:
-            raise DatasetError(f"{where}/plans has arrays of different lengths")
+        _require_plans(episode.plans, where)
     _require_start(episode, where)
+
+
+def _require_plans(plans: Mapping[str, np.ndarray], where: str) -> None:
+    """Raises DatasetError unless there is a row for each plan, with whole numbers."""
+    counts = {len(plan) if plan.ndim else None for plan in plans.values()}
+    if len(counts) > 1 or None in counts:
+        raise DatasetError(f"{where}/plans has arrays of different lengths")
+    for key in PLAN_NUMBERS:
+        plan = plans.get(key)
+        if plan is not None and (plan.ndim != 1 or plan.dtype.kind not in "iu"):
+            raise DatasetError(f"{where}/plans/{key} holds no whole numbers")
 
 
 def _require_observations(obs: Mapping[str, np.ndarray], where: str) -> None:
