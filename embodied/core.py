@@ -284,7 +284,7 @@ class Payload:
         if shape.chunk_steps:
             chunk_shape = (num, shape.chunk_steps, shape.chunk_actions)
             chunk = np.zeros(chunk_shape, np.float32)
-            chunk_hz = np.ones(num)
+            chunk_hz = np.ones(num)  # any rate, since all rows are the same
 
         return cls(
             subtask=np.full(num, SKILLS.index("stop"), dtype=np.int64),

@@ -42,6 +42,8 @@ def objects_of_subtasks_are_poses(case: Case, _variant: object = None) -> None:
                 f"objects: quat_wxyz of {name} must be {WORLDS} unit quaternions",
             )
 
+    # Both what is taken in hand and where it is brought must have a pose. Where nothing
+    # is taken in hand, subtasks are about the one object that there is.
     named = {*objects.brought_to, *objects.brought_to.values()}
     missing = sorted(named - poses.keys())
     require(

@@ -62,7 +62,7 @@ def consecutive_resets_differ(case: Case, _variant: object = None) -> None:
 
 
 def a_reset_forgets_the_episode_before(case: Case, _variant: object = None) -> None:
-    """What was done, sampled, broken or timed leaves no trace."""
+    """Checks that what was done, sampled, broken or timed leaves no trace."""
     used = case.worlds(2, first_seed=50, level="L4")
     fresh = case.worlds(2, first_seed=3, level="L4")
 
@@ -104,7 +104,7 @@ def _require_same_start(start: EpisodeStart, expected: EpisodeStart) -> None:
 
 
 def a_recorded_start_gives_the_same_bits(case: Case, level: str) -> None:
-    """Restores a start in new worlds, of another number, in another place."""
+    """Restores a start as another world, among another number of worlds."""
     first = case.worlds(3, first_seed=20, level=level)
     start = first.episode_start(2)
     actions = random_actions(first, 50)
@@ -128,7 +128,7 @@ def a_recorded_start_gives_the_same_bits(case: Case, level: str) -> None:
 
 
 def a_world_continues_from_a_snapshot(case: Case, _variant: object = None) -> None:
-    """Restores a world amid its episode, in new worlds, in another place."""
+    """Restores a world amid its episode, as another world among new ones."""
     first = case.worlds(3, first_seed=20, level="L4")
     actions = random_actions(first, 50)
     trace(first, actions[:25])

@@ -78,8 +78,7 @@ def _encode(
 ) -> int:
     """Writes the MP4 to a buffer; returns the number of frames."""
     count = 0
-    shape: tuple[int, ...] | None = None
-    # the stream's size is known with the first frame
+    shape: tuple[int, ...] | None = None  # of all frames, known with the first one
     options = {"crf": str(crf), "preset": "veryfast"}
 
     with av.open(target, "w", format="mp4") as container:
@@ -99,6 +98,7 @@ def _encode(
 
 
 def _check_frame(frame: np.ndarray, index: int, shape: tuple[int, ...] | None) -> None:
+    """Raises EmbodiedError unless a frame is a picture of this shape; None: of any."""
     is_image = frame.dtype == np.uint8 and frame.ndim == 3 and frame.shape[2] == 3
     if not is_image or frame.shape != (shape or frame.shape):
         raise EmbodiedError(

@@ -34,7 +34,7 @@ class ResidualVecEnv(VecEnvWrapper):
         # Control steps for which a correction is held.
         self._repeat = self._worlds.config.control_hz // residual.hz
 
-        # What the base wants to do next, and what the learner adds to it, (N, A).
+        # (N, A): what the base wants to do next, and the learner's correction of it.
         shape = venv.action_space.shape or ()
         self._wanted = np.zeros((venv.num_envs, *shape), np.float32)
         self._correction = np.zeros_like(self._wanted)

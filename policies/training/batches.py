@@ -248,7 +248,7 @@ def load_batches(
     # Processes are spawned: a fork would carry over the state of HDF5, GL and CUDA.
     loader = DataLoader(
         dataset,
-        sampler=requests,
+        sampler=requests,  # what `BatchDataset` is indexed with
         batch_size=None,  # an item is a batch already
         num_workers=workers,
         multiprocessing_context="spawn" if workers else None,
