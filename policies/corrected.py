@@ -58,24 +58,27 @@ class Correction:
         return {"by": self.by, **rule}
 
 
-def corrected_spec(policy: PolicySpec, expert: PolicySpec, name: str) -> PolicySpec:
-    """Returns what a policy and its expert together need of the worlds.
+def corrected_spec(
+    policy: PolicySpec, corrector: PolicySpec, name: str, by: str = "expert"
+) -> PolicySpec:
+    """Returns what a policy and who corrects it together need of the worlds.
 
     Args:
         policy: what the policy needs.
-        expert: what the expert needs.
+        corrector: what its expert, or a person, needs.
         name: of the policy, for the error message.
+        by: who corrects it, for the same.
 
     Raises:
         EmbodiedError: they do not act alike, so that neither can stand in for the other.
     """
     own = (policy.control_mode, policy.control_hz)
-    wanted = (expert.control_mode, expert.control_hz)
+    wanted = (corrector.control_mode, corrector.control_hz)
     if own != wanted:
         raise EmbodiedError(
-            f"the expert acts in control mode {wanted[0]!r} at {wanted[1]} Hz, but {name} "
+            f"the {by} acts in control mode {wanted[0]!r} at {wanted[1]} Hz, but {name} "
             f"in {own[0]!r} at {own[1]} Hz: it can only correct a policy that acts as it "
-            "does, such as one trained on its demonstrations"
+            "does, such as one trained on the expert's demonstrations"
         )
     return replace(policy, privileged=True)
 

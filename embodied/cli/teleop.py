@@ -23,11 +23,15 @@ from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_robot, get_task
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
+from embodied.policies.corrected import corrected_spec
+from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.episodes import env_config_for
 from embodied.policies.expert import EXPERT
+from embodied.policies.registry import find_policy
 from embodied.policies.teleop.device import Device
 from embodied.policies.teleop.operator import AIDS, Operator
 from embodied.policies.teleop.registry import BUILT_IN, SCRIPT_PREFIX, find_device
+from embodied.policies.teleop.shared import SharedOperator
 from embodied.policies.teleop.takes import Labels, Screen, Takes
 from embodied.rollout.endings import describe_ending
 
@@ -41,7 +45,9 @@ EXAMPLE = """embodied teleop ToteTransfer -o by_hand.hdf5 --episodes 10
   embodied teleop DrawerTidy -o by_hand.hdf5 --device spacemouse --aid level"""
 # Takes may last so many times as long as the task allows a policy.
 PATIENCE = 3.0
-POLICY = "person"
+PERSON = "person"
+# What a person needs of the world; the planner that looks on sees the privileged state.
+SPEC = PolicySpec(control_mode="ee_delta", control_hz=200, privileged=True)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,6 +96,11 @@ def _add_person(parser: argparse.ArgumentParser) -> None:
         "free, you alone (default: goal)",
     )
     parser.add_argument(
+        "--policy",
+        help="a policy that drives until you take over, by moving; `take_over` hands back "
+        "(docs/corrections.md; default: you alone)",
+    )
+    parser.add_argument(
         "--operator",
         metavar="NAME",
         help="who demonstrates, written into each take (default: the user's login)",
@@ -133,8 +144,8 @@ def run(args: argparse.Namespace) -> int:
     labels = Labels(args.operator or getpass.getuser(), device.name)
 
     with contextlib.closing(Worlds(config)) as worlds:
-        operator = Operator(worlds, device, args.aid)
-        header = Header(worlds.metadata(), POLICY, record_hz, EXPERT.planner_hz)
+        operator = driver_of(args, worlds, device)
+        header = header_of(args, worlds, record_hz)
         with screen_of(args, worlds, device) as screen, opened(device):
             writer = EpisodeWriter(args.output, header, mode_of(args))
             takes = Takes(worlds, operator, device, writer, labels, screen)
@@ -152,16 +163,48 @@ def worlds_of(args: argparse.Namespace) -> tuple[EnvConfig, int]:
     """
     task = get_task(args.task)
     robot = get_robot(args.robot or task.default_robot)
-    spec = PolicySpec(control_mode="ee_delta", control_hz=200, privileged=True)
+    spec = SPEC
+    if args.policy is not None:
+        own = find_policy(args.policy).spec(args.task, args.robot)
+        spec = corrected_spec(own, SPEC, args.policy, PERSON)
     record_hz = record_hz_of(args, spec.control_hz)
     config = env_config_for(spec, args.task, args.level, args.split, args.robot)
-    args.policy = POLICY
     config = with_pictures(config, args, record_hz)
 
     horizon_s = args.horizon_s
     if horizon_s is None:
         horizon_s = PATIENCE * task.horizon_for(robot)
     return replace(config, horizon_s=horizon_s), record_hz
+
+
+def driver_of(
+    args: argparse.Namespace, worlds: Worlds, device: Device
+) -> Operator | SharedOperator:
+    """Returns the person as a policy, together with the policy that drives at first."""
+    operator = Operator(worlds, device, args.aid)
+    if args.policy is None:
+        return operator
+    source = find_policy(args.policy)
+    dual = None
+    if source.planner_hz is not None:
+        dual = DualSystemConfig(planner_hz=source.planner_hz, mailbox="predictive")
+    return SharedOperator(source.make(worlds, dual), operator, args.policy)
+
+
+def header_of(args: argparse.Namespace, worlds: Worlds, record_hz: int) -> Header:
+    """Returns the header of the dataset; it says who drove."""
+    policy = PERSON
+    correction = None
+    if args.policy is not None:
+        policy = f"{args.policy}, corrected by {PERSON}"
+        correction = {"by": PERSON}
+    return Header(
+        worlds.metadata(),
+        policy,
+        record_hz,
+        EXPERT.planner_hz,
+        correction=correction,
+    )
 
 
 @contextlib.contextmanager
@@ -184,7 +227,9 @@ def screen_of(
 
     from embodied.cli.teleop_window import TeleopWindow
 
-    with contextlib.closing(TeleopWindow(worlds, device)) as window:
+    with contextlib.closing(
+        TeleopWindow(worlds, device, args.policy is not None)
+    ) as window:
         yield window
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embodied.core import PHYSICS_HZ, Observation
+from embodied.core import ACTORS, PHYSICS_HZ, Observation
 from embodied.policies.teleop.device import Device, KeyListener
 from embodied.policies.teleop.gamepad import import_pygame
 from embodied.rollout.endings import describe_ending
@@ -33,18 +33,19 @@ DECIDE = "keep it, keep it with a mark, or throw it away?"
 class TeleopWindow:
     """A screen for a person: a rollout hook that shows world 0 in real time."""
 
-    def __init__(self, worlds: Worlds, device: Device, pygame: Any = None) -> None:
+    def __init__(self, worlds: Worlds, device: Device, is_shared: bool = False) -> None:
         """Opens the window.
 
         Args:
             worlds: of which it shows the first.
             device: told of keys, if it listens to them; its keys are shown.
-            pygame: given by tests.
+            is_shared: whether a policy drives, too.
 
         Raises:
             EmbodiedError: there is no screen, or pygame is not installed.
         """
-        self._pygame = pygame or import_pygame()
+        self._pygame = import_pygame()
+        self._is_shared = is_shared
         self._worlds = worlds
         self._device = device
         self._cameras = _views(worlds)
@@ -97,6 +98,9 @@ class TeleopWindow:
         status = f"progress {progress:.0%}, {left_s:.0f} s left"
         if step.result.success[0]:
             status = "done: hold it for a moment"
+        if self._is_shared:
+            driver = ACTORS[int(step.executed_by[0])]
+            status = f"the {driver} drives; {status}"
         self._draw(step.before.instruction[0], status)
         took_s = time.monotonic() - begun_s
         self._next_s = begun_s + max(1 / MAX_FPS, took_s / PICTURE_SHARE)

@@ -16,6 +16,7 @@ EVENTS = {
     "mark": "mark this take, to look at it again; at its end also keep it",
     "discard": "throw this take away and begin it again, at any time",
     "next_arm": "move the next arm",
+    "take_over": "take over from the policy, or hand back to it",
     "quit": "end the session; an unfinished take is thrown away",
 }
 

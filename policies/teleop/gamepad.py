@@ -23,6 +23,7 @@ B = 1
 X = 2
 Y = 3
 LEFT_BUMPER = 4
+RIGHT_BUMPER = 5
 BACK = 6
 START = 7
 EVENT_BUTTONS = {
@@ -30,6 +31,7 @@ EVENT_BUTTONS = {
     Y: "mark",
     BACK: "discard",
     X: "next_arm",
+    RIGHT_BUMPER: "take_over",
 }
 
 
@@ -44,6 +46,7 @@ class Gamepad:
         ("A, B", "close, open the gripper"),
         ("left bumper held", "the sticks drive the base, the triggers lift it"),
         ("X", "the next arm"),
+        ("right bumper", "hand back to the policy, or take over"),
         ("start, Y", "at the end of a take: keep it, keep it with a mark"),
         ("back", "throw the take away and begin it again"),
         ("start and back together", "end the session"),

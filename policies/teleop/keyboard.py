@@ -40,6 +40,7 @@ EVENT_KEYS = {
     "m": "mark",
     "backspace": "discard",
     "tab": "next_arm",
+    "t": "take_over",
     "escape": "quit",
 }
 SLOW_KEY = "left shift"
@@ -57,6 +58,7 @@ class Keyboard:
         ("arrows, page up and down, home, end", "drive, lift and turn the base"),
         ("left shift", "slowly"),
         ("tab", "the next arm"),
+        ("t", "hand back to the policy, or take over"),
         ("return, m", "at the end of a take: keep it, keep it with a mark"),
         ("backspace", "throw the take away and begin it again"),
         ("escape", "end the session"),

@@ -107,10 +107,11 @@ class Operator:
         self._plans: list[Plan] = []
         self._goal = Payload.empty(1, self._planner.planner.plan_shape)  # the newest
 
+        self.gripper_elements = tuple(worlds.interface.gripper_elements)
         self._limits = ReferenceLimits(
             1,
             MAX_ACTION_RATE / self.spec.control_hz,
-            worlds.interface.gripper_elements,
+            self.gripper_elements,
             hold_action=None,
         )
         self._hands = self._new_hands()
@@ -139,12 +140,29 @@ class Operator:
         Raises:
             TakeStopped: the person does not want to go on.
         """
+        command = self.listen()
+        self.look_on(observation)
+        return self.do(command, observation)
+
+    def listen(self) -> Command:
+        """Returns what the person wants now, after doing what is no motion.
+
+        Raises:
+            TakeStopped: the person does not want to go on.
+        """
         command = self._device.read()
         self._obey(command.events)
-        self._look_on(observation)
+        return command
+
+    def do(self, command: Command, observation: Observation) -> np.ndarray:
+        """Returns the action (1, A) of a command."""
         payload = self._payload(observation.agent_pos, command)
         action = self._servo.act(observation, payload, age_s=np.zeros(1))
         return self._limits.apply(action, np.zeros(1, bool), observation)
+
+    def hold_grip(self, grip: np.ndarray) -> None:
+        """Lets the grippers (E,) stay as another driver had them: above 0 is open."""
+        self._hands.grip = np.where(grip > 0, 1.0, -1.0)
 
     def take_plans(self) -> list[Plan]:
         """Returns the planner's plans since the last call."""
@@ -172,7 +190,7 @@ class Operator:
         if "grip" in events:
             hands.grip[hands.active] *= -1
 
-    def _look_on(self, observation: Observation) -> None:
+    def look_on(self, observation: Observation) -> None:
         """Lets the planner plan; its controller's actions are not taken."""
         self._planner.act(observation)
         for plan in self._planner.take_plans():

@@ -12,6 +12,7 @@ from embodied.datasets.writer import EpisodeWriter
 from embodied.envs.worlds import Worlds
 from embodied.policies.teleop.device import Device
 from embodied.policies.teleop.operator import Operator, TakeStopped
+from embodied.policies.teleop.shared import SharedOperator
 from embodied.rollout.rollout import EpisodeResult, Hook, rollout
 
 # What a person may decide at the end of a take.
@@ -54,7 +55,7 @@ class Takes:
     def __init__(
         self,
         worlds: Worlds,
-        operator: Operator,
+        operator: Operator | SharedOperator,
         device: Device,
         writer: EpisodeWriter,
         labels: Labels,
@@ -130,11 +131,12 @@ class Takes:
                     return decision
 
     def _write(self, episode: Episode, marked: bool) -> None:
-        # a person's takes are no take-overs: nobody else drove
+        meta = episode.meta
+        if self._writer.header.correction is None:
+            # nobody else drove, so there was nothing to take over
+            meta = replace(meta, takeovers=None, takeover_s=None)
         meta = replace(
-            episode.meta,
-            takeovers=None,
-            takeover_s=None,
+            meta,
             operator=self._labels.operator,
             device=self._labels.device,
             marked=marked or self._operator.is_marked,
