@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from embodied.policies.teleop.keyboard import (
 )
 from embodied.policies.teleop.operator import Operator
 from embodied.rollout.rollout import rollout
+from tests.commands import refused
 from tests.ground import expert_worlds
 
 pygame: Any = pytest.importorskip("pygame")
@@ -84,3 +86,13 @@ def test_every_key_of_the_keyboard_is_one_of_the_window() -> None:
     for key in (*MOVES, *TURNS, *DRIVES, *EVENT_KEYS, SLOW_KEY):
         assert pygame.key.name(pygame.key.key_code(key)) == key
     pygame.quit()
+
+
+def test_a_machine_without_a_screen_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(teleop_window, "has_display", lambda: False)
+    monkeypatch.delenv("SDL_VIDEODRIVER", raising=False)
+    error = refused(capsys, "teleop", "ToteTransfer", "-o", tmp_path / "x.hdf5")
+    assert "a window needs a display" in error
+    assert not list(tmp_path.iterdir())

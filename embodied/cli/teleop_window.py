@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from embodied.core import ACTORS, PHYSICS_HZ, Observation
+from embodied.errors import EmbodiedError
 from embodied.policies.teleop.device import Device, KeyListener
 from embodied.policies.teleop.gamepad import import_pygame
 from embodied.rollout.endings import describe_ending
 from embodied.rollout.rollout import EpisodeResult, Step
+from embodied.sim.window import has_display
 
 if TYPE_CHECKING:
     from embodied.envs.worlds import Worlds
@@ -44,6 +47,12 @@ class TeleopWindow:
         Raises:
             EmbodiedError: there is no screen, or pygame is not installed.
         """
+        # without a screen, SDL would draw where nobody sees it, and wait for ever
+        if not (has_display() or os.environ.get("SDL_VIDEODRIVER")):
+            raise EmbodiedError(
+                "a window needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set: "
+                "--headless with a script or a device of your own needs none"
+            )
         self._pygame = import_pygame()
         self._is_shared = is_shared
         self._worlds = worlds
