@@ -107,7 +107,7 @@ class TeleopWindow:
         status = f"progress {progress:.0%}, {left_s:.0f} s left"
         if step.result.success[0]:
             status = "done: hold it for a moment"
-        if self._is_shared:
+        if self._is_shared and step.executed_by is not None:
             driver = ACTORS[int(step.executed_by[0])]
             status = f"the {driver} drives; {status}"
         self._draw(step.before.instruction[0], status)
