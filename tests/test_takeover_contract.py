@@ -11,10 +11,10 @@ from embodied.rollout.rollout import EpisodeResult
 from tests.ground import TASKS_AND_ROBOTS
 from tests.wandering import SOURCE
 
-EPISODES = 6
-FIRST_SEED = 300
+EPISODES = 3
+FIRST_SEED = 310
 # experts that begin at the beginning succeed in nearly all (docs/ground.md)
-LEAST_SUCCESSES = 4
+LEAST_SUCCESSES = 2
 
 
 def corrected_runs(
