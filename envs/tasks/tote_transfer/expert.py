@@ -79,6 +79,9 @@ class ToteTransferExpert:
     def __init__(self, robot: Robot) -> None:
         self._station = station_of(robot)
         self._drives = robot.travels
+        # a palm that is near keeps a grip near to the rim
+        palm_m = robot.gripper_of(robot.effectors[0]).palm_m
+        self._depth_m = min(GRASP_DEPTH_M, palm_m)
 
     def stand(self, xp: Any, agent: Readings, state: Readings) -> Array:
         """Returns where the mount of a robot that travels should stand.
@@ -86,7 +89,7 @@ class ToteTransferExpert:
         Returns:
             (n, 4) x, y, z in m and yaw in rad.
         """
-        facts = ExpertFacts.read(xp, agent, state)
+        facts = ExpertFacts.read(xp, agent, state, self._depth_m)
         is_at_rack = self._is_at_rack(facts)
         x, y = self._stand_xy(xp, facts, state["tote_vel_w"][:, 1])
         z = xp.full_like(x, STAND_POSE_W[2])
@@ -97,7 +100,7 @@ class ToteTransferExpert:
         """Returns the plans for n worlds."""
         # move the origin to the floor below the mount of a robot at its stand: so the
         # decisions for a fixed robot, which stands at the origin, hold there, too
-        facts_w = ExpertFacts.read(xp, agent, state)
+        facts_w = ExpertFacts.read(xp, agent, state, self._depth_m)
         x, y = self._stand_xy(xp, facts_w, state["tote_vel_w"][:, 1])
         origin = xp.stack([x, y, xp.zeros_like(x)], axis=1)
         agent = {**agent, "tcp_pos_w": agent["tcp_pos_w"] - origin}
@@ -106,11 +109,11 @@ class ToteTransferExpert:
             "tote_pos_w": state["tote_pos_w"] - origin,
             "slot_pos_w": state["slot_pos_w"] - origin,
         }
-        facts = ExpertFacts.read(xp, agent, state)
+        facts = ExpertFacts.read(xp, agent, state, self._depth_m)
 
         # a tote rides within reach on the belt; one that is held gets the rack's yaw, 0
         is_riding = ~facts.is_holding & ~facts.is_standing & facts.is_reachable
-        skill, pos = _choose(xp, facts, is_riding)
+        skill, pos = _choose(xp, facts, is_riding, self._depth_m)
         yaw = xp.where(facts.is_holding, xp.zeros_like(facts.yaw), facts.yaw)
         is_closing = is_skill(skill, "grasp") & facts.is_on_grip
         is_closing = is_closing | facts.is_holding & ~is_skill(skill, "release")
@@ -154,7 +157,9 @@ class ToteTransferExpert:
         return x, y
 
 
-def _choose(xp: Any, facts: ExpertFacts, is_riding: Array) -> tuple[Array, Array]:
+def _choose(
+    xp: Any, facts: ExpertFacts, is_riding: Array, depth_m: float
+) -> tuple[Array, Array]:
     """Returns the skill (n,), an index into SKILLS, and the hand's goal (n, 3) m."""
     tcp = facts.tcp
     slot = facts.slot
@@ -167,7 +172,7 @@ def _choose(xp: Any, facts: ExpertFacts, is_riding: Array) -> tuple[Array, Array
     hover = xp.stack([grip[:, 0], waiting_y, grip[:, 2] + HOVER_M], axis=1)
     beside = around_column(xp, tcp, slot + in_hand, CARRY_RADIUS_M, TURN_RAD)
     down = slot + in_hand - xp.asarray([0.0, 0.0, PRESS_M])
-    above_rim = grip[:, 2] + GRASP_DEPTH_M + CLEAR_M
+    above_rim = grip[:, 2] + depth_m + CLEAR_M
 
     # a tote that is being lowered goes on down even if it drifts off a little
     held = facts.is_holding

@@ -58,12 +58,18 @@ class ExpertFacts:
     is_being_lowered: Array  # into its slot, and not too high to have begun
 
     @classmethod
-    def read(cls, xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
-        """Returns the facts of an observation."""
+    def read(
+        cls,
+        xp: Any,
+        agent: Readings,
+        state: Readings,
+        depth_m: float = GRASP_DEPTH_M,
+    ) -> ExpertFacts:
+        """Returns the facts of an observation, for grips `depth_m` below the rim."""
         tcp = agent["tcp_pos_w"]
         tote = state["tote_pos_w"]
         slot = state["slot_pos_w"]
-        grip = grip_point(xp, tote, state["tote_rot6d"])
+        grip = grip_point(xp, tote, state["tote_rot6d"], depth_m)
 
         width = agent["gripper_width"][:, 0]
         is_closed = (width > HELD_WIDTH_M[0]) & (width < HELD_WIDTH_M[1])
@@ -94,14 +100,16 @@ class ExpertFacts:
         )
 
 
-def grip_point(xp: Any, tote: Array, rot6d: Array) -> Array:
+def grip_point(
+    xp: Any, tote: Array, rot6d: Array, depth_m: float = GRASP_DEPTH_M
+) -> Array:
     """Returns the grip (n, 3) m, on the wall that will face the robot in the rack.
 
     That is the tote's wall towards its own -y.
     """
     size = ToteSize()
     across = rot6d[:, 3:]  # the tote's y axis in the world
-    up = xp.asarray([0.0, 0.0, 1.0]) * (size.height - GRASP_DEPTH_M)
+    up = xp.asarray([0.0, 0.0, 1.0]) * (size.height - depth_m)
     return tote - across * (size.width / 2) + up
 
 
