@@ -250,8 +250,8 @@ def measure_outcomes(
     # A question about outcomes has a level: the `or` is for the type alone.
     config = question.policy.env_config(question.subject.pair, question.level or "L2")
 
-    # On the engine `warp` each start has a world of its own. On `cpu` starts take turns in
-    # at most 16 worlds, on whose number no result depends.
+    # On the engine `warp` each start has a world of its own. On `cpu` starts take turns
+    # in at most 16 worlds, on whose number no result depends.
     on_cpu = EpisodeRunner(name, config, num_envs=min(num, 16)).run(seeds)
     worlds = WarpWorlds(
         replace(config, engine="warp", device=device),

@@ -21,9 +21,10 @@ from embodied.policies.training.samples import LABELS, Samples
 # How often plans of a skill are sampled: more often if the skill has to find something
 # than if it goes on with what is found. Skills not named here have weight 1.
 SKILL_WEIGHT = {"reach": 3.0, "grasp": 3.0, "carry": 2.0, "place": 1.5, "release": 0.5}
-# Standard deviations of the noise on the parts of the planner's proprioception; parts not
-# named here get none. In demonstrations the hand is nearly always where it should be: a
-# planner that knew its pose exactly would answer "here" instead of looking for the goal.
+# Standard deviations of the noise on the parts of the planner's proprioception; parts
+# not named here get none. In demonstrations the hand is nearly always where it should
+# be: a planner that knew its pose exactly would answer "here" instead of looking for
+# the goal.
 AGENT_NOISE = {
     "joint_pos": 0.06,  # rad
     "joint_vel": 0.1,  # rad/s

@@ -142,7 +142,7 @@ class ChunkController:
 
     def act(self, observation: Observation, payload: Payload, age_s: Array) -> Array:
         # Only the first `execute` steps of a chunk are used: the rest is out of date by
-        # then. Worlds are out of step with each other, so each has a due time of its own.
+        # then. Worlds are out of step with each other, so each is due at its own time.
         due = np.flatnonzero(self._next_step >= self._config.execute)
         if len(due):
             self._chunk[due] = self._predict(

@@ -238,8 +238,8 @@ class PlannerNet(nn.Module):
         hidden = self.trunk(torch.cat([features.reshape(n, -1), text, body], dim=1))
 
         # What it says. The latent is all of it, with bounded parts within their bounds.
-        # Goals, speeds and bases in it are normalised; plans hold them in m and m/s. The
-        # order is that of `sizes`.
+        # Goals, speeds and bases in it are normalised; plans hold them in m and m/s.
+        # The order is that of `sizes`.
         outputs = self.heads(hidden).split(self.sizes, dim=1)
         goal, rotation, speed, gripper, completion, subtask, free, base = outputs
         latent = [
