@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
             contestant.name,
             one.ability,
             pooled_words(one.rate),
-            f"{one.rate.cells} cells",
+            _cells(one.rate.cells),
         )
         for contestant in board.contestants
         for one in profile(contestant)
@@ -72,3 +72,7 @@ def run(args: argparse.Namespace) -> int:
     lines += [*board.notes, str(args.output)]
     print("\n".join(lines))
     return 0
+
+
+def _cells(count: int) -> str:
+    return f"{count} cell{'s' if count > 1 else ''}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from embodied.benchmark.codec import encode
 from embodied.benchmark.evaluation import measure
 from embodied.benchmark.results import Cell, Provenance
 from embodied.benchmark.results_file import read_results
@@ -50,7 +51,7 @@ class Repetition:
     def different(self) -> list[EpisodeResult]:
         """The episodes, as they were, that differ in any of their fields."""
         pairs = zip(self.before.episodes, self.after.episodes, strict=False)
-        return [one for one, other in pairs if repr(one) != repr(other)]
+        return [one for one, other in pairs if encode(one) != encode(other)]
 
     @property
     def outcomes(self) -> int:
