@@ -97,7 +97,8 @@ def write_masks(file: H5, masks: Mapping[str, Iterable[int]]) -> None:
     """Writes masks, which robomimic calls filter keys: the names of their demos."""
     for mask, numbers in masks.items():
         write_mask(file, mask, [f"demo_{number}" for number in numbers])
-    write_group_description(file, "mask")
+    if masks:
+        write_group_description(file, "mask")
 
 
 def write_mask(file: H5, mask: str, demos: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from embodied.datasets.importing.robomimic import RobomimicFile
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import DatasetError
 from embodied.datasets.statistics import statistics
+from embodied.datasets.subsets import write_subset
 from embodied.errors import EmbodiedError
 from tests.commands import run_python
 from tests.datasets_fakes import open_hdf5, write_dataset
@@ -190,6 +191,15 @@ def test_an_entry_of_the_metadata_that_makes_no_sense_is_named(
         DatasetError, match=f"{entry} in the metadata of /meta makes no"
     ):
         Dataset(path).header  # noqa: B018
+
+
+def test_a_file_without_masks_can_be_copied(path: Path) -> None:
+    with open_hdf5(path, "r+") as file:
+        for name in list(file["mask"]):
+            del file[f"mask/{name}"]
+    copy = path.with_name("copy.hdf5")
+    write_subset(Dataset(path), [0], copy)
+    assert len(Dataset(copy)) == 1
 
 
 @pytest.mark.slow
