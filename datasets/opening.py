@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,13 @@ from typing import Any
 import h5py
 import numpy as np
 
-from embodied.datasets.guarded import damage_named, group_in, own_group
+from embodied.datasets.guarded import (
+    arrays_in,
+    damage_named,
+    group_in,
+    own_group,
+    read_array,
+)
 from embodied.datasets.h5_files import open_to_read
 from embodied.datasets.header_checks import wrong_entry
 from embodied.datasets.schema import (
@@ -87,6 +94,30 @@ def demo_names(file: H5) -> list[str]:
             if demo is not None and "num_samples" in demo.attrs
         ]
     return sorted(whole, key=lambda name: int(name.removeprefix("demo_")))
+
+
+def stored_masks(file: H5, demos: Sequence[str]) -> dict[str, list[int]] | None:
+    """Returns the numbers of the episodes in each mask; None if the file has no masks.
+
+    Args:
+        file: an open dataset.
+        demos: the names of its episodes, in the order of their numbers.
+
+    Raises:
+        DatasetError: the masks are damaged.
+    """
+    with damage_named(file, "mask"):
+        if "mask" not in file:
+            return None
+
+    # The file holds names of demos.
+    numbers = {demo: number for number, demo in enumerate(demos)}
+    masks = {}
+    for name, array in arrays_in(group_in(file, "mask")).items():
+        names = read_array(array).ravel().tolist()
+        with damage_named(Path(file.filename), f"/mask/{name}"):
+            masks[name] = [numbers[demo.decode()] for demo in names]
+    return masks
 
 
 def read_header(file: H5) -> Header:

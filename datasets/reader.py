@@ -15,14 +15,12 @@ from embodied.core import Layout
 from embodied.datasets.episode_reading import read_episode
 from embodied.datasets.guarded import (
     arrays_below,
-    arrays_in,
     damage_named,
-    group_in,
     own_array,
     read_array,
 )
 from embodied.datasets.merge import StoredEpisode, default_masks, find_episodes
-from embodied.datasets.opening import open_file, read_header
+from embodied.datasets.opening import open_file, read_header, stored_masks
 from embodied.datasets.schema import H5, DatasetError, Episode, EpisodeMeta, Header
 from embodied.datasets.storage import part_files
 from embodied.errors import unknown
@@ -196,19 +194,11 @@ class Dataset(ClosedOnExit):
     @cached_property
     def _masks(self) -> dict[str, list[int]]:
         """Mask -> numbers of its episodes; the usual masks where the file has none."""
-        file = self._open(self.path) if self.path.exists() else None
-        with damage_named(self.path, "/mask"):
-            if file is None or "mask" not in file:
-                return default_masks(self.episodes)
-
-        # The file holds names of demos.
-        numbers = {source.demo: number for number, source in enumerate(self._sources)}
-        masks = {}
-        for name, array in arrays_in(group_in(file, "mask")).items():
-            demos = read_array(array).ravel().tolist()
-            with damage_named(self.path, f"/mask/{name}"):
-                masks[name] = [numbers[demo.decode()] for demo in demos]
-        return masks
+        masks = None
+        if self.path.exists():
+            demos = [source.demo for source in self._sources]
+            masks = stored_masks(self._open(self.path), demos)
+        return default_masks(self.episodes) if masks is None else masks
 
     def _source(self, number: int) -> StoredEpisode:
         if not 0 <= number < len(self):

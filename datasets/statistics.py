@@ -134,7 +134,7 @@ def _of_rows(dataset: Dataset, numbers: Sequence[int], key: str) -> ArrayStatist
 
     if collected is None:
         raise DatasetError(f"{dataset.path}: {key} has no row of finite numbers")
-    return _named(key, collected.result(), left_out)
+    return array_statistics(key, collected.result(), left_out)
 
 
 def _of_pictures(dataset: Dataset, numbers: Sequence[int], key: str) -> ArrayStatistics:
@@ -147,10 +147,12 @@ def _of_pictures(dataset: Dataset, numbers: Sequence[int], key: str) -> ArraySta
                 f"{dataset.path}: {key} holds {pictures.shape} {pictures.dtype}, no pictures"
             )
         collected.add(pictures)
-    return _named(key, collected.result(), left_out=0)
+    return array_statistics(key, collected.result(), left_out=0)
 
 
-def _named(key: str, result: Statistics, left_out: int) -> ArrayStatistics:
+def array_statistics(key: str, result: Statistics, left_out: int) -> ArrayStatistics:
+    """Returns the statistics of an array from what was collected of its columns."""
+
     def numbers(name: str) -> tuple[float, ...]:
         return tuple(float(value) for value in result[name])
 

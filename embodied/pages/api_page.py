@@ -20,7 +20,12 @@ Written by `make docs` from the code; each name's own docstring says more (`help
 own calls, and the ids that `import embodied` registers, are in the [README](../README.md).
 """
 # Packages are listed by their `__all__`, modules by their public classes and functions.
-PACKAGES = ("embodied.envs", "embodied.robots", "embodied.policies")
+PACKAGES = (
+    "embodied.envs",
+    "embodied.robots",
+    "embodied.policies",
+    "embodied.datasets.windows",
+)
 MODULES = (
     "embodied.core",
     "embodied.envs.config",

@@ -1,0 +1,220 @@
+"""The windows of one dataset file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from embodied.core import PHYSICS_HZ
+from embodied.datasets.array_specs import PLAN_PAYLOAD
+from embodied.datasets.opening import open_file, read_header
+from embodied.datasets.schema import DatasetError
+from embodied.datasets.windows.clock import Clock
+from embodied.datasets.windows.index import OnArray, open_index, stored_rows
+from embodied.datasets.windows.places import ArrayPlaces
+from embodied.datasets.windows.rows import (
+    FileOnDisk,
+    MemoryRows,
+    Rows,
+    StoredRows,
+)
+from embodied.datasets.windows.window import (
+    PLAN_TICKS,
+    Window,
+    stored_key,
+    ticks_key,
+)
+from embodied.errors import EmbodiedError
+
+PLAN = "plan/"  # begins the names of what the plan of a window says
+IS_PAD = "_is_pad"  # ends the name of the mask of an array's rows
+
+# Arrays by name, each with a row per window.
+Arrays = dict[str, np.ndarray]
+
+
+class FileWindows:
+    """The windows of the chosen episodes of one file.
+
+    Attributes:
+        path: of the file.
+        metadata: of the worlds, as the file's header has it.
+        sentences: the instructions in the file.
+        episodes: (m,) the numbers of the chosen episodes.
+        keys: name of an array in a window -> its name in the file.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        window: Window,
+        mask: str,
+        on_array: OnArray | None = None,
+    ) -> None:
+        """Opens a file; raises as `Windows` does."""
+        self.path = path
+        self._window = window
+        self.keys = _keys(window)
+
+        at = ticks_key(window.at)
+        clocks = dict.fromkeys([at, *map(ticks_key, self.keys.values())])
+        arrays = dict.fromkeys(self.keys.values())
+        index = open_index(path, list(arrays), list(clocks), on_array)
+        with open_file(path) as file:
+            self.metadata: Mapping[str, Any] = read_header(file).metadata
+
+        self.sentences = index.sentences
+        self.episodes = index.chosen(path, mask)
+        self.stamp = index.stamp
+        self._instruction = index.instruction
+        self._at = at
+        self._clocks = {key: index.clocks[key] for key in clocks}
+        self._places = {key: index.places[key] for key in arrays}
+        self._check(index.demos)
+        self._demos = index.demos
+
+        # The windows of each chosen episode come after those of the one before.
+        counts = self._clocks[at].rows[self.episodes]
+        self._ends = np.cumsum(counts)
+        self._starts = self._ends - counts
+
+        self._file = FileOnDisk(path, index.stamp)
+        self._stored: dict[str, StoredRows] = {
+            key: stored_rows(self._file, index, key) for key in self._places
+        }
+        self._rows: dict[str, Rows] = dict(self._stored)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def close(self) -> None:
+        """Closes the file; the next use opens it again."""
+        self._file.close()
+
+    def row(self, name: str) -> tuple[int, ...]:
+        """Returns the shape of a row of an array."""
+        return self._places[self.keys[name]].row
+
+    def dtype(self, name: str) -> np.dtype:
+        """Returns the type that an array has in a batch."""
+        return _batch_type(self._places[self.keys[name]].dtype)
+
+    def memory_bytes(self, name: str) -> int:
+        """Returns what all rows of an array take in memory, of the chosen episodes."""
+        places = self._places[self.keys[name]]
+        return int(places.rows[self.episodes].sum()) * places.row_bytes
+
+    def load(self, name: str) -> None:
+        """Reads all rows of an array of the chosen episodes into memory."""
+        key = self.keys[name]
+        self._rows[key] = MemoryRows(
+            self._stored[key], self._places[key], self.episodes
+        )
+
+    def rows_of(self, name: str, episodes: np.ndarray) -> np.ndarray:
+        """Returns all rows of an array, of some episodes."""
+        return self._stored[self.keys[name]].all_rows(episodes)
+
+    def batch(self, numbers: np.ndarray, age: np.ndarray) -> Arrays:
+        """Returns n windows.
+
+        Args:
+            numbers: (n,) which windows.
+            age: (n,) in [0, 1), where between the least and the greatest age the age of
+                each window's plan is.
+        """
+        which = np.searchsorted(self._ends, numbers, side="right")
+        episode = self.episodes[which]
+        row = numbers - self._starts[which]
+        tick = self._clocks[self._at].ticks_at(episode, row)
+
+        arrays: Arrays = {
+            "episode": episode,
+            "tick": tick,
+            "instruction": self._instruction[episode],
+        }
+        for name, rows in self._window.rows.items():
+            newest = row
+            if ticks_key(name) != self._at:
+                newest = self._clocks[ticks_key(name)].newest_rows(episode, tick)
+            wanted = newest[:, None] + np.arange(rows.start, rows.stop, rows.step)
+            last = self._places[self.keys[name]].rows[episode] - 1
+            present = np.clip(wanted, 0, last[:, None])
+            arrays[name] = self._take(name, episode, present)
+            arrays[f"{name}{IS_PAD}"] = wanted != present
+
+        if self._window.plan_age_s is not None:
+            arrays |= self._plans(episode, tick, age)
+        return arrays
+
+    def _plans(self, episode: np.ndarray, tick: np.ndarray, age: np.ndarray) -> Arrays:
+        """Returns the plan of each window: the newest that is at least so old."""
+        least, greatest = self._window.plan_age_s or (0, 0)
+        age_s = least + age * (greatest - least)
+        latest_tick = np.floor(tick - age_s * PHYSICS_HZ).astype(np.int64)
+        clock = self._clocks[PLAN_TICKS]
+        row = clock.newest_rows(episode, latest_tick)
+
+        made = clock.ticks_at(episode, row)
+        plans: Arrays = {"plan_age_s": ((tick - made) / PHYSICS_HZ).astype(np.float32)}
+        for name in self.keys:
+            if name.startswith(PLAN):
+                plans[name] = self._take(name, episode, row[:, None])[:, 0]
+        return plans
+
+    def _take(self, name: str, episode: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Returns rows (n, c, ...); raises DatasetError if one is not finite."""
+        key = self.keys[name]
+        values = self._rows[key].take(episode, rows)
+        if values.dtype.kind == "f":
+            finite = np.isfinite(values)
+            if not finite.all():
+                window, number = np.argwhere(~finite)[0][:2]
+                demo = self._demos[episode[window]]
+                raise DatasetError(
+                    f"{self.path}: row {rows[window, number]} of {key} in {demo} holds "
+                    "a number that is not finite: leave the episode out with "
+                    "`embodied data filter`"
+                )
+        return values.astype(_batch_type(values.dtype), copy=False)
+
+    def _check(self, demos: tuple[str, ...]) -> None:
+        """Raises DatasetError for arrays that have other rows than ticks, or none."""
+        for key, places in self._places.items():
+            ticks = ticks_key(key)
+            clock: Clock = self._clocks[ticks]
+            wrong = np.flatnonzero(places.rows != clock.rows)
+            if len(wrong):
+                episode = wrong[0]
+                raise DatasetError(
+                    f"{self.path}: {key} of {demos[episode]} has "
+                    f"{places.rows[episode]} rows, but {ticks} has "
+                    f"{clock.rows[episode]}"
+                )
+            _check_type(self.path, key, places)
+
+
+def _keys(window: Window) -> dict[str, str]:
+    """Returns the arrays of a window: their names, and those in the file."""
+    keys = {name: stored_key(name) for name in window.rows}
+    if window.plan_age_s is not None:
+        for spec in PLAN_PAYLOAD:
+            keys[f"{PLAN}{spec.name}"] = f"plans/{spec.name}"
+    return keys
+
+
+def _check_type(path: Path, key: str, places: ArrayPlaces) -> None:
+    if places.dtype.kind == "u" and places.dtype.itemsize == 8:
+        raise EmbodiedError(
+            f"{path}: {key} holds checksums, from which nothing can be learned"
+        )
+
+
+def _batch_type(dtype: np.dtype) -> np.dtype:
+    """Returns the type that numbers have in a batch."""
+    if dtype == np.uint8 or dtype.kind == "b":
+        return dtype
+    return np.dtype(np.float32 if dtype.kind == "f" else np.int64)

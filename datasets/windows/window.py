@@ -1,0 +1,98 @@
+"""What a window holds: rows of arrays around one moment of an episode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from embodied.errors import EmbodiedError
+
+FRAMES = "frames"
+PLANS = "plans"
+STREAMS = "streams/"
+
+# The array that holds the ticks of frames, and that of plans.
+FRAME_TICKS = "frame_tick"
+PLAN_TICKS = "plans/tick_frame"
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which rows of which arrays a window holds.
+
+        Window(
+            {
+                "obs/agent_pos": range(-1, 1),  # the frame before, and the newest
+                "obs/front_image": range(-1, 1),
+                "actions": range(16),  # from the newest frame on
+            },
+            plan_age_s=(0.0, 0.5),
+        )
+
+    Arrays may have different rates. Their rows are counted from the newest one at the
+    window's moment, which is row 0; those before it are negative. A row before the
+    episode's first is that first one, and a row after its last is that last one; both
+    are marked as padding.
+
+    Attributes:
+        rows: name of an array, such as `actions`, `obs/agent_pos`, `streams/intended`
+            or `plans/goal_pos_w`, and its rows.
+        at: what has a window at each of its rows: `frames`, `plans`, or a stream such
+            as `streams/intended`.
+        plan_age_s: the least and the greatest age of the plan that comes with a window;
+            None for windows without a plan.
+    """
+
+    rows: Mapping[str, range]
+    at: str = FRAMES
+    plan_age_s: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.rows:
+            raise EmbodiedError(
+                "a window needs rows: give some, such as {'actions': range(16)}"
+            )
+        for name, rows in self.rows.items():
+            _check_rows(name, rows)
+        if self.at not in (FRAMES, PLANS) and not self.at.startswith(STREAMS):
+            raise EmbodiedError(
+                f"a window cannot be at {self.at!r}: give {FRAMES!r}, {PLANS!r} or a "
+                "stream such as 'streams/intended'"
+            )
+        if self.plan_age_s is not None:
+            least, greatest = self.plan_age_s
+            if not 0 <= least <= greatest:
+                raise EmbodiedError(
+                    "plan_age_s must be the least and the greatest age in s, at least "
+                    f"0, not {self.plan_age_s}"
+                )
+
+
+def _check_rows(name: str, rows: Any) -> None:
+    """Raises EmbodiedError unless the rows of an array are a range that rises."""
+    if not isinstance(rows, range) or not rows or rows.step < 1:
+        raise EmbodiedError(
+            f"the rows of {name} must be a range that rises, such as range(-1, 1) or "
+            f"range(16), not {rows!r}"
+        )
+
+
+def stored_key(name: str) -> str:
+    """Returns an array's name in the file: a stream's is that of its values."""
+    if name.startswith(STREAMS) and not name.endswith("/value"):
+        return f"{name}/value"
+    return name
+
+
+def ticks_key(name: str) -> str:
+    """Returns the name of the array that holds the ticks of an array's rows.
+
+    Args:
+        name: of an array, or of what a window may be at.
+    """
+    if name.startswith(STREAMS):
+        return f"{stored_key(name).removesuffix('/value')}/t"
+    if name == PLANS or name.startswith(f"{PLANS}/"):
+        return PLAN_TICKS
+    return FRAME_TICKS
