@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import IMAGE_SUFFIX
+from embodied.datasets.windows.index import FileIndex, open_index, stored_rows
+from embodied.datasets.windows.rows import FileOnDisk, StoredRows
 
 
 class Frames(Protocol):
@@ -44,12 +44,12 @@ class EpisodeFrames:
     """Where the pictures of one episode lie on disk."""
 
     path: Path
-    number: int  # of the episode in its dataset
+    demo: str  # the episode's name in the file
     count: int  # frames
 
 
 class DiskFrames:
-    """Pictures that are read from their datasets each time.
+    """Pictures that are read from their files each time.
 
     An instance can be sent to other processes; each of them opens the files itself.
     """
@@ -57,32 +57,52 @@ class DiskFrames:
     def __init__(
         self, episodes: Sequence[EpisodeFrames], cameras: Sequence[str]
     ) -> None:
-        self._episodes = tuple(episodes)
-        self._keys = tuple(f"obs/{name}{IMAGE_SUFFIX}" for name in cameras)
-        self._datasets = {
-            episode.path: Dataset(episode.path) for episode in self._episodes
-        }
-
         # The row at which each episode's pictures begin.
-        counts = [episode.count for episode in self._episodes]
-        self._first_rows = [0, *np.cumsum(counts)[:-1].tolist()]
+        counts = np.array([episode.count for episode in episodes])
+        self._first_rows = np.cumsum(counts) - counts
+
+        keys = [f"obs/{name}{IMAGE_SUFFIX}" for name in cameras]
+        files = {
+            path: _open(path, keys)
+            for path in dict.fromkeys(episode.path for episode in episodes)
+        }
+        self._sources = [sources for _, sources in files.values()]
+        self._picture = next(iter(files.values()))[0].places[keys[0]].row
+
+        # The file of each episode, and its number there.
+        place = {path: number for number, path in enumerate(files)}
+        self._file = np.array([place[episode.path] for episode in episodes])
+        numbers = {
+            path: {demo: number for number, demo in enumerate(index.demos)}
+            for path, (index, _) in files.items()
+        }
+        self._number = np.array([numbers[each.path][each.demo] for each in episodes])
 
     def take(self, rows: Tensor) -> Tensor:
-        pictures = [self._read(row) for row in rows.flatten().tolist()]
-        stacked = np.stack(pictures)
-        return torch.from_numpy(stacked).reshape(*rows.shape, *stacked.shape[1:])
+        wanted = rows.flatten().numpy()
+        episode = np.searchsorted(self._first_rows, wanted, side="right") - 1
+        frame = wanted - self._first_rows[episode]
+
+        cameras = len(self._sources[0])
+        pictures = np.empty((len(wanted), cameras, *self._picture), np.uint8)
+        for file in np.unique(self._file[episode]).tolist():
+            places = np.flatnonzero(self._file[episode] == file)
+            number = self._number[episode[places]]
+            for camera, source in enumerate(self._sources[file]):
+                taken = source.take(number, frame[places, None])
+                pictures[places, camera] = taken[:, 0]
+        return torch.from_numpy(pictures).reshape(*rows.shape, cameras, *self._picture)
 
     def to(self, device: torch.device) -> DiskFrames:
         """Returns itself: pictures on disk are on no device."""
         return self
 
-    def _read(self, row: int) -> np.ndarray:  # (cameras, H, W, 3)
-        # The episode whose pictures begin last before the row, or at it.
-        index = bisect_right(self._first_rows, row) - 1
-        episode = self._episodes[index]
-        dataset = self._datasets[episode.path]
 
-        frame = row - self._first_rows[index]
-        return np.stack(
-            [dataset.read(episode.number, key, frame) for key in self._keys]
-        )
+def _open(path: Path, keys: Sequence[str]) -> tuple[FileIndex, list[StoredRows]]:
+    """Returns the index of a file, and the pictures of each camera.
+
+    The index is not kept: the file may be a part of a collection that still runs.
+    """
+    index = open_index(path, keys, [], keep=False)
+    file = FileOnDisk(path, index.stamp)
+    return index, [stored_rows(file, index, key) for key in keys]

@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from embodied.core import PHYSICS_HZ
+from embodied.datasets.merge import StoredEpisode
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import IMAGE_SUFFIX, DatasetError, Episode
 from embodied.policies.training.actor_weights import ActorWeights, plan_weights_of
@@ -188,7 +189,7 @@ def load_samples(
                 episode = dataset.episode(number, images=in_memory)
                 rows = episode_rows(path, episode, history_s)
                 rows["weight"] = plan_weights_of(episode, rows["step"], weights)
-                builder.add(number, episode, rows)
+                builder.add(dataset.stored_episode(number), episode, rows)
                 if in_memory:
                     builder.add_pictures(episode)
     return builder.samples(in_memory)
@@ -214,13 +215,12 @@ class _SamplesBuilder:
         _check_cameras(path, metadata["config"]["cameras"], cameras)
 
         poses = metadata.get("camera_poses", {})
-        self._path = path
         self._cameras = cameras
         self._poses = [poses.get(name) for name in cameras]
         self._control_hz = float(metadata["config"]["control_hz"])
 
     def add(
-        self, number: int, episode: Episode, rows: Mapping[str, np.ndarray]
+        self, stored: StoredEpisode, episode: Episode, rows: Mapping[str, np.ndarray]
     ) -> None:
         """Appends the rows of one episode, as `episode_rows` returns them.
 
@@ -245,7 +245,7 @@ class _SamplesBuilder:
         self._parts["goal_view"].append(goal_view(first_goal, self._poses))
 
         count = len(episode.frame_tick)
-        self._episodes.append(EpisodeFrames(self._path, number, count))
+        self._episodes.append(EpisodeFrames(stored.path, stored.demo, count))
         self._num_frames += count
         self._num_steps += len(rows["action"])
 
