@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from embodied.benchmark.data_throughput import data_job, measure_peer
 from embodied.datasets.export.robomimic import export_robomimic
 from embodied.datasets.export.selection import Choice, Selection
 from embodied.datasets.recorder import Recorder
@@ -207,3 +209,19 @@ def test_what_robomimic_learned_acts_in_the_environment_of_the_file(
     assert result["fault"] == ""
     horizon_s = get_task("PanelReset").horizon_s
     assert result["steps"] <= horizon_s * USUAL_RECORD_HZ
+
+
+@pytest.mark.slow
+def test_robomimics_loader_is_measured_beside_ours(
+    robomimic: Path, path: Path, tmp_path: Path
+) -> None:
+    job = replace(data_job(path), batch_size=4, repeats=1, seconds=0.1)
+
+    speeds = list(measure_peer("robomimic", robomimic, job, tmp_path))
+
+    measured = {(one.loader, one.content, one.source) for one in speeds}
+    assert measured == {
+        ("robomimic 0.3.0", content, source)
+        for content in ("states", "pictures")
+        for source in ("memory", "disk")
+    }

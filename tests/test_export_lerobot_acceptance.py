@@ -10,6 +10,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from embodied.benchmark.data_throughput import data_job, measure_peer
 from embodied.datasets.export.lerobot import export_lerobot
 from embodied.datasets.export.lerobot_features import Pictures
 from embodied.datasets.export.selection import Choice, Selection
@@ -212,3 +213,18 @@ def test_lerobot_loads_and_learns(
     if pictures == "none":
         # The other policy learns values as well, whose loss need not fall.
         assert result["losses"][-1] < result["losses"][0]
+
+
+@pytest.mark.slow
+def test_lerobots_loader_is_measured_beside_ours(
+    lerobot: Path, path: Path, tmp_path: Path
+) -> None:
+    job = replace(data_job(path), batch_size=4, repeats=1, seconds=0.1)
+
+    speeds = list(measure_peer("lerobot", lerobot, job, tmp_path))
+
+    assert [(one.loader, one.content, one.source) for one in speeds] == [
+        ("lerobot 0.6.1", "states", "disk"),
+        ("lerobot 0.6.1", "pictures", "PNG"),
+        ("lerobot 0.6.1", "pictures", "video"),
+    ]

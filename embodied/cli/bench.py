@@ -19,15 +19,19 @@ from embodied.errors import EmbodiedError
 
 HELP = """Measure the speed of physics, environments, cameras, recording and policies: medians, with quartiles. Ratios
 within one run can be compared between machines; times cannot. `embodied bench gpu` measures a GPU instead: worlds of
-every task as environments, beside the bare physics of the same worlds."""
+every task as environments, beside the bare physics of the same worlds. `embodied bench data` measures how fast a
+training gets windows of a dataset, beside robomimic's and LeRobot's loaders if Pythons are given that have them."""
 EXAMPLE = """embodied bench ToteTransfer
+  embodied bench data --dataset totes.hdf5 --lerobot lerobot-env/bin/python
   embodied bench gpu -o docs/gpu.md
   embodied bench gpu --task ToteTransfer --num-envs 8192"""
 
 EPISODES = 64
+LOADED_EPISODES = 40
 GPU_REPEATS = 7
 GPU_STEPS = 50
 ONLY_WITH_TASK = ("robot", "episodes")
+ONLY_WITH_DATA = ("dataset", "robomimic", "lerobot")
 ONLY_WITH_GPU = ("task", "num_envs", "device", "repeats", "steps", "output")
 
 
@@ -39,17 +43,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="ToteTransfer",
         metavar="TASK",
         type=typed_task,
-        help="a task's name, FILE.py:TASK for one of your own, or `gpu` to measure a GPU "
-        "(default: ToteTransfer)",
+        help="a task's name, FILE.py:TASK for one of your own, `gpu` to measure a GPU, or "
+        "`data` to measure loading (default: ToteTransfer)",
     )
     parser.add_argument("--robot", help="a robot's name (default: the task's first)")
     parser.add_argument(
         "--episodes",
         type=int,
-        help=f"episodes recorded in each repeat (default: {EPISODES})",
+        help=f"episodes recorded in each repeat (default: {EPISODES}); with `data`, those "
+        f"that are loaded (default: {LOADED_EPISODES})",
     )
+    _add_data_arguments(parser)
     _add_gpu_arguments(parser)
     arguments.add_json(parser)
+
+
+def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    data = parser.add_argument_group("only for `embodied bench data`")
+    data.add_argument(
+        "--dataset",
+        type=Path,
+        metavar="FILE",
+        help="what to load (default: episodes that are recorded now)",
+    )
+    for name, package in (("robomimic", "robomimic"), ("lerobot", "LeRobot")):
+        data.add_argument(
+            f"--{name}",
+            type=Path,
+            metavar="PYTHON",
+            help=f"the Python of an environment that has {package}, to measure it as well",
+        )
 
 
 def _add_gpu_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,6 +116,16 @@ def _add_gpu_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measures everything, then prints the figures."""
+    if args.what == "data":
+        arguments.refuse(args, ONLY_WITH_GPU, "only for `embodied bench gpu`")
+        arguments.refuse(args, ("robot",), "not for `embodied bench data`")
+        if args.dataset is not None:
+            arguments.refuse(args, ("episodes",), "not with --dataset")
+        args.episodes = _episodes(args, LOADED_EPISODES)
+        # imported only now: it needs torch
+        return int(importlib.import_module("embodied.cli.bench_data").run(args))
+
+    arguments.refuse(args, ONLY_WITH_DATA, "only for `embodied bench data`")
     if args.what == "gpu":
         arguments.refuse(args, ONLY_WITH_TASK, "not for `embodied bench gpu`")
         args.device = args.device or "cuda"
@@ -102,10 +135,7 @@ def run(args: argparse.Namespace) -> int:
         return int(importlib.import_module("embodied.cli.bench_gpu").run(args))
 
     arguments.refuse(args, ONLY_WITH_GPU, "only for `embodied bench gpu`")
-    episodes = EPISODES if args.episodes is None else args.episodes
-    if episodes < 1:
-        raise EmbodiedError(f"--episodes must be at least 1, not {episodes}")
-
+    episodes = _episodes(args, EPISODES)
     figures = list(
         tqdm(
             measure_all(args.what, args.robot, episodes),
@@ -119,6 +149,14 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(as_text(figures))
     return 0
+
+
+def _episodes(args: argparse.Namespace, usual: int) -> int:
+    """Returns how many episodes to record; `usual` unless a number was given."""
+    episodes = usual if args.episodes is None else int(args.episodes)
+    if episodes < 1:
+        raise EmbodiedError(f"--episodes must be at least 1, not {episodes}")
+    return episodes
 
 
 def as_text(figures: list[Figure]) -> str:

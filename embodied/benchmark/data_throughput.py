@@ -1,0 +1,241 @@
+"""How fast a policy's training gets its data: windows per second, ours beside others'.
+
+All loaders are measured in one run, on the same episodes, in one process each: in
+memory, and from the disk with the file in the system's cache. Only ratios within one run
+can be compared between machines.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from embodied.benchmark import peers
+from embodied.benchmark.statistics import Median, median
+from embodied.datasets.export.lerobot import export_lerobot
+from embodied.datasets.export.lerobot_features import Pictures
+from embodied.datasets.export.selection import ALL, Choice, Selection
+from embodied.datasets.reader import Dataset
+from embodied.datasets.windows import Window, WindowLoader, Windows
+from embodied.errors import EmbodiedError
+
+OWN = "embodied"
+STATES = "states"
+PICTURES = "pictures"
+# What robomimic reads: observations in the rows of the chunk, too.
+WHOLE = "pictures in all rows"
+MEMORY = "memory"
+DISK = "disk"
+
+LONGEST_S = 800  # that a peer may take
+# Of the file, that peers read: what robomimic caches of pictures is some 160 MB each.
+PEER_EPISODES = 8
+# Content of LeRobot's set -> how its pictures are stored.
+LEROBOT_SETS: dict[str, Pictures] = {
+    f"{STATES} {DISK}": "none",
+    f"{PICTURES} PNG": "image",
+    f"{PICTURES} video": "video",
+}
+
+
+@dataclass(frozen=True)
+class DataJob:
+    """What every loader loads.
+
+    Attributes:
+        path: of the dataset.
+        cameras: whose pictures.
+        history: observations of a window.
+        chunk: actions of a window.
+        batch_size: windows of a batch.
+        repeats: how often each speed is measured.
+        seconds: how long each time.
+    """
+
+    path: Path
+    cameras: tuple[str, ...]
+    history: int = 2
+    chunk: int = 16
+    batch_size: int = 64
+    repeats: int = 5
+    seconds: float = 2.0
+
+
+@dataclass(frozen=True)
+class DataSpeed:
+    """The windows per second of a loader.
+
+    Attributes:
+        loader: its package, with the version of others'.
+        content: what a window holds.
+        source: where it comes from.
+        speed: windows per second.
+        ours_over_it: our median over this one; None for ours.
+        ours_in_all_rows: the same, of ours that reads as many pictures as this one; None
+            where both read as many anyway.
+    """
+
+    loader: str
+    content: str
+    source: str
+    speed: Median
+    ours_over_it: float | None = None
+    ours_in_all_rows: float | None = None
+
+
+def data_job(path: Path, **settings: Any) -> DataJob:
+    """Returns the job on a dataset with all of its cameras."""
+    with Dataset(path) as dataset:
+        cameras = dataset.header.metadata.get("config", {}).get("cameras", ())
+        dataset.episode(0, images=False)
+    return DataJob(path, tuple(cameras), **settings)
+
+
+def measure_data(
+    job: DataJob, pythons: Mapping[str, Path], folder: Path
+) -> Iterator[DataSpeed]:
+    """Yields the speeds of our loader, then those of other packages'.
+
+    Args:
+        job: what to load.
+        pythons: name of a peer (`PEERS`) -> a Python that has it.
+        folder: for what is exported to LeRobot.
+
+    Raises:
+        EmbodiedError: a Python does not have the peer, or its script failed.
+    """
+    own = {}
+    for speed in measure_own(job):
+        own[speed.content, speed.source] = speed.speed.median
+        yield speed
+
+    for name, python in pythons.items():
+        for speed in measure_peer(name, python, job, folder):
+            yield _compared(speed, own, reads_all_rows=name == "robomimic")
+
+
+def _compared(
+    speed: DataSpeed, own: Mapping[tuple[str, str], float], reads_all_rows: bool
+) -> DataSpeed:
+    """Returns a peer's speed with what ours is over it.
+
+    Args:
+        speed: of the peer.
+        own: content and source -> our windows per second.
+        reads_all_rows: whether the peer reads pictures in all rows of a window.
+    """
+    source = MEMORY if speed.source == MEMORY else DISK
+    ratio = own[speed.content, source] / speed.speed.median
+    in_all_rows = None
+    if reads_all_rows and speed.content == PICTURES:
+        in_all_rows = own[WHOLE, source] / speed.speed.median
+    return replace(speed, ours_over_it=ratio, ours_in_all_rows=in_all_rows)
+
+
+def measure_own(job: DataJob) -> Iterator[DataSpeed]:
+    """Yields the speeds of our own loader."""
+    history = range(1 - job.history, 1)
+    states = {"obs/agent_pos": history, "actions": range(job.chunk)}
+    pictures = {f"obs/{name}_image": history for name in job.cameras}
+    all_rows = range(1 - job.history, job.chunk)
+    contents = {STATES: states}
+    if job.cameras:
+        contents[PICTURES] = {**states, **pictures}
+        contents[WHOLE] = {
+            "actions": range(job.chunk),
+            **dict.fromkeys(["obs/agent_pos", *pictures], all_rows),
+        }
+
+    for content, rows in contents.items():
+        for source in (MEMORY, DISK):
+            with Windows(job.path, Window(rows), ALL) as windows:
+                if source == MEMORY:
+                    windows.load(max_bytes=2**62)
+                speeds = list(_speeds(WindowLoader(windows, job.batch_size), job))
+            yield DataSpeed(OWN, content, source, _median(speeds))
+
+
+def _speeds(loader: WindowLoader, job: DataJob) -> Iterator[float]:
+    """Yields windows per second of each repeat, after a batch that only warms up."""
+    batches = iter(loader)
+    next(batches)
+    for _ in range(job.repeats):
+        count = 0
+        start_s = time.perf_counter()
+        while time.perf_counter() - start_s < job.seconds:
+            batch = next(batches, None)
+            if batch is None:
+                batches = iter(loader)
+                continue
+            count += len(batch["tick"])
+        yield count / (time.perf_counter() - start_s)
+
+
+def measure_peer(
+    name: str, python: Path, job: DataJob, folder: Path
+) -> Iterator[DataSpeed]:
+    """Yields the speeds of another package's loader, in a process of its own."""
+    settings = asdict(job) | {"path": str(job.path.resolve())}
+    if name == "robomimic":
+        with Dataset(job.path) as dataset:
+            settings["episodes"] = min(PEER_EPISODES, len(dataset))
+    else:
+        settings["roots"] = _exported(job, folder)
+
+    result = _run(name, python, settings)
+    for what, speeds in result["speeds"].items():
+        content, source = what.split(" ", maxsplit=1)
+        loader = f"{name} {result['version']}"
+        yield DataSpeed(loader, content, source, _median(speeds))
+
+
+def _exported(job: DataJob, folder: Path) -> dict[str, str]:
+    """Writes the sets that LeRobot is to load; returns where they are."""
+    roots = {}
+    for content, pictures in LEROBOT_SETS.items():
+        if pictures != "none" and not job.cameras:
+            continue
+        target = folder / pictures
+        choice = Choice(ALL, cameras=() if pictures == "none" else job.cameras)
+        selection = Selection([job.path], choice)
+        export_lerobot(
+            selection, selection.load(images=pictures != "none"), target, pictures
+        )
+        selection.close()
+        roots[content] = str(target)
+    return roots
+
+
+def _run(name: str, python: Path, settings: Mapping[str, Any]) -> Any:
+    """Runs a peer's script; returns what it measured."""
+    script = Path(peers.__file__).with_name(f"{name}_loader.py")
+    command = [str(python), str(script), json.dumps(settings)]
+    try:
+        process = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=LONGEST_S
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise EmbodiedError(
+            f"{name} was not measured with {python}: {error}"
+        ) from error
+
+    results = [
+        line.removeprefix("RESULT ")
+        for line in process.stdout.splitlines()
+        if line.startswith("RESULT ")
+    ]
+    if process.returncode or not results:
+        reason = (process.stderr.strip().splitlines() or ["it printed nothing"])[-1]
+        raise EmbodiedError(f"{name} was not measured with {python}: {reason}")
+    return json.loads(results[0])
+
+
+def _median(speeds: Sequence[float]) -> Median:
+    found = median(speeds)
+    assert found is not None
+    return found

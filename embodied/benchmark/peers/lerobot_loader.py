@@ -1,0 +1,89 @@
+"""Measures LeRobot's LeRobotDataset: windows per second, as one line of JSON."""
+
+import importlib.machinery
+import importlib.util
+import json
+import os
+import sys
+import time
+from importlib.metadata import version
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+class _Absent:
+    """Stands for packages that LeRobot imports, and needs for no loading of states or
+    videos: torchvision has no CPU build beside the newest torch.
+    """
+
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".", maxsplit=1)[0] in ("torchvision", "cv2"):
+            return importlib.machinery.ModuleSpec(name, self, is_package=True)
+        return None
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        def attribute(name):
+            if name.startswith("__"):
+                raise AttributeError(name)
+            return type(name, (), {})
+
+        module.__getattr__ = attribute
+
+
+def _stand_in_for_torchvision():
+    if importlib.util.find_spec("torchvision") is not None:
+        return
+    sys.meta_path.append(_Absent())
+    import numpy as np
+    import torch
+    import torchvision.transforms
+
+    class ToTensor:
+        def __call__(self, picture):
+            picture = torch.from_numpy(np.array(picture))
+            return picture.permute(2, 0, 1).contiguous().float().div(255)
+
+    torchvision.transforms.ToTensor = ToTensor
+
+
+def windows_per_s(loader, job):
+    """Returns the speed of each repeat, after one batch that only warms up."""
+    speeds = []
+    batches = iter(loader)
+    next(batches)
+    for _ in range(job["repeats"]):
+        count = 0
+        start_s = time.perf_counter()
+        while time.perf_counter() - start_s < job["seconds"]:
+            batch = next(batches, None)
+            if batch is None:
+                batches = iter(loader)
+                continue
+            count += len(batch["action"])
+        speeds.append(count / (time.perf_counter() - start_s))
+    return speeds
+
+
+def main():
+    """Measures each content that the job asks for."""
+    job = json.loads(sys.argv[1])
+    _stand_in_for_torchvision()
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset, LeRobotDatasetMetadata
+    from torch.utils.data import DataLoader
+
+    speeds = {}
+    for name, root in job["roots"].items():
+        meta = LeRobotDatasetMetadata("local/set", root=root)
+        history = [-row / meta.fps for row in range(job["history"] - 1, -1, -1)]
+        times = dict.fromkeys(["observation.state", *meta.camera_keys], history)
+        times["action"] = [row / meta.fps for row in range(job["chunk"])]
+        data = LeRobotDataset("local/set", root=root, delta_timestamps=times)
+        loader = DataLoader(data, job["batch_size"], shuffle=True)
+        speeds[name] = windows_per_s(loader, job)
+    print("RESULT " + json.dumps({"version": version("lerobot"), "speeds": speeds}))
+
+
+main()

@@ -1,0 +1,78 @@
+"""Measures robomimic's SequenceDataset: windows per second, as one line of JSON.
+
+It reads observations in all rows of a window: those of the history, and those beside the
+actions of the chunk.
+"""
+
+import contextlib
+import json
+import sys
+import time
+from importlib.metadata import version
+
+from robomimic.utils import obs_utils
+from robomimic.utils.dataset import SequenceDataset
+from torch.utils.data import DataLoader
+
+LOW_DIM = "agent_pos"
+
+
+class FirstEpisodes(SequenceDataset):
+    """The first episodes of a file: what is cached of pictures takes much memory."""
+
+    episodes = 0
+
+    def load_demo_info(self, filter_by_attribute=None, demos=None):
+        names = [f"demo_{number}" for number in range(self.episodes)]
+        super().load_demo_info(demos=names)
+
+
+def windows_per_s(loader, job):
+    """Returns the speed of each repeat, after one that only warms up."""
+    speeds = []
+    batches = iter(loader)
+    next(batches)
+    for _ in range(job["repeats"]):
+        count = 0
+        start_s = time.perf_counter()
+        while time.perf_counter() - start_s < job["seconds"]:
+            batch = next(batches, None)
+            if batch is None:
+                batches = iter(loader)
+                continue
+            count += len(batch["actions"])
+        speeds.append(count / (time.perf_counter() - start_s))
+    return speeds
+
+
+def main():
+    """Measures each content that the job asks for."""
+    job = json.loads(sys.argv[1])
+    pictures = [f"{name}_image" for name in job["cameras"]]
+    specs = {"obs": {"low_dim": [LOW_DIM], "rgb": pictures}}
+    with contextlib.redirect_stdout(sys.stderr):
+        obs_utils.initialize_obs_utils_with_obs_specs(specs)
+
+    speeds = {}
+    FirstEpisodes.episodes = job["episodes"]
+    for content, keys in (("states", [LOW_DIM]), ("pictures", [LOW_DIM, *pictures])):
+        for source, cache in (("memory", "all"), ("disk", None)):
+            with contextlib.redirect_stdout(sys.stderr):
+                data = FirstEpisodes(
+                    job["path"],
+                    keys,
+                    ["actions"],
+                    frame_stack=job["history"],
+                    seq_length=job["chunk"],
+                    get_pad_mask=True,
+                    hdf5_cache_mode=cache,
+                    load_next_obs=False,
+                )
+            loader = DataLoader(data, job["batch_size"], shuffle=True)
+            speeds[f"{content} {source}"] = windows_per_s(loader, job)
+            data.close_and_delete_hdf5_handle()
+            del data, loader
+    print("RESULT " + json.dumps({"version": version("robomimic"), "speeds": speeds}))
+
+
+main()
