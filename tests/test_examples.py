@@ -14,8 +14,8 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 SLOW = ("learn_with_sb3",)
 
 
-def test_there_are_six() -> None:
-    assert len(EXAMPLES) == 6
+def test_there_are_seven() -> None:
+    assert len(EXAMPLES) == 7
 
 
 @pytest.mark.parametrize(
