@@ -20,7 +20,7 @@ from embodied.core import PHYSICS_HZ
 from embodied.datasets.array_specs import PLAN_PAYLOAD
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import DatasetError, Episode
-from embodied.datasets.windows import Window, WindowLoader, Windows
+from embodied.datasets.windows import Normaliser, Window, WindowLoader, Windows
 from embodied.datasets.windows.dataset import Request
 from embodied.datasets.windows.index import index_path
 from embodied.datasets.windows.window import stored_key, ticks_key
@@ -462,12 +462,16 @@ def test_what_does_not_fit_is_refused_by_name(
         read_all(copy, window)
 
 
-def test_a_worker_names_what_is_not_finite(path: Path, tmp_path: Path) -> None:
+def test_workers_and_statistics_name_what_is_not_finite(
+    path: Path, tmp_path: Path
+) -> None:
     copy = damaged(path, tmp_path, put("actions", with_nan))
     with Windows(copy, Window(ROWS), "all") as windows:
         loader = WindowLoader(windows, 4, workers=1)
         with pytest.raises(DatasetError, match="row 4 of actions in demo_2"):
             list(loader)
+        with pytest.raises(DatasetError, match="row 4 of actions in demo_2"):
+            Normaliser(windows)
 
 
 def test_links_are_not_followed_out_of_the_file(path: Path, tmp_path: Path) -> None:

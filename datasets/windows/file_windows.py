@@ -115,8 +115,20 @@ class FileWindows:
         )
 
     def rows_of(self, name: str, episodes: np.ndarray) -> np.ndarray:
-        """Returns all rows of an array, of some episodes."""
-        return self._stored[self.keys[name]].all_rows(episodes)
+        """Returns all rows of an array, of some episodes.
+
+        Raises:
+            DatasetError: a number is not finite.
+        """
+        key = self.keys[name]
+        values = self._stored[key].all_rows(episodes)
+        wrong = _first_not_finite(values)
+        if wrong is not None:
+            counts = self._places[key].rows[episodes]
+            owner = np.repeat(np.arange(len(episodes)), counts)[wrong[0]]
+            row = wrong[0] - int(counts[:owner].sum())
+            raise self._not_finite(key, episodes[owner], row)
+        return values
 
     def batch(self, numbers: np.ndarray, age: np.ndarray) -> Arrays:
         """Returns n windows.
@@ -169,17 +181,17 @@ class FileWindows:
         """Returns rows (n, c, ...); raises DatasetError if one is not finite."""
         key = self.keys[name]
         values = self._rows[key].take(episode, rows)
-        if values.dtype.kind == "f":
-            finite = np.isfinite(values)
-            if not finite.all():
-                window, number = np.argwhere(~finite)[0][:2]
-                demo = self._demos[episode[window]]
-                raise DatasetError(
-                    f"{self.path}: row {rows[window, number]} of {key} in {demo} holds "
-                    "a number that is not finite: leave the episode out with "
-                    "`embodied data filter`"
-                )
+        wrong = _first_not_finite(values)
+        if wrong is not None:
+            window, number = wrong[:2]
+            raise self._not_finite(key, episode[window], rows[window, number])
         return values.astype(_batch_type(values.dtype), copy=False)
+
+    def _not_finite(self, key: str, episode: int, row: int) -> DatasetError:
+        return DatasetError(
+            f"{self.path}: row {row} of {key} in {self._demos[episode]} holds a number "
+            "that is not finite: leave the episode out with `embodied data filter`"
+        )
 
     def _check(self, demos: tuple[str, ...]) -> None:
         """Raises DatasetError for arrays that have other rows than ticks, or none."""
@@ -204,6 +216,14 @@ def _keys(window: Window) -> dict[str, str]:
         for spec in PLAN_PAYLOAD:
             keys[f"{PLAN}{spec.name}"] = f"plans/{spec.name}"
     return keys
+
+
+def _first_not_finite(values: np.ndarray) -> tuple[int, ...] | None:
+    """Returns where the first float that is not finite is; None if all are."""
+    if values.dtype.kind != "f":
+        return None
+    finite = np.isfinite(values)
+    return None if finite.all() else tuple(np.argwhere(~finite)[0].tolist())
 
 
 def _check_type(path: Path, key: str, places: ArrayPlaces) -> None:

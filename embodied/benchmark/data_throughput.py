@@ -63,7 +63,7 @@ class DataJob:
     chunk: int = 16
     batch_size: int = 64
     repeats: int = 5
-    seconds: float = 2.0
+    seconds: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,6 @@ def data_job(path: Path, **settings: Any) -> DataJob:
     """Returns the job on a dataset with all of its cameras."""
     with Dataset(path) as dataset:
         cameras = dataset.header.metadata.get("config", {}).get("cameras", ())
-        dataset.episode(0, images=False)
     return DataJob(path, tuple(cameras), **settings)
 
 
