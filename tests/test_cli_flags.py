@@ -124,16 +124,19 @@ def test_each_flag_of_reinforcement_learning_is_refused_with_datasets(
         assert f"{flag}: only with --algo" in error
 
 
-def test_each_flag_of_the_gpu_bench_is_refused_without_it(
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.parametrize(
+    ("what", "names"), [("gpu", bench.ONLY_WITH_GPU), ("data", bench.ONLY_WITH_DATA)]
+)
+def test_each_flag_of_a_kind_of_bench_is_refused_without_it(
+    what: str, names: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    flags = flags_of("bench", "only for")
-    assert set(bench.ONLY_WITH_GPU) == flags.keys()
+    flags = flags_of("bench", f"only for `embodied bench {what}`")
+    assert set(names) == flags.keys()
     for name, action in flags.items():
         flag = action.option_strings[-1]
         assert action.default is None, name
         assert f"{flag}: only for" in refused(capsys, "bench", TASK, flag, "1")
-    assert "--robot: not for" in refused(capsys, "bench", "gpu", "--robot", "arm")
+    assert "--robot: not for" in refused(capsys, "bench", what, "--robot", "arm")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from torch import Tensor
 from embodied.closing import ClosedOnExit
 from embodied.datasets.schema import DatasetError
 from embodied.datasets.windows.file_windows import Arrays, FileWindows
-from embodied.datasets.windows.index import OnArray
+from embodied.datasets.windows.places import OnEpisode
 from embodied.datasets.windows.window import Window
 from embodied.errors import EmbodiedError
 
@@ -86,7 +86,7 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
         paths: str | Path | Sequence[str | Path],
         window: Window,
         mask: str = DEFAULT_MASK,
-        on_array: OnArray | None = None,
+        on_episode: OnEpisode | None = None,
     ) -> None:
         """Opens the datasets; no array is read yet.
 
@@ -94,7 +94,7 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
             paths: of one or several dataset files.
             window: what to take from them.
             mask: whose episodes: a mask that each file has, or `all`.
-            on_array: is called after each array that was not in a file's index.
+            on_episode: is called after each episode of a file whose index lacks something.
 
         Raises:
             DatasetError: a file is not a dataset or given twice, episodes or files do
@@ -104,7 +104,9 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
         self.window = window
         self.mask = mask
         self.files = _distinct(paths)
-        self._parts = [FileWindows(path, window, mask, on_array) for path in self.files]
+        self._parts = [
+            FileWindows(path, window, mask, on_episode) for path in self.files
+        ]
         self.counts = tuple(len(part) for part in self._parts)
         self._ends = np.cumsum(self.counts)
         self._starts = self._ends - self.counts

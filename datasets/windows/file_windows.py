@@ -13,8 +13,8 @@ from embodied.datasets.array_specs import PLAN_PAYLOAD
 from embodied.datasets.opening import open_file, read_header
 from embodied.datasets.schema import DatasetError
 from embodied.datasets.windows.clock import Clock
-from embodied.datasets.windows.index import OnArray, open_index, stored_rows
-from embodied.datasets.windows.places import ArrayPlaces
+from embodied.datasets.windows.index import open_index, stored_rows
+from embodied.datasets.windows.places import ArrayPlaces, OnEpisode
 from embodied.datasets.windows.rows import (
     FileOnDisk,
     MemoryRows,
@@ -52,7 +52,7 @@ class FileWindows:
         path: Path,
         window: Window,
         mask: str,
-        on_array: OnArray | None = None,
+        on_episode: OnEpisode | None = None,
     ) -> None:
         """Opens a file; raises as `Windows` does."""
         self.path = path
@@ -62,7 +62,7 @@ class FileWindows:
         at = ticks_key(window.at)
         clocks = dict.fromkeys([at, *map(ticks_key, self.keys.values())])
         arrays = dict.fromkeys(self.keys.values())
-        index = open_index(path, list(arrays), list(clocks), on_array)
+        index = open_index(path, list(arrays), list(clocks), on_episode)
         with open_file(path) as file:
             self.metadata: Mapping[str, Any] = read_header(file).metadata
 

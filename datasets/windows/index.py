@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -22,7 +22,12 @@ from embodied.datasets.opening import demo_names, open_file, stored_masks
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import H5, DatasetError
 from embodied.datasets.windows.clock import Clock, clock_of
-from embodied.datasets.windows.places import ArrayPlaces, Layout, find_places
+from embodied.datasets.windows.places import (
+    ArrayPlaces,
+    Layout,
+    OnEpisode,
+    find_places,
+)
 from embodied.datasets.windows.rows import (
     FileOnDisk,
     Stamp,
@@ -35,9 +40,6 @@ from embodied.files import WriteError
 INDEX_SUFFIX = ".index"
 INDEX_VERSION = 1
 ALL = "all"  # every episode, like a mask
-
-# Is told how many more arrays have been found.
-OnArray = Callable[[int], None]
 
 
 @dataclass
@@ -80,7 +82,7 @@ def open_index(
     path: Path,
     arrays: Sequence[str],
     clocks: Sequence[str],
-    on_array: OnArray | None = None,
+    on_episode: OnEpisode | None = None,
     keep: bool = True,
 ) -> FileIndex:
     """Returns the index of a file, from beside it as far as it is there.
@@ -91,7 +93,7 @@ def open_index(
         path: of the dataset.
         arrays: names of the arrays whose places are needed.
         clocks: names of the arrays of ticks that are needed.
-        on_array: is called after each array that was not in the index.
+        on_episode: is called after each episode, where something is not in the index.
         keep: whether to write what is found anew.
 
     Raises:
@@ -110,14 +112,12 @@ def open_index(
     missing = [key for key in arrays if key not in index.places]
     missing_clocks = [key for key in clocks if key not in index.clocks]
     if missing or missing_clocks:
+        keys = list(dict.fromkeys([*missing, *missing_clocks]))
         with open_file(path) as file:
-            for key in missing:
-                index.places[key] = find_places(file, index.demos, key)
-                _tell(on_array)
-            for key in missing_clocks:
-                places = find_places(file, index.demos, key)
-                index.clocks[key] = _clock(path, index, key, places)
-                _tell(on_array)
+            found = find_places(file, index.demos, keys, on_episode)
+        index.places.update({key: found[key] for key in missing})
+        for key in missing_clocks:
+            index.clocks[key] = _clock(path, index, key, found[key])
         if keep:
             _write(path, index)
     return index
@@ -126,11 +126,6 @@ def open_index(
 def stored_rows(file: FileOnDisk, index: FileIndex, key: str) -> StoredRows:
     """Returns the rows of an array of a file, which its index has."""
     return rows_on_disk(file, index.places[key], key, index.demos)
-
-
-def _tell(on_array: OnArray | None) -> None:
-    if on_array is not None:
-        on_array(1)
 
 
 def _of_episodes(path: Path, stamp: Stamp) -> FileIndex:
@@ -142,8 +137,9 @@ def _of_episodes(path: Path, stamp: Stamp) -> FileIndex:
         masks = stored_masks(file, demos)
         sentences: dict[str, int] = {}
         instruction = []
+        data = file["data"]
         for demo in demos:
-            sentence = file["data"][demo].attrs.get("instruction", "")
+            sentence = data[demo].attrs.get("instruction", "")
             instruction.append(sentences.setdefault(sentence, len(sentences)))
 
     if masks is None:

@@ -6,7 +6,7 @@ layout is simple, the position of each row in the file is found once instead.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -20,6 +20,9 @@ from embodied.errors import unknown
 # How the rows of an array lie in the file: one after the other; each compressed by
 # itself with gzip; or in a way that only the HDF5 library reads.
 Layout = Literal["contiguous", "gzip", "hdf5"]
+
+# Is told how many more episodes have been looked at.
+OnEpisode = Callable[[int], None]
 
 NUMBERS = "biuf"  # the kinds of types that a window may hold
 NO_PLACE = -1
@@ -58,102 +61,107 @@ class ArrayPlaces:
         return np.cumsum(self.rows) - self.rows
 
 
-def find_places(file: H5, demos: Sequence[str], key: str) -> ArrayPlaces:
-    """Finds the rows of an array in all episodes of an open file.
+def find_places(
+    file: H5,
+    demos: Sequence[str],
+    keys: Sequence[str],
+    on_episode: OnEpisode | None = None,
+) -> dict[str, ArrayPlaces]:
+    """Finds the rows of arrays in all episodes of an open file.
 
     Args:
         file: A dataset.
         demos: The names of its episodes.
-        key: The array's name within an episode.
+        keys: The arrays' names within an episode.
+        on_episode: Is called after each episode.
+
+    Returns:
+        The name of each array -> where its rows lie.
 
     Raises:
         EmbodiedError: There is no such array; lists those that exist.
-        DatasetError: An episode lacks it, or has other rows than the first; it leads out
-            of the file; or it does not hold numbers.
+        DatasetError: An episode lacks an array, or has other rows than the first; an
+            array leads out of the file; or it does not hold numbers.
     """
-    arrays = _Arrays(file, demos, key)
-    rows = np.zeros(len(demos), np.int64)
-    offset = np.full(len(demos), NO_PLACE, np.int64)
-    row_offsets: list[np.ndarray] = []
-    row_sizes: list[np.ndarray] = []
-    layouts: set[Layout] = set()
+    collected = [_Collected(file, demos, key) for key in keys]
+    # All arrays of an episode at once: HDF5 then has its group at hand.
+    for number, demo in enumerate(demos):
+        group = h5py.h5g.open(file["data"].id, demo.encode())
+        for one in collected:
+            one.add(number, group)
+        if on_episode is not None:
+            on_episode(1)
+    return {one.key: one.places() for one in collected}
 
-    for number in range(len(demos)):
-        array = arrays.open(number)
-        rows[number] = array.shape[0]
+
+class _Collected:
+    """One array of each episode, one after the other."""
+
+    def __init__(self, file: H5, demos: Sequence[str], key: str) -> None:
+        self.key = key
+        self._file = file
+        self._file_name = h5py.h5f.get_name(file.id)
+        self._demos = demos
+        self._name = key.encode()
+        self._dtype = np.dtype(np.uint8)
+        self._row: tuple[int, ...] = ()
+        self._rows = np.zeros(len(demos), np.int64)
+        self._offset = np.full(len(demos), NO_PLACE, np.int64)
+        self._row_offsets: list[np.ndarray] = []
+        self._row_sizes: list[np.ndarray] = []
+        self._layouts: set[Layout] = set()
+
+    def add(self, number: int, group: H5) -> None:
+        """Adds the array of an episode, whose low-level group is open."""
+        array = self._checked(number, self._opened(number, group))
+        self._rows[number] = array.shape[0]
         layout = _layout(array)
         if layout == "contiguous":
-            offset[number] = array.get_offset() or 0  # None if it has no numbers
+            self._offset[number] = array.get_offset() or 0  # None if it has no numbers
         elif layout == "gzip":
             chunks = _chunks(array)
             if chunks is None:
                 layout = "hdf5"
             else:
-                row_offsets.append(chunks[0])
-                row_sizes.append(chunks[1])
-        layouts.add(layout)
+                self._row_offsets.append(chunks[0])
+                self._row_sizes.append(chunks[1])
+        self._layouts.add(layout)
 
-    # All episodes of a file that this package wrote have one layout.
-    common = layouts.pop() if len(layouts) == 1 else "hdf5"
-    if file.userblock_size:
-        common = "hdf5"
-    is_gzip = common == "gzip"
-    return ArrayPlaces(
-        layout=common,
-        dtype=arrays.dtype,
-        row=arrays.row,
-        rows=rows,
-        offset=offset if common == "contiguous" else offset[:0],
-        row_offset=np.concatenate(row_offsets) if is_gzip else np.zeros(0, np.int64),
-        row_size=np.concatenate(row_sizes) if is_gzip else np.zeros(0, np.int32),
-    )
+    def places(self) -> ArrayPlaces:
+        """Returns where the rows of all episodes lie."""
+        # All episodes of a file that this package wrote have one layout.
+        layout: Layout = "hdf5"
+        if len(self._layouts) == 1 and not self._file.userblock_size:
+            (layout,) = self._layouts
 
+        row_offset = np.zeros(0, np.int64)
+        row_size = np.zeros(0, np.int32)
+        if layout == "gzip":
+            row_offset = np.concatenate(self._row_offsets)
+            row_size = np.concatenate(self._row_sizes)
+        return ArrayPlaces(
+            layout=layout,
+            dtype=self._dtype,
+            row=self._row,
+            rows=self._rows,
+            offset=self._offset if layout == "contiguous" else self._offset[:0],
+            row_offset=row_offset,
+            row_size=row_size,
+        )
 
-class _Arrays:
-    """One array of each episode, opened one after the other, and compared."""
-
-    def __init__(self, file: H5, demos: Sequence[str], key: str) -> None:
-        self._file = file
-        self._data = file["data"].id
-        self._file_name = h5py.h5f.get_name(self._data)
-        self._demos = demos
-        self._key = key
-        first = self._opened(demos[0])
-        if first is None:
-            raise unknown(f"array in {file.filename}", key, _array_names(file, demos))
-        if not first.shape or first.dtype.kind not in NUMBERS:
-            raise DatasetError(
-                f"{file.filename}: {key} has no rows of numbers that a window could hold"
-            )
-        self.dtype = first.dtype
-        self.row = tuple(first.shape[1:])
-
-    def open(self, number: int) -> H5:
-        """Returns the array of an episode; raises DatasetError if it does not fit."""
-        demo = self._demos[number]
-        array = self._opened(demo)
-        where = f"{self._file.filename}: {demo}"
-        if array is None:
-            raise DatasetError(
-                f"{where} has no {self._key}, which {self._demos[0]} has: filter the "
-                "episodes, or leave the array out"
-            )
-
-        row = tuple(array.shape[1:])
-        if not array.shape or row != self.row or array.dtype != self.dtype:
-            raise DatasetError(
-                f"{where} has {self._key} with rows {row} of {array.dtype}; in "
-                f"{self._demos[0]} they are {self.row} of {self.dtype}"
-            )
-        return array
-
-    def _opened(self, demo: str) -> H5:
-        """Returns the low-level array of a demo; None if it has none."""
-        name = f"{demo}/{self._key}".encode()
+    def _opened(self, number: int, group: H5) -> H5:
+        """Returns the low-level array of an episode; raises if it is not there."""
         try:
-            array = h5py.h5d.open(self._data, name)
+            array = h5py.h5d.open(group, self._name)
         except (KeyError, ValueError):
-            return None
+            if not number:
+                names = _array_names(self._file, self._demos)
+                where = f"array in {self._file.filename}"
+                raise unknown(where, self.key, names) from None
+            raise DatasetError(
+                f"{self._where(number)} has no {self.key}, which {self._demos[0]} has: "
+                "filter the episodes, or leave the array out"
+            ) from None
 
         # Neither a link nor an array may lead to another file.
         creation = array.get_create_plist()
@@ -161,10 +169,33 @@ class _Arrays:
         is_elsewhere = h5py.h5f.get_name(array) != self._file_name
         if is_virtual or is_elsewhere or creation.get_external_count():
             raise DatasetError(
-                f"{self._file.filename}: {self._key} of {demo} leads to another file, "
-                "which is never followed"
+                f"{self._file.filename}: {self.key} of {self._demos[number]} leads to "
+                "another file, which is never followed"
             )
         return array
+
+    def _checked(self, number: int, array: H5) -> H5:
+        """Returns an array; raises DatasetError unless it is like that of the first."""
+        if not array.shape or array.dtype.kind not in NUMBERS:
+            raise DatasetError(
+                f"{self._where(number)} has no rows of numbers in {self.key} that a "
+                "window could hold"
+            )
+        if not number:
+            self._dtype = array.dtype
+            self._row = tuple(array.shape[1:])
+
+        row = tuple(array.shape[1:])
+        if row != self._row or array.dtype != self._dtype:
+            raise DatasetError(
+                f"{self._where(number)} has {self.key} with rows {row} of "
+                f"{array.dtype}; in {self._demos[0]} they are {self._row} of "
+                f"{self._dtype}"
+            )
+        return array
+
+    def _where(self, number: int) -> str:
+        return f"{self._file.filename}: {self._demos[number]}"
 
 
 def _array_names(file: H5, demos: Sequence[str]) -> list[str]:
