@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from embodied.closing import ClosedOnExit
-from embodied.datasets.schema import DatasetError
+from embodied.datasets.schema import DatasetError, is_picture_key
 from embodied.datasets.windows.file_windows import Arrays, FileWindows
 from embodied.datasets.windows.places import OnEpisode
 from embodied.datasets.windows.window import Window
@@ -242,7 +242,7 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
         rows = [part.row(name) for part in self._parts]
         for part, row in zip(self._parts, rows, strict=True):
             fits = part.dtype(name) == first.dtype(name) and len(row) == len(rows[0])
-            if first.dtype(name) == np.uint8:
+            if is_picture_key(name):
                 fits = fits and row == rows[0]  # pictures are not filled up
             if not fits:
                 raise DatasetError(

@@ -17,6 +17,7 @@ from typing import Any, get_args
 import h5py
 import numpy as np
 
+from embodied.datasets.guarded import damage_named
 from embodied.datasets.h5_files import new_file, open_to_read
 from embodied.datasets.opening import demo_names, open_file, stored_masks
 from embodied.datasets.reader import Dataset
@@ -113,7 +114,7 @@ def open_index(
     missing_clocks = [key for key in clocks if key not in index.clocks]
     if missing or missing_clocks:
         keys = list(dict.fromkeys([*missing, *missing_clocks]))
-        with open_file(path) as file:
+        with open_file(path) as file, damage_named(path):
             found = find_places(file, index.demos, keys, on_episode)
         index.places.update({key: found[key] for key in missing})
         for key in missing_clocks:
@@ -130,7 +131,7 @@ def stored_rows(file: FileOnDisk, index: FileIndex, key: str) -> StoredRows:
 
 def _of_episodes(path: Path, stamp: Stamp) -> FileIndex:
     """Returns the index of a file without any array."""
-    with open_file(path) as file:
+    with open_file(path) as file, damage_named(path):
         demos = demo_names(file)
         if not demos:
             raise DatasetError(f"{path} has no episodes to learn from")

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from embodied.datasets.schema import IMAGE_SUFFIX
 from embodied.datasets.statistics import ArrayStatistics
 from embodied.datasets.windows.dataset import Batch, Windows
 from embodied.datasets.windows.statistics import window_statistics
@@ -68,7 +69,7 @@ class Normaliser(torch.nn.Module):
                 offset, factor = self._of(name, batch[name], batch["robot"])
                 scaled[name] = (batch[name] - offset) / factor
         for name, values in batch.items():
-            if values.dtype == torch.uint8 and values.ndim >= 4:
+            if name.endswith(IMAGE_SUFFIX):
                 scaled[name] = values.movedim(-1, -3) / 255
         return scaled
 

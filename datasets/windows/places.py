@@ -6,6 +6,7 @@ layout is simple, the position of each row in the file is found once instead.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -101,6 +102,7 @@ class _Collected:
         self.key = key
         self._file = file
         self._file_name = h5py.h5f.get_name(file.id)
+        self._size = file.id.get_filesize()
         self._demos = demos
         self._name = key.encode()
         self._dtype = np.dtype(np.uint8)
@@ -117,7 +119,13 @@ class _Collected:
         self._rows[number] = array.shape[0]
         layout = _layout(array)
         if layout == "contiguous":
-            self._offset[number] = array.get_offset() or 0  # None if it has no numbers
+            offset = array.get_offset() or 0  # None if it has no numbers
+            if offset + math.prod(array.shape) * array.dtype.itemsize > self._size:
+                raise DatasetError(
+                    f"{self._where(number)} is damaged: {self.key} declares "
+                    f"{array.shape} {array.dtype}, more than the file holds"
+                )
+            self._offset[number] = offset
         elif layout == "gzip":
             chunks = _chunks(array)
             if chunks is None:
@@ -227,6 +235,8 @@ def _layout(array: H5) -> Layout:
 
 def _chunks(array: H5) -> tuple[np.ndarray, np.ndarray] | None:
     """Returns where each row's chunk lies and its bytes; None if a row has no such."""
+    if array.get_num_chunks() != array.shape[0]:
+        return None
     offset = np.full(array.shape[0], NO_PLACE, np.int64)
     size = np.zeros(array.shape[0], np.int32)
 

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from zlib_ng import zlib_ng
 
+from embodied.datasets.guarded import damage_named, read_array
 from embodied.datasets.opening import open_file
 from embodied.datasets.schema import H5, DatasetError
 from embodied.datasets.windows.places import ArrayPlaces
@@ -246,10 +247,9 @@ class Hdf5Rows(_RowsOnDisk):
 
     def _read(self, episode: int, start: int, stop: int) -> np.ndarray:
         demo = self._demos[episode]
-        try:
-            return self._file.hdf5()[f"data/{demo}/{self._key}"][start:stop]
-        except (OSError, KeyError) as error:
-            raise self._damage(episode, start) from error
+        with damage_named(self._file.path, f"{self._key} in {demo}"):
+            array = self._file.hdf5()[f"data/{demo}/{self._key}"]
+        return read_array(array, slice(start, stop))
 
 
 class MemoryRows:

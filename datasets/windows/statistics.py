@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from embodied.datasets.running_statistics import VectorStatistics
-from embodied.datasets.schema import DatasetError
+from embodied.datasets.schema import DatasetError, is_picture_key
 from embodied.datasets.statistics import ArrayStatistics, array_statistics
 from embodied.datasets.windows.dataset import Windows
 from embodied.datasets.windows.file_windows import FileWindows
@@ -28,8 +28,9 @@ def window_statistics(windows: Windows) -> list[RobotStatistics]:
     """Returns the statistics of each robot's arrays, over the episodes of the windows.
 
     All rows of the episodes count once, whatever windows they are in. Only arrays of
-    floats are measured. The result is kept in `FILE.stats.json` beside the robot's first
-    file, and taken from there as long as files, mask and arrays are the same.
+    floats are measured, but no pictures of depth. The result is kept in
+    `FILE.stats.json` beside the robot's first file, and taken from there as long as
+    files, mask and arrays are the same.
 
     Raises:
         DatasetError: an array has rows of another width in one file of a robot than in
@@ -37,7 +38,11 @@ def window_statistics(windows: Windows) -> list[RobotStatistics]:
     """
     measured = []
     for parts in windows.parts_by_robot():
-        names = [name for name in windows.names if parts[0].dtype(name).kind == "f"]
+        names = [
+            name
+            for name in windows.names
+            if parts[0].dtype(name).kind == "f" and not is_picture_key(name)
+        ]
         measured.append(_of_robot(parts, names, windows.mask))
     return measured
 
