@@ -95,6 +95,17 @@ def find_places(
     return {one.key: one.places() for one in collected}
 
 
+class _Opened:
+    """A low-level array, and what is asked of it more than once: each answer takes time."""
+
+    def __init__(self, array: H5) -> None:
+        self.array = array
+        self.shape: tuple[int, ...] = array.shape
+        self.dtype: np.dtype = array.dtype
+        self.creation = array.get_create_plist()
+        self.layout: int = self.creation.get_layout()
+
+
 class _Collected:
     """One array of each episode, one after the other."""
 
@@ -115,11 +126,12 @@ class _Collected:
 
     def add(self, number: int, group: H5) -> None:
         """Adds the array of an episode, whose low-level group is open."""
-        array = self._checked(number, self._opened(number, group))
+        array = self._opened(number, group)
+        self._check(number, array)
         self._rows[number] = array.shape[0]
         layout = _layout(array)
         if layout == "contiguous":
-            offset = array.get_offset() or 0  # None if it has no numbers
+            offset = array.array.get_offset() or 0  # None if it has no numbers
             if offset + math.prod(array.shape) * array.dtype.itemsize > self._size:
                 raise DatasetError(
                     f"{self._where(number)} is damaged: {self.key} declares "
@@ -157,10 +169,10 @@ class _Collected:
             row_size=row_size,
         )
 
-    def _opened(self, number: int, group: H5) -> H5:
+    def _opened(self, number: int, group: H5) -> _Opened:
         """Returns the low-level array of an episode; raises if it is not there."""
         try:
-            array = h5py.h5d.open(group, self._name)
+            array = _Opened(h5py.h5d.open(group, self._name))
         except (KeyError, ValueError):
             if not number:
                 names = _array_names(self._file, self._demos)
@@ -172,35 +184,32 @@ class _Collected:
             ) from None
 
         # Neither a link nor an array may lead to another file.
-        creation = array.get_create_plist()
-        is_virtual = creation.get_layout() == h5py.h5d.VIRTUAL
-        is_elsewhere = h5py.h5f.get_name(array) != self._file_name
-        if is_virtual or is_elsewhere or creation.get_external_count():
+        is_linked = array.layout == h5py.h5d.VIRTUAL
+        is_linked = is_linked or h5py.h5f.get_name(array.array) != self._file_name
+        if is_linked or array.creation.get_external_count():
             raise DatasetError(
                 f"{self._file.filename}: {self.key} of {self._demos[number]} leads to "
                 "another file, which is never followed"
             )
         return array
 
-    def _checked(self, number: int, array: H5) -> H5:
-        """Returns an array; raises DatasetError unless it is like that of the first."""
+    def _check(self, number: int, array: _Opened) -> None:
+        """Raises DatasetError unless an array is like that of the first episode."""
         if not array.shape or array.dtype.kind not in NUMBERS:
             raise DatasetError(
                 f"{self._where(number)} has no rows of numbers in {self.key} that a "
                 "window could hold"
             )
+        row = array.shape[1:]
         if not number:
             self._dtype = array.dtype
-            self._row = tuple(array.shape[1:])
-
-        row = tuple(array.shape[1:])
+            self._row = row
         if row != self._row or array.dtype != self._dtype:
             raise DatasetError(
                 f"{self._where(number)} has {self.key} with rows {row} of "
                 f"{array.dtype}; in {self._demos[0]} they are {self._row} of "
                 f"{self._dtype}"
             )
-        return array
 
     def _where(self, number: int) -> str:
         return f"{self._file.filename}: {self._demos[number]}"
@@ -217,25 +226,26 @@ def _array_names(file: H5, demos: Sequence[str]) -> list[str]:
     return names
 
 
-def _layout(array: H5) -> Layout:
+def _layout(array: _Opened) -> Layout:
     """Returns how one array lies, by what its creation says."""
     if not array.dtype.isnative:
         return "hdf5"
-    creation = array.get_create_plist()
-    layout = creation.get_layout()
-    if 0 in array.shape or array.get_offset() is not None:
+    if 0 in array.shape:
         return "contiguous"
+    if array.layout == h5py.h5d.CONTIGUOUS:
+        is_stored = array.array.get_offset() is not None
+        return "contiguous" if is_stored else "hdf5"
 
-    if layout != h5py.h5d.CHUNKED or creation.get_nfilters() != 1:
+    if array.layout != h5py.h5d.CHUNKED or array.creation.get_nfilters() != 1:
         return "hdf5"
-    is_gzip = creation.get_filter(0)[0] == h5py.h5z.FILTER_DEFLATE
-    is_by_row = creation.get_chunk() == (1, *array.shape[1:])
+    is_gzip = array.creation.get_filter(0)[0] == h5py.h5z.FILTER_DEFLATE
+    is_by_row = array.creation.get_chunk() == (1, *array.shape[1:])
     return "gzip" if is_gzip and is_by_row else "hdf5"
 
 
-def _chunks(array: H5) -> tuple[np.ndarray, np.ndarray] | None:
+def _chunks(array: _Opened) -> tuple[np.ndarray, np.ndarray] | None:
     """Returns where each row's chunk lies and its bytes; None if a row has no such."""
-    if array.get_num_chunks() != array.shape[0]:
+    if array.array.get_num_chunks() != array.shape[0]:
         return None
     offset = np.full(array.shape[0], NO_PLACE, np.int64)
     size = np.zeros(array.shape[0], np.int32)
@@ -246,5 +256,5 @@ def _chunks(array: H5) -> tuple[np.ndarray, np.ndarray] | None:
             offset[row] = chunk.byte_offset
             size[row] = chunk.size
 
-    array.chunk_iter(keep)
+    array.array.chunk_iter(keep)
     return None if (offset == NO_PLACE).any() else (offset, size)
