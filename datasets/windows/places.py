@@ -51,10 +51,10 @@ class ArrayPlaces:
     row_offset: np.ndarray
     row_size: np.ndarray
 
-    @property
+    @cached_property
     def row_bytes(self) -> int:
         """The size of a row in memory."""
-        return self.dtype.itemsize * int(np.prod(self.row, dtype=np.int64))
+        return self.dtype.itemsize * math.prod(self.row)
 
     @cached_property
     def first_row(self) -> np.ndarray:

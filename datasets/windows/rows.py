@@ -7,6 +7,7 @@ time of Python's zlib.
 
 from __future__ import annotations
 
+import math
 import os
 import weakref
 from collections.abc import Sequence
@@ -184,7 +185,7 @@ class GzipRows(_RowsOnDisk):
     def take(self, episodes: np.ndarray, rows: np.ndarray) -> np.ndarray:
         places = self._places
         taken = np.empty((*rows.shape, *places.row), places.dtype)
-        flat = taken.reshape(rows.size, *places.row)
+        flat = taken.reshape(rows.size, math.prod(places.row))
         owners = np.repeat(episodes, rows.shape[1])
         numbers = (places.first_row[owners] + rows.ravel()).tolist()
 
@@ -209,7 +210,7 @@ class GzipRows(_RowsOnDisk):
         return self.take(owners, rows[:, None])[:, 0]
 
     def _read(self, number: int) -> np.ndarray | None:
-        """Returns one row; None if it is damaged."""
+        """Returns the numbers of one row; None if it is damaged."""
         places = self._places
         raw = os.pread(
             self._file.descriptor(),
@@ -222,7 +223,7 @@ class GzipRows(_RowsOnDisk):
             return None
         if len(content) != places.row_bytes:
             return None
-        return np.frombuffer(content, places.dtype).reshape(places.row)
+        return np.frombuffer(content, places.dtype)
 
 
 class Hdf5Rows(_RowsOnDisk):
