@@ -14,11 +14,11 @@ from embodied.datasets.windows import Normaliser, Window, WindowLoader, Windows
 
 CHUNK = 8  # actions of a window
 HIDDEN = 128
-EPOCHS = 20
+EPOCHS = 12
 
 path = Path("presses.hdf5")
 if not path.exists():
-    words = f"collect PanelReset -o {path} --level L1 --episodes 6 --no-cameras"
+    words = f"collect PanelReset -o {path} --level L1 --episodes 4 --no-cameras"
     main([*words.split(), "--workers", "1"])
 
 # Two frames of proprioception, the newest privileged state, and the next actions.
@@ -66,7 +66,7 @@ for epoch in range(EPOCHS):
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    if epoch % 5 == 0:
+    if epoch % 4 == 0:
         print(f"epoch {epoch}: loss {np.mean(losses):.3f} of {len(windows)} windows")
 
 # The environment that the dataset names takes the actions as they are.
