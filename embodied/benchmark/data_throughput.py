@@ -22,8 +22,15 @@ from embodied.datasets.export.lerobot import export_lerobot
 from embodied.datasets.export.lerobot_features import Pictures
 from embodied.datasets.export.selection import ALL, Choice, Selection
 from embodied.datasets.reader import Dataset
+from embodied.datasets.schema import RECORD_HZ
 from embodied.datasets.windows import Window, WindowLoader, Windows
+from embodied.envs.registry import get_task
 from embodied.errors import EmbodiedError
+from embodied.policies.collection import Recording, collect, collection_header
+from embodied.policies.dual_system import DualSystemConfig
+from embodied.policies.episodes import EpisodeRunner, env_config_for
+from embodied.policies.registry import find_policy
+from embodied.rollout.shards import Workers, default_workers, quiet_stage
 
 OWN = "embodied"
 STATES = "states"
@@ -33,6 +40,7 @@ WHOLE = "pictures in all rows"
 MEMORY = "memory"
 DISK = "disk"
 
+RECORDED_WORLDS = 16  # at once, in each process
 LONGEST_S = 800  # that a peer may take
 # Of the file, that peers read: what robomimic caches of pictures is some 160 MB each.
 PEER_EPISODES = 8
@@ -87,6 +95,27 @@ class DataSpeed:
     speed: Median
     ours_over_it: float | None = None
     ours_in_all_rows: float | None = None
+
+
+def record_for_loading(path: Path, episodes: int) -> None:
+    """Records demonstrations of ToteTransfer with two cameras, at the usual rate."""
+    task = get_task("ToteTransfer")
+    robot = task.default_robot
+    spec = find_policy("expert").spec(task.name, robot)
+    config = env_config_for(spec, task.name, "L2", "train", robot)
+    cameras = (*task.cameras[:1], "wrist")
+    config = replace(config, obs="both", cameras=cameras, camera_hz=RECORD_HZ)
+    dual = DualSystemConfig(mailbox="predictive")
+    runner = EpisodeRunner("expert", config, dual, RECORDED_WORLDS)
+    header = collection_header(runner, record_hz=RECORD_HZ)
+    with Workers(default_workers(episodes)) as workers:
+        collect(
+            Recording(runner, path, header),
+            range(episodes),
+            mode="new",
+            workers=workers,
+            stage=quiet_stage,
+        )
 
 
 def data_job(path: Path, **settings: Any) -> DataJob:

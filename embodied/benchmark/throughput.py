@@ -17,7 +17,6 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from embodied.datasets.schema import RECORD_HZ
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
@@ -243,27 +242,6 @@ def _record(runner: EpisodeRunner, seeds: range, workers: Workers) -> float:
         )
         wall_s = time.perf_counter() - start_s
     return sum(result.duration_s for result in results) / wall_s
-
-
-def record_for_loading(path: Path, episodes: int) -> None:
-    """Records demonstrations of ToteTransfer with two cameras, at the usual rate."""
-    task = get_task("ToteTransfer")
-    robot = task.default_robot
-    spec = find_policy("expert").spec(task.name, robot)
-    config = env_config_for(spec, task.name, "L2", "train", robot)
-    cameras = (*task.cameras[:1], "wrist")
-    config = replace(config, obs="both", cameras=cameras, camera_hz=RECORD_HZ)
-    dual = DualSystemConfig(mailbox="predictive")
-    runner = EpisodeRunner("expert", config, dual, RECORDED_WORLDS)
-    header = collection_header(runner, record_hz=RECORD_HZ)
-    with Workers(default_workers(episodes)) as workers:
-        collect(
-            Recording(runner, path, header),
-            range(episodes),
-            mode="new",
-            workers=workers,
-            stage=quiet_stage,
-        )
 
 
 def measure_deciding(config: EnvConfig) -> Iterator[Figure]:

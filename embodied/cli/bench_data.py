@@ -14,9 +14,13 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from embodied.benchmark.data_throughput import DataSpeed, data_job, measure_data
+from embodied.benchmark.data_throughput import (
+    DataSpeed,
+    data_job,
+    measure_data,
+    record_for_loading,
+)
 from embodied.benchmark.provenance import host_facts
-from embodied.benchmark.throughput import record_for_loading
 from embodied.cli.text_table import text_table
 from embodied.errors import EmbodiedError
 
