@@ -1,5 +1,6 @@
 """Measures LeRobot's LeRobotDataset: windows per second, as one line of JSON."""
 
+import importlib.abc
 import importlib.machinery
 import importlib.util
 import json
@@ -11,7 +12,7 @@ from importlib.metadata import version
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 
-class _Absent:
+class _Absent(importlib.abc.Loader):
     """Stands for packages that LeRobot imports, and needs for no loading of states or
     videos: torchvision has no CPU build beside the newest torch.
     """
@@ -19,9 +20,6 @@ class _Absent:
     def find_spec(self, name, path=None, target=None):
         if name.split(".", maxsplit=1)[0] in ("torchvision", "cv2"):
             return importlib.machinery.ModuleSpec(name, self, is_package=True)
-        return None
-
-    def create_module(self, spec):
         return None
 
     def exec_module(self, module):
