@@ -80,7 +80,7 @@ def test_damage_is_named(path: Path, group: str, name: str, value: str | None) -
     dataset = Dataset(path)
 
     with pytest.raises(DatasetError, match=f"{path} is damaged: "):
-        (dataset.header, dataset.episodes)  # noqa: B018
+        _ = (dataset.header, dataset.episodes)
 
 
 def test_a_demo_that_is_not_whole_is_left_out(path: Path) -> None:
