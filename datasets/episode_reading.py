@@ -138,15 +138,23 @@ def _require_plans(plans: Mapping[str, np.ndarray], where: str) -> None:
 
 
 def _require_observations(obs: Mapping[str, np.ndarray], where: str) -> None:
-    """Raises DatasetError for pictures that are none, and vectors that are none."""
+    """Raises DatasetError for an observation of the wrong shape or type.
+
+    Vectors are (F, D). Pictures are (F, H, W, C) and not empty: colours are uint8 with
+    C = 3; depth and segmentation have C = 1.
+
+    Args:
+        obs: by key below `obs`.
+        where: begins the message.
+    """
     for key, array in obs.items():
         if not is_picture_key(key):
-            if key == "agent_pos" and array.ndim != 2:
+            if key in ("agent_pos", "environment_state") and array.ndim != 2:
                 raise DatasetError(f"{where}/obs/{key} has no rows of numbers")
             continue
         is_colour = key.endswith(IMAGE_SUFFIX)
-        is_whole = array.ndim == PICTURE_AXES and array.size
-        if not is_whole or (is_colour and array.dtype != np.uint8):
+        is_picture = array.ndim == PICTURE_AXES and array.size
+        if not is_picture or (is_colour and array.dtype != np.uint8):
             raise DatasetError(
                 f"{where}/obs/{key} holds {array.shape} {array.dtype}, no pictures"
             )

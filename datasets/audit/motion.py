@@ -233,13 +233,16 @@ def find_beyond_limits(view: View, context: Context) -> list[Finding]:
 
 
 def find_lag(view: View, context: Context) -> list[Finding]:
-    """Finds joints that follow their targets too late, or precede them."""
+    """Finds joints that follow their targets too late, or precede them.
+
+    How fast the joints move is compared with how fast their commands change.
+    """
     limits = context.limits
-    positions = view.positions
-    commands = view.targets
+    positions = view.positions  # (T, J)
+    commands = view.targets  # (T, A)
     if not commands.size:
         commands = view.arrays.get("actions", commands)
-    if len(commands) != len(positions) or len(commands) < 4:
+    if not len(commands) or len(commands) != len(positions):
         return []
 
     if not (np.isfinite(positions).all() and np.isfinite(commands).all()):
@@ -251,9 +254,12 @@ def find_lag(view: View, context: Context) -> list[Finding]:
     if not view.targets.size:
         causes.append(np.abs(commands).mean(axis=1)[:-1])
     lags = [lag(cause, effect, view.motion_hz) for cause in causes]
-    lag_s, alike, unlagged = max(lags, key=lambda found: found[1])
+    # the correlation at the best lag, and without a lag
+    lag_s, alike, alike_at_once = max(lags, key=lambda found: found[1])
 
-    is_sure = alike >= limits.lag_correlation and alike - unlagged >= limits.lag_gain
+    # the signals are alike then, and clearly less so without the lag
+    gain = alike - alike_at_once
+    is_sure = alike >= limits.lag_correlation and gain >= limits.lag_gain
     if not is_sure or abs(lag_s) < limits.lag_s:
         return []
     order = "behind" if lag_s > 0 else "ahead of"

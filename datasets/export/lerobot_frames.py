@@ -55,7 +55,10 @@ class FrameColumns:
         self.frames = 0
 
     def columns(self, episode: SelectedEpisode) -> dict[str, Any]:
-        """Returns the values of the next episode's frames, by the names of features."""
+        """Returns the values of the next episode's frames (F rows), by feature.
+
+        `count` must follow, or the next episode gets the same numbers.
+        """
         count = len(episode.actions)
         frame_index = np.arange(count)
         task = np.full(count, self.task_number(episode.meta.instruction))
@@ -69,9 +72,10 @@ class FrameColumns:
             REWARD: episode.rewards,
             DONE: done,
             SUCCESS: episode.success,
+            # each frame has the language of the whole episode; none is of one frame
             LANGUAGE: [_language(episode, self._hz)] * count,
             LANGUAGE_EVENTS: [[]] * count,
-            DESCRIPTION: task,
+            DESCRIPTION: task,  # a number in the table of tasks
             "timestamp": (frame_index / self._hz).astype(np.float32),
             "frame_index": frame_index,
             "episode_index": np.full(count, self.episodes),
@@ -82,6 +86,8 @@ class FrameColumns:
             columns[SUBTASK] = self._subtasks(episode)
         for camera, images in episode.images.items():
             columns[IMAGES + camera] = images
+
+        # only what was chosen, in the order of the features
         return {name: columns[name] for name in self._features}
 
     def table(self, columns: Mapping[str, Any]) -> Any:

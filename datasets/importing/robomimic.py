@@ -240,9 +240,10 @@ class RobomimicFile(ClosedOnExit):
         )
 
     def _noted_header(self) -> Mapping[str, Any] | None:
-        """Returns the header of the file of which this is an export by us.
+        """Returns the header of our own file that was exported to this one, else None.
 
-        There is none if it is of several files, or has only parts of its vectors.
+        None, too, if several files were exported, or only parts of the vectors: the
+        header describes whole ones.
         """
         if own_group(self._file, NOTES_GROUP) is None:
             return None
@@ -250,7 +251,9 @@ class RobomimicFile(ClosedOnExit):
         sources = noted.get("sources")
         if not isinstance(sources, list) or len(sources) != 1:
             return None
-        whole = {AGENT_KEY, *PRIVILEGED[:1]}
+
+        # a part would be a key of its own, such as `tcp_pos_w`
+        whole = {AGENT_KEY, "environment_state"}
         return sources[0] if set(self._widths) <= whole else None
 
 

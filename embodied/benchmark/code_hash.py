@@ -89,7 +89,9 @@ def _imports(name: str) -> frozenset[str]:
     tree = ast.parse(_source(name) or "")
     modules = set()
     for node in tree.body:
-        modules |= {name for name in _imported_names(node) if _source(name) is not None}
+        # of `from a import b` the names are `a` and `a.b`, which may be no module
+        imported = _imported_names(node)
+        modules |= {other for other in imported if _source(other) is not None}
     return frozenset(modules)
 
 

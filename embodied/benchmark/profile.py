@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -104,12 +103,14 @@ def units_per_hour(episodes: Sequence[EpisodeResult]) -> Estimate:
 
 
 def success_by_time(cell: Cell, times_s: Sequence[float]) -> list[float]:
-    """Returns the share of episodes that had succeeded by each of the times."""
-    ends = [
-        math.inf if episode.time_to_success_s is None else episode.time_to_success_s
+    """Returns the share of all episodes that had succeeded by each of the times.
+
+    An episode counts from its first success on; not at all if that was undone.
+    """
+    successes_s = [
+        episode.time_to_success_s
         for episode in cell.episodes
-        if episode.success_at_end or episode.time_to_success_s is None
+        if episode.success_at_end and episode.time_to_success_s is not None
     ]
-    return [
-        sum(end <= time_s for end in ends) / len(cell.episodes) for time_s in times_s
-    ]
+    count = len(cell.episodes)
+    return [sum(time <= until for time in successes_s) / count for until in times_s]

@@ -38,7 +38,7 @@ def upgraded(content: dict[str, Any]) -> dict[str, Any]:
         return _cell(cell, task, robot)
 
     def unfinished_of(cell: dict[str, Any]) -> dict[str, Any]:
-        return _parts(cell, task, robot)
+        return _with_newer_parts(cell, task, robot)
 
     newer = {**content}
     if "provenance" in content:
@@ -59,13 +59,14 @@ def _each(items: Any, upgrade: Upgrade) -> Any:
 def _cell(cell: dict[str, Any], task: str, robot: str) -> dict[str, Any]:
     # version 3 has no command that shows an episode
     added = {"view": [], "abilities": [], "rule": ""}
-    return {**added, **_parts(cell, task, robot)}
+    return {**added, **_with_newer_parts(cell, task, robot)}
 
 
-def _parts(cell: dict[str, Any], task: str, robot: str) -> dict[str, Any]:
+def _with_newer_parts(cell: dict[str, Any], task: str, robot: str) -> dict[str, Any]:
     """Returns a cell, whole or unfinished, with a newer condition and newer episodes."""
     newer = {**cell}
     if isinstance(cell.get("condition"), dict):
+        # what earlier versions do not say, since all of them did so
         added = {"task": task, "robot": robot, "outage": "", "bridge": "hold"}
         newer["condition"] = {**added, **cell["condition"]}
     if "episodes" in cell:

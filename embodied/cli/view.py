@@ -213,9 +213,14 @@ def record(
     seeds: Sequence[int],
     quiet: bool = False,
 ) -> list[EpisodeResult]:
-    """Films episodes, side by side in one video, and shows how long it takes."""
+    """Films episodes into one video, in a square grid, with a progress bar meanwhile.
+
+    Returns:
+        The results, in the order of `seeds`.
+    """
     film = Film(shot, range(len(seeds)))
     with stages(quiet)(f"film {shot.label}", len(seeds)) as report:
+        # the bar moves within episodes, too, not only when one ends
         advances = Advances(list(seeds), report)
         results = runner.run(seeds, [film, advances], report)
 

@@ -175,16 +175,22 @@ def _add_solid(cabinet: mujoco.MjsBody, inner: np.ndarray, half_width: float) ->
 def _paint_trim(
     spec: mujoco.MjSpec, cabinet: mujoco.MjsBody, outline: np.ndarray, half_y: float
 ) -> None:
-    """Adds a plinth, and a yellow strip under the face.
+    """Adds a plinth, and a yellow strip under the face, for looks alone.
 
     Boxes are given by their middle and half size, m.
+
+    Args:
+        spec: the scene.
+        cabinet: the body that gets them.
+        outline: (6, 2), x and z in the cabinet's frame, m, as of `_outline`.
+        half_y: half the cabinet's width, m.
     """
-    # the points of `_outline`
-    front = outline[0]
-    toe = outline[2]
-    back = outline[3]
+    front = outline[0]  # beyond the face's lower edge
+    toe = outline[2]  # on the floor in front
+    back = outline[3]  # on the floor behind
     paint = Paint(spec, cabinet, "console_trim")
 
+    # 8 cm high, from 5 mm before the toe to 25 mm behind the back
     plinth = ((toe[0] + back[0]) / 2 + 0.01, 0, toe[1] + 0.04)
     plinth_half = ((back[0] - toe[0]) / 2 + 0.015, half_y + 0.004, 0.04)
     paint.box(plinth, plinth_half, FRAME_BLUE)

@@ -118,7 +118,8 @@ class Scanner:
         self._lamp = model.geom(f"{NAME}_lamp").id
         self._beam = model.geom(f"{NAME}_beam").id
 
-        # (2,) each: the world's x axis, and its y axis, along the scanner's x and y
+        # (2,) each: the world's x axis and y axis in the scanner's frame, where a world
+        # offset (dx, dy) is dx * _x_to_own + dy * _y_to_own
         cos = float(np.cos(place.yaw))
         sin = float(np.sin(place.yaw))
         self._x_to_own = xp.asarray([cos, -sin])

@@ -119,6 +119,11 @@ class WarpLearner:
         return self._trainer.actor().state_dict()
 
     def info(self) -> dict[str, Any]:
+        """Returns what the run folder says of the actor (`ActorInfo`), JSON-able.
+
+        It describes worlds of the engine `cpu`, in which the policy acts later. The actor
+        is privileged: it sees the state, which a robot could not.
+        """
         config = self._metadata["config"]
         spec = PolicySpec(config["control_mode"], config["control_hz"], privileged=True)
         info = ActorInfo(

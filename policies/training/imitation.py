@@ -256,7 +256,9 @@ class ImitationLearner:
         self.optimizer = torch.optim.AdamW(
             net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        # High rates would sweep away what a run to go on from has learned.
+        # The peak of the schedule, which sets the optimiser's rate at each step. It is
+        # lower where a training starts from another run's weights, so that it does not
+        # undo what they have learned.
         self._rate = config.learning_rate
         if config.start is not None:
             self._rate *= LATER_RATE

@@ -53,7 +53,10 @@ def find_parts(model: mujoco.MjModel, file: str) -> Parts:
 
 
 def mounting_place(model: mujoco.MjModel) -> str:
-    """Returns the site or body at the end of an arm that a gripper sits on.
+    """Returns the name of the site or body at the end of an arm where a gripper sits.
+
+    It is the first site, else the first body, on the last link or on what that link
+    carries, whose name has one of MOUNT_WORDS; without one, the last link itself.
 
     Raises:
         EmbodiedError: there is no arm.
@@ -61,9 +64,9 @@ def mounting_place(model: mujoco.MjModel) -> str:
     arm = _arm_joints(model)
     if not arm:
         raise EmbodiedError("no arm is found to mount the gripper on")
+    # a parent's id is below its children's: the last link comes first
     bodies = sorted(subtree(model, int(model.jnt_bodyid[arm[-1]])))
 
-    # what is called so, on the last link or rigidly on it; else the last link itself
     names = [
         model.site(s).name for s in range(model.nsite) if model.site_bodyid[s] in bodies
     ]

@@ -114,7 +114,7 @@ def _sample_events(seed: int, level: str) -> dict[str, Any]:
     return {
         "push_n": horizontal_force(force, angle) if is_pushed else (0.0, 0.0),
         "spilled": is_spilled,
-        # of the push, and of the spill
+        # when the push comes, and the latest time of the spill
         "event_s": (
             float(rng.uniform(*PUSH_AFTER_S)),
             float(rng.uniform(*SPILL_AFTER_S)),

@@ -53,14 +53,17 @@ class ValveTurn:
         n = engine.num_worlds
         self._engine = engine
         self._props = Props(engine, robot)
+        # `start` sets all of it. A push comes at a set tick or, a late one, `late_ticks`
+        # after the named valve first stands right.
         self._memory = {
-            "valve": xp.zeros(n, dtype=xp.int64),  # the named one
-            "target": xp.ones(n),  # its angle that is asked for, rad on the scale
+            "valve": xp.zeros(n, dtype=xp.int64),  # number of the named one
+            # its angle that is asked for, rad on the scale; before the first start other
+            # than the angle itself, since the share turned is divided by the difference
+            "target": xp.ones(n),
             "start": xp.zeros((n, len(VALVES))),  # angles of all at the start, rad
             "push": xp.zeros(n),  # N m on the named valve from event_tick on
-            # NEVER for a late push, until the valve first stands right
+            # when the push begins; NEVER for a late one until the valve stands right
             "event_tick": xp.zeros(n, dtype=xp.int64),
-            # how long after the valve first stands right a late push comes
             "late_ticks": xp.zeros(n, dtype=xp.int64),
         }
         self._facts = PerState(engine, lambda: Facts(self._props, self._memory))
