@@ -43,7 +43,9 @@ def test_words_of_a_file_are_never_executed(tmp_path: Path) -> None:
     episode = fake_episode(1, images=False)
     meta = replace(episode.meta, instruction=EVIL, variation={EVIL: EVIL})
     layout = [[EVIL, 4]]
-    interface = {"groups": [{"labels": [EVIL] * 3}]}
+    group = {"name": EVIL, "labels": [EVIL] * 3, "unit": EVIL, "frame": EVIL}
+    group |= {"low": [-1.0] * 3, "high": [1.0] * 3}
+    interface = {"mode": "joint", "groups": [group]}
     header = fake_header(
         EVIL, robot=EVIL, agent_layout=layout, joint_interface=interface
     )

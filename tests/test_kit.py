@@ -143,6 +143,9 @@ def test_the_planner_runs_on_torch() -> None:
     expected = PLANNER.plan(one, np.arange(1))
     assert isinstance(payload.goal_pos_w, xp_torch.Tensor)
     for name, value in vars(expected).items():
+        if value is None:  # it gives no action chunk
+            assert getattr(payload, name) is None
+            continue
         np.testing.assert_allclose(
             getattr(payload, name).numpy(), value, rtol=1e-6, atol=1e-7
         )

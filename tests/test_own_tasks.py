@@ -206,7 +206,7 @@ def test_every_verb_that_takes_a_task_takes_a_place(
         "teleop": ["none.py:T", *output],
     }
     of_results = {"compare", "report", "merge"}
-    others = {"doctor", "demo", "data", "completion"}
+    others = {"doctor", "demo", "data", "completion", "robot"}
     assert set(VERBS) - set(words) == others | of_results
     for verb, arguments in words.items():
         assert "there is no file none.py" in refused(capsys, verb, *arguments)

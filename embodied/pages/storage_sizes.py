@@ -139,8 +139,8 @@ def _pictures(path: Path, keys: Sequence[str]) -> Iterator[np.ndarray]:
 def _encoded(
     pictures: np.ndarray, hz: int, encoder: str, options: dict[str, str]
 ) -> bytes:
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format="mp4") as container:
+    target = io.BytesIO()
+    with av.open(target, "w", format="mp4") as container:
         stream: Any = container.add_stream(encoder, rate=hz, options=options)
         stream.height, stream.width = pictures.shape[1:3]
         stream.pix_fmt = "yuv420p"
@@ -149,11 +149,12 @@ def _encoded(
             frame.pts = number
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    return buffer.getvalue()
+    return target.getvalue()
 
 
 def _decoded(video: bytes) -> np.ndarray:
-    with av.open(io.BytesIO(video), "r") as container:
+    source = io.BytesIO(video)
+    with av.open(source, "r") as container:
         frames = container.decode(video=0)
         return np.stack([frame.to_ndarray(format="rgb24") for frame in frames])
 

@@ -1,6 +1,6 @@
 """Public robots by description: which tasks the experts do with them.
 
-    python examples/public_robots/measure.py runs/public --seeds 8
+    python examples/public_robots/measure.py runs/public --episodes 8
 
 It installs the packages that hold the models into OUT/packages, copies the descriptions
 beside this file to OUT, and plays the tasks. Nothing of those packages is changed.
@@ -37,7 +37,7 @@ def main() -> None:
     """Installs, plays and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--episodes", type=int, default=8)
     parser.add_argument("--level", default="L2")
     parser.add_argument("--robot", nargs="+", default=robot_names())
     parser.add_argument("--task", nargs="+", default=TASKS)
@@ -51,7 +51,7 @@ def main() -> None:
     for task in args.task:
         for name in args.robot:
             path = args.output / f"{name}.toml"
-            cells[f"{name} {task}"] = cell(path, task, args.seeds, args.level)
+            cells[f"{name} {task}"] = cell(path, task, args.episodes, args.level)
             print(name, task, cells[f"{name} {task}"], flush=True)
     (args.output / "table.json").write_text(json.dumps(cells, indent=2))
     print(as_markdown(cells, args.robot, args.task))
