@@ -80,14 +80,14 @@ Shells = Mapping[str, Mapping[str, tuple[Shape, ...]]]  # body -> material -> pa
 STAND: Shells = {
     "stand": {
         "arm_paint": (
-            Loft(
+            Loft(  # the column
                 "z",
                 ((-0.70, -0.02, 0, 0.085), (-0.03, -0.02, 0, 0.085)),
                 power=6,
                 smooth=0,
                 sides=24,
             ),
-            Loft(
+            Loft(  # its foot
                 "z",
                 (
                     (-0.72, -0.02, 0, 0.21),
@@ -100,7 +100,7 @@ STAND: Shells = {
             ),
         ),
         "arm_dark": (
-            Loft(
+            Loft(  # the plate that the arm is bolted onto
                 "z",
                 ((-0.03, -0.03, 0, 0.145, 0.125), (0, -0.03, 0, 0.145, 0.125)),
                 power=8,

@@ -11,7 +11,7 @@ class MountPose:
     """Reads the pose of the mount: the top of base and torso that carries the arms."""
 
     def __init__(self, robot: Robot, agent_layout: Layout) -> None:
-        # a base's joints within `joint_pos`, and that within proprioception
+        # `joint_pos` is a part of proprioception, the base's joints are a part of it
         first = agent_layout.slices()["joint_pos"].start
         base = robot.joint_slice(robot.base)
         self._base = robot.base

@@ -111,7 +111,10 @@ def _hub(x: float, y: float) -> Loft:
 
 
 def _tyre(x: float, y: float) -> Loft:
-    """Returns what is seen from afar of the rollers of the wheel at (x, y)."""
+    """Returns what is seen from afar of the rollers of the wheel at (x, y).
+
+    It is a little smaller than the wheel, so that the rollers stand out from it.
+    """
     half = WHEEL_HALF_WIDTH - 0.006
     radius = WHEEL_RADIUS - 0.005
     # along y, a section's centre is (z, x)
@@ -248,9 +251,10 @@ BASE: dict[str, tuple[Shape, ...]] = {
         ),
     ),
     "arm_tyre": tuple(_tyre(x, y) for x, y in WHEELS),
+    # a strip of light, all around
     "arm_light": (_slab((0.2885, 0.2955), (0.0008, 0.0008)),),
     "arm_red": (
-        Loft(
+        Loft(  # a knob on the deck
             "z",
             (
                 (DECK_Z + 0.02, -0.34, -0.17, 0.018),
@@ -262,7 +266,7 @@ BASE: dict[str, tuple[Shape, ...]] = {
 }
 LIFT: dict[str, tuple[Shape, ...]] = {
     "arm_paint": (
-        Loft(
+        Loft(  # the column that moves in the sleeve
             "z",
             ((-0.48, -0.02, 0, 0.088, 0.083), (-0.030, -0.02, 0, 0.088, 0.083)),
             power=5,
@@ -271,7 +275,7 @@ LIFT: dict[str, tuple[Shape, ...]] = {
         ),
     ),
     "arm_dark": (
-        Loft(
+        Loft(  # the plate that carries the arm, on the column
             "z",
             (
                 (-0.060, -0.02, 0, 0.090, 0.085),
@@ -283,12 +287,13 @@ LIFT: dict[str, tuple[Shape, ...]] = {
             smooth=0,
             sides=28,
         ),
+        # from there to the mast
         _beam((-0.12, 0.07, -0.016), (MAST[0], MAST[1], -0.016)),
         _collar(0.035, 0.0345, 0.0365),
         _collar(0.43, 0.0295, 0.0325),
     ),
     "arm_white": (
-        Loft(
+        Loft(  # the mast, which bends forward to the head
             "z",
             (
                 (-0.040, *MAST, 0.036, 0.040),
@@ -306,7 +311,7 @@ LIFT: dict[str, tuple[Shape, ...]] = {
             smooth=1,
             sides=16,
         ),
-        _on_face(
+        _on_face(  # the head's shell
             (
                 (-0.058, 0.075, 0.030),
                 (-0.044, 0.115, 0.048),
@@ -318,11 +323,13 @@ LIFT: dict[str, tuple[Shape, ...]] = {
     ),
     "arm_black": (
         _on_face(((0.030, 0.126, 0.049), (FACE_M, 0.126, 0.049)), power=4),
+        # two eyes, and a smaller one between them
         *(
             _disc(0.050, radius, right)
             for radius, right in ((0.019, EYES_M), (0.019, -EYES_M), (0.012, 0.0))
         ),
     ),
+    # rings around the eyes
     "arm_grey": tuple(_disc(0.0475, 0.024, right) for right in (EYES_M, -EYES_M)),
     "arm_light": (
         _on_face(((0.030, 0.030, 0.0035), (0.0475, 0.030, 0.0035)), 0.0, -0.033, 4),

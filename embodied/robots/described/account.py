@@ -33,7 +33,7 @@ class JointAccount:
     high_rad: float
     home_rad: float
     speed_rad_s: float
-    limit_n_m: float | None
+    limit_n_m: float | None  # None: no limit
     lag_s: float  # behind a target that moves
     rest_error_rad: float  # off a target that rests
 
@@ -92,7 +92,7 @@ def _joint(reading: Reading, model: mujoco.MjModel, arm: Arm, k: int) -> JointAc
     name = joints.names[k]
     low, high = joints.ranges[k]
     home = joints.home[k]
-    # towards the farther end of its range
+    # towards the farther end of its range, through at most 80 % of the way there
     way = 1.0 if high - home > home - low else -1.0
     room = max(high - home, home - low)
     speed = way * min(SHARE * joints.speeds[k], 0.8 * room / MOVING_S)
@@ -123,7 +123,7 @@ def _joint(reading: Reading, model: mujoco.MjModel, arm: Arm, k: int) -> JointAc
 
 
 def _facts(reading: Reading, model: mujoco.MjModel) -> list[tuple[str, str]]:
-    """Returns name -> value of what is no joint's."""
+    """Returns (name, value) of mass, reach, grippers, and what is held or left out."""
     description = reading.description
     stand = model.body(reading.robot.base.root_body).id
     facts = [("mass", f"{model.body_subtreemass[stand]:.1f} kg on the mount")]

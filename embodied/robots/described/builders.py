@@ -123,7 +123,7 @@ class ArmsBuilder:
     ) -> None:
         """Puts the file's arms on the mount, held up against gravity by themselves."""
         for body in source.spec.bodies:
-            body.gravcomp = 1
+            body.gravcomp = 1  # its whole weight is compensated
 
         half_yaw = np.deg2rad(self.description.mount.yaw_deg) / 2
         frame = mount.add_frame(quat=[np.cos(half_yaw), 0, 0, np.sin(half_yaw)])
@@ -207,7 +207,7 @@ def add_tool(
             name=site,
             pos=arm.tcp.pos,
             quat=arm.tcp.quat_wxyz,
-            group=4,
+            group=4,  # which no picture shows
             material="",  # the file's default may name one
         )
 
@@ -256,6 +256,7 @@ def _let_neighbours_touch(spec: mujoco.MjSpec) -> None:
     bodies = range(1, model.nbody)
     fixed = [i for i in bodies if welded[i] == 0]
     first = [i for i in bodies if welded[i] and welded[model.body_parentid[i]] == 0]
+    # an excluded pair's signature is (one body's id << 16) + the other's
     known = {int(signature) for signature in model.exclude_signature}
     for a in fixed:
         for b in first:

@@ -11,16 +11,17 @@ from embodied.robots.described.holding import subtree
 
 # An arm has at least so many joints that turn between the mount and the hand.
 LEAST_JOINTS = 4
+# Parts of names: of the place where a gripper is mounted, and of a hand's joints.
 MOUNT_WORDS = ("attach", "flange", "tool0", "hand", "mount")
 FINGER_WORDS = ("finger", "grip", "jaw", "knuckle", "claw", "thumb", "driver")
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Ids of an arm's joints, of the body behind them, and of the joints it carries."""
+    """Ids of an arm's joints, of its last link, and of the joints that this carries."""
 
-    arm: tuple[int, ...]
-    hand: int
+    arm: tuple[int, ...]  # from the mount on
+    hand: int  # the body that the arm's last joint moves
     hand_joints: tuple[int, ...]
 
 
@@ -42,7 +43,7 @@ def find_parts(model: mujoco.MjModel, file: str) -> Parts:
     hand = int(model.jnt_bodyid[arm[-1]])
     carried = subtree(model, hand)
     joints = [j for j in range(model.njnt) if int(model.jnt_bodyid[j]) in carried]
-    joints.remove(arm[-1])
+    joints.remove(arm[-1])  # it is on the last link itself
     if not joints:
         last = model.joint(arm[-1]).name
         raise EmbodiedError(
@@ -102,6 +103,7 @@ def driven_fingers(model: mujoco.MjModel, parts: Parts) -> list[int]:
     for e in range(model.neq):
         if model.eq_type[e] == mujoco.mjtEq.mjEQ_JOINT:
             pair = (int(model.eq_obj1id[e]), int(model.eq_obj2id[e]))
+            # the later of the two in the file follows
             if all(j in driven for j in pair):
                 followers.add(max(pair))
     return [j for j in driven if j not in followers]
@@ -117,11 +119,12 @@ def _arm_joints(model: mujoco.MjModel) -> list[int]:
         if len(chain) > len(best):
             best = chain
 
-    # cut where it branches: a torso with two arms before, a palm with fingers behind
+    # cut off what comes after the first link with several branches, such as a palm
     for place, j in enumerate(best):
         if place + 1 >= LEAST_JOINTS and _branches(model, int(model.jnt_bodyid[j])) > 1:
             best = best[: place + 1]
             break
+    # cut off what comes before an arm: all up to the last such link, such as a torso
     for place in reversed(range(len(best))):
         rest = len(best) - place - 1
         if (

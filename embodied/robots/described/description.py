@@ -11,9 +11,10 @@ from embodied.errors import EmbodiedError, unknown
 from embodied.names import check_names
 from embodied.robots.described.tables import Names, Numbers, read_table
 
+# "ours": servos that this program adds; "file": the position servos of the model file.
 SERVOS = ("ours", "file")
-VERSION = 1  # of the format
-# A quaternion shorter than this is none.
+VERSION = 1  # of the description format
+# A quaternion with a norm below this is refused, as it gives no rotation.
 LEAST_NORM = 1e-6
 
 
@@ -27,7 +28,7 @@ class Mount:
     """Where the arm is bolted on, and how it stands there."""
 
     body: str = ""  # empty: the bodies that carry the arms
-    # (3,) m
+    # (3,) m; z is the height above the floor
     pos_w: Numbers = field(default=(0.0, 0.0, 0.72), metadata=_within(-10, 10))
     yaw_deg: float = field(default=0.0, metadata=_within(-360, 360))
     stand: bool = True  # whether there is a column below it
@@ -72,9 +73,9 @@ class Gripper:
     Attributes:
         joints: names of the F joints that are driven; what is coupled to them in the
             file follows.
-        closed: (F,) m or rad, where the fingers touch; none: the end of each range at
+        closed: (F,) m or rad, where the fingers touch; empty: the end of each range at
             which a finger is nearer to the tool centre point.
-        open: (F,) m or rad, where they are open; none: the other end.
+        open: (F,) m or rad, where they are open; empty: the other end.
         pads: names of geoms that grip.
         force_n: grip force; None: what the file says, else 70 N.
         speed_m_s: how fast the width changes.
@@ -174,7 +175,8 @@ class Description:
         joints, speeds, home, gripper, tcp: of an only arm, see `DescribedArm`.
         arm: two or more arms.
         mount: where it stands.
-        held: names of joints of no arm that are held elsewhere than the file has them.
+        held: names of joints outside the arms that are held at a place of their own,
+            instead of the one that the file has.
         held_at: where each of those is held, in rad or m.
         cameras: names of cameras that it carries.
         servos: "ours", or "file" for the position servos that the file has.

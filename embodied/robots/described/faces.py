@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-# Where rays are sent from, around the tool point: across and along the hand, m.
+# Where rays are sent from, in the tool point's frame, in m: along x for two fingers and
+# for three; along z; and along y, where one after the other is tried.
 ACROSS_M = (0.0, 0.005, -0.005, 0.010, -0.010)
 WIDE_M = (0.0, 0.015, -0.015, 0.020, -0.020, 0.030, -0.030, 0.040, -0.040)
 ALONG_M = (0.0, 0.008, -0.008, 0.016, -0.016, 0.024, -0.024)
@@ -38,7 +39,7 @@ class PadFace:
 
 
 class FaceFinder:
-    """Sends rays along the tool point's y through an open hand."""
+    """Sends rays at a hand from around its tool point, along its y or z."""
 
     def __init__(
         self, model: mujoco.MjModel, data: mujoco.MjData, site: int, prefix: str
@@ -47,7 +48,7 @@ class FaceFinder:
 
         Args:
             model: a copy, whose shapes' groups are changed.
-            data: the open hand.
+            data: the hand, open or closed.
             site: id of the tool point.
             prefix: what the file's names begin with in the model.
         """
@@ -59,6 +60,8 @@ class FaceFinder:
 
     def find(self, targets: list[int], is_wide: bool) -> tuple[PadFace, PadFace] | None:
         """Returns the nearest faces of two bodies, towards +y and towards -y.
+
+        None where no ray meets a shape on both sides, or both are on one body.
 
         Args:
             targets: ids of the shapes that rays meet.
@@ -79,7 +82,7 @@ class FaceFinder:
         data = self._data
         group = np.array([0, 0, 0, 0, 0, 1], np.uint8)
         ray = sign * self._axes[:, 1]
-        geom = np.zeros(1, np.int32)
+        geom = np.zeros(1, np.int32)  # `mj_ray` writes the id of what it meets
 
         met = []  # (distance, place, geom)
         for along in ALONG_M:
@@ -134,7 +137,9 @@ class FaceFinder:
         return max(reached) if reached else None
 
     def behind_m(self, targets: list[int], from_m: float) -> float:
-        """Returns how far behind a point on the hand's axis shapes are, on the way back.
+        """Returns how far behind a point on the hand's axis the nearest shape is, in m.
+
+        It is BEYOND_M where there is none.
 
         Args:
             targets: ids of the shapes.

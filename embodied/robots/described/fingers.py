@@ -21,7 +21,10 @@ PAD_RADIUS_M = 0.002  # of the sites on the pads
 
 
 def levers(hand: Hand) -> np.ndarray:
-    """Returns (F,) the share of the width that each finger makes, in m per rad or m."""
+    """Returns (F,) by how much the width grows per rad or m of each finger.
+
+    The fingers have equal shares: together they open it from `gap_m` to `width_m`.
+    """
     moves = np.array(hand.open) - np.array(hand.closed)
     return (hand.width_m - hand.gap_m) / len(moves) / moves
 
@@ -58,8 +61,9 @@ def add_gripper_drive(
         speed_m_s: how fast the width changes at full force.
         name: of the actuator.
     """
-    # What the width drive of our own hands feels in m, each finger gets in its own
-    # unit. The damping limits the speed at full force.
+    # As all fingers move together, the width changes by `metres` per rad or m of each.
+    # With its square, the width has the armature that it has in our own hands, and a
+    # damping that limits its speed at full force.
     share = 1 / len(fingers)
     moves = np.array(hand.open) - np.array(hand.closed)
     for finger, move in zip(fingers, moves, strict=True):
@@ -72,13 +76,14 @@ def add_gripper_drive(
 
     _couple(spec, fingers, hand)
     shares = dict(zip(fingers, levers(hand).tolist(), strict=True))
+    # when closed, the width is `gap_m`: it would be 0 so far before
     closed_m = float(levers(hand) @ np.array(hand.closed))
     add_width_drive(spec, name, shares, hand.width_m, force_n, closed_m - hand.gap_m)
 
 
 def _couple(spec: mujoco.MjSpec, fingers: Sequence[str], hand: Hand) -> None:
     """Lets the others follow the first finger, so that all are fully open together."""
-    # equalities count from where the file draws the joints
+    # joint equalities count from `qpos0`, where the file draws the joints
     model = spec.compile()
     drawn = [float(model.qpos0[model.joint(name).qposadr[0]]) for name in fingers]
     moves = np.array(hand.open) - np.array(hand.closed)

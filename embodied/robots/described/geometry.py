@@ -5,12 +5,16 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-# What is nearer than this to the origin counts most in how a hand opens.
+# With each further stretch of this length from the origin, a point's weight in how a
+# hand opens falls by a factor of e.
 NEAR_M = 0.02
 
 
 def points_of(model: mujoco.MjModel, data: mujoco.MjData, geom: int) -> np.ndarray:
-    """Returns points (n, 3) that a shape spans, in the world: corners or vertices."""
+    """Returns points (n, 3) of a shape in the world, in m.
+
+    They are a mesh's vertices, or the corners of any other shape's bounding box.
+    """
     if model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_MESH:
         mesh = int(model.geom_dataid[geom])
         first = int(model.mesh_vertadr[mesh])
@@ -24,10 +28,10 @@ def points_of(model: mujoco.MjModel, data: mujoco.MjData, geom: int) -> np.ndarr
 
 
 def solid_geoms(model: mujoco.MjModel, bodies: set[int]) -> list[int]:
-    """Returns the shapes of some bodies that things feel; all where there is none.
+    """Returns the bodies' shapes (ids) that have a contype; all where none has.
 
-    Without a contype a shape passes through buttons and furniture, which have none
-    either.
+    A shape whose contype is 0 passes through buttons and furniture, whose contype is 0,
+    too.
     """
     geoms = [g for g in range(model.ngeom) if int(model.geom_bodyid[g]) in bodies]
     solid = [g for g in geoms if model.geom_contype[g]]
@@ -35,7 +39,7 @@ def solid_geoms(model: mujoco.MjModel, bodies: set[int]) -> list[int]:
 
 
 def main_axis(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Returns the unit vector (3,) along which points (n, 3) move, either way.
+    """Returns the unit vector (3,) along which points (n, 3) move; its sign is arbitrary.
 
     Those that are near the origin before they move count most.
     """

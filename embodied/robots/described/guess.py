@@ -29,13 +29,14 @@ from embodied.robots.described.source import HAND_PREFIX, attach_gripper, read_m
 from embodied.robots.described.tool import ToolPoint, find_tool
 from embodied.robots.described.urdf import URDF_SUFFIX
 
+# The speed limit of a joint for which the file states none.
 SPEED_RAD_S = 2.5
 # A robot whose first arm joint is this high in its file stands on the floor.
 STANDING_M = 0.45
-# So far aside from the file's origin, the arm's foot is moved to the mount's place.
+# An arm whose first joint is farther than this from the file's z axis is moved there.
 ASIDE_M = 0.10
-# Where tasks have the mount, and where the hand starts, from there; the first that is
-# found is taken. In m.
+# (3,) m: where tasks have the mount, and where the hand may start, counted from there;
+# the first start that the arm reaches without overlap is taken.
 MOUNT_W = np.array([0.0, 0.0, 0.72])
 HOMES_M = (
     (0.45, 0.0, 0.25),
@@ -48,7 +49,7 @@ HOMES_M = (
 )
 # How many homes are tried at each place, until one has no overlap.
 TRIES = 4
-DIGITS = 4
+DIGITS = 4  # decimals of home and tool point in the description
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ def guess_description(
     own = None
     if gripper is not None:
         on = on or mounting_place(spec.compile())
+        # `joints` may not be empty; `_gripper` fills in the true ones
         own = Gripper(joints=("none",), mjcf=str(gripper.resolve()), on=on)
         doubts.append(f"gripper.on, pos and quat_wxyz: it sits on {on}, not turned")
         attach_gripper(spec, read_model(own.mjcf), own, HAND_PREFIX)
@@ -118,6 +120,7 @@ def _at_home(
             reading = understand(replace(description, home=rounded))
         except EmbodiedError as refused:
             error = refused
+            # any other mistake would be there at every home
             if "overlap" not in str(refused):
                 break
             continue
@@ -133,6 +136,7 @@ def _homes(
     """Yields places of the hand and postures (J,) that bring it there, good ones first."""
     search = HomeSearch(model, parts, tool)
     for place in HOMES_M:
+        # the file's origin will stand at `mount.pos_w`
         in_file = MOUNT_W + place - mount.pos_w
         for home in search.postures(in_file)[:TRIES]:
             yield place, home
@@ -175,7 +179,7 @@ def _mount(model: mujoco.MjModel, data: mujoco.MjData, parts: Parts) -> Mount:
     x, y, height = (float(value) for value in data.xanchor[parts.arm[0]])
     is_aside = np.hypot(x, y) > ASIDE_M
     shift = (round(-x, 3), round(-y, 3)) if is_aside else (0.0, 0.0)
-    if height > STANDING_M:
+    if height > STANDING_M:  # the file has what it stands on
         return Mount(pos_w=(*shift, 0.0), stand=False)
     return Mount(pos_w=(*shift, float(MOUNT_W[2])))
 
@@ -183,7 +187,7 @@ def _mount(model: mujoco.MjModel, data: mujoco.MjData, parts: Parts) -> Mount:
 def _gripper(
     model: mujoco.MjModel, fingers: list[int], tool: ToolPoint, own: Gripper | None
 ) -> Gripper:
-    """Returns the gripper's keys; postures only where no range tells them."""
+    """Returns the gripper's keys; its postures are left to the fingers' ranges."""
     before = HAND_PREFIX if own else ""
     joints = tuple(model.joint(j).name.removeprefix(before) for j in fingers)
     if own:

@@ -183,8 +183,8 @@ class _Measurement:
         self, closed: tuple[float, ...], opened: tuple[float, ...]
     ) -> None:
         """Raises EmbodiedError where a finger is nearer to the tool point when open."""
-        for name, low, high in zip(self._fingers, closed, opened, strict=True):
-            at_closed, at_open = self._distances(name, low, high)
+        for name, shut, wide in zip(self._fingers, closed, opened, strict=True):
+            at_closed, at_open = self._distances(name, shut, wide)
             if at_closed > at_open + CLEAR_M:
                 raise EmbodiedError(
                     f"finger {name.removeprefix(self._prefix)!r} is "
@@ -269,6 +269,7 @@ class _Measurement:
         opening = self._opening(geoms, at_closed, at_open)
         wrist_w = at_closed.xanchor[self._model.joint(self._joints[-1]).id]
         from_wrist = -self._in_tool(at_closed, wrist_w[None])[0]
+        # out of the hand: away from the wrist, at right angles to the opening
         out = from_wrist - (from_wrist @ opening) * opening
         out /= max(float(np.linalg.norm(out)), 1e-9)
 
@@ -364,7 +365,7 @@ class _Measurement:
         return round(float(np.clip(tip_m, *TIPS_M)), 4)
 
     def _palm_m(self, geoms: list[int], at_closed: mujoco.MjData) -> float:
-        """Returns how high things may stand before the palm, at most as before ours."""
+        """Returns the room from 20 mm behind the tips to the palm, at most PALM_M."""
         still = [geom for geom in self._hand_geoms() if geom not in geoms]
         finder = FaceFinder(self._model, at_closed, self._site, self._prefix)
         behind_m = finder.behind_m(still, self._tip_m(geoms, at_closed) - TIP_M)
@@ -373,6 +374,7 @@ class _Measurement:
     def _touching(self, at_open: mujoco.MjData) -> tuple[tuple[str, str], ...]:
         """Returns the pairs of the hand's bodies that overlap when it is open."""
         model = self._model
+        # `scratch` has switched contacts off
         model.opt.disableflags &= ~int(mujoco.mjtDisableBit.mjDSBL_CONTACT)
         mujoco.mj_forward(model, at_open)
         pairs = set()

@@ -12,11 +12,11 @@ from embodied.robots.described.source import SINGLE, FileArm, Source
 
 
 def hold_the_rest(source: Source) -> None:
-    """Deletes the joints that no arm has, their bodies where the description holds them.
+    """Deletes the joints that no arm or hand has, and fixes their bodies in place.
 
-    Others are held at the file's keyframe; without one they stay where the file draws
-    them, but within their range. What is coupled to a finger stays, as a gripper's
-    linkage does.
+    That is where the description holds them, else at the file's first keyframe, else
+    where the file draws them, but within their range. What is coupled to a finger
+    stays, as a gripper's linkage does.
 
     Raises:
         EmbodiedError: a body has joints that are named, and joints that are not, or a
@@ -69,7 +69,7 @@ def _hold_as_described(
 
 
 def resting_data(model: mujoco.MjModel) -> mujoco.MjData:
-    """Returns a model as its file lets it rest: at its first keyframe, in all ranges."""
+    """Returns a model at rest: at its first keyframe, but within all ranges."""
     data = mujoco.MjData(model)
     if model.nkey:
         mujoco.mj_resetDataKeyframe(model, data, 0)
@@ -161,7 +161,7 @@ def _fix(
 def _delete_orphans(spec: mujoco.MjSpec, model: mujoco.MjModel, kept: set[str]) -> None:
     """Deletes actuators, tendons and equalities of joints that were deleted.
 
-    `model` is of the model before.
+    `model` was compiled before; its ids are the places in the lists of `spec`.
     """
     gone = {j for j in range(model.njnt) if model.joint(j).name not in kept}
     tendons = set()

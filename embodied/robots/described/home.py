@@ -14,8 +14,8 @@ ENOUGH = 16  # postures to choose from
 STEPS = 120
 NEAR_M = 1e-3
 NEAR_RAD = 5e-3
-DAMPING = 0.05
-STEP_RAD = 0.3
+DAMPING = 0.05  # of the least squares
+STEP_RAD = 0.3  # the most that a joint turns in a step
 # From a limit, in rad, and from an endless joint's half turn.
 MARGIN_RAD = 0.05
 # What a home's cost has for each rad that its joints are turned by, on the mean, and
@@ -51,6 +51,7 @@ class HomeSearch:
             start = self._model.qpos0[self._qpos]
             if k:
                 start = rng.uniform(self._low, self._high)
+            # the hand as it is, and turned by half about its own z
             for turn in (DOWN, DOWN * [-1, -1, 1]):
                 posture = self._reach(
                     np.clip(start, self._low, self._high), place, turn
@@ -74,6 +75,7 @@ class HomeSearch:
     def _data_at(self, posture: np.ndarray) -> mujoco.MjData:
         self._data.qpos[self._qpos] = posture
         mujoco.mj_kinematics(self._model, self._data)
+        # `mj_jac` needs the centres of mass, too
         mujoco.mj_comPos(self._model, self._data)
         return self._data
 
@@ -91,9 +93,10 @@ class HomeSearch:
             body_axes = data.xmat[self._tool.body].reshape(3, 3)
             point = data.xpos[self._tool.body] + body_axes @ self._tool.pos
             axes = body_axes @ tool_axes.reshape(3, 3)
+            # what is left: (3,) m, and (3,) rad by a formula that holds for small turns
             away = place - point
             turned = sum(np.cross(axes[:, k], turn[:, k]) for k in range(3)) / 2
-            # half a turn away has no error of its own
+            # half a turn off, this error vanishes: a push in any direction helps
             is_against = np.trace(axes.T @ turn) < 0
             if is_against and np.linalg.norm(turned) < NEAR_RAD:
                 turned = np.array([0.3, 0.2, 0.1])

@@ -11,7 +11,8 @@ import numpy as np
 from embodied.errors import EmbodiedError
 from embodied.sim.physics import TIMESTEP_S
 
-# How long a linkage settles, and how heavy what is moved by hand is meanwhile.
+# How long a linkage settles, and the armature (kg m2 or kg) that all other joints have
+# meanwhile: they are set directly, and the linkage must not push them.
 SETTLING_S = 1.5
 HEAVY = 1e5
 LOSS = 0.9  # share of a linkage's speed that is left after each step
@@ -29,6 +30,7 @@ def scratch(model: mujoco.MjModel) -> mujoco.MjModel:
     still.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_CONTACT)
     still.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_ACTUATION)
     still.dof_frictionloss[:] = 0
+    # rays pass through what is fully transparent
     still.geom_rgba[:, 3] = 1
     still.geom_matid[:] = -1
     return still
@@ -64,7 +66,8 @@ def settled(
         is_held = np.ones(model.nq, bool)
         is_held[[int(model.jnt_qposadr[j]) for j in passive]] = False
 
-        # moved by hand, and so slowly that what is coupled keeps pace
+        # Fingers are set directly, over the first half of the time, so slowly that what
+        # is coupled keeps pace; it settles in the second half.
         held = data.qpos.copy()
         steps = int(SETTLING_S / model.opt.timestep)
         for step in range(steps):

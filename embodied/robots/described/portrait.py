@@ -17,8 +17,9 @@ from embodied.sim.physics import apply_defaults
 SIZE = 480  # pixels, of each of the three pictures
 AXIS_M = 0.06
 AXIS_RADIUS_M = 0.002
+# of x, y and z
 AXIS_RGBA = ((0.9, 0.1, 0.1, 1), (0.1, 0.7, 0.1, 1), (0.1, 0.2, 0.9, 1))
-SETTLING_S = 1.5
+SETTLING_S = 1.5  # of a gripper on its way
 QUALITY = {"shadowsize": 2048, "offsamples": 4}
 
 
@@ -99,7 +100,7 @@ def _scene(reading: Reading) -> mujoco.MjModel:
 def _picture(
     context: RenderContext, data: mujoco.MjData, middle: np.ndarray, distance_m: float
 ) -> np.ndarray:
-    """Returns a picture (SIZE, SIZE, 3) of a place, from in front and above."""
+    """Returns a picture (SIZE, SIZE, 3) of `middle` (3,) m, from in front and above."""
     camera = mujoco.MjvCamera()
     camera.lookat = middle
     camera.distance = distance_m

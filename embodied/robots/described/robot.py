@@ -163,6 +163,7 @@ def _arm_part(
     )
 
     site = prefix + tcp_site(arm, names)
+    # the file's cameras belong to the robot; its first arm lists them all
     first = arm == description.arms[0]
     return Arm(
         name=f"{arm.prefix}arm",

@@ -37,7 +37,7 @@ def force_limits(model: mujoco.MjModel) -> dict[str, float]:
 
 
 def _moved_joints(model: mujoco.MjModel, actuator: int) -> list[tuple[str, float]]:
-    """Returns the joints that an actuator moves, and what of its force each gets."""
+    """Returns the joints that an actuator moves, each with the factor of its force."""
     target = int(model.actuator_trnid[actuator, 0])
     kind = mujoco.mjtTrn(int(model.actuator_trntype[actuator]))
     if kind in (mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_JOINTINPARENT):
@@ -91,6 +91,7 @@ def keep_servos(spec: mujoco.MjSpec, joints: Sequence[str]) -> None:
 
     for joint, actuator in kept.items():
         actuator.name = joint
+        # force = gain * target + bias[1] * gear * position: 0 where both are equal
         actuator.gainprm[0] = -actuator.biasprm[1] * actuator.gear[0]
         actuator.biasprm[0] = 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
+# Fields of `MjSpec.option` and `MjModel.opt`.
 OPTIONS = (
     "ccd_iterations",
     "ccd_tolerance",
@@ -48,11 +49,11 @@ def share_settings(own: mujoco.MjSpec, spec: mujoco.MjSpec) -> None:
 
 
 def changed_settings(model: mujoco.MjModel) -> list[str]:
-    """Returns the physics settings of a file that are not carried over, in words."""
-    usual = mujoco.MjModel.from_xml_string("<mujoco/>").opt
+    """Returns the names of the options that a file sets unlike MuJoCo's defaults."""
+    default = mujoco.MjModel.from_xml_string("<mujoco/>").opt
     changed = []
     for name in OPTIONS:
         value = getattr(model.opt, name)
-        if not np.array_equal(value, getattr(usual, name)):
+        if not np.array_equal(value, getattr(default, name)):
             changed.append(name)
     return changed

@@ -24,7 +24,7 @@ from embodied.robots.described.settings import share_settings
 from embodied.robots.described.urdf import URDF_SUFFIX, find_meshes
 
 HAND_PREFIX = "hand_"
-# A joint of the file at 0 degrees of freedom is none: these move along or about an axis.
+# Joints with one degree of freedom; balls and free joints have more.
 SINGLE = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
 JOINT_KINDS = {0: "free", 1: "a ball", 2: "sliding", 3: "a hinge"}  # by mjtJoint
 
@@ -48,7 +48,8 @@ class Source:
         spec: the model.
         arms: the names of each arm's things.
         held_at: joint -> where the description wants it held, in rad or m.
-        held: joint -> where it is held, in rad or m; those that no key names.
+        held: joint of one degree of freedom that no arm or hand moves -> where it is
+            held, in rad or m; `hold_the_rest` fills it.
         left_out: what of the file the robot does not have, in words.
     """
 
@@ -96,7 +97,10 @@ def read_model(path: str) -> mujoco.MjSpec:
 
 
 def drop_the_rest(source: Source) -> None:
-    """Deletes what a robot brings no use for, and says so in `left_out`."""
+    """Deletes sensors, keyframes, lights and skies; skies are not noted in `left_out`.
+
+    Shapes that are not to be drawn move to a group that pictures do not show.
+    """
     spec = source.spec
     kinds = (
         ("sensors", spec.sensors),
@@ -151,6 +155,7 @@ def _name_all(spec: mujoco.MjSpec) -> None:
 def _file_arm(spec: mujoco.MjSpec, arm: DescribedArm) -> FileArm:
     """Returns the names of an arm's things; attaches its gripper's own file, if any."""
     gripper = arm.gripper
+    # what the names of the gripper's own file begin with
     before = HAND_PREFIX if gripper.mjcf else ""
     if gripper.mjcf:
         before = arm.prefix + before
@@ -191,6 +196,8 @@ def attach_gripper(
         carrier.alt.type = site.alt.type
     else:
         raise unknown("body or site (gripper.on)", gripper.on, [*carriers, *sites])
+
+    # the gripper's pose counts from the carrier: one frame in the other
     frame = carrier.parent.add_frame(pos=gripper.pos, quat=gripper.quat_wxyz)
     frame.set_frame(carrier)
     share_settings(own, spec)
@@ -208,7 +215,13 @@ def attach_gripper(
 def _named_tcp(
     tcp: Tcp, sites: Collection[str], bodies: Collection[str], before: str
 ) -> Tcp:
-    """Returns a tool point whose name is one of the gripper's, if it has that name."""
+    """Returns the tool point under the name that it has in the arm's model.
+
+    Args:
+        tcp: as described.
+        sites, bodies: names in the gripper's own file; others are the arm's.
+        before: what the gripper's names begin with once it is attached.
+    """
     site = before + tcp.site if tcp.site in sites else tcp.site
     body = before + tcp.body if tcp.body in bodies else tcp.body
     return Tcp(site, body, tcp.pos, tcp.quat_wxyz)
@@ -223,6 +236,8 @@ def _check_names(
     cameras = [camera.name for camera in spec.cameras if camera.name]
     sites = [site.name for site in spec.sites if site.name]
     bodies = [body.name for body in spec.bodies if body.name != "world"]
+
+    # (kind, names, available); `(name,) * bool(name)` leaves out an empty name
     wanted: list[tuple[str, tuple[str, ...], Collection[str]]] = []
     for arm in arms:
         wanted += [

@@ -72,7 +72,7 @@ def _decode(cls: type[T], table: Mapping[str, Any], where: str) -> T:
 
 def _value(hint: Any, value: Any, where: str) -> Any:
     """Returns a TOML value as a field of type `hint` wants it."""
-    # None is what a key that is left out means
+    # of `float | None`, say, only float can be written: TOML has no None
     if isinstance(hint, types.UnionType):
         (hint,) = (one for one in get_args(hint) if one is not types.NoneType)
     if is_dataclass(hint) and isinstance(value, dict):

@@ -14,6 +14,7 @@ from embodied.robots.described.holding import subtree
 from embodied.robots.described.linkage import scratch, settled
 from embodied.robots.parts.gripper import TIP_M
 
+# What moves less than this between closed and open stands still.
 MOVED_M = 5e-4
 # The wrist's own axis is the way out of the hand, where it is within 45 degrees.
 ALONG_COS = 0.7
@@ -79,10 +80,11 @@ def _tool(
         out = axis * np.sign(axis @ out)
     out /= np.linalg.norm(out)
 
-    # the tips' own motion is the way in which the hand opens; hands are built around
-    # the wrist's axis
-    tips_first = closed - closed[np.argmax(closed @ out)]
-    opening = main_axis(tips_first, tips_first + opened - closed)
+    # The hand opens as its tips move: points are counted from the outermost one, as
+    # `main_axis` weighs those near the origin most.
+    from_tip = closed - closed[np.argmax(closed @ out)]
+    opening = main_axis(from_tip, from_tip + opened - closed)
+    # right angles: the wrist's own axis stays where `out` is that, else the opening
     if is_along:
         opening -= (opening @ out) * out
     else:
@@ -95,6 +97,7 @@ def _tool(
     height = closed @ out
     tips = closed[height > height.max() - 1.5 * TIP_M]
     middle = (tips.max(axis=0) + tips.min(axis=0)) / 2
+    # fingers on both sides meet at the wrist's axis; a single jaw, where it is
     if len(fingers) > 1 or _sides(tips @ opening, wrist @ opening) > 1:
         middle = middle + (wrist - middle) @ opening * opening
     centre = middle + (height.max() - TIP_M - middle @ out) * out
@@ -108,7 +111,7 @@ def _tool(
 
 
 def _sides(places: np.ndarray, middle: float) -> int:
-    """Returns on how many sides of a middle there are places (n,)."""
+    """Returns on how many sides of a middle, 0 to 2, there are places (n,) in m."""
     return int((places > middle + MOVED_M).any()) + int(
         (places < middle - MOVED_M).any()
     )

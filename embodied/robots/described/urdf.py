@@ -26,10 +26,10 @@ def find_meshes(spec: mujoco.MjSpec, path: Path) -> None:
     Raises:
         EmbodiedError: a mesh is nowhere.
     """
-    spec.compiler.fusestatic = False
-    spec.compiler.discardvisual = False
+    spec.compiler.fusestatic = False  # else bodies without a joint are merged away
+    spec.compiler.discardvisual = False  # else shapes that do not collide are lost
     folders = [path.resolve().parent, *path.resolve().parents[1 : ABOVE + 1]]
-    spec.strippath = False
+    spec.strippath = False  # the names below are whole paths
     for mesh in spec.meshes:
         if mesh.file:
             mesh.file = str(_found(mesh.file, folders, path))

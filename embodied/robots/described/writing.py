@@ -34,7 +34,10 @@ def as_toml(description: Description, folder: Path, notes: Mapping[str, str]) ->
 
 
 def _table(table: Any, folder: Path, where: str, notes: Mapping[str, str]) -> list[str]:
-    """Returns the lines of a table, those of its own tables last."""
+    """Returns the lines of a table, those of its own tables last.
+
+    `where` is what its keys begin with in `notes`, e.g. "gripper.".
+    """
     lines = []
     tables: list[str] = []
     for f in fields(table):

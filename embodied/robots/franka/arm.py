@@ -197,6 +197,7 @@ def _add_links(mount: mujoco.MjsBody, prefix: str) -> mujoco.MjsBody:
 
 
 def _add_servos(spec: mujoco.MjSpec, prefix: str) -> None:
+    """Adds a position servo of its joint's name for each of the seven joints."""
     figures = zip(STIFFNESS, TORQUE_LIMITS, strict=True)
     for i, (stiffness, torque) in enumerate(figures, start=1):
         add_joint_servo(spec, f"{prefix}joint{i}", stiffness, SERVO_LAG_S, torque)

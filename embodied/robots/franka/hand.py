@@ -161,6 +161,7 @@ def _add_pad(finger: mujoco.MjsBody) -> None:
 
 
 def _add_sensors(spec: mujoco.MjSpec, prefix: str) -> None:
+    """Adds the sensors of the tool point (see TOOL_SENSORS) and of the grip force."""
     # how the tool moves
     for name, kind in TOOL_SENSORS.items():
         spec.add_sensor(

@@ -46,7 +46,7 @@ class Base(Part, ABC):
         Args:
             xp: the array namespace.
             joint_pos: (n, J) positions of the base's own joints.
-            lift_m: (n,) how far a torso lifts the mount; 0.0 without a torso.
+            lift_m: (n,) how far a torso lifts the mount; the float 0.0 without one.
         """
 
     def prefixed(self, prefix: str, on: str | None = None) -> Self:
@@ -108,9 +108,14 @@ class OmnidirectionalBase(Base):
 
 
 def _along_heading(xp: Any, moves: Array, measured: Array) -> Array:
-    """Returns moves (N, 3) along the base's own axes, as moves of its joints.
+    """Returns moves (N, 3) of the joints x, y and yaw, for moves along the base's axes.
 
     The joints lie along the world's axes, the base is turned by its yaw.
+
+    Args:
+        xp: the array namespace.
+        moves: (N, 3) ahead and to the left in m, and in yaw in rad.
+        measured: (N, 3) the joints' positions.
     """
     yaw = measured[:, YAW]
     cos = xp.cos(yaw)

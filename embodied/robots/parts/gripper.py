@@ -13,8 +13,7 @@ from embodied.sim.engine import Engine
 if TYPE_CHECKING:
     from embodied.robots.robot import Robot
 
-# Of the hand of our own robots: the fingertips, beyond the tool centre point; and the
-# palm, before it, with a little room.
+# Of the hand of our own robots, see `Gripper.tip_m` and `Gripper.palm_m`.
 TIP_M = 0.020
 PALM_M = 0.032
 TCP = Effector(name="tcp", site="tcp", arm="arm", gripper="gripper")

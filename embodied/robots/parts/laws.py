@@ -37,7 +37,10 @@ class JointReader:
 
 
 class PositionLaw:
-    """Absolute targets, approached no faster than the joints' speed limits."""
+    """Absolute targets, approached no faster than the joints' speed limits.
+
+    Actions of -1 and 1 are the ends of each joint's range.
+    """
 
     def __init__(self, joints: Joints, engine: Engine, dt_s: float) -> None:
         xp = engine.xp
@@ -68,7 +71,10 @@ class PositionLaw:
 
 
 class SpeedLaw:
-    """Targets that move at commanded speeds, and stay near the measured joints."""
+    """Targets that move at commanded speeds, and stay near the measured joints.
+
+    Actions of -1 and 1 are full speed, backwards and forwards.
+    """
 
     def __init__(
         self, joints: Joints, engine: Engine, dt_s: float, turn: Turn | None = None
@@ -112,7 +118,7 @@ class WidthLaw:
 
     def initial(self) -> Array:
         shape = (self._engine.num_worlds, 1)
-        return self._engine.xp.full(shape, self._width_m)
+        return self._engine.xp.full(shape, self._width_m)  # open
 
     def targets(self, action: Array, previous: Array) -> Array:
         return (action + 1) / 2 * self._width_m

@@ -120,6 +120,7 @@ class Effector:
     gripper: str  # name of the part that opens and closes at it
 
     def prefixed(self, prefix: str) -> Effector:
+        """Returns the same tool point, with the prefix before all names in it."""
         return Effector(
             name=prefix + self.name,
             site=prefix + self.site,
