@@ -14,7 +14,7 @@ def approach(observation, signals):
     grip = grip_point(np, signals["tote_pos_w"], signals["tote_rot6d"])
     actions = np.zeros((len(grip), 7))
     actions[:, :3] = np.clip(GAIN * (grip - signals["tcp_pos_w"]), -1, 1)
-    actions[:, 6] = 1
+    actions[:, 6] = 1  # the gripper's width: fully open
     return actions
 
 

@@ -46,7 +46,7 @@ network = torch.nn.Sequential(
 
 
 def predict(scaled: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Returns scaled actions (n, CHUNK, J)."""
+    """Returns scaled actions (n, CHUNK, J) for scaled observations (n, frames, ...)."""
     seen = [scaled["obs/agent_pos"], scaled["obs/environment_state"]]
     flat = torch.cat([values.flatten(1) for values in seen], dim=1)
     return network(flat).reshape(len(flat), CHUNK, -1)
@@ -75,7 +75,7 @@ with Dataset(path) as dataset:
 # A few demonstrations teach it to move; hundreds, recorded with --noise, to succeed.
 env = gym.make(env_args["env_name"], **env_args["env_kwargs"])
 observation, info = env.reset(seed=100)
-before = as_frame(observation)
+before = as_frame(observation)  # the first frame stands for the one before it, too
 is_over = False
 while not is_over:
     frame = as_frame(observation)
@@ -85,6 +85,7 @@ while not is_over:
     }
     live = {name: torch.from_numpy(values)[None] for name, values in seen.items()}
     live["robot"] = torch.tensor([0])
+    # (1, CHUNK, J), of which the first action is taken
     with torch.no_grad():
         chunk = normaliser.undo("actions", predict(normaliser(live)), live["robot"])
     before = frame

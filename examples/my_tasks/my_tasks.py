@@ -61,7 +61,7 @@ def build(robot):
 
 
 class CubeToPlate:
-    """N episodes on an engine."""
+    """The task in N worlds of an engine; arrays are (N, ...), in m and m/s."""
 
     state_layout = Layout(
         (("cube_pos_w", 3), ("cube_rot6d", 6), ("cube_vel_w", 3), ("plate_pos_w", 3))

@@ -71,7 +71,7 @@ def install(folder: Path) -> None:
 
 
 def cell(path: Path, task: str, seeds: int, level: str) -> str:
-    """Returns the successes of the expert with a robot in a task, or what it lacks."""
+    """Returns how often the expert succeeds, in words, or what the robot lacks."""
     try:
         robot = get_robot(str(path))
         missing = get_task(task).needs.missing(robot)
