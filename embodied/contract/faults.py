@@ -17,7 +17,7 @@ from embodied.sim.engine import FAULTS
 BAD_VALUES = (np.nan, np.inf, -np.inf)
 # Fields of MuJoCo's state, and values of them that physics can't go on from.
 DIVERGING = (("qvel", 1e12), ("qpos", np.nan), ("qpos", 1e15))
-# By fewer than this the contacts of a world that was put back differ from another's.
+# A world that was put back has as many contacts as another, to fewer than this.
 MORE_CONTACTS = 20
 
 
@@ -94,6 +94,7 @@ def a_world_that_broke_costs_no_more(case: Case, _variant: object = None) -> Non
 
 
 def _require_finite(rows: Trace) -> None:
+    """Raises ContractError where a trace has NaN or an infinity."""
     for row in rows:
         for name, values in row.items():
             if not np.isfinite(values).all():

@@ -30,6 +30,7 @@ def passes_gymnasiums_checker_with_pixels(case: Case, obs: str) -> None:
         env = case.make(obs=obs, camera_hz=camera_hz, image_size=32)
         with closing(env), warnings.catch_warnings():
             warnings.simplefilter("error")
+            # rendering is checked once, at the first of the two rates
             check_env(env.unwrapped, skip_render_check=camera_hz is not None)
 
 

@@ -20,7 +20,7 @@ from embodied.robots.control import RobotControl
 from embodied.rollout.rollout import EpisodeResult, Step, rollout
 from embodied.sim.engine import Engine, Watcher
 
-LOG_TICKS = 80  # states are kept 5 times per second
+LOG_TICKS = 80  # of physics, between states that are kept: 5 times per second
 LEAST_STATES = 5  # with no more than these, too little would be judged again
 LEVEL = "L2"
 EXPERT_SEEDS = (3, 4)
@@ -51,6 +51,7 @@ class StateLog:
     def on_step(self, worlds: Worlds, step: Step) -> None:
         # The episodes began together, so that all worlds have the tick of world 0.
         due = int(step.before.tick[0]) % LOG_TICKS == 0
+        # a state is kept of all worlds at once: none may be over or broken
         if not (due and step.active.all()) or step.result.fault.any():
             return
 
@@ -123,7 +124,10 @@ def _view(case: Case, seed: int) -> str:
 
 
 class TorchView:
-    """The same worlds as torch tensors, as an engine on a GPU gives them."""
+    """An engine's worlds as torch tensors, as an engine on a GPU gives them.
+
+    It has what tasks and controls use of an `Engine`, and never steps.
+    """
 
     xp = xp_torch
 
@@ -168,6 +172,7 @@ def state_and_judgement_run_on_torch(case: Case, _variant: object = None) -> Non
 
     with _double_precision():
         on_torch = worlds.spec.bind(TorchView(worlds.engine), worlds.robot)  # type: ignore[arg-type]
+        # what the episodes remember so far
         for name, values in worlds.task.memory().items():
             on_torch.memory()[name][...] = torch.from_numpy(values)
 
@@ -193,6 +198,7 @@ def state_and_judgement_run_on_torch(case: Case, _variant: object = None) -> Non
 def _require_close(
     what: str, on_torch: object, values: np.ndarray, tolerance: float
 ) -> None:
+    """Raises ContractError unless a tensor has the values of NumPy, to a tolerance."""
     if not isinstance(on_torch, torch.Tensor):
         raise ContractError(
             f"{what} is a {type(on_torch).__name__} on torch: use engine.xp, not numpy"

@@ -66,7 +66,7 @@ def a_reset_forgets_the_episode_before(case: Case, _variant: object = None) -> N
     used = case.worlds(2, first_seed=50, level="L4")
     fresh = case.worlds(2, first_seed=3, level="L4")
 
-    # 3 s with their surprises, at whose end world 1 breaks
+    # 60 steps (3 s) at L4, in the last of which world 1 breaks
     actions = random_actions(used, 60)
     actions[-1, 1] = np.nan
     trace(used, actions)

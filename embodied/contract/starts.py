@@ -14,7 +14,8 @@ from embodied.rollout.rollout import EpisodeResult, Step, rollout
 
 RESTING_M = 1e-3  # how deep things may sink into each other at a start
 FIRST_SEED = 1000
-BROAD = ("train", "all")  # splits that are tried at each level, the others only at L3
+# Splits that are tried at each level; the others are tried at L3 alone.
+BROAD = ("train", "all")
 LEVELS_AND_SPLITS = tuple(
     (level, split)
     for split in SPLITS
@@ -23,7 +24,7 @@ LEVELS_AND_SPLITS = tuple(
 )
 STILL_STEPS = 5
 EPISODES = 4
-NUM_WORLDS = 10
+NUM_WORLDS = 10  # with random actions; the expert acts in EPISODES worlds
 STEPS = 50  # random ones, in each episode
 
 
@@ -41,7 +42,7 @@ def starts_are_clear_and_unsolved(case: Case, where: tuple[str, str]) -> None:
     for world in range(8):
         _require_clear(worlds, world)
 
-    # nothing ends by itself in the first steps, either
+    # nothing ends by itself in the first steps, either, under actions of 0
     still = np.zeros((8, len(worlds.interface.low)))
     for _ in range(STILL_STEPS):
         ended = np.flatnonzero(worlds.step(still).terminated)
@@ -64,8 +65,8 @@ def _require_clear(worlds: Worlds, world: int) -> None:
 def every_observed_element_is_alive(case: Case, _variant: object = None) -> None:
     """Looks for dead sensors: what neither random actions nor the expert ever change.
 
-    Both act in several episodes at L3. `TaskSpec.constant` says what is constant by
-    design.
+    Both act in several episodes at L3. `TaskSpec.constant` names what is constant by
+    design: nothing else may be, and all of it must be.
     """
     seen = Seen()
     worlds = Worlds(case.config(level="L3", control_mode="joint"), NUM_WORLDS)
@@ -99,6 +100,7 @@ class Seen:
     """A hook that keeps the least and the largest value of each observed element."""
 
     def __init__(self) -> None:
+        # (P + S,) once values were seen: proprioception, then privileged state
         self._low = np.array(np.inf)
         self._high = np.array(-np.inf)
 

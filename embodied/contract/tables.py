@@ -27,7 +27,10 @@ def held_out_parts_are_disjoint(case: Case, _: object = None) -> None:
 
 
 def _is_whole(part: Range) -> bool:
-    """Returns whether a range is of whole numbers, or of yes and no (also an int)."""
+    """Returns whether a range is a choice of whole numbers, or of yes and no.
+
+    To Python, a bool is an int, too.
+    """
     return isinstance(part, Choice) and all(
         isinstance(value, int) for value in part.values
     )
@@ -50,7 +53,7 @@ def _lies_inside(interval: Interval, choice: Choice) -> bool:
 
 
 def instructions_are_whole(case: Case, split: str) -> None:
-    """Looks for gaps in instructions that nothing was put into."""
+    """Looks for braces in instructions: gaps that nothing was put into."""
     worlds = case.worlds(SEEDS, level="L4", split=split)
     for world in range(SEEDS):
         sentence = worlds.instructions[world]
