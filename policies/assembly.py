@@ -49,12 +49,13 @@ def dual_system(
 def hold_action_of(worlds: Worlds) -> HoldAction | None:
     """Returns how robots are told to stay where they are; None in modes of speeds.
 
-    There, rest is an action of zeros. In the control mode `joint` it is the present
-    target of each joint, which is where the joint is on its way to at most.
+    In modes of speeds, rest is an action of zeros. In the control mode `joint`, whose
+    actions are places, it is the present target of each joint.
     """
     if worlds.config.control_mode != "joint":
         return None
 
+    # the worlds know their targets, which an observation need not show
     def hold(observation: Observation) -> np.ndarray:
         return worlds.interface.to_normalized(worlds.control.joint_target)
 

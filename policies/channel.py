@@ -14,7 +14,7 @@ from embodied.policies.latency import SAMPLES_PER_EPISODE, DelayTable, PlanLaten
 from embodied.policies.transit import NEVER
 from embodied.seeding import Stream, episode_generator
 
-_MAX_RANDOM = 64  # interruptions per episode
+_MAX_RANDOM = 64  # the most random interruptions that an episode has
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,10 @@ class Interruption:
 
     Attributes:
         duration_s: how long it lasts; 0 for none.
-        start_s: when the only one of an episode begins; None for no such.
-        rate_hz: mean number of random ones per second of time in between. It cannot be
-            combined with `start_s`.
+        start_s: when the only one of an episode begins; None where there is none, or
+            where they are random.
+        rate_hz: mean number of random ones per second without interruption. It cannot
+            be combined with `start_s`.
 
     Raises:
         EmbodiedError: a value is negative or not finite, or both kinds are given.

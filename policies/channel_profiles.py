@@ -34,6 +34,7 @@ class ChannelProfile:
             ("down", self.latency.downlink),
         )
         parts = [f"{name} {delay.median_ms:g} ms" for name, delay in delays]
+        # where the uplink is lognormal, so is the downlink, with the same sigma
         if isinstance(self.latency.uplink, LogNormal):
             parts.append(f"lognormal transport, sigma {self.latency.uplink.sigma:g}")
         if self.drop:

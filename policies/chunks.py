@@ -58,6 +58,8 @@ class ChunkPlayer:
         whole = whole_rows(row)
         action = take_row(chunk, whole)  # (N, A)
         if self._mode == "joint":
+            # `whole` may be a hair above `row` (see `whole_rows`); after the end both
+            # rows are the last one
             share = np.maximum(row - whole, 0.0)[:, None]
             moving = action + share * (take_row(chunk, whole + 1) - action)
         else:

@@ -27,7 +27,7 @@ class Clock:
             )
 
         # `_events` events happen in `_ticks` ticks, both whole numbers, so that nothing is
-        # ever rounded. The fraction of 29.97 is 2997/100.
+        # ever rounded. The limit undoes the rounding of floats: 29.97 becomes 2997/100.
         rate = Fraction(rate_hz).limit_denominator(1000)
         self._ticks = PHYSICS_HZ * rate.denominator
         self._events = rate.numerator
@@ -46,7 +46,8 @@ class Clock:
 
     def event(self, tick: Array) -> Array:
         """Returns the number of the first event at or after a tick."""
-        # The first one whose exact time is after the tick before.
+        # Exact times are rounded up to ticks, so it is the first event whose exact time
+        # is after the tick before.
         return (tick - 1) * self._events // self._ticks + 1
 
     def next_tick(self, tick: Array) -> Array:

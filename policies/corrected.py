@@ -49,7 +49,10 @@ class Correction:
             raise unknown("corrector", self.by, CORRECTORS)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what a dataset says of it; what the rule does not use is left out."""
+        """Returns what a dataset's header says of it.
+
+        With `after_s` the rule uses no other number, so the others are left out.
+        """
         rule = asdict(self.rule)
         if self.rule.after_s is None:
             rule.pop("after_s")
@@ -67,7 +70,7 @@ def corrected_spec(
         policy: what the policy needs.
         corrector: what its expert, or a person, needs.
         name: of the policy, for the error message.
-        by: who corrects it, for the same.
+        by: who corrects it, for the error message.
 
     Raises:
         EmbodiedError: they do not act alike, so that neither can stand in for the other.
@@ -86,8 +89,8 @@ def corrected_spec(
 class CorrectedPolicy:
     """A policy that drives until an expert takes over.
 
-    What is intended is always the expert's, also while the policy drives: that is what
-    there is to learn. So are the plans.
+    `intended`, which a learner imitates, is always the expert's action, also while the
+    policy drives. The plans are the expert's, too.
     """
 
     def __init__(
@@ -146,6 +149,7 @@ class CorrectedPolicy:
         self._intended = np.array(self._expert.act(observation), np.float32)
         self._note_plans()
 
+        # (N,); not finite where the policy's action is not
         difference = np.abs(wanted - self._intended).max(axis=1)
         expert_drives = self._switch.update(
             difference, self._subtask, np.asarray(observation.tick)
@@ -154,8 +158,8 @@ class CorrectedPolicy:
         self._executed_by = self._executed_by.astype(np.uint8)
 
         chosen = np.where(expert_drives[:, None], self._intended, wanted)
-        nowhere = np.zeros(len(chosen), bool)
-        return self._limits.apply(chosen, nowhere, observation)
+        stop_nowhere = np.zeros(len(chosen), bool)
+        return self._limits.apply(chosen, stop_nowhere, observation)
 
     def take_plans(self) -> list[Plan]:
         """Returns the plans that the expert has begun since the last call."""
@@ -188,7 +192,10 @@ class CorrectedPolicy:
         return replace(observation, environment_state=nothing)
 
     def _note_plans(self) -> None:
-        """Keeps the expert's new plans; those of the policy are forgotten."""
+        """Keeps the expert's new plans and its subtasks.
+
+        The policy's plans are taken too, as it would keep them for ever, and dropped.
+        """
         if isinstance(self._policy, PlanSource):
             self._policy.take_plans()
         if not isinstance(self._expert, PlanSource):

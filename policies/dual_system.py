@@ -114,7 +114,7 @@ class DualSystem:
         hold_action: returns the actions that keep the robot where it is. Absolute
             control modes need it (see `ReferenceLimits`).
         interface: what the action elements mean, for bridges that need it.
-        coordinates: what they move, for bridges that need it.
+        coordinates: reads what they move, for bridges that need it.
 
     Raises:
         EmbodiedError: the controller takes what the planner does not give, or the
@@ -143,7 +143,7 @@ class DualSystem:
         self._clock = Clock(self.config.planner_hz)
         self._stale_ticks = seconds_to_ticks(self.config.stale_after_s)
         self._plans: list[Plan] = []  # since the last `take_plans`
-        self._is_checked = False  # whether the planner's plans are whole
+        self._is_checked = False  # whether the values of its first plans were checked
         self._allocate(num_worlds=0)
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
@@ -262,10 +262,8 @@ class DualSystem:
         start = np.zeros(num_worlds, np.int64)
         self._mailbox.reset(np.arange(num_worlds), self._stale_frame(start))
 
-        # Ticks of what comes next, (N,).
-        self._next_event = np.full(
-            num_worlds, NEVER
-        )  # a capture, a start or an arrival
+        # Ticks of what comes next, (N,); an event is a capture, a start or an arrival.
+        self._next_event = np.full(num_worlds, NEVER)
         self._next_capture = np.full(num_worlds, NEVER)
         self._free_at = np.full(num_worlds, NEVER)  # the planner is idle from then on
 
@@ -353,6 +351,7 @@ class DualSystem:
     def _plan(self, ids: np.ndarray, start: np.ndarray, now: np.ndarray) -> None:
         """Makes one plan for each of worlds `ids` (n,), started at ticks `start` (n,)."""
         observation, tick_frame = self._inbox.take(ids, start)
+        # of the first plans the values are checked, too; of later ones the shapes alone
         payload = ask(self.planner, observation, ids, check_all=not self._is_checked)
         self._is_checked = True
         fault = faults_of(payload, tick_frame, start)

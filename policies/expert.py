@@ -36,6 +36,7 @@ class Expert:
             worlds,
             planner,
             controller,
+            # the controller does without the privileged state, the planner does not
             spec=replace(controller.spec, privileged=True),
             config=dual or DualSystemConfig(planner_hz=self.planner_hz),
         )

@@ -40,24 +40,32 @@ class Forecast:
             group = part.action_group("ee_delta")
             if group is None:
                 continue
-            own = np.asarray(action)[:, first : first + len(group.labels)]
+            shares = np.asarray(action)[:, first : first + len(group.labels)]
             first += len(group.labels)
             if isinstance(part, Arm):
-                self._move_effector(after, agent_pos, part, own * time_s)
+                self._move_effector(after, agent_pos, part, shares * time_s)
             elif isinstance(part, Base | Lift):
-                self._move_joints(after, agent_pos, part, own * time_s)
+                self._move_joints(after, agent_pos, part, shares * time_s)
         return after
 
     def _move_effector(
-        self, after: np.ndarray, before: np.ndarray, arm: Arm, share: np.ndarray
+        self, after: np.ndarray, before: np.ndarray, arm: Arm, full_s: np.ndarray
     ) -> None:
-        """Moves an arm's effector by a share (n, 6) of its full speeds, in s."""
-        move_m = share[:, :3] * arm.ee_speed_m_s
-        turn_rad = share[:, 3:] * arm.ee_speed_rad_s
+        """Moves an arm's effector in `after`.
 
-        # from the axes of the mount to those of the world
+        Args:
+            after: (n, P) proprioception, which is changed.
+            before: (n, P) proprioception.
+            arm: whose effector it is.
+            full_s: (n, 6) for how many seconds of full speed it moves along, and turns
+                about, each axis of the arm.
+        """
+        move_m = full_s[:, :3] * arm.ee_speed_m_s
+        turn_rad = full_s[:, 3:] * arm.ee_speed_rad_s
+
+        # from the arm's axes to those of the mount, and on to those of the world
         if arm.is_turned:
-            placed = np.broadcast_to(arm.placement.quat_wxyz, (len(share), 4))
+            placed = np.broadcast_to(arm.placement.quat_wxyz, (len(full_s), 4))
             move_m = quat_rotate(placed, move_m)
             turn_rad = quat_rotate(placed, turn_rad)
         if self._robot.travels:
@@ -78,14 +86,17 @@ class Forecast:
         after: np.ndarray,
         before: np.ndarray,
         part: Base | Lift,
-        share: np.ndarray,
+        full_s: np.ndarray,
     ) -> None:
-        """Moves the joints of a base or lift by a share of their full speeds, in s."""
+        """Moves the joints of a base or lift in `after`, both (n, P) proprioception.
+
+        `full_s` (n, J) says for how many seconds of full speed each joint moves.
+        """
         first = self._slices["joint_pos"].start
         own = self._robot.joint_slice(part)
-        move = share * np.array(part.joints.speeds)  # (n, J) m and rad
+        move = full_s * np.array(part.joints.speeds)  # (n, J) m and rad
 
-        # the speeds of a base are along its own axes
+        # a base is driven along its own axes, but its x and y are those of the world
         if isinstance(part, Base):
             yaw = quat_from_yaw(self._mount.read(before)[:, 3])
             on_floor = move * np.array([1.0, 1.0, 0.0])

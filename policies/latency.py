@@ -106,8 +106,8 @@ class Trace:
 def read_trace(path: Path) -> Trace:
     """Reads a text file with one delay in ms per line, in the order of measurement.
 
-    Empty lines and lines that begin with `#` are skipped, but for the first one: if that
-    is FROM_START, episodes begin at the first delay.
+    Empty lines and lines that begin with `#` are skipped. If the very first line is
+    FROM_START, episodes begin at the first delay.
 
     Raises:
         EmbodiedError: the file cannot be read, or a line is not a delay.

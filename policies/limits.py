@@ -92,7 +92,7 @@ class ReferenceLimits:
     def _allocate(self, action: np.ndarray) -> None:
         """Makes the arrays, whose size A the first action tells."""
         num_worlds, action_size = self._last.shape
-        if action_size:
+        if action_size:  # known already, so A has changed
             raise ValueError(
                 f"the controller gave actions of shape {action.shape}, expected {self._last.shape}"
             )
@@ -122,8 +122,8 @@ class ReferenceLimits:
             hold[:, self._grippers] = self._last[:, self._grippers]
             self._hold[just_stopped] = hold[just_stopped]
 
-        # Hold what was fixed when the stop began: the robot must not follow its own
-        # drift.
+        # The hold stays what it was when the stop began: were it read again at each
+        # step, the robot would follow its own drift.
         self._stopped = stop.copy()
         return np.where(stop[:, None], self._hold, action)
 

@@ -58,6 +58,7 @@ class Inbox:
             "tick": rows.tick,
             "agent_pos": rows.agent_pos,
             "environment_state": rows.environment_state,
+            # as objects: a text array would cut later, longer sentences
             "instruction": np.array(rows.instruction, object),
         }
         for camera, frames in rows.pixels.items():

@@ -124,6 +124,7 @@ def faults_of(
     is_past = tick_frame <= start
     if is_finite.all() and is_past.all():
         return None
+    # 0 is no fault; of two faults, that of the values is told
     fault = np.where(is_past, 0, PLAN_FAULTS.index("from_the_future"))
     return np.where(is_finite, fault, PLAN_FAULTS.index("not_finite"))
 
@@ -134,7 +135,7 @@ def copied(payload: Payload) -> Payload:
 
 
 def plan_rows(plan: Plan, rows: np.ndarray) -> Plan:
-    """Returns some rows of a plan."""
+    """Returns the rows of a plan with these indices; a `fault` of None stays None."""
     selected = {}
     for name, value in vars(plan).items():
         if isinstance(value, Payload):

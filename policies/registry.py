@@ -213,7 +213,10 @@ def _load(name: str, location: str) -> PolicySource:
 
 
 def _is_source(item: Any) -> bool:
-    """Returns whether something has all members of `PolicySource`; a class has not."""
+    """Returns whether something has all members of `PolicySource`.
+
+    A class that has them is no source yet: it must be called to make one.
+    """
     members = ("planner_hz", "weights_hash", "trained_for", "spec", "make")
     return not isinstance(item, type) and all(hasattr(item, name) for name in members)
 

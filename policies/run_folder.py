@@ -116,7 +116,7 @@ def check_worlds(folder: Path, metadata: dict[str, Any], worlds: Worlds) -> None
     Raises:
         EmbodiedError: the worlds differ in what a policy depends on.
     """
-    # JSON turns tuples into lists, as it did in the run's metadata.
+    # The run's metadata went through JSON, which turns tuples into lists.
     given = json.loads(json.dumps(worlds.metadata()))
     descriptions = {
         "task": "task",

@@ -17,7 +17,9 @@ from embodied.errors import EmbodiedError
 from embodied.plain import make_fields_plain
 
 NO_SUBTASK = -1
-# Two grippers that want opposite things differ by 2, two motions seldom by more than 1.
+# The most that two actions count as different. Grippers that want opposite things
+# differ by 2, motions seldom by more than 1: capped, a gripper weighs no more than a
+# motion.
 MAX_DIFFERENCE = 1.0
 
 
@@ -88,6 +90,7 @@ class TakeoverSwitch:
             step_s: the duration of a control step.
         """
         self._rule = rule
+        # the share of the old mean that is left after a control step
         self._fading = math.exp(-step_s / rule.mean_s)
 
         # All (N,).
@@ -137,11 +140,12 @@ class TakeoverSwitch:
         hands_back = self._expert_drives & self._is_back(now_s) & ~is_broken
 
         changes = takes | hands_back
-        self._expert_drives = self._expert_drives ^ changes
+        self._expert_drives = self._expert_drives ^ changes  # the other one drives now
         self._since_s = np.where(changes, now_s, self._since_s)
         return self._expert_drives.copy()
 
     def _note_subtask(self, subtask: np.ndarray, now_s: np.ndarray) -> None:
+        """Notes the expert's subtasks (N,); a new one ends a stall in the last one."""
         is_new = subtask != self._subtask
         self._subtask = np.array(subtask)
         self._subtask_since_s = np.where(is_new, now_s, self._subtask_since_s)
@@ -153,7 +157,7 @@ class TakeoverSwitch:
         return ~self._expert_drives & (now_s - begun_s > self._rule.stall_s)
 
     def _is_back(self, now_s: np.ndarray) -> np.ndarray:
-        """Returns (N,) bool, where the policy would go on as the expert does."""
+        """Returns (N,) bool, where the expert may hand back, if it drives."""
         is_long_enough = now_s - self._since_s >= self._rule.least_s
         agrees = self._mean < self._rule.back
         return is_long_enough & agrees & (self._stalled_in == NO_SUBTASK)
