@@ -128,7 +128,7 @@ def take_rows(chunk: np.ndarray, rows: np.ndarray) -> np.ndarray:
 def take_row(chunk: np.ndarray, row: np.ndarray) -> np.ndarray:
     """Returns row (n,) of each chunk (n, H, A) as (n, A); beyond the end, the last.
 
-    It is quicker than `take_rows`, for what is called at each control step.
+    Rows are at least 0. It is quicker than `take_rows`, for each control step.
     """
     last = chunk.shape[1] - 1
     return chunk[np.arange(len(chunk)), np.minimum(row, last)]

@@ -52,7 +52,7 @@ def coordinates_of(worlds: Worlds) -> ReadCoordinates | None:
 
 
 class _Nothing:
-    """Elements that no path is followed with."""
+    """Action elements without a coordinate, such as a gripper's: nan."""
 
     def __init__(self, width: int) -> None:
         self._width = width
@@ -72,7 +72,10 @@ class _Joints:
 
 
 class _Effector:
-    """The position of an arm's effector along its mount's axes, (N, 6) m and nan."""
+    """The position of an arm's effector along its mount's axes.
+
+    It is (N, 6): x, y and z in m, and nan for the three elements that turn it.
+    """
 
     def __init__(self, worlds: Worlds, arm: Arm) -> None:
         robot: Robot = worlds.robot

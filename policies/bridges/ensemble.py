@@ -28,7 +28,8 @@ class Ensemble(Hold):
         num = setting.num_worlds
         # the last K chunks, oldest first
         self._chunks = np.zeros((num, CHUNKS, 0, 0))  # (N, K, H, A)
-        self._frames = np.zeros((num, CHUNKS), np.int64)
+        self._frames = np.zeros((num, CHUNKS), np.int64)  # their `tick_frame`
+        # which of the K have come in this episode
         self._is_known = np.zeros((num, CHUNKS), bool)
 
     def reset(self, ids: Array) -> None:
@@ -47,12 +48,13 @@ class Ensemble(Hold):
         self._frames[ids, -1] = arrival.tick_frame
         self._is_known[ids, -1] = True
 
-        # numbers of the chunks from the oldest that is known, (n, K)
+        # the place of each chunk, counted from the oldest that is known, (n, K)
         is_known = self._is_known[ids]
         place = np.cumsum(is_known, axis=1) - 1
         total = np.zeros(newest.shape)
         weights = np.zeros(newest.shape[:2])
         for k in range(CHUNKS):
+            # all chunks of a planner are taken to have the rate of the newest
             rows = arrival.rows_of(self._frames[ids, k], arrival.plan.chunk_hz)
             covered = is_known[:, k, None] & (rows < newest.shape[1])  # (n, H)
             weight = covered * np.exp(-DECAY * place[:, k, None])

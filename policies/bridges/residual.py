@@ -34,7 +34,8 @@ class PathResidual(Hold):
         self._top_speed = setting.interface.high  # (A,) of an action of 1
         self._ticks_per_step = PHYSICS_HZ // setting.control_hz
 
-        # what was read at the last steps, and where each plan's path begins
+        # what was read at the last steps, a ring (N, steps, A), and where each plan's
+        # path begins; nan: not known
         shape = (setting.num_worlds, int(MEMORY_S * setting.control_hz))
         size = len(self._top_speed)
         self._worlds = np.arange(setting.num_worlds)
@@ -67,7 +68,8 @@ class PathResidual(Hold):
         here = self._read(observation.agent_pos)  # (N, A); nan: moved by no path
         self._past[self._worlds, step % slots] = here
 
-        # the path of a new plan begins where the robot was at its frame
+        # the path of a new plan begins where the robot was at its frame; one that is
+        # too old, or from before the episode, is not known
         if self._is_new.any():
             age_ticks = np.round(age_s * PHYSICS_HZ).astype(np.int64)
             frame = (np.asarray(observation.tick) - age_ticks) // self._ticks_per_step
@@ -83,6 +85,7 @@ class PathResidual(Hold):
         part = (row - whole)[:, None]
         moved = before + part * (take_row(self._moved, whole + 1) - before)
 
+        # as a share of the top speed, like the action; none where the path is not known
         residual = GAIN_PER_S * (self._start + moved - here) / self._top_speed
         residual = np.where(np.isfinite(residual), residual, 0.0)
         return np.minimum(np.maximum(action + residual, -1.0), 1.0)

@@ -38,7 +38,7 @@ class RealTimeChunking(Hold):
         covered = (rows < steps) & ~arrival.is_first[:, None]
         left = covered.sum(axis=1, keepdims=True)  # H - s in the paper
 
-        # the rows that are over: d in the paper
+        # the rows that are over: d in the paper; the mask ends s rows after them
         waited_s = (arrival.now - arrival.tick_frame) / PHYSICS_HZ
         over = np.ceil(waited_s * arrival.plan.chunk_hz)[:, None]
         over = np.minimum(over, left)
