@@ -10,6 +10,8 @@ from embodied.policies.generation.library import Library, Sight, Way
 
 # Objects that are nearer to each other than this are one object under two names.
 SAME_M = 0.001
+# What it counts if other names than in the demonstration are one object: more than any
+# distance does.
 NOT_ALIKE_M = 100.0
 
 
@@ -40,7 +42,7 @@ def nearest(library: Library, way: Way, sights: Mapping[str, Sight]) -> Way:
 
 
 def _same(sights: Mapping[str, Sight]) -> set[tuple[str, str]]:
-    """Returns which names stand for one object."""
+    """Returns the pairs of names that stand for one object."""
     names = sorted(sights)
     same = set()
     for first in names:

@@ -62,15 +62,18 @@ class Follower:
         self._plan: list[list[Way]] = [[] for _ in range(n)]
         self._done: list[list[Way]] = [[] for _ in range(n)]
 
-        # where each world is on its path
+        # (N,) the row of the library at which each world is, and the one after its
+        # segment
         self._row = np.full(n, NO_WAY)
         self._stop_row = np.zeros(n, np.int64)
         self._anchor = np.zeros(n, np.int64)  # places in `_names`
         self._led = np.full(n, NO_WAY)  # of the object in the hand; -1 for none
-        # for how many control steps the hand has waited, and near the object of a segment
+        # (N,) control steps: how many in a row the hand has waited just now, and how
+        # many in all near, or when arriving at, the object of its segment
         self._waited = np.zeros(n, np.int64)
         self._waited_near = np.zeros(n, np.int64)
-        # what the hand was off the path when the segment began
+        # how far the hand (or the object in it) and the hand's rotation were off the
+        # path when the segment began
         self._off_m = np.zeros((n, 3))
         self._off_rad = np.zeros((n, 3))
         # how the object was turned when the hand arrived; and where it was just now
@@ -103,12 +106,15 @@ class Follower:
         row = self._row[ids]
         rows = self._rows
 
-        # where the goal is for what is in the hand now
+        # The goal is one for the hand. It becomes one for what is led, moves along with
+        # the object, and is led back to the hand by how that holds it now.
         turn = self._turn(ids, row)
         goal = rows.goal_pos_w[row] - rows.hand_pos_w[row] + rows.led_pos_w[row]
         goal = self._taken_along(ids, scene, row, turn, goal)
         goal = goal + scene.hand_pos_w - self._led_pos_w(ids, scene)
         num = np.arange(len(ids))
+        # an object in the hand is brought to a place; else the goal moves with
+        # its object
         velocity = self._velocity[ids][num, self._anchor[ids]]
         is_led = (self._led[ids] >= 0)[:, None]
         return Payload(
@@ -138,7 +144,7 @@ class Follower:
         is_over = self._row[ids] == self._stop_row[ids] - 1
         stays = is_waiting | is_over
         self._waited[ids] = np.where(stays, self._waited[ids] + 1, 0)
-        self._row[ids] += ~stays
+        self._row[ids] += ~stays  # by one row, or none
         actions = self._servo.rest(observation)
         actions[ids] = self._servo.act(observation.agent_pos[ids], wanted)
         gives_up = self._waited * self._dt_s > GIVE_UP_S
@@ -159,8 +165,8 @@ class Follower:
             scene.quat_wxyz[num, self._anchor[ids]],
         )
 
-        # what is led is to be where it was relative to the object, plus what is left of
-        # the way between both paths
+        # What is led is to be where it was relative to the object, plus what is left of
+        # the first offset: that fades smoothly from all to none on the way.
         left = (1 - share * share * (3 - 2 * share))[:, None]
         led = self._taken_along(ids, scene, row, turn, rows.led_pos_w[row])
         error_m = led + left * self._off_m[ids] - self._led_pos_w(ids, scene)
@@ -218,7 +224,7 @@ class Follower:
         return anchor + quat_rotate(turn, points - self._rows.anchor_pos_w[row])
 
     def _led_pos_w(self, ids: np.ndarray, scene: Scene) -> np.ndarray:
-        """Returns where that is (n, 3) which is led along the path."""
+        """Returns where (n, 3) the object in the hand is, or without one the hand."""
         led = self._led[ids]
         things = scene.pos_w[np.arange(len(ids)), np.maximum(led, 0)]
         return np.where((led >= 0)[:, None], things, scene.hand_pos_w)

@@ -28,9 +28,10 @@ from embodied.rollout.rollout import EpisodeResult, Step, rollout
 from embodied.rollout.shards import Report, Stage, Workers
 
 PLANNER_HZ = 8.0
-# Of a seed that was tried without success there is an empty file among the parts.
+# A seed that was tried without success leaves an empty file among the parts: this and
+# its number.
 _FAILED_PREFIX = "failed_"
-# The least yield that is reckoned with when the next seeds are tried.
+# The least share of successes that is reckoned with when the next seeds are chosen.
 LEAST_YIELD = 0.25
 
 
@@ -71,6 +72,7 @@ class Generation:
                 mailbox="predictive",
                 gripper_elements=worlds.interface.gripper_elements,
             )
+            # one follower is both planner and controller
             policy: DualSystem | NoisyPolicy = DualSystem(follower, follower, dual)
             if self.noise:
                 grippers = worlds.interface.gripper_elements
@@ -138,7 +140,7 @@ class Generated:
     Attributes:
         kept: how many demonstrations are in the file.
         tried: how many seeds it took, from the first on.
-        simulated_s: of the episodes that this call tried.
+        simulated_s: the simulated time of the episodes that this call tried.
     """
 
     kept: int
@@ -155,7 +157,7 @@ def generation_header(
         policy = f"{policy}, action noise {noise:g}"
     with closing(Worlds(config)) as worlds:
         metadata = worlds.metadata()
-    # another file of the same name is no source to go on with
+    # the hash keeps a later call from going on with another file of the same name
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
     metadata["source"] = {"file": source.name, "sha256": digest}
     return Header(json.loads(json.dumps(metadata)), policy, record_hz, planner_hz)
@@ -188,6 +190,7 @@ def generate(
         KeyboardInterrupt: says how many episodes are kept.
     """
     writer = EpisodeWriter(work.path, work.header, mode)
+    # the seeds of the file itself; parts hold what is not merged into it yet
     merged = set(writer.seeds) - _part_seeds(work.path)
     simulated_s = 0.0
     title = f"generate {work.config.level}"
@@ -247,8 +250,9 @@ def _next_seeds(path: Path, merged: set[int], wanted: int, seeds: range) -> list
             tried += 1
         else:
             missing.append(seed)
-        share = max(successes / tried, LEAST_YIELD) if tried else 1.0
-        needed = (wanted - successes) / share
+        # as many new tries as should give the missing successes, at the yield so far
+        success_share = max(successes / tried, LEAST_YIELD) if tried else 1.0
+        needed = (wanted - successes) / success_share
         if successes >= wanted or len(missing) >= needed:
             break
     return missing

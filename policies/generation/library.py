@@ -14,8 +14,8 @@ from embodied.rotations import quat_conjugate, quat_multiply, quat_to_rotvec
 
 # Velocities are means over this time.
 SMOOTH_S = 0.025
-# A pause is a while longer than the one, in which hand, gripper and mount go no faster
-# than the others; all of it but its beginning is left out.
+# A pause is longer than PAUSE_S, with hand, gripper and mount all slower than STILL_*.
+# Only its first KEPT_OF_PAUSE_S are kept.
 PAUSE_S = 0.25
 KEPT_OF_PAUSE_S = 0.1
 STILL_M_S = 0.004
@@ -189,6 +189,7 @@ def _rows(motion: Motion, segment: Segment, is_last: bool) -> Rows:
     """Returns the control steps of a segment, without its pauses."""
     steps = slice(segment.start, segment.stop)
     anchor = motion.objects[segment.anchor]
+    # near the object its rotation counts as it was when the hand arrived
     anchor_quat = anchor.quat_wxyz.copy()
     if segment.contact < segment.stop:
         anchor_quat[segment.contact :] = anchor_quat[segment.contact]
@@ -199,7 +200,7 @@ def _rows(motion: Motion, segment: Segment, is_last: bool) -> Rows:
     hand_velocity = _smoothed_rate(motion.hand_pos_w, motion.dt_s)
     anchor_velocity = _smoothed_rate(anchor.pos_w, motion.dt_s)
     mount = np.column_stack([motion.mount[:, :3], np.unwrap(motion.mount[:, 3])])
-    way = max(segment.contact - segment.start, 1)
+    steps_to_it = max(segment.contact - segment.start, 1)
     whole = Rows(
         hand_pos_w=motion.hand_pos_w[steps],
         hand_quat_wxyz=motion.hand_quat_wxyz[steps],
@@ -208,7 +209,7 @@ def _rows(motion: Motion, segment: Segment, is_last: bool) -> Rows:
         anchor_quat_wxyz=anchor_quat[steps],
         velocity=(hand_velocity - anchor_velocity)[steps],
         turning=_turning(motion.hand_quat_wxyz, motion.dt_s)[steps],
-        share=np.minimum(np.arange(segment.stop - segment.start) / way, 1.0),
+        share=np.minimum(np.arange(segment.stop - segment.start) / steps_to_it, 1.0),
         grip=motion.grip[steps],
         mount=motion.mount[steps],
         mount_velocity=_smoothed_rate(mount, motion.dt_s)[steps],
@@ -247,12 +248,19 @@ def _labels(motion: Motion, segment: Segment, is_last: bool) -> dict[str, np.nda
         "goal_quat_wxyz": motion.hand_quat_wxyz[goal],
         "goal_grip": motion.grip[steps],
         "completion": steps / len(motion),
+        # (R, B, 4), without a base (B = 0) where the mount does not travel
         "base_goal_w": motion.mount[goal][:, None][:, : int(motion.travels)],
     }
 
 
 def _without_pauses(rows: Rows, width_m: np.ndarray, dt_s: float) -> np.ndarray:
-    """Returns which rows (R,) to keep, as indices."""
+    """Returns the indices of the rows to keep.
+
+    Args:
+        rows: R of them, of one segment.
+        width_m: (R,) of the gripper.
+        dt_s: between two rows.
+    """
     width_rate = np.gradient(width_m) / dt_s if len(width_m) > 1 else np.zeros(1)
     grip_changes = np.abs(np.diff(rows.grip, prepend=rows.grip[:1])) > 0
     speeds_m_s = [
@@ -263,7 +271,7 @@ def _without_pauses(rows: Rows, width_m: np.ndarray, dt_s: float) -> np.ndarray:
     is_still = np.max(speeds_m_s, axis=0) < STILL_M_S
     is_still &= (np.linalg.norm(rows.turning, axis=1) < STILL_RAD_S) & ~grip_changes
 
-    # how long it has been still, and will be
+    # of each pause only the beginning is kept, and the segment's last row in any case
     kept = np.ones(len(is_still), bool)
     padded = np.concatenate([[False], is_still, [False]])
     changes = np.flatnonzero(np.diff(padded)).tolist()
@@ -275,7 +283,7 @@ def _without_pauses(rows: Rows, width_m: np.ndarray, dt_s: float) -> np.ndarray:
 
 
 def _smoothed_rate(values: np.ndarray, dt_s: float) -> np.ndarray:
-    """Returns the rates of change (T, k) per s of values (T, k)."""
+    """Returns the rates of change (T, k) per s of values (T, k), over SMOOTH_S."""
     if len(values) < 2:
         return np.zeros_like(values)
     rate = np.gradient(values, axis=0) / dt_s
@@ -289,7 +297,7 @@ def _smoothed_rate(values: np.ndarray, dt_s: float) -> np.ndarray:
 
 
 def _turning(quat_wxyz: np.ndarray, dt_s: float) -> np.ndarray:
-    """Returns the angular velocities (T, 3) rad/s of rotations (T, 4)."""
+    """Returns the angular velocities (T, 3) rad/s of rotations (T, 4); 0 at the end."""
     turning = np.zeros((len(quat_wxyz), 3))
     steps = quat_multiply(quat_wxyz[1:], quat_conjugate(quat_wxyz[:-1]))
     turning[:-1] = quat_to_rotvec(steps) / dt_s

@@ -54,9 +54,10 @@ def find_segments(motion: Motion, objects: Objects, by_plans: bool) -> list[Segm
     """
     find = holds_by_plans if by_plans else holds_by_gripper
     holds = find(motion, list(objects.brought_to))
-    only = next(iter(motion.objects))
+    first_object = next(iter(motion.objects))  # which it is about if nothing is held
 
-    # in turn: without an object towards the next one, and with it to its place
+    # In turn: without an object towards the next one, and with it to its place.
+    # Contacts are found below; until then they are the starts.
     segments: list[Segment] = []
     begun = 0
     for hold in holds:
@@ -65,7 +66,7 @@ def find_segments(motion: Motion, objects: Objects, by_plans: bool) -> list[Segm
         with_it = Segment(hold.start, hold.start, hold.stop, goal, hold.thing)
         segments += [to_it, with_it]
         begun = hold.stop
-    last = segments[-1].anchor if segments else only
+    last = segments[-1].anchor if segments else first_object
     segments.append(Segment(begun, begun, len(motion), last))
 
     # when the hand arrives
@@ -163,7 +164,10 @@ def _carried(motion: Motion, things: Sequence[str], start: int, stop: int) -> st
 
 
 def _intervals(flags: np.ndarray, shortest: int) -> list[tuple[int, int]]:
-    """Returns where flags (T,) are set, but for changes that last too short a time."""
+    """Returns the intervals (start, stop) of steps at which flags (T,) are set.
+
+    A run of equal flags shorter than `shortest` steps counts as what came before it.
+    """
     edges = [0, *(np.flatnonzero(np.diff(flags)) + 1).tolist(), len(flags)]
     steady = flags.copy()
     for start, stop in pairwise(edges):

@@ -107,7 +107,7 @@ class HandServo:
 def _drive(mount: np.ndarray, wanted: Wanted) -> np.ndarray:
     """Returns how fast the mounts are to move, (n, 4) m/s and rad/s in the world."""
     error = wanted.mount - mount
-    error[:, 3] = np.arctan2(np.sin(error[:, 3]), np.cos(error[:, 3]))
+    error[:, 3] = np.arctan2(np.sin(error[:, 3]), np.cos(error[:, 3]))  # within pi
     return wanted.mount_velocity + MOUNT_GAIN_PER_S * error
 
 

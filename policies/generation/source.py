@@ -140,7 +140,8 @@ def _played(dataset: Dataset, worlds: Worlds, numbers: Sequence[int]) -> list[Mo
                 "collect it again with this version"
             )
 
-    # what a step began with is what the step before ended with
+    # What a step began with is what the step before ended with; for the first step,
+    # what it ended with itself stands in.
     all_states = np.stack([states[0], *states[:-1]])  # (T, N, S)
     return [
         _motion(worlds, number, episodes[world], all_states[:, world])
@@ -157,7 +158,8 @@ def _motion(
         worlds: in which it was played.
         number: of the episode in its file.
         episode: with its streams.
-        states: (T or more, S) the privileged state at its steps.
+        states: (T or more, S) the privileged state at its steps, and after its end
+            while longer episodes of the batch went on.
     """
     agent = np.asarray(episode.streams["agent_pos"].value, np.float64)
     effector = worlds.robot.effectors[0]
@@ -197,7 +199,7 @@ def _paths(worlds: Worlds, states: np.ndarray) -> dict[str, ObjectPath]:
     paths = {}
     for name, pose in objects.poses(np, readings).items():
         quat = pose.quat_wxyz
-        if quat is None:
+        if quat is None:  # what is not turned has the axes of the world
             quat = np.tile([1.0, 0.0, 0.0, 0.0], (len(states), 1))
         traits = np.zeros(0) if pose.traits is None else pose.traits[0]
         paths[name] = ObjectPath(np.asarray(pose.pos_w), np.asarray(quat), traits)
@@ -211,6 +213,7 @@ def _plans_at_steps(episode: Episode) -> Mapping[str, np.ndarray]:
     arrived = episode.plans["tick_arrived"]
     known = np.flatnonzero(arrived >= 0)
     ticks = episode.streams["action"].tick
+    # before the first plan arrives (-1), the first stands in
     newest = np.searchsorted(arrived[known], ticks, side="right") - 1
     rows = known[np.maximum(newest, 0)]
     return {name: values[rows] for name, values in episode.plans.items()}
