@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# A sleep may end that much too late; the rest is spent in a busy loop.
+# A sleep may end this much too late, so it is that much shorter, and a busy loop does
+# the rest.
 SPIN_S = 0.0005
 LATE_MS = 1.0  # a control step that begins later than this counts as late
 
@@ -21,7 +22,7 @@ class Punctuality:
         late_share: the share of them that began more than 1 ms late.
         median_ms: how late they usually began.
         p99_ms: how late the 99th percentile began.
-        worst_ms: how late the last of all began.
+        worst_ms: how late the latest of them began.
     """
 
     steps: int
@@ -61,7 +62,7 @@ class Pacer:
         self._late_s.append(late_s)
 
     def punctuality(self) -> Punctuality:
-        """Returns how punctual the steps since the reset were; nan without steps."""
+        """Returns how punctual steps were since the reset; without steps, nan ms."""
         late_ms = 1000 * np.array(self._late_s or [np.nan])
         median_ms, p99_ms = np.quantile(late_ms, (0.5, 0.99)).tolist()
         return Punctuality(

@@ -26,7 +26,7 @@ from embodied.rollout.shards import one_thread
 
 START_TIMEOUT_S = 120.0  # a process that imports torch takes some seconds
 END_TIMEOUT_S = 5.0
-# How long a plan is waited for where one must be; in an episode nobody waits.
+# How long a plan is waited for by a `reset`, or by `plan`; in an episode nobody waits.
 PLAN_TIMEOUT_S = 30.0
 PIXELS = "pixels/"  # prefix of a camera's frames among the shared arrays
 
@@ -154,7 +154,7 @@ class PlannerProcess(ClosedOnExit):
             kind, value = self._pipe.recv()
         except (EOFError, ConnectionResetError):
             raise self._has_ended() from None
-        if kind != expected:
+        if kind != expected:  # it is "refused", and the value says why
             raise EmbodiedError(value)
         return value
 
@@ -162,7 +162,14 @@ class PlannerProcess(ClosedOnExit):
 def _serve(
     pipe: Connection, policy: str, config: EnvConfig, places: Sequence[str]
 ) -> None:
-    """Makes plans in a process of its own, until the pipe is closed."""
+    """Makes plans in a process of its own, until told to end.
+
+    Args:
+        pipe: to the parent.
+        policy: its name.
+        config: of the worlds.
+        places: of the user's own tasks, which a new process does not know.
+    """
     # Ctrl-C reaches every process of a terminal: the parent decides
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
@@ -184,7 +191,7 @@ def _serve(
 
 
 def _answer(pipe: Connection, planner: Planner) -> None:
-    """Answers message after message."""
+    """Does what message after message says, until one is None."""
     ids = np.zeros(1, np.int64)
     seen: SharedArrays | None = None
     told: SharedArrays | None = None
@@ -196,6 +203,7 @@ def _answer(pipe: Connection, planner: Planner) -> None:
                 told = stack.enter_context(SharedArrays.opened(plots[1]))
             elif message[0] == "reset":
                 planner.reset(ids, [message[1]])
+            # "plan", which is never sent before "share"
             elif seen is not None and told is not None:
                 observation = _observation(seen.read(), message[1])
                 payload = ask(planner, observation, ids, check_all=False)
@@ -205,12 +213,12 @@ def _answer(pipe: Connection, planner: Planner) -> None:
 
 
 def _widened(value: np.ndarray) -> np.ndarray:
-    """Returns the values in the widest type of their kind."""
+    """Returns the values as float64, or whole numbers as int64."""
     return value.astype(np.float64 if value.dtype.kind == "f" else np.int64)
 
 
 def _arrays(observation: Observation) -> dict[str, np.ndarray]:
-    """Returns an observation's arrays by name; it has no sentence among them."""
+    """Returns an observation's arrays by name, without its instruction (a text)."""
     arrays = {
         "tick": observation.tick,
         "agent_pos": observation.agent_pos,
@@ -226,6 +234,7 @@ def _arrays(observation: Observation) -> dict[str, np.ndarray]:
 def _observation(
     arrays: dict[str, np.ndarray], instruction: tuple[str, ...]
 ) -> Observation:
+    """Returns the observation of `_arrays` and an instruction."""
     pixels = {
         name.removeprefix(PIXELS): frames
         for name, frames in arrays.items()

@@ -55,7 +55,9 @@ class SharedArrays(ClosedOnExit):
         offset = 0
         for name, value in arrays.items():
             places.append(Place(name, value.shape, value.dtype.str, offset))
+            # rounded up, so that the next array begins aligned
             offset += -(-value.nbytes // ALIGNMENT) * ALIGNMENT
+        # no block may be empty
         memory = SharedMemory(create=True, size=max(offset, 1))
         return cls(memory, Plot(memory.name, tuple(places)), is_owner=True)
 

@@ -20,7 +20,8 @@ from embodied.policies.realtime.pacing import Pacer, Punctuality
 from embodied.policies.realtime.planner_process import PlannerProcess
 from embodied.policies.transit import NEVER
 
-# The time of a plan that was not there when its episode ended.
+# What is noted for a plan that was not there when its episode ended: an hour, so that
+# it does not arrive when the episode is played again either.
 NEVER_MS = 3_600_000.0
 
 
@@ -145,4 +146,5 @@ class RealTimeSystem(DualSystem):
         self._begun = None
         self._num_planned = seq + 1
         self._free_at = now.copy()
+        # so that the plan is shown, and the next one begun, in this control step
         self._next_event = now.copy()
