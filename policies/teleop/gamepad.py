@@ -77,7 +77,7 @@ class Gamepad:
         self._pygame.event.pump()
         ahead = -self._axis(LEFT_Y)
         left = -self._axis(LEFT_X)
-        # triggers rest at -1
+        # triggers go from -1 at rest to 1
         lift = (self._axis(RIGHT_TRIGGER) - self._axis(LEFT_TRIGGER)) / 2
         yaw = -self._axis(RIGHT_X)
         pitch = -self._axis(RIGHT_Y)

@@ -72,7 +72,8 @@ class _Hands:
 
     active: int
     grip: np.ndarray  # (E,) -1 closed, 1 open
-    level_w: np.ndarray | None = None  # (E, 3) how each hand pointed at the start
+    # (E, 3) where each hand is to point, for the aid `level`; None until first seen
+    level_w: np.ndarray | None = None
 
 
 class Operator:
@@ -145,7 +146,7 @@ class Operator:
         return self.do(command, observation)
 
     def listen(self) -> Command:
-        """Returns what the person wants now, after doing what is no motion.
+        """Returns what the person wants now, after acting on its events.
 
         Raises:
             TakeStopped: the person does not want to go on.
@@ -178,7 +179,11 @@ class Operator:
         return _Hands(active=0, grip=np.ones(len(self._robot.effectors)))
 
     def _obey(self, events: frozenset[str]) -> None:
-        """Does what is no motion."""
+        """Acts on events; `keep` and `take_over` are for others to act on.
+
+        Raises:
+            TakeStopped: the person does not want to go on.
+        """
         for event in ("quit", "discard"):
             if event in events:
                 raise TakeStopped(event)
@@ -223,6 +228,7 @@ class Operator:
         move = np.array([command.move]) * HAND_M_S
         vel_w[:, hands.active] = quat_rotate(heading, move)
 
+        # only with the skill `drive_to` does the servo drive base and lift
         wanted = Payload.empty(1, self._shape())
         drives = self._robot.travels and any(command.drive)
         return replace(
@@ -243,7 +249,10 @@ class Operator:
     def _base_goal(
         self, agent_pos: np.ndarray, heading: np.ndarray, command: Command
     ) -> np.ndarray:
-        """Returns (1, B, 4) a place so near that the servo drives as commanded."""
+        """Returns (1, B, 4) a place so near that the servo drives as commanded.
+
+        The servo's speed is its gain times the distance. B is 0 without a base.
+        """
         if not self._robot.travels:
             return np.zeros((1, 0, 4))
         mount = self._mount.read(agent_pos)  # (1, 4)
@@ -270,9 +279,16 @@ class Operator:
     def _by_hand(
         self, by_hand: np.ndarray, aid: np.ndarray, quat: np.ndarray, number: int
     ) -> np.ndarray:
-        """Returns the turn (1, 3) of a hand that the person turns.
+        """Returns the turn (1, 3) in rad of a hand that the person turns.
 
-        A person who tilts a hand that is kept level gives it a new tilt.
+        With the aid `level`, a person who tilts the hand gives it a new tilt to keep.
+        Where only its yaw is turned, the aid still keeps the tilt.
+
+        Args:
+            by_hand: (1, 3) what the person commands, about world axes.
+            aid: (1, 3) what the aid wants.
+            quat: (1, E, 4) the hands' rotations.
+            number: of the hand.
         """
         level_w = self._hands.level_w
         if self._aid != "level" or level_w is None:
@@ -286,11 +302,13 @@ class Operator:
         """Returns the turn (1, 3) that the aid wants of a hand now, about world axes."""
         turn = np.zeros((1, 3))
         if self._aid == "level" and self._hands.level_w is not None:
+            # the axis from one direction to the other, as long as the angle's sine
             turn = np.cross(_pointing(quat), self._hands.level_w[number])
         elif self._aid == "goal" and self._has_goal(number):
             goal_quat = self._goal.goal_quat_wxyz[:, number]
             turn = quat_to_rotvec(quat_multiply(goal_quat, quat_conjugate(quat)))
 
+        # shortened, so that the servo turns the hand no faster than `AID_RAD_S`
         most_rad = AID_RAD_S / TURN_GAIN_PER_S
         size_rad = float(np.linalg.norm(turn))
         return turn * min(1.0, most_rad / max(size_rad, most_rad))

@@ -82,13 +82,13 @@ class SharedOperator:
         self._operator.look_on(observation)
         action = np.asarray(self._policy.act(self._seen_by_policy(observation)))
         if isinstance(self._policy, PlanSource):
-            self._policy.take_plans()  # they are not recorded
+            self._policy.take_plans()  # dropped: it would keep them for ever
 
         if self._takes_over(command):
             # the hand stays as the policy had it
             self._operator.hold_grip(self._last_grip)
             self._person_drives = True
-        elif "take_over" in command.events:
+        elif "take_over" in command.events:  # the person drives, and hands back
             self._person_drives = False
         if self._person_drives:
             action = self._operator.do(command, observation)
@@ -106,11 +106,13 @@ class SharedOperator:
         return self._operator.mean_plan_age_s(world)
 
     def _takes_over(self, command: Command) -> bool:
+        """Returns whether the person begins to drive, by moving or by an event."""
         moves = any((*command.move, *command.turn, *command.drive))
         says = bool({"take_over", "grip"} & command.events)
         return not self._person_drives and (moves or says)
 
     def _seen_by_policy(self, observation: Observation) -> Observation:
+        """Returns what the policy may see: without the state that only experts see."""
         if self._policy.spec.privileged:
             return observation
         nothing = observation.environment_state[:, :0]

@@ -11,13 +11,13 @@ from embodied.policies.teleop.device import Command, axis
 
 VENDORS = (0x256F, 0x046D)  # 3Dconnexion, and Logitech, which made the older ones
 PRODUCTS = ("SpaceMouse", "SpaceNavigator", "SpacePilot", "SpaceExplorer")
-FULL = 350.0  # what the knob gives at its end
+FULL = 350.0  # what an axis of the knob gives when pushed or turned to its end
 DEAD_ZONE = 0.08
 # The first byte of a report says what it holds.
 MOVE_REPORT = 1
 TURN_REPORT = 2
 BUTTON_REPORT = 3
-LONG_REPORT = 13  # of wireless ones, which send both at once
+LONG_REPORT = 13  # bytes; wireless ones send moves and turns at once
 LEFT_BUTTON = 1
 RIGHT_BUTTON = 2
 
@@ -69,6 +69,7 @@ class SpaceMouse:
             events |= self._take(report)
             report = bytes(self._mouse.read(64))
 
+        # the knob's axes point right, back and down, those of a command opposite
         right, back, down, pitch, roll, yaw = self._knob
         return Command(
             move=(-back, -right, -down),
@@ -90,6 +91,7 @@ class SpaceMouse:
         return set()
 
     def _press(self, buttons: int) -> set[str]:
+        """Notes which buttons are down, as bits; returns the events of new ones."""
         pressed = buttons & ~self._buttons
         self._buttons = buttons
         if buttons == LEFT_BUTTON | RIGHT_BUTTON:
