@@ -89,7 +89,8 @@ class VLAPlanner:
     def _remembered(self, world: int, tick: int, images: np.ndarray) -> np.ndarray:
         """Remembers a world's new images, and returns those of `history_s` ago.
 
-        Before an episode is that old, it returns the episode's first images.
+        Before an episode is that old, it returns the episode's first images. Images
+        taken no later than the last ones are the same, and not kept twice.
 
         Args:
             world: the world.
@@ -128,7 +129,8 @@ class ChunkController:
         self._next_step = np.zeros(0, np.int64)  # (N,) index into the chunk
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        # How many worlds there are shows in the largest id that was ever reset.
+        # Nobody says how many worlds there are: memory is made up to the largest id
+        # that was ever reset.
         missing = int(np.max(ids)) + 1 - len(self._next_step)
         if missing > 0:
             chunks = np.zeros((missing, *self._chunk.shape[1:]), np.float32)
@@ -137,7 +139,7 @@ class ChunkController:
                 [self._next_step, np.zeros(missing, np.int64)]
             )
 
-        # As if the old chunk were used up: the next `act` predicts a new one.
+        # As if the old chunk were used up, so that the next `act` predicts a new one.
         self._next_step[ids] = self._config.execute
 
     def act(self, observation: Observation, payload: Payload, age_s: Array) -> Array:

@@ -37,7 +37,8 @@ class FilmConv(nn.Module):
         first, middle, last = widths
         patch_pixels = 4
 
-        # From patches to feature maps. Two more channels say where a pixel is.
+        # From patches to feature maps. Two more channels say in which row and column a
+        # pixel is.
         self.patches = nn.Conv2d(channels + 2, first, patch_pixels, stride=patch_pixels)
         self.convolutions = nn.ModuleList(
             (
@@ -58,7 +59,8 @@ class FilmConv(nn.Module):
         self.queries = nn.Linear(text_width, heads * last)
         self.values = nn.Conv2d(first + middle, last // 2, 1)
 
-        # Mean place and strength of each channel, and place and look of each head.
+        # Mean place (2) and strength (1) of each channel; place (2) and look of each
+        # head.
         self.size = 3 * last + heads * (2 + last // 2)
 
     def forward(self, images: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
