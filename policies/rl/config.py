@@ -169,8 +169,8 @@ class RLConfig:
         task = get_task(self.task)
         stage = task.stage(self.stage) if self.stage else None
 
-        # Only worlds on the engine `warp` have a use for a device. On `cpu` ours is
-        # torch's alone, and the worlds keep their default, "cuda".
+        # Only worlds on the engine `warp` use a device. On `cpu` our device is torch's
+        # alone, and the worlds keep their default, "cuda", without using it.
         is_default = self.device == "auto" or self.engine == "cpu"
 
         # Without a stage: the whole task, with its own horizon.
@@ -191,7 +191,8 @@ class RLConfig:
         return {
             "method": "reinforcement learning",
             **{name: getattr(self, name) for name in FIXED},
-            # An id of the task is the same as its name, None as its default robot.
+            # A task given by its id is the same as by its name, and the robot None is
+            # the same as the task's default robot.
             "task": task.name,
             "robot": self.robot or task.default_robot,
         }

@@ -19,7 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 
-# The most steps of each world. A teacher that has not succeeded by then never does.
+# The most steps of each world: a teacher that has not succeeded by then is given up.
 MAX_STEPS = 3000
 # Returns the actions (N, A) to take in the worlds as they are now.
 Teacher = Callable[[], np.ndarray]
@@ -55,7 +55,7 @@ def no_correction(env: VecEnv) -> Teacher:
     """Returns a teacher that never corrects the base of residual worlds."""
     # In residual worlds the action is a correction, and the base acts beneath it.
     zeros = np.zeros((env.num_envs, *(env.action_space.shape or ())), np.float32)
-    return zeros.copy
+    return zeros.copy  # a function: each call gives fresh zeros
 
 
 class MixedReplay(NStepReplayBuffer):
@@ -113,7 +113,7 @@ def demonstrate(
 
         # A world whose episode ended already shows its next one; what the step led to
         # is kept in its info.
-        following = np.array(after)
+        following = np.array(after)  # a copy
         for world in np.flatnonzero(ended).tolist():
             following[world] = infos[world]["terminal_observation"]
             successes.append(bool(infos[world]["is_success"]))

@@ -63,7 +63,7 @@ class LearnerVecEnv(VecEnvWrapper):
 
         rows = []
         for act in (random_actions, teacher):
-            if act is None:
+            if act is None:  # nobody teaches
                 continue
             rows.append(self._vector(self.venv.reset()))
             for _ in range(SCALING_STEPS):
@@ -83,8 +83,9 @@ class LearnerVecEnv(VecEnvWrapper):
         # The reward of the worlds themselves is their progress, in [0, 1].
         observation, progress, ended, infos = self.venv.step_wait()
         for info in infos:
-            # An episode that ends in success has nothing more to earn. Of one that is
-            # truncated, a learner would add the value of what might have followed.
+            # For a truncated episode a learner adds the value of what might have
+            # followed. One that ends in success has nothing more to earn, so it does
+            # not count as truncated.
             if info["is_success"]:
                 info["TimeLimit.truncated"] = False
             if "terminal_observation" in info:

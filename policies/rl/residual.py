@@ -85,10 +85,10 @@ class ResidualPolicy(PolicyWrapper):
 
     def act(self, observation: Observation) -> np.ndarray:
         wanted = np.asarray(self._wrapped.act(observation), np.float32)
-        if self._correction.shape != wanted.shape:  # the first call
+        if self._correction.shape != wanted.shape:  # the first call: N and A are known
             self._correction = np.zeros_like(wanted)
 
-        # A correction is due when an episode begins, at tick 0, and regularly after
+        # A correction is due when an episode begins, at tick 0, and every `ticks` after
         # that.
         due = np.asarray(observation.tick) % self._residual.ticks == 0
         if due.any():

@@ -80,6 +80,7 @@ class ResidualVecEnv(VecEnvWrapper):
             self._ask_base(begun=just_ended)
 
         observation = {**observation, BASE_ACTION: self._wanted}
+        # each world was running at the first step, so `steps` is at least 1
         mean_reward = (rewards / steps).astype(np.float32)
         return observation, mean_reward, ended, infos
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from embodied.core import Array
 
-# What a step costs before the goal, however near the goal it is. With 0 `reach` is
-# learned slowly, with 0.5 `lift`.
+# What a step costs before the goal, however near the goal it is. With 0 the stage
+# `reach` is learned slowly; with 0.5 the stage `lift` is.
 STEP_COST = 0.2
 
 

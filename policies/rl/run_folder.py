@@ -108,6 +108,7 @@ class ActorRun:
         return TrainedFor(self.info.stage, self.info.metadata["config"]["level"])
 
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
+        # worlds in another control mode would be refused
         mode = self.info.spec.control_mode
         with closing(Worlds(EnvConfig(task, robot=robot, control_mode=mode))) as worlds:
             # Another task or robot, and damaged weights, are found here, before

@@ -90,12 +90,13 @@ def begin_without_correction(algorithm: Any) -> None:
     # With an output layer of zeros, the action is 0 whatever is observed.
     policy = algorithm.policy
     actor = policy.action_net if isinstance(algorithm, PPO) else policy.actor.mu
-    # PPO's and SAC's are one layer; TD3's is the whole network.
+    # For PPO and SAC this is the output layer alone, for TD3 the whole network.
     linear = [layer for layer in actor.modules() if isinstance(layer, nn.Linear)]
     output_layer = linear[-1]
     nn.init.zeros_(output_layer.weight)
     nn.init.zeros_(output_layer.bias)
-    if isinstance(algorithm, TD3):  # which has a second, slower copy of its actor
+    # TD3 also has a target actor, a copy that follows slowly
+    if isinstance(algorithm, TD3):
         policy.actor_target.load_state_dict(policy.actor.state_dict())
 
 

@@ -94,7 +94,8 @@ def _replay_tensors(algorithm: Any) -> dict[str, Tensor]:
         return {}
 
     size = replay.size()
-    # The buffer is a ring: its next step is written at the position.
+    # The buffer is a ring: its next step is written at `position`, over the oldest one
+    # where it is full.
     tensors = {"position": torch.tensor(replay.pos)}
     for name in REPLAYED:
         tensors[name] = torch.from_numpy(getattr(replay, name)[:size])
