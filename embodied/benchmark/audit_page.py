@@ -49,7 +49,7 @@ class Section:
 
     audit: Audit
     flagged: tuple[Pictured, ...]
-    # fault -> (check, how many episodes it flagged)
+    # (fault, its checks: (name, how many episodes it flagged))
     faults: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
     thin: tuple[str, ...]  # the variables that are covered too thinly
     starts: Markup
@@ -91,16 +91,19 @@ def section_of(audit: Audit) -> Section:
 def starts_plot(audit: Audit) -> Markup:
     """Returns the starts as points, along the two directions in which they differ most.
 
-    Those of flagged episodes stand out; it is empty where nothing tells the starts.
+    A start is what the robot sensed first. Points of flagged episodes stand out. There
+    is no plot where fewer than three starts are known that have the same width.
     """
     shapes = Counter(b.start.shape for b in audit.briefs if b.start.size)
     if not shapes or shapes.most_common(1)[0][1] < 3:
         return Markup("")
-    usual = shapes.most_common(1)[0][0]
-    shown = [brief for brief in audit.briefs if brief.start.shape == usual]
+    # starts of different widths, as of different robots, have no common directions
+    commonest = shapes.most_common(1)[0][0]
+    shown = [brief for brief in audit.briefs if brief.start.shape == commonest]
     verdicts = {one.demo: one.verdict.lower() for one in audit.episodes}
 
-    # principal components of the starts, each element by its own spread
+    # the first two principal components of the starts (E, P), each element in units of
+    # its standard deviation; an element that never varies stays at 0
     starts = np.stack([brief.start for brief in shown])
     spread = starts.std(axis=0)
     scaled = (starts - starts.mean(axis=0)) / np.where(spread > 1e-9, spread, 1.0)
@@ -123,6 +126,10 @@ def starts_plot(audit: Audit) -> Markup:
 
 
 def _durations(audit: Audit) -> Coverage:
+    """Returns a histogram of the episodes' durations, in the form of a coverage.
+
+    Its `expected` is 0, since durations need not cover anything.
+    """
     durations = [one.duration_s for one in audit.episodes]
     counts, edges = np.histogram(durations, 12)
     labels = [f"{edge:.1f}" for edge in edges[:-1]]
@@ -132,6 +139,7 @@ def _durations(audit: Audit) -> Coverage:
 
 def _pictured(audit: Audit, flagged: Sequence[EpisodeAudit]) -> tuple[Pictured, ...]:
     """Returns flagged episodes, the gravest first, with their pictures."""
+    # False sorts first: episodes to exclude, then those to review
     ordered = sorted(flagged, key=lambda one: one.verdict != "EXCLUDE")
     pictured = []
     with opened(audit.path) as (file, _):
@@ -149,6 +157,7 @@ def _pictured(audit: Audit, flagged: Sequence[EpisodeAudit]) -> tuple[Pictured, 
 
 def png(frame: np.ndarray) -> bytes:
     """Returns a picture (H, W, C) as PNG, at most PICTURE_PX wide and high."""
+    # a picture with one channel has to be (H, W) for PIL
     image = Image.fromarray(frame.squeeze())
     image.thumbnail((PICTURE_PX, PICTURE_PX))
     buffer = io.BytesIO()

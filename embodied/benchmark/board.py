@@ -23,7 +23,7 @@ RESULTS = "results.json"
 BETTER = "better"
 WORSE = "worse"
 UNDECIDED = "undecided"
-# what would be worth finding, where the policies differ by less
+# the difference of rates that is looked for where none was observed
 WORTHWHILE = 0.05
 
 
@@ -115,7 +115,7 @@ class Duel:
     """Two contestants: in all spots together, or in one.
 
     Attributes:
-        first: index of one of them.
+        first: index of one of them in `Board.contestants`.
         second: index of the other.
         spot: where; None for all spots that they share.
         difference: first rate - second rate.
@@ -139,7 +139,7 @@ class Duel:
     def needed(self) -> int:
         """How many pairs it would take to decide, with a chance of 80%.
 
-        That is if the observed difference is real, or to find WORTHWHILE where none was
+        It takes the observed difference for the true one, or WORTHWHILE where none was
         observed.
         """
         found = self.difference
@@ -201,8 +201,9 @@ def read_contestants(words: Sequence[str]) -> list[Contestant]:
 
 
 def _read(word: str) -> list[Contestant]:
+    """Returns the policies that one word names (see `read_contestants`)."""
     path = Path(word)
-    wanted = ""
+    wanted = ""  # all policies
     if not path.exists() and ":" in word:
         place, _, wanted = word.rpartition(":")
         path = Path(place)
@@ -245,7 +246,7 @@ def make_board(contestants: Sequence[Contestant]) -> Board:
     pairs = list(combinations(range(len(contestants)), 2))
     duels = _duels(contestants, [(i, j, None) for i, j in pairs], spots)
     local = [(i, j, spot) for i, j in pairs for spot in spots]
-    # one spot alone would be asked twice
+    # where there is one spot, `duels` has its answers already
     local_duels = _duels(contestants, local, spots) if len(spots) > 1 else []
     return Board(
         tuple(contestants),
@@ -278,7 +279,7 @@ def _obstacles(first: Contestant, second: Contestant) -> Iterator[tuple[str, str
         if name != "episodes" and b.suite.get(name) != value:
             yield f"the {name} of suite {first.suite}", "one", "another"
 
-    # where and how
+    # without a common spot: what the spots of both never share
     if not first.cells.keys() & second.cells.keys():
         for name in ("task", "robot", "level", "split", "stage", "timing"):
             own = _values(first, name)
@@ -296,6 +297,7 @@ def _obstacles(first: Contestant, second: Contestant) -> Iterator[tuple[str, str
 
 
 def _values(contestant: Contestant, name: str) -> list[str]:
+    """Returns what an attribute of a contestant's spots is, each value once."""
     values = dict.fromkeys(getattr(spot, name) or "none" for spot in contestant.cells)
     return list(values)
 
@@ -305,6 +307,7 @@ def _first_words(contestant: Contestant) -> str:
 
 
 def _share_seeds(first: Contestant, second: Contestant, spot: Spot) -> bool:
+    """Returns whether both were measured at a spot, over some seeds in common."""
     if spot not in second.cells:
         return False
     own = first.cells[spot].condition.seeds
@@ -332,7 +335,7 @@ def _shared_spots(contestants: Sequence[Contestant]) -> list[Spot]:
 
 def _duels(
     contestants: Sequence[Contestant],
-    questions: Iterable[tuple[int, int, Spot | None]],
+    questions: Iterable[tuple[int, int, Spot | None]],  # as the fields of `Duel`
     spots: Sequence[Spot],
 ) -> list[Duel]:
     """Returns the answers to one family of questions, by Holm's method."""
@@ -354,6 +357,7 @@ def _duels(
 def _standings(
     contestants: Sequence[Contestant], spots: Sequence[Spot], duels: Sequence[Duel]
 ) -> list[Standing]:
+    """Returns the contestants by rank: 1 + how many are better; ties by their rates."""
     losses = [0] * len(contestants)
     for duel in duels:
         if duel.verdict != UNDECIDED:

@@ -39,6 +39,7 @@ def write_board_page(path: Path, board: Board) -> None:
 def board_page(board: Board) -> str:
     """Returns the page as HTML."""
     pages = environment()
+    # `mean` and `limits` are the two parts of `pooled`, such as "85% (79-92%)"
     pages.filters.update(
         pooled=pooled_words,
         mean=lambda rate: pooled_words(rate).partition(" ")[0],
@@ -69,7 +70,10 @@ def _episodes(contestant: Contestant, board: Board) -> int:
 
 
 def _abilities(board: Board) -> list[tuple[str, str, list[tuple[int, Pooled]]]]:
-    """Returns each ability, whose kind of ability it is, and each policy's success."""
+    """Returns each ability, its kind, and the success of the policies measured in it.
+
+    A policy stands for its index in `Board.contestants`, here and below.
+    """
     rows: dict[str, list[tuple[int, Pooled]]] = {}
     for index, contestant in enumerate(board.contestants):
         for one in profile(contestant):
@@ -81,14 +85,14 @@ def _abilities(board: Board) -> list[tuple[str, str, list[tuple[int, Pooled]]]]:
 
 
 def _cells(board: Board) -> Iterator[tuple[Spot, int, Cell]]:
-    """Yields the cells of all policies, one place after the other."""
+    """Yields spot, policy and cell, spot by spot."""
     for spot in board.spots:
         for index, contestant in enumerate(board.contestants):
             yield spot, index, contestant.cells[spot]
 
 
 def _beside(board: Board) -> Iterator[tuple[Any, ...]]:
-    """Yields each cell with its figures beside success."""
+    """Yields spot, policy, summary and figures beside success of each cell."""
     for spot, index, cell in _cells(board):
         yield spot, index, summarize(cell), beside_success(cell, _expert(board, spot))
 
@@ -102,13 +106,17 @@ def _expert(board: Board, spot: Spot) -> Cell | None:
 
 
 def _modes(board: Board) -> Iterator[tuple[Spot, int, Cell, FailureMode]]:
+    """Yields spot, policy and cell with each way in which its episodes failed."""
     for spot, index, cell in _cells(board):
         for mode in failure_modes(cell):
             yield spot, index, cell, mode
 
 
 def _curves(board: Board) -> Iterator[tuple[str, Markup, list[int]]]:
-    """Yields the time-to-success curves of the first spots, with who is in them."""
+    """Yields words, a chart of success by time, and its policies, for the first spots.
+
+    The policies are for the chart's legend.
+    """
     for spot in board.spots[:MAX_CURVES]:
         cells = [one.cells[spot] for one in board.contestants]
         longest_s = max(e.duration_s for cell in cells for e in cell.episodes)

@@ -37,6 +37,7 @@ def duel_words(board: Board, duel: Duel) -> str:
     first = board.contestants[duel.first].name
     second = board.contestants[duel.second].name
     found = duel.difference
+    # `p_value` writes a tiny one as "< 0.001"
     facts = (
         f"{difference_words(found)}, p = {p_value(duel.adjusted_p)}, "
         f"{found.episodes:,} pairs"

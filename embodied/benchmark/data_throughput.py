@@ -32,19 +32,21 @@ from embodied.policies.episodes import EpisodeRunner, env_config_for
 from embodied.policies.registry import find_policy
 from embodied.rollout.shards import Workers, default_workers, quiet_stage
 
-OWN = "embodied"
+OWN = "embodied"  # the name of our loader
+# What a window holds.
 STATES = "states"
 PICTURES = "pictures"
-# What robomimic reads: observations in the rows of the chunk, too.
+# What robomimic reads: pictures and states beside every action of the chunk as well.
 WHOLE = "pictures in all rows"
+# Where it comes from.
 MEMORY = "memory"
 DISK = "disk"
 
 RECORDED_WORLDS = 16  # at once, in each process
 LONGEST_S = 800  # that a peer may take
-# Of the file, that peers read: what robomimic caches of pictures is some 160 MB each.
+# How many robomimic reads: its cache takes some 160 MB for each one with pictures.
 PEER_EPISODES = 8
-# Content of LeRobot's set -> how its pictures are stored.
+# Content and source of a `DataSpeed` of LeRobot -> how its export stores pictures.
 LEROBOT_SETS: dict[str, Pictures] = {
     f"{STATES} {DISK}": "none",
     f"{PICTURES} PNG": "image",
@@ -80,9 +82,9 @@ class DataSpeed:
     """How fast a loader is.
 
     Attributes:
-        loader: its package, with the version of others'.
-        content: what a window holds.
-        source: where it comes from.
+        loader: its package; of another package also the version.
+        content: what a window holds: STATES, PICTURES or WHOLE.
+        source: MEMORY or DISK; of LeRobot's pictures PNG or video, both from the disk.
         speed: windows per second of computing.
         ours_over_it: our median over this one; None for ours.
         ours_in_all_rows: the same, of ours that reads as many pictures as this one; None
@@ -158,6 +160,7 @@ def _compared(
         own: content and source -> our windows per second.
         reads_all_rows: whether the peer reads pictures in all rows of a window.
     """
+    # PNG files and videos are on the disk, too
     source = MEMORY if speed.source == MEMORY else DISK
     ratio = own[speed.content, source] / speed.speed.median
     in_all_rows = None
@@ -168,6 +171,8 @@ def _compared(
 
 def measure_own(job: DataJob) -> Iterator[DataSpeed]:
     """Yields the speeds of our own loader."""
+    # rows are relative to the window's own row, 0: that of the newest observation and
+    # of the first action
     history = range(1 - job.history, 1)
     states = {"obs/agent_pos": history, "actions": range(job.chunk)}
     pictures = {f"obs/{name}_image": history for name in job.cameras}
@@ -184,7 +189,7 @@ def measure_own(job: DataJob) -> Iterator[DataSpeed]:
         for source in (MEMORY, DISK):
             with Windows(job.path, Window(rows), ALL) as windows:
                 if source == MEMORY:
-                    windows.load(max_bytes=2**62)
+                    windows.load(max_bytes=2**62)  # no limit
                 speeds = list(_speeds(WindowLoader(windows, job.batch_size), job))
             yield DataSpeed(OWN, content, source, _median(speeds))
 
@@ -217,6 +222,7 @@ def measure_peer(
         settings["roots"] = _exported(job, folder)
 
     result = _run(name, python, settings)
+    # the keys are content and source, such as "pictures disk"
     for what, speeds in result["speeds"].items():
         content, source = what.split(" ", maxsplit=1)
         loader = f"{name} {result['version']}"
@@ -253,6 +259,7 @@ def _run(name: str, python: Path, settings: Mapping[str, Any]) -> Any:
             f"{name} was not measured with {python}: {error}"
         ) from error
 
+    # the packages print lines of their own
     results = [
         line.removeprefix("RESULT ")
         for line in process.stdout.splitlines()

@@ -29,7 +29,7 @@ class Track:
 
     title: str
     picture: Markup
-    legend: tuple[tuple[int, str], ...] = ()  # (hue, name)
+    legend: tuple[tuple[int, str], ...] = ()  # (hue in degrees, name)
 
 
 def write_episode_page(path: Path, dataset: Dataset, number: int) -> None:
@@ -134,6 +134,7 @@ def _cameras(episode: Episode) -> list[str]:
 
 def _pictures(episode: Episode) -> Iterator[np.ndarray]:
     """Yields the pictures of all cameras side by side, (H, W, 3) uint8."""
+    # (T, H, W, 3) of each camera
     cameras = [episode.obs[f"{name}{IMAGE_SUFFIX}"] for name in _cameras(episode)]
     height = max(images.shape[1] for images in cameras)
     factor = -(-MIN_PICTURE_PX // height)  # rounded up
@@ -149,6 +150,7 @@ def _pictures(episode: Episode) -> Iterator[np.ndarray]:
 
 
 def _video(episode: Episode, fps: int) -> Video:
+    """Returns the pictures as a video in real time; the first one is its poster."""
     buffer = io.BytesIO()
     count = write_mp4(buffer, _pictures(episode), fps)
     first = next(_pictures(episode))
@@ -211,34 +213,35 @@ def _sensed_tracks(
 
 
 def _plan_tracks(episode: Episode) -> list[Track]:
-    """Returns the subtasks, and how each plan came about."""
+    """Returns two tracks: subtasks, and each plan from its picture to its arrival."""
     plans = episode.plans
     duration_s = episode.meta.duration_s
     arrived = plans["tick_arrived"]
+    # plans in the order in which they arrived, without those that never did (-1)
     reached = np.flatnonzero(arrived >= 0)
     order = reached[np.argsort(arrived[reached], kind="stable")]
 
     # the newest plan's subtask holds until another one's arrives
     subtasks: list[tracks.Band] = []
-    for place, row in enumerate(order):
+    for k, row in enumerate(order):
         kind = int(plans["subtask"][row])
-        is_last = place + 1 == len(order)
-        stop_s = duration_s if is_last else arrived[order[place + 1]] / PHYSICS_HZ
+        is_last = k + 1 == len(order)
+        stop_s = duration_s if is_last else arrived[order[k + 1]] / PHYSICS_HZ
         start_s = float(arrived[row] / PHYSICS_HZ)
         # a plan of the same subtask makes its band longer
         if subtasks and subtasks[-1].kind == kind:
             start_s = subtasks.pop().start_s
         subtasks.append(tracks.Band(start_s, float(stop_s), kind, _skill(kind)))
 
-    # plans in turn lie in one of a few rows, since the next begins before one arrives
+    # plans take turns in a few rows, since one may begin before the last has arrived
     coming = []
     for row in order:
         start_s = max(int(plans["tick_frame"][row]), 0) / PHYSICS_HZ
         kind = int(plans["subtask"][row])
         word = f"plan {int(plans['seq'][row])} ({_skill(kind)})"
         stop_s = float(arrived[row] / PHYSICS_HZ)
-        place = int(plans["seq"][row]) % PLAN_ROWS
-        coming.append(tracks.Band(start_s, stop_s, kind, word, place))
+        track_row = int(plans["seq"][row]) % PLAN_ROWS
+        coming.append(tracks.Band(start_s, stop_s, kind, word, track_row))
 
     used = sorted({band.kind for band in subtasks})
     legend = tuple((tracks.hue(kind), _skill(kind)) for kind in used)
@@ -292,6 +295,7 @@ def _name(names: Sequence[str], place: int) -> str:
 
 
 def _part_unit(part: str) -> str:
+    """Returns the unit of one part of the proprioception."""
     units = {"joint_pos": "rad and m", "joint_vel": "rad/s and m/s"}
     return units.get(part, "no unit" if part.endswith("_rot6d") else "m")
 

@@ -49,8 +49,8 @@ class Playing:
         except (EmbodiedError, OSError, MemoryError):
             raise
         except Exception:
-            # which episode it was is known once each of the others has run alone, and
-            # no result depends on how many run together
+            # Run each episode without a result again, alone, to find the one whose
+            # policy raises. No result depends on how many run together.
             for seed in seeds:
                 if seed not in results:
                     keep(self._alone(seed))
@@ -140,7 +140,8 @@ def evaluate(
         if results.find(trial.condition) is None:
             keeper = EpisodeKeeper(path, results, trial.condition)
             cell = measure(trial, workers, stage, keeper, rule)
-            # a rule that stopped it before stops it there again, or earlier
+            # A rule may have stopped the cell before, so that the file holds it with
+            # fewer episodes than the trial's. It stops at as many now, or at fewer.
             if not results.covers(cell.condition):
                 results = results.with_cell(cell)
             write_results(path, results)
@@ -253,7 +254,8 @@ def _run_as_needed(
         run(seeds)
         return len(seeds)
 
-    # enough at a time to keep all processes busy; what is run too much is dropped
+    # A block keeps all processes busy, and is a multiple of LOOK. Its episodes after
+    # the one where the rule is met are dropped.
     busy = processes * trial.runner.num_envs
     block = -(-busy // LOOK) * LOOK
     for start in range(0, len(seeds), block):

@@ -16,7 +16,7 @@ from embodied.rollout.film import Clip, Shot
 from embodied.rollout.grid import grid_video
 from embodied.rollout.shards import Stage, Workers
 
-FPS = 10  # of simulated time; rendering is most of the work
+FPS = 10  # per simulated second; few, since rendering is most of the work
 
 
 def least_hindered(results: Results, trials: Sequence[Trial]) -> list[Trial]:

@@ -37,7 +37,7 @@ class CameraSpeed:
 
     @property
     def place(self) -> tuple[str, int, str]:
-        """What was measured, whatever came of it."""
+        """What was measured, without the result."""
         return self.task, self.num_worlds, self.device
 
 

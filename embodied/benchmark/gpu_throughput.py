@@ -72,7 +72,7 @@ class WorldSpeed:
 
     @property
     def place(self) -> tuple[str, str, int, str]:
-        """What was measured, whatever came of it."""
+        """What was measured, without the result."""
         return self.task, self.robot, self.num_worlds, self.device
 
 
@@ -94,6 +94,7 @@ def measure_world_speeds(
             try:
                 yield measure_world_speed(task, robot, num, device, effort)
             except EmbodiedError as error:
+                # without a GPU every other measurement would fail, too
                 if device == "cuda" and not torch.cuda.is_available():
                     raise
                 on_refusal(f"{task}, {num} worlds: {error}")
@@ -126,6 +127,7 @@ def measure_world_speed(
 
     env_speeds = []
     bare_speeds = []
+    # physics steps of all worlds in each repeat
     ticks = num * effort.steps * worlds.ticks_per_step
     for _ in range(effort.repeats):
         env.reset()

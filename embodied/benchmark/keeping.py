@@ -9,7 +9,7 @@ from embodied.benchmark.results import Condition, Results, UnfinishedCell
 from embodied.benchmark.results_file import write_results
 from embodied.rollout.rollout import EpisodeResult
 
-KEEP_EVERY_S = 20.0  # episodes are written so often
+KEEP_EVERY_S = 20.0  # between two writes, at least
 
 
 class EpisodeKeeper:
@@ -50,6 +50,6 @@ class EpisodeKeeper:
         cell = self.cell
         if len(cell.episodes) > len(self._before.episodes):
             unfinished = self._results.with_unfinished(cell)
-            # now and then within the work, so without the check of what is all ours
+            # without the check of the schema, which would hold up the work
             write_results(self._path, unfinished, check=False)
         self._last_kept_s = time.monotonic()

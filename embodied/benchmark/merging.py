@@ -48,7 +48,7 @@ def merge_results(paths: Sequence[Path]) -> Results:
     provenance = replace(first.provenance, shard="")
     suite = provenance.suite
     if suite:
-        # a shard's number is that of its own episodes
+        # each shard says how many episodes it has itself: now it is that of all
         longest = max(len(cell.episodes) for cell in cells)
         provenance = replace(provenance, suite={**suite, "episodes": longest})
     return Results(provenance, cells)
@@ -60,6 +60,7 @@ def _joined(cells: Sequence[Cell], missing: str) -> Cell:
     for cell in cells:
         for episode in cell.episodes:
             known = episodes.setdefault(episode.seed, replace(episode, index=0))
+            # as text, since a figure that is nan is not equal to itself
             if repr(known) != repr(replace(episode, index=0)):
                 raise ResultsError(
                     f"seed {episode.seed} of {cell.label} at {cell.condition.level} is "
@@ -90,6 +91,7 @@ def _missing_shards(provenances: Sequence[Provenance]) -> str:
     """Returns which shards are not there, e.g. ": shard 3/16 is missing"; "" for none."""
     shards = {one.shard for one in provenances if one.shard}
     counts = {shard.partition("/")[2] for shard in shards}
+    # no shards, or parts of different divisions: none can be said to be missing
     if len(counts) != 1:
         return ""
     count = int(counts.pop())

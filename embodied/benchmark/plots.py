@@ -70,7 +70,8 @@ def linear_axis(title: str, low: float, high: float) -> Axis:
     # values that are all alike still get an axis
     high = high if high > low else low + 1
 
-    # the smallest round step that gives at most about five intervals
+    # the smallest round step that gives at most about five intervals; here and below a
+    # small tolerance absorbs rounding
     raw_step = (high - low) / 5
     magnitude = 10 ** math.floor(math.log10(raw_step))
     steps = [m * magnitude for m in (1, 2, 2.5, 5, 10)]

@@ -26,7 +26,7 @@ from embodied.benchmark.statistics import (
 BOOTSTRAPS = 1000  # resamples of a bootstrap
 RESAMPLES = 9999  # of a permutation test, where not all permutations are tried
 POWER = 0.8  # the chance with which a difference is to be found
-Key = tuple[str, int]  # place and seed
+Key = tuple[str, int]  # of a cluster: task with robot, and seed
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,11 @@ def pooled_rate(cells: Sequence[Cell], metric: Metric = success_at_end) -> Poole
     weight = np.array(weights)
     value = float(np.clip(weight @ values, 0.0, 1.0))
     residuals = weight * (values - value)
+    # of the mean, if all episodes were independent
     variance = value * (1 - value) * float(weight @ weight)
     effect = _design_effect(keys, residuals, variance)
 
-    # unequal cells tell less than equal ones of as many episodes
+    # as many equally weighted episodes tell as much: fewer, where cells are unequal
     alike = 1 / float(weight @ weight)
     low, high = wilson_limits(value * alike / effect, alike / effect)
     return Pooled(value, min(low, value), max(high, value), len(cells), len(values))
@@ -191,11 +192,13 @@ def mean_with_interval(
 
 
 def _shared_seeds(first: Cell, second: Cell) -> list[int]:
+    """Returns the seeds of the first cell that the second one has, too."""
     others = {episode.seed for episode in second.episodes}
     return [episode.seed for episode in first.episodes if episode.seed in others]
 
 
 def _finite(progress: float) -> float:
+    """Returns a progress, or 0 where it is not a number, as in `Summary`."""
     return progress if math.isfinite(progress) else 0.0
 
 
@@ -222,7 +225,7 @@ def _sign_test(clusters: np.ndarray) -> float:
     if not len(values):
         return 1.0
 
-    # all alike, as in a single cell: the exact McNemar test
+    # all of one size, as in a single cell: the exact McNemar test
     if np.ptp(np.abs(values)) < 1e-12:
         positive = int((values > 0).sum())
         return float(stats.binomtest(positive, len(values), 0.5).pvalue)

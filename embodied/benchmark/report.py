@@ -28,7 +28,7 @@ from embodied.files import replace_text
 from embodied.rollout.endings import describe_ending
 from embodied.rollout.video import Video
 
-# colour indices of training charts
+# what a training column's name begins with -> index of its line's colour
 HISTORY_STYLES = {"train": views.PALETTE_SIZE, "valid": 0}
 MAX_MARKS = 30  # a longer line has no mark at each of its points
 
@@ -205,7 +205,7 @@ def _history_series(
 ) -> Series:
     """Returns a column over another, where it is given and finite.
 
-    Rows without `x_key` are counted.
+    A row without `x_key` stands at its own number, from 0.
     """
     points = []
     for i, row in enumerate(history):

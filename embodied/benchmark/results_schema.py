@@ -63,7 +63,8 @@ def results_schema() -> dict[str, Any]:
 
 @cache
 def _validator() -> Any:
-    # imported when it is first needed, like all that few commands need
+    """Returns what checks a file against the schema."""
+    # imported here, because few commands need it
     from jsonschema import Draft202012Validator
 
     return Draft202012Validator(results_schema())
@@ -111,7 +112,8 @@ def _type_of(hint: Any) -> dict[str, Any]:
     if len(kinds) == 1:
         return kinds[0]
 
-    # as few words as will do, since every episode is held against them
+    # a list of type names is quicker to check than `anyOf`, which counts for thousands
+    # of episodes; a float has two names itself, for its null
     names = [kind["type"] for kind in kinds if set(kind) == {"type"}]
     if len(names) == len(kinds):
         flat = [
@@ -133,7 +135,9 @@ def _plain_type(hint: Any) -> dict[str, Any]:
 
     origin = get_origin(hint) or hint
     if origin is tuple:
+        # all items of our tuples have the type of the first
         return {"type": "array", "items": _type_of(get_args(hint)[0])}
+    # of a mapping, whose keys are always text in JSON
     values = get_args(hint)[1:]
     if origin in (dict, Mapping) and values and values[0] is not Any:
         return {"type": "object", "additionalProperties": _type_of(values[0])}

@@ -25,7 +25,8 @@ def upgraded(content: dict[str, Any]) -> dict[str, Any]:
     task = ""
     robot = ""
     if isinstance(provenance, dict):
-        # it is an environment's id there, such as "embodied/ToteTransfer-v0"
+        # conditions name the task alone, the provenance an environment's id, such as
+        # "embodied/ToteTransfer-v0"
         name = str(provenance.get("task", ""))
         task = name.removeprefix("embodied/").removesuffix("-v0")
         robot = str(provenance.get("robot", ""))
@@ -66,7 +67,7 @@ def _with_newer_parts(cell: dict[str, Any], task: str, robot: str) -> dict[str, 
     """Returns a cell, whole or unfinished, with a newer condition and newer episodes."""
     newer = {**cell}
     if isinstance(cell.get("condition"), dict):
-        # what earlier versions do not say, since all of them did so
+        # earlier versions lack these fields: their cells were all measured like this
         added = {"task": task, "robot": robot, "outage": "", "bridge": "hold"}
         newer["condition"] = {**added, **cell["condition"]}
     if "episodes" in cell:
@@ -76,7 +77,7 @@ def _with_newer_parts(cell: dict[str, Any], task: str, robot: str) -> dict[str, 
 
 def _episode(episode: dict[str, Any]) -> dict[str, Any]:
     """Returns an episode with what versions 4, 5 and 6 added."""
-    # version 3 does not tell a time out from a loss
+    # version 3 lacks `ended`: a time-out cannot be told from a loss, so "" is for both
     ended = ""
     if episode.get("success_at_end") is True:
         ended = SUCCESS

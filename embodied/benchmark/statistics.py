@@ -169,7 +169,8 @@ def newcombe_paired(
     phi = _correlation(both, only_a, only_b, neither)
     difference = a_value - b_value
 
-    # as the standard deviation of a difference, with these in place of those of a and b
+    # the formula of a difference's standard deviation, with the distances between rates
+    # and their limits in place of the two standard deviations
     def half_width(width_a: float, width_b: float) -> float:
         squared = width_a**2 - 2 * phi * width_a * width_b + width_b**2
         return math.sqrt(max(squared, 0.0))

@@ -23,9 +23,12 @@ FOLDER = Path(__file__).parent / "suites"
 # The classes of abilities of the CAICT's method, and the dimensions of T/CIE 298-2025.
 CLASSES = ("basic", "cognitive", "closed loop")
 DIMENSIONS = ("perception", "decision", "execution", "cooperation")
+# The keys of a protocol.
 PROTOCOL = ("episodes", "first_seed", "success", "rates", "horizon_s")
+# The only values that `success` and `rates` of a protocol may have so far.
 SUCCESS = "at the end"
 OWN_RATES = "the policy's own"
+# The keys of a timing, of a table of cells, and of the whole file.
 TIMING = ("channel", "drop", "freeze_s", "freeze_hz")
 CELLS = ("tasks", "robots", "levels", "splits", "timings", "class", "dimensions")
 FIELDS = ("name", "version", "summary", "protocol", "cells")
@@ -146,6 +149,7 @@ def _suite_of(content: dict[str, Any], file: str) -> Suite:
 
 def _cells_of(rows: dict[str, Any], where: str) -> list[SuiteCell]:
     """Returns the cells of one table: each of its values with each of the others."""
+    # `timings` may be left out: all plans then arrive at once
     _require({"timings": [{}], **rows}, CELLS, where)
     _known("level", rows["levels"], LEVELS, where)
     _known("split", rows["splits"], SPLITS, where)
@@ -170,6 +174,7 @@ def _require(content: Any, names: Sequence[str], where: str) -> None:
 
 
 def _known(kind: str, values: Iterable[str], known: Sequence[str], where: str) -> None:
+    """Raises EmbodiedError if one of the values is not known; names its place."""
     for value in values:
         if value not in known:
             raise EmbodiedError(f"{where}: {unknown(kind, value, known)}")

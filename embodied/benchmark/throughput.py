@@ -127,6 +127,7 @@ def measure_stepping(config: EnvConfig, num: int) -> SteppingFigures:
     env = _make_env(config, num)
     worlds: Worlds = env.unwrapped.worlds
     env.reset(seed=0)
+    # a single environment takes an action (A,), a vector one takes (N, A)
     action = rest_action(worlds)[0] if num == 1 else rest_action(worlds)
 
     # the environment steps the engine through a stopwatch, which tells its share
@@ -322,7 +323,7 @@ def _runtime_times_s(worlds: Worlds) -> list[tuple[float, float]]:
                 worlds.step(decide.call(worlds.observe())) for _ in range(RUNTIME_STEPS)
             ]
         )
-        policy.take_plans()
+        policy.take_plans()  # else those of all repeats would pile up
         if repeat:  # the first one only warms up
             times_s.append((whole_s, decide.seconds - plan.seconds - act.seconds))
     worlds.close()

@@ -102,6 +102,7 @@ class Timing:
     def dual(self, own_hz: float) -> DualSystemConfig:
         """Returns the dual system's config; `own_hz` is the planner's default rate."""
         drop = self.drop
+        # only one of the two may be above 0, as `__post_init__` demands
         if self.channel:
             drop = max(drop, channel_profile(self.channel).drop)
         return DualSystemConfig(
@@ -149,7 +150,7 @@ def _delay(median_ms: float, sigma: float, trace: Trace | None) -> Latency:
 def _spread(median_ms: float, sigma: float, trace: Trace | None) -> str:
     """Returns how such a delay is distributed, in words."""
     if trace is not None:
-        # two traces of one length are two conditions
+        # the digest tells apart traces of the same length
         text = json.dumps(list(trace.ms))
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         whole = f"trace of {len(trace.ms)} delays, {digest}"

@@ -18,7 +18,7 @@ WIDTH_PX = 1000
 LEFT_PX = 64  # beside the plotting area
 RIGHT_PX = 14
 CHART_PX = 132  # height of a chart's plotting area
-BAND_PX = 30
+BAND_PX = 30  # height of a track of bands, all rows together
 EDGE_PX = 8  # above and below a track
 TIMES_PX = 26  # height of the axis of times
 MAX_POINTS = 700  # of a line; more could not be told apart
@@ -53,7 +53,7 @@ def hue(kind: int) -> int:
 
 def chart(lines: Sequence[Line], duration_s: float) -> Markup:
     """Returns lines over time on a common axis."""
-    # the axis shows 0, too
+    # the axis begins at 0, or below where values are negative
     finite = np.concatenate([line.value[np.isfinite(line.value)] for line in lines])
     low = float(finite.min(initial=0.0)) if len(finite) else 0.0
     high = float(finite.max(initial=low)) if len(finite) else 1.0
@@ -138,7 +138,7 @@ def _rule(x1: float, y: float, x2: float) -> Markup:
 
 
 def _svg(parts: Sequence[Markup], height_px: float) -> Markup:
-    """Returns a track of some parts, with the cursor."""
+    """Returns a track of some parts; its cursor, which the page moves, is at time 0."""
     cursor = Markup(
         '<line class="cursor" x1="{0}" x2="{0}" y1="0" y2="{1:.0f}"/>'
     ).format(LEFT_PX, height_px)

@@ -148,7 +148,7 @@ class Candidate:
             robot=self.robot,
         )
 
-        # only a policy that plans is measured with each timing
+        # a policy that does not plan has no timing: one trial will do
         own_hz = self.source.planner_hz
         if own_hz is None:
             return [Trial(runner, condition, Path(self.label).name)]
