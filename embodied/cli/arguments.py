@@ -161,7 +161,7 @@ def refuse(args: argparse.Namespace, names: Sequence[str], reason: str) -> None:
         names: attributes of `args`.
         reason: why they are refused; the message ends in it.
     """
-    # 0 is a value like any other
+    # compared by `is`, since a 0 that was typed equals False
     given = [
         name
         for name in names

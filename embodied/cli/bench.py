@@ -76,7 +76,8 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_gpu_arguments(parser: argparse.ArgumentParser) -> None:
-    # None has a default here: so one that was given without `gpu` can be refused.
+    # All are None unless typed, so that one without `gpu` can be refused; `run` and
+    # `bench_gpu` know the defaults.
     gpu = parser.add_argument_group("only for `embodied bench gpu`")
     gpu.add_argument(
         "--task",
@@ -140,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
         tqdm(
             measure_all(args.what, args.robot, episodes),
             unit="figure",
-            disable=args.json or None,
+            disable=args.json or None,  # None: a bar at a terminal only
         )
     )
     if args.json:

@@ -40,9 +40,9 @@ def run(args: argparse.Namespace) -> int:
                 )
             pythons[name] = python
 
-    with tempfile.TemporaryDirectory() as name, _dataset(args, Path(name)) as path:
+    with tempfile.TemporaryDirectory() as tmp, _dataset(args, Path(tmp)) as path:
         job = data_job(path)
-        speeds = list(measure_data(job, pythons, Path(name)))
+        speeds = list(measure_data(job, pythons, Path(tmp)))
     if args.json:
         content = {
             "host": host_facts(),

@@ -33,7 +33,7 @@ from embodied.policies.mailbox import MailboxMode
 from embodied.policies.registry import find_policy
 from embodied.rollout.shards import Workers
 
-# Goals that move, such as those on a belt, are moved on between two plans.
+# Predictive: between two plans, goals that move, as on a belt, are moved on.
 MAILBOX: MailboxMode = "predictive"
 HELP = """Record demonstrations of the scripted expert or of any other policy: what the robot sensed, what its cameras
 saw, its actions and its plans. Failures are kept and labelled. The same seeds give the same file, however many
@@ -142,6 +142,7 @@ def run(args: argparse.Namespace) -> int:
     summary = json_summary if args.json else text_summary
     print(summary(args.output, speed, wall_s))
     if args.audit:
+        # True: each episode is replayed, too
         one = audited(args.output, True, args.json)
         write_json(one)
         if not args.json:
@@ -176,6 +177,7 @@ def recording_of(args: argparse.Namespace) -> Recording:
     # one timing, of the policy and of who corrects it
     planners = [args.policy] if corrected is None else [args.policy, corrected.by]
     [timing] = timings_of(args, planners)
+    # for the header, which tells the planner's rate apart from them
     hindrances = timing_words(replace(timing, planner_hz=None))
     if args.mailbox is None:
         timing = replace(timing, mailbox=MAILBOX)

@@ -152,7 +152,14 @@ def _cost(
     workers: Workers,
     episodes: int,
 ) -> Cost:
-    """Times jobs with as many episodes as run at once, all cut off early."""
+    """Times jobs with as many episodes as run at once, all cut off early.
+
+    Args:
+        work: makes the job of a runner, such as `Playing`.
+        runner: of the episodes.
+        workers: the processes that share a job.
+        episodes: of a job in the demo; no more run at once.
+    """
     at_once = min(episodes, runner.num_envs * workers.count)
 
     # So short an episode lasts to its horizon: nobody succeeds before.

@@ -175,7 +175,7 @@ class Demo:
         # What a policy is called in the results -> its name or run folder.
         at_rest = {name: name for name in self.size.at_rest}
         on_belt = {name: name for name in self.size.on_belt}
-        at_rest[TRAINED] = trained
+        at_rest[TRAINED] = trained  # every size measures it there
         if TRAINED in on_belt:
             on_belt[TRAINED] = trained
 

@@ -78,7 +78,8 @@ def _add_cells(parser: argparse.ArgumentParser) -> None:
         help="names, run folders, or MODULE:NAME (see `embodied list policies`)",
     )
     arguments.add_cell_episodes(parser, default=100)
-    # None tells what was not typed, and stands for the defaults above
+    # None for what was not typed: a suite refuses some of what was, and `plan` fills in
+    # the defaults
     parser.set_defaults(episodes=None, seed=None, split=None)
     parser.add_argument(
         "--level",
@@ -172,7 +173,7 @@ def provenance_of(trials: list[Trial], command: list[str]) -> Provenance:
     }
     facts = metadata[first.condition.place]
     if len(metadata) > 1:
-        # no metadata of one place would be true of all
+        # of several places only the names are given: all else differs between them
         facts = {
             name: ", ".join(dict.fromkeys(str(one[name]) for one in metadata.values()))
             for name in ("task", "robot")
@@ -204,7 +205,7 @@ def report_of(
 def as_json(folder: Path) -> str:
     """Returns the results file with failed episodes alone, and where the files are."""
     content = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
-    # what is printed is not all that the checksum is of
+    # the checksum is that of the whole file, of which this prints a part
     for name in ("unfinished", "checksum"):
         content.pop(name, None)
     for cell in content["cells"]:

@@ -83,7 +83,7 @@ def _film(plans: list[FilmPlan], args: argparse.Namespace) -> list[Take]:
         bar.set_postfix_str(plan.name, refresh=False)
         bar.update()
 
-    # A film is more work than an episode: a process for each, while there are cores. By
-    # default there is one for four episodes.
+    # Each film gets a process of its own while there are cores. By default four
+    # episodes share one, so a film, which is more work, counts as four.
     with Workers(arguments.workers(args, 4 * len(plans))) as workers, bar:
         return workers.run(FilmWork(tuple(plans)), range(len(plans)), show)

@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             args = build_parser(words).parse_args(words)
             with no_empty_folders(getattr(args, "output", None)):
                 status = int(args.run(args))
-        # here, where a reader that has gone can be told from a failure
+        # flushed within the `try`, so that a reader that has gone is noticed below
         sys.stdout.flush()
         return status
 
@@ -111,5 +111,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _reader_is_gone() -> bool:
     """Returns whether the output's reader has ended, as `head` does when it has enough."""
     watch = select.poll()
-    watch.register(sys.stdout.fileno(), 0)
+    watch.register(sys.stdout.fileno(), 0)  # 0: errors are reported all the same
     return any(event & select.POLLERR for _, event in watch.poll(0))

@@ -14,6 +14,7 @@ class LineParser(argparse.ArgumentParser):
     """Refuses words in one line, with a suggestion, in place of a page of usage."""
 
     def error(self, message: str) -> NoReturn:
+        """Raises an error that says where help is, instead of ending the process."""
         raise EmbodiedError(f"{message} (see `{self.prog} --help`)")
 
     def parse_known_args(  # type: ignore[override]
@@ -21,7 +22,8 @@ class LineParser(argparse.ArgumentParser):
     ) -> tuple[Any, list[str]]:
         """Parses the words, and refuses what it does not know.
 
-        The parser of a verb is asked by this method, and knows its own flags.
+        It is called for the parser of a verb as well, so that a suggestion comes from
+        the verb's own flags.
         """
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:

@@ -125,6 +125,7 @@ def _require(args: argparse.Namespace) -> None:
 
 
 def _plan_of_flags(args: argparse.Namespace) -> EvalPlan:
+    """Returns every policy at every level with every timing, as the flags say."""
     policies = policies_of(args)
     terms = terms_of(policies, args.stage, args.level)
     notes = [idle_note(args, policies)]
@@ -143,9 +144,11 @@ def _plan_of_flags(args: argparse.Namespace) -> EvalPlan:
 
 
 def _plan_of_suite(args: argparse.Namespace) -> EvalPlan:
+    """Returns the cells of --suite, over all of its seeds or the first --episodes."""
     suite = find_suite(args.suite)
     reason = f"the suite {suite.name} says it; leave it out, or leave out --suite"
     arguments.refuse(args, SUITE_HAS, reason)
+    # its default is 0, which `refuse` would take for a value that was typed
     arguments.refuse(args, ["videos"] if args.videos else [], "not with --suite")
 
     seeds = suite.seeds
@@ -164,6 +167,7 @@ def _plan_of_suite(args: argparse.Namespace) -> EvalPlan:
 
 
 def _seeds_of(args: argparse.Namespace) -> range:
+    """Returns the seeds of --episodes and --seed, or of their defaults."""
     episodes = EPISODES if args.episodes is None else args.episodes
     seed = FIRST_SEED if args.seed is None else args.seed
     return arguments.seeds(argparse.Namespace(episodes=episodes, seed=seed))
@@ -185,7 +189,7 @@ def _rules_of(
             f"--against {args.against} holds several policies ({names}): "
             f"name one, e.g. {args.against}:{contestants[0].name}"
         )
-    # each of several cells may be wrong, so that all of them together are at 5%
+    # the cells share the 5%, so that any of them is wrong with at most that chance
     alpha = (1 - CONFIDENCE) / len(trials)
     return tuple(_against(trial.condition, contestants[0], alpha) for trial in trials)
 
@@ -240,7 +244,8 @@ def parse_shard(text: str, environment: Mapping[str, str]) -> tuple[int, int]:
     """Returns which part of how many: (3, 16) for "3/16".
 
     Args:
-        text: what was typed; SLURM for the array task of SLURM's.
+        text: what was typed; SLURM where this process is a task of a job array, whose
+            index tells the part.
         environment: variables of the process.
 
     Raises:
@@ -252,6 +257,7 @@ def parse_shard(text: str, environment: Mapping[str, str]) -> tuple[int, int]:
                 f"--shard without a value takes SLURM's array task, but {SLURM_INDEX} "
                 "is not set: type the part, e.g. --shard 3/16"
             )
+        # the indices of an array may begin anywhere, and go up in steps
         first = int(environment.get("SLURM_ARRAY_TASK_MIN", "0"))
         step = int(environment.get("SLURM_ARRAY_TASK_STEP", "1"))
         number = (int(environment[SLURM_INDEX]) - first) // step + 1

@@ -21,7 +21,7 @@ from embodied.rollout.shards import Stage
 
 LINE_EVERY_S = 20.0
 LEAST_FOR_INTERVAL = 10  # episodes; the interval of fewer is wider than 40 points
-# Of an episode that runs a part is counted, which would be shown with all its digits.
+# Running episodes count in part: `n:.0f` hides the digits of that.
 EPISODES_BAR = (
     "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total} [{elapsed}<{remaining}{postfix}]"
 )
@@ -132,12 +132,13 @@ class EpisodeProgress:
         )
 
     def __call__(self, news: EpisodeResult | Advance) -> None:
-        # tqdm is told by how much the count has grown.
+        """Counts an episode that has ended, or how far a running one has come."""
         if isinstance(news, Advance):
             self.tally.running[news.seed] = news.share
         else:
             self.tally.add(news)
         self._bar.set_postfix_str(str(self.tally), refresh=False)
+        # tqdm is told by how much the count has grown
         self._bar.update(self.tally.done_with_parts - self._bar.n)
 
         # In a log, where there is no bar: a line now and then, and one at the end.
@@ -196,6 +197,7 @@ class CountProgress(ClosedOnExit):
         self._bar.close()
 
     def __call__(self, count: int = 1) -> None:
+        """Adds to how many are done."""
         self._done += count
         self._bar.update(count)
 
@@ -231,6 +233,7 @@ class TrainingProgress(ClosedOnExit):
         self._bar.close()
 
     def __call__(self, row: Mapping[str, Any]) -> None:
+        """Shows a row; its `share` is the part of the budget that was spent."""
         self._bar.set_postfix_str(figures(row), refresh=False)
         self._bar.update(row["share"] - self._bar.n)
 

@@ -140,6 +140,7 @@ def _told(cell: Cell, path: Path) -> argparse.Namespace:
             f"{path}: the cell of {cell.condition.policy} does not tell how it was "
             "measured: it is of an old version, or of a task or robot made in Python"
         )
+    # the flags that `view_words` writes into results
     parser = LineParser(prog="embodied view", add_help=False)
     parser.add_argument("task")
     for flag in ("--policy", "--level", "--split", "--robot", "--stage"):
@@ -151,7 +152,10 @@ def _told(cell: Cell, path: Path) -> argparse.Namespace:
 def _check_typed(
     told: argparse.Namespace, args: argparse.Namespace, path: Path
 ) -> None:
-    """Checks that no code is loaded from a place that only the file names."""
+    """Checks that no code is loaded from a place that only the file names.
+
+    Puts the task as it is to be loaded into `told.task`.
+    """
     if is_place(told.task):
         if args.task is None:
             raise EmbodiedError(

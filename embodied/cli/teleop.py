@@ -165,6 +165,7 @@ def worlds_of(args: argparse.Namespace) -> tuple[EnvConfig, int]:
     robot = get_robot(args.robot or task.default_robot)
     spec = SPEC
     if args.policy is not None:
+        # what both the policy and the person who corrects it need
         own = find_policy(args.policy).spec(args.task, args.robot)
         spec = corrected_spec(own, SPEC, args.policy, PERSON)
     record_hz = record_hz_of(args, spec.control_hz)
@@ -193,6 +194,7 @@ def driver_of(
 
 def header_of(args: argparse.Namespace, worlds: Worlds, record_hz: int) -> Header:
     """Returns the header of the dataset; it says who drove."""
+    # the rate of plans is the expert's, whose planner looks on and is recorded
     policy = PERSON
     correction = None
     if args.policy is not None:

@@ -85,7 +85,7 @@ class TeleopWindow:
     ) -> None:
         """Shows where the take begins."""
         self._begun_s = time.monotonic()
-        self._next_s = 0.0
+        self._next_s = 0.0  # at once
         self._draw(observation.instruction[0], "")
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
@@ -158,7 +158,10 @@ class TeleopWindow:
 
 
 def _views(worlds: Worlds) -> tuple[str, ...]:
-    """Returns the cameras to show: the one that shows most, and one at the hand."""
+    """Returns the cameras to show: the one that shows most, and one at the hand.
+
+    Without a camera at the hand, the second is the first that the task knows.
+    """
     known = worlds.spec.cameras_for(worlds.robot)
     first = worlds.spec.beauty_camera
     at_hand = [name for name in known if "wrist" in name]
@@ -167,9 +170,12 @@ def _views(worlds: Worlds) -> tuple[str, ...]:
 
 
 def _wrapped(text: str, rows: int) -> list[tuple[str, tuple[int, int, int]]]:
-    """Returns a text in some rows of about the same length, broken between words."""
+    """Returns a text in rows of about the same length, each with its colour.
+
+    It is broken between words; the last row takes what is left over.
+    """
     words = text.split(" ")
-    length = -(-len(text) // rows)
+    length = -(-len(text) // rows)  # rounded up
     lines = [""]
     for word in words:
         if len(lines[-1]) + len(word) > length and len(lines) < rows:

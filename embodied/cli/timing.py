@@ -70,8 +70,8 @@ def add_timing(
     )
     _add_delays(group, "+" if sweep else None)
     _add_losses(group, "+" if sweep else None)
-    for what, begins in (("freeze", "the planner"), ("outage", "all transport")):
-        _add_interruption(group, what, begins)
+    for name, what in (("freeze", "the planner"), ("outage", "all transport")):
+        _add_interruption(group, name, what)
     group.add_argument(
         "--mailbox",
         choices=MAILBOX_MODES,
@@ -148,7 +148,7 @@ def _add_losses(group: argparse._ArgumentGroup, nargs: str | None) -> None:
 
 
 def _add_interruption(group: argparse._ArgumentGroup, name: str, what: str) -> None:
-    """Adds the three arguments of a freeze or an outage; `what` is it that stops."""
+    """Adds the three arguments of a freeze or an outage; `what` says what stops."""
     group.add_argument(
         f"--{name}-s",
         type=float,

@@ -330,7 +330,7 @@ def chosen_cameras(datasets: list[Path], wanted: Sequence[str]) -> tuple[str, ..
             recorded.append(list(metadata["config"]["cameras"]))
             subjects.append(f"{metadata['task']} with the robot {metadata['robot']}")
 
-    # what a stranger to this policy may not know comes first: it learns one task
+    # this comes before the cameras: users may not know that a policy learns one task
     for path, subject in zip(datasets, subjects, strict=True):
         if subject != subjects[0]:
             raise EmbodiedError(

@@ -151,6 +151,7 @@ def rl_config(args: argparse.Namespace, budget: Budget) -> RLConfig:
         num_envs = NUM_ENVS[engine]
     demonstrations = args.demos
     if demonstrations is None:
+        # others learn from their own steps alone, and so does ppo on the engine warp
         replays = args.algo in OFF_POLICY and engine == "cpu"
         demonstrations = DEMONSTRATIONS if replays else 0
 

@@ -96,6 +96,7 @@ def _comparison(task: str, last: dict[str, float]) -> str:
 
 
 def _doubled(budget: Budget) -> Budget:
+    """Returns twice a budget, which the advice names where more training would help."""
     if budget.max_steps is not None:
         return Budget(max_steps=2 * budget.max_steps)
     return Budget(minutes=2 * budget.minutes)

@@ -127,6 +127,7 @@ def run_real_time(args: argparse.Namespace) -> int:
 def describe_clock(record: RealTimeRecord, control_hz: int) -> str:
     """Returns how punctual an episode was, and how old its plans were, in two lines."""
     steps = record.punctuality
+    # plans that had not arrived when the episode ended have NEVER_MS
     plans_ms = np.array(record.compute_ms or [np.nan])
     plans_ms = plans_ms[plans_ms < NEVER_MS]
     return (

@@ -112,7 +112,10 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Generates the episodes, then says how many tries it took."""
+    """Generates the episodes, then says how many tries it took.
+
+    Returns 1 if fewer were kept than were asked for, else 0.
+    """
     check_finding(args.segments)
     require_writable(args.output)
     if args.output.exists() and args.output.samefile(args.file):
@@ -172,6 +175,7 @@ def generation_of(args: argparse.Namespace, played: EnvConfig) -> Generation:
     if not 0 <= args.noise <= 1:
         raise EmbodiedError(f"--noise must be from 0 to 1, not {args.noise}")
     record_hz = record_hz_of(args, played.control_hz)
+    # the hand's motion is what is carried over, however the source was driven
     config = replace(
         played,
         control_mode="ee_delta",

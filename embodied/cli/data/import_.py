@@ -73,6 +73,7 @@ def _write(args: argparse.Namespace, source: LeRobotFolder | RobomimicFile) -> i
     for name in source.omitted:
         print(f"left out: {name}")
 
+    # None where the set says it
     success = None if args.success is None else args.success == "yes"
     with CountProgress("import", len(source), "episode") as progress:
         write_import(

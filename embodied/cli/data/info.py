@@ -90,6 +90,7 @@ _HEAD = ("array", "type", "row", "rows", "unit", "size")
 
 def _row(array: ArrayInfo) -> tuple[str, ...]:
     row = " x ".join(map(str, array.row)) or "1"
+    # several arrays under one name have no common type, row or number of rows
     is_many = not array.dtype
     return (
         array.key,
@@ -133,6 +134,7 @@ def _hands(info: DatasetInfo) -> list[tuple[str, str]]:
 
 
 def _size(info: DatasetInfo) -> str:
+    """Returns the file's size, and per hour of recording where there is any."""
     if not info.hours:
         return size(info.size_bytes)
     per_hour = size(round(info.size_bytes / info.hours))

@@ -155,7 +155,7 @@ def work_of(args: argparse.Namespace, dataset: Dataset) -> RenderWork:
     header = dataset.header
     config = rendered_config(header, replay_config(header.metadata, args.robot), wanted)
     with contextlib.closing(Worlds(config)) as worlds:
-        # a value that the task does not allow is refused now
+        # a value that the task does not allow is refused now, with any seed
         wanted.looks.of(worlds.spec.table, 0)
         new_header = rendered_header(header, worlds, wanted)
     return RenderWork(args.file, args.output, new_header, config, wanted, args.num_envs)
@@ -164,12 +164,16 @@ def work_of(args: argparse.Namespace, dataset: Dataset) -> RenderWork:
 def own_masks(
     dataset: Dataset, numbers: Sequence[int]
 ) -> Mapping[str, frozenset[int]] | None:
-    """Returns the seeds of each mask; None where the masks are the usual ones."""
+    """Returns the seeds of each mask among the episodes `numbers`.
+
+    None where the file has no others than the default masks, which are made anew.
+    """
     masks = {name: dataset.mask(name) for name in dataset.masks}
-    usual = default_masks(dataset.episodes)
-    if masks == usual:
+    default = default_masks(dataset.episodes)
+    if masks == default:
         return None
-    names = dict.fromkeys([name for name in usual if name in masks] + list(masks))
+    # the default ones first
+    names = dict.fromkeys([name for name in default if name in masks] + list(masks))
     taken = set(numbers)
     return {
         name: frozenset(

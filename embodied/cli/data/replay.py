@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     config = replay_config(recorded, args.robot)
     num_worlds = min(args.num_envs, max(len(numbers), 1))
     worlds = Worlds(config, num_worlds)
-    # `replay` closes the worlds, which are asked here before
+    # `replay` closes the worlds, so their metadata is read before
     causes = changes(recorded, worlds.metadata())
     with CountProgress("replay", len(numbers), "episode", args.json) as progress:
         reports = replay(args.file, lambda _: worlds, numbers, progress)

@@ -56,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write_masks(args: argparse.Namespace, dataset: Dataset, parts: list[Part]) -> int:
+    """Writes all episodes to one file, with the successes divided into masks."""
     require_new([args.output], args.overwrite, args.file)
     successes = [i for i, meta in enumerate(dataset.episodes) if meta.success]
     found = _split(dataset, successes, parts, args.split_seed)
@@ -71,6 +72,7 @@ def _write_masks(args: argparse.Namespace, dataset: Dataset, parts: list[Part]) 
 
 
 def _write_files(args: argparse.Namespace, dataset: Dataset, parts: list[Part]) -> int:
+    """Writes a file for each part, with its failures as well."""
     folder = args.output
     if folder.exists() and not folder.is_dir():
         raise EmbodiedError(f"{folder} is a file, but the parts go to a folder: see -o")
@@ -97,7 +99,8 @@ def _write_files(args: argparse.Namespace, dataset: Dataset, parts: list[Part]) 
 def _split(
     dataset: Dataset, numbers: list[int] | range, parts: list[Part], split_seed: int
 ) -> Split:
-    """Returns part name -> numbers of episodes."""
+    """Returns name of a part -> numbers of its episodes, of those in `numbers`."""
+    # `split` gives places in the list of seeds
     seeds = [dataset.episodes[number].seed for number in numbers]
     found = split(seeds, parts, split_seed)
     return {name: [numbers[i] for i in places] for name, places in found.items()}

@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     path = args.output or Path(f"{description.name}.toml")
     _require_place(path, args.overwrite)
 
+    # a doubt begins with the name of what is guessed
     notes = {doubt.split(":")[0]: "a guess" for doubt in guess.doubts}
     write_description(description, path, notes)
     print(f"{path}: robot {description.name}, {guess.reading.robot.summary()}")
