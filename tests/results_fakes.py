@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from embodied.benchmark.board import Contestant, Spot
+from embodied.benchmark.board import Contestant
 from embodied.benchmark.results import Cell, Condition, Provenance, Results
 from embodied.benchmark.results_file import write_results
+from embodied.benchmark.spots import Spot
 from tests.episode_results import episode_result
 
 PROVENANCE = Provenance(

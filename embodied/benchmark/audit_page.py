@@ -94,7 +94,8 @@ def starts_plot(audit: Audit) -> Markup:
     A start is what the robot sensed first. Points of flagged episodes stand out. There
     is no plot where fewer than three starts are known that have the same width.
     """
-    shapes = Counter(b.start.shape for b in audit.briefs if b.start.size)
+    # a plot needs two directions
+    shapes = Counter(b.start.shape for b in audit.briefs if b.start.size > 1)
     if not shapes or shapes.most_common(1)[0][1] < 3:
         return Markup("")
     # starts of different widths, as of different robots, have no common directions

@@ -14,8 +14,9 @@ from embodied.benchmark.pooled import (
     pooled_rate,
     required_pairs,
 )
-from embodied.benchmark.results import Cell, Condition, Provenance, ResultsError
+from embodied.benchmark.results import Cell, Provenance, ResultsError
 from embodied.benchmark.results_file import read_results
+from embodied.benchmark.spots import Spot, cells_by_spot
 from embodied.benchmark.statistics import CONFIDENCE, holm
 from embodied.benchmark.wording import listing
 
@@ -25,62 +26,6 @@ WORSE = "worse"
 UNDECIDED = "undecided"
 # the difference of rates that is looked for where none was observed
 WORTHWHILE = 0.05
-
-
-@dataclass(frozen=True)
-class Spot:
-    """What cells of several policies must share to stand in one row.
-
-    A policy that makes no plans stands beside those whose plans come without delay.
-    """
-
-    task: str
-    robot: str
-    level: str
-    split: str
-    stage: str
-    timing: str  # "" for plans that all arrive at once
-
-    @classmethod
-    def of(cls, condition: Condition) -> Spot:
-        return cls(
-            condition.task,
-            condition.robot,
-            condition.level,
-            condition.split,
-            condition.stage,
-            _timing_words(condition),
-        )
-
-    @property
-    def words(self) -> str:
-        """E.g. "ToteTransfer arm L3, held out: objects, plans 100 ms late"."""
-        parts = [" ".join(filter(None, (self.task, self.robot, self.level)))]
-        if self.split != "train":
-            parts.append(f"held out: {self.split}")
-        if self.stage:
-            parts.append(f"stage {self.stage}")
-        if self.timing:
-            parts.append(self.timing)
-        return ", ".join(parts)
-
-
-def _timing_words(condition: Condition) -> str:
-    """Returns what hinders the plans; "" for nothing, or no plans."""
-    if condition.planner_hz is None:
-        return ""
-    parts = []
-    if condition.delay_ms:
-        parts.append(f"plans {condition.delay_ms:g} ms late")
-    if condition.delay_ms and condition.latency != "constant":
-        parts.append(f"({condition.latency})")
-    if condition.drop_rate:
-        parts.append(f"{condition.drop_rate:.0%} of plans lost")
-    if condition.freeze:
-        parts.append(f"planner frozen for {condition.freeze}")
-    if condition.mailbox != "latest":
-        parts.append(f"mailbox {condition.mailbox}")
-    return " ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -219,11 +164,9 @@ def _read(word: str) -> list[Contestant]:
 
     contestants = []
     for policy in [wanted] if wanted else policies:
-        cells = {
-            Spot.of(cell.condition): cell
-            for cell in results.cells
-            if cell.condition.policy == policy
-        }
+        cells = cells_by_spot(
+            cell for cell in results.cells if cell.condition.policy == policy
+        )
         contestants.append(Contestant(policy, results.provenance, cells))
     return contestants
 

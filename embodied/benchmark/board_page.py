@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from embodied.benchmark.board import Board, Contestant, Spot
+from embodied.benchmark.board import Board, Contestant
 from embodied.benchmark.board_words import (
     NO_CERTIFICATE,
     duel_words,
@@ -21,6 +21,7 @@ from embodied.benchmark.pooled import Pooled
 from embodied.benchmark.profile import beside_success, profile, success_by_time
 from embodied.benchmark.report import environment
 from embodied.benchmark.results import Cell, summarize
+from embodied.benchmark.spots import Spot
 from embodied.benchmark.suite import CLASSES
 from embodied.benchmark.views import PALETTE_SIZE
 from embodied.files import replace_text

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from embodied.benchmark.board import Contestant, Spot, read_contestants
+from embodied.benchmark.board import Contestant, read_contestants
 from embodied.benchmark.results import Condition, success_at_end
+from embodied.benchmark.spots import Spot
 from embodied.benchmark.statistics import CONFIDENCE
 from embodied.benchmark.stopping import Against, StoppingRule, Until
 from embodied.benchmark.suite import cells_at, find_suite

@@ -127,16 +127,21 @@ def run_real_time(args: argparse.Namespace) -> int:
 def describe_clock(record: RealTimeRecord, control_hz: int) -> str:
     """Returns how punctual an episode was, and how old its plans were, in two lines."""
     steps = record.punctuality
-    # plans that had not arrived when the episode ended have NEVER_MS
-    plans_ms = np.array(record.compute_ms or [np.nan])
-    plans_ms = plans_ms[plans_ms < NEVER_MS]
-    return (
+    lines = (
         f"  {steps.steps} control steps at {control_hz} Hz: {steps.late_share:.1%} begun "
         f"more than {LATE_MS:g} ms late, the median {steps.median_ms:.2f} ms, the 99th "
         f"percentile {steps.p99_ms:.2f}, the worst {steps.worst_ms:.1f}\n"
-        f"  {len(record.compute_ms)} plans took {np.median(plans_ms):g} ms, the longest "
-        f"{plans_ms.max():g}; their age was {1000 * record.mean_age_s:.0f} ms, at most "
-        f"{1000 * record.worst_age_s:.0f}"
+    )
+
+    # plans that had not arrived when the episode ended have NEVER_MS
+    plans_ms = np.array(record.compute_ms)
+    plans_ms = plans_ms[plans_ms < NEVER_MS]
+    if not len(plans_ms):
+        return f"{lines}  no plan arrived"
+    return (
+        f"{lines}  {len(record.compute_ms)} plans took {np.median(plans_ms):g} ms, the "
+        f"longest {plans_ms.max():g}; their age was {1000 * record.mean_age_s:.0f} ms, at "
+        f"most {1000 * record.worst_age_s:.0f}"
     )
 
 
