@@ -55,6 +55,7 @@ class StepBuffer:
 
         If that frees less than half of the capacity, the capacity is doubled.
         """
+        # numbers of rows; it is called when the buffer is full, so all rows hold steps
         dropped = oldest_needed - self._first
         kept = self._capacity - dropped
         grow = kept > self._capacity // 2

@@ -30,7 +30,7 @@ _CONDITION = re.compile(r"\s*([A-Za-z_][\w.-]*?)\s*(==|!=|<=|>=|<|>|=)\s*(.*?)\s
 _WORDS = {"true": True, "false": False}
 
 Value = bool | float | str
-# a mask holds an episode or not, so an episode may have several of them
+# What is known of an episode, by name; the frozenset is of the names of its masks.
 Attributes = Mapping[str, Value | frozenset[str] | None]
 
 
@@ -47,7 +47,7 @@ class Condition:
         """Returns the condition that a text says.
 
         Raises:
-            EmbodiedError: it is none.
+            EmbodiedError: the text is no condition.
         """
         match = _CONDITION.fullmatch(text)
         if match is None or not match[3]:
@@ -135,7 +135,7 @@ def chosen_numbers(dataset: Dataset, conditions: Sequence[Condition]) -> list[in
 
 
 def attribute_table(dataset: Dataset) -> list[Attributes]:
-    """Returns what conditions can be put on, of each episode.
+    """Returns the attributes of each episode that conditions can test, by name.
 
     These are the fields of `EpisodeMeta`, `success`, what was sampled as
     `variation.<name>`, `number`, `mask`, the entries that all episodes have in common
@@ -165,7 +165,7 @@ def attribute_table(dataset: Dataset) -> list[Attributes]:
 
 
 def _own(meta: EpisodeMeta) -> dict[str, Value | None]:
-    """Returns what this package says of an episode, by name."""
+    """Returns what this package says of an episode, sampled values included."""
     values: dict[str, Value | None] = {"success": meta.success}
     for f in fields(meta):
         if f.name != "variation":
@@ -186,7 +186,8 @@ def _others(stored: Mapping[str, Any]) -> dict[str, Value]:
             plain = plain.decode(errors="replace")
         if isinstance(plain, bool | int | float | str):
             values[name] = plain
-    # no use in a condition: JSON of all that was sampled, and what any demo is
+    # Of no use in a condition: the JSON text of all sampled values, which `_own` gives
+    # one by one, and a description that is the same for every demo.
     values.pop("variation", None)
     values.pop("description", None)
     return values

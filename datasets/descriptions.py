@@ -123,7 +123,7 @@ def described_arrays() -> tuple[Described, ...]:
     """Returns every array that a demo may have, in the order of the schema."""
     described = [_described(spec, spec.name, "frame") for spec in FRAMES]
 
-    # a stream is two arrays
+    # a stream is two arrays: its ticks, and its values
     for spec in (*STREAMS_OF_ACTORS, *STREAMS):
         group = f"streams/{spec.name}"
         is_before = spec in (*STREAMS_OF_ACTORS, *STREAMS_BEFORE)
@@ -179,6 +179,7 @@ def write_demo_descriptions(demo: H5) -> None:
         is_field = key.startswith(FIELDS_PREFIX)
         if described and isinstance(item, h5py.Dataset) and not is_field:
             _write_text(item, "description", described.meaning)
+            # the schema says mm, which depth in whole numbers is in
             in_metres = key.endswith(DEPTH_SUFFIX) and item.dtype.kind == "f"
             _write_text(item, "unit", "m" if in_metres else described.unit)
 

@@ -26,11 +26,12 @@ from embodied.datasets.schema import (
     is_picture_key,
 )
 
-NUMBERS = "fiub"  # the kinds of numpy's types that are numbers or flags
+NUMBERS = "fiub"  # numpy's dtype.kind of floats, integers, unsigned and bools
 PICTURE_AXES = 4  # (F, H, W, C)
-# Of plans: what version 1 of the schema has once, not for each effector.
+# Arrays of plans that had one goal per plan in version 1 of the schema, and have one
+# per effector since version 2.
 ONE_GOAL = ("goal_pos_w", "goal_quat_wxyz", "goal_vel_w", "gripper")
-# Of plans: what has one whole number for each.
+# Arrays of plans with one whole number per plan.
 PLAN_NUMBERS = (*(spec.name for spec in PLAN_TIMES), "subtask")
 # The arrays with a row per frame, beside those below obs, and how many axes they have.
 FRAME_AXES = {"actions": 2, "rewards": 1, "states": 2, "frame_tick": 1}
@@ -94,7 +95,7 @@ def _require_sound(episode: Episode, where: str) -> None:
     """Raises DatasetError unless arrays are numbers whose lengths fit each other.
 
     Args:
-        episode: as it was read.
+        episode: as it was read; plans of schema version 1 are not converted yet.
         where: begins the message.
     """
     arrays: dict[str, np.ndarray] = {
@@ -128,6 +129,7 @@ def _require_sound(episode: Episode, where: str) -> None:
 
 def _require_plans(plans: Mapping[str, np.ndarray], where: str) -> None:
     """Raises DatasetError unless there is a row for each plan, with whole numbers."""
+    # None stands for an array that is a single number, so has no rows
     counts = {len(plan) if plan.ndim else None for plan in plans.values()}
     if len(counts) > 1 or None in counts:
         raise DatasetError(f"{where}/plans has arrays of different lengths")
@@ -165,7 +167,10 @@ def _require_observations(obs: Mapping[str, np.ndarray], where: str) -> None:
 
 
 def _require_rows(array: np.ndarray, count: int | None, where: str) -> None:
-    """Raises DatasetError unless an array holds numbers, in so many rows."""
+    """Raises DatasetError unless an array holds numbers, in `count` rows.
+
+    With None for `count`, any number of rows will do.
+    """
     if array.dtype.kind not in NUMBERS or not array.ndim:
         raise DatasetError(f"{where} holds no rows of numbers")
     if count is not None and len(array) != count:
@@ -173,6 +178,7 @@ def _require_rows(array: np.ndarray, count: int | None, where: str) -> None:
 
 
 def _require_start(episode: Episode, where: str) -> None:
+    """Raises DatasetError unless the start's state is a vector, and all is numbers."""
     arrays = {"state": episode.start_state, **episode.start_fields}
     for key, array in arrays.items():
         if array.dtype.kind not in NUMBERS:
@@ -184,9 +190,11 @@ def _require_start(episode: Episode, where: str) -> None:
 def _with_goals_per_effector(plans: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Returns plans of schema version 1, with one goal each, in the form of version 2.
 
-    In version 1 the goal of a plan with the skill `drive_to` was the base's. It is not
-    moved to `base_goal_w`, which is empty.
+    Version 2 has an axis of effectors, here of length 1, and the array `base_goal_w`.
+    In version 1 the goal of a plan with the skill `drive_to` was the base's. It stays
+    where it is: `base_goal_w` gets no bases, (K, 0, 4).
     """
+    # only version 2 and later has `base_goal_w`
     if not plans or "base_goal_w" in plans:
         return plans
 

@@ -35,9 +35,10 @@ DAMAGE = (
 HARD_LINK = 0
 CONTIGUOUS = 1
 VIRTUAL = 3
-# gzip makes a thousandth of its input at best.
+# gzip shrinks data to no less than about 1/1032, so more than this is damage.
 LARGEST_EXPANSION = 1100
-# What an array may declare whatever is stored: fill values are stored nowhere.
+# An array may declare so much even if less is stored: values that were never written
+# are read as a fill value, and take no space.
 SMALL_BYTES = 2**20
 
 
@@ -138,7 +139,7 @@ def array_in(group: H5, name: str) -> H5:
 
 
 def arrays_in(group: H5) -> dict[str, H5]:
-    """Returns the arrays right below a group, by name; what is none is left out."""
+    """Returns the arrays right below a group, by name; other items are left out."""
     with damage_named(group):
         items = {name: own_array(group, name) for name in group}
     return {name: item for name, item in items.items() if item is not None}
@@ -153,7 +154,7 @@ def arrays_below(group: H5) -> dict[str, H5]:
         if isinstance(name, bytes):
             raise ValueError(f"the name {name!r} is no text")
         if isinstance(item, h5py.Dataset) and not _lies_elsewhere(item):
-            np.dtype(item.dtype)  # a type that makes no sense is named here
+            np.dtype(item.dtype)  # raises here for a type that makes no sense
             found[name] = item
 
     with damage_named(group):
@@ -182,11 +183,11 @@ def read_array(array: H5, rows: Any = ()) -> np.ndarray:
 
 
 def _wanted_bytes(array: H5, rows: Any) -> int:
-    """Returns how many bytes the values come to in memory."""
+    """Returns how many bytes the values, or some rows (see `read_array`), take."""
     declared = int(array.size or 0) * array.dtype.itemsize
     if not array.ndim or not array.shape[0] or isinstance(rows, tuple):
         return declared
-    count = 1
+    count = 1  # of rows, where `rows` is a number
     if isinstance(rows, slice):
         count = len(range(*rows.indices(array.shape[0])))
     elif not isinstance(rows, int | np.integer):

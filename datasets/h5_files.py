@@ -85,6 +85,8 @@ def new_file(path: Path, temporary: Path) -> Iterator[NewFile]:
 class _Sink(io.RawIOBase):
     """A file in which no write fails: what cannot be written stays in memory.
 
+    HDF5 uses it as a Python file object, and may read back what it has written.
+
     Attributes:
         error: the first failure; None so far.
     """
@@ -143,7 +145,7 @@ class _Sink(io.RawIOBase):
             self.error = self.error or error
         block[count:] = bytes(len(block) - count)
 
-        # What could not be written lies over what is in the file.
+        # What could not be written to the file is in memory: copy where they overlap.
         first = self._position
         last = first + len(block)
         for start, content in self._unwritten:

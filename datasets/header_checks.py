@@ -9,14 +9,14 @@ from typing import Any
 from embodied.core import ActionInterface, Layout
 from embodied.datasets.schema import Header
 
-WIDEST = 10**6  # of a part of a vector
+WIDEST = 10**6  # numbers in one part of a vector
 HIGHEST_HZ = 10**6  # of frames, whoever recorded them
 
 
 def wrong_entry(header: Header) -> str:
     """Returns the name of an entry that makes no sense; "" if all do.
 
-    An entry that is missing is none: other tools may say less.
+    A missing entry is no fault: other tools may say less.
     """
     wrong = [name for name, is_sound in _attributes(header) if not is_sound]
     if wrong:
@@ -75,6 +75,7 @@ def _is_list_of_texts(value: Any) -> bool:
 
 
 def _is_layout(value: Any) -> bool:
+    """Returns whether a value is pairs (name, width) that make a `Layout`."""
     try:
         parts = tuple((name, width) for name, width in value)
         Layout(parts).slices()
@@ -87,6 +88,7 @@ def _is_layout(value: Any) -> bool:
 
 
 def _is_interface(value: Any) -> bool:
+    """Returns whether it makes an `ActionInterface` with finite limits for each row."""
     try:
         interface = ActionInterface.of(value)
         low = [float(one) for one in interface.low]

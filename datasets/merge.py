@@ -21,8 +21,8 @@ from embodied.datasets.storage import replacing, write_masks
 # Is told how many more episodes have been copied.
 OnCopied = Callable[[int], None]
 
-VALIDATION_SHARE = 0.1  # of the successes
-SHOWN_DIFFERENCES = 4  # of two headers, in an error message
+VALIDATION_SHARE = 0.1  # of the successful episodes
+SHOWN_DIFFERENCES = 4  # how many differences of headers an error message lists
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def is_for_validation(seed: int, split_seed: int = 0) -> bool:
     A hash of both seeds decides, so episodes that are added later change nothing, and
     another `split_seed` gives another split.
     """
-    # Eight bytes are a number below 2**64, any of which is as likely.
+    # Eight bytes of a hash are a uniformly distributed number below 2**64.
     digest = hashlib.blake2b(f"{split_seed}/{seed}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") < VALIDATION_SHARE * 2**64
 
@@ -201,7 +201,7 @@ def _copy_demos(
     """Copies episodes to the group `/data` as demo_0, demo_1 and so on."""
     data = new.h5["data"]
     with ExitStack() as stack:
-        source: H5 = None
+        source: H5 = None  # the file that is open now
         source_path: Path | None = None
         for number, episode in enumerate(episodes):
             # Only one source is open at a time, since there may be thousands.

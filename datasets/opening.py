@@ -78,8 +78,8 @@ def may_be_dataset(path: Path) -> bool:
 def demo_names(file: H5) -> list[str]:
     """Returns the names of the whole demos, in the order of their numbers.
 
-    A demo is whole if it has `num_samples`, which is written last. What lies in another
-    file is none.
+    A demo is whole if it has `num_samples`, which is written last. Links to groups in
+    other files are not followed, so these are left out.
 
     Raises:
         DatasetError: the file is damaged.
@@ -174,13 +174,19 @@ def read_meta(demo: H5) -> EpisodeMeta:
 
 
 def _is_of_kind(value: Any, kind: str) -> bool:
-    """Returns whether a value is of the kind that a field of `EpisodeMeta` declares."""
+    """Returns whether a value is of the kind that a field of `EpisodeMeta` declares.
+
+    Args:
+        value: as it was read.
+        kind: the field's annotation as text, such as "float | None".
+    """
     if value is None:
         return kind.endswith("None")
-    name = kind.split(maxsplit=1)[0]
+    name = kind.split(maxsplit=1)[0]  # without "| None"
     if name in ("int", "float"):
         is_number = isinstance(value, int if name == "int" else (int, float))
         return is_number and not isinstance(value, bool) and math.isfinite(value)
+    # the only kind beside these is a mapping, `variation`
     return isinstance(value, {"bool": bool, "str": str}.get(name, dict))
 
 
@@ -212,6 +218,7 @@ def _is_ours(file: H5) -> bool:
 
 
 def _check_version(file: H5, path: Path) -> None:
+    """Raises DatasetError unless a file is ours, and of a schema that can be read."""
     if not _is_ours(file):
         raise DatasetError(
             f"{path} is an HDF5 file but not a dataset of ours (no /meta with"

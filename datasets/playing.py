@@ -20,8 +20,8 @@ class PlayedStep:
     Attributes:
         number: of the step, from 0.
         result: what came of it.
-        counts: (N,) bool, whether the episode has such a step. One that is over repeats
-            its last action.
+        counts: (N,) bool, whether the episode has a step of this number. One that is
+            over repeats its last action meanwhile, which does not count.
         is_last: (N,) bool, whether it is the episode's last step.
         differs: (N,) bool, whether the state after it is not the recorded one.
     """
@@ -34,7 +34,7 @@ class PlayedStep:
 
 
 def filled(worlds: Worlds, episodes: Sequence[Episode]) -> list[Episode]:
-    """Returns an episode for each world: the first one again, where there are fewer."""
+    """Returns an episode for each world; spare worlds repeat the first one."""
     spare_worlds = worlds.num_worlds - len(episodes)
     return [*episodes, *([episodes[0]] * spare_worlds)]
 

@@ -175,7 +175,7 @@ class Dataset(ClosedOnExit):
             raise unknown(
                 f"array in {source.demo} of {self.path}", key, self.keys(number)
             )
-        # a number by itself has no rows
+        # an array that is a single number has no rows to choose: () reads all of it
         return read_array(array, rows if array.shape else ())
 
     @cached_property
@@ -217,7 +217,7 @@ class Dataset(ClosedOnExit):
     def _open(self, path: Path) -> H5:
         """Returns the open file; each process has one file open at a time."""
         file = self._file
-        # after a fork it is another process's
+        # after a fork the handle belongs to the parent process, and must not be used
         is_own = self._owner == os.getpid()
         if file is not None and is_own and file.filename == str(path):
             return file
@@ -229,6 +229,7 @@ class Dataset(ClosedOnExit):
 
 
 def _layout(stored: Sequence[Sequence[Any]]) -> Layout:
+    """Returns the layout that the metadata hold as JSON: pairs of name and width."""
     return Layout(tuple((str(name), int(width)) for name, width in stored))
 
 

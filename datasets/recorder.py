@@ -65,11 +65,12 @@ class _RunningEpisode:
     Attributes:
         start: how it began.
         first_step: the number of its first step in the step buffer.
-        frame_steps: the step of each frame, counted from the episode's first.
+        frame_steps: the step at whose beginning each frame is, counted from the
+            episode's first step.
         obs: by name, what each frame shows beside the proprioception.
         image_ticks: when the images of each frame were taken.
         states: (D,) the physics state at each frame.
-        plans: each with this world's row in it.
+        plans: each plan of several worlds, with the row in it that is this world's.
     """
 
     start: EpisodeStart
@@ -106,7 +107,8 @@ class Recorder:
         self._has_actors = False  # whether several actors take turns
         self._running: dict[int, _RunningEpisode] = {}  # by world
 
-        # Whether the coming step begins with a frame, and the physics state before it.
+        # When each world's next frame is due, whether it is due before the coming step,
+        # and the physics states then; N and D are known at the first start.
         self._next_frame_tick = np.zeros(0, np.int64)  # (N,)
         self._frame_due = np.zeros(0, bool)  # (N,)
         self._states = np.zeros((0, 0))  # (N, D)
@@ -159,7 +161,8 @@ class Recorder:
         if step.intended is not None and self._intended_control is not None:
             intended_target = self._intended_control.joint_target
 
-        # One actor alone is not worth a stream: its rows are left out of the episode.
+        # Where nobody takes turns, there are no indices of actors: zeros stand for them
+        # in the buffer, and `_episode` leaves them out.
         self._has_actors = step.executed_by is not None
         nobody = np.zeros(worlds.num_worlds, np.uint8)
 
@@ -263,7 +266,7 @@ class Recorder:
             meta = with_takeovers(meta, cut["executed_by"], step_s)
 
         # The step of each frame, and the last step of its period: the one before the
-        # next frame, or the episode's last.
+        # next frame, or the episode's last. Both are (F,).
         frames = np.array(running.frame_steps)
         last = np.append(frames[1:], len(before)) - 1
         intended_target = cut["intended_target"][last]
@@ -294,7 +297,7 @@ def _meta(result: EpisodeResult, num_samples: int) -> EpisodeMeta:
     """Returns an episode's row of the table, from the fields of its result."""
     values = {}
     for f in fields(EpisodeMeta):
-        # what an episode was made from is not known here
+        # fields that a result lacks, such as `source_file`, keep their defaults
         if hasattr(result, f.name):
             values[f.name] = getattr(result, f.name)
     return EpisodeMeta(**values, num_samples=num_samples)
@@ -311,6 +314,7 @@ def with_takeovers(
         step_s: the duration of a step.
     """
     is_other = executed_by != ACTORS.index("policy")
+    # only changes from the policy to another count: not an episode that began so
     begins = np.flatnonzero(is_other[1:] & ~is_other[:-1])
     takeover_s = float(np.count_nonzero(is_other) * step_s)
     return replace(meta, takeovers=len(begins), takeover_s=takeover_s)
@@ -348,6 +352,7 @@ def _plan_table(plans: list[tuple[Plan, int]]) -> dict[str, np.ndarray]:
         if getattr(plans[0][0].payload, name) is not None:
             rows = [getattr(plan.payload, name)[row] for plan, row in plans]
             table[name] = np.stack(rows)
+    # 0 stands for a sound plan; the array is left out if all are
     faults = [0 if plan.fault is None else int(plan.fault[row]) for plan, row in plans]
     if any(faults):
         table["fault"] = np.array(faults)

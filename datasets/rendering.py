@@ -40,8 +40,9 @@ from embodied.rollout.shards import Report
 
 Depth = Literal["mm", "m"]
 
-FAR_MM = 65535  # what depth in mm says of that distance and of all beyond
-# of the pictures that a process holds until their episodes are over
+FAR_MM = 65535  # the largest uint16: depth in mm says so of all that is farther, too
+# A process holds the pictures of the episodes it plays until they are over, and plays
+# only so many at once that these come to no more.
 MOST_PICTURE_BYTES = 2**30
 
 
@@ -105,6 +106,7 @@ class RenderWork:
 
     def _num_worlds(self, dataset: Dataset, numbers: Sequence[int]) -> int:
         """Returns how many episodes are played at once, within the memory for them."""
+        # colours uint8, depth float32 (at most), segmentation uint16
         bytes_per_pixel = 3 + 4 * bool(self.wanted.depth) + 2 * self.wanted.segmentation
         pixels = len(self.config.cameras or ()) * self.config.image_size**2
         frames = max(dataset.episodes[number].num_samples for number in numbers)
@@ -127,7 +129,7 @@ def rendered_config(header: Header, config: EnvConfig, wanted: Wanted) -> EnvCon
     recorded = header.metadata["config"]
     seen = tuple(recorded.get("cameras") or ())
     size = wanted.image_size or recorded.get("image_size", EnvConfig.image_size)
-    # a rate of frames that a policy looked at stays what it was
+    # Cameras that the policy saw keep their rate; new ones take a picture per frame.
     camera_hz = recorded.get("camera_hz") if seen else header.record_hz
     cameras = wanted.cameras or seen or None
     return replace(
@@ -176,11 +178,13 @@ class _Playing:
     Attributes:
         number: of the episode in its file.
         episode: as it was recorded.
-        row: of the next control step.
-        frame: the next frame to take.
-        newest: the newest pictures of depth and things, by key.
+        row: how many control steps were played, so the row of the next one in the
+            streams.
+        frame: the number of the next frame to take.
+        newest: (H, W, 1) depth and segmentation that belong to the cameras' newest
+            pictures, by key.
         pictures: those of the frames so far, by key.
-        image_ticks: when they were taken.
+        image_ticks: when the pictures of each frame were taken.
     """
 
     number: int
@@ -253,8 +257,9 @@ class _Rendering:
         observation = self._worlds.observe(privileged=False)
         taken = observation.pixels_tick
         assert taken is not None
+        # A slow camera's picture may be older than its frame. Depth and segmentation
+        # are rendered when the picture is taken, so that they show the same moment.
         for world, playing in self._playing.items():
-            # a picture of the cameras comes with its depth and things
             if taken[world] == self._tick(playing):
                 playing.newest = self._ground_truth(world)
         for world in due:
@@ -278,7 +283,11 @@ class _Rendering:
         playing.frame += 1
 
     def _check_state(self, world: int, playing: _Playing) -> None:
-        """Compares the state of a world with that of the frame that is due."""
+        """Compares the state of a world with that of the frame that is due.
+
+        Where they differ, the recorded one is put in its place, or an error raised, as
+        `set_states` says.
+        """
         recorded = playing.episode.states[playing.frame]
         state = self._worlds.physics_state()[world]
         if np.array_equal(state, recorded):
@@ -288,7 +297,7 @@ class _Rendering:
         self._worlds.put_physics_state(world, recorded)
 
     def _ground_truth(self, world: int) -> dict[str, np.ndarray]:
-        """Returns the depth and the things that the cameras see now, by key."""
+        """Returns the depth and segmentation that the cameras see now, by key."""
         found = {}
         for camera in self._worlds.cameras:
             if self._wanted.depth:
@@ -304,6 +313,7 @@ class _Rendering:
         """Moves all worlds on by one control step; episodes that are over are written."""
         worlds = self._worlds
         labels = worlds.interface.labels
+        # worlds without an episode rest, whatever their action is
         actions = np.zeros((worlds.num_worlds, len(labels)), np.float32)
         for world, playing in self._playing.items():
             actions[world] = playing.episode.streams["action"].value[playing.row]
@@ -329,7 +339,8 @@ class _Rendering:
                 "frames are no whole control steps apart"
             )
 
-        # in the order of a recording, so that the file is the same
+        # The keys get the order of a recording (proprioception, colours, the rest), so
+        # that the file is the same; a key that is set again keeps its place.
         pictures = {key: np.stack(rows) for key, rows in playing.pictures.items()}
         obs = {"agent_pos": episode.obs["agent_pos"]}
         obs |= {k: v for k, v in pictures.items() if k.endswith(IMAGE_SUFFIX)}

@@ -23,9 +23,11 @@ from embodied.datasets.storage import part_files, parts_folder
 from embodied.errors import one_line
 
 PARTS_SUFFIX = ".parts"
-# of HDF5's superblock of version 0, which this package writes: the end of the file
+# Where HDF5's superblock, in versions 0 and 1, holds its version, and how long the file
+# should be. This package writes version 0.
 SUPERBLOCK_VERSION_AT = 8
 END_OF_FILE_AT = slice(40, 48)
+# what reading a damaged file may raise: what raises it is lost, and the rest is tried
 ATTEMPTS = (OSError, RuntimeError, KeyError, ValueError, TypeError, DatasetError)
 
 
@@ -116,7 +118,7 @@ def _sources(path: Path) -> list[Path]:
 
 @contextmanager
 def _readable(path: Path, folder: Path) -> Iterator[tuple[Path, int]]:
-    """Yields a file that HDF5 opens, and how many bytes at its end are filled up.
+    """Yields a file that HDF5 opens, and how many zeros were added at its end.
 
     Args:
         path: the file, which stays as it is.
@@ -141,6 +143,7 @@ def _missing_bytes(path: Path) -> int:
         return 0
     with path.open("rb") as file:
         block = file.read(END_OF_FILE_AT.stop)
+    # later versions of the superblock have another form
     if len(block) < END_OF_FILE_AT.stop or block[SUPERBLOCK_VERSION_AT] > 1:
         return 0
     end = int.from_bytes(block[END_OF_FILE_AT], "little")
@@ -175,6 +178,7 @@ def _examine(
 
 
 def _number(name: str) -> tuple[int, str]:
+    """Returns the key that sorts demos by number; groups of other names come first."""
     digits = name.removeprefix("demo_")
     return (int(digits) if digits.isdecimal() else -1, name)
 
@@ -184,7 +188,7 @@ def _require_whole(demo: H5, end: int | None) -> None:
 
     Args:
         demo: the group.
-        end: of what the file still has; None if all of it is there.
+        end: the length of the damaged file in bytes; None if nothing is cut off.
     """
     if "num_samples" not in demo.attrs:
         raise DatasetError("its writing was not finished")
@@ -208,6 +212,7 @@ def _last_byte(array: H5) -> int:
     """Returns where the numbers of an array end in the file."""
     if array.chunks is None:
         offset = array.id.get_offset()
+        # None: HDF5 has not stored any numbers
         return 0 if offset is None else int(offset + array.id.get_storage_size())
     chunks = [array.id.get_chunk_info(i) for i in range(array.id.get_num_chunks())]
     return max((chunk.byte_offset + chunk.size for chunk in chunks), default=0)

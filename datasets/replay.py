@@ -28,7 +28,8 @@ OnReplayed = Callable[[int], None]
 
 # The entries of the metadata that may explain why states differ.
 CAUSES = ("model_hash", "versions", "physics_hz")
-# settings that change no state, left out of the worlds that replay
+# Settings of the recording that a replay drops: what was observed, which changes no
+# state, and on which engine and device, since a replay runs on the default ones.
 SEEN = ("obs", "cameras", "camera_hz", "image_size", "engine", "device")
 
 
@@ -128,7 +129,7 @@ def _version_changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[
 
 
 def _short(value: Any) -> str:
-    """Returns a value, of a hash the first digits."""
+    """Returns a value as text, cut to 12 characters: a hash is still told apart."""
     return str(value)[:12]
 
 
@@ -208,8 +209,9 @@ def _replay_batch(
 def _seed_gives_start(worlds: Worlds, episode: Episode) -> bool:
     """Returns whether the episode's seed still gives its recorded start.
 
-    What was sampled is compared, not the model's fields: files of earlier versions may
-    hold, for an object that takes no part, the fields of an episode before.
+    Compared are the sampled values and the physics state. The model's fields are not:
+    files of earlier versions may hold, for an object that takes no part in the episode,
+    the fields of the episode before.
     """
     worlds.reset(np.array([0]), [episode.meta.seed])
     start = worlds.episode_start(0)
@@ -221,7 +223,8 @@ class _Batch:
     """Episodes that are replayed together, one in each world.
 
     Attributes:
-        mismatch_ticks: of each world's first state that differs; None without one.
+        mismatch_ticks: (N,) when each world's state first differed; None if it never
+            did.
         largest_m: (N,) the largest deviations of positions so far.
         largest_rad: (N,) the largest deviations of angles so far.
     """
@@ -244,7 +247,7 @@ class _Batch:
                 if self.mismatch_ticks[world] is None:
                     self.mismatch_ticks[world] = tick
 
-            # how far apart, where it is known that they are
+            # as long as all checksums are equal, so are all positions
             if any(mismatch is not None for mismatch in self.mismatch_ticks):
                 self._measure(tick, step.counts)
 
@@ -253,15 +256,16 @@ class _Batch:
 
         Args:
             tick: of the present state.
-            compared: (N,) whether a world's episode is not over.
+            compared: (N,) bool, the worlds whose episode still runs: only these count.
         """
         states = self._worlds.physics_state()
-        stop = 1 + len(self._units)  # after the time come the positions
+        # a state is the time, the positions, and then what is not compared
+        stop = 1 + len(self._units)
         for world in np.flatnonzero(compared).tolist():
             frame = int(np.searchsorted(self._ticks[world], tick))
             ticks = self._ticks[world]
             if frame == len(ticks) or ticks[frame] != tick:
-                continue
+                continue  # no frame was recorded at this tick
 
             recorded = self._episodes[world].states[frame, 1:stop]
             apart_m, apart_rad = deviation(states[world, 1:stop], recorded, self._units)
@@ -277,7 +281,8 @@ def deviation(
     Args:
         one: positions.
         other: positions.
-        units: (Q,) "m", "rad" or "quat" of each number.
+        units: (Q,) "m", "rad" or "quat" of each number; the four of a quaternion stand
+            together.
     """
     apart = np.abs(one - other)
     apart_m = float(apart[units == "m"].max(initial=0))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
-MAX_KEPT_ROWS = 2**18
-LEVELS = 256  # of a colour
+MAX_KEPT_ROWS = 2**18  # that are held in memory for the quantiles
+LEVELS = 256  # of a colour, as uint8
 
 # Statistics by name, each an array.
 Statistics = dict[str, np.ndarray]
@@ -26,7 +26,8 @@ class VectorStatistics:
         self._squares = np.zeros(width)  # the sum of squared deviations from the mean
         self._kept: list[np.ndarray] = []
         self._kept_rows = 0
-        self._every = 1  # which rows are kept: those whose number it divides
+        # a row is kept if its number, counted over all calls, is a multiple of this
+        self._every = 1
 
     def add(self, values: np.ndarray) -> None:
         """Adds values (n, d)."""
@@ -34,7 +35,8 @@ class VectorStatistics:
         self._min = np.minimum(self._min, values.min(axis=0))
         self._max = np.maximum(self._max, values.max(axis=0))
 
-        # Two sets of values become one: mean and deviation as Chan et al. (1979) do.
+        # Merge the mean and the squared deviations of the values so far with those of
+        # the new ones, without the old values: the update of Chan et al. (1979).
         total = self._count + len(values)
         mean = values.mean(axis=0)
         shift = mean - self._mean
@@ -59,10 +61,13 @@ class VectorStatistics:
         }
 
     def _keep(self, values: np.ndarray) -> None:
+        """Keeps every `_every`-th of the values (n, d) for the quantiles."""
+        # the first of them whose number over all calls is a multiple of `_every`
         first = -self._count % self._every
         rows = values[first :: self._every]
         self._kept.append(rows)
         self._kept_rows += len(rows)
+        # too many: keep every second one, from now on as well
         while self._kept_rows > MAX_KEPT_ROWS:
             self._kept = [np.concatenate(self._kept)[::2]]
             self._kept_rows = len(self._kept[0])
@@ -74,7 +79,7 @@ class PictureStatistics:
 
     def __init__(self) -> None:
         self._pictures = 0
-        # how many pixels have each level
+        # [colour, level]: how many pixels of all pictures have this level
         self._counts = np.zeros((3, LEVELS), np.int64)
 
     def add(self, pictures: np.ndarray) -> None:
@@ -90,6 +95,7 @@ class PictureStatistics:
         shares = self._counts / self._counts.sum(axis=1, keepdims=True)
         cumulative = np.cumsum(shares, axis=1)
         present = self._counts > 0
+        # argmax of bools finds the first True, here the lowest level that occurs
         mean = shares @ levels
         deviation = np.sqrt(np.maximum(shares @ levels**2 - mean**2, 0))
 
@@ -100,7 +106,7 @@ class PictureStatistics:
             "std": deviation,
         }
         for name, share in QUANTILES.items():
-            # The rounding of the sum must not pass over the last value that occurs.
+            # A share that the sum misses by rounding alone counts as reached.
             reached = cumulative >= share - 1e-12
             result[name] = levels[reached.argmax(axis=1)]
 

@@ -198,8 +198,8 @@ def _difference(name: str, own: Any, other: Any) -> str:
 class EpisodeMeta:
     """One episode's row of the table of episodes, stored as the demo's attributes.
 
-    What is None is not stored. Older files have no safety signals, from
-    `peak_contact_force_n` to `dropped`.
+    Fields that are None are not stored. Older files have no safety signals, which are
+    the fields from `peak_contact_force_n` to `dropped`.
     """
 
     seed: int
@@ -223,8 +223,9 @@ class EpisodeMeta:
     device: str | None = None
     marked: bool | None = None
     variation: Mapping[str, Any] = field(default_factory=dict)  # sampled values
-    # of an episode that was generated from others: the file with these, the one that it
-    # follows, and the one that each of its segments is from, as numbers with spaces
+    # Only of an episode that was generated from recorded ones: the file with these, the
+    # number of the one that it follows, and for each of its segments the number of the
+    # episode that it is from, separated by spaces.
     source_file: str | None = None
     source_episode: int | None = None
     source_segments: str | None = None

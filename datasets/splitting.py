@@ -15,7 +15,8 @@ from embodied.errors import EmbodiedError
 from embodied.names import check_names
 
 REST = "rest"
-ROUNDING = 1e-9  # of a sum of shares
+ROUNDING = 1e-9  # how far a sum of shares may be off
+# "80%" (group 1), or 0.8 (group 2)
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)%|(0?\.\d+|1\.0*)")
 _COUNT = re.compile(r"\d+")
 
@@ -135,7 +136,7 @@ def _by_share(places: Sequence[float], parts: Sequence[Part]) -> Split:
         high = low + part.share
         # shares that come to 1 must not lose the last episode by rounding
         if high > 1 - ROUNDING:
-            high = 2.0
+            high = 2.0  # beyond every place
         found[part.name] = [i for i, place in enumerate(places) if low <= place < high]
         low = high
     return _with_rest(found, parts, len(places))

@@ -21,7 +21,7 @@ from embodied.datasets.schema import (
 )
 from embodied.errors import unknown
 
-# What is an index, a time, a checksum or a flag has no mean worth knowing.
+# Arrays of indices, times, checksums or flags: their mean says nothing.
 NOT_MEASURED_GROUPS = ("plans/", "start/")
 NOT_MEASURED = ("streams/checksum/value", "frame_tick", "image_tick", "dones")
 TICKS_SUFFIX = "/t"
@@ -35,7 +35,8 @@ class ArrayStatistics:
         key: its name within an episode.
         count: the rows that were counted.
         left_out: rows that hold a number that is not finite.
-        mean: like all that follow of each column; pictures of each colour, in [0, 255].
+        mean: one number per column, as in all attributes below; of pictures one per
+            colour, in [0, 255].
         std: standard deviation, of the population.
         min: smallest.
         max: largest.
@@ -107,7 +108,8 @@ def statistics(
 def _of_rows(dataset: Dataset, numbers: Sequence[int], key: str) -> ArrayStatistics:
     """Returns the statistics of each of the C columns of an array.
 
-    Of depth every pixel is a row of one number.
+    Rows of more than one axis are flattened to C columns. Of depth pictures every pixel
+    is a row of one number.
     """
     collected: VectorStatistics | None = None
     widths = set()
@@ -117,7 +119,7 @@ def _of_rows(dataset: Dataset, numbers: Sequence[int], key: str) -> ArrayStatist
         if not array.ndim or array.dtype.kind not in "fiub":
             raise DatasetError(f"{dataset.path}: {key} holds no rows of numbers")
         count = array.size if key.endswith(DEPTH_SUFFIX) else len(array)
-        width = array.size // max(count, 1)
+        width = array.size // max(count, 1)  # an array may have no rows
         rows = array.reshape(count, width)  # (R, C)
         widths.add(rows.shape[1])
         if len(widths) > 1:

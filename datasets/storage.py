@@ -108,6 +108,7 @@ def write_mask(file: H5, mask: str, demos: Sequence[str]) -> None:
         del file[path]
 
     names = [demo.encode() for demo in demos]
+    # bytes of a fixed width; a mask without episodes needs a width, too
     width = max(map(len, names), default=1)
     file.create_dataset(path, data=np.array(names, dtype=f"S{width}"))
 
@@ -167,6 +168,7 @@ def in_bounds(actions: np.ndarray, tick: np.ndarray, name: str) -> np.ndarray:
         DatasetError: a value is not a number, or outside [-1, 1] by more than
             `ACTION_TOLERANCE`.
     """
+    # "not within" in place of "beyond", so that NaN is found, too
     wrong = np.argwhere(~(np.abs(actions) <= 1 + ACTION_TOLERANCE))
     if len(wrong):
         row, column = wrong[0]
@@ -206,7 +208,10 @@ def _write_array(demo: H5, key: str, value: np.ndarray) -> None:
 
 
 def _write_meta(demo: H5, meta: EpisodeMeta) -> None:
-    """Writes the attributes in the order of the fields: `num_samples` is last."""
+    """Writes the attributes in the order of the fields: `num_samples` is last.
+
+    Fields that are None are left out.
+    """
     for f in fields(meta):
         value = getattr(meta, f.name)
         if f.name == "variation":

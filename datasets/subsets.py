@@ -43,8 +43,8 @@ def write_subset(
         dataset: to copy from; it stays as it is.
         numbers: of the episodes to copy.
         target: the file to write, in one step.
-        masks: name -> numbers of episodes, in place of the dataset's own masks. What is
-            not copied is left out of them.
+        masks: name -> numbers of episodes in `dataset`, in place of its own masks.
+            Episodes that are not copied are left out of the masks.
         on_copied: is called after each episode.
     """
     if masks is None:
@@ -55,10 +55,11 @@ def write_subset(
     # seed -> number in the new file, which is in the order of the seeds
     new_number = {seed: number for number, seed in enumerate(sorted(seeds))}
 
-    # in the order of every other file, so that a whole one is copied byte for byte
-    usual = [name for name in default_masks([]) if name in masks]
+    # The default masks come first, in the order in which every file has them, so that a
+    # copy of all episodes is equal to the source byte for byte.
+    default_names = [name for name in default_masks([]) if name in masks]
     new_masks = {}
-    for name in dict.fromkeys([*usual, *masks]):
+    for name in dict.fromkeys([*default_names, *masks]):
         member_seeds = [dataset.episodes[number].seed for number in masks[name]]
         new_masks[name] = sorted(
             new_number[seed] for seed in member_seeds if seed in new_number

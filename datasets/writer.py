@@ -114,7 +114,7 @@ class EpisodeWriter(ClosedOnExit):
 
         Args:
             episode: the episode.
-            add: writes what it has beyond the schema to its group.
+            add: gets the episode's group, to write to it what the schema does not have.
 
         Raises:
             DatasetError: an episode of its seed is already there, or `write_episode`
@@ -146,7 +146,8 @@ class EpisodeWriter(ClosedOnExit):
         parts = part_files(self.path)
         if parts:
             episodes = self._merged_episodes()
-            # A kill right after the merge leaves parts whose episodes are merged already.
+            # A kill after a merge, before the parts are removed, leaves parts whose
+            # episodes are in the merged file already.
             merged_seeds = {episode.meta.seed for episode in episodes}
             for part in parts:
                 for episode in find_episodes(part):
@@ -228,7 +229,7 @@ def kept_when_stopped(
     Args:
         writer: owns the collection.
         seeds: of the episodes that are wanted.
-        wanted: how many of them are; None for all.
+        wanted: how many episodes are asked for; None for as many as there are seeds.
 
     Raises:
         KeyboardInterrupt: where Ctrl-C stopped it; says how many episodes are kept.
@@ -239,6 +240,7 @@ def kept_when_stopped(
         with suppress(OSError):
             parts_folder(writer.path).rmdir()
         if isinstance(stop, KeyboardInterrupt):
+            # the writer does not know what other processes have written meanwhile
             written = {part_seed(part) for part in part_files(writer.path)}
             num_kept = len(set(seeds) & (writer.seeds | written))
             raise KeyboardInterrupt(
