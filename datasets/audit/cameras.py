@@ -41,10 +41,12 @@ def find_frozen_camera(view: View, context: Context) -> list[Finding]:
         if len(camera.digest) != len(frame_positions) or len(frame_positions) < 2:
             continue
 
-        # a slow camera repeats itself by design: `image_tick` tells
+        # (F - 1,) whether each frame has the same picture as the one before, although
+        # `image_tick` claims a new one: slow cameras may repeat themselves
         same = (camera.digest[1:] == camera.digest[:-1]) & _is_new(view)
         for rest in stretches(same):
             lasts_s = rest.rows / view.source.frame_hz
+            # entry i compares frames i and i + 1, so the last frame is `last + 1`
             moved = np.ptp(frame_positions[rest.first : rest.last + 2], axis=0).max()
             if lasts_s < limits.frozen_camera_s or moved < limits.frozen_motion:
                 continue
@@ -75,6 +77,8 @@ def find_swapped(view: View, context: Context) -> list[Finding]:
         is_known = one in own and other in own and facts.count >= limits.least_episodes
         if not is_known or own[one].shape != own[other].shape:
             continue
+        # how far its mean pictures are from those of the set, by the names as they are,
+        # and with the two names swapped
         straight = _apart(own[one], facts.pictures[one])
         straight += _apart(own[other], facts.pictures[other])
         crossed = _apart(own[one], facts.pictures[other])
@@ -110,20 +114,27 @@ def find_late_camera(view: View, context: Context) -> list[Finding]:
 
 
 def _is_double(one: Camera, other: Camera) -> bool:
+    """Returns whether two cameras have equal pictures in every frame."""
     if len(one.digest) != len(other.digest) or not len(one.digest):
         return False
     return bool((one.digest == other.digest).all())
 
 
 def _apart(one: np.ndarray, other: np.ndarray) -> float:
-    """Returns the mean difference of two pictures, in grey levels."""
+    """Returns the mean difference of two pictures, in grey levels.
+
+    Pictures of different shapes are as far apart as can be, 255.
+    """
     if one.shape != other.shape:
         return 255.0
     return float(np.abs(one - other).mean())
 
 
 def _is_new(view: View) -> np.ndarray | bool:
-    """Returns (F - 1,) bool, whether a frame's pictures were taken after the last's."""
+    """Returns (F - 1,) bool, whether a frame's pictures are newer than the last one's.
+
+    True stands for all of them, where nothing tells.
+    """
     taken = view.arrays.get("image_tick")
     if taken is None or len(taken) != view.num_frames:
         return True
@@ -138,5 +149,6 @@ def _positions_at_frames(view: View) -> np.ndarray:
         return positions
     if not len(positions):
         return positions
+    # frames (F,) are in ticks, rows of the positions at `motion_hz`
     rows = (frames * view.motion_hz / PHYSICS_HZ).round().astype(int)
     return positions[np.clip(rows, 0, len(positions) - 1)]

@@ -18,11 +18,12 @@ from embodied.datasets.schema import Header
 from embodied.envs.registry import get_task, task_names
 from embodied.envs.variation import Choice, Interval, Range
 
-# An interval is covered in so many equal parts.
+# An interval is cut into so many equal parts, of which each is covered or not.
 PARTS = 10
 # Fewer draws than this say nothing of a variable's coverage.
 LEAST_DRAWS = 10
-# Starts nearer than this, in units of the usual, repeat each other.
+# Starts nearer than this to another one repeat it; in units of the median distance of
+# a start from its nearest, as `SetFacts.isolation`.
 REPEATED = 1e-6
 # So many different sentences are listed.
 SHOWN_SENTENCES = 12
@@ -36,8 +37,8 @@ class Coverage:
         name: of the variable.
         unit: of its values.
         counts: (label, how many draws) of each value, or part of the interval.
-        covered: how many of these occur.
-        expected: how many so many draws are expected to cover.
+        covered: how many of these values or parts were drawn at least once.
+        expected: how many of them that number of draws should cover on average.
     """
 
     name: str
@@ -91,7 +92,7 @@ def coverage_of(header: Header | None, briefs: Sequence[Brief]) -> list[Coverage
     fixed = config.get("factors", {})
     for variable in get_task(task).table:
         if variable.name in fixed:
-            continue
+            continue  # it had one value in all episodes, by the config
         sampled_from = variable.range(config["level"], config["split"])
         draws = _draws(variable.name, briefs)
         cover = _cover(sampled_from, draws)
@@ -143,7 +144,7 @@ def _cover(
 ) -> tuple[tuple[tuple[str, int], ...], float] | None:
     """Returns the draws per part of a range, and how many parts they should cover.
 
-    It is None where there is nothing to cover.
+    Both together are None where there is nothing to cover: no draws, or one value only.
     """
     if not draws:
         return None
@@ -160,6 +161,7 @@ def _cover(
 def _interval_cover(
     sampled_from: Interval, draws: Sequence[Any]
 ) -> tuple[tuple[tuple[str, int], ...], float] | None:
+    """Returns the same as `_cover`, for an interval in `PARTS` parts."""
     numbers = [float(draw) for draw in draws if isinstance(draw, int | float)]
     if not numbers or sampled_from.high <= sampled_from.low:
         return None

@@ -18,16 +18,16 @@ from embodied.datasets.audit.view import (
 from embodied.datasets.guarded import read_array
 from embodied.datasets.schema import H5, DatasetError
 
-# A path is compared at so many moments, evenly spaced in time.
+# The path of an episode is compared at so many moments, evenly spread over its length.
 PATH_POINTS = 24
 # Pictures of each camera that a mean picture is made of.
 SAMPLED_PICTURES = 4
-# An element that differs by less than this between episodes does not vary, rad or m.
+# A number that differs by less than this between episodes does not vary, in rad or m.
 LEAST_SPREAD = 1e-6
 
 # Arrays in which an element that stands still may be a dead sensor or command.
 SENSED = ("obs/", "actions", "streams/agent_pos/", "streams/action/")
-# Of these, things that nobody touches stand still.
+# Not these of them: an object that nobody touches stands still without a fault.
 THINGS = ("environment_state", "object")
 
 
@@ -157,6 +157,7 @@ def _start_of(view: View) -> np.ndarray:
 
 
 def _moves(view: View) -> dict[str, np.ndarray]:
+    """Returns which elements (K,) of each sensed array ever change, by its path."""
     moves = {}
     for path, rows in view.arrays.items():
         is_sensed = path.startswith(SENSED) and not path.endswith(("/t", *THINGS))
@@ -182,6 +183,7 @@ def _mean_pictures(demo: H5) -> dict[str, np.ndarray]:
 
 
 def _moving_share(briefs: Sequence[Brief]) -> dict[str, np.ndarray]:
+    """Returns in which share of the episodes each element (K,) changes, by path."""
     by_path: dict[str, list[np.ndarray]] = {}
     for brief in briefs:
         for path, moves in brief.moves.items():
@@ -200,19 +202,24 @@ def _same_width(rows: Sequence[np.ndarray]) -> list[np.ndarray]:
     shapes = [row.shape for row in rows if row.size]
     if not shapes:
         return []
-    usual = max(set(shapes), key=shapes.count)
-    return [row for row in rows if row.shape == usual]
+    commonest = max(set(shapes), key=shapes.count)
+    return [row for row in rows if row.shape == commonest]
 
 
 def _isolation(briefs: Sequence[Brief]) -> dict[str, float]:
-    """Returns how far each start is from its nearest, in units of the median."""
+    """Returns, by demo, how far its start is from the nearest other start.
+
+    In units of the median of these distances; empty for fewer than 3 starts, or where
+    they do not vary.
+    """
     alike = _same_width([brief.start for brief in briefs])
     if len(alike) < 3:
         return {}
     width = alike[0].shape
     known = [brief for brief in briefs if brief.start.shape == width]
 
-    # each element counts by its usual spread, which one stray start does not change
+    # Scale each element by its spread between the quartiles, which one stray start does
+    # not change; elements that do not vary are left out.
     starts = np.stack([brief.start for brief in known])
     middle = np.median(starts, axis=0)
     low, high = np.percentile(starts, [25, 75], axis=0)
@@ -223,10 +230,10 @@ def _isolation(briefs: Sequence[Brief]) -> dict[str, float]:
 
     # 2 nearest: the first is the start itself
     distances = KDTree(scaled).query(scaled, k=2)[0][:, 1]
-    usual = float(np.median(distances))
-    if usual == 0:
+    median = float(np.median(distances))
+    if median == 0:
         return {}
-    shares = (distances / usual).tolist()
+    shares = (distances / median).tolist()
     return {brief.demo: share for brief, share in zip(known, shares, strict=True)}
 
 
@@ -244,7 +251,7 @@ def find_twins(
     known = [i for i, b in enumerate(briefs) if b.path.shape == alike[0].shape]
     paths = np.stack([briefs[i].path for i in known])  # (n, PATH_POINTS, J)
     extent = np.ptp(paths, axis=(0, 1))
-    extent = np.where(extent > LEAST_SPREAD, extent, 1.0)
+    extent = np.where(extent > LEAST_SPREAD, extent, 1.0)  # (J,), never 0
     scaled = (paths / extent).reshape(len(paths), -1)
 
     # the number that tells them apart best

@@ -58,14 +58,15 @@ def find_ragged(view: View, context: Context) -> list[Finding]:
     if view.meta is not None and view.meta.num_samples != frames:
         wrong["num_samples"] = view.meta.num_samples
 
-    # once per control step: most streams tell how many there are
+    # Once per control step: how many steps there are is not stored, so the length that
+    # most streams have is taken to be right.
     steps = {
         path: len(rows)
         for path, rows in view.arrays.items()
         if path.startswith("streams/") and rows.ndim
     }
-    usual = Counter(steps.values()).most_common(1)
-    wrong |= {path: rows for path, rows in steps.items() if rows != usual[0][0]}
+    commonest = Counter(steps.values()).most_common(1)  # [(length, how many)], or []
+    wrong |= {path: rows for path, rows in steps.items() if rows != commonest[0][0]}
     if not wrong:
         return []
     listed = ", ".join(f"{path} has {rows}" for path, rows in sorted(wrong.items())[:4])
@@ -84,7 +85,8 @@ def find_bad_times(view: View, context: Context) -> list[Finding]:
         if len(ticks) < 2:
             continue
 
-        # frames come at the first tick at or after k / rate, streams at each step
+        # In ticks: streams have a row at each step, exactly. Frame k is at a whole tick
+        # near k / rate, so gaps between frames may be a tick off.
         wanted = step
         slack = 0.0
         if not is_stream:
@@ -109,7 +111,8 @@ def find_old_pictures(view: View, context: Context) -> list[Finding]:
     if frames is None or pictures is None or len(frames) != len(pictures):
         return []
 
-    # cameras slower than the frames give the same picture several times
+    # A camera slower than the frames gives several of them the same picture, so the age
+    # is measured in periods of the slower of the two.
     camera_hz = view.source.frame_hz
     if view.source.header is not None:
         config = view.source.header.metadata.get("config", {})
@@ -161,6 +164,7 @@ def find_state_times(view: View, context: Context) -> list[Finding]:
     if states.ndim != 2 or len(states) != len(frames) or not len(frames):
         return []
 
+    # the first number of a state is its time; half a tick leaves room for rounding
     off_s = np.abs(states[:, 0] - frames / PHYSICS_HZ)
     bad = off_s > 0.5 / PHYSICS_HZ
     if not bad.any():
@@ -174,7 +178,15 @@ def find_state_times(view: View, context: Context) -> list[Finding]:
 
 
 def _shift_of(observed: np.ndarray, values: np.ndarray, rows: np.ndarray) -> str:
-    """Returns by how many steps frames must be shifted to fit, in words."""
+    """Returns by how many steps frames must be shifted to fit, in words.
+
+    Up to 100 steps either way are tried; "" if no shift is better than none.
+
+    Args:
+        observed: (F, P) what the frames show.
+        values: (T, P) what the stream read at each step.
+        rows: (F,) the step of each frame, by its tick.
+    """
     best_shift = 0
     best = np.inf
     for shift in range(-100, 101):
@@ -192,7 +204,10 @@ def _shift_of(observed: np.ndarray, values: np.ndarray, rows: np.ndarray) -> str
 
 
 def time_of(view: View, path: str, row: int) -> float:
-    """Returns when a row of an array was, in s since the episode's start."""
+    """Returns when a row of an array was, in s since the episode's start.
+
+    It goes by the stream's own ticks, else those of the frames, else the frame rate.
+    """
     stem = path.removesuffix("/value")
     ticks = view.arrays.get(f"{stem}/t", view.arrays.get("frame_tick"))
     if ticks is not None and row < len(ticks):

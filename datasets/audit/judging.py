@@ -15,7 +15,7 @@ from embodied.datasets.schema import H5, DatasetError, Episode, Header
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError, one_line
 
-# Episodes that are replayed at once.
+# So many episodes are replayed at once, at most.
 MOST_WORLDS = 16
 
 
@@ -66,7 +66,7 @@ def judge(
 
 
 def _other_model(header: Header, worlds: Worlds) -> str:
-    """Returns what of model and physics is not that of the recording; "" if all is."""
+    """Returns why a replay cannot be the same: another model or MuJoCo; "" if none."""
     present = worlds.metadata()
     recorded = header.metadata
     if present["model_hash"] != recorded.get("model_hash"):
@@ -78,7 +78,7 @@ def _other_model(header: Header, worlds: Worlds) -> str:
 
 
 def _readable(name: str, demo: H5, reasons: dict[str, str]) -> dict[str, Episode]:
-    """Returns an episode by its name; nothing, and the reason, if it is damaged."""
+    """Returns {name: episode}; {} for a damaged one, whose reason goes to `reasons`."""
     try:
         episode = read_episode(demo, images=False)
         actions = episode.streams["action"].value
@@ -98,7 +98,10 @@ def _readable(name: str, demo: H5, reasons: dict[str, str]) -> dict[str, Episode
 def _judge_batch(
     worlds: Worlds, episodes: Mapping[str, Episode], reasons: dict[str, str]
 ) -> dict[str, Judgement]:
-    """Replays at most one episode per world, all at once."""
+    """Replays at most one episode per world, all at once; returns judgements by name.
+
+    Those that do not come out the same get none, and an entry in `reasons`.
+    """
     running = filled(worlds, list(episodes.values()))
     sentences = _sentences(worlds, running)
 
@@ -124,7 +127,7 @@ def _sentences(worlds: Worlds, episodes: Sequence[Episode]) -> list[str]:
     sentences = []
     for world, episode in enumerate(episodes):
         start = worlds.episode_start(world)
-        # all but the sentence, which is in question
+        # compare all sampled values but the sentence, which is what is to be judged
         sampled = {**episode.meta.variation}
         sampled["instruction"] = start.variation.get("instruction")
         is_same = np.array_equal(start.state, episode.start_state)

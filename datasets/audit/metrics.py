@@ -56,7 +56,7 @@ def is_world_still(states: np.ndarray, hz: float) -> np.ndarray:
     """Returns (F - 1,) bool, whether nothing moves from a state to the next.
 
     Args:
-        states: (F, D), the clock first.
+        states: (F, D); the first number is the time, which is left out.
         hz: states per second.
     """
     fastest: np.ndarray = np.abs(np.diff(states[:, 1:], axis=0)).max(axis=1, initial=0)
@@ -79,7 +79,7 @@ def sudden_steps(positions: np.ndarray) -> np.ndarray:
 
 
 def roughness(positions: np.ndarray, hz: float) -> float:
-    """Returns how uneven a movement is: 0 if smooth, 1.7 for noise alone.
+    """Returns how uneven a movement is: 0 if smooth, 1.7 (root of 3) for noise alone.
 
     It is the size of the changes of speed over the size of the speed, from step to step
     of at least 0.02 s, in the median of the joints that move: one that is stopped by
@@ -90,7 +90,7 @@ def roughness(positions: np.ndarray, hz: float) -> float:
         hz: rows per second.
     """
     every = max(1, round(0.02 * hz))
-    speed = np.diff(positions[::every], axis=0)
+    speed = np.diff(positions[::every], axis=0)  # per step of `every` rows
     if len(speed) < 4:
         return 0.0
     size = np.sqrt((speed**2).mean(axis=0))
@@ -118,6 +118,7 @@ def lag(cause: np.ndarray, effect: np.ndarray, hz: float) -> tuple[float, float,
     if reach < 1:
         return 0.0, 0.0, 0.0
 
+    # entry k: how alike they are if the effect is k - reach rows later than the cause
     correlations = []
     for shift in range(-reach, reach + 1):
         early = cause[max(0, -shift) : rows - max(0, shift)]

@@ -18,7 +18,8 @@ from embodied.datasets.audit.metrics import (
 )
 from embodied.datasets.audit.view import View
 
-# Streams of which an element that never changes may be dead.
+# Arrays that hold all of the proprioception: if nothing in them changes while joints
+# are driven, the sensors are dead.
 WHOLE_STREAMS = ("streams/agent_pos/value", "obs/agent_pos")
 
 
@@ -92,6 +93,7 @@ def _is_world_still(view: View, rows: int) -> np.ndarray:
     if states is None or states.ndim != 2 or len(states) < 2 or states.shape[1] < 2:
         return np.ones(rows, bool)
     still = is_world_still(states, view.source.frame_hz)
+    # states are at the frame rate, rows at `motion_hz`
     frames = np.arange(rows) * view.source.frame_hz / view.motion_hz
     return still[np.minimum(frames.astype(int), len(still) - 1)]
 
@@ -107,6 +109,7 @@ def find_frozen(view: View, context: Context) -> list[Finding]:
     same = (sensed[1:] == sensed[:-1]).all(axis=1)
     for rest in stretches(same):
         lasts_s = rest.rows / view.motion_hz
+        # entry i compares rows i and i + 1, so the last row is `last + 1`
         moved = np.ptp(targets[rest.first : rest.last + 2], axis=0).max()
         if lasts_s >= limits.frozen_s and moved >= limits.frozen_motion:
             message = (
@@ -131,7 +134,8 @@ def find_dead(view: View, context: Context) -> list[Finding]:
         if rows is None or rows.shape[1:] != share.shape or len(rows) < 2:
             continue
         still = (rows == rows[:1]).all(axis=0)
-        # in which share of the others it moves; it does not here
+        # The share counts this episode, too, in which a still element does not move:
+        # among the others alone it is larger.
         in_others = share * facts.count / (facts.count - 1)
         dead = np.flatnonzero(still & (in_others >= limits.dead_share)).tolist()
         if not dead:
@@ -257,7 +261,7 @@ def find_lag(view: View, context: Context) -> list[Finding]:
     # the correlation at the best lag, and without a lag
     lag_s, alike, alike_at_once = max(lags, key=lambda found: found[1])
 
-    # the signals are alike then, and clearly less so without the lag
+    # sure of a lag only if the signals are alike with it, and clearly less so without
     gain = alike - alike_at_once
     is_sure = alike >= limits.lag_correlation and gain >= limits.lag_gain
     if not is_sure or abs(lag_s) < limits.lag_s:

@@ -86,7 +86,7 @@ def audit(
         briefs = [_brief(demo, source) for demo in demos.values()]
         facts = set_facts(briefs, limits.twin_distance)
 
-        # what replays tell, and what they cannot
+        # what replays tell, and by demo the reason why there is no replay
         judgements: dict[str, Judgement] = {}
         reason = "no replay was asked for" if not replays else ""
         if source.header is None:
@@ -144,6 +144,7 @@ def episode_names(file: H5) -> list[str]:
 
 
 def _brief(demo: H5, source: Source) -> Brief:
+    """Returns what an episode is compared by; of its pictures, only a few are read."""
     return brief_of(read_view(demo, source, images=False), demo)
 
 
@@ -168,6 +169,10 @@ def _in_all(
     limits: Thresholds,
     reasons: Mapping[str, str],
 ) -> Audit:
+    """Returns the audit of a file, of the audits of its episodes and of the whole set.
+
+    `reasons` says, by demo, why no replay judged it.
+    """
     header = source.header
     metadata = header.metadata if header else {}
     covers = coverage_of(header, briefs)

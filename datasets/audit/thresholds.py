@@ -1,8 +1,7 @@
 """The thresholds of the audit, in one place.
 
 They were set by measuring the expert's episodes of all tasks and robots, so that at most
-2% of them are flagged; docs/audit.md tells what
-was measured.
+2% of them are flagged; docs/audit.md tells what was measured.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ class Thresholds:
     idle_s: float = 3.0
     # The longest wait: a rest during which something else moves, e.g. on a belt.
     waiting_s: float = 15.0
-    # Rest in all, of the episode, unless it is shorter than `idle_s` in all.
+    # All rests together: this share of the episode, if they come to `idle_s` at least.
     idle_share: float = 0.5
     # Readings that repeat bit for bit for so long, while something else moves on.
     frozen_s: float = 0.3

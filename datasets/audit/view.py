@@ -32,7 +32,8 @@ FRAMES_AT_ONCE = 64
 # robosuite's rate, for files that do not tell theirs
 FOREIGN_HZ = 20.0
 
-# What tells where the robot is in a file from elsewhere; the first that exist are taken.
+# How the names of arrays below `obs` end that tell where the robot is in a file from
+# elsewhere. The first group with arrays, all of one length, is taken.
 FOREIGN_POSITIONS = (
     ("joint_pos",),
     ("eef_pos", "ee_pos"),
@@ -55,7 +56,8 @@ class Camera:
     small: np.ndarray
 
 
-# The arrays whose axes are known, below the group of an episode.
+# How many axes an array may have, by its name below the group of an episode; those of
+# other arrays are not known.
 ARRAY_AXES = {
     "actions": (2,),
     "rewards": (1,),
@@ -166,6 +168,7 @@ class View:
         return _matrix(self.arrays.get("streams/joint_target/value"))
 
     def _position_columns(self) -> list[int]:
+        """Returns the columns of the proprioception for joints and gripper widths."""
         columns: list[int] = []
         for name, part in self.source.agent_slices.items():
             if name == "joint_pos" or name.endswith("_width"):
@@ -189,6 +192,7 @@ def read_view(demo: H5, source: Source, images: bool = True) -> View:
     damage = ""
     try:
         for name, item in arrays_below(demo).items():
+            # robomimic's copy of `obs`, one frame later
             if name.startswith("next_obs/"):
                 continue
             if is_picture(item):
@@ -210,7 +214,7 @@ def read_view(demo: H5, source: Source, images: bool = True) -> View:
 
 
 def axes_of(name: str) -> tuple[int, ...]:
-    """Returns how many axes an array may have, which is known of ours by its name."""
+    """Returns the numbers of axes that an array may have, by its name."""
     if name.startswith("streams/"):
         return (1,) if name.endswith("/t") else (1, 2)
     return ARRAY_AXES.get(name, ANY_AXES)
@@ -288,6 +292,7 @@ def _foreign_instruction(demo: H5) -> str:
 
 
 def _foreign_positions(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Returns where the robot was, (F, J) in units of its own; (0, 0) if unknown."""
     observed = {
         name: _matrix(value)
         for name, value in arrays.items()
@@ -306,6 +311,7 @@ def _foreign_positions(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def _columns(array: np.ndarray, columns: Any) -> np.ndarray:
+    """Returns those of the columns that an array has; (0, 0) if it has none of them."""
     matrix = _matrix(array)
     kept = [column for column in columns if column < matrix.shape[1]]
     if not kept:
