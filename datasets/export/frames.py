@@ -56,7 +56,7 @@ class SelectedEpisode:
         rewards: (F,) float32, at the end of the frame's period.
         success: (F,) bool, at the end of the frame's period.
         states: (F, D) float64, the physics state.
-        subtasks: (frame, words) wherever another subtask begins.
+        subtasks: (frame, word) for each frame at which another subtask begins.
         truth: `<camera>_depth` (F, H, W, 1) float32 in m, `<camera>_segmentation`
             (F, H, W, 1) uint16.
     """
@@ -119,7 +119,7 @@ def part_names(metadata: Mapping[str, Any], layout: str, size: int) -> tuple[str
         size: of the vector.
     """
     parts = metadata.get(layout, ())
-    # parts that don't fit name nothing, however wide they say they are
+    # widths that do not add up say nothing of the elements, which then get numbers
     if sum(width for _, width in parts) != size:
         return tuple(f"{number}" for number in range(size))
 
@@ -152,7 +152,7 @@ def success_of_frames(episode: Episode, frames: np.ndarray) -> np.ndarray:  # (F
         frames: (F,) which of its frames are meant; a period lasts until the next.
     """
     stream = episode.streams.get("success")
-    if stream is None:
+    if stream is None:  # only the end of the episode is known
         success = np.zeros(len(frames), bool)
         success[-1] = episode.meta.success
         return success
@@ -182,7 +182,7 @@ def subtasks_of_frames(
             continue
         frame = int(np.searchsorted(ticks, arrived[plan]))
         if frame == len(frames):
-            break
+            break  # it, and all later plans, arrived after the last frame
 
         # A later plan for the same frame takes its place.
         if begins and begins[-1][0] == frame:

@@ -20,7 +20,7 @@ from embodied.datasets.export.selection import Selection
 from embodied.datasets.export.source_notes import SourceNotes
 from embodied.datasets.export.video_files import VideoFiles
 
-MAX_FILE_MB = 100  # of frames
+MAX_FILE_MB = 100  # of a Parquet file of frames: then the next one is begun
 
 
 def export_lerobot(

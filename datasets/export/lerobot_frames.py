@@ -30,7 +30,7 @@ from embodied.datasets.running_statistics import (
     VectorStatistics,
 )
 
-MAX_PICTURES = 100  # of an episode, evenly spaced, count in the statistics
+MAX_PICTURES = 100  # per episode and camera that count in the statistics
 
 Features = Mapping[str, Mapping[str, Any]]
 
@@ -72,7 +72,8 @@ class FrameColumns:
             REWARD: episode.rewards,
             DONE: done,
             SUCCESS: episode.success,
-            # each frame has the language of the whole episode; none is of one frame
+            # LeRobot repeats the language of the whole episode in each frame. There are
+            # no events, which would belong to single frames.
             LANGUAGE: [_language(episode, self._hz)] * count,
             LANGUAGE_EVENTS: [[]] * count,
             DESCRIPTION: task,  # a number in the table of tasks
@@ -117,6 +118,7 @@ class FrameColumns:
         return numbers
 
     def _array(self, field: Any, values: Any) -> Any:
+        """Returns the values of F frames as an Arrow array of the field's type."""
         pa = self._pa
         if self._features[field.name]["dtype"] == "image":
             rows = [{"bytes": png(picture), "path": None} for picture in values]
@@ -130,7 +132,7 @@ class FrameColumns:
 
 
 class FeatureStatistics:
-    """Collects the statistics of each feature, of all episodes and of each."""
+    """Collects the statistics of each feature, over all episodes and over each one."""
 
     def __init__(self, features: Features) -> None:
         self._features = features

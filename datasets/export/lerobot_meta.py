@@ -29,6 +29,7 @@ class EpisodeTable(ClosedOnExit):
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Adds the row of an episode; all rows have the same names."""
+        # the file of this table itself, of which there is only one
         own_place = {"meta/episodes/chunk_index": 0, "meta/episodes/file_index": 0}
         self._rows.append({**row, **own_place})
         if len(self._rows) >= ROWS_AT_ONCE:
@@ -43,6 +44,7 @@ class EpisodeTable(ClosedOnExit):
             self._file = None
 
     def _write(self) -> None:
+        """Writes the rows that are kept; the first of them give the types of all."""
         schema = None if self._file is None else self._file.schema
         table = self._pa.Table.from_pylist(self._rows, schema=schema)
         if self._file is None:
@@ -53,6 +55,7 @@ class EpisodeTable(ClosedOnExit):
 
 def write_tasks(pa: Any, folder: Path, tasks: Sequence[str]) -> None:
     """Writes the table of tasks: a frame of pandas whose index is the sentences."""
+    # pandas takes the index of a table that it reads from this description
     index = {
         "name": None,
         "field_name": INDEX_COLUMN,

@@ -140,7 +140,7 @@ class _Writer(ClosedOnExit):
             "total_frames": self._frames.frames,
             "total_tasks": len(self._frames.tasks),
             "total_videos": count * len(videos),
-            "total_chunks": -(-count // FILES_PER_CHUNK),
+            "total_chunks": -(-count // FILES_PER_CHUNK),  # rounded up
             "chunks_size": FILES_PER_CHUNK,
             "fps": self._spec.hz,
             "splits": {"train": f"0:{count}"},
@@ -197,7 +197,7 @@ class _Writer(ClosedOnExit):
 def spans(parts: Sequence[Sequence[Any]], size: int) -> dict[str, dict[str, int]]:
     """Returns where each part (name, width) of a vector begins and ends.
 
-    Parts that do not fill the vector are one part, `all`.
+    If the widths do not add up to the vector's size, all of it is one part, `all`.
     """
     found = {}
     start = 0
@@ -208,6 +208,7 @@ def spans(parts: Sequence[Sequence[Any]], size: int) -> dict[str, dict[str, int]
 
 
 def _action_parts(metadata: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Returns the parts (name, width) of an action; none if the file names none."""
     groups = (metadata.get("joint_interface") or {}).get("groups", ())
     return [(group["name"], len(group["labels"])) for group in groups]
 

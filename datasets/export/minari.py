@@ -67,7 +67,9 @@ def export_minari(
 
 
 def _write_episode(group: H5, number: int, episode: SelectedEpisode) -> None:
+    """Writes an episode to its group, with one observation more than actions."""
     count = len(episode.actions)
+    # one observation more than actions: the last frame once again
     rows = np.append(np.arange(count), count - 1)
     observations = {AGENT_KEY: episode.agent_pos}
     if episode.environment_state.shape[1]:

@@ -162,6 +162,7 @@ class _Recording:
         form = rr.components.ImageFormat(
             width=width, height=height, channel_datatype=kind
         )
+        # Rerun takes each picture as a row of bytes
         content = pictures.reshape(count, -1).view(np.uint8)
         if key.endswith(DEPTH_SUFFIX):
             place = f"camera/{key.removesuffix(DEPTH_SUFFIX)}/depth"
@@ -176,16 +177,21 @@ class _Recording:
         self._send(place, indexes, columns)
 
     def _log(self, place: str, what: Any) -> None:
+        """Writes what is true at all times."""
         self._stream.log(place, what, static=True)
 
     def _send(self, place: str, indexes: Any, columns: Any) -> None:
+        """Writes columns whose rows are at the times that `indexes` hold."""
         self._rr.send_columns(place, indexes, columns, recording=self._stream)
 
 
 def _parts(
     values: np.ndarray, layout: Sequence[Sequence[Any]]
 ) -> Mapping[str, np.ndarray]:
-    """Returns the named parts of a vector (F, d); all of it where they don't fit."""
+    """Returns the named parts of a vector (F, d).
+
+    If the widths of the layout do not add up to d, all of it is one part, `all`.
+    """
     named = Layout(tuple((str(name), int(width)) for name, width in layout))
     if sum(width for _, width in named.parts) != values.shape[1]:
         return {"all": values}

@@ -104,6 +104,7 @@ def _parts(selection: Selection) -> dict[str, _Part]:
     """Returns the parts of the vectors that all files have, by name."""
     parts = {}
     metadata = selection.headers[0].metadata
+    # vector -> the entry of the metadata that names its parts
     vectors = {AGENT_KEY: "agent_layout"}
     if selection.spec.state_names:
         vectors[STATE_KEY] = "state_layout"
@@ -117,6 +118,7 @@ def _parts(selection: Selection) -> dict[str, _Part]:
 def _chosen_keys(
     selection: Selection, parts: Mapping[str, _Part], keys: Sequence[str] | None
 ) -> list[str]:
+    """Returns the keys to write below `obs`; by default every whole array."""
     whole = [AGENT_KEY]
     if selection.spec.state_names:
         whole.append(STATE_KEY)
@@ -151,6 +153,7 @@ def _observations(
 def _write_demo(
     demo: H5, episode: SelectedEpisode, observations: Mapping[str, np.ndarray]
 ) -> None:
+    """Writes an episode to its group, with the arrays that go below `obs`."""
     for key, rows in observations.items():
         options: dict[str, Any] = {}
         if is_picture_key(key):

@@ -117,6 +117,7 @@ class Selection:
             dataset.close()
 
     def _load(self, index: int, number: int, images: bool) -> SelectedEpisode:
+        """Returns an episode of the file `index`, at the rate of the selection."""
         dataset = self._datasets[index]
         episode = dataset.episode(number, images=False)
         pictures = {}
@@ -131,7 +132,8 @@ class Selection:
             rows = dataset.read(number, f"obs/{name}", slice(None, None, self._stride))
             truth[name] = depth_in_m(rows) if name.endswith(DEPTH_SUFFIX) else rows
 
-        # The first frame of each longer period, and the last one within it.
+        # A frame of the export lasts for `_stride` frames of the file. It shows what
+        # the first of them shows; its action and reward are those of the last.
         frames = np.arange(0, episode.meta.num_samples, self._stride)
         last = np.append(frames[1:], episode.meta.num_samples) - 1
         state = np.zeros((len(frames), 0), np.float32)
@@ -186,7 +188,8 @@ class Selection:
     ) -> dict[str, tuple[int, int]]:
         """Returns the sizes of the depth and segmentation that all files have.
 
-        Numbers of things mean the same only where all files name the same.
+        The numbers in segmentation mean the same things only in files that list the
+        same names; otherwise it is left out.
         """
         of_files = [truth_sizes(shapes, cameras) for shapes in arrays]
         tables = [h.metadata.get("segmentation_names") for h in self.headers]
@@ -204,7 +207,10 @@ class Selection:
         return shared
 
     def _row_shapes(self, index: int) -> dict[str, tuple[int, ...]]:
-        """Returns the shape of a row of each array of a file that is exported."""
+        """Returns the shape of a row of each array that an export may hold.
+
+        The first episode stands for all of the file.
+        """
         dataset = self._datasets[index]
         arrays = dataset.arrays(0)
         shapes = {
@@ -292,7 +298,7 @@ def _meaning(header: Header) -> dict[str, object]:
 
 def _stride(header: Header, hz: int | None) -> int:
     """Returns how many frames of the files make one of the export."""
-    rate = header.record_hz
+    rate = header.record_hz  # the same in all files
     if hz is None:
         return 1
     rates = [whole for whole in range(1, rate + 1) if rate % whole == 0]

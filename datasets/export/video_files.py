@@ -20,7 +20,8 @@ from embodied.rollout.video import BT709
 
 CODEC = "libx264"
 PIXEL_FORMAT = "yuv420p"
-# bf 0: no picture is stored out of order, so times in the file are as they were given.
+# crf: the quality. g: pictures from one key frame to the next. bf 0: no picture is
+# stored out of order, so times in the file are as they were given.
 OPTIONS = {"crf": "18", "g": "2", "bf": "0", "preset": "veryfast"}
 MAX_FILE_MB = 200
 
@@ -47,7 +48,7 @@ class VideoFile(ClosedOnExit):
         stream.pix_fmt = PIXEL_FORMAT
         self._stream = stream
 
-        # Readers disagree on the hues of a video that does not say what they mean.
+        # Without a named colour space, readers guess it, and their hues differ.
         context = stream.codec_context
         context.colorspace = BT709
         context.color_primaries = BT709
@@ -74,6 +75,7 @@ class VideoFile(ClosedOnExit):
         """Ends the file."""
         if self._container is None:
             return
+        # the encoder still holds pictures back
         for packet in self._stream.encode():
             self._container.mux(packet)
         self._container.close()
