@@ -42,7 +42,8 @@ class ForeignSet:
         state_layout: (name, width) of the parts of the privileged state.
         action_names: of the elements of an action.
         cameras: their names.
-        header: that of the file of ours of which this is an export; None otherwise.
+        header: if the dataset was exported from a file of ours, that file's header;
+            else None.
     """
 
     origin: str
@@ -69,7 +70,8 @@ class ForeignEpisode:
         success: (F,) bool at the end of each frame's period; None if it is not said.
         states: (F, D); D may be 0.
         instruction: what was to be done.
-        note: its row of our table of episodes, if this is an export of ours.
+        note: if the dataset was exported from a file of ours, the episode's row in that
+            file's table (`EpisodeMeta` as JSON values); else None.
     """
 
     agent_pos: np.ndarray
@@ -112,7 +114,7 @@ class ActionRange:
         high = np.max(highs, axis=0).astype(np.float64)
         if (low >= -1).all() and (high <= 1).all():
             return cls(np.full_like(low, -1), np.full_like(high, 1))
-        # An element that never changes becomes 0.
+        # An element that never changes becomes 0: its range is 1 either way.
         still = low == high
         return cls(np.where(still, low - 1, low), np.where(still, high + 1, high))
 
@@ -191,7 +193,8 @@ def import_header(foreign: ForeignSet, actions: ActionRange) -> Header:
                 f"the notes of our export are damaged: {error!r}"
             ) from error
 
-    # What was done is known at the frame rate only: the joint targets.
+    # The streams have a row per frame, so the control rate is the frame rate, and their
+    # actions are those of the frames.
     config |= {
         "control_mode": ACTIONS_MODE,
         "control_hz": foreign.hz,
@@ -231,6 +234,7 @@ def as_episode(
     for camera, pictures in foreign.images.items():
         obs[camera + IMAGE_SUFFIX] = pictures
 
+    # (F + 1,) when each frame's period begins, and when the last one ends
     ticks = np.arange(count + 1) * PHYSICS_HZ // hz
     before = ticks[:-1]
     after = ticks[1:]
@@ -257,6 +261,7 @@ def as_episode(
 
 
 def _check(foreign: ForeignEpisode, number: int) -> None:
+    """Raises DatasetError unless arrays are finite, with a row for each action."""
     count = len(foreign.actions)
     if not count:
         raise DatasetError(f"episode {number} has no frame")
@@ -284,7 +289,10 @@ def _meta(
     hz: int,
     number: int,
 ) -> EpisodeMeta:
-    """Returns the row of the table; of foreign episodes, progress is success."""
+    """Returns the row of the table: as our export noted it, else of what is known.
+
+    Other tools know no progress: it is 1 for success, else 0.
+    """
     count = len(success)
     if foreign.note is not None:
         return replace(_noted_meta(foreign.note, number), num_samples=count)
@@ -356,6 +364,7 @@ def vector_layout(name: str, names: Sequence[str]) -> tuple[tuple[str, int], ...
     """
     parts: list[tuple[str, int]] = []
     for each in names:
+        # `joint_pos.0` is an element of `joint_pos`; elements in a row are one part
         stem = each.rpartition(".")[0] if each.rpartition(".")[2].isdigit() else each
         if parts and parts[-1][0] == stem and each != stem:
             parts[-1] = (stem, parts[-1][1] + 1)

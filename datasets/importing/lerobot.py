@@ -40,7 +40,7 @@ from embodied.names import is_name
 
 ORIGIN = "LeRobotDataset v3.0"
 READ = (STATE, ENVIRONMENT_STATE, ACTION, REWARD, SUCCESS)
-# What follows from the rest, or is read in another way.
+# Not read as features: they follow from others, or from the table of episodes.
 PASSED_OVER = (*COUNTERS, DONE, LANGUAGE, LANGUAGE_EVENTS, "timestamp")
 SHOWN_TASKS = 3
 LONGEST = 10**5  # of an axis of a feature: no vector or picture is so large
@@ -71,6 +71,7 @@ class LeRobotFolder:
 
         self._rows = self._read_episode_table()
         self._notes, header = self._read_notes()
+        # The file of frames that was read last is kept: its episodes follow each other.
         self._table_number: FileNumber | None = None
         self._table: Any = None
         self.foreign = ForeignSet(
@@ -125,6 +126,7 @@ class LeRobotFolder:
         if self.says_success:
             succeeded = self._vector(frames, SUCCESS)[:, 0].astype(bool)
         elif succeeded is not None:
+            # at the last frame; an episode without frames is refused later
             succeeded[-1:] = success
 
         return ForeignEpisode(
@@ -143,6 +145,7 @@ class LeRobotFolder:
         )
 
     def _layout(self, feature: str) -> tuple[tuple[str, int], ...]:
+        """Returns the parts (name, width) of a vector; none if there is no such."""
         if feature not in self._features:
             return ()
         return vector_layout(feature.rpartition(".")[2], self._names(feature))
@@ -190,8 +193,8 @@ class LeRobotFolder:
     def _read_notes(self) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
         """Returns what our export noted: a row per episode, and the header.
 
-        There is none where another tool has changed the dataset since, or where it is of
-        several files.
+        Both are empty or None if there are no notes, if another tool has changed the
+        episodes since, or if several files with a header each were exported.
         """
         meta = self._folder / "meta"
         if not (meta / HEADERS_FILE).exists() or not (meta / EPISODES_FILE).exists():

@@ -63,18 +63,20 @@ def from_video(
     """
     pictures: list[np.ndarray] = []
     try:
-        # Only an MP4 is an MP4: other formats name files that would be followed.
+        # Nothing but MP4 is opened: FFmpeg would follow the other files that, for
+        # example, a playlist names.
         source = str(path)
         with av.open(source, format="mp4") as container:
             stream = container.streams.video[0]
             _require_size((stream.height, stream.width), size, where)
             container.seek(int(start_s * av.time_base), backward=True)
             for frame in container.decode(stream):
+                # the seek may land on a key frame before the episode
                 if frame.pts is None or frame.time < start_s - 0.5 / hz:
                     continue
                 expected_s = start_s + len(pictures) / hz
                 if abs(frame.time - expected_s) > 0.5 / hz:
-                    break
+                    break  # a picture is missing
                 pictures.append(frame.to_ndarray(format="rgb24"))
                 if len(pictures) == count:
                     break

@@ -26,7 +26,8 @@ from embodied.names import is_name
 
 ORIGIN = "robomimic"
 AGENT_KEY = "agent_pos"
-# What a robot could not see; robosuite calls it `object`.
+# Names of observations that a real robot could not have: the state of the scene, which
+# robosuite calls `object`.
 PRIVILEGED = ("environment_state", "object", "object-state", "object_state")
 RATES = ("control_hz", "control_freq")  # in `env_kwargs`
 
@@ -106,7 +107,7 @@ class RobomimicFile(ClosedOnExit):
         if "success" in demo:
             succeeded = self._rows(demo, "success")[:, 0].astype(bool)
         elif succeeded is not None:
-            succeeded[-1:] = success
+            succeeded[-1:] = success  # at the last frame
 
         rewards = np.zeros(count, np.float32)
         if "rewards" in demo:
@@ -131,7 +132,14 @@ class RobomimicFile(ClosedOnExit):
         )
 
     def _vector(self, demo: H5, privileged: bool, count: int) -> np.ndarray:
-        """Returns the vectors of one kind, side by side."""
+        """Returns the vectors of one kind side by side, as (F, P) or (F, S).
+
+        Args:
+            demo: the group.
+            privileged: whether those of `PRIVILEGED` are meant, or all others.
+            count: how many frames there are.
+        """
+        # an empty one first, since there may be none of this kind
         parts = [np.zeros((count, 0), np.float32)]
         for key in self._widths:
             if (key in PRIVILEGED) == privileged:
@@ -145,6 +153,7 @@ class RobomimicFile(ClosedOnExit):
         return np.concatenate(parts, axis=1)
 
     def _rows(self, demo: H5, key: str) -> np.ndarray:  # (F, d)
+        """Returns the numbers of an array, each row flat."""
         values = read_array(_array(demo, key))
         if values.dtype.kind not in "fiub" or not values.size:
             raise DatasetError(f"{demo.name}/{key} of {self._path} holds no numbers")
@@ -212,6 +221,7 @@ class RobomimicFile(ClosedOnExit):
         return widths, cameras, omitted
 
     def _describe(self, hz: int | None) -> ForeignSet:
+        """Returns what is true of every episode; `hz` wins over the file's own rate."""
         env_args = _object(self._file["data"].attrs.get("env_args"))
         env_kwargs = env_args.get("env_kwargs")
         if not isinstance(env_kwargs, dict):
@@ -258,6 +268,7 @@ class RobomimicFile(ClosedOnExit):
 
 
 def _robot(env_kwargs: Mapping[str, Any]) -> str:
+    """Returns the robot's name; of several, their names joined; "" if unsaid."""
     robots = env_kwargs.get("robot", env_kwargs.get("robots", ""))
     if isinstance(robots, list):
         return "_".join(str(robot) for robot in robots)
