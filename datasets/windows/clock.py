@@ -7,7 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-# Ticks of different episodes are kept this far apart where they stand in one array.
+# Added to the ticks of each further episode, so that those of all episodes rise in one
+# array: far more ticks than an episode has.
 SPAN = 2**40
 
 
@@ -18,8 +19,9 @@ class Clock:
     Attributes:
         rows: (E,) how many an episode has.
         first: (E,) the tick of its first row.
-        step: (E,) ticks from each row to the next, if they are all as many.
-        ticks: (all rows,) the ticks, if in some episode they are not; else empty.
+        step: (E,) ticks from each row to the next; used only if `ticks` is empty.
+        ticks: (all rows,) the ticks of all episodes one after the other, if the rows of
+            some episode are not evenly spaced; else empty.
     """
 
     rows: np.ndarray
@@ -29,7 +31,7 @@ class Clock:
 
     @cached_property
     def first_row(self) -> np.ndarray:
-        """(E,) the rows of all episodes before each."""
+        """(E,) how many rows the episodes before each one have together."""
         return np.cumsum(self.rows) - self.rows
 
     def ticks_at(self, episode: np.ndarray, row: np.ndarray) -> np.ndarray:
@@ -60,7 +62,7 @@ class Clock:
 
     @cached_property
     def _spread_ticks(self) -> np.ndarray:
-        """(all rows,) the ticks, those of each episode after all before it."""
+        """(all rows,) the ticks, made to rise from each episode to the next."""
         return self.ticks + SPAN * np.repeat(np.arange(len(self.rows)), self.rows)
 
 

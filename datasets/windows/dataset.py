@@ -20,8 +20,8 @@ from embodied.errors import EmbodiedError
 
 DEFAULT_MASK = "train"
 DEFAULT_MEMORY_BYTES = 2**30
-# The ages of plans of windows that are asked for by number alone: multiples of the
-# golden ratio fill the range evenly, and are the same each time.
+# Windows that are asked for by number alone get the age of their plan from the number:
+# multiples of the golden ratio, modulo 1, fill the range evenly, the same each time.
 GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 # Tensors by name, each with a row per window.
@@ -34,8 +34,8 @@ class Request:
 
     Attributes:
         numbers: (n,) of the windows.
-        age: (n,) in [0, 1), where between the least and the greatest age the age of
-            each window's plan is.
+        age: (n,) in [0, 1), the age of each window's plan: 0 for the least of
+            `Window.plan_age_s`, 1 for the greatest.
     """
 
     numbers: np.ndarray
@@ -121,6 +121,7 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
         every = dict.fromkeys(text for part in self._parts for text in part.sentences)
         self.instructions = tuple(every)
         number_of = {text: number for number, text in enumerate(self.instructions)}
+        # by file: the number in `instructions` of each of the file's own sentences
         self._instruction = [
             np.array([number_of[text] for text in part.sentences])
             for part in self._parts
@@ -149,7 +150,7 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
 
     def batch(self, request: Request) -> Batch:
         """Returns the n windows of a request."""
-        which = np.searchsorted(self._ends, request.numbers, side="right")
+        which = np.searchsorted(self._ends, request.numbers, side="right")  # (n,) files
         files = np.unique(which).tolist()
         if len(files) > 1:
             return _tensors(self._of_files(files, which, request))
@@ -197,8 +198,8 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
         for robot in range(len(self.robots)):
             yield [
                 part
-                for part, other in zip(self._parts, self._robot, strict=True)
-                if other == robot
+                for part, owner in zip(self._parts, self._robot, strict=True)
+                if owner == robot
             ]
 
     def close(self) -> None:
@@ -207,13 +208,14 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
             part.close()
 
     def _of_file(self, file: int, request: Request) -> Arrays:
-        """Returns windows that are all of one file."""
+        """Returns windows that are all of one file, with rows of the common width."""
         part = self._parts[file]
         arrays = part.batch(request.numbers - self._starts[file], request.age)
         for name, row in self._rows.items():
             if part.row(name) != row:
                 arrays[name] = _filled_up(arrays[name], row)
 
+        # from numbers within the file to those within all files
         arrays["instruction"] = self._instruction[file][arrays["instruction"]]
         count = len(request.numbers)
         numbers = {"file": file, "robot": self._robot[file], "task": self._task[file]}
@@ -275,7 +277,7 @@ def _tensors(arrays: Arrays) -> Batch:
 
 
 def _filled_up(values: np.ndarray, row: tuple[int, ...]) -> np.ndarray:
-    """Returns values (n, ..., *narrow) with zeros behind, as (n, ..., *row)."""
+    """Returns values (n, ..., *narrow) as (n, ..., *row), filled up with zeros."""
     leading = values.shape[: values.ndim - len(row)]
     wide = np.zeros((*leading, *row), values.dtype)
     wide[_corner(values.shape)] = values

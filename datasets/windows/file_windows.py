@@ -135,9 +135,10 @@ class FileWindows:
 
         Args:
             numbers: (n,) which windows.
-            age: (n,) in [0, 1), where between the least and the greatest age the age of
-                each window's plan is.
+            age: (n,) in [0, 1), the age of each window's plan: 0 for the least of
+                `Window.plan_age_s`, 1 for the greatest.
         """
+        # of each window: its episode, its row there, and its moment
         which = np.searchsorted(self._ends, numbers, side="right")
         episode = self.episodes[which]
         row = numbers - self._starts[which]
@@ -149,6 +150,7 @@ class FileWindows:
             "instruction": self._instruction[episode],
         }
         for name, rows in self._window.rows.items():
+            # row 0 of the array is its newest at that moment
             newest = row
             if ticks_key(name) != self._at:
                 newest = self._clocks[ticks_key(name)].newest_rows(episode, tick)
@@ -163,7 +165,15 @@ class FileWindows:
         return arrays
 
     def _plans(self, episode: np.ndarray, tick: np.ndarray, age: np.ndarray) -> Arrays:
-        """Returns the plan of each window: the newest that is at least so old."""
+        """Returns the plan of each window: the newest that is as old as `age` asks for.
+
+        Where none is that old, it is the episode's first; `plan_age_s` is the true age.
+
+        Args:
+            episode: (n,) numbers of episodes.
+            tick: (n,) the moments of the windows.
+            age: (n,) as for `batch`.
+        """
         least, greatest = self._window.plan_age_s or (0, 0)
         age_s = least + age * (greatest - least)
         latest_tick = np.floor(tick - age_s * PHYSICS_HZ).astype(np.int64)
@@ -227,6 +237,7 @@ def _first_not_finite(values: np.ndarray) -> tuple[int, ...] | None:
 
 
 def _check_type(path: Path, key: str, places: ArrayPlaces) -> None:
+    """Raises EmbodiedError for uint64, the type of checksums alone."""
     if places.dtype.kind == "u" and places.dtype.itemsize == 8:
         raise EmbodiedError(
             f"{path}: {key} holds checksums, from which nothing can be learned"

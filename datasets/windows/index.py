@@ -54,7 +54,7 @@ class FileIndex:
         instruction: (E,) index into `sentences`.
         masks: name -> numbers of episodes.
         places: name of an array -> where its rows lie, as far as it was asked for.
-        clocks: name of an array of ticks -> when the rows were.
+        clocks: name of an array of ticks, such as `frame_tick` -> when its rows were.
     """
 
     stamp: Stamp
@@ -130,7 +130,7 @@ def stored_rows(file: FileOnDisk, index: FileIndex, key: str) -> StoredRows:
 
 
 def _of_episodes(path: Path, stamp: Stamp) -> FileIndex:
-    """Returns the index of a file without any array."""
+    """Returns the index of a file in which no array was looked for yet."""
     with open_file(path) as file, damage_named(path):
         demos = demo_names(file)
         if not demos:
@@ -195,6 +195,7 @@ def _write(path: Path, index: FileIndex) -> None:
 
 
 def _write_to(file: H5, index: FileIndex) -> None:
+    """Writes an index; arrays' names hold slashes, so their groups lie in others."""
     file.attrs["index_version"] = INDEX_VERSION
     file.attrs["size"] = index.stamp.size
     file.attrs["mtime_ns"] = index.stamp.mtime_ns
@@ -232,6 +233,7 @@ def _read(path: Path, stamp: Stamp) -> FileIndex | None:
 
 
 def _read_from(file: H5, stamp: Stamp) -> FileIndex:
+    """Returns what `_write_to` wrote; raises if it is damaged."""
     index = FileIndex(
         stamp=stamp,
         demos=tuple(demo.decode() for demo in file["demos"][()]),
@@ -241,11 +243,12 @@ def _read_from(file: H5, stamp: Stamp) -> FileIndex:
     )
 
     def keep(_: str, item: H5) -> None:
+        # groups without a key are only the way to others
         if not isinstance(item, h5py.Group) or "key" not in item.attrs:
             return
         arrays: dict[str, Any] = {name: array[()] for name, array in item.items()}
         key = item.attrs["key"]
-        if "step" in arrays:
+        if "step" in arrays:  # which only clocks have
             index.clocks[key] = Clock(**arrays)
             return
         layout: Layout = item.attrs["layout"]

@@ -83,7 +83,7 @@ class WindowLoader:
             multiprocessing_context=context if workers else None,
             persistent_workers=workers > 0,
             pin_memory=pin_memory,
-            # torch's own numbers are left alone
+            # its own, or the loader would draw from torch's global random numbers
             generator=torch.Generator(),
         )
 
@@ -141,6 +141,8 @@ class WindowLoader:
         """Returns the numbers of an epoch's windows in the order in which they come."""
         rng = np.random.default_rng([self._seed, epoch])
         count = len(self._windows)
+        # With weights, windows are drawn with replacement: first the file, then any of
+        # its windows.
         if self._weights is not None:
             share = np.array(self._weights) / np.sum(self._weights)
             file = rng.choice(len(share), count, p=share)
@@ -175,5 +177,6 @@ class _Requests:
 
 
 def _stack(windows: Any) -> Batch:
+    """Returns the batch in what torch takes for a list of windows to be stacked."""
     stacked: StackedWindows = windows
     return stacked.stack

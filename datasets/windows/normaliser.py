@@ -17,7 +17,7 @@ from embodied.errors import unknown
 # What a column comes to: mean 0 and deviation 1; its least and greatest value at -1 and
 # 1; or its quantiles 0.01 and 0.99 there.
 Scale = Literal["deviation", "limits", "quantiles"]
-# A column that varies less than this stays where it is: 0.
+# A column that varies less than this is not scaled: it becomes 0 or nearly so.
 LEAST_SCALE = 1e-6
 
 
@@ -50,9 +50,9 @@ class Normaliser(torch.nn.Module):
         self._names = tuple(robots[0])
         for name in self._names:
             offset = np.zeros((len(robots), *windows.row(name)), np.float32)
-            factor = np.ones_like(offset)
+            factor = np.ones_like(offset)  # columns that a robot lacks stay as they are
             for robot, parts in enumerate(windows.parts_by_robot()):
-                # a narrower robot's rows begin like the widest ones
+                # a narrower robot's rows lie at the beginning of the widest ones
                 row = parts[0].row(name)
                 columns: Any = (robot, *map(slice, row))
                 own_offset, own_factor = _offset_and_factor(robots[robot][name], scale)

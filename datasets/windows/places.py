@@ -58,7 +58,7 @@ class ArrayPlaces:
 
     @cached_property
     def first_row(self) -> np.ndarray:
-        """(E,) the rows of all episodes before each."""
+        """(E,) how many rows the episodes before each one have together."""
         return np.cumsum(self.rows) - self.rows
 
 
@@ -107,7 +107,7 @@ class _Opened:
 
 
 class _Collected:
-    """One array of each episode, one after the other."""
+    """Collects where the rows of one array lie, episode by episode."""
 
     def __init__(self, file: H5, demos: Sequence[str], key: str) -> None:
         self.key = key
@@ -149,7 +149,8 @@ class _Collected:
 
     def places(self) -> ArrayPlaces:
         """Returns where the rows of all episodes lie."""
-        # All episodes of a file that this package wrote have one layout.
+        # All episodes of a file that this package wrote have one layout. A user
+        # block would shift the positions in the file, so then HDF5 has to read.
         layout: Layout = "hdf5"
         if len(self._layouts) == 1 and not self._file.userblock_size:
             (layout,) = self._layouts
@@ -216,6 +217,7 @@ class _Collected:
 
 
 def _array_names(file: H5, demos: Sequence[str]) -> list[str]:
+    """Returns the names by which a window may ask for the first episode's arrays."""
     names: list[str] = []
 
     def keep(name: str, item: H5) -> None:
@@ -231,7 +233,7 @@ def _layout(array: _Opened) -> Layout:
     if not array.dtype.isnative:
         return "hdf5"
     if 0 in array.shape:
-        return "contiguous"
+        return "contiguous"  # there is nothing to read, so any layout will do
     if array.layout == h5py.h5d.CONTIGUOUS:
         is_stored = array.array.get_offset() is not None
         return "contiguous" if is_stored else "hdf5"
@@ -244,14 +246,17 @@ def _layout(array: _Opened) -> Layout:
 
 
 def _chunks(array: _Opened) -> tuple[np.ndarray, np.ndarray] | None:
-    """Returns where each row's chunk lies and its bytes; None if a row has no such."""
+    """Returns the position and the size in bytes of each row's compressed chunk.
+
+    None if some row was never written, or is not compressed.
+    """
     if array.array.get_num_chunks() != array.shape[0]:
         return None
     offset = np.full(array.shape[0], NO_PLACE, np.int64)
     size = np.zeros(array.shape[0], np.int32)
 
     def keep(chunk: h5py.h5d.StoreInfo) -> None:
-        if not chunk.filter_mask:
+        if not chunk.filter_mask:  # which says that compression was skipped
             row = chunk.chunk_offset[0]
             offset[row] = chunk.byte_offset
             size[row] = chunk.size

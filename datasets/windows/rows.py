@@ -24,7 +24,7 @@ from embodied.datasets.opening import open_file
 from embodied.datasets.schema import H5, DatasetError
 from embodied.datasets.windows.places import ArrayPlaces
 
-# The package's own types take this class for an instance of it.
+# zlib_ng's type hints declare this class as an instance, which `except` could not take.
 DECOMPRESSION_ERROR: Any = zlib_ng.error
 
 
@@ -95,7 +95,7 @@ class Rows(Protocol):
 
         Args:
             episodes: (n,) their numbers in the file.
-            rows: (n, c), which do not fall from one to the next.
+            rows: (n, c) rows within each episode, in rising order; some may be equal.
         """
 
 
@@ -143,10 +143,11 @@ class ContiguousRows(_RowsOnDisk):
         if not places.row_bytes or not taken.size:
             return taken
 
-        # What is to be read of a window: from its first row to its last.
+        # All bytes from the first row of a window to its last are read at once.
         first = rows[:, 0]
         counts = (rows[:, -1] - first + 1).tolist()
         positions = (places.offset[episodes] + first * places.row_bytes).tolist()
+        # rows without gaps are read right into the result, others picked from a block
         is_gapless = (rows == first[:, None] + np.arange(c)).all(axis=1).tolist()
         for window in range(n):
             block = taken[window]
@@ -203,6 +204,7 @@ class GzipRows(_RowsOnDisk):
         return taken
 
     def all_rows(self, episodes: np.ndarray) -> np.ndarray:
+        # one entry per row: its episode, and its number in the episode
         counts = self._places.rows[episodes]
         owners = np.repeat(episodes, counts)
         firsts = np.repeat(np.cumsum(counts) - counts, counts)
@@ -231,6 +233,7 @@ class Hdf5Rows(_RowsOnDisk):
 
     def take(self, episodes: np.ndarray, rows: np.ndarray) -> np.ndarray:
         places = self._places
+        # in the machine's byte order, which torch needs
         dtype = places.dtype.newbyteorder("=")
         taken = np.empty((*rows.shape, *places.row), dtype)
         for window, episode in enumerate(episodes.tolist()):
@@ -247,6 +250,7 @@ class Hdf5Rows(_RowsOnDisk):
         return np.concatenate(blocks).astype(self._places.dtype.newbyteorder("="))
 
     def _read(self, episode: int, start: int, stop: int) -> np.ndarray:
+        """Returns rows `start` to `stop` of an episode."""
         demo = self._demos[episode]
         with damage_named(self._file.path, f"{self._key} in {demo}"):
             array = self._file.hdf5()[f"data/{demo}/{self._key}"]
@@ -264,7 +268,8 @@ class MemoryRows:
     ) -> None:
         self._rows = torch.from_numpy(source.all_rows(episodes))
         counts = places.rows[episodes]
-        # Where each episode's rows begin; those of others are nowhere.
+        # Where each episode's rows begin. Those of episodes that are not in memory
+        # begin beyond the end, so that asking for them raises an error.
         self._first_row = np.full(len(places.rows), len(self._rows), np.int64)
         self._first_row[episodes] = np.cumsum(counts) - counts
 

@@ -69,6 +69,7 @@ def _of_robot(
 
 
 def _measured(parts: Sequence[FileWindows], name: str) -> ArrayStatistics:
+    """Returns the statistics of an array over all files of a robot."""
     first = parts[0]
     width = int(np.prod(first.row(name), dtype=np.int64))
     collected = VectorStatistics(width)
@@ -115,6 +116,7 @@ def _read(path: Path, sources: Sequence[Any]) -> RobotStatistics:
 
 
 def _array(entry: dict[str, Any]) -> ArrayStatistics:
+    """Returns the statistics that JSON holds, with lists as tuples."""
     values = {f.name: entry[f.name] for f in fields(ArrayStatistics)}
     for name, value in values.items():
         if isinstance(value, list):

@@ -38,8 +38,8 @@ class Window:
     Attributes:
         rows: name of an array, such as `actions`, `obs/agent_pos`, `streams/intended`
             or `plans/goal_pos_w`, and its rows.
-        at: what has a window at each of its rows: `frames`, `plans`, or a stream such
-            as `streams/intended`.
+        at: where windows are: there is one at each row of the `frames`, the `plans`, or
+            a stream such as `streams/intended`.
         plan_age_s: the least and the greatest age of the plan that comes with a window;
             None for windows without a plan.
     """
