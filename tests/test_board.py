@@ -31,6 +31,7 @@ from embodied.benchmark.profile import (
     units_per_hour,
 )
 from embodied.benchmark.results import ResultsError
+from embodied.benchmark.spots import cells_by_spot
 from tests.commands import embodied, refused
 from tests.episode_results import episode_result
 from tests.results_fakes import fake_cell, fake_contestant, write_fake_results
@@ -98,6 +99,29 @@ def test_many_cells_are_not_many_chances() -> None:
     assert len(board.local_duels) == 40
     assert min(d.difference.p_value for d in board.local_duels) < 0.05
     assert {d.verdict for d in board.local_duels} == {UNDECIDED}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"outage": "1 s at 2 s"},
+        {"bridge": "rtc"},
+        {"freeze": "1 s at 2 s"},
+        {"compute_ms": 20.0},
+        {"drop_rate": 0.1},
+        {"mailbox": "fifo"},
+    ],
+)
+def test_cells_of_other_timings_stand_apart(changes: dict) -> None:
+    usual = {"planner_hz": 8.0, "transport_ms": 100.0}
+    cells = [fake_cell("++--", **usual), fake_cell("++--", **{**usual, **changes})]
+    assert list(cells_by_spot(cells).values()) == cells
+
+
+def test_a_spot_that_was_measured_twice_is_refused() -> None:
+    cells = [fake_cell("++--", planner_hz=hz) for hz in (4.0, 8.0)]
+    with pytest.raises(ResultsError, match=r"measured twice .* 4.0 and 8.0 plans per"):
+        cells_by_spot(cells)
 
 
 @pytest.mark.parametrize(

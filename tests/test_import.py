@@ -60,6 +60,19 @@ def write(path: Path, frames: list[int], seed: int, images: bool, state: int) ->
                 rng = np.random.default_rng(seed)
                 obs["environment_state"] = rng.random((count, state), np.float32)
             meta = replace(episode.meta, variation={"mass": 0.5, "colour": ["red"]})
+            # what only takes by hand, corrected and generated episodes say
+            if number % 2:
+                meta = replace(
+                    meta,
+                    operator="ann",
+                    device="keyboard",
+                    marked=True,
+                    takeovers=2,
+                    takeover_s=1.5,
+                    source_file="few.hdf5",
+                    source_episode=3,
+                    source_segments="[3, 4]",
+                )
             writer.write(replace(episode, obs=obs, meta=meta))
 
 

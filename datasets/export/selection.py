@@ -227,13 +227,16 @@ class Selection:
         self, arrays: Sequence[Mapping[str, tuple[int, ...]]]
     ) -> tuple[str, ...]:
         """Returns the names of the privileged state, if it is the same in all files."""
-        widths = {shapes.get(f"obs/{STATE_KEY}", (0,))[0] for shapes in arrays}
-        names = set()
-        for header, width in zip(self.headers, widths, strict=False):
-            names.add(part_names(header.metadata, "state_layout", width))
-        if widths == {0}:
+        widths = [shapes.get(f"obs/{STATE_KEY}", (0,))[0] for shapes in arrays]
+        if not any(widths):
             return ()
-        if len(widths) == 1 and len(names) == 1:
+
+        # names of the elements, one set of names per file
+        names = {
+            part_names(header.metadata, "state_layout", width)
+            for header, width in zip(self.headers, widths, strict=True)
+        }
+        if len(names) == 1:
             return names.pop()
         self.omitted.append(f"{STATE_KEY}, which differs between the files")
         return ()

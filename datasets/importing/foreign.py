@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -314,14 +314,13 @@ def _meta(
 
 def _noted_meta(note: Mapping[str, Any], number: int) -> EpisodeMeta:
     """Returns the row of the table that our export noted beside an episode."""
-    kinds = {"seed": int, "instruction": str, "fault": str, "variation": Mapping}
+    hints = get_type_hints(EpisodeMeta)
     known: dict[str, Any] = {}
     for f in fields(EpisodeMeta):
         value = note.get(f.name, MISSING)
         if value is MISSING:
             continue
-        kind = kinds.get(f.name, int | float | None)
-        if not isinstance(value, kind):
+        if not isinstance(value, _kinds_of(hints[f.name])):
             raise DatasetError(
                 f"the note of episode {number} is damaged: {f.name} is {value!r:.60}"
             )
@@ -333,6 +332,15 @@ def _noted_meta(note: Mapping[str, Any], number: int) -> EpisodeMeta:
         raise DatasetError(
             f"the note of episode {number} is damaged: {error}"
         ) from error
+
+
+def _kinds_of(hint: Any) -> tuple[type, ...]:
+    """Returns the types that JSON has for a field, such as `float | None`."""
+    kinds = tuple(get_origin(kind) or kind for kind in get_args(hint) or (hint,))
+    if get_origin(hint) is Mapping:
+        kinds = (Mapping,)
+    # a whole number is written without a point
+    return (*kinds, int) if float in kinds else kinds
 
 
 def _interface(foreign: ForeignSet, actions: ActionRange) -> dict[str, Any]:
