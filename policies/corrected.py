@@ -66,6 +66,8 @@ def corrected_spec(
 ) -> PolicySpec:
     """Returns what a policy and who corrects it together need of the worlds.
 
+    That is what the policy needs, and the privileged state, by which the corrector acts.
+
     Args:
         policy: what the policy needs.
         corrector: what its expert, or a person, needs.

@@ -141,11 +141,13 @@ def find_dead(view: View, context: Context) -> list[Finding]:
         if not dead:
             continue
 
-        # a robot that rests is no dead sensor: there its targets rest, too
+        # all sensors are dead only if the robot was driven: one that rests is still, too
         is_whole = (
             path in WHOLE_STREAMS and bool(still.all()) and _is_driven(view, context)
         )
-        what = "all of its elements" if still.all() else f"its elements {dead[:6]}"
+        more = " and more" if len(dead) > 6 else ""
+        is_every = len(dead) == still.size
+        what = "all of its elements" if is_every else f"its elements {dead[:6]}{more}"
         message = f"{path} is dead: {what} never change, but do in the other episodes"
         findings.append(Finding("dead", "EXCLUDE" if is_whole else "REVIEW", message))
     return findings

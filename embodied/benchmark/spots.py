@@ -51,8 +51,8 @@ def cells_by_spot(cells: Iterable[Cell]) -> dict[Spot, Cell]:
     """Returns the cells of one policy by their spots.
 
     Raises:
-        ResultsError: two cells have the same spot, since they differ in something that is
-            no part of one, such as the rate of the plans.
+        ResultsError: two cells have the same spot: they differ in something that is no
+            part of it, which is the rate of the plans as a rule.
     """
     found: dict[Spot, Cell] = {}
     for cell in cells:

@@ -102,11 +102,12 @@ def _trial_of(cell: Cell, path: Path, args: argparse.Namespace) -> Trial:
     """Returns the trial that measures a cell again.
 
     Raises:
-        EmbodiedError: the file does not tell how, names code that was not typed, or the
-            policy is another one now.
+        EmbodiedError: the file does not tell how; it names code that this command line
+            does not; or the policy has other weights now.
     """
     told = _told(cell, path)
     condition = cell.condition
+    # a file alone must not make this process run somebody's code
     _check_typed(told, args, path)
     place = Place(told.task, condition.split, told.robot, condition.stage)
     [trial] = plan_trials(
@@ -128,7 +129,7 @@ def _trial_of(cell: Cell, path: Path, args: argparse.Namespace) -> Trial:
     if now != condition:
         raise EmbodiedError(
             f"{path}: the cell of {condition.policy} at {condition.level} cannot be "
-            "repeated: its condition and its command differ"
+            "repeated: its command stands for another condition than the stored one"
         )
     return trial
 

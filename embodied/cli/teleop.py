@@ -247,13 +247,14 @@ def opened(device: Device) -> Iterator[None]:
 
 @contextlib.contextmanager
 def kept_on_interrupt(args: argparse.Namespace) -> Iterator[None]:
-    """Says after Ctrl-C which takes are kept, and how to go on."""
+    """Says after Ctrl-C how many takes are kept, and how to go on."""
     try:
         yield
     except KeyboardInterrupt:
         kept = len(part_files(args.output))
         with contextlib.suppress(OSError):  # a folder that holds takes stays
             parts_folder(args.output).rmdir()
+        # the hint begins with what an interruption says
         stop = KeyboardInterrupt(f"Kept: {kept} takes")
         raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
 

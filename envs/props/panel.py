@@ -65,6 +65,7 @@ def middle_m(row: int, column: int) -> tuple[float, float]:
 def add_panel(spec: mujoco.MjSpec, face: mujoco.MjsBody) -> None:
     """Adds the panel to a face (x right, y up, z outwards) of at least 0.6 x 0.44 m."""
     spec.add_material(name="lamp", emission=0.8, specular=0.2, shininess=0.2)
+    # the words of every system; an episode puts three of them on the rows' plates
     for system, (ink, paper) in SYSTEMS.items():
         style = SignStyle(NAME_SIZE_M, ink, paper)
         add_text(spec, f"row_{system}", system.upper(), style)

@@ -69,7 +69,10 @@ class ExpertFacts:
 
     @classmethod
     def read(cls, xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
-        """Returns the facts of an observation."""
+        """Returns the facts of an observation.
+
+        An instruction that names one thing has it as the first and the second.
+        """
         hand = Hand(
             tcp=agent["tcp_pos_w"],
             rot6d=agent["tcp_rot6d"],
