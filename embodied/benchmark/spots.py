@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from embodied.benchmark.results import Cell, Condition
-from embodied.benchmark.results_file import ResultsError
+from embodied.benchmark.results import Cell, Condition, ResultsError
 
 
 @dataclass(frozen=True)
