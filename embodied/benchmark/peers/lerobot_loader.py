@@ -87,4 +87,5 @@ def main():
     print("RESULT " + json.dumps({"version": version("lerobot"), "speeds": speeds}))
 
 
-main()
+if __name__ == "__main__":
+    main()

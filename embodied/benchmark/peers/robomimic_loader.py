@@ -78,4 +78,5 @@ def main():
     print("RESULT " + json.dumps({"version": version("robomimic"), "speeds": speeds}))
 
 
-main()
+if __name__ == "__main__":
+    main()
