@@ -114,27 +114,8 @@ class FaceFinder:
 
         Rays come from beyond; None where they meet nothing.
         """
-        self._model.geom_group[:] = 0
-        self._model.geom_group[targets] = FINGER_GROUP
-        group = np.array([0, 0, 0, 0, 0, 1], np.uint8)
-        geom = np.zeros(1, np.int32)
-        reached = []
-        for x in NEAR_AXIS_M:
-            for y in NEAR_AXIS_M:
-                start = self._origin + self._axes @ [x, y, BEYOND_M]
-                distance = mujoco.mj_ray(
-                    self._model,
-                    self._data,
-                    start,
-                    -self._axes[:, 2],
-                    group,
-                    1,
-                    -1,
-                    geom,
-                )
-                if distance >= 0:
-                    reached.append(BEYOND_M - distance)
-        return max(reached) if reached else None
+        distances = self._distances_back(targets, NEAR_AXIS_M, BEYOND_M)
+        return BEYOND_M - min(distances) if distances else None
 
     def behind_m(self, targets: list[int], from_m: float) -> float:
         """Returns how far behind a point on the hand's axis the nearest shape is, in m.
@@ -145,13 +126,26 @@ class FaceFinder:
             targets: ids of the shapes.
             from_m: where the point is, beyond the tool point.
         """
+        return min([BEYOND_M, *self._distances_back(targets, OVER_PALM_M, from_m)])
+
+    def _distances_back(
+        self, targets: list[int], across_m: tuple[float, ...], from_m: float
+    ) -> list[float]:
+        """Returns in m how far rays go back along the hand's axis, those that meet shapes.
+
+        Args:
+            targets: ids of the shapes.
+            across_m: where rays begin along the tool point's x, and along its y.
+            from_m: where they begin along its z.
+        """
         self._model.geom_group[:] = 0
         self._model.geom_group[targets] = FINGER_GROUP
         group = np.array([0, 0, 0, 0, 0, 1], np.uint8)
         geom = np.zeros(1, np.int32)
-        behind = [BEYOND_M]
-        for x in OVER_PALM_M:
-            for y in OVER_PALM_M:
+
+        distances = []
+        for x in across_m:
+            for y in across_m:
                 start = self._origin + self._axes @ [x, y, from_m]
                 distance = mujoco.mj_ray(
                     self._model,
@@ -163,9 +157,9 @@ class FaceFinder:
                     -1,
                     geom,
                 )
-                if distance >= 0:
-                    behind.append(distance)
-        return min(behind)
+                if distance >= 0:  # -1 where it meets nothing
+                    distances.append(distance)
+        return distances
 
     def _name(self, name: str) -> str:
         return name.removeprefix(self._prefix)
