@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
 from embodied.errors import EmbodiedError, in_one_line, unknown
+from embodied.policies.locations import is_location, load_attribute
 from embodied.policies.teleop.device import Device
 
 # name -> (location, what it is)
@@ -46,24 +46,20 @@ def find_device(name: str) -> Device:
     if name in BUILT_IN:
         return resolve_name(BUILT_IN[name][0])()
 
-    module, colon, attribute = name.partition(":")
-    words = [*module.split("."), *attribute.split(".")]
-    if not colon or not all(word.isidentifier() for word in words):
+    if not is_location(name):
         names = [*BUILT_IN, f"{SCRIPT_PREFIX}FILE"]
         raise EmbodiedError(
             f"{unknown('device', name, names)}; or MODULE:NAME for one of your own"
         )
-    # a console script, unlike `python -m`, does not look into the current directory
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    make = load_attribute(f"device {name}", name)
     try:
-        device: Any = resolve_name(name)()
+        device: Any = make()
     except EmbodiedError:
         raise
-    # a module of somebody else may raise anything
+    # what somebody else wrote may raise anything
     except Exception as error:
         raise EmbodiedError(f"device {name} raised {in_one_line(error)}") from error
+
     missing = [member for member in MEMBERS if not hasattr(device, member)]
     if missing:
         raise EmbodiedError(
