@@ -85,9 +85,9 @@ SIZES = {
         films=1,
         subject="pretrained",
         caveat=(
-            "This is a small demo: 20 episodes in each cell, so the intervals are wide. The policy `trained` learned"
-            " here from 60 demonstrations in 400 steps; `pretrained` ships with the package and learned, by the same"
-            " code, from 560 in 3,500 steps. `embodied demo --full` does all of that here."
+            "This is a small demo: 20 episodes in each cell, so the intervals are wide. The policy “trained” learned"
+            " here from 60 demonstrations in 400 steps; “pretrained” ships with the package and learned, by the same"
+            " code, from 560 in 3,500 steps. “embodied demo --full” does all of that here."
         ),
     ),
     "quick": Size(
