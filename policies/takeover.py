@@ -63,11 +63,14 @@ class TakeoverRule:
                 "the difference at which a policy strays must be above 0 and at most 1, "
                 f"not {self.stray}"
             )
+
+        # a smaller difference than the one that took over, or it would go to and fro
         if not 0 < self.back <= self.stray:
             raise EmbodiedError(
                 "the difference at which the expert hands back must be above 0 and at "
                 f"most that at which it takes over, {self.stray}, not {self.back}"
             )
+
         for name in ("mean_s", "stall_s", "least_s"):
             value = getattr(self, name)
             if not 0 < value < math.inf:

@@ -44,6 +44,8 @@ class SpaceMouse:
     def open(self) -> None:
         if self._hid is None:
             self._hid = _import_hid()
+
+        # the first of the maker's devices that is a mouse
         for found in self._hid.enumerate():
             name = str(found.get("product_string") or "")
             is_known = any(word in name for word in PRODUCTS)
@@ -52,6 +54,7 @@ class SpaceMouse:
                 self._mouse.open_path(found["path"])
                 self._mouse.set_nonblocking(1)
                 return
+
         raise EmbodiedError(
             "no SpaceMouse is connected, or this user may not read it (on Linux: a udev "
             "rule for /dev/hidraw*): plug one in, or choose another --device"
