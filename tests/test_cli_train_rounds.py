@@ -43,6 +43,9 @@ def test_a_training_goes_on_from_a_run(
         (["--from", "nowhere"], "nowhere is not a run folder"),
         (["--takeover-weight", 2], "--takeover-weight: no effect"),
         (["--shadow-weight", 0], "--shadow-weight: no effect"),
+        (["--plan-age-ms", 300, 200], "--plan-age-ms needs the smallest age and"),
+        (["--plan-age-ms", -1, 200], "--plan-age-ms needs the smallest age and"),
+        (["--plan-age-ms", 0, "inf"], "--plan-age-ms needs the smallest age and"),
     ],
 )
 def test_mistakes_are_named(
@@ -81,3 +84,5 @@ def test_rounds_are_for_datasets(
     assert "--from: only with datasets" in refused(capsys, *fixed, "--from", "x")
     error = refused(capsys, *fixed, "--takeover-weight", 2)
     assert "--takeover-weight: only with datasets" in error
+    error = refused(capsys, *fixed, "--plan-age-ms", 0, 125)
+    assert "--plan-age-ms: only with datasets" in error

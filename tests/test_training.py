@@ -28,6 +28,7 @@ from embodied.policies.training.samples import Samples
 from embodied.policies.vla import vision
 from tests.training import (
     AGENT,
+    CONFIG,
     EPISODES,
     PLANS,
     make_learner,
@@ -39,13 +40,15 @@ from tests.training import (
 CPU = torch.device("cpu")
 
 
-def make_requests(samples: Samples, batch_size: int = 4) -> BatchRequests:
+def make_requests(
+    samples: Samples, batch_size: int = 4, ages_s: tuple[float, float] = (0.0, 0.8)
+) -> BatchRequests:
     return BatchRequests(
         samples,
         noise=agent_noise(AGENT),
         batch_size=batch_size,
         ages_per_plan=3,
-        max_age_s=0.8,
+        ages_s=ages_s,
         jitter=0.06,
         generator=torch.Generator().manual_seed(0),
     )
@@ -55,6 +58,30 @@ def make_dataset(samples: Samples, device: torch.device = CPU) -> BatchDataset:
     config = make_net(samples).config
     tokens = config.vocabulary.encode(samples.sentences)
     return BatchDataset(samples.to(device), tokens.to(device), config.chunk)
+
+
+@pytest.mark.parametrize("ages_s", [(0.0, 0.125), (0.25, 0.375), (0.3, 0.3)])
+def test_plans_are_as_old_as_asked_for(ages_s: tuple[float, float]) -> None:
+    requests = make_requests(make_samples(1), batch_size=200, ages_s=ages_s)
+    low, high = ages_s
+    age_s = next(iter(requests)).age_s
+    assert low <= float(age_s.min()) <= low + 0.01
+    assert high - 0.01 <= float(age_s.max()) <= high + 1e-6
+
+    # the default is what it was before there was a choice, number by number
+    twice = [make_requests(make_samples(1), ages_s=ages) for ages in ((0, 0.8), ages_s)]
+    usual, chosen = (next(iter(one)).age_s for one in twice)
+    assert torch.allclose(chosen, low + usual / 0.8 * (high - low))
+
+
+def test_plan_ages_tell_trainings_apart() -> None:
+    usual = CONFIG.identity()
+    assert usual["plan_age_s"] is None  # as in runs that are older than the choice
+    other = replace(CONFIG, min_age_s=0.25, max_age_s=0.375).identity()
+    assert other == {**usual, "plan_age_s": [0.25, 0.375]}
+    for ages_s in ((0.4, 0.3), (-0.1, 0.3), (0.0, float("inf"))):
+        with pytest.raises(EmbodiedError, match="plans must be from 0 s old up"):
+            replace(CONFIG, min_age_s=ages_s[0], max_age_s=ages_s[1])
 
 
 @pytest.mark.slow

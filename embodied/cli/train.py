@@ -20,6 +20,7 @@ from embodied.errors import EmbodiedError
 from embodied.policies.pretrained import pretrained_folder
 from embodied.policies.run_folder import FILES, policy_spec_from_json, read_info
 from embodied.policies.training.budget import Budget
+from embodied.policies.training.config import MAX_AGE_S
 from embodied.policies.training.resume import goes_on, stored_budget
 
 if TYPE_CHECKING:
@@ -46,7 +47,13 @@ ONLY_WITH_ALGO = (
     "stage",
     "video",
 )
-ONLY_WITH_DATASETS = ("camera", "workers", "takeover_weight", "shadow_weight")
+ONLY_WITH_DATASETS = (
+    "camera",
+    "workers",
+    "takeover_weight",
+    "shadow_weight",
+    "plan_age_ms",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,6 +79,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="NAME",
         help="cameras to learn from (default: all recorded)",
+    )
+    parser.add_argument(
+        "--plan-age-ms",
+        nargs=2,
+        type=float,
+        metavar=("MIN", "MAX"),
+        help="how old the plans are that the controller learns to follow: 0 125 for one "
+        f"that gets 8 per second without delay (default: 0 {1000 * MAX_AGE_S:g})",
     )
     parser.add_argument(
         "--device",
@@ -195,6 +210,7 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
     datasets = [Path(name) for name in args.source]
     start = start_of(args)
     cameras = chosen_cameras(datasets, args.camera or cameras_of(start))
+    youngest_s, oldest_s = plan_ages_s(args.plan_age_ms)
     require_distinct(datasets)
     require_takeovers(args, datasets)
     config = ImitationConfig(
@@ -204,6 +220,8 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
         seed=args.seed,
         device=args.device,
         workers=args.workers,
+        min_age_s=youngest_s,
+        max_age_s=oldest_s,
         start=start,
         takeover_weight=weight_of(args.takeover_weight),
         shadow_weight=weight_of(args.shadow_weight),
@@ -255,6 +273,19 @@ def cameras_of(start: Path | None) -> Sequence[str]:
     if start is None:
         return ()
     return tuple(policy_spec_from_json(read_info(start)["spec"]).cameras)
+
+
+def plan_ages_s(given_ms: Sequence[float] | None) -> tuple[float, float]:
+    """Returns the smallest and the greatest age of plans to learn from."""
+    if given_ms is None:
+        return 0.0, MAX_AGE_S
+    youngest_ms, oldest_ms = given_ms
+    if not 0 <= youngest_ms <= oldest_ms < math.inf:
+        raise EmbodiedError(
+            "--plan-age-ms needs the smallest age and the greatest, both finite and at "
+            f"least 0, e.g. 0 800, not {youngest_ms:g} {oldest_ms:g}"
+        )
+    return youngest_ms / 1000, oldest_ms / 1000
 
 
 def weight_of(given: float | None) -> float:

@@ -138,7 +138,7 @@ class BatchRequests:
         noise: Tensor,
         batch_size: int,
         ages_per_plan: int,
-        max_age_s: float,
+        ages_s: tuple[float, float],
         jitter: float,
         generator: torch.Generator,
     ) -> None:
@@ -150,7 +150,7 @@ class BatchRequests:
             batch_size: How many plans a batch has.
             ages_per_plan: At how many moments after each plan the controller is
                 trained.
-            max_age_s: The latest such moment, counted from the plan.
+            ages_s: The earliest and the latest such moment, counted from the plan.
             jitter: By how much the pixels' factor differs from 1 at most. Their shift
                 differs from 0 by up to twice as much.
             generator: Of all random numbers.
@@ -159,7 +159,7 @@ class BatchRequests:
         self._noise = noise
         self._batch_size = batch_size
         self._ages = ages_per_plan
-        self._max_age_s = max_age_s
+        self._ages_s = ages_s
         self._light_range = torch.tensor([jitter, 2 * jitter])  # of factor and shift
         self._generator = generator
 
@@ -193,9 +193,10 @@ class BatchRequests:
         )
 
     def _sample_ages(self, n: int) -> Tensor:
-        """Returns ages (n, ages) in s, uniform from 0 to the greatest."""
+        """Returns ages (n, ages) in s, uniform from the smallest to the greatest."""
         uniform = torch.rand((n, self._ages), generator=self._generator)
-        return uniform * self._max_age_s
+        low, high = self._ages_s
+        return low + uniform * (high - low)
 
 
 def plan_weights(subtask: Tensor, weight: Tensor) -> Tensor:

@@ -15,6 +15,8 @@ from embodied.plain import make_fields_plain
 from embodied.policies.training.budget import Budget
 from embodied.seeding import checked_seed
 
+MAX_AGE_S = 0.8  # of the plans that a controller learns to follow by default
+
 
 @dataclass(frozen=True)
 class ImitationConfig:
@@ -30,7 +32,8 @@ class ImitationConfig:
             pictures fit into memory, else one per core.
         batch_size: how many plans a batch has.
         ages_per_plan: at how many moments after each plan the controller is trained.
-        max_age_s: the greatest age of a plan at such a moment.
+        min_age_s: the smallest age of a plan at such a moment.
+        max_age_s: the greatest one.
         learning_rate: the greatest one; it follows the budget down to nearly nothing.
         weight_decay: of AdamW.
         jitter: by how much the pictures' contrast is varied; their brightness is varied
@@ -51,7 +54,8 @@ class ImitationConfig:
     workers: int | None = None
     batch_size: int = 48
     ages_per_plan: int = 6
-    max_age_s: float = 0.8
+    min_age_s: float = 0.0
+    max_age_s: float = MAX_AGE_S
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
     jitter: float = 0.06
@@ -64,6 +68,11 @@ class ImitationConfig:
         checked_seed(self.seed)
         if self.workers is not None and self.workers < 0:
             raise EmbodiedError(f"workers must be at least 0, not {self.workers}")
+        if not 0 <= self.min_age_s <= self.max_age_s < math.inf:
+            raise EmbodiedError(
+                "plans must be from 0 s old up, the youngest first, not "
+                f"{self.min_age_s:g} to {self.max_age_s:g} s"
+            )
         for name in ("takeover_weight", "shadow_weight"):
             value = getattr(self, name)
             if not 0 <= value < math.inf:
@@ -74,6 +83,7 @@ class ImitationConfig:
     def identity(self) -> dict[str, Any]:
         """Returns what must be the same when this training is resumed, as JSON values."""
         weights = [self.takeover_weight, self.shadow_weight]
+        ages_s = [self.min_age_s, self.max_age_s]
         return {
             "method": "imitation",
             "datasets": [path.name for path in self.datasets],
@@ -82,4 +92,5 @@ class ImitationConfig:
             # None as in runs that are older than these settings
             "start": None if self.start is None else str(self.start),
             "weights": None if weights == [1, 1] else weights,
+            "plan_age_s": None if ages_s == [0, MAX_AGE_S] else ages_s,
         }

@@ -269,7 +269,7 @@ class ImitationLearner:
             noise=agent_noise(net.config.agent_parts),
             batch_size=config.batch_size,
             ages_per_plan=config.ages_per_plan,
-            max_age_s=config.max_age_s,
+            ages_s=(config.min_age_s, config.max_age_s),
             jitter=config.jitter,
             generator=self._generator,
         )
