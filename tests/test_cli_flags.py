@@ -172,6 +172,8 @@ def test_flags_that_need_another(
     [
         (("eval", TASK, "--polcy", "x"), "Did you mean --policy"),
         (("collect", TASK, "-o", "a", "--levle", "L1"), "Did you mean --level"),
+        (("eval", "--task", TASK), "TASK has no flag: type its value alone"),
+        (("view", TASK, "--task=x"), "TASK has no flag: type its value alone"),
         (("train", TASK, "-o", "a", "--algo", "sacc"), "Did you mean 'sac'"),
         (("collect", TASK, "-o", "a", "--episodes", "two"), "invalid int value: 'two'"),
         (("eval", TASK, "-o", "a", "--resume", "--overwrite"), "not allowed with"),

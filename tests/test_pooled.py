@@ -35,6 +35,12 @@ def test_one_cell_is_as_it_was(pairs: list[tuple[bool, bool]]) -> None:
     )
 
 
+def test_policies_that_always_succeed_have_exactly_all() -> None:
+    for episodes in range(1, 60):
+        cells = [fake_cell([True] * episodes, level=level) for level in ("L1", "L2")]
+        assert pooled_rate(cells).value == 1.0
+
+
 def test_the_same_episodes_twice_tell_nothing_new() -> None:
     rng = np.random.default_rng(0)
     own = rng.random(80) < 0.8

@@ -82,7 +82,8 @@ def pooled_rate(cells: Sequence[Cell], metric: Metric = success_at_end) -> Poole
 
     values = np.array(outcomes, float)
     weight = np.array(weights)
-    value = float(np.clip(weight @ values, 0.0, 1.0))
+    # An average of equal outcomes is exactly that outcome: 100% must not read >99%.
+    value = float(np.average(values, weights=weight))
     residuals = weight * (values - value)
     # of the mean, if all episodes were independent
     variance = value * (1 - value) * float(weight @ weight)

@@ -27,12 +27,21 @@ class LineParser(argparse.ArgumentParser):
         """
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
-            flags = list(self._option_string_actions)
-            typed = unknown[0].partition("=")[0]
-            near = difflib.get_close_matches(typed, flags, n=1)
-            hint = f". Did you mean {near[0]}?" if near else ""
+            hint = self._hint(unknown[0].partition("=")[0])
             self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
         return found, unknown
+
+    def _hint(self, typed: str) -> str:
+        """Returns what may have been meant by a word that is not known, or ""."""
+        # a value that goes without a flag, such as TASK
+        name = typed.lstrip("-")
+        if name in [one.dest for one in self._get_positional_actions()]:
+            return f". {name.upper()} has no flag: type its value alone"
+
+        # Dashes are left out: they make all flags alike.
+        flags = [flag.lstrip("-") for flag in self._option_string_actions]
+        near = difflib.get_close_matches(name, flags, n=1)
+        return f". Did you mean --{near[0]}?" if near else ""
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Refuses a value that is not among the choices, and suggests the nearest."""
