@@ -6,7 +6,20 @@ import numpy as np
 import pytest
 
 from embodied.envs.props.button import TRAVEL_M
-from embodied.envs.props.panel import BUTTONS, COLUMNS, DARK, FAULT, LAMPS, LIGHTS
+from embodied.envs.props.panel import (
+    BUTTONS,
+    COLUMNS,
+    DARK,
+    FAULT,
+    LAMPS,
+    LIGHTS,
+    NAME_SIZE_M,
+    NAME_STYLE,
+    NAME_X_M,
+    SYSTEMS,
+    middle_m,
+)
+from embodied.envs.props.sign import draw_text
 from embodied.envs.scoring import StepResult
 from embodied.envs.worlds import Worlds
 from embodied.sim.cameras import Camera
@@ -14,6 +27,7 @@ from tests.ground import idle_action, started_worlds
 
 TASK = "PanelReset"
 N = 16
+PLATE_PIXELS = (21, 15)  # width and height of a plate in the policy's pictures
 
 
 def fault(worlds: Worlds, world: int = 0) -> int:
@@ -179,3 +193,64 @@ def test_the_cameras_frame_shows_which_lamp_is_lit() -> None:
         assert 6 <= red.sum() <= 60
         assert (after[red][:, 0] < 120).all()
     camera.close()
+
+
+def plate_pixels(worlds: Worlds, world: int, row: int, frame: np.ndarray) -> np.ndarray:
+    """The grey levels of a row's plate in a world's picture, from its upper left."""
+    model = worlds.engine.world_model(world)
+    data = worlds.engine.world_data(world)
+    face = model.body("console").id
+    camera = model.camera("overview").id
+    width, height = PLATE_PIXELS
+    x = (np.arange(width) + 0.5) / width - 0.5
+    y = 0.5 - (np.arange(height) + 0.5) / height
+    on_plate = np.stack([*np.meshgrid(x, y), np.zeros((height, width))], axis=-1)
+    on_face = on_plate * (*NAME_SIZE_M, 0) + (NAME_X_M, middle_m(row, 0)[1], 0)
+
+    # where the camera sees these points: pixels from its middle, to the right and up
+    points_w = data.xpos[face] + on_face @ data.xmat[face].reshape(3, 3).T
+    seen = (points_w - data.cam_xpos[camera]) @ data.cam_xmat[camera].reshape(3, 3)
+    focus = len(frame) / 2 / np.tan(np.radians(model.cam_fovy[camera]) / 2)
+    at = focus * seen[..., :2] / -seen[..., 2:]
+    columns = (len(frame) / 2 + at[..., 0]).astype(int)
+    rows = (len(frame) / 2 - at[..., 1]).astype(int)
+    return frame[rows, columns].mean(axis=-1)
+
+
+def read_plate(pixels: np.ndarray) -> str:
+    """The system whose plate looks most like these grey levels."""
+
+    def likeness(text: str) -> float:
+        picture = draw_text(text, NAME_STYLE).convert("L").resize(PLATE_PIXELS)
+        return float(np.corrcoef(pixels.ravel(), np.asarray(picture).ravel())[0, 1])
+
+    return max(SYSTEMS, key=lambda system: likeness(SYSTEMS[system]))
+
+
+@pytest.mark.parametrize(
+    "robot", ["arm", pytest.param("wheeled_arm", marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("split", ["train", "all"])
+def test_the_plates_can_be_read_in_the_policys_pictures(split: str, robot: str) -> None:
+    """At 96 x 96, with light, cameras, console and noise as different as they may be."""
+    worlds = started_worlds(
+        8, task=TASK, level="L3", split=split, robot=robot, obs="pixels"
+    )
+    frames = worlds.observe(privileged=False).pixels["overview"]
+    worlds.close()
+
+    seen = set()
+    for world, frame in enumerate(frames):
+        systems = worlds.variation_of(world)["systems"]
+        for row, system in enumerate(systems):
+            assert read_plate(plate_pixels(worlds, world, row, frame)) == system
+            seen.add((row, system))
+    assert len(seen) >= 8, "a name has no row of its own"
+
+
+def test_only_the_letters_tell_the_plates_apart() -> None:
+    """No colour of a plate follows its name: letters are dark, and the rest is white."""
+    for text in SYSTEMS.values():
+        colours = np.asarray(draw_text(text, NAME_STYLE), float)
+        assert np.ptp(colours, axis=2).max() < 6
+        assert 0.5 < (colours.mean(axis=2) > 200).mean() < 0.95

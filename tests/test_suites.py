@@ -234,7 +234,7 @@ def test_a_suite_is_measured_by_its_protocol(
 def test_the_list_explains_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert embodied("list", "suites") == 0
     printed = capsys.readouterr().out
-    assert "version 1: 60 cells of 200 episodes from seed 10000" in printed
+    assert "version 2: 60 cells of 200 episodes from seed 10000" in printed
     assert "cells by class: 48 basic, 12 cognitive; by dimension: " in printed
     assert embodied("list", "suites", "--json") == 0
     [suites] = json.loads(capsys.readouterr().out).values()

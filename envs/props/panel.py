@@ -30,20 +30,25 @@ LAMP_ABOVE_M = 0.026  # the pair's middle
 LAMP_RADIUS_M = 0.017
 BUTTON_BELOW_M = 0.024  # the pair's middle
 BUTTON_TOP_M = STOP_ABOVE_M + CAP_HEIGHT_M  # of a button that is up, above the face
-NAME_X_M = -0.215
-NAME_SIZE_M = (0.125, 0.062)
+NAME_X_M = -0.222
+NAME_SIZE_M = (0.146, 0.106)
 FLAT = (1, 0, 0, 0)  # wxyz of a plate on the face
 
-# The words on a row's plate, and the colours of its ink and paper.
+# System -> what a row's plate says, in lines of five letters at most: a plate is 21 x 15
+# pixels in the pictures of the task's camera, which are 96 pixels high. The letters
+# alone tell the systems apart, so that the plates must be read.
 SYSTEMS = {
-    "cooling": ((0.96, 0.97, 0.98), (0.10, 0.32, 0.66)),
-    "pumps": ((0.96, 0.97, 0.98), (0.10, 0.45, 0.24)),
-    "power": ((0.10, 0.10, 0.10), (0.95, 0.76, 0.10)),
-    "drains": ((0.96, 0.97, 0.98), (0.36, 0.24, 0.16)),
-    "heating": ((0.96, 0.97, 0.98), (0.86, 0.38, 0.07)),
-    "air": ((0.10, 0.10, 0.10), (0.62, 0.84, 0.90)),
-    "vents": ((0.96, 0.97, 0.98), (0.45, 0.20, 0.55)),
+    "cooling": "COOL\nING",
+    "pumps": "PUMPS",
+    "power": "POWER",
+    "drains": "DRA\nINS",
+    "heating": "HEAT\nING",
+    "air": "AIR",
+    "vents": "VENTS",
 }
+NAME_STYLE = SignStyle(
+    NAME_SIZE_M, ink=(0.02, 0.02, 0.03), paper=(0.97, 0.97, 0.96), stretched=True
+)
 # What a lamp shows, and the colour of each.
 DARK, WARNING, FAULT = range(3)
 LIGHTS = ((0.16, 0.13, 0.13, 1.0), (0.85, 0.42, 0.0, 1.0), (0.95, 0.02, 0.02, 1.0))
@@ -66,9 +71,8 @@ def add_panel(spec: mujoco.MjSpec, face: mujoco.MjsBody) -> None:
     """Adds the panel to a face (x right, y up, z outwards) of at least 0.6 x 0.44 m."""
     spec.add_material(name="lamp", emission=0.8, specular=0.2, shininess=0.2)
     # the words of every system; an episode puts three of them on the rows' plates
-    for system, (ink, paper) in SYSTEMS.items():
-        style = SignStyle(NAME_SIZE_M, ink, paper)
-        add_text(spec, f"row_{system}", system.upper(), style)
+    for system, text in SYSTEMS.items():
+        add_text(spec, f"row_{system}", text, NAME_STYLE)
 
     paint = Paint(spec, face, "panel_paint")
     for row in range(ROWS):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageChops, ImageDraw, ImageFont
 
 from embodied.envs.props.shapes import Rgb, Vector, make_visual
 from embodied.sim.engine import Engine
@@ -42,6 +42,8 @@ class SignStyle:
     ink: Rgb = INK
     paper: Rgb = PAPER
     frame: bool = False  # a line along its edge
+    # whether letters fill the plate's width and height, for cameras that are far away
+    stretched: bool = False
 
 
 def add_sign(
@@ -142,7 +144,8 @@ def draw_text(text: str, style: SignStyle) -> Image.Image:
         draw.rectangle(edges, outline=ink, width=height // 40 + 1)
 
     margin = round(MARGIN * height)
-    size = _largest_font(draw, text, (width - 2 * margin, height - 2 * margin))
+    room = (width - 2 * margin, height - 2 * margin)
+    size = _largest_font(draw, text, room)
     draw.multiline_text(
         (width / 2, height / 2),
         text,
@@ -153,7 +156,22 @@ def draw_text(text: str, style: SignStyle) -> Image.Image:
         align="center",
         stroke_width=_stroke(size),
     )
+    if style.stretched:
+        _stretch(image, to_bytes(style.paper), room)
     return shrunk(image)
+
+
+def _stretch(image: Image.Image, paper: tuple[int, ...], room: tuple[int, int]) -> None:
+    """Stretches the text in a picture over a room in its middle, width and height.
+
+    There is nothing else in the picture. It is changed in place.
+    """
+    blank = Image.new("RGB", image.size, paper)
+    text = image.crop(ImageChops.difference(image, blank).getbbox())
+    left = (image.width - room[0]) // 2
+    top = (image.height - room[1]) // 2
+    image.paste(blank)
+    image.paste(text.resize(room, Image.Resampling.BICUBIC), (left, top))
 
 
 def blank_picture(size_m: tuple[float, float], paper: Rgb) -> Image.Image:

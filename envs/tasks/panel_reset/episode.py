@@ -9,7 +9,7 @@ import numpy as np
 from embodied.core import PHYSICS_HZ
 from embodied.envs.events import NEVER, event_rng
 from embodied.envs.props.panel import COLUMNS, DARK, FAULT, ROWS, WARNING
-from embodied.envs.tasks.panel_reset.variation import TASK_VARIABLES
+from embodied.envs.tasks.panel_reset.variation import SYSTEMS, TASK_VARIABLES
 from embodied.envs.variation import Variation
 
 LAMP_COUNT = ROWS * COLUMNS
@@ -31,9 +31,9 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     if "{row}" not in episode["sentence"]:
         episode["decoys"] = 0
 
-    # where there are more systems than rows, draw the rows' names among them
+    # draw the rows' names, but for level L1, where each name has its row
     systems = list(episode["systems"])
-    if len(systems) > ROWS:
+    if tuple(systems) != SYSTEMS[:ROWS]:
         order = variation.stream(seed, "systems").permutation(len(systems))
         systems = [systems[k] for k in order]
     episode["systems"] = systems[:ROWS]
