@@ -55,7 +55,8 @@ HEADER_ATTRIBUTES = {
     "schema_version": ("1", "what the names and numbers of the file mean"),
     "metadata": (
         "JSON",
-        "task, robot, config of the worlds, interfaces, layouts, model_hash, versions",
+        "task, robot, config of the worlds, interfaces, layouts, model_hash, versions; "
+        "robot_hash of a robot by description",
     ),
     "policy": ("text", "the name of the policy that acted"),
     "record_hz": ("1/s", "frames per second"),

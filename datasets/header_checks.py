@@ -103,6 +103,7 @@ ENTRIES: dict[str, Callable[[Any], bool]] = {
     "env_id": _is_text,
     "task": _is_text,
     "robot": _is_text,
+    "robot_hash": _is_text,
     "config": _is_object,
     "versions": _is_object,
     "model_hash": _is_text,

@@ -18,7 +18,7 @@ from embodied.datasets.playing import filled, play
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import IMPORTED_FROM, DatasetError, Episode
 from embodied.envs.config import EnvConfig
-from embodied.envs.registry import robot_names
+from embodied.envs.registry import get_robot, robot_names
 from embodied.envs.worlds import Worlds
 
 # Takes the metadata of a dataset, returns worlds to replay it in.
@@ -81,7 +81,8 @@ def replay_config(metadata: Mapping[str, Any], robot: str | None = None) -> EnvC
 
     Raises:
         DatasetError: the file was imported from another format, or does not say how its
-            worlds were made; or its robot is not known here.
+            worlds were made; its robot is not known here; or it was read from files that
+            held something else.
         EmbodiedError: its task is not known here.
     """
     if IMPORTED_FROM in metadata:
@@ -102,7 +103,29 @@ def replay_config(metadata: Mapping[str, Any], robot: str | None = None) -> EnvC
             f"it was recorded with the robot {named!r}, which is not known here: name "
             f"its description with --robot; known robots: {', '.join(robot_names())}"
         )
+    check_robot(metadata, str(named))
     return EnvConfig.of({**settings, "robot": named})
+
+
+def check_robot(metadata: Mapping[str, Any], named: str) -> None:
+    """Raises DatasetError unless a robot's files hold what they held at the recording.
+
+    Args:
+        metadata: of the dataset's header; files of earlier versions, and of robots that
+            are composed in Python, know no content of robots.
+        named: the robot's name or description.
+    """
+    recorded = metadata.get("robot_hash")
+    if recorded is None:
+        return
+    robot = get_robot(named)
+    if robot.content_hash != recorded:
+        raise DatasetError(
+            f"it was recorded with the robot {metadata.get('robot')!r} of content "
+            f"{_short(recorded)}, and {named} is {robot.name!r} of content "
+            f"{_short(robot.content_hash) or 'none'}: bring back the description and the "
+            "model files that it was recorded with"
+        )
 
 
 def changes(recorded: Mapping[str, Any], present: Mapping[str, Any]) -> tuple[str, ...]:

@@ -38,5 +38,9 @@ def worlds_metadata(worlds: Worlds) -> dict[str, Any]:
         "state_layout": worlds.state_layout.parts,
         **model_facts(worlds.model),
     }
+    # a robot that was read from files is known by what they held
+    if worlds.robot.content_hash:
+        metadata["robot_hash"] = worlds.robot.content_hash
+
     # tasks and robots may give numbers of numpy
     return plain(metadata)

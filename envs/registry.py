@@ -136,9 +136,10 @@ def get_robot(name: str) -> Robot:
     if name in robot_names():
         return _load("embodied.robots", name)
     if Path(name).suffix == DESCRIPTION_SUFFIX:
-        path = Path(name)
-        changed_ns = path.stat().st_mtime_ns if path.exists() else 0
-        return _described(path.resolve(), changed_ns)
+        from embodied.robots.described.content import changed_ns
+
+        path = Path(name).resolve()
+        return _described(path, changed_ns(path))
     raise unknown("robot", name, (*robot_names(), "a description such as six.toml"))
 
 
@@ -152,12 +153,13 @@ def robots_for(task: TaskSpec) -> tuple[str, ...]:
 
 
 @cache
-def _described(path: Path, changed_ns: int) -> Robot:
+def _described(path: Path, changed_ns: tuple[int, ...]) -> Robot:
     """Returns the robot of a description file.
 
     Args:
         path: of the file.
-        changed_ns: when it was changed, so that the cache misses for a changed file.
+        changed_ns: when it and its models' files were changed, so that the cache misses
+            once one of them is.
     """
     from embodied.robots.described.robot import load_robot
 

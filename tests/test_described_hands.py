@@ -153,17 +153,23 @@ def test_the_files_grip_force_is_read(tmp_path: Path) -> None:
     assert described.actuator("gripper").forcerange[1] == 40
 
 
-def test_a_gripper_may_have_a_file_of_its_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "tcp",
+    ['site = "tool"', 'body = "base"\npos = [0, 0, 0.15]\nquat_wxyz = [0, 0, 0, 1]'],
+)
+def test_a_gripper_may_have_a_file_of_its_own(tcp: str, tmp_path: Path) -> None:
     start = MJCF.index('<site name="tool"')
     end = MJCF.index("</body>\n              </body>", start)
     hand = MJCF[start:end]
     (tmp_path / "hand.xml").write_text(
         '<mujoco><compiler angle="degree" autolimits="true"/><worldbody>'
-        f'<body name="base">{hand}</body></worldbody></mujoco>'
+        # sites need no names
+        f'<body name="base"><site/>{hand}</body></worldbody></mujoco>'
     )
     arm = MJCF[:start] + MJCF[end:]
     own_file = '[gripper]\nmjcf = "hand.xml"\non = "hand"'
-    path = write_six(tmp_path, TOML.replace("[gripper]", own_file), arm)
+    toml = TOML.replace("[gripper]", own_file).replace('site = "tool"', tcp)
+    path = write_six(tmp_path, toml, arm)
     # what it carries is called as in its own file; the camera is the arm's business
     path.write_text(path.read_text().replace('cameras = ["eye"]', ""))
 

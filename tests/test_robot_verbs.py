@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 
 from embodied.cli.main import main
 from embodied.robots.described.robot import load_robot
+from tests.robot_models import at_home
 from tests.six_arm import MJCF, TOML, write_six
 
 # Small, as URDF has it: six joints, two fingers, a mesh in its package.
@@ -124,6 +126,47 @@ def test_new_describes_a_urdf_whose_mesh_is_in_its_package(
     model = robot.build().compile()
     assert model.actuator("ours_lift").forcerange[1] == 120
     assert model.actuator("gripper").forcerange[1] == pytest.approx(30)
+
+
+def test_new_keeps_the_tools_x_ahead_at_home(tmp_path: Path) -> None:
+    """Else experts would turn the hand by half before they do anything."""
+    # the wrist does not turn far enough to have the hand the other way round
+    mjcf = MJCF.replace(
+        '"wrist3" axis="0 0 1"', '"wrist3" axis="0 0 1" range="100 260"'
+    )
+    assert mjcf != MJCF
+    write_six(tmp_path, TOML, mjcf)
+    path = tmp_path / "new.toml"
+
+    assert main(["robot", "new", str(tmp_path / "six.xml"), "-o", str(path)]) == 0
+
+    robot = load_robot(path)
+    model = robot.build().compile()
+    data = at_home(model)
+    x_axis_w = data.site(robot.effectors[0].site).xmat.reshape(3, 3)[:, 0]
+    assert x_axis_w == pytest.approx([1, 0, 0], abs=0.02)
+
+
+def test_check_doubts_a_tool_whose_x_is_backwards(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mjcf = MJCF.replace('euler="0 0 180"', 'euler="0 0 0"')
+    assert mjcf != MJCF
+    path = write_six(tmp_path, TOML, mjcf)
+    assert main(["robot", "check", str(path)]) == 1
+    said = capsys.readouterr().out
+    assert "the tool point tcp has its x backwards at home" in said
+
+    # what it says to write is right
+    keys = re.search(
+        r"write tcp.body = '(.*)', tcp.pos = (.*), tcp.quat_wxyz = (.*)", said
+    )
+    assert keys is not None
+    body, pos, quat = keys.groups()
+    toml = TOML.replace(
+        'site = "tool"', f'body = "{body}"\npos = {pos}\nquat_wxyz = {quat}'
+    )
+    assert main(["robot", "check", str(write_six(tmp_path, toml, mjcf))]) == 0
 
 
 @pytest.mark.parametrize(

@@ -232,11 +232,21 @@ def _obstacles(first: Contestant, second: Contestant) -> Iterator[tuple[str, str
         yield "all cells", _first_words(first), _first_words(second)
 
     # what was simulated, and from which starts
+    yield from _other_subjects(a, b)
+    if not any(_share_seeds(first, second, spot) for spot in first.cells):
+        yield "seeds", _seeds(first), _seeds(second)
+
+
+def _other_subjects(a: Provenance, b: Provenance) -> Iterator[tuple[str, str, str]]:
+    """Yields where two results are of other robots or models of the same name."""
+    # only robots that were read from files have a hash
+    own = a.metadata.get("robot_hash")
+    other = b.metadata.get("robot_hash")
+    if a.robot == b.robot and own and other and own != other:
+        yield f"the content of robot {a.robot}", own[:12], other[:12]
     for place in a.models.keys() & b.models.keys():
         if a.models[place] != b.models[place]:
             yield f"the model of {place}", a.models[place][:8], b.models[place][:8]
-    if not any(_share_seeds(first, second, spot) for spot in first.cells):
-        yield "seeds", _seeds(first), _seeds(second)
 
 
 def _values(contestant: Contestant, name: str) -> list[str]:

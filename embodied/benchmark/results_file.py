@@ -161,6 +161,7 @@ def _setup(provenance: Provenance) -> dict[str, Any]:
         "task": provenance.task,
         "robot": provenance.robot,
         "versions": dict(provenance.versions),
+        "robot_hash": provenance.metadata.get("robot_hash"),
         "model_hash": provenance.metadata.get("model_hash"),
         "models": dict(provenance.models),
         "suite": suite,

@@ -174,10 +174,11 @@ def provenance_of(trials: list[Trial], command: list[str]) -> Provenance:
     facts = metadata[first.condition.place]
     if len(metadata) > 1:
         # of several places only the names are given: all else differs between them
-        facts = {
-            name: ", ".join(dict.fromkeys(str(one[name]) for one in metadata.values()))
-            for name in ("task", "robot")
-        }
+        facts = {}
+        for name in ("task", "robot", "robot_hash"):
+            values = [str(one[name]) for one in metadata.values() if name in one]
+            if values:  # robots that are composed in Python have no hash
+                facts[name] = ", ".join(dict.fromkeys(values))
     provenance = collect_provenance(facts, rates, command)
     return replace(provenance, models=models, code=code)
 

@@ -18,7 +18,9 @@ from embodied.cli import arguments
 from embodied.cli.parser import LineParser
 from embodied.cli.progress import stages
 from embodied.cli.timing import add_timing, timings_of
+from embodied.envs.models import choose_robot
 from embodied.envs.own_tasks import is_place, typed_task
+from embodied.envs.registry import get_task
 from embodied.errors import EmbodiedError
 from embodied.policies.registry import BUILT_IN, policy_summaries
 from embodied.rollout.rollout import EpisodeResult
@@ -74,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
         )
 
     trials = [_trial_of(cell, path, args) for cell in cells]
+    _check_robots(results.provenance, trials, path)
     stage = stages(args.json)
     repetitions = []
     with Workers(arguments.workers(args, len(cells[0].episodes))) as workers:
@@ -132,6 +135,23 @@ def _trial_of(cell: Cell, path: Path, args: argparse.Namespace) -> Trial:
             "repeated: its command stands for another condition than the stored one"
         )
     return trial
+
+
+def _check_robots(before: Provenance, trials: Sequence[Trial], path: Path) -> None:
+    """Raises EmbodiedError where a robot's files no longer hold what they held."""
+    measured = before.metadata.get("robot_hash")
+    if measured is None:  # composed in Python, or results of an earlier version
+        return
+    for trial in trials:
+        config = trial.runner.config
+        robot = choose_robot(get_task(config.task), config.robot)
+        if robot.content_hash not in measured.split(", "):
+            raise EmbodiedError(
+                f"{path}: it was measured with the robot {before.robot!r} of content "
+                f"{measured[:12]}, and {config.robot} is {robot.name!r} of content "
+                f"{robot.content_hash[:12] or 'none'}: bring back the description and "
+                "the model files that were measured"
+            )
 
 
 def _told(cell: Cell, path: Path) -> argparse.Namespace:

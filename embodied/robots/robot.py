@@ -27,6 +27,12 @@ class Robot:
     Each part is mounted on one that comes before it, so that the base comes first. With
     the base at home, the mount looks along the world's x axis.
 
+    Attributes:
+        name: of the robot.
+        parts: in the order of their actions.
+        content_hash: of the description and the model files that it was read from;
+            empty for a robot that is composed in Python.
+
     Raises:
         EmbodiedError: two parts have one name, a name breaks the rule of
             `embodied.names`, a part is mounted on none before it, or an effector lacks
@@ -35,6 +41,7 @@ class Robot:
 
     name: str
     parts: tuple[Part, ...]
+    content_hash: str = ""
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> Robot:
         """Returns itself: it is immutable, and its models are compiled only once."""

@@ -6,10 +6,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import mujoco
+import numpy as np
 
 from embodied.robots.described.builders import grip_force_n
 from embodied.robots.described.robot import Reading
 from embodied.robots.described.settings import changed_settings
+from embodied.robots.described.source import HAND_PREFIX
 from embodied.robots.modelling import SERVO_LAG_S
 from embodied.robots.parts.arm import Arm
 from embodied.sim.physics import apply_defaults
@@ -22,6 +24,8 @@ RESTING_S = 1.0
 # What is doubtful: a lag that is longer, a joint that rests farther off.
 LATE_S = 2 * SERVO_LAG_S
 OFF_RAD = 0.01
+# The world's x component of a tool point's x axis below which it looks backwards.
+BACKWARDS = -0.5
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,37 @@ def account_of(reading: Reading) -> Account:
                 f"joint {joint.name} rests {1000 * joint.rest_error_rad:.0f} mrad off its "
                 "target: its stiffness, friction or torque limit holds it"
             )
+    doubts += _turned_tools(reading, model)
     return Account(tuple(joints), tuple(_facts(reading, model)), tuple(doubts))
+
+
+def _turned_tools(reading: Reading, model: mujoco.MjModel) -> list[str]:
+    """Returns a sentence for each tool point whose x looks backwards at home."""
+    data = mujoco.MjData(model)
+    mujoco.mj_resetDataKeyframe(model, data, 0)
+    mujoco.mj_kinematics(model, data)
+    prefix = f"{reading.description.name}_"
+
+    doubts = []
+    for effector in reading.robot.effectors:
+        site = model.site(effector.site)
+        if data.site_xmat[site.id][0] > BACKWARDS:
+            continue
+        quat = np.zeros(4)
+        mujoco.mju_mulQuat(quat, site.quat, np.array([0.0, 0, 0, 1]))
+        body = model.body(int(site.bodyid[0])).name.removeprefix(prefix)
+        doubts.append(
+            f"the tool point {effector.name} has its x backwards at home, so that experts "
+            "turn the hand by half a turn first: as the fingers are alike, write tcp.body "
+            f"= {body.removeprefix(HAND_PREFIX)!r}, tcp.pos = {_rounded(site.pos)}, "
+            f"tcp.quat_wxyz = {_rounded(quat)}"
+        )
+    return doubts
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    """Returns numbers as a description has them; adding 0 makes 0.0 of -0.0."""
+    return [round(float(value), 4) + 0.0 for value in values]
 
 
 def _joint(reading: Reading, model: mujoco.MjModel, arm: Arm, k: int) -> JointAccount:

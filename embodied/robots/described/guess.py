@@ -114,10 +114,11 @@ def _at_home(
 ) -> Guess:
     """Returns the description with the first home at which nothing overlaps."""
     error = EmbodiedError("no posture was found with the hand in front, pointing down")
-    for place, home in _homes(model, parts, tool, description.mount):
-        rounded = tuple(round(float(angle), DIGITS) for angle in home)
+    for place, home, is_turned in _homes(model, parts, tool, description.mount):
+        rounded = _rounded(home)
+        tcp = _turned(description.tcp) if is_turned else description.tcp
         try:
-            reading = understand(replace(description, home=rounded))
+            reading = understand(replace(description, home=rounded, tcp=tcp))
         except EmbodiedError as refused:
             error = refused
             # any other mistake would be there at every home
@@ -132,14 +133,34 @@ def _at_home(
 
 def _homes(
     model: mujoco.MjModel, parts: Parts, tool: ToolPoint, mount: Mount
-) -> Iterator[tuple[tuple[float, ...], np.ndarray]]:
-    """Yields places of the hand and postures (J,) that bring it there, good ones first."""
+) -> Iterator[tuple[tuple[float, ...], np.ndarray, bool]]:
+    """Yields places of the hand and postures (J,) that bring it there, good ones first.
+
+    With each goes whether the tool point's x looks backwards there.
+    """
     search = HomeSearch(model, parts, tool)
     for place in HOMES_M:
         # the file's origin will stand at `mount.pos_w`
         in_file = MOUNT_W + place - mount.pos_w
-        for home in search.postures(in_file)[:TRIES]:
-            yield place, home
+        for home, is_turned in search.postures(in_file)[:TRIES]:
+            yield place, home, is_turned
+
+
+def _rounded(values: np.ndarray) -> tuple[float, ...]:
+    """Returns numbers as a description has them; adding 0 makes 0.0 of -0.0."""
+    return tuple(round(float(value), DIGITS) + 0.0 for value in values)
+
+
+def _turned(tcp: Tcp | None) -> Tcp | None:
+    """Returns a tool point turned by half about its z.
+
+    The fingers are alike, but experts keep its x ahead: one that looks backwards at home
+    would have them turn the whole hand round first.
+    """
+    if tcp is None:
+        return None
+    w, x, y, z = tcp.quat_wxyz
+    return replace(tcp, quat_wxyz=_rounded(np.array([-z, y, -x, w])))
 
 
 # Keys
@@ -200,8 +221,8 @@ def _tcp(model: mujoco.MjModel, tool: ToolPoint, own: Gripper | None) -> Tcp:
     body = model.body(tool.body).name
     return Tcp(
         body=body.removeprefix(HAND_PREFIX) if own else body,
-        pos=tuple(round(float(x), DIGITS) for x in tool.pos),
-        quat_wxyz=tuple(round(float(x), DIGITS) for x in tool.quat_wxyz),
+        pos=_rounded(tool.pos),
+        quat_wxyz=_rounded(tool.quat_wxyz),
     )
 
 

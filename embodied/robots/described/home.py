@@ -42,8 +42,12 @@ class HomeSearch:
             limits.append((low + MARGIN_RAD, high - MARGIN_RAD))
         self._low, self._high = np.array(limits).T
 
-    def postures(self, place: np.ndarray) -> list[np.ndarray]:
-        """Returns postures (J,) with the hand at a place (3,) in the file, best first."""
+    def postures(self, place: np.ndarray) -> list[tuple[np.ndarray, bool]]:
+        """Returns postures (J,) with the hand at a place (3,) in the file, best first.
+
+        With each goes whether the hand is turned by half about its own z there, so that
+        the tool point's x looks backwards.
+        """
         rng = np.random.default_rng(0)
         found = []
         for k in range(STARTS):
@@ -52,17 +56,17 @@ class HomeSearch:
             if k:
                 start = rng.uniform(self._low, self._high)
             # the hand as it is, and turned by half about its own z
-            for turn in (DOWN, DOWN * [-1, -1, 1]):
+            for is_turned, turn in ((False, DOWN), (True, DOWN * [-1, -1, 1])):
                 posture = self._reach(
                     np.clip(start, self._low, self._high), place, turn
                 )
                 if posture is not None:
-                    found.append((self._cost(posture), posture))
+                    found.append((self._cost(posture), posture, is_turned))
                     break
             if len(found) == ENOUGH:
                 break
-        found.sort(key=lambda pair: pair[0])
-        return [posture for _, posture in found]
+        found.sort(key=lambda one: one[0])
+        return [(posture, is_turned) for _, posture, is_turned in found]
 
     def _cost(self, posture: np.ndarray) -> float:
         """Returns how bad a posture is: near to limits, turned far, with a low elbow."""

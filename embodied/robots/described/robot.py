@@ -25,6 +25,7 @@ from embodied.robots.described.builders import (
     prefix_of,
     tcp_site,
 )
+from embodied.robots.described.content import content_hash
 from embodied.robots.described.description import (
     DescribedArm,
     Description,
@@ -127,7 +128,7 @@ def understand(description: Description) -> Reading:
         hands.append(hand)
         parts += [part, _gripper_part(description, arm, names, drive)]
 
-    robot = Robot(description.name, tuple(parts))
+    robot = Robot(description.name, tuple(parts), content_hash(description))
     _check_home(robot)
     return Reading(description, source, file_model, limits, tuple(hands), robot)
 

@@ -160,7 +160,7 @@ def _file_arm(spec: mujoco.MjSpec, arm: DescribedArm) -> FileArm:
     if gripper.mjcf:
         before = arm.prefix + before
         own = read_model(gripper.mjcf)
-        sites = [site.name for site in own.sites]
+        sites = [site.name for site in own.sites if site.name]
         bodies = [body.name for body in own.bodies]
         attach_gripper(spec, own, gripper, before)
         tcp = _named_tcp(arm.tcp, sites, bodies, before)

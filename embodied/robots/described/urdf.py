@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import mujoco
@@ -28,22 +29,35 @@ def find_meshes(spec: mujoco.MjSpec, path: Path) -> None:
     """
     spec.compiler.fusestatic = False  # else bodies without a joint are merged away
     spec.compiler.discardvisual = False  # else shapes that do not collide are lost
-    folders = [path.resolve().parent, *path.resolve().parents[1 : ABOVE + 1]]
+    folders = folders_above(path)
     spec.strippath = False  # the names below are whole paths
     for mesh in spec.meshes:
         if mesh.file:
-            mesh.file = str(_found(mesh.file, folders, path))
+            found = find_file(mesh.file, folders)
+            if found is None:
+                raise EmbodiedError(
+                    f"the mesh {mesh.file} of {path} is neither beside the file nor in a "
+                    "folder above it"
+                )
+            mesh.file = str(found)
 
 
-def _found(file: str, folders: list[Path], path: Path) -> Path:
-    """Returns the path of a mesh, whose name may begin with `package://<package>/`."""
-    parts = Path(file.removeprefix(PACKAGE)).parts
-    # with fewer and fewer leading folders, from each folder upwards
+def folders_above(path: Path) -> list[Path]:
+    """Returns the folder of a file, and those above it that are searched for meshes."""
+    return [path.resolve().parent, *path.resolve().parents[1 : ABOVE + 1]]
+
+
+def find_file(name: str, folders: Sequence[Path]) -> Path | None:
+    """Returns the path of a file that a model names; None where it is in no folder.
+
+    Args:
+        name: of the file; it may begin with `package://<package>/`.
+        folders: where it may lie, with fewer and fewer of its own leading folders.
+    """
+    parts = Path(name.removeprefix(PACKAGE)).parts
     for first in range(len(parts)):
         for folder in folders:
             candidate = folder.joinpath(*parts[first:])
             if candidate.is_file():
                 return candidate
-    raise EmbodiedError(
-        f"the mesh {file} of {path} is neither beside the file nor in a folder above it"
-    )
+    return None
