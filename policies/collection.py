@@ -9,11 +9,13 @@ from pathlib import Path
 
 from embodied.datasets.recorder import Recorder
 from embodied.datasets.schema import Header
+from embodied.datasets.shipping import run_recording
 from embodied.datasets.writer import EpisodeWriter, Mode, kept_when_stopped
 from embodied.envs.worlds import Worlds
 from embodied.policies.episodes import EpisodeRunner
+from embodied.rollout.executor import Executor
 from embodied.rollout.rollout import EpisodeResult
-from embodied.rollout.shards import Report, Stage, Workers
+from embodied.rollout.shards import Report, Stage
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def collect(
     recording: Recording,
     seeds: Sequence[int],
     mode: Mode,
-    workers: Workers,
+    workers: Executor,
     stage: Stage,
 ) -> list[EpisodeResult]:
     """Records an episode for each seed that the dataset does not hold yet.
@@ -88,7 +90,7 @@ def collect(
         recording: what is recorded, and where.
         seeds: one per episode.
         mode: what to do about a dataset that is there (see `EpisodeWriter`).
-        workers: the processes that share the work.
+        workers: shares out the work.
         stage: reports the progress.
 
     Returns:
@@ -107,6 +109,6 @@ def collect(
     title = f"collect {recording.runner.config.level}"
     with kept_when_stopped(writer, seeds), stage(title, len(missing)) as report:
         at_once = recording.runner.num_envs
-        results = workers.run(recording, missing, report, at_once)
+        results = run_recording(workers, recording, missing, report, at_once)
     writer.close()
     return results

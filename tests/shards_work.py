@@ -79,3 +79,14 @@ def sleep(seeds: Sequence[int], report: Report) -> list[int]:
     report(os.getpid())
     time.sleep(60)
     return list(seeds)
+
+
+def count_slowly(seeds: Sequence[int], report: Report) -> list[int]:
+    """Returns its seeds; reports each with the id of the Ray node that it is on."""
+    import ray
+
+    node = ray.get_runtime_context().get_node_id()
+    for seed in seeds:
+        time.sleep(0.4)
+        report((seed, node))
+    return list(seeds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,11 +20,13 @@ from embodied.benchmark.stopping import LOOK, StoppingRule
 from embodied.benchmark.trials import Trial
 from embodied.errors import EmbodiedError, in_one_line
 from embodied.policies.episodes import EpisodeRunner
+from embodied.policies.registry import find_policy
 from embodied.rollout.advance import Advances
 from embodied.rollout.endings import FAULT
+from embodied.rollout.executor import Executor
 from embodied.rollout.film import Clip, Film, Shot
 from embodied.rollout.rollout import EpisodeResult
-from embodied.rollout.shards import Report, Stage, Workers
+from embodied.rollout.shards import Report, Stage
 
 POLICY_RAISED = "policy_raised"  # the fault of an episode whose policy raised
 
@@ -36,8 +39,10 @@ class Playing:
     """
 
     runner: EpisodeRunner
+    weights: str = ""  # SHA-256 that the policy's weights have to have; "" for any
 
     def __call__(self, seeds: Sequence[int], report: Report) -> list[EpisodeResult]:
+        self._require_weights()
         results: dict[int, EpisodeResult] = {}
 
         def keep(result: EpisodeResult) -> None:
@@ -55,6 +60,17 @@ class Playing:
                 if seed not in results:
                     keep(self._alone(seed))
         return [results[seed] for seed in seeds]
+
+    def _require_weights(self) -> None:
+        """Raises EmbodiedError where this machine has another policy of that name."""
+        if not self.weights:
+            return
+        found = find_policy(self.runner.policy).weights_hash
+        if found != self.weights:
+            raise EmbodiedError(
+                f"the policy {self.runner.policy} has other weights on the machine "
+                f"{platform.node()}, or by now: copy the run there, or use a shared folder"
+            )
 
     def _alone(self, seed: int) -> EpisodeResult:
         """Runs one episode; where the policy raises, its result says so."""
@@ -105,7 +121,7 @@ def evaluate(
     path: Path,
     provenance: Provenance,
     trials: Sequence[Trial],
-    workers: Workers,
+    workers: Executor,
     stage: Stage,
     rules: Sequence[StoppingRule | None] = (),
 ) -> Results:
@@ -118,7 +134,7 @@ def evaluate(
         path: of the results file.
         provenance: where the results come from.
         trials: the cells.
-        workers: the processes that share the work.
+        workers: shares out the work.
         stage: shows the progress.
         rules: for each trial, what may stop it before all its episodes are run; () for
             none at all.
@@ -150,7 +166,7 @@ def evaluate(
 
 def measure(
     trial: Trial,
-    workers: Workers,
+    workers: Executor,
     stage: Stage,
     keeper: EpisodeKeeper | None = None,
     rule: StoppingRule | None = None,
@@ -159,7 +175,7 @@ def measure(
 
     Args:
         trial: the cell.
-        workers: the processes that share the work.
+        workers: shares out the work.
         stage: shows the progress.
         keeper: knows the episodes that need not be run, and keeps the others; None for
             none.
@@ -168,7 +184,7 @@ def measure(
             processes changes no result.
 
     Raises:
-        EmbodiedError: the policy raised in every episode, or what `Workers.run` raises.
+        EmbodiedError: the policy raised in every episode, or what `Executor.run` raises.
     """
     # only what is not yet known is run
     condition = trial.condition
@@ -188,7 +204,7 @@ def measure(
 
             def run(seeds: Sequence[int]) -> None:
                 new = [seed for seed in seeds if seed not in known]
-                playing = Playing(trial.runner)
+                playing = Playing(trial.runner, condition.weights)
                 at_once = trial.runner.num_envs
                 for episode in workers.run(playing, new, on_episode, at_once):
                     known[episode.seed] = episode
@@ -276,7 +292,7 @@ def _kept_words(trial: Trial, cell: UnfinishedCell) -> str:
 
 
 def film(
-    trial: Trial, seeds: Sequence[int], shot: Shot, workers: Workers, stage: Stage
+    trial: Trial, seeds: Sequence[int], shot: Shot, workers: Executor, stage: Stage
 ) -> list[Clip]:
     """Runs episodes of a cell once more and films them; their outcome is the same."""
     with stage(f"film {trial.title}", len(seeds)) as report:

@@ -12,9 +12,10 @@ from embodied.benchmark.timing import CONSTANT
 from embodied.benchmark.trials import Trial
 from embodied.benchmark.views import Setting, scoreboards, seeds_to_film
 from embodied.envs.registry import get_task
+from embodied.rollout.executor import Executor
 from embodied.rollout.film import Clip, Shot
 from embodied.rollout.grid import grid_video
-from embodied.rollout.shards import Stage, Workers
+from embodied.rollout.shards import Stage
 
 FPS = 10  # per simulated second; few, since rendering is most of the work
 
@@ -32,7 +33,7 @@ def film_trials(
     results: Results,
     trials: Sequence[Trial],
     count: int,
-    workers: Workers,
+    workers: Executor,
     stage: Stage,
 ) -> list[CaptionedVideo]:
     """Films each trial: successes on the left, and as many failures on the right.

@@ -8,7 +8,10 @@ from collections.abc import Sequence
 
 from embodied.envs.own_tasks import typed_task
 from embodied.errors import EmbodiedError
-from embodied.rollout.shards import default_workers
+from embodied.rollout.cluster_address import cluster_address
+from embodied.rollout.executor import Executor
+from embodied.rollout.on_ray import RayExecutor
+from embodied.rollout.shards import Workers, default_workers
 from embodied.seeding import SEED_LIMIT
 
 TASK_HELP = (
@@ -88,7 +91,18 @@ def add_speed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers",
         type=int,
-        help="processes (default: one per core, fewer for few episodes)",
+        help="processes (default: one per core, fewer for few episodes; on a cluster all "
+        "cores)",
+    )
+
+
+def add_on(parser: argparse.ArgumentParser) -> None:
+    """Adds --on: which machines share the work."""
+    parser.add_argument(
+        "--on",
+        metavar="WHERE",
+        help="ray:HOST:PORT: the machines of a Ray cluster share the work; ray: the "
+        "cluster that RAY_ADDRESS names, else Ray on this machine (docs/cluster.md)",
     )
 
 
@@ -113,6 +127,17 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 def workers(args: argparse.Namespace, episodes: int) -> int:
     """Returns the number of processes that share the episodes."""
     return default_workers(episodes) if args.workers is None else args.workers
+
+
+def executor(args: argparse.Namespace, episodes: int) -> Executor:
+    """Returns what shares out the episodes: processes of this machine, or a cluster.
+
+    Raises:
+        EmbodiedError: --on or --workers make no sense, or the cluster does not answer.
+    """
+    if args.on is None:
+        return Workers(workers(args, episodes))
+    return RayExecutor(cluster_address(args.on), args.workers)
 
 
 def seeds(args: argparse.Namespace) -> range:

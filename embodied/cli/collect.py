@@ -31,7 +31,6 @@ from embodied.policies.collection import Recording, collect, collection_header
 from embodied.policies.episodes import EpisodeRunner, env_config_for
 from embodied.policies.mailbox import MailboxMode
 from embodied.policies.registry import find_policy
-from embodied.rollout.shards import Workers
 
 # Predictive: between two plans, goals that move, as on a belt, are moved on.
 MAILBOX: MailboxMode = "predictive"
@@ -50,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_pictures(parser)
     add_timing(parser, sweep=False, mailbox=MAILBOX)
     arguments.add_speed(parser)
+    arguments.add_on(parser)
     arguments.add_existing(parser)
     parser.add_argument(
         "--audit",
@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
 
     begun = time.monotonic()
     try:
-        with Workers(arguments.workers(args, len(seeds))) as workers:
+        with arguments.executor(args, len(seeds)) as workers:
             results = collect(
                 recording, seeds, mode_of(args), workers, stages(args.json)
             )

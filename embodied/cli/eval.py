@@ -29,7 +29,8 @@ from embodied.cli.timing import add_timing
 from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
 from embodied.policies.registry import find_policy
-from embodied.rollout.shards import Stage, Workers
+from embodied.rollout.executor import Executor
+from embodied.rollout.shards import Stage
 
 HELP = """Measure how often policies succeed over many seeds, with 95% intervals. Every policy is measured with every
 delay, from the same starts. Writes results.json (after each cell) and report.html. A run that `embodied train --algo`
@@ -67,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     plan.add_arguments(parser)
     add_timing(parser, sweep=True)
     arguments.add_speed(parser)
+    arguments.add_on(parser)
     arguments.add_existing(parser)
     arguments.add_json(parser)
 
@@ -124,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
     episodes = trials[0].condition.num_episodes
     stage = stages(args.json)
     try:
-        with Workers(arguments.workers(args, episodes)) as workers:
+        with arguments.executor(args, episodes) as workers:
             claim_folder(args.output, (RESULTS, REPORT), args.resume, args.overwrite)
             path = args.output / RESULTS
             results = evaluate(path, provenance, trials, workers, stage, chosen.rules)
@@ -140,7 +142,7 @@ def write_page(
     args: argparse.Namespace,
     results: Results,
     trials: list[Trial],
-    workers: Workers,
+    workers: Executor,
     stage: Stage,
 ) -> None:
     """Writes the report, which is a leaderboard with profiles for a suite."""
@@ -187,7 +189,7 @@ def report_of(
     args: argparse.Namespace,
     results: Results,
     trials: list[Trial],
-    workers: Workers,
+    workers: Executor,
     stage: Stage,
 ) -> Report:
     """Films what was asked for; returns what the report shows."""

@@ -24,7 +24,6 @@ from embodied.envs.registry import get_task
 from embodied.errors import EmbodiedError
 from embodied.policies.registry import BUILT_IN, policy_summaries
 from embodied.rollout.rollout import EpisodeResult
-from embodied.rollout.shards import Workers
 
 RESULTS = "results.json"
 # flags that say what is measured, which the file says itself
@@ -79,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     _check_robots(results.provenance, trials, path)
     stage = stages(args.json)
     repetitions = []
-    with Workers(arguments.workers(args, len(cells[0].episodes))) as workers:
+    with arguments.executor(args, len(cells[0].episodes)) as workers:
         for cell, trial in zip(cells, trials, strict=True):
             repetitions.append(Repetition(cell, measure(trial, workers, stage)))
 

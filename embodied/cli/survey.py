@@ -18,7 +18,6 @@ from embodied.pages.survey import (
     plan_survey,
 )
 from embodied.pages.survey_page import survey_book
-from embodied.rollout.shards import Workers
 
 HELP = """Measure the training ground: how often each task's expert succeeds with each robot at each level, with 95%
 intervals, and what each task costs to simulate. Writes a page of tables and, beside it, a JSON file that also has the
@@ -48,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_output(parser, "docs/ground.md")
     arguments.add_speed(parser)
+    arguments.add_on(parser)
     arguments.add_json(parser)
 
 
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     )
     stage = stages(args.json)
 
-    with Workers(arguments.workers(args, args.episodes)) as workers:
+    with arguments.executor(args, args.episodes) as workers:
         # a question without a level is about the cost of the task
         def measure(question: SurveyQuestion, number: str) -> SurveyRow:
             title = f"{number} {question.subject.task} {question.subject.robot}"

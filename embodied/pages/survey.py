@@ -19,7 +19,8 @@ from embodied.benchmark.trials import Place, plan_trials
 from embodied.envs.variation import LEVELS
 from embodied.errors import unknown
 from embodied.pages.subject import Pair, Subject
-from embodied.rollout.shards import Stage, Workers
+from embodied.rollout.executor import Executor
+from embodied.rollout.shards import Stage
 
 SURVEYED_WORLDS = 16  # worlds that are stepped together to measure their speed
 SurveyPlace = tuple[str, str, str | None]  # (task, robot, level or None for the cost)
@@ -118,7 +119,7 @@ def plan_survey(
 def measure_success(
     question: SurveyQuestion,
     title: str,
-    workers: Workers,
+    workers: Executor,
     stage: Stage,
     num_envs: int,
 ) -> ExpertSuccess:

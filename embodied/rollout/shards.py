@@ -94,6 +94,8 @@ class Workers(ClosedOnExit):
     error, kills all of them at once: what they write must be whole at any moment.
     """
 
+    shares_files = True
+
     def __init__(self, count: int = 1) -> None:
         if count < 1:
             raise EmbodiedError(
@@ -211,14 +213,14 @@ class Workers(ClosedOnExit):
             process.join(STOP_WAIT_S)
             cause = _cause_of_death(process.exitcode)
             raise _ProcessDiedError(
-                f"the process at work on {_seed_range(part)} died ({cause})"
+                f"the process at work on {seed_range(part)} died ({cause})"
             ) from None
 
         if kind == "refused":
             raise EmbodiedError(value)
         if kind == "failed":
             raise RuntimeError(
-                f"the work on {_seed_range(part)} failed in its process:\n{value}"
+                f"the work on {seed_range(part)} failed in its process:\n{value}"
             )
         return kind, value
 
@@ -319,7 +321,8 @@ def _work_on_next(pipe: Connection) -> tuple[str, Any]:
         return ("refused", reason) if reason else ("failed", traceback.format_exc())
 
 
-def _seed_range(part: Sequence[int]) -> str:
+def seed_range(part: Sequence[int]) -> str:
+    """Returns the seeds of a part in words."""
     return f"seeds {part[0]} to {part[-1]}"
 
 

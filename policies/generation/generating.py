@@ -15,6 +15,7 @@ import numpy as np
 from embodied.core import Observation
 from embodied.datasets.recorder import Recorder
 from embodied.datasets.schema import Episode, Header
+from embodied.datasets.shipping import run_recording
 from embodied.datasets.storage import part_file, part_files, part_seed, parts_folder
 from embodied.datasets.writer import EpisodeWriter, Mode, kept_when_stopped
 from embodied.envs.config import EnvConfig
@@ -24,8 +25,9 @@ from embodied.policies.dual_system import DualSystem, DualSystemConfig
 from embodied.policies.generation.follower import Follower
 from embodied.policies.generation.library import Library, Way
 from embodied.policies.noise import NoisyPolicy
+from embodied.rollout.executor import Executor
 from embodied.rollout.rollout import EpisodeResult, Step, rollout
-from embodied.rollout.shards import Report, Stage, Workers
+from embodied.rollout.shards import Report, Stage
 
 PLANNER_HZ = 8.0
 # A seed that was tried without success leaves an empty file among the parts: this and
@@ -168,7 +170,7 @@ def generate(
     wanted: int,
     seeds: range,
     mode: Mode,
-    workers: Workers,
+    workers: Executor,
     stage: Stage,
 ) -> Generated:
     """Tries seeds in their order until enough episodes have succeeded.
@@ -181,7 +183,7 @@ def generate(
         wanted: how many demonstrations the file is to have.
         seeds: that may be tried.
         mode: what to do about a dataset that is there (see `EpisodeWriter`).
-        workers: the processes that share the work.
+        workers: shares out the work.
         stage: reports the progress.
 
     Raises:
@@ -199,7 +201,7 @@ def generate(
         missing = _next_seeds(work.path, merged, wanted, seeds)
         while missing:
             with stage(title, len(missing)) as report:
-                results = workers.run(work, missing, report, work.num_envs)
+                results = run_recording(workers, work, missing, report, work.num_envs)
             simulated_s += sum(result.duration_s for result in results)
             missing = _next_seeds(work.path, merged, wanted, seeds)
 

@@ -31,7 +31,6 @@ from embodied.policies.generation.source import (
     read_library,
     source_config,
 )
-from embodied.rollout.shards import Workers
 
 HELP = """Make many demonstrations from few. Each demonstration is cut into segments that are about one object; in
 another episode the hand does what it did relative to the object, wherever that now stands, and what succeeds in
@@ -94,6 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_where(parser)
     add_pictures(parser)
     arguments.add_speed(parser)
+    arguments.add_on(parser)
     arguments.add_existing(parser)
     arguments.add_json(parser)
 
@@ -126,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
 
     begun = time.monotonic()
     try:
-        with Workers(arguments.workers(args, len(seeds))) as workers:
+        with arguments.executor(args, len(seeds)) as workers:
             generated = generate(
                 work, args.episodes, seeds, mode_of(args), workers, stages(args.json)
             )

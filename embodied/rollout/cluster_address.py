@@ -1,0 +1,106 @@
+"""Where a cluster is, and whether anything answers there.
+
+Ray's own attempt to join takes minutes to give up, and waits for ever where a program
+listens and says nothing. So it is asked for a sign of life beforehand.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+from dataclasses import dataclass
+
+from embodied.errors import EmbodiedError
+
+RAY = "ray"
+USUAL_PORT = 6379
+# an address of IPv6 stands in brackets
+PLACE = re.compile(r"ray:(?P<host>\[[0-9a-f:]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})")
+ANSWER_WITHIN_S = 10.0
+# Ray's head speaks gRPC, which is HTTP/2: both sides begin with a frame of settings.
+HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+FRAME_HEADER_BYTES = 9  # length (3), type (1), flags (1), stream (4)
+SETTINGS_FRAME_TYPE = 4
+NO_SETTINGS = bytes([0, 0, 0, SETTINGS_FRAME_TYPE, 0, 0, 0, 0, 0])
+
+
+@dataclass(frozen=True)
+class ClusterAddress:
+    """Host and port of a cluster's head."""
+
+    host: str
+    port: int
+
+    @property
+    def text(self) -> str:
+        """As it is typed, e.g. "10.0.0.1:6379"."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def cluster_address(place: str) -> ClusterAddress | None:
+    """Returns the cluster that a place names: `ray:HOST:PORT`, or `ray`.
+
+    `ray` is the cluster that RAY_ADDRESS names, as it does within `ray job submit`;
+    None where there is none.
+
+    Raises:
+        EmbodiedError: it is no such place.
+    """
+    origin = "--on"
+    if place == RAY:
+        known = os.environ.get("RAY_ADDRESS", "local")
+        if known == "local":
+            return None
+        place = f"{RAY}:{known}"
+        origin = "--on ray with RAY_ADDRESS"
+    if place.startswith(f"{RAY}://"):
+        raise EmbodiedError(
+            f"{origin}: {place} is the address of a Ray Client, which is not used: type "
+            "--on ray:HOST:PORT on a node of the cluster, or send the command there "
+            "with `ray job submit -- embodied ... --on ray`"
+        )
+
+    match = PLACE.fullmatch(place)
+    if match is None or not 0 < int(match["port"]) < 65536:
+        raise EmbodiedError(
+            f"{origin} must be ray, or ray:HOST:PORT, e.g. ray:10.0.0.1:{USUAL_PORT}, "
+            f"not {place!r}"
+        )
+    host = match["host"].removeprefix("[").removesuffix("]")
+    return ClusterAddress(host, int(match["port"]))
+
+
+def require_answer(address: ClusterAddress, within_s: float = ANSWER_WITHIN_S) -> None:
+    """Raises EmbodiedError unless a gRPC server answers at an address in time."""
+    deadline_s = time.monotonic() + within_s
+    try:
+        place = (address.host, address.port)
+        with socket.create_connection(place, timeout=within_s) as connection:
+            connection.sendall(HTTP2_PREFACE + NO_SETTINGS)
+            answer = b""
+            while len(answer) < FRAME_HEADER_BYTES:
+                connection.settimeout(max(0.001, deadline_s - time.monotonic()))
+                received = connection.recv(FRAME_HEADER_BYTES)
+                if not received:
+                    break
+                answer += received
+    except OSError as error:
+        reason = error.strerror or str(error) or type(error).__name__
+        if isinstance(error, TimeoutError):
+            reason = f"nothing came back in {within_s:g} s"
+        raise _no_answer(address, reason) from None
+
+    is_settings = answer[3:4] == bytes([SETTINGS_FRAME_TYPE])
+    if len(answer) < FRAME_HEADER_BYTES or not is_settings:
+        raise _no_answer(address, "what listens there is another program")
+
+
+def _no_answer(address: ClusterAddress, reason: str) -> EmbodiedError:
+    return EmbodiedError(
+        f"no Ray cluster answers at {address.text} ({reason}): see `ray status` for its "
+        f"address, start one with `ray start --head --port {address.port}`, or leave out "
+        "the address (--on ray) for this machine alone"
+    )
