@@ -154,12 +154,15 @@ def _require_observations(obs: Mapping[str, np.ndarray], where: str) -> None:
             if key in ("agent_pos", "environment_state") and array.ndim != 2:
                 raise DatasetError(f"{where}/obs/{key} has no rows of numbers")
             continue
+
+        # pictures
         is_colour = key.endswith(IMAGE_SUFFIX)
         is_picture = array.ndim == PICTURE_AXES and array.size
         if not is_picture or (is_colour and array.dtype != np.uint8):
             raise DatasetError(
                 f"{where}/obs/{key} holds {array.shape} {array.dtype}, no pictures"
             )
+
         if array.shape[3] != (3 if is_colour else 1):
             raise DatasetError(
                 f"{where}/obs/{key} holds pictures of {array.shape[3]} channels"

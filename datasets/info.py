@@ -189,6 +189,7 @@ def _array_info(key: str, array: H5) -> ArrayInfo:
             unit="as MuJoCo has it",
             size_bytes=size_bytes,
         )
+
     return ArrayInfo(
         key=key,
         dtype=str(array.dtype),

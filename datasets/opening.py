@@ -128,10 +128,12 @@ def read_header(file: H5) -> Header:
     """
     with damage_named(Path(file.filename), "the attributes of /meta"):
         attrs = file["meta"].attrs
+        # files of policies without plans, or that nobody corrected, do not have these
         planner_hz = float(attrs["planner_hz"]) if "planner_hz" in attrs else None
         correction = None
         if "correction" in attrs:
             correction = json.loads(attrs["correction"])
+
         header = Header(
             metadata=json.loads(attrs["metadata"]),
             policy=str(attrs["policy"]),
@@ -140,6 +142,8 @@ def read_header(file: H5) -> Header:
             schema_version=int(attrs["schema_version"]),
             correction=correction,
         )
+
+    # all can be read, but may be nonsense
     wrong = wrong_entry(header)
     if wrong:
         raise DatasetError(

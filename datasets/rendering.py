@@ -155,16 +155,20 @@ def rendered_header(header: Header, worlds: Worlds, wanted: Wanted) -> Header:
         "camera_hz": worlds.config.camera_hz,
         "image_size": worlds.config.image_size,
     }
+
+    # what only a copy says: how it was made, and what else its pictures are
     added: dict[str, Any] = {}
     if wanted.depth:
         added["depth_unit"] = wanted.depth
     if wanted.segmentation:
         with closing(GroundTruth(worlds)) as truth:
             added["segmentation_names"] = list(truth.names)
+
     if wanted.looks:
         added["looks"] = wanted.looks.as_text()
     if wanted.set_states:
         added["pictures_of"] = "recorded states"
+
     present = worlds.metadata()
     if present["versions"] != header.metadata.get("versions"):
         added["rendered_with"] = present["versions"]

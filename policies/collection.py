@@ -55,14 +55,18 @@ def collection_header(
         hindrances: how its plans travelled, as it was typed; "" for at once.
     """
     policy = runner.policy
+    # the name says what happened to the policy's plans and actions
     if hindrances:
         policy = f"{policy} with {hindrances}"
     if runner.noise:
         policy = f"{policy}, action noise {runner.noise:g}"
+
     correction = None
     if runner.correction is not None:
         policy = f"{policy}, corrected by {runner.correction.by}"
         correction = runner.correction.to_json()
+
+    # worlds are made for what they say of themselves, and closed at once
     with contextlib.closing(Worlds(runner.config)) as worlds:
         return Header(
             worlds.metadata(),

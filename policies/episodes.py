@@ -28,6 +28,7 @@ def env_config_for(
     obs = "state"
     if spec.cameras:
         obs = "both" if spec.privileged else "pixels"
+
     return EnvConfig(
         task=task,
         robot=robot,
@@ -69,15 +70,18 @@ class EpisodeRunner:
 
     def __post_init__(self) -> None:
         make_fields_plain(self)
+
         if self.num_envs < 1:
             raise EmbodiedError(
                 f"the number of worlds at once must be at least 1, not {self.num_envs}"
             )
+
         if not 0 <= self.noise <= 1:
             raise EmbodiedError(
                 f"the action noise must be from 0 to 1, as actions are from -1 to 1, "
                 f"not {self.noise}"
             )
+
         if self.noise and self.correction is not None:
             raise EmbodiedError(
                 "a policy that is corrected is not shoved, too: its own errors are what "

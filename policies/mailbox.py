@@ -79,11 +79,14 @@ class Inbox:
             The n observations, and their `tick_frame` (n,).
         """
         _, message = self._transit.take_newest(ids, tick)
+
+        # pictures travel under the names of their cameras
         pixels = {
             name.removeprefix(_PIXELS): frames
             for name, frames in message.items()
             if name.startswith(_PIXELS)
         }
+
         observation = Observation(
             tick=message["tick"],
             agent_pos=message["agent_pos"],

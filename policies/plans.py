@@ -67,6 +67,8 @@ def check_payload(payload: Payload, num: int, shape: PlanShape) -> None:
         shape: what the planner says of its plans.
     """
     check_shapes(payload, num, shape)
+
+    # subtasks are places in a list of words
     skills = np.asarray(payload.subtask)
     if skills.dtype.kind not in "iu" or (skills < 0).any():
         raise EmbodiedError(
@@ -77,9 +79,12 @@ def check_payload(payload: Payload, num: int, shape: PlanShape) -> None:
             f"subtask of a plan must be below {len(SKILLS)}, the number of SKILLS, "
             f"not {skills.max()}"
         )
+
+    # nothing that is not finite may reach an actuator
     for name, value in payload.given.items():
         if not np.isfinite(np.asarray(value)).all():
             raise EmbodiedError(f"{name} of a plan must be finite")
+
     if payload.chunk_hz is not None and (np.asarray(payload.chunk_hz) <= 0).any():
         raise EmbodiedError(
             f"chunk_hz of a plan must be above 0, not {np.min(payload.chunk_hz)}"
@@ -90,13 +95,16 @@ def check_shapes(payload: Payload, num: int, shape: PlanShape) -> None:
     """Raises EmbodiedError unless each array has the shape of `num` such plans."""
     expected = Payload.empty(num, shape)
     for name, value in vars(payload).items():
+        # None stands for what the planner's plans do not have
         wanted = getattr(expected, name)
         found = getattr(value, "shape", None)
+
         if wanted is None and value is not None:
             raise EmbodiedError(
                 f"a plan has {name}, which the planner's {shape} does not name: set "
                 "chunk_steps and chunk_actions there"
             )
+
         if wanted is not None and (found is None or tuple(found) != wanted.shape):
             what = repr(value) if found is None else f"of shape {tuple(found)}"
             raise EmbodiedError(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from embodied.benchmark import peers
 from embodied.benchmark.data_throughput import (
     DataJob,
     data_job,
@@ -146,3 +148,86 @@ def test_mistakes(
 ) -> None:
     assert embodied("bench", *words) == 2
     assert message in capsys.readouterr().err
+
+
+# A package of the name that is imported, as little of it as a peer's script asks for.
+STAND_INS = {
+    "torch/__init__.py": "",
+    "torch/utils/__init__.py": "",
+    "torch/utils/data.py": """
+class DataLoader:
+    def __init__(self, data, batch_size, shuffle):
+        self.batches = [{"action": range(3), "actions": range(3)}] * 2
+    def __iter__(self):
+        return iter(self.batches)
+""",
+    "torchvision.py": "",
+    "lerobot/__init__.py": "",
+    "lerobot/datasets/__init__.py": "",
+    "lerobot/datasets/lerobot_dataset.py": """
+class LeRobotDataset:
+    def __init__(self, *args, **kwargs): pass
+class LeRobotDatasetMetadata(LeRobotDataset):
+    fps = 20
+    camera_keys = ()
+""",
+    "lerobot-9.0.dist-info/METADATA": "Name: lerobot\nVersion: 9.0\n",
+    "robomimic/__init__.py": "",
+    "robomimic/utils/__init__.py": "",
+    "robomimic/utils/obs_utils.py": """
+def initialize_obs_utils_with_obs_specs(specs): pass
+""",
+    "robomimic/utils/dataset.py": """
+class SequenceDataset:
+    def __init__(self, *args, **kwargs): pass
+    def close_and_delete_hdf5_handle(self): pass
+""",
+    "robomimic-9.0.dist-info/METADATA": "Name: robomimic\nVersion: 9.0\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("peer", "whats"),
+    [
+        ("lerobot", {"states disk"}),
+        (
+            "robomimic",
+            {"states memory", "states disk", "pictures memory", "pictures disk"},
+        ),
+    ],
+)
+def test_a_peers_script_needs_nothing_but_the_peer(
+    peer: str, whats: set[str], tmp_path: Path
+) -> None:
+    for name, text in STAND_INS.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    job = {
+        "path": "set.hdf5",
+        "roots": {"states disk": "sets"},
+        "cameras": ["wrist"],
+        "episodes": 2,
+        "history": 2,
+        "chunk": 16,
+        "batch_size": 3,
+        "repeats": 2,
+        "seconds": 0.002,
+    }
+
+    # our own package is not to be found there
+    script = Path(peers.__file__).resolve().with_name(f"{peer}_loader.py")
+    done = subprocess.run(
+        [sys.executable, "-S", str(script), json.dumps(job)],
+        env={"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+
+    result = json.loads(done.stdout.removeprefix("RESULT "))
+    assert result["version"] == "9.0"
+    assert set(result["speeds"]) == whats
+    for speeds in result["speeds"].values():
+        assert len(speeds) == 2
+        assert min(speeds) > 0

@@ -172,7 +172,11 @@ def test_check_doubts_a_tool_whose_x_is_backwards(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["nowhere.xml"], "there is no model file"),
+        (["nowhere.xml"], "nowhere.xml: correct the path that was typed"),
+        (
+            ["six.xml", "--gripper", "nowhere.xml", "--on", "tool"],
+            "nowhere.xml: correct the path after --gripper",
+        ),
         (["six.toml"], "does not compile"),
         (["six.xml", "-o", "six.toml"], "six.toml exists: choose another with -o"),
         (["six.xml", "-o", "six.yaml"], "a description's name ends in .toml"),

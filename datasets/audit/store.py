@@ -35,9 +35,11 @@ def as_json(audit: Audit, limits: Thresholds = THRESHOLDS) -> dict[str, Any]:
     """Returns an audit as plain data for programs."""
     episodes = []
     for one in audit.episodes:
+        # verdicts are worked out, so they are no field of an episode
         episodes.append(
             {**asdict(one), "verdict": one.verdict, "findings": _plain(one.findings)}
         )
+
     return {
         "path": str(audit.path),
         "task": audit.task,

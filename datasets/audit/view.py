@@ -298,15 +298,19 @@ def _foreign_positions(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
         for name, value in arrays.items()
         if name.startswith("obs/")
     }
+
+    # the first kind of names that fits, if its arrays are equally long
     for endings in FOREIGN_POSITIONS:
         found = [
             value
             for name, value in observed.items()
             if name.endswith(endings) and value.size
         ]
+
         lengths = {len(value) for value in found}
         if len(lengths) == 1:
             return np.concatenate(found, axis=1).astype(np.float64)
+
     return np.zeros((0, 0))
 
 

@@ -82,6 +82,7 @@ def arrow_schema(pa: Any, features: Mapping[str, Mapping[str, Any]]) -> Any:
         dtype = feature["dtype"]
         if dtype == "video":
             continue
+
         if dtype == "image":
             kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
         elif dtype == "language":
@@ -90,6 +91,7 @@ def arrow_schema(pa: Any, features: Mapping[str, Mapping[str, Any]]) -> Any:
             kind = scalars[dtype]
         else:
             kind = pa.list_(scalars[dtype], feature["shape"][0])
+
         columns.append(pa.field(name, kind))
     return pa.schema(columns)
 

@@ -158,11 +158,14 @@ class _Writer(ClosedOnExit):
             ),
             "action": spans(_action_parts(metadata), len(self._spec.action_names)),
         }
+
+        # a set without pictures has no videos to name
         videos = self._video_keys()
         if videos:
             modality["video"] = {
                 name.removeprefix(IMAGES): {"original_key": name} for name in videos
             }
+
         modality["annotation"] = {
             name.removeprefix(ANNOTATION): {}
             for name in (DESCRIPTION, SUBTASK)

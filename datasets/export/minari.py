@@ -111,6 +111,7 @@ def _metadata(
     spec = selection.spec
     metadata = selection.headers[0].metadata
     size = len(spec.action_names)
+
     return {
         "dataset_id": name,
         "total_episodes": len(selection),

@@ -201,10 +201,13 @@ class _Collected:
                 f"{self._where(number)} has no rows of numbers in {self.key} that a "
                 "window could hold"
             )
+
+        # the first episode says what the others must be like
         row = array.shape[1:]
         if not number:
             self._dtype = array.dtype
             self._row = row
+
         if row != self._row or array.dtype != self._dtype:
             raise DatasetError(
                 f"{self._where(number)} has {self.key} with rows {row} of "

@@ -53,13 +53,16 @@ class Window:
             raise EmbodiedError(
                 "a window needs rows: give some, such as {'actions': range(16)}"
             )
+
         for name, rows in self.rows.items():
             _check_rows(name, rows)
+
         if self.at not in (FRAMES, PLANS) and not self.at.startswith(STREAMS):
             raise EmbodiedError(
                 f"a window cannot be at {self.at!r}: give {FRAMES!r}, {PLANS!r} or a "
                 "stream such as 'streams/intended'"
             )
+
         if self.plan_age_s is not None:
             least, greatest = self.plan_age_s
             if not 0 <= least <= greatest:

@@ -326,6 +326,7 @@ def _standings(
 def _notes(contestants: Sequence[Contestant]) -> list[str]:
     """Returns sentences on what differs and does not forbid a comparison."""
     notes = []
+    # what was measured with other software or on another machine than the first
     first = contestants[0]
     for other in contestants[1:]:
         a = first.provenance
@@ -335,14 +336,20 @@ def _notes(contestants: Sequence[Contestant]) -> list[str]:
             for name in sorted(a.versions.keys() | b.versions.keys())
             if a.versions.get(name) != b.versions.get(name)
         ]
+
+        # code that only one of the two used is no difference
         for place in sorted(a.code.keys() & b.code.keys()):
             if a.code[place] != b.code[place]:
                 different.append(f"the code of {place}")
+
         if a.host.get("processor") != b.host.get("processor"):
             different.append("the processor")
+
         if different:
             names = f"{first.name} and {other.name}"
             notes.append(f"{names} were measured with other {listing(different)}.")
+
+    # cells that a rule stopped have different numbers of episodes
     for contestant in contestants:
         rules = {cell.rule for cell in contestant.cells.values() if cell.rule}
         for rule in sorted(rules):

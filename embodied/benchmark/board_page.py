@@ -119,9 +119,11 @@ def _curves(board: Board) -> Iterator[tuple[str, Markup, list[int]]]:
     The policies are for the chart's legend.
     """
     for spot in board.spots[:MAX_CURVES]:
+        # all policies at the same times, up to the end of the longest episode
         cells = [one.cells[spot] for one in board.contestants]
         longest_s = max(e.duration_s for cell in cells for e in cell.episodes)
         times_s = [longest_s * k / POINTS for k in range(POINTS + 1)]
+
         series = [
             Series(
                 tuple(zip(times_s, success_by_time(cell, times_s), strict=True)),
@@ -130,6 +132,7 @@ def _curves(board: Board) -> Iterator[tuple[str, Markup, list[int]]]:
             )
             for index, cell in enumerate(cells)
         ]
+
         axis = points_axis("Simulated time (s)", times_s)
         chart = line_chart(
             series, axis, success_axis(), f"Success by time, {spot.words}"

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from embodied.benchmark import peers
+from embodied.benchmark.peers.timed_loading import windows_per_s
 from embodied.benchmark.statistics import Median, median
 from embodied.datasets.export.lerobot import export_lerobot
 from embodied.datasets.export.lerobot_features import Pictures
@@ -105,11 +105,15 @@ def record_for_loading(path: Path, episodes: int) -> None:
     robot = task.default_robot
     spec = find_policy("expert").spec(task.name, robot)
     config = env_config_for(spec, task.name, "L2", "train", robot)
+
+    # one camera that stands still, and one on the hand
     cameras = (*task.cameras[:1], "wrist")
     config = replace(config, obs="both", cameras=cameras, camera_hz=RECORD_HZ)
+
     dual = DualSystemConfig(mailbox="predictive")
     runner = EpisodeRunner("expert", config, dual, RECORDED_WORLDS)
     header = collection_header(runner, record_hz=RECORD_HZ)
+
     with Workers(default_workers(episodes)) as workers:
         collect(
             Recording(runner, path, header),
@@ -190,24 +194,9 @@ def measure_own(job: DataJob) -> Iterator[DataSpeed]:
             with Windows(job.path, Window(rows), ALL) as windows:
                 if source == MEMORY:
                     windows.load(max_bytes=2**62)  # no limit
-                speeds = list(_speeds(WindowLoader(windows, job.batch_size), job))
+                loader = WindowLoader(windows, job.batch_size)
+                speeds = windows_per_s(loader, "tick", job.repeats, job.seconds)
             yield DataSpeed(OWN, content, source, _median(speeds))
-
-
-def _speeds(loader: WindowLoader, job: DataJob) -> Iterator[float]:
-    """Yields windows per processor second of each repeat, after a batch that warms up."""
-    batches = iter(loader)
-    next(batches)
-    for _ in range(job.repeats):
-        count = 0
-        start_s = time.process_time()
-        while time.process_time() - start_s < job.seconds:
-            batch = next(batches, None)
-            if batch is None:
-                batches = iter(loader)
-                continue
-            count += len(batch["tick"])
-        yield count / (time.process_time() - start_s)
 
 
 def measure_peer(

@@ -109,6 +109,8 @@ def facts(meta: EpisodeMeta) -> list[tuple[str, str]]:
         ("frames", f"{meta.num_samples}"),
         ("reward, summed", f"{meta.reward_sum:.4g}"),
     ]
+
+    # what older files, and episodes without plans or success, do not have
     optional = (
         ("time to success", meta.time_to_success_s, "s"),
         ("plan age, mean", meta.mean_plan_age_s, "s"),
@@ -117,6 +119,7 @@ def facts(meta: EpisodeMeta) -> list[tuple[str, str]]:
         ("joint margin, least", meta.min_joint_margin_rad, "rad"),
         ("dropped", meta.dropped, ""),
     )
+
     for name, value, unit in optional:
         if value is not None:
             shown.append((name, f"{value:.4g} {unit}".rstrip()))

@@ -86,6 +86,7 @@ class Playing:
 def lost_episode(seed: int, error: str) -> EpisodeResult:
     """Returns the result of an episode in which the policy raised an error."""
     return EpisodeResult(
+        # nothing of what was done until then counts
         index=0,
         seed=seed,
         instruction="",

@@ -70,9 +70,14 @@ def beside_success(cell: Cell, expert: Cell | None = None) -> Beside:
     episodes = cell.episodes
     pace = units_per_hour(episodes)
     experts_pace = units_per_hour(expert.episodes).value if expert else 0.0
+
+    # collisions count per hour, since episodes differ in length
     hours = sum(episode.duration_s for episode in episodes) / 3600
+
     ages = [e.mean_plan_age_s for e in episodes if e.mean_plan_age_s is not None]
     forces = [episode.peak_contact_force_n for episode in episodes]
+
+    # a pace of 0, of a policy that never succeeds, has no time per success
     return Beside(
         units_per_hour=pace,
         seconds_per_unit=3600 / pace.value if pace.value else None,

@@ -48,6 +48,7 @@ def results_schema() -> dict[str, Any]:
             "minItems": 1,
         },
     }
+
     file = {
         "format": {"const": FORMAT},
         "schema_version": {"const": SCHEMA_VERSION},
@@ -56,6 +57,7 @@ def results_schema() -> dict[str, Any]:
         "unfinished": {"type": "array", "items": _schema_of(UnfinishedCell)},
         "checksum": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     }
+
     required = [name for name in file if name != "unfinished"]
     title = "Results of an evaluation, as `embodied eval` writes them"
     return {"$schema": DIALECT, "title": title, **_object(file, required)}

@@ -70,13 +70,17 @@ def _timing_words(condition: Condition) -> str:
     """Returns what hinders the plans, and what helps; "" for nothing, or no plans."""
     if condition.planner_hz is None:
         return ""
+
     parts = []
     if condition.delay_ms:
         parts.append(f"plans {condition.delay_ms:g} ms late")
     if condition.compute_ms:
         parts.append(f"({condition.compute_ms:g} ms of it computing)")
+
+    # a constant delay needs no word
     if condition.delay_ms and condition.latency != "constant":
         parts.append(f"({condition.latency})")
+
     if condition.drop_rate:
         parts.append(f"{condition.drop_rate:.0%} of plans lost")
     parts += condition.hindrances

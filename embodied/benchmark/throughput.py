@@ -285,6 +285,8 @@ def measure_runtime(config: EnvConfig) -> Iterator[Figure]:
     robot = _robot_name(config)
     spec = find_policy("expert").spec(config.task, robot)
     expert_config = env_config_for(spec, config.task, "L1", "train", robot)
+
+    # one world shows what the runtime itself costs, many show its share of a rollout
     for num, unit, bound in (
         (1, "us per step", "<= 100"),
         (RECORDED_WORLDS, "ratio", "<= 1.05"),
@@ -293,6 +295,7 @@ def measure_runtime(config: EnvConfig) -> Iterator[Figure]:
         for whole_s, runtime_s in _runtime_times_s(Worlds(expert_config, num)):
             us = 1e6 * runtime_s / RUNTIME_STEPS
             values.append(us if num == 1 else whole_s / (whole_s - runtime_s))
+
         name = f"runtime in a tick, {_num_worlds(num)}"
         if num > 1:
             name = f"rollout over one without the runtime, {_num_worlds(num)}"

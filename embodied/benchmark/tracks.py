@@ -96,9 +96,11 @@ def bands(stretches: Sequence[Band], duration_s: float, rows: int = 1) -> Markup
     height_px = BAND_PX / rows
     parts = []
     for band in stretches:
+        # at least a pixel wide, so that short stretches are seen
         x = right(band.start_s, duration_s)
         width_px = max(right(band.stop_s, duration_s) - x, 1.0)
         y = EDGE_PX / 2 + band.row * height_px
+
         shape = Markup(
             '<rect style="--h:{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}">'
             "<title>{}</title></rect>"
@@ -107,6 +109,7 @@ def bands(stretches: Sequence[Band], duration_s: float, rows: int = 1) -> Markup
         parts.append(
             shape.format(hue(band.kind), x, y, width_px, max(height_px - 1, 2), title)
         )
+
         if rows == 1 and width_px > MIN_LABEL_PX * len(band.word) + 6:
             word = Markup('<text class="word" x="{:.1f}" y="{:.1f}">{}</text>')
             parts.append(word.format(x + 6, y + height_px / 2 + 4, band.word))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from embodied.envs.own_tasks import typed_task
 from embodied.errors import EmbodiedError
@@ -78,6 +79,92 @@ def add_cell_episodes(parser: argparse.ArgumentParser, default: int) -> None:
         default=10_000,
         help="seed of each cell's first episode (default: 10000)",
     )
+
+
+def add_episodes(
+    parser: argparse.ArgumentParser, default: int, done: str, first: str = "episode"
+) -> None:
+    """Adds --episodes, --seed and --level: episodes with seeds in a row.
+
+    Args:
+        parser: of the verb.
+        default: how many there are unless another number is typed.
+        done: what is done with them, e.g. "to record".
+        first: what the first one is called.
+    """
+    parser.add_argument(
+        "--episodes",
+        type=int,
+        default=default,
+        help=f"how many {done} (default: {default})",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help=f"seed of the first {first} (default: 0)"
+    )
+    add_level(parser)
+
+
+def add_level(parser: argparse.ArgumentParser) -> None:
+    """Adds --level, one of them."""
+    parser.add_argument(
+        "--level", default="L2", help="how much varies: L1, L2, L3 or L4 (default: L2)"
+    )
+
+
+def add_where(parser: argparse.ArgumentParser) -> None:
+    """Adds --robot and --task, for what a dataset names and nobody has registered.
+
+    Code is loaded only from a place that is typed, whatever a file says.
+    """
+    parser.add_argument(
+        "--robot",
+        help="the robot's description, e.g. six.toml, where it is not known by a name",
+    )
+    parser.add_argument(
+        "--task",
+        type=typed_task,
+        metavar="FILE.py:TASK",
+        help="where a task of your own is",
+    )
+
+
+def add_dataset(parser: argparse.ArgumentParser, what: str = "the dataset") -> None:
+    """Adds FILE, the dataset that a verb reads; `what` says more of it."""
+    parser.add_argument("file", type=Path, metavar="FILE", help=what)
+
+
+def add_output(
+    parser: argparse.ArgumentParser,
+    what: str,
+    metavar: str = "FILE",
+    required: bool = True,
+    default: str = "",
+) -> None:
+    """Adds -o, where a verb writes to.
+
+    Args:
+        parser: of the verb.
+        what: what is written there.
+        metavar: FILE, FOLDER or PATH.
+        required: whether it must be typed.
+        default: the place unless one is typed, which then need not be.
+    """
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=required and not default,
+        default=Path(default) if default else None,
+        metavar=metavar,
+        help=f"{what} (default: {default})" if default else what,
+    )
+
+
+def add_overwrite(
+    parser: argparse.ArgumentParser, what: str = "an output that exists"
+) -> None:
+    """Adds --overwrite, of verbs whose work cannot be continued."""
+    parser.add_argument("--overwrite", action="store_true", help=f"replace {what}")
 
 
 def add_speed(parser: argparse.ArgumentParser) -> None:

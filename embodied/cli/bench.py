@@ -46,6 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a task's name, FILE.py:TASK for one of your own, `gpu` to measure a GPU, or "
         "`data` to measure loading (default: ToteTransfer)",
     )
+
+    # only for a task, and only for a task or `data`
     parser.add_argument("--robot", help="a robot's name (default: the task's first)")
     parser.add_argument(
         "--episodes",
@@ -53,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"episodes recorded in each repeat (default: {EPISODES}); with `data`, those "
         f"that are loaded (default: {LOADED_EPISODES})",
     )
+
     _add_data_arguments(parser)
     _add_gpu_arguments(parser)
     arguments.add_json(parser)
@@ -79,6 +82,8 @@ def _add_gpu_arguments(parser: argparse.ArgumentParser) -> None:
     # All are None unless typed, so that one without `gpu` can be refused; `run` and
     # `bench_gpu` know the defaults.
     gpu = parser.add_argument_group("only for `embodied bench gpu`")
+
+    # what is measured
     gpu.add_argument(
         "--task",
         nargs="+",
@@ -92,6 +97,8 @@ def _add_gpu_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         help="numbers of worlds to measure (default: 1024 4096 8192)",
     )
+
+    # where, and how often
     gpu.add_argument(
         "--device",
         help="cuda, or cpu to try it with a few worlds (default: cuda)",
@@ -106,6 +113,7 @@ def _add_gpu_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         help=f"control steps each time (default: {GPU_STEPS})",
     )
+
     gpu.add_argument(
         "-o",
         "--output",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from embodied.benchmark.provenance import host_facts
 from embodied.cli import arguments
@@ -16,13 +15,8 @@ from embodied.pages.subject import HOST
 
 def add_output(parser: argparse.ArgumentParser, default: str) -> None:
     """Adds -o, --resume and --overwrite."""
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        default=Path(default),
-        metavar="FILE",
-        help=f"the page, with its JSON file beside it (default: {default})",
+    arguments.add_output(
+        parser, "the page, with its JSON file beside it", default=default
     )
     arguments.add_existing(parser)
 

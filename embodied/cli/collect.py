@@ -60,28 +60,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_episodes(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help="the dataset, e.g. totes.hdf5",
-    )
+    arguments.add_output(parser, "the dataset, e.g. totes.hdf5")
+
     parser.add_argument(
         "--policy",
         default="expert",
         help="a name, a run folder, or MODULE:NAME (default: expert; see `embodied list policies`)",
     )
-    parser.add_argument(
-        "--episodes", type=int, default=200, help="how many to record (default: 200)"
-    )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="seed of the first episode (default: 0)"
-    )
-    parser.add_argument(
-        "--level", default="L2", help="how much varies: L1, L2, L3 or L4 (default: L2)"
-    )
+
+    arguments.add_episodes(parser, 200, "to record")
     parser.add_argument(
         "--noise",
         type=float,
@@ -101,6 +88,8 @@ def add_pictures(parser: argparse.ArgumentParser) -> None:
         help="recorded frames per second, with pictures and actions; a divisor of the "
         f"control rate (default: {RECORD_HZ}, or the next higher one)",
     )
+
+    # no pictures leaves no camera to name
     cameras = parser.add_mutually_exclusive_group()
     cameras.add_argument(
         "--camera",
@@ -113,6 +102,7 @@ def add_pictures(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="record no pictures, which is twice as fast",
     )
+
     parser.add_argument(
         "--image-size",
         type=int,

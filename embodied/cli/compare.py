@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
 from embodied.benchmark.board import UNDECIDED, make_board, read_contestants
 from embodied.benchmark.board_page import write_board_page
@@ -32,9 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folders of `embodied eval`, or their results.json; FOLDER:POLICY for one "
         "policy of several",
     )
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="write a page, e.g. x.html"
-    )
+    arguments.add_output(parser, "write a page, e.g. x.html", required=False)
     arguments.add_json(parser)
 
 

@@ -19,12 +19,15 @@ ONLY_WITHOUT_SCHEDULE = ("stray", "stall_s")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds --correct and what says when."""
     rule = TakeoverRule()
+
     parser.add_argument(
         "--correct",
         choices=CORRECTORS,
         help="who takes over when the policy strays, and says at each step what to learn "
         "(docs/corrections.md); only with a policy that learned from it",
     )
+
+    # when it takes over: by what it sees, or by the clock
     parser.add_argument(
         "--stray",
         type=float,

@@ -27,14 +27,11 @@ EXAMPLE = "embodied demo\n  embodied demo --full -o runs/demo-full"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        default=Path("runs/demo"),
-        metavar="FOLDER",
-        help="folder for everything (default: runs/demo)",
+    arguments.add_output(
+        parser, "folder for everything", metavar="FOLDER", default="runs/demo"
     )
+
+    # how much is done
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
         "--full",
@@ -51,12 +48,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="do little of everything, to see that it works: its figures mean nothing",
     )
     parser.set_defaults(size="small")
+
     parser.add_argument(
         "--seed", type=int, default=0, help="seed of the training (default: 0)"
     )
     parser.add_argument(
         "--resume", action="store_true", help="continue a demo that was interrupted"
     )
+
     arguments.add_speed(parser)
 
 

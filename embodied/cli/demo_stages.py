@@ -225,9 +225,12 @@ class Demo:
             f"{get_task(TASK).summary.capitalize()}.",
             TRANSPORT,
         ]
+
         films = footage.film_trials(
             results, self.filmed(trials), self.size.films, workers, self.stage
         )
+
+        # without a caveat the summary would begin with a space
         return Report(
             results,
             subject=self.size.subject,

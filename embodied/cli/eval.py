@@ -92,12 +92,11 @@ def _add_cells(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
+    arguments.add_output(
+        parser,
+        "folder for the results and the report",
         metavar="FOLDER",
-        help="folder for the results and the report",
+        required=False,
     )
     parser.add_argument(
         "--videos",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from tqdm import tqdm
 
@@ -28,9 +27,7 @@ EXAMPLE = """embodied gallery
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
     arguments.add_pairs(parser, "film")
-    parser.add_argument(
-        "--level", default="L2", help="how much varies: L1 to L4 (default: L2)"
-    )
+    arguments.add_level(parser)
     parser.add_argument(
         "--seed",
         type=int,
@@ -38,13 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="seed from which on a successful episode is looked for (default: 0)",
     )
     parser.add_argument("--workers", type=int, help="processes (default: one per core)")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        default=Path("docs/images"),
-        metavar="FOLDER",
-        help="folder for all files (default: docs/images)",
+    arguments.add_output(
+        parser, "folder for all files", metavar="FOLDER", default="docs/images"
     )
 
 

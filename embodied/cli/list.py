@@ -51,6 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="tasks, robots, control_modes, policies, channels, bridges or suites "
         "(default: all)",
     )
+
+    # two questions of their own, in place of the tables
     parser.add_argument(
         "--factors",
         metavar="TASK",
@@ -62,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WHAT",
         help="what each number of an action means, for a robot, a dataset or a run",
     )
+
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -183,8 +186,10 @@ def catalogue() -> dict[str, Rows]:
         "FOLDER": "a run that `embodied train` wrote",
         "MODULE:NAME": "one of your own, in a module in this folder or installed",
     }
+
     channels = {name: profile.words for name, profile in PROFILES.items()}
     bridges = {name: built_in.summary for name, built_in in BRIDGES.items()}
+
     return {
         "tasks": [describe_task(name) for name in loadable_tasks()],
         "robots": [describe_robot(name) for name in loadable_robots()],
@@ -233,11 +238,13 @@ def describe_suite(name: str) -> dict[str, Any]:
 
     `cells` holds, for each ability, in how many cells it is measured.
     """
+    # a cell's own ability, and those that it varies beside
     suite = find_suite(name)
     counts: dict[str, int] = {}
     for cell in suite.cells:
         for ability in (cell.ability, *cell.dimensions):
             counts[ability] = counts.get(ability, 0) + 1
+
     return {
         "name": name,
         "version": suite.version,

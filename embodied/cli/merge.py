@@ -9,6 +9,7 @@ from embodied.benchmark.board import make_board, read_contestants
 from embodied.benchmark.board_page import write_board_page
 from embodied.benchmark.merging import merge_results, require_all_shards
 from embodied.benchmark.results_file import write_results
+from embodied.cli import arguments
 from embodied.cli.eval_table import results_table
 from embodied.cli.output import claim_folder
 
@@ -28,17 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RESULTS",
         help="folders of `embodied eval`, or their results.json",
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="FOLDER",
-        help="folder for the results and the report",
+    arguments.add_output(
+        parser, "folder for the results and the report", metavar="FOLDER"
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace an output that exists"
-    )
+    arguments.add_overwrite(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -42,6 +42,8 @@ FIRST_SEED = 20_000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
     arguments.add_pairs(parser, "compare")
+
+    # the policy whose success is compared, beside the motion
     parser.add_argument(
         "--policy",
         help="a policy that sees the state alone: expert, or a run folder (default: "
@@ -55,6 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--level", help=f"how much the policy's starts vary (default: {LEVEL})"
     )
+
+    # from which starts, and how many
     parser.add_argument(
         "--starts",
         type=int,
@@ -66,6 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         help=f"seed of the policy's first start (default: {FIRST_SEED})",
     )
+
+    # where, and the page
     parser.add_argument(
         "--device",
         default="cuda",

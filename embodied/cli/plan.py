@@ -60,6 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="measure a suite by its protocol (see `embodied list suites`), or FILE.toml",
     )
+
+    # a rule that stops cells early, one at most
     rule = parser.add_mutually_exclusive_group()
     rule.add_argument(
         "--until",
@@ -74,6 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop a cell when it is told apart from the same cell of another policy, by "
         "a test that may be asked at any time; FOLDER:POLICY for one of several",
     )
+
+    # the same seeds elsewhere: a part of them, or all of them once more
     parser.add_argument(
         "--shard",
         nargs="?",
@@ -226,18 +230,22 @@ def _shard_of(chosen: EvalPlan, args: argparse.Namespace) -> EvalPlan:
         raise EmbodiedError(
             "--shard measures a fixed part of the seeds: leave out --until and --against"
         )
+
     number, count = parse_shard(args.shard, os.environ)
     trials = []
     for trial in chosen.trials:
+        # the same seeds in the same parts on every machine, so that parts join
         seeds = trial.condition.seeds
         if len(seeds) < count:
             raise EmbodiedError(
                 f"--shard {number}/{count}: there are {len(seeds)} episodes per cell, "
                 f"which make no {count} parts: use fewer shards, or more --episodes"
             )
+
         part = split(seeds, count)[number - 1]
         condition = replace(trial.condition, first_seed=part[0], num_episodes=len(part))
         trials.append(replace(trial, condition=condition))
+
     return replace(chosen, trials=trials, shard=f"{number}/{count}")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
 from embodied.benchmark.board import make_board, read_contestants
 from embodied.benchmark.board_page import write_board_page
@@ -35,14 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folders of `embodied eval`, or their results.json; FOLDER:POLICY for one "
         "policy of several",
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        default=Path("board.html"),
-        metavar="FILE",
-        help="the page (default: board.html)",
-    )
+    arguments.add_output(parser, "the page", default="board.html")
     arguments.add_json(parser)
 
 

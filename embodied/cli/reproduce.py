@@ -229,16 +229,19 @@ def _lines(repetitions: Sequence[Repetition], differences: Sequence[str]) -> lis
         condition = one.before.condition
         name = f"{condition.policy} {condition.place} {condition.level}".strip()
         count = len(one.before.episodes)
+
         wrong = one.different
         if not wrong:
             lines.append(f"{name}: all {count} episodes are equal, to the digit")
             continue
+
         seeds = ", ".join(str(episode.seed) for episode in wrong[:MAX_SEEDS])
         more = ", ..." if len(wrong) > MAX_SEEDS else ""
         lines.append(
             f"{name}: {len(wrong)} of {count} episodes differ, {one.outcomes} of them in "
             f"success: seeds {seeds}{more}"
         )
+
     if differences:
         lines.append(f"what differs beside them: {'; '.join(differences)}")
     else:

@@ -33,6 +33,7 @@ LEVELS = ("L2", "L3", "L4")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
     arguments.add_pairs(parser, "measure")
+
     parser.add_argument(
         "--level",
         nargs="+",
@@ -40,11 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how much varies (default: L2 L3 L4)",
     )
     arguments.add_cell_episodes(parser, default=200)
+
     parser.add_argument(
         "--no-costs",
         action="store_true",
         help="do not measure what the tasks cost to simulate",
     )
+
     add_output(parser, "docs/ground.md")
     arguments.add_speed(parser)
     arguments.add_on(parser)

@@ -8,7 +8,6 @@ import getpass
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embodied.benchmark.dataset_facts import dataset_facts
@@ -53,24 +52,9 @@ SPEC = PolicySpec(control_mode="ee_delta", control_hz=200, privileged=True)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
     arguments.add_scene(parser)
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help="the dataset, e.g. by_hand.hdf5",
-    )
+    arguments.add_output(parser, "the dataset, e.g. by_hand.hdf5")
     _add_person(parser)
-    parser.add_argument(
-        "--episodes", type=int, default=10, help="how many takes (default: 10)"
-    )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="seed of the first take (default: 0)"
-    )
-    parser.add_argument(
-        "--level", default="L2", help="how much varies: L1, L2, L3 or L4 (default: L2)"
-    )
+    arguments.add_episodes(parser, 10, "takes", first="take")
     parser.add_argument(
         "--horizon-s",
         type=float,
@@ -82,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_person(parser: argparse.ArgumentParser) -> None:
+    # what moves the robot: a device, an aid that turns the hand, a policy
     parser.add_argument(
         "--device",
         default="keyboard",
@@ -100,6 +85,8 @@ def _add_person(parser: argparse.ArgumentParser) -> None:
         help="a policy that drives until you take over, by moving; `take_over` hands back "
         "(docs/corrections.md; default: you alone)",
     )
+
+    # who, and before what
     parser.add_argument(
         "--operator",
         metavar="NAME",
@@ -119,6 +106,8 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
         metavar="HZ",
         help=f"recorded frames per second (default: {RECORD_HZ})",
     )
+
+    # no pictures leaves no camera to name
     cameras = parser.add_mutually_exclusive_group()
     cameras.add_argument(
         "--camera",
@@ -127,6 +116,7 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
         help="cameras to record (default: the task's)",
     )
     cameras.add_argument("--no-cameras", action="store_true", help="record no pictures")
+
     parser.add_argument(
         "--image-size",
         type=int,

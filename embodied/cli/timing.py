@@ -68,10 +68,14 @@ def add_timing(
         "only for policies that plan; by default all plans arrive at once "
         "(docs/dual_system.md)",
     )
+
+    # what happens to plans on their way
     _add_delays(group, "+" if sweep else None)
     _add_losses(group, "+" if sweep else None)
     for name, what in (("freeze", "the planner"), ("outage", "all transport")):
         _add_interruption(group, name, what)
+
+    # what is done about it
     group.add_argument(
         "--mailbox",
         choices=MAILBOX_MODES,
@@ -86,6 +90,7 @@ def add_timing(
 
 
 def _add_delays(group: argparse._ArgumentGroup, nargs: str | None) -> None:
+    # how often plans are made, and a machine and a network by name
     group.add_argument(
         "--planner-hz",
         type=float,
@@ -98,6 +103,8 @@ def _add_delays(group: argparse._ArgumentGroup, nargs: str | None) -> None:
         help="all delays and losses at once, those of a machine and the network to it: "
         f"{', '.join(PROFILES)}",
     )
+
+    # or its delays one by one: the transport
     group.add_argument(
         "--delay-ms",
         type=float,
@@ -117,6 +124,8 @@ def _add_delays(group: argparse._ArgumentGroup, nargs: str | None) -> None:
         metavar="FILE",
         help="measured delays instead of --delay-ms: a text file with one per line, in ms",
     )
+
+    # and the computing, which blocks the planner
     group.add_argument(
         "--compute-ms",
         type=float,
@@ -155,6 +164,8 @@ def _add_interruption(group: argparse._ArgumentGroup, name: str, what: str) -> N
         metavar="S",
         help=f"stop {what} for this long; needs --{name}-at-s or --{name}-hz",
     )
+
+    # when: once, or at random
     group.add_argument(
         f"--{name}-at-s",
         type=float,
@@ -256,18 +267,24 @@ def _interruption_of(
     """
     duration = f"{name}_s"
     times = (f"{name}_at_s", f"{name}_hz")
+
+    # nothing asked for, or a time without a duration
     when = [one for one in times if one in given]
     if duration not in given:
         if when:
             raise EmbodiedError(
                 f"{FLAGS[when[0]]} needs {FLAGS[duration]}: how long {effect}"
             )
+
         return Interruption()
+
+    # exactly one of the two ways to say when
     if len(when) != 1:
         once, at_random = (FLAGS[one] for one in times)
         raise EmbodiedError(
             f"{FLAGS[duration]} needs either {once} (once) or {at_random} (at random)"
         )
+
     for one in (duration, times[1]):
         if getattr(args, one) == 0:
             raise EmbodiedError(f"{FLAGS[one]} must be above 0: 0 would stop nothing")

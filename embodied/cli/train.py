@@ -64,22 +64,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DATASET",
         help="files to learn from, or with --algo the name of a task, or FILE.py:TASK",
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="FOLDER",
-        help="run folder for the policy",
-    )
+    arguments.add_output(parser, "run folder for the policy", metavar="FOLDER")
+
     _add_budget(parser)
     _add_rounds(parser)
+
     parser.add_argument(
         "--camera",
         nargs="+",
         metavar="NAME",
         help="cameras to learn from (default: all recorded)",
     )
+
+    # where the work is done
     parser.add_argument(
         "--plan-age-ms",
         nargs=2,
@@ -106,6 +103,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="seed of the training (default: 0)"
     )
+
+    # what one kind of training takes alone, and what all take
     train_rl.add_arguments(parser)
     arguments.add_existing(parser)
     arguments.add_json(parser)
@@ -120,6 +119,8 @@ def _add_rounds(parser: argparse.ArgumentParser) -> None:
         help="go on from a run, or from `pretrained`, at a lower learning rate (default: "
         "networks that know nothing yet)",
     )
+
+    # how much the two kinds of corrections weigh
     parser.add_argument(
         "--takeover-weight",
         type=float,

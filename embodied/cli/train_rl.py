@@ -50,6 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stage",
         help="stage of the task to learn, e.g. reach (default: the whole task)",
     )
+
+    # in which worlds
     group.add_argument("--robot", help="a robot's name (default: the task's first)")
     group.add_argument("--level", help=f"how much varies: L1 to L4 (default: {LEVEL})")
     group.add_argument(
@@ -62,6 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         help="worlds at once (default: 16, or 4096 on the engine warp)",
     )
+
+    # what helps: demonstrations, and a policy that is corrected
     group.add_argument(
         "--demos",
         type=int,
@@ -87,6 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MS",
         help="how late the plans of --base arrive (default: 0)",
     )
+
     group.add_argument(
         "--video",
         action="store_true",

@@ -80,6 +80,7 @@ def _comparison(task: str, last: dict[str, float]) -> str:
             "?",
         )
     ]
+
     for one in beside(task):
         rows.append(
             (
@@ -92,6 +93,7 @@ def _comparison(task: str, last: dict[str, float]) -> str:
                 one.success,
             )
         )
+
     return text_table([COLUMNS, *rows])
 
 

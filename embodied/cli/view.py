@@ -48,6 +48,8 @@ VIDEO_SIZE = (480, 640)  # (H, W) of each episode, in pixels
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
     arguments.add_scene(parser)
+
+    # who acts
     parser.add_argument(
         "--policy",
         default="expert",
@@ -58,20 +60,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"how much varies: L1 to L4 (default: {LEVEL}, or what a run of reinforcement learning trained on)",
     )
     arguments.add_stage(parser)
+
+    # in which episodes
     parser.add_argument(
         "--seed", type=int, default=0, help="seed of the first episode (default: 0)"
     )
     parser.add_argument(
         "--episodes", type=int, default=1, help="how many to show (default: 1)"
     )
+
+    # what is shown of them
     parser.add_argument("--camera", help="camera of the video (default: the task's)")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="FILE",
-        help="an .mp4 file, in place of a window (default: runs/view/TASK.mp4)",
+    arguments.add_output(
+        parser,
+        "an .mp4 file, in place of a window (default: runs/view/TASK.mp4)",
+        required=False,
     )
+
     _add_real_time(parser)
     add_timing(parser, sweep=False)
 

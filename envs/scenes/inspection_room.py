@@ -23,6 +23,7 @@ CABINET = (0.74, 0.76, 0.76, 1.0)
 
 def add_inspection_room(spec: mujoco.MjSpec) -> None:
     """Adds the room, a second lamp from behind the robot, and the camera `room`."""
+    # a faint light from behind the robot, which casts no shadows
     fill = spec.worldbody.add_light(
         name="fill", pos=[-1.5, -0.8, 2.5], dir=[0.8, 0.35, -0.5]
     )
@@ -30,12 +31,15 @@ def add_inspection_room(spec: mujoco.MjSpec) -> None:
     fill.diffuse = [0.14] * 3
     fill.specular = [0.05] * 3
     fill.castshadow = False
+
+    # what is only seen
     decor = Paint(spec, spec.worldbody, "room_decor", decor=True)
     _paint_wall(decor)
     _paint_pipes(decor)
     for y in (-1.45, 1.45):
         _paint_pump(decor, y)
     decor.add()
+
     _add_notices(spec)
     add_view(spec, ROOM_VIEW, (-1.05, -1.85, 1.85), (0.62, 0.05, 0.98), 44)
 

@@ -164,8 +164,11 @@ def _motion(
     agent = np.asarray(episode.streams["agent_pos"].value, np.float64)
     effector = worlds.robot.effectors[0]
     slices = worlds.agent_layout.slices()
+
     width = slices[gripper_width_part(worlds.agent_layout)]
     quat = quat_from_rot6d(agent[:, slices[f"{effector.name}_rot6d"]])
+
+    # the states of longer episodes in the batch go on, and are left out
     return Motion(
         episode=number,
         dt_s=1 / worlds.config.control_hz,

@@ -71,9 +71,12 @@ class RealTimeSystem(DualSystem):
             simulated._interface,
             simulated._coordinates,
         )
+
         self._process = process
         self._pacer = Pacer(self.spec.control_hz)
         self._begun: _Begun | None = None
+
+        # of the present episode
         self._compute_ms: list[float] = []
         self._worst_age_ticks = 0
         self._seed = 0

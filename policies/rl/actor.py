@@ -79,11 +79,14 @@ class Actor(nn.Module):
             activation=activation,
             squash=squash,
         )
+
+        # the copy lies on the CPU, where policies act
         actor = cls(config)
         for own, trained in zip(actor.layers, layers, strict=True):
             own.load_state_dict(
                 {name: value.cpu() for name, value in trained.state_dict().items()}
             )
+
         actor.mean.copy_(mean)
         actor.std.copy_(std)
         return actor

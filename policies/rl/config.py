@@ -119,11 +119,13 @@ class RLConfig:
                 f"the engine 'warp' learns by ppo so far; {self.algorithm} learns on "
                 "the engine 'cpu'"
             )
+
         if self.num_envs < 2:
             raise EmbodiedError(
                 "the engine 'warp' learns in at least 2 worlds: one of them shows what "
                 "was learned"
             )
+
         if self.base:
             raise EmbodiedError(
                 "a policy is corrected on the engine 'cpu' so far: leave out the "

@@ -257,7 +257,9 @@ class PpoTrainer:
 
     def checkpoint(self) -> dict[str, Tensor]:
         """Returns all that it takes to go on from here."""
+        # the learning rate is adapted as training goes on, so it is kept, too
         rate = torch.tensor(self.ppo.learning_rate, dtype=torch.float64)
+
         return join_parts(
             {
                 "actor": self.ppo.actor.state_dict(),

@@ -68,9 +68,11 @@ def make_algorithm(config: RLConfig, env: LearnerVecEnv) -> Any:
 
 def _off_policy(config: RLConfig) -> dict[str, Any]:
     """Returns the arguments that SAC and TD3 share."""
+    # with demonstrations there is something to learn from at once
     random_steps = RANDOM_STEPS
     if config.demonstrations:
         random_steps = RANDOM_STEPS_WITH_DEMONSTRATIONS
+
     return {
         "learning_starts": random_steps,
         "batch_size": 256,

@@ -148,6 +148,7 @@ def require_start_fits(config: ImitationConfig, metadata: Mapping[str, Any]) -> 
     """
     if config.start is None:
         return
+
     info = read_run(config.start)
     trained = {
         **info.trained_in,
@@ -155,7 +156,9 @@ def require_start_fits(config: ImitationConfig, metadata: Mapping[str, Any]) -> 
         "image_size": info.net.image_size,
         "cameras": list(info.net.cameras),
     }
+
     given = {**metadata, "cameras": list(config.cameras)}
+
     for key in (*COMMON_METADATA, "cameras"):
         if trained[key] != given[key]:
             raise EmbodiedError(

@@ -44,6 +44,7 @@ class Loss:
 
     def total(self) -> Tensor:
         """Returns the weighted sum, which training minimises."""
+        # what a plan holds besides its goals has one weight
         auxiliary = (
             self.rotation
             + self.speed
@@ -51,6 +52,7 @@ class Loss:
             + self.gripper
             + self.completion
         )
+
         return (
             ACTION_WEIGHT * self.action
             + self.goal

@@ -180,15 +180,18 @@ def load_samples(
     """
     builder = _SamplesBuilder()
     weights = weights or ActorWeights()
+
     for path, numbers in part:
         with Dataset(path) as dataset:
             builder.begin(path, dataset, cameras)
             for number in tqdm(
                 numbers, desc=f"read {path.name}", leave=False, disable=None
             ):
+                # pictures that stay on the disk are read when a batch needs them
                 episode = dataset.episode(number, images=in_memory)
                 rows = episode_rows(path, episode, history_s)
                 rows["weight"] = plan_weights_of(episode, rows["step"], weights)
+
                 builder.add(dataset.stored_episode(number), episode, rows)
                 if in_memory:
                     builder.add_pictures(episode)
@@ -261,10 +264,12 @@ class _SamplesBuilder:
             frames = MemoryFrames(torch.from_numpy(np.concatenate(self._pictures)))
         else:
             frames = DiskFrames(self._episodes, self._cameras)
+
         tensors = {
             name: torch.from_numpy(np.concatenate(values))
             for name, values in self._parts.items()
         }
+
         return Samples(
             frames=frames,
             sentences=tuple(self._sentences),

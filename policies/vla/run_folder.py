@@ -55,6 +55,7 @@ class RunInfo:
     ) -> RunInfo:
         """Returns the info of networks trained on datasets with this metadata."""
         config = metadata["config"]
+
         return cls(
             task=metadata["task"],
             robot=metadata["robot"],

@@ -6,8 +6,8 @@ import importlib.util
 import json
 import os
 import sys
-import time
-from importlib.metadata import version
+
+from timed_loading import print_result, windows_per_s
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -47,27 +47,6 @@ def _stand_in_for_torchvision():
     torchvision.transforms.ToTensor = ToTensor
 
 
-def windows_per_s(loader, job):
-    """Returns the speed of each repeat, after a batch that only warms up.
-
-    Seconds are those of the processor, so that other work disturbs them less.
-    """
-    speeds = []
-    batches = iter(loader)
-    next(batches)
-    for _ in range(job["repeats"]):
-        count = 0
-        start_s = time.process_time()
-        while time.process_time() - start_s < job["seconds"]:
-            batch = next(batches, None)
-            if batch is None:
-                batches = iter(loader)
-                continue
-            count += len(batch["action"])
-        speeds.append(count / (time.process_time() - start_s))
-    return speeds
-
-
 def main():
     """Measures each content that the job asks for."""
     job = json.loads(sys.argv[1])
@@ -83,8 +62,8 @@ def main():
         times["action"] = [row / meta.fps for row in range(job["chunk"])]
         data = LeRobotDataset("local/set", root=root, delta_timestamps=times)
         loader = DataLoader(data, job["batch_size"], shuffle=True)
-        speeds[name] = windows_per_s(loader, job)
-    print("RESULT " + json.dumps({"version": version("lerobot"), "speeds": speeds}))
+        speeds[name] = windows_per_s(loader, "action", job["repeats"], job["seconds"])
+    print_result("lerobot", speeds)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,10 @@ actions of the chunk.
 import contextlib
 import json
 import sys
-import time
-from importlib.metadata import version
 
 from robomimic.utils import obs_utils
 from robomimic.utils.dataset import SequenceDataset
+from timed_loading import print_result, windows_per_s
 from torch.utils.data import DataLoader
 
 LOW_DIM = "agent_pos"
@@ -25,27 +24,6 @@ class FirstEpisodes(SequenceDataset):
     def load_demo_info(self, filter_by_attribute=None, demos=None):
         names = [f"demo_{number}" for number in range(self.episodes)]
         super().load_demo_info(demos=names)
-
-
-def windows_per_s(loader, job):
-    """Returns the speed of each repeat, after a batch that only warms up.
-
-    Seconds are those of the processor, so that other work disturbs them less.
-    """
-    speeds = []
-    batches = iter(loader)
-    next(batches)
-    for _ in range(job["repeats"]):
-        count = 0
-        start_s = time.process_time()
-        while time.process_time() - start_s < job["seconds"]:
-            batch = next(batches, None)
-            if batch is None:
-                batches = iter(loader)
-                continue
-            count += len(batch["actions"])
-        speeds.append(count / (time.process_time() - start_s))
-    return speeds
 
 
 def main():
@@ -72,10 +50,12 @@ def main():
                     load_next_obs=False,
                 )
             loader = DataLoader(data, job["batch_size"], shuffle=True)
-            speeds[f"{content} {source}"] = windows_per_s(loader, job)
+            speeds[f"{content} {source}"] = windows_per_s(
+                loader, "actions", job["repeats"], job["seconds"]
+            )
             data.close_and_delete_hdf5_handle()
             del data, loader
-    print("RESULT " + json.dumps({"version": version("robomimic"), "speeds": speeds}))
+    print_result("robomimic", speeds)
 
 
 if __name__ == "__main__":

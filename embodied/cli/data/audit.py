@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from embodied.benchmark.audit_page import write_audit_page
+from embodied.cli import arguments
 from embodied.cli.arguments import add_json, refuse
 from embodied.cli.output import require_writable
 from embodied.cli.progress import CountProgress
@@ -31,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files", type=Path, nargs="+", metavar="FILE", help="the datasets to audit"
     )
+
+    # what is written besides the summary
     parser.add_argument(
         "--html",
         type=Path,
@@ -49,9 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="copy the one dataset, with the masks audit_pass, audit_review and "
         "audit_exclude",
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace a copy that exists"
-    )
+
+    arguments.add_overwrite(parser, "a copy that exists")
+
     parser.add_argument(
         "--no-replay",
         action="store_true",
@@ -123,6 +126,8 @@ def _rows(one: Audit) -> Sequence[Sequence[str]]:
         seed = "" if episode.seed is None else str(episode.seed)
         for finding in episode.findings:
             at = "" if finding.start_s is None else f"{finding.start_s:.1f} s"
+
+            # findings about a whole episode have no time
             rows.append(
                 (
                     episode.demo,
@@ -133,6 +138,7 @@ def _rows(one: Audit) -> Sequence[Sequence[str]]:
                     finding.message,
                 )
             )
+
     if not rows:
         return ()
     return [("episode", "seed", "verdict", "check", "at", "what was found"), *rows]

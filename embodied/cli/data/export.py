@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from embodied.cli import arguments
 from embodied.cli.output import no_empty_folders, require_writable
 from embodied.cli.progress import CountProgress
 from embodied.datasets.export.frames import SelectedEpisode
@@ -29,12 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "sources", type=Path, nargs="+", metavar="FILE", help="the datasets to export"
     )
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="PATH", help="what to make"
-    )
+    arguments.add_output(parser, "what to make", metavar="PATH")
+
     parser.add_argument(
         "--format", required=True, choices=list(FORMATS), help="whose format"
     )
+
+    # which episodes, frames and cameras
     parser.add_argument(
         "--mask",
         default=Choice.mask,
@@ -48,6 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="a camera to take; may be repeated (default: all that the files share)",
     )
+
+    # what only one of the formats has; `run` refuses it with another
     parser.add_argument(
         "--images",
         choices=["video", "image", "none"],

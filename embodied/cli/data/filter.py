@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from embodied.cli import arguments
 from embodied.cli.output import require_writable
 from embodied.cli.progress import CountProgress
 from embodied.datasets.conditions import Condition, chosen_numbers
@@ -20,19 +20,15 @@ EXAMPLE = """embodied data filter totes.hdf5 success=true 'peak_contact_force_n<
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="the dataset")
+    arguments.add_dataset(parser)
     parser.add_argument(
         "conditions",
         nargs="+",
         metavar="CONDITION",
         help="NAME OP VALUE; all must be met",
     )
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE", help="the new file"
-    )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace an output that exists"
-    )
+    arguments.add_output(parser, "the new file")
+    arguments.add_overwrite(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -16,7 +16,6 @@ from embodied.cli.output import require_writable
 from embodied.cli.progress import stages
 from embodied.datasets.reader import Dataset
 from embodied.envs.config import EnvConfig
-from embodied.envs.own_tasks import typed_task
 from embodied.errors import EmbodiedError
 from embodied.policies.generation.generating import (
     PLANNER_HZ,
@@ -42,15 +41,10 @@ TRIES = 4
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="the demonstrations")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help="the new dataset, e.g. many.hdf5",
-    )
+    arguments.add_dataset(parser, "the demonstrations")
+    arguments.add_output(parser, "the new dataset, e.g. many.hdf5")
+
+    # how many, and from which seeds on
     parser.add_argument(
         "--episodes",
         type=int,
@@ -68,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"how many seeds to try at most (default: {TRIES} times --episodes)",
     )
+
+    # where they take place: as in the source unless told otherwise
     parser.add_argument(
         "--level", help="how much varies: L1, L2, L3 or L4 (default: the source's)"
     )
@@ -76,6 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="train; or a factor's name, for its held-out values; or all (default: the "
         "source's)",
     )
+
+    # how they are made
     parser.add_argument(
         "--segments",
         metavar="HOW",
@@ -90,25 +88,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="standard deviation of noise on the actions, as `embodied collect` has it "
         "(default: 0)",
     )
-    _add_where(parser)
+
+    arguments.add_where(parser)
     add_pictures(parser)
     arguments.add_speed(parser)
     arguments.add_on(parser)
     arguments.add_existing(parser)
     arguments.add_json(parser)
-
-
-def _add_where(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--robot",
-        help="the robot's description, e.g. six.toml, where it is not known by a name",
-    )
-    parser.add_argument(
-        "--task",
-        type=typed_task,
-        metavar="FILE.py:TASK",
-        help="where a task of your own is",
-    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -219,14 +205,18 @@ def text_summary(path: Path, generated: Generated, wanted: int, wall_s: float) -
         f"{path}: {generated.kept} demonstrations of {generated.tried} tries, "
         f"{percent(share.value, share.episodes)} (95% interval {interval(share)})"
     ]
+
     if generated.kept < wanted:
         lines.append(
             f"{wanted} were asked for: --resume with a larger --tries goes on, and more "
             "demonstrations in the source raise the share"
         )
+
+    # a finished file that was resumed had nothing to simulate
     if generated.simulated_s:
         speed = generated.simulated_s / wall_s
         lines.append(f"{wall_s:.0f} s, {speed:.0f} x real time")
     else:
         lines.append("it was complete: nothing to do")
+
     return "\n".join(lines)

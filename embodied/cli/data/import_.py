@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from embodied.cli import arguments
 from embodied.cli.output import require_writable
 from embodied.cli.progress import CountProgress
 from embodied.datasets.importing.foreign import write_import
@@ -24,9 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source", type=Path, metavar="PATH", help="a folder of LeRobot, or an HDF5 file"
     )
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE", help="the dataset"
-    )
+
+    arguments.add_output(parser, "the dataset")
+
+    # what a set may leave out
     parser.add_argument(
         "--hz",
         type=int,
@@ -37,9 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=["yes", "no"],
         help="whether the episodes succeeded, if the set doesn't say it",
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace an output that exists"
-    )
+    arguments.add_overwrite(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from embodied.cli import arguments
 from embodied.cli.output import require_writable
 from embodied.cli.progress import CountProgress
 from embodied.datasets.merge import find_episodes, merge
@@ -21,12 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "sources", type=Path, nargs="+", metavar="FILE", help="the datasets to merge"
     )
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE", help="the new one"
-    )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace an output that exists"
-    )
+    arguments.add_output(parser, "the new one")
+    arguments.add_overwrite(parser)
 
 
 def run(args: argparse.Namespace) -> int:

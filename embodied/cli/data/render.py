@@ -24,7 +24,6 @@ from embodied.datasets.replay import replay_config
 from embodied.datasets.subsets import require_not_source
 from embodied.datasets.writer import EpisodeWriter, Mode, kept_when_stopped
 from embodied.envs.looks import parsed_looks
-from embodied.envs.own_tasks import typed_task
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.rollout.shards import Workers
@@ -37,16 +36,11 @@ EXAMPLE = "embodied data render totes.hdf5 -o totes_seen.hdf5 --camera front wri
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="the dataset")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help="the dataset to make",
-    )
+    arguments.add_dataset(parser)
+    arguments.add_output(parser, "the dataset to make")
     _add_pictures(parser)
+
+    # which frames of which episodes
     parser.add_argument(
         "--episode",
         type=int,
@@ -59,21 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="render the recorded state of each frame where an episode does not replay, as on another kind of CPU",
     )
-    parser.add_argument(
-        "--robot",
-        help="the robot's description, e.g. six.toml, where it is not known by a name",
-    )
-    parser.add_argument(
-        "--task",
-        type=typed_task,
-        metavar="FILE.py:TASK",
-        help="where a task of your own is",
-    )
+
+    arguments.add_where(parser)
     arguments.add_speed(parser)
     arguments.add_existing(parser)
 
 
 def _add_pictures(parser: argparse.ArgumentParser) -> None:
+    # colour pictures, and what is added to them
     parser.add_argument(
         "--camera",
         nargs="+",
@@ -96,6 +83,8 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="add which body each pixel shows; the metadata names them",
     )
+
+    # a copy that looks otherwise
     parser.add_argument(
         "--vary",
         nargs="+",

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from embodied.benchmark.wording import size
+from embodied.cli import arguments
 from embodied.cli.output import require_writable
 from embodied.datasets.repairing import RepairReport, repair
 from embodied.datasets.subsets import require_new
@@ -26,12 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the damaged dataset, or one whose collection was not finished",
     )
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE", help="the new file"
-    )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace an output that exists"
-    )
+    arguments.add_output(parser, "the new file")
+    arguments.add_overwrite(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,13 +6,12 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
+from embodied.cli import arguments
 from embodied.cli.progress import CountProgress
 from embodied.cli.text_table import text_table
 from embodied.datasets.reader import Dataset
 from embodied.datasets.replay import ReplayReport, changes, replay, replay_config
-from embodied.envs.own_tasks import typed_task
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 
@@ -24,7 +23,9 @@ EXAMPLE = "embodied data replay totes.hdf5 --verify"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="the dataset")
+    arguments.add_dataset(parser)
+
+    # which episodes, and whether one that differs is an error
     parser.add_argument(
         "--verify",
         action="store_true",
@@ -37,16 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="numbers of the episodes to replay (default: all)",
     )
-    parser.add_argument(
-        "--robot",
-        help="the robot's description, e.g. six.toml, where it is not known by a name",
-    )
-    parser.add_argument(
-        "--task",
-        type=typed_task,
-        metavar="FILE.py:TASK",
-        help="where a task of your own is",
-    )
+
+    arguments.add_where(parser)
     parser.add_argument(
         "--num-envs", type=int, default=16, help="episodes at once (default: 16)"
     )

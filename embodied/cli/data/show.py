@@ -19,7 +19,9 @@ EXAMPLE = "embodied data show totes.hdf5 3 -o episode.html"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="the dataset")
+    arguments.add_dataset(parser)
+
+    # which episode, by its number or its seed
     parser.add_argument(
         "episode",
         type=int,
@@ -28,12 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="number of the episode (default: 0)",
     )
     parser.add_argument("--seed", type=int, help="the episode of this seed, instead")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="FILE",
-        help="the page (default: FILE_episode_N.html in this folder; none with --video)",
+
+    # what is written
+    arguments.add_output(
+        parser,
+        "the page (default: FILE_episode_N.html in this folder; none with --video)",
+        required=False,
     )
     parser.add_argument(
         "--video", type=Path, metavar="FILE", help="write the pictures as an MP4"

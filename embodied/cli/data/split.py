@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from embodied.cli import arguments
 from embodied.cli.output import require_writable
 from embodied.cli.progress import CountProgress
 from embodied.datasets.reader import Dataset
@@ -22,17 +22,12 @@ EXAMPLE = """embodied data split totes.hdf5 train=80% valid=10% test=rest -o par
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="the dataset")
+    arguments.add_dataset(parser)
     parser.add_argument(
         "parts", nargs="+", metavar="NAME=SIZE", help="e.g. train=0.8, valid=20, x=rest"
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="PATH",
-        help="the folder of the parts; with --masks the new file",
+    arguments.add_output(
+        parser, "the folder of the parts; with --masks the new file", metavar="PATH"
     )
     parser.add_argument(
         "--masks", action="store_true", help="write one file with a mask for each part"
@@ -40,9 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split-seed", type=int, default=0, help="for another split (default: 0)"
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace outputs that exist"
-    )
+    arguments.add_overwrite(parser, "outputs that exist")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict
-from pathlib import Path
 
+from embodied.cli import arguments
 from embodied.cli.output import require_writable
 from embodied.cli.progress import CountProgress
 from embodied.datasets.reader import Dataset
@@ -22,14 +22,12 @@ EXAMPLE = "embodied data stats totes.hdf5 -o totes_stats.json"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="the dataset")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="FILE",
-        help="write the JSON there (default: print it)",
+    arguments.add_dataset(parser)
+    arguments.add_output(
+        parser, "write the JSON there (default: print it)", required=False
     )
+
+    # of what: episodes, then arrays
     parser.add_argument(
         "--mask",
         default="train",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from embodied.cli import arguments
 from embodied.cli.output import require_writable
 from embodied.errors import EmbodiedError
 from embodied.robots.described.guess import guess_description
@@ -22,16 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model", type=Path, metavar="FILE", help="the model: MJCF (.xml) or URDF"
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="FILE",
-        help="the description (default: NAME.toml in this folder)",
+    arguments.add_output(
+        parser, "the description (default: NAME.toml in this folder)", required=False
     )
     parser.add_argument(
         "--name", default="", help="the robot's name (default: the model's)"
     )
+
+    # an arm without a hand, and a hand from another file
     parser.add_argument(
         "--gripper",
         type=Path,
@@ -44,7 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PLACE",
         help="the arm's body or site that such a gripper sits on (default: its end)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace the file")
+
+    arguments.add_overwrite(parser, "the file")
 
 
 def run(args: argparse.Namespace) -> int:

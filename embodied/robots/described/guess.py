@@ -75,7 +75,7 @@ def guess_description(
         EmbodiedError: the file does not compile, no arm with a gripper is found, or no
             home without overlap.
     """
-    spec = read_model(str(path.resolve()))
+    spec = read_model(str(path.resolve()), "the path that was typed")
     doubts: list[str] = []
     own = None
     if gripper is not None:
@@ -83,7 +83,8 @@ def guess_description(
         # `joints` may not be empty; `_gripper` fills in the true ones
         own = Gripper(joints=("none",), mjcf=str(gripper.resolve()), on=on)
         doubts.append(f"gripper.on, pos and quat_wxyz: it sits on {on}, not turned")
-        attach_gripper(spec, read_model(own.mjcf), own, HAND_PREFIX)
+        hand = read_model(own.mjcf, "the path after --gripper")
+        attach_gripper(spec, hand, own, HAND_PREFIX)
     model = spec.compile()
     data = resting_data(model)
 

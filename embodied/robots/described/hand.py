@@ -248,12 +248,14 @@ class _Measurement:
         """Returns the shapes of the hand that move when it opens."""
         moved = []
         for geom in self._hand_geoms():
+            # seen from the tool point, which stands still while the fingers move
             points = [
                 self._in_tool(data, points_of(self._model, data, geom))
                 for data in (at_closed, at_open)
             ]
             if np.abs(points[0] - points[1]).max() > CLEAR_M:
                 moved.append(geom)
+
         if not moved:
             raise EmbodiedError(
                 f"nothing moves between gripper.closed {list(self._postures()[0])} and "

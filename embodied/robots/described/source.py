@@ -69,21 +69,25 @@ def read_source(description: Description) -> Source:
         EmbodiedError: a file cannot be read or does not compile, or it does not have
             what the description names.
     """
-    spec = read_model(description.mjcf)
+    spec = read_model(description.mjcf, "the key mjcf")
     arms = tuple(_file_arm(spec, arm) for arm in description.arms)
     _check_names(spec, description, arms)
     held_at = dict(zip(description.held, description.held_at, strict=True))
     return Source(spec, arms, held_at)
 
 
-def read_model(path: str) -> mujoco.MjSpec:
+def read_model(path: str, named_by: str) -> mujoco.MjSpec:
     """Returns the model of an MJCF or URDF file, all bodies, joints and shapes named.
+
+    Args:
+        path: of the file.
+        named_by: what is to be corrected if there is no such file, e.g. "the key mjcf".
 
     Raises:
         EmbodiedError: the file cannot be read, or it does not compile.
     """
     if not Path(path).is_file():
-        raise EmbodiedError(f"there is no model file {path}: correct the key mjcf")
+        raise EmbodiedError(f"there is no model file {path}: correct {named_by}")
     try:
         spec = mujoco.MjSpec.from_file(path)
         if Path(path).suffix.lower() == URDF_SUFFIX:
@@ -159,7 +163,7 @@ def _file_arm(spec: mujoco.MjSpec, arm: DescribedArm) -> FileArm:
     before = HAND_PREFIX if gripper.mjcf else ""
     if gripper.mjcf:
         before = arm.prefix + before
-        own = read_model(gripper.mjcf)
+        own = read_model(gripper.mjcf, "the key gripper.mjcf")
         sites = [site.name for site in own.sites if site.name]
         bodies = [body.name for body in own.bodies]
         attach_gripper(spec, own, gripper, before)

@@ -129,10 +129,13 @@ def _ends(
                 f"the finger {model.joint(joint).name!r} has no range: describe the robot "
                 "by hand, with gripper.closed and gripper.open"
             )
+
+        # closed is where the finger is nearer to the axis, whatever its sign
         low, high = (float(end) for end in model.jnt_range[joint])
         is_low = _from_axis(model, data, parts, joint, low) < _from_axis(
             model, data, parts, joint, high
         )
+
         closed.append(low if is_low else high)
         opened.append(high if is_low else low)
     return closed, opened

@@ -29,6 +29,8 @@ def build_dining_table(robot: Robot) -> mujoco.MjSpec:
     """
     spec = start_station("dining_table", robot, fenced=False)
     add_kitchen(spec)
+
+    # what is wiped, what wipes, and what is in the way
     table = add_table(spec, TABLE)
     add_stains(spec, table)
     add_mat(spec, table)
@@ -40,6 +42,7 @@ def build_dining_table(robot: Robot) -> mujoco.MjSpec:
         bowl=(0.20, 0.10),
         mug=(0.12, 0.32),
     )
+
     add_view(spec, CAMERA, (1.00, -0.07, 1.68), (0.45, -0.07, 0.72), 42)
     add_view(spec, BEAUTY, (-0.68, -1.95, 1.95), (0.44, -0.04, 0.76), 42)
     return spec
