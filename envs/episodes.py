@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from embodied.envs.bound import Bound
 from embodied.envs.common_factors import LOOKS, CommonFactors, SensorNoise
+from embodied.envs.config import EnvConfig
 from embodied.envs.proprioception import Proprioception
-from embodied.envs.task import Task
+from embodied.envs.task import Task, TaskSpec
 from embodied.envs.task_checks import check_start, errors_of
 from embodied.envs.variation import Variation
 from embodied.errors import EmbodiedError
@@ -54,7 +56,7 @@ class Episodes:
         self._task_name = task_name
         self._common_factors = common_factors
         self._proprioception = proprioception
-        self._variation = variation
+        self.variation = variation
 
         n = engine.num_worlds
         self.seeds = np.zeros(n, np.int64)
@@ -67,6 +69,31 @@ class Episodes:
             name: values.copy() for name, values in task.memory().items()
         }
 
+    @classmethod
+    def of(
+        cls, engine: HostEngine, bound: Bound, spec: TaskSpec, config: EnvConfig
+    ) -> Episodes:
+        """Returns the episodes of a task, varied as a config asks for.
+
+        Args:
+            engine: the worlds.
+            bound: the task and the robot in them.
+            spec: the task's spec.
+            config: names the level, the split and the factors.
+        """
+        common_factors = CommonFactors(
+            engine, bound.robot, spec.cameras_for(bound.robot), spec.base_start
+        )
+        variation = Variation(spec.table, config.level, config.split, config.factors)
+        return cls(
+            engine,
+            bound.task,
+            common_factors,
+            bound.proprioception,
+            variation,
+            spec.name,
+        )
+
     def sample(self, ids: np.ndarray, seeds: Sequence[int]) -> None:
         """Samples and writes new episodes for worlds `ids` (n,), one seed each.
 
@@ -75,11 +102,9 @@ class Episodes:
         self._engine.reset(ids)
         self._forget(ids)
         for world, seed in zip(ids.tolist(), seeds, strict=True):
-            common, noise = self._common_factors.start(
-                world, int(seed), self._variation
-            )
+            common, noise = self._common_factors.start(world, int(seed), self.variation)
             with errors_of(self._task_name, "start"):
-                own = self._task.start(world, int(seed), self._variation)
+                own = self._task.start(world, int(seed), self.variation)
             check_start(self._task_name, own)
             self._keep(world, int(seed), {**common, **own}, noise)
         self._update_instructions()

@@ -9,8 +9,13 @@ import mujoco
 
 from embodied.arrays import columns, largest, smallest
 from embodied.core import Array
+from embodied.errors import EmbodiedError
 from embodied.robots.robot import Robot
-from embodied.sim.contact_force import ContactForce, add_contact_sensor
+from embodied.sim.contact_force import (
+    WINDOW_TICKS,
+    ContactForce,
+    add_contact_sensor,
+)
 from embodied.sim.engine import Engine, HostEngine
 
 # Prefixes of the sensors' names: one contact sensor per base of the robot, and one per
@@ -69,10 +74,18 @@ def _scenery(body: mujoco.MjsBody, roots: list[str]) -> Iterator[mujoco.MjsBody]
 class SafetySignals:
     """Reads the signals of N worlds."""
 
-    def __init__(self, engine: Engine, robot: Robot) -> None:
+    def __init__(self, engine: Engine, robot: Robot, step_ticks: int) -> None:
+        """Finds sensors and joints.
+
+        Args:
+            engine: the worlds.
+            robot: the robot in them.
+            step_ticks: physics steps of a control step.
+        """
         model = engine.model
         xp = engine.xp
-        self._engine = engine
+        self._xp = xp
+        self._step_ticks = step_ticks
 
         # contact sensors come first, then those of collisions, side by side
         sensors = [model.sensor(k).name for k in range(model.nsensor)]
@@ -84,24 +97,35 @@ class SafetySignals:
         # joints of all arms
         names = [name for arm in robot.arms for name in arm.joints.names]
         ranges = [limits for arm in robot.arms for limits in arm.joints.ranges]
+        self._qpos = engine.view("qpos")
         self._arm_columns = columns([model.joint(name).qposadr[0] for name in names])
         self._low = xp.asarray([low for low, _ in ranges])
         self._high = xp.asarray([high for _, high in ranges])
 
-    def read(self, ticks: int | None = None) -> Safety:
-        """Returns the signals of the last physics steps.
+    def read(self, ticks: int) -> Safety:
+        """Returns forces of the last `ticks` physics steps, and the joint margins now.
+
+        The values of worlds with a fault mean nothing.
 
         Args:
-            ticks: how many steps, at most 20; None for those of the whole control step,
-                and at least 20.
+            ticks: at most 20, or those of a control step, however long it is.
+
+        Raises:
+            EmbodiedError: the sensors no longer hold so many steps.
         """
-        xp = self._engine.xp
-        angles = self._engine.view("qpos")[:, self._arm_columns]
+        if ticks > WINDOW_TICKS and ticks != self._step_ticks:
+            raise EmbodiedError(
+                f"forces of the last {ticks} physics steps are not kept: ask for at most "
+                f"{WINDOW_TICKS}, or for the {self._step_ticks} of a control step"
+            )
+        xp = self._xp
+        angles = self._qpos[:, self._arm_columns]
         # the joint that is nearest to an end of its range
         margin = smallest(xp.minimum(angles - self._low, self._high - angles))
 
         # (N, contacts, then collisions) the strongest force of each sensor, N
-        peaks = self._force.peaks_n(ticks)
+        # None stands for a control step that is longer than the window of sensors
+        peaks = self._force.peaks_n(ticks if ticks <= WINDOW_TICKS else None)
         contact_force = peaks[:, 0]
         for k in range(1, self._num_contacts):
             contact_force = xp.maximum(contact_force, peaks[:, k])

@@ -1,14 +1,12 @@
 """Snapshots: the whole present of some worlds, from which they continue bit for bit.
 
-What has a memory of episodes shows it as live arrays (N, ...) by name, with a method
-`memory`, as tasks do. A snapshot copies rows of them, and is written back into the same
-arrays. Engines, which compute the most from the least, have `keep` and `recall`.
+`embodied.envs.present` takes and restores them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +20,14 @@ from embodied.sim.model_facts import model_hash
 if TYPE_CHECKING:
     import mujoco
 
-ENGINE_PREFIX = "engine/"  # of the arrays that an engine keeps
 # What environments add: where each world's own sequence of seeds is (n, 6), and whether
 # its episode has ended (n,).
 SEQUENCE = "env/sequence"
 ENDED = "env/ended"
 # The worlds that a call is about: one, several, or None for all.
 Ids = Any
+# Owner -> method that returns live arrays (N, ...) of its memory, by name.
+Memories = Mapping[str, Callable[[], Mapping[str, Array]]]
 
 
 @dataclass(frozen=True)
@@ -137,59 +136,3 @@ def memory_of_watchers(engine: Engine) -> dict[str, Array]:
     """Returns the memories of all that watches an engine, in the order of watchers."""
     memories = [watcher.memory() for watcher in engine.watchers]
     return joined(**{str(k): memory for k, memory in enumerate(memories)})
-
-
-def kept_rows(memory: Mapping[str, Array], ids: Array) -> dict[str, Array]:
-    """Returns copies (n, ...) of the rows `ids` (n,) of live arrays."""
-    return {name: values[ids] for name, values in memory.items()}
-
-
-def check_fits(
-    snapshot: Snapshot, origin: Origin, memory: Mapping[str, Array], num_ids: int
-) -> None:
-    """Raises EmbodiedError where a snapshot can't be written into `num_ids` worlds.
-
-    Args:
-        snapshot: what is to be restored.
-        origin: of snapshots of the worlds that are written to.
-        memory: the live arrays that would be written to.
-        num_ids: how many worlds would be written to.
-    """
-    if not isinstance(snapshot, Snapshot):
-        raise EmbodiedError(
-            f"expected a Snapshot, as `snapshot()` returns it, not {type(snapshot).__name__}"
-        )
-    theirs = asdict(snapshot.origin)
-    for name, own in asdict(origin).items():
-        if theirs[name] != own:
-            raise EmbodiedError(
-                f"this snapshot is of {name} {theirs[name]!r}, these worlds are of "
-                f"{own!r}: restore it in worlds of the config that it was taken with"
-            )
-    if len(snapshot) not in (1, num_ids):
-        raise EmbodiedError(
-            f"a snapshot of {len(snapshot)} worlds for {num_ids}: expected one row for "
-            "each, or one for all; `snapshot.rows` chooses"
-        )
-
-    for name, live in memory.items():
-        if name not in snapshot.arrays:
-            raise EmbodiedError(
-                f"this snapshot has no {name!r}, which these worlds continue from: "
-                "take it with the same cameras and version"
-            )
-        own_shape = tuple(live.shape[1:])
-        their_shape = tuple(snapshot.arrays[name].shape[1:])
-        if own_shape != their_shape:
-            raise EmbodiedError(
-                f"{name!r} of this snapshot has the shape {their_shape}, that of these "
-                f"worlds {own_shape}: restore it in worlds of the same config"
-            )
-
-
-def write_rows(
-    memory: Mapping[str, Array], ids: Array, arrays: Mapping[str, Array]
-) -> None:
-    """Writes kept rows (n, ...) into the rows `ids` of live arrays, in place."""
-    for name, live in memory.items():
-        live[ids] = arrays[name]

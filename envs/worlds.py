@@ -3,42 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from embodied.core import PHYSICS_HZ, Array, Layout, Observation
 from embodied.envs.actions import as_actions
-from embodied.envs.common_factors import CommonFactors
+from embodied.envs.bound import Bound
 from embodied.envs.config import EnvConfig
+from embodied.envs.episode_flow import EpisodeFlow
 from embodied.envs.episodes import Episodes, EpisodeStart, state_checksum
 from embodied.envs.metadata import worlds_metadata
-from embodied.envs.models import choose_cameras, choose_robot, compiled_model
-from embodied.envs.portraits import Portraits
-from embodied.envs.proprioception import Proprioception
+from embodied.envs.models import choose_robot, compiled_model
+from embodied.envs.pictures import Pictures
+from embodied.envs.present import Present
 from embodied.envs.registry import get_task
-from embodied.envs.safety import Safety, SafetySignals
+from embodied.envs.safety import Safety
 from embodied.envs.scoring import HostScorer, ScoringRules, StepResult
-from embodied.envs.snapshot import (
-    ENGINE_PREFIX,
-    Ids,
-    Origin,
-    Snapshot,
-    check_fits,
-    checked_ids,
-    joined,
-    kept_rows,
-    memory_of_watchers,
-    write_rows,
-)
-from embodied.envs.task_checks import check_bound, check_present, errors_of
-from embodied.envs.variation import Variation
+from embodied.envs.snapshot import Ids, Origin, Snapshot, checked_ids
+from embodied.envs.task_watch import TaskWatch
 from embodied.errors import EmbodiedError
 from embodied.robots.control import RobotControl
 from embodied.seeding import checked_seed
-from embodied.sim.cameras import CameraFeed
-from embodied.sim.contact_force import WINDOW_TICKS, control_step
+from embodied.sim.contact_force import control_step
 from embodied.sim.cpu import CpuEngine
 from embodied.sim.engine import FAULTS
 from embodied.sim.model_facts import position_units
@@ -55,12 +43,7 @@ class Worlds:
     """
 
     def __init__(self, config: EnvConfig, num_worlds: int = 1) -> None:
-        if config.engine != "cpu":
-            raise EmbodiedError(
-                f"the engine {config.engine!r} runs many worlds at once: use gymnasium.make_vec"
-            )
-        if num_worlds < 1:
-            raise EmbodiedError(f"there must be at least 1 world, not {num_worlds}")
+        _check(config, num_worlds)
         self.config = config
         self.num_worlds = num_worlds
         self.spec = get_task(config.task)
@@ -69,50 +52,54 @@ class Worlds:
         self.engine = CpuEngine(self.model, num_worlds, config.num_threads)
 
         # the task, the robot's control, and what it senses
-        with errors_of(self.spec.name, "bind"):
-            self.task = self.spec.bind(self.engine, self.robot)
-        check_bound(self.spec.name, self.task, num_worlds)
-        self.control = RobotControl(
-            self.robot, self.engine, config.control_mode, config.control_hz
-        )
-        self.proprioception = Proprioception(self.engine, self.robot)
-        self._safety = SafetySignals(self.engine, self.robot)
+        self._bound = Bound.to(self.engine, self.spec, self.robot, config)
+        self.task = self._bound.task
+        self._watch = TaskWatch(self.spec.name, self.task, num_worlds)
+        self.control = self._bound.control
+        self.proprioception = self._bound.proprioception
         self.interface = self.control.interface
         self.joint_interface = self.control.joint_interface
         self.agent_layout: Layout = self.proprioception.layout
         self.state_layout: Layout = self.task.state_layout
-        self._action_labels = self.interface.labels
 
-        # cameras: frames for policies, pictures for people
-        task_cameras = self.spec.cameras_for(self.robot)
-        self.cameras = choose_cameras(config, task_cameras, self.model)
-        self._feed = CameraFeed(
-            self.engine, self.cameras, config.image_size, config.camera_hz
+        # what cameras see, and how episodes begin
+        self._pictures = Pictures(
+            self.engine, config, self.spec.cameras_for(self.robot)
         )
-        self._portraits = Portraits(self.engine)
+        self.cameras = self._pictures.cameras
+        self.episodes = Episodes.of(self.engine, self._bound, self.spec, config)
+        self.variation = self.episodes.variation
 
-        # how episodes begin and end
-        self.variation = Variation(
-            self.spec.table, config.level, config.split, config.factors
-        )
-        common_factors = CommonFactors(
-            self.engine, self.robot, task_cameras, self.spec.base_start
-        )
-        self.episodes = Episodes(
-            self.engine,
-            self.task,
-            common_factors,
-            self.proprioception,
-            self.variation,
-            self.spec.name,
-        )
+        # how steps are scored, and what follows when episodes begin and end
         self.horizon_s = config.horizon_s or self.spec.horizon_for(self.robot)
         self.ticks_per_step = PHYSICS_HZ // config.control_hz
         rules = ScoringRules.of(config, self.horizon_s)
         self._scorer = HostScorer(rules, num_worlds)
-        # what the task says is checked at the first reset, and after 1, 2, 4 ... steps
-        self._num_steps = 0
-        self._next_check = 0
+        self._flow = EpisodeFlow(
+            self.engine,
+            self.control,
+            self.episodes,
+            self._pictures.feed,
+            self._scorer,
+            self._watch,
+        )
+
+        # what snapshots hold, and what they must have in common with these worlds
+        memories = {
+            **self._bound.memories(),
+            "episodes": self.episodes.memory,
+            "scoring": self._scorer.memory,
+            "cameras": self._pictures.feed.memory,
+        }
+        make_origin = partial(
+            Origin.of,
+            task=self.spec.name,
+            robot=self.robot.name,
+            control_mode=config.control_mode,
+            engine=config.engine,
+            model=self.model,
+        )
+        self._present = Present(self.engine, make_origin, memories)
 
     @property
     def instructions(self) -> tuple[str, ...]:
@@ -136,12 +123,11 @@ class Worlds:
         if len(seeds) != len(ids):
             raise EmbodiedError(f"{len(seeds)} seeds for {len(ids)} worlds")
         self.episodes.sample(ids, [checked_seed(seed) for seed in seeds])
-        self._begin(ids)
+        self._flow.begin(ids)
 
     def rest(self, ids: Array) -> None:
         """Stops physics, clocks and frames of worlds `ids`, until the next episodes."""
-        for part in (self.engine, self._scorer, self._feed):
-            part.rest(ids)
+        self._flow.rest(ids)
 
     def begin_recorded(
         self, world: int, start: EpisodeStart, looks: Mapping[str, Any] | None = None
@@ -159,32 +145,13 @@ class Worlds:
         self.episodes.write(world, start)
         if looks:
             self.episodes.change_looks(world, looks)
-        self._begin(np.array([world]))
-
-    def _begin(self, ids: np.ndarray) -> None:
-        """Begins episodes in worlds `ids` (n,), whose starts are in the engine.
-
-        The engine computes all that follows from the states before others read it.
-        """
-        begun = np.isin(np.arange(self.num_worlds), ids)  # (N,) bool
-        self.engine.wake(ids)
-        self.engine.refresh(ids)
-        for watcher in self.engine.watchers:
-            watcher.forget(begun)
-        self.control.reset(begun)
-        self.episodes.keep_start_states(ids)
-        self._feed.reset(ids)
-        self._scorer.begin(ids)
-        if not self._next_check:  # at the first reset only
-            self._check_task(ids)
+        self._flow.begin(np.array([world]))
 
     def snapshot(self, worlds: Ids = None) -> Snapshot:
         """Returns all that worlds continue from: one world, several, or all N."""
         ids = checked_ids(worlds, self.num_worlds)
-        arrays = joined(engine=self.engine.keep(ids))
-        arrays.update(kept_rows(self._memory(), ids))
         sampled = tuple(self.variation_of(world) for world in ids.tolist())
-        return Snapshot(self._origin, arrays, sampled)
+        return self._present.snapshot(ids, sampled)
 
     def restore(self, snapshot: Snapshot, worlds: Ids = None) -> None:
         """Puts worlds where others were, in these or in others of the same config.
@@ -198,38 +165,12 @@ class Worlds:
                 model, or has not the frames of these cameras.
         """
         ids = checked_ids(worlds, self.num_worlds)
-        memory = self._memory()
-        check_fits(snapshot, self._origin, memory, len(ids))
-
-        # the engine comes last: what it computes must be new to all that look at it
-        write_rows(memory, ids, snapshot.arrays)
+        self._present.check(snapshot, len(ids))
+        self._present.restore(snapshot, ids)
+        # what is not an array, and what is worked out of the arrays
         times = len(ids) // len(snapshot)  # more than 1 if one world is put into many
         self.episodes.recall(ids, snapshot.sampled * times)
         self._scorer.recall(ids)
-        self.engine.recall(ids, snapshot.part(ENGINE_PREFIX))
-
-    def _memory(self) -> dict[str, np.ndarray]:
-        """Returns live arrays (N, ...) of all that is kept outside of the engine."""
-        return joined(
-            task=self.task.memory(),
-            control=self.control.memory(),
-            proprioception=self.proprioception.memory(),
-            watchers=memory_of_watchers(self.engine),
-            episodes=self.episodes.memory(),
-            scoring=self._scorer.memory(),
-            cameras=self._feed.memory(),
-        )
-
-    @cached_property
-    def _origin(self) -> Origin:
-        """What snapshots must have in common with these worlds."""
-        return Origin.of(
-            task=self.spec.name,
-            robot=self.robot.name,
-            control_mode=self.config.control_mode,
-            engine=self.config.engine,
-            model=self.model,
-        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Lets `copy` and `pickle` build the worlds anew, and restore them.
@@ -248,19 +189,20 @@ class Worlds:
             privileged: whether to compute `environment_state`, which has width 0
                 otherwise.
         """
+        tick = self._scorer.tick.copy()
         pixels: dict[str, np.ndarray] = {}
         pixels_tick = None
         if self.cameras:
-            tick = self._scorer.tick
-            self._feed.update(tick, self.episodes.pixel_sigma, self.episodes.seeds)
-            pixels, pixels_tick = self._feed.newest()
+            feed = self._pictures.feed
+            feed.update(tick, self.episodes.pixel_sigma, self.episodes.seeds)
+            pixels, pixels_tick = feed.newest()
 
         state = np.zeros((self.num_worlds, 0))
         if privileged:
             state = self.task.state()
 
         return Observation(
-            tick=self._scorer.tick.copy(),
+            tick=tick,
             agent_pos=self.proprioception.read(),
             environment_state=state,
             instruction=self.episodes.instructions,
@@ -280,41 +222,23 @@ class Worlds:
         Raises:
             EmbodiedError: the actions have another shape.
         """
-        actions, bad = as_actions(actions, self.num_worlds, self._action_labels)
+        actions, bad = as_actions(actions, self.num_worlds, self.interface.labels)
         self.task.before_step(self._scorer.tick)
         self.control.apply(actions)
         control_step(self.engine, self.ticks_per_step)
         self._scorer.advance()
 
         if bad is not None or self.engine.has_fault():
-            self._handle_faults(bad)
-        self._num_steps += 1
-        # worlds without an instruction have not begun
-        if self._num_steps == self._next_check:
+            fault = self.engine.faults()
+            if bad is not None:
+                fault = np.where(bad, _BAD_ACTION, fault)
+            self._flow.put_back(fault)
+        if self._watch.is_due():
+            # worlds without an instruction have not begun
             has_begun = np.array([bool(text) for text in self.instructions])
-            self._check_task(np.flatnonzero(self._scorer.is_sound() & has_begun))
+            self._watch.check(np.flatnonzero(self._scorer.is_sound() & has_begun))
         joint_target = self.control.joint_target.copy()
         return self._scorer.score(self.task.judge(), joint_target)
-
-    def _check_task(self, ids: np.ndarray) -> None:
-        """Checks what the task says of worlds `ids` (n,), then seldomer and seldomer."""
-        check_present(self.spec.name, self.task, self.num_worlds, ids)
-        self._next_check = max(1, 2 * self._num_steps)
-
-    def _handle_faults(self, bad: np.ndarray | None) -> None:
-        """Records the faults of worlds, and puts those back to their start states.
-
-        A start state is finite, so nothing of a fault reaches later observations.
-
-        Args:
-            bad: (N,) bool, worlds whose action was not finite; None for none.
-        """
-        fault = self.engine.faults()
-        if bad is not None:
-            fault = np.where(bad, _BAD_ACTION, fault)
-        self._scorer.add_faults(fault)
-        self.episodes.put_back(np.flatnonzero(fault))
-        self.control.reset(fault != 0)
 
     def second_control(self) -> RobotControl:
         """Returns another control of the same robots, to resolve actions not taken.
@@ -330,21 +254,10 @@ class Worlds:
     def safety(self, ticks: int) -> Safety:
         """Returns forces of the last `ticks` physics steps, and the joint margins now.
 
-        The values of worlds with a fault mean nothing.
-
         Args:
             ticks: at most 20, or `ticks_per_step`, however long a control step is.
-
-        Raises:
-            EmbodiedError: the sensors no longer hold so many steps.
         """
-        if ticks > WINDOW_TICKS and ticks != self.ticks_per_step:
-            raise EmbodiedError(
-                f"forces of the last {ticks} physics steps are not kept: ask for at most "
-                f"{WINDOW_TICKS}, or for the {self.ticks_per_step} of a control step"
-            )
-        # None stands for a control step that is longer than the window of sensors
-        return self._safety.read(ticks if ticks <= WINDOW_TICKS else None)
+        return self._bound.safety.read(ticks)
 
     def integration_state(self) -> np.ndarray:
         """Returns a copy (N, S) float64 of all that physics goes on from."""
@@ -386,7 +299,7 @@ class Worlds:
         self, world: int, camera: str, size: tuple[int, int] = (480, 640)
     ) -> np.ndarray:
         """Returns a picture (H, W, 3) uint8 for people, with shadows."""
-        return self._portraits.render(world, camera, size)
+        return self._pictures.render(world, camera, size)
 
     def metadata(self) -> dict[str, Any]:
         """Returns what a file made from these worlds must say of them, JSON-able."""
@@ -394,6 +307,15 @@ class Worlds:
 
     def close(self) -> None:
         """Frees GL contexts."""
-        self._feed.close()
-        self._portraits.close()
+        self._pictures.close()
         self.engine.close()
+
+
+def _check(config: EnvConfig, num_worlds: int) -> None:
+    """Raises EmbodiedError where the engine `cpu` cannot run so many worlds."""
+    if config.engine != "cpu":
+        raise EmbodiedError(
+            f"the engine {config.engine!r} runs many worlds at once: use gymnasium.make_vec"
+        )
+    if num_worlds < 1:
+        raise EmbodiedError(f"there must be at least 1 world, not {num_worlds}")

@@ -4,36 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from embodied.core import PHYSICS_HZ
+from embodied.envs.bound import Bound
 from embodied.envs.config import EnvConfig
-from embodied.envs.proprioception import Proprioception
-from embodied.envs.safety import SafetySignals
+from embodied.envs.present import Present
 from embodied.envs.scoring import ScoringRules, StepResult, score
-from embodied.envs.snapshot import (
-    ENGINE_PREFIX,
-    Ids,
-    Origin,
-    Snapshot,
-    check_fits,
-    checked_ids,
-    joined,
-    kept_rows,
-    memory_of_watchers,
-    write_rows,
-)
+from embodied.envs.snapshot import Ids, Memories, Origin, Snapshot, checked_ids
 from embodied.envs.spaces import Observer
 from embodied.envs.warp.bank import DeviceBank
 from embodied.envs.warp.graph import CudaGraphs, StepGraph
 from embodied.envs.warp.starts import measure_contact_peak, sample_starts
 from embodied.envs.worlds import Worlds
-from embodied.robots.control import RobotControl
-from embodied.sim.contact_force import WINDOW_TICKS, control_step
+from embodied.sim.contact_force import control_step
 from embodied.sim.engine import FAULTS
 from embodied.sim.warp.device import explaining_out_of_memory
 from embodied.sim.warp.engine import Buffers, WarpEngine, usable_device
@@ -123,12 +110,10 @@ class WarpWorlds:
             explaining_out_of_memory(num_worlds, self.engine.bytes_per_world),
         ):
             self._bank = DeviceBank(starts, self.engine)
-            self.task = self.spec.bind(self.engine, self.robot)
-            self.control = RobotControl(
-                self.robot, self.engine, config.control_mode, config.control_hz
-            )
-            self.proprioception = Proprioception(self.engine, self.robot)
-            self._safety = SafetySignals(self.engine, self.robot)
+            self._bound = Bound.to(self.engine, self.spec, self.robot, self.config)
+            self.task = self._bound.task
+            self.control = self._bound.control
+            self.proprioception = self._bound.proprioception
             self.start_index = first.to(self.device)  # (N,) of the present episodes
             self._tick = torch.zeros(num_worlds, dtype=torch.int64)
             self._held_ticks = torch.zeros(num_worlds, dtype=torch.int64)
@@ -137,6 +122,7 @@ class WarpWorlds:
             self._fault_counts = torch.zeros_like(self._fault_kinds)
 
         self.feed = _feed(host, self.engine) if config.obs != "state" else None
+        self._present = Present(self.engine, self._origin, self._memories())
         recorder = None
         if self.device.type == "cuda":
             recorder = CudaGraphs(self.engine.streams, self.device)
@@ -185,10 +171,7 @@ class WarpWorlds:
 
         Its arrays are tensors on the device.
         """
-        ids = self._ids(worlds)
-        arrays = joined(engine=self.engine.keep(ids))
-        arrays.update(kept_rows(self._memory(), ids))
-        return Snapshot(self._origin, arrays)
+        return self._present.snapshot(self._ids(worlds))
 
     def restore(self, snapshot: Snapshot, worlds: Ids = None) -> None:
         """Puts worlds where others were, in these or in others of the same config.
@@ -207,37 +190,30 @@ class WarpWorlds:
         ids = self._ids(worlds)
         if self.feed is not None and not self.feed.learned:
             self.reset()  # renders the first frames of later episodes
-        memory = self._memory()
-        check_fits(snapshot, self._origin, memory, len(ids))
-
+        self._present.check(snapshot, len(ids))
         arrays = {
             name: torch.as_tensor(values, device=self.device)
             for name, values in snapshot.arrays.items()
         }
-        write_rows(memory, ids, arrays)
-        kept = replace(snapshot, arrays=arrays).part(ENGINE_PREFIX)
-        self.engine.recall(ids, kept)
+        self._present.restore(replace(snapshot, arrays=arrays), ids)
 
     def _ids(self, worlds: Ids) -> torch.Tensor:
         ids = checked_ids(worlds, self.num_worlds)
         return torch.as_tensor(ids, dtype=torch.int64, device=self.device)
 
-    def _memory(self) -> dict[str, torch.Tensor]:
-        """Returns live tensors (N, ...) of all that is kept outside of the engine."""
-        scoring = {"tick": self._tick, "held_ticks": self._held_ticks}
-        return joined(
-            task=self.task.memory(),
-            control=self.control.memory(),
-            proprioception=self.proprioception.memory(),
-            watchers=memory_of_watchers(self.engine),
-            episodes={"start_index": self.start_index},
-            scoring=scoring,
-            cameras=self.feed.memory() if self.feed is not None else {},
-        )
+    def _memories(self) -> Memories:
+        """Returns what tells, by owner, all that is kept outside of the engine."""
+        memories = {
+            **self._bound.memories(),
+            "episodes": lambda: {"start_index": self.start_index},
+            "scoring": lambda: {"tick": self._tick, "held_ticks": self._held_ticks},
+        }
+        if self.feed is not None:
+            memories["cameras"] = self.feed.memory
+        return memories
 
-    @cached_property
     def _origin(self) -> Origin:
-        """What snapshots must have in common with these worlds."""
+        """Returns what snapshots must have in common with these worlds."""
         return Origin.of(
             task=self.spec.name,
             robot=self.robot.name,
@@ -319,10 +295,8 @@ class WarpWorlds:
         self._held_ticks[...] = held_ticks
         self._fault_counts += (fault[:, None] == self._fault_kinds).sum(0)
 
-        # what there is before episodes that end are replaced by new ones; None stands
-        # for the forces of a control step that is longer than their window
-        ticks = self.ticks_per_step
-        safety = self._safety.read(ticks if ticks <= WINDOW_TICKS else None)
+        # what there is before episodes that end are replaced by new ones
+        safety = self._bound.safety.read(self.ticks_per_step)
         final_agent_pos, final_environment_state = self.observe()
         if self.feed is not None:
             self.feed.take(self._tick)

@@ -1,0 +1,58 @@
+"""A task and a robot that are bound to an engine: what acts there, and what is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from embodied.core import PHYSICS_HZ
+from embodied.envs.config import EnvConfig
+from embodied.envs.proprioception import Proprioception
+from embodied.envs.safety import SafetySignals
+from embodied.envs.snapshot import Memories, memory_of_watchers
+from embodied.envs.task import Task, TaskSpec
+from embodied.envs.task_checks import errors_of
+from embodied.robots.control import RobotControl
+from embodied.robots.robot import Robot
+from embodied.sim.engine import Engine
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What N worlds consist of besides their physics, on either engine."""
+
+    engine: Engine
+    robot: Robot
+    task: Task
+    control: RobotControl
+    proprioception: Proprioception
+    safety: SafetySignals
+
+    @classmethod
+    def to(
+        cls, engine: Engine, spec: TaskSpec, robot: Robot, config: EnvConfig
+    ) -> Bound:
+        """Binds a task and a robot to an engine that simulates the two.
+
+        Raises:
+            EmbodiedError: the task cannot be bound. The message names the task.
+        """
+        with errors_of(spec.name, "bind"):
+            task = spec.bind(engine, robot)
+        return cls(
+            engine=engine,
+            robot=robot,
+            task=task,
+            control=RobotControl(robot, engine, config.control_mode, config.control_hz),
+            proprioception=Proprioception(engine, robot),
+            safety=SafetySignals(engine, robot, PHYSICS_HZ // config.control_hz),
+        )
+
+    def memories(self) -> Memories:
+        """Returns what tells, by owner, all that is kept of the episodes."""
+        return {
+            "task": self.task.memory,
+            "control": self.control.memory,
+            "proprioception": self.proprioception.memory,
+            "watchers": partial(memory_of_watchers, self.engine),
+        }
