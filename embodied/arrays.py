@@ -33,19 +33,25 @@ def columns(ids: Sequence[int]) -> slice | list[int]:
 
 
 def any_of(flags: Array) -> Array:
-    """Returns whether any flag along the short last axis is set; beats `any`."""
-    result = flags[..., 0]
-    for k in range(1, flags.shape[-1]):
-        result = result | flags[..., k]
-    return result
+    """Returns whether any flag along the last axis is set; quicker than `np.any`."""
+    if type(flags) is np.ndarray:
+        return np.logical_or.reduce(flags, axis=-1)
+    return array_namespace(flags).any(flags, axis=-1)
 
 
 def all_of(flags: Array) -> Array:
-    """Returns whether all flags along the short last axis are set; beats `all`."""
-    result = flags[..., 0]
-    for k in range(1, flags.shape[-1]):
-        result = result & flags[..., k]
-    return result
+    """Returns whether all flags along the last axis are set; quicker than `np.all`."""
+    if type(flags) is np.ndarray:
+        return np.logical_and.reduce(flags, axis=-1)
+    return array_namespace(flags).all(flags, axis=-1)
+
+
+def count_of(flags: Array) -> Array:
+    """Returns how many flags along the last axis are set, int64; beats `np.sum`."""
+    if type(flags) is np.ndarray:
+        return np.add.reduce(flags, axis=-1, dtype=np.int64)
+    xp = array_namespace(flags)
+    return xp.sum(flags, axis=-1, dtype=xp.int64)
 
 
 def dot(a: Array, b: Array) -> Array:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from embodied.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from embodied.arrays import all_of, any_of, dot
+    from embodied.arrays import all_of, any_of, count_of, dot
     from embodied.core import Array, Controller, Layout, Payload, Planner
     from embodied.envs.common_factors import COMMON
     from embodied.envs.events import (
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from embodied.sim.engine import Engine
 
 _EXPORTS = {
-    "embodied.arrays": ("all_of", "any_of", "dot"),
+    "embodied.arrays": ("all_of", "any_of", "count_of", "dot"),
     "embodied.core": (
         "Array",
         "Controller",
@@ -186,6 +186,7 @@ __all__ = [
     "around_column",
     "colour_name",
     "completion_of",
+    "count_of",
     "dot",
     "event_rng",
     "first_distinct",

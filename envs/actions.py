@@ -44,7 +44,7 @@ def as_actions(
 
 
 def as_numbers(actions: Any) -> np.ndarray:
-    """Returns actions as an array of float64.
+    """Returns actions as an array of float64, which may be the one that was given.
 
     Raises:
         EmbodiedError: they are no array of real numbers.
@@ -54,7 +54,7 @@ def as_numbers(actions: Any) -> np.ndarray:
         # letters for bool, integer, unsigned, float; and objects, which may convert
         if array.dtype.kind not in "biufO":
             raise TypeError(f"not of the type {array.dtype}")
-        return array.astype(np.float64)
+        return array.astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:
         raise EmbodiedError(
             f"actions must be an array of numbers from -1 to 1, not {_brief(actions)}"

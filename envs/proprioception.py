@@ -22,9 +22,11 @@ class Proprioception:
         model = engine.model
         names = robot.joint_names
         num_joints = len(names)
-        self._engine = engine
-        self._qpos = columns([model.joint(name).qposadr[0] for name in names])
-        self._qvel = columns([model.joint(name).dofadr[0] for name in names])
+        self._xp = engine.xp
+        self._qpos = engine.view("qpos")
+        self._qvel = engine.view("qvel")
+        self._positions = columns([model.joint(name).qposadr[0] for name in names])
+        self._speeds = columns([model.joint(name).dofadr[0] for name in names])
         self._hands = [Hand(engine, robot, effector) for effector in robot.effectors]
 
         # encoder bias, (N, J) rad or m
@@ -42,9 +44,11 @@ class Proprioception:
 
     def read(self) -> Array:
         """Returns (N, P) in rad, rad/s and m, as `layout` names it."""
-        view = self._engine.view
-        values = [view("qpos")[:, self._qpos] + self.bias, view("qvel")[:, self._qvel]]
+        values = [
+            self._qpos[:, self._positions] + self.bias,
+            self._qvel[:, self._speeds],
+        ]
         values += [hand.width_m()[:, None] for hand in self._hands]
         for hand in self._hands:
-            values += [hand.pos_w(), hand.rot6d()]
-        return self._engine.xp.concat(values, axis=1)
+            values += [hand.pos_w(), *hand.axes_w()]
+        return self._xp.concat(values, axis=1)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from embodied.arrays import all_of, any_of, columns, dot
+from embodied.arrays import all_of, any_of, columns, count_of, dot
 
 
 def test_columns_are_slices_where_they_can_be() -> None:
@@ -35,3 +35,5 @@ def test_flags_along_a_short_axis(width: int) -> None:
     flags = np.array(list(itertools.product([False, True], repeat=width)))
     np.testing.assert_array_equal(any_of(flags), flags.any(axis=-1))
     np.testing.assert_array_equal(all_of(flags), flags.all(axis=-1))
+    np.testing.assert_array_equal(count_of(flags), flags.sum(axis=-1))
+    assert count_of(flags).dtype == np.int64

@@ -41,12 +41,14 @@ class RobotControl:
         self.mode = mode
         self.interface = robot.interface(mode)
         self.joint_interface = robot.interface("joint")
-        self._engine = engine
+        self._xp = engine.xp
 
-        # where the robot's joints and servos are in the model
+        # where the robot's joints and servos are in the live state
         model = engine.model
         joints = [model.joint(name).qposadr[0] for name in robot.joint_names]
         actuators = [model.actuator(name).id for name in robot.actuators]
+        self._qpos = engine.view("qpos")
+        self._ctrl = engine.view("ctrl")
         self._joint_columns = columns(joints)
         self._actuator_columns = columns(actuators)
 
@@ -63,19 +65,19 @@ class RobotControl:
 
     def joints(self) -> Array:
         """Returns (N, J) measured positions of all joints but the fingers."""
-        return self._engine.view("qpos")[:, self._joint_columns]
+        return self._qpos[:, self._joint_columns]
 
     def reset(self, which: Array) -> None:
         """Sets the targets in worlds `which` (N,) bool to where the robots are.
 
         Grippers get the target to open.
         """
-        xp = self._engine.xp
+        xp = self._xp
         for part in self._driven:
             part.law.reset(which)
         initial = xp.concat([part.law.initial() for part in self._driven], axis=1)
         self._target[...] = xp.where(which[:, None], initial, self._target)
-        self._engine.view("ctrl")[:, self._actuator_columns] = self._target
+        self._ctrl[:, self._actuator_columns] = self._target
 
     def memory(self) -> dict[str, Array]:
         """Returns what is remembered between actions: live (N, ...) arrays by name."""
@@ -90,7 +92,7 @@ class RobotControl:
 
         Both are controls of the same robots in the same mode.
         """
-        xp = self._engine.xp
+        xp = self._xp
         theirs = other.memory()
         for name, values in self.memory().items():
             # (N, 1, ...), as many axes as the values have
@@ -100,14 +102,14 @@ class RobotControl:
     def apply(self, action: Array) -> None:
         """Resolves actions (N, A), finite and in [-1, 1], and writes the targets."""
         self.resolve(action)
-        self._engine.view("ctrl")[:, self._actuator_columns] = self._target
+        self._ctrl[:, self._actuator_columns] = self._target
 
     def resolve(self, action: Array) -> None:
         """Turns actions (N, A), finite and in [-1, 1], into `joint_target`.
 
         Nothing is written to the servos, which `apply` does besides.
         """
-        xp = self._engine.xp
+        xp = self._xp
         targets = [
             part.law.targets(action[:, part.action], self._target[:, part.target])
             for part in self._driven

@@ -67,6 +67,7 @@ class CpuEngine:
         self._warnings = self._batch.warning[:, :, 1]  # (N, kinds) counts, live
         self._lacks_threads = False
         self._moves = np.ones(num_worlds, bool)  # which worlds do not rest
+        self._all_move = True
         tell_after_fork(self)
 
         # field -> live array, of the data and of the model
@@ -120,9 +121,11 @@ class CpuEngine:
 
     def rest(self, ids: np.ndarray) -> None:
         self._moves[ids] = False
+        self._all_move = bool(self._moves.all())
 
     def wake(self, ids: np.ndarray) -> None:
         self._moves[ids] = True
+        self._all_move = bool(self._moves.all())
 
     def refresh(self, ids: np.ndarray) -> None:
         self._check_threads()
@@ -138,7 +141,7 @@ class CpuEngine:
     def step(self, nstep: int) -> None:
         self._check_threads()
         self.version += 1
-        if self._moves.all():
+        if self._all_move:
             self._batch.step(nstep=nstep, stage=_VELOCITY_STAGE)
             return
         moving = np.flatnonzero(self._moves)

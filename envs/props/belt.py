@@ -128,18 +128,18 @@ class Belt:
     """The belt's speed in N worlds."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._geom = engine.model.geom(SURFACE).id
-        engine.model_view("geom_surfacevel")  # asking for it lets worlds differ in it
+        surface = engine.model.geom(SURFACE).id
+        # (N,) along +y, live; asking for the field lets worlds differ in it
+        self._speed_m_s = engine.model_view("geom_surfacevel")[:, surface, 1]
 
     def start(self, world: int, speed_m_s: float) -> None:
         """Sets the speed with which one world begins."""
-        self._engine.model_view("geom_surfacevel")[world, self._geom, 1] = speed_m_s
+        self._speed_m_s[world] = speed_m_s
 
     def speed(self) -> Array:
         """Returns the speed (N,) along +y, m/s."""
-        return self._engine.model_view("geom_surfacevel")[:, self._geom, 1]
+        return self._speed_m_s
 
     def set_speed(self, speed_m_s: Array) -> None:
         """Sets the speed (N,) along +y, m/s, at once."""
-        self._engine.model_view("geom_surfacevel")[:, self._geom, 1] = speed_m_s
+        self._speed_m_s[...] = speed_m_s

@@ -124,17 +124,17 @@ class Rack:
     """The rack's place and its slots in N worlds."""
 
     def __init__(self, engine: Engine, size: RackSize) -> None:
-        self._engine = engine
-        self._body = engine.model.body("rack").id
+        body = engine.model.body("rack").id
+        # (N, 3) live; asking for the field lets worlds differ in it
+        self._pos_w = engine.model_view("body_pos")[:, body]
         self._nominal = np.array([size.x, size.y_near, 0.0])
         self._centres = engine.xp.asarray(size.slot_centres())  # (4, 3)
-        engine.model_view("body_pos")  # asking for it lets worlds differ in it
 
     def shift(self, world: int, offset_m: np.ndarray) -> None:
         """Moves the rack of one world by (x, y) m from its nominal place."""
         offset = np.array([*offset_m, 0.0])
-        self._engine.model_view("body_pos")[world, self._body] = self._nominal + offset
+        self._pos_w[world] = self._nominal + offset
 
     def slot_w(self, slot: Array) -> Array:
         """Returns the middle (N, 3) of the floor of each world's `slot` (N,), m."""
-        return self._engine.model_view("body_pos")[:, self._body] + self._centres[slot]
+        return self._pos_w + self._centres[slot]

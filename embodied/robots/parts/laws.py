@@ -28,12 +28,12 @@ class JointReader:
 
     def __init__(self, joints: Joints, engine: Engine) -> None:
         model = engine.model
-        self._view = engine.view
+        self._qpos = engine.view("qpos")
         self._columns = columns([model.joint(name).qposadr[0] for name in joints.names])
 
     def read(self) -> Array:
         """Returns measured positions (N, J) in rad or m."""
-        return self._view("qpos")[:, self._columns]
+        return self._qpos[:, self._columns]
 
 
 class PositionLaw:
@@ -50,7 +50,8 @@ class PositionLaw:
         self._reader = JointReader(joints, engine)
         self._middle = (high + low) / 2  # (J,)
         self._half = (high - low) / 2  # (J,)
-        self._step_limit = xp.asarray(joints.speeds) * dt_s  # (J,) per control step
+        self._most = xp.asarray(joints.speeds) * dt_s  # (J,) per control step
+        self._least = -self._most
 
     def reset(self, which: Array) -> None:
         """Nothing is remembered."""
@@ -66,7 +67,7 @@ class PositionLaw:
 
     def approach(self, wanted: Array, previous: Array) -> Array:
         """Returns `wanted` (N, J), or as near to it as the speed limits let it come."""
-        change = clip(self._xp, wanted - previous, -self._step_limit, self._step_limit)
+        change = clip(self._xp, wanted - previous, self._least, self._most)
         return previous + change
 
 
@@ -109,6 +110,7 @@ class WidthLaw:
     def __init__(self, width_m: float, engine: Engine) -> None:
         self._engine = engine
         self._width_m = width_m
+        self._half_m = width_m / 2
 
     def reset(self, which: Array) -> None:
         """Nothing is remembered."""
@@ -121,4 +123,4 @@ class WidthLaw:
         return self._engine.xp.full(shape, self._width_m)  # open
 
     def targets(self, action: Array, previous: Array) -> Array:
-        return (action + 1) / 2 * self._width_m
+        return (action + 1) * self._half_m

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from embodied.arrays import count_of
 from embodied.core import Array, Layout, seconds_to_ticks
 from embodied.envs.events import PUSH_TICKS, is_during
 from embodied.envs.facts import PerState
@@ -136,6 +137,8 @@ class DrawerTidy:
         facts = self._facts()
         pos_0, xmat_0 = self._props.things.pose_of(facts.targets[0])
         pos_1, xmat_1 = self._props.things.pose_of(facts.targets[1])
+
+        # of the named things, then of what is around them
         parts = [
             pos_0,
             pos_1,
@@ -164,7 +167,7 @@ class DrawerTidy:
             success=success,
             progress=xp.where(success, 1.0, progress),
             lost=facts.is_target_fallen,
-            dropped=xp.sum(xp.astype(facts.is_fallen, xp.int64), axis=1),
+            dropped=count_of(facts.is_fallen),
         )
 
 

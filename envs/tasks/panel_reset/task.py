@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from embodied.arrays import any_of, count_of
 from embodied.core import Array, Layout
 from embodied.envs.events import NEVER
 from embodied.envs.facts import PerState
@@ -109,10 +110,9 @@ class PanelReset:
         is_pressed = down & (memory["down"] == 0)
         is_reset = is_pressed & is_fault & (memory["lights"] == FAULT)
         is_wrong = is_pressed & (memory["meant"] == 0)
-        has_reset = xp.any(is_reset, axis=1)
+        has_reset = any_of(is_reset)
         memory["down"][...] = xp.astype(down, xp.int64)
-        wrong = xp.sum(xp.astype(is_wrong, xp.int64), axis=1)
-        memory["wrong"][...] = memory["wrong"] + wrong
+        memory["wrong"][...] = memory["wrong"] + count_of(is_wrong)
         memory["resets"][...] = memory["resets"] + xp.astype(has_reset, xp.int64)
 
         # the next lamp lights when it is time, but not while its button is held; a

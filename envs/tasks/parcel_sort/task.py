@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from embodied.arrays import all_of, any_of, dot
+from embodied.arrays import all_of, any_of, count_of, dot
 from embodied.core import Array, Layout, seconds_to_ticks
 from embodied.envs.events import PUSH_TICKS, is_during
 from embodied.envs.facts import PerState
@@ -215,7 +215,7 @@ class ParcelSort:
             success=are_all_right & ~any_of(is_taken),
             progress=(mean + xp.abs(mean)) / 2,  # no less than 0
             lost=any_of(is_lost),
-            dropped=xp.sum(xp.astype(facts.is_fallen, xp.int64), axis=1),
+            dropped=count_of(facts.is_fallen),
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from embodied.arrays import dot
+from embodied.arrays import all_of, count_of, dot
 from embodied.core import Array
 from embodied.envs.facts import quantity
 from embodied.envs.hand import Hand
@@ -59,6 +59,9 @@ class Props:
         # y and z of the point to grip, on a long wall in the tote's frame; its x is 0
         self.grip_y_m = -tote.width / 2
         self.grip_z_m = tote.height - GRASP_DEPTH_M
+        # (3,) how far a tote in its slot may be from the slot's middle
+        half_x = station.rack.slot_x / 2 - SLOT_MARGIN_M
+        self.slot_room_m = xp.asarray([half_x, SLOT_Y_M, SLOT_Z_M])
         # weights of the squared error along the world's axes: x runs roughly along the
         # wall, where there is more room for the fingers
         self.grip_weight = xp.asarray([0.75, 1.0, 1.0])
@@ -84,7 +87,8 @@ class Facts:
     def other_totes_pos_w(self) -> Array:
         """(N, 6) m, of both totes that are not named."""
         others = self._props.others[self._memory["tote"]]
-        return self._xp.reshape(self._props.totes.positions_of(others), (-1, 6))
+        first_and_second = self._props.totes.positions_of(others)  # (N, 2, 3)
+        return self._xp.reshape(first_and_second, (-1, 6))
 
     @quantity
     def belt_speed(self) -> Array:
@@ -123,11 +127,9 @@ class Facts:
     @quantity
     def is_set_down(self) -> Array:
         """(N,) bool, the tote stands upright in its slot."""
-        offset = self.slot_offset_m
-        half_x = self._props.station.rack.slot_x / 2 - SLOT_MARGIN_M
-        is_inside = (offset[:, 0] < half_x) & (offset[:, 1] < SLOT_Y_M)
+        is_inside = all_of(self.slot_offset_m < self._props.slot_room_m)
         is_upright = self.tote_xmat[:, 8] > UPRIGHT_COS  # how far up its z axis points
-        return is_inside & (offset[:, 2] < SLOT_Z_M) & is_upright
+        return is_inside & is_upright
 
     @quantity
     def is_at_rest(self) -> Array:
@@ -148,8 +150,6 @@ class Facts:
     @quantity
     def fallen_totes(self) -> Array:
         """(N,) int, how many of the totes that take part lie below the belt."""
-        xp = self._xp
-        props = self._props
-        height = props.totes.positions_w()[..., 2]  # (N, K)
-        is_fallen = (height < FALLEN_Z_W) & (self._memory["present"] > 0)
-        return xp.sum(is_fallen, axis=1, dtype=xp.int64)
+        height = self._props.totes.positions_w()[..., 2]  # (N, K)
+        is_fallen = height < FALLEN_Z_W
+        return count_of(is_fallen & (self._memory["present"] > 0))

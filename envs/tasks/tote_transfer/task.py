@@ -32,7 +32,7 @@ from embodied.envs.tasks.tote_transfer.scene import (
 from embodied.envs.tasks.tote_transfer.variation import COLOURS, TABLE
 from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
-from embodied.sim.engine import ROT6D_OF_XMAT, Engine
+from embodied.sim.engine import Engine
 
 LIFT_M = 0.15  # above the belt: a tote that is higher counts as lifted
 
@@ -130,7 +130,8 @@ class ToteTransfer:
         parts = [
             # of the named tote
             facts.tote_pos_w,
-            facts.tote_xmat[:, ROT6D_OF_XMAT],
+            facts.tote_xmat[:, 0::3],  # its x axis, and its y axis
+            facts.tote_xmat[:, 1::3],
             facts.tote_vel_w,
             self._memory["size"],
             # of what is around it
@@ -149,6 +150,8 @@ class ToteTransfer:
         xp = self._engine.xp
         facts = self._facts()
         success = facts.is_set_down & ~facts.is_held & facts.is_at_rest
+
+        # progress by stages is below 1, which success alone is
         progress = staged_progress(
             xp,
             grasp_error_m=facts.grasp_error_m,
@@ -187,8 +190,7 @@ def staged_progress(
     """
     reached = tolerance(grasp_error_m, bound=0.02, margin=station.reach_m)
     carried = tolerance(slot_distance_m, bound=0.02, margin=station.carry_m)
-    lifted = height_m / LIFT_M
-    lifted = xp.where(lifted > 1.0, 1.0, lifted)
+    lifted = xp.minimum(height_m / LIFT_M, 1.0)
 
     # near the slot it need not be high any more
     on_its_way = xp.maximum(lifted, carried)
