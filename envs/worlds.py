@@ -59,6 +59,7 @@ class Worlds:
         self.proprioception = self._bound.proprioception
         self.interface = self.control.interface
         self.joint_interface = self.control.joint_interface
+        self._action_labels = self.interface.labels
         self.agent_layout: Layout = self.proprioception.layout
         self.state_layout: Layout = self.task.state_layout
 
@@ -222,7 +223,7 @@ class Worlds:
         Raises:
             EmbodiedError: the actions have another shape.
         """
-        actions, bad = as_actions(actions, self.num_worlds, self.interface.labels)
+        actions, bad = as_actions(actions, self.num_worlds, self._action_labels)
         self.task.before_step(self._scorer.tick)
         self.control.apply(actions)
         control_step(self.engine, self.ticks_per_step)
