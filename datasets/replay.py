@@ -16,7 +16,12 @@ import numpy as np
 from embodied.core import PHYSICS_HZ
 from embodied.datasets.playing import filled, play
 from embodied.datasets.reader import Dataset
-from embodied.datasets.schema import IMPORTED_FROM, DatasetError, Episode
+from embodied.datasets.schema import (
+    IMPORTED_FROM,
+    DatasetError,
+    Episode,
+    to_json,
+)
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_robot, robot_names
 from embodied.envs.worlds import Worlds
@@ -238,7 +243,8 @@ def _seed_gives_start(worlds: Worlds, episode: Episode) -> bool:
     """
     worlds.reset(np.array([0]), [episode.meta.seed])
     start = worlds.episode_start(0)
-    same_values = start.variation == episode.meta.variation
+    # a recorded tuple is read back as a list
+    same_values = to_json(start.variation) == to_json(episode.meta.variation)
     return same_values and np.array_equal(start.state, episode.start_state)
 
 

@@ -299,6 +299,9 @@ def test_the_verb_says_what_it_found(
     found = json.loads(capsys.readouterr().out)
     assert [one["counts"]["PASS"] for one in found] == [5, 6]
     assert found[0]["episodes"][2]["findings"][0]["check"] == "jump"
+    assert embodied("data", "audit", path, good, "--no-replay") == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "together: 12 episodes: 11 PASS, 1 REVIEW, 0 EXCLUDE"
 
 
 def test_what_does_not_go_together_is_refused(

@@ -130,6 +130,12 @@ def test_the_verb_prints_text_and_json_and_changes_nothing(
     assert "13 of 13, 100% (95% interval" in text
     assert "obs/front_image" in text
     assert str(other) in text
+    # of several, what they hold together
+    total = text[text.index("all 2 together") :]
+    assert "Fake 14" in total
+    assert "14, 14 of them successes" in total
+    assert embodied("data", "info", path) == 0
+    assert "together" not in capsys.readouterr().out
 
     assert embodied("data", "info", path, other, "--json") == 0
     printed = json.loads(capsys.readouterr().out)

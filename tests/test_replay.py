@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from embodied.cli.main import main
-from tests.commands import run_python
+from embodied.datasets.reader import Dataset
+from embodied.datasets.replay import replay, replay_config
+from embodied.envs.registry import get_task, task_names
+from embodied.envs.worlds import Worlds
+from tests.commands import embodied, run_python
+from tests.dataset_recordings import EPISODES, record
+from tests.datasets_fakes import open_hdf5
 
 # Prints whether each episode of a file came out identical, in a process of its own.
 REPLAY = """
@@ -46,3 +52,32 @@ def test_an_episode_replays_in_another_process(level: str, tmp_path: Path) -> No
     lines = output.splitlines()
     assert len(lines) == 3
     assert all(line.startswith("True") for line in lines), output
+
+
+@pytest.mark.parametrize("task", task_names())
+def test_a_seed_gives_the_start_that_was_recorded(task: str, tmp_path: Path) -> None:
+    robot = get_task(task).default_robot
+    path = record(tmp_path / "data.hdf5", task, robot, horizon_s=0.05)
+
+    with Dataset(path) as dataset:
+        config = replay_config(dataset.header.metadata)
+    reports = replay(path, lambda _: Worlds(config))
+    assert [report.seed_gives_start for report in reports] == [True] * EPISODES
+
+
+def test_of_many_episodes_only_those_that_differ_are_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = record(tmp_path / "data.hdf5", "PanelReset", "arm", horizon_s=0.05)
+    with open_hdf5(path, "r+") as file:
+        file["data/demo_2/streams/action/value"][3] *= -1
+    assert embodied("data", "replay", path, "--verify") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:5]] == ["0", "1", "2", "3"]
+
+    monkeypatch.setattr("embodied.cli.data.replay.SHOWN", EPISODES - 1)
+    assert embodied("data", "replay", path, "--verify") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[0] == "2"
+    assert "differs from" in lines[1]
+    assert lines[2] == "3 of 4 identical, bit for bit"

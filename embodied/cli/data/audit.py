@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from embodied.benchmark.audit_page import write_audit_page
@@ -13,6 +14,7 @@ from embodied.cli.arguments import add_json, refuse
 from embodied.cli.output import require_writable
 from embodied.cli.progress import CountProgress
 from embodied.cli.text_table import text_table
+from embodied.datasets.audit.findings import Verdict
 from embodied.datasets.audit.run import Audit, audit, episode_names, opened
 from embodied.datasets.audit.store import as_json, write_json, write_masked_copy
 from embodied.errors import EmbodiedError
@@ -79,7 +81,10 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([as_json(one) for one in audits]))
     else:
-        print("\n\n".join(audit_text(one) for one in audits))
+        texts = [audit_text(one) for one in audits]
+        if len(audits) > 1:
+            texts.append(total_text(audits))
+        print("\n\n".join(texts))
     return 0
 
 
@@ -93,8 +98,7 @@ def audited(path: Path, replays: bool, quiet: bool) -> Audit:
 
 def audit_text(one: Audit) -> str:
     """Returns an audit for a terminal: the counts, and a line for each finding."""
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in one.counts.items())
-    lines = [f"{one.path}: {len(one.episodes)} episodes: {counts}"]
+    lines = [f"{one.path}: {len(one.episodes)} episodes: {_counted(one.counts)}"]
 
     rows = _rows(one)
     if rows:
@@ -106,6 +110,19 @@ def audit_text(one: Audit) -> str:
         if reason and count:
             lines.append(f"success not recomputed for {count} episodes: {reason}")
     return "\n".join(lines)
+
+
+def total_text(audits: Sequence[Audit]) -> str:
+    """Returns the counts of several audits together."""
+    counts: Counter[Verdict] = Counter()
+    for one in audits:
+        counts.update(one.counts)
+    return f"together: {counts.total()} episodes: {_counted(counts)}"
+
+
+def _counted(counts: Mapping[Verdict, int]) -> str:
+    """Returns how many episodes have each verdict, as text."""
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -34,7 +36,10 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([as_json(info) for info in infos]))
     else:
-        print("\n\n".join(as_text(info) for info in infos))
+        texts = [as_text(info) for info in infos]
+        if len(infos) > 1:
+            texts.append(total_text(infos))
+        print("\n\n".join(texts))
     return 0
 
 
@@ -69,7 +74,11 @@ def as_text(info: DatasetInfo) -> str:
         ("success", _success(info)),
         *_hands(info),
         ("masks", masks),
-        ("file", f"{_size(info)}, schema version {info.schema_version}, {versions}"),
+        (
+            "file",
+            f"{_size(info.size_bytes, info.hours)}, schema version "
+            f"{info.schema_version}, {versions}",
+        ),
     ]
     lines = [f"{info.path}{state}", text_table(facts)]
 
@@ -83,6 +92,33 @@ def as_text(info: DatasetInfo) -> str:
     if info.arrays:
         lines += ["", text_table([_HEAD, *map(_row, info.arrays)])]
     return "\n".join(lines)
+
+
+def total_text(infos: Sequence[DatasetInfo]) -> str:
+    """Returns what several datasets hold together, as a few lines."""
+    episodes = sum(info.episodes for info in infos)
+    successes = sum(info.successes for info in infos)
+    hours = sum(info.hours for info in infos)
+    size_bytes = sum(info.size_bytes for info in infos)
+    facts = [
+        ("tasks", _counts((info.task, info.episodes) for info in infos)),
+        ("robots", _counts((info.robot, info.episodes) for info in infos)),
+        (
+            "episodes",
+            f"{episodes}, {successes} of them successes, {hours:.3g} h, "
+            f"{sum(info.frames for info in infos)} frames",
+        ),
+        ("files", _size(size_bytes, hours)),
+    ]
+    return f"all {len(infos)} together\n{text_table(facts)}"
+
+
+def _counts(parts: Iterable[tuple[str, int]]) -> str:
+    """Returns how many episodes there are of each name."""
+    counts: Counter[str] = Counter()
+    for name, count in parts:
+        counts[name] += count
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
 _HEAD = ("array", "type", "row", "rows", "unit", "size")
@@ -133,9 +169,8 @@ def _hands(info: DatasetInfo) -> list[tuple[str, str]]:
     return rows
 
 
-def _size(info: DatasetInfo) -> str:
-    """Returns the file's size, and per hour of recording where there is any."""
-    if not info.hours:
-        return size(info.size_bytes)
-    per_hour = size(round(info.size_bytes / info.hours))
-    return f"{size(info.size_bytes)}, {per_hour} per robot-hour"
+def _size(size_bytes: int, hours: float) -> str:
+    """Returns a size, and per hour of recording where there is any."""
+    if not hours:
+        return size(size_bytes)
+    return f"{size(size_bytes)}, {size(round(size_bytes / hours))} per robot-hour"

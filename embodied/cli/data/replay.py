@@ -20,6 +20,9 @@ the same states came out bit for bit; else how far they are apart, from when on,
 has changed since. It needs no pictures and no policy."""
 EXAMPLE = "embodied data replay totes.hdf5 --verify"
 
+# Of more episodes than this, those that are identical are only counted.
+SHOWN = 20
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
@@ -104,10 +107,19 @@ def as_json(
 
 
 def as_text(reports: Sequence[ReplayReport], causes: Sequence[str]) -> str:
-    """Returns a line per episode, then what it comes to and what has changed."""
-    rows = [("episode", "seed", "steps", "result"), *map(_row, reports)]
+    """Returns a line per episode, then what it comes to and what has changed.
+
+    Of many episodes only those that differ have a line.
+    """
+    listed = list(reports)
+    if len(reports) > SHOWN:
+        listed = [report for report in reports if not report.identical]
+    lines = []
+    if listed:
+        head = ("episode", "seed", "steps", "result")
+        lines.append(text_table([head, *map(_row, listed)]))
     identical = sum(report.identical for report in reports)
-    lines = [text_table(rows), f"{identical} of {len(reports)} identical, bit for bit"]
+    lines.append(f"{identical} of {len(reports)} identical, bit for bit")
 
     lines += [f"changed since the recording: {cause}" for cause in causes]
     other_starts = sum(not report.seed_gives_start for report in reports)
