@@ -53,6 +53,7 @@ class Origin:
         starts_hash: str = "",
     ) -> Origin:
         """Returns the origin of snapshots of worlds with this model."""
+        # the model's hash tells scenes apart that have one name
         return cls(
             task=task,
             robot=robot,

@@ -37,15 +37,18 @@ class Forecast:
         after = agent_pos.copy()
         first = 0
         for part in self._robot.parts:
+            # actions are shared out among parts in their order; heads take none
             group = part.action_group("ee_delta")
             if group is None:
                 continue
             shares = np.asarray(action)[:, first : first + len(group.labels)]
             first += len(group.labels)
+
             if isinstance(part, Arm):
                 self._move_effector(after, agent_pos, part, shares * time_s)
             elif isinstance(part, Base | Lift):
                 self._move_joints(after, agent_pos, part, shares * time_s)
+
         return after
 
     def _move_effector(

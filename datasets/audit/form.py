@@ -29,11 +29,15 @@ def find_not_finite(view: View, context: Context) -> list[Finding]:
     """Finds values that are no finite number."""
     findings = []
     for path, rows in view.arrays.items():
+        # whole numbers are finite
         if not np.issubdtype(rows.dtype, np.floating) or np.isfinite(rows).all():
             continue
+
+        # a single number counts as a row
         flat = rows.reshape(len(rows), -1) if rows.ndim else rows.reshape(1, 1)
         bad = ~np.isfinite(flat).all(axis=1)
         first = int(np.argmax(bad))
+
         message = (
             f"{path} has {int(bad.sum())} rows that are not finite, from row {first} on"
         )

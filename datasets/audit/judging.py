@@ -79,6 +79,7 @@ def _other_model(header: Header, worlds: Worlds) -> str:
 
 def _readable(name: str, demo: H5, reasons: dict[str, str]) -> dict[str, Episode]:
     """Returns {name: episode}; {} for a damaged one, whose reason goes to `reasons`."""
+    # anything that a damaged file may raise here
     try:
         episode = read_episode(demo, images=False)
         actions = episode.streams["action"].value
@@ -86,12 +87,14 @@ def _readable(name: str, demo: H5, reasons: dict[str, str]) -> dict[str, Episode
     except (KeyError, DatasetError, OSError, TypeError, ValueError) as error:
         reasons[name] = f"it cannot be read ({one_line(error)})"
         return {}
+
     if not len(actions) or len(actions) != len(checksums) or episode.meta.fault:
         reasons[name] = "it has a fault, or steps are missing"
         return {}
     if not np.isfinite(actions).all():
         reasons[name] = "its actions are not finite"
         return {}
+
     return {name: episode}
 
 

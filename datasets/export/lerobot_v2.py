@@ -133,6 +133,7 @@ class _Writer(ClosedOnExit):
     def _info(self) -> dict[str, Any]:
         count = self._frames.episodes
         videos = self._video_keys()
+
         return {
             "codebase_version": LEROBOT_VERSION,
             "robot_type": self._spec.robot,

@@ -140,6 +140,8 @@ def _observations(
     whole = {AGENT_KEY: episode.agent_pos, STATE_KEY: episode.environment_state}
     whole |= {camera + IMAGE_SUFFIX: rows for camera, rows in episode.images.items()}
     whole |= episode.truth
+
+    # a key is a whole array, or a part of a vector by its name
     chosen = {}
     for key in keys:
         if key in whole:
@@ -147,6 +149,7 @@ def _observations(
         else:
             part = parts[key]
             chosen[key] = whole[part.vector][:, part.elements]
+
     return chosen
 
 

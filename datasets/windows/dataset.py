@@ -242,6 +242,8 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
         """Returns the widest row of an array; raises DatasetError if files don't fit."""
         first = self._parts[0]
         rows = [part.row(name) for part in self._parts]
+
+        # files must hold one kind of numbers with as many axes; vectors are filled up
         for part, row in zip(self._parts, rows, strict=True):
             fits = part.dtype(name) == first.dtype(name) and len(row) == len(rows[0])
             if is_picture_key(name):
@@ -252,6 +254,7 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
                     f"{first.path} {rows[0]} of {first.dtype(name)}: such windows do "
                     "not stack"
                 )
+
         return tuple(max(widths) for widths in zip(*rows, strict=True))
 
 

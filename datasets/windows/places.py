@@ -129,6 +129,9 @@ class _Collected:
         array = self._opened(number, group)
         self._check(number, array)
         self._rows[number] = array.shape[0]
+
+        # where its numbers lie: in one piece, in compressed chunks, or where HDF5 alone
+        # finds them
         layout = _layout(array)
         if layout == "contiguous":
             offset = array.array.get_offset() or 0  # None if it has no numbers
@@ -145,6 +148,7 @@ class _Collected:
             else:
                 self._row_offsets.append(chunks[0])
                 self._row_sizes.append(chunks[1])
+
         self._layouts.add(layout)
 
     def places(self) -> ArrayPlaces:

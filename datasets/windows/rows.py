@@ -219,10 +219,13 @@ class GzipRows(_RowsOnDisk):
             int(places.row_size[number]),
             int(places.row_offset[number]),
         )
+
+        # a row that is damaged does not decompress, or to another length
         try:
             content = zlib_ng.decompress(raw, bufsize=places.row_bytes)
         except DECOMPRESSION_ERROR:
             return None
+
         if len(content) != places.row_bytes:
             return None
         return np.frombuffer(content, places.dtype)

@@ -224,6 +224,8 @@ def _exported(job: DataJob, folder: Path) -> dict[str, str]:
     for content, pictures in LEROBOT_SETS.items():
         if pictures != "none" and not job.cameras:
             continue
+
+        # each way to store pictures is a set of its own
         target = folder / pictures
         choice = Choice(ALL, cameras=() if pictures == "none" else job.cameras)
         selection = Selection([job.path], choice)
@@ -231,6 +233,7 @@ def _exported(job: DataJob, folder: Path) -> dict[str, str]:
             selection, selection.load(images=pictures != "none"), target, pictures
         )
         selection.close()
+
         roots[content] = str(target)
     return roots
 

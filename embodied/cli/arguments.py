@@ -30,6 +30,7 @@ def add_scene(parser: argparse.ArgumentParser, optional: bool = False) -> None:
         type=typed_task,
         help=TASK_HELP,
     )
+
     parser.add_argument(
         "--split",
         default="train",
@@ -57,6 +58,7 @@ def add_pairs(parser: argparse.ArgumentParser, verb: str) -> None:
         type=typed_task,
         help=f"tasks to {verb}, by name or as FILE.py:TASK (default: all)",
     )
+
     parser.add_argument(
         "--robot",
         nargs="+",

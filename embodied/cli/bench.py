@@ -69,6 +69,8 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="what to load (default: episodes that are recorded now)",
     )
+
+    # peers have environments of their own, whose packages do not fit ours
     for name, package in (("robomimic", "robomimic"), ("lerobot", "LeRobot")):
         data.add_argument(
             f"--{name}",

@@ -45,9 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
     arguments.add_scene(parser)
     _add_episodes(parser)
+
+    # who acts, what is recorded, and when plans arrive
     correction.add_arguments(parser)
     add_pictures(parser)
     add_timing(parser, sweep=False, mailbox=MAILBOX)
+
+    # how the work is done, and what follows it
     arguments.add_speed(parser)
     arguments.add_on(parser)
     arguments.add_existing(parser)

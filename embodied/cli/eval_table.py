@@ -87,6 +87,8 @@ def _row(cell: Cell) -> tuple[str, ...]:
     end = summary.success_at_end
     once = summary.success_once
     time = summary.time_to_success_s
+
+    # an episode that never succeeded has no time to success
     return (
         cell.label,
         _place(cell.condition),

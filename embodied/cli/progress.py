@@ -121,6 +121,8 @@ class EpisodeProgress:
         self._title = title
         self._quiet = quiet
         self._last_line = time.monotonic()
+
+        # a bar at a terminal, lines anywhere else
         terminal = sys.stderr.isatty() and not quiet
         self._bar = tqdm(
             total=total,
@@ -181,6 +183,10 @@ class CountProgress(ClosedOnExit):
         self._quiet = quiet
         self._begun = time.monotonic()
         self._last_line = self._begun
+        self._done = 0
+        self._total = total
+
+        # a bar at a terminal, lines anywhere else
         terminal = sys.stderr.isatty() and not quiet
         self._bar = tqdm(
             total=total,
@@ -189,8 +195,6 @@ class CountProgress(ClosedOnExit):
             disable=not terminal,
             dynamic_ncols=True,
         )
-        self._done = 0
-        self._total = total
 
     def close(self) -> None:
         """Ends the bar; the lines that follow begin below it."""

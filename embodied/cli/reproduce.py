@@ -141,6 +141,7 @@ def _check_robots(before: Provenance, trials: Sequence[Trial], path: Path) -> No
     measured = before.metadata.get("robot_hash")
     if measured is None:  # composed in Python, or results of an earlier version
         return
+
     for trial in trials:
         config = trial.runner.config
         robot = choose_robot(get_task(config.task), config.robot)
@@ -253,6 +254,7 @@ def _values(
     repetitions: Sequence[Repetition], differences: Sequence[str]
 ) -> dict[str, Any]:
     """Returns what was found, for programs."""
+    # of each cell the seeds that differ, and how many differ in success
     cells = [
         {
             "policy": one.before.condition.policy,
@@ -265,4 +267,5 @@ def _values(
         }
         for one in repetitions
     ]
+
     return {"cells": cells, "differences": list(differences)}

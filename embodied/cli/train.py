@@ -140,6 +140,7 @@ def _add_rounds(parser: argparse.ArgumentParser) -> None:
 def _add_budget(parser: argparse.ArgumentParser) -> None:
     """Adds --minutes and --steps, of which one may be given."""
     budget = parser.add_mutually_exclusive_group()
+
     budget.add_argument(
         "--minutes",
         type=float,
@@ -147,6 +148,7 @@ def _add_budget(parser: argparse.ArgumentParser) -> None:
         "--resume what the run was given before). More than before lengthens a "
         "finished run",
     )
+
     budget.add_argument(
         "--steps",
         type=int,

@@ -19,6 +19,8 @@ def trace(worlds: Worlds, actions: np.ndarray) -> Trace:
     for action in actions:
         result = worlds.step(action)
         observation = worlds.observe()
+
+        # results, observations and the whole state of physics
         rows.append(
             {
                 **vars(result),
@@ -27,6 +29,7 @@ def trace(worlds: Worlds, actions: np.ndarray) -> Trace:
                 "physics": worlds.integration_state(),
             }
         )
+
     return rows
 
 

@@ -117,6 +117,8 @@ def _outcome_cells(row: PolicyOutcomes | None) -> list[str]:
     """Returns the cells below OUTCOME_HEAD, empty where nothing was measured."""
     if row is None:
         return [""] * len(OUTCOME_HEAD)
+
+    # in the order of OUTCOME_HEAD
     return [
         row.level,
         str(row.on_cpu.episodes),

@@ -258,12 +258,16 @@ def _carry_out(
 ) -> None:
     """Puts the messages of a part into the outbox; the last one is not a report."""
     try:
+        # the driver's tasks are known here only when their places are loaded
         _require_same_versions(driver.versions)
         for place in driver.places:
             register_task(place)
+
         with _within(driver.folder), one_thread():
             results = work(seeds, lambda item: outbox.put(("report", item)))
         outbox.put(("result", list(results)))
+
+    # what a user can mend is told in a line, a mistake of ours with its traceback
     except EmbodiedError as error:
         outbox.put(("refused", str(error)))
     except Exception as error:

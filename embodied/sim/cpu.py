@@ -199,7 +199,7 @@ class CpuEngine:
             self._model_views[field][ids] = kept[_MODEL + field]
 
     def has_fault(self) -> bool:
-        return bool(self._warnings.any())
+        return bool(np.count_nonzero(self._warnings))  # beats `any`
 
     def faults(self) -> np.ndarray:
         # later kinds of warnings win, see `_WARNING_FAULTS`

@@ -60,8 +60,12 @@ class StepGraph:
         self._function = function
         self._device = device
         self._recorder = recorder
+
+        # a graph reads its input where it was recorded
         self._input = torch.zeros(shape, device=device)
         self._constants = DeviceConstants(device)
+
+        # nothing is recorded before the second call
         self._launch: Launch | None = None
         self._outputs: Tensors = ()
         self._warm = False

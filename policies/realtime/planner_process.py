@@ -235,11 +235,13 @@ def _observation(
     arrays: dict[str, np.ndarray], instruction: tuple[str, ...]
 ) -> Observation:
     """Returns the observation of `_arrays` and an instruction."""
+    # pictures lie beside the other arrays, under the names of their cameras
     pixels = {
         name.removeprefix(PIXELS): frames
         for name, frames in arrays.items()
         if name.startswith(PIXELS)
     }
+
     return Observation(
         tick=arrays["tick"],
         agent_pos=arrays["agent_pos"],

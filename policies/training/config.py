@@ -66,13 +66,16 @@ class ImitationConfig:
     def __post_init__(self) -> None:
         make_fields_plain(self)
         checked_seed(self.seed)
+
         if self.workers is not None and self.workers < 0:
             raise EmbodiedError(f"workers must be at least 0, not {self.workers}")
+
         if not 0 <= self.min_age_s <= self.max_age_s < math.inf:
             raise EmbodiedError(
                 "plans must be from 0 s old up, the youngest first, not "
                 f"{self.min_age_s:g} to {self.max_age_s:g} s"
             )
+
         for name in ("takeover_weight", "shadow_weight"):
             value = getattr(self, name)
             if not 0 <= value < math.inf:

@@ -106,11 +106,13 @@ def refuse_without_effect(args: argparse.Namespace) -> None:
         "--v2": (args.v2, ("lerobot",)),
         "--key": (args.key is not None, ("robomimic",)),
     }
+
     for flag, (given, formats) in used.items():
         if given and args.format not in formats:
             raise EmbodiedError(
                 f"{flag} has an effect only with --format {' or '.join(formats)}"
             )
+
     if args.images == "none" and args.camera:
         raise EmbodiedError("--camera has no effect with --images none")
 

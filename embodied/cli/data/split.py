@@ -26,15 +26,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "parts", nargs="+", metavar="NAME=SIZE", help="e.g. train=0.8, valid=20, x=rest"
     )
+
     arguments.add_output(
         parser, "the folder of the parts; with --masks the new file", metavar="PATH"
     )
+
     parser.add_argument(
         "--masks", action="store_true", help="write one file with a mask for each part"
     )
     parser.add_argument(
         "--split-seed", type=int, default=0, help="for another split (default: 0)"
     )
+
     arguments.add_overwrite(parser, "outputs that exist")
 
 

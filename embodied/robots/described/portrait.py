@@ -61,6 +61,8 @@ def _scene(reading: Reading) -> mujoco.MjModel:
     spec.visual.global_.offwidth = SIZE
     spec.visual.global_.offheight = SIZE
     spec.visual.headlight.ambient = (0.35, 0.35, 0.35)
+
+    # a light floor below a light sky; nothing is simulated, so nothing collides
     spec.add_texture(
         name="sky",
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
@@ -78,6 +80,8 @@ def _scene(reading: Reading) -> mujoco.MjModel:
         contype=0,
         conaffinity=0,
     )
+
+    # a capsule along each axis of the tool point, in the axis's colour
     for effector in reading.robot.effectors:
         site = spec.site(effector.site)
         frame = site.parent.add_frame(pos=site.pos, quat=site.quat)
@@ -94,6 +98,7 @@ def _scene(reading: Reading) -> mujoco.MjModel:
                 mass=0,
             )
             geom.set_frame(frame)
+
     return spec.compile()
 
 

@@ -145,10 +145,13 @@ def _name_all(spec: mujoco.MjSpec) -> None:
         ("joint", spec.joints),
         ("geom", spec.geoms),
     ):
+        # names of the file's own may look like those that are given here
         taken = {element.name for element in elements}
+
         for k, element in enumerate(elements):
             if element.name:
                 continue
+
             name = f"{kind}{k}"
             while name in taken:
                 name += "_"

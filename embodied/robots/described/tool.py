@@ -149,14 +149,18 @@ def _from_axis(
     position: float,
 ) -> float:
     """Returns how far a finger is from the wrist's axis, on the mean, in m."""
+    # the arm stands as it did, and only this finger moves
     moved = mujoco.MjData(model)
     moved.qpos[:] = data.qpos
     moved.qpos[model.jnt_qposadr[joint]] = position
     mujoco.mj_kinematics(model, moved)
+
     bodies = subtree(model, int(model.jnt_bodyid[joint]))
     points = [points_of(model, moved, geom) for geom in solid_geoms(model, bodies)]
     if not points:
         return 0.0
+
+    # without its share along the axis
     middle = np.concatenate(points).mean(axis=0) - moved.xanchor[parts.arm[-1]]
     axis = moved.xaxis[parts.arm[-1]]
     return float(np.linalg.norm(middle - (middle @ axis) * axis))

@@ -106,7 +106,10 @@ def _named_thing(xp: Any, hand: Hand, state: Readings, k: int) -> Thing:
     pos = state["target_pos_w"][:, 3 * k : 3 * k + 3]
     rot6d = state["target_rot6d"][:, 6 * k : 6 * k + 6]
     size = state["target_size"][:, 3 * k : 3 * k + 3]
+
     is_held = _is_held(xp, hand, pos, rot6d, size)
+
+    # what is held over the drawer does not lie in it yet
     return Thing(
         pos=pos,
         rot6d=rot6d,

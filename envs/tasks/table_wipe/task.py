@@ -173,6 +173,8 @@ class TableWipe:
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()
+
+        # of the pad, then of the table and of what is dirty there
         parts = [
             facts.pad_pos_w,
             facts.pad_rot6d,

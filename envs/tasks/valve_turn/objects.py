@@ -14,10 +14,13 @@ def poses(xp: Any, state: Mapping[str, Array]) -> dict[str, ObjectPose]:
     """Returns where the handle is gripped now, and where it is at the target angle."""
     hub = state["valve_pos_w"]
     is_wheel = state["valve_is_wheel"][:, 0]
+
     angles = {
         "handle": state["valve_angle"][:, 0],
         "target": state["target_angle"][:, 0],
     }
+
+    # whether it is a wheel tells, as a trait, how it is handled
     return {
         name: ObjectPose(
             grasp_pos_w(xp, hub, angle, is_wheel),
