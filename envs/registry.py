@@ -29,6 +29,7 @@ TASKS = {
     "PanelReset": "embodied.envs.tasks.panel_reset.task:PANEL_RESET",
     "DrawerTidy": "embodied.envs.tasks.drawer_tidy.task:DRAWER_TIDY",
     "ParcelSort": "embodied.envs.tasks.parcel_sort.task:PARCEL_SORT",
+    "FixtureLoad": "embodied.envs.tasks.fixture_load.task:FIXTURE_LOAD",
 }
 ROBOTS = {
     "arm": "embodied.robots.arm:ARM",

@@ -18,6 +18,7 @@ from embodied.envs.skills.face_reach import (
     is_aligned,
     outwards,
 )
+from embodied.envs.skills.fingertip import fingertip_w
 from embodied.envs.skills.scripted import (
     POINTING_DOWN,
     Readings,
@@ -27,7 +28,6 @@ from embodied.envs.skills.scripted import (
     last_row,
     make_payload,
 )
-from embodied.envs.tasks.panel_reset.fingertip import fingertip_w
 from embodied.envs.tasks.panel_reset.scene import CONSOLE
 from embodied.robots.parts.gripper import TIP_M
 from embodied.rotations import quat_multiply, quat_to_rot6d

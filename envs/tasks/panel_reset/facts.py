@@ -11,7 +11,7 @@ from embodied.envs.hand import Hand
 from embodied.envs.props.button import PRESSED_M, Buttons
 from embodied.envs.props.console import Console
 from embodied.envs.props.panel import BUTTONS, FAULT, Panel
-from embodied.envs.tasks.panel_reset.fingertip import fingertip_w
+from embodied.envs.skills.fingertip import fingertip_w
 from embodied.envs.tasks.panel_reset.scene import CONSOLE
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine

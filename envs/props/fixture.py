@@ -1,0 +1,195 @@
+"""A fixture of a machine: a pocket, with a lead-in, that holds a workpiece upright.
+
+Where it stands, how it is turned, and how tight its pocket is differ between worlds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from embodied.core import Array
+from embodied.envs.props.colours import FRAME_BLUE, SAFETY_YELLOW, STEEL
+from embodied.envs.props.paint import Paint
+from embodied.envs.props.shapes import add_box, upright
+from embodied.sim.contact_force import SUM_OF_CONTACTS, ContactForce, add_contact_sensor
+from embodied.sim.engine import Engine
+
+BODY = "fixture"
+FORCE = "fixture_force"
+JAW = (0.70, 0.72, 0.74, 1.0)
+LEAD_IN = (0.86, 0.87, 0.88, 1.0)
+FLOOR = (0.30, 0.32, 0.34, 1.0)
+KNOB = (0.72, 0.16, 0.13, 1.0)
+SLIDING_FRICTION = 0.15  # ground and oiled
+# Four jaws around the pocket, towards +x, -x, +y and -y, each with a slope on top.
+JAWS = tuple(f"fixture_jaw_{k}" for k in range(4))
+SLOPES = tuple(f"fixture_slope_{k}" for k in range(4))
+DIRECTIONS = ((1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0))
+
+
+@dataclass(frozen=True)
+class FixtureSize:
+    """Nominal place of the pocket's floor in the world, and sizes, m."""
+
+    x: float = 0.52
+    y: float = 0.16
+    floor_z: float = 0.725
+    # of the workpiece that it is made for
+    length: float = 0.060
+    width: float = 0.040
+    # of the jaws' straight faces, and how thick they are
+    depth: float = 0.018
+    jaw: float = 0.012
+    # of the slopes: along themselves, how thick, and how far they lean outwards
+    lead_in: float = 0.010
+    plate: float = 0.004
+    lean_rad: float = np.deg2rad(40.0)
+
+    @property
+    def rim(self) -> float:
+        """Height of the slopes' upper edge above the pocket's floor."""
+        return float(self.depth + self.lead_in * np.cos(self.lean_rad))
+
+
+def add_fixture(spec: mujoco.MjSpec, size: FixtureSize) -> None:
+    """Adds the fixture as a body whose frame is in the middle of the pocket's floor."""
+    body = spec.worldbody.add_body(name=BODY, pos=[size.x, size.y, size.floor_z])
+
+    # base plate, whose upper face is the pocket's floor, on a foot
+    half_x = size.length / 2 + size.jaw + 0.014
+    half_y = size.width / 2 + size.jaw + 0.014
+    base = add_box(body, (0, 0, -0.006), (half_x, half_y, 0.006), FLOOR)
+    base.friction[0] = SLIDING_FRICTION
+
+    jaws = _jaws(size, clearance_m=0.002)
+    for name, (pos, half) in zip(JAWS, jaws, strict=True):
+        jaw = add_box(body, pos, half, JAW, name)
+        jaw.friction[0] = SLIDING_FRICTION
+    slopes = _slopes(size, clearance_m=0.002)
+    for k, (pos, half) in enumerate(slopes):
+        slope = add_box(body, pos, half, LEAD_IN, SLOPES[k])
+        slope.quat = _slope_quat(size, k)
+        slope.friction[0] = SLIDING_FRICTION
+    add_contact_sensor(spec, FORCE, BODY, reduce=SUM_OF_CONTACTS)
+
+    paint = Paint(spec, body, "fixture_paint")
+    foot_half_z = 0.0065
+    foot = (half_x + 0.02, half_y + 0.02, foot_half_z)
+    paint.box((0, 0, -0.012 - foot_half_z), foot, FRAME_BLUE)
+    # bolts in the foot's corners, and a clamp that stands open behind the pocket
+    for x in (-half_x - 0.008, half_x + 0.008):
+        for y in (-half_y - 0.008, half_y + 0.008):
+            paint.cylinder((x, y, -0.012), (x, y, -0.006), 0.006, STEEL)
+    clamp_x = half_x + 0.006
+    paint.box((clamp_x, 0, 0.012), (0.010, 0.014, 0.026), STEEL)
+    paint.cylinder((clamp_x, 0, 0.03), (clamp_x + 0.05, 0, 0.085), 0.006, STEEL)
+    grip = ((clamp_x + 0.05, 0, 0.085), (clamp_x + 0.075, 0, 0.1125))
+    paint.cylinder(*grip, 0.009, KNOB)
+    stripe = (-half_x - 0.0205, 0, -0.0185)
+    paint.box(stripe, (0.0005, half_y + 0.02, 0.005), SAFETY_YELLOW)
+    paint.add()
+
+
+def _jaws(size: FixtureSize, clearance_m: float) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Returns the middle and half size, (3,) m each, of the four jaws.
+
+    Args:
+        size: of the fixture.
+        clearance_m: how much longer and wider than the workpiece the pocket is.
+    """
+    inner = (np.array([size.length, size.width]) + clearance_m) / 2
+    half_jaw = size.jaw / 2
+    half_z = size.depth / 2
+    boxes = []
+    for x, y in DIRECTIONS:
+        out = np.array([x, y])
+        pos = np.array([*(out * (inner + half_jaw)), half_z])
+        # towards x they end at the pocket's corners, towards y they cover them
+        half = (half_jaw, inner[1]) if x else (inner[0] + size.jaw, half_jaw)
+        boxes.append((pos, np.array([*half, half_z])))
+    return boxes
+
+
+def _slopes(
+    size: FixtureSize, clearance_m: float
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Returns the middle and half size, (3,) m each, of the slopes on the jaws.
+
+    A slope's upper face begins at its jaw's inner edge and leans outwards.
+    """
+    inner = (np.array([size.length, size.width]) + clearance_m) / 2
+    sin = np.sin(size.lean_rad)
+    cos = np.cos(size.lean_rad)
+    half_long = size.lead_in / 2
+    half_thick = size.plate / 2
+
+    # from the jaw's inner edge to the slope's middle: along the slope, then behind it
+    out_m = half_long * sin + half_thick * cos
+    up_m = half_long * cos - half_thick * sin
+    boxes = []
+    for x, y in DIRECTIONS:
+        out = np.array([x, y])
+        pos = np.array([*(out * (inner + out_m)), size.depth + up_m])
+        half = (half_thick, inner[1]) if x else (inner[0], half_thick)
+        boxes.append((pos, np.array([*half, half_long])))
+    return boxes
+
+
+def _slope_quat(size: FixtureSize, k: int) -> list[float]:
+    """Returns the rotation (4,) wxyz by which the k-th slope leans outwards."""
+    x, y = DIRECTIONS[k]
+    half_angle = size.lean_rad / 2
+    sin = float(np.sin(half_angle))
+    # about y towards +x, about -x towards +y
+    return [float(np.cos(half_angle)), -y * sin, x * sin, 0.0]
+
+
+class Fixture:
+    """The fixture of N worlds."""
+
+    def __init__(self, engine: Engine, size: FixtureSize) -> None:
+        self._engine = engine
+        self._size = size
+        model = engine.model
+        self._body = model.body(BODY).id
+        self._jaws = [model.geom(name).id for name in JAWS]
+        self._slopes = [model.geom(name).id for name in SLOPES]
+        self._force = ContactForce(engine, FORCE)
+        # asking for a field lets worlds differ in it
+        for field in ("body_pos", "body_quat", "geom_pos", "geom_size"):
+            engine.model_view(field)
+
+    def place(self, world: int, shift_m: tuple[float, float], yaw: float) -> None:
+        """Moves one world's fixture by (x, y) m from its nominal place, and turns it."""
+        size = self._size
+        pos = (size.x + shift_m[0], size.y + shift_m[1], size.floor_z)
+        self._engine.model_view("body_pos")[world, self._body] = pos
+        self._engine.model_view("body_quat")[world, self._body] = upright(yaw)
+
+    def fit(self, world: int, clearance_m: float) -> None:
+        """Makes one world's pocket longer and wider than the workpiece by a clearance."""
+        model_view = self._engine.model_view
+        for geoms, boxes in (
+            (self._jaws, _jaws(self._size, clearance_m)),
+            (self._slopes, _slopes(self._size, clearance_m)),
+        ):
+            model_view("geom_pos")[world, geoms] = [pos for pos, _ in boxes]
+            model_view("geom_size")[world, geoms] = [half for _, half in boxes]
+
+    def floor_w(self) -> Array:
+        """Returns the middle (N, 3) of the pocket's floor, m."""
+        return self._engine.view("xpos")[:, self._body]
+
+    def heading(self) -> Array:
+        """Returns the cosine and the sine (N, 2) of the fixture's yaw."""
+        return self._engine.view("xmat")[:, self._body][:, [0, 3]]
+
+    def force_n(self) -> Array:
+        """Returns the strongest force (N,) on the fixture in the last control step, N.
+
+        It is the sum over its contacts, at any physics step.
+        """
+        return self._force.peaks_n()[:, 0]

@@ -1,0 +1,153 @@
+"""The quantities by which FixtureLoad is judged: of workpiece, fixture and button."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from embodied.arrays import dot
+from embodied.core import Array
+from embodied.envs.facts import quantity
+from embodied.envs.hand import Hand
+from embodied.envs.props.button import PRESSED_M, Buttons
+from embodied.envs.props.fixture import Fixture
+from embodied.envs.props.start_box import BUTTON, StartBox
+from embodied.envs.props.workpiece import Workpieces
+from embodied.envs.skills.fingertip import fingertip_w
+from embodied.envs.tasks.fixture_load.scene import FIXTURE, PART, PARTS, START_BOX
+from embodied.robots.robot import Robot
+from embodied.sim.engine import ROT6D_OF_XMAT, Engine
+
+# How far above a workpiece's middle the hand holds it, so that the fingers stay above
+# the fixture.
+GRIP_UP_M = 0.026
+# A gripper holds a workpiece if its width is the workpiece's, give or take the slack,
+# and the hand is no farther than this from the point to grip.
+HELD_SLACK_M = 0.004
+HELD_ERROR_M = 0.03
+# A workpiece is seated if its middle is no farther than this from where it belongs.
+SEATED_ASIDE_M = 0.004
+SEATED_Z_M = 0.0015
+# It is upright if it leans by less than 3 degrees, and lies if it leans by more than 60.
+UPRIGHT_COS = float(np.cos(np.deg2rad(3)))
+LYING_COS = 0.5
+FALLEN_Z_W = 0.6
+
+
+class Props:
+    """The parts of the scene in N worlds, as a task moves and reads them."""
+
+    def __init__(self, engine: Engine, robot: Robot) -> None:
+        self.xp = engine.xp
+        self.parts = Workpieces(engine, PARTS)
+        self.fixture = Fixture(engine, FIXTURE)
+        self.box = StartBox(engine, START_BOX)
+        self.button = Buttons(engine, (BUTTON,))
+        self.hand = Hand(engine, robot)
+        self.tip_m = robot.gripper_of(robot.effectors[0]).tip_m
+        # the only button of each world
+        self.first = engine.xp.zeros(engine.num_worlds, dtype=engine.xp.int64)
+
+        count = len(PARTS)
+        others = [[(k + 1) % count, (k + 2) % count] for k in range(count)]
+        self.others = engine.xp.asarray(others)  # (K, 2), of each part's other parts
+
+
+class Facts:
+    """Quantities of N worlds in one state; "the part" is the workpiece that is named."""
+
+    def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
+        self._props = props
+        self._memory = memory
+        self._xp = props.xp
+        # (N, 3) m, of its middle; (N, 9) row by row; (N, 3) m/s
+        self.part_pos_w, self.part_xmat = props.parts.pose_of(memory["part"])
+        self.part_vel_w = props.parts.velocity_of(memory["part"])
+
+    @quantity
+    def part_rot6d(self) -> Array:
+        """(N, 6) its x and y axes in the world."""
+        return self.part_xmat[:, ROT6D_OF_XMAT]
+
+    @quantity
+    def other_parts_pos_w(self) -> Array:
+        """(N, 6) m, of both workpieces that are not named."""
+        others = self._props.others[self._memory["part"]]
+        return self._xp.reshape(self._props.parts.positions_of(others), (-1, 6))
+
+    @quantity
+    def pocket_pos_w(self) -> Array:
+        """(N, 3) m, middle of the pocket's floor."""
+        return self._props.fixture.floor_w()
+
+    @quantity
+    def pocket_heading(self) -> Array:
+        """(N, 2) cosine and sine of the fixture's yaw."""
+        return self._props.fixture.heading()
+
+    @quantity
+    def button_pos_w(self) -> Array:
+        """(N, 3) m, the top of the start button."""
+        return self._props.button.tops_w(self._props.first)
+
+    @quantity
+    def grip_error_m(self) -> Array:
+        """(N,) from the TCP to the point at which the part is gripped."""
+        up = self.part_xmat[:, [2, 5, 8]]  # its z axis
+        error = self._props.hand.pos_w() - self.part_pos_w - GRIP_UP_M * up
+        return self._xp.sqrt(dot(error, error))
+
+    @quantity
+    def is_held(self) -> Array:
+        """(N,) bool, the gripper is closed on the part."""
+        slack = self._xp.abs(self._props.hand.width_m() - PART.width)
+        return (slack < HELD_SLACK_M) & (self.grip_error_m < HELD_ERROR_M)
+
+    @quantity
+    def seat_offset_m(self) -> Array:
+        """(N, 3) from where the part belongs in the pocket to where it is."""
+        up = self._xp.asarray([0.0, 0.0, PART.height / 2])
+        return self.part_pos_w - self.pocket_pos_w - up
+
+    @quantity
+    def seat_aside_m(self) -> Array:
+        """(N,) horizontal distance of the part from its seat."""
+        aside = self.seat_offset_m[:, :2]
+        return self._xp.sqrt(dot(aside, aside))
+
+    @quantity
+    def is_seated(self) -> Array:
+        """(N,) bool, the part stands on the pocket's floor."""
+        is_down = self._xp.abs(self.seat_offset_m[:, 2]) < SEATED_Z_M
+        is_upright = self.part_xmat[:, 8] > UPRIGHT_COS
+        return (self.seat_aside_m < SEATED_ASIDE_M) & is_down & is_upright
+
+    @quantity
+    def is_lost(self) -> Array:
+        """(N,) bool, the part has fallen off the bench or lies on it."""
+        has_fallen = self.part_pos_w[:, 2] < FALLEN_Z_W
+        return has_fallen | (self.part_xmat[:, 8] < LYING_COS)
+
+    @quantity
+    def fallen_parts(self) -> Array:
+        """(N,) int, how many of the workpieces that take part lie below the bench."""
+        height = self._props.parts.positions_w()[..., 2]  # (N, K)
+        is_fallen = (height < FALLEN_Z_W) & (self._memory["present"] > 0)
+        return self._xp.sum(is_fallen, axis=1, dtype=self._xp.int64)
+
+    @quantity
+    def reach_button_m(self) -> Array:
+        """(N,) from the closed fingers' tip to the start button."""
+        hand = self._props.hand
+        tip = fingertip_w(hand.pos_w(), hand.rot6d(), self._props.tip_m)
+        offset = tip - self.button_pos_w
+        return self._xp.sqrt(dot(offset, offset))
+
+    @quantity
+    def share_pressed(self) -> Array:
+        """(N,) in [0, 1], how much of its way to the click the button is pressed."""
+        xp: Any = self._xp
+        share = self._props.button.travel()[:, 0] / PRESSED_M
+        return xp.where(share > 1.0, 1.0, xp.where(share < 0.0, 0.0, share))

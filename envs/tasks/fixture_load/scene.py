@@ -1,0 +1,58 @@
+"""The station of FixtureLoad: workpieces on a bench, a fixture, and a start box."""
+
+from __future__ import annotations
+
+import mujoco
+
+from embodied.envs.props.bench import BenchSize, add_bench
+from embodied.envs.props.colours import FRAME_BLUE
+from embodied.envs.props.fixture import FixtureSize, add_fixture
+from embodied.envs.props.paint import Paint
+from embodied.envs.props.start_box import StartBoxPlace, add_start_box
+from embodied.envs.props.workpiece import WorkpieceSize, add_workpiece
+from embodied.envs.scenes.station import start_station
+from embodied.envs.scenes.views import add_view
+from embodied.robots.robot import Robot
+
+BENCH = BenchSize()
+FIXTURE = FixtureSize()
+START_BOX = StartBoxPlace()
+PART = WorkpieceSize(length=FIXTURE.length, width=FIXTURE.width)
+PARTS = ("part_0", "part_1", "part_2")
+# Where workpieces stand, from left to right as the robot sees them.
+PLACES_W = ((0.48, -0.06), (0.48, -0.20), (0.48, -0.34))
+CAMERA = "overview"
+RUBBER = (0.16, 0.18, 0.20, 1.0)
+
+
+def build_fixture_station(robot: Robot) -> mujoco.MjSpec:
+    """Returns the station with a robot and three workpieces (absent ones are parked).
+
+    Camera `overview` sees workpieces, fixture, start box and hand, for policies; `shop`
+    is the view for people.
+    """
+    spec = start_station("fixture_station", robot)
+    add_bench(spec, BENCH)
+    add_fixture(spec, FIXTURE)
+    add_start_box(spec, START_BOX)
+    for name in PARTS:
+        add_workpiece(spec, name, PART, (0.5, 0.5, 0.5, 1.0))  # worlds colour each
+    _paint_mat(spec)
+    add_view(spec, CAMERA, (1.14, 0.04, 1.66), (0.36, 0.04, 0.82), 47)
+    add_view(spec, "shop", (0.02, -1.66, 1.80), (0.38, 0.06, 0.84), 41)
+    return spec
+
+
+def _paint_mat(spec: mujoco.MjSpec) -> None:
+    """Paints the rubber mat on which the workpieces stand, with a frame for each."""
+    mat = Paint(spec, spec.worldbody, "mat")
+    middle_x, middle_y = PLACES_W[1]
+    top_z = BENCH.top_z
+    mat.box((middle_x, middle_y, top_z), (0.105, 0.215, 0.0012), RUBBER)
+    for x, y in PLACES_W:
+        for side in (-1, 1):
+            along = (0.088, 0.0015, 0.003)
+            across = (0.0015, 0.058, 0.003)
+            mat.box((x, y + side * 0.058, top_z), along, FRAME_BLUE)
+            mat.box((x + side * 0.088, y, top_z), across, FRAME_BLUE)
+    mat.add()
