@@ -30,6 +30,7 @@ TASKS = {
     "DrawerTidy": "embodied.envs.tasks.drawer_tidy.task:DRAWER_TIDY",
     "ParcelSort": "embodied.envs.tasks.parcel_sort.task:PARCEL_SORT",
     "FixtureLoad": "embodied.envs.tasks.fixture_load.task:FIXTURE_LOAD",
+    "GaugeCheck": "embodied.envs.tasks.gauge_check.task:GAUGE_CHECK",
 }
 ROBOTS = {
     "arm": "embodied.robots.arm:ARM",

@@ -22,7 +22,7 @@ ABOVE_BENCH_M = 0.0005  # a workpiece starts this high above the bench
 # A push's force per kg of the workpiece. Friction holds 3.9 m/s2 of it, so it slides by
 # 2 to 6 cm.
 PUSH_M_S2 = (5.0, 6.5)
-EVENT_S = (0.5, 2.0)
+EVENT_S = (0.2, 0.7)
 
 
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:

@@ -1,0 +1,268 @@
+"""Gauge stations: a dial with a needle and two limit marks, over OK and FAULT buttons.
+
+What a dial shows, and the name on a station's plate, differ between worlds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mujoco
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from embodied.core import Array
+from embodied.envs.props.button import CAP_HEIGHT_M, STOP_ABOVE_M, add_button
+from embodied.envs.props.colours import FRAME_BLUE, SAFETY_YELLOW
+from embodied.envs.props.paint import Paint
+from embodied.envs.props.shapes import Rgba, add_box, add_visual_box
+from embodied.envs.props.sign import (
+    FACING_MINUS_X,
+    INK,
+    PAPER,
+    Signs,
+    SignStyle,
+    add_picture,
+    add_plate,
+    add_sign,
+    add_text,
+    blank_picture,
+    oversampled_pixels_per_m,
+    shrunk,
+    to_bytes,
+)
+from embodied.sim.engine import Engine
+
+OK, FAULT = range(2)  # the buttons of a station
+BUTTON_COLOURS: tuple[Rgba, Rgba] = ((0.10, 0.55, 0.22, 1.0), (0.80, 0.10, 0.10, 1.0))
+BUTTON_Y_M = (0.075, -0.075)  # OK at the left, as the robot sees them
+WORDS = ("OK", "FAULT")
+# The scale goes clockwise over the top, from its lower left to its lower right.
+SCALE_RAD = np.deg2rad(240.0)
+# On the dial: its radius, the needle's length, and where the limit marks are.
+DIAL_M = 0.150
+NEEDLE_M = 0.105
+MARKS_M = (0.112, 0.148)
+NEEDLE = (0.06, 0.06, 0.07, 1.0)
+MARK = (0.88, 0.05, 0.05, 1.0)
+# The hands of a dial: the needle, the lower and the upper limit.
+HANDS = ("needle", "low", "high")
+PLATE_M = (0.38, 0.11)
+CASE = (0.62, 0.65, 0.67, 1.0)
+BOARD = (0.30, 0.34, 0.38, 1.0)
+BEZEL = (0.12, 0.13, 0.14, 1.0)
+# In a station's frame, on the floor below the middle between its buttons.
+DESK_Z_M = 0.80  # of the desk's upper face
+DESK_HALF_M = (0.075, 0.17)
+# The board's front, its middle to the left of the buttons, where the arm does not hide
+# it from a head, its half width, and its lower edge.
+BOARD_X_M = 0.20
+BOARD_Y_M = 0.225
+BOARD_HALF_M = 0.20
+BOARD_Z_M = 0.79
+DIAL_Z_M = 0.965
+PLATE_Z_M = 1.185
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a dial shows, as shares of its scale, in [0, 1]."""
+
+    needle: float
+    low: float
+    high: float
+
+
+def button_name(station: str, button: int) -> str:
+    """Returns the name of a station's button: OK or FAULT."""
+    return f"{station}_{WORDS[button].lower()}"
+
+
+def button_top_z() -> float:
+    """Returns the height of the top of a button that is up, above the floor, m."""
+    return DESK_Z_M + STOP_ABOVE_M + CAP_HEIGHT_M
+
+
+def add_gauge_names(spec: mujoco.MjSpec, names: Sequence[str]) -> None:
+    """Adds the texts that plates of stations can show."""
+    for name in names:
+        style = SignStyle(PLATE_M, stretched=True)
+        add_text(spec, f"gauge_{name}", name.upper(), style)
+    add_picture(spec, "gauge_dial", _draw_dial())
+
+
+def add_gauge_station(
+    spec: mujoco.MjSpec, name: str, pos: tuple[float, float], any_text: str
+) -> None:
+    """Adds a station as a body `name` that worlds may shift.
+
+    Its frame is on the floor below the middle between its buttons; the robot stands
+    towards -x. `add_gauge_names` comes first.
+
+    Args:
+        spec: the scene.
+        name: of the body, and the beginning of the names of its parts.
+        pos: x and y, m.
+        any_text: one of the names that were added.
+    """
+    body = spec.worldbody.add_body(name=name, pos=[*pos, 0])
+    _add_desk(spec, body, name)
+
+    # the board, on a post behind the desk
+    half_z = (PLATE_Z_M + 0.065 - BOARD_Z_M) / 2
+    board_half = (0.012, BOARD_HALF_M, half_z)
+    board = (BOARD_X_M + 0.012, BOARD_Y_M, BOARD_Z_M + half_z)
+    add_box(body, board, board_half, BOARD)
+    dial_size = (2 * DIAL_M, 2 * DIAL_M)
+    dial_pos = (BOARD_X_M - 0.004, BOARD_Y_M, DIAL_Z_M)
+    add_plate(spec, body, f"{name}_dial", "gauge_dial", dial_pos, dial_size)
+    plate_pos = (BOARD_X_M - 0.002, BOARD_Y_M, PLATE_Z_M)
+    add_plate(spec, body, f"{name}_plate", f"gauge_{any_text}", plate_pos, PLATE_M)
+
+    # hands point along the z of bodies that worlds turn; each lies before the last
+    boxes = (
+        ((0, 0, NEEDLE_M / 2 - 0.012), (0.002, 0.007, NEEDLE_M / 2 + 0.012), NEEDLE),
+        ((0, 0, sum(MARKS_M) / 2), (0.002, 0.008, np.ptp(MARKS_M) / 2), MARK),
+        ((0, 0, sum(MARKS_M) / 2), (0.002, 0.008, np.ptp(MARKS_M) / 2), MARK),
+    )
+    for k, (hand, (box_pos, half, rgba)) in enumerate(zip(HANDS, boxes, strict=True)):
+        hand_pos = (BOARD_X_M - 0.010 - 0.004 * k, BOARD_Y_M, DIAL_Z_M)
+        turned = body.add_body(name=f"{name}_{hand}", pos=hand_pos)
+        add_visual_box(turned, box_pos, half, rgba, f"{name}_{hand}")
+
+
+def _add_desk(spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str) -> None:
+    """Adds the desk with its two buttons and their words, and the paint of it all."""
+    half_x, half_y = DESK_HALF_M
+    desk_half = (half_x, half_y, 0.02)
+    add_box(body, (0, 0, DESK_Z_M - 0.02), desk_half, CASE)
+    post_half = (0.04, 0.06, (DESK_Z_M - 0.04) / 2)
+    add_box(body, (0.10, 0, post_half[2]), post_half, FRAME_BLUE)
+
+    paint = Paint(spec, body, f"{name}_paint")
+    for button, word in enumerate(WORDS):
+        y = BUTTON_Y_M[button]
+        rest = (0, y, DESK_Z_M + STOP_ABOVE_M)
+        add_button(body, button_name(name, button), rest, BUTTON_COLOURS[button])
+        paint.cylinder((0, y, DESK_Z_M), (0, y, DESK_Z_M + 0.004), 0.024, BEZEL)
+        # the word hangs on the desk's front edge
+        style = SignStyle((0.11, 0.034))
+        front = (-half_x - 0.002, y, DESK_Z_M - 0.02)
+        add_sign(spec, body, f"{name}_{word}", word, front, style, FACING_MINUS_X)
+
+    # a foot below the desk, and a post with its own foot behind the board
+    paint.box((0.10, 0, 0.015), (0.14, 0.14, 0.015), FRAME_BLUE)
+    post_x = BOARD_X_M + 0.044
+    paint.box((post_x, BOARD_Y_M, 0.015), (0.14, 0.14, 0.015), FRAME_BLUE)
+    post_half = (0.02, 0.05, (PLATE_Z_M + 0.05) / 2)
+    paint.box((post_x, BOARD_Y_M, post_half[2]), post_half, FRAME_BLUE)
+
+    # the dial's rim, and a yellow edge
+    rim = (BOARD_X_M, BOARD_Y_M, DIAL_Z_M)
+    front = (BOARD_X_M - 0.003, BOARD_Y_M, DIAL_Z_M)
+    paint.cylinder(rim, front, DIAL_M + 0.012, BEZEL)
+    edge = (BOARD_X_M - 0.001, BOARD_Y_M, BOARD_Z_M + 0.008)
+    paint.box(edge, (0.001, BOARD_HALF_M, 0.006), SAFETY_YELLOW)
+    paint.add()
+
+
+def angle_rad(xp: Any, share: Array) -> Array:
+    """Returns how far a hand at a share of the scale is turned clockwise from up."""
+    return SCALE_RAD * (xp.asarray(share) - 0.5)
+
+
+def _draw_dial() -> Image.Image:
+    """Returns the face of a dial: a white disc with ticks and the numbers 0 to 10."""
+    size_m = (2 * DIAL_M, 2 * DIAL_M)
+    image = blank_picture(size_m, BOARD[:3])
+    scale = oversampled_pixels_per_m(size_m)
+    middle = DIAL_M * scale
+    draw = ImageDraw.Draw(image)
+    disc = (0, 0, 2 * middle - 1, 2 * middle - 1)
+    draw.ellipse(disc, fill=to_bytes(PAPER))
+
+    font = ImageFont.load_default(0.026 * scale)
+    for tick in range(21):
+        angle = float(angle_rad(np, tick / 20))
+        out = np.array([np.sin(angle), -np.cos(angle)])  # pixels go down
+        is_long = tick % 2 == 0
+        inner_m = 0.118 if is_long else 0.128
+        ends = [tuple(middle + out * r * scale) for r in (inner_m, 0.140)]
+        draw.line(ends, fill=to_bytes(INK), width=round(0.003 * scale))
+        if tick % 4 == 0:
+            at = tuple(middle + out * 0.095 * scale)
+            draw.text(at, str(tick // 2), fill=to_bytes(INK), font=font, anchor="mm")
+    return shrunk(image)
+
+
+class Gauges:
+    """The K gauge stations of a scene in N worlds; `Buttons` reads their buttons."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        stations: Sequence[str],
+        places: Sequence[tuple[float, float]],
+        names: Sequence[str],
+    ) -> None:
+        """Finds the stations in the model.
+
+        Args:
+            engine: the worlds.
+            stations: names of their bodies.
+            places: their nominal x and y, m.
+            names: what their plates can say.
+        """
+        self._engine = engine
+        self._names = list(names)
+        model = engine.model
+        self._places = [np.array([x, y, 0.0]) for x, y in places]
+        self._stations = [model.body(name).id for name in stations]
+        # the bodies of the hands, station by station, in the order of HANDS
+        hands = [f"{name}_{hand}" for name in stations for hand in HANDS]
+        self._hands = [model.body(name).id for name in hands]
+        plates = [f"{name}_plate" for name in stations]
+        self._signs = Signs(engine, plates, [f"gauge_{name}" for name in names])
+        # asking for a field lets worlds differ in it
+        for field in ("body_pos", "body_quat"):
+            engine.model_view(field)
+
+    def shift(self, world: int, station: int, offset_m: tuple[float, float]) -> None:
+        """Moves one station of one world by (x, y) m from its nominal place."""
+        offset = np.array([*offset_m, 0.0])
+        body = self._stations[station]
+        pos = self._places[station] + offset
+        self._engine.model_view("body_pos")[world, body] = pos
+
+    def name(self, world: int, names: Sequence[str]) -> None:
+        """Writes a name onto each station's plate in one world."""
+        self._signs.write(world, [self._names.index(name) for name in names])
+
+    def show(self, shares: Array) -> None:
+        """Turns all worlds' hands.
+
+        Args:
+            shares: (N, K, 3) needle, low and high, as shares of the scale.
+        """
+        xp = self._engine.xp
+        half = angle_rad(xp, shares) / 2
+        zero = xp.zeros_like(half)
+        # clockwise as seen from the robot, which looks along +x: about +x
+        quat = xp.stack([xp.cos(half), xp.sin(half), zero, zero], axis=-1)
+        flat = xp.reshape(quat, (quat.shape[0], len(self._hands), 4))
+        self._engine.model_view("body_quat")[:, self._hands] = flat
+
+    def show_one(self, world: int, readings: Sequence[Reading]) -> None:
+        """Turns the hands of one world."""
+        shares = np.array([(one.needle, one.low, one.high) for one in readings])
+        half = angle_rad(np, shares).ravel() / 2
+        zero = np.zeros_like(half)
+        quat = np.stack([np.cos(half), np.sin(half), zero, zero], axis=-1)
+        view = self._engine.model_view("body_quat")
+        view[world, self._hands] = self._engine.xp.asarray(quat)
+
+    def places_w(self) -> Array:
+        """Returns where the stations are, (N, K, 3) m, on the floor."""
+        return self._engine.model_view("body_pos")[:, self._stations]

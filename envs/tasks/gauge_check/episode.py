@@ -1,0 +1,90 @@
+"""Samples episodes of GaugeCheck: what the gauges show, and which ones are named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from embodied.core import PHYSICS_HZ
+from embodied.envs.events import NEVER, event_rng
+from embodied.envs.naming import first_distinct
+from embodied.envs.tasks.gauge_check.scene import STATIONS
+from embodied.envs.tasks.gauge_check.variation import TASK_VARIABLES
+from embodied.envs.variation import Variation
+
+COUNT = len(STATIONS)
+# How far from a limit mark a needle is at least, as a share of the scale.
+MARGIN = 0.06
+# Variables that are sampled for each station.
+PER_STATION = ("is_ok", "low", "width", "needle", "station_x", "station_y")
+# How many names are sampled, enough to find three different ones.
+NAME_SAMPLES = 24
+# When a named gauge changes, s.
+EVENT_S = (0.5, 2.0)
+
+
+def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
+    """Returns the sampled values of one episode, JSON-able.
+
+    Its `readings` are (needle, low, high) for each station, `named` the stations to be
+    checked.
+    """
+    episode = variation.sample_each(seed, TASK_VARIABLES)
+    for name in PER_STATION:
+        episode[name] = variation.sample_many(seed, name, COUNT)
+    names = variation.sample_many(seed, "name", NAME_SAMPLES)
+    episode["name"] = first_distinct(names, COUNT)
+
+    episode["readings"] = [
+        reading_of(episode, station, episode["is_ok"][station])
+        for station in range(COUNT)
+    ]
+    order = variation.stream(seed, "asked").permutation(COUNT)
+    named = sorted(int(station) for station in order[: episode["asked"]])
+    episode["named"] = named
+    episode |= _sample_event(seed, variation.level, named)
+    words = [f"{episode['name'][station]} gauge" for station in named]
+    episode["instruction"] = episode["sentence"].format(gauges=_joined(words))
+    return episode
+
+
+def reading_of(
+    episode: dict[str, Any], station: int, is_ok: bool
+) -> tuple[float, float, float]:
+    """Returns needle, low and high of a station: OK, or outside of the marks."""
+    low = episode["low"][station]
+    high = low + episode["width"][station]
+    share = episode["needle"][station]
+    if is_ok:
+        needle = low + MARGIN + share * (high - low - 2 * MARGIN)
+    else:
+        # below the lower mark and above the upper one, as if they were one stretch
+        below = low - MARGIN
+        above = 1.0 - high - MARGIN
+        along = share * (below + above)
+        needle = along if along < below else along - below + high + MARGIN
+    return needle, low, high
+
+
+def event_tick(episode: dict[str, Any]) -> int:
+    """Returns when a gauge changes, in physics ticks; NEVER where none does."""
+    if episode["event_station"] < 0:
+        return NEVER
+    return int(episode["event_s"] * PHYSICS_HZ)
+
+
+def _sample_event(seed: int, level: str, named: list[int]) -> dict[str, Any]:
+    """Samples the event of level L4: a named gauge goes from OK to a fault, or back.
+
+    At other levels nothing happens: its station is -1.
+    """
+    rng = event_rng(seed)
+    station = int(rng.choice(named))
+    event_s = float(rng.uniform(*EVENT_S))
+    return {"event_station": station if level == "L4" else -1, "event_s": event_s}
+
+
+def _joined(words: list[str]) -> str:
+    """Returns words as in a sentence: "a", "a and the b", "a, the b and the c"."""
+    if len(words) == 1:
+        return words[0]
+    return f"{', the '.join(words[:-1])} and the {words[-1]}"

@@ -1,0 +1,77 @@
+"""The quantities by which GaugeCheck is judged: of gauges, buttons and the hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from embodied.arrays import dot, smallest
+from embodied.core import Array
+from embodied.envs.facts import quantity
+from embodied.envs.hand import Hand
+from embodied.envs.props.button import Buttons
+from embodied.envs.props.gauge import BUTTON_Y_M, FAULT, OK, Gauges, button_top_z
+from embodied.envs.skills.fingertip import fingertip_w
+from embodied.envs.tasks.gauge_check.scene import BUTTONS, PLACES, STATIONS
+from embodied.envs.tasks.gauge_check.variation import NAMES
+from embodied.robots.robot import Robot
+from embodied.sim.engine import Engine
+
+# Larger than any distance in the room.
+FAR_M = 99.0
+
+
+class Props:
+    """The parts of the scene in N worlds, as a task moves and reads them."""
+
+    def __init__(self, engine: Engine, robot: Robot) -> None:
+        self.xp = engine.xp
+        self.gauges = Gauges(engine, STATIONS, PLACES, NAMES)
+        self.buttons = Buttons(engine, BUTTONS)
+        self.hand = Hand(engine, robot)
+        self.tip_m = robot.gripper_of(robot.effectors[0]).tip_m
+        # from a station to the top of its OK and FAULT button, (2, 3) m
+        top_z = button_top_z()
+        tops = [(0.0, BUTTON_Y_M[button], top_z) for button in (OK, FAULT)]
+        self.tops_m = engine.xp.asarray(tops)
+
+
+class Facts:
+    """Quantities of N worlds in one state, for K = 3 stations."""
+
+    def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
+        self._props = props
+        self._memory = memory
+        self._xp = props.xp
+
+    @quantity
+    def stations_pos_w(self) -> Array:
+        """(N, K, 3) m, on the floor."""
+        return self._props.gauges.places_w()
+
+    @quantity
+    def is_ok(self) -> Array:
+        """(N, K) bool, the needle is between its marks."""
+        shares = self._memory["shares"]
+        needle = shares[..., 0]
+        return (shares[..., 1] < needle) & (needle < shares[..., 2])
+
+    @quantity
+    def is_waiting(self) -> Array:
+        """(N, K) bool, the station is named and not yet answered."""
+        return (self._memory["named"] > 0) & (self._memory["answered"] == 0)
+
+    @quantity
+    def button_m(self) -> Array:
+        """(N,) from the closed fingers' tip to the nearest button that is to be pressed.
+
+        FAR_M where none is left.
+        """
+        xp = self._xp
+        hand = self._props.hand
+        tip = fingertip_w(hand.pos_w(), hand.rot6d(), self._props.tip_m)
+        top = xp.where(
+            self.is_ok[..., None], self._props.tops_m[OK], self._props.tops_m[FAULT]
+        )
+        offset = self.stations_pos_w + top - tip[:, None, :]  # (N, K, 3)
+        distance = xp.sqrt(dot(offset, offset))
+        return smallest(xp.where(self.is_waiting, distance, FAR_M))

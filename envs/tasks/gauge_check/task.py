@@ -1,0 +1,202 @@
+"""GaugeCheck: drive to the named gauges, and press OK or FAULT for each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from embodied.core import Array, Layout
+from embodied.envs.facts import PerState
+from embodied.envs.props.gauge import Reading
+from embodied.envs.reward import tolerance
+from embodied.envs.task import Needs, Outcome, TaskSpec
+from embodied.envs.tasks.gauge_check.episode import (
+    COUNT,
+    event_tick,
+    reading_of,
+    sample_episode,
+)
+from embodied.envs.tasks.gauge_check.expert import gauge_check_expert
+from embodied.envs.tasks.gauge_check.facts import Facts, Props
+from embodied.envs.tasks.gauge_check.scene import (
+    BEAUTY,
+    BUTTONS,
+    CAMERA,
+    build_gauge_room,
+)
+from embodied.envs.tasks.gauge_check.variation import TABLE
+from embodied.envs.variation import Variation
+from embodied.robots.robot import Robot
+from embodied.sim.engine import Engine
+
+
+class GaugeCheck:
+    """N episodes of GaugeCheck on an engine."""
+
+    # of three stations each
+    state_layout = Layout(
+        (
+            ("stations_pos_w", 3 * COUNT),
+            ("needles", COUNT),  # shares of the scale
+            ("lows", COUNT),
+            ("highs", COUNT),
+            ("named", COUNT),  # 1 for stations that are to be checked
+            ("answered", COUNT),  # 1 once they were, rightly
+        )
+    )
+
+    def __init__(self, engine: Engine, robot: Robot) -> None:
+        xp = engine.xp
+        n = engine.num_worlds
+        self._engine = engine
+        self._props = Props(engine, robot)
+        self._stations = xp.arange(COUNT)[None, :]  # (1, 3)
+        self._memory = {
+            # needle, low and high of each gauge, as shares of the scale
+            "shares": xp.zeros((n, COUNT, 3)),
+            "named": xp.zeros((n, COUNT), dtype=xp.int64),  # 1 where to be checked
+            "answered": xp.zeros((n, COUNT), dtype=xp.int64),  # 1 once it was, rightly
+            # how often FAULT was pressed for what was OK, OK for a fault, and any
+            # button of a station that was not asked about
+            "false_faults": xp.zeros(n, dtype=xp.int64),
+            "missed_faults": xp.zeros(n, dtype=xp.int64),
+            "unasked": xp.zeros(n, dtype=xp.int64),
+            # 1 for buttons that are down
+            "down": xp.zeros((n, len(BUTTONS)), dtype=xp.int64),
+            # the event: which gauge changes when, and its needle's share then
+            "event_station": xp.zeros(n, dtype=xp.int64),
+            "event_tick": xp.zeros(n, dtype=xp.int64),
+            "event_needle": xp.zeros(n),
+        }
+        self._facts = PerState(engine, lambda: Facts(self._props, self._memory))
+
+    def memory(self) -> dict[str, Array]:
+        return self._memory
+
+    def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
+        """Samples an episode, and sets gauges and memory of one world."""
+        episode = sample_episode(seed, variation)
+        gauges = self._props.gauges
+        for station in range(COUNT):
+            shift = (episode["station_x"][station], episode["station_y"][station])
+            gauges.shift(world, station, shift)
+        gauges.name(world, episode["name"])
+        gauges.show_one(world, [Reading(*one) for one in episode["readings"]])
+
+        memory = self._memory
+        xp = self._engine.xp
+        memory["shares"][world] = xp.asarray(np.array(episode["readings"]))
+        named = [int(station in episode["named"]) for station in range(COUNT)]
+        memory["named"][world] = xp.asarray(named)
+        for name in ("answered", "false_faults", "missed_faults", "unasked", "down"):
+            memory[name][world] = 0
+        memory["event_station"][world] = episode["event_station"]
+        memory["event_tick"][world] = event_tick(episode)
+        memory["event_needle"][world] = _needle_after(episode)
+        return episode
+
+    def before_step(self, tick: Array) -> None:
+        """Takes the answers, and moves a needle when it is time."""
+        xp = self._engine.xp
+        memory = self._memory
+        facts = self._facts()
+
+        # buttons (N, 3 stations, OK and FAULT) that went down since the last step
+        before = memory["down"] > 0
+        down = self._props.buttons.down(before)
+        pressed = xp.reshape(down & ~before, (-1, COUNT, 2))
+        memory["down"][...] = xp.astype(down, xp.int64)
+        said_ok = pressed[..., 0]
+        said_fault = pressed[..., 1]
+
+        # right, or wrong in one of three ways
+        asked = memory["named"] > 0
+        right = asked & (said_ok & facts.is_ok | said_fault & ~facts.is_ok)
+        answered = (memory["answered"] > 0) | right
+        memory["answered"][...] = xp.astype(answered, xp.int64)
+        wrongs = {
+            "false_faults": asked & said_fault & facts.is_ok,
+            "missed_faults": asked & said_ok & ~facts.is_ok,
+            "unasked": ~asked & (said_ok | said_fault),
+        }
+        for name, wrong in wrongs.items():
+            count = xp.sum(xp.astype(wrong, xp.int64), axis=1)
+            memory[name][...] = memory[name] + count
+
+        # a gauge changes, unless it was answered
+        is_station = self._stations == memory["event_station"][:, None]  # (N, 3)
+        is_due = (tick >= memory["event_tick"])[:, None] & is_station & ~answered
+        needle = xp.where(
+            is_due, memory["event_needle"][:, None], memory["shares"][..., 0]
+        )
+        memory["shares"][..., 0] = needle
+        self._props.gauges.show(memory["shares"])
+
+    def state(self) -> Array:
+        """Returns (N, 24), in the order of `state_layout`."""
+        xp = self._engine.xp
+        memory = self._memory
+        shares = memory["shares"]
+        parts = [
+            xp.reshape(self._facts().stations_pos_w, (-1, 3 * COUNT)),
+            shares[..., 0],
+            shares[..., 1],
+            shares[..., 2],
+            xp.astype(memory["named"], xp.float64),
+            xp.astype(memory["answered"], xp.float64),
+        ]
+        return xp.concat(parts, axis=1)
+
+    def judge(self) -> Outcome:
+        """Returns the judgement.
+
+        Success: every named gauge was answered rightly, and all buttons are up. Lost: a
+        button was pressed wrongly.
+        """
+        xp = self._engine.xp
+        memory = self._memory
+        facts = self._facts()
+        wrong = memory["false_faults"] + memory["missed_faults"] + memory["unasked"]
+        lost = wrong > 0
+        are_all_up = xp.sum(memory["down"], axis=1) == 0
+        asked = xp.astype(xp.sum(memory["named"], axis=1), xp.float64)
+        share = xp.astype(xp.sum(memory["answered"], axis=1), xp.float64) / asked
+        success = (share > 0.999) & are_all_up & ~lost
+
+        # towards the next answer: from afar, then from near
+        afar = tolerance(facts.button_m, bound=0.1, margin=2.0)
+        near = tolerance(facts.button_m, bound=0.005, margin=0.2)
+        on_its_way = (0.5 * afar + 0.4 * near) / asked
+        progress = 0.9 * share + 0.9 * xp.where(share < 0.999, on_its_way, 0.0)
+        progress = xp.where(success, 1.0, progress)
+        return Outcome(
+            success=success, progress=xp.where(lost, 0.0, progress), lost=lost
+        )
+
+
+def _needle_after(episode: dict[str, Any]) -> float:
+    """Returns the share at which the needle of the event's gauge is after the event."""
+    station = episode["event_station"]
+    if station < 0:
+        return 0.0
+    needle, _, _ = reading_of(episode, station, not episode["is_ok"][station])
+    return float(needle)
+
+
+GAUGE_CHECK = TaskSpec(
+    name="GaugeCheck",
+    summary="drive to the named gauges, read them, and press OK or FAULT for each",
+    needs=Needs(reach_m=0.75, travels=True, cameras=("head",)),
+    cameras=(CAMERA,),
+    # only from near can a gauge be read
+    robot_cameras=("head",),
+    horizon_s=20.0,
+    table=TABLE,
+    build=build_gauge_room,
+    bind=GaugeCheck,
+    expert=gauge_check_expert,
+    default_robot="wheeled_arm",
+    beauty_camera=BEAUTY,
+    constant=("stations_pos_w.2", "stations_pos_w.5", "stations_pos_w.8"),
+)
