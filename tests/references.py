@@ -37,6 +37,9 @@ FOREIGN_WORDS = {
     "Class",
     "NumpyToTorch",
     "PIP_EXTRA_INDEX_URL",
+    "RAY_ADDRESS",
+    "RAY_AUTH_TOKEN_PATH",
+    "SLURM_ARRAY_TASK_ID",
     "TimeAwareObservation",
     "capture_while",
     "deepcopy",
@@ -54,7 +57,15 @@ FOREIGN_WORDS = {
 # Docstrings that cite files of other repositories.
 CITING = ("embodied/robots/wheeled_base.py",)
 ENV_ID = re.compile(r"embodied/\w+-v0")
-FOREIGN_FLAGS = {"--extra-index-url", "--resume", "--help", "--version", "--headless"}
+FOREIGN_FLAGS = {
+    "--array",
+    "--extra-index-url",
+    "--resume",
+    "--help",
+    "--version",
+    "--headless",
+    "--working-dir",
+}
 
 
 @cache

@@ -187,7 +187,8 @@ def _needle_after(episode: dict[str, Any]) -> float:
 GAUGE_CHECK = TaskSpec(
     name="GaugeCheck",
     summary="drive to the named gauges, read them, and press OK or FAULT for each",
-    needs=Needs(reach_m=0.75, travels=True, cameras=("head",)),
+    # it presses with closed fingers
+    needs=Needs(opening_m=0.02, reach_m=0.75, travels=True, cameras=("head",)),
     cameras=(CAMERA,),
     # only from near can a gauge be read
     robot_cameras=("head",),
