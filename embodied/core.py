@@ -300,8 +300,9 @@ class Payload:
         )
 
 
-# Why a plan was thrown away when it was made; "" for one that is sound.
-PLAN_FAULTS = ("", "not_finite", "from_the_future")
+# Why a plan was thrown away when it was made, or never came; "" for one that is sound.
+# Append only: datasets store the index.
+PLAN_FAULTS = ("", "not_finite", "from_the_future", "unanswered")
 
 
 @dataclass(frozen=True)
@@ -341,7 +342,9 @@ class PolicySpec:
 class Planner(Protocol):
     """System 2: says what to do next, a few times per second.
 
-    `plan_shape` declares which kinds of payload its plans give.
+    `plan_shape` declares which kinds of payload its plans give. One that may be out of
+    reach says in an attribute `unanswered`, (n,) bool, for which of the last n worlds it
+    could not plan; these plans are lost.
     """
 
     plan_shape: PlanShape

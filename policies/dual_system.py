@@ -354,7 +354,7 @@ class DualSystem:
         # of the first plans the values are checked, too; of later ones the shapes alone
         payload = ask(self.planner, observation, ids, check_all=not self._is_checked)
         self._is_checked = True
-        fault = faults_of(payload, tick_frame, start)
+        fault = faults_of(self.planner, payload, tick_frame, start)
 
         # All times of the plan are known at once; the controller sees it when it arrives.
         seq = self._num_planned[ids]

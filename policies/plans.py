@@ -114,13 +114,14 @@ def check_shapes(payload: Payload, num: int, shape: PlanShape) -> None:
 
 
 def faults_of(
-    payload: Payload, tick_frame: np.ndarray, start: np.ndarray
+    planner: Planner, payload: Payload, tick_frame: np.ndarray, start: np.ndarray
 ) -> np.ndarray | None:
     """Returns what is wrong with each plan, (n,) indices into PLAN_FAULTS.
 
     It is None where all are sound, which is nearly always.
 
     Args:
+        planner: who made them just now.
         payload: n plans.
         tick_frame: (n,) of the plans.
         start: (n,) ticks at which they were begun.
@@ -130,11 +131,14 @@ def faults_of(
         numbers = np.asarray(value).reshape(len(start), -1)
         is_finite &= np.isfinite(numbers).all(axis=1)
     is_past = tick_frame <= start
-    if is_finite.all() and is_past.all():
+    unanswered = np.asarray(getattr(planner, "unanswered", False))
+    if is_finite.all() and is_past.all() and not unanswered.any():
         return None
+
     # 0 is no fault; of two faults, that of the values is told
     fault = np.where(is_past, 0, PLAN_FAULTS.index("from_the_future"))
-    return np.where(is_finite, fault, PLAN_FAULTS.index("not_finite"))
+    fault = np.where(is_finite, fault, PLAN_FAULTS.index("not_finite"))
+    return np.where(unanswered, PLAN_FAULTS.index("unanswered"), fault)
 
 
 def copied(payload: Payload) -> Payload:

@@ -9,6 +9,7 @@ act in. `find_policy` takes, in this order:
     FOLDER                  a run that `embodied train` wrote
     MODULE:NAME             a source, or a function that returns one, in a module of the
                             current directory or of an installed package
+    remote:HOST:PORT        a server's; PREFIXES has all names of this kind
 """
 
 from __future__ import annotations
@@ -118,6 +119,15 @@ RUN_KINDS = {
     "actor": "embodied.policies.rl.run_folder:ActorRun.of",
 }
 
+# What stands before the first colon of a name -> location of what makes the source. That
+# is called with what stands after the colon.
+PREFIXES = {
+    "remote": BuiltIn(
+        "embodied.policies.remote.source:open_remote",
+        "HOST:PORT of a server, or FILE.toml that describes one (docs/remote.md)",
+    ),
+}
+
 
 def find_policy(name: str) -> PolicySource:
     """Returns the source of a policy, by any of the names above.
@@ -138,6 +148,9 @@ def find_policy(name: str) -> PolicySource:
         return _load(f"{name} of {plugins.package_of(entry)}", entry.value)
     if name and Path(name).exists():
         return _open_run(Path(name))
+    prefix, colon, rest = name.partition(":")
+    if colon and prefix in PREFIXES:
+        return resolve_name(PREFIXES[prefix].location)(rest)
     if is_location(name):
         return _load(name, name)
     names = [*BUILT_IN, *offered, *run_names()]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,14 @@ INFO = "policy.json"  # what makes a folder a run
 HISTORY = "history.json"
 CHECKPOINT = "checkpoint.safetensors"
 CURVES = "training.html"  # the history, drawn
+# what worlds must have in common with those that a policy was trained in: key of their
+# metadata -> what it is called
+FITTING = {
+    "task": "task",
+    "robot": "robot",
+    "agent_layout": "proprioception",
+    "action_interface": "actions",
+}
 FILES = (WEIGHTS, INFO, HISTORY, CHECKPOINT, CURVES)
 
 
@@ -116,20 +125,24 @@ def check_worlds(folder: Path, metadata: dict[str, Any], worlds: Worlds) -> None
     Raises:
         EmbodiedError: the worlds differ in what a policy depends on.
     """
-    # The run's metadata went through JSON, which turns tuples into lists.
+    difference = difference_of(metadata, worlds)
+    if difference:
+        raise EmbodiedError(f"run {folder} was trained for {difference}")
+
+
+def difference_of(metadata: Mapping[str, Any], worlds: Worlds) -> str:
+    """Returns in which of FITTING worlds differ, as "task A, not B"; "" if in none.
+
+    Args:
+        metadata: of the worlds that a policy is for.
+        worlds: where it is to act.
+    """
+    # Stored metadata went through JSON or the like, which turns tuples into lists.
     given = json.loads(json.dumps(worlds.metadata()))
-    descriptions = {
-        "task": "task",
-        "robot": "robot",
-        "agent_layout": "proprioception",
-        "action_interface": "actions",
-    }
-    for key, description in descriptions.items():
+    for key, description in FITTING.items():
         if metadata[key] != given[key]:
-            raise EmbodiedError(
-                f"run {folder} was trained for {description} {_brief(metadata[key])}, "
-                f"not {_brief(given[key])}"
-            )
+            return f"{description} {_brief(metadata[key])}, not {_brief(given[key])}"
+    return ""
 
 
 def _brief(value: object) -> str:

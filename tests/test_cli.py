@@ -213,7 +213,9 @@ print(*sys.modules, file=sys.stderr)
     assert "embodied/ToteTransfer-v0" in names["tasks"]
     assert "arm" in names["robots"]
     assert names["control_modes"] == ["joint", "joint_delta", "ee_delta"]
-    assert {"expert", "pretrained", "random", "FOLDER"} < set(names["policies"])
+    assert {"expert", "pretrained", "random", "FOLDER", "remote:..."} < set(
+        names["policies"]
+    )
     assert {"none", "workstation", "cloud-4g"} < set(names["channels"])
     assert {"hold", "rtc"} < set(names["bridges"])
     assert all(len(robot["actions"]["joint"]) > 1 for robot in kinds["robots"])

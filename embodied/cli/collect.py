@@ -69,7 +69,7 @@ def _add_episodes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy",
         default="expert",
-        help="a name, a run folder, or MODULE:NAME (default: expert; see `embodied list policies`)",
+        help="a name, a run folder, MODULE:NAME or remote:HOST:PORT (default: expert; see `embodied list policies`)",
     )
 
     arguments.add_episodes(parser, 200, "to record")

@@ -77,7 +77,7 @@ def _add_cells(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy",
         nargs="+",
-        help="names, run folders, or MODULE:NAME (see `embodied list policies`)",
+        help="names, run folders, MODULE:NAME or remote:HOST:PORT (see `embodied list policies`)",
     )
     arguments.add_cell_episodes(parser, default=100)
     # None for what was not typed: a suite refuses some of what was, and `plan` fills in

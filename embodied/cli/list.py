@@ -25,7 +25,7 @@ from embodied.envs.variation import Interval, Variable, markdown_table
 from embodied.errors import EmbodiedError, unknown
 from embodied.policies.bridges.registry import BRIDGES
 from embodied.policies.channel_profiles import PROFILES
-from embodied.policies.registry import policy_summaries
+from embodied.policies.registry import PREFIXES, policy_summaries
 from embodied.policies.run_folder import read_info
 from embodied.robots.parts.part import CONTROL_MODES
 
@@ -185,6 +185,7 @@ def catalogue() -> dict[str, Rows]:
         **policy_summaries(),
         "FOLDER": "a run that `embodied train` wrote",
         "MODULE:NAME": "one of your own, in a module in this folder or installed",
+        **{f"{prefix}:...": one.summary for prefix, one in PREFIXES.items()},
     }
 
     channels = {name: profile.words for name, profile in PROFILES.items()}

@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy",
         default="expert",
-        help="a name, a run folder, or MODULE:NAME (default: expert; see `embodied list policies`)",
+        help="a name, a run folder, MODULE:NAME or remote:HOST:PORT (default: expert; see `embodied list policies`)",
     )
     parser.add_argument(
         "--level",

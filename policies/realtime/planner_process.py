@@ -53,6 +53,7 @@ class PlannerProcess(ClosedOnExit):
         self._observation: SharedArrays | None = None
         self._payload: SharedArrays | None = None
         self.is_busy = False
+        self.unanswered = np.zeros(1, bool)  # see `core.Planner`
 
         if not self._pipe.poll(START_TIMEOUT_S):
             self.close()
@@ -108,8 +109,9 @@ class PlannerProcess(ClosedOnExit):
         """
         if not self.is_busy or not self._pipe.poll():
             return None
-        types = self._receive("planned")
+        types, unanswered = self._receive("planned")
         self.is_busy = False
+        self.unanswered = np.array([unanswered])
         if self._payload is None:
             raise ValueError("no plan was begun")
         arrays = self._payload.read()
@@ -209,7 +211,9 @@ def _answer(pipe: Connection, planner: Planner) -> None:
                 payload = ask(planner, observation, ids, check_all=False)
                 given = {name: np.asarray(v) for name, v in payload.given.items()}
                 told.write(given)
-                pipe.send(("planned", {k: v.dtype.str for k, v in given.items()}))
+                types = {name: value.dtype.str for name, value in given.items()}
+                unanswered = bool(np.any(getattr(planner, "unanswered", False)))
+                pipe.send(("planned", (types, unanswered)))
 
 
 def _widened(value: np.ndarray) -> np.ndarray:

@@ -130,7 +130,7 @@ class RealTimeSystem(DualSystem):
         ticks = int(now[0] - begun.tick_start[0])
         self._compute_ms.append(1000 * ticks / PHYSICS_HZ)
 
-        fault = faults_of(payload, begun.tick_frame, begun.tick_start)
+        fault = faults_of(self._process, payload, begun.tick_frame, begun.tick_start)
         seq = self._num_planned.copy()
         plan = Plan(
             world=np.zeros(1, np.int64),

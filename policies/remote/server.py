@@ -1,0 +1,176 @@
+"""The server: who may connect, how much they may send, and what they are answered."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import ipaddress
+import logging
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from embodied.closing import ClosedOnExit
+from embodied.errors import EmbodiedError, in_one_line, one_line
+from embodied.policies.remote.client import limit_sending
+from embodied.policies.remote.codec import MAX_BYTES, pack, unpack
+from embodied.policies.remote.packages import websockets_server
+from embodied.policies.remote.session import Served, Session
+
+if TYPE_CHECKING:
+    from websockets.http11 import Request, Response
+    from websockets.sync.server import ServerConnection
+
+DEFAULT_PORT = 8000  # that of openpi
+MAX_CLIENTS = 64
+MIN_TOKEN = 16  # letters
+SEND_TIMEOUT_S = 20.0  # for a client that ceases to read
+FAILED = 1011  # the code that openpi's servers close with after an error
+HEALTH = "/healthz"
+
+
+class PolicyServer(ClosedOnExit):
+    """Serves a policy over WebSocket, as openpi's servers do.
+
+    Pages of a browser are refused by their Origin, and who does not know the token.
+
+    Args:
+        served: the policy.
+        host: address to listen at; any but a loopback one needs a token.
+        port: to listen at; 0 for any that is free.
+        token: that clients must have; "" for none.
+        max_bytes: of a message that is read.
+
+    Raises:
+        EmbodiedError: a token is needed, or the address cannot be had.
+    """
+
+    def __init__(
+        self,
+        served: Served,
+        host: str = "127.0.0.1",
+        port: int = DEFAULT_PORT,
+        token: str = "",
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        check_access(host, token)
+        self._served = served
+        self._first = pack(served.info.to_message())
+        self._token = token
+        self._max_bytes = max_bytes
+        try:
+            self._server = websockets_server().serve(
+                self._serve,
+                host,
+                port,
+                # no Origin at all, which every browser sends
+                origins=[None],
+                process_request=self._admit,
+                compression=None,
+                max_size=max_bytes,
+                logger=_silent(),
+            )
+        except (OSError, OverflowError) as error:
+            raise EmbodiedError(
+                f"cannot listen at {host}, port {port}: {one_line(error)}: choose "
+                "another --port or --host"
+            ) from error
+        self.port: int = self._server.socket.getsockname()[1]
+
+    def serve_forever(self) -> None:
+        """Answers clients until `close` is called, from another thread."""
+        self._server.serve_forever()
+
+    def close(self) -> None:
+        """Tells all clients to go, and waits for them."""
+        self._server.shutdown()
+
+    def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Returns what is said to who may not in, or only asks how we are."""
+        if self._token and not self._has_token(request):
+            return connection.respond(HTTPStatus.UNAUTHORIZED, "a token is needed\n")
+        if request.path == HEALTH:
+            return connection.respond(HTTPStatus.OK, "OK\n")
+        if len(self._server.connections) >= MAX_CLIENTS:
+            busy = f"{MAX_CLIENTS} clients are served already\n"
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, busy)
+        return None
+
+    def _has_token(self, request: Request) -> bool:
+        """Returns whether a request has the token, in a time that tells nothing of it."""
+        given = request.headers.get_all("Authorization")
+        expected = f"Api-Key {self._token}".encode()
+        return len(given) == 1 and hmac.compare_digest(
+            given[0].encode(errors="replace"), expected
+        )
+
+    def _serve(self, connection: ServerConnection) -> None:
+        """Talks to one client until it goes, or something is wrong."""
+        limit_sending(connection.socket, SEND_TIMEOUT_S)
+        session = Session(self._served)
+        # whatever ends a connection is no error of ours
+        with contextlib.suppress(Exception):
+            connection.send(self._first)
+            for data in connection:
+                try:
+                    answer = pack(session.answer(unpack(data, self._max_bytes)))
+                except EmbodiedError as error:
+                    self._refuse(connection, one_line(error))
+                    return
+                # a user's own policy may raise anything
+                except Exception as error:
+                    self._refuse(connection, f"the policy raised {in_one_line(error)}")
+                    return
+                connection.send(answer)
+
+    def _refuse(self, connection: ServerConnection, reason: str) -> None:
+        """Tells a client what is wrong, by a text as openpi's servers do, and leaves."""
+        connection.send(reason)
+        connection.close(FAILED)
+
+
+def check_access(host: str, token: str) -> None:
+    """Raises EmbodiedError where others could connect who have no token."""
+    if not token and not is_loopback(host):
+        raise EmbodiedError(
+            f"at {host or 'every address'} others can reach this server: give "
+            "--token-file FILE with a secret of at least "
+            f"{MIN_TOKEN} letters, or leave out --host"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Returns whether only this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name, which may mean anything
+        return False
+
+
+def read_token(path: Path) -> str:
+    """Returns the secret in a file.
+
+    Raises:
+        EmbodiedError: the file cannot be read, or its secret is none.
+    """
+    try:
+        token = path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        raise EmbodiedError(
+            f"the token file {path} cannot be read: {one_line(error)}"
+        ) from error
+    if len(token) < MIN_TOKEN or not token.isprintable() or " " in token:
+        raise EmbodiedError(
+            f"the token file {path} must hold one word of at least {MIN_TOKEN} letters, "
+            "e.g. of `openssl rand -hex 24`"
+        )
+    return token
+
+
+def _silent() -> logging.Logger:
+    """Returns a logger that says nothing: what clients do wrong is no error here."""
+    logger = logging.getLogger("embodied.remote")
+    logger.disabled = True
+    return logger

@@ -1,0 +1,224 @@
+"""The server's end of a policy: what it says of itself, and how it answers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from embodied.closing import ClosedOnExit
+from embodied.core import PHYSICS_HZ, Observation, Payload, PlanShape, Policy
+from embodied.envs.skills.goal_servo import GoalServo
+from embodied.envs.worlds import Worlds
+from embodied.policies.chunks import ChunkPlayer
+from embodied.policies.clock import Clock
+from embodied.policies.dual_system import DualSystem
+from embodied.policies.episodes import env_config_for
+from embodied.policies.plans import ask
+from embodied.policies.registry import find_policy
+from embodied.policies.remote.codec import MessageError
+from embodied.policies.remote.wire import (
+    ACTIONS,
+    ENVIRONMENT_STATE,
+    IMAGES,
+    PIXELS_TICK,
+    PROMPT,
+    SEED,
+    STATE,
+    TICK,
+    ControllerName,
+    ServerInfo,
+    array_of,
+    rows_of,
+    whole_number,
+)
+from embodied.policies.run_folder import FITTING
+
+MAX_PROMPT = 1000  # letters
+ONE_WORLD = np.zeros(1, np.int64)
+
+
+class Served(ClosedOnExit):
+    """A policy as a server offers it: any client, any number of episodes at once.
+
+    Args:
+        policy: its name, as `find_policy` knows it.
+        task: that it is to do.
+        robot: that it is to do it with; None for the task's default.
+
+    Raises:
+        EmbodiedError: there is no such policy, task or robot, or they do not fit.
+    """
+
+    def __init__(self, policy: str, task: str, robot: str | None = None) -> None:
+        self._source = find_policy(policy)
+        self.spec = self._source.spec(task, robot)
+        config = env_config_for(self.spec, task, "L1", "train", robot)
+        # They say what an observation holds, and are never stepped.
+        self.worlds = Worlds(config)
+        self.lock = threading.Lock()  # networks compute for one client at a time
+        self.agent_size = self.worlds.agent_layout.size
+        self.state_size = self.worlds.state_layout.size if self.spec.privileged else 0
+        self.info = self._describe()
+
+    def make(self) -> Policy:
+        """Returns the policy for one world."""
+        return self._source.make(self.worlds)
+
+    def close(self) -> None:
+        """Frees the worlds."""
+        self.worlds.close()
+
+    def _describe(self) -> ServerInfo:
+        """Returns what clients are told."""
+        policy = self.make()
+        controller = None
+        planner_hz = float(self.spec.control_hz)
+        shape = PlanShape(
+            effectors=0, chunk_steps=1, chunk_actions=len(self.worlds.interface.labels)
+        )
+        if isinstance(policy, DualSystem):
+            controller = known_controller(policy)
+        if isinstance(policy, DualSystem) and controller is not None:
+            planner_hz = policy.config.planner_hz
+            shape = policy.planner.plan_shape
+
+        metadata = self.worlds.metadata()
+        return ServerInfo(
+            gives="actions" if controller is None else "plans",
+            spec=self.spec,
+            planner_hz=planner_hz,
+            shape=shape,
+            controller=controller or "chunk_player",
+            task=metadata["task"],
+            robot=metadata["robot"],
+            trained_in={name: metadata[name] for name in FITTING},
+            weights_hash=self._source.weights_hash,
+        )
+
+
+class Session:
+    """What one client is in the midst of: one world, one episode after the other."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+        self._policy: Policy | None = None
+        self._steps: _Steps | None = None
+        self._tick = 0  # of the next observation of a client that does not tell it
+        self._has_begun = False
+
+    def answer(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns what to do, given an observation.
+
+        A client of this package gets a plan, any other gets actions, (H, A).
+
+        Raises:
+            EmbodiedError: the observation is not what the policy needs, or the policy
+                cannot say what to do.
+        """
+        is_ours = TICK in message
+        observation = self._read(message)
+        seed = whole_number(message, SEED, 0)
+        with self._served.lock:
+            policy = self._policy or self._served.make()
+            self._policy = policy
+            if SEED in message or not self._has_begun:
+                self._begin(policy, observation, seed)
+            return self._decide(policy, observation, is_ours)
+
+    def _begin(self, policy: Policy, observation: Observation, seed: int) -> None:
+        self._has_begun = True
+        if isinstance(policy, DualSystem):
+            policy.planner.reset(ONE_WORLD, [seed])
+            self._steps = _Steps(policy, observation, seed)
+        else:
+            policy.reset(ONE_WORLD, observation, [seed])
+
+    def _decide(
+        self, policy: Policy, observation: Observation, is_ours: bool
+    ) -> dict[str, Any]:
+        info = self._served.info
+        if isinstance(policy, DualSystem):
+            has_chunks = bool(info.shape.chunk_steps)
+            if info.gives == "plans" and (is_ours or has_chunks):
+                self._tick += int(PHYSICS_HZ / info.planner_hz)
+                # a client of this package checks values itself, and keeps what it finds
+                plan = ask(policy.planner, observation, ONE_WORLD, not is_ours)
+                if is_ours:
+                    return rows_of(plan.given)
+                return {ACTIONS: np.asarray(plan.chunk)[0]}
+
+        self._tick += PHYSICS_HZ // self._served.spec.control_hz
+        actor = self._steps or policy
+        action = actor.act(observation)
+        return {ACTIONS: np.asarray(action, np.float32)}
+
+    def _read(self, message: Mapping[str, Any]) -> Observation:
+        """Returns the observation in a message."""
+        served = self._served
+        prompt = message.get(PROMPT, "")
+        if not isinstance(prompt, str) or len(prompt) > MAX_PROMPT:
+            raise MessageError(f"{PROMPT} must be a text of up to {MAX_PROMPT} letters")
+
+        agent_pos = array_of(message, STATE, (served.agent_size,), "f")
+        state = np.zeros(0)
+        if served.state_size:
+            state = array_of(message, ENVIRONMENT_STATE, (served.state_size,), "f")
+        side = served.spec.image_size
+        pixels = {}
+        for camera in served.spec.cameras:
+            frame = array_of(message, IMAGES + camera, (side, side, 3), "u")
+            if frame.dtype != np.uint8:
+                raise MessageError(f"{IMAGES}{camera} must be uint8, not {frame.dtype}")
+            pixels[camera] = frame[None]
+
+        tick = whole_number(message, TICK, self._tick)
+        pixels_tick = whole_number(message, PIXELS_TICK, tick)
+        return Observation(
+            tick=np.array([tick]),
+            agent_pos=agent_pos[None],
+            environment_state=state[None],
+            instruction=(prompt,),
+            pixels=pixels,
+            pixels_tick=np.array([pixels_tick]) if pixels else None,
+        )
+
+
+class _Steps:
+    """A dual system step by step, without what stands around it for a robot.
+
+    Limits and watchdog are the client's, who knows the robot.
+    """
+
+    def __init__(self, system: DualSystem, observation: Observation, seed: int) -> None:
+        self._system = system
+        self._clock = Clock(system.config.planner_hz)
+        self._due = int(observation.tick[0])
+        self._plan: Payload | None = None
+        self._frame = 0  # the tick that the plan is from
+        system.controller.reset(ONE_WORLD, [seed])
+
+    def act(self, observation: Observation) -> np.ndarray:
+        """Returns the action (1, A) of the controller, with a new plan where it is due."""
+        now = int(observation.tick[0])
+        plan = self._plan
+        if plan is None or now >= self._due:
+            plan = ask(self._system.planner, observation, ONE_WORLD, check_all=True)
+            self._plan = plan
+            self._frame = now
+            if observation.pixels_tick is not None:
+                self._frame = int(observation.pixels_tick[0])
+            self._due = self._clock.next_tick(now)
+        age_s = np.array([max(now - self._frame, 0) / PHYSICS_HZ])
+        return self._system.controller.act(observation, plan, age_s)
+
+
+def known_controller(system: DualSystem) -> ControllerName | None:
+    """Returns the controller of a system if clients have the same; None if not."""
+    if type(system.controller) is GoalServo:
+        return "goal_servo"
+    if type(system.controller) is ChunkPlayer:
+        return "chunk_player"
+    return None

@@ -1,0 +1,128 @@
+"""Files that say what a server needs and gives, for servers that don't say it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from embodied.core import PlanShape, PolicySpec
+from embodied.errors import EmbodiedError, one_line, unknown
+from embodied.policies.remote.client import TIMEOUT_S, Endpoint
+from embodied.policies.remote.wire import PROMPT, STATE, Keys, ServerInfo
+
+URI = re.compile(r"wss?://[^\s/@]+(/[^\s]*)?")
+DEFAULT_HZ = 20  # at which our datasets have their frames
+# key -> (the types that its value may have, how they are called)
+KEYS: dict[str, tuple[tuple[type, ...], str]] = {
+    "address": ((str,), "a text"),
+    "actions": ((int,), "a whole number"),
+    "chunk_steps": ((int,), "a whole number"),
+    "chunk_hz": ((int, float), "a number"),
+    "planner_hz": ((int, float), "a number"),
+    "control_mode": ((str,), "a text"),
+    "control_hz": ((int,), "a whole number"),
+    "image_size": ((int,), "a whole number"),
+    "units": ((str,), "a text"),
+    "timeout_s": ((int, float), "a number"),
+    "state_key": ((str,), "a text"),
+    "prompt_key": ((str,), "a text"),
+    "cameras": ((dict,), 'a table of CAMERA = "KEY"'),
+}
+NEEDED = ("address", "actions", "chunk_steps")
+UNITS = ("normalised", "physical")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What such a file says.
+
+    Attributes:
+        endpoint: where the server is.
+        info: what it needs and gives.
+        keys: under which names it takes observations.
+        chunk_hz: rows of its chunks per second.
+        physical: whether its actions are in each element's unit, not in [-1, 1].
+    """
+
+    endpoint: Endpoint
+    info: ServerInfo
+    chunk_hz: float
+    keys: Keys = field(default_factory=Keys)
+    physical: bool = False
+
+
+def read_settings(path: Path) -> Settings:
+    """Returns what a file says.
+
+    Raises:
+        EmbodiedError: it cannot be read, or says something wrong.
+    """
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # the latter covers TOML and UTF-8
+        raise EmbodiedError(f"{path} cannot be read: {one_line(error)}") from error
+    try:
+        return settings_of(found)
+    except EmbodiedError as error:
+        raise EmbodiedError(f"{path}: {error}") from error
+
+
+def settings_of(found: dict[str, Any]) -> Settings:
+    """Returns the settings in a table."""
+    _check(found)
+    chunk_hz = float(found.get("chunk_hz", DEFAULT_HZ))
+    cameras = found.get("cameras", {})
+    spec = PolicySpec(
+        control_mode=found.get("control_mode", "joint"),
+        control_hz=found.get("control_hz", DEFAULT_HZ),
+        cameras=tuple(cameras),
+        image_size=found.get("image_size", 96),
+    )
+    info = ServerInfo(
+        gives="actions",
+        spec=spec,
+        planner_hz=float(found.get("planner_hz", 4.0)),
+        shape=PlanShape(
+            effectors=0,
+            chunk_steps=found["chunk_steps"],
+            chunk_actions=found["actions"],
+        ),
+    )
+    keys = Keys(
+        prompt=found.get("prompt_key", PROMPT),
+        state=found.get("state_key", STATE),
+        images=cameras,
+        is_ours=False,
+    )
+    timeout_s = float(found.get("timeout_s", TIMEOUT_S))
+    endpoint = Endpoint(found["address"], timeout_s=timeout_s)
+    physical = found.get("units") == "physical"
+    return Settings(endpoint, info, chunk_hz, keys, physical)
+
+
+def _check(found: dict[str, Any]) -> None:
+    """Raises EmbodiedError for what is missing, unknown or makes no sense."""
+    for name, value in found.items():
+        if name not in KEYS:
+            raise unknown("key", name, KEYS)
+        kinds, words = KEYS[name]
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise EmbodiedError(f"{name} must be {words}, not {value!r}")
+        if isinstance(value, int | float) and not 0 < value < 10_000:
+            raise EmbodiedError(f"{name} must be above 0 and below 10000, not {value}")
+    missing = [name for name in NEEDED if name not in found]
+    if missing:
+        raise EmbodiedError(f"{' and '.join(missing)} must be given")
+
+    if URI.fullmatch(found["address"]) is None:
+        raise EmbodiedError(
+            f"address must be like ws://127.0.0.1:8000, not {found['address']!r}"
+        )
+    if found.get("units", UNITS[0]) not in UNITS:
+        raise unknown("units", found["units"], UNITS)
+    for camera, key in found.get("cameras", {}).items():
+        if not isinstance(key, str):
+            raise EmbodiedError(f"the key of the camera {camera} must be a text")

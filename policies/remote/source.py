@@ -1,0 +1,163 @@
+"""The policy `remote:HOST:PORT`: plans of a server, in worlds that are here.
+
+`remote:FILE.toml` is a server that says nothing of itself, as openpi's do: the file says
+what it needs and gives (docs/remote.md).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from embodied.core import Controller, PolicySpec
+from embodied.envs.worlds import Worlds
+from embodied.errors import EmbodiedError
+from embodied.policies.assembly import dual_system
+from embodied.policies.custom import chunk_player, goal_servo
+from embodied.policies.dual_system import DualSystem, DualSystemConfig
+from embodied.policies.episodes import env_config_for
+from embodied.policies.plans import check_kinds
+from embodied.policies.remote.client import Endpoint, Link, Lost, Patience
+from embodied.policies.remote.planner import RemotePlanner, check_size
+from embodied.policies.remote.server import read_token
+from embodied.policies.remote.settings import Settings, read_settings
+from embodied.policies.remote.wire import VERSION_KEY, Keys, ServerInfo
+from embodied.policies.run_folder import difference_of
+
+TOKEN_VARIABLE = "EMBODIED_TOKEN_FILE"  # noqa: S105  (names a file)
+# a name or an address, of version 6 in brackets, and a port
+ADDRESS = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
+CONTROLLERS: dict[str, Callable[[Worlds], Controller]] = {
+    "goal_servo": goal_servo,
+    "chunk_player": chunk_player,
+}
+
+
+@dataclass(frozen=True)
+class RemoteSource:
+    """The source of a policy whose planner is a server.
+
+    Attributes:
+        endpoint: where the server is.
+        settings: what the server is, where it does not say so itself; None where it
+            must say so.
+    """
+
+    endpoint: Endpoint
+    settings: Settings | None = field(default=None)
+
+    trained_for = None
+
+    @cached_property
+    def first(self) -> dict[str, Any]:
+        """What the server says when it is first connected to."""
+        uri = self.endpoint.uri
+        try:
+            with closing(Link(self.endpoint, Patience())) as link:
+                return link.connect()
+        except Lost as error:
+            raise EmbodiedError(
+                f"no policy is served at {uri}: {error} (`embodied serve POLICY` serves "
+                "one)"
+            ) from error
+
+    @cached_property
+    def info(self) -> ServerInfo:
+        """What the server is."""
+        if self.settings is not None:
+            self.first  # noqa: B018  (a server that is not there is told at once)
+            return self.settings.info
+        if VERSION_KEY not in self.first:
+            raise EmbodiedError(
+                f"the server at {self.endpoint.uri} does not say what it needs, as those "
+                "of openpi do not: describe it in a file, and use remote:FILE.toml "
+                "(docs/remote.md)"
+            )
+        return ServerInfo.from_message(self.first)
+
+    @property
+    def planner_hz(self) -> float:
+        return self.info.planner_hz
+
+    @property
+    def weights_hash(self) -> str:
+        return self.info.weights_hash
+
+    def spec(self, task: str, robot: str | None = None) -> PolicySpec:
+        spec = self.info.spec
+        config = env_config_for(spec, task, level="L1", split="train", robot=robot)
+        with closing(Worlds(config)) as worlds:
+            self.make(worlds)
+        return spec
+
+    def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> DualSystem:
+        info = self.info
+        uri = self.endpoint.uri
+        if info.trained_in:
+            self._check_fits(worlds)
+        check_size(info, worlds.interface, uri)
+
+        settings = self.settings
+        planner = RemotePlanner(
+            self.endpoint,
+            info,
+            Keys.of(info.spec.cameras) if settings is None else settings.keys,
+            worlds.interface if settings and settings.physical else None,
+            # of a server that says nothing of itself, nothing is compared
+            first=None if settings else self.first,
+            chunk_hz=settings.chunk_hz if settings else None,
+        )
+        controller = CONTROLLERS[info.controller](worlds)
+        check_kinds(planner, controller)
+        return dual_system(
+            worlds,
+            planner,
+            controller,
+            spec=info.spec,
+            config=dual or DualSystemConfig(planner_hz=info.planner_hz),
+        )
+
+    def _check_fits(self, worlds: Worlds) -> None:
+        """Raises EmbodiedError if the server's policy is for other worlds."""
+        uri = self.endpoint.uri
+        try:
+            difference = difference_of(self.info.trained_in, worlds)
+        except KeyError as error:
+            raise EmbodiedError(
+                f"the server at {uri} does not say its {error}"
+            ) from error
+        if difference:
+            raise EmbodiedError(f"the server at {uri} serves {difference}")
+
+
+def open_remote(place: str) -> RemoteSource:
+    """Returns the source of `remote:PLACE`.
+
+    Raises:
+        EmbodiedError: it is neither HOST:PORT nor a file of settings.
+    """
+    if place.endswith(".toml"):
+        settings = read_settings(Path(place))
+        return RemoteSource(_with_token(settings.endpoint), settings)
+
+    match = ADDRESS.fullmatch(place)
+    if match is None or not 0 < int(match[2]) < 65_536:
+        raise EmbodiedError(
+            f"remote:{place} must be remote:HOST:PORT, e.g. remote:127.0.0.1:8000, or "
+            "remote:FILE.toml (docs/remote.md)"
+        )
+    return RemoteSource(_with_token(Endpoint(f"ws://{place}")))
+
+
+def _with_token(endpoint: Endpoint) -> Endpoint:
+    """Returns the endpoint with the token that the environment names, if it does."""
+    path = os.environ.get(TOKEN_VARIABLE, "")
+    if not path:
+        return endpoint
+    return replace(endpoint, token=read_token(Path(path)))
