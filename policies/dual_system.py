@@ -49,8 +49,10 @@ from embodied.policies.clock import Clock
 from embodied.policies.latency import PlanLatency
 from embodied.policies.limits import HoldAction, ReferenceLimits
 from embodied.policies.mailbox import MAILBOX_MODES, Inbox, Mailbox, MailboxMode
+from embodied.policies.plan_counts import PlanCounts
 from embodied.policies.plans import ask, check_kinds, copied, faults_of, plan_rows
 from embodied.policies.transit import NEVER
+from embodied.rollout.plan_use import PlanUse
 
 
 @dataclass(frozen=True)
@@ -178,9 +180,7 @@ class DualSystem:
 
         self._num_captured[ids] = 0
         self._num_planned[ids] = 0
-        self._age_sum_ticks[ids] = 0
-        self._age_steps[ids] = 0
-        self._has_plan[ids] = 0
+        self._counts.reset(ids)
 
     def act(self, observation: Observation) -> np.ndarray:
         """Returns the actions of all worlds, (N, A) float32.
@@ -194,7 +194,7 @@ class DualSystem:
         # (`count_nonzero` is four times as fast as `any`, and this is called often.)
         if np.count_nonzero(now >= self._next_event):
             self._run_events(observation, now)
-            self._has_plan = (self._mailbox.seq >= 0).astype(np.int64)
+            self._counts.show(self._mailbox.seq)
 
         # A plan is as old as the oldest image it was made from. A world without a plan
         # is treated as if it had one that is just too old.
@@ -203,8 +203,6 @@ class DualSystem:
             raise ValueError(
                 f"the clock of world {age_ticks.argmin()} went back: reset the policy with the world"
             )
-        self._age_sum_ticks += age_ticks * self._has_plan
-        self._age_steps += self._has_plan
 
         # The controller sees the plan, its age, and the worlds as they are now.
         age_s = age_ticks / PHYSICS_HZ
@@ -214,6 +212,7 @@ class DualSystem:
 
         # Actions change at a limited pace, and the robot stops without a fresh plan.
         stop = age_ticks > self._stale_ticks
+        self._counts.add(action, age_ticks, stop)
         return self._limits.apply(action, stop, observation)
 
     def take_plans(self) -> list[Plan]:
@@ -232,10 +231,12 @@ class DualSystem:
 
         The mean is over the control steps that had a plan; nan when there were none.
         """
-        steps = int(self._age_steps[world])
-        if not steps:
-            return float("nan")
-        return float(self._age_sum_ticks[world]) / steps / PHYSICS_HZ
+        age_s = self._counts.of(world).mean_age_s
+        return float("nan") if age_s is None else age_s
+
+    def plan_use(self, world: int) -> PlanUse:
+        """Returns how fresh the plans of this episode were, and how smooth."""
+        return self._counts.of(world)
 
     def _allocate(self, num_worlds: int) -> None:
         """Sets the state of N worlds in which no episode has started."""
@@ -270,9 +271,7 @@ class DualSystem:
         # Counts of the episode, (N,).
         self._num_captured = np.zeros(num_worlds, np.int64)
         self._num_planned = np.zeros(num_worlds, np.int64)
-        self._age_sum_ticks = np.zeros(num_worlds, np.int64)
-        self._age_steps = np.zeros(num_worlds, np.int64)  # control steps with a plan
-        self._has_plan = np.zeros(num_worlds, np.int64)  # 1 where a plan is shown
+        self._counts = PlanCounts(num_worlds, config.gripper_elements)
 
     def _make_bridge(self, num_worlds: int) -> Bridge:
         """Returns the bridge; raises EmbodiedError if it would have no effect."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from embodied.core import Array, Observation, Payload
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
 from embodied.policies.latency import LogNormal, PlanLatency
+from embodied.rollout.plan_use import PlanUse
 from tests.dual_fakes import FakeController, FakePlanner, FakeWorlds, delays, simulate
 from tests.dual_strategies import CONFIGS
 
@@ -26,7 +27,7 @@ class Episode:
     steps: list[tuple[float, ...]] = field(default_factory=list)
     # of each plan: seq, tick_frame, tick_start, tick_done, tick_arrived
     plans: list[tuple[int, ...]] = field(default_factory=list)
-    mean_age_s: float = 0.0
+    use: PlanUse | None = None
 
 
 class Players:
@@ -55,7 +56,7 @@ class Players:
     def finish_episodes(self) -> None:
         for world, episode in list(self.running.items()):
             if len(episode.steps) == episode.length:
-                episode.mean_age_s = self.system.mean_plan_age_s(world)
+                episode.use = self.system.plan_use(world)
                 del self.running[world]
 
     def start_episodes(self) -> None:

@@ -298,7 +298,7 @@ def test_resume_finds_what_is_there(tmp_path):
     [
         (
             lambda c: c.update(schema_version=99),
-            "schema version 99; this version reads 3, 4, 5 and 6",
+            "schema version 99; this version reads 3, 4, 5, 6 and 7",
         ),
         (lambda c: c.update(format="other"), "is no results file"),
         (lambda c: c.pop("provenance"), "'provenance' of the file is 'missing'"),

@@ -92,6 +92,21 @@ def test_a_value_outside_its_range_is_damage(tmp_path: Path) -> None:
         read_results(folder / "results.json")
 
 
+def test_results_of_version_6_still_read(tmp_path: Path) -> None:
+    """They were of no sweep, and their plans' stops and jumps were not counted."""
+    path = tmp_path / "results.json"
+    whole = fake_cell("+--")
+    write_results(path, Results(PROVENANCE).with_cell(whole))
+    content = content_of(tmp_path)
+    content["schema_version"] = 6
+    del content["provenance"]["axes"]
+    for episode in content["cells"][0]["episodes"]:
+        del episode["stale_share"], episode["plan_jump"]
+    content["checksum"] = checksum(content)
+    path.write_text(json.dumps(content))
+    assert read_results(path) == Results(PROVENANCE).with_cell(whole)
+
+
 def test_results_of_version_5_still_read(tmp_path: Path) -> None:
     """They had no outages, no bridges, and no plans that were thrown away."""
     path = tmp_path / "results.json"
@@ -102,7 +117,7 @@ def test_results_of_version_5_still_read(tmp_path: Path) -> None:
     for cell in content["cells"]:
         del cell["condition"]["outage"], cell["condition"]["bridge"]
         for episode in cell["episodes"]:
-            del episode["plan_faults"]
+            del episode["plan_faults"], episode["stale_share"], episode["plan_jump"]
     content["checksum"] = checksum(content)
     path.write_text(json.dumps(content))
     assert read_results(path).cells == (whole,)

@@ -12,7 +12,7 @@ from embodied.benchmark.results import place_name
 from embodied.benchmark.results_schema import SCHEMA_VERSION
 from embodied.rollout.endings import FAULT, SUCCESS
 
-READABLE = (3, 4, 5, SCHEMA_VERSION)
+READABLE = (3, 4, 5, 6, SCHEMA_VERSION)
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -32,7 +32,7 @@ def upgraded(content: dict[str, Any]) -> dict[str, Any]:
         robot = str(provenance.get("robot", ""))
         model = (provenance.get("metadata") or {}).get("model_hash")
         models = {place_name(task, robot): model} if model else {}
-        added = {"suite": {}, "models": models, "code": {}, "shard": ""}
+        added = {"suite": {}, "models": models, "code": {}, "shard": "", "axes": {}}
         provenance = {**added, **provenance}
 
     def cell_of(cell: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def _with_newer_parts(cell: dict[str, Any], task: str, robot: str) -> dict[str, 
 
 
 def _episode(episode: dict[str, Any]) -> dict[str, Any]:
-    """Returns an episode with what versions 4, 5 and 6 added."""
+    """Returns an episode with what versions 4 to 7 added."""
     # version 3 lacks `ended`: a time-out cannot be told from a loss, so "" is for both
     ended = ""
     if episode.get("success_at_end") is True:
@@ -84,4 +84,5 @@ def _episode(episode: dict[str, Any]) -> dict[str, Any]:
     elif episode.get("fault"):
         ended = FAULT
     added = {"ended": ended, "subtask": "", "stage": "", "error": "", "plan_faults": 0}
+    added |= {"stale_share": None, "plan_jump": None}
     return {**added, **episode}

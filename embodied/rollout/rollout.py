@@ -21,6 +21,7 @@ from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.rollout.endings import ending_of
 from embodied.rollout.episode_stats import IDLE, NO_SUBTASK, EpisodeStats
+from embodied.rollout.plan_use import PlanUser
 from embodied.sim.engine import FAULTS
 
 # episodes start on a common grid, so that planners at 8 Hz are due together and run as
@@ -77,6 +78,9 @@ class EpisodeResult:
     error: str = ""  # what the policy raised, in one line; "" for nothing
     # plans that were thrown away when they were made, as they were not sound
     plan_faults: int = 0
+    # of `PlanUse`; None for a policy that does not tell
+    stale_share: float | None = None
+    plan_jump: float | None = None
 
 
 class Hook(Protocol):
@@ -211,6 +215,7 @@ class _Rollout:
 
         # checked once, because runtime protocols are slow to check
         self._planner = policy if isinstance(policy, PlanSource) else None
+        self._plan_user = policy if isinstance(policy, PlanUser) else None
         self._disturbed = policy if isinstance(policy, Disturbed) else None
         self._shared = policy if isinstance(policy, SharedControl) else None
         self._intention_hooks = [h for h in hooks if isinstance(h, IntentionHook)]
@@ -309,6 +314,7 @@ class _Rollout:
         success_at_end = bool(step.result.success[world])
         subtask = int(stats.subtask[world])
         terminated = bool(step.result.terminated[world])
+        plan_use = self._plan_user.plan_use(world) if self._plan_user else None
 
         return EpisodeResult(
             index=index,
@@ -332,6 +338,8 @@ class _Rollout:
             subtask="" if subtask == NO_SUBTASK else SKILLS[subtask],
             stage=self._stage_reached(float(stats.progress[world])),
             plan_faults=int(stats.plan_faults[world]),
+            stale_share=plan_use.stale_share if plan_use else None,
+            plan_jump=plan_use.plan_jump if plan_use else None,
         )
 
     def _stage_reached(self, progress: float) -> str:
