@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from embodied.benchmark.results_file import read_results
 from embodied.benchmark.timing import Timing
 from embodied.cli import main
 from embodied.cli.eval_table import results_table
-from embodied.cli.timing import FLAGS, add_timing, timings_of
+from embodied.cli.timing import AXES, EVAL_AXES, FLAGS, add_timing, timings_of
 from embodied.errors import EmbodiedError
 from embodied.policies.channel import Interruption
 from embodied.policies.channel_profiles import PROFILES
@@ -30,9 +31,9 @@ from embodied.policies.latency import (
 TASK = "ToteTransfer"
 
 
-def parsed(*words: object, sweep: bool = True) -> argparse.Namespace:
+def parsed(*words: object, several: tuple[str, ...] = EVAL_AXES) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    add_timing(parser, sweep)
+    add_timing(parser, several)
     return parser.parse_args([str(word) for word in words])
 
 
@@ -56,7 +57,7 @@ def trace_file(tmp_path: Path) -> Path:
 def test_without_arguments_no_plan_is_late() -> None:
     assert timings() == [Timing()]
     assert timings(policies=("random",)) == [Timing()]
-    assert timings_of(parsed(sweep=False), ["expert"]) == [Timing()]
+    assert timings_of(parsed(several=()), ["expert"]) == [Timing()]
     assert Timing().latency() == PlanLatency()
 
 
@@ -67,8 +68,50 @@ def test_each_delay_meets_each_loss_once() -> None:
     assert {timing.compute_ms for timing in grid} == {30}
 
 
+AXIS_VALUES: dict[str, tuple[object, ...]] = {
+    "mailbox": ("latest", "fifo"),
+    "bridge": ("hold", "rtc"),
+    "freeze_s": (0, 0.5, 1),
+    "outage_s": (0, 2),
+    "drop": (0, 0.2),
+    "channel": ("none", "edge-4g", "cloud-4g"),
+    "compute_ms": (0, 30),
+    "jitter": (0, 0.4),
+    "planner_hz": (1, 2, 4),
+    "delay_ms": (0, 100, 250),
+}
+NEEDED = {
+    "freeze_s": ("--freeze-at-s", 2),
+    "outage_s": ("--outage-hz", 0.1),
+    "jitter": ("--delay-ms", 100),
+}
+
+
+@pytest.mark.parametrize("name", AXES)
+def test_a_sweep_takes_several_values_of_each_axis(name: str) -> None:
+    words = (FLAGS[name], *AXIS_VALUES[name], AXIS_VALUES[name][0])
+    args = parsed(*words, *NEEDED.get(name, ()), several=AXES)
+    grid = timings_of(args, ["expert"])
+    assert len(set(map(repr, grid))) == len(grid) == len(AXIS_VALUES[name])
+
+
+def test_a_sweeps_axes_all_meet() -> None:
+    names = ("planner_hz", "delay_ms", "drop", "freeze_s", "mailbox")
+    words = [word for name in names for word in (FLAGS[name], *AXIS_VALUES[name])]
+    args = parsed(*words, "--freeze-at-s", 2, several=AXES)
+    grid = timings_of(args, ["expert"])
+    points = {
+        (t.planner_hz, t.transport_ms, t.drop, t.freeze.duration_s, t.mailbox)
+        for t in grid
+    }
+    assert points == set(product(*(AXIS_VALUES[name] for name in names)))
+    assert len(points) == len(grid)
+    # the delays of a rate lie beside each other
+    assert [t.transport_ms for t in grid[:3]] == [0, 100, 250]
+
+
 def test_what_is_shown_has_one_delay() -> None:
-    args = parsed("--delay-ms", 100, "--drop", 0.5, sweep=False)
+    args = parsed("--delay-ms", 100, "--drop", 0.5, several=())
     assert timings_of(args, ["expert"]) == [Timing(transport_ms=100, drop=0.5)]
 
 

@@ -91,7 +91,7 @@ def test_view_takes_all_conditions_of_eval() -> None:
 @given(timings)
 def test_the_flags_of_a_timing_make_the_same_timing(timing: Timing) -> None:
     parser = argparse.ArgumentParser()
-    add_timing(parser, sweep=False)
+    add_timing(parser)
     args = parser.parse_args(timing_words(timing))
     # jitter of no delay is left out
     if not timing.compute_ms:

@@ -178,8 +178,6 @@ class Provenance:
     models: Mapping[str, str] = field(default_factory=dict)
     code: Mapping[str, str] = field(default_factory=dict)
     shard: str = ""  # which part of the episodes these are, e.g. "3/16"; "" for all
-    # flag without its dashes -> the values that a sweep gave it; empty for no sweep
-    axes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ schema of `results_schema` holds for what is written and for what is read.
 Version 5 added `checksum`; task and robot of each condition; the suite, the models, the
 code and the shard of the provenance; `abilities` and `rule` of a cell, and `error` of an
 episode. Version 6 added `outage` and `bridge` of a condition, and `plan_faults` of an
-episode. Version 7 added `axes` of the provenance, and `stale_share` and `plan_jump` of an
-episode. Versions from 3 on still read.
+episode. Version 7 added `stale_share` and `plan_jump` of an episode. Versions from 3 on
+still read.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def read_results(path: Path) -> Results:
         ResultsError: it is not a file, not JSON, not a results file, of another schema
             version, damaged, or changed since it was written.
     """
-    content = _read_json(path)
+    content = read_json(path)
     if content.get("format") != FORMAT:
         raise ResultsError(
             f"{path} is no results file: "
@@ -176,11 +176,14 @@ def _brief(value: Any) -> str:
     return repr(value)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    """Returns the JSON object in a file; raises ResultsError where there is none."""
+def read_json(path: Path, expected: str = "results.json") -> dict[str, Any]:
+    """Returns the JSON object in a file; raises ResultsError where there is none.
+
+    `expected` is the usual name of such a file.
+    """
     if not path.is_file():
         what = "a folder" if path.is_dir() else "missing"
-        raise ResultsError(f"{path} is {what}; expected a results.json file")
+        raise ResultsError(f"{path} is {what}; expected a {expected} file")
 
     try:
         text = path.read_text(encoding="utf-8")
@@ -191,7 +194,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     # JSON may also be a list or a number
     if not isinstance(content, dict):
         raise ResultsError(
-            f"{path} is no results file: "
+            f"{path} is no {expected} file: "
             f"it holds a {type(content).__name__}, not an object"
         )
     return content

@@ -35,16 +35,16 @@ ADDED = {Rate: {"rate": {"type": "number", "minimum": 0, "maximum": 1}}}
 def results_schema() -> dict[str, Any]:
     """Returns the schema of a file of the present version."""
     cell = {
-        "condition": _schema_of(Condition),
+        "condition": schema_of(Condition),
         "label": TEXT,
         "wall_s": {"type": "number", "minimum": 0},
         "view": TEXTS,
         "abilities": TEXTS,
         "rule": TEXT,
-        "summary": _schema_of(Summary),
+        "summary": schema_of(Summary),
         "episodes": {
             "type": "array",
-            "items": _schema_of(EpisodeResult),
+            "items": schema_of(EpisodeResult),
             "minItems": 1,
         },
     }
@@ -52,41 +52,55 @@ def results_schema() -> dict[str, Any]:
     file = {
         "format": {"const": FORMAT},
         "schema_version": {"const": SCHEMA_VERSION},
-        "provenance": _schema_of(Provenance),
-        "cells": {"type": "array", "items": _object(cell)},
-        "unfinished": {"type": "array", "items": _schema_of(UnfinishedCell)},
+        "provenance": schema_of(Provenance),
+        "cells": {"type": "array", "items": object_schema(cell)},
+        "unfinished": {"type": "array", "items": schema_of(UnfinishedCell)},
         "checksum": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     }
 
     required = [name for name in file if name != "unfinished"]
     title = "Results of an evaluation, as `embodied eval` writes them"
-    return {"$schema": DIALECT, "title": title, **_object(file, required)}
+    return {"$schema": DIALECT, "title": title, **object_schema(file, required)}
 
 
 @cache
 def _validator() -> Any:
     """Returns what checks a file against the schema."""
+    return validator_of(results_schema())
+
+
+def validator_of(schema: Mapping[str, Any]) -> Any:
+    """Returns what checks values against a schema."""
     # imported here, because few commands need it
     from jsonschema import Draft202012Validator
 
-    return Draft202012Validator(results_schema())
+    return Draft202012Validator(schema)
 
 
 def check_schema(content: Mapping[str, Any]) -> None:
-    """Checks that what is in a file, or is to be, fits the schema.
+    """Checks that what is in a results file, or is to be, fits the schema.
+
+    Raises:
+        ResultsError: it does not; names the place.
+    """
+    check_fits(content, _validator())
+
+
+def check_fits(content: Mapping[str, Any], validator: Any) -> None:
+    """Checks that what is in a file, or is to be, fits the schema of a validator.
 
     Raises:
         ResultsError: it does not; names the place.
     """
     from jsonschema.exceptions import best_match
 
-    error = best_match(_validator().iter_errors(content))
+    error = best_match(validator.iter_errors(content))
     if error is not None:
         place = "/".join(map(str, error.absolute_path)) or "the file"
         raise ResultsError(f"{place} does not fit the schema: {error.message[:200]}")
 
 
-def _object(
+def object_schema(
     properties: dict[str, Any], required: list[str] | None = None
 ) -> dict[str, Any]:
     """Returns the schema of an object that has these properties and no others."""
@@ -98,11 +112,11 @@ def _object(
     }
 
 
-def _schema_of(kind: type[Any]) -> dict[str, Any]:
+def schema_of(kind: type[Any]) -> dict[str, Any]:
     """Returns the schema of a dataclass, as `codec.encode` writes it."""
     hints = get_type_hints(kind)
     properties = {f.name: _type_of(hints[f.name]) for f in fields(kind)}
-    return _object({**properties, **ADDED.get(kind, {})})
+    return object_schema({**properties, **ADDED.get(kind, {})})
 
 
 def _type_of(hint: Any) -> dict[str, Any]:
@@ -133,7 +147,7 @@ def _plain_type(hint: Any) -> dict[str, Any]:
         # a number that is not finite is null
         return {"type": ["number", "null"]}
     if is_dataclass(hint) and isinstance(hint, type):
-        return _schema_of(hint)
+        return schema_of(hint)
 
     origin = get_origin(hint) or hint
     if origin is tuple:

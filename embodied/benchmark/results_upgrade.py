@@ -32,7 +32,7 @@ def upgraded(content: dict[str, Any]) -> dict[str, Any]:
         robot = str(provenance.get("robot", ""))
         model = (provenance.get("metadata") or {}).get("model_hash")
         models = {place_name(task, robot): model} if model else {}
-        added = {"suite": {}, "models": models, "code": {}, "shard": "", "axes": {}}
+        added = {"suite": {}, "models": models, "code": {}, "shard": ""}
         provenance = {**added, **provenance}
 
     def cell_of(cell: dict[str, Any]) -> dict[str, Any]:

@@ -55,15 +55,18 @@ class Trial:
 
     @property
     def title(self) -> str:
-        """What is measured, for progress: policy, level and how late plans are."""
+        """What is measured, for progress: policy, level, and when plans come."""
         title = f"{self.label} {self.condition.level}"
         if self.abilities:
             title = f"{self.condition.place}, {title}"
             if self.condition.split != "train":
                 title += f" {self.condition.split}"
         if self.condition.planner_hz:
+            title += f", {self.condition.planner_hz:g} Hz"
             title += f", {self.condition.delay_ms:g} ms late"
-        return title
+        if self.condition.drop_rate:
+            title += f", {self.condition.drop_rate:.0%} lost"
+        return ", ".join([title, *self.condition.hindrances])
 
 
 def plan_trials(
@@ -152,7 +155,9 @@ class Candidate:
         own_hz = self.source.planner_hz
         if own_hz is None:
             return [Trial(runner, condition, Path(self.label).name)]
-        return [_timed(runner, condition, timing, own_hz) for timing in timings]
+        trials = [_timed(runner, condition, timing, own_hz) for timing in timings]
+        _require_bridges_fit(trials)
+        return trials
 
 
 def _timed(
@@ -175,8 +180,16 @@ def _timed(
         bridge=dual.bridge,
     )
 
-    # whether a bridge suits the plans shows when the policy is made
     runner = replace(runner, dual=dual)
-    if timing.bridge != "hold":
-        runner.try_out()
     return Trial(runner, timed, Path(condition.policy).name, timing)
+
+
+def _require_bridges_fit(trials: Sequence[Trial]) -> None:
+    """Raises EmbodiedError if a bridge does not suit the plans of a policy.
+
+    That shows when the policy is made, which each bridge is tried once for.
+    """
+    tried = {trial.condition.bridge: trial.runner for trial in trials}
+    for bridge, runner in tried.items():
+        if bridge != "hold":
+            runner.try_out()

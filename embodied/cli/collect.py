@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     # who acts, what is recorded, and when plans arrive
     correction.add_arguments(parser)
     add_pictures(parser)
-    add_timing(parser, sweep=False, mailbox=MAILBOX)
+    add_timing(parser, mailbox=MAILBOX)
 
     # how the work is done, and what follows it
     arguments.add_speed(parser)

@@ -25,7 +25,7 @@ from embodied.cli.eval_table import comparisons, failed_seeds, results_table
 from embodied.cli.output import claim_folder
 from embodied.cli.progress import stages
 from embodied.cli.terms import LEVEL
-from embodied.cli.timing import add_timing
+from embodied.cli.timing import EVAL_AXES, add_timing
 from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
 from embodied.policies.registry import find_policy
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_cells(parser)
     _add_output(parser)
     plan.add_arguments(parser)
-    add_timing(parser, sweep=True)
+    add_timing(parser, EVAL_AXES)
     arguments.add_speed(parser)
     arguments.add_on(parser)
     arguments.add_existing(parser)

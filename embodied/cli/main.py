@@ -26,6 +26,7 @@ VERBS = {
     "teleop": "demonstrate a task yourself, with a device in your hand",
     "train": "train a policy on a dataset",
     "eval": "measure a policy's success over seeds and conditions, with intervals",
+    "sweep": "find the rate, delay, jitter and loss of plans at which a task breaks",
     "serve": "let others ask a policy what to do, over a network",
     "compare": "tell which of several policies is better, and how sure that is",
     "report": "write a policy's profile, or a leaderboard of several policies",

@@ -9,12 +9,15 @@ from embodied.benchmark.board import make_board, read_contestants
 from embodied.benchmark.board_page import write_board_page
 from embodied.benchmark.merging import merge_results, require_all_shards
 from embodied.benchmark.results_file import write_results
+from embodied.benchmark.sweep_file import NAME as SWEEP
 from embodied.cli import arguments
 from embodied.cli.eval_table import results_table
 from embodied.cli.output import claim_folder
+from embodied.cli.sweep import as_text as sweep_text
+from embodied.cli.sweep import write_findings
 
-HELP = """Put results of `embodied eval` together: the shards of one evaluation (--shard), or results of several
-policies in the same setup, as if one command had measured them all. Writes results.json and report.html."""
+HELP = """Put results of `embodied eval` or `embodied sweep` together: the shards of one (--shard), or several policies
+in the same setup, as if one command had measured them all. Writes results.json and report.html."""
 EXAMPLE = """embodied merge runs/shards/* -o runs/eval"""
 RESULTS = "results.json"
 REPORT = "report.html"
@@ -41,8 +44,13 @@ def run(args: argparse.Namespace) -> int:
     require_all_shards(paths)
     results = merge_results(paths)
 
-    claim_folder(args.output, (RESULTS, REPORT), False, args.overwrite)
+    claim_folder(args.output, (RESULTS, REPORT, SWEEP), False, args.overwrite)
     write_results(args.output / RESULTS, results)
+    if all((path.parent / SWEEP).exists() for path in paths):
+        record = write_findings(args.output, results)
+        print(sweep_text(record, results, args.output))
+        return 0
+
     board = make_board(read_contestants([str(args.output)]))
     write_board_page(args.output / REPORT, board)
     print(results_table(results))

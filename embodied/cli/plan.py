@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -78,18 +78,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
     # the same seeds elsewhere: a part of them, or all of them once more
+    add_shard(parser)
+    parser.add_argument(
+        "--reproduce",
+        type=Path,
+        metavar="FILE",
+        help="repeat the episodes of a results file, and say how many differ",
+    )
+
+
+def add_shard(parser: argparse.ArgumentParser) -> None:
+    """Adds --shard."""
     parser.add_argument(
         "--shard",
         nargs="?",
         const=SLURM,
         metavar="K/N",
         help="measure the K-th of N parts of the seeds (no value: SLURM's array task)",
-    )
-    parser.add_argument(
-        "--reproduce",
-        type=Path,
-        metavar="FILE",
-        help="repeat the episodes of a results file, and say how many differ",
     )
 
 
@@ -230,10 +235,20 @@ def _shard_of(chosen: EvalPlan, args: argparse.Namespace) -> EvalPlan:
         raise EmbodiedError(
             "--shard measures a fixed part of the seeds: leave out --until and --against"
         )
+    trials, shard = sharded(chosen.trials, args.shard)
+    return replace(chosen, trials=trials, shard=shard)
 
-    number, count = parse_shard(args.shard, os.environ)
-    trials = []
-    for trial in chosen.trials:
+
+def sharded(trials: Sequence[Trial], text: str) -> tuple[list[Trial], str]:
+    """Returns trials of a part of the seeds, and which part that is, e.g. "3/16".
+
+    Args:
+        trials: the whole.
+        text: what was typed after --shard.
+    """
+    number, count = parse_shard(text, os.environ)
+    parts = []
+    for trial in trials:
         # the same seeds in the same parts on every machine, so that parts join
         seeds = trial.condition.seeds
         if len(seeds) < count:
@@ -244,9 +259,8 @@ def _shard_of(chosen: EvalPlan, args: argparse.Namespace) -> EvalPlan:
 
         part = split(seeds, count)[number - 1]
         condition = replace(trial.condition, first_seed=part[0], num_episodes=len(part))
-        trials.append(replace(trial, condition=condition))
-
-    return replace(chosen, trials=trials, shard=f"{number}/{count}")
+        parts.append(replace(trial, condition=condition))
+    return parts, f"{number}/{count}"
 
 
 def parse_shard(text: str, environment: Mapping[str, str]) -> tuple[int, int]:

@@ -110,14 +110,43 @@ class Tally:
         return f" ({interval(wilson(self.successes, self.done))})"
 
 
+@dataclass
+class Whole:
+    """A job of several stages, all of whose episodes take about as long."""
+
+    total: int  # episodes of all stages
+    begun: float  # on the clock of `time.monotonic`
+    done: int = 0  # in the stages that have ended
+
+    def remaining(self, done_now: float) -> str:
+        """How long the rest takes, in words.
+
+        Args:
+            done_now: how many episodes of the present stage are over.
+        """
+        elapsed_s = time.monotonic() - self.begun
+        return remaining(self.done + done_now, self.total, elapsed_s)
+
+
 class EpisodeProgress:
     """Shows one stage of episodes: call it with each result.
 
     Between results it may be called with how far a running episode has come.
     """
 
-    def __init__(self, title: str, total: int, quiet: bool) -> None:
+    def __init__(
+        self, title: str, total: int, quiet: bool, whole: Whole | None = None
+    ) -> None:
+        """Begins to show a stage.
+
+        Args:
+            title: of the stage.
+            total: its episodes.
+            quiet: whether nothing is shown.
+            whole: the job that the stage is a part of; None where it is all there is.
+        """
         self.tally = Tally(total, begun=time.monotonic())
+        self._whole = whole
         self._title = title
         self._quiet = quiet
         self._last_line = time.monotonic()
@@ -139,7 +168,8 @@ class EpisodeProgress:
             self.tally.running[news.seed] = news.share
         else:
             self.tally.add(news)
-        self._bar.set_postfix_str(str(self.tally), refresh=False)
+        words = ", ".join(filter(None, (str(self.tally), self._rest_of_all)))
+        self._bar.set_postfix_str(words, refresh=False)
         # tqdm is told by how much the count has grown
         self._bar.update(self.tally.done_with_parts - self._bar.n)
 
@@ -151,22 +181,38 @@ class EpisodeProgress:
             self._print_line()
 
     def close(self) -> None:
+        """Ends the bar."""
         self._bar.close()
+        if self._whole is not None:
+            self._whole.done += self.tally.done
+
+    @property
+    def _rest_of_all(self) -> str:
+        """How long the whole job still takes, in words; "" where there is no more."""
+        if self._whole is None:
+            return ""
+        rest = self._whole.remaining(self.tally.done_with_parts)
+        return f"all: {rest}" if rest else ""
 
     def _print_line(self) -> None:
         tally = self.tally
         parts = [f"{tally.done}/{tally.total}", str(tally), tally.remaining]
+        parts.append(self._rest_of_all)
         if tally.running:
             parts[0] += f" ({tally.done_with_parts / tally.total:.0%})"
         print(f"{self._title}: {', '.join(filter(None, parts))}", file=sys.stderr)
 
 
-def stages(quiet: bool) -> Stage:
-    """Returns a `Stage` that shows a bar or lines; nothing where `quiet`."""
+def stages(quiet: bool, episodes: int | None = None) -> Stage:
+    """Returns a `Stage` that shows a bar or lines; nothing where `quiet`.
+
+    With the number of episodes of all stages, it shows how long all of them take, too.
+    """
+    whole = None if episodes is None else Whole(episodes, time.monotonic())
 
     @contextmanager
     def stage(title: str, total: int) -> Iterator[EpisodeProgress]:
-        progress = EpisodeProgress(title, total, quiet)
+        progress = EpisodeProgress(title, total, quiet, whole)
         try:
             yield progress
         finally:

@@ -166,7 +166,7 @@ def _told(cell: Cell, path: Path) -> argparse.Namespace:
     parser.add_argument("task")
     for flag in ("--policy", "--level", "--split", "--robot", "--stage"):
         parser.add_argument(flag)
-    add_timing(parser, sweep=False)
+    add_timing(parser)
     return parser.parse_args(list(cell.view[2:]))
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from embodied.benchmark.timing import Timing
 from embodied.errors import EmbodiedError
@@ -49,18 +50,34 @@ EXCLUDES = {
     "latency_trace": ("delay_ms", "jitter"),
     "compute_trace": ("compute_ms", "compute_jitter"),
 }
+# what a sweep may give several values, from the outermost loop to the innermost
+AXES = (
+    "mailbox",
+    "bridge",
+    "freeze_s",
+    "outage_s",
+    "drop",
+    "channel",
+    "compute_ms",
+    "jitter",
+    "planner_hz",
+    "delay_ms",
+)
+EVAL_AXES = ("drop", "delay_ms")  # the same of `embodied eval`
 # jitter -> the delay that it spreads
 SPREADS = {"jitter": "delay_ms", "compute_jitter": "compute_ms"}
 
 
 def add_timing(
-    parser: argparse.ArgumentParser, sweep: bool, mailbox: str = "latest"
+    parser: argparse.ArgumentParser,
+    several: Collection[str] = (),
+    mailbox: str = "latest",
 ) -> None:
     """Adds the arguments.
 
     Args:
         parser: of the verb.
-        sweep: whether several delays and losses may be given.
+        several: those of AXES that may be given several values.
         mailbox: the verb's default.
     """
     group = parser.add_argument_group(
@@ -70,8 +87,8 @@ def add_timing(
     )
 
     # what happens to plans on their way
-    _add_delays(group, "+" if sweep else None)
-    _add_losses(group, "+" if sweep else None)
+    _add_delays(group)
+    _add_losses(group)
     for name, what in (("freeze", "the planner"), ("outage", "all transport")):
         _add_interruption(group, name, what)
 
@@ -87,10 +104,12 @@ def add_timing(
         help="what is done about stale action chunks: "
         f"{', '.join(BRIDGES)}, or MODULE:NAME (default: hold)",
     )
+    for action in group._group_actions:
+        if action.dest in several:
+            action.nargs = "+"
 
 
-def _add_delays(group: argparse._ArgumentGroup, nargs: str | None) -> None:
-    # how often plans are made, and a machine and a network by name
+def _add_delays(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--planner-hz",
         type=float,
@@ -108,7 +127,6 @@ def _add_delays(group: argparse._ArgumentGroup, nargs: str | None) -> None:
     group.add_argument(
         "--delay-ms",
         type=float,
-        nargs=nargs,
         metavar="MS",
         help="how long a plan travels, while others may follow it (default: 0)",
     )
@@ -146,11 +164,10 @@ def _add_delays(group: argparse._ArgumentGroup, nargs: str | None) -> None:
     )
 
 
-def _add_losses(group: argparse._ArgumentGroup, nargs: str | None) -> None:
+def _add_losses(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--drop",
         type=float,
-        nargs=nargs,
         metavar="SHARE",
         help="share of the plans that get lost, from 0 to 1 (default: 0)",
     )
@@ -181,7 +198,7 @@ def _add_interruption(group: argparse._ArgumentGroup, name: str, what: str) -> N
 
 
 def timings_of(args: argparse.Namespace, policies: Sequence[str]) -> list[Timing]:
-    """Returns the timings that were asked for: each loss with each delay.
+    """Returns the timings that were asked for: each value of an axis with each other.
 
     Args:
         args: the parsed arguments.
@@ -194,26 +211,30 @@ def timings_of(args: argparse.Namespace, policies: Sequence[str]) -> list[Timing
     given = [name for name in FLAGS if getattr(args, name) is not None]
     _check_effect(given, policies)
     _check_delays(args, given)
-    freeze = _interruption_of(args, given, "freeze", "the planner stops")
-    outage = _interruption_of(args, given, "outage", "nothing gets through")
+    axes = {name: _values(getattr(args, name)) for name in AXES}
+    axes["freeze_s"] = _interruptions_of(args, given, "freeze", "the planner stops")
+    axes["outage_s"] = _interruptions_of(args, given, "outage", "nothing gets through")
+    trace = _trace_of(args.latency_trace)
+    compute_trace = _trace_of(args.compute_trace)
 
     timings = []
-    for drop, delay_ms in product(_values(args.drop), _values(args.delay_ms)):
+    for values in product(*axes.values()):
+        at = dict(zip(axes, values, strict=True))
         timings.append(
             Timing(
-                planner_hz=args.planner_hz,
-                transport_ms=delay_ms,
-                compute_ms=args.compute_ms or 0.0,
-                jitter=args.jitter or 0.0,
+                planner_hz=at["planner_hz"],
+                transport_ms=at["delay_ms"] or 0.0,
+                compute_ms=at["compute_ms"] or 0.0,
+                jitter=at["jitter"] or 0.0,
                 compute_jitter=args.compute_jitter or 0.0,
-                channel=args.channel or "",
-                trace=_trace_of(args.latency_trace),
-                compute_trace=_trace_of(args.compute_trace),
-                drop=drop,
-                freeze=freeze,
-                outage=outage,
-                mailbox=args.mailbox or "latest",
-                bridge=args.bridge or "hold",
+                channel=at["channel"] or "",
+                trace=trace,
+                compute_trace=compute_trace,
+                drop=at["drop"] or 0.0,
+                freeze=at["freeze_s"],
+                outage=at["outage_s"],
+                mailbox=at["mailbox"] or "latest",
+                bridge=at["bridge"] or "hold",
             )
         )
     return timings
@@ -254,10 +275,10 @@ def _check_delays(args: argparse.Namespace, given: Sequence[str]) -> None:
             )
 
 
-def _interruption_of(
+def _interruptions_of(
     args: argparse.Namespace, given: Sequence[str], name: str, effect: str
-) -> Interruption:
-    """Returns the freezes or outages asked for.
+) -> list[Interruption]:
+    """Returns the freezes or outages asked for; of several durations, 0 is for none.
 
     Args:
         args: the parsed arguments.
@@ -275,34 +296,30 @@ def _interruption_of(
             raise EmbodiedError(
                 f"{FLAGS[when[0]]} needs {FLAGS[duration]}: how long {effect}"
             )
-
-        return Interruption()
-
-    # exactly one of the two ways to say when
+        return [Interruption()]
     if len(when) != 1:
         once, at_random = (FLAGS[one] for one in times)
         raise EmbodiedError(
             f"{FLAGS[duration]} needs either {once} (once) or {at_random} (at random)"
         )
-
-    for one in (duration, times[1]):
-        if getattr(args, one) == 0:
+    durations_s = _values(getattr(args, duration))
+    for one, values in ((duration, durations_s), (times[1], [getattr(args, times[1])])):
+        if values == [0]:
             raise EmbodiedError(f"{FLAGS[one]} must be above 0: 0 would stop nothing")
-    return Interruption(
-        duration_s=getattr(args, duration),
-        start_s=getattr(args, times[0]),
-        rate_hz=getattr(args, times[1]) or 0.0,
-    )
+    start_s = getattr(args, times[0])
+    rate_hz = getattr(args, times[1]) or 0.0
+    return [
+        Interruption(duration_s, start_s, rate_hz) if duration_s else Interruption()
+        for duration_s in durations_s
+    ]
 
 
 def _trace_of(path: Path | None) -> Trace | None:
     return None if path is None else read_trace(path)
 
 
-def _values(argument: float | Sequence[float] | None) -> list[float]:
-    """Returns what was given for an argument, each value once; [0.0] for nothing."""
-    if argument is None:
-        return [0.0]
-    if isinstance(argument, int | float):
-        return [float(argument)]
-    return list(dict.fromkeys(argument))
+def _values(argument: Any) -> list[Any]:
+    """Returns what was given for an argument, each value once; [None] for nothing."""
+    if isinstance(argument, list):
+        return list(dict.fromkeys(argument))
+    return [argument]

@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
     _add_real_time(parser)
-    add_timing(parser, sweep=False)
+    add_timing(parser)
 
 
 def _add_real_time(parser: argparse.ArgumentParser) -> None:

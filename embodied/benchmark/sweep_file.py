@@ -1,0 +1,270 @@
+"""`sweep.json`: what a sweep found, for other programs.
+
+It holds figures and sentences, and neither times of this machine nor dates: the same
+sweep gives the same file, byte for byte, however many processes took part and however
+often it was interrupted. The episodes themselves are in `results.json`, of which
+`episodes_sha256` tells the contents.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from embodied.benchmark.codec import DecodeError, decode, encode
+from embodied.benchmark.crossings import Crossing
+from embodied.benchmark.results import Results, ResultsError
+from embodied.benchmark.results_file import read_json
+from embodied.benchmark.results_schema import (
+    DIALECT,
+    check_fits,
+    schema_of,
+    validator_of,
+)
+from embodied.benchmark.statistics import Comparison, Median
+from embodied.benchmark.sweep import references
+from embodied.benchmark.sweep_figures import (
+    PanelFigures,
+    Recovery,
+    RowFigures,
+    recoveries,
+    sweep_figures,
+)
+from embodied.benchmark.sweep_words import (
+    findings,
+    headline,
+    recovery_words,
+    reference_words,
+)
+from embodied.files import replace_text
+
+NAME = "sweep.json"
+FORMAT = "embodied-sweep"
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class PointRecord:
+    """A cell of a surface; its figures are those of `PointFigures`."""
+
+    policy: str
+    planner_hz: float
+    delay_ms: float
+    channel: str  # "" where delays were given
+    episodes: int
+    successes: int
+    success: float  # their share, with its 95% interval
+    success_low: float
+    success_high: float
+    difference: Comparison | None
+    adjusted_p: float | None
+    time_to_success_s: float | None
+    plan_age_s: float | None
+    stale_share: float | None
+    plan_jump: float | None
+    peak_force_n: float
+    failures: dict[str, int]  # how and where -> how many episodes
+
+
+@dataclass(frozen=True)
+class RowRecord:
+    """A row of a surface."""
+
+    label: str
+    points: tuple[PointRecord, ...]  # the least delay first
+    half_delay_ms: Crossing | None
+
+
+@dataclass(frozen=True)
+class BreakEven:
+    """A delay, and the rate on time that is worth as much as the highest so late."""
+
+    delay_ms: float
+    channel: str
+    rate_hz: Crossing
+
+
+@dataclass(frozen=True)
+class PanelRecord:
+    """A surface of success."""
+
+    place: str
+    setting: str
+    title: str
+    rows_are: str
+    rows: tuple[RowRecord, ...]
+    half_rate_hz: Crossing | None
+    break_even: tuple[BreakEven, ...]
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RecoveryRecord:
+    """What an interruption cost."""
+
+    policy: str
+    planner_hz: float
+    delay_ms: float
+    interruption: str
+    difference: Comparison
+    adjusted_p: float
+    lost_s: Median | None
+    caught_up_s: float | None
+    finding: str
+
+
+@dataclass(frozen=True)
+class SweepRecord:
+    """What a sweep found.
+
+    Attributes:
+        episodes_sha256: of the conditions and episodes of all cells.
+        headline: in a sentence.
+        panels: its surfaces.
+        recoveries: what freezes and outages cost.
+        references: how policies do that make no plans, in sentences.
+    """
+
+    episodes_sha256: str
+    headline: str
+    panels: tuple[PanelRecord, ...]
+    recoveries: tuple[RecoveryRecord, ...]
+    references: tuple[str, ...]
+
+
+def sweep_record(results: Results) -> SweepRecord:
+    """Returns what the results of a sweep tell."""
+    figures = sweep_figures(results)
+    return SweepRecord(
+        episodes_sha256=episodes_sha256(results),
+        headline=headline(figures),
+        panels=tuple(_panel_record(panel) for panel in figures),
+        recoveries=tuple(_recovery_record(one) for one in recoveries(results)),
+        references=tuple(reference_words(cell) for cell in references(results)),
+    )
+
+
+def episodes_sha256(results: Results) -> str:
+    """Returns the SHA-256 of the cells, but for the time that they took."""
+    cells = [[encode(cell.condition), encode(cell.episodes)] for cell in results.cells]
+    text = json.dumps(cells, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def sweep_schema() -> dict[str, Any]:
+    """Returns the schema of a file of the present version."""
+    schema = schema_of(SweepRecord)
+    head = {
+        "format": {"const": FORMAT},
+        "schema_version": {"const": SCHEMA_VERSION},
+    }
+    return {
+        "$schema": DIALECT,
+        "title": "What `embodied sweep` found",
+        **schema,
+        "properties": {**head, **schema["properties"]},
+        "required": [*head, *schema["required"]],
+    }
+
+
+@cache
+def _validator() -> Any:
+    return validator_of(sweep_schema())
+
+
+def write_sweep(path: Path, record: SweepRecord) -> None:
+    """Writes the file in one step; raises ResultsError if it would not fit the schema."""
+    content = {"format": FORMAT, "schema_version": SCHEMA_VERSION, **encode(record)}
+    check_fits(content, _validator())
+    replace_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def read_sweep(path: Path) -> SweepRecord:
+    """Returns what is in a file.
+
+    Raises:
+        ResultsError: it is missing, of another kind or version, or damaged.
+    """
+    content = read_json(path, NAME)
+    if content.get("format") != FORMAT:
+        raise ResultsError(
+            f"{path} is no {NAME} file: its 'format' is {content.get('format')!r}, not "
+            f"{FORMAT!r}"
+        )
+    version = content.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise ResultsError(
+            f"{path} has schema version {version!r}; this version reads {SCHEMA_VERSION}"
+        )
+    try:
+        check_fits(content, _validator())
+        rest = {
+            k: v for k, v in content.items() if k not in ("format", "schema_version")
+        }
+        return decode(SweepRecord, rest, NAME)
+    except (ResultsError, DecodeError) as error:
+        raise ResultsError(f"{path} is damaged: {error}") from error
+
+
+def _panel_record(figures: PanelFigures) -> PanelRecord:
+    panel = figures.panel
+    return PanelRecord(
+        place=panel.place,
+        setting=panel.setting.title,
+        title=panel.title,
+        rows_are=panel.rows_are,
+        rows=tuple(_row_record(row) for row in figures.rows),
+        half_rate_hz=figures.half_rate_hz,
+        break_even=tuple(
+            BreakEven(column.delay_ms, column.channel, rate_hz)
+            for column, rate_hz in figures.break_even_hz.items()
+        ),
+        findings=tuple(findings(figures)),
+    )
+
+
+def _row_record(figures: RowFigures) -> RowRecord:
+    points = []
+    for column, point in figures.points.items():
+        points.append(
+            PointRecord(
+                policy=figures.row.cells[column].condition.policy,
+                planner_hz=figures.row.rate_hz,
+                delay_ms=column.delay_ms,
+                channel=column.channel,
+                episodes=point.success.episodes,
+                successes=point.success.successes,
+                success=point.success.value,
+                success_low=point.success.low,
+                success_high=point.success.high,
+                difference=point.difference,
+                adjusted_p=point.adjusted_p,
+                time_to_success_s=point.time_to_success_s,
+                plan_age_s=point.plan_age_s,
+                stale_share=point.stale_share,
+                plan_jump=point.plan_jump,
+                peak_force_n=point.peak_force_n,
+                failures={mode.words: mode.rate.successes for mode in point.modes},
+            )
+        )
+    return RowRecord(figures.row.label, tuple(points), figures.half_delay_ms)
+
+
+def _recovery_record(recovery: Recovery) -> RecoveryRecord:
+    condition = recovery.interrupted.condition
+    return RecoveryRecord(
+        policy=condition.policy,
+        planner_hz=condition.planner_hz or 0.0,
+        delay_ms=condition.delay_ms,
+        interruption=recovery.words,
+        difference=recovery.difference,
+        adjusted_p=recovery.adjusted_p,
+        lost_s=recovery.lost_s,
+        caught_up_s=recovery.caught_up_s,
+        finding=recovery_words(recovery),
+    )

@@ -1,0 +1,241 @@
+"""What a sweep found, in sentences that are computed from its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from embodied.benchmark.crossings import Crossing
+from embodied.benchmark.results import Cell, rate
+from embodied.benchmark.sweep import Column
+from embodied.benchmark.sweep_figures import (
+    ALPHA,
+    PanelFigures,
+    PointFigures,
+    Recovery,
+    RowFigures,
+)
+from embodied.benchmark.wording import difference, interval, listing, p_value, percent
+
+MODES = 2  # ways of failing that a sentence names
+NOTABLE_STALE = 0.02  # share of the time that is worth a word
+JUMP_FACTOR = 2.0  # as is a jump that is so many times that with the least delay
+
+
+def headline(figures: Sequence[PanelFigures]) -> str:
+    """Returns the sweep in a sentence: what the fastest planner's delay does first."""
+    if not figures:
+        return "No policy of this sweep makes plans"
+    panel = figures[0].panel
+    row = figures[0].rows[-1 if panel.rows_are == "rate" else 0]
+    who = f"{_policy(row)} on {panel.place}"
+    if len(row.points) < 2:
+        success = next(iter(row.points.values())).success
+        return f"{who} succeeds in {percent(success.value, success.episodes)}"
+    if row.half_delay_ms is None:
+        return f"{who} does not succeed, even with the least delay"
+    if row.half_delay_ms.value is None:
+        return f"{who} keeps half of its success and more up to {_last(row).label}"
+    return f"{who}: success halves at a delay of {row.half_delay_ms.value:.0f} ms"
+
+
+def findings(figures: PanelFigures) -> list[str]:
+    """Returns what a panel shows, in sentences."""
+    sentences = []
+    for row in figures.rows:
+        sentences += _row_findings(figures, row)
+    sentences += _rate_findings(figures)
+    return sentences
+
+
+def recovery_words(recovery: Recovery) -> str:
+    """Returns what an interruption cost, in a sentence."""
+    condition = recovery.interrupted.condition
+    who = f"{recovery.interrupted.label} at {condition.planner_hz:g} Hz"
+    if condition.delay_ms:
+        who += f", {condition.delay_ms:g} ms late"
+    text = (
+        f"{who}, {recovery.words}: success changes by {difference(recovery.difference)}"
+    )
+    if recovery.adjusted_p >= ALPHA:
+        text += f", which may be chance (p {_p_words(recovery.adjusted_p)})"
+
+    lost_s = recovery.lost_s
+    if lost_s is None:
+        return f"{text}; no episode succeeds in spite of it."
+    text += f"; those that succeed all the same need {lost_s.median:+.2f} s"
+    if lost_s.low is not None and lost_s.high is not None:
+        text += f" ({lost_s.low:+.2f} to {lost_s.high:+.2f} s)"
+    if recovery.caught_up_s is None:
+        return f"{text}."
+    if recovery.caught_up_s > 0:
+        return f"{text}, {recovery.caught_up_s:.2f} s more than it lasts."
+    return f"{text}, less than it lasts."
+
+
+def crossing_words(crossing: Crossing, unit: str, digits: int = 0) -> str:
+    """Returns a place, its interval and its neighbours.
+
+    E.g. "187 ms (95% interval 160 to 214, measured at 100 and 250)".
+    """
+    if crossing.value is None:
+        bound = "beyond" if crossing.side == "above" else "below"
+        return f"{bound} what was measured"
+    low = "…" if crossing.low is None else f"{crossing.low:.{digits}f}"
+    high = "…" if crossing.high is None else f"{crossing.high:.{digits}f}"
+    before, after = crossing.between
+    points = f"measured at {before:g} and {after:g}"
+    if before == after:
+        points = "measured there"
+    return (
+        f"{crossing.value:.{digits}f} {unit} (95% interval {low} to {high}, {points})"
+    )
+
+
+def reference_words(cell: Cell) -> str:
+    """Returns how a policy without plans does, to which delay is nothing."""
+    success = rate(cell)
+    return (
+        f"{cell.label} makes no plans: {percent(success.value, success.episodes)} "
+        f"({interval(success)}) whatever the delay."
+    )
+
+
+def _row_findings(figures: PanelFigures, row: RowFigures) -> list[str]:
+    """Returns what delay does to one row."""
+    columns = row.row.columns
+    base = row.points[columns[0]]
+    who = _who(figures, row)
+    start = f"{who} {_rate_words(base)} {_delay_words(columns[0])}"
+    if len(columns) < 2:
+        return [f"{start}."]
+    if not base.success.successes:
+        return [f"{start}: there is nothing that delay could break."]
+
+    broken = [column for column in columns[1:] if row.points[column].is_worse]
+    sentences = [f"{start}."]
+    if not broken:
+        worst = min(columns[1:], key=lambda c: row.points[c].success.value)
+        point = row.points[worst]
+        if point.success.value >= base.success.value:
+            sentences.append("No delay that was tried costs success.")
+        else:
+            sentences.append(
+                f"At {worst.label} it {_rate_words(point)}, which {base.success.episodes} "
+                "episodes cannot tell from chance."
+            )
+    else:
+        point = row.points[broken[0]]
+        sentences.append(
+            f"It breaks at {broken[0].label}, the first delay that is worse beyond "
+            f"chance: it {_rate_words(point)}, p {_p_words(point.adjusted_p)}."
+        )
+
+    half = row.half_delay_ms
+    if half is not None and not columns[0].channel:
+        if half.value is not None:
+            sentences.append(f"Its success halves at {crossing_words(half, 'ms')}.")
+        else:
+            sentences.append(
+                f"More than half of its success is left even at {columns[-1].label}."
+            )
+    if broken:
+        sentences += _why(base, row.points[broken[0]], broken[0])
+    return [" ".join(sentences)]
+
+
+def _why(base: PointFigures, point: PointFigures, column: Column) -> list[str]:
+    """Returns how it failed where it broke, and what else had changed there."""
+    sentences = []
+    failed = point.success.episodes - point.success.successes
+    if point.modes:
+        ways = [f"{mode.rate.successes} {mode.words}" for mode in point.modes[:MODES]]
+        of_all = f"Of {failed} failures" if failed > 1 else "The one failure"
+        sentences.append(f"{of_all} at {column.label}: {listing(ways)}.")
+
+    changed = []
+    if point.plan_age_s is not None:
+        changed.append(f"plans were {1000 * point.plan_age_s:.0f} ms old on average")
+    if (point.stale_share or 0) > NOTABLE_STALE:
+        changed.append(
+            f"the robot stood still for {point.stale_share:.0%} of the time for want of "
+            "a fresh one"
+        )
+    jump = point.plan_jump
+    usual = base.plan_jump
+    if jump is not None and usual is not None and jump > JUMP_FACTOR * usual > 0:
+        changed.append(
+            f"actions jumped by {jump:.2f} from plan to plan, {jump / usual:.1f} times as "
+            "far as with the least delay"
+        )
+    if changed:
+        sentences.append(f"There {listing(changed)}.")
+    return sentences
+
+
+def _rate_findings(figures: PanelFigures) -> list[str]:
+    """Returns what the planner's rate does."""
+    panel = figures.panel
+    if panel.rows_are != "rate":
+        return []
+    sentences = []
+    start = panel.columns[0]
+    half = figures.half_rate_hz
+    if half is not None:
+        slowest = panel.rows[0].label
+        text = (
+            f"Even at {slowest} more than half of the fastest planner's success is left"
+        )
+        if half.value is not None:
+            text = f"With fewer plans success halves at {crossing_words(half, 'Hz', 1)}"
+        sentences.append(f"{text}, {_delay_words(start)}.")
+
+    fastest = panel.rows[-1]
+    for column, even in figures.break_even_hz.items():
+        late = f"A planner at {fastest.label}, {_late_words(column)},"
+        if even.side == "below":
+            text = f"is worth no more than one at {panel.rows[0].label} on time"
+        elif even.side == "above":
+            text = "does better than any on time"
+        else:
+            text = f"is worth as much as one on time at {crossing_words(even, 'Hz', 1)}"
+        sentences.append(f"{late} {text}.")
+    return sentences
+
+
+def _who(figures: PanelFigures, row: RowFigures) -> str:
+    """Returns whose row it is, as the subject of a sentence."""
+    if figures.panel.rows_are == "policy":
+        return row.row.label
+    return f"{_policy(row)} ({row.row.label})"
+
+
+def _policy(row: RowFigures) -> str:
+    return row.row.ordered[0].label
+
+
+def _last(row: RowFigures) -> Column:
+    return row.row.columns[-1]
+
+
+def _p_words(p: float | None) -> str:
+    """Returns a p-value with its sign, e.g. "= 0.012" or "< 0.001"."""
+    words = p_value(p or 0.0)
+    return words if words.startswith("<") else f"= {words}"
+
+
+def _rate_words(point: PointFigures) -> str:
+    success = point.success
+    share = percent(success.value, success.episodes)
+    return f"succeeds in {share} ({interval(success)})"
+
+
+def _delay_words(column: Column) -> str:
+    if column.channel:
+        return f"over the channel {column.channel}"
+    return f"at {column.delay_ms:g} ms" if column.delay_ms else "without delay"
+
+
+def _late_words(column: Column) -> str:
+    if column.channel:
+        return f"over {column.channel}"
+    return f"{column.delay_ms:g} ms late"

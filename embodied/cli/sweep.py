@@ -1,0 +1,201 @@
+"""`embodied sweep`: at which rate, delay, jitter and loss of plans a task breaks."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from embodied.benchmark.evaluation import evaluate
+from embodied.benchmark.results import Results
+from embodied.benchmark.results_file import resume_results
+from embodied.benchmark.sweep_file import NAME, SweepRecord, sweep_record, write_sweep
+from embodied.benchmark.sweep_page import write_sweep_page
+from embodied.benchmark.trials import Place, Trial, plan_trials
+from embodied.cli import arguments
+from embodied.cli.eval import REPORT, RESULTS, provenance_of
+from embodied.cli.eval_table import results_table
+from embodied.cli.output import claim_folder
+from embodied.cli.plan import add_shard, sharded
+from embodied.cli.progress import stages
+from embodied.cli.terms import LEVEL, terms_of
+from embodied.cli.timing import AXES, add_timing, idle_note, timings_of
+from embodied.cli.view_command import with_view_commands
+from embodied.envs.own_tasks import typed_task
+from embodied.policies.run_folder import INFO, read_info
+from embodied.policies.training.config import MAX_AGE_S
+
+HELP = """Find at which rate, delay, jitter and loss of plans a task breaks, and how: every value is measured with every
+other, from the same starts. Writes results.json (after each cell), sweep.json with what was found, and report.html
+with surfaces, curves, and the delay at which success halves. Runs that were trained on plans of different ages
+(`embodied train --plan-age-ms`) become rows beside each other. --resume goes on with what is missing; more values, or
+more --episodes, add to what there is. --shard measures a part, for `embodied merge`."""
+EXAMPLE = """embodied sweep --task ToteTransfer --policy expert --planner-hz 1 2 4 8 --delay-ms 0 100 250 -o runs/sweep
+  embodied sweep --task ToteTransfer --policy runs/young runs/old --delay-ms 0 100 250 500 -o runs/ages
+  embodied sweep --task ToteTransfer --policy expert --freeze-s 0 0.5 1 --freeze-at-s 3 --episodes 20 -o runs/freezes
+  embodied sweep --task ToteTransfer --policy expert_chunks --delay-ms 250 --bridge hold rtc residual -o runs/bridges
+  embodied sweep --task ToteTransfer ParcelSort --policy expert --channel none edge-4g cloud-4g -o runs/channels"""
+EPISODES = 100
+FILES = (RESULTS, NAME, REPORT)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this verb's arguments."""
+    parser.add_argument(
+        "--task",
+        nargs="+",
+        action="extend",
+        required=True,
+        metavar="TASK",
+        type=typed_task,
+        help=arguments.TASK_HELP,
+    )
+    parser.add_argument(
+        "--policy",
+        nargs="+",
+        action="extend",
+        required=True,
+        help="names, run folders, or MODULE:NAME (see `embodied list policies`)",
+    )
+    parser.add_argument("--robot", help="a robot's name (default: each task's first)")
+    parser.add_argument(
+        "--level", help=f"how much varies: L1 to L4 (default: {LEVEL}, or a run's own)"
+    )
+    parser.add_argument(
+        "--split",
+        default="train",
+        help="train; or a factor's name, for its held-out values (default: train)",
+    )
+    arguments.add_stage(parser)
+    arguments.add_cell_episodes(parser, EPISODES)
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="folder for the results and the report",
+    )
+    add_shard(parser)
+    add_timing(parser, AXES)
+    arguments.add_speed(parser)
+    arguments.add_on(parser)
+    arguments.add_existing(parser)
+    arguments.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measures the missing cells, writes all files, and prints what was found."""
+    trials, shard = trials_of(args)
+    provenance = replace(provenance_of(trials, ["embodied", *args.words]), shard=shard)
+    path = args.output / RESULTS
+    try:
+        with arguments.executor(args, args.episodes) as workers:
+            claim_folder(args.output, FILES, args.resume, args.overwrite)
+            left = episodes_left(resume_results(path, provenance), trials)
+            stage = stages(args.json, left)
+            results = evaluate(path, provenance, trials, workers, stage)
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
+
+    record = write_findings(args.output, results)
+    print(as_json(args.output) if args.json else as_text(record, results, args.output))
+    return 0
+
+
+def trials_of(args: argparse.Namespace) -> tuple[list[Trial], str]:
+    """Returns the cells of the grid, each once, and which shard of them it is.
+
+    Raises:
+        EmbodiedError: a name does not exist, a value makes no sense, or a flag would
+            have no effect.
+    """
+    policies = [str(Path(name)) for name in dict.fromkeys(args.policy)]
+    levels = None if args.level is None else [args.level]
+    terms = terms_of(policies, args.stage, levels)
+    timings = timings_of(args, policies)
+    note = idle_note(args, policies)
+    if note and not args.json:
+        print(note, file=sys.stderr)
+
+    seeds = arguments.seeds(args)
+    trials = []
+    for task in dict.fromkeys(args.task):
+        place = Place(task, args.split, args.robot, terms.stage)
+        names = {name: name for name in policies}  # here a name is its own label
+        trials += plan_trials(names, place, terms.levels, timings, seeds, args.num_envs)
+
+    # jitter of no delay is none, whatever its spread
+    trials = list({trial.condition: trial for trial in trials}.values())
+    shard = ""
+    if args.shard is not None:
+        trials, shard = sharded(trials, args.shard)
+    return with_training_ages(with_view_commands(trials)), shard
+
+
+def with_training_ages(trials: Sequence[Trial]) -> list[Trial]:
+    """Returns the trials, whose labels tell how old plans were in training.
+
+    They tell it where runs differ in it.
+    """
+    ages = {trial.condition.policy: ages_of(trial.condition.policy) for trial in trials}
+    known = {words for words in ages.values() if words}
+    if len(known) < 2:
+        return list(trials)
+    named = []
+    for trial in trials:
+        words = ages[trial.condition.policy]
+        label = f"{trial.label}, {words}" if words else trial.label
+        named.append(replace(trial, label=label))
+    return named
+
+
+def ages_of(policy: str) -> str:
+    """Returns how old plans were when a run was trained, in words; "" for no such run."""
+    folder = Path(policy)
+    if not (folder / INFO).exists():
+        return ""
+    training = read_info(folder).get("training") or {}
+    if training.get("method") != "imitation":
+        return ""
+    youngest_s, oldest_s = training.get("plan_age_s") or (0.0, MAX_AGE_S)
+    return f"trained on plans {1000 * youngest_s:g} to {1000 * oldest_s:g} ms old"
+
+
+def episodes_left(results: Results, trials: Sequence[Trial]) -> int:
+    """Returns how many episodes of the trials are not in the results."""
+    left = 0
+    for trial in trials:
+        kept = results.without_outdated(trial.condition).kept(trial.condition)
+        left += trial.condition.num_episodes - len(kept.episodes)
+    return left
+
+
+def write_findings(folder: Path, results: Results) -> SweepRecord:
+    """Writes what the results of a sweep tell, as JSON and as a page; returns it."""
+    record = sweep_record(results)
+    write_sweep(folder / NAME, record)
+    write_sweep_page(folder / REPORT, results)
+    return record
+
+
+def as_json(folder: Path) -> str:
+    """Returns what was found, and where the files are."""
+    content = json.loads((folder / NAME).read_text(encoding="utf-8"))
+    places = {"results": RESULTS, "sweep": NAME, "report": REPORT}
+    paths = {name: str(folder / file) for name, file in places.items()}
+    return json.dumps({**paths, **content}, indent=2)
+
+
+def as_text(record: SweepRecord, results: Results, folder: Path) -> str:
+    """Returns a table of the cells, what was found, and where the files are."""
+    lines = [results_table(results), f"{record.headline}."]
+    for panel in record.panels:
+        lines += [f"- {sentence}" for sentence in panel.findings]
+    lines += [f"- {one.finding}" for one in record.recoveries]
+    lines += [f"- {sentence}" for sentence in record.references]
+    lines.append(", ".join(str(folder / name) for name in FILES))
+    return "\n".join(lines)
