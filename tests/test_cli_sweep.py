@@ -111,6 +111,7 @@ def test_a_sweep_is_the_same_however_it_was_run(
         assert embodied(*more, "-o", folder, "--resume") == 0
 
 
+@pytest.mark.slow
 def test_shards_are_merged_into_the_same_sweep(short: None, tmp_path: Path) -> None:
     words = ("sweep", "--task", TASK, "--policy", "expert", "--delay-ms", 0, 200)
     words = (*words, "--episodes", 3, *QUICKLY)

@@ -10,6 +10,7 @@ import pytest
 
 from embodied.benchmark.results import rate
 from embodied.benchmark.results_file import read_results
+from embodied.benchmark.sweep_file import read_sweep
 from embodied.datasets.reader import Dataset
 from tests.commands import run_python
 
@@ -84,6 +85,16 @@ def test_every_command_of_the_page_works(folder: Path) -> None:
     cells = read_results(folder / "runs" / "delays" / "results.json").cells
     assert [cell.condition.transport_ms for cell in cells] == [0, 250, 500]
     assert [rate(cell).value for cell in cells] == [1, 1, 1]
+
+    # It runs in a sweep as it is.
+    record = read_sweep(folder / "runs" / "sweep" / "sweep.json")
+    [panel] = record.panels
+    assert [row.label for row in panel.rows] == ["1 Hz", "4 Hz"]
+    assert [[point.delay_ms for point in row.points] for row in panel.rows] == [
+        [0, 500],
+        [0, 500],
+    ]
+    assert panel.rows[1].points[0].success == 1
 
     # Reaching is all that the function can do, and random actions never do it.
     reach = read_results(folder / "runs" / "reach" / "results.json").cells

@@ -71,13 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     arguments.add_stage(parser)
     arguments.add_cell_episodes(parser, EPISODES)
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="FOLDER",
-        help="folder for the results and the report",
+    arguments.add_output(
+        parser, "folder for the results and the report", metavar="FOLDER"
     )
     add_shard(parser)
     add_timing(parser, AXES)
