@@ -35,6 +35,7 @@ TASKS = {
 ROBOTS = {
     "arm": "embodied.robots.arm:ARM",
     "wheeled_arm": "embodied.robots.wheeled_arm:WHEELED_ARM",
+    "dual_arm": "embodied.robots.dual_arm:DUAL_ARM",
 }
 DESCRIPTION_SUFFIX = ".toml"
 # By group of entry points: what this package offers itself, what it is called in

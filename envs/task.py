@@ -172,8 +172,19 @@ class TaskSpec:
             )
 
     def cameras_for(self, robot: Robot) -> tuple[str, ...]:
-        """Returns the cameras that policies look through, with this robot."""
-        carried = [name for name in self.robot_cameras if name in robot.cameras]
+        """Returns the cameras that policies look through, with this robot.
+
+        Of a robot with several hands, whose names have prefixes, they are those of the
+        first one.
+        """
+        carried = []
+        for wanted in self.robot_cameras:
+            same = [
+                name
+                for name in robot.cameras
+                if name == wanted or name.endswith(f"_{wanted}")
+            ]
+            carried += same[:1]
         return (*self.cameras, *carried)
 
     def horizon_for(self, robot: Robot) -> float:

@@ -8,7 +8,7 @@ from embodied.core import Array, Layout
 from embodied.robots.mount import MountPose
 from embodied.robots.parts.arm import Arm
 from embodied.robots.parts.base import Base
-from embodied.robots.parts.torso import Lift
+from embodied.robots.parts.jointed import JointedPart
 from embodied.robots.robot import Robot
 from embodied.rotations import (
     quat_from_rot6d,
@@ -23,14 +23,18 @@ from embodied.rotations import (
 class Forecast:
     """Moves the poses in proprioception as actions command, exactly and at once.
 
-    Effectors, lifts and bases move; joints of arms, speeds and widths stay as they are.
-    An effector does not ride on a base: plans move either the base or the arms.
+    Effectors, torsos, heads and bases move; joints of arms, speeds and widths stay as
+    they are. An effector does not ride on a base: plans move either the base or the
+    arms.
     """
 
     def __init__(self, robot: Robot, agent_layout: Layout) -> None:
         self._robot = robot
         self._slices = agent_layout.slices()
-        self._mount = MountPose(robot, agent_layout)
+        # base -> its mount
+        self._mounts = {
+            base.name: MountPose(robot, agent_layout, base) for base in robot.bases
+        }
 
     def after(self, agent_pos: np.ndarray, action: Array, time_s: float) -> np.ndarray:
         """Returns the proprioception (n, P) after a time in which actions (n, A) hold."""
@@ -46,7 +50,7 @@ class Forecast:
 
             if isinstance(part, Arm):
                 self._move_effector(after, agent_pos, part, shares * time_s)
-            elif isinstance(part, Base | Lift):
+            elif isinstance(part, Base | JointedPart):
                 self._move_joints(after, agent_pos, part, shares * time_s)
 
         return after
@@ -71,8 +75,9 @@ class Forecast:
             placed = np.broadcast_to(arm.placement.quat_wxyz, (len(full_s), 4))
             move_m = quat_rotate(placed, move_m)
             turn_rad = quat_rotate(placed, turn_rad)
-        if self._robot.travels:
-            mount = quat_from_yaw(self._mount.read(before)[:, 3])
+        base = self._robot.base_of(arm)
+        if base.has_own_axes:
+            mount = self._mounts[base.name].quat_wxyz(before)
             move_m = quat_rotate(mount, move_m)
             turn_rad = quat_rotate(mount, turn_rad)
 
@@ -88,10 +93,10 @@ class Forecast:
         self,
         after: np.ndarray,
         before: np.ndarray,
-        part: Base | Lift,
+        part: Base | JointedPart,
         full_s: np.ndarray,
     ) -> None:
-        """Moves the joints of a base or lift in `after`, both (n, P) proprioception.
+        """Moves the joints of a base, torso or head in `after`, both (n, P) proprioception.
 
         `full_s` (n, J) says for how many seconds of full speed each joint moves.
         """
@@ -101,7 +106,7 @@ class Forecast:
 
         # a base is driven along its own axes, but its x and y are those of the world
         if isinstance(part, Base):
-            yaw = quat_from_yaw(self._mount.read(before)[:, 3])
+            yaw = quat_from_yaw(self._mounts[part.name].read(before)[:, 3])
             on_floor = move * np.array([1.0, 1.0, 0.0])
             turning = move * np.array([0.0, 0.0, 1.0])
             move = quat_rotate(yaw, on_floor) + turning

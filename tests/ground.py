@@ -21,6 +21,8 @@ TOTE_TRANSFER = "ToteTransfer"
 TASKS_AND_ROBOTS = [
     (task, robot) for task in task_names() for robot in robots_for(get_task(task))
 ]
+# Their share of what every pair keeps to is slow, to keep `make test` short.
+SLOW_ROBOTS = ("dual_arm",)
 
 
 def _cases() -> list[tuple[str, str, str]]:
@@ -29,7 +31,10 @@ def _cases() -> list[tuple[str, str, str]]:
     One task is there in all control modes, the others take turns in them.
     """
     cases: list[tuple[str, str, str]] = []
-    for number, (task, robot) in enumerate(TASKS_AND_ROBOTS):
+    # those of the slow robots come last, so that the others' modes stay what they were
+    quick = [pair for pair in TASKS_AND_ROBOTS if pair[1] not in SLOW_ROBOTS]
+    slow = [pair for pair in TASKS_AND_ROBOTS if pair[1] in SLOW_ROBOTS]
+    for number, (task, robot) in enumerate([*quick, *slow]):
         modes: tuple[str, ...] = CONTROL_MODES
         if task != TOTE_TRANSFER:
             modes = (CONTROL_MODES[number % len(CONTROL_MODES)],)
@@ -38,6 +43,18 @@ def _cases() -> list[tuple[str, str, str]]:
 
 
 CASES = _cases()  # (task, robot, control mode)
+
+
+def slowly(cases: list[tuple[str, ...]]) -> list[Any]:
+    """Parameters of tests: task, robot and more, of which some robots' are slow."""
+    return [
+        pytest.param(*case, marks=[pytest.mark.slow] if case[1] in SLOW_ROBOTS else [])
+        for case in cases
+    ]
+
+
+every_pair = pytest.mark.parametrize(("task", "robot"), slowly(TASKS_AND_ROBOTS))
+every_case = pytest.mark.parametrize(("task", "robot", "mode"), slowly(CASES))
 
 
 def env_config(**settings: Any) -> EnvConfig:

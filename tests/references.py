@@ -55,7 +55,7 @@ FOREIGN_WORDS = {
     "right_gripper",
 }
 # Docstrings that cite files of other repositories.
-CITING = ("embodied/robots/wheeled_base.py",)
+CITING = ("embodied/robots/dual_arm_body.py", "embodied/robots/wheeled_base.py")
 ENV_ID = re.compile(r"embodied/\w+-v0")
 FOREIGN_FLAGS = {
     "--array",

@@ -17,7 +17,7 @@ from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.sim import cameras
 from embodied.sim.cameras import Camera, CameraFeed
-from tests.ground import TASKS_AND_ROBOTS, idle_action, random_actions, started_worlds
+from tests.ground import every_pair, idle_action, random_actions, started_worlds
 
 SIZE = 48
 
@@ -46,7 +46,7 @@ def geoms_of(worlds: Worlds, prefix: str) -> list[int]:
     ]
 
 
-@pytest.mark.parametrize(("task", "robot"), TASKS_AND_ROBOTS)
+@every_pair
 def test_training_frames_are_not_blank(task: str, robot: str) -> None:
     """Those of the task's cameras and of the robot's own."""
     cameras = tuple(

@@ -16,9 +16,8 @@ from embodied.contract.suite import CONTRACTS, Trial, trials_of
 from embodied.envs.registry import get_task, task_names
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
-from tests.ground import CASES, env_config, started_worlds
+from tests.ground import CASES, env_config, every_case, started_worlds
 
-every_case = pytest.mark.parametrize(("task", "robot", "mode"), CASES)
 every_task = pytest.mark.parametrize("task", task_names())
 
 

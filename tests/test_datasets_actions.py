@@ -13,7 +13,13 @@ import pytest
 from embodied.core import PHYSICS_HZ
 from tests.dataset_recordings import EPISODES, record
 from tests.datasets_fakes import open_hdf5
-from tests.ground import CASES, TASKS_AND_ROBOTS, random_actions, started_worlds
+from tests.ground import (
+    TASKS_AND_ROBOTS,
+    every_case,
+    every_pair,
+    random_actions,
+    started_worlds,
+)
 
 NOISE = 0.33
 
@@ -24,7 +30,7 @@ def env_of(data: Any) -> gym.Env[Any, Any]:
     return gym.make(env_args["env_name"], **env_args["env_kwargs"])
 
 
-@pytest.mark.parametrize(("task", "robot"), TASKS_AND_ROBOTS)
+@every_pair
 def test_the_environment_that_a_file_names_plays_its_actions(
     task: str, robot: str, tmp_path: Path
 ) -> None:
@@ -79,7 +85,7 @@ def test_clean_frames_have_the_very_targets_that_were_reached(tmp_path: Path) ->
     assert 0.05 < np.mean(shares) < 0.8
 
 
-@pytest.mark.parametrize(("task", "robot", "mode"), CASES)
+@every_case
 def test_a_second_control_resolves_actions_as_the_real_one(
     task: str, robot: str, mode: str
 ) -> None:

@@ -131,7 +131,7 @@ def test_its_episodes_are_recorded_and_replay_bit_for_bit(tmp_path: Path) -> Non
     assert all(report.identical for report in reports)
 
 
-def test_an_expert_of_one_arm_drives_the_first_and_leaves_the_other_alone() -> None:
+def test_an_expert_of_one_arm_drives_the_first_and_keeps_the_other_at_home() -> None:
     settings = env_config(
         task=TASK, robot=TWO_ARMS, control_mode="ee_delta", control_hz=200
     )
@@ -140,15 +140,26 @@ def test_an_expert_of_one_arm_drives_the_first_and_leaves_the_other_alone() -> N
         worlds.agent_layout, worlds.state_layout, worlds.robot
     )
     worlds.reset([0], [0])
-    observation = worlds.observe()
+    assert planner.plan_shape == TWO_ARMS.plan_shape
 
-    payload = planner.plan(observation, np.array([0]))
-    action = controller.act(observation, payload, np.zeros(1))
+    # It starts a little beside its home; 7 elements for each arm.
+    moved = []
+    for _ in range(200):
+        observation = worlds.observe()
+        payload = planner.plan(observation, np.array([0]))
+        action = controller.act(observation, payload, np.zeros(1))
+        worlds.step(action)
+        moved.append(np.abs(action[0, :6]).max())
+        assert action.shape == (1, 14)
+        assert action[0, 13] == 1, "its gripper is open"
+    assert max(moved) > 0.1
 
-    # 7 elements for each arm; the other one stays still with its gripper open.
-    assert action.shape == (1, 14)
-    assert np.abs(action[0, :6]).max() > 0.1
-    np.testing.assert_array_equal(action[0, 7:], [0, 0, 0, 0, 0, 0, 1])
+    home = TWO_ARMS.tools_at_home["right_tcp"]
+    parts = worlds.agent_layout.slices()
+    tool = worlds.observe().agent_pos[0, parts["right_tcp_pos_w"]]
+    home_w = np.array(home.pos) + TWO_ARMS.base.mount_pos_w
+    np.testing.assert_allclose(tool, home_w, atol=2e-3)
+    np.testing.assert_allclose(payload.goal_pos_w[0, 1], home_w, atol=1e-12)
 
 
 def test_two_robots_are_one_with_the_parts_of_both() -> None:

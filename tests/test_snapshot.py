@@ -25,7 +25,7 @@ from embodied.robots.robot import Robot
 from embodied.seeding import generator_at, generator_words
 from embodied.sim.cpu import CpuEngine
 from tests.commands import run_python
-from tests.ground import CASES, TOTE_TRANSFER, env_config, random_actions
+from tests.ground import TOTE_TRANSFER, env_config, every_case, random_actions
 
 every_task = pytest.mark.parametrize("task", task_names())
 STEPS = 14  # after the snapshot
@@ -93,7 +93,7 @@ def future(worlds: Worlds, world: int, actions: np.ndarray) -> list[bytes]:
 
 
 @pytest.mark.usefixtures("few_threads")
-@pytest.mark.parametrize(("task", "robot", "mode"), CASES)
+@every_case
 def test_a_world_continues_from_a_snapshot_anywhere(
     task: str, robot: str, mode: str
 ) -> None:

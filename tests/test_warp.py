@@ -19,7 +19,7 @@ from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.sim.engine import FAULTS
 from embodied.sim.warp import engine as engine_module
-from tests.ground import TASKS_AND_ROBOTS, TOTE_TRANSFER, random_actions
+from tests.ground import TOTE_TRANSFER, every_pair, random_actions
 
 ON_CPU = {"engine": "warp", "device": "cpu"}
 TIGHT = 2e-4  # of m and rad, over a second of motion without a touch: single precision
@@ -33,7 +33,7 @@ def warp_worlds(num: int, **settings: Any) -> WarpWorlds:
 
 
 @slow
-@pytest.mark.parametrize(("task", "robot"), TASKS_AND_ROBOTS)
+@every_pair
 @pytest.mark.parametrize("mode", ["ee_delta"])
 def test_it_moves_as_the_cpu_engine_does(task: str, robot: str, mode: str) -> None:
     """Same starts, same actions: observations, rewards, signals and ends agree."""

@@ -14,7 +14,7 @@ from embodied.envs.task import TaskSpec
 from embodied.envs.worlds import Worlds
 from embodied.robots.robot import Robot
 from embodied.sim.model_facts import model_hash
-from tests.ground import TASKS_AND_ROBOTS, env_config, random_actions, started_worlds
+from tests.ground import env_config, every_pair, random_actions, started_worlds
 
 
 class Counting:
@@ -65,7 +65,7 @@ def test_what_is_written_to_a_model_stays_there(build: Counting) -> None:
     assert model_hash(compiled_model(spec, arm)) == before
 
 
-@pytest.mark.parametrize(("task", "robot"), TASKS_AND_ROBOTS)
+@every_pair
 def test_variation_writes_nothing_into_the_model(task: str, robot: str) -> None:
     worlds = Worlds(env_config(task=task, robot=robot, level="L4", split="all"), 2)
     before = model_hash(worlds.model)

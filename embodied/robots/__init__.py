@@ -14,6 +14,7 @@ from embodied.lazy import lazy_exports
 if TYPE_CHECKING:
     from embodied.robots.arm import ARM, pedestal
     from embodied.robots.described.robot import load_robot
+    from embodied.robots.dual_arm import DUAL_ARM
     from embodied.robots.franka.arm import franka_arm
     from embodied.robots.franka.hand import franka_hand
     from embodied.robots.parts.arm import Arm
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from embodied.robots.parts.gripper import Gripper
     from embodied.robots.parts.head import Head
     from embodied.robots.parts.part import Effector, Joints, Part, Placement
-    from embodied.robots.parts.torso import Lift
+    from embodied.robots.parts.torso import Lift, Waist
     from embodied.robots.robot import Robot, team
     from embodied.robots.wheeled_arm import WHEELED_ARM
     from embodied.robots.wheeled_base import head, lift, wheeled_base
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _EXPORTS = {
     "embodied.robots.arm": ("ARM", "pedestal"),
     "embodied.robots.described.robot": ("load_robot",),
+    "embodied.robots.dual_arm": ("DUAL_ARM",),
     "embodied.robots.franka.arm": ("franka_arm",),
     "embodied.robots.franka.hand": ("franka_hand",),
     "embodied.robots.parts.arm": ("Arm",),
@@ -36,7 +38,7 @@ _EXPORTS = {
     "embodied.robots.parts.gripper": ("Gripper",),
     "embodied.robots.parts.head": ("Head",),
     "embodied.robots.parts.part": ("Effector", "Joints", "Part", "Placement"),
-    "embodied.robots.parts.torso": ("Lift",),
+    "embodied.robots.parts.torso": ("Lift", "Waist"),
     "embodied.robots.robot": ("Robot", "team"),
     "embodied.robots.wheeled_arm": ("WHEELED_ARM",),
     "embodied.robots.wheeled_base": ("head", "lift", "wheeled_base"),
@@ -44,6 +46,7 @@ _EXPORTS = {
 
 __all__ = [
     "ARM",
+    "DUAL_ARM",
     "WHEELED_ARM",
     "Arm",
     "Effector",
@@ -56,6 +59,7 @@ __all__ = [
     "Part",
     "Placement",
     "Robot",
+    "Waist",
     "franka_arm",
     "franka_hand",
     "head",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import mujoco
+import numpy as np
 
 from embodied.robots.parts.part import Placement
 
@@ -14,6 +15,8 @@ SERVO_LAG_S = 0.03
 # How far a joint target may run ahead of the measured joint in the delta modes.
 JOINT_LEAD_RAD = 0.1
 Point = Sequence[float]
+# Masses that make up a body: kg, centre in m, inertia about it in kg m2 (xx, yy, zz).
+Mass = tuple[float, tuple[float, ...], tuple[float, ...]]
 
 
 def add_shoulder(mount: mujoco.MjsBody, placement: Placement) -> mujoco.MjsBody:
@@ -48,6 +51,35 @@ def set_inertia(
     body.fullinertia = inertia
     body.explicitinertial = True
     body.gravcomp = 1
+
+
+def add_massive_body(
+    parent: mujoco.MjsBody, name: str, height_m: float, masses: Sequence[Mass]
+) -> mujoco.MjsBody:
+    """Adds a body above its parent that is the sum of masses with axes like its own."""
+    mass = np.array([kg for kg, _, _ in masses])
+    centres = np.array([centre for _, centre, _ in masses])
+    middle = mass @ centres / mass.sum()
+
+    # the sum of their inertias about the common centre, by the parallel axis theorem
+    inertia = np.zeros((3, 3))
+    for (kg, _, own), offset in zip(masses, centres - middle, strict=True):
+        shifted = offset @ offset * np.eye(3) - np.outer(offset, offset)
+        inertia += np.diag(own) + kg * shifted
+
+    body = parent.add_body(
+        name=name,
+        pos=(0, 0, height_m),
+        mass=mass.sum(),
+        ipos=middle,
+        explicitinertial=True,
+    )
+    # xx, yy, zz, xy, xz, yz
+    body.fullinertia = inertia[[0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]]
+    # the floor carries a base, a self-locking spindle carries a lift, and the servos of
+    # real joints know what they carry
+    body.gravcomp = 1
+    return body
 
 
 def add_solid_box(body: mujoco.MjsBody, pos: Point, half_size: Point) -> None:

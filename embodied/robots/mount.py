@@ -4,24 +4,43 @@ from __future__ import annotations
 
 from embodied.arrays import array_namespace
 from embodied.core import Array, Layout
+from embodied.robots.parts.base import Base
 from embodied.robots.robot import Robot
+from embodied.rotations import quat_from_rotvec, quat_from_yaw, quat_multiply
 
 
 class MountPose:
     """Reads the pose of the mount: the top of base and torso that carries the arms."""
 
-    def __init__(self, robot: Robot, agent_layout: Layout) -> None:
+    def __init__(
+        self, robot: Robot, agent_layout: Layout, base: Base | None = None
+    ) -> None:
+        """Finds the columns of a base, and of the torso on it.
+
+        Args:
+            robot: The robot, or a team of robots.
+            agent_layout: The layout of its proprioception.
+            base: The base whose mount it is; None for the first.
+        """
         # `joint_pos` is a part of proprioception, the base's joints are a part of it
         first = agent_layout.slices()["joint_pos"].start
-        base = robot.joint_slice(robot.base)
-        self._base = robot.base
-        self._base_columns = slice(first + base.start, first + base.stop)
+        self._base = base or robot.base
+        own = robot.joint_slice(self._base)
+        self._base_columns = slice(first + own.start, first + own.stop)
 
-        # each joint of a torso lifts the mount
+        # each joint of a lift raises the mount, and those of a waist bow it
         self._lift_columns: list[int] = []
         for torso in robot.torsos:
+            if robot.base_of(torso) != self._base:
+                continue
             own = robot.joint_slice(torso)
             self._lift_columns += range(first + own.start, first + own.stop)
+        self._waist_columns: list[int] = []
+        for waist in robot.waists:
+            if robot.base_of(waist) != self._base:
+                continue
+            own = robot.joint_slice(waist)
+            self._waist_columns += range(first + own.start, first + own.stop)
 
     def read(self, agent_pos: Array) -> Array:
         """Returns (n, 4) x, y, z in m and yaw in rad in the world.
@@ -34,3 +53,17 @@ class MountPose:
         for column in self._lift_columns:
             lift_m = lift_m + agent_pos[:, column]
         return self._base.mount_pose(xp, agent_pos[:, self._base_columns], lift_m)
+
+    def quat_wxyz(self, agent_pos: Array) -> Array:
+        """Returns (n, 4) how the mount is turned in the world, bowed by a waist, too.
+
+        Args:
+            agent_pos: (n, P) proprioception.
+        """
+        xp = array_namespace(agent_pos)
+        turned = quat_from_yaw(self.read(agent_pos)[:, 3])
+        for column in self._waist_columns:
+            bow = agent_pos[:, column]
+            about_y = xp.stack([0 * bow, bow, 0 * bow], axis=1)
+            turned = quat_multiply(turned, quat_from_rotvec(about_y))
+        return turned

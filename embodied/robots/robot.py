@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import mujoco
 import numpy as np
@@ -17,7 +17,14 @@ from embodied.robots.parts.arm import Arm
 from embodied.robots.parts.base import Base
 from embodied.robots.parts.gripper import Gripper
 from embodied.robots.parts.part import CONTROL_MODES, Effector, Part
-from embodied.robots.parts.torso import Lift
+from embodied.robots.parts.torso import Lift, Waist
+
+
+class ToolPose(NamedTuple):
+    """Where a tool point is as seen from a mount, in m, and how it is turned."""
+
+    pos: tuple[float, ...]  # (3,)
+    quat_wxyz: tuple[float, ...]  # (4,)
 
 
 @dataclass(frozen=True)
@@ -102,6 +109,10 @@ class Robot:
         return tuple(part for part in self.parts if isinstance(part, Lift))
 
     @cached_property
+    def waists(self) -> tuple[Waist, ...]:
+        return tuple(part for part in self.parts if isinstance(part, Waist))
+
+    @cached_property
     def arms(self) -> tuple[Arm, ...]:
         return tuple(part for part in self.parts if isinstance(part, Arm))
 
@@ -147,6 +158,12 @@ class Robot:
                 return part
         names = [part.name for part in self.parts]
         raise unknown(f"part of robot {self.name}", name, names)
+
+    def base_of(self, part: Part) -> Base:
+        """Returns the base that a part stands on; a base itself for that base."""
+        while not isinstance(part, Base):
+            part = self.part(part.on)
+        return part
 
     def effector_of(self, arm: Arm) -> Effector:
         """Returns the tool point that an arm moves."""
@@ -208,6 +225,35 @@ class Robot:
         for gripper in self.grippers:
             home.update(zip(gripper.fingers, gripper.open_at, strict=True))
         return home
+
+    @cached_property
+    def tools_at_home(self) -> dict[str, ToolPose]:
+        """Effector -> where it is at home, as seen from its robot's mount."""
+        model = self.build().compile()
+        data = mujoco.MjData(model)
+        mujoco.mj_resetDataKeyframe(model, data, 0)
+        mujoco.mj_kinematics(model, data)
+
+        tools = {}
+        for effector in self.effectors:
+            arm = self.part(effector.arm)
+            base = self.base_of(arm)
+            home = np.array([base.joints.home])
+            lifts = [lift for lift in self.torsos if self.base_of(lift) == base]
+            lift_m = np.array([sum(sum(lift.joints.home) for lift in lifts)])
+            x, y, z, yaw = base.mount_pose(np, home, lift_m)[0]
+
+            # turned back by the mount's yaw
+            site = data.site(effector.site)
+            quat = np.zeros(4)
+            mujoco.mju_mat2Quat(quat, site.xmat)
+            back = np.array([np.cos(yaw / 2), 0, 0, -np.sin(yaw / 2)])
+            pos = np.zeros(3)
+            turned = np.zeros(4)
+            mujoco.mju_rotVecQuat(pos, site.xpos - (x, y, z), back)
+            mujoco.mju_mulQuat(turned, back, quat)
+            tools[effector.name] = ToolPose(tuple(pos), tuple(turned))
+        return tools
 
     def _add_home(self, spec: mujoco.MjSpec) -> None:
         """Adds the keyframe of `home`, with servo targets that keep the robot there."""

@@ -16,13 +16,17 @@ It is no product that one can buy. It is built from these published figures:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import mujoco
 import numpy as np
 
 from embodied.robots.arm_visual import add_materials, add_shells
-from embodied.robots.modelling import add_capsule, add_joint_servo, add_solid_box
+from embodied.robots.modelling import (
+    Mass,
+    add_capsule,
+    add_joint_servo,
+    add_massive_body,
+    add_solid_box,
+)
 from embodied.robots.parts.base import OmnidirectionalBase
 from embodied.robots.parts.head import Head
 from embodied.robots.parts.part import Joints, Placement
@@ -54,8 +58,6 @@ BASE_RANGE = ((-5.0, 5.0), (-5.0, 5.0), (-1.5 * np.pi, 1.5 * np.pi))  # m, m, ra
 BASE_LEAD = (0.1, 0.1, 0.2)  # m, m, rad
 LIFT_LEAD_M = 0.03
 
-# Masses that make up a body: kg, centre in m, inertia about it in kg m2 (xx, yy, zz).
-Mass = tuple[float, tuple[float, ...], tuple[float, ...]]
 BASE_MASSES: tuple[Mass, ...] = (
     (88.954, (MIDDLE_X + 0.0066, 0.0, 0.184), (3.2455, 4.1624, 5.8415)),  # chassis
     (12.0, (MIDDLE_X + 0.3, -0.2, 0.08), (0.071, 0.034, 0.089)),  # drive units
@@ -139,7 +141,7 @@ def add_base(
 ) -> mujoco.MjsBody:
     """Adds the base with its three joints, shells, collision boxes and servos."""
     prefix = placement.prefix
-    base = _add_body(mount, f"{prefix}base", height_m=0.0, masses=BASE_MASSES)
+    base = add_massive_body(mount, f"{prefix}base", height_m=0.0, masses=BASE_MASSES)
 
     # the wheels roll along x and y, and turn the base about the vertical
     slide = mujoco.mjtJoint.mjJNT_SLIDE
@@ -173,7 +175,9 @@ def add_lift(
     Its mass includes mast and head.
     """
     prefix = placement.prefix
-    body = _add_body(mount, f"{prefix}lift", height_m=MOUNT_LOW_M, masses=LIFT_MASSES)
+    body = add_massive_body(
+        mount, f"{prefix}lift", height_m=MOUNT_LOW_M, masses=LIFT_MASSES
+    )
     body.add_joint(
         name=f"{prefix}lift",
         type=mujoco.mjtJoint.mjJNT_SLIDE,
@@ -208,31 +212,3 @@ def add_head(
         fovy=HEAD_FOVY_DEG,
     )
     return mount
-
-
-def _add_body(
-    parent: mujoco.MjsBody, name: str, height_m: float, masses: Sequence[Mass]
-) -> mujoco.MjsBody:
-    """Adds a body above its parent that is the sum of masses with axes like its own."""
-    mass = np.array([kg for kg, _, _ in masses])
-    centres = np.array([centre for _, centre, _ in masses])
-    middle = mass @ centres / mass.sum()
-
-    # the sum of their inertias about the common centre, by the parallel axis theorem
-    inertia = np.zeros((3, 3))
-    for (kg, _, own), offset in zip(masses, centres - middle, strict=True):
-        shifted = offset @ offset * np.eye(3) - np.outer(offset, offset)
-        inertia += np.diag(own) + kg * shifted
-
-    body = parent.add_body(
-        name=name,
-        pos=(0, 0, height_m),
-        mass=mass.sum(),
-        ipos=middle,
-        explicitinertial=True,
-    )
-    # xx, yy, zz, xy, xz, yz
-    body.fullinertia = inertia[[0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]]
-    # the floor carries the base, and a self-locking spindle carries the lift
-    body.gravcomp = 1
-    return body

@@ -8,8 +8,11 @@ from typing import Any
 
 from embodied.arrays import array_namespace
 from embodied.core import SKILLS, Array, Layout, Observation, Payload, Planner
+from embodied.envs.skills.other_hands import OtherHandsPlanner
 from embodied.robots.mount import MountPose
+from embodied.robots.parts.arm import Arm
 from embodied.robots.robot import Robot
+from embodied.rotations import quat_from_yaw, quat_rotate
 
 # The pose of a fixed arm's mount: x, y, z in m and yaw in rad.
 STAND_POSE_W = (0.0, 0.0, 0.72, 0.0)
@@ -44,15 +47,20 @@ class DrivingPlanner:
             planner: plans what the arm does, as if the mount were at its stand.
             agent_layout: The layout of proprioception.
             robot: The robot that does it.
-            stand: Returns the mount's stand; by default where a fixed arm is mounted.
+            stand: Returns where the first arm should stand, as if it were upright; by
+                default where a fixed arm is mounted.
         """
-        # a plan for a robot that travels has a goal for its base, too
+        # a robot with several hands plans for all of them, and one that travels for its
+        # base, too
+        planner = OtherHandsPlanner(planner, agent_layout, robot)
         self.plan_shape = planner.plan_shape
         if robot.travels:
             self.plan_shape = replace(planner.plan_shape, bases=1)
 
         self._planner = planner
         self._travels = robot.travels
+        arm = robot.part(robot.effectors[0].arm)
+        self._as_if_at = arm.as_if_at if isinstance(arm, Arm) else (0.0, 0.0, 0.0)
         self._stand = stand or _at_the_origin
         self._mount = MountPose(robot, agent_layout)
 
@@ -65,7 +73,7 @@ class DrivingPlanner:
         if not self._travels:
             return payload
 
-        stand = self._stand(observation, payload)
+        stand = self._for_the_mount(self._stand(observation, payload))
         away = self._away(self._mount.read(observation.agent_pos), stand)
         xp: Any = array_namespace(stand)
         return replace(
@@ -73,6 +81,19 @@ class DrivingPlanner:
             subtask=xp.where(away, SKILLS.index("drive_to"), payload.subtask),
             base_goal_w=stand[:, None],  # (n, 1 base, 4)
         )
+
+    def _for_the_mount(self, stand: Array) -> Array:
+        """Returns where the robot's mount should be (n, 4), for an arm's stand (n, 4).
+
+        The arm works as an upright one does at its stand, which may be beside the mount.
+        """
+        if self._as_if_at == (0.0, 0.0, 0.0):
+            return stand
+        xp = array_namespace(stand)
+        beside = xp.asarray(self._as_if_at, dtype=stand.dtype)
+        beside = xp.broadcast_to(beside, (stand.shape[0], 3))
+        pos = stand[:, :3] - quat_rotate(quat_from_yaw(stand[:, 3]), beside)
+        return xp.concat([pos, stand[:, 3:]], axis=1)
 
     @staticmethod
     def _away(mount: Array, stand: Array) -> Array:

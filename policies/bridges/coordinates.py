@@ -12,7 +12,7 @@ from embodied.policies.bridges.bridge import ReadCoordinates
 from embodied.robots.mount import MountPose
 from embodied.robots.parts.arm import Arm
 from embodied.robots.robot import Robot
-from embodied.rotations import quat_conjugate, quat_from_yaw, quat_rotate
+from embodied.rotations import quat_conjugate, quat_rotate
 
 if TYPE_CHECKING:
     from embodied.envs.worlds import Worlds
@@ -83,14 +83,15 @@ class _Effector:
         self._part = worlds.agent_layout.slices()[f"{name}_pos_w"]
         self._arm = arm
         self._mount = None
-        if robot.travels:
-            self._mount = MountPose(robot, worlds.agent_layout)
+        base = robot.base_of(arm)
+        if base.has_own_axes:
+            self._mount = MountPose(robot, worlds.agent_layout, base)
 
     def __call__(self, agent_pos: Array) -> np.ndarray:
         position = np.asarray(agent_pos)[:, self._part]
         if self._mount is not None:
             mount = self._mount.read(agent_pos)
-            turn = quat_conjugate(quat_from_yaw(mount[:, 3]))
+            turn = quat_conjugate(self._mount.quat_wxyz(agent_pos))
             position = quat_rotate(turn, position - mount[:, :3])
         if self._arm.is_turned:
             carrier_to_arm = quat_conjugate(np.array([self._arm.placement.quat_wxyz]))

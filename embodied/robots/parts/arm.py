@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 from embodied.core import ActionGroup
 from embodied.robots.parts.end_effector import EndEffectorLaw
 from embodied.robots.parts.laws import PositionLaw, SpeedLaw
-from embodied.robots.parts.part import Part, TargetLaw, speed_group
+from embodied.robots.parts.part import Part, TargetLaw, Vector3, speed_group
 from embodied.sim.engine import Engine
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ class Arm(Part):
         root_body: the body whose axes are those of the mode `ee_delta`.
         ee_speed_m_s: full speed of the effector in the mode `ee_delta`.
         ee_speed_rad_s: full turning speed of the effector in that mode.
+        along_carrier: whether `root_body` is what carries the arm, so that the mode
+            `ee_delta` has the carrier's axes however the arm is turned on it.
+        as_if_at: where, from the robot's mount, an upright arm would stand that works
+            in the same places, in m.
     """
 
     name: str = "arm"
@@ -35,6 +39,8 @@ class Arm(Part):
     root_body: str = "link0"
     ee_speed_m_s: float = 0.6
     ee_speed_rad_s: float = 2.0
+    along_carrier: bool = False
+    as_if_at: Vector3 = (0.0, 0.0, 0.0)
 
     @property
     def ee_speeds(self) -> tuple[float, ...]:
@@ -43,8 +49,9 @@ class Arm(Part):
 
     @property
     def is_turned(self) -> bool:
-        """Whether its axes are not those of its carrier."""
-        return self.placement.quat_wxyz != (1.0, 0.0, 0.0, 0.0)
+        """Whether the axes of the mode `ee_delta` are not those of its carrier."""
+        is_placed_turned = self.placement.quat_wxyz != (1.0, 0.0, 0.0, 0.0)
+        return is_placed_turned and not self.along_carrier
 
     def action_group(self, mode: str) -> ActionGroup:
         if mode == "joint":

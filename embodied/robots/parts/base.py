@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import mujoco
+import numpy as np
 
 from embodied.core import ActionGroup, Array
 from embodied.robots.parts.laws import PositionLaw, SpeedLaw
@@ -39,6 +40,11 @@ class Base(Part, ABC):
     root_body: str = "base"
     mount_pos_w: Vector3 = (0.0, 0.0, 0.0)
 
+    @property
+    def has_own_axes(self) -> bool:
+        """Whether the mount's axes may differ from those of the world."""
+        return self.travels
+
     @abstractmethod
     def mount_pose(self, xp: Any, joint_pos: Array, lift_m: Array) -> Array:
         """Returns (n, 4) x, y, z in m and yaw in rad of the mount, in the world.
@@ -55,17 +61,29 @@ class Base(Part, ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class FixedBase(Base):
-    """A stand at one place of the world."""
+    """A stand at one place of the world.
+
+    Attributes:
+        yaw_rad: how it is turned there.
+    """
 
     root_body: str = "stand"
+    yaw_rad: float = 0.0
+
+    @property
+    def has_own_axes(self) -> bool:
+        return self.yaw_rad != 0.0
 
     def add_to(self, spec: mujoco.MjSpec, mount: mujoco.MjsBody) -> mujoco.MjsBody:
         body = super().add_to(spec, mount)
         body.pos = list(self.mount_pos_w)
+        if self.yaw_rad:
+            body.quat = [np.cos(self.yaw_rad / 2), 0, 0, np.sin(self.yaw_rad / 2)]
         return body
 
     def mount_pose(self, xp: Any, joint_pos: Array, lift_m: Array) -> Array:
-        fixed = xp.asarray([*self.mount_pos_w, 0.0], dtype=joint_pos.dtype)
+        place = [*self.mount_pos_w, self.yaw_rad]
+        fixed = xp.asarray(place, dtype=joint_pos.dtype)
         pose = xp.broadcast_to(fixed, (joint_pos.shape[0], 4))
         if isinstance(lift_m, float):  # 0.0: no torso lifts the mount
             return pose

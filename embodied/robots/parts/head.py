@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from embodied.robots.parts.part import Part
+from embodied.robots.parts.jointed import JointedPart
 
 
 @dataclass(frozen=True, kw_only=True)
-class Head(Part):
-    """A head that does not move, with its cameras."""
+class Head(JointedPart):
+    """A head with its cameras; without joints it does not move."""
 
     name: str = "head"
     on: str = "torso"
+
+    def summary(self) -> str:
+        return "head that turns" if len(self.joints) else self.name
