@@ -23,7 +23,7 @@ from embodied.datasets.schema import (
     to_json,
 )
 from embodied.envs.config import EnvConfig
-from embodied.envs.registry import get_robot, robot_names
+from embodied.envs.registry import get_robot, known_members, robot_names
 from embodied.envs.worlds import Worlds
 
 # Takes the metadata of a dataset, returns worlds to replay it in.
@@ -103,7 +103,7 @@ def replay_config(metadata: Mapping[str, Any], robot: str | None = None) -> EnvC
     settings = {name: value for name, value in stored.items() if name not in SEEN}
 
     named = robot or settings.get("robot")
-    if robot is None and named not in robot_names():
+    if robot is None and not known_members(str(named)):
         raise DatasetError(
             f"it was recorded with the robot {named!r}, which is not known here: name "
             f"its description with --robot; known robots: {', '.join(robot_names())}"

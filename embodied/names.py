@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from embodied.errors import EmbodiedError
 
 RULE = "the letters a to z and A to Z, digits, _ and -, and begins with no -"
+TEAM_SIGN = "+"  # between the names of the robots of a team, such as arm+wheeled_arm
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
 

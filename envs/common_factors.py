@@ -177,7 +177,9 @@ class CommonFactors:
                 home = home + np.asarray(sample["joint_start"][first:last])
                 first = last
             elif isinstance(part, Base) and part.travels:
-                home = self._base_start + np.asarray(sample["base_start"])
+                # a member of a team is at home in its own place
+                start = home + self._base_start
+                home = start + np.asarray(sample["base_start"])
             starts.append(home)
         return starts
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import mujoco
 
-from embodied.envs.registry import get_robot
+from embodied.envs.registry import get_robot, is_team
 from embodied.envs.safety import with_safety_sensors
 from embodied.envs.task_checks import check_cameras, errors_of
 from embodied.errors import EmbodiedError, unknown
 from embodied.names import check_names
-from embodied.robots.robot import Robot
+from embodied.robots.parts.part import Vector3
+from embodied.robots.robot import Robot, placed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,17 +30,21 @@ def choose_robot(spec: TaskSpec, robot: str | Robot | None) -> Robot:
 
     Args:
         spec: the task.
-        robot: a name, the path of a description, a robot of the caller's own, or None
-            for the task's default.
+        robot: a name, the path of a description, several of these joined by `+` for a
+            team, a robot of the caller's own, or None for the task's default.
 
     Raises:
         EmbodiedError: no robot has the name, its description is wrong, or it lacks
             what the task needs.
     """
-    if not isinstance(robot, Robot):
-        robot = get_robot(robot or spec.default_robot)
-    spec.check(robot)
-    return robot
+    if isinstance(robot, Robot):
+        spec.check(robot)
+        return robot
+    found = get_robot(robot or spec.default_robot)
+    spec.check(found)
+    if is_team(robot):
+        return _placed(_SameRobot(found), spec.places)
+    return found
 
 
 def choose_cameras(
@@ -89,6 +94,12 @@ class _SameRobot:
 
     def __hash__(self) -> int:
         return id(self.robot)
+
+
+@lru_cache(maxsize=MODELS_KEPT)
+def _placed(key: _SameRobot, places: tuple[Vector3, ...]) -> Robot:
+    """Returns a team at a task's places, always the same object."""
+    return placed(key.robot, places)
 
 
 @lru_cache(maxsize=MODELS_KEPT)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from embodied import plugins
 from embodied.errors import EmbodiedError, unknown
+from embodied.names import TEAM_SIGN
 
 if TYPE_CHECKING:  # these import MuJoCo
     from embodied.envs.task import TaskSpec
@@ -129,8 +130,8 @@ def get_robot(name: str) -> Robot:
     """Returns a robot.
 
     Args:
-        name: a name such as `arm`, or the path of a description such as `six.toml`
-            (docs/your_robot.md).
+        name: a name such as `arm`, the path of a description such as `six.toml`
+            (docs/your_robot.md), or several of these joined by `+`, for a team.
 
     Raises:
         EmbodiedError: there is no such robot (the message lists those that exist), or
@@ -138,11 +139,12 @@ def get_robot(name: str) -> Robot:
     """
     if name in robot_names():
         return _load("embodied.robots", name)
+    if is_team(name):
+        members = tuple(name.split(TEAM_SIGN))
+        return _team(members, tuple(_changed_ns(member) for member in members))
     if Path(name).suffix == DESCRIPTION_SUFFIX:
-        from embodied.robots.described.content import changed_ns
-
         path = Path(name).resolve()
-        return _described(path, changed_ns(path))
+        return _described(path, _changed_ns(name))
     raise unknown("robot", name, (*robot_names(), "a description such as six.toml"))
 
 
@@ -153,6 +155,38 @@ def robots_for(task: TaskSpec) -> tuple[str, ...]:
     ]
     # a stable sort: False, the default, comes before True
     return tuple(sorted(fitting, key=lambda name: name != task.default_robot))
+
+
+def is_team(name: object) -> bool:
+    """Returns whether something is the name of a team of robots, such as `arm+arm`."""
+    return isinstance(name, str) and TEAM_SIGN in name and not Path(name).exists()
+
+
+def known_members(name: str) -> bool:
+    """Returns whether a robot, or each member of a team, is known by name."""
+    return all(member in robot_names() for member in name.split(TEAM_SIGN))
+
+
+def _changed_ns(name: str) -> tuple[int, ...]:
+    """Returns when the files of a description were changed; () for other robots."""
+    if Path(name).suffix != DESCRIPTION_SUFFIX:
+        return ()
+    from embodied.robots.described.content import changed_ns
+
+    return changed_ns(Path(name).resolve())
+
+
+@cache
+def _team(members: tuple[str, ...], changed_ns: tuple[tuple[int, ...], ...]) -> Robot:
+    """Returns a team of robots.
+
+    Args:
+        members: names or paths of descriptions.
+        changed_ns: when the descriptions were changed, so that the cache misses.
+    """
+    from embodied.robots.robot import team_of
+
+    return team_of([get_robot(member) for member in members])
 
 
 @cache

@@ -17,6 +17,9 @@ from embodied.errors import EmbodiedError, unknown
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
+# The second robot of a team stands at the right of the first, out of its reach.
+BESIDE_EACH_OTHER = ((0.0, 0.0, 0.0), (0.0, -1.3, 0.0))
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -134,6 +137,8 @@ class TaskSpec:
         constant: elements of the observation, such as `plate_pos_w.0`, that nothing
             changes, by design. Another one that never changes is a dead sensor
             (`embodied check-task`).
+        places: x, y in m and yaw in rad where the robots of a team stand; those that
+            travel start there, moved by `base_start`.
         objects: what its subtasks are about, for `embodied data generate`; None where
             demonstrations cannot be generated from others.
 
@@ -157,6 +162,7 @@ class TaskSpec:
     base_start: tuple[float, float, float] = (-0.6, -0.35, 0.0)
     driving_s: float = 5.0
     constant: tuple[str, ...] = ()
+    places: tuple[tuple[float, float, float], ...] = BESIDE_EACH_OTHER
     objects: Objects | None = None
 
     def __post_init__(self) -> None:

@@ -77,13 +77,14 @@ def time_to_stop_s(robot: str, mode: str) -> tuple[float, float]:
             seen.append(observation.agent_pos[0])
             worlds.step(policy.act(observation))
         parts = worlds.agent_layout.slices()
+        tools = [parts[f"{effector.name}_pos_w"] for effector in worlds.robot.effectors]
 
     table = np.array(seen)
     speeds = np.abs(table[:, parts["joint_vel"]]).max(axis=1)
     if mode == "ee_delta":
         assert speeds[-1] < 0.1
-        steps_m = np.diff(table[:, parts["tcp_pos_w"]], axis=0)
-        speeds = np.linalg.norm(steps_m, axis=1) * CONTROL_HZ
+        steps_m = [np.diff(table[:, tool], axis=0) for tool in tools]
+        speeds = np.max(np.linalg.norm(steps_m, axis=2), axis=0) * CONTROL_HZ
 
     # the last plan was made just before the cut
     stale_step = int((CUT_S + STALE_S) * CONTROL_HZ)

@@ -74,6 +74,7 @@ def reset_message(spec: TaskSpec) -> str:
         ({"horizon_s": "15"}, "horizon_s must be seconds above 0"),
         ({"driving_s": -1.0}, "driving_s must be seconds of at least 0"),
         ({"base_start": (0.0, 1.0)}, "base_start must be x, y in m and yaw"),
+        ({"places": ((0.0, 1.0),)}, "places must each be x, y in m and yaw"),
         ({"build": None}, "build must be a function"),
         ({"expert": "expert"}, "expert must be a function"),
         ({"table": ()}, "table must be a tuple of rows"),

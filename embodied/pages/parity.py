@@ -211,6 +211,7 @@ def measure_motion(question: ParityQuestion, device: str) -> MotionDrift:
 
     # the largest difference so far, over worlds and steps
     parts = on_cpu.agent_layout.slices()
+    tools = [parts[f"{effector.name}_pos_w"] for effector in on_cpu.robot.effectors]
     worst = np.zeros(3)  # tool centre point, joints, reward
     rng = np.random.default_rng(0)
     action = np.zeros((MOTION_WORLDS, len(on_cpu.interface.low)))
@@ -227,7 +228,7 @@ def measure_motion(question: ParityQuestion, device: str) -> MotionDrift:
         apart = np.abs(on_cpu.observe().agent_pos - warp_agent_pos)
         reward = np.abs(cpu_step.reward - warp_step.reward.cpu().numpy())
         drift = [
-            apart[:, parts["tcp_pos_w"]].max(),
+            max(apart[:, tool].max() for tool in tools),
             apart[:, parts["joint_pos"]].max(),
             reward.max(),
         ]

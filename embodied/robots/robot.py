@@ -12,11 +12,11 @@ import numpy as np
 
 from embodied.core import ActionInterface, PlanShape
 from embodied.errors import EmbodiedError, unknown
-from embodied.names import check_names
+from embodied.names import TEAM_SIGN, check_names
 from embodied.robots.parts.arm import Arm
 from embodied.robots.parts.base import Base
 from embodied.robots.parts.gripper import Gripper
-from embodied.robots.parts.part import CONTROL_MODES, Effector, Part
+from embodied.robots.parts.part import CONTROL_MODES, Effector, Part, Vector3
 from embodied.robots.parts.torso import Lift, Waist
 
 
@@ -60,7 +60,9 @@ class Robot:
             self._check_part(part, names)
             names.append(part.name)
 
-        check_names("robot", [self.name])
+        # the name of a team is those of its members, such as arm+wheeled_arm
+        for name in self.name.split(TEAM_SIGN):
+            check_names("robot", [name])
         check_names(f"part of robot {self.name}", names)
         check_names(f"camera of robot {self.name}", self.cameras)
         effectors = [effector.name for effector in self.effectors]
@@ -281,6 +283,39 @@ class Robot:
         """Returns what it consists of, in one line."""
         summaries = [part.summary() for part in self.parts]
         return ", ".join(summary for summary in summaries if summary)
+
+
+def team_of(robots: Sequence[Robot]) -> Robot:
+    """Returns a team of robots, of one kind or several, which stand in one place.
+
+    Names of the first begin with `r1_`, those of the second with `r2_`, and so on.
+    """
+    name = TEAM_SIGN.join(robot.name for robot in robots)
+    members = [robot.prefixed(f"r{k}_") for k, robot in enumerate(robots, start=1)]
+    return team(name, members)
+
+
+def placed(robot: Robot, places: Sequence[Vector3]) -> Robot:
+    """Returns a team whose members stand at places.
+
+    Args:
+        robot: the team.
+        places: x, y in m and yaw in rad of each member.
+
+    Raises:
+        EmbodiedError: there are more robots than places.
+    """
+    if len(robot.bases) > len(places):
+        raise EmbodiedError(
+            f"there is room for {len(places)} robots, not for the "
+            f"{len(robot.bases)} of {robot.name}"
+        )
+    at = {base.name: place for base, place in zip(robot.bases, places, strict=False)}
+    parts = [
+        part.placed(at[part.name]) if isinstance(part, Base) else part
+        for part in robot.parts
+    ]
+    return replace(robot, parts=tuple(parts))
 
 
 def team(name: str, robots: Sequence[Robot]) -> Robot:

@@ -53,9 +53,8 @@ class DrivingPlanner:
         # a robot with several hands plans for all of them, and one that travels for its
         # base, too
         planner = OtherHandsPlanner(planner, agent_layout, robot)
-        self.plan_shape = planner.plan_shape
-        if robot.travels:
-            self.plan_shape = replace(planner.plan_shape, bases=1)
+        travelling = [base for base in robot.bases if base.travels]
+        self.plan_shape = replace(planner.plan_shape, bases=len(travelling))
 
         self._planner = planner
         self._travels = robot.travels
@@ -63,6 +62,12 @@ class DrivingPlanner:
         self._as_if_at = arm.as_if_at if isinstance(arm, Arm) else (0.0, 0.0, 0.0)
         self._stand = stand or _at_the_origin
         self._mount = MountPose(robot, agent_layout)
+        # of a team's other robots, which stay where they are
+        self._others = [
+            MountPose(robot, agent_layout, base)
+            for base in travelling
+            if base != robot.base
+        ]
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
         self._planner.reset(ids, seeds)
@@ -70,16 +75,20 @@ class DrivingPlanner:
     def plan(self, observation: Observation, ids: Array) -> Payload:
         """Returns the wrapped planner's plans; to drive first where it is needed."""
         payload = self._planner.plan(observation, ids)
+        others = [mount.read(observation.agent_pos) for mount in self._others]
         if not self._travels:
+            if others:
+                xp: Any = array_namespace(others[0])
+                payload = replace(payload, base_goal_w=xp.stack(others, axis=1))
             return payload
 
         stand = self._for_the_mount(self._stand(observation, payload))
         away = self._away(self._mount.read(observation.agent_pos), stand)
-        xp: Any = array_namespace(stand)
+        xp = array_namespace(stand)
         return replace(
             payload,
             subtask=xp.where(away, SKILLS.index("drive_to"), payload.subtask),
-            base_goal_w=stand[:, None],  # (n, 1 base, 4)
+            base_goal_w=xp.stack([stand, *others], axis=1),  # (n, B, 4)
         )
 
     def _for_the_mount(self, stand: Array) -> Array:

@@ -232,7 +232,9 @@ def agent_noise(agent_parts: tuple[tuple[str, int], ...]) -> Tensor:
     """Returns the standard deviations (P,) of the noise on the parts of `agent_pos`."""
     deviations = []
     for name, width in agent_parts:
-        deviations += [AGENT_NOISE.get(name, 0.0)] * width
+        # names of robots with several hands have prefixes, such as left_tcp_pos_w
+        noise = [value for end, value in AGENT_NOISE.items() if name.endswith(end)]
+        deviations += [noise[0] if noise else 0.0] * width
     return torch.tensor(deviations)
 
 

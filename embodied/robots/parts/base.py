@@ -55,6 +55,10 @@ class Base(Part, ABC):
             lift_m: (n,) how far a torso lifts the mount; the float 0.0 without one.
         """
 
+    @abstractmethod
+    def placed(self, place: Vector3) -> Self:
+        """Returns the same base at another place: x, y in m and yaw in rad."""
+
     def prefixed(self, prefix: str, on: str | None = None) -> Self:
         return replace(super().prefixed(prefix, on), root_body=prefix + self.root_body)
 
@@ -89,6 +93,11 @@ class FixedBase(Base):
             return pose
         return pose + lift_m[:, None] * xp.asarray([0.0, 0.0, 1.0, 0.0])
 
+    def placed(self, place: Vector3) -> Self:
+        x, y, yaw_rad = place
+        height_m = self.mount_pos_w[2]
+        return replace(self, mount_pos_w=(x, y, height_m), yaw_rad=yaw_rad)
+
     def summary(self) -> str:
         return "fixed stand"
 
@@ -120,6 +129,9 @@ class OmnidirectionalBase(Base):
         # the zeros give it the shape (n,), even where `lift_m` is a number
         height = self.mount_pos_w[2] + lift_m + xp.zeros_like(x)
         return xp.stack([x, joint_pos[:, 1], height, joint_pos[:, YAW]], axis=1)
+
+    def placed(self, place: Vector3) -> Self:
+        return replace(self, joints=replace(self.joints, home=place))
 
     def summary(self) -> str:
         return "omnidirectional base"

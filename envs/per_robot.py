@@ -1,0 +1,76 @@
+"""What of actions and proprioception belongs to each robot of a team."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from embodied.core import ActionInterface, Layout
+from embodied.robots.parts.base import Base
+from embodied.robots.robot import Robot
+
+
+@dataclass(frozen=True)
+class RobotView:
+    """One robot of a team.
+
+    Attributes:
+        name: what the names of its parts begin with, such as `r1`.
+        actions: which elements of an action are its own.
+        agent_pos: which elements of proprioception are its own.
+        cameras: those that it carries.
+    """
+
+    name: str
+    actions: tuple[int, ...]
+    agent_pos: tuple[int, ...]
+    cameras: tuple[str, ...]
+
+
+def robot_views(
+    robot: Robot, interface: ActionInterface, agent_layout: Layout
+) -> tuple[RobotView, ...]:
+    """Returns the robots of a team; a robot that stands alone is a team of one.
+
+    Together they have every element once.
+
+    Args:
+        robot: the team.
+        interface: of its actions, in any control mode.
+        agent_layout: the layout of its proprioception.
+    """
+    return tuple(_view(robot, base, interface, agent_layout) for base in robot.bases)
+
+
+def _view(
+    robot: Robot, base: Base, interface: ActionInterface, agent_layout: Layout
+) -> RobotView:
+    """Returns the robot on one base."""
+    own = [part for part in robot.parts if robot.base_of(part) == base]
+    names = {part.name for part in own}
+
+    actions: list[int] = []
+    first = 0
+    for group in interface.groups:
+        last = first + len(group.labels)
+        if group.name in names:
+            actions += range(first, last)
+        first = last
+
+    # positions and speeds of all joints come first, in the order of parts
+    slices = agent_layout.slices()
+    agent_pos: list[int] = []
+    for key in ("joint_pos", "joint_vel"):
+        start = slices[key].start
+        for part in own:
+            joints = robot.joint_slice(part)
+            agent_pos += range(start + joints.start, start + joints.stop)
+    effectors = [one for one in robot.effectors if one.arm in names]
+    keys = [f"{one.gripper}_width" for one in effectors]
+    for one in effectors:
+        keys += [f"{one.name}_pos_w", f"{one.name}_rot6d"]
+    for key in keys:
+        agent_pos += range(slices[key].start, slices[key].stop)
+
+    cameras = tuple(camera for part in own for camera in part.cameras)
+    name = base.name.removesuffix("base").rstrip("_") or robot.name
+    return RobotView(name, tuple(actions), tuple(agent_pos), cameras)

@@ -1,0 +1,170 @@
+"""A team of robots as a PettingZoo environment, in which each robot is an agent.
+
+It needs PettingZoo: `pip install 'embodied-ground[team]'`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium import spaces
+
+from embodied.envs.config import EnvConfig
+from embodied.envs.env import GroundEnv
+from embodied.envs.per_robot import RobotView, robot_views
+from embodied.envs.spaces import ObservationDict
+from embodied.errors import EmbodiedError
+
+try:
+    from pettingzoo import ParallelEnv
+except ImportError as error:
+    raise EmbodiedError(
+        "environments of several agents need PettingZoo: pip install "
+        "'embodied-ground[team]'"
+    ) from error
+
+
+class TeamEnv(ParallelEnv[str, ObservationDict, np.ndarray]):  # type: ignore[misc]
+    """A task in which each robot of a team acts for itself.
+
+    An agent's observation is that of the task's Gymnasium environment, but
+    proprioception and carried cameras are its own robot's; its actions move its own
+    robot. Reward and end are the team's: all agents get the same, and leave together.
+
+    Raises:
+        EmbodiedError: for what `gymnasium.make` refuses.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {
+        "name": "embodied_team_v0",
+        "render_modes": ["rgb_array"],
+        "is_parallelizable": True,
+    }
+
+    def __init__(
+        self,
+        task: str,
+        robot: str = "arm+arm",
+        render_mode: str | None = None,
+        **others: Any,
+    ) -> None:
+        """Makes the worlds.
+
+        Args:
+            task: its name.
+            robot: the team, such as `arm+wheeled_arm`.
+            render_mode: `rgb_array`, or None.
+            others: arguments of `EnvConfig`, by name.
+        """
+        config = EnvConfig.of({"task": task, "robot": robot, **others})
+        self._env = GroundEnv(config, render_mode)
+        self.render_mode = render_mode
+        worlds = self._env.worlds
+        views = robot_views(worlds.robot, worlds.interface, worlds.agent_layout)
+        self._views = {view.name: view for view in views}
+        self.possible_agents = list(self._views)
+        self.agents: list[str] = []
+        self.observation_spaces = {
+            name: self._space(view) for name, view in self._views.items()
+        }
+        self.action_spaces = {
+            name: spaces.Box(-1.0, 1.0, (len(view.actions),), np.float32)
+            for name, view in self._views.items()
+        }
+
+    @property
+    def env(self) -> GroundEnv:
+        """The environment of the whole team."""
+        return self._env
+
+    def observation_space(self, agent: str) -> spaces.Space[Any]:
+        return self.observation_spaces[agent]
+
+    def action_space(self, agent: str) -> spaces.Space[Any]:
+        return self.action_spaces[agent]
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, ObservationDict], dict[str, dict[str, Any]]]:
+        """Starts a new episode; the arguments are those of Gymnasium's `reset`."""
+        shown, info = self._env.reset(seed=seed, options=options)
+        self.agents = list(self.possible_agents)
+        return self._seen(shown), {name: dict(info) for name in self.agents}
+
+    def step(
+        self, actions: dict[str, np.ndarray]
+    ) -> tuple[
+        dict[str, ObservationDict],
+        dict[str, float],
+        dict[str, bool],
+        dict[str, bool],
+        dict[str, dict[str, Any]],
+    ]:
+        """Makes one control step with an action of each agent.
+
+        Raises:
+            EmbodiedError: an agent's action is missing.
+        """
+        together = np.zeros(self._env.action_space.shape, np.float32)
+        for name in self.agents:
+            if name not in actions:
+                raise EmbodiedError(
+                    f"there is no action of {name}; the agents are {', '.join(self.agents)}"
+                )
+            together[list(self._views[name].actions)] = actions[name]
+
+        shown, reward, terminated, truncated, info = self._env.step(together)
+        names = self.agents
+        if terminated or truncated:
+            self.agents = []
+        return (
+            self._seen(shown),
+            dict.fromkeys(names, reward),
+            dict.fromkeys(names, terminated),
+            dict.fromkeys(names, truncated),
+            {name: dict(info) for name in names},
+        )
+
+    def state(self) -> np.ndarray:
+        """Returns what a central critic may see: all proprioception, and the task's."""
+        observation = self._env.worlds.observe()
+        parts = [observation.agent_pos[0], observation.environment_state[0]]
+        return np.concatenate(parts).astype(np.float32)
+
+    def render(self) -> np.ndarray | None:
+        return self._env.render()
+
+    def close(self) -> None:
+        self._env.close()
+
+    def _space(self, view: RobotView) -> spaces.Dict:
+        """Returns the space of what one robot sees."""
+        parts = dict(self._env.observation_space.spaces)
+        whole = parts["agent_pos"]
+        own = list(view.agent_pos)
+        parts["agent_pos"] = spaces.Box(
+            whole.low[own], whole.high[own], dtype=np.float32
+        )
+        if "pixels" in parts:
+            frames = parts["pixels"].spaces
+            names = self._cameras(view, list(frames))
+            parts["pixels"] = spaces.Dict({name: frames[name] for name in names})
+        return spaces.Dict(parts)
+
+    def _cameras(self, view: RobotView, names: list[str]) -> list[str]:
+        """Returns those of some cameras that other robots don't carry."""
+        others = {name for other in self._views.values() for name in other.cameras}
+        return [name for name in names if name in view.cameras or name not in others]
+
+    def _seen(self, shown: ObservationDict) -> dict[str, ObservationDict]:
+        """Returns what each robot sees of what the whole team does; its arrays are own."""
+        seen = {}
+        for agent, view in self._views.items():
+            own = {key: np.copy(part) for key, part in shown.items() if key != "pixels"}
+            own["agent_pos"] = shown["agent_pos"][list(view.agent_pos)]
+            if "pixels" in shown:
+                names = self._cameras(view, list(shown["pixels"]))
+                own["pixels"] = {name: shown["pixels"][name].copy() for name in names}
+            seen[agent] = {key: own[key] for key in shown}
+        return seen
