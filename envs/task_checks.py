@@ -96,7 +96,8 @@ def _problem_of_numbers(spec: TaskSpec) -> str:
     start: tuple[float, ...] = spec.base_start
     if len(start) != 3 or not all(is_number(value) for value in start):
         return f"base_start must be x, y in m and yaw in rad, not {start!r}"
-    for place in spec.places:
+    places: tuple[tuple[float, ...], ...] = spec.places
+    for place in places:
         if len(place) != 3 or not all(is_number(value) for value in place):
             return f"places must each be x, y in m and yaw in rad, unlike {place!r}"
     return ""

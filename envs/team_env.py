@@ -106,7 +106,7 @@ class TeamEnv(ParallelEnv[str, ObservationDict, np.ndarray]):  # type: ignore[mi
         Raises:
             EmbodiedError: an agent's action is missing.
         """
-        together = np.zeros(self._env.action_space.shape, np.float32)
+        together = np.zeros(len(self._env.worlds.interface.labels), np.float32)
         for name in self.agents:
             if name not in actions:
                 raise EmbodiedError(
@@ -140,7 +140,7 @@ class TeamEnv(ParallelEnv[str, ObservationDict, np.ndarray]):  # type: ignore[mi
 
     def _space(self, view: RobotView) -> spaces.Dict:
         """Returns the space of what one robot sees."""
-        parts = dict(self._env.observation_space.spaces)
+        parts: dict[str, Any] = dict(self._env.observation_space.spaces)
         whole = parts["agent_pos"]
         own = list(view.agent_pos)
         parts["agent_pos"] = spaces.Box(
@@ -161,7 +161,9 @@ class TeamEnv(ParallelEnv[str, ObservationDict, np.ndarray]):  # type: ignore[mi
         """Returns what each robot sees of what the whole team does; its arrays are own."""
         seen = {}
         for agent, view in self._views.items():
-            own = {key: np.copy(part) for key, part in shown.items() if key != "pixels"}
+            own: ObservationDict = {
+                key: np.copy(part) for key, part in shown.items() if key != "pixels"
+            }
             own["agent_pos"] = shown["agent_pos"][list(view.agent_pos)]
             if "pixels" in shown:
                 names = self._cameras(view, list(shown["pixels"]))

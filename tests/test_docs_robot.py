@@ -42,13 +42,20 @@ def test_experts_drive_an_arm_they_never_saw(
     assert len(successes) >= 2
 
 
-def test_the_page_composes_a_robot(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("block", "sides"), [(-2, ("left", "right")), (-1, ("r1", "r2"))]
+)
+def test_the_page_composes_a_robot_and_a_team(
+    block: int,
+    sides: tuple[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    run_code(tmp_path, [CODE[0], CODE[-1]], monkeypatch)
+    run_code(tmp_path, [CODE[0], CODE[block]], monkeypatch)
 
-    groups = "['left_arm', 'left_gripper', 'right_arm', 'right_gripper']"
-    assert groups in capsys.readouterr().out
+    groups = [f"{side}_{kind}" for side in sides for kind in ("arm", "gripper")]
+    assert str(groups) in capsys.readouterr().out
 
 
 def test_the_page_names_every_key() -> None:

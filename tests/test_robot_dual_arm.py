@@ -6,6 +6,7 @@ import mujoco
 import numpy as np
 import pytest
 
+from embodied.envs.registry import get_task
 from embodied.robots.arm import ARM
 from embodied.robots.dual_arm import DUAL_ARM
 from embodied.robots.dual_arm_body import (
@@ -170,6 +171,10 @@ def test_the_mount_knows_how_the_chest_is_turned(model: mujoco.MjModel) -> None:
 def test_it_fits_every_task() -> None:
     tasks = {task for task, _ in TASKS_AND_ROBOTS}
     assert {task for task, robot in TASKS_AND_ROBOTS if robot == "dual_arm"} == tasks
+    # of its cameras, policies look through the head's or the working hand's
+    cameras = {task: get_task(task).cameras_for(DUAL_ARM)[1:] for task in tasks}
+    assert cameras["ToteTransfer"] == ("head",)
+    assert cameras["PanelReset"] == cameras["ValveTurn"] == ("left_wrist",)
 
 
 def test_its_expert_stands_beside_the_work_and_straightens_up() -> None:

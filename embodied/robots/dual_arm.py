@@ -1,9 +1,9 @@
 """`dual_arm`: two arms on a torso that bows, a head that turns, and a base that drives.
 
 It is no product that one can buy. Where its parts are is taken from the Franka Mobile
-FR3 Duo (MuJoCo Menagerie, `franka_mobile_fr3_duo_v0_2`): the arms lean outwards, at
-(0.037, +-0.050) m of their mount. `dual_arm_body` has the figures of the torso and the
-head, `wheeled_base` those of the base, and `franka` those of arms and hands.
+FR3 Duo, as MuJoCo Menagerie has it: the arms lean outwards, at (0.037, +-0.050) m of
+their mount. `dual_arm_body` has the figures of the torso and the head, `wheeled_base`
+those of the base, and `franka` those of arms and hands.
 """
 
 from __future__ import annotations

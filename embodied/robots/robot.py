@@ -292,7 +292,10 @@ def team_of(robots: Sequence[Robot]) -> Robot:
     """
     name = TEAM_SIGN.join(robot.name for robot in robots)
     members = [robot.prefixed(f"r{k}_") for k, robot in enumerate(robots, start=1)]
-    return team(name, members)
+    hashes = [robot.content_hash for robot in robots]
+    # in their order; those that are composed in Python have none
+    content = "+".join(hashes) if any(hashes) else ""
+    return replace(team(name, members), content_hash=content)
 
 
 def placed(robot: Robot, places: Sequence[Vector3]) -> Robot:
