@@ -39,7 +39,7 @@ def build_fixture_station(robot: Robot) -> mujoco.MjSpec:
         add_workpiece(spec, name, PART, (0.5, 0.5, 0.5, 1.0))  # worlds colour each
     _paint_mat(spec)
     add_view(spec, CAMERA, (1.14, 0.04, 1.66), (0.36, 0.04, 0.82), 47)
-    add_view(spec, "shop", (0.02, -1.66, 1.80), (0.38, 0.06, 0.84), 41)
+    add_view(spec, "shop", (-0.10, -2.10, 1.95), (0.24, 0.06, 0.86), 42)
     return spec
 
 
