@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import h5py
 
@@ -55,7 +55,9 @@ class NewFile:
 
 
 @contextmanager
-def new_file(path: Path, temporary: Path) -> Iterator[NewFile]:
+def new_file(
+    path: Path, temporary: Path, finish: Callable[[Path], None] | None = None
+) -> Iterator[NewFile]:
     """Yields a new HDF5 file that is put at `path` if the block succeeds.
 
     Ctrl-C waits for the next `check`, or for the end of the block.
@@ -63,23 +65,57 @@ def new_file(path: Path, temporary: Path) -> Iterator[NewFile]:
     Args:
         path: the file to replace.
         temporary: where it is written, on the same file system.
+        finish: is called with its place when it is closed, before it is put at `path`.
 
     Raises:
         WriteError: something could not be written; `path` is as it was.
     """
     with ctrl_c_kept() as ctrl_c, files.replacing(path, temporary):
-        try:
-            sink = _Sink(temporary)
-        except OSError as error:
-            raise files.WriteError(path, error) from error
-
-        new = NewFile(h5py.File(sink, "w", locking=False), path, sink, ctrl_c)
-        try:
+        with open_for_writing(path, temporary, ctrl_c) as new:
             yield new
-        finally:
-            new.h5.close()  # writes what HDF5 still holds back to the sink
-            sink.close()
-        sink.check(path)
+        if finish is not None:
+            finish(temporary)
+
+
+class Undo(Protocol):
+    """Keeps what is overwritten of a file."""
+
+    def keep(self, descriptor: int, position: int, length: int) -> None:
+        """Is called before bytes of the open file are overwritten or cut off.
+
+        Raises:
+            OSError: they cannot be kept.
+        """
+
+
+@contextmanager
+def open_for_writing(
+    path: Path, place: Path, ctrl_c: CtrlCKept, undo: Undo | None = None
+) -> Iterator[NewFile]:
+    """Yields an HDF5 file that is open for writing.
+
+    Args:
+        path: what errors name.
+        place: where it lies.
+        ctrl_c: tells whether Ctrl-C was pressed.
+        undo: keeps what is overwritten of the file that is there; None for a new one.
+
+    Raises:
+        WriteError: something could not be written.
+    """
+    try:
+        sink = _Sink(place, undo)
+    except OSError as error:
+        raise files.WriteError(path, error) from error
+
+    mode = "w" if undo is None else "r+"
+    new = NewFile(h5py.File(sink, mode, locking=False), path, sink, ctrl_c)
+    try:
+        yield new
+    finally:
+        new.h5.close()  # writes what HDF5 still holds back to the sink
+        sink.close()
+    sink.check(path)
 
 
 class _Sink(io.RawIOBase):
@@ -91,11 +127,13 @@ class _Sink(io.RawIOBase):
         error: the first failure; None so far.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, undo: Undo | None = None) -> None:
         self.error: OSError | None = None
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
+        self._undo = undo
+        flags = os.O_RDWR if undo is not None else os.O_RDWR | os.O_CREAT | os.O_TRUNC
+        self._descriptor = os.open(path, flags, 0o666)
         self._position = 0
-        self._size = 0
+        self._size = os.fstat(self._descriptor).st_size
         self._unwritten: list[tuple[int, bytes]] = []  # (position, content)
 
     def check(self, path: Path) -> None:
@@ -129,6 +167,8 @@ class _Sink(io.RawIOBase):
         # The system may write less than it was given, above all when space runs out.
         done = 0
         try:
+            if self._undo is not None:
+                self._undo.keep(self._descriptor, self._position, len(block))
             while done < len(block):
                 position = self._position + done
                 done += os.pwrite(self._descriptor, block[done:], position)
@@ -159,8 +199,12 @@ class _Sink(io.RawIOBase):
 
     def truncate(self, size: int | None = None) -> int:
         """Makes the file `size` bytes long; returns the size."""
+        before = self._size
         self._size = self._position if size is None else size
         try:
+            if self._undo is not None and self._size < before:
+                cut = before - self._size
+                self._undo.keep(self._descriptor, self._size, cut)
             os.ftruncate(self._descriptor, self._size)
         except OSError as error:
             self.error = self.error or error

@@ -6,22 +6,24 @@ process collected which of them.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from embodied.datasets.growing import growing_file
 from embodied.datasets.guarded import damage_named
 from embodied.datasets.h5_files import NewFile
+from embodied.datasets.index.seal import seal, sealed
+from embodied.datasets.masks import default_masks
 from embodied.datasets.opening import demo_names, open_file, read_header, read_meta
 from embodied.datasets.schema import H5, DatasetError, EpisodeMeta, Header
-from embodied.datasets.storage import replacing, write_masks
+from embodied.datasets.storage import write_header, write_masks
 
 # Is told how many more episodes have been copied.
 OnCopied = Callable[[int], None]
 
-VALIDATION_SHARE = 0.1  # of the successful episodes
 SHOWN_DIFFERENCES = 4  # how many differences of headers an error message lists
 
 
@@ -45,6 +47,7 @@ def merge(
     target: Path,
     overwrite: bool = False,
     on_copied: OnCopied | None = None,
+    resume: bool = False,
 ) -> None:
     """Writes the episodes of all sources to one new file, in the order of their seeds.
 
@@ -53,13 +56,15 @@ def merge(
         target: the file to write.
         overwrite: whether `target` may exist.
         on_copied: is called after each episode.
+        resume: whether to go on with what a killed merge of the same has left.
 
     Raises:
         DatasetError: a source is not a dataset; the sources are of different
             collections (names what differs); two of them hold the same seed; or
             `target` exists and must not be overwritten.
     """
-    if target.exists() and not overwrite:
+    may_replace = overwrite or (resume and is_unfinished(target))
+    if target.exists() and not may_replace:
         raise DatasetError(
             f"{target} exists: --overwrite to replace it (from Python: overwrite=True), or "
             "another name"
@@ -70,12 +75,34 @@ def merge(
         episodes += find_episodes(path)
     header = common_header(sources)
     _require_distinct_seeds(episodes)
-    write_merged(header, episodes, target, folder=target.parent, on_copied=on_copied)
+    write_merged(
+        header,
+        episodes,
+        target,
+        folder=target.parent,
+        on_copied=on_copied,
+        resume=resume,
+    )
+
+
+def is_unfinished(target: Path) -> bool:
+    """Returns whether a merge was killed that would write this file."""
+    return _temporary(target, target.parent).exists()
+
+
+def _temporary(target: Path, folder: Path) -> Path:
+    """Returns where a merged file lies before it is whole."""
+    return folder / f"{target.name}.writing"
 
 
 def find_episodes(path: Path) -> list[StoredEpisode]:
     """Returns the whole episodes of a file, in the order of their numbers."""
     with open_file(path) as file:
+        seal = sealed(path, file)
+        episodes = seal.episodes() if seal is not None else None
+        if episodes is not None:
+            return [StoredEpisode(path, demo, meta) for demo, meta in episodes]
+
         found = []
         for name in demo_names(file):
             with damage_named(path, f"/data/{name}"):
@@ -132,6 +159,7 @@ def write_merged(
     folder: Path,
     masks: Mapping[str, Sequence[int]] | None = None,
     on_copied: OnCopied | None = None,
+    resume: bool = False,
 ) -> None:
     """Copies episodes to a new file in the order of their seeds, and adds the masks.
 
@@ -142,47 +170,38 @@ def write_merged(
         folder: where it is written, on the same file system.
         masks: name -> numbers in the new file; by default `default_masks`.
         on_copied: is called after each episode.
+        resume: whether to go on with what a killed call with the same sources has left.
+
+    Raises:
+        DatasetError: what it has left is of other sources.
+        WriteError: the disk is full, or refuses the file for another reason.
     """
     ordered = sorted(episodes, key=lambda episode: episode.meta.seed)
     metas = [episode.meta for episode in ordered]
-
-    with replacing(target, header, folder) as new:
-        _copy_demos(ordered, new, on_copied)
-        new.h5["data"].attrs["total"] = sum(meta.num_samples for meta in metas)
-        write_masks(new.h5, default_masks(metas) if masks is None else masks)
-
-
-def default_masks(metas: Sequence[EpisodeMeta]) -> dict[str, list[int]]:
-    """Returns the numbers of the episodes in each mask.
-
-    The masks `success` and `failure` split all episodes; `train` and `valid` split the
-    successes.
-    """
-    masks: dict[str, list[int]] = {
-        "success": [],
-        "failure": [],
-        "train": [],
-        "valid": [],
-    }
-    for number, meta in enumerate(metas):
-        if not meta.success:
-            masks["failure"].append(number)
-            continue
-        masks["success"].append(number)
-        split = "valid" if is_for_validation(meta.seed) else "train"
-        masks[split].append(number)
-    return masks
+    masks = default_masks(metas) if masks is None else masks
+    identity = [header.metadata_json, _sources(ordered), sorted(masks.items())]
+    temporary = _temporary(target, folder)
+    with growing_file(target, temporary, identity, resume, seal) as growing:
+        if on_copied is not None and growing.done:
+            on_copied(growing.done)
+        for first, end in growing.steps(len(ordered)):
+            with growing.step(end) as new:
+                if not first:
+                    write_header(new.h5, header)
+                _copy_demos(ordered[first:end], first, new, on_copied)
+                if end == len(ordered):
+                    total = sum(meta.num_samples for meta in metas)
+                    new.h5["data"].attrs["total"] = total
+                    write_masks(new.h5, masks)
 
 
-def is_for_validation(seed: int, split_seed: int = 0) -> bool:
-    """Returns whether the episode of a seed is for validation.
-
-    A hash of both seeds decides, so episodes that are added later change nothing, and
-    another `split_seed` gives another split.
-    """
-    # Eight bytes of a hash are a uniformly distributed number below 2**64.
-    digest = hashlib.blake2b(f"{split_seed}/{seed}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") < VALIDATION_SHARE * 2**64
+def _sources(episodes: Sequence[StoredEpisode]) -> list[Any]:
+    """Returns what tells whether the same episodes are copied, as JSON."""
+    stamps = {}
+    for path in dict.fromkeys(episode.path for episode in episodes):
+        state = path.stat()
+        stamps[path] = (str(path.absolute()), state.st_size, state.st_mtime_ns)
+    return [(*stamps[one.path], one.demo, one.meta.seed) for one in episodes]
 
 
 def _require_distinct_seeds(episodes: Sequence[StoredEpisode]) -> None:
@@ -196,14 +215,17 @@ def _require_distinct_seeds(episodes: Sequence[StoredEpisode]) -> None:
 
 
 def _copy_demos(
-    episodes: Sequence[StoredEpisode], new: NewFile, on_copied: OnCopied | None
+    episodes: Sequence[StoredEpisode],
+    first: int,
+    new: NewFile,
+    on_copied: OnCopied | None,
 ) -> None:
-    """Copies episodes to the group `/data` as demo_0, demo_1 and so on."""
+    """Copies episodes to the group `/data`, with numbers from `first` on."""
     data = new.h5["data"]
     with ExitStack() as stack:
         source: H5 = None  # the file that is open now
         source_path: Path | None = None
-        for number, episode in enumerate(episodes):
+        for number, episode in enumerate(episodes, first):
             # Only one source is open at a time, since there may be thousands.
             if episode.path != source_path:
                 stack.close()

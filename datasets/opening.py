@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ from embodied.datasets.schema import (
 from embodied.errors import one_line
 
 DEMO_NAME = re.compile(r"demo_[0-9]{1,18}")
+# name of an attribute of an episode -> its annotation, such as "float | None"
+META_KINDS = {each.name: str(each.type) for each in fields(EpisodeMeta)}
 
 
 def open_file(path: Path) -> H5:
@@ -167,14 +169,36 @@ def read_meta(demo: H5) -> EpisodeMeta:
                 values[f.name] = stored.item() if is_scalar else stored
         values["variation"] = json.loads(values["variation"])
         meta = EpisodeMeta(**values)
-
-    for f in fields(EpisodeMeta):
-        if not _is_of_kind(getattr(meta, f.name), str(f.type)):
-            raise DatasetError(
-                f"{demo.file.filename} is damaged: {f.name} of {demo.name} is "
-                f"{str(getattr(meta, f.name))[:40]!r}, no {str(f.type).split()[0]}"
-            )
+    _check_meta(meta, demo.file.filename, demo.name)
     return meta
+
+
+def metas_of(columns: Mapping[str, Sequence[Any]]) -> list[EpisodeMeta]:
+    """Returns the rows of a table of episodes that was kept elsewhere than in groups.
+
+    Args:
+        columns: name of a field -> its value in each episode.
+
+    Raises:
+        ValueError: a value is not of its field's kind.
+        KeyError: a column is missing.
+    """
+    ordered = [columns[name] for name in META_KINDS]
+    for values, kind in zip(ordered, META_KINDS.values(), strict=True):
+        if not all(_is_of_kind(value, kind) for value in values):
+            raise ValueError("a table of episodes holds a value of a wrong kind")
+    return [EpisodeMeta(*row) for row in zip(*ordered, strict=True)]
+
+
+def _check_meta(meta: EpisodeMeta, path: str, demo: str) -> None:
+    """Raises DatasetError for an attribute that is not of the kind it should be."""
+    for name, kind in META_KINDS.items():
+        value = getattr(meta, name)
+        if not _is_of_kind(value, kind):
+            raise DatasetError(
+                f"{path} is damaged: {name} of {demo} is {str(value)[:40]!r}, no "
+                f"{kind.split()[0]}"
+            )
 
 
 def _is_of_kind(value: Any, kind: str) -> bool:
@@ -187,9 +211,10 @@ def _is_of_kind(value: Any, kind: str) -> bool:
     if value is None:
         return kind.endswith("None")
     name = kind.split(maxsplit=1)[0]  # without "| None"
-    if name in ("int", "float"):
-        is_number = isinstance(value, int if name == "int" else (int, float))
-        return is_number and not isinstance(value, bool) and math.isfinite(value)
+    if name == "float":
+        return type(value) in (int, float) and math.isfinite(value)
+    if name == "int":
+        return type(value) is int
     # the only kind beside these is a mapping, `variation`
     return isinstance(value, {"bool": bool, "str": str}.get(name, dict))
 

@@ -19,7 +19,8 @@ from embodied.datasets.guarded import (
     own_array,
     read_array,
 )
-from embodied.datasets.merge import StoredEpisode, default_masks, find_episodes
+from embodied.datasets.masks import default_masks
+from embodied.datasets.merge import StoredEpisode, find_episodes
 from embodied.datasets.opening import open_file, read_header, stored_masks
 from embodied.datasets.schema import H5, DatasetError, Episode, EpisodeMeta, Header
 from embodied.datasets.storage import part_files

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
@@ -81,6 +84,23 @@ class PictureStatistics:
         self._pictures = 0
         # [colour, level]: how many pixels of all pictures have this level
         self._counts = np.zeros((3, LEVELS), np.int64)
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> PictureStatistics:
+        """Returns the statistics whose `state` this is."""
+        statistics = cls()
+        statistics._pictures = int(state["pictures"])
+        statistics._counts = np.array(state["counts"], np.int64)
+        return statistics
+
+    def state(self) -> dict[str, Any]:
+        """Returns all that was collected, as JSON values."""
+        return {"pictures": self._pictures, "counts": self._counts.tolist()}
+
+    def join(self, other: PictureStatistics) -> None:
+        """Adds the pictures that another one has collected."""
+        self._pictures += other._pictures
+        self._counts += other._counts
 
     def add(self, pictures: np.ndarray) -> None:
         """Adds pictures (n, H, W, 3) uint8."""

@@ -20,6 +20,7 @@ from embodied.datasets.descriptions import (
     write_group_description,
 )
 from embodied.datasets.h5_files import NewFile, new_file
+from embodied.datasets.index.seal import seal
 from embodied.datasets.schema import (
     H5,
     DatasetError,
@@ -59,21 +60,30 @@ def part_seed(part: Path) -> int:
 
 
 @contextmanager
-def replacing(path: Path, header: Header, folder: Path) -> Iterator[NewFile]:
+def replacing(
+    path: Path, header: Header, folder: Path, is_sealed: bool = True
+) -> Iterator[NewFile]:
     """Yields a new file without episodes that is put at `path` if the block succeeds.
 
     Until then it lies in `folder`, so no kill leaves half a file at `path`.
+
+    Args:
+        path: of the file.
+        header: of the file.
+        folder: on the same file system.
+        is_sealed: whether it gets its index, which parts of a collection do not need.
 
     Raises:
         WriteError: the disk is full, or refuses the file for another reason.
     """
     temporary = folder / f"{path.name}.writing.{os.getpid()}"
-    with new_file(path, temporary) as new:
-        _write_header(new.h5, header)
+    with new_file(path, temporary, seal if is_sealed else None) as new:
+        write_header(new.h5, header)
         yield new
 
 
-def _write_header(file: H5, header: Header) -> None:
+def write_header(file: H5, header: Header) -> None:
+    """Writes what is true of all episodes to a new file."""
     # What this package reads.
     meta = file.create_group("meta")
     meta.attrs["schema_version"] = header.schema_version

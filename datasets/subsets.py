@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from embodied.datasets.merge import default_masks, write_merged
+from embodied.datasets.masks import default_masks
+from embodied.datasets.merge import write_merged
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import DatasetError
 

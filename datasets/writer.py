@@ -126,7 +126,7 @@ class EpisodeWriter(ClosedOnExit):
             raise DatasetError(f"an episode of seed {seed} is already in {self.path}")
 
         part = part_file(self.path, seed)
-        with replacing(part, self.header, self._parts) as new:
+        with replacing(part, self.header, self._parts, is_sealed=False) as new:
             write_episode(new.h5["data"], "demo_0", episode)
             if add is not None:
                 add(new.h5["data/demo_0"])

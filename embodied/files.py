@@ -54,12 +54,13 @@ def replacing(path: Path, temporary: Path | None = None) -> Iterator[Path]:
     temporary = temporary or path.with_name(f".{path.name}.tmp")
     try:
         yield temporary
-        _put_in_place(temporary, path)
+        put_in_place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _put_in_place(temporary: Path, path: Path) -> None:
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Renames a finished file, durably; raises WriteError if that fails."""
     # The content must be on the disk before its name is, or a power cut could leave an
     # empty file under it. The new name is in the folder, which must be on it as well.
     try:

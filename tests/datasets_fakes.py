@@ -49,6 +49,12 @@ def open_hdf5(path: Path, mode: Literal["r", "r+", "w"] = "r") -> Any:
     return h5py.File(path, mode)
 
 
+def unsealed(path: Path) -> Path:
+    """Cuts the index at the end of a file off, as HDF5's library does it."""
+    with open_hdf5(path, "r+"):
+        return path
+
+
 def file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 

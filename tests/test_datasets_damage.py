@@ -10,7 +10,7 @@ import pytest
 
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import DatasetError
-from tests.datasets_fakes import SEEDS, open_hdf5, write_dataset
+from tests.datasets_fakes import SEEDS, open_hdf5, unsealed, write_dataset
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_what_is_no_dataset_says_why(path: Path, tmp_path: Path) -> None:
 def test_a_truncated_file_is_refused_wherever_it_is_cut(
     path: Path, tmp_path: Path
 ) -> None:
-    whole = path.read_bytes()
+    whole = unsealed(path).read_bytes()
     truncated = tmp_path / "truncated.hdf5"
     step = len(whole) // 30
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embodied.datasets.merge import is_for_validation, merge
+from embodied.datasets.masks import is_for_validation
+from embodied.datasets.merge import merge
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import DatasetError
 from embodied.datasets.writer import EpisodeWriter

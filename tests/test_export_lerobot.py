@@ -259,7 +259,7 @@ def test_nothing_is_left_of_an_export_that_fails(path: Path) -> None:
     selection = Selection([path], Choice())
 
     def broken() -> Any:
-        yield next(selection.load(images=True))
+        yield next(iter(selection.load(images=True)))
         raise DatasetError("the rest cannot be read")
 
     with pytest.raises(DatasetError):

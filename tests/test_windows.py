@@ -18,15 +18,15 @@ from torch.utils.data import DataLoader
 
 from embodied.core import PHYSICS_HZ
 from embodied.datasets.array_specs import PLAN_PAYLOAD
+from embodied.datasets.index.opening import index_path
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import DatasetError, Episode
 from embodied.datasets.windows import Normaliser, Window, WindowLoader, Windows
 from embodied.datasets.windows.dataset import Request
-from embodied.datasets.windows.index import index_path
 from embodied.datasets.windows.window import stored_key, ticks_key
 from embodied.datasets.writer import EpisodeWriter
 from embodied.errors import EmbodiedError
-from tests.datasets_fakes import fake_episode, fake_header, open_hdf5
+from tests.datasets_fakes import fake_episode, fake_header, open_hdf5, unsealed
 
 FRAMES = (6, 1, 9)  # of the episodes
 NAMES = (
@@ -337,28 +337,28 @@ def test_masks_choose_the_episodes(path: Path) -> None:
 def test_the_index_is_made_once_and_anew_when_the_file_has_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = write(tmp_path / "set.hdf5")
+    path = unsealed(write(tmp_path / "set.hdf5"))
     Windows(path, Window(ROWS), "all")
     kept = index_path(path).read_bytes()
 
     # what is there is not searched for again
-    module = "embodied.datasets.windows.index.find_places"
+    module = "embodied.datasets.index.finding.find_places"
     with monkeypatch.context() as patched:
         patched.setattr(module, None)
         Windows(path, Window(ROWS), "all")
     assert index_path(path).read_bytes() == kept
 
     # another file at the same place, and an index that is no index
-    write(tmp_path / "other.hdf5", (3, 3)).replace(path)
+    unsealed(write(tmp_path / "other.hdf5", (3, 3))).replace(path)
     assert len(Windows(path, Window(ROWS), "all")) == 6
-    index_path(path).write_bytes(b"\x89HDF nothing")
+    index_path(path).write_bytes(b"no index")
     assert len(Windows(path, Window(ROWS), "all")) == 6
 
 
 def test_a_folder_that_cannot_be_written_needs_no_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = write(tmp_path / "set.hdf5")
+    path = unsealed(write(tmp_path / "set.hdf5"))
     index_path(path).mkdir()
     assert len(Windows(path, Window(ROWS), "all")) == sum(FRAMES)
 

@@ -12,6 +12,7 @@ from embodied.datasets.audit.findings import VERDICTS
 from embodied.datasets.audit.run import Audit, opened
 from embodied.datasets.audit.thresholds import THRESHOLDS, Thresholds
 from embodied.datasets.h5_files import new_file
+from embodied.datasets.index.seal import seal
 from embodied.datasets.storage import write_mask
 from embodied.datasets.subsets import require_new
 
@@ -70,7 +71,7 @@ def write_masked_copy(audit: Audit, target: Path, overwrite: bool = False) -> No
     """
     require_new([target], overwrite, audit.path)
     temporary = target.with_name(f"{target.name}.writing")
-    with opened(audit.path) as (source, _), new_file(target, temporary) as new:
+    with opened(audit.path) as (source, _), new_file(target, temporary, seal) as new:
         for name, value in source.attrs.items():
             new.h5.attrs[name] = value
         for name in source:

@@ -88,8 +88,8 @@ class FrameColumns:
         for camera, images in episode.images.items():
             columns[IMAGES + camera] = images
 
-        # only what was chosen, in the order of the features
-        return {name: columns[name] for name in self._features}
+        # only what was chosen and loaded, in the order of the features
+        return {name: columns[name] for name in self._features if name in columns}
 
     def table(self, columns: Mapping[str, Any]) -> Any:
         """Returns the table of an episode's columns; videos have none."""
@@ -136,36 +136,60 @@ class FeatureStatistics:
 
     def __init__(self, features: Features) -> None:
         self._features = features
-        self._of_all: dict[str, VectorStatistics | PictureStatistics] = {}
+        self._vectors: dict[str, VectorStatistics] = {}
+        self._pictures: dict[str, PictureStatistics] = {}
 
-    def add(self, columns: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """Adds an episode; returns its own statistics as JSON values."""
-        own = {}
+    def pictures_of(self, columns: Mapping[str, Any]) -> dict[str, PictureStatistics]:
+        """Returns the statistics of an episode's pictures, by feature."""
+        found = {}
         for name, values in columns.items():
-            dtype = self._features[name]["dtype"]
-            if dtype == "language":  # text has no statistics
-                continue
-
-            if dtype in ("image", "video"):
-                of_episode: Any = PictureStatistics()
-                of_all = self._of_all.setdefault(name, PictureStatistics())
+            if self._features[name]["dtype"] in ("image", "video"):
                 # some pictures, evenly spread, are enough for means of colours
                 number = min(len(values), MAX_PICTURES)
-                rows = values[np.linspace(0, len(values) - 1, number).astype(int)]
-            else:
-                rows = values.reshape(len(values), -1)
-                of_episode = VectorStatistics(rows.shape[1])
-                fresh = VectorStatistics(rows.shape[1])
-                of_all = self._of_all.setdefault(name, fresh)
+                found[name] = PictureStatistics()
+                found[name].add(
+                    values[np.linspace(0, len(values) - 1, number).astype(int)]
+                )
+        return found
 
-            of_all.add(rows)
-            of_episode.add(rows)
+    def add(
+        self,
+        columns: Mapping[str, Any],
+        pictures: Mapping[str, PictureStatistics],
+    ) -> dict[str, dict[str, Any]]:
+        """Adds an episode; returns its own statistics as JSON values.
+
+        Args:
+            columns: of its frames; those of pictures may be missing.
+            pictures: what `pictures_of` has said of all its columns.
+        """
+        own = {}
+        for name, of_episode in pictures.items():
+            self._pictures.setdefault(name, PictureStatistics()).join(of_episode)
             own[name] = _as_lerobot_has_it(of_episode)
-        return own
+        for name, values in columns.items():
+            if self._features[name]["dtype"] in ("image", "video", "language"):
+                continue  # text has no statistics
+            rows = values.reshape(len(values), -1)
+            own_rows = VectorStatistics(rows.shape[1])
+            own_rows.add(rows)
+            fresh = VectorStatistics(rows.shape[1])
+            self._vectors.setdefault(name, fresh).add(rows)
+            own[name] = _as_lerobot_has_it(own_rows)
+        # in the order of the features, whatever was missing
+        return {name: own[name] for name in self._features if name in own}
 
     def result(self) -> dict[str, dict[str, Any]]:
         """Returns the statistics of all episodes as JSON values."""
-        return {name: _as_lerobot_has_it(one) for name, one in self._of_all.items()}
+        of_all: dict[str, VectorStatistics | PictureStatistics] = {
+            **self._vectors,
+            **self._pictures,
+        }
+        return {
+            name: _as_lerobot_has_it(of_all[name])
+            for name in self._features
+            if name in of_all
+        }
 
 
 def _as_lerobot_has_it(

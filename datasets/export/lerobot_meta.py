@@ -23,7 +23,7 @@ class EpisodeTable(ClosedOnExit):
     def __init__(self, pa: Any, folder: Path) -> None:
         self._pa = pa
         self._path = folder / "meta" / "episodes" / FileNumber().path("parquet")
-        self._path.parent.mkdir(parents=True)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         self._rows: list[dict[str, Any]] = []
         self._file: Any = None
 

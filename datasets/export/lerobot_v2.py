@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from embodied.closing import ClosedOnExit
 from embodied.datasets.export.arrow import load_pyarrow
-from embodied.datasets.export.folders import new_folder
+from embodied.datasets.export.folders import NewFolder, new_folder
 from embodied.datasets.export.frames import SelectedEpisode
 from embodied.datasets.export.lerobot_features import (
     DESCRIPTION,
@@ -26,9 +26,10 @@ from embodied.datasets.export.lerobot_features import (
 )
 from embodied.datasets.export.lerobot_frames import FeatureStatistics, FrameColumns
 from embodied.datasets.export.numbered_files import FILES_PER_CHUNK
-from embodied.datasets.export.selection import Selection
-from embodied.datasets.export.source_notes import SourceNotes
+from embodied.datasets.export.selection import Selection, after
+from embodied.datasets.export.source_notes import SourceNotes, episode_note
 from embodied.datasets.export.video_files import VideoFile
+from embodied.datasets.running_statistics import PictureStatistics
 
 LEROBOT_VERSION = "v2.1"
 DATA_PATH = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
@@ -44,6 +45,7 @@ def export_lerobot_v2(
     target: Path,
     pictures: Pictures,
     subtasks: bool = False,
+    resume: bool = False,
 ) -> None:
     """Writes a selection as a LeRobotDataset v2.1 with `modality.json`.
 
@@ -53,16 +55,20 @@ def export_lerobot_v2(
         target: the folder to make.
         pictures: how they are stored; `none` leaves them out.
         subtasks: whether to add the subtasks of the plans as GR00T's annotation.
+        resume: whether to go on with what a killed call has left.
 
     Raises:
         EmbodiedError: pyarrow is not installed; `target` exists; or it cannot be written.
     """
     load_pyarrow()
+    identity = ["lerobot v2.1", selection.identity, pictures, subtasks]
     with (
-        new_folder(target) as folder,
+        new_folder(target, identity, resume) as folder,
         _Writer(folder, selection, pictures, subtasks) as writer,
     ):
-        for episode in episodes:
+        for place, note in enumerate(folder.finished):
+            writer.add_finished(selection.episode(place, images=False), note)
+        for episode in after(episodes, len(folder.finished)):
             writer.add(episode)
         writer.finish()
 
@@ -71,9 +77,15 @@ class _Writer(ClosedOnExit):
     """Writes the files of a dataset, episode by episode."""
 
     def __init__(
-        self, folder: Path, selection: Selection, pictures: Pictures, subtasks: bool
+        self,
+        new_folder: NewFolder,
+        selection: Selection,
+        pictures: Pictures,
+        subtasks: bool,
     ) -> None:
         self._pa = load_pyarrow()
+        self._new_folder = new_folder
+        folder = new_folder.path
         self._folder = folder
         self._selection = selection
         self._spec = selection.spec
@@ -100,13 +112,39 @@ class _Writer(ClosedOnExit):
         """Adds an episode."""
         columns = self._frames.columns(episode)
         path = self._place(DATA_PATH)
+        files = [path]
         self._pa.parquet.write_table(self._frames.table(columns), path)
         for name in self._video_keys():
             place = self._place(VIDEO_PATH, name)
             height, width = self._features[name]["shape"][:2]
             with VideoFile(place, self._spec.hz, (height, width)) as video:
                 video.add(columns[name])
+            files.append(place)
 
+        of_pictures = self._statistics.pictures_of(columns)
+        states = {name: each.state() for name, each in of_pictures.items()}
+        self._new_folder.finish([states], files)
+        self._count(episode, columns, of_pictures)
+
+    def add_finished(self, episode: SelectedEpisode, note: Any) -> None:
+        """Adds an episode whose files an earlier call has written.
+
+        Args:
+            episode: without its pictures.
+            note: what that call has noted of it.
+        """
+        of_pictures = {
+            name: PictureStatistics.of(state) for name, state in note.items()
+        }
+        self._count(episode, self._frames.columns(episode), of_pictures)
+
+    def _count(
+        self,
+        episode: SelectedEpisode,
+        columns: Mapping[str, Any],
+        of_pictures: Mapping[str, PictureStatistics],
+    ) -> None:
+        """Adds an episode to what is said of all of them."""
         number = self._frames.episodes
         row = {
             "episode_index": number,
@@ -114,11 +152,11 @@ class _Writer(ClosedOnExit):
             "length": len(episode.actions),
         }
         _write_line(self._episodes, row)
-        statistics = self._statistics.add(columns)
+        statistics = self._statistics.add(columns, of_pictures)
         _write_line(
             self._episode_statistics, {"episode_index": number, "stats": statistics}
         )
-        self._notes.add(episode)
+        self._notes.add(episode_note(episode))
         self._frames.count(episode)
 
     def finish(self) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,22 @@ import numpy as np
 
 from embodied.datasets.export.folders import new_folder
 from embodied.datasets.export.frames import FrameSpec, SelectedEpisode
-from embodied.datasets.export.selection import STATE_KEY, Selection
-from embodied.datasets.h5_files import new_file
+from embodied.datasets.export.selection import STATE_KEY, Selection, after
+from embodied.datasets.growing import growing_file, undo_path
 from embodied.datasets.schema import DEPTH_SUFFIX, H5, DatasetError
 
 MINARI_VERSION = "0.5.4"  # whose format this is
 AGENT_KEY = "agent_pos"
-DATA_FILE = "main_data.hdf5"
+DATA_PATH = Path("data") / "main_data.hdf5"
 DATASET_NAME = re.compile(r"[A-Za-z0-9_-]+-v[0-9]+")
 LIMIT = float(np.finfo(np.float32).max)  # of observations: Minari knows no other
 
 
 def export_minari(
-    selection: Selection, episodes: Iterable[SelectedEpisode], target: Path
+    selection: Selection,
+    episodes: Iterable[SelectedEpisode],
+    target: Path,
+    resume: bool = False,
 ) -> None:
     """Writes a selection as a dataset of Minari.
 
@@ -37,6 +41,7 @@ def export_minari(
         episodes: those of the selection, loaded with their pictures.
         target: the folder to make. Its name is the dataset's, such as `totes-v0`;
             Minari finds it in the folder that its variable MINARI_DATASETS_PATH names.
+        resume: whether to go on with what a killed call has left.
 
     Raises:
         DatasetError: the name of `target` is none of Minari's, or it exists.
@@ -48,22 +53,45 @@ def export_minari(
             " number, such as totes-v0"
         )
 
-    with new_folder(target) as folder:
-        data = folder / "data"
-        data.mkdir()
-        path = data / DATA_FILE
-
-        steps = 0
-        with new_file(path, path.with_name(f".{path.name}.writing")) as new:
-            for number, episode in enumerate(episodes):
-                group = new.h5.create_group(f"episode_{number}")
-                _write_episode(group, number, episode)
-                steps += len(episode.actions)
-                new.check()
+    identity = ["minari", selection.identity]
+    with new_folder(target, identity, resume, kept=_growing_files()) as folder:
+        path = folder.path / DATA_PATH
+        path.parent.mkdir(exist_ok=True)
+        if not path.exists():  # an earlier call may have come so far
+            _write_episodes(path, selection, episodes, identity, resume)
 
         # written last, since it tells the size of the other file
+        steps = sum(meta.num_samples for meta in selection.metas)
         metadata = _metadata(selection, target.name, steps, path)
-        (data / "metadata.json").write_text(json.dumps(metadata))
+        path.with_name("metadata.json").write_text(json.dumps(metadata))
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.writing")
+
+
+def _growing_files() -> list[str]:
+    """Returns the files that a killed call leaves for the next one."""
+    temporary = _temporary(DATA_PATH)
+    return [str(each) for each in (DATA_PATH, temporary, undo_path(temporary))]
+
+
+def _write_episodes(
+    path: Path,
+    selection: Selection,
+    episodes: Iterable[SelectedEpisode],
+    identity: list[Any],
+    resume: bool,
+) -> None:
+    """Writes the file of episodes, or what is missing of it."""
+    with growing_file(path, _temporary(path), identity, resume) as growing:
+        rest = after(episodes, growing.done)
+        for first, end in growing.steps(len(selection)):
+            with growing.step(end) as new:
+                for number, episode in enumerate(islice(rest, end - first), first):
+                    group = new.h5.create_group(f"episode_{number}")
+                    _write_episode(group, number, episode)
+                    new.check()
 
 
 def _write_episode(group: H5, number: int, episode: SelectedEpisode) -> None:

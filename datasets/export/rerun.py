@@ -15,8 +15,8 @@ from embodied.core import Layout
 from embodied.datasets.export.folders import new_folder
 from embodied.datasets.export.frames import SelectedEpisode
 from embodied.datasets.export.lerobot_frames import png
-from embodied.datasets.export.selection import Selection
-from embodied.datasets.export.source_notes import SourceNotes
+from embodied.datasets.export.selection import Selection, after
+from embodied.datasets.export.source_notes import SourceNotes, episode_note
 from embodied.datasets.schema import DEPTH_SUFFIX, SEGMENTATION_SUFFIX
 from embodied.errors import EmbodiedError
 
@@ -42,7 +42,10 @@ def load_rerun() -> Any:
 
 
 def export_rerun(
-    selection: Selection, episodes: Iterable[SelectedEpisode], target: Path
+    selection: Selection,
+    episodes: Iterable[SelectedEpisode],
+    target: Path,
+    resume: bool = False,
 ) -> None:
     """Writes a selection as recordings of Rerun, `episode_000000.rrd` and so on.
 
@@ -50,20 +53,24 @@ def export_rerun(
         selection: what to export.
         episodes: those of the selection, loaded with their pictures.
         target: the folder to make.
+        resume: whether to go on with what a killed call has left.
 
     Raises:
         EmbodiedError: rerun-sdk is not installed; `target` exists; or it cannot be
             written.
     """
     rr = load_rerun()
-    with (
-        new_folder(target) as folder,
-        SourceNotes(folder, selection.headers) as notes,
-    ):
-        for number, episode in enumerate(episodes):
-            path = folder / f"episode_{number:06d}.rrd"
+    identity = ["rerun", rr.__version__, selection.identity]
+    with new_folder(target, identity, resume) as folder:
+        notes = list(folder.finished)
+        for number, episode in enumerate(after(episodes, len(notes)), len(notes)):
+            path = folder.path / f"episode_{number:06d}.rrd"
             _Recording(rr, path, number, selection).write(episode)
-            notes.add(episode)
+            notes.append(episode_note(episode))
+            folder.finish(notes[-1:], [path])
+        with SourceNotes(folder.path, selection.headers) as file:
+            for note in notes:
+                file.add(note)
 
 
 class _Recording:

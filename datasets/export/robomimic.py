@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,14 @@ import numpy as np
 
 from embodied.core import Layout
 from embodied.datasets.export.frames import SelectedEpisode
-from embodied.datasets.export.selection import STATE_KEY, Selection
+from embodied.datasets.export.selection import STATE_KEY, Selection, after
 from embodied.datasets.export.source_notes import episode_note, header_note
-from embodied.datasets.h5_files import new_file
-from embodied.datasets.merge import default_masks
+from embodied.datasets.growing import growing_file
+from embodied.datasets.masks import default_masks
 from embodied.datasets.schema import (
     H5,
     IMAGE_SUFFIX,
     DatasetError,
-    EpisodeMeta,
     is_picture_key,
     to_json,
 )
@@ -45,6 +45,7 @@ def export_robomimic(
     episodes: Iterable[SelectedEpisode],
     target: Path,
     keys: Sequence[str] | None = None,
+    resume: bool = False,
 ) -> None:
     """Writes a selection as a file of robomimic.
 
@@ -55,6 +56,7 @@ def export_robomimic(
         keys: names below `obs`: `agent_pos`, `environment_state`, `<camera>_image`,
             `<camera>_depth` in m, `<camera>_segmentation`, or a part of the first two,
             such as `tcp_pos_w`. By default all but the parts.
+        resume: whether to go on with what a killed call has left.
 
     Raises:
         DatasetError: `target` exists, or the files are of several environments.
@@ -67,22 +69,31 @@ def export_robomimic(
     parts = _parts(selection)
     chosen = _chosen_keys(selection, parts, keys)
 
-    metas: list[EpisodeMeta] = []
+    metas = selection.metas
     temporary = target.with_name(f".{target.name}.writing")
-    with new_file(target, temporary) as new:
-        data = new.h5.create_group("data")
-        data.attrs["env_args"] = env_args
-        sources = [header_note(header) for header in selection.headers]
-        notes = new.h5.create_group(NOTES_GROUP)
-        notes.attrs[NOTE] = json.dumps({"sources": sources})
+    identity = ["robomimic", selection.identity, chosen]
+    with growing_file(target, temporary, identity, resume) as growing:
+        rest = after(episodes, growing.done)
+        for first, end in growing.steps(len(metas)):
+            with growing.step(end) as new:
+                if not first:
+                    _write_header(new.h5, selection, env_args)
+                data = new.h5["data"]
+                for number, episode in enumerate(islice(rest, end - first), first):
+                    demo = data.create_group(f"demo_{number}")
+                    _write_demo(demo, episode, _observations(episode, parts, chosen))
+                    new.check()
+                if end == len(metas):
+                    data.attrs["total"] = sum(meta.num_samples for meta in metas)
+                    write_masks(new.h5, default_masks(metas))
 
-        for number, episode in enumerate(episodes):
-            demo = data.create_group(f"demo_{number}")
-            _write_demo(demo, episode, _observations(episode, parts, chosen))
-            metas.append(episode.meta)
-            new.check()
-        data.attrs["total"] = sum(meta.num_samples for meta in metas)
-        write_masks(new.h5, default_masks(metas))
+
+def _write_header(file: H5, selection: Selection, env_args: str) -> None:
+    """Writes what is true of all episodes to a new file."""
+    file.create_group("data").attrs["env_args"] = env_args
+    sources = [header_note(header) for header in selection.headers]
+    notes = file.create_group(NOTES_GROUP)
+    notes.attrs[NOTE] = json.dumps({"sources": sources})
 
 
 def _common_env_args(selection: Selection) -> str:

@@ -4,9 +4,11 @@ of their frames holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,12 +24,14 @@ from embodied.datasets.export.frames import (
     truth_sizes,
     with_frames,
 )
+from embodied.datasets.guarded import require_sound_size
 from embodied.datasets.reader import Dataset, require_distinct
 from embodied.datasets.schema import (
     DEPTH_SUFFIX,
     IMAGE_SUFFIX,
     SEGMENTATION_SUFFIX,
     DatasetError,
+    EpisodeMeta,
     Header,
 )
 from embodied.errors import unknown
@@ -99,25 +103,46 @@ class Selection:
         """How many episodes the files hold, chosen or not."""
         return sum(len(dataset) for dataset in self._datasets)
 
-    def load(self, images: bool) -> Iterator[SelectedEpisode]:
-        """Yields the chosen episodes, in the order of the files.
+    def load(
+        self, images: bool, on_used: Callable[[int], None] | None = None
+    ) -> LoadedEpisodes:
+        """Returns the chosen episodes, in the order of the files.
 
         Args:
             images: whether to read the pictures, which are nearly all of the data.
-
-        Raises:
-            DatasetError: an episode cannot be read.
+            on_used: is called after each episode.
         """
-        for index, number in self._chosen:
-            yield self._load(index, number, images)
+        return LoadedEpisodes(self, images, on_used)
+
+    @property
+    def metas(self) -> list[EpisodeMeta]:
+        """The rows of the table of the chosen episodes, at the rate of the selection."""
+        return [
+            with_frames(meta, -(-meta.num_samples // self._stride))
+            for meta in (self._datasets[i].episodes[n] for i, n in self._chosen)
+        ]
+
+    @property
+    def identity(self) -> list[Any]:
+        """JSON that tells whether two selections give the same episodes."""
+        stamps: list[Any] = []
+        for path in self.paths:
+            state = path.stat()
+            stamps.append([str(path.absolute()), state.st_size, state.st_mtime_ns])
+        return [stamps, self._chosen, self._stride, repr(self.spec)]
 
     def close(self) -> None:
         """Closes the files."""
         for dataset in self._datasets:
             dataset.close()
 
-    def _load(self, index: int, number: int, images: bool) -> SelectedEpisode:
-        """Returns an episode of the file `index`, at the rate of the selection."""
+    def episode(self, place: int, images: bool) -> SelectedEpisode:
+        """Returns the chosen episode at a place, at the rate of the selection.
+
+        Raises:
+            DatasetError: it cannot be read.
+        """
+        index, number = self._chosen[place]
         dataset = self._datasets[index]
         episode = dataset.episode(number, images=False)
         pictures = {}
@@ -212,12 +237,14 @@ class Selection:
         The first episode stands for all of the file.
         """
         dataset = self._datasets[index]
-        arrays = dataset.arrays(0)
-        shapes = {
-            key: tuple(array.shape[1:])
-            for key, array in arrays.items()
+        arrays = {
+            key: array
+            for key, array in dataset.arrays(0).items()
             if key.startswith("obs/") or key == "actions"
         }
+        for array in arrays.values():
+            require_sound_size(array)
+        shapes = {key: tuple(array.shape[1:]) for key, array in arrays.items()}
         for key in ("obs/agent_pos", "actions"):
             if len(shapes.get(key, ())) != 1:
                 raise DatasetError(f"{dataset.path} is damaged: {key} has no rows")
@@ -267,6 +294,42 @@ class Selection:
             if name not in shared:
                 raise unknown("camera that all files have in one size", name, shared)
         return {name: shared[name] for name in wanted}
+
+
+class LoadedEpisodes:
+    """The episodes of a selection, each of which is read when it is its turn."""
+
+    def __init__(
+        self, selection: Selection, images: bool, on_used: Callable[[int], None] | None
+    ) -> None:
+        self._selection = selection
+        self._images = images
+        self._on_used = on_used
+
+    def __len__(self) -> int:
+        return len(self._selection)
+
+    def __iter__(self) -> Iterator[SelectedEpisode]:
+        return self.after(0)
+
+    def after(self, count: int) -> Iterator[SelectedEpisode]:
+        """Yields all episodes but the first `count`, which an earlier call has used."""
+        if count:
+            self._report(count)
+        for place in range(count, len(self)):
+            yield self._selection.episode(place, self._images)
+            self._report(1)
+
+    def _report(self, count: int) -> None:
+        if self._on_used is not None:
+            self._on_used(count)
+
+
+def after(episodes: Iterable[SelectedEpisode], count: int) -> Iterator[SelectedEpisode]:
+    """Yields all but the first `count` episodes; those of a selection are not read."""
+    if isinstance(episodes, LoadedEpisodes):
+        return episodes.after(count)
+    return islice(episodes, count, None)
 
 
 def _numbers(dataset: Dataset, mask: str) -> list[int]:

@@ -7,7 +7,7 @@ episode. Other tools pass over both; our import takes units, seeds and success f
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,9 +33,9 @@ class SourceNotes(ClosedOnExit):
         """Ends the file of episodes."""
         self._file.close()
 
-    def add(self, episode: SelectedEpisode) -> None:
-        """Writes the line of an episode."""
-        self._file.write(json.dumps(episode_note(episode)) + "\n")
+    def add(self, note: Mapping[str, Any]) -> None:
+        """Writes the line of an episode, which is its `episode_note`."""
+        self._file.write(json.dumps(note) + "\n")
 
 
 def header_note(header: Header) -> dict[str, Any]:

@@ -103,6 +103,11 @@ class VideoFiles(ClosedOnExit):
             self._file.close()
             self._file = None
 
+    def begin_after(self, number: FileNumber) -> None:
+        """Lets the next pictures go to the file after `number`."""
+        self.close()
+        self._number = number.next()
+
     def add(self, pictures: np.ndarray) -> tuple[FileNumber, float, float]:
         """Adds the pictures (F, H, W, 3) of an episode.
 
@@ -117,8 +122,7 @@ class VideoFiles(ClosedOnExit):
     def _file_for_more(self) -> VideoFile:
         """Returns the open file, or a new one where that is full."""
         if self._file is not None and self._file.written_bytes >= MAX_FILE_MB * 2**20:
-            self.close()
-            self._number = self._number.next()
+            self.begin_after(self._number)
         if self._file is None:
             path = self._folder / self._number.path("mp4")
             self._file = VideoFile(path, self._hz, self._size)

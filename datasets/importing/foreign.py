@@ -12,7 +12,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import numpy as np
 
 from embodied.core import PHYSICS_HZ
-from embodied.datasets.merge import default_masks
+from embodied.datasets.masks import default_masks
 from embodied.datasets.schema import (
     ACTIONS_MODE,
     IMAGE_SUFFIX,

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from embodied.closing import ClosedOnExit
+from embodied.datasets.index.places import OnEpisode
 from embodied.datasets.schema import DatasetError, is_picture_key
 from embodied.datasets.windows.file_windows import Arrays, FileWindows
-from embodied.datasets.windows.places import OnEpisode
 from embodied.datasets.windows.window import Window
 from embodied.errors import EmbodiedError
 

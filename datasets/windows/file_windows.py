@@ -10,17 +10,17 @@ import numpy as np
 
 from embodied.core import PHYSICS_HZ
 from embodied.datasets.array_specs import PLAN_PAYLOAD
-from embodied.datasets.opening import open_file, read_header
-from embodied.datasets.schema import DatasetError
-from embodied.datasets.windows.clock import Clock
-from embodied.datasets.windows.index import open_index, stored_rows
-from embodied.datasets.windows.places import ArrayPlaces, OnEpisode
-from embodied.datasets.windows.rows import (
+from embodied.datasets.index.clock import Clock
+from embodied.datasets.index.opening import open_index, stored_rows
+from embodied.datasets.index.places import ArrayPlaces, OnEpisode
+from embodied.datasets.index.rows import (
     FileOnDisk,
-    MemoryRows,
     Rows,
     StoredRows,
 )
+from embodied.datasets.opening import open_file, read_header
+from embodied.datasets.schema import DatasetError
+from embodied.datasets.windows.memory_rows import MemoryRows
 from embodied.datasets.windows.window import (
     PLAN_TICKS,
     Window,

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from embodied.datasets.index.file_index import FileIndex
+from embodied.datasets.index.opening import open_index, stored_rows
+from embodied.datasets.index.rows import FileOnDisk, StoredRows
 from embodied.datasets.schema import IMAGE_SUFFIX
-from embodied.datasets.windows.index import FileIndex, open_index, stored_rows
-from embodied.datasets.windows.rows import FileOnDisk, StoredRows
 
 
 class Frames(Protocol):

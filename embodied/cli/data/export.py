@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from embodied.cli import arguments
@@ -11,6 +11,7 @@ from embodied.cli.output import no_empty_folders, require_writable
 from embodied.cli.progress import CountProgress
 from embodied.datasets.export.frames import SelectedEpisode
 from embodied.datasets.export.lerobot import export_lerobot
+from embodied.datasets.export.lerobot_features import Pictures
 from embodied.datasets.export.lerobot_v2 import export_lerobot_v2
 from embodied.datasets.export.minari import export_minari
 from embodied.datasets.export.rerun import export_rerun
@@ -72,12 +73,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="robomimic: an observation to write, such as agent_pos, wrist_image or tcp_pos_w; may be repeated",
     )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with an export that was stopped, given the same words",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes the export, then says what it holds."""
     refuse_without_effect(args)
     require_writable(args.output)
+    if args.resume and args.output.exists():
+        print(f"{args.output} is there already: nothing to do")
+        return 0
     cameras = tuple(args.camera) if args.camera else None
     selection = Selection(args.sources, Choice(args.mask, cameras, args.hz))
     omitted = list(selection.omitted)
@@ -87,9 +96,15 @@ def run(args: argparse.Namespace) -> int:
         print(f"left out: {what}")
 
     with_images = bool(selection.spec.cameras) and args.images != "none"
-    with no_empty_folders(args.output):
-        episodes = shown(selection.load(with_images), len(selection))
-        FORMATS[args.format](args, selection, episodes)
+    with (
+        no_empty_folders(args.output),
+        CountProgress("export", len(selection), "episode") as progress,
+    ):
+        episodes = selection.load(with_images, progress)
+        try:
+            FORMATS[args.format](args, selection, episodes)
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
     selection.close()
 
     rest = selection.total_episodes - len(selection)
@@ -117,21 +132,14 @@ def refuse_without_effect(args: argparse.Namespace) -> None:
         raise EmbodiedError("--camera has no effect with --images none")
 
 
-def shown(episodes: Iterable[SelectedEpisode], count: int) -> Iterator[SelectedEpisode]:
-    """Yields the episodes, and shows how many are done."""
-    with CountProgress("export", count, "episode") as progress:
-        for episode in episodes:
-            yield episode
-            progress(1)
-
-
 def _lerobot(
     args: argparse.Namespace,
     selection: Selection,
     episodes: Iterable[SelectedEpisode],
 ) -> None:
     export = export_lerobot_v2 if args.v2 else export_lerobot
-    export(selection, episodes, args.output, args.images or "video", args.subtasks)
+    pictures: Pictures = args.images or "video"
+    export(selection, episodes, args.output, pictures, args.subtasks, args.resume)
 
 
 def _robomimic(
@@ -139,7 +147,7 @@ def _robomimic(
     selection: Selection,
     episodes: Iterable[SelectedEpisode],
 ) -> None:
-    export_robomimic(selection, episodes, args.output, args.key)
+    export_robomimic(selection, episodes, args.output, args.key, args.resume)
 
 
 def _minari(
@@ -147,7 +155,7 @@ def _minari(
     selection: Selection,
     episodes: Iterable[SelectedEpisode],
 ) -> None:
-    export_minari(selection, episodes, args.output)
+    export_minari(selection, episodes, args.output, args.resume)
 
 
 def _rerun(
@@ -155,7 +163,7 @@ def _rerun(
     selection: Selection,
     episodes: Iterable[SelectedEpisode],
 ) -> None:
-    export_rerun(selection, episodes, args.output)
+    export_rerun(selection, episodes, args.output, args.resume)
 
 
 FORMATS: dict[str, Export] = {

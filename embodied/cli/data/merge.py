@@ -8,7 +8,7 @@ from pathlib import Path
 from embodied.cli import arguments
 from embodied.cli.output import require_writable
 from embodied.cli.progress import CountProgress
-from embodied.datasets.merge import find_episodes, merge
+from embodied.datasets.merge import find_episodes, is_unfinished, merge
 from embodied.datasets.reader import Dataset
 
 HELP = """Put the episodes of several datasets into a new one, in the order of their seeds. They must be of one
@@ -23,15 +23,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "sources", type=Path, nargs="+", metavar="FILE", help="the datasets to merge"
     )
     arguments.add_output(parser, "the new one")
-    arguments.add_overwrite(parser)
+    arguments.add_existing(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes the new dataset, then says what it holds."""
     require_writable(args.output)
+    if args.resume and args.output.exists() and not is_unfinished(args.output):
+        print(f"{args.output} is there already: nothing to do")
+        return 0
     total = sum(len(find_episodes(path)) for path in args.sources)
     with CountProgress("merge", total, "episode") as progress:
-        merge(args.sources, args.output, args.overwrite, progress)
+        try:
+            merge(args.sources, args.output, args.overwrite, progress, args.resume)
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
 
     with Dataset(args.output) as dataset:
         successes = sum(meta.success for meta in dataset.episodes)

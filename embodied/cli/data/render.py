@@ -12,7 +12,7 @@ from embodied.cli import arguments
 from embodied.cli.data.replay import episode_numbers
 from embodied.cli.output import require_writable
 from embodied.cli.progress import CountProgress
-from embodied.datasets.merge import default_masks
+from embodied.datasets.masks import default_masks
 from embodied.datasets.reader import Dataset
 from embodied.datasets.rendering import (
     RenderWork,

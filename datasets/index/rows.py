@@ -1,4 +1,4 @@
-"""Rows of one array of a file: read from the disk, or kept in memory.
+"""Rows of one array of a file, read from the disk.
 
 Whatever lies simply in the file is read by its position, without the HDF5 library: many
 times as fast, and safe in processes that were forked. zlib-ng decompresses in half the
@@ -11,34 +11,20 @@ import math
 import os
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from zlib_ng import zlib_ng
 
 from embodied.datasets.guarded import damage_named, read_array
+from embodied.datasets.index.file_index import Stamp
+from embodied.datasets.index.places import ArrayPlaces
 from embodied.datasets.opening import open_file
 from embodied.datasets.schema import H5, DatasetError
-from embodied.datasets.windows.places import ArrayPlaces
 
 # zlib_ng's type hints declare this class as an instance, which `except` could not take.
 DECOMPRESSION_ERROR: Any = zlib_ng.error
-
-
-@dataclass(frozen=True)
-class Stamp:
-    """What tells whether a file is still the one that it was."""
-
-    size: int
-    mtime_ns: int
-
-    @classmethod
-    def of(cls, state: os.stat_result) -> Stamp:
-        """Returns the stamp of a file in a state."""
-        return cls(state.st_size, state.st_mtime_ns)
 
 
 class FileOnDisk:
@@ -258,24 +244,3 @@ class Hdf5Rows(_RowsOnDisk):
         with damage_named(self._file.path, f"{self._key} in {demo}"):
             array = self._file.hdf5()[f"data/{demo}/{self._key}"]
         return read_array(array, slice(start, stop))
-
-
-class MemoryRows:
-    """Rows of some episodes of a file, in memory.
-
-    They are a tensor, which processes that are spawned share.
-    """
-
-    def __init__(
-        self, source: StoredRows, places: ArrayPlaces, episodes: np.ndarray
-    ) -> None:
-        self._rows = torch.from_numpy(source.all_rows(episodes))
-        counts = places.rows[episodes]
-        # Where each episode's rows begin. Those of episodes that are not in memory
-        # begin beyond the end, so that asking for them raises an error.
-        self._first_row = np.full(len(places.rows), len(self._rows), np.int64)
-        self._first_row[episodes] = np.cumsum(counts) - counts
-
-    def take(self, episodes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        numbers = self._first_row[episodes][:, None] + rows
-        return self._rows.numpy()[numbers]

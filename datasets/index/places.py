@@ -15,8 +15,9 @@ from typing import Literal
 import h5py
 import numpy as np
 
+from embodied.datasets.guarded import arrays_below
 from embodied.datasets.schema import H5, DatasetError
-from embodied.errors import unknown
+from embodied.errors import EmbodiedError, unknown
 
 # How the rows of an array lie in the file: one after the other; each compressed by
 # itself with gzip; or in a way that only the HDF5 library reads.
@@ -27,6 +28,7 @@ OnEpisode = Callable[[int], None]
 
 NUMBERS = "biuf"  # the kinds of types that a window may hold
 NO_PLACE = -1
+START = "start/"  # begins the names of what a replay starts from
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,51 @@ class ArrayPlaces:
         """The size of a row in memory."""
         return self.dtype.itemsize * math.prod(self.row)
 
+    def lie_within(self, count: int, size: int) -> bool:
+        """Returns whether the rows of `count` episodes can lie in a file of `size` bytes.
+
+        What an index says is not believed unseen: it comes from a file, too.
+        """
+        rows = self.rows
+        if len(rows) != count or (rows < 0).any() or min(self.row, default=0) < 0:
+            return False
+        if self.layout == "contiguous":
+            places = self.offset
+            ends = self.offset + rows * self.row_bytes
+            lengths = {len(self.offset), count}
+        elif self.layout == "gzip":
+            places = self.row_offset
+            ends = self.row_offset + self.row_size
+            lengths = {len(self.row_offset), len(self.row_size), int(rows.sum())}
+        else:
+            return True
+        is_inside = bool((places >= 0).all() and (places <= ends).all())
+        is_inside = is_inside and bool((ends <= size).all())
+        return len(lengths) == 1 and is_inside
+
     @cached_property
     def first_row(self) -> np.ndarray:
         """(E,) how many rows the episodes before each one have together."""
         return np.cumsum(self.rows) - self.rows
+
+
+def find_all_places(file: H5, demos: Sequence[str]) -> dict[str, ArrayPlaces]:
+    """Finds the rows of every array that a window could hold.
+
+    An array that not all episodes have in one form is left out, and so is what a replay
+    starts from.
+    """
+    first = h5py.h5g.open(file["data"].id, demos[0].encode())
+    keys = [key for key in arrays_below(h5py.Group(first)) if not key.startswith(START)]
+    collected = {key: _Collected(file, demos, key) for key in keys}
+    for number, demo in enumerate(demos):
+        group = h5py.h5g.open(file["data"].id, demo.encode())
+        for key, one in list(collected.items()):
+            try:
+                one.add(number, group)
+            except EmbodiedError:
+                del collected[key]
+    return {key: one.places() for key, one in collected.items()}
 
 
 def find_places(

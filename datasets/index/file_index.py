@@ -1,0 +1,174 @@
+"""What the index of a dataset file holds, and how it is packed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from embodied.datasets.index.clock import Clock
+from embodied.datasets.index.packed import Packed, as_bytes, from_bytes
+from embodied.datasets.index.places import NUMBERS, ArrayPlaces, Layout
+from embodied.errors import EmbodiedError
+
+ALL = "all"  # every episode, like a mask
+PLACES_ARRAYS = ("rows", "offset", "row_offset", "row_size")
+CLOCK_ARRAYS = ("rows", "first", "step", "ticks")
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What tells whether a file is still the one that it was."""
+
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, state: os.stat_result) -> Stamp:
+        """Returns the stamp of a file in a state."""
+        return cls(state.st_size, state.st_mtime_ns)
+
+
+@dataclass
+class FileIndex:
+    """The episodes of a file in the order of their numbers, and their rows.
+
+    Attributes:
+        stamp: of the file.
+        demos: the names of the episodes (E,).
+        sentences: the instructions of the file.
+        instruction: (E,) index into `sentences`.
+        masks: name -> numbers of episodes.
+        places: name of an array -> where its rows lie, as far as it was asked for.
+        clocks: name of an array of ticks, such as `frame_tick` -> when its rows were.
+    """
+
+    stamp: Stamp
+    demos: tuple[str, ...]
+    sentences: tuple[str, ...]
+    instruction: np.ndarray
+    masks: Mapping[str, np.ndarray]
+    places: dict[str, ArrayPlaces] = field(default_factory=dict)
+    clocks: dict[str, Clock] = field(default_factory=dict)
+
+    def chosen(self, path: Path, mask: str) -> np.ndarray:
+        """Returns the numbers of the episodes in a mask; raises if there are none."""
+        if mask == ALL:
+            return np.arange(len(self.demos))
+        numbers = self.masks.get(mask, np.zeros(0, np.int64))
+        if not len(numbers):
+            sizes = {name: len(these) for name, these in self.masks.items()}
+            raise EmbodiedError(
+                f"no episode of {path} is in a mask {mask!r}: choose one of {sizes}, or "
+                f"{ALL!r}"
+            )
+        return numbers
+
+
+def packed_arrays(index: FileIndex) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Returns the arrays and the notes of an index, for `write_packed`."""
+    arrays = {
+        "demos": as_bytes(index.demos),
+        "sentences": as_bytes(index.sentences),
+        "instruction": index.instruction,
+    }
+    arrays |= {f"masks/{name}": numbers for name, numbers in index.masks.items()}
+    notes: dict[str, Any] = {"places": {}, "clocks": list(index.clocks)}
+    for key, places in index.places.items():
+        notes["places"][key] = {
+            "layout": places.layout,
+            "dtype": places.dtype.str,
+            "row": places.row,
+        }
+        for name in PLACES_ARRAYS:
+            arrays[f"places/{key}/{name}"] = getattr(places, name)
+    for key, clock in index.clocks.items():
+        for name in CLOCK_ARRAYS:
+            arrays[f"clocks/{key}/{name}"] = getattr(clock, name)
+    return arrays, notes
+
+
+def unpacked(
+    packed: Packed,
+    stamp: Stamp,
+    content_size: int,
+    arrays: Iterable[str] | None = None,
+    clocks: Iterable[str] | None = None,
+) -> FileIndex:
+    """Returns a packed index.
+
+    Args:
+        packed: holds it.
+        stamp: of the dataset's file.
+        content_size: the size of the dataset in bytes, beyond which no row may lie.
+        arrays: of which places are wanted, as far as they are there; None for all.
+        clocks: which are wanted, as far as they are there; None for all.
+
+    Raises:
+        ValueError: it is damaged.
+        KeyError: something is missing.
+    """
+    notes = packed.notes
+    index = FileIndex(
+        stamp=stamp,
+        demos=tuple(from_bytes(packed.array("demos"))),
+        sentences=tuple(from_bytes(packed.array("sentences"))),
+        instruction=packed.array("instruction"),
+        masks=packed.arrays_below("masks"),
+    )
+    count = len(index.demos)
+    numbers = [*index.masks.values()]
+    if len(index.instruction) != count or not _are_below(numbers, count):
+        raise ValueError("episodes do not fit together")
+    if not _are_below([index.instruction], len(index.sentences)):
+        raise ValueError("sentences do not fit the episodes")
+
+    for key in notes["places"] if arrays is None else arrays:
+        if key in notes["places"]:
+            index.places[key] = _places(packed, key, count, content_size)
+    for key in notes["clocks"] if clocks is None else clocks:
+        if key in notes["clocks"]:
+            index.clocks[key] = _clock(packed, key, count)
+    return index
+
+
+def _are_below(arrays: list[np.ndarray], end: int) -> bool:
+    """Returns whether all arrays hold whole numbers from 0 to `end` - 1."""
+    return all(
+        one.dtype.kind == "i" and (not one.size or 0 <= one.min() <= one.max() < end)
+        for one in arrays
+    )
+
+
+def _places(packed: Packed, key: str, count: int, content_size: int) -> ArrayPlaces:
+    """Returns where the rows of an array lie; raises ValueError if that cannot be."""
+    note = packed.notes["places"][key]
+    layout: Layout = note["layout"]
+    if layout not in get_args(Layout):
+        raise ValueError(f"no layout {layout}")
+    dtype = np.dtype(note["dtype"])
+    arrays = packed.arrays_below(f"places/{key}")
+    places = ArrayPlaces(
+        layout=layout,
+        dtype=dtype,
+        row=tuple(int(width) for width in note["row"]),
+        **{name: arrays[name] for name in PLACES_ARRAYS},
+    )
+    if dtype.kind not in NUMBERS or not places.lie_within(count, content_size):
+        raise ValueError(f"the rows of {key} cannot lie there")
+    return places
+
+
+def _clock(packed: Packed, key: str, count: int) -> Clock:
+    """Returns a clock; raises ValueError if its arrays do not fit together."""
+    arrays = packed.arrays_below(f"clocks/{key}")
+    clock = Clock(**{name: arrays[name] for name in CLOCK_ARRAYS})
+    fits = len(clock.rows) == len(clock.first) == len(clock.step) == count
+    fits = fits and bool((clock.rows >= 1).all() and (clock.step >= 1).all())
+    if not fits or len(clock.ticks) not in (0, int(clock.rows.sum())):
+        raise ValueError(f"the ticks of {key} do not fit together")
+    return clock
