@@ -81,12 +81,16 @@ def test_every_reader_refuses_it(path: Path) -> None:
     put(path, "actions", lambda file, name: file.create_dataset(name, (HUGE, 7), "f8"))
     with pytest.raises(DatasetError, match="declares"):
         statistics(Dataset(path), [0], ["actions"])
-    selection = Selection([path], Choice(mask="all"))
     with pytest.raises(DatasetError, match="declares"):
-        list(selection.load(images=True))
-    selection.close()
+        Selection([path], Choice(mask="all"))
     with pytest.raises(DatasetError, match="declares"):
         RobomimicFile(path, hz=10)
+
+
+def test_no_name_is_made_for_each_of_a_thousand_million_columns(path: Path) -> None:
+    put(path, "actions", lambda file, name: file.create_dataset(name, (3, 10**9), "f4"))
+    with pytest.raises(DatasetError, match="declares"):
+        Selection([path], Choice(mask="all"))
 
 
 @pytest.mark.parametrize("key", ARRAYS)

@@ -71,14 +71,19 @@ def seconds(words: list[Any], begun: Path) -> float:
         return time.perf_counter() - begin
 
 
-def killed_and_resumed(words: list[Any], begun: Path, duration_s: float) -> int:
+def killed_and_resumed(
+    words: list[Any], output: Path, begun: Path, duration_s: float
+) -> int:
     """Kills a command again and again, then lets it end; returns how often it died."""
     rng = np.random.default_rng(len(words))
     died = 0
     for kill in range(KILLS):
         with start([*words, *(["--resume"] if kill else [])], begun) as child:
+            # The first one dies in the midst of its work, the others at any moment.
+            while not kill and child.poll() is None and not any(output.iterdir()):
+                time.sleep(0.001)
             try:
-                child.wait(rng.uniform(0, duration_s))
+                child.wait(rng.uniform(0, 0.4) * duration_s)
             except subprocess.TimeoutExpired:
                 child.kill()
                 died += 1
@@ -130,7 +135,8 @@ def test_what_was_killed_and_resumed_equals_what_was_not(
     words = [["data", verb, *sources, "-o", output, *flags] for output in outputs]
 
     duration_s = seconds(words[0], tmp_path / "begun")
-    died = killed_and_resumed(words[1], tmp_path / "begun", duration_s)
+    folder = outputs[1].parent
+    died = killed_and_resumed(words[1], folder, tmp_path / "begun", duration_s)
 
     assert died > 0
     for output in outputs:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from embodied.datasets.schema import DatasetError
-from embodied.files import WriteError, sync
+from embodied.files import WriteError, replace_text, sync
 
 JOURNAL = "finished.jsonl"
 
@@ -90,7 +90,8 @@ class NewFolder:
         return [json.loads(line) for line in whole]
 
     def _write(self, lines: Sequence[Any]) -> None:
-        self._journal.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+        text = "".join(f"{json.dumps(line)}\n" for line in lines)
+        replace_text(self._journal, text)
 
 
 @contextmanager
