@@ -100,6 +100,31 @@ def test_the_parts_are_named_as_gr00t_reads_them(path: Path) -> None:
     assert modality["annotation"] == {"human.action.task_description": {}}
 
 
+def test_gr00ts_loader_finds_what_it_demands(path: Path) -> None:
+    # what `LeRobotSingleDataset._get_metadata` of Isaac-GR00T does with an export
+    meta = export(path) / "meta"
+    modality = json.loads((meta / "modality.json").read_text())
+    info = json.loads((meta / "info.json").read_text())
+    statistics = json.loads((meta / "stats.json").read_text())
+
+    for kind, vector in (("state", "observation.state"), ("action", "action")):
+        assert {"max", "min", "mean", "std", "q01", "q99"} <= statistics[vector].keys()
+        for values in statistics[vector].values():
+            for part in modality[kind].values():
+                indices = np.arange(part["start"], part["end"])
+                assert np.isfinite(np.array(values)[indices]).all()
+    for place in modality["video"].values():
+        feature = info["features"][place["original_key"]]
+        sizes = [
+            feature["shape"][feature["names"].index(name)]
+            for name in ("height", "width", "channels")
+        ]
+        assert sizes == [8, 8, 3]
+        assert feature["info"]["video.fps"] == info["fps"]
+    for line in lines(meta.parent, "episodes"):
+        assert line["length"] == FRAMES[line["episode_index"]]
+
+
 def test_parts_that_do_not_fill_a_vector_are_one() -> None:
     layout = [("joint_pos", 7), ("width", 1)]
     expected = {"joint_pos": {"start": 0, "end": 7}, "width": {"start": 7, "end": 8}}

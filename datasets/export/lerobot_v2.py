@@ -164,9 +164,21 @@ class _Writer(ClosedOnExit):
         with (self._folder / "meta" / "tasks.jsonl").open("w") as lines:
             for sentence, number in self._frames.tasks.items():
                 _write_line(lines, {"task_index": number, "task": sentence})
-        self._write_json("stats", self._statistics.result())
+        self._write_json("stats", self._statistics_for_gr00t())
         self._write_json("modality", self._modality())
         self._write_json("info", self._info())
+
+    def _statistics_for_gr00t(self) -> dict[str, dict[str, Any]]:
+        """Returns the statistics of numbers: LeRobot reads those of each episode instead.
+
+        GR00T cuts each of them into the parts of `modality.json`, so all must be as
+        wide as the vector: there is no count.
+        """
+        return {
+            name: {kind: value for kind, value in of_all.items() if kind != "count"}
+            for name, of_all in self._statistics.result().items()
+            if not name.startswith(IMAGES)
+        }
 
     def _info(self) -> dict[str, Any]:
         count = self._frames.episodes
