@@ -33,6 +33,7 @@ class SeeingPerson:
         self._mount = MountPose(worlds.robot, worlds.agent_layout)
         self._tcp = worlds.agent_layout.slices()["tcp_pos_w"]
         self._ends = list(ends)
+        self._gain_per_s = GAIN_PER_S
         self._plan: Any = None
         self._reads = 0
         self._is_over = False
@@ -68,20 +69,22 @@ class SeeingPerson:
         to_mount = quat_conjugate(quat_from_yaw(mount[:, 3]))
         if self._plan.subtask[0] == SKILLS.index("drive_to"):
             way = self._plan.base_goal_w[:, 0] - mount
-            along = quat_rotate(to_mount, way[:, :3])[0] * GAIN_PER_S / DRIVE_M_S
+            along = quat_rotate(to_mount, way[:, :3])[0] * self._gain_per_s / DRIVE_M_S
             yaw = (way[0, 3] + np.pi) % (2 * np.pi) - np.pi
-            drive = [*along, yaw * GAIN_PER_S / DRIVE_RAD_S]
-            return Command(drive=_shares(drive))
+            drive = [*along, yaw * self._gain_per_s / DRIVE_RAD_S]
+            return Command(drive=shares(drive))
 
         way = self._plan.goal_pos_w[:, 0] - observation.agent_pos[:, self._tcp]
-        velocity = quat_rotate(to_mount, GAIN_PER_S * way + self._plan.goal_vel_w[:, 0])
+        velocity = quat_rotate(
+            to_mount, self._gain_per_s * way + self._plan.goal_vel_w[:, 0]
+        )
         return Command(
-            move=_shares(velocity[0] / HAND_M_S),
+            move=shares(velocity[0] / HAND_M_S),
             grip=float(np.sign(self._plan.gripper[0, 0])),
         )
 
 
-def _shares(values: Any) -> Any:
+def shares(values: Any) -> Any:
     """Returns numbers in [-1, 1], as a device gives them."""
     return tuple(round(float(np.clip(value, -1, 1)), 4) for value in values)
 

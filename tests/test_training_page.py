@@ -139,6 +139,7 @@ def test_a_history_of_version_0_1_reads_alike(tmp_path: Path) -> None:
     ("history", "message"),
     [
         (rows(train_loss=0.3), "2.20 times the training loss.*More demonstrations"),
+        (rows(passes=0.4, train_loss=0.3), "only 40% .* seen yet.*more time"),
         (rows(passes=1.6), "seen 1.6 times only.*more time .--resume --minutes 4"),
         (rows(), "both more demonstrations and more time"),
         (learning((0.0, 0.1), (0.3, 0.5), (0.98, 0.99)), "98% .*it is learned"),

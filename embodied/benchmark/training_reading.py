@@ -91,6 +91,13 @@ def _imitation_advice(last: Mapping[str, float], longer: str) -> str:
 
     `longer` is a noun phrase on training for longer, as in "more time (--resume)".
     """
+    passes = last.get("passes")
+    if passes is not None and passes < 1:
+        return (
+            f"only {passes:.0%} of the plans have been seen yet, so that the figures say "
+            f"little: {longer} will help"
+        )
+
     times = gap(last)
     if times > WIDE_GAP:
         return (
@@ -99,7 +106,6 @@ def _imitation_advice(last: Mapping[str, float], longer: str) -> str:
             "time alone hardly will"
         )
 
-    passes = last.get("passes")
     if passes is not None and passes < FEW_PASSES:
         return (
             f"each plan was seen {passes:.2g} times only, and validation is about as good "
