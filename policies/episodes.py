@@ -15,6 +15,7 @@ from embodied.policies.corrected import CorrectedPolicy, Correction
 from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.noise import NoisyPolicy
 from embodied.policies.registry import find_policy
+from embodied.rollout.motion import MotionMeter
 from embodied.rollout.rollout import EpisodeResult, Hook, rollout
 
 
@@ -104,7 +105,15 @@ class EpisodeRunner:
             return []
         num_worlds = min(self.num_envs, len(seeds))
         with closing(Worlds(self.config, num_worlds)) as worlds:
-            return rollout(worlds, self._make_policy(worlds), seeds, hooks, on_result)
+            meter = MotionMeter(worlds)
+
+            def tell(result: EpisodeResult) -> None:
+                if on_result is not None:
+                    on_result(meter.measured(result))
+
+            policy = self._make_policy(worlds)
+            results = rollout(worlds, policy, seeds, [meter, *hooks], tell)
+            return [meter.measured(result) for result in results]
 
     def _make_policy(self, worlds: Worlds) -> Policy:
         """Returns the policy, with what disturbs or corrects it."""

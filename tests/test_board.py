@@ -280,6 +280,12 @@ def test_pace_beside_the_experts() -> None:
     assert found.share_of_expert == pytest.approx(0.5)
     assert found.seconds_per_unit == pytest.approx(10)
     assert beside_success(fake_cell("--")).seconds_per_unit is None
+    assert found.between_failures.mean_s == pytest.approx(10)
+    assert found.lost_to_delay is None
+    delayed = beside_success(cell, None, fake_cell("++++"))
+    assert delayed.lost_to_delay is not None
+    assert delayed.lost_to_delay.value == pytest.approx(0.5)
+    assert delayed.lost_to_delay.low < 0.5 < delayed.lost_to_delay.high
 
     undone = episode_result(0, True, success_at_end=False, ended="undone")
     late = replace(cell, episodes=(undone, *cell.episodes[1:]))

@@ -164,7 +164,8 @@ def test_results_of_version_3_still_read(tmp_path):
     for stored in content["cells"]:
         del stored["view"], stored["condition"]["outage"], stored["condition"]["bridge"]
         for row in stored["episodes"]:
-            del row["ended"], row["subtask"], row["stage"], row["plan_faults"]
+            for name in ("ended", "subtask", "stage", "plan_faults"):
+                del row[name]
     path.write_text(json.dumps(content))
 
     read = read_results(path).cells[0]
@@ -298,7 +299,7 @@ def test_resume_finds_what_is_there(tmp_path):
     [
         (
             lambda c: c.update(schema_version=99),
-            "schema version 99; this version reads 3, 4, 5, 6 and 7",
+            "schema version 99; this version reads 3, 4, 5, 6, 7 and 8",
         ),
         (lambda c: c.update(format="other"), "is no results file"),
         (lambda c: c.pop("provenance"), "'provenance' of the file is 'missing'"),

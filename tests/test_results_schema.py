@@ -94,17 +94,20 @@ def test_a_value_outside_its_range_is_damage(tmp_path: Path) -> None:
 
 
 def test_results_of_version_6_still_read(tmp_path: Path) -> None:
-    """They did not count stops and jumps."""
+    """They did not count stops and jumps, nor measure how the robot moved."""
     path = tmp_path / "results.json"
     whole = fake_cell("+--")
     write_results(path, Results(PROVENANCE).with_cell(whole))
     content = content_of(tmp_path)
     content["schema_version"] = 6
-    for episode in content["cells"][0]["episodes"]:
-        del episode["stale_share"], episode["plan_jump"]
+    for cell in content["cells"]:
+        del cell["summary"]["energy_j"], cell["summary"]["smoothness"]
+        for episode in cell["episodes"]:
+            del episode["stale_share"], episode["plan_jump"]
+            del episode["energy_j"], episode["smoothness"]
     content["checksum"] = checksum(content)
     path.write_text(json.dumps(content))
-    assert read_results(path) == Results(PROVENANCE).with_cell(whole)
+    assert read_results(path).cells == (whole,)
 
 
 def test_results_of_version_5_still_read(tmp_path: Path) -> None:

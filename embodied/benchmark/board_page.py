@@ -18,7 +18,12 @@ from embodied.benchmark.board_words import (
 from embodied.benchmark.failures import FailureMode, failure_modes
 from embodied.benchmark.plots import Series, line_chart, points_axis, success_axis
 from embodied.benchmark.pooled import Pooled
-from embodied.benchmark.profile import beside_success, profile, success_by_time
+from embodied.benchmark.profile import (
+    EXPERT,
+    beside_success,
+    profile,
+    success_by_time,
+)
 from embodied.benchmark.report import environment
 from embodied.benchmark.results import Cell, summarize
 from embodied.benchmark.spots import Spot
@@ -26,7 +31,6 @@ from embodied.benchmark.suite import CLASSES
 from embodied.benchmark.views import PALETTE_SIZE
 from embodied.files import replace_text
 
-EXPERT = "expert"
 MAX_SENTENCES = 6  # of comparisons, at the top of the page
 MAX_CURVES = 6  # charts of the time to success
 POINTS = 40  # of each of their lines
@@ -95,7 +99,11 @@ def _cells(board: Board) -> Iterator[tuple[Spot, int, Cell]]:
 def _beside(board: Board) -> Iterator[tuple[Any, ...]]:
     """Yields spot, policy, summary and figures beside success of each cell."""
     for spot, index, cell in _cells(board):
-        yield spot, index, summarize(cell), beside_success(cell, _expert(board, spot))
+        undelayed = None
+        if spot.timing:
+            undelayed = board.contestants[index].cells.get(spot.without_timing)
+        found = beside_success(cell, _expert(board, spot), undelayed)
+        yield spot, index, summarize(cell), found
 
 
 def _expert(board: Board, spot: Spot) -> Cell | None:

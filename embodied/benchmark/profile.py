@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from embodied.benchmark.board import Contestant
-from embodied.benchmark.pooled import Pooled, pooled_rate
+from embodied.benchmark.pooled import Pooled, pooled_difference, pooled_rate
 from embodied.benchmark.results import Cell
+from embodied.benchmark.shift import TimeBetweenFailures, time_between_failures
 from embodied.benchmark.statistics import BOOTSTRAP_SEED, CONFIDENCE, Estimate
 from embodied.benchmark.suite import CLASSES, DIMENSIONS
 from embodied.rollout.rollout import EpisodeResult
 
+EXPERT = "expert"
 RESAMPLES = 1000
 
 
@@ -38,6 +40,9 @@ class Beside:
         collisions_per_hour: how often the robot began to touch what is fixed.
         drops: episodes in which something lay where it should not.
         joint_margin_rad: the smallest distance of a joint from its limit.
+        between_failures: the mean simulated time between failed episodes.
+        lost_to_delay: of the success without a delay, how much is missing, in shares;
+            None where the cell without one was not measured, or is this one.
     """
 
     units_per_hour: Estimate
@@ -48,6 +53,8 @@ class Beside:
     collisions_per_hour: float
     drops: int
     joint_margin_rad: float
+    between_failures: TimeBetweenFailures
+    lost_to_delay: Estimate | None
 
 
 def profile(contestant: Contestant) -> list[AbilityRate]:
@@ -60,12 +67,16 @@ def profile(contestant: Contestant) -> list[AbilityRate]:
     return found
 
 
-def beside_success(cell: Cell, expert: Cell | None = None) -> Beside:
+def beside_success(
+    cell: Cell, expert: Cell | None = None, undelayed: Cell | None = None
+) -> Beside:
     """Returns what a cell's episodes tell beside success.
 
     Args:
         cell: of the policy.
         expert: of the expert in the same place; None where it was not measured.
+        undelayed: of the same policy, with plans that arrive at once; None where it was
+            not measured, or is the cell itself.
     """
     episodes = cell.episodes
     pace = units_per_hour(episodes)
@@ -87,7 +98,17 @@ def beside_success(cell: Cell, expert: Cell | None = None) -> Beside:
         collisions_per_hour=sum(e.collisions for e in episodes) / hours if hours else 0,
         drops=sum(episode.dropped > 0 for episode in episodes),
         joint_margin_rad=min(episode.min_joint_margin_rad for episode in episodes),
+        between_failures=time_between_failures(episodes),
+        lost_to_delay=_lost_to_delay(cell, undelayed),
     )
+
+
+def _lost_to_delay(cell: Cell, undelayed: Cell | None) -> Estimate | None:
+    """Returns how much higher the success is without a delay, on the same seeds."""
+    if undelayed is None:
+        return None
+    found = pooled_difference([(undelayed, cell)])
+    return Estimate(found.value, found.low, found.high) if found else None
 
 
 def units_per_hour(episodes: Sequence[EpisodeResult]) -> Estimate:

@@ -23,7 +23,10 @@ from embodied.benchmark.plots import (
     success_axis,
     value_axis,
 )
-from embodied.benchmark.results import Results, ResultsError, rate, summarize
+from embodied.benchmark.profile import EXPERT, Beside, beside_success
+from embodied.benchmark.results import Cell, Results, ResultsError, rate, summarize
+from embodied.benchmark.shift import between_failures_words
+from embodied.benchmark.spots import Spot
 from embodied.files import replace_text
 from embodied.rollout.endings import describe_ending
 from embodied.rollout.video import Video
@@ -109,6 +112,9 @@ def render_report(report: Report) -> str:
         sweeps=[(sweep, _delay_chart(sweep, colours)) for sweep in sweeps],
         pairings=views.pairings(results),
         summaries=[(cell, summarize(cell)) for cell in results.cells],
+        beside=[
+            (cell, summarize(cell), _beside(cell, results)) for cell in results.cells
+        ],
         failures=failures(results),
         colours=colours,
         seeds=views.seeds(results),
@@ -145,8 +151,24 @@ def environment() -> Environment:
         setting_of=views.Setting.of,
         describe_ending=describe_ending,
         view_command=view_command,
+        between_failures_words=between_failures_words,
     )
     return environment
+
+
+def _beside(cell: Cell, results: Results) -> Beside:
+    """Returns what a cell tells beside success, compared with others of the results."""
+    spot = Spot.of(cell.condition)
+    expert = None
+    undelayed = None
+    for other in results.cells:
+        at = Spot.of(other.condition)
+        if at == spot and other.condition.policy == EXPERT:
+            expert = other
+        same_policy = other.condition.policy == cell.condition.policy
+        if spot.timing and same_policy and at == spot.without_timing:
+            undelayed = other
+    return beside_success(cell, expert, undelayed)
 
 
 def _delay_chart(sweep: views.Sweep, colours: Mapping[str, int]) -> Markup:

@@ -153,6 +153,8 @@ class Summary:
     # of the episodes that succeeded once; None when none did
     time_to_success_s: Median | None
     plan_age_mean_s: float | None
+    energy_j: Median | None  # None where it was not measured
+    smoothness: Median | None
     faults: dict[str, int]
     failures: dict[str, int]  # how episodes without success at the end ended
     simulated_s: float
@@ -337,6 +339,8 @@ def summarize(cell: Cell) -> Summary:
         progress_mean=sum(progress) / len(episodes),
         time_to_success_s=median(times_s),
         plan_age_mean_s=sum(ages_s) / len(ages_s) if ages_s else None,
+        energy_j=median([e.energy_j for e in episodes if e.energy_j is not None]),
+        smoothness=median([e.smoothness for e in episodes if e.smoothness is not None]),
         faults=dict(sorted(faults.items())),
         failures=dict(failures.most_common()),
         simulated_s=simulated_s,

@@ -12,8 +12,9 @@ schema of `results_schema` holds for what is written and for what is read.
 Version 5 added `checksum`; task and robot of each condition; the suite, the models, the
 code and the shard of the provenance; `abilities` and `rule` of a cell, and `error` of an
 episode. Version 6 added `outage` and `bridge` of a condition, and `plan_faults` of an
-episode. Version 7 added `stale_share` and `plan_jump` of an episode. Versions from 3 on
-still read.
+episode. Version 7 added `stale_share` and `plan_jump` of an episode. Version 8 added
+`energy_j` and `smoothness` of an episode, and the medians of both to the summary. Versions
+from 3 on still read.
 """
 
 from __future__ import annotations

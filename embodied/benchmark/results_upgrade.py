@@ -12,7 +12,7 @@ from embodied.benchmark.results import place_name
 from embodied.benchmark.results_schema import SCHEMA_VERSION
 from embodied.rollout.endings import FAULT, SUCCESS
 
-READABLE = (3, 4, 5, 6, SCHEMA_VERSION)
+READABLE = (3, 4, 5, 6, 7, SCHEMA_VERSION)
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -76,13 +76,14 @@ def _with_newer_parts(cell: dict[str, Any], task: str, robot: str) -> dict[str, 
 
 
 def _episode(episode: dict[str, Any]) -> dict[str, Any]:
-    """Returns an episode with what versions 4 to 7 added."""
+    """Returns an episode with what versions 4 to 8 added."""
     # version 3 lacks `ended`: a time-out cannot be told from a loss, so "" is for both
     ended = ""
     if episode.get("success_at_end") is True:
         ended = SUCCESS
     elif episode.get("fault"):
         ended = FAULT
-    added = {"ended": ended, "subtask": "", "stage": "", "error": "", "plan_faults": 0}
-    added |= {"stale_share": None, "plan_jump": None}
-    return {**added, **episode}
+    words = {"ended": ended, "subtask": "", "stage": "", "error": ""}
+    plans = {"plan_faults": 0, "stale_share": None, "plan_jump": None}
+    motion = {"energy_j": None, "smoothness": None}
+    return {**words, **plans, **motion, **episode}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from embodied.benchmark.results import Cell, Condition, ResultsError
 
@@ -32,6 +32,11 @@ class Spot:
             condition.stage,
             _timing_words(condition),
         )
+
+    @property
+    def without_timing(self) -> Spot:
+        """The same spot, for plans that all arrive at once."""
+        return replace(self, timing="")
 
     @property
     def words(self) -> str:

@@ -21,7 +21,7 @@ from embodied.benchmark.report import Report, write_report
 from embodied.benchmark.results import Provenance, Results
 from embodied.benchmark.trials import Trial
 from embodied.cli import arguments, plan, reproduce
-from embodied.cli.eval_table import comparisons, failed_seeds, results_table
+from embodied.cli.eval_table import comparisons, failed_seeds, results_table, shifts
 from embodied.cli.output import claim_folder
 from embodied.cli.progress import stages
 from embodied.cli.terms import LEVEL
@@ -49,6 +49,7 @@ EXAMPLE = """embodied eval ToteTransfer --policy expert random --level L1 --epis
   embodied eval ToteTransfer --policy runs/totes --channel edge-4g -o runs/cloud
   embodied eval --suite handling --policy expert 'runs/{task}-{robot}' -o runs/handling
   embodied eval ToteTransfer --policy runs/totes --episodes 2000 --against runs/a:expert -o runs/b
+  embodied eval ToteTransfer --policy expert --shift 1h -o runs/shift
   embodied eval --reproduce runs/eval/results.json"""
 RESULTS = "results.json"
 REPORT = "report.html"
@@ -228,7 +229,7 @@ def as_text(results: Results, folder: Path) -> str:
     if results.provenance.suite:
         lines += _board_lines(folder)
     else:
-        lines += [*comparisons(results), *failed_seeds(results)]
+        lines += [*comparisons(results), *shifts(results), *failed_seeds(results)]
     lines.append(f"{folder / RESULTS}, {folder / REPORT}")
     return "\n".join(lines)
 

@@ -5,6 +5,12 @@ from __future__ import annotations
 from embodied.benchmark import views, wording
 from embodied.benchmark.failures import failures, view_command
 from embodied.benchmark.results import Cell, Condition, Results, summarize
+from embodied.benchmark.shift import (
+    SHIFT_RULE,
+    between_failures_words,
+    duration_words,
+    time_between_failures,
+)
 from embodied.benchmark.timing import CONSTANT
 from embodied.cli.text_table import text_table
 
@@ -50,6 +56,22 @@ def comparisons(results: Results) -> list[str]:
         lines.append(
             f"{names}, {first.condition.level}: {difference}, "
             f"p = {pairing.adjusted_p:.2g} (Holm)"
+        )
+    return lines
+
+
+def shifts(results: Results) -> list[str]:
+    """Returns a line for each cell that filled a shift."""
+    lines = []
+    for cell in results.cells:
+        if not cell.rule.startswith(SHIFT_RULE):
+            continue
+        found = time_between_failures(cell.episodes)
+        worked_s = sum(episode.duration_s for episode in cell.episodes)
+        lines.append(
+            f"{cell.label} {_place(cell.condition)}: {len(cell.episodes)} episodes in "
+            f"{duration_words(worked_s)}, each from a reset of the robot; "
+            f"{found.failures} failed, between failures {between_failures_words(found)}"
         )
     return lines
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from embodied.benchmark.board import Contestant, read_contestants
 from embodied.benchmark.results import Condition, success_at_end
+from embodied.benchmark.shift import parse_shift
 from embodied.benchmark.spots import Spot
 from embodied.benchmark.statistics import CONFIDENCE
 from embodied.benchmark.stopping import Against, StoppingRule, Until
@@ -30,6 +31,7 @@ FIRST_SEED = 10_000
 SPLIT = "train"
 # flags whose values are a suite's own
 SUITE_HAS = ("seed", "split", "level", "stage", *FLAGS)
+SHIFT_SAYS = "--shift measures as many episodes as fill it: leave it out"
 SLURM = "slurm"
 SLURM_INDEX = "SLURM_ARRAY_TASK_ID"
 
@@ -61,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure a suite by its protocol (see `embodied list suites`), or FILE.toml",
     )
 
-    # a rule that stops cells early, one at most
+    # a rule that says when a cell ends, one at most
     rule = parser.add_mutually_exclusive_group()
     rule.add_argument(
         "--until",
@@ -75,6 +77,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RESULTS",
         help="stop a cell when it is told apart from the same cell of another policy, by "
         "a test that may be asked at any time; FOLDER:POLICY for one of several",
+    )
+    rule.add_argument(
+        "--shift",
+        metavar="TIME",
+        help="measure episodes back to back until they fill a simulated time, e.g. 1h, "
+        "and the mean time between failures",
     )
 
     # the same seeds elsewhere: a part of them, or all of them once more
@@ -106,6 +114,8 @@ def plan_of(args: argparse.Namespace) -> EvalPlan:
             have no effect.
     """
     _require(args)
+    if args.shift is not None:
+        arguments.refuse(args, ("suite", "episodes"), SHIFT_SAYS)
     if args.videos < 0:
         raise EmbodiedError(f"--videos must be at least 0, not {args.videos}")
     chosen = _plan_of_flags(args) if args.suite is None else _plan_of_suite(args)
@@ -179,6 +189,8 @@ def _plan_of_suite(args: argparse.Namespace) -> EvalPlan:
 def _seeds_of(args: argparse.Namespace) -> range:
     """Returns the seeds of --episodes and --seed, or of their defaults."""
     episodes = EPISODES if args.episodes is None else args.episodes
+    if args.shift is not None:
+        episodes = parse_shift(args.shift).most_episodes
     seed = FIRST_SEED if args.seed is None else args.seed
     return arguments.seeds(argparse.Namespace(episodes=episodes, seed=seed))
 
@@ -189,6 +201,8 @@ def _rules_of(
     """Returns what may stop each trial; () where nothing was asked for."""
     if args.until is not None:
         return tuple(Until(args.until) for _ in trials)
+    if args.shift is not None:
+        return tuple(parse_shift(args.shift) for _ in trials)
     if args.against is None:
         return ()
 
@@ -231,9 +245,11 @@ def _against(condition: Condition, other: Contestant, alpha: float) -> Against:
 
 def _shard_of(chosen: EvalPlan, args: argparse.Namespace) -> EvalPlan:
     """Returns the part of each cell that this process is to measure."""
-    if args.until is not None or args.against is not None:
+    rules = (args.until, args.against, args.shift)
+    if any(rule is not None for rule in rules):
         raise EmbodiedError(
-            "--shard measures a fixed part of the seeds: leave out --until and --against"
+            "--shard measures a fixed part of the seeds: leave out --until, --against and "
+            "--shift"
         )
     trials, shard = sharded(chosen.trials, args.shard)
     return replace(chosen, trials=trials, shard=shard)

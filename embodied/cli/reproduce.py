@@ -31,6 +31,7 @@ FILE_HAS = (
     "suite",
     "until",
     "against",
+    "shift",
     "shard",
     "seed",
     "split",

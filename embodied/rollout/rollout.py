@@ -81,6 +81,10 @@ class EpisodeResult:
     # of `PlanUse`; None for a policy that does not tell
     stale_share: float | None = None
     plan_jump: float | None = None
+    # how the robot moved (see `rollout.motion`); None where it was not measured, after a
+    # fault, and the smoothness also where no tool has moved
+    energy_j: float | None = None  # work of the servos
+    smoothness: float | None = None  # log dimensionless jerk, at most 0 or so
 
 
 class Hook(Protocol):

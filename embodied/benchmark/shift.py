@@ -1,0 +1,111 @@
+"""A shift: episodes back to back for a simulated time, and how often one fails."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scipy import stats
+
+from embodied.benchmark.results import success_at_end
+from embodied.benchmark.statistics import CONFIDENCE
+from embodied.errors import EmbodiedError
+from embodied.rollout.rollout import EpisodeResult
+
+SHIFT_RULE = "until a shift"  # how the words of the rule begin
+UNITS_S = {"s": 1.0, "min": 60.0, "h": 3600.0}
+# An episode lasts at least this long: so many may be needed for a shift.
+SHORTEST_EPISODE_S = 1.0
+LONGEST_SHIFT_S = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class TimeBetweenFailures:
+    """The mean simulated time between failures, in s.
+
+    Attributes:
+        mean_s: the time for each failure; None where nothing failed.
+        low_s: the lower limit of its 95% interval.
+        high_s: the upper limit; None where nothing failed.
+        failures: how many episodes failed.
+    """
+
+    mean_s: float | None
+    low_s: float
+    high_s: float | None
+    failures: int
+
+
+def time_between_failures(episodes: Sequence[EpisodeResult]) -> TimeBetweenFailures:
+    """Returns the mean time between episodes that had not succeeded at their end.
+
+    The interval is the exact one of a constant rate of failures, observed for a fixed
+    time (Epstein & Sobel 1953; MIL-HDBK-189C, 5.4): chi-squared with 2 r and 2 r + 2
+    degrees of freedom for r failures.
+    """
+    total_s = sum(episode.duration_s for episode in episodes)
+    failures = sum(not success_at_end(episode) for episode in episodes)
+    tail = (1 - CONFIDENCE) / 2
+
+    low_s = 2 * total_s / float(stats.chi2.ppf(1 - tail, 2 * failures + 2))
+    if not failures:
+        return TimeBetweenFailures(None, low_s, None, 0)
+    high_s = 2 * total_s / float(stats.chi2.ppf(tail, 2 * failures))
+    return TimeBetweenFailures(total_s / failures, low_s, high_s, failures)
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A stopping rule that waits until episodes fill a shift.
+
+    Attributes:
+        length_s: the simulated time.
+    """
+
+    length_s: float
+
+    @property
+    def words(self) -> str:
+        return f"{SHIFT_RULE} of {duration_words(self.length_s)} was over"
+
+    @property
+    def most_episodes(self) -> int:
+        """How many episodes a shift may hold."""
+        return max(1, round(self.length_s / SHORTEST_EPISODE_S))
+
+    def is_met(self, episodes: Sequence[EpisodeResult]) -> bool:
+        """Returns whether the episodes fill the shift."""
+        return sum(episode.duration_s for episode in episodes) >= self.length_s
+
+
+def parse_shift(text: str) -> Shift:
+    """Returns the shift that was typed, e.g. "1h", "90min" or "600s".
+
+    Raises:
+        EmbodiedError: it is no such time, or longer than a day.
+    """
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|min|h)", text)
+    length_s = float(match[1]) * UNITS_S[match[2]] if match else 0.0
+    if not 0 < length_s <= LONGEST_SHIFT_S:
+        raise EmbodiedError(
+            "--shift must be a time with its unit, at most 24h, such as 1h, 90min or "
+            f"600s, not {text!r}"
+        )
+    return Shift(length_s)
+
+
+def duration_words(duration_s: float) -> str:
+    """Returns a time in its largest unit, e.g. "1 h" or "12 min"."""
+    for unit in ("h", "min"):
+        if duration_s >= UNITS_S[unit]:
+            return f"{duration_s / UNITS_S[unit]:.3g} {unit}"
+    return f"{duration_s:.3g} s"
+
+
+def between_failures_words(found: TimeBetweenFailures) -> str:
+    """Returns a mean time between failures with its interval, for people."""
+    if found.mean_s is None:
+        return f"no failure, at least {duration_words(found.low_s)}"
+    limits = f"{duration_words(found.low_s)} to {duration_words(found.high_s or 0)}"
+    return f"{duration_words(found.mean_s)} ({limits})"
