@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embodied.cli import arguments, train_rl, train_summary
+from embodied.cli import arguments, train_log, train_rl, train_summary
 from embodied.cli.output import claim_folder
-from embodied.cli.progress import TrainingProgress
 from embodied.datasets.reader import Dataset, require_distinct
 from embodied.envs.own_tasks import is_place
 from embodied.envs.registry import task_names
@@ -104,6 +103,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=0, help="seed of the training (default: 0)"
     )
 
+    train_log.add_arguments(parser)
+
     # what one kind of training takes alone, and what all take
     train_rl.add_arguments(parser)
     arguments.add_existing(parser)
@@ -161,6 +162,7 @@ def run(args: argparse.Namespace) -> int:
     """Trains, then prints the last figures and what they say."""
     budget = budget_of(args)
     arguments.check_seed(args.seed)
+    train_log.require_tracker(args.log)
     if args.algo:
         arguments.refuse(
             args, ONLY_WITH_DATASETS, "only with datasets, not with --algo"
@@ -237,7 +239,7 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
     warn_of_unfinished(datasets)
     claim_folder(args.output, FILES, args.resume, args.overwrite)
     try:
-        imitate(config, args.output, args.resume, args.json)
+        imitate(config, args.output, args.resume, args.json, args.log)
     except KeyboardInterrupt as stop:
         train_summary.draw(args.output)
         raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
@@ -311,8 +313,14 @@ def require_takeovers(args: argparse.Namespace, datasets: Sequence[Path]) -> Non
         )
 
 
-def imitate(config: ImitationConfig, folder: Path, resume: bool, quiet: bool) -> None:
-    """Trains into a run folder.
+def imitate(
+    config: ImitationConfig,
+    folder: Path,
+    resume: bool,
+    quiet: bool,
+    tracker: str | None = None,
+) -> None:
+    """Trains into a run folder, and sends the figures to a tracker.
 
     With `resume`, a run that has spent its budget already is left as it is.
     """
@@ -322,8 +330,8 @@ def imitate(config: ImitationConfig, folder: Path, resume: bool, quiet: bool) ->
         if not quiet:
             print(train_summary.finished_notice(folder, config.budget), file=sys.stderr)
         return
-    with TrainingProgress(quiet) as progress:
-        train_imitation(config, folder, progress, resume)
+    with train_log.training_log(folder, tracker, resume, quiet) as log:
+        train_imitation(config, folder, log, resume)
 
 
 def _refuse_tasks(sources: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from embodied.benchmark.timing import Timing
 from embodied.benchmark.trials import Place, plan_trials
 from embodied.cli import arguments, train_summary
 from embodied.cli.output import claim_folder
-from embodied.cli.progress import TrainingProgress
+from embodied.cli.train_log import training_log
 from embodied.cli.view import VIDEO_SIZE, record
 from embodied.envs.config import ENGINES
 from embodied.envs.own_tasks import typed_task
@@ -119,8 +119,8 @@ def train(args: argparse.Namespace, budget: Budget) -> None:
     else:
         run_trainer = trainer(config)
         try:
-            with TrainingProgress(args.json) as progress:
-                run_trainer(config, folder, progress, args.resume)
+            with training_log(folder, args.log, args.resume, args.json) as log:
+                run_trainer(config, folder, log, args.resume)
         except KeyboardInterrupt as stop:
             train_summary.draw(folder)
             raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None

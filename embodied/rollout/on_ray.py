@@ -46,6 +46,8 @@ RAY_SETTINGS = {
 }
 # How often a part is repeated before the death of its nodes counts as an error.
 RETRIES = 3
+# How often, once per second, the head is asked in vain: some other server may answer.
+JOINING = {"RAY_NUM_REDIS_GET_RETRIES": "6"}
 T = TypeVar("T")
 Message = tuple[str, Any]
 
@@ -85,7 +87,7 @@ class RayExecutor(ClosedOnExit):
             raise EmbodiedError(
                 f"the number of workers must be at least 1, not {count}"
             )
-        self._ray = _import_ray()
+        self._ray = _import_ray({} if address is None else JOINING)
         self._limit = count
         # Whoever has begun Ray in this process also ends it.
         self._is_ours = not self._ray.is_initialized()
@@ -150,9 +152,6 @@ class RayExecutor(ClosedOnExit):
 
     def _begin(self, address: ClusterAddress | None, count: int | None) -> None:
         """Joins the cluster at an address, or starts one here."""
-        for name, value in RAY_SETTINGS.items():
-            os.environ.setdefault(name, value)
-
         # Ray's own words on the screen would tear the progress bar
         quiet = {"log_to_driver": False, "logging_level": "ERROR"}
         if address is None:
@@ -214,8 +213,12 @@ def own_versions() -> dict[str, str]:
     return versions
 
 
-def _import_ray() -> Any:
+def _import_ray(settings: Mapping[str, str]) -> Any:
     """Returns the package.
+
+    Args:
+        settings: environment variables of Ray's, beside RAY_SETTINGS, where they are
+            not set yet. Ray reads some of them when it is imported.
 
     Raises:
         EmbodiedError: it is not installed.
@@ -225,6 +228,8 @@ def _import_ray() -> Any:
             "--on ray needs Ray, which is not installed: pip install "
             "'embodied-ground[ray]'"
         )
+    for name, value in {**RAY_SETTINGS, **settings}.items():
+        os.environ.setdefault(name, value)
     import ray
 
     return ray

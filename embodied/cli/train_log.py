@@ -1,0 +1,118 @@
+"""Where the figures of a training go, beside `history.json`: to the tools of others."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from embodied.cli.progress import TrainingProgress
+from embodied.closing import ClosedOnExit
+from embodied.errors import EmbodiedError
+
+# Packages with one interface (init, log, finish), and how they are installed. Trackio asks
+# for an older Pillow than the one of constraints.txt, so that it is no extra.
+TRACKERS = {"wandb": "'embodied-ground[wandb]'", "trackio": "trackio"}
+PROJECT = "embodied-ground"
+EVENTS = "tensorboard"  # the folder of TensorBoard's events in a run folder
+# what a row is told by, so that it is no figure of its own
+STEP = "steps"
+Log = Callable[[Mapping[str, Any]], None]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds --log."""
+    parser.add_argument(
+        "--log",
+        metavar="WHERE",
+        help=f"send the figures to {' or '.join(TRACKERS)}, through its own package; "
+        "events for TensorBoard are written where it is installed",
+    )
+
+
+def require_tracker(name: str | None) -> None:
+    """Raises EmbodiedError unless figures can be sent to a tracker; None: to none."""
+    if name is None:
+        return
+    if name not in TRACKERS:
+        raise EmbodiedError(f"--log must be {' or '.join(TRACKERS)}, not {name!r}")
+    if importlib.util.find_spec(name) is None:
+        raise EmbodiedError(
+            f"--log {name} needs the package {name}, which is not installed: pip install "
+            f"{TRACKERS[name]}"
+        )
+
+
+@contextmanager
+def training_log(
+    folder: Path, tracker: str | None, resume: bool, quiet: bool
+) -> Iterator[Log]:
+    """Yields what takes each row of figures: it is shown, and sent where it is to go.
+
+    Args:
+        folder: of the run.
+        tracker: one of TRACKERS, or None.
+        resume: whether the run goes on.
+        quiet: whether nothing is shown.
+    """
+    with ExitStack() as stack:
+        logs: list[Log] = [stack.enter_context(TrainingProgress(quiet))]
+        if importlib.util.find_spec("tensorboard") is not None:
+            events = TensorBoardEvents(folder / EVENTS, resume)
+            logs.append(stack.enter_context(events))
+        if tracker is not None:
+            logs.append(stack.enter_context(_tracked(tracker, folder.name)))
+
+        def log(row: Mapping[str, Any]) -> None:
+            for one in logs:
+                one(row)
+
+        yield log
+
+
+class TensorBoardEvents(ClosedOnExit):
+    """Writes rows as TensorBoard's events; nothing before the first row."""
+
+    def __init__(self, folder: Path, resume: bool) -> None:
+        """Prepares to write into a folder; without `resume` older events go."""
+        self._folder = folder
+        self._writer: Any = None
+        if not resume:
+            for file in folder.glob("events.out.tfevents.*"):
+                file.unlink()
+
+    def __call__(self, row: Mapping[str, Any]) -> None:
+        """Writes the figures of a row."""
+        step = int(row[STEP])
+        if self._writer is None:
+            # imported here, because it takes a second
+            from torch.utils.tensorboard import SummaryWriter
+
+            # what a killed sitting wrote after its checkpoint comes again
+            self._writer = SummaryWriter(str(self._folder), purge_step=step)
+        for name, value in _figures(row).items():
+            self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Writes what is left."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+@contextmanager
+def _tracked(name: str, run: str) -> Iterator[Log]:
+    """Yields what sends rows to a tracker; each sitting is a run of its own there."""
+    tracker = import_module(name)
+    tracker.init(project=PROJECT, name=run)
+    try:
+        yield lambda row: tracker.log(_figures(row), step=int(row[STEP]))
+    finally:
+        tracker.finish()
+
+
+def _figures(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != STEP}
