@@ -110,7 +110,15 @@ class FreeBodies:
         # (K, 3) where the linear velocities are
         qvel = [int(model.joint(name).dofadr[0]) for name in names]
         self._qvel = xp.asarray([[first, first + 1, first + 2] for first in qvel])
-        self._rows = xp.arange(engine.num_worlds)  # to choose a body for each world
+        # (N,) and (N, 1), to choose one body, or several, for each world
+        self._rows = xp.arange(engine.num_worlds)
+        self._each_row = self._rows[:, None]
+
+        # views of the live state, made once, of all B bodies of the model
+        self._pos_w = engine.view("xpos")  # (N, B, 3)
+        self._xmat = engine.view("xmat")  # (N, B, 9)
+        self._velocities = engine.view("qvel")
+        self._forces = engine.view("xfrc_applied")  # (N, B, 6)
 
         # asking for a field lets worlds differ in it
         for field in ("geom_rgba", "body_gravcomp", *varied_fields):
@@ -118,33 +126,32 @@ class FreeBodies:
 
     def positions_w(self) -> Array:
         """Returns the positions (N, K, 3) of all bodies, m."""
-        return self._engine.view("xpos")[:, self._body_columns]
+        return self._pos_w[:, self._body_columns]
 
     def positions_of(self, which: Array) -> Array:
         """Returns the positions (N, k, 3) of each world's bodies `which` (N, k), m."""
-        return self._engine.view("xpos")[self._rows[:, None], self._body_ids[which]]
+        return self._pos_w[self._each_row, self._body_ids[which]]
 
     def pose_of(self, which: Array) -> tuple[Array, Array]:
         """Returns where each world's body `which` (N,) is.
 
         That is its position (N, 3) in m, and its rotation matrix row by row (N, 9).
         """
-        view = self._engine.view
         bodies = self._body_ids[which]
-        return view("xpos")[self._rows, bodies], view("xmat")[self._rows, bodies]
+        return self._pos_w[self._rows, bodies], self._xmat[self._rows, bodies]
 
     def rotations(self) -> Array:
         """Returns the rotation matrices (N, K, 3, 3) of all bodies."""
-        matrices = self._engine.view("xmat")[:, self._body_columns]
+        matrices = self._xmat[:, self._body_columns]
         return self._engine.xp.reshape(matrices, (*matrices.shape[:2], 3, 3))
 
     def velocities_w(self) -> Array:
         """Returns the velocities (N, K, 3) of all bodies, m/s."""
-        return self._engine.view("qvel")[:, self._qvel]
+        return self._velocities[:, self._qvel]
 
     def velocity_of(self, which: Array) -> Array:
         """Returns the velocity (N, 3) of each world's body `which` (N,), m/s."""
-        return self._engine.view("qvel")[self._rows[:, None], self._qvel[which]]
+        return self._velocities[self._each_row, self._qvel[which]]
 
     def push(self, which: Array, force_n: Array) -> None:
         """Pushes each world's body `which` (N,) until called again.
@@ -153,9 +160,8 @@ class FreeBodies:
             which: one body of each world.
             force_n: the horizontal force (N, 2), N.
         """
-        forces = self._engine.view("xfrc_applied")
         # other bodies keep their forces: `which` must not change while one is pushed
-        forces[self._rows, self._body_ids[which], :2] = force_n
+        self._forces[self._rows, self._body_ids[which], :2] = force_n
 
     def place(self, world: int, which: int, pos_w: Vector, yaw: float) -> None:
         """Sets one body upright at `pos_w` (3,) m in one world that is being reset.

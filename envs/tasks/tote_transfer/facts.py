@@ -59,6 +59,11 @@ class Props:
         # y and z of the point to grip, on a long wall in the tote's frame; its x is 0
         self.grip_y_m = -tote.width / 2
         self.grip_z_m = tote.height - GRASP_DEPTH_M
+        # of the belt: its edge towards the robot; a tote on it is below this height, and
+        # beyond this place out of reach
+        self.belt_x_w = station.belt.x - station.belt.width / 2
+        self.riding_z_w = station.belt.top_z + RIDING_M
+        self.out_of_reach_y_w = station.belt.y_end - OUT_OF_REACH_M
         # (3,) how far a tote in its slot may be from the slot's middle
         half_x = station.rack.slot_x / 2 - SLOT_MARGIN_M
         self.slot_room_m = xp.asarray([half_x, SLOT_Y_M, SLOT_Z_M])
@@ -139,13 +144,13 @@ class Facts:
     @quantity
     def is_lost(self) -> Array:
         """(N,) bool, the tote fell, or rides out of reach to the belt's end."""
-        belt = self._props.station.belt
+        props = self._props
         x = self.tote_pos_w[:, 0]
         y = self.tote_pos_w[:, 1]
         z = self.tote_pos_w[:, 2]
         # above the belt, or beyond it as seen from the robot
-        is_riding = (x > belt.x - belt.width / 2) & (z < belt.top_z + RIDING_M)
-        return (z < FALLEN_Z_W) | (is_riding & (y > belt.y_end - OUT_OF_REACH_M))
+        is_riding = (x > props.belt_x_w) & (z < props.riding_z_w)
+        return (z < FALLEN_Z_W) | (is_riding & (y > props.out_of_reach_y_w))
 
     @quantity
     def fallen_totes(self) -> Array:
