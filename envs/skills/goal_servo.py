@@ -150,8 +150,9 @@ class GoalServo:
         return 0 * agent_pos[:, :width]  # no velocity
 
     def _upright(self, waist: Waist, agent_pos: Array) -> Array:
-        """Returns the action of a waist that goes home, which is upright: goals of
-        hands are reached without bowing.
+        """Returns actions (N, J) of a waist that goes home, which is upright.
+
+        Hands reach their goals without bowing.
         """
         xp = array_namespace(agent_pos)
         first = self._slices["joint_pos"].start

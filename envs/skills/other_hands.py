@@ -55,8 +55,10 @@ class OtherHandsPlanner:
             place = mount.read(observation.agent_pos)  # (n, 4)
             turned = quat_from_yaw(place[:, 3])
             num = place.shape[0]
-            ahead = xp.broadcast_to(xp.asarray(home.pos), (num, 3))
-            pointing = xp.broadcast_to(xp.asarray(home.quat_wxyz), (num, 4))
+            ahead = xp.asarray(home.pos, dtype=place.dtype)
+            ahead = xp.broadcast_to(ahead, (num, 3))
+            pointing = xp.asarray(home.quat_wxyz, dtype=place.dtype)
+            pointing = xp.broadcast_to(pointing, (num, 4))
             pos_w.append((place[:, :3] + quat_rotate(turned, ahead))[:, None])
             quat_wxyz.append(quat_multiply(turned, pointing)[:, None])
 
