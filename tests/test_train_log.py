@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from embodied.cli.main import main
-from embodied.cli.train_log import EVENTS, TRACKERS, training_log
+from embodied.cli.train_log import TRACKERS, training_log
 
 ROWS = [
     {"share": 0.5, "seconds": 1.0, "steps": 10.0, "train_loss": 3.0},
@@ -57,7 +57,7 @@ def events_of(folder: Path) -> list[tuple[int, float]]:
         "tensorboard.backend.event_processing.event_accumulator",
         reason="TensorBoard is not installed",
     )
-    events = reading.EventAccumulator(str(folder / EVENTS))
+    events = reading.EventAccumulator(str(folder))
     events.Reload()
     return [(event.step, event.value) for event in events.Scalars("train_loss")]
 

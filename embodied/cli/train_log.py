@@ -18,7 +18,7 @@ from embodied.errors import EmbodiedError
 # for an older Pillow than the one of constraints.txt, so that it is no extra.
 TRACKERS = {"wandb": "'embodied-ground[wandb]'", "trackio": "trackio"}
 PROJECT = "embodied-ground"
-EVENTS = "tensorboard"  # the folder of TensorBoard's events in a run folder
+EVENTS = "events.out.tfevents.*"  # TensorBoard's files in a run folder
 # what a row is told by, so that it is no figure of its own
 STEP = "steps"
 Log = Callable[[Mapping[str, Any]], None]
@@ -62,7 +62,7 @@ def training_log(
     with ExitStack() as stack:
         logs: list[Log] = [stack.enter_context(TrainingProgress(quiet))]
         if importlib.util.find_spec("tensorboard") is not None:
-            events = TensorBoardEvents(folder / EVENTS, resume)
+            events = TensorBoardEvents(folder, resume)
             logs.append(stack.enter_context(events))
         if tracker is not None:
             logs.append(stack.enter_context(_tracked(tracker, folder.name)))
@@ -78,11 +78,11 @@ class TensorBoardEvents(ClosedOnExit):
     """Writes rows as TensorBoard's events; nothing before the first row."""
 
     def __init__(self, folder: Path, resume: bool) -> None:
-        """Prepares to write into a folder; without `resume` older events go."""
+        """Prepares to write into a run folder; without `resume` older events go."""
         self._folder = folder
         self._writer: Any = None
         if not resume:
-            for file in folder.glob("events.out.tfevents.*"):
+            for file in folder.glob(EVENTS):
                 file.unlink()
 
     def __call__(self, row: Mapping[str, Any]) -> None:
