@@ -30,6 +30,7 @@ PUBLIC = frozenset(
         "integration_state",  # all of some worlds' state, to compare
         "merge",  # datasets of several collections into one
         "parcels_per_hour",  # what a sorting line is measured by
+        "read_sweep",  # what a sweep found, for programs
         "segmentation",  # of cameras, beside RGB and depth
         "to_physical",  # the inverse of what an action interface says
     }

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from embodied.core import Array
 from embodied.envs.props.free_body import WEIGHTLESS_GRAVCOMP, FreeBodies
 from embodied.envs.props.paint import Paint
 from embodied.envs.props.shapes import Rgb, Rgba, add_box, add_visual_box, box_inertia
@@ -84,11 +83,3 @@ class Workpieces(FreeBodies):
         """Colours one workpiece, all but the band around its foot."""
         body_geom, _ = self._geoms[which]
         self._engine.model_view("geom_rgba")[world, body_geom, :3] = rgb
-
-    def upright_cos(self, which: Array) -> Array:
-        """Returns how upright each world's workpiece `which` (N,) is, (N,).
-
-        It is the cosine of the angle between its z axis and the vertical.
-        """
-        _, xmat = self.pose_of(which)
-        return xmat[:, 8]
