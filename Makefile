@@ -49,6 +49,8 @@ test-slow: setup  ## the slow tests
 build: setup  ## wheel and sdist into dist/, each tried away from this checkout
 	rm -rf build dist
 	$(BIN)/python -m build --quiet --no-isolation --sdist --wheel
+	$(BIN)/python -m build --quiet --no-isolation --wheel --outdir dist lerobot_env
+	rm -rf lerobot_env/build lerobot_env/*.egg-info
 	$(BIN)/python .ci/try_distributions.py dist
 
 bench: setup  ## measure speed

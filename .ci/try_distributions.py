@@ -11,6 +11,7 @@ import sys
 import sysconfig
 import tempfile
 import venv
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,6 +22,7 @@ FOLDERS = {
     "policies": "embodied/",
     "datasets": "embodied/",
 }
+PLUGIN = "lerobot_env_embodied"  # the other distribution, in lerobot_env/
 PIP = [sys.executable, "-m", "pip"]
 QUIET = ["--quiet", "--disable-pip-version-check"]
 IMPORT_ALL = """
@@ -87,9 +89,22 @@ def _output(command: list[str], cwd: Path | None = None) -> str:
     return child.stdout
 
 
+def try_plugin(wheel: Path) -> None:
+    """Checks what LeRobot finds a plugin by; a slow test loads it with LeRobot."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        metadata = next(name for name in names if name.endswith("/METADATA"))
+        lines = archive.read(metadata).decode().splitlines()
+    if f"Name: {PLUGIN}" not in lines or f"{PLUGIN}/__init__.py" not in names:
+        sys.exit(f"error: {wheel.name} is no plugin of LeRobot's: {lines[:3]}, {names}")
+
+
 def main(dist: Path) -> None:
     """Tries everything in a folder."""
     for distribution in sorted(dist.resolve().iterdir()):
+        if distribution.name.startswith(PLUGIN):
+            try_plugin(distribution)
+            continue
         with tempfile.TemporaryDirectory() as folder:
             try_wheel(wheel_of(distribution, Path(folder)), Path(folder))
         print(f"{distribution.name} works away from the checkout")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -15,7 +17,14 @@ from embodied.datasets.export.lerobot import export_lerobot
 from embodied.datasets.export.lerobot_features import Pictures
 from embodied.datasets.export.selection import Choice, Selection
 from embodied.datasets.writer import EpisodeWriter
-from tests.acceptance import install, make_environment, packages_of, result_of, run
+from tests.acceptance import (
+    ROOT,
+    install,
+    make_environment,
+    packages_of,
+    result_of,
+    run,
+)
 from tests.datasets_fakes import fake_episode, fake_header
 
 # LeRobot 0.6.1 asks for other versions of much that it runs with as well, and for
@@ -120,6 +129,44 @@ for epoch in range(3):
 result["losses"] = losses
 print("RESULT " + json.dumps(result))
 """
+
+
+# Makes a small policy of LeRobot's for a task of ours, and lets `lerobot-eval` try it.
+EVALUATE = (
+    LOAD_AND_LEARN[: LOAD_AND_LEARN.index("import numpy")]
+    + """
+from pathlib import Path
+import torch
+from lerobot.envs.configs import EnvConfig
+from lerobot.policies import ACTConfig
+from lerobot.policies.factory import make_policy, make_pre_post_processors
+from lerobot.scripts.lerobot_eval import main
+from lerobot.utils.import_utils import register_third_party_plugins
+
+folder = Path(sys.argv[1])
+register_third_party_plugins()
+env = EnvConfig.get_choice_class("embodied")(task="PanelReset", obs="state")
+config = ACTConfig(
+    device="cpu", push_to_hub=False, chunk_size=4, n_action_steps=4,
+    dim_model=32, n_heads=2, dim_feedforward=32,
+)
+torch.manual_seed(0)
+parts = make_pre_post_processors(config, dataset_stats={})
+for part in (make_policy(config, env_cfg=env), *parts):
+    part.save_pretrained(folder / "policy")
+
+sys.argv = [
+    "lerobot-eval", f"--policy.path={folder}/policy", "--policy.device=cpu",
+    "--env.type=embodied", "--env.task=PanelReset", "--env.obs=state",
+    "--env.episode_length=12", "--eval.n_episodes=3", "--eval.batch_size=2",
+    "--eval.use_async_envs=false", f"--output_dir={folder}/eval", "--seed=7",
+]
+main()
+info = json.loads((folder / "eval" / "eval_info.json").read_text())
+features = {key: list(one.shape) for key, one in env.features.items()}
+print("RESULT " + json.dumps({"info": info, "features": features}))
+"""
+)
 
 
 @pytest.fixture(scope="module")
@@ -228,3 +275,25 @@ def test_lerobots_loader_is_measured_beside_ours(
         ("lerobot 0.6.1", "pictures", "PNG"),
         ("lerobot 0.6.1", "pictures", "video"),
     ]
+
+
+@pytest.mark.slow
+def test_lerobot_eval_drives_our_tasks(lerobot: Path, tmp_path: Path) -> None:
+    # built from a copy, since building leaves files beside the source
+    source = tmp_path / "lerobot_env"
+    shutil.copytree(ROOT / "lerobot_env", source)
+    install(lerobot, "--no-deps", "--no-index", "--no-build-isolation", str(source))
+
+    result = result_of(run(lerobot, "-c", EVALUATE, tmp_path))
+
+    with gymnasium.make("embodied/PanelReset-v0", control_mode="joint") as env:
+        shapes = {
+            key: list(space.shape) for key, space in env.observation_space.items()
+        }
+        assert result["features"] == {"action": list(env.action_space.shape), **shapes}
+    assert result["info"]["overall"]["n_episodes"] == 3
+    rewards = [
+        x for one in result["info"]["per_task"] for x in one["metrics"]["sum_rewards"]
+    ]
+    assert len(rewards) == 3
+    assert all(reward > 0 for reward in rewards)
