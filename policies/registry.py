@@ -126,6 +126,10 @@ PREFIXES = {
         "embodied.policies.remote.source:open_remote",
         "HOST:PORT of a server, or FILE.toml that describes one (docs/remote.md)",
     ),
+    "lerobot": BuiltIn(
+        "embodied.policies.remote.lerobot:open_lerobot",
+        "FOLDER of a policy that LeRobot trained on an export of ours",
+    ),
 }
 
 

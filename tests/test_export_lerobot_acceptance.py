@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,21 +16,9 @@ from embodied.datasets.export.lerobot import export_lerobot
 from embodied.datasets.export.lerobot_features import Pictures
 from embodied.datasets.export.selection import Choice, Selection
 from embodied.datasets.writer import EpisodeWriter
-from tests.acceptance import (
-    ROOT,
-    install,
-    make_environment,
-    packages_of,
-    result_of,
-    run,
-)
+from tests.acceptance import ROOT, install, result_of, run
 from tests.datasets_fakes import fake_episode, fake_header
-
-# LeRobot 0.6.1 asks for other versions of much that it runs with as well, and for
-# Python 3.12, of which it uses a few lines of syntax.
-LEROBOT = "lerobot==0.6.1"
-REQUIREMENTS = ("datasets", "draccus", "einops", "termcolor", "huggingface_hub")
-AV = "av==15.1.0"  # the newest that has what LeRobot uses of it
+from tests.lerobot_peer import make_lerobot
 
 FRAMES = (20, 13)  # of the episodes
 SIDE = 64  # of the pictures
@@ -172,42 +159,7 @@ print("RESULT " + json.dumps({"info": info, "features": features}))
 @pytest.fixture(scope="module")
 def lerobot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Python that has LeRobot besides what the present one has."""
-    python = make_environment(tmp_path_factory.mktemp("lerobot"))
-    install(python, *REQUIREMENTS)
-    install(python, "--no-deps", AV)
-    install(python, "--no-deps", "--ignore-requires-python", LEROBOT)
-    for file in (packages_of(python) / "lerobot").rglob("*.py"):
-        text = file.read_text()
-        if with_older_syntax(text) != text:
-            file.write_text(with_older_syntax(text))
-    return python
-
-
-def with_older_syntax(text: str) -> str:
-    """A module's text with the type parameters of Python 3.12 written as in 3.11."""
-    variables: list[str] = []
-
-    def older(match: re.Match[str]) -> str:
-        kind, name, parameters, rest = match.groups()
-        names = [each.split(":")[0].strip() for each in parameters.split(",")]
-        variables.extend(names)
-        if kind == "def":
-            return f"def {name}({rest})"
-        bases = [*filter(None, [rest]), f"typing.Generic[{', '.join(names)}]"]
-        return f"class {name}({', '.join(bases)})"
-
-    text = re.sub(r"^type (\w+) = (.*)$", r'\1 = "\2"', text, flags=re.MULTILINE)
-    head = r"^(class|def) (\w+)\[([\w, :]+)\](?:\((.*)\))?"
-    text = re.sub(head, older, text, flags=re.MULTILINE)
-    if not variables:
-        return text
-
-    lines = ["import typing"]
-    lines += [f"{name} = typing.TypeVar({name!r})" for name in dict.fromkeys(variables)]
-    first_import = re.search(r"^(import|from) (?!__future__)", text, re.MULTILINE)
-    assert first_import
-    start = first_import.start()
-    return "\n".join([text[:start], *lines, text[start:]])
+    return make_lerobot(tmp_path_factory.mktemp("lerobot"))
 
 
 @pytest.fixture(scope="module")

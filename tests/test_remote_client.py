@@ -63,7 +63,7 @@ def settings(port: int, **others: Any) -> Any:
 def planner_at(port: int, **others: Any) -> RemotePlanner:
     one = settings(port, **others)
     units = interface() if one.physical else None
-    return RemotePlanner(one.endpoint, one.info, one.keys, units, chunk_hz=one.chunk_hz)
+    return RemotePlanner(one.endpoint, one.info, one.keys, units)
 
 
 def observation(num: int = 1) -> Observation:

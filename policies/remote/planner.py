@@ -52,7 +52,6 @@ class RemotePlanner:
             None for those in [-1, 1].
         first: the message in which the server said what it is, if it must say the same
             again; None for no matter what.
-        chunk_hz: rows per second of its chunks; None for actions that are held.
     """
 
     def __init__(
@@ -62,7 +61,6 @@ class RemotePlanner:
         keys: Keys,
         interface: ActionInterface | None = None,
         first: Mapping[str, Any] | None = None,
-        chunk_hz: float | None = None,
     ) -> None:
         self.plan_shape = info.shape
         self.unanswered = np.zeros(0, bool)
@@ -71,7 +69,7 @@ class RemotePlanner:
         self._keys = keys
         self._interface = interface
         self._first = first
-        self._chunk_hz = chunk_hz or HELD_HZ
+        self._chunk_hz = info.chunk_hz or HELD_HZ
         self._patience = Patience()
         self._links: dict[int, Link] = {}  # by world
         self._seeds: dict[int, int] = {}  # by world, of its episode

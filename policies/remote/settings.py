@@ -43,13 +43,11 @@ class Settings:
         endpoint: where the server is.
         info: what it needs and gives.
         keys: under which names it takes observations.
-        chunk_hz: rows of its chunks per second.
         physical: whether its actions are in each element's unit, not in [-1, 1].
     """
 
     endpoint: Endpoint
     info: ServerInfo
-    chunk_hz: float
     keys: Keys = field(default_factory=Keys)
     physical: bool = False
 
@@ -73,7 +71,6 @@ def read_settings(path: Path) -> Settings:
 def settings_of(found: dict[str, Any]) -> Settings:
     """Returns the settings in a table."""
     _check(found)
-    chunk_hz = float(found.get("chunk_hz", DEFAULT_HZ))
     cameras = found.get("cameras", {})
     spec = PolicySpec(
         control_mode=found.get("control_mode", "joint"),
@@ -90,6 +87,7 @@ def settings_of(found: dict[str, Any]) -> Settings:
             chunk_steps=found["chunk_steps"],
             chunk_actions=found["actions"],
         ),
+        chunk_hz=float(found.get("chunk_hz", DEFAULT_HZ)),
     )
     keys = Keys(
         prompt=found.get("prompt_key", PROMPT),
@@ -100,7 +98,7 @@ def settings_of(found: dict[str, Any]) -> Settings:
     timeout_s = float(found.get("timeout_s", TIMEOUT_S))
     endpoint = Endpoint(found["address"], timeout_s=timeout_s)
     physical = found.get("units") == "physical"
-    return Settings(endpoint, info, chunk_hz, keys, physical)
+    return Settings(endpoint, info, keys, physical)
 
 
 def _check(found: dict[str, Any]) -> None:

@@ -111,7 +111,6 @@ class RemoteSource:
             worlds.interface if settings and settings.physical else None,
             # of a server that says nothing of itself, nothing is compared
             first=None if settings else self.first,
-            chunk_hz=settings.chunk_hz if settings else None,
         )
         controller = CONTROLLERS[info.controller](worlds)
         check_kinds(planner, controller)

@@ -69,6 +69,7 @@ class ServerInfo:
         spec: what the policy needs of the worlds.
         planner_hz: how many observations per second it wants.
         shape: of its plans; where it gives actions, of the chunks that they make.
+        chunk_hz: rows per second of its actions; 0 where each is held until the next.
         controller: who follows its plans.
         task: that it is for; "" for any.
         robot: that it is for; "" for any.
@@ -80,6 +81,7 @@ class ServerInfo:
     spec: PolicySpec
     planner_hz: float
     shape: PlanShape
+    chunk_hz: float = 0.0
     controller: ControllerName = "chunk_player"
     task: str = ""
     robot: str = ""
@@ -107,11 +109,15 @@ class ServerInfo:
         planner_hz = _take(message, "planner_hz", float)
         if not 0 < planner_hz <= 400:
             raise MessageError(f"planner_hz is {planner_hz}, expected up to 400")
+        chunk_hz = _take(message, "chunk_hz", float)
+        if not 0 <= chunk_hz <= 400:
+            raise MessageError(f"chunk_hz is {chunk_hz}, expected up to 400")
         return cls(
             gives=_choice(message, "gives", get_args(Gives)),
             spec=_spec(_take(message, "spec", dict)),
             planner_hz=planner_hz,
             shape=_shape(_take(message, "shape", dict)),
+            chunk_hz=chunk_hz,
             controller=_choice(message, "controller", get_args(ControllerName)),
             task=_take(message, "task", str),
             robot=_take(message, "robot", str),

@@ -1,0 +1,104 @@
+"""The policy `lerobot:FOLDER`: one that LeRobot trained, in a process of LeRobot's own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import threading
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from embodied.closing import ClosedOnExit
+from embodied.errors import EmbodiedError
+from embodied.policies.remote.client import Endpoint
+from embodied.policies.remote.source import RemoteSource
+
+PYTHON_VARIABLE = "EMBODIED_LEROBOT_PYTHON"
+FILES = ("config.json", "model.safetensors")  # that LeRobot writes of a policy
+START_TIMEOUT_S = 180.0  # a process that imports LeRobot takes long
+READY = "PORT "
+
+
+def open_lerobot(place: str) -> RemoteSource:
+    """Returns the source of `lerobot:FOLDER`; its server ends with this process.
+
+    Raises:
+        EmbodiedError: the folder holds no policy, or LeRobot cannot serve it.
+    """
+    folder = Path(place)
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        raise EmbodiedError(
+            f"lerobot:{place} is no policy of LeRobot: {' and '.join(missing)} not found "
+            "in it; its trainings write checkpoints/last/pretrained_model"
+        )
+    python = os.environ.get(PYTHON_VARIABLE, "")
+    if not python:
+        raise EmbodiedError(
+            "lerobot: needs LeRobot's own environment, with `pip install msgpack "
+            f"websockets` in it: export {PYTHON_VARIABLE}=PATH/TO/bin/python"
+        )
+    child = serving(folder.resolve(), python)
+    return RemoteSource(Endpoint(f"ws://127.0.0.1:{child.port}", timeout_s=60.0))
+
+
+@dataclass(frozen=True)
+class Child(ClosedOnExit):
+    """A server that ends when this process does, or lets go of it."""
+
+    process: subprocess.Popen[str]
+    port: int
+
+    def close(self) -> None:
+        """Ends it."""
+        self.process.kill()
+        self.process.communicate()
+
+
+@cache
+def serving(folder: Path, python: str) -> Child:
+    """Returns the server of a policy, started when it is first asked for.
+
+    Raises:
+        EmbodiedError: it does not start; the message has the last line that it wrote.
+    """
+    # it is not to see this process's packages
+    hidden = ("PYTHONPATH", "PYTHONHOME")
+    environment = {k: v for k, v in os.environ.items() if k not in hidden}
+    script = script_path()
+    with tempfile.TemporaryFile() as log:
+        try:
+            process = subprocess.Popen(
+                [python, script, folder, "--port", "0", "--child"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment,
+                text=True,
+            )
+        except OSError as error:
+            raise EmbodiedError(
+                f"{PYTHON_VARIABLE} is {python}, which cannot be run: {error.strerror}"
+            ) from error
+
+        # one that hangs is ended, which ends what is read from it
+        timer = threading.Timer(START_TIMEOUT_S, process.kill)
+        timer.start()
+        for line in process.stdout or ():
+            if line.startswith(READY):
+                timer.cancel()
+                return Child(process, int(line.removeprefix(READY)))
+
+        timer.cancel()
+        process.communicate()
+        log.seek(0)
+        lines = log.read().decode(errors="replace").strip().splitlines()
+    reason = lines[-1][:300] if lines else f"exit status {process.returncode}"
+    raise EmbodiedError(f"LeRobot does not serve {folder}: {reason}")
+
+
+def script_path() -> Path:
+    """Returns where the script lies that LeRobot's Python runs."""
+    return Path(__file__).with_name("lerobot_server.py")
