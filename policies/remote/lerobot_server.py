@@ -225,7 +225,9 @@ def talk(served, connection):
 
 def end_with_parent():
     """Ends this process when nobody holds the other end of its input any more."""
-    sys.stdin.buffer.read()
+    # not through `sys.stdin`, whose lock would break the exit of the main thread
+    while os.read(0, 1):
+        continue
     os._exit(0)
 
 
