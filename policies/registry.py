@@ -127,7 +127,7 @@ PREFIXES = {
         "HOST:PORT of a server, or FILE.toml that describes one (docs/remote.md)",
     ),
     "lerobot": BuiltIn(
-        "embodied.policies.remote.lerobot:open_lerobot",
+        "embodied.policies.remote.lerobot_policy:open_lerobot",
         "FOLDER of a policy that LeRobot trained on an export of ours",
     ),
 }

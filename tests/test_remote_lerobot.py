@@ -12,7 +12,11 @@ from embodied.datasets.export.lerobot import export_lerobot
 from embodied.datasets.export.selection import Choice, Selection
 from embodied.policies.episodes import EpisodeRunner, env_config_for
 from embodied.policies.registry import find_policy
-from embodied.policies.remote.lerobot import PYTHON_VARIABLE, script_path, serving
+from embodied.policies.remote.lerobot_policy import (
+    PYTHON_VARIABLE,
+    script_path,
+    serving,
+)
 from tests.acceptance import run
 from tests.commands import TASK, refused
 from tests.lerobot_peer import make_lerobot

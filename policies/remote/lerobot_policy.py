@@ -71,7 +71,8 @@ def serving(folder: Path, python: str) -> Child:
     with tempfile.TemporaryFile() as log:
         try:
             process = subprocess.Popen(
-                [python, script, folder, "--port", "0", "--child"],
+                # -P: nothing beside the script is to be taken for a package
+                [python, "-P", script, folder, "--port", "0", "--child"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
