@@ -29,7 +29,7 @@ TOP_FOLDERS = ("embodied", "envs", "policies", "datasets", "docs", "tests", "exa
 # Files that pages and docstrings let a user write or get.
 EXAMPLE_FILES = re.compile(
     r"\.\w+|(my_\w+|six|try_it|why|cube|cubes|named|totes|demo|random|x|two|best|chart|info|stats|embodied"
-    r"|FILE|FILE\.stats|(meta/)?modality|policy|report|results|sweep|history|checkpoint|clips?|pyproject)\.\w+|runs/.*|.*[<*{].*"
+    r"|FILE|FILE\.stats|(meta/)?modality|train_config|policy|report|results|sweep|history|checkpoint|clips?|pyproject)\.\w+|runs/.*|.*[<*{].*"
 )
 # What other libraries call their things, and what is an example in a sentence.
 FOREIGN_WORDS = {
@@ -59,7 +59,9 @@ CITING = ("embodied/robots/dual_arm_body.py", "embodied/robots/wheeled_base.py")
 ENV_ID = re.compile(r"embodied/\w+-v0")
 FOREIGN_FLAGS = {
     "--array",
+    "--logdir",
     "--extra-index-url",
+    "--fps",  # of the script for LeRobot
     "--resume",
     "--help",
     "--version",

@@ -288,7 +288,9 @@ def test_ctrl_c_waits_for_the_library(
     assert len(before) == 2
     with pytest.raises(KeyboardInterrupt):
         writer.close()
-    assert contents(tmp_path) == before
+    # what was joined so far may stay: joining goes on from it
+    after = contents(tmp_path)
+    assert {name: after[name] for name in before} == before
 
     monkeypatch.undo()
     EpisodeWriter(tmp_path / "set.hdf5", fake_header(), "resume").close()
@@ -309,7 +311,15 @@ def test_all_files_are_written_in_one_place() -> None:
         r"""|\.save(fig)?\((?!\s*buffer)|(?<!av\.)\bopen\([^)]*["']r?b?[wax+]"""
         r"""|\bav\.open\((?!target|source)"""
     )
-    own = {"embodied/files.py", "datasets/h5_files.py", "datasets/repairing.py"}
+    own = {
+        "embodied/files.py",
+        "datasets/h5_files.py",
+        "datasets/repairing.py",
+        # what a killed writing goes on from, and the index at a dataset's end
+        "datasets/growing.py",
+        "datasets/index/opening.py",
+        "datasets/index/seal.py",
+    }
     found = {}
     for package in ("embodied", "envs", "policies", "datasets"):
         for path in sorted((ROOT / package).rglob("*.py")):

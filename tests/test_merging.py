@@ -119,4 +119,4 @@ def test_too_few_episodes_for_so_many_shards(
     words = ("eval", TASK, "--policy", "hold", "--episodes", 2, "-o", tmp_path / "x")
     assert "make no 3 parts" in refused(capsys, *words, "--shard", "1/3")
     error = refused(capsys, *words, "--shard", "1/2", "--until", 0.1)
-    assert "leave out --until and --against" in error
+    assert "leave out --until, --against and --shift" in error

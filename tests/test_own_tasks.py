@@ -204,6 +204,8 @@ def test_every_verb_that_takes_a_task_takes_a_place(
         "bench": ["none.py:T"],
         "check-task": ["none.py:T"],
         "teleop": ["none.py:T", *output],
+        "sweep": ["--task", "none.py:T", "--policy", "expert", *output],
+        "serve": ["expert", "--task", "none.py:T"],
     }
     of_results = {"compare", "report", "merge"}
     others = {"doctor", "demo", "data", "completion", "robot"}

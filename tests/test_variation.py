@@ -41,6 +41,8 @@ WITHOUT_HELD_OUT = {
     "ValveTurn": {"valves", "same_colour", "start_angle", "named_by", "target"},
     "PanelReset": {"decoys"},
     "ParcelSort": {"parcels", "label", "parcel_bin", "named"},
+    "FixtureLoad": {"parts", "target"},
+    "GaugeCheck": {"is_ok", "needle", "asked"},
 }
 # variables of which an episode records the part that it uses: as many values as there
 # are things
