@@ -101,7 +101,11 @@ def test_a_rate_of_plans_needs_a_policy_that_plans(
 
 
 @pytest.mark.parametrize(
-    "shares", [("--workers", 1, "--num-envs", 1), ("--workers", 2, "--num-envs", 16)]
+    "shares",
+    [
+        pytest.param(("--workers", 1, "--num-envs", 1), marks=pytest.mark.slow),
+        ("--workers", 2, "--num-envs", 16),
+    ],
 )
 def test_a_dataset_does_not_depend_on_who_collects_it(
     plain: Path, tmp_path: Path, shares: tuple[object, ...]

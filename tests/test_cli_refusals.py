@@ -96,8 +96,8 @@ def test_wrong_words(
         ("train", TASK, "--algo", "ppo"),
         ("demo",),
         ("gallery",),
-        ("survey",),
-        ("parity", "--device", "cpu"),
+        ("survey", "--task", TASK),
+        ("parity", "--task", TASK, "--device", "cpu"),
     ],
     ids=lambda words: words[0],
 )

@@ -60,6 +60,7 @@ def test_every_value_meets_every_other_over_the_same_seeds() -> None:
     assert {t.condition.seeds for t in trials} == {range(5, 8)}
 
 
+@pytest.mark.slow
 def test_a_sweep_is_the_same_however_it_was_run(
     short: None,
     tmp_path: Path,

@@ -11,7 +11,7 @@ from tests.commands import run_python
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 # those that train
-SLOW = ("learn_with_sb3",)
+SLOW = ("learn_with_sb3", "train_your_policy")
 
 
 def test_there_are_seven() -> None:

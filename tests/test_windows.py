@@ -207,7 +207,9 @@ def taken(windows: Windows, epochs: int = 2, **settings: Any) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("in_memory", [False, True])
+@pytest.mark.parametrize(
+    "in_memory", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_forked_workers_change_nothing(path: Path, in_memory: bool) -> None:
     window = Window({**ROWS, "obs/front_image": range(-1, 1)}, plan_age_s=(0, 1))
     with Windows(path, window, "all") as windows:
