@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo format type check test test-slow build bench docs gallery pretrained clean
+.PHONY: help setup demo format type check test test-slow test-peers build bench docs gallery pretrained clean
 
 help:  ## show these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,7 +44,10 @@ test: setup  ## the tests, without the slow ones
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -m "not slow"
 
 test-slow: setup  ## the slow tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -m slow
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -m "slow and not peers"
+
+test-peers: setup  ## what other toolkits' own code makes of ours: they are installed for it
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -m peers
 
 build: setup  ## wheel and sdist into dist/, each tried away from this checkout
 	rm -rf build dist

@@ -162,6 +162,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.peers
 def test_robomimic_loads_a_file_of_ours(robomimic: Path, path: Path) -> None:
     result = result_of(run(robomimic, "-c", LOAD, path))
 
@@ -174,6 +175,7 @@ def test_robomimic_loads_a_file_of_ours(robomimic: Path, path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.peers
 def test_robomimic_loads_an_export(robomimic: Path, path: Path, tmp_path: Path) -> None:
     target = tmp_path / "export.hdf5"
     selection = Selection([path], Choice("all", hz=RECORD_HZ // 2))
@@ -186,6 +188,7 @@ def test_robomimic_loads_an_export(robomimic: Path, path: Path, tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.peers
 def test_robomimics_info_script_finds_nothing_wrong(
     robomimic: Path, path: Path
 ) -> None:
@@ -198,6 +201,7 @@ def test_robomimics_info_script_finds_nothing_wrong(
 
 
 @pytest.mark.slow
+@pytest.mark.peers
 def test_what_robomimic_learned_acts_in_the_environment_of_the_file(
     robomimic: Path, tmp_path: Path
 ) -> None:
@@ -212,6 +216,7 @@ def test_what_robomimic_learned_acts_in_the_environment_of_the_file(
 
 
 @pytest.mark.slow
+@pytest.mark.peers
 def test_robomimics_loader_is_measured_beside_ours(
     robomimic: Path, path: Path, tmp_path: Path
 ) -> None:

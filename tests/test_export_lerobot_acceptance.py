@@ -179,6 +179,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.peers
 @pytest.mark.parametrize("pictures", get_args(Pictures))
 def test_lerobot_loads_and_learns(
     lerobot: Path, path: Path, tmp_path: Path, pictures: Pictures
@@ -215,6 +216,7 @@ def test_lerobot_loads_and_learns(
 
 
 @pytest.mark.slow
+@pytest.mark.peers
 def test_lerobots_loader_is_measured_beside_ours(
     lerobot: Path, path: Path, tmp_path: Path
 ) -> None:
@@ -230,6 +232,7 @@ def test_lerobots_loader_is_measured_beside_ours(
 
 
 @pytest.mark.slow
+@pytest.mark.peers
 def test_lerobot_eval_drives_our_tasks(lerobot: Path, tmp_path: Path) -> None:
     # built from a copy, since building leaves files beside the source
     source = tmp_path / "lerobot_env"

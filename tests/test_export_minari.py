@@ -92,6 +92,7 @@ def test_names_that_minari_does_not_know(
 
 
 @pytest.mark.slow
+@pytest.mark.peers
 def test_minari_loads_an_export(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

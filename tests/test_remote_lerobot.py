@@ -72,6 +72,7 @@ after.save_pretrained(folder)
 
 
 @pytest.mark.slow
+@pytest.mark.peers
 def test_an_act_policy_of_lerobot_acts_here(
     plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

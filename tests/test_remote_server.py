@@ -309,6 +309,7 @@ except RuntimeError as error:
 
 
 @pytest.mark.slow
+@pytest.mark.peers
 @pytest.mark.parametrize("policy", ["expert_chunks", "expert", "random"])
 def test_openpis_own_client_drives_our_policies(policy: str, tmp_path: Path) -> None:
     python = make_environment(tmp_path / "openpi")
