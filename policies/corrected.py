@@ -19,6 +19,7 @@ from embodied.core import ACTORS, Array, Observation, Plan, Policy, PolicySpec
 from embodied.errors import EmbodiedError, unknown
 from embodied.policies.limits import ReferenceLimits
 from embodied.policies.takeover import NO_SUBTASK, TakeoverRule, TakeoverSwitch
+from embodied.rollout.plan_use import PlanUse, PlanUser
 from embodied.rollout.rollout import PlanSource
 
 CORRECTORS = ("expert",)
@@ -174,6 +175,12 @@ class CorrectedPolicy:
         if isinstance(self._expert, PlanSource):
             return self._expert.mean_plan_age_s(world)
         return float("nan")
+
+    def plan_use(self, world: int) -> PlanUse | None:
+        """Returns how the expert's plans were used in the episode so far."""
+        if isinstance(self._expert, PlanUser):
+            return self._expert.plan_use(world)
+        return None
 
     def _allocate(self, num_worlds: int) -> None:
         """Sets the state of N worlds in which no episode has started."""

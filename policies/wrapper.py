@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from embodied.core import Plan, Policy
+from embodied.rollout.plan_use import PlanUse, PlanUser
 from embodied.rollout.rollout import PlanSource
 
 
@@ -23,3 +24,9 @@ class PolicyWrapper:
         if isinstance(self._wrapped, PlanSource):
             return self._wrapped.mean_plan_age_s(world)
         return float("nan")
+
+    def plan_use(self, world: int) -> PlanUse | None:
+        """Returns how plans were used in the episode so far; None if nothing plans."""
+        if isinstance(self._wrapped, PlanUser):
+            return self._wrapped.plan_use(world)
+        return None

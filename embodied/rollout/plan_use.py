@@ -30,5 +30,5 @@ class PlanUse:
 class PlanUser(Protocol):
     """A policy that knows how its plans were used."""
 
-    def plan_use(self, world: int) -> PlanUse:
+    def plan_use(self, world: int) -> PlanUse | None:
         """Returns what the present episode of a world tells so far."""

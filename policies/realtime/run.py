@@ -20,6 +20,7 @@ from embodied.policies.latency import FROM_START
 from embodied.policies.realtime.planner_process import PlannerProcess
 from embodied.policies.realtime.system import RealTimeRecord, RealTimeSystem
 from embodied.policies.registry import find_policy
+from embodied.rollout.motion import MotionMeter
 from embodied.rollout.rollout import EpisodeResult, Step, rollout
 
 
@@ -49,9 +50,10 @@ def run_in_real_time(
         with PlannerProcess(runner.policy, runner.config) as process:
             system = RealTimeSystem(process, simulated)
             keeper = _RecordKeeper(system)
+            meter = MotionMeter(worlds)
             with _no_collection():
-                results = rollout(worlds, system, seeds, [keeper])
-    return results, keeper.records
+                results = rollout(worlds, system, seeds, [meter, keeper])
+    return [meter.measured(result) for result in results], keeper.records
 
 
 def write_trace(path: Path, record: RealTimeRecord) -> None:
