@@ -45,9 +45,12 @@ def take_away(thing: Any, known: dict[int, tuple[Any, Any]]) -> Any:
             else torch.device("meta"),
         )
     elif isinstance(thing, tuple | list):
+        parts = [take_away(part, known) for part in thing]
+        # named tuples take their parts one by one
+        is_named = hasattr(thing, "_fields")
         known[id(thing)] = (
             thing,
-            type(thing)([take_away(part, known) for part in thing]),
+            type(thing)(*parts) if is_named else type(thing)(parts),
         )
     elif isinstance(thing, dict):
         thing.update({name: take_away(part, known) for name, part in thing.items()})
