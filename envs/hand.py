@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from embodied.arrays import dot
 from embodied.core import Array
+from embodied.envs.skills.fingertip import fingertip_w
 from embodied.robots.parts.part import Effector
 from embodied.robots.robot import Robot
 from embodied.sim.engine import ROT6D_OF_XMAT, Engine
@@ -31,6 +32,7 @@ class Hand:
         self._xmat = engine.view("site_xmat")[:, site]  # (N, 9), row by row
         self._fingers = [qpos[:, column] for column in fingers]  # (N,) each
         self._pads = [sites[:, pad] for pad in pads]  # (N, 3) each
+        self._tip_m = gripper.tip_m
 
     def pos_w(self) -> Array:
         """Returns (N, 3) m, the tool centre point (TCP) in the world."""
@@ -46,6 +48,10 @@ class Hand:
         They are views: who puts them together does it quicker than with `rot6d`.
         """
         return self._xmat[:, 0::3], self._xmat[:, 1::3]
+
+    def tip_w(self) -> Array:
+        """Returns (N, 3) m, the tip of the closed fingers in the world."""
+        return fingertip_w(self.pos_w(), self.rot6d(), self._tip_m)
 
     def width_m(self) -> Array:
         """Returns (N,) m between the fingers' pads."""

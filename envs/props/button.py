@@ -83,6 +83,16 @@ class Buttons:
         """Returns how far each button is pressed, (N, K) m."""
         return self._engine.view("qpos")[:, self._qpos]
 
+    def share_pressed(self) -> Array:
+        """Returns how much of its way to the click each button is pressed, (N, K).
+
+        It is in [0, 1]: a button may be pressed beyond its click, or stand above its
+        rest.
+        """
+        xp = self._engine.xp
+        share = self.travel() / PRESSED_M
+        return xp.where(share > 1.0, 1.0, xp.where(share < 0.0, 0.0, share))
+
     def down(self, before: Array) -> Array:
         """Returns which buttons are down, given which were down before.
 

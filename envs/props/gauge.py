@@ -173,6 +173,14 @@ def angle_rad(xp: Any, share: Array) -> Array:
     return SCALE_RAD * (xp.asarray(share) - 0.5)
 
 
+def _hand_quat(xp: Any, share: Array) -> Array:
+    """Returns the rotations (..., 4) wxyz of hands at shares (...) of the scale."""
+    # clockwise as seen from the robot, which looks along +x: about +x
+    half = angle_rad(xp, share) / 2
+    zero = xp.zeros_like(half)
+    return xp.stack([xp.cos(half), xp.sin(half), zero, zero], axis=-1)
+
+
 def _draw_dial() -> Image.Image:
     """Returns the face of a dial: a white disc with ticks and the numbers 0 to 10."""
     size_m = (2 * DIAL_M, 2 * DIAL_M)
@@ -247,21 +255,15 @@ class Gauges:
             shares: (N, K, 3) needle, low and high, as shares of the scale.
         """
         xp = self._engine.xp
-        half = angle_rad(xp, shares) / 2
-        zero = xp.zeros_like(half)
-        # clockwise as seen from the robot, which looks along +x: about +x
-        quat = xp.stack([xp.cos(half), xp.sin(half), zero, zero], axis=-1)
-        flat = xp.reshape(quat, (quat.shape[0], len(self._hands), 4))
-        self._engine.model_view("body_quat")[:, self._hands] = flat
+        quat = _hand_quat(xp, xp.reshape(shares, (-1, len(self._hands))))
+        self._engine.model_view("body_quat")[:, self._hands] = quat
 
     def show_one(self, world: int, readings: Sequence[Reading]) -> None:
         """Turns the hands of one world."""
-        shares = np.array([(one.needle, one.low, one.high) for one in readings])
-        half = angle_rad(np, shares).ravel() / 2
-        zero = np.zeros_like(half)
-        quat = np.stack([np.cos(half), np.sin(half), zero, zero], axis=-1)
-        view = self._engine.model_view("body_quat")
-        view[world, self._hands] = self._engine.xp.asarray(quat)
+        xp = self._engine.xp
+        shares = [(one.needle, one.low, one.high) for one in readings]
+        quat = _hand_quat(xp, xp.reshape(xp.asarray(shares), (-1,)))
+        self._engine.model_view("body_quat")[world, self._hands] = quat
 
     def places_w(self) -> Array:
         """Returns where the stations are, (N, K, 3) m, on the floor."""

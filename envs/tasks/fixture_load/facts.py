@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -11,11 +10,10 @@ from embodied.arrays import dot
 from embodied.core import Array
 from embodied.envs.facts import quantity
 from embodied.envs.hand import Hand
-from embodied.envs.props.button import PRESSED_M, Buttons
+from embodied.envs.props.button import Buttons
 from embodied.envs.props.fixture import Fixture
 from embodied.envs.props.start_box import BUTTON, StartBox
 from embodied.envs.props.workpiece import Workpieces
-from embodied.envs.skills.fingertip import fingertip_w
 from embodied.envs.tasks.fixture_load.scene import FIXTURE, PART, PARTS, START_BOX
 from embodied.robots.robot import Robot
 from embodied.sim.engine import ROT6D_OF_XMAT, Engine
@@ -46,7 +44,6 @@ class Props:
         self.box = StartBox(engine, START_BOX)
         self.button = Buttons(engine, (BUTTON,))
         self.hand = Hand(engine, robot)
-        self.tip_m = robot.gripper_of(robot.effectors[0]).tip_m
         # the only button of each world
         self.first = engine.xp.zeros(engine.num_worlds, dtype=engine.xp.int64)
 
@@ -140,14 +137,10 @@ class Facts:
     @quantity
     def reach_button_m(self) -> Array:
         """(N,) from the closed fingers' tip to the start button."""
-        hand = self._props.hand
-        tip = fingertip_w(hand.pos_w(), hand.rot6d(), self._props.tip_m)
-        offset = tip - self.button_pos_w
+        offset = self._props.hand.tip_w() - self.button_pos_w
         return self._xp.sqrt(dot(offset, offset))
 
     @quantity
     def share_pressed(self) -> Array:
         """(N,) in [0, 1], how much of its way to the click the button is pressed."""
-        xp: Any = self._xp
-        share = self._props.button.travel()[:, 0] / PRESSED_M
-        return xp.where(share > 1.0, 1.0, xp.where(share < 0.0, 0.0, share))
+        return self._props.button.share_pressed()[:, 0]

@@ -10,7 +10,6 @@ from embodied.envs.facts import quantity
 from embodied.envs.hand import Hand
 from embodied.envs.props.button import Buttons
 from embodied.envs.props.gauge import BUTTON_Y_M, FAULT, OK, Gauges, button_top_z
-from embodied.envs.skills.fingertip import fingertip_w
 from embodied.envs.tasks.gauge_check.scene import BUTTONS, PLACES, STATIONS
 from embodied.envs.tasks.gauge_check.variation import NAMES
 from embodied.robots.robot import Robot
@@ -28,7 +27,6 @@ class Props:
         self.gauges = Gauges(engine, STATIONS, PLACES, NAMES)
         self.buttons = Buttons(engine, BUTTONS)
         self.hand = Hand(engine, robot)
-        self.tip_m = robot.gripper_of(robot.effectors[0]).tip_m
         # from a station to the top of its OK and FAULT button, (2, 3) m
         top_z = button_top_z()
         tops = [(0.0, BUTTON_Y_M[button], top_z) for button in (OK, FAULT)]
@@ -67,8 +65,7 @@ class Facts:
         FAR_M where none is left.
         """
         xp = self._xp
-        hand = self._props.hand
-        tip = fingertip_w(hand.pos_w(), hand.rot6d(), self._props.tip_m)
+        tip = self._props.hand.tip_w()
         top = xp.where(
             self.is_ok[..., None], self._props.tops_m[OK], self._props.tops_m[FAULT]
         )

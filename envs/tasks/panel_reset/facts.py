@@ -8,10 +8,9 @@ from embodied.arrays import dot
 from embodied.core import Array
 from embodied.envs.facts import quantity
 from embodied.envs.hand import Hand
-from embodied.envs.props.button import PRESSED_M, Buttons
+from embodied.envs.props.button import Buttons
 from embodied.envs.props.console import Console
 from embodied.envs.props.panel import BUTTONS, FAULT, Panel
-from embodied.envs.skills.fingertip import fingertip_w
 from embodied.envs.tasks.panel_reset.scene import CONSOLE
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
@@ -26,7 +25,6 @@ class Props:
         self.buttons = Buttons(engine, BUTTONS)
         self.console = Console(engine, CONSOLE)
         self.hand = Hand(engine, robot)
-        self.tip_m = robot.gripper_of(robot.effectors[0]).tip_m
         self.worlds = engine.xp.arange(engine.num_worlds)
 
 
@@ -63,15 +61,10 @@ class Facts:
     @quantity
     def share_pressed(self) -> Array:
         """(N,) in [0, 1], how much of its way to the click the button is pressed."""
-        xp = self._xp
-        share = self._at_fault(self._props.buttons.travel()) / PRESSED_M
-        # clipped: a button may be pressed beyond its click, or stand above its rest
-        return xp.where(share > 1.0, 1.0, xp.where(share < 0.0, 0.0, share))
+        return self._at_fault(self._props.buttons.share_pressed())
 
     @quantity
     def reach_m(self) -> Array:
         """(N,) from the closed fingers' tip to the fault's button."""
-        hand = self._props.hand
-        tip = fingertip_w(hand.pos_w(), hand.rot6d(), self._props.tip_m)
-        offset = tip - self.button_pos_w
+        offset = self._props.hand.tip_w() - self.button_pos_w
         return self._xp.sqrt(dot(offset, offset))
