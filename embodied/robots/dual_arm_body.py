@@ -38,13 +38,7 @@ from embodied.robots.parts.head import Head
 from embodied.robots.parts.part import Joints, Placement, Quaternion
 from embodied.robots.parts.torso import Lift, Waist
 from embodied.robots.wheeled_arm_visual import quat_of_axes
-from embodied.robots.wheeled_base import (
-    LIFT_LEAD_M,
-    LIFT_SERVO,
-    LIFT_SPEED_M_S,
-    LIFT_STROKE_M,
-    SPINDLE_KG,
-)
+from embodied.robots.wheeled_base import LIFT_SERVO, add_sliding_body, lift_joints
 
 WAIST_LOW_M = 0.58  # height of the waist's axis above the floor with the lift down
 LIFT_HOME_M = 0.1164  # so that the arms work where an upright one on a stand does
@@ -85,14 +79,7 @@ HEAD_FOVY_DEG = 75.0
 
 def torso_lift() -> Lift:
     """Returns the lift, whose top is the waist's axis."""
-    joints = Joints(
-        names=("lift",),
-        ranges=((0.0, LIFT_STROKE_M),),
-        speeds=(LIFT_SPEED_M_S,),
-        home=(LIFT_HOME_M,),
-        leads=(LIFT_LEAD_M,),
-    )
-    return Lift(build=add_lift, joints=joints)
+    return Lift(build=add_lift, joints=lift_joints(LIFT_HOME_M))
 
 
 def waist() -> Waist:
@@ -124,14 +111,7 @@ def add_lift(
 ) -> mujoco.MjsBody:
     """Adds the column that moves out of the base's sleeve."""
     prefix = placement.prefix
-    body = add_massive_body(mount, f"{prefix}lift", WAIST_LOW_M, LIFT_MASSES)
-    body.add_joint(
-        name=f"{prefix}lift",
-        type=mujoco.mjtJoint.mjJNT_SLIDE,
-        axis=(0, 0, 1),
-        range=(0, LIFT_STROKE_M),
-        armature=SPINDLE_KG,
-    )
+    body = add_sliding_body(mount, f"{prefix}lift", WAIST_LOW_M, LIFT_MASSES)
     # in materials that the base has added
     add_shells(spec, {"lift": SHELLS["lift"]}, prefix=prefix)
     add_solid_box(body, *COLUMN_BOX)
@@ -151,6 +131,8 @@ def add_waist(
         range=WAIST_RANGE,
         armature=WAIST_ROTOR_KG_M2,
     )
+
+    # looks, what can be touched, and the motor
     add_shells(spec, {"waist": SHELLS["waist"]}, prefix=prefix)
     for start, end, radius_m in CHEST_CAPSULES:
         add_capsule(body, start, end, radius_m)

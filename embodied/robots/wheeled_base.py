@@ -16,6 +16,8 @@ It is no product that one can buy. It is built from these published figures:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import mujoco
 import numpy as np
 
@@ -121,14 +123,18 @@ def wheeled_base() -> OmnidirectionalBase:
 
 def lift() -> Lift:
     """Returns the lift, which carries the mount."""
-    joints = Joints(
+    return Lift(build=add_lift, joints=lift_joints(LIFT_HOME_M))
+
+
+def lift_joints(home_m: float) -> Joints:
+    """Returns the joint of a lift that is `home_m` up at home."""
+    return Joints(
         names=("lift",),
         ranges=((0.0, LIFT_STROKE_M),),
         speeds=(LIFT_SPEED_M_S,),
-        home=(LIFT_HOME_M,),
+        home=(home_m,),
         leads=(LIFT_LEAD_M,),
     )
-    return Lift(build=add_lift, joints=joints)
 
 
 def head() -> Head:
@@ -175,23 +181,30 @@ def add_lift(
     Its mass includes mast and head.
     """
     prefix = placement.prefix
-    body = add_massive_body(
-        mount, f"{prefix}lift", height_m=MOUNT_LOW_M, masses=LIFT_MASSES
-    )
+    body = add_sliding_body(mount, f"{prefix}lift", MOUNT_LOW_M, LIFT_MASSES)
+    # in materials that the base has added
+    add_shells(spec, {"lift": LIFT}, prefix=prefix)
+    for centre, half_size in LIFT_BOXES:
+        add_solid_box(body, centre, half_size)
+    add_joint_servo(spec, f"{prefix}lift", *LIFT_SERVO)
+    return body
+
+
+def add_sliding_body(
+    mount: mujoco.MjsBody, name: str, height_m: float, masses: Sequence[Mass]
+) -> mujoco.MjsBody:
+    """Adds what a lift moves, with the joint that moves it; returns the body.
+
+    `height_m` is that of its origin on the mount with the lift down.
+    """
+    body = add_massive_body(mount, name, height_m, masses)
     body.add_joint(
-        name=f"{prefix}lift",
+        name=name,
         type=mujoco.mjtJoint.mjJNT_SLIDE,
         axis=(0, 0, 1),
         range=(0, LIFT_STROKE_M),
         armature=SPINDLE_KG,
     )
-
-    # in materials that the base has added
-    add_shells(spec, {"lift": LIFT}, prefix=prefix)
-    for centre, half_size in LIFT_BOXES:
-        add_solid_box(body, centre, half_size)
-    stiffness, lag_s, limit = LIFT_SERVO
-    add_joint_servo(spec, f"{prefix}lift", stiffness, lag_s, limit)
     return body
 
 

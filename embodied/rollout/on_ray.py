@@ -31,6 +31,7 @@ from embodied.rollout.shards import (
     Work,
     one_thread,
     parts_per_process,
+    raise_failure,
     seed_range,
     split,
 )
@@ -189,12 +190,7 @@ class RayExecutor(ClosedOnExit):
                 f"repeats {RETRIES} times where a node dies: {one_line(error)[:500]}"
             ) from None
 
-        if kind == "refused":
-            raise EmbodiedError(value)
-        if kind == "failed":
-            raise RuntimeError(
-                f"the work on {seed_range(part)} failed on its node:\n{value}"
-            )
+        raise_failure(kind, value, part, "on its node")
         return kind, value
 
     def _cancel(self, running: Mapping[Any, int]) -> None:

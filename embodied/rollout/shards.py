@@ -216,12 +216,7 @@ class Workers(ClosedOnExit):
                 f"the process at work on {seed_range(part)} died ({cause})"
             ) from None
 
-        if kind == "refused":
-            raise EmbodiedError(value)
-        if kind == "failed":
-            raise RuntimeError(
-                f"the work on {seed_range(part)} failed in its process:\n{value}"
-            )
+        raise_failure(kind, value, part, "in its process")
         return kind, value
 
     def _worker_at(self, pipe: Connection) -> _Worker:
@@ -319,6 +314,25 @@ def _work_on_next(pipe: Connection) -> tuple[str, Any]:
     except Exception as error:
         reason = refusal(error) if isinstance(error, OSError) else ""
         return ("refused", reason) if reason else ("failed", traceback.format_exc())
+
+
+def raise_failure(kind: str, value: Any, part: Sequence[int], where: str) -> None:
+    """Raises what a message of a worker says, if it says that the work failed.
+
+    Args:
+        kind: of the message; "refused" and "failed" are errors.
+        value: why: a sentence, or a traceback.
+        part: the seeds that were worked on.
+        where: the work was done.
+
+    Raises:
+        EmbodiedError: the work was refused.
+        RuntimeError: it failed.
+    """
+    if kind == "refused":
+        raise EmbodiedError(value)
+    if kind == "failed":
+        raise RuntimeError(f"the work on {seed_range(part)} failed {where}:\n{value}")
 
 
 def seed_range(part: Sequence[int]) -> str:
