@@ -218,6 +218,7 @@ class _Rendering:
         self._worlds = worlds
         self._truth = truth
         self._report = report
+
         self._playing: dict[int, _Playing] = {}  # by world
 
     def run(self, numbers: Sequence[int]) -> None:

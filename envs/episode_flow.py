@@ -24,6 +24,7 @@ class EpisodeFlow:
         scorer: HostScorer,
         watch: TaskWatch,
     ) -> None:
+        # who is told when episodes begin and when worlds rest
         self._engine = engine
         self._control = control
         self._episodes = episodes

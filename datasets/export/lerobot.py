@@ -156,6 +156,7 @@ class _Writer(ClosedOnExit):
         of_pictures: dict[str, PictureStatistics],
     ) -> None:
         """Adds an episode to what is said of all of them."""
+        # its own statistics are columns of its row
         row = dict(row)
         for name, statistics in self._statistics.add(columns, of_pictures).items():
             for kind, value in statistics.items():

@@ -152,6 +152,8 @@ class _Writer(ClosedOnExit):
             "length": len(episode.actions),
         }
         _write_line(self._episodes, row)
+
+        # its own statistics are lines of another file
         statistics = self._statistics.add(columns, of_pictures)
         _write_line(
             self._episode_statistics, {"episode_index": number, "stats": statistics}

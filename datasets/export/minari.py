@@ -88,6 +88,7 @@ def _write_episodes(
         rest = after(episodes, growing.done)
         for first, end in growing.steps(len(selection)):
             with growing.step(end) as new:
+                # those of this step, numbered through all steps
                 for number, episode in enumerate(islice(rest, end - first), first):
                     group = new.h5.create_group(f"episode_{number}")
                     _write_episode(group, number, episode)

@@ -77,6 +77,8 @@ def packed_arrays(index: FileIndex) -> tuple[dict[str, np.ndarray], dict[str, An
         "instruction": index.instruction,
     }
     arrays |= {f"masks/{name}": numbers for name, numbers in index.masks.items()}
+
+    # where the rows of each array lie
     notes: dict[str, Any] = {"places": {}, "clocks": list(index.clocks)}
     for key, places in index.places.items():
         notes["places"][key] = {
@@ -86,6 +88,8 @@ def packed_arrays(index: FileIndex) -> tuple[dict[str, np.ndarray], dict[str, An
         }
         for name in PLACES_ARRAYS:
             arrays[f"places/{key}/{name}"] = getattr(places, name)
+
+    # the ticks of each stream
     for key, clock in index.clocks.items():
         for name in CLOCK_ARRAYS:
             arrays[f"clocks/{key}/{name}"] = getattr(clock, name)
@@ -150,6 +154,7 @@ def _places(packed: Packed, key: str, count: int, content_size: int) -> ArrayPla
     layout: Layout = note["layout"]
     if layout not in get_args(Layout):
         raise ValueError(f"no layout {layout}")
+
     dtype = np.dtype(note["dtype"])
     arrays = packed.arrays_below(f"places/{key}")
     places = ArrayPlaces(

@@ -42,6 +42,7 @@ def index_of_episodes(
     masks: dict[str, list[int]],
 ) -> FileIndex:
     """Returns an index of episodes, in which no array was looked for yet."""
+    # each sentence once, in the order in which they occur
     sentences: dict[str, int] = {}
     numbers = [sentences.setdefault(text, len(sentences)) for text in instructions]
     return FileIndex(

@@ -90,6 +90,7 @@ def _write(path: Path, index: FileIndex) -> None:
         "size": index.stamp.size,
         "mtime_ns": index.stamp.mtime_ns,
     }
+    # an index is a convenience: without one the next opening is slower
     try:
         with files.replacing(target, temporary), temporary.open("wb") as file:
             write_packed(file, arrays, notes)

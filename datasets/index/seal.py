@@ -84,6 +84,7 @@ def _append(
     }
     arrays["metas"] = as_bytes(columns)
     notes |= {"seal_version": SEAL_VERSION, "names": names}
+
     try:
         with path.open("ab") as file:
             write_packed(file, arrays, notes)

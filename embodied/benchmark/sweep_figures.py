@@ -156,6 +156,8 @@ def point_figures(
     """Returns what a cell tells; `test` compares it with its row's least delay."""
     summary = summarize(cell)
     times = summary.time_to_success_s
+
+    # success and its comparison; times, plans and forces; how it failed
     return PointFigures(
         success=rate(cell),
         difference=test[0] if test else None,

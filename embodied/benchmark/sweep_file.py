@@ -213,6 +213,7 @@ def read_sweep(path: Path) -> SweepRecord:
 
 def _panel_record(figures: PanelFigures) -> PanelRecord:
     panel = figures.panel
+    # what it is of, its rows, and what they show
     return PanelRecord(
         place=panel.place,
         setting=panel.setting.title,
@@ -237,6 +238,7 @@ def _row_record(figures: RowFigures) -> RowRecord:
                 planner_hz=figures.row.rate_hz,
                 delay_ms=column.delay_ms,
                 channel=column.channel,
+                # success, and its difference from the row's least delay
                 episodes=point.success.episodes,
                 successes=point.success.successes,
                 success=point.success.value,
@@ -244,6 +246,7 @@ def _row_record(figures: RowFigures) -> RowRecord:
                 success_high=point.success.high,
                 difference=point.difference,
                 adjusted_p=point.adjusted_p,
+                # what is measured beside it
                 time_to_success_s=point.time_to_success_s,
                 plan_age_s=point.plan_age_s,
                 stale_share=point.stale_share,

@@ -135,7 +135,8 @@ def _measures(figures: PanelFigures) -> list[tuple[str, Markup]]:
         ]
         values = [y for one in series for _, y in one.points]
         if not values or not any(values):
-            continue
+            continue  # not taken, or nothing to see
+
         y_axis = value_axis("", values)
         summary = f"{title} against the delay of plans"
         charts.append(

@@ -25,9 +25,12 @@ def headline(figures: Sequence[PanelFigures]) -> str:
     """Returns the sweep in a sentence: what the fastest planner's delay does first."""
     if not figures:
         return "No policy of this sweep makes plans"
+
+    # the fastest planner is in the last row of rates
     panel = figures[0].panel
     row = figures[0].rows[-1 if panel.rows_are == "rate" else 0]
     who = f"{_policy(row)} on {panel.place}"
+
     if len(row.points) < 2:
         success = next(iter(row.points.values())).success
         return f"{who} succeeds in {percent(success.value, success.episodes)}"

@@ -31,6 +31,7 @@ MB = 2**20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
+    # what is served
     parser.add_argument(
         "policy", metavar="POLICY", help="a name, a run folder, or MODULE:NAME"
     )
@@ -41,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"{arguments.TASK_HELP} (default: that of the run)",
     )
     parser.add_argument("--robot", help="a robot's name (default: the task's first)")
+
+    # where, and to whom
     parser.add_argument(
         "--host",
         default="127.0.0.1",

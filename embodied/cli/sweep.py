@@ -44,6 +44,7 @@ FILES = (RESULTS, NAME, REPORT)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
+    # what is measured
     parser.add_argument(
         "--task",
         nargs="+",
@@ -70,6 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="train; or a factor's name, for its held-out values (default: train)",
     )
     arguments.add_stage(parser)
+
+    # on how many starts, where to, under which timings, and how fast
     arguments.add_cell_episodes(parser, EPISODES)
     arguments.add_output(
         parser, "folder for the results and the report", metavar="FOLDER"

@@ -79,6 +79,7 @@ def cell(path: Path, task: str, seeds: int, level: str) -> str:
         missing = get_task(task).needs.missing(robot)
         if missing:
             return f"lacks {'; '.join(missing)}"
+
         config = EnvConfig(
             task,
             robot=robot,

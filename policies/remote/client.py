@@ -199,6 +199,8 @@ class Link(ClosedOnExit):
         headers = {}
         if self._endpoint.token:
             headers["Authorization"] = f"Api-Key {self._endpoint.token}"
+
+        # every wait has a limit, and every message a largest size
         connection = self._stack.enter_context(
             websockets_client().connect(
                 self._endpoint.uri,

@@ -71,6 +71,8 @@ def read_settings(path: Path) -> Settings:
 def settings_of(found: dict[str, Any]) -> Settings:
     """Returns the settings in a table."""
     _check(found)
+
+    # what the server says of itself where it speaks our wire
     cameras = found.get("cameras", {})
     spec = PolicySpec(
         control_mode=found.get("control_mode", "joint"),
@@ -89,6 +91,8 @@ def settings_of(found: dict[str, Any]) -> Settings:
         ),
         chunk_hz=float(found.get("chunk_hz", DEFAULT_HZ)),
     )
+
+    # how its messages are spelt, and where it is
     keys = Keys(
         prompt=found.get("prompt_key", PROMPT),
         state=found.get("state_key", STATE),

@@ -100,6 +100,7 @@ def total_text(infos: Sequence[DatasetInfo]) -> str:
     successes = sum(info.successes for info in infos)
     hours = sum(info.hours for info in infos)
     size_bytes = sum(info.size_bytes for info in infos)
+
     facts = [
         ("tasks", _counts((info.task, info.episodes) for info in infos)),
         ("robots", _counts((info.robot, info.episodes) for info in infos)),

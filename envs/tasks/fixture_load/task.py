@@ -147,16 +147,19 @@ class FixtureLoad:
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()
+        running = xp.astype(memory["running"], xp.float64)
         parts = [
+            # of the named workpiece, and of where it belongs
             facts.part_pos_w,
             facts.part_rot6d,
             facts.part_vel_w,
             facts.pocket_pos_w,
             facts.pocket_heading,
             memory["clearance"][:, None],
+            # of the rest
             facts.button_pos_w,
             facts.other_parts_pos_w,
-            xp.astype(memory["running"], xp.float64)[:, None],
+            running[:, None],
             memory["peak_n"][:, None],
         ]
         return xp.concat(parts, axis=1)

@@ -80,6 +80,8 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     facts = _facts(xp, agent, state)
     up = xp.asarray([0.0, 0.0, 1.0])
     clear_z = xp.full_like(facts.tip[:, 2], button_top_z() + CLEAR_M)
+
+    # where the fingertip goes
     rows = [  # the last that applies wins
         Row("reach", when=~facts.is_done, goal_w=with_z(xp, facts.goal, clear_z)),
         Row("retreat", when=~facts.is_high, goal_w=with_z(xp, facts.tip, clear_z)),
@@ -95,6 +97,8 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
         ),
     ]
     skill, tip = last_row(xp, rows, otherwise_w=with_z(xp, facts.tip, clear_z))
+
+    # the hand points down, with closed fingers
     return make_payload(
         skill=skill,
         pos_w=tip + TIP_M * up,
