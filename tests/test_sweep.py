@@ -270,6 +270,12 @@ def test_the_break_even_rate_is_found(
     )
 
 
+def test_no_rate_breaks_even_where_the_rate_makes_no_difference() -> None:
+    figures = figures_of(*on_time(0.8, 0.8, 0.8, 0.8), sweep_cell(0.4, 8, 250))
+    assert figures.break_even_hz == {}
+    assert not any("is worth" in sentence for sentence in findings(figures))
+
+
 def test_the_rate_at_which_success_halves() -> None:
     figures = figures_of(*on_time(0.2, 0.4, 0.8, 1.0))
     assert figures.half_rate_hz is not None

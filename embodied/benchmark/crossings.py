@@ -92,7 +92,8 @@ def break_even(panel: Panel, column: Column) -> Crossing | None:
 
     The late one has the highest rate and the delay of `column`, the one on time has the
     least delay; at the rate that is returned, in Hz, both succeed equally often. It is
-    interpolated on a logarithmic axis, and None where the rows are no rates.
+    interpolated on a logarithmic axis, and None where the rows are no rates, or where
+    on time the slowest planner succeeds as often as the fastest: no rate is worth more.
     """
     on_time = _cells_by_rate(panel, panel.columns[0])
     late = _cells_by_rate(panel, column)
@@ -104,6 +105,10 @@ def break_even(panel: Panel, column: Column) -> Crossing | None:
     rates = np.log2(sorted(on_time))
 
     def place(success: np.ndarray) -> float:
+        slowest = success[0]
+        fastest_on_time = success[-2]
+        if slowest >= fastest_on_time:
+            return math.nan
         return rising(rates, success[:-1], success[-1])
 
     cells = [on_time[rate] for rate in sorted(on_time)]
