@@ -10,7 +10,7 @@ its rewards all read them, and no quantity is computed twice:
         def height_m(self) -> Array:
             return self._cube.pos_w()[:, 2]
 
-    facts = PerState(engine, lambda: Facts(cube, hand))
+    facts = PerState(engine, partial(Facts, cube, hand))
     facts().height_m
 """
 

@@ -76,7 +76,7 @@ class FixtureLoad:
             "push": xp.zeros((n, 2)),
             "event_tick": xp.zeros(n, dtype=xp.int64),
         }
-        self._facts = PerState(engine, lambda: Facts(self._props, self._memory))
+        self._facts = PerState(engine, partial(Facts, self._props, self._memory))
 
     def memory(self) -> dict[str, Array]:
         return self._memory

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ class GaugeCheck:
             "event_tick": xp.zeros(n, dtype=xp.int64),
             "event_needle": xp.zeros(n),
         }
-        self._facts = PerState(engine, lambda: Facts(self._props, self._memory))
+        self._facts = PerState(engine, partial(Facts, self._props, self._memory))
 
     def memory(self) -> dict[str, Array]:
         return self._memory

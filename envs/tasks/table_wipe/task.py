@@ -82,7 +82,7 @@ class TableWipe:
             "push_tick": xp.zeros(n, dtype=xp.int64),
             "spill_tick": xp.zeros(n, dtype=xp.int64),  # the latest time of the spill
         }
-        self._facts = PerState(engine, lambda: Facts(self._props, self._memory))
+        self._facts = PerState(engine, partial(Facts, self._props, self._memory))
 
     def memory(self) -> dict[str, Array]:
         return self._memory

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ class ToteTransfer:
             "push": xp.zeros((n, 2)),
             "event_tick": xp.zeros(n, dtype=xp.int64),
         }
-        self._facts = PerState(engine, lambda: Facts(self._props, self._memory))
+        self._facts = PerState(engine, partial(Facts, self._props, self._memory))
 
     def memory(self) -> dict[str, Array]:
         return self._memory

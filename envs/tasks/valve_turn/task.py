@@ -66,7 +66,7 @@ class ValveTurn:
             "event_tick": xp.zeros(n, dtype=xp.int64),
             "late_ticks": xp.zeros(n, dtype=xp.int64),
         }
-        self._facts = PerState(engine, lambda: Facts(self._props, self._memory))
+        self._facts = PerState(engine, partial(Facts, self._props, self._memory))
 
     def memory(self) -> dict[str, Array]:
         return self._memory
