@@ -1,5 +1,6 @@
-"""The index of a dataset file: its table of episodes, and where each row lies.
+"""The index of a dataset: its table of episodes, and the position of each row.
 
-To visit the groups of 20,000 episodes takes minutes. So every file ends with its index
-(`seal`); for others it is found once, and kept beside them (`opening`).
+Walking the HDF5 groups of 20,000 episodes takes minutes. So every file that this package
+writes ends with its index (`seal`). The index of any other file is built once, and kept
+beside it (`opening`).
 """

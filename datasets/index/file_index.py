@@ -1,4 +1,4 @@
-"""What the index of a dataset file holds, and how it is packed."""
+"""The index of a dataset file as plain data, and its conversion to packed arrays."""
 
 from __future__ import annotations
 
@@ -15,36 +15,39 @@ from embodied.datasets.index.packed import Packed, as_bytes, from_bytes
 from embodied.datasets.index.places import NUMBERS, ArrayPlaces, Layout
 from embodied.errors import EmbodiedError
 
-ALL = "all"  # every episode, like a mask
+ALL = "all"  # stands for a mask with every episode
+# the arrays among the fields of `ArrayPlaces` and of `Clock`
 PLACES_ARRAYS = ("rows", "offset", "row_offset", "row_size")
 CLOCK_ARRAYS = ("rows", "first", "step", "ticks")
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """What tells whether a file is still the one that it was."""
+    """A file's size and time of modification; if either differs, the file changed."""
 
     size: int
     mtime_ns: int
 
     @classmethod
     def of(cls, state: os.stat_result) -> Stamp:
-        """Returns the stamp of a file in a state."""
+        """Returns the stamp of a file whose `stat` result is given."""
         return cls(state.st_size, state.st_mtime_ns)
 
 
 @dataclass
 class FileIndex:
-    """The episodes of a file in the order of their numbers, and their rows.
+    """The episodes of a file in the order of their numbers, and the places of rows.
 
     Attributes:
         stamp: of the file.
-        demos: the names of the episodes (E,).
-        sentences: the instructions of the file.
+        demos: (E,) names of the episodes.
+        sentences: the different instructions in the file.
         instruction: (E,) index into `sentences`.
         masks: name -> numbers of episodes.
-        places: name of an array -> where its rows lie, as far as it was asked for.
-        clocks: name of an array of ticks, such as `frame_tick` -> when its rows were.
+        places: name of an array -> the positions of its rows; only of the arrays that
+            were requested so far.
+        clocks: name of an array of ticks, such as `frame_tick` -> those ticks; only of
+            the arrays that were requested so far.
     """
 
     stamp: Stamp
@@ -56,7 +59,15 @@ class FileIndex:
     clocks: dict[str, Clock] = field(default_factory=dict)
 
     def chosen(self, path: Path, mask: str) -> np.ndarray:
-        """Returns the numbers of the episodes in a mask; raises if there are none."""
+        """Returns the numbers of the episodes in a mask.
+
+        Args:
+            path: of the file, for the error message.
+            mask: its name, or `ALL`.
+
+        Raises:
+            EmbodiedError: there is no such mask, or it is empty.
+        """
         if mask == ALL:
             return np.arange(len(self.demos))
         numbers = self.masks.get(mask, np.zeros(0, np.int64))
@@ -70,7 +81,7 @@ class FileIndex:
 
 
 def packed_arrays(index: FileIndex) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Returns the arrays and the notes of an index, for `write_packed`."""
+    """Returns the arrays and notes that `write_packed` stores for an index."""
     arrays = {
         "demos": as_bytes(index.demos),
         "sentences": as_bytes(index.sentences),
@@ -78,7 +89,7 @@ def packed_arrays(index: FileIndex) -> tuple[dict[str, np.ndarray], dict[str, An
     }
     arrays |= {f"masks/{name}": numbers for name, numbers in index.masks.items()}
 
-    # where the rows of each array lie
+    # the positions of each array's rows
     notes: dict[str, Any] = {"places": {}, "clocks": list(index.clocks)}
     for key, places in index.places.items():
         notes["places"][key] = {
@@ -103,18 +114,20 @@ def unpacked(
     arrays: Iterable[str] | None = None,
     clocks: Iterable[str] | None = None,
 ) -> FileIndex:
-    """Returns a packed index.
+    """Returns the index that was stored by `write_packed`.
 
     Args:
-        packed: holds it.
+        packed: the stored arrays and notes.
         stamp: of the dataset's file.
-        content_size: the size of the dataset in bytes, beyond which no row may lie.
-        arrays: of which places are wanted, as far as they are there; None for all.
-        clocks: which are wanted, as far as they are there; None for all.
+        content_size: the size of the dataset in bytes; no row may lie beyond it.
+        arrays: names of the arrays whose places to load; None for all. Arrays without
+            stored places are skipped.
+        clocks: names of the arrays of ticks whose clocks to load; None for all. Arrays
+            without a stored clock are skipped.
 
     Raises:
-        ValueError: it is damaged.
-        KeyError: something is missing.
+        ValueError: the index is damaged.
+        KeyError: a part of the index is missing.
     """
     notes = packed.notes
     index = FileIndex(
@@ -125,11 +138,11 @@ def unpacked(
         masks=packed.arrays_below("masks"),
     )
     count = len(index.demos)
-    numbers = [*index.masks.values()]
-    if len(index.instruction) != count or not _are_below(numbers, count):
-        raise ValueError("episodes do not fit together")
+    masks = list(index.masks.values())
+    if len(index.instruction) != count or not _are_below(masks, count):
+        raise ValueError("instructions or masks do not match the number of episodes")
     if not _are_below([index.instruction], len(index.sentences)):
-        raise ValueError("sentences do not fit the episodes")
+        raise ValueError("an episode's instruction is not among the sentences")
 
     for key in notes["places"] if arrays is None else arrays:
         if key in notes["places"]:
@@ -149,11 +162,21 @@ def _are_below(arrays: list[np.ndarray], end: int) -> bool:
 
 
 def _places(packed: Packed, key: str, count: int, content_size: int) -> ArrayPlaces:
-    """Returns where the rows of an array lie; raises ValueError if that cannot be."""
+    """Returns the positions of an array's rows.
+
+    Args:
+        packed: the stored index.
+        key: the array's name.
+        count: number of episodes.
+        content_size: the size of the dataset in bytes.
+
+    Raises:
+        ValueError: the positions are not valid in such a dataset.
+    """
     note = packed.notes["places"][key]
     layout: Layout = note["layout"]
     if layout not in get_args(Layout):
-        raise ValueError(f"no layout {layout}")
+        raise ValueError(f"there is no layout {layout}")
 
     dtype = np.dtype(note["dtype"])
     arrays = packed.arrays_below(f"places/{key}")
@@ -164,16 +187,26 @@ def _places(packed: Packed, key: str, count: int, content_size: int) -> ArrayPla
         **{name: arrays[name] for name in PLACES_ARRAYS},
     )
     if dtype.kind not in NUMBERS or not places.lie_within(count, content_size):
-        raise ValueError(f"the rows of {key} cannot lie there")
+        raise ValueError(f"the stored positions of {key} are not valid")
     return places
 
 
 def _clock(packed: Packed, key: str, count: int) -> Clock:
-    """Returns a clock; raises ValueError if its arrays do not fit together."""
+    """Returns the clock of an array of ticks.
+
+    Args:
+        packed: the stored index.
+        key: the array's name.
+        count: number of episodes.
+
+    Raises:
+        ValueError: the clock's arrays have wrong lengths or values.
+    """
     arrays = packed.arrays_below(f"clocks/{key}")
     clock = Clock(**{name: arrays[name] for name in CLOCK_ARRAYS})
-    fits = len(clock.rows) == len(clock.first) == len(clock.step) == count
-    fits = fits and bool((clock.rows >= 1).all() and (clock.step >= 1).all())
-    if not fits or len(clock.ticks) not in (0, int(clock.rows.sum())):
-        raise ValueError(f"the ticks of {key} do not fit together")
+    is_valid = len(clock.rows) == len(clock.first) == len(clock.step) == count
+    is_valid = is_valid and bool((clock.rows >= 1).all() and (clock.step >= 1).all())
+    # `ticks` is empty for evenly spaced rows, else it has one entry per row
+    if not is_valid or len(clock.ticks) not in (0, int(clock.rows.sum())):
+        raise ValueError(f"the stored ticks of {key} are not valid")
     return clock

@@ -1,4 +1,4 @@
-"""Finding what an index holds, by visiting the groups of a file."""
+"""Building the index of a file by walking its HDF5 groups."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from embodied.datasets.schema import DatasetError
 
 
 def find_index(path: Path, stamp: Stamp) -> FileIndex:
-    """Returns the index of a file in which no array was looked for yet.
+    """Returns the index of a file's episodes, still without places and clocks.
 
     Raises:
         DatasetError: the file is not a dataset, or has no episodes.
@@ -41,8 +41,15 @@ def index_of_episodes(
     instructions: Sequence[str],
     masks: dict[str, list[int]],
 ) -> FileIndex:
-    """Returns an index of episodes, in which no array was looked for yet."""
-    # each sentence once, in the order in which they occur
+    """Returns an index of episodes, still without places and clocks.
+
+    Args:
+        stamp: of the file.
+        demos: (E,) names of the episodes.
+        instructions: (E,) their instructions.
+        masks: name -> numbers of episodes.
+    """
+    # sentence -> its number, in order of first occurrence
     sentences: dict[str, int] = {}
     numbers = [sentences.setdefault(text, len(sentences)) for text in instructions]
     return FileIndex(
@@ -61,10 +68,20 @@ def find_missing(
     clocks: Sequence[str],
     on_episode: OnEpisode | None = None,
 ) -> bool:
-    """Adds to an index what it lacks of some arrays; returns whether it lacked any.
+    """Adds the places and clocks of some arrays, where the index does not have them.
+
+    Args:
+        path: of the dataset.
+        index: to add to.
+        arrays: names of the arrays whose places are needed.
+        clocks: names of the arrays of ticks whose clocks are needed.
+        on_episode: is called after each episode that is searched.
+
+    Returns:
+        Whether anything was added.
 
     Raises:
-        DatasetError: the episodes do not fit together.
+        DatasetError: episodes differ in an array's form, or ticks do not rise.
         EmbodiedError: there is no such array.
     """
     missing = [key for key in arrays if key not in index.places]
@@ -82,7 +99,18 @@ def find_missing(
 
 
 def clock_in(path: Path, index: FileIndex, key: str, places: ArrayPlaces) -> Clock:
-    """Reads ticks; raises DatasetError if they do not rise, or an episode has none."""
+    """Reads an array of ticks from a file.
+
+    Args:
+        path: of the dataset.
+        index: of its episodes.
+        key: the array's name.
+        places: of its rows.
+
+    Raises:
+        DatasetError: the array does not hold one whole number per row, an episode has no
+            row, or the ticks of an episode do not rise.
+    """
     if places.row or places.dtype.kind not in "iu":
         raise DatasetError(f"{path}: {key} must hold a whole number in each row")
     empty = np.flatnonzero(places.rows == 0)
@@ -94,11 +122,12 @@ def clock_in(path: Path, index: FileIndex, key: str, places: ArrayPlaces) -> Clo
     ticks = source.all_rows(np.arange(len(index.demos))).astype(np.int64)
     file.close()
 
-    # Plans may be made of one and the same picture; all other rows have their own tick.
+    # Several plans may be made from one image, so their ticks may be equal; all other
+    # ticks must rise. Ticks of different episodes are not compared.
     owner = np.repeat(np.arange(len(places.rows)), places.rows)
     least = 0 if key.startswith("plans/") else 1
-    falls = (np.diff(ticks) < least) & (np.diff(owner) == 0)
-    if falls.any():
-        demo = index.demos[owner[np.argmax(falls)]]
+    is_too_early = (np.diff(ticks) < least) & (np.diff(owner) == 0)
+    if is_too_early.any():
+        demo = index.demos[owner[np.argmax(is_too_early)]]
         raise DatasetError(f"{path}: the ticks of {key} in {demo} do not rise")
     return clock_of(places.rows, ticks)

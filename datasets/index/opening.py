@@ -1,8 +1,7 @@
-"""Opening the index of a dataset: from its seal, from beside it, or anew.
+"""Opening the index of a dataset: from its seal, from `FILE.index`, or by building it.
 
-For a file without a seal it is kept in `FILE.index` beside the file. That holds nothing
-else than what the file says: it may be deleted, and is made anew when the file has
-changed.
+The index of a file without a seal is kept in `FILE.index` beside it. That is a cache: it
+may be deleted, and is built again when the dataset has changed.
 """
 
 from __future__ import annotations
@@ -37,26 +36,26 @@ def open_index(
     on_episode: OnEpisode | None = None,
     keep: bool = True,
 ) -> FileIndex:
-    """Returns the index of a file, as far as some arrays need it.
-
-    What is found anew is written beside the file, if it is to be kept and the folder can
-    be written.
+    """Returns the index of a dataset, with the places and clocks of some arrays.
 
     Args:
         path: of the dataset.
         arrays: names of the arrays whose places are needed.
-        clocks: names of the arrays of ticks that are needed.
-        on_episode: is called after each episode, where something is not in the index.
-        keep: whether to write what is found anew.
+        clocks: names of the arrays of ticks whose clocks are needed.
+        on_episode: is called after each episode that had to be searched, because a
+            needed array was not in the index.
+        keep: whether to write an index that was built or completed to `FILE.index`. A
+            read-only folder is no error.
 
     Raises:
-        DatasetError: the file is not a dataset, or its episodes do not fit together.
+        DatasetError: the file is not a dataset, or episodes differ in an array's form.
         EmbodiedError: there is no such array.
     """
     try:
         stamp = Stamp.of(path.stat())
     except OSError:
-        with open_file(path):  # says what is wrong
+        # `open_file` raises a DatasetError that says more
+        with open_file(path):
             raise
     with open_file(path) as file, damage_named(path):
         seal = sealed(path, file)
@@ -64,24 +63,25 @@ def open_index(
     if index is None:
         index = _read(path, stamp) or find_index(path, stamp)
 
-    is_new = find_missing(path, index, arrays, clocks, on_episode)
-    if is_new and keep and seal is None:
+    is_changed = find_missing(path, index, arrays, clocks, on_episode)
+    # a sealed file's index is at its end already
+    if is_changed and keep and seal is None:
         _write(path, index)
     return index
 
 
 def stored_rows(file: FileOnDisk, index: FileIndex, key: str) -> StoredRows:
-    """Returns the rows of an array of a file, which its index has."""
+    """Returns the rows of an array of a file, which its index must have."""
     return rows_on_disk(file, index.places[key], key, index.demos)
 
 
 def index_path(path: Path) -> Path:
-    """Returns where the index of a file without a seal is kept."""
+    """Returns the path at which the index of a file without a seal is kept."""
     return path.with_name(f"{path.name}{INDEX_SUFFIX}")
 
 
 def _write(path: Path, index: FileIndex) -> None:
-    """Keeps an index beside its file, unless the folder cannot be written."""
+    """Writes an index beside its dataset, unless the folder cannot be written."""
     target = index_path(path)
     temporary = target.with_name(f"{target.name}.writing.{os.getpid()}")
     arrays, notes = packed_arrays(index)
@@ -90,7 +90,7 @@ def _write(path: Path, index: FileIndex) -> None:
         "size": index.stamp.size,
         "mtime_ns": index.stamp.mtime_ns,
     }
-    # an index is a convenience: without one the next opening is slower
+    # without the cache the next opening is only slower
     try:
         with files.replacing(target, temporary), temporary.open("wb") as file:
             write_packed(file, arrays, notes)
@@ -99,7 +99,7 @@ def _write(path: Path, index: FileIndex) -> None:
 
 
 def _read(path: Path, stamp: Stamp) -> FileIndex | None:
-    """Returns what is kept beside a file; None if it is missing, old or damaged."""
+    """Returns the index kept beside a dataset; None if missing, outdated or damaged."""
     try:
         packed = Packed(index_path(path))
         kept = Stamp(packed.notes["size"], packed.notes["mtime_ns"])

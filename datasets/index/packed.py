@@ -1,7 +1,7 @@
-"""Arrays by name as bytes at the end of a file, each with a checksum.
+"""Named arrays appended to a file, each with a checksum.
 
-They come first, then a directory as JSON, then `FOOTER`, which says where that lies.
-Arrays of equal bytes are stored once.
+The order is: the arrays' bytes, a directory of them as JSON, and `FOOTER`, which holds
+the position of the directory. Arrays with equal bytes are stored once.
 """
 
 from __future__ import annotations
@@ -18,18 +18,25 @@ from typing import IO, Any
 import numpy as np
 
 MAGIC = b"EMBINDEX"
-# the magic word; where the arrays begin; where the directory begins, and its checksum
+# MAGIC; the positions in the file of the first array and of the directory; the
+# directory's checksum
 FOOTER = struct.Struct("<8sQQI4x")
-LARGEST_DIRECTORY = 2**26
+LARGEST_DIRECTORY = 2**26  # bytes; a longer one can only be damage
 
 
 def write_packed(
     file: IO[bytes], arrays: Mapping[str, np.ndarray], notes: Mapping[str, Any]
 ) -> None:
-    """Writes arrays and notes (JSON) to the end of a file that is open for appending."""
+    """Appends arrays and notes to a file.
+
+    Args:
+        file: open for appending.
+        arrays: by name.
+        notes: JSON values to keep in the directory.
+    """
     begin = file.seek(0, os.SEEK_END)
     entries: dict[str, Any] = {}
-    place_of: dict[bytes, int] = {}  # content -> where it lies
+    place_of: dict[bytes, int] = {}  # content -> its position in the file
     for name, array in arrays.items():
         content = np.ascontiguousarray(array).tobytes()
         if content not in place_of:
@@ -49,15 +56,17 @@ def write_packed(
 
 
 class Packed:
-    """What `write_packed` wrote, opened for reading.
+    """Reads the arrays and notes that `write_packed` appended to a file.
 
     Attributes:
-        begin: the size of what lies before it in the file.
-        notes: as they were written.
+        begin: the position of the first array, which is the file's size before
+            `write_packed` appended to it.
+        notes: the notes given to `write_packed`.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: there is nothing of the kind at its end, or it is damaged.
+        ValueError: the file does not end with packed arrays, or their directory is
+            damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -82,41 +91,52 @@ class Packed:
         self.begin: int = begin
         self.notes: dict[str, Any] = content["notes"]
         self._entries: dict[str, Any] = content["arrays"]
-        self._end: int = place
+        self._arrays_end: int = place  # the directory follows the last array
 
     def __contains__(self, name: str) -> bool:
         return name in self._entries
 
     def array(self, name: str) -> np.ndarray:
-        """Returns an array; raises KeyError or ValueError if it is not there, whole."""
+        """Returns an array.
+
+        Raises:
+            KeyError: there is no array of that name.
+            OSError: the file cannot be read.
+            ValueError: the array is damaged.
+        """
         entry = self._entries[name]
         dtype = np.dtype(entry["dtype"])
         length = dtype.itemsize * math.prod(entry["shape"])
         place = self.begin + entry["at"]
-        if dtype.hasobject or not 0 <= length <= self._end - place:
-            raise ValueError(f"{name} does not fit in")
+
+        # numpy would read an object's bytes as a pointer
+        if dtype.hasobject:
+            raise ValueError(f"{name} holds Python objects, not numbers")
+        if not 0 <= length <= self._arrays_end - place:
+            raise ValueError(f"{name} extends beyond the end of the packed arrays")
+
         with self._path.open("rb") as file:
             file.seek(place)
             content = file.read(length)
         if zlib.crc32(content) != entry["crc"]:
-            raise ValueError(f"{name} is damaged")
+            raise ValueError(f"the checksum of {name} does not match its bytes")
         return np.frombuffer(content, dtype).reshape(entry["shape"])
 
     def arrays_below(self, group: str) -> dict[str, np.ndarray]:
-        """Returns the arrays whose names begin with `group/`, by the rest."""
-        begin = f"{group}/"
+        """Returns the arrays named `group/<name>`, by `<name>`."""
+        prefix = f"{group}/"
         return {
-            name.removeprefix(begin): self.array(name)
+            name.removeprefix(prefix): self.array(name)
             for name in self._entries
-            if name.startswith(begin)
+            if name.startswith(prefix)
         }
 
 
 def as_bytes(value: Any) -> np.ndarray:
-    """Returns JSON as an array of bytes."""
+    """Returns a value's JSON text as an array (n,) uint8."""
     return np.frombuffer(json.dumps(value).encode(), np.uint8)
 
 
 def from_bytes(array: np.ndarray) -> Any:
-    """Returns what `as_bytes` was given."""
+    """Returns the value of a JSON text (n,) uint8, the inverse of `as_bytes`."""
     return json.loads(array.tobytes())

@@ -1,7 +1,8 @@
-"""Where the rows of an array lie in a file, so that they are read without a search.
+"""The position in the file of each row of an array.
 
-HDF5 takes some 0.1 ms to find an array and some 0.03 ms to read rows of it. Where the
-layout is simple, the position of each row in the file is found once instead.
+HDF5 takes about 0.1 ms to open an array and 0.03 ms to read rows of it. For arrays in a
+simple layout the positions of the rows are looked up once, so that later reads need no
+HDF5 calls.
 """
 
 from __future__ import annotations
@@ -19,30 +20,35 @@ from embodied.datasets.guarded import arrays_below
 from embodied.datasets.schema import H5, DatasetError
 from embodied.errors import EmbodiedError, unknown
 
-# How the rows of an array lie in the file: one after the other; each compressed by
-# itself with gzip; or in a way that only the HDF5 library reads.
+# How the rows of an array are stored: one after the other; each compressed by itself
+# with gzip; or in a layout that only the HDF5 library can read.
 Layout = Literal["contiguous", "gzip", "hdf5"]
 
-# Is told how many more episodes have been looked at.
+# Is called with the number of episodes that were searched since the last call.
 OnEpisode = Callable[[int], None]
 
-NUMBERS = "biuf"  # the kinds of types that a window may hold
+NUMBERS = "biuf"  # numpy's kinds of number types; a window holds nothing else
 NO_PLACE = -1
-START = "start/"  # begins the names of what a replay starts from
+# Name beginning of the arrays with the state that a replay starts from. They have one
+# value per episode, not a row per step.
+START = "start/"
 
 
 @dataclass(frozen=True)
 class ArrayPlaces:
-    """Where the rows of one array lie, for the E episodes of a file.
+    """The positions of one array's rows, for the E episodes of a file.
 
     Attributes:
-        layout: how they lie.
+        layout: how the rows are stored.
         dtype: of the numbers.
         row: shape of a row.
-        rows: (E,) how many an episode has.
-        offset: (E,) where the first row lies in the file; layout `contiguous` only.
-        row_offset: (all rows,) where each row lies; layout `gzip` only.
-        row_size: (all rows,) its compressed bytes; layout `gzip` only.
+        rows: (E,) number of rows per episode.
+        offset: (E,) position in the file of the first row, in bytes; empty unless the
+            layout is `contiguous`.
+        row_offset: (all rows,) position in the file of each row, in bytes; empty unless
+            the layout is `gzip`.
+        row_size: (all rows,) compressed size of each row in bytes; empty unless the
+            layout is `gzip`.
     """
 
     layout: Layout
@@ -55,13 +61,18 @@ class ArrayPlaces:
 
     @cached_property
     def row_bytes(self) -> int:
-        """The size of a row in memory."""
+        """The size of an uncompressed row."""
         return self.dtype.itemsize * math.prod(self.row)
 
     def lie_within(self, count: int, size: int) -> bool:
-        """Returns whether the rows of `count` episodes can lie in a file of `size` bytes.
+        """Returns whether all positions are valid in a file.
 
-        What an index says is not believed unseen: it comes from a file, too.
+        An index is read from a file, which may be damaged, so it is checked like any
+        other input.
+
+        Args:
+            count: number of episodes.
+            size: of the file, in bytes.
         """
         rows = self.rows
         if len(rows) != count or (rows < 0).any() or min(self.row, default=0) < 0:
@@ -82,27 +93,34 @@ class ArrayPlaces:
 
     @cached_property
     def first_row(self) -> np.ndarray:
-        """(E,) how many rows the episodes before each one have together."""
+        """(E,) the number of each episode's first row among the rows of all episodes."""
         return np.cumsum(self.rows) - self.rows
 
 
 def find_all_places(file: H5, demos: Sequence[str]) -> dict[str, ArrayPlaces]:
     """Finds the rows of every array that a window could hold.
 
-    An array that not all episodes have in one form is left out, and so is what a replay
-    starts from.
+    Arrays that some episode lacks, or has with another row shape or type, are left out.
+    So are the arrays below `start/`, which have no rows over time.
+
+    Args:
+        file: an open dataset.
+        demos: the names of its episodes.
+
+    Returns:
+        The name of each array -> the positions of its rows.
     """
     first = h5py.h5g.open(file["data"].id, demos[0].encode())
     keys = [key for key in arrays_below(h5py.Group(first)) if not key.startswith(START)]
     collected = {key: _Collected(file, demos, key) for key in keys}
     for number, demo in enumerate(demos):
         group = h5py.h5g.open(file["data"].id, demo.encode())
-        for key, one in list(collected.items()):
+        for key, array in list(collected.items()):
             try:
-                one.add(number, group)
+                array.add(number, group)
             except EmbodiedError:
                 del collected[key]
-    return {key: one.places() for key, one in collected.items()}
+    return {key: array.places() for key, array in collected.items()}
 
 
 def find_places(
@@ -114,32 +132,33 @@ def find_places(
     """Finds the rows of arrays in all episodes of an open file.
 
     Args:
-        file: A dataset.
-        demos: The names of its episodes.
-        keys: The arrays' names within an episode.
-        on_episode: Is called after each episode.
+        file: an open dataset.
+        demos: the names of its episodes.
+        keys: the arrays' names within an episode.
+        on_episode: is called after each episode.
 
     Returns:
-        The name of each array -> where its rows lie.
+        The name of each array -> the positions of its rows.
 
     Raises:
-        EmbodiedError: There is no such array; lists those that exist.
-        DatasetError: An episode lacks an array, or has other rows than the first; an
-            array leads out of the file; or it does not hold numbers.
+        EmbodiedError: there is no such array; lists those that exist.
+        DatasetError: an episode lacks an array, or has it with another row shape or type
+            than the first episode; an array is stored in another file; or it does not
+            hold numbers.
     """
     collected = [_Collected(file, demos, key) for key in keys]
-    # All arrays of an episode at once: HDF5 then has its group at hand.
+    # episode by episode, so that each group is opened only once
     for number, demo in enumerate(demos):
         group = h5py.h5g.open(file["data"].id, demo.encode())
-        for one in collected:
-            one.add(number, group)
+        for array in collected:
+            array.add(number, group)
         if on_episode is not None:
             on_episode(1)
-    return {one.key: one.places() for one in collected}
+    return {array.key: array.places() for array in collected}
 
 
 class _Opened:
-    """A low-level array, and what is asked of it more than once: each answer takes time."""
+    """A low-level HDF5 array with its properties, each of which HDF5 is asked once."""
 
     def __init__(self, array: H5) -> None:
         self.array = array
@@ -150,7 +169,7 @@ class _Opened:
 
 
 class _Collected:
-    """Collects where the rows of one array lie, episode by episode."""
+    """Collects the positions of one array's rows, episode by episode."""
 
     def __init__(self, file: H5, demos: Sequence[str], key: str) -> None:
         self.key = key
@@ -168,16 +187,19 @@ class _Collected:
         self._layouts: set[Layout] = set()
 
     def add(self, number: int, group: H5) -> None:
-        """Adds the array of an episode, whose low-level group is open."""
+        """Adds the array of one episode.
+
+        Args:
+            number: of the episode.
+            group: of the episode, a low-level one of h5py.
+        """
         array = self._opened(number, group)
         self._check(number, array)
         self._rows[number] = array.shape[0]
 
-        # where its numbers lie: in one piece, in compressed chunks, or where HDF5 alone
-        # finds them
         layout = _layout(array)
         if layout == "contiguous":
-            offset = array.array.get_offset() or 0  # None if it has no numbers
+            offset = array.array.get_offset() or 0  # None if the array is empty
             if offset + math.prod(array.shape) * array.dtype.itemsize > self._size:
                 raise DatasetError(
                     f"{self._where(number)} is damaged: {self.key} declares "
@@ -189,15 +211,16 @@ class _Collected:
             if chunks is None:
                 layout = "hdf5"
             else:
-                self._row_offsets.append(chunks[0])
-                self._row_sizes.append(chunks[1])
+                offsets, sizes = chunks
+                self._row_offsets.append(offsets)
+                self._row_sizes.append(sizes)
 
         self._layouts.add(layout)
 
     def places(self) -> ArrayPlaces:
-        """Returns where the rows of all episodes lie."""
-        # All episodes of a file that this package wrote have one layout. A user
-        # block would shift the positions in the file, so then HDF5 has to read.
+        """Returns the positions of the rows of all episodes."""
+        # Episodes of a file from elsewhere may differ in layout, and a user block at the
+        # file's start would shift all positions. HDF5 can read both.
         layout: Layout = "hdf5"
         if len(self._layouts) == 1 and not self._file.userblock_size:
             (layout,) = self._layouts
@@ -218,11 +241,16 @@ class _Collected:
         )
 
     def _opened(self, number: int, group: H5) -> _Opened:
-        """Returns the low-level array of an episode; raises if it is not there."""
+        """Opens the low-level array of one episode.
+
+        Raises:
+            EmbodiedError: the first episode has no such array; lists those it has.
+            DatasetError: only a later episode lacks it, or it is in another file.
+        """
         try:
             array = _Opened(h5py.h5d.open(group, self._name))
         except (KeyError, ValueError):
-            if not number:
+            if number == 0:
                 names = _array_names(self._file, self._demos)
                 where = f"array in {self._file.filename}"
                 raise unknown(where, self.key, names) from None
@@ -242,16 +270,15 @@ class _Collected:
         return array
 
     def _check(self, number: int, array: _Opened) -> None:
-        """Raises DatasetError unless an array is like that of the first episode."""
+        """Raises DatasetError if row shape or type differ from the first episode's."""
         if not array.shape or array.dtype.kind not in NUMBERS:
             raise DatasetError(
                 f"{self._where(number)} has no rows of numbers in {self.key} that a "
                 "window could hold"
             )
 
-        # the first episode says what the others must be like
         row = array.shape[1:]
-        if not number:
+        if number == 0:
             self._dtype = array.dtype
             self._row = row
 
@@ -267,10 +294,11 @@ class _Collected:
 
 
 def _array_names(file: H5, demos: Sequence[str]) -> list[str]:
-    """Returns the names by which a window may ask for the first episode's arrays."""
+    """Returns the names of the first episode's arrays, as a window may request them."""
     names: list[str] = []
 
     def keep(name: str, item: H5) -> None:
+        # a window requests `streams/reward/value` as `streams/reward`
         if isinstance(item, h5py.Dataset):
             names.append(name.removesuffix("/value"))
 
@@ -279,15 +307,19 @@ def _array_names(file: H5, demos: Sequence[str]) -> list[str]:
 
 
 def _layout(array: _Opened) -> Layout:
-    """Returns how one array lies, by what its creation says."""
+    """Returns the layout of one array, by the properties that it was created with."""
+    # numbers in another byte order must be converted, which HDF5 does
     if not array.dtype.isnative:
         return "hdf5"
+    # an empty array has nothing to read, so any layout will do
     if 0 in array.shape:
-        return "contiguous"  # there is nothing to read, so any layout will do
+        return "contiguous"
     if array.layout == h5py.h5d.CONTIGUOUS:
+        # an array that was never written has no position; HDF5 gives its fill value
         is_stored = array.array.get_offset() is not None
         return "contiguous" if is_stored else "hdf5"
 
+    # gzip must be the only filter, and each chunk one row
     if array.layout != h5py.h5d.CHUNKED or array.creation.get_nfilters() != 1:
         return "hdf5"
     is_gzip = array.creation.get_filter(0)[0] == h5py.h5z.FILTER_DEFLATE
@@ -296,9 +328,9 @@ def _layout(array: _Opened) -> Layout:
 
 
 def _chunks(array: _Opened) -> tuple[np.ndarray, np.ndarray] | None:
-    """Returns the position and the size in bytes of each row's compressed chunk.
+    """Returns the positions (rows,) and sizes (rows,) of the compressed rows, in bytes.
 
-    None if some row was never written, or is not compressed.
+    None if a row was never written, or was stored uncompressed.
     """
     if array.array.get_num_chunks() != array.shape[0]:
         return None
@@ -306,7 +338,8 @@ def _chunks(array: _Opened) -> tuple[np.ndarray, np.ndarray] | None:
     size = np.zeros(array.shape[0], np.int32)
 
     def keep(chunk: h5py.h5d.StoreInfo) -> None:
-        if not chunk.filter_mask:  # which says that compression was skipped
+        # HDF5 sets this mask for a chunk that it stored without compression
+        if not chunk.filter_mask:
             row = chunk.chunk_offset[0]
             offset[row] = chunk.byte_offset
             size[row] = chunk.size

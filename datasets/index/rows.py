@@ -1,8 +1,8 @@
-"""Rows of one array of a file, read from the disk.
+"""Reading the rows of one array of a file.
 
-Whatever lies simply in the file is read by its position, without the HDF5 library: many
-times as fast, and safe in processes that were forked. zlib-ng decompresses in half the
-time of Python's zlib.
+Arrays that are stored contiguously, or compressed row by row, are read by their position
+in the file, without the HDF5 library: that is many times as fast, and safe in forked
+processes. zlib-ng decompresses in half the time of Python's zlib.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DECOMPRESSION_ERROR: Any = zlib_ng.error
 class FileOnDisk:
     """A file that each process opens by itself, when it first reads from it.
 
-    What is sent to another process is the path alone.
+    Pickling keeps the path, not the open file.
     """
 
     def __init__(self, path: Path, stamp: Stamp) -> None:
@@ -44,7 +44,13 @@ class FileOnDisk:
         return {**self.__dict__, "_descriptor": None, "_hdf5": None, "_closer": None}
 
     def descriptor(self) -> int:
-        """Returns the open file. Reads by position have no state that a fork shares."""
+        """Returns the descriptor of the open file, for reads by position.
+
+        Such reads move no file pointer, so forked processes may share the descriptor.
+
+        Raises:
+            DatasetError: the file cannot be opened, or has changed since it was indexed.
+        """
         if self._descriptor is None:
             try:
                 descriptor = os.open(self.path, os.O_RDONLY)
@@ -57,7 +63,7 @@ class FileOnDisk:
         return self._descriptor
 
     def hdf5(self) -> H5:
-        """Returns the file as HDF5 has it open."""
+        """Returns the file, opened by the HDF5 library in this process."""
         if self._hdf5 is None or self._owner != os.getpid():
             self._hdf5 = open_file(self.path)
             self._owner = os.getpid()
@@ -74,28 +80,35 @@ class FileOnDisk:
 
 
 class Rows(Protocol):
-    """The rows of one array, of episodes of a file."""
+    """The rows of one array in the episodes of a file."""
 
     def take(self, episodes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Returns rows (n, c, ...) of n episodes.
+        """Returns (n, c, ...), c rows of each of n episodes.
 
         Args:
-            episodes: (n,) their numbers in the file.
-            rows: (n, c) rows within each episode, in rising order; some may be equal.
+            episodes: (n,) numbers of episodes in the file.
+            rows: (n, c) rows within each of them, in rising order; some may be equal.
         """
 
 
 class StoredRows(Rows, Protocol):
-    """The rows of one array, of all episodes of a file, on the disk."""
+    """The rows of one array in all episodes of a file, on the disk."""
 
     def all_rows(self, episodes: np.ndarray) -> np.ndarray:
-        """Returns all rows of episodes, one after the other."""
+        """Returns (all rows, ...), every row of some episodes, concatenated."""
 
 
 def rows_on_disk(
     file: FileOnDisk, places: ArrayPlaces, key: str, demos: Sequence[str]
 ) -> StoredRows:
-    """Returns the rows of an array, to be read in the way that its layout allows."""
+    """Returns the reader for an array's layout.
+
+    Args:
+        file: the dataset.
+        places: where the array's rows lie in it.
+        key: the array's name within an episode.
+        demos: the names of the episodes.
+    """
     if places.layout == "contiguous":
         return ContiguousRows(file, places, key, demos)
     if places.layout == "gzip":
@@ -104,7 +117,7 @@ def rows_on_disk(
 
 
 class _RowsOnDisk:
-    """What all rows on the disk have in common: where they lie, and what to say."""
+    """The base of the readers: their arguments, and the error for a damaged row."""
 
     def __init__(
         self, file: FileOnDisk, places: ArrayPlaces, key: str, demos: Sequence[str]
@@ -120,7 +133,7 @@ class _RowsOnDisk:
 
 
 class ContiguousRows(_RowsOnDisk):
-    """Rows that lie one after the other: those of a window take one read."""
+    """Rows stored one after the other, so each window takes a single read."""
 
     def take(self, episodes: np.ndarray, rows: np.ndarray) -> np.ndarray:
         places = self._places
@@ -129,20 +142,22 @@ class ContiguousRows(_RowsOnDisk):
         if not places.row_bytes or not taken.size:
             return taken
 
-        # All bytes from the first row of a window to its last are read at once.
+        # One read per window covers all bytes from its first row to its last.
         first = rows[:, 0]
-        counts = (rows[:, -1] - first + 1).tolist()
+        span = (rows[:, -1] - first + 1).tolist()  # (n,) rows that the read covers
         positions = (places.offset[episodes] + first * places.row_bytes).tolist()
-        # rows without gaps are read right into the result, others picked from a block
-        is_gapless = (rows == first[:, None] + np.arange(c)).all(axis=1).tolist()
+        is_consecutive = (rows == first[:, None] + np.arange(c)).all(axis=1).tolist()
         for window in range(n):
-            block = taken[window]
-            if not is_gapless[window]:
-                block = np.empty((counts[window], *places.row), places.dtype)
+            # consecutive rows are read straight into the result
+            if is_consecutive[window]:
+                block = taken[window]
+                self._read(positions[window], block, episodes[window], first[window])
+                continue
 
+            # of others, all rows of the span are read, then the wanted ones picked
+            block = np.empty((span[window], *places.row), places.dtype)
             self._read(positions[window], block, episodes[window], first[window])
-            if not is_gapless[window]:
-                taken[window] = block[rows[window] - first[window]]
+            taken[window] = block[rows[window] - first[window]]
         return taken
 
     def all_rows(self, episodes: np.ndarray) -> np.ndarray:
@@ -160,33 +175,41 @@ class ContiguousRows(_RowsOnDisk):
         return taken
 
     def _read(self, position: int, block: np.ndarray, episode: int, row: int) -> None:
-        """Fills a block with what lies at a position."""
+        """Fills a block with the bytes from a position on.
+
+        Args:
+            position: in the file.
+            block: to fill.
+            episode: to name in an error.
+            row: to name in an error.
+        """
         count = os.preadv(self._file.descriptor(), [block.data], position)
         if count != block.nbytes:
             raise self._damage(episode, row)
 
 
 class GzipRows(_RowsOnDisk):
-    """Rows that are compressed one by one, such as pictures."""
+    """Rows that are compressed one by one, such as images."""
 
     def take(self, episodes: np.ndarray, rows: np.ndarray) -> np.ndarray:
         places = self._places
         taken = np.empty((*rows.shape, *places.row), places.dtype)
         flat = taken.reshape(rows.size, math.prod(places.row))
-        owners = np.repeat(episodes, rows.shape[1])
+        owners = np.repeat(episodes, rows.shape[1])  # (n * c,) the episode of each row
+        # (n * c,) each row's number among the rows of all episodes
         numbers = (places.first_row[owners] + rows.ravel()).tolist()
 
-        # A row that occurs again, as those of padding do, is decompressed only once.
-        place_of: dict[int, int] = {}
-        for place, number in enumerate(numbers):
-            first_place = place_of.setdefault(number, place)
-            if first_place != place:
-                flat[place] = flat[first_place]
+        # Padding repeats a row, which is decompressed only once.
+        first_use: dict[int, int] = {}  # row number -> its index in `flat`
+        for index, number in enumerate(numbers):
+            earlier = first_use.setdefault(number, index)
+            if earlier != index:
+                flat[index] = flat[earlier]
                 continue
             content = self._read(number)
             if content is None:
-                raise self._damage(owners[place], rows.ravel()[place])
-            flat[place] = content
+                raise self._damage(owners[index], rows.ravel()[index])
+            flat[index] = content
         return taken
 
     def all_rows(self, episodes: np.ndarray) -> np.ndarray:
@@ -198,7 +221,11 @@ class GzipRows(_RowsOnDisk):
         return self.take(owners, rows[:, None])[:, 0]
 
     def _read(self, number: int) -> np.ndarray | None:
-        """Returns the numbers of one row; None if it is damaged."""
+        """Returns the decompressed values of one row; None if it is damaged.
+
+        Args:
+            number: of the row, among the rows of all episodes.
+        """
         places = self._places
         raw = os.pread(
             self._file.descriptor(),
@@ -206,7 +233,7 @@ class GzipRows(_RowsOnDisk):
             int(places.row_offset[number]),
         )
 
-        # a row that is damaged does not decompress, or to another length
+        # damaged bytes either do not decompress, or give another length
         try:
             content = zlib_ng.decompress(raw, bufsize=places.row_bytes)
         except DECOMPRESSION_ERROR:

@@ -1,10 +1,10 @@
-"""The seal of a dataset: its index, after the end of what the HDF5 library knows.
+"""The seal: the dataset's index, appended after the last byte that belongs to HDF5.
 
-HDF5 passes over what lies behind its own last byte, and cuts it off when it has had a
-file open for writing, whether or not anything was changed. So where a seal is, nobody
-has changed the file since this package closed it, and the index is still true. A copy
-of the file takes its seal along. Where there is none, or where it does not fit, readers
-visit the groups, as they would without it.
+HDF5 ignores bytes after its own end of file, and truncates them whenever the file was
+opened for writing, even if nothing changed. So a file that still has its seal has not
+been changed since this package closed it, and the index is valid. Copying a file copies
+its seal. If the seal is missing or does not match the file, readers walk the HDF5 groups
+instead.
 """
 
 from __future__ import annotations
@@ -38,19 +38,22 @@ from embodied.datasets.schema import H5, DatasetError, EpisodeMeta
 from embodied.files import WriteError
 
 SEAL_VERSION = 1
-# Arrays that hold the ticks of others, by how their names end.
+# Name endings of the arrays that hold other arrays' timestamps, in ticks.
 TICKS = ("frame_tick", "image_tick", "/t")
+# Name beginning of the arrays that hold when the images behind each plan were captured.
+PLAN_TICKS = "plans/tick_frame"
 
 
 def seal(path: Path) -> None:
-    """Adds its index to a file that was written and closed.
+    """Appends the index of a dataset to its file, which must be closed.
 
-    A file that has no episodes, or is odd in another way, gets none.
+    A file without episodes, or one whose index cannot be built, is left without a seal.
 
     Raises:
-        WriteError: the disk is full, or refuses it for another reason.
+        WriteError: the disk is full, or cannot be written for another reason.
     """
     stamp = Stamp.of(path.stat())
+    # a dataset stays usable without a seal, so no fault in it is an error here
     with suppress(DatasetError):
         with open_file(path) as file, damage_named(path):
             demos = demo_names(file)
@@ -67,8 +70,9 @@ def seal(path: Path) -> None:
         index = index_of_episodes(stamp, demos, texts, masks)
         index.places = places
         for key in places:
-            if key.endswith(TICKS) or key.startswith("plans/tick_frame"):
-                with suppress(DatasetError):  # such ticks serve no window
+            if key.endswith(TICKS) or key.startswith(PLAN_TICKS):
+                # timestamps that do not rise cannot be searched, so the index omits them
+                with suppress(DatasetError):
                     index.clocks[key] = clock_in(path, index, key, places[key])
         _append(path, index, metas, names)
 
@@ -76,7 +80,7 @@ def seal(path: Path) -> None:
 def _append(
     path: Path, index: FileIndex, metas: Sequence[EpisodeMeta], names: str
 ) -> None:
-    """Writes an index, and the table of episodes, to the end of its file."""
+    """Appends an index and the table of episodes to the file that they describe."""
     arrays, notes = packed_arrays(index)
     columns = {
         each.name: [getattr(meta, each.name) for meta in metas]
@@ -93,7 +97,7 @@ def _append(
 
 
 class Sealed:
-    """What the seal of a file says."""
+    """The content of a file's seal."""
 
     def __init__(self, path: Path, packed: Packed) -> None:
         self._path = path
@@ -102,14 +106,24 @@ class Sealed:
     def index(
         self, stamp: Stamp, arrays: Iterable[str], clocks: Iterable[str]
     ) -> FileIndex | None:
-        """Returns the index, as far as it has some arrays; None if it is damaged."""
+        """Returns the index, with the places and clocks of some arrays only.
+
+        Args:
+            stamp: of the dataset's file.
+            arrays: names of the arrays whose places to load.
+            clocks: names of the arrays of ticks whose clocks to load.
+
+        Returns:
+            The index, without those arrays that the seal does not hold; None if the
+            seal is damaged.
+        """
         try:
             return unpacked(self._packed, stamp, self._packed.begin, arrays, clocks)
         except (KeyError, TypeError, ValueError, OSError):
             return None
 
     def episodes(self) -> list[tuple[str, EpisodeMeta]] | None:
-        """Returns the table of episodes with their names; None if it is damaged."""
+        """Returns (name, row) of each episode in the table; None if it is damaged."""
         try:
             demos = from_bytes(self._packed.array("demos"))
             metas = metas_of(from_bytes(self._packed.array("metas")))
@@ -121,22 +135,24 @@ class Sealed:
 
 
 def sealed(path: Path, file: H5) -> Sealed | None:
-    """Returns what the seal of an open file says; None if it has none that fits.
+    """Returns the seal of an open file; None if it has none, or an invalid one.
 
     Args:
         path: of the file.
-        file: the same, opened for reading.
+        file: the same file, opened for reading.
     """
     try:
         packed = Packed(path)
-        fits = packed.begin > 0 and packed.notes["seal_version"] == SEAL_VERSION
-        fits = fits and packed.notes["names"] == names_digest(file)
+        # at position 0 it would be an index alone, without a dataset before it
+        is_valid = packed.begin > 0
+        is_valid = is_valid and packed.notes["seal_version"] == SEAL_VERSION
+        is_valid = is_valid and packed.notes["names"] == names_digest(file)
     except (OSError, KeyError, TypeError, ValueError, RuntimeError):
         return None
-    return Sealed(path, packed) if fits else None
+    return Sealed(path, packed) if is_valid else None
 
 
 def names_digest(file: H5) -> str:
-    """Returns a hash of the names of all that lies right below `/data`."""
+    """Returns a hash of the names of the groups and arrays directly below `/data`."""
     names = json.dumps(sorted(file["data"])).encode()
     return hashlib.blake2b(names, digest_size=16).hexdigest()
