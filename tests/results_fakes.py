@@ -10,7 +10,7 @@ from typing import Any
 from embodied.benchmark.board import Contestant
 from embodied.benchmark.results import Cell, Condition, Provenance, Results
 from embodied.benchmark.results_file import write_results
-from embodied.benchmark.spots import Spot
+from embodied.benchmark.scenarios import Scenario
 from tests.episode_results import episode_result
 
 PROVENANCE = Provenance(
@@ -55,7 +55,7 @@ def fake_contestant(*cells: Cell, **provenance: Any) -> Contestant:
     return Contestant(
         cells[0].condition.policy,
         replace(PROVENANCE, **provenance),
-        {Spot.of(cell.condition): cell for cell in cells},
+        {Scenario.of(cell.condition): cell for cell in cells},
     )
 
 

@@ -31,7 +31,7 @@ from embodied.benchmark.profile import (
     units_per_hour,
 )
 from embodied.benchmark.results import ResultsError
-from embodied.benchmark.spots import cells_by_spot
+from embodied.benchmark.scenarios import cells_by_scenario
 from tests.commands import embodied, refused
 from tests.episode_results import episode_result
 from tests.results_fakes import fake_cell, fake_contestant, write_fake_results
@@ -115,13 +115,13 @@ def test_many_cells_are_not_many_chances() -> None:
 def test_cells_of_other_timings_stand_apart(changes: dict) -> None:
     usual = {"planner_hz": 8.0, "transport_ms": 100.0}
     cells = [fake_cell("++--", **usual), fake_cell("++--", **{**usual, **changes})]
-    assert list(cells_by_spot(cells).values()) == cells
+    assert list(cells_by_scenario(cells).values()) == cells
 
 
-def test_a_spot_that_was_measured_twice_is_refused() -> None:
+def test_a_scenario_that_was_measured_twice_is_refused() -> None:
     cells = [fake_cell("++--", planner_hz=hz) for hz in (4.0, 8.0)]
     with pytest.raises(ResultsError, match=r"measured twice .* 4.0 and 8.0 plans per"):
-        cells_by_spot(cells)
+        cells_by_scenario(cells)
 
 
 @pytest.mark.parametrize(
@@ -212,8 +212,8 @@ def test_a_policy_without_plans_stands_beside_plans_in_time() -> None:
         fake_cell("+---", planner_hz=8.0, transport_ms=100.0),
     )
     other = fake_contestant(fake_cell("----", "b"))
-    [spot] = make_board([planner, other]).spots
-    assert spot.timing == ""
+    [scenario] = make_board([planner, other]).scenarios
+    assert scenario.timing == ""
 
 
 def test_results_are_named_by_folder_and_policy(tmp_path: Path) -> None:

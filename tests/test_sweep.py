@@ -66,7 +66,7 @@ def test_rates_are_rows_and_delays_are_columns() -> None:
 
 def test_each_cell_has_one_place() -> None:
     """Whatever is swept, no cell is lost, and none stands twice but a common start."""
-    hindrances: list[dict[str, Any]] = [
+    impairments: list[dict[str, Any]] = [
         {},
         {"drop_rate": 0.3},
         {"freeze": "1 s at 2 s"},
@@ -75,11 +75,11 @@ def test_each_cell_has_one_place() -> None:
         {"compute_ms": 30.0},
     ]
     cells = [
-        sweep_cell(0.5, rate_hz, delay_ms, policy=policy, episodes=4, **hindrance)
+        sweep_cell(0.5, rate_hz, delay_ms, policy=policy, episodes=4, **impairment)
         for policy in ("a", "b")
         for rate_hz in (2, 8)
         for delay_ms in (0, 100)
-        for hindrance in hindrances
+        for impairment in impairments
     ]
     found = panels(results_of(*cells))
     placed = [cell for p in found for row in p.rows for cell in row.cells.values()]

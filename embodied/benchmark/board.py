@@ -16,7 +16,7 @@ from embodied.benchmark.pooled import (
 )
 from embodied.benchmark.results import Cell, Provenance, ResultsError
 from embodied.benchmark.results_file import read_results
-from embodied.benchmark.spots import Spot, cells_by_spot
+from embodied.benchmark.scenarios import Scenario, cells_by_scenario
 from embodied.benchmark.statistics import CONFIDENCE, holm
 from embodied.benchmark.wording import listing
 
@@ -35,12 +35,12 @@ class Contestant:
     Attributes:
         name: what tells it from the others.
         provenance: of its results.
-        cells: one for each spot.
+        cells: one for each scenario.
     """
 
     name: str
     provenance: Provenance
-    cells: dict[Spot, Cell]
+    cells: dict[Scenario, Cell]
 
     @property
     def suite(self) -> str:
@@ -57,19 +57,19 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Duel:
-    """Two contestants: in all spots together, or in one.
+    """Two contestants: in all scenarios together, or in one.
 
     Attributes:
         first: index of one of them in `Board.contestants`.
         second: index of the other.
-        spot: where; None for all spots that they share.
+        scenario: where; None for all scenarios that they share.
         difference: first rate - second rate.
         adjusted_p: by Holm's method, over the tests of the same kind.
     """
 
     first: int
     second: int
-    spot: Spot | None
+    scenario: Scenario | None
     difference: Difference
     adjusted_p: float
 
@@ -99,7 +99,7 @@ class Standing:
 
     rank: int
     index: int  # of the contestant
-    rate: Pooled  # over the spots that all contestants share
+    rate: Pooled  # over the scenarios that all contestants share
 
 
 @dataclass(frozen=True)
@@ -108,15 +108,15 @@ class Board:
 
     Attributes:
         contestants: in the order in which they were given.
-        spots: where all of them were measured.
+        scenarios: where all of them were measured.
         standings: one for each contestant.
-        duels: every two contestants over all spots.
-        local_duels: every two contestants in every spot.
+        duels: every two contestants over all scenarios.
+        local_duels: every two contestants in every scenario.
         notes: what else differs between the results.
     """
 
     contestants: tuple[Contestant, ...]
-    spots: tuple[Spot, ...]
+    scenarios: tuple[Scenario, ...]
     standings: tuple[Standing, ...]
     duels: tuple[Duel, ...]
     local_duels: tuple[Duel, ...]
@@ -164,7 +164,7 @@ def _read(word: str) -> list[Contestant]:
 
     contestants = []
     for policy in [wanted] if wanted else policies:
-        cells = cells_by_spot(
+        cells = cells_by_scenario(
             cell for cell in results.cells if cell.condition.policy == policy
         )
         contestants.append(Contestant(policy, results.provenance, cells))
@@ -180,21 +180,21 @@ def make_board(contestants: Sequence[Contestant]) -> Board:
     """
     for first, second in combinations(contestants, 2):
         require_comparable(first, second)
-    spots = _shared_spots(contestants)
-    if not spots:
+    scenarios = _shared_scenarios(contestants)
+    if not scenarios:
         raise ResultsError(
             "there is no cell in which all of them were measured: compare two at a time"
         )
 
     pairs = list(combinations(range(len(contestants)), 2))
-    duels = _duels(contestants, [(i, j, None) for i, j in pairs], spots)
-    local = [(i, j, spot) for i, j in pairs for spot in spots]
-    # where there is one spot, `duels` has its answers already
-    local_duels = _duels(contestants, local, spots) if len(spots) > 1 else []
+    duels = _duels(contestants, [(i, j, None) for i, j in pairs], scenarios)
+    local = [(i, j, scenario) for i, j in pairs for scenario in scenarios]
+    # where there is one scenario, `duels` has its answers already
+    local_duels = _duels(contestants, local, scenarios) if len(scenarios) > 1 else []
     return Board(
         tuple(contestants),
-        tuple(spots),
-        tuple(_standings(contestants, spots, duels)),
+        tuple(scenarios),
+        tuple(_standings(contestants, scenarios, duels)),
         tuple(duels),
         tuple(local_duels),
         tuple(_notes(contestants)),
@@ -222,7 +222,7 @@ def _obstacles(first: Contestant, second: Contestant) -> Iterator[tuple[str, str
         if name != "episodes" and b.suite.get(name) != value:
             yield f"the {name} of suite {first.suite}", "one", "another"
 
-    # without a common spot: what the spots of both never share
+    # without a common scenario: what the scenarios of both never share
     if not first.cells.keys() & second.cells.keys():
         for name in ("task", "robot", "level", "split", "stage", "timing"):
             own = _values(first, name)
@@ -233,7 +233,7 @@ def _obstacles(first: Contestant, second: Contestant) -> Iterator[tuple[str, str
 
     # what was simulated, and from which starts
     yield from _other_subjects(a, b)
-    if not any(_share_seeds(first, second, spot) for spot in first.cells):
+    if not any(_share_seeds(first, second, scenario) for scenario in first.cells):
         yield "seeds", _seeds(first), _seeds(second)
 
 
@@ -250,8 +250,10 @@ def _other_subjects(a: Provenance, b: Provenance) -> Iterator[tuple[str, str, st
 
 
 def _values(contestant: Contestant, name: str) -> list[str]:
-    """Returns what an attribute of a contestant's spots is, each value once."""
-    values = dict.fromkeys(getattr(spot, name) or "none" for spot in contestant.cells)
+    """Returns what an attribute of a contestant's scenarios is, each value once."""
+    values = dict.fromkeys(
+        getattr(scenario, name) or "none" for scenario in contestant.cells
+    )
     return list(values)
 
 
@@ -259,12 +261,12 @@ def _first_words(contestant: Contestant) -> str:
     return f"{next(iter(contestant.cells)).words!r} and the like"
 
 
-def _share_seeds(first: Contestant, second: Contestant, spot: Spot) -> bool:
-    """Returns whether both were measured at a spot, over some seeds in common."""
-    if spot not in second.cells:
+def _share_seeds(first: Contestant, second: Contestant, scenario: Scenario) -> bool:
+    """Returns whether both were measured at a scenario, over some seeds in common."""
+    if scenario not in second.cells:
         return False
-    own = first.cells[spot].condition.seeds
-    other = second.cells[spot].condition.seeds
+    own = first.cells[scenario].condition.seeds
+    other = second.cells[scenario].condition.seeds
     return max(own.start, other.start) < min(own.stop, other.stop)
 
 
@@ -273,14 +275,14 @@ def _seeds(contestant: Contestant) -> str:
     return f"{seeds.start} to {seeds.stop - 1}"
 
 
-def _shared_spots(contestants: Sequence[Contestant]) -> list[Spot]:
+def _shared_scenarios(contestants: Sequence[Contestant]) -> list[Scenario]:
     """Returns where all contestants were measured over some seeds in common."""
     first = contestants[0]
     return [
-        spot
-        for spot in first.cells
+        scenario
+        for scenario in first.cells
         if all(
-            _share_seeds(one, other, spot)
+            _share_seeds(one, other, scenario)
             for one, other in combinations(contestants, 2)
         )
     ]
@@ -288,27 +290,29 @@ def _shared_spots(contestants: Sequence[Contestant]) -> list[Spot]:
 
 def _duels(
     contestants: Sequence[Contestant],
-    questions: Iterable[tuple[int, int, Spot | None]],  # as the fields of `Duel`
-    spots: Sequence[Spot],
+    questions: Iterable[tuple[int, int, Scenario | None]],  # as the fields of `Duel`
+    scenarios: Sequence[Scenario],
 ) -> list[Duel]:
     """Returns the answers to one family of questions, by Holm's method."""
     found = []
-    for i, j, spot in questions:
-        places = spots if spot is None else [spot]
+    for i, j, scenario in questions:
+        places = scenarios if scenario is None else [scenario]
         cells = [(contestants[i].cells[s], contestants[j].cells[s]) for s in places]
         difference = pooled_difference(cells)
-        assert difference is not None  # `spots` share seeds
-        found.append((i, j, spot, difference))
+        assert difference is not None  # `scenarios` share seeds
+        found.append((i, j, scenario, difference))
 
     adjusted = holm([difference.p_value for *_, difference in found])
     return [
-        Duel(i, j, spot, difference, p)
-        for (i, j, spot, difference), p in zip(found, adjusted, strict=True)
+        Duel(i, j, scenario, difference, p)
+        for (i, j, scenario, difference), p in zip(found, adjusted, strict=True)
     ]
 
 
 def _standings(
-    contestants: Sequence[Contestant], spots: Sequence[Spot], duels: Sequence[Duel]
+    contestants: Sequence[Contestant],
+    scenarios: Sequence[Scenario],
+    duels: Sequence[Duel],
 ) -> list[Standing]:
     """Returns the contestants by rank: 1 + how many are better; ties by their rates."""
     losses = [0] * len(contestants)
@@ -318,7 +322,7 @@ def _standings(
 
     standings = []
     for index, contestant in enumerate(contestants):
-        rate = pooled_rate([contestant.cells[spot] for spot in spots])
+        rate = pooled_rate([contestant.cells[scenario] for scenario in scenarios])
         standings.append(Standing(1 + losses[index], index, rate))
     return sorted(standings, key=lambda one: (one.rank, -one.rate.value))
 

@@ -26,7 +26,7 @@ from embodied.benchmark.profile import (
 )
 from embodied.benchmark.report import environment
 from embodied.benchmark.results import Cell, summarize
-from embodied.benchmark.spots import Spot
+from embodied.benchmark.scenarios import Scenario
 from embodied.benchmark.suite import CLASSES
 from embodied.benchmark.views import PALETTE_SIZE
 from embodied.files import replace_text
@@ -71,7 +71,7 @@ def board_page(board: Board) -> str:
 
 
 def _episodes(contestant: Contestant, board: Board) -> int:
-    return sum(len(contestant.cells[spot].episodes) for spot in board.spots)
+    return sum(len(contestant.cells[scenario].episodes) for scenario in board.scenarios)
 
 
 def _abilities(board: Board) -> list[tuple[str, str, list[tuple[int, Pooled]]]]:
@@ -89,46 +89,46 @@ def _abilities(board: Board) -> list[tuple[str, str, list[tuple[int, Pooled]]]]:
     ]
 
 
-def _cells(board: Board) -> Iterator[tuple[Spot, int, Cell]]:
-    """Yields spot, policy and cell, spot by spot."""
-    for spot in board.spots:
+def _cells(board: Board) -> Iterator[tuple[Scenario, int, Cell]]:
+    """Yields scenario, policy and cell, scenario by scenario."""
+    for scenario in board.scenarios:
         for index, contestant in enumerate(board.contestants):
-            yield spot, index, contestant.cells[spot]
+            yield scenario, index, contestant.cells[scenario]
 
 
 def _beside(board: Board) -> Iterator[tuple[Any, ...]]:
-    """Yields spot, policy, summary and figures beside success of each cell."""
-    for spot, index, cell in _cells(board):
+    """Yields scenario, policy, summary and figures beside success of each cell."""
+    for scenario, index, cell in _cells(board):
         undelayed = None
-        if spot.timing:
-            undelayed = board.contestants[index].cells.get(spot.without_timing)
-        found = beside_success(cell, _expert(board, spot), undelayed)
-        yield spot, index, summarize(cell), found
+        if scenario.timing:
+            undelayed = board.contestants[index].cells.get(scenario.without_timing)
+        found = beside_success(cell, _expert(board, scenario), undelayed)
+        yield scenario, index, summarize(cell), found
 
 
-def _expert(board: Board, spot: Spot) -> Cell | None:
-    """Returns the expert's cell at a spot, where it takes part."""
+def _expert(board: Board, scenario: Scenario) -> Cell | None:
+    """Returns the expert's cell at a scenario, where it takes part."""
     for contestant in board.contestants:
-        if contestant.cells[spot].condition.policy == EXPERT:
-            return contestant.cells[spot]
+        if contestant.cells[scenario].condition.policy == EXPERT:
+            return contestant.cells[scenario]
     return None
 
 
-def _modes(board: Board) -> Iterator[tuple[Spot, int, Cell, FailureMode]]:
-    """Yields spot, policy and cell with each way in which its episodes failed."""
-    for spot, index, cell in _cells(board):
+def _modes(board: Board) -> Iterator[tuple[Scenario, int, Cell, FailureMode]]:
+    """Yields scenario, policy and cell with each way in which its episodes failed."""
+    for scenario, index, cell in _cells(board):
         for mode in failure_modes(cell):
-            yield spot, index, cell, mode
+            yield scenario, index, cell, mode
 
 
 def _curves(board: Board) -> Iterator[tuple[str, Markup, list[int]]]:
-    """Yields words, a chart of success by time, and its policies, for the first spots.
+    """Yields words, a chart of success by time, and its policies, for the first scenarios.
 
     The policies are for the chart's legend.
     """
-    for spot in board.spots[:MAX_CURVES]:
+    for scenario in board.scenarios[:MAX_CURVES]:
         # all policies at the same times, up to the end of the longest episode
-        cells = [one.cells[spot] for one in board.contestants]
+        cells = [one.cells[scenario] for one in board.contestants]
         longest_s = max(e.duration_s for cell in cells for e in cell.episodes)
         times_s = [longest_s * k / POINTS for k in range(POINTS + 1)]
 
@@ -143,6 +143,6 @@ def _curves(board: Board) -> Iterator[tuple[str, Markup, list[int]]]:
 
         axis = points_axis("Simulated time (s)", times_s)
         chart = line_chart(
-            series, axis, success_axis(), f"Success by time, {spot.words}"
+            series, axis, success_axis(), f"Success by time, {scenario.words}"
         )
-        yield spot.words, chart, list(range(len(cells)))
+        yield scenario.words, chart, list(range(len(cells)))

@@ -94,7 +94,7 @@ def board_values(board: Board) -> dict[str, Any]:
         return {
             "first": names[duel.first],
             "second": names[duel.second],
-            "cell": duel.spot.words if duel.spot else None,
+            "cell": duel.scenario.words if duel.scenario else None,
             "verdict": duel.verdict,
             "adjusted_p": duel.adjusted_p,
             "needed_pairs": duel.needed if duel.verdict == UNDECIDED else None,

@@ -1,7 +1,7 @@
-"""Where a curve of success crosses a level, with a bootstrap interval.
+"""Where a success curve crosses a level, with a bootstrap interval.
 
-Curves are linear between the points that were measured. Episodes of one seed begin alike
-in all points, so whole seeds are drawn: the interval is that of paired data.
+A curve is linear between its measured points. Episodes of the same seed start alike at
+all points, so the data are paired: the bootstrap resamples whole seeds.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ import numpy as np
 
 from embodied.benchmark.results import Cell
 from embodied.benchmark.statistics import BOOTSTRAP_SEED, CONFIDENCE, RESAMPLES
-from embodied.benchmark.sweep import Column, Panel, Row
+from embodied.benchmark.sweep import RATE, Column, Panel, Row
 
-# Takes success (points,) and returns the place of a crossing: -inf before the first
-# point, inf after the last, nan where there is no level to be crossed.
-Place = Callable[[np.ndarray], float]
+# Maps the success rates at the points (P,) to the position of the crossing on the axis:
+# -inf if it lies before the first point, inf if after the last, nan if there is no level.
+Locate = Callable[[np.ndarray], float]
 
 
 @dataclass(frozen=True)
 class Crossing:
-    """A place on an axis, with its interval.
+    """A position on an axis, with its interval.
 
     Attributes:
-        value: the place; None where it lies beyond the points that were measured.
-        low: the lower limit of its interval; None likewise.
-        high: the upper one.
-        side: where the place lies: "within" the points, "below" them or "above".
-        between: the points that were measured on either side of it; () beyond them. The
-            interval takes the curve between them for a line, which nothing tells.
+        value: the position; None if it lies outside the measured points.
+        low: the lower limit of its interval; None if that lies outside the points.
+        high: the upper limit; None if that lies outside the points.
+        side: "within" the measured points, "below" the first or "above" the last.
+        between: the measured points on both sides of it; () outside the points. The
+            interval assumes a straight line between them, which no measurement supports.
     """
 
     value: float | None
@@ -44,7 +44,7 @@ class Crossing:
     def of(
         cls, value: float, low: float, high: float, points: Sequence[float]
     ) -> Crossing:
-        """Returns the crossing at a place; infinite numbers are beyond the points."""
+        """Returns a crossing; infinite positions lie outside the measured points."""
         if math.isinf(value):
             side = "above" if value > 0 else "below"
             return cls(None, _finite(low), _finite(high), side)
@@ -54,72 +54,85 @@ class Crossing:
 
 
 def half_delay(row: Row) -> Crossing | None:
-    """Returns the delay in ms at which success is half of that with the least delay.
+    """Returns the delay in ms that halves the success rate of the shortest delay.
 
-    It is None where there is nothing to halve, or there is one delay only.
+    Returns None if the row has a single delay, or no success at the shortest one.
     """
     if len(row.cells) < 2:
         return None
     delays_ms = np.array([column.delay_ms for column in row.columns])
 
-    def place(success: np.ndarray) -> float:
+    def locate(success: np.ndarray) -> float:
         return falling(delays_ms, success, success[0] / 2)
 
-    return crossing(row.ordered, place, delays_ms.tolist())
+    return find_crossing(row.ordered, locate, delays_ms.tolist())
 
 
 def half_rate(panel: Panel) -> Crossing | None:
-    """Returns the rate in Hz at which success is half of that at the highest rate.
+    """Returns the planner rate in Hz that halves the success rate of the highest rate.
 
-    All at the least delay, and interpolated on a logarithmic axis. It is None where
-    the rows are no rates, or there is nothing to halve.
+    All cells have the shortest delay. The curve is linear over log2(rate). Returns None
+    if the rows are not rates, if there is a single rate, or without any success.
     """
     cells = _cells_by_rate(panel, panel.columns[0])
-    if panel.rows_are != "rate" or len(cells) < 2:
+    if panel.rows_are != RATE or len(cells) < 2:
         return None
-    rates = np.log2(sorted(cells, reverse=True))
+    rates_hz = sorted(cells, reverse=True)
+    log2_rates = np.log2(rates_hz)
 
-    def place(success: np.ndarray) -> float:
-        # on an axis that goes up as rates go down
-        return -falling(-rates, success, success[0] / 2)
+    def locate(success: np.ndarray) -> float:
+        # `falling` needs an ascending axis, and the rates descend: negate them
+        return -falling(-log2_rates, success, success[0] / 2)
 
-    ordered = [cells[rate] for rate in sorted(cells, reverse=True)]
-    return _power_of_two(crossing(ordered, place, rates.tolist()))
+    ordered = [cells[rate_hz] for rate_hz in rates_hz]
+    return _log2_to_hz(find_crossing(ordered, locate, log2_rates.tolist()))
 
 
 def break_even(panel: Panel, column: Column) -> Crossing | None:
-    """Returns the rate of a planner on time that is worth as much as a fast late one.
+    """Returns the rate in Hz at which a punctual planner equals the fastest late one.
 
-    The late one has the highest rate and the delay of `column`, the one on time has the
-    least delay; at the rate that is returned, in Hz, both succeed equally often. It is
-    interpolated on a logarithmic axis, and None where the rows are no rates, or where
-    on time the slowest planner succeeds as often as the fastest: no rate is worth more.
+    The late planner has the highest rate and the delay of `column`. The punctual one has
+    the shortest delay, and both succeed equally often. The curve is linear over
+    log2(rate).
+
+    Returns None if the rows are not rates, if cells are missing, or if among punctual
+    planners the slowest succeeds as often as the fastest: then no rate is worth more than
+    another.
     """
-    on_time = _cells_by_rate(panel, panel.columns[0])
+    punctual = _cells_by_rate(panel, panel.columns[0])
     late = _cells_by_rate(panel, column)
-    if panel.rows_are != "rate" or len(on_time) < 2 or not late:
+    if panel.rows_are != RATE or len(punctual) < 2:
         return None
-    fastest = max(on_time)
-    if fastest not in late:
+    rates_hz = sorted(punctual)
+    fastest_hz = rates_hz[-1]
+    if fastest_hz not in late:
         return None
-    rates = np.log2(sorted(on_time))
+    log2_rates = np.log2(rates_hz)
 
-    def place(success: np.ndarray) -> float:
-        slowest = success[0]
-        fastest_on_time = success[-2]
-        if slowest >= fastest_on_time:
+    def locate(success: np.ndarray) -> float:
+        # the punctual cells in the order of their rates, then the late one
+        punctual_success = success[:-1]
+        late_success = success[-1]
+        if punctual_success[0] >= punctual_success[-1]:
             return math.nan
-        return rising(rates, success[:-1], success[-1])
+        return rising(log2_rates, punctual_success, late_success)
 
-    cells = [on_time[rate] for rate in sorted(on_time)]
-    return _power_of_two(crossing([*cells, late[fastest]], place, rates.tolist()))
+    cells = [punctual[rate_hz] for rate_hz in rates_hz]
+    cells.append(late[fastest_hz])
+    return _log2_to_hz(find_crossing(cells, locate, log2_rates.tolist()))
 
 
 def falling(x: np.ndarray, y: np.ndarray, level: float) -> float:
-    """Returns the first place at which y has fallen to a level.
+    """Returns the first x at which the piecewise linear curve y(x) falls to a level.
 
-    x rises. It is -inf where y begins there, or below it, inf where y stays above it, and
-    nan where the level is 0 or less, which is nothing to fall to.
+    Args:
+        x: the points, ascending (P,).
+        y: the success rates at them (P,).
+        level: a success rate.
+
+    Returns:
+        -inf if y starts at or below the level; inf if y never falls to it; nan if the
+        level is 0, because half of no success is nothing to look for.
     """
     if level <= 0:
         return math.nan
@@ -133,9 +146,15 @@ def falling(x: np.ndarray, y: np.ndarray, level: float) -> float:
 
 
 def rising(x: np.ndarray, y: np.ndarray, level: float) -> float:
-    """Returns the first place at which y has risen to a level.
+    """Returns the first x at which the piecewise linear curve y(x) rises to a level.
 
-    It is -inf where y begins there, or above it, and inf where y never gets there.
+    Args:
+        x: the points, ascending (P,).
+        y: the success rates at them (P,).
+        level: a success rate.
+
+    Returns:
+        -inf if y starts at or above the level; inf if y never rises to it.
     """
     if y[0] >= level:
         return -math.inf
@@ -146,64 +165,69 @@ def rising(x: np.ndarray, y: np.ndarray, level: float) -> float:
     return math.inf
 
 
-def crossing(
-    cells: Sequence[Cell], place: Place, points: Sequence[float]
+def find_crossing(
+    cells: Sequence[Cell], locate: Locate, points: Sequence[float]
 ) -> Crossing | None:
-    """Returns where the success of some cells crosses a level; None for no level.
+    """Returns where the success of some cells crosses a level, with its interval.
 
-    The episodes of the seeds that all cells share are drawn RESAMPLES times.
+    Returns None if there is no level, or if the cells have no seed in common.
 
     Args:
-        cells: whose success `place` takes.
-        place: where it crosses the level.
-        points: what was measured of the axis that the place is on.
+        cells: each with the success rate at one point.
+        locate: maps the cells' success rates to the position of the crossing.
+        points: the measured points on the axis of the crossing.
     """
     outcomes = paired_outcomes(cells)
-    value = place(outcomes.mean(axis=1)) if outcomes.size else math.nan
+    value = locate(outcomes.mean(axis=1)) if outcomes.size else math.nan
     if math.isnan(value):
         return None
 
+    # bootstrap: draw seeds with replacement, and locate the crossing anew each time
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     num_seeds = outcomes.shape[1]
     drawn = rng.integers(0, num_seeds, (RESAMPLES, num_seeds))
     means = outcomes[:, drawn].mean(axis=2)  # (cells, RESAMPLES)
-    places = np.array([place(column) for column in means.T])
-    places = places[~np.isnan(places)]
+    positions = np.array([locate(column) for column in means.T])
+    positions = positions[~np.isnan(positions)]
 
-    # without interpolation, which infinite places do not bear
+    # this method does not interpolate: between infinite positions that would give nan
     limits = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
-    low, high = np.quantile(places, limits, method="inverted_cdf")
+    low, high = np.quantile(positions, limits, method="inverted_cdf")
     low = min(float(low), value)
     high = max(float(high), value)
     return Crossing.of(value, low, high, points)
 
 
 def paired_outcomes(cells: Sequence[Cell]) -> np.ndarray:
-    """Returns success of each cell's episodes over the seeds that all share.
-
-    The shape is (cells, seeds), float.
-    """
+    """Returns 1.0 for success and 0.0 for failure: (cells, seeds that all cells have)."""
     by_seed = [{e.seed: e.success_at_end for e in cell.episodes} for cell in cells]
-    shared = sorted(set.intersection(*(set(one) for one in by_seed)))
-    return np.array([[one[seed] for seed in shared] for one in by_seed], float)
+    shared = sorted(set.intersection(*(set(outcomes) for outcomes in by_seed)))
+    rows = [[outcomes[seed] for seed in shared] for outcomes in by_seed]
+    return np.array(rows, float)
 
 
 def _cells_by_rate(panel: Panel, column: Column) -> dict[float, Cell]:
-    """Returns rate -> the cell of a column."""
+    """Returns planner rate in Hz -> the cell in a column."""
     return {row.rate_hz: row.cells[column] for row in panel.rows if column in row.cells}
 
 
-def _power_of_two(found: Crossing | None) -> Crossing | None:
-    """Returns a place on an axis of logarithms as a rate."""
+def _log2_to_hz(found: Crossing | None) -> Crossing | None:
+    """Returns a crossing on an axis of log2(rate) as one on an axis of rates in Hz."""
     if found is None:
         return None
-    value, low, high = (
-        None if place is None else 2.0**place
-        for place in (found.value, found.low, found.high)
+
+    def to_hz(log2_rate: float | None) -> float | None:
+        return None if log2_rate is None else 2.0**log2_rate
+
+    return Crossing(
+        value=to_hz(found.value),
+        low=to_hz(found.low),
+        high=to_hz(found.high),
+        side=found.side,
+        between=tuple(2.0**log2_rate for log2_rate in found.between),
     )
-    between = tuple(2.0**place for place in found.between)
-    return Crossing(value, low, high, found.side, between)
 
 
-def _finite(place: float) -> float | None:
-    return place if math.isfinite(place) else None
+def _finite(position: float) -> float | None:
+    """Returns a position; None if it is infinite."""
+    return position if math.isfinite(position) else None

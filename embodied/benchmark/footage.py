@@ -105,8 +105,8 @@ def plans_sentence(filmed: Condition, unfilmed: Sequence[Condition]) -> str:
         sentence += f" ({filmed.latency})"
     if filmed.drop_rate:
         sentence += f", {filmed.drop_rate:.0%} of them lost"
-    for hindrance in filmed.hindrances:
-        sentence += f", {hindrance}"
+    for impairment in filmed.impairments:
+        sentence += f", {impairment}"
     if other_delays_ms:
         delays = ", ".join(f"{ms:g}" for ms in sorted(other_delays_ms))
         sentence += f"; measured but not filmed: {delays} ms"

@@ -25,8 +25,8 @@ from embodied.benchmark.plots import (
 )
 from embodied.benchmark.profile import EXPERT, Beside, beside_success
 from embodied.benchmark.results import Cell, Results, ResultsError, rate, summarize
+from embodied.benchmark.scenarios import Scenario
 from embodied.benchmark.shift import between_failures_words
-from embodied.benchmark.spots import Spot
 from embodied.files import replace_text
 from embodied.rollout.endings import describe_ending
 from embodied.rollout.video import Video
@@ -158,15 +158,15 @@ def environment() -> Environment:
 
 def _beside(cell: Cell, results: Results) -> Beside:
     """Returns what a cell tells beside success, compared with others of the results."""
-    spot = Spot.of(cell.condition)
+    scenario = Scenario.of(cell.condition)
     expert = None
     undelayed = None
     for other in results.cells:
-        at = Spot.of(other.condition)
-        if at == spot and other.condition.policy == EXPERT:
+        at = Scenario.of(other.condition)
+        if at == scenario and other.condition.policy == EXPERT:
             expert = other
         same_policy = other.condition.policy == cell.condition.policy
-        if spot.timing and same_policy and at == spot.without_timing:
+        if scenario.timing and same_policy and at == scenario.without_timing:
             undelayed = other
     return beside_success(cell, expert, undelayed)
 

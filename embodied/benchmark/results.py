@@ -59,8 +59,8 @@ class Condition:
         return self.compute_ms + self.transport_ms
 
     @property
-    def hindrances(self) -> tuple[str, ...]:
-        """What stops plans beside losses, and the bridge that is to help, in words."""
+    def impairments(self) -> tuple[str, ...]:
+        """Freezes, outages and the bridge (if it is not "hold"), in words."""
         words = []
         if self.freeze:
             words.append(f"frozen for {self.freeze}")

@@ -1,32 +1,39 @@
-"""The grid of a sweep: which cells lie in one panel, in which row and column.
+"""Groups the cells of a sweep into panels: the heat maps of its report.
 
-A panel shows cells of one place that differ in two things: how late plans are, which is
-its columns, and one other thing, which is its rows. The rows are the planner's rates
-where there are several, else the policies, else what hinders the plans. What else differs
-makes panels of their own.
+All cells of a panel share task, robot, level, split and stage. Its columns are the delays
+of plans, or the channels that cause the delays. Its rows differ in one other dimension:
+the planner's rate if several were measured, else the policy, else the impairment (jitter,
+loss, freezes and the like). If another dimension varies too, each of its values gets a
+panel of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 from embodied.benchmark.results import Cell, Condition, Results
 from embodied.benchmark.timing import CONSTANT
 from embodied.benchmark.views import Setting
 
-CHANNEL = "channel "  # how `Condition.latency` begins where a channel has the delays
-UNHINDERED = "nothing else in the way"
+# The dimensions of rows, by the words of `rows_are` in sweep.json.
+RATE = "rate"
+POLICY = "policy"
+IMPAIRMENT = "hindrance"
+
+CHANNEL = "channel "  # prefix of `Condition.latency` where a channel sets the delays
+UNIMPAIRED = "nothing else in the way"  # label of a row without impairments
 
 
 @dataclass(frozen=True)
 class Column:
-    """How late plans are.
+    """A delay of plans.
 
     Attributes:
-        delay_ms: compute and transport together, the median.
-        channel: the profile that has the delays; "" where they were given.
+        delay_ms: the median delay, compute and transport together.
+        channel: the channel profile that sets the delays; "" if they were given in ms.
     """
 
     delay_ms: float
@@ -39,36 +46,37 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """Cells that differ in how late plans are only."""
+    """Cells that differ only in the delay of plans."""
 
     label: str
     cells: dict[Column, Cell]
 
     @property
     def columns(self) -> list[Column]:
-        """The columns that were measured, the least delay first."""
+        """The measured columns, shortest delay first."""
         return sorted(self.cells, key=_column_order)
 
     @property
     def ordered(self) -> list[Cell]:
-        """The cells in the order of the columns."""
+        """The cells, shortest delay first."""
         return [self.cells[column] for column in self.columns]
 
     @property
     def rate_hz(self) -> float:
-        """How many plans are made per second."""
+        """The planner's rate, which all cells of the row share."""
         return self.ordered[0].condition.planner_hz or 0.0
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A surface of success.
+    """One heat map of success rates.
 
     Attributes:
         place: task and robot.
         setting: level, split and stage.
-        title: what its cells share, and those of other panels do not; "" for nothing.
-        rows_are: what differs from row to row: "rate", "policy" or "hindrance".
+        title: what distinguishes it from the other panels of this place and setting; ""
+            if there are none.
+        rows_are: the dimension in which the rows differ: RATE, POLICY or IMPAIRMENT.
         rows: at least one.
     """
 
@@ -80,93 +88,125 @@ class Panel:
 
     @property
     def columns(self) -> list[Column]:
-        """All columns, the least delay first."""
+        """The columns of all rows, shortest delay first."""
         found = {column for row in self.rows for column in row.cells}
         return sorted(found, key=_column_order)
 
     @property
     def is_of_channels(self) -> bool:
+        """Whether the columns are channels and not delays in ms."""
         return any(column.channel for column in self.columns)
 
     @property
     def full_title(self) -> str:
-        """Where it is, and its title."""
+        """Place, setting and title."""
         return ", ".join(filter(None, (self.place, self.setting.title, self.title)))
 
 
 @dataclass(frozen=True)
-class _Key:
-    """What tells apart the rows of one place and setting."""
+class _RowKey:
+    """Identifies a row among all rows of one place and setting."""
 
     policy: str
     rate_hz: float
-    hindrance: str
+    impairment: str
+
+
+@dataclass(frozen=True)
+class _Dimension:
+    """One field of `_RowKey` with its values.
+
+    Attributes:
+        name: RATE, POLICY or IMPAIRMENT.
+        labels: each value that occurs -> its label in the report, in the order of rows.
+    """
+
+    name: str
+    labels: dict[Any, str]
+
+    @property
+    def varies(self) -> bool:
+        return len(self.labels) > 1
 
 
 def panels(results: Results) -> list[Panel]:
     """Returns the panels of a sweep, in the order in which their cells were measured.
 
-    Cells of policies that make no plans are in none: see `references`.
+    Policies that make no plans are in no panel: see `references`.
     """
-    contexts: dict[tuple[str, Setting, bool], list[Cell]] = {}
+    # delays in ms and channels never share a panel
+    groups: dict[tuple[str, Setting, bool], list[Cell]] = {}
     for cell in results.cells:
         condition = cell.condition
         if condition.planner_hz is None:
             continue
-        is_channel = condition.latency.startswith(CHANNEL)
-        context = (condition.place, Setting.of(condition), is_channel)
-        contexts.setdefault(context, []).append(cell)
+        group = (condition.place, Setting.of(condition), _has_channel(condition))
+        groups.setdefault(group, []).append(cell)
 
     found = []
-    for (place, setting, _), cells in contexts.items():
+    for (place, setting, _), cells in groups.items():
         found += _panels_of(place, setting, cells)
     return found
 
 
 def references(results: Results) -> list[Cell]:
-    """Returns the cells of policies that make no plans: delay is nothing to them."""
+    """Returns the cells of policies that make no plans, which no delay affects."""
     return [cell for cell in results.cells if cell.condition.planner_hz is None]
 
 
 def _panels_of(place: str, setting: Setting, cells: Sequence[Cell]) -> list[Panel]:
-    """Returns the panels of the cells of one place and setting."""
-    lines = _lines(cells)
-    rates_hz = sorted({key.rate_hz for key in lines})
-    policies = list(dict.fromkeys(key.policy for key in lines))
-    names = _names({cell.condition.policy: cell.label for cell in cells})
-    hindrances = list(dict.fromkeys(key.hindrance for key in lines))
+    """Returns the panels of one place and setting."""
+    cells_by_row = _cells_by_row(cells)
+    dimensions = _dimensions(list(cells_by_row), cells)
 
-    # (name, values, how a value is shown) of each thing that may differ
-    dimensions: list[tuple[str, Sequence[object], Callable[[object], str]]] = [
-        ("rate", rates_hz, lambda rate_hz: f"{rate_hz:g} Hz"),
-        ("policy", policies, lambda policy: names[str(policy)]),
-        ("hindrance", hindrances, lambda words: str(words) or UNHINDERED),
-    ]
-    several = [dimension for dimension in dimensions if len(dimension[1]) > 1]
-    rows = several[0] if several else dimensions[1]
-    others = [dimension for dimension in dimensions if dimension is not rows]
+    # A sweep of delays alone has a single row, which its policy names.
+    varying = [dimension for dimension in dimensions.values() if dimension.varies]
+    row_dimension = varying[0] if varying else dimensions[POLICY]
+    others = [one for one in dimensions.values() if one is not row_dimension]
 
+    # one panel for each combination of values of the other dimensions
     found = []
-    for values in product(*(dimension[1] for dimension in others)):
-        shown = []
-        for (_, choices, show), value in zip(others, values, strict=True):
-            if len(choices) > 1:
-                shown.append(show(value))
-        at = {name: value for (name, _, _), value in zip(others, values, strict=True)}
+    for combination in product(*(dimension.labels for dimension in others)):
+        title = []
+        values: dict[str, Any] = {}
+        for dimension, value in zip(others, combination, strict=True):
+            values[dimension.name] = value
+            if dimension.varies:
+                title.append(dimension.labels[value])
 
-        own = []
-        for value in rows[1]:
-            key = _key({**at, rows[0]: value})
-            if key in lines:
-                own.append(Row(rows[2](value), lines[key]))
-        if own:
-            title = ", ".join(shown)
-            found.append(Panel(place, setting, title, rows[0], tuple(own)))
+        rows = []
+        for value, label in row_dimension.labels.items():
+            values[row_dimension.name] = value
+            key = _RowKey(values[POLICY], values[RATE], values[IMPAIRMENT])
+            # not every combination of values was measured
+            if key in cells_by_row:
+                rows.append(Row(label, cells_by_row[key]))
+        if rows:
+            panel = Panel(
+                place, setting, ", ".join(title), row_dimension.name, tuple(rows)
+            )
+            found.append(panel)
     return found
 
 
-def _names(labels: dict[str, str]) -> dict[str, str]:
-    """Returns what policies are called: their labels, or whole names of equal ones."""
+def _dimensions(
+    keys: Sequence[_RowKey], cells: Sequence[Cell]
+) -> dict[str, _Dimension]:
+    """Returns the dimensions by name; the first one that varies makes the rows."""
+    policy_labels = _policy_labels(cells)
+    rates = {rate_hz: f"{rate_hz:g} Hz" for rate_hz in sorted(k.rate_hz for k in keys)}
+    policies = {key.policy: policy_labels[key.policy] for key in keys}
+    impairments = {key.impairment: key.impairment or UNIMPAIRED for key in keys}
+    return {
+        RATE: _Dimension(RATE, rates),
+        POLICY: _Dimension(POLICY, policies),
+        IMPAIRMENT: _Dimension(IMPAIRMENT, impairments),
+    }
+
+
+def _policy_labels(cells: Sequence[Cell]) -> dict[str, str]:
+    """Returns policy -> its label; policies with equal labels go by their full names."""
+    labels = {cell.condition.policy: cell.label for cell in cells}
     shown = list(labels.values())
     return {
         policy: label if shown.count(label) == 1 else policy
@@ -174,65 +214,66 @@ def _names(labels: dict[str, str]) -> dict[str, str]:
     }
 
 
-def _key(at: dict[str, object]) -> _Key:
-    return _Key(str(at["policy"]), float(str(at["rate"])), str(at["hindrance"]))
+def _cells_by_row(cells: Sequence[Cell]) -> dict[_RowKey, dict[Column, Cell]]:
+    """Returns row -> column -> cell."""
+    # A column is the sum of compute and transport time. If both vary, equal sums may
+    # differ in compute time, so the row has to name it.
+    computes_ms = {cell.condition.compute_ms for cell in cells}
+    transports_ms = {cell.condition.transport_ms for cell in cells}
+    names_compute = len(computes_ms) > 1 and len(transports_ms) > 1
 
-
-def _lines(cells: Sequence[Cell]) -> dict[_Key, dict[Column, Cell]]:
-    """Returns the cells of each row by their columns."""
-    transports = {cell.condition.transport_ms for cell in cells}
-    computes = {cell.condition.compute_ms for cell in cells}
-    # Where only the time to compute differs, it is what the columns are of.
-    compute_is_column = len(transports) == 1 or len(computes) == 1
-
-    lines: dict[_Key, dict[Column, Cell]] = {}
+    rows: dict[_RowKey, dict[Column, Cell]] = {}
     for cell in cells:
         condition = cell.condition
-        key = _Key(
+        key = _RowKey(
             condition.policy,
             condition.planner_hz or 0.0,
-            _hindrance(condition, compute_is_column),
+            _impairment(condition, names_compute),
         )
-        lines.setdefault(key, {})[_column(condition)] = cell
-    return _with_common_start(lines, compute_is_column)
+        rows.setdefault(key, {})[_column(condition)] = cell
+    return _with_undelayed_cells(rows, names_compute)
 
 
-def _with_common_start(
-    lines: dict[_Key, dict[Column, Cell]], compute_is_column: bool
-) -> dict[_Key, dict[Column, Cell]]:
-    """Returns the lines, each with its cell without delay.
+def _with_undelayed_cells(
+    rows: dict[_RowKey, dict[Column, Cell]], names_compute: bool
+) -> dict[_RowKey, dict[Column, Cell]]:
+    """Returns the rows; those with jitter also get the cell without delay.
 
-    Jitter of no delay is none, so that this cell was measured once for all spreads of
-    the delays.
+    Without delay there is no jitter, so that cell was measured only once, with constant
+    latency. It belongs to every row that differs from it only in the jitter.
     """
-    starts: dict[_Key, tuple[Column, Cell]] = {}
-    for key, line in lines.items():
-        for column, cell in line.items():
-            if not column.delay_ms and not column.channel:
-                starts[key] = (column, cell)
+    undelayed: dict[_RowKey, tuple[Column, Cell]] = {}
+    for key, row in rows.items():
+        for column, cell in row.items():
+            if column.delay_ms == 0 and not column.channel:
+                undelayed[key] = (column, cell)
 
-    whole = {key: dict(line) for key, line in lines.items()}
-    lent = set()
-    for key, line in whole.items():
-        condition = next(iter(line.values())).condition
-        if condition.latency == CONSTANT or condition.latency.startswith(CHANNEL):
+    complete = {key: dict(row) for key, row in rows.items()}
+    copied_from = set()
+    for key, row in complete.items():
+        condition = next(iter(row.values())).condition
+        if condition.latency == CONSTANT or _has_channel(condition):
             continue
-        steady = replace(condition, latency=CONSTANT)
-        twin = replace(key, hindrance=_hindrance(steady, compute_is_column))
-        if twin in starts:
-            column, cell = starts[twin]
-            line.setdefault(column, cell)
-            lent.add(twin)
 
-    # a line that has nothing but the start of others says nothing by itself
+        # the row of constant latency that is equal to this one in all else
+        constant = replace(condition, latency=CONSTANT)
+        source = replace(key, impairment=_impairment(constant, names_compute))
+        if source in undelayed:
+            column, cell = undelayed[source]
+            row.setdefault(column, cell)
+            copied_from.add(source)
+
+    # A row with nothing but a copied cell would repeat what other rows show.
     return {
-        key: line for key, line in whole.items() if key not in lent or len(line) > 1
+        key: row
+        for key, row in complete.items()
+        if key not in copied_from or len(row) > 1
     }
 
 
 def _column(condition: Condition) -> Column:
     channel = ""
-    if condition.latency.startswith(CHANNEL):
+    if _has_channel(condition):
         channel = condition.latency.removeprefix(CHANNEL)
     return Column(condition.delay_ms, channel)
 
@@ -241,17 +282,30 @@ def _column_order(column: Column) -> tuple[float, str]:
     return column.delay_ms, column.channel
 
 
-def _hindrance(condition: Condition, compute_is_column: bool) -> str:
-    """Returns what hinders or helps plans beside a delay, in words; "" for nothing."""
+def _has_channel(condition: Condition) -> bool:
+    """Returns whether a channel profile sets the delays."""
+    return condition.latency.startswith(CHANNEL)
+
+
+def _impairment(condition: Condition, names_compute: bool) -> str:
+    """Returns all that happens to plans apart from the delay, in words; "" for nothing.
+
+    Remedies such as a bridge or a mailbox are included.
+
+    Args:
+        condition: of a cell.
+        names_compute: whether the compute time is mentioned.
+    """
     words = []
-    is_channel = condition.latency.startswith(CHANNEL)
-    if condition.latency != CONSTANT and not is_channel:
-        words.append(condition.latency)
-    if condition.compute_ms and not compute_is_column and not is_channel:
-        words.append(f"{condition.compute_ms:g} ms of it computing")
+    # a channel is a column: it is no impairment of the row
+    if not _has_channel(condition):
+        if condition.latency != CONSTANT:
+            words.append(condition.latency)
+        if condition.compute_ms and names_compute:
+            words.append(f"{condition.compute_ms:g} ms of it computing")
     if condition.drop_rate:
         words.append(f"{condition.drop_rate:.0%} of plans lost")
-    words += condition.hindrances
+    words += condition.impairments
     if condition.mailbox != "latest":
         words.append(f"mailbox {condition.mailbox}")
     return ", ".join(words)

@@ -1,9 +1,10 @@
-"""The figures of a sweep: of its cells, of its rows and panels, and of interruptions."""
+"""Computes the figures of a sweep: of cells, rows, panels and interruptions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,27 +15,39 @@ from embodied.benchmark.statistics import Comparison, Median, Rate, holm, median
 from embodied.benchmark.sweep import Column, Panel, Row, panels
 from embodied.rollout.rollout import EpisodeResult
 
-ALPHA = 0.05  # below it a difference counts, after Holm's correction
+ALPHA = 0.05  # significance level of p-values after Holm's correction
 Figure = Callable[[EpisodeResult], float | None]
 
 
 @dataclass(frozen=True)
-class PointFigures:
-    """What a cell tells.
+class PairedTest:
+    """A test of whether two cells differ in success.
 
     Attributes:
-        success: at the end, with its interval.
-        difference: of success from the row's cell with the least delay, over equal
-            seeds; None for that cell itself, and where no seeds are shared.
-        adjusted_p: of that difference, by Holm's method over all of the sweep.
-        time_to_success_s: the median; None without success.
-        plan_age_s: the mean age of the plans in use (the age of information).
-        stale_share: the share of the time in which the robot stood still, as it had no
-            plan that was fresh enough.
-        plan_jump: by how much actions jump where a plan takes over from another, the
-            mean of the episodes.
-        peak_force_n: the largest contact force, the median of the episodes.
-        modes: how and where it failed, the most frequent way first.
+        comparison: of their success on the shared seeds.
+        adjusted_p: its p-value, adjusted by Holm's method over all tests of its kind.
+    """
+
+    comparison: Comparison
+    adjusted_p: float
+
+
+@dataclass(frozen=True)
+class PointFigures:
+    """The figures of one cell.
+
+    Attributes:
+        success: the rate of success at the end, with its interval.
+        difference: success minus that of the row's cell with the shortest delay, on the
+            shared seeds; None for that cell itself, or if no seeds are shared.
+        adjusted_p: p-value of the difference, by Holm's method over all of the sweep.
+        time_to_success_s: median over the episodes; None without any success.
+        plan_age_s: mean age of the plans in use (age of information).
+        stale_share: share of the time in which the robot stood still because every plan
+            was too old.
+        plan_jump: change of the action when a new plan takes over, mean over episodes.
+        peak_force_n: largest contact force of an episode, median over episodes.
+        modes: the failure modes, most frequent first.
     """
 
     success: Rate
@@ -49,7 +62,7 @@ class PointFigures:
 
     @property
     def is_worse(self) -> bool:
-        """Whether it is told apart from the row's least delay, and worse."""
+        """Whether success is significantly lower than with the row's shortest delay."""
         if self.difference is None or self.adjusted_p is None:
             return False
         return self.difference.difference < 0 and self.adjusted_p < ALPHA
@@ -70,9 +83,9 @@ class PanelFigures:
 
     Attributes:
         panel: the cells.
-        rows: their figures.
+        rows: the figures of its rows.
         half_rate_hz: see `crossings.half_rate`.
-        break_even_hz: for each column but the first, see `crossings.break_even`.
+        break_even_hz: column -> see `crossings.break_even`; without the first column.
     """
 
     panel: Panel
@@ -83,19 +96,22 @@ class PanelFigures:
 
 @dataclass(frozen=True)
 class Recovery:
-    """What an interruption costs: a cell beside the one that differs in nothing else.
+    """The cost of an interruption (a freeze or an outage).
+
+    It compares a cell with interruptions and the cell without that is equal in all else.
 
     Attributes:
         interrupted: the cell with freezes or outages.
         undisturbed: the cell without.
-        words: of the interruption, e.g. "frozen for 1 s at 2 s".
-        difference: of success, the interrupted cell's minus the other's.
-        adjusted_p: of that difference, over all interruptions of the sweep.
-        lost_s: by how much later the same seeds succeeded, where both did, and not
-            before the interruption; None where no seed did.
-        caught_up_s: how long after the end of the interruption it lasts until nothing is
-            lost any more: what is lost beyond its duration; None where it is not a
-            single one.
+        words: the interruption, e.g. "frozen for 1 s at 2 s".
+        difference: success of the interrupted cell minus that of the undisturbed one.
+        adjusted_p: p-value of the difference, by Holm's method over all interruptions.
+        lost_s: additional time to success of the interrupted episodes. It counts seeds
+            that succeeded in both cells, and in the undisturbed one not before the
+            interruption began; None if there are none.
+        caught_up_s: `lost_s` minus the duration of the interruption, which is the time
+            that the policy needs to recover after it; None unless each episode has
+            exactly one interruption.
     """
 
     interrupted: Cell
@@ -109,59 +125,65 @@ class Recovery:
 
 def sweep_figures(results: Results) -> list[PanelFigures]:
     """Returns the figures of all panels of a sweep."""
-    found = panels(results)
-    tests = _against_least_delay(found)
-    return [
-        PanelFigures(
-            panel,
-            tuple(_row_figures(row, tests) for row in panel.rows),
-            half_rate(panel),
-            _break_evens(panel),
+    all_panels = panels(results)
+    tests = _tests_of_delay(all_panels)
+
+    figures = []
+    for panel in all_panels:
+        figures.append(
+            PanelFigures(
+                panel=panel,
+                rows=tuple(_row_figures(row, tests) for row in panel.rows),
+                half_rate_hz=half_rate(panel),
+                break_even_hz=_break_evens(panel),
+            )
         )
-        for panel in found
-    ]
+    return figures
 
 
-def _against_least_delay(
-    found: Sequence[Panel],
-) -> dict[int, tuple[Comparison, float]]:
-    """Returns the id of a cell -> its comparison, and the p-value adjusted for all."""
-    compared: dict[int, Comparison] = {}
-    for panel in found:
+def _tests_of_delay(all_panels: Sequence[Panel]) -> dict[int, PairedTest]:
+    """Compares every cell with its row's cell of the shortest delay.
+
+    Returns:
+        id of a cell -> its test. Cells without a test are left out.
+    """
+    comparisons: dict[int, Comparison] = {}
+    for panel in all_panels:
         for row in panel.rows:
             base = row.ordered[0]
             for cell in row.ordered[1:]:
                 comparison = compare(cell, base)
-                # where neither ever succeeds there is nothing to be tested
+                # If no episode of either succeeds, there is no difference to test.
                 if comparison is not None and comparison.neither < comparison.episodes:
-                    compared[id(cell)] = comparison
-    adjusted = holm([comparison.p_value for comparison in compared.values()])
+                    comparisons[id(cell)] = comparison
+
+    adjusted = holm([comparison.p_value for comparison in comparisons.values()])
     return {
-        key: (comparison, p)
-        for (key, comparison), p in zip(compared.items(), adjusted, strict=True)
+        cell_id: PairedTest(comparison, adjusted_p)
+        for (cell_id, comparison), adjusted_p in zip(
+            comparisons.items(), adjusted, strict=True
+        )
     }
 
 
-def _row_figures(row: Row, tests: dict[int, tuple[Comparison, float]]) -> RowFigures:
-    points = {
-        column: point_figures(row.cells[column], tests.get(id(row.cells[column])))
-        for column in row.columns
-    }
+def _row_figures(row: Row, tests: dict[int, PairedTest]) -> RowFigures:
+    points = {}
+    for column in row.columns:
+        cell = row.cells[column]
+        points[column] = point_figures(cell, tests.get(id(cell)))
     return RowFigures(row, points, half_delay(row))
 
 
-def point_figures(
-    cell: Cell, test: tuple[Comparison, float] | None = None
-) -> PointFigures:
-    """Returns what a cell tells; `test` compares it with its row's least delay."""
+def point_figures(cell: Cell, test: PairedTest | None = None) -> PointFigures:
+    """Returns the figures of a cell; `test` is its test against the shortest delay."""
     summary = summarize(cell)
     times = summary.time_to_success_s
 
-    # success and its comparison; times, plans and forces; how it failed
+    # success and its test; times, plans and forces; how it failed
     return PointFigures(
         success=rate(cell),
-        difference=test[0] if test else None,
-        adjusted_p=test[1] if test else None,
+        difference=test.comparison if test else None,
+        adjusted_p=test.adjusted_p if test else None,
         time_to_success_s=times.median if times else None,
         plan_age_s=summary.plan_age_mean_s,
         stale_share=_mean(cell, lambda episode: episode.stale_share),
@@ -172,7 +194,9 @@ def point_figures(
 
 
 def _break_evens(panel: Panel) -> dict[Column, Crossing]:
+    """Returns column -> break-even rate, for the columns that have one."""
     found = {}
+    # planners of the first column are the punctual ones, which the others are held against
     for column in panel.columns[1:]:
         crossing = break_even(panel, column)
         if crossing is not None:
@@ -181,60 +205,85 @@ def _break_evens(panel: Panel) -> dict[Column, Crossing]:
 
 
 def recoveries(results: Results) -> list[Recovery]:
-    """Returns what freezes and outages cost, where cells without them were measured."""
-    twins = {cell.condition: cell for cell in results.cells}
-    pairs: list[tuple[Cell, Cell, Comparison]] = []
+    """Returns the cost of each freeze or outage that was also measured without it."""
+    cells_by_condition = {cell.condition: cell for cell in results.cells}
+    pairs: list[tuple[Cell, Cell, Comparison]] = []  # (interrupted, undisturbed, ...)
     for cell in results.cells:
         condition = cell.condition
         if not condition.freeze and not condition.outage:
             continue
-        twin = twins.get(replace(condition, freeze="", outage=""))
-        comparison = compare(cell, twin) if twin else None
-        if twin and comparison:
-            pairs.append((cell, twin, comparison))
+        undisturbed = cells_by_condition.get(replace(condition, freeze="", outage=""))
+        comparison = compare(cell, undisturbed) if undisturbed else None
+        if undisturbed and comparison:
+            pairs.append((cell, undisturbed, comparison))
 
     adjusted = holm([comparison.p_value for _, _, comparison in pairs])
     return [
-        _recovery(cell, twin, comparison, p)
-        for (cell, twin, comparison), p in zip(pairs, adjusted, strict=True)
+        _recovery(interrupted, undisturbed, PairedTest(comparison, adjusted_p))
+        for (interrupted, undisturbed, comparison), adjusted_p in zip(
+            pairs, adjusted, strict=True
+        )
     ]
 
 
-def _recovery(cell: Cell, twin: Cell, comparison: Comparison, p: float) -> Recovery:
-    condition = cell.condition
-    single = _single(condition.freeze, condition.outage)
-    duration_s, begin_s = single or (0.0, 0.0)
+def _recovery(interrupted: Cell, undisturbed: Cell, test: PairedTest) -> Recovery:
+    condition = interrupted.condition
+    single = _single_interruption(condition.freeze, condition.outage)
 
-    # an episode that was over before the interruption began tells nothing of it
-    lost = []
-    before_s = {e.seed: e.time_to_success_s for e in twin.episodes}
-    for episode in cell.episodes:
-        usual_s = before_s.get(episode.seed)
-        if usual_s is None or usual_s <= begin_s:
+    # An episode that succeeded before the interruption began was not affected by it.
+    start_s = 0.0 if single is None else single.start_s
+    lost_times_s = []
+    usual_times_s = {e.seed: e.time_to_success_s for e in undisturbed.episodes}
+    for episode in interrupted.episodes:
+        usual_s = usual_times_s.get(episode.seed)
+        if usual_s is None or usual_s <= start_s:
             continue
         if episode.time_to_success_s is not None:
-            lost.append(episode.time_to_success_s - usual_s)
+            lost_times_s.append(episode.time_to_success_s - usual_s)
 
-    lost_s = median(lost)
-    caught_up_s = lost_s.median - duration_s if lost_s and single else None
-    words = replace(condition, bridge="hold").hindrances
-    return Recovery(cell, twin, " and ".join(words), comparison, p, lost_s, caught_up_s)
+    lost_s = median(lost_times_s)
+    caught_up_s = None
+    if lost_s is not None and single is not None:
+        caught_up_s = lost_s.median - single.duration_s
+
+    # the words name the interruption, not the bridge that helps against it
+    words = replace(condition, bridge="hold").impairments
+    return Recovery(
+        interrupted=interrupted,
+        undisturbed=undisturbed,
+        words=" and ".join(words),
+        difference=test.comparison,
+        adjusted_p=test.adjusted_p,
+        lost_s=lost_s,
+        caught_up_s=caught_up_s,
+    )
 
 
-def _single(freeze: str, outage: str) -> tuple[float, float] | None:
-    """Returns how long an interruption lasts and when it begins, in s.
+class _Span(NamedTuple):
+    """A stretch of an episode."""
 
-    None for random ones, or for two. The words are those of `Interruption.words`, such
-    as "0.5 s at 2 s".
+    duration_s: float
+    start_s: float
+
+
+def _single_interruption(freeze: str, outage: str) -> _Span | None:
+    """Returns the only interruption of an episode; None if it has several or random ones.
+
+    Args:
+        freeze: `Interruption.words` of the freezes, e.g. "0.5 s at 2 s"; "" for none.
+        outage: the same of the outages.
     """
-    if bool(freeze) == bool(outage):
+    if freeze and outage:
         return None
-    duration, at, begin = (freeze or outage).partition(" s at ")
-    return (float(duration), float(begin.removesuffix(" s"))) if at else None
+    duration, separator, start = (freeze or outage).partition(" s at ")
+    # random interruptions have a rate and no start
+    if not separator:
+        return None
+    return _Span(float(duration), float(start.removesuffix(" s")))
 
 
 def _mean(cell: Cell, figure: Figure) -> float | None:
-    """Returns the mean over the episodes that have a figure; None where none has."""
+    """Returns the mean over the episodes that have the figure; None if none has it."""
     figures = [figure(episode) for episode in cell.episodes]
     values = [value for value in figures if value is not None]
     return float(np.mean(values)) if values else None

@@ -1,9 +1,8 @@
-"""`sweep.json`: what a sweep found, for other programs.
+"""Writes and reads `sweep.json`: the findings of a sweep, for other programs.
 
-It holds figures and sentences, and neither times of this machine nor dates: the same
-sweep gives the same file, byte for byte, however many processes took part and however
-often it was interrupted. The episodes themselves are in `results.json`, of which
-`episodes_sha256` tells the contents.
+It holds figures and sentences, but no dates and no times of this machine. The same sweep
+therefore gives the same file, byte for byte, regardless of the number of processes and of
+interruptions. The episodes are in `results.json`; `episodes_sha256` identifies them.
 """
 
 from __future__ import annotations
@@ -49,15 +48,15 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class PointRecord:
-    """A cell of a surface; its figures are those of `PointFigures`."""
+    """A cell of a panel; its figures are those of `PointFigures`."""
 
     policy: str
     planner_hz: float
     delay_ms: float
-    channel: str  # "" where delays were given
+    channel: str  # "" if delays were given in ms
     episodes: int
     successes: int
-    success: float  # their share, with its 95% interval
+    success: float  # share of the episodes, with its 95% interval
     success_low: float
     success_high: float
     difference: Comparison | None
@@ -67,21 +66,21 @@ class PointRecord:
     stale_share: float | None
     plan_jump: float | None
     peak_force_n: float
-    failures: dict[str, int]  # how and where -> how many episodes
+    failures: dict[str, int]  # failure mode -> number of episodes
 
 
 @dataclass(frozen=True)
 class RowRecord:
-    """A row of a surface."""
+    """A row of a panel."""
 
     label: str
-    points: tuple[PointRecord, ...]  # the least delay first
+    points: tuple[PointRecord, ...]  # shortest delay first
     half_delay_ms: Crossing | None
 
 
 @dataclass(frozen=True)
 class BreakEven:
-    """A delay, and the rate on time that is worth as much as the highest so late."""
+    """The punctual rate that succeeds as often as the highest rate with this delay."""
 
     delay_ms: float
     channel: str
@@ -90,7 +89,7 @@ class BreakEven:
 
 @dataclass(frozen=True)
 class PanelRecord:
-    """A surface of success."""
+    """A panel: success rates over rows and delays."""
 
     place: str
     setting: str
@@ -104,7 +103,7 @@ class PanelRecord:
 
 @dataclass(frozen=True)
 class RecoveryRecord:
-    """What an interruption cost."""
+    """The cost of an interruption; its figures are those of `Recovery`."""
 
     policy: str
     planner_hz: float
@@ -119,14 +118,14 @@ class RecoveryRecord:
 
 @dataclass(frozen=True)
 class SweepRecord:
-    """What a sweep found.
+    """The findings of a sweep.
 
     Attributes:
         episodes_sha256: of the conditions and episodes of all cells.
-        headline: in a sentence.
-        panels: its surfaces.
-        recoveries: what freezes and outages cost.
-        references: how policies do that make no plans, in sentences.
+        headline: the main finding in one sentence.
+        panels: its heat maps.
+        recoveries: the costs of freezes and outages.
+        references: a sentence on each policy that makes no plans.
     """
 
     episodes_sha256: str
@@ -137,7 +136,7 @@ class SweepRecord:
 
 
 def sweep_record(results: Results) -> SweepRecord:
-    """Returns what the results of a sweep tell."""
+    """Returns the findings of a sweep's results."""
     figures = sweep_figures(results)
     return SweepRecord(
         episodes_sha256=episodes_sha256(results),
@@ -149,7 +148,7 @@ def sweep_record(results: Results) -> SweepRecord:
 
 
 def episodes_sha256(results: Results) -> str:
-    """Returns the SHA-256 of the cells, but for the time that they took."""
+    """Returns the SHA-256 of the cells' conditions and episodes, without wall times."""
     cells = [[encode(cell.condition), encode(cell.episodes)] for cell in results.cells]
     text = json.dumps(cells, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -157,7 +156,7 @@ def episodes_sha256(results: Results) -> str:
 
 @cache
 def sweep_schema() -> dict[str, Any]:
-    """Returns the schema of a file of the present version."""
+    """Returns the JSON schema of the current version."""
     schema = schema_of(SweepRecord)
     head = {
         "format": {"const": FORMAT},
@@ -178,17 +177,17 @@ def _validator() -> Any:
 
 
 def write_sweep(path: Path, record: SweepRecord) -> None:
-    """Writes the file in one step; raises ResultsError if it would not fit the schema."""
+    """Writes the file atomically; raises ResultsError if it does not fit the schema."""
     content = {"format": FORMAT, "schema_version": SCHEMA_VERSION, **encode(record)}
     check_fits(content, _validator())
     replace_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def read_sweep(path: Path) -> SweepRecord:
-    """Returns what is in a file.
+    """Returns the findings in a file.
 
     Raises:
-        ResultsError: it is missing, of another kind or version, or damaged.
+        ResultsError: the file is missing, of another kind or version, or damaged.
     """
     content = read_json(path, NAME)
     if content.get("format") != FORMAT:
@@ -213,7 +212,7 @@ def read_sweep(path: Path) -> SweepRecord:
 
 def _panel_record(figures: PanelFigures) -> PanelRecord:
     panel = figures.panel
-    # what it is of, its rows, and what they show
+    # place and title, rows, findings
     return PanelRecord(
         place=panel.place,
         setting=panel.setting.title,
@@ -238,7 +237,7 @@ def _row_record(figures: RowFigures) -> RowRecord:
                 planner_hz=figures.row.rate_hz,
                 delay_ms=column.delay_ms,
                 channel=column.channel,
-                # success, and its difference from the row's least delay
+                # success, and its difference from the shortest delay of the row
                 episodes=point.success.episodes,
                 successes=point.success.successes,
                 success=point.success.value,
@@ -246,7 +245,7 @@ def _row_record(figures: RowFigures) -> RowRecord:
                 success_high=point.success.high,
                 difference=point.difference,
                 adjusted_p=point.adjusted_p,
-                # what is measured beside it
+                # other measures
                 time_to_success_s=point.time_to_success_s,
                 plan_age_s=point.plan_age_s,
                 stale_share=point.stale_share,

@@ -9,6 +9,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from embodied.benchmark import views
+from embodied.benchmark.crossings import Crossing
 from embodied.benchmark.plots import (
     Axis,
     Series,
@@ -36,16 +37,20 @@ from embodied.benchmark.sweep_words import (
 )
 from embodied.files import replace_text
 
-STYLES = 6  # colours and marks of lines
-# what is drawn over the delay beside success: title, value of a cell in that unit
-Measure = tuple[str, Callable[[PointFigures], float | None]]
-MEASURES: tuple[Measure, ...] = (
-    ("Age of information (ms)", lambda p: _times(1000, p.plan_age_s)),
-    ("Standing still without a fresh plan (%)", lambda p: _times(100, p.stale_share)),
-    ("Jump from plan to plan", lambda p: p.plan_jump),
-    ("Peak contact force (N), median", lambda p: p.peak_force_n),
-    ("Time to success (s), median", lambda p: p.time_to_success_s),
-)
+STYLES = 6  # distinct combinations of colour and mark for curves
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A quantity other than success that is plotted against the delay.
+
+    Attributes:
+        title: of its chart, with the unit.
+        value: returns the quantity of one cell in that unit; None if it was not measured.
+    """
+
+    title: str
+    value: Callable[[PointFigures], float | None]
 
 
 @dataclass(frozen=True)
@@ -53,16 +58,16 @@ class PanelView:
     """A panel as the page shows it.
 
     Attributes:
-        figures: of the panel.
-        sentences: what it found.
-        curves: success over the delay; "" where it has fewer than two, or channels.
-        measures: title and chart of what else changes.
+        figures: the panel with its figures.
+        sentences: its findings.
+        success_chart: success against delay; "" if there is no axis of delays.
+        measure_charts: title and chart of each other measure.
     """
 
     figures: PanelFigures
     sentences: list[str]
-    curves: Markup
-    measures: list[tuple[str, Markup]]
+    success_chart: Markup
+    measure_charts: list[tuple[str, Markup]]
 
     @property
     def panel(self) -> Panel:
@@ -84,20 +89,19 @@ def sweep_page(results: Results) -> str:
         raise ResultsError(
             "a report needs at least one cell, and the results hold none"
         )
-    figures = sweep_figures(results)
+    panel_figures = sweep_figures(results)
+
+    # what the template calls
     pages = environment()
-    pages.filters.update(
-        crossing=lambda crossing, unit, digits=0: (
-            "none" if crossing is None else crossing_words(crossing, unit, digits)
-        ),
-        heat=_heat,
-    )
-    pages.globals.update(style_of=lambda index: index % STYLES)
-    return pages.get_template("sweep.html.j2").render(
+    pages.filters.update(crossing_words=_crossing_or_none, heat=_heat)
+    pages.globals.update(style_of=_style_of)
+
+    template = pages.get_template("sweep.html.j2")
+    return template.render(
         results=results,
         provenance=results.provenance,
-        headline=headline(figures),
-        views=[_view(panel) for panel in figures],
+        headline=headline(panel_figures),
+        panel_views=[_panel_view(figures) for figures in panel_figures],
         recoveries=[(one, recovery_words(one)) for one in recoveries(results)],
         references=[reference_words(cell) for cell in references(results)],
         totals=views.totals(results),
@@ -105,56 +109,57 @@ def sweep_page(results: Results) -> str:
     )
 
 
-def _view(figures: PanelFigures) -> PanelView:
+def _panel_view(figures: PanelFigures) -> PanelView:
+    # channels are names, and a single delay makes no curve
     panel = figures.panel
-    has_axis = len(panel.columns) > 1 and not panel.is_of_channels
-    curves = _curves(figures) if has_axis else Markup("")
-    measures = _measures(figures) if has_axis else []
-    return PanelView(figures, findings(figures), curves, measures)
+    if panel.is_of_channels or len(panel.columns) < 2:
+        return PanelView(figures, findings(figures), Markup(""), [])
+    return PanelView(
+        figures, findings(figures), _success_chart(figures), _measure_charts(figures)
+    )
 
 
-def _curves(figures: PanelFigures) -> Markup:
-    """Returns success over the delay, a line for each row."""
+def _success_chart(figures: PanelFigures) -> Markup:
+    """Returns success against delay, one curve per row."""
     series = []
     for index, row in enumerate(figures.rows):
         points = [
             (column.delay_ms, p.success.value) for column, p in row.points.items()
         ]
         band = [(p.success.low, p.success.high) for p in row.points.values()]
-        series.append(Series(tuple(points), index % STYLES, tuple(band)))
+        series.append(Series(tuple(points), _style_of(index), tuple(band)))
     summary = f"Success against the delay of plans, {figures.panel.full_title}"
     return line_chart(series, _delay_axis(figures), success_axis(), summary)
 
 
-def _measures(figures: PanelFigures) -> list[tuple[str, Markup]]:
-    """Returns a chart for each measure that was taken, over the delay."""
+def _measure_charts(figures: PanelFigures) -> list[tuple[str, Markup]]:
+    """Returns title and chart of each measure, against the delay of plans."""
     charts = []
-    for title, measure in MEASURES:
+    for measure in MEASURES:
         series = [
-            _measured(row, index, measure) for index, row in enumerate(figures.rows)
+            _measure_series(row, index, measure)
+            for index, row in enumerate(figures.rows)
         ]
         values = [y for one in series for _, y in one.points]
-        if not values or not any(values):
-            continue  # not taken, or nothing to see
+        # leave out what was not measured, and what is zero everywhere
+        if not any(values):
+            continue
 
         y_axis = value_axis("", values)
-        summary = f"{title} against the delay of plans"
-        charts.append(
-            (title, line_chart(series, _delay_axis(figures), y_axis, summary))
-        )
+        summary = f"{measure.title} against the delay of plans"
+        chart = line_chart(series, _delay_axis(figures), y_axis, summary)
+        charts.append((measure.title, chart))
     return charts
 
 
-def _measured(
-    row: RowFigures, index: int, measure: Callable[[PointFigures], float | None]
-) -> Series:
-    """Returns the line of a measure in a row, without the cells that lack it."""
+def _measure_series(row: RowFigures, index: int, measure: Measure) -> Series:
+    """Returns the curve of a measure in a row, without cells that lack it."""
     points = []
     for column, point in row.points.items():
-        value = measure(point)
+        value = measure.value(point)
         if value is not None:
             points.append((column.delay_ms, value))
-    return Series(tuple(points), index % STYLES)
+    return Series(tuple(points), _style_of(index))
 
 
 def _delay_axis(figures: PanelFigures) -> Axis:
@@ -162,10 +167,34 @@ def _delay_axis(figures: PanelFigures) -> Axis:
     return points_axis("Planner delay, compute + transport (ms)", delays_ms)
 
 
+def _style_of(index: int) -> int:
+    """Returns the colour and mark of the row with this index."""
+    return index % STYLES
+
+
+def _crossing_or_none(crossing: Crossing | None, unit: str, digits: int = 0) -> str:
+    """Returns a crossing in words; "none" if there is none."""
+    return "none" if crossing is None else crossing_words(crossing, unit, digits)
+
+
 def _heat(point: PointFigures) -> Markup:
-    """Returns the style of a cell of a heat map: how full its colour is."""
+    """Returns the style of a heat map's cell: its success as the colour's strength."""
     return Markup('style="--v:{:.1f}%"').format(100 * point.success.value)
 
 
-def _times(factor: float, value: float | None) -> float | None:
-    return None if value is None else factor * value
+def _plan_age_ms(point: PointFigures) -> float | None:
+    return None if point.plan_age_s is None else 1000 * point.plan_age_s
+
+
+def _stale_percent(point: PointFigures) -> float | None:
+    return None if point.stale_share is None else 100 * point.stale_share
+
+
+# In the order of the page.
+MEASURES = (
+    Measure("Age of information (ms)", _plan_age_ms),
+    Measure("Standing still without a fresh plan (%)", _stale_percent),
+    Measure("Jump from plan to plan", lambda point: point.plan_jump),
+    Measure("Peak contact force (N), median", lambda point: point.peak_force_n),
+    Measure("Time to success (s), median", lambda point: point.time_to_success_s),
+)

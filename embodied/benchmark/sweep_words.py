@@ -1,4 +1,4 @@
-"""What a sweep found, in sentences that are computed from its figures."""
+"""Writes the findings of a sweep as sentences, computed from its figures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from embodied.benchmark.crossings import Crossing
 from embodied.benchmark.results import Cell, rate
-from embodied.benchmark.sweep import Column
+from embodied.benchmark.sweep import POLICY, RATE, Column
 from embodied.benchmark.sweep_figures import (
     ALPHA,
     PanelFigures,
@@ -16,19 +16,20 @@ from embodied.benchmark.sweep_figures import (
 )
 from embodied.benchmark.wording import difference, interval, listing, p_value, percent
 
-MODES = 2  # ways of failing that a sentence names
-NOTABLE_STALE = 0.02  # share of the time that is worth a word
-JUMP_FACTOR = 2.0  # as is a jump that is so many times that with the least delay
+MODES = 2  # failure modes that a sentence names
+# A sentence mentions standing still and jumps only if they exceed these.
+NOTABLE_STALE = 0.02  # share of the time
+JUMP_FACTOR = 2.0  # jump over that with the shortest delay
 
 
 def headline(figures: Sequence[PanelFigures]) -> str:
-    """Returns the sweep in a sentence: what the fastest planner's delay does first."""
+    """Returns one sentence on the sweep: how delay affects the first panel's success."""
     if not figures:
         return "No policy of this sweep makes plans"
 
-    # the fastest planner is in the last row of rates
+    # of several rates, the headline is about the highest, in the last row
     panel = figures[0].panel
-    row = figures[0].rows[-1 if panel.rows_are == "rate" else 0]
+    row = figures[0].rows[-1 if panel.rows_are == RATE else 0]
     who = f"{_policy(row)} on {panel.place}"
 
     if len(row.points) < 2:
@@ -42,7 +43,7 @@ def headline(figures: Sequence[PanelFigures]) -> str:
 
 
 def findings(figures: PanelFigures) -> list[str]:
-    """Returns what a panel shows, in sentences."""
+    """Returns the findings of a panel: one text for each row, then those on rates."""
     sentences = []
     for row in figures.rows:
         sentences += _row_findings(figures, row)
@@ -51,7 +52,10 @@ def findings(figures: PanelFigures) -> list[str]:
 
 
 def recovery_words(recovery: Recovery) -> str:
-    """Returns what an interruption cost, in a sentence."""
+    """Returns the cost of an interruption in one sentence.
+
+    E.g. "expert at 8 Hz, frozen for 1 s at 2 s: success changes by -5 points ...".
+    """
     condition = recovery.interrupted.condition
     who = f"{recovery.interrupted.label} at {condition.planner_hz:g} Hz"
     if condition.delay_ms:
@@ -76,9 +80,14 @@ def recovery_words(recovery: Recovery) -> str:
 
 
 def crossing_words(crossing: Crossing, unit: str, digits: int = 0) -> str:
-    """Returns a place, its interval and its neighbours.
+    """Returns a crossing, its interval and the measured points next to it.
 
     E.g. "187 ms (95% interval 160 to 214, measured at 100 and 250)".
+
+    Args:
+        crossing: a position on an axis.
+        unit: of the axis.
+        digits: after the decimal point.
     """
     if crossing.value is None:
         bound = "beyond" if crossing.side == "above" else "below"
@@ -95,7 +104,7 @@ def crossing_words(crossing: Crossing, unit: str, digits: int = 0) -> str:
 
 
 def reference_words(cell: Cell) -> str:
-    """Returns how a policy without plans does, to which delay is nothing."""
+    """Returns the success of a policy that makes no plans, which no delay affects."""
     success = rate(cell)
     return (
         f"{cell.label} makes no plans: {percent(success.value, success.episodes)} "
@@ -104,7 +113,8 @@ def reference_words(cell: Cell) -> str:
 
 
 def _row_findings(figures: PanelFigures, row: RowFigures) -> list[str]:
-    """Returns what delay does to one row."""
+    """Returns a text on how delay affects one row, as a list of one."""
+    # success with the shortest delay, which the others are compared with
     columns = row.row.columns
     base = row.points[columns[0]]
     who = _who(figures, row)
@@ -114,6 +124,7 @@ def _row_findings(figures: PanelFigures, row: RowFigures) -> list[str]:
     if not base.success.successes:
         return [f"{start}: there is nothing that delay could break."]
 
+    # the first delay that is significantly worse, else the worst of all
     broken = [column for column in columns[1:] if row.points[column].is_worse]
     sentences = [f"{start}."]
     if not broken:
@@ -133,6 +144,7 @@ def _row_findings(figures: PanelFigures, row: RowFigures) -> list[str]:
             f"chance: it {_rate_words(point)}, p {_p_words(point.adjusted_p)}."
         )
 
+    # channels have no common axis on which success could halve
     half = row.half_delay_ms
     if half is not None and not columns[0].channel:
         if half.value is not None:
@@ -142,12 +154,18 @@ def _row_findings(figures: PanelFigures, row: RowFigures) -> list[str]:
                 f"More than half of its success is left even at {columns[-1].label}."
             )
     if broken:
-        sentences += _why(base, row.points[broken[0]], broken[0])
+        sentences += _reasons(base, row.points[broken[0]], broken[0])
     return [" ".join(sentences)]
 
 
-def _why(base: PointFigures, point: PointFigures, column: Column) -> list[str]:
-    """Returns how it failed where it broke, and what else had changed there."""
+def _reasons(base: PointFigures, point: PointFigures, column: Column) -> list[str]:
+    """Returns sentences on the failures at a delay, and on what else changed there.
+
+    Args:
+        base: the cell with the shortest delay.
+        point: the cell that is significantly worse.
+        column: its delay.
+    """
     sentences = []
     failed = point.success.episodes - point.success.successes
     if point.modes:
@@ -176,10 +194,12 @@ def _why(base: PointFigures, point: PointFigures, column: Column) -> list[str]:
 
 
 def _rate_findings(figures: PanelFigures) -> list[str]:
-    """Returns what the planner's rate does."""
+    """Returns sentences on how the planner's rate affects success."""
     panel = figures.panel
-    if panel.rows_are != "rate":
+    if panel.rows_are != RATE:
         return []
+
+    # with the shortest delay: the rate at which success halves
     sentences = []
     start = panel.columns[0]
     half = figures.half_rate_hz
@@ -192,6 +212,7 @@ def _rate_findings(figures: PanelFigures) -> list[str]:
             text = f"With fewer plans success halves at {crossing_words(half, 'Hz', 1)}"
         sentences.append(f"{text}, {_delay_words(start)}.")
 
+    # with longer delays: the punctual rate that is worth as much as the highest one late
     fastest = panel.rows[-1]
     for column, even in figures.break_even_hz.items():
         late = f"A planner at {fastest.label}, {_late_words(column)},"
@@ -206,8 +227,8 @@ def _rate_findings(figures: PanelFigures) -> list[str]:
 
 
 def _who(figures: PanelFigures, row: RowFigures) -> str:
-    """Returns whose row it is, as the subject of a sentence."""
-    if figures.panel.rows_are == "policy":
+    """Returns the subject of a sentence on a row, e.g. "expert (8 Hz)"."""
+    if figures.panel.rows_are == POLICY:
         return row.row.label
     return f"{_policy(row)} ({row.row.label})"
 

@@ -66,7 +66,7 @@ class Trial:
             title += f", {self.condition.delay_ms:g} ms late"
         if self.condition.drop_rate:
             title += f", {self.condition.drop_rate:.0%} lost"
-        return ", ".join([title, *self.condition.hindrances])
+        return ", ".join([title, *self.condition.impairments])
 
 
 def plan_trials(

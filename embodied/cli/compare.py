@@ -60,7 +60,9 @@ def run(args: argparse.Namespace) -> int:
         lines.append(
             f"\ncell by cell: {len(decided)} of {len(board.local_duels)} decided"
         )
-        local = [f"{d.spot.words}: {duel_words(board, d)}" for d in decided if d.spot]
+        local = [
+            f"{d.scenario.words}: {duel_words(board, d)}" for d in decided if d.scenario
+        ]
         lines += local[:MAX_CELLS]
         if len(local) > MAX_CELLS:
             lines.append(f"and {len(local) - MAX_CELLS} more: -o writes them to a page")

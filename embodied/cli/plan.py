@@ -11,8 +11,8 @@ from typing import Any
 
 from embodied.benchmark.board import Contestant, read_contestants
 from embodied.benchmark.results import Condition, success_at_end
+from embodied.benchmark.scenarios import Scenario
 from embodied.benchmark.shift import parse_shift
-from embodied.benchmark.spots import Spot
 from embodied.benchmark.statistics import CONFIDENCE
 from embodied.benchmark.stopping import Against, StoppingRule, Until
 from embodied.benchmark.suite import cells_at, find_suite
@@ -220,12 +220,12 @@ def _rules_of(
 
 def _against(condition: Condition, other: Contestant, alpha: float) -> Against:
     """Returns the rule that compares a cell with the same cell of another policy."""
-    spot = Spot.of(condition)
-    cell = other.cells.get(spot)
+    scenario = Scenario.of(condition)
+    cell = other.cells.get(scenario)
     if cell is None:
         known = "; ".join(one.words for one in other.cells)
         raise EmbodiedError(
-            f"--against: {other.name} was not measured in {spot.words}, but in {known}"
+            f"--against: {other.name} was not measured in {scenario.words}, but in {known}"
         )
 
     outcomes = {
@@ -237,7 +237,7 @@ def _against(condition: Condition, other: Contestant, alpha: float) -> Against:
         own = cell.condition.seeds
         raise EmbodiedError(
             f"--against: {other.name} was measured over the seeds {own.start} to "
-            f"{own.stop - 1} in {spot.words}: give --seed {own.start} and --episodes "
+            f"{own.stop - 1} in {scenario.words}: give --seed {own.start} and --episodes "
             f"{len(own)} or fewer"
         )
     return Against(other.name, outcomes, alpha)

@@ -1,4 +1,4 @@
-"""Where policies meet in a comparison: what was measured, whatever the policy."""
+"""Scenarios: the conditions of a comparison, the same for every policy."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from embodied.benchmark.results import Cell, Condition, ResultsError
 
 
 @dataclass(frozen=True)
-class Spot:
-    """What cells of several policies must share to stand in one row.
+class Scenario:
+    """A condition without its policy: two cells of one scenario can be compared.
 
-    A policy that makes no plans stands beside those whose plans come without delay.
+    A policy that makes no plans is compared with policies whose plans are not delayed.
     """
 
     task: str
@@ -20,10 +20,10 @@ class Spot:
     level: str
     split: str
     stage: str
-    timing: str  # "" for plans that all arrive at once, and are used as they are
+    timing: str  # delays, losses and remedies in words; "" if plans arrive at once
 
     @classmethod
-    def of(cls, condition: Condition) -> Spot:
+    def of(cls, condition: Condition) -> Scenario:
         return cls(
             condition.task,
             condition.robot,
@@ -34,8 +34,8 @@ class Spot:
         )
 
     @property
-    def without_timing(self) -> Spot:
-        """The same spot, for plans that all arrive at once."""
+    def without_timing(self) -> Scenario:
+        """The same scenario with plans that arrive at once."""
         return replace(self, timing="")
 
     @property
@@ -51,20 +51,20 @@ class Spot:
         return ", ".join(parts)
 
 
-def cells_by_spot(cells: Iterable[Cell]) -> dict[Spot, Cell]:
-    """Returns the cells of one policy by their spots.
+def cells_by_scenario(cells: Iterable[Cell]) -> dict[Scenario, Cell]:
+    """Returns scenario -> cell, for the cells of one policy.
 
     Raises:
-        ResultsError: two cells have the same spot: they differ in something that is no
-            part of it, which is the rate of the plans as a rule.
+        ResultsError: two cells have the same scenario. They usually differ in the rate of
+            plans, which is not part of a scenario.
     """
-    found: dict[Spot, Cell] = {}
+    found: dict[Scenario, Cell] = {}
     for cell in cells:
-        spot = Spot.of(cell.condition)
-        other = found.setdefault(spot, cell)
+        scenario = Scenario.of(cell.condition)
+        other = found.setdefault(scenario, cell)
         if other is not cell:
             raise ResultsError(
-                f"{cell.condition.policy} was measured twice for {spot.words}, with "
+                f"{cell.condition.policy} was measured twice for {scenario.words}, with "
                 f"{other.condition.planner_hz} and {cell.condition.planner_hz} plans per "
                 "second: compare results that hold one of them"
             )
@@ -72,7 +72,10 @@ def cells_by_spot(cells: Iterable[Cell]) -> dict[Spot, Cell]:
 
 
 def _timing_words(condition: Condition) -> str:
-    """Returns what hinders the plans, and what helps; "" for nothing, or no plans."""
+    """Returns delays, losses and remedies of plans in words.
+
+    Returns "" if plans arrive at once, or if the policy makes none.
+    """
     if condition.planner_hz is None:
         return ""
 
@@ -82,13 +85,13 @@ def _timing_words(condition: Condition) -> str:
     if condition.compute_ms:
         parts.append(f"({condition.compute_ms:g} ms of it computing)")
 
-    # a constant delay needs no word
+    # the distribution of delays; a constant delay needs no mention
     if condition.delay_ms and condition.latency != "constant":
         parts.append(f"({condition.latency})")
 
     if condition.drop_rate:
         parts.append(f"{condition.drop_rate:.0%} of plans lost")
-    parts += condition.hindrances
+    parts += condition.impairments
     if condition.mailbox != "latest":
         parts.append(f"mailbox {condition.mailbox}")
     return " ".join(parts)
