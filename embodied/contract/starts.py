@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from embodied.contract.case import Case, ContractError, random_actions, require
-from embodied.core import Array, Observation
+from embodied.core import Array, Layout, Observation
 from embodied.envs.safety import body_contacts
 from embodied.envs.variation import LEVELS, SPLITS
 from embodied.envs.worlds import Worlds
@@ -62,20 +62,23 @@ def _require_clear(worlds: Worlds, world: int) -> None:
         )
 
 
+def all_proprioception_is_alive(case: Case, _variant: object = None) -> None:
+    """Looks for dead sensors of a robot: values that random actions never change."""
+    seen = Seen()
+    worlds = _move_at_random(case, seen)
+    dead = sorted(seen.constant(worlds.agent_layout))
+    require(not dead, f"{', '.join(dead)} never changed by random actions")
+
+
 def every_observed_element_is_alive(case: Case, _variant: object = None) -> None:
-    """Looks for dead sensors: what neither random actions nor the expert ever change.
+    """Looks for elements that neither random actions nor the expert ever change.
 
     Both act in several episodes at L3. `TaskSpec.constant` names what is constant by
-    design: nothing else may be, and all of it must be.
+    design: nothing else may be, and all of it must be. One robot is enough: what
+    others add is proprioception.
     """
     seen = Seen()
-    worlds = Worlds(case.config(level="L3", control_mode="joint"), NUM_WORLDS)
-    for episode in range(EPISODES):
-        first = NUM_WORLDS * episode
-        worlds.reset(np.arange(NUM_WORLDS), range(first, first + NUM_WORLDS))
-        for action in random_actions(worlds, STEPS, episode):
-            worlds.step(action)
-            seen.add(worlds.observe())
+    worlds = _move_at_random(case, seen)
 
     # The expert drives effectors, at its own control rate.
     config = case.config(level="L3", control_mode="ee_delta", control_hz=200)
@@ -83,7 +86,7 @@ def every_observed_element_is_alive(case: Case, _variant: object = None) -> None
     policy = find_policy("expert").make(experts)
     rollout(experts, policy, range(EPISODES), [seen])
 
-    constant = seen.constant(worlds)
+    constant = seen.constant(worlds.agent_layout, worlds.state_layout)
     expected = set(case.spec.constant)
     dead = sorted(constant - expected)
     require(
@@ -94,6 +97,19 @@ def every_observed_element_is_alive(case: Case, _variant: object = None) -> None
     )
     alive = sorted(expected - constant)
     require(not alive, f"TaskSpec.constant names {', '.join(alive)}, which changed")
+
+
+def _move_at_random(case: Case, seen: Seen) -> Worlds:
+    """Shows `seen` several episodes of random actions at L3; returns their worlds."""
+    worlds = Worlds(case.config(level="L3", control_mode="joint"), NUM_WORLDS)
+    for episode in range(EPISODES):
+        first_seed = NUM_WORLDS * episode
+        seeds = range(first_seed, first_seed + NUM_WORLDS)
+        worlds.reset(np.arange(NUM_WORLDS), seeds)
+        for action in random_actions(worlds, STEPS, episode):
+            worlds.step(action)
+            seen.add(worlds.observe())
+    return worlds
 
 
 class Seen:
@@ -111,14 +127,20 @@ class Seen:
         self._low = np.minimum(values.min(axis=0), self._low)
         self._high = np.maximum(values.max(axis=0), self._high)
 
-    def constant(self, worlds: Worlds) -> set[str]:
-        """Returns the elements that never changed, such as `plate_pos_w.0`."""
+    def constant(self, *layouts: Layout) -> set[str]:
+        """Returns the elements that never changed, such as `plate_pos_w.0`.
+
+        Args:
+            layouts: those of the first elements: proprioception, or it and the state.
+        """
         names = []
-        for layout in (worlds.agent_layout, worlds.state_layout):
+        for layout in layouts:
             for name, width in layout.parts:
                 names += [f"{name}.{k}" for k in range(width)]
         spreads = self._high - self._low
-        return {name for name, spread in zip(names, spreads, strict=True) if not spread}
+        return {
+            name for name, spread in zip(names, spreads, strict=False) if not spread
+        }
 
     def on_start(
         self, worlds: Worlds, ids: Array, indices: Array, observation: Observation
