@@ -1,13 +1,18 @@
-"""The pose and the opening of a robot's hand, as tasks judge them."""
+"""The pose of a robot's hand, and what its gripper holds, as tasks judge them."""
 
 from __future__ import annotations
 
 from embodied.arrays import dot
 from embodied.core import Array
 from embodied.envs.skills.fingertip import fingertip_w
+from embodied.errors import EmbodiedError
 from embodied.robots.parts.part import Effector
+from embodied.robots.parts.suction import SuctionGripper
 from embodied.robots.robot import Robot
 from embodied.sim.engine import ROT6D_OF_XMAT, Engine
+
+# A cup holds something if it shows more than this share of its vacuum.
+HELD_VACUUM = 0.5
 
 
 class Hand:
@@ -33,6 +38,9 @@ class Hand:
         self._fingers = [qpos[:, column] for column in fingers]  # (N,) each
         self._pads = [sites[:, pad] for pad in pads]  # (N, 3) each
         self._tip_m = gripper.tip_m
+        self._cup = (
+            _Cup(engine, gripper) if isinstance(gripper, SuctionGripper) else None
+        )
 
     def pos_w(self) -> Array:
         """Returns (N, 3) m, the tool centre point (TCP) in the world."""
@@ -53,8 +61,27 @@ class Hand:
         """Returns (N, 3) m, the tip of the closed fingers in the world."""
         return fingertip_w(self.pos_w(), self.rot6d(), self._tip_m)
 
+    def reading(self) -> Array:
+        """Returns (N,) what the gripper shows: width in m, or vacuum from 0 to 1."""
+        return self._cup.vacuum() if self._cup else self.width_m()
+
+    def is_closed(self, narrower_m: float) -> Array:
+        """Returns (N,) bool, fingers closer together than this, or a cup that holds."""
+        if self._cup:
+            return self._cup.vacuum() > HELD_VACUUM
+        return self.width_m() < narrower_m
+
     def width_m(self) -> Array:
-        """Returns (N,) m between the fingers' pads."""
+        """Returns (N,) m between the fingers' pads.
+
+        Raises:
+            EmbodiedError: the gripper is a cup, which has no width.
+        """
+        if self._cup:
+            raise EmbodiedError(
+                "this robot's gripper holds by suction and has no width: let the task's "
+                "needs have an opening_m, or ask its hand `is_closed`"
+            )
         if self._pads:
             return self._pad_distance_m()
         # each finger's joint position is its share of the opening
@@ -67,3 +94,25 @@ class Hand:
         """Returns (N,) m between the pads' faces, along the hand's y axis."""
         _, y_axis = self.axes_w()
         return dot(self._pads[0] - self._pads[1], y_axis)
+
+
+class _Cup:
+    """The vacuum of a suction gripper, in N worlds."""
+
+    def __init__(self, engine: Engine, gripper: SuctionGripper) -> None:
+        model = engine.model
+        seal = int(model.sensor(gripper.seal).adr[0])
+        self._xp = engine.xp
+        self._touching = engine.view("sensordata")[:, seal]  # (N,) points of the lip
+        self._released = engine.view("ctrl")[:, model.actuator(gripper.name).id]  # (N,)
+        self._lip_points = gripper.lip_points
+
+    def vacuum(self) -> Array:
+        """Returns (N,) from 0 to 1, the share of the full vacuum in the cup.
+
+        It is what the valve leaves, where the whole lip touches something.
+        """
+        sealed = self._xp.minimum(
+            self._touching / self._lip_points, self._xp.ones_like(self._touching)
+        )
+        return sealed * (1 - self._released)

@@ -65,7 +65,8 @@ def _view(
             joints = robot.joint_slice(part)
             agent_pos += range(start + joints.start, start + joints.stop)
     effectors = [one for one in robot.effectors if one.arm in names]
-    keys = [f"{one.gripper}_width" for one in effectors]
+    grippers = [robot.gripper_of(one) for one in effectors]
+    keys = [f"{gripper.name}_{gripper.reading}" for gripper in grippers]
     for one in effectors:
         keys += [f"{one.name}_pos_w", f"{one.name}_rot6d"]
     for key in keys:

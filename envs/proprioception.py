@@ -13,7 +13,8 @@ class Proprioception:
     """Reads the proprioception of N robots, as one vector per world.
 
     The vector holds positions (with each world's encoder bias) and speeds of all joints
-    except the fingers', then the width of each gripper, then the pose of each effector.
+    except the fingers', then the width of each gripper, or the vacuum of one that
+    holds by suction, then the pose of each effector.
     The joint positions of a base say where its mount stands in the world: x, y in m and
     yaw in rad.
     """
@@ -33,7 +34,8 @@ class Proprioception:
         self.bias = engine.xp.zeros((engine.num_worlds, num_joints))
 
         parts = [("joint_pos", num_joints), ("joint_vel", num_joints)]
-        parts += [(f"{effector.gripper}_width", 1) for effector in robot.effectors]
+        grippers = [robot.gripper_of(effector) for effector in robot.effectors]
+        parts += [(f"{gripper.name}_{gripper.reading}", 1) for gripper in grippers]
         for effector in robot.effectors:
             parts += [(f"{effector.name}_pos_w", 3), (f"{effector.name}_rot6d", 6)]
         self.layout = Layout(tuple(parts))
@@ -43,12 +45,12 @@ class Proprioception:
         return {"bias": self.bias}
 
     def read(self) -> Array:
-        """Returns (N, P) in rad, rad/s and m, as `layout` names it."""
+        """Returns (N, P) in rad, rad/s and m, vacuums as shares, as `layout` names it."""
         values = [
             self._qpos[:, self._positions] + self.bias,
             self._qvel[:, self._speeds],
         ]
-        values += [hand.width_m()[:, None] for hand in self._hands]
+        values += [hand.reading()[:, None] for hand in self._hands]
         for hand in self._hands:
             values += [hand.pos_w(), *hand.axes_w()]
         return self._xp.concat(values, axis=1)

@@ -14,6 +14,7 @@ from embodied.envs.registry import task_id
 from embodied.envs.task_checks import check_spec, check_stage
 from embodied.envs.variation import Variable, Variation
 from embodied.errors import EmbodiedError, unknown
+from embodied.robots.parts.suction import SuctionGripper
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
@@ -74,10 +75,16 @@ class TaskStage:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a task asks of a robot."""
+    """What a task asks of a robot; what grips is at its first effector.
+
+    A cup has no opening: where a task needs one, a cup can do it only if `suction_n`
+    says so.
+    """
 
     effectors: int = 1
-    opening_m: float = 0.0  # how wide at least one gripper must open
+    opening_m: float = 0.0  # how wide fingers must open
+    # the pull that a suction gripper must hold, N; None: there is nothing flat to take
+    suction_n: float | None = None
     reach_m: float = 0.0  # the least reach of an arm, from its mount to the tool point
     travels: bool = False  # whether its base must be able to leave its place
     cameras: tuple[str, ...] = ()  # that it must carry
@@ -90,13 +97,7 @@ class Needs:
         if count < self.effectors:
             missing.append(f"{self.effectors} effectors (it has {count})")
 
-        widest_m = max((gripper.width_m for gripper in robot.grippers), default=0.0)
-        if widest_m < self.opening_m:
-            missing.append(
-                f"a gripper that opens to {self.opening_m:g} m (its opens to "
-                f"{widest_m:g} m)"
-            )
-
+        missing += self._missing_grip(robot)
         farthest_m = max((arm.reach_m for arm in robot.arms), default=0.0)
         if farthest_m < self.reach_m:
             missing.append(
@@ -111,6 +112,23 @@ class Needs:
         if absent:
             missing.append(f"the cameras {', '.join(absent)}")
         return missing
+
+    def _missing_grip(self, robot: Robot) -> list[str]:
+        """Returns in words what the first gripper lacks; empty if it fits."""
+        fingers = f"a gripper that opens to {self.opening_m:g} m"
+        hands = [robot.gripper_of(effector) for effector in robot.effectors[:1]]
+        cups = [hand for hand in hands if isinstance(hand, SuctionGripper)]
+        if not cups:
+            width_m = max((hand.width_m for hand in hands), default=0.0)
+            is_narrow = width_m < self.opening_m
+            return [f"{fingers} (its opens to {width_m:g} m)"] * is_narrow
+
+        force_n = cups[0].force_n
+        if self.suction_n is None:
+            return [f"{fingers} (its holds by suction)"] * (self.opening_m > 0)
+        is_weak = force_n < self.suction_n
+        cup = f"a suction gripper that holds {self.suction_n:g} N"
+        return [f"{cup} (its holds {force_n:g} N)"] * is_weak
 
 
 @dataclass(frozen=True)

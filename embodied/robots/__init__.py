@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from embodied.robots.parts.gripper import Gripper
     from embodied.robots.parts.head import Head
     from embodied.robots.parts.part import Effector, Joints, Part, Placement
+    from embodied.robots.parts.suction import SuctionGripper
     from embodied.robots.parts.torso import Lift, Waist
     from embodied.robots.robot import Robot, team
+    from embodied.robots.suction import suction_gripper
     from embodied.robots.wheeled_arm import WHEELED_ARM
     from embodied.robots.wheeled_base import head, lift, wheeled_base
 
@@ -38,8 +40,10 @@ _EXPORTS = {
     "embodied.robots.parts.gripper": ("Gripper",),
     "embodied.robots.parts.head": ("Head",),
     "embodied.robots.parts.part": ("Effector", "Joints", "Part", "Placement"),
+    "embodied.robots.parts.suction": ("SuctionGripper",),
     "embodied.robots.parts.torso": ("Lift", "Waist"),
     "embodied.robots.robot": ("Robot", "team"),
+    "embodied.robots.suction": ("suction_gripper",),
     "embodied.robots.wheeled_arm": ("WHEELED_ARM",),
     "embodied.robots.wheeled_base": ("head", "lift", "wheeled_base"),
 }
@@ -59,6 +63,7 @@ __all__ = [
     "Part",
     "Placement",
     "Robot",
+    "SuctionGripper",
     "Waist",
     "franka_arm",
     "franka_hand",
@@ -66,6 +71,7 @@ __all__ = [
     "lift",
     "load_robot",
     "pedestal",
+    "suction_gripper",
     "team",
     "wheeled_base",
 ]

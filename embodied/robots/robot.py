@@ -271,7 +271,7 @@ class Robot:
             for name, value in zip(part.joints.names, part.joints.home, strict=True):
                 ctrl[model.actuator(name).id] = value
         for gripper in self.grippers:
-            ctrl[model.actuator(gripper.name).id] = gripper.width_m
+            ctrl[model.actuator(gripper.name).id] = gripper.open_target
         spec.add_key(name="home", qpos=qpos, ctrl=ctrl)
 
     def prefixed(self, prefix: str) -> Robot:

@@ -2,7 +2,7 @@
 
 Experts know the hand of our own robots: fingertips 20 mm beyond the tool centre point,
 and a gripper that opens to 80 mm. For another hand they plan with a point 20 mm behind
-its fingertips, and with widths in m.
+its fingertips, and with widths in m. The tip of a cup is its lip.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ class HandView:
         out = cross(rot6d[:, :3], rot6d[:, 3:])  # the hand's z axis, out of its fingers
         goal = payload.goal_pos_w[:, 0] - self._ahead_m * out
 
-        # a command is a share of the width, from -1, closed, to 1
-        width_m = (payload.gripper + 1) / 2 * OWN_WIDTH_M
-        gripper = xp.clip(2 * width_m / self._width_m - 1, -1.0, 1.0)
+        gripper = payload.gripper
+        if self._width_m:  # a cup has none
+            # a command is a share of the width, from -1, closed, to 1
+            width_m = (gripper + 1) / 2 * OWN_WIDTH_M
+            gripper = xp.clip(2 * width_m / self._width_m - 1, -1.0, 1.0)
         return replace(payload, goal_pos_w=goal[:, None], gripper=gripper)

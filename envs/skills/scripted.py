@@ -121,9 +121,11 @@ def _with_first_effector(parts: dict[str, slice]) -> dict[str, slice]:
     names, planners written for one arm work with such robots.
     """
     parts = dict(parts)
-    for plain in ("gripper_width", "tcp_pos_w", "tcp_rot6d"):
-        named = [name for name in parts if name.endswith(plain)]
+    # of a gripper it is either its width or its vacuum
+    for kinds in (("gripper_width", "gripper_vacuum"), ("tcp_pos_w",), ("tcp_rot6d",)):
+        named = [name for name in parts if name.endswith(kinds)]
         if named:
+            plain = next(kind for kind in kinds if named[0].endswith(kind))
             parts[plain] = parts[named[0]]
     return parts
 

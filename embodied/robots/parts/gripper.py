@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from embodied.core import GRIPPER_FRAME, ActionGroup
-from embodied.robots.parts.laws import WidthLaw
+from embodied.robots.parts.laws import OpeningLaw
 from embodied.robots.parts.part import Effector, Part, TargetLaw
 from embodied.sim.engine import Engine
 
@@ -36,6 +36,9 @@ class Gripper(Part):
             the palm clears it.
     """
 
+    # what proprioception shows of it, as `<name>_<reading>`
+    reading: ClassVar[str] = "width"
+
     name: str = "gripper"
     on: str = "arm"
     fingers: tuple[str, ...] = ("finger_left", "finger_right")
@@ -54,6 +57,11 @@ class Gripper(Part):
     def effector(self) -> Effector:
         return self.tool
 
+    @property
+    def open_target(self) -> float:
+        """The servo's target when it is open; closed, it is 0."""
+        return self.width_m
+
     def action_group(self, mode: str) -> ActionGroup:
         return ActionGroup(
             self.name,
@@ -65,7 +73,7 @@ class Gripper(Part):
         )
 
     def law(self, mode: str, engine: Engine, robot: Robot, dt_s: float) -> TargetLaw:
-        return WidthLaw(self.width_m, engine)
+        return OpeningLaw(self.open_target, engine)
 
     def prefixed(self, prefix: str, on: str | None = None) -> Self:
         return replace(

@@ -104,13 +104,14 @@ class SpeedLaw:
         return clip(self._xp, previous + moves, measured - lead, measured + lead)
 
 
-class WidthLaw:
-    """The width of a gripper, from closed at -1 to open at 1."""
+class OpeningLaw:
+    """How far a gripper is open, from closed at -1 to open at 1."""
 
-    def __init__(self, width_m: float, engine: Engine) -> None:
+    def __init__(self, open_target: float, engine: Engine) -> None:
+        """Keeps the servo's target when it is open; closed, it is 0."""
         self._engine = engine
-        self._width_m = width_m
-        self._half_m = width_m / 2
+        self._open = open_target
+        self._half = open_target / 2
 
     def reset(self, which: Array) -> None:
         """Nothing is remembered."""
@@ -120,7 +121,7 @@ class WidthLaw:
 
     def initial(self) -> Array:
         shape = (self._engine.num_worlds, 1)
-        return self._engine.xp.full(shape, self._width_m)  # open
+        return self._engine.xp.full(shape, self._open)
 
     def targets(self, action: Array, previous: Array) -> Array:
-        return (action + 1) * self._half_m
+        return (action + 1) * self._half

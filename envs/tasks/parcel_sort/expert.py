@@ -40,8 +40,6 @@ ALIGNED_COS = 0.985
 ON_COS = 0.994
 # How far the arm lags behind a goal that moves.
 LAG_S = 0.06
-# The width of a gripper that has let go.
-OPEN_M = 0.074
 # The TCP's height at which empty fingers clear everything; how much lower still will
 # do; and how much higher the hand goes when it is too low.
 CLEAR_Z_W = 0.87
@@ -163,7 +161,7 @@ def _empty_handed(facts: ExpertFacts, posture: Grip, is_riding: Array) -> list[R
     may_grasp = is_free & _is_before_grip(facts, posture) & ~is_coming
     is_reading = is_free & facts.is_on_plate
     is_reading = is_reading & parcel.is_label_up() & ~parcel.is_scanned
-    is_letting_go = is_reading & (hand.width < OPEN_M)
+    is_letting_go = is_reading & hand.is_closed()
     return [  # the last that applies wins
         Row("reach", when=is_empty, goal_w=xp.where(is_far[:, None], over, hover)),
         Row("grasp", when=may_grasp, goal_w=grip),

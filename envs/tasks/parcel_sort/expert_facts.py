@@ -110,7 +110,8 @@ class ExpertFacts:
         is_standing = self.is_on_plate & self.parcel.is_label_up() & is_upright
         # a parcel that stands on the plate is reached for from the plate's right, as
         # seen from the robot
-        return grip_of(self.parcel, left_of(horizontal(self.plate_w)), is_standing)
+        aside = left_of(horizontal(self.plate_w))
+        return grip_of(self.hand, self.parcel, aside, is_standing)
 
     def must_turn(self) -> Array:
         """Returns (n,) bool, whether a held parcel must be turned to be label up."""
@@ -143,7 +144,7 @@ class ExpertFacts:
         down = -xp.broadcast_to(xp.asarray(UP), grip.x.shape)
         carry_x = xp.where(must_lift, self.hand.x, outward)
         carry_z = xp.where(must_lift, self.hand.z, down)
-        turning = level_grip(grip.pos_w, left_of(outward))
+        turning = level_grip(grip.pos_w, left_of(outward), self.hand.lean_rad())
         is_turning = self.must_turn() & ~parcel.is_scanned & ~self.must_lift()
         carry_x = xp.where(is_turning[:, None], turning.x, carry_x)
         carry_z = xp.where(is_turning[:, None], turning.z, carry_z)

@@ -27,8 +27,8 @@ STILL_M_S = 0.03
 CLEAR_M = 0.07
 # The largest gap between a parcel's underside and the plate on which it lies.
 FLAT_M = 0.006
-# A parcel is held if the gripper is narrower than this, and the TCP at most this far
-# outside the parcel.
+# A parcel is held if the gripper is narrower than this, or its cup holds, and the TCP at
+# most this far outside the parcel.
 OPEN_M = 0.074
 AROUND_M = 0.005
 # A parcel below this has fallen.
@@ -129,13 +129,13 @@ class Facts:
 
     @quantity
     def is_held(self) -> Array:
-        """(N, K) bool, parcels with the TCP in them and the gripper not open."""
+        """(N, K) bool, parcels with the TCP in or on them and the gripper not open."""
         xp = self._xp
         own_axes = xp.permute_dims(self.rotations, (0, 1, 3, 2))  # rows are axes
         # (N, K, 3) from the parcels' middles to the TCP, along their own axes
         offset = xp.abs(dot(own_axes, self.to_hand[:, :, None, :]))
         inside = offset < self._memory["size"] / 2 + AROUND_M
-        return all_of(inside) & (self._props.hand.width_m()[:, None] < OPEN_M)
+        return all_of(inside) & self._props.hand.is_closed(OPEN_M)[:, None]
 
     @quantity
     def is_on_belt(self) -> Array:

@@ -11,6 +11,7 @@ from embodied.arrays import array_namespace, dot
 from embodied.core import Array
 from embodied.envs.skills.scripted import Readings
 from embodied.envs.tasks.parcel_sort.scene import BIN
+from embodied.robots.parts.gripper import TIP_M
 from embodied.rotations import cross, quat_from_rot6d
 
 UP = (0.0, 0.0, 1.0)
@@ -32,33 +33,55 @@ FROM_END_M = 0.025
 # at most this much wider.
 AROUND_M = 0.006
 WIDER_M = 0.003
+# The width of a gripper that has let go.
+OPEN_M = 0.074
+# The vacuum of a cup that holds a parcel, and of one that has let go.
+HELD_VACUUM = 0.5
+LET_GO_VACUUM = 0.05
+# The lip is pressed onto a parcel towards a goal this far below its upper side.
+PRESS_M = 0.002
 # Keeps divisors from being 0.
 ALMOST_NOTHING = 1e-9
 
 
 @dataclass(frozen=True)
 class Hand:
-    """The hand in n worlds: z is its approach, and the fingers open along y."""
+    """The hand in n worlds: z is its approach, and fingers open along y."""
 
     pos_w: Array  # (n, 3) m, the TCP
     # the axes in the world, (n, 3) each
     x: Array
     y: Array
     z: Array
-    width: Array  # (n,) m, between the pads
+    is_cup: bool
+    # (n,) width between the pads in m; of a cup its vacuum, from 0 to 1
+    reading: Array
 
     @classmethod
     def read(cls, agent: Readings) -> Hand:
         """Returns the hand of an observation's proprioception."""
         x = agent["tcp_rot6d"][:, :3]
         y = agent["tcp_rot6d"][:, 3:]
+        is_cup = "gripper_vacuum" in agent
+        reading = agent["gripper_vacuum" if is_cup else "gripper_width"]
         return cls(
             pos_w=agent["tcp_pos_w"],
             x=x,
             y=y,
             z=cross(x, y),
-            width=agent["gripper_width"][:, 0],
+            is_cup=is_cup,
+            reading=reading[:, 0],
         )
+
+    def is_closed(self) -> Array:
+        """Returns (n,) bool, whether the gripper has not let go."""
+        if self.is_cup:
+            return self.reading > LET_GO_VACUUM
+        return self.reading < OPEN_M
+
+    def lean_rad(self) -> float:
+        """Returns how far the hand leans that will turn a parcel; a lip lies flat."""
+        return 0.0 if self.is_cup else LEAN_RAD
 
 
 @dataclass(frozen=True)
@@ -134,12 +157,14 @@ class Parcels:
         return self.label_way()[..., 2] > UP_COS
 
     def is_held(self, hand: Hand) -> Array:
-        """Returns (n, K) bool, whether the fingers have closed on each parcel."""
+        """Returns (n, K) bool, whether the gripper has closed on each parcel."""
         xp = array_namespace(self.size)
-        offset = hand.pos_w[:, None, :] - self.pos_w
+        # of a cup it is the lip that touches the parcel
+        holds_at = hand.pos_w + TIP_M * hand.z if hand.is_cup else hand.pos_w
+        offset = holds_at[:, None, :] - self.pos_w
         opens_along = hand.y[:, None, :]
 
-        # whether the TCP is inside along each axis, and how wide the parcel is for the
+        # whether that point is inside along each axis, and how wide the parcel is for
         # fingers
         is_inside = True
         extent = 0.0
@@ -147,7 +172,9 @@ class Parcels:
             size = self.size[..., k]
             is_inside = is_inside & (xp.abs(dot(axis, offset)) < size / 2 + AROUND_M)
             extent = extent + xp.abs(dot(axis, opens_along)) * size
-        return is_inside & (hand.width[:, None] < extent + WIDER_M)
+        if hand.is_cup:
+            return is_inside & (hand.reading[:, None] > HELD_VACUUM)
+        return is_inside & (hand.reading[:, None] < extent + WIDER_M)
 
 
 @dataclass(frozen=True)
@@ -184,12 +211,13 @@ def quat_of_axes(x: Array, z: Array) -> Array:
     return quat_from_rot6d(array_namespace(x).concat([x, y], axis=1))
 
 
-def grip_of(parcel: Parcels, aside: Array, is_standing: Array) -> Grip:
-    """Returns how the hand takes a parcel: from above, closing across its width.
+def grip_of(hand: Hand, parcel: Parcels, aside: Array, is_standing: Array) -> Grip:
+    """Returns how a hand takes a parcel: from above, closing across its width.
 
     The hand's x axis points towards a label on an end.
 
     Args:
+        hand: The hand, which tells fingers from a cup.
         parcel: The one to take in each of n worlds.
         aside: (n, 3) the horizontal direction in which a hand reaches for parcels that
             stand on an end.
@@ -209,37 +237,53 @@ def grip_of(parcel: Parcels, aside: Array, is_standing: Array) -> Grip:
     wanted = xp.where(is_standing[:, None], aside, wanted)
     along = along * xp.where(dot(along, wanted) < 0, -1.0, 1.0)[:, None]
 
-    # the position: off the middle towards a label on an end, and not too low
+    # the position: off the middle towards a label on an end, and not too low for fingers
     is_on_end = xp.abs(dot(way, parcel.x)) > MOSTLY_COS
     towards_end = parcel.size[:, 0] / 2 - FROM_END_M
     offset = xp.where(is_on_end, xp.clip(towards_end, 0.0, OFF_MIDDLE_M), 0.0)
     pos = parcel.pos_w + way * offset[:, None]
-    lowest = parcel.bottom_z() + ABOVE_FLOOR_M
-    pos = xp.concat([pos[:, :2], xp.maximum(pos[:, 2], lowest)[:, None]], axis=1)
+    if not hand.is_cup:
+        lowest = parcel.bottom_z() + ABOVE_FLOOR_M
+        pos = xp.concat([pos[:, :2], xp.maximum(pos[:, 2], lowest)[:, None]], axis=1)
 
     # the axes: from above, leaning if the parcel will be turned; or from beside
     up = xp.broadcast_to(xp.asarray(UP), aside.shape)
-    lean = xp.where(is_standing | is_label_up, 0.0, LEAN_RAD)[:, None]
+    lean = xp.where(is_standing | is_label_up, 0.0, hand.lean_rad())[:, None]
     sin = xp.sin(lean)
     cos = xp.cos(lean)
     above = Grip(pos, x=cos * along - sin * up, z=-cos * up - sin * along)
-    beside = level_grip(pos, along)
+    beside = level_grip(pos, along, hand.lean_rad())
     rows = is_standing[:, None]
-    return Grip(
+    grip = Grip(
         pos,
         x=xp.where(rows, beside.x, above.x),
         z=xp.where(rows, beside.z, above.z),
     )
+    return _on_surface(grip, parcel) if hand.is_cup else grip
 
 
-def level_grip(pos_w: Array, along: Array) -> Grip:
+def _on_surface(grip: Grip, parcel: Parcels) -> Grip:
+    """Returns a grip around a point inside a parcel as that of a cup.
+
+    The hand moves back along its approach, until the lip lies on the parcel's side.
+    """
+    xp = array_namespace(parcel.size)
+    # how far the parcel reaches towards the hand
+    half: Any = 0.0
+    for k, axis in enumerate((parcel.x, parcel.y, parcel.z)):
+        half = half + xp.abs(dot(axis, grip.z)) * parcel.size[:, k] / 2
+    back_m = half + TIP_M - PRESS_M
+    return Grip(grip.pos_w - back_m[:, None] * grip.z, grip.x, grip.z)
+
+
+def level_grip(pos_w: Array, along: Array, lean_rad: float = LEAN_RAD) -> Grip:
     """Returns a nearly level grip whose approach is the horizontal `along` (n, 3).
 
-    It is that of a hand that leant as it took a parcel from above, and has turned it by
-    a quarter.
+    It is that of a hand that leant by `lean_rad` as it took a parcel from above, and
+    has turned it by a quarter.
     """
     xp = array_namespace(along)
     up = xp.broadcast_to(xp.asarray(UP), along.shape)
-    sin = float(np.sin(LEAN_RAD))
-    cos = float(np.cos(LEAN_RAD))
+    sin = float(np.sin(lean_rad))
+    cos = float(np.cos(lean_rad))
     return Grip(pos_w, x=sin * along + cos * up, z=cos * along - sin * up)

@@ -229,7 +229,7 @@ def _middle_to_label(size: ParcelSize, face: str) -> tuple[float, float, float]:
 PARCEL_SORT = TaskSpec(
     name="ParcelSort",
     summary="scan the parcels of the named colours, label up, and put each into the bin of its colour",
-    needs=Needs(opening_m=0.075, reach_m=0.85),
+    needs=Needs(opening_m=0.075, suction_n=15.0, reach_m=0.85),
     cameras=(CAMERA,),
     horizon_s=40.0,
     table=TABLE,
