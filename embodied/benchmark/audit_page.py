@@ -1,4 +1,4 @@
-"""The page of an audit: verdicts, reasons, pictures and coverage, as one HTML file."""
+"""Renders dataset audits as one HTML file: verdicts, findings, pictures, coverage."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from embodied.datasets.audit.thresholds import THRESHOLDS
 from embodied.datasets.audit.view import picture_paths
 from embodied.files import replace_text
 
-# Flagged episodes that are shown with pictures; others are in the table only.
+# At most this many flagged episodes have pictures; the others are in the table only.
 MOST_PICTURED = 60
 PICTURE_PX = 192
-# The plot of starts.
+# size and margin of the scatter plot of starts
 PLOT_PX = 320
 MARGIN_PX = 16
 COVERAGE_SHARE = THRESHOLDS.coverage_share
@@ -36,7 +36,7 @@ class Pictured:
 
     Attributes:
         episode: its audit.
-        pictures: (what it is, PNG) of first and last frame, by camera.
+        pictures: (caption, PNG) of the first and the last frame of each camera.
     """
 
     episode: EpisodeAudit
@@ -45,13 +45,21 @@ class Pictured:
 
 @dataclass(frozen=True)
 class Section:
-    """What the page shows of one file."""
+    """The part of the page on one file.
+
+    Attributes:
+        audit: of the file.
+        flagged: episodes with findings, worst first, at most MOST_PICTURED.
+        faults: (kind of fault, its checks as (name, number of episodes flagged)).
+        thin: names of the variables whose range is covered too thinly.
+        starts: the scatter plot of starts.
+        durations: the histogram of durations.
+    """
 
     audit: Audit
     flagged: tuple[Pictured, ...]
-    # (fault, its checks: (name, how many episodes it flagged))
     faults: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
-    thin: tuple[str, ...]  # the variables that are covered too thinly
+    thin: tuple[str, ...]
     starts: Markup
     durations: Coverage
 
@@ -68,16 +76,17 @@ def write_audit_page(audits: Sequence[Audit], path: Path) -> None:
 
 
 def section_of(audit: Audit) -> Section:
-    """Returns what the page shows of an audit."""
-    flagged = [one for one in audit.episodes if one.findings]
-    found: Counter[str] = Counter()
-    for one in flagged:
-        found.update({finding.check for finding in one.findings})
+    """Returns the part of the page on one audit."""
+    # how many episodes each check flagged: a set, as it may flag an episode repeatedly
+    flagged = [episode for episode in audit.episodes if episode.findings]
+    num_flagged: Counter[str] = Counter()
+    for episode in flagged:
+        num_flagged.update({finding.check for finding in episode.findings})
 
     faults = []
     for fault in FAULTS:
         names = [check.name for check in CHECKS if check.fault == fault]
-        faults.append((fault, tuple((name, found[name]) for name in names)))
+        faults.append((fault, tuple((name, num_flagged[name]) for name in names)))
     return Section(
         audit=audit,
         flagged=_pictured(audit, flagged),
@@ -89,30 +98,32 @@ def section_of(audit: Audit) -> Section:
 
 
 def starts_plot(audit: Audit) -> Markup:
-    """Returns the starts as points, along the two directions in which they differ most.
+    """Returns a scatter plot of the starts over their first two principal components.
 
-    A start is what the robot sensed first. Points of flagged episodes stand out. There
-    is no plot where fewer than three starts are known that have the same width.
+    A start is the first observation of an episode. Points of flagged episodes stand out.
+    The plot is "" if fewer than three starts have the same number of elements.
     """
-    # a plot needs two directions
+    # two components need at least two elements
     shapes = Counter(b.start.shape for b in audit.briefs if b.start.size > 1)
     if not shapes or shapes.most_common(1)[0][1] < 3:
         return Markup("")
-    # starts of different widths, as of different robots, have no common directions
+    # starts of different widths, such as those of different robots, have no common axes
     commonest = shapes.most_common(1)[0][0]
     shown = [brief for brief in audit.briefs if brief.start.shape == commonest]
     verdicts = {one.demo: one.verdict.lower() for one in audit.episodes}
 
-    # the first two principal components of the starts (E, P), each element in units of
-    # its standard deviation; an element that never varies stays at 0
+    # principal components of the starts (E, P), in units of each element's standard
+    # deviation; an element that never varies stays at 0
     starts = np.stack([brief.start for brief in shown])
     spread = starts.std(axis=0)
     scaled = (starts - starts.mean(axis=0)) / np.where(spread > 1e-9, spread, 1.0)
-    _, _, directions = np.linalg.svd(scaled, full_matrices=False)
-    places = scaled @ directions[:2].T
-    extent = np.abs(places).max() or 1.0
+    _, _, components = np.linalg.svd(scaled, full_matrices=False)
+    projected = scaled @ components[:2].T  # (E, 2)
+
+    # the farthest point touches the margin
+    extent = np.abs(projected).max() or 1.0
     room = PLOT_PX / 2 - MARGIN_PX
-    pixels = PLOT_PX / 2 + places / extent * room
+    pixels = PLOT_PX / 2 + projected / extent * room
 
     points = [
         Markup('<circle class="start {}" cx="{:.1f}" cy="{:.1f}" r="5"/>').format(
@@ -127,19 +138,26 @@ def starts_plot(audit: Audit) -> Markup:
 
 
 def _durations(audit: Audit) -> Coverage:
-    """Returns a histogram of the episodes' durations, in the form of a coverage.
+    """Returns a histogram of the episodes' durations.
 
-    Its `expected` is 0, since durations need not cover anything.
+    It borrows `Coverage`, the histogram that the template draws. Durations need not cover
+    any range, so the expected number of filled bins is 0.
     """
     durations = [one.duration_s for one in audit.episodes]
     counts, edges = np.histogram(durations, 12)
     labels = [f"{edge:.1f}" for edge in edges[:-1]]
     listed = tuple(zip(labels, counts.tolist(), strict=True))
-    return Coverage("duration", "s", listed, int((counts > 0).sum()), 0.0)
+    return Coverage(
+        name="duration",
+        unit="s",
+        counts=listed,
+        covered=int((counts > 0).sum()),
+        expected=0.0,
+    )
 
 
 def _pictured(audit: Audit, flagged: Sequence[EpisodeAudit]) -> tuple[Pictured, ...]:
-    """Returns flagged episodes, the gravest first, with their pictures."""
+    """Returns flagged episodes with their pictures, those to exclude first."""
     # False sorts first: episodes to exclude, then those to review
     ordered = sorted(flagged, key=lambda one: one.verdict != "EXCLUDE")
     pictured = []
@@ -157,8 +175,8 @@ def _pictured(audit: Audit, flagged: Sequence[EpisodeAudit]) -> tuple[Pictured, 
 
 
 def png(frame: np.ndarray) -> bytes:
-    """Returns a picture (H, W, C) as PNG, at most PICTURE_PX wide and high."""
-    # a picture with one channel has to be (H, W) for PIL
+    """Returns an image (H, W, C) as PNG, at most PICTURE_PX wide and high."""
+    # PIL takes an image with one channel only as (H, W)
     image = Image.fromarray(frame.squeeze())
     image.thumbnail((PICTURE_PX, PICTURE_PX))
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Several policies beside each other: who is better, where, and how sure that is."""
+"""Compares policies pairwise and ranks them, with significance tests."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 from embodied.benchmark.pooled import (
     Difference,
@@ -24,7 +25,7 @@ RESULTS = "results.json"
 BETTER = "better"
 WORSE = "worse"
 UNDECIDED = "undecided"
-# the difference of rates that is looked for where none was observed
+# If no difference of success rates was observed, sample sizes are planned for this one.
 WORTHWHILE = 0.05
 
 
@@ -33,9 +34,9 @@ class Contestant:
     """A policy with all of its cells in one results file.
 
     Attributes:
-        name: what tells it from the others.
+        name: unique among the contestants.
         provenance: of its results.
-        cells: one for each scenario.
+        cells: scenario -> its cell.
     """
 
     name: str
@@ -44,27 +45,27 @@ class Contestant:
 
     @property
     def suite(self) -> str:
-        """Name and version of the suite that was followed; "" for none."""
+        """Name and version of the suite, e.g. "levels 2"; "" for none."""
         suite = self.provenance.suite
         return f"{suite['name']} {suite['version']}" if suite else ""
 
     @property
     def short(self) -> bool:
-        """Whether fewer episodes were run than the suite's protocol asks for."""
+        """Whether fewer episodes were run than the suite's protocol demands."""
         suite = self.provenance.suite
         return bool(suite) and suite["episodes"] < suite["protocol"]["episodes"]
 
 
 @dataclass(frozen=True)
 class Duel:
-    """Two contestants: in all scenarios together, or in one.
+    """A comparison of two contestants.
 
     Attributes:
-        first: index of one of them in `Board.contestants`.
+        first: index of one contestant in `Board.contestants`.
         second: index of the other.
-        scenario: where; None for all scenarios that they share.
-        difference: first rate - second rate.
-        adjusted_p: by Holm's method, over the tests of the same kind.
+        scenario: the only scenario that is compared; None for all shared ones together.
+        difference: success of the first minus success of the second.
+        adjusted_p: p-value by Holm's method, over all comparisons of the same kind.
     """
 
     first: int
@@ -75,17 +76,17 @@ class Duel:
 
     @property
     def verdict(self) -> str:
-        """Whether the first is better or worse than the second, or undecided."""
+        """Returns BETTER or WORSE, for the first one, or UNDECIDED."""
         if self.adjusted_p >= 1 - CONFIDENCE:
             return UNDECIDED
         return BETTER if self.difference.value > 0 else WORSE
 
     @property
     def needed(self) -> int:
-        """How many pairs it would take to decide, with a chance of 80%.
+        """The number of pairs that would decide the comparison with a power of 80%.
 
-        It takes the observed difference for the true one, or WORTHWHILE where none was
-        observed.
+        It assumes that the observed difference is the true one, or WORTHWHILE if none
+        was observed.
         """
         found = self.difference
         size = abs(found.value) or WORTHWHILE
@@ -95,7 +96,7 @@ class Duel:
 
 @dataclass(frozen=True)
 class Standing:
-    """A contestant's place: 1 + the number of those that are better than it."""
+    """A contestant's rank: 1 + the number of contestants that are better."""
 
     rank: int
     index: int  # of the contestant
@@ -104,15 +105,15 @@ class Standing:
 
 @dataclass(frozen=True)
 class Board:
-    """Contestants, best first in `standings`; ties share a rank.
+    """A leaderboard.
 
     Attributes:
         contestants: in the order in which they were given.
-        scenarios: where all of them were measured.
-        standings: one for each contestant.
-        duels: every two contestants over all scenarios.
-        local_duels: every two contestants in every scenario.
-        notes: what else differs between the results.
+        scenarios: those in which all contestants were measured.
+        standings: one for each contestant, best first; ties share a rank.
+        duels: each pair of contestants, over all scenarios together.
+        local_duels: each pair of contestants in each scenario; () for a single scenario.
+        notes: sentences on other differences between the results.
     """
 
     contestants: tuple[Contestant, ...]
@@ -124,17 +125,17 @@ class Board:
 
 
 def read_contestants(words: Sequence[str]) -> list[Contestant]:
-    """Returns the policies in results, each of which has a name of its own.
+    """Returns the policies of some results files, under unique names.
 
     Args:
-        words: results files or their folders; FOLDER:POLICY for one policy of several.
+        words: results files or their folders; FOLDER:POLICY for a single policy.
 
     Raises:
         ResultsError: there are no such results, or no such policy in them.
     """
     found = [(word, one) for word in words for one in _read(word)]
 
-    # the same policy of two files is told apart by these
+    # a policy that is in two files gets the file as part of its name
     names = [one.name for _, one in found]
     contestants = []
     for word, one in found:
@@ -146,9 +147,10 @@ def read_contestants(words: Sequence[str]) -> list[Contestant]:
 
 
 def _read(word: str) -> list[Contestant]:
-    """Returns the policies that one word names (see `read_contestants`)."""
+    """Returns the policies of one word of `read_contestants`."""
+    # FOLDER:POLICY names one policy; else all policies of the file are wanted
     path = Path(word)
-    wanted = ""  # all policies
+    wanted = ""
     if not path.exists() and ":" in word:
         place, _, wanted = word.rpartition(":")
         path = Path(place)
@@ -175,7 +177,7 @@ def make_board(contestants: Sequence[Contestant]) -> Board:
     """Compares all contestants with each other.
 
     Raises:
-        ResultsError: their results are of other suites, tasks, robots, models or seeds;
+        ResultsError: their results differ in suite, tasks, robots, models or seeds; it
             names the difference.
     """
     for first, second in combinations(contestants, 2):
@@ -187,70 +189,88 @@ def make_board(contestants: Sequence[Contestant]) -> Board:
         )
 
     pairs = list(combinations(range(len(contestants)), 2))
-    duels = _duels(contestants, [(i, j, None) for i, j in pairs], scenarios)
-    local = [(i, j, scenario) for i, j in pairs for scenario in scenarios]
-    # where there is one scenario, `duels` has its answers already
-    local_duels = _duels(contestants, local, scenarios) if len(scenarios) > 1 else []
+    questions = [_Question(i, j, None) for i, j in pairs]
+    duels = _duels(contestants, questions, scenarios)
+
+    # a single scenario is compared by `duels` already
+    local_duels: list[Duel] = []
+    if len(scenarios) > 1:
+        local = [_Question(i, j, scenario) for i, j in pairs for scenario in scenarios]
+        local_duels = _duels(contestants, local, scenarios)
+
     return Board(
-        tuple(contestants),
-        tuple(scenarios),
-        tuple(_standings(contestants, scenarios, duels)),
-        tuple(duels),
-        tuple(local_duels),
-        tuple(_notes(contestants)),
+        contestants=tuple(contestants),
+        scenarios=tuple(scenarios),
+        standings=tuple(_standings(contestants, scenarios, duels)),
+        duels=tuple(duels),
+        local_duels=tuple(local_duels),
+        notes=tuple(_notes(contestants)),
     )
 
 
 def require_comparable(first: Contestant, second: Contestant) -> None:
     """Raises ResultsError, which names the difference, unless both may be compared."""
-    for what, own, other in _obstacles(first, second):
+    mismatch = next(_mismatches(first, second), None)
+    if mismatch is not None:
         raise ResultsError(
-            f"{first.name} and {second.name} don't compare: they differ in {what}, "
-            f"{own} against {other}"
+            f"{first.name} and {second.name} don't compare: they differ in "
+            f"{mismatch.what}, {mismatch.first} against {mismatch.second}"
         )
 
 
-def _obstacles(first: Contestant, second: Contestant) -> Iterator[tuple[str, str, str]]:
-    """Yields what forbids a comparison: what differs, and the value of each."""
+class _Mismatch(NamedTuple):
+    """A difference that forbids a comparison."""
+
+    what: str
+    first: str  # its value for the first contestant
+    second: str
+
+
+def _mismatches(first: Contestant, second: Contestant) -> Iterator[_Mismatch]:
+    """Yields the differences that forbid a comparison, the most general first."""
     a = first.provenance
     b = second.provenance
 
-    # the protocol as a whole
+    # The suite and its protocol. The number of episodes that were run may differ: it
+    # changes the width of intervals, but not what was measured.
     if first.suite != second.suite:
-        yield "suite", first.suite or "none", second.suite or "none"
+        yield _Mismatch("suite", first.suite or "none", second.suite or "none")
     for name, value in a.suite.items():
         if name != "episodes" and b.suite.get(name) != value:
-            yield f"the {name} of suite {first.suite}", "one", "another"
+            yield _Mismatch(f"the {name} of suite {first.suite}", "one", "another")
 
-    # without a common scenario: what the scenarios of both never share
+    # Without a shared scenario: the attribute that no two scenarios share says why.
     if not first.cells.keys() & second.cells.keys():
         for name in ("task", "robot", "level", "split", "stage", "timing"):
             own = _values(first, name)
             other = _values(second, name)
             if not set(own) & set(other):
-                yield name, listing(own), listing(other)
-        yield "all cells", _first_words(first), _first_words(second)
+                yield _Mismatch(name, listing(own), listing(other))
+        yield _Mismatch("all cells", _first_words(first), _first_words(second))
 
-    # what was simulated, and from which starts
-    yield from _other_subjects(a, b)
+    # robots and models, then seeds
+    yield from _model_mismatches(a, b)
     if not any(_share_seeds(first, second, scenario) for scenario in first.cells):
-        yield "seeds", _seeds(first), _seeds(second)
+        yield _Mismatch("seeds", _seeds(first), _seeds(second))
 
 
-def _other_subjects(a: Provenance, b: Provenance) -> Iterator[tuple[str, str, str]]:
-    """Yields where two results are of other robots or models of the same name."""
+def _model_mismatches(a: Provenance, b: Provenance) -> Iterator[_Mismatch]:
+    """Yields robots and models that have the same name but other contents."""
     # only robots that were read from files have a hash
     own = a.metadata.get("robot_hash")
     other = b.metadata.get("robot_hash")
     if a.robot == b.robot and own and other and own != other:
-        yield f"the content of robot {a.robot}", own[:12], other[:12]
+        yield _Mismatch(f"the content of robot {a.robot}", own[:12], other[:12])
+
     for place in a.models.keys() & b.models.keys():
-        if a.models[place] != b.models[place]:
-            yield f"the model of {place}", a.models[place][:8], b.models[place][:8]
+        own_model = a.models[place]
+        other_model = b.models[place]
+        if own_model != other_model:
+            yield _Mismatch(f"the model of {place}", own_model[:8], other_model[:8])
 
 
 def _values(contestant: Contestant, name: str) -> list[str]:
-    """Returns what an attribute of a contestant's scenarios is, each value once."""
+    """Returns the distinct values of an attribute of a contestant's scenarios."""
     values = dict.fromkeys(
         getattr(scenario, name) or "none" for scenario in contestant.cells
     )
@@ -262,7 +282,7 @@ def _first_words(contestant: Contestant) -> str:
 
 
 def _share_seeds(first: Contestant, second: Contestant, scenario: Scenario) -> bool:
-    """Returns whether both were measured at a scenario, over some seeds in common."""
+    """Returns whether both were measured in a scenario with at least one shared seed."""
     if scenario not in second.cells:
         return False
     own = first.cells[scenario].condition.seeds
@@ -276,7 +296,7 @@ def _seeds(contestant: Contestant) -> str:
 
 
 def _shared_scenarios(contestants: Sequence[Contestant]) -> list[Scenario]:
-    """Returns where all contestants were measured over some seeds in common."""
+    """Returns the scenarios in which every two contestants share seeds."""
     first = contestants[0]
     return [
         scenario
@@ -288,24 +308,38 @@ def _shared_scenarios(contestants: Sequence[Contestant]) -> list[Scenario]:
     ]
 
 
+class _Question(NamedTuple):
+    """Who is compared where; the fields are those of `Duel`."""
+
+    first: int
+    second: int
+    scenario: Scenario | None
+
+
 def _duels(
     contestants: Sequence[Contestant],
-    questions: Iterable[tuple[int, int, Scenario | None]],  # as the fields of `Duel`
+    questions: Iterable[_Question],
     scenarios: Sequence[Scenario],
 ) -> list[Duel]:
-    """Returns the answers to one family of questions, by Holm's method."""
-    found = []
-    for i, j, scenario in questions:
-        places = scenarios if scenario is None else [scenario]
-        cells = [(contestants[i].cells[s], contestants[j].cells[s]) for s in places]
-        difference = pooled_difference(cells)
-        assert difference is not None  # `scenarios` share seeds
-        found.append((i, j, scenario, difference))
+    """Answers questions that are one family of tests for Holm's method.
 
-    adjusted = holm([difference.p_value for *_, difference in found])
+    `scenarios` are those that all contestants share.
+    """
+    answers: list[tuple[_Question, Difference]] = []
+    for question in questions:
+        first = contestants[question.first]
+        second = contestants[question.second]
+        own = scenarios if question.scenario is None else [question.scenario]
+        difference = pooled_difference(
+            [(first.cells[scenario], second.cells[scenario]) for scenario in own]
+        )
+        assert difference is not None  # all contestants share seeds in `scenarios`
+        answers.append((question, difference))
+
+    adjusted = holm([difference.p_value for _, difference in answers])
     return [
-        Duel(i, j, scenario, difference, p)
-        for (i, j, scenario, difference), p in zip(found, adjusted, strict=True)
+        Duel(*question, difference=difference, adjusted_p=adjusted_p)
+        for (question, difference), adjusted_p in zip(answers, adjusted, strict=True)
     ]
 
 
@@ -314,7 +348,8 @@ def _standings(
     scenarios: Sequence[Scenario],
     duels: Sequence[Duel],
 ) -> list[Standing]:
-    """Returns the contestants by rank: 1 + how many are better; ties by their rates."""
+    """Returns the contestants by rank; among equal ranks, by success rate."""
+    # the rank of a contestant is 1 + the duels that it has lost
     losses = [0] * len(contestants)
     for duel in duels:
         if duel.verdict != UNDECIDED:
@@ -328,9 +363,9 @@ def _standings(
 
 
 def _notes(contestants: Sequence[Contestant]) -> list[str]:
-    """Returns sentences on what differs and does not forbid a comparison."""
+    """Returns sentences on differences that do not forbid a comparison."""
     notes = []
-    # what was measured with other software or on another machine than the first
+    # other software or another machine than that of the first contestant
     first = contestants[0]
     for other in contestants[1:]:
         a = first.provenance
@@ -341,7 +376,7 @@ def _notes(contestants: Sequence[Contestant]) -> list[str]:
             if a.versions.get(name) != b.versions.get(name)
         ]
 
-        # code that only one of the two used is no difference
+        # the code of a task counts only if both used the task
         for place in sorted(a.code.keys() & b.code.keys()):
             if a.code[place] != b.code[place]:
                 different.append(f"the code of {place}")
@@ -353,7 +388,7 @@ def _notes(contestants: Sequence[Contestant]) -> list[str]:
             names = f"{first.name} and {other.name}"
             notes.append(f"{names} were measured with other {listing(different)}.")
 
-    # cells that a rule stopped have different numbers of episodes
+    # a stopping rule ends cells after different numbers of episodes
     for contestant in contestants:
         rules = {cell.rule for cell in contestant.cells.values() if cell.rule}
         for rule in sorted(rules):

@@ -1,4 +1,4 @@
-"""The page of a board: one HTML file with everything in it, which needs no network."""
+"""Renders a leaderboard as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -31,30 +31,27 @@ from embodied.benchmark.suite import CLASSES
 from embodied.benchmark.views import PALETTE_SIZE
 from embodied.files import replace_text
 
-MAX_SENTENCES = 6  # of comparisons, at the top of the page
-MAX_CURVES = 6  # charts of the time to success
-POINTS = 40  # of each of their lines
+MAX_SENTENCES = 6  # comparisons at the top of the page
+MAX_CURVES = 6  # charts of success over time
+POINTS = 40  # points of a curve in these charts
 
 
 def write_board_page(path: Path, board: Board) -> None:
-    """Writes the page in one step."""
+    """Writes the page atomically."""
     replace_text(path, board_page(board))
 
 
 def board_page(board: Board) -> str:
     """Returns the page as HTML."""
     pages = environment()
-    # `mean` and `limits` are the two parts of `pooled`, such as "85% (79-92%)"
-    pages.filters.update(
-        pooled=pooled_words,
-        mean=lambda rate: pooled_words(rate).partition(" ")[0],
-        limits=lambda rate: pooled_words(rate).partition(" ")[2].strip("()"),
-    )
+    pages.filters.update(pooled=pooled_words, mean=_mean_words, limits=_limits_words)
     several = len(board.contestants) > 1
     sentences = [duel_words(board, duel) for duel in board.duels]
     suites = dict.fromkeys(one.suite for one in board.contestants)
     suite = ", ".join(filter(None, suites))
-    return pages.get_template("board.html.j2").render(
+
+    template = pages.get_template("board.html.j2")
+    return template.render(
         board=board,
         palette=PALETTE_SIZE,
         title="Leaderboard" if several else "Profile",
@@ -70,14 +67,25 @@ def board_page(board: Board) -> str:
     )
 
 
+def _mean_words(rate: Pooled) -> str:
+    """Returns the rate alone, "85%" of "85% (79-92%)"."""
+    return pooled_words(rate).partition(" ")[0]
+
+
+def _limits_words(rate: Pooled) -> str:
+    """Returns the interval alone, "79-92%" of "85% (79-92%)"."""
+    return pooled_words(rate).partition(" ")[2].strip("()")
+
+
 def _episodes(contestant: Contestant, board: Board) -> int:
+    """Returns how many episodes a contestant has in the board's scenarios."""
     return sum(len(contestant.cells[scenario].episodes) for scenario in board.scenarios)
 
 
 def _abilities(board: Board) -> list[tuple[str, str, list[tuple[int, Pooled]]]]:
-    """Returns each ability, its kind, and the success of the policies measured in it.
+    """Returns the rows of the table of abilities.
 
-    A policy stands for its index in `Board.contestants`, here and below.
+    Each row is (ability, its kind, [(index of a contestant, its success rate), ...]).
     """
     rows: dict[str, list[tuple[int, Pooled]]] = {}
     for index, contestant in enumerate(board.contestants):
@@ -90,15 +98,16 @@ def _abilities(board: Board) -> list[tuple[str, str, list[tuple[int, Pooled]]]]:
 
 
 def _cells(board: Board) -> Iterator[tuple[Scenario, int, Cell]]:
-    """Yields scenario, policy and cell, scenario by scenario."""
+    """Yields (scenario, index of the contestant, its cell), scenario by scenario."""
     for scenario in board.scenarios:
         for index, contestant in enumerate(board.contestants):
             yield scenario, index, contestant.cells[scenario]
 
 
 def _beside(board: Board) -> Iterator[tuple[Any, ...]]:
-    """Yields scenario, policy, summary and figures beside success of each cell."""
+    """Yields (scenario, index of the contestant, summary, other measures) of each cell."""
     for scenario, index, cell in _cells(board):
+        # the cost of delay is measured against the same contestant without delay
         undelayed = None
         if scenario.timing:
             undelayed = board.contestants[index].cells.get(scenario.without_timing)
@@ -107,7 +116,7 @@ def _beside(board: Board) -> Iterator[tuple[Any, ...]]:
 
 
 def _expert(board: Board, scenario: Scenario) -> Cell | None:
-    """Returns the expert's cell at a scenario, where it takes part."""
+    """Returns the expert's cell in a scenario; None if the expert is no contestant."""
     for contestant in board.contestants:
         if contestant.cells[scenario].condition.policy == EXPERT:
             return contestant.cells[scenario]
@@ -115,16 +124,16 @@ def _expert(board: Board, scenario: Scenario) -> Cell | None:
 
 
 def _modes(board: Board) -> Iterator[tuple[Scenario, int, Cell, FailureMode]]:
-    """Yields scenario, policy and cell with each way in which its episodes failed."""
+    """Yields (scenario, index of the contestant, cell, failure mode) for each mode."""
     for scenario, index, cell in _cells(board):
         for mode in failure_modes(cell):
             yield scenario, index, cell, mode
 
 
 def _curves(board: Board) -> Iterator[tuple[str, Markup, list[int]]]:
-    """Yields words, a chart of success by time, and its policies, for the first scenarios.
+    """Yields charts of success over time, for the first MAX_CURVES scenarios.
 
-    The policies are for the chart's legend.
+    Each is (scenario in words, chart, indices of the contestants for its legend).
     """
     for scenario in board.scenarios[:MAX_CURVES]:
         # all policies at the same times, up to the end of the longest episode

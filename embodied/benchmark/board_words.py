@@ -1,4 +1,4 @@
-"""What a board says, in sentences, and as plain values for programs."""
+"""Writes a leaderboard as sentences, and as plain values for JSON."""
 
 from __future__ import annotations
 
@@ -33,22 +33,29 @@ def difference_words(difference: Difference) -> str:
 
 
 def duel_words(board: Board, duel: Duel) -> str:
-    """Returns who is better, by how much, and what it would take to decide."""
+    """Returns a sentence on who is better and by how much.
+
+    If it is undecided, a second sentence says how many pairs would decide it.
+    """
     first = board.contestants[duel.first].name
     second = board.contestants[duel.second].name
     found = duel.difference
-    # `p_value` writes a tiny one as "< 0.001"
     facts = (
         f"{difference_words(found)}, p = {p_value(duel.adjusted_p)}, "
         f"{found.episodes:,} pairs"
-    ).replace("p = <", "p <")
+    )
+    # `p_value` writes tiny values with their own sign: "< 0.001"
+    facts = facts.replace("p = <", "p <")
     if duel.verdict != UNDECIDED:
         return f"{first} {JOINED[duel.verdict]} {second}: {facts}."
     return f"{first} and {second}: undecided, {facts}. {needed_words(duel)}"
 
 
 def needed_words(duel: Duel) -> str:
-    """Returns what it would take to decide an undecided duel; "" for a decided one."""
+    """Returns a sentence on the sample size that would decide an undecided duel.
+
+    Returns "" if the duel is decided.
+    """
     if duel.verdict != UNDECIDED:
         return ""
     have = duel.difference.episodes
@@ -58,7 +65,7 @@ def needed_words(duel: Duel) -> str:
             f"To find a difference of 5 points would take {need}; there are {have:,}."
         )
     if duel.needed <= have:
-        # chance, or the correction for many tests, has kept it below the level
+        # enough pairs, yet undecided: by chance, or because of Holm's correction
         return f"If this difference is real, {need} decide in 4 of 5 cases; here they did not."
     return f"If this difference is real, {need} decide; there are {have:,}."
 
@@ -75,7 +82,7 @@ def ranking_words(board: Board) -> list[str]:
 
 
 def headline(board: Board) -> str:
-    """Returns who is best, in a sentence."""
+    """Returns a sentence on who is best."""
     best = [standing for standing in board.standings if standing.rank == 1]
     names = [board.contestants[standing.index].name for standing in best]
     rates = listing([pooled_words(standing.rate) for standing in best])
@@ -87,7 +94,7 @@ def headline(board: Board) -> str:
 
 
 def board_values(board: Board) -> dict[str, Any]:
-    """Returns all that a board says as values for `json`."""
+    """Returns standings, comparisons and notes as values for `json`."""
     names = [one.name for one in board.contestants]
 
     def duel_values(duel: Duel) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""A hash of the code that a figure was measured with.
+"""Hashes the code that a figure was measured with.
 
-It changes with the code's meaning, not with comments, docstrings or layout.
+Comments, docstrings and layout do not change the hash.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pathlib import Path
 
 
 def code_hash(modules: Iterable[str], without: Collection[str] = ()) -> str:
-    """Returns the SHA-256 of modules and of all that they import, directly or not.
+    """Returns the SHA-256 of modules and of everything that they import, recursively.
 
-    Imports within functions, or for types alone, do not count, nor do those of other
-    top-level packages than the modules' own.
+    Only imports at the top level of a module count, and only those of the same top-level
+    packages as `modules`.
 
     Args:
         modules: names of modules.
-        without: names of modules that are left out.
+        without: names of modules to leave out.
     """
     # follow the imports until nothing new turns up
     waiting = set(modules)
@@ -42,9 +42,9 @@ def code_hash(modules: Iterable[str], without: Collection[str] = ()) -> str:
 
 @cache
 def _source(name: str) -> str | None:
-    """Returns a module's text; None for a name that is no Python module.
+    """Returns a module's source text; None if the name is no Python module.
 
-    Nothing is run but the `__init__` modules of the packages that it is in.
+    Looking it up imports its parent packages, but not the module itself.
     """
     spec = _spec(name)
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
@@ -53,14 +53,14 @@ def _source(name: str) -> str | None:
 
 
 def _spec(name: str) -> ModuleSpec | None:
-    """Returns where a module is found; None for a name that is no module.
+    """Returns the spec of a module; None if the name is no module.
 
-    `find_spec` itself raises an error where the part before the last dot is no package.
+    `find_spec` alone would raise an error if the part before the last dot is no package.
     """
     package = name.rpartition(".")[0]
     if package:
         parent = _spec(package)
-        # where the parent is no package, `name` is something in a module
+        # if the parent is a module, `name` is a function or class in it
         if parent is None or parent.submodule_search_locations is None:
             return None
     return importlib.util.find_spec(name)
@@ -78,27 +78,27 @@ def _meaning(name: str) -> str:
 
 
 def _is_docstring(node: ast.AST) -> bool:
-    """Returns whether a statement is a constant alone, which does nothing."""
+    """Returns whether a statement is a bare constant: a docstring, or without effect."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 @cache
 def _imports(name: str) -> frozenset[str]:
     """Returns the modules that a module imports when it is loaded."""
-    # top-level statements alone: imports in functions and `if` blocks do not count
+    # top-level statements only: imports in functions and `if` blocks do not count
     tree = ast.parse(_source(name) or "")
     modules = set()
     for node in tree.body:
-        # of `from a import b` the names are `a` and `a.b`, which may be no module
+        # `from a import b` names `a` and `a.b`; `a.b` may also be a function or class
         imported = _imported_names(node)
         modules |= {other for other in imported if _source(other) is not None}
     return frozenset(modules)
 
 
 def _imported_names(node: ast.stmt) -> Iterator[str]:
-    """Yields the names in an import statement: of modules, or of what is in them.
+    """Yields the full names in an import statement, e.g. `a` and `a.b`.
 
-    Relative imports are left out: this package has none.
+    Relative imports are ignored: this package has none.
     """
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)

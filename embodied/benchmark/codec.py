@@ -1,7 +1,7 @@
-"""Dataclasses as plain JSON values, and back again.
+"""Encodes dataclasses as plain JSON values, and decodes them.
 
-A number that is not finite becomes null. Decoding is strict: an object must have
-exactly the fields of its dataclass, each of the type that the dataclass names.
+A number that is not finite becomes null. Decoding is strict: an object must have exactly
+the fields of its dataclass, each with the type that the dataclass declares.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def encode(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return encode(value.tolist())
 
-    # the class itself is a dataclass too, but no value
+    # `is_dataclass` also holds for the class itself, which is no value
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: encode(getattr(value, f.name)) for f in fields(value)}
 
@@ -50,13 +50,14 @@ def decode(kind: type[T], content: Any, where: str) -> T:
 
     Args:
         kind: the dataclass.
-        content: what `json` read.
-        where: what the content is, for error messages, e.g. "cells[0].condition".
+        content: a value that `json` read.
+        where: location of the content for error messages, e.g. "cells[0].condition".
 
     Raises:
-        DecodeError: a field is missing, unknown or of another type; names it.
+        DecodeError: a field is missing, unknown or of another type; it names the field.
     """
-    hashable: Any = kind  # for mypy, to which a type variable's metaclass is unknown
+    # mypy does not know that a class behind a type variable is hashable, as `cache` needs
+    hashable: Any = kind
     hints = _field_types(hashable)
     if not isinstance(content, dict) or set(content) != set(hints):
         given = sorted(content) if isinstance(content, dict) else type(content).__name__
@@ -80,16 +81,22 @@ def _field_types(kind: type[Any]) -> dict[str, Any]:
 
 
 def _decode_value(hint: Any, value: Any, where: str) -> Any:
-    """Returns what `json` read as a value of a field's type; `where` is for errors."""
+    """Returns a JSON value converted to a field's type.
+
+    Args:
+        hint: the type of the field.
+        value: as `json` read it.
+        where: its location for error messages.
+    """
     alternatives = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     if value is None and NoneType in alternatives:
         return None
 
-    # it was written as null because it was not finite
+    # `encode` writes numbers that are not finite as null
     if value is None and float in alternatives:
         return math.nan
 
-    # `type` and not isinstance, here and below: a bool is an int as well
+    # `type(...) is` and not isinstance, here and below: bool is a subclass of int
     if float in alternatives and type(value) is int:
         return float(value)
 
@@ -105,8 +112,8 @@ def _decode_value(hint: Any, value: Any, where: str) -> Any:
 
 
 def _decode_tuple(hint: Any, values: list[Any], where: str) -> tuple[Any, ...]:
-    """Returns a list that `json` read as the tuple of a type hint."""
-    # tuple[X, ...] has as many items as there are values
+    """Returns a JSON list converted to the tuple type of a field."""
+    # tuple[X, ...] stands for any number of items of type X
     item_hints = get_args(hint)
     if item_hints[-1] is Ellipsis:
         item_hints = item_hints[:1] * len(values)
@@ -121,6 +128,6 @@ def _decode_tuple(hint: Any, values: list[Any], where: str) -> tuple[Any, ...]:
 
 
 def _json_type(hint: Any) -> type:
-    """Returns the type that `json` reads a value of this type hint as."""
+    """Returns the Python type that `json` gives to a value of this type hint."""
     origin = get_origin(hint) or hint
     return dict if origin in (dict, Mapping) else origin

@@ -1,9 +1,9 @@
-"""How fast a policy's training gets its data: windows per second, ours beside others'.
+"""Measures data loaders for training, ours and those of peers, in windows per second.
 
-All loaders are measured in one run, on the same episodes, in one process each: in
-memory, and from the disk with the file in the system's cache. Seconds are those that the
-process computes, so that other work on the machine disturbs them less. Only ratios within
-one run can be compared between machines.
+All loaders read the same episodes in one run, each in one process: from memory, and from
+the disk with the file in the system's page cache. Times are processor times, so that
+other work on the machine disturbs them less. Between machines, only ratios within one run
+can be compared.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ from embodied.policies.registry import find_policy
 from embodied.rollout.shards import Workers, default_workers, quiet_stage
 
 OWN = "embodied"  # the name of our loader
-# What a window holds.
+# Contents of a window: states, or states and pictures, in the rows of the history; and
+# as robomimic reads them, states and pictures in the rows of the chunk's actions too.
 STATES = "states"
 PICTURES = "pictures"
-# What robomimic reads: pictures and states beside every action of the chunk as well.
 WHOLE = "pictures in all rows"
-# Where it comes from.
+# Sources of windows.
 MEMORY = "memory"
 DISK = "disk"
 
-RECORDED_WORLDS = 16  # at once, in each process
-LONGEST_S = 800  # that a peer may take
-# How many robomimic reads: its cache takes some 160 MB for each one with pictures.
+RECORDED_WORLDS = 16  # in each process
+LONGEST_S = 800  # time limit of a peer's script
+# Episodes that robomimic reads: it caches about 160 MB for each one with pictures.
 PEER_EPISODES = 8
-# Content and source of a `DataSpeed` of LeRobot -> how its export stores pictures.
+# "content source" of a `DataSpeed` of LeRobot -> how its export stores pictures
 LEROBOT_SETS: dict[str, Pictures] = {
     f"{STATES} {DISK}": "none",
     f"{PICTURES} PNG": "image",
@@ -56,16 +56,16 @@ LEROBOT_SETS: dict[str, Pictures] = {
 
 @dataclass(frozen=True)
 class DataJob:
-    """What every loader loads.
+    """The task of every loader.
 
     Attributes:
         path: of the dataset.
-        cameras: whose pictures.
-        history: observations of a window.
-        chunk: actions of a window.
-        batch_size: windows of a batch.
+        cameras: names of the cameras whose pictures are loaded.
+        history: observations per window.
+        chunk: actions per window.
+        batch_size: windows per batch.
         repeats: how often each speed is measured.
-        seconds: of computing, each time.
+        seconds: processor time of each measurement.
     """
 
     path: Path
@@ -79,16 +79,16 @@ class DataJob:
 
 @dataclass(frozen=True)
 class DataSpeed:
-    """How fast a loader is.
+    """The speed of one loader.
 
     Attributes:
-        loader: its package; of another package also the version.
-        content: what a window holds: STATES, PICTURES or WHOLE.
-        source: MEMORY or DISK; of LeRobot's pictures PNG or video, both from the disk.
-        speed: windows per second of computing.
-        ours_over_it: our median over this one; None for ours.
-        ours_in_all_rows: the same, of ours that reads as many pictures as this one; None
-            where both read as many anyway.
+        loader: its package; for a peer with the version.
+        content: STATES, PICTURES or WHOLE.
+        source: MEMORY or DISK; for LeRobot's pictures "PNG" or "video", both on disk.
+        speed: windows per second of processor time.
+        ours_over_it: our median speed divided by this one; None for our own loader.
+        ours_in_all_rows: the same for peers that read pictures in all rows, with ours
+            reading as many (WHOLE); None for other peers.
     """
 
     loader: str
@@ -100,13 +100,13 @@ class DataSpeed:
 
 
 def record_for_loading(path: Path, episodes: int) -> None:
-    """Records demonstrations of ToteTransfer with two cameras, at the usual rate."""
+    """Records demonstrations of ToteTransfer with two cameras, at RECORD_HZ."""
     task = get_task("ToteTransfer")
     robot = task.default_robot
     spec = find_policy("expert").spec(task.name, robot)
     config = env_config_for(spec, task.name, "L2", "train", robot)
 
-    # one camera that stands still, and one on the hand
+    # one static camera and one on the wrist
     cameras = (*task.cameras[:1], "wrist")
     config = replace(config, obs="both", cameras=cameras, camera_hz=RECORD_HZ)
 
@@ -125,7 +125,10 @@ def record_for_loading(path: Path, episodes: int) -> None:
 
 
 def data_job(path: Path, **settings: Any) -> DataJob:
-    """Returns the job on a dataset with all of its cameras."""
+    """Returns the job on a dataset with all of its cameras.
+
+    `settings` are other fields of `DataJob`.
+    """
     with Dataset(path) as dataset:
         cameras = dataset.header.metadata.get("config", {}).get("cameras", ())
     return DataJob(path, tuple(cameras), **settings)
@@ -134,17 +137,17 @@ def data_job(path: Path, **settings: Any) -> DataJob:
 def measure_data(
     job: DataJob, pythons: Mapping[str, Path], folder: Path
 ) -> Iterator[DataSpeed]:
-    """Yields the speeds of our loader, then those of other packages'.
+    """Yields the speeds of our loader, then those of the peers.
 
     Args:
         job: what to load.
-        pythons: name of a peer (`PEERS`) -> a Python that has it.
-        folder: for what is exported to LeRobot.
+        pythons: name of a peer -> a Python interpreter that has it.
+        folder: for the exports that LeRobot reads.
 
     Raises:
-        EmbodiedError: a Python does not have the peer, or its script failed.
+        EmbodiedError: an interpreter lacks the peer, or the peer's script failed.
     """
-    own = {}
+    own = {}  # (content, source) -> our median speed
     for speed in measure_own(job):
         own[speed.content, speed.source] = speed.speed.median
         yield speed
@@ -157,14 +160,14 @@ def measure_data(
 def _compared(
     speed: DataSpeed, own: Mapping[tuple[str, str], float], reads_all_rows: bool
 ) -> DataSpeed:
-    """Returns a peer's speed with what ours is over it.
+    """Returns a peer's speed with the ratios of our speed to it.
 
     Args:
         speed: of the peer.
-        own: content and source -> our windows per second.
+        own: (content, source) -> our windows per second.
         reads_all_rows: whether the peer reads pictures in all rows of a window.
     """
-    # PNG files and videos are on the disk, too
+    # LeRobot's sources "PNG" and "video" are on disk
     source = MEMORY if speed.source == MEMORY else DISK
     ratio = own[speed.content, source] / speed.speed.median
     in_all_rows = None
@@ -175,8 +178,7 @@ def _compared(
 
 def measure_own(job: DataJob) -> Iterator[DataSpeed]:
     """Yields the speeds of our own loader."""
-    # rows are relative to the window's own row, 0: that of the newest observation and
-    # of the first action
+    # rows are relative to row 0: the newest observation and the first action
     history = range(1 - job.history, 1)
     states = {"obs/agent_pos": history, "actions": range(job.chunk)}
     pictures = {f"obs/{name}_image": history for name in job.cameras}
@@ -189,6 +191,7 @@ def measure_own(job: DataJob) -> Iterator[DataSpeed]:
             **dict.fromkeys(["obs/agent_pos", *pictures], all_rows),
         }
 
+    # each content from memory and from disk
     for content, rows in contents.items():
         for source in (MEMORY, DISK):
             with Windows(job.path, Window(rows), ALL) as windows:
@@ -202,7 +205,7 @@ def measure_own(job: DataJob) -> Iterator[DataSpeed]:
 def measure_peer(
     name: str, python: Path, job: DataJob, folder: Path
 ) -> Iterator[DataSpeed]:
-    """Yields the speeds of another package's loader, in a process of its own."""
+    """Yields the speeds of a peer's loader, measured in a process of its own."""
     settings = asdict(job) | {"path": str(job.path.resolve())}
     if name == "robomimic":
         with Dataset(job.path) as dataset:
@@ -211,7 +214,7 @@ def measure_peer(
         settings["roots"] = _exported(job, folder)
 
     result = _run(name, python, settings)
-    # the keys are content and source, such as "pictures disk"
+    # keys such as "pictures disk" join content and source
     for what, speeds in result["speeds"].items():
         content, source = what.split(" ", maxsplit=1)
         loader = f"{name} {result['version']}"
@@ -219,13 +222,13 @@ def measure_peer(
 
 
 def _exported(job: DataJob, folder: Path) -> dict[str, str]:
-    """Writes the sets that LeRobot is to load; returns where they are."""
+    """Exports the dataset for LeRobot; returns "content source" -> folder."""
     roots = {}
     for content, pictures in LEROBOT_SETS.items():
         if pictures != "none" and not job.cameras:
             continue
 
-        # each way to store pictures is a set of its own
+        # one export for each format of the pictures
         target = folder / pictures
         choice = Choice(ALL, cameras=() if pictures == "none" else job.cameras)
         selection = Selection([job.path], choice)
@@ -239,7 +242,7 @@ def _exported(job: DataJob, folder: Path) -> dict[str, str]:
 
 
 def _run(name: str, python: Path, settings: Mapping[str, Any]) -> Any:
-    """Runs a peer's script; returns what it measured."""
+    """Runs a peer's script; returns the result that it printed as JSON."""
     script = Path(peers.__file__).with_name(f"{name}_loader.py")
     command = [str(python), str(script), json.dumps(settings)]
     try:
@@ -251,7 +254,7 @@ def _run(name: str, python: Path, settings: Mapping[str, Any]) -> Any:
             f"{name} was not measured with {python}: {error}"
         ) from error
 
-    # the packages print lines of their own
+    # the peers' packages print lines of their own
     results = [
         line.removeprefix("RESULT ")
         for line in process.stdout.splitlines()

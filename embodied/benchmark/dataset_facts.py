@@ -1,4 +1,4 @@
-"""What a report says about the datasets that a policy learned from."""
+"""Sums up the datasets that a policy learned from, for its report."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from embodied.datasets.schema import EpisodeMeta
 
 
 def dataset_facts(paths: Sequence[Path]) -> DatasetFacts:
-    """Returns the facts about all these datasets together.
+    """Returns the totals of some datasets.
 
     Raises:
         DatasetError: a file is no dataset.
     """
-    # only the episodes' metadata is read
+    # this reads the metadata of the episodes, not their arrays
     episodes: list[EpisodeMeta] = []
     for path in paths:
         with Dataset(path) as dataset:

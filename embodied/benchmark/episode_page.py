@@ -1,4 +1,4 @@
-"""The page of one recorded episode: its pictures, plans and streams over one time."""
+"""Renders one recorded episode as HTML: pictures, plans and streams on one time axis."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from embodied.files import replace_text
 from embodied.rollout.video import Video, encode_jpeg, write_mp4
 
 MIN_PICTURE_PX = 360  # smaller pictures are enlarged by a whole factor
-PLAN_ROWS = 3  # plans that overlap lie below each other
+PLAN_ROWS = 3  # plans overlap in time, so they are drawn in alternating rows
 
 
 @dataclass(frozen=True)
 class Track:
-    """A chart or bands with a title, and what its colours mean."""
+    """A chart or a row of bands, with title and legend."""
 
     title: str
     picture: Markup
@@ -33,7 +33,12 @@ class Track:
 
 
 def write_episode_page(path: Path, dataset: Dataset, number: int) -> None:
-    """Writes the page of an episode in one step.
+    """Writes the page of an episode atomically.
+
+    Args:
+        path: of the page.
+        dataset: that holds the episode.
+        number: of the episode in the dataset, from 0.
 
     Raises:
         DatasetError: the dataset cannot be read.
@@ -42,7 +47,7 @@ def write_episode_page(path: Path, dataset: Dataset, number: int) -> None:
 
 
 def episode_page(dataset: Dataset, number: int) -> str:
-    """Returns the page of an episode as HTML, with everything in it."""
+    """Returns the page of an episode as self-contained HTML."""
     episode = dataset.episode(number)
     meta = episode.meta
     cameras = _cameras(episode)
@@ -91,7 +96,7 @@ def write_episode_video(path: Path, dataset: Dataset, number: int) -> int:
 
 
 def outcome(meta: EpisodeMeta) -> str:
-    """Returns how an episode ended, in words."""
+    """Returns the outcome of an episode in words."""
     if meta.fault:
         return f"ended by the fault {meta.fault}"
     if meta.success:
@@ -110,7 +115,7 @@ def facts(meta: EpisodeMeta) -> list[tuple[str, str]]:
         ("reward, summed", f"{meta.reward_sum:.4g}"),
     ]
 
-    # what older files, and episodes without plans or success, do not have
+    # older files lack some of these, as do episodes without plans or success
     optional = (
         ("time to success", meta.time_to_success_s, "s"),
         ("plan age, mean", meta.mean_plan_age_s, "s"),
@@ -136,13 +141,13 @@ def _cameras(episode: Episode) -> list[str]:
 
 
 def _pictures(episode: Episode) -> Iterator[np.ndarray]:
-    """Yields the pictures of all cameras side by side, (H, W, 3) uint8."""
+    """Yields the frames of all cameras side by side, each (H, W, 3) uint8."""
     # (T, H, W, 3) of each camera
     cameras = [episode.obs[f"{name}{IMAGE_SUFFIX}"] for name in _cameras(episode)]
     height = max(images.shape[1] for images in cameras)
     factor = -(-MIN_PICTURE_PX // height)  # rounded up
 
-    # smaller pictures are filled up with black at the bottom
+    # pad smaller pictures with black at the bottom
     for frame in range(len(cameras[0])):
         pictures = []
         for images in cameras:
@@ -162,89 +167,103 @@ def _video(episode: Episode, fps: int) -> Video:
 
 
 def _tracks(dataset: Dataset, episode: Episode) -> list[Track]:
-    """Returns the tracks of an episode, from what was wanted to what was done."""
+    """Returns the tracks of an episode: plans, score, proprioception, commands."""
     duration_s = episode.meta.duration_s
     metadata = dataset.header.metadata
     found = []
     if episode.plans:
         found += _plan_tracks(episode)
 
-    joints = _labels(metadata.get("joint_interface"))
-    actions = _labels(metadata.get("action_interface"))
+    # progress and reward share a chart
     score = [
-        _line(episode, key, key, 0)
+        _line(episode, key, name=key, column=0)
         for key in ("progress", "reward")
         if key in episode.streams
     ]
     if score:
         found.append(_chart_track("Progress and reward, 0 to 1", score, duration_s))
 
-    found += _sensed_tracks(episode, metadata.get("agent_layout", ()), joints)
+    joints = _labels(metadata.get("joint_interface"))
+    found += _proprioception_tracks(episode, metadata.get("agent_layout", ()), joints)
+
+    # the streams of commands, one line per column
+    actions = _labels(metadata.get("action_interface"))
     for key, title, names in (
         ("joint_target", "joint_target, rad and m", joints),
         ("action", "action, as it was done, -1 to 1", actions),
         ("intended", "intended, as the policy wanted it, -1 to 1", actions),
     ):
         if key in episode.streams:
-            width = _width(episode, key)
-            lines = [_line(episode, key, _name(names, i), i) for i in range(width)]
+            lines = [
+                _line(episode, key, name=_name(names, column), column=column)
+                for column in range(_width(episode, key))
+            ]
             found.append(_chart_track(title, lines, duration_s))
     return found
 
 
-def _sensed_tracks(
+def _proprioception_tracks(
     episode: Episode, layout: Sequence[Any], joints: Sequence[str]
 ) -> list[Track]:
-    """Returns the proprioception, a track for each of its parts."""
+    """Returns one track for each part of the proprioception.
+
+    Args:
+        episode: with the stream `agent_pos`, or without proprioception.
+        layout: (part, number of columns) of each part, in order.
+        joints: names of the robot's joints.
+    """
     key = "agent_pos"
     if key not in episode.streams:
         return []
-    # a layout that does not fit, as of another tool, names nothing
+
+    # files of other tools may lack a layout that fits: one track then shows all columns
     width = _width(episode, key)
     if sum(part_width for _, part_width in layout) != width:
         layout = [(key, width)]
 
     found = []
-    column = 0
+    first_column = 0
     for part, part_width in layout:
         names = _part_names(part, part_width, joints)
-        lines = [_line(episode, key, name, column + i) for i, name in enumerate(names)]
+        lines = [
+            _line(episode, key, name, first_column + i) for i, name in enumerate(names)
+        ]
         title = f"{part}, {_part_unit(part)}"
         found.append(_chart_track(title, lines, episode.meta.duration_s))
-        column += part_width
+        first_column += part_width
     return found
 
 
 def _plan_tracks(episode: Episode) -> list[Track]:
-    """Returns two tracks: subtasks, and each plan from its picture to its arrival."""
+    """Returns two tracks: the subtasks, and the plans from capture to arrival."""
     plans = episode.plans
     duration_s = episode.meta.duration_s
+    # rows of plans in the order of arrival, without lost plans, whose tick is -1
     arrived = plans["tick_arrived"]
-    # plans in the order in which they arrived, without those that never did (-1)
     reached = np.flatnonzero(arrived >= 0)
     order = reached[np.argsort(arrived[reached], kind="stable")]
 
-    # the newest plan's subtask holds until another one's arrives
+    # a plan's subtask is valid until the next plan arrives
     subtasks: list[tracks.Band] = []
     for k, row in enumerate(order):
         kind = int(plans["subtask"][row])
         is_last = k + 1 == len(order)
         stop_s = duration_s if is_last else arrived[order[k + 1]] / PHYSICS_HZ
         start_s = float(arrived[row] / PHYSICS_HZ)
-        # a plan of the same subtask makes its band longer
+        # a new plan with the same subtask extends the band
         if subtasks and subtasks[-1].kind == kind:
             start_s = subtasks.pop().start_s
         subtasks.append(tracks.Band(start_s, float(stop_s), kind, _skill(kind)))
 
-    # plans take turns in a few rows, since one may begin before the last has arrived
-    coming = []
+    # A plan may be captured before the last one has arrived: draw them in several rows.
+    in_flight = []
     for row in order:
         start_s = max(int(plans["tick_frame"][row]), 0) / PHYSICS_HZ
         kind = int(plans["subtask"][row])
         word = f"plan {int(plans['seq'][row])} ({_skill(kind)})"
         stop_s = float(arrived[row] / PHYSICS_HZ)
         track_row = int(plans["seq"][row]) % PLAN_ROWS
-        coming.append(tracks.Band(start_s, stop_s, kind, word, track_row))
+        in_flight.append(tracks.Band(start_s, stop_s, kind, word, track_row))
 
     used = sorted({band.kind for band in subtasks})
     legend = tuple((tracks.hue(kind), _skill(kind)) for kind in used)
@@ -252,7 +271,7 @@ def _plan_tracks(episode: Episode) -> list[Track]:
         Track("Subtask", tracks.bands(subtasks, duration_s), legend),
         Track(
             "Plans, from the picture they saw to their arrival",
-            tracks.bands(coming, duration_s, PLAN_ROWS),
+            tracks.bands(in_flight, duration_s, PLAN_ROWS),
         ),
     ]
 
@@ -265,20 +284,20 @@ def _chart_track(title: str, lines: Sequence[tracks.Line], duration_s: float) ->
 
 
 def _line(episode: Episode, key: str, name: str, column: int) -> tracks.Line:
-    """Returns one column of the stream `key` over time."""
+    """Returns one column of a stream over time, labelled `name`."""
     stream = episode.streams[key]
     values = stream.value.reshape(len(stream.value), -1)
     return tracks.Line(name, stream.tick / PHYSICS_HZ, values[:, column])
 
 
 def _width(episode: Episode, key: str) -> int:
-    """Returns how many columns the stream `key` has."""
+    """Returns the number of columns of a stream."""
     value = episode.streams[key].value
     return int(np.prod(value.shape[1:]))
 
 
 def _labels(interface: Any) -> list[str]:
-    """Returns the names of an action interface's columns; [] where there is none."""
+    """Returns the names of an action interface's columns; [] if there is none."""
     if not interface:
         return []
     return [str(label) for group in interface["groups"] for label in group["labels"]]
@@ -292,9 +311,9 @@ def _part_names(part: str, width: int, joints: Sequence[str]) -> list[str]:
     return [_name(axes, i) for i in range(width)]
 
 
-def _name(names: Sequence[str], place: int) -> str:
-    """Returns a column's name, or its number where there is no name."""
-    return names[place] if place < len(names) else f"{place}"
+def _name(names: Sequence[str], column: int) -> str:
+    """Returns the name of a column, or its number if it has none."""
+    return names[column] if column < len(names) else f"{column}"
 
 
 def _part_unit(part: str) -> str:
@@ -304,5 +323,5 @@ def _part_unit(part: str) -> str:
 
 
 def _skill(kind: int) -> str:
-    """Returns the name of a plan's `subtask`, also of one that this version lacks."""
+    """Returns the name of a subtask; a number if this version does not know it."""
     return SKILLS[kind] if 0 <= kind < len(SKILLS) else f"subtask {kind}"

@@ -1,4 +1,4 @@
-"""Evaluation: policies run through equal seeds, cell by cell, into a results file."""
+"""Evaluates policies on the same seeds, cell by cell, into a results file."""
 
 from __future__ import annotations
 
@@ -35,11 +35,12 @@ POLICY_RAISED = "policy_raised"  # the fault of an episode whose policy raised
 class Playing:
     """The work of one process: runs episodes of a policy.
 
-    An episode in which the policy raises is lost, and flagged; the others are not.
+    If the policy raises an error, the unfinished episodes are run again one by one, and
+    those that raise it get an error result.
     """
 
     runner: EpisodeRunner
-    weights: str = ""  # SHA-256 that the policy's weights have to have; "" for any
+    weights: str = ""  # expected SHA-256 of the policy's weights; "" accepts any
 
     def __call__(self, seeds: Sequence[int], report: Report) -> list[EpisodeResult]:
         self._require_weights()
@@ -54,15 +55,15 @@ class Playing:
         except (EmbodiedError, OSError, MemoryError):
             raise
         except Exception:
-            # Run each episode without a result again, alone, to find the one whose
-            # policy raises. No result depends on how many run together.
+            # The batch does not tell which episode raised the error: run each unfinished
+            # one alone. Results do not depend on the batch.
             for seed in seeds:
                 if seed not in results:
                     keep(self._alone(seed))
         return [results[seed] for seed in seeds]
 
     def _require_weights(self) -> None:
-        """Raises EmbodiedError where this machine has another policy of that name."""
+        """Raises EmbodiedError if the policy has other weights on this machine."""
         if not self.weights:
             return
         found = find_policy(self.runner.policy).weights_hash
@@ -73,7 +74,7 @@ class Playing:
             )
 
     def _alone(self, seed: int) -> EpisodeResult:
-        """Runs one episode; where the policy raises, its result says so."""
+        """Runs one episode alone; an error of the policy becomes an error result."""
         runner = replace(self.runner, num_envs=1)
         try:
             return runner.run([seed])[0]
@@ -86,7 +87,7 @@ class Playing:
 def lost_episode(seed: int, error: str) -> EpisodeResult:
     """Returns the result of an episode in which the policy raised an error."""
     return EpisodeResult(
-        # nothing of what was done until then counts
+        # figures are zero: what the episode did before the error does not count
         index=0,
         seed=seed,
         instruction="",
@@ -111,9 +112,9 @@ class Filming:
     shot: Shot
 
     def __call__(self, seeds: Sequence[int], report: Report) -> list[Clip]:
-        # all episodes, by their indices
+        # film every episode of the rollout
         film = Film(self.shot, range(len(seeds)))
-        # Episodes on film take long, so that their parts are reported, too.
+        # filmed episodes take long: `Advances` also reports progress within them
         self.runner.run(seeds, [film, Advances(list(seeds), report)], report)
         return film.clips
 
@@ -126,27 +127,26 @@ def evaluate(
     stage: Stage,
     rules: Sequence[StoppingRule | None] = (),
 ) -> Results:
-    """Measures the cells, or the episodes of cells, that are not in the file at `path`.
+    """Measures the cells and episodes that the results file still lacks.
 
-    The file is whole at any moment. It gets each cell at once, and the episodes of an
-    unfinished one now and then and when something stops the work.
+    The file is valid at any moment. A finished cell is written at once. Episodes of an
+    unfinished cell are written periodically, and when the work is interrupted.
 
     Args:
         path: of the results file.
         provenance: where the results come from.
-        trials: the cells.
-        workers: shares out the work.
+        trials: the cells to measure.
+        workers: runs the episodes.
         stage: shows the progress.
-        rules: for each trial, what may stop it before all its episodes are run; () for
-            none at all.
+        rules: for each trial, the rule that may stop it early, or None; () for no rules.
 
     Raises:
-        ResultsError: the file holds results of something else, or a cell of the same
+        ResultsError: the file holds results of another setup, or a cell of the same
             condition over other seeds.
-        EmbodiedError: a trial cannot be run, or processes died again and again.
-        KeyboardInterrupt: says how many episodes of the running cell are kept.
+        EmbodiedError: a trial cannot be run, or processes died repeatedly.
+        KeyboardInterrupt: its message says how many episodes of the cell were kept.
     """
-    # all trials are checked before the first is run, which may take hours
+    # check all trials first, as running one may take hours
     results = resume_results(path, provenance)
     for trial in trials:
         results.require_extensible(trial.condition)
@@ -157,8 +157,8 @@ def evaluate(
         if results.find(trial.condition) is None:
             keeper = EpisodeKeeper(path, results, trial.condition)
             cell = measure(trial, workers, stage, keeper, rule)
-            # A rule may have stopped the cell before, so that the file holds it with
-            # fewer episodes than the trial's. It stops at as many now, or at fewer.
+            # If a rule stopped this cell in an earlier run, `find` misses it, because it
+            # has fewer episodes than the trial. Then the file may hold all of it already.
             if not results.covers(cell.condition):
                 results = results.with_cell(cell)
             write_results(path, results)
@@ -176,18 +176,19 @@ def measure(
 
     Args:
         trial: the cell.
-        workers: shares out the work.
+        workers: runs the episodes.
         stage: shows the progress.
-        keeper: knows the episodes that need not be run, and keeps the others; None for
-            none.
-        rule: what may stop it before all episodes are run; None for nothing. It is asked
-            after every LOOK episodes, in the order of the seeds, so that the number of
-            processes changes no result.
+        keeper: holds the episodes that were run before, and saves new ones; None to
+            start from nothing and save nothing.
+        rule: may stop the cell early; None for all episodes. It is evaluated after every
+            LOOK episodes in the order of the seeds, so the number of processes does not
+            affect the result.
 
     Raises:
-        EmbodiedError: the policy raised in every episode, or what `Executor.run` raises.
+        EmbodiedError: the policy raised an error in every episode, or `Executor.run`
+            failed.
     """
-    # only what is not yet known is run
+    # run only the seeds without a result
     condition = trial.condition
     kept = UnfinishedCell(condition, 0.0) if keeper is None else keeper.cell
     known = {episode.seed: episode for episode in kept.episodes}
@@ -199,7 +200,7 @@ def measure(
 
             def on_episode(episode: EpisodeResult) -> None:
                 report(episode)
-                # one whose policy raised is tried again when the work is resumed
+                # an episode with an error is not saved: a resumed run tries it again
                 if keeper is not None and not episode.error:
                     keeper.add(episode)
 
@@ -211,7 +212,8 @@ def measure(
                     known[episode.seed] = episode
 
             count = _run_as_needed(run, known, trial, workers.count, rule)
-    except BaseException as stop:  # Ctrl-C as well: whatever stops it, nothing is lost
+    except BaseException as stop:
+        # whatever stops the work, Ctrl-C included: save the finished episodes
         if keeper is None:
             raise
         keeper.keep()
@@ -230,9 +232,9 @@ def _cell_of(
     """Returns the cell of the first `count` episodes of a trial.
 
     Raises:
-        EmbodiedError: the policy raised in every one of them.
+        EmbodiedError: the policy raised an error in every one of them.
     """
-    # an episode's index was its place in the part of one process: now it is the cell's
+    # an index counted the episodes of one process; in the cell it follows the seeds
     seeds = trial.condition.seeds[:count]
     ordered = tuple(replace(known[seed], index=k) for k, seed in enumerate(seeds))
     if all(episode.error for episode in ordered):
@@ -257,34 +259,38 @@ def _run_as_needed(
     processes: int,
     rule: StoppingRule | None,
 ) -> int:
-    """Runs the episodes of a trial, or as many as a rule needs; returns how many.
+    """Runs the episodes of a trial until they are complete, or until the rule is met.
 
     Args:
-        run: runs the episodes of these seeds.
-        known: seed -> the episodes that have been run.
+        run: runs the episodes of the seeds that it is given.
+        known: seed -> result, which `run` fills.
         trial: the cell.
-        processes: how many share the work.
-        rule: what may stop it; None for nothing.
+        processes: number of processes that share the work.
+        rule: may stop the cell early; None for all episodes.
+
+    Returns:
+        How many of the trial's first episodes make up the cell.
     """
     seeds = trial.condition.seeds
     if rule is None:
         run(seeds)
         return len(seeds)
 
-    # A block keeps all processes busy, and is a multiple of LOOK. Its episodes after
-    # the one where the rule is met are dropped.
-    busy = processes * trial.runner.num_envs
-    block = -(-busy // LOOK) * LOOK
+    # A block is large enough for all processes, rounded up to a multiple of LOOK. If the
+    # rule is met within a block, the cell ends there and later episodes are dropped.
+    at_once = processes * trial.runner.num_envs
+    block = -(-at_once // LOOK) * LOOK
     for start in range(0, len(seeds), block):
-        run(seeds[start : start + block])
-        for count in range(start + LOOK, min(start + block, len(seeds)) + 1, LOOK):
+        stop = min(start + block, len(seeds))
+        run(seeds[start:stop])
+        for count in range(start + LOOK, stop + 1, LOOK):
             if rule.is_met([known[seed] for seed in seeds[:count]]):
                 return count
     return len(seeds)
 
 
 def _kept_words(trial: Trial, cell: UnfinishedCell) -> str:
-    """Returns what a user who stopped the work reads about what is in the file."""
+    """Returns the message for a user who interrupts: what the file holds now."""
     count = len(cell.episodes)
     return (
         f"Kept: the cells that were finished, and {count} of "
@@ -295,6 +301,6 @@ def _kept_words(trial: Trial, cell: UnfinishedCell) -> str:
 def film(
     trial: Trial, seeds: Sequence[int], shot: Shot, workers: Executor, stage: Stage
 ) -> list[Clip]:
-    """Runs episodes of a cell once more and films them; their outcome is the same."""
+    """Runs episodes of a cell again, with the same outcome, and films them."""
     with stage(f"film {trial.title}", len(seeds)) as report:
         return workers.run(Filming(trial.runner, shot), seeds, report)

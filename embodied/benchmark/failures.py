@@ -1,4 +1,4 @@
-"""The episodes that failed: which, how, where, how often, and what shows them."""
+"""Classifies failed episodes: how, where in the task, and how often."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from embodied.benchmark.statistics import Rate, wilson
 from embodied.rollout.endings import FAULT, LOST, TIME_OUT, UNDONE
 from embodied.rollout.rollout import EpisodeResult
 
-# Ending of `EpisodeResult` -> words after a number of episodes.
+# `EpisodeResult.ended` -> words that follow a number of episodes, as in "40 timed out"
 WORDS = {
     TIME_OUT: "timed out",
     LOST: "lost",
     UNDONE: "succeeded, then undone",
     FAULT: "with a fault",
-    "": "without success",  # version 3 of the results does not tell
+    "": "without success",  # results of schema version 3 lack the ending
 }
 DROPPED = "dropped"
 COLLIDED = "collided"
-# Ending of `EpisodeResult` -> what that is called as an event.
+# `EpisodeResult.ended` -> event of a failure mode
 EVENTS = {LOST: "lost", UNDONE: "undone", TIME_OUT: "timed out", "": "failed"}
 
 
@@ -31,9 +31,9 @@ class CellFailures:
 
     Attributes:
         cell: the cell.
-        episodes: those that had not succeeded at their end, in the order of seeds.
-        endings: how they ended -> how many, the most frequent first.
-        places: their last subtask -> how many, the most frequent first; "" for none.
+        episodes: those without success at the end, in the order of seeds.
+        endings: `EpisodeResult.ended` -> number of episodes, most frequent first.
+        places: last subtask -> number of episodes, most frequent first; "" for none.
     """
 
     cell: Cell
@@ -56,7 +56,7 @@ class CellFailures:
 
     @property
     def modes(self) -> list[FailureMode]:
-        """The ways in which they failed, the most frequent first."""
+        """The failure modes, most frequent first."""
         return failure_modes(self.cell)
 
     @property
@@ -75,7 +75,7 @@ class CellFailures:
 
     @property
     def places_words(self) -> str:
-        """Their last subtasks, e.g. "31 in place, 27 in grasp"; "" where none planned."""
+        """Their last subtasks, e.g. "31 in place, 27 in grasp"; "" without any plan."""
         if not self.has_subtasks:
             return ""
         return ", ".join(
@@ -86,13 +86,13 @@ class CellFailures:
 
 @dataclass(frozen=True)
 class FailureMode:
-    """A way to fail: where in the task, and what happened.
+    """A kind of failure: an event at a place in the task.
 
     Attributes:
-        place: the last subtask, or the furthest stage that was reached; "" for neither.
-        event: what happened, e.g. "dropped".
-        rate: its share of all episodes.
-        seed: of one such episode.
+        place: the last subtask, or else the furthest stage reached; "" for neither.
+        event: e.g. "dropped".
+        rate: its share of all episodes of the cell.
+        seed: of the first episode with this failure.
     """
 
     place: str
@@ -106,23 +106,20 @@ class FailureMode:
 
 
 def failures(results: Results) -> list[CellFailures]:
-    """Returns the failed episodes of each cell that has any, in the cells' order."""
+    """Returns the failed episodes of each cell, without cells that have none."""
     found = [CellFailures.of(cell) for cell in results.cells]
     return [one for one in found if one.episodes]
 
 
 def view_command(cell: Cell, seed: int) -> str:
-    """Returns the command that shows an episode of a cell again; "" where unknown.
-
-    It gives the same episode, bit for bit.
-    """
+    """Returns the command that shows an episode again, bit for bit; "" if unknown."""
     if not cell.view:
         return ""
     return shlex.join([*cell.view, "--seed", str(seed)])
 
 
 def failure_modes(cell: Cell) -> list[FailureMode]:
-    """Returns the ways in which episodes of a cell failed, the most frequent first."""
+    """Returns the failure modes of a cell, most frequent first."""
     modes: dict[tuple[str, str], list[int]] = {}
     for episode in failed(cell):
         key = (episode.subtask or episode.stage, event_of(episode))
@@ -136,7 +133,7 @@ def failure_modes(cell: Cell) -> list[FailureMode]:
 
 
 def event_of(episode: EpisodeResult) -> str:
-    """Returns what happened in a failed episode, as far as it is recorded."""
+    """Returns the event of a failed episode: fault, drop, collision, or its ending."""
     if episode.ended == FAULT:
         return episode.fault.replace("_", " ")
     if episode.dropped:

@@ -1,4 +1,4 @@
-"""Videos of evaluated policies: the first successes beside the first failures."""
+"""Films evaluated policies: successes in the left column, failures in the right."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from embodied.rollout.film import Clip, Shot
 from embodied.rollout.grid import grid_video
 from embodied.rollout.shards import Stage
 
-FPS = 10  # per simulated second; few, since rendering is most of the work
+FPS = 10  # per simulated second; low, because rendering takes most of the time
 
 
-def least_hindered(results: Results, trials: Sequence[Trial]) -> list[Trial]:
-    """Returns each policy's trial whose plans were lost and delayed least, by setting.
+def least_impaired(results: Results, trials: Sequence[Trial]) -> list[Trial]:
+    """Returns the trial of each policy and setting with the least impaired plans.
 
-    A setting is what cells must share to be compared: level, split and stage.
+    A setting is level, split and stage, which cells must share to be compared.
     """
     chosen = [cell.condition for board in scoreboards(results) for cell in board.cells]
     return [trial for trial in trials if trial.condition in chosen]
@@ -36,14 +36,14 @@ def film_trials(
     workers: Executor,
     stage: Stage,
 ) -> list[CaptionedVideo]:
-    """Films each trial: successes on the left, and as many failures on the right.
+    """Films each trial: successes on the left, and up to as many failures on the right.
 
     Args:
-        results: tell which seeds succeeded.
+        results: with the outcome of each seed.
         trials: those to film, all of them in the results.
-        count: of successes and of failures, at most; 0 films nothing.
-        workers: run the episodes.
-        stage: shows how far the filming has come.
+        count: the most successes, and the most failures, of a video; 0 films nothing.
+        workers: runs the episodes.
+        stage: shows the progress.
     """
     if not count:
         return []
@@ -57,7 +57,7 @@ def film_trials(
         cell = results.find(trial.condition)
         assert cell is not None
 
-        # the results tell each seed's outcome, so that no episode is filmed in vain
+        # the results hold the outcomes, so only the episodes of the video are run
         good_seeds = seeds_to_film(cell, succeeded=True, count=count)
         bad_seeds = seeds_to_film(cell, succeeded=False, count=count)
 
@@ -76,7 +76,7 @@ def film_trials(
 
 
 def _side_by_side(left: Sequence[Clip], right: Sequence[Clip]) -> list[Clip]:
-    """Returns the clips in the order of a grid of two columns."""
+    """Returns the clips in the row-by-row order of a grid with two columns."""
     ordered = []
     for row in zip_longest(left, right):
         ordered += [clip for clip in row if clip is not None]
@@ -84,9 +84,14 @@ def _side_by_side(left: Sequence[Clip], right: Sequence[Clip]) -> list[Clip]:
 
 
 def plans_sentence(filmed: Condition, unfilmed: Sequence[Condition]) -> str:
-    """Returns a sentence on how late the plans in a film are.
+    """Returns a sentence on the delay and impairments of the plans in a film.
 
-    It is empty for a policy that does not plan.
+    Args:
+        filmed: the condition of the film.
+        unfilmed: the conditions that were measured but not filmed.
+
+    Returns:
+        The sentence; "" if the policy makes no plans.
     """
     if filmed.planner_hz is None:
         return ""
@@ -99,7 +104,7 @@ def plans_sentence(filmed: Condition, unfilmed: Sequence[Condition]) -> str:
     }
     other_delays_ms.discard(filmed.delay_ms)
 
-    # what hinders the plans in the film, then the delays that no film shows
+    # the film's own impairments, then the delays that were not filmed
     sentence = f"Plans are {filmed.delay_ms:g} ms late"
     if filmed.latency != CONSTANT:
         sentence += f" ({filmed.latency})"
@@ -114,7 +119,13 @@ def plans_sentence(filmed: Condition, unfilmed: Sequence[Condition]) -> str:
 
 
 def seeds_sentence(good: Sequence[int], bad: Sequence[int], episodes: int) -> str:
-    """Returns a sentence on which seeds a video shows, at least one, and why these."""
+    """Returns a sentence on how the seeds of a video were chosen.
+
+    Args:
+        good: seeds with success.
+        bad: seeds without; at least one of the two has seeds.
+        episodes: number of episodes of the cell.
+    """
     parts = []
     if good:
         parts.append(f"the first that succeeded ({', '.join(map(str, good))})")

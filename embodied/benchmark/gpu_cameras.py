@@ -1,4 +1,4 @@
-"""How fast a GPU renders frames of its worlds."""
+"""Measures how fast a GPU renders the camera frames of its worlds."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from embodied.envs.warp.worlds import WarpWorlds
 from embodied.errors import EmbodiedError
 
 IMAGE_SIZE = 64  # px
-MAX_STARTS = 64  # different ones that the worlds begin from
-FAR_TICK = 1 << 30  # later than the tick at which any world's next frame is due
+MAX_STARTS = 64  # distinct starts, which the worlds share
+FAR_TICK = 1 << 30  # far in the future, so that every world's next frame is due
 
 
 @dataclass(frozen=True)
 class CameraSpeed:
-    """How fast frames of a number of worlds of one task are rendered."""
+    """The rendering speed of one task with a given number of worlds."""
 
     task: str
     num_worlds: int
     device: str
-    frames: Median  # of IMAGE_SIZE, per second, of all worlds together
+    frames: Median  # frames of IMAGE_SIZE per second, summed over all worlds
 
     @property
     def place(self) -> tuple[str, int, str]:
-        """What was measured, without the result."""
+        """Identifies the measurement: task, number of worlds and device."""
         return self.task, self.num_worlds, self.device
 
 
@@ -48,9 +48,9 @@ def measure_camera_speeds(
     on_refusal: Callable[[str], None],
     effort: Effort,
 ) -> Iterator[CameraSpeed]:
-    """Measures each task in a number of worlds.
+    """Measures each task with `num` worlds.
 
-    What the device refuses is left out; `on_refusal` is told why.
+    A task that the device cannot run is skipped, and `on_refusal` gets the reason.
     """
     for task in tasks:
         release_memory(device)
@@ -63,12 +63,12 @@ def measure_camera_speeds(
 def measure_camera_speed(
     task: str, num: int, device: str, effort: Effort
 ) -> CameraSpeed:
-    """Times the frames of the task's first camera, as a step with pixels takes them.
+    """Times the frames of the task's first camera, as a step with pixels renders them.
 
-    Worlds move between repeats, not between the frames of one repeat.
+    Worlds move between repeats, but not between the frames of one repeat.
 
     Raises:
-        EmbodiedError: the worlds don't fit onto the device, or it is not there.
+        EmbodiedError: the device is missing, or the worlds do not fit onto it.
     """
     config = EnvConfig(
         task,
@@ -83,14 +83,13 @@ def measure_camera_speed(
     feed = worlds.feed
     assert feed is not None  # as `obs` asks for it
 
-    # a frame is due at each of these ticks, later than any world's clock; `still` is an
-    # action of zeros
+    # A frame is due whenever this clock moves on, as it is ahead of every world's own.
     tick = torch.full((num,), FAR_TICK, dtype=torch.int64, device=worlds.device)
-    still = torch.zeros((num, len(worlds.interface.low)), device=worlds.device)
+    zero_action = torch.zeros((num, len(worlds.interface.low)), device=worlds.device)
 
     rates = []
     for _ in range(effort.repeats):
-        worlds.step(still)
+        worlds.step(zero_action)
         wait_for(worlds.device)
 
         start_s = time.perf_counter()

@@ -1,7 +1,7 @@
-"""How fast a GPU simulates: environments beside the bare physics of the same worlds.
+"""Measures GPU simulation: environments, and the bare physics of the same worlds.
 
-Both are timed in turns within one run, so that their ratio holds whatever else the
-machine does.
+Both are timed alternately within one run, so that other load on the machine affects both
+and their ratio stays valid.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from embodied.errors import EmbodiedError
 
 NUM_ENVS = (1024, 4096, 8192)
 CONTROL_HZ = 20  # as reinforcement learning drives them
-# control steps: the first compiles, the second is captured, the third is launched
+# control steps: the first compiles kernels, the second is captured as a CUDA graph, and
+# the third launches that graph
 WARM_UP_STEPS = 3
-HELD_STEPS = 5  # control steps that a random action is held for
+HELD_STEPS = 5  # control steps for which a random action is held
 PACKAGES = ("mujoco", "mujoco-warp", "warp-lang", "torch")
 
 
@@ -37,13 +38,13 @@ PACKAGES = ("mujoco", "mujoco-warp", "warp-lang", "torch")
 class Effort:
     """How long to measure."""
 
-    repeats: int = 7  # how often each speed is timed
-    steps: int = 50  # control steps each time
+    repeats: int = 7  # timings of each speed
+    steps: int = 50  # control steps of each timing
 
 
 @dataclass(frozen=True)
 class WorldSpeed:
-    """How fast a number of worlds of one task and robot is simulated.
+    """The simulation speed of one task and robot with a given number of worlds.
 
     Speeds are in physics steps per second, summed over all worlds.
     """
@@ -53,11 +54,11 @@ class WorldSpeed:
     num_worlds: int
     device: str
     env: Median  # step, observation, reward and reset
-    bare: Median  # mujoco_warp's own step, captured, of the same model and worlds
-    ratio: Median  # env over bare, in each repeat
-    captured: bool  # the environment's step was one CUDA graph
+    bare: Median  # mujoco_warp's own step of the same worlds, as a CUDA graph
+    ratio: Median  # env over bare, within each repeat
+    captured: bool  # whether the environment's step ran as one CUDA graph
     bytes_per_world: int
-    # episodes that broke during the measurement
+    # fault -> number of episodes that ended with it during the measurement
     faults: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -67,12 +68,12 @@ class WorldSpeed:
 
     @property
     def robot_hours_per_day(self) -> float:
-        """Hours of one robot's work that one device simulates per day."""
+        """Hours of work of one robot that the device simulates per day."""
         return 24 * self.real_time_factor
 
     @property
     def place(self) -> tuple[str, str, int, str]:
-        """What was measured, without the result."""
+        """Identifies the measurement: task, robot, number of worlds and device."""
         return self.task, self.robot, self.num_worlds, self.device
 
 
@@ -83,9 +84,10 @@ def measure_world_speeds(
     on_refusal: Callable[[str], None],
     effort: Effort,
 ) -> Iterator[WorldSpeed]:
-    """Measures each task with its first robot in each number of worlds.
+    """Measures each task with its default robot, for each number of worlds.
 
-    What does not fit onto the device is left out; `on_refusal` is told why.
+    A measurement that does not fit onto the device is skipped, and `on_refusal` gets the
+    reason.
     """
     for task in tasks:
         robot = get_task(task).default_robot
@@ -103,9 +105,9 @@ def measure_world_speeds(
 def measure_world_speed(
     task: str, robot: str, num: int, device: str, effort: Effort
 ) -> WorldSpeed:
-    """Times environments and bare physics in turns.
+    """Times environments and bare physics alternately.
 
-    Both begin from like starts and follow the same actuator targets.
+    Both start from the same distribution and follow the same actuator targets.
     """
     arguments: dict[str, Any] = {
         "robot": robot,
@@ -116,8 +118,8 @@ def measure_world_speed(
     env: Any = gymnasium.make_vec(get_task(task).env_id, num, **arguments)
     worlds = env.unwrapped.worlds
 
-    # Warm up, so that nothing is compiled or captured while it is timed: making the
-    # targets steps the environments, and these calls step the bare physics.
+    # Warm up both, so that nothing is compiled or captured while it is timed: computing
+    # the targets steps the environments, and the loop steps the bare physics.
     num_actions = effort.steps + WARM_UP_STEPS
     actions = _random_actions(env.action_space.shape, num_actions, worlds.device)
     targets = _actuator_targets(env, actions)
@@ -165,9 +167,10 @@ def device_name(device: torch.device | str) -> str:
 
 
 def machine_facts(device: str) -> dict[str, str | int]:
-    """Returns the host and the versions of the packages that do the work.
+    """Returns facts on the host and the versions of the packages that simulate.
 
-    For a GPU also torch's CUDA and the driver; Warp must have been initialised.
+    For a GPU they include the CUDA versions of torch and of the driver; Warp must have
+    been initialised.
     """
     facts = host_facts()
     facts["python"] = platform.python_version()
@@ -182,10 +185,10 @@ def machine_facts(device: str) -> dict[str, str | int]:
 
 
 def release_memory(device: str) -> None:
-    """Frees the memory of worlds that are gone.
+    """Frees the device memory of worlds that are no longer used.
 
-    Worlds and their graph refer to each other, so that only a garbage collection frees
-    them; Warp returns memory to the device when that is waited for.
+    Worlds and their CUDA graph refer to each other, so only a garbage collection frees
+    them. Warp returns the memory to the device on a synchronisation.
     """
     gc.collect()
     if device == "cuda" and torch.cuda.is_available():
@@ -194,7 +197,7 @@ def release_memory(device: str) -> None:
 
 
 def wait_for(device: torch.device) -> None:
-    """Waits until the device has done all its work."""
+    """Waits until the device has finished all its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -209,7 +212,7 @@ def median_of(values: Sequence[float]) -> Median:
 def _random_actions(
     shape: tuple[int, ...], count: int, device: torch.device
 ) -> list[torch.Tensor]:
-    """Returns random actions, each held for a few steps so that it leads somewhere."""
+    """Returns random actions (N, A); each is held for HELD_STEPS, to move the robot."""
     generator = torch.Generator().manual_seed(0)
     actions: list[torch.Tensor] = []
     while len(actions) < count:
@@ -221,10 +224,7 @@ def _random_actions(
 def _actuator_targets(
     env: Any, actions: Sequence[torch.Tensor]
 ) -> list[torch.Tensor]:  # each (N, U)
-    """Returns the actuator targets that the environments make of the actions.
-
-    U is the number of the model's actuators.
-    """
+    """Steps the environments; returns the targets that they give the U actuators."""
     env.reset()
     targets = []
     for action in actions:
@@ -234,21 +234,23 @@ def _actuator_targets(
 
 
 def _bare_step(worlds: Any) -> StepGraph:
-    """Returns mujoco_warp's own step of the same worlds, captured in the same way.
+    """Returns a function that steps the bare physics of the same worlds.
 
-    One call makes as many physics steps as a control step does. It is given actuator
-    targets, because worlds in which nothing moves are quicker to solve.
+    One call makes the physics steps of one control step, and nothing else: no reward, no
+    observation. On a GPU it is captured as a CUDA graph, as the environment's step is. It
+    takes actuator targets (N, U), because resting worlds would be faster to simulate.
     """
+    # there are no CUDA graphs on Warp's CPU device
     recorder = None
     if worlds.device.type == "cuda":
         recorder = CudaGraphs(worlds.engine.streams, worlds.device)
 
-    ctrl = worlds.engine.view("ctrl")  # (N, U), live
+    ctrl = worlds.engine.view("ctrl")  # (N, U), live view of the engine's memory
 
     def step(targets: torch.Tensor) -> tuple[torch.Tensor, ...]:
         ctrl[...] = targets
         worlds.engine.bare_step(worlds.ticks_per_step)
-        return ()
+        return ()  # no outputs
 
     return StepGraph(step, tuple(ctrl.shape), worlds.device, recorder)
 
@@ -258,7 +260,7 @@ def _time_calls(
     arguments: Sequence[torch.Tensor],
     device: torch.device,
 ) -> float:
-    """Returns the seconds that all the calls take, until the device is idle."""
+    """Returns the wall time of one call per argument, in s, until the device is idle."""
     wait_for(device)
     start_s = time.perf_counter()
     for argument in arguments:

@@ -1,4 +1,4 @@
-"""Keeps the episodes of a cell while it is measured, so that a stop loses none."""
+"""Saves the episodes of a cell while it is measured, so that an interruption loses none."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from embodied.benchmark.results import Condition, Results, UnfinishedCell
 from embodied.benchmark.results_file import write_results
 from embodied.rollout.rollout import EpisodeResult
 
-KEEP_EVERY_S = 20.0  # between two writes, at least
+KEEP_EVERY_S = 20.0  # least time between two writes
 
 
 class EpisodeKeeper:
     """Collects the episodes of one cell, and writes them to the results file."""
 
     def __init__(self, path: Path, results: Results, condition: Condition) -> None:
-        """Begins with the episodes that the results hold.
+        """Starts with the episodes that the results hold already.
 
         Args:
             path: of the results file.
-            results: what is in it.
-            condition: of the cell that is measured.
+            results: the content of the file.
+            condition: of the cell that is being measured.
         """
         self._path = path
         self._results = results
@@ -32,7 +32,7 @@ class EpisodeKeeper:
 
     @property
     def cell(self) -> UnfinishedCell:
-        """What there is of the cell by now."""
+        """The episodes of the cell so far."""
         condition = self._before.condition
         wall_s = self._before.wall_s + time.monotonic() - self._begun_s
         seeds = [seed for seed in condition.seeds if seed in self._episodes]
@@ -40,7 +40,7 @@ class EpisodeKeeper:
         return UnfinishedCell(condition, wall_s, episodes)
 
     def add(self, episode: EpisodeResult) -> None:
-        """Takes an episode that has ended."""
+        """Adds a finished episode; writes the file if the last write is long ago."""
         self._episodes[episode.seed] = episode
         if time.monotonic() - self._last_kept_s > KEEP_EVERY_S:
             self.keep()
@@ -50,6 +50,6 @@ class EpisodeKeeper:
         cell = self.cell
         if len(cell.episodes) > len(self._before.episodes):
             unfinished = self._results.with_unfinished(cell)
-            # without the check of the schema, which would hold up the work
+            # the schema is not checked: that would take too long
             write_results(self._path, unfinished, check=False)
         self._last_kept_s = time.monotonic()

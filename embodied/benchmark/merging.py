@@ -1,4 +1,4 @@
-"""Results put together: shards of one evaluation, or other policies beside it."""
+"""Merges results files: shards of one evaluation, or evaluations of several policies."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from embodied.rollout.rollout import EpisodeResult
 def merge_results(paths: Sequence[Path]) -> Results:
     """Returns the results of several files as those of one evaluation.
 
-    Cells that differ in their seeds alone become one, whose seeds must have no gap.
+    Cells that differ only in their seeds are joined; the joined seeds must have no gap.
 
     Args:
         paths: of results files.
 
     Raises:
-        ResultsError: they are of other tasks, robots, versions or suites; episodes are
-            missing, or told in two ways.
+        ResultsError: the files differ in task, robot, versions or suite; a file is
+            unfinished; episodes are missing, or two files contradict each other.
     """
     read = [(path, read_results(path)) for path in paths]
     first_path, first = read[0]
@@ -48,19 +48,28 @@ def merge_results(paths: Sequence[Path]) -> Results:
     provenance = replace(first.provenance, shard="")
     suite = provenance.suite
     if suite:
-        # each shard says how many episodes it has itself: now it is that of all
+        # a shard counts its own episodes; the merged results count all of them
         longest = max(len(cell.episodes) for cell in cells)
         provenance = replace(provenance, suite={**suite, "episodes": longest})
     return Results(provenance, cells)
 
 
 def _joined(cells: Sequence[Cell], missing: str) -> Cell:
-    """Returns one cell with the episodes of several; `missing` is for the error."""
+    """Returns one cell with the episodes of several.
+
+    Args:
+        cells: equal but for their seeds.
+        missing: words on missing shards, for the error message; "" for none.
+
+    Raises:
+        ResultsError: two cells have different episodes of one seed, or seeds are missing.
+    """
     episodes: dict[int, EpisodeResult] = {}
     for cell in cells:
         for episode in cell.episodes:
+            # an episode's index depends on its shard, so it is not compared
             known = episodes.setdefault(episode.seed, replace(episode, index=0))
-            # as text, since a figure that is nan is not equal to itself
+            # compared as text, because nan is not equal to itself
             if repr(known) != repr(replace(episode, index=0)):
                 raise ResultsError(
                     f"seed {episode.seed} of {cell.label} at {cell.condition.level} is "
@@ -88,10 +97,10 @@ def _joined(cells: Sequence[Cell], missing: str) -> Cell:
 
 
 def _missing_shards(provenances: Sequence[Provenance]) -> str:
-    """Returns which shards are not there, e.g. ": shard 3/16 is missing"; "" for none."""
+    """Returns words on missing shards, e.g. ": shard 3/16 is missing"; "" for none."""
     shards = {one.shard for one in provenances if one.shard}
     counts = {shard.partition("/")[2] for shard in shards}
-    # no shards, or parts of different divisions: none can be said to be missing
+    # without shards, or with shards of different divisions, none is known to be missing
     if len(counts) != 1:
         return ""
     count = int(counts.pop())
@@ -101,9 +110,9 @@ def _missing_shards(provenances: Sequence[Provenance]) -> str:
 
 
 def require_all_shards(paths: Sequence[Path]) -> None:
-    """Raises ResultsError unless every shard of an evaluation is there.
+    """Raises ResultsError if a shard of an evaluation is missing.
 
-    The last ones would leave no gap in the seeds.
+    `merge_results` finds gaps in the seeds, but missing last shards leave no gap.
     """
     missing = _missing_shards([read_results(path).provenance for path in paths])
     if missing:

@@ -1,4 +1,4 @@
-"""The code that figures of a task with a robot depend on, as one hash."""
+"""Hashes the code that the figures of a task with a robot depend on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from embodied.rollout import rollout
 
 
 def code_of(worlds: Worlds) -> str:
-    """Returns the SHA-256 of what makes the task and the robot, and what runs them."""
+    """Returns the SHA-256 of the code that builds task and robot, and that runs them."""
     spec = worlds.spec
     makers: list[Callable[..., object]] = [spec.build, spec.bind, spec.expert]
     for part in worlds.robot.parts:
@@ -21,12 +21,12 @@ def code_of(worlds: Worlds) -> str:
     modules = [_module_of(maker) for maker in makers]
     modules += [rollout.__name__, dual_system.__name__]
 
-    # the registry lists all tasks: a new one must not outdate figures of the others
+    # the registry imports all tasks: a change to one must not outdate the others' figures
     return code_hash(modules, without=(registry.__name__,))
 
 
 def _module_of(part: Callable[..., object]) -> str:
-    """Returns the module of a function, a class or what a `partial` is made of."""
+    """Returns the module of a function, of a class, or of the function in a `partial`."""
     function = part.func if isinstance(part, partial) else part
     module: str = getattr(function, "__module__", type(function).__module__)
     return module

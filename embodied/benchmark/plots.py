@@ -1,6 +1,6 @@
-"""Line charts as inline SVG.
+"""Draws line charts as inline SVG.
 
-Colours come from the page's style sheet, so that they follow its light and dark themes.
+Colours come from the page's style sheet, so they follow its light and dark themes.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from markupsafe import Markup
 
 WIDTH_PX = 560
 HEIGHT_PX = 340
-# around the plotting area, with room for a phone's larger letters
+# margins of the plotting area, wide enough for the larger letters on phones
 LEFT_PX = 62
 RIGHT_PX = 18
 TOP_PX = 38
 BOTTOM_PX = 58
-# shapes that go with the colours, so that colours alone tell nothing apart
+# one shape per colour, so that curves differ in more than colour
 MARKS = ("circle", "square", "triangle", "diamond", "nabla", "ring")
 MARK_CORNERS = {
     "square": ((-4.2, -4.2), (4.2, -4.2), (4.2, 4.2), (-4.2, 4.2)),
@@ -26,20 +26,20 @@ MARK_CORNERS = {
     "diamond": ((0, -5.8), (5.8, 0), (0, 5.8), (-5.8, 0)),
     "nabla": ((0, 5.6), (5.2, -4), (-5.2, -4)),
 }
-LOG_FACTOR = 20  # values that span more are shown on a logarithmic axis
-MAX_OWN_TICKS = 7  # more points than these get a round axis
+LOG_FACTOR = 20  # a larger ratio of largest to smallest value gets a logarithmic axis
+MAX_OWN_TICKS = 7  # up to so many values get a tick each, more get round ticks
 Point = tuple[float, float]
-ToPixels = Callable[[float, float], Point]  # values (x, y) -> place in the image
+ToPixels = Callable[[float, float], Point]  # values (x, y) -> pixels
 
 
 @dataclass(frozen=True)
 class Series:
-    """A line through points."""
+    """A curve through points."""
 
     points: tuple[Point, ...]  # (x, y)
-    style: int  # index of its colour and mark
+    style: int  # index of colour and mark
     band: tuple[tuple[float, float], ...] = ()  # (low, high) at each point; () for none
-    marks: bool = True  # whether each point has a mark
+    marks: bool = True  # whether points have marks
 
 
 @dataclass(frozen=True)
@@ -53,25 +53,25 @@ class Axis:
     log: bool = False  # whether it is logarithmic
 
     def share(self, value: float) -> float:
-        """Returns where a value lies between `low` (0) and `high` (1)."""
+        """Returns the position of a value on the axis: 0 at `low`, 1 at `high`."""
         scale = math.log10 if self.log else float
         low = scale(self.low)
         return (scale(value) - low) / (scale(self.high) - low)
 
 
 def success_axis(title: str = "Success") -> Axis:
-    """Returns an axis that always shows all of 0 to 100%."""
+    """Returns an axis from 0 to 100%."""
     ticks = tuple((k / 4, f"{25 * k}%") for k in range(5))
     return Axis(title, 0, 1, ticks)
 
 
 def linear_axis(title: str, low: float, high: float) -> Axis:
     """Returns an axis with round ticks from at most `low` to at least `high`."""
-    # values that are all alike still get an axis
+    # equal values still need an axis of some length
     high = high if high > low else low + 1
 
-    # the smallest round step that gives at most about five intervals; here and below a
-    # small tolerance absorbs rounding
+    # the smallest round step with at most about five intervals; the tolerances here and
+    # below absorb rounding errors
     raw_step = (high - low) / 5
     magnitude = 10 ** math.floor(math.log10(raw_step))
     steps = [m * magnitude for m in (1, 2, 2.5, 5, 10)]
@@ -81,18 +81,20 @@ def linear_axis(title: str, low: float, high: float) -> Axis:
     last = math.ceil(high / step - 1e-9)
     ticks = tuple((k * step, _number(k * step)) for k in range(first, last + 1))
 
-    # a tick that was rounded must not cut off a point
+    # rounding of the ticks must not cut off a point
     return Axis(title, min(low, ticks[0][0]), max(high, ticks[-1][0]), ticks)
 
 
 def log_axis(title: str, low: float, high: float) -> Axis:
-    """Returns a logarithmic axis, with ticks at 1 or, where there is room, 1, 2 and 5."""
+    """Returns a logarithmic axis from a tick at or below `low` to one at or above `high`.
+
+    Ticks are powers of ten; if the axis is short, also 2 and 5 times these.
+    """
     first = math.floor(math.log10(low)) - 1
     last = math.ceil(math.log10(high)) + 1
     factors = (1, 2, 5) if high / low < 200 else (1,)
     values = [f * 10.0**k for k in range(first, last + 1) for f in factors]
 
-    # from the last tick at or below the values to the first at or above them
     start = max(value for value in values if value <= low)
     stop = min(value for value in values if value >= high)
     ticks = tuple((v, _number(v)) for v in values if start <= v <= stop)
@@ -100,7 +102,7 @@ def log_axis(title: str, low: float, high: float) -> Axis:
 
 
 def value_axis(title: str, values: Sequence[float]) -> Axis:
-    """Returns an axis from 0, or a logarithmic one where the values span too much."""
+    """Returns an axis from 0; a logarithmic one if the values span too wide a range."""
     low = min(values)
     high = max(values)
     if low > 0 and high / low > LOG_FACTOR:
@@ -109,7 +111,7 @@ def value_axis(title: str, values: Sequence[float]) -> Axis:
 
 
 def points_axis(title: str, values: Sequence[float]) -> Axis:
-    """Returns an axis with ticks at the values where they are few, else a round one."""
+    """Returns an axis with a tick at each value if they are few, else with round ticks."""
     distinct = sorted(set(values))
     if len(distinct) > MAX_OWN_TICKS or len(distinct) < 2:
         return linear_axis(title, min(0.0, distinct[0]), distinct[-1])
@@ -121,7 +123,11 @@ def points_axis(title: str, values: Sequence[float]) -> Axis:
 def line_chart(series: Sequence[Series], x: Axis, y: Axis, summary: str) -> Markup:
     """Returns the chart as an SVG element.
 
-    `summary` is what it says to those who cannot see it.
+    Args:
+        series: the curves.
+        x: the horizontal axis.
+        y: the vertical axis.
+        summary: text for screen readers.
     """
     to_pixels = _to_pixels(x, y)
     parts = [_grid(x, y, to_pixels)]
@@ -133,7 +139,7 @@ def line_chart(series: Sequence[Series], x: Axis, y: Axis, summary: str) -> Mark
 
 
 def mark(style: int, x: float = 7, y: float = 7) -> Markup:
-    """Returns the shape that goes with a colour, centred on (x, y) in pixels."""
+    """Returns the mark of a style, centred on (x, y) in pixels."""
     shape = MARKS[style % len(MARKS)]
     if shape not in MARK_CORNERS:
         return Markup(
@@ -145,7 +151,7 @@ def mark(style: int, x: float = 7, y: float = 7) -> Markup:
 
 
 def _to_pixels(x: Axis, y: Axis) -> ToPixels:
-    """Returns what maps values to pixels, which count from the image's upper left."""
+    """Returns a function from values to pixels, whose origin is the upper left corner."""
     width_px = WIDTH_PX - LEFT_PX - RIGHT_PX
     height_px = HEIGHT_PX - TOP_PX - BOTTOM_PX
 
@@ -162,7 +168,7 @@ def _grid(x: Axis, y: Axis, to_pixels: ToPixels) -> Markup:
     bottom = HEIGHT_PX - BOTTOM_PX
     right = WIDTH_PX - RIGHT_PX
 
-    # a line across for each tick of y, a short one below for each tick of x
+    # a grid line for each tick of y, a short stroke below the axis for each tick of x
     parts = []
     for value, label in y.ticks:
         _, v = to_pixels(x.low, value)
@@ -187,14 +193,14 @@ def _rule(style: str, x1: float, y1: float, x2: float, y2: float) -> Markup:
 
 
 def _text(style: str, x: float, y: float, text: str) -> Markup:
-    """Returns words at a point in pixels; `style` is CSS classes, which align them."""
+    """Returns text at a point in pixels; `style` is CSS classes, which also align it."""
     return Markup('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(
         style, x, y, text
     )
 
 
 def _band(series: Series, to_pixels: ToPixels) -> Markup:
-    """Returns an area between the limits, and a whisker at each point."""
+    """Returns the area between lower and upper limits, and a whisker at each point."""
     # the outline runs along the lower limits and back along the upper ones
     lower = []
     upper = []
@@ -214,7 +220,7 @@ def _band(series: Series, to_pixels: ToPixels) -> Markup:
 
 
 def _line(series: Series, to_pixels: ToPixels) -> Markup:
-    """Returns a line through the points, and their marks where they have some."""
+    """Returns the curve through the points, with their marks."""
     places = [to_pixels(x, y) for x, y in series.points]
     marks = Markup("")
     if series.marks:
@@ -225,7 +231,7 @@ def _line(series: Series, to_pixels: ToPixels) -> Markup:
 
 
 def _path(places: Sequence[Point]) -> str:
-    """Returns points in pixels as SVG lists them."""
+    """Returns points in pixels in SVG's notation, e.g. "10.0,20.0 11.5,19.2"."""
     return " ".join(f"{u:.1f},{v:.1f}" for u, v in places)
 
 

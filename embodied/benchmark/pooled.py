@@ -1,8 +1,8 @@
-"""Rates and differences over several cells, whose episodes may share their seeds.
+"""Success rates and differences over several cells, with intervals and tests.
 
-The same seed of the same task starts alike at every level, so that its episodes are no
-independent draws. They are taken together as one cluster: intervals widen by the design
-effect, and tests turn whole clusters (Kish, Survey Sampling, 1965).
+Episodes with the same task, robot and seed start alike at every level, so they are not
+independent. They form one cluster: intervals are widened by the design effect (Kish,
+Survey Sampling, 1965), and permutation tests flip the sign of whole clusters.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from embodied.benchmark.statistics import (
 )
 
 BOOTSTRAPS = 1000  # resamples of a bootstrap
-RESAMPLES = 9999  # of a permutation test, where not all permutations are tried
-POWER = 0.8  # the chance with which a difference is to be found
-Key = tuple[str, int]  # of a cluster: task with robot, and seed
+RESAMPLES = 9999  # of a permutation test with too many permutations to try all
+POWER = 0.8  # probability of detecting a difference that exists
+Key = tuple[str, int]  # of a cluster: (task and robot, seed)
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """A mean of the rates of several cells, with its interval."""
+    """The mean of several cells' rates, with its 95% interval."""
 
     value: float
     low: float
@@ -42,17 +42,17 @@ class Pooled:
 
 @dataclass(frozen=True)
 class Difference:
-    """Two policies in the same cells: the mean difference of their rates.
+    """The mean difference of two policies' rates, over the same cells.
 
     Attributes:
-        value: first rate - second rate.
-        low: the lower limit of its interval.
-        high: the upper limit.
-        p_value: of the test that turns clusters (for one cell: McNemar's exact test).
-        episodes: the pairs.
-        discordant: the share of the pairs in which one of the two alone succeeded.
-        design_effect: by how much the clusters widen the interval's square.
-        progress: the mean difference of the furthest progress, with its interval.
+        value: first rate minus second rate.
+        low: lower limit of its 95% interval.
+        high: upper limit.
+        p_value: of the permutation test; for one cell, of McNemar's exact test.
+        episodes: number of pairs of episodes.
+        discordant: share of the pairs in which exactly one of the two succeeded.
+        design_effect: factor by which clustering increases the variance of `value`.
+        progress: mean difference of the highest progress, with its interval.
     """
 
     value: float
@@ -68,9 +68,10 @@ class Difference:
 def pooled_rate(cells: Sequence[Cell], metric: Metric = success_at_end) -> Pooled:
     """Returns the mean of the cells' rates, each cell with the same weight.
 
-    The interval is Wilson's, for as many episodes as independent ones would tell as
-    much.
+    The interval is Wilson's, for the effective number of episodes: the number of
+    independent, equally weighted episodes that would give the same variance.
     """
+    # an episode's weight is its share of the mean
     keys: list[Key] = []
     outcomes = []
     weights = []
@@ -82,30 +83,37 @@ def pooled_rate(cells: Sequence[Cell], metric: Metric = success_at_end) -> Poole
 
     values = np.array(outcomes, float)
     weight = np.array(weights)
-    # An average of equal outcomes is exactly that outcome: 100% must not read >99%.
+    # `np.average` of equal outcomes is exact: a rate of 100% must not read >99%
     value = float(np.average(values, weights=weight))
-    residuals = weight * (values - value)
-    # of the mean, if all episodes were independent
-    variance = value * (1 - value) * float(weight @ weight)
-    effect = _design_effect(keys, residuals, variance)
 
-    # as many equally weighted episodes tell as much: fewer, where cells are unequal
-    alike = 1 / float(weight @ weight)
-    low, high = wilson_limits(value * alike / effect, alike / effect)
-    return Pooled(value, min(low, value), max(high, value), len(cells), len(values))
+    # the variance of the mean if all episodes were independent
+    independent_variance = value * (1 - value) * float(weight @ weight)
+    residuals = weight * (values - value)
+    design_effect = _design_effect(keys, residuals, independent_variance)
+
+    # Unequal weights and clusters both reduce the effective number of episodes.
+    effective = 1 / float(weight @ weight) / design_effect
+    low, high = wilson_limits(value * effective, effective)
+    return Pooled(
+        value=value,
+        low=min(low, value),
+        high=max(high, value),
+        cells=len(cells),
+        episodes=len(values),
+    )
 
 
 def pooled_difference(
     pairs: Sequence[tuple[Cell, Cell]], metric: Metric = success_at_end
 ) -> Difference | None:
-    """Compares two policies over the seeds that they share, in several cells.
+    """Compares two policies on the seeds that they share, in several cells.
 
     Args:
-        pairs: cells of both policies under the same condition.
-        metric: what is compared.
+        pairs: cells of both policies in the same scenario.
+        metric: the outcome that is compared.
 
     Returns:
-        The mean difference, each cell with the same weight; None where no seed is
+        The mean difference, each pair of cells with the same weight; None if no seed is
         shared.
     """
     shared = [(a, b, _shared_seeds(a, b)) for a, b in pairs]
@@ -113,6 +121,7 @@ def pooled_difference(
     if not shared:
         return None
 
+    # one element for each pair of episodes
     keys: list[Key] = []
     firsts = []
     seconds = []
@@ -134,15 +143,19 @@ def pooled_difference(
     b = np.array(seconds, float)
     weight = np.array(weights)
     value = float(weight @ (a - b))
-    spread = float(weight @ (a - b - value) ** 2)
-    variance = spread * float(weight @ weight)
-    effect = _design_effect(keys, weight * (a - b - value), variance)
 
-    # Newcombe's interval for as many independent pairs as would tell as much
-    alike = 1 / float(weight @ weight) / effect
-    table = [weight @ (a * b), weight @ (a * (1 - b)), weight @ ((1 - a) * b)]
-    both, only_a, only_b = (float(share) * alike for share in table)
-    neither = max(alike - both - only_a - only_b, 0.0)
+    # the variance of the mean difference if all pairs were independent
+    pair_variance = float(weight @ (a - b - value) ** 2)
+    independent_variance = pair_variance * float(weight @ weight)
+    residuals = weight * (a - b - value)
+    design_effect = _design_effect(keys, residuals, independent_variance)
+
+    # Newcombe's interval, for the effective number of pairs in each case
+    effective = 1 / float(weight @ weight) / design_effect
+    both = float(weight @ (a * b)) * effective
+    only_a = float(weight @ (a * (1 - b))) * effective
+    only_b = float(weight @ ((1 - a) * b)) * effective
+    neither = max(effective - both - only_a - only_b, 0.0)
     low, high = newcombe_paired(both, only_a, only_b, neither, CONFIDENCE)
     return Difference(
         value=value,
@@ -151,19 +164,19 @@ def pooled_difference(
         p_value=_sign_test(_by_cluster(keys, weight * (a - b))),
         episodes=len(keys),
         discordant=float(weight @ np.abs(a - b)),
-        design_effect=effect,
+        design_effect=design_effect,
         progress=mean_with_interval(keys, np.array(progress), weight),
     )
 
 
 def required_pairs(difference: float, discordant: float, power: float = POWER) -> int:
-    """Returns how many pairs tell two rates apart, at 95% confidence.
+    """Returns how many pairs detect a difference of rates, at 95% confidence.
 
     Args:
-        difference: of the rates.
-        discordant: the share of the pairs in which one of the two alone succeeds, at
-            least as large as the difference.
-        power: the chance of finding the difference.
+        difference: of the rates, not 0.
+        discordant: share of the pairs in which exactly one of the two succeeds; it is
+            at least the difference.
+        power: probability of detecting the difference.
 
     The formula is Connor's, Biometrics 43 (1987) 207, for McNemar's test.
     """
@@ -178,7 +191,13 @@ def required_pairs(difference: float, discordant: float, power: float = POWER) -
 def mean_with_interval(
     keys: Sequence[Key], values: np.ndarray, weights: np.ndarray
 ) -> Estimate:
-    """Returns a weighted mean, with a bootstrap interval over the clusters."""
+    """Returns a weighted mean, with an interval from a bootstrap of whole clusters.
+
+    Args:
+        keys: the cluster of each value (E,).
+        values: (E,).
+        weights: (E,).
+    """
     sums = _by_cluster(keys, weights * values)
     shares = _by_cluster(keys, weights)
     rng = np.random.default_rng(BOOTSTRAP_SEED)
@@ -199,38 +218,54 @@ def _shared_seeds(first: Cell, second: Cell) -> list[int]:
 
 
 def _finite(progress: float) -> float:
-    """Returns a progress, or 0 where it is not a number, as in `Summary`."""
+    """Returns a progress, or 0 if it is not finite: `Summary` counts it the same."""
     return progress if math.isfinite(progress) else 0.0
 
 
 def _by_cluster(keys: Sequence[Key], values: np.ndarray) -> np.ndarray:
-    """Returns the sums of values with the same key."""
+    """Returns the sum of the values (E,) of each cluster, in the order of first use."""
     places = {key: k for k, key in enumerate(dict.fromkeys(keys))}
     return np.bincount([places[key] for key in keys], values, len(places))
 
 
 def _design_effect(
-    keys: Sequence[Key], residuals: np.ndarray, independent: float
+    keys: Sequence[Key], residuals: np.ndarray, independent_variance: float
 ) -> float:
-    """Returns how many times the variance is that of independent episodes, at least 1."""
-    if independent <= 0:
+    """Returns the design effect of the clusters on a weighted mean.
+
+    It is the variance of the mean with clusters, divided by its variance if all episodes
+    were independent. It is at least 1, so that clusters never narrow an interval.
+
+    Args:
+        keys: the cluster of each episode (E,).
+        residuals: weight times deviation from the mean, of each episode (E,).
+        independent_variance: variance of the mean of independent episodes; 0 if all
+            outcomes are equal.
+    """
+    if independent_variance <= 0:
         return 1.0
-    clustered = float((_by_cluster(keys, residuals) ** 2).sum())
-    return max(clustered / independent, 1.0)
+    # residuals of one cluster add up before they are squared: that is their correlation
+    clustered_variance = float((_by_cluster(keys, residuals) ** 2).sum())
+    return max(clustered_variance / independent_variance, 1.0)
 
 
 def _sign_test(clusters: np.ndarray) -> float:
-    """Returns how likely so large a sum is when each cluster may have either sign."""
-    # clusters in which both did alike change nothing
+    """Returns the two-sided p-value of a sum under random signs of its terms.
+
+    Args:
+        clusters: the weighted differences of each cluster (C,).
+    """
+    # a cluster without a difference has no sign
     values = clusters[np.abs(clusters) > 1e-12]
     if not len(values):
         return 1.0
 
-    # all of one size, as in a single cell: the exact McNemar test
+    # Clusters of equal size, as in a single cell: this is McNemar's exact test.
     if np.ptp(np.abs(values)) < 1e-12:
         positive = int((values > 0).sum())
         return float(stats.binomtest(positive, len(values), 0.5).pvalue)
 
+    # "samples" flips the sign of each value at random
     result = stats.permutation_test(
         (values,),
         np.sum,

@@ -1,4 +1,4 @@
-"""What a policy can do, beyond one rate: its abilities, and what is beside success."""
+"""Profiles a policy: success in each ability, and measures other than success."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from embodied.benchmark.suite import CLASSES, DIMENSIONS
 from embodied.rollout.rollout import EpisodeResult
 
 EXPERT = "expert"
-RESAMPLES = 1000
+RESAMPLES = 1000  # of a bootstrap
 
 
 @dataclass(frozen=True)
 class AbilityRate:
-    """The success in all cells that measure an ability."""
+    """The success rate over all cells that measure an ability."""
 
     ability: str
     rate: Pooled
@@ -29,20 +29,21 @@ class AbilityRate:
 
 @dataclass(frozen=True)
 class Beside:
-    """What is measured beside success, over the episodes of a cell.
+    """Measures of a cell other than success.
 
     Attributes:
-        units_per_hour: successes per simulated hour, failed episodes included.
-        seconds_per_unit: simulated time for each success; None without any.
-        share_of_expert: of the expert's units per hour; None where it is not measured.
-        information_age_s: the mean age of the plan in use; None without plans.
-        contact_force_n: the median episode's peak, and the largest of all.
-        collisions_per_hour: how often the robot began to touch what is fixed.
-        drops: episodes in which something lay where it should not.
-        joint_margin_rad: the smallest distance of a joint from its limit.
-        between_failures: the mean simulated time between failed episodes.
-        lost_to_delay: of the success without a delay, how much is missing, in shares;
-            None where the cell without one was not measured, or is this one.
+        units_per_hour: successes per simulated hour, including time of failed episodes.
+        seconds_per_unit: simulated time per success; None without any success.
+        share_of_expert: `units_per_hour` over that of the expert; None if the expert was
+            not measured.
+        information_age_s: mean age of the plan in use; None without plans.
+        contact_force_n: (median over episodes of the peak force, largest peak force).
+        collisions_per_hour: how often the robot started to touch a fixed object.
+        drops: number of episodes with a dropped object.
+        joint_margin_rad: smallest distance of a joint from its limit.
+        between_failures: mean simulated time between failed episodes.
+        lost_to_delay: success rate without delay minus that of this cell; None if this
+            cell has no delay, or if the cell without delay was not measured.
     """
 
     units_per_hour: Estimate
@@ -58,7 +59,7 @@ class Beside:
 
 
 def profile(contestant: Contestant) -> list[AbilityRate]:
-    """Returns the success in each ability that was measured; classes come first."""
+    """Returns the success in each measured ability: classes first, then dimensions."""
     found = []
     for ability in (*CLASSES, *DIMENSIONS):
         cells = [c for c in contestant.cells.values() if ability in c.abilities]
@@ -70,25 +71,25 @@ def profile(contestant: Contestant) -> list[AbilityRate]:
 def beside_success(
     cell: Cell, expert: Cell | None = None, undelayed: Cell | None = None
 ) -> Beside:
-    """Returns what a cell's episodes tell beside success.
+    """Returns the measures of a cell other than success.
 
     Args:
         cell: of the policy.
-        expert: of the expert in the same place; None where it was not measured.
-        undelayed: of the same policy, with plans that arrive at once; None where it was
-            not measured, or is the cell itself.
+        expert: the expert's cell in the same scenario; None if it was not measured.
+        undelayed: the same policy's cell with plans that arrive at once; None if it was
+            not measured, or is `cell` itself.
     """
     episodes = cell.episodes
     pace = units_per_hour(episodes)
     experts_pace = units_per_hour(expert.episodes).value if expert else 0.0
 
-    # collisions count per hour, since episodes differ in length
+    # collisions are counted per hour, because episodes differ in length
     hours = sum(episode.duration_s for episode in episodes) / 3600
 
     ages = [e.mean_plan_age_s for e in episodes if e.mean_plan_age_s is not None]
     forces = [episode.peak_contact_force_n for episode in episodes]
 
-    # a pace of 0, of a policy that never succeeds, has no time per success
+    # a policy that never succeeds has a pace of 0, and no time per success
     return Beside(
         units_per_hour=pace,
         seconds_per_unit=3600 / pace.value if pace.value else None,
@@ -104,7 +105,7 @@ def beside_success(
 
 
 def _lost_to_delay(cell: Cell, undelayed: Cell | None) -> Estimate | None:
-    """Returns how much higher the success is without a delay, on the same seeds."""
+    """Returns success without delay minus success of the cell, on the shared seeds."""
     if undelayed is None:
         return None
     found = pooled_difference([(undelayed, cell)])
@@ -118,7 +119,7 @@ def units_per_hour(episodes: Sequence[EpisodeResult]) -> Estimate:
     if not hours.sum():
         return Estimate(0.0, 0.0, 0.0)
 
-    # whole episodes are drawn: a success and the time that it took belong together
+    # resample whole episodes, because a success and its duration belong together
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     rows = rng.integers(0, len(episodes), (RESAMPLES, len(episodes)))
     spent = hours[rows].sum(1)
@@ -129,9 +130,9 @@ def units_per_hour(episodes: Sequence[EpisodeResult]) -> Estimate:
 
 
 def success_by_time(cell: Cell, times_s: Sequence[float]) -> list[float]:
-    """Returns the share of all episodes that had succeeded by each of the times.
+    """Returns, for each time, the share of episodes that had succeeded by then.
 
-    An episode counts from its first success on; not at all if that was undone.
+    An episode counts from its first success on, unless it failed again by its end.
     """
     successes_s = [
         episode.time_to_success_s

@@ -1,4 +1,4 @@
-"""Where a figure comes from: which versions, which machine, which command."""
+"""Records the provenance of figures: versions, machine and command."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def collect_provenance(
     rates: Mapping[str, float | None],
     argv: Sequence[str] | None = None,
 ) -> Provenance:
-    """Returns what a reader of results needs to know of this process and machine.
+    """Returns the provenance of results that this process measures.
 
     Args:
         metadata: `Worlds.metadata()`; it names the robot, and the task by its `env_id`
             if it has one.
         rates: name with unit -> value, e.g.
             `{"control_hz": 200, "planner_hz": 8, "camera_hz": None}`.
-        argv: the command; this process's own unless given.
+        argv: the command; None for that of this process.
     """
     return Provenance(
         task=str(metadata.get("env_id") or metadata["task"]),
@@ -44,7 +44,7 @@ def collect_provenance(
 
 
 def host_facts() -> dict[str, str | int]:
-    """Returns what this machine is, without names of people, hosts or folders."""
+    """Returns facts on this machine, without names of people, hosts or folders."""
     return {
         "system": f"{platform.system()} {platform.release()}",
         "architecture": platform.machine(),
@@ -54,9 +54,9 @@ def host_facts() -> dict[str, str | int]:
 
 
 def _without_folder(argv: Sequence[str]) -> list[str]:
-    """Returns the command with the program's name alone.
+    """Returns the command without the folder of the program.
 
-    The program's folder tells about a person's machine, not about the result.
+    The folder would reveal a person's machine, and has no effect on results.
     """
     if not argv:
         return []
@@ -64,7 +64,7 @@ def _without_folder(argv: Sequence[str]) -> list[str]:
 
 
 def _versions() -> dict[str, str]:
-    """Returns the versions of those of PACKAGES that are installed."""
+    """Returns package -> version, for the installed packages of PACKAGES."""
     versions = {}
     for package in PACKAGES:
         try:
@@ -75,7 +75,8 @@ def _versions() -> dict[str, str]:
 
 
 def _processor() -> str:
-    """Returns the processor's name; Linux tells it only in a file."""
+    """Returns the name of the processor."""
+    # on Linux `platform.processor()` is empty, and the name is in this file
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

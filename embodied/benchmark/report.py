@@ -1,4 +1,4 @@
-"""The report: one HTML file with everything in it, which needs no network."""
+"""Renders the report of an evaluation as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from embodied.files import replace_text
 from embodied.rollout.endings import describe_ending
 from embodied.rollout.video import Video
 
-# what a training column's name begins with -> index of its line's colour
+# prefix of a column of the training history -> index of its curve's colour
 HISTORY_STYLES = {"train": views.PALETTE_SIZE, "valid": 0}
-MAX_MARKS = 30  # a longer line has no mark at each of its points
+MAX_MARKS = 30  # curves with more points have no marks
 
 
 @dataclass(frozen=True)
 class CaptionedVideo:
-    """A video with what it shows."""
+    """A video with title and caption."""
 
     title: str
     caption: str
@@ -47,7 +47,7 @@ class CaptionedVideo:
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """What the policy learned from."""
+    """Totals of the datasets that the policy learned from."""
 
     episodes: int
     successes: int
@@ -58,7 +58,7 @@ class DatasetFacts:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that a report shows; what is left empty has no section.
+    """The content of a report; an empty field gets no section.
 
     Attributes:
         results: the evaluation.
@@ -66,9 +66,9 @@ class Report:
         summary: the task in a sentence.
         history: rows of training figures, with `steps` and columns such as `train_loss`
             and `valid_loss`.
-        videos: episodes on film.
-        dataset: what the policy learned from.
-        stages: stage of the job -> the seconds that it took.
+        videos: filmed episodes.
+        dataset: totals of the datasets that the policy learned from.
+        stages: stage of the job -> wall time in s.
     """
 
     results: Results
@@ -81,7 +81,7 @@ class Report:
 
 
 def write_report(path: Path, report: Report) -> None:
-    """Writes the report in one step."""
+    """Writes the report atomically."""
     replace_text(path, render_report(report))
 
 
@@ -98,7 +98,7 @@ def render_report(report: Report) -> str:
         )
 
     subject = views.subject_of(results, report.subject)
-    # one colour per policy, in bars, legends and curves alike
+    # a policy has the same colour in bars, legends and curves
     colours = views.colours(results, subject)
     sweeps = views.sweeps(results)
     template = environment().get_template("report.html.j2")
@@ -125,8 +125,8 @@ def render_report(report: Report) -> str:
 
 
 def environment() -> Environment:
-    """Returns what renders the templates of this package."""
-    # a name that a template misspells is an error, not an empty word
+    """Returns the Jinja environment for the templates of this package."""
+    # `StrictUndefined` makes a misspelt name in a template an error
     environment = Environment(
         loader=PackageLoader("embodied.benchmark", ""),
         autoescape=True,
@@ -157,26 +157,32 @@ def environment() -> Environment:
 
 
 def _beside(cell: Cell, results: Results) -> Beside:
-    """Returns what a cell tells beside success, compared with others of the results."""
+    """Returns a cell's measures other than success.
+
+    They compare it with the expert's cell, and with the cell without delay, if these are
+    in the results.
+    """
     scenario = Scenario.of(cell.condition)
     expert = None
     undelayed = None
     for other in results.cells:
-        at = Scenario.of(other.condition)
-        if at == scenario and other.condition.policy == EXPERT:
+        others_scenario = Scenario.of(other.condition)
+        if others_scenario == scenario and other.condition.policy == EXPERT:
             expert = other
+
+        is_undelayed = others_scenario == scenario.without_timing
         same_policy = other.condition.policy == cell.condition.policy
-        if scenario.timing and same_policy and at == scenario.without_timing:
+        if scenario.timing and same_policy and is_undelayed:
             undelayed = other
     return beside_success(cell, expert, undelayed)
 
 
 def _delay_chart(sweep: views.Sweep, colours: Mapping[str, int]) -> Markup:
-    """Returns the success of each policy over the planner's delay, in one setting."""
+    """Returns a chart of success over the planner's delay, one curve per policy."""
     series = []
     delays_ms = []
     for curve in sweep.curves:
-        # the band is that of the rates' intervals
+        # the band shows the intervals of the rates
         points = []
         band = []
         for cell in curve.cells:
@@ -195,10 +201,10 @@ def _delay_chart(sweep: views.Sweep, colours: Mapping[str, int]) -> Markup:
 
 
 def training_charts(history: Sequence[Mapping[str, Any]]) -> list[Markup]:
-    """Returns a chart for each quantity that has `train_` or `valid_` columns."""
-    # rows may have different columns: some are only written now and then
+    """Returns one chart per quantity that has `train_` or `valid_` columns."""
+    # rows differ in columns, because some figures are written less often
     columns = dict.fromkeys(key for row in history for key in row)
-    # e.g. "loss" of "train_loss" and "valid_loss"
+    # "train_loss" and "valid_loss" are one quantity, "loss"
     quantities = dict.fromkeys(
         key.split("_", 1)[1] for key in columns if key.startswith(("train_", "valid_"))
     )
@@ -225,9 +231,9 @@ def training_charts(history: Sequence[Mapping[str, Any]]) -> list[Markup]:
 def _history_series(
     history: Sequence[Mapping[str, Any]], x_key: str, y_key: str, style: int
 ) -> Series:
-    """Returns a column over another, where it is given and finite.
+    """Returns column `y_key` over column `x_key`, without missing and infinite values.
 
-    A row without `x_key` stands at its own number, from 0.
+    A row without `x_key` gets its index as x.
     """
     points = []
     for i, row in enumerate(history):

@@ -1,4 +1,4 @@
-"""The results of an evaluation: one cell per condition, each with its episodes."""
+"""The results of an evaluation: one cell per condition, with its episodes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from embodied.rollout.rollout import EpisodeResult
 
 
 class ResultsError(EmbodiedError):
-    """Results are damaged, of something else, or do not fit together."""
+    """Results are damaged, of another setup, or do not fit together."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """Everything that decides what a cell measures.
+    """Everything that determines a measurement.
 
     Two cells with equal conditions are the same measurement.
     """
@@ -38,24 +38,24 @@ class Condition:
     num_episodes: int = 100
     control_mode: str = "joint_delta"
     control_hz: int = 20
-    # None: this policy has no planner, and the fields down to `bridge` mean nothing
+    # None for a policy without planner: then the fields down to `bridge` have no meaning
     planner_hz: float | None = None
-    compute_ms: float = 0.0  # the median
-    transport_ms: float = 0.0  # the median
-    latency: str = "constant"  # how the delays are distributed
+    compute_ms: float = 0.0  # median
+    transport_ms: float = 0.0  # median
+    latency: str = "constant"  # distribution of the delays, in words
     drop_rate: float = 0.0  # share of plans that never arrive
-    freeze: str = ""  # when the planner stops; empty: never
-    outage: str = ""  # when no message gets through; empty: never
+    freeze: str = ""  # when the planner freezes, e.g. "1 s at 2 s"; "" for never
+    outage: str = ""  # when the channel is down, in the same form; "" for never
     mailbox: str = "latest"
-    bridge: str = "hold"  # what is done about stale plans
-    stage: str = ""  # of the task; empty: the whole task
-    weights: str = ""  # SHA-256 of the policy's weights; empty where it has none
+    bridge: str = "hold"  # treatment of stale plans
+    stage: str = ""  # part of the task that is evaluated; "" for the whole task
+    weights: str = ""  # SHA-256 of the policy's weights; "" if it has none
     task: str = ""
     robot: str = ""
 
     @property
     def delay_ms(self) -> float:
-        """How late a plan usually arrives."""
+        """The median delay of a plan: compute plus transport."""
         return self.compute_ms + self.transport_ms
 
     @property
@@ -72,12 +72,12 @@ class Condition:
 
     @property
     def without_weights(self) -> Condition:
-        """The same condition, whatever the policy has learned."""
+        """The same condition with any weights of the policy."""
         return replace(self, weights="")
 
     @property
     def without_seeds(self) -> Condition:
-        """The same condition, whichever episodes it is measured over."""
+        """The same condition with any seeds and number of episodes."""
         return replace(self, first_seed=0, num_episodes=0)
 
     @property
@@ -91,7 +91,7 @@ class Condition:
 
 
 def place_name(task: str, robot: str) -> str:
-    """Returns the key of a task and a robot in `Provenance.models` and the like."""
+    """Returns a task and a robot as one word, e.g. the key of `Provenance.models`."""
     return f"{task} {robot}".strip()
 
 
@@ -102,13 +102,13 @@ class Cell:
     Attributes:
         condition: what was measured.
         label: the policy's name for people.
-        wall_s: how long it took.
+        wall_s: wall time of the measurement.
         episodes: one per seed.
-        view: the command that shows its episodes, as words without a seed; () where
-            results of version 3 do not tell.
-        abilities: what it measures, as its suite says (see `suites`).
-        rule: what stopped it before all episodes were run; "" where their number was
-            fixed beforehand.
+        view: the command that shows its episodes, as words without a seed; () in results
+            of schema version 3.
+        abilities: those that its suite says it measures (see `suites`).
+        rule: the rule that could stop it early, in words; "" if the number of episodes
+            was fixed beforehand.
 
     Raises:
         ResultsError: there are no episodes, or their seeds are not the condition's.
@@ -148,15 +148,15 @@ class Summary:
 
     success_once: Rate
     success_at_end: Rate
-    # of the furthest progress; an episode whose progress is not a number counts as 0
+    # mean of the highest progress of each episode; progress that is not finite counts as 0
     progress_mean: float
-    # of the episodes that succeeded once; None when none did
+    # of the episodes that succeeded at least once; None if none did
     time_to_success_s: Median | None
-    plan_age_mean_s: float | None
-    energy_j: Median | None  # None where it was not measured
-    smoothness: Median | None
-    faults: dict[str, int]
-    failures: dict[str, int]  # how episodes without success at the end ended
+    plan_age_mean_s: float | None  # None without plans
+    energy_j: Median | None  # None if it was not measured
+    smoothness: Median | None  # None if it was not measured
+    faults: dict[str, int]  # fault -> number of episodes
+    failures: dict[str, int]  # ending -> number of episodes without success at the end
     simulated_s: float
     wall_s: float
     real_time_factor: float
@@ -164,7 +164,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where results come from."""
+    """The origin of results: what was run, by which command, with which versions."""
 
     task: str
     robot: str
@@ -174,28 +174,29 @@ class Provenance:
     versions: Mapping[str, str]
     host: Mapping[str, str | int]
     metadata: Mapping[str, Any] = field(default_factory=dict)  # of the worlds
-    # the protocol that was followed, with its version; empty for none
+    # name, version and protocol of the suite; empty for none
     suite: Mapping[str, Any] = field(default_factory=dict)
-    # task and robot -> SHA-256 of the model, and of the code that makes and runs it
+    # "task robot" -> SHA-256 of the MuJoCo model
     models: Mapping[str, str] = field(default_factory=dict)
+    # "task robot" -> SHA-256 of the code that builds and runs it
     code: Mapping[str, str] = field(default_factory=dict)
-    shard: str = ""  # which part of the episodes these are, e.g. "3/16"; "" for all
+    shard: str = ""  # the part of the episodes, e.g. "3/16"; "" for all
 
 
 @dataclass(frozen=True)
 class Results:
-    """An evaluation: cells in the order they were measured."""
+    """An evaluation: cells in the order in which they were measured."""
 
     provenance: Provenance
     cells: tuple[Cell, ...] = ()
     unfinished: tuple[UnfinishedCell, ...] = ()
 
     def find(self, condition: Condition) -> Cell | None:
-        """Returns the cell of this condition; None where it is not measured yet."""
+        """Returns the cell of this condition; None if there is none."""
         return next((cell for cell in self.cells if cell.condition == condition), None)
 
     def covers(self, condition: Condition) -> bool:
-        """Returns whether a cell has all episodes of a condition, or more of them."""
+        """Returns whether a cell holds at least all episodes of a condition."""
         return any(
             cell.condition.without_seeds == condition.without_seeds
             and cell.condition.first_seed == condition.first_seed
@@ -204,20 +205,20 @@ class Results:
         )
 
     def require_extensible(self, condition: Condition) -> None:
-        """Checks that measuring a condition adds no second cell of the same seeds.
+        """Checks that measuring a condition would discard no episodes.
 
-        A cell may get more episodes.
+        A cell of the same condition may only be extended: same first seed, and at least
+        as many episodes.
 
         Raises:
-            ResultsError: there is a cell of the condition over other episodes, some of
-                which would be lost.
+            ResultsError: the cell of the condition has episodes that would be lost.
         """
         for cell in self.cells:
             known = cell.condition
             if known.without_seeds != condition.without_seeds:
                 continue
-            starts_alike = known.first_seed == condition.first_seed
-            if starts_alike and known.num_episodes <= condition.num_episodes:
+            same_start = known.first_seed == condition.first_seed
+            if same_start and known.num_episodes <= condition.num_episodes:
                 continue
             raise ResultsError(
                 f"{cell.label} at {known.level} is measured over the seeds "
@@ -227,8 +228,8 @@ class Results:
             )
 
     def kept(self, condition: Condition) -> UnfinishedCell:
-        """Returns the episodes of a condition that need not be run again."""
-        # of this condition, whether over more seeds, fewer seeds, or not yet all of them
+        """Returns the episodes of a condition that are known already."""
+        # from finished and unfinished cells of this condition, whatever their seeds
         wall_s = 0.0
         episodes: dict[int, EpisodeResult] = {}
         parts: list[Cell | UnfinishedCell] = [*self.cells, *self.unfinished]
@@ -240,17 +241,17 @@ class Results:
         return UnfinishedCell(condition, wall_s, tuple(ordered))
 
     def without_outdated(self, condition: Condition) -> Results:
-        """Returns these results without cells of the same policy's earlier weights.
+        """Returns these results without cells that were measured with other weights.
 
-        Those are the cells that differ from the condition in the weights, and perhaps
-        in the number of episodes: the policy has been trained anew since.
+        A cell is outdated if it has the same condition, whatever its seeds, but other
+        weights: the policy has been trained since.
         """
 
         def is_outdated(part: Cell | UnfinishedCell) -> bool:
             known = part.condition.without_seeds
             wanted = condition.without_seeds
-            same = known.without_weights == wanted.without_weights
-            return same and known.weights != wanted.weights
+            same_but_weights = known.without_weights == wanted.without_weights
+            return same_but_weights and known.weights != wanted.weights
 
         return replace(
             self,
@@ -259,17 +260,17 @@ class Results:
         )
 
     def with_unfinished(self, cell: UnfinishedCell) -> Results:
-        """Returns these results with the episodes that were run of a cell."""
+        """Returns these results with an unfinished cell; it replaces one it continues."""
         others = self._unfinished_others(cell.condition)
         return replace(self, unfinished=(*others, cell) if cell.episodes else others)
 
     def with_cell(self, cell: Cell) -> Results:
-        """Returns these results and one cell more.
+        """Returns these results with one more cell.
 
-        It replaces a cell of the same condition that has fewer episodes.
+        It replaces a cell of the same condition with fewer episodes.
 
         Raises:
-            ResultsError: a cell of the same condition is there already.
+            ResultsError: there is a cell of the same condition and episodes already.
         """
         if self.find(cell.condition):
             raise ResultsError(
@@ -277,25 +278,25 @@ class Results:
             )
         self.require_extensible(cell.condition)
 
-        # a cell with more episodes stands where the one with fewer stood
+        # an extended cell takes the place of the shorter one
         wanted = cell.condition.without_seeds
         cells = list(self.cells)
-        places = [known.condition.without_seeds for known in cells]
-        if wanted in places:
-            cells[places.index(wanted)] = cell
+        conditions = [known.condition.without_seeds for known in cells]
+        if wanted in conditions:
+            cells[conditions.index(wanted)] = cell
         else:
             cells.append(cell)
         others = self._unfinished_others(cell.condition)
         return replace(self, cells=tuple(cells), unfinished=others)
 
     def _unfinished_others(self, condition: Condition) -> tuple[UnfinishedCell, ...]:
-        """Returns the unfinished cells of all other conditions, whatever their seeds."""
+        """Returns the unfinished cells of all conditions but this one."""
         wanted = condition.without_seeds
         return tuple(c for c in self.unfinished if c.condition.without_seeds != wanted)
 
 
 def _span(condition: Condition) -> str:
-    """Returns a condition's seeds in words."""
+    """Returns a condition's seeds in words, e.g. "0 to 99"."""
     return f"{condition.seeds.start} to {condition.seeds.stop - 1}"
 
 
@@ -303,29 +304,29 @@ Metric = Callable[[EpisodeResult], bool]
 
 
 def success_at_end(episode: EpisodeResult) -> bool:
-    """Returns whether it had succeeded at its end: the metric of all comparisons."""
+    """Returns whether the episode ended in success: the metric of all comparisons."""
     return episode.success_at_end
 
 
 def success_once(episode: EpisodeResult) -> bool:
-    """Returns whether it ever succeeded, even if that was undone later."""
+    """Returns whether the episode ever succeeded, even if it failed again later."""
     return episode.success_once
 
 
 def rate(cell: Cell, metric: Metric = success_at_end) -> Rate:
-    """Returns the share of a cell's episodes for which the metric holds."""
+    """Returns the share of a cell's episodes for which the metric is true."""
     return wilson(sum(metric(episode) for episode in cell.episodes), len(cell.episodes))
 
 
 def failed(cell: Cell) -> list[EpisodeResult]:
-    """Returns a cell's episodes that had not succeeded at their end."""
+    """Returns a cell's episodes without success at the end."""
     return [episode for episode in cell.episodes if not episode.success_at_end]
 
 
 def summarize(cell: Cell) -> Summary:
-    """Returns the figures that tables and files give for a cell."""
+    """Returns the figures of a cell for tables and files."""
     episodes = cell.episodes
-    # progress that is not a number counts as 0 in the mean over all episodes
+    # progress that is not finite counts as 0: the mean is over all episodes
     progress = [e.progress_max for e in episodes if math.isfinite(e.progress_max)]
     times_s = [e.time_to_success_s for e in episodes if e.time_to_success_s is not None]
     ages_s = [e.mean_plan_age_s for e in episodes if e.mean_plan_age_s is not None]
@@ -352,16 +353,17 @@ def summarize(cell: Cell) -> Summary:
 def compare(
     first: Cell, second: Cell, metric: Metric = success_at_end
 ) -> Comparison | None:
-    """Compares both cells on the seeds that they share.
+    """Compares two cells on the seeds that they share.
 
-    Returns None when they share none, or when the episodes start in different ways.
+    Returns None if they share no seed, or if a seed does not mean the same start in both.
     """
+    # these decide, together with the seed, how an episode starts
     a = first.condition
     b = second.condition
     if (a.task, a.robot, a.level, a.split) != (b.task, b.robot, b.level, b.split):
         return None
 
-    # a seed stands for the same start in both
+    # pairs of outcomes from the same start
     second_episodes = {episode.seed: episode for episode in second.episodes}
     first_outcomes = []
     second_outcomes = []

@@ -1,20 +1,20 @@
-"""`results.json`: how results are written, read, and resumed.
+"""Writes, reads and resumes `results.json`.
 
-The file holds `format`, `schema_version`, `provenance` and `cells`; a cell holds
-`condition`, `label`, `wall_s`, `view` (the command that shows its episodes, but for the
-seed), `summary` (for readers; computed anew from the episodes when read) and `episodes`.
-A number that is not finite is null. While a cell is measured, `unfinished` holds its
-episodes so far.
+The file holds `format`, `schema_version`, `provenance` and `cells`. A cell holds
+`condition`, `label`, `wall_s`, `view` (the command that shows its episodes, without the
+seed), `summary` (for people and programs that read the file; this module computes it from
+the episodes instead) and `episodes`. A number that is not finite is null. While a cell is
+measured, `unfinished` holds its episodes so far.
 
-`checksum` is the SHA-256 of all the rest, so that a change by hand is noticed. The JSON
-schema of `results_schema` holds for what is written and for what is read.
+`checksum` is the SHA-256 of the rest, so that manual changes are detected. The file is
+checked against the JSON schema of `results_schema` on writing and on reading.
 
 Version 5 added `checksum`; task and robot of each condition; the suite, the models, the
 code and the shard of the provenance; `abilities` and `rule` of a cell, and `error` of an
 episode. Version 6 added `outage` and `bridge` of a condition, and `plan_faults` of an
 episode. Version 7 added `stale_share` and `plan_jump` of an episode. Version 8 added
-`energy_j` and `smoothness` of an episode, and the medians of both to the summary. Versions
-from 3 on still read.
+`energy_j` and `smoothness` of an episode, and their medians to the summary. Versions from
+3 on can be read.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ from embodied.rollout.rollout import EpisodeResult
 
 
 def write_results(path: Path, results: Results, check: bool = True) -> None:
-    """Writes the file in one step, so that it is whole at any moment.
+    """Writes the file atomically, so that it is valid at any moment.
 
     Args:
         path: of the file.
-        results: what it is to hold.
-        check: whether it is held against the JSON schema, which takes a while for
+        results: its content.
+        check: whether to check it against the JSON schema, which takes a while for
             thousands of episodes.
     """
     content: dict[str, Any] = {
@@ -69,7 +69,7 @@ def read_results(path: Path) -> Results:
     """Returns the results in a file.
 
     Raises:
-        ResultsError: it is not a file, not JSON, not a results file, of another schema
+        ResultsError: it is not a file, not JSON, not a results file, of an unknown schema
             version, damaged, or changed since it was written.
     """
     content = read_json(path)
@@ -99,7 +99,7 @@ def read_results(path: Path) -> Results:
         if schema_version == SCHEMA_VERSION:
             check_schema(content)
 
-    # versions before 5 have none
+    # files before version 5 have no checksum
     if schema_version >= 5 and content.get("checksum") != checksum(content):
         raise ResultsError(
             f"{path} was changed after it was written: its checksum no longer fits. "
@@ -109,24 +109,24 @@ def read_results(path: Path) -> Results:
 
 
 def checksum(content: Mapping[str, Any]) -> str:
-    """Returns the SHA-256 of what a file holds beside its checksum, in a fixed form."""
+    """Returns the SHA-256 of a file's content, without `checksum` itself."""
     rest = {name: value for name, value in content.items() if name != "checksum"}
     text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def resume_results(path: Path, provenance: Provenance) -> Results:
-    """Returns the results to go on with: those in the file, or none where it is new.
+    """Returns the results in a file, to be continued; empty ones if there is no file.
 
     Raises:
-        ResultsError: the file is of another task, robot, model or package version, so
-            that its cells are no part of this run.
+        ResultsError: the file was measured with another task, robot, model or package
+            version, or is another shard.
     """
     if not path.exists():
         return Results(provenance)
 
     results = read_results(path)
-    # cells of something else must not stand in one table with this run's
+    # cells of different setups must not be mixed in one table
     wanted = _setup(provenance)
     for name, value in _setup(results.provenance).items():
         if wanted[name] != value:
@@ -146,7 +146,14 @@ def resume_results(path: Path, provenance: Provenance) -> Results:
 def require_same_setup(
     path: Path, provenance: Provenance, other_path: Path, other: Provenance
 ) -> None:
-    """Raises ResultsError unless the cells of two files may stand in one table."""
+    """Raises ResultsError if two files have different setups.
+
+    Args:
+        path: of the first file, for the error message.
+        provenance: of the first file.
+        other_path: of the second file.
+        other: provenance of the second file.
+    """
     wanted = _setup(other)
     for name, value in _setup(provenance).items():
         if wanted[name] != value:
@@ -157,7 +164,8 @@ def require_same_setup(
 
 
 def _setup(provenance: Provenance) -> dict[str, Any]:
-    """Returns what must be equal for cells to stand in one table."""
+    """Returns the parts of a provenance that cells in one table must share."""
+    # the number of episodes is not part of the setup: more may be added later
     suite = {k: v for k, v in provenance.suite.items() if k != "episodes"}
     return {
         "task": provenance.task,
@@ -171,16 +179,21 @@ def _setup(provenance: Provenance) -> dict[str, Any]:
 
 
 def _brief(value: Any) -> str:
-    """Returns a value for an error message; of a suite its name and version."""
+    """Returns a value for an error message; for a suite only name and version."""
     if isinstance(value, dict) and "protocol" in value:
         return f"{value['name']} {value['version']}"
     return repr(value)
 
 
 def read_json(path: Path, expected: str = "results.json") -> dict[str, Any]:
-    """Returns the JSON object in a file; raises ResultsError where there is none.
+    """Returns the JSON object in a file.
 
-    `expected` is the usual name of such a file.
+    Args:
+        path: of the file.
+        expected: usual name of such a file, for error messages.
+
+    Raises:
+        ResultsError: there is no file, or no JSON object in it.
     """
     if not path.is_file():
         what = "a folder" if path.is_dir() else "missing"
@@ -202,7 +215,7 @@ def read_json(path: Path, expected: str = "results.json") -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> None:
-    """Raises ValueError for NaN and infinities, which Python's `json` would take."""
+    """Raises ValueError for NaN and infinities, which Python's `json` accepts."""
     raise ValueError(f"{name} is not JSON")
 
 
@@ -218,7 +231,7 @@ def _naming(path: Path) -> Iterator[None]:
 def _encode_cell(cell: Cell) -> dict[str, Any]:
     """Returns a cell as an object for `json`."""
     summary = summarize(cell)
-    # for readers of the file, who need not compute a share themselves
+    # the file also gives the rates themselves, which `Rate` computes from its counts
     plain_summary = encode(summary)
     plain_summary["success_once"]["rate"] = summary.success_once.value
     plain_summary["success_at_end"]["rate"] = summary.success_at_end.value
@@ -236,7 +249,7 @@ def _encode_cell(cell: Cell) -> dict[str, Any]:
 
 
 def _decode_cell(content: Any, where: str) -> Cell:
-    """Returns the cell in a JSON value; raises ResultsError for any other value."""
+    """Returns the cell in a JSON value; raises ResultsError if it holds none."""
     if not isinstance(content, dict):
         raise ResultsError(f"{where} is a {type(content).__name__}, not an object")
 
@@ -270,9 +283,16 @@ def _decode_unfinished(content: Any) -> tuple[UnfinishedCell, ...]:
 def _get(
     content: Mapping[str, Any], name: str, kind: type | tuple[type, ...], where: str
 ) -> Any:
-    """Returns a value of an object; raises ResultsError unless it is of its kind.
+    """Returns a field of a JSON object.
 
-    `where` is what the object is, for the error.
+    Args:
+        content: the object.
+        name: of the field.
+        kind: expected type of the value.
+        where: location of the object for the error message.
+
+    Raises:
+        ResultsError: the field is missing or of another type.
     """
     if not isinstance(content.get(name), kind):
         raise ResultsError(f"'{name}' of {where} is {content.get(name, 'missing')!r}")

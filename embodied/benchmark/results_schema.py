@@ -1,6 +1,6 @@
-"""The JSON schema of `results.json`, made from the dataclasses that it holds.
+"""Derives the JSON schema of `results.json` from the dataclasses that it encodes.
 
-`docs/results.schema.json` publishes it for other programs.
+`docs/results.schema.json` publishes the schema for other programs.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TEXT = {"type": "string"}
 TEXTS = {"type": "array", "items": TEXT}
 SIMPLE = {str: "string", bool: "boolean", int: "integer"}
-# properties that the file adds to those of a dataclass
+# properties that the file adds to the fields of a dataclass
 ADDED = {Rate: {"rate": {"type": "number", "minimum": 0, "maximum": 1}}}
 
 
 @cache
 def results_schema() -> dict[str, Any]:
-    """Returns the schema of a file of the present version."""
+    """Returns the JSON schema of the current version."""
     cell = {
         "condition": schema_of(Condition),
         "label": TEXT,
@@ -65,32 +65,32 @@ def results_schema() -> dict[str, Any]:
 
 @cache
 def _validator() -> Any:
-    """Returns what checks a file against the schema."""
+    """Returns the validator of results files."""
     return validator_of(results_schema())
 
 
 def validator_of(schema: Mapping[str, Any]) -> Any:
-    """Returns what checks values against a schema."""
-    # imported here, because few commands need it
+    """Returns a validator of a JSON schema."""
+    # imported here, because most commands do not need it
     from jsonschema import Draft202012Validator
 
     return Draft202012Validator(schema)
 
 
 def check_schema(content: Mapping[str, Any]) -> None:
-    """Checks that what is in a results file, or is to be, fits the schema.
+    """Checks the content of a results file against the schema.
 
     Raises:
-        ResultsError: it does not; names the place.
+        ResultsError: it does not fit; the message names the place.
     """
     check_fits(content, _validator())
 
 
 def check_fits(content: Mapping[str, Any], validator: Any) -> None:
-    """Checks that what is in a file, or is to be, fits the schema of a validator.
+    """Checks the content of a file with a validator.
 
     Raises:
-        ResultsError: it does not; names the place.
+        ResultsError: it does not fit; the message names the place.
     """
     from jsonschema.exceptions import best_match
 
@@ -103,7 +103,10 @@ def check_fits(content: Mapping[str, Any], validator: Any) -> None:
 def object_schema(
     properties: dict[str, Any], required: list[str] | None = None
 ) -> dict[str, Any]:
-    """Returns the schema of an object that has these properties and no others."""
+    """Returns the schema of an object with these properties and no others.
+
+    `required` are the properties that must be present; None for all.
+    """
     return {
         "type": "object",
         "properties": properties,
@@ -113,7 +116,7 @@ def object_schema(
 
 
 def schema_of(kind: type[Any]) -> dict[str, Any]:
-    """Returns the schema of a dataclass, as `codec.encode` writes it."""
+    """Returns the schema of a dataclass as `codec.encode` writes it."""
     hints = get_type_hints(kind)
     properties = {f.name: _type_of(hints[f.name]) for f in fields(kind)}
     return object_schema({**properties, **ADDED.get(kind, {})})
@@ -128,32 +131,34 @@ def _type_of(hint: Any) -> dict[str, Any]:
     if len(kinds) == 1:
         return kinds[0]
 
-    # a list of type names is quicker to check than `anyOf`, which counts for thousands
-    # of episodes; a float has two names itself, for its null
-    names = [kind["type"] for kind in kinds if set(kind) == {"type"}]
-    if len(names) == len(kinds):
-        flat = [
-            names_of if isinstance(names_of, list) else [names_of] for names_of in names
-        ]
-        return {"type": sorted({name for part in flat for name in part})}
-    return {"anyOf": kinds}
+    # Plain types become one list of names, {"type": ["integer", "null"]}: validators
+    # check it faster than `anyOf`, which matters for thousands of episodes.
+    if any(set(kind) != {"type"} for kind in kinds):
+        return {"anyOf": kinds}
+    names: set[str] = set()
+    for kind in kinds:
+        # a float has a list of names already: ["number", "null"]
+        own_names = kind["type"]
+        names.update(own_names if isinstance(own_names, list) else [own_names])
+    return {"type": sorted(names)}
 
 
 def _plain_type(hint: Any) -> dict[str, Any]:
-    """Returns the schema of a type that is no union."""
+    """Returns the schema of a type that is not a union."""
     if hint in SIMPLE:
         return {"type": SIMPLE[hint]}
     if hint is float:
-        # a number that is not finite is null
+        # numbers that are not finite are written as null
         return {"type": ["number", "null"]}
     if is_dataclass(hint) and isinstance(hint, type):
         return schema_of(hint)
 
     origin = get_origin(hint) or hint
     if origin is tuple:
-        # all items of our tuples have the type of the first
+        # every tuple in our dataclasses has items of one type
         return {"type": "array", "items": _type_of(get_args(hint)[0])}
-    # of a mapping, whose keys are always text in JSON
+
+    # a mapping: its keys are always strings in JSON, so only the type of values matters
     values = get_args(hint)[1:]
     if origin in (dict, Mapping) and values and values[0] is not Any:
         return {"type": "object", "additionalProperties": _type_of(values[0])}

@@ -1,6 +1,6 @@
-"""Results files of earlier schema versions, brought to the present one as they are read.
+"""Upgrades results files of earlier schema versions while they are read.
 
-What is damaged stays as it is, and is found when it is decoded.
+Damaged content is left as it is: decoding finds it later.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def upgraded(content: dict[str, Any]) -> dict[str, Any]:
-    """Returns what a file of any version in READABLE holds, in the present form."""
+    """Returns the content of a file of any READABLE version, in the current form."""
     if content["schema_version"] == SCHEMA_VERSION:
         return content
 
+    # earlier versions name task and robot only in the provenance, for all cells
     provenance = content.get("provenance")
     task = ""
     robot = ""
     if isinstance(provenance, dict):
-        # conditions name the task alone, the provenance an environment's id, such as
-        # "embodied/ToteTransfer-v0"
+        # the provenance has an environment's id, "embodied/ToteTransfer-v0"; a condition
+        # has the task's name, "ToteTransfer"
         name = str(provenance.get("task", ""))
         task = name.removeprefix("embodied/").removesuffix("-v0")
         robot = str(provenance.get("robot", ""))
@@ -51,23 +52,23 @@ def upgraded(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _each(items: Any, upgrade: Upgrade) -> Any:
-    """Returns a list whose objects are upgraded; anything else as it is."""
+    """Upgrades the objects of a list; returns anything else unchanged."""
     if not isinstance(items, list):
         return items
     return [upgrade(item) if isinstance(item, dict) else item for item in items]
 
 
 def _cell(cell: dict[str, Any], task: str, robot: str) -> dict[str, Any]:
-    # version 3 has no command that shows an episode
+    """Returns a finished cell with the fields that earlier versions lack."""
     added = {"view": [], "abilities": [], "rule": ""}
     return {**added, **_with_newer_parts(cell, task, robot)}
 
 
 def _with_newer_parts(cell: dict[str, Any], task: str, robot: str) -> dict[str, Any]:
-    """Returns a cell, whole or unfinished, with a newer condition and newer episodes."""
+    """Returns a finished or unfinished cell with upgraded condition and episodes."""
     newer = {**cell}
     if isinstance(cell.get("condition"), dict):
-        # earlier versions lack these fields: their cells were all measured like this
+        # earlier versions lack these fields, and knew only these values of them
         added = {"task": task, "robot": robot, "outage": "", "bridge": "hold"}
         newer["condition"] = {**added, **cell["condition"]}
     if "episodes" in cell:
@@ -76,8 +77,9 @@ def _with_newer_parts(cell: dict[str, Any], task: str, robot: str) -> dict[str, 
 
 
 def _episode(episode: dict[str, Any]) -> dict[str, Any]:
-    """Returns an episode with what versions 4 to 8 added."""
-    # version 3 lacks `ended`: a time-out cannot be told from a loss, so "" is for both
+    """Returns an episode with the fields that versions 4 to 8 added."""
+    # Version 3 lacks `ended`. Success and faults show in other fields; "" stands for a
+    # time-out or a loss, which do not.
     ended = ""
     if episode.get("success_at_end") is True:
         ended = SUCCESS

@@ -1,4 +1,4 @@
-"""A shift: episodes back to back for a simulated time, and how often one fails."""
+"""Shifts: episodes back to back for a simulated time, and mean time between failures."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from embodied.benchmark.statistics import CONFIDENCE
 from embodied.errors import EmbodiedError
 from embodied.rollout.rollout import EpisodeResult
 
-SHIFT_RULE = "until a shift"  # how the words of the rule begin
+SHIFT_RULE = "until a shift"  # prefix of the rule's words, by which others recognise it
 UNITS_S = {"s": 1.0, "min": 60.0, "h": 3600.0}
-# An episode lasts at least this long: so many may be needed for a shift.
+# shortest episode that is expected; it limits the number of episodes in a shift
 SHORTEST_EPISODE_S = 1.0
 LONGEST_SHIFT_S = 24 * 3600.0
 
@@ -25,10 +25,10 @@ class TimeBetweenFailures:
     """The mean simulated time between failures, in s.
 
     Attributes:
-        mean_s: the time for each failure; None where nothing failed.
-        low_s: the lower limit of its 95% interval.
-        high_s: the upper limit; None where nothing failed.
-        failures: how many episodes failed.
+        mean_s: total time over the number of failures; None without failures.
+        low_s: lower limit of its 95% interval.
+        high_s: upper limit; None without failures.
+        failures: number of failed episodes.
     """
 
     mean_s: float | None
@@ -38,11 +38,12 @@ class TimeBetweenFailures:
 
 
 def time_between_failures(episodes: Sequence[EpisodeResult]) -> TimeBetweenFailures:
-    """Returns the mean time between episodes that had not succeeded at their end.
+    """Returns the mean time between failed episodes.
 
-    The interval is the exact one of a constant rate of failures, observed for a fixed
-    time (Epstein & Sobel 1953; MIL-HDBK-189C, 5.4): chi-squared with 2 r and 2 r + 2
-    degrees of freedom for r failures.
+    A failed episode is one without success at the end. The interval is exact for a
+    constant failure rate and a fixed observation time (Epstein & Sobel 1953;
+    MIL-HDBK-189C, 5.4): it uses chi-squared distributions with 2 r and 2 r + 2 degrees of
+    freedom for r failures.
     """
     total_s = sum(episode.duration_s for episode in episodes)
     failures = sum(not success_at_end(episode) for episode in episodes)
@@ -57,10 +58,10 @@ def time_between_failures(episodes: Sequence[EpisodeResult]) -> TimeBetweenFailu
 
 @dataclass(frozen=True)
 class Shift:
-    """A stopping rule that waits until episodes fill a shift.
+    """A stopping rule: it ends a cell when the episodes add up to a given time.
 
     Attributes:
-        length_s: the simulated time.
+        length_s: simulated time.
     """
 
     length_s: float
@@ -71,7 +72,7 @@ class Shift:
 
     @property
     def most_episodes(self) -> int:
-        """How many episodes a shift may hold."""
+        """The most episodes that a shift may hold."""
         return max(1, round(self.length_s / SHORTEST_EPISODE_S))
 
     def is_met(self, episodes: Sequence[EpisodeResult]) -> bool:
@@ -80,10 +81,10 @@ class Shift:
 
 
 def parse_shift(text: str) -> Shift:
-    """Returns the shift that was typed, e.g. "1h", "90min" or "600s".
+    """Returns the shift of a text such as "1h", "90min" or "600s".
 
     Raises:
-        EmbodiedError: it is no such time, or longer than a day.
+        EmbodiedError: the text is no such time, or the time is longer than a day.
     """
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|min|h)", text)
     length_s = float(match[1]) * UNITS_S[match[2]] if match else 0.0
@@ -96,7 +97,7 @@ def parse_shift(text: str) -> Shift:
 
 
 def duration_words(duration_s: float) -> str:
-    """Returns a time in its largest unit, e.g. "1 h" or "12 min"."""
+    """Returns a duration in its largest unit, e.g. "1 h" or "12 min"."""
     for unit in ("h", "min"):
         if duration_s >= UNITS_S[unit]:
             return f"{duration_s / UNITS_S[unit]:.3g} {unit}"
@@ -104,7 +105,7 @@ def duration_words(duration_s: float) -> str:
 
 
 def between_failures_words(found: TimeBetweenFailures) -> str:
-    """Returns a mean time between failures with its interval, for people."""
+    """Returns a mean time between failures in words, e.g. "12 min (6 min to 30 min)"."""
     if found.mean_s is None:
         return f"no failure, at least {duration_words(found.low_s)}"
     limits = f"{duration_words(found.low_s)} to {duration_words(found.high_s or 0)}"

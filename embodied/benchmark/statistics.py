@@ -1,7 +1,7 @@
-"""Rates with intervals, paired comparisons and medians.
+"""Rates with intervals, paired comparisons, and medians.
 
-Results and reports use no other statistics. Every interval is at `CONFIDENCE` unless
-told otherwise; rates and differences are shares (0.9, not 90).
+Intervals are at `CONFIDENCE` unless another level is given. Rates and differences are
+shares (0.9, not 90).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000  # of a bootstrap
-# fixed, so that the same episodes always give the same interval
+# a fixed seed, so that the same episodes always give the same interval
 BOOTSTRAP_SEED = 20_260
 
 
@@ -36,16 +36,17 @@ class Rate:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two policies from the same starts: how many each of them succeeded from."""
+    """A paired comparison of two policies on the same starts."""
 
+    # number of starts from which both, one or neither of the policies succeeded
     both: int
     only_first: int
     only_second: int
     neither: int
-    difference: float  # first rate - second rate, with its interval
-    low: float
+    difference: float  # first rate minus second rate
+    low: float  # limits of its interval
     high: float
-    p_value: float
+    p_value: float  # of McNemar's exact test
 
     @property
     def episodes(self) -> int:
@@ -59,7 +60,7 @@ class Median:
     median: float
     lower_quartile: float
     upper_quartile: float
-    low: float | None  # None for a single value, which has no spread
+    low: float | None  # None for a sample of one value
     high: float | None
 
 
@@ -75,7 +76,7 @@ class Estimate:
 def wilson(successes: int, episodes: int, confidence: float = CONFIDENCE) -> Rate:
     """Returns the rate with its Wilson score interval (Wilson 1927).
 
-    It is sound at 0% and 100% and for small samples.
+    It is also valid at 0% and 100%, and for small samples.
 
     Raises:
         ValueError: no episodes, or successes outside [0, episodes].
@@ -94,21 +95,24 @@ def wilson_limits(
 ) -> tuple[float, float]:
     """Returns the limits of the Wilson score interval.
 
-    Where episodes depend on each other, their number is that of as many independent ones
-    as would tell as much: it need not be whole.
+    Args:
+        successes: number of successes.
+        episodes: number of episodes. If episodes depend on each other, it is the
+            effective number of independent episodes, which need not be whole.
+        confidence: of the interval.
     """
     value = successes / episodes
     if float(successes).is_integer() and float(episodes).is_integer():
         test = stats.binomtest(int(successes), int(episodes))
         limits: Any = test.proportion_ci(confidence, method="wilson")
     else:
-        # imported here, because it takes longer than all that most commands do
+        # imported here, because importing it is slow, and few commands need it
         from statsmodels.stats.proportion import proportion_confint
 
         alpha = 1 - confidence
         limits = proportion_confint(successes, episodes, alpha, method="wilson")
 
-    # the clamp only removes rounding: at 0% and 100% the limit is the rate itself
+    # remove rounding errors: at 0% and 100% a limit equals the rate itself
     low, high = limits
     return float(min(low, value)), float(max(high, value))
 
@@ -118,11 +122,16 @@ def compare_paired(
     second: Sequence[bool] | np.ndarray,
     confidence: float = CONFIDENCE,
 ) -> Comparison:
-    """Compares outcomes of two policies, element i of both from the same start.
+    """Compares the outcomes of two policies on the same starts.
 
-    The p-value is the exact McNemar test: given that the policies disagree, each is as
-    likely to be the one that succeeds. The interval is method 10 of Newcombe,
-    Statistics in Medicine 17 (1998) 2635-2650.
+    The p-value is that of McNemar's exact test. Its null hypothesis: from a start with
+    different outcomes, either policy is equally likely to be the one that succeeds. The
+    interval is method 10 of Newcombe, Statistics in Medicine 17 (1998) 2635-2650.
+
+    Args:
+        first: outcomes of one policy, (E,) bool.
+        second: outcomes of the other, in the same order of starts.
+        confidence: of the interval.
 
     Raises:
         ValueError: the sequences are empty or differ in length.
@@ -160,7 +169,10 @@ def compare_paired(
 def newcombe_paired(
     both: float, only_a: float, only_b: float, neither: float, confidence: float
 ) -> tuple[float, float]:
-    """Returns the limits of the difference of rates, from the limits of both rates."""
+    """Returns the limits of a difference of paired rates (Newcombe 1998, method 10).
+
+    The arguments `both` to `neither` are numbers of pairs; they need not be whole.
+    """
     episodes = both + only_a + only_b + neither
     a_value = (both + only_a) / episodes
     b_value = (both + only_b) / episodes
@@ -169,8 +181,8 @@ def newcombe_paired(
     phi = _correlation(both, only_a, only_b, neither)
     difference = a_value - b_value
 
-    # the formula of a difference's standard deviation, with the distances between rates
-    # and their limits in place of the two standard deviations
+    # The standard deviation of a difference of correlated values, with the distances of
+    # the rates from their Wilson limits in place of the standard deviations.
     def half_width(width_a: float, width_b: float) -> float:
         squared = width_a**2 - 2 * phi * width_a * width_b + width_b**2
         return math.sqrt(max(squared, 0.0))
@@ -181,9 +193,9 @@ def newcombe_paired(
 
 
 def _correlation(both: float, only_a: float, only_b: float, neither: float) -> float:
-    """Returns Newcombe's phi, the correlation of the pairs.
+    """Returns Newcombe's phi, the correlation of paired outcomes.
 
-    A continuity correction pulls a positive correlation towards 0.
+    A continuity correction reduces a positive correlation.
     """
     margins_a = (both + only_a) * (only_b + neither)
     margins_b = (both + only_b) * (only_a + neither)
@@ -198,14 +210,14 @@ def _correlation(both: float, only_a: float, only_b: float, neither: float) -> f
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Returns p-values adjusted for being a family of tests (Holm 1979).
+    """Returns p-values adjusted for multiple tests (Holm 1979), in the same order.
 
-    The smallest of m is multiplied by m, the next by m - 1, and so on.
+    The smallest of m p-values is multiplied by m, the next by m - 1, and so on.
     """
     if len(p_values) < 2:
         return list(p_values)
 
-    # imported here, because it takes longer than all that most commands do
+    # imported here, because importing it is slow, and few commands need it
     from statsmodels.stats.multitest import multipletests
 
     result: Any = multipletests(p_values, method="holm")
@@ -216,9 +228,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def median(
     values: Sequence[float] | np.ndarray, confidence: float = CONFIDENCE
 ) -> Median | None:
-    """Returns the median with its quartiles and a percentile-bootstrap interval.
+    """Returns the median with quartiles and a percentile-bootstrap interval.
 
-    It is None for an empty sample.
+    Returns None for an empty sample.
     """
     sample = np.asarray(values, dtype=np.float64)
     if not sample.size:
@@ -237,7 +249,7 @@ def median(
         rng=np.random.default_rng(BOOTSTRAP_SEED),
     ).confidence_interval
 
-    # the clamps only remove the rounding of resampled medians
+    # remove rounding errors of the resampled medians
     low = max(interval.low, sample.min())
     high = min(interval.high, sample.max())
     return Median(

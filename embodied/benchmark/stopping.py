@@ -1,4 +1,7 @@
-"""When a cell has enough episodes: rules that stop it, sound whenever they are asked."""
+"""Rules that stop a cell early, once it has enough episodes.
+
+The test of `Against` stays valid although it is repeated after every few episodes.
+"""
 
 from __future__ import annotations
 
@@ -13,29 +16,30 @@ from embodied.benchmark.statistics import CONFIDENCE, wilson
 from embodied.errors import EmbodiedError
 from embodied.rollout.rollout import EpisodeResult
 
-LOOK = 10  # a rule is asked after so many more episodes
+LOOK = 10  # a rule is evaluated after every LOOK episodes
 
 
 class StoppingRule(Protocol):
-    """Says when a cell has enough episodes."""
+    """Decides when a cell has enough episodes."""
 
     @property
     def words(self) -> str:
-        """What it waits for, for people who read the results."""
+        """The rule in words, for results and reports."""
 
     def is_met(self, episodes: Sequence[EpisodeResult]) -> bool:
-        """Returns whether the first episodes of a cell, in their order, are enough."""
+        """Returns whether the episodes so far, in the order of seeds, are enough."""
 
 
 @dataclass(frozen=True)
 class Until:
-    """Waits for an interval that is narrow enough.
+    """Stops when the interval of the success rate is narrow enough.
 
     Attributes:
-        half_width: of the Wilson interval of the success at the end, as a share.
+        half_width: of the Wilson interval, as a share.
 
     Raises:
-        EmbodiedError: no interval can be as narrow or needs to be as wide.
+        EmbodiedError: the half-width is unreachably small, or so large that any interval
+            fits.
     """
 
     half_width: float
@@ -59,15 +63,15 @@ class Until:
 
 @dataclass(frozen=True)
 class Against:
-    """Waits until a policy is told apart from another one on the same seeds.
+    """Stops when a policy differs significantly from another one on the same seeds.
 
-    The test is an e-process: it may be asked after every episode, and still calls equal
-    policies different with a probability of at most `alpha`.
+    The test is an e-process: even if it is evaluated after every episode, it declares
+    equal policies different with a probability of at most `alpha`.
 
     Attributes:
         name: of the other policy.
-        outcomes: seed -> whether the other one succeeded.
-        alpha: how often equal policies may be called different.
+        outcomes: seed -> whether the other policy succeeded.
+        alpha: significance level.
     """
 
     name: str
@@ -79,7 +83,7 @@ class Against:
         return f"until told apart from {self.name}, at a level of {self.alpha:.2g}"
 
     def is_met(self, episodes: Sequence[EpisodeResult]) -> bool:
-        """Returns whether they are told apart, or cannot be with the seeds that are left."""
+        """Returns whether the test is decided, or can no longer be decided."""
         own = np.array([success_at_end(episode) for episode in episodes])
         other = np.array([self.outcomes[episode.seed] for episode in episodes])
         only_own = int((own & ~other).sum())
@@ -89,24 +93,29 @@ class Against:
         if log_e_value(only_own, only_other) >= threshold:
             return True
 
-        # the best that the rest could still do for the one that is ahead
-        left = len(self.outcomes) - len(episodes)
-        ahead = max(only_own, only_other) + left
-        return bool(log_e_value(ahead, min(only_own, only_other)) < threshold)
+        # The strongest evidence still possible: the policy that leads wins all remaining
+        # seeds. If that is too little, more episodes are useless.
+        remaining = len(self.outcomes) - len(episodes)
+        most_wins = max(only_own, only_other) + remaining
+        fewest_wins = min(only_own, only_other)
+        return bool(log_e_value(most_wins, fewest_wins) < threshold)
 
 
 def log_e_value(only_first: np.ndarray | int, only_second: np.ndarray | int) -> float:
-    """Returns the logarithm of the evidence that two policies differ, (...) or a number.
+    """Returns the log e-value, the evidence that two policies differ.
 
-    Of the starts from which one policy alone succeeds, equal policies share each with a
-    probability of 1/2. The evidence is the likelihood ratio of a uniform mixture over
-    all other shares to that: a martingale that begins at 1 while they are equal, so
-    that it ever reaches 1 / alpha with a probability of at most alpha (Ville 1939;
-    Robbins 1970).
+    Consider the starts from which exactly one policy succeeds. The null hypothesis says
+    that this is the first policy with probability 1/2; the alternative is a uniform
+    mixture over all other probabilities. The e-value is the likelihood ratio of the
+    alternative to the null. Under the null it is a martingale that starts at 1, so it
+    ever reaches 1 / alpha with a probability of at most alpha (Ville 1939; Robbins 1970).
 
     Args:
-        only_first: how often the first alone succeeded; whole numbers of any shape.
-        only_second: how often the second alone did.
+        only_first: number of starts from which only the first succeeded; any shape.
+        only_second: number of starts from which only the second succeeded; same shape.
+
+    Returns:
+        An array of the same shape; a float for two numbers.
     """
     from scipy.special import betaln
 

@@ -1,8 +1,7 @@
-"""Suites: what is measured, how, and which ability each cell stands for, as data.
+"""Reads suites: benchmarks with cells, a protocol and a version, as TOML files.
 
-A suite is one TOML file with its version and its protocol; those that come with the
-package lie in `suites/`. Any change that could change an outcome needs a new version:
-`suites/versions.json` pins what each version is.
+The suites of this package are in `suites/`. Any change that could affect an outcome needs
+a new version: `suites/versions.json` holds the hash of each version.
 """
 
 from __future__ import annotations
@@ -20,45 +19,45 @@ from embodied.envs.variation import LEVELS, SPLITS
 from embodied.errors import EmbodiedError, unknown
 
 FOLDER = Path(__file__).parent / "suites"
-# The classes of abilities of the CAICT's method, and the dimensions of T/CIE 298-2025.
+# Ability classes of the CAICT's evaluation method.
 CLASSES = ("basic", "cognitive", "closed loop")
+# Ability dimensions of the standard T/CIE 298-2025.
 DIMENSIONS = ("perception", "decision", "execution", "cooperation")
-# The keys of a protocol.
+# Keys of a suite's file, of its protocol, of a table of cells, and of a timing in it.
+FIELDS = ("name", "version", "summary", "protocol", "cells")
 PROTOCOL = ("episodes", "first_seed", "success", "rates", "horizon_s")
+CELLS = ("tasks", "robots", "levels", "splits", "timings", "class", "dimensions")
+TIMING = ("channel", "drop", "freeze_s", "freeze_hz")
 # The only values that `success` and `rates` of a protocol may have so far.
 SUCCESS = "at the end"
 OWN_RATES = "the policy's own"
-# The keys of a timing, of a table of cells, and of the whole file.
-TIMING = ("channel", "drop", "freeze_s", "freeze_hz")
-CELLS = ("tasks", "robots", "levels", "splits", "timings", "class", "dimensions")
-FIELDS = ("name", "version", "summary", "protocol", "cells")
 
 
 @dataclass(frozen=True)
 class SuiteCell:
-    """A cell of a suite: where a policy is measured, and what that measures."""
+    """A cell of a suite: a scenario, and the abilities that it measures."""
 
     task: str
     robot: str
     level: str
     split: str
-    timing: Mapping[str, Any]  # names in TIMING -> values; empty for plans in time
+    timing: Mapping[str, Any]  # key in TIMING -> value; empty if plans arrive at once
     ability: str  # one of CLASSES
     dimensions: tuple[str, ...]  # of DIMENSIONS
 
 
 @dataclass(frozen=True)
 class Suite:
-    """What is measured, and how.
+    """A benchmark: cells and a protocol.
 
     Attributes:
         name: e.g. "handling".
         version: a whole number from 1 on.
-        summary: what it is about, in half a line.
-        protocol: the episodes of each cell, the seed of the first of them, the rule of
-            success, the rates, and the horizon of each task and robot.
+        summary: its subject, in half a line.
+        protocol: number of episodes per cell, first seed, criterion of success, rates,
+            and horizon of each task and robot.
         cells: in the order in which they are measured.
-        content: the file, as it is stored with results.
+        content: of the file; its cells are stored with results.
     """
 
     name: str
@@ -70,7 +69,7 @@ class Suite:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of all that could change an outcome."""
+        """SHA-256 of everything that could affect an outcome: all but the summary."""
         decisive = {k: v for k, v in self.content.items() if k != "summary"}
         text = json.dumps(decisive, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
@@ -81,10 +80,10 @@ class Suite:
         return range(first, first + int(self.protocol["episodes"]))
 
     def stored(self, seeds: range) -> dict[str, Any]:
-        """Returns what results say of the suite that they are of.
+        """Returns the entry `suite` in the provenance of results.
 
         Args:
-            seeds: those that were asked for, which may be fewer than the protocol's.
+            seeds: those to be measured, perhaps fewer than the protocol's.
         """
         return {
             "name": self.name,
@@ -102,10 +101,10 @@ def suite_names() -> tuple[str, ...]:
 
 
 def find_suite(name: str) -> Suite:
-    """Returns a suite by its name, or from a TOML file of the user's own.
+    """Returns a suite of this package by its name, or the suite in a TOML file.
 
     Raises:
-        EmbodiedError: there is none, or its file is not as it should be.
+        EmbodiedError: there is no such suite, or its file is invalid.
     """
     path = Path(name)
     if path.suffix != ".toml":
@@ -122,7 +121,7 @@ def find_suite(name: str) -> Suite:
 
 
 def _suite_of(content: dict[str, Any], file: str) -> Suite:
-    """Returns the suite in a file's content; `file` is for error messages."""
+    """Returns the suite of a file's content; `file` names it in error messages."""
     _require(content, FIELDS, file)
     protocol = content["protocol"]
     _require(protocol, PROTOCOL, f"{file}, protocol")
@@ -148,8 +147,8 @@ def _suite_of(content: dict[str, Any], file: str) -> Suite:
 
 
 def _cells_of(rows: dict[str, Any], where: str) -> list[SuiteCell]:
-    """Returns the cells of one table: each of its values with each of the others."""
-    # `timings` may be left out: all plans then arrive at once
+    """Returns the cells of one table: every combination of its values."""
+    # `timings` is optional; without it plans arrive at once
     _require({"timings": [{}], **rows}, CELLS, where)
     _known("level", rows["levels"], LEVELS, where)
     _known("split", rows["splits"], SPLITS, where)
@@ -167,14 +166,14 @@ def _cells_of(rows: dict[str, Any], where: str) -> list[SuiteCell]:
 
 
 def _require(content: Any, names: Sequence[str], where: str) -> None:
-    """Raises EmbodiedError unless a table has exactly these keys."""
+    """Raises EmbodiedError unless a table has exactly these keys; `where` names it."""
     given = sorted(content) if isinstance(content, dict) else type(content).__name__
     if given != sorted(names):
         raise EmbodiedError(f"{where}: expected the keys {sorted(names)}, not {given}")
 
 
 def _known(kind: str, values: Iterable[str], known: Sequence[str], where: str) -> None:
-    """Raises EmbodiedError if one of the values is not known; names its place."""
+    """Raises EmbodiedError if one of the values is unknown; `where` names its table."""
     for value in values:
         if value not in known:
             raise EmbodiedError(f"{where}: {unknown(kind, value, known)}")
@@ -183,10 +182,10 @@ def _known(kind: str, values: Iterable[str], known: Sequence[str], where: str) -
 def cells_at(
     suite: Suite, task: str | None = None, robot: str | None = None
 ) -> list[SuiteCell]:
-    """Returns the cells of a suite, or those of one task or robot alone.
+    """Returns the cells of a suite, restricted to a task or a robot if one is given.
 
     Raises:
-        EmbodiedError: it has none there.
+        EmbodiedError: the suite has no such cell.
     """
     chosen = suite.cells
     for kind, wanted in (("task", task), ("robot", robot)):

@@ -1,4 +1,4 @@
-"""From the cells of a suite to the trials that measure them."""
+"""Turns the cells of a suite into trials."""
 
 from __future__ import annotations
 
@@ -24,24 +24,25 @@ def plan_suite(
     seeds: range,
     num_envs: int,
 ) -> list[Trial]:
-    """Returns every policy in every cell.
+    """Returns a trial for every combination of policy and cell.
 
-    A policy that does not plan has no cell with late or lost plans.
+    A policy that makes no plans skips the cells with delayed or lost plans.
 
     Args:
-        suite: whose horizons must be those of the tasks.
-        cells: of it.
-        policies: their names; `{task}` and `{robot}` in them stand for a cell's own.
+        suite: defines the horizons.
+        cells: the cells of the suite to measure.
+        policies: names; `{task}` and `{robot}` are replaced by those of the cell.
         seeds: of the episodes of each cell.
-        num_envs: worlds at once in each process; no result depends on it.
+        num_envs: worlds at once in each process; it does not affect results.
 
     Raises:
-        EmbodiedError: a policy does not fit a cell, or a task is no longer what the
-            suite was made for.
+        EmbodiedError: a policy does not fit a cell, or the horizon of a task differs from
+            the suite's.
     """
     for cell in cells:
         _check_horizon(suite, cell.task, cell.robot)
 
+    # cached, because loading a policy takes a while and cells share it
     @cache
     def candidate(label: str, task: str, robot: str) -> Candidate:
         name = label.replace("{task}", task).replace("{robot}", robot)
@@ -49,18 +50,18 @@ def plan_suite(
 
     trials = []
     for label, cell in product(policies, cells):
-        able = candidate(label, cell.task, cell.robot)
-        if able.source.planner_hz is None and cell.timing:
+        policy = candidate(label, cell.task, cell.robot)
+        if policy.source.planner_hz is None and cell.timing:
             continue
         place = Place(cell.task, cell.split, cell.robot)
-        [trial] = able.trials(place, cell.level, [_timing_of(cell)], seeds, num_envs)
+        [trial] = policy.trials(place, cell.level, [_timing_of(cell)], seeds, num_envs)
         abilities = (cell.ability, *cell.dimensions)
         trials.append(replace(trial, abilities=abilities))
     return trials
 
 
 def _timing_of(cell: SuiteCell) -> Timing:
-    """Returns when plans are made in a cell, and how they travel."""
+    """Returns the timing of plans in a cell."""
     values = cell.timing
     freeze = Interruption(
         duration_s=values.get("freeze_s", 0.0), rate_hz=values.get("freeze_hz", 0.0)
@@ -70,7 +71,7 @@ def _timing_of(cell: SuiteCell) -> Timing:
 
 
 def _check_horizon(suite: Suite, task: str, robot: str) -> None:
-    """Raises EmbodiedError unless a task gives as much time as the protocol says."""
+    """Raises EmbodiedError if a task's horizon differs from the suite's protocol."""
     spec = get_task(task)
     horizon_s = spec.horizon_for(choose_robot(spec, robot))
     expected_s = suite.protocol["horizon_s"].get(place_name(task, robot))

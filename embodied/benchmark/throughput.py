@@ -1,22 +1,23 @@
-"""How fast this machine simulates, renders and records.
+"""Measures how fast this machine simulates, renders and records.
 
-Figures are medians of several runs, with their quartiles. Steps are timed by the
-thread's own processor time, so that other work on the machine disturbs them less;
-frames and recording, which use more than one thread, by wall time.
+Figures are medians of several repeats, with quartiles. Steps are timed by the thread's
+processor time, so that other work on the machine disturbs them less. Frames and recording
+use more than one thread, so they are timed by wall time.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 
+from embodied.benchmark.stopwatch import Stopwatch, thread_seconds, wall_seconds
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
@@ -28,7 +29,7 @@ from embodied.policies.registry import find_policy
 from embodied.rollout.shards import Workers, default_workers, quiet_stage
 
 REPEATS = 7
-CONTROL_HZ = 20  # of environments as reinforcement learning drives them
+CONTROL_HZ = 20  # a usual control rate of reinforcement learning
 STEPS = {1: 100, 16: 30, 64: 12}  # number of worlds -> steps in each repeat
 PHYSICS_STEPS = 1000  # in each repeat
 FRAME_WORLDS = 4
@@ -37,13 +38,22 @@ RECORDINGS = 3
 RECORDED_WORLDS = 16
 DECISIONS = 200  # in each repeat
 RUNTIME_STEPS = 200  # control steps of a rollout in each repeat: 1 s
-SETTLING_S = 1.0  # until everything is at rest
-# Number of worlds -> the bounds that are wanted of: the time of Python beside physics,
-# the speed, and the time of `env.step` over that of physics. "" for none.
+SETTLING_S = 1.0  # until all objects are at rest
+
+
+class SteppingBounds(NamedTuple):
+    """Bounds that `SteppingFigures` should keep; "" for none."""
+
+    beside_physics: str = ""
+    speed: str = ""
+    over_physics: str = ""
+
+
+# Number of worlds -> bounds.
 STEPPING_BOUNDS = {
-    1: ("<= 120", ">= 60", ""),
-    16: ("", ">= 80", ""),
-    64: ("", "", "<= 1.10"),
+    1: SteppingBounds(beside_physics="<= 120", speed=">= 60"),
+    16: SteppingBounds(speed=">= 80"),
+    64: SteppingBounds(over_physics="<= 1.10"),
 }
 
 
@@ -56,28 +66,33 @@ class Figure:
     median: float
     lower_quartile: float
     upper_quartile: float
-    wanted: str = ""  # the bound that it should keep on two cores of our machine
+    wanted: str = (
+        ""  # bound that it should keep on two cores of our machine; "" for none
+    )
 
     @classmethod
     def of(cls, name: str, unit: str, values: list[float], wanted: str = "") -> Figure:
-        """Returns the figure of a measurement's repeats, in `unit`."""
+        """Returns the figure of the values of all repeats, in `unit`."""
         lower, middle, upper = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
         return cls(name, unit, middle, lower, upper, wanted)
 
 
 @dataclass(frozen=True)
 class SteppingFigures:
-    """What `env.step` of a number of worlds costs."""
+    """The cost of `env.step` for a given number of worlds."""
 
-    beside_physics: Figure  # the time that is not the engine's, us per step
-    over_physics: Figure  # the whole time over the engine's
+    beside_physics: Figure  # time outside the physics engine, us per step
+    over_physics: Figure  # total time over the time in the physics engine
     speed: Figure  # simulated time over real time
 
 
 def measure_all(task: str, robot: str | None, episodes: int) -> Iterator[Figure]:
     """Yields every figure as soon as it is measured.
 
-    `episodes` are recorded in each repeat of the recording.
+    Args:
+        task: name of the task.
+        robot: name of the robot; None for the task's default.
+        episodes: number of episodes in each repeat of the recording.
     """
     config = bench_config(task, robot)
     yield from measure_physics(config)
@@ -91,7 +106,7 @@ def measure_all(task: str, robot: str | None, episodes: int) -> Iterator[Figure]
 
 
 def bench_config(task: str, robot: str | None) -> EnvConfig:
-    """Returns the config of all figures but those of recording and deciding."""
+    """Returns the config for stepping and frames."""
     return EnvConfig(
         task,
         robot=robot,
@@ -103,7 +118,7 @@ def bench_config(task: str, robot: str | None) -> EnvConfig:
 
 
 def measure_physics(config: EnvConfig) -> Iterator[Figure]:
-    """Measures a physics step of one world at rest, and counts its contacts."""
+    """Measures the physics step of one world at rest, and its number of contacts."""
     worlds = Worlds(config)
     worlds.reset([0], [0])
     action = rest_action(worlds)
@@ -112,8 +127,8 @@ def measure_physics(config: EnvConfig) -> Iterator[Figure]:
 
     steps_us = []
     for repeat in range(REPEATS + 1):
-        seconds = _thread_seconds(lambda: worlds.engine.step(PHYSICS_STEPS))
-        if repeat:  # the first one only warms up
+        seconds = thread_seconds(lambda: worlds.engine.step(PHYSICS_STEPS))
+        if repeat:  # repeat 0 only warms up
             steps_us.append(1e6 * seconds / PHYSICS_STEPS)
     contacts = float(worlds.engine.world_data(0).ncon)
     worlds.close()
@@ -123,25 +138,25 @@ def measure_physics(config: EnvConfig) -> Iterator[Figure]:
 
 
 def measure_stepping(config: EnvConfig, num: int) -> SteppingFigures:
-    """Measures `env.step` of `num` worlds, and the engine's step within it."""
+    """Measures `env.step` of `num` worlds, and the share of the physics engine in it."""
     env = _make_env(config, num)
     worlds: Worlds = env.unwrapped.worlds
     env.reset(seed=0)
-    # a single environment takes an action (A,), a vector one takes (N, A)
+    # a single environment takes an action (A,), a vector environment (N, A)
     action = rest_action(worlds)[0] if num == 1 else rest_action(worlds)
 
-    # the environment steps the engine through a stopwatch, which tells its share
-    engine_step = _Stopwatch(worlds.engine.step)
+    # replace the engine's step by one that adds up its time
+    engine_step = Stopwatch(worlds.engine.step)
     worlds.engine.step = engine_step.call  # type: ignore[method-assign]
 
-    # seconds of a step of all worlds: the whole, and the engine's share
+    # time of one `env.step`: the whole, and the engine's share
     whole_s = []
     engine_s = []
     for repeat in range(REPEATS + 1):
         env.reset(seed=0)
         engine_step.seconds = 0.0
-        seconds = _thread_seconds(lambda: [env.step(action) for _ in range(STEPS[num])])
-        if repeat:  # the first one only warms up
+        seconds = thread_seconds(lambda: [env.step(action) for _ in range(STEPS[num])])
+        if repeat:  # repeat 0 only warms up
             whole_s.append(seconds / STEPS[num])
             engine_s.append(engine_step.seconds / STEPS[num])
     env.close()
@@ -152,20 +167,23 @@ def measure_stepping(config: EnvConfig, num: int) -> SteppingFigures:
     speeds = [num / CONTROL_HZ / whole for whole in whole_s]
 
     at = f"at {CONTROL_HZ} Hz, {_num_worlds(num)}"
-    beside_bound, speed_bound, ratio_bound = STEPPING_BOUNDS[num]
+    bounds = STEPPING_BOUNDS[num]
     return SteppingFigures(
         beside_physics=Figure.of(
-            f"Python beside physics {at}", "us per step", beside_us, beside_bound
+            f"Python beside physics {at}",
+            "us per step",
+            beside_us,
+            bounds.beside_physics,
         ),
         over_physics=Figure.of(
-            f"env.step over physics {at}", "ratio", ratios, ratio_bound
+            f"env.step over physics {at}", "ratio", ratios, bounds.over_physics
         ),
-        speed=Figure.of(f"simulated {at}", "x real time", speeds, speed_bound),
+        speed=Figure.of(f"simulated {at}", "x real time", speeds, bounds.speed),
     )
 
 
 def _make_env(config: EnvConfig, num: int) -> Any:
-    """Returns the Gymnasium environment of one world, or the vector one of several."""
+    """Returns a Gymnasium environment for one world, else a vector environment."""
     arguments: dict[str, Any] = {
         "robot": config.robot,
         "control_mode": config.control_mode,
@@ -180,7 +198,7 @@ def _make_env(config: EnvConfig, num: int) -> Any:
 
 
 def measure_frames(config: EnvConfig) -> Figure:
-    """Measures how fast the task's cameras are rendered for observations."""
+    """Measures the rendering of the task's cameras, as observations need it."""
     worlds = Worlds(replace(config, obs="pixels"), FRAME_WORLDS)
     worlds.reset(np.arange(FRAME_WORLDS), list(range(FRAME_WORLDS)))
     frames_per_step = FRAME_WORLDS * len(worlds.cameras)
@@ -191,8 +209,8 @@ def measure_frames(config: EnvConfig) -> Figure:
         seconds = 0.0
         for _ in range(FRAME_STEPS):
             worlds.step(rest_action(worlds))
-            seconds += _wall_seconds(lambda: worlds.observe(privileged=False))
-        if repeat:  # the first one only warms up
+            seconds += wall_seconds(lambda: worlds.observe(privileged=False))
+        if repeat:  # repeat 0 only warms up
             rates.append(FRAME_STEPS * frames_per_step / seconds)
     worlds.close()
 
@@ -201,9 +219,9 @@ def measure_frames(config: EnvConfig) -> Figure:
 
 
 def measure_recording(config: EnvConfig, episodes: int) -> Iterator[Figure]:
-    """Measures recording at 200 Hz as `embodied collect` does it.
+    """Measures recording at 200 Hz, as `embodied collect` does it.
 
-    It is measured without cameras, and with one camera at 10 Hz.
+    It is measured once without cameras, and once with one camera at 10 Hz.
     """
     robot = _robot_name(config)
     spec = find_policy("expert").spec(config.task, robot)
@@ -222,7 +240,7 @@ def measure_recording(config: EnvConfig, episodes: int) -> Iterator[Figure]:
             dual = DualSystemConfig(mailbox="predictive")
             runner = EpisodeRunner("expert", recorded, dual, RECORDED_WORLDS)
 
-            # the first one includes the processes' imports and first frames
+            # a warm-up: it includes the imports of the processes and their first frames
             _record(runner, range(episodes), workers)
             speeds = []
             for k in range(RECORDINGS):
@@ -232,7 +250,11 @@ def measure_recording(config: EnvConfig, episodes: int) -> Iterator[Figure]:
 
 
 def _record(runner: EpisodeRunner, seeds: range, workers: Workers) -> float:
-    """Records an episode per seed, then deletes them; returns simulated over wall time."""
+    """Records one episode per seed into a temporary file.
+
+    Returns:
+        Simulated time over wall time.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bench.hdf5"
         recording = Recording(runner, path, collection_header(runner, record_hz=10))
@@ -246,7 +268,7 @@ def _record(runner: EpisodeRunner, seeds: range, workers: Workers) -> float:
 
 
 def measure_deciding(config: EnvConfig) -> Iterator[Figure]:
-    """Measures the expert's controller, between two plans of its planner."""
+    """Measures the expert's controller at steps without a new plan."""
     robot = _robot_name(config)
     spec = find_policy("expert").spec(config.task, robot)
     expert_config = env_config_for(spec, config.task, "L1", "train", robot)
@@ -256,20 +278,20 @@ def measure_deciding(config: EnvConfig) -> Iterator[Figure]:
 
 
 def _decision_times_us(worlds: Worlds) -> list[float]:
-    """Returns how long one call of the expert takes, in each repeat.
+    """Returns the time of one call of the expert's `act` in us, for each repeat.
 
-    The observation, and with it the clock, stays the same, so that nothing is planned.
+    The observation, and with it the clock, stays the same, so the planner never runs.
     """
     ids = np.arange(worlds.num_worlds)
     worlds.reset(ids, ids.tolist())
     policy = find_policy("expert").make(worlds)
     observation = worlds.observe()
     policy.reset(ids, observation, ids.tolist())
-    policy.act(observation)  # with the first plan; the next is not yet due
+    policy.act(observation)  # this call makes the first plan; the next is not yet due
 
     times_us = []
     for _ in range(REPEATS):
-        seconds = _thread_seconds(
+        seconds = thread_seconds(
             lambda: [policy.act(observation) for _ in range(DECISIONS)]
         )
         times_us.append(1e6 * seconds / DECISIONS)
@@ -277,66 +299,73 @@ def _decision_times_us(worlds: Worlds) -> list[float]:
 
 
 def measure_runtime(config: EnvConfig) -> Iterator[Figure]:
-    """Measures what the dual-system runtime adds to planner, controller and worlds.
+    """Measures the overhead of the dual-system runtime: channel, mailbox, scheduling.
 
-    The expert acts in rollouts with channel and mailbox, and stopwatches tell the shares
-    of its planner, of its controller, and of the whole policy.
+    The expert acts in rollouts. Stopwatches measure its planner, its controller and the
+    whole policy; the rest of the policy's time is the runtime's.
     """
     robot = _robot_name(config)
     spec = find_policy("expert").spec(config.task, robot)
     expert_config = env_config_for(spec, config.task, "L1", "train", robot)
 
-    # one world shows what the runtime itself costs, many show its share of a rollout
+    # for one world its cost per control step, for many worlds its share of a rollout
     for num, unit, bound in (
         (1, "us per step", "<= 100"),
         (RECORDED_WORLDS, "ratio", "<= 1.05"),
     ):
-        values = []
-        for whole_s, runtime_s in _runtime_times_s(Worlds(expert_config, num)):
-            us = 1e6 * runtime_s / RUNTIME_STEPS
-            values.append(us if num == 1 else whole_s / (whole_s - runtime_s))
-
-        name = f"runtime in a tick, {_num_worlds(num)}"
-        if num > 1:
+        times = _runtime_times(Worlds(expert_config, num))
+        if num == 1:
+            name = f"runtime in a tick, {_num_worlds(num)}"
+            values = [1e6 * t.runtime_s / RUNTIME_STEPS for t in times]
+        else:
             name = f"rollout over one without the runtime, {_num_worlds(num)}"
+            values = [t.whole_s / (t.whole_s - t.runtime_s) for t in times]
         yield Figure.of(name, unit, values, bound)
 
 
-def _runtime_times_s(worlds: Worlds) -> list[tuple[float, float]]:
-    """Returns how long rollouts take, and the runtime in them, for each repeat."""
+class _RuntimeTime(NamedTuple):
+    """Processor time of RUNTIME_STEPS control steps."""
+
+    whole_s: float
+    runtime_s: float  # the share of the dual-system runtime
+
+
+def _runtime_times(worlds: Worlds) -> list[_RuntimeTime]:
+    """Returns the times of a rollout of the expert, for each repeat."""
     timing = DualSystemConfig(latency=channel_profile("cloud-4g").latency)
     policy = find_policy("expert").make(worlds, timing)
     if not isinstance(policy, DualSystem):
         raise TypeError("the expert is a dual system")
-    plan = _Stopwatch(policy.planner.plan)
-    act = _Stopwatch(policy.controller.act)
-    decide = _Stopwatch(policy.act)
+    plan = Stopwatch(policy.planner.plan)
+    act = Stopwatch(policy.controller.act)
+    decide = Stopwatch(policy.act)
     policy.planner.plan = plan.call  # type: ignore[method-assign]
     policy.controller.act = act.call  # type: ignore[method-assign]
 
     ids = np.arange(worlds.num_worlds)
-    times_s = []
+    times = []
     for repeat in range(REPEATS + 1):
         worlds.reset(ids, ids.tolist())
         policy.reset(ids, worlds.observe(), ids.tolist())
         for stopwatch in (plan, act, decide):
             stopwatch.seconds = 0.0
-        whole_s = _thread_seconds(
+        whole_s = thread_seconds(
             lambda: [
                 worlds.step(decide.call(worlds.observe())) for _ in range(RUNTIME_STEPS)
             ]
         )
-        policy.take_plans()  # else those of all repeats would pile up
-        if repeat:  # the first one only warms up
-            times_s.append((whole_s, decide.seconds - plan.seconds - act.seconds))
+        policy.take_plans()  # empty the policy's list of plans
+        if repeat:  # repeat 0 only warms up
+            runtime_s = decide.seconds - plan.seconds - act.seconds
+            times.append(_RuntimeTime(whole_s, runtime_s))
     worlds.close()
-    return times_s
+    return times
 
 
 def rest_action(worlds: Worlds) -> np.ndarray:
-    """Returns actions (N, A) that keep the robots at their present joint targets.
+    """Returns actions (N, A) that hold the robots at their current joint targets.
 
-    In worlds that have just been reset, that is where they start, with open grippers.
+    After a reset these are the start pose, with open grippers.
     """
     action: np.ndarray = worlds.interface.to_normalized(
         worlds.control.joint_target
@@ -344,43 +373,8 @@ def rest_action(worlds: Worlds) -> np.ndarray:
     return action
 
 
-class _Stopwatch:
-    """Adds up the time spent in a function.
-
-    Attributes:
-        call: does what the function does, and takes its time.
-        seconds: the time so far.
-    """
-
-    call: Callable[..., Any]
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.seconds = 0.0
-
-        def call(*arguments: Any) -> Any:
-            start_s = time.thread_time()
-            result = function(*arguments)
-            self.seconds += time.thread_time() - start_s
-            return result
-
-        self.call = call
-
-
-def _thread_seconds(work: Callable[[], object]) -> float:
-    """Returns the processor time of this thread that some work takes."""
-    start_s = time.thread_time()
-    work()
-    return time.thread_time() - start_s
-
-
-def _wall_seconds(work: Callable[[], object]) -> float:
-    start_s = time.perf_counter()
-    work()
-    return time.perf_counter() - start_s
-
-
 def _robot_name(config: EnvConfig) -> str | None:
-    """Returns the robot's name; None, the task's default, for what is not named."""
+    """Returns the robot's name; None if the config has a robot object or no robot."""
     return config.robot if isinstance(config.robot, str) else None
 
 

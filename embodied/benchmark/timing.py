@@ -1,4 +1,4 @@
-"""When plans are made and how they travel, for policies that plan."""
+"""The timing of plans in an evaluation: rate, delays, losses and interruptions."""
 
 from __future__ import annotations
 
@@ -20,34 +20,36 @@ from embodied.policies.latency import (
 )
 from embodied.policies.mailbox import MailboxMode
 
-CONSTANT = "constant"  # the description of delays that never change
+CONSTANT = "constant"  # `Timing.latency_words` of delays that never change
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How often plans are made, how late they arrive, and which of them get lost.
+    """Rate, delays, losses and interruptions of plans.
 
-    Compute keeps the planner busy, transport does not: plans on their way may be many.
+    Computing a plan blocks the planner. Transport does not: several plans may be in
+    transport at once.
 
     Attributes:
-        planner_hz: plans per second; None for as many as the policy makes by itself.
-        transport_ms: how long a plan travels; the median where there is jitter.
-        compute_ms: how long the planner is busy with a plan; the median likewise.
-        jitter: sigma of the transport's lognormal distribution; 0 for no jitter, and
-            of no effect where the transport takes no time.
-        compute_jitter: the same of the time to compute.
-        channel: a profile of `policies.channel_profiles` in place of all the delays
-            above; "" for none.
-        trace: measured delays in place of `transport_ms` and `jitter`.
-        compute_trace: measured times in place of `compute_ms` and `compute_jitter`.
-        drop: the share of the plans that never arrive.
-        freeze: when the planner stops for a while.
-        outage: when no message gets through.
-        mailbox: which plan the controller reads.
-        bridge: what is done about stale plans.
+        planner_hz: plans per second; None for the policy's own rate.
+        transport_ms: transport time of a plan; with jitter, its median.
+        compute_ms: time to compute a plan; with jitter, its median.
+        jitter: sigma of the transport time's lognormal distribution; 0 for none. It has
+            no effect if the transport time is 0.
+        compute_jitter: sigma of the compute time's lognormal distribution; 0 for none.
+        channel: a profile of `policies.channel_profiles` that replaces all delays above;
+            "" for none.
+        trace: measured delays that replace `transport_ms` and `jitter`.
+        compute_trace: measured times that replace `compute_ms` and `compute_jitter`.
+        drop: share of the plans that never arrive.
+        freeze: when the planner freezes.
+        outage: when the channel is down.
+        mailbox: rule by which the controller picks a plan.
+        bridge: treatment of stale plans.
 
     Raises:
-        EmbodiedError: no such channel or bridge, or delays that exclude each other.
+        EmbodiedError: the channel or the bridge does not exist, or two settings exclude
+            each other.
     """
 
     planner_hz: float | None = None
@@ -85,24 +87,24 @@ class Timing:
             raise EmbodiedError(
                 "a trace of compute holds its times: give no other, and no jitter of it"
             )
-        # a wrong name or number is refused at once
+        # these raise an error for unknown names and impossible numbers
         self.latency()
         find_bridge(self.bridge)
 
     def latency(self) -> PlanLatency:
-        """Returns the delays of each plan."""
+        """Returns the distributions of a plan's delays."""
         if self.channel:
             return channel_profile(self.channel).latency
-        # all transport counts as the plan's way down: the observation arrives at once
+        # the whole transport time is on the downlink; the uplink takes no time
         return PlanLatency(
             compute=_delay(self.compute_ms, self.compute_jitter, self.compute_trace),
             downlink=_delay(self.transport_ms, self.jitter, self.trace),
         )
 
     def dual(self, own_hz: float) -> DualSystemConfig:
-        """Returns the dual system's config; `own_hz` is the planner's default rate."""
+        """Returns the dual system's config; `own_hz` is the policy's own planner rate."""
         drop = self.drop
-        # only one of the two may be above 0, as `__post_init__` demands
+        # at most one of the two is above 0: `__post_init__` checks that
         if self.channel:
             drop = max(drop, channel_profile(self.channel).drop)
         return DualSystemConfig(
@@ -117,18 +119,18 @@ class Timing:
 
     @property
     def median_compute_ms(self) -> float:
-        """How long the planner is usually busy with a plan."""
+        """The median time to compute a plan."""
         return self.latency().compute.median_ms
 
     @property
     def median_transport_ms(self) -> float:
-        """How long a plan and its observation usually travel, together."""
+        """The median transport time: observation to planner plus plan to controller."""
         latency = self.latency()
         return latency.uplink.median_ms + latency.downlink.median_ms
 
     @property
     def latency_words(self) -> str:
-        """How the delays are distributed, e.g. "lognormal, sigma 0.4"."""
+        """The distribution of the delays in words, e.g. "lognormal, sigma 0.4"."""
         if self.channel:
             return f"channel {self.channel}"
         transport = _spread(self.transport_ms, self.jitter, self.trace)
@@ -139,7 +141,7 @@ class Timing:
 
 
 def _delay(median_ms: float, sigma: float, trace: Trace | None) -> Latency:
-    """Returns a delay that is constant, lognormal or measured."""
+    """Returns a trace if there is one; else a lognormal or a constant delay."""
     if trace is not None:
         return trace
     if sigma:
@@ -148,9 +150,9 @@ def _delay(median_ms: float, sigma: float, trace: Trace | None) -> Latency:
 
 
 def _spread(median_ms: float, sigma: float, trace: Trace | None) -> str:
-    """Returns how such a delay is distributed, in words."""
+    """Returns the distribution of a delay in words; the arguments are as in `_delay`."""
     if trace is not None:
-        # the digest tells apart traces of the same length
+        # the digest distinguishes traces of equal length
         text = json.dumps(list(trace.ms))
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         whole = f"trace of {len(trace.ms)} delays, {digest}"

@@ -1,7 +1,6 @@
-"""Tracks: charts and bands over one common time, as inline SVG.
+"""Draws tracks, charts and bands over a common time axis, as inline SVG.
 
-They are as wide as the page and lie below each other, so that one cursor runs through
-all of them.
+Tracks span the width of the page and are stacked, so that one cursor crosses them all.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ from markupsafe import Markup
 from embodied.benchmark.plots import linear_axis
 
 WIDTH_PX = 1000
-LEFT_PX = 64  # beside the plotting area
+LEFT_PX = 64  # margins of the plotting area
 RIGHT_PX = 14
 CHART_PX = 132  # height of a chart's plotting area
 BAND_PX = 30  # height of a track of bands, all rows together
-EDGE_PX = 8  # above and below a track
-TIMES_PX = 26  # height of the axis of times
-MAX_POINTS = 700  # of a line; more could not be told apart
-MIN_LABEL_PX = 7.0  # per letter of a band's word
+EDGE_PX = 8  # margin above and below a track
+TIMES_PX = 26  # height of the time axis
+MAX_POINTS = 700  # per line; more would be indistinguishable on the screen
+MIN_LABEL_PX = 7.0  # width of a band per letter of its word, for the word to be shown
 
 
 @dataclass(frozen=True)
@@ -36,24 +35,24 @@ class Line:
 
 @dataclass(frozen=True)
 class Band:
-    """A stretch of time of one kind."""
+    """A coloured interval of time."""
 
     start_s: float
     stop_s: float
-    kind: int  # bands of a kind have a colour
+    kind: int  # determines the colour
     word: str
-    row: int = 0
+    row: int = 0  # 0 is the top row
 
 
 def hue(kind: int) -> int:
-    """Returns the hue of a kind, in degrees; neighbours are far apart."""
-    # steps by the golden angle spread any number of hues evenly
+    """Returns the hue of a kind in degrees; consecutive kinds differ strongly."""
+    # steps of the golden angle distribute any number of hues evenly
     return (205 + kind * 137) % 360
 
 
 def chart(lines: Sequence[Line], duration_s: float) -> Markup:
-    """Returns lines over time on a common axis."""
-    # the axis begins at 0, or below where values are negative
+    """Returns a chart of lines over time, with one vertical axis."""
+    # the axis starts at 0, or below it for negative values
     finite = np.concatenate([line.value[np.isfinite(line.value)] for line in lines])
     low = float(finite.min(initial=0.0)) if len(finite) else 0.0
     high = float(finite.max(initial=low)) if len(finite) else 1.0
@@ -62,7 +61,7 @@ def chart(lines: Sequence[Line], duration_s: float) -> Markup:
     def down(value: float) -> float:
         return EDGE_PX + CHART_PX * (1 - axis.share(value))
 
-    # a line across for each tick, with its label at the left
+    # a horizontal grid line for each tick, with its label on the left
     parts = []
     for value, label in axis.ticks:
         parts.append(_rule(LEFT_PX, down(value), WIDTH_PX - RIGHT_PX))
@@ -72,7 +71,7 @@ def chart(lines: Sequence[Line], duration_s: float) -> Markup:
             )
         )
 
-    # of a long line only every few points are drawn
+    # of a long line, only every `step`-th point is drawn
     for kind, line in enumerate(lines):
         places = []
         step = -(-len(line.value) // MAX_POINTS)  # rounded up
@@ -89,14 +88,18 @@ def chart(lines: Sequence[Line], duration_s: float) -> Markup:
 
 
 def bands(stretches: Sequence[Band], duration_s: float, rows: int = 1) -> Markup:
-    """Returns coloured stretches, with their words where these fit.
+    """Returns a track of coloured bands.
 
-    `rows` is how many lie below each other; words stand only in a single row.
+    Args:
+        stretches: the bands.
+        duration_s: of the episode.
+        rows: number of rows of bands. Bands show their words only in a single row, and
+            only where a word fits.
     """
     height_px = BAND_PX / rows
     parts = []
     for band in stretches:
-        # at least a pixel wide, so that short stretches are seen
+        # at least one pixel wide, so that short bands stay visible
         x = right(band.start_s, duration_s)
         width_px = max(right(band.stop_s, duration_s) - x, 1.0)
         y = EDGE_PX / 2 + band.row * height_px
@@ -117,7 +120,7 @@ def bands(stretches: Sequence[Band], duration_s: float, rows: int = 1) -> Markup
 
 
 def times(duration_s: float) -> Markup:
-    """Returns the axis of the times, in s."""
+    """Returns the time axis, in s."""
     axis = linear_axis("", 0, duration_s)
     parts = []
     for value, label in axis.ticks:
@@ -128,20 +131,20 @@ def times(duration_s: float) -> Markup:
 
 
 def right(time_s: float, duration_s: float) -> float:
-    """Returns where a time lies across a track, in pixels."""
+    """Returns the horizontal position of a time, in pixels."""
     room_px = WIDTH_PX - LEFT_PX - RIGHT_PX
     return LEFT_PX + room_px * time_s / max(duration_s, 1e-9)
 
 
 def _rule(x1: float, y: float, x2: float) -> Markup:
-    """Returns a line across, at `y` pixels from the top."""
+    """Returns a horizontal line from x1 to x2, `y` pixels below the top."""
     return Markup('<line x1="{}" y1="{:.1f}" x2="{}" y2="{:.1f}"/>').format(
         x1, y, x2, y
     )
 
 
 def _svg(parts: Sequence[Markup], height_px: float) -> Markup:
-    """Returns a track of some parts; its cursor, which the page moves, is at time 0."""
+    """Returns a track with these parts and a cursor at time 0, which the page moves."""
     cursor = Markup(
         '<line class="cursor" x1="{0}" x2="{0}" y1="0" y2="{1:.0f}"/>'
     ).format(LEFT_PX, height_px)

@@ -1,4 +1,4 @@
-"""The page of a training: its curves, beside measured trainings, as one HTML file."""
+"""Renders a training run as one HTML file: curves, advice, and measured trainings."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ from embodied.files import replace_text
 from embodied.policies.run_folder import CURVES, read_history, read_info
 from embodied.policies.training.figures import CLOCKS, FIGURES, Figure
 
-# Columns that share a chart, with their names in its legend; others have one alone.
+# Columns that share a chart -> their names in its legend; other columns get their own.
 TOGETHER = (
     {"train_loss": "training episodes", "valid_loss": "validation episodes"},
     {"goal_error_mm": "median", "goal_error_p90_mm": "90th percentile"},
 )
 TITLES = {"train_loss": "Loss", "goal_error_mm": "Goal error"}
-SHARES = ("success", "subtask_accuracy", "progress")  # shown from 0 to 100%
-UNDRAWN = ("passes",)
+SHARES = ("success", "subtask_accuracy", "progress")  # axes from 0 to 100%
+UNDRAWN = ("passes",)  # columns without a chart
 
 
 @dataclass(frozen=True)
 class Curves:
-    """A chart, and what its lines are."""
+    """A chart with its legend."""
 
     chart: Markup
     legend: tuple[tuple[int, str], ...]  # (style, name); () for a single line
 
 
 def write_training_page(folder: Path) -> Path | None:
-    """Draws the history of a run into its folder.
+    """Writes the page of a run into its folder.
 
     Returns:
-        The page, or None where there is nothing to draw yet.
+        The path of the page; None if the run has no history yet.
 
     Raises:
         EmbodiedError: The folder is no run.
@@ -76,7 +76,7 @@ def training_page(name: str, info: dict[str, Any], history: Rows) -> str:
     """
     last = history[-1]
     imitation = is_imitation(history)
-    # the newest figures; those that are not known get their column's name as a title
+    # the table of the newest figures; an unknown column has its name as title
     rows = [
         (FIGURES.get(column, Figure(column, "", "")), column, value)
         for column, value in last.items()
@@ -98,7 +98,7 @@ def training_page(name: str, info: dict[str, Any], history: Rows) -> str:
 
 
 def curves(history: Rows) -> list[Curves]:
-    """Returns the charts of a history, over its steps."""
+    """Returns the charts of a history over training steps."""
     columns = dict.fromkeys(column for row in history for column in row)
     drawn: set[str] = {*CLOCKS, *UNDRAWN}
 
@@ -106,17 +106,20 @@ def curves(history: Rows) -> list[Curves]:
     for column in columns:
         if column in drawn:
             continue
-        # columns that belong together share a chart: column -> its name in the legend
+        # the columns of this chart -> their names in the legend
         names = next((group for group in TOGETHER if column in group), {column: ""})
         drawn.update(names)
+
+        # a line's style is the index of its column in `names`, from which `_chart` finds
+        # the name again; lines without points are left out
         lines = [
-            (_series(history, key, style), key)
+            _series(history, key, style)
             for style, key in enumerate(names)
             if key in columns
         ]
-        shown = [(series, key) for series, key in lines if series.points]
+        shown = [line for line in lines if line.points]
         if shown:
-            charts.append(_chart([series for series, _ in shown], names))
+            charts.append(_chart(shown, names))
     return charts
 
 
@@ -124,8 +127,8 @@ def _chart(lines: Sequence[Series], names: dict[str, str]) -> Curves:
     """Returns the chart of some lines.
 
     Args:
-        lines: at least one; its style is the place of its column in `names`.
-        names: column -> its name in the legend, of all columns that share the chart.
+        lines: at least one; a line's style is the index of its column in `names`.
+        names: column -> name in the legend, for all columns that share the chart.
     """
     column = next(iter(names))
     figure = FIGURES.get(column, Figure(column.replace("_", " "), "", ""))
@@ -144,7 +147,7 @@ def _chart(lines: Sequence[Series], names: dict[str, str]) -> Curves:
 
 
 def _series(history: Rows, column: str, style: int) -> Series:
-    """Returns a column over the training steps, where it is given and finite."""
+    """Returns a column over training steps, without missing and infinite values."""
     points = []
     for row in history:
         value = row.get(column)

@@ -1,6 +1,6 @@
-"""What the figures of a training say: beside measured trainings, and what to do next.
+"""Interprets training figures: compares them with measured trainings, and advises.
 
-The trainings in `MEASURED` and the limits below are explained in docs/training.md.
+docs/training.md explains the trainings in `MEASURED` and the limits below.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from dataclasses import dataclass
 
 Rows = Sequence[Mapping[str, float]]
 
-# A validation loss this many times the training loss shows that a policy knows its
-# demonstrations better than the task: it needs more of them.
+# A higher ratio of validation loss to training loss means overfitting: the policy needs
+# more demonstrations.
 WIDE_GAP = 1.25
-# Fewer passes over the demonstrations than this leave something to be learned.
+# With fewer passes over the demonstrations, longer training still helps.
 FEW_PASSES = 5.0
-# The shares of reinforcement learning's last episodes that are a success, or a start.
+# Success rates of the last training episodes in reinforcement learning: the task is
+# learned, or learning has begun.
 LEARNED = 0.95
 BEGUN = 0.05
-# Success and progress that grew by less than this over the second half of a training stand still.
+# A smaller growth of success and progress over the second half of a training counts as
+# a standstill.
 STANDSTILL = 0.02
 
 
@@ -54,7 +56,7 @@ MEASURED = (
 
 
 def beside(task: str) -> tuple[Measured, ...]:
-    """Returns measured trainings to compare with: of the task, else of all tasks."""
+    """Returns the measured trainings of the task; those of all tasks if it has none."""
     own = tuple(one for one in MEASURED if one.task == task)
     return own or MEASURED
 
@@ -70,11 +72,11 @@ def gap(row: Mapping[str, float]) -> float:
 
 
 def advice(history: Rows, budget_flag: str = "") -> str:
-    """Returns what the figures say, and what would help; "" where they are too few.
+    """Returns an interpretation of the figures and a recommendation; "" without figures.
 
     Args:
         history: the rows of a run.
-        budget_flag: a budget that would lengthen the run, such as `--minutes 10`.
+        budget_flag: a flag that would lengthen the run, such as `--minutes 10`.
     """
     if not history:
         return ""
@@ -87,9 +89,11 @@ def advice(history: Rows, budget_flag: str = "") -> str:
 
 
 def _imitation_advice(last: Mapping[str, float], longer: str) -> str:
-    """Returns the advice on the last row.
+    """Returns the advice for imitation learning.
 
-    `longer` is a noun phrase on training for longer, as in "more time (--resume)".
+    Args:
+        last: the last row of the history.
+        longer: a noun phrase for more training, such as "more time (--resume)".
     """
     passes = last.get("passes")
     if passes is not None and passes < 1:
@@ -119,11 +123,14 @@ def _imitation_advice(last: Mapping[str, float], longer: str) -> str:
 
 
 def _reinforcement_advice(history: Rows, longer: str) -> str:
-    """Returns the advice on a history; `longer` says how to train for longer."""
+    """Returns the advice for reinforcement learning.
+
+    `longer` is a noun phrase for more training, such as "more time (--resume)".
+    """
     last = history[-1]
     success = last.get("success", 0.0)
 
-    # how much it grew over the second half of the training
+    # growth of success or progress over the second half of the training
     middle = history[len(history) // 2]
     growth = max(
         last.get(name, 0.0) - middle.get(name, 0.0) for name in ("success", "progress")

@@ -1,4 +1,4 @@
-"""What is to be measured: policies on tasks, cell by cell."""
+"""Plans the cells of an evaluation: policies on tasks, levels and timings."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from embodied.policies.registry import PolicySource, find_policy
 
 @dataclass(frozen=True)
 class Place:
-    """Where policies are measured."""
+    """Task, split, robot and stage of an evaluation."""
 
     task: str
     split: str = "train"
-    robot: str | None = None
-    stage: str = ""  # of the task; empty: the whole task
+    robot: str | None = None  # None for the task's default
+    stage: str = ""  # "" for the whole task
 
     def config(self, spec: PolicySpec, level: str) -> EnvConfig:
-        """Returns the config of worlds there, as a policy needs them.
+        """Returns the config of the worlds, with what the policy's spec requires.
 
         Raises:
             EmbodiedError: the task, robot, split, level or stage does not exist.
@@ -36,6 +36,7 @@ class Place:
         if not self.stage:
             return config
 
+        # a stage ends at a progress of its own, and has a horizon of its own
         stage = get_task(self.task).stage(self.stage)
         return replace(
             config, goal_progress=stage.goal_progress, horizon_s=stage.horizon_s
@@ -50,13 +51,14 @@ class Trial:
     condition: Condition
     label: str  # the policy's name for people
     timing: Timing | None = None  # None for a policy that does not plan
-    view: tuple[str, ...] = ()  # the command that shows its episodes, but for the seed
-    abilities: tuple[str, ...] = ()  # what it measures, as its suite says
+    view: tuple[str, ...] = ()  # command that shows its episodes, without the seed
+    abilities: tuple[str, ...] = ()  # those that its suite says it measures
 
     @property
     def title(self) -> str:
-        """What is measured, for progress: policy, level, and when plans come."""
+        """The line of the progress display: policy, level, rate, delay, impairments."""
         title = f"{self.label} {self.condition.level}"
+        # the cells of a suite are of several tasks and splits, so these are named
         if self.abilities:
             title = f"{self.condition.place}, {title}"
             if self.condition.split != "train":
@@ -77,17 +79,17 @@ def plan_trials(
     seeds: range,
     num_envs: int = 16,
 ) -> list[Trial]:
-    """Returns every policy at every level with every timing.
+    """Returns a trial for every combination of policy, level and timing.
 
-    A policy that does not plan is measured once per level.
+    A policy that makes no plans has one trial per level.
 
     Args:
         policies: label -> name of each policy.
-        place: where they are measured.
-        levels: how much varies.
-        timings: when plans are made and arrive.
+        place: task, split, robot and stage.
+        levels: the levels of variation.
+        timings: rates and delays of plans.
         seeds: of the episodes of each cell.
-        num_envs: worlds at once in each process; no result depends on it.
+        num_envs: worlds at once in each process; it does not affect results.
 
     Raises:
         EmbodiedError: a name does not exist, or a run is of another task.
@@ -106,8 +108,8 @@ def plan_trials(
 class Candidate:
     """A policy that is to be measured on a task with a robot."""
 
-    label: str  # what results call it
-    name: str  # what `find_policy` knows it by
+    label: str  # its name in results
+    name: str  # its name for `find_policy`
     source: PolicySource
     spec: PolicySpec
     task: str
@@ -115,7 +117,7 @@ class Candidate:
 
     @classmethod
     def of(cls, label: str, name: str, task: str, robot: str | None) -> Candidate:
-        """Returns a policy with what it needs of the worlds.
+        """Returns a policy with its spec for this task and robot.
 
         Raises:
             EmbodiedError: a name does not exist, or the policy is for another task or
@@ -134,7 +136,7 @@ class Candidate:
         seeds: range,
         num_envs: int,
     ) -> list[Trial]:
-        """Returns its trials at a level; one alone where it does not plan."""
+        """Returns one trial per timing; a single one if the policy makes no plans."""
         config = place.config(self.spec, level)
         runner = EpisodeRunner(self.name, config, num_envs=num_envs)
         condition = Condition(
@@ -151,7 +153,7 @@ class Candidate:
             robot=self.robot,
         )
 
-        # a policy that does not plan has no timing: one trial will do
+        # a policy without plans has no planner rate, and timings do not affect it
         own_hz = self.source.planner_hz
         if own_hz is None:
             return [Trial(runner, condition, Path(self.label).name)]
@@ -163,10 +165,10 @@ class Candidate:
 def _timed(
     runner: EpisodeRunner, condition: Condition, timing: Timing, own_hz: float
 ) -> Trial:
-    """Returns the trial of a policy that plans, `own_hz` times per second by default."""
+    """Returns the trial of a policy that plans at `own_hz`, unless the timing says else."""
     dual = timing.dual(own_hz)
 
-    # the condition describes the timing that the dual system gets
+    # the condition records the timing that the dual system uses
     timed = replace(
         condition,
         planner_hz=dual.planner_hz,
@@ -187,7 +189,7 @@ def _timed(
 def _require_bridges_fit(trials: Sequence[Trial]) -> None:
     """Raises EmbodiedError if a bridge does not suit the plans of a policy.
 
-    That shows when the policy is made, which each bridge is tried once for.
+    This shows only when the policy is built, so it is built once with each bridge.
     """
     tried = {trial.condition.bridge: trial.runner for trial in trials}
     for bridge, runner in tried.items():

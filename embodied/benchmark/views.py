@@ -1,4 +1,4 @@
-"""What a report shows of results: which cells stand together, and what they say."""
+"""Selects and groups the cells of results for the report, and words its sentences."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ LEVELS = {
     "L3": "every factor varies at full width",
     "L4": "every factor varies, and things change within the episode",
 }
-# number of colours of policies; the next one is kept for uninformed policies
+# number of colours for policies; the colour after them is that of uninformed policies
 PALETTE_SIZE = 5
 UNINFORMED = ("random", "hold")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What cells must share to be compared: how their episodes start and succeed."""
+    """Level, split and stage, which cells must share to be compared."""
 
     level: str
     split: str
-    stage: str  # of the task, whose end is success; empty: the whole task
+    stage: str  # part of the task that is evaluated; "" for the whole task
 
     @classmethod
     def of(cls, condition: Condition) -> Setting:
@@ -50,7 +50,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Scoreboard:
-    """The cells of a setting, one per policy: where its plans were hindered least."""
+    """One cell per policy in a setting: the one with the least impaired plans."""
 
     setting: Setting
     cells: tuple[Cell, ...]
@@ -63,7 +63,7 @@ class Scoreboard:
 
 @dataclass(frozen=True)
 class Curve:
-    """Two or more cells that differ in the planner's delay only, in its order."""
+    """Two or more cells that differ only in the planner's delay, shortest delay first."""
 
     cells: tuple[Cell, ...]
 
@@ -92,7 +92,7 @@ class Pairing:
 
 @dataclass(frozen=True)
 class Score:
-    """What the subject of a report reached in one setting."""
+    """The success of the report's subject in one setting."""
 
     setting: Setting
     cell: Cell
@@ -104,7 +104,7 @@ class Score:
 
     @property
     def basis(self) -> str:
-        """The share's interval, the number of episodes, and how late plans were."""
+        """Interval, number of episodes and delay of plans, in words."""
         success = rate(self.cell)
         basis = f"95% interval {interval(success)}, {success.episodes} episodes"
 
@@ -114,7 +114,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Totals:
-    """All cells together."""
+    """Totals over all cells."""
 
     episodes: int
     simulated_s: float
@@ -122,16 +122,16 @@ class Totals:
 
 
 def scoreboards(results: Results) -> list[Scoreboard]:
-    """Returns a scoreboard per setting, sorted by name, the training split first."""
+    """Returns one scoreboard per setting, sorted by name, the training split first."""
     settings = {Setting.of(cell.condition) for cell in results.cells}
     ordered = sorted(
         settings, key=lambda s: (s.split != "train", s.level, s.split, s.stage)
     )
-    return [Scoreboard(s, _least_hindered(results, s)) for s in ordered]
+    return [Scoreboard(s, _least_impaired(results, s)) for s in ordered]
 
 
-def _least_hindered(results: Results, setting: Setting) -> tuple[Cell, ...]:
-    """Returns each policy's cell whose plans were lost and delayed least."""
+def _least_impaired(results: Results, setting: Setting) -> tuple[Cell, ...]:
+    """Returns each policy's cell with the least impaired plans."""
     chosen: dict[str, Cell] = {}
     for cell in results.cells:
         condition = cell.condition
@@ -139,16 +139,16 @@ def _least_hindered(results: Results, setting: Setting) -> tuple[Cell, ...]:
             continue
 
         known = chosen.get(condition.policy)
-        if known is None or _hindrance(condition) < _hindrance(known.condition):
+        if known is None or _impairment(condition) < _impairment(known.condition):
             chosen[condition.policy] = cell
     return tuple(chosen.values())
 
 
-def _hindrance(condition: Condition) -> tuple[bool, float, float, bool]:
-    """Returns the key that sorts conditions, those that hinder plans least first.
+def _impairment(condition: Condition) -> tuple[bool, float, float, bool]:
+    """Returns a sort key: conditions with less impaired plans come first.
 
-    A frozen planner weighs more than lost plans, these more than late ones; of equal
-    delays, one that varies hinders more than one that does not.
+    Interruptions count most, then losses, then delay; of equal delays, a variable one
+    counts more than a constant one.
     """
     return (
         bool(condition.freeze or condition.outage),
@@ -159,14 +159,15 @@ def _hindrance(condition: Condition) -> tuple[bool, float, float, bool]:
 
 
 def sweeps(results: Results) -> list[Sweep]:
-    """Returns all curves over the planner's delay, by setting."""
-    # cells of one group differ in nothing but their delay
+    """Returns the success curves over the planner's delay, by setting."""
+    # group the cells that differ in nothing but their delay
     groups: dict[Condition, list[Cell]] = {}
     for cell in results.cells:
         if cell.condition.planner_hz is not None:
             undelayed = replace(cell.condition, compute_ms=0.0, transport_ms=0.0)
             groups.setdefault(undelayed, []).append(cell)
 
+    # a group with two delays or more is a curve
     curves: dict[Setting, list[Curve]] = {}
     for undelayed, cells in groups.items():
         if len({cell.condition.delay_ms for cell in cells}) > 1:
@@ -179,10 +180,9 @@ def sweeps(results: Results) -> list[Sweep]:
 def pairings(results: Results) -> list[Pairing]:
     """Returns the paired comparisons of a report.
 
-    In each setting every two policies are compared, and in each curve every delay with
-    the smallest one.
+    In each setting every two policies are compared. In each curve every delay is compared
+    with the shortest one.
     """
-    # policies beside each other, then delays
     pairs: list[tuple[Cell, Cell]] = []
     for board in scoreboards(results):
         for i, first in enumerate(board.cells):
@@ -207,22 +207,23 @@ def pairings(results: Results) -> list[Pairing]:
 def seeds_to_film(cell: Cell, succeeded: bool, count: int = 4) -> list[int]:
     """Returns the first seeds of a cell that succeeded, or that failed.
 
-    Of the failures there is one of each kind first, the most frequent kind before the
-    others. Run again to be filmed, they have the same outcome.
+    The list of failures starts with one episode of each failure mode, most frequent mode
+    first. Episodes have the same outcome when they are run again for the film.
     """
     seeds = [
         episode.seed for episode in cell.episodes if episode.success_at_end == succeeded
     ]
     if not succeeded:
-        kinds = [mode.seed for mode in failure_modes(cell)]
-        seeds = [*kinds, *(seed for seed in seeds if seed not in kinds)]
+        first_of_modes = [mode.seed for mode in failure_modes(cell)]
+        others = [seed for seed in seeds if seed not in first_of_modes]
+        seeds = first_of_modes + others
     return seeds[:count]
 
 
 def colours(results: Results, subject: str) -> dict[str, int]:
-    """Returns a colour index for each policy, the same in all plots.
+    """Returns policy -> colour index, the same in all plots.
 
-    0 is the subject's, and PALETTE_SIZE that of the uninformed policies.
+    The subject has 0, and uninformed policies have PALETTE_SIZE.
     """
     policies = list(dict.fromkeys(cell.condition.policy for cell in results.cells))
     informed = [policy for policy in policies if policy not in UNINFORMED]
@@ -235,7 +236,7 @@ def colours(results: Results, subject: str) -> dict[str, int]:
 
 
 def totals(results: Results) -> Totals:
-    """Returns how much was simulated, and how fast."""
+    """Returns the totals of all cells."""
     episodes = [episode for cell in results.cells for episode in cell.episodes]
     simulated_s = sum(episode.duration_s for episode in episodes)
     wall_s = sum(cell.wall_s for cell in results.cells)
@@ -244,7 +245,7 @@ def totals(results: Results) -> Totals:
 
 
 def seeds(results: Results) -> str:
-    """Returns the ranges of seeds that the cells used, e.g. "0 to 99, 1000 to 1299"."""
+    """Returns the seed ranges of the cells, e.g. "0 to 99, 1000 to 1299"."""
     ranges = {
         (cell.condition.seeds.start, cell.condition.seeds.stop - 1)
         for cell in results.cells
@@ -255,7 +256,7 @@ def seeds(results: Results) -> str:
 def subject_of(results: Results, wanted: str) -> str:
     """Returns the policy that a report is about.
 
-    It is the wanted one if it was evaluated, else the first that is not uninformed.
+    It is `wanted` if that was evaluated, else the first policy that is not uninformed.
     """
     policies = [cell.condition.policy for cell in results.cells]
     if wanted in policies:
@@ -266,7 +267,7 @@ def subject_of(results: Results, wanted: str) -> str:
 
 
 def scores(results: Results, subject: str) -> list[Score]:
-    """Returns the subject's score in each setting that it was evaluated in."""
+    """Returns the subject's score in each setting in which it was evaluated."""
     return [
         Score(board.setting, cell)
         for board in scoreboards(results)
@@ -286,7 +287,7 @@ def headline(results: Results, subject: str = "trained") -> str:
 
 
 def delay_sentence(curve: Curve) -> str:
-    """Returns a sentence on what the delay does to one policy."""
+    """Returns a sentence on how delay changes the success of one policy."""
     first = curve.cells[0]
     last = curve.cells[-1]
     before = rate(first)

@@ -1,4 +1,4 @@
-"""Numbers as people read them: shares with their uncertainty, times and sizes."""
+"""Formats numbers for people: shares with intervals, p-values, times, sizes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ EN_DASH = "\N{EN DASH}"
 
 
 def percent(share: float, episodes: int) -> str:
-    """Returns a share with as many digits as the number of episodes allows.
+    """Returns a share with as many digits as the number of episodes justifies.
 
-    It reads 0% or 100% only if it is exactly that.
+    It reads "0%" or "100%" only for exactly that share, else "<1%" or ">99%".
     """
     text = _rounded(share, episodes)
-    # "<1%" or "<0.1%": the digit that was rounded away becomes a 1
+    # "0" becomes "<1%", and "0.0" becomes "<0.1%"
     if text.removesuffix(".0") == "0" and share > 0:
         return f"<{text[:-1]}1%"
     if text.removesuffix(".0") == "100" and share < 1:
@@ -25,14 +25,14 @@ def percent(share: float, episodes: int) -> str:
 
 
 def interval(rate: Rate) -> str:
-    """Returns the limits of a rate, e.g. 79-92% (with an en dash)."""
+    """Returns the interval of a rate, e.g. "79-92%" (with an en dash)."""
     low = _rounded(rate.low, rate.episodes)
     high = _rounded(rate.high, rate.episodes)
     return f"{low}{EN_DASH}{high}%"
 
 
 def _rounded(share: float, episodes: int) -> str:
-    """Returns a share as a percentage without its sign, e.g. "85" or "85.3"."""
+    """Returns a percentage without its sign, e.g. "85"; from 200 episodes on "85.3"."""
     digits = 0 if episodes < 200 else 1
     return f"{share * 100:.{digits}f}"
 
@@ -51,7 +51,7 @@ def difference(comparison: Comparison) -> str:
 
 
 def p_value(p: float) -> str:
-    """Returns a p-value with the digits that matter."""
+    """Returns a p-value with two significant digits or so, e.g. "0.034" or "< 0.001"."""
     if p < 0.001:
         return "< 0.001"
     digits = 3 if p < 0.1 else 2
@@ -78,6 +78,6 @@ def size(size_bytes: int) -> str:
 
 
 def listing(parts: Sequence[str]) -> str:
-    """Returns the parts with commas, and "and" before the last one."""
+    """Joins at least one part with commas, and "and" before the last one."""
     *others, last = parts
     return f"{', '.join(others)} and {last}" if others else last

@@ -196,7 +196,7 @@ def report_of(
     summary = f"{get_task(args.task).summary.capitalize()}. {TRANSPORT}"
     # Of each policy only the trial with the least delay and loss is filmed.
     films = footage.film_trials(
-        results, footage.least_hindered(results, trials), args.videos, workers, stage
+        results, footage.least_impaired(results, trials), args.videos, workers, stage
     )
     # The report is about the first policy that has weights, if any has.
     names = plan.policies_of(args)

@@ -1,5 +1,6 @@
-"""Scripts that measure other packages' loaders, each run by a Python that has the package.
+"""Scripts that measure the data loaders of other packages.
 
-They import nothing of this package, which that Python may not have, but `timed_loading`,
-which lies beside them and needs the standard library alone.
+Each script is run by a Python interpreter that has the other package, but perhaps not
+this one. It therefore imports only `timed_loading`, from its own folder, which needs the
+standard library alone.
 """

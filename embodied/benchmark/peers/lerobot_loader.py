@@ -13,8 +13,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 class _Absent(importlib.abc.Loader):
-    """Stands for packages that LeRobot imports, and needs for no loading of states or
-    videos: torchvision has no CPU build beside the newest torch.
+    """Replaces packages that LeRobot imports, but does not use to load states or videos.
+
+    torchvision has no CPU build for the newest torch, so it may be missing.
     """
 
     def find_spec(self, name, path=None, target=None):
@@ -23,6 +24,7 @@ class _Absent(importlib.abc.Loader):
         return None
 
     def exec_module(self, module):
+        # any name can be imported from the module: it is an empty class
         def attribute(name):
             if name.startswith("__"):
                 raise AttributeError(name)
@@ -32,6 +34,7 @@ class _Absent(importlib.abc.Loader):
 
 
 def _stand_in_for_torchvision():
+    """Makes torchvision importable where it is missing, with a `ToTensor` that works."""
     if importlib.util.find_spec("torchvision") is not None:
         return
     sys.meta_path.append(_Absent())

@@ -1,7 +1,7 @@
 """Measures robomimic's SequenceDataset: windows per second, as one line of JSON.
 
-It reads observations in all rows of a window: those of the history, and those beside the
-actions of the chunk.
+robomimic reads observations in all rows of a window: those of the history, and those of
+the chunk's actions.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ LOW_DIM = "agent_pos"
 
 
 class FirstEpisodes(SequenceDataset):
-    """The first episodes of a file: what is cached of pictures takes much memory."""
+    """Reads only the first episodes of a file, because cached pictures need much memory."""
 
     episodes = 0
 

@@ -1,7 +1,7 @@
-"""How a loader's speed is measured: the same for ours, and in every peer's environment.
+"""Measures a loader's speed, for our loader and for those of peers.
 
-It imports the standard library alone. A peer's script finds it as `timed_loading`, since
-Python looks for modules in a script's own folder first.
+It imports only the standard library. A peer's script imports it as `timed_loading`, since
+Python looks for modules in the folder of a script first.
 """
 
 import json
@@ -13,15 +13,15 @@ from importlib.metadata import version
 def windows_per_s(
     loader: Iterable[Mapping[str, Sized]], key: str, repeats: int, seconds: float
 ) -> list[float]:
-    """Returns the speed of each repeat, after a batch that only warms up.
+    """Returns windows per second of each repeat, after one batch that warms up.
 
-    Seconds are those of the processor, so that other work disturbs them less.
+    Times are processor times, so that other work on the machine disturbs them less.
 
     Args:
-        loader: yields batches, and begins anew when it is asked to.
+        loader: yields batches; iterating it again starts a new pass.
         key: of an array in a batch that has a row for each window.
-        repeats: how many speeds there are.
-        seconds: how long each is measured.
+        repeats: number of measurements.
+        seconds: processor time of each measurement.
     """
     speeds = []
     batches = iter(loader)
@@ -32,7 +32,7 @@ def windows_per_s(
         start_s = time.process_time()
         while time.process_time() - start_s < seconds:
             batch = next(batches, None)
-            # the episodes are through: from the first one again
+            # the pass is over: start the next one
             if batch is None:
                 batches = iter(loader)
                 continue
