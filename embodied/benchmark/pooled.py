@@ -22,6 +22,7 @@ from embodied.benchmark.statistics import (
     newcombe_paired,
     wilson_limits,
 )
+from embodied.rollout.rollout import EpisodeResult
 
 BOOTSTRAPS = 1000  # resamples of a bootstrap
 RESAMPLES = 9999  # of a permutation test with too many permutations to try all
@@ -123,25 +124,38 @@ def pooled_difference(
 
     # one element for each pair of episodes
     keys: list[Key] = []
-    firsts = []
-    seconds = []
+    episode_pairs: list[tuple[EpisodeResult, EpisodeResult]] = []
     weights = []
-    progress = []
     for first, second, seeds in shared:
         own = {episode.seed: episode for episode in first.episodes}
         other = {episode.seed: episode for episode in second.episodes}
         for seed in seeds:
             keys.append((first.condition.place, seed))
-            firsts.append(metric(own[seed]))
-            seconds.append(metric(other[seed]))
+            episode_pairs.append((own[seed], other[seed]))
             weights.append(1 / (len(shared) * len(seeds)))
-            progress.append(
-                _finite(own[seed].progress_max) - _finite(other[seed].progress_max)
-            )
 
-    a = np.array(firsts, float)
-    b = np.array(seconds, float)
-    weight = np.array(weights)
+    return _difference(keys, episode_pairs, np.array(weights), metric)
+
+
+def _difference(
+    keys: Sequence[Key],
+    pairs: Sequence[tuple[EpisodeResult, EpisodeResult]],
+    weight: np.ndarray,
+    metric: Metric,
+) -> Difference:
+    """Returns the weighted mean difference over pairs of episodes.
+
+    Args:
+        keys: the cluster of each pair (E,).
+        pairs: episodes of the first and the second policy from the same start (E,).
+        weight: of each pair (E,), with a sum of 1.
+        metric: the outcome that is compared.
+    """
+    a = np.array([metric(first) for first, _ in pairs], float)
+    b = np.array([metric(second) for _, second in pairs], float)
+    progress = np.array(
+        [_finite(a.progress_max) - _finite(b.progress_max) for a, b in pairs]
+    )
     value = float(weight @ (a - b))
 
     # the variance of the mean difference if all pairs were independent
@@ -165,7 +179,7 @@ def pooled_difference(
         episodes=len(keys),
         discordant=float(weight @ np.abs(a - b)),
         design_effect=design_effect,
-        progress=mean_with_interval(keys, np.array(progress), weight),
+        progress=mean_with_interval(keys, progress, weight),
     )
 
 

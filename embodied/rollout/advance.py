@@ -1,4 +1,4 @@
-"""How far running episodes have come: for jobs whose episodes take long, as in filming."""
+"""Reports the progress within running episodes, for jobs with slow ones such as filming."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ REPORT_EVERY_TICKS = seconds_to_ticks(0.5)
 
 @dataclass(frozen=True)
 class Advance:
-    """How far an episode has come by now."""
+    """The progress of a running episode."""
 
     seed: int
-    share: float  # of the time that it may take
+    share: float  # elapsed share of the horizon
 
 
 class Advances:
-    """A rollout hook that reports an `Advance` of each episode now and then."""
+    """A rollout hook that reports an `Advance` of each episode every 0.5 s."""
 
     def __init__(self, seeds: list[int], report: Callable[[Advance], None]) -> None:
         """Prepares the hook.
 
         Args:
-            seeds: of the rollout.
+            seeds: seeds of the rollout, by the index of the episode.
             report: called with each advance.
         """
         self._seeds = seeds
@@ -53,7 +53,7 @@ class Advances:
         horizon_ticks = worlds.horizon_s * PHYSICS_HZ
         for world, seed in self._running.items():
             tick = int(step.before.tick[world]) + worlds.ticks_per_step
-            # True of the first step that ends at or after each multiple of the period.
+            # true for the first step that ends at or after a multiple of the period
             if tick % REPORT_EVERY_TICKS < worlds.ticks_per_step:
                 self._report(Advance(seed, min(tick / horizon_ticks, 1.0)))
 

@@ -1,4 +1,4 @@
-"""Words in pictures: their colours, and text that fits into its room."""
+"""Captions in videos: their colours, and text fitted to a width."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ FAINT_TEXT_RGB = (157, 167, 179)
 
 
 def two_lines(text: str, font: Any, room_px: float) -> tuple[str, str]:
-    """Returns the text broken between words where the first line is full.
+    """Returns a text as two lines, broken between words.
 
-    Each line is shortened where even that is too long.
+    A line that is still too long is shortened with an ellipsis.
 
     Args:
         text: words.
-        font: a font of Pillow's.
+        font: a Pillow font.
         room_px: width of a line.
     """
-    # As many words as fit into the first line, at least one.
+    # as many words as fit into the first line, but at least one
     words = text.split()
     num_first = 1
     for k in range(1, len(words) + 1):
@@ -33,7 +33,7 @@ def two_lines(text: str, font: Any, room_px: float) -> tuple[str, str]:
 
 
 def shorten(text: str, font: Any, room_px: float) -> str:
-    """Returns the text, or as much of it as fits with an ellipsis after it."""
+    """Returns the text; if it is too wide, its start with an ellipsis."""
     if font.getlength(text) <= room_px:
         return text
 

@@ -1,7 +1,7 @@
-"""Where a cluster is, and whether anything answers there.
+"""The address of a Ray cluster, and a check that the cluster answers.
 
-Ray's own attempt to join takes minutes to give up, and waits for ever where a program
-listens and says nothing. So it is asked for a sign of life beforehand.
+If nothing answers, Ray takes minutes to give up, and it waits for ever if another program
+listens at the address. The check here fails within seconds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from embodied.errors import EmbodiedError
 
 RAY = "ray"
 USUAL_PORT = 6379
-# an address of IPv6 stands in brackets
+# an IPv6 address is in brackets
 PLACE = re.compile(r"ray:(?P<host>\[[0-9a-f:]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})")
 ANSWER_WITHIN_S = 10.0
 # Ray's head speaks gRPC, which is HTTP/2: both sides begin with a frame of settings.
@@ -41,13 +41,13 @@ class ClusterAddress:
 
 
 def cluster_address(place: str) -> ClusterAddress | None:
-    """Returns the cluster that a place names: `ray:HOST:PORT`, or `ray`.
+    """Returns the address in the value of --on: `ray:HOST:PORT`, or `ray`.
 
-    `ray` is the cluster that RAY_ADDRESS names, as it does within `ray job submit`;
-    None where there is none.
+    `ray` means the address in RAY_ADDRESS, which `ray job submit` sets. Without it the
+    address is None: Ray then starts on this machine.
 
     Raises:
-        EmbodiedError: it is no such place.
+        EmbodiedError: the value is invalid.
     """
     origin = "--on"
     if place == RAY:
@@ -74,7 +74,8 @@ def cluster_address(place: str) -> ClusterAddress | None:
 
 
 def require_answer(address: ClusterAddress, within_s: float = ANSWER_WITHIN_S) -> None:
-    """Raises EmbodiedError unless a gRPC server answers at an address in time."""
+    """Raises EmbodiedError unless a gRPC server answers at an address within a time."""
+    # greet the server as an HTTP/2 client does, and wait for the header of its answer
     deadline_s = time.monotonic() + within_s
     try:
         place = (address.host, address.port)
@@ -93,6 +94,7 @@ def require_answer(address: ClusterAddress, within_s: float = ANSWER_WITHIN_S) -
             reason = f"nothing came back in {within_s:g} s"
         raise _no_answer(address, reason) from None
 
+    # byte 3 of a frame is its type; an HTTP/2 server answers with a settings frame
     is_settings = answer[3:4] == bytes([SETTINGS_FRAME_TYPE])
     if len(answer) < FRAME_HEADER_BYTES or not is_settings:
         raise _no_answer(address, "what listens there is another program")

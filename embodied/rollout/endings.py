@@ -1,4 +1,4 @@
-"""How an episode ended, as a word in results and as words for people."""
+"""The endings of episodes, as constants in results and as words for people."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from embodied.rollout.rollout import EpisodeResult
 
-# How episodes end: one of these words.
+# The values of `EpisodeResult.ended`.
 SUCCESS = "success"
 FAULT = "fault"  # `EpisodeResult.fault` names it
-LOST = "lost"  # the task could no longer succeed, and said so
-UNDONE = "undone"  # it had succeeded, but not any more at the end
+LOST = "lost"  # the task terminated the episode, because it could no longer succeed
+UNDONE = "undone"  # the episode had succeeded, but no longer at its end
 TIME_OUT = "time out"
 
 
 def ending_of(
     success_at_end: bool, fault: str, terminated: bool, success_once: bool
 ) -> str:
-    """Returns how an episode ended, in one of the words above."""
+    """Returns how an episode ended, as one of the constants above."""
     if success_at_end:
         return SUCCESS
     if fault:
@@ -30,7 +30,7 @@ def ending_of(
 
 def describe_ending(result: EpisodeResult) -> str:
     """Returns how and when an episode ended, e.g. "lost at 12.3 s"."""
-    # A success always has its time: the `or` behind it is for the type alone.
+    # a success always has a time; the `or` is only for the type checker
     at = f"at {result.duration_s:.1f} s"
     if result.ended == SUCCESS:
         return f"success at {result.time_to_success_s or result.duration_s:.1f} s"
@@ -38,15 +38,15 @@ def describe_ending(result: EpisodeResult) -> str:
         return f"fault {result.fault} {at}"
     if result.ended == UNDONE:
         return f"success at {result.time_to_success_s or 0.0:.1f} s, undone {at}"
-    # Results of schema version 3 do not tell a time out from a loss.
+    # results of schema version 3 have no ending for time-outs and losses
     return f"{result.ended or 'no success'} {at}"
 
 
 def describe_place(result: EpisodeResult) -> str:
-    """Returns where in the task an episode ended, e.g. "in place, stage lift reached".
+    """Returns the place in the task at which an episode ended.
 
-    That is the subtask of the last plan, and the furthest stage that was reached. It is
-    empty for a policy that does not plan, in a task without stages.
+    E.g. "in place, stage lift reached": the subtask of the last plan, and the furthest
+    stage reached. Returns "" if the policy has no plans and the task has no stages.
     """
     parts = [f"in {result.subtask}"] if result.subtask else []
     if result.stage:

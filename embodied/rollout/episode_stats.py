@@ -1,4 +1,4 @@
-"""Running figures of the episodes of a rollout, from their starts to their ends."""
+"""Accumulates the figures of the running episodes of a rollout."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from embodied.envs.scoring import StepResult
 from embodied.envs.worlds import Worlds
 from embodied.sim.contact_force import WINDOW_TICKS
 
-IDLE = -1  # the episode index of a world in which none runs
-NEVER = -1  # the tick of what has not happened
-NO_SUBTASK = -1  # of an episode without a plan
-# how long an episode goes on after its first success, to see whether it lasts
+IDLE = -1  # episode index of a world without a running episode
+NEVER = -1  # tick of an event that has not happened
+NO_SUBTASK = -1  # subtask of an episode without a plan
+# an episode goes on this long after its first success, to see whether success lasts
 AFTER_SUCCESS_S = 1.0
 AFTER_SUCCESS_TICKS = seconds_to_ticks(AFTER_SUCCESS_S)
 
 
 class EpisodeStats:
-    """Running figures of the episode in each world, all (N,)."""
+    """Figures of the running episode in each world; all arrays are (N,)."""
 
     def __init__(self, num_worlds: int, ticks_per_step: int) -> None:
         self.index = np.full(num_worlds, IDLE)
         self.tick = np.zeros(num_worlds, np.int64)  # since the episode's start
         self.success_tick = np.full(num_worlds, NEVER)  # of the first success
-        self.reward = np.zeros(num_worlds)  # the sum
-        self.progress = np.zeros(num_worlds)  # the maximum
-        self.dropped = np.zeros(num_worlds, np.int64)  # the maximum
+        self.reward = np.zeros(num_worlds)  # sum
+        self.progress = np.zeros(num_worlds)  # maximum
+        self.dropped = np.zeros(num_worlds, np.int64)  # maximum
         self.subtask = np.full(num_worlds, NO_SUBTASK)  # of the last plan
-        self.plan_faults = np.zeros(num_worlds, np.int64)  # plans that are not sound
+        self.plan_faults = np.zeros(num_worlds, np.int64)  # number of invalid plans
 
         # safety signals
-        self.contact_force_n = np.zeros(num_worlds)  # the maximum
-        self.joint_margin_rad = np.full(num_worlds, np.inf)  # the minimum
-        self.collisions = np.zeros(num_worlds, np.int64)
+        self.contact_force_n = np.zeros(num_worlds)  # maximum
+        self.joint_margin_rad = np.full(num_worlds, np.inf)  # minimum
+        self.collisions = np.zeros(num_worlds, np.int64)  # number
         self._in_collision = np.zeros(num_worlds, bool)
-        # The sensors' history holds WINDOW_TICKS. So it is read only once in as many
-        # control steps as fit into that, or at each step if none does.
+        # The sensors keep a history of WINDOW_TICKS. To save time, the safety signals
+        # are read once per history, or at every step if a step is longer than it.
         steps_held = max(1, WINDOW_TICKS // ticks_per_step)
         self._safety_ticks = steps_held * ticks_per_step
 
@@ -47,7 +47,7 @@ class EpisodeStats:
         return self.index >= 0
 
     def start(self, ids: np.ndarray, indices: np.ndarray) -> None:
-        """Resets the figures of worlds `ids`, where episodes `indices` begin."""
+        """Resets the figures of worlds `ids` (n,), in which episodes `indices` begin."""
         self.index[ids] = indices
         self.tick[ids] = 0
         self.success_tick[ids] = NEVER
@@ -63,14 +63,14 @@ class EpisodeStats:
         self._in_collision[ids] = False
 
     def add_plans(self, plans: Sequence[Plan]) -> None:
-        """Adds the plans that were begun, oldest first."""
+        """Counts invalid plans and notes the last subtask; plans are oldest first."""
         for plan in plans:
             self.subtask[plan.world] = plan.payload.subtask
             if plan.fault is not None:
                 self.plan_faults[plan.world] += plan.fault > 0
 
     def add(self, result: StepResult, worlds: Worlds) -> np.ndarray:
-        """Adds a control step; returns (N,) bool, in which worlds an episode ends."""
+        """Adds a control step; returns (N,) bool, whether an episode ends with it."""
         self.tick += worlds.ticks_per_step
         self.reward += result.reward
         self.progress = np.maximum(self.progress, result.progress)
@@ -83,16 +83,16 @@ class EpisodeStats:
         return ending
 
     def _ending(self, result: StepResult) -> np.ndarray:
-        """Returns in which worlds (N,) an episode ends with this step."""
+        """Returns (N,) bool, whether an episode ends with this step."""
         has_succeeded = self.success_tick >= 0
         settled = has_succeeded & (self.tick >= self.success_tick + AFTER_SUCCESS_TICKS)
         return self.active & (settled | result.terminated | result.truncated)
 
     def _add_safety(self, worlds: Worlds, ending: np.ndarray) -> None:
-        """Adds the safety signals, where they are due or an episode ends.
+        """Adds the safety signals of worlds where they are due, or an episode ends.
 
-        Forces and collisions cover all physics steps since they were last due; joint
-        margins are those of the moment.
+        Forces and collisions cover all physics steps since the last reading. Joint
+        margins are those of the current state.
         """
         due = (self.tick % self._safety_ticks == 0) | ending
         if not due.any():
@@ -104,6 +104,6 @@ class EpisodeStats:
         self.contact_force_n = np.where(due, force, self.contact_force_n)
         self.joint_margin_rad = np.where(due, margin, self.joint_margin_rad)
 
-        # a touch that lasts is one collision
+        # a contact that lasts over several readings is one collision
         self.collisions += due & safety.collision & ~self._in_collision
         self._in_collision = np.where(due, safety.collision, self._in_collision)

@@ -1,7 +1,7 @@
-"""What carries out work on many seeds: processes here, or the machines of a cluster.
+"""The interface of executors, which run work on many seeds in parallel.
 
-No result depends on which it is, nor on how many share the work, die, or come back. A
-shard of an evaluation (`--shard`) is fewer seeds, carried out by any of them.
+`Workers` uses processes of this machine, `RayExecutor` a Ray cluster. Results depend
+neither on the executor, nor on the number of workers, nor on workers that die.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ T = TypeVar("T")
 
 
 class Executor(Protocol):
-    """Shares out work among workers; closed when a `with` block ends."""
+    """Distributes work among workers; a `with` block closes it at its end."""
 
     @property
     def count(self) -> int:
-        """How many parts are worked on at once, more or less."""
+        """The number of workers; it may change over time on a cluster."""
 
     @property
     def shares_files(self) -> bool:
-        """Whether all workers are sure to see the files of this process."""
+        """Whether all workers are guaranteed to see the files of this process."""
 
     def run(
         self,
@@ -36,15 +36,16 @@ class Executor(Protocol):
         """Returns the results of `work` for all seeds, in their order.
 
         Args:
-            work: is called with parts of the seeds, and again with the same part where
-                a worker died.
+            work: called with parts of the seeds; called again with the same part if a
+                worker died.
             seeds: the seeds to work on.
-            on_report: is called in this process with what the work reports.
-            at_once: how many seeds the work takes on together; None for all of a part.
+            on_report: called in this process with each report of the work.
+            at_once: how many seeds the work processes together, as in one batch of
+                worlds; None for all seeds of a part.
 
         Raises:
-            EmbodiedError: the work raised one, or workers died again and again.
-            RuntimeError: the work failed otherwise; holds the traceback.
+            EmbodiedError: the work raised one, or workers died repeatedly.
+            RuntimeError: the work raised another error; the message has the traceback.
         """
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
-"""Film of chosen episodes: a hook that renders them as they run.
+"""Films episodes: a hook that renders chosen episodes while they run.
 
-Frames are kept as JPEG (some 15 KB at 240x320), so that memory stays small.
+Frames are kept as JPEG, about 15 KB at 240x320, to save memory.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Clip:
     frames: tuple[bytes, ...]  # JPEG
 
     def frame(self, k: int) -> np.ndarray:  # (H, W, 3)
-        """Returns frame k, or the last one where the clip is shorter."""
+        """Returns frame k; the last frame if the clip is shorter."""
         return decode_jpeg(self.frames[min(k, self._last)])
 
     def outcome(self, k: int) -> bool | None:
@@ -53,7 +53,7 @@ class Clip:
         return None
 
     def status(self, k: int) -> str:
-        """Returns outcome and time by frame k; the time alone while undecided."""
+        """Returns outcome and time at frame k, in words; the time alone while undecided."""
         now_s = min(k, self._last) / self.shot.fps
         outcome = self.outcome(k)
         if outcome is None:
@@ -95,14 +95,14 @@ class Film:
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
         for world, frames in self._frames.items():
-            # Frames that are due by the end of this step; none, or several at a low
-            # rate.
+            # the number of frames due by the end of this step: 0, or more than 1 if the
+            # control rate is lower than the frame rate
             tick = int(step.before.tick[world]) + worlds.ticks_per_step
             num_missing = tick * self._shot.fps // PHYSICS_HZ + 1 - len(frames)
             if num_missing <= 0 or not step.active[world]:
                 continue
 
-            # a world with a fault has no state worth showing: its last good frame stays
+            # a faulty world has no valid state: repeat its last good frame
             has_fault = step.result.fault[world]
             frame = frames[-1] if has_fault else self._render(worlds, world)
             frames.extend([frame] * num_missing)

@@ -1,4 +1,4 @@
-"""Clips side by side, each with a caption and an outline that tells its outcome."""
+"""Composes clips into a grid, each with a caption and an outline for its outcome."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from embodied.rollout.captions import (
 from embodied.rollout.film import Clip
 from embodied.rollout.video import Video, encode_jpeg, write_mp4
 
-HOLD_S = 1.5  # how long the last picture is shown
-# above the picture, because players cover what is at the bottom
+HOLD_S = 1.5  # how long the last picture is held
+# captions are above the picture, because the controls of players cover the bottom
 CAPTION_HEIGHT_PX = 62
 GAP_PX = 6  # around tiles
 OUTLINE_PX = 4
-# told apart by colour-blind people too
+# colours that colour-blind people can distinguish
 SUCCESS_RGB = (0, 158, 115)
 FAILURE_RGB = (213, 94, 0)
 
@@ -68,7 +68,7 @@ class Grid:
         return height + CAPTION_HEIGHT_PX, width
 
     @property
-    def size(self) -> tuple[int, int]:  # (H, W), even as H.264 needs them
+    def size(self) -> tuple[int, int]:  # (H, W), rounded up to even numbers for H.264
         columns = min(self.columns, len(self.clips))
         rows = -(-len(self.clips) // self.columns)  # rounded up
         tile_height, tile_width = self.tile_size
@@ -82,13 +82,13 @@ class Grid:
         for k in range(longest):
             yield self.frame(k)
 
-        # After their ends clips show their last frames, each with its outcome.
+        # a clip that has ended shows its last frame and its outcome
         last = self.frame(longest)
         for _ in range(round(HOLD_S * self.fps)):
             yield last
 
     def frame(self, k: int) -> np.ndarray:  # (H, W, 3)
-        """Returns the picture at frame k of every clip."""
+        """Returns the grid with frame k of every clip."""
         height, width = self.size
         tile_height, tile_width = self.tile_size
         canvas = Image.new("RGB", (width, height), BACKGROUND_RGB)
@@ -105,14 +105,15 @@ class Grid:
         tile.paste(Image.fromarray(clip.frame(k)), (0, CAPTION_HEIGHT_PX))
         draw = ImageDraw.Draw(tile)
 
+        # an outline in the colour of the outcome
         outcome = clip.outcome(k)
         if outcome is not None:
             colour = SUCCESS_RGB if outcome else FAILURE_RGB
             corners = (0, 0, width - 1, height - 1)
             draw.rectangle(corners, outline=colour, width=OUTLINE_PX)
 
-        # Who acts and how it goes, and below it the instruction: 10 pixels from the
-        # edges, and 10 between the label and the status.
+        # The label of the policy on the left, the status on the right, and below them
+        # the instruction. Margins are 10 pixels, as is the gap between label and status.
         title_font, small_font = self._fonts
         status = clip.status(k)
         room_px = width - 20 - title_font.getlength(status) - 10
@@ -127,7 +128,7 @@ class Grid:
 
 
 def grid_video(clips: Sequence[Clip], columns: int = 2) -> Video:
-    """Returns a video of all clips side by side, in rows of `columns`.
+    """Returns a video of all clips in a grid.
 
     Raises:
         EmbodiedError: there are no clips, or they differ in size or rate.

@@ -1,4 +1,4 @@
-"""How a robot moves through an episode: the work of its servos, and how smoothly."""
+"""Measures how a robot moves in an episode: energy of its servos, and smoothness."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
     from embodied.envs.worlds import Worlds
     from embodied.rollout.rollout import EpisodeResult, Step
 
-# Tool points are sampled 20 times per second, or at each control step if that is rarer:
-# a jerk depends on the rate, and policies of all rates are to compare.
+# Tool points are sampled at 20 Hz, or at each control step if that is slower. The rate
+# is the same for all policies, because the measured jerk depends on it.
 SAMPLE_TICKS = 20
-# A tool that never moves faster has no smoothness, m/s.
+# A slower tool counts as standing still: its smoothness is undefined.
 LEAST_PEAK_SPEED_M_S = 0.01
-# positions from which the third difference is taken
+# number of consecutive positions in a third difference
 HELD = 4
 
 
 class MotionMeter:
     """A rollout hook that measures how the robot of each world moves.
 
-    Energy is the work of all servos, in J: the sum of |force x speed| over the control
-    steps. Nothing is fed back where a joint brakes. Gravity is compensated, so that
-    holding still costs nothing.
+    Energy is the work of all servos, in J: the sum of |force x speed| x step duration
+    over the control steps. Braking counts too, since no energy is recovered. Gravity is
+    compensated, so holding still costs nothing.
 
-    Smoothness is the log dimensionless jerk of a tool point's path,
-    -ln(duration^3 / peak speed^2 x integral of squared jerk), of the least smooth tool
-    point (Balasubramanian et al., J. NeuroEng. Rehabil. 12:112, 2015; Hogan & Sternad,
-    J. Mot. Behav. 41:529, 2009). The nearer to 0, the smoother; the same motion at
-    another pace or size has the same.
+    Smoothness is the log dimensionless jerk of a tool point,
+    -ln(duration^3 / peak speed^2 x integral of squared jerk); with several tool points it
+    is that of the least smooth one (Balasubramanian et al., J. NeuroEng. Rehabil. 12:112,
+    2015; Hogan & Sternad, J. Mot. Behav. 41:529, 2009). Values closer to 0 are smoother.
+    The value is independent of the duration and the size of a motion.
     """
 
     def __init__(self, worlds: Worlds) -> None:
@@ -47,7 +47,7 @@ class MotionMeter:
         self._actuators = np.array(actuators, np.int64)
         self._sites = np.array(sites, np.int64)
 
-        # views of the live state, made once
+        # views of the live state
         self._force = worlds.engine.view("actuator_force")  # (N, nu)
         self._speed = worlds.engine.view("actuator_velocity")  # (N, nu)
         self._tool_pos_w = worlds.engine.view("site_xpos")  # (N, sites, 3)
@@ -57,13 +57,14 @@ class MotionMeter:
         self._steps_per_sample = steps_per_sample
         self._sample_s = steps_per_sample * self._step_s
 
-        # running figures of the episode in each world
+        # figures of the running episode in each world, for E tool points
         self._steps = np.zeros(num, np.int64)
         self._energy_j = np.zeros(num)
-        self._held = np.zeros((HELD, num, len(sites), 3))  # m, the newest last
-        self._num_held = np.zeros(num, np.int64)
-        self._peak_m = np.zeros((num, len(sites)))  # the longest way between samples
+        self._held = np.zeros((HELD, num, len(sites), 3))  # last positions, newest last
+        self._num_held = np.zeros(num, np.int64)  # samples since the start
+        self._peak_m = np.zeros((num, len(sites)))  # longest distance between samples
         self._jerk_m2 = np.zeros((num, len(sites)))  # sum of squared third differences
+        # index of an episode that has ended -> (energy in J, smoothness)
         self._measured: dict[int, tuple[float, float | None]] = {}
 
     def on_start(
@@ -93,35 +94,38 @@ class MotionMeter:
 
     def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
         energy_j = float(self._energy_j[world])
-        # a world that diverged has no figures
+        # the figures of a faulty world are meaningless
         if not math.isfinite(energy_j) or result.fault:
             return
         self._measured[result.index] = (energy_j, self._smoothness(world))
 
     def measured(self, result: EpisodeResult) -> EpisodeResult:
-        """Returns the result of an episode that has ended, with how the robot moved."""
+        """Returns the result of an ended episode with energy and smoothness added."""
         if result.index not in self._measured:
             return result
         energy_j, smoothness = self._measured[result.index]
         return replace(result, energy_j=energy_j, smoothness=smoothness)
 
     def _sample(self, ids: np.ndarray) -> None:
-        """Takes the tool points (n, E, 3) of worlds `ids`."""
+        """Samples the tool points (n, E, 3) of worlds `ids` (n,)."""
+        # shift the last positions by one, and append the new ones
         self._held[:-1, ids] = self._held[1:, ids]
         self._held[-1, ids] = self._tool_pos_w[ids][:, self._sites]
         self._num_held[ids] += 1
 
+        # peak speed, as the distance between two samples
         held = self._held[:, ids]
-        way = held[-1] - held[-2]
-        self._peak_m[ids] = np.maximum(self._peak_m[ids], np.sqrt(dot(way, way)))
+        moved = held[-1] - held[-2]
+        self._peak_m[ids] = np.maximum(self._peak_m[ids], np.sqrt(dot(moved, moved)))
 
+        # jerk, as the third difference; before HELD samples there is none
         third = held[3] - 3 * held[2] + 3 * held[1] - held[0]
-        whole = self._num_held[ids] >= HELD
-        square = dot(third, third)
-        self._jerk_m2[ids] += np.where(whole[:, None], square, 0.0)
+        is_complete = self._num_held[ids] >= HELD
+        squared = dot(third, third)
+        self._jerk_m2[ids] += np.where(is_complete[:, None], squared, 0.0)
 
     def _smoothness(self, world: int) -> float | None:
-        """Returns that of the least smooth tool point; None where none has moved."""
+        """Returns the smoothness of the least smooth tool point; None if none moved."""
         duration_s = (int(self._num_held[world]) - 1) * self._sample_s
         found = []
         for peak_m, jerk_m2 in zip(
@@ -130,7 +134,7 @@ class MotionMeter:
             peak_m_s = peak_m / self._sample_s
             if peak_m_s < LEAST_PEAK_SPEED_M_S or jerk_m2 <= 0:
                 continue
-            # the integral of the squared jerk, third differences over the period cubed
+            # jerk = third difference / period^3; integral = sum of jerk^2 x period
             integral = jerk_m2 / self._sample_s**5
             found.append(-math.log(duration_s**3 / peak_m_s**2 * integral))
         return min(found, default=None)

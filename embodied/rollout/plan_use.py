@@ -1,4 +1,4 @@
-"""What an episode tells of the plans that its controller followed."""
+"""Figures on how a controller used the plans of an episode."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from typing import Protocol, runtime_checkable
 
 @dataclass(frozen=True)
 class PlanUse:
-    """How fresh the plans of an episode were, and how smoothly one followed another.
+    """Freshness of an episode's plans, and jumps of the action between them.
 
     Attributes:
-        mean_age_s: of the plan in use, over the control steps that had one; None
-            without any.
-        stale_share: the share of all control steps in which the robot was stopped, as
-            its plan was too old, or there was none yet.
-        plan_jump: by how much the action that the controller wants changes in a control
-            step in which a plan takes over from another: the largest change of an
-            element that is no gripper's (they go from -1 to 1), as the mean over these
-            steps; None where no plan took over from another.
+        mean_age_s: mean age of the plan in use, over the control steps with a plan; None
+            if there are none.
+        stale_share: share of all control steps in which the robot was stopped because
+            its plan was too old, or because there was no plan yet.
+        plan_jump: change of the controller's action when a new plan replaces another:
+            the largest change of an element in [-1, 1], grippers excluded, as the mean
+            over these control steps; None if there are none.
     """
 
     mean_age_s: float | None
@@ -28,7 +27,7 @@ class PlanUse:
 
 @runtime_checkable
 class PlanUser(Protocol):
-    """A policy that knows how its plans were used."""
+    """A policy that reports how its plans were used."""
 
     def plan_use(self, world: int) -> PlanUse | None:
-        """Returns what the present episode of a world tells so far."""
+        """Returns the figures of the current episode of a world; None without any."""

@@ -24,8 +24,8 @@ from embodied.rollout.episode_stats import IDLE, NO_SUBTASK, EpisodeStats
 from embodied.rollout.plan_use import PlanUser
 from embodied.sim.engine import FAULTS
 
-# episodes start on a common grid, so that planners at 8 Hz are due together and run as
-# one batch
+# Episodes start on a common time grid. Planners at 8 Hz are then due at the same time in
+# all worlds, and run as one batch.
 START_GRID_TICKS = 50  # 1/8 s
 NO_WORLDS = np.zeros(0, np.int64)
 OnResult = Callable[["EpisodeResult"], None]
@@ -39,19 +39,19 @@ class Step:
     action: Array  # (N, A) float32
     result: StepResult
     active: Array  # (N,) bool, worlds in which an episode runs
-    plans: list[Plan]  # begun since the step before
-    # (N, A) float32, what a disturbed policy wanted to do; None where it is not
-    # disturbed
+    plans: list[Plan]  # begun since the previous step
+    # (N, A) float32, actions of a disturbed policy before the disturbance; None for a
+    # policy without disturbance
     intended: Array | None = None
-    # (N,) uint8, indices into ACTORS: whose are `intended` and `action`; None where one
-    # policy does all
+    # (N,) uint8, indices into ACTORS: who chose `intended` and who chose `action`; None
+    # for a policy without several actors
     intended_by: Array | None = None
     executed_by: Array | None = None
 
 
 @dataclass(frozen=True)
 class EpisodeResult:
-    """How an episode went."""
+    """The result of an episode."""
 
     index: int  # among the episodes of its rollout
     seed: int
@@ -67,24 +67,24 @@ class EpisodeResult:
     variation: dict[str, Any] = field(default_factory=dict)  # variable -> sampled value
     mean_plan_age_s: float | None = None  # None for a policy that does not plan
     peak_contact_force_n: float = 0.0  # over all physics steps
-    # how often the robot began to touch what is fixed to the world
+    # how often the robot started to touch an object that is fixed to the world
     collisions: int = 0
     min_joint_margin_rad: float = 0.0  # smallest distance of a joint from its limits
-    dropped: int = 0  # the most objects that lay where they should not at one time
-    # how it ended, in a word of `rollout.endings`; "" in old results that do not tell
+    dropped: int = 0  # largest number of dropped objects at one time
+    # one of the endings in `rollout.endings`; "" in old results without an ending
     ended: str = ""
     subtask: str = ""  # of the last plan, one of SKILLS; "" for none
-    stage: str = ""  # the furthest of the task's stages that was reached; "" for none
-    error: str = ""  # what the policy raised, in one line; "" for nothing
-    # plans that were thrown away when they were made, as they were not sound
+    stage: str = ""  # furthest stage of the task that was reached; "" for none
+    error: str = ""  # error that the policy raised, in one line; "" for none
+    # number of plans that were discarded because they were invalid
     plan_faults: int = 0
-    # of `PlanUse`; None for a policy that does not tell
+    # fields of `PlanUse`; None if the policy does not report them
     stale_share: float | None = None
     plan_jump: float | None = None
-    # how the robot moved (see `rollout.motion`); None where it was not measured, after a
-    # fault, and the smoothness also where no tool has moved
+    # see `rollout.motion`; None if not measured, or after a fault; smoothness is also
+    # None if no tool point moved
     energy_j: float | None = None  # work of the servos
-    smoothness: float | None = None  # log dimensionless jerk, at most 0 or so
+    smoothness: float | None = None  # log dimensionless jerk; values near 0 are smooth
 
 
 class Hook(Protocol):
@@ -107,12 +107,12 @@ class Hook(Protocol):
 
 @runtime_checkable
 class IntentionHook(Protocol):
-    """A hook that wants to know what a disturbed policy intends before it is done."""
+    """A hook that sees the undisturbed action before each control step."""
 
     def before_step(self, worlds: Worlds, intended: Array) -> None:
-        """Called before each control step in which the policy intended (N, A).
+        """Called before each control step of a disturbed policy.
 
-        It is not called where the policy is not disturbed.
+        `intended` (N, A) is its action before the disturbance.
         """
 
 
@@ -123,7 +123,7 @@ class PlanSource(Protocol):
     def take_plans(self) -> list[Plan]:
         """Returns the plans begun since the last call, each once.
 
-        They carry the times at which they will have been made and will have arrived.
+        Their times of completion and arrival may still lie in the future.
         """
 
     def mean_plan_age_s(self, world: int) -> float:
@@ -145,7 +145,7 @@ class SharedControl(Protocol):
 
     @property
     def intended_by(self) -> Array:
-        """(N,) uint8, index into ACTORS: who wanted the `intended` of the last `act`."""
+        """(N,) uint8, index into ACTORS: who chose `intended` in the last `act`."""
 
     @property
     def executed_by(self) -> Array:
@@ -162,7 +162,7 @@ def rollout(
     """Runs one episode per seed, N at a time.
 
     An episode ends when it is terminated or truncated, or 1 s after its first success.
-    What happens in an episode depends on its seed alone, not on N or on its neighbours.
+    It depends only on its seed, not on N or on the other worlds.
 
     Args:
         worlds: N worlds.
@@ -175,7 +175,7 @@ def rollout(
         The results, in the order of `seeds`.
 
     Raises:
-        EmbodiedError: the policy needs another control mode or rate than the worlds'.
+        EmbodiedError: the policy needs another control mode or rate than the worlds have.
     """
     _check_control(worlds, policy)
     return _Rollout(worlds, policy, seeds, hooks, on_result).run()
@@ -232,14 +232,13 @@ class _Rollout:
             self._announce_start(started, observation)
             step = self._step(observation)
             ending = self._stats.add(step.result, self._worlds)
-            # A world that ends here rests until the next common start.
+            # a world whose episode ends here idles until the next start time
             self._end_episodes(np.flatnonzero(ending), step)
         return [self._results[k] for k in range(len(self._seeds))]
 
     def _reset_idle_worlds(self) -> np.ndarray:
-        """Begins the next episodes in worlds without one; returns these worlds (n,)."""
-        # Episodes start with the first step at or after each multiple of the grid. From
-        # here on the clock includes the step that begins now.
+        """Starts the next episodes in idle worlds; returns the ids of these worlds (n,)."""
+        # A start time is the first step at or after a multiple of the grid.
         ticks_per_step = self._worlds.ticks_per_step
         is_start_time = self._clock % START_GRID_TICKS < ticks_per_step
         self._clock += ticks_per_step
@@ -258,7 +257,7 @@ class _Rollout:
         return ids
 
     def _announce_start(self, ids: np.ndarray, observation: Observation) -> None:
-        """Tells the policy and the hooks of the episodes that begin."""
+        """Informs the policy and the hooks about the episodes that begin."""
         if not len(ids):
             return
 
@@ -268,7 +267,7 @@ class _Rollout:
             hook.on_start(self._worlds, ids, indices, observation)
 
     def _step(self, observation: Observation) -> Step:
-        """Acts in all worlds, and tells the hooks."""
+        """Makes one control step in all worlds, and informs the hooks."""
         action = np.asarray(self._policy.act(observation), np.float32)
         intended = None
         if self._disturbed is not None:
@@ -294,7 +293,7 @@ class _Rollout:
         return step
 
     def _end_episodes(self, ids: np.ndarray, step: Step) -> None:
-        """Hands out the results of episodes that end, and leaves their worlds idle."""
+        """Reports the results of episodes that end, and makes their worlds idle."""
         for world in ids.tolist():
             result = self._episode_result(world, step)
             self._results[result.index] = result
@@ -313,7 +312,7 @@ class _Rollout:
         fault = int(step.result.fault[world])
         success_tick = int(stats.success_tick[world])
         has_succeeded = success_tick >= 0
-        # a finite number also where no joint has limits: results are written as JSON
+        # finite even if no joint has limits, because results are written as JSON
         joint_margin_rad = float(min(stats.joint_margin_rad[world], 2 * np.pi))
         success_at_end = bool(step.result.success[world])
         subtask = int(stats.subtask[world])
@@ -347,7 +346,7 @@ class _Rollout:
         )
 
     def _stage_reached(self, progress: float) -> str:
-        """Returns the furthest stage of the task that a progress has reached."""
+        """Returns the furthest stage of the task whose goal the progress has reached."""
         reached = ""
         for stage in sorted(self._worlds.spec.stages, key=lambda s: s.goal_progress):
             if progress >= stage.goal_progress:

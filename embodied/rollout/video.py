@@ -22,7 +22,7 @@ BT709 = 1  # as H.264 numbers colour spaces, primaries and transfer functions
 
 @dataclass(frozen=True)
 class Video:
-    """An MP4 in memory, and its last picture to stand for it until it plays."""
+    """An MP4 in memory, with a still picture that is shown until it plays."""
 
     mp4: bytes
     poster: bytes  # JPEG
@@ -46,23 +46,23 @@ def decode_jpeg(jpeg: bytes) -> np.ndarray:  # (H, W, 3)
 def write_mp4(
     target: Path | io.BytesIO, frames: Iterable[np.ndarray], fps: int, crf: int = 28
 ) -> int:
-    """Encodes frames as they come (H.264, yuv420p, constant rate).
+    """Encodes a stream of frames (H.264, yuv420p, constant rate).
 
-    An odd height or width gets its last row or column doubled, because H.264 needs even
-    ones. The video is made in memory: a file appears when it is whole.
+    H.264 needs an even height and width, so an odd one gets its last row or column
+    doubled. The video is made in memory, so the file is never incomplete.
 
     Args:
         target: the file, or a buffer.
         frames: all of one shape (H, W, 3), uint8.
         fps: frames per second of playing time.
-        crf: constant rate factor: lower is better and larger.
+        crf: constant rate factor; lower means better quality and a larger file.
 
     Returns:
         The number of frames.
 
     Raises:
-        EmbodiedError: there are no frames, one isn't uint8 of the first one's shape, or
-            the file cannot be written.
+        EmbodiedError: there are no frames; a frame is not uint8, or differs in shape from
+            the first; or the file cannot be written.
     """
     if isinstance(target, io.BytesIO):
         return _encode(target, frames, fps, crf)
@@ -78,7 +78,7 @@ def _encode(
 ) -> int:
     """Writes the MP4 to a buffer; returns the number of frames."""
     count = 0
-    shape: tuple[int, ...] | None = None  # of all frames, known with the first one
+    shape: tuple[int, ...] | None = None  # shape of the first frame, once it is known
     options = {"crf": str(crf), "preset": "veryfast"}
 
     with av.open(target, "w", format="mp4") as container:
@@ -93,12 +93,18 @@ def _encode(
 
         if not count:
             raise EmbodiedError("a video needs at least one frame, got none")
-        container.mux(stream.encode())  # what the encoder still holds back
+        container.mux(stream.encode())  # flush the encoder
     return count
 
 
 def _check_frame(frame: np.ndarray, index: int, shape: tuple[int, ...] | None) -> None:
-    """Raises EmbodiedError unless a frame is a picture of this shape; None: of any."""
+    """Raises EmbodiedError unless a frame is a uint8 RGB image of the expected shape.
+
+    Args:
+        frame: to be checked.
+        index: of the frame, for the error message.
+        shape: the expected shape; None for any (H, W, 3).
+    """
     is_image = frame.dtype == np.uint8 and frame.ndim == 3 and frame.shape[2] == 3
     if not is_image or frame.shape != (shape or frame.shape):
         raise EmbodiedError(
@@ -112,16 +118,16 @@ def _configure_stream(stream: Any, height: int, width: int) -> None:
     stream.width = width + width % 2
     stream.pix_fmt = "yuv420p"
 
-    # players disagree on the hues of an untagged video
+    # players interpret the colours of an untagged video differently
     stream.codec_context.colorspace = BT709
     stream.codec_context.color_primaries = BT709
     stream.codec_context.color_trc = BT709
 
 
 def _video_frame(frame: np.ndarray, index: int) -> av.VideoFrame:
-    """Returns a picture (H, W, 3) as the encoder wants it.
+    """Returns an image (H, W, 3) as a frame for the encoder.
 
-    yuv420p has one colour for 2 x 2 pixels, so both sides must be even.
+    yuv420p stores one colour per 2 x 2 pixels, so height and width must be even.
     """
     height, width, _ = frame.shape
     even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")

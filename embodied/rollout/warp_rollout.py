@@ -1,4 +1,4 @@
-"""Episodes of a numpy policy on the engine `warp`: slow, made to compare engines."""
+"""Runs a numpy policy on the engine `warp`: slow, and only for comparing engines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from embodied.sim.engine import FAULTS
 
 @dataclass(frozen=True)
 class WarpEpisode:
-    """How the first episode of one world went."""
+    """The result of the first episode of one world."""
 
     success_at_end: bool
     progress_end: float
@@ -32,14 +32,14 @@ def play_on_warp(
 ) -> list[WarpEpisode]:
     """Runs the first episode of each world.
 
-    An episode ends as in `rollout`; its world then goes on unobserved until the last
-    one has ended.
+    An episode ends as in `rollout`. Its world keeps running, and is ignored, until the
+    last episode has ended.
 
     Args:
-        worlds: N worlds, which start from the seeds from `first_seed` on.
+        worlds: N worlds; world i starts from the seed `first_seed` + i.
         policy: takes and returns numpy arrays.
         first_seed: seed of world 0.
-        on_step: called after each step with the number of episodes that have ended.
+        on_step: called after each step with the number of ended episodes.
 
     Returns:
         N results.
@@ -58,7 +58,7 @@ def play_on_warp(
         result = worlds.step(torch.as_tensor(action))
         tick += worlds.ticks_per_step
 
-        # An episode ends by itself, or a while after its first success.
+        # an episode is terminated or truncated, or ends a while after its first success
         success = result.success.cpu().numpy()
         ended = torch.logical_or(result.terminated, result.truncated).cpu().numpy()
         success_tick = np.where(success & (success_tick < 0), tick, success_tick)
@@ -79,9 +79,9 @@ def play_on_warp(
 def _observation(
     worlds: WarpWorlds, agent_pos: torch.Tensor, state: torch.Tensor, tick: int
 ) -> Observation:
-    """Returns the observation, as if all worlds were of one age.
+    """Returns the observation at `tick` of the first episode of each world.
 
-    Those that have begun another episode are younger, but nobody looks at them.
+    A world in a later episode has another tick, but its result is ignored.
     """
     return Observation(
         tick=np.full(worlds.num_worlds, tick),
