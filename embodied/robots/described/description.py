@@ -125,6 +125,31 @@ class Gripper:
 
 
 @dataclass(frozen=True)
+class DrivenBase:
+    """A base that drives in every direction: our own with a lift, or the file's.
+
+    Attributes:
+        joints: of the file: one that slides along its x, one along its y, and one that
+            turns about its z; empty for our own base, which is put below.
+        speeds: (3,) of x and y in m/s, and of yaw in rad/s; empty for those of our base.
+    """
+
+    joints: Names = ()
+    speeds: Numbers = field(default=(), metadata=_within(0.01, 20))
+
+    def __post_init__(self) -> None:
+        _check_once("base.joints", self.joints)
+        if self.joints and len(self.joints) != 3:
+            raise EmbodiedError(
+                f"base.joints has {len(self.joints)} names, expected 3: two joints that "
+                "slide along x and y, and one that turns about z; without the key our own "
+                "base is put below"
+            )
+        if self.speeds:
+            _check_count("base.speeds", self.speeds, 3, ": of x, y and yaw")
+
+
+@dataclass(frozen=True)
 class DescribedArm:
     """One arm with its gripper.
 
@@ -175,6 +200,7 @@ class Description:
         joints, speeds, home, gripper, tcp: of an only arm, see `DescribedArm`.
         arm: two or more arms.
         mount: where it stands.
+        base: what it drives on; None for a robot that stays where it is.
         held: names of joints outside the arms that are held at a place of their own,
             instead of the one that the file has.
         held_at: where each of those is held, in rad or m.
@@ -197,6 +223,7 @@ class Description:
     tcp: Tcp | None = None
     arm: tuple[DescribedArm, ...] = ()
     mount: Mount = field(default_factory=Mount)
+    base: DrivenBase | None = None
     held: Names = ()
     held_at: Numbers = field(default=(), metadata=_within(-100, 100))
     cameras: Names = ()
@@ -258,6 +285,23 @@ class Description:
                 raise EmbodiedError(
                     f"{joint!r} is among joints and held: leave it in one"
                 )
+        self._check_base(driven)
+
+    def _check_base(self, driven: list[str]) -> None:
+        """Raises EmbodiedError where the base does not go with the rest."""
+        if self.base is None or not self.base.joints:
+            return
+        for joint in self.base.joints:
+            if joint in driven or joint in self.held:
+                other = "joints" if joint in driven else "held"
+                raise EmbodiedError(
+                    f"{joint!r} is among base.joints and {other}: leave it in one"
+                )
+        if self.mount.yaw_deg:
+            raise EmbodiedError(
+                f"mount.yaw_deg is {self.mount.yaw_deg:g}, and base.joints turn the robot: "
+                "leave mount.yaw_deg out"
+            )
 
 
 def read_description(path: Path) -> Description:

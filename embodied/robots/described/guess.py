@@ -24,6 +24,7 @@ from embodied.robots.described.chain import (
 from embodied.robots.described.description import Description, Gripper, Mount, Tcp
 from embodied.robots.described.holding import resting_data, subtree
 from embodied.robots.described.home import HomeSearch
+from embodied.robots.described.mounting import best_mount
 from embodied.robots.described.robot import Reading, understand
 from embodied.robots.described.source import HAND_PREFIX, attach_gripper, read_model
 from embodied.robots.described.tool import ToolPoint, find_tool
@@ -91,6 +92,13 @@ def guess_description(
     parts = find_parts(model, str(path))
     fingers = driven_fingers(model, parts)
     tool = find_tool(model, data, parts, fingers)
+    mount = _mount(model, data, parts)
+    if mount.stand:
+        search = HomeSearch(model, parts, tool)
+        moved = best_mount(search, mount, MOUNT_W + HOMES_M[0])
+        if moved != mount:
+            doubts.append("mount.pos_w: from there the hand reaches most of its work")
+        mount = moved
     description = Description(
         name=_robot_name(name or spec.modelname or path.stem),
         mjcf=str(path.resolve()),
@@ -99,7 +107,7 @@ def guess_description(
         home=(0.0,) * len(parts.arm),
         gripper=_gripper(model, fingers, tool, own),
         tcp=_tcp(model, tool, own),
-        mount=_mount(model, data, parts),
+        mount=mount,
         cameras=_cameras(model, parts),
     )
     doubts.append("tcp: between the finger tips, 20 mm behind their ends")

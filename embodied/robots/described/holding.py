@@ -26,7 +26,7 @@ def hold_the_rest(source: Source) -> None:
     model = spec.compile()
     data = resting_data(model)
     _hold_as_described(source, model, data)
-    kept = _moving_joints(model, source.arms)
+    kept = _moving_joints(model, source.arms) | set(source.base)
 
     for body in list(spec.bodies)[1:]:
         idle = [joint for joint in body.joints if joint.name not in kept]

@@ -57,9 +57,7 @@ class HomeSearch:
                 start = rng.uniform(self._low, self._high)
             # the hand as it is, and turned by half about its own z
             for is_turned, turn in ((False, DOWN), (True, DOWN * [-1, -1, 1])):
-                posture = self._reach(
-                    np.clip(start, self._low, self._high), place, turn
-                )
+                posture = self.reach(start, place, turn)
                 if posture is not None:
                     found.append((self._cost(posture), posture, is_turned))
                     break
@@ -83,11 +81,23 @@ class HomeSearch:
         mujoco.mj_comPos(self._model, self._data)
         return self._data
 
-    def _reach(
-        self, posture: np.ndarray, place: np.ndarray, turn: np.ndarray
+    def margin_rad(self, posture: np.ndarray) -> float:
+        """Returns how near a posture (J,) is to an end of a joint's range."""
+        margin = np.minimum(posture - self._low, self._high - posture)
+        return MARGIN_RAD + float(margin.min())
+
+    def reach(
+        self, start: np.ndarray, place: np.ndarray, turn: np.ndarray
     ) -> np.ndarray | None:
-        """Returns a posture that brings the tool point to a place; None if none does."""
+        """Returns a posture that brings the tool point to a place; None if none is found.
+
+        Args:
+            start: (J,) rad, the posture that the search begins with.
+            place: (3,) m in the file.
+            turn: (3, 3) the hand's axes there, as columns.
+        """
         model = self._model
+        posture = np.clip(start, self._low, self._high)
         pos_jac = np.zeros((3, model.nv))
         rot_jac = np.zeros((3, model.nv))
         tool_axes = np.zeros(9)

@@ -14,6 +14,7 @@ import numpy as np
 
 from embodied.errors import EmbodiedError, unknown
 from embodied.names import as_name
+from embodied.robots.described.base import Carrier, carrier_of
 from embodied.robots.described.builders import (
     ArmsBuilder,
     CarriedArmBuilder,
@@ -36,7 +37,6 @@ from embodied.robots.described.servos import force_limits, joint_ranges
 from embodied.robots.described.source import FileArm, Source, read_source
 from embodied.robots.modelling import JOINT_LEAD_RAD
 from embodied.robots.parts.arm import Arm
-from embodied.robots.parts.base import FixedBase
 from embodied.robots.parts.gripper import Gripper
 from embodied.robots.parts.part import Effector, Joints, Part, PartBuilder, Placement
 from embodied.robots.reach import farthest_reach_m
@@ -113,13 +113,12 @@ def understand(description: Description) -> Reading:
     _check_cameras(description, model)
 
     prefix = prefix_of(description)
-    x, y, z = description.mount.pos_w
-    base = FixedBase(build=stand, root_body=f"{prefix}stand", mount_pos_w=(x, y, z))
-    parts: list[Part] = [base]
+    carrier = carrier_of(description, source, stand, prefix)
+    parts: list[Part] = [*carrier.parts]
     hands = []
     for k, (arm, names) in enumerate(zip(description.arms, source.arms, strict=True)):
         build: PartBuilder = arms if k == 0 else CarriedArmBuilder()
-        part = _arm_part(description, arm, names, build, model)
+        part = _arm_part(description, arm, names, build, model, carrier)
         _check_home_range(part.joints)
         site = prefix + tcp_site(arm, names)
         hand = measure_hand(model, arm, names, prefix, site)
@@ -148,6 +147,7 @@ def _arm_part(
     names: FileArm,
     build: PartBuilder,
     model: mujoco.MjModel,
+    carrier: Carrier,
 ) -> Arm:
     """Returns an arm; `model` is the whole robot's, which knows ranges and reach."""
     # people see the file's names as labels; the model has them with a prefix
@@ -168,11 +168,13 @@ def _arm_part(
     first = arm == description.arms[0]
     return Arm(
         name=f"{arm.prefix}arm",
+        on=carrier.on,
         build=build,
         joints=joints,
         reach_m=farthest_reach_m(model, joint_names, f"{prefix}stand", site, ranges),
         cameras=tuple(prefix + name for name in description.cameras) if first else (),
-        root_body=f"{prefix}stand",
+        root_body=carrier.root_body,
+        as_if_at=carrier.as_if_at,
         ee_speed_m_s=description.ee_speed_m_s,
         ee_speed_rad_s=description.ee_speed_rad_s,
     )

@@ -26,6 +26,12 @@ from embodied.robots.described.urdf import URDF_SUFFIX, find_meshes
 HAND_PREFIX = "hand_"
 # Joints with one degree of freedom; balls and free joints have more.
 SINGLE = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
+# Those of a base that drives in every direction: x, y and yaw.
+PLANAR = (
+    mujoco.mjtJoint.mjJNT_SLIDE,
+    mujoco.mjtJoint.mjJNT_SLIDE,
+    mujoco.mjtJoint.mjJNT_HINGE,
+)
 JOINT_KINDS = {0: "free", 1: "a ball", 2: "sliding", 3: "a hinge"}  # by mjtJoint
 
 
@@ -51,6 +57,8 @@ class Source:
         held: joint of one degree of freedom that no arm or hand moves -> where it is
             held, in rad or m; `hold_the_rest` fills it.
         left_out: what of the file the robot does not have, in words.
+        base: the joints of the file that the robot drives by, x, y and yaw.
+        yaw_axis: where such a base turns, x and y in the file, in m.
     """
 
     spec: mujoco.MjSpec
@@ -58,6 +66,8 @@ class Source:
     held_at: dict[str, float] = field(default_factory=dict)
     held: dict[str, float] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    base: tuple[str, ...] = ()
+    yaw_axis: tuple[float, float] = (0.0, 0.0)
 
 
 def read_source(description: Description) -> Source:
@@ -73,7 +83,8 @@ def read_source(description: Description) -> Source:
     arms = tuple(_file_arm(spec, arm) for arm in description.arms)
     _check_names(spec, description, arms)
     held_at = dict(zip(description.held, description.held_at, strict=True))
-    return Source(spec, arms, held_at)
+    base = description.base.joints if description.base else ()
+    return Source(spec, arms, held_at, base=base)
 
 
 def read_model(path: str, named_by: str) -> mujoco.MjSpec:
@@ -256,16 +267,20 @@ def _check_names(
         ]
     wanted.append(("camera (cameras)", description.cameras, cameras))
     wanted.append(("joint (held)", description.held, joints))
+    base = description.base.joints if description.base else ()
+    wanted.append(("joint (base.joints)", base, joints))
     top = description.mount.body
     top_names = [body.name for body in spec.worldbody.bodies]
     wanted.append(("body to mount (mount.body)", (top,) * bool(top), top_names))
 
-    for kind, names, available in wanted:
+    for key, names, available in wanted:
         for name in names:
             if name not in available:
-                raise unknown(kind, name, available)
+                raise unknown(key, name, available)
     for name in description.held:
         _check_kind("held", joints[name], SINGLE)
+    for name, kind in zip(base, PLANAR, strict=False):
+        _check_kind("base.joints", joints[name], (kind,))
     for arm in arms:
         for name in arm.joints:
             _check_kind("joints", joints[name], (mujoco.mjtJoint.mjJNT_HINGE,))

@@ -5,10 +5,13 @@ It decides from the present state alone, so that it recovers from whatever happe
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from embodied.arrays import dot
-from embodied.core import Array, Payload
+from embodied.core import Array, Controller, Layout, Payload, Planner
+from embodied.envs.skills.hand_view import HandView
 from embodied.envs.skills.scripted import (
     Readings,
     Row,
@@ -16,6 +19,7 @@ from embodied.envs.skills.scripted import (
     is_skill,
     last_row,
     make_payload,
+    scripted_expert,
     with_z,
 )
 from embodied.envs.tasks.parcel_sort.expert_facts import (
@@ -25,6 +29,8 @@ from embodied.envs.tasks.parcel_sort.expert_facts import (
 )
 from embodied.envs.tasks.parcel_sort.grip import OFF_MIDDLE_M, Grip, quat_of_axes
 from embodied.envs.tasks.parcel_sort.scene import BIN
+from embodied.robots.parts.gripper import PALM_M
+from embodied.robots.robot import Robot
 
 # How far before the grip the hand waits, along its approach.
 HOVER_M = 0.09
@@ -83,16 +89,62 @@ DROP_SLACK_M = 0.012
 POINTS_DOWN_COS = 0.7
 
 
-def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
-    """Returns the plans for n worlds."""
-    facts = ExpertFacts.read(xp, agent, state)
+@dataclass(frozen=True)
+class Way:
+    """The way of a hand from place to place about the robot's column.
+
+    Attributes:
+        turn_rad: the largest turn about the column between two goals.
+        radius_m: the least and the largest distance from the column on the way.
+    """
+
+    turn_rad: float = TURN_RAD
+    radius_m: tuple[float, float] = RADIUS_M
+
+    def next(self, xp: Any, hand_w: Array, goal_w: Array) -> Array:
+        """Returns the next point (n, 3) on the way to a goal (n, 3)."""
+        return around_column(xp, hand_w, goal_w, self.radius_m, self.turn_rad)
+
+
+# Of our own arms, whose wrists are slim, and of others: they go round the scanner's head.
+OWN_WAY = Way()
+WIDE_WAY = Way(turn_rad=0.15, radius_m=(0.40, 0.42))
+
+
+def parcel_sort_expert(
+    agent_layout: Layout, state_layout: Layout, robot: Robot
+) -> tuple[Planner, Controller]:
+    """Returns planner and controller of the expert, which knows the robot's hand."""
+    back_m = PALM_M - robot.gripper_of(robot.effectors[0]).palm_m
+    to_bin = OWN_WAY if HandView.of(robot) is None else WIDE_WAY
+    decide_so = partial(decide, back_m=back_m, to_bin=to_bin)
+    return scripted_expert(decide_so, agent_layout, state_layout, robot)
+
+
+def decide(
+    xp: Any,
+    agent: Readings,
+    state: Readings,
+    back_m: float = 0.0,
+    to_bin: Way = OWN_WAY,
+) -> Payload:
+    """Returns the plans for n worlds.
+
+    Args:
+        xp: The array namespace.
+        agent: Proprioception.
+        state: Privileged state.
+        back_m: How far the hand stays back from a grip, for the sake of its palm.
+        to_bin: The way on which it carries parcels from the scanner to their bins.
+    """
+    facts = ExpertFacts.read(xp, agent, state, back_m)
     posture = facts.posture()
     is_waiting = ~facts.is_held & ~facts.is_idle & ~facts.is_on_plate
     is_riding = is_waiting & is_within_reach(facts.parcel)
 
     rows = _empty_handed(facts, posture, is_riding)
     rows += _to_the_plate(facts, posture)
-    rows += _to_the_bin(facts, posture)
+    rows += _to_the_bin(facts, posture, to_bin)
     skill, pos = last_row(xp, rows, otherwise_w=facts.hand.pos_w)
 
     # a goal on the belt moves with it
@@ -215,7 +267,7 @@ def _to_the_plate(facts: ExpertFacts, posture: Grip) -> list[Row]:
     ]
 
 
-def _to_the_bin(facts: ExpertFacts, posture: Grip) -> list[Row]:
+def _to_the_bin(facts: ExpertFacts, posture: Grip, way: Way) -> list[Row]:
     """Returns the rows of a hand with a parcel that has been read.
 
     It is lifted, carried to its bin, lowered and let go.
@@ -232,7 +284,7 @@ def _to_the_bin(facts: ExpertFacts, posture: Grip) -> list[Row]:
     in_hand = hand.pos_w - parcel.pos_w
     below = hand.pos_w[:, 2] - bottom  # the hand's height above the parcel's underside
     over = with_z(xp, facts.slot_w + in_hand, plate_z + OVER_M + below)
-    beside = around_column(xp, hand.pos_w, over, RADIUS_M, TURN_RAD)
+    beside = way.next(xp, hand.pos_w, over)
     up = with_z(xp, hand.pos_w, over[:, 2])
 
     # how near to its place the parcel is

@@ -62,9 +62,13 @@ class ExpertFacts:
     is_idle: Array  # there is no parcel to work on
     is_held: Array
     is_on_plate: Array
+    # how far the hand stays back from a grip, for the sake of its palm
+    back_m: float = 0.0
 
     @classmethod
-    def read(cls, xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
+    def read(
+        cls, xp: Any, agent: Readings, state: Readings, back_m: float = 0.0
+    ) -> ExpertFacts:
         """Returns the facts of an observation.
 
         The parcel to work on is the held one, or else the one on the plate, one that
@@ -102,6 +106,7 @@ class ExpertFacts:
             is_idle=priority[rows, which] <= LEAST,
             is_held=is_held[rows, which],
             is_on_plate=is_on_plate[rows, which],
+            back_m=back_m,
         )
 
     def grip(self) -> Grip:
@@ -111,7 +116,7 @@ class ExpertFacts:
         # a parcel that stands on the plate is reached for from the plate's right, as
         # seen from the robot
         aside = left_of(horizontal(self.plate_w))
-        return grip_of(self.hand, self.parcel, aside, is_standing)
+        return grip_of(self.hand, self.parcel, aside, is_standing, self.back_m)
 
     def must_turn(self) -> Array:
         """Returns (n,) bool, whether a held parcel must be turned to be label up."""

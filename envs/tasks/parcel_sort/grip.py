@@ -211,7 +211,13 @@ def quat_of_axes(x: Array, z: Array) -> Array:
     return quat_from_rot6d(array_namespace(x).concat([x, y], axis=1))
 
 
-def grip_of(hand: Hand, parcel: Parcels, aside: Array, is_standing: Array) -> Grip:
+def grip_of(
+    hand: Hand,
+    parcel: Parcels,
+    aside: Array,
+    is_standing: Array,
+    back_m: float = 0.0,
+) -> Grip:
     """Returns how a hand takes a parcel: from above, closing across its width.
 
     The hand's x axis points towards a label on an end.
@@ -222,6 +228,7 @@ def grip_of(hand: Hand, parcel: Parcels, aside: Array, is_standing: Array) -> Gr
         aside: (n, 3) the horizontal direction in which a hand reaches for parcels that
             stand on an end.
         is_standing: (n,) bool, parcels that stand on an end, as they were set down.
+        back_m: How far a hand with a nearer palm than the house's own stays back.
     """
     xp = array_namespace(aside)
     way = parcel.label_way()
@@ -254,11 +261,8 @@ def grip_of(hand: Hand, parcel: Parcels, aside: Array, is_standing: Array) -> Gr
     above = Grip(pos, x=cos * along - sin * up, z=-cos * up - sin * along)
     beside = level_grip(pos, along, hand.lean_rad())
     rows = is_standing[:, None]
-    grip = Grip(
-        pos,
-        x=xp.where(rows, beside.x, above.x),
-        z=xp.where(rows, beside.z, above.z),
-    )
+    z = xp.where(rows, beside.z, above.z)
+    grip = Grip(pos - back_m * z, x=xp.where(rows, beside.x, above.x), z=z)
     return _on_surface(grip, parcel) if hand.is_cup else grip
 
 

@@ -12,7 +12,6 @@ from embodied.core import Array, Layout, seconds_to_ticks
 from embodied.envs.events import PUSH_TICKS, is_during
 from embodied.envs.facts import PerState
 from embodied.envs.props.parcel import FACES, ParcelSize
-from embodied.envs.skills.scripted import scripted_expert
 from embodied.envs.task import Needs, Outcome, TaskSpec
 from embodied.envs.tasks.parcel_sort.episode import (
     event_tick,
@@ -20,7 +19,7 @@ from embodied.envs.tasks.parcel_sort.episode import (
     sample_episode,
     size_of,
 )
-from embodied.envs.tasks.parcel_sort.expert import decide
+from embodied.envs.tasks.parcel_sort.expert import parcel_sort_expert
 from embodied.envs.tasks.parcel_sort.facts import Facts, Props
 from embodied.envs.tasks.parcel_sort.scene import (
     BELT,
@@ -235,6 +234,6 @@ PARCEL_SORT = TaskSpec(
     table=TABLE,
     build=build_parcel_station,
     bind=ParcelSort,
-    expert=partial(scripted_expert, decide),
+    expert=parcel_sort_expert,
     beauty_camera="line",
 )

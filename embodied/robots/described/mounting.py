@@ -1,0 +1,83 @@
+"""Where an arm stands, so that its hand reaches the places where tasks have work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from embodied.robots.described.description import Mount
+from embodied.robots.described.home import HomeSearch
+
+# (x, y, z) in m in the world, and the hand's yaw there in degrees, pointing down: what
+# the experts of the house's tasks reach for at the edges of their scenes.
+WORK_W = (
+    ((0.53, 0.00, 0.72), 0.0),  # the handle of a closed drawer
+    ((0.39, 0.00, 0.72), 0.0),  # and of an open one
+    ((0.52, -0.44, 0.73), 0.0),  # both ends of a belt within reach
+    ((0.52, 0.42, 0.73), 0.0),
+    ((0.29, 0.44, 0.83), 57.0),  # the scanner
+    ((-0.27, 0.54, 0.82), 117.0),  # the farthest bin
+    ((-0.21, 0.63, 1.04), 0.0),  # above the rack, and in it
+    ((-0.21, 0.63, 0.93), 0.0),
+    ((0.13, 0.63, 1.04), 0.0),
+    ((0.13, 0.40, 0.80), 0.0),
+)
+# (x, z) in m, by how much the mount is moved; the first that will do is taken.
+SHIFTS_M = (
+    (0.0, 0.0),
+    (0.0, 0.08),
+    (0.0, 0.15),
+    (-0.1, 0.0),
+    (-0.1, 0.08),
+    (-0.1, 0.15),
+)
+# How far joints should stay from the ends of their ranges.
+MARGIN_RAD = 0.1
+
+
+def best_mount(search: HomeSearch, mount: Mount, home_w: np.ndarray) -> Mount:
+    """Returns the mount, moved back or up where the hand reaches more of its work so.
+
+    Args:
+        search: inverse kinematics of the arm.
+        mount: where the file's origin stands otherwise.
+        home_w: (3,) m, where the hand starts.
+    """
+    best = mount
+    most = (-1, 0.0)
+    for shift_x, shift_z in SHIFTS_M:
+        x, y, z = mount.pos_w
+        moved = replace(mount, pos_w=(round(x + shift_x, 3), y, round(z + shift_z, 3)))
+        reached, margin = _reached(search, np.array(moved.pos_w), home_w)
+        if reached == len(WORK_W) and margin >= MARGIN_RAD:
+            return moved
+        if (reached, margin) > most:
+            most = (reached, margin)
+            best = moved
+    return best
+
+
+def _reached(
+    search: HomeSearch, mount_w: np.ndarray, home_w: np.ndarray
+) -> tuple[int, float]:
+    """Returns how many places are reached, and the least margin of a joint there, rad."""
+    # places in the file count from the mount
+    homes = search.postures(home_w - mount_w)
+    if not homes:
+        return 0, 0.0
+    margins = []
+    for place_w, yaw_deg in WORK_W:
+        posture = search.reach(homes[0][0], place_w - mount_w, _pointing_down(yaw_deg))
+        if posture is not None:
+            margins.append(search.margin_rad(posture))
+    return len(margins), min(margins, default=0.0)
+
+
+def _pointing_down(yaw_deg: float) -> np.ndarray:
+    """Returns the axes (3, 3), as columns, of a hand that points down at a yaw."""
+    yaw = np.deg2rad(yaw_deg)
+    x: Sequence[float] = (float(np.cos(yaw)), float(np.sin(yaw)), 0.0)
+    y: Sequence[float] = (x[1], -x[0], 0.0)
+    return np.stack([x, y, (0.0, 0.0, -1.0)], axis=1)
