@@ -1,4 +1,4 @@
-"""How far arms reach."""
+"""How far arms reach, and how wide their wrists are."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from embodied.robots.parts.part import Ranges
 
 POSTURES = 4096  # how many are tried
+WRIST_JOINTS = 3  # the last ones
 
 
 def farthest_reach_m(
@@ -42,4 +43,28 @@ def farthest_reach_m(
         mujoco.mj_kinematics(model, data)
         distance = np.linalg.norm(data.site(site).xpos - data.body(mount).xpos)
         farthest = max(farthest, float(distance))
+    return farthest
+
+
+def wrist_m(
+    model: mujoco.MjModel, joints: tuple[str, ...], home: tuple[float, ...], site: str
+) -> float:
+    """Returns how far an arm's last joints are beside the axis of its hand, in m.
+
+    Args:
+        model: a robot.
+        joints: names of the arm's J joints.
+        home: (J,) rad, the posture in which it is measured.
+        site: name of the tool point, whose z is the hand's axis.
+    """
+    data = mujoco.MjData(model)
+    for name, angle in zip(joints, home, strict=True):
+        data.qpos[model.joint(name).qposadr[0]] = angle
+    mujoco.mj_kinematics(model, data)
+
+    axis = data.site(site).xmat.reshape(3, 3)[:, 2]
+    farthest = 0.0
+    for name in joints[-WRIST_JOINTS:]:
+        way = data.xanchor[model.joint(name).id] - data.site(site).xpos
+        farthest = max(farthest, float(np.linalg.norm(way - (way @ axis) * axis)))
     return farthest

@@ -64,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"{path}: robot {description.name}, {guess.reading.robot.summary()}")
     for doubt in guess.doubts:
         print(f"  guessed  {doubt}")
+    if description.base is None:
+        print("It stays where it is: an empty table [base] puts our base below it")
     print(f"See what was understood: embodied robot check {path}")
     return 0
 

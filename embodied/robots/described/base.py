@@ -53,13 +53,18 @@ class Carrier:
 
 
 def carrier_of(
-    description: Description, source: Source, build: PartBuilder, prefix: str
+    description: Description,
+    source: Source,
+    model: mujoco.MjModel,
+    build: PartBuilder,
+    prefix: str,
 ) -> Carrier:
     """Returns what carries the arms.
 
     Args:
         description: of the robot.
-        source: its model, as the file has it.
+        source: what was read of its file.
+        model: the robot's.
         build: adds a stand.
         prefix: what the file's names begin with in the robot's model.
 
@@ -78,7 +83,7 @@ def carrier_of(
         return Carrier(_our_parts(description), "torso", stand, as_if_at)
 
     axis_x, axis_y = source.yaw_axis
-    base = _file_base(description, source, build, prefix)
+    base = _file_base(description, source, model, build, prefix)
     as_if_at = (-axis_x - x, -axis_y - y, TASK_MOUNT_M - z)
     return Carrier((base,), "base", axes_body(prefix), as_if_at)
 
@@ -105,19 +110,22 @@ def _our_parts(description: Description) -> tuple[Part, ...]:
 
 
 def _file_base(
-    description: Description, source: Source, build: PartBuilder, prefix: str
+    description: Description,
+    source: Source,
+    model: mujoco.MjModel,
+    build: PartBuilder,
+    prefix: str,
 ) -> OmnidirectionalBase:
     """Returns the base that the file's joints make."""
-    model = source.spec.compile()
-    names = source.base
+    names = tuple(prefix + name for name in source.base)
     joints = Joints(
-        names=tuple(prefix + name for name in names),
+        names=names,
         ranges=joint_ranges(model, names),
         speeds=_speeds(description),
         home=(0.0, 0.0, 0.0),
         leads=BASE_LEAD,
     )
-    for name, (low, high) in zip(names, joints.ranges, strict=True):
+    for name, (low, high) in zip(source.base, joints.ranges, strict=True):
         if not low <= 0 <= high:
             raise EmbodiedError(
                 f"the base's joint {name!r} goes from {low:.4g} to {high:.4g}, expected a "

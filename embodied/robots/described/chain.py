@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import mujoco
+import numpy as np
 
 from embodied.errors import EmbodiedError
 from embodied.robots.described.holding import subtree
@@ -13,6 +14,8 @@ from embodied.robots.described.holding import subtree
 LEAST_JOINTS = 4
 # Parts of names: of the place where a gripper is mounted, and of a hand's joints.
 MOUNT_WORDS = ("attach", "flange", "tool0", "hand", "mount")
+# How far the axes of a base's joints may be from those of the file.
+STRAIGHT = 1e-3
 FINGER_WORDS = ("finger", "grip", "jaw", "knuckle", "claw", "thumb", "driver")
 
 
@@ -109,13 +112,31 @@ def driven_fingers(model: mujoco.MjModel, parts: Parts) -> list[int]:
     return [j for j in driven if j not in followers]
 
 
+def planar_joints(model: mujoco.MjModel) -> tuple[int, ...]:
+    """Returns the ids of a base's joints: x, y and yaw; empty where there is none.
+
+    They are the first three between the world and an arm: two that slide along the x
+    and y of the file, and one that turns about its z.
+    """
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    kinds = (mujoco.mjtJoint.mjJNT_SLIDE,) * 2 + (mujoco.mjtJoint.mjJNT_HINGE,)
+    for j in range(model.njnt):
+        first = tuple(_chain_to(model, int(model.jnt_bodyid[j]))[:3])
+        if tuple(model.jnt_type[list(first)]) != kinds:
+            continue
+        if np.allclose(data.xaxis[list(first)], np.eye(3), atol=STRAIGHT):
+            return first
+    return ()
+
+
 def _arm_joints(model: mujoco.MjModel) -> list[int]:
     """Returns the longest chain of joints that turn, up to a hand."""
+    base = planar_joints(model)
     best: list[int] = []
     for j in range(model.njnt):
-        chain = [
-            k for k in _chain_to(model, int(model.jnt_bodyid[j])) if _turns(model, k)
-        ]
+        chain = _chain_to(model, int(model.jnt_bodyid[j]))
+        chain = [k for k in chain if _turns(model, k) and k not in base]
         if len(chain) > len(best):
             best = chain
 

@@ -20,8 +20,15 @@ from embodied.robots.described.chain import (
     driven_fingers,
     find_parts,
     mounting_place,
+    planar_joints,
 )
-from embodied.robots.described.description import Description, Gripper, Mount, Tcp
+from embodied.robots.described.description import (
+    Description,
+    DrivenBase,
+    Gripper,
+    Mount,
+    Tcp,
+)
 from embodied.robots.described.holding import resting_data, subtree
 from embodied.robots.described.home import HomeSearch
 from embodied.robots.described.mounting import best_mount
@@ -108,6 +115,7 @@ def guess_description(
         gripper=_gripper(model, fingers, tool, own),
         tcp=_tcp(model, tool, own),
         mount=mount,
+        base=_base(model, doubts),
         cameras=_cameras(model, parts),
     )
     doubts.append("tcp: between the finger tips, 20 mm behind their ends")
@@ -212,6 +220,15 @@ def _mount(model: mujoco.MjModel, data: mujoco.MjData, parts: Parts) -> Mount:
     if height > STANDING_M:  # the file has what it stands on
         return Mount(pos_w=(*shift, 0.0), stand=False)
     return Mount(pos_w=(*shift, float(MOUNT_W[2])))
+
+
+def _base(model: mujoco.MjModel, doubts: list[str]) -> DrivenBase | None:
+    """Returns the base that the file's own joints make, if any."""
+    names = tuple(model.joint(j).name for j in planar_joints(model))
+    if not names:
+        return None
+    doubts.append("base.joints: x, y and yaw of a base that drives")
+    return DrivenBase(joints=names)
 
 
 def _gripper(

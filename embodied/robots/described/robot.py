@@ -39,7 +39,7 @@ from embodied.robots.modelling import JOINT_LEAD_RAD
 from embodied.robots.parts.arm import Arm
 from embodied.robots.parts.gripper import Gripper
 from embodied.robots.parts.part import Effector, Joints, Part, PartBuilder, Placement
-from embodied.robots.reach import farthest_reach_m
+from embodied.robots.reach import farthest_reach_m, wrist_m
 from embodied.robots.robot import Robot
 
 # How far parts of the arm may sink into each other at home.
@@ -113,7 +113,7 @@ def understand(description: Description) -> Reading:
     _check_cameras(description, model)
 
     prefix = prefix_of(description)
-    carrier = carrier_of(description, source, stand, prefix)
+    carrier = carrier_of(description, source, model, stand, prefix)
     parts: list[Part] = [*carrier.parts]
     hands = []
     for k, (arm, names) in enumerate(zip(description.arms, source.arms, strict=True)):
@@ -172,6 +172,7 @@ def _arm_part(
         build=build,
         joints=joints,
         reach_m=farthest_reach_m(model, joint_names, f"{prefix}stand", site, ranges),
+        wrist_m=round(wrist_m(model, joint_names, arm.home, site), 4),
         cameras=tuple(prefix + name for name in description.cameras) if first else (),
         root_body=carrier.root_body,
         as_if_at=carrier.as_if_at,

@@ -24,6 +24,8 @@ class Arm(Part):
 
     Attributes:
         reach_m: farthest distance of its tool point from its mount.
+        wrist_m: how far its last joints are beside the hand's axis; 0 where it was not
+            measured.
         root_body: the body whose axes are those of the mode `ee_delta`.
         ee_speed_m_s: full speed of the effector in the mode `ee_delta`.
         ee_speed_rad_s: full turning speed of the effector in that mode.
@@ -36,6 +38,7 @@ class Arm(Part):
     name: str = "arm"
     on: str = "base"
     reach_m: float = 0.0
+    wrist_m: float = 0.0
     root_body: str = "link0"
     ee_speed_m_s: float = 0.6
     ee_speed_rad_s: float = 2.0

@@ -11,7 +11,6 @@ from typing import Any
 
 from embodied.arrays import dot
 from embodied.core import Array, Controller, Layout, Payload, Planner
-from embodied.envs.skills.hand_view import HandView
 from embodied.envs.skills.scripted import (
     Readings,
     Row,
@@ -23,12 +22,14 @@ from embodied.envs.skills.scripted import (
     with_z,
 )
 from embodied.envs.tasks.parcel_sort.expert_facts import (
+    BIN_SLOTS_M,
     REACH_Y_W,
     ExpertFacts,
     is_within_reach,
 )
 from embodied.envs.tasks.parcel_sort.grip import OFF_MIDDLE_M, Grip, quat_of_axes
 from embodied.envs.tasks.parcel_sort.scene import BIN
+from embodied.robots.parts.arm import Arm
 from embodied.robots.parts.gripper import PALM_M
 from embodied.robots.robot import Robot
 
@@ -96,27 +97,36 @@ class Way:
     Attributes:
         turn_rad: the largest turn about the column between two goals.
         radius_m: the least and the largest distance from the column on the way.
+        slots_m: where along the depth of a bin each of the parcels is let go.
     """
 
     turn_rad: float = TURN_RAD
     radius_m: tuple[float, float] = RADIUS_M
+    slots_m: tuple[float, ...] = BIN_SLOTS_M
 
     def next(self, xp: Any, hand_w: Array, goal_w: Array) -> Array:
         """Returns the next point (n, 3) on the way to a goal (n, 3)."""
         return around_column(xp, hand_w, goal_w, self.radius_m, self.turn_rad)
 
 
-# Of our own arms, whose wrists are slim, and of others: they go round the scanner's head.
+# Of arms whose wrists are slim; those whose are wider than this go round the scanner's
+# head.
 OWN_WAY = Way()
-WIDE_WAY = Way(turn_rad=0.15, radius_m=(0.40, 0.42))
+WIDE_WAY = Way(0.15, (0.40, 0.42), (-0.045, -0.045, -0.045))
+WIDE_M = 0.095
 
 
 def parcel_sort_expert(
     agent_layout: Layout, state_layout: Layout, robot: Robot
 ) -> tuple[Planner, Controller]:
     """Returns planner and controller of the expert, which knows the robot's hand."""
-    back_m = PALM_M - robot.gripper_of(robot.effectors[0]).palm_m
-    to_bin = OWN_WAY if HandView.of(robot) is None else WIDE_WAY
+    effector = robot.effectors[0]
+    gripper = robot.gripper_of(effector)
+    # a cup has no palm that could be in the way
+    back_m = PALM_M - gripper.palm_m if gripper.width_m else 0.0
+    arm = robot.part(effector.arm)
+    is_wide = isinstance(arm, Arm) and arm.wrist_m > WIDE_M
+    to_bin = WIDE_WAY if is_wide else OWN_WAY
     decide_so = partial(decide, back_m=back_m, to_bin=to_bin)
     return scripted_expert(decide_so, agent_layout, state_layout, robot)
 
@@ -137,7 +147,7 @@ def decide(
         back_m: How far the hand stays back from a grip, for the sake of its palm.
         to_bin: The way on which it carries parcels from the scanner to their bins.
     """
-    facts = ExpertFacts.read(xp, agent, state, back_m)
+    facts = ExpertFacts.read(xp, agent, state, back_m, to_bin.slots_m)
     posture = facts.posture()
     is_waiting = ~facts.is_held & ~facts.is_idle & ~facts.is_on_plate
     is_riding = is_waiting & is_within_reach(facts.parcel)

@@ -67,7 +67,12 @@ class ExpertFacts:
 
     @classmethod
     def read(
-        cls, xp: Any, agent: Readings, state: Readings, back_m: float = 0.0
+        cls,
+        xp: Any,
+        agent: Readings,
+        state: Readings,
+        back_m: float = 0.0,
+        slots_m: tuple[float, ...] = BIN_SLOTS_M,
     ) -> ExpertFacts:
         """Returns the facts of an observation.
 
@@ -91,7 +96,7 @@ class ExpertFacts:
         which = xp.argmax(priority, axis=1)
         rows = xp.arange(which.shape[0])
         parcel = parcels.one(which)
-        slot_m = xp.asarray(BIN_SLOTS_M)[which]  # (n,)
+        slot_m = xp.asarray(slots_m)[which]  # (n,)
         ones = xp.ones_like(priority)
         # count by products with ones: `dot` adds in the same order for any n
         finished = dot(xp.where(is_finished, 1.0, 0.0), ones)
